@@ -1,0 +1,1 @@
+//! Decides: pure rules from text and values to plans; knows no files, clocks, network or async.

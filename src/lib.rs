@@ -1,0 +1,5 @@
+//! The map of the house: layers from the top, the way of the data, and the laws.
+
+pub mod engine;
+pub mod kinds;
+pub mod sandbox;
