@@ -1,0 +1,413 @@
+//! What a kind is: attributes, what a change of each means, identity, containment and routes, as read from `kind.yaml`.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+use crate::engine::value::Value;
+
+/// Every kind that stacks may use, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    pub kinds: BTreeMap<String, Kind>,
+}
+
+impl Catalog {
+    pub fn get(&self, name: &str) -> Option<&Kind> {
+        self.kinds.get(name)
+    }
+}
+
+/// One kind of resource.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kind {
+    pub kind: String,
+    pub summary: String,
+    /// Longer words for `lifeboat kinds KIND`.
+    #[serde(default)]
+    pub doc: String,
+    /// Which driver of `cloud` acts on it: `linode` or `dynamodb`.
+    pub provider: String,
+    /// The prefix of its fault domains: `linode`, `aws`.
+    pub cloud: String,
+    /// Deleting or replacing it loses data.
+    #[serde(default)]
+    pub holds_data: bool,
+    /// The attribute that carries the owner mark, where the kind is taggable.
+    #[serde(default)]
+    pub mark: Option<String>,
+    pub fault_domain: FaultDomain,
+    pub identity: Identity,
+    /// The reference attribute that names what contains it; deleting the container deletes it.
+    #[serde(default)]
+    pub contains_in: Option<String>,
+    /// Attributes whose change directs users.
+    #[serde(default)]
+    pub traffic: Vec<String>,
+    /// Attributes by which several objects make one serving set (law 7), e.g. records of one name.
+    #[serde(default)]
+    pub serving_set: Vec<String>,
+    /// At most one step at a time among objects that share these attributes.
+    #[serde(default)]
+    pub serialise_by: Vec<String>,
+    pub attributes: IndexMap<String, Attribute>,
+    /// Rules over several attributes, each with its message.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    #[serde(default)]
+    pub rest: Option<Rest>,
+    /// Waits of kinds that a driver of their own serves.
+    #[serde(default)]
+    pub waits: Waits,
+}
+
+/// Where an object is lost together with others.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultDomain {
+    /// `<cloud>:<value of this attribute>`.
+    Region(String),
+    /// The same as the object that this reference attribute names.
+    Of(String),
+    /// `linode:global` and the like.
+    Global(String),
+}
+
+/// How the cloud tells two objects apart, and how an object is found without its id.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Attributes that together name it.
+    pub by: Vec<String>,
+    #[serde(default)]
+    pub rename: Rename,
+    /// The cloud itself refuses a second object of the same identity.
+    #[serde(default)]
+    pub unique: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rename {
+    InPlace,
+    #[default]
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Type {
+    Text,
+    Int,
+    Float,
+    Bool,
+    List,
+    /// A list whose order and repetitions mean nothing.
+    Set,
+    Map,
+    /// Another resource; its value is that resource's id.
+    Reference,
+    Any,
+}
+
+impl Type {
+    /// The word for messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Int => "an integer",
+            Self::Float => "a number",
+            Self::Bool => "true or false",
+            Self::List | Self::Set => "a list",
+            Self::Map => "a map",
+            Self::Reference => "a reference",
+            Self::Any => "any value",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnChange {
+    #[default]
+    Update,
+    Replace,
+    /// The kind cannot change it and replacing would be wrong: refused at plan.
+    Refuse,
+}
+
+/// One attribute of a kind.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attribute {
+    #[serde(rename = "type")]
+    pub kind: Type,
+    #[serde(default)]
+    pub doc: String,
+    /// The element type of a list, set or map.
+    #[serde(default)]
+    pub of: Option<Box<Attribute>>,
+    /// The members of a map with fixed keys.
+    #[serde(default)]
+    pub members: Option<IndexMap<String, Attribute>>,
+    /// The kind that a reference must name.
+    #[serde(default)]
+    pub to: Option<String>,
+    /// Attributes of the referenced object that travel along as `<attribute>.<name>`.
+    #[serde(default)]
+    pub carries: Vec<String>,
+    #[serde(default)]
+    pub required: bool,
+    /// Made by the cloud; cannot be set.
+    #[serde(default)]
+    pub computed: bool,
+    /// A computed value that changes by itself: never drift, shown by `status` only.
+    #[serde(default)]
+    pub live: bool,
+    /// `default` of the cloud or of lifeboat when the stack is silent.
+    #[serde(default)]
+    pub default: Option<serde_json::Value>,
+    /// `address`: the default is `<stack>-<address>`.
+    #[serde(default)]
+    pub default_from: Option<String>,
+    /// Silent in the stack means: whatever the cloud has.
+    #[serde(default)]
+    pub optional_computed: bool,
+    #[serde(default)]
+    pub sensitive: bool,
+    /// Never read back; compared by fingerprint with what was last sent.
+    #[serde(default)]
+    pub write_only: bool,
+    #[serde(default)]
+    pub on_change: OnChange,
+    /// Why a change means replace, for the plan.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// The update group that carries a change; empty: the plain update of the object.
+    #[serde(default)]
+    pub via: String,
+    /// Changing it may change these computed attributes.
+    #[serde(default)]
+    pub opens: Vec<String>,
+    /// The name on the wire, dotted when nested; the attribute's own name when empty.
+    #[serde(default)]
+    pub wire: Option<String>,
+    /// How it is found in what the cloud answers, where that is not its wire name.
+    #[serde(default)]
+    pub read: Option<Read>,
+    #[serde(default)]
+    pub encode: Option<Encode>,
+    #[serde(default)]
+    pub one_of: Vec<String>,
+    #[serde(default)]
+    pub range: Option<(i64, i64)>,
+    /// Length of a text in characters, or of a list in items.
+    #[serde(default)]
+    pub length: Option<(usize, usize)>,
+    /// Limit of a text in bytes.
+    #[serde(default)]
+    pub max_bytes: Option<usize>,
+    #[serde(default)]
+    pub pattern: Option<String>,
+    /// What the pattern means, for people.
+    #[serde(default)]
+    pub pattern_says: Option<String>,
+    /// What the cloud makes of a value; applied before comparing.
+    #[serde(default)]
+    pub normalise: Vec<Normalise>,
+    /// The values that the cloud stores; others are rounded up to the next one.
+    #[serde(default)]
+    pub rounds_up_to: Vec<i64>,
+}
+
+/// How the cloud rewrites a value.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalise {
+    LowerCase,
+    TrimSpace,
+    TrimTrailingDot,
+    /// Cuts `.<value of that attribute>` off the end; the value itself becomes empty.
+    TrimSuffixOf(String),
+    /// An unset value and this one are the same.
+    EmptyIsNull,
+}
+
+/// Where in an answer an attribute is found.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Read {
+    /// Dotted path in the object.
+    #[serde(default)]
+    pub field: Option<String>,
+    #[serde(default)]
+    pub pick: Option<Pick>,
+    /// Looked up in another list instead of in the object itself.
+    #[serde(default)]
+    pub lookup: Option<Lookup>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pick {
+    /// The first public address of a list.
+    Public,
+    /// The first private address (192.168.0.0/16) of a list.
+    Private,
+    /// Whether the list has a private address.
+    HasPrivate,
+    /// An address without its prefix length.
+    WithoutPrefix,
+    /// Whether the text is one of these.
+    OneOf(Vec<String>),
+}
+
+/// Finds a value in another list: the `take` of the row whose `entities` name this object.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lookup {
+    pub list: String,
+    /// The array field of a row that names objects.
+    pub within: String,
+    /// The `type` that names this kind there.
+    pub entity: String,
+    pub take: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encode {
+    Base64,
+    /// Sent as a one-element list; absent as an empty one.
+    ListOfOne,
+}
+
+/// A rule over several attributes, as a CEL expression over them; unset ones are null.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The rule holds when this is true.
+    pub check: String,
+    pub message: String,
+    #[serde(default)]
+    pub help: Option<String>,
+    /// The attribute to point at.
+    pub at: String,
+}
+
+/// The routes of a kind that the REST driver serves. `{name}` in a path is an attribute or a carried one; `{id}` the object's id.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rest {
+    pub collection: String,
+    /// Attributes that take part in create and are not in the object itself.
+    #[serde(default)]
+    pub create_only: Vec<String>,
+    /// After create, these update groups are carried out when their attributes are set to something else than the default.
+    #[serde(default)]
+    pub after_create: Vec<String>,
+    /// The list can be filtered by these identity attributes.
+    #[serde(default)]
+    pub filter: Vec<String>,
+    /// Named updates: `via` of an attribute names one.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Group>,
+    #[serde(default)]
+    pub ready: Option<Ready>,
+    /// Calls the limits of which differ from the provider's.
+    #[serde(default)]
+    pub creates_at_once: Option<usize>,
+}
+
+/// One way of updating an object.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// `post` or `put`.
+    pub method: String,
+    /// Below the object's own path; empty is the object itself.
+    #[serde(default)]
+    pub path: String,
+    /// All these attributes are sent, changed or not.
+    #[serde(default)]
+    pub whole: Vec<String>,
+    /// Constant members of the body.
+    #[serde(default)]
+    pub with: BTreeMap<String, serde_json::Value>,
+    /// The path depends on a bool attribute: when true, when false.
+    #[serde(default)]
+    pub switch: Option<(String, String)>,
+    /// The attribute itself is not sent.
+    #[serde(default)]
+    pub no_body: bool,
+    /// The object is not ready right afterwards.
+    #[serde(default)]
+    pub settles: bool,
+}
+
+/// When a created or changed object can be used.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    pub field: String,
+    /// Ready values; several bool attributes may choose between them.
+    pub is: Vec<String>,
+    /// When this bool attribute is false, `or` is ready instead.
+    #[serde(default)]
+    pub unless: Option<String>,
+    #[serde(default)]
+    pub or: Vec<String>,
+    /// No event of this entity type may be scheduled or started.
+    #[serde(default)]
+    pub quiet: Option<String>,
+    pub within_seconds: u64,
+    pub poll_seconds: u64,
+}
+
+/// How long a driver of its own may wait, and how often it looks.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Waits {
+    #[serde(default)]
+    pub ready: Option<Wait>,
+    #[serde(default)]
+    pub gone: Option<Wait>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    pub within_seconds: u64,
+    pub poll_seconds: u64,
+}
+
+impl Kind {
+    /// The attributes that a stack may set.
+    pub fn settable(&self) -> impl Iterator<Item = (&String, &Attribute)> {
+        self.attributes.iter().filter(|(_, it)| !it.computed)
+    }
+
+    /// The attribute of this name; `parent.name` is carried by the reference `parent`.
+    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attributes.get(name)
+    }
+
+    /// The names of reference attributes.
+    pub fn references(&self) -> impl Iterator<Item = (&String, &Attribute)> {
+        self.attributes.iter().filter(|(_, it)| it.kind == Type::Reference)
+    }
+}
+
+impl Attribute {
+    /// Lifeboat's or the cloud's default as a value.
+    pub fn default_value(&self) -> Option<Value> {
+        self.default.as_ref().map(Value::from_json)
+    }
+
+    /// Whether it is compared at all when the stack is silent about it.
+    pub fn is_managed_when_silent(&self) -> bool {
+        self.default.is_some() || self.default_from.is_some()
+    }
+}

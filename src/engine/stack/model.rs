@@ -1,0 +1,164 @@
+//! The desired world: a stack, its declared resources and their instances, with a span for every part.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::engine::address::Address;
+use crate::engine::diagnostic::{Sources, Span};
+use crate::engine::stack::expression::Expression;
+use crate::engine::value::Value;
+
+/// Everything the layers say, merged, checked and expanded.
+#[derive(Debug, Clone, Default)]
+pub struct Stack {
+    pub name: String,
+    /// The overlays laid over it, in order.
+    pub overlays: Vec<String>,
+    pub sources: Sources,
+    pub variables: BTreeMap<String, Variable>,
+    /// Declared resources, in the order of the layers.
+    pub resources: IndexMap<String, Arc<Resource>>,
+    /// Every instance after `count` and `for_each`, in the order of `resources`.
+    pub instances: IndexMap<Address, Instance>,
+    pub outputs: IndexMap<String, Output>,
+    /// Files that expressions read, by path relative to the stack's folder, with their digests.
+    pub files: BTreeMap<String, String>,
+    pub assumes_lost: Vec<String>,
+    pub instance: Option<String>,
+    pub borrow: Vec<String>,
+}
+
+/// One variable with its winning value.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    pub value: Value,
+    pub sensitive: bool,
+    /// Who won: `default`, `overlays/x.yaml:3`, `LIFEBOAT_VAR_x`, `--var`, …
+    pub from: String,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// One declared resource.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    pub name: String,
+    /// The resource's key in the layer that introduced it.
+    pub span: Span,
+    pub kind: String,
+    pub attributes: IndexMap<String, Given>,
+    pub depends_on: Vec<Reference>,
+    pub lifecycle: Lifecycle,
+    pub ready: Option<Gate>,
+    pub gate: Option<Gate>,
+    /// Seconds per operation: `create`, `update`, `delete`.
+    pub timeouts: BTreeMap<String, u64>,
+    pub moved_from: Option<Address>,
+}
+
+/// An attribute as given: where, and what.
+#[derive(Debug, Clone)]
+pub struct Given {
+    pub key: Span,
+    pub term: Term,
+}
+
+/// A value of a layer, with expressions in it.
+#[derive(Debug, Clone)]
+pub struct Term {
+    pub span: Span,
+    pub shape: Shape,
+}
+
+#[derive(Debug, Clone)]
+pub enum Shape {
+    Literal(Value),
+    /// A scalar that is exactly one `${…}`; keeps its type.
+    Expression(Arc<Expression>),
+    /// Text with expressions inside.
+    Text(Vec<Part>),
+    List(Vec<Term>),
+    Map(IndexMap<String, Given>),
+}
+
+#[derive(Debug, Clone)]
+pub enum Part {
+    Text(String),
+    Expression(Arc<Expression>),
+}
+
+/// A use of another resource: all its instances or a certain one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    pub name: String,
+    /// `None`: all instances.
+    pub address: Option<Address>,
+    pub span: Span,
+}
+
+/// How a resource may be changed.
+#[derive(Debug, Clone, Default)]
+pub struct Lifecycle {
+    pub create_before_destroy: bool,
+    /// `Some(false)` lifts a protection that state remembers.
+    pub prevent_destroy: Option<bool>,
+    pub ignore_changes: Vec<String>,
+    pub span: Option<Span>,
+}
+
+/// A condition to wait for.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    pub span: Span,
+    pub probe: GateProbe,
+    /// How many times in a row it must hold.
+    pub times: u32,
+    pub within_seconds: u64,
+}
+
+#[derive(Debug, Clone)]
+pub enum GateProbe {
+    /// `host:port` accepts a connection.
+    Tcp(Term),
+    /// The URL answers so.
+    Http { url: Term, expect: u16, body: Option<String> },
+}
+
+/// One instance of a resource.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    pub address: Address,
+    pub resource: Arc<Resource>,
+    pub each: Option<Each>,
+    /// What it needs, with the place that says so: from its own expressions and `depends_on`.
+    pub needs: Vec<(Address, Span)>,
+}
+
+/// What `each` is for an instance.
+#[derive(Debug, Clone)]
+pub enum Each {
+    Index(u32),
+    Entry { key: String, value: EachValue },
+}
+
+#[derive(Debug, Clone)]
+pub enum EachValue {
+    Value(Value),
+    /// `for_each` over another resource: that resource's instance.
+    Instance(Address),
+}
+
+#[derive(Debug, Clone)]
+pub struct Output {
+    pub span: Span,
+    pub term: Term,
+    pub sensitive: bool,
+}
+
+/// What expressions may look at: the objects of other instances as far as they are known.
+pub trait Scope {
+    /// All known attributes of an instance (`id` among them); open ones are [`Value::Open`].
+    fn object(&self, address: &Address) -> Option<Arc<crate::engine::value::Attributes>>;
+}

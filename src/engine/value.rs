@@ -1,0 +1,240 @@
+//! Values of attributes: plain data, open (known only when applying), secret and fingerprint.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
+use sha2::Sha256;
+
+/// The attributes of one resource instance.
+pub type Attributes = BTreeMap<String, Value>;
+
+/// One value of the stack language, of state or of a cloud.
+#[derive(Clone, PartialEq, Default)]
+pub enum Value {
+    #[default]
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Value>),
+    Map(Attributes),
+    /// Only applying will know it.
+    Open,
+    /// Known and sensitive; cannot be shown.
+    Secret(Secret),
+    /// What plans and state keep of a secret.
+    Fingerprint(String),
+}
+
+/// A sensitive value; its Debug says nothing.
+#[derive(Clone, PartialEq)]
+pub struct Secret(Arc<Value>);
+
+impl Secret {
+    pub fn new(plain: Value) -> Self {
+        match plain {
+            Value::Secret(inner) => inner,
+            plain => Self(Arc::new(plain)),
+        }
+    }
+
+    /// The plain value. Only for the request that carries it and for expressions, which taint their result.
+    pub fn expose(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(sensitive)")
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.json())
+    }
+}
+
+/// The key under which a lineage fingerprints its secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LineageKey(pub Vec<u8>);
+
+impl fmt::Debug for LineageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LineageKey(…)")
+    }
+}
+
+impl LineageKey {
+    /// HMAC-SHA-256 of the bytes, its first 16 bytes, in hexadecimal.
+    pub fn fingerprint(&self, bytes: &[u8]) -> String {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        mac.update(bytes);
+        data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes()[..16])
+    }
+}
+
+impl Value {
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub fn as_map(&self) -> Option<&Attributes> {
+        match self {
+            Self::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// Whether it is open or contains something open.
+    pub fn has_open(&self) -> bool {
+        match self {
+            Self::Open => true,
+            Self::List(items) => items.iter().any(Self::has_open),
+            Self::Map(map) => map.values().any(Self::has_open),
+            Self::Secret(secret) => secret.expose().has_open(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is secret or contains a secret.
+    pub fn has_secret(&self) -> bool {
+        match self {
+            Self::Secret(_) | Self::Fingerprint(_) => true,
+            Self::List(items) => items.iter().any(Self::has_secret),
+            Self::Map(map) => map.values().any(Self::has_secret),
+            _ => false,
+        }
+    }
+
+    /// Every secret replaced by its fingerprint: the only form that plans and state may keep.
+    #[must_use]
+    pub fn sealed(&self, key: &LineageKey) -> Self {
+        match self {
+            Self::Secret(secret) => Self::Fingerprint(
+                key.fingerprint(secret.expose().exposed_json().to_string().as_bytes()),
+            ),
+            Self::List(items) => Self::List(items.iter().map(|it| it.sealed(key)).collect()),
+            Self::Map(map) => {
+                Self::Map(map.iter().map(|(name, it)| (name.clone(), it.sealed(key))).collect())
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Every secret laid open. Only for request bodies.
+    #[must_use]
+    pub fn exposed(&self) -> Self {
+        match self {
+            Self::Secret(secret) => secret.expose().exposed(),
+            Self::List(items) => Self::List(items.iter().map(Self::exposed).collect()),
+            Self::Map(map) => {
+                Self::Map(map.iter().map(|(name, it)| (name.clone(), it.exposed())).collect())
+            }
+            other => other.clone(),
+        }
+    }
+
+    fn exposed_json(&self) -> serde_json::Value {
+        self.exposed().json()
+    }
+
+    /// As JSON: secrets redacted, open values and fingerprints marked.
+    pub fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Null => serde_json::Value::Null,
+            Self::Bool(it) => json!(it),
+            Self::Int(it) => json!(it),
+            Self::Float(it) => json!(it),
+            Self::Text(it) => json!(it),
+            Self::List(items) => items.iter().map(Self::json).collect(),
+            Self::Map(map) => map.iter().map(|(name, it)| (name.clone(), it.json())).collect(),
+            Self::Open => json!({ "$open": true }),
+            Self::Secret(_) => json!({ "$sensitive": true }),
+            Self::Fingerprint(it) => json!({ "$sensitive": it }),
+        }
+    }
+
+    /// The reverse of [`Value::json`] for sealed values; numbers beyond `i64` become floats.
+    pub fn from_json(json: &serde_json::Value) -> Self {
+        match json {
+            serde_json::Value::Null => Self::Null,
+            serde_json::Value::Bool(it) => Self::Bool(*it),
+            serde_json::Value::Number(it) => it
+                .as_i64()
+                .map_or_else(|| Self::Float(it.as_f64().unwrap_or(f64::INFINITY)), Self::Int),
+            serde_json::Value::String(it) => Self::Text(it.clone()),
+            serde_json::Value::Array(items) => {
+                Self::List(items.iter().map(Self::from_json).collect())
+            }
+            serde_json::Value::Object(map) if map.len() == 1 && map.contains_key("$open") => {
+                Self::Open
+            }
+            serde_json::Value::Object(map) if map.len() == 1 && map.contains_key("$sensitive") => {
+                Self::Fingerprint(map["$sensitive"].as_str().unwrap_or_default().to_owned())
+            }
+            serde_json::Value::Object(map) => Self::Map(
+                map.iter().map(|(name, it)| (name.clone(), Self::from_json(it))).collect(),
+            ),
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(it: bool) -> Self {
+        Self::Bool(it)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LineageKey, Secret, Value};
+
+    #[test]
+    fn a_secret_reaches_neither_debug_nor_json() {
+        let value = Value::List(vec![Value::Secret(Secret::new("hunter2".into()))]);
+        assert!(!format!("{value:?} {}", value.json()).contains("hunter2"));
+        let sealed = value.sealed(&LineageKey(vec![1]));
+        assert!(!format!("{sealed:?}").contains("hunter2"));
+        assert_eq!(Value::from_json(&sealed.json()), sealed);
+    }
+
+    #[test]
+    fn fingerprints_depend_on_value_and_key() {
+        let seal = |text: &str, key: u8| {
+            Value::Secret(Secret::new(text.into())).sealed(&LineageKey(vec![key]))
+        };
+        assert_eq!(seal("a", 1), seal("a", 1));
+        assert_ne!(seal("a", 1), seal("b", 1));
+        assert_ne!(seal("a", 1), seal("a", 2));
+    }
+}
