@@ -2,4 +2,5 @@
 
 pub mod engine;
 pub mod kinds;
+pub mod cloud;
 pub mod sandbox;

@@ -4,4 +4,6 @@ pub mod address;
 pub mod value;
 pub mod diagnostic;
 pub mod schema;
+pub mod retry;
+pub mod observed;
 pub mod stack;
