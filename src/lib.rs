@@ -3,4 +3,5 @@
 pub mod engine;
 pub mod kinds;
 pub mod cloud;
+pub mod store;
 pub mod sandbox;
