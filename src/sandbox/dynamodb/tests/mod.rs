@@ -1,0 +1,1 @@
+//! A scripted client: requests at world times in, one line of text out.
