@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::dynamodb::describe::description;
+use crate::sandbox::dynamodb::effects::open_stream;
 use crate::sandbox::dynamodb::encryption::asked_encryption;
 use crate::sandbox::dynamodb::items::Items;
 use crate::sandbox::dynamodb::refusal::Refusal;
 use crate::sandbox::dynamodb::register::{Call, Event, Register, key_of};
-use crate::sandbox::dynamodb::settle::open_stream;
 use crate::sandbox::dynamodb::shape::table_name;
 use crate::sandbox::dynamodb::table::{
-    Billing, Encryption, Index, OnDemand, Status, Table, Tags, Throughput, Warm,
+    Billing, Encryption, Group, Index, OnDemand, Status, Table, Tags, Throughput, Warm,
 };
 use crate::sandbox::dynamodb::tags::read_tags;
 
@@ -32,7 +32,9 @@ pub fn create_table(
     let encryption = asked_encryption(&body["SSESpecification"], &call.region)?;
     let tags = read_tags(&body["Tags"])?;
     let warm = warm(body)?;
+    check_billing(body)?;
     check_units(body, &call.region)?;
+    check_stream(&body["StreamSpecification"])?;
     if taken(register, &call.region, &name) {
         return Err(Refusal::in_use(format!("Table already exists: {name}")));
     }
@@ -72,9 +74,7 @@ fn judged(body: &Value) -> Value {
 
 /// A table of this name is there, coming or going.
 pub fn taken(register: &Register, region: &str, name: &str) -> bool {
-    let joins = |it: &crate::sandbox::dynamodb::table::Group| {
-        it.name == name && it.member(region).is_some()
-    };
+    let joins = |it: &Group| it.name == name && it.member(region).is_some();
     register.table(region, name).is_some() || register.groups.iter().any(|(_, it)| joins(it))
 }
 
@@ -182,6 +182,52 @@ fn warm(body: &Value) -> Result<Warm, Refusal> {
         raising: false,
         asked: !asked.is_null(),
     })
+}
+
+/// Capacity is given exactly where the billing mode wants it.
+fn check_billing(body: &Value) -> Result<(), Refusal> {
+    let on_demand = body["BillingMode"] == "PAY_PER_REQUEST";
+    match (on_demand, body["ProvisionedThroughput"].is_null()) {
+        (true, false) => {
+            return Err(Refusal::invalid(
+                "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when \
+                 BillingMode is PAY_PER_REQUEST",
+            ));
+        }
+        (false, true) => {
+            return Err(Refusal::invalid(
+                "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode \
+                 is PROVISIONED",
+            ));
+        }
+        _ => {}
+    }
+    for index in body["GlobalSecondaryIndexes"].as_array().into_iter().flatten() {
+        let name = index["IndexName"].as_str().unwrap_or("");
+        let given = !index["ProvisionedThroughput"].is_null();
+        let text = match (on_demand, given) {
+            (true, true) => format!(
+                "ProvisionedThroughput should not be specified for index: {name} when BillingMode \
+                 is PAY_PER_REQUEST"
+            ),
+            (false, false) => format!("ProvisionedThroughput is not specified for index: {name}"),
+            _ => continue,
+        };
+        return Err(Refusal::invalid(&text));
+    }
+    Ok(())
+}
+
+fn check_stream(asked: &Value) -> Result<(), Refusal> {
+    match (asked["StreamEnabled"].as_bool(), asked["StreamViewType"].is_null()) {
+        (Some(true), true) => Err(Refusal::invalid(
+            "Table is being created with a stream enabled, UpdateViewType is required",
+        )),
+        (Some(false), false) => Err(Refusal::invalid(
+            "Table is being created with a stream disabled, UpdateViewType should not be specified",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn check_units(body: &Value, region: &str) -> Result<(), Refusal> {

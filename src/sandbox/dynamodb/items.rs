@@ -231,7 +231,10 @@ fn run<Q: DeserializeOwned, A: Serialize>(
     let request =
         Q::deserialize(body).map_err(|error| unreadable(operation, &error.to_string()))?;
     let answer = act(request).map_err(|error| refused(operation, &error))?;
-    plain(&answer).map_err(Refusal::internal)
+    let mut answer = plain(&answer).map_err(Refusal::internal)?;
+    // The engine's maps come in random order; answers should not.
+    answer.sort_all_objects();
+    Ok(answer)
 }
 
 /// An engine error as the wire has it.
@@ -239,7 +242,8 @@ fn refused(operation: &str, error: &DynoxideError) -> Refusal {
     if let DynoxideError::EnvelopedValidation(message) = error {
         return enveloped(operation, message);
     }
-    let body = serde_json::from_str(&error.to_json()).unwrap_or(Value::Null);
+    let mut body: Value = serde_json::from_str(&error.to_json()).unwrap_or(Value::Null);
+    body.sort_all_objects();
     Refusal { status: error.status_code(), body }
 }
 

@@ -1,6 +1,6 @@
 //! Billing modes, capacities and indexes of a table of one region.
 
-use crate::sandbox::dynamodb::tests::{ORDERS, check};
+use crate::sandbox::dynamodb::tests::client::{Client, ORDERS, check};
 
 const PAID: &str = r#"
 0s us-east-1 CreateTable orders, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "ProvisionedThroughput": {"ReadCapacityUnits": 10, "WriteCapacityUnits": 10}
@@ -45,12 +45,13 @@ fn capacity_changes() {
 
 #[test]
 fn decreases_are_counted_by_day() {
-    let mut script = PAID.to_owned();
+    let mut client = Client::new();
+    client.play(PAID);
     for (at, read) in [(10, 9), (20, 8), (30, 7), (40, 6)] {
-        script += &format!("{at}s us-east-1 UpdateTable orders, {}\n= ok\n", units(read, 10));
+        client.play(&format!("{at}s us-east-1 UpdateTable orders, {}\n= ok", units(read, 10)));
     }
-    script += &format!(
-        r#"
+    client.play(&format!(
+        r"
         50s us-east-1 DescribeTable orders
         = Table.ProvisionedThroughput.NumberOfDecreasesToday 4
         50s us-east-1 UpdateTable orders, {less}
@@ -59,10 +60,9 @@ fn decreases_are_counted_by_day() {
         = ok
         20h us-east-1 DescribeTable orders
         = Table.ProvisionedThroughput.NumberOfDecreasesToday 0
-        "#,
+        ",
         less = units(5, 10)
-    );
-    check(&script);
+    ));
 }
 
 #[test]

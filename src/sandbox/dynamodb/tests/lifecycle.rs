@@ -1,6 +1,6 @@
 //! A table of one region from its first to its last moment.
 
-use crate::sandbox::dynamodb::tests::{Client, ORDERS, check};
+use crate::sandbox::dynamodb::tests::client::{Client, ORDERS, check};
 
 #[test]
 fn a_table_comes_and_goes() {
@@ -84,7 +84,7 @@ fn what_a_create_must_say() {
     check(
         r#"
         0s us-east-1 CreateTable ab
-        ! ValidationException: TableName must be at least 3 characters long and at most 255 characters long
+        ! ValidationException: 1 validation error detected: Value 'ab' at 'tableName' failed to satisfy constraint: Member must have length greater than or equal to 3
         0s us-east-1 CreateTable orders, "BillingMode": "PAY_PER_REQUEST", "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}, {"AttributeName": "x", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]
         ! ValidationException: One or more parameter values were invalid: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions
         0s us-east-1 CreateTable orders, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]
@@ -93,6 +93,20 @@ fn what_a_create_must_say() {
         ! ValidationException: Tag Key cannot be prefixed with aws:, Key: aws:x
         0s us-east-1 CreateTable orders, "BillingMode": "PAY_PER_REQUEST", "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "SSESpecification": {"Enabled": true, "SSEType": "AES256"}
         ! ValidationException: One or more parameter values were invalid: SSEType AES256 is not supported
+        0s us-east-1 CreateTable orders, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}, "BillingMode": "PAY_PER_REQUEST"
+        ! ValidationException: One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST
+        0s us-east-1 CreateTable orders, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}, "GlobalSecondaryIndexes": [{"IndexName": "who", "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}}]
+        ! ValidationException: One or more parameter values were invalid: ProvisionedThroughput is not specified for index: who
+        0s us-east-1 CreateTable orders, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST", "WarmThroughput": {"ReadUnitsPerSecond": 5}
+        ! ValidationException: One or more parameter values were invalid: Requested ReadUnitsPerSecond for WarmThroughput for table is lower than initial throughput for OnDemand
+        0s us-east-1 CreateTable orders, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST", "GlobalSecondaryIndexes": []
+        ! ValidationException: One or more parameter values were invalid: List of GlobalSecondaryIndexes is empty
+        0s us-east-1 CreateTable orders, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST", "StreamSpecification": {"StreamEnabled": true}
+        ! ValidationException: One or more parameter values were invalid: Table is being created with a stream enabled, UpdateViewType is required
+        0s us-east-1 CreateTable orders, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST", "OnDemandThroughput": {"MaxReadRequestUnits": 0}
+        ! ValidationException: One or more parameter values were invalid: Requested MaxReadRequestUnits for OnDemandThroughput for table is outside of valid range
+        0s us-east-1 CreateTable orders, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST", "Tags": [{"Key": "a", "Value": "b"}, {"Key": "a", "Value": "c"}]
+        ! ValidationException: Duplicate Tag Keys provided as input: Duplicate Tag Key found a
         "#,
     );
 }

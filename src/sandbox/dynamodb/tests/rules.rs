@@ -1,6 +1,6 @@
 //! One change per UpdateTable, and what each single change refuses.
 
-use crate::sandbox::dynamodb::tests::{ORDERS, check};
+use crate::sandbox::dynamodb::tests::client::{Client, ORDERS, check};
 
 #[test]
 fn one_change_per_call() {
@@ -109,7 +109,8 @@ fn encryption_runs_while_the_table_is_active() {
     let arn = format!(
         r#""SSESpecification": {{"Enabled": true, "SSEType": "KMS", "KMSMasterKeyId": "{key}"}}"#
     );
-    let mut script = format!(
+    let mut client = Client::new();
+    client.play(&format!(
         r#"{ORDERS}
         10s us-east-1 UpdateTable orders, "SSESpecification": {{"Enabled": false}}
         ! ValidationException: One or more parameter values were invalid: Table is already encrypted by default
@@ -125,14 +126,12 @@ fn encryption_runs_while_the_table_is_active() {
         32s us-east-1 UpdateTable orders, "SSESpecification": {{"Enabled": true, "SSEType": "KMS", "KMSMasterKeyId": "arn:aws:kms:us-west-2:000000000000:key/x"}}
         ! ValidationException: KMS validation error: com.amazonaws.services.kms.model.NotFoundException: Invalid arn us-west-2
         "#
-    );
+    ));
+    let again = r#"UpdateTable orders, "SSESpecification": {"Enabled": true}"#;
     for at in ["1m", "2m", "3m"] {
-        script += &format!(
-            "{at} us-east-1 UpdateTable orders, \"SSESpecification\": {{\"Enabled\": true}}\n= ok\n"
-        );
+        client.play(&format!("{at} us-east-1 {again}\n= ok"));
     }
-    script += "4m us-east-1 UpdateTable orders, \"SSESpecification\": {\"Enabled\": true}\n";
-    script +=
-        "! LimitExceededException: Subscriber limit exceeded: Encryption mode changes are limited";
-    check(&script);
+    let refused =
+        "Subscriber limit exceeded: Encryption mode changes are limited in the 24h window";
+    client.play(&format!("4m us-east-1 {again}\n! LimitExceededException: {refused}"));
 }

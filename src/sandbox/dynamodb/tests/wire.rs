@@ -1,7 +1,7 @@
 //! The front door, in the order of its checks.
 
 use crate::sandbox::dynamodb::region_of;
-use crate::sandbox::dynamodb::tests::{Client, START, outcome, request};
+use crate::sandbox::dynamodb::tests::client::{Client, START, outcome, request};
 use crate::sandbox::http::Request;
 
 fn ask(change: impl FnOnce(&mut Request)) -> (u16, String, String) {
