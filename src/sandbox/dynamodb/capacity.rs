@@ -6,7 +6,7 @@ use crate::sandbox::dynamodb::create::{MOST_UNITS, above_most, read_throughput};
 use crate::sandbox::dynamodb::places::spoken_time;
 use crate::sandbox::dynamodb::refusal::Refusal;
 use crate::sandbox::dynamodb::register::{Call, Event, Patch, Register};
-use crate::sandbox::dynamodb::table::{Billing, Status, Table, Throughput, Work};
+use crate::sandbox::dynamodb::table::{Billing, OnDemand, Status, Table, Throughput, Work};
 use crate::sandbox::http::Millis;
 
 const DAY: Millis = 24 * 3_600_000;
@@ -235,15 +235,44 @@ pub fn limits(
     }
     for key in register.alike(table) {
         if let Some(table) = register.tables.get_mut(&key) {
-            if let Some(read) = units(members[0]) {
-                table.on_demand.read = Some(read).filter(|it| *it > 0);
-            }
-            if let Some(write) = units(members[1]) {
-                table.on_demand.write = Some(write).filter(|it| *it > 0);
+            set_limits(&mut table.on_demand, asked);
+        }
+    }
+    Ok(())
+}
+
+/// Limits of indexes of an on-demand table: at once, like those of the table.
+pub fn index_limits(register: &mut Register, call: &Call, table: &Table) -> Result<(), Refusal> {
+    let updates = index_updates(&call.body, table)?;
+    on_demand_only(&call.body, &updates)?;
+    for (name, update) in &updates {
+        if update["OnDemandThroughput"].is_null() && update["WarmThroughput"].is_null() {
+            return Err(Refusal::invalid(&format!(
+                "The only Updates for index: {name} when TableThroughputMode is PAY_PER_REQUEST \
+                 can be to OnDemandThroughput, WarmThroughput"
+            )));
+        }
+    }
+    for key in register.alike(table) {
+        let Some(table) = register.tables.get_mut(&key) else { continue };
+        for (name, update) in &updates {
+            let asked = &update["OnDemandThroughput"];
+            if let Some(index) = table.index_mut(name) {
+                set_limits(&mut index.on_demand, asked);
             }
         }
     }
     Ok(())
+}
+
+/// Member by member; -1 clears.
+fn set_limits(limits: &mut OnDemand, asked: &Value) {
+    if let Some(read) = asked["MaxReadRequestUnits"].as_i64() {
+        limits.read = Some(read).filter(|it| *it > 0);
+    }
+    if let Some(write) = asked["MaxWriteRequestUnits"].as_i64() {
+        limits.write = Some(write).filter(|it| *it > 0);
+    }
 }
 
 /// WarmThroughput: may only rise, and takes minutes while the table stays ACTIVE.

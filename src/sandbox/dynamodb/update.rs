@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::dynamodb::action::read_action;
-use crate::sandbox::dynamodb::capacity::{change_capacity, limits, warm_up};
+use crate::sandbox::dynamodb::capacity::{change_capacity, index_limits, limits, warm_up};
 use crate::sandbox::dynamodb::changes::{Change, changes, check_shape, one_change};
 use crate::sandbox::dynamodb::describe::{description, replicas};
 use crate::sandbox::dynamodb::encryption::change_encryption;
@@ -16,7 +16,7 @@ use crate::sandbox::dynamodb::settings::{
     change_class, change_protection, change_stream, wanted_stream,
 };
 use crate::sandbox::dynamodb::shape::table_name;
-use crate::sandbox::dynamodb::table::{Status, Table, Work};
+use crate::sandbox::dynamodb::table::{Billing, Status, Table, Work};
 
 pub fn update_table(
     register: &mut Register,
@@ -36,11 +36,7 @@ pub fn update_table(
         may_change_replicas(&table)?;
         change_replicas(register, call, &table, &action, items)?;
     } else {
-        let stream = wanted_stream(&call.body, &table)?;
-        if !swallowed(&call.body, &table, &changes) {
-            admit(register, &table, &changes)?;
-            carry_out(register, call, &table, &changes, stream, items)?;
-        }
+        change(register, call, &table, &changes, items)?;
     }
     let table = register.expect_table(&call.region, &name)?;
     let mut answer = description(register, table, call.now);
@@ -48,6 +44,25 @@ pub fn update_table(
         answer["Replicas"] = json!([]);
     }
     Ok(json!({"TableDescription": answer}))
+}
+
+fn change(
+    register: &mut Register,
+    call: &Call,
+    table: &Table,
+    changes: &[Change],
+    items: &mut Items,
+) -> Result<(), Refusal> {
+    if swallowed(&call.body, table, changes) {
+        return Ok(());
+    }
+    // In a group the frozen stream is the first thing to be told.
+    if table.group.is_none() {
+        admit(register, table, changes)?;
+    }
+    let stream = wanted_stream(&call.body, table)?;
+    admit(register, table, changes)?;
+    carry_out(register, call, table, changes, stream, items)
 }
 
 /// The way back to on-demand, sent while the way to provisioned is under way, is accepted and lost.
@@ -134,6 +149,9 @@ fn carry_out(
         ([Change::Protection], _) => change_protection(register, call, table),
         ([Change::Warm], _) => warm_up(register, call, table),
         ([Change::OnlineIndex], _) => change_index(register, call, table, items),
+        ([Change::IndexUpdate], _) if table.billing == Billing::PayPerRequest => {
+            index_limits(register, call, table)
+        }
         ([Change::Limits], _) => limits(register, &call.body, table, table.billing),
         ([Change::Stream], Some(stream)) => {
             change_stream(register, call, table, stream);

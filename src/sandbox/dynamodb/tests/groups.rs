@@ -19,6 +19,10 @@ fn indexes_and_time_to_live_are_shared() {
         ! ResourceInUseException
         595s us-east-1 DescribeTable orders
         = Table.GlobalSecondaryIndexes.0.IndexStatus "ACTIVE"
+        595s us-east-1 UpdateTable orders, "GlobalSecondaryIndexUpdates": [{{"Update": {{"IndexName": "who", "OnDemandThroughput": {{"MaxReadRequestUnits": 3}}}}}}]
+        = TableDescription.TableStatus "ACTIVE"
+        595s us-west-2 DescribeTable orders
+        = Table.GlobalSecondaryIndexes.0.OnDemandThroughput {{"MaxReadRequestUnits": 3}}
         596s us-east-1 UpdateTimeToLive orders, "TimeToLiveSpecification": {{"Enabled": true, "AttributeName": "until"}}
         = ok
         660s us-west-2 DescribeTimeToLive orders

@@ -11,3 +11,4 @@ mod groups;
 mod items;
 mod wire;
 mod rows;
+mod sequences;
