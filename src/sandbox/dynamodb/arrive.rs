@@ -97,6 +97,9 @@ pub fn replica_active(
             items.copy(&table.name, &source.region, region)?;
         }
     }
+    // A change of time to live that is under way ends here as well.
+    let ttl = due + register.durations.ttl;
+    register.later(ttl, Event::TimeToLiveSettled { table: key });
     let group = register.groups.get_mut(&id.to_owned());
     if let Some(member) = group.and_then(|it| it.member_mut(region)) {
         member.standing = Standing::Active;

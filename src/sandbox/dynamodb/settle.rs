@@ -97,7 +97,8 @@ fn row_event(register: &mut Register, due: Millis, event: &Event) {
         }
         Event::TimeToLiveSettled { .. } => match table.ttl.as_mut() {
             Some(ttl) if ttl.status == "ENABLING" => ttl.status = "ENABLED".into(),
-            _ => table.ttl = None,
+            Some(ttl) if ttl.status == "DISABLING" => table.ttl = None,
+            _ => {}
         },
         Event::EncryptionSettled { .. } => {
             if let Some(encryption) = table.encryption.as_mut() {

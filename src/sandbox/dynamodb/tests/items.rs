@@ -89,3 +89,31 @@ fn many_items_are_copied() {
         client.items.count("us-east-1", "orders")
     );
 }
+
+#[test]
+fn another_process_may_make_the_table_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Client::instant();
+    first.items = Items::open(folder.path()).unwrap();
+    first.play(ORDERS);
+    first.play("1s us-east-1 PutItem orders, \"Item\": {\"id\": {\"S\": \"a\"}}\n= ok");
+    let mut second = Client::instant();
+    second.items = Items::open(folder.path()).unwrap();
+    for (table, key, row) in first.cloud.take_changes() {
+        assert!(second.cloud.apply(&table, &key, row));
+    }
+    second.play("2s us-east-1 DeleteTable orders\n= ok");
+    second.play(&ORDERS.replace("\"id\"", "\"key\"").replace("0s ", "3s "));
+    second.play("4s us-east-1 PutItem orders, \"Item\": {\"key\": {\"S\": \"b\"}}\n= ok");
+    for (table, key, row) in second.cloud.take_changes() {
+        assert!(first.cloud.apply(&table, &key, row));
+    }
+    first.play("5s us-east-1 Scan orders\n= Items [{\"key\": {\"S\": \"b\"}}]");
+}
+
+#[test]
+fn a_server_may_share_it() {
+    fn sendable<T: Send>(_: T) {}
+    let client = Client::new();
+    sendable((client.cloud, client.items));
+}

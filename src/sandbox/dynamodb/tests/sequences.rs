@@ -75,7 +75,7 @@ fn shared(client: &mut Client, at: Millis, region: &str) -> Option<(Vec<String>,
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn members_stay_alike(
         calls in prop::collection::vec((0u8..16, 0usize..3, 1usize..3, 0u8..6, 0i64..400), 1..40)
