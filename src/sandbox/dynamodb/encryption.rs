@@ -80,15 +80,33 @@ pub fn change_encryption(
         }
         _ => {}
     }
+    let customer = |it: Option<&Encryption>| it.is_some_and(|it| it.customer);
+    let both = (customer(wanted.as_ref()), customer(current));
+    if table.group.is_some() && both.0 != both.1 {
+        return Err(mixed_keys());
+    }
     let changes = within_budget(table, call.now)?;
     let until = call.now + register.durations.encryption;
-    let key = key_of(&table.region, &table.name);
-    if let Some(table) = register.tables.get_mut(&key) {
-        table.encryption_changes = changes;
-        table.encryption = wanted.map(|it| Encryption { updating: true, ..it });
+    // A customer's key is each region's own; whether there is a key at all is the group's.
+    let keys =
+        if both.0 { vec![key_of(&table.region, &table.name)] } else { register.alike(table) };
+    for key in keys {
+        if let Some(table) = register.tables.get_mut(&key) {
+            table.encryption_changes.clone_from(&changes);
+            table.encryption = wanted.clone().map(|it| Encryption {
+                key: if it.customer { it.key } else { managed_key_arn(&table.region) },
+                updating: true,
+                ..it
+            });
+        }
+        register.later(until, Event::EncryptionSettled { table: key });
     }
-    register.later(until, Event::EncryptionSettled { table: key });
     Ok(())
+}
+
+/// All members use keys of one kind.
+pub fn mixed_keys() -> Refusal {
+    Refusal::invalid("All replica keys must either be Customer Managed CMK or AWS Managed CMK.")
 }
 
 /// Four changes in 24 hours, then one in six; returning to the service's own key counts as well.

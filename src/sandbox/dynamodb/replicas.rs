@@ -3,7 +3,7 @@
 use crate::sandbox::dynamodb::action::Action;
 use crate::sandbox::dynamodb::capacity::needs_scaling;
 use crate::sandbox::dynamodb::create::taken;
-use crate::sandbox::dynamodb::encryption::usable;
+use crate::sandbox::dynamodb::encryption::{mixed_keys, usable};
 use crate::sandbox::dynamodb::items::Items;
 use crate::sandbox::dynamodb::leave::{fed_nobody, leave};
 use crate::sandbox::dynamodb::places::{REGIONS, is_region, key_arn};
@@ -120,9 +120,7 @@ fn fitting_key(table: &Table, action: &Action) -> Result<(), Refusal> {
         None if customer => {
             Err(Refusal::invalid("KMSMasterKeyId must be specified for each replica."))
         }
-        Some(_) if !customer => Err(Refusal::invalid(
-            "All replica keys must either be Customer Managed CMK or AWS Managed CMK.",
-        )),
+        Some(_) if !customer => Err(mixed_keys()),
         Some(key) => usable(key, &action.region),
         None => Ok(()),
     }

@@ -85,3 +85,21 @@ fn recovery_and_tags_are_not_shared() {
         group(),
     ));
 }
+
+#[test]
+fn encryption_is_of_one_kind() {
+    check(&format!(
+        r#"{}
+        40s us-east-1 UpdateTable orders, "SSESpecification": {{"Enabled": true, "SSEType": "KMS", "KMSMasterKeyId": "alias/mine"}}
+        ! ValidationException: One or more parameter values were invalid: All replica keys must either be Customer Managed CMK or AWS Managed CMK.
+        40s us-east-1 UpdateTable orders, "SSESpecification": {{"Enabled": true}}
+        = TableDescription.SSEDescription.Status "UPDATING"
+        41s us-east-1 UpdateTable orders, {}
+        ! ValidationException: Operation cannot be performed while replica server-side encryption status is in UPDATING state.
+        70s us-west-2 DescribeTable orders
+        = Table.SSEDescription.Status "ENABLED"
+        "#,
+        group(),
+        add("eu-west-1"),
+    ));
+}

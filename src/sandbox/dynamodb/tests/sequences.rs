@@ -28,13 +28,13 @@ fn call(kind: u8, other: &str, number: u8) -> (&'static str, Value) {
         ),
         7 => (
             "UpdateTimeToLive",
-            json!({"TimeToLiveSpecification": {"Enabled": number % 2 == 0, "AttributeName": "until"}}),
+            json!({"TimeToLiveSpecification": {"Enabled": number.is_multiple_of(2), "AttributeName": "until"}}),
         ),
         8 => (
             "UpdateTable",
             json!({"OnDemandThroughput": {"MaxWriteRequestUnits": i32::from(number) + 1}}),
         ),
-        9 => ("UpdateTable", json!({"DeletionProtectionEnabled": number % 2 == 0})),
+        9 => ("UpdateTable", json!({"DeletionProtectionEnabled": number.is_multiple_of(2)})),
         10 => ("UpdateTable", json!({"BillingMode": "PAY_PER_REQUEST"})),
         11 => ("DeleteItem", json!({"Key": key})),
         _ => ("PutItem", json!({"Item": item})),
