@@ -14,6 +14,7 @@ pub mod describe;
 pub mod encryption;
 pub mod tags;
 pub mod create;
+pub mod limits;
 pub mod capacity;
 pub mod indexes;
 pub mod settings;

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::dynamodb::action::read_action;
-use crate::sandbox::dynamodb::capacity::{change_capacity, index_limits, limits, warm_up};
+use crate::sandbox::dynamodb::capacity::{change_capacity, index_limits};
 use crate::sandbox::dynamodb::changes::{Change, changes, check_shape, one_change};
 use crate::sandbox::dynamodb::describe::{description, replicas};
 use crate::sandbox::dynamodb::encryption::change_encryption;
 use crate::sandbox::dynamodb::indexes::change_index;
 use crate::sandbox::dynamodb::items::Items;
+use crate::sandbox::dynamodb::limits::{limits, warm_up};
 use crate::sandbox::dynamodb::refusal::Refusal;
 use crate::sandbox::dynamodb::register::{Call, Register};
 use crate::sandbox::dynamodb::replicas::change_replicas;
