@@ -2,3 +2,12 @@
 
 pub mod http;
 pub mod rows;
+pub mod table;
+pub mod clock;
+pub mod faults;
+pub mod dynamodb;
+pub mod linode;
+pub mod folder;
+pub mod world;
+pub mod probe;
+pub mod server;

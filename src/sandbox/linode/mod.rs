@@ -1,0 +1,35 @@
+//! Linode's API v4 as far as stacks need it: machines, balancers, zones, firewalls, keys, and what surrounds them.
+
+pub mod catalogue;
+pub mod model;
+pub mod timeline;
+pub mod limits;
+pub mod store;
+pub mod call;
+pub mod form;
+pub mod listing;
+pub mod addresses;
+pub mod events;
+pub mod tags;
+pub mod devices;
+pub mod instance_view;
+pub mod instance_create;
+pub mod power;
+pub mod instances;
+pub mod health;
+pub mod balancers;
+pub mod configs;
+pub mod nodes;
+pub mod domains;
+pub mod records;
+pub mod firewalls;
+pub mod account;
+pub mod names;
+pub mod router;
+pub mod show;
+
+pub use limits::Limits;
+pub use store::Linode;
+
+#[cfg(test)]
+mod tests;
