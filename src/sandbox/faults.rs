@@ -75,7 +75,15 @@ pub struct FaultSpec {
 impl FaultSpec {
     /// Meets every request once.
     pub fn once(effect: Effect) -> Self {
-        Self { method: None, path: None, operation: None, nth: 1, times: 1, probability: 1.0, effect }
+        Self {
+            method: None,
+            path: None,
+            operation: None,
+            nth: 1,
+            times: 1,
+            probability: 1.0,
+            effect,
+        }
     }
 
     fn meets(&self, request: &Request) -> bool {
@@ -84,14 +92,11 @@ impl FaultSpec {
             .strip_prefix("/v4beta")
             .or_else(|| request.path.strip_prefix("/v4"))
             .unwrap_or(&request.path);
-        let operation = request
-            .header("x-amz-target")
-            .and_then(|target| target.rsplit('.').next());
+        let operation = request.header("x-amz-target").and_then(|target| target.rsplit('.').next());
         self.method.as_ref().is_none_or(|it| it.eq_ignore_ascii_case(&request.method))
-            && self
-                .path
-                .as_ref()
-                .is_none_or(|it| path.starts_with(it.as_str()) || request.path.starts_with(it.as_str()))
+            && self.path.as_ref().is_none_or(|it| {
+                path.starts_with(it.as_str()) || request.path.starts_with(it.as_str())
+            })
             && self.operation.as_ref().is_none_or(|it| operation == Some(it.as_str()))
     }
 }
@@ -105,16 +110,22 @@ impl FromStr for FaultSpec {
         let (mut effect, mut retry_after, mut milliseconds) = (None, 2, 1_000);
         for word in text.split_whitespace() {
             if let Some((name, value)) = word.split_once('=') {
-                let number = |it: &str| it.parse::<u64>().map_err(|_| format!("{word:?}: not a number"));
+                let number =
+                    |it: &str| it.parse::<u64>().map_err(|_| format!("{word:?}: not a number"));
                 match name {
                     "nth" => spec.nth = number(value)?,
                     "times" => spec.times = number(value)?,
                     "probability" => {
-                        spec.probability = value.parse().map_err(|_| format!("{word:?}: not a number"))?;
+                        spec.probability =
+                            value.parse().map_err(|_| format!("{word:?}: not a number"))?;
                     }
                     "retry_after" => retry_after = number(value)?,
                     "ms" => milliseconds = number(value)?,
-                    other => return Err(format!("{other:?}: nth, times, probability, retry_after or ms")),
+                    other => {
+                        return Err(format!(
+                            "{other:?}: nth, times, probability, retry_after or ms"
+                        ));
+                    }
                 }
             } else if word.starts_with('/') {
                 spec.path = Some(word.into());
@@ -186,13 +197,21 @@ impl Faults {
     /// Ends what is wrong with one fault domain or machine, or everything including the faults of requests.
     pub fn heal(&mut self, name: Option<&str>) {
         let chosen = |key: &String| name.is_none_or(|name| name == key);
-        let lost: Vec<String> = self.lost.iter().map(|(key, _)| key.clone()).filter(chosen).collect();
-        lost.iter().for_each(|key| drop(self.lost.remove(key)));
-        let sick: Vec<String> = self.unhealthy.iter().map(|(key, _)| key.clone()).filter(chosen).collect();
-        sick.iter().for_each(|key| drop(self.unhealthy.remove(key)));
+        let lost: Vec<String> =
+            self.lost.iter().map(|(key, _)| key.clone()).filter(chosen).collect();
+        for key in lost {
+            self.lost.remove(&key);
+        }
+        let sick: Vec<String> =
+            self.unhealthy.iter().map(|(key, _)| key.clone()).filter(chosen).collect();
+        for key in sick {
+            self.unhealthy.remove(&key);
+        }
         if name.is_none() {
             let faults: Vec<u64> = self.requests.iter().map(|(key, _)| *key).collect();
-            faults.iter().for_each(|key| drop(self.requests.remove(key)));
+            for key in faults {
+                self.requests.remove(&key);
+            }
         }
     }
 
@@ -214,8 +233,8 @@ impl Faults {
         for id in met {
             let Some(fault) = self.requests.get_mut(&id) else { continue };
             fault.met += 1;
-            let ready = fault.met >= fault.spec.nth
-                && draw(seed, id, fault.met) < fault.spec.probability;
+            let ready =
+                fault.met >= fault.spec.nth && draw(seed, id, fault.met) < fault.spec.probability;
             if effect.is_none() && ready {
                 fault.fired += 1;
                 effect = Some(fault.spec.effect.clone());
@@ -239,8 +258,12 @@ impl Faults {
     pub fn take_changes(&mut self) -> Vec<(&'static str, String, Option<Value>)> {
         let mut changes = Vec::new();
         changes.extend(self.lost.take_changes().into_iter().map(|(key, row)| ("lost", key, row)));
-        changes.extend(self.unhealthy.take_changes().into_iter().map(|(key, row)| ("unhealthy", key, row)));
-        changes.extend(self.requests.take_changes().into_iter().map(|(key, row)| ("requests", key, row)));
+        changes.extend(
+            self.unhealthy.take_changes().into_iter().map(|(key, row)| ("unhealthy", key, row)),
+        );
+        changes.extend(
+            self.requests.take_changes().into_iter().map(|(key, row)| ("requests", key, row)),
+        );
         changes
     }
 
@@ -301,7 +324,9 @@ mod tests {
             .map(|seed| {
                 let mut faults = Faults::default();
                 faults.add("GET 500 times=0 probability=0.3".parse().unwrap());
-                (0..200).map(|_| faults.strike(*seed, &request("GET", "/v4/domains")).is_some()).collect()
+                (0..200)
+                    .map(|_| faults.strike(*seed, &request("GET", "/v4/domains")).is_some())
+                    .collect()
             })
             .collect();
         assert_eq!(runs[0], runs[1]);

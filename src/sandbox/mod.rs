@@ -10,4 +10,9 @@ pub mod linode;
 pub mod folder;
 pub mod world;
 pub mod probe;
+pub mod shared;
+pub mod wire;
 pub mod server;
+
+pub use server::Serving;
+pub use shared::{Options, Sandbox, SandboxError};

@@ -114,7 +114,9 @@ pub fn tagged(cloud: &Linode, call: &Call<'_>, tag: &str) -> Outcome {
     let instances = cloud.instances.find(&index);
     rows.extend(instances.map(|(_, it)| wrap("linode", instance_view::instance(it, call.now))));
     rows.extend(cloud.domains.find(&index).map(|(_, it)| wrap("domain", domains::view(it))));
-    rows.extend(cloud.nodebalancers.find(&index).map(|(_, it)| wrap("nodebalancer", balancers::view(it))));
+    rows.extend(
+        cloud.nodebalancers.find(&index).map(|(_, it)| wrap("nodebalancer", balancers::view(it))),
+    );
     page(call, rows, &[])
 }
 

@@ -8,12 +8,14 @@ static REGIONS: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let mut regions = parse(include_str!("catalogue/regions.json"));
     for region in &mut regions {
         // Recorded resolvers are real hosts; nothing in the sandbox may point at one.
-        region["resolvers"] = json!({ "ipv4": "198.18.0.5,198.18.0.6", "ipv6": "2001:db8::5,2001:db8::6" });
+        region["resolvers"] =
+            json!({ "ipv4": "198.18.0.5,198.18.0.6", "ipv6": "2001:db8::5,2001:db8::6" });
     }
     regions
 });
 static TYPES: LazyLock<Vec<Value>> = LazyLock::new(|| parse(include_str!("catalogue/types.json")));
-static IMAGES: LazyLock<Vec<Value>> = LazyLock::new(|| parse(include_str!("catalogue/images.json")));
+static IMAGES: LazyLock<Vec<Value>> =
+    LazyLock::new(|| parse(include_str!("catalogue/images.json")));
 
 fn parse(text: &str) -> Vec<Value> {
     serde_json::from_str(text).expect("the catalogue is part of the program and well-formed")

@@ -60,14 +60,18 @@ fn read(form: &mut Form<'_>, base: Option<Config>, taken: &[u64]) -> Config {
     let mut it = base.unwrap_or_else(|| blank(protocol.as_deref().unwrap_or("http")));
     it.protocol = protocol.unwrap_or(it.protocol);
     let udp = it.protocol == "udp";
-    let algorithms: &[&str] =
-        if udp { &["roundrobin", "leastconn", "ring_hash"] } else { &["roundrobin", "leastconn", "source"] };
+    let algorithms: &[&str] = if udp {
+        &["roundrobin", "leastconn", "ring_hash"]
+    } else {
+        &["roundrobin", "leastconn", "source"]
+    };
     let stickiness: &[&str] =
         if udp { &["none", "session", "source_ip"] } else { &["none", "table", "http_cookie"] };
     it.port = form.ranged("port", 1, 65_535).unwrap_or(it.port);
     it.algorithm = form.one_of("algorithm", algorithms).unwrap_or(it.algorithm);
     it.stickiness = form.one_of("stickiness", stickiness).unwrap_or(it.stickiness);
-    it.check = form.one_of("check", &["none", "connection", "http", "http_body"]).unwrap_or(it.check);
+    it.check =
+        form.one_of("check", &["none", "connection", "http", "http_body"]).unwrap_or(it.check);
     it.check_interval = form.ranged("check_interval", 2, 3_600).unwrap_or(it.check_interval);
     it.check_timeout = form.ranged("check_timeout", 1, 30).unwrap_or(it.check_timeout);
     it.check_attempts = form.ranged("check_attempts", 1, 30).unwrap_or(it.check_attempts);
@@ -78,7 +82,8 @@ fn read(form: &mut Form<'_>, base: Option<Config>, taken: &[u64]) -> Config {
         let suites = ["recommended", "legacy"];
         it.cipher_suite = form.one_of("cipher_suite", &suites).unwrap_or(it.cipher_suite);
     }
-    it.proxy_protocol = form.one_of("proxy_protocol", &["none", "v1", "v2"]).unwrap_or(it.proxy_protocol);
+    it.proxy_protocol =
+        form.one_of("proxy_protocol", &["none", "v1", "v2"]).unwrap_or(it.proxy_protocol);
     it.udp_check_port = form.ranged("udp_check_port", 1, 65_535).unwrap_or(it.udp_check_port);
     certificates(form, &mut it);
     agree(form, &it, taken);
@@ -141,7 +146,11 @@ fn taken(cloud: &Linode, nodebalancer: u64, protocol: &str, own: Option<u64>) ->
 }
 
 fn known<'a>(cloud: &'a Linode, nodebalancer: u64, id: u64) -> Result<&'a Config, Refusal> {
-    cloud.configs.get(id).filter(|it| it.nodebalancer == nodebalancer).ok_or_else(Refusal::not_found)
+    cloud
+        .configs
+        .get(id)
+        .filter(|it| it.nodebalancer == nodebalancer)
+        .ok_or_else(Refusal::not_found)
 }
 
 fn wanted_protocol(call: &Call<'_>, or: &str) -> String {
@@ -159,8 +168,11 @@ pub fn nested(form: &mut Form<'_>) -> Vec<(Config, Vec<Node>)> {
         };
         let mut inner = Form::within(body, &prefix);
         let udp = body.get("protocol").is_some_and(|it| it == "udp");
-        let ports: Vec<u64> =
-            configs.iter().filter(|(it, _)| (it.protocol == "udp") == udp).map(|(it, _)| it.port).collect();
+        let ports: Vec<u64> = configs
+            .iter()
+            .filter(|(it, _)| (it.protocol == "udp") == udp)
+            .map(|(it, _)| it.port)
+            .collect();
         let config = read(&mut inner, None, &ports);
         let nodes = nodes::nested(&mut inner, body, &prefix, &config.protocol);
         form.absorb(inner);
@@ -170,7 +182,13 @@ pub fn nested(form: &mut Form<'_>) -> Vec<(Config, Vec<Node>)> {
 }
 
 /// Stores a config under a new number, with its nodes.
-pub fn store(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, config: Config, nodes: Vec<Node>) -> u64 {
+pub fn store(
+    cloud: &mut Linode,
+    call: &Call<'_>,
+    nodebalancer: u64,
+    config: Config,
+    nodes: Vec<Node>,
+) -> u64 {
     let id = cloud.next_id("config");
     cloud.configs.put(id, Config { id, nodebalancer, ..config });
     for node in nodes {

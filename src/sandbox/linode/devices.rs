@@ -32,7 +32,13 @@ pub fn view(cloud: &Linode, device: &Device) -> Value {
 }
 
 /// Puts a firewall before an entity and returns the device.
-pub fn attach(cloud: &mut Linode, now: Millis, firewall: u64, kind: &str, entity_id: u64) -> Device {
+pub fn attach(
+    cloud: &mut Linode,
+    now: Millis,
+    firewall: u64,
+    kind: &str,
+    entity_id: u64,
+) -> Device {
     let id = cloud.next_id("device");
     let device = Device { id, firewall, entity_type: kind.into(), entity_id, created: now };
     cloud.devices.put(id, device.clone());
@@ -44,7 +50,11 @@ pub fn attach(cloud: &mut Linode, now: Millis, firewall: u64, kind: &str, entity
 
 /// The firewalls before an entity.
 pub fn firewalls_of(cloud: &Linode, kind: &str, entity_id: u64) -> Vec<u64> {
-    cloud.devices.find(&format!("entity:{kind}/{entity_id}")).map(|(_, device)| device.firewall).collect()
+    cloud
+        .devices
+        .find(&format!("entity:{kind}/{entity_id}"))
+        .map(|(_, device)| device.firewall)
+        .collect()
 }
 
 /// Takes every firewall away from an entity, for instance because it is deleted.

@@ -13,7 +13,8 @@ use crate::sandbox::linode::tags;
 pub const FILTERABLE: Filterable = &["domain", "group", "tags"];
 
 const SECONDS: [u64; 15] = [
-    0, 30, 120, 300, 3_600, 7_200, 14_400, 28_800, 57_600, 86_400, 172_800, 345_600, 604_800, 1_209_600, 2_419_200,
+    0, 30, 120, 300, 3_600, 7_200, 14_400, 28_800, 57_600, 86_400, 172_800, 345_600, 604_800,
+    1_209_600, 2_419_200,
 ];
 
 /// The next time the service keeps; silently, as the real one does.
@@ -44,10 +45,12 @@ pub fn is_domain(text: &str) -> bool {
     let text = text.strip_prefix("*.").unwrap_or(text);
     let labels: Vec<&str> = text.split('.').collect();
     let good = |label: &&str| {
-        (1..=63).contains(&label.len()) && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        (1..=63).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     };
     let top = labels.last().copied().unwrap_or_default();
-    let named = top.len() >= 2 && top.chars().all(|c| c.is_ascii_alphabetic()) || top.starts_with("xn--");
+    let named =
+        top.len() >= 2 && top.chars().all(|c| c.is_ascii_alphabetic()) || top.starts_with("xn--");
     labels.len() >= 2 && text.len() <= 253 && labels.iter().all(good) && named
 }
 
@@ -105,7 +108,10 @@ fn read(form: &mut Form<'_>, cloud: &Linode, base: Option<Domain>) -> Domain {
         form.error("soa_email", "soa_email required when type=master");
     }
     if it.kind == "slave" && it.master_ips.is_empty() {
-        form.error("master_ips", "You need at least one master DNS server IP address for this zone.");
+        form.error(
+            "master_ips",
+            "You need at least one master DNS server IP address for this zone.",
+        );
     }
     it
 }

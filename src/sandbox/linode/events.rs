@@ -11,8 +11,18 @@ use crate::sandbox::linode::store::Linode;
 /// More than this are not kept; the oldest go first.
 const MOST: usize = 2_000;
 
-const FILTERABLE: Filterable =
-    &["action", "created", "entity.id", "entity.type", "id", "details.*", "read", "seen", "status", "username"];
+const FILTERABLE: Filterable = &[
+    "action",
+    "created",
+    "entity.id",
+    "entity.type",
+    "id",
+    "details.*",
+    "read",
+    "seen",
+    "status",
+    "username",
+];
 
 /// What an event is about: its type, number, label and path after `/v4`.
 pub fn entity(kind: &str, id: u64, label: &str, path: &str) -> Value {
@@ -51,7 +61,9 @@ pub fn write(
 ) {
     let id = cloud.next_id("event");
     let action = action.to_owned();
-    cloud.events.put(id, Event { id, action, created: now, job, entity, secondary_entity, seen: false });
+    cloud
+        .events
+        .put(id, Event { id, action, created: now, job, entity, secondary_entity, seen: false });
     while cloud.events.len() > MOST {
         let Some(oldest) = cloud.events.iter().next().map(|(id, _)| id) else { break };
         cloud.events.remove(oldest);
@@ -80,7 +92,8 @@ fn view(event: &Event, now: Millis) -> Value {
 
 /// Newest first, as people read them.
 pub fn list(cloud: &Linode, call: &Call<'_>) -> Outcome {
-    let mut rows: Vec<Value> = cloud.events.iter().map(|(_, event)| view(event, call.now)).collect();
+    let mut rows: Vec<Value> =
+        cloud.events.iter().map(|(_, event)| view(event, call.now)).collect();
     rows.reverse();
     page(call, rows, FILTERABLE)
 }

@@ -102,7 +102,11 @@ fn wanted_devices(form: &mut Form<'_>, cloud: &Linode) -> Vec<(&'static str, u64
     let mut inner = Form::within(form.object("devices").unwrap_or(&empty), "devices.");
     for (field, kind) in [("linodes", "linode"), ("nodebalancers", "nodebalancer")] {
         for item in inner.list(field).into_iter().flatten() {
-            match item.as_u64().ok_or_else(|| "Must be a list of ids".to_owned()).and_then(|id| free(cloud, kind, id)) {
+            match item
+                .as_u64()
+                .ok_or_else(|| "Must be a list of ids".to_owned())
+                .and_then(|id| free(cloud, kind, id))
+            {
                 Ok(id) => wanted.push((kind, id)),
                 Err(reason) => inner.error(field, reason),
             }
@@ -188,7 +192,8 @@ pub fn put_rules(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
 
 pub fn list_devices(cloud: &Linode, call: &Call<'_>, id: u64) -> Outcome {
     known(cloud, id)?;
-    let rows = cloud.devices.find(&format!("firewall:{id}")).map(|(_, it)| devices::view(cloud, it));
+    let rows =
+        cloud.devices.find(&format!("firewall:{id}")).map(|(_, it)| devices::view(cloud, it));
     page(call, rows.collect(), &["created", "id", "updated"])
 }
 
@@ -213,7 +218,8 @@ pub fn add_device(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
         form.error("id", reason);
     }
     form.finish()?;
-    let device = devices::attach(cloud, call.now, id, &kind.unwrap_or_default(), entity.unwrap_or_default());
+    let device =
+        devices::attach(cloud, call.now, id, &kind.unwrap_or_default(), entity.unwrap_or_default());
     Ok(devices::view(cloud, &device))
 }
 
@@ -228,7 +234,8 @@ pub fn remove_device(cloud: &mut Linode, call: &Call<'_>, id: u64, device_id: u6
 /// `GET …/firewalls` of a machine or a balancer.
 pub fn of_entity(cloud: &Linode, call: &Call<'_>, kind: &str, entity: u64) -> Outcome {
     let found = devices::firewalls_of(cloud, kind, entity);
-    let rows = found.iter().filter_map(|id| cloud.firewalls.get(*id)).map(|it| view(cloud, it)).collect();
+    let rows =
+        found.iter().filter_map(|id| cloud.firewalls.get(*id)).map(|it| view(cloud, it)).collect();
     page(call, rows, FILTERABLE)
 }
 
@@ -236,7 +243,8 @@ pub fn of_entity(cloud: &Linode, call: &Call<'_>, kind: &str, entity: u64) -> Ou
 pub fn set_of_entity(cloud: &mut Linode, call: &Call<'_>, kind: &str, entity: u64) -> Outcome {
     let mut form = Form::new(&call.body);
     form.require("firewall_ids");
-    let ids: Vec<u64> = form.list("firewall_ids").into_iter().flatten().filter_map(Value::as_u64).collect();
+    let ids: Vec<u64> =
+        form.list("firewall_ids").into_iter().flatten().filter_map(Value::as_u64).collect();
     if ids.iter().any(|id| cloud.firewalls.get(*id).is_none()) {
         form.error("firewall_ids", "firewall_ids is not valid");
     }

@@ -181,7 +181,9 @@ pub fn is_ipv6(text: &str) -> bool {
 /// `address/mask`, the only form of firewall addresses.
 pub fn is_network(text: &str, six: bool) -> bool {
     let Some((address, mask)) = text.split_once('/') else { return false };
-    let (Ok(address), Ok(mask)) = (address.parse::<IpAddr>(), mask.parse::<u8>()) else { return false };
+    let (Ok(address), Ok(mask)) = (address.parse::<IpAddr>(), mask.parse::<u8>()) else {
+        return false;
+    };
     match address {
         IpAddr::V4(_) => !six && mask <= 32,
         IpAddr::V6(_) => six && mask <= 128,

@@ -27,7 +27,13 @@ pub fn machine<'a>(cloud: &'a Linode, node: &Node) -> Option<&'a Instance> {
 }
 
 /// `UP`, `DOWN`, or `Unknown` before the first check has passed.
-pub fn status(cloud: &Linode, faults: &Faults, now: Millis, config: &Config, node: &Node) -> &'static str {
+pub fn status(
+    cloud: &Linode,
+    faults: &Faults,
+    now: Millis,
+    config: &Config,
+    node: &Node,
+) -> &'static str {
     let machine = machine(cloud, node);
     let runs = machine.is_some_and(|it| is_up(faults, now, it));
     let healthy = runs && machine.is_some_and(|it| !faults.is_unhealthy(&it.label));
@@ -60,7 +66,12 @@ pub fn count(cloud: &Linode, faults: &Faults, now: Millis, config: &Config) -> (
 }
 
 /// The nodes that a balancer would send traffic to: those that accept, or else the backups.
-pub fn serving<'a>(cloud: &'a Linode, faults: &Faults, now: Millis, config: &Config) -> Vec<&'a Node> {
+pub fn serving<'a>(
+    cloud: &'a Linode,
+    faults: &Faults,
+    now: Millis,
+    config: &Config,
+) -> Vec<&'a Node> {
     let up = |mode: &str| -> Vec<&'a Node> {
         cloud
             .nodes

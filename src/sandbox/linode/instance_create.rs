@@ -114,9 +114,14 @@ pub fn deploy(
             size,
             created: now,
         };
-        instance.disks = vec![disk(format!("{name} Disk"), "ext4", plan_disk.saturating_sub(deployment.swap))];
+        instance.disks =
+            vec![disk(format!("{name} Disk"), "ext4", plan_disk.saturating_sub(deployment.swap))];
         if deployment.swap > 0 {
-            instance.disks.push(disk(format!("{} MB Swap Image", deployment.swap), "swap", deployment.swap));
+            instance.disks.push(disk(
+                format!("{} MB Swap Image", deployment.swap),
+                "swap",
+                deployment.swap,
+            ));
         }
         instance.config_id = Some(cloud.next_id("profile"));
         if deployment.booted.unwrap_or(true) {
@@ -148,7 +153,11 @@ pub fn deployment(form: &mut Form<'_>, region: &str) -> Deployment {
     if password.as_ref().is_some_and(|it| !(7..=128).contains(&it.chars().count())) {
         form.error("root_pass", "Password does not meet strength requirement");
     }
-    if image.is_some() && password.is_none() && authorized_keys.is_empty() && authorized_users.is_empty() {
+    if image.is_some()
+        && password.is_none()
+        && authorized_keys.is_empty()
+        && authorized_users.is_empty()
+    {
         form.objection("Must provide valid root_pass, authorized_keys, or authorized_users");
     }
     Deployment {
@@ -242,8 +251,14 @@ fn alerts(plan: &str) -> Value {
 pub fn is_ssh_key(text: &str) -> bool {
     let mut words = text.split_whitespace();
     let kind = words.next().unwrap_or_default();
-    let known = ["ssh-dss", "ssh-rsa", "ssh-ed25519", "sk-ecdsa-sha2-nistp256@openssh.com", "sk-ssh-ed25519@openssh.com"]
-        .contains(&kind)
+    let known = [
+        "ssh-dss",
+        "ssh-rsa",
+        "ssh-ed25519",
+        "sk-ecdsa-sha2-nistp256@openssh.com",
+        "sk-ssh-ed25519@openssh.com",
+    ]
+    .contains(&kind)
         || kind.starts_with("ecdsa-sha2-nistp");
     known && words.next().is_some_and(|body| body.starts_with("AAAA"))
 }

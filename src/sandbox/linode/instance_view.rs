@@ -17,9 +17,10 @@ pub fn instance(it: &Instance, now: Millis) -> Value {
     let region = catalogue::region(&it.region);
     let site_type = region.map_or(json!("core"), |row| row["site_type"].clone());
     let mut capabilities = Vec::new();
-    for (shown, needed) in
-        [("Block Storage Encryption", "Block Storage Encryption"), ("Maintenance Policy", "Maintenance Policy")]
-    {
+    for (shown, needed) in [
+        ("Block Storage Encryption", "Block Storage Encryption"),
+        ("Maintenance Policy", "Maintenance Policy"),
+    ] {
         if region.is_some_and(|row| catalogue::has_capability(row, needed)) {
             capabilities.push(shown);
         }
@@ -81,7 +82,8 @@ pub fn addresses(it: &Instance) -> Value {
         })
     };
     // The host half of the address is the same on the link.
-    let link_local = it.ipv6.find("f03c").map_or_else(String::new, |at| format!("fe80::{}", &it.ipv6[at..]));
+    let link_local =
+        it.ipv6.find("f03c").map_or_else(String::new, |at| format!("fe80::{}", &it.ipv6[at..]));
     json!({
         "ipv4": { "public": public, "private": private, "shared": [], "reserved": [], "vpc": [] },
         "ipv6": { "slaac": six(&it.ipv6), "link_local": six(&link_local), "global": [], "vpc": [] },
@@ -105,11 +107,15 @@ pub fn disks(it: &Instance, now: Millis) -> Vec<Value> {
 pub fn configs(it: &Instance) -> Vec<Value> {
     let Some(id) = it.config_id else { return Vec::new() };
     let device = |slot: usize| {
-        it.disks.get(slot).map_or(Value::Null, |disk| json!({ "disk_id": disk.id, "volume_id": null }))
+        it.disks
+            .get(slot)
+            .map_or(Value::Null, |disk| json!({ "disk_id": disk.id, "volume_id": null }))
     };
-    let image = it.image.as_deref().and_then(catalogue::image).map_or("Linux", |row| {
-        row["label"].as_str().unwrap_or("Linux")
-    });
+    let image = it
+        .image
+        .as_deref()
+        .and_then(catalogue::image)
+        .map_or("Linux", |row| row["label"].as_str().unwrap_or("Linux"));
     vec![json!({
         "id": id, "label": format!("My {image} Disk Profile"),
         "helpers": {

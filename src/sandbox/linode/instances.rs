@@ -15,8 +15,16 @@ use crate::sandbox::linode::store::Linode;
 use crate::sandbox::linode::tags;
 
 const FILTERABLE: Filterable = &[
-    "group", "id", "image", "interface_generation", "ipv4", "label", "placement_group.label",
-    "placement_group.placement_group_type", "region", "tags",
+    "group",
+    "id",
+    "image",
+    "interface_generation",
+    "ipv4",
+    "label",
+    "placement_group.label",
+    "placement_group.placement_group_type",
+    "region",
+    "tags",
 ];
 
 const DAYS: [&str; 8] =
@@ -27,7 +35,8 @@ fn known(cloud: &Linode, id: u64) -> Result<&Instance, Refusal> {
 }
 
 pub fn list(cloud: &Linode, call: &Call<'_>) -> Outcome {
-    let rows = cloud.instances.iter().map(|(_, it)| instance_view::instance(it, call.now)).collect();
+    let rows =
+        cloud.instances.iter().map(|(_, it)| instance_view::instance(it, call.now)).collect();
     page(call, rows, FILTERABLE)
 }
 
@@ -43,11 +52,13 @@ pub fn put(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     let group = form.text("group");
     let watchdog = form.flag("watchdog_enabled");
     let policy = form.text("maintenance_policy");
-    if policy.as_deref().is_some_and(|it| !["linode/migrate", "linode/power_off_on"].contains(&it)) {
+    if policy.as_deref().is_some_and(|it| !["linode/migrate", "linode/power_off_on"].contains(&it))
+    {
         form.error("maintenance_policy", "Unsupported maintenance policy slug format.");
     }
     let alerts = form.object("alerts");
-    let schedule = form.object("backups").and_then(|it| it.get("schedule")).and_then(Value::as_object);
+    let schedule =
+        form.object("backups").and_then(|it| it.get("schedule")).and_then(Value::as_object);
     let (mut day, mut window) = (None, None);
     if let Some(schedule) = schedule {
         let mut nested = Form::within(schedule, "backups.schedule.");
@@ -160,7 +171,11 @@ pub fn disks(cloud: &Linode, call: &Call<'_>, id: u64) -> Outcome {
 }
 
 pub fn configs(cloud: &Linode, call: &Call<'_>, id: u64) -> Outcome {
-    page(call, instance_view::configs(known(cloud, id)?), &["label", "interfaces.label", "interfaces"])
+    page(
+        call,
+        instance_view::configs(known(cloud, id)?),
+        &["label", "interfaces.label", "interfaces"],
+    )
 }
 
 /// The balancers with a node that points at this machine's private address.
@@ -171,7 +186,10 @@ pub fn nodebalancers(cloud: &Linode, id: u64) -> Result<Vec<u64>, Refusal> {
         .nodes
         .find(&format!("host:{private}"))
         .filter(|(_, node)| {
-            cloud.nodebalancers.get(node.nodebalancer).is_some_and(|it| it.region == instance.region)
+            cloud
+                .nodebalancers
+                .get(node.nodebalancer)
+                .is_some_and(|it| it.region == instance.region)
         })
         .map(|(_, node)| node.nodebalancer)
         .collect();

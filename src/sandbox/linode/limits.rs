@@ -70,7 +70,13 @@ pub struct Standing {
 pub struct Windows(BTreeMap<(String, String), Window>);
 
 impl Windows {
-    pub fn enter(&mut self, now: Millis, limits: &Limits, token: &str, operation: &str) -> Standing {
+    pub fn enter(
+        &mut self,
+        now: Millis,
+        limits: &Limits,
+        token: &str,
+        operation: &str,
+    ) -> Standing {
         let limit = limits.of(operation);
         let length = limit.seconds * 1_000;
         let window = self

@@ -15,7 +15,9 @@ pub fn page(call: &Call<'_>, mut rows: Vec<Value>, filterable: Filterable) -> Ou
     if let Some(text) = call.request.header("x-filter").filter(|text| !text.trim().is_empty()) {
         let filter: Value = serde_json::from_str(text)
             .map_err(|_| Refusal::field("X-Filter", "X-Filter is not valid JSON"))?;
-        let filter = filter.as_object().ok_or_else(|| Refusal::field("X-Filter", "X-Filter must be an object"))?;
+        let filter = filter
+            .as_object()
+            .ok_or_else(|| Refusal::field("X-Filter", "X-Filter must be an object"))?;
         check(filter, filterable)?;
         rows.retain(|row| passes(filter, row));
         order(filter, &mut rows);
@@ -53,14 +55,15 @@ fn check(filter: &Map<String, Value>, filterable: Filterable) -> Result<(), Refu
             *it == field || it.strip_suffix('*').is_some_and(|prefix| field.starts_with(prefix))
         })
     };
-    let cannot = |field: &str| Err(Refusal::field("X-Filter", &format!("Cannot filter on {field}")));
+    let cannot =
+        |field: &str| Err(Refusal::field("X-Filter", &format!("Cannot filter on {field}")));
     for (key, value) in filter {
         match key.as_str() {
             "+and" | "+or" => {
                 for part in value.as_array().into_iter().flatten() {
-                    let part = part
-                        .as_object()
-                        .ok_or_else(|| Refusal::field("X-Filter", &format!("{key} takes a list of filters")))?;
+                    let part = part.as_object().ok_or_else(|| {
+                        Refusal::field("X-Filter", &format!("{key} takes a list of filters"))
+                    })?;
                     check(part, filterable)?;
                 }
             }
@@ -138,7 +141,9 @@ fn compare(left: &Value, right: &Value) -> Option<Ordering> {
 
 fn order(filter: &Map<String, Value>, rows: &mut [Value]) {
     let Some(field) = filter.get("+order_by").and_then(Value::as_str) else { return };
-    rows.sort_by(|left, right| compare(at(left, field), at(right, field)).unwrap_or(Ordering::Equal));
+    rows.sort_by(|left, right| {
+        compare(at(left, field), at(right, field)).unwrap_or(Ordering::Equal)
+    });
     if filter.get("+order").and_then(Value::as_str) == Some("desc") {
         rows.reverse();
     }

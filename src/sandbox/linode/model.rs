@@ -66,7 +66,9 @@ impl Keyed for Instance {
     fn keys(&self) -> Vec<String> {
         let mut keys = vec![format!("label:{}", self.label.to_lowercase())];
         keys.extend(self.public.iter().map(|address| format!("address:{address}")));
-        keys.extend(self.private.iter().map(|address| format!("private:{}/{address}", self.region)));
+        keys.extend(
+            self.private.iter().map(|address| format!("private:{}/{address}", self.region)),
+        );
         keys.push(format!("address:{}", self.ipv6));
         keys.extend(tag_keys(&self.tags));
         keys

@@ -14,7 +14,9 @@ pub fn resolve(cloud: &Linode, name: &str) -> Vec<String> {
             return vec![address];
         }
         let records = records(cloud, &name);
-        let of = |kind: &str| records.iter().filter(|it| it.kind == kind).map(|it| it.target.clone()).collect();
+        let of = |kind: &str| {
+            records.iter().filter(|it| it.kind == kind).map(|it| it.target.clone()).collect()
+        };
         let mut addresses: Vec<String> = of("A");
         addresses.extend::<Vec<String>>(of("AAAA"));
         if !addresses.is_empty() {
@@ -38,7 +40,9 @@ fn machine_name(name: &str) -> Option<String> {
 fn records<'a>(cloud: &'a Linode, name: &str) -> Vec<&'a Record> {
     let mut zone = name;
     loop {
-        if let Some((id, _)) = cloud.domains.first(&format!("domain:{zone}")).filter(|(_, it)| it.status == "active") {
+        if let Some((id, _)) =
+            cloud.domains.first(&format!("domain:{zone}")).filter(|(_, it)| it.status == "active")
+        {
             let relative = name.strip_suffix(zone).unwrap_or_default().trim_end_matches('.');
             let of = |relative: &str| -> Vec<&'a Record> {
                 cloud.records.find(&format!("name:{id}/{relative}")).map(|(_, it)| it).collect()
@@ -47,7 +51,8 @@ fn records<'a>(cloud: &'a Linode, name: &str) -> Vec<&'a Record> {
             if !found.is_empty() || relative.is_empty() {
                 return found;
             }
-            let parent = relative.split_once('.').map_or(String::new(), |(_, rest)| format!(".{rest}"));
+            let parent =
+                relative.split_once('.').map_or(String::new(), |(_, rest)| format!(".{rest}"));
             return of(&format!("*{parent}"));
         }
         match zone.split_once('.') {

@@ -20,7 +20,11 @@ fn view(cloud: &Linode, call: &Call<'_>, config: &Config, it: &Node) -> Value {
 }
 
 fn config(cloud: &Linode, nodebalancer: u64, id: u64) -> Result<&Config, Refusal> {
-    cloud.configs.get(id).filter(|it| it.nodebalancer == nodebalancer).ok_or_else(Refusal::not_found)
+    cloud
+        .configs
+        .get(id)
+        .filter(|it| it.nodebalancer == nodebalancer)
+        .ok_or_else(Refusal::not_found)
 }
 
 fn known(cloud: &Linode, config: u64, id: u64) -> Result<&Node, Refusal> {
@@ -29,7 +33,8 @@ fn known(cloud: &Linode, config: u64, id: u64) -> Result<&Node, Refusal> {
 
 /// `ip:port` with a private IPv4, or `[ip]:port` with an IPv6.
 fn check_address(form: &mut Form<'_>, address: &str) {
-    let parts = address.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok_and(|it| it > 0));
+    let parts =
+        address.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok_and(|it| it > 0));
     let Some((host, _)) = parts else {
         return form.error("address", "Must be in address:port format;");
     };
@@ -63,7 +68,10 @@ fn read(form: &mut Form<'_>, base: Option<Node>, protocol: &str) -> Node {
     });
     if let Some(label) = form.sized("label", 3, 32) {
         if !label.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-            form.error("label", "Must only use ASCII letters, numbers, underscores, dashes, and periods");
+            form.error(
+                "label",
+                "Must only use ASCII letters, numbers, underscores, dashes, and periods",
+            );
         }
         it.label = label;
     }
@@ -80,7 +88,12 @@ fn read(form: &mut Form<'_>, base: Option<Node>, protocol: &str) -> Node {
 }
 
 /// The `nodes` of a config body; those with an `id` keep it.
-pub fn nested(form: &mut Form<'_>, body: &Map<String, Value>, prefix: &str, protocol: &str) -> Vec<Node> {
+pub fn nested(
+    form: &mut Form<'_>,
+    body: &Map<String, Value>,
+    prefix: &str,
+    protocol: &str,
+) -> Vec<Node> {
     let mut nodes = Vec::new();
     let Some(items) = body.get("nodes").and_then(Value::as_array) else { return nodes };
     for (index, item) in items.iter().enumerate() {
@@ -133,7 +146,13 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, config_id:
     get(cloud, call, nodebalancer, config_id, id)
 }
 
-pub fn put(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, config_id: u64, id: u64) -> Outcome {
+pub fn put(
+    cloud: &mut Linode,
+    call: &Call<'_>,
+    nodebalancer: u64,
+    config_id: u64,
+    id: u64,
+) -> Outcome {
     let protocol = config(cloud, nodebalancer, config_id)?.protocol.clone();
     let base = known(cloud, config_id, id)?.clone();
     let mut form = Form::new(&call.body);
@@ -144,7 +163,13 @@ pub fn put(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, config_id: u6
     get(cloud, call, nodebalancer, config_id, id)
 }
 
-pub fn delete(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, config_id: u64, id: u64) -> Outcome {
+pub fn delete(
+    cloud: &mut Linode,
+    call: &Call<'_>,
+    nodebalancer: u64,
+    config_id: u64,
+    id: u64,
+) -> Outcome {
     config(cloud, nodebalancer, config_id)?;
     known(cloud, config_id, id)?;
     cloud.nodes.remove(id);

@@ -19,8 +19,18 @@ fn idle(cloud: &Linode, now: Millis, id: u64) -> Result<&Instance, Refusal> {
     if instance.timeline.is_busy(now) { Err(Refusal::busy()) } else { Ok(instance) }
 }
 
-fn run(cloud: &mut Linode, now: Millis, id: u64, action: &str, takes: Millis, during: &str, then: &str) {
-    let job = cloud.instances.edit(id, |it| (it.timeline.add(now, takes, during, then), it.label.clone()));
+fn run(
+    cloud: &mut Linode,
+    now: Millis,
+    id: u64,
+    action: &str,
+    takes: Millis,
+    during: &str,
+    then: &str,
+) {
+    let job = cloud
+        .instances
+        .edit(id, |it| (it.timeline.add(now, takes, during, then), it.label.clone()));
     if let Some((job, label)) = job {
         events::write(cloud, now, action, Some(job), events::linode(id, &label), Value::Null);
     }
@@ -80,7 +90,8 @@ pub fn resize(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
         it.plan = it.plan_at(now).to_owned();
         it.resize = it.timeline.over_at().map(|at| (at.min(now + RESIZE), wanted));
         // Only one ext disk beside a swap is ever resized along.
-        let swap: u64 = it.disks.iter().filter(|disk| disk.filesystem == "swap").map(|disk| disk.size).sum();
+        let swap: u64 =
+            it.disks.iter().filter(|disk| disk.filesystem == "swap").map(|disk| disk.size).sum();
         let mut others = it.disks.iter_mut().filter(|disk| disk.filesystem != "swap");
         if let (true, Some(only), None) = (grow, others.next(), others.next()) {
             only.size = room.saturating_sub(swap);

@@ -114,7 +114,8 @@ fn by_type(form: &mut Form<'_>, it: &mut Record) {
             match (&it.service, &it.protocol) {
                 (Some(service), Some(protocol)) => it.name = format!("_{service}._{protocol}"),
                 (service, protocol) => {
-                    let missing = [("service", service.is_none()), ("protocol", protocol.is_none())];
+                    let missing =
+                        [("service", service.is_none()), ("protocol", protocol.is_none())];
                     for (field, _) in missing.iter().filter(|(_, missing)| *missing) {
                         form.error(field, format!("{field} is required"));
                     }

@@ -46,8 +46,10 @@ pub fn fault_domain(cloud: &Linode, request: &Request) -> Option<String> {
     let path = segments(&request.path)?;
     let number = |at: usize| path.get(at).and_then(|id| id.parse::<u64>().ok());
     let body = || serde_json::from_slice::<Value>(&request.body).unwrap_or(Value::Null);
-    let machine = |id: Option<u64>| id.and_then(|id| cloud.instances.get(id)).map(|it| it.region.clone());
-    let balancer = |id: Option<u64>| id.and_then(|id| cloud.nodebalancers.get(id)).map(|it| it.region.clone());
+    let machine =
+        |id: Option<u64>| id.and_then(|id| cloud.instances.get(id)).map(|it| it.region.clone());
+    let balancer =
+        |id: Option<u64>| id.and_then(|id| cloud.nodebalancers.get(id)).map(|it| it.region.clone());
     let region = match path.as_slice() {
         ["linode", "instances"] | ["nodebalancers"] if request.method == "POST" => {
             body()["region"].as_str().map(str::to_owned)
@@ -60,7 +62,11 @@ pub fn fault_domain(cloud: &Linode, request: &Request) -> Option<String> {
             let named = if body["type"] == "nodebalancer" { balancer(id) } else { machine(id) };
             Some(named.unwrap_or_else(|| "global".into()))
         }
-        ["domains"] | ["networking", "firewalls"] | ["profile", "sshkeys"] if request.method == "GET" => None,
+        ["domains"] | ["networking", "firewalls"] | ["profile", "sshkeys"]
+            if request.method == "GET" =>
+        {
+            None
+        }
         ["domains" | "profile", ..] | ["networking", "firewalls", ..] => Some("global".into()),
         _ => None,
     };
@@ -110,7 +116,9 @@ fn enter(request: &Request, path: &[&str]) -> Result<String, Refusal> {
 }
 
 fn body(request: &Request) -> Result<Map<String, Value>, Refusal> {
-    if !matches!(request.method.as_str(), "POST" | "PUT") || request.body.iter().all(u8::is_ascii_whitespace) {
+    if !matches!(request.method.as_str(), "POST" | "PUT")
+        || request.body.iter().all(u8::is_ascii_whitespace)
+    {
         return Ok(Map::new());
     }
     match serde_json::from_slice(&request.body) {
@@ -120,7 +128,12 @@ fn body(request: &Request) -> Result<Map<String, Value>, Refusal> {
     }
 }
 
-fn dressed(answer: Answer, path: &[&str], request: &Request, standing: Option<&Standing>) -> Answer {
+fn dressed(
+    answer: Answer,
+    path: &[&str],
+    request: &Request,
+    standing: Option<&Standing>,
+) -> Answer {
     let area = match path.first().copied().unwrap_or_default() {
         "linode" => "linodes",
         "networking" if path.get(1) == Some(&"firewalls") => "firewall",
@@ -170,7 +183,11 @@ fn method<'a>(call: &'a Call<'_>) -> &'a str {
 }
 
 fn unknown(path_exists: bool) -> Outcome {
-    if path_exists { Err(Refusal::with_status(405, "Method Not Allowed")) } else { Err(Refusal::not_found()) }
+    if path_exists {
+        Err(Refusal::with_status(405, "Method Not Allowed"))
+    } else {
+        Err(Refusal::not_found())
+    }
 }
 
 fn instance(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
@@ -188,7 +205,9 @@ fn instance(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
         ("GET", [it, "ips"]) => instances::addresses(cloud, id(it)?),
         ("POST", [it, "ips"]) => instances::add_address(cloud, call, id(it)?),
         ("GET", [it, "ips", address]) => instances::address(cloud, id(it)?, address),
-        ("DELETE", [it, "ips", address]) => instances::remove_address(cloud, call, id(it)?, address),
+        ("DELETE", [it, "ips", address]) => {
+            instances::remove_address(cloud, call, id(it)?, address)
+        }
         ("GET", [it, "disks"]) => instances::disks(cloud, call, id(it)?),
         ("GET", [it, "configs"]) => instances::configs(cloud, call, id(it)?),
         ("GET", [it, "volumes"]) => {
@@ -201,14 +220,21 @@ fn instance(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
         }
         ("GET", [it, "nodebalancers"]) => {
             let found = instances::nodebalancers(cloud, id(it)?)?;
-            let rows = found.iter().filter_map(|id| cloud.nodebalancers.get(*id)).map(balancers::view);
+            let rows =
+                found.iter().filter_map(|id| cloud.nodebalancers.get(*id)).map(balancers::view);
             page(call, rows.collect(), balancers::FILTERABLE)
         }
         (_, path) => unknown(path.len() < 2),
     }
 }
 
-fn entity_firewalls(cloud: &mut Linode, call: &Call<'_>, verb: &str, kind: &str, entity: u64) -> Outcome {
+fn entity_firewalls(
+    cloud: &mut Linode,
+    call: &Call<'_>,
+    verb: &str,
+    kind: &str,
+    entity: u64,
+) -> Outcome {
     match verb {
         "PUT" => firewalls::set_of_entity(cloud, call, kind, entity),
         _ => firewalls::of_entity(cloud, call, kind, entity),
@@ -240,9 +266,13 @@ fn balancer(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
         ("GET", [it, "configs", config]) => configs::get(cloud, call, id(it)?, id(config)?),
         ("PUT", [it, "configs", config]) => configs::put(cloud, call, id(it)?, id(config)?),
         ("DELETE", [it, "configs", config]) => configs::delete(cloud, call, id(it)?, id(config)?),
-        ("POST", [it, "configs", config, "rebuild"]) => configs::rebuild(cloud, call, id(it)?, id(config)?),
+        ("POST", [it, "configs", config, "rebuild"]) => {
+            configs::rebuild(cloud, call, id(it)?, id(config)?)
+        }
         ("GET", [it, "configs", config, "nodes"]) => nodes::list(cloud, call, id(it)?, id(config)?),
-        ("POST", [it, "configs", config, "nodes"]) => nodes::create(cloud, call, id(it)?, id(config)?),
+        ("POST", [it, "configs", config, "nodes"]) => {
+            nodes::create(cloud, call, id(it)?, id(config)?)
+        }
         ("GET", [it, "configs", config, "nodes", node]) => {
             nodes::get(cloud, call, id(it)?, id(config)?, id(node)?)
         }
@@ -298,7 +328,9 @@ fn firewall(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
         ("GET", [it, "devices"]) => firewalls::list_devices(cloud, call, id(it)?),
         ("POST", [it, "devices"]) => firewalls::add_device(cloud, call, id(it)?),
         ("GET", [it, "devices", device]) => firewalls::get_device(cloud, id(it)?, id(device)?),
-        ("DELETE", [it, "devices", device]) => firewalls::remove_device(cloud, call, id(it)?, id(device)?),
+        ("DELETE", [it, "devices", device]) => {
+            firewalls::remove_device(cloud, call, id(it)?, id(device)?)
+        }
         (_, path) => unknown(path.len() < 2),
     }
 }
@@ -307,7 +339,9 @@ fn firewall(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
 fn rest(cloud: &mut Linode, call: &Call<'_>, path: &[&str]) -> Outcome {
     let one = |row: Option<&Value>| row.cloned().ok_or_else(Refusal::not_found);
     match (method(call), path) {
-        ("GET", ["regions"]) => page(call, catalogue::regions().to_vec(), &["country", "site_type"]),
+        ("GET", ["regions"]) => {
+            page(call, catalogue::regions().to_vec(), &["country", "site_type"])
+        }
         ("GET", ["regions", it]) => one(catalogue::region(it)),
         ("GET", ["linode", "types"]) => page(call, catalogue::types().to_vec(), TYPE_FIELDS),
         ("GET", ["linode", "types", it]) => one(catalogue::plan(it)),
@@ -336,9 +370,16 @@ fn rest(cloud: &mut Linode, call: &Call<'_>, path: &[&str]) -> Outcome {
 }
 
 const TYPE_FIELDS: &[&str] = &[
-    "class", "disk", "gpus", "label", "memory", "network_out", "transfer", "vcpus", "accelerated_devices",
+    "class",
+    "disk",
+    "gpus",
+    "label",
+    "memory",
+    "network_out",
+    "transfer",
+    "vcpus",
+    "accelerated_devices",
 ];
 
-const IMAGE_FIELDS: &[&str] = &[
-    "deprecated", "is_public", "is_shared", "label", "size", "status", "tags", "type", "vendor",
-];
+const IMAGE_FIELDS: &[&str] =
+    &["deprecated", "is_public", "is_shared", "label", "size", "status", "tags", "type", "vendor"];

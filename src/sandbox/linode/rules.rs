@@ -91,14 +91,19 @@ fn check_ports(ports: &str) -> Result<(), &'static str> {
 fn check_addresses(form: &mut Form<'_>, place: &str, addresses: Option<&Map<String, Value>>) {
     let mut count = 0;
     for (family, six) in [("ipv4", false), ("ipv6", true)] {
-        let Some(list) = addresses.and_then(|it| it.get(family)).and_then(Value::as_array) else { continue };
+        let Some(list) = addresses.and_then(|it| it.get(family)).and_then(Value::as_array) else {
+            continue;
+        };
         if list.is_empty() {
             form.error(&format!("{place}.addresses.{family}"), "Must contain at least one address");
         }
         for (index, address) in list.iter().enumerate() {
             count += 1;
             if !address.as_str().is_some_and(|it| is_network(it, six)) {
-                form.error(&format!("{place}.addresses.{family}[{index}]"), "Must be a valid IP address and mask");
+                form.error(
+                    &format!("{place}.addresses.{family}[{index}]"),
+                    "Must be a valid IP address and mask",
+                );
             }
         }
     }
@@ -116,7 +121,8 @@ pub fn canonical(value: &Value) -> String {
         Value::Object(map) => {
             let mut keys: Vec<&String> = map.keys().collect();
             keys.sort_unstable();
-            let parts: Vec<String> = keys.iter().map(|key| format!("{key}:{}", canonical(&map[*key]))).collect();
+            let parts: Vec<String> =
+                keys.iter().map(|key| format!("{key}:{}", canonical(&map[*key]))).collect();
             format!("{{{}}}", parts.join(","))
         }
         Value::Array(items) => {

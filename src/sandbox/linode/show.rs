@@ -22,7 +22,10 @@ pub fn show(cloud: &Linode, faults: &Faults, now: Millis) -> Value {
     add("nodebalancers", balancers.map(|(_, it)| balancer(cloud, faults, now, it)).collect());
     add("domains", cloud.domains.iter().map(|(_, it)| domain(cloud, it)).collect());
     add("firewalls", cloud.firewalls.iter().map(|(_, it)| firewall(cloud, it)).collect());
-    add("sshkeys", cloud.sshkeys.iter().map(|(id, it)| json!({ "id": id, "label": it.label })).collect());
+    add(
+        "sshkeys",
+        cloud.sshkeys.iter().map(|(id, it)| json!({ "id": id, "label": it.label })).collect(),
+    );
     Value::Object(all)
 }
 

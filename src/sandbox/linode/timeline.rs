@@ -57,7 +57,13 @@ impl Timeline {
     }
 
     /// Appends a job behind those that still run and says when it starts and ends.
-    pub fn add(&mut self, now: Millis, takes: Millis, during: &str, then: &str) -> (Millis, Millis) {
+    pub fn add(
+        &mut self,
+        now: Millis,
+        takes: Millis,
+        during: &str,
+        then: &str,
+    ) -> (Millis, Millis) {
         if !self.is_busy(now) {
             self.settled = self.status(now).to_owned();
             self.jobs.clear();
@@ -84,7 +90,10 @@ mod tests {
             .iter()
             .map(|now| timeline.status(*now))
             .collect();
-        assert_eq!(seen, ["provisioning", "provisioning", "booting", "booting", "running", "running"]);
+        assert_eq!(
+            seen,
+            ["provisioning", "provisioning", "booting", "booting", "running", "running"]
+        );
         assert!(timeline.is_busy(running + TAIL - 1), "busy for some seconds after running shows");
         assert!(!timeline.is_busy(running + TAIL));
     }
