@@ -7,6 +7,7 @@ pub mod clock;
 pub mod faults;
 pub mod dynamodb;
 pub mod linode;
+pub mod gateway;
 pub mod folder;
 pub mod world;
 pub mod probe;

@@ -73,27 +73,15 @@ impl Drop for Inner {
 impl Sandbox {
     /// Opens the world in a folder, or an empty one in memory.
     pub fn open(folder: Option<&Path>, options: &Options) -> Result<Self, SandboxError> {
-        let inner = match folder {
-            Some(path) => {
-                let folder = Folder::open(path)?;
-                Inner {
-                    world: World::new(folder.items()),
-                    folder: Some(folder),
-                    place: path.into(),
-                    scratch: None,
-                }
-            }
-            None => {
-                let scratch =
-                    std::env::temp_dir().join(format!("lifeboat-sandbox-{}", uuid::Uuid::new_v4()));
-                let world = World::new(scratch.clone());
-                Inner {
-                    world,
-                    folder: None,
-                    place: PathBuf::from("memory"),
-                    scratch: Some(scratch),
-                }
-            }
+        let inner = if let Some(path) = folder {
+            let folder = Folder::open(path)?;
+            let world = World::new(folder.items());
+            Inner { world, folder: Some(folder), place: path.into(), scratch: None }
+        } else {
+            let name = format!("lifeboat-sandbox-{}", uuid::Uuid::new_v4());
+            let scratch = std::env::temp_dir().join(name);
+            let world = World::new(scratch.clone());
+            Inner { world, folder: None, place: "memory".into(), scratch: Some(scratch) }
         };
         let sandbox = Self(Arc::new(Mutex::new(inner)));
         sandbox.with(|world, _| match world.clock() {

@@ -9,6 +9,7 @@ use crate::sandbox::clock::Clock;
 use crate::sandbox::dynamodb::{self, DynamoDb, Items};
 use crate::sandbox::faults::{Effect, Faults, How};
 use crate::sandbox::folder::Change;
+use crate::sandbox::gateway::{bad_gateway, caller_identity, refusal};
 use crate::sandbox::http::{Answer, Millis, Request};
 use crate::sandbox::linode::{self, Linode};
 use crate::sandbox::rows::Rows;
@@ -141,7 +142,7 @@ impl World {
 
     fn fault_domain(&self, request: &Request) -> Option<String> {
         if is_linode(request) {
-            return linode::router::fault_domain(&self.linode, request);
+            return linode::door::fault_domain(&self.linode, request);
         }
         dynamodb::region_of(request).map(|region| format!("aws:{region}"))
     }
@@ -156,7 +157,7 @@ impl World {
             return self.dynamodb.handle(now, request, items);
         }
         if is_linode(request) {
-            return linode::router::handle(&mut self.linode, &self.faults, now, request);
+            return linode::door::handle(&mut self.linode, &self.faults, now, request);
         }
         if request.method == "POST"
             && String::from_utf8_lossy(&request.body).contains("Action=GetCallerIdentity")
@@ -270,7 +271,7 @@ impl World {
 }
 
 fn is_linode(request: &Request) -> bool {
-    linode::router::segments(&request.path).is_some()
+    linode::door::segments(&request.path).is_some()
 }
 
 /// `METHOD path`; DynamoDB's one path is told by operation and region.
@@ -288,47 +289,8 @@ fn name(request: &Request) -> String {
 }
 
 fn template(request: &Request) -> String {
-    match linode::router::segments(&request.path) {
-        Some(segments) => format!("{} {}", request.method, linode::router::template(&segments)),
+    match linode::door::segments(&request.path) {
+        Some(segments) => format!("{} {}", request.method, linode::door::template(&segments)),
         None => name(request),
     }
-}
-
-/// A refusal in the words of whom was called.
-fn refusal(request: &Request, status: u16, reason: &str) -> Answer {
-    if is_linode(request) {
-        return Answer::json(
-            status,
-            "application/json",
-            &json!({ "errors": [{ "reason": reason }] }),
-        );
-    }
-    let (status, kind) = match status {
-        429 => (400, "com.amazonaws.dynamodb.v20120810#ThrottlingException"),
-        503 => (503, "com.amazonaws.dynamodb.v20120810#ServiceUnavailable"),
-        _ => (status, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
-    };
-    Answer::json(
-        status,
-        "application/x-amz-json-1.0",
-        &json!({ "__type": kind, "message": reason }),
-    )
-}
-
-fn bad_gateway() -> Answer {
-    let page = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1>\
-                </center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
-    let headers =
-        vec![("content-type".into(), "text/html".into()), ("server".into(), "nginx".into())];
-    Answer { status: 502, headers, body: page.as_bytes().to_vec() }
-}
-
-fn caller_identity() -> Answer {
-    let body = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n\
-        <GetCallerIdentityResult><Arn>arn:aws:iam::000000000000:user/sandbox</Arn>\
-        <UserId>AIDASANDBOX</UserId><Account>000000000000</Account></GetCallerIdentityResult>\n\
-        <ResponseMetadata><RequestId>00000000-0000-4000-8000-000000000000</RequestId></ResponseMetadata>\n\
-        </GetCallerIdentityResponse>\n";
-    let headers = vec![("content-type".into(), "text/xml".into())];
-    Answer { status: 200, headers, body: body.as_bytes().to_vec() }
 }

@@ -145,7 +145,7 @@ fn taken(cloud: &Linode, nodebalancer: u64, protocol: &str, own: Option<u64>) ->
         .collect()
 }
 
-fn known<'a>(cloud: &'a Linode, nodebalancer: u64, id: u64) -> Result<&'a Config, Refusal> {
+fn known(cloud: &Linode, nodebalancer: u64, id: u64) -> Result<&Config, Refusal> {
     cloud
         .configs
         .get(id)

@@ -27,7 +27,8 @@ pub mod rules;
 pub mod firewalls;
 pub mod account;
 pub mod names;
-pub mod router;
+pub mod routes;
+pub mod door;
 pub mod show;
 
 pub use limits::Limits;

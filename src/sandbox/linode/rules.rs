@@ -70,18 +70,15 @@ fn check_ports(ports: &str) -> Result<(), &'static str> {
     };
     let mut pieces = 0;
     for part in ports.split(',') {
-        match part.split_once('-') {
-            Some((from, to)) => {
-                pieces += 2;
-                if !matches!((port(from), port(to)), (Some(from), Some(to)) if from < to) {
-                    return Err("Port range must be ascending numbers from 1 to 65535");
-                }
+        if let Some((from, to)) = part.split_once('-') {
+            pieces += 2;
+            if !matches!((port(from), port(to)), (Some(from), Some(to)) if from < to) {
+                return Err("Port range must be ascending numbers from 1 to 65535");
             }
-            None => {
-                pieces += 1;
-                if port(part).is_none() {
-                    return Err("Must be 1-65535");
-                }
+        } else {
+            pieces += 1;
+            if port(part).is_none() {
+                return Err("Must be 1-65535");
             }
         }
     }
