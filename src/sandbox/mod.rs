@@ -17,3 +17,6 @@ pub mod server;
 
 pub use server::Serving;
 pub use shared::{Options, Sandbox, SandboxError};
+
+#[cfg(test)]
+mod tests;
