@@ -27,6 +27,14 @@ impl DynamoDb {
     pub fn all(&self) -> Vec<(String, String, Value)> {
         Vec::new()
     }
+
+    pub fn show(&self, _now: Millis) -> Value {
+        json!({})
+    }
+
+    pub fn is_empty(&self) -> bool {
+        true
+    }
 }
 
 pub struct Items;
