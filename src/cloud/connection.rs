@@ -121,6 +121,16 @@ pub fn is_loopback(url: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback())
 }
 
+/// Host and port of a URL, without what may stand before them.
+pub(crate) fn host(url: &str) -> String {
+    let Ok(url) = reqwest::Url::parse(url) else { return url.to_owned() };
+    let host = url.host_str().unwrap_or_default();
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
 /// Clients and credentials of one run, each made when first used.
 pub struct Connections {
     pub settings: Settings,
@@ -158,10 +168,8 @@ impl Connections {
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(connect_timeout(timeout))
                 .timeout(timeout);
-            let builder = match is_loopback(&self.settings.linode_url) {
-                true => builder.no_proxy(),
-                false => builder,
-            };
+            let builder =
+                if is_loopback(&self.settings.linode_url) { builder.no_proxy() } else { builder };
             builder.build().expect("an HTTP client needs nothing but TLS, which is built in")
         })
     }

@@ -107,7 +107,7 @@ impl Linode {
         let endpoint = request.endpoint();
         let token = self.connections.linode_token(&endpoint)?;
         match exchange(self.connections.http(), &request, token).await {
-            Ok(reply) => judged(&request, reply, self.connections.settings.clock.now()),
+            Ok(reply) => judged(&request, &reply, self.connections.settings.clock.now()),
             Err(Broken::Unreachable(error)) => {
                 let words = innermost(&error);
                 Err(ProviderError::new(Fault::Unreachable, endpoint, words)
@@ -116,9 +116,10 @@ impl Linode {
             }
             Err(Broken::Cut(error)) => {
                 let fault = lost(&request);
-                let words = match error.is_timeout() {
-                    true => "no answer in time".to_owned(),
-                    false => format!("the connection broke: {}", innermost(&error)),
+                let words = if error.is_timeout() {
+                    "no answer in time".to_owned()
+                } else {
+                    format!("the connection broke: {}", innermost(&error))
                 };
                 Err(ProviderError::new(fault, endpoint, words).caused_by(error))
             }
@@ -132,19 +133,19 @@ fn lost(request: &Request<'_>) -> Fault {
 }
 
 /// The JSON of a good answer, or what its fault means. `now` is in milliseconds.
-fn judged(request: &Request<'_>, reply: Reply, now: i64) -> Result<Json, ProviderError> {
+fn judged(request: &Request<'_>, reply: &Reply, now: i64) -> Result<Json, ProviderError> {
     if (200..300).contains(&reply.status) {
-        return body_of(request, &reply);
+        return body_of(request, reply);
     }
-    let words = words(&reply);
-    let fault = fault(request, &reply, &words);
+    let words = words(reply);
+    let fault = fault(request, reply, &words);
     let pause = reply.retry_after.or_else(|| {
         let left = reply.reset?.checked_sub(now / 1000)?;
         (fault == Fault::Throttled).then(|| Duration::from_secs(left.clamp(1, 120).unsigned_abs()))
     });
     let error =
         ProviderError::new(fault, request.endpoint(), words).status(reply.status).after(pause);
-    Err(match advice(fault, &reply) {
+    Err(match advice(fault, reply) {
         Some(advice) => error.advice(advice),
         None => error,
     })

@@ -14,5 +14,6 @@ mod linode;
 mod look;
 mod rest;
 mod listing;
+mod dynamodb;
 pub mod prober;
 pub mod provider;

@@ -1,5 +1,7 @@
 //! Which call creates, changes or deletes an object of a kind: method, path and body, from its description alone.
 
+use std::fmt::Write;
+
 use serde_json::{Map, Value as Json};
 
 use crate::cloud::encode::{encoded, path, put};
@@ -239,7 +241,7 @@ fn segment(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

@@ -1,5 +1,6 @@
 //! One HTTP request and what came back, or how it broke.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -102,7 +103,9 @@ fn ascii(json: &str) -> String {
     for unit in json.encode_utf16() {
         match u8::try_from(unit) {
             Ok(byte) if byte.is_ascii() => out.push(char::from(byte)),
-            _ => out.push_str(&format!("\\u{unit:04x}")),
+            _ => {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
         }
     }
     out

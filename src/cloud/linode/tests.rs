@@ -22,7 +22,7 @@ fn html(status: u16) -> Reply {
 }
 
 fn fault(method: &'static str, reply: Reply) -> Fault {
-    judged(&request(method), reply, 0).unwrap_err().fault
+    judged(&request(method), &reply, 0).unwrap_err().fault
 }
 
 #[test]
@@ -62,14 +62,14 @@ fn faults_of_reads_and_changes() {
 
 #[test]
 fn a_deleted_object_may_say_nothing() {
-    assert!(judged(&request("DELETE"), Reply { status: 200, ..Reply::default() }, 0).is_ok());
+    assert!(judged(&request("DELETE"), &Reply { status: 200, ..Reply::default() }, 0).is_ok());
 }
 
 #[test]
 fn words_name_field_and_reason() {
-    let error = judged(&request("POST"), said(400, "Must be 3 long"), 0).unwrap_err();
+    let error = judged(&request("POST"), &said(400, "Must be 3 long"), 0).unwrap_err();
     insta::assert_snapshot!(error, @"POST https://api.linode.com/v4/linode/instances answered 400: label: Must be 3 long");
-    let error = judged(&request("GET"), html(502), 0).unwrap_err();
+    let error = judged(&request("GET"), &html(502), 0).unwrap_err();
     insta::assert_snapshot!(error, @r#"GET https://api.linode.com/v4/linode/instances answered 502: an HTML page, "Oh no""#);
 }
 
@@ -77,10 +77,10 @@ fn words_name_field_and_reason() {
 fn throttled_calls_say_how_long() {
     let told = Reply { retry_after: Some(Duration::from_secs(7)), ..said(429, "x") };
     assert_eq!(
-        judged(&request("GET"), told, 0).unwrap_err().retry_after,
+        judged(&request("GET"), &told, 0).unwrap_err().retry_after,
         Some(Duration::from_secs(7))
     );
     let window = Reply { reset: Some(1030), ..said(429, "x") };
-    let error = judged(&request("GET"), window, 1_000_000).unwrap_err();
+    let error = judged(&request("GET"), &window, 1_000_000).unwrap_err();
     assert_eq!(error.retry_after, Some(Duration::from_secs(30)));
 }
