@@ -7,10 +7,8 @@ macro_rules! call {
             format!("{} at {}", $operation, $dynamo.connections.dynamodb_endpoint($region));
         let region = $dynamo.connections.in_region($region, &endpoint)?;
         let $client = $dynamo.connections.dynamodb().await;
-        $make
-            .customize()
-            .config_override(region)
-            .send()
+        // Boxed: the SDK's futures are tens of kilobytes large.
+        Box::pin($make.customize().config_override(region).send())
             .await
             .map_err(|error| crate::cloud::dynamodb::fault::failed(endpoint, $outcome, error))
     }};
@@ -20,7 +18,7 @@ macro_rules! call {
 macro_rules! read {
     ($dynamo:expr, $region:expr, $operation:literal, |$client:ident| $make:expr) => {{
         let settings = &$dynamo.connections.settings;
-        crate::cloud::patience::patiently(
+        Box::pin(crate::cloud::patience::patiently(
             &*settings.clock,
             crate::engine::retry::READING,
             &*settings.told,
@@ -33,7 +31,7 @@ macro_rules! read {
                     |$client| $make
                 )
             },
-        )
+        ))
         .await
     }};
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::{BillingMode, KeyType, TableDescription, TableStatus};
+use aws_sdk_dynamodb::types::{
+    BillingMode, KeySchemaElement, KeyType, ProvisionedThroughputDescription, StreamViewType,
+    TableDescription, TableStatus,
+};
 
 use crate::cloud::dynamodb::Place;
 use crate::cloud::mark::KEY;
@@ -13,7 +16,8 @@ use crate::engine::value::{Attributes, Value};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Extras {
     pub tags: Option<BTreeMap<String, String>>,
-    pub ttl: Option<Option<String>>,
+    /// The attribute, or null when TTL is off.
+    pub ttl: Option<Value>,
     pub recovery: Option<bool>,
 }
 
@@ -43,8 +47,14 @@ pub(crate) fn attributes(
     let on_demand = is_on_demand(table);
     put("billing_mode", if on_demand { "PAY_PER_REQUEST" } else { "PROVISIONED" }.into());
     let throughput = table.provisioned_throughput().filter(|_| !on_demand);
-    put("read_capacity", integer(throughput.and_then(|it| it.read_capacity_units())));
-    put("write_capacity", integer(throughput.and_then(|it| it.write_capacity_units())));
+    put(
+        "read_capacity",
+        integer(throughput.and_then(ProvisionedThroughputDescription::read_capacity_units)),
+    );
+    put(
+        "write_capacity",
+        integer(throughput.and_then(ProvisionedThroughputDescription::write_capacity_units)),
+    );
     put("deletion_protection", table.deletion_protection_enabled().unwrap_or(false).into());
     let stream = view(table);
     // Replicas force a stream on: of interest only to those who asked for one.
@@ -58,7 +68,7 @@ pub(crate) fn attributes(
         put("tags", Value::Map(plain.map(|(key, it)| (key.clone(), it.as_str().into())).collect()));
     }
     if let Some(ttl) = &extras.ttl {
-        put("ttl_attribute", optional(ttl.as_deref()));
+        put("ttl_attribute", ttl.clone());
     }
     if let Some(recovery) = extras.recovery {
         put("point_in_time_recovery", recovery.into());
@@ -89,7 +99,7 @@ pub(crate) fn is_on_demand(table: &TableDescription) -> bool {
 /// The view type of its stream, when that is on.
 pub(crate) fn view(table: &TableDescription) -> Option<&str> {
     let specification = table.stream_specification().filter(|it| it.stream_enabled())?;
-    specification.stream_view_type().map(|it| it.as_str())
+    specification.stream_view_type().map(StreamViewType::as_str)
 }
 
 /// The regions of the other members of its group.
@@ -101,12 +111,12 @@ pub(crate) fn members(table: &TableDescription) -> Vec<String> {
 }
 
 fn key<'a>(table: &'a TableDescription, of: &KeyType) -> Option<&'a str> {
-    table.key_schema().iter().find(|it| it.key_type() == of).map(|it| it.attribute_name())
+    table.key_schema().iter().find(|it| it.key_type() == of).map(KeySchemaElement::attribute_name)
 }
 
 /// The types of the table's own key; those of indexes are not its.
 fn key_types(table: &TableDescription) -> Attributes {
-    let keys: Vec<&str> = table.key_schema().iter().map(|it| it.attribute_name()).collect();
+    let keys: Vec<&str> = table.key_schema().iter().map(KeySchemaElement::attribute_name).collect();
     let definitions = table.attribute_definitions().iter();
     definitions
         .filter(|it| keys.contains(&it.attribute_name()))

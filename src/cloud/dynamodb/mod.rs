@@ -38,15 +38,11 @@ impl Place {
         let text = |name: &str| attributes.get(name).and_then(Value::as_text);
         let name =
             if is_replica(kind) { text("table.name").or(text("name")) } else { text("name") };
-        match (text("region"), name) {
-            (Some(region), Some(name)) => {
-                Ok(Self { region: region.to_owned(), name: name.to_owned() })
-            }
-            _ => {
-                let words = "its region or its name is not known";
-                Err(ProviderError::new(Fault::Rejected, kind.kind.clone(), words))
-            }
+        if let (Some(region), Some(name)) = (text("region"), name) {
+            return Ok(Self { region: region.to_owned(), name: name.to_owned() });
         }
+        let words = "its region or its name is not known";
+        Err(ProviderError::new(Fault::Rejected, kind.kind.clone(), words))
     }
 }
 

@@ -146,7 +146,11 @@ impl Dynamo {
             needed(needs.ttl, self.ttl(place)),
             needed(needs.recovery, self.recovery(place)),
         );
-        let extras = Extras { tags: tags?, ttl: ttl?.map(|(name, _)| name), recovery: recovery? };
+        let extras = Extras {
+            tags: tags?,
+            ttl: ttl?.map(|(name, _)| name.map_or(Value::Null, Value::Text)),
+            recovery: recovery?,
+        };
         Ok(Some(Seen { table, extras }))
     }
 

@@ -178,12 +178,10 @@ impl Dynamo {
                 .tag_resource()
                 .resource_arn(&arn)
                 .set_tags(Some(then)))?;
-            return match extra.is_empty() {
-                true => Ok(()),
-                false => {
-                    Err(self.later(place, "the new tags are being written before old ones go"))
-                }
-            };
+            if extra.is_empty() {
+                return Ok(());
+            }
+            return Err(self.later(place, "the new tags are being written before old ones go"));
         }
         if extra.is_empty() {
             return Ok(());

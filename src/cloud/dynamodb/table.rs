@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType, StreamSpecification, StreamViewType, Tag,
 };
 
-use crate::cloud::dynamodb::describe::{attributes, not_ready};
+use crate::cloud::dynamodb::describe::{Extras, attributes, not_ready};
 use crate::cloud::dynamodb::fault::Lost;
 use crate::cloud::dynamodb::read::Needs;
 use crate::cloud::dynamodb::{Dynamo, Place};
@@ -42,7 +42,7 @@ impl Dynamo {
         };
         let table = answer.table_description.ok_or_else(|| unknown("an answer without a table"))?;
         let id = table.table_arn().ok_or_else(|| unknown("the answer names no ARN"))?.to_owned();
-        let found = attributes(kind, place, &table, &Default::default(), wanted);
+        let found = attributes(kind, place, &table, &Extras::default(), wanted);
         Ok(Created { id, attributes: found })
     }
 
