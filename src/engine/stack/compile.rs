@@ -239,17 +239,17 @@ impl Walk<'_> {
     fn known_function(&self, call: &CallExpr, range: (u32, u32)) -> Result<(), Trouble> {
         let name = call.func_name.as_str();
         if name == "range" {
+            let range = (named(self.text, range.0, name), range.1);
             return Err(Trouble::new("unknown_function", range, "`lists.range` is not available")
                 .help("use `count`, or write the list"));
         }
-        let is_word = name.starts_with(|it: char| it.is_ascii_alphabetic());
+        let is_word = name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
+            && name.starts_with(|it: char| it.is_ascii_alphabetic());
         if !is_word || NAMES.contains(&name) {
             return Ok(());
         }
-        let range = match self.text.get(range.0 as usize..).and_then(|it| it.find(name)) {
-            Some(0) => (range.0, range.0 + small(name.len())),
-            _ => range,
-        };
+        let start = named(self.text, range.0, name);
+        let range = (start, start + small(name.len()));
         let wrong = Trouble::new("unknown_function", range, format!("there is no function `{name}`"));
         Err(match nearest(name, NAMES) {
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
@@ -260,7 +260,7 @@ impl Walk<'_> {
     /// `file(path)` and `template(path, map)` become leaves.
     fn reader(&mut self, call: CallExpr, range: (u32, u32)) -> Result<Expr, Trouble> {
         let name = call.func_name;
-        let start = self.text[..range.0 as usize].rfind(&name).map_or(range.0, small);
+        let start = named(self.text, range.0, &name);
         let end = self.closing(range.0 as usize).unwrap_or(range.1);
         let range = (start, end);
         if call.args.iter().any(|it| self.uses_bound(it)) {
@@ -364,6 +364,12 @@ fn floor(text: &str, mut at: u32) -> u32 {
         at -= 1;
     }
     at
+}
+
+/// The token of a call is its parenthesis; a function's name stands before it.
+pub fn named(text: &str, parenthesis: u32, name: &str) -> u32 {
+    let before = text.get(..parenthesis as usize).unwrap_or_default().trim_end();
+    if before.ends_with(name) { small(before.len() - name.len()) } else { parenthesis }
 }
 
 /// The leaf that an expression is, if it is one.

@@ -10,7 +10,7 @@ use cel::context::VariableResolver;
 use cel::{Context, ExecutionError, IdedExpr};
 
 use crate::engine::stack::code::{Cel, Code, Leaf, Path, Slice, Trouble};
-use crate::engine::stack::compile::{children, leaf_of, token};
+use crate::engine::stack::compile::{children, leaf_of, named, token};
 use crate::engine::stack::functions::{ENV, ITEMS, from_cel, to_cel};
 use crate::engine::stack::path::Step;
 use crate::engine::value::{Attributes, Secret, Value};
@@ -369,7 +369,10 @@ fn extent(expr: &IdedExpr, info: &SourceInfo, text: &str, leaves: &[Leaf]) -> (u
             Leaf::File { start, end, .. } | Leaf::Template { start, end, .. } => (*start, *end),
         };
     }
-    let own = token(info, text, expr.id);
+    let mut own = token(info, text, expr.id);
+    if let Expr::Call(call) = &expr.expr {
+        own.0 = named(text, own.0, &call.func_name);
+    }
     if matches!(expr.expr, Expr::Comprehension(_)) {
         return own;
     }
@@ -569,8 +572,8 @@ mod tests {
         check("vars.n = 3", "=: `=` compares nothing (to compare, write `==`)");
         check("vars.n ++ 3", "+: `+` cannot stand here");
         check("'abc", "': this text has no closing quote");
-        check("lists.range(3)", "(: `lists.range` is not available (use `count`, or write the list)");
-        check("tempalte('x', {})", "(: there is no function `tempalte` (did you mean `template`?)");
+        check("lists.range(3)", "range(: `lists.range` is not available (use `count`, or write the list)");
+        check("tempalte('x', {})", "tempalte: there is no function `tempalte` (did you mean `template`?)");
         check("", ": nothing is written here");
         check("vars.n / 0", "vars.n / 0: division by zero");
         check("web[7].label", "web[7].label: there is no `[7]`; the list has 2 element(s)");
