@@ -2,4 +2,6 @@
 
 pub mod engine;
 pub mod kinds;
+pub mod cloud;
+pub mod store;
 pub mod sandbox;

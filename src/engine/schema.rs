@@ -188,9 +188,18 @@ pub struct Attribute {
     /// The update group that carries a change; empty: the plain update of the object.
     #[serde(default)]
     pub via: String,
-    /// Changing it may change these computed attributes.
+    /// A computed value that is open again while one of these attributes changes.
     #[serde(default)]
-    pub opens: Vec<String>,
+    pub opened_by: Vec<String>,
+    /// While it is true, the cloud itself refuses to delete the object.
+    #[serde(default)]
+    pub protects: bool,
+    /// Cannot be given at creation: an update right after it carries it when it differs from the default.
+    #[serde(default)]
+    pub after_create: bool,
+    /// Sent along, changed or not, whenever this one is sent.
+    #[serde(default)]
+    pub together: Vec<String>,
     /// The name on the wire, dotted when nested; the attribute's own name when empty.
     #[serde(default)]
     pub wire: Option<String>,
@@ -280,11 +289,9 @@ pub struct Lookup {
 #[serde(rename_all = "snake_case")]
 pub enum Encode {
     Base64,
-    /// Sent as a one-element list; absent as an empty one.
-    ListOfOne,
 }
 
-/// A rule over several attributes, as a CEL expression over them; unset ones are null.
+/// A rule over several attributes, as a CEL expression over them; unset ones are null, carried ones are `self['table.name']`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -302,12 +309,6 @@ pub struct Rule {
 #[serde(deny_unknown_fields)]
 pub struct Rest {
     pub collection: String,
-    /// Attributes that take part in create and are not in the object itself.
-    #[serde(default)]
-    pub create_only: Vec<String>,
-    /// After create, these update groups are carried out when their attributes are set to something else than the default.
-    #[serde(default)]
-    pub after_create: Vec<String>,
     /// The list can be filtered by these identity attributes.
     #[serde(default)]
     pub filter: Vec<String>,
@@ -316,9 +317,6 @@ pub struct Rest {
     pub groups: BTreeMap<String, Group>,
     #[serde(default)]
     pub ready: Option<Ready>,
-    /// Calls the limits of which differ from the provider's.
-    #[serde(default)]
-    pub creates_at_once: Option<usize>,
 }
 
 /// One way of updating an object.
@@ -342,6 +340,12 @@ pub struct Group {
     /// The attribute itself is not sent.
     #[serde(default)]
     pub no_body: bool,
+    /// The attribute is sent as a list of one under this name, unset as an empty list.
+    #[serde(default)]
+    pub list_of: Option<String>,
+    /// Leading part of the wire names that is not sent here.
+    #[serde(default)]
+    pub cut: Option<String>,
     /// The object is not ready right afterwards.
     #[serde(default)]
     pub settles: bool,
@@ -359,6 +363,9 @@ pub struct Ready {
     pub unless: Option<String>,
     #[serde(default)]
     pub or: Vec<String>,
+    /// When this attribute is unset, `or` is ready instead.
+    #[serde(default)]
+    pub unless_null: Option<String>,
     /// No event of this entity type may be scheduled or started.
     #[serde(default)]
     pub quiet: Option<String>,

@@ -1,1 +1,86 @@
 //! Describes: every kind of resource as data, one folder each, built into one catalog.
+
+use crate::engine::schema::{Catalog, Kind};
+
+/// Folder, `kind.yaml`, `example.yaml` and `life.yaml` of every kind.
+pub const FOLDERS: &[(&str, &str, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
+
+/// The kinds that lifeboat was built with.
+pub fn builtin() -> Catalog {
+    let mut catalog = Catalog::default();
+    for (folder, kind, _, _) in FOLDERS {
+        let kind = parse(kind)
+            .unwrap_or_else(|why| panic!("{folder}/kind.yaml is part of the program: {why}"));
+        catalog.kinds.insert(kind.kind.clone(), kind);
+    }
+    catalog
+}
+
+/// One description. It goes through JSON because the YAML library wants tags for enums.
+pub fn parse(text: &str) -> Result<Kind, String> {
+    let json: serde_json::Value = serde_yaml::from_str(text).map_err(|why| why.to_string())?;
+    serde_json::from_value(json).map_err(|why| why.to_string())
+}
+
+/// The smallest stack that uses a kind.
+pub fn example(kind: &str) -> Option<&'static str> {
+    let suffix = kind.replace('.', "/");
+    FOLDERS.iter().find(|(folder, ..)| folder.ends_with(&suffix)).map(|(_, _, example, _)| *example)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FOLDERS, builtin, example};
+    use crate::engine::schema::{FaultDomain, Kind};
+
+    #[test]
+    fn every_folder_is_a_kind_of_its_own_name() {
+        let catalog = builtin();
+        assert_eq!(catalog.kinds.len(), FOLDERS.len());
+        for name in catalog.kinds.keys() {
+            assert!(example(name).is_some(), "{name} has an example under its own name");
+        }
+    }
+
+    /// What a kind.yaml names must be there: a typo would silently switch a rule off.
+    #[test]
+    fn what_a_kind_names_exists() {
+        for kind in builtin().kinds.values() {
+            let known = |name: &str| {
+                let (base, carried) =
+                    name.split_once('.').map_or((name, None), |(a, b)| (a, Some(b)));
+                let attribute = kind.attributes.get(base);
+                let found = match carried {
+                    None => attribute.is_some(),
+                    Some(it) => attribute.is_some_and(|a| a.carries.iter().any(|c| c == it)),
+                };
+                assert!(found, "{}: `{name}` is no attribute", kind.kind);
+            };
+            named_attributes(kind).into_iter().for_each(known);
+            let groups = kind.rest.as_ref().map(|it| &it.groups);
+            for (name, attribute) in kind.settable() {
+                if let Some(groups) = groups.filter(|_| !attribute.via.is_empty()) {
+                    assert!(groups.contains_key(&attribute.via), "{}.{name}: via", kind.kind);
+                }
+            }
+        }
+    }
+
+    fn named_attributes(kind: &Kind) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        names.extend(kind.mark.iter().map(String::as_str));
+        names.extend(kind.contains_in.iter().map(String::as_str));
+        for list in [&kind.identity.by, &kind.traffic, &kind.serving_set, &kind.serialise_by] {
+            names.extend(list.iter().map(String::as_str));
+        }
+        match &kind.fault_domain {
+            FaultDomain::Region(it) | FaultDomain::Of(it) => names.push(it),
+            FaultDomain::Global(_) => {}
+        }
+        for attribute in kind.attributes.values() {
+            names.extend(attribute.opened_by.iter().chain(&attribute.together).map(String::as_str));
+        }
+        names.extend(kind.rules.iter().map(|it| it.at.as_str()));
+        names
+    }
+}

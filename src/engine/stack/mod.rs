@@ -10,3 +10,4 @@ pub mod compile;
 pub mod evaluate;
 pub mod expression;
 pub mod model;
+pub mod resolve;

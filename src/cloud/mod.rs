@@ -1,0 +1,3 @@
+//! Acts: reads and changes real or pretended clouds; decides nothing.
+
+pub mod clock;

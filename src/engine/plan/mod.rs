@@ -1,0 +1,10 @@
+//! The plan: from desired, recorded and observed to changes, steps and refusals.
+
+pub mod change;
+pub mod normalise;
+pub mod diff;
+pub mod survey;
+pub mod order;
+pub mod guard;
+pub mod propose;
+pub mod wire;
