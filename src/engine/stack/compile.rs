@@ -37,16 +37,31 @@ pub fn compile(text: &str) -> Result<Code, Trouble> {
 
 /// Compiles with CEL even what would be a path.
 pub fn compile_cel(text: &str) -> Result<Code, Trouble> {
+    compile_with(text, false)
+}
+
+/// Compiles a kind's rule, in which `type` and the like are attributes.
+pub fn compile_rule(text: &str) -> Result<Code, Trouble> {
+    compile_with(text, true)
+}
+
+fn compile_with(text: &str, types_are_names: bool) -> Result<Code, Trouble> {
     if text.trim().is_empty() {
         return Err(Trouble::new("bad_expression", (0, small(text.len())), "nothing is written here"));
     }
     let parser = ENV.parser().max_recursion_depth(DEPTH_MAX);
     let (tree, info) = parser.parse_with_source_info(text).map_err(|it| reworded(&it, text))?;
-    finish(tree, &Arc::new(info), text)
+    finish(tree, &Arc::new(info), text, types_are_names)
 }
 
-fn finish(mut tree: IdedExpr, info: &Arc<SourceInfo>, text: &str) -> Result<Code, Trouble> {
-    let mut walk = Walk { text, info, leaves: Vec::new(), bound: Vec::new(), comprehensions: 0 };
+fn finish(
+    mut tree: IdedExpr,
+    info: &Arc<SourceInfo>,
+    text: &str,
+    types_are_names: bool,
+) -> Result<Code, Trouble> {
+    let (leaves, bound) = (Vec::new(), Vec::new());
+    let mut walk = Walk { text, info, leaves, bound, comprehensions: 0, types_are_names };
     walk.expr(&mut tree)?;
     Ok(Code::Cel(Box::new(Cel { tree, leaves: walk.leaves, info: Arc::clone(info) })))
 }
@@ -63,6 +78,7 @@ struct Walk<'a> {
     leaves: Vec<Leaf>,
     bound: Vec<Bound>,
     comprehensions: usize,
+    types_are_names: bool,
 }
 
 /// A step of a chain, from its root outwards.
@@ -100,7 +116,7 @@ impl Walk<'_> {
 
     /// A name with steps: becomes a leaf unless a comprehension binds the name.
     fn chain(&mut self, expr: &mut IdedExpr, root: &str, links: &[Link]) -> Result<(), Trouble> {
-        if root.starts_with('@') || (links.is_empty() && path::is_type(root)) {
+        if root.starts_with('@') || (links.is_empty() && path::is_type(root) && !self.types_are_names) {
             return Ok(());
         }
         if let Some(bound) = self.bound.iter().rposition(|it| it.name == root) {
@@ -134,7 +150,7 @@ impl Walk<'_> {
                     let node = nth_mut(expr, links.len() - 1 - position);
                     let Expr::Call(call) = &mut node.expr else { return Ok(()) };
                     let index = mem::take(&mut call.args[1]);
-                    Step::Computed(Box::new(finish(index, self.info, self.text)?))
+                    Step::Computed(Box::new(finish(index, self.info, self.text, self.types_are_names)?))
                 }
             };
             steps.push(step);
@@ -272,7 +288,7 @@ impl Walk<'_> {
             let form = if name == "file" { "file('path')" } else { "template('path', {'name': value})" };
             return Err(Trouble::new("bad_expression", range, format!("`{name}` takes {wanted} argument(s)")).help(format!("write {form}")));
         }
-        let mut codes = call.args.into_iter().map(|it| finish(it, self.info, self.text));
+        let mut codes = call.args.into_iter().map(|it| finish(it, self.info, self.text, self.types_are_names));
         let (Some(path), map) = (codes.next().transpose()?, codes.next().transpose()?) else {
             return Ok(Expr::Unspecified);
         };
