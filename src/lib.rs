@@ -2,5 +2,6 @@
 
 pub mod engine;
 pub mod kinds;
+pub mod render;
 pub mod cloud;
 pub mod sandbox;

@@ -10,3 +10,5 @@ pub mod propose;
 pub mod calls;
 pub mod document;
 pub mod wire;
+#[cfg(test)]
+pub mod sample;

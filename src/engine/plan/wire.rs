@@ -201,3 +201,93 @@ pub fn is_invisible(it: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e0fff}')
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+
+    use super::{Envelope, WireError, decode, encode, is_invisible, plan_digest, sealed};
+    use crate::engine::plan::change::{Call, Plan};
+    use crate::engine::plan::sample::{CREATE, any_plan, change, plan};
+    use crate::engine::value::{Attributes, LineageKey, Secret, Value};
+
+    fn envelope() -> Envelope {
+        Envelope { made_at: 1_790_000_000_000, by: "ci@host".into(), lifeboat: "0.1.0".into() }
+    }
+
+    fn secret() -> Value {
+        Value::Secret(Secret::new("hunter2".into()))
+    }
+
+    fn secretive() -> Plan {
+        let change = change("web", "linode.instance", CREATE, "new").with("root_pass", Value::Null, secret());
+        let mut plan = plan().of(vec![change]);
+        let attributes = Attributes::from([("users".into(), Value::List(vec![secret()]))]);
+        plan.steps[0].call = Call::Create { attributes, label: None };
+        plan
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn what_is_encoded_decodes_to_the_same(plan in any_plan()) {
+            let text = encode(&plan, &envelope());
+            prop_assert!(!text.contains(|it| is_invisible(it) && it != '\n'));
+            let (decoded, said) = decode(&text).unwrap();
+            prop_assert_eq!(plan_digest(&decoded), plan_digest(&plan));
+            prop_assert_eq!(decoded, plan);
+            prop_assert_eq!(said, envelope());
+        }
+    }
+
+    #[test]
+    fn the_envelope_and_white_space_are_outside_the_digest() {
+        let text = encode(&secretive_sealed(), &envelope());
+        let later = text.replace("1790000000000", "1790000000001");
+        let flat: String = later.lines().map(str::trim_start).collect();
+        assert_eq!(decode(&flat).unwrap().0, decode(&text).unwrap().0);
+    }
+
+    fn secretive_sealed() -> Plan {
+        sealed(&secretive(), Some(&LineageKey(vec![7])))
+    }
+
+    #[test]
+    fn a_plan_edited_by_hand_is_refused() {
+        let text = encode(&secretive_sealed(), &envelope());
+        let edited = text.replace("\"action\": \"create\"", "\"action\": \"delete\"");
+        assert_ne!(edited, text);
+        assert!(matches!(decode(&edited), Err(WireError::Edited { .. })));
+        let counted = text.replace("\"create\": 1", "\"create\": 0");
+        assert_eq!(decode(&counted), Err(WireError::Summary));
+    }
+
+    #[test]
+    fn a_newer_major_version_is_refused_with_a_way_out() {
+        let text = encode(&plan(), &envelope());
+        let newer = text.replace("\"format_version\": \"1.0\"", "\"format_version\": \"2.0\"");
+        let why = decode(&newer).unwrap_err();
+        assert_eq!(why, WireError::Format("2.0".into()));
+        assert!(why.to_string().ends_with("use the lifeboat that made it, or plan again with this one"));
+        let minor = text.replace("\"format_version\": \"1.0\"", "\"format_version\": \"1.7\"");
+        assert!(decode(&minor).is_ok());
+        for text in ["", "{}", "[1]", "stack: shop"] {
+            assert!(matches!(decode(text), Err(WireError::NotAPlan(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn sealing_leaves_no_secret_anywhere() {
+        for key in [None, Some(&LineageKey(vec![7]))] {
+            let text = encode(&sealed(&secretive(), key), &envelope());
+            assert!(!text.contains("hunter2") && text.contains("$sensitive"));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "sealed")]
+    fn a_secret_is_never_encoded() {
+        encode(&secretive(), &envelope());
+    }
+}
