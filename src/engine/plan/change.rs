@@ -246,7 +246,10 @@ impl Plan {
         let mut summary =
             Summary { drift: self.drift.len(), outputs: self.outputs.len(), ..Summary::default() };
         for change in &self.changes {
+            summary.unseen += usize::from(change.unseen.is_some());
             let count = match change.action {
+                // What could not be looked at is not known to be unchanged.
+                Action::NoOp if change.unseen.is_some() => continue,
                 Action::NoOp => &mut summary.unchanged,
                 Action::Await => &mut summary.await_,
                 Action::Move | Action::Adopt => &mut summary.moved,
@@ -257,7 +260,6 @@ impl Plan {
                 Action::Forget => &mut summary.forget,
             };
             *count += 1;
-            summary.unseen += usize::from(change.unseen.is_some());
         }
         summary
     }

@@ -7,4 +7,8 @@ pub mod survey;
 pub mod order;
 pub mod guard;
 pub mod propose;
+pub mod calls;
+pub mod document;
 pub mod wire;
+#[cfg(test)]
+pub mod sample;
