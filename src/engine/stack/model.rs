@@ -60,6 +60,13 @@ pub struct Variable {
     pub span: Span,
 }
 
+impl Variable {
+    /// Whether somebody gave it from outside the layers, now or at an earlier apply.
+    pub fn is_given(&self) -> bool {
+        self.from != "default" && !self.from.contains(".yaml:")
+    }
+}
+
 /// One declared resource.
 #[derive(Debug, Clone)]
 pub struct Resource {
