@@ -11,3 +11,5 @@ pub mod state;
 pub mod plan;
 pub mod schedule;
 pub mod stack;
+pub mod graph;
+pub mod json_schema;

@@ -298,7 +298,7 @@ impl Frame<'_> {
     /// Which file is read must be known and not a secret.
     fn known(&self, code: &Code, range: (u32, u32)) -> Result<Value, Trouble> {
         match evaluate(code, self.text, self.world)? {
-            Value::Open => Err(Trouble::new("bad_expression", range, "which file is read must be known before anything is created")),
+            Value::Open => Err(Trouble::new("file_problem", range, "which file is read must be known before the world is looked at").help("make the path of variables and `each`")),
             Value::Secret(_) => Err(Trouble::new("bad_expression", range, "a path cannot be sensitive")),
             value => Ok(value),
         }

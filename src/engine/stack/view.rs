@@ -22,7 +22,10 @@ impl Texts for Stack {
             return Err(lost.clone());
         }
         let found = self.texts.get(path).map(Arc::clone);
-        found.ok_or_else(|| Lost::new("file_problem", format!("`{path}` was not read")))
+        found.ok_or_else(|| {
+            Lost::new("file_problem", "which file is read must be known before the world is looked at")
+                .help("make the path of variables and `each`")
+        })
     }
 }
 
@@ -206,7 +209,8 @@ pub fn unknown(root: &str, stack: &Stack) -> Lost {
     if stack.variables.contains_key(root) {
         return lost.help(format!("did you mean `vars.{root}`?"));
     }
-    match nearest(root, stack.resources.keys().map(String::as_str)) {
+    let roots = ["vars", "each", "self"];
+    match nearest(root, stack.resources.keys().map(String::as_str).chain(roots)) {
         Some(near) => lost.help(format!("did you mean `{near}`?")),
         None => lost,
     }
