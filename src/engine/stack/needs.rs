@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::address::{Address, Key};
+use crate::engine::address::{Address, Key, is_name};
 use crate::engine::diagnostic::{Diagnostic, Span, nearest};
 use crate::engine::schema::{Attribute, Catalog, Type};
 use crate::engine::stack::code::{Code, Path, Trouble};
@@ -12,7 +12,7 @@ use crate::engine::stack::expression::Expression;
 use crate::engine::stack::model::{Each, EachValue, Resource, Spread, Stack};
 use crate::engine::stack::path::Step;
 use crate::engine::stack::term::expressions;
-use crate::engine::stack::view::{is_list, no_key, unknown};
+use crate::engine::stack::view::{is_list, no_key, unknown, unknown_variable};
 
 /// What a resource needs, for each of its instances.
 #[derive(Debug)]
@@ -216,11 +216,7 @@ impl Site<'_> {
         if variables.contains_key(&**name) {
             return Ok(());
         }
-        let lost = Lost::new("unknown_variable", format!("there is no variable `{name}`"));
-        Err(match nearest(name, variables.keys().map(String::as_str)) {
-            Some(near) => lost.help(format!("did you mean `vars.{near}`?")),
-            None => lost.help(format!("declare it: variables: {{ {name}: {{ type: string }} }}")),
-        })
+        Err(unknown_variable(name, self.stack))
     }
 
     fn each(&self, path: &Path) -> Result<(), Lost> {
@@ -286,7 +282,7 @@ impl Site<'_> {
 
     fn no_reference(&self, name: &str, attribute: &Attribute, expression: &Expression, out: &mut Vec<Diagnostic>) {
         let wanted = attribute.to.as_deref().unwrap_or("the right kind");
-        let known = self.stack.resources.values().find(|it| it.kind == wanted);
+        let known = self.stack.resources.values().find(|it| it.kind == wanted && is_name(&it.name));
         let example = known.map_or("name", |it| it.name.as_str());
         out.push(
             Diagnostic::error("wrong_reference", "Not such a resource")

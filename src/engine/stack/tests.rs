@@ -2,10 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use proptest::prelude::*;
+
+use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Severity, Sources};
 use crate::engine::stack::load::{FileProblem, Files, Layer, Loaded, load};
+use crate::engine::stack::model::Scope;
+use crate::engine::stack::origin::{explain, render};
+use crate::engine::stack::resolve::resolve;
 use crate::engine::stack::variables::{GivenValue, GivenVariable};
+use crate::engine::value::Attributes;
 
 /// The stack of the design.
 const SHOP: &str = r#"stack: woocommerce
@@ -233,10 +241,10 @@ fn broken_yaml_is_told_with_its_place() {
     stack.yaml:2:3: A key must be plain text [«[» this list or map stands where a key is expected]
 
     "- 1\n"
-    stack.yaml:1:1: a stack must be a map [«- 1» this is a list]
+    stack.yaml:1:1: A stack must be a map [«- 1» this is a list]
 
     "just text\n"
-    stack.yaml:1:1: a stack must be a map [«just text» this is text]
+    stack.yaml:1:1: A stack must be a map [«just text» this is text]
     "##);
 }
 
@@ -247,22 +255,16 @@ fn aliases_do_not_explode() {
         let below = vec![format!("*a{}", level - 1); 9].join(", ");
         let _ = writeln!(text, "  a{level}: &a{level} [{below}]");
     }
-    insta::assert_snapshot!(problems(&[("", &text)], &[]), @r#"
-    stack.yaml:8:12: Aliases stand for too much [«*a4» more than 100000 values in all] -- write less with aliases; `count` and `for_each` repeat resources
-    "#);
+    insta::assert_snapshot!(problems(&[("", &text)], &[]), @r#"stack.yaml:8:12: Aliases stand for too much [«*a4» more than 100000 values in all] -- write less with aliases; `count` and `for_each` repeat resources"#);
     let deep = format!("stack: s\noutputs: {}", "[".repeat(10_000));
-    insta::assert_snapshot!(problems(&[("", &deep)], &[]), @r#"
-    stack.yaml:2:265: This is not YAML [«[» recursion limit exceeded]
-    "#);
+    insta::assert_snapshot!(problems(&[("", &deep)], &[]), @r#"stack.yaml:2:265: This is not YAML [«[» recursion limit exceeded]"#);
 }
 
 #[test]
 fn bytes_that_are_not_text_are_refused() {
     let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes: b"stack: s\na: \xff\n".to_vec() };
     let loaded = load("s", &[layer], &[], &BTreeMap::new(), &Folder, &crate::kinds::builtin());
-    insta::assert_snapshot!(say(&loaded.sources, &loaded.diagnostics), @r#"
-    stack.yaml:2:4: The file is not UTF-8 [«» byte 0xff cannot stand here] -- save the file as UTF-8
-    "#);
+    insta::assert_snapshot!(say(&loaded.sources, &loaded.diagnostics), @r#"stack.yaml:2:4: The file is not UTF-8 [«» byte 0xff cannot stand here] -- save the file as UTF-8"#);
 }
 
 #[test]
@@ -306,13 +308,14 @@ fn every_mistake_is_told_in_one_run() {
     stack.yaml:11:3: A required attribute is missing [«c» `c` needs `region`] -- add `region:`
     stack.yaml:11:35: Unknown attribute [«regoin» `linode.nodebalancer` has no attribute `regoin`] -- did you mean `region`?
     stack.yaml:12:43: Wrong type [«5» `region` takes text, this is an integer] -- quote it: '…'
-    stack.yaml:12:53: warning: A number with leading zeros [«007» YAML reads this as the number 7] -- if text is meant, quote it: '007'
+    stack.yaml:12:53: Wrong type [«007» `label` takes text, this is an integer] -- quote it: '…'
     stack.yaml:12:58: An attribute that the cloud makes [«ipv4» `ipv4` cannot be set] -- remove it
     stack.yaml:13:56: Wrong type [«lb» `nodebalancer` takes a reference to a resource] -- name a resource of kind linode.nodebalancer: '${name}'
     stack.yaml:13:66: Out of range [«99999» `port` cannot be 99999] -- from 1 to 65535
     stack.yaml:13:83: Not one of the choices [«htp» `protocol` cannot be `htp`] -- did you mean `http`?
     stack.yaml:13:103: Wrong type [«'5'» `check_timeout` takes an integer, this is text] -- remove the quotes
-    stack.yaml:15:46: Unknown reference [«vras.n» there is no resource `vras`]
+    stack.yaml:14:59: Not such a resource [«zone» `nodebalancer` takes a linode.nodebalancer, `zone` is a linode.domain] -- name a resource of kind linode.nodebalancer
+    stack.yaml:15:46: Unknown reference [«vras.n» there is no resource `vras`] -- did you mean `vars`?
     stack.yaml:15:66: Unknown variable [«vars.m» there is no variable `m`] -- did you mean `vars.n`?
     stack.yaml:16:46: Unknown reference [«zoen.domain» there is no resource `zoen`] -- did you mean `zone`?
     stack.yaml:16:71: Unknown attribute [«zone.domian» `linode.domain` has no attribute `domian`] -- did you mean `domain`?
@@ -338,6 +341,10 @@ fn every_mistake_is_told_in_one_run() {
     stack.yaml:28:3: A resource is declared by a map [«t» this is nothing] -- write `t: { kind: …, … }`
     stack.yaml:29:43: Wrong type [«'${vars.n > 2 ? vars.n : 5}'» `region` takes text, this is an integer] -- convert it: string(…)
     stack.yaml:30:44: An expression is not closed [«${» no `}` follows] -- for a literal `${` write `$${`
+    stack.yaml:31:59: Not such a resource [«many» `many` is several resources] -- name one of them: '${many[0]}'
+    stack.yaml:32:59: Not such a resource [«many[0].id» `nodebalancer` takes the resource itself] -- write '${many}'
+    stack.yaml:33:59: Not such a resource [«vars.n» `nodebalancer` takes a resource] -- name a resource of kind linode.nodebalancer: '${for}'
+    stack.yaml:34:59: Wrong type [«007» `label` takes text, this is an integer] -- quote it: '…'
     "#);
 }
 
@@ -364,8 +371,7 @@ fn files_are_read_inside_the_folder_only() {
     stack.yaml:11:46: The file cannot be read [«file("files/binary")» `files/binary` is not UTF-8]
     stack.yaml:12:46: The expression is wrong [«template("files/broken", {"revision": "x"})» in files/broken:2: `+` does not go with text and an integer]
     stack.yaml:13:46: The expression is wrong [«template("files/broken", {})» in files/broken:2: there is no `revision`] -- a template sees only the keys of its map
-    stack.yaml:14:46: The expression cannot be read [«file(lb.ipv4)» which file is read must be known before anything is created]
-    stack.yaml:14:51: The expression is wrong [«lb.ipv4» `lb` is known only when the world is looked at] -- which file is read must be known beforehand: use variables and `each`
+    stack.yaml:14:46: The file cannot be read [«file(lb.ipv4)» which file is read must be known before the world is looked at] -- make the path of variables and `each`
     stack.yaml:15:59: The expression cannot be read [«file(x)» `file` cannot use the variable of a `map` or `filter`] -- read the file once, outside
     "#);
 }
@@ -420,4 +426,241 @@ fn the_winner_of_a_variable_is_known() {
     `--var` sets `domian`, which the stack does not declare -- did you mean `domain`?
     stack.yaml:5:3: `--var` has the wrong type for `standby_size` [«standby_size» declared as int, not `many`]
     "#);
+}
+
+#[test]
+fn the_examples_of_all_kinds_are_right() {
+    for kind in crate::kinds::builtin().kinds.keys() {
+        let text = crate::kinds::example(kind).unwrap_or_default();
+        let layer = Layer { name: String::new(), file: format!("{kind}.yaml"), bytes: text.into() };
+        let loaded = load("example", &[layer], &[], &BTreeMap::new(), &Folder, &crate::kinds::builtin());
+        assert_eq!(say(&loaded.sources, &loaded.diagnostics), "", "{kind}");
+    }
+}
+
+/// Everything computed is open.
+struct Nothing;
+
+impl Scope for Nothing {
+    fn object(&self, _: &Address) -> Option<Arc<Attributes>> {
+        None
+    }
+}
+
+#[test]
+fn values_tell_their_origin() {
+    let overlay = "overlay: eu\nresources:\n  shop:\n    ttl_sec: 30\n  web: { root_pass: swordfish }\n";
+    let loaded = load_layers(&[("", SHOP), ("eu", overlay)], &[("revision", "v2")]);
+    let mut text = String::new();
+    for subject in [
+        ("shop", "ttl_sec"), ("shop", "target"), ("web[0]", "label"), ("web[1]", "user_data"), ("web[0]", "root_pass"),
+        ("web[0]", "ipv4"), ("lb", "client_conn_throttle"), ("zone", "description"), ("web", "label"), ("shpo", "x"), ("shop", "ttl"),
+    ] {
+        let address: Address = subject.0.parse().unwrap();
+        match explain(&loaded, &crate::kinds::builtin(), &address, subject.1, &Nothing) {
+            Ok(origin) => text.push_str(&origin.to_string()),
+            Err(wrong) => text.push_str(&say(&loaded.sources, &wrong)),
+        }
+    }
+    insta::assert_snapshot!(text, @r#"
+    shop.ttl_sec = 30
+      from overlays/eu.yaml:4: 30
+      instead of stack.yaml:54: 300
+    shop.target = (known after apply)
+      from stack.yaml:53: '${lb.ipv4}'
+    web[0].label = "web-0"
+      from stack.yaml:26: 'web-${each.index}'
+    web[1].user_data = (known after apply)
+      from stack.yaml:28: '${template("files/cloud-init.yaml", {"revision": vars.revision, "table": products.name})}'
+      vars.revision = "v2" (--var)
+    web[0].root_pass = (sensitive)
+      from overlays/eu.yaml:5: (sensitive)
+      instead of stack.yaml:25: '${vars.db_password}'
+    web[0].ipv4 = (known after apply)
+      the cloud makes it
+    lb.client_conn_throttle = 0
+      the kind's default
+    zone.description = ""
+      the kind's default
+    there is no `web` -- write `web[0]`
+    there is no `shpo` -- did you mean `shop`?
+    `linode.domain_record` has no attribute `ttl` -- did you mean `ttl_sec`?
+    "#);
+}
+
+#[test]
+fn the_merged_stack_is_shown_without_secrets() {
+    let base = "stack: s\nvariables:\n  password: { type: string, sensitive: true, default: hunter2 }\nresources:\n  web:\n    kind: linode.instance\n    region: us-east\n    type: g6-nanode-1\n    image: linode/debian12\n    root_pass: swordfish\n";
+    let overlay = "overlay: eu\nresources:\n  web: { region: eu-central, tags: [a-b, '007'], image: null, root_pass: '${vars.password}' }\n";
+    let loaded = load_layers(&[("", base), ("eu", overlay)], &[]);
+    assert_eq!(say(&loaded.sources, &loaded.diagnostics), "");
+    insta::assert_snapshot!(render(&loaded, &crate::kinds::builtin()), @r#"
+    stack: s
+    variables:
+      password:
+        type: string
+        sensitive: true
+        default: (sensitive)
+    resources:
+      web:
+        kind: linode.instance
+        region: eu-central
+        type: g6-nanode-1
+        root_pass: ${vars.password}
+        tags:
+        - a-b
+        - '007'
+    "#);
+    let loaded = load_layers(&[("", base)], &[]);
+    let text = render(&loaded, &crate::kinds::builtin());
+    assert!(!text.contains("hunter2") && !text.contains("swordfish"), "{text}");
+    let stack = loaded.stack.unwrap();
+    assert!(!format!("{:?}", stack.variables).contains("hunter2"));
+}
+
+#[test]
+fn attributes_are_resolved() {
+    let loaded = load_layers(&[("", SHOP)], &[]);
+    let stack = loaded.stack.unwrap();
+    let mut text = String::new();
+    for address in ["web[0]", "lb_node[1]", "shop", "products_eu"] {
+        let instance = &stack.instances[&address.parse::<Address>().unwrap()];
+        let resolved = resolve(&stack, &crate::kinds::builtin(), instance, &Nothing).unwrap();
+        let _ = writeln!(text, "{address}");
+        for (name, value) in &resolved.attributes {
+            let given = if resolved.given.contains(name) { "" } else { " (default)" };
+            let _ = writeln!(text, "  {name} = {value:?}{given}");
+        }
+    }
+    insta::assert_snapshot!(text, @r#"
+    web[0]
+      backups_enabled = false (default)
+      booted = true (default)
+      image = "linode/ubuntu24.04"
+      label = "web-0"
+      private_ip = true
+      region = "us-east"
+      root_pass = {"$sensitive":true}
+      tags = [] (default)
+      type = "g6-standard-2"
+      user_data = {"$open":true}
+    lb_node[1]
+      address = {"$open":true}
+      config = {"$open":true}
+      config.nodebalancer = {"$open":true} (default)
+      label = {"$open":true}
+      mode = "accept" (default)
+      weight = 50 (default)
+    shop
+      domain = {"$open":true}
+      domain.domain = {"$open":true} (default)
+      name = "shop"
+      port = 0 (default)
+      priority = 0 (default)
+      target = {"$open":true}
+      ttl_sec = 300
+      type = "A"
+      weight = 0 (default)
+    products_eu
+      deletion_protection = false (default)
+      point_in_time_recovery = false (default)
+      region = "eu-west-1"
+      table = {"$open":true}
+      table.billing_mode = {"$open":true} (default)
+      table.name = {"$open":true} (default)
+      table.region = {"$open":true} (default)
+      tags = {} (default)
+    "#);
+}
+
+#[test]
+fn repetition_is_expanded_and_must_be_known() {
+    let loaded = load_layers(&[("", r#"stack: s
+variables:
+  sites: { type: map, default: { fra: eu-central, was: us-east } }
+  hidden: { type: list, default: [a], sensitive: true }
+resources:
+  lb: { kind: linode.nodebalancer, for_each: '${vars.sites}', region: '${each.value}', label: 'lb-${each.key}' }
+  names: { kind: linode.nodebalancer, for_each: [one, two], region: us-east, label: 'x-${each.key}' }
+  none: { kind: linode.nodebalancer, count: 0, region: us-east }
+  config: { kind: linode.nodebalancer_config, for_each: '${lb}', nodebalancer: '${each.value}', port: 80 }
+  other: { kind: linode.nodebalancer_config, nodebalancer: '${lb["fra"]}', port: 81 }
+outputs:
+  labels: '${lb.map(k, lb[k].label).join(",")}'
+  count: '${size(none)}'
+"#)], &[]);
+    assert_eq!(say(&loaded.sources, &loaded.diagnostics), "");
+    let stack = loaded.stack.unwrap();
+    let text: Vec<String> = stack.instances.values().map(|it| {
+        let needs: Vec<String> = it.needs.iter().map(|(it, _)| it.to_string()).collect();
+        format!("{} <- {}", it.address, needs.join(" "))
+    }).collect();
+    insta::assert_snapshot!(text.join("\n"), @r#"
+    lb["fra"] <- 
+    lb["was"] <- 
+    names["one"] <- 
+    names["two"] <- 
+    config["fra"] <- lb["fra"]
+    config["was"] <- lb["was"]
+    other <- lb["fra"]
+    "#);
+    insta::assert_snapshot!(bad(r#"
+  a: { kind: linode.nodebalancer, count: -1, region: us-east }
+  b: { kind: linode.nodebalancer, count: many, region: us-east }
+  c: { kind: linode.nodebalancer, count: '${lb.ipv4}', region: us-east }
+  d: { kind: linode.nodebalancer, for_each: '${lb}', region: us-east }
+  e: { kind: linode.nodebalancer, for_each: [a, a, 5], region: us-east }
+  f: { kind: linode.nodebalancer, for_each: '${g}', region: us-east }
+  g: { kind: linode.nodebalancer, for_each: '${f}', region: us-east }
+  h: { kind: linode.nodebalancer, for_each: '${vars.n}', region: us-east }
+  i: { kind: linode.nodebalancer_config, nodebalancer: '${k["frra"]}', port: 81 }
+  j: { kind: linode.nodebalancer_config, nodebalancer: '${k}', port: 81 }
+  k: { kind: linode.nodebalancer, for_each: [fra], region: us-east, label: '${each.index}' }
+  lb: { kind: linode.nodebalancer, region: us-east }
+"#), @r#"
+    stack.yaml:6:42: Out of range [«-1» `count` cannot be -1] -- from 0 to 250000
+    stack.yaml:7:42: Wrong type [«many» `count` takes an integer, this is text]
+    stack.yaml:8:45: The expression is wrong [«lb.ipv4» `lb` is known only when the world is looked at] -- use variables, which are known beforehand
+    stack.yaml:9:45: Nothing to repeat over [«'${lb}'» `lb` has neither `count` nor `for_each`] -- use '${lb}' where it is needed, without `for_each`
+    stack.yaml:10:45: A key comes twice [«[a, a, 5]» `a` is in the list twice]
+    stack.yaml:11:45: Resources repeat each other [«'${g}'» `for_each` of `f` leads back to itself]
+    stack.yaml:13:45: Wrong type [«'${vars.n}'» `for_each` takes a list of text, a map or a repeated resource, this is an integer]
+    stack.yaml:14:59: Unknown reference [«k["frra"]» `k` has no key `frra`] -- did you mean `k["fra"]`?
+    stack.yaml:15:59: Not such a resource [«k» `k` is several resources] -- name one of them: '${k["fra"]}'
+    stack.yaml:16:79: Unknown reference [«each.index» under `for_each` there are `each.key` and `each.value`]
+    "#);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic_the_loader(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes };
+        load("s", &[layer], &[], &BTreeMap::new(), &Folder, &crate::kinds::builtin());
+    }
+
+    /// The example with a piece cut out, doubled or replaced: every span lies on characters.
+    #[test]
+    fn broken_stacks_are_told_with_places_that_exist(
+        at in 0..SHOP.len(), length in 0_usize..40, put in "[\\[\\]{}:,&*!|>'\"%@`ü ${}a0\n-]{0,6}",
+    ) {
+        let end = (at + length).min(SHOP.len());
+        let text = format!("{}{put}{}", &SHOP[..at], &SHOP[end..]);
+        let loaded = load_layers(&[("", &text)], &[]);
+        for label in loaded.diagnostics.iter().flat_map(|it| &it.labels) {
+            let source = loaded.sources.get(label.span).expect("spans name a source");
+            prop_assert!(source.text.get(label.span.start as usize..label.span.end as usize).is_some(), "{label:?}");
+            prop_assert!(label.span.line >= 1 && label.span.column >= 1);
+        }
+    }
+
+    #[test]
+    fn an_overlay_of_nothing_changes_nothing(which in 0..6_usize) {
+        let overlay = ["overlay: o\n", "overlay: o\nresources: {}\n", "overlay: o\nresources: { web: {} }\n", "overlay: o\nvariables: ~\n",
+            "overlay: o\nresources: { shop: { ttl_sec: 300 } }\n", "overlay: o\noutputs: {}\n"][which];
+        let plain = load_layers(&[("", SHOP)], &[]);
+        let laid = load_layers(&[("", SHOP), ("o", overlay)], &[]);
+        prop_assert_eq!(say(&laid.sources, &laid.diagnostics), "");
+        let catalog = crate::kinds::builtin();
+        prop_assert_eq!(render(&plain, &catalog), render(&laid, &catalog));
+    }
 }
