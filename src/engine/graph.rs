@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt::Write as _;
 
+use indexmap::IndexMap;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef as _;
@@ -16,7 +17,7 @@ use crate::engine::stack::model::Stack;
 #[derive(Debug, Clone)]
 pub struct Graph {
     edges: DiGraph<Address, Span, u32>,
-    index: BTreeMap<Address, NodeIndex<u32>>,
+    index: IndexMap<Address, NodeIndex<u32>>,
     order: Vec<NodeIndex<u32>>,
 }
 
@@ -33,7 +34,7 @@ impl Graph {
         line: impl Fn(Span) -> String,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut edges = DiGraph::<Address, Span, u32>::default();
-        let mut index = BTreeMap::new();
+        let mut index = IndexMap::new();
         for (address, _) in needs.clone() {
             let node = edges.add_node(address.clone());
             index.insert(address.clone(), node);
@@ -73,7 +74,8 @@ impl Graph {
             .edges
             .edges_directed(*node, direction)
             .map(|it| {
-                let other = if direction == Direction::Incoming { it.source() } else { it.target() };
+                let other =
+                    if direction == Direction::Incoming { it.source() } else { it.target() };
                 (&self.edges[other], *it.weight())
             })
             .collect();
@@ -85,7 +87,8 @@ impl Graph {
     pub fn weights(&self, weight: impl Fn(&Address) -> u64) -> BTreeMap<&Address, u64> {
         let mut heaviest = vec![0_u64; self.edges.node_count()];
         for node in self.order.iter().rev() {
-            let after = self.edges.neighbors(*node).map(|it| heaviest[it.index()]).max().unwrap_or(0);
+            let after =
+                self.edges.neighbors(*node).map(|it| heaviest[it.index()]).max().unwrap_or(0);
             heaviest[node.index()] = weight(&self.edges[*node]).saturating_add(after);
         }
         self.order.iter().map(|it| (&self.edges[*it], heaviest[it.index()])).collect()
@@ -94,7 +97,9 @@ impl Graph {
     /// The graph in the language of Graphviz; `dashed` are edges that rules derived.
     pub fn dot(&self, dashed: &[(Address, Address)]) -> String {
         let mut text = String::from("digraph {\n  rankdir = LR\n  node [shape = box]\n");
-        let name = |it: &Address| format!("\"{}\"", it.to_string().replace('\\', "\\\\").replace('"', "\\\""));
+        let name = |it: &Address| {
+            format!("\"{}\"", it.to_string().replace('\\', "\\\\").replace('"', "\\\""))
+        };
         for address in self.order() {
             let _ = writeln!(text, "  {}", name(address));
         }
@@ -204,7 +209,8 @@ fn diagnostic(
 ) -> Diagnostic {
     let name = |position: usize| edges[cycle[position % cycle.len()].0].to_string();
     let way: Vec<String> = (0..=cycle.len()).map(name).collect();
-    let mut made = Diagnostic::error("cycle", format!("Resources need each other: {}", way.join(" → ")));
+    let mut made =
+        Diagnostic::error("cycle", format!("Resources need each other: {}", way.join(" → ")));
     for (position, (_, span)) in cycle.iter().enumerate() {
         let text = format!("`{}` needs `{}` ({})", name(position), name(position + 1), line(*span));
         made = made.at(*span, text);
@@ -236,12 +242,15 @@ mod tests {
     }
 
     fn graph(needs: &Needs) -> Result<Graph, Vec<crate::engine::diagnostic::Diagnostic>> {
-        Graph::of(needs.iter().map(|(it, needs)| (it, needs.as_slice())), |it| format!("x:{}", it.line))
+        Graph::of(needs.iter().map(|(it, needs)| (it, needs.as_slice())), |it| {
+            format!("x:{}", it.line)
+        })
     }
 
     #[test]
     fn the_order_follows_needs_and_then_the_stack() {
-        let graph = graph(&needs(&[("d", &["b"]), ("a", &[]), ("b", &["c", "a"]), ("c", &[])])).unwrap();
+        let graph =
+            graph(&needs(&[("d", &["b"]), ("a", &[]), ("b", &["c", "a"]), ("c", &[])])).unwrap();
         let order: Vec<String> = graph.order().map(ToString::to_string).collect();
         assert_eq!(order, ["a", "c", "b", "d"]);
         let weights = graph.weights(|_| 1);
@@ -266,7 +275,14 @@ mod tests {
 
     #[test]
     fn a_cycle_is_told_by_its_shortest_way() {
-        let list = [("a", &["b"][..]), ("b", &["c", "d"]), ("c", &["d"]), ("d", &["a"]), ("e", &["e"]), ("f", &["a"])];
+        let list = [
+            ("a", &["b"][..]),
+            ("b", &["c", "d"]),
+            ("c", &["d"]),
+            ("d", &["a"]),
+            ("e", &["e"]),
+            ("f", &["a"]),
+        ];
         let told = graph(&needs(&list)).unwrap_err();
         let text: Vec<String> = told
             .iter()
@@ -288,7 +304,8 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(at, name)| {
-                let before = at.checked_sub(1).map(|it| (Address::one(names[it].clone()), Span::default()));
+                let before =
+                    at.checked_sub(1).map(|it| (Address::one(names[it].clone()), Span::default()));
                 (Address::one(name.clone()), before.into_iter().collect())
             })
             .collect();

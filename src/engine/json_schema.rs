@@ -134,18 +134,31 @@ fn definitions() -> Map<String, Value> {
 
 /// A resource of a kind. In an overlay nothing is required and null removes.
 fn of_kind(kind: &Kind, in_overlay: bool) -> Value {
-    let maybe_null = |schema: Value| if in_overlay { json!({ "anyOf": [schema, { "type": "null" }] }) } else { schema };
+    let maybe_null = |schema: Value| {
+        if in_overlay { json!({ "anyOf": [schema, { "type": "null" }] }) } else { schema }
+    };
     let reference = |name: &str| maybe_null(json!({ "$ref": format!("#/$defs/{name}") }));
     let mut properties = Map::new();
     properties.insert("kind".into(), json!({ "const": kind.kind }));
     properties.insert("description".into(), maybe_null(json!({ "type": "string" })));
-    properties.insert("count".into(), maybe_null(or_expression(json!({ "type": "integer", "minimum": 0 }))));
+    properties.insert(
+        "count".into(),
+        maybe_null(or_expression(json!({ "type": "integer", "minimum": 0 }))),
+    );
     let over = json!({ "type": ["array", "object"] });
     properties.insert("for_each".into(), maybe_null(or_expression(over)));
-    properties.insert("depends_on".into(), maybe_null(json!({ "type": "array", "items": { "type": "string" } })));
+    properties.insert(
+        "depends_on".into(),
+        maybe_null(json!({ "type": "array", "items": { "type": "string" } })),
+    );
     properties.insert("moved_from".into(), maybe_null(json!({ "type": "string" })));
-    for (name, of) in [("lifecycle", "lifecycle"), ("ready", "gate"), ("gate", "gate"), ("timeouts", "timeouts")] {
-        properties.insert(name.into(), if in_overlay { json!({ "type": ["object", "null"] }) } else { reference(of) });
+    for (name, of) in
+        [("lifecycle", "lifecycle"), ("ready", "gate"), ("gate", "gate"), ("timeouts", "timeouts")]
+    {
+        properties.insert(
+            name.into(),
+            if in_overlay { json!({ "type": ["object", "null"] }) } else { reference(of) },
+        );
     }
     let mut required = vec!["kind".to_owned()];
     for (name, attribute) in kind.settable() {
@@ -255,7 +268,10 @@ mod tests {
         assert!(!wrong(&format!("stack: s\nresources: {{ lb: {lb}, regoin: x }} }}")).is_empty());
         assert!(!wrong(&format!("stack: s\nresources: {{ lb: {lb}, label: 5 }} }}")).is_empty());
         assert!(!wrong("stack: s\nresources: { lb: { kind: linode.nodebalancer } }").is_empty());
-        assert!(wrong("overlay: o\nresources: { lb: { region: eu, label: null }, zone: null }").is_empty());
+        assert!(
+            wrong("overlay: o\nresources: { lb: { region: eu, label: null }, zone: null }")
+                .is_empty()
+        );
         assert!(!wrong("overlay: o\nresuorces: {}").is_empty());
     }
 }

@@ -36,7 +36,8 @@ pub fn render(loaded: &Loaded, catalog: &Catalog) -> String {
             }
         });
         section(map, "resources", &|it| {
-            let kind = it.get("kind").and_then(|it| it.node.as_text()).and_then(|it| catalog.get(it));
+            let kind =
+                it.get("kind").and_then(|it| it.node.as_text()).and_then(|it| catalog.get(it));
             let secret = kind.into_iter().flat_map(Kind::settable).filter(|(_, it)| it.sensitive);
             let names: Vec<String> = secret.map(|(name, _)| name.clone()).collect();
             names.iter().for_each(|name| hide(it, name));
@@ -102,7 +103,9 @@ pub fn explain(
     for layer in &loaded.layers {
         let given = layer
             .as_map()
-            .and_then(|it| it.get("resources")?.node.as_map()?.get(address.name.as_str())?.node.as_map())
+            .and_then(|it| {
+                it.get("resources")?.node.as_map()?.get(address.name.as_str())?.node.as_map()
+            })
             .and_then(|it| it.get(attribute));
         if let Some(it) = given {
             let source = loaded.sources.get(it.node.span).map_or("", |it| &it.text);
@@ -131,7 +134,8 @@ fn find<'a>(
     catalog: &'a Catalog,
     address: &Address,
 ) -> Result<Found<'a>, Box<Diagnostic>> {
-    let nothing = || Box::new(Diagnostic::error("unknown_address", format!("there is no `{address}`")));
+    let nothing =
+        || Box::new(Diagnostic::error("unknown_address", format!("there is no `{address}`")));
     let stack = loaded.stack.as_ref().ok_or_else(nothing)?;
     let Some(instance) = stack.instances.get(address) else {
         let names: Vec<String> = stack.instances.keys().map(ToString::to_string).collect();

@@ -80,7 +80,9 @@ struct Folder;
 impl Files for Folder {
     fn read(&self, path: &str) -> Result<Vec<u8>, FileProblem> {
         match path {
-            "files/cloud-init.yaml" => Ok(b"#cloud-config\n# {{ revision }} {{ table }} ${HOME}\n".to_vec()),
+            "files/cloud-init.yaml" => {
+                Ok(b"#cloud-config\n# {{ revision }} {{ table }} ${HOME}\n".to_vec())
+            }
             "files/broken" => Ok(b"a\n{{ revision + 1 }}\n".to_vec()),
             "files/binary" => Ok(vec![0xff, 0xfe]),
             "files/link" => Err(FileProblem::Outside),
@@ -95,7 +97,11 @@ fn load_layers(layers: &[(&str, &str)], given: &[(&str, &str)]) -> Loaded {
         .iter()
         .map(|(name, text)| Layer {
             name: (*name).to_owned(),
-            file: if name.is_empty() { "stack.yaml".to_owned() } else { format!("overlays/{name}.yaml") },
+            file: if name.is_empty() {
+                "stack.yaml".to_owned()
+            } else {
+                format!("overlays/{name}.yaml")
+            },
             bytes: text.as_bytes().to_vec(),
         })
         .collect();
@@ -120,13 +126,16 @@ fn say(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
             Severity::Error => "",
             Severity::Refusal => "refused: ",
         };
-        let place = it.labels.first().map(|it| format!("{}: ", sources.place(it.span))).unwrap_or_default();
+        let place =
+            it.labels.first().map(|it| format!("{}: ", sources.place(it.span))).unwrap_or_default();
         let _ = write!(text, "{place}{sort}{}", it.summary);
         for (index, label) in it.labels.iter().enumerate() {
             let source = sources.get(label.span).map_or("", |it| &it.text);
-            let quoted = source.get(label.span.start as usize..label.span.end as usize).unwrap_or("?");
+            let quoted =
+                source.get(label.span.start as usize..label.span.end as usize).unwrap_or("?");
             let quoted = quoted.split('\n').next().unwrap_or_default();
-            let at = if index == 0 { String::new() } else { format!("{} ", sources.place(label.span)) };
+            let at =
+                if index == 0 { String::new() } else { format!("{} ", sources.place(label.span)) };
             let _ = write!(text, " [{at}«{quoted}» {}]", label.text);
         }
         if let Some(help) = &it.help {
@@ -172,7 +181,15 @@ fn the_example_of_the_design_is_right() {
 
 /// What is said about a stack of one file; `resources:` is put before it.
 fn bad(resources: &str) -> String {
-    problems(&[("", &format!("stack: s\nvariables:\n  n: {{ type: int, default: 3 }}\nresources:\n{resources}"))], &[])
+    problems(
+        &[(
+            "",
+            &format!(
+                "stack: s\nvariables:\n  n: {{ type: int, default: 3 }}\nresources:\n{resources}"
+            ),
+        )],
+        &[],
+    )
 }
 
 #[test]
@@ -262,7 +279,11 @@ fn aliases_do_not_explode() {
 
 #[test]
 fn bytes_that_are_not_text_are_refused() {
-    let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes: b"stack: s\na: \xff\n".to_vec() };
+    let layer = Layer {
+        name: String::new(),
+        file: "stack.yaml".into(),
+        bytes: b"stack: s\na: \xff\n".to_vec(),
+    };
     let loaded = load("s", &[layer], &[], &BTreeMap::new(), &Folder, &crate::kinds::builtin());
     insta::assert_snapshot!(say(&loaded.sources, &loaded.diagnostics), @r#"stack.yaml:2:4: The file is not UTF-8 [«» byte 0xff cannot stand here] -- save the file as UTF-8"#);
 }
@@ -410,7 +431,8 @@ outputs:
 fn the_winner_of_a_variable_is_known() {
     let overlay = "overlay: eu\nvariables: { standby_size: 3 }\n";
     let later = "overlay: more\nvariables: { domain: other.example.com }\n";
-    let loaded = load_layers(&[("", SHOP), ("eu", overlay), ("more", later)], &[("revision", "v2")]);
+    let loaded =
+        load_layers(&[("", SHOP), ("eu", overlay), ("more", later)], &[("revision", "v2")]);
     assert_eq!(say(&loaded.sources, &loaded.diagnostics), "");
     let mut text = String::new();
     for (name, it) in loaded.stack.unwrap().variables {
@@ -433,7 +455,8 @@ fn the_examples_of_all_kinds_are_right() {
     for kind in crate::kinds::builtin().kinds.keys() {
         let text = crate::kinds::example(kind).unwrap_or_default();
         let layer = Layer { name: String::new(), file: format!("{kind}.yaml"), bytes: text.into() };
-        let loaded = load("example", &[layer], &[], &BTreeMap::new(), &Folder, &crate::kinds::builtin());
+        let loaded =
+            load("example", &[layer], &[], &BTreeMap::new(), &Folder, &crate::kinds::builtin());
         assert_eq!(say(&loaded.sources, &loaded.diagnostics), "", "{kind}");
     }
 }
@@ -449,12 +472,22 @@ impl Scope for Nothing {
 
 #[test]
 fn values_tell_their_origin() {
-    let overlay = "overlay: eu\nresources:\n  shop:\n    ttl_sec: 30\n  web: { root_pass: swordfish }\n";
+    let overlay =
+        "overlay: eu\nresources:\n  shop:\n    ttl_sec: 30\n  web: { root_pass: swordfish }\n";
     let loaded = load_layers(&[("", SHOP), ("eu", overlay)], &[("revision", "v2")]);
     let mut text = String::new();
     for subject in [
-        ("shop", "ttl_sec"), ("shop", "target"), ("web[0]", "label"), ("web[1]", "user_data"), ("web[0]", "root_pass"),
-        ("web[0]", "ipv4"), ("lb", "client_conn_throttle"), ("zone", "description"), ("web", "label"), ("shpo", "x"), ("shop", "ttl"),
+        ("shop", "ttl_sec"),
+        ("shop", "target"),
+        ("web[0]", "label"),
+        ("web[1]", "user_data"),
+        ("web[0]", "root_pass"),
+        ("web[0]", "ipv4"),
+        ("lb", "client_conn_throttle"),
+        ("zone", "description"),
+        ("web", "label"),
+        ("shpo", "x"),
+        ("shop", "ttl"),
     ] {
         let address: Address = subject.0.parse().unwrap();
         match explain(&loaded, &crate::kinds::builtin(), &address, subject.1, &Nothing) {
@@ -575,7 +608,10 @@ fn attributes_are_resolved() {
 
 #[test]
 fn repetition_is_expanded_and_must_be_known() {
-    let loaded = load_layers(&[("", r#"stack: s
+    let loaded = load_layers(
+        &[(
+            "",
+            r#"stack: s
 variables:
   sites: { type: map, default: { fra: eu-central, was: us-east } }
   hidden: { type: list, default: [a], sensitive: true }
@@ -588,13 +624,20 @@ resources:
 outputs:
   labels: '${lb.map(k, lb[k].label).join(",")}'
   count: '${size(none)}'
-"#)], &[]);
+"#,
+        )],
+        &[],
+    );
     assert_eq!(say(&loaded.sources, &loaded.diagnostics), "");
     let stack = loaded.stack.unwrap();
-    let text: Vec<String> = stack.instances.values().map(|it| {
-        let needs: Vec<String> = it.needs.iter().map(|(it, _)| it.to_string()).collect();
-        format!("{} <- {}", it.address, needs.join(" "))
-    }).collect();
+    let text: Vec<String> = stack
+        .instances
+        .values()
+        .map(|it| {
+            let needs: Vec<String> = it.needs.iter().map(|(it, _)| it.to_string()).collect();
+            format!("{} <- {}", it.address, needs.join(" "))
+        })
+        .collect();
     insta::assert_snapshot!(text.join("\n"), @r#"
     lb["fra"] <- 
     lb["was"] <- 
