@@ -9,6 +9,7 @@ pub mod observed;
 pub mod mark;
 pub mod stack;
 pub mod graph;
+pub mod json_schema;
 pub mod state;
 pub mod plan;
 pub mod schedule;

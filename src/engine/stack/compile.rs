@@ -42,7 +42,7 @@ pub fn compile_cel(text: &str) -> Result<Code, Trouble> {
     compile_with(text, false)
 }
 
-/// Compiles a kind's rule, in which `type` and the like are attributes.
+/// Compiles a kind's rule or a template's part, in which `type` and the like are names.
 pub fn compile_rule(text: &str) -> Result<Code, Trouble> {
     compile_with(text, true)
 }

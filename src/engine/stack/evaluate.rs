@@ -347,10 +347,11 @@ impl Frame<'_> {
     fn known(&self, code: &Code, range: (u32, u32)) -> Result<Value, Trouble> {
         match evaluate(code, self.text, self.world)? {
             Value::Open => Err(Trouble::new(
-                "bad_expression",
+                "file_problem",
                 range,
-                "which file is read must be known before anything is created",
-            )),
+                "which file is read must be known before the world is looked at",
+            )
+            .help("make the path of variables and `each`")),
             Value::Secret(_) => {
                 Err(Trouble::new("bad_expression", range, "a path cannot be sensitive"))
             }

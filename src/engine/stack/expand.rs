@@ -1,6 +1,6 @@
 //! Expands `count` and `for_each` into instances; counts and keys must be known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -26,7 +26,7 @@ pub enum Repeat {
 }
 
 /// The instances of each resource.
-pub type Entries = BTreeMap<String, Vec<(Key, Option<Each>)>>;
+pub type Entries = IndexMap<String, Vec<(Key, Option<Each>)>>;
 
 /// Decides the instances of every resource, and puts their spreads into the stack.
 pub fn expand(

@@ -104,7 +104,9 @@ pub fn load(
 /// In the order of the files, each place blamed once; what has no place comes first.
 fn tidy(diagnostics: &mut Vec<Diagnostic>) {
     let place = |it: &Diagnostic| it.labels.first().map(|it| it.span);
-    diagnostics.sort_by_key(|it| place(it).map(|it| (it.source, it.start)));
+    diagnostics.sort_by_key(|it| {
+        (place(it).map(|it| (it.source, it.start, it.end)), std::cmp::Reverse(it.severity))
+    });
     let mut last: Option<Span> = None;
     diagnostics.retain(|it| {
         let here = place(it);
@@ -129,9 +131,10 @@ fn merge(stack_name: &str, layers: &[Layer], loaded: &mut Loaded) {
     for (layer, node) in layers.iter().zip(&loaded.layers) {
         let is_base = std::ptr::eq(node, &raw const loaded.layers[0]);
         let what = if is_base { "a stack" } else { "an overlay" };
+        let opening = if is_base { "A stack" } else { "An overlay" };
         let Some(map) = node.as_map() else {
             out.push(
-                Diagnostic::error("wrong_type", format!("{what} must be a map"))
+                Diagnostic::error("wrong_type", format!("{opening} must be a map"))
                     .at(node.span, format!("this is {}", node.word())),
             );
             continue;
@@ -282,7 +285,7 @@ fn finish(
             expressions(gate.target(), &mut all);
         }
         all.retain(|it| !it.files().is_empty());
-        for (key, each) in entries.remove(name).unwrap_or_default() {
+        for (key, each) in entries.get_mut(name).map(std::mem::take).unwrap_or_default() {
             let address = crate::engine::address::Address { name: name.clone(), key };
             let view = View {
                 stack,
@@ -374,11 +377,8 @@ impl Reading<'_> {
                         let _ = self.text(&path);
                     }
                     Ok(_) => {}
-                    Err(trouble) if trouble.code == "not_known" => {
-                        out.push(expression.diagnostic(&trouble).help(
-                            "which file is read must be known beforehand: use variables and `each`",
-                        ))
-                    }
+                    // The rehearsal tells that it was not read, and why.
+                    Err(trouble) if trouble.code == "not_known" => {}
                     Err(trouble) => out.push(expression.diagnostic(&trouble)),
                 }
             }

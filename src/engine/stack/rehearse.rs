@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::schema::{Catalog, Kind, Type};
@@ -19,7 +21,7 @@ const MISTAKES_MAX: usize = 200;
 
 /// The desired objects so far; what the cloud makes is open.
 #[derive(Default)]
-struct Desired(RefCell<BTreeMap<Address, Arc<Attributes>>>);
+struct Desired(RefCell<IndexMap<Address, Arc<Attributes>>>);
 
 impl Scope for Desired {
     fn object(&self, address: &Address) -> Option<Arc<Attributes>> {

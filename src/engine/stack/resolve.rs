@@ -146,6 +146,9 @@ fn refer(
     resolved: &mut Resolved,
     out: &mut Vec<Diagnostic>,
 ) {
+    // Until it is known, and where it is wrong: wrong is told once.
+    resolved.given.insert(name.to_owned());
+    resolved.attributes.insert(name.to_owned(), Value::Open);
     let Shape::Expression(expression) = &given.shape else { return };
     let wanted = std::iter::once("id").chain(attribute.carries.iter().map(String::as_str));
     let mut found = Attributes::new();
@@ -193,7 +196,6 @@ fn refer(
             }
         },
     }
-    resolved.given.insert(name.to_owned());
     for (field, value) in found {
         let key = if field == "id" { name.to_owned() } else { format!("{name}.{field}") };
         resolved.attributes.insert(key, value);

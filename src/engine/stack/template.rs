@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::engine::stack::code::{Code, Slice};
-use crate::engine::stack::compile::compile;
+use crate::engine::stack::compile::compile_rule;
 use crate::engine::stack::evaluate::{At, Lost, World, cut, evaluate, follow, word};
 use crate::engine::value::{Attributes, Value};
 
@@ -74,7 +74,8 @@ impl FileText {
                 self.lost(line, "`{{` is not closed").help("end the expression with `}}`")
             })?;
             let text = &after[..end];
-            let code = compile(text).map_err(|it| self.lost(line, &it.message))?;
+            // A template's names are its map's keys, `list` and `type` among them.
+            let code = compile_rule(text).map_err(|it| self.lost(line, &it.message))?;
             pieces.push(Piece::Text(before.to_owned()));
             pieces.push(Piece::Code { code, text: text.to_owned(), line });
             line += text.matches('\n').count();

@@ -22,7 +22,13 @@ impl Texts for Stack {
             return Err(lost.clone());
         }
         let found = self.texts.get(path).map(Arc::clone);
-        found.ok_or_else(|| Lost::new("file_problem", format!("`{path}` was not read")))
+        found.ok_or_else(|| {
+            Lost::new(
+                "file_problem",
+                "which file is read must be known before the world is looked at",
+            )
+            .help("make the path of variables and `each`")
+        })
     }
 }
 
@@ -81,8 +87,7 @@ impl View<'_> {
         };
         match variables.get(name.as_ref()) {
             Some(variable) => follow(&variable.value, rest).map(|it| cut(it, slice)),
-            // Declared or not was said before; a variable without a value is known by nobody.
-            None => Ok(Value::Open),
+            None => Err(unknown_variable(name, self.stack)),
         }
     }
 
@@ -117,6 +122,9 @@ impl View<'_> {
     }
 
     fn resource(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+        if self.scope.is_none() && self.stack.resources.contains_key(root) {
+            return Err(not_known(root));
+        }
         let Some(spread) = self.stack.spreads.get(root) else {
             return Err(unknown(root, self.stack));
         };
@@ -177,13 +185,7 @@ impl View<'_> {
     }
 
     fn object(&self, address: &Address, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
-        let Some(scope) = self.scope else {
-            return Err(Lost::new(
-                "not_known",
-                format!("`{address}` is known only when the world is looked at"),
-            )
-            .help("use variables, which are known beforehand"));
-        };
+        let Some(scope) = self.scope else { return Err(not_known(&address.name)) };
         let kind = self.stack.resources.get(&address.name).map_or("", |it| it.kind.as_str());
         match scope.object(address) {
             Some(object) => {
@@ -220,13 +222,28 @@ fn member(
     }
 }
 
+/// The mistake of a variable that nobody declared.
+pub fn unknown_variable(name: &str, stack: &Stack) -> Lost {
+    let lost = Lost::new("unknown_variable", format!("there is no variable `{name}`"));
+    match nearest(name, stack.variables.keys().map(String::as_str)) {
+        Some(near) => lost.help(format!("did you mean `vars.{near}`?")),
+        None => lost.help(format!("declare it: variables: {{ {name}: {{ type: string }} }}")),
+    }
+}
+
+fn not_known(name: &str) -> Lost {
+    Lost::new("not_known", format!("`{name}` is known only when the world is looked at"))
+        .help("use variables, which are known beforehand")
+}
+
 /// The mistake of a root that nobody declared.
 pub fn unknown(root: &str, stack: &Stack) -> Lost {
     let lost = Lost::new("unknown_reference", format!("there is no resource `{root}`"));
     if stack.variables.contains_key(root) {
         return lost.help(format!("did you mean `vars.{root}`?"));
     }
-    match nearest(root, stack.resources.keys().map(String::as_str)) {
+    let roots = ["vars", "each", "self"];
+    match nearest(root, stack.resources.keys().map(String::as_str).chain(roots)) {
         Some(near) => lost.help(format!("did you mean `{near}`?")),
         None => lost,
     }
