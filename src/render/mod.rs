@@ -4,6 +4,7 @@ pub mod words;
 pub mod lines;
 pub mod outline;
 pub mod text;
+pub mod escape;
 pub mod markdown;
 pub mod json;
 pub mod html;

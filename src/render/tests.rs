@@ -1,9 +1,16 @@
 //! One handful of plans in every dress.
 
+use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+
 use crate::engine::plan::change::{Action, Change, Drift, OutputChange, Plan};
-use crate::engine::plan::sample::{CREATE, REPLACE, change, note, plan};
+use crate::engine::plan::sample::{CREATE, REPLACE, any_plan, change, note, plan};
+use crate::engine::plan::wire::is_invisible;
 use crate::engine::value::{Attributes, Secret, Value};
+use crate::render::escape;
+use crate::render::html;
+use crate::render::markdown::{MIN_BYTES, markdown};
 use crate::render::text::{TextOptions, text};
+use crate::render::words::clean;
 
 const NONE: Value = Value::Null;
 
@@ -171,4 +178,77 @@ fn colour_only_adds_to_the_words() {
         }
         assert_eq!(colored, text(&plan, &TextOptions { color: false, ..options }), "{name}");
     }
+}
+
+#[test]
+fn markdowns() {
+    for (name, plan) in samples() {
+        insta::assert_snapshot!(format!("markdown_{name}"), markdown(&plan, None));
+    }
+    let cut = markdown(&many(), Some(4000));
+    assert!(cut.len() <= 4000, "{}", cut.len());
+    insta::assert_snapshot!("markdown_many", cut);
+}
+
+#[test]
+fn a_budget_never_hides_a_destroy() {
+    let mut plan = many();
+    for it in &mut plan.changes {
+        it.action = Action::Delete;
+    }
+    let cut = markdown(&plan, Some(4000));
+    assert!(cut.len() <= 4000, "{}", cut.len());
+    let listed = cut.matches("<code>web[").count();
+    assert!(cut.contains(&format!("**{} destroys not listed**", 300 - listed)), "{cut}");
+}
+
+/// Whether every destroyed address is there, or count and digest of those that are not.
+fn tells_destroys(plan: &Plan, text: &str) -> bool {
+    let addresses = plan.changes.iter().filter(|it| it.action.destroys());
+    let hidden: Vec<String> = addresses
+        .map(|it| clean(&it.address.to_string()))
+        .filter(|it| !text.contains(&escape::code(it)))
+        .collect();
+    hidden.is_empty() || text.contains("not listed")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn markdown_keeps_its_budget(plan in any_plan(), over in 0..4000_usize) {
+        let budget = MIN_BYTES + over;
+        let cut = markdown(&plan, Some(budget));
+        prop_assert!(cut.len() <= budget, "{} of {budget}", cut.len());
+        prop_assert!(tells_destroys(&plan, &cut));
+        let whole = markdown(&plan, None);
+        prop_assert!(tells_destroys(&plan, &whole) && !whole.contains("not listed"));
+        prop_assert!(cut == whole || whole.len() > budget);
+    }
+
+    #[test]
+    fn nothing_breaks_out(plan in any_plan()) {
+        let plain = TextOptions { color: false, width: 60, verbose: true };
+        for page in [text(&plan, &plain), markdown(&plan, None), html::html(&plan)] {
+            let allowed = ['\n', '\u{200b}', '\u{fe0f}'];
+            prop_assert!(!page.contains(|it| is_invisible(it) && !allowed.contains(&it)));
+        }
+        prop_assert!(!html::html(&plan).contains("<script"));
+        let (mut fence, mut outside) = (None, String::new());
+        for line in markdown(&plan, None).lines() {
+            match &fence {
+                Some(end) if line == *end => fence = None,
+                Some(_) => {}
+                None if line.starts_with("```") => fence = Some(line.trim_end_matches("diff").to_owned()),
+                None => outside.push_str(line),
+            }
+        }
+        prop_assert!(fence.is_none() && !outside.contains("<script"));
+        prop_assert_eq!(outside.matches("<details>").count(), outside.matches("</details>").count());
+    }
+}
+
+#[test]
+fn pages() {
+    insta::assert_snapshot!("html_replaces", html::html(&replaces()));
 }
