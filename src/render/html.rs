@@ -22,7 +22,8 @@ p { margin: .3rem 0; } code, pre { font: 13px/1.5 ui-monospace, monospace; }
 .entry { border: 1px solid var(--line); border-radius: 6px; margin: .4rem 0; overflow: hidden; }
 .entry > summary, .entry > div { padding: .35rem .7rem; background: var(--soft); overflow-wrap: anywhere; }
 .entry > summary { cursor: pointer; }
-pre { margin: 0; padding: .4rem .7rem; overflow-x: auto; }
+.entry > div { padding-left: 1.75rem; } strong code { font-weight: 700; }
+pre { margin: 0; padding: .4rem .7rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 .symbol { display: inline-block; min-width: 2rem; font-weight: 700; }
 .add { color: var(--add); } .remove { color: var(--remove); } .change { color: var(--change); }
 ";

@@ -23,7 +23,8 @@ pub fn markdown(plan: &Plan, max_bytes: Option<usize>) -> String {
     let head = head(plan, &outline);
     let mut blocks = blocks(&outline);
     let whole = head.len() + blocks.iter().map(Block::longest).sum::<usize>();
-    let room = if whole <= budget { usize::MAX } else { budget.saturating_sub(head.len() + NOTICE_BYTES) };
+    let room =
+        if whole <= budget { usize::MAX } else { budget.saturating_sub(head.len() + NOTICE_BYTES) };
     fit(&mut blocks, room);
     let mut text = head;
     for block in &blocks {
@@ -44,7 +45,8 @@ fn head(plan: &Plan, outline: &Outline) -> String {
     let marker = marker.replace("--", "__");
     let mut head = format!("<!-- lifeboat:plan {marker} -->\n");
     head.push_str(&format!("## {}\n\n", prose(&cut(&outline.summary, 4 * HEADING_MAX))));
-    let header: Vec<String> = outline.header.splitn(2, ", ").map(|it| cut(it, HEADING_MAX)).collect();
+    let header: Vec<String> =
+        outline.header.splitn(2, ", ").map(|it| cut(it, HEADING_MAX)).collect();
     head.push_str(&format!("**{}**", prose(&header.join(", "))));
     head.push_str(&format!(" · {} · plan `{}`\n\n", outline.steps, plan_digest(plan)));
     if let Some(verdict) = &outline.verdict {
@@ -192,7 +194,8 @@ fn farewell(blocks: &[Block]) -> String {
     let parts = parts.into_iter().filter(|(number, _)| *number > 0);
     let parts: Vec<String> = parts.map(|(number, noun)| count(number, noun)).collect();
     let whole: String = cut.iter().map(|it| it.forms[0].as_str()).collect();
-    let all = if hidden.is_empty() { " Every deletion and replacement is listed above." } else { "" };
+    let all =
+        if hidden.is_empty() { " Every deletion and replacement is listed above." } else { "" };
     text.push_str(&format!(
         "\n> ✂️ **Cut to fit:** {} ({}, `{}`).{all} All of it: `lifeboat show PLAN`\n",
         parts.join(", "),

@@ -4,13 +4,14 @@ use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
 use crate::engine::plan::change::{Action, Change, Drift, OutputChange, Plan};
 use crate::engine::plan::sample::{CREATE, REPLACE, any_plan, change, note, plan};
-use crate::engine::plan::wire::is_invisible;
+use crate::engine::plan::wire::{Envelope, is_invisible};
 use crate::engine::value::{Attributes, Secret, Value};
 use crate::render::escape;
 use crate::render::html;
+use crate::render::json::json;
 use crate::render::markdown::{MIN_BYTES, markdown};
 use crate::render::text::{TextOptions, text};
-use crate::render::words::clean;
+use crate::render::words::{clean, digest};
 
 const NONE: Value = Value::Null;
 
@@ -52,7 +53,8 @@ fn replaces() -> Plan {
     let first = Action::Replace { create_first: true };
     let lb = change("lb", "linode.nodebalancer", first, "region: it cannot be changed in place");
     let lb = lb.with("region", "us-east", "eu-west").forced("it cannot be changed in place");
-    let mut table = change("orders", "dynamodb.table", Action::Delete, "no layer declares it any more");
+    let mut table =
+        change("orders", "dynamodb.table", Action::Delete, "no layer declares it any more");
     table.loses_data = true;
     table.place = None;
     table.id = Some("orders".into());
@@ -97,18 +99,32 @@ fn unseen() -> Plan {
     let reason = "it could not be looked at, so nothing is planned against it";
     let mut hidden = change("products", "dynamodb.table", Action::NoOp, reason);
     hidden.unseen = Some("dynamodb.us-east-1.amazonaws.com did not answer within 5 s".into());
-    let mut moved = change("web[0]", "linode.instance", Action::Move, "it goes under another address; the object stays");
+    let mut moved = change(
+        "web[0]",
+        "linode.instance",
+        Action::Move,
+        "it goes under another address; the object stays",
+    );
     moved.moved_from = Some("web".parse().unwrap());
     let wait = change("lb", "linode.nodebalancer", Action::Await, "it is not ready yet");
-    let gone = change("old", "linode.instance", Action::Forget, "it is gone already and no layer declares it");
+    let gone = change(
+        "old",
+        "linode.instance",
+        Action::Forget,
+        "it is gone already and no layer declares it",
+    );
     plan().of(vec![hidden, moved, wait, gone])
 }
 
 fn secrets() -> Plan {
     let seal = |it: &str| Value::Fingerprint(it.into());
     let web = change("web", "linode.instance", Action::Update, "root_pass differs")
-        .with("root_pass", seal("aa"), seal("bb"))
-        .with("env", map(&[("a", "1")]), Value::Map(Attributes::from([("k".into(), seal("cc"))])))
+        .with("root_pass", seal("#one#"), seal("#two#"))
+        .with(
+            "env",
+            map(&[("a", "1")]),
+            Value::Map(Attributes::from([("k".into(), seal("#tri#"))])),
+        )
         .with("plain", Value::Secret(Secret::new("hunter2".into())), NONE);
     plan().of(vec![web])
 }
@@ -119,7 +135,8 @@ fn long() -> Plan {
         lines[5] = format!("revision={revision}\t\u{1b}[31m```");
         lines.join("\n")
     };
-    let lines = |from: usize| (from..from + 20).map(|it| format!("10.0.0.{it}/32")).collect::<Vec<_>>();
+    let lines =
+        |from: usize| (from..from + 20).map(|it| format!("10.0.0.{it}/32")).collect::<Vec<_>>();
     let addresses = |from: usize| list(&lines(from).iter().map(String::as_str).collect::<Vec<_>>());
     let web = change("web", "linode.instance", Action::Update, "user_data, tags, allow differs")
         .with("user_data", script("v1").as_str(), (script("v2") + "\n").as_str())
@@ -135,13 +152,19 @@ fn long() -> Plan {
 
 /// 299 creations, and a deletion as the very last.
 fn many() -> Plan {
-    let mut changes: Vec<Change> = (0..299)
-        .map(|it| {
-            change(&format!("web[{it}]"), "linode.instance", CREATE, "it is not in state yet")
-                .with("label", NONE, format!("web-{it}").as_str())
-        })
-        .collect();
-    changes.push(change("database", "dynamodb.table", Action::Delete, "no layer declares it any more"));
+    let mut changes: Vec<Change> =
+        (0..299)
+            .map(|it| {
+                change(&format!("web[{it}]"), "linode.instance", CREATE, "it is not in state yet")
+                    .with("label", NONE, format!("web-{it}").as_str())
+            })
+            .collect();
+    changes.push(change(
+        "database",
+        "dynamodb.table",
+        Action::Delete,
+        "no layer declares it any more",
+    ));
     plan().of(changes)
 }
 
@@ -164,8 +187,14 @@ fn texts() {
     for (name, plan) in samples() {
         insta::assert_snapshot!(format!("text_{name}"), text(&plan, &options));
     }
-    insta::assert_snapshot!("text_verbose", text(&unseen(), &TextOptions { verbose: true, ..options }));
-    insta::assert_snapshot!("text_narrow", text(&replaces(), &TextOptions { width: 60, ..options }));
+    insta::assert_snapshot!(
+        "text_verbose",
+        text(&unseen(), &TextOptions { verbose: true, ..options })
+    );
+    insta::assert_snapshot!(
+        "text_narrow",
+        text(&replaces(), &TextOptions { width: 60, ..options })
+    );
 }
 
 #[test]
@@ -198,18 +227,25 @@ fn a_budget_never_hides_a_destroy() {
     }
     let cut = markdown(&plan, Some(4000));
     assert!(cut.len() <= 4000, "{}", cut.len());
-    let listed = cut.matches("<code>web[").count();
-    assert!(cut.contains(&format!("**{} destroys not listed**", 300 - listed)), "{cut}");
+    let is_listed = |it: &String| cut.contains(&escape::code(it));
+    let hidden: Vec<String> =
+        plan.changes.iter().map(|it| it.address.to_string()).filter(|it| !is_listed(it)).collect();
+    assert!(hidden.len() > 100 && hidden.len() < 290, "{}", hidden.len());
+    let told = format!("**{} destroys not listed**", hidden.len());
+    assert!(cut.contains(&told) && cut.contains(&digest(&hidden.join("\n"))), "{cut}");
+    assert!(!cut.contains("Every deletion and replacement is listed"));
 }
 
-/// Whether every destroyed address is there, or count and digest of those that are not.
+/// Whether every destroyed address is there, or a count of at least those that are not.
 fn tells_destroys(plan: &Plan, text: &str) -> bool {
     let addresses = plan.changes.iter().filter(|it| it.action.destroys());
-    let hidden: Vec<String> = addresses
-        .map(|it| clean(&it.address.to_string()))
-        .filter(|it| !text.contains(&escape::code(it)))
-        .collect();
-    hidden.is_empty() || text.contains("not listed")
+    let hidden = addresses
+        .filter(|it| !text.contains(&escape::code(&clean(&it.address.to_string()))))
+        .count();
+    let told = text.split_once(" not listed**").and_then(|(before, _)| {
+        before.rsplit_once("**")?.1.split(' ').next()?.parse::<usize>().ok()
+    });
+    hidden <= told.unwrap_or(0)
 }
 
 proptest! {
@@ -251,4 +287,16 @@ proptest! {
 #[test]
 fn pages() {
     insta::assert_snapshot!("html_replaces", html::html(&replaces()));
+    let envelope = Envelope { made_at: 0, by: "ci".into(), lifeboat: "0.1.0".into() };
+    insta::assert_snapshot!("json_replaces", json(&replaces(), &envelope));
+}
+
+#[test]
+fn no_rendering_shows_a_secret() {
+    let plan = secrets();
+    let verbose = TextOptions { color: true, width: 0, verbose: true };
+    for page in [text(&plan, &verbose), markdown(&plan, None), html::html(&plan)] {
+        assert!(page.contains("(sensitive)"));
+        assert!(!page.contains("hunter2") && !page.contains("#one#") && !page.contains("#tri#"));
+    }
 }
