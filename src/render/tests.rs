@@ -197,6 +197,23 @@ fn texts() {
     );
 }
 
+/// Nothing that a plan can hold makes a rendering long or slow.
+#[test]
+fn large_values_are_told_by_their_digest() {
+    let lines = |word: &str, number: usize| {
+        (0..number).map(|it| format!("{word} {it}\n")).collect::<String>()
+    };
+    let items = |number: i64| Value::List((0..number).map(Value::Int).collect());
+    let web = change("web", "linode.instance", Action::Update, "much differs")
+        .with("far", lines("a", 20_000).as_str(), lines("b", 20_000).as_str())
+        .with("near", lines("a", 4_000).as_str(), lines("b", 4_000).as_str())
+        .with("items", items(100_000), items(100_001));
+    let plan = plan().of(vec![web]);
+    let page = text(&plan, &TextOptions { color: false, width: 80, verbose: false });
+    assert!(page.len() < 8_000 && page.lines().count() < 80, "{}", page.len());
+    assert!(page.contains("more lines, sha256:") && page.contains("characters, sha256:"));
+}
+
 #[test]
 fn colour_only_adds_to_the_words() {
     let options = TextOptions { color: true, width: 80, verbose: true };
