@@ -4,4 +4,7 @@ pub mod engine;
 pub mod kinds;
 pub mod render;
 pub mod cloud;
+pub mod store;
 pub mod sandbox;
+pub mod ops;
+pub mod cli;

@@ -1,3 +1,19 @@
 //! Acts: reads and changes real or pretended clouds; decides nothing.
 
 pub mod clock;
+pub mod error;
+pub mod patience;
+pub mod connection;
+mod mark;
+mod identity;
+mod encode;
+mod decode;
+mod routes;
+mod transport;
+mod linode;
+mod look;
+mod rest;
+mod listing;
+mod dynamodb;
+pub mod prober;
+pub mod provider;

@@ -47,6 +47,7 @@ impl Answer {
 
     /// The same answer with one more header.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts are passed as they are")]
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.headers.push((name.into(), value.to_string()));
         self

@@ -1,0 +1,37 @@
+//! One call in one region.
+
+/// Sends an operation in a region: one attempt, its fault classified.
+macro_rules! call {
+    ($dynamo:expr, $region:expr, $operation:literal, $outcome:expr, |$client:ident| $make:expr) => {{
+        let endpoint =
+            format!("{} at {}", $operation, $dynamo.connections.dynamodb_endpoint($region));
+        let region = $dynamo.connections.in_region($region, &endpoint)?;
+        let $client = $dynamo.connections.dynamodb().await;
+        // Boxed: the SDK's futures are tens of kilobytes large.
+        Box::pin($make.customize().config_override(region).send())
+            .await
+            .map_err(|error| crate::cloud::dynamodb::fault::failed(endpoint, $outcome, error))
+    }};
+}
+
+/// Sends a read as often as the engine has patience for.
+macro_rules! read {
+    ($dynamo:expr, $region:expr, $operation:literal, |$client:ident| $make:expr) => {{
+        let settings = &$dynamo.connections.settings;
+        Box::pin(crate::cloud::patience::patiently(
+            &*settings.clock,
+            crate::engine::retry::READING,
+            &*settings.told,
+            |_| async {
+                call!(
+                    $dynamo,
+                    $region,
+                    $operation,
+                    crate::cloud::dynamodb::fault::Lost::Read,
+                    |$client| $make
+                )
+            },
+        ))
+        .await
+    }};
+}

@@ -1,0 +1,196 @@
+//! Joins regions to a table's group and takes them out again, through any living member.
+
+use aws_sdk_dynamodb::types::{
+    CreateReplicationGroupMemberAction, DeleteReplicationGroupMemberAction, ReplicaStatus,
+    ReplicationGroupUpdate, TableDescription,
+};
+
+use crate::cloud::dynamodb::describe::{attributes, members, not_ready};
+use crate::cloud::dynamodb::fault::Lost;
+use crate::cloud::dynamodb::read::Needs;
+use crate::cloud::dynamodb::{Dynamo, Place};
+use crate::cloud::error::ProviderError;
+use crate::cloud::look::{Created, Look};
+use crate::engine::retry::Fault;
+use crate::engine::schema::Kind;
+use crate::engine::value::{Attributes, Value};
+
+/// A living member of a group, and what it tells.
+struct Member {
+    region: String,
+    table: TableDescription,
+}
+
+impl Dynamo {
+    /// Adds the region to the group: one call, and DynamoDB copies the items on its own.
+    pub(crate) async fn join(
+        &self,
+        place: &Place,
+        wanted: &Attributes,
+    ) -> Result<Created, ProviderError> {
+        let member = self.member(place, wanted).await?;
+        let action = CreateReplicationGroupMemberAction::builder()
+            .region_name(&place.region)
+            .build()
+            .expect("a region is all it needs");
+        let update = ReplicationGroupUpdate::builder().create(action).build();
+        call!(self, &member.region, "UpdateTable", Lost::Change, |client| client
+            .update_table()
+            .table_name(&place.name)
+            .replica_updates(update))?;
+        let arn = elsewhere(member.table.table_arn().unwrap_or_default(), &place.region);
+        let attributes = [
+            ("id", arn.as_str()),
+            ("arn", arn.as_str()),
+            ("name", place.name.as_str()),
+            ("region", place.region.as_str()),
+        ];
+        Ok(Created {
+            id: arn.clone(),
+            attributes: attributes.map(|(name, it)| (name.to_owned(), it.into())).into(),
+        })
+    }
+
+    /// Takes the region out of the group; its table goes with it.
+    pub(crate) async fn leave(
+        &self,
+        place: &Place,
+        wanted: &Attributes,
+    ) -> Result<(), ProviderError> {
+        let member = match self.member(place, wanted).await {
+            Ok(member) => member,
+            // Nobody else is left: then it is an ordinary table.
+            Err(error) if error.fault == Fault::Missing => return self.delete_table(place).await,
+            Err(error) => return Err(error),
+        };
+        if status_of(&member.table, &place.region) == Some(&ReplicaStatus::Deleting) {
+            return Ok(());
+        }
+        if !members(&member.table).contains(&place.region) {
+            return self.delete_table(place).await;
+        }
+        let action = DeleteReplicationGroupMemberAction::builder()
+            .region_name(&place.region)
+            .build()
+            .expect("a region is all it needs");
+        let update = ReplicationGroupUpdate::builder().delete(action).build();
+        call!(self, &member.region, "UpdateTable", Lost::Change, |client| client
+            .update_table()
+            .table_name(&place.name)
+            .replica_updates(update))
+        .map(drop)
+    }
+
+    /// A member is there when its region says so and ready when the others say so too; it is gone when both say it is.
+    pub(crate) async fn look_at_member(
+        &self,
+        kind: &Kind,
+        place: &Place,
+        wanted: &Attributes,
+    ) -> Result<Look, ProviderError> {
+        let (seen, member) =
+            tokio::join!(self.seen(place, Needs::of(kind, wanted)), self.member(place, wanted));
+        let entry = match &member {
+            Ok(member) => status_of(&member.table, &place.region).cloned(),
+            // Without anyone else to ask, its own region's word has to do.
+            Err(error) if matches!(error.fault, Fault::Unreachable | Fault::Transient) => {
+                Some(ReplicaStatus::Active)
+            }
+            Err(error) if error.fault == Fault::Missing => None,
+            Err(_) => return member.map(|_| Look::Absent),
+        };
+        let Some(seen) = seen? else {
+            return Ok(match entry.filter(|_| member.is_ok()) {
+                None if member.is_ok() || is_missing(&member) => Look::Absent,
+                None => return member.map(|_| Look::Absent),
+                Some(entry) => in_motion(Attributes::new(), &entry),
+            });
+        };
+        let found = attributes(kind, place, &seen.table, &seen.extras, wanted);
+        let why_not = match entry {
+            Some(ReplicaStatus::Active) => not_ready(&seen.table),
+            Some(entry) => return Ok(in_motion(found, &entry)),
+            None => Some("the other members do not name it".to_owned()),
+        };
+        Ok(Look::Exists { attributes: found, ready: why_not.is_none(), why_not })
+    }
+
+    /// A living member other than this one: the table that the replica names, else another that names that table's region.
+    async fn member(&self, place: &Place, wanted: &Attributes) -> Result<Member, ProviderError> {
+        let first = wanted.get("table.region").and_then(Value::as_text).ok_or_else(|| {
+            let endpoint = self.endpoint("UpdateTable", place);
+            ProviderError::new(Fault::Rejected, endpoint, "the region of its table is not known")
+        })?;
+        let at = |region: &str| Place { region: region.to_owned(), name: place.name.clone() };
+        let error = match self.describe(&at(first)).await {
+            Ok(Some(table)) => return Ok(Member { region: first.to_owned(), table }),
+            Ok(None) => ProviderError::new(
+                Fault::Missing,
+                self.endpoint("DescribeTable", &at(first)),
+                format!("there is no table `{}`", place.name),
+            ),
+            Err(error) => error,
+        };
+        for region in self.others(place, first, wanted).await {
+            if let Ok(Some(table)) = self.describe(&at(&region)).await
+                && members(&table).iter().any(|it| it == first || *it == place.region)
+            {
+                return Ok(Member { region, table });
+            }
+        }
+        Err(error)
+    }
+
+    /// Where else a member could be: as recorded, as its own region says, or where this run has been.
+    async fn others(&self, place: &Place, first: &str, wanted: &Attributes) -> Vec<String> {
+        let mut regions: Vec<String> = Vec::new();
+        if let Some(Value::List(recorded)) = wanted.get("table.replicas") {
+            regions.extend(recorded.iter().filter_map(Value::as_text).map(str::to_owned));
+        }
+        if let Ok(Some(table)) = self.describe(place).await {
+            regions.extend(members(&table));
+        }
+        regions.extend(self.connections.used_regions());
+        let mut known = std::collections::BTreeSet::from([first.to_owned(), place.region.clone()]);
+        regions.retain(|it| known.insert(it.clone()));
+        regions
+    }
+}
+
+fn is_missing(member: &Result<Member, ProviderError>) -> bool {
+    member.as_ref().is_err_and(|it| it.fault == Fault::Missing)
+}
+
+fn in_motion(attributes: Attributes, entry: &ReplicaStatus) -> Look {
+    let why_not = format!("its status in the group is `{}`, not yet `ACTIVE`", entry.as_str());
+    Look::Exists { attributes, ready: false, why_not: Some(why_not) }
+}
+
+/// What a member says about the replica of a region.
+fn status_of<'a>(table: &'a TableDescription, region: &str) -> Option<&'a ReplicaStatus> {
+    let entry = table.replicas().iter().find(|it| it.region_name() == Some(region))?;
+    entry.replica_status()
+}
+
+/// The ARN of the same table in another region.
+fn elsewhere(arn: &str, region: &str) -> String {
+    let mut parts: Vec<&str> = arn.split(':').collect();
+    if let Some(part) = parts.get_mut(3) {
+        *part = region;
+    }
+    parts.join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::elsewhere;
+
+    #[test]
+    fn the_arn_of_a_replica() {
+        let arn = "arn:aws:dynamodb:us-east-1:123456789012:table/shop";
+        assert_eq!(
+            elsewhere(arn, "eu-west-1"),
+            "arn:aws:dynamodb:eu-west-1:123456789012:table/shop"
+        );
+    }
+}

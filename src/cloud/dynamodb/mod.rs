@@ -1,0 +1,135 @@
+//! The driver of DynamoDB's kinds: tables and the further members of their groups.
+
+#[macro_use]
+mod call;
+mod fault;
+mod describe;
+mod read;
+mod table;
+mod group;
+mod settings;
+
+use std::sync::Arc;
+
+use crate::cloud::connection::{Connections, host};
+use crate::cloud::error::ProviderError;
+use crate::cloud::look::{Created, Look, Question};
+use crate::engine::observed::{Alike, Observation};
+use crate::engine::retry::Fault;
+use crate::engine::schema::Kind;
+use crate::engine::value::{Attributes, Value};
+
+/// DynamoDB as one run reaches it.
+#[derive(Clone)]
+pub(crate) struct Dynamo {
+    pub connections: Arc<Connections>,
+}
+
+/// One regional table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub region: String,
+    pub name: String,
+}
+
+impl Place {
+    /// A table's own words name it; a replica has the name of its table.
+    fn of(kind: &Kind, attributes: &Attributes) -> Result<Self, ProviderError> {
+        let text = |name: &str| attributes.get(name).and_then(Value::as_text);
+        let name =
+            if is_replica(kind) { text("table.name").or(text("name")) } else { text("name") };
+        if let (Some(region), Some(name)) = (text("region"), name) {
+            return Ok(Self { region: region.to_owned(), name: name.to_owned() });
+        }
+        let words = "its region or its name is not known";
+        Err(ProviderError::new(Fault::Rejected, kind.kind.clone(), words))
+    }
+}
+
+fn is_replica(kind: &Kind) -> bool {
+    kind.kind == "dynamodb.replica"
+}
+
+impl Dynamo {
+    pub(crate) async fn account(&self) -> Result<String, ProviderError> {
+        if let Some(endpoint) = &self.connections.settings.dynamodb_endpoint {
+            return Ok(format!("endpoint:{}", host(endpoint)));
+        }
+        self.identity().await
+    }
+
+    pub(crate) async fn observe(&self, questions: &[Question<'_>]) -> Vec<Observation> {
+        read::observe(self, questions).await
+    }
+
+    pub(crate) async fn alike(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+    ) -> Result<Vec<Alike>, ProviderError> {
+        self.same_named(&Place::of(kind, attributes)?).await
+    }
+
+    pub(crate) async fn create(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+        mark: Option<&str>,
+    ) -> Result<Created, ProviderError> {
+        let place = Place::of(kind, attributes)?;
+        if is_replica(kind) {
+            return self.join(&place, attributes).await;
+        }
+        self.create_table(kind, &place, attributes, mark).await
+    }
+
+    pub(crate) async fn update(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+        group: &str,
+        mark: Option<&str>,
+    ) -> Result<Attributes, ProviderError> {
+        let place = Place::of(kind, attributes)?;
+        match group {
+            "billing" => self.set_billing(&place, attributes).await?,
+            "stream" => self.set_stream(&place, attributes).await?,
+            "deletion_protection" => self.set_protection(&place, attributes).await?,
+            "point_in_time_recovery" => self.set_recovery(&place, attributes).await?,
+            "ttl" => self.set_ttl(&place, attributes).await?,
+            "tags" => self.set_tags(&place, attributes, mark).await?,
+            other => {
+                let words = format!("{} has no way `{other}` of updating", kind.kind);
+                return Err(ProviderError::new(Fault::Rejected, kind.kind.clone(), words));
+            }
+        }
+        // A 200 means accepted, not applied, and its body is not the new state: only looking tells.
+        Ok(Attributes::new())
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+    ) -> Result<(), ProviderError> {
+        let place = Place::of(kind, attributes)?;
+        if is_replica(kind) {
+            self.leave(&place, attributes).await
+        } else {
+            self.delete_table(&place).await
+        }
+    }
+
+    pub(crate) async fn look(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+    ) -> Result<Look, ProviderError> {
+        let place = Place::of(kind, attributes)?;
+        if is_replica(kind) {
+            self.look_at_member(kind, &place, attributes).await
+        } else {
+            self.look_at_table(kind, &place, attributes).await
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Reads tables: describes them, lists what stands beside them, observes many at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TableDescription, TimeToLiveStatus};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::cloud::dynamodb::describe::{Extras, attributes, has_extras, not_ready};
+use crate::cloud::dynamodb::{Dynamo, Place};
+use crate::cloud::error::ProviderError;
+use crate::cloud::look::Question;
+use crate::cloud::mark::KEY;
+use crate::engine::observed::{Alike, Observation};
+use crate::engine::retry::Fault;
+use crate::engine::schema::Kind;
+use crate::engine::value::{Attributes, Value};
+
+/// Tables looked at at one time.
+const AT_ONCE: usize = 8;
+
+/// A table and what was read beside it.
+pub(crate) struct Seen {
+    pub table: TableDescription,
+    pub extras: Extras,
+}
+
+/// Which of the reads beside the table a kind needs, and which of them someone relies on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needs {
+    tags: Need,
+    ttl: Need,
+    recovery: Need,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    No,
+    /// Read, but a permission that is missing for it is no obstacle.
+    Nice,
+    Must,
+}
+
+impl Needs {
+    pub(crate) fn of(kind: &Kind, asked: &Attributes) -> Self {
+        let need = |name: &str| match asked.get(name) {
+            _ if !kind.attributes.contains_key(name) => Need::No,
+            None | Some(Value::Null | Value::Bool(false)) => Need::Nice,
+            Some(Value::Map(map)) if map.is_empty() => Need::Nice,
+            Some(_) => Need::Must,
+        };
+        Self {
+            tags: need("tags"),
+            ttl: need("ttl_attribute"),
+            recovery: need("point_in_time_recovery"),
+        }
+    }
+}
+
+/// Every table at once, within a limit; only regions that a question names are connected to.
+pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<Observation> {
+    let limit = Arc::new(Semaphore::new(AT_ONCE));
+    let mut set = JoinSet::new();
+    let mut answers: Vec<Option<Observation>> = vec![None; questions.len()];
+    let mut places = BTreeMap::new();
+    for (at, question) in questions.iter().enumerate() {
+        let place = match Place::of(question.kind, question.attributes) {
+            Ok(place) => place,
+            Err(why) => {
+                answers[at] = Some(Observation::Unseen(why.to_string()));
+                continue;
+            }
+        };
+        places.insert(at, place.clone());
+        let needs = Needs::of(question.kind, question.attributes);
+        let (dynamo, limit) = (dynamo.clone(), Arc::clone(&limit));
+        set.spawn(async move {
+            let _turn = limit.acquire_owned().await.expect("the limit is never closed");
+            (at, dynamo.seen(&place, needs).await)
+        });
+    }
+    while let Some(result) = set.join_next().await {
+        let (at, seen) = result.expect("reading does not panic, and nobody cancels it");
+        let question = &questions[at];
+        answers[at] = Some(match seen {
+            Ok(Some(seen)) => Observation::Exists {
+                attributes: attributes(
+                    question.kind,
+                    &places[&at],
+                    &seen.table,
+                    &seen.extras,
+                    question.attributes,
+                ),
+                ready: not_ready(&seen.table).is_none(),
+            },
+            Ok(None) => Observation::Absent,
+            Err(why) => Observation::Unseen(why.to_string()),
+        });
+    }
+    answers.into_iter().map(|it| it.expect("every question got its answer above")).collect()
+}
+
+impl Dynamo {
+    /// The table, or nothing when its region says that it is not there.
+    pub(crate) async fn describe(
+        &self,
+        place: &Place,
+    ) -> Result<Option<TableDescription>, ProviderError> {
+        let answer = read!(self, &place.region, "DescribeTable", |client| client
+            .describe_table()
+            .table_name(&place.name));
+        match answer {
+            Ok(answer) => match answer.table {
+                Some(table) => Ok(Some(table)),
+                // An empty 200 is some proxy's invention, never "absent".
+                None => Err(self.garbled("DescribeTable", place, "an answer without a table")),
+            },
+            Err(error) if error.fault == Fault::Missing => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The table, which has to be there.
+    pub(crate) async fn described(&self, place: &Place) -> Result<TableDescription, ProviderError> {
+        self.describe(place).await?.ok_or_else(|| {
+            let endpoint = self.endpoint("DescribeTable", place);
+            let words = format!("there is no table `{}`", place.name);
+            ProviderError::new(Fault::Missing, endpoint, words)
+        })
+    }
+
+    /// The table and, as far as needed, its tags, TTL and recovery.
+    pub(crate) async fn seen(
+        &self,
+        place: &Place,
+        needs: Needs,
+    ) -> Result<Option<Seen>, ProviderError> {
+        let Some(table) = self.describe(place).await? else { return Ok(None) };
+        if !has_extras(&table) {
+            return Ok(Some(Seen { table, extras: Extras::default() }));
+        }
+        let arn = table.table_arn().unwrap_or_default().to_owned();
+        let (tags, ttl, recovery) = tokio::join!(
+            needed(needs.tags, self.tags(place, &arn)),
+            needed(needs.ttl, self.ttl(place)),
+            needed(needs.recovery, self.recovery(place)),
+        );
+        let extras = Extras {
+            tags: tags?,
+            ttl: ttl?.map(|(name, _)| name.map_or(Value::Null, Value::Text)),
+            recovery: recovery?,
+        };
+        Ok(Some(Seen { table, extras }))
+    }
+
+    /// All tags, the mark among them.
+    pub(crate) async fn tags(
+        &self,
+        place: &Place,
+        arn: &str,
+    ) -> Result<BTreeMap<String, String>, ProviderError> {
+        let mut tags = BTreeMap::new();
+        let mut next: Option<String> = None;
+        loop {
+            let answer = read!(self, &place.region, "ListTagsOfResource", |client| client
+                .list_tags_of_resource()
+                .resource_arn(arn)
+                .set_next_token(next.clone()))?;
+            tags.extend(
+                answer.tags().iter().map(|it| (it.key().to_owned(), it.value().to_owned())),
+            );
+            next = answer.next_token;
+            if next.is_none() {
+                return Ok(tags);
+            }
+        }
+    }
+
+    /// The TTL attribute in force, and whether it is still being changed.
+    pub(crate) async fn ttl(&self, place: &Place) -> Result<(Option<String>, bool), ProviderError> {
+        let answer = read!(self, &place.region, "DescribeTimeToLive", |client| client
+            .describe_time_to_live()
+            .table_name(&place.name))?;
+        let Some(ttl) = answer.time_to_live_description else {
+            return Err(self.garbled(
+                "DescribeTimeToLive",
+                place,
+                "an answer without a description",
+            ));
+        };
+        let (on, moving) = match ttl.time_to_live_status() {
+            Some(TimeToLiveStatus::Enabled) => (true, false),
+            Some(TimeToLiveStatus::Enabling) => (true, true),
+            Some(TimeToLiveStatus::Disabling) => (false, true),
+            _ => (false, false),
+        };
+        Ok((ttl.attribute_name.filter(|_| on), moving))
+    }
+
+    pub(crate) async fn recovery(&self, place: &Place) -> Result<bool, ProviderError> {
+        let answer = read!(self, &place.region, "DescribeContinuousBackups", |client| client
+            .describe_continuous_backups()
+            .table_name(&place.name))?;
+        let recovery = answer
+            .continuous_backups_description
+            .and_then(|it| it.point_in_time_recovery_description)
+            .and_then(|it| it.point_in_time_recovery_status);
+        Ok(recovery == Some(PointInTimeRecoveryStatus::Enabled))
+    }
+
+    /// A table of the same name in the region, whoever made it.
+    pub(crate) async fn same_named(&self, place: &Place) -> Result<Vec<Alike>, ProviderError> {
+        let Some(table) = self.describe(place).await? else { return Ok(Vec::new()) };
+        let arn = table.table_arn().unwrap_or_default().to_owned();
+        let tags = match self.tags(place, &arn).await {
+            Ok(tags) => tags,
+            // A table that is being made has no tags yet; tags that may not be read are no mark.
+            Err(error) if matches!(error.fault, Fault::Missing | Fault::Denied) => BTreeMap::new(),
+            Err(error) => return Err(error),
+        };
+        let created = table.creation_date_time().and_then(|it| it.to_millis().ok());
+        Ok(vec![Alike { id: arn, created, mark: tags.get(KEY).cloned() }])
+    }
+
+    /// Which account these credentials are of.
+    pub(crate) async fn identity(&self) -> Result<String, ProviderError> {
+        use crate::cloud::dynamodb::fault::{Lost, failed};
+        let config = self.connections.aws().await;
+        let mut builder = aws_sdk_sts::config::Builder::from(config);
+        if config.region().is_none() {
+            let first = self.connections.used_regions().into_iter().next();
+            let region = first.unwrap_or_else(|| "us-east-1".to_owned());
+            builder = builder.region(aws_config::Region::new(region));
+        }
+        let client = aws_sdk_sts::Client::from_conf(builder.build());
+        let settings = &self.connections.settings;
+        let endpoint = "GetCallerIdentity at AWS STS";
+        let answer = crate::cloud::patience::patiently(
+            &*settings.clock,
+            crate::engine::retry::READING,
+            &*settings.told,
+            |_| async {
+                let sent = client.get_caller_identity().send().await;
+                sent.map_err(|error| failed(endpoint.to_owned(), Lost::Read, error))
+            },
+        )
+        .await?;
+        answer.account.ok_or_else(|| {
+            ProviderError::new(Fault::Garbled, endpoint, "an answer without an account")
+        })
+    }
+
+    pub(crate) fn endpoint(&self, operation: &str, place: &Place) -> String {
+        format!("{operation} at {}", self.connections.dynamodb_endpoint(&place.region))
+    }
+
+    fn garbled(&self, operation: &str, place: &Place, words: &str) -> ProviderError {
+        ProviderError::new(Fault::Garbled, self.endpoint(operation, place), words)
+    }
+}
+
+/// Reads what is needed. What nobody relies on may be forbidden; and what a table in motion does not know yet is not told.
+async fn needed<T>(
+    need: Need,
+    read: impl Future<Output = Result<T, ProviderError>>,
+) -> Result<Option<T>, ProviderError> {
+    if need == Need::No {
+        return Ok(None);
+    }
+    match read.await {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.fault == Fault::Missing => Ok(None),
+        Err(error) if error.fault == Fault::Denied && need == Need::Nice => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,243 @@
+//! The dialect of the Linode API: its addresses, pages and faults.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use crate::cloud::connection::Connections;
+use crate::cloud::decode::id;
+use crate::cloud::error::ProviderError;
+use crate::cloud::patience::patiently;
+use crate::cloud::routes::Call;
+use crate::cloud::transport::{Broken, Reply, Request, exchange, innermost};
+use crate::engine::retry::{Fault, READING};
+
+/// The largest page the API gives.
+const PAGE: usize = 500;
+
+/// The API as one run reaches it.
+#[derive(Clone)]
+pub(crate) struct Linode {
+    pub connections: Arc<Connections>,
+}
+
+impl Linode {
+    /// One GET, patiently.
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+        query: &[(&'static str, String)],
+        filter: Option<&Json>,
+    ) -> Result<Json, ProviderError> {
+        let settings = &self.connections.settings;
+        patiently(&*settings.clock, READING, &*settings.told, |_| {
+            self.send(Request {
+                method: "GET",
+                url: self.url(path),
+                query: query.to_vec(),
+                filter: filter.cloned(),
+                body: None,
+            })
+        })
+        .await
+    }
+
+    /// One call that changes something: one attempt.
+    pub(crate) async fn change(&self, call: &Call) -> Result<Json, ProviderError> {
+        self.send(Request {
+            method: call.method,
+            url: self.url(&call.path),
+            query: Vec::new(),
+            filter: None,
+            body: call.body.as_ref(),
+        })
+        .await
+    }
+
+    /// Every row of a collection, page after page; rows that move between pages while others come and go appear once.
+    pub(crate) async fn list(
+        &self,
+        path: &str,
+        filter: Option<&Json>,
+    ) -> Result<Vec<Json>, ProviderError> {
+        let mut rows: Vec<Json> = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        let mut page = 1;
+        loop {
+            let query = [("page", page.to_string()), ("page_size", PAGE.to_string())];
+            let mut answer = self.get(path, &query, filter).await?;
+            let pages = answer.get("pages").and_then(Json::as_u64);
+            let data = answer.get_mut("data").map(Json::take);
+            let (Some(pages), Some(Json::Array(data))) = (pages, data) else {
+                let words = "the answer is not a list with pages";
+                let endpoint = format!("GET {}", self.url(path));
+                return Err(ProviderError::new(Fault::Garbled, endpoint, words));
+            };
+            rows.extend(data.into_iter().filter(|row| id(row).is_none_or(|it| seen.insert(it))));
+            if page >= pages {
+                return Ok(rows);
+            }
+            page += 1;
+        }
+    }
+
+    /// The customer's id, or the user's name where the token may not see the account.
+    pub(crate) async fn account(&self) -> Result<String, ProviderError> {
+        let euuid = match self.get("/account", &[], None).await {
+            Ok(account) => account.get("euuid").and_then(Json::as_str).map(str::to_owned),
+            Err(error) if matches!(error.fault, Fault::Denied | Fault::Missing) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(euuid) = euuid {
+            return Ok(euuid);
+        }
+        let profile = self.get("/profile", &[], None).await?;
+        profile.get("username").and_then(Json::as_str).map(str::to_owned).ok_or_else(|| {
+            let endpoint = format!("GET {}", self.url("/profile"));
+            ProviderError::new(Fault::Garbled, endpoint, "the answer names no `username`")
+        })
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.connections.settings.linode_url.trim_end_matches('/'))
+    }
+
+    async fn send(&self, request: Request<'_>) -> Result<Json, ProviderError> {
+        let endpoint = request.endpoint();
+        let token = self.connections.linode_token(&endpoint)?;
+        match exchange(self.connections.http(), &request, token).await {
+            Ok(reply) => judged(&request, &reply, self.connections.settings.clock.now()),
+            Err(Broken::Unreachable(error)) => {
+                let words = innermost(&error);
+                Err(ProviderError::new(Fault::Unreachable, endpoint, words)
+                    .advice("check the network and LINODE_URL")
+                    .caused_by(error))
+            }
+            Err(Broken::Cut(error)) => {
+                let fault = lost(&request);
+                let words = if error.is_timeout() {
+                    "no answer in time".to_owned()
+                } else {
+                    format!("the connection broke: {}", innermost(&error))
+                };
+                Err(ProviderError::new(fault, endpoint, words).caused_by(error))
+            }
+        }
+    }
+}
+
+/// What it means that no trustworthy answer came: a change may have happened, a read can be repeated.
+fn lost(request: &Request<'_>) -> Fault {
+    if request.changes() { Fault::UnknownOutcome } else { Fault::Transient }
+}
+
+/// The JSON of a good answer, or what its fault means. `now` is in milliseconds.
+fn judged(request: &Request<'_>, reply: &Reply, now: i64) -> Result<Json, ProviderError> {
+    if (200..300).contains(&reply.status) {
+        return body_of(request, reply);
+    }
+    let words = words(reply);
+    let fault = fault(request, reply, &words);
+    let pause = reply.retry_after.or_else(|| {
+        let left = reply.reset?.checked_sub(now / 1000)?;
+        (fault == Fault::Throttled).then(|| Duration::from_secs(left.clamp(1, 120).unsigned_abs()))
+    });
+    let error =
+        ProviderError::new(fault, request.endpoint(), words).status(reply.status).after(pause);
+    Err(match advice(fault, reply) {
+        Some(advice) => error.advice(advice),
+        None => error,
+    })
+}
+
+fn body_of(request: &Request<'_>, reply: &Reply) -> Result<Json, ProviderError> {
+    let wrong = |words: &str| {
+        let fault = if request.changes() { Fault::UnknownOutcome } else { Fault::Garbled };
+        Err(ProviderError::new(fault, request.endpoint(), words).status(reply.status))
+    };
+    if reply.body.is_empty() {
+        // A deleted object has nothing more to say.
+        return if request.method == "DELETE" { Ok(Json::Null) } else { wrong("an empty answer") };
+    }
+    match serde_json::from_slice(&reply.body) {
+        Ok(json @ Json::Object(_)) => Ok(json),
+        Ok(_) => wrong("the answer is not a JSON object"),
+        Err(_) if request.method == "DELETE" => Ok(Json::Null),
+        Err(_) => wrong("the answer is not JSON"),
+    }
+}
+
+fn fault(request: &Request<'_>, reply: &Reply, words: &str) -> Fault {
+    let lower = words.to_lowercase();
+    match reply.status {
+        400 if words == "Linode busy." => Fault::Busy,
+        400 if reply.html && reply.nginx => Fault::Transient,
+        400 if ["must be unique", "already exists", "already in use"]
+            .iter()
+            .any(|it| lower.contains(it)) =>
+        {
+            Fault::Conflict
+        }
+        401 => Fault::Unauthenticated,
+        403 => Fault::Denied,
+        // A 404 in other words than the API's comes from something else at this address.
+        404 if envelope(reply).is_none() => Fault::Garbled,
+        404 => Fault::Missing,
+        408 | 500 | 502 | 504 => lost(request),
+        429 => Fault::Throttled,
+        503 if reply.maintenance => Fault::Rejected,
+        503 => Fault::Transient,
+        _ => Fault::Rejected,
+    }
+}
+
+fn advice(fault: Fault, reply: &Reply) -> Option<&'static str> {
+    match fault {
+        Fault::Unauthenticated => Some("set LINODE_TOKEN to a valid personal access token"),
+        Fault::Denied => Some("give the token the scope and the user the grant for this"),
+        Fault::Garbled => Some("check that LINODE_URL names the Linode API, ending in /v4"),
+        Fault::Rejected if reply.maintenance => {
+            Some("Linode is under maintenance: see https://status.linode.com and try again later")
+        }
+        _ => None,
+    }
+}
+
+fn envelope(reply: &Reply) -> Option<Vec<Json>> {
+    match serde_json::from_slice::<Json>(&reply.body).ok()?.get_mut("errors")?.take() {
+        Json::Array(errors) => Some(errors),
+        _ => None,
+    }
+}
+
+/// `field: reason` of each error; of anything else only what it is, since it may hold anything.
+fn words(reply: &Reply) -> String {
+    let Some(errors) = envelope(reply) else {
+        return title(&reply.body).unwrap_or_else(|| "no JSON and no reason".to_owned());
+    };
+    let said: Vec<String> = errors
+        .iter()
+        .map(|error| {
+            let reason = error.get("reason").and_then(Json::as_str).unwrap_or("no reason");
+            match error.get("field").and_then(Json::as_str) {
+                Some(field) => format!("{field}: {reason}"),
+                None => reason.to_owned(),
+            }
+        })
+        .collect();
+    said.join("; ")
+}
+
+/// The title of an HTML page.
+fn title(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let lower = text.to_ascii_lowercase();
+    let start = lower.find("<title>")? + "<title>".len();
+    let end = start + lower[start..].find("</title>")?;
+    let title: String = text[start..end].trim().chars().take(120).collect();
+    Some(format!("an HTML page, \"{title}\""))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! What is asked about an object, and what looking at one, or making one, yields.
+
+use crate::engine::address::Address;
+use crate::engine::schema::Kind;
+use crate::engine::value::Attributes;
+
+/// A question about one object; the answer is an `Observation`.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    pub address: &'a Address,
+    pub kind: &'a Kind,
+    /// Without one, the identity has to find it.
+    pub id: Option<&'a str>,
+    /// Recorded or resolved: references as ids, carried ones as `attribute.name`.
+    pub attributes: &'a Attributes,
+}
+
+/// What was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Created {
+    pub id: String,
+    /// What the answer tells of it.
+    pub attributes: Attributes,
+}
+
+/// What one look at one object saw.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Look {
+    Exists {
+        attributes: Attributes,
+        ready: bool,
+        /// Why it is not ready: "its status is `booting`, not yet `running`".
+        why_not: Option<String>,
+    },
+    Absent,
+}

@@ -1,0 +1,85 @@
+//! The loop around `engine::retry::decide`: calls again as long as the engine says so.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::cloud::clock::Clock;
+use crate::cloud::error::ProviderError;
+use crate::engine::retry::{Patience, Verdict, decide};
+
+/// One pause between two attempts.
+#[derive(Debug)]
+pub struct Pause<'a> {
+    /// The attempt that failed, from 1.
+    pub attempt: u32,
+    pub pause: Duration,
+    pub error: &'a ProviderError,
+}
+
+/// Who is told about pauses, e.g. for a progress line.
+pub type Told = dyn Fn(&Pause<'_>) + Send + Sync;
+
+/// Calls until it works or the engine gives up; the last error is returned.
+pub async fn patiently<T, F, Fut>(
+    clock: &dyn Clock,
+    patience: Patience,
+    told: &Told,
+    mut call: F,
+) -> Result<T, ProviderError>
+where
+    F: FnMut(u32) -> Fut,
+    Fut: Future<Output = Result<T, ProviderError>>,
+{
+    let began = clock.now();
+    let mut attempt = 1;
+    loop {
+        let error = match call(attempt).await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let elapsed = Duration::from_millis(u64::try_from(clock.now() - began).unwrap_or(0));
+        match decide(error.fault, attempt, elapsed, error.retry_after, patience) {
+            Verdict::GiveUp => return Err(error),
+            Verdict::AgainAfter(pause) => {
+                told(&Pause { attempt, pause, error: &error });
+                clock.sleep(pause).await;
+                attempt += 1;
+            }
+        }
+    }
+}
+
+/// Tells nobody.
+pub fn silently(_: &Pause<'_>) {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::patiently;
+    use crate::cloud::clock::Scaled;
+    use crate::cloud::error::ProviderError;
+    use crate::engine::retry::{Fault, READING};
+
+    const FAST: Scaled = Scaled { anchor: 0, since: 0, speed: 1000.0 };
+
+    #[tokio::test]
+    async fn it_tells_each_pause_and_returns_the_last_error() {
+        let told = Mutex::new(Vec::new());
+        let calls = AtomicU32::new(0);
+        let result: Result<(), _> = patiently(
+            &FAST,
+            READING,
+            &|pause| told.lock().unwrap().push((pause.attempt, pause.pause.as_millis())),
+            |_| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                async { Err(ProviderError::new(Fault::Transient, "GET x", "bad gateway")) }
+            },
+        )
+        .await;
+        assert!(result.is_err());
+        assert_eq!(calls.load(Ordering::Relaxed), READING.attempts);
+        assert_eq!(*told.lock().unwrap(), [(1, 500), (2, 1000), (3, 2000)]);
+    }
+}

@@ -1,0 +1,133 @@
+//! The one door to the clouds: chooses the driver by the kind.
+
+use std::sync::Arc;
+
+pub use crate::cloud::look::{Created, Look, Question};
+
+use crate::cloud::connection::Connections;
+use crate::cloud::dynamodb::Dynamo;
+use crate::cloud::error::ProviderError;
+use crate::cloud::linode::Linode;
+use crate::cloud::listing;
+use crate::cloud::rest::Rest;
+use crate::engine::observed::{Alike, Observation};
+use crate::engine::retry::Fault;
+use crate::engine::schema::Kind;
+use crate::engine::value::Attributes;
+
+/// Reads and changes objects of every kind. Reads are repeated as the engine decides; a change is one attempt.
+#[derive(Clone)]
+pub struct Provider {
+    connections: Arc<Connections>,
+    rest: Rest,
+    dynamo: Dynamo,
+}
+
+impl Provider {
+    pub fn new(connections: Arc<Connections>) -> Self {
+        let linode = Linode { connections: Arc::clone(&connections) };
+        let dynamo = Dynamo { connections: Arc::clone(&connections) };
+        Self { connections, rest: Rest { linode }, dynamo }
+    }
+
+    /// Whose credentials these are: state is bound to the answer.
+    pub async fn account(&self, cloud: &str) -> Result<String, ProviderError> {
+        if self.connections.settings.sandbox {
+            return Ok("sandbox".to_owned());
+        }
+        match cloud {
+            "linode" => self.rest.linode.account().await,
+            "aws" => self.dynamo.account().await,
+            other => Err(ProviderError::new(Fault::Rejected, other, "no such cloud")),
+        }
+    }
+
+    /// What is seen of each object, in the order of the questions.
+    pub async fn observe(&self, questions: &[Question<'_>]) -> Vec<Observation> {
+        let (ours, theirs): (Vec<usize>, Vec<usize>) =
+            (0..questions.len()).partition(|at| is_dynamodb(questions[*at].kind));
+        let pick = |list: &[usize]| list.iter().map(|at| questions[*at]).collect::<Vec<_>>();
+        let (tables, rows) = (pick(&ours), pick(&theirs));
+        let (tables, rows) =
+            tokio::join!(self.dynamo.observe(&tables), listing::observe(&self.rest.linode, &rows));
+        let mut answers: Vec<(usize, Observation)> =
+            ours.into_iter().zip(tables).chain(theirs.into_iter().zip(rows)).collect();
+        answers.sort_by_key(|(at, _)| *at);
+        answers.into_iter().map(|(_, it)| it).collect()
+    }
+
+    /// Objects of the same identity, whoever made them.
+    pub async fn alike(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+    ) -> Result<Vec<Alike>, ProviderError> {
+        if is_dynamodb(kind) {
+            self.dynamo.alike(kind, attributes).await
+        } else {
+            self.rest.alike(kind, attributes).await
+        }
+    }
+
+    pub async fn create(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+        mark: Option<&str>,
+    ) -> Result<Created, ProviderError> {
+        if is_dynamodb(kind) {
+            self.dynamo.create(kind, attributes, mark).await
+        } else {
+            self.rest.create(kind, attributes, mark).await
+        }
+    }
+
+    /// Carries the changed attributes of one update group (`""` is the plain update).
+    pub async fn update(
+        &self,
+        kind: &Kind,
+        id: &str,
+        attributes: &Attributes,
+        group: &str,
+        changed: &[String],
+        mark: Option<&str>,
+    ) -> Result<Attributes, ProviderError> {
+        if is_dynamodb(kind) {
+            self.dynamo.update(kind, attributes, group, mark).await
+        } else {
+            self.rest.update(kind, id, attributes, group, changed, mark).await
+        }
+    }
+
+    /// What is not there any more is deleted already.
+    pub async fn delete(
+        &self,
+        kind: &Kind,
+        id: &str,
+        attributes: &Attributes,
+    ) -> Result<(), ProviderError> {
+        if is_dynamodb(kind) {
+            self.dynamo.delete(kind, attributes).await
+        } else {
+            self.rest.delete(kind, id, attributes).await
+        }
+    }
+
+    pub async fn look(
+        &self,
+        kind: &Kind,
+        id: &str,
+        attributes: &Attributes,
+    ) -> Result<Look, ProviderError> {
+        if is_dynamodb(kind) {
+            self.dynamo.look(kind, attributes).await
+        } else {
+            self.rest.look(kind, id, attributes).await
+        }
+    }
+}
+
+/// Kinds with routes go to the API that is driven by them; this provider has a driver of its own.
+fn is_dynamodb(kind: &Kind) -> bool {
+    kind.provider == "dynamodb"
+}

@@ -1,0 +1,204 @@
+//! The driver of every kind that has routes: creates, updates, deletes, looks and finds, from data alone.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::cloud::decode::{at, decoded, id, looked_up, lookups, mark};
+use crate::cloud::error::ProviderError;
+use crate::cloud::identity::{identity, part};
+use crate::cloud::linode::Linode;
+use crate::cloud::look::{Created, Look};
+use crate::cloud::routes::Routes;
+use crate::engine::observed::Alike;
+use crate::engine::retry::Fault;
+use crate::engine::schema::{Kind, Ready};
+use crate::engine::value::{Attributes, Value};
+
+/// Acts on kinds with routes.
+#[derive(Clone)]
+pub(crate) struct Rest {
+    pub linode: Linode,
+}
+
+impl Rest {
+    pub(crate) async fn create(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+        mark: Option<&str>,
+    ) -> Result<Created, ProviderError> {
+        let call = self.plan(kind, |it| it.create(attributes, mark))?;
+        let row = self.linode.change(&call).await?;
+        let Some(id) = id(&row) else {
+            let endpoint = format!("{} {}", call.method, self.linode.url(&call.path));
+            return Err(ProviderError::new(
+                Fault::UnknownOutcome,
+                endpoint,
+                "the answer names no id",
+            ));
+        };
+        Ok(Created { id, attributes: decoded(kind, &row) })
+    }
+
+    pub(crate) async fn update(
+        &self,
+        kind: &Kind,
+        id: &str,
+        attributes: &Attributes,
+        group: &str,
+        changed: &[String],
+        mark: Option<&str>,
+    ) -> Result<Attributes, ProviderError> {
+        let call = self.plan(kind, |it| it.update(id, attributes, group, changed, mark))?;
+        let answer = self.linode.change(&call).await?;
+        let row = self.plan(kind, |it| Ok(it.whole_answer(group, answer)))?;
+        Ok(row.map(|row| decoded(kind, &row)).unwrap_or_default())
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        kind: &Kind,
+        id: &str,
+        attributes: &Attributes,
+    ) -> Result<(), ProviderError> {
+        let call = self.plan(kind, |it| it.delete(id, attributes))?;
+        match self.linode.change(&call).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.fault == Fault::Missing => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) async fn look(
+        &self,
+        kind: &Kind,
+        id: &str,
+        attributes: &Attributes,
+    ) -> Result<Look, ProviderError> {
+        let path = self.plan(kind, |it| it.object(id, attributes))?;
+        let row = match self.linode.get(&path, &[], None).await {
+            Ok(row) => row,
+            Err(error) if error.fault == Fault::Missing => return Ok(Look::Absent),
+            Err(error) => return Err(error),
+        };
+        let mut seen = decoded(kind, &row);
+        for (name, lookup) in lookups(kind) {
+            // Not asked for, not looked up: one GET is enough then.
+            if attributes.get(name).is_some_and(|it| !it.is_null()) {
+                let rows = self.linode.list(&lookup.list, None).await?;
+                seen.insert(name.clone(), looked_up(lookup, &rows, id));
+            }
+        }
+        let mut why_not = not_ready(kind, &row, attributes);
+        if why_not.is_none() {
+            why_not = self.at_work(kind, id).await?;
+        }
+        Ok(Look::Exists { attributes: seen, ready: why_not.is_none(), why_not })
+    }
+
+    /// Objects of the same identity, whoever made them.
+    pub(crate) async fn alike(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+    ) -> Result<Vec<Alike>, ProviderError> {
+        let path = self.plan(kind, |it| it.collection(attributes))?;
+        let wanted = self.plan(kind, |it| {
+            let missing = || format!("the identity of this {} is not known", it.kind.kind);
+            identity(it.kind, attributes).ok_or_else(missing)
+        })?;
+        let filter = self.plan(kind, |it| Ok(filter(it, attributes)))?;
+        let rows = match self.linode.list(&path, filter.as_ref()).await {
+            Ok(rows) => rows,
+            // Nothing is in a container that is not there.
+            Err(error) if error.fault == Fault::Missing => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let alike = rows.iter().filter(|row| is_same(kind, row, attributes, &wanted));
+        Ok(alike
+            .filter_map(|row| {
+                Some(Alike { id: id(row)?, created: created(row), mark: mark(kind, row) })
+            })
+            .collect())
+    }
+
+    /// What the kind's data makes of a request; what it cannot make is a refusal before any request.
+    fn plan<'k, T>(
+        &self,
+        kind: &'k Kind,
+        make: impl FnOnce(Routes<'k>) -> Result<T, String>,
+    ) -> Result<T, ProviderError> {
+        Routes::of(kind).and_then(make).map_err(|why| {
+            ProviderError::new(
+                Fault::Rejected,
+                format!("{} at {}", kind.kind, self.linode.url("")),
+                why,
+            )
+        })
+    }
+
+    /// An event of the object that is scheduled or started, in words.
+    async fn at_work(&self, kind: &Kind, id: &str) -> Result<Option<String>, ProviderError> {
+        let ready = kind.rest.as_ref().and_then(|it| it.ready.as_ref());
+        let Some(entity) = ready.and_then(|it| it.quiet.as_ref()) else { return Ok(None) };
+        let number = id.parse::<u64>().map_or_else(|_| Json::from(id), Json::from);
+        let filter = json!({ "entity.id": number, "entity.type": entity, "+order_by": "created", "+order": "desc" });
+        let query = [("page", "1".to_owned()), ("page_size", "100".to_owned())];
+        let events = match self.linode.get("/account/events", &query, Some(&filter)).await {
+            Ok(events) => events,
+            // A token that may not see events: then the object's own status has to do.
+            Err(error) if error.fault == Fault::Denied => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let rows = events.get("data").and_then(Json::as_array).into_iter().flatten();
+        let text = |row: &Json, name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
+        Ok(rows.into_iter().find_map(|row| {
+            let status = text(row, "status")?;
+            let busy = ["scheduled", "started"].contains(&status.as_str());
+            busy.then(|| format!("its {} is {status}", text(row, "action").unwrap_or_default()))
+        }))
+    }
+}
+
+/// Whether a row has the wanted identity; parents, which stand in the path, are not in the row.
+pub(crate) fn is_same(kind: &Kind, row: &Json, asked: &Attributes, wanted: &[String]) -> bool {
+    let mut seen = asked.clone();
+    seen.extend(decoded(kind, row));
+    identity(kind, &seen).is_some_and(|it| it == wanted)
+}
+
+/// The filter header that narrows a list to one identity, where the API can.
+fn filter(routes: Routes<'_>, attributes: &Attributes) -> Option<Json> {
+    let mut filter = Map::new();
+    for name in routes.rest.filter.iter().filter(|it| routes.kind.identity.by.contains(*it)) {
+        filter.insert(name.clone(), part(routes.kind, name, attributes)?.into());
+    }
+    (!filter.is_empty()).then(|| filter.into())
+}
+
+/// Why a row is not usable yet, in words; nothing when it is.
+pub(crate) fn not_ready(kind: &Kind, row: &Json, attributes: &Attributes) -> Option<String> {
+    let ready = kind.rest.as_ref()?.ready.as_ref()?;
+    let now = at(row, &ready.field)?.as_str()?;
+    let wanted = if rests(ready, attributes) { &ready.or } else { &ready.is };
+    let is_ready = wanted.iter().any(|it| it == now);
+    (!is_ready)
+        .then(|| format!("its {} is `{now}`, not yet `{}`", ready.field, wanted.join("` or `")))
+}
+
+/// Whether the object is meant to stand still.
+fn rests(ready: &Ready, attributes: &Attributes) -> bool {
+    let off =
+        ready.unless.as_ref().is_some_and(|name| attributes.get(name) == Some(&Value::Bool(false)));
+    let bare = ready
+        .unless_null
+        .as_ref()
+        .is_some_and(|name| attributes.get(name).is_none_or(Value::is_null));
+    off || bare
+}
+
+/// When a row was made, in milliseconds; the API writes UTC without saying so.
+fn created(row: &Json) -> Option<i64> {
+    let text = row.get("created")?.as_str()?;
+    let time: jiff::civil::DateTime = text.trim_end_matches('Z').parse().ok()?;
+    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond())
+}

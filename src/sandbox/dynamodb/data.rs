@@ -1,0 +1,132 @@
+//! Item calls: gated by the table's state, run by the engine, and carried over to the other members.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::sandbox::dynamodb::items::Items;
+use crate::sandbox::dynamodb::refusal::Refusal;
+use crate::sandbox::dynamodb::register::{Call, Register};
+use crate::sandbox::dynamodb::shape::name_of;
+use crate::sandbox::dynamodb::table::{Standing, Status, Table};
+
+/// Runs an item call. Writes reach the other ACTIVE members before the answer: the world is
+/// locked, so the order of calls is the order of writes and the last writer wins everywhere.
+pub fn item_call(register: &Register, call: &Call, items: &mut Items) -> Result<Value, Refusal> {
+    let mut body = call.body.clone();
+    by_name(&mut body, &call.region)?;
+    let tables = tables_of(&body);
+    for name in &tables {
+        serving(register, call, name, &body)?;
+    }
+    let answer = items.call(&call.region, &call.operation, &body)?;
+    for (name, key) in written(register, call, &body) {
+        for region in others(register, &call.region, &name) {
+            items.copy_item(&name, &key, &call.region, region)?;
+        }
+    }
+    Ok(answer)
+}
+
+/// Tables may be named by ARN; the engine wants names.
+fn by_name(body: &mut Value, region: &str) -> Result<(), Refusal> {
+    if let Some(arn) = body["TableName"].as_str().filter(|it| it.starts_with("arn:")) {
+        body["TableName"] = name_of(arn, region)?.into();
+    }
+    if let Some(requests) = body.get_mut("RequestItems").and_then(Value::as_object_mut) {
+        let mut named = Map::new();
+        for (name, request) in std::mem::take(requests) {
+            let name = if name.starts_with("arn:") { name_of(&name, region)? } else { name };
+            named.insert(name, request);
+        }
+        *requests = named;
+    }
+    for item in body.get_mut("TransactItems").and_then(Value::as_array_mut).into_iter().flatten() {
+        for action in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            if let Some(arn) = action["TableName"].as_str().filter(|it| it.starts_with("arn:")) {
+                action["TableName"] = name_of(arn, region)?.into();
+            }
+        }
+    }
+    Ok(())
+}
+
+fn tables_of(body: &Value) -> Vec<String> {
+    let mut names: Vec<String> =
+        body["TableName"].as_str().map(str::to_owned).into_iter().collect();
+    names.extend(body["RequestItems"].as_object().into_iter().flat_map(Map::keys).cloned());
+    names
+        .extend(transacted(body).filter_map(|(_, it)| it["TableName"].as_str()).map(str::to_owned));
+    names.dedup();
+    names
+}
+
+/// Kind and body of each part of a transaction.
+fn transacted(body: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let parts = body["TransactItems"].as_array().into_iter().flatten();
+    parts.filter_map(Value::as_object).flatten().map(|(kind, part)| (kind.as_str(), part))
+}
+
+/// A missing table is left to the engine, which checks the request's shape before it says so.
+fn serving(register: &Register, call: &Call, name: &str, body: &Value) -> Result<(), Refusal> {
+    let Some(table) = register.table(&call.region, name) else { return Ok(()) };
+    if !table.serves() {
+        return Err(Refusal::not_found("Requested resource not found"));
+    }
+    let index = body["IndexName"].as_str().and_then(|it| table.index(it));
+    match index.filter(|it| it.status == Status::Creating) {
+        Some(index) => Err(Refusal::validation(format!(
+            "Cannot read from backfilling global secondary index: {}",
+            index.name
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The other ACTIVE members of the table's group.
+fn others<'a>(register: &'a Register, region: &str, name: &str) -> Vec<&'a str> {
+    let group = register.table(region, name).and_then(|it| register.group_of(it));
+    let members = group.map_or(&[] as &[_], |it| &it.members).iter();
+    members
+        .filter(|it| it.region != region && it.standing == Standing::Active)
+        .map(|it| it.region.as_str())
+        .collect()
+}
+
+/// Table and key of every item that an accepted call wrote, once each, in a settled order.
+fn written(register: &Register, call: &Call, body: &Value) -> Vec<(String, Value)> {
+    let mut keys: BTreeMap<(String, String), Value> = BTreeMap::new();
+    let mut note = |name: Option<&str>, item: &Value| {
+        let Some(table) = name.and_then(|it| register.table(&call.region, it)) else { return };
+        let key = key_in(table, item);
+        keys.insert((table.name.clone(), key.to_string()), key);
+    };
+    let name = body["TableName"].as_str();
+    match call.operation.as_str() {
+        "PutItem" => note(name, &body["Item"]),
+        "UpdateItem" | "DeleteItem" => note(name, &body["Key"]),
+        "BatchWriteItem" => {
+            for (name, requests) in body["RequestItems"].as_object().into_iter().flatten() {
+                for request in requests.as_array().into_iter().flatten() {
+                    note(Some(name), &request["PutRequest"]["Item"]);
+                    note(Some(name), &request["DeleteRequest"]["Key"]);
+                }
+            }
+        }
+        "TransactWriteItems" => {
+            for (kind, part) in transacted(body).filter(|(kind, _)| *kind != "ConditionCheck") {
+                let item = if kind == "Put" { &part["Item"] } else { &part["Key"] };
+                note(part["TableName"].as_str(), item);
+            }
+        }
+        _ => {}
+    }
+    let complete = |key: &Value| key.as_object().is_some_and(|it| !it.is_empty());
+    keys.into_iter().filter(|(_, key)| complete(key)).map(|((name, _), key)| (name, key)).collect()
+}
+
+fn key_in(table: &Table, item: &Value) -> Value {
+    let names = table.key_names();
+    let parts = names.iter().filter(|it| !item[it.as_str()].is_null());
+    parts.map(|it| (it.clone(), item[it.as_str()].clone())).collect::<Map<_, _>>().into()
+}

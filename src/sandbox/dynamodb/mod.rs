@@ -1,0 +1,158 @@
+//! DynamoDB as its clients see it: a control plane of our own over an embedded item engine.
+
+pub mod durations;
+pub mod refusal;
+pub mod places;
+pub mod table;
+pub mod register;
+pub mod shape;
+pub mod items;
+pub mod effects;
+pub mod arrive;
+pub mod settle;
+pub mod describe;
+pub mod encryption;
+pub mod tags;
+pub mod create;
+pub mod limits;
+pub mod capacity;
+pub mod indexes;
+pub mod settings;
+pub mod leave;
+pub mod action;
+pub mod replicas;
+pub mod changes;
+pub mod update;
+pub mod ttl;
+pub mod backups;
+pub mod data;
+pub mod wire;
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value, json};
+
+pub use self::durations::Durations;
+pub use self::items::Items;
+pub use self::wire::region_of;
+
+use self::refusal::Refusal;
+use self::register::{Call, Register};
+use crate::sandbox::http::{Answer, Millis, Request};
+
+/// All regions of the one account.
+#[derive(Debug, Clone, Default)]
+pub struct DynamoDb {
+    register: Register,
+}
+
+impl DynamoDb {
+    /// The same, with other durations than the recorded ones.
+    pub fn with_durations(durations: Durations) -> Self {
+        Self { register: Register { durations, ..Register::default() } }
+    }
+
+    /// Answers one request at this world time, after all that became due by then.
+    pub fn handle(&mut self, now: Millis, request: &Request, items: &mut Items) -> Answer {
+        if let Err(reason) = settle::settle(&mut self.register, now, Some(items)) {
+            return wire::answer(now, request, Err(Refusal::internal(reason)));
+        }
+        match wire::read(now, request) {
+            Err(answer) => answer,
+            Ok(call) => wire::answer(now, request, run(&mut self.register, &call, items)),
+        }
+    }
+
+    /// Table of rows, key and row (`None` = removed) of everything changed since the last call.
+    pub fn take_changes(&mut self) -> Vec<(String, String, Option<Value>)> {
+        let register = &mut self.register;
+        let changes = [
+            ("tables", register.tables.take_changes()),
+            ("groups", register.groups.take_changes()),
+            ("jobs", register.jobs.take_changes()),
+            ("numbers", register.numbers.take_changes()),
+        ];
+        let named = |(name, rows): (&str, Vec<(String, Option<Value>)>)| {
+            let name = name.to_owned();
+            rows.into_iter().map(move |(key, row)| (name.clone(), key, row)).collect::<Vec<_>>()
+        };
+        changes.into_iter().flat_map(named).collect()
+    }
+
+    /// Applies a change that another process made; false when it does not parse.
+    #[must_use]
+    pub fn apply(&mut self, table: &str, key: &str, row: Option<Value>) -> bool {
+        match table {
+            "tables" => self.register.tables.apply(key, row),
+            "groups" => self.register.groups.apply(key, row),
+            "jobs" => self.register.jobs.apply(key, row),
+            "numbers" => self.register.numbers.apply(key, row),
+            _ => false,
+        }
+    }
+
+    /// Every row, for a snapshot.
+    pub fn all(&self) -> Vec<(String, String, Value)> {
+        let register = &self.register;
+        let all = [
+            ("tables", register.tables.all()),
+            ("groups", register.groups.all()),
+            ("jobs", register.jobs.all()),
+            ("numbers", register.numbers.all()),
+        ];
+        let named = |(name, rows): (&str, Vec<(String, Value)>)| {
+            let name = name.to_owned();
+            rows.into_iter().map(move |(key, row)| (name.clone(), key, row)).collect::<Vec<_>>()
+        };
+        all.into_iter().flat_map(named).collect()
+    }
+
+    /// Region → table → status, billing, replicas: what a person wants to see.
+    pub fn show(&self, now: Millis) -> Value {
+        let mut register = self.register.clone();
+        // Without items nothing can fail here.
+        let _ = settle::settle(&mut register, now, None);
+        let mut regions = Map::new();
+        for (_, table) in register.tables.iter() {
+            let mut shown = json!({"status": table.status.word(), "billing": table.billing.word()});
+            let replicas: Map<String, Value> = describe::replicas(&register, table)
+                .iter()
+                .filter_map(|it| {
+                    Some((it["RegionName"].as_str()?.to_owned(), it["ReplicaStatus"].clone()))
+                })
+                .collect();
+            if !replicas.is_empty() {
+                shown["replicas"] = replicas.into();
+            }
+            if table.protected {
+                shown["deletion_protection"] = true.into();
+            }
+            let region = regions.entry(table.region.clone()).or_insert_with(|| json!({}));
+            region[&table.name] = shown;
+        }
+        regions.into()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.register.tables.is_empty() && self.register.groups.is_empty()
+    }
+}
+
+fn run(register: &mut Register, call: &Call, items: &mut Items) -> Result<Value, Refusal> {
+    match call.operation.as_str() {
+        "CreateTable" => create::create_table(register, call, items),
+        "DescribeTable" => describe::describe_table(register, call),
+        "UpdateTable" => update::update_table(register, call, items),
+        "DeleteTable" => leave::delete_table(register, call, items),
+        "ListTables" => describe::list_tables(register, call),
+        "DescribeLimits" => Ok(create::describe_limits()),
+        "TagResource" => tags::tag_resource(register, call),
+        "UntagResource" => tags::untag_resource(register, call),
+        "ListTagsOfResource" => tags::list_tags(register, call),
+        "UpdateTimeToLive" => ttl::update_time_to_live(register, call),
+        "DescribeTimeToLive" => ttl::describe_time_to_live(register, call),
+        "UpdateContinuousBackups" => backups::update_continuous_backups(register, call),
+        "DescribeContinuousBackups" => backups::describe_continuous_backups(register, call),
+        _ => data::item_call(register, call, items),
+    }
+}

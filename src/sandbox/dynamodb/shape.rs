@@ -1,0 +1,140 @@
+//! Checks of shape, which come before any question whether the table exists.
+
+use serde_json::Value;
+
+use crate::sandbox::dynamodb::places::table_arn;
+use crate::sandbox::dynamodb::refusal::Refusal;
+
+/// Violations of the request's model, reported all at once.
+#[derive(Debug, Default)]
+pub struct Shape {
+    violations: Vec<String>,
+}
+
+impl Shape {
+    fn add(&mut self, value: &Value, path: &str, rule: &str) {
+        let value = match value {
+            Value::Null => "null".to_owned(),
+            Value::String(text) => format!("'{text}'"),
+            other => format!("'{other}'"),
+        };
+        self.violations
+            .push(format!("Value {value} at '{path}' failed to satisfy constraint: {rule}"));
+    }
+
+    pub fn required(&mut self, value: &Value, path: &str) {
+        if value.is_null() {
+            self.add(value, path, "Member must not be null");
+        }
+    }
+
+    pub fn one_of(&mut self, value: &Value, path: &str, words: &[&str]) {
+        if value.as_str().is_some_and(|word| !words.contains(&word)) {
+            let set = words.join(", ");
+            self.add(value, path, &format!("Member must satisfy enum value set: [{set}]"));
+        }
+    }
+
+    pub fn at_least(&mut self, value: &Value, path: &str, least: i64) {
+        if value.as_i64().is_some_and(|it| it < least) {
+            let rule = format!("Member must have value greater than or equal to {least}");
+            self.add(value, path, &rule);
+        }
+    }
+
+    pub fn at_most(&mut self, value: &Value, path: &str, most: i64) {
+        if value.as_i64().is_some_and(|it| it > most) {
+            self.add(value, path, &format!("Member must have value less than or equal to {most}"));
+        }
+    }
+
+    /// Both units of a ProvisionedThroughput.
+    pub fn throughput(&mut self, value: &Value, path: &str) {
+        if value.is_null() {
+            return;
+        }
+        for (name, member) in [
+            ("ReadCapacityUnits", "readCapacityUnits"),
+            ("WriteCapacityUnits", "writeCapacityUnits"),
+        ] {
+            let path = format!("{path}.{member}");
+            self.required(&value[name], &path);
+            self.at_least(&value[name], &path, 1);
+        }
+    }
+
+    pub fn finish(self) -> Result<(), Refusal> {
+        let count = self.violations.len();
+        let plural = if count == 1 { "" } else { "s" };
+        match count {
+            0 => Ok(()),
+            _ => Err(Refusal::validation(format!(
+                "{count} validation error{plural} detected: {}",
+                self.violations.join("; ")
+            ))),
+        }
+    }
+}
+
+/// The table a request names, by name or by an ARN of this region.
+pub fn table_name(body: &Value, region: &str) -> Result<String, Refusal> {
+    let Some(given) = body["TableName"].as_str() else {
+        return Err(Refusal::validation(
+            "The parameter 'TableName' is required but was not present in the request",
+        ));
+    };
+    name_of(given, region)
+}
+
+pub fn name_of(given: &str, region: &str) -> Result<String, Refusal> {
+    if given.starts_with("arn:") {
+        let name = given.rsplit_once(":table/").map_or("", |(_, name)| name);
+        if given != table_arn(region, name) {
+            let message = format!("1 validation error detected: Invalid AWS region in '{given}'");
+            return Err(Refusal::validation(message));
+        }
+        return Ok(name.to_owned());
+    }
+    if !(3..=255).contains(&given.len()) {
+        return Err(Refusal::validation(
+            "TableName must be at least 3 characters long and at most 255 characters long",
+        ));
+    }
+    let plain = |it: char| it.is_ascii_alphanumeric() || "_.-".contains(it);
+    if !given.chars().all(plain) {
+        return Err(Refusal::validation(format!(
+            "1 validation error detected: Value '{given}' at 'tableName' failed to satisfy \
+             constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+        )));
+    }
+    Ok(given.to_owned())
+}
+
+/// The table an ARN names, for the calls about tags.
+pub fn name_in_arn(body: &Value, region: &str) -> Result<String, Refusal> {
+    let Some(arn) = body["ResourceArn"].as_str() else {
+        return Err(Refusal::validation(
+            "1 validation error detected: Value null at 'resourceArn' failed to satisfy \
+             constraint: Member must not be null",
+        ));
+    };
+    if !arn.starts_with("arn:") {
+        return Err(Refusal::invalid(&format!("ARNs must start with 'arn:': {arn}")));
+    }
+    if !arn.starts_with("arn:aws:dynamodb:") {
+        let text = format!("Provided Arn is not a DynamoDB resource arn: {arn}");
+        return Err(Refusal::invalid(&text));
+    }
+    let name = arn.rsplit_once(":table/").map_or("", |(_, name)| name);
+    if name.is_empty() || name.contains('/') {
+        return Err(Refusal::invalid(&format!(
+            "Invalid resource arn provided, only table or stream is accepted. Provided resource \
+             arn: {arn}"
+        )));
+    }
+    if arn != table_arn(region, name) {
+        let text = format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}");
+        return Err(Refusal::validation(text));
+    }
+    Ok(name.to_owned())
+}

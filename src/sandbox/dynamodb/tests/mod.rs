@@ -1,0 +1,14 @@
+//! Scripts against the whole of it: requests at world times in, answers as text out.
+
+mod client;
+mod lifecycle;
+mod side;
+mod rules;
+mod billing;
+mod joining;
+mod leaving;
+mod groups;
+mod items;
+mod wire;
+mod rows;
+mod sequences;

@@ -1,0 +1,58 @@
+//! The front door, in the order of its checks.
+
+use crate::sandbox::dynamodb::region_of;
+use crate::sandbox::dynamodb::tests::client::{Client, START, outcome, request};
+use crate::sandbox::http::Request;
+
+fn ask(change: impl FnOnce(&mut Request)) -> (u16, String, String) {
+    let mut client = Client::new();
+    let mut request = request("us-east-1", "ListTables", "{}");
+    change(&mut request);
+    let answer = client.cloud.handle(START, &request, &mut client.items);
+    (answer.status, outcome(&answer), String::from_utf8(answer.body).unwrap())
+}
+
+#[test]
+fn refusals_of_the_front_door() {
+    let header = |name: &'static str, value: Option<&'static str>| {
+        move |it: &mut Request| {
+            it.headers.retain(|(key, _)| key != name);
+            it.headers.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        }
+    };
+    let (status, _, body) = ask(header("content-type", Some("text/plain")));
+    assert_eq!((status, body.as_str()), (404, "<UnknownOperationException/>\n"));
+    let found = ask(|it| it.body = b"{".to_vec());
+    assert_eq!(found.2, r#"{"__type":"com.amazon.coral.service#SerializationException"}"#);
+    let found = ask(header("x-amz-target", Some("DynamoDB_20120810.CreateGlobalTable")));
+    assert_eq!(found.2, r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#);
+    let found = ask(header("authorization", None)).1;
+    assert_eq!(
+        found,
+        "MissingAuthenticationTokenException: Request is missing Authentication Token"
+    );
+    let found =
+        ask(header("authorization", Some("Credential=AK/20261118/moon-1/dynamodb/aws4_request"))).1;
+    assert_eq!(
+        found,
+        "UnrecognizedClientException: The security token included in the request is invalid."
+    );
+}
+
+#[test]
+fn the_region_stands_in_the_scope() {
+    assert_eq!(region_of(&request("eu-west-1", "ListTables", "{}")), Some("eu-west-1"));
+    assert_eq!(region_of(&Request::default()), None);
+}
+
+#[test]
+fn answers_carry_their_headers() {
+    let mut client = Client::new();
+    let answer = client.send(0, "us-east-1", "ListTables", "{}");
+    let header = |name: &str| {
+        answer.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str()).unwrap()
+    };
+    assert_eq!(header("content-type"), "application/x-amz-json-1.0");
+    assert_eq!(header("x-amzn-requestid").len(), 52);
+    assert!(header("x-amz-crc32").parse::<u32>().is_ok());
+}

@@ -1,0 +1,235 @@
+//! What goes wrong in the world: lost fault domains, unhealthy machines, and faults of single requests, seeded and counted.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use crate::sandbox::fault_spec::{Effect, FaultSpec};
+use crate::sandbox::http::{Millis, Request};
+use crate::sandbox::rows::Rows;
+
+/// How a lost fault domain shows itself to who calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// The connection stays open and says nothing.
+    Hang,
+    /// The connection is closed at once; on one shared port that is as near to a refusal as it gets.
+    Refuse,
+    /// Every call is answered 503.
+    Unavailable,
+}
+
+impl FromStr for How {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "hang" => Ok(Self::Hang),
+            "refuse" => Ok(Self::Refuse),
+            "503" | "unavailable" => Ok(Self::Unavailable),
+            other => Err(format!("{other:?} is not a way to be lost: hang, refuse or 503")),
+        }
+    }
+}
+
+/// A fault of requests as the world keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RequestFault {
+    pub spec: FaultSpec,
+    pub met: u64,
+    pub fired: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Lost {
+    pub how: How,
+    pub since: Millis,
+}
+
+/// Everything that is wrong at the moment.
+#[derive(Debug, Default)]
+pub struct Faults {
+    lost: Rows<String, Lost>,
+    unhealthy: Rows<String, Millis>,
+    requests: Rows<u64, RequestFault>,
+}
+
+impl Faults {
+    /// How this fault domain is lost, if it is.
+    pub fn lost(&self, fault_domain: &str) -> Option<How> {
+        self.lost.get(&fault_domain.to_owned()).map(|it| it.how)
+    }
+
+    pub fn lose(&mut self, now: Millis, fault_domain: &str, how: How) {
+        self.lost.put(fault_domain.into(), Lost { how, since: now });
+    }
+
+    pub fn is_unhealthy(&self, label: &str) -> bool {
+        self.unhealthy.get(&label.to_owned()).is_some()
+    }
+
+    pub fn sicken(&mut self, now: Millis, label: &str) {
+        self.unhealthy.put(label.into(), now);
+    }
+
+    /// Ends what is wrong with one fault domain or machine, or everything including the faults of requests.
+    pub fn heal(&mut self, name: Option<&str>) {
+        let chosen = |key: &String| name.is_none_or(|name| name == key);
+        let lost: Vec<String> =
+            self.lost.iter().map(|(key, _)| key.clone()).filter(chosen).collect();
+        for key in lost {
+            self.lost.remove(&key);
+        }
+        let sick: Vec<String> =
+            self.unhealthy.iter().map(|(key, _)| key.clone()).filter(chosen).collect();
+        for key in sick {
+            self.unhealthy.remove(&key);
+        }
+        if name.is_none() {
+            let faults: Vec<u64> = self.requests.iter().map(|(key, _)| *key).collect();
+            for key in faults {
+                self.requests.remove(&key);
+            }
+        }
+    }
+
+    pub fn add(&mut self, spec: FaultSpec) {
+        let id = self.requests.iter().last().map_or(1, |(last, _)| last + 1);
+        self.requests.put(id, RequestFault { spec, met: 0, fired: 0 });
+    }
+
+    /// Counts this request against every fault that meets it and says what the first ready one does.
+    pub fn strike(&mut self, seed: u64, request: &Request) -> Option<Effect> {
+        let met: Vec<u64> = self
+            .requests
+            .iter()
+            .filter(|(_, fault)| fault.spec.times == 0 || fault.fired < fault.spec.times)
+            .filter(|(_, fault)| fault.spec.meets(request))
+            .map(|(id, _)| *id)
+            .collect();
+        let mut effect = None;
+        for id in met {
+            let Some(fault) = self.requests.get_mut(&id) else { continue };
+            fault.met += 1;
+            let ready =
+                fault.met >= fault.spec.nth && draw(seed, id, fault.met) < fault.spec.probability;
+            if effect.is_none() && ready {
+                fault.fired += 1;
+                effect = Some(fault.spec.effect.clone());
+            }
+        }
+        effect
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lost.is_empty() && self.unhealthy.is_empty() && self.requests.is_empty()
+    }
+
+    pub fn show(&self) -> Value {
+        let lost: serde_json::Map<String, Value> =
+            self.lost.iter().map(|(key, it)| (key.clone(), json!(it.how))).collect();
+        let unhealthy: Vec<&String> = self.unhealthy.iter().map(|(label, _)| label).collect();
+        let requests: Vec<Value> = self.requests.iter().map(|(_, fault)| json!(fault)).collect();
+        json!({ "lost": lost, "unhealthy": unhealthy, "requests": requests })
+    }
+
+    pub fn take_changes(&mut self) -> Vec<(&'static str, String, Option<Value>)> {
+        let mut changes = Vec::new();
+        changes.extend(self.lost.take_changes().into_iter().map(|(key, row)| ("lost", key, row)));
+        changes.extend(
+            self.unhealthy.take_changes().into_iter().map(|(key, row)| ("unhealthy", key, row)),
+        );
+        changes.extend(
+            self.requests.take_changes().into_iter().map(|(key, row)| ("requests", key, row)),
+        );
+        changes
+    }
+
+    #[must_use]
+    pub fn apply(&mut self, table: &str, key: &str, row: Option<Value>) -> bool {
+        match table {
+            "lost" => self.lost.apply(key, row),
+            "unhealthy" => self.unhealthy.apply(key, row),
+            "requests" => self.requests.apply(key, row),
+            _ => false,
+        }
+    }
+
+    pub fn all(&self) -> Vec<(&'static str, String, Value)> {
+        let mut rows = Vec::new();
+        rows.extend(self.lost.all().into_iter().map(|(key, row)| ("lost", key, row)));
+        rows.extend(self.unhealthy.all().into_iter().map(|(key, row)| ("unhealthy", key, row)));
+        rows.extend(self.requests.all().into_iter().map(|(key, row)| ("requests", key, row)));
+        rows
+    }
+}
+
+/// A number in 0..1 that depends on nothing but its arguments (splitmix64), so that a seed replays a run.
+#[expect(clippy::cast_precision_loss, reason = "53 random bits are what an f64 can hold")]
+fn draw(seed: u64, fault: u64, count: u64) -> f64 {
+    let mut bits = seed
+        .wrapping_add(fault.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        .wrapping_add(count.wrapping_mul(0xD1B5_4A32_D192_ED03));
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Effect, FaultSpec, Faults, How};
+    use crate::sandbox::http::Request;
+
+    fn request(method: &str, path: &str) -> Request {
+        Request { method: method.into(), path: path.into(), ..Request::default() }
+    }
+
+    #[test]
+    fn a_fault_fires_from_the_nth_match_on_and_only_so_often() {
+        let mut faults = Faults::default();
+        faults.add("POST /linode/instances lost_reply nth=2 times=1".parse().unwrap());
+        let post = request("POST", "/v4/linode/instances");
+        assert_eq!(faults.strike(1, &request("GET", "/v4/linode/instances")), None);
+        assert_eq!(faults.strike(1, &post), None);
+        assert_eq!(faults.strike(1, &post), Some(Effect::LostReply));
+        assert_eq!(faults.strike(1, &post), None);
+    }
+
+    #[test]
+    fn a_seed_replays_the_same_faults() {
+        let runs: Vec<Vec<bool>> = [7, 7, 8]
+            .iter()
+            .map(|seed| {
+                let mut faults = Faults::default();
+                faults.add("GET 500 times=0 probability=0.3".parse().unwrap());
+                (0..200)
+                    .map(|_| faults.strike(*seed, &request("GET", "/v4/domains")).is_some())
+                    .collect()
+            })
+            .collect();
+        assert_eq!(runs[0], runs[1]);
+        assert_ne!(runs[0], runs[2]);
+        let fired = runs[0].iter().filter(|it| **it).count();
+        assert!((35..85).contains(&fired), "{fired} of 200 at 0.3");
+    }
+
+    #[test]
+    fn what_is_lost_is_found_again_by_name_or_all_at_once() {
+        let mut faults = Faults::default();
+        faults.lose(0, "linode:us-east", How::Hang);
+        faults.lose(0, "aws:us-east-1", How::Unavailable);
+        faults.sicken(0, "web-0");
+        faults.heal(Some("linode:us-east"));
+        assert_eq!((faults.lost("linode:us-east"), faults.is_unhealthy("web-0")), (None, true));
+        faults.heal(None);
+        assert!(faults.is_empty());
+    }
+
+    #[test]
+    fn a_fault_must_say_what_happens() {
+        let error = "POST /domains".parse::<FaultSpec>().unwrap_err();
+        assert!(error.starts_with("say what happens"), "{error}");
+    }
+}

@@ -1,0 +1,47 @@
+//! Answers that come from before the clouds: refusals of faults, a gateway's page, and who calls.
+
+use serde_json::json;
+
+use crate::sandbox::http::{Answer, Request};
+use crate::sandbox::linode;
+
+/// A refusal in the words of whom was called.
+pub fn refusal(request: &Request, status: u16, reason: &str) -> Answer {
+    if linode::door::segments(&request.path).is_some() {
+        return Answer::json(
+            status,
+            "application/json",
+            &json!({ "errors": [{ "reason": reason }] }),
+        );
+    }
+    let (status, kind) = match status {
+        429 => (400, "com.amazonaws.dynamodb.v20120810#ThrottlingException"),
+        503 => (503, "com.amazonaws.dynamodb.v20120810#ServiceUnavailable"),
+        _ => (status, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
+    };
+    Answer::json(
+        status,
+        "application/x-amz-json-1.0",
+        &json!({ "__type": kind, "message": reason }),
+    )
+}
+
+/// The page of a gateway that has nobody behind it.
+pub fn bad_gateway() -> Answer {
+    let page = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1>\
+                </center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
+    let headers =
+        vec![("content-type".into(), "text/html".into()), ("server".into(), "nginx".into())];
+    Answer { status: 502, headers, body: page.as_bytes().to_vec() }
+}
+
+/// STS: who calls. The account is one that AWS never gives out.
+pub fn caller_identity() -> Answer {
+    let body = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n\
+        <GetCallerIdentityResult><Arn>arn:aws:iam::000000000000:user/sandbox</Arn>\
+        <UserId>AIDASANDBOX</UserId><Account>000000000000</Account></GetCallerIdentityResult>\n\
+        <ResponseMetadata><RequestId>00000000-0000-4000-8000-000000000000</RequestId></ResponseMetadata>\n\
+        </GetCallerIdentityResponse>\n";
+    let headers = vec![("content-type".into(), "text/xml".into())];
+    Answer { status: 200, headers, body: body.as_bytes().to_vec() }
+}

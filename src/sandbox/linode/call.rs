@@ -1,0 +1,74 @@
+//! One call as the handlers see it, and the two ways it can end: a body or a refusal.
+
+use serde_json::{Map, Value, json};
+
+use crate::sandbox::faults::Faults;
+use crate::sandbox::http::{Answer, Millis, Request};
+
+/// A request that has passed the door.
+#[derive(Debug)]
+pub struct Call<'a> {
+    pub now: Millis,
+    pub request: &'a Request,
+    pub body: Map<String, Value>,
+    pub faults: &'a Faults,
+}
+
+/// Why a call is refused: a status and every error that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub status: u16,
+    pub errors: Vec<Fault>,
+}
+
+/// One error: its field, if any, and its reason.
+pub type Fault = (Option<String>, String);
+
+/// What a handler gives back.
+pub type Outcome = Result<Value, Refusal>;
+
+impl Refusal {
+    pub fn not_found() -> Self {
+        Self { status: 404, errors: vec![(None, "Not found".into())] }
+    }
+
+    pub fn field(field: &str, reason: &str) -> Self {
+        Self { status: 400, errors: vec![(Some(field.into()), reason.into())] }
+    }
+
+    pub fn plain(reason: &str) -> Self {
+        Self { status: 400, errors: vec![(None, reason.into())] }
+    }
+
+    pub fn busy() -> Self {
+        Self::plain("Linode busy.")
+    }
+
+    pub fn with_status(status: u16, reason: &str) -> Self {
+        Self { status, errors: vec![(None, reason.into())] }
+    }
+
+    pub fn answer(&self) -> Answer {
+        let errors: Vec<Value> = self
+            .errors
+            .iter()
+            .map(|(field, reason)| match field {
+                Some(field) => json!({ "reason": reason, "field": field }),
+                None => json!({ "reason": reason }),
+            })
+            .collect();
+        Answer::json(self.status, "application/json", &json!({ "errors": errors }))
+    }
+}
+
+/// The body of every action and delete that went well.
+pub fn done() -> Outcome {
+    Ok(json!({}))
+}
+
+/// UTC without zone or fraction, the only form of time this API knows.
+pub fn stamp(time: Millis) -> String {
+    jiff::Timestamp::from_millisecond(time)
+        .map(|it| it.strftime("%Y-%m-%dT%H:%M:%S").to_string())
+        .unwrap_or_default()
+}

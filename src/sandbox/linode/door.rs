@@ -1,0 +1,154 @@
+//! The door: who may come in and how often, which fault domain a call depends on, and the headers of every answer.
+
+use serde_json::{Map, Value};
+
+use crate::sandbox::faults::Faults;
+use crate::sandbox::http::{Answer, Millis, Request};
+use crate::sandbox::linode::account;
+use crate::sandbox::linode::call::{Call, Refusal};
+use crate::sandbox::linode::limits::Standing;
+use crate::sandbox::linode::routes::route;
+use crate::sandbox::linode::store::Linode;
+
+/// Newer than this and linode-cli calls its package registry before it prints.
+const SPEC_VERSION: &str = "4.229.1";
+
+/// The parts of a path below `/v4` or `/v4beta`; `None` for any other path.
+pub fn segments(path: &str) -> Option<Vec<&str>> {
+    let rest = path.strip_prefix("/v4beta/").or_else(|| path.strip_prefix("/v4/"))?;
+    Some(rest.split('/').filter(|part| !part.is_empty()).collect())
+}
+
+/// The operation of a path: `/linode/instances/{}/boot`.
+pub fn template(segments: &[&str]) -> String {
+    let mut template = String::new();
+    for part in segments {
+        let fixed = part.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '_');
+        template.push('/');
+        template.push_str(if fixed { part } else { "{}" });
+    }
+    template
+}
+
+/// The fault domain that a call depends on; lists depend on none.
+pub fn fault_domain(cloud: &Linode, request: &Request) -> Option<String> {
+    let path = segments(&request.path)?;
+    let number = |at: usize| path.get(at).and_then(|id| id.parse::<u64>().ok());
+    let body = || serde_json::from_slice::<Value>(&request.body).unwrap_or(Value::Null);
+    let machine =
+        |id: Option<u64>| id.and_then(|id| cloud.instances.get(id)).map(|it| it.region.clone());
+    let balancer =
+        |id: Option<u64>| id.and_then(|id| cloud.nodebalancers.get(id)).map(|it| it.region.clone());
+    let region = match path.as_slice() {
+        ["linode", "instances"] | ["nodebalancers"] if request.method == "POST" => {
+            body()["region"].as_str().map(str::to_owned)
+        }
+        ["linode", "instances", ..] => machine(number(2)),
+        ["nodebalancers", ..] => balancer(number(1)),
+        ["networking", "firewalls", _, "devices"] if request.method == "POST" => {
+            let body = body();
+            let id = body["id"].as_u64();
+            let named = if body["type"] == "nodebalancer" { balancer(id) } else { machine(id) };
+            Some(named.unwrap_or_else(|| "global".into()))
+        }
+        ["domains"] | ["networking", "firewalls"] | ["profile", "sshkeys"]
+            if request.method == "GET" =>
+        {
+            None
+        }
+        ["domains" | "profile", ..] | ["networking", "firewalls", ..] => Some("global".into()),
+        _ => None,
+    };
+    region.map(|region| format!("linode:{region}"))
+}
+
+/// Answers one call.
+pub fn handle(cloud: &mut Linode, faults: &Faults, now: Millis, request: &Request) -> Answer {
+    let Some(path) = segments(&request.path) else { return Refusal::not_found().answer() };
+    let token = match enter(request, &path) {
+        Ok(token) => token,
+        Err(refusal) => return dressed(refusal.answer(), &path, request, None),
+    };
+    let operation = format!("{} {}", request.method, template(&path));
+    let limits = cloud.limits();
+    let standing = cloud.windows.enter(now, &limits, &token, &operation);
+    if standing.retry_after.is_some() {
+        let refusal = Refusal::with_status(429, "Too many requests");
+        return dressed(refusal.answer(), &path, request, Some(&standing));
+    }
+    let outcome = body(request).and_then(|body| {
+        let call = Call { now, request, body, faults };
+        route(cloud, &call, &path)
+    });
+    let answer = match outcome {
+        Ok(body) => Answer::json(200, "application/json", &body),
+        Err(refusal) => refusal.answer(),
+    };
+    dressed(answer, &path, request, Some(&standing))
+}
+
+/// The token, or an empty one where none is needed.
+fn enter(request: &Request, path: &[&str]) -> Result<String, Refusal> {
+    let public = request.method == "GET"
+        && matches!(path, ["regions" | "images", ..] | ["linode", "types" | "kernels", ..]);
+    let refused = || Refusal::with_status(401, "Invalid Token");
+    let Some(header) = request.header("authorization") else {
+        return if public { Ok(String::new()) } else { Err(refused()) };
+    };
+    match header.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => match token.trim() {
+            "" | "invalid" => Err(refused()),
+            token => Ok(token.to_owned()),
+        },
+        _ => Err(refused()),
+    }
+}
+
+fn body(request: &Request) -> Result<Map<String, Value>, Refusal> {
+    if !matches!(request.method.as_str(), "POST" | "PUT")
+        || request.body.iter().all(u8::is_ascii_whitespace)
+    {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(&request.body) {
+        Ok(Value::Object(body)) => Ok(body),
+        Ok(Value::Null) => Ok(Map::new()),
+        _ => Err(Refusal::plain("Invalid JSON")),
+    }
+}
+
+fn dressed(
+    answer: Answer,
+    path: &[&str],
+    request: &Request,
+    standing: Option<&Standing>,
+) -> Answer {
+    let area = match path.first().copied().unwrap_or_default() {
+        "linode" => "linodes",
+        "networking" if path.get(1) == Some(&"firewalls") => "firewall",
+        "networking" => "ips",
+        "nodebalancers" => "nodebalancers",
+        "domains" => "domains",
+        "images" => "images",
+        "account" if path.get(1) == Some(&"events") => "events",
+        _ => "account",
+    };
+    let right = if request.method == "GET" { "read_only" } else { "read_write" };
+    let mut answer = answer
+        .with("x-spec-version", SPEC_VERSION)
+        .with("x-oauth-scopes", "*")
+        .with("x-accepted-oauth-scopes", format!("{area}:{right}"))
+        .with("x-customer-uuid", account::EUUID)
+        .with("vary", "Authorization, X-Filter")
+        .with("cache-control", "max-age=0, no-cache, no-store");
+    if let Some(standing) = standing {
+        answer = answer
+            .with("x-ratelimit-limit", standing.limit)
+            .with("x-ratelimit-remaining", standing.remaining)
+            .with("x-ratelimit-reset", standing.reset);
+        if let Some(seconds) = standing.retry_after {
+            answer = answer.with("retry-after", seconds);
+        }
+    }
+    answer
+}

@@ -1,0 +1,38 @@
+//! Linode's API v4 as far as stacks need it: machines, balancers, zones, firewalls, keys, and what surrounds them.
+
+pub mod catalogue;
+pub mod model;
+pub mod timeline;
+pub mod limits;
+pub mod store;
+pub mod call;
+pub mod form;
+pub mod listing;
+pub mod addresses;
+pub mod events;
+pub mod tags;
+pub mod devices;
+pub mod instance_view;
+pub mod instance_create;
+pub mod power;
+pub mod instances;
+pub mod health;
+pub mod certificate;
+pub mod nodes;
+pub mod configs;
+pub mod balancers;
+pub mod domains;
+pub mod records;
+pub mod rules;
+pub mod firewalls;
+pub mod account;
+pub mod names;
+pub mod routes;
+pub mod door;
+pub mod show;
+
+pub use limits::Limits;
+pub use store::Linode;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! What can be done to a machine as a whole: boot, shutdown, reboot, resize, rebuild. One job at a time.
+
+use serde_json::Value;
+
+use crate::sandbox::http::Millis;
+use crate::sandbox::linode::call::{Call, Outcome, Refusal, done};
+use crate::sandbox::linode::catalogue::plan_number;
+use crate::sandbox::linode::events;
+use crate::sandbox::linode::form::Form;
+use crate::sandbox::linode::instance_create::{deploy, deployment, plan};
+use crate::sandbox::linode::instance_view;
+use crate::sandbox::linode::model::Instance;
+use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::timeline::{BOOT, REBUILD, RESIZE, SHUTDOWN};
+
+/// The machine, unless it does not exist or has a job.
+fn idle(cloud: &Linode, now: Millis, id: u64) -> Result<&Instance, Refusal> {
+    let instance = cloud.instances.get(id).ok_or_else(Refusal::not_found)?;
+    if instance.timeline.is_busy(now) { Err(Refusal::busy()) } else { Ok(instance) }
+}
+
+fn run(
+    cloud: &mut Linode,
+    now: Millis,
+    id: u64,
+    action: &str,
+    takes: Millis,
+    during: &str,
+    then: &str,
+) {
+    let job = cloud
+        .instances
+        .edit(id, |it| (it.timeline.add(now, takes, during, then), it.label.clone()));
+    if let Some((job, label)) = job {
+        events::write(cloud, now, action, Some(job), events::linode(id, &label), Value::Null);
+    }
+}
+
+pub fn boot(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+    let instance = idle(cloud, call.now, id)?;
+    if instance.config_id.is_none() {
+        return Err(Refusal::plain("The Linode has no configuration profiles to boot."));
+    }
+    // Booting what runs is no error and no job.
+    if instance.timeline.status(call.now) != "running" {
+        run(cloud, call.now, id, "linode_boot", BOOT, "booting", "running");
+    }
+    done()
+}
+
+pub fn shutdown(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+    if idle(cloud, call.now, id)?.timeline.status(call.now) != "offline" {
+        run(cloud, call.now, id, "linode_shutdown", SHUTDOWN, "shutting_down", "offline");
+    }
+    done()
+}
+
+pub fn reboot(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+    let instance = idle(cloud, call.now, id)?;
+    if instance.config_id.is_none() {
+        return Err(Refusal::plain("The Linode has no configuration profiles to boot."));
+    }
+    run(cloud, call.now, id, "linode_reboot", SHUTDOWN + BOOT, "rebooting", "running");
+    done()
+}
+
+pub fn resize(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+    let now = call.now;
+    let instance = cloud.instances.get(id).ok_or_else(Refusal::not_found)?;
+    let mut form = Form::new(&call.body);
+    let wanted = plan(&mut form);
+    form.one_of("migration_type", &["warm", "cold"]);
+    let grow = form.flag("allow_auto_disk_resize").unwrap_or(true);
+    form.finish()?;
+    if instance.timeline.is_busy(now) {
+        return Err(Refusal::busy());
+    }
+    if instance.plan_at(now) == wanted {
+        return Err(Refusal::plain("Linode is already running this service plan."));
+    }
+    let room = plan_number(&wanted, "disk");
+    if instance.disks.iter().map(|disk| disk.size).sum::<u64>() > room {
+        return Err(Refusal::plain(
+            "Linode has allocated more disk than the new service plan allows. Delete or resize disks smaller.",
+        ));
+    }
+    let then = instance.timeline.status(now).to_owned();
+    run(cloud, now, id, "linode_resize", RESIZE, "resizing", &then);
+    cloud.instances.edit(id, |it| {
+        it.plan = it.plan_at(now).to_owned();
+        it.resize = it.timeline.over_at().map(|at| (at.min(now + RESIZE), wanted));
+        // Only one ext disk beside a swap is ever resized along.
+        let swap: u64 =
+            it.disks.iter().filter(|disk| disk.filesystem == "swap").map(|disk| disk.size).sum();
+        let mut others = it.disks.iter_mut().filter(|disk| disk.filesystem != "swap");
+        if let (true, Some(only), None) = (grow, others.next(), others.next()) {
+            only.size = room.saturating_sub(swap);
+        }
+        it.updated = now;
+    });
+    done()
+}
+
+pub fn rebuild(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+    let now = call.now;
+    let region = cloud.instances.get(id).ok_or_else(Refusal::not_found)?.region.clone();
+    let mut form = Form::new(&call.body);
+    if !form.has("image") {
+        form.objection("You must specify an image");
+    }
+    let wanted = deployment(&mut form, &region);
+    form.finish()?;
+    let mut instance = idle(cloud, now, id)?.clone();
+    instance.disks.clear();
+    instance.updated = now;
+    deploy(cloud, now, &mut instance, wanted, ("linode_rebuild", "rebuilding", REBUILD));
+    let view = instance_view::instance(&instance, now);
+    cloud.instances.put(id, instance);
+    Ok(view)
+}

@@ -1,0 +1,127 @@
+//! The tables of the Linode half and how their changes leave and enter.
+
+use serde_json::{Value, json};
+
+use crate::sandbox::linode::limits::{Limits, Windows};
+use crate::sandbox::linode::model::{
+    Config, Device, Domain, Event, Firewall, Instance, Node, NodeBalancer, Record, SshKey,
+};
+use crate::sandbox::rows::Rows;
+use crate::sandbox::table::Table;
+
+/// Everything that exists at Linode.
+#[derive(Debug, Default)]
+pub struct Linode {
+    pub counters: Rows<String, u64>,
+    pub settings: Rows<String, Value>,
+    pub tags: Rows<String, String>,
+    pub instances: Table<Instance>,
+    pub nodebalancers: Table<NodeBalancer>,
+    pub configs: Table<Config>,
+    pub nodes: Table<Node>,
+    pub domains: Table<Domain>,
+    pub records: Table<Record>,
+    pub firewalls: Table<Firewall>,
+    pub devices: Table<Device>,
+    pub sshkeys: Table<SshKey>,
+    pub events: Table<Event>,
+    pub windows: Windows,
+}
+
+/// Calls a macro-like body for every table; keeps the list of tables in one place.
+macro_rules! each_table {
+    ($self:ident, $name:ident, $table:ident, $body:expr) => {{
+        each_table!(@ $self, $name, $table, $body, counters settings tags instances nodebalancers configs
+            nodes domains records firewalls devices sshkeys events);
+    }};
+    (@ $self:ident, $name:ident, $table:ident, $body:expr, $($field:ident)*) => {
+        $({
+            let $name = stringify!($field);
+            let $table = &mut $self.$field;
+            $body;
+        })*
+    };
+}
+
+impl Linode {
+    /// The next number of a kind; kinds start far apart, so that a mixed-up id is not found.
+    pub fn next_id(&mut self, kind: &str) -> u64 {
+        let first = match kind {
+            "linode" => 80_000_001,
+            "nodebalancer" => 1_700_001,
+            "config" => 2_700_001,
+            "node" => 210_000_001,
+            "domain" => 3_100_001,
+            "record" => 36_000_001,
+            "firewall" => 960_001,
+            "device" => 11_900_001,
+            "disk" => 158_000_001,
+            "profile" => 85_000_001,
+            "event" => 1_500_000_001,
+            _ => 450_001,
+        };
+        self.count(kind, first)
+    }
+
+    /// The next value of a counter that starts at `first`.
+    pub fn count(&mut self, counter: &str, first: u64) -> u64 {
+        let value = self.counters.get(&counter.to_owned()).map_or(first, |last| last + 1);
+        self.counters.put(counter.to_owned(), value);
+        value
+    }
+
+    pub fn limits(&self) -> Limits {
+        let stored = self.settings.get(&"limits".to_owned()).cloned();
+        stored.and_then(|row| serde_json::from_value(row).ok()).unwrap_or_default()
+    }
+
+    pub fn set_limits(&mut self, limits: &Limits) {
+        self.settings.put("limits".into(), json!(limits));
+    }
+
+    /// True when nothing that was made by a request exists any more.
+    pub fn is_empty(&self) -> bool {
+        self.instances.is_empty()
+            && self.nodebalancers.is_empty()
+            && self.domains.is_empty()
+            && self.firewalls.is_empty()
+            && self.sshkeys.is_empty()
+    }
+
+    pub fn take_changes(&mut self) -> Vec<(&'static str, String, Option<Value>)> {
+        let mut changes = Vec::new();
+        each_table!(
+            self,
+            name,
+            table,
+            changes.extend(table.take_changes().into_iter().map(|(key, row)| (name, key, row)))
+        );
+        changes
+    }
+
+    #[must_use]
+    pub fn apply(&mut self, wanted: &str, key: &str, row: Option<Value>) -> bool {
+        let mut row = Some(row);
+        let mut known = false;
+        each_table!(
+            self,
+            name,
+            table,
+            if name == wanted {
+                known = table.apply(key, row.take().flatten());
+            }
+        );
+        known
+    }
+
+    pub fn all(&mut self) -> Vec<(&'static str, String, Value)> {
+        let mut rows = Vec::new();
+        each_table!(
+            self,
+            name,
+            table,
+            rows.extend(table.all().into_iter().map(|(key, row)| (name, key, row)))
+        );
+        rows
+    }
+}

@@ -1,0 +1,138 @@
+//! Tokens, limits, headers, lost regions and faults of requests.
+
+use serde_json::{Value, json};
+
+use super::Bench;
+use crate::sandbox::faults::How;
+use crate::sandbox::world::Reply;
+
+#[test]
+fn only_catalogues_are_open_to_everyone() {
+    let mut bench = Bench::new();
+    for (path, token, expected) in [
+        ("/profile", "Bearer token", 200),
+        ("/profile", "Bearer invalid", 401),
+        ("/profile", "Bearer ", 401),
+        ("/profile", "Basic x", 401),
+        ("/regions", "Bearer invalid", 401),
+    ] {
+        let reply = bench.reply(&format!("GET {path}"), &Value::Null, &[("authorization", token)]);
+        let answer = reply.answer().unwrap();
+        assert_eq!(answer.status, expected, "{path} {token}");
+        if expected == 401 {
+            assert_eq!(
+                String::from_utf8_lossy(&answer.body),
+                r#"{"errors":[{"reason":"Invalid Token"}]}"#
+            );
+        }
+    }
+}
+
+#[test]
+fn every_answer_tells_its_limits_and_the_version() {
+    let mut bench = Bench::new();
+    let reply = bench.reply("GET /domains", &Value::Null, &[]);
+    let header = |reply: &Reply, wanted: &str| {
+        let headers = &reply.answer().unwrap().headers;
+        headers
+            .iter()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value.clone())
+            .unwrap_or_default()
+    };
+    assert_eq!(header(&reply, "x-spec-version"), "4.229.1");
+    assert_eq!(header(&reply, "x-ratelimit-limit"), "1840");
+    assert_eq!(header(&reply, "x-accepted-oauth-scopes"), "domains:read_only");
+    let body = json!({ "region": "us-east", "type": "g6-nanode-1" });
+    for _ in 0..20 {
+        bench.ok("POST /linode/instances", &body);
+    }
+    let full = bench.reply("POST /linode/instances", &body, &[]);
+    assert_eq!((full.answer().unwrap().status, header(&full, "retry-after")), (429, "15".into()));
+    assert_eq!(bench.said("POST /linode/instances", &body), "429 Too many requests");
+    bench.later(15);
+    bench.ok("POST /linode/instances", &body);
+}
+
+#[test]
+fn a_lost_region_is_silent_about_its_objects_and_lists_still_answer() {
+    let mut bench = Bench::new();
+    let here = bench.machine("us-east", "here")["id"].clone();
+    let there = bench.machine("eu-west", "there")["id"].clone();
+    bench.world.faults.lose(0, "linode:us-east", How::Hang);
+    let hangs = |bench: &mut Bench, call: &str, body: &Value| {
+        matches!(bench.reply(call, body, &[]), Reply::Hang)
+    };
+    assert!(hangs(&mut bench, &format!("GET /linode/instances/{here}"), &Value::Null));
+    assert!(hangs(&mut bench, &format!("POST /linode/instances/{here}/boot"), &Value::Null));
+    assert!(hangs(&mut bench, "POST /nodebalancers", &json!({ "region": "us-east" })));
+    assert!(!hangs(&mut bench, "GET /linode/instances", &Value::Null));
+    assert!(!hangs(&mut bench, &format!("GET /linode/instances/{there}"), &Value::Null));
+    bench.world.faults.lose(0, "linode:us-east", How::Unavailable);
+    assert_eq!(
+        bench.said(&format!("GET /linode/instances/{here}"), &Value::Null),
+        "503 Service Unavailable"
+    );
+    bench.world.faults.lose(0, "linode:global", How::Refuse);
+    let zone = json!({ "domain": "example.com", "type": "master", "soa_email": "a@example.com" });
+    assert!(matches!(bench.reply("POST /domains", &zone, &[]), Reply::Closed));
+    bench.world.faults.heal(None);
+    bench.ok("POST /domains", &zone);
+}
+
+#[test]
+fn faults_of_requests_say_whether_the_request_was_carried_out() {
+    let mut bench = Bench::new();
+    let mut made = 0;
+    for (effect, kind, carried_out) in [
+        ("lost_reply", "closed", true),
+        ("truncated", "truncated 200", true),
+        ("slow ms=5", "late 200", true),
+        ("empty200", "200", true),
+        ("429", "429", false),
+        ("500", "500", false),
+        ("503", "503", false),
+        ("html502", "502", false),
+    ] {
+        bench.world.faults.add(format!("POST /nodebalancers {effect}").parse().unwrap());
+        let body = json!({ "region": "us-east", "label": format!("lb-{effect}").replace([' ', '='], "-") });
+        let reply = bench.reply("POST /nodebalancers", &body, &[]);
+        let said = match &reply {
+            Reply::Answer(answer) => answer.status.to_string(),
+            Reply::Late(_, answer) => format!("late {}", answer.status),
+            Reply::Truncated(answer) => format!("truncated {}", answer.status),
+            Reply::Closed => "closed".into(),
+            Reply::Hang => "hang".into(),
+        };
+        assert_eq!(said, kind, "{effect}");
+        made += usize::from(carried_out);
+        assert_eq!(bench.world.linode.nodebalancers.len(), made, "{effect}");
+    }
+}
+
+#[test]
+fn requests_are_counted_and_recorded_when_asked() {
+    let mut bench = Bench::new();
+    bench.world.start_record();
+    bench.get("/linode/instances");
+    bench.said("GET /linode/instances/7", &Value::Null);
+    assert_eq!(
+        bench.world.recorded(),
+        ["GET /v4/linode/instances 200", "GET /v4/linode/instances/7 404"]
+    );
+    assert_eq!(bench.world.counts()["GET /linode/instances/{}"], 1);
+}
+
+#[test]
+fn the_customer_has_a_name_that_is_never_real() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.get("/account")["euuid"].as_str().unwrap().len(), 36);
+    bench.check(&[
+        ("GET /linode/types/missing-type", Value::Null, "404 Not found"),
+        ("GET /images/not-found", Value::Null, "404 Not found"),
+        ("GET /images/linode/debian12", Value::Null, "200"),
+        ("GET /linode/types/g6-nanode-1", Value::Null, "200"),
+        ("GET /nowhere", Value::Null, "404 Not found"),
+        ("DELETE /domains", Value::Null, "405 Method Not Allowed"),
+    ]);
+}

@@ -1,0 +1,146 @@
+//! What a connection to one of the sandbox's own addresses would meet; nothing is ever dialled.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use serde_json::{Value, json};
+
+use crate::sandbox::http::Millis;
+use crate::sandbox::linode::model::{Config, Instance};
+use crate::sandbox::linode::{Linode, health, names};
+use crate::sandbox::world::World;
+
+/// A look from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    Tcp { host: String, port: u16 },
+    Http { url: String },
+}
+
+/// What it finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeAnswer {
+    Open,
+    Refused,
+    Timeout,
+    /// No zone here knows the name.
+    Unresolved,
+    Http {
+        status: u16,
+        body: String,
+    },
+}
+
+impl ProbeAnswer {
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Open => json!({ "outcome": "open" }),
+            Self::Refused => json!({ "outcome": "refused" }),
+            Self::Timeout => json!({ "outcome": "timeout" }),
+            Self::Unresolved => json!({ "outcome": "unresolved" }),
+            Self::Http { status, body } => {
+                json!({ "outcome": "http", "status": status, "body": body })
+            }
+        }
+    }
+}
+
+/// True for addresses that only the sandbox hands out.
+pub fn is_ours(address: &str) -> bool {
+    let four = |it: Ipv4Addr| it.octets()[0] == 198 && it.octets()[1] & 0xfe == 18;
+    let six = |it: Ipv6Addr| it.segments()[..2] == [0x2001, 0xdb8];
+    address.parse().is_ok_and(four) || address.parse().is_ok_and(six)
+}
+
+/// Looks.
+pub fn probe(world: &World, now: Millis, probe: &Probe) -> ProbeAnswer {
+    let (host, port, http) = match probe {
+        Probe::Tcp { host, port } => (host.clone(), *port, false),
+        Probe::Http { url } => match place(url) {
+            Some((host, port)) => (host, port, true),
+            None => return ProbeAnswer::Unresolved,
+        },
+    };
+    let is_address = host.parse::<Ipv4Addr>().is_ok() || host.parse::<Ipv6Addr>().is_ok();
+    let addresses = if is_address { vec![host] } else { names::resolve(&world.linode, &host) };
+    // As a browser would: the next address only when one does not answer at all.
+    let mut last = ProbeAnswer::Unresolved;
+    for address in addresses {
+        last = at(world, now, &address, port, http);
+        if !matches!(last, ProbeAnswer::Timeout | ProbeAnswer::Refused) {
+            break;
+        }
+    }
+    last
+}
+
+fn at(world: &World, now: Millis, address: &str, port: u16, http: bool) -> ProbeAnswer {
+    let key = format!("address:{address}");
+    if let Some((_, machine)) = world.linode.instances.first(&key) {
+        return machine_answers(world, now, machine, http);
+    }
+    let Some((id, balancer)) = world.linode.nodebalancers.first(&key) else {
+        return ProbeAnswer::Timeout;
+    };
+    if health::is_lost(&world.faults, &balancer.region) {
+        return ProbeAnswer::Timeout;
+    }
+    let configs = world.linode.configs.find(&format!("nodebalancer:{id}"));
+    let mut on_port = configs.filter(|(_, it)| it.port == u64::from(port) && it.protocol != "udp");
+    match on_port.next() {
+        None => ProbeAnswer::Refused,
+        Some((_, config)) => balancer_answers(world, now, config, http),
+    }
+}
+
+fn machine_answers(world: &World, now: Millis, machine: &Instance, http: bool) -> ProbeAnswer {
+    if !health::is_up(&world.faults, now, machine) {
+        // A machine that is off answers nobody; neither does a lost region.
+        return ProbeAnswer::Timeout;
+    }
+    match (http, world.faults.is_unhealthy(&machine.label)) {
+        (false, _) => ProbeAnswer::Open,
+        (true, false) => ProbeAnswer::Http { status: 200, body: "ok".into() },
+        (true, true) => ProbeAnswer::Http { status: 503, body: "unhealthy".into() },
+    }
+}
+
+fn balancer_answers(world: &World, now: Millis, config: &Config, http: bool) -> ProbeAnswer {
+    let cloud: &Linode = &world.linode;
+    let serving = health::serving(cloud, &world.faults, now, config);
+    let layer_seven = config.protocol != "tcp";
+    match (http, serving.first()) {
+        (false, None) if !layer_seven => ProbeAnswer::Refused,
+        (false, _) => ProbeAnswer::Open,
+        (true, None) if layer_seven => ProbeAnswer::Http {
+            status: 503,
+            body: "No server is available to handle this request.".into(),
+        },
+        (true, None) => ProbeAnswer::Refused,
+        (true, Some(node)) => match health::machine(cloud, node) {
+            Some(machine) => machine_answers(world, now, machine, true),
+            None => ProbeAnswer::Http { status: 503, body: String::new() },
+        },
+    }
+}
+
+/// Host and port of a URL.
+fn place(url: &str) -> Option<(String, u16)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let authority = authority.rsplit('@').next()?;
+    let default = if scheme == "https" { 443 } else { 80 };
+    split(authority, default)
+}
+
+/// Host and port of `host:port`, `[host]:port`, or a host alone.
+pub fn split(authority: &str, default: u16) -> Option<(String, u16)> {
+    if let Some(rest) = authority.strip_prefix('[') {
+        let (host, port) = rest.split_once(']')?;
+        let port = port.strip_prefix(':').map_or(Some(default), |it| it.parse().ok())?;
+        return Some((host.into(), port));
+    }
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') => Some((host.into(), port.parse().ok()?)),
+        _ => Some((authority.into(), default)),
+    }
+}

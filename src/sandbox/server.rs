@@ -1,0 +1,225 @@
+//! The sandbox over HTTP: one port for all clouds and regions, and connections that hang, break off or close.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::sandbox::http::{Answer, Request};
+use crate::sandbox::probe::{Probe, split};
+use crate::sandbox::shared::Sandbox;
+use crate::sandbox::wire::{Cut, Wires};
+use crate::sandbox::world::Reply;
+
+/// Larger bodies than any real call has are refused.
+const LARGEST_BODY: usize = 64 * 1024 * 1024;
+/// How long open requests may take to finish when the server stops.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A running server; it stops when this is dropped.
+#[derive(Debug)]
+pub struct Serving {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Serving {
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops and waits until the port is free.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        if tokio::time::timeout(FAREWELL, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+#[derive(Clone)]
+struct Door {
+    sandbox: Sandbox,
+    stop: watch::Receiver<bool>,
+}
+
+impl Sandbox {
+    /// Listens on an address; port 0 takes any free one.
+    pub async fn start(&self, listen: SocketAddr) -> io::Result<Serving> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let (stop, mut stopped) = watch::channel(false);
+        let door = Door { sandbox: self.clone(), stop: stopped.clone() };
+        let service = Router::new()
+            .fallback(answer)
+            .with_state(door)
+            .into_make_service_with_connect_info::<Cut>();
+        let task = tokio::spawn(async move {
+            let serving =
+                axum::serve(Wires(listener), service).with_graceful_shutdown(async move {
+                    stopped.wait_for(|it| *it).await.ok();
+                });
+            // Accepting never fails for good; errors of one connection end that connection.
+            serving.await.ok();
+        });
+        Ok(Serving { address, stop, task })
+    }
+}
+
+async fn answer(
+    State(door): State<Door>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    request: axum::extract::Request,
+) -> Response {
+    let Some(request) = taken(request).await else {
+        return sent(Answer { status: 413, headers: Vec::new(), body: Vec::new() });
+    };
+    let sandbox = door.sandbox.clone();
+    // File locks and SQLite block; they must not block other connections.
+    let reply = spawn_blocking(move || match request.path.strip_prefix("/_sandbox/") {
+        Some(page) => Reply::Answer(own_page(&sandbox, page, &request)),
+        None => sandbox.handle(&request),
+    });
+    let Ok(reply) = reply.await else {
+        return sent(Answer {
+            status: 500,
+            headers: Vec::new(),
+            body: b"the sandbox has a bug".to_vec(),
+        });
+    };
+    let mut stop = door.stop;
+    match reply {
+        Reply::Answer(answer) => sent(answer),
+        Reply::Late(milliseconds, answer) => {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(milliseconds)) => {}
+                _ = stop.wait_for(|it| *it) => cut.now(),
+            }
+            sent(answer)
+        }
+        Reply::Hang => {
+            // Until the client gives up, which drops this future, or the server stops.
+            stop.wait_for(|it| *it).await.ok();
+            cut.now();
+            Response::default()
+        }
+        Reply::Closed => {
+            cut.now();
+            Response::default()
+        }
+        Reply::Truncated(answer) => {
+            cut.after(answer.body.len() / 2);
+            sent(answer)
+        }
+    }
+}
+
+/// The request in the sandbox's own form; `None` when its body is too large or breaks off.
+async fn taken(request: axum::extract::Request) -> Option<Request> {
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, LARGEST_BODY).await.ok()?.to_vec();
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
+        .collect();
+    let query = head.uri.query().unwrap_or_default();
+    let query = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decoded(&name.replace('+', " ")), decoded(&value.replace('+', " "))))
+        .collect();
+    Some(Request {
+        method: head.method.to_string(),
+        path: decoded(head.uri.path()),
+        query,
+        headers,
+        body,
+    })
+}
+
+/// Undoes percent encoding; what is not encoded right stays as it is.
+fn decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let code = bytes.get(at + 1..at + 3).and_then(|it| std::str::from_utf8(it).ok());
+        match code.and_then(|it| u8::from_str_radix(it, 16).ok()) {
+            Some(byte) if bytes[at] == b'%' => {
+                plain.push(byte);
+                at += 3;
+            }
+            _ => {
+                plain.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+fn sent(answer: Answer) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+/// What only a sandbox has: its clock, its contents, and looks at its addresses.
+fn own_page(sandbox: &Sandbox, page: &str, request: &Request) -> Answer {
+    let ok = |body| Answer::json(200, "application/json", &body);
+    match page {
+        "clock" => ok(json!({
+            "now": sandbox.now(), "speed": sandbox.speed(), "manual": sandbox.is_manual(),
+        })),
+        "show" => match sandbox.show() {
+            Ok(all) => ok(all),
+            Err(error) => {
+                Answer::json(500, "application/json", &json!({ "error": error.to_string() }))
+            }
+        },
+        "probe" => {
+            let tcp = request.parameter("tcp").and_then(|it| split(it, 80));
+            let tcp = tcp.map(|(host, port)| Probe::Tcp { host, port });
+            let http = request.parameter("url").map(|url| Probe::Http { url: url.into() });
+            match tcp.or(http) {
+                Some(probe) => ok(sandbox.probe(&probe).to_json()),
+                None => Answer::json(
+                    400,
+                    "application/json",
+                    &json!({ "error": "tcp=host:port or url=…" }),
+                ),
+            }
+        }
+        _ => Answer::json(404, "application/json", &json!({ "error": "clock, show or probe" })),
+    }
+}

@@ -1,0 +1,253 @@
+//! The sandbox as a program holds it: one world, in memory or in a folder that other processes share.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::sandbox::clock::{self, Clock, DEFAULT_SPEED};
+use crate::sandbox::faults::{FaultSpec, How};
+use crate::sandbox::folder::{Folder, FolderError};
+use crate::sandbox::http::{Answer, Millis, Request};
+use crate::sandbox::linode::Limits;
+use crate::sandbox::probe::{self, Probe, ProbeAnswer};
+use crate::sandbox::world::{Reply, World};
+
+/// How a world is born; one that exists keeps its clock and seed, except that `manual` stops its clock.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    pub speed: f64,
+    pub manual: bool,
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { speed: DEFAULT_SPEED, manual: false, seed: 0 }
+    }
+}
+
+/// Why the sandbox cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(
+        "{path} holds a row of {table:?} that this version cannot read; `lifeboat sandbox reset` starts over"
+    )]
+    Unknown { path: PathBuf, table: String },
+    #[error("the items under {path} cannot be deleted")]
+    Items { path: PathBuf, source: std::io::Error },
+}
+
+/// A handle on the sandbox; clones are the same sandbox.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Mutex<Inner>>);
+
+/// How changes are written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Append,
+    /// As a new snapshot, because rows vanished without being removed one by one.
+    Fold,
+}
+
+struct Inner {
+    world: World,
+    folder: Option<Folder>,
+    place: PathBuf,
+    /// A world in memory keeps the items of its tables here, and takes them along.
+    scratch: Option<PathBuf>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(scratch) = &self.scratch {
+            // It may never have been made.
+            std::fs::remove_dir_all(scratch).ok();
+        }
+    }
+}
+
+impl Sandbox {
+    /// Opens the world in a folder, or an empty one in memory.
+    pub fn open(folder: Option<&Path>, options: &Options) -> Result<Self, SandboxError> {
+        let inner = if let Some(path) = folder {
+            let folder = Folder::open(path)?;
+            let world = World::new(folder.items());
+            Inner { world, folder: Some(folder), place: path.into(), scratch: None }
+        } else {
+            let name = format!("lifeboat-sandbox-{}", uuid::Uuid::new_v4());
+            let scratch = std::env::temp_dir().join(name);
+            let world = World::new(scratch.clone());
+            Inner { world, folder: None, place: "memory".into(), scratch: Some(scratch) }
+        };
+        let sandbox = Self(Arc::new(Mutex::new(inner)));
+        sandbox.with(|world, _| match world.clock() {
+            None => {
+                let born = if options.manual {
+                    Clock::manual()
+                } else {
+                    Clock::running(clock::wall(), options.speed)
+                };
+                world.set_clock(&born);
+                world.set_seed(options.seed);
+            }
+            Some(mut clock) if options.manual && !clock.is_manual() => {
+                clock.stop(clock::wall());
+                world.set_clock(&clock);
+            }
+            Some(_) => {}
+        })?;
+        Ok(sandbox)
+    }
+
+    /// Catches up with other processes, does something to the world, and writes down what changed.
+    fn with<R>(&self, act: impl FnOnce(&mut World, Millis) -> R) -> Result<R, SandboxError> {
+        self.held(Ending::Append, act)
+    }
+
+    fn held<R>(
+        &self,
+        ending: Ending,
+        act: impl FnOnce(&mut World, Millis) -> R,
+    ) -> Result<R, SandboxError> {
+        // A poisoned world is still whole: rows change before anything can fail.
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Inner { world, folder, place, .. } = &mut *guard;
+        let held = match folder {
+            Some(folder) => {
+                let held = folder.hold()?;
+                let news = folder.news()?;
+                if news.reload {
+                    world.forget();
+                }
+                for change in news.changes {
+                    let table = change.0.clone();
+                    if !world.apply(change) {
+                        return Err(SandboxError::Unknown { path: place.clone(), table });
+                    }
+                }
+                Some(held)
+            }
+            None => None,
+        };
+        let now = world.clock().map_or_else(clock::wall, |clock| clock.now(clock::wall()));
+        let result = act(world, now);
+        let changes = world.take_changes();
+        if let Some(folder) = folder {
+            if ending == Ending::Fold || folder.is_long() {
+                folder.compact(world.all())?;
+            } else if !changes.is_empty() {
+                folder.append(&changes)?;
+            }
+        }
+        drop(held);
+        Ok(result)
+    }
+
+    /// Carries out one request now.
+    pub fn handle(&self, request: &Request) -> Reply {
+        self.with(|world, now| world.handle(now, request)).unwrap_or_else(|error| {
+            let body = serde_json::json!({ "errors": [{ "reason": error.to_string() }] });
+            Reply::Answer(Answer::json(500, "application/json", &body))
+        })
+    }
+
+    fn clock(&self) -> Clock {
+        let read = self.with(|world, _| world.clock());
+        read.ok().flatten().unwrap_or_else(|| Clock::running(clock::wall(), DEFAULT_SPEED))
+    }
+
+    /// World time.
+    pub fn now(&self) -> Millis {
+        self.clock().now(clock::wall())
+    }
+
+    pub fn speed(&self) -> f64 {
+        self.clock().speed()
+    }
+
+    pub fn is_manual(&self) -> bool {
+        self.clock().is_manual()
+    }
+
+    /// Jumps ahead in world time.
+    pub fn advance(&self, by: Duration) -> Result<(), SandboxError> {
+        self.with(|world, _| {
+            if let Some(mut clock) = world.clock() {
+                clock.advance(by);
+                world.set_clock(&clock);
+            }
+        })
+    }
+
+    /// Runs on at another speed.
+    pub fn set_speed(&self, speed: f64) -> Result<(), SandboxError> {
+        self.with(|world, _| {
+            if let Some(mut clock) = world.clock() {
+                clock.set_speed(clock::wall(), speed);
+                world.set_clock(&clock);
+            }
+        })
+    }
+
+    /// Loses a fault domain such as `linode:us-east` or `aws:us-east-1`.
+    pub fn lose(&self, fault_domain: &str, how: How) -> Result<(), SandboxError> {
+        self.with(|world, now| world.faults.lose(now, fault_domain, how))
+    }
+
+    /// Makes a machine fail its health checks; [`Sandbox::heal`] with its label ends it.
+    pub fn sicken(&self, label: &str) -> Result<(), SandboxError> {
+        self.with(|world, now| world.faults.sicken(now, label))
+    }
+
+    /// Heals one fault domain or machine, or everything including the faults of requests.
+    pub fn heal(&self, name: Option<&str>) -> Result<(), SandboxError> {
+        self.with(|world, _| world.faults.heal(name))
+    }
+
+    pub fn fault(&self, spec: FaultSpec) -> Result<(), SandboxError> {
+        self.with(|world, _| world.faults.add(spec))
+    }
+
+    pub fn set_limits(&self, limits: &Limits) -> Result<(), SandboxError> {
+        self.with(|world, _| world.linode.set_limits(limits))
+    }
+
+    /// Deletes everything but the clock and the seed.
+    pub fn reset(&self) -> Result<(), SandboxError> {
+        self.held(Ending::Fold, |world, _| {
+            world.reset().map_err(|(path, source)| SandboxError::Items { path, source })
+        })?
+    }
+
+    /// Everything that exists, in short.
+    pub fn show(&self) -> Result<Value, SandboxError> {
+        self.with(|world, now| world.show(now))
+    }
+
+    pub fn is_empty(&self) -> Result<bool, SandboxError> {
+        self.with(|world, _| world.is_empty())
+    }
+
+    pub fn probe(&self, wanted: &Probe) -> ProbeAnswer {
+        self.with(|world, now| probe::probe(world, now, wanted)).unwrap_or(ProbeAnswer::Timeout)
+    }
+
+    /// Starts a record of this process's requests.
+    pub fn record(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).world.start_record();
+    }
+
+    /// The record since then: `METHOD path status`.
+    pub fn recorded(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).world.recorded()
+    }
+
+    /// Calls of this process by `METHOD /path/{}`.
+    pub fn counts(&self) -> std::collections::BTreeMap<String, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).world.counts().clone()
+    }
+}

@@ -1,0 +1,293 @@
+//! Everything that exists, and the one way in: a request and the time give a reply and changed rows.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use crate::sandbox::clock::Clock;
+use crate::sandbox::dynamodb::{self, DynamoDb, Items};
+use crate::sandbox::faults::{Effect, Faults, How};
+use crate::sandbox::folder::Change;
+use crate::sandbox::gateway::{bad_gateway, caller_identity, refusal};
+use crate::sandbox::http::{Answer, Millis, Request};
+use crate::sandbox::linode::{self, Linode};
+use crate::sandbox::rows::Rows;
+
+/// What becomes of a request.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    Answer(Answer),
+    /// Answered after so many milliseconds on the wall.
+    Late(u64, Answer),
+    /// The connection stays open and says nothing.
+    Hang,
+    /// The connection is closed without an answer.
+    Closed,
+    /// The answer breaks off in the middle of its body.
+    Truncated(Answer),
+}
+
+impl Reply {
+    /// The answer as the world gave it; `None` when there is none.
+    pub fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::Answer(answer) | Self::Late(_, answer) | Self::Truncated(answer) => Some(answer),
+            Self::Hang | Self::Closed => None,
+        }
+    }
+
+    fn word(&self) -> String {
+        match self {
+            Self::Answer(answer) | Self::Late(_, answer) => answer.status.to_string(),
+            Self::Hang => "hang".into(),
+            Self::Closed => "closed".into(),
+            Self::Truncated(_) => "truncated".into(),
+        }
+    }
+}
+
+/// The state of the sandbox under an outside clock.
+pub struct World {
+    facts: Rows<String, Value>,
+    pub faults: Faults,
+    pub linode: Linode,
+    dynamodb: DynamoDb,
+    items: Option<Items>,
+    items_folder: PathBuf,
+    counts: BTreeMap<String, u64>,
+    record: Option<Vec<String>>,
+}
+
+impl World {
+    /// An empty world; items of tables are kept in `items_folder`, which is touched when the first table needs it.
+    pub fn new(items_folder: PathBuf) -> Self {
+        Self {
+            facts: Rows::default(),
+            faults: Faults::default(),
+            linode: Linode::default(),
+            dynamodb: DynamoDb::default(),
+            items: None,
+            items_folder,
+            counts: BTreeMap::new(),
+            record: None,
+        }
+    }
+
+    pub fn clock(&self) -> Option<Clock> {
+        self.facts
+            .get(&"clock".to_owned())
+            .cloned()
+            .and_then(|row| serde_json::from_value(row).ok())
+    }
+
+    pub fn set_clock(&mut self, clock: &Clock) {
+        self.facts.put("clock".into(), json!(clock));
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.facts.get(&"seed".to_owned()).and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    pub fn set_seed(&mut self, seed: u64) {
+        self.facts.put("seed".into(), json!(seed));
+    }
+
+    /// Carries out one request, unless something is wrong with the world.
+    pub fn handle(&mut self, now: Millis, request: &Request) -> Reply {
+        let reply = self.decide(now, request);
+        let name = name(request);
+        *self.counts.entry(template(request)).or_default() += 1;
+        if let Some(record) = &mut self.record {
+            record.push(format!("{name} {}", reply.word()));
+        }
+        reply
+    }
+
+    fn decide(&mut self, now: Millis, request: &Request) -> Reply {
+        if let Some(how) = self.fault_domain(request).and_then(|it| self.faults.lost(&it)) {
+            return match how {
+                How::Hang => Reply::Hang,
+                How::Refuse => Reply::Closed,
+                How::Unavailable => Reply::Answer(refusal(request, 503, "Service Unavailable")),
+            };
+        }
+        match self.faults.strike(self.seed(), request) {
+            None => Reply::Answer(self.carry_out(now, request)),
+            Some(Effect::TooManyRequests { retry_after }) => {
+                let answer = refusal(request, 429, "Too many requests");
+                Reply::Answer(answer.with("retry-after", retry_after))
+            }
+            Some(Effect::InternalError) => {
+                Reply::Answer(refusal(request, 500, "Internal Server Error"))
+            }
+            Some(Effect::Unavailable) => {
+                Reply::Answer(refusal(request, 503, "Service Unavailable"))
+            }
+            Some(Effect::Html502) => Reply::Answer(bad_gateway()),
+            Some(Effect::LostReply) => {
+                self.carry_out(now, request);
+                Reply::Closed
+            }
+            Some(Effect::Slow { milliseconds }) => {
+                Reply::Late(milliseconds, self.carry_out(now, request))
+            }
+            Some(Effect::Truncated) => Reply::Truncated(self.carry_out(now, request)),
+            Some(Effect::Empty200) => {
+                let headers = self.carry_out(now, request).headers;
+                Reply::Answer(Answer { status: 200, headers, body: Vec::new() })
+            }
+        }
+    }
+
+    fn fault_domain(&self, request: &Request) -> Option<String> {
+        if is_linode(request) {
+            return linode::door::fault_domain(&self.linode, request);
+        }
+        dynamodb::region_of(request).map(|region| format!("aws:{region}"))
+    }
+
+    fn carry_out(&mut self, now: Millis, request: &Request) -> Answer {
+        if request.header("x-amz-target").is_some() {
+            let items = match self.items.take().map_or_else(|| Items::open(&self.items_folder), Ok)
+            {
+                Ok(items) => self.items.insert(items),
+                Err(why) => return refusal(request, 500, &why),
+            };
+            return self.dynamodb.handle(now, request, items);
+        }
+        if is_linode(request) {
+            return linode::door::handle(&mut self.linode, &self.faults, now, request);
+        }
+        if request.method == "POST"
+            && String::from_utf8_lossy(&request.body).contains("Action=GetCallerIdentity")
+        {
+            return caller_identity();
+        }
+        Answer::json(404, "application/json", &json!({ "errors": [{ "reason": "Not found" }] }))
+    }
+
+    /// True when nothing that was made by a request exists any more.
+    pub fn is_empty(&self) -> bool {
+        self.linode.is_empty() && self.dynamodb.is_empty()
+    }
+
+    /// A readable summary; empty collections are left out.
+    pub fn show(&self, now: Millis) -> Value {
+        let mut all = Map::new();
+        let linode = linode::show::show(&self.linode, &self.faults, now);
+        if linode.as_object().is_some_and(|it| !it.is_empty()) {
+            all.insert("linode".into(), linode);
+        }
+        let tables = self.dynamodb.show(now);
+        if tables.as_object().is_some_and(|it| !it.is_empty()) {
+            all.insert("dynamodb".into(), tables);
+        }
+        if !self.faults.is_empty() {
+            all.insert("faults".into(), self.faults.show());
+        }
+        Value::Object(all)
+    }
+
+    /// Calls so far in this process, by method and path template.
+    pub fn counts(&self) -> &BTreeMap<String, u64> {
+        &self.counts
+    }
+
+    /// Starts a new record of requests.
+    pub fn start_record(&mut self) {
+        self.record = Some(Vec::new());
+    }
+
+    /// What was recorded: `METHOD path status`.
+    pub fn recorded(&self) -> Vec<String> {
+        self.record.clone().unwrap_or_default()
+    }
+
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        changes.extend(
+            self.facts.take_changes().into_iter().map(|(key, row)| ("world".to_owned(), key, row)),
+        );
+        let faults = self.faults.take_changes().into_iter();
+        changes.extend(faults.map(|(table, key, row)| (format!("faults.{table}"), key, row)));
+        let linode = self.linode.take_changes().into_iter();
+        changes.extend(linode.map(|(table, key, row)| (format!("linode.{table}"), key, row)));
+        let dynamodb = self.dynamodb.take_changes().into_iter();
+        changes.extend(dynamodb.map(|(table, key, row)| (format!("dynamodb.{table}"), key, row)));
+        changes
+    }
+
+    /// Takes over a change that another process made; false when it makes no sense.
+    #[must_use]
+    pub fn apply(&mut self, (table, key, row): Change) -> bool {
+        match table.split_once('.') {
+            None if table == "world" => self.facts.apply(&key, row),
+            Some(("faults", table)) => self.faults.apply(table, &key, row),
+            Some(("linode", table)) => self.linode.apply(table, &key, row),
+            Some(("dynamodb", table)) => self.dynamodb.apply(table, &key, row),
+            _ => false,
+        }
+    }
+
+    /// Every row, for a snapshot.
+    pub fn all(&mut self) -> Vec<Change> {
+        let mut rows: Vec<Change> = Vec::new();
+        rows.extend(
+            self.facts.all().into_iter().map(|(key, row)| ("world".to_owned(), key, Some(row))),
+        );
+        let faults = self.faults.all().into_iter();
+        rows.extend(faults.map(|(table, key, row)| (format!("faults.{table}"), key, Some(row))));
+        let linode = self.linode.all().into_iter();
+        rows.extend(linode.map(|(table, key, row)| (format!("linode.{table}"), key, Some(row))));
+        let dynamodb = self.dynamodb.all().into_iter();
+        rows.extend(
+            dynamodb.map(|(table, key, row)| (format!("dynamodb.{table}"), key, Some(row))),
+        );
+        rows
+    }
+
+    /// Forgets all rows, before they are loaded again.
+    pub fn forget(&mut self) {
+        let (counts, record) = (std::mem::take(&mut self.counts), self.record.take());
+        *self = Self { counts, record, ..Self::new(std::mem::take(&mut self.items_folder)) };
+    }
+
+    /// Deletes everything but the clock and the seed.
+    pub fn reset(&mut self) -> Result<(), (PathBuf, std::io::Error)> {
+        let facts = std::mem::take(&mut self.facts);
+        self.forget();
+        self.facts = facts;
+        match std::fs::remove_dir_all(&self.items_folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err((self.items_folder.clone(), error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_linode(request: &Request) -> bool {
+    linode::door::segments(&request.path).is_some()
+}
+
+/// `METHOD path`; DynamoDB's one path is told by operation and region.
+fn name(request: &Request) -> String {
+    match request.header("x-amz-target").and_then(|target| target.rsplit('.').next()) {
+        Some(operation) => {
+            format!(
+                "{} {operation}@{}",
+                request.method,
+                dynamodb::region_of(request).unwrap_or("nowhere")
+            )
+        }
+        None => format!("{} {}", request.method, request.path),
+    }
+}
+
+fn template(request: &Request) -> String {
+    match linode::door::segments(&request.path) {
+        Some(segments) => format!("{} {}", request.method, linode::door::template(&segments)),
+        None => name(request),
+    }
+}

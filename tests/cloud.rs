@@ -1,0 +1,309 @@
+//! Walks every kind through the states of its `life.yaml` against the sandbox, over real HTTP.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifeboat::cloud::clock::{Clock, Scaled, Wall};
+use lifeboat::cloud::connection::{Connections, Settings};
+use lifeboat::cloud::error::ProviderError;
+use lifeboat::cloud::patience::{patiently, silently};
+use lifeboat::cloud::provider::{Look, Provider, Question};
+use lifeboat::engine::address::Address;
+use lifeboat::engine::observed::Observation;
+use lifeboat::engine::retry::CHANGING;
+use lifeboat::engine::schema::{Attribute, Catalog, Kind, Normalise};
+use lifeboat::engine::value::{Attributes, Value};
+use lifeboat::sandbox::{Options, Sandbox, Serving};
+use serde_json::Value as Json;
+
+const MARK: &str = "lb:life:abcdefgh2345";
+
+/// What stands in the sandbox: kind, id, attributes as they were asked for.
+struct Made {
+    kind: Kind,
+    id: String,
+    attributes: Attributes,
+}
+
+struct Walk {
+    provider: Provider,
+    clock: Arc<dyn Clock>,
+    catalog: Catalog,
+    made: BTreeMap<String, Made>,
+    _serving: Serving,
+}
+
+impl Walk {
+    async fn new() -> Self {
+        let speed = 200.0;
+        let sandbox = Sandbox::open(None, &Options { speed, ..Options::default() }).unwrap();
+        let serving = sandbox.start(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let clock: Arc<dyn Clock> =
+            Arc::new(Scaled { anchor: sandbox.now(), since: Wall.now(), speed });
+        let settings = Settings::for_sandbox(Arc::clone(&clock), &serving.url());
+        Self {
+            provider: Provider::new(Arc::new(Connections::new(settings))),
+            clock,
+            catalog: lifeboat::kinds::builtin(),
+            made: BTreeMap::new(),
+            _serving: serving,
+        }
+    }
+
+    /// References become ids, and what they carry comes along; silence becomes the default.
+    fn resolved(&self, kind: &Kind, name: &str, given: &Json) -> Attributes {
+        let mut all = Attributes::new();
+        for (attribute, it) in kind.settable() {
+            let value = match given.get(attribute) {
+                Some(Json::String(text)) if text.starts_with("${") => {
+                    let target = &self.made[text.trim_start_matches("${").trim_end_matches('}')];
+                    for carried in &it.carries {
+                        let value = target.attributes.get(carried).cloned().unwrap_or_default();
+                        all.insert(format!("{attribute}.{carried}"), value);
+                    }
+                    Value::text(&target.id)
+                }
+                Some(json) => Value::from_json(json),
+                None if it.default_from.is_some() => Value::text(format!("life-{name}")),
+                None => it.default_value().unwrap_or_default(),
+            };
+            all.insert(attribute.clone(), value);
+        }
+        all
+    }
+
+    async fn create(&mut self, name: &str, kind: &Kind, attributes: Attributes) {
+        let alike = self.provider.alike(kind, &attributes).await.unwrap();
+        assert_eq!(alike, [], "{name}: nothing is alike before");
+        let created = patiently(&*self.clock, CHANGING, &silently, |_| {
+            self.provider.create(kind, &attributes, Some(MARK))
+        })
+        .await
+        .unwrap_or_else(|why| panic!("{name}: {why}"));
+        let alike = self.provider.alike(kind, &attributes).await.unwrap();
+        let ids: Vec<_> = alike.iter().map(|it| it.id.as_str()).collect();
+        if kind.kind != "dynamodb.replica" {
+            assert_eq!(ids, [created.id.as_str()], "{name}: what was made is alike");
+        }
+        if kind.mark.is_some() && kind.provider == "linode" {
+            assert_eq!(alike[0].mark.as_deref(), Some(MARK), "{name}");
+        }
+        self.ready(name, kind, &created.id, &attributes).await;
+        let late: Vec<String> = kind
+            .settable()
+            .filter(|(at, it)| {
+                it.after_create && attributes[*at] != it.default_value().unwrap_or_default()
+            })
+            .map(|(at, _)| at.clone())
+            .collect();
+        self.change(name, kind, &created.id, &attributes, &late).await;
+        let made = Made { kind: kind.clone(), id: created.id, attributes };
+        self.made.insert(name.to_owned(), made);
+    }
+
+    async fn change(
+        &self,
+        name: &str,
+        kind: &Kind,
+        id: &str,
+        all: &Attributes,
+        changed: &[String],
+    ) {
+        let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for attribute in changed {
+            let via = kind.attributes[attribute].via.as_str();
+            groups.entry(via).or_default().push(attribute.clone());
+        }
+        for (group, changed) in groups {
+            patiently(&*self.clock, CHANGING, &silently, |_| {
+                self.provider.update(kind, id, all, group, &changed, Some(MARK))
+            })
+            .await
+            .unwrap_or_else(|why: ProviderError| panic!("{name} {group} {changed:?}: {why}"));
+            self.ready(name, kind, id, all).await;
+        }
+    }
+
+    async fn ready(&self, name: &str, kind: &Kind, id: &str, attributes: &Attributes) {
+        let mut last = None;
+        for _ in 0..2000 {
+            let look = self.provider.look(kind, id, attributes).await;
+            match look.unwrap_or_else(|why| panic!("{name}: {why}")) {
+                Look::Exists { ready: true, .. } => return,
+                other => last = Some(other),
+            }
+            self.clock.sleep(Duration::from_secs(2)).await;
+        }
+        panic!("{name} is never ready: {last:?}");
+    }
+
+    async fn delete(&mut self, name: &str) {
+        let made = &self.made[name];
+        let (kind, id, all) = (&made.kind, &made.id, &made.attributes);
+        let mut open = all.clone();
+        open.insert("deletion_protection".into(), false.into());
+        if all.get("deletion_protection") == Some(&Value::Bool(true)) {
+            self.change(name, kind, id, &open, &["deletion_protection".into()]).await;
+        }
+        patiently(&*self.clock, CHANGING, &silently, |_| self.provider.delete(kind, id, all))
+            .await
+            .unwrap_or_else(|why| panic!("{name}: {why}"));
+        let mut gone = false;
+        for _ in 0..2000 {
+            gone = self.provider.look(kind, id, all).await.unwrap() == Look::Absent;
+            if gone {
+                break;
+            }
+            self.clock.sleep(Duration::from_secs(2)).await;
+        }
+        assert!(gone, "{name} is never gone");
+        patiently(&*self.clock, CHANGING, &silently, |_| self.provider.delete(kind, id, all))
+            .await
+            .unwrap_or_else(|why| panic!("{name}, deleted twice: {why}"));
+        let seen = self.observe(name).await;
+        assert_eq!(seen, Observation::Absent, "{name}");
+        self.made.remove(name);
+    }
+
+    async fn observe(&self, name: &str) -> Observation {
+        let made = &self.made[name];
+        let address = Address::one(name);
+        let question = Question {
+            address: &address,
+            kind: &made.kind,
+            id: Some(&made.id),
+            attributes: &made.attributes,
+        };
+        self.provider.observe(&[question]).await.remove(0)
+    }
+
+    /// What is observed is what was asked for, as far as the cloud tells it.
+    async fn compare(&self, name: &str, state: &str) {
+        // Tags are read back with a lag of some seconds.
+        self.clock.sleep(Duration::from_secs(5)).await;
+        let Observation::Exists { attributes, ready } = self.observe(name).await else {
+            panic!("{name} ({state}) is not there");
+        };
+        assert!(ready, "{name} ({state})");
+        let made = &self.made[name];
+        assert_eq!(attributes["id"], Value::text(&made.id), "{name} ({state})");
+        for (at, it) in made.kind.settable() {
+            let Some(seen) = attributes.get(at) else { continue };
+            if it.optional_computed && made.attributes[at].is_null() {
+                continue;
+            }
+            let wanted = normalised(it, &made.attributes[at], &made.attributes);
+            let seen = normalised(it, seen, &made.attributes);
+            assert_eq!(seen, wanted, "{name} ({state}): {at}");
+        }
+        let told = made.kind.settable().filter(|(_, it)| !it.write_only).count();
+        assert!(attributes.len() + 2 >= told, "{name} ({state}) tells too little: {attributes:?}");
+    }
+}
+
+/// As the engine will compare: a stand-in until it does.
+fn normalised(attribute: &Attribute, value: &Value, all: &Attributes) -> Value {
+    match value {
+        Value::List(items) => {
+            let lower = |it: &Value| {
+                it.as_text()
+                    .filter(|_| attribute.normalise.contains(&Normalise::LowerCase))
+                    .map_or(it.clone(), |text| Value::text(text.to_lowercase()))
+            };
+            Value::List(items.iter().map(lower).collect())
+        }
+        Value::Int(number) if !attribute.rounds_up_to.is_empty() => {
+            Value::Int(*attribute.rounds_up_to.iter().find(|it| *it >= number).unwrap())
+        }
+        Value::Text(text)
+            if text.is_empty() && attribute.normalise.contains(&Normalise::EmptyIsNull) =>
+        {
+            Value::Null
+        }
+        Value::Text(text) => {
+            let mut text = text.clone();
+            for rule in &attribute.normalise {
+                text = match rule {
+                    Normalise::LowerCase => text.to_lowercase(),
+                    Normalise::TrimTrailingDot => text.trim_end_matches('.').to_owned(),
+                    Normalise::TrimSpace => text.trim().to_owned(),
+                    Normalise::TrimSuffixOf(other) => {
+                        let zone = all[other].as_text().unwrap();
+                        text.trim_end_matches(&format!(".{zone}")).to_owned()
+                    }
+                    Normalise::EmptyIsNull => text,
+                };
+            }
+            Value::Text(text)
+        }
+        other => other.clone(),
+    }
+}
+
+async fn walk(kind: &str) {
+    let folder = kind.replace('.', "/");
+    let text = std::fs::read_to_string(format!("src/kinds/{folder}/life.yaml")).unwrap();
+    let life: Json = serde_yaml::from_str(&text).unwrap();
+    let mut walk = Walk::new().await;
+    let name = life["address"].as_str().unwrap();
+    let mut order = Vec::new();
+    for (around, given) in life["around"].as_object().into_iter().flatten() {
+        let kind = walk.catalog.kinds[given["kind"].as_str().unwrap()].clone();
+        let attributes = walk.resolved(&kind, around, given);
+        walk.create(around, &kind, attributes).await;
+        order.push(around.clone());
+    }
+    let kind = walk.catalog.kinds[kind].clone();
+    for state in life["states"].as_array().unwrap() {
+        let wanted = walk.resolved(&kind, name, &state["attributes"]);
+        let said = state["name"].as_str().unwrap();
+        match state["expect"].as_str().unwrap() {
+            "update" => {
+                let made = walk.made.get_mut(name).unwrap();
+                let changed: Vec<String> = kind
+                    .settable()
+                    .map(|(at, _)| at.clone())
+                    .filter(|at| made.attributes[at] != wanted[at])
+                    .filter(|at| !(kind.attributes[at].optional_computed && wanted[at].is_null()))
+                    .collect();
+                made.attributes = wanted.clone();
+                let id = made.id.clone();
+                walk.change(name, &kind, &id, &wanted, &changed).await;
+            }
+            "replace" => {
+                walk.delete(name).await;
+                walk.create(name, &kind, wanted).await;
+            }
+            _ => walk.create(name, &kind, wanted).await,
+        }
+        walk.compare(name, said).await;
+    }
+    walk.delete(name).await;
+    for around in order.iter().rev() {
+        walk.delete(around).await;
+    }
+}
+
+macro_rules! walks {
+    ($($test:ident: $kind:literal),* $(,)?) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $test() {
+            walk($kind).await;
+        })*
+    };
+}
+
+walks! {
+    instance: "linode.instance",
+    nodebalancer: "linode.nodebalancer",
+    nodebalancer_config: "linode.nodebalancer_config",
+    nodebalancer_node: "linode.nodebalancer_node",
+    domain: "linode.domain",
+    domain_record: "linode.domain_record",
+    firewall: "linode.firewall",
+    ssh_key: "linode.ssh_key",
+    table: "dynamodb.table",
+    replica: "dynamodb.replica",
+}
