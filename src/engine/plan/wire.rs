@@ -183,9 +183,7 @@ fn escaped(json: &str) -> String {
     for it in json.chars() {
         if is_invisible(it) && it != '\n' {
             let mut units = [0; 2];
-            for unit in it.encode_utf16(&mut units) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
-            }
+            escaped.extend(it.encode_utf16(&mut units).iter().map(|it| format!("\\u{it:04x}")));
         } else {
             escaped.push(it);
         }
