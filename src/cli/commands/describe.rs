@@ -6,6 +6,7 @@ use crate::cli::args::Arguments;
 use crate::cli::exit::Exit;
 use crate::cli::out;
 use crate::engine::diagnostic::nearest;
+use crate::engine::json_schema::json_schema;
 use crate::engine::schema::{Attribute, FaultDomain, Kind, OnChange};
 use crate::kinds::{builtin, example};
 use crate::ops::error::OpsError;
@@ -99,7 +100,7 @@ fn line(name: &str, attribute: &Attribute) -> String {
 }
 
 pub fn schema() -> Exit {
-    let schema = serde_json::json!({});
+    let schema = json_schema(&builtin());
     out::data(&serde_json::to_string_pretty(&schema).expect("JSON prints"));
     Exit::Done
 }

@@ -1,1 +1,107 @@
 //! `explain`: which layer and line gave a value, and why an action was chosen.
+
+use std::collections::BTreeMap;
+
+use crate::cli::args::{Allow, Layers, World};
+use crate::cli::commands::Scene;
+use crate::cli::exit::Exit;
+use crate::cli::{open, out};
+use crate::engine::address::Address;
+use crate::engine::diagnostic::nearest;
+use crate::engine::plan::change::{Change, Plan};
+use crate::engine::plan::propose::Intent;
+use crate::engine::plan::survey::Known;
+use crate::engine::stack::origin;
+use crate::ops::error::OpsError;
+use crate::ops::load;
+use crate::ops::plan::{overlays_of, plan_on};
+use crate::render::words::inline;
+
+pub async fn explain(
+    scene: &Scene,
+    layers: &Layers,
+    what: &str,
+    world: &World,
+) -> Result<Exit, OpsError> {
+    let ask = open::ask(&scene.directory, layers, &Allow::default(), Intent::Apply)?;
+    let session = open::session(&ask.place.root, world).await?;
+    let state = session.store(&ask.place).load()?;
+    let overlays = overlays_of(ask.overlays.as_deref(), state.as_ref());
+    let empty = BTreeMap::new();
+    let remembered = state.as_ref().map_or(&empty, |it| &it.variables);
+    let loaded = load::layers(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
+    let (address, attribute) = parse(what)?;
+    let mut text = String::new();
+    if let Some(attribute) = &attribute {
+        let known = state.as_ref().map(Known::recorded).unwrap_or_default();
+        let origin =
+            origin::explain(&loaded, &session.catalog, &address, attribute, &known).map_err(
+                |diagnostics| OpsError::Mistakes { diagnostics, sources: loaded.sources.clone() },
+            )?;
+        text.push_str(&origin.to_string());
+    }
+    let proposed = plan_on(&session, &ask, state).await?;
+    text.push_str(&reason(&proposed.plan, &address, attribute.as_deref())?);
+    out::data(&text);
+    Ok(Exit::Done)
+}
+
+/// `web[0].user_data` → address and attribute; a dot inside a key is part of the key.
+fn parse(what: &str) -> Result<(Address, Option<String>), OpsError> {
+    let wrong = |why: crate::engine::address::NotAnAddress| {
+        OpsError::usage(why.to_string(), "name ADDRESS or ADDRESS.ATTRIBUTE, quoted for the shell")
+    };
+    if let Ok(address) = what.parse() {
+        return Ok((address, None));
+    }
+    match what.rsplit_once('.') {
+        Some((address, attribute)) => Ok((address.parse().map_err(wrong)?, Some(attribute.into()))),
+        None => Err(wrong(what.parse::<Address>().expect_err("it was tried above"))),
+    }
+}
+
+/// What the plan would do to it, and why.
+fn reason(plan: &Plan, address: &Address, attribute: Option<&str>) -> Result<String, OpsError> {
+    let Some(change) = plan.changes.iter().find(|it| it.address == *address) else {
+        let names: Vec<String> = plan.changes.iter().map(|it| it.address.to_string()).collect();
+        let help = nearest(&address.to_string(), names.iter().map(String::as_str)).map_or_else(
+            || "`lifeboat graph` shows the addresses".into(),
+            |it| format!("did you mean `{it}`?"),
+        );
+        return Err(OpsError::input(format!("there is no `{address}`"), help));
+    };
+    let mut text = format!("{address}: {}", change.action.word());
+    if !change.reason.is_empty() {
+        text.push_str(&format!(", because {}", change.reason));
+    }
+    if let Some(place) = &change.place {
+        text.push_str(&format!("\n  at {place}"));
+    }
+    text.push('\n');
+    text.push_str(&attributes(change, attribute));
+    let drifted =
+        plan.drift.iter().filter(|it| it.address == *address).flat_map(|it| &it.attributes);
+    for (name, recorded, observed) in drifted {
+        text.push_str(&format!(
+            "  {name} was changed outside lifeboat: {} → {}\n",
+            inline(recorded),
+            inline(observed)
+        ));
+    }
+    Ok(text)
+}
+
+fn attributes(change: &Change, only: Option<&str>) -> String {
+    let mut text = String::new();
+    for it in change.attributes.iter().filter(|it| only.is_none_or(|name| it.name == name)) {
+        text.push_str(&format!("  {}: {} → {}", it.name, inline(&it.before), inline(&it.after)));
+        if let Some(why) = &it.replaces {
+            text.push_str(&format!("; forces replacement: {why}"));
+        }
+        if let Some(place) = &it.place {
+            text.push_str(&format!("  # {place}"));
+        }
+        text.push('\n');
+    }
+    text
+}

@@ -6,6 +6,8 @@ use crate::cli::args::Layers;
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
+use crate::engine::diagnostic::stops;
+use crate::engine::stack::origin;
 use crate::kinds;
 use crate::ops::error::OpsError;
 use crate::ops::load::{self, Desired};
@@ -33,5 +35,28 @@ pub fn validate(scene: &Scene, layers: &Layers) -> Result<Exit, OpsError> {
         format!(" with {}", desired.stack.overlays.join(" + "))
     };
     out::talk(&format!("{}{overlays} is valid: {instances}", place.stack));
+    Ok(Exit::Done)
+}
+
+/// The merged stack; printed even where a layer is wrong, as far as it could be read.
+pub fn render(scene: &Scene, layers: &Layers) -> Result<Exit, OpsError> {
+    let place = Place::find(&layers.stack, &scene.directory)?;
+    let overlays = overlays_of(Some(&layers.overlays), None);
+    let given = open::variables(layers)?;
+    let catalog = kinds::builtin();
+    let loaded = load::layers(&place, &overlays, &given, &BTreeMap::new(), &catalog)?;
+    out::data(&origin::render(&loaded, &catalog));
+    if stops(&loaded.diagnostics) {
+        return Err(OpsError::Mistakes {
+            diagnostics: loaded.diagnostics,
+            sources: loaded.sources,
+        });
+    }
+    Ok(Exit::Done)
+}
+
+pub fn graph(scene: &Scene, layers: &Layers) -> Result<Exit, OpsError> {
+    let (_, desired) = desired(scene, layers)?;
+    out::data(&desired.graph.dot(&[]));
     Ok(Exit::Done)
 }

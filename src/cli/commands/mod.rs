@@ -4,6 +4,8 @@ pub mod describe;
 pub mod layers;
 pub mod plan;
 pub mod apply;
+pub mod explain;
+pub mod init;
 pub mod state;
 pub mod sandbox;
 
@@ -29,8 +31,14 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         command: typed(),
     };
     match arguments.command {
+        Command::Init { dir } => init::init(&scene, dir),
         Command::Validate(layers) => layers::validate(&scene, &layers),
-
+        Command::Render(layers) => layers::render(&scene, &layers),
+        Command::Graph(layers) => layers::graph(&scene, &layers),
+        Command::Explain { layers, what, world } => {
+            explain::explain(&scene, &layers, &what, &world).await
+        }
+        Command::Schema => Ok(describe::schema()),
         Command::Kinds { kind } => describe::kinds(kind.as_deref()),
         Command::Plan { layers, world, allow, out, detailed_exitcode, shape } => {
             let wanted = plan::Wanted { out, detailed_exitcode, shape };
@@ -49,7 +57,6 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         Command::Sandbox(command) => sandbox::run(&scene, command).await,
         Command::Completions { shell } => Ok(describe::completions(shell)),
         Command::Man => describe::man(),
-        _ => Ok(Exit::Usage),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::engine::plan::wire::{Envelope, decode, encode};
 use crate::ops::error::OpsError;
 use crate::ops::plan::Proposed;
 
+use crate::render::html::html;
+use crate::render::markdown::markdown;
 use crate::render::text::{TextOptions, text};
 
 /// What `plan` is to do with its result.
@@ -94,10 +96,8 @@ fn print(plan: &Plan, envelope: &Envelope, shape: &Shape, color: bool) {
             out::data(&text(plan, &options));
         }
         Format::Json => out::data(&encode(plan, envelope)),
-        Format::Markdown => {
-            out::data(&text(plan, &TextOptions { color: false, width: 100, verbose: false }))
-        }
-        Format::Html => {}
+        Format::Markdown => out::data(&markdown(plan, shape.max_bytes)),
+        Format::Html => out::data(&html(plan)),
     }
 }
 

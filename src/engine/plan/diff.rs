@@ -136,6 +136,10 @@ pub fn drift(
         }
         let recorded = if attribute.computed { &record.outputs } else { &record.attributes };
         let (Some(before), Some(now)) = (recorded.get(name), observed.get(name)) else { continue };
+        // What the cloud makes later than the object itself is news, not drift.
+        if attribute.computed && before.is_null() {
+            continue;
+        }
         let normal = |it: &Value| normalise(kind, name, it, &record.attributes);
         if normal(before) != normal(now) && !(before.is_null() && is_default(attribute, now)) {
             found.push((name.clone(), before.clone(), now.clone()));
