@@ -106,8 +106,7 @@ impl Writer<'_> {
         if is_long_text(before) || is_long_text(after) {
             return self.text(depth, name, sign, before, after);
         }
-        let is_long = |it: &Value| inline(it).chars().count() > INLINE_MAX;
-        if is_long(before) || is_long(after) {
+        if !is_short(before) || !is_short(after) {
             if let (Some(before), Some(after)) = (map_of(before), map_of(after)) {
                 self.push(sign, depth, format!("{name}:"));
                 return self.map(depth + 1, &before, &after);
@@ -234,6 +233,11 @@ fn list_of(value: &Value) -> Option<Vec<Value>> {
         Value::List(items) if items.len() <= DIFF_ITEMS_MAX => Some(items.clone()),
         _ => None,
     }
+}
+
+/// Whether it takes little room on a line that it shares.
+pub fn is_short(value: &Value) -> bool {
+    inline(value).chars().count() <= INLINE_MAX
 }
 
 fn is_comparable(text: &str) -> bool {

@@ -1,8 +1,8 @@
 //! The order and the words of a plan, once for every rendering.
 
-use crate::engine::plan::change::{Action, Change, Drift, Note, Plan, Step};
-use crate::render::lines::{Limits, Line, Sign, attribute, difference};
-use crate::render::words::{clean, count, symbol};
+use crate::engine::plan::change::{Action, AttributeChange, Change, Drift, Note, Plan, Step};
+use crate::render::lines::{Limits, Line, Sign, attribute, difference, is_short};
+use crate::render::words::{clean, count, inline, key, symbol};
 
 /// A plan in reading order; every text in it is clean.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +74,7 @@ const SECTIONS: [(&str, Belongs); 5] = [
 pub fn outline(plan: &Plan, detail: Detail) -> Outline {
     let mut sections: Vec<Section> = SECTIONS
         .into_iter()
-        .map(|(title, belongs)| changes(plan, title, belongs, detail.limits))
+        .map(|(title, belongs)| changes(plan, title, belongs, detail))
         .collect();
     sections.push(outputs(plan, detail.limits));
     sections.push(Section {
@@ -83,7 +83,7 @@ pub fn outline(plan: &Plan, detail: Detail) -> Outline {
     });
     if detail.all {
         let is_same: Belongs = |it| it.action == Action::NoOp && it.unseen.is_none();
-        sections.push(changes(plan, "Unchanged", is_same, detail.limits));
+        sections.push(changes(plan, "Unchanged", is_same, detail));
         sections.push(Section { lines: plan.steps.iter().map(step).collect(), ..section("Steps") });
     }
     sections.retain(|it| !it.entries.is_empty() || !it.lines.is_empty());
@@ -101,9 +101,9 @@ fn section(title: &'static str) -> Section {
     Section { title, destroys: false, entries: Vec::new(), lines: Vec::new() }
 }
 
-fn changes(plan: &Plan, title: &'static str, belongs: Belongs, limits: Limits) -> Section {
+fn changes(plan: &Plan, title: &'static str, belongs: Belongs, detail: Detail) -> Section {
     let changes = plan.changes.iter().filter(|it| belongs(it));
-    let entries: Vec<Entry> = changes.clone().map(|it| entry(it, limits)).collect();
+    let entries: Vec<Entry> = changes.clone().map(|it| entry(it, detail)).collect();
     Section { destroys: changes.clone().any(|it| it.action.destroys()), entries, ..section(title) }
 }
 
@@ -208,7 +208,7 @@ fn notice(note: &Note, word: &'static str) -> Notice {
     }
 }
 
-fn entry(change: &Change, limits: Limits) -> Entry {
+fn entry(change: &Change, detail: Detail) -> Entry {
     let unseen = change.unseen.as_deref().filter(|_| change.action == Action::NoOp);
     let mut reason = Vec::new();
     reason.extend(Some(clean(&change.reason)).filter(|it| !it.is_empty()));
@@ -226,8 +226,28 @@ fn entry(change: &Change, limits: Limits) -> Entry {
         kind: clean(&change.kind),
         reason: reason.join("; "),
         place: change.place.as_deref().map(clean),
-        lines: change.attributes.iter().flat_map(|it| attribute(it, limits)).collect(),
+        lines: attributes(change, detail),
     }
+}
+
+/// Attributes that no layer gives are told in one line, unless everything is told.
+fn attributes(change: &Change, detail: Detail) -> Vec<Line> {
+    let is_default = |it: &&AttributeChange| {
+        !detail.all && change.action == Action::Create && it.place.is_none() && is_short(&it.after)
+    };
+    let given = change.attributes.iter().filter(|it| !is_default(it));
+    let mut lines: Vec<Line> = given.flat_map(|it| attribute(it, detail.limits)).collect();
+    let defaults: Vec<String> = change
+        .attributes
+        .iter()
+        .filter(is_default)
+        .map(|it| format!("{}: {}", key(&it.name), inline(&it.after)))
+        .collect();
+    if !defaults.is_empty() {
+        let text = format!("by default: {}", defaults.join(", "));
+        lines.push(Line { sign: Sign::Add, depth: 0, text, comment: None });
+    }
+    lines
 }
 
 fn outputs(plan: &Plan, limits: Limits) -> Section {

@@ -41,6 +41,13 @@ fn creates() -> Plan {
             .with("tags", NONE, list(&["a", "b"]))
             .with("ipv4", NONE, Value::Open)
             .with("root_pass", NONE, Value::Fingerprint("aa11".into()))
+            .with("backups", NONE, false)
+            .with("watchdog", NONE, true)
+    };
+    let web = |index| {
+        let mut web = web(index);
+        web.attributes.iter_mut().rev().take(2).for_each(|it| it.place = None);
+        web
     };
     plan().of(vec![web(0), web(1)])
 }
@@ -201,7 +208,7 @@ fn texts() {
 #[test]
 fn large_values_are_told_by_their_digest() {
     let lines = |word: &str, number: usize| {
-        (0..number).map(|it| format!("{word} {it}\n")).collect::<String>()
+        (0..number).map(|it| format!("{word} {it}")).collect::<Vec<_>>().join("\n")
     };
     let items = |number: i64| Value::List((0..number).map(Value::Int).collect());
     let web = change("web", "linode.instance", Action::Update, "much differs")
