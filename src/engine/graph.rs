@@ -176,7 +176,7 @@ fn shortest(
     let mut queue = VecDeque::from([start]);
     while let Some(node) = queue.pop_front() {
         let mut needs: Vec<_> = edges.edges_directed(node, Direction::Incoming).collect();
-        needs.sort_by_key(|it| it.source());
+        needs.sort_by_key(petgraph::graph::EdgeReference::source);
         for edge in needs {
             let need = edge.source();
             if !is_left[need.index()] {

@@ -401,8 +401,7 @@ impl Walk<'_> {
         let mut quote = None;
         for (at, it) in self.text.get(from..)?.char_indices() {
             match (quote, it) {
-                (Some(open), _) if it == open => quote = None,
-                (Some(_), _) => {}
+                (Some(open), _) => quote = (it != open).then_some(open),
                 (None, '\'' | '"') => quote = Some(it),
                 (None, '(' | '[' | '{') => depth += 1,
                 (None, ')' | ']' | '}') => {
