@@ -54,7 +54,11 @@ impl Graph {
     }
 
     /// Every address after all that it needs; otherwise in the order of the stack.
-    pub fn order(&self) -> impl DoubleEndedIterator<Item = &Address> {
+    pub fn order(&self) -> Vec<Address> {
+        self.in_order().cloned().collect()
+    }
+
+    fn in_order(&self) -> impl Iterator<Item = &Address> {
         self.order.iter().map(|it| &self.edges[*it])
     }
 
@@ -100,10 +104,10 @@ impl Graph {
         let name = |it: &Address| {
             format!("\"{}\"", it.to_string().replace('\\', "\\\\").replace('"', "\\\""))
         };
-        for address in self.order() {
+        for address in self.in_order() {
             let _ = writeln!(text, "  {}", name(address));
         }
-        for address in self.order() {
+        for address in self.in_order() {
             for (need, _) in self.dependencies(address) {
                 let _ = writeln!(text, "  {} -> {}", name(need), name(address));
             }
@@ -176,7 +180,7 @@ fn shortest(
     let mut queue = VecDeque::from([start]);
     while let Some(node) = queue.pop_front() {
         let mut needs: Vec<_> = edges.edges_directed(node, Direction::Incoming).collect();
-        needs.sort_by_key(|it| it.source());
+        needs.sort_by_key(petgraph::graph::EdgeReference::source);
         for edge in needs {
             let need = edge.source();
             if !is_left[need.index()] {
@@ -251,7 +255,7 @@ mod tests {
     fn the_order_follows_needs_and_then_the_stack() {
         let graph =
             graph(&needs(&[("d", &["b"]), ("a", &[]), ("b", &["c", "a"]), ("c", &[])])).unwrap();
-        let order: Vec<String> = graph.order().map(ToString::to_string).collect();
+        let order: Vec<String> = graph.order().iter().map(ToString::to_string).collect();
         assert_eq!(order, ["a", "c", "b", "d"]);
         let weights = graph.weights(|_| 1);
         assert_eq!(weights[&Address::one("a")], 3);
@@ -329,7 +333,7 @@ mod tests {
             let list: Vec<(&str, &[&str])> = list.iter().map(|(name, needs)| (*name, needs.as_slice())).collect();
             match graph(&needs(&list)) {
                 Ok(graph) => {
-                    let order: Vec<&Address> = graph.order().collect();
+                    let order = graph.order();
                     for (name, needs) in &list {
                         let at = |name: &str| order.iter().position(|it| it.name == name).unwrap();
                         prop_assert!(needs.iter().all(|it| at(it) < at(name)));

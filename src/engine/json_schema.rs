@@ -83,6 +83,23 @@ fn definitions() -> Map<String, Value> {
                 "outputs": { "type": ["object", "null"] },
             },
         },
+    });
+    let mut all = object(made);
+    all.extend(blocks());
+    all
+}
+
+fn object(made: Value) -> Map<String, Value> {
+    match made {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// The maps with fixed keys inside stacks and resources.
+fn blocks() -> Map<String, Value> {
+    let texts = json!({ "type": "array", "items": { "type": "string" } });
+    object(json!({
         "variable": {
             "type": "object",
             "required": ["type"],
@@ -125,11 +142,7 @@ fn definitions() -> Map<String, Value> {
                 "delete": { "$ref": "#/$defs/duration" },
             },
         },
-    });
-    match made {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+    }))
 }
 
 /// A resource of a kind. In an overlay nothing is required and null removes.

@@ -76,16 +76,15 @@ struct Checker<'a> {
 impl Checker<'_> {
     fn value(&mut self, value: Value, attribute: &Attribute, at: Place<'_>) -> Value {
         match (value, attribute.kind) {
-            (Value::Null | Value::Open, Type::Any) => Value::Null,
-            (Value::Open, _) => Value::Open,
-            (Value::Null, _) => Value::Null,
+            (value @ (Value::Open | Value::Null | Value::Fingerprint(_)), _)
+            | (value @ Value::Bool(_), Type::Bool)
+            | (value, Type::Any) => value,
             (Value::Secret(secret), _) => {
                 let was_secret = std::mem::replace(&mut self.is_secret, true);
                 let value = self.value(secret.expose().clone(), attribute, at);
                 self.is_secret = was_secret;
                 Value::Secret(Secret::new(value))
             }
-            (value, Type::Any) => value,
             (Value::Text(text), Type::Text) => self.text(text, attribute, at),
             (Value::Int(number), Type::Int) => self.int(number, attribute, at),
             (Value::Float(number), Type::Int) => match whole(number) {
@@ -95,14 +94,12 @@ impl Checker<'_> {
             #[expect(clippy::cast_precision_loss, reason = "a float was asked for")]
             (Value::Int(number), Type::Float) => Value::Float(number as f64),
             (Value::Float(number), Type::Float) => Value::Float(number),
-            (Value::Bool(it), Type::Bool) => Value::Bool(it),
             (Value::List(items), Type::List | Type::Set) => self.list(items, attribute, at),
             (Value::Map(map), Type::Map) => self.map(map, attribute, at),
             // The object that an expression named; its id stands for it.
             (Value::Map(map), Type::Reference) if map.contains_key("id") => {
                 map.get("id").cloned().unwrap_or_default()
             }
-            (value @ Value::Fingerprint(_), _) => value,
             (value, _) => self.wrong_type(&value, attribute, at),
         }
     }
@@ -179,9 +176,11 @@ impl Checker<'_> {
         if let Some((least, most)) = attribute.range
             && !(least..=most).contains(&number)
         {
+            let is_hidden = self.is_secret || attribute.sensitive;
+            let shown = if is_hidden { "this".to_owned() } else { number.to_string() };
             self.out.push(
                 Diagnostic::error("out_of_range", "Out of range")
-                    .at(at.span, format!("`{}` cannot be {number}", self.name))
+                    .at(at.span, format!("`{}` cannot be {shown}", self.name))
                     .help(format!("from {least} to {most}")),
             );
             return Value::Int(number);

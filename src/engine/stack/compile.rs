@@ -17,6 +17,8 @@ use crate::engine::stack::path::{self, Step};
 
 /// The longest expression; a longer one could exhaust the stack by its depth.
 pub const BYTES_MAX: usize = 4096;
+/// Operators, dots and brackets: each may make the syntax tree one deeper, and parser, evaluator and drop recurse over it.
+const OPERATORS_MAX: usize = 400;
 /// How deep parentheses may be nested.
 const DEPTH_MAX: u16 = 48;
 /// How deep comprehensions may be nested: the steps of evaluation grow by a power for each.
@@ -55,9 +57,32 @@ fn compile_with(text: &str, types_are_names: bool) -> Result<Code, Trouble> {
             "nothing is written here",
         ));
     }
+    if operators(text) > OPERATORS_MAX {
+        let wrong = format!("more than {OPERATORS_MAX} operators, dots and brackets");
+        return Err(Trouble::new("bad_expression", (0, small(text.len())), wrong)
+            .help("split it: compute parts in outputs or variables, or use `template(…)`"));
+    }
     let parser = ENV.parser().max_recursion_depth(DEPTH_MAX);
     let (tree, info) = parser.parse_with_source_info(text).map_err(|it| reworded(&it, text))?;
     finish(tree, &Arc::new(info), text, types_are_names)
+}
+
+/// How many characters outside of texts can make a syntax tree deeper.
+fn operators(text: &str) -> usize {
+    // With escapes, raw or triple quotes in it, where a text ends is not told so simply: all of it counts.
+    let is_simple = !["\\", "\'\'\'", "\"\"\""].iter().any(|it| text.contains(it));
+    let mut quote = None;
+    let mut count = 0;
+    for it in text.chars() {
+        match quote {
+            Some(open) => quote = (it != open).then_some(open),
+            None if is_simple && matches!(it, '\'' | '"') => quote = Some(it),
+            None if "+-*/%.[({!?&|=<>".contains(it) => count += 1,
+            None => {}
+        }
+    }
+    // `in` is an operator too.
+    count + text.matches(" in ").count()
 }
 
 fn finish(
@@ -401,8 +426,7 @@ impl Walk<'_> {
         let mut quote = None;
         for (at, it) in self.text.get(from..)?.char_indices() {
             match (quote, it) {
-                (Some(open), _) if it == open => quote = None,
-                (Some(_), _) => {}
+                (Some(open), _) => quote = (it != open).then_some(open),
                 (None, '\'' | '"') => quote = Some(it),
                 (None, '(' | '[' | '{') => depth += 1,
                 (None, ')' | ']' | '}') => {

@@ -271,12 +271,7 @@ impl Frame<'_> {
             return self.leaf(leaf);
         }
         if let Expr::Call(call) = &expr.expr {
-            let decides = |value: &cel::Value| match (call.func_name.as_str(), value) {
-                (LOGICAL_AND, cel::Value::Bool(false)) | (LOGICAL_OR, cel::Value::Bool(true)) => {
-                    true
-                }
-                _ => false,
-            };
+            let deciding = cel::Value::Bool(call.func_name == LOGICAL_OR);
             match (call.func_name.as_str(), call.args.as_slice()) {
                 (CONDITIONAL, [condition, then, other]) => {
                     let reach = self.reach(condition, context)?;
@@ -295,7 +290,7 @@ impl Frame<'_> {
                 (LOGICAL_AND | LOGICAL_OR, [left, right]) => {
                     let reach = self.reach(left, context)?;
                     if !reach.is_open
-                        && cel::Value::resolve(left, context).is_ok_and(|it| decides(&it))
+                        && cel::Value::resolve(left, context).is_ok_and(|it| it == deciding)
                     {
                         return Ok(reach);
                     }
@@ -659,6 +654,37 @@ mod tests {
         check("web[7].label", "web[7].label: there is no `[7]`; the list has 2 element(s)");
         check("bytes('a')", "bytes('a'): bytes, types and functions cannot be a value here");
         check("1.0 / 0.0", "1.0 / 0.0: the number is not finite");
+    }
+
+    /// The binary runs the engine on a stack of 16 MiB; release builds need far less than this debug one.
+    #[test]
+    fn the_deepest_expressions_fit_on_the_stack() {
+        let deep = || {
+            for (start, part, end) in [
+                ("1", "+1", ""),
+                ("vars", "[0]", ""),
+                ("vars.name", ".trim()", ""),
+                ("", "!", "vars.on"),
+                ("", "-", "1"),
+                ("", "(", "1"),
+                ("vars.on", "&&vars.on", ""),
+                ("", "vars.on?1:", "2"),
+                ("vars", ".a", ""),
+                ("", "[", ""),
+                ("", "size(", ""),
+                ("", "has(", ""),
+                ("1", "==1", ""),
+                ("", "[1].map(x,", ""),
+                ("lb.ipv4", "+'a'", ""),
+                ("", "{1:", ""),
+            ] {
+                let room = 4096 - start.len() - end.len();
+                let text = format!("{start}{}{end}", part.repeat(room / part.len()));
+                let _ = say(&text);
+                let _ = say(&format!("{start}{}{end}", part.repeat(380 / part.len())));
+            }
+        };
+        std::thread::Builder::new().stack_size(16 << 20).spawn(deep).unwrap().join().unwrap();
     }
 
     proptest! {

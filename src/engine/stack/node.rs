@@ -377,16 +377,15 @@ impl<'a> Loader<'a> {
         self.budget -= anchored.size;
         if matches!(self.open.last(), Some(Open::Map { key: None, .. })) {
             let text = anchored.node.as_text().map(str::to_owned);
-            match text {
-                Some(text) => self.key(&text, ScalarStyle::SingleQuoted, at),
-                None => {
-                    self.mistakes.push(
-                        Diagnostic::error("complex_key", "A key must be plain text")
-                            .at(at, "this alias does not stand for text"),
-                    );
-                    self.over = true;
-                }
+            if let Some(text) = text {
+                self.key(&text, ScalarStyle::SingleQuoted, at);
+                return;
             }
+            self.mistakes.push(
+                Diagnostic::error("complex_key", "A key must be plain text")
+                    .at(at, "this alias does not stand for text"),
+            );
+            self.over = true;
             return;
         }
         // Offsets inside an aliased text belong to its definition; `Collection` keeps expression places at the alias.

@@ -40,7 +40,9 @@ pub fn render(loaded: &Loaded, catalog: &Catalog) -> String {
                 it.get("kind").and_then(|it| it.node.as_text()).and_then(|it| catalog.get(it));
             let secret = kind.into_iter().flat_map(Kind::settable).filter(|(_, it)| it.sensitive);
             let names: Vec<String> = secret.map(|(name, _)| name.clone()).collect();
-            names.iter().for_each(|name| hide(it, name));
+            for name in &names {
+                hide(it, name);
+            }
         });
         section(map, "outputs", &|it| {
             if it.get("sensitive").is_some_and(|it| it.node.data == Data::Bool(true)) {

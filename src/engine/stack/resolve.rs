@@ -77,14 +77,11 @@ pub fn resolve_with(
             refer(name, attribute, &given.term, &view, &mut resolved, out);
             continue;
         }
-        let value = match &given.term.shape {
-            // Literals were checked when the resource was lowered.
-            Shape::Literal(value) => value.clone(),
-            _ => {
-                let value = term(&given.term, &view, out);
-                check(value, attribute, name, Place::of(&given.term), out)
-            }
-        };
+        let mut value = term(&given.term, &view, out);
+        // Literals were checked when the resource was lowered.
+        if !matches!(given.term.shape, Shape::Literal(_)) {
+            value = check(value, attribute, name, Place::of(&given.term), out);
+        }
         if value.is_null() {
             continue;
         }

@@ -122,8 +122,7 @@ fn closing(text: &str) -> Option<usize> {
         match (quote, it) {
             (Some(_), _) if is_escaped => is_escaped = false,
             (Some(_), '\\') => is_escaped = true,
-            (Some(open), _) if it == open => quote = None,
-            (Some(_), _) => {}
+            (Some(open), _) => quote = (it != open).then_some(open),
             (None, '\'' | '"') => quote = Some(it),
             (None, '{') => depth += 1,
             (None, '}') if depth == 0 => return Some(at),

@@ -289,6 +289,10 @@ fn bytes_that_are_not_text_are_refused() {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one stack with every mistake, and what is said about it"
+)]
 fn every_mistake_is_told_in_one_run() {
     insta::assert_snapshot!(bad(r#"
   Web: { kind: linode.nodebalancer, region: us-east }

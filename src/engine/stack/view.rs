@@ -211,15 +211,12 @@ fn member(
     let Some((At::Name(name), rest)) = steps.split_first() else {
         return Ok(Value::Map(object.clone()));
     };
-    match object.get(name.as_ref()) {
-        Some(value) => follow(value, rest),
-        None => {
-            let attribute = kind.and_then(|(catalog, kind)| catalog.get(kind)?.attribute(name));
-            let is_open =
-                name == "id" || attribute.is_some_and(|it| it.computed || it.optional_computed);
-            Ok(if is_open { Value::Open } else { Value::Null })
-        }
+    if let Some(value) = object.get(name.as_ref()) {
+        return follow(value, rest);
     }
+    let attribute = kind.and_then(|(catalog, kind)| catalog.get(kind)?.attribute(name));
+    let is_open = name == "id" || attribute.is_some_and(|it| it.computed || it.optional_computed);
+    Ok(if is_open { Value::Open } else { Value::Null })
 }
 
 /// The mistake of a variable that nobody declared.
