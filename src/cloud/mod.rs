@@ -17,3 +17,8 @@ mod listing;
 mod dynamodb;
 pub mod prober;
 pub mod provider;
+
+#[cfg(test)]
+mod loopback;
+#[cfg(test)]
+mod tests;
