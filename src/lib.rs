@@ -2,5 +2,7 @@
 
 pub mod engine;
 pub mod kinds;
+pub mod render;
 pub mod cloud;
+pub mod store;
 pub mod sandbox;

@@ -6,4 +6,8 @@ pub mod diagnostic;
 pub mod schema;
 pub mod retry;
 pub mod observed;
+pub mod mark;
+pub mod state;
+pub mod plan;
+pub mod schedule;
 pub mod stack;

@@ -191,6 +191,9 @@ pub struct Attribute {
     /// A computed value that is open again while one of these attributes changes.
     #[serde(default)]
     pub opened_by: Vec<String>,
+    /// While it is true, the cloud itself refuses to delete the object.
+    #[serde(default)]
+    pub protects: bool,
     /// Cannot be given at creation: an update right after it carries it when it differs from the default.
     #[serde(default)]
     pub after_create: bool,

@@ -8,6 +8,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
 
+const OPEN: &str = "$open";
+const SENSITIVE: &str = "$sensitive";
+
 /// The attributes of one resource instance.
 pub type Attributes = BTreeMap<String, Value>;
 
@@ -166,34 +169,112 @@ impl Value {
             Self::Text(it) => json!(it),
             Self::List(items) => items.iter().map(Self::json).collect(),
             Self::Map(map) => map.iter().map(|(name, it)| (name.clone(), it.json())).collect(),
-            Self::Open => json!({ "$open": true }),
-            Self::Secret(_) => json!({ "$sensitive": true }),
-            Self::Fingerprint(it) => json!({ "$sensitive": it }),
+            Self::Open => json!({ OPEN: true }),
+            Self::Secret(_) => json!({ SENSITIVE: true }),
+            Self::Fingerprint(it) => json!({ SENSITIVE: it }),
         }
     }
 
     /// The reverse of [`Value::json`] for sealed values; numbers beyond `i64` become floats.
     pub fn from_json(json: &serde_json::Value) -> Self {
-        match json {
-            serde_json::Value::Null => Self::Null,
-            serde_json::Value::Bool(it) => Self::Bool(*it),
-            serde_json::Value::Number(it) => it
-                .as_i64()
-                .map_or_else(|| Self::Float(it.as_f64().unwrap_or(f64::INFINITY)), Self::Int),
-            serde_json::Value::String(it) => Self::Text(it.clone()),
-            serde_json::Value::Array(items) => {
-                Self::List(items.iter().map(Self::from_json).collect())
-            }
-            serde_json::Value::Object(map) if map.len() == 1 && map.contains_key("$open") => {
-                Self::Open
-            }
-            serde_json::Value::Object(map) if map.len() == 1 && map.contains_key("$sensitive") => {
-                Self::Fingerprint(map["$sensitive"].as_str().unwrap_or_default().to_owned())
-            }
-            serde_json::Value::Object(map) => Self::Map(
-                map.iter().map(|(name, it)| (name.clone(), Self::from_json(it))).collect(),
-            ),
+        serde::Deserialize::deserialize(json).expect("every JSON value is a value")
+    }
+}
+
+impl serde::Serialize for Value {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap as _;
+        let marked = |to: S, name: &str, value: &serde_json::Value| {
+            let mut map = to.serialize_map(Some(1))?;
+            map.serialize_entry(name, value)?;
+            map.end()
+        };
+        match self {
+            Self::Null => to.serialize_unit(),
+            Self::Bool(it) => to.serialize_bool(*it),
+            Self::Int(it) => to.serialize_i64(*it),
+            Self::Float(it) => to.serialize_f64(*it),
+            Self::Text(it) => to.serialize_str(it),
+            Self::List(items) => to.collect_seq(items),
+            Self::Map(map) => to.collect_map(map),
+            Self::Open => marked(to, OPEN, &json!(true)),
+            Self::Secret(_) => marked(to, SENSITIVE, &json!(true)),
+            Self::Fingerprint(it) => marked(to, SENSITIVE, &json!(it)),
         }
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Value {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Reader)
+    }
+}
+
+/// Reads JSON straight into values, so that large states are not held twice.
+struct Reader;
+
+impl<'de> serde::de::Visitor<'de> for Reader {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, it: bool) -> Result<Value, E> {
+        Ok(Value::Bool(it))
+    }
+
+    fn visit_i64<E>(self, it: i64) -> Result<Value, E> {
+        Ok(Value::Int(it))
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "numbers beyond i64 become floats, as documented"
+    )]
+    fn visit_u64<E>(self, it: u64) -> Result<Value, E> {
+        Ok(i64::try_from(it).map_or(Value::Float(it as f64), Value::Int))
+    }
+
+    fn visit_f64<E>(self, it: f64) -> Result<Value, E> {
+        Ok(Value::Float(it))
+    }
+
+    fn visit_str<E>(self, it: &str) -> Result<Value, E> {
+        Ok(Value::Text(it.to_owned()))
+    }
+
+    fn visit_string<E>(self, it: String) -> Result<Value, E> {
+        Ok(Value::Text(it))
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = from.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::List(items))
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+        let mut map = Attributes::new();
+        while let Some((name, value)) = from.next_entry::<String, Value>()? {
+            map.insert(name, value);
+        }
+        Ok(match (map.len(), map.first_key_value()) {
+            (1, Some((name, _))) if name == OPEN => Value::Open,
+            (1, Some((name, Value::Text(it)))) if name == SENSITIVE => {
+                Value::Fingerprint(it.clone())
+            }
+            (1, Some((name, Value::Bool(true)))) if name == SENSITIVE => {
+                Value::Fingerprint(String::new())
+            }
+            _ => Value::Map(map),
+        })
     }
 }
 

@@ -1,5 +1,8 @@
 //! Build script: embeds every `kinds/*/*/kind.yaml`, so that a new kind is a folder and no other line.
 
+#![expect(clippy::print_stdout, reason = "a build script talks to cargo on stdout")]
+#![expect(clippy::unnecessary_debug_formatting, reason = "the path becomes a Rust string literal")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 

@@ -103,7 +103,7 @@ mod tests {
     fn a_manual_clock_only_moves_by_advance() {
         let mut clock = Clock::manual();
         assert_eq!(clock.now(5), MANUAL_BIRTH);
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         assert_eq!(clock.now(500), MANUAL_BIRTH + 60_000);
     }
 }

@@ -4,6 +4,7 @@ pub mod http;
 pub mod rows;
 pub mod table;
 pub mod clock;
+pub mod fault_spec;
 pub mod faults;
 pub mod dynamodb;
 pub mod linode;

@@ -169,7 +169,7 @@ impl World {
 
     /// True when nothing that was made by a request exists any more.
     pub fn is_empty(&self) -> bool {
-        self.linode.is_empty() && self.dynamodb.all().is_empty()
+        self.linode.is_empty() && self.dynamodb.is_empty()
     }
 
     /// A readable summary; empty collections are left out.
@@ -179,12 +179,9 @@ impl World {
         if linode.as_object().is_some_and(|it| !it.is_empty()) {
             all.insert("linode".into(), linode);
         }
-        let mut tables: Map<String, Value> = Map::new();
-        for (table, key, row) in self.dynamodb.all() {
-            tables.entry(table).or_insert_with(|| json!({}))[key] = row;
-        }
-        if !tables.is_empty() {
-            all.insert("dynamodb".into(), Value::Object(tables));
+        let tables = self.dynamodb.show(now);
+        if tables.as_object().is_some_and(|it| !it.is_empty()) {
+            all.insert("dynamodb".into(), tables);
         }
         if !self.faults.is_empty() {
             all.insert("faults".into(), self.faults.show());

@@ -1,4 +1,25 @@
 //! The language of stacks: from YAML layers to a checked, expanded desired world.
 
+pub mod scalar;
+pub mod node;
+pub mod place;
+pub mod path;
+pub mod code;
+pub mod functions;
+pub mod compile;
+pub mod evaluate;
+pub mod template;
 pub mod expression;
 pub mod model;
+pub mod overlay;
+pub mod variables;
+pub mod term;
+pub mod check;
+pub mod gate;
+pub mod view;
+pub mod resolve;
+pub mod expand;
+pub mod needs;
+pub mod lower;
+pub mod rehearse;
+pub mod load;

@@ -7,7 +7,9 @@ use indexmap::IndexMap;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Sources, Span};
+use crate::engine::stack::evaluate::Lost;
 use crate::engine::stack::expression::Expression;
+use crate::engine::stack::template::FileText;
 use crate::engine::value::Value;
 
 /// Everything the layers say, merged, checked and expanded.
@@ -23,11 +25,28 @@ pub struct Stack {
     /// Every instance after `count` and `for_each`, in the order of `resources`.
     pub instances: IndexMap<Address, Instance>,
     pub outputs: IndexMap<String, Output>,
+    /// How many instances each resource has, by name.
+    pub spreads: BTreeMap<String, Spread>,
     /// Files that expressions read, by path relative to the stack's folder, with their digests.
     pub files: BTreeMap<String, String>,
+    /// Files that could not be read, and why.
+    pub unread: BTreeMap<String, Lost>,
+    /// What stands in those files.
+    pub texts: BTreeMap<String, Arc<FileText>>,
     pub assumes_lost: Vec<String>,
     pub instance: Option<String>,
     pub borrow: Vec<String>,
+}
+
+/// How a resource is repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spread {
+    /// An object: neither `count` nor `for_each`.
+    One,
+    /// A list: `count`, or `for_each` over a list of resources.
+    Count(u32),
+    /// A map: `for_each`.
+    Keys(Arc<[String]>),
 }
 
 /// One variable with its winning value.

@@ -34,7 +34,7 @@ fn two_handles_on_one_folder_are_one_world() {
     assert_eq!(ids, [80_000_001, 80_000_002, 80_000_003], "no id is given twice");
     assert_ne!(a["ipv4"], b["ipv4"]);
 
-    one.advance(Duration::from_secs(120)).unwrap();
+    one.advance(Duration::from_mins(2)).unwrap();
     let path = format!("/linode/instances/{}", b["id"]);
     assert_eq!(ok(&two, "GET", &path, &Value::Null)["status"], "running", "time passes for both");
     two.lose("linode:us-east", How::Hang).unwrap();
@@ -75,7 +75,7 @@ fn a_reset_world_is_empty_for_everyone_and_keeps_its_clock() {
     let one = Sandbox::open(Some(place.path()), &manual()).unwrap();
     let two = Sandbox::open(Some(place.path()), &manual()).unwrap();
     machine(&one, "web-a");
-    one.advance(Duration::from_secs(60)).unwrap();
+    one.advance(Duration::from_mins(1)).unwrap();
     let now = one.now();
     assert!(!two.is_empty().unwrap());
     one.reset().unwrap();

@@ -10,12 +10,11 @@ use crate::sandbox::faults::How;
 use crate::sandbox::probe::{Probe, ProbeAnswer};
 
 fn look(sandbox: &Sandbox, what: &str) -> String {
-    let probe = match what.split_once("://") {
-        Some(_) => Probe::Http { url: what.into() },
-        None => {
-            let (host, port) = what.rsplit_once(':').unwrap();
-            Probe::Tcp { host: host.into(), port: port.parse().unwrap() }
-        }
+    let probe = if what.contains("://") {
+        Probe::Http { url: what.into() }
+    } else {
+        let (host, port) = what.rsplit_once(':').unwrap();
+        Probe::Tcp { host: host.into(), port: port.parse().unwrap() }
     };
     match sandbox.probe(&probe) {
         ProbeAnswer::Open => "open".into(),
@@ -62,7 +61,7 @@ fn machines_balancers_and_names() {
     let seen =
         |sandbox: &Sandbox| all.iter().map(|it| look(sandbox, it)).collect::<Vec<_>>().join(" ");
     assert_eq!(seen(&sandbox), "timeout timeout 503 refused 503 timeout unresolved open");
-    sandbox.advance(Duration::from_secs(120)).unwrap();
+    sandbox.advance(Duration::from_mins(2)).unwrap();
     assert_eq!(seen(&sandbox), "open 200 200 refused 200 open unresolved open");
     sandbox.sicken("web-0").unwrap();
     assert_eq!(seen(&sandbox), "open 503 503 refused 503 open unresolved open");

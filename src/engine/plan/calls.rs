@@ -1,0 +1,118 @@
+//! The steps of a plan as plain serde structs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::address::NotAnAddress;
+use crate::engine::plan::change::{Call, Step};
+use crate::engine::value::Attributes;
+
+/// What a field says that no plan can say.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    #[error(transparent)]
+    Address(#[from] NotAnAddress),
+    #[error("`{0}` is not an action")]
+    Action(String),
+    #[error("step {0} is not in its place, or waits for a step that is not there")]
+    Step(usize),
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct StepJson {
+    id: usize,
+    address: String,
+    kind: String,
+    waits: Vec<usize>,
+    lane: Option<String>,
+    segment: usize,
+    weight: u64,
+    call: CallJson,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum CallJson {
+    Move { from: String },
+    Forget,
+    Create { label: Option<String>, attributes: Attributes },
+    Update { group: String, changed: Vec<String>, attributes: Attributes },
+    Delete { deposed: bool },
+    Rename { attribute: String },
+    Ready,
+    Gone { deposed: bool },
+    Gate,
+}
+
+impl From<&Step> for StepJson {
+    fn from(it: &Step) -> Self {
+        Self {
+            id: it.id,
+            address: it.address.to_string(),
+            kind: it.kind.clone(),
+            waits: it.waits.clone(),
+            lane: it.lane.clone(),
+            segment: it.segment,
+            weight: it.weight,
+            call: (&it.call).into(),
+        }
+    }
+}
+
+impl StepJson {
+    /// Schedules index steps by their ids, so these are checked here.
+    pub fn into_step(self, at: usize, count: usize) -> Result<Step, Malformed> {
+        if self.id != at || self.waits.iter().any(|it| *it >= count || *it == at) {
+            return Err(Malformed::Step(self.id));
+        }
+        Ok(Step {
+            id: self.id,
+            address: self.address.parse()?,
+            kind: self.kind,
+            call: self.call.into_call()?,
+            waits: self.waits,
+            lane: self.lane,
+            segment: self.segment,
+            weight: self.weight,
+        })
+    }
+}
+
+impl From<&Call> for CallJson {
+    fn from(it: &Call) -> Self {
+        match it {
+            Call::Move { from } => Self::Move { from: from.to_string() },
+            Call::Forget => Self::Forget,
+            Call::Create { attributes, label } => {
+                Self::Create { label: label.clone(), attributes: attributes.clone() }
+            }
+            Call::Update { group, changed, attributes } => Self::Update {
+                group: group.clone(),
+                changed: changed.clone(),
+                attributes: attributes.clone(),
+            },
+            Call::Delete { deposed } => Self::Delete { deposed: *deposed },
+            Call::Rename { attribute } => Self::Rename { attribute: attribute.clone() },
+            Call::Ready => Self::Ready,
+            Call::Gone { deposed } => Self::Gone { deposed: *deposed },
+            Call::Gate => Self::Gate,
+        }
+    }
+}
+
+impl CallJson {
+    fn into_call(self) -> Result<Call, Malformed> {
+        Ok(match self {
+            Self::Move { from } => Call::Move { from: from.parse()? },
+            Self::Forget => Call::Forget,
+            Self::Create { label, attributes } => Call::Create { attributes, label },
+            Self::Update { group, changed, attributes } => {
+                Call::Update { group, changed, attributes }
+            }
+            Self::Delete { deposed } => Call::Delete { deposed },
+            Self::Rename { attribute } => Call::Rename { attribute },
+            Self::Ready => Call::Ready,
+            Self::Gone { deposed } => Call::Gone { deposed },
+            Self::Gate => Call::Gate,
+        })
+    }
+}

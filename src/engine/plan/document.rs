@@ -1,0 +1,387 @@
+//! The plan as plain serde structs: the names and the order of every field of its JSON.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::plan::calls::{Malformed, StepJson};
+use crate::engine::plan::change::{
+    Action, AttributeChange, Bindings, Change, Drift, Note, OutputChange, Plan, Summary,
+};
+use crate::engine::value::Value;
+
+/// Everything under `plan`: what the digest is over.
+#[derive(Serialize, Deserialize)]
+pub struct PlanJson {
+    stack: String,
+    instance: Option<String>,
+    switch: Option<SwitchJson>,
+    overlays: Vec<String>,
+    bindings: BindingsJson,
+    notes: Vec<NoteJson>,
+    changes: Vec<ChangeJson>,
+    outputs: Vec<OutputJson>,
+    drift: Vec<DriftJson>,
+    steps: Vec<StepJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SwitchJson {
+    from: Vec<String>,
+    to: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BindingsJson {
+    version: String,
+    kinds: String,
+    files: BTreeMap<String, String>,
+    variables: BTreeMap<String, String>,
+    lineage: String,
+    serial: u64,
+    sequence: u64,
+    active: Vec<String>,
+    lost: Vec<String>,
+    target: String,
+    accounts: BTreeMap<String, String>,
+    intent: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NoteJson {
+    severity: String,
+    code: String,
+    text: String,
+    places: Vec<String>,
+    help: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ChangeJson {
+    address: String,
+    kind: String,
+    action: String,
+    /// Of a replace: whether the new one is made before the old one is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    create_first: Option<bool>,
+    reason: String,
+    place: Option<String>,
+    id: Option<String>,
+    moved_from: Option<String>,
+    unseen: Option<String>,
+    loses_data: bool,
+    attributes: Vec<AttributeJson>,
+}
+
+/// An open value is `{"$open": true}`, a secret `{"$sensitive": "FINGERPRINT"}`.
+#[derive(Serialize, Deserialize)]
+struct AttributeJson {
+    name: String,
+    before: Value,
+    after: Value,
+    replaces: Option<String>,
+    place: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OutputJson {
+    name: String,
+    before: Value,
+    after: Value,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DriftJson {
+    address: String,
+    kind: String,
+    absent: bool,
+    attributes: Vec<DriftedJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DriftedJson {
+    name: String,
+    recorded: Value,
+    observed: Value,
+}
+
+/// Counts for readers; decoding compares them with the changes.
+#[derive(Serialize, Deserialize, PartialEq, Eq)]
+pub struct SummaryJson {
+    create: usize,
+    update: usize,
+    replace: usize,
+    delete: usize,
+    forget: usize,
+    #[serde(rename = "move")]
+    moved: usize,
+    #[serde(rename = "await")]
+    await_: usize,
+    unseen: usize,
+    unchanged: usize,
+    outputs: usize,
+    drift: usize,
+    refusals: usize,
+    steps: usize,
+}
+
+impl SummaryJson {
+    pub fn of(plan: &Plan) -> Self {
+        let Summary {
+            create,
+            update,
+            replace,
+            delete,
+            forget,
+            moved,
+            await_,
+            unseen,
+            drift,
+            outputs,
+            unchanged,
+        } = plan.summary();
+        Self {
+            create,
+            update,
+            replace,
+            delete,
+            forget,
+            moved,
+            await_,
+            unseen,
+            unchanged,
+            outputs,
+            drift,
+            refusals: plan.refusals().count(),
+            steps: plan.steps.len(),
+        }
+    }
+}
+
+impl From<&Plan> for PlanJson {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            stack: plan.stack.clone(),
+            instance: plan.instance.clone(),
+            switch: plan
+                .switch
+                .as_ref()
+                .map(|(from, to)| SwitchJson { from: from.clone(), to: to.clone() }),
+            overlays: plan.overlays.clone(),
+            bindings: (&plan.bindings).into(),
+            notes: plan.notes.iter().map(Into::into).collect(),
+            changes: plan.changes.iter().map(Into::into).collect(),
+            outputs: plan.outputs.iter().map(Into::into).collect(),
+            drift: plan.drift.iter().map(Into::into).collect(),
+            steps: plan.steps.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl PlanJson {
+    pub fn into_plan(self) -> Result<Plan, Malformed> {
+        let count = self.steps.len();
+        let steps = self.steps.into_iter().enumerate().map(|(at, it)| it.into_step(at, count));
+        Ok(Plan {
+            stack: self.stack,
+            instance: self.instance,
+            switch: self.switch.map(|it| (it.from, it.to)),
+            overlays: self.overlays,
+            bindings: self.bindings.into(),
+            changes: each(self.changes, ChangeJson::into_change)?,
+            drift: each(self.drift, DriftJson::into_drift)?,
+            outputs: self.outputs.into_iter().map(Into::into).collect(),
+            steps: steps.collect::<Result<_, _>>()?,
+            notes: self.notes.into_iter().map(Into::into).collect(),
+        })
+    }
+}
+
+fn each<T, U>(from: Vec<T>, read: impl Fn(T) -> Result<U, Malformed>) -> Result<Vec<U>, Malformed> {
+    from.into_iter().map(read).collect()
+}
+
+impl From<&Bindings> for BindingsJson {
+    fn from(it: &Bindings) -> Self {
+        Self {
+            version: it.version.clone(),
+            kinds: it.kinds.clone(),
+            files: it.files.clone(),
+            variables: it.variables.clone(),
+            lineage: it.lineage.clone(),
+            serial: it.serial,
+            sequence: it.sequence,
+            active: it.active.clone(),
+            lost: it.lost.clone(),
+            target: it.target.clone(),
+            accounts: it.accounts.clone(),
+            intent: it.intent.clone(),
+        }
+    }
+}
+
+impl From<BindingsJson> for Bindings {
+    fn from(it: BindingsJson) -> Self {
+        Self {
+            version: it.version,
+            kinds: it.kinds,
+            files: it.files,
+            variables: it.variables,
+            lineage: it.lineage,
+            serial: it.serial,
+            sequence: it.sequence,
+            active: it.active,
+            lost: it.lost,
+            target: it.target,
+            accounts: it.accounts,
+            intent: it.intent,
+        }
+    }
+}
+
+impl From<&Note> for NoteJson {
+    fn from(it: &Note) -> Self {
+        Self {
+            severity: it.severity.clone(),
+            code: it.code.clone(),
+            text: it.text.clone(),
+            places: it.places.clone(),
+            help: it.help.clone(),
+        }
+    }
+}
+
+impl From<NoteJson> for Note {
+    fn from(it: NoteJson) -> Self {
+        Self {
+            code: it.code,
+            severity: it.severity,
+            text: it.text,
+            places: it.places,
+            help: it.help,
+        }
+    }
+}
+
+impl From<&Change> for ChangeJson {
+    fn from(it: &Change) -> Self {
+        Self {
+            address: it.address.to_string(),
+            kind: it.kind.clone(),
+            action: it.action.word().into(),
+            create_first: match it.action {
+                Action::Replace { create_first } => Some(create_first),
+                _ => None,
+            },
+            reason: it.reason.clone(),
+            place: it.place.clone(),
+            id: it.id.clone(),
+            moved_from: it.moved_from.as_ref().map(ToString::to_string),
+            unseen: it.unseen.clone(),
+            loses_data: it.loses_data,
+            attributes: it.attributes.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl ChangeJson {
+    fn into_change(self) -> Result<Change, Malformed> {
+        Ok(Change {
+            address: self.address.parse()?,
+            kind: self.kind,
+            action: action(&self.action, self.create_first)?,
+            reason: self.reason,
+            place: self.place,
+            attributes: self.attributes.into_iter().map(Into::into).collect(),
+            loses_data: self.loses_data,
+            unseen: self.unseen,
+            id: self.id,
+            moved_from: self.moved_from.map(|it| it.parse()).transpose()?,
+        })
+    }
+}
+
+fn action(word: &str, create_first: Option<bool>) -> Result<Action, Malformed> {
+    let plain = [
+        Action::NoOp,
+        Action::Await,
+        Action::Move,
+        Action::Adopt,
+        Action::Create,
+        Action::Update,
+        Action::Delete,
+        Action::Forget,
+    ];
+    match (word, create_first) {
+        ("replace", Some(create_first)) => Ok(Action::Replace { create_first }),
+        (word, None) => plain
+            .into_iter()
+            .find(|it| it.word() == word)
+            .ok_or_else(|| Malformed::Action(word.into())),
+        (word, Some(_)) => Err(Malformed::Action(word.into())),
+    }
+}
+
+impl From<&AttributeChange> for AttributeJson {
+    fn from(it: &AttributeChange) -> Self {
+        Self {
+            name: it.name.clone(),
+            before: it.before.clone(),
+            after: it.after.clone(),
+            replaces: it.replaces.clone(),
+            place: it.place.clone(),
+        }
+    }
+}
+
+impl From<AttributeJson> for AttributeChange {
+    fn from(it: AttributeJson) -> Self {
+        Self {
+            name: it.name,
+            before: it.before,
+            after: it.after,
+            replaces: it.replaces,
+            place: it.place,
+        }
+    }
+}
+
+impl From<&OutputChange> for OutputJson {
+    fn from(it: &OutputChange) -> Self {
+        Self { name: it.name.clone(), before: it.before.clone(), after: it.after.clone() }
+    }
+}
+
+impl From<OutputJson> for OutputChange {
+    fn from(it: OutputJson) -> Self {
+        Self { name: it.name, before: it.before, after: it.after }
+    }
+}
+
+impl From<&Drift> for DriftJson {
+    fn from(it: &Drift) -> Self {
+        let drifted = |(name, recorded, observed): &(String, Value, Value)| DriftedJson {
+            name: name.clone(),
+            recorded: recorded.clone(),
+            observed: observed.clone(),
+        };
+        Self {
+            address: it.address.to_string(),
+            kind: it.kind.clone(),
+            absent: it.absent,
+            attributes: it.attributes.iter().map(drifted).collect(),
+        }
+    }
+}
+
+impl DriftJson {
+    fn into_drift(self) -> Result<Drift, Malformed> {
+        let attributes = self.attributes.into_iter();
+        Ok(Drift {
+            address: self.address.parse()?,
+            kind: self.kind,
+            absent: self.absent,
+            attributes: attributes.map(|it| (it.name, it.recorded, it.observed)).collect(),
+        })
+    }
+}

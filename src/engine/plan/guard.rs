@@ -1,0 +1,256 @@
+//! Guards: what no plan does without being told to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::diagnostic::{Diagnostic, Severity};
+use crate::engine::plan::change::Action;
+use crate::engine::plan::order::{Planned, set_name};
+use crate::engine::plan::propose::{Intent, Options};
+use crate::engine::schema::Kind;
+use crate::engine::stack::model::Instance;
+use crate::engine::stack::resolve::Resolved;
+use crate::engine::state::record::State;
+use crate::engine::value::Value;
+
+/// What the operator allowed on the command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// `--allow-delete ADDRESS`.
+    pub delete: Vec<Address>,
+    /// `--allow-destroys N`.
+    pub destroys: Option<usize>,
+    /// `--allow-absent N`.
+    pub absent: Option<usize>,
+    /// `--allow-outage`.
+    pub outage: bool,
+}
+
+/// Every refusal that follows from the changes.
+pub fn guard(planned: &[Planned<'_>], state: Option<&State>, options: &Options) -> Vec<Diagnostic> {
+    let mut refusals = Vec::new();
+    for it in planned {
+        refusals.extend(protected(it));
+        if options.intent == Intent::Apply {
+            refusals.extend(data(it, &options.allowed));
+        }
+    }
+    if options.intent == Intent::Apply {
+        refusals.extend(brake(planned, state, &options.allowed));
+        refusals.extend(absent_brake(planned, &options.allowed));
+    }
+    refusals
+}
+
+/// `prevent_destroy`, remembered or declared, and the cloud's own protection.
+fn protected(it: &Planned<'_>) -> Vec<Diagnostic> {
+    if !it.change.action.destroys() {
+        return Vec::new();
+    }
+    let address = &it.change.address;
+    let verb = it.change.action.word();
+    let mut refusals = Vec::new();
+    let declared = it.instance.and_then(|it| it.resource.lifecycle.prevent_destroy);
+    let remembered = it.record.is_some_and(|it| it.protected);
+    if declared.unwrap_or(remembered) {
+        let refusal = Diagnostic::refusal("prevent_destroy", format!("`{address}` is protected, and this plan would {verb} it"))
+            .help(format!("apply `prevent_destroy: false` for it first, or run `lifeboat state unprotect STACK {address}`"));
+        refusals.push(match it.instance.and_then(|it| it.resource.lifecycle.span) {
+            Some(span) => refusal.at(span, "protected here"),
+            None => refusal,
+        });
+    }
+    for (name, _) in it.kind.attributes.iter().filter(|(_, it)| it.protects) {
+        let on = it.record.and_then(|it| it.attributes.get(name)) == Some(&Value::Bool(true));
+        if on {
+            refusals.push(
+                Diagnostic::refusal(
+                    "cloud_protection",
+                    format!(
+                        "`{address}` has `{name}: true`, so the cloud will refuse to {verb} it"
+                    ),
+                )
+                .help(format!("apply `{name}: false` for it first")),
+            );
+        }
+    }
+    refusals
+}
+
+fn data(it: &Planned<'_>, allowed: &Allowed) -> Option<Diagnostic> {
+    if !it.change.loses_data || allowed.delete.contains(&it.change.address) {
+        return None;
+    }
+    let address = &it.change.address;
+    let word = it.change.action.word();
+    let refusal = Diagnostic::refusal(
+        "data_loss",
+        format!("to {word} `{address}` ({}) loses its data", it.kind.kind),
+    )
+    .help(format!("if that is meant: --allow-delete '{address}'"));
+    Some(match it.instance {
+        Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
+        None => refusal,
+    })
+}
+
+/// More than max(3, 30 %) deleted or replaced.
+fn brake(planned: &[Planned<'_>], state: Option<&State>, allowed: &Allowed) -> Option<Diagnostic> {
+    let count = planned.iter().filter(|it| it.change.action.destroys()).count();
+    let records = state.map_or(0, |it| it.records.len());
+    let limit = (records * 3 / 10).max(3);
+    if count <= limit || allowed.destroys.is_some_and(|it| count <= it) {
+        return None;
+    }
+    Some(
+        Diagnostic::refusal("many_destroys", format!("{count} of {records} objects would be deleted or replaced; more than {limit} at once needs a word"))
+            .help(format!("if that is meant: --allow-destroys {count}")),
+    )
+}
+
+/// More than max(2, 50 %) of one provider's objects absent: rather a wrong account than a catastrophe.
+fn absent_brake(planned: &[Planned<'_>], allowed: &Allowed) -> Vec<Diagnostic> {
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for it in planned.iter().filter(|it| it.record.is_some()) {
+        let entry = counts.entry(&it.kind.provider).or_default();
+        entry.0 += 1;
+        let absent = matches!(it.change.action, Action::Create | Action::Forget);
+        entry.1 += usize::from(absent);
+    }
+    let over = |(all, absent): (usize, usize)| absent > (all / 2).max(2);
+    counts
+        .into_iter()
+        .filter(|(_, counts)| over(*counts) && allowed.absent.is_none_or(|it| counts.1 > it))
+        .map(|(provider, (all, absent))| {
+            Diagnostic::refusal(
+                "many_absent",
+                format!("{absent} of {all} recorded {provider} objects are absent"),
+            )
+            .help(format!(
+                "check the account and the token; if they really are gone: --allow-absent {absent}"
+            ))
+        })
+        .collect()
+}
+
+/// Something of the same identity is there and not in state.
+pub fn exists_already(instance: &Instance, kind: &Kind, resolved: &Resolved) -> Diagnostic {
+    let identity: Vec<String> = kind
+        .identity
+        .by
+        .iter()
+        .map(|name| {
+            format!(
+                "{name} {}",
+                resolved.attributes.get(name).map_or_else(String::new, |it| it.json().to_string())
+            )
+        })
+        .collect();
+    let text =
+        format!("a {} with {} exists already and is not in state", kind.kind, identity.join(", "));
+    Diagnostic::refusal("exists_already", text)
+        .at(instance.resource.span, format!("`{}` would be made a second time", instance.address))
+        .help("give it another name, or delete the other one; nothing is taken over by itself")
+}
+
+pub fn unchangeable(
+    instance: &Instance,
+    kind: &Kind,
+    name: &str,
+    resolved: &Resolved,
+) -> Diagnostic {
+    let span = resolved.spans.get(name).copied().unwrap_or(instance.resource.span);
+    Diagnostic::error(
+        "unchangeable",
+        format!("`{name}` of `{}` cannot be changed", instance.address),
+    )
+    .at(span, format!("{} neither changes nor replaces for it", kind.kind))
+}
+
+pub fn unknown_kind(address: &Address, kind: &str) -> Diagnostic {
+    Diagnostic::error(
+        "unknown_kind_in_state",
+        format!("state holds `{address}` of kind `{kind}`, which this lifeboat does not know"),
+    )
+    .help("use the lifeboat that made it, or a newer one")
+}
+
+/// The serving order contradicts the dependencies.
+pub fn no_serving_order(allowed: &Allowed) -> Option<Diagnostic> {
+    (!allowed.outage).then(|| {
+        Diagnostic::refusal("no_serving_order", "no order of these changes keeps something serving all the time")
+            .help("use `lifecycle: { create_before_destroy: true }`, make the change in two applies, or pass --allow-outage")
+    })
+}
+
+/// Serving sets in which nothing would be left, or nothing for a while.
+pub fn emptied_sets(
+    planned: &[Planned<'_>],
+    sets: &BTreeMap<String, Vec<usize>>,
+    allowed: &Allowed,
+) -> Vec<Diagnostic> {
+    if allowed.outage {
+        return Vec::new();
+    }
+    let going: BTreeSet<&Address> = planned
+        .iter()
+        .filter(|it| it.change.action.destroys())
+        .map(|it| &it.change.address)
+        .collect();
+    let holders = holders(planned);
+    let mut refusals = Vec::new();
+    for (name, members) in sets {
+        let members: Vec<&Planned<'_>> = members.iter().map(|at| &planned[*at]).collect();
+        let was = |it: &&&Planned<'_>| {
+            it.record.is_some_and(|record| set_name(it.kind, &record.attributes) == *name)
+                && it.change.action != Action::Forget
+        };
+        let stays = |it: &&Planned<'_>| {
+            !going.contains(&it.change.address)
+                && it.desired.as_ref().is_some_and(|desired| set_name(it.kind, desired) == *name)
+        };
+        let leaving: Vec<&&Planned<'_>> =
+            members.iter().filter(was).filter(|it| going.contains(&it.change.address)).collect();
+        // With its container gone there is no set left to serve from.
+        let orphaned =
+            leaving.iter().all(|it| container(it, &holders).is_some_and(|it| going.contains(it)));
+        if leaving.is_empty() || orphaned || members.iter().any(stays) {
+            continue;
+        }
+        refusals.push(emptied(leaving[0]));
+    }
+    refusals
+}
+
+/// Recorded objects by kind and id.
+fn holders<'a>(planned: &'a [Planned<'_>]) -> BTreeMap<(&'a str, &'a str), &'a Address> {
+    planned
+        .iter()
+        .filter_map(|it| it.record.map(|record| ((&*record.kind, &*record.id), &it.change.address)))
+        .collect()
+}
+
+fn container<'a>(
+    it: &Planned<'_>,
+    holders: &BTreeMap<(&str, &str), &'a Address>,
+) -> Option<&'a Address> {
+    let attribute = it.kind.contains_in.as_ref()?;
+    let kind = it.kind.attributes.get(attribute)?.to.as_ref()?;
+    let id = it.record?.attributes.get(attribute)?.as_text()?;
+    holders.get(&(kind.as_str(), id)).copied()
+}
+
+fn emptied(it: &Planned<'_>) -> Diagnostic {
+    let address = &it.change.address;
+    let refusal = Diagnostic::refusal("empties_serving_set", format!("to {} `{address}` leaves nothing that serves in its place", it.change.action.word()))
+        .help("add its successor first, use `lifecycle: { create_before_destroy: true }`, or pass --allow-outage");
+    match it.instance {
+        Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
+        None => refusal,
+    }
+}
+
+/// Whether any of them is a refusal.
+pub fn refuses(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|it| it.severity == Severity::Refusal)
+}

@@ -1,0 +1,14 @@
+//! The plan: from desired, recorded and observed to changes, steps and refusals.
+
+pub mod change;
+pub mod normalise;
+pub mod diff;
+pub mod survey;
+pub mod order;
+pub mod guard;
+pub mod propose;
+pub mod calls;
+pub mod document;
+pub mod wire;
+#[cfg(test)]
+pub mod sample;

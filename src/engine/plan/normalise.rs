@@ -1,0 +1,94 @@
+//! What the cloud makes of a value, so that desired and observed are compared in one form.
+
+use crate::engine::schema::{Attribute, Kind, Normalise, Type};
+use crate::engine::value::{Attributes, Value};
+
+/// The value of an attribute in the form in which it is compared.
+pub fn normalise(kind: &Kind, name: &str, value: &Value, all: &Attributes) -> Value {
+    match kind.attribute(name) {
+        Some(attribute) => normal(attribute, value, all),
+        None => value.clone(),
+    }
+}
+
+fn normal(attribute: &Attribute, value: &Value, all: &Attributes) -> Value {
+    match value {
+        Value::Text(text) => Value::Text(normal_text(attribute, text, all)),
+        Value::Int(number) if attribute.kind == Type::Float =>
+        {
+            #[expect(clippy::cast_precision_loss, reason = "attributes of type float are small")]
+            Value::Float(*number as f64)
+        }
+        Value::Int(number) => Value::Int(stored(attribute, *number)),
+        Value::List(items) => normal_list(attribute, items, all),
+        Value::Map(map) => Value::Map(normal_map(attribute, map, all)),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Float(_)
+        | Value::Open
+        | Value::Secret(_)
+        | Value::Fingerprint(_) => value.clone(),
+    }
+}
+
+/// What the cloud stores for a number: the next value that it knows.
+pub fn stored(attribute: &Attribute, number: i64) -> i64 {
+    attribute.rounds_up_to.iter().copied().find(|it| *it >= number).unwrap_or(number)
+}
+
+fn normal_text(attribute: &Attribute, text: &str, all: &Attributes) -> String {
+    let mut text = text.to_owned();
+    for rule in &attribute.normalise {
+        text = match rule {
+            Normalise::LowerCase => text.to_lowercase(),
+            Normalise::TrimSpace => text.trim().to_owned(),
+            Normalise::TrimTrailingDot => text.strip_suffix('.').map_or(text.clone(), Into::into),
+            Normalise::TrimSuffixOf(name) => match all.get(name) {
+                Some(Value::Text(suffix)) => without_suffix(&text, &suffix.to_lowercase()),
+                _ => text,
+            },
+            Normalise::EmptyIsNull => text,
+        };
+    }
+    text
+}
+
+fn without_suffix(text: &str, suffix: &str) -> String {
+    if text == suffix {
+        return String::new();
+    }
+    let cut = text.strip_suffix(suffix).and_then(|it| it.strip_suffix('.'));
+    cut.map_or_else(|| text.to_owned(), Into::into)
+}
+
+fn normal_list(attribute: &Attribute, items: &[Value], all: &Attributes) -> Value {
+    let of = attribute.of.as_deref();
+    let mut items: Vec<Value> = items
+        .iter()
+        .map(|item| {
+            let item = of.map_or_else(|| item.clone(), |of| normal(of, item, all));
+            // The rules of a set of text are written once, on the set.
+            match &item {
+                Value::Text(text) => Value::Text(normal_text(attribute, text, all)),
+                _ => item,
+            }
+        })
+        .collect();
+    if attribute.kind == Type::Set {
+        items.sort_by_cached_key(|it| it.json().to_string());
+        items.dedup();
+    }
+    Value::List(items)
+}
+
+/// Unset members of a map with fixed keys are no members; others are the user's own.
+fn normal_map(attribute: &Attribute, map: &Attributes, all: &Attributes) -> Attributes {
+    map.iter()
+        .filter(|(_, value)| attribute.members.is_none() || !value.is_null())
+        .map(|(name, value)| {
+            let of =
+                attribute.members.as_ref().and_then(|it| it.get(name)).or(attribute.of.as_deref());
+            (name.clone(), of.map_or_else(|| value.clone(), |of| normal(of, value, all)))
+        })
+        .collect()
+}

@@ -1,0 +1,402 @@
+//! Proposes a plan: one change for each address, the steps that follow, and what the guards say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::diagnostic::{Diagnostic, Span};
+use crate::engine::observed::Observation;
+use crate::engine::plan::change::{
+    Action, AttributeChange, Bindings, Change, Drift, OutputChange, Plan, note,
+};
+use crate::engine::plan::diff::{Difference, Sides, diff, drift, seal};
+use crate::engine::plan::guard::{self, Allowed};
+use crate::engine::plan::order::{Planned, steps};
+use crate::engine::plan::survey::{Known, promised, record_of};
+use crate::engine::schema::{Catalog, Kind};
+use crate::engine::stack::model::{Instance, Stack};
+use crate::engine::stack::resolve::{Resolved, resolve, resolve_output};
+use crate::engine::state::record::{Record, State};
+use crate::engine::value::{Attributes, LineageKey, Value};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Intent {
+    #[default]
+    Apply,
+    /// An empty stack is desired.
+    Destroy,
+}
+
+/// Everything a plan is worked out from.
+pub struct Worlds<'a> {
+    pub catalog: &'a Catalog,
+    /// For [`Intent::Destroy`] the stack still gives the guards their `lifecycle`.
+    pub stack: &'a Stack,
+    /// Topological order of the stack's instances.
+    pub order: &'a [Address],
+    pub state: Option<&'a State>,
+    pub observed: &'a BTreeMap<Address, Observation>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub intent: Intent,
+    /// In milliseconds since the Unix epoch; only ages are taken from it.
+    pub now: i64,
+    pub bindings: Bindings,
+    pub allowed: Allowed,
+}
+
+/// An object younger than this may be missing from lists.
+const YOUNG_MILLISECONDS: i64 = 60_000;
+
+/// The plan; diagnostics stop it only when they are errors.
+pub fn propose(worlds: &Worlds<'_>, options: &Options) -> (Plan, Vec<Diagnostic>) {
+    let mut proposal = Proposal::new(worlds, options);
+    if options.intent == Intent::Apply {
+        for address in worlds.order {
+            if let Some(instance) = worlds.stack.instances.get(address) {
+                proposal.instance(instance);
+            }
+        }
+    }
+    proposal.leftovers();
+    proposal.finish()
+}
+
+struct Proposal<'a> {
+    worlds: &'a Worlds<'a>,
+    options: &'a Options,
+    known: Known,
+    planned: Vec<Planned<'a>>,
+    drift: Vec<Drift>,
+    taken: BTreeSet<Address>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Proposal<'a> {
+    fn new(worlds: &'a Worlds<'a>, options: &'a Options) -> Self {
+        Self {
+            worlds,
+            options,
+            known: Known::default(),
+            planned: Vec::new(),
+            drift: Vec::new(),
+            taken: BTreeSet::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    fn key(&self) -> Option<&'a LineageKey> {
+        self.worlds.state.map(|it| &it.key)
+    }
+
+    /// What was seen of a record; too young to be missing counts as unseen.
+    fn seen(&self, address: &Address, record: &Record) -> Option<Observation> {
+        let seen = self.worlds.observed.get(address).cloned();
+        if seen == Some(Observation::Absent) && self.options.now - record.since < YOUNG_MILLISECONDS
+        {
+            let why = "it was made less than a minute ago and is in no list yet";
+            return Some(Observation::Unseen(why.into()));
+        }
+        seen
+    }
+
+    fn instance(&mut self, instance: &'a Instance) {
+        let Some(kind) = self.worlds.catalog.get(&instance.resource.kind) else { return };
+        let found = record_of(self.worlds.state, self.worlds.stack, instance);
+        let resolved = match resolve(self.worlds.stack, self.worlds.catalog, instance, &self.known)
+        {
+            Ok(resolved) => resolved,
+            Err(mistakes) => {
+                self.diagnostics.extend(mistakes);
+                return;
+            }
+        };
+        let record = found.as_ref().map(|(_, record)| *record);
+        let from = found.map(|(from, _)| from);
+        if let Some(from) = &from {
+            self.taken.insert(from.clone());
+        }
+        let seen = match (&from, record) {
+            (Some(from), Some(record)) => self.seen(from, record),
+            _ => self.worlds.observed.get(&instance.address).cloned(),
+        };
+        let mut change = self.change(instance, kind, &resolved, record, seen.as_ref());
+        change.moved_from = from.filter(|it| *it != instance.address);
+        if change.action == Action::NoOp && change.moved_from.is_some() {
+            change.action = Action::Move;
+            change.reason = "it goes under another address; the object stays".into();
+        }
+        self.remember(instance, kind, &resolved, record, seen.as_ref(), &change);
+        if let (Some(record), Some(seen)) = (record, &seen) {
+            self.note_drift(&instance.address, kind, record, seen);
+        }
+        self.planned.push(Planned {
+            change,
+            kind,
+            desired: Some(resolved.attributes),
+            record,
+            instance: Some(instance),
+            not_ready: record.is_some_and(|it| !it.ready)
+                || matches!(seen, Some(Observation::Exists { ready: false, .. })),
+        });
+    }
+
+    fn change(
+        &mut self,
+        instance: &Instance,
+        kind: &Kind,
+        resolved: &Resolved,
+        record: Option<&Record>,
+        seen: Option<&Observation>,
+    ) -> Change {
+        let mut change = Change {
+            address: instance.address.clone(),
+            kind: kind.kind.clone(),
+            action: Action::NoOp,
+            reason: String::new(),
+            place: Some(self.place(instance.resource.span)),
+            attributes: Vec::new(),
+            loses_data: false,
+            unseen: None,
+            id: record.map(|it| it.id.clone()),
+            moved_from: None,
+        };
+        if let Some(Observation::Unseen(why)) = seen {
+            change.unseen = Some(why.clone());
+            change.reason = "it could not be looked at, so nothing is planned against it".into();
+            return change;
+        }
+        let gone = record.is_some() && seen == Some(&Observation::Absent);
+        let record = record.filter(|_| !gone);
+        let observed = match seen {
+            Some(Observation::Exists { attributes, .. }) if record.is_some() => Some(attributes),
+            _ => None,
+        };
+        if record.is_none() && matches!(seen, Some(Observation::Exists { .. })) {
+            self.diagnostics.push(guard::exists_already(instance, kind, resolved));
+        }
+        let sides = Sides {
+            kind,
+            desired: resolved,
+            record,
+            observed,
+            key: self.key(),
+            ignore: &instance.resource.lifecycle.ignore_changes,
+        };
+        let difference = diff(&sides, |name| resolved.spans.get(name).map(|it| self.place(*it)));
+        for name in &difference.refused {
+            self.diagnostics.push(guard::unchangeable(instance, kind, name, resolved));
+        }
+        let not_ready = record.is_some_and(|it| !it.ready)
+            || matches!(seen, Some(Observation::Exists { ready: false, .. }));
+        decide(&mut change, record, gone, difference, not_ready, instance);
+        change.loses_data = kind.holds_data && change.action.destroys();
+        change
+    }
+
+    /// What later expressions see of this address.
+    fn remember(
+        &mut self,
+        instance: &Instance,
+        kind: &Kind,
+        resolved: &Resolved,
+        record: Option<&Record>,
+        seen: Option<&Observation>,
+        change: &Change,
+    ) {
+        let object = match (change.action, record) {
+            (Action::Create | Action::Replace { .. }, _) | (_, None) => {
+                promised(kind, &resolved.attributes)
+            }
+            (_, Some(record)) => {
+                let mut object = resolved.attributes.clone();
+                object.extend(current_outputs(kind, record, seen));
+                for (name, attribute) in &kind.attributes {
+                    let opened =
+                        change.attributes.iter().any(|it| attribute.opened_by.contains(&it.name));
+                    if opened {
+                        object.insert(name.clone(), Value::Open);
+                    }
+                }
+                object.insert("id".into(), Value::Text(record.id.clone()));
+                object
+            }
+        };
+        self.known.put(instance.address.clone(), object);
+    }
+
+    fn note_drift(&mut self, address: &Address, kind: &Kind, record: &Record, seen: &Observation) {
+        let attributes = drift(kind, record, seen);
+        let absent = *seen == Observation::Absent;
+        if absent || !attributes.is_empty() {
+            let address = address.clone();
+            self.drift.push(Drift { address, kind: kind.kind.clone(), absent, attributes });
+        }
+    }
+
+    /// Records that no layer declares any more.
+    fn leftovers(&mut self) {
+        let Some(state) = self.worlds.state else { return };
+        for (address, record) in &state.records {
+            if self.taken.contains(address) {
+                continue;
+            }
+            let Some(kind) = self.worlds.catalog.get(&record.kind) else {
+                self.diagnostics.push(guard::unknown_kind(address, &record.kind));
+                continue;
+            };
+            let seen = self.seen(address, record);
+            let (action, reason, unseen) = match &seen {
+                Some(Observation::Absent) => {
+                    (Action::Forget, "it is gone already and no layer declares it", None)
+                }
+                Some(Observation::Unseen(why)) => (
+                    Action::NoOp,
+                    "it could not be looked at, so it is neither deleted nor forgotten",
+                    Some(why.clone()),
+                ),
+                _ if self.options.intent == Intent::Destroy => {
+                    (Action::Delete, "the stack is to be destroyed", None)
+                }
+                _ => (Action::Delete, "no layer declares it any more", None),
+            };
+            if let (Some(seen), Intent::Apply) = (&seen, self.options.intent) {
+                self.note_drift(address, kind, record, seen);
+            }
+            let instance = self.worlds.stack.instances.get(address);
+            let change = Change {
+                address: address.clone(),
+                kind: kind.kind.clone(),
+                action,
+                reason: reason.into(),
+                place: None,
+                attributes: Vec::new(),
+                loses_data: kind.holds_data && action.destroys(),
+                unseen,
+                id: Some(record.id.clone()),
+                moved_from: None,
+            };
+            self.planned.push(Planned {
+                change,
+                kind,
+                desired: None,
+                record: Some(record),
+                instance,
+                not_ready: false,
+            });
+        }
+    }
+
+    fn outputs(&mut self) -> Vec<OutputChange> {
+        let mut after: BTreeMap<String, Value> = BTreeMap::new();
+        if self.options.intent == Intent::Apply {
+            for (name, output) in &self.worlds.stack.outputs {
+                match resolve_output(self.worlds.stack, self.worlds.catalog, output, &self.known) {
+                    Ok(value) => {
+                        after.insert(name.clone(), seal(&value, self.key()));
+                    }
+                    Err(mistakes) => self.diagnostics.extend(mistakes),
+                }
+            }
+        }
+        let empty = BTreeMap::new();
+        let before = self.worlds.state.map_or(&empty, |it| &it.outputs);
+        let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        names
+            .into_iter()
+            .map(|name| OutputChange {
+                name: name.clone(),
+                before: before.get(name).cloned().unwrap_or_default(),
+                after: after.get(name).cloned().unwrap_or_default(),
+            })
+            .filter(|it| it.before != it.after)
+            .collect()
+    }
+
+    fn finish(mut self) -> (Plan, Vec<Diagnostic>) {
+        let outputs = self.outputs();
+        let (steps, refusals) = steps(&self.planned, &self.options.allowed, self.options.intent);
+        self.diagnostics.extend(refusals);
+        self.diagnostics.extend(guard::guard(&self.planned, self.worlds.state, self.options));
+        let stack = self.worlds.stack;
+        let switch = self.worlds.state.and_then(|state| {
+            (state.active != stack.overlays && self.options.intent == Intent::Apply)
+                .then(|| (state.active.clone(), stack.overlays.clone()))
+        });
+        let notes =
+            self.diagnostics.iter().map(|it| note(it, |span| stack.sources.line(span))).collect();
+        let plan = Plan {
+            stack: stack.name.clone(),
+            instance: stack.instance.clone(),
+            switch,
+            overlays: stack.overlays.clone(),
+            bindings: self.options.bindings.clone(),
+            changes: self.planned.into_iter().map(|it| it.change).collect(),
+            drift: self.drift,
+            outputs,
+            steps,
+            notes,
+        };
+        (plan, self.diagnostics)
+    }
+
+    fn place(&self, span: Span) -> String {
+        self.worlds.stack.sources.line(span)
+    }
+}
+
+/// The one place where differences become an action.
+fn decide(
+    change: &mut Change,
+    record: Option<&Record>,
+    gone: bool,
+    difference: Difference,
+    not_ready: bool,
+    instance: &Instance,
+) {
+    let replaces = difference.replaces();
+    change.attributes = difference.changes;
+    let (action, reason) = if record.is_none() {
+        let reason =
+            if gone { "it was deleted outside lifeboat" } else { "it is not in state yet" };
+        (Action::Create, reason.to_owned())
+    } else if replaces {
+        let create_first = instance.resource.lifecycle.create_before_destroy;
+        (Action::Replace { create_first }, why_replace(&change.attributes))
+    } else if !change.attributes.is_empty() {
+        let names: Vec<&str> = change.attributes.iter().map(|it| it.name.as_str()).collect();
+        (Action::Update, format!("{} differs", names.join(", ")))
+    } else if not_ready {
+        (Action::Await, "it is not ready yet".to_owned())
+    } else {
+        (Action::NoOp, String::new())
+    };
+    change.action = action;
+    change.reason = reason;
+    let first = change.attributes.iter().find(|it| it.replaces.is_some() || !replaces);
+    if let Some(place) = first.filter(|_| record.is_some()).and_then(|it| it.place.clone()) {
+        change.place = Some(place);
+    }
+}
+
+fn why_replace(attributes: &[AttributeChange]) -> String {
+    let reasons: Vec<String> = attributes
+        .iter()
+        .filter_map(|it| it.replaces.as_ref().map(|why| format!("{}: {why}", it.name)))
+        .collect();
+    reasons.join("; ")
+}
+
+/// Computed attributes as seen now, else as recorded.
+fn current_outputs(kind: &Kind, record: &Record, seen: Option<&Observation>) -> Attributes {
+    let mut outputs = record.outputs.clone();
+    if let Some(Observation::Exists { attributes, .. }) = seen {
+        for (name, attribute) in &kind.attributes {
+            if let Some(value) = attributes.get(name).filter(|_| attribute.computed) {
+                outputs.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    outputs
+}

@@ -1,0 +1,185 @@
+//! Which steps may start now; never waits, never acts.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::plan::change::Step;
+
+/// How a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Waiting,
+    Running,
+    Done,
+    Failed,
+    /// Something that it waits for failed.
+    Skipped,
+}
+
+/// Progress of the steps of one plan.
+#[derive(Debug)]
+pub struct Schedule {
+    standing: Vec<Standing>,
+    waits_left: Vec<usize>,
+    dependents: Vec<Vec<usize>>,
+    /// Seconds from the start of a step to the end of the longest path behind it.
+    remaining: Vec<u64>,
+    lanes: Vec<Option<(String, usize)>>,
+    /// Lane → the segment that holds it.
+    held: BTreeMap<String, usize>,
+    /// Steps of a segment that have not ended.
+    open_in_segment: BTreeMap<usize, usize>,
+    providers: Vec<String>,
+    running: BTreeMap<String, usize>,
+    limits: BTreeMap<String, usize>,
+    /// By provider: longest remaining path first, then the order of the plan.
+    startable: BTreeMap<String, BTreeSet<(Reverse<u64>, usize)>>,
+    stopped: bool,
+}
+
+impl Schedule {
+    /// `limits`: how many steps of a provider run at once; others are not limited.
+    pub fn new(
+        steps: &[Step],
+        provider_of: impl Fn(&Step) -> String,
+        limits: BTreeMap<String, usize>,
+    ) -> Self {
+        let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+        for step in steps {
+            for wait in &step.waits {
+                dependents[*wait].push(step.id);
+            }
+        }
+        let mut open_in_segment: BTreeMap<usize, usize> = BTreeMap::new();
+        for step in steps {
+            *open_in_segment.entry(step.segment).or_default() += 1;
+        }
+        let mut schedule = Self {
+            standing: vec![Standing::Waiting; steps.len()],
+            waits_left: steps.iter().map(|it| it.waits.len()).collect(),
+            remaining: remaining(steps, &dependents),
+            dependents,
+            lanes: steps.iter().map(|it| it.lane.clone().map(|lane| (lane, it.segment))).collect(),
+            held: BTreeMap::new(),
+            open_in_segment,
+            providers: steps.iter().map(provider_of).collect(),
+            running: BTreeMap::new(),
+            limits,
+            startable: BTreeMap::new(),
+            stopped: false,
+        };
+        for step in steps.iter().filter(|it| it.waits.is_empty()) {
+            schedule.offer(step.id);
+        }
+        schedule
+    }
+
+    fn offer(&mut self, step: usize) {
+        let ranked = (Reverse(self.remaining[step]), step);
+        self.startable.entry(self.providers[step].clone()).or_default().insert(ranked);
+    }
+
+    /// Steps to start now; they count as running from here on.
+    pub fn start(&mut self) -> Vec<usize> {
+        let mut started = Vec::new();
+        if self.stopped {
+            return started;
+        }
+        for (provider, ranked) in &mut self.startable {
+            let running = self.running.entry(provider.clone()).or_default();
+            let limit = self.limits.get(provider).copied().unwrap_or(usize::MAX);
+            let mut chosen = Vec::new();
+            for (rank, step) in ranked.iter() {
+                if *running >= limit {
+                    break;
+                }
+                if let Some((lane, segment)) = &self.lanes[*step]
+                    && *self.held.entry(lane.clone()).or_insert(*segment) != *segment
+                {
+                    continue;
+                }
+                *running += 1;
+                chosen.push((*rank, *step));
+            }
+            for (rank, step) in chosen {
+                ranked.remove(&(rank, step));
+                self.standing[step] = Standing::Running;
+                started.push(step);
+            }
+        }
+        started
+    }
+
+    /// Takes in how a running step ended.
+    pub fn finish(&mut self, step: usize, succeeded: bool) {
+        assert_eq!(self.standing[step], Standing::Running, "only a running step ends");
+        *self.running.get_mut(&self.providers[step]).expect("it was counted when it started") -= 1;
+        self.standing[step] = if succeeded { Standing::Done } else { Standing::Failed };
+        self.close(step);
+        if !succeeded {
+            self.skip_dependents(step);
+            return;
+        }
+        for dependent in self.dependents[step].clone() {
+            self.waits_left[dependent] -= 1;
+            if self.waits_left[dependent] == 0 && self.standing[dependent] == Standing::Waiting {
+                self.offer(dependent);
+            }
+        }
+    }
+
+    /// Counts a step out of its segment; the last one gives the lane free.
+    fn close(&mut self, step: usize) {
+        let Some((lane, segment)) = self.lanes[step].clone() else { return };
+        let left = self.open_in_segment.get_mut(&segment).expect("every segment is counted");
+        *left -= 1;
+        if *left == 0 && self.held.get(&lane) == Some(&segment) {
+            self.held.remove(&lane);
+        }
+    }
+
+    fn skip_dependents(&mut self, step: usize) {
+        let mut todo = self.dependents[step].clone();
+        while let Some(dependent) = todo.pop() {
+            if self.standing[dependent] == Standing::Waiting {
+                self.standing[dependent] = Standing::Skipped;
+                self.close(dependent);
+                todo.extend(&self.dependents[dependent]);
+            }
+        }
+    }
+
+    /// Nothing new starts any more.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.running.values().any(|it| *it > 0)
+    }
+
+    pub fn standing(&self, step: usize) -> Standing {
+        self.standing[step]
+    }
+
+    pub fn done(&self) -> usize {
+        self.standing.iter().filter(|it| **it == Standing::Done).count()
+    }
+}
+
+/// The longest path behind each step, its own weight included; no recursion, since chains are long.
+fn remaining(steps: &[Step], dependents: &[Vec<usize>]) -> Vec<u64> {
+    let mut left: Vec<usize> = dependents.iter().map(Vec::len).collect();
+    let mut longest: Vec<u64> = steps.iter().map(|it| it.weight + 1).collect();
+    let mut free: Vec<usize> = (0..steps.len()).filter(|it| left[*it] == 0).collect();
+    while let Some(step) = free.pop() {
+        for wait in &steps[step].waits {
+            longest[*wait] = longest[*wait].max(steps[*wait].weight + 1 + longest[step]);
+            left[*wait] -= 1;
+            if left[*wait] == 0 {
+                free.push(*wait);
+            }
+        }
+    }
+    longest
+}

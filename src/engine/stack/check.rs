@@ -1,0 +1,285 @@
+//! Checks a value against its attribute: type, range, length, pattern, choice; each mistake at the value's own place.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use regex::Regex;
+
+use crate::engine::diagnostic::{Diagnostic, Span};
+use crate::engine::schema::{Attribute, Type};
+use crate::engine::stack::evaluate::word;
+use crate::engine::stack::model::{Shape, Term};
+use crate::engine::value::{Attributes, Secret, Value};
+
+/// Where a value is written: the term, while its shape is that of the value.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub span: Span,
+    pub term: Option<&'a Term>,
+}
+
+impl<'a> Place<'a> {
+    pub fn of(term: &'a Term) -> Self {
+        Self { span: term.span, term: Some(term) }
+    }
+
+    fn item(self, index: usize) -> Self {
+        match self.term.map(|it| &it.shape) {
+            Some(Shape::List(items)) => items.get(index).map_or(self, Self::of),
+            _ => Self { term: None, ..self },
+        }
+    }
+
+    fn member(self, name: &str) -> Self {
+        match self.term.map(|it| &it.shape) {
+            Some(Shape::Map(map)) => map.get(name).map_or(self, |it| Self::of(&it.term)),
+            _ => Self { term: None, ..self },
+        }
+    }
+
+    /// The key of a member, to point at what should not be there.
+    fn key(self, name: &str) -> Span {
+        match self.term.map(|it| &it.shape) {
+            Some(Shape::Map(map)) => map.get(name).map_or(self.span, |it| it.key),
+            _ => self.span,
+        }
+    }
+}
+
+/// Checks and converts a value; what is wrong becomes null, so that one mistake is told once.
+pub fn check(
+    value: Value,
+    attribute: &Attribute,
+    name: &str,
+    at: Place<'_>,
+    out: &mut Vec<Diagnostic>,
+) -> Value {
+    let (value, is_secret) = match value {
+        Value::Secret(secret) => (secret.expose().clone(), true),
+        other => (other, false),
+    };
+    let mut checker = Checker { name, is_secret, out };
+    let value = checker.value(value, attribute, at);
+    if is_secret || (attribute.sensitive && !value.is_null()) {
+        Value::Secret(Secret::new(value))
+    } else {
+        value
+    }
+}
+
+struct Checker<'a> {
+    name: &'a str,
+    is_secret: bool,
+    out: &'a mut Vec<Diagnostic>,
+}
+
+impl Checker<'_> {
+    fn value(&mut self, value: Value, attribute: &Attribute, at: Place<'_>) -> Value {
+        match (value, attribute.kind) {
+            (Value::Null | Value::Open, Type::Any) => Value::Null,
+            (Value::Open, _) => Value::Open,
+            (Value::Null, _) => Value::Null,
+            (Value::Secret(secret), _) => {
+                let was_secret = std::mem::replace(&mut self.is_secret, true);
+                let value = self.value(secret.expose().clone(), attribute, at);
+                self.is_secret = was_secret;
+                Value::Secret(Secret::new(value))
+            }
+            (value, Type::Any) => value,
+            (Value::Text(text), Type::Text) => self.text(text, attribute, at),
+            (Value::Int(number), Type::Int) => self.int(number, attribute, at),
+            (Value::Float(number), Type::Int) => match whole(number) {
+                Some(number) => self.int(number, attribute, at),
+                None => self.wrong_type(&Value::Float(number), attribute, at),
+            },
+            #[expect(clippy::cast_precision_loss, reason = "a float was asked for")]
+            (Value::Int(number), Type::Float) => Value::Float(number as f64),
+            (Value::Float(number), Type::Float) => Value::Float(number),
+            (Value::Bool(it), Type::Bool) => Value::Bool(it),
+            (Value::List(items), Type::List | Type::Set) => self.list(items, attribute, at),
+            (Value::Map(map), Type::Map) => self.map(map, attribute, at),
+            // The object that an expression named; its id stands for it.
+            (Value::Map(map), Type::Reference) if map.contains_key("id") => {
+                map.get("id").cloned().unwrap_or_default()
+            }
+            (value @ Value::Fingerprint(_), _) => value,
+            (value, _) => self.wrong_type(&value, attribute, at),
+        }
+    }
+
+    fn wrong_type(&mut self, value: &Value, attribute: &Attribute, at: Place<'_>) -> Value {
+        let wrong = Diagnostic::error("wrong_type", "Wrong type").at(
+            at.span,
+            format!("`{}` takes {}, this is {}", self.name, attribute.kind.word(), word(value)),
+        );
+        let is_literal = at.term.is_none_or(|it| matches!(it.shape, Shape::Literal(_)));
+        self.out.push(match (attribute.kind, value) {
+            (Type::Text, Value::Int(_) | Value::Float(_) | Value::Bool(_)) if is_literal => {
+                wrong.help("quote it: '…'")
+            }
+            (Type::Text, Value::Int(_) | Value::Float(_) | Value::Bool(_)) => {
+                wrong.help("convert it: string(…)")
+            }
+            (Type::Int, Value::Text(text)) if text.parse::<i64>().is_ok() => {
+                wrong.help(if is_literal { "remove the quotes" } else { "convert it: int(…)" })
+            }
+            (Type::List | Type::Set, _) => wrong.help("write a list: […]"),
+            (Type::Reference, _) => {
+                let kind = attribute.to.as_deref().unwrap_or("the right kind");
+                wrong.help(format!("name a resource of kind {kind}: '${{name}}'"))
+            }
+            _ => wrong,
+        });
+        Value::Null
+    }
+
+    fn text(&mut self, text: String, attribute: &Attribute, at: Place<'_>) -> Value {
+        let name = self.name;
+        let shown = if self.is_secret || attribute.sensitive { "this" } else { text.as_str() };
+        if !attribute.one_of.is_empty() && !attribute.one_of.contains(&text) {
+            let all = attribute.one_of.iter().map(String::as_str);
+            let wrong = Diagnostic::error("not_one_of", "Not one of the choices")
+                .at(at.span, format!("`{name}` cannot be `{shown}`"))
+                .help(format!("one of {}", attribute.one_of.join(", ")));
+            self.out.push(wrong.nearest(&text, all));
+            return Value::Text(text);
+        }
+        if let Some((least, most)) = attribute.length {
+            let length = text.chars().count();
+            if length < least || length > most {
+                self.out.push(
+                    Diagnostic::error("wrong_length", "Wrong length")
+                        .at(at.span, format!("`{name}` has {length} characters"))
+                        .help(format!("from {least} to {most} characters")),
+                );
+                return Value::Text(text);
+            }
+        }
+        if let Some(most) = attribute.max_bytes.filter(|it| text.len() > *it) {
+            self.out.push(
+                Diagnostic::error("too_long", "Too long")
+                    .at(at.span, format!("`{name}` has {} bytes", text.len()))
+                    .help(format!("at most {most} bytes")),
+            );
+        }
+        if let Some(pattern) = &attribute.pattern
+            && regex(pattern).is_some_and(|it| !it.is_match(&text))
+        {
+            let says = attribute.pattern_says.as_deref().unwrap_or(pattern);
+            self.out.push(
+                Diagnostic::error("wrong_pattern", "Not a value of this attribute")
+                    .at(at.span, format!("`{name}` cannot be `{shown}`"))
+                    .help(says.to_owned()),
+            );
+        }
+        Value::Text(text)
+    }
+
+    fn int(&mut self, number: i64, attribute: &Attribute, at: Place<'_>) -> Value {
+        if let Some((least, most)) = attribute.range
+            && !(least..=most).contains(&number)
+        {
+            self.out.push(
+                Diagnostic::error("out_of_range", "Out of range")
+                    .at(at.span, format!("`{}` cannot be {number}", self.name))
+                    .help(format!("from {least} to {most}")),
+            );
+            return Value::Int(number);
+        }
+        let stored = attribute.rounds_up_to.iter().find(|it| **it >= number).or(attribute.rounds_up_to.last());
+        if let Some(stored) = stored.filter(|it| **it != number) {
+            self.out.push(
+                Diagnostic::warning("rounded", "The cloud rounds this value")
+                    .at(at.span, format!("stored as {stored}"))
+                    .help(format!("write `{}: {stored}`", self.name)),
+            );
+        }
+        Value::Int(number)
+    }
+
+    fn list(&mut self, items: Vec<Value>, attribute: &Attribute, at: Place<'_>) -> Value {
+        if let Some((least, most)) = attribute.length
+            && (items.len() < least || items.len() > most)
+        {
+            self.out.push(
+                Diagnostic::error("wrong_length", "Wrong length")
+                    .at(at.span, format!("`{}` has {} element(s)", self.name, items.len()))
+                    .help(format!("from {least} to {most} elements")),
+            );
+        }
+        let Some(of) = &attribute.of else { return Value::List(items) };
+        let checked = items.into_iter().enumerate().map(|(index, it)| {
+            if it.is_null() {
+                let place = at.item(index);
+                self.out.push(
+                    Diagnostic::error("wrong_type", "Wrong type").at(place.span, "an element cannot be empty"),
+                );
+            }
+            self.value(it, of, at.item(index))
+        });
+        Value::List(checked.collect())
+    }
+
+    fn map(&mut self, map: Attributes, attribute: &Attribute, at: Place<'_>) -> Value {
+        let Some(members) = &attribute.members else {
+            let Some(of) = &attribute.of else { return Value::Map(map) };
+            let checked = map.into_iter().map(|(name, it)| {
+                let place = at.member(&name);
+                let value = self.value(it, of, place);
+                (name, value)
+            });
+            return Value::Map(checked.collect());
+        };
+        let mut checked = Attributes::new();
+        for (name, it) in map {
+            match members.get(&name) {
+                Some(member) => {
+                    let value = self.value(it, member, at.member(&name));
+                    checked.insert(name, value);
+                }
+                None => self.out.push(
+                    Diagnostic::error("unknown_key", "Unknown key")
+                        .at(at.key(&name), format!("`{}` has no `{name}`", self.name))
+                        .help(format!("one of {}", members.keys().map(String::as_str).collect::<Vec<_>>().join(", ")))
+                        .nearest(&name, members.keys().map(String::as_str)),
+                ),
+            }
+        }
+        for (name, member) in members {
+            if checked.get(name).is_some_and(|it| !it.is_null()) {
+                continue;
+            }
+            match member.default_value() {
+                Some(default) => {
+                    checked.insert(name.clone(), default);
+                }
+                None if member.required => self.out.push(
+                    Diagnostic::error("missing_attribute", "A required value is missing")
+                        .at(at.span, format!("`{}` needs `{name}`", self.name)),
+                ),
+                None => {}
+            }
+        }
+        Value::Map(checked)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the range is tested before")]
+#[expect(clippy::cast_precision_loss, reason = "the limit itself need not be exact")]
+fn whole(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() < (1_i64 << 53) as f64).then_some(number as i64)
+}
+
+type Patterns = Mutex<BTreeMap<String, Option<Arc<Regex>>>>;
+
+/// Patterns come from kinds, so there are few; each is compiled once.
+fn regex(pattern: &str) -> Option<Arc<Regex>> {
+    static KNOWN: LazyLock<Patterns> = LazyLock::new(Patterns::default);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = known.get(pattern) {
+        return found.clone();
+    }
+    let made = Regex::new(pattern).ok().map(Arc::new);
+    known.insert(pattern.to_owned(), made.clone());
+    made
+}

@@ -1,0 +1,607 @@
+//! Evaluates code against a world: what is open or secret is decided from the syntax tree before CEL sees anything.
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use cel::common::ast::operators::{CONDITIONAL, LOGICAL_AND, LOGICAL_OR};
+use cel::common::ast::{Expr, SourceInfo};
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
+use cel::{Context, ExecutionError, IdedExpr};
+
+use crate::engine::stack::code::{Cel, Code, Leaf, Path, Slice, Trouble};
+use crate::engine::stack::compile::{children, leaf_of, named, token};
+use crate::engine::stack::functions::{ENV, ITEMS, from_cel, to_cel};
+use crate::engine::stack::path::Step;
+use crate::engine::value::{Attributes, Secret, Value};
+
+/// A step of a path, computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At<'a> {
+    Name(Cow<'a, str>),
+    Index(u32),
+}
+
+/// What expressions can look at.
+pub trait World {
+    /// The value at a path, or as much of it as the slice shows.
+    fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost>;
+
+    /// The text of `file(path)`.
+    fn file(&self, path: &str) -> Result<Arc<str>, Lost>;
+
+    /// The text of `template(path, map)`.
+    fn template(&self, path: &str, map: &Attributes) -> Result<String, Lost>;
+}
+
+/// Why a path or a file leads nowhere; its place is the path's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    pub code: &'static str,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl Lost {
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), help: None }
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    fn at(self, range: (u32, u32)) -> Trouble {
+        Trouble { code: self.code, start: range.0, end: range.1, message: self.message, help: self.help }
+    }
+}
+
+/// Evaluates code; `text` is the text it was compiled from.
+pub fn evaluate(code: &Code, text: &str, world: &dyn World) -> Result<Value, Trouble> {
+    match code {
+        Code::Path(path) => look(path, &Slice::Whole, text, world),
+        Code::Cel(cel) => {
+            let leaves = Leaves((0..cel.leaves.len()).map(|_| OnceLock::new()).collect());
+            Frame { cel, text, world, leaves: &leaves }.run()
+        }
+    }
+}
+
+/// The steps of a path, computed. `None`: one of them is open; the flag: one of them is secret.
+type Steps<'a> = Option<(Vec<At<'a>>, bool)>;
+
+pub fn steps<'a>(path: &'a Path, text: &str, world: &dyn World) -> Result<Steps<'a>, Trouble> {
+    let mut found = Vec::with_capacity(path.steps.len());
+    let mut is_secret = false;
+    for step in &path.steps {
+        found.push(match step {
+            Step::Name(name) => At::Name(Cow::Borrowed(name)),
+            Step::Index(index) => At::Index(*index),
+            Step::Computed(code) => {
+                let mut value = evaluate(code, text, world)?;
+                if let Value::Secret(secret) = &value {
+                    is_secret = true;
+                    value = secret.expose().clone();
+                }
+                match value {
+                    Value::Text(name) => At::Name(Cow::Owned(name)),
+                    Value::Int(index) if u32::try_from(index).is_ok() => {
+                        At::Index(u32::try_from(index).unwrap_or_default())
+                    }
+                    Value::Open => return Ok(None),
+                    _ => {
+                        let range = (path.start, path.end);
+                        return Err(Trouble::new("failed_expression", range, "an index must be text or an integer from 0"));
+                    }
+                }
+            }
+        });
+    }
+    Ok(Some((found, is_secret)))
+}
+
+fn look(path: &Path, slice: &Slice, text: &str, world: &dyn World) -> Result<Value, Trouble> {
+    let Some((steps, is_secret)) = steps(path, text, world)? else { return Ok(Value::Open) };
+    let value = world.look(&path.root, &steps, slice).map_err(|it| it.at((path.start, path.end)))?;
+    Ok(if is_secret { Value::Secret(Secret::new(value)) } else { value })
+}
+
+/// Follows steps into a plain value.
+pub fn follow(value: &Value, steps: &[At<'_>]) -> Result<Value, Lost> {
+    let mut at = value;
+    for (position, step) in steps.iter().enumerate() {
+        at = match (at, step) {
+            (Value::Map(map), At::Name(name)) => map.get(name.as_ref()).ok_or_else(|| {
+                let lost = Lost::new("failed_expression", format!("there is no `{name}`"));
+                match crate::engine::diagnostic::nearest(name, map.keys().map(String::as_str)) {
+                    Some(near) => lost.help(format!("did you mean `{near}`?")),
+                    None => lost,
+                }
+            })?,
+            (Value::List(items), At::Index(index)) => {
+                items.get(*index as usize).ok_or_else(|| beyond(*index, items.len()))?
+            }
+            (Value::Open, _) => return Ok(Value::Open),
+            (Value::Secret(secret), _) => {
+                let inside = follow(secret.expose(), &steps[position..]);
+                let hidden = |_| Lost::new("failed_expression", "the sensitive value has no such part");
+                return Ok(Value::Secret(Secret::new(inside.map_err(hidden)?)));
+            }
+            (Value::Fingerprint(_), _) => return Ok(at.clone()),
+            (other, At::Name(name)) => {
+                return Err(Lost::new("failed_expression", format!("{} has no `{name}`", word(other))));
+            }
+            (other, At::Index(index)) => {
+                return Err(Lost::new("failed_expression", format!("{} has no `[{index}]`", word(other))));
+            }
+        };
+    }
+    Ok(at.clone())
+}
+
+/// The mistake of an index beyond the end.
+pub fn beyond(index: u32, length: usize) -> Lost {
+    Lost::new("failed_expression", format!("there is no `[{index}]`; the list has {length} element(s)"))
+}
+
+/// The word for a value in messages.
+pub fn word(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Int(_) => "an integer",
+        Value::Float(_) => "a number",
+        Value::Text(_) => "text",
+        Value::List(_) => "a list",
+        Value::Map(_) => "a map",
+        Value::Open => "a value not known yet",
+        Value::Secret(_) | Value::Fingerprint(_) => "a sensitive value",
+    }
+}
+
+/// Leaves out what an expression cannot see.
+pub fn cut(value: Value, slice: &Slice) -> Value {
+    let kept = |value: Value, names: &std::collections::BTreeSet<String>| match value {
+        Value::Map(map) => Value::Map(map.into_iter().filter(|(name, _)| names.contains(name)).collect()),
+        other => other,
+    };
+    match (slice, value) {
+        (Slice::Shape, Value::List(items)) => Value::List(vec![Value::Null; items.len()]),
+        (Slice::Shape, Value::Map(map)) => {
+            Value::Map(map.into_keys().map(|it| (it, Value::Null)).collect())
+        }
+        (Slice::Members(names), value) => kept(value, names),
+        (Slice::Elements(names), Value::List(items)) => {
+            Value::List(items.into_iter().map(|it| kept(it, names)).collect())
+        }
+        (Slice::Elements(names), Value::Map(map)) => {
+            Value::Map(map.into_iter().map(|(name, it)| (name, kept(it, names))).collect())
+        }
+        (_, value) => value,
+    }
+}
+
+/// The values of the leaves that were reached.
+struct Leaves(Vec<OnceLock<Box<dyn Val>>>);
+
+impl VariableResolver for Leaves {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        let index: usize = variable.strip_prefix('@')?.parse().ok()?;
+        self.0.get(index)?.get().map(|it| CowVal::Borrowed(it.as_ref()))
+    }
+}
+
+/// What reaching a part of an expression means for the whole.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reach {
+    is_open: bool,
+    is_secret: bool,
+}
+
+impl Reach {
+    fn and(self, other: Self) -> Self {
+        Self { is_open: self.is_open || other.is_open, is_secret: self.is_secret || other.is_secret }
+    }
+}
+
+struct Frame<'a> {
+    cel: &'a Cel,
+    text: &'a str,
+    world: &'a dyn World,
+    leaves: &'a Leaves,
+}
+
+impl Frame<'_> {
+    fn run(&self) -> Result<Value, Trouble> {
+        let mut context = Context::with_env(Arc::clone(&ENV));
+        context.set_variable_resolver(self.leaves);
+        let reach = self.reach(&self.cel.tree, &context)?;
+        if reach.is_open {
+            return Ok(if reach.is_secret { Value::Secret(Secret::new(Value::Open)) } else { Value::Open });
+        }
+        let answer = cel::Value::resolve(&self.cel.tree, &context);
+        let value = match answer {
+            Ok(value) => from_cel(&value).map_err(|it| {
+                Trouble::new("failed_expression", (0, u32::try_from(self.text.len()).unwrap_or(0)), it)
+            })?,
+            Err(error) => return Err(self.failure(&error, reach.is_secret, &context)),
+        };
+        Ok(if reach.is_secret { Value::Secret(Secret::new(value)) } else { value })
+    }
+
+    /// What would be read if the expression were evaluated now; an operand that will not run is not counted.
+    fn reach(&self, expr: &IdedExpr, context: &Context<'_, '_>) -> Result<Reach, Trouble> {
+        if let Some(leaf) = leaf_of(expr) {
+            return self.leaf(leaf);
+        }
+        if let Expr::Call(call) = &expr.expr {
+            let decides = |value: &cel::Value| match (call.func_name.as_str(), value) {
+                (LOGICAL_AND, cel::Value::Bool(false)) | (LOGICAL_OR, cel::Value::Bool(true)) => true,
+                _ => false,
+            };
+            match (call.func_name.as_str(), call.args.as_slice()) {
+                (CONDITIONAL, [condition, then, other]) => {
+                    let reach = self.reach(condition, context)?;
+                    if !reach.is_open {
+                        match cel::Value::resolve(condition, context) {
+                            Ok(cel::Value::Bool(true)) => return Ok(reach.and(self.reach(then, context)?)),
+                            Ok(cel::Value::Bool(false)) => return Ok(reach.and(self.reach(other, context)?)),
+                            _ => return Ok(reach),
+                        }
+                    }
+                }
+                (LOGICAL_AND | LOGICAL_OR, [left, right]) => {
+                    let reach = self.reach(left, context)?;
+                    if !reach.is_open && cel::Value::resolve(left, context).is_ok_and(|it| decides(&it)) {
+                        return Ok(reach);
+                    }
+                    return Ok(reach.and(self.reach(right, context)?));
+                }
+                _ => {}
+            }
+        }
+        let mut reach = Reach::default();
+        for child in children(expr) {
+            reach = reach.and(self.reach(child, context)?);
+        }
+        Ok(reach)
+    }
+
+    fn leaf(&self, index: usize) -> Result<Reach, Trouble> {
+        let Some(leaf) = self.cel.leaves.get(index) else { return Ok(Reach::default()) };
+        let value = match leaf {
+            Leaf::Path { path, slice } => look(path, slice, self.text, self.world)?,
+            Leaf::File { path, start, end } => {
+                let range = (*start, *end);
+                match self.known(path, range)? {
+                    Value::Text(path) => {
+                        Value::Text(self.world.file(&path).map_err(|it| it.at(range))?.to_string())
+                    }
+                    _ => return Err(Trouble::new("bad_expression", range, "the path of `file` must be text")),
+                }
+            }
+            Leaf::Template { path, map, start, end } => self.template(path, map, (*start, *end))?,
+        };
+        let reach = Reach { is_open: value.has_open(), is_secret: value.has_secret() };
+        if !reach.is_open && self.leaves.0[index].get().is_none() {
+            let value: Result<Box<dyn Val>, ExecutionError> = to_cel(&value).try_into();
+            // Our values are all representable; what is not would be reported as undeclared.
+            if let Ok(value) = value {
+                self.leaves.0[index].get_or_init(|| value);
+            }
+        }
+        Ok(reach)
+    }
+
+    /// Which file is read must be known and not a secret.
+    fn known(&self, code: &Code, range: (u32, u32)) -> Result<Value, Trouble> {
+        match evaluate(code, self.text, self.world)? {
+            Value::Open => Err(Trouble::new("bad_expression", range, "which file is read must be known before anything is created")),
+            Value::Secret(_) => Err(Trouble::new("bad_expression", range, "a path cannot be sensitive")),
+            value => Ok(value),
+        }
+    }
+
+    fn template(&self, path: &Code, map: &Code, range: (u32, u32)) -> Result<Value, Trouble> {
+        let Value::Text(path) = self.known(path, range)? else {
+            return Err(Trouble::new("bad_expression", range, "the path of `template` must be text"));
+        };
+        let map = evaluate(map, self.text, self.world)?;
+        if map.has_open() {
+            return Ok(Value::Open);
+        }
+        let is_secret = map.has_secret();
+        match map.exposed() {
+            Value::Map(map) => {
+                let text = self.world.template(&path, &map).map_err(|it| it.at(range))?;
+                let text = Value::Text(text);
+                Ok(if is_secret { Value::Secret(Secret::new(text)) } else { text })
+            }
+            _ => Err(Trouble::new("bad_expression", range, "the second argument of `template` must be a map")),
+        }
+    }
+
+    fn failure(&self, error: &ExecutionError, is_secret: bool, context: &Context<'_, '_>) -> Trouble {
+        let culprit = culprit(&self.cel.tree, context);
+        let error = cel::Value::resolve(culprit, context).err().unwrap_or_else(|| error.clone());
+        let (start, end) = extent(culprit, &self.cel.info, self.text, &self.cel.leaves);
+        Trouble::new("failed_expression", (start, end), reworded(&error, is_secret))
+    }
+}
+
+/// The innermost part that fails by itself. Parts of comprehensions need their variables and are left out.
+fn culprit<'a>(expr: &'a IdedExpr, context: &Context<'_, '_>) -> &'a IdedExpr {
+    let mut at = expr;
+    loop {
+        let parts = match &at.expr {
+            Expr::Comprehension(it) => vec![&it.iter_range],
+            Expr::Call(call) if call.func_name == CONDITIONAL => {
+                let chosen = match cel::Value::resolve(&call.args[0], context) {
+                    Ok(cel::Value::Bool(true)) => 1,
+                    Ok(cel::Value::Bool(false)) => 2,
+                    _ => 0,
+                };
+                vec![&call.args[chosen]]
+            }
+            Expr::Call(call) if call.target.as_ref().is_some_and(|it| is_namespace(it)) => {
+                call.args.iter().collect()
+            }
+            _ => children(at),
+        };
+        match parts.into_iter().find(|it| cel::Value::resolve(it, context).is_err()) {
+            Some(part) => at = part,
+            None => return at,
+        }
+    }
+}
+
+fn is_namespace(expr: &IdedExpr) -> bool {
+    matches!(&expr.expr, Expr::Ident(name) if !name.starts_with('@'))
+}
+
+/// The range of an expression: from its first to its last token.
+fn extent(expr: &IdedExpr, info: &SourceInfo, text: &str, leaves: &[Leaf]) -> (u32, u32) {
+    if let Some(leaf) = leaf_of(expr).and_then(|it| leaves.get(it)) {
+        return match leaf {
+            Leaf::Path { path, .. } => (path.start, path.end),
+            Leaf::File { start, end, .. } | Leaf::Template { start, end, .. } => (*start, *end),
+        };
+    }
+    let mut own = token(info, text, expr.id);
+    if let Expr::Call(call) = &expr.expr {
+        own.0 = named(text, own.0, &call.func_name);
+    }
+    if matches!(expr.expr, Expr::Comprehension(_)) {
+        return own;
+    }
+    children(expr)
+        .into_iter()
+        .map(|it| extent(it, info, text, leaves))
+        .fold(own, |all, it| (all.0.min(it.0), all.1.max(it.1)))
+}
+
+/// What went wrong, in words for people; never a value, since a message could carry a secret.
+fn reworded(error: &ExecutionError, is_secret: bool) -> String {
+    match error {
+        ExecutionError::NoSuchKey(key) if !is_secret => format!("there is no `{key}`"),
+        ExecutionError::NoSuchKey(_) => "there is no such key".to_owned(),
+        ExecutionError::NoSuchOverload(it) => overload(it.function(), it.argument_types()),
+        ExecutionError::UnexpectedType { got, want } => {
+            format!("{} stands where {} is needed", plain_type(got), plain_type(want))
+        }
+        ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
+            let types = [left.type_of().to_string(), right.type_of().to_string()];
+            overload(operator, &types)
+        }
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            "division by zero".to_owned()
+        }
+        ExecutionError::Overflow(..) => "the number does not fit into 64 bits".to_owned(),
+        ExecutionError::IndexOutOfBounds(_) => "the list is not that long".to_owned(),
+        ExecutionError::DuplicateKey(_) => "a key is given twice".to_owned(),
+        ExecutionError::InvalidArgumentCount { expected, actual } => {
+            format!("{expected} argument(s) are needed, {actual} given")
+        }
+        ExecutionError::UndeclaredReference(name) => format!("there is no function `{name}` for this value"),
+        ExecutionError::FunctionError { function, message } if !is_secret && function.starts_with("cidr") => {
+            message.clone()
+        }
+        ExecutionError::FunctionError { function, .. } => {
+            format!("`{function}` cannot be computed from this value")
+        }
+        _ => "this cannot be computed from these values".to_owned(),
+    }
+}
+
+fn overload(function: &str, types: &[String]) -> String {
+    if function == ITEMS {
+        return "only lists and maps have elements".to_owned();
+    }
+    let operator = function.trim_matches(['_', '@']);
+    let operator = match operator {
+        "add" => "+",
+        "sub" => "-",
+        "mul" => "*",
+        "div" => "/",
+        "rem" => "%",
+        "[_]" | "[?_]" | "[_" => "[…]",
+        other => other,
+    };
+    let types: Vec<&str> = types.iter().map(|it| plain_type(it)).collect();
+    format!("`{operator}` does not go with {}", types.join(" and "))
+}
+
+fn plain_type(name: &str) -> &str {
+    match name {
+        "string" => "text",
+        "int" => "an integer",
+        "uint" => "an unsigned integer",
+        "double" | "float" => "a number with a fraction",
+        "bool" => "true or false",
+        "null" | "null_type" => "nothing",
+        "list" => "a list",
+        "map" => "a map",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use crate::engine::stack::code::{Slice, Trouble};
+    use crate::engine::stack::compile::{compile, compile_cel};
+    use crate::engine::stack::evaluate::{At, Lost, World, cut, evaluate, follow};
+    use crate::engine::value::{Attributes, Secret, Value};
+
+    struct Names(Value);
+
+    impl World for Names {
+        fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+            let mut all = vec![At::Name(root.into())];
+            all.extend(steps.iter().cloned());
+            follow(&self.0, &all).map(|it| cut(it, slice))
+        }
+
+        fn file(&self, path: &str) -> Result<Arc<str>, Lost> {
+            Ok(format!("<{path}>").into())
+        }
+
+        fn template(&self, path: &str, map: &Attributes) -> Result<String, Lost> {
+            Ok(format!("{path}{}", Value::Map(map.clone()).json()))
+        }
+    }
+
+    fn world() -> Names {
+        let object = |label: &str| {
+            Value::from_json(&serde_json::json!({ "label": label, "id": { "$open": true }, "tags": ["x", "y"] }))
+        };
+        let mut all = Value::from_json(&serde_json::json!({
+            "vars": { "on": true, "off": false, "n": 3, "name": "shop", "list": [3, 1, 2], "map": { "b": 1, "a": 2 } },
+            "lb": { "ipv4": { "$open": true }, "label": "lb" },
+            "each": { "index": 1 },
+        }));
+        if let Value::Map(map) = &mut all {
+            map.insert("web".into(), Value::List(vec![object("web-0"), object("web-1")]));
+            map.insert("secret".into(), Value::Secret(Secret::new("hunter2".into())));
+        }
+        Names(all)
+    }
+
+    fn say(text: &str) -> String {
+        let answer = compile(text).and_then(|it| evaluate(&it, text, &world()));
+        match answer {
+            Ok(value) => format!("{value:?}"),
+            Err(Trouble { start, end, message, help, .. }) => {
+                let help = help.map(|it| format!(" ({it})")).unwrap_or_default();
+                format!("{}: {message}{help}", &text[start as usize..end as usize])
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(say(text), expected, "{text}");
+    }
+
+    #[test]
+    fn values_are_computed() {
+        check("vars.n + 1", "4");
+        check("web[0].label + ':8080'", "\"web-0:8080\"");
+        check("web[each.index].label", "\"web-1\"");
+        check("web[each.index - 1].label", "\"web-0\"");
+        check("web.map(w, w.label).join(',')", "\"web-0,web-1\"");
+        check("web.map(w, w.tags.size() + vars.n)", "[5,5]");
+        check("[0, 1].map(i, web[i].label)", "[\"web-0\",\"web-1\"]");
+        check("vars.map.map(k, k)", "[\"a\",\"b\"]");
+        check("vars.map.map(k, vars.map[k])", "[2,1]");
+        check("size(web)", "2");
+        check("web.size() > 1", "true");
+        check("has(lb.label) && !has(lb.nothing)", "true");
+        check("vars.list.sort()", "[1,2,3]");
+        check("math.greatest(vars.list)", "3");
+        check("vars.name.upperAscii()", "\"SHOP\"");
+        check("base64('hi')", "\"aGk=\"");
+        check("cidr_host('10.0.0.0/24', vars.n)", "\"10.0.0.3\"");
+        check("file('a') + file(vars.name)", "\"<a><shop>\"");
+        check("template('t', {'n': vars.n})", "\"t{\\\"n\\\":3}\"");
+        check("vars.?nothing.orValue('d')", "\"d\"");
+        check("vars[\"name\"]", "\"shop\"");
+        check("vars.list.filter(it, it > 1)", "[3,2]");
+        check("web.exists(w, 'y' in w.tags)", "true");
+    }
+
+    #[test]
+    fn what_is_open_stays_open() {
+        let open = "{\"$open\":true}";
+        check("lb.ipv4", open);
+        check("lb.ipv4 + ':80'", open);
+        check("vars.on ? lb.label : lb.ipv4", "\"lb\"");
+        check("vars.off ? lb.label : lb.ipv4", open);
+        check("vars.off && lb.ipv4 == 'x'", "false");
+        check("vars.on || lb.ipv4 == 'x'", "true");
+        check("lb.ipv4 == 'x' || true", open);
+        check("web.map(w, w.id)", open);
+        check("web.exists(w, w.id == 'x')", open);
+        check("['x'].exists(t, t == lb.ipv4)", open);
+        check("template('t', {'ip': lb.ipv4})", open);
+        check("web[lb.ipv4 == 'a' ? 0 : 1].label", open);
+    }
+
+    #[test]
+    fn what_is_secret_stays_secret() {
+        let secret = "{\"$sensitive\":true}";
+        check("secret", secret);
+        check("secret + '!'", secret);
+        check("size(secret) > 3 ? 'a' : 'b'", secret);
+        check("vars.on ? 'a' : secret", "\"a\"");
+        check("template('t', {'p': secret})", secret);
+        check("int(secret)", "int(secret: `int` cannot be computed from this value");
+    }
+
+    #[test]
+    fn mistakes_name_the_place() {
+        check("vars.nmae", "vars.nmae: there is no `nmae` (did you mean `name`?)");
+        check("vars.n + 'x'", "vars.n + 'x': `+` does not go with an integer and text");
+        check("1 + (vars.n + 'x')", "vars.n + 'x': `+` does not go with an integer and text");
+        check("vars.n +", ": the expression ends too early");
+        check("vars.n = 3", "=: `=` compares nothing (to compare, write `==`)");
+        check("vars.n ++ 3", "+: `+` cannot stand here");
+        check("'abc", "': this text has no closing quote");
+        check("lists.range(3)", "range(: `lists.range` is not available (use `count`, or write the list)");
+        check("tempalte('x', {})", "tempalte: there is no function `tempalte` (did you mean `template`?)");
+        check("", ": nothing is written here");
+        check("vars.n / 0", "vars.n / 0: division by zero");
+        check("web[7].label", "web[7].label: there is no `[7]`; the list has 2 element(s)");
+        check("bytes('a')", "bytes('a'): bytes, types and functions cannot be a value here");
+        check("1.0 / 0.0", "1.0 / 0.0: the number is not finite");
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_path_agrees_with_cel(
+            root in "vars|web|lb|each|other",
+            steps in proptest::collection::vec(
+                prop_oneof!["\\.(name|map|label|tags|list|a|index|zz)", "\\[[0-3]\\]", "\\[(\"a\"|'label'|\"map\"|'')\\]", "\\[each\\.index\\]"], 0..4),
+        ) {
+            let text = format!("{root}{}", steps.concat());
+            let fast = compile(&text).and_then(|it| evaluate(&it, &text, &world()));
+            let slow = compile_cel(&text).and_then(|it| evaluate(&it, &text, &world()));
+            match (&fast, &slow) {
+                // CEL makes the whole expression open; a path alone keeps what is known beside it.
+                (Ok(fast), Ok(slow)) if fast.has_open() => prop_assert!(slow.has_open()),
+                (Ok(fast), Ok(slow)) => prop_assert_eq!(fast, slow),
+                (fast, slow) => prop_assert_eq!(fast.is_err(), slow.is_err(), "{:?} {:?}", fast, slow),
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "[a-z0-9 .+'\"\\[\\](){}?:,&|=!<>*/%-]{0,40}") {
+            let _ = compile(&text).and_then(|it| evaluate(&it, &text, &world()));
+        }
+    }
+}

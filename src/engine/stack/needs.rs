@@ -1,0 +1,298 @@
+//! References: checks that each leads somewhere, and says which instances an instance needs.
+
+use std::collections::BTreeSet;
+
+use crate::engine::address::{Address, Key};
+use crate::engine::diagnostic::{Diagnostic, Span, nearest};
+use crate::engine::schema::Catalog;
+use crate::engine::stack::code::{Code, Path, Trouble};
+use crate::engine::stack::evaluate::{Lost, beyond};
+use crate::engine::stack::expand::Repeat;
+use crate::engine::stack::expression::Expression;
+use crate::engine::stack::model::{Each, EachValue, Resource, Spread, Stack};
+use crate::engine::stack::path::Step;
+use crate::engine::stack::term::expressions;
+use crate::engine::stack::view::{is_list, no_key, unknown};
+
+/// What a resource needs, for each of its instances.
+#[derive(Debug)]
+pub struct Need {
+    name: String,
+    select: Select,
+    span: Span,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Select {
+    All,
+    One(Key),
+    /// The same index or key as the instance's own.
+    Each,
+}
+
+/// Where an expression stands: what it may refer to.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    pub stack: &'a Stack,
+    pub catalog: &'a Catalog,
+    /// The resource that it belongs to, and how that is repeated.
+    pub owner: Option<(&'a str, &'a Repeat)>,
+    pub has_self: bool,
+}
+
+/// Checks the references of a resource and gathers what it needs.
+pub fn needs(
+    resource: &Resource,
+    repeat: &Repeat,
+    stack: &Stack,
+    catalog: &Catalog,
+    out: &mut Vec<Diagnostic>,
+) -> Vec<Need> {
+    let mut found = Vec::new();
+    let site = Site { stack, catalog, owner: Some((&resource.name, repeat)), has_self: false };
+    let mut all = Vec::new();
+    for given in resource.attributes.values() {
+        expressions(&given.term, &mut all);
+    }
+    site.expressions(&all, &mut found, out);
+    let mut all = Vec::new();
+    for gate in resource.ready.iter().chain(&resource.gate) {
+        expressions(gate.target(), &mut all);
+    }
+    Site { has_self: true, ..site }.expressions(&all, &mut found, out);
+    for reference in &resource.depends_on {
+        let select = match &reference.address {
+            Some(address) if address.key != Key::One => Select::One(address.key.clone()),
+            _ => Select::All,
+        };
+        if reference.name == resource.name {
+            out.push(self_reference(&resource.name, reference.span));
+        } else if let Some(spread) = stack.spreads.get(&reference.name) {
+            if let Select::One(key) = &select
+                && !has(spread, key)
+            {
+                out.push(
+                    Diagnostic::error("unknown_reference", "Unknown reference")
+                        .at(reference.span, format!("`{}` has no such instance", reference.name)),
+                );
+                continue;
+            }
+            found.push(Need { name: reference.name.clone(), select, span: reference.span });
+        } else {
+            let lost = unknown(&reference.name, stack);
+            let wrong = Diagnostic::error("unknown_reference", "Unknown reference").at(reference.span, lost.message);
+            out.push(match lost.help {
+                Some(help) => wrong.help(help),
+                None => wrong,
+            });
+        }
+    }
+    found
+}
+
+fn self_reference(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::error("self_reference", "A resource refers to itself")
+        .at(span, format!("this is part of `{name}`"))
+        .help("`self` is known in `ready` and `gate` only; use `each.index` or a variable")
+}
+
+fn has(spread: &Spread, key: &Key) -> bool {
+    match (spread, key) {
+        (Spread::One, Key::One) => true,
+        (Spread::Count(count), Key::Index(index)) => index < count,
+        (Spread::Keys(keys), Key::Name(name)) => keys.contains(name),
+        _ => false,
+    }
+}
+
+/// The instances that one instance needs, each once, with the first place that says so.
+pub fn of_instance(
+    needs: &[Need],
+    address: &Address,
+    each: Option<&Each>,
+    each_span: Span,
+    stack: &Stack,
+) -> Vec<(Address, Span)> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    let mut add = |address: Address, span: Span| {
+        if seen.insert(address.clone()) {
+            found.push((address, span));
+        }
+    };
+    for need in needs {
+        let name = || need.name.clone();
+        match (&need.select, stack.spreads.get(&need.name)) {
+            (Select::One(key), _) => add(Address { name: name(), key: key.clone() }, need.span),
+            (Select::Each, Some(spread)) if has(spread, &address.key) => {
+                add(Address { name: name(), key: address.key.clone() }, need.span);
+            }
+            (_, Some(Spread::One)) => add(Address::one(name()), need.span),
+            (_, Some(Spread::Count(count))) => {
+                (0..*count).for_each(|it| add(Address::index(name(), it), need.span));
+            }
+            (_, Some(Spread::Keys(keys))) => {
+                keys.iter().for_each(|it| add(Address::named(name(), it.clone()), need.span));
+            }
+            (_, None) => {}
+        }
+    }
+    if let Some(Each::Entry { value: EachValue::Instance(over), .. }) = each {
+        add(over.clone(), each_span);
+    }
+    found
+}
+
+impl Site<'_> {
+    /// Checks the references of some expressions.
+    pub fn expressions(
+        &self,
+        all: &[&std::sync::Arc<Expression>],
+        found: &mut Vec<Need>,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        for expression in all {
+            for path in expression.paths() {
+                match self.path(path, expression) {
+                    Ok(None) => {}
+                    Ok(Some(need)) => found.push(need),
+                    Err(Some(lost)) => out.push(expression.diagnostic(&Trouble {
+                        code: lost.code,
+                        start: path.start,
+                        end: path.end,
+                        message: lost.message,
+                        help: lost.help,
+                    })),
+                    Err(None) => {
+                        let span = expression.place(path.start, path.end);
+                        out.push(self_reference(&path.root, span));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The error `None` is a reference to itself.
+    fn path(&self, path: &Path, expression: &Expression) -> Result<Option<Need>, Option<Lost>> {
+        match &*path.root {
+            "vars" => self.variable(path).map(|()| None).map_err(Some),
+            "each" => self.each(path).map(|()| None).map_err(Some),
+            "self" if self.has_self => self.own(path).map(|()| None).map_err(Some),
+            "self" => Err(Some(Lost::new("unknown_reference", "`self` is known in `ready` and `gate` only"))),
+            "stack" => match path.steps.as_slice() {
+                [Step::Name(name)] if &**name == "name" => Ok(None),
+                _ => Err(Some(Lost::new("unknown_reference", "`stack` has a `name` only").help("write `stack.name`"))),
+            },
+            root => {
+                if self.owner.is_some_and(|(name, _)| name == root) {
+                    return Err(None);
+                }
+                let select = self.resource(root, path).map_err(Some)?;
+                let span = expression.place(path.start, path.end);
+                Ok(Some(Need { name: root.to_owned(), select, span }))
+            }
+        }
+    }
+
+    fn variable(&self, path: &Path) -> Result<(), Lost> {
+        let Some(Step::Name(name)) = path.steps.first() else { return Ok(()) };
+        let variables = &self.stack.variables;
+        if variables.contains_key(&**name) {
+            return Ok(());
+        }
+        let lost = Lost::new("unknown_variable", format!("there is no variable `{name}`"));
+        Err(match nearest(name, variables.keys().map(String::as_str)) {
+            Some(near) => lost.help(format!("did you mean `vars.{near}`?")),
+            None => lost.help(format!("declare it: variables: {{ {name}: {{ type: string }} }}")),
+        })
+    }
+
+    fn each(&self, path: &Path) -> Result<(), Lost> {
+        let wrong = |message: &str| Err(Lost::new("unknown_reference", message.to_owned()));
+        let field = match path.steps.first() {
+            Some(Step::Name(name)) => &**name,
+            _ => "",
+        };
+        match (self.owner.map(|(_, repeat)| repeat), field) {
+            (Some(Repeat::Count(_)), "index") | (Some(Repeat::ForEach(_)), "key" | "value") => Ok(()),
+            (Some(Repeat::Count(_)), _) => wrong("under `count` there is `each.index`"),
+            (Some(Repeat::ForEach(_)), _) => wrong("under `for_each` there are `each.key` and `each.value`"),
+            (Some(Repeat::One) | None, _) => wrong("`each` is known under `count` and `for_each` only"),
+        }
+    }
+
+    fn own(&self, path: &Path) -> Result<(), Lost> {
+        let Some((name, _)) = self.owner else { return Ok(()) };
+        self.attribute(name, path.steps.first())
+    }
+
+    fn resource(&self, root: &str, path: &Path) -> Result<Select, Lost> {
+        let Some(spread) = self.stack.spreads.get(root) else {
+            return Err(unknown(root, self.stack));
+        };
+        let (select, rest) = match (spread, path.steps.split_first()) {
+            (Spread::One, Some((Step::Index(_), _))) => {
+                return Err(Lost::new("unknown_reference", format!("`{root}` is not a list: it has no `count`"))
+                    .help(format!("write `{root}`")));
+            }
+            (Spread::One, _) => (Select::One(Key::One), path.steps.first()),
+            (_, None) => return Ok(Select::All),
+            (_, Some((Step::Computed(code), rest))) => {
+                (if is_own_key(code) { Select::Each } else { Select::All }, rest.first())
+            }
+            (Spread::Count(count), Some((Step::Index(index), rest))) => {
+                if index >= count {
+                    return Err(beyond(*index, *count as usize));
+                }
+                (Select::One(Key::Index(*index)), rest.first())
+            }
+            (Spread::Count(_), Some((Step::Name(name), _))) => return Err(is_list(root, name)),
+            (Spread::Keys(keys), Some((Step::Name(key), rest))) => {
+                // No keys at all: what went wrong there was said there.
+                if !keys.is_empty() && !keys.iter().any(|it| **it == **key) {
+                    return Err(no_key(root, key, keys));
+                }
+                (Select::One(Key::Name(key.to_string())), rest.first())
+            }
+            (Spread::Keys(_), Some((Step::Index(_), _))) => {
+                return Err(Lost::new("unknown_reference", format!("`{root}` is a map of its keys"))
+                    .help(format!("write `{root}[\"key\"]`")));
+            }
+        };
+        self.attribute(root, rest)?;
+        Ok(select)
+    }
+
+    fn attribute(&self, root: &str, step: Option<&Step<Box<Code>>>) -> Result<(), Lost> {
+        let Some(Step::Name(name)) = step else { return Ok(()) };
+        let kind = self.stack.resources.get(root).and_then(|it| self.catalog.get(&it.kind));
+        let Some(kind) = kind else { return Ok(()) };
+        if &**name == "id" || kind.attribute(name).is_some() {
+            return Ok(());
+        }
+        let lost = Lost::new("unknown_attribute", format!("`{}` has no attribute `{name}`", kind.kind));
+        let names = kind.attributes.keys().map(String::as_str);
+        Err(match nearest(name, names) {
+            Some(near) => lost.help(format!("did you mean `{near}`?")),
+            None => lost.help(format!("see `lifeboat kinds {}`", kind.kind)),
+        })
+    }
+}
+
+/// Whether an index is the instance's own: `web[each.index]`.
+fn is_own_key(code: &Code) -> bool {
+    let Code::Path(path) = code else {
+        // The same, compiled by CEL as part of a larger expression.
+        let Code::Cel(cel) = code else { return false };
+        return match (crate::engine::stack::compile::leaf_of(&cel.tree), cel.leaves.as_slice()) {
+            (Some(0), [crate::engine::stack::code::Leaf::Path { path, .. }]) => is_key(path),
+            _ => false,
+        };
+    };
+    is_key(path)
+}
+
+fn is_key(path: &Path) -> bool {
+    let is_name = |name: &str| matches!(name, "index" | "key");
+    &*path.root == "each" && matches!(path.steps.as_slice(), [Step::Name(name)] if is_name(name))
+}

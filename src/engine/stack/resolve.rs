@@ -1,0 +1,314 @@
+//! Resolves an instance's attributes, gates and outputs against what is known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::diagnostic::{Diagnostic, Span, stops};
+use crate::engine::schema::{Attribute, Catalog, Kind, Type};
+use crate::engine::stack::check::{Place, check};
+use crate::engine::stack::code::{Path, Slice, Trouble};
+use crate::engine::stack::evaluate::{At, World, evaluate, steps, word};
+use crate::engine::stack::expression::Expression;
+use crate::engine::stack::model::{
+    Gate, GateProbe, Instance, Output, Part, Scope, Shape, Stack, Term,
+};
+use crate::engine::stack::template::show;
+use crate::engine::stack::view::{Texts, View};
+use crate::engine::value::{Attributes, Secret, Value};
+
+/// The attributes of an instance, as far as they are known.
+#[derive(Debug, Clone, Default)]
+pub struct Resolved {
+    pub attributes: Attributes,
+    /// Set by the stack rather than defaulted.
+    pub given: BTreeSet<String>,
+    pub spans: BTreeMap<String, Span>,
+}
+
+/// A gate with its address or URL, as far as it is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResolvedGate {
+    pub probe: ResolvedProbe,
+    pub times: u32,
+    pub within_seconds: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ResolvedProbe {
+    Tcp(Value),
+    Http { url: Value, expect: u16, body: Option<String> },
+}
+
+/// The attributes of an instance: computed, checked, defaulted, with references replaced by ids.
+pub fn resolve(
+    stack: &Stack,
+    catalog: &Catalog,
+    instance: &Instance,
+    scope: &dyn Scope,
+) -> Result<Resolved, Vec<Diagnostic>> {
+    let mut out = Vec::new();
+    let resolved = resolve_with(stack, catalog, instance, scope, stack, &mut out);
+    if stops(&out) { Err(out) } else { Ok(resolved) }
+}
+
+/// The same, with warnings and whatever could be resolved in spite of mistakes.
+pub fn resolve_with(
+    stack: &Stack,
+    catalog: &Catalog,
+    instance: &Instance,
+    scope: &dyn Scope,
+    texts: &dyn Texts,
+    out: &mut Vec<Diagnostic>,
+) -> Resolved {
+    let mut resolved = Resolved::default();
+    let resource = &*instance.resource;
+    let Some(kind) = catalog.get(&resource.kind) else { return resolved };
+    let view = View {
+        stack,
+        catalog,
+        scope: Some(scope),
+        instance: Some((&instance.address, instance.each.as_ref())),
+        own: None,
+        texts,
+    };
+    for (name, given) in &resource.attributes {
+        let Some(attribute) = kind.attribute(name) else { continue };
+        resolved.spans.insert(name.clone(), given.key);
+        if attribute.kind == Type::Reference {
+            refer(name, attribute, &given.term, &view, &mut resolved, out);
+            continue;
+        }
+        let value = match &given.term.shape {
+            // Literals were checked when the resource was lowered.
+            Shape::Literal(value) => value.clone(),
+            _ => {
+                let value = term(&given.term, &view, out);
+                check(value, attribute, name, Place::of(&given.term), out)
+            }
+        };
+        if value.is_null() {
+            continue;
+        }
+        resolved.given.insert(name.clone());
+        resolved.attributes.insert(name.clone(), value);
+    }
+    defaults(stack, kind, instance, &mut resolved, out);
+    resolved
+}
+
+fn defaults(
+    stack: &Stack,
+    kind: &Kind,
+    instance: &Instance,
+    resolved: &mut Resolved,
+    out: &mut Vec<Diagnostic>,
+) {
+    let resource = &*instance.resource;
+    for (name, attribute) in kind.settable() {
+        if resolved.attributes.contains_key(name) {
+            continue;
+        }
+        let place = Place { span: resource.span, term: None };
+        if attribute.default_from.is_some() {
+            let own = instance.address.label();
+            let label = match &stack.instance {
+                Some(instance) => format!("{}-{instance}-{own}", stack.name),
+                None => format!("{}-{own}", stack.name),
+            };
+            let before = out.len();
+            let value = check(Value::Text(label.clone()), attribute, name, place, out);
+            for wrong in &mut out[before..] {
+                wrong.help = Some(format!("the default `{label}` does not do: give it a `{name}`"));
+            }
+            resolved.attributes.insert(name.clone(), value);
+        } else if let Some(default) = attribute.default_value() {
+            let sensitive = attribute.sensitive && !default.is_null();
+            let value = if sensitive { Value::Secret(Secret::new(default)) } else { default };
+            resolved.attributes.insert(name.clone(), value);
+        } else if attribute.required && resource.attributes.contains_key(name) {
+            let span = resource.attributes.get(name).map_or(resource.span, |it| it.term.span);
+            let is_told = out.iter().any(|it| it.labels.first().is_some_and(|it| it.span == span));
+            if !is_told {
+                out.push(
+                    Diagnostic::error("missing_attribute", "A required attribute is missing")
+                        .at(span, format!("`{name}` turns out to be empty")),
+                );
+            }
+        }
+    }
+}
+
+/// A reference attribute: the id of the object, and what else of it travels along.
+fn refer(
+    name: &str,
+    attribute: &Attribute,
+    given: &Term,
+    view: &View<'_>,
+    resolved: &mut Resolved,
+    out: &mut Vec<Diagnostic>,
+) {
+    let Shape::Expression(expression) = &given.shape else { return };
+    let wanted = std::iter::once("id").chain(attribute.carries.iter().map(String::as_str));
+    let mut found = Attributes::new();
+    match expression.as_path() {
+        Some(path) => {
+            for field in wanted {
+                match of_object(path, field, expression, view) {
+                    Ok(value) => {
+                        found.insert(field.to_owned(), value);
+                    }
+                    Err(trouble) => {
+                        out.push(expression.diagnostic(&trouble));
+                        return;
+                    }
+                }
+            }
+        }
+        None => match evaluate(&expression.code, &expression.text, view) {
+            Ok(Value::Map(object)) => {
+                for field in wanted {
+                    found.insert(field.to_owned(), object.get(field).cloned().unwrap_or(Value::Open));
+                }
+            }
+            Ok(Value::Open) => {
+                found.extend(wanted.map(|it| (it.to_owned(), Value::Open)));
+            }
+            Ok(other) => {
+                let kind = attribute.to.as_deref().unwrap_or("the right kind");
+                out.push(
+                    Diagnostic::error("wrong_type", "Wrong type")
+                        .at(given.span, format!("`{name}` takes a reference, this is {}", word(&other)))
+                        .help(format!("name a resource of kind {kind}: '${{name}}'")),
+                );
+                return;
+            }
+            Err(trouble) => {
+                out.push(expression.diagnostic(&trouble));
+                return;
+            }
+        },
+    }
+    resolved.given.insert(name.to_owned());
+    for (field, value) in found {
+        let key = if field == "id" { name.to_owned() } else { format!("{name}.{field}") };
+        resolved.attributes.insert(key, value);
+    }
+}
+
+fn of_object(
+    path: &Path,
+    field: &str,
+    expression: &Expression,
+    view: &View<'_>,
+) -> Result<Value, Trouble> {
+    let Some((mut at, _)) = steps(path, &expression.text, view)? else { return Ok(Value::Open) };
+    at.push(At::Name(field.into()));
+    view.look(&path.root, &at, &Slice::Whole).map_err(|lost| Trouble {
+        code: lost.code,
+        start: path.start,
+        end: path.end,
+        message: lost.message,
+        help: lost.help,
+    })
+}
+
+/// The value of a term. What fails is told and open.
+pub fn term(term_: &Term, view: &dyn World, out: &mut Vec<Diagnostic>) -> Value {
+    match &term_.shape {
+        Shape::Literal(value) => value.clone(),
+        Shape::Expression(it) => computed(it, view, out),
+        Shape::Text(parts) => text(parts, view, out),
+        Shape::List(items) => Value::List(items.iter().map(|it| term(it, view, out)).collect()),
+        Shape::Map(map) => Value::Map(
+            map.iter().map(|(name, it)| (name.clone(), term(&it.term, view, out))).collect(),
+        ),
+    }
+}
+
+fn computed(it: &Expression, view: &dyn World, out: &mut Vec<Diagnostic>) -> Value {
+    evaluate(&it.code, &it.text, view).unwrap_or_else(|trouble| {
+        out.push(it.diagnostic(&trouble));
+        Value::Open
+    })
+}
+
+/// Text with expressions inside: open as soon as one is, secret as soon as one is.
+fn text(parts: &[Part], view: &dyn World, out: &mut Vec<Diagnostic>) -> Value {
+    let mut text = String::new();
+    let (mut is_open, mut is_secret) = (false, false);
+    for part in parts {
+        match part {
+            Part::Text(plain) => text.push_str(plain),
+            Part::Expression(it) => {
+                let value = computed(it, view, out);
+                is_secret |= value.has_secret();
+                if value.has_open() && !matches!(value, Value::List(_) | Value::Map(_)) {
+                    is_open = true;
+                } else if let Some(shown) = show(&value) {
+                    text.push_str(&shown);
+                } else {
+                    is_open = true;
+                    out.push(
+                        Diagnostic::error("not_text", "This cannot stand inside text")
+                            .at(it.span(), format!("it is {}", word(&value)))
+                            .help("use one of its parts, or join a list: list.join(',')"),
+                    );
+                }
+            }
+        }
+    }
+    let value = if is_open { Value::Open } else { Value::Text(text) };
+    if is_secret { Value::Secret(Secret::new(value)) } else { value }
+}
+
+/// What a gate tries, as far as it is known.
+pub fn resolve_gate(
+    stack: &Stack,
+    catalog: &Catalog,
+    instance: &Instance,
+    gate: &Gate,
+    scope: &dyn Scope,
+) -> Result<ResolvedGate, Vec<Diagnostic>> {
+    let own = scope.object(&instance.address).unwrap_or_default();
+    let view = View {
+        stack,
+        catalog,
+        scope: Some(scope),
+        instance: Some((&instance.address, instance.each.as_ref())),
+        own: Some(&own),
+        texts: stack,
+    };
+    let mut out = Vec::new();
+    let mut target = |it: &Term, what: &str| {
+        let value = term(it, &view, &mut out);
+        let is_text = matches!(&value, Value::Text(_) | Value::Open | Value::Secret(_));
+        if !is_text {
+            out.push(
+                Diagnostic::error("wrong_type", "Wrong type")
+                    .at(it.span, format!("`{what}` takes text, this is {}", word(&value))),
+            );
+        }
+        value
+    };
+    let probe = match &gate.probe {
+        GateProbe::Tcp(it) => ResolvedProbe::Tcp(target(it, "tcp")),
+        GateProbe::Http { url, expect, body } => {
+            ResolvedProbe::Http { url: target(url, "http"), expect: *expect, body: body.clone() }
+        }
+    };
+    let resolved = ResolvedGate { probe, times: gate.times, within_seconds: gate.within_seconds };
+    if stops(&out) { Err(out) } else { Ok(resolved) }
+}
+
+/// The value of an output, as far as it is known.
+pub fn resolve_output(
+    stack: &Stack,
+    catalog: &Catalog,
+    output: &Output,
+    scope: &dyn Scope,
+) -> Result<Value, Vec<Diagnostic>> {
+    let view = View { stack, catalog, scope: Some(scope), instance: None, own: None, texts: stack };
+    let mut out = Vec::new();
+    let value = term(&output.term, &view, &mut out);
+    let value = if output.sensitive { Value::Secret(Secret::new(value)) } else { value };
+    if stops(&out) { Err(out) } else { Ok(value) }
+}

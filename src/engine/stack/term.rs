@@ -1,0 +1,145 @@
+//! From nodes to terms: finds the `${…}` in texts and compiles them.
+
+use std::sync::Arc;
+
+use crate::engine::diagnostic::{Diagnostic, Sources, Span};
+use crate::engine::stack::expression::Expression;
+use crate::engine::stack::model::{Given, Part, Shape, Term};
+use crate::engine::stack::node::{Data, Node, Style};
+use crate::engine::stack::place::ScalarPlaces;
+use crate::engine::value::Value;
+
+/// Makes terms, and notes what is wrong with them.
+pub struct Terms<'a> {
+    pub sources: &'a Sources,
+    pub out: &'a mut Vec<Diagnostic>,
+}
+
+enum Piece {
+    Text(String),
+    /// The range of an expression, without its braces.
+    Code(usize, usize),
+}
+
+impl Terms<'_> {
+    pub fn term(&mut self, node: &Node) -> Term {
+        let shape = match &node.data {
+            Data::Text(text) if text.contains("${") => self.text(node, text),
+            Data::List(items) => Shape::List(items.iter().map(|it| self.term(it)).collect()),
+            Data::Map(map) => Shape::Map(
+                map.iter()
+                    .map(|(name, it)| (name.to_string(), Given { key: it.key, term: self.term(&it.node) }))
+                    .collect(),
+            ),
+            _ => Shape::Literal(node.value()),
+        };
+        Term { span: node.span, shape }
+    }
+
+    fn text(&mut self, node: &Node, text: &str) -> Shape {
+        let source = self.sources.get(node.span).map_or("", |it| &it.text);
+        let places = ScalarPlaces::new(node, text, source);
+        let pieces = match split(text) {
+            Ok(pieces) => pieces,
+            Err(at) => {
+                let span = places.part(at, at + 2).span("${", 0, 2);
+                self.out.push(unclosed(span, node));
+                return Shape::Literal(Value::Open);
+            }
+        };
+        let mut parts = Vec::new();
+        for piece in pieces {
+            parts.push(match piece {
+                Piece::Text(text) => Part::Text(text),
+                Piece::Code(start, end) => {
+                    match Expression::new(&text[start..end], places.part(start, end)) {
+                        Ok(expression) => Part::Expression(Arc::new(expression)),
+                        Err(wrong) => {
+                            self.out.push(*wrong);
+                            return Shape::Literal(Value::Open);
+                        }
+                    }
+                }
+            });
+        }
+        match parts.as_slice() {
+            [] => Shape::Literal(Value::text("")),
+            [Part::Text(text)] => Shape::Literal(Value::text(text.clone())),
+            [Part::Expression(expression)] => Shape::Expression(Arc::clone(expression)),
+            _ => Shape::Text(parts),
+        }
+    }
+}
+
+fn unclosed(span: Span, node: &Node) -> Diagnostic {
+    let wrong = Diagnostic::error("unclosed_expression", "An expression is not closed")
+        .at(span, "no `}` follows");
+    if node.style == Style::Plain {
+        wrong.help("quote the expression: '${…}'; outside of quotes ` #` begins a comment and `: ` a map")
+    } else {
+        wrong.help("for a literal `${` write `$${`")
+    }
+}
+
+/// Cuts a text at its expressions. The error is the offset of a `${` that is not closed.
+fn split(text: &str) -> Result<Vec<Piece>, usize> {
+    let mut pieces = Vec::new();
+    let mut plain = String::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find("${") {
+        let start = at + found;
+        if text[at..start].ends_with('$') {
+            plain.push_str(&text[at..start - 1]);
+            plain.push_str("${");
+            at = start + 2;
+            continue;
+        }
+        plain.push_str(&text[at..start]);
+        let end = start + 2 + closing(&text[start + 2..]).ok_or(start)?;
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(std::mem::take(&mut plain)));
+        }
+        pieces.push(Piece::Code(start + 2, end));
+        at = end + 1;
+    }
+    plain.push_str(&text[at..]);
+    if !plain.is_empty() {
+        pieces.push(Piece::Text(plain));
+    }
+    Ok(pieces)
+}
+
+/// The offset of the `}` that ends an expression; those in texts and maps do not.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut is_escaped = false;
+    for (at, it) in text.char_indices() {
+        match (quote, it) {
+            (Some(_), _) if is_escaped => is_escaped = false,
+            (Some(_), '\\') => is_escaped = true,
+            (Some(open), _) if it == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(it),
+            (None, '{') => depth += 1,
+            (None, '}') if depth == 0 => return Some(at),
+            (None, '}') => depth -= 1,
+            (None, _) => {}
+        }
+    }
+    None
+}
+
+/// Every expression in a term.
+pub fn expressions<'a>(term: &'a Term, found: &mut Vec<&'a Arc<Expression>>) {
+    match &term.shape {
+        Shape::Literal(_) => {}
+        Shape::Expression(it) => found.push(it),
+        Shape::Text(parts) => found.extend(parts.iter().filter_map(|it| match it {
+            Part::Expression(it) => Some(it),
+            Part::Text(_) => None,
+        })),
+        Shape::List(items) => items.iter().for_each(|it| expressions(it, found)),
+        Shape::Map(map) => map.values().for_each(|it| expressions(&it.term, found)),
+    }
+}

@@ -1,0 +1,228 @@
+//! What an instance's expressions can look at: variables, `each`, `self`, the stack, and the objects of other instances.
+
+use std::sync::Arc;
+
+use crate::engine::address::{Address, Key};
+use crate::engine::diagnostic::nearest;
+use crate::engine::schema::Catalog;
+use crate::engine::stack::code::Slice;
+use crate::engine::stack::evaluate::{At, Lost, World, beyond, cut, follow};
+use crate::engine::stack::model::{Each, EachValue, Scope, Spread, Stack};
+use crate::engine::stack::template::FileText;
+use crate::engine::value::{Attributes, Value};
+
+/// Where the texts of files come from.
+pub trait Texts {
+    fn text(&self, path: &str) -> Result<Arc<FileText>, Lost>;
+}
+
+impl Texts for Stack {
+    fn text(&self, path: &str) -> Result<Arc<FileText>, Lost> {
+        if let Some(lost) = self.unread.get(path) {
+            return Err(lost.clone());
+        }
+        let found = self.texts.get(path).map(Arc::clone);
+        found.ok_or_else(|| Lost::new("file_problem", format!("`{path}` was not read")))
+    }
+}
+
+/// The world of one instance, or of an output.
+pub struct View<'a> {
+    pub stack: &'a Stack,
+    pub catalog: &'a Catalog,
+    /// `None`: before planning, when no object can be looked at.
+    pub scope: Option<&'a dyn Scope>,
+    pub instance: Option<(&'a Address, Option<&'a Each>)>,
+    /// What `self` is.
+    pub own: Option<&'a Attributes>,
+    pub texts: &'a dyn Texts,
+}
+
+impl World for View<'_> {
+    fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+        match root {
+            "vars" => self.variable(steps, slice),
+            "each" => self.each(steps, slice),
+            "self" => match self.own {
+                Some(own) => member(self.kind_of_self(), own, steps).map(|it| cut(it, slice)),
+                None => Err(Lost::new("unknown_reference", "`self` is known in `ready` and `gate` only")),
+            },
+            "stack" => match steps {
+                [At::Name(name)] if name == "name" => Ok(Value::text(self.stack.name.clone())),
+                _ => Err(Lost::new("unknown_reference", "`stack` has a `name` only")),
+            },
+            _ => self.resource(root, steps, slice),
+        }
+    }
+
+    fn file(&self, path: &str) -> Result<Arc<str>, Lost> {
+        Ok(Arc::clone(&self.texts.text(path)?.text))
+    }
+
+    fn template(&self, path: &str, map: &Attributes) -> Result<String, Lost> {
+        self.texts.text(path)?.fill(map)
+    }
+}
+
+impl View<'_> {
+    fn variable(&self, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+        let variables = &self.stack.variables;
+        let Some((At::Name(name), rest)) = steps.split_first() else {
+            let seen = variables.iter().filter(|(name, _)| match slice {
+                Slice::Members(names) => names.contains(*name),
+                Slice::Whole | Slice::Shape | Slice::Elements(_) => true,
+            });
+            return Ok(Value::Map(seen.map(|(name, it)| (name.clone(), it.value.clone())).collect()));
+        };
+        match variables.get(name.as_ref()) {
+            Some(variable) => follow(&variable.value, rest).map(|it| cut(it, slice)),
+            // Declared or not was said before; a variable without a value is known by nobody.
+            None => Ok(Value::Open),
+        }
+    }
+
+    fn each(&self, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+        let wrong = |message: &str| Err(Lost::new("unknown_reference", message.to_owned()));
+        let Some((address, Some(each))) = self.instance else {
+            return wrong("`each` is known under `count` and `for_each` only");
+        };
+        let Some((At::Name(name), rest)) = steps.split_first() else {
+            return wrong("write `each.index`, `each.key` or `each.value`");
+        };
+        match (name.as_ref(), each) {
+            ("index", Each::Index(index)) => follow(&Value::Int(i64::from(*index)), rest),
+            ("key", Each::Entry { key, .. }) => follow(
+                &match address.key {
+                    Key::Index(index) => Value::Int(i64::from(index)),
+                    Key::One | Key::Name(_) => Value::text(key.clone()),
+                },
+                rest,
+            ),
+            ("value", Each::Entry { value: EachValue::Value(value), .. }) => {
+                follow(value, rest).map(|it| cut(it, slice))
+            }
+            ("value", Each::Entry { value: EachValue::Instance(address), .. }) => {
+                self.object(address, rest, slice)
+            }
+            (_, Each::Index(_)) => wrong("under `count` there is `each.index`"),
+            (_, Each::Entry { .. }) => wrong("under `for_each` there are `each.key` and `each.value`"),
+        }
+    }
+
+    fn resource(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+        let Some(spread) = self.stack.spreads.get(root) else {
+            return Err(unknown(root, self.stack));
+        };
+        match (spread, steps.split_first()) {
+            (Spread::One, _) => self.object(&Address::one(root), steps, slice),
+            (Spread::Count(count), Some((At::Index(index), rest))) => {
+                if index >= count {
+                    return Err(beyond(*index, *count as usize));
+                }
+                self.object(&Address::index(root, *index), rest, slice)
+            }
+            (Spread::Count(count), None) => {
+                if *slice == Slice::Shape {
+                    return Ok(Value::List(vec![Value::Null; *count as usize]));
+                }
+                let all = (0..*count).map(|it| self.element(&Address::index(root, it), slice));
+                Ok(Value::List(all.collect::<Result<_, _>>()?))
+            }
+            (Spread::Keys(keys), Some((At::Name(key), rest))) => {
+                if !keys.iter().any(|it| it == key.as_ref()) {
+                    return Err(no_key(root, key, keys));
+                }
+                self.object(&Address::named(root, key.clone()), rest, slice)
+            }
+            (Spread::Keys(keys), None) => {
+                let one = |key: &String| {
+                    if *slice == Slice::Shape {
+                        return Ok((key.clone(), Value::Null));
+                    }
+                    let value = self.element(&Address::named(root, key.clone()), slice)?;
+                    Ok((key.clone(), value))
+                };
+                Ok(Value::Map(keys.iter().map(one).collect::<Result<_, Lost>>()?))
+            }
+            (Spread::Count(_), Some((At::Name(name), _))) => Err(is_list(root, name)),
+            (Spread::Keys(_), Some((At::Index(_), _))) => {
+                Err(Lost::new("unknown_reference", format!("`{root}` is a map of its keys"))
+                    .help(format!("write {root}[\"key\"]")))
+            }
+        }
+    }
+
+    /// One of many, with what the slice shows of each.
+    fn element(&self, address: &Address, slice: &Slice) -> Result<Value, Lost> {
+        match slice {
+            Slice::Elements(names) => {
+                let kept = names.iter().map(|name| {
+                    let value = self.object(address, &[At::Name(name.as_str().into())], &Slice::Whole)?;
+                    Ok((name.clone(), value))
+                });
+                Ok(Value::Map(kept.collect::<Result<_, Lost>>()?))
+            }
+            Slice::Whole | Slice::Shape | Slice::Members(_) => self.object(address, &[], &Slice::Whole),
+        }
+    }
+
+    fn object(&self, address: &Address, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+        let Some(scope) = self.scope else {
+            return Err(Lost::new("not_known", format!("`{address}` is known only when the world is looked at"))
+                .help("use variables, which are known beforehand"));
+        };
+        let kind = self.stack.resources.get(&address.name).map_or("", |it| it.kind.as_str());
+        match scope.object(address) {
+            Some(object) => member(Some((self.catalog, kind)), &object, steps).map(|it| cut(it, slice)),
+            None => Ok(Value::Open),
+        }
+    }
+
+    fn kind_of_self(&self) -> Option<(&Catalog, &str)> {
+        let (address, _) = self.instance?;
+        let resource = self.stack.resources.get(&address.name)?;
+        Some((self.catalog, resource.kind.as_str()))
+    }
+}
+
+/// A member of an object: what the cloud makes and nobody knows yet is open, what was not set is null.
+fn member(kind: Option<(&Catalog, &str)>, object: &Attributes, steps: &[At<'_>]) -> Result<Value, Lost> {
+    let Some((At::Name(name), rest)) = steps.split_first() else {
+        return Ok(Value::Map(object.clone()));
+    };
+    match object.get(name.as_ref()) {
+        Some(value) => follow(value, rest),
+        None => {
+            let attribute = kind.and_then(|(catalog, kind)| catalog.get(kind)?.attribute(name));
+            let is_open = name == "id" || attribute.is_some_and(|it| it.computed || it.optional_computed);
+            Ok(if is_open { Value::Open } else { Value::Null })
+        }
+    }
+}
+
+/// The mistake of a root that nobody declared.
+pub fn unknown(root: &str, stack: &Stack) -> Lost {
+    let lost = Lost::new("unknown_reference", format!("there is no resource `{root}`"));
+    if stack.variables.contains_key(root) {
+        return lost.help(format!("did you mean `vars.{root}`?"));
+    }
+    match nearest(root, stack.resources.keys().map(String::as_str)) {
+        Some(near) => lost.help(format!("did you mean `{near}`?")),
+        None => lost,
+    }
+}
+
+/// The mistake of an attribute of a list.
+pub fn is_list(root: &str, name: &str) -> Lost {
+    Lost::new("unknown_reference", format!("`{root}` is a list, since it has a `count`"))
+        .help(format!("write `{root}[0].{name}`, or `{root}.map(it, it.{name})` for all"))
+}
+
+/// The mistake of a key that `for_each` does not make.
+pub fn no_key(root: &str, key: &str, keys: &[String]) -> Lost {
+    let lost = Lost::new("unknown_reference", format!("`{root}` has no key `{key}`"));
+    match nearest(key, keys.iter().map(String::as_str)) {
+        Some(near) => lost.help(format!("did you mean `{root}[\"{near}\"]`?")),
+        None => lost.help(format!("its keys are {}", keys.join(", "))),
+    }
+}

@@ -1,0 +1,521 @@
+//! The only JSON of state and journal: one record or entry per line, each line checked, versions refused when newer.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::engine::address::Address;
+use crate::engine::state::journal::{Begun, Entry, Outcome};
+use crate::engine::state::record::{Deposed, Lost, Phase, Record, Run, State};
+use crate::engine::value::{Attributes, LineageKey, Value};
+
+/// The version that this program writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// Why bytes are not a state or an entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    #[error("its format is version {0}, and this lifeboat reads up to {VERSION}")]
+    Newer(u32),
+    #[error("line {line}: {why}")]
+    Damaged { line: usize, why: String },
+    #[error("line {line}: the checksum does not match")]
+    Checksum { line: usize },
+    #[error("it ends before its last line")]
+    Torn,
+}
+
+/// First eight hexadecimal digits of SHA-256: finds damage, not malice.
+fn checksum(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)[..4])
+}
+
+/// A line with its checksum in front.
+fn seal(json: &str) -> String {
+    format!("{} {json}\n", checksum(json.as_bytes()))
+}
+
+fn open(line: &str, number: usize) -> Result<&str, CodecError> {
+    let (sum, json) = line.split_once(' ').ok_or(CodecError::Checksum { line: number })?;
+    if sum == checksum(json.as_bytes()) {
+        Ok(json)
+    } else {
+        Err(CodecError::Checksum { line: number })
+    }
+}
+
+fn damaged(line: usize) -> impl FnOnce(serde_json::Error) -> CodecError {
+    move |why| CodecError::Damaged { line, why: why.to_string() }
+}
+
+/// The bytes of a snapshot: a header, a line per record, a last line.
+pub fn encode_state(state: &State) -> Vec<u8> {
+    let mut text = seal(&json(&Header::from(state)));
+    for (address, record) in &state.records {
+        text.push_str(&seal(&json(&RecordLine {
+            address: address.to_string(),
+            record: record.into(),
+        })));
+    }
+    text.push_str(&seal(&json(&Last { end: state.records.len() })));
+    text.into_bytes()
+}
+
+/// Reads a snapshot; anything but a whole one is refused.
+pub fn decode_state(bytes: &[u8]) -> Result<State, CodecError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| CodecError::Damaged { line: 1, why: "it is not UTF-8".into() })?;
+    let mut lines = text.split_terminator('\n').enumerate().map(|(at, line)| (at + 1, line));
+    let (_, first) = lines.next().ok_or(CodecError::Torn)?;
+    let first = open(first, 1)?;
+    let version: Version = serde_json::from_str(first).map_err(damaged(1))?;
+    if version.version > VERSION {
+        return Err(CodecError::Newer(version.version));
+    }
+    let header: Header = serde_json::from_str(first).map_err(damaged(1))?;
+    let mut state = header.into_state(1)?;
+    for (number, line) in lines {
+        let line = open(line, number)?;
+        if let Ok(last) = serde_json::from_str::<Last>(line) {
+            return if last.end == state.records.len() { Ok(state) } else { Err(CodecError::Torn) };
+        }
+        let line: RecordLine = serde_json::from_str(line).map_err(damaged(number))?;
+        let address = address(&line.address, number)?;
+        state.records.insert(address, line.record.into_record(number)?);
+    }
+    Err(CodecError::Torn)
+}
+
+/// One line of the journal.
+pub fn encode_entry(sequence: u64, entry: &Entry) -> String {
+    seal(&json(&EntryLine { version: VERSION, sequence, entry: entry.into() }))
+}
+
+/// Every whole entry, and how many bytes they take: what follows is a torn tail.
+pub fn decode_journal(bytes: &[u8]) -> Result<(Vec<(u64, Entry)>, usize), CodecError> {
+    let mut entries = Vec::new();
+    let mut good = 0;
+    for (at, line) in bytes.split_inclusive(|it| *it == b'\n').enumerate() {
+        let number = at + 1;
+        let is_last = good + line.len() == bytes.len();
+        let whole = std::str::from_utf8(line).ok().and_then(|it| it.strip_suffix('\n'));
+        let opened = whole.ok_or(CodecError::Torn).and_then(|it| open(it, number));
+        let json = match opened {
+            Ok(json) => json,
+            Err(_) if is_last => break,
+            Err(why) => return Err(why),
+        };
+        let version: Version = serde_json::from_str(json).map_err(damaged(number))?;
+        if version.version > VERSION {
+            return Err(CodecError::Newer(version.version));
+        }
+        let line_of: EntryLine = serde_json::from_str(json).map_err(damaged(number))?;
+        entries.push((line_of.sequence, line_of.entry.into_entry(number)?));
+        good += line.len();
+    }
+    Ok((entries, good))
+}
+
+fn json<T: Serialize>(it: &T) -> String {
+    serde_json::to_string(it).expect("plain data serialises")
+}
+
+fn address(text: &str, line: usize) -> Result<Address, CodecError> {
+    text.parse().map_err(|why: crate::engine::address::NotAnAddress| CodecError::Damaged {
+        line,
+        why: why.to_string(),
+    })
+}
+
+fn addresses(texts: &[String], line: usize) -> Result<Vec<Address>, CodecError> {
+    texts.iter().map(|it| address(it, line)).collect()
+}
+
+fn key(text: &str) -> LineageKey {
+    LineageKey(data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap_or_default())
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Last {
+    end: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    stack: String,
+    instance: Option<String>,
+    lineage: String,
+    key: String,
+    serial: u64,
+    sequence: u64,
+    epoch: u64,
+    target: String,
+    bound: BTreeMap<String, String>,
+    home: Vec<String>,
+    active: Vec<String>,
+    phase: String,
+    lost: Vec<LostJson>,
+    variables: BTreeMap<String, Value>,
+    outputs: BTreeMap<String, Value>,
+    begun: Vec<BegunJson>,
+    last_run: Option<RunJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LostJson {
+    fault_domain: String,
+    since: i64,
+    by: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunJson {
+    who: String,
+    command: String,
+    at: i64,
+    finished: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BegunJson {
+    step: usize,
+    address: String,
+    kind: String,
+    call: String,
+    attributes: Attributes,
+    needs: Vec<String>,
+    alike: Vec<String>,
+    mark: Option<String>,
+    at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecordLine {
+    address: String,
+    record: RecordJson,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecordJson {
+    kind: String,
+    id: String,
+    attributes: Attributes,
+    outputs: Attributes,
+    needs: Vec<String>,
+    ready: bool,
+    #[serde(default)]
+    protected: bool,
+    since: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deposed: Option<DeposedJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DeposedJson {
+    id: String,
+    attributes: Attributes,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EntryLine {
+    version: u32,
+    sequence: u64,
+    entry: EntryJson,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum EntryJson {
+    Founded {
+        stack: String,
+        instance: Option<String>,
+        target: String,
+        lineage: String,
+        key: String,
+        overlays: Vec<String>,
+    },
+    Leased {
+        epoch: u64,
+        owner: String,
+        at: i64,
+    },
+    Bound {
+        cloud: String,
+        account: String,
+    },
+    RunBegan {
+        who: String,
+        command: String,
+        at: i64,
+        plan: String,
+    },
+    Switched {
+        from: Vec<String>,
+        to: Vec<String>,
+        lost: Vec<LostJson>,
+        at: i64,
+        who: String,
+    },
+    Began(BegunJson),
+    Ended {
+        address: String,
+        step: usize,
+        outcome: OutcomeJson,
+        at: i64,
+    },
+    RunEnded {
+        at: i64,
+        complete: bool,
+        overlays: Vec<String>,
+        variables: BTreeMap<String, Value>,
+        outputs: BTreeMap<String, Value>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OutcomeJson {
+    Recorded(RecordJson),
+    Removed,
+    Moved { from: String },
+    Failed { why: String },
+    InDoubt { why: String },
+    Waited,
+}
+
+fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Settled => "settled",
+        Phase::Switching => "switching",
+    }
+}
+
+impl From<&State> for Header {
+    fn from(state: &State) -> Self {
+        Self {
+            version: VERSION,
+            stack: state.stack.clone(),
+            instance: state.instance.clone(),
+            lineage: state.lineage.clone(),
+            key: data_encoding::HEXLOWER.encode(&state.key.0),
+            serial: state.serial,
+            sequence: state.sequence,
+            epoch: state.epoch,
+            target: state.target.clone(),
+            bound: state.bound.clone(),
+            home: state.home.clone(),
+            active: state.active.clone(),
+            phase: phase_word(state.phase).into(),
+            lost: state.lost.iter().map(Into::into).collect(),
+            variables: state.variables.clone(),
+            outputs: state.outputs.clone(),
+            begun: state.begun.values().map(Into::into).collect(),
+            last_run: state.last_run.as_ref().map(|it| RunJson {
+                who: it.who.clone(),
+                command: it.command.clone(),
+                at: it.at,
+                finished: it.finished,
+            }),
+        }
+    }
+}
+
+impl Header {
+    fn into_state(self, line: usize) -> Result<State, CodecError> {
+        let mut state = State::new(
+            &self.stack,
+            self.instance.as_deref(),
+            &self.target,
+            &self.lineage,
+            key(&self.key),
+        );
+        state.serial = self.serial;
+        state.sequence = self.sequence;
+        state.epoch = self.epoch;
+        state.bound = self.bound;
+        state.home = self.home;
+        state.active = self.active;
+        state.phase = if self.phase == "switching" { Phase::Switching } else { Phase::Settled };
+        state.lost = self.lost.into_iter().map(Into::into).collect();
+        state.variables = self.variables;
+        state.outputs = self.outputs;
+        for begun in self.begun {
+            let begun = begun.into_begun(line)?;
+            state.begun.insert(begun.address.clone(), begun);
+        }
+        state.last_run = self.last_run.map(|it| Run {
+            who: it.who,
+            command: it.command,
+            at: it.at,
+            finished: it.finished,
+        });
+        Ok(state)
+    }
+}
+
+impl From<&Lost> for LostJson {
+    fn from(it: &Lost) -> Self {
+        Self { fault_domain: it.fault_domain.clone(), since: it.since, by: it.by.clone() }
+    }
+}
+
+impl From<LostJson> for Lost {
+    fn from(it: LostJson) -> Self {
+        Self { fault_domain: it.fault_domain, since: it.since, by: it.by }
+    }
+}
+
+impl From<&Begun> for BegunJson {
+    fn from(it: &Begun) -> Self {
+        Self {
+            step: it.step,
+            address: it.address.to_string(),
+            kind: it.kind.clone(),
+            call: it.call.clone(),
+            attributes: it.attributes.clone(),
+            needs: it.needs.iter().map(ToString::to_string).collect(),
+            alike: it.alike.clone(),
+            mark: it.mark.clone(),
+            at: it.at,
+        }
+    }
+}
+
+impl BegunJson {
+    fn into_begun(self, line: usize) -> Result<Begun, CodecError> {
+        Ok(Begun {
+            step: self.step,
+            address: address(&self.address, line)?,
+            kind: self.kind,
+            call: self.call,
+            attributes: self.attributes,
+            needs: addresses(&self.needs, line)?,
+            alike: self.alike,
+            mark: self.mark,
+            at: self.at,
+        })
+    }
+}
+
+impl From<&Record> for RecordJson {
+    fn from(it: &Record) -> Self {
+        Self {
+            kind: it.kind.clone(),
+            id: it.id.clone(),
+            attributes: it.attributes.clone(),
+            outputs: it.outputs.clone(),
+            needs: it.needs.iter().map(ToString::to_string).collect(),
+            ready: it.ready,
+            protected: it.protected,
+            since: it.since,
+            deposed: it
+                .deposed
+                .as_ref()
+                .map(|it| DeposedJson { id: it.id.clone(), attributes: it.attributes.clone() }),
+        }
+    }
+}
+
+impl RecordJson {
+    fn into_record(self, line: usize) -> Result<Record, CodecError> {
+        Ok(Record {
+            kind: self.kind,
+            id: self.id,
+            attributes: self.attributes,
+            outputs: self.outputs,
+            needs: addresses(&self.needs, line)?,
+            ready: self.ready,
+            protected: self.protected,
+            since: self.since,
+            deposed: self.deposed.map(|it| Deposed { id: it.id, attributes: it.attributes }),
+        })
+    }
+}
+
+impl From<&Entry> for EntryJson {
+    fn from(entry: &Entry) -> Self {
+        match entry.clone() {
+            Entry::Founded { stack, instance, target, lineage, key, overlays } => {
+                let key = data_encoding::HEXLOWER.encode(&key.0);
+                Self::Founded { stack, instance, target, lineage, key, overlays }
+            }
+            Entry::Leased { epoch, owner, at } => Self::Leased { epoch, owner, at },
+            Entry::Bound { cloud, account } => Self::Bound { cloud, account },
+            Entry::RunBegan { who, command, at, plan } => Self::RunBegan { who, command, at, plan },
+            Entry::Switched { from, to, lost, at, who } => {
+                Self::Switched { from, to, lost: lost.iter().map(Into::into).collect(), at, who }
+            }
+            Entry::Began(begun) => Self::Began((&begun).into()),
+            Entry::Ended { address, step, outcome, at } => {
+                Self::Ended { address: address.to_string(), step, outcome: (&outcome).into(), at }
+            }
+            Entry::RunEnded { at, complete, overlays, variables, outputs } => {
+                Self::RunEnded { at, complete, overlays, variables, outputs }
+            }
+        }
+    }
+}
+
+impl EntryJson {
+    fn into_entry(self, line: usize) -> Result<Entry, CodecError> {
+        Ok(match self {
+            Self::Founded { stack, instance, target, lineage, key: text, overlays } => {
+                Entry::Founded { stack, instance, target, lineage, key: key(&text), overlays }
+            }
+            Self::Leased { epoch, owner, at } => Entry::Leased { epoch, owner, at },
+            Self::Bound { cloud, account } => Entry::Bound { cloud, account },
+            Self::RunBegan { who, command, at, plan } => Entry::RunBegan { who, command, at, plan },
+            Self::Switched { from, to, lost, at, who } => Entry::Switched {
+                from,
+                to,
+                lost: lost.into_iter().map(Into::into).collect(),
+                at,
+                who,
+            },
+            Self::Began(begun) => Entry::Began(begun.into_begun(line)?),
+            Self::Ended { address: text, step, outcome, at } => Entry::Ended {
+                address: address(&text, line)?,
+                step,
+                outcome: outcome.into_outcome(line)?,
+                at,
+            },
+            Self::RunEnded { at, complete, overlays, variables, outputs } => {
+                Entry::RunEnded { at, complete, overlays, variables, outputs }
+            }
+        })
+    }
+}
+
+impl From<&Outcome> for OutcomeJson {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Recorded(record) => Self::Recorded((&**record).into()),
+            Outcome::Removed => Self::Removed,
+            Outcome::Moved { from } => Self::Moved { from: from.to_string() },
+            Outcome::Failed { why } => Self::Failed { why: why.clone() },
+            Outcome::InDoubt { why } => Self::InDoubt { why: why.clone() },
+            Outcome::Waited => Self::Waited,
+        }
+    }
+}
+
+impl OutcomeJson {
+    fn into_outcome(self, line: usize) -> Result<Outcome, CodecError> {
+        Ok(match self {
+            Self::Recorded(record) => Outcome::Recorded(Box::new(record.into_record(line)?)),
+            Self::Removed => Outcome::Removed,
+            Self::Moved { from } => Outcome::Moved { from: address(&from, line)? },
+            Self::Failed { why } => Outcome::Failed { why },
+            Self::InDoubt { why } => Outcome::InDoubt { why },
+            Self::Waited => Outcome::Waited,
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! The journal: what began, what ended and what was decided; state is the fold of its entries.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::state::record::{Lost, Phase, Record, Run, State};
+use crate::engine::value::{Attributes, LineageKey, Value};
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// The first line of a state's life.
+    Founded {
+        stack: String,
+        instance: Option<String>,
+        target: String,
+        lineage: String,
+        key: LineageKey,
+        overlays: Vec<String>,
+    },
+    /// The right to write, with its epoch.
+    Leased {
+        epoch: u64,
+        owner: String,
+        at: i64,
+    },
+    /// Which account of a cloud this state belongs to.
+    Bound {
+        cloud: String,
+        account: String,
+    },
+    RunBegan {
+        who: String,
+        command: String,
+        at: i64,
+        plan: String,
+    },
+    /// Durable before the first mutating call of a switch.
+    Switched {
+        from: Vec<String>,
+        to: Vec<String>,
+        lost: Vec<Lost>,
+        at: i64,
+        who: String,
+    },
+    /// Durable before the request leaves.
+    Began(Begun),
+    Ended {
+        address: Address,
+        step: usize,
+        outcome: Outcome,
+        at: i64,
+    },
+    /// The run is over: what is remembered from now on.
+    RunEnded {
+        at: i64,
+        complete: bool,
+        overlays: Vec<String>,
+        variables: BTreeMap<String, Value>,
+        outputs: BTreeMap<String, Value>,
+    },
+}
+
+/// A mutating call that was about to leave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begun {
+    pub step: usize,
+    pub address: Address,
+    pub kind: String,
+    /// `create`, `update`, `delete`, `rename`.
+    pub call: String,
+    /// For a create: what was to be made, sealed.
+    pub attributes: Attributes,
+    /// Direct dependencies, for the record that a settled create gets.
+    pub needs: Vec<Address>,
+    /// Ids of all look-alikes that were there already.
+    pub alike: Vec<String>,
+    pub mark: Option<String>,
+    pub at: i64,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The object is so now.
+    Recorded(Box<Record>),
+    /// The object is no more, or no longer ours.
+    Removed,
+    /// The object goes under another address.
+    Moved { from: Address },
+    /// The call did nothing for certain.
+    Failed { why: String },
+    /// The call may have happened; the step stays begun until it is settled.
+    InDoubt { why: String },
+    /// A wait without a mutation ended well.
+    Waited,
+}
+
+/// Folds one entry into the state. `None` before the state was founded.
+pub fn replay(state: Option<State>, sequence: u64, entry: &Entry) -> Option<State> {
+    if let Entry::Founded { stack, instance, target, lineage, key, overlays } = entry {
+        let mut state = State::new(stack, instance.as_deref(), target, lineage, key.clone());
+        state.home.clone_from(overlays);
+        state.active.clone_from(overlays);
+        state.sequence = sequence;
+        return Some(state);
+    }
+    let mut state = state?;
+    fold(&mut state, entry);
+    state.sequence = sequence;
+    Some(state)
+}
+
+/// Folds one entry into a founded state.
+pub fn fold(state: &mut State, entry: &Entry) {
+    match entry {
+        Entry::Founded { .. } => {}
+        Entry::Leased { epoch, .. } => state.epoch = *epoch,
+        Entry::Bound { cloud, account } => {
+            state.bound.insert(cloud.clone(), account.clone());
+        }
+        Entry::RunBegan { who, command, at, .. } => {
+            state.last_run =
+                Some(Run { who: who.clone(), command: command.clone(), at: *at, finished: None });
+        }
+        Entry::Switched { to, lost, .. } => {
+            state.active.clone_from(to);
+            state.lost.clone_from(lost);
+            state.phase = Phase::Switching;
+        }
+        Entry::Began(begun) => {
+            state.begun.insert(begun.address.clone(), begun.clone());
+        }
+        Entry::Ended { address, outcome, .. } => end(state, address, outcome),
+        Entry::RunEnded { at, complete, overlays, variables, outputs } => {
+            if let Some(run) = &mut state.last_run {
+                run.finished = Some(*at);
+            }
+            state.variables.clone_from(variables);
+            state.outputs.clone_from(outputs);
+            state.active.clone_from(overlays);
+            if *complete {
+                state.phase = Phase::Settled;
+            }
+            state.serial += 1;
+        }
+    }
+}
+
+fn end(state: &mut State, address: &Address, outcome: &Outcome) {
+    match outcome {
+        Outcome::Recorded(record) => {
+            state.records.insert(address.clone(), (**record).clone());
+        }
+        Outcome::Removed => {
+            state.records.remove(address);
+        }
+        Outcome::Moved { from } => {
+            if let Some(record) = state.records.remove(from) {
+                state.records.insert(address.clone(), record);
+            }
+            for record in state.records.values_mut() {
+                for need in record.needs.iter_mut().filter(|it| *it == from) {
+                    *need = address.clone();
+                }
+            }
+        }
+        Outcome::Failed { .. } | Outcome::Waited => {}
+        Outcome::InDoubt { .. } => return,
+    }
+    state.begun.remove(address);
+}

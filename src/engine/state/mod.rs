@@ -1,0 +1,5 @@
+//! The recorded world: state, the journal it is a fold of, and their JSON.
+
+pub mod record;
+pub mod journal;
+pub mod codec;

@@ -1,0 +1,160 @@
+//! State: what was made, its ids, and which overlays are active; with the invariants that must hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::state::journal::Begun;
+use crate::engine::value::{Attributes, LineageKey, Value};
+
+/// The recorded world of one stack instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    pub stack: String,
+    pub instance: Option<String>,
+    /// Fresh at the first apply; two states of different lineages are never compared.
+    pub lineage: String,
+    pub key: LineageKey,
+    /// Counts finished runs.
+    pub serial: u64,
+    /// Number of the last journal entry that is part of this state.
+    pub sequence: u64,
+    /// The epoch of the last lease.
+    pub epoch: u64,
+    /// `clouds` or `sandbox`.
+    pub target: String,
+    /// Which account of each cloud: `linode` → customer, `aws` → account.
+    pub bound: BTreeMap<String, String>,
+    /// The overlays of the first apply.
+    pub home: Vec<String>,
+    /// The overlays in force.
+    pub active: Vec<String>,
+    pub phase: Phase,
+    pub lost: Vec<Lost>,
+    /// Non-sensitive variables of the last apply.
+    pub variables: BTreeMap<String, Value>,
+    pub outputs: BTreeMap<String, Value>,
+    pub records: BTreeMap<Address, Record>,
+    /// Steps that began and of which no end is recorded.
+    pub begun: BTreeMap<Address, Begun>,
+    pub last_run: Option<Run>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Settled,
+    Switching,
+}
+
+/// A fault domain that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    pub fault_domain: String,
+    pub since: i64,
+    pub by: String,
+}
+
+/// Who changed it last, and with which command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub who: String,
+    pub command: String,
+    pub at: i64,
+    pub finished: Option<i64>,
+}
+
+/// One thing that was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    pub kind: String,
+    pub id: String,
+    /// As last applied, secrets as fingerprints; carried attributes included.
+    pub attributes: Attributes,
+    /// As last seen: computed attributes.
+    pub outputs: Attributes,
+    /// Direct dependencies only.
+    pub needs: Vec<Address>,
+    /// Its readiness, and its `ready` gate, were seen.
+    pub ready: bool,
+    /// `prevent_destroy` was applied.
+    pub protected: bool,
+    /// When it was made or adopted, in milliseconds since the Unix epoch.
+    pub since: i64,
+    /// An older incarnation that a `create_before_destroy` replace has still to delete.
+    pub deposed: Option<Deposed>,
+}
+
+/// What a replace has put beside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deposed {
+    pub id: String,
+    pub attributes: Attributes,
+}
+
+impl State {
+    pub fn new(
+        stack: &str,
+        instance: Option<&str>,
+        target: &str,
+        lineage: &str,
+        key: LineageKey,
+    ) -> Self {
+        Self {
+            stack: stack.into(),
+            instance: instance.map(Into::into),
+            lineage: lineage.into(),
+            key,
+            serial: 0,
+            sequence: 0,
+            epoch: 0,
+            target: target.into(),
+            bound: BTreeMap::new(),
+            home: Vec::new(),
+            active: Vec::new(),
+            phase: Phase::Settled,
+            lost: Vec::new(),
+            variables: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            records: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            last_run: None,
+        }
+    }
+
+    /// What is wrong with it; planning on a broken state is refused, writing one never is.
+    pub fn integrity(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut ids = BTreeSet::new();
+        for (address, record) in &self.records {
+            if record.id.is_empty() && record.ready {
+                wrong.push(format!("`{address}` is ready but has no id"));
+            }
+            let scope =
+                (&record.kind, &record.id, record.attributes.get("region").map(Value::as_text));
+            if !record.id.is_empty() && !ids.insert(scope) {
+                wrong.push(format!("`{address}` has the id {} of another record", record.id));
+            }
+            if record.needs.contains(address) {
+                wrong.push(format!("`{address}` needs itself"));
+            }
+            if record.attributes.values().any(|it| matches!(it, Value::Secret(_))) {
+                wrong.push(format!("`{address}` holds a secret in clear"));
+            }
+        }
+        if self.lineage.is_empty() {
+            wrong.push("it has no lineage".into());
+        }
+        wrong
+    }
+}
+
+impl Record {
+    /// What expressions see of it: applied attributes, then what the cloud made, then its id.
+    pub fn object(&self) -> Attributes {
+        let mut object = self.attributes.clone();
+        for (name, value) in &self.outputs {
+            object.insert(name.clone(), value.clone());
+        }
+        object.insert("id".into(), Value::Text(self.id.clone()));
+        object
+    }
+}

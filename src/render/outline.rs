@@ -1,0 +1,291 @@
+//! The order and the words of a plan, once for every rendering.
+
+use crate::engine::plan::change::{Action, Change, Drift, Note, Plan, Step};
+use crate::render::lines::{Limits, Line, Sign, attribute, difference};
+use crate::render::words::{clean, count, symbol};
+
+/// A plan in reading order; every text in it is clean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    /// `woocommerce@drill on sandbox, switch base → scale_up`.
+    pub header: String,
+    /// `Plan: 2 to create, …`.
+    pub summary: String,
+    /// Why nothing of it will be applied.
+    pub verdict: Option<String>,
+    pub notices: Vec<Notice>,
+    pub sections: Vec<Section>,
+    /// How many steps, and how many of them one after another.
+    pub steps: String,
+}
+
+/// A refusal, a mistake or a warning.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// `Refused`, `Error` or `Warning`.
+    pub word: &'static str,
+    pub code: String,
+    pub text: String,
+    pub places: Vec<String>,
+    pub help: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section {
+    pub title: &'static str,
+    /// What destroys is shown whatever there is room for.
+    pub destroys: bool,
+    pub entries: Vec<Entry>,
+    /// Lines that belong to no entry.
+    pub lines: Vec<Line>,
+}
+
+/// One change of one address, or the drift of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub symbol: &'static str,
+    pub address: String,
+    pub kind: String,
+    pub reason: String,
+    pub place: Option<String>,
+    pub lines: Vec<Line>,
+}
+
+/// How much of a plan is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Detail {
+    pub limits: Limits,
+    /// Also what stays as it is, and every step.
+    pub all: bool,
+}
+
+type Belongs = fn(&Change) -> bool;
+
+const SECTIONS: [(&str, Belongs); 5] = [
+    ("Deletions and replacements", |it| it.action.destroys()),
+    ("Updates", |it| it.action == Action::Update),
+    ("Creations", |it| it.action == Action::Create),
+    ("Moves, waits and records", |it| {
+        matches!(it.action, Action::Move | Action::Adopt | Action::Await | Action::Forget)
+    }),
+    ("Not seen", |it| it.action == Action::NoOp && it.unseen.is_some()),
+];
+
+pub fn outline(plan: &Plan, detail: Detail) -> Outline {
+    let mut sections: Vec<Section> = SECTIONS
+        .into_iter()
+        .map(|(title, belongs)| changes(plan, title, belongs, detail.limits))
+        .collect();
+    sections.push(outputs(plan, detail.limits));
+    sections.push(Section {
+        entries: plan.drift.iter().map(|it| drifted(it, detail.limits)).collect(),
+        ..section("Changed outside lifeboat")
+    });
+    if detail.all {
+        let is_same: Belongs = |it| it.action == Action::NoOp && it.unseen.is_none();
+        sections.push(changes(plan, "Unchanged", is_same, detail.limits));
+        sections
+            .push(Section { lines: plan.steps.iter().map(step).collect(), ..section("Steps") });
+    }
+    sections.retain(|it| !it.entries.is_empty() || !it.lines.is_empty());
+    Outline {
+        header: header(plan),
+        summary: summary(plan),
+        verdict: verdict(plan),
+        notices: notices(plan),
+        sections,
+        steps: steps(&plan.steps),
+    }
+}
+
+fn section(title: &'static str) -> Section {
+    Section { title, destroys: false, entries: Vec::new(), lines: Vec::new() }
+}
+
+fn changes(plan: &Plan, title: &'static str, belongs: Belongs, limits: Limits) -> Section {
+    let changes = plan.changes.iter().filter(|it| belongs(it));
+    let entries: Vec<Entry> = changes.clone().map(|it| entry(it, limits)).collect();
+    Section { destroys: changes.clone().any(|it| it.action.destroys()), entries, ..section(title) }
+}
+
+/// The stack, where it is, and what is switched or laid over it.
+fn header(plan: &Plan) -> String {
+    let mut header = name(plan);
+    if !plan.bindings.target.is_empty() {
+        header.push_str(&format!(" on {}", clean(&plan.bindings.target)));
+    }
+    let overlays = |names: &[String]| match names {
+        [] => "base".to_owned(),
+        names => names.iter().map(|it| clean(it)).collect::<Vec<_>>().join(" + "),
+    };
+    if let Some((from, to)) = &plan.switch {
+        header.push_str(&format!(", switch {} → {}", overlays(from), overlays(to)));
+    } else if !plan.overlays.is_empty() {
+        header.push_str(&format!(", overlay {}", overlays(&plan.overlays)));
+    }
+    if plan.bindings.intent == "destroy" {
+        header.push_str(", destroy");
+    }
+    if !plan.bindings.lost.is_empty() {
+        let lost = plan.bindings.lost.iter().map(|it| clean(it)).collect::<Vec<_>>();
+        header.push_str(&format!(", lost: {}", lost.join(", ")));
+    }
+    header
+}
+
+/// `woocommerce@drill`.
+pub fn name(plan: &Plan) -> String {
+    match &plan.instance {
+        Some(instance) => format!("{}@{}", clean(&plan.stack), clean(instance)),
+        None => clean(&plan.stack),
+    }
+}
+
+fn summary(plan: &Plan) -> String {
+    let it = plan.summary();
+    let mut rest = vec![format!("{} unchanged", it.unchanged)];
+    rest.extend((it.unseen > 0).then(|| format!("{} not seen", it.unseen)));
+    rest.extend((it.drift > 0).then(|| format!("{} changed outside lifeboat", it.drift)));
+    let rest = rest.join(", ");
+    if plan.is_empty() && it.forget + it.moved + it.await_ == 0 {
+        let why = match (verdict(plan), it.unseen) {
+            (Some(_), _) => "Nothing could be planned",
+            (None, 0) => "The world is as the layers describe it",
+            (None, _) => "What could be seen is as the layers describe it",
+        };
+        return format!("No changes. {why}; {rest}");
+    }
+    let mut todo = vec![
+        format!("{} to create", it.create),
+        format!("{} to update", it.update),
+        format!("{} to replace", it.replace),
+        format!("{} to delete", it.delete),
+    ];
+    let adopted = plan.changes.iter().filter(|it| it.action == Action::Adopt).count();
+    let others = [
+        (it.moved - adopted, "to move"),
+        (adopted, "to adopt"),
+        (it.await_, "to await"),
+        (it.forget, "to forget"),
+    ];
+    for (number, words) in others.into_iter().filter(|(number, _)| *number > 0) {
+        todo.push(format!("{number} {words}"));
+    }
+    if it.outputs > 0 {
+        todo.push(format!("{} to set", count(it.outputs, "output")));
+    }
+    format!("Plan: {}; {rest}", todo.join(", "))
+}
+
+fn verdict(plan: &Plan) -> Option<String> {
+    let number = |severity: &str| plan.notes.iter().filter(|it| it.severity == severity).count();
+    let mut stops = Vec::new();
+    for (number, noun) in [(number("refusal"), "refusal"), (number("error"), "error")] {
+        stops.extend((number > 0).then(|| count(number, noun)));
+    }
+    (!stops.is_empty()).then(|| format!("{}: nothing of this plan can be applied", stops.join(" and ")))
+}
+
+/// Refusals, then errors, then warnings.
+fn notices(plan: &Plan) -> Vec<Notice> {
+    let of = |severity: &'static str, word: &'static str| {
+        let notes = plan.notes.iter().filter(move |it| match severity {
+            "warning" => it.severity != "refusal" && it.severity != "error",
+            severity => it.severity == severity,
+        });
+        notes.map(move |it| notice(it, word))
+    };
+    of("refusal", "Refused").chain(of("error", "Error")).chain(of("warning", "Warning")).collect()
+}
+
+fn notice(note: &Note, word: &'static str) -> Notice {
+    Notice {
+        word,
+        code: clean(&note.code),
+        text: clean(&note.text),
+        places: note.places.iter().map(|it| clean(it)).collect(),
+        help: note.help.as_deref().map(clean),
+    }
+}
+
+fn entry(change: &Change, limits: Limits) -> Entry {
+    let unseen = change.unseen.as_deref().filter(|_| change.action == Action::NoOp);
+    let mut reason = Vec::new();
+    reason.extend(Some(clean(&change.reason)).filter(|it| !it.is_empty()));
+    reason.extend(change.unseen.as_deref().map(clean));
+    reason.extend(change.moved_from.as_ref().map(|it| format!("moved from {}", clean(&it.to_string()))));
+    if change.action.destroys() {
+        reason.extend(change.loses_data.then(|| "LOSES ITS DATA".to_owned()));
+        reason.extend(change.id.as_deref().map(|it| format!("id {}", clean(it))));
+    }
+    Entry {
+        symbol: if unseen.is_some() { "?" } else { symbol(change.action) },
+        address: clean(&change.address.to_string()),
+        kind: clean(&change.kind),
+        reason: reason.join("; "),
+        place: change.place.as_deref().map(clean),
+        lines: change.attributes.iter().flat_map(|it| attribute(it, limits)).collect(),
+    }
+}
+
+fn outputs(plan: &Plan, limits: Limits) -> Section {
+    let lines = plan.outputs.iter();
+    let lines = lines.flat_map(|it| difference(&clean(&it.name), &it.before, &it.after, limits));
+    Section { lines: lines.collect(), ..section("Outputs") }
+}
+
+fn drifted(drift: &Drift, limits: Limits) -> Entry {
+    let lines = drift.attributes.iter();
+    Entry {
+        symbol: if drift.absent { "-" } else { "~" },
+        address: clean(&drift.address.to_string()),
+        kind: clean(&drift.kind),
+        reason: if drift.absent { "it is gone".into() } else { "recorded → observed".into() },
+        place: None,
+        lines: lines
+            .flat_map(|(name, before, after)| difference(&clean(name), before, after, limits))
+            .collect(),
+    }
+}
+
+fn step(step: &Step) -> Line {
+    let address = clean(&step.address.to_string());
+    let waits: Vec<String> = step.waits.iter().map(|it| format!("#{it}")).collect();
+    let after = if waits.is_empty() { String::new() } else { format!(", after {}", waits.join(" ")) };
+    let text = format!("#{} {} {address}{after}", step.id, step.call.word());
+    Line { sign: Sign::Aside, depth: 0, text, comment: None }
+}
+
+/// `14 steps; the longest chain has 6`.
+fn steps(steps: &[Step]) -> String {
+    match steps.len() {
+        0 => "No steps".into(),
+        1 => "1 step".into(),
+        number => format!("{}; the longest chain has {}", count(number, "step"), longest(steps)),
+    }
+}
+
+/// How many steps wait for each other in the longest row; steps of a cycle are in no row.
+fn longest(steps: &[Step]) -> usize {
+    let mut waiting: Vec<usize> = steps.iter().map(|it| it.waits.len()).collect();
+    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    for (at, step) in steps.iter().enumerate() {
+        for wait in step.waits.iter().filter(|it| **it < steps.len()) {
+            dependents[*wait].push(at);
+        }
+    }
+    let mut length = vec![1; steps.len()];
+    let mut free: Vec<usize> = (0..steps.len()).filter(|it| waiting[*it] == 0).collect();
+    let mut longest = 0;
+    while let Some(at) = free.pop() {
+        longest = longest.max(length[at]);
+        for dependent in &dependents[at] {
+            length[*dependent] = length[*dependent].max(length[at] + 1);
+            waiting[*dependent] -= 1;
+            if waiting[*dependent] == 0 {
+                free.push(*dependent);
+            }
+        }
+    }
+    longest
+}

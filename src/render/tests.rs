@@ -1,0 +1,174 @@
+//! One handful of plans in every dress.
+
+use crate::engine::plan::change::{Action, Change, Drift, OutputChange, Plan};
+use crate::engine::plan::sample::{CREATE, REPLACE, change, note, plan};
+use crate::engine::value::{Attributes, Secret, Value};
+use crate::render::text::{TextOptions, text};
+
+const NONE: Value = Value::Null;
+
+fn list(items: &[&str]) -> Value {
+    Value::List(items.iter().map(|it| (*it).into()).collect())
+}
+
+fn map(entries: &[(&str, &str)]) -> Value {
+    let entries = entries.iter().map(|(name, it)| ((*name).to_owned(), Value::from(*it)));
+    Value::Map(entries.collect::<Attributes>())
+}
+
+fn unchanged() -> Vec<Change> {
+    let names = ["zone", "products", "lb"];
+    names.into_iter().map(|it| change(it, "linode.thing", Action::NoOp, "")).collect()
+}
+
+fn empty() -> Plan {
+    plan().of(unchanged())
+}
+
+fn creates() -> Plan {
+    let web = |index: i64| {
+        change(&format!("web[{index}]"), "linode.instance", CREATE, "it is not in state yet")
+            .with("label", NONE, format!("web-{index}").as_str())
+            .with("private_ip", NONE, true)
+            .with("tags", NONE, list(&["a", "b"]))
+            .with("ipv4", NONE, Value::Open)
+            .with("root_pass", NONE, Value::Fingerprint("aa11".into()))
+    };
+    plan().of(vec![web(0), web(1)])
+}
+
+fn replaces() -> Plan {
+    let web = change("web", "linode.instance", REPLACE, "region: an instance lives in one region");
+    let web = web.with("region", "us-east", "eu-west").forced("an instance lives in one region");
+    let mut web = web.with("label", "web", "web-eu");
+    web.id = Some("123".into());
+    let first = Action::Replace { create_first: true };
+    let lb = change("lb", "linode.nodebalancer", first, "region: it cannot be changed in place");
+    let lb = lb.with("region", "us-east", "eu-west").forced("it cannot be changed in place");
+    let mut table = change("orders", "dynamodb.table", Action::Delete, "no layer declares it any more");
+    table.loses_data = true;
+    table.place = None;
+    table.id = Some("orders".into());
+    let mut plan = plan().of(vec![web, lb, table]);
+    plan.notes.push(note("warning", "unmarked", "`web` could not be tagged", "allow tags:write"));
+    plan.notes.push(note(
+        "refusal",
+        "data_loss",
+        "to delete `orders` (dynamodb.table) loses its data",
+        "if that is meant: --allow-delete 'orders'",
+    ));
+    plan
+}
+
+fn switched() -> Plan {
+    let shop = change("shop", "linode.domain_record", Action::Update, "target, ttl_sec differs")
+        .with("target", "198.18.0.1", Value::Open)
+        .with("ttl_sec", 300, 30);
+    let mut plan = plan().of(vec![shop]);
+    plan.instance = Some("drill".into());
+    plan.overlays = vec!["scale_up".into()];
+    plan.switch = Some((vec![], vec!["scale_up".into()]));
+    plan.bindings.lost = vec!["linode:us-east".into()];
+    plan.outputs.push(OutputChange { name: "url".into(), before: "a".into(), after: Value::Open });
+    plan
+}
+
+fn drifted() -> Plan {
+    let mut plan = empty();
+    let shop = |absent, attributes| Drift {
+        address: "shop".parse().unwrap(),
+        kind: "linode.domain_record".into(),
+        absent,
+        attributes,
+    };
+    plan.drift.push(shop(false, vec![("ttl_sec".into(), 300.into(), 60.into())]));
+    plan.drift.push(shop(true, vec![]));
+    plan
+}
+
+fn unseen() -> Plan {
+    let reason = "it could not be looked at, so nothing is planned against it";
+    let mut hidden = change("products", "dynamodb.table", Action::NoOp, reason);
+    hidden.unseen = Some("dynamodb.us-east-1.amazonaws.com did not answer within 5 s".into());
+    let mut moved = change("web[0]", "linode.instance", Action::Move, "it goes under another address; the object stays");
+    moved.moved_from = Some("web".parse().unwrap());
+    let wait = change("lb", "linode.nodebalancer", Action::Await, "it is not ready yet");
+    let gone = change("old", "linode.instance", Action::Forget, "it is gone already and no layer declares it");
+    plan().of(vec![hidden, moved, wait, gone])
+}
+
+fn secrets() -> Plan {
+    let seal = |it: &str| Value::Fingerprint(it.into());
+    let web = change("web", "linode.instance", Action::Update, "root_pass differs")
+        .with("root_pass", seal("aa"), seal("bb"))
+        .with("env", map(&[("a", "1")]), Value::Map(Attributes::from([("k".into(), seal("cc"))])))
+        .with("plain", Value::Secret(Secret::new("hunter2".into())), NONE);
+    plan().of(vec![web])
+}
+
+fn long() -> Plan {
+    let script = |revision: &str| {
+        let mut lines: Vec<String> = (0..12).map(|it| format!("line {it}")).collect();
+        lines[5] = format!("revision={revision}\t\u{1b}[31m```");
+        lines.join("\n")
+    };
+    let lines = |from: usize| (from..from + 20).map(|it| format!("10.0.0.{it}/32")).collect::<Vec<_>>();
+    let addresses = |from: usize| list(&lines(from).iter().map(String::as_str).collect::<Vec<_>>());
+    let web = change("web", "linode.instance", Action::Update, "user_data, tags, allow differs")
+        .with("user_data", script("v1").as_str(), (script("v2") + "\n").as_str())
+        .with("allow", addresses(1), addresses(2))
+        .with(
+            "metadata",
+            map(&[("owner", "team a"), ("purpose", "the shop of the north"), ("x", "1")]),
+            map(&[("owner", "team b"), ("purpose", "the shop of the north"), ("a b", "2")]),
+        )
+        .with("blob", "x".repeat(400).as_str(), "y".repeat(400).as_str());
+    plan().of(vec![web])
+}
+
+/// 299 creations, and a deletion as the very last.
+fn many() -> Plan {
+    let mut changes: Vec<Change> = (0..299)
+        .map(|it| {
+            change(&format!("web[{it}]"), "linode.instance", CREATE, "it is not in state yet")
+                .with("label", NONE, format!("web-{it}").as_str())
+        })
+        .collect();
+    changes.push(change("database", "dynamodb.table", Action::Delete, "no layer declares it any more"));
+    plan().of(changes)
+}
+
+fn samples() -> Vec<(&'static str, Plan)> {
+    vec![
+        ("empty", empty()),
+        ("creates", creates()),
+        ("replaces", replaces()),
+        ("switched", switched()),
+        ("drifted", drifted()),
+        ("unseen", unseen()),
+        ("secrets", secrets()),
+        ("long", long()),
+    ]
+}
+
+#[test]
+fn texts() {
+    let options = TextOptions { color: false, width: 100, verbose: false };
+    for (name, plan) in samples() {
+        insta::assert_snapshot!(format!("text_{name}"), text(&plan, &options));
+    }
+    insta::assert_snapshot!("text_verbose", text(&unseen(), &TextOptions { verbose: true, ..options }));
+    insta::assert_snapshot!("text_narrow", text(&replaces(), &TextOptions { width: 60, ..options }));
+}
+
+#[test]
+fn colour_only_adds_to_the_words() {
+    let options = TextOptions { color: true, width: 80, verbose: true };
+    for (name, plan) in samples() {
+        let mut colored = text(&plan, &options);
+        for code in ["0", "1", "2", "31", "32", "33", "36"] {
+            colored = colored.replace(&format!("\u{1b}[{code}m"), "");
+        }
+        assert_eq!(colored, text(&plan, &TextOptions { color: false, ..options }), "{name}");
+    }
+}

@@ -1,0 +1,149 @@
+//! Words that are said once: plurals, durations, symbols, and values that are safe to print.
+
+use sha2::{Digest, Sha256};
+
+use crate::engine::plan::change::Action;
+use crate::engine::plan::wire::is_invisible;
+use crate::engine::value::Value;
+
+pub const SENSITIVE: &str = "(sensitive)";
+pub const OPEN: &str = "(known after apply)";
+
+/// `1 change`, `2 changes`.
+pub fn count(number: usize, noun: &str) -> String {
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{number} {stem}ies"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+/// `45 s`, `2 min 5 s`, `3 h 10 min`.
+pub fn duration(seconds: u64) -> String {
+    let pair = |large: u64, name: &str, small: u64, part: &str| match small {
+        0 => format!("{large} {name}"),
+        small => format!("{large} {name} {small} {part}"),
+    };
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => pair(seconds / 60, "min", seconds % 60, "s"),
+        3600..86_400 => pair(seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        _ => pair(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+    }
+}
+
+/// What stands before an address.
+pub fn symbol(action: Action) -> &'static str {
+    match action {
+        Action::NoOp => "=",
+        Action::Await => "…",
+        Action::Move => "→",
+        Action::Adopt => "↻",
+        Action::Create => "+",
+        Action::Update => "~",
+        Action::Replace { create_first: false } => "-/+",
+        Action::Replace { create_first: true } => "+/-",
+        Action::Delete => "-",
+        Action::Forget => "×",
+    }
+}
+
+/// Text on one line in which nothing can act on a terminal, hide, or turn the line around.
+pub fn clean(text: &str) -> String {
+    if !text.contains(is_invisible) {
+        return text.to_owned();
+    }
+    let mut clean = String::with_capacity(text.len());
+    for it in text.chars() {
+        match it {
+            '\n' => clean.push_str("\\n"),
+            '\r' => clean.push_str("\\r"),
+            '\t' => clean.push_str("\\t"),
+            it if is_invisible(it) => clean.push_str(&format!("\\u{{{:x}}}", u32::from(it))),
+            it => clean.push(it),
+        }
+    }
+    clean
+}
+
+/// A clean text of at most so many characters; what is cut is told by length and digest.
+pub fn cut(text: &str, limit: usize) -> String {
+    let length = text.chars().count();
+    if length <= limit {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(limit).collect();
+    format!("{head}… ({}, {})", count(length, "character"), fingerprint(text))
+}
+
+/// The first twelve digits of a text's SHA-256.
+pub fn fingerprint(text: &str) -> String {
+    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes())[..6]);
+    format!("sha256:{digest}")
+}
+
+/// A value on one line, clean and uncut; secrets and open values in words.
+pub fn inline(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(it) => it.to_string(),
+        Value::Int(it) => it.to_string(),
+        Value::Float(it) => format!("{it:?}"),
+        Value::Text(text) => quoted(text),
+        Value::List(items) => {
+            format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", "))
+        }
+        Value::Map(map) if map.is_empty() => "{}".into(),
+        Value::Map(map) => {
+            let entries = map.iter().map(|(name, it)| format!("{}: {}", key(name), inline(it)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+        Value::Open => OPEN.into(),
+        Value::Secret(_) | Value::Fingerprint(_) => SENSITIVE.into(),
+    }
+}
+
+/// The key of a map: bare when it reads like a word.
+pub fn key(name: &str) -> String {
+    let is_word = |it: char| it.is_ascii_alphanumeric() || "_-./".contains(it);
+    if !name.is_empty() && name.chars().all(is_word) { name.into() } else { quoted(name) }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", clean(&text.replace('\\', "\\\\").replace('"', "\\\"")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{clean, count, cut, duration, inline};
+    use crate::engine::value::{Attributes, Value};
+
+    #[test]
+    fn one_and_many() {
+        let said = [count(0, "change"), count(1, "change"), count(2, "reply"), count(2, "key")];
+        assert_eq!(said, ["0 changes", "1 change", "2 replies", "2 keys"]);
+    }
+
+    #[test]
+    fn durations_have_two_parts_at_most() {
+        assert_eq!([45, 60, 125, 11_400].map(duration), ["45 s", "1 min", "2 min 5 s", "3 h 10 min"]);
+    }
+
+    #[test]
+    fn nothing_that_acts_on_a_terminal_is_left() {
+        assert_eq!(clean("a\u{1b}[2Jb\u{202e}c\r\n\u{9b}"), "a\\u{1b}[2Jb\\u{202e}c\\r\\n\\u{9b}");
+    }
+
+    #[test]
+    fn what_is_cut_is_told() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "abc… (4 characters, sha256:88d4266fd4e6)");
+    }
+
+    #[test]
+    fn values_read_like_the_stack() {
+        let map = Attributes::from([("a b".into(), Value::Open), ("c".into(), "d\"\\".into())]);
+        assert_eq!(inline(&Value::Map(map)), r#"{ "a b": (known after apply), c: "d\"\\" }"#);
+        assert_eq!(inline(&Value::List(vec![1.into(), Value::Float(2.0)])), "[1, 2.0]");
+    }
+}

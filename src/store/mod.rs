@@ -1,0 +1,4 @@
+//! Remembers: keeps state and journal where one writer at a time may change them and a reader never sees half.
+
+pub mod error;
+pub mod file;
