@@ -1,5 +1,7 @@
 //! Walks every kind through the states of its `life.yaml` against the sandbox, over real HTTP.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,8 +14,9 @@ use lifeboat::cloud::patience::{patiently, silently};
 use lifeboat::cloud::provider::{Look, Provider, Question};
 use lifeboat::engine::address::Address;
 use lifeboat::engine::observed::Observation;
+use lifeboat::engine::plan::normalise::normalise;
 use lifeboat::engine::retry::CHANGING;
-use lifeboat::engine::schema::{Attribute, Catalog, Kind, Normalise};
+use lifeboat::engine::schema::{Catalog, Kind};
 use lifeboat::engine::value::{Attributes, Value};
 use lifeboat::sandbox::{Options, Sandbox, Serving};
 use serde_json::Value as Json;
@@ -194,51 +197,15 @@ impl Walk {
             if it.optional_computed && made.attributes[at].is_null() {
                 continue;
             }
-            let wanted = normalised(it, &made.attributes[at], &made.attributes);
-            let seen = normalised(it, seen, &made.attributes);
+            let normal = |it: &Value| match normalise(&made.kind, at, it, &made.attributes) {
+                Value::Text(text) if text.is_empty() => Value::Null,
+                other => other,
+            };
+            let (seen, wanted) = (normal(seen), normal(&made.attributes[at]));
             assert_eq!(seen, wanted, "{name} ({state}): {at}");
         }
         let told = made.kind.settable().filter(|(_, it)| !it.write_only).count();
         assert!(attributes.len() + 2 >= told, "{name} ({state}) tells too little: {attributes:?}");
-    }
-}
-
-/// As the engine will compare: a stand-in until it does.
-fn normalised(attribute: &Attribute, value: &Value, all: &Attributes) -> Value {
-    match value {
-        Value::List(items) => {
-            let lower = |it: &Value| {
-                it.as_text()
-                    .filter(|_| attribute.normalise.contains(&Normalise::LowerCase))
-                    .map_or(it.clone(), |text| Value::text(text.to_lowercase()))
-            };
-            Value::List(items.iter().map(lower).collect())
-        }
-        Value::Int(number) if !attribute.rounds_up_to.is_empty() => {
-            Value::Int(*attribute.rounds_up_to.iter().find(|it| *it >= number).unwrap())
-        }
-        Value::Text(text)
-            if text.is_empty() && attribute.normalise.contains(&Normalise::EmptyIsNull) =>
-        {
-            Value::Null
-        }
-        Value::Text(text) => {
-            let mut text = text.clone();
-            for rule in &attribute.normalise {
-                text = match rule {
-                    Normalise::LowerCase => text.to_lowercase(),
-                    Normalise::TrimTrailingDot => text.trim_end_matches('.').to_owned(),
-                    Normalise::TrimSpace => text.trim().to_owned(),
-                    Normalise::TrimSuffixOf(other) => {
-                        let zone = all[other].as_text().unwrap();
-                        text.trim_end_matches(&format!(".{zone}")).to_owned()
-                    }
-                    Normalise::EmptyIsNull => text,
-                };
-            }
-            Value::Text(text)
-        }
-        other => other.clone(),
     }
 }
 

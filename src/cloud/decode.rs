@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::cloud::encode::path;
-use crate::cloud::mark::is_mark;
+use crate::engine::mark::is_mark;
 use crate::engine::schema::{Attribute, Kind, Lookup, Pick, Type};
 use crate::engine::value::{Attributes, Value};
 

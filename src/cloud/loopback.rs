@@ -1,6 +1,7 @@
 //! A server that answers as a script says, for tests of what goes wrong on the way.
 
 use std::collections::VecDeque;
+use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -98,7 +99,7 @@ async fn speak(
     };
     let mut answer = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
-        answer.push_str(&format!("{name}: {value}\r\n"));
+        write!(answer, "{name}: {value}\r\n").unwrap();
     }
     answer.push_str("connection: close\r\n\r\n");
     answer.push_str(&sent);

@@ -4,7 +4,6 @@ pub mod clock;
 pub mod error;
 pub mod patience;
 pub mod connection;
-mod mark;
 mod identity;
 mod encode;
 mod decode;

@@ -19,6 +19,9 @@ use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 
+/// The tag key that carries the owner mark.
+pub(crate) const KEY: &str = "lifeboat";
+
 /// DynamoDB as one run reaches it.
 #[derive(Clone)]
 pub(crate) struct Dynamo {

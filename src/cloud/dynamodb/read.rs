@@ -8,10 +8,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cloud::dynamodb::describe::{Extras, attributes, has_extras, not_ready};
-use crate::cloud::dynamodb::{Dynamo, Place};
+use crate::cloud::dynamodb::{Dynamo, KEY, Place};
 use crate::cloud::error::ProviderError;
 use crate::cloud::look::Question;
-use crate::cloud::mark::KEY;
 use crate::engine::observed::{Alike, Observation};
 use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
