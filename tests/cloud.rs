@@ -11,6 +11,7 @@ use lifeboat::cloud::clock::{Clock, Scaled, Wall};
 use lifeboat::cloud::connection::{Connections, Settings};
 use lifeboat::cloud::error::ProviderError;
 use lifeboat::cloud::patience::{patiently, silently};
+use lifeboat::cloud::prober::{Probe, ProbeAnswer, Prober};
 use lifeboat::cloud::provider::{Look, Provider, Question};
 use lifeboat::engine::address::Address;
 use lifeboat::engine::observed::Observation;
@@ -18,8 +19,9 @@ use lifeboat::engine::plan::normalise::normalise;
 use lifeboat::engine::retry::CHANGING;
 use lifeboat::engine::schema::{Catalog, Kind};
 use lifeboat::engine::value::{Attributes, Value};
+use lifeboat::sandbox::faults::How;
 use lifeboat::sandbox::{Options, Sandbox, Serving};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 const MARK: &str = "lb:life:abcdefgh2345";
 
@@ -31,6 +33,8 @@ struct Made {
 }
 
 struct Walk {
+    sandbox: Sandbox,
+    connections: Arc<Connections>,
     provider: Provider,
     clock: Arc<dyn Clock>,
     catalog: Catalog,
@@ -46,8 +50,11 @@ impl Walk {
         let clock: Arc<dyn Clock> =
             Arc::new(Scaled { anchor: sandbox.now(), since: Wall.now(), speed });
         let settings = Settings::for_sandbox(Arc::clone(&clock), &serving.url());
+        let connections = Arc::new(Connections::new(settings));
         Self {
-            provider: Provider::new(Arc::new(Connections::new(settings))),
+            provider: Provider::new(Arc::clone(&connections)),
+            connections,
+            sandbox,
             clock,
             catalog: lifeboat::kinds::builtin(),
             made: BTreeMap::new(),
@@ -273,4 +280,101 @@ walks! {
     ssh_key: "linode.ssh_key",
     table: "dynamodb.table",
     replica: "dynamodb.replica",
+}
+
+/// The firewall in front of an object stands in another list, and is set by an action of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn firewalls_are_attached_looked_up_and_taken_away() {
+    let mut walk = Walk::new().await;
+    let catalog = walk.catalog.clone();
+    let kind = |name: &str| &catalog.kinds[name];
+    for wall in ["one", "two"] {
+        let all = walk.resolved(kind("linode.firewall"), wall, &json!({ "label": wall }));
+        walk.create(wall, kind("linode.firewall"), all).await;
+    }
+    let lb = json!({ "region": "us-east", "label": "life-lb", "firewall": "${one}" });
+    let web = json!({
+        "region": "us-east", "type": "g6-nanode-1", "image": "linode/debian12", "label": "life-web",
+        "authorized_users": ["life"], "firewall": "${one}", "private_ip": true,
+    });
+    for (name, of, mut given) in
+        [("lb", "linode.nodebalancer", lb), ("web", "linode.instance", web)]
+    {
+        let all = walk.resolved(kind(of), name, &given);
+        walk.create(name, kind(of), all).await;
+        for target in [json!("${two}"), Json::Null] {
+            given["firewall"] = target;
+            let all = walk.resolved(kind(of), name, &given);
+            let made = walk.made.get_mut(name).unwrap();
+            made.attributes = all.clone();
+            let id = made.id.clone();
+            walk.change(name, kind(of), &id, &all, &["firewall".into()]).await;
+            walk.compare(name, "firewalled").await;
+            let Observation::Exists { attributes, .. } = walk.observe(name).await else { panic!() };
+            assert_eq!(attributes["firewall"], all["firewall"], "{name}");
+        }
+    }
+    let Observation::Exists { attributes, .. } = walk.observe("web").await else { panic!() };
+    let host = attributes["ipv4"].as_text().unwrap().to_owned();
+    let prober = Prober::new(Arc::clone(&walk.connections));
+    assert_eq!(prober.probe(Probe::Tcp { host, port: 22 }).await, ProbeAnswer::Open);
+}
+
+/// Changes that DynamoDB wants in two steps end where they should, and strangers' tags and the mark stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_in_two_steps_arrive() {
+    let mut walk = Walk::new().await;
+    let kind = walk.catalog.kinds["dynamodb.table"].clone();
+    let base = json!({
+        "region": "us-east-1", "name": "life_table", "attributes": { "id": "S" }, "hash_key": "id",
+        "stream": "NEW_IMAGE", "ttl_attribute": "old", "tags": { "a": "1", "b": "2" },
+    });
+    let all = walk.resolved(&kind, "table", &base);
+    walk.create("table", &kind, all).await;
+    walk.compare("table", "made").await;
+    let mut then = base.clone();
+    then["stream"] = json!("KEYS_ONLY");
+    then["tags"] = json!({ "b": "3", "c": "4" });
+    let all = walk.resolved(&kind, "table", &then);
+    walk.made.get_mut("table").unwrap().attributes = all.clone();
+    let id = walk.made["table"].id.clone();
+    let changed: Vec<String> = ["stream", "tags"].map(str::to_owned).to_vec();
+    walk.change("table", &kind, &id, &all, &changed).await;
+    walk.compare("table", "changed").await;
+    let alike = walk.provider.alike(&kind, &all).await.unwrap();
+    assert_eq!(alike[0].mark.as_deref(), Some(MARK));
+    // The same again changes nothing and is no error.
+    walk.change("table", &kind, &id, &all, &changed).await;
+}
+
+/// A lost region is unseen, others are seen, and one that is declared lost is not even asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_region_is_unseen_and_its_group_is_reached_through_another_member() {
+    let mut walk = Walk::new().await;
+    let (table, replica) = (
+        walk.catalog.kinds["dynamodb.table"].clone(),
+        walk.catalog.kinds["dynamodb.replica"].clone(),
+    );
+    let given = json!({ "region": "us-east-1", "name": "shop", "attributes": { "id": "S" }, "hash_key": "id" });
+    let all = walk.resolved(&table, "table", &given);
+    walk.create("table", &table, all).await;
+    for region in ["eu-west-1", "ap-south-1"] {
+        let all =
+            walk.resolved(&replica, region, &json!({ "table": "${table}", "region": region }));
+        walk.create(region, &replica, all).await;
+    }
+    walk.sandbox.lose("aws:us-east-1", How::Refuse).unwrap();
+    let seen = walk.observe("table").await;
+    assert!(matches!(&seen, Observation::Unseen(why) if why.contains("us-east-1")), "{seen:?}");
+    assert!(matches!(walk.observe("eu-west-1").await, Observation::Exists { ready: true, .. }));
+    let settings = Settings {
+        lost_regions: ["us-east-1".to_owned()].into(),
+        ..walk.connections.settings.clone()
+    };
+    walk.provider = Provider::new(Arc::new(Connections::new(settings)));
+    let seen = walk.observe("table").await;
+    assert!(matches!(&seen, Observation::Unseen(why) if why.contains("declared lost")), "{seen:?}");
+    let made = &walk.made["eu-west-1"];
+    let look = walk.provider.look(&made.kind, &made.id, &made.attributes).await.unwrap();
+    assert!(matches!(look, Look::Exists { ready: true, .. }), "{look:?}");
 }

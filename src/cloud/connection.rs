@@ -5,6 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -188,40 +191,41 @@ impl Connections {
         })
     }
 
-    /// What the AWS chain says, read once.
+    /// What the AWS chain says, read once. The region comes from environment and profile only: a machine outside AWS
+    /// would wait seconds for a metadata service that is not there, and calls name their region anyway.
     pub(crate) async fn aws(&self) -> &SdkConfig {
         self.aws
             .get_or_init(async || {
-                let timeout = self.settings.request_timeout;
-                let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-                    .retry_config(RetryConfig::disabled())
-                    .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-                    .timeout_config(
-                        TimeoutConfig::builder()
-                            .connect_timeout(connect_timeout(timeout))
-                            .operation_attempt_timeout(timeout)
-                            .operation_timeout(timeout * 2)
-                            .build(),
-                    );
-                if !self.settings.sandbox {
-                    return loader.load().await;
+                if self.settings.sandbox {
+                    let keys = Credentials::from_keys("LIFEBOATSANDBOX", "sandbox", None);
+                    return SdkConfig::builder()
+                        .behavior_version(BehaviorVersion::v2026_01_12())
+                        .credentials_provider(SharedCredentialsProvider::new(keys))
+                        .retry_config(RetryConfig::disabled())
+                        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+                        .timeout_config(self.timeouts())
+                        .build();
                 }
-                let keys = Credentials::from_keys("LIFEBOATSANDBOX", "sandbox", None);
-                SdkConfig::builder()
-                    .behavior_version(BehaviorVersion::v2026_01_12())
-                    .credentials_provider(SharedCredentialsProvider::new(keys))
-                    .region(Region::from_static("us-east-1"))
+                let region =
+                    RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+                        .or_else(ProfileFileRegionProvider::new());
+                aws_config::defaults(BehaviorVersion::v2026_01_12())
+                    .region(region)
                     .retry_config(RetryConfig::disabled())
                     .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-                    .timeout_config(
-                        TimeoutConfig::builder()
-                            .connect_timeout(connect_timeout(timeout))
-                            .operation_attempt_timeout(timeout)
-                            .build(),
-                    )
-                    .build()
+                    .timeout_config(self.timeouts())
+                    .load()
+                    .await
             })
             .await
+    }
+
+    fn timeouts(&self) -> TimeoutConfig {
+        let timeout = self.settings.request_timeout;
+        TimeoutConfig::builder()
+            .connect_timeout(connect_timeout(timeout))
+            .operation_attempt_timeout(timeout)
+            .build()
     }
 
     /// The one client of all regions; calls choose theirs with [`Connections::in_region`].

@@ -3,6 +3,7 @@
 #[macro_use]
 mod call;
 mod fault;
+mod account;
 mod describe;
 mod read;
 mod table;
@@ -58,7 +59,7 @@ impl Dynamo {
         if let Some(endpoint) = &self.connections.settings.dynamodb_endpoint {
             return Ok(format!("endpoint:{}", host(endpoint)));
         }
-        self.identity().await
+        self.caller().await
     }
 
     pub(crate) async fn observe(&self, questions: &[Question<'_>]) -> Vec<Observation> {

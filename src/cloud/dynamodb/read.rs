@@ -222,34 +222,6 @@ impl Dynamo {
         Ok(vec![Alike { id: arn, created, mark: tags.get(KEY).cloned() }])
     }
 
-    /// Which account these credentials are of.
-    pub(crate) async fn identity(&self) -> Result<String, ProviderError> {
-        use crate::cloud::dynamodb::fault::{Lost, failed};
-        let config = self.connections.aws().await;
-        let mut builder = aws_sdk_sts::config::Builder::from(config);
-        if config.region().is_none() {
-            let first = self.connections.used_regions().into_iter().next();
-            let region = first.unwrap_or_else(|| "us-east-1".to_owned());
-            builder = builder.region(aws_config::Region::new(region));
-        }
-        let client = aws_sdk_sts::Client::from_conf(builder.build());
-        let settings = &self.connections.settings;
-        let endpoint = "GetCallerIdentity at AWS STS";
-        let answer = crate::cloud::patience::patiently(
-            &*settings.clock,
-            crate::engine::retry::READING,
-            &*settings.told,
-            |_| async {
-                let sent = client.get_caller_identity().send().await;
-                sent.map_err(|error| failed(endpoint.to_owned(), Lost::Read, error))
-            },
-        )
-        .await?;
-        answer.account.ok_or_else(|| {
-            ProviderError::new(Fault::Garbled, endpoint, "an answer without an account")
-        })
-    }
-
     pub(crate) fn endpoint(&self, operation: &str, place: &Place) -> String {
         format!("{operation} at {}", self.connections.dynamodb_endpoint(&place.region))
     }
