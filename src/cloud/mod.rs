@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod error;
 pub mod patience;
+pub mod settings;
 pub mod connection;
 mod identity;
 mod encode;
@@ -11,6 +12,7 @@ mod routes;
 mod transport;
 mod linode;
 mod look;
+mod awaited;
 mod rest;
 mod listing;
 mod dynamodb;
