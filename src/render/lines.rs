@@ -63,8 +63,7 @@ const INLINE_MAX: usize = 48;
 pub fn attribute(change: &AttributeChange, limits: Limits) -> Vec<Line> {
     let mut comment = Vec::new();
     comment.extend(change.place.as_deref().map(clean));
-    comment
-        .extend(change.replaces.as_deref().map(|it| format!("forces replacement: {}", clean(it))));
+    comment.extend(change.replaces.as_deref().map(|it| format!("forces replacement: {}", clean(it))));
     let mut lines = difference(&key(&change.name), &change.before, &change.after, limits);
     if let (Some(first), false) = (lines.first_mut(), comment.is_empty()) {
         first.comment = Some(comment.join(", "));

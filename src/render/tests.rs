@@ -45,8 +45,7 @@ fn replaces() -> Plan {
     let first = Action::Replace { create_first: true };
     let lb = change("lb", "linode.nodebalancer", first, "region: it cannot be changed in place");
     let lb = lb.with("region", "us-east", "eu-west").forced("it cannot be changed in place");
-    let mut table =
-        change("orders", "dynamodb.table", Action::Delete, "no layer declares it any more");
+    let mut table = change("orders", "dynamodb.table", Action::Delete, "no layer declares it any more");
     table.loses_data = true;
     table.place = None;
     table.id = Some("orders".into());
@@ -91,20 +90,10 @@ fn unseen() -> Plan {
     let reason = "it could not be looked at, so nothing is planned against it";
     let mut hidden = change("products", "dynamodb.table", Action::NoOp, reason);
     hidden.unseen = Some("dynamodb.us-east-1.amazonaws.com did not answer within 5 s".into());
-    let mut moved = change(
-        "web[0]",
-        "linode.instance",
-        Action::Move,
-        "it goes under another address; the object stays",
-    );
+    let mut moved = change("web[0]", "linode.instance", Action::Move, "it goes under another address; the object stays");
     moved.moved_from = Some("web".parse().unwrap());
     let wait = change("lb", "linode.nodebalancer", Action::Await, "it is not ready yet");
-    let gone = change(
-        "old",
-        "linode.instance",
-        Action::Forget,
-        "it is gone already and no layer declares it",
-    );
+    let gone = change("old", "linode.instance", Action::Forget, "it is gone already and no layer declares it");
     plan().of(vec![hidden, moved, wait, gone])
 }
 
@@ -123,8 +112,7 @@ fn long() -> Plan {
         lines[5] = format!("revision={revision}\t\u{1b}[31m```");
         lines.join("\n")
     };
-    let lines =
-        |from: usize| (from..from + 20).map(|it| format!("10.0.0.{it}/32")).collect::<Vec<_>>();
+    let lines = |from: usize| (from..from + 20).map(|it| format!("10.0.0.{it}/32")).collect::<Vec<_>>();
     let addresses = |from: usize| list(&lines(from).iter().map(String::as_str).collect::<Vec<_>>());
     let web = change("web", "linode.instance", Action::Update, "user_data, tags, allow differs")
         .with("user_data", script("v1").as_str(), (script("v2") + "\n").as_str())
@@ -140,19 +128,13 @@ fn long() -> Plan {
 
 /// 299 creations, and a deletion as the very last.
 fn many() -> Plan {
-    let mut changes: Vec<Change> =
-        (0..299)
-            .map(|it| {
-                change(&format!("web[{it}]"), "linode.instance", CREATE, "it is not in state yet")
-                    .with("label", NONE, format!("web-{it}").as_str())
-            })
-            .collect();
-    changes.push(change(
-        "database",
-        "dynamodb.table",
-        Action::Delete,
-        "no layer declares it any more",
-    ));
+    let mut changes: Vec<Change> = (0..299)
+        .map(|it| {
+            change(&format!("web[{it}]"), "linode.instance", CREATE, "it is not in state yet")
+                .with("label", NONE, format!("web-{it}").as_str())
+        })
+        .collect();
+    changes.push(change("database", "dynamodb.table", Action::Delete, "no layer declares it any more"));
     plan().of(changes)
 }
 
@@ -175,14 +157,8 @@ fn texts() {
     for (name, plan) in samples() {
         insta::assert_snapshot!(format!("text_{name}"), text(&plan, &options));
     }
-    insta::assert_snapshot!(
-        "text_verbose",
-        text(&unseen(), &TextOptions { verbose: true, ..options })
-    );
-    insta::assert_snapshot!(
-        "text_narrow",
-        text(&replaces(), &TextOptions { width: 60, ..options })
-    );
+    insta::assert_snapshot!("text_verbose", text(&unseen(), &TextOptions { verbose: true, ..options }));
+    insta::assert_snapshot!("text_narrow", text(&replaces(), &TextOptions { width: 60, ..options }));
 }
 
 #[test]

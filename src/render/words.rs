@@ -126,10 +126,7 @@ mod tests {
 
     #[test]
     fn durations_have_two_parts_at_most() {
-        assert_eq!(
-            [45, 60, 125, 11_400].map(duration),
-            ["45 s", "1 min", "2 min 5 s", "3 h 10 min"]
-        );
+        assert_eq!([45, 60, 125, 11_400].map(duration), ["45 s", "1 min", "2 min 5 s", "3 h 10 min"]);
     }
 
     #[test]

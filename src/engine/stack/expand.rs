@@ -41,9 +41,7 @@ pub fn expand(
         // A resource over another one needs that one's instances first.
         let mut chain = vec![name.as_str()];
         let mut seen = BTreeSet::from([name.as_str()]);
-        while let Some(over) =
-            chain.last().and_then(|it| repeats.get(*it)).and_then(|it| over(it, stack))
-        {
+        while let Some(over) = chain.last().and_then(|it| repeats.get(*it)).and_then(|it| over(it, stack)) {
             let Some((over, _)) = repeats.get_key_value(&over) else { break };
             if entries.contains_key(over.as_str()) {
                 break;
@@ -67,8 +65,7 @@ pub fn expand(
                 continue;
             }
             let before = out.len();
-            let mut found =
-                Expander { stack, catalog, texts, entries: &entries, out }.entries(&repeats[name]);
+            let mut found = Expander { stack, catalog, texts, entries: &entries, out }.entries(&repeats[name]);
             if stops(&out[before..]) {
                 // Not known how often: as if it were there once under an unknown key, so that nothing else is blamed.
                 found.0 = Spread::Keys(Arc::from([]));
@@ -204,13 +201,7 @@ impl Expander<'_> {
                     let Value::Text(key) = &item else {
                         self.out.push(
                             Diagnostic::error("wrong_type", "Wrong type")
-                                .at(
-                                    it.span,
-                                    format!(
-                                        "a list for `for_each` holds text, here is {}",
-                                        word(&item)
-                                    ),
-                                )
+                                .at(it.span, format!("a list for `for_each` holds text, here is {}", word(&item)))
                                 .help("use a map to give each a value: { key: value }"),
                         );
                         continue;
@@ -223,19 +214,15 @@ impl Expander<'_> {
                     }
                 }
             }
-            Some(other) => self.out.push(Diagnostic::error("wrong_type", "Wrong type").at(
-                it.span,
-                format!(
-                    "`for_each` takes a list of text, a map or a repeated resource, this is {}",
-                    word(&other)
+            Some(other) => self.out.push(
+                Diagnostic::error("wrong_type", "Wrong type").at(
+                    it.span,
+                    format!("`for_each` takes a list of text, a map or a repeated resource, this is {}", word(&other)),
                 ),
-            )),
+            ),
         }
         if entries.contains_key("") {
-            self.out.push(
-                Diagnostic::error("bad_key", "A key cannot be empty")
-                    .at(it.span, "one of the keys is ''"),
-            );
+            self.out.push(Diagnostic::error("bad_key", "A key cannot be empty").at(it.span, "one of the keys is ''"));
         }
         let keys: Vec<String> = entries.keys().cloned().collect();
         let all = entries.into_iter().map(|(key, value)| {

@@ -76,3 +76,4 @@ fn diagnostic(trouble: &Trouble, text: &str, places: &Places) -> Diagnostic {
         None => made,
     }
 }
+

@@ -26,13 +26,7 @@ use crate::engine::value::Value;
 const FILE_BYTES_MAX: usize = 1 << 20;
 const STACK_KEYS: [&str; 5] = ["stack", "description", "variables", "resources", "outputs"];
 const OVERLAY_KEYS: [&str; 8] = [
-    "overlay",
-    "description",
-    "assumes_lost",
-    "instance",
-    "borrow",
-    "variables",
-    "resources",
+    "overlay", "description", "assumes_lost", "instance", "borrow", "variables", "resources",
     "outputs",
 ];
 
@@ -143,12 +137,9 @@ fn merge(stack_name: &str, layers: &[Layer], loaded: &mut Loaded) {
         match map.get(key) {
             Some(it) if it.node.as_text() == Some(expected) => {}
             Some(it) => out.push(
-                Diagnostic::error(
-                    "wrong_name",
-                    format!("`{key}` does not match the name of the file"),
-                )
-                .at(it.node.span, format!("expected `{expected}`"))
-                .help(format!("write `{key}: {expected}`")),
+                Diagnostic::error("wrong_name", format!("`{key}` does not match the name of the file"))
+                    .at(it.node.span, format!("expected `{expected}`"))
+                    .help(format!("write `{key}: {expected}`")),
             ),
             None if is_base => out.push(
                 Diagnostic::error("missing_key", "A stack says its name")
@@ -205,9 +196,7 @@ fn build(
         !matches!(it.code, "unknown_variable" | "unknown_reference")
             || !it.labels.first().is_some_and(|it| {
                 declared.iter().any(|name| it.text == format!("there is no variable `{name}`"))
-                    || declared_resources
-                        .iter()
-                        .any(|name| it.text == format!("there is no resource `{name}`"))
+                    || declared_resources.iter().any(|name| it.text == format!("there is no resource `{name}`"))
             })
     });
     reading.keep(&mut stack);
@@ -239,9 +228,7 @@ fn overlay_keys(overlay: &Node, stack: &mut Stack, out: &mut Vec<Diagnostic>) {
 
 fn is_instance_name(text: &str) -> bool {
     text.starts_with(|it: char| it.is_ascii_lowercase())
-        && text
-            .chars()
-            .all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, '_' | '-'))
+        && text.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, '_' | '-'))
 }
 
 fn finish(
@@ -259,10 +246,7 @@ fn finish(
     let mut entries = expand(stack, &repeats, catalog, reading, out);
     for name in &stack.borrow {
         if !stack.resources.contains_key(name) {
-            let wrong = Diagnostic::error(
-                "unknown_reference",
-                format!("`borrow` names `{name}`, which is no resource"),
-            );
+            let wrong = Diagnostic::error("unknown_reference", format!("`borrow` names `{name}`, which is no resource"));
             out.push(wrong.nearest(name, stack.resources.keys().map(String::as_str)));
         }
     }
@@ -294,8 +278,7 @@ fn finish(
             };
             reading.touch(&all, &view, out);
             let needs = of_instance(&needed, &address, each.as_ref(), each_span, stack);
-            let instance =
-                Instance { address: address.clone(), resource: Arc::clone(resource), each, needs };
+            let instance = Instance { address: address.clone(), resource: Arc::clone(resource), each, needs };
             instances.insert(address, instance);
         }
     }
@@ -339,9 +322,7 @@ impl Reading<'_> {
             lost(format!("`{path}` is outside of the stack's folder"))
                 .help("files are read from the folder of stack.yaml and below")
         };
-        let leaves = path.starts_with('/')
-            || path.contains(['\\', '\0'])
-            || path.split('/').any(|it| it == "..");
+        let leaves = path.starts_with('/') || path.contains(['\\', '\0']) || path.split('/').any(|it| it == "..");
         if leaves || path.is_empty() {
             return Err(outside());
         }
@@ -374,11 +355,9 @@ impl Reading<'_> {
                         let _ = self.text(&path);
                     }
                     Ok(_) => {}
-                    Err(trouble) if trouble.code == "not_known" => {
-                        out.push(expression.diagnostic(&trouble).help(
-                            "which file is read must be known beforehand: use variables and `each`",
-                        ))
-                    }
+                    Err(trouble) if trouble.code == "not_known" => out.push(
+                        expression.diagnostic(&trouble).help("which file is read must be known beforehand: use variables and `each`"),
+                    ),
                     Err(trouble) => out.push(expression.diagnostic(&trouble)),
                 }
             }

@@ -80,8 +80,7 @@ pub fn needs(
             found.push(Need { name: reference.name.clone(), select, span: reference.span });
         } else {
             let lost = unknown(&reference.name, stack);
-            let wrong = Diagnostic::error("unknown_reference", "Unknown reference")
-                .at(reference.span, lost.message);
+            let wrong = Diagnostic::error("unknown_reference", "Unknown reference").at(reference.span, lost.message);
             out.push(match lost.help {
                 Some(help) => wrong.help(help),
                 None => wrong,
@@ -179,16 +178,10 @@ impl Site<'_> {
             "vars" => self.variable(path).map(|()| None).map_err(Some),
             "each" => self.each(path).map(|()| None).map_err(Some),
             "self" if self.has_self => self.own(path).map(|()| None).map_err(Some),
-            "self" => Err(Some(Lost::new(
-                "unknown_reference",
-                "`self` is known in `ready` and `gate` only",
-            ))),
+            "self" => Err(Some(Lost::new("unknown_reference", "`self` is known in `ready` and `gate` only"))),
             "stack" => match path.steps.as_slice() {
                 [Step::Name(name)] if &**name == "name" => Ok(None),
-                _ => Err(Some(
-                    Lost::new("unknown_reference", "`stack` has a `name` only")
-                        .help("write `stack.name`"),
-                )),
+                _ => Err(Some(Lost::new("unknown_reference", "`stack` has a `name` only").help("write `stack.name`"))),
             },
             root => {
                 if self.owner.is_some_and(|(name, _)| name == root) {
@@ -221,16 +214,10 @@ impl Site<'_> {
             _ => "",
         };
         match (self.owner.map(|(_, repeat)| repeat), field) {
-            (Some(Repeat::Count(_)), "index") | (Some(Repeat::ForEach(_)), "key" | "value") => {
-                Ok(())
-            }
+            (Some(Repeat::Count(_)), "index") | (Some(Repeat::ForEach(_)), "key" | "value") => Ok(()),
             (Some(Repeat::Count(_)), _) => wrong("under `count` there is `each.index`"),
-            (Some(Repeat::ForEach(_)), _) => {
-                wrong("under `for_each` there are `each.key` and `each.value`")
-            }
-            (Some(Repeat::One) | None, _) => {
-                wrong("`each` is known under `count` and `for_each` only")
-            }
+            (Some(Repeat::ForEach(_)), _) => wrong("under `for_each` there are `each.key` and `each.value`"),
+            (Some(Repeat::One) | None, _) => wrong("`each` is known under `count` and `for_each` only"),
         }
     }
 
@@ -245,11 +232,8 @@ impl Site<'_> {
         };
         let (select, rest) = match (spread, path.steps.split_first()) {
             (Spread::One, Some((Step::Index(_), _))) => {
-                return Err(Lost::new(
-                    "unknown_reference",
-                    format!("`{root}` is not a list: it has no `count`"),
-                )
-                .help(format!("write `{root}`")));
+                return Err(Lost::new("unknown_reference", format!("`{root}` is not a list: it has no `count`"))
+                    .help(format!("write `{root}`")));
             }
             (Spread::One, _) => (Select::One(Key::One), path.steps.first()),
             (_, None) => return Ok(Select::All),
@@ -271,11 +255,8 @@ impl Site<'_> {
                 (Select::One(Key::Name(key.to_string())), rest.first())
             }
             (Spread::Keys(_), Some((Step::Index(_), _))) => {
-                return Err(Lost::new(
-                    "unknown_reference",
-                    format!("`{root}` is a map of its keys"),
-                )
-                .help(format!("write `{root}[\"key\"]`")));
+                return Err(Lost::new("unknown_reference", format!("`{root}` is a map of its keys"))
+                    .help(format!("write `{root}[\"key\"]`")));
             }
         };
         self.attribute(root, rest)?;
@@ -289,8 +270,7 @@ impl Site<'_> {
         if &**name == "id" || kind.attribute(name).is_some() {
             return Ok(());
         }
-        let lost =
-            Lost::new("unknown_attribute", format!("`{}` has no attribute `{name}`", kind.kind));
+        let lost = Lost::new("unknown_attribute", format!("`{}` has no attribute `{name}`", kind.kind));
         let names = kind.attributes.keys().map(String::as_str);
         Err(match nearest(name, names) {
             Some(near) => lost.help(format!("did you mean `{near}`?")),

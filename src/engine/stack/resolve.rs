@@ -166,10 +166,7 @@ fn refer(
         None => match evaluate(&expression.code, &expression.text, view) {
             Ok(Value::Map(object)) => {
                 for field in wanted {
-                    found.insert(
-                        field.to_owned(),
-                        object.get(field).cloned().unwrap_or(Value::Open),
-                    );
+                    found.insert(field.to_owned(), object.get(field).cloned().unwrap_or(Value::Open));
                 }
             }
             Ok(Value::Open) => {
@@ -179,10 +176,7 @@ fn refer(
                 let kind = attribute.to.as_deref().unwrap_or("the right kind");
                 out.push(
                     Diagnostic::error("wrong_type", "Wrong type")
-                        .at(
-                            given.span,
-                            format!("`{name}` takes a reference, this is {}", word(&other)),
-                        )
+                        .at(given.span, format!("`{name}` takes a reference, this is {}", word(&other)))
                         .help(format!("name a resource of kind {kind}: '${{name}}'")),
                 );
                 return;

@@ -45,10 +45,7 @@ impl World for View<'_> {
             "each" => self.each(steps, slice),
             "self" => match self.own {
                 Some(own) => member(self.kind_of_self(), own, steps).map(|it| cut(it, slice)),
-                None => Err(Lost::new(
-                    "unknown_reference",
-                    "`self` is known in `ready` and `gate` only",
-                )),
+                None => Err(Lost::new("unknown_reference", "`self` is known in `ready` and `gate` only")),
             },
             "stack" => match steps {
                 [At::Name(name)] if name == "name" => Ok(Value::text(self.stack.name.clone())),
@@ -75,9 +72,7 @@ impl View<'_> {
                 Slice::Members(names) => names.contains(*name),
                 Slice::Whole | Slice::Shape | Slice::Elements(_) => true,
             });
-            return Ok(Value::Map(
-                seen.map(|(name, it)| (name.clone(), it.value.clone())).collect(),
-            ));
+            return Ok(Value::Map(seen.map(|(name, it)| (name.clone(), it.value.clone())).collect()));
         };
         match variables.get(name.as_ref()) {
             Some(variable) => follow(&variable.value, rest).map(|it| cut(it, slice)),
@@ -110,9 +105,7 @@ impl View<'_> {
                 self.object(address, rest, slice)
             }
             (_, Each::Index(_)) => wrong("under `count` there is `each.index`"),
-            (_, Each::Entry { .. }) => {
-                wrong("under `for_each` there are `each.key` and `each.value`")
-            }
+            (_, Each::Entry { .. }) => wrong("under `for_each` there are `each.key` and `each.value`"),
         }
     }
 
@@ -164,31 +157,23 @@ impl View<'_> {
         match slice {
             Slice::Elements(names) => {
                 let kept = names.iter().map(|name| {
-                    let value =
-                        self.object(address, &[At::Name(name.as_str().into())], &Slice::Whole)?;
+                    let value = self.object(address, &[At::Name(name.as_str().into())], &Slice::Whole)?;
                     Ok((name.clone(), value))
                 });
                 Ok(Value::Map(kept.collect::<Result<_, Lost>>()?))
             }
-            Slice::Whole | Slice::Shape | Slice::Members(_) => {
-                self.object(address, &[], &Slice::Whole)
-            }
+            Slice::Whole | Slice::Shape | Slice::Members(_) => self.object(address, &[], &Slice::Whole),
         }
     }
 
     fn object(&self, address: &Address, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
         let Some(scope) = self.scope else {
-            return Err(Lost::new(
-                "not_known",
-                format!("`{address}` is known only when the world is looked at"),
-            )
-            .help("use variables, which are known beforehand"));
+            return Err(Lost::new("not_known", format!("`{address}` is known only when the world is looked at"))
+                .help("use variables, which are known beforehand"));
         };
         let kind = self.stack.resources.get(&address.name).map_or("", |it| it.kind.as_str());
         match scope.object(address) {
-            Some(object) => {
-                member(Some((self.catalog, kind)), &object, steps).map(|it| cut(it, slice))
-            }
+            Some(object) => member(Some((self.catalog, kind)), &object, steps).map(|it| cut(it, slice)),
             None => Ok(Value::Open),
         }
     }
@@ -201,11 +186,7 @@ impl View<'_> {
 }
 
 /// A member of an object: what the cloud makes and nobody knows yet is open, what was not set is null.
-fn member(
-    kind: Option<(&Catalog, &str)>,
-    object: &Attributes,
-    steps: &[At<'_>],
-) -> Result<Value, Lost> {
+fn member(kind: Option<(&Catalog, &str)>, object: &Attributes, steps: &[At<'_>]) -> Result<Value, Lost> {
     let Some((At::Name(name), rest)) = steps.split_first() else {
         return Ok(Value::Map(object.clone()));
     };
@@ -213,8 +194,7 @@ fn member(
         Some(value) => follow(value, rest),
         None => {
             let attribute = kind.and_then(|(catalog, kind)| catalog.get(kind)?.attribute(name));
-            let is_open =
-                name == "id" || attribute.is_some_and(|it| it.computed || it.optional_computed);
+            let is_open = name == "id" || attribute.is_some_and(|it| it.computed || it.optional_computed);
             Ok(if is_open { Value::Open } else { Value::Null })
         }
     }
