@@ -6,3 +6,5 @@ pub mod render;
 pub mod cloud;
 pub mod store;
 pub mod sandbox;
+pub mod ops;
+pub mod cli;

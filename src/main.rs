@@ -1,5 +1,15 @@
-//! Calls the command line and returns its exit code.
+//! Calls the command line on a thread with room for deep expressions, and returns its exit code.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+/// Expressions of the allowed length need up to 4 MiB in a debug build.
+const STACK_BYTES: usize = 32 * 1024 * 1024;
+
+fn main() -> ExitCode {
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(lifeboat::cli::main);
+    match thread.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => ExitCode::from(code),
+        // The panic has told its own words; the journal is whole, since every entry is synced before it counts.
+        Ok(Err(_)) | Err(_) => ExitCode::from(lifeboat::cli::exit::BUG),
+    }
 }

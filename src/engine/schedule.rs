@@ -154,6 +154,11 @@ impl Schedule {
         self.stopped = true;
     }
 
+    /// Whether [`Schedule::start`] would start something.
+    pub fn has_startable(&self) -> bool {
+        !self.stopped && self.startable.values().any(|it| !it.is_empty())
+    }
+
     pub fn is_running(&self) -> bool {
         self.running.values().any(|it| *it > 0)
     }

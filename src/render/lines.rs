@@ -56,6 +56,8 @@ impl Limits {
 
 /// Longer texts are compared by their digests: a diff of them takes too long and nobody reads it.
 const DIFF_BYTES_MAX: usize = 256 * 1024;
+/// Likewise texts of more lines, and lists of more items.
+const DIFF_ITEMS_MAX: usize = 5000;
 /// Lists and maps whose two forms are shorter stand on one line.
 const INLINE_MAX: usize = 48;
 
@@ -63,7 +65,8 @@ const INLINE_MAX: usize = 48;
 pub fn attribute(change: &AttributeChange, limits: Limits) -> Vec<Line> {
     let mut comment = Vec::new();
     comment.extend(change.place.as_deref().map(clean));
-    comment.extend(change.replaces.as_deref().map(|it| format!("forces replacement: {}", clean(it))));
+    comment
+        .extend(change.replaces.as_deref().map(|it| format!("forces replacement: {}", clean(it))));
     let mut lines = difference(&key(&change.name), &change.before, &change.after, limits);
     if let (Some(first), false) = (lines.first_mut(), comment.is_empty()) {
         first.comment = Some(comment.join(", "));
@@ -185,7 +188,7 @@ impl Writer<'_> {
         self.push(sign, depth, head);
         let text = |it: &Value| match it {
             Value::Null => Some(String::new()),
-            other => other.as_text().filter(|it| it.len() <= DIFF_BYTES_MAX).map(ToOwned::to_owned),
+            other => other.as_text().filter(|it| is_comparable(it)).map(ToOwned::to_owned),
         };
         if let (Some(old), Some(new)) = (text(before), text(after)) {
             self.hunks(depth + 1, sign, &old, &new);
@@ -228,9 +231,13 @@ fn map_of(value: &Value) -> Option<Attributes> {
 fn list_of(value: &Value) -> Option<Vec<Value>> {
     match value {
         Value::Null => Some(Vec::new()),
-        Value::List(items) => Some(items.clone()),
+        Value::List(items) if items.len() <= DIFF_ITEMS_MAX => Some(items.clone()),
         _ => None,
     }
+}
+
+fn is_comparable(text: &str) -> bool {
+    text.len() <= DIFF_BYTES_MAX && text.lines().count() <= DIFF_ITEMS_MAX
 }
 
 fn is_long_text(value: &Value) -> bool {

@@ -1,1 +1,262 @@
-//! x
+//! A plan as Markdown for a pull request: within a budget of bytes, and never without its destroys.
+
+use crate::engine::plan::change::Plan;
+use crate::engine::plan::wire::plan_digest;
+use crate::render::escape::{code, fence, prose, quiet, span};
+use crate::render::lines::{Limits, Line, Sign};
+use crate::render::outline::{Detail, Entry, Notice, Outline, Section, name, outline};
+use crate::render::words::{count, cut, digest};
+
+/// The smallest budget that is kept; a smaller one counts as this. It holds the heading, the
+/// refusals' count, the digest of the plan, and count and digest of everything that is cut.
+pub const MIN_BYTES: usize = 3000;
+/// Kept free for the two sentences about what is cut.
+const NOTICE_BYTES: usize = 800;
+/// Characters of one sentence or address in the heading.
+const HEADING_MAX: usize = 60;
+
+/// What is too long for `max_bytes` is cut from the least to the most dangerous: details first, then lines.
+/// Deletions and replacements are listed by address; if not even these fit, their count and digest are told.
+pub fn markdown(plan: &Plan, max_bytes: Option<usize>) -> String {
+    let outline = outline(plan, Detail { limits: Limits::BRIEF, all: false });
+    let budget = max_bytes.map_or(usize::MAX, |it| it.max(MIN_BYTES));
+    let head = head(plan, &outline);
+    let mut blocks = blocks(&outline);
+    let whole = head.len() + blocks.iter().map(Block::longest).sum::<usize>();
+    let room =
+        if whole <= budget { usize::MAX } else { budget.saturating_sub(head.len() + NOTICE_BYTES) };
+    fit(&mut blocks, room);
+    let mut text = head;
+    for block in &blocks {
+        text.push_str(block.chosen());
+    }
+    text.push_str(&farewell(&blocks));
+    text
+}
+
+/// Marker, heading, where, digest, verdict: bounded, whatever the plan.
+fn head(plan: &Plan, outline: &Outline) -> String {
+    // Nothing ends an HTML comment early, and CI finds the comment by its first line.
+    let marker: String = name(plan)
+        .chars()
+        .map(|it| if it.is_ascii_alphanumeric() || "_.@-".contains(it) { it } else { '_' })
+        .take(HEADING_MAX)
+        .collect();
+    let marker = marker.replace("--", "__");
+    let mut head = format!("<!-- lifeboat:plan {marker} -->\n");
+    head.push_str(&format!("## {}\n\n", prose(&cut(&outline.summary, 4 * HEADING_MAX))));
+    let header: Vec<String> =
+        outline.header.splitn(2, ", ").map(|it| cut(it, HEADING_MAX)).collect();
+    head.push_str(&format!("**{}**", prose(&header.join(", "))));
+    head.push_str(&format!(" · {} · plan `{}`\n\n", outline.steps, plan_digest(plan)));
+    if let Some(verdict) = &outline.verdict {
+        head.push_str(&format!("> ⛔ **{}**\n\n", prose(verdict)));
+    }
+    head
+}
+
+/// A part of the page in up to three lengths; the shortest is nothing.
+struct Block {
+    /// Cut last when lowest.
+    rank: usize,
+    /// From the longest to the shortest.
+    forms: Vec<String>,
+    /// Index into `forms`; their number: nothing is shown.
+    chosen: usize,
+    /// The address of what it destroys.
+    destroys: Option<String>,
+    what: What,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum What {
+    Title,
+    Notice,
+    Change,
+    Lines,
+}
+
+impl Block {
+    fn new(what: What, rank: usize, forms: Vec<String>) -> Self {
+        Self { rank, chosen: forms.len(), forms, destroys: None, what }
+    }
+
+    fn longest(&self) -> usize {
+        self.forms.first().map_or(0, String::len)
+    }
+
+    fn chosen(&self) -> &str {
+        self.forms.get(self.chosen).map_or("", String::as_str)
+    }
+
+    fn is_gone(&self) -> bool {
+        self.chosen == self.forms.len()
+    }
+}
+
+const DESTROYS: usize = 0;
+const NOTICES: usize = 1;
+
+/// Every part in reading order.
+fn blocks(outline: &Outline) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for it in &outline.notices {
+        blocks.push(Block::new(What::Notice, NOTICES, vec![notice(it)]));
+    }
+    for (at, section) in outline.sections.iter().enumerate() {
+        let rank = if section.destroys { DESTROYS } else { NOTICES + 1 + at };
+        let title = format!("\n### {}\n\n", section.title);
+        blocks.push(Block::new(What::Title, rank, vec![title]));
+        blocks.extend(section.entries.iter().map(|it| entry(it, section, rank)));
+        if !section.lines.is_empty() {
+            let form = format!("{}\n", fenced(&section.lines));
+            blocks.push(Block::new(What::Lines, rank, vec![form]));
+        }
+    }
+    blocks
+}
+
+/// Chooses the longest forms that fit: addresses of destroys, notices, destroys in a line, every other
+/// address, every other line; then details in the same order.
+fn fit(blocks: &mut [Block], mut room: usize) {
+    let mut order: Vec<usize> = (0..blocks.len()).collect();
+    order.sort_by_key(|at| blocks[*at].rank);
+    let mut grow = |longer: usize, belongs: fn(usize) -> bool| {
+        for at in &order {
+            let block = &mut blocks[*at];
+            if !belongs(block.rank) {
+                continue;
+            }
+            let form = block.forms.len().checked_sub(1 + longer);
+            if let (Some(form), true) = (form, longer == 0 || !block.is_gone()) {
+                choose(block, form, &mut room);
+            }
+        }
+    };
+    grow(0, |rank| rank <= NOTICES);
+    grow(1, |rank| rank == DESTROYS);
+    grow(0, |rank| rank > NOTICES);
+    grow(1, |rank| rank > NOTICES);
+    grow(2, |_| true);
+    hide_titles(blocks);
+}
+
+/// Takes a form if there is room for it.
+fn choose(block: &mut Block, form: usize, room: &mut usize) {
+    let now = block.chosen().len();
+    let wanted = block.forms[form].len();
+    if wanted <= now.saturating_add(*room) {
+        *room = room.saturating_add(now).saturating_sub(wanted);
+        block.chosen = form;
+    }
+}
+
+/// A title without anything under it says nothing.
+fn hide_titles(blocks: &mut [Block]) {
+    let mut is_bare = true;
+    for at in (0..blocks.len()).rev() {
+        if blocks[at].what == What::Title {
+            if is_bare {
+                blocks[at].chosen = blocks[at].forms.len();
+            }
+            is_bare = true;
+        } else if !blocks[at].is_gone() {
+            is_bare = false;
+        }
+    }
+}
+
+/// What is not shown: count and digest; destroys apart from everything else.
+fn farewell(blocks: &[Block]) -> String {
+    let mut text = String::new();
+    let hidden: Vec<&str> =
+        blocks.iter().filter(|it| it.is_gone()).filter_map(|it| it.destroys.as_deref()).collect();
+    if !hidden.is_empty() {
+        text.push_str(&format!(
+            "\n> ⚠️ **{} not listed**; SHA-256 of their addresses, one per line: `{}`\n",
+            count(hidden.len(), "destroy"),
+            digest(&hidden.join("\n")),
+        ));
+    }
+    let cut: Vec<&Block> =
+        blocks.iter().filter(|it| it.chosen > 0 && it.what != What::Title).collect();
+    if cut.is_empty() {
+        return text;
+    }
+    let gone = |what: What| cut.iter().filter(|it| it.is_gone() && it.what == what).count();
+    let brief = cut.iter().filter(|it| !it.is_gone()).count();
+    let parts = [
+        (gone(What::Change), "change"),
+        (gone(What::Notice), "notice"),
+        (gone(What::Lines), "output block"),
+        (brief, "detail block"),
+    ];
+    let parts = parts.into_iter().filter(|(number, _)| *number > 0);
+    let parts: Vec<String> = parts.map(|(number, noun)| count(number, noun)).collect();
+    let whole: String = cut.iter().map(|it| it.forms[0].as_str()).collect();
+    let all =
+        if hidden.is_empty() { " Every deletion and replacement is listed above." } else { "" };
+    text.push_str(&format!(
+        "\n> ✂️ **Cut to fit:** {} ({}, `{}`).{all} All of it: `lifeboat show PLAN`\n",
+        parts.join(", "),
+        count(whole.len(), "byte"),
+        digest(&whole),
+    ));
+    text
+}
+
+fn notice(notice: &Notice) -> String {
+    let sign = if notice.word == "Warning" { "⚠️" } else { "⛔" };
+    let text = prose(&notice.text);
+    let mut text = format!("> {sign} **{}** {}: {text}", notice.word, span(&notice.code));
+    for place in &notice.places {
+        text.push_str(&format!(" · {}", span(place)));
+    }
+    if let Some(help) = &notice.help {
+        text.push_str(&format!("<br>help: {}", prose(help)));
+    }
+    text + "\n\n"
+}
+
+/// With its attributes, on one line, or by nothing but its address.
+fn entry(entry: &Entry, section: &Section, rank: usize) -> Block {
+    let head = |text: &str| format!("{} {}", code(entry.symbol), code(text));
+    let mut line = format!("{} {}", head(&entry.address), quiet(&entry.kind));
+    if !entry.reason.is_empty() {
+        line.push_str(&format!(": {}", quiet(&entry.reason)));
+    }
+    if let Some(place) = &entry.place {
+        line.push_str(&format!(" · {}", code(place)));
+    }
+    let item = |line: &str| format!("<div>{line}</div>\n");
+    let mut forms = Vec::new();
+    if !entry.lines.is_empty() {
+        let lines = fenced(&entry.lines);
+        forms.push(format!("<details><summary>{line}</summary>\n\n{lines}</details>\n"));
+    }
+    forms.push(item(&line));
+    forms.push(item(&head(&entry.address)));
+    Block {
+        destroys: section.destroys.then(|| entry.address.clone()),
+        ..Block::new(What::Change, rank, forms)
+    }
+}
+
+/// Lines of a diff, in a fence longer than any run of backticks inside.
+fn fenced(lines: &[Line]) -> String {
+    let mut body = String::new();
+    for line in lines {
+        let sign = match line.sign {
+            // What changes in place is coloured by `!`.
+            Sign::Change => '!',
+            other => other.symbol(),
+        };
+        body.push_str(&format!("{sign} {}{}", "  ".repeat(line.depth), line.text));
+        if let Some(comment) = &line.comment {
+            body.push_str(&format!("  # {comment}"));
+        }
+        body.push('\n');
+    }
+    let fence = fence(&body, 3);
+    format!("{fence}diff\n{body}{fence}\n")
+}

@@ -1,9 +1,15 @@
 //! Shows: plans as text, Markdown, JSON and HTML, with the same words in the same order.
 
+#![expect(
+    clippy::format_push_string,
+    reason = "reads better than `write!` with a result to drop, and plans are small"
+)]
+
 pub mod words;
 pub mod lines;
 pub mod outline;
 pub mod text;
+pub mod escape;
 pub mod markdown;
 pub mod json;
 pub mod html;

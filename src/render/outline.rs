@@ -84,8 +84,7 @@ pub fn outline(plan: &Plan, detail: Detail) -> Outline {
     if detail.all {
         let is_same: Belongs = |it| it.action == Action::NoOp && it.unseen.is_none();
         sections.push(changes(plan, "Unchanged", is_same, detail.limits));
-        sections
-            .push(Section { lines: plan.steps.iter().map(step).collect(), ..section("Steps") });
+        sections.push(Section { lines: plan.steps.iter().map(step).collect(), ..section("Steps") });
     }
     sections.retain(|it| !it.entries.is_empty() || !it.lines.is_empty());
     Outline {
@@ -183,7 +182,8 @@ fn verdict(plan: &Plan) -> Option<String> {
     for (number, noun) in [(number("refusal"), "refusal"), (number("error"), "error")] {
         stops.extend((number > 0).then(|| count(number, noun)));
     }
-    (!stops.is_empty()).then(|| format!("{}: nothing of this plan can be applied", stops.join(" and ")))
+    (!stops.is_empty())
+        .then(|| format!("{}: nothing of this plan can be applied", stops.join(" and ")))
 }
 
 /// Refusals, then errors, then warnings.
@@ -213,7 +213,9 @@ fn entry(change: &Change, limits: Limits) -> Entry {
     let mut reason = Vec::new();
     reason.extend(Some(clean(&change.reason)).filter(|it| !it.is_empty()));
     reason.extend(change.unseen.as_deref().map(clean));
-    reason.extend(change.moved_from.as_ref().map(|it| format!("moved from {}", clean(&it.to_string()))));
+    reason.extend(
+        change.moved_from.as_ref().map(|it| format!("moved from {}", clean(&it.to_string()))),
+    );
     if change.action.destroys() {
         reason.extend(change.loses_data.then(|| "LOSES ITS DATA".to_owned()));
         reason.extend(change.id.as_deref().map(|it| format!("id {}", clean(it))));
@@ -251,7 +253,8 @@ fn drifted(drift: &Drift, limits: Limits) -> Entry {
 fn step(step: &Step) -> Line {
     let address = clean(&step.address.to_string());
     let waits: Vec<String> = step.waits.iter().map(|it| format!("#{it}")).collect();
-    let after = if waits.is_empty() { String::new() } else { format!(", after {}", waits.join(" ")) };
+    let after =
+        if waits.is_empty() { String::new() } else { format!(", after {}", waits.join(" ")) };
     let text = format!("#{} {} {address}{after}", step.id, step.call.word());
     Line { sign: Sign::Aside, depth: 0, text, comment: None }
 }

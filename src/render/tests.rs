@@ -1,9 +1,17 @@
 //! One handful of plans in every dress.
 
+use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+
 use crate::engine::plan::change::{Action, Change, Drift, OutputChange, Plan};
-use crate::engine::plan::sample::{CREATE, REPLACE, change, note, plan};
+use crate::engine::plan::sample::{CREATE, REPLACE, any_plan, change, note, plan};
+use crate::engine::plan::wire::{Envelope, is_invisible};
 use crate::engine::value::{Attributes, Secret, Value};
+use crate::render::escape;
+use crate::render::html;
+use crate::render::json::json;
+use crate::render::markdown::{MIN_BYTES, markdown};
 use crate::render::text::{TextOptions, text};
+use crate::render::words::{clean, digest};
 
 const NONE: Value = Value::Null;
 
@@ -45,7 +53,8 @@ fn replaces() -> Plan {
     let first = Action::Replace { create_first: true };
     let lb = change("lb", "linode.nodebalancer", first, "region: it cannot be changed in place");
     let lb = lb.with("region", "us-east", "eu-west").forced("it cannot be changed in place");
-    let mut table = change("orders", "dynamodb.table", Action::Delete, "no layer declares it any more");
+    let mut table =
+        change("orders", "dynamodb.table", Action::Delete, "no layer declares it any more");
     table.loses_data = true;
     table.place = None;
     table.id = Some("orders".into());
@@ -90,18 +99,32 @@ fn unseen() -> Plan {
     let reason = "it could not be looked at, so nothing is planned against it";
     let mut hidden = change("products", "dynamodb.table", Action::NoOp, reason);
     hidden.unseen = Some("dynamodb.us-east-1.amazonaws.com did not answer within 5 s".into());
-    let mut moved = change("web[0]", "linode.instance", Action::Move, "it goes under another address; the object stays");
+    let mut moved = change(
+        "web[0]",
+        "linode.instance",
+        Action::Move,
+        "it goes under another address; the object stays",
+    );
     moved.moved_from = Some("web".parse().unwrap());
     let wait = change("lb", "linode.nodebalancer", Action::Await, "it is not ready yet");
-    let gone = change("old", "linode.instance", Action::Forget, "it is gone already and no layer declares it");
+    let gone = change(
+        "old",
+        "linode.instance",
+        Action::Forget,
+        "it is gone already and no layer declares it",
+    );
     plan().of(vec![hidden, moved, wait, gone])
 }
 
 fn secrets() -> Plan {
     let seal = |it: &str| Value::Fingerprint(it.into());
     let web = change("web", "linode.instance", Action::Update, "root_pass differs")
-        .with("root_pass", seal("aa"), seal("bb"))
-        .with("env", map(&[("a", "1")]), Value::Map(Attributes::from([("k".into(), seal("cc"))])))
+        .with("root_pass", seal("#one#"), seal("#two#"))
+        .with(
+            "env",
+            map(&[("a", "1")]),
+            Value::Map(Attributes::from([("k".into(), seal("#tri#"))])),
+        )
         .with("plain", Value::Secret(Secret::new("hunter2".into())), NONE);
     plan().of(vec![web])
 }
@@ -112,7 +135,8 @@ fn long() -> Plan {
         lines[5] = format!("revision={revision}\t\u{1b}[31m```");
         lines.join("\n")
     };
-    let lines = |from: usize| (from..from + 20).map(|it| format!("10.0.0.{it}/32")).collect::<Vec<_>>();
+    let lines =
+        |from: usize| (from..from + 20).map(|it| format!("10.0.0.{it}/32")).collect::<Vec<_>>();
     let addresses = |from: usize| list(&lines(from).iter().map(String::as_str).collect::<Vec<_>>());
     let web = change("web", "linode.instance", Action::Update, "user_data, tags, allow differs")
         .with("user_data", script("v1").as_str(), (script("v2") + "\n").as_str())
@@ -128,13 +152,19 @@ fn long() -> Plan {
 
 /// 299 creations, and a deletion as the very last.
 fn many() -> Plan {
-    let mut changes: Vec<Change> = (0..299)
-        .map(|it| {
-            change(&format!("web[{it}]"), "linode.instance", CREATE, "it is not in state yet")
-                .with("label", NONE, format!("web-{it}").as_str())
-        })
-        .collect();
-    changes.push(change("database", "dynamodb.table", Action::Delete, "no layer declares it any more"));
+    let mut changes: Vec<Change> =
+        (0..299)
+            .map(|it| {
+                change(&format!("web[{it}]"), "linode.instance", CREATE, "it is not in state yet")
+                    .with("label", NONE, format!("web-{it}").as_str())
+            })
+            .collect();
+    changes.push(change(
+        "database",
+        "dynamodb.table",
+        Action::Delete,
+        "no layer declares it any more",
+    ));
     plan().of(changes)
 }
 
@@ -157,8 +187,31 @@ fn texts() {
     for (name, plan) in samples() {
         insta::assert_snapshot!(format!("text_{name}"), text(&plan, &options));
     }
-    insta::assert_snapshot!("text_verbose", text(&unseen(), &TextOptions { verbose: true, ..options }));
-    insta::assert_snapshot!("text_narrow", text(&replaces(), &TextOptions { width: 60, ..options }));
+    insta::assert_snapshot!(
+        "text_verbose",
+        text(&unseen(), &TextOptions { verbose: true, ..options })
+    );
+    insta::assert_snapshot!(
+        "text_narrow",
+        text(&replaces(), &TextOptions { width: 60, ..options })
+    );
+}
+
+/// Nothing that a plan can hold makes a rendering long or slow.
+#[test]
+fn large_values_are_told_by_their_digest() {
+    let lines = |word: &str, number: usize| {
+        (0..number).map(|it| format!("{word} {it}\n")).collect::<String>()
+    };
+    let items = |number: i64| Value::List((0..number).map(Value::Int).collect());
+    let web = change("web", "linode.instance", Action::Update, "much differs")
+        .with("far", lines("a", 20_000).as_str(), lines("b", 20_000).as_str())
+        .with("near", lines("a", 4_000).as_str(), lines("b", 4_000).as_str())
+        .with("items", items(100_000), items(100_001));
+    let plan = plan().of(vec![web]);
+    let page = text(&plan, &TextOptions { color: false, width: 80, verbose: false });
+    assert!(page.len() < 8_000 && page.lines().count() < 80, "{}", page.len());
+    assert!(page.contains("more lines, sha256:") && page.contains("characters, sha256:"));
 }
 
 #[test]
@@ -170,5 +223,97 @@ fn colour_only_adds_to_the_words() {
             colored = colored.replace(&format!("\u{1b}[{code}m"), "");
         }
         assert_eq!(colored, text(&plan, &TextOptions { color: false, ..options }), "{name}");
+    }
+}
+
+#[test]
+fn markdowns() {
+    for (name, plan) in samples() {
+        insta::assert_snapshot!(format!("markdown_{name}"), markdown(&plan, None));
+    }
+    let cut = markdown(&many(), Some(4000));
+    assert!(cut.len() <= 4000, "{}", cut.len());
+    insta::assert_snapshot!("markdown_many", cut);
+}
+
+#[test]
+fn a_budget_never_hides_a_destroy() {
+    let mut plan = many();
+    for it in &mut plan.changes {
+        it.action = Action::Delete;
+    }
+    let cut = markdown(&plan, Some(4000));
+    assert!(cut.len() <= 4000, "{}", cut.len());
+    let is_listed = |it: &String| cut.contains(&escape::code(it));
+    let hidden: Vec<String> =
+        plan.changes.iter().map(|it| it.address.to_string()).filter(|it| !is_listed(it)).collect();
+    assert!(hidden.len() > 100 && hidden.len() < 290, "{}", hidden.len());
+    let told = format!("**{} destroys not listed**", hidden.len());
+    assert!(cut.contains(&told) && cut.contains(&digest(&hidden.join("\n"))), "{cut}");
+    assert!(!cut.contains("Every deletion and replacement is listed"));
+}
+
+/// Whether every destroyed address is there, or a count of at least those that are not.
+fn tells_destroys(plan: &Plan, text: &str) -> bool {
+    let addresses = plan.changes.iter().filter(|it| it.action.destroys());
+    let hidden = addresses
+        .filter(|it| !text.contains(&escape::code(&clean(&it.address.to_string()))))
+        .count();
+    let told = text.split_once(" not listed**").and_then(|(before, _)| {
+        before.rsplit_once("**")?.1.split(' ').next()?.parse::<usize>().ok()
+    });
+    hidden <= told.unwrap_or(0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn markdown_keeps_its_budget(plan in any_plan(), over in 0..4000_usize) {
+        let budget = MIN_BYTES + over;
+        let cut = markdown(&plan, Some(budget));
+        prop_assert!(cut.len() <= budget, "{} of {budget}", cut.len());
+        prop_assert!(tells_destroys(&plan, &cut));
+        let whole = markdown(&plan, None);
+        prop_assert!(tells_destroys(&plan, &whole) && !whole.contains("not listed"));
+        prop_assert!(cut == whole || whole.len() > budget);
+    }
+
+    #[test]
+    fn nothing_breaks_out(plan in any_plan()) {
+        let plain = TextOptions { color: false, width: 60, verbose: true };
+        for page in [text(&plan, &plain), markdown(&plan, None), html::html(&plan)] {
+            let allowed = ['\n', '\u{200b}', '\u{fe0f}'];
+            prop_assert!(!page.contains(|it| is_invisible(it) && !allowed.contains(&it)));
+        }
+        prop_assert!(!html::html(&plan).contains("<script"));
+        let (mut fence, mut outside) = (None, String::new());
+        for line in markdown(&plan, None).lines() {
+            match &fence {
+                Some(end) if line == *end => fence = None,
+                Some(_) => {}
+                None if line.starts_with("```") => fence = Some(line.trim_end_matches("diff").to_owned()),
+                None => outside.push_str(line),
+            }
+        }
+        prop_assert!(fence.is_none() && !outside.contains("<script"));
+        prop_assert_eq!(outside.matches("<details>").count(), outside.matches("</details>").count());
+    }
+}
+
+#[test]
+fn pages() {
+    insta::assert_snapshot!("html_replaces", html::html(&replaces()));
+    let envelope = Envelope { made_at: 0, by: "ci".into(), lifeboat: "0.1.0".into() };
+    insta::assert_snapshot!("json_replaces", json(&replaces(), &envelope));
+}
+
+#[test]
+fn no_rendering_shows_a_secret() {
+    let plan = secrets();
+    let verbose = TextOptions { color: true, width: 0, verbose: true };
+    for page in [text(&plan, &verbose), markdown(&plan, None), html::html(&plan)] {
+        assert!(page.contains("(sensitive)"));
+        assert!(!page.contains("hunter2") && !page.contains("#one#") && !page.contains("#tri#"));
     }
 }

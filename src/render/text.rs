@@ -88,8 +88,14 @@ impl Page {
         let place = entry.place.as_ref().map(|it| format!("# {it}")).unwrap_or_default();
         let colon = if entry.reason.is_empty() { "" } else { ":" };
         let plain = [&entry.address, " ", &entry.kind, colon].concat();
-        let head = format!("  {} {}", self.paint(color, &format!("{:<3}", entry.symbol)), self.paint(BOLD, &plain));
-        let length = 6 + [&plain, &entry.reason, &place].iter().map(|it| it.chars().count()).sum::<usize>() + 3;
+        let head = format!(
+            "  {} {}",
+            self.paint(color, &format!("{:<3}", entry.symbol)),
+            self.paint(BOLD, &plain)
+        );
+        let length = 6
+            + [&plain, &entry.reason, &place].iter().map(|it| it.chars().count()).sum::<usize>()
+            + 3;
         let dim = self.paint(DIM, &place);
         if self.options.width == 0 || length <= self.options.width {
             let line = format!("{head} {}  {dim}", entry.reason);

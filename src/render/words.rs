@@ -76,10 +76,14 @@ pub fn cut(text: &str, limit: usize) -> String {
     format!("{head}… ({}, {})", count(length, "character"), fingerprint(text))
 }
 
+/// A text's SHA-256.
+pub fn digest(text: &str) -> String {
+    format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes())))
+}
+
 /// The first twelve digits of a text's SHA-256.
 pub fn fingerprint(text: &str) -> String {
-    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes())[..6]);
-    format!("sha256:{digest}")
+    digest(text).chars().take("sha256:".len() + 12).collect()
 }
 
 /// A value on one line, clean and uncut; secrets and open values in words.
@@ -126,7 +130,10 @@ mod tests {
 
     #[test]
     fn durations_have_two_parts_at_most() {
-        assert_eq!([45, 60, 125, 11_400].map(duration), ["45 s", "1 min", "2 min 5 s", "3 h 10 min"]);
+        assert_eq!(
+            [45, 60, 125, 11_400].map(duration),
+            ["45 s", "1 min", "2 min 5 s", "3 h 10 min"]
+        );
     }
 
     #[test]

@@ -69,6 +69,13 @@ impl FileStore {
         Ok(state)
     }
 
+    /// The entries since the last snapshot, as text for people.
+    pub fn journal(&self) -> Result<Vec<String>, StoreError> {
+        let journal = read_if_there(&self.journal_file())?.unwrap_or_default();
+        let (entries, _) = decode_journal(&journal).map_err(self.broken(self.journal_file()))?;
+        Ok(entries.iter().map(|(at, entry)| format!("{at}: {entry:?}")).collect())
+    }
+
     /// The state and how many bytes of the journal are whole.
     fn read(&self) -> Result<(Option<State>, usize), StoreError> {
         for _ in 0..READS_MAX {

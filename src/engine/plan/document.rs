@@ -17,7 +17,8 @@ pub struct PlanJson {
     instance: Option<String>,
     switch: Option<SwitchJson>,
     overlays: Vec<String>,
-    bindings: BindingsJson,
+    #[serde(with = "BindingsJson")]
+    bindings: Bindings,
     notes: Vec<NoteJson>,
     changes: Vec<ChangeJson>,
     outputs: Vec<OutputJson>,
@@ -32,6 +33,7 @@ struct SwitchJson {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "Bindings")]
 struct BindingsJson {
     version: String,
     kinds: String,
@@ -48,7 +50,11 @@ struct BindingsJson {
 }
 
 #[derive(Serialize, Deserialize)]
-struct NoteJson {
+struct NoteJson(#[serde(with = "NoteFields")] Note);
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Note")]
+struct NoteFields {
     severity: String,
     code: String,
     text: String,
@@ -75,7 +81,11 @@ struct ChangeJson {
 
 /// An open value is `{"$open": true}`, a secret `{"$sensitive": "FINGERPRINT"}`.
 #[derive(Serialize, Deserialize)]
-struct AttributeJson {
+struct AttributeJson(#[serde(with = "AttributeFields")] AttributeChange);
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "AttributeChange")]
+struct AttributeFields {
     name: String,
     before: Value,
     after: Value,
@@ -84,7 +94,11 @@ struct AttributeJson {
 }
 
 #[derive(Serialize, Deserialize)]
-struct OutputJson {
+struct OutputJson(#[serde(with = "OutputFields")] OutputChange);
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "OutputChange")]
+struct OutputFields {
     name: String,
     before: Value,
     after: Value,
@@ -168,10 +182,10 @@ impl From<&Plan> for PlanJson {
                 .as_ref()
                 .map(|(from, to)| SwitchJson { from: from.clone(), to: to.clone() }),
             overlays: plan.overlays.clone(),
-            bindings: (&plan.bindings).into(),
-            notes: plan.notes.iter().map(Into::into).collect(),
+            bindings: plan.bindings.clone(),
+            notes: plan.notes.iter().cloned().map(NoteJson).collect(),
             changes: plan.changes.iter().map(Into::into).collect(),
-            outputs: plan.outputs.iter().map(Into::into).collect(),
+            outputs: plan.outputs.iter().cloned().map(OutputJson).collect(),
             drift: plan.drift.iter().map(Into::into).collect(),
             steps: plan.steps.iter().map(Into::into).collect(),
         }
@@ -187,80 +201,18 @@ impl PlanJson {
             instance: self.instance,
             switch: self.switch.map(|it| (it.from, it.to)),
             overlays: self.overlays,
-            bindings: self.bindings.into(),
+            bindings: self.bindings,
             changes: each(self.changes, ChangeJson::into_change)?,
             drift: each(self.drift, DriftJson::into_drift)?,
-            outputs: self.outputs.into_iter().map(Into::into).collect(),
+            outputs: self.outputs.into_iter().map(|it| it.0).collect(),
             steps: steps.collect::<Result<_, _>>()?,
-            notes: self.notes.into_iter().map(Into::into).collect(),
+            notes: self.notes.into_iter().map(|it| it.0).collect(),
         })
     }
 }
 
 fn each<T, U>(from: Vec<T>, read: impl Fn(T) -> Result<U, Malformed>) -> Result<Vec<U>, Malformed> {
     from.into_iter().map(read).collect()
-}
-
-impl From<&Bindings> for BindingsJson {
-    fn from(it: &Bindings) -> Self {
-        Self {
-            version: it.version.clone(),
-            kinds: it.kinds.clone(),
-            files: it.files.clone(),
-            variables: it.variables.clone(),
-            lineage: it.lineage.clone(),
-            serial: it.serial,
-            sequence: it.sequence,
-            active: it.active.clone(),
-            lost: it.lost.clone(),
-            target: it.target.clone(),
-            accounts: it.accounts.clone(),
-            intent: it.intent.clone(),
-        }
-    }
-}
-
-impl From<BindingsJson> for Bindings {
-    fn from(it: BindingsJson) -> Self {
-        Self {
-            version: it.version,
-            kinds: it.kinds,
-            files: it.files,
-            variables: it.variables,
-            lineage: it.lineage,
-            serial: it.serial,
-            sequence: it.sequence,
-            active: it.active,
-            lost: it.lost,
-            target: it.target,
-            accounts: it.accounts,
-            intent: it.intent,
-        }
-    }
-}
-
-impl From<&Note> for NoteJson {
-    fn from(it: &Note) -> Self {
-        Self {
-            severity: it.severity.clone(),
-            code: it.code.clone(),
-            text: it.text.clone(),
-            places: it.places.clone(),
-            help: it.help.clone(),
-        }
-    }
-}
-
-impl From<NoteJson> for Note {
-    fn from(it: NoteJson) -> Self {
-        Self {
-            code: it.code,
-            severity: it.severity,
-            text: it.text,
-            places: it.places,
-            help: it.help,
-        }
-    }
 }
 
 impl From<&Change> for ChangeJson {
@@ -279,7 +231,7 @@ impl From<&Change> for ChangeJson {
             moved_from: it.moved_from.as_ref().map(ToString::to_string),
             unseen: it.unseen.clone(),
             loses_data: it.loses_data,
-            attributes: it.attributes.iter().map(Into::into).collect(),
+            attributes: it.attributes.iter().cloned().map(AttributeJson).collect(),
         }
     }
 }
@@ -292,7 +244,7 @@ impl ChangeJson {
             action: action(&self.action, self.create_first)?,
             reason: self.reason,
             place: self.place,
-            attributes: self.attributes.into_iter().map(Into::into).collect(),
+            attributes: self.attributes.into_iter().map(|it| it.0).collect(),
             loses_data: self.loses_data,
             unseen: self.unseen,
             id: self.id,
@@ -319,42 +271,6 @@ fn action(word: &str, create_first: Option<bool>) -> Result<Action, Malformed> {
             .find(|it| it.word() == word)
             .ok_or_else(|| Malformed::Action(word.into())),
         (word, Some(_)) => Err(Malformed::Action(word.into())),
-    }
-}
-
-impl From<&AttributeChange> for AttributeJson {
-    fn from(it: &AttributeChange) -> Self {
-        Self {
-            name: it.name.clone(),
-            before: it.before.clone(),
-            after: it.after.clone(),
-            replaces: it.replaces.clone(),
-            place: it.place.clone(),
-        }
-    }
-}
-
-impl From<AttributeJson> for AttributeChange {
-    fn from(it: AttributeJson) -> Self {
-        Self {
-            name: it.name,
-            before: it.before,
-            after: it.after,
-            replaces: it.replaces,
-            place: it.place,
-        }
-    }
-}
-
-impl From<&OutputChange> for OutputJson {
-    fn from(it: &OutputChange) -> Self {
-        Self { name: it.name.clone(), before: it.before.clone(), after: it.after.clone() }
-    }
-}
-
-impl From<OutputJson> for OutputChange {
-    fn from(it: OutputJson) -> Self {
-        Self { name: it.name, before: it.before, after: it.after }
     }
 }
 

@@ -273,12 +273,18 @@ fn creation(it: &Planned<'_>, temporary: Option<(String, String)>) -> Vec<(Call,
         label = Some(value);
     }
     let mut calls = vec![(Call::Create { attributes: attributes.clone(), label }, 5)];
+    let mut later = Vec::new();
     for (name, attribute) in it.kind.settable().filter(|(_, it)| it.after_create) {
-        let value = attributes.get(name);
+        let value = attributes.get(name).filter(|it| !it.is_null());
         if value.is_some_and(|value| Some(value) != attribute.default_value().as_ref()) {
-            calls.push(group(attribute.via.clone(), vec![name.clone()], &attributes));
+            later.push(group(attribute.via.clone(), vec![name.clone()], &attributes));
         }
     }
+    // What cannot be given at creation mostly cannot be given before it is ready either.
+    if !later.is_empty() && it.kind.waits.ready.is_some() {
+        calls.push(ready(it.kind));
+    }
+    calls.extend(later);
     calls.extend(readiness(it));
     calls
 }

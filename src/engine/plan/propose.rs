@@ -86,6 +86,11 @@ impl<'a> Proposal<'a> {
         }
     }
 
+    /// Plans keep no secret.
+    fn sealed(&self, attributes: Attributes) -> Attributes {
+        attributes.into_iter().map(|(name, it)| (name, seal(&it, self.key()))).collect()
+    }
+
     fn key(&self) -> Option<&'a LineageKey> {
         self.worlds.state.map(|it| &it.key)
     }
@@ -134,7 +139,7 @@ impl<'a> Proposal<'a> {
         self.planned.push(Planned {
             change,
             kind,
-            desired: Some(resolved.attributes),
+            desired: Some(self.sealed(resolved.attributes)),
             record,
             instance: Some(instance),
             not_ready: record.is_some_and(|it| !it.ready)

@@ -267,17 +267,19 @@ fn any_note() -> impl Strategy<Value = Note> {
 
 fn any_drift() -> impl Strategy<Value = Drift> {
     let attributes = vec((text(), value(), value()), 0..3);
-    (address(), text(), any::<bool>(), attributes).prop_map(
-        |(address, kind, absent, attributes)| Drift { address, kind, absent, attributes },
-    )
+    (address(), text(), any::<bool>(), attributes)
+        .prop_map(|(address, kind, absent, attributes)| Drift { address, kind, absent, attributes })
 }
 
 /// Any sealed plan.
 pub fn any_plan() -> impl Strategy<Value = Plan> {
     let overlays = || vec(text(), 0..3);
     let head = (text(), option::of(text()), option::of((overlays(), overlays())), overlays());
-    let output = (text(), value(), value())
-        .prop_map(|(name, before, after)| OutputChange { name, before, after });
+    let output = (text(), value(), value()).prop_map(|(name, before, after)| OutputChange {
+        name,
+        before,
+        after,
+    });
     let body = (vec(any_change(), 0..8), vec(any_drift(), 0..3), vec(output, 0..3));
     (head, bindings(), body, any_steps(), vec(any_note(), 0..3)).prop_map(
         |(head, bindings, body, steps, notes)| Plan {

@@ -183,9 +183,7 @@ fn escaped(json: &str) -> String {
     for it in json.chars() {
         if is_invisible(it) && it != '\n' {
             let mut units = [0; 2];
-            for unit in it.encode_utf16(&mut units) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
-            }
+            escaped.extend(it.encode_utf16(&mut units).iter().map(|it| format!("\\u{it:04x}")));
         } else {
             escaped.push(it);
         }
@@ -220,7 +218,11 @@ mod tests {
     }
 
     fn secretive() -> Plan {
-        let change = change("web", "linode.instance", CREATE, "new").with("root_pass", Value::Null, secret());
+        let change = change("web", "linode.instance", CREATE, "new").with(
+            "root_pass",
+            Value::Null,
+            secret(),
+        );
         let mut plan = plan().of(vec![change]);
         let attributes = Attributes::from([("users".into(), Value::List(vec![secret()]))]);
         plan.steps[0].call = Call::Create { attributes, label: None };
@@ -269,7 +271,9 @@ mod tests {
         let newer = text.replace("\"format_version\": \"1.0\"", "\"format_version\": \"2.0\"");
         let why = decode(&newer).unwrap_err();
         assert_eq!(why, WireError::Format("2.0".into()));
-        assert!(why.to_string().ends_with("use the lifeboat that made it, or plan again with this one"));
+        assert!(
+            why.to_string().ends_with("use the lifeboat that made it, or plan again with this one")
+        );
         let minor = text.replace("\"format_version\": \"1.0\"", "\"format_version\": \"1.7\"");
         assert!(decode(&minor).is_ok());
         for text in ["", "{}", "[1]", "stack: shop"] {

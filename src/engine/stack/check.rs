@@ -186,7 +186,11 @@ impl Checker<'_> {
             );
             return Value::Int(number);
         }
-        let stored = attribute.rounds_up_to.iter().find(|it| **it >= number).or(attribute.rounds_up_to.last());
+        let stored = attribute
+            .rounds_up_to
+            .iter()
+            .find(|it| **it >= number)
+            .or(attribute.rounds_up_to.last());
         if let Some(stored) = stored.filter(|it| **it != number) {
             self.out.push(
                 Diagnostic::warning("rounded", "The cloud rounds this value")
@@ -212,7 +216,8 @@ impl Checker<'_> {
             if it.is_null() {
                 let place = at.item(index);
                 self.out.push(
-                    Diagnostic::error("wrong_type", "Wrong type").at(place.span, "an element cannot be empty"),
+                    Diagnostic::error("wrong_type", "Wrong type")
+                        .at(place.span, "an element cannot be empty"),
                 );
             }
             self.value(it, of, at.item(index))
@@ -240,7 +245,10 @@ impl Checker<'_> {
                 None => self.out.push(
                     Diagnostic::error("unknown_key", "Unknown key")
                         .at(at.key(&name), format!("`{}` has no `{name}`", self.name))
-                        .help(format!("one of {}", members.keys().map(String::as_str).collect::<Vec<_>>().join(", ")))
+                        .help(format!(
+                            "one of {}",
+                            members.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+                        ))
                         .nearest(&name, members.keys().map(String::as_str)),
                 ),
             }

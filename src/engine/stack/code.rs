@@ -29,11 +29,23 @@ pub struct Cel {
 /// A part of an expression that is looked up before CEL runs.
 #[derive(Debug)]
 pub enum Leaf {
-    Path { path: Path, slice: Slice },
+    Path {
+        path: Path,
+        slice: Slice,
+    },
     /// `file(path)`
-    File { path: Code, start: u32, end: u32 },
+    File {
+        path: Code,
+        start: u32,
+        end: u32,
+    },
     /// `template(path, map)`
-    Template { path: Code, map: Code, start: u32, end: u32 },
+    Template {
+        path: Code,
+        map: Code,
+        start: u32,
+        end: u32,
+    },
 }
 
 /// How much of the value at a path an expression can see; what it cannot see may be open.

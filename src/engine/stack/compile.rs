@@ -27,7 +27,9 @@ pub fn compile(text: &str) -> Result<Code, Trouble> {
     if text.len() > BYTES_MAX {
         let all = (0, small(text.len()));
         let wrong = Trouble::new("bad_expression", all, format!("longer than {BYTES_MAX} bytes"));
-        return Err(wrong.help("move long text into a file and read it with `file(…)` or `template(…)`"));
+        return Err(
+            wrong.help("move long text into a file and read it with `file(…)` or `template(…)`")
+        );
     }
     match path::parse(text) {
         Some(path) => Ok(Code::Path(path)),
@@ -40,14 +42,18 @@ pub fn compile_cel(text: &str) -> Result<Code, Trouble> {
     compile_with(text, false)
 }
 
-/// Compiles a kind's rule, in which `type` and the like are attributes.
+/// Compiles a kind's rule or a template's part, in which `type` and the like are names.
 pub fn compile_rule(text: &str) -> Result<Code, Trouble> {
     compile_with(text, true)
 }
 
 fn compile_with(text: &str, types_are_names: bool) -> Result<Code, Trouble> {
     if text.trim().is_empty() {
-        return Err(Trouble::new("bad_expression", (0, small(text.len())), "nothing is written here"));
+        return Err(Trouble::new(
+            "bad_expression",
+            (0, small(text.len())),
+            "nothing is written here",
+        ));
     }
     let parser = ENV.parser().max_recursion_depth(DEPTH_MAX);
     let (tree, info) = parser.parse_with_source_info(text).map_err(|it| reworded(&it, text))?;
@@ -107,16 +113,22 @@ impl Walk<'_> {
                 EntryExpr::StructField(field) => self.expr(&mut field.value),
             }),
             Expr::Comprehension(it) => self.comprehension(it, range),
-            Expr::Struct(_) => Err(Trouble::new("bad_expression", range, "there are no structures here")
-                .help("write a map: {'key': value}")),
-            Expr::Unspecified => Err(Trouble::new("bad_expression", range, "something is missing here")),
+            Expr::Struct(_) => {
+                Err(Trouble::new("bad_expression", range, "there are no structures here")
+                    .help("write a map: {'key': value}"))
+            }
+            Expr::Unspecified => {
+                Err(Trouble::new("bad_expression", range, "something is missing here"))
+            }
             Expr::Ident(_) | Expr::Literal(_) => Ok(()),
         }
     }
 
     /// A name with steps: becomes a leaf unless a comprehension binds the name.
     fn chain(&mut self, expr: &mut IdedExpr, root: &str, links: &[Link]) -> Result<(), Trouble> {
-        if root.starts_with('@') || (links.is_empty() && path::is_type(root) && !self.types_are_names) {
+        if root.starts_with('@')
+            || (links.is_empty() && path::is_type(root) && !self.types_are_names)
+        {
             return Ok(());
         }
         if let Some(bound) = self.bound.iter().rposition(|it| it.name == root) {
@@ -150,7 +162,12 @@ impl Walk<'_> {
                     let node = nth_mut(expr, links.len() - 1 - position);
                     let Expr::Call(call) = &mut node.expr else { return Ok(()) };
                     let index = mem::take(&mut call.args[1]);
-                    Step::Computed(Box::new(finish(index, self.info, self.text, self.types_are_names)?))
+                    Step::Computed(Box::new(finish(
+                        index,
+                        self.info,
+                        self.text,
+                        self.types_are_names,
+                    )?))
                 }
             };
             steps.push(step);
@@ -180,7 +197,9 @@ impl Walk<'_> {
 
     /// A comprehension variable over a leaf is used: with one of its members, or as it is.
     fn sees(&mut self, leaf: Option<usize>, member: Option<String>) {
-        let Some(Leaf::Path { slice, .. }) = leaf.and_then(|it| self.leaves.get_mut(it)) else { return };
+        let Some(Leaf::Path { slice, .. }) = leaf.and_then(|it| self.leaves.get_mut(it)) else {
+            return;
+        };
         match (slice, member) {
             (Slice::Elements(members), Some(member)) => {
                 members.insert(member);
@@ -193,7 +212,9 @@ impl Walk<'_> {
         let mut left = vec![expr];
         while let Some(expr) = left.pop() {
             match &expr.expr {
-                Expr::Ident(name) if name.starts_with('@') || self.bound.iter().any(|it| it.name == *name) => {
+                Expr::Ident(name)
+                    if name.starts_with('@') || self.bound.iter().any(|it| it.name == *name) =>
+                {
                     return true;
                 }
                 // Nothing in an index needs a comprehension; treat one as bound, which is always right.
@@ -214,7 +235,8 @@ impl Walk<'_> {
 
     /// The expression is a leaf of which only a slice can be seen.
     fn narrow(&mut self, expr: &IdedExpr, narrower: Slice) {
-        if let Some(Leaf::Path { slice, .. }) = leaf_of(expr).and_then(|it| self.leaves.get_mut(it)) {
+        if let Some(Leaf::Path { slice, .. }) = leaf_of(expr).and_then(|it| self.leaves.get_mut(it))
+        {
             *slice = narrower;
         }
     }
@@ -243,8 +265,15 @@ impl Walk<'_> {
                 }
             }
             OPT_SELECT => {
-                if let [operand, IdedExpr { expr: Expr::Literal(LiteralValue::String(field)), .. }] = call.args.as_slice() {
-                    self.narrow(operand, Slice::Members(BTreeSet::from([field.inner().to_owned()])));
+                if let [
+                    operand,
+                    IdedExpr { expr: Expr::Literal(LiteralValue::String(field)), .. },
+                ] = call.args.as_slice()
+                {
+                    self.narrow(
+                        operand,
+                        Slice::Members(BTreeSet::from([field.inner().to_owned()])),
+                    );
                 }
             }
             _ => {}
@@ -266,7 +295,8 @@ impl Walk<'_> {
         }
         let start = named(self.text, range.0, name);
         let range = (start, start + small(name.len()));
-        let wrong = Trouble::new("unknown_function", range, format!("there is no function `{name}`"));
+        let wrong =
+            Trouble::new("unknown_function", range, format!("there is no function `{name}`"));
         Err(match nearest(name, NAMES) {
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
             None => wrong,
@@ -280,15 +310,26 @@ impl Walk<'_> {
         let end = self.closing(range.0 as usize).unwrap_or(range.1);
         let range = (start, end);
         if call.args.iter().any(|it| self.uses_bound(it)) {
-            return Err(Trouble::new("bad_expression", range, format!("`{name}` cannot use the variable of a `map` or `filter`"))
-                .help("read the file once, outside"));
+            return Err(Trouble::new(
+                "bad_expression",
+                range,
+                format!("`{name}` cannot use the variable of a `map` or `filter`"),
+            )
+            .help("read the file once, outside"));
         }
         let wanted = if name == "file" { 1 } else { 2 };
         if call.args.len() != wanted {
-            let form = if name == "file" { "file('path')" } else { "template('path', {'name': value})" };
-            return Err(Trouble::new("bad_expression", range, format!("`{name}` takes {wanted} argument(s)")).help(format!("write {form}")));
+            let form =
+                if name == "file" { "file('path')" } else { "template('path', {'name': value})" };
+            return Err(Trouble::new(
+                "bad_expression",
+                range,
+                format!("`{name}` takes {wanted} argument(s)"),
+            )
+            .help(format!("write {form}")));
         }
-        let mut codes = call.args.into_iter().map(|it| finish(it, self.info, self.text, self.types_are_names));
+        let mut codes =
+            call.args.into_iter().map(|it| finish(it, self.info, self.text, self.types_are_names));
         let (Some(path), map) = (codes.next().transpose()?, codes.next().transpose()?) else {
             return Ok(Expr::Unspecified);
         };
@@ -298,16 +339,25 @@ impl Walk<'_> {
         }))
     }
 
-    fn comprehension(&mut self, it: &mut ComprehensionExpr, range: (u32, u32)) -> Result<(), Trouble> {
+    fn comprehension(
+        &mut self,
+        it: &mut ComprehensionExpr,
+        range: (u32, u32),
+    ) -> Result<(), Trouble> {
         if it.iter_var2.is_some() {
             return Err(Trouble::new("bad_expression", range, "comprehensions have one variable"));
         }
         self.comprehensions += 1;
         if self.comprehensions > COMPREHENSIONS_MAX {
-            return Err(Trouble::new("bad_expression", range, format!("more than {COMPREHENSIONS_MAX} comprehensions inside each other")));
+            return Err(Trouble::new(
+                "bad_expression",
+                range,
+                format!("more than {COMPREHENSIONS_MAX} comprehensions inside each other"),
+            ));
         }
         self.expr(&mut it.iter_range)?;
-        let leaf = leaf_of(&it.iter_range).filter(|it| matches!(self.leaves[*it], Leaf::Path { .. }));
+        let leaf =
+            leaf_of(&it.iter_range).filter(|it| matches!(self.leaves[*it], Leaf::Path { .. }));
         if leaf.is_some() {
             self.narrow(&it.iter_range, Slice::Elements(BTreeSet::new()));
         }
@@ -338,7 +388,8 @@ impl Walk<'_> {
             Expr::Select(select) => {
                 let from = start as usize;
                 let rest = self.text.get(from..).unwrap_or_default();
-                rest.find(select.field.as_str()).map_or(end, |at| small(from + at + select.field.len()))
+                rest.find(select.field.as_str())
+                    .map_or(end, |at| small(from + at + select.field.len()))
             }
             _ => self.closing(start as usize).unwrap_or(end),
         }

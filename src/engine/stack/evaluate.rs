@@ -54,7 +54,13 @@ impl Lost {
     }
 
     fn at(self, range: (u32, u32)) -> Trouble {
-        Trouble { code: self.code, start: range.0, end: range.1, message: self.message, help: self.help }
+        Trouble {
+            code: self.code,
+            start: range.0,
+            end: range.1,
+            message: self.message,
+            help: self.help,
+        }
     }
 }
 
@@ -93,7 +99,11 @@ pub fn steps<'a>(path: &'a Path, text: &str, world: &dyn World) -> Result<Steps<
                     Value::Open => return Ok(None),
                     _ => {
                         let range = (path.start, path.end);
-                        return Err(Trouble::new("failed_expression", range, "an index must be text or an integer from 0"));
+                        return Err(Trouble::new(
+                            "failed_expression",
+                            range,
+                            "an index must be text or an integer from 0",
+                        ));
                     }
                 }
             }
@@ -104,7 +114,8 @@ pub fn steps<'a>(path: &'a Path, text: &str, world: &dyn World) -> Result<Steps<
 
 fn look(path: &Path, slice: &Slice, text: &str, world: &dyn World) -> Result<Value, Trouble> {
     let Some((steps, is_secret)) = steps(path, text, world)? else { return Ok(Value::Open) };
-    let value = world.look(&path.root, &steps, slice).map_err(|it| it.at((path.start, path.end)))?;
+    let value =
+        world.look(&path.root, &steps, slice).map_err(|it| it.at((path.start, path.end)))?;
     Ok(if is_secret { Value::Secret(Secret::new(value)) } else { value })
 }
 
@@ -126,15 +137,22 @@ pub fn follow(value: &Value, steps: &[At<'_>]) -> Result<Value, Lost> {
             (Value::Open, _) => return Ok(Value::Open),
             (Value::Secret(secret), _) => {
                 let inside = follow(secret.expose(), &steps[position..]);
-                let hidden = |_| Lost::new("failed_expression", "the sensitive value has no such part");
+                let hidden =
+                    |_| Lost::new("failed_expression", "the sensitive value has no such part");
                 return Ok(Value::Secret(Secret::new(inside.map_err(hidden)?)));
             }
             (Value::Fingerprint(_), _) => return Ok(at.clone()),
             (other, At::Name(name)) => {
-                return Err(Lost::new("failed_expression", format!("{} has no `{name}`", word(other))));
+                return Err(Lost::new(
+                    "failed_expression",
+                    format!("{} has no `{name}`", word(other)),
+                ));
             }
             (other, At::Index(index)) => {
-                return Err(Lost::new("failed_expression", format!("{} has no `[{index}]`", word(other))));
+                return Err(Lost::new(
+                    "failed_expression",
+                    format!("{} has no `[{index}]`", word(other)),
+                ));
             }
         };
     }
@@ -143,7 +161,10 @@ pub fn follow(value: &Value, steps: &[At<'_>]) -> Result<Value, Lost> {
 
 /// The mistake of an index beyond the end.
 pub fn beyond(index: u32, length: usize) -> Lost {
-    Lost::new("failed_expression", format!("there is no `[{index}]`; the list has {length} element(s)"))
+    Lost::new(
+        "failed_expression",
+        format!("there is no `[{index}]`; the list has {length} element(s)"),
+    )
 }
 
 /// The word for a value in messages.
@@ -164,7 +185,9 @@ pub fn word(value: &Value) -> &'static str {
 /// Leaves out what an expression cannot see.
 pub fn cut(value: Value, slice: &Slice) -> Value {
     let kept = |value: Value, names: &std::collections::BTreeSet<String>| match value {
-        Value::Map(map) => Value::Map(map.into_iter().filter(|(name, _)| names.contains(name)).collect()),
+        Value::Map(map) => {
+            Value::Map(map.into_iter().filter(|(name, _)| names.contains(name)).collect())
+        }
         other => other,
     };
     match (slice, value) {
@@ -202,7 +225,10 @@ struct Reach {
 
 impl Reach {
     fn and(self, other: Self) -> Self {
-        Self { is_open: self.is_open || other.is_open, is_secret: self.is_secret || other.is_secret }
+        Self {
+            is_open: self.is_open || other.is_open,
+            is_secret: self.is_secret || other.is_secret,
+        }
     }
 }
 
@@ -219,12 +245,20 @@ impl Frame<'_> {
         context.set_variable_resolver(self.leaves);
         let reach = self.reach(&self.cel.tree, &context)?;
         if reach.is_open {
-            return Ok(if reach.is_secret { Value::Secret(Secret::new(Value::Open)) } else { Value::Open });
+            return Ok(if reach.is_secret {
+                Value::Secret(Secret::new(Value::Open))
+            } else {
+                Value::Open
+            });
         }
         let answer = cel::Value::resolve(&self.cel.tree, &context);
         let value = match answer {
             Ok(value) => from_cel(&value).map_err(|it| {
-                Trouble::new("failed_expression", (0, u32::try_from(self.text.len()).unwrap_or(0)), it)
+                Trouble::new(
+                    "failed_expression",
+                    (0, u32::try_from(self.text.len()).unwrap_or(0)),
+                    it,
+                )
             })?,
             Err(error) => return Err(self.failure(&error, reach.is_secret, &context)),
         };
@@ -238,7 +272,9 @@ impl Frame<'_> {
         }
         if let Expr::Call(call) = &expr.expr {
             let decides = |value: &cel::Value| match (call.func_name.as_str(), value) {
-                (LOGICAL_AND, cel::Value::Bool(false)) | (LOGICAL_OR, cel::Value::Bool(true)) => true,
+                (LOGICAL_AND, cel::Value::Bool(false)) | (LOGICAL_OR, cel::Value::Bool(true)) => {
+                    true
+                }
                 _ => false,
             };
             match (call.func_name.as_str(), call.args.as_slice()) {
@@ -246,15 +282,21 @@ impl Frame<'_> {
                     let reach = self.reach(condition, context)?;
                     if !reach.is_open {
                         match cel::Value::resolve(condition, context) {
-                            Ok(cel::Value::Bool(true)) => return Ok(reach.and(self.reach(then, context)?)),
-                            Ok(cel::Value::Bool(false)) => return Ok(reach.and(self.reach(other, context)?)),
+                            Ok(cel::Value::Bool(true)) => {
+                                return Ok(reach.and(self.reach(then, context)?));
+                            }
+                            Ok(cel::Value::Bool(false)) => {
+                                return Ok(reach.and(self.reach(other, context)?));
+                            }
                             _ => return Ok(reach),
                         }
                     }
                 }
                 (LOGICAL_AND | LOGICAL_OR, [left, right]) => {
                     let reach = self.reach(left, context)?;
-                    if !reach.is_open && cel::Value::resolve(left, context).is_ok_and(|it| decides(&it)) {
+                    if !reach.is_open
+                        && cel::Value::resolve(left, context).is_ok_and(|it| decides(&it))
+                    {
                         return Ok(reach);
                     }
                     return Ok(reach.and(self.reach(right, context)?));
@@ -279,7 +321,13 @@ impl Frame<'_> {
                     Value::Text(path) => {
                         Value::Text(self.world.file(&path).map_err(|it| it.at(range))?.to_string())
                     }
-                    _ => return Err(Trouble::new("bad_expression", range, "the path of `file` must be text")),
+                    _ => {
+                        return Err(Trouble::new(
+                            "bad_expression",
+                            range,
+                            "the path of `file` must be text",
+                        ));
+                    }
                 }
             }
             Leaf::Template { path, map, start, end } => self.template(path, map, (*start, *end))?,
@@ -298,15 +346,26 @@ impl Frame<'_> {
     /// Which file is read must be known and not a secret.
     fn known(&self, code: &Code, range: (u32, u32)) -> Result<Value, Trouble> {
         match evaluate(code, self.text, self.world)? {
-            Value::Open => Err(Trouble::new("bad_expression", range, "which file is read must be known before anything is created")),
-            Value::Secret(_) => Err(Trouble::new("bad_expression", range, "a path cannot be sensitive")),
+            Value::Open => Err(Trouble::new(
+                "file_problem",
+                range,
+                "which file is read must be known before the world is looked at",
+            )
+            .help("make the path of variables and `each`")),
+            Value::Secret(_) => {
+                Err(Trouble::new("bad_expression", range, "a path cannot be sensitive"))
+            }
             value => Ok(value),
         }
     }
 
     fn template(&self, path: &Code, map: &Code, range: (u32, u32)) -> Result<Value, Trouble> {
         let Value::Text(path) = self.known(path, range)? else {
-            return Err(Trouble::new("bad_expression", range, "the path of `template` must be text"));
+            return Err(Trouble::new(
+                "bad_expression",
+                range,
+                "the path of `template` must be text",
+            ));
         };
         let map = evaluate(map, self.text, self.world)?;
         if map.has_open() {
@@ -319,11 +378,20 @@ impl Frame<'_> {
                 let text = Value::Text(text);
                 Ok(if is_secret { Value::Secret(Secret::new(text)) } else { text })
             }
-            _ => Err(Trouble::new("bad_expression", range, "the second argument of `template` must be a map")),
+            _ => Err(Trouble::new(
+                "bad_expression",
+                range,
+                "the second argument of `template` must be a map",
+            )),
         }
     }
 
-    fn failure(&self, error: &ExecutionError, is_secret: bool, context: &Context<'_, '_>) -> Trouble {
+    fn failure(
+        &self,
+        error: &ExecutionError,
+        is_secret: bool,
+        context: &Context<'_, '_>,
+    ) -> Trouble {
         let culprit = culprit(&self.cel.tree, context);
         let error = cel::Value::resolve(culprit, context).err().unwrap_or_else(|| error.clone());
         let (start, end) = extent(culprit, &self.cel.info, self.text, &self.cel.leaves);
@@ -404,8 +472,12 @@ fn reworded(error: &ExecutionError, is_secret: bool) -> String {
         ExecutionError::InvalidArgumentCount { expected, actual } => {
             format!("{expected} argument(s) are needed, {actual} given")
         }
-        ExecutionError::UndeclaredReference(name) => format!("there is no function `{name}` for this value"),
-        ExecutionError::FunctionError { function, message } if !is_secret && function.starts_with("cidr") => {
+        ExecutionError::UndeclaredReference(name) => {
+            format!("there is no function `{name}` for this value")
+        }
+        ExecutionError::FunctionError { function, message }
+            if !is_secret && function.starts_with("cidr") =>
+        {
             message.clone()
         }
         ExecutionError::FunctionError { function, .. } => {
@@ -478,7 +550,9 @@ mod tests {
 
     fn world() -> Names {
         let object = |label: &str| {
-            Value::from_json(&serde_json::json!({ "label": label, "id": { "$open": true }, "tags": ["x", "y"] }))
+            Value::from_json(
+                &serde_json::json!({ "label": label, "id": { "$open": true }, "tags": ["x", "y"] }),
+            )
         };
         let mut all = Value::from_json(&serde_json::json!({
             "vars": { "on": true, "off": false, "n": 3, "name": "shop", "list": [3, 1, 2], "map": { "b": 1, "a": 2 } },
@@ -572,8 +646,14 @@ mod tests {
         check("vars.n = 3", "=: `=` compares nothing (to compare, write `==`)");
         check("vars.n ++ 3", "+: `+` cannot stand here");
         check("'abc", "': this text has no closing quote");
-        check("lists.range(3)", "range(: `lists.range` is not available (use `count`, or write the list)");
-        check("tempalte('x', {})", "tempalte: there is no function `tempalte` (did you mean `template`?)");
+        check(
+            "lists.range(3)",
+            "range(: `lists.range` is not available (use `count`, or write the list)",
+        );
+        check(
+            "tempalte('x', {})",
+            "tempalte: there is no function `tempalte` (did you mean `template`?)",
+        );
         check("", ": nothing is written here");
         check("vars.n / 0", "vars.n / 0: division by zero");
         check("web[7].label", "web[7].label: there is no `[7]`; the list has 2 element(s)");

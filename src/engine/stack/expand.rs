@@ -1,6 +1,6 @@
 //! Expands `count` and `for_each` into instances; counts and keys must be known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -26,7 +26,7 @@ pub enum Repeat {
 }
 
 /// The instances of each resource.
-pub type Entries = BTreeMap<String, Vec<(Key, Option<Each>)>>;
+pub type Entries = IndexMap<String, Vec<(Key, Option<Each>)>>;
 
 /// Decides the instances of every resource, and puts their spreads into the stack.
 pub fn expand(
@@ -41,7 +41,9 @@ pub fn expand(
         // A resource over another one needs that one's instances first.
         let mut chain = vec![name.as_str()];
         let mut seen = BTreeSet::from([name.as_str()]);
-        while let Some(over) = chain.last().and_then(|it| repeats.get(*it)).and_then(|it| over(it, stack)) {
+        while let Some(over) =
+            chain.last().and_then(|it| repeats.get(*it)).and_then(|it| over(it, stack))
+        {
             let Some((over, _)) = repeats.get_key_value(&over) else { break };
             if entries.contains_key(over.as_str()) {
                 break;
@@ -65,7 +67,8 @@ pub fn expand(
                 continue;
             }
             let before = out.len();
-            let mut found = Expander { stack, catalog, texts, entries: &entries, out }.entries(&repeats[name]);
+            let mut found =
+                Expander { stack, catalog, texts, entries: &entries, out }.entries(&repeats[name]);
             if stops(&out[before..]) {
                 // Not known how often: as if it were there once under an unknown key, so that nothing else is blamed.
                 found.0 = Spread::Keys(Arc::from([]));
@@ -201,7 +204,13 @@ impl Expander<'_> {
                     let Value::Text(key) = &item else {
                         self.out.push(
                             Diagnostic::error("wrong_type", "Wrong type")
-                                .at(it.span, format!("a list for `for_each` holds text, here is {}", word(&item)))
+                                .at(
+                                    it.span,
+                                    format!(
+                                        "a list for `for_each` holds text, here is {}",
+                                        word(&item)
+                                    ),
+                                )
                                 .help("use a map to give each a value: { key: value }"),
                         );
                         continue;
@@ -214,15 +223,19 @@ impl Expander<'_> {
                     }
                 }
             }
-            Some(other) => self.out.push(
-                Diagnostic::error("wrong_type", "Wrong type").at(
-                    it.span,
-                    format!("`for_each` takes a list of text, a map or a repeated resource, this is {}", word(&other)),
+            Some(other) => self.out.push(Diagnostic::error("wrong_type", "Wrong type").at(
+                it.span,
+                format!(
+                    "`for_each` takes a list of text, a map or a repeated resource, this is {}",
+                    word(&other)
                 ),
-            ),
+            )),
         }
         if entries.contains_key("") {
-            self.out.push(Diagnostic::error("bad_key", "A key cannot be empty").at(it.span, "one of the keys is ''"));
+            self.out.push(
+                Diagnostic::error("bad_key", "A key cannot be empty")
+                    .at(it.span, "one of the keys is ''"),
+            );
         }
         let keys: Vec<String> = entries.keys().cloned().collect();
         let all = entries.into_iter().map(|(key, value)| {

@@ -76,4 +76,3 @@ fn diagnostic(trouble: &Trouble, text: &str, places: &Places) -> Diagnostic {
         None => made,
     }
 }
-

@@ -17,15 +17,83 @@ pub const ITEMS: &str = "@items";
 
 /// Every function an expression may call, for checking names early and for suggestions.
 pub const NAMES: [&str; 77] = [
-    "size", "contains", "startsWith", "endsWith", "matches", "string", "int", "uint", "double",
-    "bool", "bytes", "type", "dyn", "has", "map", "filter", "all", "exists", "exists_one",
-    "existsOne", "charAt", "indexOf", "lastIndexOf", "join", "lowerAscii", "upperAscii", "replace",
-    "split", "substring", "trim", "reverse", "format", "quote", "slice", "flatten", "distinct",
-    "sort", "sortBy", "greatest", "least", "ceil", "floor", "round", "trunc", "isInf", "isNaN",
-    "isFinite", "abs", "sign", "bitAnd", "bitOr", "bitXor", "bitNot", "bitShiftLeft",
-    "bitShiftRight", "sqrt", "of", "none", "ofNonZeroValue", "hasValue", "value", "orValue", "or",
-    "optMap", "optFlatMap", "bind", "unwrap", "unwrapOpt", "file", "template", "base64",
-    "cidr_host", "cidr_subnet", "transformList", "transformMap", "first", "last",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "string",
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "bytes",
+    "type",
+    "dyn",
+    "has",
+    "map",
+    "filter",
+    "all",
+    "exists",
+    "exists_one",
+    "existsOne",
+    "charAt",
+    "indexOf",
+    "lastIndexOf",
+    "join",
+    "lowerAscii",
+    "upperAscii",
+    "replace",
+    "split",
+    "substring",
+    "trim",
+    "reverse",
+    "format",
+    "quote",
+    "slice",
+    "flatten",
+    "distinct",
+    "sort",
+    "sortBy",
+    "greatest",
+    "least",
+    "ceil",
+    "floor",
+    "round",
+    "trunc",
+    "isInf",
+    "isNaN",
+    "isFinite",
+    "abs",
+    "sign",
+    "bitAnd",
+    "bitOr",
+    "bitXor",
+    "bitNot",
+    "bitShiftLeft",
+    "bitShiftRight",
+    "sqrt",
+    "of",
+    "none",
+    "ofNonZeroValue",
+    "hasValue",
+    "value",
+    "orValue",
+    "or",
+    "optMap",
+    "optFlatMap",
+    "bind",
+    "unwrap",
+    "unwrapOpt",
+    "file",
+    "template",
+    "base64",
+    "cidr_host",
+    "cidr_subnet",
+    "transformList",
+    "transformMap",
+    "first",
+    "last",
 ];
 
 /// The first parts of qualified function names; not references.
@@ -143,7 +211,11 @@ impl Block {
     /// The `n`-th of 2^`bits` parts, counted from the end when negative.
     fn pick(bits: u32, n: i64) -> Option<u128> {
         let all = 1_u128.checked_shl(bits).filter(|it| *it > 0);
-        let n = if n < 0 { all?.checked_sub(u128::from(n.unsigned_abs()))? } else { u128::from(n.unsigned_abs()) };
+        let n = if n < 0 {
+            all?.checked_sub(u128::from(n.unsigned_abs()))?
+        } else {
+            u128::from(n.unsigned_abs())
+        };
         all.is_none_or(|all| n < all).then_some(n)
     }
 }
@@ -151,7 +223,8 @@ impl Block {
 /// The `n`-th address of a block; from the end when negative.
 fn cidr_host(prefix: &str, n: i64) -> Result<String, &'static str> {
     let block = Block::parse(prefix)?;
-    let n = Block::pick(block.width - block.prefix, n).ok_or("the block has not so many addresses")?;
+    let n =
+        Block::pick(block.width - block.prefix, n).ok_or("the block has not so many addresses")?;
     Ok(block.address(block.first + n))
 }
 
@@ -159,7 +232,10 @@ fn cidr_host(prefix: &str, n: i64) -> Result<String, &'static str> {
 fn cidr_subnet(prefix: &str, bits: i64, n: i64) -> Result<String, &'static str> {
     let block = Block::parse(prefix)?;
     let left = block.width - block.prefix;
-    let bits = u32::try_from(bits).ok().filter(|it| *it <= left).ok_or("the block has not so many bits")?;
+    let bits = u32::try_from(bits)
+        .ok()
+        .filter(|it| *it <= left)
+        .ok_or("the block has not so many bits")?;
     let n = Block::pick(bits, n).ok_or("the block has not so many subnets")?;
     let shift = left - bits;
     let first = block.first + n.checked_shl(shift).unwrap_or(0);
@@ -176,7 +252,8 @@ pub fn to_cel(value: &Value) -> cel::Value {
         Value::Text(it) => cel::Value::String(Arc::new(it.clone())),
         Value::List(items) => cel::Value::List(Arc::new(items.iter().map(to_cel).collect())),
         Value::Map(map) => {
-            let map = map.iter().map(|(name, it)| (Key::String(Arc::new(name.clone())), to_cel(it)));
+            let map =
+                map.iter().map(|(name, it)| (Key::String(Arc::new(name.clone())), to_cel(it)));
             cel::Value::Map(cel::objects::Map { map: Arc::new(map.collect()) })
         }
         Value::Secret(secret) => to_cel(secret.expose()),

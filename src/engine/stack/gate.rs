@@ -16,7 +16,9 @@ pub fn gate(node: &Node, what: &str, terms: &mut Terms<'_>) -> Option<Gate> {
         terms.out.push(
             Diagnostic::error("wrong_type", format!("`{what}` must be a map"))
                 .at(node.span, format!("this is {}", node.word()))
-                .help(format!("write `{what}: {{ tcp: '${{self.ipv4}}:22', within: 5m }}` or one with `http`")),
+                .help(format!(
+                    "write `{what}: {{ tcp: '${{self.ipv4}}:22', within: 5m }}` or one with `http`"
+                )),
         );
         return None;
     };
@@ -54,7 +56,8 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<Gat
             let body = map.get("body").and_then(|it| {
                 if it.node.as_text().is_none() {
                     terms.out.push(
-                        Diagnostic::error("wrong_type", "`body` must be text").at(it.node.span, format!("this is {}", it.node.word())),
+                        Diagnostic::error("wrong_type", "`body` must be text")
+                            .at(it.node.span, format!("this is {}", it.node.word())),
                     );
                 }
                 it.node.as_text().map(str::to_owned)
@@ -77,10 +80,10 @@ fn int(map: &Map, name: &str, default: i64, range: (i64, i64), out: &mut Vec<Dia
     match it.node.data {
         Data::Int(number) if (range.0..=range.1).contains(&number) => number,
         _ => {
-            out.push(
-                Diagnostic::error("out_of_range", "Out of range")
-                    .at(it.node.span, format!("`{name}` is an integer from {} to {}", range.0, range.1)),
-            );
+            out.push(Diagnostic::error("out_of_range", "Out of range").at(
+                it.node.span,
+                format!("`{name}` is an integer from {} to {}", range.0, range.1),
+            ));
             default
         }
     }
@@ -89,7 +92,9 @@ fn int(map: &Map, name: &str, default: i64, range: (i64, i64), out: &mut Vec<Dia
 /// A duration such as `90s`, `5m`, `1h30m`, in seconds.
 pub fn duration(node: &Node, what: &str, out: &mut Vec<Diagnostic>) -> Option<u64> {
     let wrong = |label: String| {
-        Diagnostic::error("bad_duration", "Not a duration").at(node.span, label).help("write `90s`, `5m` or `1h30m`")
+        Diagnostic::error("bad_duration", "Not a duration")
+            .at(node.span, label)
+            .help("write `90s`, `5m` or `1h30m`")
     };
     let parsed = match &node.data {
         Data::Text(text) => parse_duration(text),

@@ -26,7 +26,13 @@ use crate::engine::value::Value;
 const FILE_BYTES_MAX: usize = 1 << 20;
 const STACK_KEYS: [&str; 5] = ["stack", "description", "variables", "resources", "outputs"];
 const OVERLAY_KEYS: [&str; 8] = [
-    "overlay", "description", "assumes_lost", "instance", "borrow", "variables", "resources",
+    "overlay",
+    "description",
+    "assumes_lost",
+    "instance",
+    "borrow",
+    "variables",
+    "resources",
     "outputs",
 ];
 
@@ -98,7 +104,9 @@ pub fn load(
 /// In the order of the files, each place blamed once; what has no place comes first.
 fn tidy(diagnostics: &mut Vec<Diagnostic>) {
     let place = |it: &Diagnostic| it.labels.first().map(|it| it.span);
-    diagnostics.sort_by_key(|it| place(it).map(|it| (it.source, it.start)));
+    diagnostics.sort_by_key(|it| {
+        (place(it).map(|it| (it.source, it.start, it.end)), std::cmp::Reverse(it.severity))
+    });
     let mut last: Option<Span> = None;
     diagnostics.retain(|it| {
         let here = place(it);
@@ -123,9 +131,10 @@ fn merge(stack_name: &str, layers: &[Layer], loaded: &mut Loaded) {
     for (layer, node) in layers.iter().zip(&loaded.layers) {
         let is_base = std::ptr::eq(node, &raw const loaded.layers[0]);
         let what = if is_base { "a stack" } else { "an overlay" };
+        let opening = if is_base { "A stack" } else { "An overlay" };
         let Some(map) = node.as_map() else {
             out.push(
-                Diagnostic::error("wrong_type", format!("{what} must be a map"))
+                Diagnostic::error("wrong_type", format!("{opening} must be a map"))
                     .at(node.span, format!("this is {}", node.word())),
             );
             continue;
@@ -137,9 +146,12 @@ fn merge(stack_name: &str, layers: &[Layer], loaded: &mut Loaded) {
         match map.get(key) {
             Some(it) if it.node.as_text() == Some(expected) => {}
             Some(it) => out.push(
-                Diagnostic::error("wrong_name", format!("`{key}` does not match the name of the file"))
-                    .at(it.node.span, format!("expected `{expected}`"))
-                    .help(format!("write `{key}: {expected}`")),
+                Diagnostic::error(
+                    "wrong_name",
+                    format!("`{key}` does not match the name of the file"),
+                )
+                .at(it.node.span, format!("expected `{expected}`"))
+                .help(format!("write `{key}: {expected}`")),
             ),
             None if is_base => out.push(
                 Diagnostic::error("missing_key", "A stack says its name")
@@ -196,7 +208,9 @@ fn build(
         !matches!(it.code, "unknown_variable" | "unknown_reference")
             || !it.labels.first().is_some_and(|it| {
                 declared.iter().any(|name| it.text == format!("there is no variable `{name}`"))
-                    || declared_resources.iter().any(|name| it.text == format!("there is no resource `{name}`"))
+                    || declared_resources
+                        .iter()
+                        .any(|name| it.text == format!("there is no resource `{name}`"))
             })
     });
     reading.keep(&mut stack);
@@ -228,7 +242,9 @@ fn overlay_keys(overlay: &Node, stack: &mut Stack, out: &mut Vec<Diagnostic>) {
 
 fn is_instance_name(text: &str) -> bool {
     text.starts_with(|it: char| it.is_ascii_lowercase())
-        && text.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, '_' | '-'))
+        && text
+            .chars()
+            .all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, '_' | '-'))
 }
 
 fn finish(
@@ -246,7 +262,10 @@ fn finish(
     let mut entries = expand(stack, &repeats, catalog, reading, out);
     for name in &stack.borrow {
         if !stack.resources.contains_key(name) {
-            let wrong = Diagnostic::error("unknown_reference", format!("`borrow` names `{name}`, which is no resource"));
+            let wrong = Diagnostic::error(
+                "unknown_reference",
+                format!("`borrow` names `{name}`, which is no resource"),
+            );
             out.push(wrong.nearest(name, stack.resources.keys().map(String::as_str)));
         }
     }
@@ -266,7 +285,7 @@ fn finish(
             expressions(gate.target(), &mut all);
         }
         all.retain(|it| !it.files().is_empty());
-        for (key, each) in entries.remove(name).unwrap_or_default() {
+        for (key, each) in entries.get_mut(name).map(std::mem::take).unwrap_or_default() {
             let address = crate::engine::address::Address { name: name.clone(), key };
             let view = View {
                 stack,
@@ -278,7 +297,8 @@ fn finish(
             };
             reading.touch(&all, &view, out);
             let needs = of_instance(&needed, &address, each.as_ref(), each_span, stack);
-            let instance = Instance { address: address.clone(), resource: Arc::clone(resource), each, needs };
+            let instance =
+                Instance { address: address.clone(), resource: Arc::clone(resource), each, needs };
             instances.insert(address, instance);
         }
     }
@@ -322,7 +342,9 @@ impl Reading<'_> {
             lost(format!("`{path}` is outside of the stack's folder"))
                 .help("files are read from the folder of stack.yaml and below")
         };
-        let leaves = path.starts_with('/') || path.contains(['\\', '\0']) || path.split('/').any(|it| it == "..");
+        let leaves = path.starts_with('/')
+            || path.contains(['\\', '\0'])
+            || path.split('/').any(|it| it == "..");
         if leaves || path.is_empty() {
             return Err(outside());
         }
@@ -355,9 +377,8 @@ impl Reading<'_> {
                         let _ = self.text(&path);
                     }
                     Ok(_) => {}
-                    Err(trouble) if trouble.code == "not_known" => out.push(
-                        expression.diagnostic(&trouble).help("which file is read must be known beforehand: use variables and `each`"),
-                    ),
+                    // The rehearsal tells that it was not read, and why.
+                    Err(trouble) if trouble.code == "not_known" => {}
                     Err(trouble) => out.push(expression.diagnostic(&trouble)),
                 }
             }

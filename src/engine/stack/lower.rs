@@ -20,8 +20,16 @@ use crate::engine::value::Value;
 
 /// Keys that are not attributes.
 pub const RESERVED_KEYS: [&str; 10] = [
-    "kind", "count", "for_each", "depends_on", "lifecycle", "ready", "gate", "timeouts",
-    "moved_from", "description",
+    "kind",
+    "count",
+    "for_each",
+    "depends_on",
+    "lifecycle",
+    "ready",
+    "gate",
+    "timeouts",
+    "moved_from",
+    "description",
 ];
 const OUTPUT_KEYS: [&str; 3] = ["value", "sensitive", "description"];
 
@@ -133,11 +141,17 @@ impl<'a> Lower<'a> {
                 .chars()
                 .map(|it| if it.is_ascii_lowercase() || it.is_ascii_digit() { it } else { '_' })
                 .collect();
-            let wrong = wrong.at(self.span, "a name is small letters, digits and `_`, beginning with a letter");
-            self.terms.out.push(if is_name(&better) { wrong.help(format!("write `{better}`")) } else { wrong });
+            let wrong = wrong
+                .at(self.span, "a name is small letters, digits and `_`, beginning with a letter");
+            self.terms.out.push(if is_name(&better) {
+                wrong.help(format!("write `{better}`"))
+            } else {
+                wrong
+            });
         } else if is_taken(self.name) {
             self.terms.out.push(
-                wrong.at(self.span, format!("`{}` means something else in expressions", self.name))
+                wrong
+                    .at(self.span, format!("`{}` means something else in expressions", self.name))
                     .help(format!("write `{}_`", self.name)),
             );
         }
@@ -147,7 +161,10 @@ impl<'a> Lower<'a> {
         let Some(map) = node.as_map() else {
             self.terms.out.push(
                 Diagnostic::error("wrong_type", "A resource is declared by a map")
-                    .at(if node.is_null() { self.span } else { node.span }, format!("this is {}", node.word()))
+                    .at(
+                        if node.is_null() { self.span } else { node.span },
+                        format!("this is {}", node.word()),
+                    )
                     .help(format!("write `{}: {{ kind: …, … }}`", self.name)),
             );
             return None;
@@ -317,9 +334,18 @@ impl<'a> Lower<'a> {
             && kind.identity.unique
         {
             out.push(
-                Diagnostic::error("cannot_rename", "This kind cannot be created before the old one is destroyed")
-                    .at(first.key, format!("the cloud does not rename a `{}`, so both would have one name", kind.kind))
-                    .help("remove it"),
+                Diagnostic::error(
+                    "cannot_rename",
+                    "This kind cannot be created before the old one is destroyed",
+                )
+                .at(
+                    first.key,
+                    format!(
+                        "the cloud does not rename a `{}`, so both would have one name",
+                        kind.kind
+                    ),
+                )
+                .help("remove it"),
             );
         }
         let mut ignore_changes = Vec::new();
@@ -379,7 +405,10 @@ impl<'a> Lower<'a> {
 
 fn missing_help(name: &str, attribute: &Attribute) -> String {
     if attribute.kind == Type::Reference {
-        return format!("add `{name}: '${{…}}'` with a {}", attribute.to.as_deref().unwrap_or("resource"));
+        return format!(
+            "add `{name}: '${{…}}'` with a {}",
+            attribute.to.as_deref().unwrap_or("resource")
+        );
     }
     let first = attribute.doc.split(". ").next().unwrap_or_default().trim_end_matches('.');
     if first.is_empty() { format!("add `{name}:`") } else { format!("add `{name}:` ({first})") }

@@ -23,3 +23,7 @@ pub mod needs;
 pub mod lower;
 pub mod rehearse;
 pub mod load;
+pub mod origin;
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ pub struct Stack {
     pub instances: IndexMap<Address, Instance>,
     pub outputs: IndexMap<String, Output>,
     /// How many instances each resource has, by name.
-    pub spreads: BTreeMap<String, Spread>,
+    pub spreads: IndexMap<String, Spread>,
     /// Files that expressions read, by path relative to the stack's folder, with their digests.
     pub files: BTreeMap<String, String>,
     /// Files that could not be read, and why.
@@ -58,6 +58,13 @@ pub struct Variable {
     pub from: String,
     /// Where it is declared.
     pub span: Span,
+}
+
+impl Variable {
+    /// Whether somebody gave it from outside the layers, now or at an earlier apply.
+    pub fn is_given(&self) -> bool {
+        self.from != "default" && !self.from.contains(".yaml:")
+    }
 }
 
 /// One declared resource.

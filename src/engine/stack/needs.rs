@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::address::{Address, Key};
+use crate::engine::address::{Address, Key, is_name};
 use crate::engine::diagnostic::{Diagnostic, Span, nearest};
-use crate::engine::schema::Catalog;
+use crate::engine::schema::{Attribute, Catalog, Type};
 use crate::engine::stack::code::{Code, Path, Trouble};
 use crate::engine::stack::evaluate::{Lost, beyond};
-use crate::engine::stack::expand::Repeat;
+use crate::engine::stack::expand::{Repeat, over};
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::model::{Each, EachValue, Resource, Spread, Stack};
 use crate::engine::stack::path::Step;
 use crate::engine::stack::term::expressions;
-use crate::engine::stack::view::{is_list, no_key, unknown};
+use crate::engine::stack::view::{is_list, no_key, unknown, unknown_variable};
 
 /// What a resource needs, for each of its instances.
 #[derive(Debug)]
@@ -55,6 +55,22 @@ pub fn needs(
         expressions(&given.term, &mut all);
     }
     site.expressions(&all, &mut found, out);
+    if let Some(kind) = catalog.get(&resource.kind) {
+        for (name, given) in &resource.attributes {
+            let Some(attribute) = kind.attribute(name) else { continue };
+            let (of, many) = match &attribute.of {
+                Some(of) => (of.as_ref(), true),
+                None => (attribute, false),
+            };
+            if of.kind == Type::Reference {
+                let mut all = Vec::new();
+                expressions(&given.term, &mut all);
+                for it in all {
+                    site.referred(name, of, many, it, out);
+                }
+            }
+        }
+    }
     let mut all = Vec::new();
     for gate in resource.ready.iter().chain(&resource.gate) {
         expressions(gate.target(), &mut all);
@@ -80,7 +96,8 @@ pub fn needs(
             found.push(Need { name: reference.name.clone(), select, span: reference.span });
         } else {
             let lost = unknown(&reference.name, stack);
-            let wrong = Diagnostic::error("unknown_reference", "Unknown reference").at(reference.span, lost.message);
+            let wrong = Diagnostic::error("unknown_reference", "Unknown reference")
+                .at(reference.span, lost.message);
             out.push(match lost.help {
                 Some(help) => wrong.help(help),
                 None => wrong,
@@ -178,10 +195,16 @@ impl Site<'_> {
             "vars" => self.variable(path).map(|()| None).map_err(Some),
             "each" => self.each(path).map(|()| None).map_err(Some),
             "self" if self.has_self => self.own(path).map(|()| None).map_err(Some),
-            "self" => Err(Some(Lost::new("unknown_reference", "`self` is known in `ready` and `gate` only"))),
+            "self" => Err(Some(Lost::new(
+                "unknown_reference",
+                "`self` is known in `ready` and `gate` only",
+            ))),
             "stack" => match path.steps.as_slice() {
                 [Step::Name(name)] if &**name == "name" => Ok(None),
-                _ => Err(Some(Lost::new("unknown_reference", "`stack` has a `name` only").help("write `stack.name`"))),
+                _ => Err(Some(
+                    Lost::new("unknown_reference", "`stack` has a `name` only")
+                        .help("write `stack.name`"),
+                )),
             },
             root => {
                 if self.owner.is_some_and(|(name, _)| name == root) {
@@ -200,11 +223,7 @@ impl Site<'_> {
         if variables.contains_key(&**name) {
             return Ok(());
         }
-        let lost = Lost::new("unknown_variable", format!("there is no variable `{name}`"));
-        Err(match nearest(name, variables.keys().map(String::as_str)) {
-            Some(near) => lost.help(format!("did you mean `vars.{near}`?")),
-            None => lost.help(format!("declare it: variables: {{ {name}: {{ type: string }} }}")),
-        })
+        Err(unknown_variable(name, self.stack))
     }
 
     fn each(&self, path: &Path) -> Result<(), Lost> {
@@ -214,11 +233,91 @@ impl Site<'_> {
             _ => "",
         };
         match (self.owner.map(|(_, repeat)| repeat), field) {
-            (Some(Repeat::Count(_)), "index") | (Some(Repeat::ForEach(_)), "key" | "value") => Ok(()),
+            (Some(Repeat::Count(_)), "index") | (Some(Repeat::ForEach(_)), "key" | "value") => {
+                Ok(())
+            }
             (Some(Repeat::Count(_)), _) => wrong("under `count` there is `each.index`"),
-            (Some(Repeat::ForEach(_)), _) => wrong("under `for_each` there are `each.key` and `each.value`"),
-            (Some(Repeat::One) | None, _) => wrong("`each` is known under `count` and `for_each` only"),
+            (Some(Repeat::ForEach(_)), _) => {
+                wrong("under `for_each` there are `each.key` and `each.value`")
+            }
+            (Some(Repeat::One) | None, _) => {
+                wrong("`each` is known under `count` and `for_each` only")
+            }
         }
+    }
+
+    /// A reference attribute names one resource of the right kind, itself and not one of its attributes.
+    fn referred(
+        &self,
+        name: &str,
+        attribute: &Attribute,
+        many: bool,
+        expression: &Expression,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        let Some(path) = expression.as_path() else { return };
+        let (root, rest, is_all) = match (&*path.root, path.steps.split_first(), self.owner) {
+            ("each", Some((Step::Name(value), rest)), Some((_, repeat))) if &**value == "value" => {
+                match over(repeat, self.stack) {
+                    Some(root) => (root, rest, false),
+                    None => return self.no_reference(name, attribute, expression, out),
+                }
+            }
+            (root, steps, _) => match self.stack.spreads.get(root) {
+                None if matches!(root, "vars" | "each" | "stack") => {
+                    return self.no_reference(name, attribute, expression, out);
+                }
+                None => return,
+                Some(Spread::One) => (root.to_owned(), path.steps.as_slice(), false),
+                Some(_) => match steps {
+                    None => (root.to_owned(), path.steps.as_slice(), true),
+                    Some((_, rest)) => (root.to_owned(), rest, false),
+                },
+            },
+        };
+        let Some(resource) = self.stack.resources.get(&root) else { return };
+        let wrong = |label: String| {
+            Diagnostic::error("wrong_reference", "Not such a resource").at(expression.span(), label)
+        };
+        if let Some(wanted) = attribute.to.as_deref().filter(|it| *it != resource.kind) {
+            out.push(
+                wrong(format!("`{name}` takes a {wanted}, `{root}` is a {}", resource.kind))
+                    .help(format!("name a resource of kind {wanted}")),
+            );
+        } else if is_all && !many {
+            let first = match self.stack.spreads.get(&root) {
+                Some(Spread::Keys(keys)) => {
+                    format!("[\"{}\"]", keys.first().map_or("key", |it| it))
+                }
+                _ => "[0]".to_owned(),
+            };
+            out.push(
+                wrong(format!("`{root}` is several resources"))
+                    .help(format!("name one of them: '${{{root}{first}}}'")),
+            );
+        } else if !rest.is_empty() {
+            out.push(
+                wrong(format!("`{name}` takes the resource itself"))
+                    .help(format!("write '${{{root}}}'")),
+            );
+        }
+    }
+
+    fn no_reference(
+        &self,
+        name: &str,
+        attribute: &Attribute,
+        expression: &Expression,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        let wanted = attribute.to.as_deref().unwrap_or("the right kind");
+        let known = self.stack.resources.values().find(|it| it.kind == wanted && is_name(&it.name));
+        let example = known.map_or("name", |it| it.name.as_str());
+        out.push(
+            Diagnostic::error("wrong_reference", "Not such a resource")
+                .at(expression.span(), format!("`{name}` takes a resource"))
+                .help(format!("name a resource of kind {wanted}: '${{{example}}}'")),
+        );
     }
 
     fn own(&self, path: &Path) -> Result<(), Lost> {
@@ -232,8 +331,11 @@ impl Site<'_> {
         };
         let (select, rest) = match (spread, path.steps.split_first()) {
             (Spread::One, Some((Step::Index(_), _))) => {
-                return Err(Lost::new("unknown_reference", format!("`{root}` is not a list: it has no `count`"))
-                    .help(format!("write `{root}`")));
+                return Err(Lost::new(
+                    "unknown_reference",
+                    format!("`{root}` is not a list: it has no `count`"),
+                )
+                .help(format!("write `{root}`")));
             }
             (Spread::One, _) => (Select::One(Key::One), path.steps.first()),
             (_, None) => return Ok(Select::All),
@@ -255,8 +357,11 @@ impl Site<'_> {
                 (Select::One(Key::Name(key.to_string())), rest.first())
             }
             (Spread::Keys(_), Some((Step::Index(_), _))) => {
-                return Err(Lost::new("unknown_reference", format!("`{root}` is a map of its keys"))
-                    .help(format!("write `{root}[\"key\"]`")));
+                return Err(Lost::new(
+                    "unknown_reference",
+                    format!("`{root}` is a map of its keys"),
+                )
+                .help(format!("write `{root}[\"key\"]`")));
             }
         };
         self.attribute(root, rest)?;
@@ -270,7 +375,8 @@ impl Site<'_> {
         if &**name == "id" || kind.attribute(name).is_some() {
             return Ok(());
         }
-        let lost = Lost::new("unknown_attribute", format!("`{}` has no attribute `{name}`", kind.kind));
+        let lost =
+            Lost::new("unknown_attribute", format!("`{}` has no attribute `{name}`", kind.kind));
         let names = kind.attributes.keys().map(String::as_str);
         Err(match nearest(name, names) {
             Some(near) => lost.help(format!("did you mean `{near}`?")),

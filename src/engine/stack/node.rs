@@ -113,7 +113,10 @@ pub fn parse(name: &str, bytes: &[u8], sources: &mut Sources) -> (Option<Node>, 
     if bytes.len() > BYTES_MAX {
         let source = sources.add(name, "");
         let wrong = Diagnostic::error("file_too_large", "The file is too large")
-            .at(Span { source, line: 1, column: 1, ..Span::default() }, format!("`{name}` is {} MiB long", bytes.len() >> 20))
+            .at(
+                Span { source, line: 1, column: 1, ..Span::default() },
+                format!("`{name}` is {} MiB long", bytes.len() >> 20),
+            )
             .help("at most 64 MiB are read");
         return (None, vec![wrong]);
     }
@@ -140,7 +143,8 @@ fn not_utf8(name: &str, bytes: &[u8], at: usize, sources: &mut Sources) -> Diagn
     let before = String::from_utf8_lossy(&bytes[..at]);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |it| it.chars().count()) + 1;
-    let span = Span { source, start: small(at), end: small(at), line: small(line), column: small(column) };
+    let span =
+        Span { source, start: small(at), end: small(at), line: small(line), column: small(column) };
     Diagnostic::error("not_utf8", "The file is not UTF-8")
         .at(span, format!("byte {:#04x} cannot stand here", bytes[at]))
         .help("save the file as UTF-8")
@@ -219,7 +223,10 @@ impl<'a> Loader<'a> {
                 if is_key {
                     self.key(&text, style, at);
                     if anchor > 0 {
-                        self.anchor(anchor, &Node { data: Data::Text(text.into()), span: at, style: Style::Plain });
+                        self.anchor(
+                            anchor,
+                            &Node { data: Data::Text(text.into()), span: at, style: Style::Plain },
+                        );
                     }
                 } else {
                     let node = self.scalar(&text, style, at);
@@ -227,10 +234,18 @@ impl<'a> Loader<'a> {
                 }
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.begin(Open::List { at, anchor, items: Vec::new() }, tag.map(|it| it.original()), at);
+                self.begin(
+                    Open::List { at, anchor, items: Vec::new() },
+                    tag.map(|it| it.original()),
+                    at,
+                );
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.begin(Open::Map { at, anchor, map: Map::new(), key: None }, tag.map(|it| it.original()), at);
+                self.begin(
+                    Open::Map { at, anchor, map: Map::new(), key: None },
+                    tag.map(|it| it.original()),
+                    at,
+                );
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(at),
             Event::Alias(id) => self.alias(id, at),
@@ -285,7 +300,8 @@ impl<'a> Loader<'a> {
     fn key(&mut self, text: &str, style: ScalarStyle, at: Span) {
         if style == ScalarStyle::Plain && matches!(text, "" | "~") {
             self.mistakes.push(
-                Diagnostic::error("missing_key", "A key is missing").at(at, "nothing before the `:`"),
+                Diagnostic::error("missing_key", "A key is missing")
+                    .at(at, "nothing before the `:`"),
             );
         }
         if let Some(Open::Map { key, .. }) = self.open.last_mut() {
@@ -419,10 +435,13 @@ impl<'a> Loader<'a> {
                     Slot::Occupied(slot) => {
                         let first = slot.get().key;
                         self.mistakes.push(
-                            Diagnostic::error("duplicate_key", format!("`{}` is given twice", slot.key()))
-                                .at(at, "given again here")
-                                .at(first, "first given here")
-                                .help("keep one of them"),
+                            Diagnostic::error(
+                                "duplicate_key",
+                                format!("`{}` is given twice", slot.key()),
+                            )
+                            .at(at, "given again here")
+                            .at(first, "first given here")
+                            .help("keep one of them"),
                         );
                     }
                 }
@@ -471,7 +490,8 @@ impl<'a> Loader<'a> {
         let text = self.text.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
         let Some(at) = text.find("${") else { return wrong };
         let before = &text[..at];
-        let is_quoted = before.matches('\'').count() % 2 == 1 || before.matches('"').count() % 2 == 1;
+        let is_quoted =
+            before.matches('\'').count() % 2 == 1 || before.matches('"').count() % 2 == 1;
         if is_quoted { wrong } else { wrong.help("quote the expression: '${…}'") }
     }
 }

@@ -46,9 +46,12 @@ fn resource(target: &mut Map, name: &str, change: &Entry, out: &mut Vec<Diagnost
     };
     match target.get(name) {
         None if !patch.contains_key("kind") => {
-            let wrong = Diagnostic::error("unknown_resource", "An overlay changes a resource that is not there")
-                .at(change.key, format!("no layer below declares `{name}`"))
-                .help("to add a resource, give it a `kind`");
+            let wrong = Diagnostic::error(
+                "unknown_resource",
+                "An overlay changes a resource that is not there",
+            )
+            .at(change.key, format!("no layer below declares `{name}`"))
+            .help("to add a resource, give it a `kind`");
             out.push(wrong.nearest(name, target.keys().map(AsRef::as_ref)));
         }
         Some(below) => {
@@ -58,10 +61,13 @@ fn resource(target: &mut Map, name: &str, change: &Entry, out: &mut Vec<Diagnost
                 && old.node.as_text() != new.node.as_text()
             {
                 out.push(
-                    Diagnostic::error("kind_changed", "An overlay cannot change the kind of a resource")
-                        .at(new.node.span, format!("`{name}` becomes another kind here"))
-                        .at(old.node.span, "its kind is given here")
-                        .help(format!("remove it with `{name}: null` and add one of another name")),
+                    Diagnostic::error(
+                        "kind_changed",
+                        "An overlay cannot change the kind of a resource",
+                    )
+                    .at(new.node.span, format!("`{name}` becomes another kind here"))
+                    .at(old.node.span, "its kind is given here")
+                    .help(format!("remove it with `{name}: null` and add one of another name")),
                 );
                 return;
             }
@@ -76,9 +82,10 @@ fn variable(target: &mut Map, name: &str, change: &Entry, out: &mut Vec<Diagnost
     let is_known = target.contains_key(name);
     let is_declaration = change.node.as_map().is_some_and(|it| it.contains_key("type"));
     if !is_known && !is_declaration && !change.node.is_null() {
-        let wrong = Diagnostic::error("unknown_variable", "An overlay sets a variable that is not there")
-            .at(change.key, format!("no layer below declares `{name}`"))
-            .help("to declare a variable, give it a `type`");
+        let wrong =
+            Diagnostic::error("unknown_variable", "An overlay sets a variable that is not there")
+                .at(change.key, format!("no layer below declares `{name}`"))
+                .help("to declare a variable, give it a `type`");
         out.push(wrong.nearest(name, target.keys().map(AsRef::as_ref)));
         return;
     }
@@ -93,14 +100,21 @@ fn variable(target: &mut Map, name: &str, change: &Entry, out: &mut Vec<Diagnost
 }
 
 /// RFC 7396: maps merge, `null` removes, all else replaces.
-fn patch_entry(target: &mut Map, name: &str, change: &Entry, what: &str, out: &mut Vec<Diagnostic>) {
+fn patch_entry(
+    target: &mut Map,
+    name: &str,
+    change: &Entry,
+    what: &str,
+    out: &mut Vec<Diagnostic>,
+) {
     match (&change.node.data, target.get_mut(name)) {
         (Data::Null, Some(_)) => {
             target.shift_remove(name);
         }
         (Data::Null, None) => {
-            let wrong = Diagnostic::error("nothing_to_remove", "An overlay removes what is not there")
-                .at(change.key, format!("no layer below has the {what} `{name}`"));
+            let wrong =
+                Diagnostic::error("nothing_to_remove", "An overlay removes what is not there")
+                    .at(change.key, format!("no layer below has the {what} `{name}`"));
             out.push(wrong.nearest(name, target.keys().map(AsRef::as_ref)));
         }
         (Data::Map(patch), Some(Entry { node: Node { data: Data::Map(below), .. }, .. })) => {
@@ -127,7 +141,9 @@ fn without_nulls(node: &Node) -> Node {
             let kept = map
                 .iter()
                 .filter(|(_, it)| !it.node.is_null())
-                .map(|(name, it)| (name.clone(), Entry { key: it.key, node: without_nulls(&it.node) }))
+                .map(|(name, it)| {
+                    (name.clone(), Entry { key: it.key, node: without_nulls(&it.node) })
+                })
                 .collect();
             Node { data: Data::Map(Box::new(kept)), ..*node }
         }

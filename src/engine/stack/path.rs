@@ -23,14 +23,29 @@ const KEYWORDS: [&str; 4] = ["in", "true", "false", "null"];
 
 /// Words that cannot be roots in CEL, so no resource may have such a name.
 pub const RESERVED: [&str; 17] = [
-    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
-    "package", "namespace", "return", "var", "void", "while",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 /// Names of CEL's libraries and types, and of lifeboat's own roots.
 pub const TAKEN: [&str; 20] = [
-    "lists", "math", "strings", "base64", "optional", "cel", "vars", "self", "each", "stack", "bool",
-    "bytes", "double", "dyn", "int", "list", "map", "string", "type", "uint",
+    "lists", "math", "strings", "base64", "optional", "cel", "vars", "self", "each", "stack",
+    "bool", "bytes", "double", "dyn", "int", "list", "map", "string", "type", "uint",
 ];
 
 /// Whether no resource may have this name, though it is spelled like one.
@@ -82,10 +97,8 @@ impl<'a> Reader<'a> {
 
     fn word(&mut self) -> Option<&'a str> {
         let rest = self.text.get(self.at..)?;
-        let length = rest
-            .bytes()
-            .take_while(|it| it.is_ascii_alphanumeric() || *it == b'_')
-            .count();
+        let length =
+            rest.bytes().take_while(|it| it.is_ascii_alphanumeric() || *it == b'_').count();
         let word = &rest[..length];
         if word.is_empty() || word.as_bytes()[0].is_ascii_digit() || KEYWORDS.contains(&word) {
             return None;
@@ -118,7 +131,23 @@ mod tests {
         for text in ["a", "a.b", " a[0].b ", "a[\"k\"]", "a['k-1'].b", "vars.x", "a.package"] {
             assert!(parse::<()>(text).is_some(), "{text}");
         }
-        for text in ["", "a.", "a..b", "a[", "a[]", "a[-1]", "a[b]", "a + b", "1", "a.in", "for.a", "int", "a[\"x\\n\"]", "f(x)", "a['x]"] {
+        for text in [
+            "",
+            "a.",
+            "a..b",
+            "a[",
+            "a[]",
+            "a[-1]",
+            "a[b]",
+            "a + b",
+            "1",
+            "a.in",
+            "for.a",
+            "int",
+            "a[\"x\\n\"]",
+            "f(x)",
+            "a['x]",
+        ] {
             assert!(parse::<()>(text).is_none(), "{text}");
         }
         let path: Path<()> = parse(" ab.c ").unwrap();

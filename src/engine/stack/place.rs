@@ -39,9 +39,12 @@ impl Places {
 
 /// Line and column after a text that begins at the given ones.
 fn step(text: &str, line: u32, column: u32) -> (u32, u32) {
-    text.chars().fold((line, column), |(line, column), it| {
-        if it == '\n' { (line + 1, 1) } else { (line, column + 1) }
-    })
+    text.chars().fold(
+        (line, column),
+        |(line, column), it| {
+            if it == '\n' { (line + 1, 1) } else { (line, column + 1) }
+        },
+    )
 }
 
 /// The places of a whole scalar: an offset into the file for each byte of its decoded text, if it can be told.
@@ -72,7 +75,13 @@ impl ScalarPlaces {
             (self.raw_start + offset, line, column)
         };
         let (from, line, column) = place(part[0]);
-        let base = Span { start: from, end: self.raw_start + part[part.len() - 1], line, column, ..self.span };
+        let base = Span {
+            start: from,
+            end: self.raw_start + part[part.len() - 1],
+            line,
+            column,
+            ..self.span
+        };
         let is_straight = part.iter().zip(part[0]..).all(|(offset, expected)| *offset == expected);
         let map = (!is_straight).then(|| part.iter().map(|it| place(*it)).collect());
         Places { base, map, is_vague: false }
@@ -178,7 +187,9 @@ impl Walk<'_> {
     fn char(&mut self, it: char, style: Style) -> Option<(usize, usize)> {
         if style == Style::Double {
             // An escaped line end stands for nothing.
-            while self.raw.get(self.at) == Some(&b'\\') && matches!(self.raw.get(self.at + 1), Some(b'\n' | b'\r')) {
+            while self.raw.get(self.at) == Some(&b'\\')
+                && matches!(self.raw.get(self.at + 1), Some(b'\n' | b'\r'))
+            {
                 self.at += 1;
                 while matches!(self.raw.get(self.at), Some(b'\n' | b'\r' | b' ' | b'\t')) {
                     self.at += 1;

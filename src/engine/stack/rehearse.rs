@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::schema::{Catalog, Kind, Type};
@@ -19,7 +21,7 @@ const MISTAKES_MAX: usize = 200;
 
 /// The desired objects so far; what the cloud makes is open.
 #[derive(Default)]
-struct Desired(RefCell<BTreeMap<Address, Arc<Attributes>>>);
+struct Desired(RefCell<IndexMap<Address, Arc<Attributes>>>);
 
 impl Scope for Desired {
     fn object(&self, address: &Address) -> Option<Arc<Attributes>> {
@@ -69,7 +71,10 @@ fn readers(stack: &Stack) -> std::collections::BTreeSet<&str> {
         let mut all = Vec::new();
         crate::engine::stack::term::expressions(&output.term, &mut all);
         for it in all {
-            let roots = it.paths().into_iter().filter_map(|path| stack.resources.get_key_value(&*path.root));
+            let roots = it
+                .paths()
+                .into_iter()
+                .filter_map(|path| stack.resources.get_key_value(&*path.root));
             found.extend(roots.map(|(name, _)| name.as_str()));
         }
     }
@@ -114,7 +119,13 @@ struct Rules {
 }
 
 impl Rules {
-    fn check(&mut self, kind: &Kind, instance: &Instance, resolved: &Resolved, out: &mut Vec<Diagnostic>) {
+    fn check(
+        &mut self,
+        kind: &Kind,
+        instance: &Instance,
+        resolved: &Resolved,
+        out: &mut Vec<Diagnostic>,
+    ) {
         for rule in &kind.rules {
             let compiled = self.compiled.entry(rule.check.clone()).or_insert_with(|| {
                 let code = compile_rule(&rule.check).ok()?;
@@ -157,7 +168,8 @@ impl Attributes_<'_> {
             return value.clone();
         }
         let attribute = self.kind.attribute(name);
-        let is_open = attribute.is_some_and(|it| it.computed || it.optional_computed) || name.contains('.');
+        let is_open =
+            attribute.is_some_and(|it| it.computed || it.optional_computed) || name.contains('.');
         if is_open { Value::Open } else { Value::Null }
     }
 
@@ -173,7 +185,9 @@ impl Attributes_<'_> {
 impl World for Attributes_<'_> {
     fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
         match (root, steps.split_first()) {
-            ("self", Some((At::Name(name), rest))) => follow(&self.value(name), rest).map(|it| cut(it, slice)),
+            ("self", Some((At::Name(name), rest))) => {
+                follow(&self.value(name), rest).map(|it| cut(it, slice))
+            }
             ("self", _) => Ok(Value::Map(self.attributes.clone())),
             _ => follow(&self.value(root), steps).map(|it| cut(it, slice)),
         }
@@ -216,7 +230,8 @@ fn identity<'a>(
         let what = kind.identity.by.join(", ");
         let wrong = Diagnostic::error("same_identity", "Two resources are one object")
             .at(span, format!("`{}` has the same {what} as `{other}`", instance.address));
-        let wrong = if first == span { wrong } else { wrong.at(first, format!("`{other}` is here")) };
+        let wrong =
+            if first == span { wrong } else { wrong.at(first, format!("`{other}` is here")) };
         let same = other.name == instance.address.name;
         out.push(if same {
             wrong.help(format!("make the {what} depend on `each`"))
@@ -231,7 +246,8 @@ fn target(instance: &Instance, name: &str) -> Option<String> {
     let given = instance.resource.attributes.get(name)?;
     let Shape::Expression(expression) = &given.term.shape else { return None };
     let path = expression.as_path()?;
-    let is_own = &*path.root == "each" || path.steps.iter().any(|it| matches!(it, crate::engine::stack::path::Step::Computed(_)));
+    let is_own = &*path.root == "each"
+        || path.steps.iter().any(|it| matches!(it, crate::engine::stack::path::Step::Computed(_)));
     if is_own {
         return Some(format!("{} for {}", expression.text.trim(), instance.address));
     }

@@ -146,6 +146,9 @@ fn refer(
     resolved: &mut Resolved,
     out: &mut Vec<Diagnostic>,
 ) {
+    // Until it is known, and where it is wrong: wrong is told once.
+    resolved.given.insert(name.to_owned());
+    resolved.attributes.insert(name.to_owned(), Value::Open);
     let Shape::Expression(expression) = &given.shape else { return };
     let wanted = std::iter::once("id").chain(attribute.carries.iter().map(String::as_str));
     let mut found = Attributes::new();
@@ -166,7 +169,10 @@ fn refer(
         None => match evaluate(&expression.code, &expression.text, view) {
             Ok(Value::Map(object)) => {
                 for field in wanted {
-                    found.insert(field.to_owned(), object.get(field).cloned().unwrap_or(Value::Open));
+                    found.insert(
+                        field.to_owned(),
+                        object.get(field).cloned().unwrap_or(Value::Open),
+                    );
                 }
             }
             Ok(Value::Open) => {
@@ -176,7 +182,10 @@ fn refer(
                 let kind = attribute.to.as_deref().unwrap_or("the right kind");
                 out.push(
                     Diagnostic::error("wrong_type", "Wrong type")
-                        .at(given.span, format!("`{name}` takes a reference, this is {}", word(&other)))
+                        .at(
+                            given.span,
+                            format!("`{name}` takes a reference, this is {}", word(&other)),
+                        )
                         .help(format!("name a resource of kind {kind}: '${{name}}'")),
                 );
                 return;
@@ -187,7 +196,6 @@ fn refer(
             }
         },
     }
-    resolved.given.insert(name.to_owned());
     for (field, value) in found {
         let key = if field == "id" { name.to_owned() } else { format!("{name}.{field}") };
         resolved.attributes.insert(key, value);

@@ -86,7 +86,10 @@ mod tests {
 
     #[test]
     fn the_core_schema_holds() {
-        for text in ["yes", "no", "on", "y", "tRUE", "1_000", "0b1", "-0x1F", "1.2.3", "-", "+", ".", "0x", "12:30:00", "1e"] {
+        for text in [
+            "yes", "no", "on", "y", "tRUE", "1_000", "0b1", "-0x1F", "1.2.3", "-", "+", ".", "0x",
+            "12:30:00", "1e",
+        ] {
             assert_eq!(resolve(text), Scalar::Text, "{text}");
         }
         for (text, number) in [("0", 0), ("-12", -12), ("+3", 3), ("0o7", 7), ("0x1F", 31)] {

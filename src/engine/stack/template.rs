@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::engine::stack::code::{Code, Slice};
-use crate::engine::stack::compile::compile;
+use crate::engine::stack::compile::compile_rule;
 use crate::engine::stack::evaluate::{At, Lost, World, cut, evaluate, follow, word};
 use crate::engine::value::{Attributes, Value};
 
@@ -45,8 +45,11 @@ impl FileText {
                         }
                     })?;
                     let shown = show(&value).ok_or_else(|| {
-                        self.lost(*line, &format!("`{{{{ {} }}}}` is {}", text.trim(), word(&value)))
-                            .help("only text, numbers and booleans become text")
+                        self.lost(
+                            *line,
+                            &format!("`{{{{ {} }}}}` is {}", text.trim(), word(&value)),
+                        )
+                        .help("only text, numbers and booleans become text")
                     })?;
                     filled.push_str(&shown);
                 }
@@ -71,7 +74,8 @@ impl FileText {
                 self.lost(line, "`{{` is not closed").help("end the expression with `}}`")
             })?;
             let text = &after[..end];
-            let code = compile(text).map_err(|it| self.lost(line, &it.message))?;
+            // A template's names are its map's keys, `list` and `type` among them.
+            let code = compile_rule(text).map_err(|it| self.lost(line, &it.message))?;
             pieces.push(Piece::Text(before.to_owned()));
             pieces.push(Piece::Code { code, text: text.to_owned(), line });
             line += text.matches('\n').count();
@@ -101,10 +105,12 @@ impl World for Names<'_> {
     fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
         let Some(value) = self.0.get(root) else {
             let lost = Lost::new("unknown_reference", format!("there is no `{root}`"));
-            return Err(match crate::engine::diagnostic::nearest(root, self.0.keys().map(String::as_str)) {
-                Some(near) => lost.help(format!("did you mean `{near}`?")),
-                None => lost.help("a template sees only the keys of its map"),
-            });
+            return Err(
+                match crate::engine::diagnostic::nearest(root, self.0.keys().map(String::as_str)) {
+                    Some(near) => lost.help(format!("did you mean `{near}`?")),
+                    None => lost.help("a template sees only the keys of its map"),
+                },
+            );
         };
         follow(value, steps).map(|it| cut(it, slice))
     }
@@ -127,7 +133,8 @@ mod tests {
     fn check(text: &str, expected: &str) {
         let map = Value::from_json(&serde_json::json!({ "name": "shop", "n": 2, "list": [1] }));
         let filled = FileText::new("files/t", text).fill(map.as_map().unwrap());
-        let said = filled.unwrap_or_else(|it| format!("{} ({})", it.message, it.help.unwrap_or_default()));
+        let said =
+            filled.unwrap_or_else(|it| format!("{} ({})", it.message, it.help.unwrap_or_default()));
         assert_eq!(said, expected);
     }
 
@@ -136,7 +143,10 @@ mod tests {
         check("a ${HOME} {{ name }}{{n + 1}}\n", "a ${HOME} shop3\n");
         check("\n\n{{ nmae }}", "in files/t:3: there is no `nmae` (did you mean `name`?)");
         check("{{ name", "in files/t:1: `{{` is not closed (end the expression with `}}`)");
-        check("{{ list }}", "in files/t:1: `{{ list }}` is a list (only text, numbers and booleans become text)");
+        check(
+            "{{ list }}",
+            "in files/t:1: `{{ list }}` is a list (only text, numbers and booleans become text)",
+        );
         check("{{ n + }}", "in files/t:1: the expression ends too early ()");
     }
 }

@@ -28,7 +28,9 @@ impl Terms<'_> {
             Data::List(items) => Shape::List(items.iter().map(|it| self.term(it)).collect()),
             Data::Map(map) => Shape::Map(
                 map.iter()
-                    .map(|(name, it)| (name.to_string(), Given { key: it.key, term: self.term(&it.node) }))
+                    .map(|(name, it)| {
+                        (name.to_string(), Given { key: it.key, term: self.term(&it.node) })
+                    })
                     .collect(),
             ),
             _ => Shape::Literal(node.value()),
@@ -75,7 +77,9 @@ fn unclosed(span: Span, node: &Node) -> Diagnostic {
     let wrong = Diagnostic::error("unclosed_expression", "An expression is not closed")
         .at(span, "no `}` follows");
     if node.style == Style::Plain {
-        wrong.help("quote the expression: '${…}'; outside of quotes ` #` begins a comment and `: ` a map")
+        wrong.help(
+            "quote the expression: '${…}'; outside of quotes ` #` begins a comment and `: ` a map",
+        )
     } else {
         wrong.help("for a literal `${` write `$${`")
     }

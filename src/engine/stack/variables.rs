@@ -48,7 +48,8 @@ pub fn variables(
         match declared.as_map() {
             Some(map) => {
                 for (name, it) in map {
-                    if let Some(variable) = variable(name, it.key, &it.node, outside, sources, out) {
+                    if let Some(variable) = variable(name, it.key, &it.node, outside, sources, out)
+                    {
                         found.insert(name.to_string(), variable);
                     }
                 }
@@ -72,11 +73,13 @@ fn unknown(declared: &Map, outside: &Outside<'_>, out: &mut Vec<Diagnostic>) {
         if declared.contains_key(given.name.as_str()) {
             continue;
         }
-        let summary = format!("`{}` sets `{}`, which the stack does not declare", given.from, given.name);
+        let summary =
+            format!("`{}` sets `{}`, which the stack does not declare", given.from, given.name);
         let wrong = Diagnostic::error("unknown_variable", summary);
         out.push(match nearest(&given.name, declared.keys().map(AsRef::as_ref)) {
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
-            None => wrong.help(format!("declare it: variables: {{ {}: {{ type: string }} }}", given.name)),
+            None => wrong
+                .help(format!("declare it: variables: {{ {}: {{ type: string }} }}", given.name)),
         });
     }
 }
@@ -105,7 +108,8 @@ fn variable(
     };
     for (name, it) in map {
         if !KEYS.contains(&name.as_ref()) {
-            let wrong = Diagnostic::error("unknown_key", "Unknown key").at(it.key, "a variable has no such key");
+            let wrong = Diagnostic::error("unknown_key", "Unknown key")
+                .at(it.key, "a variable has no such key");
             out.push(wrong.help(format!("a variable has {}", KEYS.join(", "))).nearest(name, KEYS));
         }
     }
@@ -115,7 +119,10 @@ fn variable(
         Some(Value::Bool(it)) => it,
         Some(_) => {
             let span = map.get("sensitive").map_or(key, |it| it.node.span);
-            out.push(Diagnostic::error("wrong_type", "`sensitive` is true or false").at(span, "this is neither"));
+            out.push(
+                Diagnostic::error("wrong_type", "`sensitive` is true or false")
+                    .at(span, "this is neither"),
+            );
             false
         }
     };
@@ -124,7 +131,12 @@ fn variable(
     Some(Variable { value, sensitive, from, span: key })
 }
 
-fn declared_type<'a>(name: &str, key: Span, map: &'a Map, out: &mut Vec<Diagnostic>) -> Option<&'a str> {
+fn declared_type<'a>(
+    name: &str,
+    key: Span,
+    map: &'a Map,
+    out: &mut Vec<Diagnostic>,
+) -> Option<&'a str> {
     let Some(kind) = map.get("type") else {
         out.push(
             Diagnostic::error("missing_key", "A variable needs a type")
@@ -167,8 +179,11 @@ fn winner(
                 _ => String::new(),
             };
             out.push(
-                Diagnostic::error("wrong_type", format!("`{}` has the wrong type for `{name}`", given.from))
-                    .at(key, format!("declared as {kind}{shown}")),
+                Diagnostic::error(
+                    "wrong_type",
+                    format!("`{}` has the wrong type for `{name}`", given.from),
+                )
+                .at(key, format!("declared as {kind}{shown}")),
             );
         }
         return value.map(|it| (it, given.from.clone()));
@@ -201,10 +216,10 @@ fn winner(
     };
     let value = default.node.value();
     let Some(value) = typed(value.clone(), kind) else {
-        out.push(
-            Diagnostic::error("wrong_type", "The default has another type")
-                .at(default.node.span, format!("`{name}` is declared as {kind}, this is {}", word(&value))),
-        );
+        out.push(Diagnostic::error("wrong_type", "The default has another type").at(
+            default.node.span,
+            format!("`{name}` is declared as {kind}, this is {}", word(&value)),
+        ));
         return None;
     };
     if value.as_text().is_some_and(|it| it.contains("${")) {

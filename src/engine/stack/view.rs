@@ -22,7 +22,13 @@ impl Texts for Stack {
             return Err(lost.clone());
         }
         let found = self.texts.get(path).map(Arc::clone);
-        found.ok_or_else(|| Lost::new("file_problem", format!("`{path}` was not read")))
+        found.ok_or_else(|| {
+            Lost::new(
+                "file_problem",
+                "which file is read must be known before the world is looked at",
+            )
+            .help("make the path of variables and `each`")
+        })
     }
 }
 
@@ -45,7 +51,10 @@ impl World for View<'_> {
             "each" => self.each(steps, slice),
             "self" => match self.own {
                 Some(own) => member(self.kind_of_self(), own, steps).map(|it| cut(it, slice)),
-                None => Err(Lost::new("unknown_reference", "`self` is known in `ready` and `gate` only")),
+                None => Err(Lost::new(
+                    "unknown_reference",
+                    "`self` is known in `ready` and `gate` only",
+                )),
             },
             "stack" => match steps {
                 [At::Name(name)] if name == "name" => Ok(Value::text(self.stack.name.clone())),
@@ -72,12 +81,13 @@ impl View<'_> {
                 Slice::Members(names) => names.contains(*name),
                 Slice::Whole | Slice::Shape | Slice::Elements(_) => true,
             });
-            return Ok(Value::Map(seen.map(|(name, it)| (name.clone(), it.value.clone())).collect()));
+            return Ok(Value::Map(
+                seen.map(|(name, it)| (name.clone(), it.value.clone())).collect(),
+            ));
         };
         match variables.get(name.as_ref()) {
             Some(variable) => follow(&variable.value, rest).map(|it| cut(it, slice)),
-            // Declared or not was said before; a variable without a value is known by nobody.
-            None => Ok(Value::Open),
+            None => Err(unknown_variable(name, self.stack)),
         }
     }
 
@@ -105,11 +115,16 @@ impl View<'_> {
                 self.object(address, rest, slice)
             }
             (_, Each::Index(_)) => wrong("under `count` there is `each.index`"),
-            (_, Each::Entry { .. }) => wrong("under `for_each` there are `each.key` and `each.value`"),
+            (_, Each::Entry { .. }) => {
+                wrong("under `for_each` there are `each.key` and `each.value`")
+            }
         }
     }
 
     fn resource(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+        if self.scope.is_none() && self.stack.resources.contains_key(root) {
+            return Err(not_known(root));
+        }
         let Some(spread) = self.stack.spreads.get(root) else {
             return Err(unknown(root, self.stack));
         };
@@ -157,23 +172,25 @@ impl View<'_> {
         match slice {
             Slice::Elements(names) => {
                 let kept = names.iter().map(|name| {
-                    let value = self.object(address, &[At::Name(name.as_str().into())], &Slice::Whole)?;
+                    let value =
+                        self.object(address, &[At::Name(name.as_str().into())], &Slice::Whole)?;
                     Ok((name.clone(), value))
                 });
                 Ok(Value::Map(kept.collect::<Result<_, Lost>>()?))
             }
-            Slice::Whole | Slice::Shape | Slice::Members(_) => self.object(address, &[], &Slice::Whole),
+            Slice::Whole | Slice::Shape | Slice::Members(_) => {
+                self.object(address, &[], &Slice::Whole)
+            }
         }
     }
 
     fn object(&self, address: &Address, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
-        let Some(scope) = self.scope else {
-            return Err(Lost::new("not_known", format!("`{address}` is known only when the world is looked at"))
-                .help("use variables, which are known beforehand"));
-        };
+        let Some(scope) = self.scope else { return Err(not_known(&address.name)) };
         let kind = self.stack.resources.get(&address.name).map_or("", |it| it.kind.as_str());
         match scope.object(address) {
-            Some(object) => member(Some((self.catalog, kind)), &object, steps).map(|it| cut(it, slice)),
+            Some(object) => {
+                member(Some((self.catalog, kind)), &object, steps).map(|it| cut(it, slice))
+            }
             None => Ok(Value::Open),
         }
     }
@@ -186,7 +203,11 @@ impl View<'_> {
 }
 
 /// A member of an object: what the cloud makes and nobody knows yet is open, what was not set is null.
-fn member(kind: Option<(&Catalog, &str)>, object: &Attributes, steps: &[At<'_>]) -> Result<Value, Lost> {
+fn member(
+    kind: Option<(&Catalog, &str)>,
+    object: &Attributes,
+    steps: &[At<'_>],
+) -> Result<Value, Lost> {
     let Some((At::Name(name), rest)) = steps.split_first() else {
         return Ok(Value::Map(object.clone()));
     };
@@ -194,10 +215,25 @@ fn member(kind: Option<(&Catalog, &str)>, object: &Attributes, steps: &[At<'_>])
         Some(value) => follow(value, rest),
         None => {
             let attribute = kind.and_then(|(catalog, kind)| catalog.get(kind)?.attribute(name));
-            let is_open = name == "id" || attribute.is_some_and(|it| it.computed || it.optional_computed);
+            let is_open =
+                name == "id" || attribute.is_some_and(|it| it.computed || it.optional_computed);
             Ok(if is_open { Value::Open } else { Value::Null })
         }
     }
+}
+
+/// The mistake of a variable that nobody declared.
+pub fn unknown_variable(name: &str, stack: &Stack) -> Lost {
+    let lost = Lost::new("unknown_variable", format!("there is no variable `{name}`"));
+    match nearest(name, stack.variables.keys().map(String::as_str)) {
+        Some(near) => lost.help(format!("did you mean `vars.{near}`?")),
+        None => lost.help(format!("declare it: variables: {{ {name}: {{ type: string }} }}")),
+    }
+}
+
+fn not_known(name: &str) -> Lost {
+    Lost::new("not_known", format!("`{name}` is known only when the world is looked at"))
+        .help("use variables, which are known beforehand")
 }
 
 /// The mistake of a root that nobody declared.
@@ -206,7 +242,8 @@ pub fn unknown(root: &str, stack: &Stack) -> Lost {
     if stack.variables.contains_key(root) {
         return lost.help(format!("did you mean `vars.{root}`?"));
     }
-    match nearest(root, stack.resources.keys().map(String::as_str)) {
+    let roots = ["vars", "each", "self"];
+    match nearest(root, stack.resources.keys().map(String::as_str).chain(roots)) {
         Some(near) => lost.help(format!("did you mean `{near}`?")),
         None => lost,
     }

@@ -1,0 +1,272 @@
+//! The words of the command line; their doc comments are the help text.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Plan and apply disaster recovery for DynamoDB and Linode stacks.
+#[derive(Debug, Parser)]
+#[command(name = "lifeboat", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Arguments {
+    /// Work as if started in this folder
+    #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// No colour, whatever the terminal
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a first stack that runs in the sandbox
+    Init { dir: Option<PathBuf> },
+    /// Show every mistake of a stack at once
+    Validate(Layers),
+    /// Print the merged stack
+    Render(Layers),
+    /// Say where a value comes from and why an action was chosen
+    Explain {
+        #[command(flatten)]
+        layers: Layers,
+        /// `ADDRESS` or `ADDRESS.ATTRIBUTE`, e.g. `web[0].user_data`
+        what: String,
+        #[command(flatten)]
+        world: World,
+    },
+    /// Print the dependency graph in Graphviz' dot language
+    Graph(Layers),
+    /// List the kinds, or document one
+    Kinds { kind: Option<String> },
+    /// Print the JSON Schema of stack files
+    Schema,
+    /// Show what would happen
+    Plan {
+        #[command(flatten)]
+        layers: Layers,
+        #[command(flatten)]
+        world: World,
+        #[command(flatten)]
+        allow: Allow,
+        /// Save the plan; `apply FILE` then runs exactly its steps
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Exit 2 when something would change
+        #[arg(long)]
+        detailed_exitcode: bool,
+        #[command(flatten)]
+        shape: Shape,
+    },
+    /// Render a saved plan again
+    Show {
+        plan: PathBuf,
+        #[command(flatten)]
+        shape: Shape,
+    },
+    /// Make the world as the layers say, or run a saved plan
+    Apply {
+        #[command(flatten)]
+        layers: Layers,
+        #[command(flatten)]
+        world: World,
+        #[command(flatten)]
+        allow: Allow,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Change the active overlays to those given with -o
+        #[arg(long)]
+        switch: bool,
+    },
+    /// Delete everything that state records
+    Destroy {
+        #[command(flatten)]
+        layers: Layers,
+        #[command(flatten)]
+        world: World,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// With --yes on real clouds: data goes, too
+        #[arg(long)]
+        data_loss: bool,
+    },
+    /// Look into state, or mend it
+    #[command(subcommand)]
+    State(StateCommand),
+    /// The embedded local cloud
+    #[command(subcommand)]
+    Sandbox(SandboxCommand),
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man,
+}
+
+/// A stack and what is laid over it.
+#[derive(Debug, Clone, Args)]
+pub struct Layers {
+    /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder; for apply also a saved plan
+    pub stack: String,
+    /// Lay this overlay over the stack; `base` means none; several in order [default: the active ones]
+    #[arg(short = 'o', long = "overlay", value_name = "OVERLAY")]
+    pub overlays: Vec<String>,
+    /// Set a variable
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub variables: Vec<String>,
+    /// Set variables from a YAML file
+    #[arg(long = "var-file", value_name = "FILE")]
+    pub variable_files: Vec<PathBuf>,
+}
+
+/// Which world is acted on.
+#[derive(Debug, Clone, Args)]
+pub struct World {
+    /// Use the embedded cloud under state/sandbox/: no account, no credentials
+    #[arg(long, env = "LIFEBOAT_SANDBOX", value_parser = clap::builder::FalseyValueParser::new())]
+    pub sandbox: bool,
+    /// How the sandbox's time runs when its world is new: `manual`, or how many times as fast as the wall's
+    #[arg(long, value_name = "SPEED", default_value = "100")]
+    pub sandbox_clock: String,
+}
+
+/// What guards let through.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Allow {
+    /// Let this object, which holds data, be deleted or replaced
+    #[arg(long, value_name = "ADDRESS")]
+    pub allow_delete: Vec<String>,
+    /// Let this many objects be deleted or replaced
+    #[arg(long, value_name = "N")]
+    pub allow_destroys: Option<usize>,
+    /// Believe that this many objects are absent
+    #[arg(long, value_name = "N")]
+    pub allow_absent: Option<usize>,
+    /// Let a serving set be empty for a while
+    #[arg(long)]
+    pub allow_outage: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Shape {
+    /// How to print the plan
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Keep Markdown within this many bytes; destroys are never cut out
+    #[arg(long, value_name = "N")]
+    pub max_bytes: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+    Markdown,
+    Html,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// List what is recorded
+    List(StateArgs),
+    /// Show one record
+    Show {
+        #[command(flatten)]
+        state: StateArgs,
+        address: String,
+    },
+    /// Show the journal since the last snapshot
+    Log(StateArgs),
+    /// Give a record another address; the object stays
+    Mv {
+        #[command(flatten)]
+        state: StateArgs,
+        from: String,
+        to: String,
+    },
+    /// Forget a record; the object stays
+    Rm {
+        #[command(flatten)]
+        state: StateArgs,
+        address: String,
+    },
+    /// Lift a remembered `prevent_destroy`
+    Unprotect {
+        #[command(flatten)]
+        state: StateArgs,
+        address: String,
+    },
+    /// Say what became of a step in doubt
+    Settle {
+        #[command(flatten)]
+        state: StateArgs,
+        address: String,
+        /// The id of the object that was made
+        #[arg(long, conflicts_with = "nothing")]
+        id: Option<String>,
+        /// Nothing was made
+        #[arg(long)]
+        nothing: bool,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct StateArgs {
+    pub stack: String,
+    #[command(flatten)]
+    pub world: World,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SandboxCommand {
+    /// Serve it for other clients
+    Serve {
+        #[arg(long, default_value = "127.0.0.1:7070")]
+        listen: std::net::SocketAddr,
+        #[arg(long, value_name = "SPEED", default_value = "100")]
+        sandbox_clock: String,
+    },
+    /// Show what exists in it
+    Show,
+    /// Lose fault domains, e.g. `linode:us-east`, `aws:us-east-1`
+    Lose {
+        #[arg(required = true)]
+        fault_domains: Vec<String>,
+        /// What a call to them meets
+        #[arg(long, value_enum, default_value = "hang")]
+        how: How,
+    },
+    /// Heal a fault domain or an instance, or everything
+    Heal { names: Vec<String> },
+    /// Make calls fail: `unhealthy LABEL`, or an effect with what it meets
+    Fault {
+        /// `unhealthy`, `429`, `500`, `503`, `lost-reply`, `slow`, `html502`, `truncated`, `empty200`
+        effect: String,
+        /// The instance's label, for `unhealthy`
+        label: Option<String>,
+        #[arg(long)]
+        method: Option<String>,
+        /// Prefix of the path, e.g. /linode/instances
+        #[arg(long)]
+        path: Option<String>,
+        /// DynamoDB operation, e.g. CreateTable
+        #[arg(long)]
+        operation: Option<String>,
+        /// How often
+        #[arg(long, default_value = "1")]
+        times: u64,
+    },
+    /// Let world time pass, e.g. `24h`
+    Advance { duration: String },
+    /// Delete everything in it
+    Reset,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum How {
+    Hang,
+    Refuse,
+    #[value(name = "503")]
+    Unavailable,
+}

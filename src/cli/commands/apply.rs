@@ -1,0 +1,218 @@
+//! `apply` and `destroy`: shows, asks, carries out, and says what is done and what is not.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cli::args::{Allow, Layers, World};
+use crate::cli::commands::Scene;
+use crate::cli::commands::plan::{read, warn};
+use crate::cli::exit::Exit;
+use crate::cli::{ending, open, out, progress, signals};
+use crate::engine::plan::change::Plan;
+use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::propose::Intent;
+use crate::engine::plan::wire::plan_digest;
+use crate::ops::apply::Order;
+use crate::ops::error::OpsError;
+use crate::ops::place::Place;
+use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, plan_on};
+use crate::ops::session::{Session, Target};
+use crate::render::text::{TextOptions, text};
+use crate::store::file::Lease;
+
+/// What was agreed to on the command line.
+#[derive(Debug, Clone, Copy)]
+pub struct Consent {
+    pub yes: bool,
+    pub switch: bool,
+    pub data_loss: bool,
+}
+
+pub async fn apply(
+    scene: &Scene,
+    layers: &Layers,
+    world: &World,
+    allow: &Allow,
+    consent: Consent,
+) -> Result<Exit, OpsError> {
+    let file = scene.directory.join(&layers.stack);
+    if file.is_file() && !file.ends_with("stack.yaml") {
+        return saved(scene, &file, layers, world, consent).await;
+    }
+    may_go_on(consent)?;
+    let ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
+    let session = open::session(&ask.place.root, world).await?;
+    let (lease, state) = session.store(&ask.place).lease(&session.who, session.clock.now())?;
+    if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
+        let asked = overlays_of(Some(asked), None);
+        if asked != state.active && !consent.switch {
+            return Err(unasked_switch(&ask.place, &state.active, &asked));
+        }
+    }
+    let proposed = plan_on(&session, &ask, state).await?;
+    warn(&proposed, scene.color);
+    show(scene, &proposed.plan);
+    refuse(&proposed.plan)?;
+    if proposed.plan.is_empty() {
+        out::talk("nothing to do");
+    } else if !consent.yes && !agreed("Apply these changes? Only `yes` is accepted:", "yes") {
+        out::talk("nothing changed");
+        return Ok(Exit::Refused);
+    }
+    carry_out(scene, &session, lease, proposed, &ask).await
+}
+
+/// Runs the steps of a saved plan and nothing else.
+async fn saved(
+    scene: &Scene,
+    file: &Path,
+    layers: &Layers,
+    world: &World,
+    consent: Consent,
+) -> Result<Exit, OpsError> {
+    let (plan, _) = read(file)?;
+    may_go_on(consent)?;
+    let name =
+        plan.instance.as_ref().map_or(plan.stack.clone(), |it| format!("{}@{it}", plan.stack));
+    let place = Place::find(&name, &scene.directory)?;
+    let intent = if plan.bindings.intent == "destroy" { Intent::Destroy } else { Intent::Apply };
+    let ask = Ask {
+        place,
+        overlays: Some(plan.overlays.clone()),
+        given: open::variables(layers)?,
+        intent,
+        allowed: Allowed::default(),
+    };
+    let session = open::session(&ask.place.root, world).await?;
+    let (lease, state) = session.store(&ask.place).lease(&session.who, session.clock.now())?;
+    let fresh = plan_on(&session, &ask, state.clone()).await?;
+    let accounts = fresh.plan.bindings.accounts.clone();
+    let now = bindings(&session, &ask, &fresh.desired.stack, state.as_ref(), accounts);
+    let broken = broken_bindings(&plan.bindings, &now);
+    if !broken.is_empty() {
+        let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));
+        let help = "make a new one with `lifeboat plan … --out FILE`; nothing was changed";
+        return Err(OpsError::refused(what, help));
+    }
+    show(scene, &plan);
+    refuse(&plan)?;
+    if !consent.yes && !agreed("Apply this plan? Only `yes` is accepted:", "yes") {
+        out::talk("nothing changed");
+        return Ok(Exit::Refused);
+    }
+    let proposed = Proposed { plan, ..fresh };
+    carry_out(scene, &session, lease, proposed, &ask).await
+}
+
+pub async fn destroy(
+    scene: &Scene,
+    layers: &Layers,
+    world: &World,
+    consent: Consent,
+) -> Result<Exit, OpsError> {
+    may_go_on(consent)?;
+    let ask = open::ask(&scene.directory, layers, &Allow::default(), Intent::Destroy)?;
+    let session = open::session(&ask.place.root, world).await?;
+    let (lease, state) = session.store(&ask.place).lease(&session.who, session.clock.now())?;
+    let proposed = plan_on(&session, &ask, state).await?;
+    show(scene, &proposed.plan);
+    refuse(&proposed.plan)?;
+    let data: Vec<String> = proposed
+        .plan
+        .changes
+        .iter()
+        .filter(|it| it.loses_data)
+        .map(|it| format!("  - {} ({})", it.address, it.kind))
+        .collect();
+    if !data.is_empty() {
+        out::talk(&format!("These hold data, which goes with them:\n{}", data.join("\n")));
+    }
+    if proposed.plan.steps.is_empty() {
+        out::talk("nothing to destroy");
+    } else if !consents(&session, &ask, consent, !data.is_empty())? {
+        out::talk("nothing changed");
+        return Ok(Exit::Refused);
+    }
+    carry_out(scene, &session, lease, proposed, &ask).await
+}
+
+fn show(scene: &Scene, plan: &Plan) {
+    out::data(&text(plan, &TextOptions { color: scene.color, width: 100, verbose: false }));
+}
+
+/// On real clouds the stack's name is typed, or `--yes --data-loss` given.
+fn consents(session: &Session, ask: &Ask, consent: Consent, data: bool) -> Result<bool, OpsError> {
+    if consent.yes && session.target == Target::Clouds && data && !consent.data_loss {
+        return Err(OpsError::refused(
+            "--yes alone does not destroy data on real clouds",
+            "add --data-loss, or leave --yes out and type the stack's name",
+        ));
+    }
+    let name = ask.place.name();
+    let question = format!("Type the stack's name, {name}, to destroy it:");
+    Ok(consent.yes || agreed(&question, &name))
+}
+
+fn may_go_on(consent: Consent) -> Result<(), OpsError> {
+    if consent.yes || out::can_ask() {
+        return Ok(());
+    }
+    Err(OpsError::usage("there is no terminal to ask on", "add --yes"))
+}
+
+fn agreed(question: &str, word: &str) -> bool {
+    out::ask(question).as_deref() == Some(word)
+}
+
+fn refuse(plan: &Plan) -> Result<(), OpsError> {
+    if plan.refusals().next().is_none() {
+        return Ok(());
+    }
+    Err(OpsError::refused(
+        "a guard stopped this plan; nothing was changed",
+        "each refusal above says what would let it through",
+    ))
+}
+
+fn unasked_switch(place: &Place, active: &[String], asked: &[String]) -> OpsError {
+    let words = |it: &[String]| if it.is_empty() { "base".to_owned() } else { it.join(" + ") };
+    let name = place.name();
+    let flags: String = asked.iter().map(|it| format!(" -o {it}")).collect();
+    let flags = if flags.is_empty() { " -o base".to_owned() } else { flags };
+    OpsError::refused(
+        format!(
+            "the active overlays are {}, and this would switch to {}",
+            words(active),
+            words(asked)
+        ),
+        format!("if that is meant: `lifeboat apply {name}{flags} --switch`, or a saved plan"),
+    )
+}
+
+async fn carry_out(
+    scene: &Scene,
+    session: &Arc<Session>,
+    lease: Lease,
+    proposed: Proposed,
+    ask: &Ask,
+) -> Result<Exit, OpsError> {
+    let signals = signals::listen()?;
+    let order = Order {
+        command: scene.command.clone(),
+        intent: ask.intent,
+        instance: ask.place.instance.clone(),
+        plan_digest: plan_digest(&proposed.plan),
+    };
+    let tell = progress::listener(&proposed.plan);
+    let unseen = proposed.plan.changes.iter().any(|it| it.unseen.is_some());
+    let report =
+        crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())
+            .await?;
+    ending::tell(&report, ask.intent);
+    Ok(match signals.number() {
+        Some(number) => Exit::Signal(number),
+        None if !report.is_complete() => Exit::Failed,
+        None if unseen => Exit::Unseen,
+        None => Exit::Done,
+    })
+}

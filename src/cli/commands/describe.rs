@@ -1,0 +1,122 @@
+//! `kinds`, `schema`, `completions`, `man`: what lifeboat says about itself.
+
+use clap::CommandFactory as _;
+
+use crate::cli::args::Arguments;
+use crate::cli::exit::Exit;
+use crate::cli::out;
+use crate::engine::diagnostic::nearest;
+use crate::engine::schema::{Attribute, FaultDomain, Kind, OnChange};
+use crate::kinds::{builtin, example};
+use crate::ops::error::OpsError;
+
+pub fn kinds(kind: Option<&str>) -> Result<Exit, OpsError> {
+    let catalog = builtin();
+    let Some(name) = kind else {
+        let width = catalog.kinds.keys().map(String::len).max().unwrap_or(0);
+        let lines: Vec<String> = catalog
+            .kinds
+            .values()
+            .map(|it| format!("{:width$}  {}", it.kind, it.summary))
+            .collect();
+        out::data(&lines.join("\n"));
+        return Ok(Exit::Done);
+    };
+    match catalog.get(name) {
+        Some(kind) => {
+            out::data(&page(kind));
+            Ok(Exit::Done)
+        }
+        None => {
+            let near = nearest(name, catalog.kinds.keys().map(String::as_str));
+            let help = near.map_or_else(
+                || "`lifeboat kinds` lists them".into(),
+                |it| format!("did you mean `{it}`?"),
+            );
+            Err(OpsError::input(format!("there is no kind `{name}`"), help))
+        }
+    }
+}
+
+fn page(kind: &Kind) -> String {
+    let mut text = format!("{}: {}\n", kind.kind, kind.summary);
+    if !kind.doc.is_empty() {
+        text.push_str(&format!("\n{}\n", kind.doc.trim_end()));
+    }
+    let lost_with = match &kind.fault_domain {
+        FaultDomain::Region(attribute) => format!("its {attribute}"),
+        FaultDomain::Of(attribute) => format!("its {attribute}"),
+        FaultDomain::Global(name) => name.clone(),
+    };
+    text.push_str(&format!("\nLost with: {lost_with}\n"));
+    text.push_str(&format!("Told apart by: {}\n", kind.identity.by.join(", ")));
+    if kind.holds_data {
+        text.push_str("Holds data: deleting or replacing it needs --allow-delete\n");
+    }
+    text.push_str("\nAttributes:\n");
+    for (name, attribute) in kind.settable() {
+        text.push_str(&line(name, attribute));
+    }
+    text.push_str("\nMade by the cloud:\n");
+    for (name, attribute) in kind.attributes.iter().filter(|(_, it)| it.computed) {
+        text.push_str(&line(name, attribute));
+    }
+    if let Some(example) = example(&kind.kind) {
+        text.push_str(&format!("\nExample:\n\n{example}"));
+    }
+    text
+}
+
+fn line(name: &str, attribute: &Attribute) -> String {
+    let mut facts = vec![match &attribute.to {
+        Some(kind) => format!("reference to {kind}"),
+        None => attribute.kind.word().to_owned(),
+    }];
+    if attribute.required {
+        facts.push("required".into());
+    }
+    if let Some(default) = &attribute.default {
+        facts.push(format!("default {default}"));
+    }
+    if !attribute.one_of.is_empty() {
+        facts.push(format!("one of {}", attribute.one_of.join(", ")));
+    }
+    if let Some((least, most)) = attribute.range {
+        facts.push(format!("{least} to {most}"));
+    }
+    if attribute.sensitive {
+        facts.push("sensitive".into());
+    }
+    if attribute.on_change == OnChange::Replace {
+        facts.push(format!(
+            "a change replaces: {}",
+            attribute.why.as_deref().unwrap_or("it is fixed")
+        ));
+    }
+    let doc =
+        if attribute.doc.is_empty() { String::new() } else { format!("\n      {}", attribute.doc) };
+    format!("  {name}: {}{doc}\n", facts.join("; "))
+}
+
+pub fn schema() -> Exit {
+    let schema = serde_json::json!({});
+    out::data(&serde_json::to_string_pretty(&schema).expect("JSON prints"));
+    Exit::Done
+}
+
+pub fn completions(shell: clap_complete::Shell) -> Exit {
+    let mut bytes = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "lifeboat", &mut bytes);
+    out::data(&String::from_utf8_lossy(&bytes));
+    Exit::Done
+}
+
+pub fn man() -> Result<Exit, OpsError> {
+    let mut bytes = Vec::new();
+    let file = std::path::PathBuf::from("the manual page");
+    clap_mangen::Man::new(Arguments::command())
+        .render(&mut bytes)
+        .map_err(|source| OpsError::File { file, source })?;
+    out::data(&String::from_utf8_lossy(&bytes));
+    Ok(Exit::Done)
+}

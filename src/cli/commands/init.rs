@@ -1,0 +1,1 @@
+//! `init`: a first stack that runs in the sandbox.

@@ -1,0 +1,37 @@
+//! `validate`, `render`, `graph`: what the layers say, without looking at any cloud.
+
+use std::collections::BTreeMap;
+
+use crate::cli::args::Layers;
+use crate::cli::commands::Scene;
+use crate::cli::exit::Exit;
+use crate::cli::{open, out, report};
+use crate::kinds;
+use crate::ops::error::OpsError;
+use crate::ops::load::{self, Desired};
+use crate::ops::place::Place;
+use crate::ops::plan::overlays_of;
+use crate::render::words::count;
+
+/// Loads what was named; without `-o` the base, since these commands know no state.
+fn desired(scene: &Scene, layers: &Layers) -> Result<(Place, Desired), OpsError> {
+    let place = Place::find(&layers.stack, &scene.directory)?;
+    let overlays = overlays_of(Some(&layers.overlays), None);
+    let given = open::variables(layers)?;
+    let catalog = kinds::builtin();
+    let desired = load::desired(&place, &overlays, &given, &BTreeMap::new(), &catalog)?;
+    Ok((place, desired))
+}
+
+pub fn validate(scene: &Scene, layers: &Layers) -> Result<Exit, OpsError> {
+    let (place, desired) = desired(scene, layers)?;
+    report::all(&desired.warnings, &desired.stack.sources, scene.color);
+    let instances = count(desired.stack.instances.len(), "object");
+    let overlays = if desired.stack.overlays.is_empty() {
+        String::new()
+    } else {
+        format!(" with {}", desired.stack.overlays.join(" + "))
+    };
+    out::talk(&format!("{}{overlays} is valid: {instances}", place.stack));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,75 @@
+//! One file per command, and the one place that chooses between them.
+
+pub mod describe;
+pub mod layers;
+pub mod plan;
+pub mod apply;
+pub mod state;
+pub mod sandbox;
+
+use crate::cli::args::{Arguments, Command};
+use crate::cli::exit::Exit;
+use crate::cli::open;
+use crate::cli::out::wants_color;
+use crate::ops::error::OpsError;
+
+/// What every command is given.
+pub struct Scene {
+    pub directory: std::path::PathBuf,
+    pub color: bool,
+    /// As typed, without the values of variables.
+    pub command: String,
+}
+
+/// Runs the command.
+pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
+    let scene = Scene {
+        directory: open::directory(&arguments)?,
+        color: wants_color(arguments.no_color),
+        command: typed(),
+    };
+    match arguments.command {
+        Command::Validate(layers) => layers::validate(&scene, &layers),
+
+        Command::Kinds { kind } => describe::kinds(kind.as_deref()),
+        Command::Plan { layers, world, allow, out, detailed_exitcode, shape } => {
+            let wanted = plan::Wanted { out, detailed_exitcode, shape };
+            plan::plan(&scene, &layers, &world, &allow, &wanted).await
+        }
+        Command::Show { plan, shape } => plan::show(&scene, &plan, &shape),
+        Command::Apply { layers, world, allow, yes, switch } => {
+            let consent = apply::Consent { yes, switch, data_loss: false };
+            apply::apply(&scene, &layers, &world, &allow, consent).await
+        }
+        Command::Destroy { layers, world, yes, data_loss } => {
+            let consent = apply::Consent { yes, switch: false, data_loss };
+            apply::destroy(&scene, &layers, &world, consent).await
+        }
+        Command::State(command) => state::run(&scene, command),
+        Command::Sandbox(command) => sandbox::run(&scene, command).await,
+        Command::Completions { shell } => Ok(describe::completions(shell)),
+        Command::Man => describe::man(),
+        _ => Ok(Exit::Usage),
+    }
+}
+
+/// The command line for the journal; what is behind `--var` may be secret.
+fn typed() -> String {
+    let mut words = Vec::new();
+    let mut hide = false;
+    for word in std::env::args().skip(1) {
+        let given = if hide { Some(word.as_str()) } else { word.strip_prefix("--var=") };
+        match given {
+            Some(given) => {
+                let name = given.split('=').next().unwrap_or_default();
+                words.push(if hide { format!("{name}=…") } else { format!("--var={name}=…") });
+                hide = false;
+            }
+            None => {
+                hide = word == "--var";
+                words.push(word);
+            }
+        }
+    }
+    words.join(" ")
+}

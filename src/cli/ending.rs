@@ -1,0 +1,40 @@
+//! What a run says at its end: done, not done, failed, in doubt, and the outputs.
+
+use crate::cli::out::{data, talk};
+use crate::engine::plan::propose::Intent;
+use crate::engine::value::Value;
+use crate::ops::apply::Report;
+use crate::render::words::count;
+
+pub fn tell(report: &Report, intent: Intent) {
+    for (address, what, why) in &report.failed {
+        talk(&format!("failed: {address}: {what}: {why}"));
+    }
+    for (address, what, why) in &report.in_doubt {
+        talk(&format!("in doubt: {address}: {what}: {why}"));
+    }
+    for (address, what) in &report.not_done {
+        talk(&format!("not done: {address}: {what}"));
+    }
+    if let Some(why) = &report.stopped {
+        talk(&format!("stopped: {why}"));
+    }
+    let verb = if intent == Intent::Destroy { "destroyed" } else { "applied" };
+    let steps = count(report.done.len(), "step");
+    if report.is_complete() {
+        talk(&format!("{verb}: {steps} done"));
+    } else {
+        let left = report.failed.len() + report.in_doubt.len() + report.not_done.len();
+        talk(&format!(
+            "not complete: {steps} done, {left} not; the same command goes on from here"
+        ));
+    }
+    for (name, value) in &report.outputs {
+        let shown = match value {
+            Value::Text(text) => text.clone(),
+            Value::Fingerprint(_) => "(sensitive)".into(),
+            other => other.json().to_string(),
+        };
+        data(&format!("{name} = {shown}"));
+    }
+}

@@ -1,0 +1,62 @@
+//! Exit codes: documented, named, and chosen in this file only.
+
+use crate::engine::diagnostic::Severity;
+use crate::ops::error::OpsError;
+use crate::store::error::StoreError;
+
+pub const USAGE: u8 = 64;
+pub const BUG: u8 = 70;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to change.
+    Done,
+    /// Input wrong, a step failed, the world said no.
+    Failed,
+    /// Changes pending, where `--detailed-exitcode` asks.
+    Changes,
+    /// Refused before the first call.
+    Refused,
+    /// The lease is held.
+    Held,
+    /// Part of the world is unseen; destroy left something.
+    Unseen,
+    Usage,
+    /// 128 + the signal's number.
+    Signal(u8),
+}
+
+impl Exit {
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Changes => 2,
+            Self::Refused => 3,
+            Self::Held => 4,
+            Self::Unseen => 5,
+            Self::Usage => USAGE,
+            Self::Signal(number) => 128 + number,
+        }
+    }
+}
+
+impl From<&OpsError> for Exit {
+    fn from(why: &OpsError) -> Self {
+        match why {
+            OpsError::Mistakes { diagnostics, .. } => {
+                let wrong = diagnostics.iter().any(|it| it.severity == Severity::Error);
+                if wrong { Self::Failed } else { Self::Refused }
+            }
+            OpsError::Refused { .. } => Self::Refused,
+            OpsError::Usage { .. } => Self::Usage,
+            OpsError::Store(StoreError::Held { .. }) => Self::Held,
+            OpsError::Input { .. }
+            | OpsError::File { .. }
+            | OpsError::Provider(_)
+            | OpsError::Store(_)
+            | OpsError::Sandbox(_) => Self::Failed,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Speaks: words, arguments, progress, reports and exit codes.
+
+pub mod exit;
+pub mod out;
+pub mod args;
+pub mod report;
+pub mod progress;
+pub mod signals;
+pub mod ending;
+pub mod open;
+pub mod commands;
+
+use clap::Parser as _;
+
+use crate::cli::args::Arguments;
+use crate::cli::exit::{Exit, USAGE};
+
+/// Reads the arguments, runs the command, says what went wrong.
+pub fn main() -> u8 {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(why) => {
+            // Help and version are answers, not mistakes.
+            why.print().ok();
+            return if why.use_stderr() { USAGE } else { 0 };
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_stack_size(8 * 1024 * 1024)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(why) => {
+            out::talk(&format!("error: cannot start: {why}"));
+            return exit::BUG;
+        }
+    };
+    let color = out::wants_color(arguments.no_color);
+    let code = match runtime.block_on(commands::run(arguments)) {
+        Ok(exit) => exit.code(),
+        Err(why) => {
+            report::error(&why, color);
+            Exit::from(&why).code()
+        }
+    };
+    // Calls that were given up must not keep the process.
+    runtime.shutdown_background();
+    code
+}

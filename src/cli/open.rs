@@ -1,0 +1,153 @@
+//! Opens what commands work with: the place, the variables, the session, who is asking.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cli::args::{Allow, Arguments, Layers, World};
+use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::propose::Intent;
+use crate::engine::stack::variables::{GivenValue, GivenVariable};
+use crate::engine::value::Value;
+use crate::ops::error::OpsError;
+use crate::ops::place::{Place, root};
+use crate::ops::plan::Ask;
+use crate::ops::session::Session;
+use crate::sandbox::Options;
+
+/// Prefix of environment variables that set a stack's variables.
+const VARIABLE_PREFIX: &str = "LIFEBOAT_VAR_";
+
+/// Where the command works.
+pub fn directory(arguments: &Arguments) -> Result<PathBuf, OpsError> {
+    let given = arguments.directory.clone();
+    let here = std::env::current_dir();
+    let here = here.map_err(|source| OpsError::File { file: PathBuf::from("."), source })?;
+    let folder = given.map_or_else(|| here.clone(), |it| here.join(it));
+    if folder.is_dir() {
+        Ok(folder)
+    } else {
+        Err(OpsError::input(
+            format!("{} is not a folder", folder.display()),
+            "name a folder with -C",
+        ))
+    }
+}
+
+pub fn root_of(from: &std::path::Path) -> Result<PathBuf, OpsError> {
+    root(from).ok_or_else(|| {
+        OpsError::input(
+            format!("there is no `stacks` folder in {} or above it", from.display()),
+            "run `lifeboat init`, or name the folder with -C",
+        )
+    })
+}
+
+/// Variables from the environment, then files, then `--var`: later ones win.
+pub fn variables(layers: &Layers) -> Result<Vec<GivenVariable>, OpsError> {
+    let mut given = Vec::new();
+    let mut from_env: Vec<(String, String)> =
+        std::env::vars().filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)).collect();
+    from_env.sort();
+    for (from, value) in from_env {
+        let name = from.trim_start_matches(VARIABLE_PREFIX).to_owned();
+        given.push(GivenVariable { name, from, value: GivenValue::Text(value) });
+    }
+    for file in &layers.variable_files {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| OpsError::File { file: file.clone(), source })?;
+        let wrong = |why: String| {
+            OpsError::input(
+                format!("{}: {why}", file.display()),
+                "a variable file is a YAML map of names to values",
+            )
+        };
+        let map: serde_json::Map<String, serde_json::Value> =
+            serde_yaml::from_str(&text).map_err(|why| wrong(why.to_string()))?;
+        for (name, value) in map {
+            let value = GivenValue::Value(Value::from_json(&value));
+            given.push(GivenVariable { name, from: file.display().to_string(), value });
+        }
+    }
+    for text in &layers.variables {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err(OpsError::usage(
+                format!("`--var {text}` has no `=`"),
+                "write --var NAME=VALUE",
+            ));
+        };
+        let value = GivenValue::Text(value.into());
+        given.push(GivenVariable { name: name.into(), from: "--var".into(), value });
+    }
+    Ok(given)
+}
+
+/// What the layers and flags ask for.
+pub fn ask(
+    directory: &std::path::Path,
+    layers: &Layers,
+    allow: &Allow,
+    intent: Intent,
+) -> Result<Ask, OpsError> {
+    Ok(Ask {
+        place: Place::find(&layers.stack, directory)?,
+        overlays: (!layers.overlays.is_empty()).then(|| layers.overlays.clone()),
+        given: variables(layers)?,
+        intent,
+        allowed: allowed(allow)?,
+    })
+}
+
+fn allowed(allow: &Allow) -> Result<Allowed, OpsError> {
+    let delete: Result<Vec<_>, _> = allow.allow_delete.iter().map(|it| it.parse()).collect();
+    let delete = delete.map_err(|why: crate::engine::address::NotAnAddress| {
+        OpsError::usage(why.to_string(), "name an address as the plan prints it, in quotes")
+    })?;
+    Ok(Allowed {
+        delete,
+        destroys: allow.allow_destroys,
+        absent: allow.allow_absent,
+        outage: allow.allow_outage,
+    })
+}
+
+/// The clouds or the sandbox, as the flags say.
+pub async fn session(root: &std::path::Path, world: &World) -> Result<Arc<Session>, OpsError> {
+    let who = who();
+    if world.sandbox {
+        let options = sandbox_options(&world.sandbox_clock)?;
+        return Ok(Arc::new(Session::sandbox(root, options, &who).await?));
+    }
+    Ok(Arc::new(Session::clouds(|name| std::env::var(name).ok(), &who)))
+}
+
+pub fn sandbox_options(clock: &str) -> Result<Options, OpsError> {
+    let wrong = || {
+        OpsError::usage(format!("`{clock}` is no speed"), "write `manual` or a number such as 100")
+    };
+    let mut options = Options::default();
+    if clock == "manual" {
+        options.manual = true;
+    } else {
+        let speed: f64 = clock.parse().map_err(|_| wrong())?;
+        if !(speed.is_finite() && speed > 0.0) {
+            return Err(wrong());
+        }
+        options.speed = speed;
+    }
+    Ok(options)
+}
+
+/// `user@host, process 123`.
+pub fn who() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let host = std::env::var("HOSTNAME")
+        .ok()
+        .filter(|it| !it.is_empty())
+        .or_else(|| std::fs::read_to_string("/etc/hostname").ok().map(|it| it.trim().to_owned()));
+    format!(
+        "{}@{}, process {}",
+        user.unwrap_or_else(|_| "someone".into()),
+        host.unwrap_or_else(|| "somewhere".into()),
+        std::process::id()
+    )
+}

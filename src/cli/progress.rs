@@ -1,0 +1,144 @@
+//! Progress of a run: bars on a terminal, plain lines elsewhere.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::cli::out::talk;
+use crate::engine::plan::change::{Call, Plan, Step};
+use crate::engine::state::journal::Outcome;
+use crate::ops::job::Progress;
+
+/// A wait that goes on says so this often where there is no terminal.
+const REMINDER: Duration = Duration::from_secs(10);
+
+/// Steps that last shorter than this get no bar of their own.
+const TICK: Duration = Duration::from_millis(120);
+
+struct Shown {
+    steps: Vec<Step>,
+    bars: Option<(MultiProgress, ProgressBar)>,
+    running: BTreeMap<usize, (Instant, Option<ProgressBar>)>,
+    reminded: BTreeMap<usize, Instant>,
+}
+
+/// A listener for the progress of this plan.
+pub fn listener(plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
+    let bars = std::io::stderr().is_terminal().then(|| {
+        let bars = MultiProgress::new();
+        let total = bars.add(ProgressBar::new(plan.steps.len() as u64));
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {elapsed}");
+        total.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        (bars, total)
+    });
+    let shown = Mutex::new(Shown {
+        steps: plan.steps.clone(),
+        bars,
+        running: BTreeMap::new(),
+        reminded: BTreeMap::new(),
+    });
+    Arc::new(move |progress| shown.lock().unwrap_or_else(PoisonError::into_inner).take(progress))
+}
+
+impl Shown {
+    fn take(&mut self, progress: Progress) {
+        match progress {
+            Progress::Started { step } => self.started(step),
+            Progress::Waiting { step, why } => self.waiting(step, &why),
+            Progress::Ended { step, outcome } => self.ended(step, &outcome),
+        }
+    }
+
+    fn started(&mut self, step: usize) {
+        let bar = self.bars.as_ref().map(|(bars, total)| {
+            let bar = bars.insert_before(total, ProgressBar::new_spinner());
+            bar.set_message(doing(&self.steps[step]));
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        self.running.insert(step, (Instant::now(), bar));
+    }
+
+    fn waiting(&mut self, step: usize, why: &str) {
+        let text = format!("{}: {why}", doing(&self.steps[step]));
+        if let Some((since, bar)) = self.running.get(&step) {
+            if let Some(bar) = bar {
+                bar.set_message(text);
+                return;
+            }
+            let last = self.reminded.get(&step).unwrap_or(since);
+            if last.elapsed() >= REMINDER {
+                self.reminded.insert(step, Instant::now());
+                talk(&text);
+            }
+        }
+    }
+
+    fn ended(&mut self, step: usize, outcome: &Outcome) {
+        let text = match outcome {
+            Outcome::Failed { why } => Some(format!("{} failed: {why}", doing(&self.steps[step]))),
+            Outcome::InDoubt { why } => {
+                Some(format!("{} is in doubt: {why}", doing(&self.steps[step])))
+            }
+            Outcome::Recorded(record) => done(&self.steps[step]).map(|it| {
+                if matches!(self.steps[step].call, Call::Create { .. }) {
+                    format!("{it} ({})", record.id)
+                } else {
+                    it
+                }
+            }),
+            Outcome::Removed | Outcome::Moved { .. } | Outcome::Waited => done(&self.steps[step]),
+        };
+        let running = self.running.remove(&step);
+        if let Some((_, Some(bar))) = running {
+            bar.finish_and_clear();
+        }
+        match &self.bars {
+            Some((bars, total)) => {
+                total.inc(1);
+                if let Some(text) = text {
+                    bars.println(text).ok();
+                }
+                if total.length() == Some(total.position()) {
+                    total.finish_and_clear();
+                }
+            }
+            None => {
+                if let Some(text) = text {
+                    talk(&text);
+                }
+            }
+        }
+    }
+}
+
+fn doing(step: &Step) -> String {
+    let doing = match &step.call {
+        Call::Move { from } => format!("moving from {from}"),
+        Call::Forget => "forgetting".into(),
+        Call::Create { .. } => "creating".into(),
+        Call::Update { changed, .. } => format!("updating {}", changed.join(", ")),
+        Call::Delete { .. } => "deleting".into(),
+        Call::Rename { .. } => "renaming".into(),
+        Call::Ready | Call::Gate => "waiting until it is ready".into(),
+        Call::Gone { .. } => "waiting until it is gone".into(),
+    };
+    format!("{}: {doing}", step.address)
+}
+
+fn done(step: &Step) -> Option<String> {
+    let done = match &step.call {
+        Call::Move { from } => format!("moved from {from}"),
+        Call::Forget => "forgotten".into(),
+        Call::Create { .. } => "created".into(),
+        Call::Update { changed, .. } => format!("updated {}", changed.join(", ")),
+        Call::Delete { .. } => "deleted".into(),
+        Call::Rename { .. } => "renamed".into(),
+        Call::Ready | Call::Gate => "ready".into(),
+        Call::Gone { .. } => return None,
+    };
+    Some(format!("{}: {done}", step.address))
+}

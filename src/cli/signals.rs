@@ -1,0 +1,44 @@
+//! SIGINT, SIGTERM and SIGHUP stop a run in good order.
+
+use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::out::talk;
+use crate::ops::error::OpsError;
+
+/// What has arrived so far.
+pub struct Signals {
+    /// The name of the first signal, for who has to stop.
+    pub stop: watch::Receiver<Option<String>>,
+    number: watch::Receiver<Option<u8>>,
+}
+
+impl Signals {
+    pub fn number(&self) -> Option<u8> {
+        *self.number.borrow()
+    }
+}
+
+pub fn listen() -> Result<Signals, OpsError> {
+    let (stop, stopped) = watch::channel(None);
+    let (number, numbered) = watch::channel(None);
+    for (kind, name, code) in [
+        (SignalKind::interrupt(), "SIGINT", 2),
+        (SignalKind::terminate(), "SIGTERM", 15),
+        (SignalKind::hangup(), "SIGHUP", 1),
+    ] {
+        let wrong = |source| OpsError::File { file: PathBuf::from(name), source };
+        let mut arrived = signal(kind).map_err(wrong)?;
+        let (stop, number) = (stop.clone(), number.clone());
+        tokio::spawn(async move {
+            if arrived.recv().await.is_some() {
+                talk(&format!("{name}: nothing new is started; calls in flight finish"));
+                number.send_replace(Some(code));
+                stop.send_replace(Some(name.to_owned()));
+            }
+        });
+    }
+    Ok(Signals { stop: stopped, number: numbered })
+}

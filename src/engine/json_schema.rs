@@ -1,0 +1,277 @@
+//! The JSON Schema of stack files and overlays, for editors: draft 2020-12, made of the catalog.
+
+use serde_json::{Map, Value, json};
+
+use crate::engine::schema::{Attribute, Catalog, Kind, Type};
+
+/// The schema of a stack file; a file with `overlay:` is an overlay.
+pub fn json_schema(catalog: &Catalog) -> Value {
+    let mut defs = definitions();
+    for kind in catalog.kinds.values() {
+        defs.insert(kind.kind.clone(), of_kind(kind, false));
+        defs.insert(format!("{} in an overlay", kind.kind), of_kind(kind, true));
+    }
+    let names: Vec<&String> = catalog.kinds.keys().collect();
+    let choose = |suffix: &str| -> Vec<Value> {
+        names
+            .iter()
+            .map(|name| {
+                json!({
+                    "if": { "type": "object", "properties": { "kind": { "const": name } }, "required": ["kind"] },
+                    "then": { "$ref": format!("#/$defs/{name}{suffix}").replace(' ', "%20") },
+                })
+            })
+            .collect()
+    };
+    defs.insert(
+        "resource".into(),
+        json!({
+            "type": "object",
+            "required": ["kind"],
+            "properties": { "kind": { "enum": names } },
+            "allOf": choose(""),
+        }),
+    );
+    defs.insert(
+        "resource in an overlay".into(),
+        json!({
+            "type": ["object", "null"],
+            "properties": { "kind": { "enum": names } },
+            "allOf": choose(" in an overlay"),
+        }),
+    );
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "lifeboat stack",
+        "type": "object",
+        "if": { "required": ["overlay"] },
+        "then": { "$ref": "#/$defs/overlay" },
+        "else": { "$ref": "#/$defs/stack" },
+        "$defs": defs,
+    })
+}
+
+fn definitions() -> Map<String, Value> {
+    let name = json!({ "pattern": "^[a-z][a-z0-9_]*$" });
+    let texts = json!({ "type": "array", "items": { "type": "string" } });
+    let made = json!({
+        "expression": { "type": "string", "pattern": "\\$\\{", "description": "One CEL expression in ${…}, or text with some." },
+        "duration": { "type": "string", "pattern": "^([0-9]+[smhd])+$", "description": "`90s`, `5m`, `1h30m`" },
+        "stack": {
+            "type": "object",
+            "required": ["stack"],
+            "additionalProperties": false,
+            "properties": {
+                "stack": { "type": "string", "description": "The name of the stack's folder." },
+                "description": { "type": "string" },
+                "variables": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/variable" } },
+                "resources": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/resource" } },
+                "outputs": { "type": ["object", "null"] },
+            },
+        },
+        "overlay": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "overlay": { "type": "string", "description": "The name of the file." },
+                "description": { "type": "string" },
+                "assumes_lost": texts,
+                "instance": { "type": "string" },
+                "borrow": texts,
+                "variables": { "type": ["object", "null"] },
+                "resources": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/resource%20in%20an%20overlay" } },
+                "outputs": { "type": ["object", "null"] },
+            },
+        },
+        "variable": {
+            "type": "object",
+            "required": ["type"],
+            "additionalProperties": false,
+            "properties": {
+                "type": { "enum": ["string", "int", "number", "bool", "list", "map", "any"] },
+                "default": true,
+                "sensitive": { "type": "boolean" },
+                "description": { "type": "string" },
+            },
+        },
+        "gate": {
+            "type": "object",
+            "additionalProperties": false,
+            "oneOf": [{ "required": ["tcp"] }, { "required": ["http"] }],
+            "properties": {
+                "tcp": { "type": "string", "description": "host:port that must accept a connection" },
+                "http": { "type": "string", "description": "URL that must answer" },
+                "expect": { "type": "integer", "minimum": 100, "maximum": 599 },
+                "body": { "type": "string" },
+                "times": { "type": "integer", "minimum": 1, "maximum": 1000 },
+                "within": { "$ref": "#/$defs/duration" },
+            },
+        },
+        "lifecycle": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "create_before_destroy": { "type": "boolean" },
+                "prevent_destroy": { "type": "boolean" },
+                "ignore_changes": texts,
+            },
+        },
+        "timeouts": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "create": { "$ref": "#/$defs/duration" },
+                "update": { "$ref": "#/$defs/duration" },
+                "delete": { "$ref": "#/$defs/duration" },
+            },
+        },
+    });
+    match made {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// A resource of a kind. In an overlay nothing is required and null removes.
+fn of_kind(kind: &Kind, in_overlay: bool) -> Value {
+    let maybe_null = |schema: Value| {
+        if in_overlay { json!({ "anyOf": [schema, { "type": "null" }] }) } else { schema }
+    };
+    let reference = |name: &str| maybe_null(json!({ "$ref": format!("#/$defs/{name}") }));
+    let mut properties = Map::new();
+    properties.insert("kind".into(), json!({ "const": kind.kind }));
+    properties.insert("description".into(), maybe_null(json!({ "type": "string" })));
+    properties.insert(
+        "count".into(),
+        maybe_null(or_expression(json!({ "type": "integer", "minimum": 0 }))),
+    );
+    let over = json!({ "type": ["array", "object"] });
+    properties.insert("for_each".into(), maybe_null(or_expression(over)));
+    properties.insert(
+        "depends_on".into(),
+        maybe_null(json!({ "type": "array", "items": { "type": "string" } })),
+    );
+    properties.insert("moved_from".into(), maybe_null(json!({ "type": "string" })));
+    for (name, of) in
+        [("lifecycle", "lifecycle"), ("ready", "gate"), ("gate", "gate"), ("timeouts", "timeouts")]
+    {
+        properties.insert(
+            name.into(),
+            if in_overlay { json!({ "type": ["object", "null"] }) } else { reference(of) },
+        );
+    }
+    let mut required = vec!["kind".to_owned()];
+    for (name, attribute) in kind.settable() {
+        properties.insert(name.clone(), maybe_null(described(attribute)));
+        if attribute.required && attribute.default_from.is_none() && !in_overlay {
+            required.push(name.clone());
+        }
+    }
+    json!({
+        "type": "object",
+        "description": kind.summary,
+        "required": required,
+        "additionalProperties": false,
+        "properties": properties,
+    })
+}
+
+fn described(attribute: &Attribute) -> Value {
+    let mut schema = or_expression(of_attribute(attribute));
+    if let Some(map) = schema.as_object_mut() {
+        if !attribute.doc.is_empty() {
+            map.insert("description".into(), json!(attribute.doc));
+        }
+        if let Some(default) = &attribute.default {
+            map.insert("default".into(), default.clone());
+        }
+    }
+    schema
+}
+
+fn or_expression(schema: Value) -> Value {
+    json!({ "anyOf": [schema, { "$ref": "#/$defs/expression" }] })
+}
+
+fn of_attribute(attribute: &Attribute) -> Value {
+    let mut schema = Map::new();
+    let name = match attribute.kind {
+        Type::Text => "string",
+        Type::Int => "integer",
+        Type::Float => "number",
+        Type::Bool => "boolean",
+        Type::List | Type::Set => "array",
+        Type::Map => "object",
+        // Only an expression can name a resource.
+        Type::Reference => return json!({ "$ref": "#/$defs/expression" }),
+        Type::Any => return json!(true),
+    };
+    schema.insert("type".into(), json!(name));
+    let (least, most) = match attribute.kind {
+        Type::Text => ("minLength", "maxLength"),
+        _ => ("minItems", "maxItems"),
+    };
+    if let Some(length) = attribute.length {
+        schema.insert(least.into(), json!(length.0));
+        schema.insert(most.into(), json!(length.1));
+    }
+    if let Some(range) = attribute.range {
+        schema.insert("minimum".into(), json!(range.0));
+        schema.insert("maximum".into(), json!(range.1));
+    }
+    if !attribute.one_of.is_empty() {
+        schema.insert("enum".into(), json!(attribute.one_of));
+    }
+    if let Some(pattern) = &attribute.pattern {
+        schema.insert("pattern".into(), json!(pattern));
+    }
+    if let Some(members) = &attribute.members {
+        let properties: Map<String, Value> =
+            members.iter().map(|(name, it)| (name.clone(), described(it))).collect();
+        let required: Vec<&String> =
+            members.iter().filter(|(_, it)| it.required).map(|(name, _)| name).collect();
+        schema.insert("properties".into(), Value::Object(properties));
+        schema.insert("required".into(), json!(required));
+        schema.insert("additionalProperties".into(), json!(false));
+    } else if let Some(of) = &attribute.of {
+        let key = if attribute.kind == Type::Map { "additionalProperties" } else { "items" };
+        schema.insert(key.into(), described(of));
+    }
+    Value::Object(schema)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::json_schema;
+
+    fn wrong(text: &str) -> Vec<String> {
+        let schema = json_schema(&crate::kinds::builtin());
+        let validator = jsonschema::validator_for(&schema).expect("the schema is a schema");
+        let stack: serde_json::Value = serde_yaml::from_str(text).expect("the tests write YAML");
+        validator.iter_errors(&stack).map(|it| it.instance_path().to_string()).collect()
+    }
+
+    #[test]
+    fn an_independent_reader_agrees_about_good_and_bad_stacks() {
+        for kind in crate::kinds::builtin().kinds.keys() {
+            let example = crate::kinds::example(kind).unwrap_or_default();
+            let text = if example.contains("resources:") {
+                example.to_owned()
+            } else {
+                let lines: Vec<String> = example.lines().map(|it| format!("  {it}")).collect();
+                format!("resources:\n{}\n", lines.join("\n"))
+            };
+            let text = if text.contains("stack:") { text } else { format!("stack: s\n{text}") };
+            assert_eq!(wrong(&text), Vec::<String>::new(), "{kind}: {text}");
+        }
+        let lb = "{ kind: linode.nodebalancer, region: us-east";
+        assert!(!wrong(&format!("stack: s\nresources: {{ lb: {lb}, regoin: x }} }}")).is_empty());
+        assert!(!wrong(&format!("stack: s\nresources: {{ lb: {lb}, label: 5 }} }}")).is_empty());
+        assert!(!wrong("stack: s\nresources: { lb: { kind: linode.nodebalancer } }").is_empty());
+        assert!(
+            wrong("overlay: o\nresources: { lb: { region: eu, label: null }, zone: null }")
+                .is_empty()
+        );
+        assert!(!wrong("overlay: o\nresuorces: {}").is_empty());
+    }
+}

@@ -1,0 +1,84 @@
+//! What one step needs, what it tells while it runs, and the pen that makes its entries durable.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::engine::address::Address;
+use crate::engine::plan::change::Step;
+use crate::engine::schema::Kind;
+use crate::engine::stack::resolve::ResolvedGate;
+use crate::engine::state::journal::{Entry, Outcome};
+use crate::engine::state::record::Record;
+use crate::engine::value::Attributes;
+use crate::ops::session::Session;
+
+/// Everything one step needs, worked out when it starts.
+pub struct Job {
+    pub step: Step,
+    pub kind: Kind,
+    /// Resolved: what the object is to be, secrets in clear.
+    pub attributes: Attributes,
+    /// The same, sealed: what may be journalled.
+    pub sealed: Attributes,
+    pub record: Option<Record>,
+    pub gate: Option<ResolvedGate>,
+    pub mark: Option<String>,
+    /// A listing under this run's lease has shown that nothing alike is there.
+    pub surveyed: bool,
+    pub needs: Vec<Address>,
+    pub protected: bool,
+    /// A replace makes it beside what it replaces.
+    pub beside: bool,
+    /// The step after which the object counts as ready.
+    pub is_last: bool,
+    /// Deadline of waits, where the stack gives one.
+    pub timeout: Option<Duration>,
+}
+
+/// What a running step tells.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    Started {
+        step: usize,
+    },
+    /// Still at it; why.
+    Waiting {
+        step: usize,
+        why: String,
+    },
+    Ended {
+        step: usize,
+        outcome: Outcome,
+    },
+}
+
+/// Where entries are made durable before work goes on.
+#[derive(Debug, Clone)]
+pub struct Pen {
+    pub entries: mpsc::UnboundedSender<(Vec<Entry>, oneshot::Sender<Result<(), String>>)>,
+}
+
+impl Pen {
+    /// Returns when the entries are durable.
+    pub async fn write(&self, entries: Vec<Entry>) -> Result<(), String> {
+        let (done, wait) = oneshot::channel();
+        let gone = || "the journal is closed".to_owned();
+        self.entries.send((entries, done)).map_err(|_| gone())?;
+        wait.await.map_err(|_| gone())?
+    }
+}
+
+/// What became of a step, and the entries that it made durable.
+pub struct Done {
+    pub step: usize,
+    pub outcome: Outcome,
+    pub entries: Vec<Entry>,
+}
+
+pub struct Hands {
+    pub session: Arc<Session>,
+    pub pen: Pen,
+    pub tell: Arc<dyn Fn(Progress) + Send + Sync>,
+}

@@ -1,0 +1,144 @@
+//! Reads a stack's layers and the files that its expressions name.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::engine::diagnostic::{Diagnostic, Sources, nearest, stops};
+use crate::engine::graph::Graph;
+use crate::engine::schema::Catalog;
+use crate::engine::stack::load::{FileProblem, Files, Layer, Loaded, load};
+use crate::engine::stack::model::Stack;
+use crate::engine::stack::variables::GivenVariable;
+use crate::engine::value::Value;
+use crate::ops::error::OpsError;
+use crate::ops::place::Place;
+
+/// The largest file that `file()` and `template()` read.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// A stack that has no mistakes, its graph, and what is worth a warning.
+#[derive(Debug)]
+pub struct Desired {
+    pub stack: Stack,
+    pub graph: Graph,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads and checks the stack under these overlays.
+pub fn desired(
+    place: &Place,
+    overlays: &[String],
+    given: &[GivenVariable],
+    remembered: &BTreeMap<String, Value>,
+    catalog: &Catalog,
+) -> Result<Desired, OpsError> {
+    let loaded = layers(place, overlays, given, remembered, catalog)?;
+    let Loaded { sources, stack, mut diagnostics, .. } = loaded;
+    let Some(stack) = stack.filter(|_| !stops(&diagnostics)) else {
+        return Err(OpsError::Mistakes { diagnostics, sources });
+    };
+    match Graph::new(&stack) {
+        Ok(graph) => Ok(Desired { stack, graph, warnings: diagnostics }),
+        Err(mistakes) => {
+            diagnostics.extend(mistakes);
+            Err(OpsError::Mistakes { diagnostics, sources })
+        }
+    }
+}
+
+/// Reads the layers, whatever is wrong with them.
+pub fn layers(
+    place: &Place,
+    overlays: &[String],
+    given: &[GivenVariable],
+    remembered: &BTreeMap<String, Value>,
+    catalog: &Catalog,
+) -> Result<Loaded, OpsError> {
+    let mut layers = vec![layer(place, "", &place.file())?];
+    for name in overlays {
+        let file = overlay_file(place, name)?;
+        layers.push(layer(place, name, &file)?);
+    }
+    let files = Folder { folder: place.folder() };
+    Ok(load(&place.stack, &layers, given, remembered, &files, catalog))
+}
+
+fn layer(place: &Place, name: &str, file: &Path) -> Result<Layer, OpsError> {
+    let bytes =
+        std::fs::read(file).map_err(|source| OpsError::File { file: file.to_owned(), source })?;
+    Ok(Layer { name: name.into(), file: place.shown(file), bytes })
+}
+
+/// The overlays of a stack, by name.
+pub fn overlays(place: &Place) -> Vec<String> {
+    let entries = std::fs::read_dir(place.folder().join("overlays"));
+    let mut names: Vec<String> = entries
+        .into_iter()
+        .flatten()
+        .filter_map(|it| it.ok()?.file_name().to_str()?.strip_suffix(".yaml").map(Into::into))
+        .collect();
+    names.sort();
+    names
+}
+
+fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
+    if name.contains(['.', '/']) {
+        let text = format!("`{name}` is not the name of an overlay");
+        return Err(OpsError::input(
+            text,
+            "overlays are named without folder and `.yaml`; did you mean --out?",
+        ));
+    }
+    let file = place.folder().join("overlays").join(format!("{name}.yaml"));
+    if file.is_file() {
+        return Ok(file);
+    }
+    let names = overlays(place);
+    let help = nearest(name, names.iter().map(String::as_str)).map_or_else(
+        || format!("the overlays of {} are: {}", place.stack, names.join(", ")),
+        |it| format!("did you mean `{it}`?"),
+    );
+    Err(OpsError::input(
+        format!("there is no overlay `{name}`: {} is missing", place.shown(&file)),
+        help,
+    ))
+}
+
+/// The stack's folder, and nothing outside it.
+struct Folder {
+    folder: PathBuf,
+}
+
+impl Files for Folder {
+    fn read(&self, path: &str) -> Result<Vec<u8>, FileProblem> {
+        let other = |why: std::io::Error| match why.kind() {
+            std::io::ErrorKind::NotFound => FileProblem::Missing,
+            _ => FileProblem::Other(why.to_string()),
+        };
+        let folder = self.folder.canonicalize().map_err(other)?;
+        if Path::new(path)
+            .components()
+            .any(|it| !matches!(it, std::path::Component::Normal(_) | std::path::Component::CurDir))
+        {
+            return Err(FileProblem::Outside);
+        }
+        // Resolved first: a link that leads out is outside, too.
+        let file = folder.join(path).canonicalize().map_err(other)?;
+        if !file.starts_with(&folder) {
+            return Err(FileProblem::Outside);
+        }
+        let mut bytes = Vec::new();
+        let opened = std::fs::File::open(&file).map_err(other)?;
+        opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(other)?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(FileProblem::TooLarge);
+        }
+        Ok(bytes)
+    }
+}
+
+/// A merged stack's sources, for printing mistakes that come up later.
+pub fn sources(desired: &Desired) -> &Sources {
+    &desired.stack.sources
+}

@@ -1,0 +1,14 @@
+//! Joins: each operation as a recipe over engine, clouds, store and sandbox.
+
+pub mod error;
+pub mod place;
+pub mod session;
+pub mod load;
+pub mod look;
+pub mod settle;
+pub mod plan;
+pub mod job;
+pub mod call;
+pub mod wait;
+pub mod perform;
+pub mod apply;

@@ -1,0 +1,86 @@
+//! Carries out one step: journals that it began, makes the call or waits, journals how it ended.
+
+use std::sync::Arc;
+
+use crate::engine::plan::change::Call;
+use crate::engine::state::journal::{Begun, Entry, Outcome};
+use crate::ops::call::{create, delete, update};
+use crate::ops::job::{Done, Hands, Job, Progress};
+use crate::ops::wait::{gate, gone, ready};
+
+/// One step from began to ended.
+pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
+    let step = job.step.id;
+    (hands.tell)(Progress::Started { step });
+    let mut entries = Vec::new();
+    let outcome = match begin(&hands, &job, &mut entries).await {
+        Ok(()) => act(&hands, &job, &entries).await,
+        Err(why) => Outcome::Failed { why },
+    };
+    let ended = Entry::Ended {
+        address: job.step.address.clone(),
+        step,
+        outcome: outcome.clone(),
+        at: hands.session.clock.now(),
+    };
+    let outcome = match hands.pen.write(vec![ended.clone()]).await {
+        Ok(()) => {
+            entries.push(ended);
+            outcome
+        }
+        // The call was made and cannot be recorded: the step stays begun and is settled next time.
+        Err(why) => Outcome::InDoubt { why },
+    };
+    (hands.tell)(Progress::Ended { step, outcome: outcome.clone() });
+    Done { step, outcome, entries }
+}
+
+/// "began" is durable before the request leaves.
+async fn begin(hands: &Hands, job: &Job, entries: &mut Vec<Entry>) -> Result<(), String> {
+    if !job.step.call.mutates() {
+        return Ok(());
+    }
+    let mut alike = Vec::new();
+    if matches!(job.step.call, Call::Create { .. }) && !job.surveyed {
+        let seen = hands.session.provider.alike(&job.kind, &job.attributes).await;
+        alike = seen.map_err(|why| why.to_string())?.into_iter().map(|it| it.id).collect();
+    }
+    let began = Entry::Began(Begun {
+        step: job.step.id,
+        address: job.step.address.clone(),
+        kind: job.kind.kind.clone(),
+        call: job.step.call.word().into(),
+        attributes: job.sealed.clone(),
+        needs: job.needs.clone(),
+        alike,
+        mark: job.mark.clone(),
+        at: hands.session.clock.now(),
+    });
+    hands.pen.write(vec![began.clone()]).await?;
+    entries.push(began);
+    Ok(())
+}
+
+async fn act(hands: &Hands, job: &Job, entries: &[Entry]) -> Outcome {
+    let began = entries.iter().find_map(|it| match it {
+        Entry::Began(begun) => Some(begun),
+        _ => None,
+    });
+    match &job.step.call {
+        Call::Move { from } => Outcome::Moved { from: from.clone() },
+        Call::Forget => Outcome::Removed,
+        Call::Create { .. } => match began {
+            Some(begun) => create(hands, job, begun).await,
+            None => Outcome::Failed { why: "a create is journalled before it is made".into() },
+        },
+        Call::Update { group, changed, .. } => update(hands, job, group, changed).await,
+        Call::Rename { attribute } => {
+            let group = job.kind.attribute(attribute).map(|it| it.via.clone()).unwrap_or_default();
+            update(hands, job, &group, std::slice::from_ref(attribute)).await
+        }
+        Call::Delete { deposed } => delete(hands, job, *deposed).await,
+        Call::Ready => ready(hands, job).await,
+        Call::Gone { deposed } => gone(hands, job, *deposed).await,
+        Call::Gate => gate(hands, job).await,
+    }
+}

@@ -1,0 +1,113 @@
+//! Where things are: the root, a stack's folder, its state.
+
+use std::path::{Path, PathBuf};
+
+use crate::engine::diagnostic::nearest;
+use crate::ops::error::OpsError;
+
+/// A stack as it was named on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub root: PathBuf,
+    pub stack: String,
+    pub instance: Option<String>,
+}
+
+/// The nearest ancestor that holds `stacks/`.
+pub fn root(from: &Path) -> Option<PathBuf> {
+    from.ancestors().find(|it| it.join("stacks").is_dir()).map(Path::to_owned)
+}
+
+impl Place {
+    /// Understands `name`, `name@instance` and a path to a stack's folder or file.
+    pub fn find(named: &str, from: &Path) -> Result<Self, OpsError> {
+        let path = from.join(named);
+        if (named.contains('/') || named == ".") && path.exists() {
+            return Self::at(&path);
+        }
+        let (stack, instance) = match named.split_once('@') {
+            Some((stack, instance)) => (stack, Some(instance.to_owned())),
+            None => (named, None),
+        };
+        let Some(root) = root(from) else {
+            return Err(OpsError::input(
+                format!("there is no `stacks` folder in {} or above it", from.display()),
+                "run `lifeboat init`, or name the folder with -C",
+            ));
+        };
+        let place = Self { root, stack: stack.into(), instance };
+        if place.file().is_file() {
+            return Ok(place);
+        }
+        let names = place.names();
+        let near = nearest(stack, names.iter().map(String::as_str))
+            .map_or_else(|| known(&names), |it| format!("did you mean `{it}`?"));
+        Err(OpsError::input(
+            format!("there is no stack `{stack}`: {} is missing", place.file().display()),
+            near,
+        ))
+    }
+
+    fn at(path: &Path) -> Result<Self, OpsError> {
+        let path =
+            path.canonicalize().map_err(|source| OpsError::File { file: path.into(), source })?;
+        let folder = if path.is_file() { path.parent().unwrap_or(&path).to_owned() } else { path };
+        let name = folder.file_name().map(|it| it.to_string_lossy().into_owned());
+        match (root(&folder), name) {
+            (Some(root), Some(stack)) if folder == root.join("stacks").join(&stack) => {
+                Ok(Self { root, stack, instance: None })
+            }
+            _ => Err(OpsError::input(
+                format!("{} is not the folder of a stack", folder.display()),
+                "a stack is the folder `stacks/NAME` with a `stack.yaml` in it",
+            )),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.root.join("stacks"));
+        let mut names: Vec<String> = entries
+            .into_iter()
+            .flatten()
+            .filter_map(|it| it.ok().filter(|it| it.path().join("stack.yaml").is_file()))
+            .map(|it| it.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.root.join("stacks").join(&self.stack)
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.folder().join("stack.yaml")
+    }
+
+    /// `name` or `name@instance`.
+    pub fn name(&self) -> String {
+        match &self.instance {
+            Some(instance) => format!("{}@{instance}", self.stack),
+            None => self.stack.clone(),
+        }
+    }
+
+    pub fn state(&self, sandbox: bool) -> PathBuf {
+        let state = self.root.join("state");
+        let states = if sandbox { state.join("sandbox").join("states") } else { state };
+        states.join(self.name())
+    }
+
+    /// The path as people see it: below the root.
+    pub fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
+    }
+}
+
+fn known(names: &[String]) -> String {
+    if names.is_empty() {
+        "run `lifeboat init` for a first stack".into()
+    } else {
+        format!("the stacks here are: {}", names.join(", "))
+    }
+}

@@ -1,0 +1,214 @@
+//! Plans: reads the layers, the state and the world, and lets the engine propose.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::engine::address::Address;
+use crate::engine::diagnostic::{Diagnostic, stops};
+use crate::engine::observed::Observation;
+use crate::engine::plan::change::{Bindings, Plan};
+use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::propose::{Intent, Options, Worlds, propose};
+use crate::engine::plan::survey::survey;
+use crate::engine::stack::model::Stack;
+use crate::engine::stack::variables::GivenVariable;
+use crate::engine::state::journal::{Entry, fold};
+use crate::engine::state::record::State;
+use crate::kinds;
+use crate::ops::error::OpsError;
+use crate::ops::load::{self, Desired};
+use crate::ops::look;
+use crate::ops::place::Place;
+use crate::ops::session::Session;
+use crate::ops::settle::settle;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    pub place: Place,
+    /// `None`: the active ones.
+    pub overlays: Option<Vec<String>>,
+    pub given: Vec<GivenVariable>,
+    pub intent: Intent,
+    pub allowed: Allowed,
+}
+
+/// A plan with everything it was made from.
+pub struct Proposed {
+    pub desired: Desired,
+    pub plan: Plan,
+    pub diagnostics: Vec<Diagnostic>,
+    /// As recorded, with interrupted steps settled.
+    pub state: Option<State>,
+    /// What settling found; to be journalled by who holds the lease.
+    pub settled: Vec<Entry>,
+    pub observed: BTreeMap<Address, Observation>,
+}
+
+/// Plans against the state as it is now; writes nothing.
+pub async fn plan(session: &Session, ask: &Ask) -> Result<Proposed, OpsError> {
+    let state = session.store(&ask.place).load()?;
+    plan_on(session, ask, state).await
+}
+
+/// Plans against this state.
+pub async fn plan_on(
+    session: &Session,
+    ask: &Ask,
+    state: Option<State>,
+) -> Result<Proposed, OpsError> {
+    let (desired, settled, state) = prepare(session, ask, state).await?;
+    let order = desired.graph.order();
+    let inquiries = match ask.intent {
+        Intent::Apply => survey(&session.catalog, &desired.stack, &order, state.as_ref()),
+        Intent::Destroy => survey(&session.catalog, &Stack::default(), &[], state.as_ref()),
+    };
+    let accounts = look::accounts(session, &inquiries, state.as_ref()).await?;
+    let observed = look::observe(session, &inquiries).await;
+    let worlds = Worlds {
+        catalog: &session.catalog,
+        stack: &desired.stack,
+        order: &order,
+        state: state.as_ref(),
+        observed: &observed,
+    };
+    let options = Options {
+        intent: ask.intent,
+        now: session.clock.now(),
+        bindings: bindings(session, ask, &desired.stack, state.as_ref(), accounts),
+        allowed: ask.allowed.clone(),
+    };
+    let (plan, mut diagnostics) = propose(&worlds, &options);
+    diagnostics.extend(desired.warnings.iter().cloned());
+    let errors_only =
+        diagnostics.iter().any(|it| it.severity == crate::engine::diagnostic::Severity::Error);
+    if errors_only && stops(&diagnostics) {
+        return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
+    }
+    Ok(Proposed { desired, plan, diagnostics, state, settled, observed })
+}
+
+async fn prepare(
+    session: &Session,
+    ask: &Ask,
+    mut state: Option<State>,
+) -> Result<(Desired, Vec<Entry>, Option<State>), OpsError> {
+    let overlays = overlays_of(ask.overlays.as_deref(), state.as_ref());
+    let empty = BTreeMap::new();
+    let remembered = state.as_ref().map_or(&empty, |it| &it.variables);
+    let desired = load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
+    let mut settled = Vec::new();
+    if let Some(state) = &mut state {
+        settled = settle(session, state).await;
+        for entry in &settled {
+            fold(state, entry);
+        }
+    }
+    Ok((desired, settled, state))
+}
+
+/// The asked overlays, else the active ones; `base` means none.
+pub fn overlays_of(asked: Option<&[String]>, state: Option<&State>) -> Vec<String> {
+    match asked {
+        Some(asked) => asked.iter().filter(|it| *it != "base").cloned().collect(),
+        None => state.map(|it| it.active.clone()).unwrap_or_default(),
+    }
+}
+
+/// What must still hold when this plan is applied.
+pub fn bindings(
+    session: &Session,
+    ask: &Ask,
+    stack: &Stack,
+    state: Option<&State>,
+    accounts: BTreeMap<String, String>,
+) -> Bindings {
+    let mut files = stack.files.clone();
+    for source in &stack.sources.list {
+        files.insert(source.name.to_string(), digest(source.text.as_bytes()));
+    }
+    let mut kinds_text = String::new();
+    for (_, kind, _, _) in kinds::FOLDERS {
+        kinds_text.push_str(kind);
+    }
+    let variables = stack.variables.iter().map(|(name, variable)| {
+        let value = &variable.value;
+        let fingerprint = match (value.has_secret(), state) {
+            (true, None) => String::new(),
+            (true, Some(state)) => value.sealed(&state.key).json().to_string(),
+            (false, _) => digest(value.json().to_string().as_bytes()),
+        };
+        (name.clone(), fingerprint)
+    });
+    Bindings {
+        version: env!("CARGO_PKG_VERSION").into(),
+        kinds: digest(kinds_text.as_bytes()),
+        files,
+        variables: variables.collect(),
+        lineage: state.map(|it| it.lineage.clone()).unwrap_or_default(),
+        serial: state.map_or(0, |it| it.serial),
+        sequence: state.map_or(0, |it| it.sequence),
+        active: state.map(|it| it.active.clone()).unwrap_or_default(),
+        lost: state
+            .map(|it| it.lost.iter().map(|it| it.fault_domain.clone()).collect())
+            .unwrap_or_default(),
+        target: session.target.word().into(),
+        accounts,
+        intent: if ask.intent == Intent::Destroy { "destroy" } else { "apply" }.into(),
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
+}
+
+/// In which way a plan's bindings no longer hold; empty when they do.
+pub fn broken_bindings(planned: &Bindings, now: &Bindings) -> Vec<String> {
+    let mut broken = Vec::new();
+    if planned.target != now.target {
+        broken.push(format!(
+            "it was made for the {}, and this is the {}",
+            planned.target, now.target
+        ));
+    }
+    if (&planned.version, &planned.kinds) != (&now.version, &now.kinds) {
+        broken.push("it was made by another lifeboat".into());
+    }
+    if planned.lineage != now.lineage {
+        broken.push(
+            "the state is of another lineage: the stack was applied or destroyed meanwhile".into(),
+        );
+    } else if (planned.serial, planned.sequence) != (now.serial, now.sequence) {
+        broken.push(format!(
+            "the state has moved on from serial {} to {}",
+            planned.serial, now.serial
+        ));
+    }
+    if planned.active != now.active {
+        broken.push(format!(
+            "the active overlays are {:?} now, not {:?}",
+            now.active, planned.active
+        ));
+    }
+    for (file, digest) in &planned.files {
+        if now.files.get(file) != Some(digest) {
+            broken.push(format!("{file} has changed"));
+        }
+    }
+    for file in now.files.keys().filter(|it| !planned.files.contains_key(*it)) {
+        broken.push(format!("{file} is new"));
+    }
+    for (name, fingerprint) in &planned.variables {
+        let same = fingerprint.is_empty() || now.variables.get(name) == Some(fingerprint);
+        if !same {
+            broken.push(format!("the variable `{name}` has another value"));
+        }
+    }
+    for (cloud, account) in &planned.accounts {
+        if now.accounts.get(cloud) != Some(account) {
+            broken.push(format!("it was made for {cloud} account {account}"));
+        }
+    }
+    broken
+}

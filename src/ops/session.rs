@@ -1,0 +1,97 @@
+//! One command's hold on the world: catalog, clouds or sandbox, clock, and who is asking.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cloud::clock::{Clock, Scaled, Wall};
+use crate::cloud::connection::{Connections, Settings};
+use crate::cloud::prober::Prober;
+use crate::cloud::provider::Provider;
+use crate::engine::schema::Catalog;
+use crate::kinds;
+use crate::ops::error::OpsError;
+use crate::ops::place::Place;
+use crate::sandbox::{Options, Sandbox, Serving};
+use crate::store::file::FileStore;
+
+/// What an operation acts with.
+pub struct Session {
+    pub catalog: Arc<Catalog>,
+    pub provider: Arc<Provider>,
+    pub prober: Arc<Prober>,
+    pub clock: Arc<dyn Clock>,
+    pub target: Target,
+    /// `user@host`, for the lease and for `status`.
+    pub who: String,
+    /// Keeps the sandbox listening as long as the session lives.
+    _sandbox: Option<(Sandbox, Serving)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    Clouds,
+    Sandbox,
+}
+
+impl Target {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Clouds => "clouds",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+impl Session {
+    /// The real clouds, or what the environment says instead.
+    pub fn clouds(read: impl Fn(&str) -> Option<String>, who: &str) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(Wall);
+        let settings = Settings::from_env(Arc::clone(&clock), read);
+        Self::new(settings, clock, Target::Clouds, who, None)
+    }
+
+    /// The world under `state/sandbox/`, served on a port of its own for the length of this session.
+    pub async fn sandbox(root: &Path, options: Options, who: &str) -> Result<Self, OpsError> {
+        let sandbox = open_sandbox(root, &options)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let serving = sandbox
+            .start(address)
+            .await
+            .map_err(|why| OpsError::Sandbox(format!("cannot listen on loopback: {why}")))?;
+        let clock: Arc<dyn Clock> =
+            Arc::new(Scaled { anchor: sandbox.now(), since: Wall.now(), speed: sandbox.speed() });
+        let settings = Settings::for_sandbox(Arc::clone(&clock), &serving.url());
+        Ok(Self::new(settings, clock, Target::Sandbox, who, Some((sandbox, serving))))
+    }
+
+    fn new(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        target: Target,
+        who: &str,
+        sandbox: Option<(Sandbox, Serving)>,
+    ) -> Self {
+        let connections = Arc::new(Connections::new(settings));
+        let prober = Arc::new(Prober::new(Arc::clone(&connections)));
+        Self {
+            catalog: Arc::new(kinds::builtin()),
+            provider: Arc::new(Provider::new(connections)),
+            prober,
+            clock,
+            target,
+            who: who.into(),
+            _sandbox: sandbox,
+        }
+    }
+
+    pub fn store(&self, place: &Place) -> FileStore {
+        FileStore::new(&place.state(self.target == Target::Sandbox))
+    }
+}
+
+/// The sandbox's world below a root.
+pub fn open_sandbox(root: &Path, options: &Options) -> Result<Sandbox, OpsError> {
+    let folder = root.join("state").join("sandbox").join("world");
+    Sandbox::open(Some(&folder), options).map_err(|why| OpsError::Sandbox(why.to_string()))
+}

@@ -1,0 +1,186 @@
+//! The waits of a step: until an object is ready, until it is gone, until its own `ready` condition holds.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use crate::cloud::error::ProviderError;
+use crate::cloud::prober::{Probe, ProbeAnswer};
+use crate::cloud::provider::Look;
+use crate::engine::retry::Fault;
+use crate::engine::schema::Wait;
+use crate::engine::stack::resolve::{ResolvedGate, ResolvedProbe};
+use crate::engine::state::journal::Outcome;
+use crate::engine::value::{Attributes, Value};
+use crate::ops::call::take_outputs;
+use crate::ops::job::{Hands, Job, Progress};
+
+/// Where neither the kind nor the stack says how long.
+const WAIT: Wait = Wait { within_seconds: 600, poll_seconds: 5 };
+
+pub async fn ready(hands: &Hands, job: &Job) -> Outcome {
+    let Some(mut record) = job.record.clone() else {
+        return Outcome::Failed { why: "it is not recorded, so it cannot be awaited".into() };
+    };
+    let rest = job.kind.rest.as_ref().and_then(|it| it.ready.as_ref());
+    let rest =
+        rest.map(|it| Wait { within_seconds: it.within_seconds, poll_seconds: it.poll_seconds });
+    let limits = rest.or(job.kind.waits.ready).unwrap_or(WAIT);
+    let sight = Sight::Ready { id: &record.id };
+    match wait(hands, job, limits, &sight).await {
+        Ok(told) => {
+            take_outputs(&mut record, &job.kind, &told);
+            record.ready = job.is_last;
+            Outcome::Recorded(Box::new(record))
+        }
+        Err(why) => Outcome::Failed { why },
+    }
+}
+
+pub async fn gone(hands: &Hands, job: &Job, deposed: bool) -> Outcome {
+    // The record went with the delete; what to look for was put into the job before.
+    let Some(record) = &job.record else { return Outcome::Waited };
+    let (id, attributes) = match (&record.deposed, deposed) {
+        (Some(old), true) => (&old.id, &old.attributes),
+        _ => (&record.id, &record.attributes),
+    };
+    let sight = Sight::Gone { id, attributes };
+    match wait(hands, job, job.kind.waits.gone.unwrap_or(WAIT), &sight).await {
+        Ok(_) => Outcome::Waited,
+        Err(why) => Outcome::Failed { why },
+    }
+}
+
+pub async fn gate(hands: &Hands, job: &Job) -> Outcome {
+    let Some(gate) = &job.gate else { return Outcome::Waited };
+    let probe = match probe_of(gate) {
+        Ok(probe) => probe,
+        Err(why) => return Outcome::Failed { why },
+    };
+    let poll_seconds = (gate.within_seconds / 10).clamp(1, 5);
+    let limits = Wait { within_seconds: gate.within_seconds, poll_seconds };
+    let sight = Sight::Gate { gate, probe, held: AtomicU32::new(0) };
+    match (wait(hands, job, limits, &sight).await, job.record.clone()) {
+        (Ok(_), Some(mut record)) => {
+            record.ready = job.is_last;
+            Outcome::Recorded(Box::new(record))
+        }
+        (Ok(_), None) => Outcome::Waited,
+        (Err(why), _) => Outcome::Failed { why: format!("`ready` did not hold: {why}") },
+    }
+}
+
+/// What a wait looks at.
+enum Sight<'a> {
+    Ready { id: &'a str },
+    Gone { id: &'a str, attributes: &'a Attributes },
+    Gate { gate: &'a ResolvedGate, probe: Probe, held: AtomicU32 },
+}
+
+/// One look of a wait.
+enum Seen {
+    Yes(Attributes),
+    NotYet(String),
+    Never(String),
+}
+
+async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>) -> Seen {
+    let provider = &hands.session.provider;
+    match sight {
+        Sight::Ready { id } => match provider.look(&job.kind, id, &job.attributes).await {
+            Ok(Look::Exists { attributes, ready: true, .. }) => Seen::Yes(attributes),
+            Ok(Look::Exists { why_not, .. }) => {
+                Seen::NotYet(why_not.unwrap_or_else(|| "it is not ready".into()))
+            }
+            Ok(Look::Absent) => Seen::NotYet("it is in no list yet".into()),
+            Err(why) => seen_error(&why),
+        },
+        Sight::Gone { id, attributes } => match provider.look(&job.kind, id, attributes).await {
+            Ok(Look::Absent) => Seen::Yes(Attributes::new()),
+            Ok(Look::Exists { why_not, .. }) => {
+                Seen::NotYet(why_not.unwrap_or_else(|| "it is still there".into()))
+            }
+            Err(why) => seen_error(&why),
+        },
+        Sight::Gate { gate, probe, held } => {
+            let answer = hands.session.prober.probe(probe.clone()).await;
+            if !accepts(&gate.probe, &answer) {
+                held.store(0, Relaxed);
+                return Seen::NotYet(describe(&answer));
+            }
+            let times = held.fetch_add(1, Relaxed) + 1;
+            if times >= gate.times {
+                Seen::Yes(Attributes::new())
+            } else {
+                Seen::NotYet(format!("it held {times} of {} times", gate.times))
+            }
+        }
+    }
+}
+
+fn seen_error(why: &ProviderError) -> Seen {
+    match why.fault {
+        Fault::Unauthenticated | Fault::Denied | Fault::Rejected => Seen::Never(why.to_string()),
+        _ => Seen::NotYet(why.to_string()),
+    }
+}
+
+/// Looks again and again until it is so, or the deadline is over.
+async fn wait(
+    hands: &Hands,
+    job: &Job,
+    limits: Wait,
+    sight: &Sight<'_>,
+) -> Result<Attributes, String> {
+    let clock = &hands.session.clock;
+    let within = job.timeout.unwrap_or(Duration::from_secs(limits.within_seconds));
+    let deadline = clock.now() + i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 2);
+    loop {
+        let why = match look(hands, job, sight).await {
+            Seen::Yes(it) => return Ok(it),
+            Seen::Never(why) => return Err(why),
+            Seen::NotYet(why) => why,
+        };
+        if clock.now() >= deadline {
+            return Err(format!("not within {} s: {why}", within.as_secs()));
+        }
+        (hands.tell)(Progress::Waiting { step: job.step.id, why });
+        clock.sleep(Duration::from_secs(limits.poll_seconds)).await;
+    }
+}
+
+fn describe(answer: &ProbeAnswer) -> String {
+    match answer {
+        ProbeAnswer::Open => "the port is open".into(),
+        ProbeAnswer::Refused(why) => format!("refused: {why}"),
+        ProbeAnswer::Timeout => "no answer".into(),
+        ProbeAnswer::Http { status, .. } => format!("HTTP {status}"),
+    }
+}
+
+/// What to try; a target that is still open cannot be.
+fn probe_of(gate: &ResolvedGate) -> Result<Probe, String> {
+    let known = |it: &Value| match it.exposed() {
+        Value::Text(text) => Ok(text),
+        _ => Err("what `ready` tries is not known".to_owned()),
+    };
+    match &gate.probe {
+        ResolvedProbe::Http { url, .. } => Ok(Probe::Http { url: known(url)? }),
+        ResolvedProbe::Tcp(target) => {
+            let target = known(target)?;
+            let (host, port) = target.rsplit_once(':').ok_or("`tcp` takes host:port")?;
+            let port = port.parse().map_err(|_| format!("`{port}` is no port"))?;
+            Ok(Probe::Tcp { host: host.trim_matches(['[', ']']).into(), port })
+        }
+    }
+}
+
+fn accepts(wanted: &ResolvedProbe, answer: &ProbeAnswer) -> bool {
+    match (wanted, answer) {
+        (ResolvedProbe::Tcp(_), ProbeAnswer::Open) => true,
+        (ResolvedProbe::Http { expect, body: wanted, .. }, ProbeAnswer::Http { status, body }) => {
+            status == expect && wanted.as_ref().is_none_or(|it| body.contains(it))
+        }
+        _ => false,
+    }
+}
