@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::cloud::encode::path;
-use crate::cloud::mark::is_mark;
+use crate::engine::mark::is_mark;
 use crate::engine::schema::{Attribute, Kind, Lookup, Pick, Type};
 use crate::engine::value::{Attributes, Value};
 
@@ -59,6 +59,10 @@ pub(crate) fn at<'a>(row: &'a Json, path: &str) -> Option<&'a Json> {
 /// A value in an attribute's type; what does not fit stays as it came, so that a diff shows it.
 fn value(attribute: &Attribute, found: &Json) -> Value {
     match (attribute.kind, found) {
+        // A list that is not there and an empty one are the same to everybody but the API.
+        (Type::List | Type::Set | Type::Map, Json::Null) => {
+            attribute.default_value().unwrap_or_default()
+        }
         (_, Json::Null) => Value::Null,
         (Type::Text | Type::Reference, Json::Number(number)) => Value::Text(number.to_string()),
         (Type::Text, Json::Bool(it)) => Value::Text(it.to_string()),
@@ -144,3 +148,6 @@ pub(crate) fn looked_up<'a>(
     }
     Value::Null
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Whether two objects have one identity, after what the cloud makes of values.
 
-use crate::engine::schema::{Attribute, Kind, Normalise};
+use crate::engine::plan::normalise::normalise;
+use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 
 /// The identity of an object as text that can be compared; `None` when a part of it is not known.
@@ -11,11 +12,7 @@ pub(crate) fn identity(kind: &Kind, attributes: &Attributes) -> Option<Vec<Strin
 /// One part of the identity, normalised.
 pub(crate) fn part(kind: &Kind, name: &str, attributes: &Attributes) -> Option<String> {
     let value = attributes.get(name)?;
-    let value = match kind.attribute(name) {
-        Some(attribute) => normalised(attribute, value, attributes),
-        None => value.exposed(),
-    };
-    match value {
+    match normalise(kind, name, &value.exposed(), attributes) {
         Value::Text(text) => Some(text),
         Value::Int(number) => Some(number.to_string()),
         Value::Bool(it) => Some(it.to_string()),
@@ -24,49 +21,10 @@ pub(crate) fn part(kind: &Kind, name: &str, attributes: &Attributes) -> Option<S
     }
 }
 
-/// What the cloud makes of a value.
-fn normalised(attribute: &Attribute, value: &Value, all: &Attributes) -> Value {
-    let Value::Text(text) = value.exposed() else { return value.exposed() };
-    let mut text = text;
-    for rule in &attribute.normalise {
-        text = match rule {
-            Normalise::LowerCase => text.to_lowercase(),
-            Normalise::TrimSpace => text.trim().to_owned(),
-            Normalise::TrimTrailingDot => text.trim_end_matches('.').to_owned(),
-            Normalise::TrimSuffixOf(other) => match all.get(other).and_then(Value::as_text) {
-                Some(suffix) => without_suffix(&text, suffix),
-                None => text,
-            },
-            Normalise::EmptyIsNull => text,
-        };
-    }
-    Value::Text(text)
-}
-
-fn without_suffix(text: &str, suffix: &str) -> String {
-    if text.eq_ignore_ascii_case(suffix) {
-        return String::new();
-    }
-    let cut = text.len().checked_sub(suffix.len()).filter(|at| text.is_char_boundary(*at));
-    match cut.map(|at| text.split_at(at)) {
-        Some((head, tail)) if tail.eq_ignore_ascii_case(suffix) && head.ends_with('.') => {
-            head.trim_end_matches('.').to_owned()
-        }
-        _ => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{identity, without_suffix};
+    use super::identity;
     use crate::engine::value::Attributes;
-
-    #[test]
-    fn names_are_relative_to_their_zone() {
-        assert_eq!(without_suffix("shop.example.com", "example.com"), "shop");
-        assert_eq!(without_suffix("example.com", "example.com"), "");
-        assert_eq!(without_suffix("badexample.com", "example.com"), "badexample.com");
-    }
 
     #[test]
     fn what_the_cloud_rewrites_does_not_make_another_identity() {

@@ -13,7 +13,7 @@ use crate::cloud::error::ProviderError;
 use crate::cloud::identity::identity;
 use crate::cloud::linode::Linode;
 use crate::cloud::look::Question;
-use crate::cloud::rest::{is_same, not_ready};
+use crate::cloud::rest::{expected, is_same, not_ready};
 use crate::cloud::routes::Routes;
 use crate::engine::observed::Observation;
 use crate::engine::retry::Fault;
@@ -193,8 +193,7 @@ fn exists(question: &Question<'_>, row: &Json, lists: &Lists) -> Observation {
         }
     }
     // An object that someone switched off stands still: that is drift, not unreadiness.
-    let mut expected = question.attributes.clone();
-    expected.extend(attributes.clone());
+    let expected = expected(question.attributes, &attributes, Attributes::new());
     let ready = not_ready(question.kind, row, &expected).is_none();
     Observation::Exists { attributes, ready }
 }

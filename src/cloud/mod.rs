@@ -3,8 +3,8 @@
 pub mod clock;
 pub mod error;
 pub mod patience;
+pub mod settings;
 pub mod connection;
-mod mark;
 mod identity;
 mod encode;
 mod decode;
@@ -12,8 +12,14 @@ mod routes;
 mod transport;
 mod linode;
 mod look;
+mod awaited;
 mod rest;
 mod listing;
 mod dynamodb;
 pub mod prober;
 pub mod provider;
+
+#[cfg(test)]
+mod loopback;
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ pub type Told = dyn Fn(&Pause<'_>) + Send + Sync;
 pub async fn patiently<T, F, Fut>(
     clock: &dyn Clock,
     patience: Patience,
-    told: &Told,
+    told: &(dyn Fn(&Pause<'_>) + Send + Sync),
     mut call: F,
 ) -> Result<T, ProviderError>
 where

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+pub use crate::cloud::dynamodb::JOIN;
 pub use crate::cloud::look::{Created, Look, Question};
 
+use crate::cloud::awaited::Awaited;
 use crate::cloud::connection::Connections;
 use crate::cloud::dynamodb::Dynamo;
 use crate::cloud::error::ProviderError;
@@ -27,7 +29,7 @@ impl Provider {
     pub fn new(connections: Arc<Connections>) -> Self {
         let linode = Linode { connections: Arc::clone(&connections) };
         let dynamo = Dynamo { connections: Arc::clone(&connections) };
-        Self { connections, rest: Rest { linode }, dynamo }
+        Self { connections, rest: Rest { linode, awaited: Awaited::default() }, dynamo }
     }
 
     /// Whose credentials these are: state is bound to the answer.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::cloud::awaited::{Awaited, missing};
 use crate::cloud::decode::{at, decoded, id, looked_up, lookups, mark};
 use crate::cloud::error::ProviderError;
 use crate::cloud::identity::{identity, part};
@@ -17,6 +18,7 @@ use crate::engine::value::{Attributes, Value};
 #[derive(Clone)]
 pub(crate) struct Rest {
     pub linode: Linode,
+    pub awaited: Awaited,
 }
 
 impl Rest {
@@ -50,6 +52,8 @@ impl Rest {
     ) -> Result<Attributes, ProviderError> {
         let call = self.plan(kind, |it| it.update(id, attributes, group, changed, mark))?;
         let answer = self.linode.change(&call).await?;
+        let object = self.plan(kind, |it| it.object(id, attributes))?;
+        self.awaited.expect(kind, &object, group, changed, attributes);
         let row = self.plan(kind, |it| Ok(it.whole_answer(group, answer)))?;
         Ok(row.map(|row| decoded(kind, &row)).unwrap_or_default())
     }
@@ -77,7 +81,10 @@ impl Rest {
         let path = self.plan(kind, |it| it.object(id, attributes))?;
         let row = match self.linode.get(&path, &[], None).await {
             Ok(row) => row,
-            Err(error) if error.fault == Fault::Missing => return Ok(Look::Absent),
+            Err(error) if error.fault == Fault::Missing => {
+                self.awaited.forget(&path);
+                return Ok(Look::Absent);
+            }
             Err(error) => return Err(error),
         };
         let mut seen = decoded(kind, &row);
@@ -88,9 +95,14 @@ impl Rest {
                 seen.insert(name.clone(), looked_up(lookup, &rows, id));
             }
         }
-        let mut why_not = not_ready(kind, &row, attributes);
+        let awaited = self.awaited.of(&path);
+        let mut why_not = not_ready(kind, &row, &expected(attributes, &seen, awaited.clone()))
+            .or_else(|| missing(kind, &awaited, &seen));
         if why_not.is_none() {
             why_not = self.at_work(kind, id).await?;
+        }
+        if why_not.is_none() {
+            self.awaited.forget(&path);
         }
         Ok(Look::Exists { attributes: seen, ready: why_not.is_none(), why_not })
     }
@@ -173,6 +185,15 @@ fn filter(routes: Routes<'_>, attributes: &Attributes) -> Option<Json> {
         filter.insert(name.clone(), part(routes.kind, name, attributes)?.into());
     }
     (!filter.is_empty()).then(|| filter.into())
+}
+
+/// What an object is on its way to: what it shows, but for what it was told to become. What is asked for beyond that may
+/// be the business of a later step.
+pub(crate) fn expected(asked: &Attributes, seen: &Attributes, awaited: Attributes) -> Attributes {
+    let mut expected = asked.clone();
+    expected.extend(seen.clone());
+    expected.extend(awaited);
+    expected
 }
 
 /// Why a row is not usable yet, in words; nothing when it is.

@@ -246,3 +246,6 @@ fn segment(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

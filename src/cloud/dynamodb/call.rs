@@ -6,6 +6,7 @@ macro_rules! call {
         let endpoint =
             format!("{} at {}", $operation, $dynamo.connections.dynamodb_endpoint($region));
         let region = $dynamo.connections.in_region($region, &endpoint)?;
+        let region = $outcome.timed(region, &$dynamo.connections);
         let $client = $dynamo.connections.dynamodb().await;
         // Boxed: the SDK's futures are tens of kilobytes large.
         Box::pin($make.customize().config_override(region).send())

@@ -7,8 +7,7 @@ use aws_sdk_dynamodb::types::{
     TableDescription, TableStatus,
 };
 
-use crate::cloud::dynamodb::Place;
-use crate::cloud::mark::KEY;
+use crate::cloud::dynamodb::{KEY, Place};
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 

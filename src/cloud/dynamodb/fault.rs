@@ -4,12 +4,17 @@ use std::error::Error;
 use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
+use crate::cloud::connection::Connections;
 use crate::cloud::error::ProviderError;
 use crate::cloud::transport::innermost;
 use crate::engine::retry::Fault;
+
+/// How long one read may take at most.
+const READ: Duration = Duration::from_secs(5);
 
 /// What a lost answer means: a read can be repeated, a change may have happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +24,14 @@ pub(crate) enum Lost {
 }
 
 impl Lost {
+    /// Reads are short: a region that does not answer soon is better known as unseen.
+    pub(crate) fn timed(self, config: Builder, connections: &Connections) -> Builder {
+        match self {
+            Self::Read => config.timeout_config(connections.timeouts(READ)),
+            Self::Change => config,
+        }
+    }
+
     fn fault(self) -> Fault {
         match self {
             Self::Read => Fault::Transient,

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 use crate::cloud::dynamodb::describe::{attributes, members, not_ready};
 use crate::cloud::dynamodb::fault::Lost;
 use crate::cloud::dynamodb::read::Needs;
-use crate::cloud::dynamodb::{Dynamo, Place};
+use crate::cloud::dynamodb::{Dynamo, JOIN, Place};
 use crate::cloud::error::ProviderError;
 use crate::cloud::look::{Created, Look};
 use crate::engine::retry::Fault;
@@ -117,7 +117,8 @@ impl Dynamo {
 
     /// A living member other than this one: the table that the replica names, else another that names that table's region.
     async fn member(&self, place: &Place, wanted: &Attributes) -> Result<Member, ProviderError> {
-        let first = wanted.get("table.region").and_then(Value::as_text).ok_or_else(|| {
+        let named = wanted.get("table.region").or_else(|| wanted.get(JOIN));
+        let first = named.and_then(Value::as_text).ok_or_else(|| {
             let endpoint = self.endpoint("UpdateTable", place);
             ProviderError::new(Fault::Rejected, endpoint, "the region of its table is not known")
         })?;

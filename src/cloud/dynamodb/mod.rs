@@ -3,6 +3,7 @@
 #[macro_use]
 mod call;
 mod fault;
+mod account;
 mod describe;
 mod read;
 mod table;
@@ -11,13 +12,20 @@ mod settings;
 
 use std::sync::Arc;
 
-use crate::cloud::connection::{Connections, host};
+use crate::cloud::connection::Connections;
 use crate::cloud::error::ProviderError;
 use crate::cloud::look::{Created, Look, Question};
+use crate::cloud::settings::host;
 use crate::engine::observed::{Alike, Observation};
 use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
+
+/// The tag key that carries the owner mark.
+pub(crate) const KEY: &str = "lifeboat";
+
+/// The attribute that makes a create join a group: the region of a living member. Nobody sets it in a stack.
+pub const JOIN: &str = "join.region";
 
 /// DynamoDB as one run reaches it.
 #[derive(Clone)]
@@ -55,7 +63,7 @@ impl Dynamo {
         if let Some(endpoint) = &self.connections.settings.dynamodb_endpoint {
             return Ok(format!("endpoint:{}", host(endpoint)));
         }
-        self.identity().await
+        self.caller().await
     }
 
     pub(crate) async fn observe(&self, questions: &[Question<'_>]) -> Vec<Observation> {
@@ -77,7 +85,8 @@ impl Dynamo {
         mark: Option<&str>,
     ) -> Result<Created, ProviderError> {
         let place = Place::of(kind, attributes)?;
-        if is_replica(kind) {
+        // The engine says so when members of its group live elsewhere: a table of its own would split the group.
+        if is_replica(kind) || attributes.contains_key(JOIN) {
             return self.join(&place, attributes).await;
         }
         self.create_table(kind, &place, attributes, mark).await

@@ -8,10 +8,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cloud::dynamodb::describe::{Extras, attributes, has_extras, not_ready};
-use crate::cloud::dynamodb::{Dynamo, Place};
+use crate::cloud::dynamodb::{Dynamo, KEY, Place};
 use crate::cloud::error::ProviderError;
 use crate::cloud::look::Question;
-use crate::cloud::mark::KEY;
 use crate::engine::observed::{Alike, Observation};
 use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
@@ -221,34 +220,6 @@ impl Dynamo {
         };
         let created = table.creation_date_time().and_then(|it| it.to_millis().ok());
         Ok(vec![Alike { id: arn, created, mark: tags.get(KEY).cloned() }])
-    }
-
-    /// Which account these credentials are of.
-    pub(crate) async fn identity(&self) -> Result<String, ProviderError> {
-        use crate::cloud::dynamodb::fault::{Lost, failed};
-        let config = self.connections.aws().await;
-        let mut builder = aws_sdk_sts::config::Builder::from(config);
-        if config.region().is_none() {
-            let first = self.connections.used_regions().into_iter().next();
-            let region = first.unwrap_or_else(|| "us-east-1".to_owned());
-            builder = builder.region(aws_config::Region::new(region));
-        }
-        let client = aws_sdk_sts::Client::from_conf(builder.build());
-        let settings = &self.connections.settings;
-        let endpoint = "GetCallerIdentity at AWS STS";
-        let answer = crate::cloud::patience::patiently(
-            &*settings.clock,
-            crate::engine::retry::READING,
-            &*settings.told,
-            |_| async {
-                let sent = client.get_caller_identity().send().await;
-                sent.map_err(|error| failed(endpoint.to_owned(), Lost::Read, error))
-            },
-        )
-        .await?;
-        answer.account.ok_or_else(|| {
-            ProviderError::new(Fault::Garbled, endpoint, "an answer without an account")
-        })
     }
 
     pub(crate) fn endpoint(&self, operation: &str, place: &Place) -> String {

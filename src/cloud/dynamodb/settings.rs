@@ -11,9 +11,8 @@ use aws_sdk_dynamodb::types::{
 use crate::cloud::dynamodb::describe::{is_on_demand, view};
 use crate::cloud::dynamodb::fault::Lost;
 use crate::cloud::dynamodb::table::{streaming, tags, throughput};
-use crate::cloud::dynamodb::{Dynamo, Place};
+use crate::cloud::dynamodb::{Dynamo, KEY, Place};
 use crate::cloud::error::ProviderError;
-use crate::cloud::mark::KEY;
 use crate::engine::retry::Fault;
 use crate::engine::value::{Attributes, Value};
 

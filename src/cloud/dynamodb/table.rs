@@ -8,10 +8,9 @@ use aws_sdk_dynamodb::types::{
 use crate::cloud::dynamodb::describe::{Extras, attributes, not_ready};
 use crate::cloud::dynamodb::fault::Lost;
 use crate::cloud::dynamodb::read::Needs;
-use crate::cloud::dynamodb::{Dynamo, Place};
+use crate::cloud::dynamodb::{Dynamo, KEY, Place};
 use crate::cloud::error::ProviderError;
 use crate::cloud::look::{Created, Look};
-use crate::cloud::mark::KEY;
 use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};

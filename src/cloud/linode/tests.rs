@@ -21,8 +21,8 @@ fn html(status: u16) -> Reply {
     Reply { status, html: true, nginx: true, body, ..Reply::default() }
 }
 
-fn fault(method: &'static str, reply: Reply) -> Fault {
-    judged(&request(method), &reply, 0).unwrap_err().fault
+fn fault(method: &'static str, reply: &Reply) -> Fault {
+    judged(&request(method), reply, 0).unwrap_err().fault
 }
 
 #[test]
@@ -55,8 +55,8 @@ fn faults_of_reads_and_changes() {
     ];
     for (reply, reading, changing) in table {
         let shown = format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body));
-        assert_eq!(fault("GET", reply.clone()), reading, "GET {shown}");
-        assert_eq!(fault("POST", reply), changing, "POST {shown}");
+        assert_eq!(fault("GET", &reply), reading, "GET {shown}");
+        assert_eq!(fault("POST", &reply), changing, "POST {shown}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Walks every kind through the states of its `life.yaml` against the sandbox, over real HTTP.
+//! One world in the sandbox, and the steps of a life in it: create, change, look, delete, compare.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,39 +12,45 @@ use lifeboat::cloud::patience::{patiently, silently};
 use lifeboat::cloud::provider::{Look, Provider, Question};
 use lifeboat::engine::address::Address;
 use lifeboat::engine::observed::Observation;
+use lifeboat::engine::plan::normalise::normalise;
 use lifeboat::engine::retry::CHANGING;
-use lifeboat::engine::schema::{Attribute, Catalog, Kind, Normalise};
+use lifeboat::engine::schema::{Catalog, Kind};
 use lifeboat::engine::value::{Attributes, Value};
 use lifeboat::sandbox::{Options, Sandbox, Serving};
 use serde_json::Value as Json;
 
-const MARK: &str = "lb:life:abcdefgh2345";
+pub(crate) const MARK: &str = "lb:life:abcdefgh2345";
 
 /// What stands in the sandbox: kind, id, attributes as they were asked for.
-struct Made {
-    kind: Kind,
-    id: String,
-    attributes: Attributes,
+pub(crate) struct Made {
+    pub kind: Kind,
+    pub id: String,
+    pub attributes: Attributes,
 }
 
-struct Walk {
-    provider: Provider,
-    clock: Arc<dyn Clock>,
-    catalog: Catalog,
-    made: BTreeMap<String, Made>,
+pub(crate) struct Walk {
+    pub sandbox: Sandbox,
+    pub connections: Arc<Connections>,
+    pub provider: Provider,
+    pub clock: Arc<dyn Clock>,
+    pub catalog: Catalog,
+    pub made: BTreeMap<String, Made>,
     _serving: Serving,
 }
 
 impl Walk {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let speed = 200.0;
         let sandbox = Sandbox::open(None, &Options { speed, ..Options::default() }).unwrap();
         let serving = sandbox.start(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let clock: Arc<dyn Clock> =
             Arc::new(Scaled { anchor: sandbox.now(), since: Wall.now(), speed });
         let settings = Settings::for_sandbox(Arc::clone(&clock), &serving.url());
+        let connections = Arc::new(Connections::new(settings));
         Self {
-            provider: Provider::new(Arc::new(Connections::new(settings))),
+            provider: Provider::new(Arc::clone(&connections)),
+            connections,
+            sandbox,
             clock,
             catalog: lifeboat::kinds::builtin(),
             made: BTreeMap::new(),
@@ -53,7 +59,7 @@ impl Walk {
     }
 
     /// References become ids, and what they carry comes along; silence becomes the default.
-    fn resolved(&self, kind: &Kind, name: &str, given: &Json) -> Attributes {
+    pub(crate) fn resolved(&self, kind: &Kind, name: &str, given: &Json) -> Attributes {
         let mut all = Attributes::new();
         for (attribute, it) in kind.settable() {
             let value = match given.get(attribute) {
@@ -74,7 +80,7 @@ impl Walk {
         all
     }
 
-    async fn create(&mut self, name: &str, kind: &Kind, attributes: Attributes) {
+    pub(crate) async fn create(&mut self, name: &str, kind: &Kind, attributes: Attributes) {
         let alike = self.provider.alike(kind, &attributes).await.unwrap();
         assert_eq!(alike, [], "{name}: nothing is alike before");
         let created = patiently(&*self.clock, CHANGING, &silently, |_| {
@@ -103,7 +109,7 @@ impl Walk {
         self.made.insert(name.to_owned(), made);
     }
 
-    async fn change(
+    pub(crate) async fn change(
         &self,
         name: &str,
         kind: &Kind,
@@ -126,7 +132,7 @@ impl Walk {
         }
     }
 
-    async fn ready(&self, name: &str, kind: &Kind, id: &str, attributes: &Attributes) {
+    pub(crate) async fn ready(&self, name: &str, kind: &Kind, id: &str, attributes: &Attributes) {
         let mut last = None;
         for _ in 0..2000 {
             let look = self.provider.look(kind, id, attributes).await;
@@ -139,7 +145,7 @@ impl Walk {
         panic!("{name} is never ready: {last:?}");
     }
 
-    async fn delete(&mut self, name: &str) {
+    pub(crate) async fn delete(&mut self, name: &str) {
         let made = &self.made[name];
         let (kind, id, all) = (&made.kind, &made.id, &made.attributes);
         let mut open = all.clone();
@@ -167,7 +173,7 @@ impl Walk {
         self.made.remove(name);
     }
 
-    async fn observe(&self, name: &str) -> Observation {
+    pub(crate) async fn observe(&self, name: &str) -> Observation {
         let made = &self.made[name];
         let address = Address::one(name);
         let question = Question {
@@ -180,7 +186,7 @@ impl Walk {
     }
 
     /// What is observed is what was asked for, as far as the cloud tells it.
-    async fn compare(&self, name: &str, state: &str) {
+    pub(crate) async fn compare(&self, name: &str, state: &str) {
         // Tags are read back with a lag of some seconds.
         self.clock.sleep(Duration::from_secs(5)).await;
         let Observation::Exists { attributes, ready } = self.observe(name).await else {
@@ -194,116 +200,14 @@ impl Walk {
             if it.optional_computed && made.attributes[at].is_null() {
                 continue;
             }
-            let wanted = normalised(it, &made.attributes[at], &made.attributes);
-            let seen = normalised(it, seen, &made.attributes);
+            let normal = |it: &Value| match normalise(&made.kind, at, it, &made.attributes) {
+                Value::Text(text) if text.is_empty() => Value::Null,
+                other => other,
+            };
+            let (seen, wanted) = (normal(seen), normal(&made.attributes[at]));
             assert_eq!(seen, wanted, "{name} ({state}): {at}");
         }
         let told = made.kind.settable().filter(|(_, it)| !it.write_only).count();
         assert!(attributes.len() + 2 >= told, "{name} ({state}) tells too little: {attributes:?}");
     }
-}
-
-/// As the engine will compare: a stand-in until it does.
-fn normalised(attribute: &Attribute, value: &Value, all: &Attributes) -> Value {
-    match value {
-        Value::List(items) => {
-            let lower = |it: &Value| {
-                it.as_text()
-                    .filter(|_| attribute.normalise.contains(&Normalise::LowerCase))
-                    .map_or(it.clone(), |text| Value::text(text.to_lowercase()))
-            };
-            Value::List(items.iter().map(lower).collect())
-        }
-        Value::Int(number) if !attribute.rounds_up_to.is_empty() => {
-            Value::Int(*attribute.rounds_up_to.iter().find(|it| *it >= number).unwrap())
-        }
-        Value::Text(text)
-            if text.is_empty() && attribute.normalise.contains(&Normalise::EmptyIsNull) =>
-        {
-            Value::Null
-        }
-        Value::Text(text) => {
-            let mut text = text.clone();
-            for rule in &attribute.normalise {
-                text = match rule {
-                    Normalise::LowerCase => text.to_lowercase(),
-                    Normalise::TrimTrailingDot => text.trim_end_matches('.').to_owned(),
-                    Normalise::TrimSpace => text.trim().to_owned(),
-                    Normalise::TrimSuffixOf(other) => {
-                        let zone = all[other].as_text().unwrap();
-                        text.trim_end_matches(&format!(".{zone}")).to_owned()
-                    }
-                    Normalise::EmptyIsNull => text,
-                };
-            }
-            Value::Text(text)
-        }
-        other => other.clone(),
-    }
-}
-
-async fn walk(kind: &str) {
-    let folder = kind.replace('.', "/");
-    let text = std::fs::read_to_string(format!("src/kinds/{folder}/life.yaml")).unwrap();
-    let life: Json = serde_yaml::from_str(&text).unwrap();
-    let mut walk = Walk::new().await;
-    let name = life["address"].as_str().unwrap();
-    let mut order = Vec::new();
-    for (around, given) in life["around"].as_object().into_iter().flatten() {
-        let kind = walk.catalog.kinds[given["kind"].as_str().unwrap()].clone();
-        let attributes = walk.resolved(&kind, around, given);
-        walk.create(around, &kind, attributes).await;
-        order.push(around.clone());
-    }
-    let kind = walk.catalog.kinds[kind].clone();
-    for state in life["states"].as_array().unwrap() {
-        let wanted = walk.resolved(&kind, name, &state["attributes"]);
-        let said = state["name"].as_str().unwrap();
-        match state["expect"].as_str().unwrap() {
-            "update" => {
-                let made = walk.made.get_mut(name).unwrap();
-                let changed: Vec<String> = kind
-                    .settable()
-                    .map(|(at, _)| at.clone())
-                    .filter(|at| made.attributes[at] != wanted[at])
-                    .filter(|at| !(kind.attributes[at].optional_computed && wanted[at].is_null()))
-                    .collect();
-                made.attributes = wanted.clone();
-                let id = made.id.clone();
-                walk.change(name, &kind, &id, &wanted, &changed).await;
-            }
-            "replace" => {
-                walk.delete(name).await;
-                walk.create(name, &kind, wanted).await;
-            }
-            _ => walk.create(name, &kind, wanted).await,
-        }
-        walk.compare(name, said).await;
-    }
-    walk.delete(name).await;
-    for around in order.iter().rev() {
-        walk.delete(around).await;
-    }
-}
-
-macro_rules! walks {
-    ($($test:ident: $kind:literal),* $(,)?) => {
-        $(#[tokio::test(flavor = "multi_thread")]
-        async fn $test() {
-            walk($kind).await;
-        })*
-    };
-}
-
-walks! {
-    instance: "linode.instance",
-    nodebalancer: "linode.nodebalancer",
-    nodebalancer_config: "linode.nodebalancer_config",
-    nodebalancer_node: "linode.nodebalancer_node",
-    domain: "linode.domain",
-    domain_record: "linode.domain_record",
-    firewall: "linode.firewall",
-    ssh_key: "linode.ssh_key",
-    table: "dynamodb.table",
-    replica: "dynamodb.replica",
 }

@@ -1,0 +1,53 @@
+//! Which AWS account the credentials are of: asked of STS in whichever region answers.
+
+use crate::cloud::dynamodb::Dynamo;
+use crate::cloud::dynamodb::fault::{Lost, failed};
+use crate::cloud::error::ProviderError;
+use crate::cloud::patience::patiently;
+use crate::engine::retry::{Fault, READING};
+
+/// Asked in turn when neither environment nor profile names a region, or that one is silent.
+const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1"];
+
+impl Dynamo {
+    /// The account's number. A disaster of one region must not keep anybody from knowing whose account this is.
+    pub(crate) async fn caller(&self) -> Result<String, ProviderError> {
+        let settings = &self.connections.settings;
+        let own = self.connections.aws().await.region().map(ToString::to_string);
+        let mut regions: Vec<String> = own.into_iter().collect();
+        regions.extend(self.connections.used_regions());
+        for region in REGIONS {
+            if !regions.iter().any(|it| it == region) {
+                regions.push(region.to_owned());
+            }
+        }
+        regions.retain(|it| !settings.lost_regions.contains(it));
+        patiently(&*settings.clock, READING, &*settings.told, |_| async {
+            let mut last = None;
+            for region in &regions {
+                match self.caller_in(region).await {
+                    Err(error) if matches!(error.fault, Fault::Unreachable | Fault::Transient) => {
+                        last = Some(error);
+                    }
+                    answer => return answer,
+                }
+            }
+            let none = || ProviderError::new(Fault::Unreachable, "AWS STS", "every region is lost");
+            Err(last.unwrap_or_else(none))
+        })
+        .await
+    }
+
+    async fn caller_in(&self, region: &str) -> Result<String, ProviderError> {
+        let config = aws_sdk_sts::config::Builder::from(self.connections.aws().await)
+            .region(aws_config::Region::new(region.to_owned()))
+            .build();
+        let endpoint = format!("GetCallerIdentity at https://sts.{region}.amazonaws.com");
+        let sent = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send();
+        let answer =
+            Box::pin(sent).await.map_err(|error| failed(endpoint.clone(), Lost::Read, error))?;
+        answer.account.ok_or_else(|| {
+            ProviderError::new(Fault::Garbled, endpoint, "an answer without an account")
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! Which clouds a run talks to, with which credentials, and how patiently.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cloud::clock::Clock;
+use crate::cloud::patience::{Told, silently};
+
+/// Where the Linode API is when nobody says otherwise.
+pub const LINODE_URL: &str = "https://api.linode.com/v4";
+
+/// A bearer token; its Debug says nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Everything that decides which clouds are talked to, and how.
+#[derive(Clone)]
+pub struct Settings {
+    pub linode_url: String,
+    pub linode_token: Option<Token>,
+    /// All regions are asked here instead of at AWS.
+    pub dynamodb_endpoint: Option<String>,
+    /// Fixed credentials for AWS, and no account to check.
+    pub sandbox: bool,
+    pub clock: Arc<dyn Clock>,
+    /// The sandbox that answers probes of its addresses.
+    pub prober_url: Option<String>,
+    /// Of one attempt, on the wall's clock.
+    pub request_timeout: Duration,
+    /// AWS regions that are declared lost: no connection is ever made to them.
+    pub lost_regions: BTreeSet<String>,
+    /// Told about each pause before a read is repeated.
+    pub told: Arc<Told>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("linode_url", &self.linode_url)
+            .field("linode_token", &self.linode_token)
+            .field("dynamodb_endpoint", &self.dynamodb_endpoint)
+            .field("sandbox", &self.sandbox)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// The settings that the environment asks for; `read` is how it is asked.
+    pub fn from_env(clock: Arc<dyn Clock>, read: impl Fn(&str) -> Option<String>) -> Self {
+        let said =
+            |name: &str| read(name).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
+        Self {
+            linode_url: said("LINODE_URL")
+                .map_or_else(|| LINODE_URL.to_owned(), |it| versioned(&it)),
+            linode_token: said("LINODE_TOKEN").map(Token),
+            dynamodb_endpoint: said("AWS_ENDPOINT_URL_DYNAMODB"),
+            sandbox: false,
+            clock,
+            prober_url: None,
+            request_timeout: Duration::from_secs(15),
+            lost_regions: BTreeSet::new(),
+            told: Arc::new(silently),
+        }
+    }
+
+    /// The settings for a sandbox that listens at `base` (`http://127.0.0.1:4000`).
+    pub fn for_sandbox(clock: Arc<dyn Clock>, base: &str) -> Self {
+        let base = base.trim_end_matches('/');
+        Self {
+            linode_url: format!("{base}/v4"),
+            linode_token: Some(Token::new("sandbox")),
+            dynamodb_endpoint: Some(base.to_owned()),
+            sandbox: true,
+            prober_url: Some(base.to_owned()),
+            request_timeout: Duration::from_secs(5),
+            ..Self::from_env(clock, |_| None)
+        }
+    }
+}
+
+/// Other clients want `LINODE_URL` without a version; both are understood.
+fn versioned(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    let path = url.split_once("://").map_or(url, |(_, rest)| rest);
+    if path.contains('/') { url.to_owned() } else { format!("{url}/v4") }
+}
+
+/// Whether a URL names this machine: 127.0.0.0/8, ::1 or localhost.
+pub fn is_loopback(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let Some(host) = url.host_str() else { return false };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback())
+}
+
+/// Host and port of a URL, without what may stand before them.
+pub(crate) fn host(url: &str) -> String {
+    let Ok(url) = reqwest::Url::parse(url) else { return url.to_owned() };
+    let host = url.host_str().unwrap_or_default();
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Settings, Token, is_loopback};
+    use crate::cloud::clock::Wall;
+    use crate::cloud::connection::Connections;
+
+    fn settings(url: &str) -> Settings {
+        Settings::from_env(Arc::new(Wall), |name| match name {
+            "LINODE_URL" => Some(url.to_owned()),
+            "LINODE_TOKEN" => Some("hush".to_owned()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_token_goes_over_plain_http_to_loopback_only() {
+        for (url, allowed) in [
+            ("https://api.linode.com/v4", true),
+            ("http://127.0.0.1:4000/v4", true),
+            ("http://127.9.9.9/v4", true),
+            ("http://[::1]:4000/v4", true),
+            ("http://localhost:4000", true),
+            ("http://localhost.example.com/v4", false),
+            ("http://127.0.0.1.example.com/v4", false),
+            ("http://127.0.0.1@example.com/v4", false),
+            ("http://api.linode.com/v4", false),
+            ("HTTPS//x", false),
+        ] {
+            let connections = Connections::new(settings(url));
+            assert_eq!(connections.linode_token("GET x").is_ok(), allowed, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_added_where_other_clients_leave_it_out() {
+        assert_eq!(settings("https://api.example.com/").linode_url, "https://api.example.com/v4");
+        assert_eq!(settings("http://[::1]:1/v4beta").linode_url, "http://[::1]:1/v4beta");
+        assert!(is_loopback("http://[::1]:1/v4beta"));
+    }
+
+    #[test]
+    fn the_token_is_in_no_debug_output() {
+        let shown = format!("{:?} {:?}", settings("https://x"), Token::new("hush"));
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}

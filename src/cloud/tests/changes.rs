@@ -1,0 +1,137 @@
+//! Changes and single calls: one attempt, and what each outcome means.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::cloud::connection::{Connections, Settings};
+use crate::cloud::error::ProviderError;
+use crate::cloud::loopback::{Line, Script, no, ok, page};
+use crate::cloud::provider::{Look, Provider, Question};
+use crate::cloud::tests::{NB, attributes, kind, provider, settings};
+use crate::engine::address::Address;
+use crate::engine::observed::Observation;
+use crate::engine::retry::Fault;
+use crate::engine::value::Attributes;
+
+#[tokio::test]
+async fn changes_are_tried_once_and_classified() {
+    let kind = kind(NB);
+    let given = attributes(&json!({ "region": "us-east", "label": "lb" }));
+    for (line, fault) in [
+        (Line::Cut, Fault::UnknownOutcome),
+        (Line::Hang, Fault::UnknownOutcome),
+        (Line::Half(r#"{"id":1,"label":"x"}"#.into()), Fault::UnknownOutcome),
+        (Line::Say(200, Vec::new(), String::new()), Fault::UnknownOutcome),
+        (ok(&json!({ "label": "no id" })), Fault::UnknownOutcome),
+        (page(502), Fault::UnknownOutcome),
+        (no(503, "later"), Fault::Transient),
+        (no(400, "Linode busy."), Fault::Busy),
+        (no(400, "Label must be unique"), Fault::Conflict),
+        (no(401, "Invalid Token"), Fault::Unauthenticated),
+    ] {
+        let shown = format!("{line:?}");
+        let script = Script::of(vec![("POST", line)]).await;
+        let error = provider(&script.url).create(&kind, &given, None).await.unwrap_err();
+        assert_eq!(error.fault, fault, "{shown}: {error}");
+        assert_eq!(script.asked().len(), 1, "{shown}");
+        assert!(!format!("{error} {error:?}").contains("hush"));
+    }
+    let error = provider("http://127.0.0.1:1").create(&kind, &given, None).await.unwrap_err();
+    assert_eq!(error.fault, Fault::Unreachable);
+}
+
+#[tokio::test]
+async fn what_is_gone_is_deleted_and_absent() {
+    let kind = kind(NB);
+    let script =
+        Script::of(vec![("DELETE", no(404, "Not found")), ("GET", no(404, "Not found"))]).await;
+    let provider = provider(&script.url);
+    provider.delete(&kind, "5", &Attributes::new()).await.unwrap();
+    assert_eq!(provider.look(&kind, "5", &Attributes::new()).await.unwrap(), Look::Absent);
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Script::of(Vec::new()).await;
+    let moved =
+        Line::Say(302, vec![("location", format!("{}/v4/x", elsewhere.url))], String::new());
+    let script = Script::of(vec![("POST", moved)]).await;
+    let given = attributes(&json!({ "region": "us-east", "label": "lb" }));
+    let error = provider(&script.url).create(&kind(NB), &given, None).await.unwrap_err();
+    assert_eq!(error.fault, Fault::Rejected);
+    assert!(elsewhere.asked().is_empty());
+}
+
+#[tokio::test]
+async fn dynamodb_faults_as_the_sdk_shows_them() {
+    let table = kind("dynamodb.table");
+    let given = attributes(&json!({
+        "region": "us-east-1", "name": "shop", "attributes": { "id": "S" }, "hash_key": "id",
+    }));
+    let error = |code: &str, message: &str| {
+        let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message });
+        Line::Say(
+            400,
+            vec![("content-type", "application/x-amz-json-1.0".into())],
+            body.to_string(),
+        )
+    };
+    for (line, fault) in [
+        (error("ResourceInUseException", "Table already exists: shop"), Fault::Conflict),
+        (error("ResourceInUseException", "Table is being deleted: shop"), Fault::Busy),
+        (error("ThrottlingException", "Rate exceeded"), Fault::Throttled),
+        (error("AccessDeniedException", "no"), Fault::Denied),
+        (page(502), Fault::UnknownOutcome),
+        (page(503), Fault::Transient),
+        (page(400), Fault::UnknownOutcome),
+        (Line::Say(200, Vec::new(), String::new()), Fault::UnknownOutcome),
+        (Line::Say(200, Vec::new(), "{\"Table".into()), Fault::UnknownOutcome),
+        (Line::Half("{\"TableDescription\":{}}".into()), Fault::UnknownOutcome),
+        (Line::Cut, Fault::UnknownOutcome),
+        (Line::Hang, Fault::UnknownOutcome),
+    ] {
+        let shown = format!("{line:?}");
+        let script = Script::of(vec![("createtable", line)]).await;
+        let error = provider(&script.url).create(&table, &given, None).await.unwrap_err();
+        assert_eq!(error.fault, fault, "{shown}: {error}");
+        assert_eq!(script.asked(), ["createtable"], "{shown}");
+    }
+    let error = provider("http://127.0.0.1:1").create(&table, &given, None).await.unwrap_err();
+    assert_eq!(error.fault, Fault::Unreachable, "{error}");
+}
+
+#[tokio::test]
+async fn a_region_that_does_not_answer_or_answers_nothing_is_unseen() {
+    let table = kind("dynamodb.table");
+    let given = attributes(&json!({ "region": "us-east-1", "name": "shop" }));
+    let address = Address::one("shop");
+    let question = Question { address: &address, kind: &table, id: None, attributes: &given };
+    let empty =
+        Line::Say(200, vec![("content-type", "application/x-amz-json-1.0".into())], "{}".into());
+    for lines in [vec![("describetable", empty)], vec![("describetable", Line::Hang); 4]] {
+        let script = Script::of(lines).await;
+        let seen = provider(&script.url).observe(&[question]).await;
+        assert!(matches!(seen[0], Observation::Unseen(_)), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_account_is_the_customer_or_the_user_of_a_token_that_may_not_see_it() {
+    let of = async |lines| {
+        let script = Script::of(lines).await;
+        let settings = Settings { sandbox: false, ..settings(&script.url) };
+        let provider = Provider::new(Arc::new(Connections::new(settings)));
+        let shown =
+            |it: Result<String, ProviderError>| it.unwrap_or_else(|why| format!("{:?}", why.fault));
+        (shown(provider.account("linode").await), shown(provider.account("aws").await))
+    };
+    let whole = vec![("/account", ok(&json!({ "euuid": "E1" })))];
+    let (linode, aws) = of(whole).await;
+    assert_eq!(linode, "E1");
+    assert!(aws.starts_with("endpoint:127.0.0.1:"), "{aws}");
+    let user = ok(&json!({ "username": "ops" }));
+    let narrow = vec![("/account", no(403, "Unauthorized")), ("/profile", user)];
+    assert_eq!(of(narrow).await.0, "ops");
+    assert_eq!(of(vec![("/account", no(401, "Invalid Token"))]).await.0, "Unauthenticated");
+}

@@ -1,0 +1,186 @@
+//! Reads: pages, lists that lack something, and answers that are none.
+
+use serde_json::json;
+
+use crate::cloud::loopback::{Line, Script, no, ok, page};
+use crate::cloud::provider::{Look, Question};
+use crate::cloud::tests::{CONFIG, NB, attributes, kind, provider, rows};
+use crate::engine::address::Address;
+use crate::engine::observed::Observation;
+use crate::engine::schema::Kind;
+
+/// What is seen of NodeBalancers, and of configs in the NodeBalancer 1.
+async fn observed(script: &Script, asked: &[(&str, &str)]) -> Vec<String> {
+    let address = Address::one("it");
+    let given = attributes(&json!({ "nodebalancer": "1" }));
+    let kinds: Vec<Kind> = asked.iter().map(|(name, _)| kind(name)).collect();
+    let questions: Vec<Question<'_>> = asked
+        .iter()
+        .zip(&kinds)
+        .map(|((_, id), kind)| Question {
+            address: &address,
+            kind,
+            id: Some(*id),
+            attributes: &given,
+        })
+        .collect();
+    let answers = provider(&script.url).observe(&questions).await;
+    answers
+        .into_iter()
+        .map(|it| match it {
+            Observation::Exists { attributes, .. } => format!("exists {:?}", attributes["id"]),
+            Observation::Absent => "absent".to_owned(),
+            Observation::Unseen(why) => format!("unseen: {why}"),
+        })
+        .map(|it| it.replace(&script.url, "http://here"))
+        .collect()
+}
+
+#[tokio::test]
+async fn one_list_answers_every_question_and_what_it_lacks_is_confirmed() {
+    let script = Script::of(vec![
+        ("/networking/firewalls", rows(0..0, 1, 1)),
+        ("nodebalancers?page=1", rows(1..4, 1, 2)),
+        ("nodebalancers?page=2", rows(3..6, 2, 2)),
+        ("/nodebalancers/77", no(404, "Not found")),
+        ("/nodebalancers/78", ok(&json!({ "id": 78 }))),
+        ("/nodebalancers/79", no(403, "Unauthorized")),
+    ])
+    .await;
+    let asked = [(NB, "5"), (NB, "1"), (NB, "77"), (NB, "78"), (NB, "79")];
+    let seen = observed(&script, &asked).await;
+    insta::assert_snapshot!(seen.join("\n"), @r#"
+    exists "5"
+    exists "1"
+    absent
+    exists "78"
+    unseen: GET http://here/v4/nodebalancers/79 answered 403: Unauthorized; give the token the scope and the user the grant for this
+    "#);
+    assert_eq!(script.asked().len(), 6, "{:?}", script.asked());
+    assert!(script.asked().contains(&"GET /v4/nodebalancers?page=2&page_size=500".to_owned()));
+}
+
+#[tokio::test]
+async fn only_the_questions_concerned_are_unseen_and_children_of_nothing_are_absent() {
+    let script = Script::of(vec![
+        ("/networking/firewalls", rows(0..0, 1, 1)),
+        ("/configs", no(404, "Not found")),
+        ("nodebalancers?", page(502)),
+        ("nodebalancers?", page(502)),
+        ("nodebalancers?", page(502)),
+        ("nodebalancers?", page(502)),
+    ])
+    .await;
+    let seen = observed(&script, &[(NB, "5"), (CONFIG, "6")]).await;
+    insta::assert_snapshot!(seen.join("\n"), @r#"
+    unseen: GET http://here/v4/nodebalancers answered 502: an HTML page, "Bad Gateway"
+    absent
+    "#);
+}
+
+#[tokio::test]
+async fn a_wrong_address_makes_nothing_absent() {
+    let lines = ["/networking", "nodebalancers?", "/configs"];
+    let script = Script::of(lines.map(|it| (it, page(404))).to_vec()).await;
+    let seen = observed(&script, &[(NB, "5"), (CONFIG, "6")]).await;
+    insta::assert_snapshot!(seen.join("\n"), @r#"
+    unseen: GET http://here/v4/nodebalancers answered 404: an HTML page, "Bad Gateway"; check that LINODE_URL names the Linode API, ending in /v4
+    unseen: GET http://here/v4/nodebalancers/1/configs answered 404: an HTML page, "Bad Gateway"; check that LINODE_URL names the Linode API, ending in /v4
+    "#);
+}
+
+#[tokio::test]
+async fn reads_are_repeated_in_passing_trouble_and_obey_the_clock() {
+    let told = vec![("content-type", "application/json".into()), ("retry-after", "3".into())];
+    let throttled = Line::Say(429, told, r#"{"errors":[{"reason":"Too many requests"}]}"#.into());
+    let script = Script::of(vec![
+        ("/networking/firewalls", rows(0..0, 1, 1)),
+        ("nodebalancers?", throttled),
+        ("nodebalancers?", Line::Cut),
+        ("nodebalancers?", Line::Half(r#"{"data":[],"page":1,"pages":1}"#.into())),
+        ("nodebalancers?", rows(5..6, 1, 1)),
+    ])
+    .await;
+    let seen = observed(&script, &[(NB, "5")]).await;
+    assert_eq!(seen, [r#"exists "5""#]);
+}
+
+#[tokio::test]
+async fn answers_that_are_none_are_unseen() {
+    for (line, word) in [
+        (Line::Say(200, Vec::new(), String::new()), "an empty answer"),
+        (page(200), "not JSON"),
+        (ok(&json!({ "data": [] })), "not a list with pages"),
+        (ok(&json!([])), "not a JSON object"),
+    ] {
+        let script =
+            Script::of(vec![("/networking", rows(0..0, 1, 1)), ("nodebalancers?", line)]).await;
+        let seen = observed(&script, &[(NB, "5")]).await;
+        assert!(seen[0].starts_with("unseen") && seen[0].contains(word), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_may_not_be_seen_matters_to_those_who_use_it() {
+    let script = Script::of(vec![
+        ("/networking/firewalls", no(403, "Unauthorized")),
+        ("nodebalancers?", rows(5..6, 1, 1)),
+    ])
+    .await;
+    assert_eq!(observed(&script, &[(NB, "5")]).await, [r#"exists "5""#]);
+}
+
+/// A change is one attempt, and a lost answer to it is never taken for a failure.
+#[tokio::test]
+async fn look_alikes_are_asked_for_by_filter_and_compared_by_identity() {
+    let row = |id: u32, label: &str| json!({ "id": id, "label": label, "created": "2026-11-22T10:00:00", "tags": ["lb:s:abcdefgh2345"] });
+    let list = json!({ "data": [row(1, "lb"), row(2, "LB-2")], "page": 1, "pages": 1 });
+    let script = Script::of(vec![("GET", ok(&list))]).await;
+    let given = attributes(&json!({ "region": "us-east", "label": "lb" }));
+    let alike = provider(&script.url).alike(&kind(NB), &given).await.unwrap();
+    assert_eq!(alike.len(), 1);
+    assert_eq!(alike[0].created, Some(1_795_341_600_000));
+    assert_eq!(alike[0].mark.as_deref(), Some("lb:s:abcdefgh2345"));
+    insta::assert_snapshot!(script.asked().join("\n"), @r#"GET /v4/nodebalancers?page=1&page_size=500 | x-filter: {"label":"lb"}"#);
+}
+
+#[tokio::test]
+async fn an_object_with_an_event_under_way_is_not_ready() {
+    let events = json!({ "data": [{ "status": "started", "action": "linode_boot" }], "page": 1, "pages": 1 });
+    let script = Script::of(vec![
+        ("/linode/instances/7", ok(&json!({ "id": 7, "status": "running" }))),
+        ("/account/events", ok(&events)),
+    ])
+    .await;
+    let given = attributes(&json!({ "image": "linode/debian12", "booted": true }));
+    let look = provider(&script.url).look(&kind("linode.instance"), "7", &given).await.unwrap();
+    let Look::Exists { ready: false, why_not: Some(why_not), .. } = look else {
+        panic!("{look:?}")
+    };
+    insta::assert_snapshot!(why_not, @"its linode_boot is started");
+}
+
+/// The API says yes at once, and its events lag: until the new type shows, the machine is not ready.
+#[tokio::test]
+async fn an_accepted_change_is_awaited_and_a_later_steps_change_is_not() {
+    let quiet = || ("/account/events", ok(&json!({ "data": [], "page": 1, "pages": 1 })));
+    let row = |of: &str| {
+        let row = json!({ "id": 7, "status": "running", "type": of, "image": "linode/debian12" });
+        ("/linode/instances/7", ok(&row))
+    };
+    let script = Script::of(vec![
+        ("/resize", ok(&json!({}))),
+        quiet(),
+        row("g6-nanode-1"),
+        row("g6-standard-1"),
+    ])
+    .await;
+    let (provider, kind) = (provider(&script.url), kind("linode.instance"));
+    let wanted = attributes(&json!({ "type": "g6-standard-1", "booted": false }));
+    provider.update(&kind, "7", &wanted, "resize", &["type".into()], None).await.unwrap();
+    let look = provider.look(&kind, "7", &wanted).await.unwrap();
+    let Look::Exists { why_not: Some(why_not), .. } = look else { panic!("{look:?}") };
+    assert_eq!(why_not, "its type is still \"g6-nanode-1\"");
+    let look = provider.look(&kind, "7", &wanted).await.unwrap();
+    assert!(matches!(look, Look::Exists { ready: true, .. }), "{look:?}");
+}

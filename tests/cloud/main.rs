@@ -1,0 +1,218 @@
+//! Walks every kind through the states of its `life.yaml` against the sandbox, over real HTTP.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+
+mod walk;
+
+use std::sync::Arc;
+
+use lifeboat::cloud::connection::{Connections, Settings};
+use lifeboat::cloud::prober::{Probe, ProbeAnswer, Prober};
+use lifeboat::cloud::provider::{JOIN, Look, Provider};
+use lifeboat::engine::observed::Observation;
+use lifeboat::sandbox::faults::How;
+use serde_json::{Value as Json, json};
+
+use crate::walk::{MARK, Walk};
+
+async fn live(kind: &str) {
+    let folder = kind.replace('.', "/");
+    let text = std::fs::read_to_string(format!("src/kinds/{folder}/life.yaml")).unwrap();
+    let life: Json = serde_yaml::from_str(&text).unwrap();
+    let mut walk = Walk::new().await;
+    let name = life["address"].as_str().unwrap();
+    let mut order = Vec::new();
+    for (around, given) in life["around"].as_object().into_iter().flatten() {
+        let kind = walk.catalog.kinds[given["kind"].as_str().unwrap()].clone();
+        let attributes = walk.resolved(&kind, around, given);
+        walk.create(around, &kind, attributes).await;
+        order.push(around.clone());
+    }
+    let kind = walk.catalog.kinds[kind].clone();
+    for state in life["states"].as_array().unwrap() {
+        let wanted = walk.resolved(&kind, name, &state["attributes"]);
+        let said = state["name"].as_str().unwrap();
+        match state["expect"].as_str().unwrap() {
+            "update" => {
+                let made = walk.made.get_mut(name).unwrap();
+                let changed: Vec<String> = kind
+                    .settable()
+                    .map(|(at, _)| at.clone())
+                    .filter(|at| made.attributes[at] != wanted[at])
+                    .filter(|at| !(kind.attributes[at].optional_computed && wanted[at].is_null()))
+                    .collect();
+                made.attributes = wanted.clone();
+                let id = made.id.clone();
+                walk.change(name, &kind, &id, &wanted, &changed).await;
+            }
+            "replace" => {
+                walk.delete(name).await;
+                walk.create(name, &kind, wanted).await;
+            }
+            _ => walk.create(name, &kind, wanted).await,
+        }
+        walk.compare(name, said).await;
+    }
+    walk.delete(name).await;
+    for around in order.iter().rev() {
+        walk.delete(around).await;
+    }
+}
+
+macro_rules! walks {
+    ($($test:ident: $kind:literal),* $(,)?) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $test() {
+            live($kind).await;
+        })*
+    };
+}
+
+walks! {
+    instance: "linode.instance",
+    nodebalancer: "linode.nodebalancer",
+    nodebalancer_config: "linode.nodebalancer_config",
+    nodebalancer_node: "linode.nodebalancer_node",
+    domain: "linode.domain",
+    domain_record: "linode.domain_record",
+    firewall: "linode.firewall",
+    ssh_key: "linode.ssh_key",
+    table: "dynamodb.table",
+    replica: "dynamodb.replica",
+}
+
+/// The firewall in front of an object stands in another list, and is set by an action of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn firewalls_are_attached_looked_up_and_taken_away() {
+    let mut walk = Walk::new().await;
+    let catalog = walk.catalog.clone();
+    let kind = |name: &str| &catalog.kinds[name];
+    for wall in ["one", "two"] {
+        let all = walk.resolved(kind("linode.firewall"), wall, &json!({ "label": wall }));
+        walk.create(wall, kind("linode.firewall"), all).await;
+    }
+    let lb = json!({ "region": "us-east", "label": "life-lb", "firewall": "${one}" });
+    let web = json!({
+        "region": "us-east", "type": "g6-nanode-1", "image": "linode/debian12", "label": "life-web",
+        "authorized_users": ["life"], "firewall": "${one}", "private_ip": true,
+    });
+    for (name, of, mut given) in
+        [("lb", "linode.nodebalancer", lb), ("web", "linode.instance", web)]
+    {
+        let all = walk.resolved(kind(of), name, &given);
+        walk.create(name, kind(of), all).await;
+        for target in [json!("${two}"), Json::Null] {
+            given["firewall"] = target;
+            let all = walk.resolved(kind(of), name, &given);
+            let made = walk.made.get_mut(name).unwrap();
+            made.attributes = all.clone();
+            let id = made.id.clone();
+            walk.change(name, kind(of), &id, &all, &["firewall".into()]).await;
+            walk.compare(name, "firewalled").await;
+            let Observation::Exists { attributes, .. } = walk.observe(name).await else { panic!() };
+            assert_eq!(attributes["firewall"], all["firewall"], "{name}");
+        }
+    }
+    let Observation::Exists { attributes, .. } = walk.observe("web").await else { panic!() };
+    let host = attributes["ipv4"].as_text().unwrap().to_owned();
+    let prober = Prober::new(Arc::clone(&walk.connections));
+    assert_eq!(prober.probe(Probe::Tcp { host, port: 22 }).await, ProbeAnswer::Open);
+}
+
+/// Changes that DynamoDB wants in two steps end where they should, and strangers' tags and the mark stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_in_two_steps_arrive() {
+    let mut walk = Walk::new().await;
+    let kind = walk.catalog.kinds["dynamodb.table"].clone();
+    let base = json!({
+        "region": "us-east-1", "name": "life_table", "attributes": { "id": "S" }, "hash_key": "id",
+        "stream": "NEW_IMAGE", "ttl_attribute": "old", "tags": { "a": "1", "b": "2" },
+    });
+    let all = walk.resolved(&kind, "table", &base);
+    walk.create("table", &kind, all).await;
+    walk.compare("table", "made").await;
+    let mut then = base.clone();
+    then["stream"] = json!("KEYS_ONLY");
+    then["tags"] = json!({ "b": "3", "c": "4" });
+    let all = walk.resolved(&kind, "table", &then);
+    walk.made.get_mut("table").unwrap().attributes = all.clone();
+    let id = walk.made["table"].id.clone();
+    let changed: Vec<String> = ["stream", "tags"].map(str::to_owned).to_vec();
+    walk.change("table", &kind, &id, &all, &changed).await;
+    walk.compare("table", "changed").await;
+    let alike = walk.provider.alike(&kind, &all).await.unwrap();
+    assert_eq!(alike[0].mark.as_deref(), Some(MARK));
+    // The same again changes nothing and is no error.
+    walk.change("table", &kind, &id, &all, &changed).await;
+}
+
+/// A lost region is unseen, others are seen, and one that is declared lost is not even asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_region_is_unseen_and_its_group_is_reached_through_another_member() {
+    let mut walk = Walk::new().await;
+    let (table, replica) = (
+        walk.catalog.kinds["dynamodb.table"].clone(),
+        walk.catalog.kinds["dynamodb.replica"].clone(),
+    );
+    let given = json!({ "region": "us-east-1", "name": "shop", "attributes": { "id": "S" }, "hash_key": "id" });
+    let all = walk.resolved(&table, "table", &given);
+    walk.create("table", &table, all).await;
+    for region in ["eu-west-1", "ap-south-1"] {
+        let all =
+            walk.resolved(&replica, region, &json!({ "table": "${table}", "region": region }));
+        walk.create(region, &replica, all).await;
+    }
+    walk.sandbox.lose("aws:us-east-1", How::Refuse).unwrap();
+    let seen = walk.observe("table").await;
+    assert!(matches!(&seen, Observation::Unseen(why) if why.contains("us-east-1")), "{seen:?}");
+    assert!(matches!(walk.observe("eu-west-1").await, Observation::Exists { ready: true, .. }));
+    let settings = Settings {
+        lost_regions: ["us-east-1".to_owned()].into(),
+        ..walk.connections.settings.clone()
+    };
+    walk.provider = Provider::new(Arc::new(Connections::new(settings)));
+    let seen = walk.observe("table").await;
+    assert!(matches!(&seen, Observation::Unseen(why) if why.contains("declared lost")), "{seen:?}");
+    let made = &walk.made["eu-west-1"];
+    let look = walk.provider.look(&made.kind, &made.id, &made.attributes).await.unwrap();
+    assert!(matches!(look, Look::Exists { ready: true, .. }), "{look:?}");
+}
+
+/// A table that is gone while its group lives is joined to it, and does not become a group of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_table_is_joined_to_its_living_group() {
+    let mut walk = Walk::new().await;
+    let table = walk.catalog.kinds["dynamodb.table"].clone();
+    let given = json!({ "region": "us-east-1", "name": "shop", "attributes": { "id": "S" }, "hash_key": "id" });
+    let all = walk.resolved(&table, "first", &given);
+    walk.create("first", &table, all.clone()).await;
+    let mut joining = all;
+    joining.insert("region".into(), "eu-west-1".into());
+    joining.insert(JOIN.into(), "us-east-1".into());
+    let made = walk.provider.create(&table, &joining, None).await.unwrap();
+    walk.ready("second", &table, &made.id, &joining).await;
+    let Observation::Exists { attributes, .. } = walk.observe("first").await else { panic!() };
+    assert_eq!(attributes["replicas"].json(), json!(["eu-west-1"]));
+}
+
+/// Two changes that both take time, one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_is_resized_and_switched_off_at_once() {
+    let mut walk = Walk::new().await;
+    let kind = walk.catalog.kinds["linode.instance"].clone();
+    let mut given = json!({
+        "region": "us-east", "type": "g6-nanode-1", "image": "linode/debian12", "label": "life-web",
+        "authorized_users": ["life"],
+    });
+    let all = walk.resolved(&kind, "web", &given);
+    walk.create("web", &kind, all).await;
+    for (size, booted) in [("g6-standard-1", false), ("g6-standard-2", true)] {
+        given["type"] = json!(size);
+        given["booted"] = json!(booted);
+        let all = walk.resolved(&kind, "web", &given);
+        walk.made.get_mut("web").unwrap().attributes = all.clone();
+        let id = walk.made["web"].id.clone();
+        walk.change("web", &kind, &id, &all, &["type".into(), "booted".into()]).await;
+        walk.compare("web", size).await;
+    }
+}
