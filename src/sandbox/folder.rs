@@ -187,7 +187,11 @@ impl Folder {
     pub fn append(&mut self, changes: &[Change]) -> Result<(), FolderError> {
         let mut line = serde_json::to_vec(changes).expect("rows are plain data and serialise");
         line.push(b'\n');
-        self.write_line(&line).map_err(|source| self.failed("written", source))
+        self.write_line(&line).map_err(|source| {
+            // What was not written must not be believed: the next look loads everything again.
+            self.generation = 0;
+            self.failed("written", source)
+        })
     }
 
     fn write_line(&mut self, line: &[u8]) -> io::Result<()> {

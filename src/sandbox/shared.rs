@@ -57,31 +57,21 @@ struct Inner {
     world: World,
     folder: Option<Folder>,
     place: PathBuf,
-    /// A world in memory keeps the items of its tables here, and takes them along.
-    scratch: Option<PathBuf>,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Some(scratch) = &self.scratch {
-            // It may never have been made.
-            std::fs::remove_dir_all(scratch).ok();
-        }
-    }
 }
 
 impl Sandbox {
     /// Opens the world in a folder, or an empty one in memory.
     pub fn open(folder: Option<&Path>, options: &Options) -> Result<Self, SandboxError> {
-        let inner = if let Some(path) = folder {
-            let folder = Folder::open(path)?;
-            let world = World::new(folder.items());
-            Inner { world, folder: Some(folder), place: path.into(), scratch: None }
-        } else {
-            let name = format!("lifeboat-sandbox-{}", uuid::Uuid::new_v4());
-            let scratch = std::env::temp_dir().join(name);
-            let world = World::new(scratch.clone());
-            Inner { world, folder: None, place: "memory".into(), scratch: Some(scratch) }
+        let inner = match folder {
+            Some(path) => {
+                let folder = Folder::open(path)?;
+                Inner {
+                    world: World::new(Some(folder.items())),
+                    folder: Some(folder),
+                    place: path.into(),
+                }
+            }
+            None => Inner { world: World::new(None), folder: None, place: "memory".into() },
         };
         let sandbox = Self(Arc::new(Mutex::new(inner)));
         sandbox.with(|world, _| match world.clock() {

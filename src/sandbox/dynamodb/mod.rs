@@ -43,6 +43,10 @@ impl Items {
     pub fn open(_folder: &std::path::Path) -> Result<Items, String> {
         Ok(Items)
     }
+
+    pub fn memory() -> Items {
+        Items
+    }
 }
 
 /// The region in the credential scope of the Authorization header.
