@@ -93,6 +93,11 @@ impl Sandbox {
         Ok(sandbox)
     }
 
+    /// Starts a folder over, also one that this version cannot read; the next one to open it gives it a clock.
+    pub fn wipe(folder: &Path) -> Result<(), SandboxError> {
+        Ok(Folder::open(folder)?.wipe()?)
+    }
+
     /// Catches up with other processes, does something to the world, and writes down what changed.
     fn with<R>(&self, act: impl FnOnce(&mut World, Millis) -> R) -> Result<R, SandboxError> {
         self.held(Ending::Append, act)
@@ -103,9 +108,14 @@ impl Sandbox {
         ending: Ending,
         act: impl FnOnce(&mut World, Millis) -> R,
     ) -> Result<R, SandboxError> {
-        // A poisoned world is still whole: rows change before anything can fail.
+        let poisoned = self.0.is_poisoned();
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Inner { world, folder, place, .. } = &mut *guard;
+        let Inner { world, folder, place } = &mut *guard;
+        if poisoned {
+            // What a panic left half done is not in the log; load what is.
+            self.0.clear_poison();
+            folder.iter_mut().for_each(Folder::distrust);
+        }
         let held = match folder {
             Some(folder) => {
                 let held = folder.hold()?;
@@ -116,6 +126,7 @@ impl Sandbox {
                 for change in news.changes {
                     let table = change.0.clone();
                     if !world.apply(change) {
+                        folder.distrust();
                         return Err(SandboxError::Unknown { path: place.clone(), table });
                     }
                 }
