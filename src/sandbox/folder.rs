@@ -187,7 +187,11 @@ impl Folder {
     pub fn append(&mut self, changes: &[Change]) -> Result<(), FolderError> {
         let mut line = serde_json::to_vec(changes).expect("rows are plain data and serialise");
         line.push(b'\n');
-        self.write_line(&line).map_err(|source| self.failed("written", source))
+        self.write_line(&line).map_err(|source| {
+            // What was not written must not be believed: the next look loads everything again.
+            self.distrust();
+            self.failed("written", source)
+        })
     }
 
     fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
@@ -198,6 +202,11 @@ impl Folder {
         self.log.write_all(line)?;
         self.cursor += line.len() as u64;
         Ok(())
+    }
+
+    /// Forgets how far this process has read, because what it made of it cannot be believed.
+    pub fn distrust(&mut self) {
+        self.generation = 0;
     }
 
     pub fn is_long(&self) -> bool {
@@ -221,6 +230,22 @@ impl Folder {
             .ok()
             .map(|it| (it.modified().unwrap_or(SystemTime::UNIX_EPOCH), it.len()));
         self.start_log()
+    }
+
+    /// Starts over without reading rows, also when nobody can read them.
+    pub fn wipe(&mut self) -> Result<(), FolderError> {
+        let _held = self.hold()?;
+        // Whatever generation others are at, the next one tells them.
+        self.load_snapshot().ok();
+        let last = self.log_generation().map_err(|source| self.failed("read", source))?;
+        self.generation = self.generation.max(last);
+        self.compact(Vec::new())?;
+        match fs::remove_dir_all(self.items()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed("emptied", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Where items of tables are kept beside the world.

@@ -57,31 +57,21 @@ struct Inner {
     world: World,
     folder: Option<Folder>,
     place: PathBuf,
-    /// A world in memory keeps the items of its tables here, and takes them along.
-    scratch: Option<PathBuf>,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Some(scratch) = &self.scratch {
-            // It may never have been made.
-            std::fs::remove_dir_all(scratch).ok();
-        }
-    }
 }
 
 impl Sandbox {
     /// Opens the world in a folder, or an empty one in memory.
     pub fn open(folder: Option<&Path>, options: &Options) -> Result<Self, SandboxError> {
-        let inner = if let Some(path) = folder {
-            let folder = Folder::open(path)?;
-            let world = World::new(folder.items());
-            Inner { world, folder: Some(folder), place: path.into(), scratch: None }
-        } else {
-            let name = format!("lifeboat-sandbox-{}", uuid::Uuid::new_v4());
-            let scratch = std::env::temp_dir().join(name);
-            let world = World::new(scratch.clone());
-            Inner { world, folder: None, place: "memory".into(), scratch: Some(scratch) }
+        let inner = match folder {
+            Some(path) => {
+                let folder = Folder::open(path)?;
+                Inner {
+                    world: World::new(Some(folder.items())),
+                    folder: Some(folder),
+                    place: path.into(),
+                }
+            }
+            None => Inner { world: World::new(None), folder: None, place: "memory".into() },
         };
         let sandbox = Self(Arc::new(Mutex::new(inner)));
         sandbox.with(|world, _| match world.clock() {
@@ -103,6 +93,11 @@ impl Sandbox {
         Ok(sandbox)
     }
 
+    /// Starts a folder over, also one that this version cannot read; the next one to open it gives it a clock.
+    pub fn wipe(folder: &Path) -> Result<(), SandboxError> {
+        Ok(Folder::open(folder)?.wipe()?)
+    }
+
     /// Catches up with other processes, does something to the world, and writes down what changed.
     fn with<R>(&self, act: impl FnOnce(&mut World, Millis) -> R) -> Result<R, SandboxError> {
         self.held(Ending::Append, act)
@@ -113,9 +108,14 @@ impl Sandbox {
         ending: Ending,
         act: impl FnOnce(&mut World, Millis) -> R,
     ) -> Result<R, SandboxError> {
-        // A poisoned world is still whole: rows change before anything can fail.
+        let poisoned = self.0.is_poisoned();
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Inner { world, folder, place, .. } = &mut *guard;
+        let Inner { world, folder, place } = &mut *guard;
+        if poisoned {
+            // What a panic left half done is not in the log; load what is.
+            self.0.clear_poison();
+            folder.iter_mut().for_each(Folder::distrust);
+        }
         let held = match folder {
             Some(folder) => {
                 let held = folder.hold()?;
@@ -126,6 +126,7 @@ impl Sandbox {
                 for change in news.changes {
                     let table = change.0.clone();
                     if !world.apply(change) {
+                        folder.distrust();
                         return Err(SandboxError::Unknown { path: place.clone(), table });
                     }
                 }

@@ -54,14 +54,14 @@ pub struct World {
     pub linode: Linode,
     dynamodb: DynamoDb,
     items: Option<Items>,
-    items_folder: PathBuf,
+    items_folder: Option<PathBuf>,
     counts: BTreeMap<String, u64>,
     record: Option<Vec<String>>,
 }
 
 impl World {
-    /// An empty world; items of tables are kept in `items_folder`, which is touched when the first table needs it.
-    pub fn new(items_folder: PathBuf) -> Self {
+    /// An empty world; items of tables are kept in `items_folder`, which is touched when a table needs it, or in memory.
+    pub fn new(items_folder: Option<PathBuf>) -> Self {
         Self {
             facts: Rows::default(),
             faults: Faults::default(),
@@ -149,10 +149,13 @@ impl World {
 
     fn carry_out(&mut self, now: Millis, request: &Request) -> Answer {
         if request.header("x-amz-target").is_some() {
-            let items = match self.items.take().map_or_else(|| Items::open(&self.items_folder), Ok)
-            {
-                Ok(items) => self.items.insert(items),
-                Err(why) => return refusal(request, 500, &why),
+            let items = match (self.items.take(), &self.items_folder) {
+                (Some(items), _) => self.items.insert(items),
+                (None, None) => self.items.insert(Items::memory()),
+                (None, Some(folder)) => match Items::open(folder) {
+                    Ok(items) => self.items.insert(items),
+                    Err(why) => return refusal(request, 500, &why),
+                },
             };
             return self.dynamodb.handle(now, request, items);
         }
@@ -258,9 +261,10 @@ impl World {
         let facts = std::mem::take(&mut self.facts);
         self.forget();
         self.facts = facts;
-        match std::fs::remove_dir_all(&self.items_folder) {
+        let Some(folder) = &self.items_folder else { return Ok(()) };
+        match std::fs::remove_dir_all(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err((self.items_folder.clone(), error))
+                Err((folder.clone(), error))
             }
             _ => Ok(()),
         }

@@ -1,8 +1,8 @@
 //! Linode's API v4 as far as stacks need it: machines, balancers, zones, firewalls, keys, and what surrounds them.
 
 pub mod catalogue;
-pub mod model;
 pub mod timeline;
+pub mod model;
 pub mod limits;
 pub mod store;
 pub mod call;

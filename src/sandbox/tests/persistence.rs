@@ -121,4 +121,8 @@ fn a_world_of_another_version_is_refused_with_the_way_out() {
     std::fs::write(&log, text).unwrap();
     let error = Sandbox::open(Some(place.path()), &manual()).err().unwrap().to_string();
     assert!(error.contains("linode.teapots") && error.contains("sandbox reset"), "{error}");
+    std::fs::write(place.path().join("world.json"), "not even JSON").unwrap();
+    assert!(Sandbox::open(Some(place.path()), &manual()).is_err());
+    Sandbox::wipe(place.path()).unwrap();
+    assert!(Sandbox::open(Some(place.path()), &manual()).unwrap().is_empty().unwrap());
 }

@@ -21,7 +21,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self { world: World::new("no items here".into()), now: 1_767_225_600_000 }
+        Self { world: World::new(None), now: 1_767_225_600_000 }
     }
 
     pub(super) fn later(&mut self, seconds: Millis) {
