@@ -155,8 +155,4 @@ fn run(register: &mut Register, call: &Call, items: &mut Items) -> Result<Value,
         "DescribeContinuousBackups" => backups::describe_continuous_backups(register, call),
         _ => data::item_call(register, call, items),
     }
-
-    pub fn memory() -> Items {
-        Items
-    }
 }
