@@ -54,11 +54,7 @@ impl Graph {
     }
 
     /// Every address after all that it needs; otherwise in the order of the stack.
-    pub fn order(&self) -> Vec<Address> {
-        self.in_order().cloned().collect()
-    }
-
-    fn in_order(&self) -> impl Iterator<Item = &Address> {
+    pub fn order(&self) -> impl DoubleEndedIterator<Item = &Address> {
         self.order.iter().map(|it| &self.edges[*it])
     }
 
@@ -104,10 +100,10 @@ impl Graph {
         let name = |it: &Address| {
             format!("\"{}\"", it.to_string().replace('\\', "\\\\").replace('"', "\\\""))
         };
-        for address in self.in_order() {
+        for address in self.order() {
             let _ = writeln!(text, "  {}", name(address));
         }
-        for address in self.in_order() {
+        for address in self.order() {
             for (need, _) in self.dependencies(address) {
                 let _ = writeln!(text, "  {} -> {}", name(need), name(address));
             }
@@ -255,7 +251,7 @@ mod tests {
     fn the_order_follows_needs_and_then_the_stack() {
         let graph =
             graph(&needs(&[("d", &["b"]), ("a", &[]), ("b", &["c", "a"]), ("c", &[])])).unwrap();
-        let order: Vec<String> = graph.order().iter().map(ToString::to_string).collect();
+        let order: Vec<String> = graph.order().map(ToString::to_string).collect();
         assert_eq!(order, ["a", "c", "b", "d"]);
         let weights = graph.weights(|_| 1);
         assert_eq!(weights[&Address::one("a")], 3);
@@ -333,7 +329,7 @@ mod tests {
             let list: Vec<(&str, &[&str])> = list.iter().map(|(name, needs)| (*name, needs.as_slice())).collect();
             match graph(&needs(&list)) {
                 Ok(graph) => {
-                    let order = graph.order();
+                    let order: Vec<&Address> = graph.order().collect();
                     for (name, needs) in &list {
                         let at = |name: &str| order.iter().position(|it| it.name == name).unwrap();
                         prop_assert!(needs.iter().all(|it| at(it) < at(name)));
