@@ -200,7 +200,14 @@ impl Home {
     /// Nothing is in the world and no state was written.
     pub(crate) fn is_untouched(&self) -> bool {
         let states = std::fs::read_dir(self.path("state/sandbox/states"));
-        self.world.is_empty().unwrap() && states.into_iter().flatten().next().is_none()
+        let mut stacks = states.into_iter().flatten().flatten();
+        let founded = |name: &str| {
+            let folder = self.state_folder(name);
+            let written = |file: &str| folder.join(file).metadata().is_ok_and(|it| it.len() > 0);
+            written("state.snapshot") || written("journal")
+        };
+        self.world.is_empty().unwrap()
+            && !stacks.any(|it| founded(&it.file_name().to_string_lossy()))
     }
 }
 

@@ -155,9 +155,11 @@ impl Life {
 }
 
 fn table_name(record: &Record) -> String {
-    let name = record.attributes.get("name").or(record.attributes.get("table.name")).or(record
-        .outputs
-        .get("name"));
+    let name = record
+        .attributes
+        .get("name")
+        .or(record.attributes.get("table.name"))
+        .or(record.outputs.get("name"));
     name.and_then(|it| it.as_text()).expect("a table has a name").to_owned()
 }
 
