@@ -1,6 +1,7 @@
 //! Walks every kind's folder through its `life.yaml`: each state is reached, a second look finds nothing to do, drift is seen, and nothing is left.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use lifeboat::engine::address::Address;
 use lifeboat::engine::schema::Kind;
@@ -12,6 +13,9 @@ use crate::harness::{Home, Output};
 
 /// Lives at once; more would wait for processors and miss their deadlines in world time.
 const AT_ONCE: usize = 4;
+
+/// Longer than any job of a cloud.
+const HOUR: Duration = Duration::from_secs(3_600);
 
 #[test]
 fn every_example_is_valid_and_plans() {
@@ -132,6 +136,8 @@ impl Life {
             let body = json!({ "TableName": table, "DeletionProtectionEnabled": protected });
             self.home.dynamodb(&region, "UpdateTable", &body);
         }
+        // What is still at work is awaited, not repaired.
+        self.home.world.advance(HOUR).unwrap();
         let plan = self.sandbox(&["plan", "life", "--format", "json"], &[]).code(0);
         assert_eq!(self.action(&plan), "update", "{}: {plan}", self.folder);
         let drift = plan.json()["plan"]["drift"].clone();
