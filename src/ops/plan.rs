@@ -179,11 +179,13 @@ pub fn broken_bindings(planned: &Bindings, now: &Bindings) -> Vec<String> {
         broken.push(
             "the state is of another lineage: the stack was applied or destroyed meanwhile".into(),
         );
-    } else if (planned.serial, planned.sequence) != (now.serial, now.sequence) {
+    } else if planned.serial != now.serial {
         broken.push(format!(
             "the state has moved on from serial {} to {}",
             planned.serial, now.serial
         ));
+    } else if planned.sequence != now.sequence {
+        broken.push("the state has changed since: a run was interrupted, or it was mended".into());
     }
     if planned.active != now.active {
         broken.push(format!(
