@@ -1,5 +1,235 @@
-//! Benchmarks of the whole way from YAML and state bytes to a rendered plan.
+//! Benchmarks: from YAML and state bytes to a rendered plan, each case in a process of its own; and creates on the sandbox.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints a table and may stop anywhere"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lifeboat::engine::address::Address;
+use lifeboat::engine::graph::Graph;
+use lifeboat::engine::observed::Observation;
+use lifeboat::engine::plan::change::Plan;
+use lifeboat::engine::plan::propose::{Intent, Options, Worlds, propose};
+use lifeboat::engine::plan::survey::survey;
+use lifeboat::engine::schema::Catalog;
+use lifeboat::engine::stack::load::{FileProblem, Files, Layer, load};
+use lifeboat::engine::stack::model::Stack;
+use lifeboat::engine::state::codec::{decode_state, encode_state};
+use lifeboat::engine::state::record::{Record, State};
+use lifeboat::engine::value::{Attributes, LineageKey, Value};
+use lifeboat::kinds::builtin;
+use lifeboat::ops::apply::{Order, apply};
+use lifeboat::ops::place::Place;
+use lifeboat::ops::plan::{Ask, plan_on};
+use lifeboat::ops::session::Session;
+use lifeboat::render::text::{TextOptions, text};
+use lifeboat::sandbox;
+
+const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
+const SHAPES: [&str; 2] = ["flat", "chained"];
+const RUNS: usize = 3;
+/// Room for deep expressions, as in the program itself.
+const STACK_BYTES: usize = 32 * 1024 * 1024;
 
 fn main() {
-    divan::main();
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|it| it == "--case") {
+        let (shape, size, what) = (&arguments[at + 1], &arguments[at + 2], &arguments[at + 3]);
+        let (shape, size, what) = (shape.clone(), size.parse().unwrap(), what.clone());
+        let case = move || one(&shape, size, &what);
+        std::thread::Builder::new().stack_size(STACK_BYTES).spawn(case).unwrap().join().unwrap();
+        return;
+    }
+    println!("| shape | resources | plan | best of {RUNS} | peak memory |\n|---|---|---|---|---|");
+    for what in ["no-op", "create"] {
+        for shape in SHAPES {
+            for size in SIZES {
+                row(shape, size, what);
+            }
+        }
+    }
+    row("sandbox", 1_000, "apply");
+}
+
+/// Runs a case several times, each in a fresh process, so that peaks do not mix.
+fn row(shape: &str, size: usize, what: &str) {
+    let mut best = f64::MAX;
+    let mut peak = 0;
+    for _ in 0..RUNS {
+        let exe = std::env::current_exe().unwrap();
+        let size = size.to_string();
+        let output = Command::new(exe).args(["--case", shape, &size, what]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (seconds, kilobytes) = text.trim().split_once(' ').unwrap();
+        best = best.min(seconds.parse().unwrap());
+        peak = peak.max(kilobytes.parse::<u64>().unwrap());
+    }
+    println!("| {shape} | {size} | {what} | {best:.3} s | {} MB |", peak / 1024);
+}
+
+fn one(shape: &str, size: usize, what: &str) {
+    let seconds = match what {
+        "apply" => creates(size),
+        _ => plans(shape, size, what == "no-op"),
+    };
+    println!("{seconds} {}", peak_kilobytes());
+}
+
+fn peak_kilobytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|it| it.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// `flat`: every record in one zone. `chained`: record i uses i − 1 and i / 2, too.
+fn yaml(shape: &str, size: usize) -> String {
+    let mut text = String::from(
+        "stack: bench\nresources:\n  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }\n",
+    );
+    for at in 0..size {
+        let target = match (shape, at) {
+            ("chained", 1..) => format!("'${{r{}.name}} ${{r{}.name}}'", at - 1, at / 2),
+            _ => format!("text-{at}"),
+        };
+        writeln!(
+            text,
+            "  r{at}:\n    kind: linode.domain_record\n    domain: '${{zone}}'\n    type: TXT\n    name: r{at}\n    target: {target}\n    ttl_sec: 300"
+        )
+        .unwrap();
+    }
+    text
+}
+
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _: &str) -> Result<Vec<u8>, FileProblem> {
+        Err(FileProblem::Missing)
+    }
+}
+
+fn stack_of(bytes: &[u8], catalog: &Catalog) -> Stack {
+    let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes: bytes.to_vec() };
+    let loaded = load("bench", &[layer], &[], &BTreeMap::new(), &NoFiles, catalog);
+    assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics.first());
+    loaded.stack.unwrap()
+}
+
+fn propose_on(
+    catalog: &Catalog,
+    stack: &Stack,
+    state: Option<&State>,
+    observed: &BTreeMap<Address, Observation>,
+) -> Plan {
+    let graph = Graph::new(stack).unwrap();
+    let order: Vec<Address> = graph.order().cloned().collect();
+    let inquiries = survey(catalog, stack, &order, state);
+    assert!(!inquiries.is_empty());
+    let worlds = Worlds { catalog, stack, order: &order, state, observed };
+    propose(&worlds, &Options { now: i64::MAX / 2, ..Options::default() }).0
+}
+
+/// Seconds from the bytes of layers and state to the text of a plan.
+fn plans(shape: &str, size: usize, is_applied: bool) -> f64 {
+    let catalog = builtin();
+    let bytes = yaml(shape, size).into_bytes();
+    let (state_bytes, observed) =
+        if is_applied { applied(&catalog, &bytes) } else { (Vec::new(), BTreeMap::new()) };
+    let start = Instant::now();
+    let state = is_applied.then(|| decode_state(&state_bytes).unwrap());
+    let stack = stack_of(&bytes, &catalog);
+    let plan = propose_on(&catalog, &stack, state.as_ref(), &observed);
+    let shown = text(&plan, &TextOptions { color: false, width: 100, verbose: false });
+    let seconds = start.elapsed().as_secs_f64();
+    assert_eq!(shown.contains("No changes"), is_applied, "{}", &shown[..shown.len().min(500)]);
+    seconds
+}
+
+/// The state of the stack as if it had been applied, and what the cloud would tell.
+fn applied(catalog: &Catalog, bytes: &[u8]) -> (Vec<u8>, BTreeMap<Address, Observation>) {
+    let stack = stack_of(bytes, catalog);
+    let mut state = State::new("bench", None, "sandbox", "lineage", LineageKey(vec![7; 16]));
+    let mut observed = BTreeMap::new();
+    let mut names: BTreeMap<Address, String> = BTreeMap::new();
+    for (at, (address, instance)) in stack.instances.iter().enumerate() {
+        let mut attributes = Attributes::new();
+        for (name, given) in &instance.resource.attributes {
+            use lifeboat::engine::stack::model::Shape;
+            let value = match &given.term.shape {
+                Shape::Literal(value) => value.clone(),
+                Shape::Expression(_) => Value::text("1"),
+                _ => Value::Text(chained_target(address, &names)),
+            };
+            attributes.insert(name.clone(), value);
+        }
+        let domain = Value::text("example.com");
+        attributes.insert(if at == 0 { "domain".into() } else { "domain.domain".into() }, domain);
+        names.insert(address.clone(), address.name.clone());
+        let id = (at + 1).to_string();
+        let record = Record {
+            kind: instance.resource.kind.clone(),
+            id: id.clone(),
+            attributes: attributes.clone(),
+            outputs: Attributes::from([("id".to_owned(), Value::Text(id))]),
+            needs: instance.needs.iter().map(|(need, _)| need.clone()).collect(),
+            ready: true,
+            protected: false,
+            since: 0,
+            deposed: None,
+        };
+        let seen = Observation::Exists { attributes, ready: true };
+        observed.insert(address.clone(), seen);
+        state.records.insert(address.clone(), record);
+    }
+    (encode_state(&state), observed)
+}
+
+fn chained_target(address: &Address, names: &BTreeMap<Address, String>) -> String {
+    let at: usize = address.name[1..].parse().unwrap();
+    let name = |at: usize| names[&Address::one(format!("r{at}"))].clone();
+    format!("{} {}", name(at - 1), name(at / 2))
+}
+
+/// Seconds of an apply that creates this many records, and their zone, on the sandbox.
+fn creates(size: usize) -> f64 {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("stacks/bench");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("stack.yaml"), yaml("flat", size)).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = sandbox::Options { speed: 10_000.0, ..sandbox::Options::default() };
+        let session = Arc::new(Session::sandbox(root.path(), options, "bench").await.unwrap());
+        let ask = Ask {
+            place: Place::find("bench", root.path()).unwrap(),
+            overlays: None,
+            given: Vec::new(),
+            intent: Intent::Apply,
+            allowed: lifeboat::engine::plan::guard::Allowed::default(),
+        };
+        let start = Instant::now();
+        let (lease, state) = session.store(&ask.place).lease("bench", 0).unwrap();
+        let proposed = plan_on(&session, &ask, state).await.unwrap();
+        let order = Order {
+            command: "bench".into(),
+            intent: Intent::Apply,
+            instance: None,
+            plan_digest: String::new(),
+        };
+        let (_stop, stopped) = tokio::sync::watch::channel(None);
+        let report =
+            apply(&session, lease, proposed, &order, Arc::new(|_| {}), stopped).await.unwrap();
+        assert!(report.is_complete(), "{:?}", report.failed.first());
+        assert_eq!(report.done.len(), size + 1);
+        let took: Duration = start.elapsed();
+        took.as_secs_f64()
+    })
 }

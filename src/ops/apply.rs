@@ -23,7 +23,7 @@ use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
 use crate::ops::call::take_outputs;
 use crate::ops::error::OpsError;
-use crate::ops::job::{Done, Hands, Job, Pen, Progress};
+use crate::ops::job::{Done, Hands, Job, Pen, Progress, Waiting};
 use crate::ops::perform::perform;
 use crate::ops::plan::Proposed;
 use crate::ops::session::Session;
@@ -168,7 +168,6 @@ fn refreshed(session: &Session, state: &State, proposed: &Proposed, at: i64) -> 
 
 /// One thread owns the lease and makes entries durable, as many as wait at a time with one sync.
 fn hold_pen(mut lease: Lease) -> (Pen, oneshot::Receiver<Lease>) {
-    type Waiting = (Vec<Entry>, oneshot::Sender<Result<(), String>>);
     let (entries, mut queue) = mpsc::unbounded_channel::<Waiting>();
     let (give_back, back) = oneshot::channel();
     std::thread::spawn(move || {
@@ -274,10 +273,10 @@ impl<'a> Run<'a> {
             }
             if running.is_empty() {
                 // Steps that could not even start may have set others free or skipped them.
-                match self.schedule.has_startable() {
-                    true => continue,
-                    false => return stopped,
+                if self.schedule.has_startable() {
+                    continue;
                 }
+                return stopped;
             }
             tokio::select! {
                 ended = running.join_next() => {
@@ -468,10 +467,11 @@ impl<'a> Run<'a> {
         entries.push(Entry::RunEnded {
             at,
             complete: report.is_complete(),
-            overlays: if order.intent == Intent::Apply {
-                self.stack.overlays.clone()
-            } else {
-                self.state.active.clone()
+            overlays: match order.intent {
+                Intent::Apply => self.stack.overlays.clone(),
+                // Nothing is left to be under an overlay: the next apply starts at home.
+                Intent::Destroy if self.state.records.is_empty() => self.state.home.clone(),
+                Intent::Destroy => self.state.active.clone(),
             },
             variables: self.remembered(),
             outputs,

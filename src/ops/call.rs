@@ -78,7 +78,8 @@ pub async fn create(hands: &Hands, job: &Job, begun: &Begun) -> Outcome {
             Err(why) => why,
         };
         let unknown = why.fault == Fault::UnknownOutcome;
-        if !unknown && !(why.fault == Fault::Conflict && lost > 0) {
+        let ours_perhaps = why.fault == Fault::Conflict && lost > 0;
+        if !unknown && !ours_perhaps {
             return Outcome::Failed { why: why.to_string() };
         }
         lost += 1;

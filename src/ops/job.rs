@@ -54,10 +54,13 @@ pub enum Progress {
     },
 }
 
+/// Entries that wait to be durable, and who is told when they are.
+pub type Waiting = (Vec<Entry>, oneshot::Sender<Result<(), String>>);
+
 /// Where entries are made durable before work goes on.
 #[derive(Debug, Clone)]
 pub struct Pen {
-    pub entries: mpsc::UnboundedSender<(Vec<Entry>, oneshot::Sender<Result<(), String>>)>,
+    pub entries: mpsc::UnboundedSender<Waiting>,
 }
 
 impl Pen {

@@ -59,7 +59,7 @@ pub async fn plan_on(
     state: Option<State>,
 ) -> Result<Proposed, OpsError> {
     let (desired, settled, state) = prepare(session, ask, state).await?;
-    let order = desired.graph.order();
+    let order: Vec<Address> = desired.graph.order().cloned().collect();
     let inquiries = match ask.intent {
         Intent::Apply => survey(&session.catalog, &desired.stack, &order, state.as_ref()),
         Intent::Destroy => survey(&session.catalog, &Stack::default(), &[], state.as_ref()),

@@ -39,6 +39,10 @@ fn io(verb: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> StoreEr
     move |source| StoreError::Io { verb, file, source }
 }
 
+fn broken(file: PathBuf) -> impl FnOnce(CodecError) -> StoreError {
+    move |source| StoreError::Broken { file, source }
+}
+
 impl FileStore {
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
@@ -72,7 +76,7 @@ impl FileStore {
     /// The entries since the last snapshot, as text for people.
     pub fn journal(&self) -> Result<Vec<String>, StoreError> {
         let journal = read_if_there(&self.journal_file())?.unwrap_or_default();
-        let (entries, _) = decode_journal(&journal).map_err(self.broken(self.journal_file()))?;
+        let (entries, _) = decode_journal(&journal).map_err(broken(self.journal_file()))?;
         Ok(entries.iter().map(|(at, entry)| format!("{at}: {entry:?}")).collect())
     }
 
@@ -83,12 +87,9 @@ impl FileStore {
             let journal = read_if_there(&self.journal_file())?.unwrap_or_default();
             let state = match &snapshot {
                 None => None,
-                Some(bytes) => {
-                    Some(decode_state(bytes).map_err(self.broken(self.snapshot_file()))?)
-                }
+                Some(bytes) => Some(decode_state(bytes).map_err(broken(self.snapshot_file()))?),
             };
-            let (entries, whole) =
-                decode_journal(&journal).map_err(self.broken(self.journal_file()))?;
+            let (entries, whole) = decode_journal(&journal).map_err(broken(self.journal_file()))?;
             let seen = state.as_ref().map_or(0, |it| it.sequence);
             let new: Vec<_> = entries.into_iter().filter(|(at, _)| *at > seen).collect();
             // Between our two reads a writer may have folded the journal into a newer snapshot.
@@ -98,11 +99,7 @@ impl FileStore {
             let state = new.iter().fold(state, |state, (at, entry)| replay(state, *at, entry));
             return Ok((state, whole));
         }
-        Err(self.broken(self.journal_file())(CodecError::Torn))
-    }
-
-    fn broken(&self, file: PathBuf) -> impl FnOnce(CodecError) -> StoreError + use<> {
-        move |source| StoreError::Broken { file, source }
+        Err(broken(self.journal_file())(CodecError::Torn))
     }
 
     /// Takes the right to write, and the state as of that moment.
@@ -177,8 +174,7 @@ impl Lease {
         state.sequence = self.sequence;
         state.epoch = self.epoch;
         let bytes = encode_state(&state);
-        let read_back =
-            decode_state(&bytes).map_err(self.store.broken(self.store.snapshot_file()))?;
+        let read_back = decode_state(&bytes).map_err(broken(self.store.snapshot_file()))?;
         assert_eq!(read_back, state, "what is written is what is read");
         let new = self.store.folder.join("state.snapshot.new");
         let mut file = File::create(&new).map_err(io("write", &new))?;

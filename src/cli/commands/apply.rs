@@ -45,10 +45,11 @@ pub async fn apply(
     let (lease, state) = session.store(&ask.place).lease(&session.who, session.clock.now())?;
     if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
         let asked = overlays_of(Some(asked), None);
-        if asked != state.active && !consent.switch {
+        if asked != state.active && !state.records.is_empty() && !consent.switch {
             return Err(unasked_switch(&ask.place, &state.active, &asked));
         }
     }
+    state_is_there(&session, &ask, state.is_some())?;
     let proposed = plan_on(&session, &ask, state).await?;
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
@@ -153,6 +154,19 @@ fn consents(session: &Session, ask: &Ask, consent: Consent, data: bool) -> Resul
     Ok(consent.yes || agreed(&question, &name))
 }
 
+/// A runner without the state of its stack would make everything a second time.
+fn state_is_there(session: &Session, ask: &Ask, found: bool) -> Result<(), OpsError> {
+    let in_ci = std::env::var_os("CI").is_some_and(|it| !it.is_empty());
+    if found || !in_ci || session.target == Target::Sandbox {
+        return Ok(());
+    }
+    let folder = ask.place.state(false);
+    Err(OpsError::refused(
+        format!("this is CI, and there is no state of this stack in {}", folder.display()),
+        "bring the state folder to this runner, or make the first apply from where the state is kept",
+    ))
+}
+
 fn may_go_on(consent: Consent) -> Result<(), OpsError> {
     if consent.yes || out::can_ask() {
         return Ok(());
@@ -177,8 +191,9 @@ fn refuse(plan: &Plan) -> Result<(), OpsError> {
 fn unasked_switch(place: &Place, active: &[String], asked: &[String]) -> OpsError {
     let words = |it: &[String]| if it.is_empty() { "base".to_owned() } else { it.join(" + ") };
     let name = place.name();
-    let flags: String = asked.iter().map(|it| format!(" -o {it}")).collect();
-    let flags = if flags.is_empty() { " -o base".to_owned() } else { flags };
+    let named =
+        if asked.is_empty() { vec!["base"] } else { asked.iter().map(String::as_str).collect() };
+    let flags = format!(" -o {}", named.join(" -o "));
     OpsError::refused(
         format!(
             "the active overlays are {}, and this would switch to {}",
@@ -211,6 +226,7 @@ async fn carry_out(
     ending::tell(&report, ask.intent);
     Ok(match signals.number() {
         Some(number) => Exit::Signal(number),
+        None if !report.is_complete() && ask.intent == Intent::Destroy => Exit::Unseen,
         None if !report.is_complete() => Exit::Failed,
         None if unseen => Exit::Unseen,
         None => Exit::Done,

@@ -23,20 +23,14 @@ pub fn kinds(kind: Option<&str>) -> Result<Exit, OpsError> {
         out::data(&lines.join("\n"));
         return Ok(Exit::Done);
     };
-    match catalog.get(name) {
-        Some(kind) => {
-            out::data(&page(kind));
-            Ok(Exit::Done)
-        }
-        None => {
-            let near = nearest(name, catalog.kinds.keys().map(String::as_str));
-            let help = near.map_or_else(
-                || "`lifeboat kinds` lists them".into(),
-                |it| format!("did you mean `{it}`?"),
-            );
-            Err(OpsError::input(format!("there is no kind `{name}`"), help))
-        }
+    if let Some(kind) = catalog.get(name) {
+        out::data(&page(kind));
+        return Ok(Exit::Done);
     }
+    let near = nearest(name, catalog.kinds.keys().map(String::as_str));
+    let help = near
+        .map_or_else(|| "`lifeboat kinds` lists them".into(), |it| format!("did you mean `{it}`?"));
+    Err(OpsError::input(format!("there is no kind `{name}`"), help))
 }
 
 fn page(kind: &Kind) -> String {
@@ -45,8 +39,7 @@ fn page(kind: &Kind) -> String {
         text.push_str(&format!("\n{}\n", kind.doc.trim_end()));
     }
     let lost_with = match &kind.fault_domain {
-        FaultDomain::Region(attribute) => format!("its {attribute}"),
-        FaultDomain::Of(attribute) => format!("its {attribute}"),
+        FaultDomain::Region(attribute) | FaultDomain::Of(attribute) => format!("its {attribute}"),
         FaultDomain::Global(name) => name.clone(),
     };
     text.push_str(&format!("\nLost with: {lost_with}\n"));

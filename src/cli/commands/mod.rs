@@ -66,16 +66,13 @@ fn typed() -> String {
     let mut hide = false;
     for word in std::env::args().skip(1) {
         let given = if hide { Some(word.as_str()) } else { word.strip_prefix("--var=") };
-        match given {
-            Some(given) => {
-                let name = given.split('=').next().unwrap_or_default();
-                words.push(if hide { format!("{name}=…") } else { format!("--var={name}=…") });
-                hide = false;
-            }
-            None => {
-                hide = word == "--var";
-                words.push(word);
-            }
+        if let Some(given) = given {
+            let name = given.split('=').next().unwrap_or_default();
+            words.push(if hide { format!("{name}=…") } else { format!("--var={name}=…") });
+            hide = false;
+        } else {
+            hide = word == "--var";
+            words.push(word);
         }
     }
     words.join(" ")

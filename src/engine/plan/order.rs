@@ -103,14 +103,23 @@ impl Builder {
         match it.change.action {
             Action::NoOp | Action::Move | Action::Adopt => {}
             Action::Create => make.extend(creation(it, None)),
-            Action::Update => make.extend(update(it)),
+            Action::Update => {
+                // An interrupted replace: what was replaced goes first, its name is needed.
+                if it.record.is_some_and(|it| it.deposed.is_some()) {
+                    make.extend(deletion(it, true));
+                }
+                make.extend(update(it));
+            }
             Action::Await => make.extend(readiness(it)),
             Action::Forget => {
                 let chain = self.chain(it, vec![(Call::Forget, 0)]);
                 self.deletes.extend(chain.map(|it| (address.clone(), it)));
             }
             Action::Delete | Action::Replace { create_first: false } => {
-                let chain = self.chain(it, deletion(it, false));
+                let both = it.record.is_some_and(|it| it.deposed.is_some());
+                let mut calls = if both { deletion(it, true) } else { Vec::new() };
+                calls.extend(deletion(it, false));
+                let chain = self.chain(it, calls);
                 self.deletes.extend(chain.map(|it| (address.clone(), it)));
                 if it.change.action != Action::Delete {
                     make.extend(creation(it, None));

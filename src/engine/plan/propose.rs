@@ -369,6 +369,8 @@ fn decide(
     } else if replaces {
         let create_first = instance.resource.lifecycle.create_before_destroy;
         (Action::Replace { create_first }, why_replace(&change.attributes))
+    } else if record.is_some_and(|it| it.deposed.is_some()) {
+        (Action::Update, "what it replaced is still to be deleted".to_owned())
     } else if !change.attributes.is_empty() {
         let names: Vec<&str> = change.attributes.iter().map(|it| it.name.as_str()).collect();
         (Action::Update, format!("{} differs", names.join(", ")))
