@@ -67,6 +67,14 @@ impl Report {
     }
 }
 
+/// Whether applying would change neither the world nor the state.
+pub fn is_idle(proposed: &Proposed) -> bool {
+    let Some(state) = &proposed.state else { return false };
+    proposed.plan.is_empty()
+        && proposed.settled.is_empty()
+        && housekeeping(&proposed.desired.stack, state, 0).is_empty()
+}
+
 /// Runs the steps of a plan under a lease.
 pub async fn apply(
     session: &Arc<Session>,
@@ -460,7 +468,7 @@ impl<'a> Run<'a> {
         let at = session.clock.now();
         let mut entries = Vec::new();
         if order.intent == Intent::Apply {
-            entries.extend(self.housekeeping(at));
+            entries.extend(housekeeping(self.stack, &self.state, at));
         }
         let outputs = self.outputs(order);
         report.outputs.clone_from(&outputs);
@@ -478,23 +486,6 @@ impl<'a> Run<'a> {
         });
         for entry in &entries {
             fold(&mut self.state, entry);
-        }
-        entries
-    }
-
-    /// Protection and dependencies follow the layers even where nothing is called.
-    fn housekeeping(&self, at: i64) -> Vec<Entry> {
-        let mut entries = Vec::new();
-        for (address, instance) in &self.stack.instances {
-            let Some(record) = self.state.records.get(address) else { continue };
-            let mut kept = record.clone();
-            kept.needs = instance.needs.iter().map(|(need, _)| need.clone()).collect();
-            kept.protected =
-                instance.resource.lifecycle.prevent_destroy.unwrap_or(record.protected);
-            if kept != *record {
-                let outcome = Outcome::Recorded(Box::new(kept));
-                entries.push(Entry::Ended { address: address.clone(), step: 0, outcome, at });
-            }
         }
         entries
     }
@@ -536,6 +527,22 @@ impl<'a> Run<'a> {
             .map(|(name, it)| (name.clone(), it.value.clone()))
             .collect()
     }
+}
+
+/// Protection and dependencies follow the layers even where nothing is called.
+fn housekeeping(stack: &Stack, state: &State, at: i64) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for (address, instance) in &stack.instances {
+        let Some(record) = state.records.get(address) else { continue };
+        let mut kept = record.clone();
+        kept.needs = instance.needs.iter().map(|(need, _)| need.clone()).collect();
+        kept.protected = instance.resource.lifecycle.prevent_destroy.unwrap_or(record.protected);
+        if kept != *record {
+            let outcome = Outcome::Recorded(Box::new(kept));
+            entries.push(Entry::Ended { address: address.clone(), step: 0, outcome, at });
+        }
+    }
+    entries
 }
 
 /// Whether a value is what the plan knew of it; open parts and unfingerprinted secrets may be anything.

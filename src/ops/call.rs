@@ -121,7 +121,7 @@ fn recorded(hands: &Hands, job: &Job, id: String, told: &Attributes) -> Record {
     let mut record = Record {
         kind: job.kind.kind.clone(),
         id,
-        attributes: without_nulls(&job.sealed),
+        attributes: kept(&job.kind, &job.sealed),
         outputs: Attributes::new(),
         needs: job.needs.clone(),
         ready: job.is_last,
@@ -133,12 +133,14 @@ fn recorded(hands: &Hands, job: &Job, id: String, told: &Attributes) -> Record {
     record
 }
 
-fn without_nulls(attributes: &Attributes) -> Attributes {
-    attributes
-        .iter()
-        .filter(|(_, it)| !it.is_null())
-        .map(|(name, it)| (name.clone(), it.clone()))
-        .collect()
+/// What a record keeps. That a write-only attribute is unset is kept, too: no cloud will ever tell.
+fn kept(kind: &Kind, attributes: &Attributes) -> Attributes {
+    let mut kept = attributes.clone();
+    kept.retain(|_, it| !it.is_null());
+    for (name, _) in kind.settable().filter(|(_, it)| it.write_only) {
+        kept.entry(name.clone()).or_insert(Value::Null);
+    }
+    kept
 }
 
 /// Takes over what the cloud made: computed attributes, and those the stack left to the cloud.
@@ -180,6 +182,9 @@ pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -
         match job.sealed.get(name) {
             Some(value) if !value.is_null() => {
                 record.attributes.insert(name.clone(), value.clone())
+            }
+            _ if job.kind.attribute(name).is_some_and(|it| it.write_only) => {
+                record.attributes.insert(name.clone(), Value::Null)
             }
             _ => record.attributes.remove(name),
         };

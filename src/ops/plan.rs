@@ -148,7 +148,7 @@ pub fn bindings(
         variables: variables.collect(),
         lineage: state.map(|it| it.lineage.clone()).unwrap_or_default(),
         serial: state.map_or(0, |it| it.serial),
-        sequence: state.map_or(0, |it| it.sequence),
+        sequence: state.map_or(0, |it| it.touched),
         active: state.map(|it| it.active.clone()).unwrap_or_default(),
         lost: state
             .map(|it| it.lost.iter().map(|it| it.fault_domain.clone()).collect())
@@ -179,11 +179,13 @@ pub fn broken_bindings(planned: &Bindings, now: &Bindings) -> Vec<String> {
         broken.push(
             "the state is of another lineage: the stack was applied or destroyed meanwhile".into(),
         );
-    } else if (planned.serial, planned.sequence) != (now.serial, now.sequence) {
+    } else if planned.serial != now.serial {
         broken.push(format!(
             "the state has moved on from serial {} to {}",
             planned.serial, now.serial
         ));
+    } else if planned.sequence != now.sequence {
+        broken.push("the state has changed since: a run was interrupted, or it was mended".into());
     }
     if planned.active != now.active {
         broken.push(format!(

@@ -30,6 +30,8 @@ pub struct Lease {
     journal: File,
     sequence: u64,
     pub epoch: u64,
+    /// Written before the first entry: who only looks, or is refused, leaves the state and every saved plan as they are.
+    opening: Option<Entry>,
     /// Held for the life of the lease.
     _lock: File,
 }
@@ -134,18 +136,17 @@ impl FileStore {
             .map_err(io("open", &path))?;
         let whole = u64::try_from(whole).expect("a file's length fits");
         journal.set_len(whole).map_err(io("cut the torn tail of", &path))?;
+        let epoch = state.as_ref().map_or(0, |it| it.epoch) + 1;
+        let leased = Entry::Leased { epoch, owner: owner.into(), at };
         let mut lease = Lease {
             store: self.clone(),
             journal,
             sequence: state.as_ref().map_or(0, |it| it.sequence),
-            epoch: state.as_ref().map_or(0, |it| it.epoch) + 1,
+            epoch,
+            opening: state.is_some().then_some(leased),
             _lock: lock,
         };
         lease.journal.seek(SeekFrom::End(0)).map_err(io("open", &path))?;
-        if state.is_some() {
-            let epoch = lease.epoch;
-            lease.append(&[Entry::Leased { epoch, owner: owner.into(), at }])?;
-        }
         Ok((lease, state))
     }
 }
@@ -155,7 +156,8 @@ impl Lease {
     pub fn append(&mut self, entries: &[Entry]) -> Result<u64, StoreError> {
         let mut text = String::new();
         let mut sequence = self.sequence;
-        for entry in entries {
+        let opening = self.opening.take();
+        for entry in opening.iter().chain(entries) {
             sequence += 1;
             text.push_str(&encode_entry(sequence, entry));
         }
@@ -172,6 +174,7 @@ impl Lease {
     pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
         let mut state = state.clone();
         state.sequence = self.sequence;
+        state.touched = self.sequence;
         state.epoch = self.epoch;
         let bytes = encode_state(&state);
         let read_back = decode_state(&bytes).map_err(broken(self.store.snapshot_file()))?;

@@ -12,7 +12,7 @@ use crate::engine::plan::change::Plan;
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::plan_digest;
-use crate::ops::apply::Order;
+use crate::ops::apply::{Order, is_idle};
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
 use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, plan_on};
@@ -54,9 +54,11 @@ pub async fn apply(
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
-    if proposed.plan.is_empty() {
+    if is_idle(&proposed) {
         out::talk("nothing to do");
-    } else if !consent.yes && !agreed("Apply these changes? Only `yes` is accepted:", "yes") {
+        return Ok(unseen_or_done(&proposed.plan));
+    }
+    if !consent.yes && !agreed("Apply these changes? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
     }
@@ -89,7 +91,10 @@ async fn saved(
     let fresh = plan_on(&session, &ask, state.clone()).await?;
     let accounts = fresh.plan.bindings.accounts.clone();
     let now = bindings(&session, &ask, &fresh.desired.stack, state.as_ref(), accounts);
-    let broken = broken_bindings(&plan.bindings, &now);
+    let mut broken = broken_bindings(&plan.bindings, &now);
+    for note in fresh.plan.refusals().filter(|it| !plan.notes.contains(it)) {
+        broken.push(note.text.clone());
+    }
     if !broken.is_empty() {
         let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));
         let help = "make a new one with `lifeboat plan … --out FILE`; nothing was changed";
@@ -178,6 +183,11 @@ fn agreed(question: &str, word: &str) -> bool {
     out::ask(question).as_deref() == Some(word)
 }
 
+fn unseen_or_done(plan: &Plan) -> Exit {
+    let unseen = plan.changes.iter().any(|it| it.unseen.is_some());
+    if unseen { Exit::Unseen } else { Exit::Done }
+}
+
 fn refuse(plan: &Plan) -> Result<(), OpsError> {
     if plan.refusals().next().is_none() {
         return Ok(());
@@ -219,7 +229,7 @@ async fn carry_out(
         plan_digest: plan_digest(&proposed.plan),
     };
     let tell = progress::listener(&proposed.plan);
-    let unseen = proposed.plan.changes.iter().any(|it| it.unseen.is_some());
+    let otherwise = unseen_or_done(&proposed.plan);
     let report =
         crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())
             .await?;
@@ -228,7 +238,6 @@ async fn carry_out(
         Some(number) => Exit::Signal(number),
         None if !report.is_complete() && ask.intent == Intent::Destroy => Exit::Unseen,
         None if !report.is_complete() => Exit::Failed,
-        None if unseen => Exit::Unseen,
-        None => Exit::Done,
+        None => otherwise,
     })
 }

@@ -12,3 +12,6 @@ pub mod document;
 pub mod wire;
 #[cfg(test)]
 pub mod sample;
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use crate::engine::observed::Observation;
 use crate::engine::plan::change::{
     Action, AttributeChange, Bindings, Change, Drift, OutputChange, Plan, note,
 };
-use crate::engine::plan::diff::{Difference, Sides, diff, drift, seal};
+use crate::engine::plan::diff::{Difference, Sides, diff, drift, is_missing_secret, seal};
 use crate::engine::plan::guard::{self, Allowed};
 use crate::engine::plan::order::{Planned, steps};
 use crate::engine::plan::survey::{Known, promised, record_of};
@@ -127,6 +127,7 @@ impl<'a> Proposal<'a> {
             _ => self.worlds.observed.get(&instance.address).cloned(),
         };
         let mut change = self.change(instance, kind, &resolved, record, seen.as_ref());
+        self.require_secrets(instance, &resolved, &change);
         change.moved_from = from.filter(|it| *it != instance.address);
         if change.action == Action::NoOp && change.moved_from.is_some() {
             change.action = Action::Move;
@@ -145,6 +146,17 @@ impl<'a> Proposal<'a> {
             not_ready: record.is_some_and(|it| !it.ready)
                 || matches!(seen, Some(Observation::Exists { ready: false, .. })),
         });
+    }
+
+    /// What is made needs every secret; all that are missing are told at once, before any call.
+    fn require_secrets(&mut self, instance: &Instance, resolved: &Resolved, change: &Change) {
+        if !matches!(change.action, Action::Create | Action::Replace { .. }) {
+            return;
+        }
+        for (name, _) in resolved.attributes.iter().filter(|(_, it)| is_missing_secret(it)) {
+            let span = resolved.spans.get(name).copied().unwrap_or(instance.resource.span);
+            self.diagnostics.push(guard::missing_secret(instance, name, span));
+        }
     }
 
     fn change(

@@ -1,0 +1,26 @@
+//! Drives the real binary against the sandbox: one file per doubt, one home per test.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+
+mod harness;
+mod tidy;
+mod schema;
+mod main_job;
+mod mistakes;
+mod unseen;
+mod kinds;
+mod converge;
+
+/// A test file that nobody lists would pass for ever.
+#[test]
+fn every_file_beside_this_one_is_listed_here() {
+    let here = harness::repository().join("tests/it");
+    let listed = std::fs::read_to_string(here.join("main.rs")).unwrap();
+    for entry in std::fs::read_dir(here).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if let Some(module) = name.strip_suffix(".rs").filter(|it| *it != "main") {
+            let line = format!("mod {module};\n");
+            assert!(listed.contains(&line), "tests/it/{name} is not listed in tests/it/main.rs");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The main job as people type it: apply, plan, save, show, apply the saved plan, switch, explain, destroy; a process each.
+
+use std::process::{Command, Stdio};
+
+use crate::harness::Home;
+
+#[test]
+fn a_shop_from_the_first_apply_to_its_destruction() {
+    let home = Home::woocommerce();
+    home.sandbox(&["plan", "woocommerce", "--detailed-exitcode"]).code(2).done();
+    assert!(home.is_untouched(), "a plan writes nothing");
+
+    let apply = home.sandbox(&["apply", "woocommerce", "--yes"]).code(0);
+    assert!(apply.stdout.contains("url = http://shop.example.com/"), "{apply}");
+    home.sandbox(&["plan", "woocommerce", "--detailed-exitcode"])
+        .code(0)
+        .shows(&["No changes"])
+        .done();
+
+    let layers = ["plan", "woocommerce", "-o", "scale_up"];
+    let place = line_of("stacks/woocommerce/overlays/scale_up.yaml", "web: {");
+    let plan = home.sandbox(&[&layers[..], &["--detailed-exitcode"]].concat()).code(2);
+    plan.shows(&["web[2]", "web[0]", &format!("overlays/scale_up.yaml:{place}")]).done();
+    home.sandbox(&[&layers[..], &["--out", "p.json"]].concat())
+        .code(0)
+        .says(&["lifeboat apply p.json"])
+        .done();
+
+    dresses(&home);
+    refused_switch(&home);
+    home.sandbox(&["apply", "p.json", "--yes"]).code(0).done();
+    home.sandbox(&["apply", "p.json", "--yes"]).code(3).says(&["stale", "plan"]).done();
+    home.sandbox(&["plan", "woocommerce", "--detailed-exitcode"])
+        .code(0)
+        .shows(&["No changes"])
+        .done();
+    home.sandbox(&["explain", "woocommerce", "web[0].user_data"])
+        .code(0)
+        .shows(&["files/cloud-init.yaml", "stacks/woocommerce/stack.yaml:"])
+        .done();
+
+    let destroy = home.sandbox(&["destroy", "woocommerce", "--yes"]).code(0);
+    destroy.says(&["products", "dynamodb.table"]).done();
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+    home.run(&["sandbox", "show"]).code(0).shows(&["an empty world"]).done();
+}
+
+fn line_of(file: &str, start: &str) -> usize {
+    let text = std::fs::read_to_string(crate::harness::repository().join(file)).unwrap();
+    let at = text.lines().position(|it| it.trim_start().starts_with(start));
+    at.unwrap() + 1
+}
+
+/// One plan in four dresses.
+fn dresses(home: &Home) {
+    home.run(&["show", "p.json"]).code(0).shows(&["web[2]"]).done();
+    let cut = ["show", "p.json", "--format", "markdown", "--max-bytes", "60000"];
+    let markdown = home.run(&cut).code(0).shows(&["web[2]", "|"]);
+    assert!(markdown.stdout.len() <= 60_000);
+    let json = home.run(&["show", "p.json", "--format", "json"]).code(0);
+    let saved = std::fs::read_to_string(home.path("p.json")).unwrap();
+    assert_eq!(json.stdout, saved, "the JSON dress is the saved plan");
+    home.run(&["show", "p.json", "--format", "html"])
+        .code(0)
+        .shows(&["<!doctype html>", "web[2]"])
+        .done();
+}
+
+/// Another overlay than the active one is a switch, and a switch is asked for.
+fn refused_switch(home: &Home) {
+    let before = home.shown();
+    home.sandbox(&["apply", "woocommerce", "-o", "scale_up", "--yes"])
+        .code(3)
+        .says(&["active overlays", "--switch"])
+        .done();
+    assert_eq!(home.shown(), before, "nothing was changed");
+}
+
+#[test]
+fn what_looks_only_works_without_a_world() {
+    let home = Home::woocommerce();
+    home.run(&["validate", "woocommerce"]).code(0).says(&["is valid"]).done();
+    home.run(&["validate", "woocommerce", "-o", "scale_up"]).code(0).says(&["scale_up"]).done();
+    home.run(&["validate", "stacks/woocommerce"]).code(0).done();
+    home.run(&["render", "woocommerce", "-o", "scale_up"])
+        .code(0)
+        .shows(&["g6-standard-4", "leastconn"])
+        .done();
+    let graph = home.run(&["graph", "woocommerce"]).code(0);
+    graph.shows(&["digraph", "lb_node[0]", "->"]).done();
+    let kinds = home.run(&["kinds"]).code(0).shows(&["linode.instance", "dynamodb.replica"]);
+    for line in kinds.stdout.lines() {
+        let kind = line.split_whitespace().next().unwrap();
+        home.run(&["kinds", kind]).code(0).shows(&[kind, "Attributes:", "Example:"]).done();
+    }
+    home.run(&["kinds", "linode.instanc"])
+        .code(1)
+        .says(&["did you mean `linode.instance`?"])
+        .done();
+    assert!(home.run(&["schema"]).code(0).json().is_object());
+    home.run(&["completions", "bash"]).code(0).shows(&["lifeboat"]).done();
+    home.run(&["man"]).code(0).shows(&[".TH"]).done();
+    assert!(home.is_untouched());
+}
+
+#[test]
+fn a_first_stack_runs_at_once() {
+    let home = Home::new();
+    let init = home.run(&["init", "new"]).code(0);
+    let next: Vec<&str> = init.stdout.lines().filter(|it| it.starts_with("lifeboat")).collect();
+    assert_eq!(next.len(), 3, "{init}");
+    for command in next {
+        let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+        home.run(&[&["-C", "new"], words.as_slice()].concat()).code(0).done();
+    }
+    home.run(&["init", "new"]).code(1).says(&["is there already", "nothing was written"]).done();
+}
+
+#[test]
+fn nobody_to_ask_and_no_yes_is_a_usage_error() {
+    let home = Home::woocommerce();
+    for command in ["apply", "destroy"] {
+        home.sandbox(&[command, "woocommerce"]).code(64).says(&["no terminal", "--yes"]).done();
+    }
+    home.run(&["plan"]).code(64).says(&["STACK"]).done();
+    home.run(&["fly"]).code(64).done();
+    home.run(&["plan", "woocommerce", "--var", "x"]).code(64).says(&["NAME=VALUE"]).done();
+    home.run(&["--version"]).code(0).shows(&["lifeboat"]).done();
+    assert!(home.is_untouched());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let home = Home::woocommerce();
+    for command in [&["plan", "woocommerce", "--sandbox"][..], &["kinds"], &["schema"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+            .args(command)
+            .current_dir(home.path(""))
+            .env_clear()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("panicked"), "{command:?}: {stderr}");
+        assert_eq!(output.status.code(), Some(0), "{command:?}: {stderr}");
+    }
+}
+
+#[test]
+fn the_sandbox_can_be_asked_for_by_the_environment() {
+    let mut home = Home::woocommerce();
+    home.set("LIFEBOAT_SANDBOX", "1");
+    home.run(&["plan", "woocommerce", "--detailed-exitcode"]).code(2).done();
+    home.set("LIFEBOAT_SANDBOX", "0");
+    home.run(&["plan", "woocommerce"]).code(1).says(&["--sandbox"]).done();
+}
+
+#[test]
+fn variables_have_an_order_and_unknown_names_a_suggestion() {
+    let mut home = Home::woocommerce();
+    let origin = |home: &Home, more: &[&str], value: &str| {
+        let explain = ["explain", "woocommerce", "zone.domain"];
+        home.sandbox(&[&explain, more].concat()).code(0).shows(&[value]).done();
+    };
+    origin(&home, &[], "example.com");
+    home.set("LIFEBOAT_VAR_domain", "environment.example.com");
+    home.write("vars.yaml", "domain: file.example.com\n");
+    origin(&home, &[], "environment.example.com");
+    origin(&home, &["--var-file", "vars.yaml"], "file.example.com");
+    let both = ["--var-file", "vars.yaml", "--var", "domain=flag.example.com"];
+    origin(&home, &both, "flag.example.com");
+    home.run(&["validate", "woocommerc"]).code(1).says(&["did you mean `woocommerce`?"]).done();
+    home.run(&["validate", "woocommerce", "-o", "scale"])
+        .code(1)
+        .says(&["did you mean `scale_up`?"])
+        .done();
+    home.run(&["plan", "woocommerce", "--sandbox", "-o", "p.json"])
+        .code(1)
+        .says(&["did you mean --out?"])
+        .done();
+    home.run(&["validate", "woocommerce", "--var", "domian=x"])
+        .code(1)
+        .says(&["did you mean `domain`?"])
+        .done();
+}
