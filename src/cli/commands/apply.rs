@@ -12,7 +12,8 @@ use crate::engine::plan::change::Plan;
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::plan_digest;
-use crate::ops::apply::{Order, is_idle};
+use crate::ops::apply::is_idle;
+use crate::ops::closing::Order;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
 use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, plan_on};
@@ -162,7 +163,7 @@ fn consents(session: &Session, ask: &Ask, consent: Consent, data: bool) -> Resul
 /// A runner without the state of its stack would make everything a second time.
 fn state_is_there(session: &Session, ask: &Ask, found: bool) -> Result<(), OpsError> {
     let in_ci = std::env::var_os("CI").is_some_and(|it| !it.is_empty());
-    if found || !in_ci || session.target == Target::Sandbox {
+    if found || !in_ci || session.is_local {
         return Ok(());
     }
     let folder = ask.place.state(false);
