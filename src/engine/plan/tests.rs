@@ -494,3 +494,47 @@ fn same_inputs_give_the_same_plan() {
     let case = Case { before: SITE, after: &after, ..Case::default() };
     assert_eq!(plan(&case), plan(&case));
 }
+
+/// Both members of a group, as the cloud tells them.
+fn grouped(observed: &mut BTreeMap<Address, Observation>, replica_sees: &str) {
+    for (name, other) in [("t", "eu-west-1"), ("r", replica_sees)] {
+        if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&Address::one(name))
+        {
+            attributes.insert("replicas".into(), Value::List(vec![Value::text(other)]));
+        }
+    }
+}
+
+#[test]
+fn a_lost_member_joins_the_living_one_and_takes_nothing_along() {
+    let group =
+        format!("{TABLE}\n  r: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}");
+    let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        grouped(observed, "us-east-1");
+        observed.insert(Address::one("t"), Observation::Absent);
+    };
+    let case = Case { before: &group, after: &group, change: &gone, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    create t: it was deleted outside lifeboat; it joins the living member in eu-west-1
+    drift t absent 
+    0: create t
+    1: ready t after [0]
+    ");
+    let Call::Create { attributes, .. } = &plan(&case).steps[0].call else { panic!("a create") };
+    assert_eq!(attributes["join.region"], Value::text("eu-west-1"));
+}
+
+#[test]
+fn a_split_group_is_refused() {
+    let group =
+        format!("{TABLE}\n  r: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}");
+    let split = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        grouped(observed, "ap-south-1");
+    };
+    let case = Case { before: &group, after: &group, change: &split, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @"refusal split_group");
+    let whole = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        grouped(observed, "us-east-1");
+    };
+    assert_eq!(check(&Case { change: &whole, ..case }), "");
+}
