@@ -215,6 +215,9 @@ pub struct Attribute {
     /// Cannot be given at creation: an update right after it carries it when it differs from the default.
     #[serde(default)]
     pub after_create: bool,
+    /// Of a member of a group: its own, not the group's, so that joining does not bring it.
+    #[serde(default)]
+    pub own: bool,
     /// Sent along, changed or not, whenever this one is sent.
     #[serde(default)]
     pub together: Vec<String>,

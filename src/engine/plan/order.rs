@@ -8,7 +8,7 @@ use crate::engine::plan::change::{Action, Call, Change, Step};
 use crate::engine::plan::guard::{self, Allowed};
 use crate::engine::plan::normalise::normalise;
 use crate::engine::plan::propose::Intent;
-use crate::engine::schema::{Kind, Rename};
+use crate::engine::schema::{Attribute, Kind, Rename};
 use crate::engine::stack::model::Instance;
 use crate::engine::state::record::Record;
 use crate::engine::value::{Attributes, Value};
@@ -282,8 +282,11 @@ fn creation(it: &Planned<'_>, temporary: Option<(String, String)>) -> Vec<(Call,
         label = Some(value);
     }
     let mut calls = vec![(Call::Create { attributes: attributes.clone(), label }, 5)];
+    let join_as = it.kind.group.as_ref().and_then(|it| it.join_as.as_ref());
+    let joins = join_as.is_some_and(|it| attributes.contains_key(it));
     let mut later = Vec::new();
-    for (name, attribute) in it.kind.settable().filter(|(_, it)| it.after_create) {
+    let afterwards = |it: &Attribute| it.after_create || (joins && it.own);
+    for (name, attribute) in it.kind.settable().filter(|(_, it)| afterwards(it)) {
         let value = attributes.get(name).filter(|it| !it.is_null());
         if value.is_some_and(|value| Some(value) != attribute.default_value().as_ref()) {
             later.push(group(attribute.via.clone(), vec![name.clone()], &attributes));
