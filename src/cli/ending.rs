@@ -3,7 +3,7 @@
 use crate::cli::out::{data, talk};
 use crate::engine::plan::propose::Intent;
 use crate::engine::value::Value;
-use crate::ops::apply::Report;
+use crate::ops::closing::Report;
 use crate::render::words::count;
 
 pub fn tell(report: &Report, intent: Intent) {

@@ -123,7 +123,8 @@ fn doing(step: &Step) -> String {
         Call::Update { changed, .. } => format!("updating {}", changed.join(", ")),
         Call::Delete { .. } => "deleting".into(),
         Call::Rename { .. } => "renaming".into(),
-        Call::Ready | Call::Gate => "waiting until it is ready".into(),
+        Call::Ready => "waiting until it is ready".into(),
+        Call::Gate => "waiting for its `ready` condition".into(),
         Call::Gone { .. } => "waiting until it is gone".into(),
     };
     format!("{}: {doing}", step.address)
@@ -137,7 +138,8 @@ fn done(step: &Step) -> Option<String> {
         Call::Update { changed, .. } => format!("updated {}", changed.join(", ")),
         Call::Delete { .. } => "deleted".into(),
         Call::Rename { .. } => "renamed".into(),
-        Call::Ready | Call::Gate => "ready".into(),
+        Call::Ready => "ready".into(),
+        Call::Gate => "its `ready` condition holds".into(),
         Call::Gone { .. } => return None,
     };
     Some(format!("{}: {done}", step.address))

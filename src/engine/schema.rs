@@ -49,6 +49,9 @@ pub struct Kind {
     /// Attributes by which several objects make one serving set (law 7), e.g. records of one name.
     #[serde(default)]
     pub serving_set: Vec<String>,
+    /// Objects of this kind are members of groups whose members hold the same data.
+    #[serde(default)]
+    pub group: Option<Membership>,
     /// At most one step at a time among objects that share these attributes.
     #[serde(default)]
     pub serialise_by: Vec<String>,
@@ -73,6 +76,21 @@ pub enum FaultDomain {
     Of(String),
     /// `linode:global` and the like.
     Global(String),
+}
+
+/// How members of a group without a primary know each other.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Membership {
+    /// The attribute whose value all members share.
+    pub name: String,
+    /// The attribute in which members differ.
+    pub region: String,
+    /// The live attribute that lists the regions of the other members.
+    pub others: String,
+    /// With this attribute set to a living member's region, a create joins the group instead of founding one.
+    #[serde(default)]
+    pub join_as: Option<String>,
 }
 
 /// How the cloud tells two objects apart, and how an object is found without its id.

@@ -11,4 +11,6 @@ pub mod job;
 pub mod call;
 pub mod wait;
 pub mod perform;
+pub mod run;
+pub mod closing;
 pub mod apply;

@@ -148,7 +148,7 @@ pub fn bindings(
         variables: variables.collect(),
         lineage: state.map(|it| it.lineage.clone()).unwrap_or_default(),
         serial: state.map_or(0, |it| it.serial),
-        sequence: state.map_or(0, |it| it.sequence),
+        sequence: state.map_or(0, |it| it.touched),
         active: state.map(|it| it.active.clone()).unwrap_or_default(),
         lost: state
             .map(|it| it.lost.iter().map(|it| it.fault_domain.clone()).collect())

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::cloud::clock::{Clock, Scaled, Wall};
-use crate::cloud::connection::{Connections, Settings};
+use crate::cloud::connection::{Connections, Settings, is_loopback};
 use crate::cloud::prober::Prober;
 use crate::cloud::provider::Provider;
 use crate::engine::schema::Catalog;
@@ -22,6 +22,8 @@ pub struct Session {
     pub prober: Arc<Prober>,
     pub clock: Arc<dyn Clock>,
     pub target: Target,
+    /// Every cloud it talks to is on this machine.
+    pub is_local: bool,
     /// `user@host`, for the lease and for `status`.
     pub who: String,
     /// Keeps the sandbox listening as long as the session lives.
@@ -72,6 +74,8 @@ impl Session {
         who: &str,
         sandbox: Option<(Sandbox, Serving)>,
     ) -> Self {
+        let aws_is_local = settings.dynamodb_endpoint.as_deref().is_some_and(is_loopback);
+        let is_local = is_loopback(&settings.linode_url) || aws_is_local;
         let connections = Arc::new(Connections::new(settings));
         let prober = Arc::new(Prober::new(Arc::clone(&connections)));
         Self {
@@ -80,6 +84,7 @@ impl Session {
             prober,
             clock,
             target,
+            is_local,
             who: who.into(),
             _sandbox: sandbox,
         }

@@ -174,6 +174,7 @@ impl Lease {
     pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
         let mut state = state.clone();
         state.sequence = self.sequence;
+        state.touched = self.sequence;
         state.epoch = self.epoch;
         let bytes = encode_state(&state);
         let read_back = decode_state(&bytes).map_err(broken(self.store.snapshot_file()))?;

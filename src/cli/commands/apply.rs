@@ -12,7 +12,8 @@ use crate::engine::plan::change::Plan;
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::plan_digest;
-use crate::ops::apply::Order;
+use crate::ops::apply::is_idle;
+use crate::ops::closing::Order;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
 use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, plan_on};
@@ -54,9 +55,11 @@ pub async fn apply(
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
-    if proposed.plan.is_empty() {
+    if is_idle(&proposed) {
         out::talk("nothing to do");
-    } else if !consent.yes && !agreed("Apply these changes? Only `yes` is accepted:", "yes") {
+        return Ok(unseen_or_done(&proposed.plan));
+    }
+    if !consent.yes && !agreed("Apply these changes? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
     }
@@ -89,7 +92,10 @@ async fn saved(
     let fresh = plan_on(&session, &ask, state.clone()).await?;
     let accounts = fresh.plan.bindings.accounts.clone();
     let now = bindings(&session, &ask, &fresh.desired.stack, state.as_ref(), accounts);
-    let broken = broken_bindings(&plan.bindings, &now);
+    let mut broken = broken_bindings(&plan.bindings, &now);
+    for note in fresh.plan.refusals().filter(|it| !plan.notes.contains(it)) {
+        broken.push(note.text.clone());
+    }
     if !broken.is_empty() {
         let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));
         let help = "make a new one with `lifeboat plan … --out FILE`; nothing was changed";
@@ -157,7 +163,7 @@ fn consents(session: &Session, ask: &Ask, consent: Consent, data: bool) -> Resul
 /// A runner without the state of its stack would make everything a second time.
 fn state_is_there(session: &Session, ask: &Ask, found: bool) -> Result<(), OpsError> {
     let in_ci = std::env::var_os("CI").is_some_and(|it| !it.is_empty());
-    if found || !in_ci || session.target == Target::Sandbox {
+    if found || !in_ci || session.is_local {
         return Ok(());
     }
     let folder = ask.place.state(false);
@@ -176,6 +182,11 @@ fn may_go_on(consent: Consent) -> Result<(), OpsError> {
 
 fn agreed(question: &str, word: &str) -> bool {
     out::ask(question).as_deref() == Some(word)
+}
+
+fn unseen_or_done(plan: &Plan) -> Exit {
+    let unseen = plan.changes.iter().any(|it| it.unseen.is_some());
+    if unseen { Exit::Unseen } else { Exit::Done }
 }
 
 fn refuse(plan: &Plan) -> Result<(), OpsError> {
@@ -219,7 +230,7 @@ async fn carry_out(
         plan_digest: plan_digest(&proposed.plan),
     };
     let tell = progress::listener(&proposed.plan);
-    let unseen = proposed.plan.changes.iter().any(|it| it.unseen.is_some());
+    let otherwise = unseen_or_done(&proposed.plan);
     let report =
         crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())
             .await?;
@@ -228,7 +239,6 @@ async fn carry_out(
         Some(number) => Exit::Signal(number),
         None if !report.is_complete() && ask.intent == Intent::Destroy => Exit::Unseen,
         None if !report.is_complete() => Exit::Failed,
-        None if unseen => Exit::Unseen,
-        None => Exit::Done,
+        None => otherwise,
     })
 }

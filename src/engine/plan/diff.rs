@@ -65,6 +65,11 @@ pub fn diff(sides: &Sides<'_>, place: impl Fn(&str) -> Option<String>) -> Differ
 /// The desired value, or `None` when the stack does not care.
 fn wanted(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> Option<Value> {
     let value = sides.desired.attributes.get(name).cloned().unwrap_or_default();
+    // A secret that nobody gave means "unchanged" for what exists.
+    if is_missing_secret(&value) && sides.record.is_some_and(|it| it.attributes.contains_key(name))
+    {
+        return None;
+    }
     if sides.desired.given.contains(name) || !value.is_null() {
         return Some(value);
     }
@@ -75,6 +80,11 @@ fn wanted(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> Option<Value>
     let was_set =
         sides.record.is_some_and(|it| it.attributes.get(name).is_some_and(|it| !it.is_null()));
     was_set.then_some(Value::Null)
+}
+
+/// A sensitive value that is not known: the variable behind it was not given.
+pub fn is_missing_secret(value: &Value) -> bool {
+    matches!(value, Value::Secret(secret) if secret.expose().has_open())
 }
 
 /// The value it has: observed where the cloud tells it, else recorded.

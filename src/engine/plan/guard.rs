@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::diagnostic::{Diagnostic, Severity};
+use crate::engine::diagnostic::{Diagnostic, Severity, Span};
 use crate::engine::plan::change::Action;
 use crate::engine::plan::order::{Planned, set_name};
 use crate::engine::plan::propose::{Intent, Options};
@@ -165,6 +165,14 @@ pub fn unchangeable(
         format!("`{name}` of `{}` cannot be changed", instance.address),
     )
     .at(span, format!("{} neither changes nor replaces for it", kind.kind))
+}
+
+/// A create without its secret.
+pub fn missing_secret(instance: &Instance, name: &str, span: Span) -> Diagnostic {
+    let text = format!("`{}` cannot be made without its secret `{name}`", instance.address);
+    Diagnostic::error("missing_secret", text)
+        .at(span, "a sensitive variable used here is not given")
+        .help("give it with LIFEBOAT_VAR_NAME=…, --var-file or --var NAME=…")
 }
 
 pub fn unknown_kind(address: &Address, kind: &str) -> Diagnostic {

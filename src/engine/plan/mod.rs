@@ -5,6 +5,7 @@ pub mod normalise;
 pub mod diff;
 pub mod survey;
 pub mod order;
+pub mod group;
 pub mod guard;
 pub mod propose;
 pub mod calls;
@@ -12,3 +13,6 @@ pub mod document;
 pub mod wire;
 #[cfg(test)]
 pub mod sample;
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,8 @@ use crate::engine::observed::Observation;
 use crate::engine::plan::change::{
     Action, AttributeChange, Bindings, Change, Drift, OutputChange, Plan, note,
 };
-use crate::engine::plan::diff::{Difference, Sides, diff, drift, seal};
+use crate::engine::plan::diff::{Difference, Sides, diff, drift, is_missing_secret, seal};
+use crate::engine::plan::group::Groups;
 use crate::engine::plan::guard::{self, Allowed};
 use crate::engine::plan::order::{Planned, steps};
 use crate::engine::plan::survey::{Known, promised, record_of};
@@ -67,6 +68,7 @@ struct Proposal<'a> {
     worlds: &'a Worlds<'a>,
     options: &'a Options,
     known: Known,
+    groups: Groups,
     planned: Vec<Planned<'a>>,
     drift: Vec<Drift>,
     taken: BTreeSet<Address>,
@@ -79,6 +81,7 @@ impl<'a> Proposal<'a> {
             worlds,
             options,
             known: Known::default(),
+            groups: Groups::new(worlds.catalog, worlds.state, worlds.observed),
             planned: Vec::new(),
             drift: Vec::new(),
             taken: BTreeSet::new(),
@@ -117,6 +120,7 @@ impl<'a> Proposal<'a> {
                 return;
             }
         };
+        let mut resolved = resolved;
         let record = found.as_ref().map(|(_, record)| *record);
         let from = found.map(|(from, _)| from);
         if let Some(from) = &from {
@@ -127,12 +131,30 @@ impl<'a> Proposal<'a> {
             _ => self.worlds.observed.get(&instance.address).cloned(),
         };
         let mut change = self.change(instance, kind, &resolved, record, seen.as_ref());
+        self.require_secrets(instance, &resolved, &change);
+        let joins = (change.action == Action::Create)
+            .then(|| self.groups.join(kind, &resolved.attributes))
+            .flatten();
+        if let Some((join_as, region)) = &joins {
+            resolved.attributes.insert(join_as.clone(), Value::text(region));
+            change.reason = format!("{}; it joins the living member in {region}", change.reason);
+        }
         change.moved_from = from.filter(|it| *it != instance.address);
         if change.action == Action::NoOp && change.moved_from.is_some() {
             change.action = Action::Move;
             change.reason = "it goes under another address; the object stays".into();
         }
-        self.remember(instance, kind, &resolved, record, seen.as_ref(), &change);
+        // Who joins comes back under the name and id that the others know.
+        let returns = joins.is_some() && record.is_some();
+        let action = if returns { Action::Update } else { change.action };
+        self.remember(
+            instance,
+            kind,
+            &resolved,
+            record,
+            seen.as_ref(),
+            &Change { action, ..change.clone() },
+        );
         if let (Some(record), Some(seen)) = (record, &seen) {
             self.note_drift(&instance.address, kind, record, seen);
         }
@@ -145,6 +167,17 @@ impl<'a> Proposal<'a> {
             not_ready: record.is_some_and(|it| !it.ready)
                 || matches!(seen, Some(Observation::Exists { ready: false, .. })),
         });
+    }
+
+    /// What is made needs every secret; all that are missing are told at once, before any call.
+    fn require_secrets(&mut self, instance: &Instance, resolved: &Resolved, change: &Change) {
+        if !matches!(change.action, Action::Create | Action::Replace { .. }) {
+            return;
+        }
+        for (name, _) in resolved.attributes.iter().filter(|(_, it)| is_missing_secret(it)) {
+            let span = resolved.spans.get(name).copied().unwrap_or(instance.resource.span);
+            self.diagnostics.push(guard::missing_secret(instance, name, span));
+        }
     }
 
     fn change(
@@ -323,6 +356,9 @@ impl<'a> Proposal<'a> {
         let outputs = self.outputs();
         let (steps, refusals) = steps(&self.planned, &self.options.allowed, self.options.intent);
         self.diagnostics.extend(refusals);
+        if self.options.intent == Intent::Apply {
+            self.diagnostics.extend(self.groups.split());
+        }
         self.diagnostics.extend(guard::guard(&self.planned, self.worlds.state, self.options));
         let stack = self.worlds.stack;
         let switch = self.worlds.state.and_then(|state| {

@@ -156,6 +156,7 @@ struct Header {
     key: String,
     serial: u64,
     sequence: u64,
+    touched: u64,
     epoch: u64,
     target: String,
     bound: BTreeMap<String, String>,
@@ -308,6 +309,7 @@ impl From<&State> for Header {
             key: data_encoding::HEXLOWER.encode(&state.key.0),
             serial: state.serial,
             sequence: state.sequence,
+            touched: state.touched,
             epoch: state.epoch,
             target: state.target.clone(),
             bound: state.bound.clone(),
@@ -339,6 +341,7 @@ impl Header {
         );
         state.serial = self.serial;
         state.sequence = self.sequence;
+        state.touched = self.touched;
         state.epoch = self.epoch;
         state.bound = self.bound;
         state.home = self.home;

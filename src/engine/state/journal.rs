@@ -107,6 +107,9 @@ pub fn replay(state: Option<State>, sequence: u64, entry: &Entry) -> Option<Stat
     }
     let mut state = state?;
     fold(&mut state, entry);
+    if !matches!(entry, Entry::Leased { .. }) {
+        state.touched = sequence;
+    }
     state.sequence = sequence;
     Some(state)
 }

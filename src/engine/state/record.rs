@@ -18,6 +18,8 @@ pub struct State {
     pub serial: u64,
     /// Number of the last journal entry that is part of this state.
     pub sequence: u64,
+    /// Number of the last entry that changed anything: a lease alone does not.
+    pub touched: u64,
     /// The epoch of the last lease.
     pub epoch: u64,
     /// `clouds` or `sandbox`.
@@ -105,6 +107,7 @@ impl State {
             key,
             serial: 0,
             sequence: 0,
+            touched: 0,
             epoch: 0,
             target: target.into(),
             bound: BTreeMap::new(),

@@ -46,6 +46,18 @@ fn a_table_comes_and_goes() {
 }
 
 #[test]
+fn a_table_is_born_protected_and_stays() {
+    check(
+        r#"
+        0s us-east-1 CreateTable safe, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST", "DeletionProtectionEnabled": true
+        = TableDescription.DeletionProtectionEnabled true
+        9s us-east-1 DeleteTable safe
+        ! ValidationException: Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.
+        "#,
+    );
+}
+
+#[test]
 fn each_life_of_a_table_has_an_id_of_its_own() {
     let mut client = Client::instant();
     let mut ids = Vec::new();

@@ -1,0 +1,540 @@
+//! Plans as data in, text out: layers before and after, what the clouds say, and the changes and steps that follow.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::engine::address::Address;
+use crate::engine::graph::Graph;
+use crate::engine::observed::Observation;
+use crate::engine::plan::change::{Call, Plan};
+use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::propose::{Intent, Options, Worlds, propose};
+use crate::engine::plan::survey::Known;
+use crate::engine::schema::Catalog;
+use crate::engine::stack::load::{FileProblem, Files, Layer, load};
+use crate::engine::stack::model::Stack;
+use crate::engine::stack::resolve::resolve;
+use crate::engine::state::record::{Record, State};
+use crate::engine::value::{Attributes, LineageKey, Value};
+use crate::kinds::builtin;
+
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _: &str) -> Result<Vec<u8>, FileProblem> {
+        Err(FileProblem::Missing)
+    }
+}
+
+fn stack(resources: &str, catalog: &Catalog) -> Stack {
+    let text = format!(
+        "stack: t\nvariables:\n  secret: {{ type: string, sensitive: true }}\nresources:\n{resources}\n"
+    );
+    let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes: text.into_bytes() };
+    let loaded = load("t", &[layer], &[], &BTreeMap::new(), &NoFiles, catalog);
+    let wrong: Vec<_> = loaded
+        .diagnostics
+        .iter()
+        .filter(|it| it.severity > crate::engine::diagnostic::Severity::Warning)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    loaded.stack.unwrap()
+}
+
+fn order(stack: &Stack) -> Vec<Address> {
+    Graph::new(stack).unwrap().order().cloned().collect()
+}
+
+/// The state after a faultless apply, and what the clouds would tell.
+fn applied(stack: &Stack, catalog: &Catalog) -> (State, BTreeMap<Address, Observation>) {
+    let mut state = State::new("t", None, "sandbox", "l", LineageKey(vec![1]));
+    let mut observed = BTreeMap::new();
+    for (at, address) in order(stack).iter().enumerate() {
+        let instance = &stack.instances[address];
+        let kind = catalog.get(&instance.resource.kind).unwrap();
+        let known = Known::recorded(&state);
+        let attributes = resolve(stack, catalog, instance, &known).unwrap().attributes;
+        let attributes: Attributes = attributes
+            .into_iter()
+            .filter(|(_, it)| !it.is_null())
+            .map(|(name, it)| (name, it.sealed(&state.key)))
+            .collect();
+        let id = (at + 1).to_string();
+        let mut outputs = Attributes::new();
+        for (name, _) in kind.attributes.iter().filter(|(_, it)| it.computed && !it.live) {
+            outputs.insert(name.clone(), Value::Text(format!("{name}-{id}")));
+        }
+        outputs.insert("id".into(), Value::Text(id.clone()));
+        let mut told = attributes.clone();
+        told.extend(outputs.clone());
+        told.retain(|name, _| kind.attribute(name).is_some_and(|it| !it.write_only));
+        observed.insert(address.clone(), Observation::Exists { attributes: told, ready: true });
+        let record = Record {
+            kind: kind.kind.clone(),
+            id,
+            attributes,
+            outputs,
+            needs: instance.needs.iter().map(|(need, _)| need.clone()).collect(),
+            ready: true,
+            protected: instance.resource.lifecycle.prevent_destroy.unwrap_or(false),
+            since: 0,
+            deposed: None,
+        };
+        state.records.insert(address.clone(), record);
+    }
+    (state, observed)
+}
+
+/// One case: the layers that were applied, those that are desired now, and what differs in the world.
+struct Case<'a> {
+    before: &'a str,
+    after: &'a str,
+    now: i64,
+    intent: Intent,
+    allowed: Allowed,
+    change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
+}
+
+impl Default for Case<'_> {
+    fn default() -> Self {
+        Self {
+            before: "",
+            after: "",
+            now: 3_600_000,
+            intent: Intent::Apply,
+            allowed: Allowed::default(),
+            change: &|_, _| {},
+        }
+    }
+}
+
+fn plan(case: &Case<'_>) -> Plan {
+    let catalog = builtin();
+    let applied_state =
+        (!case.before.is_empty()).then(|| applied(&stack(case.before, &catalog), &catalog));
+    let (mut state, mut observed) = match applied_state {
+        Some((state, observed)) => (Some(state), observed),
+        None => (None, BTreeMap::new()),
+    };
+    if let Some(state) = &mut state {
+        (case.change)(state, &mut observed);
+    }
+    let after = if case.after.is_empty() { "  {}" } else { case.after };
+    let desired = stack(after, &catalog);
+    let order = order(&desired);
+    let worlds = Worlds {
+        catalog: &catalog,
+        stack: &desired,
+        order: &order,
+        state: state.as_ref(),
+        observed: &observed,
+    };
+    let options = Options {
+        intent: case.intent,
+        now: case.now,
+        allowed: case.allowed.clone(),
+        ..Options::default()
+    };
+    propose(&worlds, &options).0
+}
+
+/// Changes with their reasons, then steps with what they wait for, then notes.
+fn check(case: &Case<'_>) -> String {
+    let plan = plan(case);
+    let mut text = String::new();
+    for it in plan
+        .changes
+        .iter()
+        .filter(|it| it.action != crate::engine::plan::change::Action::NoOp || it.unseen.is_some())
+    {
+        writeln!(text, "{} {}: {}", it.action.word(), it.address, it.reason).unwrap();
+        if it.action != crate::engine::plan::change::Action::Create {
+            for change in &it.attributes {
+                writeln!(text, "  {}: {:?} → {:?}", change.name, change.before, change.after)
+                    .unwrap();
+            }
+        }
+    }
+    for it in &plan.drift {
+        let names: Vec<&str> = it.attributes.iter().map(|(name, ..)| name.as_str()).collect();
+        writeln!(
+            text,
+            "drift {}{} {}",
+            it.address,
+            if it.absent { " absent" } else { "" },
+            names.join(" ")
+        )
+        .unwrap();
+    }
+    for step in &plan.steps {
+        let group = match &step.call {
+            Call::Update { group, .. } if !group.is_empty() => format!(" {group}"),
+            _ => String::new(),
+        };
+        write!(text, "{}: {}{group} {}", step.id, step.call.word(), step.address).unwrap();
+        writeln!(
+            text,
+            "{}",
+            if step.waits.is_empty() { String::new() } else { format!(" after {:?}", step.waits) }
+        )
+        .unwrap();
+    }
+    for note in &plan.notes {
+        writeln!(text, "{} {}", note.severity, note.code).unwrap();
+    }
+    text
+}
+
+const SITE: &str = "
+  lb: { kind: linode.nodebalancer, region: us-east, label: lb-1 }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', port: 80 }
+  web: { kind: linode.instance, count: 2, region: us-east, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: 'web-${each.index}', private_ip: true }
+  node: { kind: linode.nodebalancer_node, for_each: '${web}', config: '${http}', label: '${each.value.label}', address: '192.168.1.${each.key}:80' }";
+
+#[test]
+fn what_is_needed_is_made_first() {
+    insta::assert_snapshot!(check(&Case { after: SITE, ..Case::default() }), @r"
+    create lb: it is not in state yet
+    create http: it is not in state yet
+    create web[0]: it is not in state yet
+    create web[1]: it is not in state yet
+    create node[0]: it is not in state yet
+    create node[1]: it is not in state yet
+    0: create lb
+    1: create http after [0]
+    2: create web[0]
+    3: ready web[0] after [2]
+    4: create web[1]
+    5: ready web[1] after [4]
+    6: create node[0] after [1, 3]
+    7: create node[1] after [1, 5]
+    ");
+}
+
+#[test]
+fn the_second_plan_is_empty() {
+    assert_eq!(check(&Case { before: SITE, after: SITE, ..Case::default() }), "");
+}
+
+#[test]
+fn a_destroy_goes_the_other_way() {
+    let case = Case { before: SITE, after: SITE, intent: Intent::Destroy, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    delete http: the stack is to be destroyed
+    delete lb: the stack is to be destroyed
+    delete node[0]: the stack is to be destroyed
+    delete node[1]: the stack is to be destroyed
+    delete web[0]: the stack is to be destroyed
+    delete web[1]: the stack is to be destroyed
+    0: delete http after [2, 3]
+    1: delete lb after [0]
+    2: delete node[0]
+    3: delete node[1]
+    4: delete web[0] after [2]
+    5: delete web[1] after [3]
+    ");
+}
+
+#[test]
+fn a_replace_takes_what_stands_on_it_along() {
+    let after = SITE.replace("region: us-east, label: lb-1", "region: eu-central, label: lb-1");
+    let case = Case { before: SITE, after: &after, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r#"
+    replace lb: region: a NodeBalancer does not move between regions
+      region: "us-east" → "eu-central"
+    replace http: nodebalancer: a config belongs to one NodeBalancer
+      nodebalancer: "1" → {"$open":true}
+    replace node[0]: config: a node belongs to one config
+      config: "2" → {"$open":true}
+    replace node[1]: config: a node belongs to one config
+      config: "2" → {"$open":true}
+    0: delete lb after [2]
+    1: create lb after [0]
+    2: delete http after [4, 6]
+    3: create http after [1, 2]
+    4: delete node[0]
+    5: create node[0] after [3, 4]
+    6: delete node[1]
+    7: create node[1] after [3, 5, 6]
+    refusal many_destroys
+    "#);
+}
+
+#[test]
+fn create_before_destroy_puts_the_new_one_beside() {
+    let before = SITE.replace(
+        "private_ip: true }",
+        "private_ip: true, lifecycle: { create_before_destroy: true } }",
+    );
+    let after = before.replace("linode/debian12", "linode/ubuntu24.04");
+    let case = Case { before: &before, after: &after, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r#"
+    replace web[0]: image: an image is deployed when the disks are made
+      image: "linode/debian12" → "linode/ubuntu24.04"
+    replace web[1]: image: an image is deployed when the disks are made
+      image: "linode/debian12" → "linode/ubuntu24.04"
+    0: create web[0]
+    1: ready web[0] after [0]
+    2: delete web[0] after [1]
+    3: rename web[0] after [2]
+    4: create web[1]
+    5: ready web[1] after [4]
+    6: delete web[1] after [5]
+    7: rename web[1] after [6]
+    "#);
+}
+
+#[test]
+fn unseen_is_never_deleted_forgotten_or_made_again() {
+    let unseen = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        for seen in observed.values_mut() {
+            *seen = Observation::Unseen("no answer".into());
+        }
+    };
+    let gone = Case { before: SITE, change: &unseen, ..Case::default() };
+    let other = SITE.replace("us-east", "eu-central");
+    let changed = Case { before: SITE, after: &other, change: &unseen, ..Case::default() };
+    for case in [gone, changed] {
+        let plan = plan(&case);
+        assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+        assert!(plan.changes.iter().all(|it| it.unseen.is_some()));
+    }
+}
+
+#[test]
+fn absent_is_made_again_unless_it_is_too_young_to_be_listed() {
+    let absent = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        observed.insert(Address::index("web", 1), Observation::Absent);
+    };
+    let old = Case { before: SITE, after: SITE, change: &absent, ..Case::default() };
+    insta::assert_snapshot!(check(&old), @r"
+    create web[1]: it was deleted outside lifeboat
+    drift web[1] absent 
+    0: create web[1]
+    1: ready web[1] after [0]
+    ");
+    let young = Case { now: 30_000, ..old };
+    insta::assert_snapshot!(check(&young), @"no-op web[1]: it could not be looked at, so nothing is planned against it");
+}
+
+#[test]
+fn drift_is_shown_and_repaired() {
+    let by_hand = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        if let Some(Observation::Exists { attributes, .. }) =
+            observed.get_mut(&Address::one("http"))
+        {
+            attributes.insert("check_attempts".into(), Value::Int(7));
+        }
+    };
+    let case = Case { before: SITE, after: SITE, change: &by_hand, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    update http: check_attempts differs
+      check_attempts: 7 → 3
+    drift http check_attempts
+    0: update http
+    ");
+    let ignored =
+        SITE.replace("port: 80 }", "port: 80, lifecycle: { ignore_changes: [check_attempts] } }");
+    let case = Case { after: &ignored, ..case };
+    insta::assert_snapshot!(check(&case), @"drift http check_attempts");
+}
+
+#[test]
+fn count_may_appear_and_a_name_may_change() {
+    let one = "  web: { kind: linode.nodebalancer, region: us-east, label: a-lb }";
+    let many = "  web: { kind: linode.nodebalancer, count: 1, region: us-east, label: a-lb }";
+    insta::assert_snapshot!(check(&Case { before: one, after: many, ..Case::default() }), @r"
+    move web[0]: it goes under another address; the object stays
+    0: move web[0]
+    ");
+    let moved =
+        "  site: { kind: linode.nodebalancer, region: us-east, label: a-lb, moved_from: web }";
+    insta::assert_snapshot!(check(&Case { before: one, after: moved, ..Case::default() }), @r"
+    move site: it goes under another address; the object stays
+    0: move site
+    ");
+}
+
+#[test]
+fn what_is_not_ready_is_awaited_and_never_replaced() {
+    let not_ready = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+        state.records.get_mut(&Address::index("web", 0)).unwrap().ready = false;
+    };
+    let case = Case { before: SITE, after: SITE, change: &not_ready, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    await web[0]: it is not ready yet
+    0: ready web[0]
+    ");
+}
+
+const TABLE: &str = "  t: { kind: dynamodb.table, region: us-east-1, name: tab, attributes: { id: S }, hash_key: id }";
+
+#[test]
+fn data_is_not_lost_by_accident() {
+    let other = TABLE.replace("id: S", "id: N");
+    let case = Case { before: TABLE, after: &other, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r#"
+    replace t: attributes: the type of a key attribute is fixed
+      attributes: {"id":"S"} → {"id":"N"}
+    0: delete t
+    1: gone t after [0]
+    2: create t after [1]
+    3: ready t after [2]
+    refusal data_loss
+    "#);
+    let delete = vec![Address::one("t")];
+    let case = Case { allowed: Allowed { delete, ..Allowed::default() }, ..case };
+    assert!(plan(&case).notes.is_empty());
+}
+
+#[test]
+fn protection_is_remembered_when_its_block_is_gone() {
+    let protected =
+        TABLE.replace("hash_key: id }", "hash_key: id, lifecycle: { prevent_destroy: true } }");
+    let case =
+        Case { before: &protected, intent: Intent::Destroy, after: TABLE, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    delete t: the stack is to be destroyed
+    0: delete t
+    1: gone t after [0]
+    refusal prevent_destroy
+    ");
+    let lifted =
+        TABLE.replace("hash_key: id }", "hash_key: id, lifecycle: { prevent_destroy: false } }");
+    let case = Case { after: &lifted, ..case };
+    assert!(plan(&case).notes.is_empty());
+    let by_cloud = TABLE.replace("hash_key: id }", "hash_key: id, deletion_protection: true }");
+    let case = Case { before: &by_cloud, after: &by_cloud, ..case };
+    insta::assert_snapshot!(check(&case), @r"
+    delete t: the stack is to be destroyed
+    0: delete t
+    1: gone t after [0]
+    refusal cloud_protection
+    ");
+}
+
+#[test]
+fn many_destroys_and_many_absent_want_a_word() {
+    let keys: String = (0..8).fold(String::new(), |mut text, at| {
+        writeln!(
+            text,
+            "  k{at}: {{ kind: linode.ssh_key, label: k{at}, ssh_key: 'ssh-ed25519 AAAA{at} x' }}"
+        )
+        .unwrap();
+        text
+    });
+    let few: String = keys.lines().take(4).fold(String::new(), |text, line| text + line + "\n");
+    let notes =
+        |case: &Case<'_>| plan(case).notes.iter().map(|it| it.code.clone()).collect::<Vec<_>>();
+    let case = Case { before: &keys, after: &few, ..Case::default() };
+    assert_eq!(notes(&case), ["many_destroys"]);
+    let allowed = Allowed { destroys: Some(4), ..Allowed::default() };
+    assert!(notes(&Case { allowed, ..case }).is_empty());
+    let absent = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        for seen in observed.values_mut().take(5) {
+            *seen = Observation::Absent;
+        }
+    };
+    let case = Case { before: &keys, after: &keys, change: &absent, ..Case::default() };
+    assert_eq!(notes(&case), ["many_absent"]);
+    let allowed = Allowed { absent: Some(5), ..Allowed::default() };
+    assert!(notes(&Case { allowed, ..case }).is_empty());
+}
+
+const RECORDS: &str = "
+  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }
+  a: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: 192.0.2.1 }
+  b: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: 192.0.2.2 }";
+
+#[test]
+fn a_serving_set_is_filled_before_it_is_emptied() {
+    let after = RECORDS.replace("  b:", "  c:").replace("192.0.2.2", "192.0.2.3");
+    let case = Case { before: RECORDS, after: &after, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    create c: it is not in state yet
+    delete b: no layer declares it any more
+    0: create c
+    1: delete b after [0]
+    ");
+    let zone_only = RECORDS.lines().take(2).collect::<Vec<_>>().join("\n");
+    let case = Case { after: &zone_only, ..case };
+    insta::assert_snapshot!(check(&case), @r"
+    delete a: no layer declares it any more
+    delete b: no layer declares it any more
+    0: delete a
+    1: delete b
+    refusal empties_serving_set
+    ");
+    let outage = Allowed { outage: true, ..Allowed::default() };
+    assert!(plan(&Case { allowed: outage, ..case }).notes.is_empty());
+}
+
+#[test]
+fn members_of_a_group_are_worked_on_one_at_a_time() {
+    let group = format!(
+        "{TABLE}\n  r: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}\n  s: {{ kind: dynamodb.replica, table: '${{t}}', region: ap-south-1 }}"
+    );
+    let plan = plan(&Case { after: &group, ..Case::default() });
+    let lanes: std::collections::BTreeSet<_> =
+        plan.steps.iter().map(|it| it.lane.clone()).collect();
+    assert_eq!(lanes.len(), 1, "{lanes:?}");
+}
+
+#[test]
+fn a_missing_secret_stops_a_create_and_changes_nothing_that_exists() {
+    let with = "  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, label: web, root_pass: '${vars.secret}' }";
+    let create = plan(&Case { after: with, ..Case::default() });
+    assert_eq!(create.notes[0].code, "missing_secret");
+    assert_eq!(check(&Case { before: with, after: with, ..Case::default() }), "");
+}
+
+#[test]
+fn same_inputs_give_the_same_plan() {
+    let after = SITE.replace("linode/debian12", "linode/ubuntu24.04");
+    let case = Case { before: SITE, after: &after, ..Case::default() };
+    assert_eq!(plan(&case), plan(&case));
+}
+
+/// Both members of a group, as the cloud tells them.
+fn grouped(observed: &mut BTreeMap<Address, Observation>, replica_sees: &str) {
+    for (name, other) in [("t", "eu-west-1"), ("r", replica_sees)] {
+        if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&Address::one(name))
+        {
+            attributes.insert("replicas".into(), Value::List(vec![Value::text(other)]));
+        }
+    }
+}
+
+#[test]
+fn a_lost_member_joins_the_living_one_and_takes_nothing_along() {
+    let group =
+        format!("{TABLE}\n  r: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}");
+    let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        grouped(observed, "us-east-1");
+        observed.insert(Address::one("t"), Observation::Absent);
+    };
+    let case = Case { before: &group, after: &group, change: &gone, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    create t: it was deleted outside lifeboat; it joins the living member in eu-west-1
+    drift t absent 
+    0: create t
+    1: ready t after [0]
+    ");
+    let Call::Create { attributes, .. } = &plan(&case).steps[0].call else { panic!("a create") };
+    assert_eq!(attributes["join.region"], Value::text("eu-west-1"));
+}
+
+#[test]
+fn a_split_group_is_refused() {
+    let group =
+        format!("{TABLE}\n  r: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}");
+    let split = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        grouped(observed, "ap-south-1");
+    };
+    let case = Case { before: &group, after: &group, change: &split, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @"refusal split_group");
+    let whole = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        grouped(observed, "us-east-1");
+    };
+    assert_eq!(check(&Case { change: &whole, ..case }), "");
+}

@@ -1,0 +1,152 @@
+//! How a run ends: what is done and what is not, and the entries that say so.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::plan::diff::seal;
+use crate::engine::plan::propose::Intent;
+use crate::engine::plan::survey::promised;
+use crate::engine::schedule::Standing;
+use crate::engine::stack::model::Stack;
+use crate::engine::stack::resolve::resolve_output;
+use crate::engine::state::journal::{Entry, Outcome, fold};
+use crate::engine::state::record::State;
+use crate::engine::value::{Attributes, Value};
+use crate::ops::run::Run;
+use crate::ops::session::Session;
+
+/// What was asked for, for the journal.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub command: String,
+    pub intent: Intent,
+    pub instance: Option<String>,
+    pub plan_digest: String,
+}
+
+/// How a run went.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    pub done: Vec<(Address, &'static str)>,
+    /// With the reason.
+    pub failed: Vec<(Address, &'static str, String)>,
+    pub in_doubt: Vec<(Address, &'static str, String)>,
+    pub not_done: Vec<(Address, &'static str)>,
+    pub outputs: BTreeMap<String, Value>,
+    /// A signal or a broken store stopped it.
+    pub stopped: Option<String>,
+}
+
+impl Report {
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_empty()
+            && self.in_doubt.is_empty()
+            && self.not_done.is_empty()
+            && self.stopped.is_none()
+    }
+}
+
+impl Run<'_> {
+    pub fn report(&self, stopped: Option<String>) -> Report {
+        let mut report = Report { stopped, ..Report::default() };
+        for step in &self.plan.steps {
+            let what = (step.address.clone(), step.call.word());
+            match (self.schedule.standing(step.id), self.outcomes.get(&step.id)) {
+                (Standing::Done, _) => report.done.push(what),
+                (_, Some(Outcome::InDoubt { why })) => {
+                    report.in_doubt.push((what.0, what.1, why.clone()));
+                }
+                (Standing::Failed, Some(Outcome::Failed { why })) => {
+                    report.failed.push((what.0, what.1, why.clone()));
+                }
+                (Standing::Running, _) if step.call.mutates() => {
+                    let why = "it was interrupted; the next run looks what became of it".into();
+                    report.in_doubt.push((what.0, what.1, why));
+                }
+                _ => report.not_done.push(what),
+            }
+        }
+        report
+    }
+
+    /// The entries that end the run, folded into the state already.
+    pub fn close(&mut self, session: &Session, order: &Order, report: &mut Report) -> Vec<Entry> {
+        let at = session.clock.now();
+        let mut entries = Vec::new();
+        if order.intent == Intent::Apply {
+            entries.extend(housekeeping(self.stack, &self.state, at));
+        }
+        let outputs = self.outputs(order);
+        report.outputs.clone_from(&outputs);
+        entries.push(Entry::RunEnded {
+            at,
+            complete: report.is_complete(),
+            overlays: match order.intent {
+                Intent::Apply => self.stack.overlays.clone(),
+                // Nothing is left to be under an overlay: the next apply starts at home.
+                Intent::Destroy if self.state.records.is_empty() => self.state.home.clone(),
+                Intent::Destroy => self.state.active.clone(),
+            },
+            variables: self.remembered(),
+            outputs,
+        });
+        for entry in &entries {
+            fold(&mut self.state, entry);
+        }
+        entries
+    }
+
+    fn outputs(&self, order: &Order) -> BTreeMap<String, Value> {
+        if order.intent == Intent::Destroy {
+            return BTreeMap::new();
+        }
+        let mut known = self.known.clone();
+        for (address, instance) in &self.stack.instances {
+            if let Some(kind) = self.session.catalog.get(&instance.resource.kind)
+                && !known.objects.contains_key(address)
+            {
+                known.put(address.clone(), promised(kind, &Attributes::new()));
+            }
+        }
+        let mut outputs = BTreeMap::new();
+        for (name, output) in &self.stack.outputs {
+            let value = resolve_output(self.stack, &self.session.catalog, output, &known);
+            match value.ok().filter(|it| !it.has_open()) {
+                Some(value) => outputs.insert(name.clone(), seal(&value, Some(&self.state.key))),
+                // Not known after a failure: what was recorded stays.
+                None => self
+                    .state
+                    .outputs
+                    .get(name)
+                    .and_then(|it| outputs.insert(name.clone(), it.clone())),
+            };
+        }
+        outputs
+    }
+
+    /// Non-sensitive variables that somebody gave; defaults and overlays speak for themselves.
+    fn remembered(&self) -> BTreeMap<String, Value> {
+        self.stack
+            .variables
+            .iter()
+            .filter(|(_, it)| it.is_given() && !it.sensitive && !it.value.has_secret())
+            .map(|(name, it)| (name.clone(), it.value.clone()))
+            .collect()
+    }
+}
+
+/// Protection and dependencies follow the layers even where nothing is called.
+pub fn housekeeping(stack: &Stack, state: &State, at: i64) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for (address, instance) in &stack.instances {
+        let Some(record) = state.records.get(address) else { continue };
+        let mut kept = record.clone();
+        kept.needs = instance.needs.iter().map(|(need, _)| need.clone()).collect();
+        kept.protected = instance.resource.lifecycle.prevent_destroy.unwrap_or(record.protected);
+        if kept != *record {
+            let outcome = Outcome::Recorded(Box::new(kept));
+            entries.push(Entry::Ended { address: address.clone(), step: 0, outcome, at });
+        }
+    }
+    entries
+}

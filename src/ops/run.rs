@@ -1,0 +1,307 @@
+//! A run while it goes on: starts what is free, takes in what ends, works out what each step needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::engine::address::Address;
+use crate::engine::mark::mark;
+use crate::engine::observed::Observation;
+use crate::engine::plan::change::{Action, Call, Plan, Step};
+use crate::engine::plan::diff::seal;
+use crate::engine::plan::survey::Known;
+use crate::engine::schedule::Schedule;
+use crate::engine::schema::Kind;
+use crate::engine::stack::model::{Instance, Stack};
+use crate::engine::stack::resolve::{ResolvedGate, resolve, resolve_gate};
+use crate::engine::state::journal::{Entry, Outcome, fold};
+use crate::engine::state::record::{Record, State};
+use crate::engine::value::{Attributes, Value};
+use crate::ops::job::{Done, Hands, Job};
+use crate::ops::perform::perform;
+use crate::ops::plan::Proposed;
+use crate::ops::session::Session;
+
+/// Steps at once, by provider.
+const AT_ONCE: [(&str, usize); 2] = [("linode", 10), ("dynamodb", 4)];
+
+/// How long calls in flight may take after a signal.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What a run knows while it goes on.
+pub struct Run<'a> {
+    pub session: &'a Arc<Session>,
+    pub stack: &'a Stack,
+    pub plan: &'a Plan,
+    pub state: State,
+    pub known: Known,
+    /// Deleted in this run: what a wait for its disappearance looks for.
+    pub removed: BTreeMap<Address, Record>,
+    pub surveyed: BTreeSet<Address>,
+    pub created: BTreeSet<Address>,
+    pub beside: BTreeSet<Address>,
+    pub schedule: Schedule,
+    pub last_of: BTreeMap<Address, usize>,
+    pub outcomes: BTreeMap<usize, Outcome>,
+}
+
+impl<'a> Run<'a> {
+    pub fn new(session: &'a Arc<Session>, proposed: &'a Proposed, state: State) -> Self {
+        let plan = &proposed.plan;
+        let limits = AT_ONCE.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect();
+        let provider_of = |step: &Step| {
+            session.catalog.get(&step.kind).map(|it| it.provider.clone()).unwrap_or_default()
+        };
+        let mut last_of = BTreeMap::new();
+        for step in &plan.steps {
+            let makes =
+                !matches!(step.call, Call::Delete { .. } | Call::Gone { .. } | Call::Forget);
+            if makes {
+                last_of.insert(step.address.clone(), step.id);
+            }
+        }
+        let surveyed = proposed
+            .observed
+            .iter()
+            .filter(|(_, it)| **it == Observation::Absent)
+            .map(|(address, _)| address.clone())
+            .collect();
+        Self {
+            session,
+            stack: &proposed.desired.stack,
+            plan,
+            known: Known::recorded(&state),
+            state,
+            removed: BTreeMap::new(),
+            surveyed,
+            created: BTreeSet::new(),
+            beside: plan
+                .changes
+                .iter()
+                .filter(|it| it.action == Action::Replace { create_first: true })
+                .map(|it| it.address.clone())
+                .collect(),
+            schedule: Schedule::new(&plan.steps, provider_of, limits),
+            last_of,
+            outcomes: BTreeMap::new(),
+        }
+    }
+
+    /// Starts what is free, takes in what ends, until nothing runs and nothing can start.
+    pub async fn carry_out(
+        &mut self,
+        hands: &Arc<Hands>,
+        mut stop: watch::Receiver<Option<String>>,
+    ) -> Option<String> {
+        let mut running: JoinSet<Done> = JoinSet::new();
+        let mut stopped = stop.borrow().clone();
+        loop {
+            if stopped.is_some() {
+                self.schedule.stop();
+            }
+            for step in self.schedule.start() {
+                match self.job(step) {
+                    Ok(job) => {
+                        running.spawn(perform(Arc::clone(hands), job));
+                    }
+                    Err(why) => self.take_in(Done {
+                        step,
+                        outcome: Outcome::Failed { why },
+                        entries: Vec::new(),
+                    }),
+                }
+            }
+            if running.is_empty() {
+                // Steps that could not even start may have set others free or skipped them.
+                if self.schedule.has_startable() {
+                    continue;
+                }
+                return stopped;
+            }
+            tokio::select! {
+                ended = running.join_next() => {
+                    if let Some(Ok(done)) = ended {
+                        self.take_in(done);
+                    }
+                }
+                changed = stop.changed(), if stopped.is_none() => {
+                    stopped = changed.ok().and_then(|()| stop.borrow().clone());
+                    if stopped.is_some() {
+                        self.schedule.stop();
+                        self.drain(&mut running).await;
+                        return stopped;
+                    }
+                }
+            }
+        }
+    }
+
+    /// After a signal: calls in flight may finish, waits are given up.
+    async fn drain(&mut self, running: &mut JoinSet<Done>) {
+        let deadline = tokio::time::Instant::now() + GRACE;
+        while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, running.join_next()).await {
+            if let Ok(done) = ended {
+                self.take_in(done);
+            }
+        }
+        running.abort_all();
+    }
+
+    fn take_in(&mut self, done: Done) {
+        for entry in &done.entries {
+            if let Entry::Ended { address, outcome: Outcome::Removed, .. } = entry
+                && let Some(record) = self.state.records.get(address)
+            {
+                self.removed.insert(address.clone(), record.clone());
+            }
+            fold(&mut self.state, entry);
+        }
+        let step = &self.plan.steps[done.step];
+        match &done.outcome {
+            Outcome::Recorded(record) => {
+                let object = record.object();
+                self.known.put(step.address.clone(), object);
+            }
+            Outcome::Moved { .. } => {
+                if let Some(record) = self.state.records.get(&step.address) {
+                    self.known.put(step.address.clone(), record.object());
+                }
+            }
+            Outcome::Removed
+            | Outcome::Waited
+            | Outcome::Failed { .. }
+            | Outcome::InDoubt { .. } => {}
+        }
+        let failed = matches!(done.outcome, Outcome::Failed { .. } | Outcome::InDoubt { .. });
+        if matches!(step.call, Call::Create { .. }) && !failed {
+            self.created.insert(step.address.clone());
+        }
+        self.schedule.finish(done.step, !failed);
+        self.outcomes.insert(done.step, done.outcome);
+    }
+
+    /// Works out what a step needs, now that everything before it is known.
+    fn job(&self, id: usize) -> Result<Job, String> {
+        let step = self.plan.steps[id].clone();
+        let kind = self.session.catalog.get(&step.kind).expect("plans hold known kinds").clone();
+        let instance = self.stack.instances.get(&step.address);
+        let record = self.state.records.get(&step.address).or(self.removed.get(&step.address));
+        let (attributes, sealed) = self.attributes(&step, &kind, instance, record)?;
+        let gate = match (&step.call, instance) {
+            (Call::Gate, Some(instance)) => self.gate(instance)?,
+            _ => None,
+        };
+        let taggable = kind.mark.is_some();
+        let needs = instance.map(|it| it.needs.iter().map(|(need, _)| need.clone()).collect());
+        let protected = instance.and_then(|it| it.resource.lifecycle.prevent_destroy);
+        let timeout = instance.and_then(|it| it.resource.timeouts.get(timeout_name(&step.call)));
+        Ok(Job {
+            mark: taggable.then(|| mark(&self.plan.stack, &self.state.lineage, &step.address)),
+            surveyed: self.surveyed.contains(&step.address) || self.is_inside_new(&kind, instance),
+            needs: needs.or(record.map(|it| it.needs.clone())).unwrap_or_default(),
+            protected: protected.unwrap_or(record.is_some_and(|it| it.protected)),
+            beside: self.beside.contains(&step.address),
+            is_last: self.last_of.get(&step.address) == Some(&id),
+            timeout: timeout.map(|it| Duration::from_secs(*it)),
+            record: record.cloned(),
+            step,
+            kind,
+            attributes,
+            sealed,
+            gate,
+        })
+    }
+
+    /// What this run made a moment ago holds nothing that could be taken for ours.
+    fn is_inside_new(&self, kind: &Kind, instance: Option<&Instance>) -> bool {
+        let (Some(_), Some(instance)) = (&kind.contains_in, instance) else { return false };
+        instance.needs.iter().any(|(need, _)| {
+            let to = kind.contains_in.as_ref().and_then(|it| kind.attribute(it)?.to.as_ref());
+            let holder = self.stack.instances.get(need).map(|it| &it.resource.kind);
+            holder == to && self.created.contains(need)
+        })
+    }
+
+    /// Resolved anew; what the plan knew must be unchanged.
+    fn attributes(
+        &self,
+        step: &Step,
+        kind: &Kind,
+        instance: Option<&Instance>,
+        record: Option<&Record>,
+    ) -> Result<(Attributes, Attributes), String> {
+        let planned = match &step.call {
+            Call::Create { attributes, .. } | Call::Update { attributes, .. } => attributes,
+            Call::Rename { .. } => &Attributes::new(),
+            _ => {
+                let recorded = record.map(|it| it.attributes.clone()).unwrap_or_default();
+                return Ok((recorded.clone(), recorded));
+            }
+        };
+        let instance = instance.ok_or("the layers no longer hold it")?;
+        let resolved = resolve(self.stack, &self.session.catalog, instance, &self.known).map_err(
+            |mistakes| mistakes.first().map_or_else(String::new, |it| it.summary.clone()),
+        )?;
+        let mut attributes = resolved.attributes;
+        if let Call::Create { label: Some(label), .. } = &step.call
+            && let Some(name) = kind.identity.by.last()
+        {
+            attributes.insert(name.clone(), Value::Text(label.clone()));
+        }
+        // Whom a member joins was decided when it was planned; the layers do not say it.
+        let join_as = kind.group.as_ref().and_then(|it| it.join_as.as_ref());
+        if let Some((name, region)) = join_as.and_then(|it| planned.get_key_value(it)) {
+            attributes.insert(name.clone(), region.clone());
+        }
+        let sealed: Attributes = attributes
+            .iter()
+            .map(|(name, it)| (name.clone(), seal(it, Some(&self.state.key))))
+            .collect();
+        for (name, planned) in planned {
+            let now = sealed.get(name).unwrap_or(&Value::Null);
+            if !agrees(planned, now) {
+                return Err(format!("`{name}` turned out other than planned; plan again"));
+            }
+        }
+        if let Some((name, _)) = attributes.iter().find(|(_, it)| it.has_open()) {
+            return Err(format!(
+                "`{name}` is still not known, though everything it needs is there"
+            ));
+        }
+        Ok((attributes, sealed))
+    }
+
+    fn gate(&self, instance: &Instance) -> Result<Option<ResolvedGate>, String> {
+        let Some(gate) = &instance.resource.ready else { return Ok(None) };
+        resolve_gate(self.stack, &self.session.catalog, instance, gate, &self.known)
+            .map(Some)
+            .map_err(|mistakes| mistakes.first().map_or_else(String::new, |it| it.summary.clone()))
+    }
+}
+
+/// Whether a value is what the plan knew of it; open parts and unfingerprinted secrets may be anything.
+fn agrees(planned: &Value, now: &Value) -> bool {
+    match (planned, now) {
+        (Value::Open, _) => true,
+        (Value::Fingerprint(it), Value::Fingerprint(_)) if it.is_empty() => true,
+        (Value::List(planned), Value::List(now)) => {
+            planned.len() == now.len() && planned.iter().zip(now).all(|(a, b)| agrees(a, b))
+        }
+        (Value::Map(planned), Value::Map(now)) => {
+            planned.len() == now.len()
+                && planned.iter().all(|(name, a)| now.get(name).is_some_and(|b| agrees(a, b)))
+        }
+        (planned, now) => planned == now,
+    }
+}
+
+fn timeout_name(call: &Call) -> &'static str {
+    match call {
+        Call::Delete { .. } | Call::Gone { .. } => "delete",
+        Call::Update { .. } | Call::Rename { .. } => "update",
+        _ => "create",
+    }
+}
