@@ -1,1 +1,255 @@
-//! To come.
+//! What goes wrong on the way: faults of the clouds, kills, signals, two at once; afterwards one more apply makes it whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::{Strategy as _, prop, proptest};
+use proptest::test_runner::Config;
+use serde_json::Value;
+
+use crate::harness::Home;
+
+/// Every way of depending that the clouds know: nested, counted, in a group, with a wait and without.
+const STACK: &str = "stack: small
+resources:
+  zone: { kind: linode.domain, domain: small.example.com, soa_email: ops@example.com }
+  a: { kind: linode.domain_record, domain: '${zone}', type: A, name: a, target: '${lb.ipv4}', ttl_sec: 300 }
+  b: { kind: linode.domain_record, domain: '${zone}', type: A, name: b, target: 192.0.2.1, ttl_sec: 300 }
+  c: { kind: linode.domain_record, domain: '${zone}', type: TXT, name: c, target: said, ttl_sec: 300 }
+  web:
+    kind: linode.instance
+    count: 2
+    region: us-east
+    type: g6-nanode-1
+    image: linode/debian12
+    label: 'small-${each.index}'
+    authorized_users: [someone]
+    private_ip: true
+  lb: { kind: linode.nodebalancer, region: us-east, label: small-lb }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', port: 80 }
+  node: { kind: linode.nodebalancer_node, for_each: '${web}', config: '${http}', address: '${each.value.private_ipv4}:80' }
+  table: { kind: dynamodb.table, region: us-east-1, name: small, attributes: { id: S }, hash_key: id }
+  copy: { kind: dynamodb.replica, table: '${table}', region: eu-west-1 }
+";
+
+/// A run that cannot end well in so many attempts never will.
+const RUNS_MAX: usize = 6;
+
+fn home() -> Home {
+    Home::holding("small", STACK)
+}
+
+fn apply(home: &Home) -> crate::harness::Output {
+    home.sandbox(&["apply", "small", "--yes"])
+}
+
+/// Runs until it is done; how many runs it took.
+fn converge(home: &Home, said: &str) -> usize {
+    let mut last = String::new();
+    for run in 1..=RUNS_MAX {
+        let output = apply(home);
+        match output.code {
+            Some(0) => return run,
+            Some(1 | 5) => last = output.to_string(),
+            _ => panic!("{said}: {output}"),
+        }
+    }
+    panic!("{said}: not done after {RUNS_MAX} runs; the last one: {last}");
+}
+
+/// The second plan is empty, and every object of the world is in state exactly once.
+fn check_whole(home: &Home, said: &str) {
+    let plan = home.sandbox(&["plan", "small", "--detailed-exitcode"]);
+    assert_eq!(plan.code, Some(0), "{said}: {plan}");
+    let state = home.state("small").unwrap();
+    assert!(state.begun.is_empty(), "{said}: nothing is in doubt: {:?}", state.begun);
+    let mut recorded: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for record in state.records.values().filter(|it| it.kind.starts_with("linode.")) {
+        recorded.entry(record.kind.clone()).or_default().push(record.id.clone());
+    }
+    recorded.values_mut().for_each(|it| it.sort());
+    assert_eq!(there(&home.world.show().unwrap()), recorded, "{said}: {}", home.shown());
+    let tables = &home.world.show().unwrap()["dynamodb"];
+    let regions: BTreeSet<&String> = tables.as_object().unwrap().keys().collect();
+    assert_eq!(
+        regions,
+        BTreeSet::from([&"eu-west-1".to_owned(), &"us-east-1".to_owned()]),
+        "{said}"
+    );
+    assert_eq!(state.records.len(), 12, "{said}");
+}
+
+/// Ids of what exists, by kind.
+fn there(world: &Value) -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut add = |kind: &str, rows: &Value| -> Vec<Value> {
+        let rows = rows.as_array().cloned().unwrap_or_default();
+        for row in &rows {
+            found.entry(format!("linode.{kind}")).or_default().push(row["id"].to_string());
+        }
+        rows
+    };
+    let linode = &world["linode"];
+    add("instance", &linode["instances"]);
+    for balancer in add("nodebalancer", &linode["nodebalancers"]) {
+        for config in add("nodebalancer_config", &balancer["configs"]) {
+            add("nodebalancer_node", &config["nodes"]);
+        }
+    }
+    for zone in add("domain", &linode["domains"]) {
+        add("domain_record", &zone["records"]);
+    }
+    found.values_mut().for_each(|it| it.sort());
+    found
+}
+
+fn survive(fault: &str) {
+    let home = home();
+    home.fault(fault);
+    let runs = converge(&home, fault);
+    home.world.heal(None).unwrap();
+    check_whole(&home, &format!("{fault}, {runs} runs"));
+    home.sandbox(&["destroy", "small", "--yes"]).code(0).done();
+    assert!(home.world.is_empty().unwrap(), "{fault}: {}", home.shown());
+}
+
+/// Calls that make something, and where a fault of each kind hurts most.
+#[test]
+fn every_fault_on_the_way_is_survived() {
+    let effects =
+        ["429", "500", "503", "lost_reply", "html502", "truncated", "empty200", "slow ms=30"];
+    let places = [
+        "POST /linode/instances",
+        "POST /nodebalancers",
+        "POST /domains",
+        "CreateTable",
+        "UpdateTable",
+        "GET",
+    ];
+    // Each effect meets two places, so that all places are met by several effects.
+    let cases: Vec<String> = effects
+        .iter()
+        .enumerate()
+        .flat_map(|(at, effect)| {
+            [0, 3].map(|step| {
+                format!(
+                    "{} {effect} nth={} times=1",
+                    places[(at + step) % places.len()],
+                    1 + at % 2
+                )
+            })
+        })
+        .collect();
+    in_parallel(&cases, |it| survive(it));
+}
+
+/// As many at once as there are processors for them; every failure is told.
+fn in_parallel<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
+    let queue = std::sync::Mutex::new(cases.iter());
+    let next = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+    std::thread::scope(|scope| {
+        let hands: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    while let Some(it) = next() {
+                        check(it)
+                    }
+                })
+            })
+            .collect();
+        let broken = hands.into_iter().filter_map(|it| it.join().err()).count();
+        assert_eq!(broken, 0, "the panics above say which");
+    });
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 4, max_shrink_iters: 8, failure_persistence: None, ..Config::default() })]
+
+    /// Faults drawn by chance; what fails is printed as the text that `Home::fault` reads.
+    #[test]
+    fn faults_drawn_by_chance_are_survived(
+        faults in prop::collection::vec(
+            (
+                prop::sample::select(vec!["429", "500", "503", "lost_reply", "html502", "truncated", "empty200"]),
+                prop::sample::select(vec!["POST", "GET", "PUT", "POST /nodebalancers", "POST /domains", "POST /linode", "CreateTable", "UpdateTable", "DescribeTable"]),
+                1_u64..6,
+                1_u64..3,
+            )
+                .prop_map(|(effect, place, nth, times)| format!("{place} {effect} nth={nth} times={times}")),
+            1..4,
+        )
+    ) {
+        let home = home();
+        for fault in &faults {
+            home.fault(fault);
+        }
+        let said = faults.join(" | ");
+        converge(&home, &said);
+        home.world.heal(None).unwrap();
+        check_whole(&home, &said);
+    }
+}
+
+fn journal_lines(home: &Home) -> usize {
+    let journal = std::fs::read(home.state_folder("small").join("journal"));
+    journal.map_or(0, |bytes| bytes.iter().filter(|it| **it == b'\n').count())
+}
+
+#[test]
+fn a_killed_apply_is_finished_by_the_next() {
+    in_parallel(&[1, 3, 6, 9, 12, 16, 20, 25, 30], |lines| {
+        let home = home();
+        let mut running = home.start(&["apply", "small", "--yes", "--sandbox"]);
+        running.until(|| journal_lines(&home) >= *lines);
+        running.kill();
+        let runs = converge(&home, &format!("killed at line {lines}"));
+        assert!(runs <= 2, "killed at line {lines}: {runs} runs");
+        check_whole(&home, &format!("killed at line {lines}"));
+    });
+}
+
+#[test]
+fn a_killed_destroy_is_finished_by_the_next() {
+    in_parallel(&[3, 8, 14], |lines| {
+        let home = home();
+        assert_eq!(converge(&home, "nothing is wrong"), 1);
+        let mut running = home.start(&["destroy", "small", "--yes", "--sandbox"]);
+        running.until(|| journal_lines(&home) >= *lines);
+        running.kill();
+        home.sandbox(&["destroy", "small", "--yes"]).code(0).done();
+        assert!(home.world.is_empty().unwrap(), "killed at line {lines}: {}", home.shown());
+    });
+}
+
+#[test]
+fn of_two_at_once_one_is_told_to_wait() {
+    let home = home();
+    let mut first = home.start(&["apply", "small", "--yes", "--sandbox"]);
+    assert!(first.until(|| journal_lines(&home) >= 1));
+    for command in ["apply", "destroy"] {
+        home.sandbox(&[command, "small", "--yes"])
+            .code(4)
+            .says(&["is being changed by", "wait"])
+            .done();
+    }
+    home.sandbox(&["plan", "small"]).code(0).done();
+    first.end().code(0).done();
+    check_whole(&home, "two at once");
+}
+
+#[test]
+fn a_signal_leaves_a_whole_state() {
+    in_parallel(&[("INT", 130), ("TERM", 143), ("HUP", 129)], |(signal, code)| {
+        let home = home();
+        let mut running = home.start(&["apply", "small", "--yes", "--sandbox"]);
+        assert!(running.until(|| journal_lines(&home) >= 5));
+        running.signal(signal);
+        running
+            .end()
+            .code(*code)
+            .says(&["nothing new is started", "the same command goes on"])
+            .done();
+        assert_eq!(home.state("small").unwrap().integrity(), Vec::<String>::new());
+        assert_eq!(converge(&home, signal), 1);
+        check_whole(&home, signal);
+    });
+}

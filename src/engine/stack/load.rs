@@ -148,7 +148,10 @@ fn merge(stack_name: &str, layers: &[Layer], loaded: &mut Loaded) {
             Some(it) => out.push(
                 Diagnostic::error(
                     "wrong_name",
-                    format!("`{key}` does not match the name of the file"),
+                    format!(
+                        "`{key}` does not match the name of the {}",
+                        if is_base { "folder" } else { "file" }
+                    ),
                 )
                 .at(it.node.span, format!("expected `{expected}`"))
                 .help(format!("write `{key}: {expected}`")),

@@ -487,7 +487,10 @@ impl<'a> Loader<'a> {
     /// The most frequent mistake of a newcomer: `${…}` without quotes on this line.
     fn unquoted(&self, wrong: Diagnostic, line: u32) -> Diagnostic {
         let text = self.text.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
-        let Some(at) = text.find("${") else { return wrong };
+        let Some(at) = text.find("${") else {
+            let is_indented_by_tab = text.trim_start_matches(' ').starts_with('\t');
+            return if is_indented_by_tab { wrong.help("indent with spaces") } else { wrong };
+        };
         let before = &text[..at];
         let is_quoted =
             before.matches('\'').count() % 2 == 1 || before.matches('"').count() % 2 == 1;
