@@ -49,7 +49,7 @@ impl Home {
     }
 
     /// A home with one stack in it.
-    pub(crate) fn holding(name: &str, stack: &str) -> Self {
+    pub(crate) fn holding(name: &str, stack: impl AsRef<[u8]>) -> Self {
         let home = Self::new();
         home.stack(name, stack);
         home

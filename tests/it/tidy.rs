@@ -1,1 +1,311 @@
-//! To come.
+//! The rules of the house, checked over `src/`: layers, purity, names, sizes, and that every mistake has been shown once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::harness::{files, repository};
+
+/// A file ends before this.
+const LINES_MAX: usize = 600;
+
+/// What the pure parts may not know.
+const IMPURE: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+    "SystemTime",
+    "Instant::now",
+    "tokio",
+    "reqwest",
+    "aws_",
+    "axum",
+    "println!",
+    "eprintln!",
+    "async fn",
+    "rand::",
+    "uuid",
+];
+
+/// Names that say nothing.
+const EMPTY_NAMES: [&str; 5] = ["utils", "helpers", "manager", "common", "misc"];
+
+/// Codes that no test and no snapshot shows yet; the list may only shrink.
+const UNSHOWN_CODES: &[&str] = &[];
+
+/// One file of `src/`.
+struct Source {
+    /// `src/engine/plan/order.rs`
+    name: String,
+    /// `["engine", "plan", "order"]`; empty for lib.rs.
+    module: Vec<String>,
+    text: String,
+    /// Without comments, texts and test modules.
+    code: String,
+    /// The texts of the code, test modules left out.
+    texts: Vec<String>,
+    /// The file holds nothing but tests.
+    is_test: bool,
+}
+
+static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
+    let root = repository();
+    let read = |path: &Path| {
+        let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(path).unwrap();
+        source(name, text)
+    };
+    let mut sources: Vec<Source> =
+        files(&root.join("src"), "rs").iter().map(|it| read(it)).collect();
+    let only_in_tests: Vec<String> = sources
+        .iter()
+        .flat_map(|it| {
+            let declared = &Regex::new(r"#\[cfg\(test\)\]\s*(?:pub )?mod (\w+);").unwrap();
+            let module = it.module.join("::");
+            declared
+                .captures_iter(&it.text)
+                .map(|found| format!("{module}::{}", &found[1]))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    for source in &mut sources {
+        let module = format!("{}::", source.module.join("::"));
+        source.is_test = only_in_tests.iter().any(|it| module.starts_with(&format!("{it}::")));
+    }
+    sources
+});
+
+fn source(name: String, text: String) -> Source {
+    let module: Vec<String> = name
+        .trim_start_matches("src/")
+        .trim_end_matches(".rs")
+        .split('/')
+        .filter(|it| !matches!(*it, "lib" | "main" | "mod"))
+        .map(Into::into)
+        .collect();
+    let (code, texts) = split(without_tests(&text));
+    Source { name, module, text, code, texts, is_test: false }
+}
+
+/// Test modules stand at the end of their file.
+fn without_tests(text: &str) -> &str {
+    text.find("#[cfg(test)]\nmod tests {").map_or(text, |at| text.split_at(at).0)
+}
+
+/// Code without comments and texts, and the texts.
+fn split(text: &str) -> (String, Vec<String>) {
+    static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
+        let raw = "r#\"(?s:.*?)\"#|r\"[^\"]*\"";
+        let text = "b?\"(?:[^\"\\\\]|\\\\(?s:.))*\"";
+        let letter = r"b?'(?:[^'\\]|\\.|\\u\{[0-9a-f]+\}|\\x[0-9a-f]{2})'";
+        Regex::new(&format!(r"//[^\n]*|(?s:/\*.*?\*/)|{raw}|{text}|{letter}")).unwrap()
+    });
+    let mut texts = Vec::new();
+    let code = TOKEN.replace_all(text, |found: &regex::Captures<'_>| {
+        let token = &found[0];
+        if token.starts_with('/') {
+            return String::new();
+        }
+        texts.push(token.to_owned());
+        "\"\"".to_owned()
+    });
+    (code.into_owned(), texts)
+}
+
+fn in_use() -> impl Iterator<Item = &'static Source> {
+    SOURCES.iter().filter(|it| !it.is_test)
+}
+
+fn report(broken: Vec<String>) {
+    assert!(broken.is_empty(), "{} of the rules' breaks:\n{}", broken.len(), broken.join("\n"));
+}
+
+#[test]
+fn every_file_opens_with_one_sentence() {
+    let mut all = files(&repository().join("src"), "rs");
+    all.extend(files(&repository().join("tests"), "rs"));
+    all.extend(files(&repository().join("benches"), "rs"));
+    let opening = |text: &str| {
+        let first = text.lines().next().unwrap_or_default();
+        first.starts_with("//! ") && first.ends_with(['.', ':', ';', ','])
+    };
+    let wrong = all.iter().filter(|it| !opening(&std::fs::read_to_string(it).unwrap()));
+    report(wrong.map(|it| it.display().to_string()).collect());
+}
+
+#[test]
+fn the_pure_parts_know_no_world() {
+    let mut broken = Vec::new();
+    for it in in_use().filter(|it| it.name != "src/kinds/embed.rs") {
+        let pure = ["engine", "kinds", "render"];
+        if !it.module.first().is_some_and(|part| pure.contains(&part.as_str())) {
+            continue;
+        }
+        for word in IMPURE.iter().filter(|word| it.code.contains(**word)) {
+            broken.push(format!("{} mentions {word}", it.name));
+        }
+    }
+    report(broken);
+}
+
+/// Every module's children in the order of their `mod` lines, by the module's path.
+fn orders() -> BTreeMap<String, Vec<String>> {
+    let line = Regex::new(r"(?m)^\s*(?:pub(?:\([a-z]+\))? )?mod (\w+);").unwrap();
+    let children = |it: &Source| line.captures_iter(&it.code).map(|at| at[1].to_owned()).collect();
+    SOURCES.iter().map(|it| (it.module.join("::"), children(it))).collect()
+}
+
+#[test]
+fn modules_use_only_what_is_declared_above_them() {
+    let path = Regex::new(r"\bcrate((?:::\w+)+)").unwrap();
+    let orders = orders();
+    let mut broken = BTreeSet::new();
+    for it in in_use().filter(|it| it.name != "src/main.rs") {
+        assert!(!it.code.contains("crate::{"), "{}: one line for each use", it.name);
+        for found in path.captures_iter(&it.code) {
+            let target: Vec<&str> = found[1].split("::").filter(|it| !it.is_empty()).collect();
+            if let Some(why) = looks_down(&it.module, &target, &orders) {
+                broken.insert(format!("{} uses {}: {why}", it.name, &found[0]));
+            }
+        }
+    }
+    report(broken.into_iter().collect());
+}
+
+/// Why one module may not use another.
+fn looks_down(
+    module: &[String],
+    target: &[&str],
+    orders: &BTreeMap<String, Vec<String>>,
+) -> Option<String> {
+    let shared = module.iter().zip(target).take_while(|(a, b)| a == *b).count();
+    let parent = module[..shared].join("::");
+    let order = orders.get(&parent)?;
+    // A parent may name its children.
+    let own = order.iter().position(|it| Some(it) == module.get(shared))?;
+    let Some(named) = target.get(shared) else {
+        return Some("that is its own parent".into());
+    };
+    let other = order.iter().position(|it| it == named);
+    match other {
+        Some(other) if other < own => None,
+        Some(_) => Some(format!("`{named}` is declared below `{}`", order[own])),
+        None => Some("it reaches through its own parent".into()),
+    }
+}
+
+#[test]
+fn the_rule_about_layers_bites() {
+    let orders = BTreeMap::from([
+        (String::new(), vec!["engine".into(), "cli".into()]),
+        ("engine".into(), vec!["value".into(), "plan".into()]),
+    ]);
+    let check = |module: &str, target: &str| {
+        let module: Vec<String> = module.split("::").map(Into::into).collect();
+        looks_down(&module, &target.split("::").collect::<Vec<_>>(), &orders).is_none()
+    };
+    assert!(check("cli", "engine::plan"));
+    assert!(check("engine::plan", "engine::value::Value"));
+    assert!(!check("engine::value", "engine::plan"));
+    assert!(!check("engine::value", "cli::out"));
+    assert!(!check("engine::plan", "engine::Thing"));
+    assert!(check("engine", "engine::plan::Plan"));
+}
+
+#[test]
+fn the_sandbox_was_written_without_looking_at_the_kinds() {
+    let paths = ["crate::kinds", "crate::engine", "crate::cloud", "crate::ops"];
+    let uses = |it: &Source| paths.iter().any(|path| it.code.contains(path));
+    let sandbox = in_use().filter(|it| it.module.first().is_some_and(|it| it == "sandbox"));
+    report(sandbox.filter(|it| uses(it)).map(|it| it.name.clone()).collect());
+}
+
+#[test]
+fn no_kind_is_named_in_general_code() {
+    let kinds: Vec<String> = lifeboat::kinds::builtin().kinds.into_keys().collect();
+    let mut broken = Vec::new();
+    for it in in_use() {
+        let home = ["src/kinds/", "src/sandbox/", "src/cli/commands/init/"];
+        if home.iter().any(|home| it.name.starts_with(home)) {
+            continue;
+        }
+        let text = it.texts.join("\n");
+        for kind in kinds.iter().filter(|kind| text.contains(kind.as_str())) {
+            broken.push(format!("{} names {kind}", it.name));
+        }
+    }
+    report(broken);
+}
+
+#[test]
+fn names_say_something_and_files_are_short() {
+    let mut broken = Vec::new();
+    for it in SOURCES.iter() {
+        for name in it.module.iter().filter(|name| EMPTY_NAMES.contains(&name.as_str())) {
+            broken.push(format!("{} is called {name}", it.name));
+        }
+        let lines = without_tests(&it.text).lines().count();
+        if lines > LINES_MAX && !it.is_test {
+            broken.push(format!("{} has {lines} lines before its tests", it.name));
+        }
+    }
+    report(broken);
+}
+
+#[test]
+fn nothing_is_left_to_be_done() {
+    let marks = ["todo!", "unimplemented!", "dbg!", "#[ignore", "FIXME", "XXX"];
+    let mut broken = Vec::new();
+    for it in SOURCES.iter() {
+        for mark in marks.iter().filter(|mark| it.text.contains(**mark)) {
+            broken.push(format!("{} holds {mark}", it.name));
+        }
+    }
+    report(broken);
+}
+
+#[test]
+fn no_path_of_anybody_s_machine_is_committed() {
+    let root = repository().display().to_string();
+    let mut all = files(&repository().join("src"), "rs");
+    all.extend(files(&repository().join("tests"), "rs"));
+    all.extend(files(&repository().join("tests"), "snap"));
+    all.extend(files(&repository().join("stacks"), "yaml"));
+    let names = |it: &Path| std::fs::read_to_string(it).unwrap().contains(&root);
+    report(all.iter().filter(|it| names(it)).map(|it| it.display().to_string()).collect());
+}
+
+/// A mistake that nobody has ever seen shown is probably not worded well.
+#[test]
+fn every_code_is_in_a_test_or_a_snapshot() {
+    let made =
+        r#"(?:(?:error|warning|refusal|Trouble::new|trouble)\(|code: )\s*"([a-z][a-z0-9_]+)""#;
+    let made = Regex::new(made).unwrap();
+    let mut codes = BTreeSet::new();
+    let mut shown = String::new();
+    for it in SOURCES.iter() {
+        let code = if it.is_test { "" } else { without_tests(&it.text) };
+        codes.extend(made.captures_iter(code).map(|found| found[1].to_owned()));
+        shown.push_str(it.text.split_at(code.len()).1);
+    }
+    for folder in ["src", "tests"] {
+        for file in files(&repository().join(folder), "snap") {
+            shown.push_str(&std::fs::read_to_string(file).unwrap());
+        }
+    }
+    for file in files(&repository().join("tests"), "rs") {
+        // This list is no proof.
+        if !file.ends_with("tidy.rs") {
+            shown.push_str(&std::fs::read_to_string(file).unwrap());
+        }
+    }
+    assert!(codes.len() > 40, "the pattern still finds them: {codes:?}");
+    let word = |it: &str| Regex::new(&format!(r"\b{it}\b")).unwrap();
+    let unshown: Vec<String> =
+        codes.iter().filter(|it| !word(it).is_match(&shown)).cloned().collect();
+    let expected: Vec<String> = UNSHOWN_CODES.iter().map(ToString::to_string).collect();
+    assert_eq!(unshown, expected, "left: no test shows these; right: the list in this file");
+}
