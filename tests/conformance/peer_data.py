@@ -7,7 +7,7 @@ import sys
 
 import boto3
 from botocore.config import Config
-from common import expect, say, until
+from checks import expect, say, until
 
 
 def main(url, name, home, *others):

@@ -5,7 +5,7 @@ import sys
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from common import expect, later, refused, say, until
+from checks import expect, later, refused, say, until
 
 HOME, AWAY = "us-east-1", "eu-west-1"
 NAME = "conformance_items"

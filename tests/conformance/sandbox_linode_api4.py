@@ -5,7 +5,7 @@ Argument: the sandbox's URL.
 
 import sys
 
-from common import certificate, expect, later, refused, say, until
+from checks import certificate, expect, later, refused, say, until
 from linode_api4 import (
     ApiError,
     Domain,

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import certificate, expect, say, until
+from checks import certificate, expect, say, until
 
 CLI = str(Path(sys.executable).parent / "linode-cli")
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBx0JmEu3c6nZ1vXkS2uQ0h8jZ5l9T3u7b8m2s4d5f6g cli"
