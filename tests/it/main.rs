@@ -6,6 +6,7 @@ mod harness;
 mod tidy;
 mod schema;
 mod main_job;
+mod readme;
 mod mistakes;
 mod unseen;
 mod kinds;
