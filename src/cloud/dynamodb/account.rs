@@ -1,7 +1,7 @@
 //! Which AWS account the credentials are of: asked of STS in whichever region answers.
 
-use crate::cloud::dynamodb::Dynamo;
 use crate::cloud::dynamodb::fault::{Lost, failed};
+use crate::cloud::dynamodb::place::Dynamo;
 use crate::cloud::error::ProviderError;
 use crate::cloud::patience::patiently;
 use crate::engine::retry::{Fault, READING};

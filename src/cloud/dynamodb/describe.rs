@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
     TableDescription, TableStatus,
 };
 
-use crate::cloud::dynamodb::{KEY, Place};
+use crate::cloud::dynamodb::place::{KEY, Place};
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 

@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::types::{
 
 use crate::cloud::dynamodb::describe::{attributes, members, not_ready};
 use crate::cloud::dynamodb::fault::Lost;
+use crate::cloud::dynamodb::place::{Dynamo, JOIN, Place};
 use crate::cloud::dynamodb::read::Needs;
-use crate::cloud::dynamodb::{Dynamo, JOIN, Place};
 use crate::cloud::error::ProviderError;
 use crate::cloud::look::{Created, Look};
 use crate::engine::retry::Fault;

@@ -1,8 +1,9 @@
 //! The driver of DynamoDB's kinds: tables and the further members of their groups.
 
+mod place;
+mod fault;
 #[macro_use]
 mod call;
-mod fault;
 mod account;
 mod describe;
 mod read;
@@ -10,53 +11,16 @@ mod table;
 mod group;
 mod settings;
 
-use std::sync::Arc;
-
-use crate::cloud::connection::Connections;
+pub use crate::cloud::dynamodb::place::JOIN;
+use crate::cloud::dynamodb::place::is_replica;
+pub(crate) use crate::cloud::dynamodb::place::{Dynamo, Place};
 use crate::cloud::error::ProviderError;
 use crate::cloud::look::{Created, Look, Question};
 use crate::cloud::settings::host;
 use crate::engine::observed::{Alike, Observation};
 use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
-use crate::engine::value::{Attributes, Value};
-
-/// The tag key that carries the owner mark.
-pub(crate) const KEY: &str = "lifeboat";
-
-/// The attribute that makes a create join a group: the region of a living member. Nobody sets it in a stack.
-pub const JOIN: &str = "join.region";
-
-/// DynamoDB as one run reaches it.
-#[derive(Clone)]
-pub(crate) struct Dynamo {
-    pub connections: Arc<Connections>,
-}
-
-/// One regional table.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub region: String,
-    pub name: String,
-}
-
-impl Place {
-    /// A table's own words name it; a replica has the name of its table.
-    fn of(kind: &Kind, attributes: &Attributes) -> Result<Self, ProviderError> {
-        let text = |name: &str| attributes.get(name).and_then(Value::as_text);
-        let name =
-            if is_replica(kind) { text("table.name").or(text("name")) } else { text("name") };
-        if let (Some(region), Some(name)) = (text("region"), name) {
-            return Ok(Self { region: region.to_owned(), name: name.to_owned() });
-        }
-        let words = "its region or its name is not known";
-        Err(ProviderError::new(Fault::Rejected, kind.kind.clone(), words))
-    }
-}
-
-fn is_replica(kind: &Kind) -> bool {
-    kind.kind == "dynamodb.replica"
-}
+use crate::engine::value::Attributes;
 
 impl Dynamo {
     pub(crate) async fn account(&self) -> Result<String, ProviderError> {

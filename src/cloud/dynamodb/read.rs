@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cloud::dynamodb::describe::{Extras, attributes, has_extras, not_ready};
-use crate::cloud::dynamodb::{Dynamo, KEY, Place};
+use crate::cloud::dynamodb::place::{Dynamo, KEY, Place};
 use crate::cloud::error::ProviderError;
 use crate::cloud::look::Question;
 use crate::engine::observed::{Alike, Observation};

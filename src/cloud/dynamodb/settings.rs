@@ -1,5 +1,4 @@
-//! Changes one setting of a table at a time: describes it first and skips what already holds, so that every change can be
-//! taken up again after it was cut off.
+//! Changes one setting of a table at a time: looks first and skips what already holds, so that a change can be taken up again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,8 +9,8 @@ use aws_sdk_dynamodb::types::{
 
 use crate::cloud::dynamodb::describe::{is_on_demand, view};
 use crate::cloud::dynamodb::fault::Lost;
+use crate::cloud::dynamodb::place::{Dynamo, KEY, Place};
 use crate::cloud::dynamodb::table::{streaming, tags, throughput};
-use crate::cloud::dynamodb::{Dynamo, KEY, Place};
 use crate::cloud::error::ProviderError;
 use crate::engine::retry::Fault;
 use crate::engine::value::{Attributes, Value};

@@ -4,27 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Severity, Span};
+pub use crate::engine::plan::asked::Allowed;
+use crate::engine::plan::asked::{Intent, Options};
 use crate::engine::plan::change::Action;
 use crate::engine::plan::order::{Planned, set_name};
-use crate::engine::plan::propose::{Intent, Options};
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::Instance;
 use crate::engine::stack::resolve::Resolved;
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
-
-/// What the operator allowed on the command line.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Allowed {
-    /// `--allow-delete ADDRESS`.
-    pub delete: Vec<Address>,
-    /// `--allow-destroys N`.
-    pub destroys: Option<usize>,
-    /// `--allow-absent N`.
-    pub absent: Option<usize>,
-    /// `--allow-outage`.
-    pub outage: bool,
-}
 
 /// Every refusal that follows from the changes.
 pub fn guard(planned: &[Planned<'_>], state: Option<&State>, options: &Options) -> Vec<Diagnostic> {

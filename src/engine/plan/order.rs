@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
+use crate::engine::plan::asked::Intent;
 use crate::engine::plan::change::{Action, Call, Change, Step};
 use crate::engine::plan::guard::{self, Allowed};
 use crate::engine::plan::normalise::normalise;
-use crate::engine::plan::propose::Intent;
 use crate::engine::schema::{Attribute, Kind, Rename};
 use crate::engine::stack::model::Instance;
 use crate::engine::state::record::Record;

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::observed::Observation;
+pub use crate::engine::plan::asked::{Intent, Options};
 use crate::engine::plan::change::{
     Action, AttributeChange, Bindings, Change, Drift, OutputChange, Plan, note,
 };
 use crate::engine::plan::diff::{Difference, Sides, diff, drift, is_missing_secret, seal};
 use crate::engine::plan::group::Groups;
-use crate::engine::plan::guard::{self, Allowed};
+use crate::engine::plan::guard;
 use crate::engine::plan::order::{Planned, steps};
 use crate::engine::plan::survey::{Known, promised, record_of};
 use crate::engine::schema::{Catalog, Kind};
@@ -18,14 +19,6 @@ use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::stack::resolve::{Resolved, resolve, resolve_output};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Intent {
-    #[default]
-    Apply,
-    /// An empty stack is desired.
-    Destroy,
-}
 
 /// Everything a plan is worked out from.
 pub struct Worlds<'a> {
@@ -36,15 +29,6 @@ pub struct Worlds<'a> {
     pub order: &'a [Address],
     pub state: Option<&'a State>,
     pub observed: &'a BTreeMap<Address, Observation>,
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    pub intent: Intent,
-    /// In milliseconds since the Unix epoch; only ages are taken from it.
-    pub now: i64,
-    pub bindings: Bindings,
-    pub allowed: Allowed,
 }
 
 /// An object younger than this may be missing from lists.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
+pub use crate::engine::state::record::Begun;
 use crate::engine::state::record::{Lost, Phase, Record, Run, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -59,24 +60,6 @@ pub enum Entry {
         variables: BTreeMap<String, Value>,
         outputs: BTreeMap<String, Value>,
     },
-}
-
-/// A mutating call that was about to leave.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Begun {
-    pub step: usize,
-    pub address: Address,
-    pub kind: String,
-    /// `create`, `update`, `delete`, `rename`.
-    pub call: String,
-    /// For a create: what was to be made, sealed.
-    pub attributes: Attributes,
-    /// Direct dependencies, for the record that a settled create gets.
-    pub needs: Vec<Address>,
-    /// Ids of all look-alikes that were there already.
-    pub alike: Vec<String>,
-    pub mark: Option<String>,
-    pub at: i64,
 }
 
 /// How a step ended.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::state::journal::Begun;
 use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// The recorded world of one stack instance.
@@ -83,6 +82,24 @@ pub struct Record {
     pub since: i64,
     /// An older incarnation that a `create_before_destroy` replace has still to delete.
     pub deposed: Option<Deposed>,
+}
+
+/// A mutating call that was about to leave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begun {
+    pub step: usize,
+    pub address: Address,
+    pub kind: String,
+    /// `create`, `update`, `delete`, `rename`.
+    pub call: String,
+    /// For a create: what was to be made, sealed.
+    pub attributes: Attributes,
+    /// Direct dependencies, for the record that a settled create gets.
+    pub needs: Vec<Address>,
+    /// Ids of all look-alikes that were there already.
+    pub alike: Vec<String>,
+    pub mark: Option<String>,
+    pub at: i64,
 }
 
 /// What a replace has put beside.
