@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::address::Address;
 pub use crate::engine::state::record::Begun;
 use crate::engine::state::record::{Lost, Phase, Record, Run, State};
-use crate::engine::value::{Attributes, LineageKey, Value};
+use crate::engine::value::{LineageKey, Value};
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq)]
