@@ -17,10 +17,11 @@ use lifeboat::engine::graph::Graph;
 use lifeboat::engine::observed::Observation;
 use lifeboat::engine::plan::change::Plan;
 use lifeboat::engine::plan::propose::{Intent, Options, Worlds, propose};
-use lifeboat::engine::plan::survey::survey;
+use lifeboat::engine::plan::survey::{Known, survey};
 use lifeboat::engine::schema::Catalog;
 use lifeboat::engine::stack::load::{FileProblem, Files, Layer, load};
 use lifeboat::engine::stack::model::Stack;
+use lifeboat::engine::stack::resolve::resolve;
 use lifeboat::engine::state::codec::{decode_state, encode_state};
 use lifeboat::engine::state::record::{Record, State};
 use lifeboat::engine::value::{Attributes, LineageKey, Value};
@@ -157,23 +158,14 @@ fn plans(shape: &str, size: usize, is_applied: bool) -> f64 {
 /// The state of the stack as if it had been applied, and what the cloud would tell.
 fn applied(catalog: &Catalog, bytes: &[u8]) -> (Vec<u8>, BTreeMap<Address, Observation>) {
     let stack = stack_of(bytes, catalog);
+    let graph = Graph::new(&stack).unwrap();
     let mut state = State::new("bench", None, "sandbox", "lineage", LineageKey(vec![7; 16]));
     let mut observed = BTreeMap::new();
-    let mut names: BTreeMap<Address, String> = BTreeMap::new();
-    for (at, (address, instance)) in stack.instances.iter().enumerate() {
-        let mut attributes = Attributes::new();
-        for (name, given) in &instance.resource.attributes {
-            use lifeboat::engine::stack::model::Shape;
-            let value = match &given.term.shape {
-                Shape::Literal(value) => value.clone(),
-                Shape::Expression(_) => Value::text("1"),
-                _ => Value::Text(chained_target(address, &names)),
-            };
-            attributes.insert(name.clone(), value);
-        }
-        let domain = Value::text("example.com");
-        attributes.insert(if at == 0 { "domain".into() } else { "domain.domain".into() }, domain);
-        names.insert(address.clone(), address.name.clone());
+    let mut known = Known::default();
+    for (at, address) in graph.order().enumerate() {
+        let instance = &stack.instances[address];
+        let mut attributes = resolve(&stack, catalog, instance, &known).unwrap().attributes;
+        attributes.retain(|_, it| !it.is_null());
         let id = (at + 1).to_string();
         let record = Record {
             kind: instance.resource.kind.clone(),
@@ -186,17 +178,11 @@ fn applied(catalog: &Catalog, bytes: &[u8]) -> (Vec<u8>, BTreeMap<Address, Obser
             since: 0,
             deposed: None,
         };
-        let seen = Observation::Exists { attributes, ready: true };
-        observed.insert(address.clone(), seen);
+        known.put(address.clone(), record.object());
+        observed.insert(address.clone(), Observation::Exists { attributes, ready: true });
         state.records.insert(address.clone(), record);
     }
     (encode_state(&state), observed)
-}
-
-fn chained_target(address: &Address, names: &BTreeMap<Address, String>) -> String {
-    let at: usize = address.name[1..].parse().unwrap();
-    let name = |at: usize| names[&Address::one(format!("r{at}"))].clone();
-    format!("{} {}", name(at - 1), name(at / 2))
 }
 
 /// Seconds of an apply that creates this many records, and their zone, on the sandbox.

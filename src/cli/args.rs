@@ -21,7 +21,10 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a first stack that runs in the sandbox
-    Init { dir: Option<PathBuf> },
+    Init {
+        /// Where [default: here]
+        dir: Option<PathBuf>,
+    },
     /// Show every mistake of a stack at once
     Validate(Layers),
     /// Print the merged stack
@@ -38,7 +41,10 @@ pub enum Command {
     /// Print the dependency graph in Graphviz' dot language
     Graph(Layers),
     /// List the kinds, or document one
-    Kinds { kind: Option<String> },
+    Kinds {
+        /// One of those listed, e.g. `linode.instance`
+        kind: Option<String>,
+    },
     /// Print the JSON Schema of stack files
     Schema,
     /// Show what would happen
@@ -60,6 +66,7 @@ pub enum Command {
     },
     /// Render a saved plan again
     Show {
+        /// A file that `plan --out` wrote
         plan: PathBuf,
         #[command(flatten)]
         shape: Shape,
@@ -109,7 +116,7 @@ pub enum Command {
 pub struct Layers {
     /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder; for apply also a saved plan
     pub stack: String,
-    /// Lay this overlay over the stack; `base` means none; several in order [default: the active ones]
+    /// Lay this overlay over the stack; `base` means none; several in order. Without: what state says is active, or the base where no state is read
     #[arg(short = 'o', long = "overlay", value_name = "OVERLAY")]
     pub overlays: Vec<String>,
     /// Set a variable
@@ -174,6 +181,7 @@ pub enum StateCommand {
     Show {
         #[command(flatten)]
         state: StateArgs,
+        /// As `state list` prints it
         address: String,
     },
     /// Show the journal since the last snapshot
@@ -213,6 +221,7 @@ pub enum StateCommand {
 
 #[derive(Debug, Clone, Args)]
 pub struct StateArgs {
+    /// `NAME` or `NAME@INSTANCE`
     pub stack: String,
     #[command(flatten)]
     pub world: World,
@@ -222,6 +231,7 @@ pub struct StateArgs {
 pub enum SandboxCommand {
     /// Serve it for other clients
     Serve {
+        /// Address on loopback; port 0 lets the system choose
         #[arg(long, default_value = "127.0.0.1:7070")]
         listen: std::net::SocketAddr,
         #[arg(long, value_name = "SPEED", default_value = "100")]
@@ -245,6 +255,7 @@ pub enum SandboxCommand {
         effect: String,
         /// The instance's label, for `unhealthy`
         label: Option<String>,
+        /// Only calls with this method, e.g. POST
         #[arg(long)]
         method: Option<String>,
         /// Prefix of the path, e.g. /linode/instances

@@ -64,6 +64,7 @@ pub async fn plan_on(
         Intent::Apply => survey(&session.catalog, &desired.stack, &order, state.as_ref()),
         Intent::Destroy => survey(&session.catalog, &Stack::default(), &[], state.as_ref()),
     };
+    session.check_endpoints(&inquiries)?;
     let accounts = look::accounts(session, &inquiries, state.as_ref()).await?;
     let observed = look::observe(session, &inquiries).await;
     let worlds = Worlds {
@@ -79,7 +80,8 @@ pub async fn plan_on(
         bindings: bindings(session, ask, &desired.stack, state.as_ref(), accounts),
         allowed: ask.allowed.clone(),
     };
-    let (plan, mut diagnostics) = propose(&worlds, &options);
+    let (mut plan, mut diagnostics) = propose(&worlds, &options);
+    plan.instance.clone_from(&ask.place.instance);
     diagnostics.extend(desired.warnings.iter().cloned());
     let errors_only =
         diagnostics.iter().any(|it| it.severity == crate::engine::diagnostic::Severity::Error);
@@ -188,9 +190,11 @@ pub fn broken_bindings(planned: &Bindings, now: &Bindings) -> Vec<String> {
         broken.push("the state has changed since: a run was interrupted, or it was mended".into());
     }
     if planned.active != now.active {
+        let named = |it: &[String]| if it.is_empty() { "base".to_owned() } else { it.join(" + ") };
         broken.push(format!(
-            "the active overlays are {:?} now, not {:?}",
-            now.active, planned.active
+            "the active overlays are {} now, not {}",
+            named(&now.active),
+            named(&planned.active)
         ));
     }
     for (file, digest) in &planned.files {

@@ -1,5 +1,6 @@
 //! One command's hold on the world: catalog, clouds or sandbox, clock, and who is asking.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,12 +9,16 @@ use crate::cloud::clock::{Clock, Scaled, Wall};
 use crate::cloud::connection::{Connections, Settings, is_loopback};
 use crate::cloud::prober::Prober;
 use crate::cloud::provider::Provider;
+use crate::engine::plan::survey::Inquiry;
 use crate::engine::schema::Catalog;
 use crate::kinds;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
 use crate::sandbox::{Options, Sandbox, Serving};
 use crate::store::file::FileStore;
+
+/// The driver that an endpoint of its own may replace.
+const AWS_PROVIDER: &str = "dynamodb";
 
 /// What an operation acts with.
 pub struct Session {
@@ -22,6 +27,8 @@ pub struct Session {
     pub prober: Arc<Prober>,
     pub clock: Arc<dyn Clock>,
     pub target: Target,
+    /// What stands in for DynamoDB, where something does.
+    dynamodb_endpoint: Option<String>,
     /// Every cloud it talks to is on this machine.
     pub is_local: bool,
     /// `user@host`, for the lease and for `status`.
@@ -76,6 +83,7 @@ impl Session {
     ) -> Self {
         let aws_is_local = settings.dynamodb_endpoint.as_deref().is_some_and(is_loopback);
         let is_local = is_loopback(&settings.linode_url) || aws_is_local;
+        let dynamodb_endpoint = settings.dynamodb_endpoint.clone();
         let connections = Arc::new(Connections::new(settings));
         let prober = Arc::new(Prober::new(Arc::clone(&connections)));
         Self {
@@ -85,9 +93,44 @@ impl Session {
             clock,
             target,
             is_local,
+            dynamodb_endpoint,
             who: who.into(),
             _sandbox: sandbox,
         }
+    }
+
+    /// One address instead of AWS stands for one region, unless it is an emulator on this machine.
+    pub fn check_endpoints(&self, inquiries: &[Inquiry]) -> Result<(), OpsError> {
+        let Some(endpoint) = self.dynamodb_endpoint.as_ref().filter(|it| !is_loopback(it)) else {
+            return Ok(());
+        };
+        let of_aws = inquiries
+            .iter()
+            .filter(|it| self.catalog.get(&it.kind).is_some_and(|it| it.provider == AWS_PROVIDER));
+        let regions: BTreeSet<&str> =
+            of_aws.filter_map(|it| it.attributes.get("region")?.as_text()).collect();
+        if regions.is_empty() {
+            return Ok(());
+        }
+        if regions.len() > 1 {
+            let regions: Vec<&str> = regions.into_iter().collect();
+            return Err(OpsError::input(
+                format!(
+                    "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, and this stack is in {}",
+                    regions.join(" and ")
+                ),
+                "one address cannot stand for several regions, except on loopback; unset it",
+            ));
+        }
+        if endpoint.starts_with("http://") {
+            return Err(OpsError::input(
+                format!(
+                    "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, and credentials do not travel over plain HTTP"
+                ),
+                "use https, or an emulator on loopback",
+            ));
+        }
+        Ok(())
     }
 
     pub fn store(&self, place: &Place) -> FileStore {

@@ -40,6 +40,10 @@ pub async fn apply(
     if file.is_file() && !file.ends_with("stack.yaml") {
         return saved(scene, &file, layers, world, consent).await;
     }
+    if file.extension().is_some_and(|it| it == "json") {
+        let what = format!("there is no plan file {}", file.display());
+        return Err(OpsError::input(what, "make one with `lifeboat plan STACK --out FILE`"));
+    }
     may_go_on(consent)?;
     let ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
     let session = open::session(&ask.place.root, world).await?;
@@ -88,6 +92,11 @@ async fn saved(
         allowed: Allowed::default(),
     };
     let session = open::session(&ask.place.root, world).await?;
+    if plan.bindings.target != session.target.word() {
+        let (made_for, this) = (&plan.bindings.target, session.target.word());
+        let what = format!("the plan was made for the {made_for}, and this is the {this}");
+        return Err(OpsError::refused(what, "check --sandbox; nothing was asked of any cloud"));
+    }
     let (lease, state) = session.store(&ask.place).lease(&session.who, session.clock.now())?;
     let fresh = plan_on(&session, &ask, state.clone()).await?;
     let accounts = fresh.plan.bindings.accounts.clone();

@@ -155,6 +155,15 @@ pub fn unchangeable(
     .at(span, format!("{} neither changes nor replaces for it", kind.kind))
 }
 
+/// Said rather than silently left out.
+pub fn gate_not_awaited(instance: &Instance, span: Span) -> Diagnostic {
+    let text =
+        format!("`gate` of `{}` is checked, and not waited for by this version", instance.address);
+    Diagnostic::warning("gate_not_awaited", text)
+        .at(span, "users are directed here without this condition")
+        .help("use `ready` on what it points at: everything behind it is ready before a record changes")
+}
+
 /// A create without its secret.
 pub fn missing_secret(instance: &Instance, name: &str, span: Span) -> Diagnostic {
     let text = format!("`{}` cannot be made without its secret `{name}`", instance.address);

@@ -42,6 +42,7 @@ pub fn steps(
         let sets = serving_sets(planned);
         let plain: Vec<Vec<usize>> = builder.steps.iter().map(|it| it.waits.clone()).collect();
         builder.keep_serving(planned, &sets);
+        builder.disrupt_one_at_a_time(planned);
         if !is_acyclic(&builder.steps) {
             for (step, waits) in builder.steps.iter_mut().zip(plain) {
                 step.waits = waits;
@@ -202,6 +203,36 @@ impl Builder {
             }
         }
     }
+
+    /// Siblings (`web[0]`, `web[1]`) mostly serve together: what takes one out of service is done to one at a time.
+    fn disrupt_one_at_a_time(&mut self, planned: &[Planned<'_>]) {
+        let mut before: BTreeMap<&str, usize> = BTreeMap::new();
+        for it in planned.iter().filter(|it| disrupts(it)) {
+            let address = &it.change.address;
+            let Some(make) = self.makes.get(address).copied() else { continue };
+            let first = match it.change.action {
+                Action::Replace { .. } => self.deletes.get(address).map_or(make.0, |it| it.0),
+                _ => make.0,
+            };
+            if let Some(last) = before.insert(&address.name, make.1) {
+                self.steps[first].waits.push(last);
+            }
+        }
+    }
+}
+
+/// Whether the object does not serve for a while: replaced in place, or by an update after which it has to settle.
+fn disrupts(it: &Planned<'_>) -> bool {
+    let Some(rest) = it.kind.rest.as_ref().filter(|it| it.ready.is_some()) else { return false };
+    let settles = |name: &str| {
+        let via = it.kind.attribute(name).map(|it| it.via.as_str()).unwrap_or_default();
+        rest.groups.get(via).is_some_and(|it| it.settles)
+    };
+    match it.change.action {
+        Action::Replace { create_first } => !create_first,
+        Action::Update => it.change.attributes.iter().any(|it| settles(&it.name)),
+        _ => false,
+    }
 }
 
 /// Indexes of the planned objects of each serving set in which something is deleted or changed.
@@ -214,7 +245,7 @@ fn serving_sets(planned: &[Planned<'_>]) -> BTreeMap<String, Vec<usize>> {
         let recorded = it.record.map(|it| &it.attributes);
         for attributes in [recorded, it.desired.as_ref()].into_iter().flatten() {
             let members = sets.entry(set_name(it.kind, attributes)).or_default();
-            if !members.contains(&at) {
+            if members.last() != Some(&at) {
                 members.push(at);
             }
         }

@@ -96,6 +96,9 @@ impl<'a> Proposal<'a> {
 
     fn instance(&mut self, instance: &'a Instance) {
         let Some(kind) = self.worlds.catalog.get(&instance.resource.kind) else { return };
+        if let Some(gate) = &instance.resource.gate {
+            self.diagnostics.push(guard::gate_not_awaited(instance, gate.span));
+        }
         let found = record_of(self.worlds.state, self.worlds.stack, instance);
         let resolved = match resolve(self.worlds.stack, self.worlds.catalog, instance, &self.known)
         {
@@ -332,6 +335,11 @@ impl<'a> Proposal<'a> {
         if self.options.intent == Intent::Apply {
             for (name, output) in &self.worlds.stack.outputs {
                 match resolve_output(self.worlds.stack, self.worlds.catalog, output, &self.known) {
+                    // Made of a secret that nobody gave: as it was.
+                    Ok(value) if is_missing_secret(&value) => {
+                        let before = self.worlds.state.and_then(|it| it.outputs.get(name));
+                        after.extend(before.map(|it| (name.clone(), it.clone())));
+                    }
                     Ok(value) => {
                         after.insert(name.clone(), seal(&value, self.key()));
                     }
@@ -410,7 +418,8 @@ fn decide(
         (Action::Update, "what it replaced is still to be deleted".to_owned())
     } else if !change.attributes.is_empty() {
         let names: Vec<&str> = change.attributes.iter().map(|it| it.name.as_str()).collect();
-        (Action::Update, format!("{} differs", names.join(", ")))
+        let verb = if names.len() == 1 { "differs" } else { "differ" };
+        (Action::Update, format!("{} {verb}", names.join(", ")))
     } else if not_ready {
         (Action::Await, "it is not ready yet".to_owned())
     } else {

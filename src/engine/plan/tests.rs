@@ -538,3 +538,19 @@ fn a_split_group_is_refused() {
     };
     assert_eq!(check(&Case { change: &whole, ..case }), "");
 }
+
+#[test]
+fn siblings_are_disrupted_one_at_a_time() {
+    let after = SITE.replace("g6-nanode-1", "g6-standard-1");
+    let case = Case { before: SITE, after: &after, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r#"
+    update web[0]: type differs
+      type: "g6-nanode-1" → "g6-standard-1"
+    update web[1]: type differs
+      type: "g6-nanode-1" → "g6-standard-1"
+    0: update resize web[0]
+    1: ready web[0] after [0]
+    2: update resize web[1] after [1]
+    3: ready web[1] after [2]
+    "#);
+}
