@@ -312,7 +312,9 @@ mod tests {
         let mut steps: Vec<Step> =
             (0..4).map(|id| step(id, Vec::new(), "slow", None, id)).collect();
         steps[3].waits = vec![2];
-        steps.iter_mut().for_each(|it| it.weight = 10);
+        for it in &mut steps {
+            it.weight = 10;
+        }
         assert_eq!(schedule(&steps).start(), [2, 0]);
     }
 }

@@ -105,7 +105,6 @@ mod tests {
     use super::{Verdict, judge};
     use crate::engine::address::Address;
     use crate::engine::observed::Alike;
-    use crate::engine::schema::Kind;
     use crate::engine::state::journal::Begun;
     use crate::engine::state::record::State;
     use crate::engine::value::{Attributes, LineageKey};
