@@ -188,3 +188,133 @@ fn remaining(steps: &[Step], dependents: &[Vec<usize>]) -> Vec<u64> {
     }
     longest
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::collection::vec;
+    use proptest::prelude::{Strategy, any, proptest};
+
+    use super::{Schedule, Standing};
+    use crate::engine::address::Address;
+    use crate::engine::plan::change::{Call, Step};
+
+    const LIMIT: usize = 2;
+
+    fn step(id: usize, waits: Vec<usize>, kind: &str, lane: Option<&str>, segment: usize) -> Step {
+        Step {
+            id,
+            address: Address::one("x"),
+            kind: kind.into(),
+            call: Call::Ready,
+            waits,
+            lane: lane.map(Into::into),
+            segment,
+            weight: (id as u64 * 7) % 5,
+        }
+    }
+
+    /// Steps that wait for earlier ones; a step may go on with the segment of the step before it.
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        vec(any::<(u32, bool, u8, bool)>(), 1..24).prop_map(|drawn| {
+            let mut steps: Vec<Step> = Vec::new();
+            for (id, (mask, is_slow, lane, goes_on)) in drawn.into_iter().enumerate() {
+                let before = steps.last().filter(|_| goes_on).cloned();
+                let next = if let Some(before) = before {
+                    step(id, vec![before.id], &before.kind, before.lane.as_deref(), before.segment)
+                } else {
+                    let waits = (0..id).filter(|it| mask >> (it % 32) & 5 == 5).collect();
+                    let lane = [None, Some("a"), Some("b")][usize::from(lane % 3)];
+                    step(id, waits, if is_slow { "slow" } else { "fast" }, lane, id)
+                };
+                steps.push(next);
+            }
+            steps
+        })
+    }
+
+    fn schedule(steps: &[Step]) -> Schedule {
+        let limits = BTreeMap::from([("slow".to_owned(), LIMIT)]);
+        Schedule::new(steps, |it| it.kind.clone(), limits)
+    }
+
+    /// Every started step was free, and everyone together stays within limits and lanes.
+    fn check_started(schedule: &Schedule, steps: &[Step], started: &[usize], running: &[usize]) {
+        for id in started {
+            let waits = steps[*id].waits.iter();
+            assert!(
+                waits.clone().all(|it| schedule.standing(*it) == Standing::Done),
+                "{id} is early"
+            );
+        }
+        let slow = running.iter().filter(|it| steps[**it].kind == "slow").count();
+        assert!(slow <= LIMIT, "{slow} at once");
+        let mut holders: BTreeMap<&str, usize> = BTreeMap::new();
+        for id in running {
+            if let Some(lane) = &steps[*id].lane {
+                let holder = *holders.entry(lane).or_insert(steps[*id].segment);
+                assert_eq!(holder, steps[*id].segment, "two segments in lane {lane}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_step_is_early_or_lost_and_exactly_the_dependents_of_a_failure_are_skipped(
+            steps in steps(),
+            picks in vec(any::<usize>(), 24),
+            fails in vec(any::<bool>(), 24),
+            may_fail in any::<bool>(),
+        ) {
+            let mut schedule = schedule(&steps);
+            let mut running: Vec<usize> = Vec::new();
+            for pick in picks.iter().cycle().take(steps.len() + 1) {
+                let started = schedule.start();
+                running.extend(&started);
+                check_started(&schedule, &steps, &started, &running);
+                if running.is_empty() {
+                    break;
+                }
+                let ended = running.remove(pick % running.len());
+                schedule.finish(ended, !(may_fail && fails[ended]));
+            }
+            assert!(!schedule.is_running() && !schedule.has_startable(), "it is over");
+            for it in &steps {
+                let blocked = it.waits.iter().any(|wait| schedule.standing(*wait) != Standing::Done);
+                let expected = match (blocked, may_fail && fails[it.id]) {
+                    (true, _) => Standing::Skipped,
+                    (false, true) => Standing::Failed,
+                    (false, false) => Standing::Done,
+                };
+                assert_eq!(schedule.standing(it.id), expected, "{}", it.id);
+            }
+        }
+
+        #[test]
+        fn after_a_stop_nothing_starts(steps in steps(), count in 0_usize..8) {
+            let mut schedule = schedule(&steps);
+            let mut running = schedule.start();
+            for _ in 0..count.min(running.len()) {
+                schedule.finish(running.remove(0), true);
+            }
+            schedule.stop();
+            assert!(schedule.start().is_empty());
+            for it in running {
+                schedule.finish(it, true);
+            }
+            assert!(schedule.start().is_empty() && !schedule.has_startable());
+        }
+    }
+
+    #[test]
+    fn the_longest_path_goes_first() {
+        let mut steps: Vec<Step> =
+            (0..4).map(|id| step(id, Vec::new(), "slow", None, id)).collect();
+        steps[3].waits = vec![2];
+        for it in &mut steps {
+            it.weight = 10;
+        }
+        assert_eq!(schedule(&steps).start(), [2, 0]);
+    }
+}

@@ -104,7 +104,7 @@ async fn look_for(hands: &Hands, job: &Job, begun: &Begun) -> Result<Option<Stri
             hands.session.clock.sleep(SECOND_LOOK).await;
         }
         let alike = hands.session.provider.alike(&job.kind, &job.attributes).await;
-        match judge(begun, &nobody, alike.map_err(|why| why.to_string())?) {
+        match judge(&job.kind, begun, &nobody, alike.map_err(|why| why.to_string())?) {
             Found::Made(id) => return Ok(Some(id)),
             Found::Doubt(why) => return Err(why),
             Found::NotMade => {}

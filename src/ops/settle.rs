@@ -1,6 +1,7 @@
 //! Finds out what became of steps that began and of which no end is recorded.
 
 use crate::engine::observed::Alike;
+use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
 use crate::engine::state::record::{Record, State};
 use crate::ops::session::Session;
@@ -34,7 +35,7 @@ async fn created(session: &Session, state: &State, begun: &Begun) -> Outcome {
     };
     match session.provider.alike(kind, &begun.attributes).await {
         Err(why) => Outcome::InDoubt { why: why.to_string() },
-        Ok(alike) => match judge(begun, state, alike) {
+        Ok(alike) => match judge(kind, begun, state, alike) {
             Verdict::Made(id) => Outcome::Recorded(Box::new(adopted(begun, id))),
             Verdict::NotMade => Outcome::Failed { why: "it was not made".into() },
             Verdict::Doubt(why) => Outcome::InDoubt { why },
@@ -51,7 +52,10 @@ pub enum Verdict {
 }
 
 /// Law 3: look-alikes now, less those seen before, less every id recorded.
-pub fn judge(begun: &Begun, state: &State, alike: Vec<Alike>) -> Verdict {
+///
+/// What lies inside an object of ours, and was not there when the step began, nobody else has made, even where the cloud
+/// does not tell when it was.
+pub fn judge(kind: &Kind, begun: &Begun, state: &State, alike: Vec<Alike>) -> Verdict {
     let recorded = |id: &str| {
         state
             .records
@@ -71,7 +75,9 @@ pub fn judge(begun: &Begun, state: &State, alike: Vec<Alike>) -> Verdict {
         .collect();
     match fresh.as_slice() {
         [] => Verdict::NotMade,
-        [one] if one.created.is_some() => Verdict::Made(one.id.clone()),
+        [one] if one.created.is_some() || kind.contains_in.is_some() => {
+            Verdict::Made(one.id.clone())
+        }
         several => {
             let ids: Vec<&str> = several.iter().map(|it| it.id.as_str()).collect();
             Verdict::Doubt(format!("it may be any of: {}", ids.join(", ")))
@@ -122,8 +128,23 @@ mod tests {
     }
 
     fn check(begun: &Begun, alike: Vec<Alike>, expected: Verdict) {
+        check_kind("linode.instance", begun, alike, expected);
+    }
+
+    fn check_kind(kind: &str, begun: &Begun, alike: Vec<Alike>, expected: Verdict) {
         let state = State::new("shop", None, "sandbox", "l", LineageKey(vec![1]));
-        assert_eq!(judge(begun, &state, alike), expected);
+        let catalog = crate::kinds::builtin();
+        let kind = catalog.get(kind).unwrap();
+        assert_eq!(judge(kind, begun, &state, alike), expected);
+    }
+
+    #[test]
+    fn without_a_time_only_what_lies_inside_an_object_of_ours_is_adopted() {
+        let one = || vec![seen("7", None, None)];
+        check(&begun(&[]), one(), Verdict::Doubt("it may be any of: 7".into()));
+        let inside = "linode.nodebalancer_config";
+        check_kind(inside, &begun(&[]), one(), Verdict::Made("7".into()));
+        check_kind(inside, &begun(&["7"]), one(), Verdict::NotMade);
     }
 
     #[test]

@@ -66,7 +66,9 @@ fn check_whole(home: &Home, said: &str) {
     for record in state.records.values().filter(|it| it.kind.starts_with("linode.")) {
         recorded.entry(record.kind.clone()).or_default().push(record.id.clone());
     }
-    recorded.values_mut().for_each(|it| it.sort());
+    for ids in recorded.values_mut() {
+        ids.sort();
+    }
     assert_eq!(there(&home.world.show().unwrap()), recorded, "{said}: {}", home.shown());
     let tables = &home.world.show().unwrap()["dynamodb"];
     let regions: BTreeSet<&String> = tables.as_object().unwrap().keys().collect();
@@ -98,7 +100,9 @@ fn there(world: &Value) -> BTreeMap<String, Vec<String>> {
     for zone in add("domain", &linode["domains"]) {
         add("domain_record", &zone["records"]);
     }
-    found.values_mut().for_each(|it| it.sort());
+    for ids in found.values_mut() {
+        ids.sort();
+    }
     found
 }
 
@@ -133,19 +137,14 @@ fn every_fault_on_the_way_is_survived() {
         "GET",
     ];
     // Each effect meets two places, so that all places are met by several effects.
-    let cases: Vec<String> = effects
-        .iter()
-        .enumerate()
-        .flat_map(|(at, effect)| {
-            [0, 3].map(|step| {
-                format!(
-                    "{} {effect} nth={} times=1",
-                    places[(at + step) % places.len()],
-                    1 + at % 2
-                )
-            })
-        })
-        .collect();
+    let mut cases = Vec::new();
+    for (at, effect) in effects.iter().enumerate() {
+        for step in [0, 3] {
+            let place = places[(at + step) % places.len()];
+            let nth = if place.ends_with("Table") { 1 } else { 1 + at % 2 };
+            cases.push(format!("{place} {effect} nth={nth} times=1"));
+        }
+    }
     in_parallel(&cases, |it| survive(it));
 }
 
@@ -158,7 +157,7 @@ fn in_parallel<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
             .map(|_| {
                 scope.spawn(|| {
                     while let Some(it) = next() {
-                        check(it)
+                        check(it);
                     }
                 })
             })
@@ -198,7 +197,7 @@ proptest! {
 
 fn journal_lines(home: &Home) -> usize {
     let journal = std::fs::read(home.state_folder("small").join("journal"));
-    journal.map_or(0, |bytes| bytes.iter().filter(|it| **it == b'\n').count())
+    journal.map_or(0, |bytes| bytes.split(|it| *it == b'\n').count() - 1)
 }
 
 #[test]
@@ -238,6 +237,37 @@ fn a_kill_between_a_call_and_its_answer_leaves_no_orphan() {
         assert!(runs <= 2, "{place}: {runs} runs");
         check_whole(&home, place);
     });
+}
+
+/// Two look alike and none says whose it is: a person decides, and what does not depend on it goes on.
+#[test]
+fn what_is_in_doubt_is_settled_by_a_person() {
+    let home = Home::holding(
+        "small",
+        "stack: small
+resources:
+  zone: { kind: linode.domain, domain: small.example.com, soa_email: ops@example.com }
+  a: { kind: linode.domain_record, domain: '${zone}', type: A, name: a, target: 192.0.2.1, ttl_sec: 300 }
+",
+    );
+    home.fault("POST /domains nth=2 slow ms=3000");
+    let mut running = home.start(&["apply", "small", "--yes", "--sandbox"]);
+    assert!(running.until(|| fired(&home) > 0));
+    running.kill();
+    home.world.heal(None).unwrap();
+    let ours = there(&home.world.show().unwrap())["linode.domain_record"][0].clone();
+    let zone = there(&home.world.show().unwrap())["linode.domain"][0].clone();
+    let stranger =
+        serde_json::json!({ "type": "A", "name": "a", "target": "192.0.2.1", "ttl_sec": 300 });
+    home.linode("POST", &format!("/domains/{zone}/records"), &stranger);
+    let plan = home.sandbox(&["plan", "small"]).code(5);
+    plan.shows(&["lifeboat state settle small 'a' --id ID", "--nothing"]).done();
+    home.sandbox(&["apply", "small", "--yes"]).code(5).done();
+    assert_eq!(there(&home.world.show().unwrap())["linode.domain_record"].len(), 2);
+    home.sandbox(&["state", "settle", "small", "a", "--id", &ours]).code(0).done();
+    assert_eq!(converge(&home, "settled"), 1);
+    home.sandbox(&["plan", "small", "--detailed-exitcode"]).code(0).done();
+    assert_eq!(there(&home.world.show().unwrap())["linode.domain_record"].len(), 2);
 }
 
 #[test]

@@ -291,7 +291,9 @@ impl Output {
     }
 
     /// For a last call in a chain: everything about it was as expected.
-    pub(crate) fn done(self) {}
+    pub(crate) fn done(self) {
+        drop(self);
+    }
 
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|why| panic!("{why}\n{self}"))

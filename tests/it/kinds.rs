@@ -52,7 +52,7 @@ fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
 struct Life {
     folder: String,
     kind: Kind,
-    life: Value,
+    told: Value,
     address: String,
     home: Home,
 }
@@ -61,11 +61,11 @@ impl Life {
     fn read(folder: &str, kind: Kind, life: &str) -> Self {
         let life: Value = serde_yaml::from_str(life).unwrap();
         let address = life["address"].as_str().unwrap().to_owned();
-        Self { folder: folder.into(), kind, life, address, home: Home::new() }
+        Self { folder: folder.into(), kind, told: life, address, home: Home::new() }
     }
 
     fn walk(&self) {
-        for state in self.life["states"].as_array().unwrap() {
+        for state in self.told["states"].as_array().unwrap() {
             self.reach(state);
         }
         self.drift();
@@ -77,7 +77,7 @@ impl Life {
     /// YAML is a superset of JSON.
     fn write(&self, attributes: &Value) {
         let mut resources: Map<String, Value> =
-            self.life["around"].as_object().cloned().unwrap_or_default();
+            self.told["around"].as_object().cloned().unwrap_or_default();
         let mut resource = attributes.as_object().unwrap().clone();
         resource.insert("kind".into(), self.kind.kind.clone().into());
         resources.insert(self.address.clone(), resource.into());
@@ -122,7 +122,7 @@ impl Life {
 
     /// Somebody else changes it: the plan says so and wants it back.
     fn drift(&self) {
-        let disturb = &self.life["disturb"];
+        let disturb = &self.told["disturb"];
         if disturb.is_null() {
             return;
         }

@@ -281,3 +281,69 @@ fn a_missing_secret() {
     assert!(home.world.is_empty().unwrap(), "{apply}");
     snapshot("missing_secret", &apply);
 }
+
+#[test]
+fn yaml_that_stacks_do_not_use() {
+    check("complex_key", "stack: tiny\nresources:\n  ? [a, b]\n  : x\n");
+    check(
+        "merge_key",
+        "stack: tiny\nresources:\n  lb: { <<: { kind: linode.nodebalancer }, region: us-east }\n",
+    );
+    check("yaml_tag", "stack: !secret tiny\nresources: {}\n");
+    check("second_document", format!("{LB}---\nstack: tiny\n"));
+    check("too_deep", format!("stack: tiny\nresources: {}1{}\n", "[".repeat(200), "]".repeat(200)));
+    check("endless_alias", "stack: tiny\nresources: &a { b: *a }\n");
+    check(
+        "not_finite",
+        format!(
+            "{LB}  other: {{ kind: linode.nodebalancer, region: us-east, client_conn_throttle: .inf }}\n"
+        ),
+    );
+    check(
+        "integer_too_big",
+        format!(
+            "{LB}  other: {{ kind: linode.nodebalancer, region: us-east, client_conn_throttle: 99999999999999999999 }}\n"
+        ),
+    );
+}
+
+#[test]
+fn values_of_another_shape() {
+    let label = |label: &str| {
+        format!(
+            "stack: tiny\nresources:\n  lb: {{ kind: linode.nodebalancer, region: us-east, label: {label} }}\n"
+        )
+    };
+    check("wrong_length", label("ab"));
+    check("wrong_pattern", label("'tiny lb!'"));
+    check(
+        "unknown_type",
+        "stack: tiny\nvariables: { x: { type: strng, default: a } }\nresources: {}\n",
+    );
+    check(
+        "expression_in_default",
+        "stack: tiny\nvariables: { x: { type: string, default: '${stack.name}' } }\nresources: {}\n",
+    );
+    check(
+        "not_known",
+        format!(
+            "{LB}  other: {{ kind: linode.nodebalancer, region: us-east, count: '${{lb.id}}' }}\n"
+        ),
+    );
+    check(
+        "bad_address",
+        "stack: tiny\nresources:\n  lb: { kind: linode.nodebalancer, region: us-east, moved_from: 'not an address' }\n",
+    );
+}
+
+/// Something of the same name is there and is not ours: it is neither taken over nor made twice.
+#[test]
+fn a_stranger_is_left_alone() {
+    let home = Home::holding("tiny", LB);
+    let stranger = serde_json::json!({ "region": "us-east", "label": "tiny-lb" });
+    home.linode("POST", "/nodebalancers", &stranger);
+    let before = home.shown();
+    let apply = home.sandbox(&["apply", "tiny", "--yes"]).code(3);
+    assert_eq!(home.shown(), before, "{apply}");
+    snapshot("exists_already", &apply);
+}

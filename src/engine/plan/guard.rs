@@ -7,7 +7,7 @@ use crate::engine::diagnostic::{Diagnostic, Severity, Span};
 pub use crate::engine::plan::asked::Allowed;
 use crate::engine::plan::asked::{Intent, Options};
 use crate::engine::plan::change::Action;
-use crate::engine::plan::order::{Planned, set_name};
+use crate::engine::plan::planned::{Planned, set_name};
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::Instance;
 use crate::engine::stack::resolve::Resolved;

@@ -3,11 +3,12 @@
 pub mod change;
 pub mod asked;
 pub mod normalise;
+pub mod planned;
 pub mod diff;
 pub mod survey;
-pub mod order;
 pub mod group;
 pub mod guard;
+pub mod order;
 pub mod propose;
 pub mod calls;
 pub mod document;

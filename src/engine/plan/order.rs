@@ -4,24 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
+use crate::engine::plan::asked::Allowed;
 use crate::engine::plan::asked::Intent;
-use crate::engine::plan::change::{Action, Call, Change, Step};
-use crate::engine::plan::guard::{self, Allowed};
-use crate::engine::plan::normalise::normalise;
+use crate::engine::plan::change::{Action, Call, Step};
+use crate::engine::plan::guard;
+use crate::engine::plan::planned::{Planned, set_name};
 use crate::engine::schema::{Attribute, Kind, Rename};
-use crate::engine::stack::model::Instance;
-use crate::engine::state::record::Record;
 use crate::engine::value::{Attributes, Value};
-
-/// A change with everything that steps are made from.
-pub struct Planned<'a> {
-    pub change: Change,
-    pub kind: &'a Kind,
-    pub desired: Option<Attributes>,
-    pub record: Option<&'a Record>,
-    pub instance: Option<&'a Instance>,
-    pub not_ready: bool,
-}
 
 /// First and last step of a chain.
 type Chain = (usize, usize);
@@ -262,19 +251,6 @@ fn serving_sets(planned: &[Planned<'_>]) -> BTreeMap<String, Vec<usize>> {
         }
     }
     sets
-}
-
-/// The name of the serving set that an object of these attributes is in.
-pub fn set_name(kind: &Kind, attributes: &Attributes) -> String {
-    let parts: Vec<String> = kind
-        .serving_set
-        .iter()
-        .map(|name| {
-            let value = attributes.get(name).cloned().unwrap_or_default();
-            normalise(kind, name, &value, attributes).json().to_string()
-        })
-        .collect();
-    format!("{} {}", kind.kind, parts.join(" "))
 }
 
 fn lane(it: &Planned<'_>) -> Option<String> {

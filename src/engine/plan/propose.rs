@@ -12,7 +12,8 @@ use crate::engine::plan::change::{
 use crate::engine::plan::diff::{Difference, Sides, diff, drift, is_missing_secret, seal};
 use crate::engine::plan::group::Groups;
 use crate::engine::plan::guard;
-use crate::engine::plan::order::{Planned, steps};
+use crate::engine::plan::order::steps;
+use crate::engine::plan::planned::Planned;
 use crate::engine::plan::survey::{Known, promised, record_of};
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::{Instance, Stack};
@@ -187,6 +188,11 @@ impl<'a> Proposal<'a> {
             id: record.map(|it| it.id.clone()),
             moved_from: None,
         };
+        if let Some(why) = self.doubt(&instance.address).filter(|_| record.is_none()) {
+            change.unseen = Some(why);
+            change.reason = "whether it was made is in doubt, so nothing is planned for it".into();
+            return change;
+        }
         if let Some(Observation::Unseen(why)) = seen {
             change.unseen = Some(why.clone());
             change.reason = "it could not be looked at, so nothing is planned against it".into();
@@ -218,6 +224,17 @@ impl<'a> Proposal<'a> {
         decide(&mut change, record, gone, difference, not_ready, instance);
         change.loses_data = kind.holds_data && change.action.destroys();
         change
+    }
+
+    /// A create that began, of which nobody knows whether it was carried out.
+    fn doubt(&self, address: &Address) -> Option<String> {
+        let begun = self.worlds.state?.begun.get(address).filter(|it| it.call == "create")?;
+        let stack = &self.worlds.state?.stack;
+        Some(format!(
+            "a create of a {} began and its end is not known; look what is there, then say so with \
+             `lifeboat state settle {stack} '{address}' --id ID`, or `--nothing`",
+            begun.kind
+        ))
     }
 
     /// What later expressions see of this address.

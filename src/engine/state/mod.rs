@@ -3,3 +3,6 @@
 pub mod record;
 pub mod journal;
 pub mod codec;
+
+#[cfg(test)]
+mod tests;

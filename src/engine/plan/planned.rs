@@ -1,0 +1,31 @@
+//! A change with what its steps are made from, and the name of the serving set it belongs to.
+
+use crate::engine::plan::change::Change;
+use crate::engine::plan::normalise::normalise;
+use crate::engine::schema::Kind;
+use crate::engine::stack::model::Instance;
+use crate::engine::state::record::Record;
+use crate::engine::value::Attributes;
+
+/// A change with everything that steps are made from.
+pub struct Planned<'a> {
+    pub change: Change,
+    pub kind: &'a Kind,
+    pub desired: Option<Attributes>,
+    pub record: Option<&'a Record>,
+    pub instance: Option<&'a Instance>,
+    pub not_ready: bool,
+}
+
+/// The name of the serving set that an object of these attributes is in.
+pub fn set_name(kind: &Kind, attributes: &Attributes) -> String {
+    let parts: Vec<String> = kind
+        .serving_set
+        .iter()
+        .map(|name| {
+            let value = attributes.get(name).cloned().unwrap_or_default();
+            normalise(kind, name, &value, attributes).json().to_string()
+        })
+        .collect();
+    format!("{} {}", kind.kind, parts.join(" "))
+}

@@ -1,0 +1,215 @@
+//! Laws of what is remembered: what is written is what is read, damage is noticed, and a torn tail is a prefix.
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+use crate::engine::address::Address;
+use crate::engine::plan::sample;
+use crate::engine::state::codec::{
+    CodecError, VERSION, decode_journal, decode_state, encode_entry, encode_state,
+};
+use crate::engine::state::journal::{Begun, Entry, Outcome, replay};
+use crate::engine::state::record::{Deposed, Lost, Phase, Record, Run, State};
+use crate::engine::value::{Attributes, LineageKey};
+
+fn attributes() -> impl Strategy<Value = Attributes> {
+    btree_map("[a-z_.]{1,8}", sample::value(), 0..3)
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    let deposed =
+        (sample::text(), attributes()).prop_map(|(id, attributes)| Deposed { id, attributes });
+    (
+        sample::text(),
+        attributes(),
+        attributes(),
+        vec(sample::address(), 0..3),
+        any::<(bool, bool, i64)>(),
+        option::of(deposed),
+    )
+        .prop_map(|(id, attributes, outputs, needs, (ready, protected, since), deposed)| {
+            Record {
+                kind: "linode.instance".into(),
+                id,
+                attributes,
+                outputs,
+                needs,
+                ready,
+                protected,
+                since,
+                deposed,
+            }
+        })
+}
+
+fn begun() -> impl Strategy<Value = Begun> {
+    (
+        sample::address(),
+        attributes(),
+        vec(sample::text(), 0..3),
+        option::of(sample::text()),
+        any::<i64>(),
+    )
+        .prop_map(|(address, attributes, alike, mark, at)| Begun {
+            step: 3,
+            address,
+            kind: "linode.domain".into(),
+            call: "create".into(),
+            attributes,
+            needs: vec![Address::one("zone")],
+            alike,
+            mark,
+            at,
+        })
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        record().prop_map(|it| Outcome::Recorded(Box::new(it))),
+        sample::address().prop_map(|from| Outcome::Moved { from }),
+        sample::text().prop_map(|why| Outcome::Failed { why }),
+        sample::text().prop_map(|why| Outcome::InDoubt { why }),
+        any::<bool>().prop_map(|it| if it { Outcome::Removed } else { Outcome::Waited }),
+    ]
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    prop_oneof![
+        begun().prop_map(Entry::Began),
+        (sample::address(), outcome(), any::<i64>())
+            .prop_map(|(address, outcome, at)| Entry::Ended { address, step: 1, outcome, at }),
+        (sample::text(), sample::text())
+            .prop_map(|(cloud, account)| Entry::Bound { cloud, account }),
+        (sample::text(), sample::text(), any::<i64>())
+            .prop_map(|(who, command, at)| Entry::RunBegan { who, command, at, plan: "p".into() }),
+        (any::<bool>(), attributes(), any::<i64>()).prop_map(|(complete, outputs, at)| {
+            Entry::RunEnded {
+                at,
+                complete,
+                overlays: vec!["eu".into()],
+                variables: Attributes::new(),
+                outputs,
+            }
+        }),
+    ]
+}
+
+fn founded() -> Entry {
+    Entry::Founded {
+        stack: "shop".into(),
+        instance: Some("drill".into()),
+        target: "sandbox".into(),
+        lineage: "l".into(),
+        key: LineageKey(vec![1, 2, 3]),
+        overlays: vec!["eu".into()],
+    }
+}
+
+fn state() -> impl Strategy<Value = State> {
+    (
+        btree_map(sample::address(), record(), 0..4),
+        vec(begun(), 0..3),
+        attributes(),
+        any::<(u32, bool)>(),
+    )
+        .prop_map(|(records, begun, outputs, (serial, is_switching))| {
+            let key = LineageKey(vec![7, 8]);
+            let mut state = State::new("shop", None, "clouds", "lineage", key);
+            state.serial = serial.into();
+            state.records = records;
+            state.begun = begun.into_iter().map(|it| (it.address.clone(), it)).collect();
+            state.outputs = outputs;
+            state.home = vec!["home".into()];
+            if is_switching {
+                state.phase = Phase::Switching;
+                let fault_domain = "linode:us-east".into();
+                state.lost = vec![Lost { fault_domain, since: 5, by: "someone".into() }];
+                let run = Run { who: "a".into(), command: "apply".into(), at: 1, finished: None };
+                state.last_run = Some(run);
+            }
+            state
+        })
+}
+
+/// The journal's bytes.
+fn written(entries: &[Entry]) -> Vec<u8> {
+    let lines = entries.iter().zip(1..).map(|(entry, at)| encode_entry(at, entry));
+    lines.collect::<String>().into_bytes()
+}
+
+proptest! {
+    #[test]
+    fn a_state_that_was_written_is_read(state in state()) {
+        prop_assert_eq!(decode_state(&encode_state(&state)).unwrap(), state);
+    }
+
+    #[test]
+    fn a_snapshot_that_is_not_whole_is_refused(state in state(), at in any::<prop::sample::Index>(), bits in 1_u8..) {
+        let whole = encode_state(&state);
+        let at = at.index(whole.len() - 1);
+        prop_assert!(decode_state(&whole[..at]).is_err(), "cut at {}", at);
+        let mut damaged = whole;
+        damaged[at] ^= bits;
+        prop_assert!(decode_state(&damaged).is_err(), "damaged at {}", at);
+    }
+
+    #[test]
+    fn a_journal_that_was_written_is_read(entries in vec(entry(), 0..6)) {
+        let bytes = written(&entries);
+        let (read, good) = decode_journal(&bytes).unwrap();
+        prop_assert_eq!(good, bytes.len());
+        prop_assert_eq!(read, (1..).zip(entries).collect::<Vec<_>>());
+    }
+
+    /// Wherever a crash cuts it, whole entries survive, and no other ones appear.
+    #[test]
+    fn a_torn_journal_is_a_prefix(entries in vec(entry(), 1..5), at in any::<prop::sample::Index>()) {
+        let bytes = written(&entries);
+        let at = at.index(bytes.len());
+        let (read, good) = decode_journal(&bytes[..at]).unwrap();
+        prop_assert!(good <= at);
+        let whole = bytes[..at].split(|it| *it == b'\n').count() - 1;
+        let expected: Vec<(u64, Entry)> = (1..).zip(entries).take(whole).collect();
+        prop_assert_eq!(read, expected);
+    }
+
+    /// Damage before the last line is never taken for a torn tail.
+    #[test]
+    fn a_damaged_journal_is_refused(first in entry(), second in entry(), at in any::<prop::sample::Index>(), bits in 1_u8..) {
+        let mut bytes = encode_entry(1, &first).into_bytes();
+        // The line's own end: without it two lines become one.
+        let at = at.index(bytes.len() - 1);
+        bytes[at] ^= bits;
+        bytes.extend(encode_entry(2, &second).into_bytes());
+        bytes.extend(encode_entry(3, &second).into_bytes());
+        prop_assert!(decode_journal(&bytes).is_err(), "damaged at {}", at);
+    }
+
+    /// Replaying is a fold: where a snapshot is taken does not matter.
+    #[test]
+    fn replaying_in_two_parts_is_replaying_at_once(entries in vec(entry(), 0..8), at in any::<prop::sample::Index>()) {
+        let play = |state, entries: &[(u64, Entry)]| {
+            entries.iter().fold(state, |state, (at, entry)| replay(state, *at, entry))
+        };
+        let all: Vec<(u64, Entry)> = (1..).zip(std::iter::once(founded()).chain(entries)).collect();
+        let (before, after) = all.split_at(1 + at.index(all.len()));
+        let snapshot = play(None, before).unwrap();
+        let again = decode_state(&encode_state(&snapshot)).unwrap();
+        prop_assert_eq!(play(Some(again), after), play(None, &all));
+    }
+}
+
+#[test]
+fn a_newer_version_is_told_from_damage() {
+    let state = State::new("shop", None, "clouds", "l", LineageKey(vec![1]));
+    let text = String::from_utf8(encode_state(&state)).unwrap();
+    let (first, rest) = text.split_once('\n').unwrap();
+    let json = first.split_once(' ').unwrap().1;
+    let newer = json.replacen(&format!("\"version\":{VERSION}"), "\"version\":99", 1);
+    assert_ne!(newer, json);
+    let sum = <sha2::Sha256 as sha2::Digest>::digest(newer.as_bytes());
+    let sum = data_encoding::HEXLOWER.encode(&sum[..4]);
+    let text = format!("{sum} {newer}\n{rest}");
+    assert_eq!(decode_state(text.as_bytes()), Err(CodecError::Newer(99)));
+}
