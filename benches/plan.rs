@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use lifeboat::engine::address::Address;
 use lifeboat::engine::graph::Graph;
 use lifeboat::engine::observed::Observation;
-use lifeboat::engine::plan::change::Plan;
 use lifeboat::engine::plan::propose::{Intent, Options, Worlds, propose};
 use lifeboat::engine::plan::survey::{Known, survey};
 use lifeboat::engine::schema::Catalog;
@@ -125,20 +124,6 @@ fn stack_of(bytes: &[u8], catalog: &Catalog) -> Stack {
     loaded.stack.unwrap()
 }
 
-fn propose_on(
-    catalog: &Catalog,
-    stack: &Stack,
-    state: Option<&State>,
-    observed: &BTreeMap<Address, Observation>,
-) -> Plan {
-    let graph = Graph::new(stack).unwrap();
-    let order: Vec<Address> = graph.order().cloned().collect();
-    let inquiries = survey(catalog, stack, &order, state);
-    assert!(!inquiries.is_empty());
-    let worlds = Worlds { catalog, stack, order: &order, state, observed };
-    propose(&worlds, &Options { now: i64::MAX / 2, ..Options::default() }).0
-}
-
 /// Seconds from the bytes of layers and state to the text of a plan.
 fn plans(shape: &str, size: usize, is_applied: bool) -> f64 {
     let catalog = builtin();
@@ -146,10 +131,29 @@ fn plans(shape: &str, size: usize, is_applied: bool) -> f64 {
     let (state_bytes, observed) =
         if is_applied { applied(&catalog, &bytes) } else { (Vec::new(), BTreeMap::new()) };
     let start = Instant::now();
+    let tell = |what: &str| {
+        if std::env::var_os("PHASES").is_some() {
+            eprintln!("{what} {:.3}", start.elapsed().as_secs_f64());
+        }
+    };
     let state = is_applied.then(|| decode_state(&state_bytes).unwrap());
+    tell("state");
     let stack = stack_of(&bytes, &catalog);
-    let plan = propose_on(&catalog, &stack, state.as_ref(), &observed);
+    tell("stack");
+    let graph = Graph::new(&stack).unwrap();
+    let order: Vec<Address> = graph.order().cloned().collect();
+    tell("graph");
+    let state = state.as_ref();
+    let inquiries = survey(&catalog, &stack, &order, state);
+    assert!(!inquiries.is_empty());
+    drop(inquiries);
+    tell("survey");
+    let worlds =
+        Worlds { catalog: &catalog, stack: &stack, order: &order, state, observed: &observed };
+    let plan = propose(&worlds, &Options { now: i64::MAX / 2, ..Options::default() }).0;
+    tell("propose");
     let shown = text(&plan, &TextOptions { color: false, width: 100, verbose: false });
+    tell("text");
     let seconds = start.elapsed().as_secs_f64();
     assert_eq!(shown.contains("No changes"), is_applied, "{}", &shown[..shown.len().min(500)]);
     seconds
