@@ -46,10 +46,25 @@ pub struct Proposed {
     pub observed: BTreeMap<Address, Observation>,
 }
 
+/// How often a plan is made anew because somebody changed the state while the clouds were looked at.
+const LOOKS_MAX: usize = 3;
+
 /// Plans against the state as it is now; writes nothing.
 pub async fn plan(session: &Session, ask: &Ask) -> Result<Proposed, OpsError> {
-    let state = session.store(&ask.place).load()?;
-    plan_on(session, ask, state).await
+    let store = session.store(&ask.place);
+    let mut state = store.load()?;
+    let mut looks = 1;
+    loop {
+        let seen = state.as_ref().map(|it| (it.lineage.clone(), it.sequence));
+        let proposed = plan_on(session, ask, state).await?;
+        state = store.load()?;
+        // What another run has made in between would look like a stranger's.
+        let now = state.as_ref().map(|it| (it.lineage.clone(), it.sequence));
+        if now == seen || looks >= LOOKS_MAX {
+            return Ok(proposed);
+        }
+        looks += 1;
+    }
 }
 
 /// Plans against this state.

@@ -347,3 +347,28 @@ fn a_stranger_is_left_alone() {
     assert_eq!(home.shown(), before, "{apply}");
     snapshot("exists_already", &apply);
 }
+
+#[test]
+fn what_is_odd_is_said() {
+    let home = Home::holding(
+        "tiny",
+        format!(
+            "{LB}  other: {{ kind: linode.nodebalancer, region: us-east, client_conn_throttle: 007 }}\n"
+        ),
+    );
+    snapshot("leading_zero", &home.run(&["validate", "tiny"]).code(0));
+    check(
+        "bad_key",
+        "stack: tiny\nresources:\n  lb: { kind: linode.nodebalancer, for_each: [''], region: us-east }\n",
+    );
+    let home = Home::holding("tiny", LB);
+    let explain = home.sandbox(&["explain", "tiny", "bl.label"]).code(1);
+    snapshot("unknown_address", &explain);
+    let data = "x".repeat(70_000);
+    let web = "{ kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, authorized_users: [a]";
+    let home = Home::holding(
+        "tiny",
+        format!("stack: tiny\nresources:\n  web: {web}, user_data: {data} }}\n"),
+    );
+    home.run(&["validate", "tiny"]).code(1).says(&["too_long", "bytes"]).done();
+}

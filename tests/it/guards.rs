@@ -1,0 +1,169 @@
+//! What is refused before the first call, each refusal with the flag that lets it through; and changes that keep something serving.
+
+use serde_json::json;
+use std::time::Duration;
+
+use crate::harness::{Home, Output};
+
+fn apply(home: &Home, allow: &[&str]) -> Output {
+    home.sandbox(&[&["apply", "tiny", "--yes"], allow].concat())
+}
+
+/// A plan and an apply refuse alike, nothing changes, and the flag lets it through.
+#[track_caller]
+fn refused_unless(home: &Home, code: &str, says: &str, allow: &[&str]) {
+    let before = home.shown();
+    let plan = home.sandbox(&["plan", "tiny"]).code(3);
+    plan.shows(&[&format!("Refused [{code}]"), says]).done();
+    apply(home, &[]).code(3).done();
+    assert_eq!(home.shown(), before, "nothing changed");
+    apply(home, allow).code(0).done();
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+}
+
+fn balancers(count: usize) -> String {
+    format!(
+        "stack: tiny\nresources:\n  lb: {{ kind: linode.nodebalancer, count: {count}, region: us-east, label: 'tiny-${{each.index}}' }}\n"
+    )
+}
+
+#[test]
+fn many_destroys_want_a_number() {
+    let home = Home::holding("tiny", balancers(6));
+    apply(&home, &[]).code(0).done();
+    home.stack("tiny", balancers(2));
+    refused_unless(&home, "many_destroys", "--allow-destroys", &["--allow-destroys", "4"]);
+}
+
+#[test]
+fn many_absent_want_a_number() {
+    let home = Home::holding("tiny", balancers(4));
+    apply(&home, &[]).code(0).done();
+    let lost = home.world.show().unwrap()["linode"]["nodebalancers"].clone();
+    for it in &lost.as_array().unwrap()[..3] {
+        home.linode("DELETE", &format!("/nodebalancers/{}", it["id"]), &json!(null));
+    }
+    // What is younger than a minute may be missing from a list for a while.
+    home.world.advance(Duration::from_secs(3_600)).unwrap();
+    refused_unless(&home, "many_absent", "--allow-absent", &["--allow-absent", "3"]);
+    assert_eq!(home.world.show().unwrap()["linode"]["nodebalancers"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn data_is_not_deleted_by_an_edit() {
+    let table = "  table: { kind: dynamodb.table, region: us-east-1, name: tiny, attributes: { id: S }, hash_key: id }\n";
+    let home = Home::holding("tiny", format!("stack: tiny\nresources:\n{table}"));
+    apply(&home, &[]).code(0).done();
+    home.stack("tiny", "stack: tiny\nresources: {}\n");
+    refused_unless(&home, "data_loss", "--allow-delete 'table'", &["--allow-delete", "table"]);
+    assert!(home.world.is_empty().unwrap());
+}
+
+#[test]
+fn the_cloud_s_own_protection_is_respected() {
+    let table = |protected: bool| {
+        format!(
+            "stack: tiny\nresources:\n  table: {{ kind: dynamodb.table, region: us-east-1, name: tiny, attributes: {{ id: S }}, hash_key: id, deletion_protection: {protected} }}\n"
+        )
+    };
+    let home = Home::holding("tiny", table(true));
+    apply(&home, &[]).code(0).done();
+    let destroy = home.sandbox(&["destroy", "tiny", "--yes"]).code(3);
+    destroy.shows(&["Refused [cloud_protection]"]).done();
+    assert!(!home.world.is_empty().unwrap());
+    home.stack("tiny", table(false));
+    apply(&home, &[]).code(0).done();
+    home.sandbox(&["destroy", "tiny", "--yes"]).code(0).done();
+    assert!(home.world.is_empty().unwrap());
+}
+
+#[test]
+fn protection_outlives_its_block() {
+    let lb = |more: &str| {
+        format!(
+            "stack: tiny\nresources:\n  lb: {{ kind: linode.nodebalancer, region: us-east, label: tiny-lb{more} }}\n"
+        )
+    };
+    let home = Home::holding("tiny", lb(", lifecycle: { prevent_destroy: true }"));
+    apply(&home, &[]).code(0).done();
+    let refusal = &["Refused [prevent_destroy]"];
+    home.sandbox(&["destroy", "tiny", "--yes"]).code(3).shows(refusal).done();
+    home.stack("tiny", "stack: tiny\nresources: {}\n");
+    apply(&home, &[]).code(3).shows(refusal).done();
+    home.sandbox(&["state", "unprotect", "tiny", "lb"]).code(0).done();
+    apply(&home, &[]).code(0).done();
+    assert!(home.world.is_empty().unwrap());
+    home.stack("tiny", lb(", lifecycle: { prevent_destroy: true }"));
+    apply(&home, &[]).code(0).done();
+    home.stack("tiny", lb(", lifecycle: { prevent_destroy: false }"));
+    apply(&home, &[]).code(0).done();
+    home.sandbox(&["destroy", "tiny", "--yes"]).code(0).done();
+}
+
+fn served(image: &str, lifecycle: &str) -> String {
+    format!(
+        "stack: tiny
+resources:
+  web: {{ kind: linode.instance, region: us-east, type: g6-nanode-1, image: {image}, label: tiny-web, authorized_users: [a], private_ip: true{lifecycle} }}
+  lb: {{ kind: linode.nodebalancer, region: us-east, label: tiny-lb }}
+  http: {{ kind: linode.nodebalancer_config, nodebalancer: '${{lb}}', port: 80 }}
+  node: {{ kind: linode.nodebalancer_node, config: '${{http}}', address: '${{web.private_ipv4}}:80' }}
+"
+    )
+}
+
+#[test]
+fn the_last_that_serves_is_not_taken_away() {
+    let stack = served("linode/debian12", "");
+    let home = Home::holding("tiny", &stack);
+    apply(&home, &[]).code(0).done();
+    let without = stack.lines().filter(|it| !it.contains("node:")).collect::<Vec<_>>().join("\n");
+    home.stack("tiny", format!("{without}\n"));
+    refused_unless(&home, "empties_serving_set", "--allow-outage", &["--allow-outage"]);
+}
+
+/// The new machine is there under a name of its own, takes over, and gets the name in the end.
+#[test]
+fn a_machine_is_replaced_while_it_serves() {
+    let first = ", lifecycle: { create_before_destroy: true }";
+    let home = Home::holding("tiny", served("linode/debian12", first));
+    apply(&home, &[]).code(0).done();
+    let before = home.world.show().unwrap()["linode"]["instances"].clone();
+    home.stack("tiny", served("linode/ubuntu24.04", first));
+    apply(&home, &[]).code(0).done();
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+    let after = home.world.show().unwrap()["linode"].clone();
+    assert_eq!(after["instances"].as_array().unwrap().len(), 1, "{}", home.shown());
+    assert_ne!(after["instances"][0]["id"], before[0]["id"]);
+    assert_eq!(after["instances"][0]["label"], "tiny-web");
+    let node = &after["nodebalancers"][0]["configs"][0]["nodes"][0]["address"];
+    let addresses = after["instances"][0]["ipv4"].to_string();
+    assert!(addresses.contains(node.as_str().unwrap().trim_end_matches(":80")), "{}", home.shown());
+    home.sandbox(&["destroy", "tiny", "--yes"]).code(0).done();
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+}
+
+/// What went away is made again; what is under another address moves; what state forgets stays.
+#[test]
+fn records_follow_what_happens() {
+    let home = Home::holding("tiny", balancers(1));
+    apply(&home, &[]).code(0).done();
+    let id =
+        |home: &Home| home.world.show().unwrap()["linode"]["nodebalancers"][0]["id"].to_string();
+    let first = id(&home);
+    home.stack("tiny", "stack: tiny\nresources:\n  lb: { kind: linode.nodebalancer, region: us-east, label: tiny-0 }\n");
+    apply(&home, &[]).code(0).done();
+    assert_eq!(id(&home), first, "`lb` and `lb[0]` are the same when count goes");
+    home.stack("tiny", "stack: tiny\nresources:\n  front: { kind: linode.nodebalancer, region: us-east, label: tiny-0, moved_from: lb }\n");
+    apply(&home, &[]).code(0).done();
+    assert_eq!(id(&home), first, "a move is no replace");
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+    home.linode("DELETE", &format!("/nodebalancers/{first}"), &json!(null));
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(5).done();
+    home.world.advance(Duration::from_secs(3_600)).unwrap();
+    apply(&home, &[]).code(0).done();
+    assert_ne!(id(&home), first, "it was made again");
+    home.sandbox(&["state", "rm", "tiny", "front"]).code(0).done();
+    assert!(!home.world.is_empty().unwrap());
+    home.sandbox(&["plan", "tiny"]).code(3).shows(&["exists_already"]).done();
+}
