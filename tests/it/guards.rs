@@ -100,7 +100,8 @@ fn protection_outlives_its_block() {
     home.sandbox(&["destroy", "tiny", "--yes"]).code(0).done();
 }
 
-fn served(image: &str, lifecycle: &str) -> String {
+/// One machine behind a NodeBalancer.
+pub(crate) fn served(image: &str, lifecycle: &str) -> String {
     format!(
         "stack: tiny
 resources:
