@@ -11,7 +11,10 @@ use crate::ops::error::OpsError;
 use crate::ops::session::{Session, Target};
 
 /// Answers to a survey.
-pub async fn observe(session: &Session, inquiries: &[Inquiry]) -> BTreeMap<Address, Observation> {
+pub async fn observe(
+    session: &Session,
+    inquiries: &[Inquiry<'_>],
+) -> BTreeMap<Address, Observation> {
     let questions: Vec<Question<'_>> = inquiries
         .iter()
         .filter_map(|it| {
@@ -30,7 +33,7 @@ pub async fn observe(session: &Session, inquiries: &[Inquiry]) -> BTreeMap<Addre
 /// The accounts of the clouds that a survey touches; another account than the recorded one is refused.
 pub async fn accounts(
     session: &Session,
-    inquiries: &[Inquiry],
+    inquiries: &[Inquiry<'_>],
     state: Option<&State>,
 ) -> Result<BTreeMap<String, String>, OpsError> {
     let mut accounts = state.map(|it| it.bound.clone()).unwrap_or_default();

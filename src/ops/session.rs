@@ -100,7 +100,7 @@ impl Session {
     }
 
     /// One address instead of AWS stands for one region, unless it is an emulator on this machine.
-    pub fn check_endpoints(&self, inquiries: &[Inquiry]) -> Result<(), OpsError> {
+    pub fn check_endpoints(&self, inquiries: &[Inquiry<'_>]) -> Result<(), OpsError> {
         let Some(endpoint) = self.dynamodb_endpoint.as_ref().filter(|it| !is_loopback(it)) else {
             return Ok(());
         };

@@ -39,6 +39,9 @@ pub fn diff(sides: &Sides<'_>, place: impl Fn(&str) -> Option<String>) -> Differ
         if sides.record.is_some() && sides.ignore.contains(name) {
             continue;
         }
+        if is_as_it_was(sides, name, attribute) {
+            continue;
+        }
         let Some(after) = wanted(sides, name, attribute) else { continue };
         let before = had(sides, name, attribute);
         if is_same(sides, name, attribute, &before, &after) {
@@ -60,6 +63,21 @@ pub fn diff(sides: &Sides<'_>, place: impl Fn(&str) -> Option<String>) -> Differ
         });
     }
     difference
+}
+
+/// The common case, without a copy: what is desired is what is there, to the letter.
+fn is_as_it_was(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> bool {
+    let desired = sides.desired.attributes.get(name);
+    let recorded = sides.record.and_then(|it| it.attributes.get(name));
+    let observed = sides.observed.filter(|_| !attribute.write_only).and_then(|it| it.get(name));
+    match (desired, observed.or(recorded)) {
+        (Some(desired), Some(there)) => desired == there && !desired.has_open(),
+        (None, there) => {
+            let silent = !sides.desired.given.contains(name) && recorded.is_none();
+            silent && (there.is_none() || attribute.optional_computed)
+        }
+        (Some(_), None) => false,
+    }
 }
 
 /// The desired value, or `None` when the stack does not care.
@@ -148,6 +166,9 @@ pub fn drift(
         let (Some(before), Some(now)) = (recorded.get(name), observed.get(name)) else { continue };
         // What the cloud makes later than the object itself is news, not drift.
         if attribute.computed && before.is_null() {
+            continue;
+        }
+        if before == now {
             continue;
         }
         let normal = |it: &Value| normalise(kind, name, it, &record.attributes);

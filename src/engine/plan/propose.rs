@@ -1,5 +1,6 @@
 //! Proposes a plan: one change for each address, the steps that follow, and what the guards say.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
@@ -76,7 +77,8 @@ impl<'a> Proposal<'a> {
 
     /// Plans keep no secret.
     fn sealed(&self, attributes: Attributes) -> Attributes {
-        attributes.into_iter().map(|(name, it)| (name, seal(&it, self.key()))).collect()
+        let seal = |it: Value| if it.has_secret() { seal(&it, self.key()) } else { it };
+        attributes.into_iter().map(|(name, it)| (name, seal(it))).collect()
     }
 
     fn key(&self) -> Option<&'a LineageKey> {
@@ -84,14 +86,13 @@ impl<'a> Proposal<'a> {
     }
 
     /// What was seen of a record; too young to be missing counts as unseen.
-    fn seen(&self, address: &Address, record: &Record) -> Option<Observation> {
-        let seen = self.worlds.observed.get(address).cloned();
-        if seen == Some(Observation::Absent) && self.options.now - record.since < YOUNG_MILLISECONDS
-        {
+    fn seen(&self, address: &Address, record: &Record) -> Option<Cow<'a, Observation>> {
+        let seen = self.worlds.observed.get(address)?;
+        if *seen == Observation::Absent && self.options.now - record.since < YOUNG_MILLISECONDS {
             let why = "it was made less than a minute ago and is in no list yet";
-            return Some(Observation::Unseen(why.into()));
+            return Some(Cow::Owned(Observation::Unseen(why.into())));
         }
-        seen
+        Some(Cow::Borrowed(seen))
     }
 
     fn instance(&mut self, instance: &'a Instance) {
@@ -116,9 +117,10 @@ impl<'a> Proposal<'a> {
         }
         let seen = match (&from, record) {
             (Some(from), Some(record)) => self.seen(from, record),
-            _ => self.worlds.observed.get(&instance.address).cloned(),
+            _ => self.worlds.observed.get(&instance.address).map(Cow::Borrowed),
         };
-        let mut change = self.change(instance, kind, &resolved, record, seen.as_ref());
+        let seen = seen.as_deref();
+        let mut change = self.change(instance, kind, &resolved, record, seen);
         self.require_secrets(instance, &resolved, &change);
         let joins = (change.action == Action::Create)
             .then(|| self.groups.join(kind, &resolved.attributes))
@@ -140,10 +142,10 @@ impl<'a> Proposal<'a> {
             kind,
             &resolved,
             record,
-            seen.as_ref(),
+            seen,
             &Change { action, ..change.clone() },
         );
-        if let (Some(record), Some(seen)) = (record, &seen) {
+        if let (Some(record), Some(seen)) = (record, seen) {
             self.note_drift(&instance.address, kind, record, seen);
         }
         self.planned.push(Planned {
@@ -289,7 +291,8 @@ impl<'a> Proposal<'a> {
                 continue;
             };
             let seen = self.seen(address, record);
-            let (action, reason, unseen) = match &seen {
+            let seen = seen.as_deref();
+            let (action, reason, unseen) = match seen {
                 Some(Observation::Absent) => {
                     (Action::Forget, "it is gone already and no layer declares it", None)
                 }
@@ -303,7 +306,7 @@ impl<'a> Proposal<'a> {
                 }
                 _ => (Action::Delete, "no layer declares it any more", None),
             };
-            if let (Some(seen), Intent::Apply) = (&seen, self.options.intent) {
+            if let (Some(seen), Intent::Apply) = (seen, self.options.intent) {
                 self.note_drift(address, kind, record, seen);
             }
             let instance = self.worlds.stack.instances.get(address);

@@ -1,5 +1,6 @@
 //! What has to be looked at before a plan can be made, and what expressions may see meanwhile.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,11 +13,12 @@ use crate::engine::value::{Attributes, Value};
 
 /// One object to look at: by id when recorded, by identity when it would be created.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Inquiry {
+pub struct Inquiry<'a> {
     pub address: Address,
     pub kind: String,
     pub id: Option<String>,
-    pub attributes: Attributes,
+    /// Recorded ones are lent: a survey of a large state copies nothing.
+    pub attributes: Cow<'a, Attributes>,
 }
 
 /// What is known of every address so far.
@@ -77,12 +79,12 @@ pub fn record_of<'a>(
 }
 
 /// Everything recorded, and everything that would be created and has a known identity.
-pub fn survey(
+pub fn survey<'a>(
     catalog: &Catalog,
     stack: &Stack,
     order: &[Address],
-    state: Option<&State>,
-) -> Vec<Inquiry> {
+    state: Option<&'a State>,
+) -> Vec<Inquiry<'a>> {
     let mut inquiries = Vec::new();
     let mut known = Known::default();
     if let Some(state) = state {
@@ -91,10 +93,13 @@ pub fn survey(
                 address: address.clone(),
                 kind: record.kind.clone(),
                 id: Some(record.id.clone()),
-                attributes: record.attributes.clone(),
+                attributes: Cow::Borrowed(&record.attributes),
             });
         }
-        known = Known::recorded(state);
+        let is_new = |it: &Instance| record_of(Some(state), stack, it).is_none();
+        if stack.instances.values().any(is_new) {
+            known = Known::recorded(state);
+        }
     }
     for address in order {
         let Some(instance) = stack.instances.get(address) else { continue };
@@ -115,7 +120,7 @@ pub fn survey(
                 address: address.clone(),
                 kind: kind.kind.clone(),
                 id: None,
-                attributes: resolved.attributes,
+                attributes: Cow::Owned(resolved.attributes),
             });
         }
     }
