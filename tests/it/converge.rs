@@ -6,6 +6,7 @@ use proptest::prelude::{Strategy as _, prop, proptest};
 use proptest::test_runner::Config;
 use serde_json::Value;
 
+use crate::guards::served;
 use crate::harness::Home;
 
 /// Every way of depending that the clouds know: nested, counted, in a group, with a wait and without.
@@ -168,11 +169,11 @@ fn in_parallel<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 4, max_shrink_iters: 8, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 12, max_shrink_iters: 8, failure_persistence: None, ..Config::default() })]
 
-    /// Faults drawn by chance; what fails is printed as the text that `Home::fault` reads.
+    /// Faults and kills drawn by chance; what fails is printed as the text that `Home::fault` reads.
     #[test]
-    fn faults_drawn_by_chance_are_survived(
+    fn faults_and_kills_drawn_by_chance_are_survived(
         faults in prop::collection::vec(
             (
                 prop::sample::select(vec!["429", "500", "503", "lost_reply", "html502", "truncated", "empty200"]),
@@ -181,18 +182,61 @@ proptest! {
                 1_u64..3,
             )
                 .prop_map(|(effect, place, nth, times)| format!("{place} {effect} nth={nth} times={times}")),
-            1..4,
-        )
+            0..4,
+        ),
+        killed in prop::option::of(1_usize..30),
     ) {
         let home = home();
         for fault in &faults {
             home.fault(fault);
         }
-        let said = faults.join(" | ");
+        let said = format!("{}; killed at line {killed:?}", faults.join(" | "));
+        if let Some(lines) = killed {
+            let mut running = home.start(&["apply", "small", "--yes", "--sandbox"]);
+            running.until(|| journal_lines(&home) >= lines);
+            running.kill();
+        }
         converge(&home, &said);
         home.world.heal(None).unwrap();
         check_whole(&home, &said);
     }
+}
+
+/// Wherever a replace is cut, or whichever call of it goes wrong: one machine in the end, under its own name.
+#[test]
+fn a_cut_replace_is_finished_by_the_next() {
+    let first = ", lifecycle: { create_before_destroy: true }";
+    let stack = |image: &str| served(image, first).replace("stack: tiny", "stack: small");
+    let mut cases: Vec<(String, usize)> =
+        (2..20).step_by(2).map(|lines| (String::new(), lines)).collect();
+    for fault in
+        ["POST /linode lost_reply", "PUT lost_reply", "DELETE lost_reply", "PUT 500", "DELETE 500"]
+    {
+        cases.push((fault.into(), usize::MAX));
+    }
+    in_parallel(&cases, |(fault, lines)| {
+        let said = format!("{fault} killed at line {lines}");
+        let home = Home::holding("small", stack("linode/debian12"));
+        assert_eq!(converge(&home, &said), 1);
+        home.stack("small", stack("linode/ubuntu24.04"));
+        if fault.is_empty() {
+            let mut running = home.start(&["apply", "small", "--yes", "--sandbox"]);
+            running.until(|| journal_lines(&home) >= *lines);
+            running.kill();
+        } else {
+            home.fault(fault);
+        }
+        converge(&home, &said);
+        assert!(fault.is_empty() || fired(&home) > 0, "{said}: it never struck");
+        home.world.heal(None).unwrap();
+        home.sandbox(&["plan", "small", "--detailed-exitcode"]).code(0).done();
+        let machines = home.world.show().unwrap()["linode"]["instances"].clone();
+        assert_eq!(machines.as_array().unwrap().len(), 1, "{said}: {machines}");
+        assert_eq!(machines[0]["label"], "tiny-web", "{said}");
+        assert_eq!(machines[0]["image"], "linode/ubuntu24.04", "{said}");
+        home.sandbox(&["destroy", "small", "--yes"]).code(0).done();
+        assert!(home.world.is_empty().unwrap(), "{said}: {}", home.shown());
+    });
 }
 
 fn journal_lines(home: &Home) -> usize {

@@ -186,3 +186,56 @@ fn variables_have_an_order_and_unknown_names_a_suggestion() {
         .says(&["did you mean `domain`?"])
         .done();
 }
+
+/// Law 9: not in a plan, not in state or its journal, not on the screen.
+#[test]
+fn no_secret_leaves() {
+    const SECRET: &str = "correct-horse-battery-9";
+    let stack = "stack: safe
+variables: { password: { type: string, sensitive: true } }
+resources:
+  web:
+    kind: linode.instance
+    region: us-east
+    type: g6-nanode-1
+    image: linode/debian12
+    label: safe-web
+    root_pass: '${vars.password}'
+    user_data: 'password: ${vars.password}'
+outputs: { password: '${vars.password}' }
+";
+    let mut home = Home::holding("safe", stack);
+    home.set("LIFEBOAT_VAR_password", SECRET);
+    let runs = [
+        home.sandbox(&["plan", "safe", "--out", "p.json"]).code(0),
+        home.run(&["show", "p.json", "--format", "html"]).code(0),
+        home.run(&["show", "p.json", "--format", "markdown"]).code(0),
+        home.sandbox(&["apply", "safe", "--yes"]).code(0),
+        home.sandbox(&["plan", "safe", "--detailed-exitcode"]).code(0),
+        home.sandbox(&["explain", "safe", "web.root_pass"]).code(0),
+        home.sandbox(&["explain", "safe", "web.user_data"]).code(0),
+        home.run(&["render", "safe"]).code(0),
+        home.sandbox(&["state", "show", "safe", "web"]).code(0),
+        home.sandbox(&["state", "log", "safe"]).code(0),
+        home.sandbox(&["plan", "safe", "--var", "password=another-secret-77"]).code(0),
+    ];
+    for run in &runs {
+        let text = format!("{}{}", run.stdout, run.stderr);
+        assert!(!text.contains(SECRET) && !text.contains("another-secret"), "{run}");
+    }
+    let changed =
+        home.sandbox(&["plan", "safe", "--detailed-exitcode", "--var", "password=other-secret-1"]);
+    changed.code(2).shows(&["root_pass", "(sensitive)"]).done();
+    let mut kept = vec![home.path("p.json")];
+    kept.extend(everything(&home.path("state/sandbox/states")));
+    assert!(kept.len() > 2, "{kept:?}");
+    for file in kept {
+        let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+        assert!(!text.contains(SECRET), "{} holds the secret", file.display());
+    }
+}
+
+fn everything(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    entries.flat_map(|it| if it.is_dir() { everything(&it) } else { vec![it] }).collect()
+}
