@@ -45,6 +45,7 @@ pub fn main() -> u8 {
             Exit::from(&why).code()
         }
     };
+    let code = if code == 0 && out::is_unwritten() { Exit::Failed.code() } else { code };
     // Calls that were given up must not keep the process.
     runtime.shutdown_background();
     code

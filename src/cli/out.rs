@@ -1,13 +1,28 @@
 //! stdout is data, stderr is talk; a closed stdout ends the command without a word.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Writes data. A reader that went away (`plan | head`) is no mistake.
 pub fn data(text: &str) {
     let mut out = std::io::stdout().lock();
     let ended = if text.ends_with('\n') { "" } else { "\n" };
-    write!(out, "{text}{ended}").and_then(|()| out.flush()).ok();
+    let written = write!(out, "{text}{ended}").and_then(|()| out.flush());
+    if let Err(why) = written
+        && why.kind() != std::io::ErrorKind::BrokenPipe
+        && !UNWRITTEN.swap(true, Relaxed)
+    {
+        talk(&format!("error: cannot write to stdout: {why}"));
+    }
 }
+
+/// Whether some data could not be written, for another reason than a reader that went away.
+pub fn is_unwritten() -> bool {
+    UNWRITTEN.load(Relaxed)
+}
+
+static UNWRITTEN: AtomicBool = AtomicBool::new(false);
 
 /// Writes talk.
 pub fn talk(text: &str) {

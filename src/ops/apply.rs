@@ -1,12 +1,16 @@
 //! Applies a plan: founds or takes over the state, holds the pen, runs the steps, saves.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::engine::address::Address;
 use crate::engine::observed::Observation;
+use crate::engine::plan::change::{Action, Drift};
+use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Entry, Outcome, fold, replay};
-use crate::engine::state::record::State;
+use crate::engine::state::record::{Record, State};
 use crate::engine::value::LineageKey;
 use crate::ops::call::take_outputs;
 use crate::ops::closing::{Order, Report, housekeeping};
@@ -22,6 +26,7 @@ use crate::store::file::Lease;
 pub fn is_idle(proposed: &Proposed) -> bool {
     let Some(state) = &proposed.state else { return false };
     proposed.plan.is_empty()
+        && proposed.plan.drift.is_empty()
         && proposed.settled.is_empty()
         && housekeeping(&proposed.desired.stack, state, 0).is_empty()
 }
@@ -53,7 +58,10 @@ pub async fn apply(
         report.stopped = Some(why);
         return Ok(report);
     }
-    lease.save(&run.state)?;
+    // What was done is told even where it could not be folded into a snapshot: the journal holds it.
+    if let Err(why) = lease.save(&run.state) {
+        report.stopped = Some(why.to_string());
+    }
     Ok(report)
 }
 
@@ -109,6 +117,11 @@ fn open_run(
 
 /// Records whose computed attributes the cloud tells differently now.
 fn refreshed(session: &Session, state: &State, proposed: &Proposed, at: i64) -> Vec<Entry> {
+    let plan = &proposed.plan;
+    let drifted: BTreeMap<&Address, &Drift> =
+        plan.drift.iter().map(|it| (&it.address, it)).collect();
+    let settled: BTreeSet<&Address> =
+        plan.changes.iter().filter(|it| it.action == Action::NoOp).map(|it| &it.address).collect();
     let mut entries = Vec::new();
     for (address, record) in &state.records {
         let Some(Observation::Exists { attributes, .. }) = proposed.observed.get(address) else {
@@ -117,12 +130,24 @@ fn refreshed(session: &Session, state: &State, proposed: &Proposed, at: i64) -> 
         let Some(kind) = session.catalog.get(&record.kind) else { continue };
         let mut seen = record.clone();
         take_outputs(&mut seen, kind, attributes);
+        if let Some(drift) = drifted.get(address).filter(|_| settled.contains(address)) {
+            acknowledge(&mut seen, kind, drift);
+        }
         if seen != *record {
             let outcome = Outcome::Recorded(Box::new(seen));
             entries.push(Entry::Ended { address: address.clone(), step: 0, outcome, at });
         }
     }
     entries
+}
+
+/// What differs from the record and is as desired is recorded so: an interrupted call of ours, mostly.
+fn acknowledge(record: &mut Record, kind: &Kind, drift: &Drift) {
+    for (name, _, observed) in &drift.attributes {
+        if kind.attribute(name).is_some_and(|it| !it.computed) {
+            record.attributes.insert(name.clone(), observed.clone());
+        }
+    }
 }
 
 /// One thread owns the lease and makes entries durable, as many as wait at a time with one sync.
@@ -144,5 +169,5 @@ fn hold_pen(mut lease: Lease) -> (Pen, oneshot::Receiver<Lease>) {
         }
         give_back.send(lease).ok();
     });
-    (Pen { entries }, back)
+    (Pen { entries, broken: Arc::default() }, back)
 }

@@ -1,6 +1,8 @@
 //! What one step needs, what it tells while it runs, and the pen that makes its entries durable.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -61,6 +63,8 @@ pub type Waiting = (Vec<Entry>, oneshot::Sender<Result<(), String>>);
 #[derive(Debug, Clone)]
 pub struct Pen {
     pub entries: mpsc::UnboundedSender<Waiting>,
+    /// A write failed: nothing new may start.
+    pub broken: Arc<AtomicBool>,
 }
 
 impl Pen {
@@ -69,7 +73,11 @@ impl Pen {
         let (done, wait) = oneshot::channel();
         let gone = || "the journal is closed".to_owned();
         self.entries.send((entries, done)).map_err(|_| gone())?;
-        wait.await.map_err(|_| gone())?
+        let written = wait.await.map_err(|_| gone())?;
+        if written.is_err() {
+            self.broken.store(true, Relaxed);
+        }
+        written
     }
 }
 

@@ -128,6 +128,9 @@ impl Files for Folder {
         if !file.starts_with(&folder) {
             return Err(FileProblem::Outside);
         }
+        if !file.is_file() {
+            return Err(FileProblem::Other("it is not a plain file".into()));
+        }
         let mut bytes = Vec::new();
         let opened = std::fs::File::open(&file).map_err(other)?;
         opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(other)?;

@@ -29,6 +29,18 @@ impl Place {
             Some((stack, instance)) => (stack, Some(instance.to_owned())),
             None => (named, None),
         };
+        let is_plain = |it: &str| {
+            !it.is_empty()
+                && it
+                    .chars()
+                    .all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || "-_".contains(it))
+        };
+        if instance.as_ref().is_some_and(|it| !is_plain(it)) {
+            return Err(OpsError::input(
+                format!("`{named}` does not name an instance"),
+                "write NAME@INSTANCE; an instance's name has lower-case letters, digits, `-` and `_`",
+            ));
+        }
         let Some(root) = root(from) else {
             return Err(OpsError::input(
                 format!("there is no `stacks` folder in {} or above it", from.display()),

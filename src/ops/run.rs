@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -99,10 +100,15 @@ impl<'a> Run<'a> {
         let mut running: JoinSet<Done> = JoinSet::new();
         let mut stopped = stop.borrow().clone();
         loop {
+            if hands.pen.broken.load(Relaxed) && stopped.is_none() {
+                stopped = Some("the journal cannot be written".into());
+            }
             if stopped.is_some() {
                 self.schedule.stop();
             }
-            for step in self.schedule.start() {
+            let started = self.schedule.start();
+            let has_started = !started.is_empty();
+            for step in started {
                 match self.job(step) {
                     Ok(job) => {
                         running.spawn(perform(Arc::clone(hands), job));
@@ -116,7 +122,7 @@ impl<'a> Run<'a> {
             }
             if running.is_empty() {
                 // Steps that could not even start may have set others free or skipped them.
-                if self.schedule.has_startable() {
+                if has_started {
                     continue;
                 }
                 return stopped;
@@ -162,7 +168,10 @@ impl<'a> Run<'a> {
         let step = &self.plan.steps[done.step];
         match &done.outcome {
             Outcome::Recorded(record) => {
-                let object = record.object();
+                let mut object = record.object();
+                if record.deposed.is_some() {
+                    object.extend(self.desired_name(&step.address));
+                }
                 self.known.put(step.address.clone(), object);
             }
             Outcome::Moved { .. } => {
@@ -181,6 +190,16 @@ impl<'a> Run<'a> {
         }
         self.schedule.finish(done.step, !failed);
         self.outcomes.insert(done.step, done.outcome);
+    }
+
+    /// What a replace made beside goes under a name of its own for a while; others see the desired one.
+    fn desired_name(&self, address: &Address) -> Option<(String, Value)> {
+        let instance = self.stack.instances.get(address)?;
+        let kind = self.session.catalog.get(&instance.resource.kind)?;
+        let name = kind.identity.by.last()?;
+        let resolved = resolve(self.stack, &self.session.catalog, instance, &self.known).ok()?;
+        let value = resolved.attributes.get(name)?;
+        Some((name.clone(), seal(value, Some(&self.state.key))))
     }
 
     /// Works out what a step needs, now that everything before it is known.

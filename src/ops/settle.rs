@@ -3,7 +3,7 @@
 use crate::engine::observed::Alike;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
-use crate::engine::state::record::{Record, State};
+use crate::engine::state::record::{Deposed, Record, State};
 use crate::ops::session::Session;
 
 /// Clocks of clouds and of this machine may differ by this much.
@@ -36,7 +36,17 @@ async fn created(session: &Session, state: &State, begun: &Begun) -> Outcome {
     match session.provider.alike(kind, &begun.attributes).await {
         Err(why) => Outcome::InDoubt { why: why.to_string() },
         Ok(alike) => match judge(kind, begun, state, alike) {
-            Verdict::Made(id) => Outcome::Recorded(Box::new(adopted(begun, id))),
+            Verdict::Made(id) => {
+                let mut record = adopted(begun, id);
+                // Made beside what it was to replace: that one is still there, and still to be deleted.
+                if let Some(old) = state.records.get(&begun.address).filter(|it| it.id != record.id)
+                {
+                    let (id, attributes) = (old.id.clone(), old.attributes.clone());
+                    record.deposed = Some(Deposed { id, attributes });
+                    record.protected = old.protected;
+                }
+                Outcome::Recorded(Box::new(record))
+            }
             Verdict::NotMade => Outcome::Failed { why: "it was not made".into() },
             Verdict::Doubt(why) => Outcome::InDoubt { why },
         },

@@ -29,6 +29,8 @@ pub struct Lease {
     store: FileStore,
     journal: File,
     sequence: u64,
+    /// A write failed: what follows would not be whole.
+    is_broken: bool,
     pub epoch: u64,
     /// Written before the first entry: who only looks, or is refused, leaves the state and every saved plan as they are.
     opening: Option<Entry>,
@@ -141,6 +143,7 @@ impl FileStore {
         let mut lease = Lease {
             store: self.clone(),
             journal,
+            is_broken: false,
             sequence: state.as_ref().map_or(0, |it| it.sequence),
             epoch,
             opening: state.is_some().then_some(leased),
@@ -162,10 +165,19 @@ impl Lease {
             text.push_str(&encode_entry(sequence, entry));
         }
         let path = self.store.journal_file();
-        self.journal
-            .write_all(text.as_bytes())
-            .and_then(|()| self.journal.sync_data())
-            .map_err(io("append to", &path))?;
+        if self.is_broken {
+            let why = std::io::Error::other("an earlier write failed");
+            return Err(io("append to", &path)(why));
+        }
+        let whole = self.journal.stream_position().map_err(io("append to", &path))?;
+        let written =
+            self.journal.write_all(text.as_bytes()).and_then(|()| self.journal.sync_data());
+        if let Err(why) = written {
+            // Nothing may stand behind half a line: cut it off, and write no more.
+            self.is_broken = true;
+            self.journal.set_len(whole).ok();
+            return Err(io("append to", &path)(why));
+        }
         self.sequence = sequence;
         Ok(sequence)
     }

@@ -8,7 +8,7 @@ use crate::cli::commands::Scene;
 use crate::cli::commands::plan::{read, warn};
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, signals};
-use crate::engine::plan::change::Plan;
+use crate::engine::plan::change::{Note, Plan};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::plan_digest;
@@ -20,6 +20,9 @@ use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, pl
 use crate::ops::session::{Session, Target};
 use crate::render::text::{TextOptions, text};
 use crate::store::file::Lease;
+
+/// Refusals that come from what is there, not from what is asked for.
+const WORLD: [&str; 4] = ["exists_already", "split_group", "prevent_destroy", "cloud_protection"];
 
 /// What was agreed to on the command line.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +105,9 @@ async fn saved(
     let accounts = fresh.plan.bindings.accounts.clone();
     let now = bindings(&session, &ask, &fresh.desired.stack, state.as_ref(), accounts);
     let mut broken = broken_bindings(&plan.bindings, &now);
-    for note in fresh.plan.refusals().filter(|it| !plan.notes.contains(it)) {
+    // What guards let through was allowed when the plan was made; what the world refuses now is new.
+    let of_the_world = |it: &&Note| WORLD.contains(&it.code.as_str()) && !plan.notes.contains(it);
+    for note in fresh.plan.refusals().filter(of_the_world) {
         broken.push(note.text.clone());
     }
     if !broken.is_empty() {

@@ -44,7 +44,12 @@ pub async fn plan(
     if let Some(file) = &wanted.out {
         save(&scene.directory.join(file), &encode(&proposed.plan, &envelope))?;
         let shown = file.display();
-        out::talk(&format!("saved to {shown}; `lifeboat apply {shown}` runs exactly this"));
+        let use_ = if proposed.plan.refusals().next().is_some() {
+            "it is refused, and cannot be applied".to_owned()
+        } else {
+            format!("`lifeboat apply {shown}` runs exactly this")
+        };
+        out::talk(&format!("saved to {shown}; {use_}"));
     }
     Ok(exit(&proposed.plan, wanted.detailed_exitcode))
 }

@@ -3,10 +3,10 @@
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::AttributeChange;
 use crate::engine::plan::normalise::normalise;
-use crate::engine::schema::{Attribute, Kind, OnChange};
+use crate::engine::schema::{Attribute, Kind, OnChange, Type};
 use crate::engine::stack::resolve::Resolved;
 use crate::engine::state::record::Record;
-use crate::engine::value::{Attributes, LineageKey, Value};
+use crate::engine::value::{Attributes, LineageKey, Secret, Value};
 
 /// What differs, before any decision about the whole object.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -112,7 +112,35 @@ fn had(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> Value {
     if attribute.write_only {
         return recorded();
     }
-    sides.observed.and_then(|it| it.get(name)).cloned().unwrap_or_else(recorded)
+    let Some(observed) = sides.observed.and_then(|it| it.get(name)) else { return recorded() };
+    let known =
+        [sides.desired.attributes.get(name), sides.record.and_then(|it| it.attributes.get(name))];
+    match known.into_iter().flatten().find(|it| it.has_secret()) {
+        Some(secret) => conceal(observed, secret),
+        None => observed.clone(),
+    }
+}
+
+/// What the cloud tells is as secret as what we asked for: only parts that we hold in clear stay in clear.
+fn conceal(observed: &Value, like: &Value) -> Value {
+    match (observed, like) {
+        (Value::List(items), Value::List(likes)) => {
+            let hide = |it: &Value| {
+                if likes.contains(it) { it.clone() } else { Value::Secret(Secret::new(it.clone())) }
+            };
+            Value::List(items.iter().map(hide).collect())
+        }
+        (Value::Map(map), Value::Map(likes)) => Value::Map(
+            map.iter()
+                .map(|(name, it)| match likes.get(name).filter(|it| it.has_secret()) {
+                    Some(like) => (name.clone(), conceal(it, like)),
+                    None => (name.clone(), it.clone()),
+                })
+                .collect(),
+        ),
+        (Value::Null, _) => Value::Null,
+        (other, _) => Value::Secret(Secret::new(other.clone())),
+    }
 }
 
 fn is_same(
@@ -132,7 +160,8 @@ fn is_same(
     }
     let before = normalise(sides.kind, name, before, &sides.desired.attributes);
     let after = normalise(sides.kind, name, after, &sides.desired.attributes);
-    let after = seal(&after, sides.key);
+    let after = in_order(attribute, seal(&after, sides.key));
+    let before = in_order(attribute, seal(&before, sides.key));
     let unset = |it: &Value| {
         it.is_null()
             || matches!(it, Value::Text(text) if text.is_empty())
@@ -140,6 +169,17 @@ fn is_same(
             || matches!(it, Value::Map(map) if map.is_empty())
     };
     before == after || (unset(&before) && unset(&after))
+}
+
+/// Sets are ordered by what may be seen of them: sealing changes that.
+fn in_order(attribute: &Attribute, value: Value) -> Value {
+    match value {
+        Value::List(mut items) if attribute.kind == Type::Set => {
+            items.sort_by_cached_key(|it| it.json().to_string());
+            Value::List(items)
+        }
+        other => other,
+    }
 }
 
 /// The form that a plan may keep; before the first apply there is no key and a secret has no fingerprint.
@@ -168,7 +208,8 @@ pub fn drift(
         if attribute.computed && before.is_null() {
             continue;
         }
-        if before == now {
+        // A difference in a secret is a change, shown as such; nothing of it is shown here.
+        if before == now || before.has_secret() {
             continue;
         }
         let normal = |it: &Value| normalise(kind, name, it, &record.attributes);

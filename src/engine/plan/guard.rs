@@ -155,6 +155,15 @@ pub fn unchangeable(
     .at(span, format!("{} neither changes nor replaces for it", kind.kind))
 }
 
+/// The same name stands for something else now.
+pub fn kind_changed(instance: &Instance, recorded: &str) -> Diagnostic {
+    let address = &instance.address;
+    let now = &instance.resource.kind;
+    Diagnostic::error("kind_changed", format!("`{address}` was a {recorded} and is a {now} now"))
+        .at(instance.resource.span, "the object behind this name would be lost sight of")
+        .help("give the new resource another name: the old one is then deleted, and the new one created")
+}
+
 /// Said rather than silently left out.
 pub fn gate_not_awaited(instance: &Instance, span: Span) -> Diagnostic {
     let text =

@@ -1,7 +1,7 @@
 //! What the cloud makes of a value, so that desired and observed are compared in one form.
 
 use crate::engine::schema::{Attribute, Kind, Normalise, Type};
-use crate::engine::value::{Attributes, Value};
+use crate::engine::value::{Attributes, Secret, Value};
 
 /// The value of an attribute in the form in which it is compared.
 pub fn normalise(kind: &Kind, name: &str, value: &Value, all: &Attributes) -> Value {
@@ -22,12 +22,12 @@ fn normal(attribute: &Attribute, value: &Value, all: &Attributes) -> Value {
         Value::Int(number) => Value::Int(stored(attribute, *number)),
         Value::List(items) => normal_list(attribute, items, all),
         Value::Map(map) => Value::Map(normal_map(attribute, map, all)),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Float(_)
-        | Value::Open
-        | Value::Secret(_)
-        | Value::Fingerprint(_) => value.clone(),
+        Value::Null | Value::Bool(_) | Value::Float(_) | Value::Open | Value::Fingerprint(_) => {
+            value.clone()
+        }
+        Value::Secret(secret) => {
+            Value::Secret(Secret::new(normal(attribute, secret.expose(), all)))
+        }
     }
 }
 
@@ -70,6 +70,13 @@ fn normal_list(attribute: &Attribute, items: &[Value], all: &Attributes) -> Valu
             // The rules of a set of text are written once, on the set.
             match &item {
                 Value::Text(text) => Value::Text(normal_text(attribute, text, all)),
+                Value::Secret(secret) => match secret.expose() {
+                    Value::Text(text) => {
+                        let text = Value::Text(normal_text(attribute, text, all));
+                        Value::Secret(Secret::new(text))
+                    }
+                    _ => item,
+                },
                 _ => item,
             }
         })

@@ -93,21 +93,14 @@ impl Builder {
         match it.change.action {
             Action::NoOp | Action::Move | Action::Adopt => {}
             Action::Create => make.extend(creation(it, None)),
-            Action::Update => {
-                // An interrupted replace: what was replaced goes first, its name is needed.
-                if it.record.is_some_and(|it| it.deposed.is_some()) {
-                    make.extend(deletion(it, true));
-                }
-                make.extend(update(it));
-            }
+            Action::Update => make.extend(update(it)),
             Action::Await => make.extend(readiness(it)),
             Action::Forget => {
                 let chain = self.chain(it, vec![(Call::Forget, 0)]);
                 self.deletes.extend(chain.map(|it| (address.clone(), it)));
             }
             Action::Delete | Action::Replace { create_first: false } => {
-                let both = it.record.is_some_and(|it| it.deposed.is_some());
-                let mut calls = if both { deletion(it, true) } else { Vec::new() };
+                let mut calls = if is_deposed(it) { deletion(it, true) } else { Vec::new() };
                 calls.extend(deletion(it, false));
                 let chain = self.chain(it, calls);
                 self.deletes.extend(chain.map(|it| (address.clone(), it)));
@@ -119,7 +112,9 @@ impl Builder {
         }
         let made = self.chain(it, make);
         self.makes.extend(made.map(|it| (address.clone(), it)));
-        if it.change.action == (Action::Replace { create_first: true }) {
+        // What a replace put beside goes once nothing uses it any more, also when an earlier run was interrupted.
+        let resumes = it.change.action == Action::Update && is_deposed(it);
+        if resumes || it.change.action == (Action::Replace { create_first: true }) {
             let mut calls = deletion(it, true);
             if let Some((attribute, _)) = temporary(it) {
                 calls.push((Call::Rename { attribute }, 1));
@@ -132,7 +127,11 @@ impl Builder {
 
     /// Within a replace: delete then create, or create then delete.
     fn tie_replace(&mut self, it: &Planned<'_>) {
-        let Action::Replace { create_first } = it.change.action else { return };
+        let create_first = match it.change.action {
+            Action::Replace { create_first } => create_first,
+            Action::Update if is_deposed(it) => true,
+            _ => return,
+        };
         let make = self.makes.get(&it.change.address).copied();
         let delete = self.deletes.get(&it.change.address).copied();
         if let (Some(make), Some(delete)) = (make, delete) {
@@ -316,8 +315,11 @@ fn group(name: String, changed: Vec<String>, attributes: &Attributes) -> (Call, 
 fn update(it: &Planned<'_>) -> Vec<(Call, u64)> {
     let attributes = it.desired.clone().unwrap_or_default();
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    // The old incarnation still holds the name.
+    let later = temporary(it).filter(|_| is_deposed(it)).map(|(name, _)| name);
     for (name, attribute) in it.kind.settable() {
-        if !it.change.attributes.iter().any(|it| it.name == *name) {
+        let changed = it.change.attributes.iter().any(|it| it.name == *name);
+        if !changed || later.as_ref() == Some(name) {
             continue;
         }
         match groups.iter_mut().find(|(via, _)| *via == attribute.via) {
@@ -338,6 +340,11 @@ fn update(it: &Planned<'_>) -> Vec<(Call, u64)> {
         calls.extend(readiness(it));
     }
     calls
+}
+
+/// Whether an interrupted replace left an older incarnation.
+fn is_deposed(it: &Planned<'_>) -> bool {
+    it.record.is_some_and(|it| it.deposed.is_some())
 }
 
 fn ready(kind: &Kind) -> (Call, u64) {

@@ -100,7 +100,16 @@ impl<'a> Proposal<'a> {
         if let Some(gate) = &instance.resource.gate {
             self.diagnostics.push(guard::gate_not_awaited(instance, gate.span));
         }
-        let found = record_of(self.worlds.state, self.worlds.stack, instance);
+        let found = record_of(self.worlds.state, self.worlds.stack, instance)
+            .filter(|(from, _)| !self.taken.contains(from));
+        if let Some((from, record)) = &found
+            && record.kind != kind.kind
+        {
+            // An id means nothing to another kind: neither call may use it.
+            self.diagnostics.push(guard::kind_changed(instance, &record.kind));
+            self.taken.insert(from.clone());
+            return;
+        }
         let resolved = match resolve(self.worlds.stack, self.worlds.catalog, instance, &self.known)
         {
             Ok(resolved) => resolved,
@@ -223,7 +232,7 @@ impl<'a> Proposal<'a> {
         }
         let not_ready = record.is_some_and(|it| !it.ready)
             || matches!(seen, Some(Observation::Exists { ready: false, .. }));
-        decide(&mut change, record, gone, difference, not_ready, instance);
+        decide(&mut change, kind, record, gone, difference, not_ready, instance);
         change.loses_data = kind.holds_data && change.action.destroys();
         change
     }
@@ -402,6 +411,7 @@ impl<'a> Proposal<'a> {
 /// The one place where differences become an action.
 fn decide(
     change: &mut Change,
+    kind: &Kind,
     record: Option<&Record>,
     gone: bool,
     difference: Difference,
@@ -410,6 +420,13 @@ fn decide(
 ) {
     let replaces = difference.replaces();
     change.attributes = difference.changes;
+    if record.is_some_and(|it| it.deposed.is_some()) {
+        // Two incarnations are there already: the second is made the only one before a third is thought of.
+        change.attributes.retain(|it| kind.identity.by.contains(&it.name));
+        change.action = Action::Update;
+        change.reason = "an interrupted replace is finished first: what it replaced is deleted; the rest follows with the next apply".into();
+        return;
+    }
     let (action, reason) = if record.is_none() {
         let reason =
             if gone { "it was deleted outside lifeboat" } else { "it is not in state yet" };
@@ -417,8 +434,6 @@ fn decide(
     } else if replaces {
         let create_first = instance.resource.lifecycle.create_before_destroy;
         (Action::Replace { create_first }, why_replace(&change.attributes))
-    } else if record.is_some_and(|it| it.deposed.is_some()) {
-        (Action::Update, "what it replaced is still to be deleted".to_owned())
     } else if !change.attributes.is_empty() {
         let names: Vec<&str> = change.attributes.iter().map(|it| it.name.as_str()).collect();
         let verb = if names.len() == 1 { "differs" } else { "differ" };

@@ -554,3 +554,95 @@ fn siblings_are_disrupted_one_at_a_time() {
     3: ready web[1] after [2]
     "#);
 }
+
+#[test]
+fn another_kind_under_the_same_name_is_a_mistake() {
+    let before = "  a: { kind: linode.firewall, label: wall }";
+    let after = "  a: { kind: linode.nodebalancer, region: us-east, label: wall }";
+    insta::assert_snapshot!(check(&Case { before, after, ..Case::default() }), @"error kind_changed");
+}
+
+#[test]
+fn one_record_moves_to_one_address() {
+    let before = "  b: { kind: linode.nodebalancer, region: us-east, label: one }";
+    let after = "
+  c: { kind: linode.nodebalancer, region: us-east, label: one, moved_from: b }
+  d: { kind: linode.nodebalancer, region: us-east, label: two, moved_from: b }";
+    insta::assert_snapshot!(check(&Case { before, after, ..Case::default() }), @r"
+    move c: it goes under another address; the object stays
+    create d: it is not in state yet
+    0: move c
+    1: create d
+    ");
+}
+
+#[test]
+fn an_interrupted_replace_is_finished_before_the_next_and_after_its_users_have_moved() {
+    let before = SITE.replace(
+        "private_ip: true }",
+        "private_ip: true, lifecycle: { create_before_destroy: true } }",
+    );
+    let after = before.replace("linode/debian12", "linode/ubuntu24.04");
+    let interrupted = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        let address = Address::index("web", 0);
+        let record = state.records.get_mut(&address).unwrap();
+        let (id, attributes) = ("99".to_owned(), record.attributes.clone());
+        record.deposed = Some(crate::engine::state::record::Deposed { id, attributes });
+        record.attributes.insert("label".into(), Value::text("web-0-abcde"));
+        if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&address) {
+            attributes.insert("label".into(), Value::text("web-0-abcde"));
+        }
+        if let Some(Observation::Exists { attributes, .. }) =
+            observed.get_mut(&Address::index("node", 0))
+        {
+            attributes.insert("address".into(), Value::text("192.168.1.9:80"));
+        }
+    };
+    let case = Case { before: &before, after: &after, change: &interrupted, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r#"
+    update web[0]: an interrupted replace is finished first: what it replaced is deleted; the rest follows with the next apply
+      label: "web-0-abcde" → "web-0"
+    replace web[1]: image: an image is deployed when the disks are made
+      image: "linode/debian12" → "linode/ubuntu24.04"
+    update node[0]: address differs
+      address: "192.168.1.9:80" → "192.168.1.0:80"
+    drift node[0] address
+    0: delete web[0] after [6]
+    1: rename web[0] after [0]
+    2: create web[1]
+    3: ready web[1] after [2]
+    4: delete web[1] after [3]
+    5: rename web[1] after [4]
+    6: update node[0]
+    "#);
+}
+
+#[test]
+fn what_the_cloud_tells_of_a_secret_is_not_told() {
+    let catalog = builtin();
+    let text = "stack: t\nvariables:\n  pw: { type: string, sensitive: true, default: Hunter2 }\nresources:\n  lb: { kind: linode.nodebalancer, region: us-east, label: 'lb-${vars.pw}', tags: ['t-${vars.pw}', plain] }\n";
+    let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes: text.into() };
+    let stack = load("t", &[layer], &[], &BTreeMap::new(), &NoFiles, &catalog).stack.unwrap();
+    let (state, mut observed) = applied(&stack, &catalog);
+    let mut propose_with = |label: &str| {
+        if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&Address::one("lb"))
+        {
+            let tags = vec![Value::text("plain"), Value::text("t-hunter2")];
+            attributes.insert("label".into(), Value::text(label));
+            attributes.insert("tags".into(), Value::List(tags));
+        }
+        let order = order(&stack);
+        let worlds = Worlds {
+            catalog: &catalog,
+            stack: &stack,
+            order: &order,
+            state: Some(&state),
+            observed: &observed,
+        };
+        propose(&worlds, &Options { now: 3_600_000, ..Options::default() }).0
+    };
+    let same = propose_with("lb-Hunter2");
+    assert!(same.steps.is_empty() && same.drift.is_empty(), "{:?} {:?}", same.changes, same.drift);
+    let shown = format!("{:?}", propose_with("lb-Hunter3"));
+    assert!(shown.contains("sensitive") && !shown.to_lowercase().contains("hunter"), "{shown}");
+}
