@@ -1,7 +1,6 @@
 //! Benchmarks: from YAML and state bytes to a rendered plan, each case in a process of its own; and creates on the sandbox.
 
 #![expect(
-    clippy::print_stderr,
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::unwrap_used,

@@ -4,10 +4,12 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::address::Address;
 
+const CODE_CHARACTERS: usize = 12;
+
 /// `lb:<stack, at most 20>:<12 base32 characters of SHA-256(lineage, address)>`, lower case.
 pub fn mark(stack: &str, lineage: &str, address: &Address) -> String {
     let stack: String = stack.chars().take(20).collect();
-    format!("lb:{stack}:{}", short(&format!("{lineage} {address}"), 12)).to_lowercase()
+    format!("lb:{stack}:{}", short(&format!("{lineage} {address}"), CODE_CHARACTERS)).to_lowercase()
 }
 
 /// The first characters of the base32 SHA-256 of a text, lower case.
@@ -16,7 +18,37 @@ pub fn short(text: &str, characters: usize) -> String {
     data_encoding::BASE32_NOPAD.encode(&digest).to_lowercase().chars().take(characters).collect()
 }
 
-/// Whether a tag is an owner mark, whoever made it.
+/// Whether a tag has the shape of an owner mark, whoever made it; anything else is the user's own.
 pub fn is_mark(tag: &str) -> bool {
-    tag.strip_prefix("lb:").is_some_and(|it| it.contains(':'))
+    let Some((stack, code)) = tag.strip_prefix("lb:").and_then(|it| it.rsplit_once(':')) else {
+        return false;
+    };
+    !stack.is_empty()
+        && code.len() == CODE_CHARACTERS
+        && code.bytes().all(|it| it.is_ascii_lowercase() || (b'2'..=b'7').contains(&it))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_mark, mark};
+    use crate::engine::address::Address;
+
+    #[test]
+    fn only_the_shape_of_a_mark_is_one() {
+        let made = mark("woocommerce", "lineage", &Address::index("web", 0));
+        assert!(is_mark(&made), "{made}");
+        for other in ["lb:", "lb:x:short", "lb:front:internal", "shop", "lb:x:ABCDEFGH2345"] {
+            assert!(!is_mark(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn marks_tell_stacks_lineages_and_addresses_apart() {
+        let web = Address::one("web");
+        let one = mark("shop", "a", &web);
+        assert_ne!(one, mark("shop", "b", &web));
+        assert_ne!(one, mark("shop", "a", &Address::one("lb")));
+        let long = mark("a-very-long-name-of-a-stack", "a", &web);
+        assert!(long.len() <= 50, "Linode's tags have at most 50 characters: {long}");
+    }
 }

@@ -239,3 +239,45 @@ fn everything(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
     entries.flat_map(|it| if it.is_dir() { everything(&it) } else { vec![it] }).collect()
 }
+
+/// Nodes are named after their machines: they must not see the name that a replacement has for a while.
+#[test]
+fn a_new_revision_replaces_every_machine_of_the_shop() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    home.sandbox(&["apply", "woocommerce", "--yes", "--var", "revision=v2"]).code(0).done();
+    home.sandbox(&["plan", "woocommerce", "--detailed-exitcode"])
+        .code(0)
+        .shows(&["No changes"])
+        .done();
+    home.sandbox(&["destroy", "woocommerce", "--yes"]).code(0).done();
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+}
+
+/// What was allowed when a plan was saved need not be allowed again; what was not allowed stays refused.
+#[test]
+fn a_saved_plan_keeps_what_was_allowed() {
+    let home = Home::woocommerce();
+    home.overlay("woocommerce", "lean", "overlay: lean\nresources: { sessions_eu: null }\n");
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    let plan = ["plan", "woocommerce", "-o", "lean", "--out", "lean.json"];
+    home.sandbox(&plan).code(3).says(&["cannot be applied"]).done();
+    home.sandbox(&["apply", "lean.json", "--yes"]).code(3).done();
+    home.sandbox(&[&plan[..], &["--allow-delete", "sessions_eu"]].concat()).code(0).done();
+    home.sandbox(&["apply", "lean.json", "--yes"]).code(0).done();
+}
+
+/// Neither a full disk nor a reader that went away may look like success to a script.
+#[test]
+fn data_that_cannot_be_written_is_no_success() {
+    let home = Home::woocommerce();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .args(["kinds"])
+        .current_dir(home.path("."))
+        .stdout(Stdio::from(full))
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+}
