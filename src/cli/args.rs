@@ -153,6 +153,9 @@ pub struct Allow {
     /// Let a serving set be empty for a while
     #[arg(long)]
     pub allow_outage: bool,
+    /// While a member of a DynamoDB group is lost: let changes through that reach every member
+    #[arg(long)]
+    pub allow_group_changes: bool,
 }
 
 #[derive(Debug, Clone, Args)]

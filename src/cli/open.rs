@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::cli::args::{Allow, Arguments, Layers, World};
 use crate::engine::plan::guard::Allowed;
-use crate::engine::plan::propose::Intent;
-use crate::engine::stack::variables::{GivenValue, GivenVariable};
+use crate::engine::plan::propose::{Intent, Keep};
+use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID};
 use crate::engine::value::Value;
 use crate::ops::error::OpsError;
+use crate::ops::course::Losses;
 use crate::ops::place::{Place, root};
 use crate::ops::plan::Ask;
 use crate::ops::session::Session;
@@ -76,7 +77,7 @@ pub fn variables(layers: &Layers) -> Result<Vec<GivenVariable>, OpsError> {
             ));
         };
         let value = GivenValue::Text(value.into());
-        given.push(GivenVariable { name: name.into(), from: "--var".into(), value });
+        given.push(GivenVariable { name: name.into(), from: SAID.into(), value });
     }
     Ok(given)
 }
@@ -94,6 +95,9 @@ pub fn ask(
         given: variables(layers)?,
         intent,
         allowed: allowed(allow)?,
+        losses: Losses::default(),
+        include_pending: false,
+        keep: Keep::Nothing,
     })
 }
 
@@ -107,6 +111,7 @@ fn allowed(allow: &Allow) -> Result<Allowed, OpsError> {
         destroys: allow.allow_destroys,
         absent: allow.allow_absent,
         outage: allow.allow_outage,
+        group_changes: allow.allow_group_changes,
     })
 }
 

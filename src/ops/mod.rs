@@ -6,6 +6,7 @@ pub mod session;
 pub mod load;
 pub mod look;
 pub mod settle;
+pub mod course;
 pub mod plan;
 pub mod job;
 pub mod call;
