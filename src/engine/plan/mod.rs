@@ -5,6 +5,7 @@ pub mod asked;
 pub mod normalise;
 pub mod planned;
 pub mod diff;
+pub mod closure;
 pub mod survey;
 pub mod group;
 pub mod guard;

@@ -1,6 +1,7 @@
 //! References: checks that each leads somewhere, and says which instances an instance needs.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::engine::address::{Address, Key, is_name};
 use crate::engine::diagnostic::{Diagnostic, Span, nearest};
@@ -9,7 +10,7 @@ use crate::engine::stack::code::{Code, Path, Trouble};
 use crate::engine::stack::evaluate::{Lost, beyond};
 use crate::engine::stack::expand::{Repeat, over};
 use crate::engine::stack::expression::Expression;
-use crate::engine::stack::model::{Each, EachValue, Resource, Spread, Stack};
+use crate::engine::stack::model::{Each, EachValue, Instance, Resource, Spread, Stack};
 use crate::engine::stack::path::Step;
 use crate::engine::stack::term::expressions;
 use crate::engine::stack::view::{is_list, no_key, unknown, unknown_variable};
@@ -160,11 +161,47 @@ pub fn of_instance(
     found
 }
 
+/// The instances that one attribute of an instance names; of a checked stack.
+pub fn named_by(stack: &Stack, instance: &Instance, attribute: &str) -> Vec<Address> {
+    let Some(given) = instance.resource.attributes.get(attribute) else { return Vec::new() };
+    let mut all = Vec::new();
+    expressions(&given.term, &mut all);
+    named_in(stack, instance, &all)
+}
+
+/// The instances that expressions of an instance name, each once.
+pub fn named_in(stack: &Stack, instance: &Instance, all: &[&Arc<Expression>]) -> Vec<Address> {
+    let mut needs = Vec::new();
+    let mut over = None;
+    for expression in all {
+        for path in expression.paths() {
+            let is_value = matches!(path.steps.first(), Some(Step::Name(it)) if &**it == "value");
+            if &*path.root == "each" && is_value {
+                over = instance.each.as_ref();
+            } else if let Some(spread) = stack.spreads.get(&*path.root) {
+                let select = match (spread, path.steps.first()) {
+                    (Spread::One, _) => Select::One(Key::One),
+                    (Spread::Count(_), Some(Step::Index(at))) => Select::One(Key::Index(*at)),
+                    (Spread::Keys(_), Some(Step::Name(key))) => {
+                        Select::One(Key::Name(key.to_string()))
+                    }
+                    (_, Some(Step::Computed(code))) if is_own_key(code) => Select::Each,
+                    _ => Select::All,
+                };
+                let span = expression.place(path.start, path.end);
+                needs.push(Need { name: path.root.to_string(), select, span });
+            }
+        }
+    }
+    let named = of_instance(&needs, &instance.address, over, instance.resource.span, stack);
+    named.into_iter().map(|(address, _)| address).collect()
+}
+
 impl Site<'_> {
     /// Checks the references of some expressions.
     pub fn expressions(
         &self,
-        all: &[&std::sync::Arc<Expression>],
+        all: &[&Arc<Expression>],
         found: &mut Vec<Need>,
         out: &mut Vec<Diagnostic>,
     ) {
