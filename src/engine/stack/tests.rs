@@ -516,7 +516,7 @@ fn gates_go_where_they_say_something() {
     let gate = loaded.stack.unwrap().resources["products"].gate.clone().unwrap();
     assert!(matches!(gate.probe, GateProbe::Replication), "{gate:?}");
     assert_eq!((gate.within_seconds, gate.times), (60, 1));
-    let bad_gates = r#"
+    let bad_gates = r"
   t: { kind: dynamodb.table, region: us-east-1, name: ttt, attributes: { a: S }, hash_key: a, gate: { http: 'http://192.0.2.1/' } }
   u: { kind: dynamodb.table, region: us-east-1, name: uuu, attributes: { a: S }, hash_key: a, gate: { replication: false, expect: 200 } }
   v: { kind: dynamodb.table, region: us-east-1, name: vvv, attributes: { a: S }, hash_key: a, ready: { replication: true } }
@@ -524,7 +524,7 @@ fn gates_go_where_they_say_something() {
   x: { kind: linode.nodebalancer, region: us-east, gate: { replication: true } }
   y: { kind: linode.nodebalancer, region: us-east, ready: { tcp: 'a:1', http: 'b' } }
   z: { kind: dynamodb.table, region: us-east-1, name: zzz, attributes: { a: S }, hash_key: a, gate: { replicaton: true } }
-"#;
+";
     let text = format!("stack: s\nresources:{bad_gates}");
     let loaded = load_layers(&[("", &text)], &[]);
     assert!(loaded.diagnostics.iter().any(|it| it.code == "wrong_gate"));
