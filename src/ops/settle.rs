@@ -105,6 +105,7 @@ pub fn adopted(begun: &Begun, id: String) -> Record {
         needs: begun.needs.clone(),
         ready: false,
         protected: false,
+        retained: false,
         since: begun.at,
         deposed: None,
     }

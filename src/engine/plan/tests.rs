@@ -77,6 +77,7 @@ fn applied(stack: &Stack, catalog: &Catalog) -> (State, BTreeMap<Address, Observ
             needs: instance.needs.iter().map(|(need, _)| need.clone()).collect(),
             ready: true,
             protected: instance.resource.lifecycle.prevent_destroy.unwrap_or(false),
+            retained: false,
             since: 0,
             deposed: None,
         };
