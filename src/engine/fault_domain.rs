@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::diagnostic::nearest;
+use crate::engine::diagnostic::{Diagnostic, nearest};
 use crate::engine::schema::{Catalog, FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::stack::needs::named_by;
+use crate::engine::stack::rehearse::objects;
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
 
@@ -30,6 +31,17 @@ impl Domains {
         let recorded = state.records.iter();
         let recorded = recorded.filter_map(|(at, it)| Some((at.clone(), domain(it)?))).collect();
         Self { recorded, desired: BTreeMap::new() }
+    }
+
+    /// Where everything is to be, before anything is made.
+    pub fn planned(catalog: &Catalog, stack: &Stack) -> Self {
+        let mut domains = Self::default();
+        for (address, object) in objects(stack, catalog) {
+            if let Some(instance) = stack.instances.get(&address) {
+                domains.take_in(catalog, stack, instance, &object.attributes);
+            }
+        }
+        domains
     }
 
     /// Takes in where an instance is to be; its containers were taken in before it.
@@ -70,6 +82,19 @@ impl Domains {
     pub fn nearest(&self, name: &str) -> Option<String> {
         nearest(name, self.names()).map(str::to_owned)
     }
+}
+
+/// Tells the losses that the overlays assume of what is nowhere in the stack.
+pub fn check_assumed(stack: &Stack, known: &BTreeSet<&str>) -> Vec<Diagnostic> {
+    let unknown = stack.assumes_lost.iter().filter(|(name, _)| !known.contains(name.as_str()));
+    let told = unknown.map(|(name, span)| {
+        let known: Vec<&str> = known.iter().copied().collect();
+        Diagnostic::error("unknown_fault_domain", "Unknown fault domain")
+            .at(*span, format!("nothing of this stack is in `{name}`"))
+            .help(format!("it is in {}", known.join(", ")))
+            .nearest(name, known)
+    });
+    told.collect()
 }
 
 fn region(kind: &Kind, attributes: &Attributes, name: &str) -> Option<String> {

@@ -172,6 +172,9 @@ fn probe_of(gate: &ResolvedGate) -> Result<Probe, String> {
             let port = port.parse().map_err(|_| format!("`{port}` is no port"))?;
             Ok(Probe::Tcp { host: host.trim_matches(['[', ']']).into(), port })
         }
+        ResolvedProbe::Replication => {
+            Err("a `replication` gate is not tried by knocking at an address".to_owned())
+        }
     }
 }
 

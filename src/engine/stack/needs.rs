@@ -74,7 +74,7 @@ pub fn needs(
     }
     let mut all = Vec::new();
     for gate in resource.ready.iter().chain(&resource.gate) {
-        expressions(gate.target(), &mut all);
+        gate.target().into_iter().for_each(|it| expressions(it, &mut all));
     }
     Site { has_self: true, ..site }.expressions(&all, &mut found, out);
     for reference in &resource.depends_on {
