@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cli::args::{Allow, Arguments, Layers, World};
+use crate::cli::args::{Allow, Arguments, Layers, Losing, World};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID};
 use crate::engine::value::Value;
-use crate::ops::error::OpsError;
 use crate::ops::course::Losses;
+use crate::ops::error::OpsError;
 use crate::ops::place::{Place, root};
 use crate::ops::plan::Ask;
 use crate::ops::session::Session;
@@ -80,6 +80,14 @@ pub fn variables(layers: &Layers) -> Result<Vec<GivenVariable>, OpsError> {
         given.push(GivenVariable { name: name.into(), from: SAID.into(), value });
     }
     Ok(given)
+}
+
+/// What the flags say is lost.
+pub fn losses(losing: &Losing) -> Losses {
+    match (losing.planned, losing.lost.as_slice()) {
+        (false, []) => Losses::Assumed,
+        (_, lost) => Losses::Also(lost.to_vec()),
+    }
 }
 
 /// What the layers and flags ask for.

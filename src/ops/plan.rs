@@ -1,11 +1,11 @@
 //! Plans: reads the layers, the state and the world, and lets the engine propose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
 use crate::engine::address::Address;
-use crate::engine::diagnostic::{Diagnostic, stops};
+use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Bindings, Plan};
@@ -176,11 +176,11 @@ fn check_lost(
     if named.is_empty() {
         return Ok(());
     }
-    let order: Vec<Address> = desired.graph.order().cloned().collect();
-    let domains = Domains::of_all(&session.catalog, &desired.stack, &order, state);
-    let known = domains.names();
+    let recorded = Domains::new(&session.catalog, state);
+    let planned = Domains::planned(&session.catalog, &desired.stack);
+    let known: BTreeSet<&str> = recorded.names().union(&planned.names()).copied().collect();
     for name in named.iter().filter(|it| !known.contains(it.as_str())) {
-        let help = domains.nearest(name).map_or_else(
+        let help = nearest(name, known.iter().copied()).map_or_else(
             || {
                 let known: Vec<&str> = known.iter().copied().collect();
                 format!("this stack is in {}", known.join(", "))
@@ -278,6 +278,10 @@ pub fn broken_bindings(planned: &Bindings, now: &Bindings) -> Vec<String> {
             named(&now.active),
             named(&planned.active)
         ));
+    }
+    if planned.lost != now.lost {
+        let named = |it: &[String]| if it.is_empty() { "nothing".into() } else { it.join(", ") };
+        broken.push(format!("{} is lost now, not {}", named(&now.lost), named(&planned.lost)));
     }
     for (file, digest) in &planned.files {
         if now.files.get(file) != Some(digest) {

@@ -42,6 +42,22 @@ impl<'a> Wanted<'a> {
         contained(&self.contents, roots)
     }
 
+    /// The waits that no reference asks for: what directs users comes after all that its targets contain.
+    pub fn derived(&self, catalog: &Catalog) -> Vec<(Address, Address)> {
+        let mut derived = Vec::new();
+        for instance in self.stack.instances.values() {
+            let Some(kind) = catalog.get(&instance.resource.kind) else { continue };
+            if kind.traffic.is_empty() {
+                continue;
+            }
+            let is_need = |address: &Address| instance.needs.iter().any(|(it, _)| it == address);
+            let behind = self.contained(&self.targets(kind, instance));
+            let behind = behind.into_iter().filter(|it| !is_need(it) && *it != instance.address);
+            derived.extend(behind.map(|it| (it, instance.address.clone())));
+        }
+        derived
+    }
+
     /// The serving closure: these objects, all they contain, all their dependencies.
     pub fn closure(&self, roots: &[Address]) -> BTreeSet<Address> {
         let needs = |address: &Address| {

@@ -30,3 +30,5 @@ pub mod sample;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod switch_tests;

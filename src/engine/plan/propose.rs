@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::fault_domain::Domains;
+use crate::engine::observed::Observation;
 pub use crate::engine::plan::asked::{Intent, Keep, Options};
 use crate::engine::plan::carried::Carried;
 use crate::engine::plan::change::{Plan, note};
@@ -114,7 +115,10 @@ fn unseen_domains(it: &Proposal<'_>) -> Option<Diagnostic> {
     }
     let domains = Domains::new(it.worlds.catalog, it.worlds.state);
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for planned in it.planned.iter().filter(|it| it.change.unseen.is_some()) {
+    // What is only too young to be listed, or in doubt, is no sign of a loss.
+    let is_silent =
+        |address: &Address| matches!(it.worlds.observed.get(address), Some(Observation::Unseen(_)));
+    for planned in it.planned.iter().filter(|it| is_silent(&it.change.address)) {
         let of_record = planned.record.and_then(|_| domains.of_record(&planned.change.address));
         if let Some(domain) = of_record {
             *counts.entry(domain.to_owned()).or_default() += 1;

@@ -19,7 +19,7 @@ const DRAIN_TIMES: u64 = 2;
 
 /// One change that directs users somewhere else, or takes a way from them.
 #[derive(Debug)]
-pub struct Direction {
+pub(super) struct Direction {
     pub address: Address,
     /// The change deletes it: others of its set serve instead.
     pub withdraws: bool,
@@ -56,7 +56,7 @@ impl Direction {
 }
 
 /// Every change that directs users, in the order of the plan; then what earlier runs left draining.
-pub fn directions(
+pub(super) fn directions(
     worlds: &Worlds<'_>,
     frozen: &Frozen<'_>,
     planned: &[Planned<'_>],
