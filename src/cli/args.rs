@@ -352,9 +352,30 @@ pub enum SandboxCommand {
         /// What a call to them meets
         #[arg(long, value_enum, default_value = "hang")]
         how: How,
+        /// Let groups of tables with a member there be changed all the same; what AWS does is not known
+        #[arg(long)]
+        group_changes: bool,
     },
     /// Heal a fault domain or an instance, or everything
     Heal { names: Vec<String> },
+    /// Destroy what is in a fault domain, as a catastrophe would; in a lost one it shows when it heals
+    Destroy {
+        fault_domain: String,
+        /// Only the object of this label or name
+        #[arg(long, value_name = "NAME")]
+        object: Option<String>,
+    },
+    /// Log the requests that it receives, from any process
+    Log {
+        #[arg(value_enum)]
+        what: LogWhat,
+    },
+    /// Set how long writes travel between regions, in milliseconds of its time
+    Lag {
+        least: u32,
+        /// The longest journey [default: as the shortest]
+        most: Option<u32>,
+    },
     /// Make calls fail: `unhealthy LABEL`, or an effect with what it meets
     Fault {
         /// `unhealthy`, `429`, `500`, `503`, `lost-reply`, `slow`, `html502`, `truncated`, `empty200`
@@ -378,6 +399,16 @@ pub enum SandboxCommand {
     Advance { duration: String },
     /// Delete everything in it
     Reset,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogWhat {
+    /// Begin a new log
+    On,
+    /// End it; what is in it stays
+    Off,
+    /// Print it
+    Show,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
