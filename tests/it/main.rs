@@ -12,6 +12,7 @@ mod unseen;
 mod guards;
 mod kinds;
 mod converge;
+mod lease;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -84,6 +84,8 @@ fn entry() -> impl Strategy<Value = Entry> {
             .prop_map(|(address, outcome, at)| Entry::Ended { address, step: 1, outcome, at }),
         (sample::text(), sample::text())
             .prop_map(|(cloud, account)| Entry::Bound { cloud, account }),
+        (any::<u64>(), sample::text(), option::of(sample::text()))
+            .prop_map(|(epoch, owner, preempted)| Entry::Leased { epoch, owner, at: 4, preempted }),
         (sample::text(), sample::text(), any::<i64>())
             .prop_map(|(who, command, at)| Entry::RunBegan { who, command, at, plan: "p".into() }),
         (sample::text(), any::<i64>()).prop_map(|(fault_domain, at)| Entry::Found {
