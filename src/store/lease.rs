@@ -280,6 +280,8 @@ mod tests {
         assert!(matches!(refused, StoreError::Over { over: Over::Lost { .. }, .. }), "{refused}");
         assert!(!new.exists(), "nothing is left lying about");
         assert_eq!(std::fs::read(folder.join(SNAPSHOT)).unwrap(), b"of the second");
+        // Nor does it get its epoch a second time, where that name is free again.
+        claims.sweep(2).unwrap();
         assert!(
             claims.take(Claim { epoch: 1, ..claims.newest().unwrap().unwrap() }).unwrap().is_none()
         );

@@ -1,5 +1,8 @@
 //! The heartbeat of a lease: confirms again and again that the epoch is still ours, and says whether a call may leave.
 //!
+//! Where a look may be answered from a cache (NFS keeps listings for seconds), it is as old as the last heartbeat, which
+//! writes before it looks: that is what half a lease is for. On a disk of this machine it is never old.
+//!
 //! What remains: a process that is stopped between the last look and the request itself, for longer than who preempts it
 //! waits, makes that one call when it wakes up. Its step is begun in the journal, so the new holder looks what became of it.
 

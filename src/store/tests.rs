@@ -80,6 +80,20 @@ fn epochs_only_grow_whoever_writes() {
     assert_eq!((state.epoch, take(&store, "d").epoch), (40, 41));
 }
 
+/// What a late holder could still put in place is gone before the next one reads.
+#[test]
+fn what_others_have_prepared_is_removed() {
+    let (folder, store) = shop(LIVELY);
+    let lease = take(&store, "ann");
+    let late = folder.path().join(format!("state.snapshot.{:08}.new", lease.epoch));
+    std::fs::write(&late, "late").unwrap();
+    drop(lease);
+    store.load().unwrap();
+    assert!(late.exists(), "who only reads removes nothing");
+    take(&store, "bob");
+    assert!(!late.exists());
+}
+
 #[test]
 fn of_ten_at_once_one_has_it_at_a_time() {
     const TURNS: usize = 3;

@@ -240,6 +240,16 @@ proptest! {
     }
 }
 
+/// Journals from before leases could be taken over are written and read as they were.
+#[test]
+fn a_lease_that_was_taken_from_nobody_says_nothing_of_it() {
+    let leased = Entry::Leased { epoch: 7, owner: "ann".into(), at: 4, preempted: None };
+    let line = encode_entry(1, &leased);
+    let expected = r#"{"leased":{"epoch":7,"owner":"ann","at":4}}}"#;
+    assert!(line.trim_end().ends_with(expected), "{line}");
+    assert_eq!(decode_journal(line.as_bytes()).unwrap().0, [(1, leased)]);
+}
+
 #[test]
 fn a_newer_version_is_told_from_damage() {
     let state = State::new("shop", None, "clouds", "l", LineageKey(vec![1]));
