@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
             session,
             stack: &proposed.desired.stack,
             plan,
-            known: Known::recorded(&state),
+            known: known(&proposed.desired.stack, &state),
             state,
             removed: BTreeMap::new(),
             surveyed,
@@ -355,6 +355,15 @@ impl<'a> Run<'a> {
             .map(Some)
             .map_err(|mistakes| mistakes.first().map_or_else(String::new, |it| it.summary.clone()))
     }
+}
+
+/// What is recorded, and what the plain stack lends.
+fn known(stack: &Stack, state: &State) -> Known {
+    let mut known = Known::recorded(state);
+    for (address, object) in &stack.lent {
+        known.objects.insert(address.clone(), Arc::clone(object));
+    }
+    known
 }
 
 /// Whether a value is what the plan knew of it; open parts and unfingerprinted secrets may be anything.
