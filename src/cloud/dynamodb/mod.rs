@@ -39,7 +39,9 @@ impl Dynamo {
         kind: &Kind,
         attributes: &Attributes,
     ) -> Result<Vec<Alike>, ProviderError> {
-        self.same_named(&Place::of(kind, attributes)?).await
+        let place = Place::of(kind, attributes)?;
+        let contact = self.contact(kind, &place.region);
+        self.connections.contacts.ask(&contact, Box::pin(self.same_named(&place))).await
     }
 
     pub(crate) async fn create(
