@@ -40,8 +40,6 @@ const EMPTY_NAMES: [&str; 5] = ["utils", "helpers", "manager", "common", "misc"]
 const UNSHOWN_CODES: &[&str] = &[
     "cannot_rename",
     "file_too_large",
-    "gate_not_awaited",
-    "no_serving_order",
     "unchangeable",
     "unknown_kind_in_state",
 ];
