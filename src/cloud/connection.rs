@@ -58,6 +58,7 @@ impl Connections {
             let builder = reqwest::Client::builder()
                 .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
+                .tls_info(true)
                 .connect_timeout(connect_timeout(timeout))
                 .timeout(timeout);
             let builder =

@@ -43,9 +43,7 @@ impl Dynamo {
         kind: &Kind,
         attributes: &Attributes,
     ) -> Result<Vec<Alike>, ProviderError> {
-        let place = Place::of(kind, attributes)?;
-        let contact = self.contact(kind, &place.region);
-        self.connections.contacts.ask(&contact, Box::pin(self.same_named(&place))).await
+        self.same_named(&Place::of(kind, attributes)?).await
     }
 
     /// How long a write through one member takes until the other has it.
