@@ -318,7 +318,7 @@ mod tests {
         let (_lease, _) = store.lease("ann on laptop", "apply shop", 0).unwrap();
         match store.lease("bob", "apply shop", 0) {
             Err(StoreError::Held { by, .. }) => {
-                assert_eq!(by, "ann on laptop (lifeboat apply shop)")
+                assert_eq!(by, "ann on laptop (lifeboat apply shop)");
             }
             other => panic!("{other:?}"),
         }
