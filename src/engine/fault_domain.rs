@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::diagnostic::nearest;
+use crate::engine::diagnostic::{Diagnostic, nearest};
 use crate::engine::schema::{Catalog, FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::stack::needs::named_by;
-use crate::engine::state::record::{Record, State};
+use crate::engine::stack::rehearse::objects;
+use crate::engine::state::record::{Begun, Record, State};
 use crate::engine::value::{Attributes, Value};
 
 /// Containers in containers are followed so far.
@@ -32,6 +33,17 @@ impl Domains {
         Self { recorded, desired: BTreeMap::new() }
     }
 
+    /// Where everything is to be, before anything is made.
+    pub fn planned(catalog: &Catalog, stack: &Stack) -> Self {
+        let mut domains = Self::default();
+        for (address, object) in objects(stack, catalog) {
+            if let Some(instance) = stack.instances.get(&address) {
+                domains.take_in(catalog, stack, instance, &object.attributes);
+            }
+        }
+        domains
+    }
+
     /// Takes in where an instance is to be; its containers were taken in before it.
     pub fn take_in(
         &mut self,
@@ -53,6 +65,22 @@ impl Domains {
         }
     }
 
+    /// Where an object is that a step began to make: by its attributes, or by what contains it.
+    pub fn of_begun(&self, catalog: &Catalog, state: &State, begun: &Begun) -> Option<String> {
+        let kind = catalog.get(&begun.kind)?;
+        match &kind.fault_domain {
+            FaultDomain::Global(name) => Some(name.clone()),
+            FaultDomain::Region(name) => region(kind, &begun.attributes, name),
+            FaultDomain::Of(name) => {
+                let to = kind.attribute(name)?.to.as_deref()?;
+                let id = begun.attributes.get(name).and_then(Value::as_text)?;
+                let mut records = state.records.iter();
+                let (holder, _) = records.find(|(_, it)| it.kind == to && it.id == id)?;
+                self.of_record(holder).map(str::to_owned)
+            }
+        }
+    }
+
     pub fn of_record(&self, address: &Address) -> Option<&str> {
         self.recorded.get(address).map(String::as_str)
     }
@@ -70,6 +98,19 @@ impl Domains {
     pub fn nearest(&self, name: &str) -> Option<String> {
         nearest(name, self.names()).map(str::to_owned)
     }
+}
+
+/// Tells the losses that the overlays assume of what is nowhere in the stack.
+pub fn check_assumed(stack: &Stack, known: &BTreeSet<&str>) -> Vec<Diagnostic> {
+    let unknown = stack.assumes_lost.iter().filter(|(name, _)| !known.contains(name.as_str()));
+    let told = unknown.map(|(name, span)| {
+        let known: Vec<&str> = known.iter().copied().collect();
+        Diagnostic::error("unknown_fault_domain", "Unknown fault domain")
+            .at(*span, format!("nothing of this stack is in `{name}`"))
+            .help(format!("it is in {}", known.join(", ")))
+            .nearest(name, known)
+    });
+    told.collect()
 }
 
 fn region(kind: &Kind, attributes: &Attributes, name: &str) -> Option<String> {
