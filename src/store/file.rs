@@ -42,6 +42,8 @@ pub struct LeaseStatus {
     pub beat: i64,
     /// False: its process is gone, and the next command takes over at once.
     pub is_alive: bool,
+    /// A switch, which nobody may preempt.
+    pub is_firm: bool,
     /// Who has asked it to stop.
     pub asked_by: Option<String>,
 }
@@ -118,6 +120,7 @@ impl FileStore {
         }
         Ok(Some(LeaseStatus {
             is_alive: claims.is_alive(&claim, self.times.lease)?,
+            is_firm: claim.is_firm,
             asked_by: claims.asked(claim.epoch)?.map(|it| it.by()),
             owner: claim.owner,
             command: claim.command,

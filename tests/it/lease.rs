@@ -171,6 +171,37 @@ fn a_run_that_is_asked_stops_in_good_order() {
     check_whole(home, &folder, "asked");
 }
 
+/// What people type: a failover does not wait until an apply is done, and two failovers do not fight.
+#[test]
+fn a_failover_preempts_an_apply_and_not_another_failover() {
+    let home = Home::holding("tiny", stack("192.0.2.1"));
+    let run = |arguments: &[&str]| home.sandbox(arguments);
+    home.overlay("tiny", "eu", "resources:\n  r0: { target: 198.51.100.1 }\n");
+    run(&["apply", "tiny", "--yes"]).code(0).done();
+    home.stack("tiny", stack("192.0.2.2"));
+    home.fault("PUT slow ms=150");
+    let folder = home.state_folder("tiny");
+    let mut applying = home.start(&["apply", "tiny", "--yes", "--sandbox"]);
+    assert!(applying.until(|| lines(&folder) >= 5));
+    let failover = ["failover", "tiny", "--to", "eu", "--planned", "--yes"];
+    let mut first = home.start(&[&failover[..], &["--sandbox"]].concat());
+    let store = FileStore::new(&folder);
+    assert!(first.until(|| store.lease_status().unwrap().is_some_and(|it| it.is_firm)));
+    let second = run(&failover).code(4).says(&["is being changed by", "lifeboat failover tiny"]);
+    assert!(!second.stderr.contains("asked to stop"), "{second}");
+    first
+        .end()
+        .code(0)
+        .says(&["apply tiny --yes --sandbox); it is asked to stop", "which gave it back"])
+        .done();
+    applying.end().code(4).says(&["stopped: preempted by", "(lifeboat failover tiny"]).done();
+    home.world.heal(None).unwrap();
+    let state = home.state("tiny").unwrap();
+    assert_eq!(state.active, ["eu"]);
+    run(&["apply", "tiny", "--yes"]).code(0).done();
+    run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+}
+
 /// The heartbeat sees it where no call would: a run that waits gives up its wait.
 #[test]
 fn a_run_that_only_waits_sees_the_stop_flag_at_its_heartbeat() {
