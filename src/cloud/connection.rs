@@ -24,6 +24,7 @@ pub use crate::cloud::settings::{LINODE_URL, Settings, Token, is_loopback};
 pub struct Connections {
     pub settings: Settings,
     http: OnceLock<reqwest::Client>,
+    probing: OnceLock<reqwest::Client>,
     aws: OnceCell<SdkConfig>,
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
     /// Regions that questions or changes named, for finding a living member of a group.
@@ -41,6 +42,7 @@ impl Connections {
         Self {
             settings,
             http: OnceLock::new(),
+            probing: OnceLock::new(),
             aws: OnceCell::new(),
             dynamodb: OnceCell::new(),
             used: Mutex::default(),
@@ -57,6 +59,20 @@ impl Connections {
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(connect_timeout(timeout))
                 .timeout(timeout);
+            let builder =
+                if is_loopback(&self.settings.linode_url) { builder.no_proxy() } else { builder };
+            builder.build().expect("an HTTP client needs nothing but TLS, which is built in")
+        })
+    }
+
+    /// The HTTP client of probes. Each looks for itself: it resolves the name, connects and checks the certificate anew.
+    pub(crate) fn probing(&self) -> &reqwest::Client {
+        self.probing.get_or_init(|| {
+            let builder = reqwest::Client::builder()
+                .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .pool_max_idle_per_host(0)
+                .tls_info(true);
             let builder =
                 if is_loopback(&self.settings.linode_url) { builder.no_proxy() } else { builder };
             builder.build().expect("an HTTP client needs nothing but TLS, which is built in")

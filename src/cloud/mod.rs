@@ -16,6 +16,7 @@ mod awaited;
 mod rest;
 mod listing;
 mod dynamodb;
+mod certificate;
 pub mod prober;
 pub mod provider;
 

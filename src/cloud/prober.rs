@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use crate::cloud::certificate::not_after;
 use crate::cloud::connection::Connections;
 use crate::cloud::transport::innermost;
 
@@ -25,6 +26,19 @@ pub enum ProbeAnswer {
     Http { status: u16, body: String },
 }
 
+/// What one look found: the answer, and when the certificate ends that came with it, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    pub answer: ProbeAnswer,
+    pub certificate_until: Option<i64>,
+}
+
+impl From<ProbeAnswer> for Sighting {
+    fn from(answer: ProbeAnswer) -> Self {
+        Self { answer, certificate_until: None }
+    }
+}
+
 /// How much of a page is read.
 const LONGEST_BODY: usize = 64 * 1024;
 /// How long a probe takes at most, on the wall's clock.
@@ -42,22 +56,30 @@ impl Prober {
     }
 
     pub async fn probe(&self, probe: Probe) -> ProbeAnswer {
+        self.look(probe, PATIENCE).await.answer
+    }
+
+    /// Probes for so long at most, on the wall's clock, over a connection of its own.
+    pub async fn look(&self, probe: Probe, within: Duration) -> Sighting {
         let host = match &probe {
             Probe::Tcp { host, .. } => host.clone(),
             Probe::Http { url } => match reqwest::Url::parse(url) {
                 Ok(url) => url.host_str().unwrap_or_default().to_owned(),
-                Err(why) => return ProbeAnswer::Refused(format!("`{url}` is no URL: {why}")),
+                Err(why) => {
+                    return ProbeAnswer::Refused(format!("`{url}` is no URL: {why}")).into();
+                }
             },
         };
         match (&self.connections.settings.prober_url, pretended(&host)) {
-            (Some(base), true) => self.ask_sandbox(base, &probe).await,
-            (Some(base), false) if host.parse::<IpAddr>().is_err() && !is_here(&host) => {
-                self.ask_sandbox(base, &probe).await
+            (Some(base), true) => self.ask_sandbox(base, &probe).await.into(),
+            (Some(base), false) if bare(&host).parse::<IpAddr>().is_err() && !is_here(&host) => {
+                self.ask_sandbox(base, &probe).await.into()
             }
             (None, true) => ProbeAnswer::Refused(format!(
                 "{host} is an address of the sandbox, which is not in use"
-            )),
-            _ => self.dial(&probe).await,
+            ))
+            .into(),
+            _ => self.dial(&probe, within).await,
         }
     }
 
@@ -81,27 +103,33 @@ impl Prober {
         }
     }
 
-    async fn dial(&self, probe: &Probe) -> ProbeAnswer {
+    async fn dial(&self, probe: &Probe, within: Duration) -> Sighting {
         match probe {
             Probe::Tcp { host, port } => {
-                let host = host.trim_start_matches('[').trim_end_matches(']');
-                let dialled = tokio::net::TcpStream::connect((host, *port));
-                match tokio::time::timeout(PATIENCE, dialled).await {
-                    Ok(Ok(_)) => ProbeAnswer::Open,
-                    Ok(Err(error)) => ProbeAnswer::Refused(error.to_string()),
-                    Err(_) => ProbeAnswer::Timeout,
+                let dialled = tokio::net::TcpStream::connect((bare(host), *port));
+                match tokio::time::timeout(within, dialled).await {
+                    Ok(Ok(_)) => ProbeAnswer::Open.into(),
+                    Ok(Err(error)) => ProbeAnswer::Refused(error.to_string()).into(),
+                    Err(_) => ProbeAnswer::Timeout.into(),
                 }
             }
             Probe::Http { url } => {
-                let request = self.connections.http().get(url).timeout(PATIENCE).send();
-                match request.await {
-                    Ok(reply) => page(reply).await,
-                    Err(error) if error.is_timeout() => ProbeAnswer::Timeout,
-                    Err(error) => ProbeAnswer::Refused(innermost(&error)),
+                match self.connections.probing().get(url).timeout(within).send().await {
+                    Ok(reply) => {
+                        let certificate_until = certificate_until(&reply);
+                        Sighting { answer: page(reply).await, certificate_until }
+                    }
+                    Err(error) if error.is_timeout() => ProbeAnswer::Timeout.into(),
+                    Err(error) => ProbeAnswer::Refused(innermost(&error)).into(),
                 }
             }
         }
     }
+}
+
+/// The end of the certificate that the other side showed.
+fn certificate_until(reply: &reqwest::Response) -> Option<i64> {
+    not_after(reply.extensions().get::<reqwest::tls::TlsInfo>()?.peer_certificate()?)
 }
 
 /// The status and as much of the body as anyone would look into.
@@ -133,17 +161,23 @@ fn told(json: &Json) -> ProbeAnswer {
             }
         }
         "refused" => ProbeAnswer::Refused("connection refused".to_owned()),
+        "unresolved" => ProbeAnswer::Refused("no zone knows the name".to_owned()),
         other => ProbeAnswer::Refused(format!("the sandbox answered `{other}`")),
     }
 }
 
 /// Addresses that only the sandbox gives out: 198.18.0.0/15 and 2001:db8::/32.
 fn pretended(host: &str) -> bool {
-    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+    match bare(host).parse::<IpAddr>() {
         Ok(IpAddr::V4(it)) => it.octets()[0] == 198 && it.octets()[1] & 0xfe == 18,
         Ok(IpAddr::V6(it)) => it.segments()[0] == 0x2001 && it.segments()[1] == 0xdb8,
         Err(_) => false,
     }
+}
+
+/// An IPv6 address without its brackets.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 fn is_here(host: &str) -> bool {

@@ -13,3 +13,4 @@ pub mod json_schema;
 pub mod state;
 pub mod plan;
 pub mod schedule;
+pub mod watch;

@@ -82,7 +82,8 @@ pub fn overlays(place: &Place) -> Vec<String> {
     names
 }
 
-fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
+/// The file of one overlay, which must be there.
+pub fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
     if name.contains(['.', '/']) {
         let text = format!("`{name}` is not the name of an overlay");
         return Err(OpsError::input(

@@ -14,3 +14,4 @@ pub mod perform;
 pub mod run;
 pub mod closing;
 pub mod apply;
+pub mod watch;

@@ -1,4 +1,4 @@
-//! Shows: plans as text, Markdown, JSON and HTML, with the same words in the same order.
+//! Shows: plans as text, Markdown, JSON and HTML, with the same words in the same order; and a watcher's events.
 
 #![expect(
     clippy::format_push_string,
@@ -13,6 +13,7 @@ pub mod escape;
 pub mod markdown;
 pub mod json;
 pub mod html;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod init;
 pub mod state;
 pub mod sandbox;
+pub mod watch;
 
 use crate::cli::args::{Arguments, Command};
 use crate::cli::exit::Exit;
@@ -53,6 +54,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             let consent = apply::Consent { yes, switch: false, data_loss };
             apply::destroy(&scene, &layers, &world, consent).await
         }
+        Command::Watch { watch, world } => watch::run(&scene, &watch, &world).await,
         Command::State(command) => state::run(&scene, command),
         Command::Sandbox(command) => sandbox::run(&scene, command).await,
         Command::Completions { shell } => Ok(describe::completions(shell)),
