@@ -51,7 +51,7 @@ pub struct Outage {
     /// When the last one of those began.
     pub last_attempt: Option<i64>,
     /// Nothing is tried again before.
-    pub not_before: i64,
+    pub not_before: Option<i64>,
     pub told_cooldown: bool,
     pub told_already: bool,
 }
@@ -62,7 +62,7 @@ impl Outage {
             since,
             attempts: 0,
             last_attempt: None,
-            not_before: i64::MIN,
+            not_before: None,
             told_cooldown: false,
             told_already: false,
         }

@@ -181,7 +181,7 @@ pub fn decide(
             }
         }
     }
-    if at < outage.not_before {
+    if outage.not_before.is_some_and(|it| at < it) {
         return (None, Decision::Wait);
     }
     outage.attempts += 1;
@@ -220,7 +220,7 @@ pub fn ended(memory: &mut Memory, at: i64, outcome: Outcome) -> Option<Event> {
             }
             if let Some(outage) = memory.outage.as_mut() {
                 outage.last_attempt = Some(begun);
-                outage.not_before = again;
+                outage.not_before = Some(again);
             }
             Some(Event::SwitchFailed { why, exit, again })
         }
