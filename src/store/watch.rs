@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::engine::watch::Memory;
+use crate::engine::watch::{Memory, Notes};
 use crate::store::error::StoreError;
 
 /// Where the memory of the watchers of one overlay is kept.
@@ -36,17 +36,17 @@ impl WatchFile {
         self.folder.join(format!("watch-{}.json", self.overlay))
     }
 
-    /// What was remembered last; `None` before the first time.
-    pub fn read(&self) -> Result<Option<Memory>, StoreError> {
+    /// What was remembered last: nothing before the first time.
+    pub fn read(&self) -> Result<Notes, StoreError> {
         let file = self.path();
         let bytes = match std::fs::read(&file) {
             Ok(bytes) => bytes,
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Notes::default()),
             Err(why) => return Err(io("read", &file)(why)),
         };
         let broken = |why: String| StoreError::Memory { file: file.clone(), why };
         let text = String::from_utf8(bytes).map_err(|_| broken("it is not UTF-8".into()))?;
-        Memory::decode(&text).map(Some).map_err(|why| broken(why.to_string()))
+        Notes::decode(&text).map_err(|why| broken(why.to_string()))
     }
 
     /// The right to write, unless another watcher has it.
@@ -64,16 +64,27 @@ impl WatchFile {
 }
 
 impl Claim {
-    pub fn read(&self) -> Result<Option<Memory>, StoreError> {
-        self.file.read()
+    /// Makes this memory know what others have done, and puts it among theirs. Durable when this returns; a reader sees
+    /// the old notes or the new ones.
+    pub fn save(&self, memory: &mut Memory) -> Result<(), StoreError> {
+        let mut notes = self.file.read()?;
+        memory.learn(&notes);
+        notes.put(memory);
+        self.write(&notes)
     }
 
-    /// Durable when this returns; a reader sees the old memory or the new one.
-    pub fn write(&self, memory: &Memory) -> Result<(), StoreError> {
+    /// Puts this memory among the others as it is: what it began is known to have ended.
+    pub fn settle(&self, memory: &Memory) -> Result<(), StoreError> {
+        let mut notes = self.file.read()?;
+        notes.put(memory);
+        self.write(&notes)
+    }
+
+    fn write(&self, notes: &Notes) -> Result<(), StoreError> {
         let file = self.file.path();
         let new = file.with_extension("json.new");
         let mut out = File::create(&new).map_err(io("write", &new))?;
-        let written = out.write_all(memory.encode().as_bytes()).and_then(|()| out.sync_all());
+        let written = out.write_all(notes.encode().as_bytes()).and_then(|()| out.sync_all());
         written.map_err(io("write", &new))?;
         std::fs::rename(&new, &file).map_err(io("replace", &file))?;
         let folder = File::open(&self.file.folder).and_then(|it| it.sync_all());
@@ -84,23 +95,27 @@ impl Claim {
 #[cfg(test)]
 mod tests {
     use super::WatchFile;
-    use crate::engine::watch::Memory;
+    use crate::engine::watch::{Memory, Notes};
     use crate::store::error::StoreError;
 
     #[test]
     fn one_at_a_time_writes_and_anyone_reads() {
         let folder = tempfile::tempdir().unwrap();
         let file = WatchFile::new(&folder.path().join("new"), "eu");
-        assert_eq!(file.read().unwrap(), None);
+        assert_eq!(file.read().unwrap(), Notes::default());
         let claim = file.claim().unwrap().unwrap();
         assert!(file.claim().unwrap().is_none());
-        let memory = Memory { last_switch: Some(7), ..Memory::new("x") };
-        claim.write(&memory).unwrap();
-        assert_eq!(file.read().unwrap(), Some(memory));
+        let mut one = Memory { last_switch: Some(7), ..Memory::new("x") };
+        claim.save(&mut one).unwrap();
+        assert_eq!(file.read().unwrap().of("x"), one);
         drop(claim);
         let claim = file.claim().unwrap().unwrap();
-        claim.write(&Memory::new("y")).unwrap();
-        assert_eq!(claim.read().unwrap(), Some(Memory::new("y")));
+        let mut two = Memory::new("y");
+        claim.save(&mut two).unwrap();
+        assert_eq!(two.last_switch, Some(7), "one has switched");
+        two.last_switch = None;
+        claim.settle(&two).unwrap();
+        assert_eq!(file.read().unwrap().of("x"), one, "each keeps its own");
     }
 
     #[test]
@@ -108,7 +123,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = WatchFile::new(folder.path(), "eu");
         for damaged in
-            [&b""[..], b"{}", b"\xff", b"{\"version\":1,\"checksum\":\"0\",\"memory\":{}}"]
+            [&b""[..], b"{}", b"\xff", b"{\"version\":1,\"checksum\":\"0\",\"notes\":{}}"]
         {
             std::fs::write(file.path(), damaged).unwrap();
             assert!(matches!(file.read(), Err(StoreError::Memory { .. })), "{damaged:?}");

@@ -5,7 +5,7 @@ use proptest::prelude::{
     Just, ProptestConfig, Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
 
-use super::tests::{MINUTE, round, rules};
+use super::tests::{MINUTE, reread, round, rules};
 use super::{Active, Decision, Event, Memory, Outcome, decide, ended, observe};
 
 /// One round: what it sees, what state says, and what becomes of a switch that it starts.
@@ -56,7 +56,7 @@ fn run(steps: &[Step], restarts: impl Fn(usize) -> bool) -> (Vec<Led>, Memory) {
     for (index, step) in steps.iter().enumerate() {
         at += step.after * MINUTE;
         if restarts(index) {
-            memory = Memory::decode(&memory.encode()).unwrap();
+            memory = reread(&memory);
         }
         let (mut said, case) = observe(&mut memory, &rules(), &round(at, step.letter));
         let outage = memory.outage.as_ref().map(|it| it.since);
@@ -67,7 +67,7 @@ fn run(steps: &[Step], restarts: impl Fn(usize) -> bool) -> (Vec<Led>, Memory) {
             if decision != Decision::Wait {
                 switched = true;
                 if restarts(index) {
-                    memory = Memory::decode(&memory.encode()).unwrap();
+                    memory = reread(&memory);
                 }
                 said.extend(ended(&mut memory, at, step.outcome.clone()));
             }

@@ -1,4 +1,4 @@
-//! What a watcher remembers from round to round and from run to run, and its bytes.
+//! What watchers remember from round to round and from run to run, and its bytes.
 
 use std::collections::VecDeque;
 
@@ -10,8 +10,17 @@ use crate::engine::watch::event::Event;
 
 /// The version that this program writes, and the newest that it reads.
 const VERSION: u32 = 1;
+/// So many targets are remembered; the one that was looked at longest ago goes first.
+const TARGETS_MAX: usize = 16;
 
-/// Counters, history and the last switch of one watcher. Times are in milliseconds since the Unix epoch.
+/// The memories of all watchers of one overlay: one for each target, and what one has switched holds for all.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notes {
+    memories: Vec<Memory>,
+}
+
+/// Counters, history and the last switch of one target. Times are in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
@@ -96,7 +105,7 @@ pub enum Unreadable {
 struct Envelope<T> {
     version: u32,
     checksum: String,
-    memory: T,
+    notes: T,
 }
 
 #[derive(Deserialize)]
@@ -119,15 +128,6 @@ impl Memory {
         }
     }
 
-    /// For another target only the last switch counts.
-    #[must_use]
-    pub fn of(self, watched: &str) -> Self {
-        if self.watched == watched {
-            return self;
-        }
-        Self { last_switch: self.last_switch.max(self.begun), ..Self::new(watched) }
-    }
-
     /// Rounds before this are no evidence any more.
     pub(super) fn forget(&mut self, before: i64) {
         if self.window.back().is_some_and(|it| it.at < before) {
@@ -136,16 +136,46 @@ impl Memory {
         self.window.retain(|it| it.at >= before);
     }
 
-    /// Takes over what another watcher of the same overlay has done; one that began and is gone may have moved users.
-    pub fn learn(&mut self, other: &Self) {
-        self.last_switch = self.last_switch.max(other.last_switch).max(other.begun);
+    /// Takes over what any watcher of the overlay has done; one that began and is gone may have moved users.
+    pub fn learn(&mut self, notes: &Notes) {
+        for other in &notes.memories {
+            self.last_switch = self.last_switch.max(other.last_switch).max(other.begun);
+        }
+    }
+
+    fn latest(&self) -> Option<i64> {
+        self.window.back().map(|it| it.at).max(self.answered).max(self.last_switch)
+    }
+}
+
+impl Notes {
+    /// What is remembered of this target; of another one only the last switch counts.
+    pub fn of(&self, watched: &str) -> Memory {
+        let (mut own, mut others) = (Memory::new(watched), Self::default());
+        for memory in &self.memories {
+            if memory.watched == watched {
+                own = memory.clone();
+            } else {
+                others.memories.push(memory.clone());
+            }
+        }
+        own.learn(&others);
+        own
+    }
+
+    pub fn put(&mut self, memory: &Memory) {
+        self.memories.retain(|it| it.watched != memory.watched);
+        self.memories.sort_by_key(Memory::latest);
+        let surplus = (self.memories.len() + 1).saturating_sub(TARGETS_MAX);
+        self.memories.drain(..surplus);
+        self.memories.push(memory.clone());
     }
 
     pub fn encode(&self) -> String {
-        let memory = serde_json::to_string(self).expect("plain data serialises");
-        let checksum = checksum(&memory);
-        let memory = RawValue::from_string(memory).expect("what was written is JSON");
-        let envelope = Envelope { version: VERSION, checksum, memory };
+        let notes = serde_json::to_string(self).expect("plain data serialises");
+        let checksum = checksum(&notes);
+        let notes = RawValue::from_string(notes).expect("what was written is JSON");
+        let envelope = Envelope { version: VERSION, checksum, notes };
         let text = serde_json::to_string(&envelope).expect("plain data serialises");
         format!("{text}\n")
     }
@@ -157,10 +187,10 @@ impl Memory {
             return Err(Unreadable::Newer(version.version));
         }
         let envelope: Envelope<Box<RawValue>> = serde_json::from_str(text).map_err(damaged)?;
-        if checksum(envelope.memory.get()) != envelope.checksum {
+        if checksum(envelope.notes.get()) != envelope.checksum {
             return Err(Unreadable::Checksum);
         }
-        serde_json::from_str(envelope.memory.get()).map_err(damaged)
+        serde_json::from_str(envelope.notes.get()).map_err(damaged)
     }
 }
 

@@ -9,7 +9,7 @@ pub mod event;
 pub mod memory;
 
 pub use event::Event;
-pub use memory::{Memory, Outage, Seen};
+pub use memory::{Memory, Notes, Outage, Seen};
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;

@@ -2,7 +2,7 @@
 
 use super::memory::Unreadable;
 use super::{
-    Active, Control, DAY, Decision, Event, Memory, Outcome, Round, Rules, decide, ended,
+    Active, Control, DAY, Decision, Event, Memory, Notes, Outcome, Round, Rules, decide, ended,
     interrupted, observe,
 };
 
@@ -27,6 +27,17 @@ pub(super) fn round(at: i64, letter: char) -> Round {
     };
     let target = if letter == 'g' { Ok(()) } else { Err("HTTP 503".to_owned()) };
     Round { at, target, control, certificate_until: None }
+}
+
+pub(super) fn notes(memory: &Memory) -> Notes {
+    let mut notes = Notes::default();
+    notes.put(memory);
+    notes
+}
+
+/// What a restarted watcher knows.
+pub(super) fn reread(memory: &Memory) -> Memory {
+    Notes::decode(&notes(memory).encode()).unwrap().of(&memory.watched)
 }
 
 /// A round a minute: `g` good, `b` bad, `c` the control silent, too. Whatever began goes as `outcome` says.
@@ -152,10 +163,10 @@ fn a_watcher_that_was_killed_while_it_switched_may_have_moved_users() {
     run(&mut memory, 0, "gb", Active::Elsewhere, &Outcome::Done);
     let (_, case) = observe(&mut memory, &rules(), &round(2 * MINUTE, 'b'));
     decide(&mut memory, &rules(), case.unwrap(), Active::Elsewhere);
-    let mut other = Memory::new("x");
-    other.learn(&memory);
+    let mut other = Memory::new("y");
+    other.learn(&notes(&memory));
     assert_eq!(other.last_switch, Some(2 * MINUTE), "another watcher keeps its hands off");
-    let mut again = Memory::decode(&memory.encode()).unwrap();
+    let mut again = reread(&memory);
     let event = interrupted(&mut again, 5 * MINUTE, Active::Elsewhere, true);
     assert_eq!(event.map(|it| it.name()), Some("switch-failed"));
     let said = run(&mut again, 6, "b", Active::Elsewhere, &Outcome::Done);
@@ -171,9 +182,9 @@ fn old_rounds_and_those_of_another_target_are_no_evidence() {
     let said = run(&mut memory, 1_000, "b", Active::Elsewhere, &Outcome::Done);
     assert_eq!(said, "probe-failed", "the first failure is sixteen hours old");
     memory.last_switch = Some(7);
-    let other = memory.clone().of("y");
+    let other = notes(&memory).of("y");
     assert_eq!(other, Memory { last_switch: Some(7), ..Memory::new("y") });
-    assert_eq!(memory.clone().of("x"), memory);
+    assert_eq!(reread(&memory), memory);
 }
 
 #[test]
@@ -197,13 +208,28 @@ fn a_certificate_is_warned_of_once_a_day() {
 fn a_damaged_memory_is_told_from_a_newer_one() {
     let mut memory = Memory::new("x");
     run(&mut memory, 0, "gb", Active::Elsewhere, &Outcome::Done);
-    let text = memory.encode();
-    assert_eq!(Memory::decode(&text), Ok(memory));
+    let text = notes(&memory).encode();
+    assert_eq!(Notes::decode(&text), Ok(notes(&memory)));
     let flipped = text.replacen("\"good\":false", "\"good\":true", 1);
-    assert_eq!(Memory::decode(&flipped), Err(Unreadable::Checksum));
+    assert_eq!(Notes::decode(&flipped), Err(Unreadable::Checksum));
     let newer = text.replacen("\"version\":1", "\"version\":2", 1);
-    assert_eq!(Memory::decode(&newer), Err(Unreadable::Newer(2)));
+    assert_eq!(Notes::decode(&newer), Err(Unreadable::Newer(2)));
     for cut in 0..text.trim_end().len() {
-        assert!(matches!(Memory::decode(&text[..cut]), Err(Unreadable::Damaged(_))), "{cut}");
+        assert!(matches!(Notes::decode(&text[..cut]), Err(Unreadable::Damaged(_))), "{cut}");
     }
+}
+
+#[test]
+fn so_many_targets_are_remembered_and_the_stalest_goes_first() {
+    let mut notes = Notes::default();
+    for at in 0..20 {
+        notes.put(&Memory { answered: Some(at), ..Memory::new(&format!("target {at}")) });
+        notes.put(&Memory { answered: Some(at), ..Memory::new("often") });
+    }
+    let known = |name: &str| notes.of(name).answered;
+    assert_eq!(
+        (known("often"), known("target 19"), known("target 5")),
+        (Some(19), Some(19), Some(5))
+    );
+    assert_eq!(known("target 4"), None);
 }

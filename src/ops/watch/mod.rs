@@ -79,7 +79,9 @@ pub async fn watch(
             );
         }
         let next = begun + milliseconds(ask.interval);
-        let left = u64::try_from(next - session.clock.now()).unwrap_or(0);
+        // A clock that was set back must not stretch the wait.
+        let left = (next - session.clock.now()).min(milliseconds(ask.interval));
+        let left = u64::try_from(left).unwrap_or(0);
         tokio::select! {
             biased;
             why = stopped(&mut stop) => break why,
@@ -134,8 +136,7 @@ impl<'a> Watcher<'a> {
         }
         let file = WatchFile::new(store.folder(), &ask.overlay);
         let watched = digest(&ask.targets.identity());
-        let memory = file.read()?.map(|it| it.of(&watched));
-        let memory = memory.unwrap_or_else(|| Memory::new(&watched));
+        let memory = file.read()?.of(&watched);
         let active = state.map(|it| it.active).unwrap_or_default();
         let remembers = memory.answered.is_some();
         let opening = Some(vec![Event::Started { active, remembers }]);
@@ -150,14 +151,16 @@ impl<'a> Watcher<'a> {
         if self.memory.begun.is_none() {
             return Ok(());
         }
-        if self.file.claim()?.is_none() {
+        let Some(claim) = self.file.claim()? else {
             self.memory.begun = None;
             return Ok(());
-        }
+        };
         let active = self.active()?;
         let moved = active != Active::Elsewhere || !matches!(self.ask.act, Act::Failover { .. });
         let event = interrupted(&mut self.memory, self.session.clock.now(), active, moved);
         self.opening.get_or_insert_default().extend(event);
+        let saved = claim.settle(&self.memory);
+        self.say_saved(saved);
         Ok(())
     }
 
@@ -174,8 +177,8 @@ impl<'a> Watcher<'a> {
 
     /// One round: what it saw becomes events, memory and perhaps a switch.
     async fn take(&mut self, round: Round) -> Result<(), OpsError> {
-        let is_first = self.opening.is_some();
-        if is_first && self.memory.answered.is_none() {
+        let is_new = self.opening.is_some() && self.memory.answered.is_none();
+        if is_new {
             self.has_answered(&round)?;
         }
         let opening = self.opening.take().unwrap_or_default();
@@ -183,7 +186,8 @@ impl<'a> Watcher<'a> {
         let (events, case) = observe(&mut self.memory, &self.ask.rules, &round);
         self.tell_of(round.at, &events);
         match self.save() {
-            Err(why) if is_first => return Err(why.into()),
+            // Who has never watched finds out now; who comes back in the disaster watches on.
+            Err(why) if is_new => return Err(why.into()),
             saved => self.say_saved(saved),
         }
         if let (Some(case), Err(why)) = (case, round.target)
@@ -208,15 +212,7 @@ impl<'a> Watcher<'a> {
     /// Saves what was seen; while another watcher switches, the next round does.
     fn save(&mut self) -> Result<(), StoreError> {
         let Some(claim) = self.file.claim()? else { return Ok(()) };
-        self.learn(&claim)?;
-        claim.write(&self.memory)
-    }
-
-    fn learn(&mut self, claim: &Claim) -> Result<(), StoreError> {
-        if let Some(other) = claim.read()? {
-            self.memory.learn(&other);
-        }
-        Ok(())
+        claim.save(&mut self.memory)
     }
 
     /// A disk that is full is no reason not to watch; it is said once.
@@ -239,12 +235,12 @@ impl<'a> Watcher<'a> {
             }
             Err(why) => return self.tell(&[Event::Undecided { why: words(&why) }]),
         };
-        let active = match self.learn(&claim).and_then(|()| self.active()) {
+        let active = match claim.save(&mut self.memory).and_then(|()| self.active()) {
             Ok(active) => active,
             Err(why) => return self.tell(&[Event::Undecided { why: words(&why) }]),
         };
         let (event, decision) = decide(&mut self.memory, &self.ask.rules, case, active);
-        let saved = claim.write(&self.memory);
+        let saved = claim.settle(&self.memory);
         match (decision, saved) {
             (Decision::Wait, saved) => {
                 self.tell(event.as_slice());
@@ -270,7 +266,7 @@ impl<'a> Watcher<'a> {
         self.failed = matches!(outcome, Outcome::Failed { .. });
         let event = ended(&mut self.memory, self.session.clock.now(), outcome);
         self.tell(event.as_slice());
-        let saved = claim.write(&self.memory);
+        let saved = claim.settle(&self.memory);
         self.say_saved(saved);
     }
 
