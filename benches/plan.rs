@@ -180,6 +180,7 @@ fn applied(catalog: &Catalog, bytes: &[u8]) -> (Vec<u8>, BTreeMap<Address, Obser
             needs: instance.needs.iter().map(|(need, _)| need.clone()).collect(),
             ready: true,
             protected: false,
+            retained: false,
             since: 0,
             deposed: None,
         };

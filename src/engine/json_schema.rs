@@ -64,6 +64,7 @@ fn definitions() -> Map<String, Value> {
             "properties": {
                 "stack": { "type": "string", "description": "The name of the stack's folder." },
                 "description": { "type": "string" },
+                "objectives": { "$ref": "#/$defs/objectives" },
                 "variables": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/variable" } },
                 "resources": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/resource" } },
                 "outputs": { "type": ["object", "null"] },
@@ -75,9 +76,15 @@ fn definitions() -> Map<String, Value> {
             "properties": {
                 "overlay": { "type": "string", "description": "The name of the file." },
                 "description": { "type": "string" },
-                "assumes_lost": texts,
-                "instance": { "type": "string" },
+                "assumes_lost": {
+                    "type": "array",
+                    "items": { "type": "string", "pattern": "^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$" },
+                    "description": "What a switch to it takes for lost: `linode:us-east`.",
+                },
+                "instance": { "type": "string", "pattern": "^[a-z][a-z0-9_-]*$", "description": "A life of its own, with its own state." },
+                "rehearses": { "oneOf": [{ "type": "string" }, texts], "description": "The overlays that a drill switches to." },
                 "borrow": texts,
+                "objectives": { "$ref": "#/$defs/objectives" },
                 "variables": { "type": ["object", "null"] },
                 "resources": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/resource%20in%20an%20overlay" } },
                 "outputs": { "type": ["object", "null"] },
@@ -111,13 +118,22 @@ fn blocks() -> Map<String, Value> {
                 "description": { "type": "string" },
             },
         },
+        "objectives": {
+            "type": ["object", "null"],
+            "additionalProperties": false,
+            "properties": {
+                "rto": { "anyOf": [{ "$ref": "#/$defs/duration" }, { "type": "null" }], "description": "Until users are served again." },
+                "rpo": { "anyOf": [{ "$ref": "#/$defs/duration" }, { "type": "null" }], "description": "How much of the latest data may be missing." },
+            },
+        },
         "gate": {
             "type": "object",
             "additionalProperties": false,
-            "oneOf": [{ "required": ["tcp"] }, { "required": ["http"] }],
+            "oneOf": [{ "required": ["tcp"] }, { "required": ["http"] }, { "required": ["replication"] }],
             "properties": {
                 "tcp": { "type": "string", "description": "host:port that must accept a connection" },
                 "http": { "type": "string", "description": "URL that must answer" },
+                "replication": { "const": true, "description": "What one member of the group is told, another one knows." },
                 "expect": { "type": "integer", "minimum": 100, "maximum": 599 },
                 "body": { "type": "string" },
                 "times": { "type": "integer", "minimum": 1, "maximum": 1000 },
@@ -286,5 +302,18 @@ mod tests {
                 .is_empty()
         );
         assert!(!wrong("overlay: o\nresuorces: {}").is_empty());
+        assert!(wrong("stack: s\nobjectives: { rto: 15m, rpo: 1m }").is_empty());
+        assert!(!wrong("stack: s\nobjectives: { rto: 15 }").is_empty());
+        assert!(
+            wrong("overlay: o\ninstance: drill\nrehearses: eu\nobjectives: { rpo: null }")
+                .is_empty()
+        );
+        assert!(!wrong("overlay: o\nassumes_lost: [us-east]").is_empty());
+        let table =
+            "kind: dynamodb.table, region: us-east-1, name: ttt, hash_key: a, attributes: { a: S }";
+        let gated =
+            |gate: &str| format!("stack: s\nresources: {{ t: {{ {table}, gate: {{ {gate} }} }} }}");
+        assert!(wrong(&gated("replication: true, within: 60s")).is_empty());
+        assert!(!wrong(&gated("replication: true, tcp: x")).is_empty());
     }
 }

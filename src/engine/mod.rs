@@ -11,6 +11,7 @@ pub mod stack;
 pub mod graph;
 pub mod json_schema;
 pub mod state;
+pub mod fault_domain;
 pub mod plan;
 pub mod schedule;
 pub mod watch;

@@ -46,6 +46,12 @@ pub struct Kind {
     /// Attributes whose change directs users.
     #[serde(default)]
     pub traffic: Vec<String>,
+    /// How long users keep coming after traffic was directed elsewhere.
+    #[serde(default)]
+    pub drain: Option<Drain>,
+    /// When an object of this kind has something behind it that can serve.
+    #[serde(default)]
+    pub serves_when: Option<ServesWhen>,
     /// Attributes by which several objects make one serving set (law 7), e.g. records of one name.
     #[serde(default)]
     pub serving_set: Vec<String>,
@@ -76,6 +82,32 @@ pub enum FaultDomain {
     Of(String),
     /// `linode:global` and the like.
     Global(String),
+}
+
+/// How long what is withdrawn is still used, because others remember it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drain {
+    /// The attribute with the seconds that others may remember it for; 0 means what its container says.
+    pub ttl: String,
+    /// The attribute of the container that stands in.
+    pub inherits: String,
+    /// Seconds, where the container says nothing either.
+    pub otherwise: u64,
+}
+
+/// A live attribute that counts what serves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServesWhen {
+    /// The live attribute, a map of counts.
+    pub attribute: String,
+    /// Its member that must be at least 1.
+    pub member: String,
+    /// With this attribute at this value nothing is checked, so nothing can be waited for.
+    pub unless: (String, String),
+    pub within_seconds: u64,
+    pub poll_seconds: u64,
 }
 
 /// How members of a group without a primary know each other.
@@ -218,6 +250,9 @@ pub struct Attribute {
     /// Of a member of a group: its own, not the group's, so that joining does not bring it.
     #[serde(default)]
     pub own: bool,
+    /// Of a member of a group: a change reaches all members, also those that are lost.
+    #[serde(default)]
+    pub group_wide: bool,
     /// Sent along, changed or not, whenever this one is sent.
     #[serde(default)]
     pub together: Vec<String>,
@@ -415,6 +450,11 @@ impl Kind {
     /// The attributes that a stack may set.
     pub fn settable(&self) -> impl Iterator<Item = (&String, &Attribute)> {
         self.attributes.iter().filter(|(_, it)| !it.computed)
+    }
+
+    /// Whether a change of this attribute directs users.
+    pub fn directs(&self, attribute: &str) -> bool {
+        self.traffic.iter().any(|it| it == attribute)
     }
 
     /// The attribute of this name; `parent.name` is carried by the reference `parent`.

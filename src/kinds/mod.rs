@@ -73,6 +73,10 @@ mod tests {
         for list in [&kind.identity.by, &kind.traffic, &kind.serving_set, &kind.serialise_by] {
             names.extend(list.iter().map(String::as_str));
         }
+        names.extend(kind.drain.iter().map(|it| it.ttl.as_str()));
+        if let Some(it) = &kind.serves_when {
+            names.extend([it.attribute.as_str(), it.unless.0.as_str()]);
+        }
         match &kind.fault_domain {
             FaultDomain::Region(it) | FaultDomain::Of(it) => names.push(it),
             FaultDomain::Global(_) => {}

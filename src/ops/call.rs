@@ -126,6 +126,7 @@ fn recorded(hands: &Hands, job: &Job, id: String, told: &Attributes) -> Record {
         needs: job.needs.clone(),
         ready: job.is_last,
         protected: job.protected,
+        retained: false,
         since: hands.session.clock.now(),
         deposed,
     };

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::engine::diagnostic::{Diagnostic, Sources, nearest, stops};
+use crate::engine::fault_domain::{Domains, check_assumed};
 use crate::engine::graph::Graph;
 use crate::engine::schema::Catalog;
 use crate::engine::stack::load::{FileProblem, Files, Layer, Loaded, load};
@@ -38,6 +39,11 @@ pub fn desired(
     let Some(stack) = stack.filter(|_| !stops(&diagnostics)) else {
         return Err(OpsError::Mistakes { diagnostics, sources });
     };
+    let unknown = unknown_losses(place, &stack, given, remembered, catalog)?;
+    if !unknown.is_empty() {
+        diagnostics.extend(unknown);
+        return Err(OpsError::Mistakes { diagnostics, sources });
+    }
     match Graph::new(&stack) {
         Ok(graph) => Ok(Desired { stack, graph, warnings: diagnostics }),
         Err(mistakes) => {
@@ -45,6 +51,28 @@ pub fn desired(
             Err(OpsError::Mistakes { diagnostics, sources })
         }
     }
+}
+
+/// Assumed losses of fault domains in which neither the stack nor anything below its overlays is.
+fn unknown_losses(
+    place: &Place,
+    stack: &Stack,
+    given: &[GivenVariable],
+    remembered: &BTreeMap<String, Value>,
+    catalog: &Catalog,
+) -> Result<Vec<Diagnostic>, OpsError> {
+    if stack.assumes_lost.is_empty() {
+        return Ok(Vec::new());
+    }
+    let planned = Domains::planned(catalog, stack);
+    let told = check_assumed(stack, &planned.names());
+    if told.is_empty() {
+        return Ok(told);
+    }
+    // What an overlay takes for lost may be just what it removes.
+    let base = layers(place, &[], given, remembered, catalog)?.stack.unwrap_or_default();
+    let below = Domains::planned(catalog, &base);
+    Ok(check_assumed(stack, &planned.names().union(&below.names()).copied().collect()))
 }
 
 /// Reads the layers, whatever is wrong with them.
@@ -80,6 +108,14 @@ pub fn overlays(place: &Place) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Whether an overlay says which fault domains it takes for lost.
+pub fn assumes_loss(place: &Place, overlay: &str) -> Result<bool, OpsError> {
+    let catalog = crate::kinds::builtin();
+    let overlays = [overlay.to_owned()];
+    let loaded = layers(place, &overlays, &[], &BTreeMap::new(), &catalog)?;
+    Ok(loaded.stack.is_some_and(|it| !it.assumes_lost.is_empty()))
 }
 
 /// The file of one overlay, which must be there.

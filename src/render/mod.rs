@@ -13,6 +13,7 @@ pub mod escape;
 pub mod markdown;
 pub mod json;
 pub mod html;
+pub mod status;
 pub mod watch;
 
 #[cfg(test)]

@@ -61,7 +61,8 @@ fn facts(event: &Event) -> Vec<(&'static str, Json)> {
         Event::SwitchFailed { exit, again, .. } => {
             vec![("exit", json!(exit)), ("again", json!(time(*again)))]
         }
-        Event::Undecided { .. }
+        Event::Unready { .. }
+        | Event::Undecided { .. }
         | Event::AlreadySwitched
         | Event::SwitchHeld { .. }
         | Event::NotSaved { .. }
@@ -81,7 +82,8 @@ fn detail(about: &About, event: &Event) -> String {
             format!("{why}; {failed} of the last {of} failed")
         }
         Event::ProbeOk { good, of } => format!("good again, {good} of {of} in a row"),
-        Event::Undecided { why }
+        Event::Unready { why }
+        | Event::Undecided { why }
         | Event::SwitchHeld { why }
         | Event::NotSaved { why }
         | Event::Stopped { why } => why.clone(),
@@ -131,6 +133,7 @@ mod tests {
         let why = || "connection\nrefused".to_owned();
         let events = [
             Event::Started { active: Vec::new(), remembers: true },
+            Event::Unready { why: why() },
             Event::ProbeFailed { why: why(), failed: 1, of: 5 },
             Event::ProbeOk { good: 1, of: 3 },
             Event::Undecided { why: why() },

@@ -112,6 +112,17 @@ fn unknown_names() {
     );
 }
 
+/// A loss of what is nowhere is a slip of the pen; a loss of what the overlay itself gives up is not.
+#[test]
+fn losses_are_of_what_is_there() {
+    check_overlay("unknown_fault_domain", "overlay: other\nassumes_lost: [linode:us-esat]\n");
+    check_overlay("bad_fault_domain", "overlay: other\nassumes_lost: [us-east]\n");
+    check_overlay("rehearsal_without_instance", "overlay: other\nrehearses: failover\n");
+    let home = Home::holding("tiny", LB);
+    home.overlay("tiny", "moved", "overlay: moved\nassumes_lost: [linode:us-east]\nresources:\n  lb: { region: eu-central }\n");
+    home.run(&["validate", "tiny", "-o", "moved"]).code(0).done();
+}
+
 #[test]
 fn wrong_overlays() {
     check_overlay("overlay_patches_nothing", "overlay: other\nresources:\n  bl: { label: x-lb }\n");

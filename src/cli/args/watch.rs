@@ -70,13 +70,14 @@ With --control, a round counts only when a control target answers too: otherwise
 
 When it is down it switches: at most once in --cooldown, and never back. If state says that the overlay is active already, or if somebody else holds the lease, it does not switch. A switch that failed is tried again after 1, 2, 4, 8 and then every 15 minutes as long as the URL is down: that is the same switch. Any number of watchers make one switch.
 
-What it remembers (history, counters, the last switch) is in `watch-OVERLAY.json` beside the stack's state; it survives restarts. At its first start the URL must answer well once, or it refuses to start.
+What it remembers (history, counters, the last switch) is in `watch-OVERLAY.json` beside the stack's state; it survives restarts. At its first start the URL must answer well once, or it refuses to start; with --failover, the failover is planned at each start, and a first start is refused if that fails.
 
 --exec runs `sh -c CMD` with these variables: LIFEBOAT_ROOT, LIFEBOAT_STACK, LIFEBOAT_OVERLAY, LIFEBOAT_URL, LIFEBOAT_SINCE (when it went down), LIFEBOAT_DETAIL (what the last probe met), LIFEBOAT_ATTEMPT, and LIFEBOAT_SANDBOX=1 with --sandbox. Exit 0 of CMD means done, 4 that another is at it, all else that it failed.
 
 stdout is one JSON object on a line for each event, with `time`, `event`, `stack`, `overlay`, `url` (without credentials), `detail` (a sentence) and, by event:
 
   started              active, remembers
+  unready              a failover would be refused; a first start exits instead
   probe-failed         failed, of
   probe-ok             good, of: the first good round after a failed one
   undecided            no control target answers, or state cannot be read

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use crate::cli::args::World;
 use crate::cli::args::watch::WatchArgs;
+use crate::cli::args::{Allow, Layers, World};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, signals};
+use crate::engine::plan::propose::Intent;
 use crate::engine::stack::gate::parse_duration;
 use crate::engine::watch::{Event, Rules};
+use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
+use crate::ops::plan;
 use crate::ops::watch::switch::Act;
 use crate::ops::watch::target::{Expected, Targets};
 use crate::ops::watch::{Ask, watch};
@@ -76,9 +79,24 @@ fn ask(scene: &Scene, args: &WatchArgs) -> Result<Ask, OpsError> {
         interval: Duration::from_secs(interval),
         rounds: if args.once { Some(1) } else { args.rounds },
         act: act(args)?,
+        rehearsal: if args.failover { Some(rehearsal(scene, args)?) } else { None },
         within: Duration::from_secs(seconds("--within", &args.within)?),
         directory: scene.directory.clone(),
     })
+}
+
+/// What the failover would be asked for.
+fn rehearsal(scene: &Scene, args: &WatchArgs) -> Result<plan::Ask, OpsError> {
+    let layers = Layers {
+        stack: args.stack.clone(),
+        overlays: Vec::new(),
+        variables: Vec::new(),
+        variable_files: Vec::new(),
+    };
+    let ask = open::ask(&scene.directory, &layers, &Allow::default(), Intent::Apply)?;
+    let losses =
+        if args.lost.is_empty() { Losses::Assumed } else { Losses::Also(args.lost.clone()) };
+    Ok(plan::Ask { losses, ..ask })
 }
 
 fn act(args: &WatchArgs) -> Result<Act, OpsError> {

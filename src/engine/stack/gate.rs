@@ -1,17 +1,69 @@
 //! `ready` and `gate` blocks, and durations.
 
 use crate::engine::diagnostic::{Diagnostic, Span};
+use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::{Gate, GateProbe};
 use crate::engine::stack::node::{Data, Map, Node};
 use crate::engine::stack::term::Terms;
 
-const KEYS: [&str; 6] = ["tcp", "http", "expect", "body", "times", "within"];
+const KEYS: [&str; 7] = ["tcp", "http", "replication", "expect", "body", "times", "within"];
 const WITHIN_SECONDS: u64 = 300;
 /// The longest time that anything may wait.
 const SECONDS_MAX: u64 = 7 * 24 * 3600;
 
+/// Which block it is: that decides what may be tried.
+#[derive(Clone, Copy)]
+pub enum Use<'a> {
+    /// `ready`: whether the object itself works.
+    Ready,
+    /// `gate`: whether users may be directed to it, or whether its group holds the same data.
+    Gate { kind: &'a Kind, catalog: &'a Catalog },
+}
+
+impl Use<'_> {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Gate { .. } => "gate",
+        }
+    }
+
+    /// Tells a probe that says nothing about such an object.
+    fn check(self, at: Span, probe: &GateProbe, out: &mut Vec<Diagnostic>) {
+        let wrong = |label: String| {
+            Diagnostic::error("wrong_gate", "Such a gate says nothing about this kind")
+                .at(at, label)
+        };
+        let is_replication = matches!(probe, GateProbe::Replication);
+        match self {
+            Self::Ready if is_replication => out.push(
+                wrong("`replication` is about a group, `ready` about one object".into())
+                    .help("write it under `gate`"),
+            ),
+            Self::Gate { kind, catalog } if is_replication && kind.group.is_none() => {
+                let having = catalog.kinds.values().filter(|it| it.group.is_some());
+                let having: Vec<&str> = having.map(|it| it.kind.as_str()).collect();
+                out.push(
+                    wrong(format!("a `{}` has no replicas", kind.kind))
+                        .help(format!("`replication` goes with {}", having.join(", "))),
+                );
+            }
+            Self::Gate { kind, .. } if !is_replication && kind.traffic.is_empty() => {
+                let help = if kind.group.is_some() {
+                    "write `gate: { replication: true, within: 60s }`"
+                } else {
+                    "to wait until it works, use `ready`; `gate` goes where traffic is directed"
+                };
+                out.push(wrong(format!("nothing of a `{}` directs users", kind.kind)).help(help));
+            }
+            Self::Ready | Self::Gate { .. } => {}
+        }
+    }
+}
+
 /// Reads a gate.
-pub fn gate(node: &Node, what: &str, terms: &mut Terms<'_>) -> Option<Gate> {
+pub fn gate(node: &Node, of: Use<'_>, terms: &mut Terms<'_>) -> Option<Gate> {
+    let what = of.word();
     let Some(map) = node.as_map() else {
         terms.out.push(
             Diagnostic::error("wrong_type", format!("`{what}` must be a map"))
@@ -34,24 +86,30 @@ pub fn gate(node: &Node, what: &str, terms: &mut Terms<'_>) -> Option<Gate> {
         .get("within")
         .map_or(Some(WITHIN_SECONDS), |it| duration(&it.node, "within", terms.out))?;
     let times = int(map, "times", 1, (1, 1000), terms.out);
-    let probe = probe(node.span, map, what, terms)?;
+    let (at, probe) = probe(node.span, map, what, terms)?;
+    of.check(at, &probe, terms.out);
     Some(Gate { span: node.span, probe, times: u32::try_from(times).unwrap_or(1), within_seconds })
 }
 
-fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<GateProbe> {
-    match (map.get("tcp"), map.get("http")) {
-        (Some(tcp), None) => {
-            for name in ["expect", "body"] {
-                if let Some(it) = map.get(name) {
-                    terms.out.push(
-                        Diagnostic::error("unknown_key", "Unknown key")
-                            .at(it.key, format!("`{name}` goes with `http` only")),
-                    );
-                }
-            }
-            Some(GateProbe::Tcp(terms.term(&tcp.node)))
+/// What is tried, and where that is said.
+fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<(Span, GateProbe)> {
+    match (map.get("tcp"), map.get("http"), map.get("replication")) {
+        (Some(tcp), None, None) => {
+            only_http(map, terms.out);
+            Some((tcp.key, GateProbe::Tcp(terms.term(&tcp.node))))
         }
-        (None, Some(http)) => {
+        (None, None, Some(replication)) => {
+            only_http(map, terms.out);
+            if replication.node.data != Data::Bool(true) {
+                terms.out.push(
+                    Diagnostic::error("wrong_type", "Wrong type")
+                        .at(replication.node.span, "`replication` takes nothing but true")
+                        .help("for no gate, leave it out"),
+                );
+            }
+            Some((replication.key, GateProbe::Replication))
+        }
+        (None, Some(http), None) => {
             let expect = int(map, "expect", 200, (100, 599), terms.out);
             let body = map.get("body").and_then(|it| {
                 if it.node.as_text().is_none() {
@@ -63,14 +121,27 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<Gat
                 it.node.as_text().map(str::to_owned)
             });
             let url = terms.term(&http.node);
-            Some(GateProbe::Http { url, expect: u16::try_from(expect).unwrap_or(200), body })
+            let expect = u16::try_from(expect).unwrap_or(200);
+            Some((http.key, GateProbe::Http { url, expect, body }))
         }
         _ => {
             terms.out.push(
                 Diagnostic::error("missing_key", format!("`{what}` says what to try"))
-                    .at(span, "give either `tcp` or `http`"),
+                    .at(span, "give one of `tcp`, `http` and `replication`"),
             );
             None
+        }
+    }
+}
+
+/// Tells keys that mean nothing where no page is asked for.
+fn only_http(map: &Map, out: &mut Vec<Diagnostic>) {
+    for name in ["expect", "body"] {
+        if let Some(it) = map.get(name) {
+            out.push(
+                Diagnostic::error("unknown_key", "Unknown key")
+                    .at(it.key, format!("`{name}` goes with `http` only")),
+            );
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::engine::stack::lower::{self, Lowered, unknown_keys};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::stack::needs::{Site, needs, of_instance};
 use crate::engine::stack::node::{Node, parse};
-use crate::engine::stack::overlay::{PARTS, lay, texts};
+use crate::engine::stack::overlay::{PARTS, lay};
+use crate::engine::stack::recovery;
 use crate::engine::stack::rehearse::rehearse;
 use crate::engine::stack::template::FileText;
 use crate::engine::stack::term::expressions;
@@ -24,13 +25,16 @@ use crate::engine::value::Value;
 
 /// The largest file that an expression reads.
 const FILE_BYTES_MAX: usize = 1 << 20;
-const STACK_KEYS: [&str; 5] = ["stack", "description", "variables", "resources", "outputs"];
-const OVERLAY_KEYS: [&str; 8] = [
+const STACK_KEYS: [&str; 6] =
+    ["stack", "description", "objectives", "variables", "resources", "outputs"];
+const OVERLAY_KEYS: [&str; 10] = [
     "overlay",
     "description",
     "assumes_lost",
     "instance",
+    "rehearses",
     "borrow",
+    "objectives",
     "variables",
     "resources",
     "outputs",
@@ -183,11 +187,9 @@ fn build(
 ) -> Stack {
     let mut out = std::mem::take(&mut loaded.diagnostics);
     let mut stack = Stack { name: stack_name.to_owned(), ..Stack::default() };
-    for overlay in loaded.layers.iter().skip(1) {
-        overlay_keys(overlay, &mut stack, &mut out);
-    }
+    recovery::overlay_keys(&loaded.layers, &mut stack, &mut out);
     let merged = loaded.merged();
-    let [variables_of, resources_of, outputs_of] =
+    let [variables_of, resources_of, outputs_of, objectives_of] =
         PARTS.map(|part| merged.and_then(Node::as_map)?.get(part).map(|it| &it.node));
     let base = loaded.layers.first().map_or(0, |it| it.span.source);
     let outside = Outside { remembered, given, base };
@@ -199,6 +201,7 @@ fn build(
         .collect();
     let lowered = lower::resources(resources_of, catalog, &loaded.sources, &mut out);
     stack.outputs = lower::outputs(outputs_of, &loaded.sources, &mut out);
+    stack.objectives = recovery::objectives(objectives_of, &mut out);
     let declared_resources: Vec<String> = resources_of
         .and_then(Node::as_map)
         .into_iter()
@@ -223,33 +226,6 @@ fn build(
     stack
 }
 
-fn overlay_keys(overlay: &Node, stack: &mut Stack, out: &mut Vec<Diagnostic>) {
-    let Some(map) = overlay.as_map() else { return };
-    let plain = |it: Vec<(String, Span)>| it.into_iter().map(|(text, _)| text).collect::<Vec<_>>();
-    if let Some(it) = map.get("assumes_lost") {
-        stack.assumes_lost.extend(plain(texts(&it.node, "assumes_lost", out)));
-    }
-    if let Some(it) = map.get("borrow") {
-        stack.borrow.extend(plain(texts(&it.node, "borrow", out)));
-    }
-    if let Some(it) = map.get("instance") {
-        match it.node.as_text().filter(|it| is_instance_name(it)) {
-            Some(name) => stack.instance = Some(name.to_owned()),
-            None => out.push(
-                Diagnostic::error("bad_name", "A name that cannot be used")
-                    .at(it.node.span, "an instance's name is small letters, digits, `_` and `-`"),
-            ),
-        }
-    }
-}
-
-fn is_instance_name(text: &str) -> bool {
-    text.starts_with(|it: char| it.is_ascii_lowercase())
-        && text
-            .chars()
-            .all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, '_' | '-'))
-}
-
 fn finish(
     stack: &mut Stack,
     lowered: Lowered,
@@ -263,15 +239,7 @@ fn finish(
         repeats.insert(name, repeat);
     }
     let mut entries = expand(stack, &repeats, catalog, reading, out);
-    for name in &stack.borrow {
-        if !stack.resources.contains_key(name) {
-            let wrong = Diagnostic::error(
-                "unknown_reference",
-                format!("`borrow` names `{name}`, which is no resource"),
-            );
-            out.push(wrong.nearest(name, stack.resources.keys().map(String::as_str)));
-        }
-    }
+    recovery::check_borrowed(stack, out);
     let mut instances = IndexMap::new();
     for (name, resource) in &stack.resources {
         let repeat = &repeats[name];
@@ -285,7 +253,7 @@ fn finish(
             expressions(&given.term, &mut all);
         }
         for gate in resource.ready.iter().chain(&resource.gate) {
-            expressions(gate.target(), &mut all);
+            gate.target().into_iter().for_each(|it| expressions(it, &mut all));
         }
         all.retain(|it| !it.files().is_empty());
         for (key, each) in entries.get_mut(name).map(std::mem::take).unwrap_or_default() {

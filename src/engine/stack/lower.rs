@@ -7,7 +7,7 @@ use crate::engine::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::schema::{Attribute, Catalog, Kind, Rename, Type};
 use crate::engine::stack::check::{Place, check};
 use crate::engine::stack::expand::Repeat;
-use crate::engine::stack::gate::{duration, gate};
+use crate::engine::stack::gate::{Use, duration, gate};
 use crate::engine::stack::model::{
     Gate, GateProbe, Given, Lifecycle, Output, Reference, Resource, Shape, Term,
 };
@@ -37,10 +37,11 @@ const OUTPUT_KEYS: [&str; 3] = ["value", "sensitive", "description"];
 pub type Lowered = IndexMap<String, (Resource, Repeat)>;
 
 impl Gate {
-    /// The term that says what is tried.
-    pub fn target(&self) -> &Term {
+    /// The term that says what is tried, where one does.
+    pub fn target(&self) -> Option<&Term> {
         match &self.probe {
-            GateProbe::Tcp(it) | GateProbe::Http { url: it, .. } => it,
+            GateProbe::Tcp(it) | GateProbe::Http { url: it, .. } => Some(it),
+            GateProbe::Replication => None,
         }
     }
 }
@@ -86,7 +87,12 @@ pub fn outputs(
     found
 }
 
-fn section<'a>(node: Option<&'a Node>, what: &str, out: &mut Vec<Diagnostic>) -> Option<&'a Map> {
+/// A part of a layer that must be a map.
+pub fn section<'a>(
+    node: Option<&'a Node>,
+    what: &str,
+    out: &mut Vec<Diagnostic>,
+) -> Option<&'a Map> {
     let node = node.filter(|it| !it.is_null())?;
     let map = node.as_map();
     if map.is_none() {
@@ -179,8 +185,10 @@ impl<'a> Lower<'a> {
             attributes,
             depends_on: self.depends_on(map),
             lifecycle: self.lifecycle(map, kind),
-            ready: map.get("ready").and_then(|it| gate(&it.node, "ready", &mut self.terms)),
-            gate: map.get("gate").and_then(|it| gate(&it.node, "gate", &mut self.terms)),
+            ready: map.get("ready").and_then(|it| gate(&it.node, Use::Ready, &mut self.terms)),
+            gate: map.get("gate").and_then(|it| {
+                gate(&it.node, Use::Gate { kind, catalog: self.catalog }, &mut self.terms)
+            }),
             timeouts: self.timeouts(map),
             moved_from: self.moved_from(map),
         };

@@ -21,6 +21,7 @@ pub mod resolve;
 pub mod expand;
 pub mod needs;
 pub mod lower;
+pub mod recovery;
 pub mod rehearse;
 pub mod load;
 pub mod origin;

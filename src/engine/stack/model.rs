@@ -33,9 +33,23 @@ pub struct Stack {
     pub unread: BTreeMap<String, Lost>,
     /// What stands in those files.
     pub texts: BTreeMap<String, Arc<FileText>>,
-    pub assumes_lost: Vec<String>,
+    pub objectives: Objectives,
+    /// The fault domains that a switch to these overlays takes for lost.
+    pub assumes_lost: Vec<(String, Span)>,
     pub instance: Option<String>,
-    pub borrow: Vec<String>,
+    /// The overlays that a drill in this instance switches to.
+    pub rehearses: Vec<(String, Span)>,
+    /// The resources of the plain stack that this instance uses and does not make.
+    pub borrow: Vec<(String, Span)>,
+}
+
+/// What a recovery may cost, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Objectives {
+    /// Until users are served again.
+    pub rto_seconds: Option<(u64, Span)>,
+    /// How much of the latest data may be missing.
+    pub rpo_seconds: Option<(u64, Span)>,
 }
 
 /// How a resource is repeated.
@@ -150,6 +164,8 @@ pub enum GateProbe {
     Tcp(Term),
     /// The URL answers so.
     Http { url: Term, expect: u16, body: Option<String> },
+    /// What is written to one member of the group is read from another.
+    Replication,
 }
 
 /// One instance of a resource.

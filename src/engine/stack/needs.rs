@@ -1,6 +1,7 @@
 //! References: checks that each leads somewhere, and says which instances an instance needs.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::engine::address::{Address, Key, is_name};
 use crate::engine::diagnostic::{Diagnostic, Span, nearest};
@@ -9,7 +10,7 @@ use crate::engine::stack::code::{Code, Path, Trouble};
 use crate::engine::stack::evaluate::{Lost, beyond};
 use crate::engine::stack::expand::{Repeat, over};
 use crate::engine::stack::expression::Expression;
-use crate::engine::stack::model::{Each, EachValue, Resource, Spread, Stack};
+use crate::engine::stack::model::{Each, EachValue, Instance, Resource, Spread, Stack};
 use crate::engine::stack::path::Step;
 use crate::engine::stack::term::expressions;
 use crate::engine::stack::view::{is_list, no_key, unknown, unknown_variable};
@@ -73,7 +74,7 @@ pub fn needs(
     }
     let mut all = Vec::new();
     for gate in resource.ready.iter().chain(&resource.gate) {
-        expressions(gate.target(), &mut all);
+        gate.target().into_iter().for_each(|it| expressions(it, &mut all));
     }
     Site { has_self: true, ..site }.expressions(&all, &mut found, out);
     for reference in &resource.depends_on {
@@ -160,11 +161,79 @@ pub fn of_instance(
     found
 }
 
+/// The instances that one attribute of an instance names; of a checked stack.
+pub fn named_by(stack: &Stack, instance: &Instance, attribute: &str) -> Vec<Address> {
+    let Some(given) = instance.resource.attributes.get(attribute) else { return Vec::new() };
+    let mut all = Vec::new();
+    expressions(&given.term, &mut all);
+    let mut named: Vec<Address> =
+        uses(stack, Some(instance), &all).into_iter().map(|(address, _)| address).collect();
+    named.sort();
+    named.dedup();
+    named
+}
+
+/// Every use of another resource in expressions: which instance, and which of its attributes. Outputs belong to no instance.
+pub fn uses(
+    stack: &Stack,
+    instance: Option<&Instance>,
+    all: &[&Arc<Expression>],
+) -> Vec<(Address, Option<String>)> {
+    let mut found = Vec::new();
+    for path in all.iter().flat_map(|it| it.paths()) {
+        let is_value = matches!(path.steps.first(), Some(Step::Name(it)) if &**it == "value");
+        if &*path.root == "each" && is_value {
+            if let Some(Each::Entry { value: EachValue::Instance(over), .. }) =
+                instance.and_then(|it| it.each.as_ref())
+            {
+                found.push((over.clone(), name_of(path.steps.get(1))));
+            }
+        } else if let Some(spread) = stack.spreads.get(&*path.root) {
+            let own = instance.map(|it| &it.address.key);
+            let (select, rest) = selected(spread, path);
+            let attribute = name_of(rest);
+            let of = |key: Key| Address { name: path.root.to_string(), key };
+            let keys: Vec<Key> = match (select, spread, own) {
+                (Select::One(key), ..) => vec![key],
+                (Select::Each, _, Some(own)) if has(spread, own) => vec![own.clone()],
+                (_, Spread::One, _) => vec![Key::One],
+                (_, Spread::Count(count), _) => (0..*count).map(Key::Index).collect(),
+                (_, Spread::Keys(keys), _) => keys.iter().cloned().map(Key::Name).collect(),
+            };
+            found.extend(keys.into_iter().map(|key| (of(key), attribute.clone())));
+        }
+    }
+    found
+}
+
+/// What a path into a resource selects, and the step after that; of a checked stack.
+fn selected<'a>(spread: &Spread, path: &'a Path) -> (Select, Option<&'a Step<Box<Code>>>) {
+    match (spread, path.steps.first()) {
+        (Spread::One, first) => (Select::One(Key::One), first),
+        (Spread::Count(_), Some(Step::Index(at))) => {
+            (Select::One(Key::Index(*at)), path.steps.get(1))
+        }
+        (Spread::Keys(_), Some(Step::Name(key))) => {
+            (Select::One(Key::Name(key.to_string())), path.steps.get(1))
+        }
+        (_, Some(Step::Computed(code))) if is_own_key(code) => (Select::Each, path.steps.get(1)),
+        (_, Some(Step::Computed(_))) => (Select::All, path.steps.get(1)),
+        _ => (Select::All, None),
+    }
+}
+
+fn name_of(step: Option<&Step<Box<Code>>>) -> Option<String> {
+    match step {
+        Some(Step::Name(name)) => Some(name.to_string()),
+        _ => None,
+    }
+}
+
 impl Site<'_> {
     /// Checks the references of some expressions.
     pub fn expressions(
         &self,
-        all: &[&std::sync::Arc<Expression>],
+        all: &[&Arc<Expression>],
         found: &mut Vec<Need>,
         out: &mut Vec<Diagnostic>,
     ) {

@@ -4,7 +4,7 @@ use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::stack::node::{Data, Entry, Map, Node};
 
 /// The parts of a stack that an overlay may change.
-pub const PARTS: [&str; 3] = ["variables", "resources", "outputs"];
+pub const PARTS: [&str; 4] = ["variables", "resources", "outputs", "objectives"];
 
 /// Lays one overlay over what the layers below make.
 pub fn lay(base: &mut Node, overlay: &Node, out: &mut Vec<Diagnostic>) {
@@ -29,7 +29,8 @@ pub fn lay(base: &mut Node, overlay: &Node, out: &mut Vec<Diagnostic>) {
             match part {
                 "resources" => resource(target, name, change, out),
                 "variables" => variable(target, name, change, out),
-                _ => patch_entry(target, name, change, "output", out),
+                "outputs" => patch_entry(target, name, change, "output", out),
+                _ => patch_entry(target, name, change, "objective", out),
             }
         }
     }

@@ -60,6 +60,19 @@ pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Every instance as far as it is known before anything is made; [`rehearse`] tells what is wrong.
+pub fn objects(stack: &Stack, catalog: &Catalog) -> IndexMap<Address, Resolved> {
+    let desired = Desired::default();
+    let mut found = IndexMap::new();
+    for instance in in_order(stack) {
+        let resolved = resolve_with(stack, catalog, instance, &desired, stack, &mut Vec::new());
+        let object = Arc::new(resolved.attributes.clone());
+        desired.0.borrow_mut().insert(instance.address.clone(), object);
+        found.insert(instance.address.clone(), resolved);
+    }
+    found
+}
+
 /// The resources that anything else looks at.
 fn readers(stack: &Stack) -> std::collections::BTreeSet<&str> {
     let mut found: std::collections::BTreeSet<&str> = stack

@@ -36,6 +36,7 @@ pub struct ResolvedGate {
 pub enum ResolvedProbe {
     Tcp(Value),
     Http { url: Value, expect: u16, body: Option<String> },
+    Replication,
 }
 
 /// The attributes of an instance: computed, checked, defaulted, with references replaced by ids.
@@ -299,6 +300,7 @@ pub fn resolve_gate(
         GateProbe::Http { url, expect, body } => {
             ResolvedProbe::Http { url: target(url, "http"), expect: *expect, body: body.clone() }
         }
+        GateProbe::Replication => ResolvedProbe::Replication,
     };
     let resolved = ResolvedGate { probe, times: gate.times, within_seconds: gate.within_seconds };
     if stops(&out) { Err(out) } else { Ok(resolved) }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use crate::engine::address::Address;
-use crate::engine::diagnostic::{Diagnostic, Severity, Sources};
+use crate::engine::diagnostic::{Diagnostic, Severity, Sources, Span};
 use crate::engine::stack::load::{FileProblem, Files, Layer, Loaded, load};
-use crate::engine::stack::model::Scope;
+use crate::engine::stack::model::{GateProbe, Scope};
 use crate::engine::stack::origin::{explain, render};
 use crate::engine::stack::resolve::resolve;
 use crate::engine::stack::variables::{GivenValue, GivenVariable};
@@ -358,7 +358,7 @@ fn every_mistake_is_told_in_one_run() {
     stack.yaml:25:48: This cannot stand inside text [«many» it is a list] -- use one of its parts, or join a list: list.join(',')
     stack.yaml:25:69: Unknown reference [«mnay» there is no resource `mnay`] -- did you mean `many`?
     stack.yaml:26:103: warning: The cloud rounds this value [«301» stored as 3600] -- write `ttl_sec: 3600`
-    stack.yaml:26:124: Unknown key [«every» `gate` has no such key] -- it has tcp, http, expect, body, times, within
+    stack.yaml:26:124: Unknown key [«every» `gate` has no such key] -- it has tcp, http, replication, expect, body, times, within
     stack.yaml:26:143: Not a duration [«5» `within` takes a number with a unit] -- write `90s`, `5m` or `1h30m`
     stack.yaml:27:65: Unknown key [«prevent_destory» `lifecycle` has no `prevent_destory`] -- did you mean `prevent_destroy`?
     stack.yaml:27:105: Unknown attribute [«lable» `linode.nodebalancer` has no attribute `lable`] -- did you mean `label`?
@@ -428,6 +428,116 @@ outputs:
     overlays/eu.yaml:10:17: An overlay cannot change the kind of a resource [«linode.domain» `shop` becomes another kind here] [stack.yaml:49:11 «linode.domain_record» its kind is given here] -- remove it with `shop: null` and add one of another name
     overlays/eu.yaml:11:3: An overlay changes a resource that is not there [«shp» no layer below declares `shp`] -- did you mean `shop`?
     overlays/eu.yaml:12:3: An overlay removes what is not there [«gone» no layer below has the resource `gone`] -- did you mean `zone`?
+    "#);
+}
+
+#[test]
+fn objectives_are_laid_over_like_the_rest() {
+    let base = format!("{SHOP}objectives: {{ rto: 1h30m, rpo: 1m }}\n");
+    let overlay = "overlay: eu\nobjectives: { rto: 15m, rpo: null }\n";
+    let of = |layers: &[(&str, &str)]| {
+        let loaded = load_layers(layers, &[]);
+        assert_eq!(say(&loaded.sources, &loaded.diagnostics), "");
+        let stack = loaded.stack.unwrap();
+        let shown = |it: Option<(u64, Span)>| {
+            it.map(|(seconds, span)| format!("{seconds} s at {}", loaded.sources.line(span)))
+        };
+        [shown(stack.objectives.rto_seconds), shown(stack.objectives.rpo_seconds)]
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(of(&[("", SHOP)]), [None, None]);
+    let plain = of(&[("", &base)]);
+    assert_eq!(plain, [some("5400 s at stack.yaml:58"), some("60 s at stack.yaml:58")]);
+    let laid = of(&[("", &base), ("eu", overlay)]);
+    assert_eq!(laid, [some("900 s at overlays/eu.yaml:2"), None]);
+    insta::assert_snapshot!(problems(&[("", &format!("{SHOP}objectives: {{ rto: 15, rop: 1m }}\n")), ("eu", "overlay: eu\nobjectives: { rpo: null }\n")], &[]), @r#"
+    stack.yaml:58:20: Not a duration [«15» `rto` takes a number with a unit] -- write `90s`, `5m` or `1h30m`
+    stack.yaml:58:24: Unknown key [«rop» `objectives` has no `rop`] -- did you mean `rpo`?
+    overlays/eu.yaml:2:15: An overlay removes what is not there [«rpo» no layer below has the objective `rpo`] -- did you mean `rop`?
+    "#);
+    insta::assert_snapshot!(problems(&[("", &format!("{SHOP}objectives: 15m\n"))], &[]), @r#"stack.yaml:58:13: `objectives` must be a map [«15m» this is text]"#);
+}
+
+#[test]
+fn overlays_say_what_is_lost_and_what_a_drill_switches_to() {
+    let overlay = r"overlay: drill
+instance: drill
+rehearses: eu
+borrow: [zone, products]
+assumes_lost: ['linode:us-east', 'aws:us-east-1']
+";
+    let loaded = load_layers(&[("", SHOP), ("drill", overlay)], &[]);
+    assert_eq!(say(&loaded.sources, &loaded.diagnostics), "");
+    let stack = loaded.stack.unwrap();
+    let shown = |all: &[(String, Span)]| {
+        let shown = all.iter().map(|(it, span)| format!("{it} {}", loaded.sources.place(*span)));
+        shown.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(shown(&stack.rehearses), "eu overlays/drill.yaml:3:12");
+    assert_eq!(
+        shown(&stack.borrow),
+        "zone overlays/drill.yaml:4:10, products overlays/drill.yaml:4:16"
+    );
+    assert_eq!(
+        shown(&stack.assumes_lost),
+        "linode:us-east overlays/drill.yaml:5:16, aws:us-east-1 overlays/drill.yaml:5:34"
+    );
+    let wrong = r"overlay: drill
+rehearses: [eu, drill, 5]
+borrow: [zoen, 'web[0]']
+assumes_lost: [us-east, 'Linode:us-east', 'linode:us-east', 7]
+instance: Drill 1
+";
+    let loaded = load_layers(&[("", SHOP), ("drill", wrong)], &[]);
+    let codes: Vec<&str> = loaded.diagnostics.iter().map(|it| it.code).collect();
+    assert!(codes.contains(&"bad_fault_domain"), "{codes:?}");
+    insta::assert_snapshot!(say(&loaded.sources, &loaded.diagnostics), @r#"
+    overlays/drill.yaml:2:17: An overlay cannot rehearse itself [«drill» this is the overlay that says so] -- name the overlay that a failover switches to
+    overlays/drill.yaml:2:24: `rehearses` must be a list of text [«5» this is an integer]
+    overlays/drill.yaml:3:10: Unknown reference [«zoen» there is no resource `zoen` to borrow] -- did you mean `zone`?
+    overlays/drill.yaml:3:16: Unknown reference [«'web[0]'» there is no resource `web[0]` to borrow] -- `borrow` names resources of the stack, without index
+    overlays/drill.yaml:4:16: Not a fault domain [«us-east» a fault domain is a cloud and a region] -- write `linode:us-east` or `aws:us-east-1`
+    overlays/drill.yaml:4:25: Not a fault domain [«'Linode:us-east'» a fault domain is a cloud and a region] -- write `linode:us-east` or `aws:us-east-1`
+    overlays/drill.yaml:4:61: `assumes_lost` must be a list of text [«7» this is an integer]
+    overlays/drill.yaml:5:11: A name that cannot be used [«Drill 1» an instance's name is small letters, digits, `_` and `-`]
+    "#);
+    let without = "overlay: drill\nrehearses: eu\n";
+    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", without)], &[]), @r#"overlays/drill.yaml:2:1: A rehearsal has an instance of its own [«rehearses» this overlay has no `instance`] -- write `instance: drill` beside it"#);
+}
+
+#[test]
+fn gates_go_where_they_say_something() {
+    let good = SHOP.replace(
+        "    billing_mode: PAY",
+        "    gate: { replication: true, within: 60s }\n    billing_mode: PAY",
+    );
+    let loaded = load_layers(&[("", &good)], &[]);
+    assert_eq!(say(&loaded.sources, &loaded.diagnostics), "");
+    let gate = loaded.stack.unwrap().resources["products"].gate.clone().unwrap();
+    assert!(matches!(gate.probe, GateProbe::Replication), "{gate:?}");
+    assert_eq!((gate.within_seconds, gate.times), (60, 1));
+    let bad_gates = r"
+  t: { kind: dynamodb.table, region: us-east-1, name: ttt, attributes: { a: S }, hash_key: a, gate: { http: 'http://192.0.2.1/' } }
+  u: { kind: dynamodb.table, region: us-east-1, name: uuu, attributes: { a: S }, hash_key: a, gate: { replication: false, expect: 200 } }
+  v: { kind: dynamodb.table, region: us-east-1, name: vvv, attributes: { a: S }, hash_key: a, ready: { replication: true } }
+  w: { kind: linode.nodebalancer, region: us-east, gate: { tcp: '192.0.2.1:80' } }
+  x: { kind: linode.nodebalancer, region: us-east, gate: { replication: true } }
+  y: { kind: linode.nodebalancer, region: us-east, ready: { tcp: 'a:1', http: 'b' } }
+  z: { kind: dynamodb.table, region: us-east-1, name: zzz, attributes: { a: S }, hash_key: a, gate: { replicaton: true } }
+";
+    let text = format!("stack: s\nresources:{bad_gates}");
+    let loaded = load_layers(&[("", &text)], &[]);
+    assert!(loaded.diagnostics.iter().any(|it| it.code == "wrong_gate"));
+    insta::assert_snapshot!(say(&loaded.sources, &loaded.diagnostics), @r#"
+    stack.yaml:3:103: Such a gate says nothing about this kind [«http» nothing of a `dynamodb.table` directs users] -- write `gate: { replication: true, within: 60s }`
+    stack.yaml:4:116: Wrong type [«false» `replication` takes nothing but true] -- for no gate, leave it out
+    stack.yaml:4:123: Unknown key [«expect» `expect` goes with `http` only]
+    stack.yaml:5:104: Such a gate says nothing about this kind [«replication» `replication` is about a group, `ready` about one object] -- write it under `gate`
+    stack.yaml:6:60: Such a gate says nothing about this kind [«tcp» nothing of a `linode.nodebalancer` directs users] -- to wait until it works, use `ready`; `gate` goes where traffic is directed
+    stack.yaml:7:60: Such a gate says nothing about this kind [«replication» a `linode.nodebalancer` has no replicas] -- `replication` goes with dynamodb.replica, dynamodb.table
+    stack.yaml:8:59: `ready` says what to try [«{ tcp: 'a:1', http: 'b' }» give one of `tcp`, `http` and `replication`]
+    stack.yaml:9:101: `gate` says what to try [«{ replicaton: true }» give one of `tcp`, `http` and `replication`]
+    stack.yaml:9:103: Unknown key [«replicaton» `gate` has no such key] -- did you mean `replication`?
     "#);
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::address::Address;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
-use crate::engine::state::record::{Deposed, Lost, Phase, Record, Run, State};
+use crate::engine::state::record::{Deposed, Draining, Lost, Phase, Record, Run, State, Switch};
 use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// The version that this program writes, and the newest that it reads.
@@ -164,7 +164,11 @@ struct Header {
     home: Vec<String>,
     active: Vec<String>,
     phase: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    switch: Option<SwitchJson>,
     lost: Vec<LostJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    draining: Vec<DrainingJson>,
     variables: BTreeMap<String, Value>,
     outputs: BTreeMap<String, Value>,
     begun: Vec<BegunJson>,
@@ -176,6 +180,20 @@ struct LostJson {
     fault_domain: String,
     since: i64,
     by: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SwitchJson {
+    from: Vec<String>,
+    since: i64,
+    by: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DrainingJson {
+    address: String,
+    was: Vec<String>,
+    until: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -215,6 +233,8 @@ struct RecordJson {
     ready: bool,
     #[serde(default)]
     protected: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    retained: bool,
     since: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deposed: Option<DeposedJson>,
@@ -266,7 +286,19 @@ enum EntryJson {
         at: i64,
         who: String,
     },
+    Found {
+        fault_domain: String,
+        at: i64,
+        who: String,
+    },
+    Directed(DrainingJson),
     Began(BegunJson),
+    Waiting {
+        address: String,
+        step: usize,
+        gate: String,
+        at: i64,
+    },
     Ended {
         address: String,
         step: usize,
@@ -317,7 +349,13 @@ impl From<&State> for Header {
             home: state.home.clone(),
             active: state.active.clone(),
             phase: phase_word(state.phase).into(),
+            switch: state.switch.as_ref().map(|it| SwitchJson {
+                from: it.from.clone(),
+                since: it.since,
+                by: it.by.clone(),
+            }),
             lost: state.lost.iter().map(Into::into).collect(),
+            draining: state.draining.iter().map(Into::into).collect(),
             variables: state.variables.clone(),
             outputs: state.outputs.clone(),
             begun: state.begun.values().map(Into::into).collect(),
@@ -348,7 +386,11 @@ impl Header {
         state.home = self.home;
         state.active = self.active;
         state.phase = if self.phase == "switching" { Phase::Switching } else { Phase::Settled };
+        state.switch = self.switch.map(|it| Switch { from: it.from, since: it.since, by: it.by });
         state.lost = self.lost.into_iter().map(Into::into).collect();
+        for it in self.draining {
+            state.draining.push(it.into_draining(line)?);
+        }
         state.variables = self.variables;
         state.outputs = self.outputs;
         for begun in self.begun {
@@ -374,6 +416,26 @@ impl From<&Lost> for LostJson {
 impl From<LostJson> for Lost {
     fn from(it: LostJson) -> Self {
         Self { fault_domain: it.fault_domain, since: it.since, by: it.by }
+    }
+}
+
+impl From<&Draining> for DrainingJson {
+    fn from(it: &Draining) -> Self {
+        Self {
+            address: it.address.to_string(),
+            was: it.was.iter().map(ToString::to_string).collect(),
+            until: it.until,
+        }
+    }
+}
+
+impl DrainingJson {
+    fn into_draining(self, line: usize) -> Result<Draining, CodecError> {
+        Ok(Draining {
+            address: address(&self.address, line)?,
+            was: addresses(&self.was, line)?,
+            until: self.until,
+        })
     }
 }
 
@@ -419,6 +481,7 @@ impl From<&Record> for RecordJson {
             needs: it.needs.iter().map(ToString::to_string).collect(),
             ready: it.ready,
             protected: it.protected,
+            retained: it.retained,
             since: it.since,
             deposed: it
                 .deposed
@@ -438,6 +501,7 @@ impl RecordJson {
             needs: addresses(&self.needs, line)?,
             ready: self.ready,
             protected: self.protected,
+            retained: self.retained,
             since: self.since,
             deposed: self.deposed.map(|it| Deposed { id: it.id, attributes: it.attributes }),
         })
@@ -457,7 +521,12 @@ impl From<&Entry> for EntryJson {
             Entry::Switched { from, to, lost, at, who } => {
                 Self::Switched { from, to, lost: lost.iter().map(Into::into).collect(), at, who }
             }
+            Entry::Found { fault_domain, at, who } => Self::Found { fault_domain, at, who },
+            Entry::Directed(it) => Self::Directed((&it).into()),
             Entry::Began(begun) => Self::Began((&begun).into()),
+            Entry::Waiting { address, step, gate, at } => {
+                Self::Waiting { address: address.to_string(), step, gate, at }
+            }
             Entry::Ended { address, step, outcome, at } => {
                 Self::Ended { address: address.to_string(), step, outcome: (&outcome).into(), at }
             }
@@ -484,7 +553,12 @@ impl EntryJson {
                 at,
                 who,
             },
+            Self::Found { fault_domain, at, who } => Entry::Found { fault_domain, at, who },
+            Self::Directed(it) => Entry::Directed(it.into_draining(line)?),
             Self::Began(begun) => Entry::Began(begun.into_begun(line)?),
+            Self::Waiting { address: text, step, gate, at } => {
+                Entry::Waiting { address: address(&text, line)?, step, gate, at }
+            }
             Self::Ended { address: text, step, outcome, at } => Entry::Ended {
                 address: address(&text, line)?,
                 step,

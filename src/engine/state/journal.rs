@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 pub use crate::engine::state::record::Begun;
-use crate::engine::state::record::{Lost, Phase, Record, Run, State};
+use crate::engine::state::record::{Draining, Lost, Phase, Record, Run, State, Switch};
 use crate::engine::value::{LineageKey, Value};
 
 /// One line of the journal.
@@ -44,8 +44,23 @@ pub enum Entry {
         at: i64,
         who: String,
     },
+    /// A fault domain answers again, and may be acted on.
+    Found {
+        fault_domain: String,
+        at: i64,
+        who: String,
+    },
+    /// Users were directed elsewhere, together with the end of the step that did it.
+    Directed(Draining),
     /// Durable before the request leaves.
     Began(Begun),
+    /// A gate is waited at: no request that changes anything.
+    Waiting {
+        address: Address,
+        step: usize,
+        gate: String,
+        at: i64,
+    },
     Ended {
         address: Address,
         step: usize,
@@ -109,11 +124,20 @@ pub fn fold(state: &mut State, entry: &Entry) {
             state.last_run =
                 Some(Run { who: who.clone(), command: command.clone(), at: *at, finished: None });
         }
-        Entry::Switched { to, lost, .. } => {
+        Entry::Switched { from, to, lost, at, who } => {
             state.active.clone_from(to);
             state.lost.clone_from(lost);
             state.phase = Phase::Switching;
+            state.switch = Some(Switch { from: from.clone(), since: *at, by: who.clone() });
         }
+        Entry::Found { fault_domain, .. } => {
+            state.lost.retain(|it| it.fault_domain != *fault_domain);
+        }
+        Entry::Directed(draining) => {
+            state.draining.retain(|it| it.address != draining.address);
+            state.draining.push(draining.clone());
+        }
+        Entry::Waiting { .. } => {}
         Entry::Began(begun) => {
             state.begun.insert(begun.address.clone(), begun.clone());
         }
@@ -127,7 +151,9 @@ pub fn fold(state: &mut State, entry: &Entry) {
             state.active.clone_from(overlays);
             if *complete {
                 state.phase = Phase::Settled;
+                state.switch = None;
             }
+            state.draining.retain(|it| it.until > *at);
             state.serial += 1;
         }
     }

@@ -30,7 +30,11 @@ pub struct State {
     /// The overlays in force.
     pub active: Vec<String>,
     pub phase: Phase,
+    /// The switch that is going on, while the phase says so.
+    pub switch: Option<Switch>,
     pub lost: Vec<Lost>,
+    /// What users may still be directed to, because others remember it.
+    pub draining: Vec<Draining>,
     /// Non-sensitive variables of the last apply.
     pub variables: BTreeMap<String, Value>,
     pub outputs: BTreeMap<String, Value>,
@@ -44,6 +48,26 @@ pub struct State {
 pub enum Phase {
     Settled,
     Switching,
+}
+
+/// A switch that began and has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switch {
+    /// The overlays that were active before it.
+    pub from: Vec<String>,
+    pub since: i64,
+    pub by: String,
+}
+
+/// Traffic that was directed away a while ago and may still come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draining {
+    /// What directs it: a record.
+    pub address: Address,
+    /// What it named before.
+    pub was: Vec<Address>,
+    /// When nobody remembers that any more, in milliseconds since the Unix epoch.
+    pub until: i64,
 }
 
 /// A fault domain that is gone.
@@ -78,6 +102,8 @@ pub struct Record {
     pub ready: bool,
     /// `prevent_destroy` was applied.
     pub protected: bool,
+    /// No layer wants it, and a failback kept it: it is not deleted unless that is asked for.
+    pub retained: bool,
     /// When it was made or adopted, in milliseconds since the Unix epoch.
     pub since: i64,
     /// An older incarnation that a `create_before_destroy` replace has still to delete.
@@ -131,7 +157,9 @@ impl State {
             home: Vec::new(),
             active: Vec::new(),
             phase: Phase::Settled,
+            switch: None,
             lost: Vec::new(),
+            draining: Vec::new(),
             variables: BTreeMap::new(),
             outputs: BTreeMap::new(),
             records: BTreeMap::new(),

@@ -10,7 +10,7 @@ use crate::engine::state::codec::{
     CodecError, VERSION, decode_journal, decode_state, encode_entry, encode_state,
 };
 use crate::engine::state::journal::{Begun, Entry, Outcome, replay};
-use crate::engine::state::record::{Deposed, Lost, Phase, Record, Run, State};
+use crate::engine::state::record::{Deposed, Draining, Lost, Phase, Record, Run, State, Switch};
 use crate::engine::value::{Attributes, LineageKey};
 
 fn attributes() -> impl Strategy<Value = Attributes> {
@@ -25,22 +25,25 @@ fn record() -> impl Strategy<Value = Record> {
         attributes(),
         attributes(),
         vec(sample::address(), 0..3),
-        any::<(bool, bool, i64)>(),
+        any::<(bool, bool, bool, i64)>(),
         option::of(deposed),
     )
-        .prop_map(|(id, attributes, outputs, needs, (ready, protected, since), deposed)| {
-            Record {
-                kind: "linode.instance".into(),
-                id,
-                attributes,
-                outputs,
-                needs,
-                ready,
-                protected,
-                since,
-                deposed,
-            }
-        })
+        .prop_map(
+            |(id, attributes, outputs, needs, (ready, protected, retained, since), deposed)| {
+                Record {
+                    kind: "linode.instance".into(),
+                    id,
+                    attributes,
+                    outputs,
+                    needs,
+                    ready,
+                    protected,
+                    retained,
+                    since,
+                    deposed,
+                }
+            },
+        )
 }
 
 fn begun() -> impl Strategy<Value = Begun> {
@@ -83,6 +86,23 @@ fn entry() -> impl Strategy<Value = Entry> {
             .prop_map(|(cloud, account)| Entry::Bound { cloud, account }),
         (sample::text(), sample::text(), any::<i64>())
             .prop_map(|(who, command, at)| Entry::RunBegan { who, command, at, plan: "p".into() }),
+        (sample::text(), any::<i64>()).prop_map(|(fault_domain, at)| Entry::Found {
+            fault_domain,
+            at,
+            who: "w".into()
+        }),
+        draining().prop_map(Entry::Directed),
+        (sample::address(), sample::text(), any::<i64>())
+            .prop_map(|(address, gate, at)| Entry::Waiting { address, step: 2, gate, at }),
+        (vec(sample::text(), 0..2), vec(lost(), 0..2), any::<i64>()).prop_map(
+            |(from, lost, at)| Entry::Switched {
+                from,
+                to: vec!["eu".into()],
+                lost,
+                at,
+                who: "w".into()
+            }
+        ),
         (any::<bool>(), attributes(), any::<i64>()).prop_map(|(complete, outputs, at)| {
             Entry::RunEnded {
                 at,
@@ -93,6 +113,19 @@ fn entry() -> impl Strategy<Value = Entry> {
             }
         }),
     ]
+}
+
+fn draining() -> impl Strategy<Value = Draining> {
+    (sample::address(), vec(sample::address(), 0..3), any::<i64>())
+        .prop_map(|(address, was, until)| Draining { address, was, until })
+}
+
+fn lost() -> impl Strategy<Value = Lost> {
+    (sample::text(), any::<i64>(), sample::text()).prop_map(|(fault_domain, since, by)| Lost {
+        fault_domain,
+        since,
+        by,
+    })
 }
 
 fn founded() -> Entry {
@@ -127,6 +160,11 @@ fn state() -> impl Strategy<Value = State> {
                 state.lost = vec![Lost { fault_domain, since: 5, by: "someone".into() }];
                 let run = Run { who: "a".into(), command: "apply".into(), at: 1, finished: None };
                 state.last_run = Some(run);
+                let from = vec!["home".into()];
+                state.switch = Some(Switch { from, since: 4, by: "someone".into() });
+                let was = vec![Address::one("lb")];
+                state.draining =
+                    vec![Draining { address: Address::one("shop"), was, until: serial.into() }];
             }
             state
         })

@@ -8,6 +8,10 @@ pub enum Event {
         active: Vec<String>,
         remembers: bool,
     },
+    /// The switch would not work.
+    Unready {
+        why: String,
+    },
     ProbeFailed {
         why: String,
         failed: usize,
@@ -72,6 +76,7 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Started { .. } => "started",
+            Self::Unready { .. } => "unready",
             Self::ProbeFailed { .. } => "probe-failed",
             Self::ProbeOk { .. } => "probe-ok",
             Self::Undecided { .. } => "undecided",

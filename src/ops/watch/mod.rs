@@ -1,5 +1,6 @@
 //! Watches from outside: look, count, decide, switch at most once, remember.
 
+pub mod rehearse;
 pub mod switch;
 pub mod target;
 
@@ -16,7 +17,9 @@ use crate::engine::watch::{
 use crate::ops::error::OpsError;
 use crate::ops::load::overlay_file;
 use crate::ops::place::Place;
+use crate::ops::plan;
 use crate::ops::session::{Session, Target};
+use crate::ops::watch::rehearse::rehearse;
 use crate::ops::watch::switch::{Act, Facts};
 use crate::ops::watch::target::Targets;
 use crate::render::watch::time;
@@ -38,6 +41,8 @@ pub struct Ask {
     /// So many rounds and no more.
     pub rounds: Option<u64>,
     pub act: Act,
+    /// The failover that is planned once at the start.
+    pub rehearsal: Option<plan::Ask>,
     /// How long a switch may take, on the wall's clock.
     pub within: Duration,
     /// Where commands run.
@@ -63,6 +68,14 @@ pub async fn watch(
 ) -> Result<Ended, OpsError> {
     let mut watcher = Watcher::start(session, ask, tell)?;
     let mut rounds = 0;
+    tokio::select! {
+        biased;
+        why = stopped(&mut stop) => {
+            tell(session.clock.now(), &Event::Stopped { why });
+            return Ok(Ended { failed: false });
+        }
+        ready = watcher.rehearse() => ready?,
+    }
     let why = loop {
         let begun = session.clock.now();
         let round = tokio::select! {
@@ -125,15 +138,6 @@ impl<'a> Watcher<'a> {
         overlay_file(&ask.place, &ask.overlay)?;
         let store = session.store(&ask.place);
         let state = store.load()?;
-        if state.is_none() && matches!(ask.act, Act::Failover { .. }) {
-            return Err(OpsError::input(
-                format!(
-                    "there is no state in {}, so nothing can fail over",
-                    store.folder().display()
-                ),
-                "apply the stack first; with --sandbox it is the sandbox's own",
-            ));
-        }
         let file = WatchFile::new(store.folder(), &ask.overlay);
         let watched = digest(&ask.targets.identity());
         let memory = file.read()?.of(&watched);
@@ -144,6 +148,18 @@ impl<'a> Watcher<'a> {
             Self { session, ask, tell, file, memory, opening, is_unsaved: false, failed: false };
         watcher.after_interruption()?;
         Ok(watcher)
+    }
+
+    /// What would stop the failover stops a new watch; one that comes back, perhaps in the disaster, says it and watches on.
+    async fn rehearse(&mut self) -> Result<(), OpsError> {
+        let Some(ask) = &self.ask.rehearsal else { return Ok(()) };
+        let Err(why) = rehearse(self.session, ask, &self.ask.overlay).await else { return Ok(()) };
+        if self.memory.answered.is_none() {
+            return Err(why);
+        }
+        let unready = Event::Unready { why: format!("`lifeboat failover` would not work: {why}") };
+        self.opening.get_or_insert_default().push(unready);
+        Ok(())
     }
 
     /// A switch that an earlier run began and did not end. Another watcher may be in the middle of it: that one's is not ours.
@@ -159,8 +175,8 @@ impl<'a> Watcher<'a> {
         let moved = active != Active::Elsewhere || !matches!(self.ask.act, Act::Failover { .. });
         let event = interrupted(&mut self.memory, self.session.clock.now(), active, moved);
         self.opening.get_or_insert_default().extend(event);
-        let saved = claim.settle(&self.memory);
-        self.say_saved(saved);
+        // What cannot be written is said after the first round.
+        claim.settle(&self.memory).ok();
         Ok(())
     }
 
