@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use lifeboat::engine::state::record::Phase;
 use lifeboat::sandbox::Options;
 use lifeboat::sandbox::faults::How;
+use lifeboat::store::file::FileStore;
 use serde_json::Value;
 
 use crate::guards::served;
@@ -202,7 +204,7 @@ fn what_is_asked_wrongly_is_said_before_anything_is_looked_at() {
         (&["--lost", "linode:us-east"], 64, "--failover"),
         (&["--once", "--rounds", "2"], 64, "cannot be used with"),
         (&["--control", &control], 64, "is at the place that is watched"),
-        (&["--failover"], 1, "nothing can fail over"),
+        (&["--failover"], 1, "nothing of tiny was applied yet"),
     ] {
         home.run(&[&plain(&url)[..], more].concat()).code(code).says(&[says]).done();
     }
@@ -449,4 +451,124 @@ fn addresses_of_the_sandbox_are_asked_of_it() {
     assert_eq!((once(), once()), ("probe-failed".into(), "probe-failed down".into()));
     home.world.heal(None).unwrap();
     assert_eq!((once(), once()), ("probe-ok".into(), "up".into()));
+}
+
+const SHOP: &str = "http://shop.example.com/";
+
+/// The example, applied, and watched once while it was well.
+fn shop() -> Home {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    let output = watch_shop(&home, SHOP, &["--once"]).code(0);
+    assert_eq!(names(&output), "");
+    home
+}
+
+fn shop_words<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let head = ["watch", "woocommerce", "--to", "failover_eu", "--url", url, "--failover"];
+    let rules = ["--down", "2/3", "--up", "2", "--sandbox"];
+    [&head[..], &rules, more].concat()
+}
+
+fn watch_shop(home: &Home, url: &str, more: &[&str]) -> Output {
+    home.run(&shop_words(url, more))
+}
+
+fn lose_home(home: &Home) {
+    home.world.lose("linode:us-east", How::Hang).unwrap();
+    home.world.lose("aws:us-east-1", How::Hang).unwrap();
+}
+
+fn active(home: &Home) -> Vec<String> {
+    home.state("woocommerce").unwrap().active
+}
+
+#[test]
+fn a_lost_site_is_failed_over_once_and_never_back() {
+    let home = shop();
+    lose_home(&home);
+    let output = watch_shop(&home, SHOP, &["--rounds", "6"]).code(0);
+    assert_eq!(names(&output), "probe-failed probe-failed down switching switched probe-ok up");
+    assert_eq!(active(&home), ["failover_eu"]);
+    let run = home.state("woocommerce").unwrap().last_run.unwrap();
+    let root = home.path("").canonicalize().unwrap();
+    let expected =
+        format!("failover woocommerce --to failover_eu --yes --sandbox -C {}", root.display());
+    assert_eq!(run.command.trim_end_matches('/'), expected.trim_end_matches('/'));
+    home.world.heal(None).unwrap();
+    assert_eq!(names(&watch_shop(&home, SHOP, &["--rounds", "3"]).code(0)), "");
+    assert_eq!(active(&home), ["failover_eu"], "never back");
+    home.world.lose("linode:eu-central", How::Hang).unwrap();
+    let output = watch_shop(&home, SHOP, &["--rounds", "3"]).code(0);
+    assert_eq!(names(&output), "probe-failed probe-failed down already-switched probe-failed");
+    assert_eq!(home.state("woocommerce").unwrap().last_run.unwrap().command, run.command);
+}
+
+#[test]
+fn two_watchers_at_once_make_one_failover() {
+    let home = shop();
+    lose_home(&home);
+    let serial = home.state("woocommerce").unwrap().serial;
+    let words = shop_words(SHOP, &["--rounds", "6"]);
+    let both = [home.start(&words), home.start(&words)].map(|it| it.end().code(0));
+    let said = both.each_ref().map(names).join(" ");
+    assert_eq!(
+        said.matches("switched").count() - said.matches("already-switched").count(),
+        1,
+        "{said}"
+    );
+    assert!(!said.contains("switch-failed"), "{said}");
+    let state = home.state("woocommerce").unwrap();
+    assert_eq!((state.active, state.serial), (vec!["failover_eu".to_owned()], serial + 1));
+}
+
+#[test]
+fn a_failover_that_finds_the_lease_held_waits_for_the_next_round() {
+    let home = shop();
+    lose_home(&home);
+    let store = FileStore::new(&home.state_folder("woocommerce"));
+    let (lease, _) = store.lease("somebody else", 0).unwrap();
+    let output = watch_shop(&home, SHOP, &["--rounds", "3"]).code(0);
+    let held = "switching switch-held";
+    assert_eq!(
+        names(&output),
+        format!("probe-failed probe-failed down {held} probe-failed {held}")
+    );
+    drop(lease);
+    let output = watch_shop(&home, SHOP, &["--once"]).code(0);
+    assert_eq!(names(&output), "probe-failed switching switched");
+    assert_eq!(active(&home), ["failover_eu"]);
+}
+
+#[test]
+fn half_a_failover_is_finished() {
+    let home = shop();
+    lose_home(&home);
+    let failover = ["failover", "woocommerce", "--to", "failover_eu", "--yes", "--sandbox"];
+    let mut cut = home.start(&failover);
+    assert!(cut.until(|| home.state("woocommerce").unwrap().phase == Phase::Switching));
+    cut.kill();
+    let output = watch_shop(&home, SHOP, &["--rounds", "4"]).code(0);
+    assert!(
+        names(&output).starts_with("probe-failed probe-failed down switching switched"),
+        "{output}"
+    );
+    let state = home.state("woocommerce").unwrap();
+    assert_eq!((state.active, state.phase), (vec!["failover_eu".to_owned()], Phase::Settled));
+}
+
+#[test]
+fn what_would_stop_the_failover_is_said_when_the_watch_begins() {
+    let home = shop();
+    let typo = ["--once", "--lost", "linode:us-eest"];
+    let other = "http://shop.example.com/other";
+    let says = ["nothing of this stack is in `linode:us-eest`", "did you mean `linode:us-east`?"];
+    watch_shop(&home, other, &typo).code(1).says(&says).done();
+    // A watch that comes back may come back in the disaster: it says so and watches on.
+    let output = watch_shop(&home, SHOP, &typo).code(0);
+    assert_eq!(names(&output), "unready");
+    let up = ["watch", "woocommerce", "--to", "scale_up", "--url", SHOP, "--once", "--failover"];
+    home.sandbox(&up).code(64).says(&["does not say what is lost", "--lost FAULT_DOMAIN"]).done();
+    let global = ["--once", "--lost", "linode:us-east", "--lost", "linode:global"];
+    watch_shop(&home, other, &global).code(3).says(&["would be refused", "linode:global"]).done();
 }

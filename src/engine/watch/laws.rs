@@ -6,7 +6,7 @@ use proptest::prelude::{
 };
 
 use super::tests::{MINUTE, reread, round, rules};
-use super::{Active, Decision, Event, Memory, Outcome, decide, ended, observe};
+use super::{Active, Decision, Event, Memory, Outcome, Rules, decide, ended, observe};
 
 /// One round: what it sees, what state says, and what becomes of a switch that it starts.
 #[derive(Debug, Clone)]
@@ -36,6 +36,16 @@ fn step() -> impl Strategy<Value = Step> {
     })
 }
 
+/// Thresholds of every sort; the rest as in the other tests.
+fn limits() -> impl Strategy<Value = Rules> {
+    (1..4_usize, 0..4_usize, 1..4_u32).prop_map(|(failed, more, good)| Rules {
+        failed,
+        of: failed + more,
+        good,
+        ..rules()
+    })
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step(), 0..120)
 }
@@ -49,7 +59,7 @@ struct Led {
     switched: bool,
 }
 
-fn run(steps: &[Step], restarts: impl Fn(usize) -> bool) -> (Vec<Led>, Memory) {
+fn run(rules: &Rules, steps: &[Step], restarts: impl Fn(usize) -> bool) -> (Vec<Led>, Memory) {
     let mut memory = Memory::new("x");
     let mut at = 0;
     let mut all = Vec::new();
@@ -58,11 +68,11 @@ fn run(steps: &[Step], restarts: impl Fn(usize) -> bool) -> (Vec<Led>, Memory) {
         if restarts(index) {
             memory = reread(&memory);
         }
-        let (mut said, case) = observe(&mut memory, &rules(), &round(at, step.letter));
+        let (mut said, case) = observe(&mut memory, rules, &round(at, step.letter));
         let outage = memory.outage.as_ref().map(|it| it.since);
         let mut switched = false;
         if let Some(case) = case {
-            let (event, decision) = decide(&mut memory, &rules(), case, step.active);
+            let (event, decision) = decide(&mut memory, rules, case, step.active);
             said.extend(event);
             if decision != Decision::Wait {
                 switched = true;
@@ -85,16 +95,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_never_switches_in_a_round_without_a_control_or_with_a_good_answer(steps in steps()) {
-        let (led, _) = run(&steps, |_| false);
+    fn it_never_switches_in_a_round_without_a_control_or_with_a_good_answer(rules in limits(), steps in steps()) {
+        let (led, _) = run(&rules, &steps, |_| false);
         for (step, led) in steps.iter().zip(&led) {
             prop_assert!(!led.switched || step.letter == 'b', "{step:?}");
         }
     }
 
     #[test]
-    fn it_never_switches_twice_within_the_cooldown(steps in steps()) {
-        let (led, _) = run(&steps, |_| false);
+    fn it_never_switches_twice_within_the_cooldown(rules in limits(), steps in steps()) {
+        let (led, _) = run(&rules, &steps, |_| false);
         // The last switch that may have moved users, and whether the same outage may still repeat it.
         let mut last: Option<(i64, Option<i64>, bool)> = None;
         for (step, led) in steps.iter().zip(&led) {
@@ -104,7 +114,7 @@ proptest! {
             if let Some((at, outage, failed)) = last {
                 let again = failed && outage == led.outage;
                 let underway = step.active == Active::Underway;
-                prop_assert!(led.at >= at + rules().cooldown || again || underway, "{} after {at}", led.at);
+                prop_assert!(led.at >= at + rules.cooldown || again || underway, "{} after {at}", led.at);
             }
             match step.outcome {
                 Outcome::Done => last = Some((led.at, led.outage, false)),
@@ -115,35 +125,34 @@ proptest! {
     }
 
     #[test]
-    fn it_never_switches_to_what_is_active(steps in steps()) {
-        let (led, _) = run(&steps, |_| false);
+    fn it_never_switches_to_what_is_active(rules in limits(), steps in steps()) {
+        let (led, _) = run(&rules, &steps, |_| false);
         for (step, led) in steps.iter().zip(&led) {
             prop_assert!(!led.switched || step.active != Active::There);
         }
     }
 
     #[test]
-    fn a_target_that_flaps_below_the_threshold_is_never_switched(mut steps in steps()) {
-        let limit = rules();
+    fn a_target_that_flaps_below_the_threshold_is_never_switched(rules in limits(), mut steps in steps()) {
         let mut bad = Vec::new();
         for step in &mut steps {
             if step.letter == 'c' {
                 continue;
             }
-            let recent = bad.iter().rev().take(limit.of - 1).filter(|it| **it).count();
-            if recent + 1 >= limit.failed {
+            let recent = bad.iter().rev().take(rules.of - 1).filter(|it| **it).count();
+            if recent + 1 >= rules.failed {
                 step.letter = 'g';
             }
             bad.push(step.letter == 'b');
         }
-        let (led, memory) = run(&steps, |_| false);
+        let (led, memory) = run(&rules, &steps, |_| false);
         prop_assert!(led.iter().all(|it| !it.switched));
         prop_assert_eq!(memory.outage, None);
     }
 
     #[test]
-    fn rounds_without_a_control_change_nothing(steps in steps()) {
-        let (led, memory) = run(&steps, |_| false);
+    fn rounds_without_a_control_change_nothing(rules in limits(), steps in steps()) {
+        let (led, memory) = run(&rules, &steps, |_| false);
         let mut skipped = 0;
         let mut rest: Vec<Step> = Vec::new();
         for step in &steps {
@@ -153,7 +162,7 @@ proptest! {
                 skipped = 0;
             }
         }
-        let (without, memory_without) = run(&rest, |_| false);
+        let (without, memory_without) = run(&rules, &rest, |_| false);
         let counted: Vec<&Event> =
             all_said(&led).into_iter().filter(|it| it.name() != "undecided").collect();
         prop_assert_eq!(counted, all_said(&without));
@@ -161,32 +170,32 @@ proptest! {
     }
 
     #[test]
-    fn a_restart_decides_the_same(steps in steps(), every in 1..5_usize) {
-        let (whole, memory) = run(&steps, |_| false);
-        let (cut, memory_cut) = run(&steps, |index| index % every == 0);
+    fn a_restart_decides_the_same(rules in limits(), steps in steps(), every in 1..5_usize) {
+        let (whole, memory) = run(&rules, &steps, |_| false);
+        let (cut, memory_cut) = run(&rules, &steps, |index| index % every == 0);
         prop_assert_eq!(all_said(&whole), all_said(&cut));
         prop_assert_eq!(memory, memory_cut);
     }
 
     #[test]
-    fn down_and_up_take_turns_and_up_takes_good_rounds_in_a_row(steps in steps()) {
-        let (led, _) = run(&steps, |_| false);
-        let (mut down, mut row) = (false, 0);
+    fn down_and_up_take_turns_and_each_takes_rounds_of_its_own(rules in limits(), steps in steps()) {
+        let (led, _) = run(&rules, &steps, |_| false);
+        let (mut down, mut row, mut failed) = (false, 0, 0);
         for (step, led) in steps.iter().zip(&led) {
             match step.letter {
                 'g' => row += 1,
-                'b' => row = 0,
+                'b' => (row, failed) = (0, failed + 1),
                 _ => {}
             }
             for event in &led.said {
                 match event {
                     Event::Down { .. } => {
-                        prop_assert!(!down);
+                        prop_assert!(!down && failed >= rules.failed, "{failed} since it was up");
                         down = true;
                     }
                     Event::Up { .. } => {
-                        prop_assert!(down && row >= rules().good);
-                        down = false;
+                        prop_assert!(down && row >= rules.good);
+                        (down, failed) = (false, 0);
                     }
                     _ => {}
                 }
