@@ -1,5 +1,7 @@
 //! The words of the command line; their doc comments are the help text.
 
+pub mod watch;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -174,6 +176,14 @@ pub enum Command {
         world: World,
         #[arg(long, value_enum, default_value = "text")]
         format: Plain,
+    },
+    /// Probe a URL from outside, and switch when it is down
+    #[command(long_about = watch::MANUAL)]
+    Watch {
+        #[command(flatten)]
+        watch: Box<watch::WatchArgs>,
+        #[command(flatten)]
+        world: World,
     },
     /// Look into state, or mend it
     #[command(subcommand)]

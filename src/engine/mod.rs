@@ -14,3 +14,4 @@ pub mod state;
 pub mod fault_domain;
 pub mod plan;
 pub mod schedule;
+pub mod watch;

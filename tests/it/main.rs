@@ -15,6 +15,7 @@ mod kinds;
 mod converge;
 mod drill;
 mod lease;
+mod watch;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

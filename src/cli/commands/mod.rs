@@ -11,6 +11,7 @@ pub mod explain;
 pub mod init;
 pub mod state;
 pub mod sandbox;
+pub mod watch;
 
 use crate::cli::args::{Arguments, Command};
 use crate::cli::exit::Exit;
@@ -75,6 +76,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         Command::Status { target, world, format } => {
             status::status(&scene, &target, &world, format).await
         }
+        Command::Watch { watch, world } => watch::run(&scene, &watch, &world).await,
         Command::State(command) => state::run(&scene, command),
         Command::Sandbox(command) => sandbox::run(&scene, command).await,
         Command::Completions { shell } => Ok(describe::completions(shell)),
