@@ -13,4 +13,5 @@ pub mod json_schema;
 pub mod state;
 pub mod fault_domain;
 pub mod plan;
+pub mod audit;
 pub mod schedule;
