@@ -7,6 +7,7 @@ pub mod load;
 pub mod look;
 pub mod settle;
 pub mod plan;
+pub mod audit;
 pub mod job;
 pub mod call;
 pub mod wait;

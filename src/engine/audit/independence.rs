@@ -200,7 +200,7 @@ fn has_living_member(side: &Side<'_>, item: Item<'_>, lost: &BTreeSet<String>) -
 }
 
 /// The name that members of a group share.
-pub fn group_name<'a>(item: Item<'a>) -> Option<&'a Value> {
+pub fn group_name(item: Item<'_>) -> Option<&Value> {
     let group = item.kind.group.as_ref()?;
     item.object.attributes.get(&group.name).filter(|it| !it.has_open())
 }

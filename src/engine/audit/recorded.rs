@@ -65,7 +65,7 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
     } else {
         out.fact("state", "nothing is recorded yet: whether the standby exists was not looked at");
     }
-    if case.facts.online.is_none() {
+    if case.state.is_some() && case.facts.online.is_none() {
         out.fact("clouds", "not asked: drift and replication were not looked at (`--online` does)");
     }
     for item in case.living() {

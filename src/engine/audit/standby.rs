@@ -38,13 +38,14 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
     capacity(case, out);
 }
 
-/// Resources of which home has none.
+/// Resources of which home has none; what is missing only because of another is not told.
 fn cold(case: &Case<'_>, out: &mut Section) {
+    let is_cold = |name: &str| !case.home.stack.instances.keys().any(|it| it.name == name);
     let mut told = BTreeSet::new();
     for item in case.living() {
         let name = &item.address.name;
-        let is_there = case.home.stack.instances.keys().any(|it| it.name == *name);
-        if !is_there && told.insert(name) {
+        let follows = item.instance.needs.iter().any(|(it, _)| is_cold(&it.name));
+        if is_cold(name) && !follows && told.insert(name) {
             let why = format!(
                 "`{}` is made by the switch: every minute of that is an outage",
                 item.address
