@@ -12,6 +12,7 @@ mod unseen;
 mod guards;
 mod kinds;
 mod converge;
+mod audit;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -1,4 +1,4 @@
-//! How long are certificates good for?
+//! How long certificates are good for.
 
 use x509_cert::Certificate;
 

@@ -1,4 +1,4 @@
-//! Is data safe from a slip of the hand, whatever is lost?
+//! Whether data is safe from a slip of the hand, whatever is lost.
 
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::side::{Item, Side};

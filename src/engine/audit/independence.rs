@@ -1,4 +1,4 @@
-//! Is anything that the recovery needs inside what is taken for lost?
+//! Whether anything that the recovery needs is inside what is taken for lost.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Is the recovery practised, and can what serves be replaced without a gap?
+//! Whether the recovery is practised, and whether what serves can be replaced without a gap.
 
 use crate::engine::audit::case::Case;
 use crate::engine::audit::facts::Drill;

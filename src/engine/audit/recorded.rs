@@ -1,4 +1,4 @@
-//! Is the standby what state and the clouds say it is: made, ready, up to date, undrifted, a member of its group?
+//! Whether the standby is what state and the clouds say: made, ready, up to date, undrifted, a member of its group.
 
 use crate::engine::audit::case::Case;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};

@@ -1,4 +1,4 @@
-//! Is the standby there before it is needed, the same as home, and large enough?
+//! Whether the standby is there before it is needed, the same as home, and large enough.
 
 use std::collections::{BTreeMap, BTreeSet};
 

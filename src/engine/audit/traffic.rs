@@ -1,4 +1,4 @@
-//! Do users follow soon enough, only when the standby serves, and would anybody notice that it does not?
+//! Whether users follow soon enough, only once the standby serves, and whether anybody would notice that it does not.
 
 use crate::engine::address::Address;
 use crate::engine::audit::case::Case;
