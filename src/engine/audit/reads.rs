@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::address::{Address, Key};
+use crate::engine::address::Address;
 use crate::engine::audit::side::{Item, Side};
 use crate::engine::diagnostic::Span;
 use crate::engine::stack::code::Path;
 use crate::engine::stack::evaluate::evaluate;
 use crate::engine::stack::expression::Expression;
-use crate::engine::stack::model::{Each, EachValue, Given};
+use crate::engine::stack::model::{Each, EachValue, Given, Spread};
 use crate::engine::stack::path::Step;
 use crate::engine::stack::term::expressions;
 use crate::engine::stack::view::View;
@@ -63,15 +63,22 @@ fn of_path(
         }
         return;
     }
-    let all = side.stack.instances.keys().filter(|it| it.name == *path.root);
-    for of in all {
-        let attribute = match (&of.key, path.steps.first()) {
-            (Key::One, _) => name_at(0),
-            (Key::Index(own), Some(Step::Index(asked))) if own != asked => continue,
-            (Key::Name(own), Some(Step::Name(asked))) if **asked != **own => continue,
-            _ => name_at(1),
-        };
-        add(of.clone(), attribute);
+    let name = || path.root.to_string();
+    match (side.stack.spreads.get(&*path.root), path.steps.first()) {
+        (Some(Spread::One), _) => add(Address::one(name()), name_at(0)),
+        (Some(Spread::Count(_)), Some(Step::Index(at))) => {
+            add(Address::index(name(), *at), name_at(1));
+        }
+        (Some(Spread::Keys(_)), Some(Step::Name(key))) => {
+            add(Address::named(name(), key.to_string()), name_at(1));
+        }
+        (Some(Spread::Count(count)), _) => {
+            (0..*count).for_each(|at| add(Address::index(name(), at), name_at(1)));
+        }
+        (Some(Spread::Keys(keys)), _) => {
+            keys.iter().for_each(|key| add(Address::named(name(), key.clone()), name_at(1)));
+        }
+        (None, _) => {}
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::engine::audit::case::Case;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::independence::group_name;
-use crate::engine::audit::side::Item;
+use crate::engine::audit::side::{Item, Side};
 use crate::engine::observed::Observation;
 use crate::engine::plan::diff::{Sides, diff};
 use crate::engine::state::record::State;
@@ -56,11 +56,21 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
                 state.records.len()
             ),
         );
-        for item in case.living() {
-            // As it is to be before the switch.
-            if let Some(item) = case.home.item(item.address) {
-                recorded(case, state, item, out);
+        // As it is to be now: before the switch, or after it.
+        let now =
+            [case.home, case.recovery].into_iter().find(|it| it.stack.overlays == state.active);
+        match now {
+            Some(side) => {
+                let items = case.living().filter_map(|it| side.item(it.address));
+                items.for_each(|it| recorded(side, state, it, out));
             }
+            None => out.fact(
+                "state",
+                format!(
+                    "{} is active: the standby was not compared with it",
+                    state.active.join(" + ")
+                ),
+            ),
         }
     } else {
         out.fact("state", "nothing is recorded yet: whether the standby exists was not looked at");
@@ -73,10 +83,10 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
     }
 }
 
-fn recorded(case: &Case<'_>, state: &State, item: Item<'_>, out: &mut Section) {
+fn recorded(side: &Side<'_>, state: &State, item: Item<'_>, out: &mut Section) {
     let rule = if item.kind.group.is_some() { &REPLICA_INACTIVE } else { &STANDBY_UNMADE };
     let mut tell = |rule, why: String| {
-        let place = case.home.place(item.instance.resource.span);
+        let place = side.place(item.instance.resource.span);
         out.findings.push(Finding::new(rule, Some(place), why).about(item.address));
     };
     let twin = item.address.twin().and_then(|it| state.records.get(&it));
@@ -110,7 +120,7 @@ fn recorded(case: &Case<'_>, state: &State, item: Item<'_>, out: &mut Section) {
             item.address,
             changed.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
         );
-        let place = case.home.place_of(item, first);
+        let place = side.place_of(item, first);
         out.findings.push(Finding::new(&STANDBY_STALE, Some(place), why).about(item.address));
     }
 }

@@ -40,7 +40,9 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
 
 /// Resources of which home has none; what is missing only because of another is not told.
 fn cold(case: &Case<'_>, out: &mut Section) {
-    let is_cold = |name: &str| !case.home.stack.instances.keys().any(|it| it.name == name);
+    let warm: BTreeSet<&str> =
+        case.home.stack.instances.keys().map(|it| it.name.as_str()).collect();
+    let is_cold = |name: &str| !warm.contains(name);
     let mut told = BTreeSet::new();
     for item in case.living() {
         let name = &item.address.name;
@@ -59,32 +61,41 @@ fn cold(case: &Case<'_>, out: &mut Section) {
 fn different(case: &Case<'_>, out: &mut Section) {
     let home: Vec<Item<'_>> =
         case.home_closure.iter().filter_map(|it| case.home.item(it)).collect();
-    let mut told = BTreeSet::new();
-    for item in case.living() {
-        let peers: Vec<Item<'_>> =
-            home.iter().filter(|it| it.kind.kind == item.kind.kind).copied().collect();
-        // What serves on both sides is the same by itself.
-        if peers.is_empty() || case.home_closure.contains(item.address) {
-            continue;
-        }
+    let mut peers: BTreeMap<(&str, &str), Vec<Peer<'_>>> = BTreeMap::new();
+    for item in home {
         for (name, _) in item.kind.settable().filter(|(_, it)| it.alike) {
+            let peer = Peer { item, value: comparable(case, item, name) };
+            peers.entry((&item.kind.kind, name)).or_default().push(peer);
+        }
+    }
+    let mut told = BTreeSet::new();
+    // What serves on both sides is the same by itself.
+    for item in case.living().filter(|it| !case.home_closure.contains(it.address)) {
+        for (name, _) in item.kind.settable().filter(|(_, it)| it.alike) {
+            let Some(peers) = peers.get(&(item.kind.kind.as_str(), name.as_str())) else {
+                continue;
+            };
             let mine = comparable(case, item, name);
-            if peers.iter().any(|it| comparable(case, *it, name) == mine && mine.is_some()) {
+            let is_same = mine.is_some() && peers.iter().any(|it| it.value == mine);
+            if is_same || told.contains(&(&item.address.name, name)) {
                 continue;
             }
-            let reason = peers.iter().map(|it| reason(case, *it, item, name)).min();
-            let Some(Some((level, reason))) = reason else { continue };
-            if told.insert((item.address.name.clone(), name.clone())) {
+            let reasons = peers.iter().map(|it| reason(case, it, item, name, mine.as_ref()));
+            if let Some(Some((level, reason))) = reasons.min() {
+                told.insert((&item.address.name, name));
                 let why = format!("`{name}` of `{}`: {reason}", item.address);
                 let place = case.recovery.place_of(item, name);
-                out.findings.push(
-                    Finding::new(&STANDBY_DIFFERS, Some(place), why)
-                        .about(item.address)
-                        .at_level(level),
-                );
+                let finding = Finding::new(&STANDBY_DIFFERS, Some(place), why);
+                out.findings.push(finding.about(item.address).at_level(level));
             }
         }
     }
+}
+
+/// An object at home that a standby is compared with.
+struct Peer<'a> {
+    item: Item<'a>,
+    value: Option<Value>,
 }
 
 /// A value in which the names of regions do not count; `None` where it is not known yet.
@@ -109,8 +120,15 @@ fn comparable(case: &Case<'_>, item: Item<'_>, name: &str) -> Option<Value> {
 }
 
 /// Why a standby's attribute is not that of a peer at home; `None`: as far as is known, it is.
-fn reason(case: &Case<'_>, peer: Item<'_>, item: Item<'_>, name: &str) -> Option<(Level, String)> {
-    let (home, here) = (inputs(case.home, peer, name), inputs(case.recovery, item, name));
+fn reason(
+    case: &Case<'_>,
+    peer: &Peer<'_>,
+    item: Item<'_>,
+    name: &str,
+    mine: Option<&Value>,
+) -> Option<(Level, String)> {
+    let (home, here) = (inputs(case.home, peer.item, name), inputs(case.recovery, item, name));
+    let of = peer.item.address;
     let list =
         |all: Vec<&String>| all.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
     let files: Vec<&String> = home.files.symmetric_difference(&here.files).collect();
@@ -121,8 +139,7 @@ fn reason(case: &Case<'_>, peer: Item<'_>, item: Item<'_>, name: &str) -> Option
     let missing: Vec<&String> =
         home.variables.keys().filter(|it| !here.variables.contains_key(*it)).collect();
     if !missing.is_empty() {
-        let text =
-            format!("home (`{}`) follows {}, the standby does not", peer.address, list(missing));
+        let text = format!("home (`{}`) follows {}, the standby does not", of, list(missing));
         return Some((Level::Error, text));
     }
     let other: Vec<&String> = home
@@ -135,18 +152,18 @@ fn reason(case: &Case<'_>, peer: Item<'_>, item: Item<'_>, name: &str) -> Option
         let text = format!("the overlay gives {} another value than home has", list(other));
         return Some((Level::Error, text));
     }
-    let (before, after) = (comparable(case, peer, name)?, comparable(case, item, name)?);
+    let (before, after) = (peer.value.as_ref()?, mine?);
     if before == after {
         return None;
     }
-    if let (Value::Text(before), Value::Text(after)) = (&before, &after)
+    if let (Value::Text(before), Value::Text(after)) = (before, after)
         && (before.contains('\n') || after.contains('\n'))
     {
         let at = before.lines().zip(after.lines()).take_while(|(a, b)| a == b).count() + 1;
-        let text = format!("line {at} differs from `{}` in more than a region", peer.address);
+        let text = format!("line {at} differs from `{}` in more than a region", of);
         return Some((Level::Warning, text));
     }
-    Some((Level::Error, format!("home (`{}`) has another", peer.address)))
+    Some((Level::Error, format!("home (`{}`) has another", of)))
 }
 
 fn capacity(case: &Case<'_>, out: &mut Section) {

@@ -651,6 +651,60 @@ fn what_is_worked_out_is_told() {
     "#);
 }
 
+/// Two records of one name serve together; after the loss one must go.
+#[test]
+fn of_two_sites_that_serve_the_lost_one_must_go() {
+    let second = "  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${standby_lb.ipv4}', ttl_sec: 300 }\n";
+    let both = World::new().edit("", "\noutputs:\n", &format!("{second}\noutputs:\n"));
+    let told = |overlay: &str, size: u32| {
+        let world = World::new();
+        let world = World { stack: both.stack.clone(), ..world };
+        let world = world
+            .overlay(SERVED, overlay)
+            .overlay("standby_size: 2", &format!("standby_size: {size}"));
+        said(&world, &world.audit())
+    };
+    assert_eq!(told("shop: null", 2), Vec::<String>::new());
+    let [one] = told("wall: {}", 2).try_into().unwrap();
+    assert!(one.starts_with("error target-lost: `shop` still names `lb`"), "{one}");
+    let [one] = told("shop: null", 1).try_into().unwrap();
+    assert!(one.starts_with("warning standby-smaller"), "{one}");
+}
+
+/// While a switch is in force, the standby is as the overlay says.
+#[test]
+fn after_the_switch_the_standby_is_compared_with_the_overlay() {
+    let larger = "shop: { target: '${standby_lb.ipv4}' }\n  standby: { type: g6-standard-4 }";
+    let world = World::new().overlay(SERVED, larger);
+    let switched = |active: &'static str, size: &'static str| {
+        let world = World { overlay: world.overlay.clone(), ..World::new() };
+        let world = world.state(move |it| {
+            it.active = vec![active.into()];
+            for (name, id) in [("standby[0]", "a"), ("standby[1]", "b"), ("standby_node[1]", "c")] {
+                let like =
+                    if name.starts_with("standby_node") { "standby_node[0]" } else { "standby[0]" };
+                let mut record = it.records[&address(like)].clone();
+                if like == "standby[0]" {
+                    record.attributes.insert("type".into(), Value::text(size));
+                }
+                record.id = id.into();
+                for (attribute, value) in &mut record.attributes {
+                    let number = if name.ends_with("[1]") { "1" } else { "0" };
+                    if let ("label", Value::Text(label)) = (attribute.as_str(), value) {
+                        *label = format!("shop-eu-{number}");
+                    }
+                }
+                it.records.insert(address(name), record);
+            }
+        });
+        said(&world, &world.audit())
+    };
+    assert_eq!(switched("failover_eu", "g6-standard-4"), Vec::<String>::new());
+    let [one] = switched("failover_eu", "g6-standard-2").try_into().unwrap();
+    assert!(one.contains("standby-stale") && one.contains("type: g6-standard-4"), "{one}");
+    assert_eq!(switched("other", "g6-standard-2"), Vec::<String>::new());
+}
+
 #[test]
 fn a_gate_of_its_own_stands_in_for_checks() {
     let gated = "shop: { target: '${standby[0].ipv4}', gate: { tcp: '${standby[0].ipv4}:80' } }\n  standby: { type: g6-standard-4 }";

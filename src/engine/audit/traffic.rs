@@ -121,7 +121,7 @@ fn time_to_live(side: &Side<'_>, item: Item<'_>, drain: &Drain) -> (u64, String)
 fn remembered(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
     let Some(drain) = &item.kind.drain else { return };
     let (seconds, source) = time_to_live(case.home, item, drain);
-    let Some((rto, _)) = case.home.stack.objectives.rto_seconds else {
+    let Some((rto, _)) = case.recovery.stack.objectives.rto_seconds else {
         let text = format!("`{}` is remembered for {} ({source})", item.address, span_of(seconds));
         out.fact("ttl", text);
         return;
