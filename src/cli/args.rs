@@ -55,6 +55,8 @@ pub enum Command {
         world: World,
         #[command(flatten)]
         allow: Allow,
+        #[command(flatten)]
+        losing: Losing,
         /// Save the plan; `apply FILE` then runs exactly its steps
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -81,6 +83,8 @@ pub enum Command {
         world: World,
         #[command(flatten)]
         allow: Allow,
+        #[command(flatten)]
+        losing: Losing,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -100,6 +104,60 @@ pub enum Command {
         /// With --yes on real clouds: data goes, too
         #[arg(long)]
         data_loss: bool,
+    },
+    /// Switch to a recovery overlay, under loss or planned
+    Failover {
+        #[command(flatten)]
+        target: Target,
+        /// The overlay that is laid over those of home
+        #[arg(long, value_name = "OVERLAY")]
+        to: String,
+        #[command(flatten)]
+        losing: Losing,
+        #[command(flatten)]
+        allow: Allow,
+        #[command(flatten)]
+        world: World,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Switch back home: thaw what was lost, repair it, and direct users there again
+    Failback {
+        #[command(flatten)]
+        target: Target,
+        /// This fault domain is still lost: leave it frozen
+        #[arg(long, value_name = "FAULT_DOMAIN")]
+        lost: Vec<String>,
+        /// Keep what only the other side wanted
+        #[arg(long)]
+        keep_standby: bool,
+        /// Also carry what was pending before
+        #[arg(long)]
+        include_pending: bool,
+        #[command(flatten)]
+        allow: Allow,
+        #[command(flatten)]
+        world: World,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Say that a lost fault domain answers again
+    Found {
+        #[command(flatten)]
+        state: StateArgs,
+        /// As `status` names it, e.g. `linode:us-east`
+        fault_domain: String,
+    },
+    /// Show what is active, lost, held and draining, without asking any cloud
+    Status {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        world: World,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Plain,
     },
     /// Look into state, or mend it
     #[command(subcommand)]
@@ -129,6 +187,51 @@ pub struct Layers {
     pub variable_files: Vec<PathBuf>,
 }
 
+/// A stack whose overlays state knows.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder
+    pub stack: String,
+    /// Set a variable
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub variables: Vec<String>,
+    /// Set variables from a YAML file
+    #[arg(long = "var-file", value_name = "FILE")]
+    pub variable_files: Vec<PathBuf>,
+}
+
+impl Target {
+    /// The same with overlays.
+    pub fn under(&self, overlays: Vec<String>) -> Layers {
+        Layers {
+            stack: self.stack.clone(),
+            overlays,
+            variables: self.variables.clone(),
+            variable_files: self.variable_files.clone(),
+        }
+    }
+}
+
+/// What a switch takes for lost, and what it carries.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Losing {
+    /// This fault domain is lost, e.g. `linode:us-east`; without: those that the overlay assumes
+    #[arg(long, value_name = "FAULT_DOMAIN", conflicts_with = "planned")]
+    pub lost: Vec<String>,
+    /// Nothing is lost: both sides live
+    #[arg(long)]
+    pub planned: bool,
+    /// A switch also carries what was pending before it
+    #[arg(long)]
+    pub include_pending: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Plain {
+    Text,
+    Json,
+}
+
 /// Which world is acted on.
 #[derive(Debug, Clone, Args)]
 pub struct World {
@@ -155,6 +258,9 @@ pub struct Allow {
     /// Let a serving set be empty for a while
     #[arg(long)]
     pub allow_outage: bool,
+    /// While a member of a DynamoDB group is lost: let changes through that reach every member
+    #[arg(long)]
+    pub allow_group_changes: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -289,9 +395,30 @@ pub enum SandboxCommand {
         /// What a call to them meets
         #[arg(long, value_enum, default_value = "hang")]
         how: How,
+        /// Let groups of tables with a member there be changed all the same; what AWS does is not known
+        #[arg(long)]
+        group_changes: bool,
     },
     /// Heal a fault domain or an instance, or everything
     Heal { names: Vec<String> },
+    /// Destroy what is in a fault domain, as a catastrophe would; in a lost one it shows when it heals
+    Destroy {
+        fault_domain: String,
+        /// Only the object of this label or name
+        #[arg(long, value_name = "NAME")]
+        object: Option<String>,
+    },
+    /// Log the requests that it receives, from any process
+    Log {
+        #[arg(value_enum)]
+        what: LogWhat,
+    },
+    /// Set how long writes travel between regions, in milliseconds of its time
+    Lag {
+        least: u32,
+        /// The longest journey [default: as the shortest]
+        most: Option<u32>,
+    },
     /// Make calls fail: `unhealthy LABEL`, or an effect with what it meets
     Fault {
         /// `unhealthy`, `429`, `500`, `503`, `lost-reply`, `slow`, `html502`, `truncated`, `empty200`
@@ -315,6 +442,16 @@ pub enum SandboxCommand {
     Advance { duration: String },
     /// Delete everything in it
     Reset,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogWhat {
+    /// Begin a new log
+    On,
+    /// End it; what is in it stays
+    Off,
+    /// Print it
+    Show,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cli::args::{Allow, Arguments, Layers, World};
+use crate::cli::args::{Allow, Arguments, Layers, Losing, World};
 use crate::engine::plan::guard::Allowed;
-use crate::engine::plan::propose::Intent;
-use crate::engine::stack::variables::{GivenValue, GivenVariable};
+use crate::engine::plan::propose::{Intent, Keep};
+use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID};
 use crate::engine::value::Value;
+use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::place::{Place, root};
 use crate::ops::plan::Ask;
@@ -76,9 +77,17 @@ pub fn variables(layers: &Layers) -> Result<Vec<GivenVariable>, OpsError> {
             ));
         };
         let value = GivenValue::Text(value.into());
-        given.push(GivenVariable { name: name.into(), from: "--var".into(), value });
+        given.push(GivenVariable { name: name.into(), from: SAID.into(), value });
     }
     Ok(given)
+}
+
+/// What the flags say is lost.
+pub fn losses(losing: &Losing) -> Losses {
+    match (losing.planned, losing.lost.as_slice()) {
+        (false, []) => Losses::Assumed,
+        (_, lost) => Losses::Also(lost.to_vec()),
+    }
 }
 
 /// What the layers and flags ask for.
@@ -94,6 +103,9 @@ pub fn ask(
         given: variables(layers)?,
         intent,
         allowed: allowed(allow)?,
+        losses: Losses::default(),
+        include_pending: false,
+        keep: Keep::Nothing,
     })
 }
 
@@ -107,6 +119,7 @@ fn allowed(allow: &Allow) -> Result<Allowed, OpsError> {
         destroys: allow.allow_destroys,
         absent: allow.allow_absent,
         outage: allow.allow_outage,
+        group_changes: allow.allow_group_changes,
     })
 }
 

@@ -8,7 +8,7 @@ use crate::engine::schema::{Catalog, FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::stack::needs::named_by;
 use crate::engine::stack::rehearse::objects;
-use crate::engine::state::record::{Record, State};
+use crate::engine::state::record::{Begun, Record, State};
 use crate::engine::value::{Attributes, Value};
 
 /// Containers in containers are followed so far.
@@ -62,6 +62,22 @@ impl Domains {
         };
         if let Some(domain) = domain {
             self.desired.insert(instance.address.clone(), domain);
+        }
+    }
+
+    /// Where an object is that a step began to make: by its attributes, or by what contains it.
+    pub fn of_begun(&self, catalog: &Catalog, state: &State, begun: &Begun) -> Option<String> {
+        let kind = catalog.get(&begun.kind)?;
+        match &kind.fault_domain {
+            FaultDomain::Global(name) => Some(name.clone()),
+            FaultDomain::Region(name) => region(kind, &begun.attributes, name),
+            FaultDomain::Of(name) => {
+                let to = kind.attribute(name)?.to.as_deref()?;
+                let id = begun.attributes.get(name).and_then(Value::as_text)?;
+                let mut records = state.records.iter();
+                let (holder, _) = records.find(|(_, it)| it.kind == to && it.id == id)?;
+                self.of_record(holder).map(str::to_owned)
+            }
         }
     }
 

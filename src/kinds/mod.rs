@@ -74,7 +74,7 @@ mod tests {
             names.extend(list.iter().map(String::as_str));
         }
         names.extend(kind.drain.iter().map(|it| it.ttl.as_str()));
-        for it in &kind.serves_when {
+        if let Some(it) = &kind.serves_when {
             names.extend([it.attribute.as_str(), it.unless.0.as_str()]);
         }
         if let Some(it) = &kind.health_check {

@@ -7,10 +7,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Action, Drift};
+use crate::engine::plan::change::{Action, Drift, Loss, Plan};
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Entry, Outcome, fold, replay};
-use crate::engine::state::record::{Record, State};
+use crate::engine::state::record::{Lost, Record, State};
 use crate::engine::value::LineageKey;
 use crate::ops::call::take_outputs;
 use crate::ops::closing::{Order, Report, housekeeping};
@@ -28,7 +28,7 @@ pub fn is_idle(proposed: &Proposed) -> bool {
     proposed.plan.is_empty()
         && proposed.plan.drift.is_empty()
         && proposed.settled.is_empty()
-        && housekeeping(&proposed.desired.stack, state, 0).is_empty()
+        && housekeeping(&proposed.desired.stack, &proposed.plan, state, 0).is_empty()
 }
 
 /// Runs the steps of a plan under a lease.
@@ -102,10 +102,7 @@ fn open_run(
         at,
         plan: order.plan_digest.clone(),
     });
-    if let Some((from, to)) = &proposed.plan.switch {
-        let (from, to, lost) = (from.clone(), to.clone(), state.lost.clone());
-        fresh.push(Entry::Switched { from, to, lost, at, who: session.who.clone() });
-    }
+    fresh.extend(switched(session, &state, &proposed.plan, at));
     fresh.extend(refreshed(session, &state, proposed, at));
     for entry in &fresh {
         fold(&mut state, entry);
@@ -113,6 +110,24 @@ fn open_run(
     entries.extend(fresh);
     lease.append(&entries)?;
     Ok(state)
+}
+
+/// The switch, with all that is lost, before its first call; what is found again without one.
+fn switched(session: &Session, state: &State, plan: &Plan, at: i64) -> Vec<Entry> {
+    let who = || session.who.clone();
+    let lost = |it: &Loss| {
+        let (since, by) = it.recorded.clone().unwrap_or_else(|| (at, who()));
+        Lost { fault_domain: it.fault_domain.clone(), since, by }
+    };
+    let is_new = plan.lost.iter().any(|it| it.recorded.is_none());
+    if plan.switch.is_some() || is_new {
+        let stays = (state.active.clone(), state.active.clone());
+        let (from, to) = plan.switch.clone().unwrap_or(stays);
+        let lost = plan.lost.iter().map(lost).collect();
+        return vec![Entry::Switched { from, to, lost, at, who: who() }];
+    }
+    let found = plan.thaws.iter();
+    found.map(|it| Entry::Found { fault_domain: it.clone(), at, who: who() }).collect()
 }
 
 /// Records whose computed attributes the cloud tells differently now.

@@ -7,12 +7,13 @@ use crate::engine::audit::examine::{Switch, audit as examine, invalid};
 use crate::engine::audit::facts::{Drill, Facts, Online, Store};
 use crate::engine::audit::finding::{Audit, Section};
 use crate::engine::plan::guard::Allowed;
-use crate::engine::plan::propose::Intent;
+use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::node::{Data, Node};
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
+use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::load;
 use crate::ops::place::Place;
@@ -157,6 +158,9 @@ async fn observe(session: &Session, question: &Question) -> Result<Online, OpsEr
         given: question.given.clone(),
         intent: Intent::Apply,
         allowed: Allowed::default(),
+        losses: Losses::default(),
+        include_pending: false,
+        keep: Keep::default(),
     };
     let proposed = plan(session, &ask).await?;
     let drift = proposed.plan.drift.into_iter().map(|it| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
+use crate::engine::plan::change::{Action, Plan, Wait};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::survey::promised;
@@ -10,7 +11,7 @@ use crate::engine::schedule::Standing;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::resolve::resolve_output;
 use crate::engine::state::journal::{Entry, Outcome, fold};
-use crate::engine::state::record::State;
+use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
 use crate::ops::run::Run;
 use crate::ops::session::Session;
@@ -74,7 +75,7 @@ impl Run<'_> {
         let at = session.clock.now();
         let mut entries = Vec::new();
         if order.intent == Intent::Apply {
-            entries.extend(housekeeping(self.stack, &self.state, at));
+            entries.extend(housekeeping(self.stack, self.plan, &self.state, at));
         }
         let outputs = self.outputs(order);
         report.outputs.clone_from(&outputs);
@@ -135,17 +136,39 @@ impl Run<'_> {
     }
 }
 
-/// Protection and dependencies follow the layers even where nothing is called.
-pub fn housekeeping(stack: &Stack, state: &State, at: i64) -> Vec<Entry> {
+/// Protection and dependencies follow the layers even where nothing is called; what is held, or was to be changed, stays
+/// as its own steps left it.
+pub fn housekeeping(stack: &Stack, plan: &Plan, state: &State, at: i64) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for (address, instance) in &stack.instances {
-        let Some(record) = state.records.get(address) else { continue };
-        let mut kept = record.clone();
-        kept.needs = instance.needs.iter().map(|(need, _)| need.clone()).collect();
-        kept.protected = instance.resource.lifecycle.prevent_destroy.unwrap_or(record.protected);
+    let held: BTreeMap<&Address, Option<Wait>> = plan
+        .changes
+        .iter()
+        .filter(|it| {
+            let calls = !matches!(it.action, Action::NoOp | Action::Await | Action::Move);
+            calls || it.held.is_some() || it.frozen.is_some()
+        })
+        .map(|it| (&it.address, it.held.as_ref().map(|it| it.wait)))
+        .collect();
+    let mut keep = |address: &Address, record: &Record, kept: Record| {
         if kept != *record {
             let outcome = Outcome::Recorded(Box::new(kept));
             entries.push(Entry::Ended { address: address.clone(), step: 0, outcome, at });
+        }
+    };
+    for (address, instance) in &stack.instances {
+        let Some(record) = state.records.get(address) else { continue };
+        let mut kept = record.clone();
+        kept.retained = false;
+        if !held.contains_key(address) {
+            kept.needs = instance.needs.iter().map(|(need, _)| need.clone()).collect();
+            kept.protected =
+                instance.resource.lifecycle.prevent_destroy.unwrap_or(record.protected);
+        }
+        keep(address, record, kept);
+    }
+    for (address, _) in held.iter().filter(|(_, it)| **it == Some(Wait::Retained)) {
+        if let Some(record) = state.records.get(*address) {
+            keep(address, record, Record { retained: true, ..record.clone() });
         }
     }
     entries

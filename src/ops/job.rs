@@ -37,6 +37,20 @@ pub struct Job {
     pub is_last: bool,
     /// Deadline of waits, where the stack gives one.
     pub timeout: Option<Duration>,
+    /// What has to serve before users are directed to it.
+    pub watches: Vec<Watched>,
+    /// When nobody remembers the old way any more, in milliseconds since the Unix epoch.
+    pub drained_at: Option<i64>,
+    /// Another member of its group, for a written item to arrive from.
+    pub peer: Option<Watched>,
+}
+
+/// A recorded object that a gate looks at.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    pub address: Address,
+    pub kind: Kind,
+    pub record: Record,
 }
 
 /// What a running step tells.

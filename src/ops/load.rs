@@ -110,6 +110,14 @@ pub fn overlays(place: &Place) -> Vec<String> {
     names
 }
 
+/// Whether an overlay says which fault domains it takes for lost.
+pub fn assumes_loss(place: &Place, overlay: &str) -> Result<bool, OpsError> {
+    let catalog = crate::kinds::builtin();
+    let overlays = [overlay.to_owned()];
+    let loaded = layers(place, &overlays, &[], &BTreeMap::new(), &catalog)?;
+    Ok(loaded.stack.is_some_and(|it| !it.assumes_lost.is_empty()))
+}
+
 fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
     if name.contains(['.', '/']) {
         let text = format!("`{name}` is not the name of an overlay");

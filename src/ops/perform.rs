@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::engine::plan::change::Call;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
+use crate::engine::state::record::Draining;
 use crate::ops::call::{create, delete, update};
+use crate::ops::gates::{drain, replication, serving};
 use crate::ops::job::{Done, Hands, Job, Progress};
 use crate::ops::wait::{gate, gone, ready};
 
@@ -17,15 +19,14 @@ pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
         Ok(()) => act(&hands, &job, &entries).await,
         Err(why) => Outcome::Failed { why },
     };
-    let ended = Entry::Ended {
-        address: job.step.address.clone(),
-        step,
-        outcome: outcome.clone(),
-        at: hands.session.clock.now(),
-    };
-    let outcome = match hands.pen.write(vec![ended.clone()]).await {
+    let at = hands.session.clock.now();
+    let ended =
+        Entry::Ended { address: job.step.address.clone(), step, outcome: outcome.clone(), at };
+    let mut ends = vec![ended];
+    ends.extend(directed(&job, &outcome, at));
+    let outcome = match hands.pen.write(ends.clone()).await {
         Ok(()) => {
-            entries.push(ended);
+            entries.extend(ends);
             outcome
         }
         // The call was made and cannot be recorded: the step stays begun and is settled next time.
@@ -35,8 +36,29 @@ pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
     Done { step, outcome, entries }
 }
 
-/// "began" is durable before the request leaves.
+/// From now on users come the new way; some still remember the old one.
+fn directed(job: &Job, outcome: &Outcome, at: i64) -> Option<Entry> {
+    let directs = job.step.directs.as_ref()?;
+    let seconds = i64::try_from(directs.seconds).ok().filter(|it| *it > 0)?;
+    let done = matches!(outcome, Outcome::Recorded(_) | Outcome::Removed);
+    done.then(|| {
+        let (address, was) = (job.step.address.clone(), directs.was.clone());
+        Entry::Directed(Draining { address, was, until: at + seconds * 1_000 })
+    })
+}
+
+/// "began" is durable before the request leaves; a gate is journalled as well.
 async fn begin(hands: &Hands, job: &Job, entries: &mut Vec<Entry>) -> Result<(), String> {
+    if job.step.call.is_gate() {
+        let waiting = Entry::Waiting {
+            address: job.step.address.clone(),
+            step: job.step.id,
+            gate: job.step.call.word().into(),
+            at: hands.session.clock.now(),
+        };
+        hands.pen.write(vec![waiting.clone()]).await?;
+        entries.push(waiting);
+    }
     if !job.step.call.mutates() {
         return Ok(());
     }
@@ -82,5 +104,8 @@ async fn act(hands: &Hands, job: &Job, entries: &[Entry]) -> Outcome {
         Call::Ready => ready(hands, job).await,
         Call::Gone { deposed } => gone(hands, job, *deposed).await,
         Call::Gate => gate(hands, job).await,
+        Call::Serving { .. } => serving(hands, job).await,
+        Call::Replication => replication(hands, job).await,
+        Call::Drain { seconds, .. } => drain(hands, job, *seconds).await,
     }
 }

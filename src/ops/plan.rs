@@ -1,21 +1,23 @@
 //! Plans: reads the layers, the state and the world, and lets the engine propose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
 use crate::engine::address::Address;
-use crate::engine::diagnostic::{Diagnostic, stops};
+use crate::engine::diagnostic::{Diagnostic, nearest, stops};
+use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Bindings, Plan};
 use crate::engine::plan::guard::Allowed;
-use crate::engine::plan::propose::{Intent, Options, Worlds, propose};
+use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
 use crate::engine::plan::survey::survey;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::journal::{Entry, fold};
 use crate::engine::state::record::State;
 use crate::kinds;
+use crate::ops::course::{Course, Losses, course};
 use crate::ops::error::OpsError;
 use crate::ops::load::{self, Desired};
 use crate::ops::look;
@@ -32,6 +34,10 @@ pub struct Ask {
     pub given: Vec<GivenVariable>,
     pub intent: Intent,
     pub allowed: Allowed,
+    pub losses: Losses,
+    /// A switch also carries what was pending before it.
+    pub include_pending: bool,
+    pub keep: Keep,
 }
 
 /// A plan with everything it was made from.
@@ -73,11 +79,12 @@ pub async fn plan_on(
     ask: &Ask,
     state: Option<State>,
 ) -> Result<Proposed, OpsError> {
-    let (desired, settled, state) = prepare(session, ask, state).await?;
+    let Prepared { desired, before, course, settled, state } = prepare(session, ask, state).await?;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
+    let (nothing, lost) = (Stack::default(), &course.lost);
     let inquiries = match ask.intent {
-        Intent::Apply => survey(&session.catalog, &desired.stack, &order, state.as_ref()),
-        Intent::Destroy => survey(&session.catalog, &Stack::default(), &[], state.as_ref()),
+        Intent::Apply => survey(&session.catalog, &desired.stack, &order, state.as_ref(), lost),
+        Intent::Destroy => survey(&session.catalog, &nothing, &[], state.as_ref(), lost),
     };
     session.check_endpoints(&inquiries)?;
     let accounts = look::accounts(session, &inquiries, state.as_ref()).await?;
@@ -94,8 +101,19 @@ pub async fn plan_on(
         now: session.clock.now(),
         bindings: bindings(session, ask, &desired.stack, state.as_ref(), accounts),
         allowed: ask.allowed.clone(),
+        lost: course.lost,
+        thaws: course.thaws,
+        keep: ask.keep,
+        from: course.from,
     };
-    let (mut plan, mut diagnostics) = propose(&worlds, &options);
+    let (mut plan, mut diagnostics) = match &before {
+        Some(before) => {
+            let order: Vec<Address> = before.graph.order().cloned().collect();
+            let left = Worlds { stack: &before.stack, order: &order, ..worlds };
+            propose_switch(&left, &worlds, &options)
+        }
+        None => propose(&worlds, &options),
+    };
     plan.instance.clone_from(&ask.place.instance);
     diagnostics.extend(desired.warnings.iter().cloned());
     let errors_only =
@@ -106,23 +124,72 @@ pub async fn plan_on(
     Ok(Proposed { desired, plan, diagnostics, state, settled, observed })
 }
 
+/// What is known before the clouds are looked at.
+struct Prepared {
+    desired: Desired,
+    /// What the overlays that a switch leaves desire.
+    before: Option<Desired>,
+    course: Course,
+    settled: Vec<Entry>,
+    state: Option<State>,
+}
+
 async fn prepare(
     session: &Session,
     ask: &Ask,
     mut state: Option<State>,
-) -> Result<(Desired, Vec<Entry>, Option<State>), OpsError> {
+) -> Result<Prepared, OpsError> {
     let overlays = overlays_of(ask.overlays.as_deref(), state.as_ref());
     let empty = BTreeMap::new();
     let remembered = state.as_ref().map_or(&empty, |it| &it.variables);
     let desired = load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
+    let course = course(state.as_ref(), &desired.stack, &ask.losses);
+    check_lost(session, &desired, state.as_ref(), &ask.losses)?;
+    let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
+    let before = match course.from.as_ref().filter(|_| carries_itself) {
+        // What was said on this very command line is part of the switch.
+        Some(from) => {
+            let given: Vec<GivenVariable> =
+                ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
+            Some(load::desired(&ask.place, from, &given, remembered, &session.catalog)?)
+        }
+        None => None,
+    };
     let mut settled = Vec::new();
     if let Some(state) = &mut state {
-        settled = settle(session, state).await;
+        settled = settle(session, state, &course.lost).await;
         for entry in &settled {
             fold(state, entry);
         }
     }
-    Ok((desired, settled, state))
+    Ok(Prepared { desired, before, course, settled, state })
+}
+
+/// A fault domain that was named and that nothing is in is a slip of the keyboard.
+fn check_lost(
+    session: &Session,
+    desired: &Desired,
+    state: Option<&State>,
+    losses: &Losses,
+) -> Result<(), OpsError> {
+    let (Losses::Also(named) | Losses::Only(named)) = losses else { return Ok(()) };
+    if named.is_empty() {
+        return Ok(());
+    }
+    let recorded = Domains::new(&session.catalog, state);
+    let planned = Domains::planned(&session.catalog, &desired.stack);
+    let known: BTreeSet<&str> = recorded.names().union(&planned.names()).copied().collect();
+    for name in named.iter().filter(|it| !known.contains(it.as_str())) {
+        let help = nearest(name, known.iter().copied()).map_or_else(
+            || {
+                let known: Vec<&str> = known.iter().copied().collect();
+                format!("this stack is in {}", known.join(", "))
+            },
+            |it| format!("did you mean `{it}`?"),
+        );
+        return Err(OpsError::input(format!("nothing of this stack is in `{name}`"), help));
+    }
+    Ok(())
 }
 
 /// The asked overlays, else the active ones; `base` means none.
@@ -211,6 +278,10 @@ pub fn broken_bindings(planned: &Bindings, now: &Bindings) -> Vec<String> {
             named(&now.active),
             named(&planned.active)
         ));
+    }
+    if planned.lost != now.lost {
+        let named = |it: &[String]| if it.is_empty() { "nothing".into() } else { it.join(", ") };
+        broken.push(format!("{} is lost now, not {}", named(&now.lost), named(&planned.lost)));
     }
     for (file, digest) in &planned.files {
         if now.files.get(file) != Some(digest) {

@@ -16,12 +16,12 @@ use crate::engine::plan::diff::seal;
 use crate::engine::plan::survey::Known;
 use crate::engine::schedule::Schedule;
 use crate::engine::schema::Kind;
-use crate::engine::stack::model::{Instance, Stack};
+use crate::engine::stack::model::{Gate, Instance, Stack};
 use crate::engine::stack::resolve::{ResolvedGate, resolve, resolve_gate};
 use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
-use crate::ops::job::{Done, Hands, Job};
+use crate::ops::job::{Done, Hands, Job, Watched};
 use crate::ops::perform::perform;
 use crate::ops::plan::Proposed;
 use crate::ops::session::Session;
@@ -60,7 +60,7 @@ impl<'a> Run<'a> {
         for step in &plan.steps {
             let makes =
                 !matches!(step.call, Call::Delete { .. } | Call::Gone { .. } | Call::Forget);
-            if makes {
+            if makes && !step.call.is_gate() {
                 last_of.insert(step.address.clone(), step.id);
             }
         }
@@ -210,7 +210,30 @@ impl<'a> Run<'a> {
         let record = self.state.records.get(&step.address).or(self.removed.get(&step.address));
         let (attributes, sealed) = self.attributes(&step, &kind, instance, record)?;
         let gate = match (&step.call, instance) {
-            (Call::Gate, Some(instance)) => self.gate(instance)?,
+            (Call::Gate, Some(instance)) => {
+                self.gate(instance, instance.resource.ready.as_ref())?
+            }
+            (Call::Serving { of }, Some(instance)) if of.is_empty() => {
+                self.gate(instance, instance.resource.gate.as_ref())?
+            }
+            (Call::Replication, Some(instance)) => {
+                self.gate(instance, instance.resource.gate.as_ref())?
+            }
+            _ => None,
+        };
+        let watches = match &step.call {
+            Call::Serving { of } => {
+                of.iter().map(|it| self.watched(it)).collect::<Result<_, _>>()?
+            }
+            _ => Vec::new(),
+        };
+        let draining = self.state.draining.iter().find(|it| it.address == step.address);
+        let drained_at = match &step.call {
+            Call::Drain { until, .. } => until.or(draining.map(|it| it.until)),
+            _ => None,
+        };
+        let peer = match &step.call {
+            Call::Replication => self.peer(&kind, &step.address),
             _ => None,
         };
         let taggable = kind.mark.is_some();
@@ -225,6 +248,9 @@ impl<'a> Run<'a> {
             beside: self.beside.contains(&step.address),
             is_last: self.last_of.get(&step.address) == Some(&id),
             timeout: timeout.map(|it| Duration::from_secs(*it)),
+            watches,
+            drained_at,
+            peer,
             record: record.cloned(),
             step,
             kind,
@@ -293,8 +319,43 @@ impl<'a> Run<'a> {
         Ok((attributes, sealed))
     }
 
-    fn gate(&self, instance: &Instance) -> Result<Option<ResolvedGate>, String> {
-        let Some(gate) = &instance.resource.ready else { return Ok(None) };
+    fn watched(&self, address: &Address) -> Result<Watched, String> {
+        let record = self.state.records.get(address);
+        let found = record.and_then(|it| Some((it, self.session.catalog.get(&it.kind)?)));
+        let (record, kind) = found.ok_or_else(|| format!("`{address}` is not recorded"))?;
+        Ok(Watched { address: address.clone(), kind: kind.clone(), record: record.clone() })
+    }
+
+    /// Another recorded member of the same group.
+    fn peer(&self, kind: &Kind, address: &Address) -> Option<Watched> {
+        let own = self.state.records.get(address)?;
+        let name_of = |kind: &Kind, record: &Record| {
+            record
+                .attributes
+                .get(&kind.group.as_ref()?.name)
+                .and_then(Value::as_text)
+                .map(str::to_owned)
+        };
+        let name = name_of(kind, own)?;
+        let others = self.state.records.iter().filter(|(at, _)| *at != address);
+        others
+            .filter_map(|(at, it)| Some((at, it, self.session.catalog.get(&it.kind)?)))
+            .find(|(_, it, theirs)| {
+                theirs.provider == kind.provider && name_of(theirs, it).as_ref() == Some(&name)
+            })
+            .map(|(at, record, kind)| Watched {
+                address: at.clone(),
+                kind: kind.clone(),
+                record: record.clone(),
+            })
+    }
+
+    fn gate(
+        &self,
+        instance: &Instance,
+        gate: Option<&Gate>,
+    ) -> Result<Option<ResolvedGate>, String> {
+        let Some(gate) = gate else { return Ok(None) };
         resolve_gate(self.stack, &self.session.catalog, instance, gate, &self.known)
             .map(Some)
             .map_err(|mistakes| mistakes.first().map_or_else(String::new, |it| it.summary.clone()))

@@ -1,6 +1,8 @@
 //! Finds out what became of steps that began and of which no end is recorded.
 
+use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Alike;
+use crate::engine::plan::change::Loss;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
 use crate::engine::state::record::{Deposed, Record, State};
@@ -9,10 +11,18 @@ use crate::ops::session::Session;
 /// Clocks of clouds and of this machine may differ by this much.
 const SKEW_MILLISECONDS: i64 = 5_000;
 
-/// One entry for each step that could be settled; what stays in doubt stays begun.
-pub async fn settle(session: &Session, state: &State) -> Vec<Entry> {
+/// One entry for each step that could be settled; what stays in doubt stays begun, as does what is in a lost fault domain.
+pub async fn settle(session: &Session, state: &State, lost: &[Loss]) -> Vec<Entry> {
     let mut entries = Vec::new();
+    if state.begun.is_empty() {
+        return entries;
+    }
+    let domains = Domains::new(&session.catalog, Some(state));
     for begun in state.begun.values() {
+        let domain = domains.of_begun(&session.catalog, state, begun);
+        if lost.iter().any(|it| Some(&it.fault_domain) == domain.as_ref()) {
+            continue;
+        }
         let outcome = if begun.call == "create" {
             created(session, state, begun).await
         } else {

@@ -8,12 +8,12 @@ use crate::cloud::error::ProviderError;
 use crate::cloud::prober::{Probe, ProbeAnswer};
 use crate::cloud::provider::Look;
 use crate::engine::retry::Fault;
-use crate::engine::schema::Wait;
+use crate::engine::schema::{ServesWhen, Wait};
 use crate::engine::stack::resolve::{ResolvedGate, ResolvedProbe};
 use crate::engine::state::journal::Outcome;
 use crate::engine::value::{Attributes, Value};
 use crate::ops::call::take_outputs;
-use crate::ops::job::{Hands, Job, Progress};
+use crate::ops::job::{Hands, Job, Progress, Watched};
 
 /// Where neither the kind nor the stack says how long.
 const WAIT: Wait = Wait { within_seconds: 600, poll_seconds: 5 };
@@ -53,28 +53,44 @@ pub async fn gone(hands: &Hands, job: &Job, deposed: bool) -> Outcome {
 
 pub async fn gate(hands: &Hands, job: &Job) -> Outcome {
     let Some(gate) = &job.gate else { return Outcome::Waited };
-    let probe = match probe_of(gate) {
-        Ok(probe) => probe,
-        Err(why) => return Outcome::Failed { why },
-    };
-    let poll_seconds = (gate.within_seconds / 10).clamp(1, 5);
-    let limits = Wait { within_seconds: gate.within_seconds, poll_seconds };
-    let sight = Sight::Gate { gate, probe, held: AtomicU32::new(0) };
-    match (wait(hands, job, limits, &sight).await, job.record.clone()) {
-        (Ok(_), Some(mut record)) => {
+    match (probed(hands, job, gate).await, job.record.clone()) {
+        (Ok(()), Some(mut record)) => {
             record.ready = job.is_last;
             Outcome::Recorded(Box::new(record))
         }
-        (Ok(_), None) => Outcome::Waited,
+        (Ok(()), None) => Outcome::Waited,
         (Err(why), _) => Outcome::Failed { why: format!("`ready` did not hold: {why}") },
     }
 }
 
+/// Knocks until a condition holds as many times in a row as it says.
+pub async fn probed(hands: &Hands, job: &Job, gate: &ResolvedGate) -> Result<(), String> {
+    let probe = probe_of(gate)?;
+    let poll_seconds = (gate.within_seconds / 10).clamp(1, 5);
+    let limits = Wait { within_seconds: gate.within_seconds, poll_seconds };
+    let sight = Sight::Gate { gate, probe, held: AtomicU32::new(0) };
+    wait(hands, job, limits, &sight).await.map(|_| ())
+}
+
 /// What a wait looks at.
-enum Sight<'a> {
-    Ready { id: &'a str },
-    Gone { id: &'a str, attributes: &'a Attributes },
-    Gate { gate: &'a ResolvedGate, probe: Probe, held: AtomicU32 },
+pub enum Sight<'a> {
+    Ready {
+        id: &'a str,
+    },
+    Gone {
+        id: &'a str,
+        attributes: &'a Attributes,
+    },
+    Gate {
+        gate: &'a ResolvedGate,
+        probe: Probe,
+        held: AtomicU32,
+    },
+    /// At least one of what it counts is healthy.
+    Serves {
+        watched: &'a Watched,
+        serves: &'a ServesWhen,
+    },
 }
 
 /// One look of a wait.
@@ -115,6 +131,34 @@ async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>) -> Seen {
                 Seen::NotYet(format!("it held {times} of {} times", gate.times))
             }
         }
+        Sight::Serves { watched, serves } => match served(hands, watched, serves).await {
+            Ok(()) => Seen::Yes(Attributes::new()),
+            Err(why) => Seen::NotYet(why),
+        },
+    }
+}
+
+/// `Ok` when something serves; otherwise what is seen instead.
+async fn served(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result<(), String> {
+    let record = &watched.record;
+    let look = hands.session.provider.look(&watched.kind, &record.id, &record.attributes).await;
+    let attributes = match look {
+        Ok(Look::Exists { attributes, .. }) => attributes,
+        Ok(Look::Absent) => return Err("it is not there".into()),
+        Err(why) => return Err(why.to_string()),
+    };
+    let counts = attributes.get(&serves.attribute).and_then(Value::as_map);
+    match counts.and_then(|it| it.get(&serves.member)) {
+        Some(Value::Int(count)) if *count > 0 => Ok(()),
+        Some(Value::Int(_)) => {
+            let all: Vec<String> = counts
+                .into_iter()
+                .flatten()
+                .map(|(name, it)| format!("{name} {}", it.json()))
+                .collect();
+            Err(format!("{}: {}", serves.attribute, all.join(", ")))
+        }
+        _ => Err(format!("the cloud does not tell `{}`", serves.attribute)),
     }
 }
 
@@ -126,7 +170,7 @@ fn seen_error(why: &ProviderError) -> Seen {
 }
 
 /// Looks again and again until it is so, or the deadline is over.
-async fn wait(
+pub async fn wait(
     hands: &Hands,
     job: &Job,
     limits: Wait,

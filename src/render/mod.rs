@@ -15,6 +15,7 @@ pub mod json;
 pub mod html;
 pub mod audit;
 pub mod sarif;
+pub mod status;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,10 @@
 //! The order and the words of a plan, once for every rendering.
 
-use crate::engine::plan::change::{Action, AttributeChange, Change, Drift, Note, Plan, Step};
+use crate::engine::plan::change::{
+    Action, AttributeChange, Call, Change, Drift, Note, Plan, Step, Wait,
+};
 use crate::render::lines::{Limits, Line, Sign, attribute, difference, is_short};
-use crate::render::words::{clean, count, inline, key, symbol};
+use crate::render::words::{clean, count, duration, inline, key, moment, symbol};
 
 /// A plan in reading order; every text in it is clean.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,18 +73,36 @@ const SECTIONS: [(&str, Belongs); 5] = [
     ("Not seen", |it| it.action == Action::NoOp && it.unseen.is_some()),
 ];
 
+const HELD: [(&str, Belongs); 3] = [
+    ("Left behind", Change::is_left_behind),
+    ("Held: not part of this switch", |it| waits(it, Wait::Pending)),
+    ("Held", |it| !it.is_left_behind() && it.held.is_some() && !waits(it, Wait::Pending)),
+];
+
+fn waits(change: &Change, wait: Wait) -> bool {
+    !change.is_left_behind() && change.held.as_ref().is_some_and(|it| it.wait == wait)
+}
+
 pub fn outline(plan: &Plan, detail: Detail) -> Outline {
     let mut sections: Vec<Section> = SECTIONS
         .into_iter()
         .map(|(title, belongs)| changes(plan, title, belongs, detail))
         .collect();
+    for (title, belongs) in HELD {
+        let held = plan.changes.iter().filter(|it| belongs(it));
+        let entries = held.filter_map(|it| held_back(it, detail)).collect();
+        sections.push(Section { entries, ..section(title) });
+    }
+    sections.push(Section { lines: gates(plan), ..section("Gates") });
     sections.push(outputs(plan, detail.limits));
+    sections.push(Section { lines: stale(plan), ..section("Stale") });
     sections.push(Section {
         entries: plan.drift.iter().map(|it| drifted(it, detail.limits)).collect(),
         ..section("Changed outside lifeboat")
     });
     if detail.all {
-        let is_same: Belongs = |it| it.action == Action::NoOp && it.unseen.is_none();
+        let is_same: Belongs =
+            |it| it.action == Action::NoOp && it.unseen.is_none() && it.frozen.is_none();
         sections.push(changes(plan, "Unchanged", is_same, detail));
         sections.push(Section { lines: plan.steps.iter().map(step).collect(), ..section("Steps") });
     }
@@ -125,9 +145,18 @@ fn header(plan: &Plan) -> String {
     if plan.bindings.intent == "destroy" {
         header.push_str(", destroy");
     }
-    if !plan.bindings.lost.is_empty() {
-        let lost = plan.bindings.lost.iter().map(|it| clean(it)).collect::<Vec<_>>();
-        header.push_str(&format!(", lost: {}", lost.join(", ")));
+    let losses = |assumed: bool| -> Vec<String> {
+        let chosen = plan.lost.iter().filter(|it| it.recorded.is_none() == assumed);
+        chosen.map(|it| clean(&it.fault_domain)).collect()
+    };
+    for (words, lost) in [("lost", losses(false)), ("taken for lost", losses(true))] {
+        if !lost.is_empty() {
+            header.push_str(&format!(", {words}: {}", lost.join(", ")));
+        }
+    }
+    if !plan.thaws.is_empty() {
+        let found: Vec<String> = plan.thaws.iter().map(|it| clean(it)).collect();
+        header.push_str(&format!(", found again: {}", found.join(", ")));
     }
     header
 }
@@ -144,6 +173,9 @@ fn summary(plan: &Plan) -> String {
     let it = plan.summary();
     let mut rest = vec![format!("{} unchanged", it.unchanged)];
     rest.extend((it.unseen > 0).then(|| format!("{} not seen", it.unseen)));
+    rest.extend((it.frozen > 0).then(|| format!("{} frozen", it.frozen)));
+    rest.extend((it.held > 0).then(|| format!("{} held", it.held)));
+    rest.extend((it.left_behind > 0).then(|| format!("{} left behind", it.left_behind)));
     rest.extend((it.drift > 0).then(|| format!("{} changed outside lifeboat", it.drift)));
     let rest = rest.join(", ");
     if plan.is_empty() && it.forget + it.moved + it.await_ == 0 {
@@ -228,6 +260,70 @@ fn entry(change: &Change, detail: Detail) -> Entry {
         place: change.place.as_deref().map(clean),
         lines: attributes(change, detail),
     }
+}
+
+/// What would be done as well, and has to wait.
+fn held_back(change: &Change, detail: Detail) -> Option<Entry> {
+    let held = change.held.as_ref()?;
+    let would = Change {
+        action: held.action,
+        reason: held.why.clone(),
+        attributes: held.attributes.clone(),
+        unseen: None,
+        loses_data: false,
+        ..change.clone()
+    };
+    let mut entry = entry(&would, detail);
+    if held.action == Action::Create {
+        entry.lines.clear();
+    }
+    entry.reason = format!("{} {}: {}", "would", held.action.word(), clean(&held.why));
+    Some(entry)
+}
+
+/// What is waited for on the way, in the order of the steps.
+fn gates(plan: &Plan) -> Vec<Line> {
+    let gates = plan.steps.iter().filter(|it| it.call.is_gate());
+    let told = gates.map(|it| Line {
+        sign: Sign::Aside,
+        depth: 0,
+        text: format!("{}: {}", clean(&it.address.to_string()), clean(&gate(it))),
+        comment: None,
+    });
+    told.collect()
+}
+
+fn gate(step: &Step) -> String {
+    match &step.call {
+        Call::Serving { of } if of.is_empty() => "serving gate, its own `gate` holds".into(),
+        Call::Serving { of } => {
+            let of: Vec<String> = of.iter().map(ToString::to_string).collect();
+            format!("serving gate, something healthy behind {}", of.join(", "))
+        }
+        Call::Replication => "replication gate, a written item arrives here".into(),
+        Call::Drain { until: Some(_), .. } => {
+            "drain gate, until nobody comes the way that an earlier run closed".into()
+        }
+        Call::Drain { seconds, .. } => {
+            format!("drain gate, {} until nobody comes the old way", duration(*seconds))
+        }
+        other => other.word().into(),
+    }
+}
+
+/// Values that may be of yesterday.
+fn stale(plan: &Plan) -> Vec<Line> {
+    let told = plan.stale.iter().map(|it| {
+        let since = it.since.map_or_else(String::new, |it| format!(" since {}", moment(it)));
+        let text = format!(
+            "{} comes from `{}`, recorded before {} was lost{since}",
+            clean(&it.what),
+            clean(&it.from.to_string()),
+            clean(&it.fault_domain)
+        );
+        Line { sign: Sign::Aside, depth: 0, text, comment: None }
+    });
+    told.collect()
 }
 
 /// Attributes that no layer gives are told in one line, unless everything is told.

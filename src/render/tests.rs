@@ -2,7 +2,7 @@
 
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
-use crate::engine::plan::change::{Action, Change, Drift, OutputChange, Plan};
+use crate::engine::plan::change::{Action, Change, Drift, Loss, OutputChange, Plan};
 use crate::engine::plan::sample::{CREATE, REPLACE, any_plan, change, note, plan};
 use crate::engine::plan::wire::{Envelope, is_invisible};
 use crate::engine::value::{Attributes, Secret, Value};
@@ -84,7 +84,7 @@ fn switched() -> Plan {
     plan.instance = Some("drill".into());
     plan.overlays = vec!["scale_up".into()];
     plan.switch = Some((vec![], vec!["scale_up".into()]));
-    plan.bindings.lost = vec!["linode:us-east".into()];
+    plan.lost = vec![Loss { fault_domain: "linode:us-east".into(), recorded: None }];
     plan.outputs.push(OutputChange { name: "url".into(), before: "a".into(), after: Value::Open });
     plan
 }

@@ -32,6 +32,13 @@ pub fn duration(seconds: u64) -> String {
     }
 }
 
+/// `2026-11-24T11:05:09Z`.
+pub fn moment(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .and_then(|it| it.round(jiff::Unit::Second))
+        .map_or_else(|_| milliseconds.to_string(), |it| it.to_string())
+}
+
 /// What stands before an address.
 pub fn symbol(action: Action) -> &'static str {
     match action {

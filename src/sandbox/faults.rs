@@ -1,10 +1,13 @@
 //! What goes wrong in the world: lost fault domains, unhealthy machines, and faults of single requests, seeded and counted.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::sandbox::draw::draw;
 pub use crate::sandbox::fault_spec::{Effect, FaultSpec};
 use crate::sandbox::http::{Millis, Request};
 use crate::sandbox::rows::Rows;
@@ -42,10 +45,73 @@ pub struct RequestFault {
     pub fired: u64,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hang => "calls hang",
+            Self::Refuse => "connections are closed",
+            Self::Unavailable => "calls are answered 503",
+        })
+    }
+}
+
+/// What is gone for good when a lost fault domain heals.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doom {
+    #[default]
+    Nothing,
+    /// Objects by label or name.
+    These(BTreeSet<String>),
+    Everything,
+}
+
+impl Doom {
+    pub fn includes(&self, name: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::These(names) => names.contains(name),
+            Self::Everything => true,
+        }
+    }
+
+    fn grow(&mut self, object: Option<&str>) {
+        *self = match (std::mem::take(self), object) {
+            (Self::Everything, _) | (_, None) => Self::Everything,
+            (Self::Nothing, Some(name)) => Self::These(BTreeSet::from([name.to_owned()])),
+            (Self::These(mut names), Some(name)) => {
+                names.insert(name.to_owned());
+                Self::These(names)
+            }
+        };
+    }
+}
+
+/// Whether groups of tables take changes that concern all members while one of them is lost. What the real service does is
+/// not known, so a drill can try both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Groups {
+    #[default]
+    Frozen,
+    Changeable,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
     pub how: How,
     pub since: Millis,
+    #[serde(default)]
+    pub groups: Groups,
+    #[serde(default)]
+    pub doom: Doom,
+}
+
+/// What a healing ended.
+#[derive(Debug, Clone, Default)]
+pub struct Healed {
+    pub lost: Vec<(String, Lost)>,
+    pub unhealthy: Vec<String>,
 }
 
 /// Everything that is wrong at the moment.
@@ -62,8 +128,33 @@ impl Faults {
         self.lost.get(&fault_domain.to_owned()).map(|it| it.how)
     }
 
+    /// Loses it, or changes how it is lost; since when it is, and what is doomed in it, stays.
     pub fn lose(&mut self, now: Millis, fault_domain: &str, how: How) {
-        self.lost.put(fault_domain.into(), Lost { how, since: now });
+        self.lose_with(now, fault_domain, how, Groups::Frozen);
+    }
+
+    pub fn lose_with(&mut self, now: Millis, fault_domain: &str, how: How, groups: Groups) {
+        let lost = match self.lost.get(&fault_domain.to_owned()) {
+            Some(before) => Lost { how, groups, ..before.clone() },
+            None => Lost { how, since: now, groups, doom: Doom::Nothing },
+        };
+        self.lost.put(fault_domain.into(), lost);
+    }
+
+    /// Dooms an object of a lost fault domain, or all of them; false when it is not lost.
+    pub fn doom(&mut self, fault_domain: &str, object: Option<&str>) -> bool {
+        let lost = self.lost.get_mut(&fault_domain.to_owned());
+        lost.map(|it| it.doom.grow(object)).is_some()
+    }
+
+    /// Everything that is lost at the moment.
+    pub fn all_lost(&self) -> impl Iterator<Item = (&str, &Lost)> {
+        self.lost.iter().map(|(name, it)| (name.as_str(), it))
+    }
+
+    /// The labels of all unhealthy machines.
+    pub fn all_unhealthy(&self) -> impl Iterator<Item = &str> {
+        self.unhealthy.iter().map(|(label, _)| label.as_str())
     }
 
     pub fn is_unhealthy(&self, label: &str) -> bool {
@@ -75,17 +166,14 @@ impl Faults {
     }
 
     /// Ends what is wrong with one fault domain or machine, or everything including the faults of requests.
-    pub fn heal(&mut self, name: Option<&str>) {
+    pub fn heal(&mut self, name: Option<&str>) -> Healed {
         let chosen = |key: &String| name.is_none_or(|name| name == key);
         let lost: Vec<String> =
             self.lost.iter().map(|(key, _)| key.clone()).filter(chosen).collect();
-        for key in lost {
-            self.lost.remove(&key);
-        }
-        let sick: Vec<String> =
+        let unhealthy: Vec<String> =
             self.unhealthy.iter().map(|(key, _)| key.clone()).filter(chosen).collect();
-        for key in sick {
-            self.unhealthy.remove(&key);
+        for key in &unhealthy {
+            self.unhealthy.remove(key);
         }
         if name.is_none() {
             let faults: Vec<u64> = self.requests.iter().map(|(key, _)| *key).collect();
@@ -93,6 +181,8 @@ impl Faults {
                 self.requests.remove(&key);
             }
         }
+        let lost = lost.into_iter().filter_map(|key| Some((key.clone(), self.lost.remove(&key)?)));
+        Healed { lost: lost.collect(), unhealthy }
     }
 
     pub fn add(&mut self, spec: FaultSpec) {
@@ -164,17 +254,6 @@ impl Faults {
         rows.extend(self.requests.all().into_iter().map(|(key, row)| ("requests", key, row)));
         rows
     }
-}
-
-/// A number in 0..1 that depends on nothing but its arguments (splitmix64), so that a seed replays a run.
-#[expect(clippy::cast_precision_loss, reason = "53 random bits are what an f64 can hold")]
-fn draw(seed: u64, fault: u64, count: u64) -> f64 {
-    let mut bits = seed
-        .wrapping_add(fault.wrapping_mul(0x9E37_79B9_7F4A_7C15))
-        .wrapping_add(count.wrapping_mul(0xD1B5_4A32_D192_ED03));
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(test)]

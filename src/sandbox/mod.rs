@@ -4,18 +4,26 @@ pub mod http;
 pub mod rows;
 pub mod table;
 pub mod clock;
+pub mod draw;
 pub mod fault_spec;
 pub mod faults;
 pub mod dynamodb;
 pub mod linode;
+pub mod fault_domains;
+pub mod received;
+pub mod request_log;
 pub mod gateway;
 pub mod folder;
 pub mod world;
+pub mod overview;
 pub mod probe;
 pub mod shared;
+mod losses;
 pub mod wire;
 pub mod server;
 
+pub use losses::{Destroyed, Loss};
+pub use request_log::Requests;
 pub use server::Serving;
 pub use shared::{Options, Sandbox, SandboxError};
 

@@ -4,9 +4,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Value, json};
 
-use crate::sandbox::http::Millis;
+use crate::sandbox::http::{Millis, Request};
 use crate::sandbox::linode::model::{Config, Instance};
 use crate::sandbox::linode::{Linode, health, names};
+use crate::sandbox::received::{Outcome, Received};
 use crate::sandbox::world::World;
 
 /// A look from outside.
@@ -51,6 +52,40 @@ pub fn is_ours(address: &str) -> bool {
     address.parse().is_ok_and(four) || address.parse().is_ok_and(six)
 }
 
+/// A look as the log of requests has it.
+pub fn received(world: &World, now: Millis, probe: &Probe, answer: &ProbeAnswer) -> Received {
+    let (path, host) = match probe {
+        Probe::Tcp { host, port } => (format!("{host}:{port}"), Some(host.clone())),
+        Probe::Http { url } => (url.clone(), place(url).map(|(host, _)| host)),
+    };
+    let word = match answer {
+        ProbeAnswer::Http { status, .. } => Outcome::Answered(*status),
+        other => Outcome::Met(other.to_json()["outcome"].as_str().unwrap_or_default().to_owned()),
+    };
+    let mut fault_domains: Vec<String> = host
+        .map(|host| addresses_of(world, host))
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|address| fault_domain(world, address))
+        .collect();
+    fault_domains.dedup();
+    let request = Request { method: "PROBE".into(), path, ..Request::default() };
+    Received::new(now, &request, fault_domains, word)
+}
+
+fn fault_domain(world: &World, address: &str) -> Option<String> {
+    let key = format!("address:{address}");
+    let machine = world.linode.instances.first(&key).map(|(_, it)| &it.region);
+    let region =
+        machine.or_else(|| world.linode.nodebalancers.first(&key).map(|(_, it)| &it.region));
+    region.map(|region| format!("linode:{region}"))
+}
+
+fn addresses_of(world: &World, host: String) -> Vec<String> {
+    let is_address = host.parse::<Ipv4Addr>().is_ok() || host.parse::<Ipv6Addr>().is_ok();
+    if is_address { vec![host] } else { names::resolve(&world.linode, &host) }
+}
+
 /// Looks.
 pub fn probe(world: &World, now: Millis, probe: &Probe) -> ProbeAnswer {
     let (host, port, http) = match probe {
@@ -60,8 +95,7 @@ pub fn probe(world: &World, now: Millis, probe: &Probe) -> ProbeAnswer {
             None => return ProbeAnswer::Unresolved,
         },
     };
-    let is_address = host.parse::<Ipv4Addr>().is_ok() || host.parse::<Ipv6Addr>().is_ok();
-    let addresses = if is_address { vec![host] } else { names::resolve(&world.linode, &host) };
+    let addresses = addresses_of(world, host);
     // As a browser would: the next address only when one does not answer at all.
     let mut last = ProbeAnswer::Unresolved;
     for address in addresses {

@@ -7,11 +7,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::sandbox::clock::{self, Clock, DEFAULT_SPEED};
-use crate::sandbox::faults::{FaultSpec, How};
+use crate::sandbox::faults::FaultSpec;
 use crate::sandbox::folder::{Folder, FolderError};
 use crate::sandbox::http::{Answer, Millis, Request};
 use crate::sandbox::linode::Limits;
 use crate::sandbox::probe::{self, Probe, ProbeAnswer};
+use crate::sandbox::received::Received;
+use crate::sandbox::request_log::{self, Requests};
 use crate::sandbox::world::{Reply, World};
 
 /// How a world is born; one that exists keeps its clock and seed, except that `manual` stops its clock.
@@ -39,11 +41,26 @@ pub enum SandboxError {
     Unknown { path: PathBuf, table: String },
     #[error("the items under {path} cannot be deleted")]
     Items { path: PathBuf, source: std::io::Error },
+    #[error("the log of requests at {path} cannot be used")]
+    Log { path: PathBuf, source: std::io::Error },
+    #[error("there is no fault domain `{name}`{}", did_you_mean(.near.as_deref()))]
+    UnknownFaultDomain { name: String, near: Option<String> },
+    #[error("nothing in {fault_domain} is called `{name}`{}", did_you_mean(.near.as_deref()))]
+    NoSuchObject { fault_domain: String, name: String, near: Option<String> },
+    #[error("{0}")]
+    World(String),
+}
+
+fn did_you_mean(near: Option<&str>) -> String {
+    near.map(|it| format!("; did you mean `{it}`?")).unwrap_or_default()
 }
 
 /// A handle on the sandbox; clones are the same sandbox.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Mutex<Inner>>);
+
+/// The log of a world in memory ends here.
+const MOST_IN_MEMORY: usize = 200_000;
 
 /// How changes are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +74,8 @@ struct Inner {
     world: World,
     folder: Option<Folder>,
     place: PathBuf,
+    /// The log of a world in memory.
+    requests: Requests,
 }
 
 impl Sandbox {
@@ -69,9 +88,15 @@ impl Sandbox {
                     world: World::new(Some(folder.items())),
                     folder: Some(folder),
                     place: path.into(),
+                    requests: Requests::default(),
                 }
             }
-            None => Inner { world: World::new(None), folder: None, place: "memory".into() },
+            None => Inner {
+                world: World::new(None),
+                folder: None,
+                place: "memory".into(),
+                requests: Requests::default(),
+            },
         };
         let sandbox = Self(Arc::new(Mutex::new(inner)));
         sandbox.with(|world, _| match world.clock() {
@@ -99,7 +124,10 @@ impl Sandbox {
     }
 
     /// Catches up with other processes, does something to the world, and writes down what changed.
-    fn with<R>(&self, act: impl FnOnce(&mut World, Millis) -> R) -> Result<R, SandboxError> {
+    pub(super) fn with<R>(
+        &self,
+        act: impl FnOnce(&mut World, Millis) -> R,
+    ) -> Result<R, SandboxError> {
         self.held(Ending::Append, act)
     }
 
@@ -110,7 +138,7 @@ impl Sandbox {
     ) -> Result<R, SandboxError> {
         let poisoned = self.0.is_poisoned();
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Inner { world, folder, place } = &mut *guard;
+        let Inner { world, folder, place, requests } = &mut *guard;
         if poisoned {
             // What a panic left half done is not in the log; load what is.
             self.0.clear_poison();
@@ -136,6 +164,7 @@ impl Sandbox {
         };
         let now = world.clock().map_or_else(clock::wall, |clock| clock.now(clock::wall()));
         let result = act(world, now);
+        note(requests, folder.as_ref().map(|_| place.as_path()), &world.take_received())?;
         let changes = world.take_changes();
         if let Some(folder) = folder {
             if ending == Ending::Fold || folder.is_long() {
@@ -144,6 +173,20 @@ impl Sandbox {
                 folder.append(&changes)?;
             }
         }
+        drop(held);
+        Ok(result)
+    }
+
+    /// Acts on the log of requests: its file, or that of a world in memory.
+    pub(super) fn held_log<R>(
+        &self,
+        act: impl FnOnce(&mut Requests, Option<&PathBuf>) -> R,
+    ) -> Result<R, SandboxError> {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Inner { folder, place, requests, .. } = &mut *guard;
+        let held = folder.as_ref().map(Folder::hold).transpose()?;
+        let file = folder.as_ref().map(|_| request_log::place(place));
+        let result = act(requests, file.as_ref());
         drop(held);
         Ok(result)
     }
@@ -194,19 +237,9 @@ impl Sandbox {
         })
     }
 
-    /// Loses a fault domain such as `linode:us-east` or `aws:us-east-1`.
-    pub fn lose(&self, fault_domain: &str, how: How) -> Result<(), SandboxError> {
-        self.with(|world, now| world.faults.lose(now, fault_domain, how))
-    }
-
     /// Makes a machine fail its health checks; [`Sandbox::heal`] with its label ends it.
     pub fn sicken(&self, label: &str) -> Result<(), SandboxError> {
         self.with(|world, now| world.faults.sicken(now, label))
-    }
-
-    /// Heals one fault domain or machine, or everything including the faults of requests.
-    pub fn heal(&self, name: Option<&str>) -> Result<(), SandboxError> {
-        self.with(|world, _| world.faults.heal(name))
     }
 
     pub fn fault(&self, spec: FaultSpec) -> Result<(), SandboxError> {
@@ -217,7 +250,7 @@ impl Sandbox {
         self.with(|world, _| world.linode.set_limits(limits))
     }
 
-    /// Deletes everything but the clock and the seed.
+    /// Deletes everything but the clock, the seed, the lag, and whether requests are logged.
     pub fn reset(&self) -> Result<(), SandboxError> {
         self.held(Ending::Fold, |world, _| {
             world.reset().map_err(|(path, source)| SandboxError::Items { path, source })
@@ -234,7 +267,12 @@ impl Sandbox {
     }
 
     pub fn probe(&self, wanted: &Probe) -> ProbeAnswer {
-        self.with(|world, now| probe::probe(world, now, wanted)).unwrap_or(ProbeAnswer::Timeout)
+        let looked = self.with(|world, now| {
+            let answer = probe::probe(world, now, wanted);
+            world.note(probe::received(world, now, wanted, &answer));
+            answer
+        });
+        looked.unwrap_or(ProbeAnswer::Timeout)
     }
 
     /// Starts a record of this process's requests.
@@ -250,5 +288,28 @@ impl Sandbox {
     /// Calls of this process by `METHOD /path/{}`.
     pub fn counts(&self) -> std::collections::BTreeMap<String, u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).world.counts().clone()
+    }
+}
+
+/// Writes down what was received, before what it changed is: what is in the world is in the log.
+fn note(
+    requests: &mut Requests,
+    folder: Option<&Path>,
+    received: &[Received],
+) -> Result<(), SandboxError> {
+    match folder {
+        _ if received.is_empty() => Ok(()),
+        Some(folder) => {
+            let path = request_log::place(folder);
+            let written = request_log::append(&path, received);
+            written.map_err(|source| SandboxError::Log { path, source })
+        }
+        None => {
+            requests.is_full |= requests.received.len() >= MOST_IN_MEMORY;
+            if !requests.is_full {
+                requests.received.extend_from_slice(received);
+            }
+            Ok(())
+        }
     }
 }

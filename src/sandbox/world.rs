@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::clock::Clock;
-use crate::sandbox::dynamodb::{self, DynamoDb, Items};
+use crate::sandbox::dynamodb::{self, Away, DynamoDb, Items, Links};
 use crate::sandbox::faults::{Effect, Faults, How};
 use crate::sandbox::folder::Change;
 use crate::sandbox::gateway::{bad_gateway, caller_identity, refusal};
 use crate::sandbox::http::{Answer, Millis, Request};
 use crate::sandbox::linode::{self, Linode};
+use crate::sandbox::received::{Outcome, Received};
 use crate::sandbox::rows::Rows;
 
 /// What becomes of a request.
@@ -37,6 +38,15 @@ impl Reply {
         }
     }
 
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Answer(answer) | Self::Late(_, answer) => Outcome::Answered(answer.status),
+            Self::Hang => Outcome::Hung,
+            Self::Closed => Outcome::Closed,
+            Self::Truncated(_) => Outcome::BrokenOff,
+        }
+    }
+
     fn word(&self) -> String {
         match self {
             Self::Answer(answer) | Self::Late(_, answer) => answer.status.to_string(),
@@ -46,6 +56,10 @@ impl Reply {
         }
     }
 }
+
+/// The shortest and the longest journey of a write between regions, as far as nobody sets others: what is usual in calm
+/// times.
+const LAG: (Millis, Millis) = (300, 1_800);
 
 /// The state of the sandbox under an outside clock.
 pub struct World {
@@ -57,6 +71,7 @@ pub struct World {
     items_folder: Option<PathBuf>,
     counts: BTreeMap<String, u64>,
     record: Option<Vec<String>>,
+    received: Vec<Received>,
 }
 
 impl World {
@@ -71,6 +86,7 @@ impl World {
             items_folder,
             counts: BTreeMap::new(),
             record: None,
+            received: Vec::new(),
         }
     }
 
@@ -93,9 +109,46 @@ impl World {
         self.facts.put("seed".into(), json!(seed));
     }
 
+    /// The shortest and the longest journey of a write between regions, in world time.
+    pub fn lag(&self) -> (Millis, Millis) {
+        let stored = self.facts.get(&"lag".to_owned()).cloned();
+        stored.and_then(|row| serde_json::from_value(row).ok()).unwrap_or(LAG)
+    }
+
+    pub fn set_lag(&mut self, least: Millis, most: Millis) {
+        self.facts.put("lag".into(), json!([least, most.max(least)]));
+    }
+
+    /// Whether every process writes down the requests that it receives.
+    pub fn is_logging(&self) -> bool {
+        self.facts.get(&"logging".to_owned()) == Some(&Value::Bool(true))
+    }
+
+    pub fn set_logging(&mut self, on: bool) {
+        self.facts.put("logging".into(), on.into());
+    }
+
+    /// What is to be logged since the last call.
+    pub fn take_received(&mut self) -> Vec<Received> {
+        std::mem::take(&mut self.received)
+    }
+
+    /// Notes a request that did not come through [`World::handle`].
+    pub fn note(&mut self, received: Received) {
+        if self.is_logging() {
+            self.received.push(received);
+        }
+    }
+
     /// Carries out one request, unless something is wrong with the world.
     pub fn handle(&mut self, now: Millis, request: &Request) -> Reply {
-        let reply = self.decide(now, request);
+        let mut concerned = self.fault_domains(request);
+        let reply = self.decide(now, request, &concerned);
+        if self.is_logging() {
+            // An object that the call deleted was named all the same.
+            concerned.extend(linode::dependence::looked_for(&self.linode, request));
+            self.received.push(Received::new(now, request, concerned, reply.outcome()));
+        }
         let name = name(request);
         *self.counts.entry(template(request)).or_default() += 1;
         if let Some(record) = &mut self.record {
@@ -104,8 +157,8 @@ impl World {
         reply
     }
 
-    fn decide(&mut self, now: Millis, request: &Request) -> Reply {
-        if let Some(how) = self.fault_domain(request).and_then(|it| self.faults.lost(&it)) {
+    fn decide(&mut self, now: Millis, request: &Request, concerned: &[String]) -> Reply {
+        if let Some(how) = concerned.iter().find_map(|it| self.faults.lost(it)) {
             return match how {
                 How::Hang => Reply::Hang,
                 How::Refuse => Reply::Closed,
@@ -140,24 +193,37 @@ impl World {
         }
     }
 
-    fn fault_domain(&self, request: &Request) -> Option<String> {
+    /// What a request names, or whose endpoint it calls.
+    fn fault_domains(&self, request: &Request) -> Vec<String> {
         if is_linode(request) {
-            return linode::door::fault_domain(&self.linode, request);
+            return linode::dependence::fault_domains(&self.linode, request);
         }
-        dynamodb::region_of(request).map(|region| format!("aws:{region}"))
+        dynamodb::region_of(request).map(|region| format!("aws:{region}")).into_iter().collect()
+    }
+
+    /// Acts on the tables and their items, which are opened when first needed.
+    pub(super) fn with_items<R>(
+        &mut self,
+        act: impl FnOnce(&mut DynamoDb, &mut Items) -> R,
+    ) -> Result<R, String> {
+        let lost = self.faults.all_lost().filter_map(|(name, it)| {
+            let away = Away { since: it.since, groups: it.groups };
+            Some((name.strip_prefix("aws:")?.to_owned(), away))
+        });
+        let links = Links { lost: lost.collect(), lag: self.lag(), seed: self.seed() };
+        self.dynamodb.set_links(links);
+        let items = match (self.items.take(), &self.items_folder) {
+            (Some(items), _) => items,
+            (None, None) => Items::memory(),
+            (None, Some(folder)) => Items::open(folder)?,
+        };
+        Ok(act(&mut self.dynamodb, self.items.insert(items)))
     }
 
     fn carry_out(&mut self, now: Millis, request: &Request) -> Answer {
         if request.header("x-amz-target").is_some() {
-            let items = match (self.items.take(), &self.items_folder) {
-                (Some(items), _) => self.items.insert(items),
-                (None, None) => self.items.insert(Items::memory()),
-                (None, Some(folder)) => match Items::open(folder) {
-                    Ok(items) => self.items.insert(items),
-                    Err(why) => return refusal(request, 500, &why),
-                },
-            };
-            return self.dynamodb.handle(now, request, items);
+            let answer = self.with_items(|tables, items| tables.handle(now, request, items));
+            return answer.unwrap_or_else(|why| refusal(request, 500, &why));
         }
         if is_linode(request) {
             return linode::door::handle(&mut self.linode, &self.faults, now, request);
@@ -168,6 +234,10 @@ impl World {
             return caller_identity();
         }
         Answer::json(404, "application/json", &json!({ "errors": [{ "reason": "Not found" }] }))
+    }
+
+    pub fn tables(&self) -> &DynamoDb {
+        &self.dynamodb
     }
 
     /// True when nothing that was made by a request exists any more.
@@ -253,10 +323,12 @@ impl World {
     /// Forgets all rows, before they are loaded again.
     pub fn forget(&mut self) {
         let (counts, record) = (std::mem::take(&mut self.counts), self.record.take());
-        *self = Self { counts, record, ..Self::new(std::mem::take(&mut self.items_folder)) };
+        let received = std::mem::take(&mut self.received);
+        let empty = Self::new(std::mem::take(&mut self.items_folder));
+        *self = Self { counts, record, received, ..empty };
     }
 
-    /// Deletes everything but the clock and the seed.
+    /// Deletes everything but the clock, the seed, the lag, and whether requests are logged.
     pub fn reset(&mut self) -> Result<(), (PathBuf, std::io::Error)> {
         let facts = std::mem::take(&mut self.facts);
         self.forget();

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use lifeboat::engine::state::record::State;
 use lifeboat::sandbox::fault_spec::FaultSpec;
+use lifeboat::sandbox::faults::How;
 use lifeboat::sandbox::http::Request;
+use lifeboat::sandbox::received::Received;
 use lifeboat::sandbox::world::Reply;
 use lifeboat::sandbox::{Options, Sandbox};
 use lifeboat::store::file::FileStore;
@@ -192,6 +194,38 @@ impl Home {
         }
     }
 
+    /// Begins a new log of the requests that the world receives, from whatever process.
+    pub(crate) fn log_requests(&self) {
+        self.world.log_requests().unwrap();
+    }
+
+    /// What lifeboat asked of the clouds since then; calls by somebody else are left out.
+    pub(crate) fn requests(&self) -> Requests {
+        self.logged(|it| !it.is_probe() && !it.client.is_empty())
+    }
+
+    /// The addresses that lifeboat looked at since then.
+    pub(crate) fn probes(&self) -> Requests {
+        self.logged(Received::is_probe)
+    }
+
+    fn logged(&self, wanted: impl Fn(&Received) -> bool) -> Requests {
+        assert!(self.world.is_logging().unwrap(), "call log_requests() first");
+        let log = self.world.requests().unwrap();
+        assert!(!log.is_full, "the log of requests is full: what it lacks proves nothing");
+        Requests(log.received.into_iter().filter(wanted).collect())
+    }
+
+    /// Loses a fault domain, which hangs from now on.
+    pub(crate) fn lose(&self, fault_domain: &str) {
+        self.world.lose(fault_domain, How::Hang).unwrap();
+    }
+
+    /// Destroys everything in a fault domain, or one object of it; in a lost one that shows when it heals.
+    pub(crate) fn destroy(&self, fault_domain: &str, object: Option<&str>) {
+        self.world.destroy(fault_domain, object).unwrap();
+    }
+
     /// The world in short, for messages.
     pub(crate) fn shown(&self) -> String {
         serde_json::to_string_pretty(&self.world.show().unwrap()).unwrap()
@@ -208,6 +242,47 @@ impl Home {
         };
         self.world.is_empty().unwrap()
             && !stacks.any(|it| founded(&it.file_name().to_string_lossy()))
+    }
+}
+
+/// Some of the requests that the world received, in their order.
+#[derive(Debug, Clone)]
+pub(crate) struct Requests(pub(crate) Vec<Received>);
+
+impl Requests {
+    fn those(&self, wanted: impl Fn(&Received) -> bool) -> Self {
+        Self(self.0.iter().filter(|it| wanted(it)).cloned().collect())
+    }
+
+    /// Those that named an object of it, or called its endpoint: `linode:us-east`, `aws:us-east-1`.
+    pub(crate) fn to_fault_domain(&self, name: &str) -> Self {
+        self.those(|it| it.fault_domains.iter().any(|it| it == name))
+    }
+
+    /// Those that could change something.
+    pub(crate) fn mutating(&self) -> Self {
+        self.those(Received::is_mutating)
+    }
+
+    /// Those that read `PUT /v4/domains/7/records/9 …` or `UpdateTable eu-west-1 shop …` with this in it.
+    pub(crate) fn with(&self, part: &str) -> Self {
+        self.those(|it| it.to_string().contains(part))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// There must be none.
+    #[track_caller]
+    pub(crate) fn none(&self) {
+        assert!(self.0.is_empty(), "{self}");
+    }
+}
+
+impl fmt::Display for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|it| writeln!(f, "{it}"))
     }
 }
 

@@ -9,6 +9,7 @@ mod main_job;
 mod readme;
 mod mistakes;
 mod unseen;
+mod lost;
 mod guards;
 mod kinds;
 mod converge;

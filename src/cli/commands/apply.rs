@@ -3,17 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cli::args::{Allow, Layers, World};
+use crate::cli::args::{Allow, Layers, Losing, World};
 use crate::cli::commands::Scene;
 use crate::cli::commands::plan::{read, warn};
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, signals};
 use crate::engine::plan::change::{Note, Plan};
 use crate::engine::plan::guard::Allowed;
-use crate::engine::plan::propose::Intent;
+use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
+use crate::engine::state::record::State;
 use crate::ops::apply::is_idle;
 use crate::ops::closing::Order;
+use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
 use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, plan_on};
@@ -37,6 +39,7 @@ pub async fn apply(
     layers: &Layers,
     world: &World,
     allow: &Allow,
+    losing: &Losing,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     let file = scene.directory.join(&layers.stack);
@@ -48,17 +51,33 @@ pub async fn apply(
         return Err(OpsError::input(what, "make one with `lifeboat plan STACK --out FILE`"));
     }
     may_go_on(consent)?;
-    let ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
+    let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
+    ask.losses = open::losses(losing);
+    ask.include_pending = losing.include_pending;
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = session.store(&ask.place).lease(&session.who, session.clock.now())?;
     if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
         let asked = overlays_of(Some(asked), None);
         if asked != state.active && !state.records.is_empty() && !consent.switch {
-            return Err(unasked_switch(&ask.place, &state.active, &asked));
+            return Err(unasked_switch(&ask.place, state, &asked));
         }
     }
     state_is_there(&session, &ask, state.is_some())?;
     let proposed = plan_on(&session, &ask, state).await?;
+    let question = "Apply these changes? Only `yes` is accepted:";
+    settled_with(scene, &session, lease, proposed, &ask, consent, question).await
+}
+
+/// Shows a plan, asks, and carries it out.
+pub async fn settled_with(
+    scene: &Scene,
+    session: &Arc<Session>,
+    lease: Lease,
+    proposed: Proposed,
+    ask: &Ask,
+    consent: Consent,
+    question: &str,
+) -> Result<Exit, OpsError> {
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
@@ -66,11 +85,11 @@ pub async fn apply(
         out::talk("nothing to do");
         return Ok(unseen_or_done(&proposed.plan));
     }
-    if !consent.yes && !agreed("Apply these changes? Only `yes` is accepted:", "yes") {
+    if !consent.yes && !agreed(question, "yes") {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
     }
-    carry_out(scene, &session, lease, proposed, &ask).await
+    carry_out(scene, session, lease, proposed, ask).await
 }
 
 /// Runs the steps of a saved plan and nothing else.
@@ -93,6 +112,9 @@ async fn saved(
         given: open::variables(layers)?,
         intent,
         allowed: Allowed::default(),
+        losses: Losses::Only(plan.lost.iter().map(|it| it.fault_domain.clone()).collect()),
+        include_pending: false,
+        keep: Keep::Nothing,
     };
     let session = open::session(&ask.place.root, world).await?;
     if plan.bindings.target != session.target.word() {
@@ -187,7 +209,7 @@ fn state_is_there(session: &Session, ask: &Ask, found: bool) -> Result<(), OpsEr
     ))
 }
 
-fn may_go_on(consent: Consent) -> Result<(), OpsError> {
+pub fn may_go_on(consent: Consent) -> Result<(), OpsError> {
     if consent.yes || out::can_ask() {
         return Ok(());
     }
@@ -213,20 +235,29 @@ fn refuse(plan: &Plan) -> Result<(), OpsError> {
     ))
 }
 
-fn unasked_switch(place: &Place, active: &[String], asked: &[String]) -> OpsError {
-    let words = |it: &[String]| if it.is_empty() { "base".to_owned() } else { it.join(" + ") };
+fn unasked_switch(place: &Place, state: &State, asked: &[String]) -> OpsError {
     let name = place.name();
-    let named =
+    let proper = match asked.strip_prefix(state.home.as_slice()) {
+        Some([]) => format!("`lifeboat failback {name}`"),
+        Some([overlay]) => format!("`lifeboat failover {name} --to {overlay}`"),
+        _ => "a saved plan".to_owned(),
+    };
+    let words =
         if asked.is_empty() { vec!["base"] } else { asked.iter().map(String::as_str).collect() };
-    let flags = format!(" -o {}", named.join(" -o "));
+    let flags = format!(" -o {}", words.join(" -o "));
     OpsError::refused(
         format!(
             "the active overlays are {}, and this would switch to {}",
-            words(active),
-            words(asked)
+            named(&state.active),
+            named(asked)
         ),
-        format!("if that is meant: `lifeboat apply {name}{flags} --switch`, or a saved plan"),
+        format!("if that is meant: {proper}, or `lifeboat apply {name}{flags} --switch`"),
     )
+}
+
+/// `a + b`, or `base`.
+pub fn named(overlays: &[String]) -> String {
+    if overlays.is_empty() { "base".to_owned() } else { overlays.join(" + ") }
 }
 
 async fn carry_out(

@@ -7,6 +7,7 @@ use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
 use crate::engine::diagnostic::stops;
+use crate::engine::plan::closure::Wanted;
 use crate::engine::stack::origin;
 use crate::kinds;
 use crate::ops::error::OpsError;
@@ -57,6 +58,8 @@ pub fn render(scene: &Scene, layers: &Layers) -> Result<Exit, OpsError> {
 
 pub fn graph(scene: &Scene, layers: &Layers) -> Result<Exit, OpsError> {
     let (_, desired) = desired(scene, layers)?;
-    out::data(&desired.graph.dot(&[]));
+    let catalog = kinds::builtin();
+    let derived = Wanted::new(&catalog, &desired.stack).derived(&catalog);
+    out::data(&desired.graph.dot(&derived));
     Ok(Exit::Done)
 }

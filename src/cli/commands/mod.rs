@@ -5,6 +5,8 @@ pub mod layers;
 pub mod plan;
 pub mod audit;
 pub mod apply;
+pub mod switch;
+pub mod status;
 pub mod explain;
 pub mod init;
 pub mod state;
@@ -41,19 +43,34 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         }
         Command::Schema => Ok(describe::schema()),
         Command::Kinds { kind } => describe::kinds(kind.as_deref()),
-        Command::Plan { layers, world, allow, out, detailed_exitcode, shape } => {
+        Command::Plan { layers, world, allow, losing, out, detailed_exitcode, shape } => {
             let wanted = plan::Wanted { out, detailed_exitcode, shape };
-            plan::plan(&scene, &layers, &world, &allow, &wanted).await
+            plan::plan(&scene, &layers, &world, &allow, &losing, &wanted).await
         }
         Command::Audit(arguments) => audit::audit(&scene, &arguments).await,
         Command::Show { plan, shape } => plan::show(&scene, &plan, &shape),
-        Command::Apply { layers, world, allow, yes, switch } => {
+        Command::Apply { layers, world, allow, losing, yes, switch } => {
             let consent = apply::Consent { yes, switch, data_loss: false };
-            apply::apply(&scene, &layers, &world, &allow, consent).await
+            apply::apply(&scene, &layers, &world, &allow, &losing, consent).await
         }
         Command::Destroy { layers, world, yes, data_loss } => {
             let consent = apply::Consent { yes, switch: false, data_loss };
             apply::destroy(&scene, &layers, &world, consent).await
+        }
+        Command::Failover { target, to, losing, allow, world, yes } => {
+            let wanted = switch::Wanted { allow, world, yes };
+            switch::failover(&scene, &target, &to, &losing, &wanted).await
+        }
+        Command::Failback { target, lost, keep_standby, include_pending, allow, world, yes } => {
+            let wanted = switch::Wanted { allow, world, yes };
+            let back = switch::Back { lost, keep_standby, include_pending };
+            switch::failback(&scene, &target, back, &wanted).await
+        }
+        Command::Found { state, fault_domain } => {
+            switch::found(&scene, &state, &fault_domain).await
+        }
+        Command::Status { target, world, format } => {
+            status::status(&scene, &target, &world, format).await
         }
         Command::State(command) => state::run(&scene, command),
         Command::Sandbox(command) => sandbox::run(&scene, command).await,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::{Allow, Format, Layers, Shape, World};
+use crate::cli::args::{Allow, Format, Layers, Losing, Shape, World};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
@@ -29,9 +29,12 @@ pub async fn plan(
     layers: &Layers,
     world: &World,
     allow: &Allow,
+    losing: &Losing,
     wanted: &Wanted,
 ) -> Result<Exit, OpsError> {
-    let ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
+    let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
+    ask.losses = open::losses(losing);
+    ask.include_pending = losing.include_pending;
     let session = open::session(&ask.place.root, world).await?;
     let proposed = crate::ops::plan::plan(&session, &ask).await?;
     warn(&proposed, scene.color);

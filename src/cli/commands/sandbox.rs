@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::args::{How as HowArg, SandboxCommand};
+use crate::cli::args::{How as HowArg, LogWhat, SandboxCommand};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
@@ -10,11 +10,26 @@ use crate::engine::stack::gate::parse_duration;
 use crate::ops::error::OpsError;
 use crate::ops::session::open_sandbox;
 use crate::sandbox::fault_spec::{Effect, FaultSpec};
-use crate::sandbox::faults::How;
-use crate::sandbox::{Options, Sandbox, SandboxError};
+use crate::sandbox::faults::{Groups, How};
+use crate::sandbox::overview::instant;
+use crate::sandbox::{Destroyed, Loss, Options, Sandbox, SandboxError};
 
 fn wrong(why: SandboxError) -> OpsError {
-    OpsError::Sandbox(why.to_string())
+    let help = |near: &Option<String>, otherwise: &str| match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => otherwise.to_owned(),
+    };
+    match &why {
+        SandboxError::UnknownFaultDomain { name, near } => OpsError::input(
+            format!("there is no fault domain `{name}`, and nothing was changed"),
+            help(near, "write `linode:REGION`, `linode:global` or `aws:REGION`"),
+        ),
+        SandboxError::NoSuchObject { fault_domain, name, near } => OpsError::input(
+            format!("nothing in {fault_domain} is called `{name}`, and nothing was changed"),
+            help(near, "`lifeboat sandbox show` lists what is there"),
+        ),
+        _ => OpsError::Sandbox(why.to_string()),
+    }
 }
 
 pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsError> {
@@ -27,13 +42,20 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
     match command {
         SandboxCommand::Serve { listen, .. } => return serve(&sandbox, listen).await,
         SandboxCommand::Show => show(&sandbox)?,
-        SandboxCommand::Lose { fault_domains, how } => {
-            for name in &fault_domains {
-                sandbox.lose(name, how_of(how)).map_err(wrong)?;
-                out::talk(&format!("lost: {name}"));
-            }
+        SandboxCommand::Lose { fault_domains, how, group_changes } => {
+            let groups = if group_changes { Groups::Changeable } else { Groups::Frozen };
+            sandbox.lose_all(&fault_domains, Loss { how: how_of(how), groups }).map_err(wrong)?;
+            tell_lost(&sandbox)?;
         }
         SandboxCommand::Heal { names } => heal(&sandbox, &names)?,
+        SandboxCommand::Destroy { fault_domain, object } => {
+            let destroyed = sandbox.destroy(&fault_domain, object.as_deref()).map_err(wrong)?;
+            out::talk(&words_of(&fault_domain, &destroyed));
+        }
+        SandboxCommand::Log { what } => log(&sandbox, what)?,
+        SandboxCommand::Lag { least, most } => {
+            sandbox.set_lag(least.into(), most.unwrap_or(least).into()).map_err(wrong)?;
+        }
         SandboxCommand::Fault { effect, label, method, path, operation, times } => {
             if effect == "unhealthy" {
                 let label = label.ok_or_else(|| {
@@ -73,18 +95,63 @@ fn heal(sandbox: &Sandbox, names: &[String]) -> Result<(), OpsError> {
         out::talk("everything is healed");
     }
     for name in names {
-        sandbox.heal(Some(name)).map_err(wrong)?;
-        out::talk(&format!("healed: {name}"));
+        let healed = sandbox.heal(Some(name)).map_err(wrong)?;
+        let was_wrong = !healed.lost.is_empty() || !healed.unhealthy.is_empty();
+        let word = if was_wrong { "is healed" } else { "was neither lost nor unhealthy" };
+        out::talk(&format!("{name} {word}"));
+    }
+    tell_lost(sandbox)
+}
+
+/// What is lost now.
+fn tell_lost(sandbox: &Sandbox) -> Result<(), OpsError> {
+    let lost = sandbox.lost().map_err(wrong)?;
+    if lost.is_empty() {
+        out::talk("nothing is lost");
+    }
+    for (name, since) in lost {
+        out::talk(&format!("lost: {name} {since}"));
+    }
+    Ok(())
+}
+
+fn words_of(fault_domain: &str, destroyed: &Destroyed) -> String {
+    let (names, when) = match destroyed {
+        Destroyed::Now(names) => (names, "destroyed"),
+        Destroyed::WhenHealed(names) => (names, "destroyed; gone when it heals"),
+    };
+    let names = if names.is_empty() { "nothing was there".to_owned() } else { names.join(", ") };
+    format!("{fault_domain} {when}: {names}")
+}
+
+fn log(sandbox: &Sandbox, what: LogWhat) -> Result<(), OpsError> {
+    match what {
+        LogWhat::On => {
+            sandbox.log_requests().map_err(wrong)?;
+            out::talk("requests are logged from now on");
+        }
+        LogWhat::Off => sandbox.stop_logging().map_err(wrong)?,
+        LogWhat::Show => {
+            let requests = sandbox.requests().map_err(wrong)?;
+            for it in &requests.received {
+                out::data(&format!("{} {it}", instant(it.at)));
+            }
+            if requests.is_full {
+                out::talk("the log was full here; `lifeboat sandbox log on` begins a new one");
+            } else if !sandbox.is_logging().map_err(wrong)? {
+                out::talk("requests are not logged at the moment; `lifeboat sandbox log on`");
+            }
+        }
     }
     Ok(())
 }
 
 fn show(sandbox: &Sandbox) -> Result<(), OpsError> {
-    if sandbox.is_empty().map_err(wrong)? {
+    let shown = sandbox.overview().map_err(wrong)?;
+    if shown.as_object().is_some_and(serde_json::Map::is_empty) {
         out::data("an empty world");
         return Ok(());
     }
-    let shown = sandbox.show().map_err(wrong)?;
     let text = serde_yaml::to_string(&shown);
     out::data(&text.unwrap_or_else(|_| shown.to_string()));
     Ok(())

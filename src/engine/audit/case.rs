@@ -56,7 +56,7 @@ impl<'a> Case<'a> {
     fn find_traffic(&mut self) {
         let mut kinds = BTreeSet::new();
         for item in self.home.items().chain(self.recovery.items()) {
-            if item.kind.traffic.is_empty() || self.recovery.is_in(item.address, &self.lost) {
+            if item.kind.traffic.is_empty() || self.is_lost(item.address) {
                 continue;
             }
             let before = targets(self.home, item.address);
@@ -85,6 +85,13 @@ impl<'a> Case<'a> {
         self.home_closure = self.home.wanted.closure(&self.home_targets);
         roots.extend(self.targets.iter().cloned());
         self.closure = self.recovery.wanted.closure(&roots);
+    }
+
+    /// Whether it goes with what is lost; what the overlay removes is where it was.
+    fn is_lost(&self, address: &Address) -> bool {
+        let is_kept = self.recovery.stack.instances.contains_key(address);
+        let side = if is_kept { self.recovery } else { self.home };
+        side.is_in(address, &self.lost)
     }
 
     /// Whether a traffic attribute that names no resource has another value than at home.

@@ -578,7 +578,7 @@ fn practice() -> Vec<Plant> {
             "assumes-nothing",
             Warning,
             "# ",
-            World::new().overlay("assumes_lost: [linode:us-east, aws:us-east-1]\n", ""),
+            World::new().overlay("assumes_lost: ['linode:us-east', 'aws:us-east-1']\n", ""),
         ),
         plant("certificate-expiring", Warning, "ssl_cert:", https(from_file, 20)),
         plant("certificate-expiring", Error, "ssl_cert:", https(from_file, 6)),

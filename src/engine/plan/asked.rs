@@ -1,7 +1,7 @@
 //! What a plan is asked to do, and what its guards may let through.
 
 use crate::engine::address::Address;
-use crate::engine::plan::change::Bindings;
+use crate::engine::plan::change::{Bindings, Loss};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Intent {
@@ -22,6 +22,19 @@ pub struct Allowed {
     pub absent: Option<usize>,
     /// `--allow-outage`.
     pub outage: bool,
+    /// `--allow-group-changes`: also while a member is lost.
+    pub group_changes: bool,
+}
+
+/// What a failback leaves standing of what only the other side wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keep {
+    #[default]
+    Nothing,
+    /// What holds data.
+    Data,
+    /// `--keep-standby`.
+    All,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -31,4 +44,11 @@ pub struct Options {
     pub now: i64,
     pub bindings: Bindings,
     pub allowed: Allowed,
+    /// The fault domains that are treated as lost.
+    pub lost: Vec<Loss>,
+    /// Those that state says are lost and this plan takes as found.
+    pub thaws: Vec<String>,
+    pub keep: Keep,
+    /// The overlays that a switch leaves; of one that goes on, those it began from.
+    pub from: Option<Vec<String>>,
 }

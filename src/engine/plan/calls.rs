@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::NotAnAddress;
-use crate::engine::plan::change::{Call, Step};
+use crate::engine::plan::change::{Call, Directs, Step};
 use crate::engine::value::Attributes;
 
 /// What a field says that no plan can say.
@@ -26,7 +26,15 @@ pub struct StepJson {
     lane: Option<String>,
     segment: usize,
     weight: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    directs: Option<DirectsJson>,
     call: CallJson,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DirectsJson {
+    was: Vec<String>,
+    seconds: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,6 +49,9 @@ enum CallJson {
     Ready,
     Gone { deposed: bool },
     Gate,
+    Serving { of: Vec<String> },
+    Replication,
+    Drain { seconds: u64, until: Option<i64> },
 }
 
 impl From<&Step> for StepJson {
@@ -53,6 +64,10 @@ impl From<&Step> for StepJson {
             lane: it.lane.clone(),
             segment: it.segment,
             weight: it.weight,
+            directs: it.directs.as_ref().map(|it| DirectsJson {
+                was: it.was.iter().map(ToString::to_string).collect(),
+                seconds: it.seconds,
+            }),
             call: (&it.call).into(),
         }
     }
@@ -73,7 +88,15 @@ impl StepJson {
             lane: self.lane,
             segment: self.segment,
             weight: self.weight,
+            directs: self.directs.map(DirectsJson::into_directs).transpose()?,
         })
+    }
+}
+
+impl DirectsJson {
+    fn into_directs(self) -> Result<Directs, Malformed> {
+        let was = self.was.iter().map(|it| it.parse()).collect::<Result<_, _>>()?;
+        Ok(Directs { was, seconds: self.seconds })
     }
 }
 
@@ -95,6 +118,11 @@ impl From<&Call> for CallJson {
             Call::Ready => Self::Ready,
             Call::Gone { deposed } => Self::Gone { deposed: *deposed },
             Call::Gate => Self::Gate,
+            Call::Serving { of } => {
+                Self::Serving { of: of.iter().map(ToString::to_string).collect() }
+            }
+            Call::Replication => Self::Replication,
+            Call::Drain { seconds, until } => Self::Drain { seconds: *seconds, until: *until },
         }
     }
 }
@@ -113,6 +141,11 @@ impl CallJson {
             Self::Ready => Call::Ready,
             Self::Gone { deposed } => Call::Gone { deposed },
             Self::Gate => Call::Gate,
+            Self::Serving { of } => {
+                Call::Serving { of: of.iter().map(|it| it.parse()).collect::<Result<_, _>>()? }
+            }
+            Self::Replication => Call::Replication,
+            Self::Drain { seconds, until } => Call::Drain { seconds, until },
         })
     }
 }

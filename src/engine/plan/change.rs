@@ -14,11 +14,17 @@ pub struct Plan {
     /// `Some((from, to))` when the active overlays change.
     pub switch: Option<(Vec<String>, Vec<String>)>,
     pub overlays: Vec<String>,
+    /// The fault domains that are treated as lost: recorded ones, and those that this plan would record.
+    pub lost: Vec<Loss>,
+    /// Fault domains that state says are lost, and that this plan takes as found again.
+    pub thaws: Vec<String>,
     pub bindings: Bindings,
     /// One for each address, in the order of the graph; no-ops included.
     pub changes: Vec<Change>,
     pub drift: Vec<Drift>,
     pub outputs: Vec<OutputChange>,
+    /// Values that come from what cannot be looked at.
+    pub stale: Vec<Stale>,
     pub steps: Vec<Step>,
     /// Warnings and refusals, with places already written out.
     pub notes: Vec<Note>,
@@ -48,6 +54,48 @@ pub struct Bindings {
     pub intent: String,
 }
 
+/// A fault domain that is treated as lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    pub fault_domain: String,
+    /// Since when, and who said so; `None`: this plan assumes it, and applying it records it.
+    pub recorded: Option<(i64, String)>,
+}
+
+/// A value that was recorded and cannot be looked at now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    /// `output home`, `cdn.target`.
+    pub what: String,
+    /// The frozen object that it comes from.
+    pub from: Address,
+    pub fault_domain: String,
+    /// When that was lost, in milliseconds since the Unix epoch.
+    pub since: Option<i64>,
+}
+
+/// Why a change has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Its object, or what it needs, is in a fault domain that is lost.
+    Lost,
+    /// It was pending before the switch, which carries only itself.
+    Pending,
+    /// It would reach every member of a group, and one of them is lost.
+    Group,
+    /// It holds data, or was asked to be kept: a failback does not delete it.
+    Retained,
+}
+
+/// A change that is not made now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    pub action: Action,
+    pub wait: Wait,
+    pub why: String,
+    pub attributes: Vec<AttributeChange>,
+}
+
 /// To one address.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
@@ -63,6 +111,10 @@ pub struct Change {
     pub loses_data: bool,
     /// Why it could not be looked at.
     pub unseen: Option<String>,
+    /// The lost fault domain that it is in: it is not looked at, and nothing is done to it.
+    pub frozen: Option<String>,
+    /// What would be done as well, and is not done now.
+    pub held: Option<Held>,
     /// The id that it has now.
     pub id: Option<String>,
     pub moved_from: Option<Address>,
@@ -153,6 +205,15 @@ pub struct Step {
     pub segment: usize,
     /// Expected seconds, for the longest path first.
     pub weight: u64,
+    /// It directs users away from what others remember for a while.
+    pub directs: Option<Directs>,
+}
+
+/// What users were directed to before a step, and how long they may still come that way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directs {
+    pub was: Vec<Address>,
+    pub seconds: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -188,6 +249,18 @@ pub enum Call {
     },
     /// The resource's own `ready` condition.
     Gate,
+    /// What users are about to be directed to serves: its own `gate`, or a healthy node behind each of these.
+    Serving {
+        of: Vec<Address>,
+    },
+    /// An item written to one member of a group arrives at this one.
+    Replication,
+    /// Nobody remembers the old way any more.
+    Drain {
+        seconds: u64,
+        /// Of traffic directed by an earlier run: when it is over.
+        until: Option<i64>,
+    },
 }
 
 impl Call {
@@ -197,6 +270,11 @@ impl Call {
             self,
             Self::Create { .. } | Self::Update { .. } | Self::Delete { .. } | Self::Rename { .. }
         )
+    }
+
+    /// Whether it waits at a gate, which leaves the record as it is.
+    pub fn is_gate(&self) -> bool {
+        matches!(self, Self::Serving { .. } | Self::Replication | Self::Drain { .. })
     }
 
     pub fn word(&self) -> &'static str {
@@ -210,6 +288,9 @@ impl Call {
             Self::Ready => "ready",
             Self::Gone { .. } => "gone",
             Self::Gate => "gate",
+            Self::Serving { .. } => "serving gate",
+            Self::Replication => "replication gate",
+            Self::Drain { .. } => "drain gate",
         }
     }
 }
@@ -236,9 +317,19 @@ pub struct Summary {
     pub moved: usize,
     pub await_: usize,
     pub unseen: usize,
+    pub frozen: usize,
+    pub held: usize,
+    pub left_behind: usize,
     pub drift: usize,
     pub outputs: usize,
     pub unchanged: usize,
+}
+
+impl Change {
+    /// A frozen object that the layers no longer want as it is: deleted or replaced after the thaw.
+    pub fn is_left_behind(&self) -> bool {
+        self.frozen.is_some() && self.held.as_ref().is_some_and(|it| it.action.destroys())
+    }
 }
 
 impl Plan {
@@ -247,9 +338,15 @@ impl Plan {
             Summary { drift: self.drift.len(), outputs: self.outputs.len(), ..Summary::default() };
         for change in &self.changes {
             summary.unseen += usize::from(change.unseen.is_some());
+            summary.frozen += usize::from(change.frozen.is_some());
+            if change.is_left_behind() {
+                summary.left_behind += 1;
+            } else {
+                summary.held += usize::from(change.held.is_some());
+            }
             let count = match change.action {
                 // What could not be looked at is not known to be unchanged.
-                Action::NoOp if change.unseen.is_some() => continue,
+                Action::NoOp if change.unseen.is_some() || change.frozen.is_some() => continue,
                 Action::NoOp => &mut summary.unchanged,
                 Action::Await => &mut summary.await_,
                 Action::Move | Action::Adopt => &mut summary.moved,
@@ -266,7 +363,11 @@ impl Plan {
 
     /// Whether applying would do anything, a switch of overlays included.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.outputs.is_empty() && self.switch.is_none()
+        self.steps.is_empty()
+            && self.outputs.is_empty()
+            && self.switch.is_none()
+            && self.thaws.is_empty()
+            && self.lost.iter().all(|it| it.recorded.is_some())
     }
 
     pub fn refusals(&self) -> impl Iterator<Item = &Note> {

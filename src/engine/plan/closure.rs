@@ -42,6 +42,22 @@ impl<'a> Wanted<'a> {
         contained(&self.contents, roots)
     }
 
+    /// The waits that no reference asks for: what directs users comes after all that its targets contain.
+    pub fn derived(&self, catalog: &Catalog) -> Vec<(Address, Address)> {
+        let mut derived = Vec::new();
+        for instance in self.stack.instances.values() {
+            let Some(kind) = catalog.get(&instance.resource.kind) else { continue };
+            if kind.traffic.is_empty() {
+                continue;
+            }
+            let is_need = |address: &Address| instance.needs.iter().any(|(it, _)| it == address);
+            let behind = self.contained(&self.targets(kind, instance));
+            let behind = behind.into_iter().filter(|it| !is_need(it) && *it != instance.address);
+            derived.extend(behind.map(|it| (it, instance.address.clone())));
+        }
+        derived
+    }
+
     /// The serving closure: these objects, all they contain, all their dependencies.
     pub fn closure(&self, roots: &[Address]) -> BTreeSet<Address> {
         let needs = |address: &Address| {
@@ -55,6 +71,7 @@ impl<'a> Wanted<'a> {
 /// What contains and needs what, as state records it.
 pub struct Recorded<'a> {
     state: &'a State,
+    by_id: BTreeMap<(&'a str, &'a str), &'a Address>,
     contents: BTreeMap<Address, Vec<Address>>,
 }
 
@@ -64,16 +81,17 @@ impl<'a> Recorded<'a> {
             state.records.iter().map(|(at, it)| ((it.kind.as_str(), it.id.as_str()), at)).collect();
         let mut contents: BTreeMap<Address, Vec<Address>> = BTreeMap::new();
         for (address, record) in &state.records {
-            let holder = catalog.get(&record.kind).and_then(|kind| {
-                let container = kind.contains_in.as_ref()?;
-                let to = kind.attribute(container)?.to.as_deref()?;
-                by_id.get(&(to, record.attributes.get(container)?.as_text()?)).copied()
-            });
-            if let Some(holder) = holder {
+            let kind = catalog.get(&record.kind);
+            if let Some(holder) = kind.and_then(|kind| holder(&by_id, kind, record)) {
                 contents.entry(holder.clone()).or_default().push(address.clone());
             }
         }
-        Self { state, contents }
+        Self { state, by_id, contents }
+    }
+
+    /// What contains a recorded object.
+    pub fn container(&self, kind: &Kind, record: &Record) -> Option<&'a Record> {
+        self.state.records.get(holder(&self.by_id, kind, record)?)
     }
 
     /// What a record directs users to: those of its dependencies that have its traffic values.
@@ -83,13 +101,8 @@ impl<'a> Recorded<'a> {
             .iter()
             .filter_map(|it| record.attributes.get(it).and_then(Value::as_text))
             .collect();
-        let is_container = |address: &Address| {
-            kind.contains_in.as_ref().is_some_and(|name| {
-                let id = self.state.records.get(address).map(|it| it.id.as_str());
-                id.is_some() && record.attributes.get(name).and_then(Value::as_text) == id
-            })
-        };
-        let needs = || record.needs.iter().filter(|it| !is_container(it));
+        let container = holder(&self.by_id, kind, record);
+        let needs = || record.needs.iter().filter(|it| Some(*it) != container);
         let has_value = |address: &&Address| {
             let target = self.state.records.get(*address);
             target.is_some_and(|it| holds(&it.outputs, &values) || holds(&it.attributes, &values))
@@ -109,6 +122,16 @@ impl<'a> Recorded<'a> {
         };
         dependencies(self.contained(roots), needs)
     }
+}
+
+fn holder<'a>(
+    by_id: &BTreeMap<(&'a str, &'a str), &'a Address>,
+    kind: &Kind,
+    record: &Record,
+) -> Option<&'a Address> {
+    let container = kind.contains_in.as_ref()?;
+    let to = kind.attribute(container)?.to.as_deref()?;
+    by_id.get(&(to, record.attributes.get(container)?.as_text()?)).copied()
 }
 
 /// Whether one of the values, or the host of `host:port`, is among the attributes.

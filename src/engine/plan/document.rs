@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::plan::calls::{Malformed, StepJson};
 use crate::engine::plan::change::{
-    Action, AttributeChange, Bindings, Change, Drift, Note, OutputChange, Plan, Summary,
+    Action, AttributeChange, Bindings, Change, Drift, Held, Loss, Note, OutputChange, Plan, Stale,
+    Summary, Wait,
 };
 use crate::engine::value::Value;
 
@@ -17,11 +18,17 @@ pub struct PlanJson {
     instance: Option<String>,
     switch: Option<SwitchJson>,
     overlays: Vec<String>,
+    #[serde(default)]
+    lost: Vec<LossJson>,
+    #[serde(default)]
+    thaws: Vec<String>,
     #[serde(with = "BindingsJson")]
     bindings: Bindings,
     notes: Vec<NoteJson>,
     changes: Vec<ChangeJson>,
     outputs: Vec<OutputJson>,
+    #[serde(default)]
+    stale: Vec<StaleJson>,
     drift: Vec<DriftJson>,
     steps: Vec<StepJson>,
 }
@@ -30,6 +37,33 @@ pub struct PlanJson {
 struct SwitchJson {
     from: Vec<String>,
     to: Vec<String>,
+}
+
+/// `since` and `by` are absent where the plan itself assumes the loss.
+#[derive(Serialize, Deserialize)]
+struct LossJson {
+    fault_domain: String,
+    since: Option<i64>,
+    by: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StaleJson {
+    what: String,
+    from: String,
+    fault_domain: String,
+    since: Option<i64>,
+}
+
+/// What would be done and has to wait: `wait` is `lost`, `pending`, `group` or `retained`.
+#[derive(Serialize, Deserialize)]
+struct HeldJson {
+    action: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    create_first: Option<bool>,
+    wait: String,
+    why: String,
+    attributes: Vec<AttributeJson>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,6 +109,8 @@ struct ChangeJson {
     id: Option<String>,
     moved_from: Option<String>,
     unseen: Option<String>,
+    frozen: Option<String>,
+    held: Option<HeldJson>,
     loses_data: bool,
     attributes: Vec<AttributeJson>,
 }
@@ -132,6 +168,12 @@ pub struct SummaryJson {
     #[serde(rename = "await")]
     await_: usize,
     unseen: usize,
+    #[serde(default)]
+    frozen: usize,
+    #[serde(default)]
+    held: usize,
+    #[serde(default)]
+    left_behind: usize,
     unchanged: usize,
     outputs: usize,
     drift: usize,
@@ -150,6 +192,9 @@ impl SummaryJson {
             moved,
             await_,
             unseen,
+            frozen,
+            held,
+            left_behind,
             drift,
             outputs,
             unchanged,
@@ -163,6 +208,9 @@ impl SummaryJson {
             moved,
             await_,
             unseen,
+            frozen,
+            held,
+            left_behind,
             unchanged,
             outputs,
             drift,
@@ -182,10 +230,13 @@ impl From<&Plan> for PlanJson {
                 .as_ref()
                 .map(|(from, to)| SwitchJson { from: from.clone(), to: to.clone() }),
             overlays: plan.overlays.clone(),
+            lost: plan.lost.iter().map(Into::into).collect(),
+            thaws: plan.thaws.clone(),
             bindings: plan.bindings.clone(),
             notes: plan.notes.iter().cloned().map(NoteJson).collect(),
             changes: plan.changes.iter().map(Into::into).collect(),
             outputs: plan.outputs.iter().cloned().map(OutputJson).collect(),
+            stale: plan.stale.iter().map(Into::into).collect(),
             drift: plan.drift.iter().map(Into::into).collect(),
             steps: plan.steps.iter().map(Into::into).collect(),
         }
@@ -201,9 +252,12 @@ impl PlanJson {
             instance: self.instance,
             switch: self.switch.map(|it| (it.from, it.to)),
             overlays: self.overlays,
+            lost: self.lost.into_iter().map(LossJson::into_loss).collect(),
+            thaws: self.thaws,
             bindings: self.bindings,
             changes: each(self.changes, ChangeJson::into_change)?,
             drift: each(self.drift, DriftJson::into_drift)?,
+            stale: each(self.stale, StaleJson::into_stale)?,
             outputs: self.outputs.into_iter().map(|it| it.0).collect(),
             steps: steps.collect::<Result<_, _>>()?,
             notes: self.notes.into_iter().map(|it| it.0).collect(),
@@ -221,15 +275,14 @@ impl From<&Change> for ChangeJson {
             address: it.address.to_string(),
             kind: it.kind.clone(),
             action: it.action.word().into(),
-            create_first: match it.action {
-                Action::Replace { create_first } => Some(create_first),
-                _ => None,
-            },
+            create_first: create_first(it.action),
             reason: it.reason.clone(),
             place: it.place.clone(),
             id: it.id.clone(),
             moved_from: it.moved_from.as_ref().map(ToString::to_string),
             unseen: it.unseen.clone(),
+            frozen: it.frozen.clone(),
+            held: it.held.as_ref().map(Into::into),
             loses_data: it.loses_data,
             attributes: it.attributes.iter().cloned().map(AttributeJson).collect(),
         }
@@ -247,9 +300,80 @@ impl ChangeJson {
             attributes: self.attributes.into_iter().map(|it| it.0).collect(),
             loses_data: self.loses_data,
             unseen: self.unseen,
+            frozen: self.frozen,
+            held: self.held.map(HeldJson::into_held).transpose()?,
             id: self.id,
             moved_from: self.moved_from.map(|it| it.parse()).transpose()?,
         })
+    }
+}
+
+impl From<&Held> for HeldJson {
+    fn from(it: &Held) -> Self {
+        Self {
+            action: it.action.word().into(),
+            create_first: create_first(it.action),
+            wait: wait_word(it.wait).into(),
+            why: it.why.clone(),
+            attributes: it.attributes.iter().cloned().map(AttributeJson).collect(),
+        }
+    }
+}
+
+impl HeldJson {
+    fn into_held(self) -> Result<Held, Malformed> {
+        let waits = [Wait::Lost, Wait::Pending, Wait::Group, Wait::Retained];
+        let wait = waits.into_iter().find(|it| wait_word(*it) == self.wait);
+        Ok(Held {
+            action: action(&self.action, self.create_first)?,
+            wait: wait.ok_or(Malformed::Action(self.wait))?,
+            why: self.why,
+            attributes: self.attributes.into_iter().map(|it| it.0).collect(),
+        })
+    }
+}
+
+fn wait_word(wait: Wait) -> &'static str {
+    match wait {
+        Wait::Lost => "lost",
+        Wait::Pending => "pending",
+        Wait::Group => "group",
+        Wait::Retained => "retained",
+    }
+}
+
+impl From<&Loss> for LossJson {
+    fn from(it: &Loss) -> Self {
+        let (since, by) = it.recorded.clone().unzip();
+        Self { fault_domain: it.fault_domain.clone(), since, by }
+    }
+}
+
+impl LossJson {
+    fn into_loss(self) -> Loss {
+        Loss { fault_domain: self.fault_domain, recorded: self.since.zip(self.by) }
+    }
+}
+
+impl From<&Stale> for StaleJson {
+    fn from(it: &Stale) -> Self {
+        let from = it.from.to_string();
+        let (what, fault_domain) = (it.what.clone(), it.fault_domain.clone());
+        Self { what, from, fault_domain, since: it.since }
+    }
+}
+
+impl StaleJson {
+    fn into_stale(self) -> Result<Stale, Malformed> {
+        let from = self.from.parse()?;
+        Ok(Stale { what: self.what, from, fault_domain: self.fault_domain, since: self.since })
+    }
+}
+
+fn create_first(action: Action) -> Option<bool> {
+    match action {
+        Action::Replace { create_first } => Some(create_first),
+        _ => None,
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::observed::Observation;
-use crate::engine::schema::{Catalog, Kind};
+use crate::engine::plan::frozen::Frozen;
+use crate::engine::schema::{Catalog, Kind, Membership};
 use crate::engine::state::record::State;
 use crate::engine::value::{Attributes, Value};
 
@@ -22,6 +23,8 @@ struct Member {
 #[derive(Debug, Default)]
 pub struct Groups {
     members: BTreeMap<(String, String), Vec<Member>>,
+    /// Regions of members that are frozen.
+    lost: BTreeMap<(String, String), String>,
 }
 
 fn text(attributes: &Attributes, name: &str) -> Option<String> {
@@ -33,11 +36,16 @@ impl Groups {
         catalog: &Catalog,
         state: Option<&State>,
         observed: &BTreeMap<Address, Observation>,
+        frozen: &Frozen<'_>,
     ) -> Self {
         let mut groups = Self::default();
         for (address, record) in state.iter().flat_map(|it| &it.records) {
             let Some(kind) = catalog.get(&record.kind) else { continue };
             let Some(group) = &kind.group else { continue };
+            if frozen.of_record(address, kind).is_some() {
+                groups.lose(kind, group, &record.attributes);
+                continue;
+            }
             let Some(Observation::Exists { attributes, ready }) = observed.get(address) else {
                 continue;
             };
@@ -55,6 +63,19 @@ impl Groups {
             }
         }
         groups
+    }
+
+    fn lose(&mut self, kind: &Kind, group: &Membership, attributes: &Attributes) {
+        let name = text(attributes, &group.name);
+        if let (Some(name), Some(region)) = (name, text(attributes, &group.region)) {
+            self.lost.insert((kind.provider.clone(), name), region);
+        }
+    }
+
+    /// The region of a frozen member of the same group.
+    pub fn lost_member(&self, kind: &Kind, attributes: &Attributes) -> Option<&str> {
+        let name = text(attributes, &kind.group.as_ref()?.name)?;
+        self.lost.get(&(kind.provider.clone(), name)).map(String::as_str)
     }
 
     /// The attribute and region with which a new member joins its living group.

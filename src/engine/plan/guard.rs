@@ -164,13 +164,60 @@ pub fn kind_changed(instance: &Instance, recorded: &str) -> Diagnostic {
         .help("give the new resource another name: the old one is then deleted, and the new one created")
 }
 
-/// Said rather than silently left out.
-pub fn gate_not_awaited(instance: &Instance, span: Span) -> Diagnostic {
-    let text =
-        format!("`gate` of `{}` is checked, and not waited for by this version", instance.address);
-    Diagnostic::warning("gate_not_awaited", text)
-        .at(span, "users are directed here without this condition")
-        .help("use `ready` on what it points at: everything behind it is ready before a record changes")
+/// A switch that needs what is not there, and cannot be made.
+pub fn never_recorded(
+    instance: &Instance,
+    need: &Address,
+    span: Span,
+    theirs: Option<Span>,
+) -> Diagnostic {
+    let text = format!(
+        "`{}` needs a value of `{need}`, which was never made, and its fault domain is lost",
+        instance.address
+    );
+    let told = Diagnostic::error("never_recorded", text).at(span, "this use cannot be filled in");
+    match theirs {
+        Some(span) => told.at(span, "this is to be made in a fault domain that is lost"),
+        None => told,
+    }
+    .help("take it out of the overlay, or declare it in a fault domain that lives")
+}
+
+/// Nothing of a cloud can be reached, and something of it would have to change.
+pub fn cloud_lost(planned: &[Planned<'_>], clouds: &BTreeMap<String, String>) -> Vec<Diagnostic> {
+    let mut refusals = Vec::new();
+    for (cloud, domain) in clouds {
+        let waits = |it: &&Planned<'_>| it.kind.cloud == *cloud && it.change.held.is_some();
+        let count = planned.iter().filter(waits).count();
+        if let Some(first) = planned.iter().find(waits) {
+            let text = format!(
+                "{domain} is lost, so nothing of {cloud} can be changed, and {count} of its objects would have to, `{}` first",
+                first.change.address
+            );
+            refusals.push(Diagnostic::refusal("cloud_lost", text).help(
+                "wait until its API answers; `lifeboat found STACK FAULT_DOMAIN` says that it does",
+            ));
+        }
+    }
+    refusals
+}
+
+/// What did not answer, in words that can be typed.
+pub fn unseen_domains(domains: &BTreeMap<String, usize>, stack: &str) -> Option<Diagnostic> {
+    if domains.is_empty() {
+        return None;
+    }
+    let named: Vec<String> =
+        domains.iter().map(|(name, count)| format!("{name} ({count} not seen)")).collect();
+    let flags: Vec<String> = domains.keys().map(|it| format!("--lost {it}")).collect();
+    let text = format!(
+        "no full answer about {}; nothing is planned against what was not seen",
+        named.join(", ")
+    );
+    Some(Diagnostic::warning("unseen_fault_domain", text).help(format!(
+        "if it is lost: `lifeboat failover {stack} --to OVERLAY {}`",
+        flags.join(" ")
+    )))
 }
 
 /// A create without its secret.
@@ -190,9 +237,10 @@ pub fn unknown_kind(address: &Address, kind: &str) -> Diagnostic {
 }
 
 /// The serving order contradicts the dependencies.
-pub fn no_serving_order(allowed: &Allowed) -> Option<Diagnostic> {
+pub fn no_serving_order(allowed: &Allowed, told: &str) -> Option<Diagnostic> {
     (!allowed.outage).then(|| {
-        Diagnostic::refusal("no_serving_order", "no order of these changes keeps something serving all the time")
+        let text = format!("no order of these changes keeps something serving all the time: {told}");
+        Diagnostic::refusal("no_serving_order", text)
             .help("use `lifecycle: { create_before_destroy: true }`, make the change in two applies, or pass --allow-outage")
     })
 }

@@ -6,9 +6,20 @@ pub mod normalise;
 pub mod planned;
 pub mod diff;
 pub mod closure;
+pub mod frozen;
 pub mod survey;
 pub mod group;
 pub mod guard;
+pub mod decide;
+pub mod carried;
+mod proposal;
+mod holding;
+mod instance;
+mod leftover;
+mod outputs;
+mod traffic;
+mod lowering;
+mod cycle;
 pub mod order;
 pub mod propose;
 pub mod calls;
@@ -19,3 +30,5 @@ pub mod sample;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod switch_tests;

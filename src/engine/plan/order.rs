@@ -6,11 +6,14 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::asked::Allowed;
 use crate::engine::plan::asked::Intent;
-use crate::engine::plan::change::{Action, Call, Step};
+use crate::engine::plan::change::{Action, Call, Directs, Step};
+use crate::engine::plan::cycle::{self, Rule, Rules};
 use crate::engine::plan::guard;
+use crate::engine::plan::lowering::{
+    creation, deletion, disrupts, is_deposed, lane, readiness, temporary, update,
+};
 use crate::engine::plan::planned::{Planned, set_name};
-use crate::engine::schema::{Attribute, Kind, Rename};
-use crate::engine::value::{Attributes, Value};
+use crate::engine::plan::traffic::Direction;
 
 /// First and last step of a chain.
 type Chain = (usize, usize);
@@ -23,14 +26,20 @@ struct Builder {
     /// Where it, or what a replace put beside, is deleted.
     deletes: BTreeMap<Address, Chain>,
     segment: usize,
+    rules: Rules,
 }
 
-/// The steps of all changes; refusals where no order keeps a serving set served.
-pub fn steps(
-    planned: &[Planned<'_>],
-    allowed: &Allowed,
-    intent: Intent,
-) -> (Vec<Step>, Vec<Diagnostic>) {
+/// What the order of steps has to keep to besides dependencies.
+pub(super) struct Course<'a> {
+    pub allowed: &'a Allowed,
+    pub intent: Intent,
+    pub directions: &'a [Direction],
+    /// Members of groups at which a written item has to arrive before users are directed.
+    pub replicating: &'a [&'a Planned<'a>],
+}
+
+/// The steps of all changes; refusals where no order keeps users served.
+pub(super) fn steps(planned: &[Planned<'_>], course: &Course<'_>) -> (Vec<Step>, Vec<Diagnostic>) {
     let mut builder = Builder::default();
     for it in planned {
         builder.lower(it);
@@ -42,18 +51,16 @@ pub fn steps(
     let touches = |it: &Planned<'_>| {
         matches!(it.change.action, Action::Update | Action::Replace { .. } | Action::Delete)
     };
-    if intent == Intent::Apply && planned.iter().any(touches) {
-        let sets = serving_sets(planned);
+    if course.intent == Intent::Apply {
         let plain: Vec<Vec<usize>> = builder.steps.iter().map(|it| it.waits.clone()).collect();
-        builder.keep_serving(planned, &sets);
-        builder.disrupt_one_at_a_time(planned);
-        if !is_acyclic(&builder.steps) {
-            for (step, waits) in builder.steps.iter_mut().zip(plain) {
-                step.waits = waits;
-            }
-            refusals.extend(guard::no_serving_order(allowed));
+        builder.direct(planned, course);
+        if planned.iter().any(touches) {
+            let sets = serving_sets(planned);
+            builder.keep_serving(planned, &sets);
+            builder.disrupt_one_at_a_time(planned);
+            refusals.extend(guard::emptied_sets(planned, &sets, course.allowed));
         }
-        refusals.extend(guard::emptied_sets(planned, &sets, allowed));
+        refusals.extend(builder.break_cycle(&plain, course.allowed));
     }
     for step in &mut builder.steps {
         step.waits.sort_unstable();
@@ -74,6 +81,7 @@ impl Builder {
             lane: lane(it),
             segment: self.segment,
             weight,
+            directs: None,
         });
         id
     }
@@ -190,7 +198,7 @@ impl Builder {
                 let Some(make) = self.makes.get(&it.change.address).copied() else { continue };
                 if matches!(it.change.action, Action::Update | Action::Replace { .. }) {
                     if let Some(before) = chained {
-                        self.steps[make.0].waits.push(before);
+                        self.derive(make.0, before, Rule::Set);
                     }
                     chained = Some(make.1);
                 }
@@ -201,7 +209,7 @@ impl Builder {
                     continue;
                 }
                 if let Some(delete) = self.deletes.get(&it.change.address).copied() {
-                    self.steps[delete.0].waits.extend(made.iter().copied());
+                    made.iter().for_each(|it| self.derive(delete.0, *it, Rule::Set));
                 }
             }
         }
@@ -218,22 +226,157 @@ impl Builder {
                 _ => make.0,
             };
             if let Some(last) = before.insert(&address.name, make.1) {
-                self.steps[first].waits.push(last);
+                self.derive(first, last, Rule::Sibling);
             }
         }
     }
+
+    /// A wait that no dependency asks for.
+    fn derive(&mut self, step: usize, wait: usize, rule: Rule) {
+        if step != wait && !self.steps[step].waits.contains(&wait) {
+            self.steps[step].waits.push(wait);
+            self.rules.insert((step, wait), rule);
+        }
+    }
+
+    /// Where rules contradict dependencies, the plan is refused; its steps are shown in the order of dependencies.
+    fn break_cycle(&mut self, plain: &[Vec<usize>], allowed: &Allowed) -> Option<Diagnostic> {
+        let cycle = cycle::find(&self.steps)?;
+        let told = cycle::tell(&self.steps, &cycle, &self.rules);
+        self.steps.truncate(plain.len());
+        for (step, waits) in self.steps.iter_mut().zip(plain) {
+            step.waits.clone_from(waits);
+        }
+        guard::no_serving_order(allowed, &told)
+    }
+
+    /// Traffic moves last: to what serves, and what served before stays until nobody comes any more.
+    fn direct(&mut self, planned: &[Planned<'_>], course: &Course<'_>) {
+        if course.directions.is_empty() {
+            return;
+        }
+        let actions: BTreeMap<&Address, &Planned<'_>> =
+            planned.iter().map(|it| (&it.change.address, it)).collect();
+        let frontiers = self.frontiers(planned);
+        let replicated: Vec<usize> = course
+            .replicating
+            .iter()
+            .map(|it| {
+                let id = self.gate(it, Call::Replication, 5);
+                let made = self.makes.get(&it.change.address).map(|it| it.1);
+                made.into_iter().for_each(|it| self.derive(id, it, Rule::Serve));
+                id
+            })
+            .collect();
+        for direction in course.directions {
+            let Some(it) = actions.get(&direction.address) else { continue };
+            let chains = if direction.withdraws { &self.deletes } else { &self.makes };
+            let moves = chains.get(&direction.address).copied();
+            let moves = moves.filter(|_| direction.until.is_none());
+            if let Some((first, _)) = moves {
+                let mut waits: BTreeSet<usize> = direction
+                    .serving
+                    .iter()
+                    .filter_map(|it| frontiers.get(it))
+                    .flatten()
+                    .copied()
+                    .collect();
+                if direction.drain_seconds.is_some() {
+                    waits.extend(&replicated);
+                }
+                if let Some(of) = &direction.gate {
+                    let gate = self.gate(it, Call::Serving { of: of.clone() }, 30);
+                    waits.iter().for_each(|wait| self.derive(gate, *wait, Rule::Serve));
+                    waits = BTreeSet::from([gate]);
+                }
+                waits.iter().for_each(|wait| self.derive(first, *wait, Rule::Serve));
+            }
+            if let (Some((first, _)), Some(seconds)) = (moves, direction.drain_seconds) {
+                let was = direction.old_roots.clone();
+                self.steps[first].directs = Some(Directs { was, seconds });
+            }
+            self.keep_old(it, direction, moves.map(|(_, last)| last), &actions);
+        }
+    }
+
+    /// Deletions and weakenings behind the old target wait until traffic has moved and drained.
+    fn keep_old(
+        &mut self,
+        it: &Planned<'_>,
+        direction: &Direction,
+        moved: Option<usize>,
+        actions: &BTreeMap<&Address, &Planned<'_>>,
+    ) {
+        let waiting: Vec<usize> = direction
+            .old
+            .iter()
+            .filter_map(|address| {
+                let theirs = actions.get(address)?;
+                weakens(theirs, direction).then_some(())?;
+                let chains =
+                    if theirs.change.action.destroys() { &self.deletes } else { &self.makes };
+                chains.get(address).map(|it| it.0)
+            })
+            .collect();
+        if waiting.is_empty() || (moved.is_none() && direction.until.is_none()) {
+            return;
+        }
+        let last = match (direction.drain_seconds, direction.until) {
+            (Some(seconds), until) if seconds > 0 || until.is_some() => {
+                let drain = self.gate(it, Call::Drain { seconds, until }, seconds.max(1));
+                moved.into_iter().for_each(|it| self.derive(drain, it, Rule::Drain));
+                Some(drain)
+            }
+            _ => moved,
+        };
+        for step in waiting {
+            last.into_iter().for_each(|it| self.derive(step, it, Rule::Drain));
+        }
+    }
+
+    fn gate(&mut self, it: &Planned<'_>, call: Call, weight: u64) -> usize {
+        self.segment += 1;
+        let id = self.push(it, call, None, weight);
+        self.steps[id].lane = None;
+        id
+    }
+
+    /// The last steps after which an address and all that it needs is there, past what has no steps of its own.
+    fn frontiers(&self, planned: &[Planned<'_>]) -> BTreeMap<Address, BTreeSet<usize>> {
+        let mut frontiers: BTreeMap<Address, BTreeSet<usize>> = BTreeMap::new();
+        for it in planned {
+            let own = self.makes.get(&it.change.address).map(|it| it.1);
+            let mut frontier: BTreeSet<usize> = own.into_iter().collect();
+            for (need, _) in it.instance.iter().flat_map(|it| &it.needs) {
+                match self.makes.get(need) {
+                    Some((_, last)) if own.is_none() => frontier.extend([*last]),
+                    Some(_) => {}
+                    None => frontier.extend(frontiers.get(need).into_iter().flatten()),
+                }
+            }
+            if !frontier.is_empty() {
+                frontiers.insert(it.change.address.clone(), frontier);
+            }
+        }
+        frontiers
+    }
 }
 
-/// Whether the object does not serve for a while: replaced in place, or by an update after which it has to settle.
-fn disrupts(it: &Planned<'_>) -> bool {
-    let Some(rest) = it.kind.rest.as_ref().filter(|it| it.ready.is_some()) else { return false };
-    let settles = |name: &str| {
-        let via = it.kind.attribute(name).map(|it| it.via.as_str()).unwrap_or_default();
-        rest.groups.get(via).is_some_and(|it| it.settles)
-    };
+/// Whether a change takes something from what serves behind the old target.
+fn weakens(it: &Planned<'_>, direction: &Direction) -> bool {
+    let address = &it.change.address;
+    let shared = direction.new.contains(address);
     match it.change.action {
-        Action::Replace { create_first } => !create_first,
-        Action::Update => it.change.attributes.iter().any(|it| settles(&it.name)),
+        Action::Delete | Action::Replace { create_first: true } => true,
+        // Its successor is what users are directed to: without create_before_destroy nothing serves between the two.
+        Action::Replace { .. } if shared => {
+            direction.drain_seconds.is_some() && direction.old_roots.contains(address)
+        }
+        Action::Replace { .. } => true,
+        Action::Update => {
+            let directs = it.change.attributes.iter().any(|changed| it.kind.directs(&changed.name));
+            !shared && (directs || disrupts(it))
+        }
         _ => false,
     }
 }
@@ -254,148 +397,4 @@ fn serving_sets(planned: &[Planned<'_>]) -> BTreeMap<String, Vec<usize>> {
         }
     }
     sets
-}
-
-fn lane(it: &Planned<'_>) -> Option<String> {
-    if it.kind.serialise_by.is_empty() {
-        return None;
-    }
-    let attributes = it.desired.as_ref().or(it.record.map(|it| &it.attributes))?;
-    let parts: Vec<String> = it
-        .kind
-        .serialise_by
-        .iter()
-        .map(|name| attributes.get(name).map_or_else(String::new, |it| it.json().to_string()))
-        .collect();
-    Some(format!("{} {}", it.kind.provider, parts.join(" ")))
-}
-
-/// The attribute and value under which a replacement is made beside what it replaces.
-fn temporary(it: &Planned<'_>) -> Option<(String, String)> {
-    if it.kind.identity.rename != Rename::InPlace || !it.kind.identity.unique {
-        return None;
-    }
-    let name = it.kind.identity.by.last()?;
-    let Some(Value::Text(text)) = it.desired.as_ref()?.get(name) else { return None };
-    let seed = format!("{} {}", it.change.address, it.change.id.as_deref().unwrap_or_default());
-    let suffix = crate::engine::mark::short(&seed, 5);
-    let room = it.kind.attributes.get(name).and_then(|it| it.length).map_or(64, |it| it.1);
-    let kept: String = text.chars().take(room.saturating_sub(6)).collect();
-    Some((name.clone(), format!("{kept}-{suffix}")))
-}
-
-fn creation(it: &Planned<'_>, temporary: Option<(String, String)>) -> Vec<(Call, u64)> {
-    let mut attributes = it.desired.clone().unwrap_or_default();
-    let mut label = None;
-    if let Some((name, value)) = temporary {
-        attributes.insert(name, Value::Text(value.clone()));
-        label = Some(value);
-    }
-    let mut calls = vec![(Call::Create { attributes: attributes.clone(), label }, 5)];
-    let join_as = it.kind.group.as_ref().and_then(|it| it.join_as.as_ref());
-    let joins = join_as.is_some_and(|it| attributes.contains_key(it));
-    let mut later = Vec::new();
-    let afterwards = |it: &Attribute| it.after_create || (joins && it.own);
-    for (name, attribute) in it.kind.settable().filter(|(_, it)| afterwards(it)) {
-        let value = attributes.get(name).filter(|it| !it.is_null());
-        if value.is_some_and(|value| Some(value) != attribute.default_value().as_ref()) {
-            later.push(group(attribute.via.clone(), vec![name.clone()], &attributes));
-        }
-    }
-    // What cannot be given at creation mostly cannot be given before it is ready either.
-    if !later.is_empty() && it.kind.waits.ready.is_some() {
-        calls.push(ready(it.kind));
-    }
-    calls.extend(later);
-    calls.extend(readiness(it));
-    calls
-}
-
-fn group(name: String, changed: Vec<String>, attributes: &Attributes) -> (Call, u64) {
-    (Call::Update { group: name, changed, attributes: attributes.clone() }, 2)
-}
-
-/// One call for each group of changed attributes, in the order of the kind.
-fn update(it: &Planned<'_>) -> Vec<(Call, u64)> {
-    let attributes = it.desired.clone().unwrap_or_default();
-    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
-    // The old incarnation still holds the name.
-    let later = temporary(it).filter(|_| is_deposed(it)).map(|(name, _)| name);
-    for (name, attribute) in it.kind.settable() {
-        let changed = it.change.attributes.iter().any(|it| it.name == *name);
-        if !changed || later.as_ref() == Some(name) {
-            continue;
-        }
-        match groups.iter_mut().find(|(via, _)| *via == attribute.via) {
-            Some((_, names)) => names.push(name.clone()),
-            None => groups.push((attribute.via.clone(), vec![name.clone()])),
-        }
-    }
-    let mut calls = Vec::new();
-    for (via, changed) in groups {
-        let rest = it.kind.rest.as_ref();
-        let settles = rest.and_then(|it| it.groups.get(&via)).is_some_and(|it| it.settles);
-        calls.push(group(via, changed, &attributes));
-        if settles || it.kind.waits.ready.is_some() {
-            calls.push(ready(it.kind));
-        }
-    }
-    if it.not_ready {
-        calls.extend(readiness(it));
-    }
-    calls
-}
-
-/// Whether an interrupted replace left an older incarnation.
-fn is_deposed(it: &Planned<'_>) -> bool {
-    it.record.is_some_and(|it| it.deposed.is_some())
-}
-
-fn ready(kind: &Kind) -> (Call, u64) {
-    let rest = kind.rest.as_ref().and_then(|it| it.ready.as_ref()).map(|it| it.within_seconds);
-    (Call::Ready, rest.or(kind.waits.ready.map(|it| it.within_seconds)).unwrap_or(0) / 10)
-}
-
-fn readiness(it: &Planned<'_>) -> Vec<(Call, u64)> {
-    let mut calls = Vec::new();
-    let has_ready = it.kind.rest.as_ref().is_some_and(|it| it.ready.is_some());
-    if has_ready || it.kind.waits.ready.is_some() {
-        calls.push(ready(it.kind));
-    }
-    if it.instance.is_some_and(|it| it.resource.ready.is_some()) {
-        calls.push((Call::Gate, 30));
-    }
-    calls
-}
-
-fn deletion(it: &Planned<'_>, deposed: bool) -> Vec<(Call, u64)> {
-    let mut calls = vec![(Call::Delete { deposed }, 2)];
-    if let Some(wait) = it.kind.waits.gone {
-        calls.push((Call::Gone { deposed }, wait.within_seconds / 10));
-    }
-    calls
-}
-
-/// Kahn's count: whether every step can be reached.
-fn is_acyclic(steps: &[Step]) -> bool {
-    let mut waiting: Vec<usize> =
-        steps.iter().map(|it| it.waits.iter().collect::<BTreeSet<_>>().len()).collect();
-    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
-    for step in steps {
-        for wait in step.waits.iter().collect::<BTreeSet<_>>() {
-            dependents[*wait].push(step.id);
-        }
-    }
-    let mut free: Vec<usize> = (0..steps.len()).filter(|it| waiting[*it] == 0).collect();
-    let mut reached = 0;
-    while let Some(step) = free.pop() {
-        reached += 1;
-        for dependent in &dependents[step] {
-            waiting[*dependent] -= 1;
-            if waiting[*dependent] == 0 {
-                free.push(*dependent);
-            }
-        }
-    }
-    reached == steps.len()
 }

@@ -6,7 +6,8 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
 use crate::engine::address::Address;
 use crate::engine::plan::change::{
-    Action, AttributeChange, Bindings, Call, Change, Drift, Note, OutputChange, Plan, Step,
+    Action, AttributeChange, Bindings, Call, Change, Directs, Drift, Held, Loss, Note,
+    OutputChange, Plan, Stale, Step, Wait,
 };
 use crate::engine::value::{Attributes, Value};
 
@@ -36,6 +37,8 @@ pub fn change(address: &str, kind: &str, action: Action, reason: &str) -> Change
         attributes: Vec::new(),
         loses_data: false,
         unseen: None,
+        frozen: None,
+        held: None,
         id: None,
         moved_from: None,
     }
@@ -82,6 +85,7 @@ impl Plan {
                 lane: None,
                 segment: id,
                 weight: 1,
+                directs: None,
             });
         }
         self.changes.extend(changes);
@@ -180,18 +184,40 @@ fn changed() -> impl Strategy<Value = AttributeChange> {
 fn any_change() -> impl Strategy<Value = Change> {
     let words = (text(), text(), option::of(text()), option::of(text()), option::of(text()));
     let rest = (vec(changed(), 0..3), any::<bool>(), option::of(address()));
-    (address(), action(), words, rest).prop_map(|(address, action, words, rest)| Change {
-        address,
-        action,
-        kind: words.0,
-        reason: words.1,
-        place: words.2,
-        unseen: words.3,
-        id: words.4,
-        attributes: rest.0,
-        loses_data: rest.1,
-        moved_from: rest.2,
+    let frozen = (option::of(text()), option::of(any_held()));
+    (address(), action(), words, rest, frozen).prop_map(|(address, action, words, rest, frozen)| {
+        Change {
+            address,
+            action,
+            kind: words.0,
+            reason: words.1,
+            place: words.2,
+            unseen: words.3,
+            id: words.4,
+            attributes: rest.0,
+            loses_data: rest.1,
+            moved_from: rest.2,
+            frozen: frozen.0,
+            held: frozen.1,
+        }
     })
+}
+
+fn any_held() -> impl Strategy<Value = Held> {
+    let wait =
+        prop_oneof![Just(Wait::Lost), Just(Wait::Pending), Just(Wait::Group), Just(Wait::Retained)];
+    (action(), wait, text(), vec(changed(), 0..2))
+        .prop_map(|(action, wait, why, attributes)| Held { action, wait, why, attributes })
+}
+
+fn any_loss() -> impl Strategy<Value = Loss> {
+    (text(), option::of((any::<i64>(), text())))
+        .prop_map(|(fault_domain, recorded)| Loss { fault_domain, recorded })
+}
+
+fn any_stale() -> impl Strategy<Value = Stale> {
+    (text(), address(), text(), option::of(any::<i64>()))
+        .prop_map(|(what, from, fault_domain, since)| Stale { what, from, fault_domain, since })
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -208,15 +234,21 @@ fn call() -> impl Strategy<Value = Call> {
         Just(Call::Ready),
         any::<bool>().prop_map(|deposed| Call::Gone { deposed }),
         Just(Call::Gate),
+        vec(address(), 0..3).prop_map(|of| Call::Serving { of }),
+        Just(Call::Replication),
+        (any::<u64>(), option::of(any::<i64>()))
+            .prop_map(|(seconds, until)| Call::Drain { seconds, until }),
     ]
 }
 
 fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     let step = (address(), text(), call(), vec(any::<usize>(), 0..3), option::of(text()));
-    vec((step, any::<usize>(), any::<u64>()), 0..6).prop_map(|steps| {
+    let directs =
+        (vec(address(), 0..2), any::<u64>()).prop_map(|(was, seconds)| Directs { was, seconds });
+    vec((step, any::<usize>(), any::<u64>(), option::of(directs)), 0..6).prop_map(|steps| {
         let numbered = steps.into_iter().enumerate();
         numbered
-            .map(|(id, ((address, kind, call, waits, lane), segment, weight))| Step {
+            .map(|(id, ((address, kind, call, waits, lane), segment, weight, directs))| Step {
                 id,
                 address,
                 kind,
@@ -225,6 +257,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
                 lane,
                 segment,
                 weight,
+                directs,
             })
             .collect()
     })
@@ -281,8 +314,12 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
         after,
     });
     let body = (vec(any_change(), 0..8), vec(any_drift(), 0..3), vec(output, 0..3));
-    (head, bindings(), body, any_steps(), vec(any_note(), 0..3)).prop_map(
-        |(head, bindings, body, steps, notes)| Plan {
+    let losses = (vec(any_loss(), 0..3), vec(text(), 0..2), vec(any_stale(), 0..2));
+    (head, bindings(), body, any_steps(), vec(any_note(), 0..3), losses).prop_map(
+        |(head, bindings, body, steps, notes, losses)| Plan {
+            lost: losses.0,
+            thaws: losses.1,
+            stale: losses.2,
             stack: head.0,
             instance: head.1,
             switch: head.2,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::address::Address;
+use crate::engine::plan::change::Loss;
+use crate::engine::plan::frozen::Frozen;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::{Instance, Scope, Stack};
 use crate::engine::stack::resolve::resolve;
@@ -84,11 +86,17 @@ pub fn survey<'a>(
     stack: &Stack,
     order: &[Address],
     state: Option<&'a State>,
+    lost: &[Loss],
 ) -> Vec<Inquiry<'a>> {
     let mut inquiries = Vec::new();
     let mut known = Known::default();
+    let mut frozen = Frozen::new(catalog, state, lost);
     if let Some(state) = state {
         for (address, record) in &state.records {
+            let kind = catalog.get(&record.kind);
+            if kind.is_some_and(|it| frozen.of_record(address, it).is_some()) {
+                continue;
+            }
             inquiries.push(Inquiry {
                 address: address.clone(),
                 kind: record.kind.clone(),
@@ -104,18 +112,24 @@ pub fn survey<'a>(
     for address in order {
         let Some(instance) = stack.instances.get(address) else { continue };
         let Some(kind) = catalog.get(&instance.resource.kind) else { continue };
-        if let Some((from, record)) = record_of(state, stack, instance) {
-            if from != *address {
-                known.put(address.clone(), record.object());
-            }
+        let recorded = record_of(state, stack, instance);
+        if let Some((from, record)) = &recorded
+            && from != address
+        {
+            known.put(address.clone(), record.object());
+        }
+        // What is new may be inside what is recorded, so that its fault domain is needed as well.
+        if recorded.is_some() {
             continue;
         }
         let Ok(resolved) = resolve(stack, catalog, instance, &known) else { continue };
+        frozen.take_in(catalog, stack, instance, &resolved.attributes);
         known.put(address.clone(), promised(kind, &resolved.attributes));
         let identified = kind.identity.by.iter().all(|name| {
             resolved.attributes.get(name).is_some_and(|it| !it.has_open() && !it.is_null())
         });
-        if identified && reachable(kind, &resolved.attributes) {
+        let is_frozen = frozen.of_desired(address, kind).is_some();
+        if identified && !is_frozen && reachable(kind, &resolved.attributes) {
             inquiries.push(Inquiry {
                 address: address.clone(),
                 kind: kind.kind.clone(),

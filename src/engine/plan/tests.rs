@@ -18,7 +18,7 @@ use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
 use crate::kinds::builtin;
 
-struct NoFiles;
+pub(super) struct NoFiles;
 
 impl Files for NoFiles {
     fn read(&self, _: &str) -> Result<Vec<u8>, FileProblem> {
@@ -41,12 +41,12 @@ fn stack(resources: &str, catalog: &Catalog) -> Stack {
     loaded.stack.unwrap()
 }
 
-fn order(stack: &Stack) -> Vec<Address> {
+pub(super) fn order(stack: &Stack) -> Vec<Address> {
     Graph::new(stack).unwrap().order().cloned().collect()
 }
 
 /// The state after a faultless apply, and what the clouds would tell.
-fn applied(stack: &Stack, catalog: &Catalog) -> (State, BTreeMap<Address, Observation>) {
+pub(super) fn applied(stack: &Stack, catalog: &Catalog) -> (State, BTreeMap<Address, Observation>) {
     let mut state = State::new("t", None, "sandbox", "l", LineageKey(vec![1]));
     let mut observed = BTreeMap::new();
     for (at, address) in order(stack).iter().enumerate() {
@@ -139,9 +139,12 @@ fn plan(case: &Case<'_>) -> Plan {
     propose(&worlds, &options).0
 }
 
-/// Changes with their reasons, then steps with what they wait for, then notes.
 fn check(case: &Case<'_>) -> String {
-    let plan = plan(case);
+    told(&plan(case))
+}
+
+/// Changes with their reasons, then steps with what they wait for, then notes.
+pub(super) fn told(plan: &Plan) -> String {
     let mut text = String::new();
     for it in plan
         .changes
@@ -155,6 +158,19 @@ fn check(case: &Case<'_>) -> String {
                     .unwrap();
             }
         }
+    }
+    for it in plan.changes.iter().filter(|it| it.held.is_some()) {
+        let held = it.held.as_ref().unwrap();
+        let names: Vec<&str> = held.attributes.iter().map(|it| it.name.as_str()).collect();
+        let names = if held.action == crate::engine::plan::change::Action::Create {
+            String::new()
+        } else {
+            names.join(" ")
+        };
+        writeln!(text, "held {} {} {names}: {}", held.action.word(), it.address, held.why).unwrap();
+    }
+    for it in &plan.stale {
+        writeln!(text, "stale {} from {}", it.what, it.from).unwrap();
     }
     for it in &plan.drift {
         let names: Vec<&str> = it.attributes.iter().map(|(name, ..)| name.as_str()).collect();

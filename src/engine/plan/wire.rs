@@ -12,7 +12,7 @@ use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// What this program writes. A newer minor version only adds what an older reader may ignore;
 /// a newer major version is refused.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 const MAJOR: &str = "1";
 
 /// When, by whom and with what a plan was made: outside its digest.
@@ -204,7 +204,9 @@ pub fn is_invisible(it: char) -> bool {
 mod tests {
     use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
-    use super::{Envelope, WireError, decode, encode, is_invisible, plan_digest, sealed};
+    use super::{
+        Envelope, FORMAT_VERSION, WireError, decode, encode, is_invisible, plan_digest, sealed,
+    };
     use crate::engine::plan::change::{Call, Plan};
     use crate::engine::plan::sample::{CREATE, any_plan, change, plan};
     use crate::engine::value::{Attributes, LineageKey, Secret, Value};
@@ -268,14 +270,18 @@ mod tests {
     #[test]
     fn a_newer_major_version_is_refused_with_a_way_out() {
         let text = encode(&plan(), &envelope());
-        let newer = text.replace("\"format_version\": \"1.0\"", "\"format_version\": \"2.0\"");
+        let version = |it: &str| {
+            let said = format!("\"format_version\": \"{FORMAT_VERSION}\"");
+            assert!(text.contains(&said));
+            text.replace(&said, &format!("\"format_version\": \"{it}\""))
+        };
+        let newer = version("2.0");
         let why = decode(&newer).unwrap_err();
         assert_eq!(why, WireError::Format("2.0".into()));
         assert!(
             why.to_string().ends_with("use the lifeboat that made it, or plan again with this one")
         );
-        let minor = text.replace("\"format_version\": \"1.0\"", "\"format_version\": \"1.7\"");
-        assert!(decode(&minor).is_ok());
+        assert!(decode(&version("1.7")).is_ok());
         for text in ["", "{}", "[1]", "stack: shop"] {
             assert!(matches!(decode(text), Err(WireError::NotAPlan(_))), "{text}");
         }

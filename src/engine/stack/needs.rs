@@ -166,35 +166,67 @@ pub fn named_by(stack: &Stack, instance: &Instance, attribute: &str) -> Vec<Addr
     let Some(given) = instance.resource.attributes.get(attribute) else { return Vec::new() };
     let mut all = Vec::new();
     expressions(&given.term, &mut all);
-    named_in(stack, instance, &all)
+    let mut named: Vec<Address> =
+        uses(stack, Some(instance), &all).into_iter().map(|(address, _)| address).collect();
+    named.sort();
+    named.dedup();
+    named
 }
 
-/// The instances that expressions of an instance name, each once.
-pub fn named_in(stack: &Stack, instance: &Instance, all: &[&Arc<Expression>]) -> Vec<Address> {
-    let mut needs = Vec::new();
-    let mut over = None;
-    for expression in all {
-        for path in expression.paths() {
-            let is_value = matches!(path.steps.first(), Some(Step::Name(it)) if &**it == "value");
-            if &*path.root == "each" && is_value {
-                over = instance.each.as_ref();
-            } else if let Some(spread) = stack.spreads.get(&*path.root) {
-                let select = match (spread, path.steps.first()) {
-                    (Spread::One, _) => Select::One(Key::One),
-                    (Spread::Count(_), Some(Step::Index(at))) => Select::One(Key::Index(*at)),
-                    (Spread::Keys(_), Some(Step::Name(key))) => {
-                        Select::One(Key::Name(key.to_string()))
-                    }
-                    (_, Some(Step::Computed(code))) if is_own_key(code) => Select::Each,
-                    _ => Select::All,
-                };
-                let span = expression.place(path.start, path.end);
-                needs.push(Need { name: path.root.to_string(), select, span });
+/// Every use of another resource in expressions: which instance, and which of its attributes. Outputs belong to no instance.
+pub fn uses(
+    stack: &Stack,
+    instance: Option<&Instance>,
+    all: &[&Arc<Expression>],
+) -> Vec<(Address, Option<String>)> {
+    let mut found = Vec::new();
+    for path in all.iter().flat_map(|it| it.paths()) {
+        let is_value = matches!(path.steps.first(), Some(Step::Name(it)) if &**it == "value");
+        if &*path.root == "each" && is_value {
+            if let Some(Each::Entry { value: EachValue::Instance(over), .. }) =
+                instance.and_then(|it| it.each.as_ref())
+            {
+                found.push((over.clone(), name_of(path.steps.get(1))));
             }
+        } else if let Some(spread) = stack.spreads.get(&*path.root) {
+            let own = instance.map(|it| &it.address.key);
+            let (select, rest) = selected(spread, path);
+            let attribute = name_of(rest);
+            let of = |key: Key| Address { name: path.root.to_string(), key };
+            let keys: Vec<Key> = match (select, spread, own) {
+                (Select::One(key), ..) => vec![key],
+                (Select::Each, _, Some(own)) if has(spread, own) => vec![own.clone()],
+                (_, Spread::One, _) => vec![Key::One],
+                (_, Spread::Count(count), _) => (0..*count).map(Key::Index).collect(),
+                (_, Spread::Keys(keys), _) => keys.iter().cloned().map(Key::Name).collect(),
+            };
+            found.extend(keys.into_iter().map(|key| (of(key), attribute.clone())));
         }
     }
-    let named = of_instance(&needs, &instance.address, over, instance.resource.span, stack);
-    named.into_iter().map(|(address, _)| address).collect()
+    found
+}
+
+/// What a path into a resource selects, and the step after that; of a checked stack.
+fn selected<'a>(spread: &Spread, path: &'a Path) -> (Select, Option<&'a Step<Box<Code>>>) {
+    match (spread, path.steps.first()) {
+        (Spread::One, first) => (Select::One(Key::One), first),
+        (Spread::Count(_), Some(Step::Index(at))) => {
+            (Select::One(Key::Index(*at)), path.steps.get(1))
+        }
+        (Spread::Keys(_), Some(Step::Name(key))) => {
+            (Select::One(Key::Name(key.to_string())), path.steps.get(1))
+        }
+        (_, Some(Step::Computed(code))) if is_own_key(code) => (Select::Each, path.steps.get(1)),
+        (_, Some(Step::Computed(_))) => (Select::All, path.steps.get(1)),
+        _ => (Select::All, None),
+    }
+}
+
+fn name_of(step: Option<&Step<Box<Code>>>) -> Option<String> {
+    match step {
+        Some(Step::Name(name)) => Some(name.to_string()),
+        _ => None,
+    }
 }
 
 impl Site<'_> {

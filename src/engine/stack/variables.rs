@@ -18,6 +18,16 @@ pub struct GivenVariable {
     pub value: GivenValue,
 }
 
+impl GivenVariable {
+    /// Said on the command line of this very run, rather than by its surroundings.
+    pub fn is_said(&self) -> bool {
+        self.from == SAID
+    }
+}
+
+/// Where a variable comes from that was said on the command line.
+pub const SAID: &str = "--var";
+
 #[derive(Debug, Clone)]
 pub enum GivenValue {
     /// Becomes the declared type.

@@ -21,6 +21,13 @@ pub enum Change {
     Limits,
 }
 
+impl Change {
+    /// Whether it concerns every member of a group, not only the one that is called.
+    pub fn is_shared(self) -> bool {
+        !matches!(self, Self::Class | Self::Protection)
+    }
+}
+
 /// What can be told wrong without knowing any table.
 pub fn check_shape(body: &Value) -> Result<(), Refusal> {
     let mut shape = Shape::default();

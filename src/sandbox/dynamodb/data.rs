@@ -1,4 +1,4 @@
-//! Item calls: gated by the table's state, run by the engine, and carried over to the other members.
+//! Item calls: gated by the table's state, run by the engine, and sent on to the other members.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,17 @@ use serde_json::{Map, Value};
 use crate::sandbox::dynamodb::items::Items;
 use crate::sandbox::dynamodb::refusal::Refusal;
 use crate::sandbox::dynamodb::register::{Call, Register};
+use crate::sandbox::dynamodb::replication::send;
 use crate::sandbox::dynamodb::shape::name_of;
-use crate::sandbox::dynamodb::table::{Standing, Status, Table};
+use crate::sandbox::dynamodb::table::{Status, Table};
 
-/// Runs an item call. Writes reach the other ACTIVE members before the answer: the world is
-/// locked, so the order of calls is the order of writes and the last writer wins everywhere.
-pub fn item_call(register: &Register, call: &Call, items: &mut Items) -> Result<Value, Refusal> {
+/// Runs an item call. Writes are sent to the other members; the world is locked, so the order of calls is the order of
+/// writes.
+pub fn item_call(
+    register: &mut Register,
+    call: &Call,
+    items: &mut Items,
+) -> Result<Value, Refusal> {
     let mut body = call.body.clone();
     by_name(&mut body, &call.region)?;
     let tables = tables_of(&body);
@@ -21,9 +26,7 @@ pub fn item_call(register: &Register, call: &Call, items: &mut Items) -> Result<
     }
     let answer = items.call(&call.region, &call.operation, &body)?;
     for (name, key) in written(register, call, &body) {
-        for region in others(register, &call.region, &name) {
-            items.copy_item(&name, &key, &call.region, region)?;
-        }
+        send(register, call.now, &call.region, &name, &key);
     }
     Ok(answer)
 }
@@ -81,16 +84,6 @@ fn serving(register: &Register, call: &Call, name: &str, body: &Value) -> Result
         ))),
         None => Ok(()),
     }
-}
-
-/// The other ACTIVE members of the table's group.
-fn others<'a>(register: &'a Register, region: &str, name: &str) -> Vec<&'a str> {
-    let group = register.table(region, name).and_then(|it| register.group_of(it));
-    let members = group.map_or(&[] as &[_], |it| &it.members).iter();
-    members
-        .filter(|it| it.region != region && it.standing == Standing::Active)
-        .map(|it| it.region.as_str())
-        .collect()
 }
 
 /// Table and key of every item that an accepted call wrote, once each, in a settled order.

@@ -1,6 +1,7 @@
 //! DynamoDB as its clients see it: a control plane of our own over an embedded item engine.
 
 pub mod durations;
+pub mod links;
 pub mod refusal;
 pub mod places;
 pub mod table;
@@ -8,6 +9,7 @@ pub mod register;
 pub mod shape;
 pub mod items;
 pub mod effects;
+pub mod replication;
 pub mod arrive;
 pub mod settle;
 pub mod describe;
@@ -16,6 +18,7 @@ pub mod tags;
 pub mod create;
 pub mod limits;
 pub mod capacity;
+pub mod frozen;
 pub mod indexes;
 pub mod settings;
 pub mod leave;
@@ -26,6 +29,7 @@ pub mod update;
 pub mod ttl;
 pub mod backups;
 pub mod data;
+pub mod ruin;
 pub mod wire;
 #[cfg(test)]
 mod tests;
@@ -34,10 +38,12 @@ use serde_json::{Map, Value, json};
 
 pub use self::durations::Durations;
 pub use self::items::Items;
+pub use self::links::{Away, Links};
 pub use self::wire::region_of;
 
 use self::refusal::Refusal;
 use self::register::{Call, Register};
+use crate::sandbox::faults::Doom;
 use crate::sandbox::http::{Answer, Millis, Request};
 
 /// All regions of the one account.
@@ -52,9 +58,35 @@ impl DynamoDb {
         Self { register: Register { durations, ..Register::default() } }
     }
 
+    /// What is between the regions from now on.
+    pub fn set_links(&mut self, links: Links) {
+        self.register.links = links;
+    }
+
+    /// Makes happen what became due by now.
+    pub fn catch_up(&mut self, now: Millis, items: &mut Items) -> Result<(), String> {
+        settle::settle(&mut self.register, now, Some(items))?;
+        replication::deliver(&mut self.register, now, items)
+    }
+
+    /// The names of the tables in a region.
+    pub fn names(&self, region: &str) -> Vec<String> {
+        ruin::names(&self.register, region)
+    }
+
+    /// Takes doomed tables of a region out of the world and says which.
+    pub fn destroy(
+        &mut self,
+        region: &str,
+        doom: &Doom,
+        items: &mut Items,
+    ) -> Result<Vec<String>, String> {
+        ruin::destroy(&mut self.register, region, doom, items)
+    }
+
     /// Answers one request at this world time, after all that became due by then.
     pub fn handle(&mut self, now: Millis, request: &Request, items: &mut Items) -> Answer {
-        if let Err(reason) = settle::settle(&mut self.register, now, Some(items)) {
+        if let Err(reason) = self.catch_up(now, items) {
             return wire::answer(now, request, Err(Refusal::internal(reason)));
         }
         match wire::read(now, request) {
@@ -71,6 +103,7 @@ impl DynamoDb {
             ("groups", register.groups.take_changes()),
             ("jobs", register.jobs.take_changes()),
             ("numbers", register.numbers.take_changes()),
+            ("writes", register.writes.take_changes()),
         ];
         let named = |(name, rows): (&str, Vec<(String, Option<Value>)>)| {
             let name = name.to_owned();
@@ -87,6 +120,7 @@ impl DynamoDb {
             "groups" => self.register.groups.apply(key, row),
             "jobs" => self.register.jobs.apply(key, row),
             "numbers" => self.register.numbers.apply(key, row),
+            "writes" => self.register.writes.apply(key, row),
             _ => false,
         }
     }
@@ -99,6 +133,7 @@ impl DynamoDb {
             ("groups", register.groups.all()),
             ("jobs", register.jobs.all()),
             ("numbers", register.numbers.all()),
+            ("writes", register.writes.all()),
         ];
         let named = |(name, rows): (&str, Vec<(String, Value)>)| {
             let name = name.to_owned();

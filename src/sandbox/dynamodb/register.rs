@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::sandbox::dynamodb::durations::Durations;
+use crate::sandbox::dynamodb::links::{Links, Write};
 use crate::sandbox::dynamodb::places::uuid_of;
 use crate::sandbox::dynamodb::refusal::Refusal;
 use crate::sandbox::dynamodb::table::{Group, Standing, Status, Table, Throughput, Work};
@@ -70,6 +71,17 @@ impl Event {
         }
     }
 
+    /// The group and the region of the member that this is about.
+    fn member(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::ReplicaListed { group, region }
+            | Self::ReplicaKnown { group, region }
+            | Self::ReplicaActive { group, region }
+            | Self::ReplicaLeft { group, region } => Some((group, region)),
+            _ => None,
+        }
+    }
+
     fn index(&self) -> Option<&str> {
         match self {
             Self::IndexBackfills { index, .. }
@@ -94,7 +106,10 @@ pub struct Register {
     pub jobs: Rows<u64, Job>,
     /// Counters, so that ids never come twice.
     pub numbers: Rows<String, u64>,
+    /// Writes that other members have still to take over.
+    pub writes: Rows<u64, Write>,
     pub durations: Durations,
+    pub links: Links,
 }
 
 /// `region/name`.
@@ -136,6 +151,11 @@ impl Register {
     pub fn forget(&mut self, key: &str) {
         self.tables.remove(&key.to_owned());
         self.drop_jobs(|event| event.table() == Some(key));
+    }
+
+    /// Forgets what was still to happen to a member of a group.
+    pub fn forget_member(&mut self, group: &str, region: &str) {
+        self.drop_jobs(|event| event.member() == Some((group, region)));
     }
 
     pub fn drop_index_jobs(&mut self, key: &str, index: &str) {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::sandbox::dynamodb::frozen;
 use crate::sandbox::dynamodb::refusal::Refusal;
 use crate::sandbox::dynamodb::register::{Call, Event, Register};
 use crate::sandbox::dynamodb::shape::{Shape, table_name};
@@ -20,6 +21,7 @@ pub fn update_time_to_live(register: &mut Register, call: &Call) -> Result<Value
     shape.finish()?;
     let table = register.expect_table(&call.region, &name)?.clone();
     admit(register, &table)?;
+    frozen::whole(register, &table, None)?;
     let enabled = asked["Enabled"] == true;
     let attribute = asked["AttributeName"].as_str().unwrap_or("");
     differs(&table, enabled, attribute)?;

@@ -7,6 +7,7 @@ use crate::sandbox::dynamodb::capacity::{change_capacity, index_limits};
 use crate::sandbox::dynamodb::changes::{Change, changes, check_shape, one_change};
 use crate::sandbox::dynamodb::describe::{description, replicas};
 use crate::sandbox::dynamodb::encryption::change_encryption;
+use crate::sandbox::dynamodb::frozen;
 use crate::sandbox::dynamodb::indexes::change_index;
 use crate::sandbox::dynamodb::items::Items;
 use crate::sandbox::dynamodb::limits::{limits, warm_up};
@@ -35,8 +36,15 @@ pub fn update_table(
     let table = register.expect_table(&call.region, &name)?.clone();
     if let Some(action) = action {
         may_change_replicas(&table)?;
+        // What one living member has for itself goes on.
+        if action.kind != "Update" || register.links.freezes(&action.region) {
+            frozen::whole(register, &table, Some(&action.region))?;
+        }
         change_replicas(register, call, &table, &action, items)?;
     } else {
+        if changes.iter().any(|it| it.is_shared()) {
+            frozen::whole(register, &table, None)?;
+        }
         change(register, call, &table, &changes, items)?;
     }
     let table = register.expect_table(&call.region, &name)?;

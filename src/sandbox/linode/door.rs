@@ -1,4 +1,4 @@
-//! The door: who may come in and how often, which fault domain a call depends on, and the headers of every answer.
+//! The door: who may come in and how often, and the headers of every answer.
 
 use serde_json::{Map, Value};
 
@@ -28,38 +28,6 @@ pub fn template(segments: &[&str]) -> String {
         template.push_str(if fixed { part } else { "{}" });
     }
     template
-}
-
-/// The fault domain that a call depends on; lists depend on none.
-pub fn fault_domain(cloud: &Linode, request: &Request) -> Option<String> {
-    let path = segments(&request.path)?;
-    let number = |at: usize| path.get(at).and_then(|id| id.parse::<u64>().ok());
-    let body = || serde_json::from_slice::<Value>(&request.body).unwrap_or(Value::Null);
-    let machine =
-        |id: Option<u64>| id.and_then(|id| cloud.instances.get(id)).map(|it| it.region.clone());
-    let balancer =
-        |id: Option<u64>| id.and_then(|id| cloud.nodebalancers.get(id)).map(|it| it.region.clone());
-    let region = match path.as_slice() {
-        ["linode", "instances"] | ["nodebalancers"] if request.method == "POST" => {
-            body()["region"].as_str().map(str::to_owned)
-        }
-        ["linode", "instances", ..] => machine(number(2)),
-        ["nodebalancers", ..] => balancer(number(1)),
-        ["networking", "firewalls", _, "devices"] if request.method == "POST" => {
-            let body = body();
-            let id = body["id"].as_u64();
-            let named = if body["type"] == "nodebalancer" { balancer(id) } else { machine(id) };
-            Some(named.unwrap_or_else(|| "global".into()))
-        }
-        ["domains"] | ["networking", "firewalls"] | ["profile", "sshkeys"]
-            if request.method == "GET" =>
-        {
-            None
-        }
-        ["domains" | "profile", ..] | ["networking", "firewalls", ..] => Some("global".into()),
-        _ => None,
-    };
-    region.map(|region| format!("linode:{region}"))
 }
 
 /// Answers one call.

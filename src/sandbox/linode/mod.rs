@@ -27,8 +27,10 @@ pub mod rules;
 pub mod firewalls;
 pub mod account;
 pub mod names;
+pub mod ruin;
 pub mod routes;
 pub mod door;
+pub mod dependence;
 pub mod show;
 
 pub use limits::Limits;

@@ -1,5 +1,6 @@
 //! The sandbox as a whole: shared folders, the server, and looks from outside.
 
+mod losses;
 mod persistence;
 mod probes;
 mod serving;

@@ -2,6 +2,7 @@
 
 mod client;
 mod lifecycle;
+mod links;
 mod side;
 mod rules;
 mod billing;

@@ -1,9 +1,8 @@
-//! Tokens, limits, headers, lost regions and faults of requests.
+//! Tokens, limits, headers and faults of requests.
 
 use serde_json::{Value, json};
 
 use super::Bench;
-use crate::sandbox::faults::How;
 use crate::sandbox::world::Reply;
 
 #[test]
@@ -52,32 +51,6 @@ fn every_answer_tells_its_limits_and_the_version() {
     assert_eq!(bench.said("POST /linode/instances", &body), "429 Too many requests");
     bench.later(15);
     bench.ok("POST /linode/instances", &body);
-}
-
-#[test]
-fn a_lost_region_is_silent_about_its_objects_and_lists_still_answer() {
-    let mut bench = Bench::new();
-    let here = bench.machine("us-east", "here")["id"].clone();
-    let there = bench.machine("eu-west", "there")["id"].clone();
-    bench.world.faults.lose(0, "linode:us-east", How::Hang);
-    let hangs = |bench: &mut Bench, call: &str, body: &Value| {
-        matches!(bench.reply(call, body, &[]), Reply::Hang)
-    };
-    assert!(hangs(&mut bench, &format!("GET /linode/instances/{here}"), &Value::Null));
-    assert!(hangs(&mut bench, &format!("POST /linode/instances/{here}/boot"), &Value::Null));
-    assert!(hangs(&mut bench, "POST /nodebalancers", &json!({ "region": "us-east" })));
-    assert!(!hangs(&mut bench, "GET /linode/instances", &Value::Null));
-    assert!(!hangs(&mut bench, &format!("GET /linode/instances/{there}"), &Value::Null));
-    bench.world.faults.lose(0, "linode:us-east", How::Unavailable);
-    assert_eq!(
-        bench.said(&format!("GET /linode/instances/{here}"), &Value::Null),
-        "503 Service Unavailable"
-    );
-    bench.world.faults.lose(0, "linode:global", How::Refuse);
-    let zone = json!({ "domain": "example.com", "type": "master", "soa_email": "a@example.com" });
-    assert!(matches!(bench.reply("POST /domains", &zone, &[]), Reply::Closed));
-    bench.world.faults.heal(None);
-    bench.ok("POST /domains", &zone);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Drives the Linode half without a network: requests as data, answers as text.
 
 mod balancers;
+mod dependence;
 mod door;
 mod firewalls;
 mod instances;

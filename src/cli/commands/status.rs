@@ -1,0 +1,42 @@
+//! `status`: what is active, lost, held and draining; nothing is asked of any cloud.
+
+use crate::cli::args::{Plain, Target, World};
+use crate::cli::commands::Scene;
+use crate::cli::exit::Exit;
+use crate::cli::{open, out};
+use crate::ops::error::OpsError;
+use crate::ops::place::Place;
+use crate::ops::status;
+use crate::render;
+
+pub async fn status(
+    scene: &Scene,
+    target: &Target,
+    world: &World,
+    format: Plain,
+) -> Result<Exit, OpsError> {
+    let place = Place::find(&target.stack, &scene.directory)?;
+    let given = open::variables(&target.under(Vec::new()))?;
+    let session = open::session(&place.root, world).await?;
+    let Some(status) = status::status(&session, &place, &given)? else {
+        out::data(&format!("{} was not applied yet", place.name()));
+        return Ok(Exit::Done);
+    };
+    let (plan, trouble) = match &status.pending {
+        Ok(plan) => (Some(plan), None),
+        Err(why) => (None, Some(why.as_str())),
+    };
+    let facts = render::status::Facts {
+        name: place.name(),
+        now: session.clock.now(),
+        state: &status.state,
+        plan,
+        trouble,
+        lease: None,
+    };
+    out::data(&match format {
+        Plain::Text => render::status::text(&facts),
+        Plain::Json => render::status::json(&facts),
+    });
+    Ok(Exit::Done)
+}

@@ -1,0 +1,99 @@
+//! What a switch carries: only what differs between its two sides, and what its traffic needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::plan::change::{Action, AttributeChange, Change, Plan};
+use crate::engine::plan::closure::Wanted;
+use crate::engine::plan::normalise::normalise;
+use crate::engine::schema::{Catalog, Kind};
+use crate::engine::stack::model::Stack;
+use crate::engine::state::record::Record;
+
+/// What was pending before the switch, and what the switch cannot do without.
+#[derive(Debug, Default)]
+pub struct Carried {
+    /// What a plan under the overlays that are left would change.
+    pending: BTreeMap<Address, Change>,
+    /// What the new targets serve from, what the switch itself makes is made of, and what was thawed.
+    needed: BTreeSet<Address>,
+}
+
+impl Carried {
+    /// `before`: planned under the overlays that are left; `after`: under the new ones, everything included.
+    pub fn new(
+        catalog: &Catalog,
+        stack: &Stack,
+        before: Plan,
+        after: &Plan,
+        thawed: BTreeSet<Address>,
+    ) -> Self {
+        let pending: BTreeMap<Address, Change> = before
+            .changes
+            .into_iter()
+            .filter(|it| it.action != Action::NoOp)
+            .map(|it| (it.address.clone(), it))
+            .collect();
+        let wanted = Wanted::new(catalog, stack);
+        let mut needed = thawed;
+        for change in &after.changes {
+            let is_pending = pending.get(&change.address).is_some_and(|it| same(it, change));
+            let Some(instance) = stack.instances.get(&change.address) else { continue };
+            if change.action == Action::NoOp || is_pending {
+                continue;
+            }
+            needed.extend(wanted.closure(std::slice::from_ref(&change.address)));
+            let directs = catalog.get(&change.kind).filter(|kind| directs_anew(kind, change));
+            if let Some(kind) = directs {
+                needed.extend(wanted.closure(&wanted.targets(kind, instance)));
+            }
+        }
+        Self { pending, needed }
+    }
+
+    /// Whether a whole change was pending and the switch goes without it.
+    pub fn holds(&self, change: &Change) -> bool {
+        let pending = self.pending.get(&change.address).is_some_and(|it| same(it, change));
+        pending && !(self.needed.contains(&change.address) && !change.action.destroys())
+    }
+
+    /// Whether one difference was pending and the switch goes without it. Repairing what the switch needs is part of it.
+    pub fn holds_attribute(
+        &self,
+        address: &Address,
+        kind: &Kind,
+        record: &Record,
+        difference: &AttributeChange,
+    ) -> bool {
+        let Some(pending) = self.pending.get(address) else { return false };
+        let is_pending = pending
+            .attributes
+            .iter()
+            .any(|it| it.name == difference.name && it.after == difference.after);
+        is_pending && !(self.needed.contains(address) && is_repair(kind, record, difference))
+    }
+}
+
+/// The same action for the same reasons.
+fn same(one: &Change, other: &Change) -> bool {
+    let after = |it: &Change| -> Vec<_> {
+        it.attributes.iter().map(|it| (it.name.clone(), it.after.clone())).collect()
+    };
+    one.action == other.action && one.kind == other.kind && after(one) == after(other)
+}
+
+/// Whether users are directed to something else than before.
+fn directs_anew(kind: &Kind, change: &Change) -> bool {
+    match change.action {
+        Action::Create => !kind.traffic.is_empty(),
+        _ => change.attributes.iter().any(|it| kind.directs(&it.name)),
+    }
+}
+
+/// The layers say what they said at the last apply; the world differs.
+fn is_repair(kind: &Kind, record: &Record, difference: &AttributeChange) -> bool {
+    let name = &difference.name;
+    let recorded = record.attributes.get(name).cloned().unwrap_or_default();
+    let normal = |value| normalise(kind, name, value, &record.attributes);
+    normal(&recorded) == normal(&difference.after)
+}

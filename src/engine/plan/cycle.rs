@@ -1,0 +1,84 @@
+//! Steps that wait for each other: found, and told with the rule behind each wait that a rule made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::plan::change::Step;
+
+/// Why a step waits for another that it does not depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Users are directed only to what serves.
+    Serve,
+    /// What served them stays until nobody comes the old way.
+    Drain,
+    /// A serving set is never emptied.
+    Set,
+    /// Siblings are disturbed one after another.
+    Sibling,
+}
+
+impl Rule {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Serve => "traffic moves last, to what serves",
+            Self::Drain => "what served stays until nobody comes the old way",
+            Self::Set => "a serving set is never emptied",
+            Self::Sibling => "siblings are disturbed one after another",
+        }
+    }
+}
+
+/// Step → what it waits for → the rule that says so.
+pub(super) type Rules = BTreeMap<(usize, usize), Rule>;
+
+/// Steps each of which waits for the next, and the last for the first; `None` when every step can be reached.
+pub(super) fn find(steps: &[Step]) -> Option<Vec<usize>> {
+    let unreached = unreached(steps);
+    let first = *unreached.first()?;
+    let mut way = vec![first];
+    loop {
+        let last = way[way.len() - 1];
+        // What cannot be reached waits for something that cannot be reached either.
+        let next = *steps[last].waits.iter().find(|it| unreached.contains(it))?;
+        if let Some(at) = way.iter().position(|it| *it == next) {
+            return Some(way.split_off(at));
+        }
+        way.push(next);
+    }
+}
+
+/// Kahn's count: the steps that no order reaches.
+fn unreached(steps: &[Step]) -> BTreeSet<usize> {
+    let waits = |step: &Step| step.waits.iter().copied().collect::<BTreeSet<usize>>();
+    let mut left: Vec<usize> = steps.iter().map(|it| waits(it).len()).collect();
+    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    for step in steps {
+        for wait in waits(step) {
+            dependents[wait].push(step.id);
+        }
+    }
+    let mut free: Vec<usize> = (0..steps.len()).filter(|it| left[*it] == 0).collect();
+    let mut unreached: BTreeSet<usize> = (0..steps.len()).collect();
+    while let Some(step) = free.pop() {
+        unreached.remove(&step);
+        for dependent in &dependents[step] {
+            left[*dependent] -= 1;
+            if left[*dependent] == 0 {
+                free.push(*dependent);
+            }
+        }
+    }
+    unreached
+}
+
+/// `delete lb → update shop (rule) → …`.
+pub(super) fn tell(steps: &[Step], cycle: &[usize], rules: &Rules) -> String {
+    let name = |id: usize| format!("{} `{}`", steps[id].call.word(), steps[id].address);
+    let mut told = Vec::new();
+    for (at, id) in cycle.iter().enumerate() {
+        let next = cycle[(at + 1) % cycle.len()];
+        let why = rules.get(&(*id, next)).map(|it| format!(" ({})", it.words()));
+        told.push(format!("{} waits for {}{}", name(*id), name(next), why.unwrap_or_default()));
+    }
+    told.join("; ")
+}

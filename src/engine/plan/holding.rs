@@ -1,0 +1,134 @@
+//! Holds changes back: those of frozen objects, those that a switch does not carry, those that would reach a lost member.
+
+use crate::engine::plan::change::{Action, AttributeChange, Change, Held, Wait};
+use crate::engine::plan::decide::{Standing, action_of, decide};
+use crate::engine::plan::diff::{Difference, Sides, diff};
+use crate::engine::plan::guard;
+use crate::engine::plan::proposal::Proposal;
+use crate::engine::schema::Kind;
+use crate::engine::stack::model::Instance;
+use crate::engine::stack::resolve::Resolved;
+use crate::engine::state::record::Record;
+
+const NOT_OF_THIS_SWITCH: &str = "it is not part of this switch: it was pending before";
+
+impl Proposal<'_> {
+    /// What is planned for an object in a lost fault domain: nothing; what would be is held.
+    pub(super) fn freeze(
+        &self,
+        instance: &Instance,
+        kind: &Kind,
+        resolved: &Resolved,
+        record: Option<&Record>,
+        domain: &str,
+    ) -> Change {
+        let mut change = self.undecided(instance, kind, record);
+        change.frozen = Some(domain.to_owned());
+        change.reason = format!("{domain} is lost");
+        let sides = Sides {
+            kind,
+            desired: resolved,
+            record,
+            observed: None,
+            key: self.key(),
+            ignore: &instance.resource.lifecycle.ignore_changes,
+        };
+        let difference = diff(&sides, |name| resolved.spans.get(name).map(|it| self.place(*it)));
+        let standing = Standing { record, gone: false, not_ready: false };
+        let mut would = change.clone();
+        decide(&mut would, kind, standing, difference, instance);
+        if would.action != Action::NoOp {
+            change.place = would.place;
+            let why = match (would.action, record) {
+                (Action::Replace { .. }, Some(_)) => {
+                    format!("left behind in {domain}, which is lost: replaced after the thaw")
+                }
+                _ => format!("it waits until {domain} is found again"),
+            };
+            let (action, attributes) = (would.action, would.attributes);
+            change.held = Some(Held { action, wait: Wait::Lost, why, attributes });
+        }
+        change
+    }
+
+    /// Takes out of a difference what is not to be changed now.
+    pub(super) fn hold_back(
+        &self,
+        instance: &Instance,
+        kind: &Kind,
+        record: &Record,
+        difference: &mut Difference,
+    ) -> Option<Held> {
+        let lost_member = self.lost_member(kind, record);
+        let mut held: Vec<AttributeChange> = Vec::new();
+        let mut wait = Wait::Pending;
+        let mut why = NOT_OF_THIS_SWITCH.to_owned();
+        difference.changes.retain(|it| {
+            let group_wide = kind.attribute(&it.name).is_some_and(|it| it.group_wide);
+            let of_group = lost_member.as_ref().filter(|_| group_wide);
+            let is_pending = self.carried.is_some_and(|carried| {
+                carried.holds_attribute(&instance.address, kind, record, it)
+            });
+            if let Some(region) = of_group.filter(|_| !is_pending) {
+                wait = Wait::Group;
+                why = format!(
+                    "it would reach every member of the group, and the one in {region} is lost; \
+                     --allow-group-changes lets it through"
+                );
+            }
+            if of_group.is_some() || is_pending {
+                held.push(it.clone());
+                return false;
+            }
+            true
+        });
+        if held.is_empty() {
+            return None;
+        }
+        let action = action_of(&held, instance);
+        Some(Held { action, wait, why, attributes: held })
+    }
+
+    /// The region of a lost member of the same group, unless changes that reach it are allowed.
+    fn lost_member(&self, kind: &Kind, record: &Record) -> Option<String> {
+        if self.options.allowed.group_changes {
+            return None;
+        }
+        self.groups.lost_member(kind, &record.attributes).map(str::to_owned)
+    }
+
+    /// Holds a whole change that must wait for something else than its own object.
+    pub(super) fn hold_whole(change: &mut Change, wait: Wait, why: String) {
+        let attributes = std::mem::take(&mut change.attributes);
+        let action = std::mem::replace(&mut change.action, Action::NoOp);
+        change.reason = String::new();
+        change.held = Some(Held { action, wait, why, attributes });
+    }
+
+    /// What a switch leaves out as a whole: creations and waits that were pending before it.
+    pub(super) fn hold_pending(&self, change: &mut Change) {
+        if self.carried.is_some_and(|it| it.holds(change))
+            && matches!(change.action, Action::Create | Action::Await | Action::Delete)
+        {
+            Self::hold_whole(change, Wait::Pending, NOT_OF_THIS_SWITCH.into());
+        }
+    }
+
+    /// What needs an object that is to be made in a lost fault domain waits with it; a switch cannot.
+    pub(super) fn hold_without(&mut self, instance: &Instance, change: &mut Change) {
+        let is_open = change.attributes.iter().any(|it| it.after.has_open());
+        if !is_open || change.action == Action::NoOp || self.unavailable.is_empty() {
+            return;
+        }
+        let need = instance.needs.iter().find(|(need, _)| self.unavailable.contains(need));
+        let Some((need, span)) = need else { return };
+        if self.carried.is_some() {
+            let theirs = self.worlds.stack.instances.get(need).map(|it| it.resource.span);
+            self.diagnostics.push(guard::never_recorded(instance, need, *span, theirs));
+            return;
+        }
+        let why = format!("it needs `{need}`, which waits until its fault domain is found again");
+        Self::hold_whole(change, Wait::Lost, why);
+        self.unavailable.insert(instance.address.clone());
+    }
+}

@@ -1,0 +1,241 @@
+//! Plans one declared instance: what it is now, what it is to be, and what later expressions see of it.
+
+use std::borrow::Cow;
+
+use crate::engine::observed::Observation;
+use crate::engine::plan::change::{Action, Change};
+use crate::engine::plan::decide::{Standing, decide};
+use crate::engine::plan::diff::{Sides, diff, is_missing_secret};
+use crate::engine::plan::guard;
+use crate::engine::plan::planned::Planned;
+use crate::engine::plan::proposal::Proposal;
+use crate::engine::plan::survey::{promised, record_of};
+use crate::engine::schema::Kind;
+use crate::engine::stack::model::Instance;
+use crate::engine::stack::resolve::{Resolved, resolve};
+use crate::engine::state::record::Record;
+use crate::engine::value::{Attributes, Value};
+
+impl<'a> Proposal<'a> {
+    pub(super) fn instance(&mut self, instance: &'a Instance) {
+        let Some(kind) = self.worlds.catalog.get(&instance.resource.kind) else { return };
+        let found = record_of(self.worlds.state, self.worlds.stack, instance)
+            .filter(|(from, _)| !self.taken.contains(from));
+        if let Some((from, record)) = &found
+            && record.kind != kind.kind
+        {
+            // An id means nothing to another kind: neither call may use it.
+            self.diagnostics.push(guard::kind_changed(instance, &record.kind));
+            self.taken.insert(from.clone());
+            return;
+        }
+        let worlds = self.worlds;
+        let resolved = match resolve(worlds.stack, worlds.catalog, instance, &self.known) {
+            Ok(resolved) => resolved,
+            Err(mistakes) => {
+                self.diagnostics.extend(mistakes);
+                return;
+            }
+        };
+        self.frozen.take_in(worlds.catalog, worlds.stack, instance, &resolved.attributes);
+        let record = found.as_ref().map(|(_, record)| *record);
+        let from = found.map(|(from, _)| from);
+        self.taken.extend(from.clone());
+        let domain = match (&from, record) {
+            (Some(from), Some(_)) => self.frozen.of_record(from, kind),
+            _ => self.frozen.of_desired(&instance.address, kind),
+        };
+        if let Some(domain) = domain.map(str::to_owned) {
+            self.frozen_instance(instance, kind, resolved, record, &domain);
+            return;
+        }
+        self.living_instance(instance, kind, resolved, record, from);
+    }
+
+    /// Its recorded outputs serve; what was never recorded is not there for anybody.
+    fn frozen_instance(
+        &mut self,
+        instance: &'a Instance,
+        kind: &'a Kind,
+        resolved: Resolved,
+        record: Option<&'a Record>,
+        domain: &str,
+    ) {
+        let change = self.freeze(instance, kind, &resolved, record, domain);
+        let object = match record {
+            Some(record) => record.object(),
+            None => {
+                self.unavailable.insert(instance.address.clone());
+                promised(kind, &resolved.attributes)
+            }
+        };
+        self.known.put(instance.address.clone(), object);
+        let desired = Some(self.sealed(resolved.attributes));
+        let not_ready = false;
+        self.planned.push(Planned {
+            change,
+            kind,
+            desired,
+            record,
+            instance: Some(instance),
+            not_ready,
+        });
+    }
+
+    fn living_instance(
+        &mut self,
+        instance: &'a Instance,
+        kind: &'a Kind,
+        mut resolved: Resolved,
+        record: Option<&'a Record>,
+        from: Option<crate::engine::address::Address>,
+    ) {
+        let seen = match (&from, record) {
+            (Some(from), Some(record)) => self.seen(from, record),
+            _ => self.worlds.observed.get(&instance.address).map(Cow::Borrowed),
+        };
+        let seen = seen.as_deref();
+        let mut change = self.change(instance, kind, &resolved, record, seen);
+        self.hold_pending(&mut change);
+        self.hold_without(instance, &mut change);
+        self.require_secrets(instance, &resolved, &change);
+        let joins = (change.action == Action::Create)
+            .then(|| self.groups.join(kind, &resolved.attributes))
+            .flatten();
+        if let Some((join_as, region)) = &joins {
+            resolved.attributes.insert(join_as.clone(), Value::text(region));
+            change.reason = format!("{}; it joins the living member in {region}", change.reason);
+        }
+        change.moved_from = from.filter(|it| *it != instance.address);
+        if change.action == Action::NoOp && change.moved_from.is_some() {
+            change.action = Action::Move;
+            change.reason = "it goes under another address; the object stays".into();
+        }
+        // Who joins comes back under the name and id that the others know.
+        let returns = joins.is_some() && record.is_some();
+        let action = if returns { Action::Update } else { change.action };
+        let as_seen = Change { action, ..change.clone() };
+        self.remember(instance, kind, &resolved, record, seen, &as_seen);
+        if let (Some(record), Some(seen)) = (record, seen) {
+            self.note_drift(&instance.address, kind, record, seen);
+        }
+        self.planned.push(Planned {
+            change,
+            kind,
+            desired: Some(self.sealed(resolved.attributes)),
+            record,
+            instance: Some(instance),
+            not_ready: record.is_some_and(|it| !it.ready)
+                || matches!(seen, Some(Observation::Exists { ready: false, .. })),
+        });
+    }
+
+    /// What is made needs every secret; all that are missing are told at once, before any call.
+    fn require_secrets(&mut self, instance: &Instance, resolved: &Resolved, change: &Change) {
+        if !matches!(change.action, Action::Create | Action::Replace { .. }) {
+            return;
+        }
+        for (name, _) in resolved.attributes.iter().filter(|(_, it)| is_missing_secret(it)) {
+            let span = resolved.spans.get(name).copied().unwrap_or(instance.resource.span);
+            self.diagnostics.push(guard::missing_secret(instance, name, span));
+        }
+    }
+
+    fn change(
+        &mut self,
+        instance: &Instance,
+        kind: &Kind,
+        resolved: &Resolved,
+        record: Option<&Record>,
+        seen: Option<&Observation>,
+    ) -> Change {
+        let mut change = self.undecided(instance, kind, record);
+        if let Some(why) = self.doubt(&instance.address).filter(|_| record.is_none()) {
+            change.unseen = Some(why);
+            change.reason = "whether it was made is in doubt, so nothing is planned for it".into();
+            return change;
+        }
+        if let Some(Observation::Unseen(why)) = seen {
+            change.unseen = Some(why.clone());
+            change.reason = "it could not be looked at, so nothing is planned against it".into();
+            return change;
+        }
+        let gone = record.is_some() && seen == Some(&Observation::Absent);
+        let record = record.filter(|_| !gone);
+        let observed = match seen {
+            Some(Observation::Exists { attributes, .. }) if record.is_some() => Some(attributes),
+            _ => None,
+        };
+        if record.is_none() && matches!(seen, Some(Observation::Exists { .. })) {
+            self.diagnostics.push(guard::exists_already(instance, kind, resolved));
+        }
+        let sides = Sides {
+            kind,
+            desired: resolved,
+            record,
+            observed,
+            key: self.key(),
+            ignore: &instance.resource.lifecycle.ignore_changes,
+        };
+        let mut difference =
+            diff(&sides, |name| resolved.spans.get(name).map(|it| self.place(*it)));
+        for name in &difference.refused {
+            self.diagnostics.push(guard::unchangeable(instance, kind, name, resolved));
+        }
+        change.held = record.and_then(|it| self.hold_back(instance, kind, it, &mut difference));
+        let not_ready = record.is_some_and(|it| !it.ready)
+            || matches!(seen, Some(Observation::Exists { ready: false, .. }));
+        decide(&mut change, kind, Standing { record, gone, not_ready }, difference, instance);
+        change.loses_data = kind.holds_data && change.action.destroys();
+        change
+    }
+
+    /// What later expressions see of this address.
+    fn remember(
+        &mut self,
+        instance: &Instance,
+        kind: &Kind,
+        resolved: &Resolved,
+        record: Option<&Record>,
+        seen: Option<&Observation>,
+        change: &Change,
+    ) {
+        let object = match (change.action, record) {
+            (Action::Create | Action::Replace { .. }, _) | (_, None) => {
+                promised(kind, &resolved.attributes)
+            }
+            (_, Some(record)) => {
+                let mut object = resolved.attributes.clone();
+                // What is held stays as it was, for everybody.
+                for it in change.held.iter().flat_map(|it| &it.attributes) {
+                    let recorded = record.attributes.get(&it.name).cloned();
+                    object.insert(it.name.clone(), recorded.unwrap_or_default());
+                }
+                object.extend(current_outputs(kind, record, seen));
+                for (name, attribute) in &kind.attributes {
+                    let opened =
+                        change.attributes.iter().any(|it| attribute.opened_by.contains(&it.name));
+                    if opened {
+                        object.insert(name.clone(), Value::Open);
+                    }
+                }
+                object.insert("id".into(), Value::Text(record.id.clone()));
+                object
+            }
+        };
+        self.known.put(instance.address.clone(), object);
+    }
+}
+
+/// Computed attributes as seen now, else as recorded.
+fn current_outputs(kind: &Kind, record: &Record, seen: Option<&Observation>) -> Attributes {
+    let mut outputs = record.outputs.clone();
+    if let Some(Observation::Exists { attributes, .. }) = seen {
+        for (name, attribute) in &kind.attributes {
+            if let Some(value) = attributes.get(name).filter(|_| attribute.computed) {
+                outputs.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    outputs
+}

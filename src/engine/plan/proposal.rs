@@ -1,0 +1,148 @@
+//! A plan in the making: what it is worked out from, and what has been planned so far.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::diagnostic::{Diagnostic, Span};
+use crate::engine::observed::Observation;
+use crate::engine::plan::asked::Options;
+use crate::engine::plan::carried::Carried;
+use crate::engine::plan::change::{Action, Change, Drift};
+use crate::engine::plan::diff::{drift, seal};
+use crate::engine::plan::frozen::Frozen;
+use crate::engine::plan::group::Groups;
+use crate::engine::plan::planned::Planned;
+use crate::engine::plan::survey::Known;
+use crate::engine::schema::{Catalog, Kind};
+use crate::engine::stack::model::{Instance, Stack};
+use crate::engine::state::record::{Record, State};
+use crate::engine::value::{Attributes, LineageKey, Value};
+
+/// Everything a plan is worked out from.
+#[derive(Clone, Copy)]
+pub struct Worlds<'a> {
+    pub catalog: &'a Catalog,
+    /// For [`crate::engine::plan::asked::Intent::Destroy`] the stack still gives the guards their `lifecycle`.
+    pub stack: &'a Stack,
+    /// Topological order of the stack's instances.
+    pub order: &'a [Address],
+    pub state: Option<&'a State>,
+    pub observed: &'a BTreeMap<Address, Observation>,
+}
+
+/// An object younger than this may be missing from lists.
+const YOUNG_MILLISECONDS: i64 = 60_000;
+
+pub(super) struct Proposal<'a> {
+    pub(super) worlds: Worlds<'a>,
+    pub(super) options: &'a Options,
+    pub(super) frozen: Frozen<'a>,
+    /// For a switch: what it leaves out.
+    pub(super) carried: Option<&'a Carried>,
+    pub(super) known: Known,
+    pub(super) groups: Groups,
+    pub(super) planned: Vec<Planned<'a>>,
+    pub(super) drift: Vec<Drift>,
+    pub(super) taken: BTreeSet<Address>,
+    /// What is to be made in a lost fault domain, and is not there: nothing of it is known.
+    pub(super) unavailable: BTreeSet<Address>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Proposal<'a> {
+    pub(super) fn new(
+        worlds: Worlds<'a>,
+        options: &'a Options,
+        carried: Option<&'a Carried>,
+    ) -> Self {
+        let frozen = Frozen::new(worlds.catalog, worlds.state, &options.lost);
+        let groups = Groups::new(worlds.catalog, worlds.state, worlds.observed, &frozen);
+        Self {
+            worlds,
+            options,
+            frozen,
+            carried,
+            known: Known::default(),
+            groups,
+            planned: Vec::new(),
+            drift: Vec::new(),
+            taken: BTreeSet::new(),
+            unavailable: BTreeSet::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// Plans keep no secret.
+    pub(super) fn sealed(&self, attributes: Attributes) -> Attributes {
+        let seal = |it: Value| if it.has_secret() { seal(&it, self.key()) } else { it };
+        attributes.into_iter().map(|(name, it)| (name, seal(it))).collect()
+    }
+
+    pub(super) fn key(&self) -> Option<&'a LineageKey> {
+        self.worlds.state.map(|it| &it.key)
+    }
+
+    pub(super) fn place(&self, span: Span) -> String {
+        self.worlds.stack.sources.line(span)
+    }
+
+    /// What was seen of a record; too young to be missing counts as unseen.
+    pub(super) fn seen(&self, address: &Address, record: &Record) -> Option<Cow<'a, Observation>> {
+        let seen = self.worlds.observed.get(address)?;
+        if *seen == Observation::Absent && self.options.now - record.since < YOUNG_MILLISECONDS {
+            let why = "it was made less than a minute ago and is in no list yet";
+            return Some(Cow::Owned(Observation::Unseen(why.into())));
+        }
+        Some(Cow::Borrowed(seen))
+    }
+
+    /// A create that began, of which nobody knows whether it was carried out.
+    pub(super) fn doubt(&self, address: &Address) -> Option<String> {
+        let begun = self.worlds.state?.begun.get(address).filter(|it| it.call == "create")?;
+        let stack = &self.worlds.state?.stack;
+        Some(format!(
+            "a create of a {} began and its end is not known; look what is there, then say so with \
+             `lifeboat state settle {stack} '{address}' --id ID`, or `--nothing`",
+            begun.kind
+        ))
+    }
+
+    /// A change of an instance of which nothing is decided yet.
+    pub(super) fn undecided(
+        &self,
+        instance: &Instance,
+        kind: &Kind,
+        record: Option<&Record>,
+    ) -> Change {
+        Change {
+            address: instance.address.clone(),
+            kind: kind.kind.clone(),
+            action: Action::NoOp,
+            reason: String::new(),
+            place: Some(self.place(instance.resource.span)),
+            attributes: Vec::new(),
+            loses_data: false,
+            unseen: None,
+            frozen: None,
+            held: None,
+            id: record.map(|it| it.id.clone()),
+            moved_from: None,
+        }
+    }
+
+    pub(super) fn note_drift(
+        &mut self,
+        address: &Address,
+        kind: &Kind,
+        record: &Record,
+        seen: &Observation,
+    ) {
+        let attributes = drift(kind, record, seen);
+        let absent = *seen == Observation::Absent;
+        if absent || !attributes.is_empty() {
+            let address = address.clone();
+            self.drift.push(Drift { address, kind: kind.kind.clone(), absent, attributes });
+        }
+    }
+}

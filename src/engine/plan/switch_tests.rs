@@ -1,0 +1,287 @@
+//! Switches as data in, text out: what is frozen, what is held, what waits for what, and what is refused.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::observed::Observation;
+use crate::engine::plan::change::{Loss, Plan};
+use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
+use crate::engine::plan::tests::{NoFiles, applied, order, told};
+use crate::engine::schema::Catalog;
+use crate::engine::stack::load::{Layer, load};
+use crate::engine::stack::model::Stack;
+use crate::engine::state::record::{Draining, State};
+use crate::engine::value::Value;
+use crate::kinds::builtin;
+
+const NOW: i64 = 3_600_000;
+
+/// Two sites, one record.
+const SITES: &str = "
+  lb: { kind: linode.nodebalancer, region: us-east, label: lb-us }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', check: http, check_path: /ok, check_timeout: 5 }
+  web: { kind: linode.instance, count: 2, region: us-east, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: 'web-${each.index}', private_ip: true }
+  node: { kind: linode.nodebalancer_node, for_each: '${web}', config: '${http}', label: '${each.value.label}', address: '192.168.1.${each.key}:80' }
+  lb_eu: { kind: linode.nodebalancer, region: eu-central, label: lb-eu }
+  http_eu: { kind: linode.nodebalancer_config, nodebalancer: '${lb_eu}', check: http, check_path: /ok, check_timeout: 5 }
+  eu: { kind: linode.instance, count: '${vars.size}', region: eu-central, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: 'eu-${each.index}', private_ip: true }
+  node_eu: { kind: linode.nodebalancer_node, for_each: '${eu}', config: '${http_eu}', label: '${each.value.label}', address: '192.168.2.${each.key}:80' }
+  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }
+  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb.ipv4}', ttl_sec: 300 }
+outputs:
+  home: '${lb.ipv4}'";
+
+const FAILOVER: &str = "variables: { size: 2 }\nresources:\n  shop: { target: '${lb_eu.ipv4}' }\n";
+
+fn layered(catalog: &Catalog, base: &str, overlay: Option<&str>) -> Stack {
+    let text =
+        format!("stack: t\nvariables:\n  size: {{ type: int, default: 1 }}\nresources:{base}\n");
+    let mut layers =
+        vec![Layer { name: String::new(), file: "stack.yaml".into(), bytes: text.into_bytes() }];
+    if let Some(overlay) = overlay {
+        let (name, file) = ("x".to_owned(), "overlays/x.yaml".to_owned());
+        layers.push(Layer { name, file, bytes: overlay.as_bytes().to_vec() });
+    }
+    let loaded = load("t", &layers, &[], &BTreeMap::new(), &NoFiles, catalog);
+    let wrong: Vec<_> = loaded
+        .diagnostics
+        .iter()
+        .filter(|it| it.severity > crate::engine::diagnostic::Severity::Warning)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    loaded.stack.unwrap()
+}
+
+/// One switch: what was applied, what the layers say now, the overlay, and what is lost.
+struct Case<'a> {
+    applied: &'a str,
+    base: &'a str,
+    /// The overlay that was active; `None`: the base.
+    active: Option<&'a str>,
+    to: Option<&'a str>,
+    lost: &'a [&'a str],
+    thaws: &'a [&'a str],
+    keep: Keep,
+    allowed: Allowed,
+    change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
+}
+
+impl Default for Case<'_> {
+    fn default() -> Self {
+        Self {
+            applied: SITES,
+            base: SITES,
+            active: None,
+            to: Some(FAILOVER),
+            lost: &[],
+            thaws: &[],
+            keep: Keep::Nothing,
+            allowed: Allowed::default(),
+            change: &|_, _| {},
+        }
+    }
+}
+
+fn plan(case: &Case<'_>) -> Plan {
+    let catalog = builtin();
+    let (mut state, mut observed) =
+        applied(&layered(&catalog, case.applied, case.active), &catalog);
+    let names = |it: Option<&str>| it.map(|_| "x".to_owned()).into_iter().collect::<Vec<_>>();
+    state.active = names(case.active);
+    (case.change)(&mut state, &mut observed);
+    let loss = |it: &&str| Loss { fault_domain: (*it).into(), recorded: None };
+    let options = Options {
+        intent: Intent::Apply,
+        now: NOW,
+        allowed: case.allowed.clone(),
+        lost: case.lost.iter().map(loss).collect(),
+        thaws: case.thaws.iter().map(ToString::to_string).collect(),
+        keep: case.keep,
+        from: Some(names(case.active)),
+        ..Options::default()
+    };
+    let (mut before, mut after) =
+        (layered(&catalog, case.base, case.active), layered(&catalog, case.base, case.to));
+    before.overlays = names(case.active);
+    after.overlays = names(case.to);
+    let (order_before, order_after) = (order(&before), order(&after));
+    let worlds = |stack, order| Worlds {
+        catalog: &catalog,
+        stack,
+        order,
+        state: Some(&state),
+        observed: &observed,
+    };
+    let left = worlds(&before, order_before.as_slice());
+    let wanted = worlds(&after, order_after.as_slice());
+    if case.active == case.to {
+        propose(&wanted, &options).0
+    } else {
+        propose_switch(&left, &wanted, &options).0
+    }
+}
+
+fn check(case: &Case<'_>) -> String {
+    told(&plan(case))
+}
+
+const US: &[&str] = &["linode:us-east"];
+
+#[test]
+fn traffic_moves_after_all_behind_its_new_target_and_its_gate() {
+    insta::assert_snapshot!(check(&Case::default()));
+}
+
+#[test]
+fn under_loss_nothing_is_planned_for_what_is_frozen_and_its_outputs_are_stale() {
+    let text = check(&Case { lost: US, ..Case::default() });
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn home_again_drains_before_the_standby_shrinks() {
+    let case = Case { active: Some(FAILOVER), to: None, ..Case::default() };
+    insta::assert_snapshot!(check(&case));
+}
+
+#[test]
+fn what_was_pending_is_not_part_of_the_switch() {
+    let merged = SITES.replace("image: linode/debian12", "image: linode/debian13").replace(
+        "check_path: /ok, check_timeout: 5 }\n  eu",
+        "check_path: /new, check_timeout: 5 }\n  eu",
+    );
+    let text = check(&Case { base: &merged, ..Case::default() });
+    assert!(!text.lines().any(|it| it.starts_with("replace")), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn changes_of_frozen_objects_are_held_or_left_behind() {
+    let smaller =
+        FAILOVER.replace("resources:", "resources:\n  web: { count: 1, type: g6-standard-2 }");
+    let text = check(&Case { to: Some(&smaller), lost: US, ..Case::default() });
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_the_switch_needs_is_made_even_if_it_was_missing_before() {
+    let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        observed.insert(Address::index("eu", 0), Observation::Absent);
+        observed.insert(Address::index("web", 0), Observation::Absent);
+    };
+    insta::assert_snapshot!(check(&Case { change: &gone, ..Case::default() }));
+}
+
+#[test]
+fn a_create_that_needs_what_was_never_made_cannot_be_part_of_a_switch() {
+    let needs = "variables: { size: 1 }\nresources:\n  late: { kind: linode.nodebalancer, region: us-east, label: late }\n  alias: { kind: linode.domain_record, domain: '${zone}', type: A, name: alias, target: '${late.ipv4}' }\n";
+    let text = check(&Case { to: Some(needs), lost: US, ..Case::default() });
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn with_its_global_fault_domain_lost_nothing_of_a_cloud_is_changed() {
+    insta::assert_snapshot!(check(&Case { lost: &["linode:global"], ..Case::default() }));
+}
+
+#[test]
+fn silence_that_nobody_declared_freezes_nothing_and_names_the_fault_domain() {
+    let silent = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        for name in ["lb", "http"] {
+            observed.insert(Address::one(name), Observation::Unseen("no answer".into()));
+        }
+    };
+    let case = Case { to: None, change: &silent, ..Case::default() };
+    let plan = plan(&case);
+    assert!(plan.steps.is_empty());
+    insta::assert_snapshot!(told(&plan));
+}
+
+#[test]
+fn a_thaw_repairs_what_is_gone_and_leaves_merges_for_later() {
+    let merged = SITES.replace("label: lb-us", "label: lb-us-2");
+    let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        observed.insert(Address::index("web", 1), Observation::Absent);
+        observed.insert(Address::index("node", 1), Observation::Absent);
+    };
+    let case = Case {
+        base: &merged,
+        active: Some(FAILOVER),
+        to: None,
+        thaws: US,
+        change: &gone,
+        ..Case::default()
+    };
+    insta::assert_snapshot!(check(&case));
+}
+
+#[test]
+fn a_failback_keeps_what_holds_data() {
+    let with_data = "variables: { size: 1 }\nresources:\n  orders: { kind: dynamodb.table, region: eu-west-1, name: orders, attributes: { id: S }, hash_key: id }\n  spare: { kind: linode.nodebalancer, region: eu-central, label: spare }\n";
+    let case = |keep| Case { active: Some(with_data), to: None, keep, ..Case::default() };
+    insta::assert_snapshot!(check(&case(Keep::Data)));
+    assert!(check(&case(Keep::All)).contains("held delete spare"));
+}
+
+#[test]
+fn what_an_earlier_run_left_draining_is_waited_for() {
+    let draining = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+        let was = vec![Address::one("lb_eu")];
+        state.draining = vec![Draining { address: Address::one("shop"), was, until: NOW + 9_000 }];
+    };
+    // The record is home already; only the standby has still to shrink.
+    let moved =
+        FAILOVER.replace("shop: { target: '${lb_eu.ipv4}' }", "{}").replace("resources:\n  {}", "");
+    let case = Case { active: Some(&moved), to: None, change: &draining, ..Case::default() };
+    insta::assert_snapshot!(check(&case));
+}
+
+const GROUP: &str = "
+  table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id }
+  replica: { kind: dynamodb.replica, table: '${table}', region: eu-west-1 }
+  own: { kind: dynamodb.replica, table: '${table}', region: eu-central-1 }";
+
+#[test]
+fn group_wide_changes_wait_while_a_member_is_lost_and_own_ones_go() {
+    let changed = "
+  table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id, tags: { a: b }, ttl_attribute: until }
+  replica: { kind: dynamodb.replica, table: '${table}', region: eu-west-1, deletion_protection: true }
+  own: { kind: dynamodb.replica, table: '${table}', region: eu-central-1 }";
+    let whole = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        for (name, others) in
+            [("table", ["eu-west-1", "eu-central-1"]), ("own", ["eu-west-1", "us-east-1"])]
+        {
+            let Some(Observation::Exists { attributes, .. }) =
+                observed.get_mut(&Address::one(name))
+            else {
+                panic!("{name} is there")
+            };
+            let others = others.map(Value::from).to_vec();
+            attributes.insert("replicas".into(), Value::List(others));
+        }
+    };
+    let case = |group_changes| Case {
+        applied: GROUP,
+        base: changed,
+        to: None,
+        lost: &["aws:eu-west-1"],
+        allowed: Allowed { group_changes, ..Allowed::default() },
+        change: &whole,
+        ..Case::default()
+    };
+    insta::assert_snapshot!(format!(
+        "{}-- allowed --\n{}",
+        check(&case(false)),
+        check(&case(true))
+    ));
+}
+
+#[test]
+fn a_target_replaced_in_place_is_refused_with_the_rule() {
+    let moved = FAILOVER.replace("resources:", "resources:\n  lb: { region: us-west }");
+    let moved = moved.replace("shop: { target: '${lb_eu.ipv4}' }", "shop: { ttl_sec: 120 }");
+    let plan = plan(&Case { to: Some(&moved), ..Case::default() });
+    let note = plan.notes.iter().find(|it| it.code == "no_serving_order").expect("it is refused");
+    insta::assert_snapshot!(note.text);
+}

@@ -1,0 +1,204 @@
+//! Traffic moves last: which changes direct users, what has to serve before, and what must stay until they are gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::plan::change::{Action, Change};
+use crate::engine::plan::closure::{Recorded, Wanted};
+use crate::engine::plan::frozen::Frozen;
+use crate::engine::plan::normalise::stored;
+use crate::engine::plan::planned::{Planned, set_name};
+use crate::engine::plan::proposal::Worlds;
+use crate::engine::schema::{Drain, Kind};
+use crate::engine::stack::model::GateProbe;
+use crate::engine::state::record::{Record, State};
+use crate::engine::value::{Attributes, Value};
+
+/// Others remember a value for as long as its TTL, and some a while longer.
+const DRAIN_TIMES: u64 = 2;
+
+/// One change that directs users somewhere else, or takes a way from them.
+#[derive(Debug)]
+pub(super) struct Direction {
+    pub address: Address,
+    /// The change deletes it: others of its set serve instead.
+    pub withdraws: bool,
+    /// No change of this plan: an earlier run directed users, who may still come the old way until then.
+    pub until: Option<i64>,
+    /// What users are directed to, with all that it contains.
+    pub serving: BTreeSet<Address>,
+    /// A gate is waited at, of its own or at each of these.
+    pub gate: Option<Vec<Address>>,
+    /// The serving closure of the new target.
+    pub new: BTreeSet<Address>,
+    /// What was directed to before.
+    pub old_roots: Vec<Address>,
+    /// The serving closure of the old target.
+    pub old: BTreeSet<Address>,
+    /// How long users may still come the old way, where others remember it.
+    pub drain_seconds: Option<u64>,
+}
+
+impl Direction {
+    fn of(it: &Planned<'_>) -> Self {
+        Self {
+            address: it.change.address.clone(),
+            withdraws: false,
+            until: None,
+            serving: BTreeSet::new(),
+            gate: None,
+            new: BTreeSet::new(),
+            old_roots: Vec::new(),
+            old: BTreeSet::new(),
+            drain_seconds: None,
+        }
+    }
+}
+
+/// Every change that directs users, in the order of the plan; then what earlier runs left draining.
+pub(super) fn directions(
+    worlds: &Worlds<'_>,
+    frozen: &Frozen<'_>,
+    planned: &[Planned<'_>],
+    now: i64,
+) -> Vec<Direction> {
+    let is_draining = |state: &State| state.draining.iter().any(|it| it.until > now);
+    let any = planned.iter().any(|it| directs(it.kind, &it.change));
+    if !any && !worlds.state.is_some_and(is_draining) {
+        return Vec::new();
+    }
+    let view = View {
+        worlds,
+        frozen,
+        planned,
+        at: planned.iter().enumerate().map(|(at, it)| (&it.change.address, at)).collect(),
+        wanted: Wanted::new(worlds.catalog, worlds.stack),
+        recorded: worlds.state.map(|it| Recorded::new(worlds.catalog, it)),
+    };
+    let changed = planned.iter().filter(|it| directs(it.kind, &it.change));
+    let mut directions: Vec<Direction> = changed.map(|it| view.direction(it)).collect();
+    for it in worlds.state.iter().flat_map(|it| &it.draining).filter(|it| it.until > now) {
+        directions.extend(view.draining(&it.address, &it.was, it.until));
+    }
+    directions
+}
+
+/// Whether a change directs users: to something new, or away from something.
+fn directs(kind: &Kind, change: &Change) -> bool {
+    match change.action {
+        Action::Create | Action::Delete => !kind.traffic.is_empty(),
+        Action::Update | Action::Replace { .. } => {
+            change.attributes.iter().any(|it| kind.directs(&it.name))
+        }
+        _ => false,
+    }
+}
+
+struct View<'a, 'b> {
+    worlds: &'a Worlds<'b>,
+    frozen: &'a Frozen<'b>,
+    planned: &'a [Planned<'b>],
+    at: BTreeMap<&'a Address, usize>,
+    wanted: Wanted<'b>,
+    recorded: Option<Recorded<'b>>,
+}
+
+impl View<'_, '_> {
+    fn direction(&self, it: &Planned<'_>) -> Direction {
+        let withdraws = it.change.action == Action::Delete;
+        let mut made = Direction::of(it);
+        made.withdraws = withdraws;
+        let roots = if withdraws { self.others_of_set(it) } else { self.targets(it) };
+        made.serving = self.wanted.contained(&roots);
+        made.new = self.wanted.closure(&roots);
+        made.gate = self.gate(it, &made.serving);
+        if let (Some(record), Some(recorded)) = (it.record, &self.recorded) {
+            made.old_roots = recorded.targets(it.kind, record);
+            made.old = recorded.closure(&made.old_roots);
+            made.drain_seconds = it.kind.drain.as_ref().map(|drain| {
+                let lost = made.old_roots.iter().any(|it| self.is_frozen(it));
+                if lost { 0 } else { self.ttl(it.kind, record, drain) * DRAIN_TIMES }
+            });
+        }
+        made
+    }
+
+    /// Users whom an earlier run directed away.
+    fn draining(&self, address: &Address, was: &[Address], until: i64) -> Option<Direction> {
+        let planned = &self.planned[*self.at.get(address)?];
+        let roots = self.targets(planned);
+        let recorded = self.recorded.as_ref()?;
+        Some(Direction {
+            until: Some(until),
+            new: self.wanted.closure(&roots),
+            old: recorded.closure(was),
+            old_roots: was.to_vec(),
+            drain_seconds: Some(0),
+            ..Direction::of(planned)
+        })
+    }
+
+    fn targets(&self, it: &Planned<'_>) -> Vec<Address> {
+        it.instance.map(|instance| self.wanted.targets(it.kind, instance)).unwrap_or_default()
+    }
+
+    /// Where those of its serving set lead that stay.
+    fn others_of_set(&self, it: &Planned<'_>) -> Vec<Address> {
+        let Some(record) = it.record.filter(|_| it.kind.drain.is_some()) else {
+            return Vec::new();
+        };
+        let name = set_name(it.kind, &record.attributes);
+        let stays = |other: &&Planned<'_>| {
+            other.kind.kind == it.kind.kind
+                && !other.change.action.destroys()
+                && other.desired.as_ref().is_some_and(|it| set_name(other.kind, it) == name)
+        };
+        let others = self.planned.iter().filter(stays);
+        others.flat_map(|it| self.targets(it)).filter(|it| !self.is_frozen(it)).collect()
+    }
+
+    fn is_frozen(&self, address: &Address) -> bool {
+        let planned = self.at.get(address).map(|at| &self.planned[*at]);
+        planned.is_some_and(|it| {
+            it.change.frozen.is_some() || self.frozen.of_record(address, it.kind).is_some()
+        })
+    }
+
+    /// Its own gate, else the checked objects behind what users are directed to.
+    fn gate(&self, it: &Planned<'_>, serving: &BTreeSet<Address>) -> Option<Vec<Address>> {
+        let own = it.instance.and_then(|it| it.resource.gate.as_ref());
+        let probes = own.is_some_and(|it| !matches!(it.probe, GateProbe::Replication));
+        if probes && it.change.action != Action::Delete {
+            return Some(Vec::new());
+        }
+        let checked: Vec<Address> =
+            serving.iter().filter(|it| self.is_checked(it)).cloned().collect();
+        (!checked.is_empty()).then_some(checked)
+    }
+
+    fn is_checked(&self, address: &Address) -> bool {
+        let Some(it) = self.at.get(address).map(|at| &self.planned[*at]) else { return false };
+        let Some(serves) = &it.kind.serves_when else { return false };
+        let (attribute, unchecked) = &serves.unless;
+        let value = it.desired.as_ref().and_then(|it| it.get(attribute)).and_then(Value::as_text);
+        it.change.frozen.is_none() && value != Some(unchecked)
+    }
+
+    /// How long others remember a record, in seconds.
+    fn ttl(&self, kind: &Kind, record: &Record, drain: &Drain) -> u64 {
+        let inherited = || {
+            let container = self.recorded.as_ref()?.container(kind, record)?;
+            let kind = self.worlds.catalog.get(&container.kind)?;
+            seconds(kind, &drain.inherits, &container.attributes)
+        };
+        let own = seconds(kind, &drain.ttl, &record.attributes);
+        own.or_else(inherited).unwrap_or(drain.otherwise)
+    }
+}
+
+/// What the cloud stores for a number of seconds; 0 says nothing.
+fn seconds(kind: &Kind, name: &str, attributes: &Attributes) -> Option<u64> {
+    let Some(Value::Int(given)) = attributes.get(name) else { return None };
+    let stored = stored(kind.attribute(name)?, *given);
+    u64::try_from(stored).ok().filter(|it| *it > 0)
+}

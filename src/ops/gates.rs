@@ -1,0 +1,57 @@
+//! The gates of a switch: what users are directed to serves, written items arrive, nobody remembers the old way.
+
+use std::time::Duration;
+
+use crate::engine::schema::Wait;
+use crate::engine::state::journal::Outcome;
+use crate::ops::job::{Hands, Job, Progress};
+use crate::ops::wait::{Sight, probed, wait};
+
+/// How often a wait for nobody to come any more says that it still waits.
+const REMINDER: Duration = Duration::from_secs(30);
+
+/// Its own `gate`, or at least one healthy object behind each that is checked.
+pub async fn serving(hands: &Hands, job: &Job) -> Outcome {
+    if let Some(gate) = &job.gate {
+        return match probed(hands, job, gate).await {
+            Ok(()) => Outcome::Waited,
+            Err(why) => Outcome::Failed { why: format!("`gate` did not hold: {why}") },
+        };
+    }
+    for watched in &job.watches {
+        let Some(serves) = &watched.kind.serves_when else { continue };
+        let limits =
+            Wait { within_seconds: serves.within_seconds, poll_seconds: serves.poll_seconds };
+        if let Err(why) = wait(hands, job, limits, &Sight::Serves { watched, serves }).await {
+            let why = format!("`{}` does not serve: {why}", watched.address);
+            return Outcome::Failed { why };
+        }
+    }
+    Outcome::Waited
+}
+
+/// A written item is read from this member within the bound of its gate.
+pub async fn replication(hands: &Hands, job: &Job) -> Outcome {
+    let (Some(gate), Some(record), Some(peer)) = (&job.gate, &job.record, &job.peer) else {
+        return Outcome::Failed { why: "no other member of its group is recorded".into() };
+    };
+    let _ = (gate, record, peer);
+    Outcome::Failed { why: "not wired".into() }
+}
+
+/// Until those who remember the old way have forgotten it.
+pub async fn drain(hands: &Hands, job: &Job, seconds: u64) -> Outcome {
+    let clock = &hands.session.clock;
+    let whole = i64::try_from(seconds).unwrap_or(i64::MAX / 2_000) * 1_000;
+    let until = job.drained_at.unwrap_or_else(|| clock.now() + whole);
+    loop {
+        let left = u64::try_from(until - clock.now()).unwrap_or(0);
+        if left == 0 {
+            return Outcome::Waited;
+        }
+        let left = Duration::from_millis(left);
+        let why = format!("{} s left", left.as_secs());
+        (hands.tell)(Progress::Waiting { step: job.step.id, why });
+        clock.sleep(left.min(REMINDER)).await;
+    }
+}

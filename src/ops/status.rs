@@ -1,0 +1,76 @@
+//! Where a stack stands, from its state and its layers alone.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::plan::change::Plan;
+use crate::engine::plan::propose::{Intent, Options, Worlds, propose, propose_switch};
+use crate::engine::stack::variables::GivenVariable;
+use crate::engine::state::record::State;
+use crate::ops::course::{Losses, course};
+use crate::ops::error::OpsError;
+use crate::ops::load;
+use crate::ops::place::Place;
+use crate::ops::session::Session;
+
+/// What state says, and what the layers would have done if everything is as recorded.
+pub struct Status {
+    pub state: State,
+    /// `Err` when the layers have mistakes: what is recorded is told all the same.
+    pub pending: Result<Plan, String>,
+}
+
+/// Asks no cloud and takes no lease.
+pub fn status(
+    session: &Session,
+    place: &Place,
+    given: &[GivenVariable],
+) -> Result<Option<Status>, OpsError> {
+    let Some(state) = session.store(place).load()? else { return Ok(None) };
+    let pending = pending(session, place, given, &state).map_err(|why| match why {
+        OpsError::Mistakes { diagnostics, .. } => {
+            diagnostics.first().map_or_else(String::new, |it| it.summary.clone())
+        }
+        other => other.to_string(),
+    });
+    Ok(Some(Status { state, pending }))
+}
+
+fn pending(
+    session: &Session,
+    place: &Place,
+    given: &[GivenVariable],
+    state: &State,
+) -> Result<Plan, OpsError> {
+    let catalog = &session.catalog;
+    let load =
+        |overlays: &[String]| load::desired(place, overlays, given, &state.variables, catalog);
+    let desired = load(&state.active)?;
+    let course = course(Some(state), &desired.stack, &Losses::Assumed);
+    let before = course.from.as_ref().map(|it| load(it)).transpose()?;
+    let order: Vec<Address> = desired.graph.order().cloned().collect();
+    let observed = BTreeMap::new();
+    let worlds = Worlds {
+        catalog,
+        stack: &desired.stack,
+        order: &order,
+        state: Some(state),
+        observed: &observed,
+    };
+    let options = Options {
+        intent: Intent::Apply,
+        now: session.clock.now(),
+        lost: course.lost,
+        from: course.from,
+        ..Options::default()
+    };
+    let plan = match &before {
+        Some(before) => {
+            let order: Vec<Address> = before.graph.order().cloned().collect();
+            let left = Worlds { stack: &before.stack, order: &order, ..worlds };
+            propose_switch(&left, &worlds, &options).0
+        }
+        None => propose(&worlds, &options).0,
+    };
+    Ok(plan)
+}

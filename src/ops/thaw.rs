@@ -1,0 +1,74 @@
+//! The end of a loss: whether a fault domain answers again, and the entry that says so.
+
+use std::time::Duration;
+
+use crate::cloud::provider::Look;
+use crate::engine::diagnostic::nearest;
+use crate::engine::fault_domain::Domains;
+use crate::engine::schema::FaultDomain;
+use crate::engine::state::journal::{Entry, fold};
+use crate::engine::state::record::State;
+use crate::ops::error::OpsError;
+use crate::ops::session::Session;
+use crate::store::file::Lease;
+
+/// How long a fault domain may take to answer one call, on the wall's clock.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Those of the fault domains that do not answer a call that names one of their objects, and why.
+pub async fn silent(session: &Session, state: &State, domains: &[String]) -> Vec<(String, String)> {
+    let mut silent = Vec::new();
+    if domains.is_empty() {
+        return silent;
+    }
+    let placed = Domains::new(&session.catalog, Some(state));
+    for domain in domains {
+        // What is in a region by its own attribute is asked for by name, so that lists do not answer for it.
+        let own = state.records.iter().find_map(|(address, record)| {
+            let kind = session.catalog.get(&record.kind)?;
+            let is_own = !matches!(kind.fault_domain, FaultDomain::Of(_));
+            (is_own && placed.of_record(address) == Some(domain)).then_some((kind, record))
+        });
+        let Some((kind, record)) = own else { continue };
+        let look = session.provider.look(kind, &record.id, &record.attributes);
+        match tokio::time::timeout(PATIENCE, look).await {
+            Ok(Ok(Look::Exists { .. } | Look::Absent)) => {}
+            Ok(Err(why)) => silent.push((domain.clone(), why.to_string())),
+            Err(_) => silent.push((
+                domain.clone(),
+                format!("a {} of it did not answer within {} s", kind.kind, PATIENCE.as_secs()),
+            )),
+        }
+    }
+    silent
+}
+
+/// Journals that a lost fault domain is found, if it answers.
+pub async fn found(
+    session: &Session,
+    lease: &mut Lease,
+    state: &mut State,
+    domain: &str,
+) -> Result<(), OpsError> {
+    let lost: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
+    if !lost.contains(&domain) {
+        let help = match nearest(domain, lost.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if lost.is_empty() => "nothing is lost".to_owned(),
+            None => format!("lost are: {}", lost.join(", ")),
+        };
+        return Err(OpsError::input(format!("state does not say that `{domain}` is lost"), help));
+    }
+    let asked = [domain.to_owned()];
+    if let Some((_, why)) = silent(session, state, &asked).await.first() {
+        return Err(OpsError::refused(
+            format!("{domain} is still silent: {why}"),
+            "it stays frozen; say so again when it answers",
+        ));
+    }
+    let fault_domain = domain.to_owned();
+    let found = Entry::Found { fault_domain, at: session.clock.now(), who: session.who.clone() };
+    lease.append(std::slice::from_ref(&found))?;
+    fold(state, &found);
+    Ok(())
+}

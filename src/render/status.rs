@@ -1,0 +1,177 @@
+//! Where a stack stands: for people, and as JSON.
+
+use serde_json::{Value as Json, json};
+
+use crate::engine::plan::change::{Action, Change, Plan};
+use crate::engine::state::record::{Phase, State};
+use crate::engine::value::Value;
+use crate::render::words::{clean, count, duration, inline, moment};
+
+/// Everything a status is told from.
+pub struct Facts<'a> {
+    /// `woocommerce@drill`.
+    pub name: String,
+    /// In milliseconds since the Unix epoch.
+    pub now: i64,
+    pub state: &'a State,
+    /// What the layers would have done if everything is as recorded.
+    pub plan: Option<&'a Plan>,
+    /// Why there is no such plan.
+    pub trouble: Option<&'a str>,
+    /// Who may write at the moment.
+    pub lease: Option<String>,
+}
+
+fn named(overlays: &[String]) -> String {
+    if overlays.is_empty() { "base".into() } else { clean(&overlays.join(" + ")) }
+}
+
+fn age(facts: &Facts<'_>, since: i64) -> String {
+    let seconds = u64::try_from((facts.now - since) / 1_000).unwrap_or(0);
+    format!("{}, {} ago", moment(since), duration(seconds))
+}
+
+/// One fact a line, what matters most first.
+pub fn text(facts: &Facts<'_>) -> String {
+    let state = facts.state;
+    let mut lines = vec![
+        format!("{} on {}", clean(&facts.name), clean(&state.target)),
+        format!("active: {}", named(&state.active)),
+        format!("home: {}", named(&state.home)),
+        format!("phase: {}", phase(facts)),
+    ];
+    for it in &state.lost {
+        let domain = clean(&it.fault_domain);
+        lines.push(format!("lost: {domain} since {} by {}", age(facts, it.since), clean(&it.by)));
+    }
+    for it in state.draining.iter().filter(|it| it.until > facts.now) {
+        let left = u64::try_from((it.until - facts.now) / 1_000).unwrap_or(0);
+        lines.push(format!("draining: {} for another {}", it.address, duration(left)));
+    }
+    lines.extend(changes(facts));
+    lines.push(match &state.last_run {
+        Some(run) => format!(
+            "last run: {} by {}: `{}`{}",
+            age(facts, run.at),
+            clean(&run.who),
+            clean(&run.command),
+            if run.finished.is_some() { "" } else { ", not finished" }
+        ),
+        None => "last run: none".into(),
+    });
+    lines.push(format!("lease: {}", facts.lease.as_deref().map_or("free".into(), clean)));
+    lines.push(format!("objects: {}", state.records.len()));
+    for (name, value) in &state.outputs {
+        let stale = stale_since(facts, name);
+        lines.push(format!("output {}: {}{stale}", clean(name), inline(value)));
+    }
+    lines.join("\n")
+}
+
+fn phase(facts: &Facts<'_>) -> String {
+    match (facts.state.phase, &facts.state.switch) {
+        (Phase::Settled, _) => "settled".into(),
+        (Phase::Switching, Some(it)) => format!(
+            "switching from {} since {} by {}; `lifeboat apply` goes on with it",
+            named(&it.from),
+            age(facts, it.since),
+            clean(&it.by)
+        ),
+        (Phase::Switching, None) => "switching".into(),
+    }
+}
+
+fn changes(facts: &Facts<'_>) -> Vec<String> {
+    let Some(plan) = facts.plan else {
+        let why = clean(facts.trouble.unwrap_or_default());
+        return vec![format!("pending: not known, the layers have mistakes: {why}")];
+    };
+    let mut lines = Vec::new();
+    for it in &plan.changes {
+        if let Some(held) = &it.held {
+            let word = if it.is_left_behind() { "left behind" } else { "held" };
+            lines.push(format!(
+                "{word}: {} {}: {}",
+                held.action.word(),
+                clean(&it.address.to_string()),
+                clean(&held.why)
+            ));
+        }
+    }
+    let pending: Vec<&Change> =
+        plan.changes.iter().filter(|it| it.action != Action::NoOp).collect();
+    if !pending.is_empty() {
+        let first: Vec<String> = pending
+            .iter()
+            .take(5)
+            .map(|it| format!("{} {}", it.action.word(), clean(&it.address.to_string())))
+            .collect();
+        let more = if pending.len() > 5 { ", …" } else { "" };
+        lines.push(format!(
+            "pending: {} if all is as recorded: {}{more}",
+            count(pending.len(), "change"),
+            first.join(", ")
+        ));
+    }
+    lines
+}
+
+fn stale_since(facts: &Facts<'_>, output: &str) -> String {
+    let what = format!("output {output}");
+    let stale = facts.plan.into_iter().flat_map(|it| &it.stale).find(|it| it.what == what);
+    stale.map_or_else(String::new, |it| {
+        let since = it.since.map_or_else(String::new, |it| format!(" since {}", moment(it)));
+        format!("  (stale: {} is lost{since})", clean(&it.fault_domain))
+    })
+}
+
+/// The same for programs; additions do not change the version.
+pub fn json(facts: &Facts<'_>) -> String {
+    let state = facts.state;
+    let change = |it: &Change| {
+        json!({
+            "address": it.address.to_string(),
+            "action": it.held.as_ref().map_or(it.action, |it| it.action).word(),
+            "why": it.held.as_ref().map(|it| it.why.clone()),
+        })
+    };
+    let chosen = |wanted: &dyn Fn(&Change) -> bool| -> Vec<Json> {
+        let changes = facts.plan.into_iter().flat_map(|it| &it.changes);
+        changes.filter(|it| wanted(it)).map(change).collect()
+    };
+    let outputs: serde_json::Map<String, Json> = state
+        .outputs
+        .iter()
+        .map(|(name, value)| (name.clone(), output(facts, name, value)))
+        .collect();
+    let text = json!({
+        "version": 1,
+        "stack": facts.name,
+        "target": state.target,
+        "active": state.active,
+        "home": state.home,
+        "phase": match state.phase { Phase::Settled => "settled", Phase::Switching => "switching" },
+        "switch": state.switch.as_ref().map(|it| json!({ "from": it.from, "since": it.since, "by": it.by })),
+        "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
+        "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),
+        "held": chosen(&|it| it.held.is_some() && !it.is_left_behind()),
+        "left_behind": chosen(&Change::is_left_behind),
+        "pending": chosen(&|it| it.held.is_none() && it.action != Action::NoOp),
+        "trouble": facts.trouble,
+        "last_run": state.last_run.as_ref().map(|it| json!({ "who": it.who, "command": it.command, "at": it.at, "finished": it.finished })),
+        "lease": facts.lease,
+        "serial": state.serial,
+        "objects": state.records.len(),
+        "outputs": outputs,
+    });
+    serde_json::to_string_pretty(&text).expect("plain data serialises")
+}
+
+fn output(facts: &Facts<'_>, name: &str, value: &Value) -> Json {
+    let what = format!("output {name}");
+    let stale = facts.plan.into_iter().flat_map(|it| &it.stale).find(|it| it.what == what);
+    json!({
+        "value": value.json(),
+        "stale": stale.map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since })),
+    })
+}

@@ -1,0 +1,97 @@
+//! Regions that are lost, healed and destroyed, as a person at the terminal and a test see it.
+
+use crate::harness::Home;
+
+const STACK: &str = "\
+stack: tiny
+resources:
+  web:
+    kind: linode.instance
+    region: us-east
+    type: g6-nanode-1
+    image: linode/debian12
+    label: web-0
+    private_ip: true
+    authorized_users: [ops]
+    ready: { tcp: '${self.ipv4}:22', within: 5m }
+  lb: { kind: linode.nodebalancer, region: us-east, label: front }
+  table: { kind: dynamodb.table, region: us-east-1, name: tiny-items, attributes: { id: S }, hash_key: id }
+  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }
+";
+
+#[test]
+fn losing_and_healing_say_what_is_lost_afterwards() {
+    let home = Home::new();
+    let typo = home.run(&["sandbox", "lose", "aws:us-east-1", "linode:us-eest"]).code(1);
+    typo.says(&["no fault domain `linode:us-eest`", "did you mean `linode:us-east`?"]).done();
+    home.run(&["sandbox", "heal"]).code(0).says(&["nothing is lost"]).done();
+    home.run(&["sandbox", "lose", "linode:us-east"]).code(0).done();
+    home.run(&["sandbox", "lose", "aws:us-east-1", "--how", "503"])
+        .code(0)
+        .says(&["lost: aws:us-east-1 since 20", "answered 503", "lost: linode:us-east since 20"])
+        .done();
+    home.run(&["sandbox", "show"]).code(0).shows(&["linode:us-east:", "since 20"]).done();
+    let healed = home.run(&["sandbox", "heal", "linode:us-east"]).code(0);
+    let healed = healed.says(&["linode:us-east is healed", "lost: aws:us-east-1 since"]);
+    assert!(!healed.stderr.contains("lost: linode"), "{healed}");
+    home.run(&["sandbox", "heal", "linode:us-east"])
+        .code(0)
+        .says(&["linode:us-east was neither lost nor unhealthy", "lost: aws:us-east-1"])
+        .done();
+    home.run(&["sandbox", "heal", "linode:us-eest"]).code(1).says(&["did you mean"]).done();
+    home.run(&["sandbox", "heal", "aws:us-east-1"]).code(0).says(&["nothing is lost"]).done();
+}
+
+#[test]
+fn the_binary_s_requests_are_in_the_log() {
+    let home = Home::holding("tiny", STACK);
+    home.run(&["sandbox", "log", "show"]).code(0).says(&["not logged at the moment"]).done();
+    home.log_requests();
+    home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
+    let looks = home.probes();
+    assert!(looks.to_fault_domain("linode:us-east").with(":22").len() > 0, "{looks}");
+    home.log_requests();
+    home.linode("GET", "/nodebalancers", &serde_json::Value::Null);
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+    let plan = home.requests();
+    plan.mutating().none();
+    assert!(plan.to_fault_domain("aws:us-east-1").with("DescribeTable").len() > 0, "{plan}");
+    plan.to_fault_domain("aws:eu-west-1").none();
+    assert_eq!(
+        plan.with("GET /v4/nodebalancers 200").len(),
+        1,
+        "somebody's call is not its: {plan}"
+    );
+    home.run(&["sandbox", "log", "show"])
+        .code(0)
+        .shows(&["DescribeTable us-east-1 tiny-items [aws:us-east-1] 200"])
+        .done();
+
+    home.run(&["sandbox", "log", "on"]).code(0).done();
+    home.sandbox(&["destroy", "tiny", "--yes"]).code(0).done();
+    let destroy = home.requests().mutating();
+    assert_eq!(destroy.to_fault_domain("linode:us-east").len(), 2, "{destroy}");
+    assert_eq!(destroy.to_fault_domain("linode:global").len(), 1, "{destroy}");
+    assert_eq!(destroy.with("DeleteTable us-east-1 tiny-items").len(), 1, "{destroy}");
+}
+
+#[test]
+fn what_a_catastrophe_took_is_absent_after_the_heal() {
+    let home = Home::holding("tiny", STACK);
+    home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
+    home.run(&["sandbox", "destroy", "linode:us-east", "--object", "web-1"])
+        .code(1)
+        .says(&["nothing in linode:us-east is called `web-1`", "did you mean `web-0`?"])
+        .done();
+    home.lose("aws:us-east-1");
+    home.run(&["sandbox", "destroy", "aws:us-east-1"])
+        .code(0)
+        .says(&["gone when it heals: tiny-items"])
+        .done();
+    home.destroy("linode:us-east", Some("web-0"));
+    home.world.heal(None).unwrap();
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"])
+        .code(2)
+        .shows(&["2 to create, 0 to update, 0 to replace, 0 to delete"])
+        .done();
+}
