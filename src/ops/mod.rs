@@ -7,6 +7,7 @@ pub mod load;
 pub mod look;
 pub mod settle;
 pub mod course;
+pub mod instance;
 pub mod plan;
 pub mod audit;
 pub mod thaw;

@@ -14,6 +14,7 @@ mod guards;
 mod kinds;
 mod converge;
 mod audit;
+mod lease;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

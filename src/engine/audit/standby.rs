@@ -139,7 +139,7 @@ fn reason(
     let missing: Vec<&String> =
         home.variables.keys().filter(|it| !here.variables.contains_key(*it)).collect();
     if !missing.is_empty() {
-        let text = format!("home (`{}`) follows {}, the standby does not", of, list(missing));
+        let text = format!("home (`{of}`) follows {}, the standby does not", list(missing));
         return Some((Level::Error, text));
     }
     let other: Vec<&String> = home
@@ -160,10 +160,10 @@ fn reason(
         && (before.contains('\n') || after.contains('\n'))
     {
         let at = before.lines().zip(after.lines()).take_while(|(a, b)| a == b).count() + 1;
-        let text = format!("line {at} differs from `{}` in more than a region", of);
+        let text = format!("line {at} differs from `{of}` in more than a region");
         return Some((Level::Warning, text));
     }
-    Some((Level::Error, format!("home (`{}`) has another", of)))
+    Some((Level::Error, format!("home (`{of}`) has another")))
 }
 
 fn capacity(case: &Case<'_>, out: &mut Section) {
