@@ -20,3 +20,4 @@ pub mod perform;
 pub mod run;
 pub mod closing;
 pub mod apply;
+pub mod drill;

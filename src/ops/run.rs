@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
             (Call::Serving { of }, Some(instance)) if of.is_empty() => {
                 self.gate(instance, instance.resource.gate.as_ref())?
             }
-            (Call::Replication, Some(instance)) => {
+            (Call::Replication { .. }, Some(instance)) => {
                 self.gate(instance, instance.resource.gate.as_ref())?
             }
             _ => None,
@@ -228,7 +228,7 @@ impl<'a> Run<'a> {
             _ => None,
         };
         let peer = match &step.call {
-            Call::Replication => self.peer(&kind, &step.address),
+            Call::Replication { from } => Some(self.watched(from)?),
             _ => None,
         };
         let taggable = kind.mark.is_some();
@@ -319,30 +319,6 @@ impl<'a> Run<'a> {
         let found = record.and_then(|it| Some((it, self.session.catalog.get(&it.kind)?)));
         let (record, kind) = found.ok_or_else(|| format!("`{address}` is not recorded"))?;
         Ok(Watched { address: address.clone(), kind: kind.clone(), record: record.clone() })
-    }
-
-    /// Another recorded member of the same group.
-    fn peer(&self, kind: &Kind, address: &Address) -> Option<Watched> {
-        let own = self.state.records.get(address)?;
-        let name_of = |kind: &Kind, record: &Record| {
-            record
-                .attributes
-                .get(&kind.group.as_ref()?.name)
-                .and_then(Value::as_text)
-                .map(str::to_owned)
-        };
-        let name = name_of(kind, own)?;
-        let others = self.state.records.iter().filter(|(at, _)| *at != address);
-        others
-            .filter_map(|(at, it)| Some((at, it, self.session.catalog.get(&it.kind)?)))
-            .find(|(_, it, theirs)| {
-                theirs.provider == kind.provider && name_of(theirs, it).as_ref() == Some(&name)
-            })
-            .map(|(at, record, kind)| Watched {
-                address: at.clone(),
-                kind: kind.clone(),
-                record: record.clone(),
-            })
     }
 
     fn gate(
