@@ -14,6 +14,7 @@ mod guards;
 mod kinds;
 mod converge;
 mod drill;
+mod audit;
 mod lease;
 mod watch;
 
