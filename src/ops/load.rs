@@ -127,7 +127,8 @@ pub fn assumes_loss(place: &Place, overlay: &str) -> Result<bool, OpsError> {
     Ok(loaded.stack.is_some_and(|it| !it.assumes_lost.is_empty()))
 }
 
-fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
+/// The file of one overlay, which must be there.
+pub fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
     if name.contains(['.', '/']) {
         let text = format!("`{name}` is not the name of an overlay");
         return Err(OpsError::input(

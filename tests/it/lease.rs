@@ -188,7 +188,8 @@ fn a_failover_preempts_an_apply_and_not_another_failover() {
     home.overlay("tiny", "eu", "resources:\n  r0: { target: 198.51.100.1 }\n");
     run(&["apply", "tiny", "--yes"]).code(0).done();
     home.stack("tiny", stack(3600));
-    home.fault("PUT slow ms=150");
+    // Long enough for two more processes to start meanwhile.
+    home.fault("PUT slow ms=1500");
     let folder = home.state_folder("tiny");
     let mut applying = home.start(&["apply", "tiny", "--yes", "--sandbox"]);
     assert!(applying.until(|| lines(&folder) >= 5));

@@ -13,7 +13,10 @@ mod lost;
 mod guards;
 mod kinds;
 mod converge;
+mod drill;
+mod audit;
 mod lease;
+mod watch;
 
 /// A test file that nobody lists would pass for ever.
 #[test]
