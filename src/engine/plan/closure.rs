@@ -108,7 +108,11 @@ impl<'a> Recorded<'a> {
             target.is_some_and(|it| holds(&it.outputs, &values) || holds(&it.attributes, &values))
         };
         let exact: Vec<Address> = needs().filter(has_value).cloned().collect();
-        if exact.is_empty() { needs().cloned().collect() } else { exact }
+        if !exact.is_empty() {
+            return exact;
+        }
+        // A value made of parts of what it needs; what holds nothing cannot be what serves behind it.
+        needs().filter(|it| self.contents.contains_key(*it)).cloned().collect()
     }
 
     pub fn contained(&self, roots: &[Address]) -> BTreeSet<Address> {
