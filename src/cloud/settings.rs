@@ -1,6 +1,5 @@
 //! Which clouds a run talks to, with which credentials, and how patiently.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,8 +44,6 @@ pub struct Settings {
     pub prober_url: Option<String>,
     /// Of one attempt, on the wall's clock.
     pub request_timeout: Duration,
-    /// AWS regions that are declared lost: no connection is ever made to them.
-    pub lost_regions: BTreeSet<String>,
     /// Told about each pause before a read is repeated.
     pub told: Arc<Told>,
 }
@@ -76,7 +73,6 @@ impl Settings {
             clock,
             prober_url: None,
             request_timeout: Duration::from_secs(15),
-            lost_regions: BTreeSet::new(),
             told: Arc::new(silently),
         }
     }

@@ -10,7 +10,7 @@ use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Action, Drift, Loss, Plan};
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Entry, Outcome, fold, replay};
-use crate::engine::state::record::{Lost, Record, State};
+use crate::engine::state::record::{Lost, Phase, Record, State};
 use crate::engine::value::LineageKey;
 use crate::ops::call::take_outputs;
 use crate::ops::closing::{Order, Report, housekeeping};
@@ -147,8 +147,10 @@ fn switched(session: &Session, state: &State, plan: &Plan, at: i64) -> Vec<Entry
     };
     let is_new = plan.lost.iter().any(|it| it.recorded.is_none());
     if plan.switch.is_some() || is_new {
-        let stays = (state.active.clone(), state.active.clone());
-        let (from, to) = plan.switch.clone().unwrap_or(stays);
+        // A further loss does not make one forget where a switch that goes on came from.
+        let going_on = state.switch.as_ref().filter(|_| state.phase == Phase::Switching);
+        let from = going_on.map_or_else(|| state.active.clone(), |it| it.from.clone());
+        let (from, to) = plan.switch.clone().unwrap_or((from, state.active.clone()));
         let lost = plan.lost.iter().map(lost).collect();
         return vec![Entry::Switched { from, to, lost, at, who: who() }];
     }

@@ -145,6 +145,8 @@ async fn prepare(
     let desired = load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
     let course = course(state.as_ref(), &desired.stack, &ask.losses);
     check_lost(session, &desired, state.as_ref(), &ask.losses)?;
+    let lost: Vec<String> = course.lost.iter().map(|it| it.fault_domain.clone()).collect();
+    session.provider.lose(&lost);
     let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
     let before = match course.from.as_ref().filter(|_| carries_itself) {
         // What was said on this very command line is part of the switch.
