@@ -169,7 +169,7 @@ pub fn preempt(
     command: &str,
 ) -> Result<(Lease, Option<State>), OpsError> {
     let store = session.store(place);
-    if let Some(held) = store.lease_status()?.filter(|it| it.is_alive) {
+    if let Some(held) = store.lease_status()?.filter(|it| it.is_alive && !it.is_firm) {
         out::talk(&format!(
             "the state is being changed by {} ({}); it is asked to stop, and waited for at most {} s",
             held.owner,

@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{SharedCredentialsProvider, StalledStreamProtectionConfig};
 use tokio::sync::OnceCell;
 
+use crate::cloud::contact::Contacts;
 use crate::cloud::error::ProviderError;
 use crate::engine::retry::Fault;
 
@@ -26,6 +27,7 @@ pub struct Connections {
     http: OnceLock<reqwest::Client>,
     aws: OnceCell<SdkConfig>,
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
+    pub(crate) contacts: Contacts,
     /// Regions that questions or changes named, for finding a living member of a group.
     used: Mutex<BTreeSet<String>>,
     /// AWS regions that are declared lost: no connection is ever made to them.
@@ -41,6 +43,7 @@ impl fmt::Debug for Connections {
 impl Connections {
     pub fn new(settings: Settings) -> Self {
         Self {
+            contacts: Contacts::new(settings.first_contact),
             settings,
             http: OnceLock::new(),
             aws: OnceCell::new(),
@@ -58,6 +61,7 @@ impl Connections {
             let builder = reqwest::Client::builder()
                 .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
+                .tls_info(true)
                 .connect_timeout(connect_timeout(timeout))
                 .timeout(timeout);
             let builder =

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod error;
 pub mod patience;
 pub mod settings;
+mod contact;
 pub mod connection;
 mod identity;
 mod encode;
@@ -16,6 +17,7 @@ mod awaited;
 mod rest;
 mod listing;
 mod dynamodb;
+mod certificate;
 pub mod prober;
 pub mod provider;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use crate::cloud::certificate::not_after;
 use crate::cloud::connection::Connections;
 use crate::cloud::transport::innermost;
 
@@ -25,6 +26,7 @@ pub enum ProbeAnswer {
     Http { status: u16, body: String },
 }
 
+const SECONDS_PER_DAY: i64 = 86_400;
 /// How much of a page is read.
 const LONGEST_BODY: usize = 64 * 1024;
 /// How long a probe takes at most, on the wall's clock.
@@ -59,6 +61,21 @@ impl Prober {
             )),
             _ => self.dial(&probe).await,
         }
+    }
+
+    /// How many whole days the certificate of an https address still holds. Nothing when it does not answer or its
+    /// certificate is not trusted, an expired one for instance: then a probe of it fails as well, and says why.
+    pub async fn certificate_days_left(&self, url: &str) -> Option<i64> {
+        let address = reqwest::Url::parse(url).ok().filter(|it| it.scheme() == "https")?;
+        let is_sandbox = self.connections.settings.prober_url.is_some();
+        if is_sandbox && !address.host_str().is_some_and(is_here) {
+            // The sandbox's own addresses are never dialled, and nothing there has a certificate.
+            return None;
+        }
+        let reply = self.connections.http().get(address).timeout(PATIENCE).send().await.ok()?;
+        let info = reply.extensions().get::<reqwest::tls::TlsInfo>()?;
+        let end = not_after(info.peer_certificate()?)?;
+        Some((end - jiff::Timestamp::now().as_second()).div_euclid(SECONDS_PER_DAY))
     }
 
     async fn ask_sandbox(&self, base: &str, probe: &Probe) -> ProbeAnswer {

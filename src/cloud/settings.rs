@@ -44,6 +44,10 @@ pub struct Settings {
     pub prober_url: Option<String>,
     /// Of one attempt, on the wall's clock.
     pub request_timeout: Duration,
+    /// How long an endpoint, or the objects of a region behind one, may say nothing when many objects are looked at, on the
+    /// wall's clock. Long enough for a name look-up, a TLS handshake and an answer around the world; slower networks
+    /// stretch it by themselves.
+    pub first_contact: Duration,
     /// Told about each pause before a read is repeated.
     pub told: Arc<Told>,
 }
@@ -73,6 +77,7 @@ impl Settings {
             clock,
             prober_url: None,
             request_timeout: Duration::from_secs(15),
+            first_contact: Duration::from_millis(1_500),
             told: Arc::new(silently),
         }
     }
@@ -87,6 +92,8 @@ impl Settings {
             sandbox: true,
             prober_url: Some(base.to_owned()),
             request_timeout: Duration::from_secs(5),
+            // On loopback silence tells sooner.
+            first_contact: Duration::from_secs(1),
             ..Self::from_env(clock, |_| None)
         }
     }

@@ -109,7 +109,7 @@ async fn act(hands: &Hands, job: &Job, entries: &[Entry]) -> Outcome {
         Call::Gone { deposed } => gone(hands, job, *deposed).await,
         Call::Gate => gate(hands, job).await,
         Call::Serving { .. } => serving(hands, job).await,
-        Call::Replication => replication(hands, job).await,
+        Call::Replication { .. } => replication(hands, job).await,
         Call::Drain { seconds, .. } => drain(hands, job, *seconds).await,
     }
 }

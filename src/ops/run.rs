@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
             session,
             stack: &proposed.desired.stack,
             plan,
-            known: Known::recorded(&state),
+            known: known(&proposed.desired.stack, &state),
             state,
             removed: BTreeMap::new(),
             surveyed,
@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
             (Call::Serving { of }, Some(instance)) if of.is_empty() => {
                 self.gate(instance, instance.resource.gate.as_ref())?
             }
-            (Call::Replication, Some(instance)) => {
+            (Call::Replication { .. }, Some(instance)) => {
                 self.gate(instance, instance.resource.gate.as_ref())?
             }
             _ => None,
@@ -228,7 +228,7 @@ impl<'a> Run<'a> {
             _ => None,
         };
         let peer = match &step.call {
-            Call::Replication => self.peer(&kind, &step.address),
+            Call::Replication { from } => Some(self.watched(from)?),
             _ => None,
         };
         let taggable = kind.mark.is_some();
@@ -321,30 +321,6 @@ impl<'a> Run<'a> {
         Ok(Watched { address: address.clone(), kind: kind.clone(), record: record.clone() })
     }
 
-    /// Another recorded member of the same group.
-    fn peer(&self, kind: &Kind, address: &Address) -> Option<Watched> {
-        let own = self.state.records.get(address)?;
-        let name_of = |kind: &Kind, record: &Record| {
-            record
-                .attributes
-                .get(&kind.group.as_ref()?.name)
-                .and_then(Value::as_text)
-                .map(str::to_owned)
-        };
-        let name = name_of(kind, own)?;
-        let others = self.state.records.iter().filter(|(at, _)| *at != address);
-        others
-            .filter_map(|(at, it)| Some((at, it, self.session.catalog.get(&it.kind)?)))
-            .find(|(_, it, theirs)| {
-                theirs.provider == kind.provider && name_of(theirs, it).as_ref() == Some(&name)
-            })
-            .map(|(at, record, kind)| Watched {
-                address: at.clone(),
-                kind: kind.clone(),
-                record: record.clone(),
-            })
-    }
-
     fn gate(
         &self,
         instance: &Instance,
@@ -355,6 +331,15 @@ impl<'a> Run<'a> {
             .map(Some)
             .map_err(|mistakes| mistakes.first().map_or_else(String::new, |it| it.summary.clone()))
     }
+}
+
+/// What is recorded, and what the plain stack lends.
+fn known(stack: &Stack, state: &State) -> Known {
+    let mut known = Known::recorded(state);
+    for (address, object) in &stack.lent {
+        known.objects.insert(address.clone(), Arc::clone(object));
+    }
+    known
 }
 
 /// Whether a value is what the plan knew of it; open parts and unfingerprinted secrets may be anything.

@@ -42,6 +42,8 @@ pub struct LeaseStatus {
     pub beat: i64,
     /// False: its process is gone, and the next command takes over at once.
     pub is_alive: bool,
+    /// A switch, which nobody may preempt.
+    pub is_firm: bool,
     /// Who has asked it to stop.
     pub asked_by: Option<String>,
 }
@@ -118,6 +120,7 @@ impl FileStore {
         }
         Ok(Some(LeaseStatus {
             is_alive: claims.is_alive(&claim, self.times.lease)?,
+            is_firm: claim.is_firm,
             asked_by: claims.asked(claim.epoch)?.map(|it| it.by()),
             owner: claim.owner,
             command: claim.command,
@@ -318,7 +321,7 @@ mod tests {
         let (_lease, _) = store.lease("ann on laptop", "apply shop", 0).unwrap();
         match store.lease("bob", "apply shop", 0) {
             Err(StoreError::Held { by, .. }) => {
-                assert_eq!(by, "ann on laptop (lifeboat apply shop)")
+                assert_eq!(by, "ann on laptop (lifeboat apply shop)");
             }
             other => panic!("{other:?}"),
         }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
+mod apart;
 mod walk;
 
 use std::sync::Arc;
@@ -166,11 +167,7 @@ async fn a_lost_region_is_unseen_and_its_group_is_reached_through_another_member
     let seen = walk.observe("table").await;
     assert!(matches!(&seen, Observation::Unseen(why) if why.contains("us-east-1")), "{seen:?}");
     assert!(matches!(walk.observe("eu-west-1").await, Observation::Exists { ready: true, .. }));
-    let settings = Settings {
-        lost_regions: ["us-east-1".to_owned()].into(),
-        ..walk.connections.settings.clone()
-    };
-    walk.provider = Provider::new(Arc::new(Connections::new(settings)));
+    walk.provider.lose(&["aws:us-east-1".to_owned()]);
     let seen = walk.observe("table").await;
     assert!(matches!(&seen, Observation::Unseen(why) if why.contains("declared lost")), "{seen:?}");
     let made = &walk.made["eu-west-1"];

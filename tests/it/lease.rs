@@ -69,6 +69,16 @@ fn check_whole(home: &Home, folder: &Path, said: &str) {
     assert_eq!(records, RECORDS, "{said}: {}", home.shown());
 }
 
+/// Everything was recorded an hour ago: what is missing then is known to be gone.
+fn age(folder: &Path) {
+    let (mut lease, state) = FileStore::new(folder).lease("tester", "state", 0).unwrap();
+    let mut state = state.unwrap();
+    for record in state.records.values_mut() {
+        record.since -= 3_600_000;
+    }
+    lease.save(&state).unwrap();
+}
+
 /// A holder that sleeps through its lease: whatever it was doing, it changes nothing when it wakes up.
 #[test]
 fn a_stopped_run_that_was_preempted_changes_nothing_when_it_wakes_up() {
@@ -79,6 +89,7 @@ fn a_stopped_run_that_was_preempted_changes_nothing_when_it_wakes_up() {
         let folder = home.path("state/tiny");
         if command == "destroy" {
             home.run(&["apply", "tiny", "--yes"]).code(0).done();
+            age(&folder);
         }
         for method in ["POST", "PUT", "DELETE"] {
             home.fault(&format!("{method} slow ms=30"));
@@ -160,6 +171,37 @@ fn a_run_that_is_asked_stops_in_good_order() {
     check_whole(home, &folder, "asked");
 }
 
+/// What people type: a failover does not wait until an apply is done, and two failovers do not fight.
+#[test]
+fn a_failover_preempts_an_apply_and_not_another_failover() {
+    let home = Home::holding("tiny", stack("192.0.2.1"));
+    let run = |arguments: &[&str]| home.sandbox(arguments);
+    home.overlay("tiny", "eu", "resources:\n  r0: { target: 198.51.100.1 }\n");
+    run(&["apply", "tiny", "--yes"]).code(0).done();
+    home.stack("tiny", stack("192.0.2.2"));
+    home.fault("PUT slow ms=150");
+    let folder = home.state_folder("tiny");
+    let mut applying = home.start(&["apply", "tiny", "--yes", "--sandbox"]);
+    assert!(applying.until(|| lines(&folder) >= 5));
+    let failover = ["failover", "tiny", "--to", "eu", "--planned", "--yes"];
+    let mut first = home.start(&[&failover[..], &["--sandbox"]].concat());
+    let store = FileStore::new(&folder);
+    assert!(first.until(|| store.lease_status().unwrap().is_some_and(|it| it.is_firm)));
+    let second = run(&failover).code(4).says(&["is being changed by", "lifeboat failover tiny"]);
+    assert!(!second.stderr.contains("asked to stop"), "{second}");
+    first
+        .end()
+        .code(0)
+        .says(&["apply tiny --yes --sandbox); it is asked to stop", "which gave it back"])
+        .done();
+    applying.end().code(4).says(&["stopped: preempted by", "(lifeboat failover tiny"]).done();
+    home.world.heal(None).unwrap();
+    let state = home.state("tiny").unwrap();
+    assert_eq!(state.active, ["eu"]);
+    run(&["apply", "tiny", "--yes"]).code(0).done();
+    run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+}
+
 /// The heartbeat sees it where no call would: a run that waits gives up its wait.
 #[test]
 fn a_run_that_only_waits_sees_the_stop_flag_at_its_heartbeat() {
@@ -225,9 +267,9 @@ fn of_ten_runs_at_once_one_works_at_a_time() {
     assert!(codes.iter().all(|it| matches!(it, Some(0 | 4))), "{codes:?}");
     check_whole(home, &folder, "ten more");
     let mut epochs = Vec::new();
+    let found = regex::Regex::new(r#""leased":\{"epoch":(\d+)"#).unwrap();
     for journal in files(&folder.join("history"), "journal") {
         let text = std::fs::read_to_string(journal).unwrap();
-        let found = regex::Regex::new(r#""leased":\{"epoch":(\d+)"#).unwrap();
         epochs.extend(found.captures_iter(&text).map(|it| it[1].parse::<u64>().unwrap()));
     }
     assert!(epochs.len() >= 2 && epochs.is_sorted_by(|a, b| a < b), "{epochs:?}");

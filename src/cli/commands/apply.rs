@@ -179,7 +179,7 @@ pub async fn destroy(
     carry_out(scene, &session, lease, proposed, &ask).await
 }
 
-fn show(scene: &Scene, plan: &Plan) {
+pub fn show(scene: &Scene, plan: &Plan) {
     out::data(&text(plan, &TextOptions { color: scene.color, width: 100, verbose: false }));
 }
 
@@ -216,7 +216,7 @@ pub fn may_go_on(consent: Consent) -> Result<(), OpsError> {
     Err(OpsError::usage("there is no terminal to ask on", "add --yes"))
 }
 
-fn agreed(question: &str, word: &str) -> bool {
+pub fn agreed(question: &str, word: &str) -> bool {
     out::ask(question).as_deref() == Some(word)
 }
 
@@ -225,7 +225,7 @@ fn unseen_or_done(plan: &Plan) -> Exit {
     if unseen { Exit::Unseen } else { Exit::Done }
 }
 
-fn refuse(plan: &Plan) -> Result<(), OpsError> {
+pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
     if plan.refusals().next().is_none() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Reads tables: describes them, lists what stands beside them, observes many at once.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TableDescription, TimeToLiveStatus};
 use tokio::sync::Semaphore;
@@ -16,11 +16,8 @@ use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 
-/// Tables looked at at one time.
+/// Tables of one region looked at at one time.
 const AT_ONCE: usize = 8;
-
-/// A region that has not answered so many looks is not asked any more: each would wait as long for nothing.
-const SILENCES_MAX: usize = 3;
 
 /// A table and what was read beside it.
 pub(crate) struct Seen {
@@ -60,35 +57,15 @@ impl Needs {
     }
 }
 
-/// How often each region has been asked and said nothing, and the last that was heard of it.
-#[derive(Default)]
-struct Silences(Mutex<BTreeMap<String, (usize, String)>>);
-
-impl Silences {
-    fn count(&self, region: &str, why: Option<&ProviderError>) {
-        let is_silent = |it: &&ProviderError| {
-            matches!(it.fault, Fault::Unreachable | Fault::Transient | Fault::UnknownOutcome)
-        };
-        let Ok(mut regions) = self.0.lock() else { return };
-        let about = regions.entry(region.to_owned()).or_default();
-        match why.filter(is_silent) {
-            Some(why) => *about = (about.0 + 1, why.words.clone()),
-            None => about.0 = 0,
-        }
-    }
-
-    /// What was heard instead of an answer, where it is not worth asking once more.
-    fn of(&self, region: &str) -> Option<String> {
-        let regions = self.0.lock().ok()?;
-        let (count, words) = regions.get(region)?;
-        (*count >= SILENCES_MAX).then(|| words.clone())
-    }
-}
-
-/// Every table at once, within a limit; only regions that a question names are connected to.
+/// Every table at once, within a limit for each region; only regions that a question names are connected to, and one that
+/// does not answer holds up nobody else.
 pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<Observation> {
-    let limit = Arc::new(Semaphore::new(AT_ONCE));
-    let silences = Arc::new(Silences::default());
+    if questions.is_empty() {
+        return Vec::new();
+    }
+    // Making the client takes a while, for which no region is to blame.
+    dynamo.connections.dynamodb().await;
+    let mut limits: BTreeMap<String, Arc<Semaphore>> = BTreeMap::new();
     let mut set = JoinSet::new();
     let mut answers: Vec<Option<Observation>> = vec![None; questions.len()];
     let mut places = BTreeMap::new();
@@ -102,17 +79,16 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<
         };
         places.insert(at, place.clone());
         let needs = Needs::of(question.kind, question.attributes);
-        let (dynamo, limit) = (dynamo.clone(), Arc::clone(&limit));
-        let silences = Arc::clone(&silences);
+        let contact = dynamo.contact(question.kind, &place.region);
+        let limit = limits.entry(place.region.clone());
+        let limit = Arc::clone(limit.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))));
+        let dynamo = dynamo.clone();
         set.spawn(async move {
-            let _turn = limit.acquire_owned().await.expect("the limit is never closed");
-            if let Some(words) = silences.of(&place.region) {
-                let endpoint = dynamo.endpoint("DescribeTable", &place);
-                return (at, Err(ProviderError::new(Fault::UnknownOutcome, endpoint, words)));
-            }
-            let seen = dynamo.seen(&place, needs).await;
-            silences.count(&place.region, seen.as_ref().err());
-            (at, seen)
+            let call = Box::pin(async {
+                let _turn = limit.acquire_owned().await.expect("the limit is never closed");
+                dynamo.seen(&place, needs).await
+            });
+            (at, dynamo.connections.contacts.ask(&contact, call).await)
         });
     }
     while let Some(result) = set.join_next().await {
