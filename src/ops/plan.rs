@@ -141,15 +141,10 @@ async fn prepare(
     ask: &Ask,
     mut state: Option<State>,
 ) -> Result<Prepared, OpsError> {
-    let overlays = overlays_of(ask.overlays.as_deref(), state.as_ref());
+    let desired = wanted(session, ask, state.as_ref())?;
+    let course = course(state.as_ref(), &desired.stack, &ask.losses);
     let empty = BTreeMap::new();
     let remembered = state.as_ref().map_or(&empty, |it| &it.variables);
-    let mut desired =
-        load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
-    instance::belongs(&ask.place, &desired.stack)?;
-    instance::lend(session, &ask.place, &mut desired)?;
-    let course = course(state.as_ref(), &desired.stack, &ask.losses);
-    check_lost(session, &desired, state.as_ref(), &ask.losses)?;
     let lost: Vec<String> = course.lost.iter().map(|it| it.fault_domain.clone()).collect();
     session.provider.lose(&lost);
     let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
@@ -172,6 +167,24 @@ async fn prepare(
         }
     }
     Ok(Prepared { desired, before, course, settled, state })
+}
+
+/// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked.
+pub fn check(session: &Session, ask: &Ask, state: &State) -> Result<(), OpsError> {
+    wanted(session, ask, Some(state)).map(drop)
+}
+
+/// What the layers desire, and what was named beside them makes sense.
+fn wanted(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Desired, OpsError> {
+    let overlays = overlays_of(ask.overlays.as_deref(), state);
+    let empty = BTreeMap::new();
+    let remembered = state.map_or(&empty, |it| &it.variables);
+    let mut desired =
+        load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
+    instance::belongs(&ask.place, &desired.stack)?;
+    instance::lend(session, &ask.place, &mut desired)?;
+    check_lost(session, &desired, state, &ask.losses)?;
+    Ok(desired)
 }
 
 /// A fault domain that was named and that nothing is in is a slip of the keyboard.

@@ -7,9 +7,8 @@ mod walk;
 
 use std::sync::Arc;
 
-use lifeboat::cloud::connection::{Connections, Settings};
 use lifeboat::cloud::prober::{Probe, ProbeAnswer, Prober};
-use lifeboat::cloud::provider::{JOIN, Look, Provider};
+use lifeboat::cloud::provider::{JOIN, Look};
 use lifeboat::engine::observed::Observation;
 use lifeboat::sandbox::faults::How;
 use serde_json::{Value as Json, json};

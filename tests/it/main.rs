@@ -14,6 +14,11 @@ mod guards;
 mod kinds;
 mod converge;
 mod lease;
+mod duo;
+mod switch;
+mod pair;
+mod losses;
+mod crash;
 
 /// A test file that nobody lists would pass for ever.
 #[test]
