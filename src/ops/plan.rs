@@ -51,6 +51,8 @@ pub struct Proposed {
     /// What settling found; to be journalled by who holds the lease.
     pub settled: Vec<Entry>,
     pub observed: BTreeMap<Address, Observation>,
+    /// What a switch leaves standing, also when somebody else finishes it.
+    pub keep: Keep,
 }
 
 /// How often a plan is made anew because somebody changed the state while the clouds were looked at.
@@ -97,6 +99,8 @@ pub async fn plan_on(
         state: state.as_ref(),
         observed: &observed,
     };
+    let going_on = course.going_on.as_ref().map(|it| it.keep);
+    let keep = if ask.keep == Keep::Nothing { going_on.unwrap_or_default() } else { ask.keep };
     let options = Options {
         intent: ask.intent,
         now: session.clock.now(),
@@ -104,7 +108,8 @@ pub async fn plan_on(
         allowed: ask.allowed.clone(),
         lost: course.lost,
         thaws: course.thaws,
-        keep: ask.keep,
+        thawed: course.thawed,
+        keep,
         others: instance::others(session, &ask.place)?,
         from: course.from,
     };
@@ -123,7 +128,7 @@ pub async fn plan_on(
     if errors_only && stops(&diagnostics) {
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
-    Ok(Proposed { desired, plan, diagnostics, state, settled, observed })
+    Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep })
 }
 
 /// What is known before the clouds are looked at.
@@ -153,6 +158,8 @@ async fn prepare(
         Some(from) => {
             let given: Vec<GivenVariable> =
                 ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
+            // What was said when a switch began is part of it as well.
+            let remembered = course.going_on.as_ref().map_or(remembered, |it| &it.variables);
             let mut before = load::desired(&ask.place, from, &given, remembered, &session.catalog)?;
             instance::lend(session, &ask.place, &mut before)?;
             Some(before)

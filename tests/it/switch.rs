@@ -1,5 +1,6 @@
 //! The switch as people type it: there and back, planned and under loss, saved, resumed, from another machine; slips and refusals.
 
+use crate::converge::fired;
 use crate::duo::{self, AWS, LINODE, failback, failover, leads, served, settled};
 use crate::harness::Home;
 
@@ -217,12 +218,12 @@ fn a_switch_from_another_machine_carries_only_itself() {
 #[test]
 fn a_stopped_switch_goes_on_with_the_variables_it_began_with() {
     let home = duo::home();
-    home.world.sicken("duo-eu-0").unwrap();
-    home.world.sicken("duo-eu-1").unwrap();
-    home.world.sicken("duo-eu-2").unwrap();
-    let began = ["failover", "duo", "--to", "calm", "--planned", "--var", "standby=3", "--yes"];
-    home.sandbox(&began).code(1).done();
-    home.world.heal(None).unwrap();
+    // The first machine of two is ordered, and nobody hears the answer.
+    home.fault("POST /linode/instances slow ms=600000 times=1");
+    let began = ["failover", "duo", "--to", "calm", "--planned", "--var", "standby=3"];
+    let mut running = home.start(&[&began[..], &["--yes", "--sandbox"]].concat());
+    assert!(running.until(|| fired(&home) > 0));
+    running.kill();
     duo::apply(&home).code(0).done();
     settled(&home, &["calm"], "resumed");
     let machines = home.world.show().unwrap()["linode"]["instances"].clone();

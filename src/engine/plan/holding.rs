@@ -1,5 +1,6 @@
 //! Holds changes back: those of frozen objects, those that a switch does not carry, those that would reach a lost member.
 
+use crate::engine::address::Address;
 use crate::engine::plan::change::{Action, AttributeChange, Change, Held, Wait};
 use crate::engine::plan::decide::{Standing, action_of, decide};
 use crate::engine::plan::diff::{Difference, Sides, diff};
@@ -66,9 +67,12 @@ impl Proposal<'_> {
         difference.changes.retain(|it| {
             let group_wide = kind.attribute(&it.name).is_some_and(|it| it.group_wide);
             let of_group = lost_member.as_ref().filter(|_| group_wide);
-            let is_pending = self.carried.is_some_and(|carried| {
-                carried.holds_attribute(&instance.address, kind, record, it)
-            });
+            // What follows from what this plan makes anew goes with it.
+            let follows = it.after.has_open() && self.needs_something_new(instance);
+            let is_pending = !follows
+                && self.carried.is_some_and(|carried| {
+                    carried.holds_attribute(&instance.address, kind, record, it)
+                });
             if let Some(region) = of_group.filter(|_| !is_pending) {
                 wait = Wait::Group;
                 why = format!(
@@ -87,6 +91,17 @@ impl Proposal<'_> {
         }
         let action = action_of(&held, instance);
         Some(Held { action, wait, why, attributes: held })
+    }
+
+    /// Whether something that it needs is made, or made again, by this plan.
+    fn needs_something_new(&self, instance: &Instance) -> bool {
+        let is_new = |need: &Address| {
+            let found = self.planned.iter().rev().find(|it| it.change.address == *need);
+            found.is_some_and(|it| {
+                matches!(it.change.action, Action::Create | Action::Replace { .. })
+            })
+        };
+        self.carried.is_some() && instance.needs.iter().any(|(need, _)| is_new(need))
     }
 
     /// The region of a lost member of the same group, unless changes that reach it are allowed.

@@ -35,12 +35,12 @@ pub fn propose_switch(
 
 /// What was frozen and is looked at again.
 fn thawed(worlds: &Worlds<'_>, options: &Options) -> BTreeSet<Address> {
-    let Some(state) = worlds.state.filter(|_| !options.thaws.is_empty()) else {
+    let Some(state) = worlds.state.filter(|_| !options.thawed.is_empty()) else {
         return BTreeSet::new();
     };
     let domains = Domains::new(worlds.catalog, Some(state));
     let is_thawed = |it: &&Address| {
-        domains.of_record(it).is_some_and(|it| options.thaws.iter().any(|thawed| thawed == it))
+        domains.of_record(it).is_some_and(|it| options.thawed.iter().any(|thawed| thawed == it))
     };
     state.records.keys().filter(is_thawed).cloned().collect()
 }
