@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::engine::diagnostic::{Diagnostic, Sources, nearest, stops};
+use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::{Domains, check_assumed};
 use crate::engine::graph::Graph;
 use crate::engine::schema::Catalog;
@@ -127,7 +127,8 @@ pub fn assumes_loss(place: &Place, overlay: &str) -> Result<bool, OpsError> {
     Ok(loaded.stack.is_some_and(|it| !it.assumes_lost.is_empty()))
 }
 
-fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
+/// The file of one overlay, which must be there.
+pub fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
     if name.contains(['.', '/']) {
         let text = format!("`{name}` is not the name of an overlay");
         return Err(OpsError::input(
@@ -184,9 +185,4 @@ impl Files for Folder {
         }
         Ok(bytes)
     }
-}
-
-/// A merged stack's sources, for printing mistakes that come up later.
-pub fn sources(desired: &Desired) -> &Sources {
-    &desired.stack.sources
 }

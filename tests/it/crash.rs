@@ -189,6 +189,12 @@ impl Fate {
     fn carry_out(&self, home: &Home, command: &[&str], killed: Option<usize>) {
         let said = format!("{self:?}: {}", command.join(" "));
         let was_killed = killed.is_some_and(|k| killed_at(home, command, k));
+        if killed.is_some() && !was_killed {
+            // It was over before, and the next run is not to meet the fault.
+            let lost = home.world.lost().unwrap();
+            home.world.heal(None).unwrap();
+            lost.iter().for_each(|(name, _)| home.lose(name));
+        }
         let goes_on = was_killed && state(home).phase == Phase::Switching;
         let command = if goes_on { &["apply", "duo"][..] } else { command };
         let output = home.sandbox(&[command, &["--yes"]].concat());

@@ -3,6 +3,7 @@
 pub mod describe;
 pub mod layers;
 pub mod plan;
+pub mod audit;
 pub mod apply;
 pub mod switch;
 pub mod drill;
@@ -11,6 +12,7 @@ pub mod explain;
 pub mod init;
 pub mod state;
 pub mod sandbox;
+pub mod watch;
 
 use crate::cli::args::{Arguments, Command};
 use crate::cli::exit::Exit;
@@ -47,6 +49,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             let wanted = plan::Wanted { out, detailed_exitcode, shape };
             plan::plan(&scene, &layers, &world, &allow, &losing, &wanted).await
         }
+        Command::Audit(arguments) => audit::audit(&scene, &arguments).await,
         Command::Show { plan, shape } => plan::show(&scene, &plan, &shape),
         Command::Apply { layers, world, allow, losing, yes, switch } => {
             let consent = apply::Consent { yes, switch, data_loss: false };
@@ -75,6 +78,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         Command::Status { target, world, format } => {
             status::status(&scene, &target, &world, format).await
         }
+        Command::Watch { watch, world } => watch::run(&scene, &watch, &world).await,
         Command::State(command) => state::run(&scene, command),
         Command::Sandbox(command) => sandbox::run(&scene, command).await,
         Command::Completions { shell } => Ok(describe::completions(shell)),

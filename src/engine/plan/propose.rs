@@ -13,7 +13,7 @@ use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::proposal::Proposal;
 pub use crate::engine::plan::proposal::Worlds;
-use crate::engine::plan::traffic::{directions, replicating};
+use crate::engine::plan::traffic::{directions, left, replicating};
 
 /// The plan; diagnostics stop it only when they are errors.
 pub fn propose(worlds: &Worlds<'_>, options: &Options) -> (Plan, Vec<Diagnostic>) {
@@ -72,10 +72,14 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     };
     // Only a switch asks whether the other side has the data.
     let replicating = if options.from.is_some() { replicating(&it.planned) } else { Vec::new() };
+    let goes_on = options.from.is_some()
+        && it.worlds.state.is_some_and(|state| state.active == it.worlds.stack.overlays);
+    let left = left(&it.worlds, &it.planned, &directions, goes_on);
     let course = Course {
         allowed: &options.allowed,
         intent: options.intent,
         directions: &directions,
+        left: &left,
         replicating: &replicating,
     };
     let (steps, refusals) = steps(&it.planned, &course);
