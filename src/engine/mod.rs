@@ -12,5 +12,6 @@ pub mod graph;
 pub mod json_schema;
 pub mod state;
 pub mod fault_domain;
+pub mod ledger;
 pub mod plan;
 pub mod schedule;

@@ -17,5 +17,7 @@ pub mod wait;
 pub mod gates;
 pub mod perform;
 pub mod run;
+pub mod timing;
 pub mod closing;
 pub mod apply;
+pub mod ledger;

@@ -21,7 +21,7 @@ use crate::engine::stack::resolve::{ResolvedGate, resolve, resolve_gate};
 use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
-use crate::ops::job::{Done, Hands, Job, Watched};
+use crate::ops::job::{Done, Hands, Job, Times, Watched};
 use crate::ops::perform::perform;
 use crate::ops::plan::Proposed;
 use crate::ops::session::Session;
@@ -47,6 +47,7 @@ pub struct Run<'a> {
     pub schedule: Schedule,
     pub last_of: BTreeMap<Address, usize>,
     pub outcomes: BTreeMap<usize, Outcome>,
+    pub times: BTreeMap<usize, Times>,
 }
 
 impl<'a> Run<'a> {
@@ -88,6 +89,7 @@ impl<'a> Run<'a> {
             schedule: Schedule::new(&plan.steps, provider_of, limits),
             last_of,
             outcomes: BTreeMap::new(),
+            times: BTreeMap::new(),
         }
     }
 
@@ -110,6 +112,8 @@ impl<'a> Run<'a> {
             let started = self.schedule.start();
             let has_started = !started.is_empty();
             for step in started {
+                let started = Some(self.session.clock.now());
+                self.times.insert(step, Times { started, ..Times::default() });
                 match self.job(step) {
                     Ok(job) => {
                         running.spawn(perform(Arc::clone(hands), job));
@@ -118,6 +122,7 @@ impl<'a> Run<'a> {
                         step,
                         outcome: Outcome::Failed { why },
                         entries: Vec::new(),
+                        arrived: None,
                     }),
                 }
             }
@@ -152,6 +157,9 @@ impl<'a> Run<'a> {
     }
 
     fn take_in(&mut self, done: Done) {
+        let times = self.times.entry(done.step).or_default();
+        times.ended = Some(self.session.clock.now());
+        times.arrived = done.arrived.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
         for entry in &done.entries {
             if let Entry::Ended { address, outcome: Outcome::Removed, .. } = entry
                 && let Some(record) = self.state.records.get(address)

@@ -14,6 +14,7 @@ pub mod markdown;
 pub mod json;
 pub mod html;
 pub mod status;
+pub mod report;
 
 #[cfg(test)]
 mod tests;

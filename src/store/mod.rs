@@ -5,5 +5,6 @@ pub mod claim;
 pub mod pulse;
 pub mod lease;
 pub mod file;
+pub mod reports;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::cli::args::{Allow, Layers, Losing, World};
 use crate::cli::commands::Scene;
 use crate::cli::commands::plan::{read, warn};
+use crate::cli::commands::reports;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, signals};
 use crate::engine::plan::change::{Note, Plan};
@@ -17,6 +18,7 @@ use crate::ops::apply::is_idle;
 use crate::ops::closing::Order;
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
+use crate::ops::ledger;
 use crate::ops::place::Place;
 use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, plan_on};
 use crate::ops::session::{Session, Target};
@@ -279,10 +281,14 @@ async fn carry_out(
     };
     let tell = progress::listener(&proposed.plan);
     let otherwise = unseen_or_done(&proposed.plan);
+    let switching = ledger::switching(&proposed);
     let report =
         crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())
             .await?;
     ending::tell(&report, ask.intent);
+    if let Some(switching) = &switching {
+        reports::conclude(scene, session, &ask.place, switching, &report);
+    }
     Ok(match signals.number() {
         Some(number) => Exit::Signal(number),
         None if report.lease_over.is_some() => Exit::Held,

@@ -3,6 +3,7 @@
 pub mod describe;
 pub mod layers;
 pub mod plan;
+pub mod reports;
 pub mod apply;
 pub mod switch;
 pub mod status;
@@ -69,6 +70,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         }
         Command::Status { target, world, format } => {
             status::status(&scene, &target, &world, format).await
+        }
+        Command::Reports { state, name, format } => {
+            reports::reports(&scene, &state, name.as_deref(), format).await
         }
         Command::State(command) => state::run(&scene, command),
         Command::Sandbox(command) => sandbox::run(&scene, command).await,

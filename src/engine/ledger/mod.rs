@@ -1,0 +1,9 @@
+//! The RTO ledger: what a switch took, phase by phase, against what it may take.
+
+pub mod timed;
+pub mod phases;
+pub mod report;
+pub mod codec;
+
+#[cfg(test)]
+mod tests;
