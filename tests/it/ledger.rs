@@ -10,11 +10,11 @@ stack: shop
 objectives: { rto: 30m, rpo: 1m }
 resources:
   web: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, label: us-web, private_ip: true, authorized_users: [ops] }
-  lb: { kind: linode.nodebalancer, region: us-east, label: us }
+  lb: { kind: linode.nodebalancer, region: us-east, label: site-us }
   http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', check: http, check_path: /ok, check_timeout: 5 }
   node: { kind: linode.nodebalancer_node, config: '${http}', label: us-web, address: '${web.private_ipv4}:80' }
   web_eu: { kind: linode.instance, region: eu-central, type: g6-nanode-1, image: linode/debian12, label: eu-web, private_ip: true, authorized_users: [ops] }
-  lb_eu: { kind: linode.nodebalancer, region: eu-central, label: eu }
+  lb_eu: { kind: linode.nodebalancer, region: eu-central, label: site-eu }
   http_eu: { kind: linode.nodebalancer_config, nodebalancer: '${lb_eu}', check: http, check_path: /ok, check_timeout: 5 }
   node_eu: { kind: linode.nodebalancer_node, config: '${http_eu}', label: eu-web, address: '${web_eu.private_ipv4}:80' }
   zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }
