@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{SharedCredentialsProvider, StalledStreamProtectionConfig};
 use tokio::sync::OnceCell;
 
-use crate::cloud::contact::Contacts;
+use crate::cloud::contact::{Contacts, Place};
 use crate::cloud::error::ProviderError;
 use crate::engine::retry::Fault;
 
@@ -25,6 +25,7 @@ pub use crate::cloud::settings::{LINODE_URL, Settings, Token, is_loopback};
 pub struct Connections {
     pub settings: Settings,
     http: OnceLock<reqwest::Client>,
+    probing: OnceLock<reqwest::Client>,
     aws: OnceCell<SdkConfig>,
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
     pub(crate) contacts: Contacts,
@@ -44,6 +45,7 @@ impl Connections {
             contacts: Contacts::new(settings.first_contact),
             settings,
             http: OnceLock::new(),
+            probing: OnceLock::new(),
             aws: OnceCell::new(),
             dynamodb: OnceCell::new(),
             used: Mutex::default(),
@@ -61,6 +63,20 @@ impl Connections {
                 .tls_info(true)
                 .connect_timeout(connect_timeout(timeout))
                 .timeout(timeout);
+            let builder =
+                if is_loopback(&self.settings.linode_url) { builder.no_proxy() } else { builder };
+            builder.build().expect("an HTTP client needs nothing but TLS, which is built in")
+        })
+    }
+
+    /// The HTTP client of probes. Each looks for itself: it resolves the name, connects and checks the certificate anew.
+    pub(crate) fn probing(&self) -> &reqwest::Client {
+        self.probing.get_or_init(|| {
+            let builder = reqwest::Client::builder()
+                .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .pool_max_idle_per_host(0)
+                .tls_info(true);
             let builder =
                 if is_loopback(&self.settings.linode_url) { builder.no_proxy() } else { builder };
             builder.build().expect("an HTTP client needs nothing but TLS, which is built in")
@@ -152,6 +168,11 @@ impl Connections {
     /// The regions that this run has had business in.
     pub(crate) fn used_regions(&self) -> Vec<String> {
         self.used.lock().map(|used| used.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// What is lost together with a region's endpoint.
+    pub(crate) fn contact(&self, region: &str) -> Place {
+        Place { name: format!("aws:{region}"), endpoint: self.dynamodb_endpoint(region) }
     }
 
     /// What people call the endpoint of a region.

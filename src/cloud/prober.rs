@@ -26,7 +26,19 @@ pub enum ProbeAnswer {
     Http { status: u16, body: String },
 }
 
-const SECONDS_PER_DAY: i64 = 86_400;
+/// What one look found: the answer, and when the certificate ends that came with it, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    pub answer: ProbeAnswer,
+    pub certificate_until: Option<i64>,
+}
+
+impl From<ProbeAnswer> for Sighting {
+    fn from(answer: ProbeAnswer) -> Self {
+        Self { answer, certificate_until: None }
+    }
+}
+
 /// How much of a page is read.
 const LONGEST_BODY: usize = 64 * 1024;
 /// How long a probe takes at most, on the wall's clock.
@@ -44,38 +56,31 @@ impl Prober {
     }
 
     pub async fn probe(&self, probe: Probe) -> ProbeAnswer {
+        self.look(probe, PATIENCE).await.answer
+    }
+
+    /// Probes for so long at most, on the wall's clock, over a connection of its own.
+    pub async fn look(&self, probe: Probe, within: Duration) -> Sighting {
         let host = match &probe {
             Probe::Tcp { host, .. } => host.clone(),
             Probe::Http { url } => match reqwest::Url::parse(url) {
                 Ok(url) => url.host_str().unwrap_or_default().to_owned(),
-                Err(why) => return ProbeAnswer::Refused(format!("`{url}` is no URL: {why}")),
+                Err(why) => {
+                    return ProbeAnswer::Refused(format!("`{url}` is no URL: {why}")).into();
+                }
             },
         };
         match (&self.connections.settings.prober_url, pretended(&host)) {
-            (Some(base), true) => self.ask_sandbox(base, &probe).await,
-            (Some(base), false) if host.parse::<IpAddr>().is_err() && !is_here(&host) => {
-                self.ask_sandbox(base, &probe).await
+            (Some(base), true) => self.ask_sandbox(base, &probe).await.into(),
+            (Some(base), false) if bare(&host).parse::<IpAddr>().is_err() && !is_here(&host) => {
+                self.ask_sandbox(base, &probe).await.into()
             }
             (None, true) => ProbeAnswer::Refused(format!(
                 "{host} is an address of the sandbox, which is not in use"
-            )),
-            _ => self.dial(&probe).await,
+            ))
+            .into(),
+            _ => self.dial(&probe, within).await,
         }
-    }
-
-    /// How many whole days the certificate of an https address still holds. Nothing when it does not answer or its
-    /// certificate is not trusted, an expired one for instance: then a probe of it fails as well, and says why.
-    pub async fn certificate_days_left(&self, url: &str) -> Option<i64> {
-        let address = reqwest::Url::parse(url).ok().filter(|it| it.scheme() == "https")?;
-        let is_sandbox = self.connections.settings.prober_url.is_some();
-        if is_sandbox && !address.host_str().is_some_and(is_here) {
-            // The sandbox's own addresses are never dialled, and nothing there has a certificate.
-            return None;
-        }
-        let reply = self.connections.http().get(address).timeout(PATIENCE).send().await.ok()?;
-        let info = reply.extensions().get::<reqwest::tls::TlsInfo>()?;
-        let end = not_after(info.peer_certificate()?)?;
-        Some((end - jiff::Timestamp::now().as_second()).div_euclid(SECONDS_PER_DAY))
     }
 
     async fn ask_sandbox(&self, base: &str, probe: &Probe) -> ProbeAnswer {
@@ -98,27 +103,33 @@ impl Prober {
         }
     }
 
-    async fn dial(&self, probe: &Probe) -> ProbeAnswer {
+    async fn dial(&self, probe: &Probe, within: Duration) -> Sighting {
         match probe {
             Probe::Tcp { host, port } => {
-                let host = host.trim_start_matches('[').trim_end_matches(']');
-                let dialled = tokio::net::TcpStream::connect((host, *port));
-                match tokio::time::timeout(PATIENCE, dialled).await {
-                    Ok(Ok(_)) => ProbeAnswer::Open,
-                    Ok(Err(error)) => ProbeAnswer::Refused(error.to_string()),
-                    Err(_) => ProbeAnswer::Timeout,
+                let dialled = tokio::net::TcpStream::connect((bare(host), *port));
+                match tokio::time::timeout(within, dialled).await {
+                    Ok(Ok(_)) => ProbeAnswer::Open.into(),
+                    Ok(Err(error)) => ProbeAnswer::Refused(error.to_string()).into(),
+                    Err(_) => ProbeAnswer::Timeout.into(),
                 }
             }
             Probe::Http { url } => {
-                let request = self.connections.http().get(url).timeout(PATIENCE).send();
-                match request.await {
-                    Ok(reply) => page(reply).await,
-                    Err(error) if error.is_timeout() => ProbeAnswer::Timeout,
-                    Err(error) => ProbeAnswer::Refused(innermost(&error)),
+                match self.connections.probing().get(url).timeout(within).send().await {
+                    Ok(reply) => {
+                        let certificate_until = certificate_until(&reply);
+                        Sighting { answer: page(reply).await, certificate_until }
+                    }
+                    Err(error) if error.is_timeout() => ProbeAnswer::Timeout.into(),
+                    Err(error) => ProbeAnswer::Refused(innermost(&error)).into(),
                 }
             }
         }
     }
+}
+
+/// The end of the certificate that the other side showed.
+fn certificate_until(reply: &reqwest::Response) -> Option<i64> {
+    not_after(reply.extensions().get::<reqwest::tls::TlsInfo>()?.peer_certificate()?)
 }
 
 /// The status and as much of the body as anyone would look into.
@@ -150,17 +161,23 @@ fn told(json: &Json) -> ProbeAnswer {
             }
         }
         "refused" => ProbeAnswer::Refused("connection refused".to_owned()),
+        "unresolved" => ProbeAnswer::Refused("no zone knows the name".to_owned()),
         other => ProbeAnswer::Refused(format!("the sandbox answered `{other}`")),
     }
 }
 
 /// Addresses that only the sandbox gives out: 198.18.0.0/15 and 2001:db8::/32.
 fn pretended(host: &str) -> bool {
-    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+    match bare(host).parse::<IpAddr>() {
         Ok(IpAddr::V4(it)) => it.octets()[0] == 198 && it.octets()[1] & 0xfe == 18,
         Ok(IpAddr::V6(it)) => it.segments()[0] == 0x2001 && it.segments()[1] == 0xdb8,
         Err(_) => false,
     }
+}
+
+/// An IPv6 address without its brackets.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 fn is_here(host: &str) -> bool {

@@ -14,4 +14,7 @@ pub mod state;
 pub mod fault_domain;
 pub mod ledger;
 pub mod plan;
+pub mod audit;
 pub mod schedule;
+pub mod predict;
+pub mod watch;

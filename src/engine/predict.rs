@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use crate::engine::ledger::forecast::{Expected, Forecast};
 use crate::engine::ledger::timed::{Became, Role, Timed};
-use crate::engine::plan::change::{Call, Plan, Step};
+use crate::engine::plan::change::{Call, Step};
 use crate::engine::plan::role::{role, ttl};
 use crate::engine::schedule::Schedule;
 
@@ -22,7 +22,9 @@ impl Samples {
                 samples.entry((step.kind.clone(), step.call.clone())).or_default().push(took);
             }
         }
-        samples.values_mut().for_each(|it| it.sort_unstable());
+        for took in samples.values_mut() {
+            took.sort_unstable();
+        }
         Self(samples)
     }
 
@@ -38,10 +40,11 @@ pub struct Lanes<'a> {
     pub limits: BTreeMap<String, usize>,
 }
 
-/// What a plan of a switch is expected to take; `None`: it is none, or its steps wait for each other in a circle.
-pub fn predict(plan: &Plan, samples: &Samples, lanes: &Lanes<'_>, now: i64) -> Option<Forecast> {
-    plan.switch.as_ref()?;
-    let steps = &plan.steps;
+/// What the steps of a switch are expected to take; `None`: there are none, or they wait for each other in a circle.
+pub fn predict(steps: &[Step], samples: &Samples, lanes: &Lanes<'_>, now: i64) -> Option<Forecast> {
+    if steps.is_empty() {
+        return None;
+    }
     let usual: Vec<u64> = steps.iter().map(|it| expected(it, samples, now, middle)).collect();
     let worst: Vec<u64> = steps.iter().map(|it| expected(it, samples, now, longest)).collect();
     let usual = rehearse(steps, &usual, lanes)?;

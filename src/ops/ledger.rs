@@ -2,14 +2,18 @@
 
 use std::path::PathBuf;
 
+use crate::engine::ledger::forecast::Forecast;
 use crate::engine::ledger::phases::{Directed, Span};
 use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
+use crate::engine::plan::change::Step;
+use crate::engine::predict::{Lanes, Samples, predict};
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::Phase;
 use crate::ops::closing::Report;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
 use crate::ops::plan::Proposed;
+use crate::ops::run::{limits, provider_of};
 use crate::ops::session::{Session, Target};
 use crate::store::error::StoreError;
 use crate::store::reports::{Damaged, Kept, Reports};
@@ -79,6 +83,7 @@ pub fn report(
         complete: run.is_complete(),
         goals: switching.goals,
         earlier: switching.since.and_then(|_| directed_before(session, place, began)),
+        arrivals: Vec::new(),
         steps: run.steps.clone(),
     }
 }
@@ -143,4 +148,23 @@ fn places(session: &Session, place: &Place) -> Result<Vec<Place>, OpsError> {
     instances.sort();
     places.extend(instances.into_iter().map(|it| Place { instance: Some(it), ..place.clone() }));
     Ok(places)
+}
+
+/// How long the switch in a plan will take, from what the reports of the stack and its instances measured, and the files
+/// among these that are damaged. Nothing where it is no switch.
+pub fn forecast(
+    session: &Session,
+    place: &Place,
+    proposed: &Proposed,
+) -> Result<(Option<Forecast>, Vec<Damaged>), OpsError> {
+    if switching(proposed).is_none() {
+        return Ok((None, Vec::new()));
+    }
+    let whole = Place { instance: None, ..place.clone() };
+    let past = past(session, &whole)?;
+    let samples = Samples::of(past.kept.iter().flat_map(|it| &it.report.steps));
+    let provider_of = |step: &Step| provider_of(&session.catalog, step);
+    let lanes = Lanes { provider_of: &provider_of, limits: limits() };
+    let forecast = predict(&proposed.plan.steps, &samples, &lanes, session.clock.now());
+    Ok((forecast, past.damaged))
 }

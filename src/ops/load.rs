@@ -110,6 +110,15 @@ pub fn overlays(place: &Place) -> Vec<String> {
     names
 }
 
+/// What an overlay says of the instance that it belongs to; its other mistakes are told when it is planned.
+pub fn instance_of(place: &Place, overlay: &str) -> Result<Stack, OpsError> {
+    let catalog = crate::kinds::builtin();
+    let overlays = [overlay.to_owned()];
+    let loaded = layers(place, &overlays, &[], &BTreeMap::new(), &catalog)?;
+    let Loaded { sources, stack, diagnostics, .. } = loaded;
+    stack.ok_or(OpsError::Mistakes { diagnostics, sources })
+}
+
 /// Whether an overlay says which fault domains it takes for lost.
 pub fn assumes_loss(place: &Place, overlay: &str) -> Result<bool, OpsError> {
     let catalog = crate::kinds::builtin();
@@ -118,7 +127,8 @@ pub fn assumes_loss(place: &Place, overlay: &str) -> Result<bool, OpsError> {
     Ok(loaded.stack.is_some_and(|it| !it.assumes_lost.is_empty()))
 }
 
-fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
+/// The file of one overlay, which must be there.
+pub fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
     if name.contains(['.', '/']) {
         let text = format!("`{name}` is not the name of an overlay");
         return Err(OpsError::input(

@@ -15,7 +15,7 @@ use crate::engine::plan::change::{Action, Call, Plan, Step};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::survey::Known;
 use crate::engine::schedule::Schedule;
-use crate::engine::schema::Kind;
+use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::{Gate, Instance, Stack};
 use crate::engine::stack::resolve::{ResolvedGate, resolve, resolve_gate};
 use crate::engine::state::journal::{Entry, Outcome, fold};
@@ -28,6 +28,15 @@ use crate::ops::session::Session;
 
 /// Steps at once, by provider.
 const AT_ONCE: [(&str, usize); 2] = [("linode", 10), ("dynamodb", 4)];
+
+/// [`AT_ONCE`] as a schedule takes it.
+pub fn limits() -> BTreeMap<String, usize> {
+    AT_ONCE.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect()
+}
+
+pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
+    catalog.get(&step.kind).map(|it| it.provider.clone()).unwrap_or_default()
+}
 
 /// How long calls in flight may take after a signal.
 const GRACE: Duration = Duration::from_secs(5);
@@ -53,10 +62,7 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     pub fn new(session: &'a Arc<Session>, proposed: &'a Proposed, state: State) -> Self {
         let plan = &proposed.plan;
-        let limits = AT_ONCE.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect();
-        let provider_of = |step: &Step| {
-            session.catalog.get(&step.kind).map(|it| it.provider.clone()).unwrap_or_default()
-        };
+        let provider_of = |step: &Step| provider_of(&session.catalog, step);
         let mut last_of = BTreeMap::new();
         for step in &plan.steps {
             let makes =
@@ -86,7 +92,7 @@ impl<'a> Run<'a> {
                 .filter(|it| it.action == Action::Replace { create_first: true })
                 .map(|it| it.address.clone())
                 .collect(),
-            schedule: Schedule::new(&plan.steps, provider_of, limits),
+            schedule: Schedule::new(&plan.steps, provider_of, limits()),
             last_of,
             outcomes: BTreeMap::new(),
             times: BTreeMap::new(),

@@ -1,4 +1,4 @@
-//! Shows: plans as text, Markdown, JSON and HTML, with the same words in the same order.
+//! Shows: plans as text, Markdown, JSON and HTML, with the same words in the same order; and a watcher's events.
 
 #![expect(
     clippy::format_push_string,
@@ -13,8 +13,11 @@ pub mod escape;
 pub mod markdown;
 pub mod json;
 pub mod html;
+pub mod audit;
+pub mod sarif;
 pub mod status;
 pub mod report;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -311,7 +311,7 @@ proptest! {
 #[test]
 fn pages() {
     insta::assert_snapshot!("html_replaces", html::html(&replaces()));
-    let envelope = Envelope { made_at: 0, by: "ci".into(), lifeboat: "0.1.0".into() };
+    let envelope = Envelope { by: "ci".into(), lifeboat: "0.1.0".into(), ..Envelope::default() };
     insta::assert_snapshot!("json_replaces", json(&replaces(), &envelope));
 }
 

@@ -27,6 +27,8 @@ pub enum StoreError {
     Broken { file: PathBuf, source: CodecError },
     #[error("the state in {} contradicts itself: {}", folder.display(), wrong.join("; "))]
     Integrity { folder: PathBuf, wrong: Vec<String> },
+    #[error("{} cannot be read: {why}", file.display())]
+    Memory { file: PathBuf, why: String },
 }
 
 impl StoreError {
@@ -49,6 +51,9 @@ impl StoreError {
                     "nothing was changed; the file before it is in {}, or restore the folder from version control",
                     folder.unwrap_or_default()
                 )
+            }
+            Self::Memory { .. } => {
+                "nothing was changed; move it away to start anew: the history and the time of the last switch are then forgotten".into()
             }
             Self::Integrity { .. } => {
                 "nothing was changed; restore an older snapshot from the folder's history/".into()

@@ -6,5 +6,6 @@ pub mod pulse;
 pub mod lease;
 pub mod file;
 pub mod reports;
+pub mod watch;
 #[cfg(test)]
 mod tests;

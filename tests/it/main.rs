@@ -14,7 +14,10 @@ mod ledger;
 mod guards;
 mod kinds;
 mod converge;
+mod drill;
+mod audit;
 mod lease;
+mod watch;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -22,6 +22,7 @@ use crate::ops::ledger;
 use crate::ops::place::Place;
 use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, plan_on};
 use crate::ops::session::{Session, Target};
+use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
 use crate::store::lease::Lease;
 
@@ -81,7 +82,8 @@ pub async fn settled_with(
     question: &str,
 ) -> Result<Exit, OpsError> {
     warn(&proposed, scene.color);
-    show(scene, &proposed.plan);
+    let forecast = reports::forecast(session, &ask.place, &proposed)?;
+    show(scene, Shown { plan: &proposed.plan, forecast: forecast.as_ref() });
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
         out::talk("nothing to do");
@@ -102,7 +104,7 @@ async fn saved(
     world: &World,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
-    let (plan, _) = read(file)?;
+    let (plan, envelope) = read(file)?;
     may_go_on(consent)?;
     let name =
         plan.instance.as_ref().map_or(plan.stack.clone(), |it| format!("{}@{it}", plan.stack));
@@ -139,7 +141,7 @@ async fn saved(
         let help = "make a new one with `lifeboat plan … --out FILE`; nothing was changed";
         return Err(OpsError::refused(what, help));
     }
-    show(scene, &plan);
+    show(scene, Shown { plan: &plan, forecast: envelope.forecast.as_ref() });
     refuse(&plan)?;
     if !consent.yes && !agreed("Apply this plan? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");
@@ -181,8 +183,8 @@ pub async fn destroy(
     carry_out(scene, &session, lease, proposed, &ask).await
 }
 
-fn show(scene: &Scene, plan: &Plan) {
-    out::data(&text(plan, &TextOptions { color: scene.color, width: 100, verbose: false }));
+pub fn show<'a>(scene: &Scene, shown: impl Into<Shown<'a>>) {
+    out::data(&text(shown, &TextOptions { color: scene.color, width: 100, verbose: false }));
 }
 
 /// On real clouds the stack's name is typed, or `--yes --data-loss` given.
@@ -218,7 +220,7 @@ pub fn may_go_on(consent: Consent) -> Result<(), OpsError> {
     Err(OpsError::usage("there is no terminal to ask on", "add --yes"))
 }
 
-fn agreed(question: &str, word: &str) -> bool {
+pub fn agreed(question: &str, word: &str) -> bool {
     out::ask(question).as_deref() == Some(word)
 }
 
@@ -227,7 +229,7 @@ fn unseen_or_done(plan: &Plan) -> Exit {
     if unseen { Exit::Unseen } else { Exit::Done }
 }
 
-fn refuse(plan: &Plan) -> Result<(), OpsError> {
+pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
     if plan.refusals().next().is_none() {
         return Ok(());
     }

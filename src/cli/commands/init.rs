@@ -10,7 +10,7 @@ use crate::ops::error::OpsError;
 const STACK: &str = include_str!("init/stack.yaml");
 const OVERLAY: &str = include_str!("init/two.yaml");
 const WORKFLOW: &str = include_str!("init/workflow.yml");
-const GITIGNORE: &str = "/state/sandbox/\n*.plan.json\n";
+const GITIGNORE: &str = "/state/sandbox/\n/state/*/watch-*\n*.plan.json\n";
 
 pub fn init(scene: &Scene, dir: Option<PathBuf>) -> Result<Exit, OpsError> {
     let root = dir.map_or_else(|| scene.directory.clone(), |it| scene.directory.join(it));

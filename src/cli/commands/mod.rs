@@ -2,15 +2,18 @@
 
 pub mod describe;
 pub mod layers;
-pub mod plan;
 pub mod reports;
+pub mod plan;
+pub mod audit;
 pub mod apply;
 pub mod switch;
+pub mod drill;
 pub mod status;
 pub mod explain;
 pub mod init;
 pub mod state;
 pub mod sandbox;
+pub mod watch;
 
 use crate::cli::args::{Arguments, Command};
 use crate::cli::exit::Exit;
@@ -47,6 +50,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             let wanted = plan::Wanted { out, detailed_exitcode, shape };
             plan::plan(&scene, &layers, &world, &allow, &losing, &wanted).await
         }
+        Command::Audit(arguments) => audit::audit(&scene, &arguments).await,
         Command::Show { plan, shape } => plan::show(&scene, &plan, &shape),
         Command::Apply { layers, world, allow, losing, yes, switch } => {
             let consent = apply::Consent { yes, switch, data_loss: false };
@@ -68,12 +72,17 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         Command::Found { state, fault_domain } => {
             switch::found(&scene, &state, &fault_domain).await
         }
+        Command::Drill { target, to, losing, world, cleanup, yes } => {
+            let wanted = drill::Wanted { to, losing, cleanup, yes };
+            drill::drill(&scene, &target, &world, &wanted).await
+        }
         Command::Status { target, world, format } => {
             status::status(&scene, &target, &world, format).await
         }
         Command::Reports { state, name, format } => {
             reports::reports(&scene, &state, name.as_deref(), format).await
         }
+        Command::Watch { watch, world } => watch::run(&scene, &watch, &world).await,
         Command::State(command) => state::run(&scene, command),
         Command::Sandbox(command) => sandbox::run(&scene, command).await,
         Command::Completions { shell } => Ok(describe::completions(shell)),

@@ -7,11 +7,13 @@ use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::diagnostic::nearest;
+use crate::engine::ledger::forecast::Forecast;
 use crate::engine::ledger::report::SwitchReport;
 use crate::ops::closing::Report;
 use crate::ops::error::OpsError;
 use crate::ops::ledger::{self, Switching};
 use crate::ops::place::Place;
+use crate::ops::plan::Proposed;
 use crate::ops::session::Session;
 use crate::render;
 use crate::store::reports::{Damaged, Kept};
@@ -83,7 +85,18 @@ pub fn warn(place: &Place, damaged: &[Damaged]) {
     }
 }
 
-/// Keeps the report of a switch and says what it took; a report that cannot be kept does not undo what was done.
+/// How long the switch in a plan is expected to take; nothing for what is no switch.
+pub fn forecast(
+    session: &Session,
+    place: &Place,
+    proposed: &Proposed,
+) -> Result<Option<Forecast>, OpsError> {
+    let (forecast, damaged) = ledger::forecast(session, place, proposed)?;
+    warn(place, &damaged);
+    Ok(forecast)
+}
+
+/// What a switch took, said and kept.
 pub fn conclude(
     scene: &Scene,
     session: &Arc<Session>,
@@ -92,8 +105,13 @@ pub fn conclude(
     run: &Report,
 ) {
     let report = ledger::report(session, place, switching, &scene.command, run);
-    out::talk(&render::report::paragraph(&report));
-    match ledger::keep(session, place, &report) {
+    tell_and_keep(session, place, &report);
+}
+
+/// A report that cannot be kept does not undo what was done.
+pub fn tell_and_keep(session: &Session, place: &Place, report: &SwitchReport) {
+    out::talk(&render::report::paragraph(report));
+    match ledger::keep(session, place, report) {
         Ok(file) => out::talk(&format!("  kept in {}", place.shown(&file))),
         Err(why) => out::talk(&format!("warning: the report was not kept: {why}")),
     }

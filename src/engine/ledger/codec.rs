@@ -10,15 +10,17 @@
 //! - `objectives.rto` and `.rpo`: `objective` and `measured` in seconds or null, `verdict`: `met`, `missed` or `not measured` with a
 //!   `why`, or null where the stack says no objective.
 //! - `passed`: complete, and no objective is missed.
+//! - `arrivals`: what a rehearsal measured beside its steps: how long a written item took to another member of its group.
 //! - `steps`: every step of the plan; `waits` and `critical_path` name their ids.
 //!
 //! What can be worked out from the steps is written for others and worked out anew when a report is read.
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::address::Address;
 use crate::engine::ledger::phases::{Directed, Span};
 use crate::engine::ledger::report::{Compared, Goals, SwitchKind, SwitchReport, Verdict};
-use crate::engine::ledger::timed::{Became, Role, Timed};
+use crate::engine::ledger::timed::{Arrival, Became, Role, Timed};
 
 /// What this program writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
@@ -71,6 +73,8 @@ struct ReportJson {
     phases: serde_json::Map<String, serde_json::Value>,
     objectives: ObjectivesJson,
     earlier: Option<DirectedJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    arrivals: Vec<ArrivalJson>,
     #[serde(default)]
     critical_path: Vec<usize>,
     steps: Vec<TimedJson>,
@@ -98,6 +102,13 @@ struct ComparedJson {
 struct DirectedJson {
     directed_at: i64,
     dns_bound: u64,
+}
+
+/// `took_ms` is null where the item did not arrive.
+#[derive(Serialize, Deserialize)]
+struct ArrivalJson {
+    address: String,
+    took_ms: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -181,6 +192,7 @@ impl From<&SwitchReport> for ReportJson {
             earlier: it
                 .earlier
                 .map(|it| DirectedJson { directed_at: it.at, dns_bound: it.dns_bound }),
+            arrivals: it.arrivals.iter().map(Into::into).collect(),
             critical_path: measured.path,
             steps: it.steps.iter().map(Into::into).collect(),
         }
@@ -202,6 +214,12 @@ impl From<&Compared> for ComparedJson {
     }
 }
 
+impl From<&Arrival> for ArrivalJson {
+    fn from(it: &Arrival) -> Self {
+        Self { address: it.address.to_string(), took_ms: it.took }
+    }
+}
+
 impl From<&Timed> for TimedJson {
     fn from(it: &Timed) -> Self {
         Self {
@@ -218,6 +236,10 @@ impl From<&Timed> for TimedJson {
             waits: it.waits.clone(),
         }
     }
+}
+
+fn address(text: &str) -> Result<Address, NotAReport> {
+    text.parse().map_err(|_| NotAReport::Damaged(format!("`{text}` is no address")))
 }
 
 /// The one of a few words that was written.
@@ -238,6 +260,9 @@ impl ReportJson {
             return Err(NotAReport::Damaged("it ends before it begins".into()));
         }
         let count = self.steps.len();
+        let arrivals = self.arrivals.into_iter();
+        let arrival =
+            |it: ArrivalJson| Ok(Arrival { address: address(&it.address)?, took: it.took_ms });
         let steps = self.steps.into_iter().enumerate();
         Ok(SwitchReport {
             kind: one_of(&SwitchKind::ALL, SwitchKind::word, &self.kind)?,
@@ -255,6 +280,7 @@ impl ReportJson {
             earlier: self
                 .earlier
                 .map(|it| Directed { at: it.directed_at, dns_bound: it.dns_bound }),
+            arrivals: arrivals.map(arrival).collect::<Result<_, _>>()?,
             steps: steps.map(|(at, it)| it.into_timed(at, count)).collect::<Result<_, _>>()?,
         })
     }
@@ -267,11 +293,9 @@ impl TimedJson {
             let why = format!("step {} is not in its place, or waits for none", self.id);
             return Err(NotAReport::Damaged(why));
         }
-        let address = self.address.parse();
         Ok(Timed {
             id: self.id,
-            address: address
-                .map_err(|_| NotAReport::Damaged(format!("`{}` is no address", self.address)))?,
+            address: address(&self.address)?,
             kind: self.kind,
             call: self.call,
             role: one_of(&Role::ALL, Role::word, &self.role)?,

@@ -4,6 +4,7 @@ pub mod timed;
 pub mod phases;
 pub mod report;
 pub mod codec;
+pub mod forecast;
 
 #[cfg(test)]
 mod tests;

@@ -80,10 +80,13 @@ pub fn measure(span: Span, steps: &[Timed], earlier: Option<Directed>) -> Measur
     };
     let turn = match (own, has_traffic) {
         (Some(own), _) => own.at,
-        (None, true) => i64::MAX,
+        (None, true) => started(steps, Role::Cleanup).unwrap_or(i64::MAX),
         (None, false) if earlier.is_some() => span.run_began,
         // What an earlier run directed, and left no report of, is waited for at a drain gate.
-        (None, false) => started(steps, Role::Drain).unwrap_or(i64::MAX),
+        (None, false) => {
+            let ends = [Role::Drain, Role::Cleanup].map(|it| started(steps, it));
+            ends.into_iter().flatten().min().unwrap_or(i64::MAX)
+        }
     };
     let path = path(span, steps, own.is_some());
     Measured {
@@ -128,7 +131,7 @@ fn phases(span: Span, steps: &[Timed], path: &[usize], turn: i64) -> Phases {
     for step in path.iter().filter_map(|id| steps.get(*id)) {
         let until = step.until(span.ended).unwrap_or(now).min(turn);
         let phase = match step.role {
-            Role::Work | Role::Drain => &mut phases.prepare,
+            Role::Work | Role::Drain | Role::Cleanup => &mut phases.prepare,
             Role::Replication => &mut phases.replication,
             Role::Gate => &mut phases.gate,
             Role::Traffic => &mut phases.traffic,
@@ -175,7 +178,7 @@ fn replication(span: Span, steps: &[Timed]) -> Option<(u64, bool)> {
 /// Back from the last traffic step, or the last step at all: each after the one that it waited for longest.
 fn path(span: Span, steps: &[Timed], to_traffic: bool) -> Vec<usize> {
     let over = |it: &&Timed| (it.until(span.ended), it.id);
-    let has_started = |it: &&Timed| it.started.is_some();
+    let has_started = |it: &&Timed| it.started.is_some() && it.role != Role::Cleanup;
     let ends = steps.iter().filter(has_started);
     let last = ends
         .filter(|it| !to_traffic || (it.role == Role::Traffic && it.ended.is_some()))

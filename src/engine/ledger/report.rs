@@ -1,7 +1,7 @@
 //! The report of one switch: what it was, how long it took, and whether that was within its objectives.
 
 use crate::engine::ledger::phases::{Directed, Measured, Span, measure};
-use crate::engine::ledger::timed::Timed;
+use crate::engine::ledger::timed::{Arrival, Timed};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SwitchKind {
@@ -50,6 +50,8 @@ pub struct SwitchReport {
     pub goals: Goals,
     /// When an earlier run of the same switch directed users.
     pub earlier: Option<Directed>,
+    /// What a rehearsal measured beside its steps.
+    pub arrivals: Vec<Arrival>,
     pub steps: Vec<Timed>,
 }
 
@@ -123,7 +125,7 @@ impl SwitchReport {
     /// The slowest replication gate beside the objective.
     pub fn rpo(&self) -> Compared {
         let objective = self.goals.rpo;
-        let (measured, verdict) = match (self.measured().replication, objective) {
+        let (measured, verdict) = match (self.replication(), objective) {
             (Some((it, true)), Some(objective)) => (Some(it), judged(it, objective)),
             (Some((it, true)), None) => (Some(it), Verdict::Met),
             (Some((it, false)), Some(objective)) if judged(it, objective) == Verdict::Missed => {
@@ -135,6 +137,13 @@ impl SwitchReport {
             (None, _) => (None, Verdict::NotMeasured("no replication gate was waited at")),
         };
         Compared { objective, measured, verdict }
+    }
+
+    /// The slowest written item, and whether all of them arrived.
+    fn replication(&self) -> Option<(u64, bool)> {
+        let beside = self.arrivals.iter().map(|it| (it.took.unwrap_or(0), it.took.is_some()));
+        let all = self.measured().replication.into_iter().chain(beside);
+        all.reduce(|one, other| (one.0.max(other.0), one.1 && other.1))
     }
 
     /// Everything was done, and no objective is known to be missed.

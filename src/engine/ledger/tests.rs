@@ -9,7 +9,7 @@ use crate::engine::address::Address;
 use crate::engine::ledger::codec::{NotAReport, decode, encode};
 use crate::engine::ledger::phases::{Directed, Span, measure};
 use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport, Verdict};
-use crate::engine::ledger::timed::{Became, Role, Timed, joined};
+use crate::engine::ledger::timed::{Arrival, Became, Role, Timed, with_cleanup};
 
 /// `2026-11-24T12:00:00Z`
 const BEGAN: i64 = 1_795_521_600_000;
@@ -59,6 +59,7 @@ fn report(steps: Vec<Timed>, ended: i64) -> SwitchReport {
         complete: true,
         goals: Goals { rto: Some(900), rpo: Some(60) },
         earlier: None,
+        arrivals: Vec::new(),
         steps,
     }
 }
@@ -168,6 +169,35 @@ fn a_written_item_s_own_time_is_the_measure() {
 }
 
 #[test]
+fn a_rehearsal_is_told_with_its_cleanup_and_with_what_it_measured_beside() {
+    let cleanup = vec![
+        step(0, "delete", Role::Work, 700, 720, &[]),
+        step(1, "delete", Role::Work, 720, 725, &[0]),
+    ];
+    let arrival = |took| Arrival { address: Address::one("items"), took };
+    let mut steps = planned();
+    steps.remove(2);
+    for (at, it) in steps.iter_mut().enumerate() {
+        it.id = at;
+        it.waits = at.checked_sub(1).into_iter().collect();
+    }
+    let drill = SwitchReport {
+        kind: SwitchKind::Drill,
+        arrivals: vec![arrival(Some(900)), arrival(Some(61_000))],
+        ..report(with_cleanup(steps.clone(), cleanup.clone()), 726)
+    };
+    insta::assert_snapshot!(told(&drill), @"");
+    let late = SwitchReport { arrivals: vec![arrival(Some(900)), arrival(None)], ..drill };
+    assert_eq!(late.rpo().verdict, Verdict::NotMeasured("the written item did not arrive"));
+    steps[2].became = Became::Failed;
+    for it in &mut steps[3..] {
+        (it.started, it.ended, it.became) = (None, None, Became::NotDone);
+    }
+    let failed = SwitchReport { complete: false, ..report(with_cleanup(steps, cleanup), 726) };
+    insta::assert_snapshot!(told(&failed), @"");
+}
+
+#[test]
 fn a_report_reads_like_this() {
     let mut report = report(planned(), 681);
     report.steps.truncate(5);
@@ -268,15 +298,22 @@ proptest! {
     }
 
     #[test]
-    fn two_runs_joined_keep_who_waits_for_whom(one in any_report(), two in any_report()) {
-        let (first, second) = (one.steps.len(), two.steps.clone());
-        let all = joined(one.steps, two.steps);
+    fn a_cleanup_keeps_who_waits_for_whom_and_is_no_part_of_the_switch(
+        one in any_report(),
+        two in any_report(),
+    ) {
+        let first = one.steps.len();
+        let all = with_cleanup(one.steps.clone(), two.steps.clone());
         for (at, it) in all.iter().enumerate() {
             prop_assert_eq!(it.id, at);
             if at >= first {
                 let waits: Vec<usize> = it.waits.iter().map(|it| it - first).collect();
-                prop_assert_eq!(&waits, &second[at - first].waits);
+                prop_assert_eq!(&waits, &two.steps[at - first].waits);
             }
         }
+        let without = measure(one.span, &one.steps, one.earlier);
+        let with = measure(one.span, &all, one.earlier);
+        prop_assert_eq!(with.directed, without.directed);
+        prop_assert_eq!(with.path, without.path);
     }
 }

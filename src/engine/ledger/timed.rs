@@ -15,11 +15,13 @@ pub enum Role {
     Traffic,
     /// It waits until nobody comes the old way any more.
     Drain,
+    /// It takes away again what a rehearsal made.
+    Cleanup,
 }
 
 impl Role {
-    pub const ALL: [Self; 5] =
-        [Self::Work, Self::Replication, Self::Gate, Self::Traffic, Self::Drain];
+    pub const ALL: [Self; 6] =
+        [Self::Work, Self::Replication, Self::Gate, Self::Traffic, Self::Drain, Self::Cleanup];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -28,6 +30,7 @@ impl Role {
             Self::Gate => "gate",
             Self::Traffic => "traffic",
             Self::Drain => "drain",
+            Self::Cleanup => "cleanup",
         }
     }
 }
@@ -89,14 +92,24 @@ impl Timed {
     }
 }
 
-/// Two runs that belong together as one, e.g. a rehearsed switch and the removal of what it made.
+/// The steps of a rehearsal, with those that took away again what it made.
 #[must_use]
-pub fn joined(mut first: Vec<Timed>, second: Vec<Timed>) -> Vec<Timed> {
-    let offset = first.len();
-    first.extend(second.into_iter().map(|it| Timed {
+pub fn with_cleanup(mut rehearsed: Vec<Timed>, cleanup: Vec<Timed>) -> Vec<Timed> {
+    let offset = rehearsed.len();
+    rehearsed.extend(cleanup.into_iter().map(|it| Timed {
         id: it.id + offset,
         waits: it.waits.iter().map(|wait| wait + offset).collect(),
+        role: Role::Cleanup,
+        ttl: None,
         ..it
     }));
-    first
+    rehearsed
+}
+
+/// An item that was written to another member of the group of this one, outside of the steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    pub address: Address,
+    /// In milliseconds; `None`: it did not arrive in time.
+    pub took: Option<u64>,
 }

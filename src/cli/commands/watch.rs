@@ -1,0 +1,197 @@
+//! `watch`: looks at a URL from outside, and switches when it is down.
+
+use std::time::Duration;
+
+use crate::cli::args::watch::WatchArgs;
+use crate::cli::args::{Allow, Layers, World};
+use crate::cli::commands::Scene;
+use crate::cli::exit::Exit;
+use crate::cli::{open, out, signals};
+use crate::engine::plan::propose::Intent;
+use crate::engine::stack::gate::parse_duration;
+use crate::engine::watch::{Event, Rules};
+use crate::ops::course::Losses;
+use crate::ops::error::OpsError;
+use crate::ops::place::Place;
+use crate::ops::plan;
+use crate::ops::watch::switch::Act;
+use crate::ops::watch::target::{Expected, Targets};
+use crate::ops::watch::{Ask, watch};
+use crate::render::watch::{About, line};
+use crate::render::words::duration;
+
+/// The longest history that `--down N/M` may ask for.
+const ROUNDS_MAX: usize = 1000;
+/// The longest interval and cooldown.
+const SECONDS_MAX: u64 = 366 * 24 * 3600;
+/// Rounds are evidence for so many windows, and for this long at least: cron may run more rarely than `--interval` says.
+const STALE_WINDOWS: u64 = 4;
+const STALE_SECONDS_MIN: u64 = 3600;
+
+pub async fn run(scene: &Scene, args: &WatchArgs, world: &World) -> Result<Exit, OpsError> {
+    let ask = ask(scene, args)?;
+    let session = open::session(&ask.place.root, world).await?;
+    let about =
+        About { stack: ask.place.name(), overlay: ask.overlay.clone(), url: ask.targets.shown() };
+    let signals = signals::listen()?;
+    let tell = |at: i64, event: &Event| {
+        if matches!(event, Event::Started { .. }) {
+            introduce(&ask);
+        }
+        out::data(&line(&about, at, event));
+    };
+    let ended = watch(&session, &ask, &tell, signals.stop.clone()).await?;
+    Ok(match signals.number() {
+        Some(number) => Exit::Signal(number),
+        None if ended.failed => Exit::Failed,
+        None => Exit::Done,
+    })
+}
+
+fn ask(scene: &Scene, args: &WatchArgs) -> Result<Ask, OpsError> {
+    let place = Place::find(&args.stack, &scene.directory)?;
+    let interval = seconds("--interval", &args.interval)?;
+    let timeout = seconds("--timeout", &args.timeout)?;
+    if timeout > interval {
+        return Err(OpsError::usage(
+            format!("--timeout {} is longer than --interval {}", args.timeout, args.interval),
+            "a probe must be over before the next round begins",
+        ));
+    }
+    let (failed, of) = down(&args.down)?;
+    let within = Duration::from_secs(timeout);
+    let expected = Expected { status: args.expect, body: args.body.clone(), within };
+    let targets = Targets::new(&args.url, &args.controls, expected)?;
+    let stale = (interval * of as u64 * STALE_WINDOWS).max(STALE_SECONDS_MIN);
+    let rules = Rules {
+        failed,
+        of,
+        good: args.up,
+        cooldown: milliseconds(seconds("--cooldown", &args.cooldown)?),
+        stale: milliseconds(stale),
+        certificate_days: i64::from(args.tls_days),
+    };
+    Ok(Ask {
+        place,
+        overlay: args.to.clone(),
+        targets,
+        rules,
+        interval: Duration::from_secs(interval),
+        rounds: if args.once { Some(1) } else { args.rounds },
+        act: act(args)?,
+        rehearsal: if args.failover { Some(rehearsal(scene, args)?) } else { None },
+        within: Duration::from_secs(seconds("--within", &args.within)?),
+        directory: scene.directory.clone(),
+    })
+}
+
+/// What the failover would be asked for.
+fn rehearsal(scene: &Scene, args: &WatchArgs) -> Result<plan::Ask, OpsError> {
+    let layers = Layers {
+        stack: args.stack.clone(),
+        overlays: Vec::new(),
+        variables: Vec::new(),
+        variable_files: Vec::new(),
+    };
+    let ask = open::ask(&scene.directory, &layers, &Allow::default(), Intent::Apply)?;
+    let losses =
+        if args.lost.is_empty() { Losses::Assumed } else { Losses::Also(args.lost.clone()) };
+    Ok(plan::Ask { losses, ..ask })
+}
+
+fn act(args: &WatchArgs) -> Result<Act, OpsError> {
+    match &args.exec {
+        Some(command) if command.trim().is_empty() => Err(OpsError::usage(
+            "--exec is empty",
+            "name a command, or leave it out to only report",
+        )),
+        Some(command) => Ok(Act::Exec(command.clone())),
+        None if args.failover => {
+            // Asked now: after an upgrade the file under this name is the new program.
+            let program = std::env::current_exe();
+            let file = std::path::PathBuf::from("lifeboat");
+            let program = program.map_err(|source| OpsError::File { file, source })?;
+            Ok(Act::Failover { program, lost: args.lost.clone() })
+        }
+        None => Ok(Act::Report),
+    }
+}
+
+/// `3/5`.
+fn down(text: &str) -> Result<(usize, usize), OpsError> {
+    let wrong = |why: &str| {
+        OpsError::usage(
+            format!("--down {text} {why}"),
+            "write N/M, e.g. 3/5: 3 of the last 5 failed",
+        )
+    };
+    let parts = text.split_once('/').ok_or_else(|| wrong("is not N/M"))?;
+    let number = |it: &str| it.parse::<usize>().map_err(|_| wrong("is not N/M"));
+    let (failed, of) = (number(parts.0)?, number(parts.1)?);
+    if failed == 0 {
+        return Err(wrong("would be down without a failure"));
+    }
+    if failed > of {
+        return Err(wrong("can never be: there are fewer rounds than have to fail"));
+    }
+    if of > ROUNDS_MAX {
+        return Err(wrong(&format!("is too long a history: it holds {ROUNDS_MAX} rounds at most")));
+    }
+    Ok((failed, of))
+}
+
+fn seconds(flag: &str, text: &str) -> Result<u64, OpsError> {
+    let parsed = parse_duration(text).filter(|it| (1..=SECONDS_MAX).contains(it));
+    parsed.ok_or_else(|| {
+        OpsError::usage(
+            format!("{flag} {text} is no duration"),
+            "write 30s, 5m, 24h or 7d; from 1s to 366d",
+        )
+    })
+}
+
+fn milliseconds(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX / 1_000) * 1_000
+}
+
+fn introduce(ask: &Ask) {
+    let rules = &ask.rules;
+    let does = match &ask.act {
+        Act::Report => "only reports: add --failover or --exec to act".to_owned(),
+        Act::Exec(_) => "then runs the command".to_owned(),
+        Act::Failover { .. } => format!("then runs `lifeboat failover --to {}`", ask.overlay),
+    };
+    let cooldown = u64::try_from(rules.cooldown / 1_000).unwrap_or_default();
+    out::talk(&format!(
+        "watching {} every {}: down when {} of the last {} failed, up after {} good; at most one switch in {}; {does}",
+        ask.targets.shown(),
+        duration(ask.interval.as_secs()),
+        rules.failed,
+        rules.of,
+        rules.good,
+        duration(cooldown),
+    ));
+    if !ask.targets.has_control() && !matches!(ask.act, Act::Report) {
+        out::talk(
+            "warning: without --control, a cut of this machine's own network looks like an outage",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{down, seconds};
+
+    #[test]
+    fn thresholds_and_durations_are_checked() {
+        assert_eq!(down("3/5").ok(), Some((3, 5)));
+        assert_eq!(down("1/1").ok(), Some((1, 1)));
+        for wrong in ["", "3", "3/", "/5", "0/5", "6/5", "-1/5", "3/5/7", "1/1001"] {
+            assert!(down(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(seconds("--interval", "90s").ok(), Some(90));
+        for wrong in ["", "0s", "5", "367d", "-5s", "1.5h"] {
+            assert!(seconds("--interval", wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a watcher has to say, one event at a time.
+
+/// One event; times are in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// It begins; `remembers`: with what an earlier run has seen.
+    Started {
+        active: Vec<String>,
+        remembers: bool,
+    },
+    /// The switch would not work.
+    Unready {
+        why: String,
+    },
+    ProbeFailed {
+        why: String,
+        failed: usize,
+        of: usize,
+    },
+    /// Good after a failure.
+    ProbeOk {
+        good: u32,
+        of: u32,
+    },
+    /// Nothing can be said, so nothing is counted.
+    Undecided {
+        why: String,
+    },
+    /// The certificate ends soon.
+    CertificateExpires {
+        days: i64,
+        until: i64,
+    },
+    Down {
+        since: i64,
+        failed: usize,
+        of: usize,
+    },
+    Up {
+        since: i64,
+        good: u32,
+    },
+    /// It would switch, and has switched lately.
+    Cooldown {
+        last: i64,
+        until: i64,
+    },
+    /// The overlay is active: there is nothing to switch.
+    AlreadySwitched,
+    Switching {
+        attempt: u32,
+    },
+    Switched {
+        milliseconds: i64,
+    },
+    /// Somebody else is at it; the next round looks again.
+    SwitchHeld {
+        why: String,
+    },
+    SwitchFailed {
+        why: String,
+        exit: Option<i32>,
+        again: i64,
+    },
+    /// What was seen could not be made durable; it is watched on.
+    NotSaved {
+        why: String,
+    },
+    Stopped {
+        why: String,
+    },
+}
+
+impl Event {
+    /// Its name in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Unready { .. } => "unready",
+            Self::ProbeFailed { .. } => "probe-failed",
+            Self::ProbeOk { .. } => "probe-ok",
+            Self::Undecided { .. } => "undecided",
+            Self::CertificateExpires { .. } => "certificate-expires",
+            Self::Down { .. } => "down",
+            Self::Up { .. } => "up",
+            Self::Cooldown { .. } => "cooldown",
+            Self::AlreadySwitched => "already-switched",
+            Self::Switching { .. } => "switching",
+            Self::Switched { .. } => "switched",
+            Self::SwitchHeld { .. } => "switch-held",
+            Self::SwitchFailed { .. } => "switch-failed",
+            Self::NotSaved { .. } => "not-saved",
+            Self::Stopped { .. } => "stopped",
+        }
+    }
+}

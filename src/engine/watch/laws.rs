@@ -1,0 +1,206 @@
+//! What holds for every sequence of rounds.
+
+use proptest::collection::vec;
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest,
+};
+
+use super::tests::{MINUTE, reread, round, rules};
+use super::{Active, Decision, Event, Memory, Outcome, Rules, decide, ended, observe};
+
+/// One round: what it sees, what state says, and what becomes of a switch that it starts.
+#[derive(Debug, Clone)]
+struct Step {
+    letter: char,
+    /// Minutes since the round before.
+    after: i64,
+    active: Active,
+    outcome: Outcome,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let letter = prop_oneof![3 => Just('g'), 6 => Just('b'), 2 => Just('c')];
+    let active = prop_oneof![8 => Just(Active::Elsewhere), 1 => Just(Active::Underway), 1 => Just(Active::There)];
+    let failed = |moved| Outcome::Failed { why: "exit 1".into(), exit: Some(1), moved };
+    let outcome = prop_oneof![
+        4 => Just(Outcome::Done),
+        1 => Just(failed(true)),
+        1 => Just(failed(false)),
+        1 => Just(Outcome::Held { active: Active::Elsewhere }),
+    ];
+    (letter, 1..5_i64, active, outcome).prop_map(|(letter, after, active, outcome)| Step {
+        letter,
+        after,
+        active,
+        outcome,
+    })
+}
+
+/// Thresholds of every sort; the rest as in the other tests.
+fn limits() -> impl Strategy<Value = Rules> {
+    (1..4_usize, 0..4_usize, 1..4_u32).prop_map(|(failed, more, good)| Rules {
+        failed,
+        of: failed + more,
+        good,
+        ..rules()
+    })
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    vec(step(), 0..120)
+}
+
+/// What one round led to.
+struct Led {
+    at: i64,
+    /// Which outage it belonged to, by its first failure.
+    outage: Option<i64>,
+    said: Vec<Event>,
+    switched: bool,
+}
+
+fn run(rules: &Rules, steps: &[Step], restarts: impl Fn(usize) -> bool) -> (Vec<Led>, Memory) {
+    let mut memory = Memory::new("x");
+    let mut at = 0;
+    let mut all = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        at += step.after * MINUTE;
+        if restarts(index) {
+            memory = reread(&memory);
+        }
+        let (mut said, case) = observe(&mut memory, rules, &round(at, step.letter));
+        let outage = memory.outage.as_ref().map(|it| it.since);
+        let mut switched = false;
+        if let Some(case) = case {
+            let (event, decision) = decide(&mut memory, rules, case, step.active);
+            said.extend(event);
+            if decision != Decision::Wait {
+                switched = true;
+                if restarts(index) {
+                    memory = reread(&memory);
+                }
+                said.extend(ended(&mut memory, at, step.outcome.clone()));
+            }
+        }
+        all.push(Led { at, outage, said, switched });
+    }
+    (all, memory)
+}
+
+fn all_said(led: &[Led]) -> Vec<&Event> {
+    led.iter().flat_map(|it| &it.said).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_never_switches_in_a_round_without_a_control_or_with_a_good_answer(rules in limits(), steps in steps()) {
+        let (led, _) = run(&rules, &steps, |_| false);
+        for (step, led) in steps.iter().zip(&led) {
+            prop_assert!(!led.switched || step.letter == 'b', "{step:?}");
+        }
+    }
+
+    #[test]
+    fn it_never_switches_twice_within_the_cooldown(rules in limits(), steps in steps()) {
+        let (led, _) = run(&rules, &steps, |_| false);
+        // The last switch that may have moved users, and whether the same outage may still repeat it.
+        let mut last: Option<(i64, Option<i64>, bool)> = None;
+        for (step, led) in steps.iter().zip(&led) {
+            if !led.switched {
+                continue;
+            }
+            if let Some((at, outage, failed)) = last {
+                let again = failed && outage == led.outage;
+                let underway = step.active == Active::Underway;
+                prop_assert!(led.at >= at + rules.cooldown || again || underway, "{} after {at}", led.at);
+            }
+            match step.outcome {
+                Outcome::Done => last = Some((led.at, led.outage, false)),
+                Outcome::Failed { moved: true, .. } => last = Some((led.at, led.outage, true)),
+                Outcome::Failed { moved: false, .. } | Outcome::Held { .. } => {}
+            }
+        }
+    }
+
+    #[test]
+    fn it_never_switches_to_what_is_active(rules in limits(), steps in steps()) {
+        let (led, _) = run(&rules, &steps, |_| false);
+        for (step, led) in steps.iter().zip(&led) {
+            prop_assert!(!led.switched || step.active != Active::There);
+        }
+    }
+
+    #[test]
+    fn a_target_that_flaps_below_the_threshold_is_never_switched(rules in limits(), mut steps in steps()) {
+        let mut bad = Vec::new();
+        for step in &mut steps {
+            if step.letter == 'c' {
+                continue;
+            }
+            let recent = bad.iter().rev().take(rules.of - 1).filter(|it| **it).count();
+            if recent + 1 >= rules.failed {
+                step.letter = 'g';
+            }
+            bad.push(step.letter == 'b');
+        }
+        let (led, memory) = run(&rules, &steps, |_| false);
+        prop_assert!(led.iter().all(|it| !it.switched));
+        prop_assert_eq!(memory.outage, None);
+    }
+
+    #[test]
+    fn rounds_without_a_control_change_nothing(rules in limits(), steps in steps()) {
+        let (led, memory) = run(&rules, &steps, |_| false);
+        let mut skipped = 0;
+        let mut rest: Vec<Step> = Vec::new();
+        for step in &steps {
+            skipped += step.after;
+            if step.letter != 'c' {
+                rest.push(Step { after: skipped, ..step.clone() });
+                skipped = 0;
+            }
+        }
+        let (without, memory_without) = run(&rules, &rest, |_| false);
+        let counted: Vec<&Event> =
+            all_said(&led).into_iter().filter(|it| it.name() != "undecided").collect();
+        prop_assert_eq!(counted, all_said(&without));
+        prop_assert_eq!(memory, memory_without);
+    }
+
+    #[test]
+    fn a_restart_decides_the_same(rules in limits(), steps in steps(), every in 1..5_usize) {
+        let (whole, memory) = run(&rules, &steps, |_| false);
+        let (cut, memory_cut) = run(&rules, &steps, |index| index % every == 0);
+        prop_assert_eq!(all_said(&whole), all_said(&cut));
+        prop_assert_eq!(memory, memory_cut);
+    }
+
+    #[test]
+    fn down_and_up_take_turns_and_each_takes_rounds_of_its_own(rules in limits(), steps in steps()) {
+        let (led, _) = run(&rules, &steps, |_| false);
+        let (mut down, mut row, mut failed) = (false, 0, 0);
+        for (step, led) in steps.iter().zip(&led) {
+            match step.letter {
+                'g' => row += 1,
+                'b' => (row, failed) = (0, failed + 1),
+                _ => {}
+            }
+            for event in &led.said {
+                match event {
+                    Event::Down { .. } => {
+                        prop_assert!(!down && failed >= rules.failed, "{failed} since it was up");
+                        down = true;
+                    }
+                    Event::Up { .. } => {
+                        prop_assert!(down && row >= rules.good);
+                        (down, failed) = (false, 0);
+                    }
+                    _ => {}
+                }
+            }
+            prop_assert!(!led.switched || down);
+        }
+    }
+}

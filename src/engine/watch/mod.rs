@@ -1,0 +1,249 @@
+//! Watching from outside: answers become up and down with hysteresis, and down becomes at most one switch.
+//!
+//! A watcher feeds each round to [`observe`]. Only a round that failed, while a control answered, while enough of the last
+//! rounds failed, yields a [`Case`]; without a case nothing can be decided. [`decide`] takes the case and what state says of
+//! the active overlays; [`ended`] takes what became of the switch. Between all of them stands the [`Memory`], which is all that
+//! a restarted watcher needs to decide the same.
+
+pub mod event;
+pub mod memory;
+
+pub use event::Event;
+pub use memory::{Memory, Notes, Outage, Seen};
+
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+/// What a switch that failed waits at first before it is tried again, and at most.
+const FIRST_PAUSE: i64 = 60_000;
+const LONGEST_PAUSE: i64 = 15 * 60_000;
+
+/// When a URL counts as down or up, and how often it may be switched. Times are in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// Down: so many failed …
+    pub failed: usize,
+    /// … of so many last rounds.
+    pub of: usize,
+    /// Up again: so many good rounds in a row.
+    pub good: u32,
+    /// From one switch to the next at least.
+    pub cooldown: i64,
+    /// Older rounds are no evidence: the watcher did not run in between.
+    pub stale: i64,
+    /// A certificate that ends earlier is worth a warning.
+    pub certificate_days: i64,
+}
+
+/// What one round saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Round {
+    pub at: i64,
+    /// Good, or why not.
+    pub target: Result<(), String>,
+    pub control: Control,
+    /// When the certificate of an https target ends.
+    pub certificate_until: Option<i64>,
+}
+
+/// What the control targets of one round say about the observer itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// None was named: the observer is taken to be connected.
+    NotAsked,
+    Answered,
+    /// None answered, and why: the observer may be cut off.
+    Silent(String),
+}
+
+/// The proof that a switch may be thought about: made by [`observe`] only, used up by [`decide`].
+#[derive(Debug)]
+pub struct Case {
+    at: i64,
+}
+
+/// What state says of the overlay that would be switched to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Active {
+    Elsewhere,
+    /// The switch to it began and is not settled.
+    Underway,
+    There,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    Wait,
+    /// Memory holds the intent: it must be durable before anything is run.
+    Switch {
+        attempt: u32,
+    },
+}
+
+/// What became of a switch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// Somebody else was at it; nothing was done. What state says since.
+    Held {
+        active: Active,
+    },
+    /// `moved`: users may have been moved all the same.
+    Failed {
+        why: String,
+        exit: Option<i32>,
+        moved: bool,
+    },
+}
+
+/// Takes in one round. A round without a control that answers counts for nothing.
+pub fn observe(memory: &mut Memory, rules: &Rules, round: &Round) -> (Vec<Event>, Option<Case>) {
+    if let Control::Silent(control) = &round.control {
+        let target = match &round.target {
+            Ok(()) => "the URL answered well".to_owned(),
+            Err(why) => format!("the URL did not answer well ({why})"),
+        };
+        let why = format!(
+            "no control target answers ({control}): this observer may be cut off; {target}, which counts nothing"
+        );
+        return (vec![Event::Undecided { why }], None);
+    }
+    memory.forget(round.at - rules.stale);
+    let mut events = certificate(memory, rules, round);
+    let before = memory.window.back().is_some_and(|it| !it.good);
+    memory.window.push_back(Seen { at: round.at, good: round.target.is_ok() });
+    while memory.window.len() > rules.of {
+        memory.window.pop_front();
+    }
+    let failed = memory.window.iter().filter(|it| !it.good).count();
+    match &round.target {
+        Ok(()) => {
+            memory.good_in_row = memory.good_in_row.saturating_add(1);
+            memory.answered = Some(round.at);
+            if before {
+                events.push(Event::ProbeOk { good: memory.good_in_row, of: rules.good });
+            }
+            if memory.good_in_row >= rules.good
+                && let Some(outage) = memory.outage.take()
+            {
+                // Else one more failure on top of the old ones would be the next outage.
+                memory.window.clear();
+                events.push(Event::Up { since: outage.since, good: memory.good_in_row });
+            }
+            (events, None)
+        }
+        Err(why) => {
+            memory.good_in_row = 0;
+            events.push(Event::ProbeFailed { why: why.clone(), failed, of: rules.of });
+            if failed < rules.failed {
+                return (events, None);
+            }
+            if memory.outage.is_none() {
+                let first = memory.window.iter().find(|it| !it.good).map_or(round.at, |it| it.at);
+                memory.outage = Some(Outage::new(first));
+                events.push(Event::Down { since: first, failed, of: rules.of });
+            }
+            (events, Some(Case { at: round.at }))
+        }
+    }
+}
+
+/// A certificate that ends soon is said once a day.
+fn certificate(memory: &mut Memory, rules: &Rules, round: &Round) -> Vec<Event> {
+    let Some(until) = round.certificate_until else { return Vec::new() };
+    let days = (until - round.at).div_euclid(DAY);
+    let soon = (days < rules.certificate_days).then_some(days);
+    let is_news = soon.is_some() && soon != memory.certificate_days;
+    memory.certificate_days = soon;
+    if is_news { vec![Event::CertificateExpires { days, until }] } else { Vec::new() }
+}
+
+/// Whether it is to be switched now.
+pub fn decide(
+    memory: &mut Memory,
+    rules: &Rules,
+    case: Case,
+    active: Active,
+) -> (Option<Event>, Decision) {
+    let at = case.at;
+    let until = memory.last_switch.map(|it| it.saturating_add(rules.cooldown));
+    let until = until.filter(|until| at < *until);
+    let last_switch = memory.last_switch;
+    let Some(outage) = memory.outage.as_mut() else { return (None, Decision::Wait) };
+    match active {
+        Active::There => return (outage.already(), Decision::Wait),
+        // Half a switch is worse than either side; to finish it is no second one.
+        Active::Underway => {}
+        Active::Elsewhere => {
+            if let Some(until) = until.filter(|_| !outage.is_tried_again(last_switch)) {
+                let news = !std::mem::replace(&mut outage.told_cooldown, true);
+                let last = last_switch.unwrap_or_default();
+                return (news.then_some(Event::Cooldown { last, until }), Decision::Wait);
+            }
+        }
+    }
+    if outage.not_before.is_some_and(|it| at < it) {
+        return (None, Decision::Wait);
+    }
+    outage.attempts += 1;
+    outage.told_cooldown = false;
+    outage.told_already = false;
+    let attempt = outage.attempts;
+    memory.begun = Some(at);
+    (Some(Event::Switching { attempt }), Decision::Switch { attempt })
+}
+
+/// Takes in what became of the switch that began.
+pub fn ended(memory: &mut Memory, at: i64, outcome: Outcome) -> Option<Event> {
+    let begun = memory.begun.take()?;
+    let pause = memory.outage.as_ref().map_or(FIRST_PAUSE, |it| pause(it.attempts));
+    match outcome {
+        Outcome::Done => {
+            memory.last_switch = Some(begun);
+            if let Some(outage) = memory.outage.as_mut() {
+                outage.last_attempt = None;
+                outage.attempts = 0;
+            }
+            Some(Event::Switched { milliseconds: at - begun })
+        }
+        Outcome::Held { active } => {
+            let outage = memory.outage.as_mut()?;
+            outage.attempts = outage.attempts.saturating_sub(1);
+            if active == Active::There {
+                return outage.already();
+            }
+            Some(Event::SwitchHeld { why: "somebody else holds the lease".into() })
+        }
+        Outcome::Failed { why, exit, moved } => {
+            let again = at + pause;
+            if moved {
+                memory.last_switch = Some(begun);
+            }
+            if let Some(outage) = memory.outage.as_mut() {
+                outage.last_attempt = Some(begun);
+                outage.not_before = Some(again);
+            }
+            Some(Event::SwitchFailed { why, exit, again })
+        }
+    }
+}
+
+/// What is left of a watcher that ended in the middle of a switch.
+pub fn interrupted(memory: &mut Memory, at: i64, active: Active, moved: bool) -> Option<Event> {
+    memory.begun?;
+    if active == Active::There {
+        return ended(memory, at, Outcome::Done);
+    }
+    let why = "the watcher was ended while it switched".to_owned();
+    ended(memory, at, Outcome::Failed { why, exit: None, moved })
+}
+
+/// Doubles with each attempt.
+fn pause(attempts: u32) -> i64 {
+    let doubled = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+    doubled.min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Rounds in, events out.
+
+use super::memory::Unreadable;
+use super::{
+    Active, Control, DAY, Decision, Event, Memory, Notes, Outcome, Round, Rules, decide, ended,
+    interrupted, observe,
+};
+
+pub(super) const MINUTE: i64 = 60_000;
+
+/// Two of three is down, two in a row is up, and a switch an hour.
+pub(super) fn rules() -> Rules {
+    Rules {
+        failed: 2,
+        of: 3,
+        good: 2,
+        cooldown: 60 * MINUTE,
+        stale: 120 * MINUTE,
+        certificate_days: 14,
+    }
+}
+
+pub(super) fn round(at: i64, letter: char) -> Round {
+    let control = match letter {
+        'c' => Control::Silent("no answer".into()),
+        _ => Control::Answered,
+    };
+    let target = if letter == 'g' { Ok(()) } else { Err("HTTP 503".to_owned()) };
+    Round { at, target, control, certificate_until: None }
+}
+
+pub(super) fn notes(memory: &Memory) -> Notes {
+    let mut notes = Notes::default();
+    notes.put(memory);
+    notes
+}
+
+/// What a restarted watcher knows.
+pub(super) fn reread(memory: &Memory) -> Memory {
+    Notes::decode(&notes(memory).encode()).unwrap().of(&memory.watched)
+}
+
+/// A round a minute: `g` good, `b` bad, `c` the control silent, too. Whatever began goes as `outcome` says.
+fn run(memory: &mut Memory, from: i64, letters: &str, active: Active, outcome: &Outcome) -> String {
+    let mut said = Vec::new();
+    for (at, letter) in (from..).zip(letters.chars()) {
+        let at = at * MINUTE;
+        let (events, case) = observe(memory, &rules(), &round(at, letter));
+        said.extend(events.iter().map(Event::name));
+        let Some(case) = case else { continue };
+        let (event, decision) = decide(memory, &rules(), case, active);
+        said.extend(event.iter().map(Event::name));
+        if decision != Decision::Wait {
+            said.extend(ended(memory, at, outcome.clone()).iter().map(Event::name));
+        }
+    }
+    said.join(" ")
+}
+
+fn done(letters: &str) -> String {
+    run(&mut Memory::new("x"), 0, letters, Active::Elsewhere, &Outcome::Done)
+}
+
+#[test]
+fn down_takes_some_of_the_last_and_up_some_in_a_row() {
+    let down = "probe-failed probe-failed down switching switched";
+    assert_eq!(done("ggg"), "");
+    assert_eq!(done("gbg"), "probe-failed probe-ok");
+    assert_eq!(
+        done("gbggb"),
+        "probe-failed probe-ok probe-failed",
+        "two of four are no two of three"
+    );
+    assert_eq!(done("gbb"), down);
+    assert_eq!(done("gbgb"), "probe-failed probe-ok probe-failed down switching switched");
+    assert_eq!(done("gbbg"), format!("{down} probe-ok"));
+    assert_eq!(done("gbbgg"), format!("{down} probe-ok up"));
+    assert_eq!(
+        done("gbbggb"),
+        format!("{down} probe-ok up probe-failed"),
+        "what was before it was up is not counted again"
+    );
+}
+
+#[test]
+fn without_a_control_nothing_is_counted() {
+    assert_eq!(done("gbcb"), "probe-failed undecided probe-failed down switching switched");
+    assert_eq!(done("gbccccc"), "probe-failed undecided undecided undecided undecided undecided");
+}
+
+#[test]
+fn a_second_switch_waits_for_the_cooldown_and_says_so_once() {
+    let mut memory = Memory::new("x");
+    let first = run(&mut memory, 0, "gbbgg", Active::Elsewhere, &Outcome::Done);
+    assert!(first.ends_with("switched probe-ok up"), "{first}");
+    let second = run(&mut memory, 5, "bbb", Active::Elsewhere, &Outcome::Done);
+    assert_eq!(second, "probe-failed probe-failed down cooldown probe-failed");
+    let third = run(&mut memory, 61, "bbb", Active::Elsewhere, &Outcome::Done);
+    assert_eq!(third, "probe-failed probe-failed switching switched probe-failed cooldown");
+}
+
+#[test]
+fn what_is_active_is_not_switched_to() {
+    let mut memory = Memory::new("x");
+    let said = run(&mut memory, 0, "gbbb", Active::There, &Outcome::Done);
+    assert_eq!(said, "probe-failed probe-failed down already-switched probe-failed");
+    assert_eq!((memory.begun, memory.last_switch), (None, None));
+}
+
+#[test]
+fn a_failed_switch_is_tried_again_after_pauses_that_double() {
+    let failed = Outcome::Failed { why: "exit 1".into(), exit: Some(1), moved: true };
+    let mut memory = Memory::new("x");
+    let letters = "b".repeat(40);
+    let mut tried = Vec::new();
+    for (at, letter) in (0..).zip(letters.chars()) {
+        let before = memory.outage.as_ref().map_or(0, |it| it.attempts);
+        run(&mut memory, at, &letter.to_string(), Active::Elsewhere, &failed);
+        if memory.outage.as_ref().map_or(0, |it| it.attempts) > before {
+            tried.push(at);
+        }
+    }
+    assert_eq!(tried, [1, 2, 4, 8, 16, 31]);
+    let up = run(&mut memory, 41, "gg", Active::Elsewhere, &failed);
+    assert_eq!(up, "probe-ok up");
+    let next = run(&mut memory, 43, "bb", Active::Elsewhere, &failed);
+    assert_eq!(next, "probe-failed probe-failed down cooldown", "it may have moved users");
+    let resumed = run(&mut memory, 45, "b", Active::Underway, &Outcome::Done);
+    assert_eq!(
+        resumed, "probe-failed switching switched",
+        "to finish half a switch is no second one"
+    );
+}
+
+#[test]
+fn a_switch_that_moved_nobody_leaves_the_cooldown_alone() {
+    let refused = Outcome::Failed { why: "exit 3".into(), exit: Some(3), moved: false };
+    let mut memory = Memory::new("x");
+    run(&mut memory, 0, "gbbgg", Active::Elsewhere, &refused);
+    let next = run(&mut memory, 5, "bb", Active::Elsewhere, &Outcome::Done);
+    assert_eq!(next, "probe-failed probe-failed down switching switched");
+}
+
+#[test]
+fn a_held_lease_is_looked_at_again() {
+    let mut memory = Memory::new("x");
+    let held = Outcome::Held { active: Active::Elsewhere };
+    let said = run(&mut memory, 0, "bbb", Active::Elsewhere, &held);
+    let again = "switching switch-held";
+    assert_eq!(said, format!("probe-failed probe-failed down {again} probe-failed {again}"));
+    let held = Outcome::Held { active: Active::There };
+    let said = run(&mut memory, 3, "bb", Active::Elsewhere, &held);
+    assert_eq!(
+        said,
+        "probe-failed switching already-switched probe-failed switching already-switched"
+    );
+    assert_eq!(memory.last_switch, None);
+}
+
+#[test]
+fn a_watcher_that_was_killed_while_it_switched_may_have_moved_users() {
+    let mut memory = Memory::new("x");
+    run(&mut memory, 0, "gb", Active::Elsewhere, &Outcome::Done);
+    let (_, case) = observe(&mut memory, &rules(), &round(2 * MINUTE, 'b'));
+    decide(&mut memory, &rules(), case.unwrap(), Active::Elsewhere);
+    let mut other = Memory::new("y");
+    other.learn(&notes(&memory));
+    assert_eq!(other.last_switch, Some(2 * MINUTE), "another watcher keeps its hands off");
+    let mut again = reread(&memory);
+    let event = interrupted(&mut again, 5 * MINUTE, Active::Elsewhere, true);
+    assert_eq!(event.map(|it| it.name()), Some("switch-failed"));
+    let said = run(&mut again, 6, "b", Active::Elsewhere, &Outcome::Done);
+    assert_eq!(said, "probe-failed switching switched", "the same switch, once more");
+    let event = interrupted(&mut memory, 5 * MINUTE, Active::There, true);
+    assert_eq!(event.map(|it| it.name()), Some("switched"));
+}
+
+#[test]
+fn old_rounds_and_those_of_another_target_are_no_evidence() {
+    let mut memory = Memory::new("x");
+    run(&mut memory, 0, "gb", Active::Elsewhere, &Outcome::Done);
+    let said = run(&mut memory, 1_000, "b", Active::Elsewhere, &Outcome::Done);
+    assert_eq!(said, "probe-failed", "the first failure is sixteen hours old");
+    memory.last_switch = Some(7);
+    let other = notes(&memory).of("y");
+    assert_eq!(other, Memory { last_switch: Some(7), ..Memory::new("y") });
+    assert_eq!(reread(&memory), memory);
+}
+
+#[test]
+fn a_certificate_is_warned_of_once_a_day() {
+    let mut memory = Memory::new("x");
+    let mut days = Vec::new();
+    for hour in 0..48 {
+        let at = hour * 60 * MINUTE;
+        let good = Round { certificate_until: Some(15 * DAY), ..round(at, 'g') };
+        let seen = if hour == 30 { round(at, 'b') } else { good };
+        for event in observe(&mut memory, &rules(), &seen).0 {
+            if let Event::CertificateExpires { days: left, .. } = event {
+                days.push((hour, left));
+            }
+        }
+    }
+    assert_eq!(days, [(25, 13)]);
+}
+
+#[test]
+fn a_damaged_memory_is_told_from_a_newer_one() {
+    let mut memory = Memory::new("x");
+    run(&mut memory, 0, "gb", Active::Elsewhere, &Outcome::Done);
+    let text = notes(&memory).encode();
+    assert_eq!(Notes::decode(&text), Ok(notes(&memory)));
+    let flipped = text.replacen("\"good\":false", "\"good\":true", 1);
+    assert_eq!(Notes::decode(&flipped), Err(Unreadable::Checksum));
+    let newer = text.replacen("\"version\":1", "\"version\":2", 1);
+    assert_eq!(Notes::decode(&newer), Err(Unreadable::Newer(2)));
+    for cut in 0..text.trim_end().len() {
+        assert!(matches!(Notes::decode(&text[..cut]), Err(Unreadable::Damaged(_))), "{cut}");
+    }
+}
+
+#[test]
+fn so_many_targets_are_remembered_and_the_stalest_goes_first() {
+    let mut notes = Notes::default();
+    for at in 0..20 {
+        notes.put(&Memory { answered: Some(at), ..Memory::new(&format!("target {at}")) });
+        notes.put(&Memory { answered: Some(at), ..Memory::new("often") });
+    }
+    let known = |name: &str| notes.of(name).answered;
+    assert_eq!(
+        (known("often"), known("target 19"), known("target 5")),
+        (Some(19), Some(19), Some(5))
+    );
+    assert_eq!(known("target 4"), None);
+}

@@ -1,0 +1,330 @@
+//! Watches from outside: look, count, decide, switch at most once, remember.
+
+pub mod rehearse;
+pub mod switch;
+pub mod target;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::engine::state::record::Phase;
+use crate::engine::watch::{
+    Active, Case, Decision, Event, Memory, Outcome, Round, Rules, decide, ended, interrupted,
+    observe,
+};
+use crate::ops::error::OpsError;
+use crate::ops::load::overlay_file;
+use crate::ops::place::Place;
+use crate::ops::plan;
+use crate::ops::session::{Session, Target};
+use crate::ops::watch::rehearse::rehearse;
+use crate::ops::watch::switch::{Act, Facts};
+use crate::ops::watch::target::Targets;
+use crate::render::watch::time;
+use crate::render::words::{count, digest};
+use crate::store::error::StoreError;
+use crate::store::watch::{Claim, WatchFile};
+
+/// How often a claim is tried: other watchers hold it for a moment whenever they save.
+const CLAIMS_MAX: u32 = 40;
+const CLAIM_PAUSE: Duration = Duration::from_millis(10);
+
+/// What is to be watched, and how.
+pub struct Ask {
+    pub place: Place,
+    pub overlay: String,
+    pub targets: Targets,
+    pub rules: Rules,
+    pub interval: Duration,
+    /// So many rounds and no more.
+    pub rounds: Option<u64>,
+    pub act: Act,
+    /// The failover that is planned once at the start.
+    pub rehearsal: Option<plan::Ask>,
+    /// How long a switch may take, on the wall's clock.
+    pub within: Duration,
+    /// Where commands run.
+    pub directory: PathBuf,
+}
+
+/// Is told of each event and its time.
+pub type Tell<'a> = &'a (dyn Fn(i64, &Event) + Send + Sync);
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// The last switch that was tried failed.
+    pub failed: bool,
+}
+
+/// Watches until it is stopped, or for as many rounds as were asked for. A switch that began is seen to its end.
+pub async fn watch(
+    session: &Session,
+    ask: &Ask,
+    tell: Tell<'_>,
+    mut stop: watch::Receiver<Option<String>>,
+) -> Result<Ended, OpsError> {
+    let mut watcher = Watcher::start(session, ask, tell)?;
+    let mut rounds = 0;
+    tokio::select! {
+        biased;
+        why = stopped(&mut stop) => {
+            tell(session.clock.now(), &Event::Stopped { why });
+            return Ok(Ended { failed: false });
+        }
+        ready = watcher.rehearse() => ready?,
+    }
+    let why = loop {
+        let begun = session.clock.now();
+        let round = tokio::select! {
+            biased;
+            why = stopped(&mut stop) => break why,
+            round = ask.targets.look(&session.prober, begun) => round,
+        };
+        watcher.take(round).await?;
+        rounds += 1;
+        if ask.rounds.is_some_and(|it| rounds >= it) {
+            break format!(
+                "{} done",
+                count(usize::try_from(rounds).unwrap_or(usize::MAX), "round")
+            );
+        }
+        let next = begun + milliseconds(ask.interval);
+        // A clock that was set back must not stretch the wait.
+        let left = (next - session.clock.now()).min(milliseconds(ask.interval));
+        let left = u64::try_from(left).unwrap_or(0);
+        tokio::select! {
+            biased;
+            why = stopped(&mut stop) => break why,
+            () = session.clock.sleep(Duration::from_millis(left)) => {}
+        }
+    };
+    tell(session.clock.now(), &Event::Stopped { why });
+    Ok(Ended { failed: watcher.failed })
+}
+
+/// Until there is a reason to stop.
+async fn stopped(stop: &mut watch::Receiver<Option<String>>) -> String {
+    let why = stop.wait_for(Option::is_some).await.ok().and_then(|it| it.clone());
+    match why {
+        Some(why) => why,
+        // Nobody is left who could stop it.
+        None => std::future::pending().await,
+    }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2)
+}
+
+struct Watcher<'a> {
+    session: &'a Session,
+    ask: &'a Ask,
+    tell: Tell<'a>,
+    file: WatchFile,
+    memory: Memory,
+    /// What is said at the first round, and whether it was.
+    opening: Option<Vec<Event>>,
+    /// The memory could not be written the last time, which was said.
+    is_unsaved: bool,
+    failed: bool,
+}
+
+impl<'a> Watcher<'a> {
+    /// Everything that can be known to be wrong is said now, not in the disaster.
+    fn start(session: &'a Session, ask: &'a Ask, tell: Tell<'a>) -> Result<Self, OpsError> {
+        overlay_file(&ask.place, &ask.overlay)?;
+        let store = session.store(&ask.place);
+        let state = store.load()?;
+        let file = WatchFile::new(store.folder(), &ask.overlay);
+        let watched = digest(&ask.targets.identity());
+        let memory = file.read()?.of(&watched);
+        let active = state.map(|it| it.active).unwrap_or_default();
+        let remembers = memory.answered.is_some();
+        let opening = Some(vec![Event::Started { active, remembers }]);
+        let mut watcher =
+            Self { session, ask, tell, file, memory, opening, is_unsaved: false, failed: false };
+        watcher.after_interruption()?;
+        Ok(watcher)
+    }
+
+    /// What would stop the failover stops a new watch; one that comes back, perhaps in the disaster, says it and watches on.
+    async fn rehearse(&mut self) -> Result<(), OpsError> {
+        let Some(ask) = &self.ask.rehearsal else { return Ok(()) };
+        let Err(why) = rehearse(self.session, ask, &self.ask.overlay).await else { return Ok(()) };
+        if self.memory.answered.is_none() {
+            return Err(why);
+        }
+        let unready = Event::Unready { why: format!("`lifeboat failover` would not work: {why}") };
+        self.opening.get_or_insert_default().push(unready);
+        Ok(())
+    }
+
+    /// A switch that an earlier run began and did not end. Another watcher may be in the middle of it: that one's is not ours.
+    fn after_interruption(&mut self) -> Result<(), OpsError> {
+        if self.memory.begun.is_none() {
+            return Ok(());
+        }
+        let Some(claim) = self.file.claim()? else {
+            self.memory.begun = None;
+            return Ok(());
+        };
+        let active = self.active()?;
+        let moved = active != Active::Elsewhere || !matches!(self.ask.act, Act::Failover { .. });
+        let event = interrupted(&mut self.memory, self.session.clock.now(), active, moved);
+        self.opening.get_or_insert_default().extend(event);
+        // What cannot be written is said after the first round.
+        claim.settle(&self.memory).ok();
+        Ok(())
+    }
+
+    fn tell(&self, events: &[Event]) {
+        self.tell_of(self.session.clock.now(), events);
+    }
+
+    /// What a round saw has the time of the round.
+    fn tell_of(&self, at: i64, events: &[Event]) {
+        for event in events {
+            (self.tell)(at, event);
+        }
+    }
+
+    /// One round: what it saw becomes events, memory and perhaps a switch.
+    async fn take(&mut self, round: Round) -> Result<(), OpsError> {
+        let is_new = self.opening.is_some() && self.memory.answered.is_none();
+        if is_new {
+            self.has_answered(&round)?;
+        }
+        let opening = self.opening.take().unwrap_or_default();
+        self.tell_of(round.at, &opening);
+        let (events, case) = observe(&mut self.memory, &self.ask.rules, &round);
+        self.tell_of(round.at, &events);
+        match self.save() {
+            // Who has never watched finds out now; who comes back in the disaster watches on.
+            Err(why) if is_new => return Err(why.into()),
+            saved => self.say_saved(saved),
+        }
+        if let (Some(case), Err(why)) = (case, round.target)
+            && !matches!(self.ask.act, Act::Report)
+        {
+            self.consider(case, why).await;
+        }
+        Ok(())
+    }
+
+    fn has_answered(&self, round: &Round) -> Result<(), OpsError> {
+        let Err(why) = &round.target else { return Ok(()) };
+        Err(OpsError::input(
+            format!(
+                "{} did not answer well ({why}), and no watch has ever seen it do so: a URL that never answered is more likely a typo than an outage",
+                self.ask.targets.shown()
+            ),
+            "check --url, --expect and --body, and start the watch while it is well; nothing was changed",
+        ))
+    }
+
+    /// Saves what was seen; while another watcher switches, the next round does.
+    fn save(&mut self) -> Result<(), StoreError> {
+        let Some(claim) = self.file.claim()? else { return Ok(()) };
+        claim.save(&mut self.memory)
+    }
+
+    /// A disk that is full is no reason not to watch; it is said once.
+    fn say_saved(&mut self, saved: Result<(), StoreError>) {
+        let was_unsaved = std::mem::replace(&mut self.is_unsaved, saved.is_err());
+        if let Err(why) = saved
+            && !was_unsaved
+        {
+            self.tell(&[Event::NotSaved { why: words(&why) }]);
+        }
+    }
+
+    /// Decides under the claim that all watchers of this overlay share, and switches.
+    async fn consider(&mut self, case: Case, detail: String) {
+        let claim = match self.claim().await {
+            Ok(Some(claim)) => claim,
+            Ok(None) => {
+                let why = "another watcher of this overlay is switching".into();
+                return self.tell(&[Event::SwitchHeld { why }]);
+            }
+            Err(why) => return self.tell(&[Event::Undecided { why: words(&why) }]),
+        };
+        let active = match claim.save(&mut self.memory).and_then(|()| self.active()) {
+            Ok(active) => active,
+            Err(why) => return self.tell(&[Event::Undecided { why: words(&why) }]),
+        };
+        let (event, decision) = decide(&mut self.memory, &self.ask.rules, case, active);
+        let saved = claim.settle(&self.memory);
+        match (decision, saved) {
+            (Decision::Wait, saved) => {
+                self.tell(event.as_slice());
+                self.say_saved(saved);
+            }
+            // What is not durable is not begun: a restart would switch again.
+            (Decision::Switch { .. }, Err(why)) => {
+                let why = words(&why);
+                self.end(&claim, Outcome::Failed { why, exit: None, moved: false });
+            }
+            (Decision::Switch { attempt }, Ok(())) => {
+                self.tell(event.as_slice());
+                let facts = self.facts(attempt, detail);
+                let end = self.ask.act.run(&facts, self.ask.within).await;
+                // What cannot be read may be anything: users may have been moved.
+                let active = self.active().unwrap_or(Active::Underway);
+                self.end(&claim, self.ask.act.meaning(&end, active));
+            }
+        }
+    }
+
+    fn end(&mut self, claim: &Claim, outcome: Outcome) {
+        self.failed = matches!(outcome, Outcome::Failed { .. });
+        let event = ended(&mut self.memory, self.session.clock.now(), outcome);
+        self.tell(event.as_slice());
+        let saved = claim.settle(&self.memory);
+        self.say_saved(saved);
+    }
+
+    async fn claim(&self) -> Result<Option<Claim>, StoreError> {
+        for _ in 0..CLAIMS_MAX {
+            if let Some(claim) = self.file.claim()? {
+                return Ok(Some(claim));
+            }
+            tokio::time::sleep(CLAIM_PAUSE).await;
+        }
+        Ok(None)
+    }
+
+    /// What state says now.
+    fn active(&self) -> Result<Active, StoreError> {
+        let state = self.session.store(&self.ask.place).load()?;
+        let Some(state) = state.filter(|it| it.active.contains(&self.ask.overlay)) else {
+            return Ok(Active::Elsewhere);
+        };
+        // Only a failover can go on with a switch that another began.
+        let goes_on = matches!(self.ask.act, Act::Failover { .. });
+        let is_underway = state.phase == Phase::Switching && goes_on;
+        Ok(if is_underway { Active::Underway } else { Active::There })
+    }
+
+    fn facts(&self, attempt: u32, detail: String) -> Facts {
+        Facts {
+            root: self.ask.place.root.clone(),
+            directory: self.ask.directory.clone(),
+            stack: self.ask.place.name(),
+            overlay: self.ask.overlay.clone(),
+            url: self.ask.targets.url().into(),
+            sandbox: self.session.target == Target::Sandbox,
+            since: self.memory.outage.as_ref().map(|it| time(it.since)).unwrap_or_default(),
+            detail,
+            attempt,
+        }
+    }
+}
+
+/// An error with its cause and the way out, on one line.
+fn words(why: &StoreError) -> String {
+    let cause = std::error::Error::source(why).map(|it| format!(": {it}")).unwrap_or_default();
+    format!("{why}{cause}; {}", why.advice())
+}

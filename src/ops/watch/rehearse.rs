@@ -1,0 +1,50 @@
+//! Plans the failover when the watch begins, so that what would stop it is known before the disaster.
+
+use std::time::Duration;
+
+use crate::engine::plan::propose::Intent;
+use crate::ops::course::Losses;
+use crate::ops::error::OpsError;
+use crate::ops::load::assumes_loss;
+use crate::ops::plan::{Ask, plan};
+use crate::ops::session::Session;
+
+/// On the wall's clock: a watch that comes back in the disaster has better things to do.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Whether `lifeboat failover` would get past its plan. Nothing is written, and no lease is taken.
+pub async fn rehearse(session: &Session, ask: &Ask, to: &str) -> Result<(), OpsError> {
+    let store = session.store(&ask.place);
+    let Some(state) = store.load()?.filter(|it| !it.records.is_empty()) else {
+        let name = ask.place.name();
+        return Err(OpsError::input(
+            format!("nothing of {name} was applied yet, so nothing can fail over"),
+            format!("apply it first: `lifeboat apply {name}`"),
+        ));
+    };
+    let overlays = [state.home, vec![to.to_owned()]].concat();
+    if state.active == overlays {
+        return Ok(());
+    }
+    if ask.losses == Losses::Assumed && !assumes_loss(&ask.place, to)? {
+        return Err(OpsError::usage(
+            format!("overlay `{to}` does not say what is lost, so a failover would ask"),
+            "add --lost FAULT_DOMAIN for each that is gone when the URL is down, or write `assumes_lost` into the overlay",
+        ));
+    }
+    let ask = Ask { overlays: Some(overlays), intent: Intent::Apply, ..ask.clone() };
+    let proposed = tokio::time::timeout(LONGEST, plan(session, &ask)).await;
+    let proposed = proposed.map_err(|_| {
+        let what = format!("its plan takes longer than {} s", LONGEST.as_secs());
+        OpsError::input(what, "try `lifeboat plan` with the same overlay")
+    })??;
+    let refusals: Vec<String> =
+        proposed.plan.refusals().map(|it| format!("{} [{}]", it.text, it.code)).collect();
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    Err(OpsError::refused(
+        format!("a failover to {to} would be refused: {}", refusals.join("; ")),
+        format!("see `lifeboat plan {} -o {to}`; nothing was changed", ask.place.name()),
+    ))
+}

@@ -1,0 +1,245 @@
+//! The switch itself: a child process, and what its end means.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use crate::engine::watch::{Active, Outcome};
+
+/// What is done when it is down.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// Nothing: somebody else reads the events.
+    Report,
+    /// A command for the shell.
+    Exec(String),
+    /// `lifeboat failover`, by this program.
+    Failover { program: PathBuf, lost: Vec<String> },
+}
+
+/// What the child is told.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub root: PathBuf,
+    pub directory: PathBuf,
+    pub stack: String,
+    pub overlay: String,
+    pub url: String,
+    pub sandbox: bool,
+    /// When it went down, as in the events.
+    pub since: String,
+    /// What the last probe met.
+    pub detail: String,
+    pub attempt: u32,
+}
+
+/// Between two looks at whether the child has ended.
+const POLL: Duration = Duration::from_millis(20);
+
+/// How the child ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    Exit(i32),
+    /// Something else than its own end: why.
+    Other(String),
+}
+
+impl Act {
+    fn command(&self, facts: &Facts) -> Option<Command> {
+        match self {
+            Self::Report => None,
+            Self::Exec(line) => {
+                let mut command = Command::new("sh");
+                command.arg("-c").arg(line).current_dir(&facts.directory);
+                command
+                    .env("LIFEBOAT_ROOT", &facts.root)
+                    .env("LIFEBOAT_STACK", &facts.stack)
+                    .env("LIFEBOAT_OVERLAY", &facts.overlay)
+                    .env("LIFEBOAT_URL", &facts.url)
+                    .env("LIFEBOAT_SINCE", &facts.since)
+                    .env("LIFEBOAT_DETAIL", &facts.detail)
+                    .env("LIFEBOAT_ATTEMPT", facts.attempt.to_string());
+                if facts.sandbox {
+                    // A lifeboat that it calls acts in the same world.
+                    command.env("LIFEBOAT_SANDBOX", "1");
+                }
+                Some(command)
+            }
+            Self::Failover { program, lost } => {
+                let mut command = Command::new(program);
+                command.args(failover_arguments(facts, lost));
+                Some(command)
+            }
+        }
+    }
+
+    /// Runs it to its end, or for so long. Its words go to stderr: stdout is for events.
+    pub async fn run(&self, facts: &Facts, within: Duration) -> End {
+        let Some(mut command) = self.command(facts) else {
+            return End::Other("nothing is to be run".into());
+        };
+        command.stdin(Stdio::null()).stdout(Stdio::from(std::io::stderr()));
+        match command.spawn() {
+            Ok(child) => wait(child, within).await,
+            Err(why) => {
+                let program = command.get_program().to_string_lossy().into_owned();
+                End::Other(format!("cannot start {program}: {why}"))
+            }
+        }
+    }
+
+    /// What the end means; `active` is what state says after it.
+    pub fn meaning(&self, end: &End, active: Active) -> Outcome {
+        let exit = match end {
+            End::Exit(code) => Some(*code),
+            End::Other(_) => None,
+        };
+        let why = match (self, end) {
+            (Self::Report | Self::Exec(_), End::Exit(code)) => format!("the command: exit {code}"),
+            (Self::Report | Self::Exec(_), End::Other(why)) => format!("the command: {why}"),
+            (Self::Failover { .. }, End::Exit(code)) => {
+                format!("`lifeboat failover`: exit {code}, {}", meaning(*code))
+            }
+            (Self::Failover { .. }, End::Other(why)) => format!("`lifeboat failover`: {why}"),
+        };
+        if exit == Some(4) {
+            return Outcome::Held { active };
+        }
+        if !matches!(self, Self::Failover { .. }) {
+            let failed = || Outcome::Failed { why, exit, moved: true };
+            return if exit == Some(0) { Outcome::Done } else { failed() };
+        }
+        // State has the last word: it is done when it says so, and not before.
+        match active {
+            Active::There => Outcome::Done,
+            Active::Underway => {
+                let why = format!("{why}; the switch has begun and is not settled");
+                Outcome::Failed { why, exit, moved: true }
+            }
+            Active::Elsewhere => {
+                Outcome::Failed { why: format!("{why}; nothing was switched"), exit, moved: false }
+            }
+        }
+    }
+}
+
+/// Exactly what a person would type, with the root spelt out.
+fn failover_arguments(facts: &Facts, lost: &[String]) -> Vec<String> {
+    let mut arguments = vec!["failover".to_owned(), facts.stack.clone()];
+    arguments.extend(["--to".into(), facts.overlay.clone(), "--yes".into()]);
+    for fault_domain in lost {
+        arguments.extend(["--lost".into(), fault_domain.clone()]);
+    }
+    if facts.sandbox {
+        arguments.push("--sandbox".into());
+    }
+    arguments.extend(["-C".into(), facts.root.display().to_string()]);
+    arguments
+}
+
+async fn wait(mut child: Child, within: Duration) -> End {
+    let begun = tokio::time::Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return end(status),
+            Ok(None) => {}
+            Err(why) => return End::Other(format!("cannot wait for it: {why}")),
+        }
+        if begun.elapsed() >= within {
+            // It may have ended by itself a moment ago; either way it is collected.
+            child.kill().ok();
+            child.wait().ok();
+            return End::Other(format!("not done within {} s; it was killed", within.as_secs()));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn end(status: ExitStatus) -> End {
+    match status.code() {
+        Some(code) => End::Exit(code),
+        None => End::Other(format!("ended by {status}")),
+    }
+}
+
+fn meaning(code: i32) -> &'static str {
+    match code {
+        0 => "done",
+        1 => "the input is wrong, or a step or gate failed",
+        3 => "refused before the first call",
+        5 => "part of the world is unseen",
+        64 => "the command line is wrong",
+        70 => "a bug in lifeboat",
+        129 | 130 | 143 => "stopped by a signal",
+        _ => "not done",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::{Act, End, Facts, failover_arguments};
+    use crate::engine::watch::{Active, Outcome};
+
+    fn facts(sandbox: bool) -> Facts {
+        Facts {
+            root: PathBuf::from("/srv/shop"),
+            directory: std::env::temp_dir(),
+            stack: "shop@blue".into(),
+            overlay: "eu".into(),
+            url: "http://x/".into(),
+            sandbox,
+            since: String::new(),
+            detail: String::new(),
+            attempt: 1,
+        }
+    }
+
+    #[test]
+    fn a_failover_is_what_a_person_would_type() {
+        let plain = failover_arguments(&facts(false), &[]).join(" ");
+        assert_eq!(plain, "failover shop@blue --to eu --yes -C /srv/shop");
+        let lost = ["linode:us-east".to_owned(), "aws:us-east-1".to_owned()];
+        assert_eq!(
+            failover_arguments(&facts(true), &lost).join(" "),
+            "failover shop@blue --to eu --yes --lost linode:us-east --lost aws:us-east-1 --sandbox -C /srv/shop"
+        );
+    }
+
+    #[test]
+    fn state_has_the_last_word_on_a_failover() {
+        let failover = Act::Failover { program: PathBuf::new(), lost: Vec::new() };
+        let moved = |end, active| match failover.meaning(&end, active) {
+            Outcome::Failed { moved, .. } => Some(moved),
+            Outcome::Done | Outcome::Held { .. } => None,
+        };
+        assert_eq!(failover.meaning(&End::Exit(5), Active::There), Outcome::Done);
+        assert_eq!(moved(End::Exit(0), Active::Elsewhere), Some(false));
+        assert_eq!(moved(End::Exit(1), Active::Underway), Some(true));
+        let held = Outcome::Held { active: Active::There };
+        assert_eq!(failover.meaning(&End::Exit(4), Active::There), held);
+        let exec = Act::Exec(String::new());
+        assert_eq!(exec.meaning(&End::Exit(0), Active::Elsewhere), Outcome::Done);
+        assert!(matches!(
+            exec.meaning(&End::Exit(3), Active::There),
+            Outcome::Failed { exit: Some(3), moved: true, .. }
+        ));
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_killed_and_what_cannot_start_is_said() {
+        let exec = |line: &str| Act::Exec(line.into());
+        let hour = Duration::from_secs(3600);
+        assert_eq!(exec("exit 7").run(&facts(false), hour).await, End::Exit(7));
+        let all = "test $LIFEBOAT_STACK$LIFEBOAT_OVERLAY$LIFEBOAT_URL$LIFEBOAT_ATTEMPT$LIFEBOAT_SANDBOX = shop@blueeuhttp://x/11";
+        assert_eq!(exec(all).run(&facts(true), hour).await, End::Exit(0));
+        let late = exec("exec sleep 600").run(&facts(false), Duration::ZERO).await;
+        assert!(matches!(late, End::Other(why) if why.contains("killed")));
+        let program = PathBuf::from("/nowhere/lifeboat");
+        let missing = Act::Failover { program, lost: Vec::new() };
+        let missing = missing.run(&facts(false), hour).await;
+        assert!(matches!(missing, End::Other(why) if why.contains("cannot start /nowhere")));
+    }
+}
