@@ -248,3 +248,47 @@ pub fn markdown_list(reports: &[(&str, &SwitchReport)]) -> String {
     }
     text.trim_end().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{list, markdown, paragraph, text, took};
+    use crate::engine::ledger::report::SwitchReport;
+    use crate::engine::ledger::sample::{planned, report};
+    use crate::engine::ledger::timed::Became;
+
+    #[test]
+    fn times_have_a_decimal_up_to_a_minute() {
+        let said = [0, 49, 59_940, 59_950, 60_400, 125_000, 8_000_000].map(took);
+        assert_eq!(said, ["0.0 s", "0.0 s", "59.9 s", "1 min", "1 min", "2 min 5 s", "2 h 13 min"]);
+    }
+
+    #[test]
+    fn a_switch_says_where_its_time_went() {
+        insta::assert_snapshot!(paragraph(&report(planned(), 681)), @"");
+        insta::assert_snapshot!(text(&report(planned(), 681)), @"");
+    }
+
+    #[test]
+    fn a_switch_that_failed_says_what_is_not_done_and_nothing_acts_on_a_terminal() {
+        let mut steps = planned();
+        steps[3].became = Became::Failed;
+        for it in &mut steps[4..] {
+            (it.started, it.ended, it.became) = (None, None, Became::NotDone);
+        }
+        let failed = SwitchReport {
+            complete: false,
+            lost: vec!["linode:us-east".into()],
+            who: "a\u{1b}[2Jb".into(),
+            to: vec!["e|u".into()],
+            ..report(steps, 1_000)
+        };
+        insta::assert_snapshot!(text(&failed), @"");
+        insta::assert_snapshot!(markdown(&failed));
+        insta::assert_snapshot!(list(&[("one", &failed), ("two", &report(planned(), 681))]), @"");
+    }
+
+    #[test]
+    fn markdown_is_two_tables_and_the_path() {
+        insta::assert_snapshot!(markdown(&report(planned(), 681)));
+    }
+}

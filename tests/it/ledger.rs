@@ -211,6 +211,86 @@ fn a_switch_that_fails_is_kept_too_and_the_one_that_goes_on_counts_from_its_begi
 }
 
 #[test]
+fn a_plan_says_how_long_its_switch_will_take_and_how_sure_that_is() {
+    let home = shop();
+    let plan = ["plan", "shop", "-o", "eu"];
+    home.sandbox(&["plan", "shop"]).code(0).shows(&["No changes"]).done();
+    home.sandbox(&plan)
+        .code(0)
+        .shows(&[
+            "\nExpected: ",
+            " until users are directed anew, then up to 2 min until",
+            "a guess from the kinds' own",
+        ])
+        .done();
+    let switch = ["failover", "shop", "--to", "eu", "--planned", "--yes"];
+    home.sandbox(&switch).code(0).shows(&["a guess from the kinds' own"]).done();
+    home.sandbox(&["failback", "shop", "--yes"]).code(0).shows(&["\nExpected: "]).done();
+    let output =
+        home.sandbox(&[&plan[..], &["--format", "json", "--out", "p.json"]].concat()).code(0);
+    let json: Json = serde_json::from_str(&output.stdout).unwrap();
+    let forecast = &json["envelope"]["forecast"];
+    let all = forecast["steps"].as_u64().unwrap();
+    assert!(all >= 4 && forecast["measured"] == all, "{forecast}");
+    assert_eq!(forecast["directed"]["dns_bound"], 120, "{forecast}");
+    // Steps like these were made once on the way there: what is expected is about what it took.
+    let took = seconds(&reports(&home)[0]["directed"]);
+    let usual = seconds(&forecast["directed"]["usual"]);
+    assert!(usual > took / 3.0 && usual < took * 3.0, "{usual} is far from {took}");
+    for format in ["text", "markdown", "html"] {
+        home.sandbox(&["show", "p.json", "--format", format])
+            .code(0)
+            .shows(&["Expected: ", "on the critical path measured before"])
+            .done();
+    }
+}
+
+#[test]
+fn a_drill_is_reported_for_the_overlay_that_it_rehearses() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    home.sandbox(&["audit", "woocommerce"]).shows(&["drill-never"]).done();
+    let drill = ["drill", "woocommerce", "--to", "drill_eu", "--yes"];
+    home.sandbox(&drill)
+        .code(0)
+        .says(&[
+            "drill of woocommerce@drill to failover_eu: complete",
+            "\n  cleanup ",
+            "objective 15 min: met",
+            "kept in state/sandbox/states/woocommerce@drill/reports/20",
+        ])
+        .done();
+    let output = home.sandbox(&["reports", "woocommerce", "--format", "json"]).code(0);
+    let json: Json = serde_json::from_str(&output.stdout).unwrap();
+    let report = &json["reports"][0];
+    add_up(report);
+    assert_eq!(
+        (&report["kind"], &report["to"], &report["passed"]),
+        (&"drill".into(), &serde_json::json!(["failover_eu"]), &true.into())
+    );
+    assert_eq!(report["lost"], serde_json::json!(["aws:us-east-1", "linode:us-east"]));
+    assert!(seconds(&report["phases"]["cleanup"]) > 0.0, "{report:#}");
+    assert!(report["dns_bound"].as_f64().is_some(), "{report:#}");
+    let audit = home.sandbox(&["audit", "woocommerce"]);
+    assert!(
+        !audit.stdout.contains("drill-never") && audit.stdout.contains("0 days ago and passed"),
+        "{audit}"
+    );
+    // What the drill measured is what the real switch is expected to take.
+    home.sandbox(&["plan", "woocommerce", "-o", "failover_eu"])
+        .shows(&["Expected: ", "on the critical path measured before"])
+        .done();
+
+    let stack = std::fs::read_to_string(home.path("stacks/woocommerce/stack.yaml")).unwrap();
+    home.stack("woocommerce", stack.replace("rto: 15m", "rto: 10s"));
+    home.sandbox(&drill)
+        .code(1)
+        .says(&["complete, an objective was missed", "objective 10 s: MISSED"])
+        .done();
+    home.sandbox(&["audit", "woocommerce"]).shows(&["drill-failed"]).done();
+}
+
+#[test]
 fn a_missed_objective_is_said_and_changes_no_exit_code() {
     let home = Home::holding("shop", SITES.replace("rto: 30m", "rto: 2m"));
     home.overlay("shop", "eu", EU);

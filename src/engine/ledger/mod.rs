@@ -7,4 +7,7 @@ pub mod codec;
 pub mod forecast;
 
 #[cfg(test)]
+pub mod sample;
+
+#[cfg(test)]
 mod tests;

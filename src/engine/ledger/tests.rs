@@ -9,60 +9,8 @@ use crate::engine::address::Address;
 use crate::engine::ledger::codec::{NotAReport, decode, encode};
 use crate::engine::ledger::phases::{Directed, Span, measure};
 use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport, Verdict};
+use crate::engine::ledger::sample::{BEGAN, planned, report, step};
 use crate::engine::ledger::timed::{Arrival, Became, Role, Timed, with_cleanup};
-
-/// `2026-11-24T12:00:00Z`
-const BEGAN: i64 = 1_795_521_600_000;
-
-/// A step that was done, with its times in seconds after the begin.
-fn step(id: usize, call: &str, role: Role, from: i64, to: i64, waits: &[usize]) -> Timed {
-    Timed {
-        id,
-        address: Address::one("shop"),
-        kind: "some.kind".into(),
-        call: call.into(),
-        role,
-        waits: waits.to_vec(),
-        started: Some(BEGAN + from * 1_000),
-        ended: Some(BEGAN + to * 1_000),
-        became: Became::Done,
-        ttl: (role == Role::Traffic).then_some(300),
-        arrived: None,
-    }
-}
-
-/// Prepare, replicate, open, direct, drain, delete.
-fn planned() -> Vec<Timed> {
-    vec![
-        step(0, "create", Role::Work, 0, 40, &[]),
-        step(1, "update", Role::Work, 0, 5, &[]),
-        step(2, "replication gate", Role::Replication, 5, 12, &[1]),
-        step(3, "serving gate", Role::Gate, 40, 70, &[0]),
-        step(4, "update", Role::Traffic, 71, 73, &[2, 3]),
-        step(5, "drain gate", Role::Drain, 73, 673, &[4]),
-        step(6, "delete", Role::Work, 673, 680, &[5]),
-    ]
-}
-
-fn report(steps: Vec<Timed>, ended: i64) -> SwitchReport {
-    SwitchReport {
-        kind: SwitchKind::Failover,
-        stack: "shop".into(),
-        instance: None,
-        target: "sandbox".into(),
-        from: Vec::new(),
-        to: vec!["eu".into()],
-        lost: Vec::new(),
-        who: "ann@laptop".into(),
-        command: "failover shop --to eu --planned".into(),
-        span: Span { began: BEGAN, run_began: BEGAN, ended: BEGAN + ended * 1_000 },
-        complete: true,
-        goals: Goals { rto: Some(900), rpo: Some(60) },
-        earlier: None,
-        arrivals: Vec::new(),
-        steps,
-    }
-}
 
 /// Everything that is worked out, in one line.
 fn told(report: &SwitchReport) -> String {
@@ -186,7 +134,7 @@ fn a_rehearsal_is_told_with_its_cleanup_and_with_what_it_measured_beside() {
         arrivals: vec![arrival(Some(900)), arrival(Some(61_000))],
         ..report(with_cleanup(steps.clone(), cleanup.clone()), 726)
     };
-    insta::assert_snapshot!(told(&drill), @"");
+    insta::assert_snapshot!(told(&drill), @"prepare 40 gate 30 traffic 3 drain 600 cleanup 53; directed 73 + 300; path [0, 1, 2, 3]; rto met; rpo missed; passed false");
     let late = SwitchReport { arrivals: vec![arrival(Some(900)), arrival(None)], ..drill };
     assert_eq!(late.rpo().verdict, Verdict::NotMeasured("the written item did not arrive"));
     steps[2].became = Became::Failed;
@@ -194,7 +142,7 @@ fn a_rehearsal_is_told_with_its_cleanup_and_with_what_it_measured_beside() {
         (it.started, it.ended, it.became) = (None, None, Became::NotDone);
     }
     let failed = SwitchReport { complete: false, ..report(with_cleanup(steps, cleanup), 726) };
-    insta::assert_snapshot!(told(&failed), @"");
+    insta::assert_snapshot!(told(&failed), @"prepare 670 gate 30 cleanup 26; not directed; path [0, 1, 2]; rto not measured, users were not directed anew; rpo not measured, no replication gate was waited at; passed false");
 }
 
 #[test]
