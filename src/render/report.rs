@@ -103,7 +103,7 @@ pub fn paragraph(report: &SwitchReport) -> String {
         lines.push(format!("  {:<12}{:>12}  {}", row.phase, row.took, row.note));
     }
     lines.push(format!("  {}", compared("recovery time", &report.rto())));
-    lines.push(format!("  {}", compared("latest data", &report.rpo())));
+    lines.push(format!("  {}", compared("data behind", &report.rpo())));
     lines.join("\n")
 }
 
@@ -173,7 +173,7 @@ pub fn markdown(report: &SwitchReport) -> String {
         text.push_str(&format!("| {} | {} | {} |\n", row.phase, row.took, row.note));
     }
     text.push_str("\n| | objective | measured | verdict |\n|---|---:|---:|---|\n");
-    for (what, it) in [("recovery time", report.rto()), ("latest data", report.rpo())] {
+    for (what, it) in [("recovery time", report.rto()), ("data behind", report.rpo())] {
         let objective = it.objective.map_or_else(|| "–".into(), duration);
         let measured = it.measured.map_or_else(|| "–".into(), took);
         let verdict = match (&it.verdict, it.objective) {
@@ -264,8 +264,34 @@ mod tests {
 
     #[test]
     fn a_switch_says_where_its_time_went() {
-        insta::assert_snapshot!(paragraph(&report(planned(), 681)), @"");
-        insta::assert_snapshot!(text(&report(planned(), 681)), @"");
+        insta::assert_snapshot!(paragraph(&report(planned(), 681)), @r#"
+    failover of shop to eu: complete
+      prepare           40.0 s  until what has to serve was made ready
+      gate              30.0 s  until it served
+      traffic            3.0 s  until users were directed anew
+      DNS bound          5 min  resolvers may answer the old value so long; not waited for
+      drain             10 min  until nobody came the old way
+      cleanup            8.0 s  until the rest was tidied up
+      recovery time: 6 min 13 s; objective 15 min: met
+      data behind: 7.0 s; objective 1 min: met
+    "#);
+        insta::assert_snapshot!(text(&report(planned(), 681)), @r#"
+    failover of shop to eu: complete
+      prepare           40.0 s  until what has to serve was made ready
+      gate              30.0 s  until it served
+      traffic            3.0 s  until users were directed anew
+      DNS bound          5 min  resolvers may answer the old value so long; not waited for
+      drain             10 min  until nobody came the old way
+      cleanup            8.0 s  until the rest was tidied up
+      recovery time: 6 min 13 s; objective 15 min: met
+      data behind: 7.0 s; objective 1 min: met
+      base → eu on sandbox, planned, 2026-11-24T12:00:00Z to 2026-11-24T12:11:21Z
+      by ann@laptop: `failover shop --to eu --planned`
+      what users waited for, one after another:
+        after 0.0 s: create shop, 40.0 s
+        after 40.0 s: serving gate shop, 30.0 s
+        after 1 min 11 s: update shop, 2.0 s
+    "#);
     }
 
     #[test]
@@ -282,9 +308,28 @@ mod tests {
             to: vec!["e|u".into()],
             ..report(steps, 1_000)
         };
-        insta::assert_snapshot!(text(&failed), @"");
+        insta::assert_snapshot!(text(&failed), @r#"
+    failover of shop to e|u: not complete
+      prepare      16 min 10 s  until what has to serve was made ready
+      gate              30.0 s  until it served
+      recovery time: not over yet; objective 15 min: MISSED
+      data behind: 7.0 s; objective 1 min: met
+      base → e|u on sandbox, lost: linode:us-east, 2026-11-24T12:00:00Z to 2026-11-24T12:16:40Z
+      by a\u{1b}[2Jb: `failover shop --to eu --planned`
+      what users waited for, one after another:
+        after 0.0 s: create shop, 40.0 s
+        after 40.0 s: serving gate shop, 30.0 s
+      not done:
+        serving gate shop (failed)
+        update shop (not done)
+        drain gate shop (not done)
+        delete shop (not done)
+    "#);
         insta::assert_snapshot!(markdown(&failed));
-        insta::assert_snapshot!(list(&[("one", &failed), ("two", &report(planned(), 681))]), @"");
+        insta::assert_snapshot!(list(&[("one", &failed), ("two", &report(planned(), 681))]), @r#"
+    one  failover of shop to e|u: not complete
+    two  failover of shop to eu: complete, recovery 6 min 13 s (met)
+    "#);
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn a_planned_switch_and_the_way_back_are_measured_and_kept() {
             "\n  DNS bound          2 min  resolvers may answer the old value so long",
             "\n  recovery time: ",
             "; objective 30 min: met",
-            "latest data: not measured, no replication gate was waited at; objective 1 min: not measured",
+            "data behind: not measured, no replication gate was waited at; objective 1 min: not measured",
             "kept in state/sandbox/states/shop/reports/20",
         ])
         .done();
