@@ -250,9 +250,11 @@ impl Stage<'_> {
     /// How far behind the other members are, measured while all of them live. Borrowed ones are left alone.
     async fn replication(&self, stack: &Stack) -> Vec<(Address, Result<Duration, String>)> {
         let mut measured = Vec::new();
-        let Ok(Some(state)) = self.session.store(&self.script.ask.place).load() else {
-            return measured;
-        };
+        // Items are written: only under the lease, which goes with this function.
+        let at = self.session.clock.now();
+        let store = self.session.store(&self.script.ask.place);
+        let leased = store.lease(&self.session.who, &self.script.command, at);
+        let Ok((_lease, Some(state))) = leased else { return measured };
         for (address, instance) in &stack.instances {
             let gate = instance.resource.gate.as_ref();
             let Some(gate) = gate.filter(|it| matches!(it.probe, GateProbe::Replication)) else {

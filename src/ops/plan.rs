@@ -186,17 +186,15 @@ fn check_lost(
     let recorded = Domains::new(&session.catalog, state);
     let planned = Domains::planned(&session.catalog, &desired.stack);
     let known: BTreeSet<&str> = recorded.names().union(&planned.names()).copied().collect();
-    for name in named.iter().filter(|it| !known.contains(it.as_str())) {
-        let help = nearest(name, known.iter().copied()).map_or_else(
-            || {
-                let known: Vec<&str> = known.iter().copied().collect();
-                format!("this stack is in {}", known.join(", "))
-            },
-            |it| format!("did you mean `{it}`?"),
-        );
-        return Err(OpsError::input(format!("nothing of this stack is in `{name}`"), help));
-    }
-    Ok(())
+    let Some(name) = named.iter().find(|it| !known.contains(it.as_str())) else { return Ok(()) };
+    let help = nearest(name, known.iter().copied()).map_or_else(
+        || {
+            let known: Vec<&str> = known.iter().copied().collect();
+            format!("this stack is in {}", known.join(", "))
+        },
+        |it| format!("did you mean `{it}`?"),
+    );
+    Err(OpsError::input(format!("nothing of this stack is in `{name}`"), help))
 }
 
 /// The asked overlays, else the active ones; `base` means none.

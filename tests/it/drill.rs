@@ -15,7 +15,7 @@ fn world(home: &Home) -> String {
     let passing = ["\"status\": \"U", "\"status\": \"D", "\"version\":"];
     let lines = serde_json::to_string_pretty(&shown).unwrap();
     let lines = lines.lines().filter(|line| !passing.iter().any(|it| line.contains(it)));
-    lines.map(|it| format!("{it}\n")).collect()
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The first line that differs says more than two worlds.

@@ -54,7 +54,7 @@ impl Carried {
     /// Whether a whole change was pending and the switch goes without it.
     pub fn holds(&self, change: &Change) -> bool {
         let pending = self.pending.get(&change.address).is_some_and(|it| same(it, change));
-        pending && !(self.needed.contains(&change.address) && !change.action.destroys())
+        pending && (change.action.destroys() || !self.needed.contains(&change.address))
     }
 
     /// Whether one difference was pending and the switch goes without it. Repairing what the switch needs is part of it.

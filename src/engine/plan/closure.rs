@@ -94,7 +94,7 @@ impl<'a> Recorded<'a> {
         self.state.records.get(holder(&self.by_id, kind, record)?)
     }
 
-    /// What a record directs users to: those of its dependencies that have its traffic values.
+    /// What a record directs users to: those of its dependencies of which the cloud made its traffic values.
     pub fn targets(&self, kind: &Kind, record: &Record) -> Vec<Address> {
         let values: Vec<&str> = kind
             .traffic
@@ -105,10 +105,14 @@ impl<'a> Recorded<'a> {
         let needs = || record.needs.iter().filter(|it| Some(*it) != container);
         let has_value = |address: &&Address| {
             let target = self.state.records.get(*address);
-            target.is_some_and(|it| holds(&it.outputs, &values) || holds(&it.attributes, &values))
+            target.is_some_and(|it| holds(&it.outputs, &values))
         };
         let exact: Vec<Address> = needs().filter(has_value).cloned().collect();
-        if exact.is_empty() { needs().cloned().collect() } else { exact }
+        if !exact.is_empty() {
+            return exact;
+        }
+        // A value made of parts of what it needs; what holds nothing cannot be what serves behind it.
+        needs().filter(|it| self.contents.contains_key(*it)).cloned().collect()
     }
 
     pub fn contained(&self, roots: &[Address]) -> BTreeSet<Address> {

@@ -209,7 +209,9 @@ impl Builder {
                     continue;
                 }
                 if let Some(delete) = self.deletes.get(&it.change.address).copied() {
-                    made.iter().for_each(|it| self.derive(delete.0, *it, Rule::Set));
+                    for it in &made {
+                        self.derive(delete.0, *it, Rule::Set);
+                    }
                 }
             }
         }
@@ -266,7 +268,9 @@ impl Builder {
                 let planned = actions.get(&it.to)?;
                 let id = self.gate(planned, Call::Replication { from: it.from.clone() }, 5);
                 let made = [&it.to, &it.from].map(|it| self.makes.get(it).map(|it| it.1));
-                made.into_iter().flatten().for_each(|it| self.derive(id, it, Rule::Serve));
+                for made in made.into_iter().flatten() {
+                    self.derive(id, made, Rule::Serve);
+                }
                 Some(id)
             })
             .collect();
@@ -288,10 +292,14 @@ impl Builder {
                 }
                 if let Some(of) = &direction.gate {
                     let gate = self.gate(it, Call::Serving { of: of.clone() }, 30);
-                    waits.iter().for_each(|wait| self.derive(gate, *wait, Rule::Serve));
+                    for wait in &waits {
+                        self.derive(gate, *wait, Rule::Serve);
+                    }
                     waits = BTreeSet::from([gate]);
                 }
-                waits.iter().for_each(|wait| self.derive(first, *wait, Rule::Serve));
+                for wait in &waits {
+                    self.derive(first, *wait, Rule::Serve);
+                }
             }
             if let (Some((first, _)), Some(seconds)) = (moves, direction.drain_seconds) {
                 let was = direction.old_roots.clone();
@@ -327,13 +335,17 @@ impl Builder {
         let last = match (direction.drain_seconds, direction.until) {
             (Some(seconds), until) if seconds > 0 || until.is_some() => {
                 let drain = self.gate(it, Call::Drain { seconds, until }, seconds.max(1));
-                moved.into_iter().for_each(|it| self.derive(drain, it, Rule::Drain));
+                if let Some(moved) = moved {
+                    self.derive(drain, moved, Rule::Drain);
+                }
                 Some(drain)
             }
             _ => moved,
         };
         for step in waiting {
-            last.into_iter().for_each(|it| self.derive(step, it, Rule::Drain));
+            if let Some(last) = last {
+                self.derive(step, last, Rule::Drain);
+            }
         }
     }
 

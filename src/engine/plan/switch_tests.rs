@@ -285,3 +285,19 @@ fn a_target_replaced_in_place_is_refused_with_the_rule() {
     let note = plan.notes.iter().find(|it| it.code == "no_serving_order").expect("it is refused");
     insta::assert_snapshot!(note.text);
 }
+
+/// Addresses that nobody here makes: what is behind them is not ours to keep.
+#[test]
+fn literal_targets_that_depend_on_each_other_move_in_the_order_of_the_stack() {
+    let records = |last: u8| {
+        format!(
+            "
+  zone: {{ kind: linode.domain, domain: example.com, soa_email: a@example.com }}
+  a: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: a, target: 192.0.2.{last} }}
+  b: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: b, target: 192.0.2.{last}, depends_on: [a] }}"
+        )
+    };
+    let (before, after) = (records(1), records(2));
+    let text = check(&Case { applied: &before, base: &after, to: None, ..Case::default() });
+    assert!(text.ends_with("0: update a\n1: update b after [0]\n"), "{text}");
+}

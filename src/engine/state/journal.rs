@@ -117,7 +117,7 @@ pub fn replay(state: Option<State>, sequence: u64, entry: &Entry) -> Option<Stat
 /// Folds one entry into a founded state.
 pub fn fold(state: &mut State, entry: &Entry) {
     match entry {
-        Entry::Founded { .. } => {}
+        Entry::Founded { .. } | Entry::Waiting { .. } => {}
         Entry::Leased { epoch, .. } => state.epoch = *epoch,
         Entry::Bound { cloud, account } => {
             state.bound.insert(cloud.clone(), account.clone());
@@ -139,7 +139,6 @@ pub fn fold(state: &mut State, entry: &Entry) {
             state.draining.retain(|it| it.address != draining.address);
             state.draining.push(draining.clone());
         }
-        Entry::Waiting { .. } => {}
         Entry::Began(begun) => {
             state.begun.insert(begun.address.clone(), begun.clone());
         }
