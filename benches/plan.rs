@@ -209,7 +209,7 @@ fn creates(size: usize) -> f64 {
             allowed: lifeboat::engine::plan::guard::Allowed::default(),
         };
         let start = Instant::now();
-        let (lease, state) = session.store(&ask.place).lease("bench", 0).unwrap();
+        let (lease, state) = session.store(&ask.place).lease("bench", "bench", 0).unwrap();
         let proposed = plan_on(&session, &ask, state).await.unwrap();
         let order = Order {
             command: "bench".into(),

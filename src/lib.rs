@@ -50,7 +50,8 @@
 //! 1. Unseen is not absent: what could not be looked at is never deleted, forgotten or made again ([`engine::observed`]).
 //! 2. A plan is a script: `apply PLANFILE` runs its steps and nothing else, if its bindings hold ([`ops::plan::broken_bindings`]).
 //! 3. Intent before call: "began" is durable before a request leaves, and settled after a crash ([`ops::settle`]).
-//! 4. One writer: nothing is written without a [`store::file::Lease`].
+//! 4. One writer: nothing is written without a [`store::lease::Lease`], and no call leaves but on its [`store::pulse::Pulse`]; epochs only
+//!    grow ([`store::claim`]).
 //! 5. A reader never sees a torn or empty state ([`store::file`]).
 //! 6. The second run is empty: what the server rewrites is normalised before it is compared ([`engine::plan::normalise`]).
 //! 7. Never empty a serving set ([`engine::plan::order`], [`engine::plan::guard`]).

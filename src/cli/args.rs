@@ -143,6 +143,24 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Rehearse a disaster in an instance of its own, measure it, and leave nothing behind
+    Drill {
+        #[command(flatten)]
+        target: Target,
+        /// The overlay with the `instance` that it happens in
+        #[arg(long, value_name = "OVERLAY")]
+        to: String,
+        #[command(flatten)]
+        losing: Losing,
+        #[command(flatten)]
+        world: World,
+        /// Only delete what an earlier drill left
+        #[arg(long)]
+        cleanup: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Say that a lost fault domain answers again
     Found {
         #[command(flatten)]

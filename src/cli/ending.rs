@@ -7,18 +7,7 @@ use crate::ops::closing::Report;
 use crate::render::words::count;
 
 pub fn tell(report: &Report, intent: Intent) {
-    for (address, what, why) in &report.failed {
-        talk(&format!("failed: {address}: {what}: {why}"));
-    }
-    for (address, what, why) in &report.in_doubt {
-        talk(&format!("in doubt: {address}: {what}: {why}"));
-    }
-    for (address, what) in &report.not_done {
-        talk(&format!("not done: {address}: {what}"));
-    }
-    if let Some(why) = &report.stopped {
-        talk(&format!("stopped: {why}"));
-    }
+    troubles(report);
     let verb = if intent == Intent::Destroy { "destroyed" } else { "applied" };
     let steps = count(report.done.len(), "step");
     if report.is_complete() {
@@ -36,5 +25,28 @@ pub fn tell(report: &Report, intent: Intent) {
             other => other.json().to_string(),
         };
         data(&format!("{name} = {shown}"));
+    }
+}
+
+/// How one part of a drill went.
+pub fn part(name: &str, report: &Report) {
+    troubles(report);
+    let steps = count(report.done.len(), "step");
+    let how = if report.is_complete() { "done" } else { "done, the rest not" };
+    talk(&format!("{name}: {steps} {how}"));
+}
+
+fn troubles(report: &Report) {
+    for (address, what, why) in &report.failed {
+        talk(&format!("failed: {address}: {what}: {why}"));
+    }
+    for (address, what, why) in &report.in_doubt {
+        talk(&format!("in doubt: {address}: {what}: {why}"));
+    }
+    for (address, what) in &report.not_done {
+        talk(&format!("not done: {address}: {what}"));
+    }
+    if let Some(why) = &report.stopped {
+        talk(&format!("stopped: {why}"));
     }
 }

@@ -51,7 +51,7 @@ impl From<&OpsError> for Exit {
             }
             OpsError::Refused { .. } => Self::Refused,
             OpsError::Usage { .. } => Self::Usage,
-            OpsError::Store(StoreError::Held { .. }) => Self::Held,
+            OpsError::Store(StoreError::Held { .. } | StoreError::Over { .. }) => Self::Held,
             OpsError::Input { .. }
             | OpsError::File { .. }
             | OpsError::Provider(_)

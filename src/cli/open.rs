@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cli::args::{Allow, Arguments, Layers, Losing, World};
+use crate::cli::out;
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID};
+use crate::engine::state::record::State;
 use crate::engine::value::Value;
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
@@ -14,6 +16,7 @@ use crate::ops::place::{Place, root};
 use crate::ops::plan::Ask;
 use crate::ops::session::Session;
 use crate::sandbox::Options;
+use crate::store::lease::Lease;
 
 /// Prefix of environment variables that set a stack's variables.
 const VARIABLE_PREFIX: &str = "LIFEBOAT_VAR_";
@@ -148,6 +151,37 @@ pub fn sandbox_options(clock: &str) -> Result<Options, OpsError> {
         options.speed = speed;
     }
     Ok(options)
+}
+
+/// The right to change this state, and the state.
+pub fn lease(
+    session: &Session,
+    place: &Place,
+    command: &str,
+) -> Result<(Lease, Option<State>), OpsError> {
+    Ok(session.store(place).lease(&session.who, command, session.clock.now())?)
+}
+
+/// The same for a command that may take it from another, which is told here and there.
+pub fn preempt(
+    session: &Session,
+    place: &Place,
+    command: &str,
+) -> Result<(Lease, Option<State>), OpsError> {
+    let store = session.store(place);
+    if let Some(held) = store.lease_status()?.filter(|it| it.is_alive && !it.is_firm) {
+        out::talk(&format!(
+            "the state is being changed by {} ({}); it is asked to stop, and waited for at most {} s",
+            held.owner,
+            held.command,
+            store.times().lease.as_secs()
+        ));
+    }
+    let (lease, state) = store.preempt(&session.who, command, session.clock.now())?;
+    if let Some(preempted) = &lease.preempted {
+        out::talk(&format!("the lease was taken over from {preempted}"));
+    }
+    Ok((lease, state))
 }
 
 /// `user@host, process 123`.

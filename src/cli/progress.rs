@@ -127,7 +127,7 @@ fn doing(step: &Step) -> String {
         Call::Gate => "waiting for its `ready` condition".into(),
         Call::Gone { .. } => "waiting until it is gone".into(),
         Call::Serving { .. } => "waiting until what users are directed to serves".into(),
-        Call::Replication => "waiting until a written item arrives".into(),
+        Call::Replication { .. } => "waiting until a written item arrives".into(),
         Call::Drain { seconds, .. } => {
             format!("waiting until nobody remembers the old way ({seconds} s)")
         }
@@ -147,7 +147,7 @@ fn done(step: &Step) -> Option<String> {
         Call::Gate => "its `ready` condition holds".into(),
         Call::Gone { .. } => return None,
         Call::Serving { .. } => "what users are directed to serves".into(),
-        Call::Replication => "a written item arrived".into(),
+        Call::Replication { .. } => "a written item arrived".into(),
         Call::Drain { .. } => "nobody remembers the old way any more".into(),
     };
     Some(format!("{}: {done}", step.address))

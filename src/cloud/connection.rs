@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{SharedCredentialsProvider, StalledStreamProtectionConfig};
 use tokio::sync::OnceCell;
 
+use crate::cloud::contact::Contacts;
 use crate::cloud::error::ProviderError;
 use crate::engine::retry::Fault;
 
@@ -27,6 +28,7 @@ pub struct Connections {
     probing: OnceLock<reqwest::Client>,
     aws: OnceCell<SdkConfig>,
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
+    pub(crate) contacts: Contacts,
     /// Regions that questions or changes named, for finding a living member of a group.
     used: Mutex<BTreeSet<String>>,
 }
@@ -40,6 +42,7 @@ impl fmt::Debug for Connections {
 impl Connections {
     pub fn new(settings: Settings) -> Self {
         Self {
+            contacts: Contacts::new(settings.first_contact),
             settings,
             http: OnceLock::new(),
             probing: OnceLock::new(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::cloud::connection::Connections;
+use crate::cloud::connection::{Connections, Token};
 use crate::cloud::decode::id;
 use crate::cloud::error::ProviderError;
 use crate::cloud::patience::patiently;
@@ -106,8 +106,20 @@ impl Linode {
     async fn send(&self, request: Request<'_>) -> Result<Json, ProviderError> {
         let endpoint = request.endpoint();
         let token = self.connections.linode_token(&endpoint)?;
-        match exchange(self.connections.http(), &request, token).await {
-            Ok(reply) => judged(&request, &reply, self.connections.settings.clock.now()),
+        let began = tokio::time::Instant::now();
+        let answer = self.answered(&request, endpoint, token).await;
+        self.connections.contacts.note(&answer, began.elapsed());
+        answer
+    }
+
+    async fn answered(
+        &self,
+        request: &Request<'_>,
+        endpoint: String,
+        token: &Token,
+    ) -> Result<Json, ProviderError> {
+        match exchange(self.connections.http(), request, token).await {
+            Ok(reply) => judged(request, &reply, self.connections.settings.clock.now()),
             Err(Broken::Unreachable(error)) => {
                 let words = innermost(&error);
                 Err(ProviderError::new(Fault::Unreachable, endpoint, words)
@@ -115,7 +127,7 @@ impl Linode {
                     .caused_by(error))
             }
             Err(Broken::Cut(error)) => {
-                let fault = lost(&request);
+                let fault = lost(request);
                 let words = if error.is_timeout() {
                     "no answer in time".to_owned()
                 } else {

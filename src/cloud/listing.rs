@@ -1,6 +1,6 @@
 //! Observes many objects by listing: one list per collection, shared by every question about it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::cloud::contact::Place;
 use crate::cloud::decode::{decoded, id, looked_up, lookups};
 use crate::cloud::error::ProviderError;
 use crate::cloud::identity::identity;
@@ -17,10 +18,13 @@ use crate::cloud::rest::{expected, is_same, not_ready};
 use crate::cloud::routes::Routes;
 use crate::engine::observed::Observation;
 use crate::engine::retry::Fault;
-use crate::engine::value::Attributes;
+use crate::engine::schema::FaultDomain;
+use crate::engine::value::{Attributes, Value};
 
-/// Requests at one time.
+/// Requests at one time, to each place.
 const AT_ONCE: usize = 8;
+/// How deep things are inside of each other.
+const DEPTH: usize = 8;
 
 /// What a list turned out to be.
 enum Listed {
@@ -38,18 +42,19 @@ type Lists = BTreeMap<String, Listed>;
 /// Answers every question that is about a kind with routes, in the order given.
 pub(crate) async fn observe(linode: &Linode, questions: &[Question<'_>]) -> Vec<Observation> {
     let places: Vec<Result<String, String>> = questions.iter().map(place).collect();
-    let mut paths: BTreeMap<String, bool> = BTreeMap::new();
+    let together = Together::new(questions);
+    let mut paths: BTreeMap<String, Option<Place>> = BTreeMap::new();
     for (question, place) in questions.iter().zip(&places) {
         if let Ok(path) = place {
             let nested = Routes::of(question.kind).is_ok_and(|it| it.is_nested());
-            paths.insert(path.clone(), nested);
+            paths.insert(path.clone(), nested.then(|| together.place(linode, question, path)));
         }
         for (_, lookup) in lookups(question.kind) {
-            paths.entry(lookup.list.clone()).or_insert(false);
+            paths.entry(lookup.list.clone()).or_insert(None);
         }
     }
     let lists = lists(linode, paths).await;
-    let mut objects = BTreeSet::new();
+    let mut objects = BTreeMap::new();
     for (question, place) in questions.iter().zip(&places) {
         if let (Ok(path), Some(id)) = (place, question.id)
             && let Some(Listed::Rows { by_id, .. }) = lists.get(path)
@@ -57,7 +62,8 @@ pub(crate) async fn observe(linode: &Linode, questions: &[Question<'_>]) -> Vec<
             && let Ok(object) =
                 Routes::of(question.kind).and_then(|it| it.object(id, question.attributes))
         {
-            objects.insert(object);
+            let place = together.place(linode, question, &object);
+            objects.insert(object, place);
         }
     }
     let confirmed = confirmed(linode, objects).await;
@@ -75,14 +81,54 @@ fn place(question: &Question<'_>) -> Result<String, String> {
     Routes::of(question.kind)?.collection(question.attributes)
 }
 
-/// Every list at once, within the limit.
-async fn lists(linode: &Linode, paths: BTreeMap<String, bool>) -> Lists {
-    let jobs = paths.into_iter().map(|(path, nested)| {
+/// Which objects are lost together, as far as the questions tell.
+struct Together<'a> {
+    questions: BTreeMap<(&'a str, &'a str), &'a Question<'a>>,
+}
+
+impl<'a> Together<'a> {
+    fn new(questions: &'a [Question<'a>]) -> Self {
+        let known = questions.iter().filter_map(|it| Some(((it.kind.kind.as_str(), it.id?), it)));
+        Self { questions: known.collect() }
+    }
+
+    /// The fault domain of the object; a container that nobody asks about stands for itself.
+    fn place(&self, linode: &Linode, question: &Question<'_>, path: &str) -> Place {
+        let name = self.fault_domain(question).unwrap_or_else(|| path.to_owned());
+        Place { name, endpoint: linode.url("") }
+    }
+
+    fn fault_domain(&self, question: &Question<'_>) -> Option<String> {
+        let mut at = question;
+        for _ in 0..DEPTH {
+            let text = |name: &str| match at.attributes.get(name)? {
+                Value::Int(number) => Some(number.to_string()),
+                other => other.as_text().map(str::to_owned),
+            };
+            match &at.kind.fault_domain {
+                FaultDomain::Region(name) => {
+                    return Some(format!("{}:{}", at.kind.cloud, text(name)?));
+                }
+                FaultDomain::Global(name) => return Some(name.clone()),
+                FaultDomain::Of(reference) => {
+                    let kind = at.kind.attribute(reference)?.to.as_deref()?;
+                    at = self.questions.get(&(kind, text(reference)?.as_str()))?;
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Every list at once, within the limit. Those inside of an object depend on where that is.
+async fn lists(linode: &Linode, paths: BTreeMap<String, Option<Place>>) -> Lists {
+    let jobs = paths.into_iter().map(|(path, place)| {
         let linode = linode.clone();
-        let name = path.clone();
-        (name, async move { listed(linode.list(&path, None).await, nested) })
+        let (name, nested) = (path.clone(), place.is_some());
+        let job = async move { linode.list(&path, None).await };
+        (name, place, job, move |rows| listed(rows, nested))
     });
-    together(jobs).await
+    all(linode, jobs).await
 }
 
 fn listed(answer: Result<Vec<Json>, ProviderError>, nested: bool) -> Listed {
@@ -100,29 +146,44 @@ fn listed(answer: Result<Vec<Json>, ProviderError>, nested: bool) -> Listed {
 /// Objects that a list did not name, asked for one by one.
 async fn confirmed(
     linode: &Linode,
-    objects: BTreeSet<String>,
+    objects: BTreeMap<String, Place>,
 ) -> BTreeMap<String, Result<Json, ProviderError>> {
-    let jobs = objects.into_iter().map(|path| {
+    let jobs = objects.into_iter().map(|(path, place)| {
         let linode = linode.clone();
         let name = path.clone();
-        (name, async move { linode.get(&path, &[], None).await })
+        let job = async move { linode.get(&path, &[], None).await };
+        (name, Some(place), job, |answer| answer)
     });
-    together(jobs).await
+    all(linode, jobs).await
 }
 
-/// Runs named jobs concurrently, a few at a time.
-async fn together<T, F>(jobs: impl Iterator<Item = (String, F)>) -> BTreeMap<String, T>
+/// Runs named jobs concurrently, a few at a time in each place; a place that does not answer holds up nobody else.
+async fn all<A, T, F, M>(
+    linode: &Linode,
+    jobs: impl Iterator<Item = (String, Option<Place>, F, M)>,
+) -> BTreeMap<String, T>
 where
+    A: Send + 'static,
     T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
+    F: Future<Output = Result<A, ProviderError>> + Send + 'static,
+    M: FnOnce(Result<A, ProviderError>) -> T + Send + 'static,
 {
-    let limit = Arc::new(Semaphore::new(AT_ONCE));
+    let mut limits: BTreeMap<Option<String>, Arc<Semaphore>> = BTreeMap::new();
     let mut set = JoinSet::new();
-    for (name, job) in jobs {
-        let limit = Arc::clone(&limit);
+    for (name, place, job, make) in jobs {
+        let limit = limits.entry(place.as_ref().map(|it| it.name.clone()));
+        let limit = Arc::clone(limit.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))));
+        let connections = Arc::clone(&linode.connections);
         set.spawn(async move {
-            let _turn = limit.acquire_owned().await.expect("the limit is never closed");
-            (name, job.await)
+            let call = async {
+                let _turn = limit.acquire_owned().await.expect("the limit is never closed");
+                job.await
+            };
+            let answer = match &place {
+                Some(place) => connections.contacts.ask(place, call).await,
+                None => call.await,
+            };
+            (name, make(answer))
         });
     }
     let mut done = BTreeMap::new();

@@ -15,6 +15,13 @@ pub struct Question<'a> {
     pub attributes: &'a Attributes,
 }
 
+/// One member of a group whose members hold the same data.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    pub kind: &'a Kind,
+    pub attributes: &'a Attributes,
+}
+
 /// What was made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Created {

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod error;
 pub mod patience;
 pub mod settings;
+mod contact;
 pub mod connection;
 mod identity;
 mod encode;

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use crate::cloud::clock::Clock;
 use crate::cloud::error::ProviderError;
 use crate::engine::retry::{Patience, Verdict, decide};
@@ -49,6 +51,40 @@ where
     }
 }
 
+/// Asks one candidate after the other, the next as soon as one fails or says nothing for a while; the first answer counts.
+pub(crate) async fn in_turn<C, T, Fut>(
+    candidates: impl IntoIterator<Item = C>,
+    stagger: Duration,
+    passes_on: impl Fn(&ProviderError) -> bool,
+    mut ask: impl FnMut(C) -> Fut,
+) -> Option<Result<T, ProviderError>>
+where
+    T: Send + 'static,
+    Fut: Future<Output = Result<T, ProviderError>> + Send + 'static,
+{
+    let mut candidates = candidates.into_iter();
+    let mut asked = JoinSet::new();
+    let mut last = None;
+    loop {
+        let next = candidates.next();
+        let is_last = next.is_none();
+        if let Some(candidate) = next {
+            asked.spawn(ask(candidate));
+        }
+        let answer = tokio::select! {
+            answer = asked.join_next() => answer,
+            () = tokio::time::sleep(stagger), if !is_last => continue,
+        };
+        match answer {
+            None => return last,
+            Some(Ok(Err(error))) if passes_on(&error) => last = Some(Err(error)),
+            Some(answer) => {
+                return Some(answer.expect("asking does not panic, and nobody cancels it"));
+            }
+        }
+    }
+}
+
 /// Tells nobody.
 pub fn silently(_: &Pause<'_>) {}
 
@@ -57,12 +93,38 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::patiently;
+    use super::{in_turn, patiently};
     use crate::cloud::clock::Scaled;
     use crate::cloud::error::ProviderError;
     use crate::engine::retry::{Fault, READING};
 
     const FAST: Scaled = Scaled { anchor: 0, since: 0, speed: 1000.0 };
+
+    #[tokio::test]
+    async fn a_silent_candidate_is_not_waited_for_and_a_failing_one_passes_on() {
+        let moment = std::time::Duration::from_millis(5);
+        let ask = async |fates: &'static [&'static str]| {
+            let passes_on = |it: &ProviderError| it.fault == Fault::Unreachable;
+            let answer = in_turn(fates.iter().copied(), moment, passes_on, |fate| async move {
+                match fate {
+                    "silent" => std::future::pending().await,
+                    "gone" => Err(ProviderError::new(Fault::Unreachable, "x", "gone")),
+                    "denied" => Err(ProviderError::new(Fault::Denied, "x", "denied")),
+                    answer => Ok(answer),
+                }
+            });
+            answer.await.map(|it| {
+                it.unwrap_or_else(|why| match why.fault {
+                    Fault::Denied => "denied",
+                    _ => "gone",
+                })
+            })
+        };
+        assert_eq!(ask(&["silent", "gone", "12"]).await, Some("12"));
+        assert_eq!(ask(&["gone", "denied", "12"]).await, Some("denied"));
+        assert_eq!(ask(&["gone", "gone"]).await, Some("gone"));
+        assert_eq!(ask(&[]).await, None);
+    }
 
     #[tokio::test]
     async fn it_tells_each_pause_and_returns_the_last_error() {

@@ -1,9 +1,10 @@
 //! The one door to the clouds: chooses the driver by the kind.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use crate::cloud::dynamodb::JOIN;
-pub use crate::cloud::look::{Created, Look, Question};
+pub use crate::cloud::look::{Created, Look, Member, Question};
 
 use crate::cloud::awaited::Awaited;
 use crate::cloud::connection::Connections;
@@ -15,7 +16,7 @@ use crate::cloud::rest::Rest;
 use crate::engine::observed::{Alike, Observation};
 use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
-use crate::engine::value::Attributes;
+use crate::engine::value::{Attributes, Value};
 
 /// Reads and changes objects of every kind. Reads are repeated as the engine decides; a change is one attempt.
 #[derive(Clone)]
@@ -56,6 +57,31 @@ impl Provider {
             ours.into_iter().zip(tables).chain(theirs.into_iter().zip(rows)).collect();
         answers.sort_by_key(|(at, _)| *at);
         answers.into_iter().map(|(_, it)| it).collect()
+    }
+
+    /// Writes something into one member of a group and waits until another has it; the time that took, on the session's
+    /// clock, from the acknowledged write to the first read. What was written is taken away again.
+    pub async fn replicates(
+        &self,
+        writer: Member<'_>,
+        reader: Member<'_>,
+        within: Duration,
+    ) -> Result<Duration, ProviderError> {
+        let of = |it: &Member<'_>| {
+            let group = it.kind.group.as_ref()?;
+            let text = |name: &str| it.attributes.get(name).and_then(Value::as_text);
+            Some((text(&group.name)?.to_owned(), text(&group.region)?.to_owned()))
+        };
+        let why = match (of(&writer), of(&reader)) {
+            (Some((name, from)), Some((other, to))) if name == other && from != to => {
+                return self.dynamo.replicates(writer, reader, within).await;
+            }
+            (Some(one), Some(other)) if one == other => "a member does not replicate to itself",
+            (Some(_), Some(_)) => "they are not members of one group",
+            _ => "not both are members of a group that is known",
+        };
+        let endpoint = format!("{} and {}", writer.kind.kind, reader.kind.kind);
+        Err(ProviderError::new(Fault::Rejected, endpoint, why))
     }
 
     /// Objects of the same identity, whoever made them.

@@ -45,6 +45,10 @@ pub struct Settings {
     pub prober_url: Option<String>,
     /// Of one attempt, on the wall's clock.
     pub request_timeout: Duration,
+    /// How long an endpoint, or the objects of a region behind one, may say nothing when many objects are looked at, on the
+    /// wall's clock. Long enough for a name look-up, a TLS handshake and an answer around the world; slower networks
+    /// stretch it by themselves.
+    pub first_contact: Duration,
     /// AWS regions that are declared lost: no connection is ever made to them.
     pub lost_regions: BTreeSet<String>,
     /// Told about each pause before a read is repeated.
@@ -76,6 +80,7 @@ impl Settings {
             clock,
             prober_url: None,
             request_timeout: Duration::from_secs(15),
+            first_contact: Duration::from_millis(1_500),
             lost_regions: BTreeSet::new(),
             told: Arc::new(silently),
         }
@@ -91,6 +96,8 @@ impl Settings {
             sandbox: true,
             prober_url: Some(base.to_owned()),
             request_timeout: Duration::from_secs(5),
+            // On loopback silence tells sooner.
+            first_contact: Duration::from_secs(1),
             ..Self::from_env(clock, |_| None)
         }
     }

@@ -20,7 +20,8 @@ use crate::ops::plan::Proposed;
 use crate::ops::run::Run;
 use crate::ops::session::Session;
 use crate::store::error::StoreError;
-use crate::store::file::Lease;
+use crate::store::lease::Lease;
+use crate::store::pulse::Pulse;
 
 /// Whether applying would change neither the world nor the state.
 pub fn is_idle(proposed: &Proposed) -> bool {
@@ -41,8 +42,12 @@ pub async fn apply(
     stop: watch::Receiver<Option<String>>,
 ) -> Result<Report, OpsError> {
     let state = open_run(session, &mut lease, &proposed, order)?;
+    let pulse = lease.pulse();
+    let stop = stop_with(&pulse, stop);
     let (pen, lease_back) = hold_pen(lease);
-    let hands = Arc::new(Hands { session: Arc::clone(session), pen: pen.clone(), tell });
+    let (session_of, pulse_of) = (Arc::clone(session), Arc::clone(&pulse));
+    let hands = Hands { session: session_of, pen: pen.clone(), pulse: pulse_of, tell };
+    let hands = Arc::new(hands);
     let mut run = Run::new(session, &proposed, state);
     let stopped = run.carry_out(&hands, stop).await;
     let mut report = run.report(stopped);
@@ -54,15 +59,37 @@ pub async fn apply(
         what: "the journal could not be closed".into(),
         help: "the state is whole up to its last entry; run the command again".into(),
     })?;
+    // What was done is told even where it could not be folded into a snapshot: the journal holds it.
+    let written = written.and_then(|()| lease.save(&run.state).map_err(|why| why.to_string()));
     if let Err(why) = written {
         report.stopped = Some(why);
-        return Ok(report);
     }
-    // What was done is told even where it could not be folded into a snapshot: the journal holds it.
-    if let Err(why) = lease.save(&run.state) {
-        report.stopped = Some(why.to_string());
-    }
+    // Who was asked to stop when everything was done has done everything.
+    report.lease_over = pulse.over().filter(|_| report.stopped.is_some());
     Ok(report)
+}
+
+/// One word to stop for: a signal, or the end of the lease.
+fn stop_with(
+    pulse: &Pulse,
+    mut signal: watch::Receiver<Option<String>>,
+) -> watch::Receiver<Option<String>> {
+    let (tell, stop) = watch::channel(signal.borrow().clone());
+    let tell = Arc::new(tell);
+    let from_pulse = Arc::clone(&tell);
+    pulse.when_over(move |over| {
+        from_pulse.send_replace(Some(over.to_string()));
+    });
+    tokio::spawn(async move {
+        tokio::select! {
+            Ok(()) = signal.changed() => {
+                let word = signal.borrow().clone();
+                tell.send_replace(word);
+            }
+            () = tell.closed() => {}
+        }
+    });
+    stop
 }
 
 /// Founds the state if need be, and journals what was settled, seen and is about to run.
@@ -86,7 +113,6 @@ fn open_run(
         };
         state = replay(state, 0, &founded);
         entries.push(founded);
-        entries.push(Entry::Leased { epoch: lease.epoch, owner: session.who.clone(), at });
     }
     let mut state = state.expect("it was just founded");
     entries.extend(proposed.settled.iter().cloned());

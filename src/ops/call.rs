@@ -12,6 +12,7 @@ use crate::engine::state::record::{Deposed, Record, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
 use crate::ops::job::{Hands, Job, Progress};
 use crate::ops::settle::{Verdict as Found, judge};
+use crate::store::error::Over;
 
 /// How long a create whose reply was lost is looked for before it is made again.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
@@ -21,6 +22,22 @@ enum Attempt<'a> {
     Create,
     Update { id: &'a str, group: &'a str, changed: &'a [String] },
     Delete { id: &'a str, attributes: &'a Attributes },
+}
+
+/// Why a call did not go well.
+#[derive(Debug, thiserror::Error)]
+enum Undone {
+    /// It did not leave.
+    #[error(transparent)]
+    Lease(#[from] Over),
+    #[error(transparent)]
+    Cloud(#[from] ProviderError),
+}
+
+impl Undone {
+    fn is(&self, fault: Fault) -> bool {
+        matches!(self, Self::Cloud(why) if why.fault == fault)
+    }
 }
 
 async fn attempt(hands: &Hands, job: &Job, call: &Attempt<'_>) -> Result<Created, ProviderError> {
@@ -40,19 +57,20 @@ async fn attempt(hands: &Hands, job: &Job, call: &Attempt<'_>) -> Result<Created
     }
 }
 
-/// Repeats a call as `engine::retry` decides; a lost reply goes back to the caller.
-async fn patiently(hands: &Hands, job: &Job, call: Attempt<'_>) -> Result<Created, ProviderError> {
+/// Repeats a call as `engine::retry` decides, as long as the lease allows it; a lost reply goes back to the caller.
+async fn patiently(hands: &Hands, job: &Job, call: Attempt<'_>) -> Result<Created, Undone> {
     let clock = &hands.session.clock;
     let started = clock.now();
     let mut attempts = 1;
     loop {
+        hands.pulse.may_call()?;
         let why = match attempt(hands, job, &call).await {
             Ok(done) => return Ok(done),
             Err(why) => why,
         };
         let elapsed = Duration::from_millis(u64::try_from(clock.now() - started).unwrap_or(0));
         match decide(why.fault, attempts, elapsed, why.retry_after, CHANGING) {
-            Verdict::GiveUp => return Err(why),
+            Verdict::GiveUp => return Err(why.into()),
             Verdict::AgainAfter(pause) => {
                 (hands.tell)(Progress::Waiting { step: job.step.id, why: why.words.clone() });
                 clock.sleep(pause).await;
@@ -77,8 +95,13 @@ pub async fn create(hands: &Hands, job: &Job, begun: &Begun) -> Outcome {
             }
             Err(why) => why,
         };
-        let unknown = why.fault == Fault::UnknownOutcome;
-        let ours_perhaps = why.fault == Fault::Conflict && lost > 0;
+        if lost > 0
+            && let Undone::Lease(over) = &why
+        {
+            return Outcome::InDoubt { why: format!("its reply was lost; {over}") };
+        }
+        let unknown = why.is(Fault::UnknownOutcome);
+        let ours_perhaps = why.is(Fault::Conflict) && lost > 0;
         if !unknown && !ours_perhaps {
             return Outcome::Failed { why: why.to_string() };
         }
@@ -166,7 +189,7 @@ pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -
         match patiently(hands, job, call).await {
             Ok(done) => break done.attributes,
             // Setting the same values again is harmless; actions are looked at by their wait.
-            Err(why) if why.fault == Fault::UnknownOutcome && lost < CHANGING.attempts => {
+            Err(why) if why.is(Fault::UnknownOutcome) && lost < CHANGING.attempts => {
                 lost += 1;
                 hands.session.clock.sleep(CHANGING.first_pause).await;
                 let look = provider.look(&job.kind, &record.id, &job.attributes).await;
@@ -222,7 +245,7 @@ pub async fn delete(hands: &Hands, job: &Job, deposed: bool) -> Outcome {
     loop {
         match patiently(hands, job, Attempt::Delete { id, attributes }).await {
             Ok(_) => break,
-            Err(why) if why.fault == Fault::UnknownOutcome && lost < CHANGING.attempts => {
+            Err(why) if why.is(Fault::UnknownOutcome) && lost < CHANGING.attempts => {
                 lost += 1;
                 hands.session.clock.sleep(CHANGING.first_pause).await;
             }

@@ -15,6 +15,7 @@ use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
 use crate::ops::run::Run;
 use crate::ops::session::Session;
+use crate::store::error::Over;
 
 /// What was asked for, for the journal.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct Report {
     pub outputs: BTreeMap<String, Value>,
     /// A signal or a broken store stopped it.
     pub stopped: Option<String>,
+    /// The lease ended before its time, and that is why.
+    pub lease_over: Option<Over>,
 }
 
 impl Report {

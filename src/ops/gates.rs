@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use crate::engine::schema::Wait;
+use crate::cloud::provider::Member;
+use crate::engine::schema::{Kind, Wait};
 use crate::engine::state::journal::Outcome;
-use crate::ops::job::{Hands, Job, Progress};
+use crate::engine::state::record::Record;
+use crate::engine::value::Attributes;
+use crate::ops::job::{Hands, Job, Progress, Watched};
 use crate::ops::wait::{Sight, probed, wait};
 
 /// How often a wait for nobody to come any more says that it still waits.
@@ -30,13 +33,34 @@ pub async fn serving(hands: &Hands, job: &Job) -> Outcome {
     Outcome::Waited
 }
 
-/// A written item is read from this member within the bound of its gate.
+/// An item written to another member of the group is read from this one within the bound of its gate.
 pub async fn replication(hands: &Hands, job: &Job) -> Outcome {
     let (Some(gate), Some(record), Some(peer)) = (&job.gate, &job.record, &job.peer) else {
         return Outcome::Failed { why: "no other member of its group is recorded".into() };
     };
-    let _ = (gate, record, peer);
-    Outcome::Failed { why: "not wired".into() }
+    let (theirs, own) = (members(peer), record_of(&job.kind, record));
+    let writer = Member { kind: &peer.kind, attributes: &theirs };
+    let reader = Member { kind: &job.kind, attributes: &own };
+    let within = Duration::from_secs(gate.within_seconds);
+    match hands.session.provider.replicates(writer, reader, within).await {
+        Ok(_) => Outcome::Waited,
+        Err(why) => Outcome::Failed { why: format!("`replication` did not hold: {why}") },
+    }
+}
+
+fn members(watched: &Watched) -> Attributes {
+    record_of(&watched.kind, &watched.record)
+}
+
+/// What is applied, and what the cloud made of it where the group is known by that.
+fn record_of(kind: &Kind, record: &Record) -> Attributes {
+    let mut attributes = record.attributes.clone();
+    for name in kind.group.iter().flat_map(|it| [&it.name, &it.region]) {
+        if let Some(value) = record.outputs.get(name).filter(|_| !attributes.contains_key(name)) {
+            attributes.insert(name.clone(), value.clone());
+        }
+    }
+    attributes
 }
 
 /// Until those who remember the old way have forgotten it.

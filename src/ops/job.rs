@@ -15,6 +15,7 @@ use crate::engine::state::journal::{Entry, Outcome};
 use crate::engine::state::record::Record;
 use crate::engine::value::Attributes;
 use crate::ops::session::Session;
+use crate::store::pulse::Pulse;
 
 /// Everything one step needs, worked out when it starts.
 pub struct Job {
@@ -105,5 +106,7 @@ pub struct Done {
 pub struct Hands {
     pub session: Arc<Session>,
     pub pen: Pen,
+    /// Says whether a call may still leave.
+    pub pulse: Arc<Pulse>,
     pub tell: Arc<dyn Fn(Progress) + Send + Sync>,
 }

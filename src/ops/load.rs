@@ -110,6 +110,15 @@ pub fn overlays(place: &Place) -> Vec<String> {
     names
 }
 
+/// What an overlay says of the instance that it belongs to; its other mistakes are told when it is planned.
+pub fn instance_of(place: &Place, overlay: &str) -> Result<Stack, OpsError> {
+    let catalog = crate::kinds::builtin();
+    let overlays = [overlay.to_owned()];
+    let loaded = layers(place, &overlays, &[], &BTreeMap::new(), &catalog)?;
+    let Loaded { sources, stack, diagnostics, .. } = loaded;
+    stack.ok_or(OpsError::Mistakes { diagnostics, sources })
+}
+
 /// Whether an overlay says which fault domains it takes for lost.
 pub fn assumes_loss(place: &Place, overlay: &str) -> Result<bool, OpsError> {
     let catalog = crate::kinds::builtin();

@@ -30,7 +30,8 @@ pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
             outcome
         }
         // The call was made and cannot be recorded: the step stays begun and is settled next time.
-        Err(why) => Outcome::InDoubt { why },
+        Err(why) if !entries.is_empty() => Outcome::InDoubt { why },
+        Err(why) => Outcome::Failed { why },
     };
     (hands.tell)(Progress::Ended { step, outcome: outcome.clone() });
     Done { step, outcome, entries }
@@ -61,6 +62,9 @@ async fn begin(hands: &Hands, job: &Job, entries: &mut Vec<Entry>) -> Result<(),
     }
     if !job.step.call.mutates() {
         return Ok(());
+    }
+    if let Some(over) = hands.pulse.over() {
+        return Err(over.to_string());
     }
     let mut alike = Vec::new();
     if matches!(job.step.call, Call::Create { .. }) && !job.surveyed {
@@ -105,7 +109,7 @@ async fn act(hands: &Hands, job: &Job, entries: &[Entry]) -> Outcome {
         Call::Gone { deposed } => gone(hands, job, *deposed).await,
         Call::Gate => gate(hands, job).await,
         Call::Serving { .. } => serving(hands, job).await,
-        Call::Replication => replication(hands, job).await,
+        Call::Replication { .. } => replication(hands, job).await,
         Call::Drain { seconds, .. } => drain(hands, job, *seconds).await,
     }
 }

@@ -110,6 +110,26 @@ impl Place {
         states.join(self.name())
     }
 
+    /// The other instances of the stack that have a state, the plain one among them.
+    pub fn siblings(&self, sandbox: bool) -> Vec<Self> {
+        let own = self.state(sandbox);
+        let entries = own.parent().map(std::fs::read_dir);
+        let mut found: Vec<Self> = entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|it| it.ok()?.file_name().into_string().ok())
+            .filter_map(|name| match name.split_once('@') {
+                None => (name == self.stack).then_some(None),
+                Some((stack, instance)) => (stack == self.stack).then(|| Some(instance.to_owned())),
+            })
+            .filter(|it| *it != self.instance)
+            .map(|instance| Self { instance, ..self.clone() })
+            .collect();
+        found.sort_by(|one, other| one.instance.cmp(&other.instance));
+        found
+    }
+
     /// The path as people see it: below the root.
     pub fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()

@@ -19,6 +19,7 @@ use crate::engine::state::record::State;
 use crate::kinds;
 use crate::ops::course::{Course, Losses, course};
 use crate::ops::error::OpsError;
+use crate::ops::instance;
 use crate::ops::load::{self, Desired};
 use crate::ops::look;
 use crate::ops::place::Place;
@@ -104,6 +105,7 @@ pub async fn plan_on(
         lost: course.lost,
         thaws: course.thaws,
         keep: ask.keep,
+        others: instance::others(session, &ask.place)?,
         from: course.from,
     };
     let (mut plan, mut diagnostics) = match &before {
@@ -142,7 +144,10 @@ async fn prepare(
     let overlays = overlays_of(ask.overlays.as_deref(), state.as_ref());
     let empty = BTreeMap::new();
     let remembered = state.as_ref().map_or(&empty, |it| &it.variables);
-    let desired = load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
+    let mut desired =
+        load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
+    instance::belongs(&ask.place, &desired.stack)?;
+    instance::lend(session, &ask.place, &mut desired)?;
     let course = course(state.as_ref(), &desired.stack, &ask.losses);
     check_lost(session, &desired, state.as_ref(), &ask.losses)?;
     let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
@@ -151,7 +156,9 @@ async fn prepare(
         Some(from) => {
             let given: Vec<GivenVariable> =
                 ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
-            Some(load::desired(&ask.place, from, &given, remembered, &session.catalog)?)
+            let mut before = load::desired(&ask.place, from, &given, remembered, &session.catalog)?;
+            instance::lend(session, &ask.place, &mut before)?;
+            Some(before)
         }
         None => None,
     };

@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
             session,
             stack: &proposed.desired.stack,
             plan,
-            known: Known::recorded(&state),
+            known: known(&proposed.desired.stack, &state),
             state,
             removed: BTreeMap::new(),
             surveyed,
@@ -98,13 +98,14 @@ impl<'a> Run<'a> {
         mut stop: watch::Receiver<Option<String>>,
     ) -> Option<String> {
         let mut running: JoinSet<Done> = JoinSet::new();
-        let mut stopped = stop.borrow().clone();
         loop {
-            if hands.pen.broken.load(Relaxed) && stopped.is_none() {
-                stopped = Some("the journal cannot be written".into());
-            }
+            let broken = || "the journal cannot be written".to_owned();
+            let stopped = stop.borrow_and_update().clone();
+            let stopped = stopped.or_else(|| hands.pen.broken.load(Relaxed).then(broken));
             if stopped.is_some() {
                 self.schedule.stop();
+                self.drain(&mut running).await;
+                return stopped;
             }
             let started = self.schedule.start();
             let has_started = !started.is_empty();
@@ -125,7 +126,7 @@ impl<'a> Run<'a> {
                 if has_started {
                     continue;
                 }
-                return stopped;
+                return None;
             }
             tokio::select! {
                 ended = running.join_next() => {
@@ -133,19 +134,13 @@ impl<'a> Run<'a> {
                         self.take_in(done);
                     }
                 }
-                changed = stop.changed(), if stopped.is_none() => {
-                    stopped = changed.ok().and_then(|()| stop.borrow().clone());
-                    if stopped.is_some() {
-                        self.schedule.stop();
-                        self.drain(&mut running).await;
-                        return stopped;
-                    }
-                }
+                // Its sender lives as long as the lease.
+                Ok(()) = stop.changed() => {}
             }
         }
     }
 
-    /// After a signal: calls in flight may finish, waits are given up.
+    /// After a signal, or when the lease or the journal is gone: calls in flight may finish, waits are given up.
     async fn drain(&mut self, running: &mut JoinSet<Done>) {
         let deadline = tokio::time::Instant::now() + GRACE;
         while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, running.join_next()).await {
@@ -216,7 +211,7 @@ impl<'a> Run<'a> {
             (Call::Serving { of }, Some(instance)) if of.is_empty() => {
                 self.gate(instance, instance.resource.gate.as_ref())?
             }
-            (Call::Replication, Some(instance)) => {
+            (Call::Replication { .. }, Some(instance)) => {
                 self.gate(instance, instance.resource.gate.as_ref())?
             }
             _ => None,
@@ -233,7 +228,7 @@ impl<'a> Run<'a> {
             _ => None,
         };
         let peer = match &step.call {
-            Call::Replication => self.peer(&kind, &step.address),
+            Call::Replication { from } => Some(self.watched(from)?),
             _ => None,
         };
         let taggable = kind.mark.is_some();
@@ -326,30 +321,6 @@ impl<'a> Run<'a> {
         Ok(Watched { address: address.clone(), kind: kind.clone(), record: record.clone() })
     }
 
-    /// Another recorded member of the same group.
-    fn peer(&self, kind: &Kind, address: &Address) -> Option<Watched> {
-        let own = self.state.records.get(address)?;
-        let name_of = |kind: &Kind, record: &Record| {
-            record
-                .attributes
-                .get(&kind.group.as_ref()?.name)
-                .and_then(Value::as_text)
-                .map(str::to_owned)
-        };
-        let name = name_of(kind, own)?;
-        let others = self.state.records.iter().filter(|(at, _)| *at != address);
-        others
-            .filter_map(|(at, it)| Some((at, it, self.session.catalog.get(&it.kind)?)))
-            .find(|(_, it, theirs)| {
-                theirs.provider == kind.provider && name_of(theirs, it).as_ref() == Some(&name)
-            })
-            .map(|(at, record, kind)| Watched {
-                address: at.clone(),
-                kind: kind.clone(),
-                record: record.clone(),
-            })
-    }
-
     fn gate(
         &self,
         instance: &Instance,
@@ -360,6 +331,15 @@ impl<'a> Run<'a> {
             .map(Some)
             .map_err(|mistakes| mistakes.first().map_or_else(String::new, |it| it.summary.clone()))
     }
+}
+
+/// What is recorded, and what the plain stack lends.
+fn known(stack: &Stack, state: &State) -> Known {
+    let mut known = Known::recorded(state);
+    for (address, object) in &stack.lent {
+        known.objects.insert(address.clone(), Arc::clone(object));
+    }
+    known
 }
 
 /// Whether a value is what the plan knew of it; open parts and unfingerprinted secrets may be anything.

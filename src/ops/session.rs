@@ -44,6 +44,10 @@ pub enum Target {
 }
 
 impl Target {
+    pub fn is_sandbox(self) -> bool {
+        self == Self::Sandbox
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Clouds => "clouds",

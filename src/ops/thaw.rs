@@ -10,7 +10,7 @@ use crate::engine::state::journal::{Entry, fold};
 use crate::engine::state::record::State;
 use crate::ops::error::OpsError;
 use crate::ops::session::Session;
-use crate::store::file::Lease;
+use crate::store::lease::Lease;
 
 /// How long a fault domain may take to answer one call, on the wall's clock.
 const PATIENCE: Duration = Duration::from_secs(10);

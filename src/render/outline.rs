@@ -300,7 +300,9 @@ fn gate(step: &Step) -> String {
             let of: Vec<String> = of.iter().map(ToString::to_string).collect();
             format!("serving gate, something healthy behind {}", of.join(", "))
         }
-        Call::Replication => "replication gate, a written item arrives here".into(),
+        Call::Replication { from } => {
+            format!("replication gate, an item written to {from} arrives here")
+        }
         Call::Drain { until: Some(_), .. } => {
             "drain gate, until nobody comes the way that an earlier run closed".into()
         }

@@ -1,8 +1,19 @@
 //! What can go wrong with a store, and the way out of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::engine::state::codec::CodecError;
+
+/// Why nothing may be changed any more under a lease.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Over {
+    /// Asked to stop: what is in flight is finished and recorded, nothing new starts.
+    #[error("preempted by {by}")]
+    Preempted { by: String },
+    /// Not ours any more: nothing can be recorded either.
+    #[error("the lease was lost: {why}")]
+    Lost { why: String },
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -10,6 +21,8 @@ pub enum StoreError {
     Io { verb: &'static str, file: PathBuf, source: std::io::Error },
     #[error("the state in {} is being changed by {by}", folder.display())]
     Held { folder: PathBuf, by: String },
+    #[error("{over} (the state in {})", folder.display())]
+    Over { folder: PathBuf, over: Over },
     #[error("{} cannot be read: {source}", file.display())]
     Broken { file: PathBuf, source: CodecError },
     #[error("the state in {} contradicts itself: {}", folder.display(), wrong.join("; "))]
@@ -23,7 +36,12 @@ impl StoreError {
     pub fn advice(&self) -> String {
         match self {
             Self::Io { .. } => "check that the folder exists, is writable and has room".into(),
-            Self::Held { .. } => "wait until it is done; the lock goes with its process".into(),
+            Self::Held { .. } => {
+                "wait until it is done; the lease goes with its process. `failover` and `failback` may take it over".into()
+            }
+            Self::Over { .. } => {
+                "the state is whole; when the other is done, run the command again".into()
+            }
             Self::Broken { source: CodecError::Newer(_), .. } => {
                 "use the lifeboat that wrote it, or a newer one; nothing was changed".into()
             }
@@ -42,4 +60,13 @@ impl StoreError {
             }
         }
     }
+}
+
+pub(super) fn io(verb: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    let file = file.to_owned();
+    move |source| StoreError::Io { verb, file, source }
+}
+
+pub(super) fn broken(file: PathBuf) -> impl FnOnce(CodecError) -> StoreError {
+    move |source| StoreError::Broken { file, source }
 }

@@ -1,55 +1,76 @@
-//! State in a folder: a snapshot that is replaced whole, a journal that is only appended to, and a lock of the operating system.
+//! State in a folder: a snapshot that is replaced whole, a journal that is only appended to, and the claims of who may write.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use crate::engine::state::codec::{
-    CodecError, decode_journal, decode_state, encode_entry, encode_state,
-};
-use crate::engine::state::journal::{Entry, replay};
+use crate::engine::state::codec::{CodecError, decode_journal, decode_state};
+use crate::engine::state::journal::replay;
 use crate::engine::state::record::State;
-use crate::store::error::StoreError;
-
-/// Snapshots that are kept beside the present one.
-const HISTORY_MAX: usize = 50;
+use crate::store::claim::{Claim, Claims, Stop, machine, wall};
+use crate::store::error::{StoreError, broken, io};
+use crate::store::lease::{JOURNAL, Lease, Preempted, SNAPSHOT, Start, sweep};
+use crate::store::pulse::{Heart, LeaseTimes};
 
 /// How often a reader starts again because a writer just put a new snapshot in place.
 const READS_MAX: u32 = 20;
+
+/// How often who wants the lease starts again because another was a moment quicker.
+const CLAIMS_MAX: u32 = 20;
+
+/// How many holders, one after another, who preempts asks to stop.
+const ASKED_MAX: u32 = 5;
+
+/// Between two looks at whether a holder has given its lease back.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Where the state of one stack instance is kept.
 #[derive(Debug, Clone)]
 pub struct FileStore {
     folder: PathBuf,
+    times: LeaseTimes,
 }
 
-/// The right to write; who holds one may, and the lock goes with it.
-#[derive(Debug)]
-pub struct Lease {
-    store: FileStore,
-    journal: File,
-    sequence: u64,
-    /// A write failed: what follows would not be whole.
-    is_broken: bool,
+/// Who has the lease, for `status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseStatus {
+    pub owner: String,
+    pub command: String,
     pub epoch: u64,
-    /// Written before the first entry: who only looks, or is refused, leaves the state and every saved plan as they are.
-    opening: Option<Entry>,
-    /// Held for the life of the lease.
-    _lock: File,
+    /// On the wall, in milliseconds since the Unix epoch.
+    pub since: i64,
+    /// The last heartbeat, likewise.
+    pub beat: i64,
+    /// False: its process is gone, and the next command takes over at once.
+    pub is_alive: bool,
+    /// A switch, which nobody may preempt.
+    pub is_firm: bool,
+    /// Who has asked it to stop.
+    pub asked_by: Option<String>,
 }
 
-fn io(verb: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
-    let file = file.to_owned();
-    move |source| StoreError::Io { verb, file, source }
-}
-
-fn broken(file: PathBuf) -> impl FnOnce(CodecError) -> StoreError {
-    move |source| StoreError::Broken { file, source }
+/// Who wants a lease.
+#[derive(Clone, Copy)]
+struct Claimant<'a> {
+    owner: &'a str,
+    command: &'a str,
+    at: i64,
+    is_firm: bool,
 }
 
 impl FileStore {
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+        Self { folder: folder.to_owned(), times: LeaseTimes::default() }
+    }
+
+    /// With other times: for tests, which do not wait.
+    #[must_use]
+    pub fn with_times(mut self, times: LeaseTimes) -> Self {
+        self.times = times;
+        self
+    }
+
+    pub fn times(&self) -> LeaseTimes {
+        self.times
     }
 
     pub fn folder(&self) -> &Path {
@@ -57,24 +78,29 @@ impl FileStore {
     }
 
     fn snapshot_file(&self) -> PathBuf {
-        self.folder.join("state.snapshot")
+        self.folder.join(SNAPSHOT)
     }
 
     fn journal_file(&self) -> PathBuf {
-        self.folder.join("journal")
+        self.folder.join(JOURNAL)
     }
 
-    fn lock_file(&self) -> PathBuf {
-        self.folder.join("lock")
+    fn claims(&self) -> Claims {
+        Claims::of(&self.folder)
     }
 
     /// The state as of now; takes no lease. `None` before the first apply.
     pub fn load(&self) -> Result<Option<State>, StoreError> {
-        let state = self.read()?.0;
-        if let Some(wrong) = state.as_ref().map(State::integrity).filter(|it| !it.is_empty()) {
-            return Err(StoreError::Integrity { folder: self.folder.clone(), wrong });
-        }
+        let state = self.read()?.state;
+        self.check(state.as_ref())?;
         Ok(state)
+    }
+
+    fn check(&self, state: Option<&State>) -> Result<(), StoreError> {
+        match state.map(State::integrity).filter(|it| !it.is_empty()) {
+            Some(wrong) => Err(StoreError::Integrity { folder: self.folder.clone(), wrong }),
+            None => Ok(()),
+        }
     }
 
     /// The entries since the last snapshot, as text for people.
@@ -84,11 +110,30 @@ impl FileStore {
         Ok(entries.iter().map(|(at, entry)| format!("{at}: {entry:?}")).collect())
     }
 
-    /// The state and how many bytes of the journal are whole.
-    fn read(&self) -> Result<(Option<State>, usize), StoreError> {
+    /// Who has the lease, or died with it. `None`: nobody, or it was given back. Takes no lease.
+    pub fn lease_status(&self) -> Result<Option<LeaseStatus>, StoreError> {
+        let claims = self.claims();
+        let Some(claim) = claims.newest()? else { return Ok(None) };
+        let beat = claims.last_beat(&claim)?;
+        if beat.is_released {
+            return Ok(None);
+        }
+        Ok(Some(LeaseStatus {
+            is_alive: claims.is_alive(&claim, self.times.lease)?,
+            is_firm: claim.is_firm,
+            asked_by: claims.asked(claim.epoch)?.map(|it| it.by()),
+            owner: claim.owner,
+            command: claim.command,
+            epoch: claim.epoch,
+            since: claim.since,
+            beat: beat.at,
+        }))
+    }
+
+    fn read(&self) -> Result<Read, StoreError> {
         for _ in 0..READS_MAX {
             let snapshot = read_if_there(&self.snapshot_file())?;
-            let journal = read_if_there(&self.journal_file())?.unwrap_or_default();
+            let mut journal = read_if_there(&self.journal_file())?.unwrap_or_default();
             let state = match &snapshot {
                 None => None,
                 Some(bytes) => Some(decode_state(bytes).map_err(broken(self.snapshot_file()))?),
@@ -101,121 +146,144 @@ impl FileStore {
                 continue;
             }
             let state = new.iter().fold(state, |state, (at, entry)| replay(state, *at, entry));
-            return Ok((state, whole));
+            journal.truncate(whole);
+            return Ok(Read { state, journal });
         }
         Err(broken(self.journal_file())(CodecError::Torn))
     }
 
     /// Takes the right to write, and the state as of that moment.
-    pub fn lease(&self, owner: &str, at: i64) -> Result<(Lease, Option<State>), StoreError> {
+    ///
+    /// Held while another has it: on one machine as long as its process lives, for another machine until its last heartbeat is
+    /// older than one lease.
+    pub fn lease(
+        &self,
+        owner: &str,
+        command: &str,
+        at: i64,
+    ) -> Result<(Lease, Option<State>), StoreError> {
+        let who = Claimant { owner, command, at, is_firm: false };
+        let claims = self.claims();
+        for _ in 0..CLAIMS_MAX {
+            let newest = claims.newest()?;
+            if let Some(it) = &newest
+                && claims.is_alive(it, self.times.lease)?
+            {
+                return Err(self.held(it.holder()));
+            }
+            if let Some(leased) = self.claim(who, newest.map_or(0, |it| it.epoch), None)? {
+                return Ok(leased);
+            }
+        }
+        Err(self.held("one process after another".into()))
+    }
+
+    /// Takes the right to write from whom has it: asks it to stop, waits for it at most one lease, and takes the next epoch
+    /// whether it answered or not. Nobody takes it from who has it this way: two switches do not fight.
+    ///
+    /// Waits without giving the thread back.
+    pub fn preempt(
+        &self,
+        owner: &str,
+        command: &str,
+        at: i64,
+    ) -> Result<(Lease, Option<State>), StoreError> {
+        let who = Claimant { owner, command, at, is_firm: true };
+        let claims = self.claims();
+        let mut asked: Option<(u64, Instant)> = None;
+        let mut holders = 0;
+        let mut claims_lost = 0;
+        loop {
+            let newest = claims.newest()?;
+            let epoch = newest.as_ref().map_or(0, |it| it.epoch);
+            let since = asked.filter(|(it, _)| *it == epoch).map(|(_, since)| since);
+            let holder = newest.as_ref().map(Claim::holder);
+            let is_alive = match &newest {
+                Some(it) => claims.is_alive(it, self.times.lease)?,
+                None => false,
+            };
+            let is_firm = newest.is_some_and(|it| it.is_firm);
+            let is_hopeless = holders >= ASKED_MAX && since.is_none() || claims_lost >= CLAIMS_MAX;
+            if is_alive && is_firm || is_hopeless {
+                return Err(self.held(holder.unwrap_or_default()));
+            }
+            match since {
+                None if is_alive => {
+                    let stop = Stop { owner: owner.into(), command: command.into(), at: wall() };
+                    claims.ask(epoch, &stop)?;
+                    asked = Some((epoch, Instant::now()));
+                    holders += 1;
+                }
+                Some(since) if is_alive && since.elapsed() < self.times.lease => {
+                    std::thread::sleep(POLL.min(self.times.lease / 10));
+                }
+                _ => {
+                    let from = since.and(holder);
+                    let preempted =
+                        from.map(|holder| Preempted { holder, has_answered: !is_alive });
+                    if let Some((mut lease, state)) = self.claim(who, epoch, preempted)? {
+                        if state.is_some() && lease.preempted.is_some() {
+                            // Who was preempted stands in the journal even if nothing else follows.
+                            lease.append(&[])?;
+                        }
+                        return Ok((lease, state));
+                    }
+                    claims_lost += 1;
+                }
+            }
+        }
+    }
+
+    fn held(&self, by: String) -> StoreError {
+        StoreError::Held { folder: self.folder.clone(), by }
+    }
+
+    /// Claims the epoch after this one and begins to write; `None` if another was quicker.
+    fn claim(
+        &self,
+        who: Claimant<'_>,
+        after: u64,
+        preempted: Option<Preempted>,
+    ) -> Result<Option<(Lease, Option<State>)>, StoreError> {
         std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
-        let path = self.lock_file();
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(io("open", &path))?;
-        if lock.try_lock().is_err() {
-            let mut by = String::new();
-            lock.read_to_string(&mut by).map_err(io("read", &path))?;
-            let by = if by.trim().is_empty() { "another process".into() } else { by.trim().into() };
-            return Err(StoreError::Held { folder: self.folder.clone(), by });
+        let claims = self.claims();
+        let mut epoch = after + 1;
+        loop {
+            let Claimant { owner, command, is_firm, at } = who;
+            let claim = Claim {
+                epoch,
+                owner: owner.into(),
+                command: command.into(),
+                machine: machine(),
+                is_locked: true,
+                is_firm,
+                since: wall(),
+            };
+            let Some(lock) = claims.take(claim)? else { return Ok(None) };
+            let heart = Heart::start(claims.clone(), epoch, self.times, lock);
+            // In this order: what earlier holders could still put in place goes before anything is read.
+            sweep(&self.folder, epoch)?;
+            let Read { state, journal } = self.read()?;
+            self.check(state.as_ref())?;
+            if let Some(known) = state.as_ref().map(|it| it.epoch).filter(|it| *it >= epoch) {
+                // The state came from elsewhere, with more leases behind it than this folder has seen.
+                epoch = known + 1;
+                continue;
+            }
+            claims.sweep(epoch)?;
+            let sequence = state.as_ref().map_or(0, |it| it.sequence);
+            let folder = &self.folder;
+            let start = Start { folder, epoch, heart, owner, at, preempted };
+            return Ok(Some((Lease::begin(start, &journal, sequence)?, state)));
         }
-        lock.set_len(0).and_then(|()| lock.seek(SeekFrom::Start(0))).map_err(io("write", &path))?;
-        lock.write_all(owner.as_bytes()).map_err(io("write", &path))?;
-        let (state, whole) = self.read()?;
-        if let Some(wrong) = state.as_ref().map(State::integrity).filter(|it| !it.is_empty()) {
-            return Err(StoreError::Integrity { folder: self.folder.clone(), wrong });
-        }
-        let path = self.journal_file();
-        let journal = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(io("open", &path))?;
-        let whole = u64::try_from(whole).expect("a file's length fits");
-        journal.set_len(whole).map_err(io("cut the torn tail of", &path))?;
-        let epoch = state.as_ref().map_or(0, |it| it.epoch) + 1;
-        let leased = Entry::Leased { epoch, owner: owner.into(), at };
-        let mut lease = Lease {
-            store: self.clone(),
-            journal,
-            is_broken: false,
-            sequence: state.as_ref().map_or(0, |it| it.sequence),
-            epoch,
-            opening: state.is_some().then_some(leased),
-            _lock: lock,
-        };
-        lease.journal.seek(SeekFrom::End(0)).map_err(io("open", &path))?;
-        Ok((lease, state))
     }
 }
 
-impl Lease {
-    /// Appends entries; they are durable when this returns. The numbers they got end with the returned one.
-    pub fn append(&mut self, entries: &[Entry]) -> Result<u64, StoreError> {
-        let mut text = String::new();
-        let mut sequence = self.sequence;
-        let opening = self.opening.take();
-        for entry in opening.iter().chain(entries) {
-            sequence += 1;
-            text.push_str(&encode_entry(sequence, entry));
-        }
-        let path = self.store.journal_file();
-        if self.is_broken {
-            let why = std::io::Error::other("an earlier write failed");
-            return Err(io("append to", &path)(why));
-        }
-        let whole = self.journal.stream_position().map_err(io("append to", &path))?;
-        let written =
-            self.journal.write_all(text.as_bytes()).and_then(|()| self.journal.sync_data());
-        if let Err(why) = written {
-            // Nothing may stand behind half a line: cut it off, and write no more.
-            self.is_broken = true;
-            self.journal.set_len(whole).ok();
-            return Err(io("append to", &path)(why));
-        }
-        self.sequence = sequence;
-        Ok(sequence)
-    }
-
-    /// Folds the journal into a new snapshot. The old journal and snapshot move to `history/`.
-    pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
-        let mut state = state.clone();
-        state.sequence = self.sequence;
-        state.touched = self.sequence;
-        state.epoch = self.epoch;
-        let bytes = encode_state(&state);
-        let read_back = decode_state(&bytes).map_err(broken(self.store.snapshot_file()))?;
-        assert_eq!(read_back, state, "what is written is what is read");
-        let new = self.store.folder.join("state.snapshot.new");
-        let mut file = File::create(&new).map_err(io("write", &new))?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(io("write", &new))?;
-        let history = self.store.folder.join("history");
-        std::fs::create_dir_all(&history).map_err(io("make", &history))?;
-        let snapshot = self.store.snapshot_file();
-        if snapshot.exists() {
-            let kept = history.join(format!("{:08}.snapshot", state.serial.saturating_sub(1)));
-            std::fs::hard_link(&snapshot, &kept)
-                .or_else(exists_is_fine)
-                .map_err(io("link", &kept))?;
-        }
-        std::fs::rename(&new, &snapshot).map_err(io("replace", &snapshot))?;
-        sync_folder(&self.store.folder)?;
-        let journal = self.store.journal_file();
-        let kept = history.join(format!("{:08}.journal", state.serial));
-        std::fs::rename(&journal, &kept).map_err(io("move", &journal))?;
-        self.journal = File::create(&journal).map_err(io("write", &journal))?;
-        sync_folder(&self.store.folder)?;
-        prune(&history)
-    }
-}
-
-fn exists_is_fine(why: std::io::Error) -> std::io::Result<()> {
-    if why.kind() == std::io::ErrorKind::AlreadyExists { Ok(()) } else { Err(why) }
+/// What a folder holds.
+struct Read {
+    state: Option<State>,
+    /// Without a torn tail.
+    journal: Vec<u8>,
 }
 
 fn read_if_there(file: &Path) -> Result<Option<Vec<u8>>, StoreError> {
@@ -224,22 +292,6 @@ fn read_if_there(file: &Path) -> Result<Option<Vec<u8>>, StoreError> {
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(why) => Err(io("read", file)(why)),
     }
-}
-
-fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    File::open(folder).and_then(|it| it.sync_all()).map_err(io("sync", folder))
-}
-
-/// Keeps the newest snapshots and journals only.
-fn prune(history: &Path) -> Result<(), StoreError> {
-    let entries = std::fs::read_dir(history).map_err(io("list", history))?;
-    let mut files: Vec<PathBuf> = entries.filter_map(|it| it.ok().map(|it| it.path())).collect();
-    files.sort();
-    let surplus = files.len().saturating_sub(2 * HISTORY_MAX);
-    for file in &files[..surplus] {
-        std::fs::remove_file(file).map_err(io("remove", file))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -266,9 +318,11 @@ mod tests {
     fn a_second_writer_is_told_who_holds_it() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::new(folder.path());
-        let (_lease, _) = store.lease("ann on laptop", 0).unwrap();
-        match store.lease("bob", 0) {
-            Err(StoreError::Held { by, .. }) => assert_eq!(by, "ann on laptop"),
+        let (_lease, _) = store.lease("ann on laptop", "apply shop", 0).unwrap();
+        match store.lease("bob", "apply shop", 0) {
+            Err(StoreError::Held { by, .. }) => {
+                assert_eq!(by, "ann on laptop (lifeboat apply shop)");
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -277,7 +331,7 @@ mod tests {
     fn a_torn_tail_is_cut_and_the_last_acknowledged_entry_survives() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::new(folder.path());
-        let (mut lease, _) = store.lease("a", 0).unwrap();
+        let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
         lease.append(&[founded()]).unwrap();
         lease.append(&[Entry::Bound { cloud: "linode".into(), account: "x".into() }]).unwrap();
         drop(lease);
@@ -285,7 +339,7 @@ mod tests {
         let mut file = std::fs::OpenOptions::new().append(true).open(&journal).unwrap();
         file.write_all(b"12345678 {\"version\":1,\"seq").unwrap();
         assert_eq!(store.load().unwrap().unwrap().bound["linode"], "x");
-        let (mut lease, state) = store.lease("b", 0).unwrap();
+        let (mut lease, state) = store.lease("b", "apply shop", 0).unwrap();
         assert_eq!(state.unwrap().bound["linode"], "x");
         lease.append(&[Entry::Bound { cloud: "aws".into(), account: "y".into() }]).unwrap();
         assert_eq!(store.load().unwrap().unwrap().bound["aws"], "y");
@@ -295,7 +349,7 @@ mod tests {
     fn a_snapshot_and_the_journal_behind_it_give_the_same_state() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::new(folder.path());
-        let (mut lease, _) = store.lease("a", 0).unwrap();
+        let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
         lease.append(&[founded()]).unwrap();
         let mut state = replay(None, 1, &founded()).unwrap();
         lease.save(&state).unwrap();
@@ -310,7 +364,7 @@ mod tests {
     fn damage_in_the_middle_and_newer_versions_are_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::new(folder.path());
-        let (mut lease, _) = store.lease("a", 0).unwrap();
+        let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
         lease.append(&[founded()]).unwrap();
         lease.append(&[Entry::Bound { cloud: "aws".into(), account: "y".into() }]).unwrap();
         drop(lease);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
+mod apart;
 mod walk;
 
 use std::sync::Arc;

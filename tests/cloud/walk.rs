@@ -185,6 +185,22 @@ impl Walk {
         self.provider.observe(&[question]).await.remove(0)
     }
 
+    /// Everything that was made, in one look.
+    pub(crate) async fn observe_all(&self) -> Vec<(String, Observation)> {
+        let addresses: Vec<Address> = self.made.keys().map(Address::one).collect();
+        let made = addresses.iter().zip(self.made.values());
+        let questions: Vec<Question<'_>> = made
+            .map(|(address, it)| Question {
+                address,
+                kind: &it.kind,
+                id: Some(&it.id),
+                attributes: &it.attributes,
+            })
+            .collect();
+        let seen = self.provider.observe(&questions).await;
+        self.made.keys().cloned().zip(seen).collect()
+    }
+
     /// What is observed is what was asked for, as far as the cloud tells it.
     pub(crate) async fn compare(&self, name: &str, state: &str) {
         // Tags are read back with a lag of some seconds.

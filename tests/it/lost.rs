@@ -95,3 +95,42 @@ fn what_a_catastrophe_took_is_absent_after_the_heal() {
         .shows(&["2 to create, 0 to update, 0 to replace, 0 to delete"])
         .done();
 }
+
+/// More tables, balancers and machines in a region that nobody declared lost than are asked for at one time: all are unseen,
+/// for one reason, in the time of one silence.
+#[test]
+fn a_plan_does_not_wait_for_each_object_of_a_silent_region() {
+    let stack = "\
+stack: many
+resources:
+  table: { kind: dynamodb.table, count: 30, region: us-east-1, name: 'many-${each.index}', attributes: { id: S }, hash_key: id }
+  web:
+    kind: linode.instance
+    count: 10
+    region: us-east
+    type: g6-nanode-1
+    image: linode/debian12
+    label: 'web-${each.index}'
+    private_ip: true
+    authorized_users: [ops]
+  lb: { kind: linode.nodebalancer, count: 12, region: us-east, label: 'lb-${each.index}' }
+  http: { kind: linode.nodebalancer_config, for_each: '${lb}', nodebalancer: '${each.value}', port: 80 }
+  node: { kind: linode.nodebalancer_node, for_each: '${web}', config: '${http[0]}', label: '${each.value.label}', address: '${each.value.private_ipv4}:80' }
+  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }
+";
+    let home = Home::holding("many", stack);
+    home.sandbox(&["apply", "many", "--yes"]).code(0).done();
+    home.lose("aws:us-east-1");
+    home.lose("linode:us-east");
+    home.log_requests();
+    let began = std::time::Instant::now();
+    let plan = home.sandbox(&["plan", "many", "--detailed-exitcode"]).code(5);
+    let took = began.elapsed();
+    let said = plan.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in ["aws:us-east-1 at http://127.0.0.1:", "linode:us-east at http://127.0.0.1:"] {
+        assert!(said.contains(part), "it lacks {part:?}\n{plan}");
+    }
+    // One request alone may take five seconds; all of them one after the other took a minute.
+    assert!(took.as_secs() < 5, "{took:?}");
+    home.requests().mutating().none();
+}

@@ -13,6 +13,7 @@ mod lost;
 mod guards;
 mod kinds;
 mod converge;
+mod lease;
 mod watch;
 
 /// A test file that nobody lists would pass for ever.

@@ -48,15 +48,15 @@ impl Scripted {
     }
 }
 
-/// The sandbox on a port, spoken to as if it were the real clouds.
-struct Cloud {
-    home: Home,
+/// The sandbox on a port, spoken to as if it were the real clouds; its requests are counted in the test's own process.
+pub(crate) struct Cloud {
+    pub(crate) home: Home,
     serving: Option<Serving>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Cloud {
-    fn new(stack: &str) -> Self {
+    pub(crate) fn new(stack: &str) -> Self {
         let mut home = Home::holding("tiny", stack);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let serving =

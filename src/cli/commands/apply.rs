@@ -21,7 +21,7 @@ use crate::ops::place::Place;
 use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, plan_on};
 use crate::ops::session::{Session, Target};
 use crate::render::text::{TextOptions, text};
-use crate::store::file::Lease;
+use crate::store::lease::Lease;
 
 /// Refusals that come from what is there, not from what is asked for.
 const WORLD: [&str; 4] = ["exists_already", "split_group", "prevent_destroy", "cloud_protection"];
@@ -55,7 +55,7 @@ pub async fn apply(
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
     let session = open::session(&ask.place.root, world).await?;
-    let (lease, state) = session.store(&ask.place).lease(&session.who, session.clock.now())?;
+    let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
         let asked = overlays_of(Some(asked), None);
         if asked != state.active && !state.records.is_empty() && !consent.switch {
@@ -122,7 +122,7 @@ async fn saved(
         let what = format!("the plan was made for the {made_for}, and this is the {this}");
         return Err(OpsError::refused(what, "check --sandbox; nothing was asked of any cloud"));
     }
-    let (lease, state) = session.store(&ask.place).lease(&session.who, session.clock.now())?;
+    let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     let fresh = plan_on(&session, &ask, state.clone()).await?;
     let accounts = fresh.plan.bindings.accounts.clone();
     let now = bindings(&session, &ask, &fresh.desired.stack, state.as_ref(), accounts);
@@ -156,7 +156,7 @@ pub async fn destroy(
     may_go_on(consent)?;
     let ask = open::ask(&scene.directory, layers, &Allow::default(), Intent::Destroy)?;
     let session = open::session(&ask.place.root, world).await?;
-    let (lease, state) = session.store(&ask.place).lease(&session.who, session.clock.now())?;
+    let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     let proposed = plan_on(&session, &ask, state).await?;
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
@@ -179,7 +179,7 @@ pub async fn destroy(
     carry_out(scene, &session, lease, proposed, &ask).await
 }
 
-fn show(scene: &Scene, plan: &Plan) {
+pub fn show(scene: &Scene, plan: &Plan) {
     out::data(&text(plan, &TextOptions { color: scene.color, width: 100, verbose: false }));
 }
 
@@ -216,7 +216,7 @@ pub fn may_go_on(consent: Consent) -> Result<(), OpsError> {
     Err(OpsError::usage("there is no terminal to ask on", "add --yes"))
 }
 
-fn agreed(question: &str, word: &str) -> bool {
+pub fn agreed(question: &str, word: &str) -> bool {
     out::ask(question).as_deref() == Some(word)
 }
 
@@ -225,7 +225,7 @@ fn unseen_or_done(plan: &Plan) -> Exit {
     if unseen { Exit::Unseen } else { Exit::Done }
 }
 
-fn refuse(plan: &Plan) -> Result<(), OpsError> {
+pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
     if plan.refusals().next().is_none() {
         return Ok(());
     }
@@ -268,6 +268,9 @@ async fn carry_out(
     ask: &Ask,
 ) -> Result<Exit, OpsError> {
     let signals = signals::listen()?;
+    lease.pulse().when_over(|over| {
+        out::talk(&format!("{over}: nothing new is started; calls in flight finish"));
+    });
     let order = Order {
         command: scene.command.clone(),
         intent: ask.intent,
@@ -282,6 +285,7 @@ async fn carry_out(
     ending::tell(&report, ask.intent);
     Ok(match signals.number() {
         Some(number) => Exit::Signal(number),
+        None if report.lease_over.is_some() => Exit::Held,
         None if !report.is_complete() && ask.intent == Intent::Destroy => Exit::Unseen,
         None if !report.is_complete() => Exit::Failed,
         None => otherwise,

@@ -5,6 +5,7 @@ pub mod layers;
 pub mod plan;
 pub mod apply;
 pub mod switch;
+pub mod drill;
 pub mod status;
 pub mod explain;
 pub mod init;
@@ -67,6 +68,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         }
         Command::Found { state, fault_domain } => {
             switch::found(&scene, &state, &fault_domain).await
+        }
+        Command::Drill { target, to, losing, world, cleanup, yes } => {
+            let wanted = drill::Wanted { to, losing, cleanup, yes };
+            drill::drill(&scene, &target, &world, &wanted).await
         }
         Command::Status { target, world, format } => {
             status::status(&scene, &target, &world, format).await

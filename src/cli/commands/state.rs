@@ -134,7 +134,7 @@ fn mend(
     use crate::cloud::clock::Clock as _;
     let store = store(scene, args)?;
     let at = crate::cloud::clock::Wall.now();
-    let (mut lease, state) = store.lease(&open::who(), at)?;
+    let (mut lease, state) = store.lease(&open::who(), &scene.command, at)?;
     let mut state = state.ok_or_else(|| nothing_there(&store))?;
     let (address, outcome) = decide(&state)?;
     let entry = Entry::Ended { address: address.clone(), step: 0, outcome, at };

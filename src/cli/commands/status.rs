@@ -32,7 +32,10 @@ pub async fn status(
         state: &status.state,
         plan,
         trouble,
-        lease: None,
+        lease: session.store(&place).lease_status()?.map(|it| {
+            let gone = if it.is_alive { "" } else { ", whose process is gone" };
+            format!("{} ({}){gone}", it.owner, it.command)
+        }),
     };
     out::data(&match format {
         Plain::Text => render::status::text(&facts),

@@ -13,7 +13,7 @@ use crate::ops::place::Place;
 use crate::ops::plan::{Ask, plan_on};
 use crate::ops::session::Session;
 use crate::ops::thaw;
-use crate::store::file::Lease;
+use crate::store::lease::Lease;
 
 /// What every switch is given.
 pub struct Wanted {
@@ -109,7 +109,7 @@ async fn begin(
     let store = session.store(&ask.place);
     // Who has nothing to switch is told before anything is locked.
     store.load()?.filter(|it| !it.records.is_empty()).ok_or_else(|| nothing_yet(&ask.place))?;
-    let (lease, state) = store.lease(&session.who, session.clock.now())?;
+    let (lease, state) = open::preempt(&session, &ask.place, &scene.command)?;
     let state = state.ok_or_else(|| nothing_yet(&ask.place))?;
     ask.overlays = Some(overlays(&state)?);
     Ok((ask, session, lease, state))
@@ -150,7 +150,7 @@ fn says_what_is_lost(ask: &Ask, state: &State, to: &str) -> Result<(), OpsError>
 pub async fn found(scene: &Scene, args: &StateArgs, domain: &str) -> Result<Exit, OpsError> {
     let place = Place::find(&args.stack, &scene.directory)?;
     let session = open::session(&place.root, &args.world).await?;
-    let (mut lease, state) = session.store(&place).lease(&session.who, session.clock.now())?;
+    let (mut lease, state) = open::lease(&session, &place, &scene.command)?;
     let mut state = state.ok_or_else(|| nothing_yet(&place))?;
     thaw::found(&session, &mut lease, &mut state, domain).await?;
     let left: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();

@@ -1,13 +1,18 @@
 //! Which AWS account the credentials are of: asked of STS in whichever region answers.
 
+use std::time::Duration;
+
 use crate::cloud::dynamodb::fault::{Lost, failed};
 use crate::cloud::dynamodb::place::Dynamo;
 use crate::cloud::error::ProviderError;
-use crate::cloud::patience::patiently;
+use crate::cloud::patience::{in_turn, patiently};
 use crate::engine::retry::{Fault, READING};
 
 /// Asked in turn when neither environment nor profile names a region, or that one is silent.
 const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1"];
+
+/// How long a region is waited for before the next is asked as well.
+const STAGGER: Duration = Duration::from_millis(700);
 
 impl Dynamo {
     /// The account's number. A disaster of one region must not keep anybody from knowing whose account this is.
@@ -23,17 +28,14 @@ impl Dynamo {
         }
         regions.retain(|it| !settings.lost_regions.contains(it));
         patiently(&*settings.clock, READING, &*settings.told, |_| async {
-            let mut last = None;
-            for region in &regions {
-                match self.caller_in(region).await {
-                    Err(error) if matches!(error.fault, Fault::Unreachable | Fault::Transient) => {
-                        last = Some(error);
-                    }
-                    answer => return answer,
-                }
-            }
+            let passes_on =
+                |it: &ProviderError| matches!(it.fault, Fault::Unreachable | Fault::Transient);
+            let answer = in_turn(regions.clone(), STAGGER, passes_on, |region| {
+                let dynamo = self.clone();
+                async move { dynamo.caller_in(&region).await }
+            });
             let none = || ProviderError::new(Fault::Unreachable, "AWS STS", "every region is lost");
-            Err(last.unwrap_or_else(none))
+            answer.await.unwrap_or_else(|| Err(none()))
         })
         .await
     }

@@ -8,10 +8,13 @@ macro_rules! call {
         let region = $dynamo.connections.in_region($region, &endpoint)?;
         let region = $outcome.timed(region, &$dynamo.connections);
         let $client = $dynamo.connections.dynamodb().await;
+        let began = tokio::time::Instant::now();
         // Boxed: the SDK's futures are tens of kilobytes large.
-        Box::pin($make.customize().config_override(region).send())
+        let answer = Box::pin($make.customize().config_override(region).send())
             .await
-            .map_err(|error| crate::cloud::dynamodb::fault::failed(endpoint, $outcome, error))
+            .map_err(|error| crate::cloud::dynamodb::fault::failed(endpoint, $outcome, error));
+        $dynamo.connections.contacts.note(&answer, began.elapsed());
+        answer
     }};
 }
 
@@ -19,6 +22,8 @@ macro_rules! call {
 macro_rules! read {
     ($dynamo:expr, $region:expr, $operation:literal, |$client:ident| $make:expr) => {{
         let settings = &$dynamo.connections.settings;
+        // No patience is spent on a region that is never connected to.
+        $dynamo.connections.in_region($region, $operation)?;
         Box::pin(crate::cloud::patience::patiently(
             &*settings.clock,
             crate::engine::retry::READING,

@@ -10,12 +10,16 @@ mod read;
 mod table;
 mod group;
 mod settings;
+mod canary;
 
+use std::time::Duration;
+
+use crate::cloud::dynamodb::canary::Flight;
 pub use crate::cloud::dynamodb::place::JOIN;
 use crate::cloud::dynamodb::place::is_replica;
 pub(crate) use crate::cloud::dynamodb::place::{Dynamo, Place};
 use crate::cloud::error::ProviderError;
-use crate::cloud::look::{Created, Look, Question};
+use crate::cloud::look::{Created, Look, Member, Question};
 use crate::cloud::settings::host;
 use crate::engine::observed::{Alike, Observation};
 use crate::engine::retry::Fault;
@@ -40,6 +44,19 @@ impl Dynamo {
         attributes: &Attributes,
     ) -> Result<Vec<Alike>, ProviderError> {
         self.same_named(&Place::of(kind, attributes)?).await
+    }
+
+    /// How long a write through one member takes until the other has it.
+    pub(crate) async fn replicates(
+        &self,
+        writer: Member<'_>,
+        reader: Member<'_>,
+        within: Duration,
+    ) -> Result<Duration, ProviderError> {
+        let from = Place::of(writer.kind, writer.attributes)?;
+        let to = Place::of(reader.kind, reader.attributes)?;
+        let contact = self.contact(writer.kind, &from.region);
+        self.canary(Flight { writer: &from, reader: &to, within }, &contact).await
     }
 
     pub(crate) async fn create(

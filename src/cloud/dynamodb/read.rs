@@ -16,7 +16,7 @@ use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 
-/// Tables looked at at one time.
+/// Tables of one region looked at at one time.
 const AT_ONCE: usize = 8;
 
 /// A table and what was read beside it.
@@ -57,9 +57,15 @@ impl Needs {
     }
 }
 
-/// Every table at once, within a limit; only regions that a question names are connected to.
+/// Every table at once, within a limit for each region; only regions that a question names are connected to, and one that
+/// does not answer holds up nobody else.
 pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<Observation> {
-    let limit = Arc::new(Semaphore::new(AT_ONCE));
+    if questions.is_empty() {
+        return Vec::new();
+    }
+    // Making the client takes a while, for which no region is to blame.
+    dynamo.connections.dynamodb().await;
+    let mut limits: BTreeMap<String, Arc<Semaphore>> = BTreeMap::new();
     let mut set = JoinSet::new();
     let mut answers: Vec<Option<Observation>> = vec![None; questions.len()];
     let mut places = BTreeMap::new();
@@ -73,10 +79,16 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<
         };
         places.insert(at, place.clone());
         let needs = Needs::of(question.kind, question.attributes);
-        let (dynamo, limit) = (dynamo.clone(), Arc::clone(&limit));
+        let contact = dynamo.contact(question.kind, &place.region);
+        let limit = limits.entry(place.region.clone());
+        let limit = Arc::clone(limit.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))));
+        let dynamo = dynamo.clone();
         set.spawn(async move {
-            let _turn = limit.acquire_owned().await.expect("the limit is never closed");
-            (at, dynamo.seen(&place, needs).await)
+            let call = Box::pin(async {
+                let _turn = limit.acquire_owned().await.expect("the limit is never closed");
+                dynamo.seen(&place, needs).await
+            });
+            (at, dynamo.connections.contacts.ask(&contact, call).await)
         });
     }
     while let Some(result) = set.join_next().await {

@@ -1,5 +1,7 @@
 //! What a plan is asked to do, and what its guards may let through.
 
+use std::collections::BTreeMap;
+
 use crate::engine::address::Address;
 use crate::engine::plan::change::{Bindings, Loss};
 
@@ -49,6 +51,8 @@ pub struct Options {
     /// Those that state says are lost and this plan takes as found.
     pub thaws: Vec<String>,
     pub keep: Keep,
+    /// Identities that other instances of the stack have, with whose they are and where they are declared.
+    pub others: BTreeMap<String, String>,
     /// The overlays that a switch leaves; of one that goes on, those it began from.
     pub from: Option<Vec<String>>,
 }

@@ -50,7 +50,7 @@ enum CallJson {
     Gone { deposed: bool },
     Gate,
     Serving { of: Vec<String> },
-    Replication,
+    Replication { from: String },
     Drain { seconds: u64, until: Option<i64> },
 }
 
@@ -121,7 +121,7 @@ impl From<&Call> for CallJson {
             Call::Serving { of } => {
                 Self::Serving { of: of.iter().map(ToString::to_string).collect() }
             }
-            Call::Replication => Self::Replication,
+            Call::Replication { from } => Self::Replication { from: from.to_string() },
             Call::Drain { seconds, until } => Self::Drain { seconds: *seconds, until: *until },
         }
     }
@@ -144,7 +144,7 @@ impl CallJson {
             Self::Serving { of } => {
                 Call::Serving { of: of.iter().map(|it| it.parse()).collect::<Result<_, _>>()? }
             }
-            Self::Replication => Call::Replication,
+            Self::Replication { from } => Call::Replication { from: from.parse()? },
             Self::Drain { seconds, until } => Call::Drain { seconds, until },
         })
     }

@@ -253,8 +253,10 @@ pub enum Call {
     Serving {
         of: Vec<Address>,
     },
-    /// An item written to one member of a group arrives at this one.
-    Replication,
+    /// An item written to another member of its group arrives at this one.
+    Replication {
+        from: Address,
+    },
     /// Nobody remembers the old way any more.
     Drain {
         seconds: u64,
@@ -274,7 +276,7 @@ impl Call {
 
     /// Whether it waits at a gate, which leaves the record as it is.
     pub fn is_gate(&self) -> bool {
-        matches!(self, Self::Serving { .. } | Self::Replication | Self::Drain { .. })
+        matches!(self, Self::Serving { .. } | Self::Replication { .. } | Self::Drain { .. })
     }
 
     pub fn word(&self) -> &'static str {
@@ -289,7 +291,7 @@ impl Call {
             Self::Gone { .. } => "gone",
             Self::Gate => "gate",
             Self::Serving { .. } => "serving gate",
-            Self::Replication => "replication gate",
+            Self::Replication { .. } => "replication gate",
             Self::Drain { .. } => "drain gate",
         }
     }

@@ -6,10 +6,11 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Severity, Span};
 pub use crate::engine::plan::asked::Allowed;
 use crate::engine::plan::asked::{Intent, Options};
-use crate::engine::plan::change::Action;
+use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::planned::{Planned, set_name};
-use crate::engine::schema::Kind;
-use crate::engine::stack::model::Instance;
+use crate::engine::schema::{FaultDomain, Kind};
+use crate::engine::stack::model::{Instance, Stack};
+use crate::engine::stack::needs::named_by;
 use crate::engine::stack::resolve::Resolved;
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
@@ -162,6 +163,45 @@ pub fn kind_changed(instance: &Instance, recorded: &str) -> Diagnostic {
     Diagnostic::error("kind_changed", format!("`{address}` was a {recorded} and is a {now} now"))
         .at(instance.resource.span, "the object behind this name would be lost sight of")
         .help("give the new resource another name: the old one is then deleted, and the new one created")
+}
+
+/// What only belongs inside, or beside, what was borrowed would change it for its owner.
+pub fn touches_borrowed(
+    stack: &Stack,
+    instance: &Instance,
+    kind: &Kind,
+    change: &Change,
+) -> Option<Diagnostic> {
+    if change.action == Action::NoOp || stack.lent.is_empty() {
+        return None;
+    }
+    let is_global = matches!(kind.fault_domain, FaultDomain::Global(_));
+    let attributes = kind.contains_in.iter().filter(|_| !is_global);
+    let joins = kind.references().map(|(name, _)| name).filter(|_| kind.group.is_some());
+    let lent = attributes.chain(joins).flat_map(|it| named_by(stack, instance, it));
+    let lent = lent.into_iter().find(|it| stack.lent.contains_key(it))?;
+    let text = format!("`{}` would change `{lent}`, which is only borrowed", instance.address);
+    Some(
+        Diagnostic::refusal("touches_borrowed", text)
+            .at(
+                instance.resource.span,
+                format!("the {} of another instance would change", kind.kind),
+            )
+            .help(format!(
+                "borrow `{}` as well, or give this instance a `{lent}` of its own",
+                instance.resource.name
+            )),
+    )
+}
+
+/// Another instance has an object of this identity.
+pub fn collides(instance: &Instance, kind: &Kind, resolved: &Resolved, whose: &str) -> Diagnostic {
+    let named = kind.identity.by.iter().rev().find_map(|it| resolved.spans.get(it));
+    let span = named.copied().unwrap_or(instance.resource.span);
+    let text = format!("`{}` has the identity of {whose}", instance.address);
+    Diagnostic::refusal("instance_collision", text)
+        .at(span, format!("the same {} in two instances of one stack", kind.kind))
+        .help("give it another name in the overlay of this instance, or borrow it")
 }
 
 /// A switch that needs what is not there, and cannot be made.

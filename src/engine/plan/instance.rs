@@ -1,13 +1,14 @@
 //! Plans one declared instance: what it is now, what it is to be, and what later expressions see of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::decide::{Standing, decide};
 use crate::engine::plan::diff::{Sides, diff, is_missing_secret};
 use crate::engine::plan::guard;
-use crate::engine::plan::planned::Planned;
+use crate::engine::plan::planned::{Planned, identity_of};
 use crate::engine::plan::proposal::Proposal;
 use crate::engine::plan::survey::{promised, record_of};
 use crate::engine::schema::Kind;
@@ -19,6 +20,10 @@ use crate::engine::value::{Attributes, Value};
 impl<'a> Proposal<'a> {
     pub(super) fn instance(&mut self, instance: &'a Instance) {
         let Some(kind) = self.worlds.catalog.get(&instance.resource.kind) else { return };
+        if let Some(object) = self.worlds.stack.lent.get(&instance.address) {
+            self.borrowed(instance, kind, object);
+            return;
+        }
         let found = record_of(self.worlds.state, self.worlds.stack, instance)
             .filter(|(from, _)| !self.taken.contains(from));
         if let Some((from, record)) = &found
@@ -50,6 +55,23 @@ impl<'a> Proposal<'a> {
             return;
         }
         self.living_instance(instance, kind, resolved, record, from);
+    }
+
+    /// What the plain stack lends is used, and nothing is ever done to it.
+    fn borrowed(&mut self, instance: &'a Instance, kind: &'a Kind, object: &Arc<Attributes>) {
+        let mut change = self.undecided(instance, kind, None);
+        change.reason = format!("borrowed from {}", self.worlds.stack.name);
+        let (catalog, stack) = (self.worlds.catalog, self.worlds.stack);
+        self.frozen.take_in(catalog, stack, instance, object);
+        self.known.put(instance.address.clone(), (**object).clone());
+        self.planned.push(Planned {
+            change,
+            kind,
+            desired: None,
+            record: None,
+            instance: Some(instance),
+            not_ready: false,
+        });
     }
 
     /// Its recorded outputs serve; what was never recorded is not there for anybody.
@@ -96,6 +118,15 @@ impl<'a> Proposal<'a> {
         };
         let seen = seen.as_deref();
         let mut change = self.change(instance, kind, &resolved, record, seen);
+        self.diagnostics.extend(guard::touches_borrowed(
+            self.worlds.stack,
+            instance,
+            kind,
+            &change,
+        ));
+        if let Some(whose) = self.collides(kind, &resolved.attributes, &change) {
+            self.diagnostics.push(guard::collides(instance, kind, &resolved, &whose));
+        }
         self.hold_pending(&mut change);
         self.hold_without(instance, &mut change);
         self.require_secrets(instance, &resolved, &change);
@@ -128,6 +159,14 @@ impl<'a> Proposal<'a> {
             not_ready: record.is_some_and(|it| !it.ready)
                 || matches!(seen, Some(Observation::Exists { ready: false, .. })),
         });
+    }
+
+    /// Whose identity in another instance a change would take, in words.
+    fn collides(&self, kind: &Kind, attributes: &Attributes, change: &Change) -> Option<String> {
+        if change.action == Action::NoOp || self.options.others.is_empty() {
+            return None;
+        }
+        self.options.others.get(&identity_of(kind, attributes)?).cloned()
     }
 
     /// What is made needs every secret; all that are missing are told at once, before any call.

@@ -13,7 +13,7 @@ use crate::engine::plan::lowering::{
     creation, deletion, disrupts, is_deposed, lane, readiness, temporary, update,
 };
 use crate::engine::plan::planned::{Planned, set_name};
-use crate::engine::plan::traffic::Direction;
+use crate::engine::plan::traffic::{Direction, Replicating};
 
 /// First and last step of a chain.
 type Chain = (usize, usize);
@@ -35,7 +35,7 @@ pub(super) struct Course<'a> {
     pub intent: Intent,
     pub directions: &'a [Direction],
     /// Members of groups at which a written item has to arrive before users are directed.
-    pub replicating: &'a [&'a Planned<'a>],
+    pub replicating: &'a [Replicating],
 }
 
 /// The steps of all changes; refusals where no order keeps users served.
@@ -258,14 +258,16 @@ impl Builder {
         let actions: BTreeMap<&Address, &Planned<'_>> =
             planned.iter().map(|it| (&it.change.address, it)).collect();
         let frontiers = self.frontiers(planned);
-        let replicated: Vec<usize> = course
-            .replicating
-            .iter()
-            .map(|it| {
-                let id = self.gate(it, Call::Replication, 5);
-                let made = self.makes.get(&it.change.address).map(|it| it.1);
-                made.into_iter().for_each(|it| self.derive(id, it, Rule::Serve));
-                id
+        let moves = |it: &&Direction| it.drain_seconds.is_some() && it.until.is_none();
+        let replicating =
+            course.replicating.iter().filter(|_| course.directions.iter().any(|it| moves(&it)));
+        let replicated: Vec<usize> = replicating
+            .filter_map(|it| {
+                let planned = actions.get(&it.to)?;
+                let id = self.gate(planned, Call::Replication { from: it.from.clone() }, 5);
+                let made = [&it.to, &it.from].map(|it| self.makes.get(it).map(|it| it.1));
+                made.into_iter().flatten().for_each(|it| self.derive(id, it, Rule::Serve));
+                Some(id)
             })
             .collect();
         for direction in course.directions {

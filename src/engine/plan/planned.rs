@@ -17,6 +17,22 @@ pub struct Planned<'a> {
     pub not_ready: bool,
 }
 
+/// What tells an object from every other of its kind; `None` while a part of it is open. Records that users take for one
+/// another are one.
+pub fn identity_of(kind: &Kind, attributes: &Attributes) -> Option<String> {
+    let names = if kind.drain.is_some() { &kind.serving_set } else { &kind.identity.by };
+    let mut parts = vec![kind.kind.clone()];
+    for name in names {
+        let value = attributes.get(name)?;
+        let value = normalise(kind, name, value, attributes);
+        if value.has_open() || value.has_secret() {
+            return None;
+        }
+        parts.push(value.json().to_string());
+    }
+    Some(parts.join(" "))
+}
+
 /// The name of the serving set that an object of these attributes is in.
 pub fn set_name(kind: &Kind, attributes: &Attributes) -> String {
     let parts: Vec<String> = kind

@@ -13,7 +13,7 @@ use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::proposal::Proposal;
 pub use crate::engine::plan::proposal::Worlds;
-use crate::engine::plan::traffic::directions;
+use crate::engine::plan::traffic::{directions, replicating};
 
 /// The plan; diagnostics stop it only when they are errors.
 pub fn propose(worlds: &Worlds<'_>, options: &Options) -> (Plan, Vec<Diagnostic>) {
@@ -70,11 +70,13 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         Intent::Apply => directions(&it.worlds, &it.frozen, &it.planned, options.now),
         Intent::Destroy => Vec::new(),
     };
+    // Only a switch asks whether the other side has the data.
+    let replicating = if options.from.is_some() { replicating(&it.planned) } else { Vec::new() };
     let course = Course {
         allowed: &options.allowed,
         intent: options.intent,
         directions: &directions,
-        replicating: &[],
+        replicating: &replicating,
     };
     let (steps, refusals) = steps(&it.planned, &course);
     it.diagnostics.extend(refusals);

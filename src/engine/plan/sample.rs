@@ -235,7 +235,7 @@ fn call() -> impl Strategy<Value = Call> {
         any::<bool>().prop_map(|deposed| Call::Gone { deposed }),
         Just(Call::Gate),
         vec(address(), 0..3).prop_map(|of| Call::Serving { of }),
-        Just(Call::Replication),
+        address().prop_map(|from| Call::Replication { from }),
         (any::<u64>(), option::of(any::<i64>()))
             .prop_map(|(seconds, until)| Call::Drain { seconds, until }),
     ]

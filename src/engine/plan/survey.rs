@@ -112,6 +112,10 @@ pub fn survey<'a>(
     for address in order {
         let Some(instance) = stack.instances.get(address) else { continue };
         let Some(kind) = catalog.get(&instance.resource.kind) else { continue };
+        if let Some(object) = stack.lent.get(address) {
+            known.put(address.clone(), (**object).clone());
+            continue;
+        }
         let recorded = record_of(state, stack, instance);
         if let Some((from, record)) = &recorded
             && from != address

@@ -39,6 +39,41 @@ pub(super) struct Direction {
     pub drain_seconds: Option<u64>,
 }
 
+/// A member of a group at which an item written to another has to arrive before users are directed.
+#[derive(Debug)]
+pub(super) struct Replicating {
+    pub to: Address,
+    pub from: Address,
+}
+
+/// The members with a replication gate, each with another living one of its group.
+pub(super) fn replicating(planned: &[Planned<'_>]) -> Vec<Replicating> {
+    let lives = |it: &&Planned<'_>| {
+        it.change.frozen.is_none()
+            && it.change.unseen.is_none()
+            && it.desired.is_some()
+            && it.change.held.as_ref().is_none_or(|it| it.action != Action::Create)
+    };
+    let name = |it: &Planned<'_>| {
+        let group = it.kind.group.as_ref()?;
+        it.desired.as_ref()?.get(&group.name)?.as_text().map(str::to_owned)
+    };
+    let gated = planned.iter().filter(lives).filter(|it| {
+        let gate = it.instance.and_then(|it| it.resource.gate.as_ref());
+        gate.is_some_and(|it| matches!(it.probe, GateProbe::Replication))
+    });
+    let pairs = gated.filter_map(|to| {
+        let own = name(to)?;
+        let from = planned.iter().filter(lives).find(|it| {
+            it.change.address != to.change.address
+                && it.kind.provider == to.kind.provider
+                && name(it).as_ref() == Some(&own)
+        })?;
+        Some(Replicating { to: to.change.address.clone(), from: from.change.address.clone() })
+    });
+    pairs.collect()
+}
+
 impl Direction {
     fn of(it: &Planned<'_>) -> Self {
         Self {

@@ -10,7 +10,7 @@ use crate::engine::diagnostic::{Sources, Span};
 use crate::engine::stack::evaluate::Lost;
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::template::FileText;
-use crate::engine::value::Value;
+use crate::engine::value::{Attributes, Value};
 
 /// Everything the layers say, merged, checked and expanded.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +41,8 @@ pub struct Stack {
     pub rehearses: Vec<(String, Span)>,
     /// The resources of the plain stack that this instance uses and does not make.
     pub borrow: Vec<(String, Span)>,
+    /// Their objects, as the plain stack recorded them.
+    pub lent: BTreeMap<Address, Arc<Attributes>>,
 }
 
 /// What a recovery may cost, in seconds.
@@ -202,5 +204,5 @@ pub struct Output {
 /// What expressions may look at: the objects of other instances as far as they are known.
 pub trait Scope {
     /// All known attributes of an instance (`id` among them); open ones are [`Value::Open`].
-    fn object(&self, address: &Address) -> Option<Arc<crate::engine::value::Attributes>>;
+    fn object(&self, address: &Address) -> Option<Arc<Attributes>>;
 }

@@ -268,6 +268,8 @@ enum EntryJson {
         epoch: u64,
         owner: String,
         at: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preempted: Option<String>,
     },
     Bound {
         cloud: String,
@@ -515,7 +517,9 @@ impl From<&Entry> for EntryJson {
                 let key = data_encoding::HEXLOWER.encode(&key.0);
                 Self::Founded { stack, instance, target, lineage, key, overlays }
             }
-            Entry::Leased { epoch, owner, at } => Self::Leased { epoch, owner, at },
+            Entry::Leased { epoch, owner, at, preempted } => {
+                Self::Leased { epoch, owner, at, preempted }
+            }
             Entry::Bound { cloud, account } => Self::Bound { cloud, account },
             Entry::RunBegan { who, command, at, plan } => Self::RunBegan { who, command, at, plan },
             Entry::Switched { from, to, lost, at, who } => {
@@ -543,7 +547,9 @@ impl EntryJson {
             Self::Founded { stack, instance, target, lineage, key: text, overlays } => {
                 Entry::Founded { stack, instance, target, lineage, key: key(&text), overlays }
             }
-            Self::Leased { epoch, owner, at } => Entry::Leased { epoch, owner, at },
+            Self::Leased { epoch, owner, at, preempted } => {
+                Entry::Leased { epoch, owner, at, preempted }
+            }
             Self::Bound { cloud, account } => Entry::Bound { cloud, account },
             Self::RunBegan { who, command, at, plan } => Entry::RunBegan { who, command, at, plan },
             Self::Switched { from, to, lost, at, who } => Entry::Switched {

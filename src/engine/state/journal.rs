@@ -24,6 +24,8 @@ pub enum Entry {
         epoch: u64,
         owner: String,
         at: i64,
+        /// From whom it was taken, and how.
+        preempted: Option<String>,
     },
     /// Which account of a cloud this state belongs to.
     Bound {

@@ -84,6 +84,8 @@ fn entry() -> impl Strategy<Value = Entry> {
             .prop_map(|(address, outcome, at)| Entry::Ended { address, step: 1, outcome, at }),
         (sample::text(), sample::text())
             .prop_map(|(cloud, account)| Entry::Bound { cloud, account }),
+        (any::<u64>(), sample::text(), option::of(sample::text()))
+            .prop_map(|(epoch, owner, preempted)| Entry::Leased { epoch, owner, at: 4, preempted }),
         (sample::text(), sample::text(), any::<i64>())
             .prop_map(|(who, command, at)| Entry::RunBegan { who, command, at, plan: "p".into() }),
         (sample::text(), any::<i64>()).prop_map(|(fault_domain, at)| Entry::Found {
@@ -236,6 +238,16 @@ proptest! {
         let again = decode_state(&encode_state(&snapshot)).unwrap();
         prop_assert_eq!(play(Some(again), after), play(None, &all));
     }
+}
+
+/// Journals from before leases could be taken over are written and read as they were.
+#[test]
+fn a_lease_that_was_taken_from_nobody_says_nothing_of_it() {
+    let leased = Entry::Leased { epoch: 7, owner: "ann".into(), at: 4, preempted: None };
+    let line = encode_entry(1, &leased);
+    let expected = r#"{"leased":{"epoch":7,"owner":"ann","at":4}}}"#;
+    assert!(line.trim_end().ends_with(expected), "{line}");
+    assert_eq!(decode_journal(line.as_bytes()).unwrap().0, [(1, leased)]);
 }
 
 #[test]

@@ -1,0 +1,283 @@
+//! A drill: a disaster rehearsed in an instance of its own, measured, and taken away again whatever happens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::cloud::provider::{Look, Member};
+use crate::engine::address::Address;
+use crate::engine::mark::mark;
+use crate::engine::plan::change::Plan;
+use crate::engine::plan::propose::{Intent, Keep};
+use crate::engine::plan::wire::plan_digest;
+use crate::engine::schema::Kind;
+use crate::engine::stack::model::{GateProbe, Stack};
+use crate::engine::state::record::{Record, State};
+use crate::engine::value::Value;
+use crate::ops::apply::apply;
+use crate::ops::closing::{Order, Report};
+use crate::ops::course::Losses;
+use crate::ops::error::OpsError;
+use crate::ops::job::Progress;
+use crate::ops::plan::{Ask, Proposed, plan_on};
+use crate::ops::session::Session;
+use crate::store::lease::Lease;
+
+/// How often a cleanup is tried before it says what is left.
+const CLEANUPS_MAX: usize = 3;
+
+/// Who follows a drill.
+pub trait Audience {
+    /// A part of the drill begins, with its plan.
+    fn begins(&self, part: Part, plan: &Plan);
+    fn listener(&self, plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Home is made as it is before the disaster.
+    Apply,
+    /// The switch that is rehearsed.
+    Switch,
+    /// Everything is deleted again.
+    Cleanup,
+}
+
+/// How a drill went.
+pub struct Rehearsal {
+    pub applied: Report,
+    /// `None`: it was not reached, or the overlay rehearses no other.
+    pub switched: Option<Report>,
+    /// Why the switch could not be planned.
+    pub refused: Option<String>,
+    /// How long a written item took to each member with a replication gate, or why it did not arrive.
+    pub replicated: Vec<(Address, Result<Duration, String>)>,
+    pub cleaned: Cleaned,
+}
+
+/// What a cleanup left.
+#[derive(Default)]
+pub struct Cleaned {
+    pub report: Report,
+    pub leftovers: Vec<String>,
+}
+
+impl Rehearsal {
+    pub fn succeeded(&self) -> bool {
+        self.applied.is_complete()
+            && self.switched.as_ref().is_none_or(Report::is_complete)
+            && self.refused.is_none()
+            && self.replicated.iter().all(|(_, it)| it.is_ok())
+    }
+}
+
+/// What is rehearsed.
+pub struct Script {
+    /// Of the instance, under the drill's overlay.
+    pub ask: Ask,
+    /// The overlays that the drill switches to on top of that.
+    pub rehearses: Vec<String>,
+    /// What is taken for lost in the switch.
+    pub losses: Losses,
+    pub command: String,
+}
+
+/// Applies, switches, and deletes again; the cleanup also follows a failure and a signal.
+pub async fn rehearse(
+    session: &Arc<Session>,
+    lease: Lease,
+    proposed: Proposed,
+    script: &Script,
+    audience: &dyn Audience,
+    stop: &watch::Receiver<Option<String>>,
+) -> Result<Rehearsal, OpsError> {
+    let stage = Stage { session, script, audience };
+    audience.begins(Part::Apply, &proposed.plan);
+    let stack = proposed.desired.stack.clone();
+    let applied = stage.run(lease, proposed, &script.ask, stop.clone()).await;
+    let mut replicated = Vec::new();
+    let mut switched = None;
+    let mut refused = None;
+    let is_applied = applied.as_ref().is_ok_and(Report::is_complete);
+    if is_applied {
+        replicated = stage.replication(&stack).await;
+        match stage.switch(stop).await {
+            Ok(report) => switched = report,
+            Err(why) => refused = Some(why.to_string()),
+        }
+    }
+    // Nothing stops the cleanup but a second signal, which ends the process.
+    let cleaned = clean_up(session, script, audience).await;
+    Ok(Rehearsal { applied: applied?, switched, refused, replicated, cleaned: cleaned? })
+}
+
+/// Deletes everything of the instance, and looks for what is left by name, id and owner mark.
+pub async fn clean_up(
+    session: &Arc<Session>,
+    script: &Script,
+    audience: &dyn Audience,
+) -> Result<Cleaned, OpsError> {
+    let stage = Stage { session, script, audience };
+    let store = session.store(&script.ask.place);
+    let Some(before) = store.load()? else { return Ok(Cleaned::default()) };
+    let mut cleaned = Cleaned::default();
+    for _ in 0..CLEANUPS_MAX {
+        let at = session.clock.now();
+        let (lease, state) = store.lease(&session.who, &script.command, at)?;
+        let ask = Ask {
+            overlays: None,
+            intent: Intent::Destroy,
+            losses: Losses::Only(Vec::new()),
+            keep: Keep::Nothing,
+            ..script.ask.clone()
+        };
+        let proposed = plan_on(session, &ask, state).await?;
+        audience.begins(Part::Cleanup, &proposed.plan);
+        let (_never, nothing) = watch::channel(None);
+        cleaned.report = stage.run(lease, proposed, &ask, nothing).await?;
+        let left = store.load()?.is_some_and(|it| !it.records.is_empty() || !it.begun.is_empty());
+        if !left {
+            break;
+        }
+    }
+    cleaned.leftovers = leftovers(session, &before).await;
+    if let Some(state) = store.load()? {
+        let recorded = state.records.iter();
+        cleaned
+            .leftovers
+            .extend(recorded.map(|(at, it)| format!("`{at}` ({}, {})", it.kind, it.id)));
+    }
+    cleaned.leftovers.sort();
+    cleaned.leftovers.dedup();
+    Ok(cleaned)
+}
+
+struct Stage<'a> {
+    session: &'a Arc<Session>,
+    script: &'a Script,
+    audience: &'a dyn Audience,
+}
+
+impl Stage<'_> {
+    async fn run(
+        &self,
+        lease: Lease,
+        proposed: Proposed,
+        ask: &Ask,
+        stop: watch::Receiver<Option<String>>,
+    ) -> Result<Report, OpsError> {
+        let order = Order {
+            command: self.script.command.clone(),
+            intent: ask.intent,
+            instance: ask.place.instance.clone(),
+            plan_digest: plan_digest(&proposed.plan),
+        };
+        let tell = self.audience.listener(&proposed.plan);
+        apply(self.session, lease, proposed, &order, tell, stop).await
+    }
+
+    /// The switch itself; `None` where the overlay rehearses no other.
+    async fn switch(
+        &self,
+        stop: &watch::Receiver<Option<String>>,
+    ) -> Result<Option<Report>, OpsError> {
+        if self.script.rehearses.is_empty() || stop.borrow().is_some() {
+            return Ok(None);
+        }
+        let home = self.script.ask.overlays.clone().unwrap_or_default();
+        let ask = Ask {
+            overlays: Some([home, self.script.rehearses.clone()].concat()),
+            losses: self.script.losses.clone(),
+            ..self.script.ask.clone()
+        };
+        let store = self.session.store(&ask.place);
+        let at = self.session.clock.now();
+        let (lease, state) = store.lease(&self.session.who, &self.script.command, at)?;
+        let proposed = plan_on(self.session, &ask, state).await?;
+        if let Some(refusal) = proposed.plan.refusals().next() {
+            return Err(OpsError::refused(refusal.text.clone(), "see the plan above"));
+        }
+        self.audience.begins(Part::Switch, &proposed.plan);
+        self.run(lease, proposed, &ask, stop.clone()).await.map(Some)
+    }
+
+    /// How far behind the other members are, measured while all of them live. Borrowed ones are left alone.
+    async fn replication(&self, stack: &Stack) -> Vec<(Address, Result<Duration, String>)> {
+        let mut measured = Vec::new();
+        let Ok(Some(state)) = self.session.store(&self.script.ask.place).load() else {
+            return measured;
+        };
+        for (address, instance) in &stack.instances {
+            let gate = instance.resource.gate.as_ref();
+            let Some(gate) = gate.filter(|it| matches!(it.probe, GateProbe::Replication)) else {
+                continue;
+            };
+            let Some((own, theirs)) = pair(self.session, &state, address) else { continue };
+            let within = Duration::from_secs(gate.within_seconds);
+            let member = |it: &(Kind, Record)| (it.0.clone(), object(it));
+            let ((own_kind, own), (their_kind, theirs)) = (member(&own), member(&theirs));
+            let writer = Member { kind: &their_kind, attributes: &theirs };
+            let reader = Member { kind: &own_kind, attributes: &own };
+            let took = self.session.provider.replicates(writer, reader, within).await;
+            measured.push((address.clone(), took.map_err(|why| why.to_string())));
+        }
+        measured
+    }
+}
+
+fn object((_, record): &(Kind, Record)) -> crate::engine::value::Attributes {
+    record.object()
+}
+
+type Known = (Kind, Record);
+
+/// A recorded member of a group and another one.
+fn pair(session: &Session, state: &State, address: &Address) -> Option<(Known, Known)> {
+    let known = |it: &Record| Some((session.catalog.get(&it.kind)?.clone(), it.clone()));
+    let name = |(kind, record): &Known| {
+        let group = kind.group.as_ref()?;
+        record.object().get(&group.name).and_then(Value::as_text).map(str::to_owned)
+    };
+    let own = known(state.records.get(address)?)?;
+    let group = name(&own)?;
+    let others = state.records.iter().filter(|(at, _)| *at != address);
+    let theirs = others
+        .filter_map(|(_, it)| known(it))
+        .find(|it| it.0.provider == own.0.provider && name(it).as_ref() == Some(&group))?;
+    Some((own, theirs))
+}
+
+/// What is still there of what was recorded, and what carries one of its owner marks.
+async fn leftovers(session: &Session, before: &State) -> Vec<String> {
+    let mut found = Vec::new();
+    for (address, record) in &before.records {
+        let Some(kind) = session.catalog.get(&record.kind) else { continue };
+        let attributes = record.object();
+        // What is inside something else goes with it, and cannot be asked for without it.
+        if kind.contains_in.is_some() && kind.mark.is_none() && !is_shared(kind) {
+            continue;
+        }
+        match session.provider.look(kind, &record.id, &attributes).await {
+            Ok(Look::Absent) => {}
+            Ok(Look::Exists { .. }) => {
+                found.push(format!("`{address}` ({}, {})", record.kind, record.id));
+            }
+            Err(why) => found.push(format!("`{address}` may be there: {why}")),
+        }
+        if kind.mark.is_none() {
+            continue;
+        }
+        let own = mark(&before.stack, &before.lineage, address);
+        if let Ok(alike) = session.provider.alike(kind, &attributes).await {
+            let marked = alike.into_iter().filter(|it| it.mark.as_deref() == Some(own.as_str()));
+            found.extend(marked.map(|it| format!("`{address}` ({}, {})", record.kind, it.id)));
+        }
+    }
+    found
+}
+
+/// Whether what contains it may outlive the instance: a record in a borrowed zone.
+fn is_shared(kind: &Kind) -> bool {
+    kind.drain.is_some()
+}

@@ -1,0 +1,125 @@
+//! Instances: which overlay belongs to which, what the plain stack lends, and whose identities must not be taken.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::diagnostic::Diagnostic;
+use crate::engine::plan::planned::identity_of;
+use crate::engine::schema::Kind;
+use crate::engine::stack::model::Stack;
+use crate::engine::state::record::State;
+use crate::ops::error::OpsError;
+use crate::ops::load::{self, Desired};
+use crate::ops::place::Place;
+use crate::ops::session::Session;
+
+/// An overlay of an instance is laid in that instance only.
+pub fn belongs(place: &Place, stack: &Stack) -> Result<(), OpsError> {
+    let Some(instance) = &stack.instance else { return Ok(()) };
+    if place.instance.as_ref() == Some(instance) {
+        return Ok(());
+    }
+    let overlays = stack.overlays.join(" + ");
+    let own = format!("{}@{instance}", place.stack);
+    Err(OpsError::refused(
+        format!("{overlays} belongs to the instance `{instance}`, and this is {}", place.name()),
+        format!(
+            "name it: `lifeboat … {own}`, or rehearse it: `lifeboat drill {} --to {overlays}`",
+            place.stack
+        ),
+    ))
+}
+
+/// Puts the borrowed objects into the stack, as the plain stack recorded them.
+pub fn lend(session: &Session, place: &Place, desired: &mut Desired) -> Result<(), OpsError> {
+    let stack = &mut desired.stack;
+    if stack.borrow.is_empty() {
+        return Ok(());
+    }
+    let plain = Place { instance: None, ..place.clone() };
+    let recorded = session.store(&plain).load()?.map(|it| it.records).unwrap_or_default();
+    let mut mistakes = Vec::new();
+    for (name, span) in &stack.borrow {
+        for address in stack.instances.keys().filter(|it| it.name == *name) {
+            let twin = address.twin();
+            let record = recorded.get(address).or_else(|| recorded.get(&twin?));
+            match record {
+                Some(record) => {
+                    stack.lent.insert(address.clone(), Arc::new(record.object()));
+                }
+                None => mistakes.push(
+                    Diagnostic::error("nothing_to_borrow", "There is nothing to borrow")
+                        .at(*span, format!("{} has not made `{address}`", place.stack))
+                        .help(format!("apply it first: `lifeboat apply {}`", place.stack)),
+                ),
+            }
+        }
+    }
+    if mistakes.is_empty() {
+        return Ok(());
+    }
+    Err(OpsError::Mistakes { diagnostics: mistakes, sources: stack.sources.clone() })
+}
+
+/// The identities of what every other instance of the stack has made: whose, and where it is declared.
+pub fn others(session: &Session, place: &Place) -> Result<BTreeMap<String, String>, OpsError> {
+    let mut taken = BTreeMap::new();
+    for other in place.siblings(session.target.is_sandbox()) {
+        let Some(state) = session.store(&other).load()? else { continue };
+        let layers = load::desired(&other, &state.active, &[], &state.variables, &session.catalog);
+        let layers = layers.ok();
+        for (address, record) in &state.records {
+            let Some(kind) = session.catalog.get(&record.kind) else { continue };
+            let Some(identity) = identity_of(kind, &record.attributes) else { continue };
+            let at = layers.as_ref().and_then(|it| line(it, kind, address));
+            let at = at.map_or_else(String::new, |it| format!(" ({it})"));
+            taken.insert(identity, format!("`{address}` of {}{at}", other.name()));
+        }
+    }
+    Ok(taken)
+}
+
+/// Where the name of an object is given.
+fn line(
+    layers: &Desired,
+    kind: &Kind,
+    address: &crate::engine::address::Address,
+) -> Option<String> {
+    let instance = layers.stack.instances.get(address)?;
+    let named = kind.identity.by.iter().rev().find_map(|it| instance.resource.attributes.get(it));
+    let span = named.map_or(instance.resource.span, |it| it.key);
+    Some(layers.stack.sources.line(span))
+}
+
+/// What would keep the cleanup of an instance from deleting what it makes.
+pub fn undeletable(
+    stack: &Stack,
+    state: Option<&State>,
+    catalog: &crate::engine::schema::Catalog,
+) -> Vec<String> {
+    let mut kept = Vec::new();
+    for (address, instance) in &stack.instances {
+        if stack.lent.contains_key(address) {
+            continue;
+        }
+        if instance.resource.lifecycle.prevent_destroy == Some(true) {
+            kept.push(format!("`{address}` has `prevent_destroy`"));
+        }
+        let Some(kind) = catalog.get(&instance.resource.kind) else { continue };
+        for (name, _) in kind.attributes.iter().filter(|(_, it)| it.protects) {
+            let given = instance.resource.attributes.get(name).map(|it| &it.term.shape);
+            let is_on = matches!(
+                given,
+                Some(crate::engine::stack::model::Shape::Literal(
+                    crate::engine::value::Value::Bool(true)
+                ))
+            );
+            if is_on {
+                kept.push(format!("`{address}` has `{name}: true`"));
+            }
+        }
+    }
+    let protected = state.iter().flat_map(|it| &it.records).filter(|(_, it)| it.protected);
+    kept.extend(protected.map(|(address, _)| format!("`{address}` is protected in state")));
+    kept
+}

@@ -1,0 +1,259 @@
+//! The heartbeat of a lease: confirms again and again that the epoch is still ours, and says whether a call may leave.
+//!
+//! Where a look may be answered from a cache (NFS keeps listings for seconds), it is as old as the last heartbeat, which
+//! writes before it looks: that is what half a lease is for. On a disk of this machine it is never old.
+//!
+//! What remains: a process that is stopped between the last look and the request itself, for longer than who preempts it
+//! waits, makes that one call when it wakes up. Its step is begun in the journal, so the new holder looks what became of it.
+
+use std::fmt;
+use std::fs::File;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::store::claim::{Beat, Claims, wall};
+use crate::store::error::{Over, StoreError};
+
+/// How long a lease holds without a heartbeat, and how often the heart beats. Seconds of the wall, whatever clock the world has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseTimes {
+    pub lease: Duration,
+    pub heartbeat: Duration,
+}
+
+impl Default for LeaseTimes {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(30), heartbeat: Duration::from_secs(5) }
+    }
+}
+
+/// Told once, when the lease ends before its time.
+type Listener = Box<dyn FnOnce(&Over) + Send>;
+
+/// The pulse of one lease, felt by everybody who acts under it.
+pub struct Pulse {
+    claims: Claims,
+    epoch: u64,
+    times: LeaseTimes,
+    /// Whether the last heartbeat was written. One at a time writes.
+    released: Mutex<bool>,
+    inner: Mutex<Inner>,
+    wake: Condvar,
+}
+
+struct Inner {
+    /// When the last heartbeat that was confirmed began: for a machine that sleeps, on the wall, too.
+    confirmed: Instant,
+    confirmed_wall: i64,
+    over: Option<Over>,
+    /// Something was journalled; before that nothing can be in flight.
+    is_writing: bool,
+    is_done: bool,
+    listeners: Vec<Listener>,
+    /// The locked claim.
+    lock: Option<File>,
+}
+
+impl fmt::Debug for Pulse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pulse").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl Pulse {
+    /// Whether a call that changes something may leave now.
+    ///
+    /// Every one re-reads the epoch and the stop flag, not only deletes, replaces and traffic steps: here it is one listing of a
+    /// small folder. Where the last confirmed heartbeat is older than half a lease the heart has to beat first.
+    pub fn may_call(&self) -> Result<(), Over> {
+        let half = self.times.lease / 2;
+        let inner = self.lock();
+        let slept = u128::from((wall() - inner.confirmed_wall).unsigned_abs());
+        let is_young = inner.confirmed.elapsed() < half && slept < half.as_millis();
+        drop(inner);
+        if is_young { self.look() } else { self.beat() }
+    }
+
+    /// Whether what was written so far stands: the epoch is the newest. What is asked for makes no difference.
+    pub fn is_ours(&self) -> Result<(), Over> {
+        let sight = self.claims.look(self.epoch).map_err(|why| self.unclear(&why))?;
+        if sight.newest == Some(self.epoch) { Ok(()) } else { Err(self.lost(sight.newest)) }
+    }
+
+    /// Before anything is written. Who was asked to stop before that has already given the lease back.
+    pub fn begin_writing(&self) -> Result<(), Over> {
+        let mut inner = self.lock();
+        match &inner.over {
+            Some(Over::Preempted { .. }) if inner.is_writing => Ok(()),
+            Some(over) => Err(over.clone()),
+            None => {
+                inner.is_writing = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Why the lease ended before its time, if it did.
+    pub fn over(&self) -> Option<Over> {
+        self.lock().over.clone()
+    }
+
+    /// Who is told when it ends before its time; at once, if it has.
+    pub fn when_over(&self, tell: impl FnOnce(&Over) + Send + 'static) {
+        let mut inner = self.lock();
+        match inner.over.clone() {
+            None => inner.listeners.push(Box::new(tell)),
+            Some(over) => {
+                drop(inner);
+                tell(&over);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self) -> Result<(), Over> {
+        if let Some(over) = self.over() {
+            return Err(over);
+        }
+        let sight = self.claims.look(self.epoch).map_err(|why| self.unclear(&why))?;
+        if sight.newest != Some(self.epoch) {
+            return Err(self.lost(sight.newest));
+        }
+        if sight.is_asked {
+            let stop = self.claims.asked(self.epoch).map_err(|why| self.unclear(&why))?;
+            let by = stop.map_or_else(|| "another process".into(), |it| it.by());
+            return Err(self.end(Over::Preempted { by }));
+        }
+        Ok(())
+    }
+
+    /// One heartbeat. It is written before it is confirmed, so that who finds it old has claimed before we look.
+    fn beat(&self) -> Result<(), Over> {
+        let (now, now_wall) = (Instant::now(), wall());
+        let written = self.write_beat(false);
+        self.look()?;
+        written.map_err(|why| self.unclear(&why))?;
+        let mut inner = self.lock();
+        inner.confirmed = now;
+        inner.confirmed_wall = now_wall;
+        Ok(())
+    }
+
+    fn write_beat(&self, is_released: bool) -> Result<(), StoreError> {
+        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        if *released {
+            return Ok(());
+        }
+        *released = is_released;
+        self.claims.beat(self.epoch, Beat { at: wall(), is_released })
+    }
+
+    /// It cannot be told whether the lease is ours: nothing leaves, and the next look may know better.
+    fn unclear(&self, why: &StoreError) -> Over {
+        let age = self.lock().confirmed.elapsed().as_secs();
+        let cause = std::error::Error::source(why).map_or_else(String::new, |it| format!(": {it}"));
+        Over::Lost { why: format!("the last heartbeat is {age} s old, and {why}{cause}") }
+    }
+
+    fn lost(&self, newest: Option<u64>) -> Over {
+        let holder = self.claims.newest().ok().flatten();
+        let why = match (newest, holder) {
+            (Some(_), Some(it)) if it.epoch > self.epoch => {
+                format!("epoch {} belongs to {}", it.epoch, it.holder())
+            }
+            (Some(newest), _) => format!("there is an epoch {newest}"),
+            (None, _) => "its claim is gone from the state's folder".into(),
+        };
+        self.end(Over::Lost { why })
+    }
+
+    /// The lease ends before its time; what it ended with first is what is told, but lost is final.
+    fn end(&self, over: Over) -> Over {
+        let mut inner = self.lock();
+        match (&inner.over, &over) {
+            (None, _) | (Some(Over::Preempted { .. }), Over::Lost { .. }) => {
+                inner.over = Some(over.clone());
+            }
+            (Some(first), _) => return first.clone(),
+        }
+        let listeners = std::mem::take(&mut inner.listeners);
+        let is_idle = matches!(over, Over::Preempted { .. }) && !inner.is_writing;
+        let lock = if is_idle { inner.lock.take() } else { None };
+        drop(inner);
+        if is_idle {
+            // Nothing is in flight: whoever waits need not wait for a person at a prompt.
+            self.write_beat(true).ok();
+            drop(lock);
+        }
+        for tell in listeners {
+            tell(&over);
+        }
+        over
+    }
+
+    /// Beats until the lease is given back or lost.
+    fn keep_beating(&self) {
+        loop {
+            let inner = self.lock();
+            let (inner, _) = self
+                .wake
+                .wait_timeout_while(inner, self.times.heartbeat, |it| !it.is_done)
+                .unwrap_or_else(PoisonError::into_inner);
+            if inner.is_done || matches!(inner.over, Some(Over::Lost { .. })) {
+                return;
+            }
+            drop(inner);
+            // What it finds out is kept and told; what it cannot find out it tries again.
+            self.beat().ok();
+        }
+    }
+}
+
+/// Keeps the pulse going; the lease is given back with it.
+#[derive(Debug)]
+pub struct Heart {
+    pub pulse: Arc<Pulse>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Heart {
+    /// Starts with a claim just made, whose lock it holds from now on.
+    pub fn start(claims: Claims, epoch: u64, times: LeaseTimes, lock: File) -> Self {
+        let pulse = Arc::new(Pulse {
+            claims,
+            epoch,
+            times,
+            released: Mutex::new(false),
+            inner: Mutex::new(Inner {
+                confirmed: Instant::now(),
+                confirmed_wall: wall(),
+                over: None,
+                is_writing: false,
+                is_done: false,
+                listeners: Vec::new(),
+                lock: Some(lock),
+            }),
+            wake: Condvar::new(),
+        });
+        let felt = Arc::clone(&pulse);
+        let thread = std::thread::spawn(move || felt.keep_beating());
+        Self { pulse, thread: Some(thread) }
+    }
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.pulse.lock().is_done = true;
+        self.pulse.wake.notify_all();
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+        // A machine that the lock does not reach learns it from this; where it cannot be written it waits one lease.
+        self.pulse.write_beat(true).ok();
+        let lock = self.pulse.lock().lock.take();
+        drop(lock);
+    }
+}

@@ -1,0 +1,327 @@
+//! Leases as they are fought over: many at once, holders that died, sleep, are asked to stop, or will not.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use crate::engine::state::journal::{Entry, replay};
+use crate::engine::value::LineageKey;
+use crate::store::claim::{Beat, Claim, Claims, machine, wall};
+use crate::store::error::{Over, StoreError};
+use crate::store::file::FileStore;
+use crate::store::lease::Lease;
+use crate::store::pulse::LeaseTimes;
+
+/// A heart that never beats by itself: a process that is stopped.
+const STOPPED: LeaseTimes =
+    LeaseTimes { lease: Duration::from_millis(50), heartbeat: Duration::from_secs(3_600) };
+
+const LIVELY: LeaseTimes =
+    LeaseTimes { lease: Duration::from_secs(60), heartbeat: Duration::from_millis(5) };
+
+fn founded() -> Entry {
+    Entry::Founded {
+        stack: "shop".into(),
+        instance: None,
+        target: "sandbox".into(),
+        lineage: "l".into(),
+        key: LineageKey(vec![1, 2]),
+        overlays: Vec::new(),
+    }
+}
+
+fn bound(cloud: impl ToString) -> Entry {
+    Entry::Bound { cloud: cloud.to_string(), account: "x".into() }
+}
+
+/// A folder with a state, and its store.
+fn shop(times: LeaseTimes) -> (tempfile::TempDir, FileStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileStore::new(folder.path()).with_times(times);
+    take(&store, "founder").append(&[founded()]).unwrap();
+    (folder, store)
+}
+
+fn take(store: &FileStore, owner: &str) -> Lease {
+    store.lease(owner, "apply shop", 0).unwrap().0
+}
+
+fn is_held(store: &FileStore) -> Option<String> {
+    match store.lease("late", "apply shop", 0) {
+        Err(StoreError::Held { by, .. }) => Some(by),
+        Err(why) => panic!("{why}"),
+        Ok(_) => None,
+    }
+}
+
+/// Every byte of the state that counts.
+fn bytes(store: &FileStore) -> Vec<Vec<u8>> {
+    let read = |name: &str| std::fs::read(store.folder().join(name)).unwrap_or_default();
+    vec![read("state.snapshot"), read("journal")]
+}
+
+#[test]
+fn epochs_only_grow_whoever_writes() {
+    let (_folder, store) = shop(LIVELY);
+    let epochs: Vec<u64> = (0..3).map(|_| take(&store, "a").epoch).collect();
+    assert_eq!(epochs, [2, 3, 4]);
+    assert_eq!(store.lease_status().unwrap(), None, "given back");
+    // A state that was copied from elsewhere knows more leases than this folder.
+    let mut lease = take(&store, "b");
+    let mut state = store.load().unwrap().unwrap();
+    lease.epoch = 40;
+    lease.save(&state).unwrap();
+    drop(lease);
+    assert_eq!(take(&store, "c").epoch, 41);
+    state = store.load().unwrap().unwrap();
+    std::fs::remove_dir_all(store.folder().join("lease")).unwrap();
+    assert_eq!((state.epoch, take(&store, "d").epoch), (40, 41));
+}
+
+/// What a late holder could still put in place is gone before the next one reads.
+#[test]
+fn what_others_have_prepared_is_removed() {
+    let (folder, store) = shop(LIVELY);
+    let lease = take(&store, "ann");
+    let late = folder.path().join(format!("state.snapshot.{:08}.new", lease.epoch));
+    std::fs::write(&late, "late").unwrap();
+    drop(lease);
+    store.load().unwrap();
+    assert!(late.exists(), "who only reads removes nothing");
+    take(&store, "bob");
+    assert!(!late.exists());
+}
+
+#[test]
+fn of_ten_at_once_one_has_it_at_a_time() {
+    const TURNS: usize = 3;
+    let (_folder, store) = shop(LIVELY);
+    let inside = AtomicUsize::new(0);
+    let epochs = Mutex::new(Vec::new());
+    let turn = |name: String| {
+        let mut lease = loop {
+            match store.lease(&name, "apply shop", 0) {
+                Ok((lease, _)) => break lease,
+                Err(StoreError::Held { .. }) => std::thread::yield_now(),
+                Err(why) => panic!("{why}"),
+            }
+        };
+        assert_eq!(inside.fetch_add(1, SeqCst), 0, "alone");
+        epochs.lock().unwrap().push(lease.epoch);
+        lease.append(&[bound(&name)]).unwrap();
+        if lease.epoch % 2 == 0 {
+            let state = store.load().unwrap().unwrap();
+            lease.save(&state).unwrap();
+        }
+        assert_eq!(inside.fetch_sub(1, SeqCst), 1, "alone");
+    };
+    std::thread::scope(|scope| {
+        for who in 0..10 {
+            let turn = &turn;
+            scope.spawn(move || (0..TURNS).for_each(|at| turn(format!("{who}.{at}"))));
+        }
+    });
+    let epochs = epochs.into_inner().unwrap();
+    assert!(epochs.is_sorted_by(|a, b| a < b), "{epochs:?}");
+    assert_eq!(store.load().unwrap().unwrap().bound.len(), 10 * TURNS, "nothing was lost");
+}
+
+/// What a holder leaves behind that was killed, or runs where the lock does not reach.
+fn leave(store: &FileStore, machine: &str, beat: Beat) {
+    let claims = Claims::of(store.folder());
+    let epoch = claims.newest().unwrap().unwrap().epoch + 1;
+    let claim = Claim {
+        epoch,
+        owner: "ann@far".into(),
+        command: "apply shop".into(),
+        machine: machine.into(),
+        is_locked: true,
+        is_firm: false,
+        since: wall(),
+    };
+    drop(claims.take(claim).unwrap().unwrap());
+    claims.beat(epoch, beat).unwrap();
+}
+
+#[test]
+fn who_died_holds_nothing_and_who_is_far_holds_it_until_its_heartbeat_is_old() {
+    let (_folder, store) = shop(LIVELY);
+    let (fresh, old) = (wall(), wall() - 61_000);
+    leave(&store, &machine(), Beat { at: fresh, is_released: false });
+    let status = store.lease_status().unwrap().unwrap();
+    assert_eq!((status.owner.as_str(), status.is_alive, status.beat), ("ann@far", false, fresh));
+    assert_eq!(is_held(&store), None);
+    leave(&store, "elsewhere", Beat { at: fresh, is_released: false });
+    assert!(store.lease_status().unwrap().unwrap().is_alive);
+    assert_eq!(is_held(&store), Some("ann@far (lifeboat apply shop)".into()));
+    leave(&store, "elsewhere", Beat { at: fresh, is_released: true });
+    assert_eq!(is_held(&store), None);
+    leave(&store, "elsewhere", Beat { at: old, is_released: false });
+    assert_eq!(is_held(&store), None);
+    // A machine that went down in the middle may leave an empty claim.
+    leave(&store, "elsewhere", Beat { at: fresh, is_released: false });
+    let epoch = store.lease_status().unwrap().unwrap().epoch;
+    std::fs::write(store.folder().join(format!("lease/{epoch:08}.claim")), "").unwrap();
+    assert_eq!(is_held(&store), None);
+}
+
+#[test]
+fn a_holder_that_is_asked_finishes_and_gives_it_back() {
+    let (_folder, store) = shop(LIVELY);
+    let mut lease = take(&store, "ann");
+    lease.append(&[bound("before")]).unwrap();
+    let pulse = lease.pulse();
+    let (tell, told) = channel();
+    pulse.when_over(move |over| tell.send(over.clone()).unwrap());
+    pulse.may_call().unwrap();
+    let preempted = std::thread::scope(|scope| {
+        let preempting = scope.spawn(|| store.preempt("bob", "failover shop", 0).unwrap());
+        let over = told.recv().unwrap();
+        assert_eq!(over, Over::Preempted { by: "bob (lifeboat failover shop)".into() });
+        assert_eq!(pulse.may_call(), Err(over), "nothing new leaves");
+        // What was in flight is recorded all the same.
+        lease.append(&[bound("in flight")]).unwrap();
+        let mut state = store.load().unwrap().unwrap();
+        state.serial += 1;
+        lease.save(&state).unwrap();
+        drop(lease);
+        preempting.join().unwrap()
+    });
+    let (lease, state) = preempted;
+    let how = lease.preempted.as_ref().unwrap();
+    assert_eq!(how.to_string(), "ann (lifeboat apply shop), which gave it back");
+    assert_eq!(state.unwrap().bound.into_keys().collect::<Vec<_>>(), ["before", "in flight"]);
+    let journal = store.journal().unwrap().join("\n");
+    assert!(journal.contains("preempted: Some(\"ann (lifeboat apply shop), which gave it back\")"));
+}
+
+/// A person at a prompt must not keep a failover waiting.
+#[test]
+fn a_holder_that_has_written_nothing_gives_it_back_by_itself() {
+    let (_folder, store) = shop(LIVELY);
+    let mut idle = take(&store, "ann");
+    let (lease, _) = store.preempt("bob", "failover shop", 0).unwrap();
+    assert!(lease.preempted.as_ref().unwrap().has_answered);
+    let before = bytes(&store);
+    let refused = idle.append(&[bound("late")]).unwrap_err();
+    assert!(matches!(refused, StoreError::Over { over: Over::Preempted { .. }, .. }), "{refused}");
+    assert!(idle.save(&store.load().unwrap().unwrap()).is_err());
+    drop(idle);
+    assert_eq!(bytes(&store), before);
+    assert_eq!(store.lease_status().unwrap().unwrap().epoch, lease.epoch);
+}
+
+#[test]
+fn a_holder_that_is_silent_loses_it_and_can_do_no_harm_when_it_wakes_up() {
+    let (_folder, store) = shop(STOPPED);
+    let mut asleep = take(&store, "ann");
+    asleep.append(&[bound("ann's")]).unwrap();
+    let (mut lease, state) = store.preempt("bob", "failover shop", 0).unwrap();
+    assert!(!lease.preempted.as_ref().unwrap().has_answered);
+    assert!(lease.epoch > asleep.epoch);
+    let state = state.unwrap();
+    assert!(state.bound.contains_key("ann's"));
+    lease.append(&[bound("bob's")]).unwrap();
+    let before = bytes(&store);
+
+    let over = asleep.pulse().may_call().unwrap_err();
+    let words = format!(
+        "the lease was lost: epoch {} belongs to bob (lifeboat failover shop)",
+        lease.epoch
+    );
+    assert_eq!(over.to_string(), words);
+    for _ in 0..2 {
+        assert!(asleep.append(&[bound("late")]).is_err());
+        assert!(asleep.save(&state).is_err());
+    }
+    drop(asleep);
+    assert_eq!(bytes(&store), before);
+    let status = store.lease_status().unwrap().unwrap();
+    assert_eq!((status.epoch, status.is_alive, status.asked_by), (lease.epoch, true, None));
+    assert!(is_held(&store).is_some());
+    lease.append(&[bound("more")]).unwrap();
+    assert!(store.load().unwrap().unwrap().bound.contains_key("more"));
+}
+
+#[test]
+fn a_switch_is_not_preempted() {
+    let (_folder, store) = shop(LIVELY);
+    let (lease, _) = store.preempt("bob", "failover shop", 0).unwrap();
+    assert_eq!(lease.preempted, None, "nobody had it");
+    match store.preempt("eve", "failback shop", 0) {
+        Err(StoreError::Held { by, .. }) => assert_eq!(by, "bob (lifeboat failover shop)"),
+        other => panic!("{other:?}"),
+    }
+    lease.pulse().may_call().unwrap();
+}
+
+/// Wherever a sleeping holder is caught: what it was told is durable, the next one has.
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_late_is_seen() {
+    for round in 0..40 {
+        let (_folder, store) = shop(LeaseTimes { lease: Duration::ZERO, ..STOPPED });
+        let (tell, told) = channel();
+        let (state, acknowledged) = std::thread::scope(|scope| {
+            let mut lease = take(&store, "ann");
+            let mut state = store.load().unwrap().unwrap();
+            let writing = scope.spawn(move || {
+                for at in 0_u64.. {
+                    let entry = bound(at);
+                    state = replay(Some(state), at, &entry).unwrap();
+                    if lease.append(&[entry]).is_err() {
+                        return at;
+                    }
+                    if at % 4 == 3 && lease.save(&state).is_err() {
+                        return at + 1;
+                    }
+                    tell.send(()).ok();
+                }
+                unreachable!("somebody takes it over");
+            });
+            (0..=round % 8).for_each(|_| told.recv().unwrap());
+            let (lease, state) = store.preempt("bob", "failover shop", 0).unwrap();
+            let before = bytes(&store);
+            let acknowledged = writing.join().unwrap();
+            assert_eq!(bytes(&store), before, "round {round}");
+            drop(lease);
+            (state.unwrap(), acknowledged)
+        });
+        let missing: Vec<u64> =
+            (0..acknowledged).filter(|at| !state.bound.contains_key(&at.to_string())).collect();
+        assert_eq!(missing, [0_u64; 0], "round {round}");
+    }
+}
+
+#[test]
+fn a_call_leaves_only_after_a_young_heartbeat() {
+    let (_folder, store) = shop(STOPPED);
+    let lease = take(&store, "ann");
+    let beat = store.folder().join(format!("lease/{:08}.beat", lease.epoch));
+    assert!(!beat.exists());
+    lease.pulse().may_call().unwrap();
+    drop(lease);
+
+    // Always older than half of nothing: the heart beats for each call.
+    let store = store.with_times(LeaseTimes { lease: Duration::ZERO, ..STOPPED });
+    let lease = take(&store, "ann");
+    let beat = store.folder().join(format!("lease/{:08}.beat", lease.epoch));
+    lease.pulse().may_call().unwrap();
+    assert!(beat.exists());
+    // A heartbeat that cannot be written is none.
+    std::fs::remove_file(&beat).unwrap();
+    std::fs::create_dir(&beat).unwrap();
+    let over = lease.pulse().may_call().unwrap_err().to_string();
+    assert!(
+        over.starts_with("the lease was lost: the last heartbeat is 0 s old, and cannot write"),
+        "{over}"
+    );
+    // It is not lost for good: nobody else has it.
+    std::fs::remove_dir(&beat).unwrap();
+    lease.pulse().may_call().unwrap();
+    assert_eq!(lease.pulse().over(), None);
+    std::fs::remove_dir_all(store.folder().join("lease")).unwrap();
+    let over = lease.pulse().may_call().unwrap_err().to_string();
+    assert_eq!(over, "the lease was lost: its claim is gone from the state's folder");
+}
