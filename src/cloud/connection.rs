@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{SharedCredentialsProvider, StalledStreamProtectionConfig};
 use tokio::sync::OnceCell;
 
-use crate::cloud::contact::Contacts;
+use crate::cloud::contact::{Contacts, Place};
 use crate::cloud::error::ProviderError;
 use crate::engine::retry::Fault;
 
@@ -60,6 +60,7 @@ impl Connections {
             let builder = reqwest::Client::builder()
                 .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
+                .tls_info(true)
                 .connect_timeout(connect_timeout(timeout))
                 .timeout(timeout);
             let builder =
@@ -167,6 +168,11 @@ impl Connections {
     /// The regions that this run has had business in.
     pub(crate) fn used_regions(&self) -> Vec<String> {
         self.used.lock().map(|used| used.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// What is lost together with a region's endpoint.
+    pub(crate) fn contact(&self, region: &str) -> Place {
+        Place { name: format!("aws:{region}"), endpoint: self.dynamodb_endpoint(region) }
     }
 
     /// What people call the endpoint of a region.

@@ -90,12 +90,21 @@ impl Contacts {
         }
     }
 
-    /// Notes that something was answered, if only a refusal, and after how long.
-    pub(crate) fn note<T>(&self, answer: &Result<T, ProviderError>, took: Duration) {
-        if said_something(answer) {
-            let mut seen = self.seen();
-            seen.answers += 1;
-            seen.slowest = seen.slowest.max(took);
+    /// Notes that something was answered, if only that one should come again later, by which place and after how long.
+    pub(crate) fn note<T>(
+        &self,
+        place: Option<&str>,
+        answer: &Result<T, ProviderError>,
+        took: Duration,
+    ) {
+        if !said_something(answer) {
+            return;
+        }
+        let mut seen = self.seen();
+        seen.answers += 1;
+        seen.slowest = seen.slowest.max(took);
+        if let Some(place) = place {
+            seen.places.insert(place.to_owned(), (Instant::now(), Standing::Answered));
         }
     }
 
@@ -238,7 +247,7 @@ mod tests {
         let others = async {
             for _ in 0..6 {
                 tokio::time::sleep(Duration::from_millis(60)).await;
-                contacts.note(&Ok::<(), ProviderError>(()), Duration::ZERO);
+                contacts.note(None, &Ok::<(), ProviderError>(()), Duration::ZERO);
             }
         };
         let answer = async {

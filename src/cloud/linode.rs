@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::cloud::connection::{Connections, Token};
+use crate::cloud::contact::Place;
 use crate::cloud::decode::id;
 use crate::cloud::error::ProviderError;
 use crate::cloud::patience::patiently;
@@ -20,6 +21,8 @@ const PAGE: usize = 500;
 #[derive(Clone)]
 pub(crate) struct Linode {
     pub connections: Arc<Connections>,
+    /// Where the objects are that it is asked about, as far as that is known.
+    pub place: Option<Place>,
 }
 
 impl Linode {
@@ -108,7 +111,8 @@ impl Linode {
         let token = self.connections.linode_token(&endpoint)?;
         let began = tokio::time::Instant::now();
         let answer = self.answered(&request, endpoint, token).await;
-        self.connections.contacts.note(&answer, began.elapsed());
+        let place = self.place.as_ref().map(|it| it.name.as_str());
+        self.connections.contacts.note(place, &answer, began.elapsed());
         answer
     }
 

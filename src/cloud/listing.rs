@@ -123,7 +123,7 @@ impl<'a> Together<'a> {
 /// Every list at once, within the limit. Those inside of an object depend on where that is.
 async fn lists(linode: &Linode, paths: BTreeMap<String, Option<Place>>) -> Lists {
     let jobs = paths.into_iter().map(|(path, place)| {
-        let linode = linode.clone();
+        let linode = Linode { place: place.clone(), ..linode.clone() };
         let (name, nested) = (path.clone(), place.is_some());
         let job = async move { linode.list(&path, None).await };
         (name, place, job, move |rows| listed(rows, nested))
@@ -149,7 +149,7 @@ async fn confirmed(
     objects: BTreeMap<String, Place>,
 ) -> BTreeMap<String, Result<Json, ProviderError>> {
     let jobs = objects.into_iter().map(|(path, place)| {
-        let linode = linode.clone();
+        let linode = Linode { place: Some(place.clone()), ..linode.clone() };
         let name = path.clone();
         let job = async move { linode.get(&path, &[], None).await };
         (name, Some(place), job, |answer| answer)

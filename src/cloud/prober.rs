@@ -39,7 +39,6 @@ impl From<ProbeAnswer> for Sighting {
     }
 }
 
-const MILLISECONDS_PER_DAY: i64 = 86_400_000;
 /// How much of a page is read.
 const LONGEST_BODY: usize = 64 * 1024;
 /// How long a probe takes at most, on the wall's clock.
@@ -82,20 +81,6 @@ impl Prober {
             .into(),
             _ => self.dial(&probe, within).await,
         }
-    }
-
-    /// How many whole days the certificate of an https address still holds. Nothing when it does not answer or its
-    /// certificate is not trusted, an expired one for instance: then a probe of it fails as well, and says why.
-    pub async fn certificate_days_left(&self, url: &str) -> Option<i64> {
-        let address = reqwest::Url::parse(url).ok().filter(|it| it.scheme() == "https")?;
-        let is_sandbox = self.connections.settings.prober_url.is_some();
-        if is_sandbox && !address.host_str().is_some_and(is_here) {
-            // The sandbox's own addresses are never dialled, and nothing there has a certificate.
-            return None;
-        }
-        let probe = Probe::Http { url: url.to_owned() };
-        let until = self.look(probe, PATIENCE).await.certificate_until?;
-        Some((until - jiff::Timestamp::now().as_millisecond()).div_euclid(MILLISECONDS_PER_DAY))
     }
 
     async fn ask_sandbox(&self, base: &str, probe: &Probe) -> ProbeAnswer {
@@ -144,8 +129,7 @@ impl Prober {
 
 /// The end of the certificate that the other side showed.
 fn certificate_until(reply: &reqwest::Response) -> Option<i64> {
-    let info = reply.extensions().get::<reqwest::tls::TlsInfo>()?;
-    Some(not_after(info.peer_certificate()?)? * 1_000)
+    not_after(reply.extensions().get::<reqwest::tls::TlsInfo>()?.peer_certificate()?)
 }
 
 /// The status and as much of the body as anyone would look into.

@@ -28,7 +28,7 @@ pub struct Provider {
 
 impl Provider {
     pub fn new(connections: Arc<Connections>) -> Self {
-        let linode = Linode { connections: Arc::clone(&connections) };
+        let linode = Linode { connections: Arc::clone(&connections), place: None };
         let dynamo = Dynamo { connections: Arc::clone(&connections) };
         Self { connections, rest: Rest { linode, awaited: Awaited::default() }, dynamo }
     }

@@ -13,5 +13,6 @@ pub mod json_schema;
 pub mod state;
 pub mod fault_domain;
 pub mod plan;
+pub mod audit;
 pub mod schedule;
 pub mod watch;

@@ -52,6 +52,12 @@ pub struct Kind {
     /// When an object of this kind has something behind it that can serve.
     #[serde(default)]
     pub serves_when: Option<ServesWhen>,
+    /// How it finds out that what is behind it has failed.
+    #[serde(default)]
+    pub health_check: Option<HealthCheck>,
+    /// Which attribute says how much one object of this kind can do.
+    #[serde(default)]
+    pub capacity: Option<Capacity>,
     /// Attributes by which several objects make one serving set (law 7), e.g. records of one name.
     #[serde(default)]
     pub serving_set: Vec<String>,
@@ -108,6 +114,32 @@ pub struct ServesWhen {
     pub unless: (String, String),
     pub within_seconds: u64,
     pub poll_seconds: u64,
+}
+
+/// The attributes that describe a health check.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    pub method: String,
+    /// The methods that look at what an application answers.
+    pub deep: Vec<String>,
+    pub path: String,
+    /// Seconds between checks.
+    pub interval: String,
+    /// Seconds that one check may take.
+    pub timeout: String,
+    /// Failures in a row until it believes them.
+    pub attempts: String,
+}
+
+/// How much one object can do, by the value of an attribute.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capacity {
+    pub attribute: String,
+    /// What is counted, for people.
+    pub unit: String,
+    pub of: BTreeMap<String, u64>,
 }
 
 /// How members of a group without a primary know each other.
@@ -241,6 +273,18 @@ pub struct Attribute {
     /// A computed value that is open again while one of these attributes changes.
     #[serde(default)]
     pub opened_by: Vec<String>,
+    /// What users meet depends on it: home and a standby have the same.
+    #[serde(default)]
+    pub alike: bool,
+    /// While it is true, the cloud can bring back what was overwritten or deleted in it.
+    #[serde(default)]
+    pub restores: bool,
+    /// A PEM certificate, its chain behind it.
+    #[serde(default)]
+    pub certificate: bool,
+    /// Values of this pattern exist in some regions only.
+    #[serde(default)]
+    pub regional: Option<String>,
     /// While it is true, the cloud itself refuses to delete the object.
     #[serde(default)]
     pub protects: bool,

@@ -77,6 +77,12 @@ mod tests {
         if let Some(it) = &kind.serves_when {
             names.extend([it.attribute.as_str(), it.unless.0.as_str()]);
         }
+        if let Some(it) = &kind.health_check {
+            names.extend(
+                [&it.method, &it.path, &it.interval, &it.timeout, &it.attempts].map(String::as_str),
+            );
+        }
+        names.extend(kind.capacity.iter().map(|it| it.attribute.as_str()));
         match &kind.fault_domain {
             FaultDomain::Region(it) | FaultDomain::Of(it) => names.push(it),
             FaultDomain::Global(_) => {}

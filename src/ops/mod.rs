@@ -9,6 +9,7 @@ pub mod settle;
 pub mod course;
 pub mod instance;
 pub mod plan;
+pub mod audit;
 pub mod thaw;
 pub mod status;
 pub mod job;

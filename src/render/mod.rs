@@ -13,6 +13,8 @@ pub mod escape;
 pub mod markdown;
 pub mod json;
 pub mod html;
+pub mod audit;
+pub mod sarif;
 pub mod status;
 pub mod watch;
 

@@ -1,7 +1,7 @@
 //! The log of received requests on disk: appended to by every process that shares the world, while someone wants it.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::sandbox::received::Received;
@@ -29,11 +29,19 @@ pub fn clear(file: &Path) -> io::Result<()> {
 
 /// Appends while there is room. Call only while holding the world, so that lines stand in the order of the requests.
 pub fn append(file: &Path, received: &[Received]) -> io::Result<()> {
-    let mut log = OpenOptions::new().append(true).create(true).open(file)?;
-    if log.metadata()?.len() >= LARGEST {
+    let mut log = OpenOptions::new().read(true).append(true).create(true).open(file)?;
+    let length = log.metadata()?.len();
+    if length >= LARGEST {
         return Ok(());
     }
     let mut lines = Vec::new();
+    if length > 0 {
+        // A torn line must not take the next one with it.
+        let mut last = [b'\n'];
+        log.seek(SeekFrom::End(-1))?;
+        log.read_exact(&mut last)?;
+        lines.extend((last != [b'\n']).then_some(b'\n'));
+    }
     for it in received {
         serde_json::to_writer(&mut lines, it)?;
         lines.push(b'\n');
@@ -73,6 +81,9 @@ mod tests {
         let whole = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, format!("{whole}{{\"at\":7,\"meth")).unwrap();
         assert_eq!(read(&file).unwrap().received, [request("/v4/a"), request("/v4/b")]);
+        append(&file, &[request("/v4/c")]).unwrap();
+        let whole = ["/v4/a", "/v4/b", "/v4/c"].map(request);
+        assert_eq!(read(&file).unwrap().received, whole, "the torn line takes no other with it");
 
         clear(&file).unwrap();
         let long = request(&"x".repeat(33 * 1024 * 1024));

@@ -120,7 +120,9 @@ impl Sandbox {
 
     /// Starts a folder over, also one that this version cannot read; the next one to open it gives it a clock.
     pub fn wipe(folder: &Path) -> Result<(), SandboxError> {
-        Ok(Folder::open(folder)?.wipe()?)
+        Folder::open(folder)?.wipe()?;
+        let path = request_log::place(folder);
+        request_log::clear(&path).map_err(|source| SandboxError::Log { path, source })
     }
 
     /// Catches up with other processes, does something to the world, and writes down what changed.

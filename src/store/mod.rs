@@ -6,6 +6,5 @@ pub mod pulse;
 pub mod lease;
 pub mod file;
 pub mod watch;
-
 #[cfg(test)]
 mod tests;

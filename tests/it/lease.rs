@@ -18,12 +18,12 @@ const SHORT: LeaseTimes =
 const RECORDS: usize = 12;
 
 /// A zone with records, one after another: a run that lasts a while.
-fn stack(target: &str) -> String {
+fn stack(ttl: u32) -> String {
     let mut text = "stack: tiny\nresources:\n  zone: { kind: linode.domain, domain: tiny.example.com, soa_email: ops@example.com }\n".to_owned();
     for at in 0..RECORDS {
         let after = if at == 0 { String::new() } else { format!(", depends_on: [r{}]", at - 1) };
         text.push_str(&format!(
-            "  r{at}: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: r{at}, target: {target}, ttl_sec: 300{after} }}\n"
+            "  r{at}: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: r{at}, target: 192.0.2.1, ttl_sec: {ttl}{after} }}\n"
         ));
     }
     text
@@ -80,22 +80,31 @@ fn age(folder: &Path) {
 }
 
 /// A holder that sleeps through its lease: whatever it was doing, it changes nothing when it wakes up.
+///
+/// It is stopped while an answer is under way, or while it waits before it asks again.
 #[test]
 fn a_stopped_run_that_was_preempted_changes_nothing_when_it_wakes_up() {
-    for (command, after) in [("apply", 4), ("apply", 7), ("apply", 12), ("destroy", 5)] {
-        let said = format!("{command} stopped at line {after}");
-        let cloud = Cloud::new(&stack("192.0.2.1"));
+    let cases = [
+        ("apply", "POST slow ms=3000 nth=2 times=1", 2),
+        ("apply", "POST slow ms=3000 nth=9 times=1", 9),
+        ("apply", "POST 429 nth=5 times=1", 5),
+        ("destroy", "DELETE slow ms=3000 nth=4 times=1", 4),
+        ("destroy", "DELETE 429 nth=4 times=1", 4),
+    ];
+    for (command, fault, calls) in cases {
+        let said = format!("{command} with {fault}");
+        let cloud = Cloud::new(&stack(300));
         let home = &cloud.home;
         let folder = home.path("state/tiny");
         if command == "destroy" {
             home.run(&["apply", "tiny", "--yes"]).code(0).done();
             age(&folder);
         }
-        for method in ["POST", "PUT", "DELETE"] {
-            home.fault(&format!("{method} slow ms=30"));
-        }
+        home.fault(fault);
+        let before: u64 = changes(home).values().sum();
         let mut running = home.start(&[command, "tiny", "--yes"]);
-        assert!(running.until(|| lines(&folder) >= after), "{said}");
+        let is_there = || changes(home).values().sum::<u64>() == before + calls;
+        assert!(running.until(is_there), "{said}");
         stop(&mut running);
 
         let store = FileStore::new(&folder).with_times(SHORT);
@@ -134,7 +143,7 @@ fn a_stopped_run_that_was_preempted_changes_nothing_when_it_wakes_up() {
 /// In good order: nothing new starts, what is in flight is recorded, and who preempts need not wait for long.
 #[test]
 fn a_run_that_is_asked_stops_in_good_order() {
-    let cloud = Cloud::new(&stack("192.0.2.1"));
+    let cloud = Cloud::new(&stack(300));
     let home = &cloud.home;
     let folder = home.path("state/tiny");
     home.fault("POST slow ms=100");
@@ -174,12 +183,13 @@ fn a_run_that_is_asked_stops_in_good_order() {
 /// What people type: a failover does not wait until an apply is done, and two failovers do not fight.
 #[test]
 fn a_failover_preempts_an_apply_and_not_another_failover() {
-    let home = Home::holding("tiny", stack("192.0.2.1"));
+    let home = Home::holding("tiny", stack(300));
     let run = |arguments: &[&str]| home.sandbox(arguments);
     home.overlay("tiny", "eu", "resources:\n  r0: { target: 198.51.100.1 }\n");
     run(&["apply", "tiny", "--yes"]).code(0).done();
-    home.stack("tiny", stack("192.0.2.2"));
-    home.fault("PUT slow ms=150");
+    home.stack("tiny", stack(3600));
+    // Long enough for two more processes to start meanwhile.
+    home.fault("PUT slow ms=1500");
     let folder = home.state_folder("tiny");
     let mut applying = home.start(&["apply", "tiny", "--yes", "--sandbox"]);
     assert!(applying.until(|| lines(&folder) >= 5));
@@ -231,7 +241,7 @@ resources:
 
 #[test]
 fn who_was_killed_holds_nothing() {
-    let cloud = Cloud::new(&stack("192.0.2.1"));
+    let cloud = Cloud::new(&stack(300));
     let folder = cloud.home.path("state/tiny");
     cloud.home.fault("POST slow ms=50");
     let mut running = cloud.home.start(&["apply", "tiny", "--yes"]);
@@ -247,7 +257,7 @@ fn who_was_killed_holds_nothing() {
 /// Ten runners start at once: each is done or told to wait, and what they made is there once.
 #[test]
 fn of_ten_runs_at_once_one_works_at_a_time() {
-    let cloud = Cloud::new(&stack("192.0.2.1"));
+    let cloud = Cloud::new(&stack(300));
     let home = &cloud.home;
     let folder = home.path("state/tiny");
     let running: Vec<_> = (0..10).map(|_| home.start(&["apply", "tiny", "--yes"])).collect();
@@ -260,8 +270,8 @@ fn of_ten_runs_at_once_one_works_at_a_time() {
         calls.iter().filter(|(call, _)| call.ends_with("/records")).map(|it| *it.1).sum();
     assert_eq!(usize::try_from(made).unwrap(), RECORDS, "{calls:?}");
 
-    // Another target, so that the winners of a second race have something to write, too.
-    home.stack("tiny", stack("192.0.2.2"));
+    // Another TTL, so that the winners of a second race have something to write, too.
+    home.stack("tiny", stack(3600));
     let running: Vec<_> = (0..10).map(|_| home.start(&["apply", "tiny", "--yes"])).collect();
     let codes: Vec<Option<i32>> = running.into_iter().map(|it| it.end().code).collect();
     assert!(codes.iter().all(|it| matches!(it, Some(0 | 4))), "{codes:?}");

@@ -1,5 +1,10 @@
 //! Regions that are lost, healed and destroyed, as a person at the terminal and a test see it.
 
+use std::time::Duration;
+
+use lifeboat::sandbox::Options;
+use serde_json::{Value, json};
+
 use crate::harness::Home;
 
 const STACK: &str = "\
@@ -51,7 +56,7 @@ fn the_binary_s_requests_are_in_the_log() {
     let looks = home.probes();
     assert!(looks.to_fault_domain("linode:us-east").with(":22").len() > 0, "{looks}");
     home.log_requests();
-    home.linode("GET", "/nodebalancers", &serde_json::Value::Null);
+    home.linode("GET", "/nodebalancers", &Value::Null);
     home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
     let plan = home.requests();
     plan.mutating().none();
@@ -133,4 +138,38 @@ resources:
     // One request alone may take five seconds; all of them one after the other took a minute.
     assert!(took.as_secs() < 5, "{took:?}");
     home.requests().mutating().none();
+}
+
+/// Writes take as long as was said; and whether a group can be changed without one of its members is said with the loss.
+#[test]
+fn writes_and_groups_between_regions_do_as_the_terminal_says() {
+    let home = Home::with(&Options { manual: true, ..Options::default() });
+    let table = json!({
+        "TableName": "shop", "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+    });
+    let join = json!({
+        "TableName": "shop", "ReplicaUpdates": [{ "Create": { "RegionName": "eu-west-1" } }],
+    });
+    let pass = |seconds| home.world.advance(Duration::from_secs(seconds)).unwrap();
+    home.dynamodb("us-east-1", "CreateTable", &table);
+    pass(10);
+    home.dynamodb("us-east-1", "UpdateTable", &join);
+    pass(60);
+    home.run(&["sandbox", "lag", "30000"]).code(0).done();
+    let key = json!({ "id": { "S": "a" } });
+    home.dynamodb("us-east-1", "PutItem", &json!({ "TableName": "shop", "Item": key }));
+    let there = || {
+        let item = json!({ "TableName": "shop", "Key": key });
+        home.dynamodb("eu-west-1", "GetItem", &item)["Item"].clone()
+    };
+    pass(29);
+    assert_eq!(there(), Value::Null);
+    pass(1);
+    assert_eq!(there(), key);
+
+    home.run(&["sandbox", "lose", "aws:us-east-1", "--group-changes"]).code(0).done();
+    let limit = json!({ "TableName": "shop", "OnDemandThroughput": { "MaxReadRequestUnits": 9 } });
+    home.dynamodb("eu-west-1", "UpdateTable", &limit);
 }

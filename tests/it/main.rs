@@ -13,6 +13,8 @@ mod lost;
 mod guards;
 mod kinds;
 mod converge;
+mod drill;
+mod audit;
 mod lease;
 mod watch;
 

@@ -523,11 +523,11 @@ fn two_watchers_at_once_make_one_failover() {
 }
 
 #[test]
-fn a_failover_that_finds_another_switch_at_it_waits_for_the_next_round() {
+fn a_failover_that_finds_the_lease_held_waits_for_the_next_round() {
     let home = shop();
     lose_home(&home);
     let store = FileStore::new(&home.state_folder("woocommerce"));
-    let (lease, _) = store.preempt("somebody else", "failback woocommerce", 0).unwrap();
+    let (lease, _) = store.preempt("somebody else", "failover shop --to eu", 0).unwrap();
     let output = watch_shop(&home, SHOP, &["--rounds", "3"]).code(0);
     let held = "switching switch-held";
     assert_eq!(

@@ -3,6 +3,7 @@
 pub mod describe;
 pub mod layers;
 pub mod plan;
+pub mod audit;
 pub mod apply;
 pub mod switch;
 pub mod drill;
@@ -48,6 +49,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             let wanted = plan::Wanted { out, detailed_exitcode, shape };
             plan::plan(&scene, &layers, &world, &allow, &losing, &wanted).await
         }
+        Command::Audit(arguments) => audit::audit(&scene, &arguments).await,
         Command::Show { plan, shape } => plan::show(&scene, &plan, &shape),
         Command::Apply { layers, world, allow, losing, yes, switch } => {
             let consent = apply::Consent { yes, switch, data_loss: false };

@@ -13,7 +13,8 @@ macro_rules! call {
         let answer = Box::pin($make.customize().config_override(region).send())
             .await
             .map_err(|error| crate::cloud::dynamodb::fault::failed(endpoint, $outcome, error));
-        $dynamo.connections.contacts.note(&answer, began.elapsed());
+        let place = $dynamo.connections.contact($region).name;
+        $dynamo.connections.contacts.note(Some(&place), &answer, began.elapsed());
         answer
     }};
 }

@@ -6,7 +6,6 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ScalarAttributeType, TableDescription};
 use uuid::Uuid;
 
-use crate::cloud::contact;
 use crate::cloud::dynamodb::fault::Lost;
 use crate::cloud::dynamodb::place::{Dynamo, Place};
 use crate::cloud::error::ProviderError;
@@ -58,12 +57,10 @@ pub(crate) struct Flight<'a> {
 impl Dynamo {
     /// The time, on the session's clock, from the acknowledged write to the first read that finds it. Whatever comes of it,
     /// the canary is taken away again.
-    pub(crate) async fn canary(
-        &self,
-        flight: Flight<'_>,
-        writer: &contact::Place,
-    ) -> Result<Duration, ProviderError> {
-        let table = self.connections.contacts.ask(writer, Box::pin(self.described(flight.writer)));
+    pub(crate) async fn canary(&self, flight: Flight<'_>) -> Result<Duration, ProviderError> {
+        let contact = self.connections.contact(&flight.writer.region);
+        let contacts = &self.connections.contacts;
+        let table = contacts.ask(&contact, Box::pin(self.described(flight.writer)));
         let table = table.await.map_err(|why| self.concerning(flight, why))?;
         let canary = Canary::of(&table).ok_or_else(|| {
             let words = format!("the key of `{}` cannot be understood", flight.writer.name);

@@ -55,8 +55,7 @@ impl Dynamo {
     ) -> Result<Duration, ProviderError> {
         let from = Place::of(writer.kind, writer.attributes)?;
         let to = Place::of(reader.kind, reader.attributes)?;
-        let contact = self.contact(writer.kind, &from.region);
-        self.canary(Flight { writer: &from, reader: &to, within }, &contact).await
+        self.canary(Flight { writer: &from, reader: &to, within }).await
     }
 
     pub(crate) async fn create(

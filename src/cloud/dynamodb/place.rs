@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::cloud::connection::Connections;
-use crate::cloud::contact;
 use crate::cloud::error::ProviderError;
 use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
@@ -26,16 +25,6 @@ pub(crate) struct Dynamo {
 pub(crate) struct Place {
     pub region: String,
     pub name: String,
-}
-
-impl Dynamo {
-    /// What is lost together with a region's endpoint.
-    pub(crate) fn contact(&self, kind: &Kind, region: &str) -> contact::Place {
-        contact::Place {
-            name: format!("{}:{region}", kind.cloud),
-            endpoint: self.connections.dynamodb_endpoint(region),
-        }
-    }
 }
 
 impl Place {

@@ -79,7 +79,7 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<
         };
         places.insert(at, place.clone());
         let needs = Needs::of(question.kind, question.attributes);
-        let contact = dynamo.contact(question.kind, &place.region);
+        let contact = dynamo.connections.contact(&place.region);
         let limit = limits.entry(place.region.clone());
         let limit = Arc::clone(limit.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))));
         let dynamo = dynamo.clone();

@@ -35,6 +35,12 @@ pub(crate) fn provider(url: &str) -> Provider {
     Provider::new(Arc::new(Connections::new(settings)))
 }
 
+/// One that waits for nobody who says nothing for a tenth of a second.
+pub(crate) fn hasty(url: &str) -> Provider {
+    let settings = Settings { first_contact: Duration::from_millis(100), ..settings(url) };
+    Provider::new(Arc::new(Connections::new(settings)))
+}
+
 pub(crate) fn kind(name: &str) -> Kind {
     crate::kinds::builtin().kinds[name].clone()
 }

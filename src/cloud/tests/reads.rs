@@ -3,14 +3,18 @@
 use serde_json::json;
 
 use crate::cloud::loopback::{Line, Script, no, ok, page};
-use crate::cloud::provider::{Look, Question};
-use crate::cloud::tests::{CONFIG, NB, attributes, kind, provider, rows};
+use crate::cloud::provider::{Look, Provider, Question};
+use crate::cloud::tests::{CONFIG, NB, attributes, hasty, kind, provider, rows};
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
 use crate::engine::schema::Kind;
 
 /// What is seen of NodeBalancers, and of configs in the NodeBalancer 1.
 async fn observed(script: &Script, asked: &[(&str, &str)]) -> Vec<String> {
+    observed_by(&provider(&script.url), script, asked).await
+}
+
+async fn observed_by(provider: &Provider, script: &Script, asked: &[(&str, &str)]) -> Vec<String> {
     let address = Address::one("it");
     let given = attributes(&json!({ "nodebalancer": "1" }));
     let kinds: Vec<Kind> = asked.iter().map(|(name, _)| kind(name)).collect();
@@ -24,7 +28,7 @@ async fn observed(script: &Script, asked: &[(&str, &str)]) -> Vec<String> {
             attributes: &given,
         })
         .collect();
-    let answers = provider(&script.url).observe(&questions).await;
+    let answers = provider.observe(&questions).await;
     answers
         .into_iter()
         .map(|it| match it {
@@ -103,6 +107,19 @@ async fn reads_are_repeated_in_passing_trouble_and_obey_the_clock() {
     .await;
     let seen = observed(&script, &[(NB, "5")]).await;
     assert_eq!(seen, [r#"exists "5""#]);
+}
+
+/// Who says "later" has said something: then it is the answer that is waited for, not the first word.
+#[tokio::test]
+async fn a_place_that_asks_for_patience_is_not_silent() {
+    let told = vec![("content-type", "application/json".into()), ("retry-after", "40".into())];
+    let throttled = Line::Say(429, told, r#"{"errors":[{"reason":"Too many requests"}]}"#.into());
+    let script = Script::of(vec![("/configs", throttled), ("/configs", rows(6..7, 1, 1))]).await;
+    let seen = observed_by(&hasty(&script.url), &script, &[(CONFIG, "6")]).await;
+    assert_eq!(seen, [r#"exists "6""#]);
+    let script = Script::of(vec![("/configs", Line::Hang)]).await;
+    let seen = observed_by(&hasty(&script.url), &script, &[(CONFIG, "6")]).await;
+    assert!(seen[0].contains("no answer within 0."), "{seen:?}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 pub mod record;
 pub mod journal;
+mod json;
 pub mod codec;
 
 #[cfg(test)]

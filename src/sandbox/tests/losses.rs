@@ -141,8 +141,11 @@ fn what_a_catastrophe_took_is_gone_when_its_region_heals() {
 fn survivors_no_longer_list_a_destroyed_member_and_give_it_all_items_again() {
     let sandbox = Sandbox::open(None, &manual()).unwrap();
     group(&sandbox);
+    // On its way when the region is lost, and nowhere after the catastrophe.
+    put(&sandbox, "us-east-1", "stranded");
     sandbox.lose("aws:us-east-1", How::Hang).unwrap();
     sandbox.destroy("aws:us-east-1", Some("shop")).unwrap();
+    pass(&sandbox, 5);
     let there = json!({ "TableName": "shop" });
     assert_eq!(dynamodb(&sandbox, "us-east-1", "DescribeTable", &there), None);
     put(&sandbox, "eu-west-1", "d");

@@ -1,0 +1,70 @@
+//! `audit`: whether a recovery would work, as text, JSON or SARIF.
+
+use crate::cli::args::{AuditArgs, AuditFormat, Layers};
+use crate::cli::commands::Scene;
+use crate::cli::exit::Exit;
+use crate::cli::{open, out};
+use crate::engine::audit::finding::{Audit, Level};
+use crate::engine::stack::recovery::is_fault_domain;
+use crate::ops::audit::{Question, audit as ask};
+use crate::ops::error::OpsError;
+use crate::ops::place::Place;
+use crate::render::audit::{json, rules, text};
+use crate::render::sarif::sarif;
+
+/// Variables of the environment that say through which region AWS credentials go.
+const AWS_REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+
+pub async fn audit(scene: &Scene, arguments: &AuditArgs) -> Result<Exit, OpsError> {
+    let Some(stack) = arguments.stack.clone().filter(|_| !arguments.rules) else {
+        out::data(&rules());
+        return Ok(Exit::Done);
+    };
+    let question = question(scene, arguments, stack)?;
+    let session = open::session(&question.place.root, &arguments.world).await?;
+    let audit = ask(&session, &question).await?;
+    out::data(&match arguments.format {
+        AuditFormat::Text => text(&audit, scene.color),
+        AuditFormat::Json => json(&audit),
+        AuditFormat::Sarif => sarif(&audit),
+    });
+    Ok(exit(&audit, arguments.strict))
+}
+
+fn question(scene: &Scene, arguments: &AuditArgs, stack: String) -> Result<Question, OpsError> {
+    if let Some(here) = arguments.here.as_ref().filter(|it| !is_fault_domain(it)) {
+        return Err(OpsError::usage(
+            format!("`--here {here}` is not a fault domain"),
+            "write --here linode:us-east or --here aws:us-east-1",
+        ));
+    }
+    let layers = Layers {
+        stack,
+        overlays: Vec::new(),
+        variables: arguments.variables.clone(),
+        variable_files: arguments.variable_files.clone(),
+    };
+    let settings = if arguments.world.sandbox { Vec::new() } else { settings() };
+    Ok(Question {
+        place: Place::find(&layers.stack, &scene.directory)?,
+        to: arguments.to.clone(),
+        given: open::variables(&layers)?,
+        settings,
+        here: arguments.here.clone(),
+        online: arguments.online,
+    })
+}
+
+fn settings() -> Vec<(String, String)> {
+    let given = AWS_REGION.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?)));
+    given
+        .filter(|(_, region)| !region.is_empty())
+        .map(|(name, region)| (name.to_owned(), format!("aws:{region}")))
+        .collect()
+}
+
+/// Errors are 1; warnings, too, where that is asked for.
+fn exit(audit: &Audit, strict: bool) -> Exit {
+    let least = if strict { Level::Warning } else { Level::Error };
+    if audit.worst().is_some_and(|it| it >= least) { Exit::Failed } else { Exit::Done }
+}

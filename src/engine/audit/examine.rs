@@ -1,0 +1,119 @@
+//! The audit: the stack at home first, then each switch; what is true of both is told once.
+
+use std::collections::BTreeSet;
+
+use crate::engine::audit::case::Case;
+use crate::engine::audit::facts::Facts;
+use crate::engine::audit::finding::{Audit, Finding, Place, Section};
+use crate::engine::audit::rules::INVALID;
+use crate::engine::audit::side::Side;
+use crate::engine::audit::{certificate, data, independence, practice, recorded, standby, traffic};
+use crate::engine::diagnostic::{Diagnostic, Severity, Sources};
+use crate::engine::schema::Catalog;
+use crate::engine::stack::model::Stack;
+use crate::engine::state::record::State;
+
+/// One switch to look at: the overlay, and the stack under it.
+pub struct Switch<'a> {
+    pub overlay: &'a str,
+    pub stack: &'a Stack,
+}
+
+/// Looks at everything; `has_broken`: there are overlays beside these that cannot be read.
+pub fn audit(
+    catalog: &Catalog,
+    home: &Stack,
+    switches: &[Switch<'_>],
+    state: Option<&State>,
+    facts: &Facts,
+    has_broken: bool,
+) -> Audit {
+    let side = Side::new(catalog, home);
+    let mut sections = vec![at_home(&side, switches.is_empty() && !has_broken, facts)];
+    for switch in switches {
+        let recovery = Side::new(catalog, switch.stack);
+        let case = Case::new(switch.overlay, &side, &recovery, state, facts);
+        let section = after(&case, &sections[0]);
+        sections.push(section);
+    }
+    let home = home.overlays.clone();
+    Audit { stack: side.stack.name.clone(), home, sections, at: facts.now }
+}
+
+fn at_home(side: &Side<'_>, is_helpless: bool, facts: &Facts) -> Section {
+    let mut out = Section::default();
+    for why in &facts.unread {
+        out.fact("report", format!("cannot be read: {why}"));
+    }
+    if is_helpless {
+        let why = "no overlay has `assumes_lost`";
+        out.findings.push(Finding::new(&practice::NO_RECOVERY, Some(side.top()), why));
+    }
+    traffic::check_stack(side, &mut out);
+    data::check(side, &mut out);
+    certificate::check(side, facts.now, &mut out);
+    tidy(&mut out);
+    out
+}
+
+fn after(case: &Case<'_>, home: &Section) -> Section {
+    let lost = case.lost.iter().cloned().collect();
+    let mut out = Section { overlay: Some(case.overlay.to_owned()), lost, ..Section::default() };
+    independence::check(case, &mut out);
+    traffic::check(case, &mut out);
+    standby::check(case, &mut out);
+    recorded::check(case, &mut out);
+    practice::check(case, &mut out);
+    // What only an overlay brings.
+    traffic::check_numbers(case.recovery, &mut out);
+    data::check(case.recovery, &mut out);
+    certificate::check(case.recovery, case.facts.now, &mut out);
+    tidy(&mut out);
+    out.findings.retain(|it| !home.findings.contains(it));
+    out.facts.retain(|it| !home.facts.contains(it));
+    out
+}
+
+/// In the order of the files; what one line brings to several objects is told once.
+fn tidy(out: &mut Section) {
+    out.findings.sort_by(|a, b| (&a.place, a.rule.id).cmp(&(&b.place, b.rule.id)));
+    let mut kept: Vec<(Finding, BTreeSet<String>)> = Vec::new();
+    for it in std::mem::take(&mut out.findings) {
+        let subject = it.subject.clone();
+        match kept.last_mut() {
+            Some((last, others)) if (last.rule, &last.place) == (it.rule, &it.place) => {
+                others.extend(subject.filter(|it| Some(it) != last.subject.as_ref()));
+            }
+            _ => kept.push((it, BTreeSet::new())),
+        }
+    }
+    out.findings = kept
+        .into_iter()
+        .map(|(it, others)| match others.len() {
+            0 => it,
+            more => Finding { why: format!("{} (and {more} more like it)", it.why), ..it },
+        })
+        .collect();
+    let mut seen = BTreeSet::new();
+    out.facts.retain(|it| seen.insert((it.name, it.text.clone())));
+}
+
+/// Layers that cannot be read as a stack: their mistakes are the findings.
+pub fn invalid(overlay: Option<&str>, diagnostics: &[Diagnostic], sources: &Sources) -> Section {
+    let told = diagnostics.iter().filter(|it| it.severity > Severity::Warning);
+    let findings = told.map(|it| {
+        let label = it.labels.first();
+        let place = label.map(|label| Place::of(sources, label.span));
+        let why = match label {
+            Some(label) => format!("{}: {} ({})", it.summary, label.text, it.code),
+            None => format!("{} ({})", it.summary, it.code),
+        };
+        let finding = Finding::new(&INVALID, place, why);
+        match &it.help {
+            Some(help) => finding.remedy(help.clone()),
+            None => finding,
+        }
+    });
+    let overlay = overlay.map(str::to_owned);
+    Section { overlay, findings: findings.collect(), ..Section::default() }
+}

@@ -1,0 +1,19 @@
+//! Audits: whether a recovery would work, said before anybody needs it; rules over layers, state and facts from outside.
+
+pub mod finding;
+pub mod facts;
+pub mod side;
+pub mod case;
+pub mod reads;
+pub mod independence;
+pub mod traffic;
+pub mod standby;
+pub mod recorded;
+pub mod data;
+pub mod certificate;
+pub mod practice;
+pub mod rules;
+pub mod examine;
+
+#[cfg(test)]
+mod tests;

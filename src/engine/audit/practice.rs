@@ -1,0 +1,115 @@
+//! Whether the recovery is practised, and whether what serves can be replaced without a gap.
+
+use crate::engine::audit::case::Case;
+use crate::engine::audit::facts::Drill;
+use crate::engine::audit::finding::{Finding, Level, Place, Rule, Section};
+use crate::engine::audit::side::{Item, Side};
+use crate::engine::schema::{OnChange, Rename};
+
+const DAY_MILLISECONDS: i64 = 86_400_000;
+/// A drill says something about so many days.
+const DRILL_DAYS: i64 = 90;
+
+pub static NO_RECOVERY: Rule = Rule {
+    id: "no-recovery",
+    level: Level::Warning,
+    title: "No overlay says what to do when something is lost",
+    remedy: "write an overlay with `assumes_lost: [FAULT_DOMAIN]` that directs users elsewhere",
+};
+pub static ASSUMES_NOTHING: Rule = Rule {
+    id: "assumes-nothing",
+    level: Level::Warning,
+    title: "The overlay does not say what is lost",
+    remedy: "write `assumes_lost: [FAULT_DOMAIN]`: without it only a planned switch can be audited",
+};
+pub static DRILL_OLD: Rule = Rule {
+    id: "drill-old",
+    level: Level::Warning,
+    title: "The last drill was long ago",
+    remedy: "run `lifeboat drill`",
+};
+pub static DRILL_FAILED: Rule = Rule {
+    id: "drill-failed",
+    level: Level::Warning,
+    title: "The last drill failed",
+    remedy: "read its report, mend what failed, and run `lifeboat drill` again",
+};
+pub static DRILL_NEVER: Rule = Rule {
+    id: "drill-never",
+    level: Level::Note,
+    title: "The switch has never been rehearsed",
+    remedy: "write an overlay with `instance: drill` and `rehearses`, and run `lifeboat drill`",
+};
+pub static REPLACE_GAP: Rule = Rule {
+    id: "replace-gap",
+    level: Level::Warning,
+    title: "A new revision takes down what serves before its successor is there",
+    remedy: "write `lifecycle: { create_before_destroy: true }`",
+};
+
+pub fn check(case: &Case<'_>, out: &mut Section) {
+    let place = || overlay_top(case.recovery);
+    if case.lost.is_empty() {
+        let why = format!("`{}` has no `assumes_lost`", case.overlay);
+        out.findings.push(Finding::new(&ASSUMES_NOTHING, Some(place()), why));
+    }
+    drilled(case, place(), out);
+    for item in case.home_closure.iter().filter_map(|it| case.home.item(it)) {
+        gap(case.home, item, out);
+    }
+    for item in case.living() {
+        gap(case.recovery, item, out);
+    }
+}
+
+/// The beginning of the topmost layer.
+fn overlay_top(side: &Side<'_>) -> Place {
+    let layers = side.stack.overlays.len();
+    let source = u32::try_from(layers).unwrap_or(0);
+    let span = crate::engine::diagnostic::Span { source, line: 1, column: 1, start: 0, end: 0 };
+    side.place(span)
+}
+
+fn drilled(case: &Case<'_>, place: Place, out: &mut Section) {
+    let of_this = |it: &&Drill| it.overlays.iter().any(|it| it == case.overlay);
+    let Some(last) = case.facts.drills.iter().filter(of_this).max_by_key(|it| it.at) else {
+        let why = format!("there is no report of a drill of `{}`", case.overlay);
+        out.findings.push(Finding::new(&DRILL_NEVER, Some(place), why));
+        return;
+    };
+    let days = (case.facts.now - last.at).max(0) / DAY_MILLISECONDS;
+    let outcome = if last.passed { "passed" } else { "failed" };
+    let text = format!("the last drill of `{}` was {days} days ago and {outcome}", case.overlay);
+    if !last.passed {
+        out.findings.push(Finding::new(&DRILL_FAILED, Some(place), text.clone()));
+    } else if days > DRILL_DAYS {
+        out.findings.push(Finding::new(&DRILL_OLD, Some(place), text.clone()));
+    }
+    out.fact("drill", text);
+}
+
+/// Kinds that a new revision replaces can do so without a gap, and should.
+fn gap(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
+    let revisions =
+        item.kind.settable().filter(|(_, it)| it.alike && it.on_change == OnChange::Replace);
+    let names: Vec<String> = revisions.map(|(name, _)| format!("`{name}`")).collect();
+    let resource = &item.instance.resource;
+    if names.is_empty() || resource.lifecycle.create_before_destroy {
+        return;
+    }
+    let place = side.place(resource.lifecycle.span.unwrap_or(resource.span));
+    let why = format!("a change of {} deletes `{}` first", names.join(" or "), resource.name);
+    let identity = &item.kind.identity;
+    let finding = Finding::new(&REPLACE_GAP, Some(place), why).about(&resource.name);
+    let is_possible = identity.rename == Rename::InPlace || !identity.unique;
+    let finding = if is_possible {
+        finding
+    } else {
+        finding
+            .at_level(Level::Note)
+            .remedy("the cloud does not rename this kind: add a second one, and remove the first afterwards")
+    };
+    if !out.findings.contains(&finding) {
+        out.findings.push(finding);
+    }
+}

@@ -1,0 +1,123 @@
+//! What an object's attributes read of other objects, and what else goes into them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::audit::side::{Item, Side};
+use crate::engine::diagnostic::Span;
+use crate::engine::stack::code::Path;
+use crate::engine::stack::evaluate::evaluate;
+use crate::engine::stack::expression::Expression;
+use crate::engine::stack::model::{Each, EachValue, Given, Spread};
+use crate::engine::stack::path::Step;
+use crate::engine::stack::term::expressions;
+use crate::engine::stack::view::View;
+use crate::engine::value::Value;
+
+/// One use of another object.
+pub struct Read {
+    /// The attribute that uses it.
+    pub by: String,
+    pub of: Address,
+    /// What is used of it; `None`: the object itself.
+    pub attribute: Option<String>,
+    pub span: Span,
+}
+
+/// Every use of another object by an object's attributes.
+pub fn reads(side: &Side<'_>, item: Item<'_>) -> Vec<Read> {
+    let mut found = Vec::new();
+    for (name, given) in &item.instance.resource.attributes {
+        let mut all = Vec::new();
+        expressions(&given.term, &mut all);
+        for expression in all {
+            for path in expression.paths() {
+                of_path(side, item, path, name, expression, &mut found);
+            }
+        }
+    }
+    found
+}
+
+fn of_path(
+    side: &Side<'_>,
+    item: Item<'_>,
+    path: &Path,
+    by: &str,
+    expression: &Expression,
+    found: &mut Vec<Read>,
+) {
+    let name_at = |at: usize| match path.steps.get(at) {
+        Some(Step::Name(name)) => Some(name.to_string()),
+        _ => None,
+    };
+    let mut add = |of: Address, attribute: Option<String>| {
+        let span = expression.place(path.start, path.end);
+        found.push(Read { by: by.to_owned(), of, attribute, span });
+    };
+    if &*path.root == "each" {
+        if let Some(Each::Entry { value: EachValue::Instance(of), .. }) = &item.instance.each
+            && name_at(0).as_deref() == Some("value")
+        {
+            add(of.clone(), name_at(1));
+        }
+        return;
+    }
+    let name = || path.root.to_string();
+    match (side.stack.spreads.get(&*path.root), path.steps.first()) {
+        (Some(Spread::One), _) => add(Address::one(name()), name_at(0)),
+        (Some(Spread::Count(_)), Some(Step::Index(at))) => {
+            add(Address::index(name(), *at), name_at(1));
+        }
+        (Some(Spread::Keys(_)), Some(Step::Name(key))) => {
+            add(Address::named(name(), key.to_string()), name_at(1));
+        }
+        (Some(Spread::Count(count)), _) => {
+            (0..*count).for_each(|at| add(Address::index(name(), at), name_at(1)));
+        }
+        (Some(Spread::Keys(keys)), _) => {
+            keys.iter().for_each(|key| add(Address::named(name(), key.clone()), name_at(1)));
+        }
+        (None, _) => {}
+    }
+}
+
+/// What goes into an attribute beside other objects.
+#[derive(Debug, Default, PartialEq)]
+pub struct Inputs {
+    /// With their values.
+    pub variables: BTreeMap<String, Value>,
+    pub files: BTreeSet<String>,
+}
+
+pub fn inputs(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Inputs {
+    let mut inputs = Inputs::default();
+    let Some(Given { term, .. }) = item.instance.resource.attributes.get(attribute) else {
+        return inputs;
+    };
+    let view = View {
+        stack: side.stack,
+        catalog: side.catalog,
+        scope: None,
+        instance: Some((item.address, item.instance.each.as_ref())),
+        own: None,
+        texts: side.stack,
+    };
+    let mut all = Vec::new();
+    expressions(term, &mut all);
+    for expression in all {
+        for path in expression.paths() {
+            if let ("vars", Some(Step::Name(name))) = (&*path.root, path.steps.first())
+                && let Some(variable) = side.stack.variables.get(&**name)
+            {
+                inputs.variables.insert(name.to_string(), variable.value.clone());
+            }
+        }
+        for code in expression.files() {
+            if let Ok(Value::Text(path)) = evaluate(code, &expression.text, &view) {
+                inputs.files.insert(path);
+            }
+        }
+    }
+    inputs
+}

@@ -1,0 +1,497 @@
+//! How state and journal look as JSON: each part of them in the names that files keep, and back.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::address::Address;
+use crate::engine::state::journal::{Begun, Entry, Outcome};
+use crate::engine::state::record::{Deposed, Draining, Lost, Phase, Record, Run, State, Switch};
+use crate::engine::value::{Attributes, LineageKey, Value};
+
+/// The version that this program writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// Why bytes are not a state or an entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    #[error("its format is version {0}, and this lifeboat reads up to {VERSION}")]
+    Newer(u32),
+    #[error("line {line}: {why}")]
+    Damaged { line: usize, why: String },
+    #[error("line {line}: the checksum does not match")]
+    Checksum { line: usize },
+    #[error("it ends before its last line")]
+    Torn,
+}
+
+pub(super) fn address(text: &str, line: usize) -> Result<Address, CodecError> {
+    text.parse().map_err(|why: crate::engine::address::NotAnAddress| CodecError::Damaged {
+        line,
+        why: why.to_string(),
+    })
+}
+
+fn addresses(texts: &[String], line: usize) -> Result<Vec<Address>, CodecError> {
+    texts.iter().map(|it| address(it, line)).collect()
+}
+
+fn key(text: &str) -> LineageKey {
+    LineageKey(data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap_or_default())
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Header {
+    version: u32,
+    stack: String,
+    instance: Option<String>,
+    lineage: String,
+    key: String,
+    serial: u64,
+    sequence: u64,
+    touched: u64,
+    epoch: u64,
+    target: String,
+    bound: BTreeMap<String, String>,
+    home: Vec<String>,
+    active: Vec<String>,
+    phase: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    switch: Option<SwitchJson>,
+    lost: Vec<LostJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    draining: Vec<DrainingJson>,
+    variables: BTreeMap<String, Value>,
+    outputs: BTreeMap<String, Value>,
+    begun: Vec<BegunJson>,
+    last_run: Option<RunJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct LostJson {
+    fault_domain: String,
+    since: i64,
+    by: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SwitchJson {
+    from: Vec<String>,
+    since: i64,
+    by: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct DrainingJson {
+    address: String,
+    was: Vec<String>,
+    until: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunJson {
+    who: String,
+    command: String,
+    at: i64,
+    finished: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct BegunJson {
+    step: usize,
+    address: String,
+    kind: String,
+    call: String,
+    attributes: Attributes,
+    needs: Vec<String>,
+    alike: Vec<String>,
+    mark: Option<String>,
+    at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct RecordLine {
+    pub(super) address: String,
+    pub(super) record: RecordJson,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct RecordJson {
+    kind: String,
+    id: String,
+    attributes: Attributes,
+    outputs: Attributes,
+    needs: Vec<String>,
+    ready: bool,
+    #[serde(default)]
+    protected: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    retained: bool,
+    since: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deposed: Option<DeposedJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DeposedJson {
+    id: String,
+    attributes: Attributes,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct EntryLine {
+    pub(super) version: u32,
+    pub(super) sequence: u64,
+    pub(super) entry: EntryJson,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum EntryJson {
+    Founded {
+        stack: String,
+        instance: Option<String>,
+        target: String,
+        lineage: String,
+        key: String,
+        overlays: Vec<String>,
+    },
+    Leased {
+        epoch: u64,
+        owner: String,
+        at: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preempted: Option<String>,
+    },
+    Bound {
+        cloud: String,
+        account: String,
+    },
+    RunBegan {
+        who: String,
+        command: String,
+        at: i64,
+        plan: String,
+    },
+    Switched {
+        from: Vec<String>,
+        to: Vec<String>,
+        lost: Vec<LostJson>,
+        at: i64,
+        who: String,
+    },
+    Found {
+        fault_domain: String,
+        at: i64,
+        who: String,
+    },
+    Directed(DrainingJson),
+    Began(BegunJson),
+    Waiting {
+        address: String,
+        step: usize,
+        gate: String,
+        at: i64,
+    },
+    Ended {
+        address: String,
+        step: usize,
+        outcome: OutcomeJson,
+        at: i64,
+    },
+    RunEnded {
+        at: i64,
+        complete: bool,
+        overlays: Vec<String>,
+        variables: BTreeMap<String, Value>,
+        outputs: BTreeMap<String, Value>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OutcomeJson {
+    Recorded(RecordJson),
+    Removed,
+    Moved { from: String },
+    Failed { why: String },
+    InDoubt { why: String },
+    Waited,
+}
+
+fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Settled => "settled",
+        Phase::Switching => "switching",
+    }
+}
+
+impl From<&State> for Header {
+    fn from(state: &State) -> Self {
+        Self {
+            version: VERSION,
+            stack: state.stack.clone(),
+            instance: state.instance.clone(),
+            lineage: state.lineage.clone(),
+            key: data_encoding::HEXLOWER.encode(&state.key.0),
+            serial: state.serial,
+            sequence: state.sequence,
+            touched: state.touched,
+            epoch: state.epoch,
+            target: state.target.clone(),
+            bound: state.bound.clone(),
+            home: state.home.clone(),
+            active: state.active.clone(),
+            phase: phase_word(state.phase).into(),
+            switch: state.switch.as_ref().map(|it| SwitchJson {
+                from: it.from.clone(),
+                since: it.since,
+                by: it.by.clone(),
+            }),
+            lost: state.lost.iter().map(Into::into).collect(),
+            draining: state.draining.iter().map(Into::into).collect(),
+            variables: state.variables.clone(),
+            outputs: state.outputs.clone(),
+            begun: state.begun.values().map(Into::into).collect(),
+            last_run: state.last_run.as_ref().map(|it| RunJson {
+                who: it.who.clone(),
+                command: it.command.clone(),
+                at: it.at,
+                finished: it.finished,
+            }),
+        }
+    }
+}
+
+impl Header {
+    pub(super) fn into_state(self, line: usize) -> Result<State, CodecError> {
+        let mut state = State::new(
+            &self.stack,
+            self.instance.as_deref(),
+            &self.target,
+            &self.lineage,
+            key(&self.key),
+        );
+        state.serial = self.serial;
+        state.sequence = self.sequence;
+        state.touched = self.touched;
+        state.epoch = self.epoch;
+        state.bound = self.bound;
+        state.home = self.home;
+        state.active = self.active;
+        state.phase = if self.phase == "switching" { Phase::Switching } else { Phase::Settled };
+        state.switch = self.switch.map(|it| Switch { from: it.from, since: it.since, by: it.by });
+        state.lost = self.lost.into_iter().map(Into::into).collect();
+        for it in self.draining {
+            state.draining.push(it.into_draining(line)?);
+        }
+        state.variables = self.variables;
+        state.outputs = self.outputs;
+        for begun in self.begun {
+            let begun = begun.into_begun(line)?;
+            state.begun.insert(begun.address.clone(), begun);
+        }
+        state.last_run = self.last_run.map(|it| Run {
+            who: it.who,
+            command: it.command,
+            at: it.at,
+            finished: it.finished,
+        });
+        Ok(state)
+    }
+}
+
+impl From<&Lost> for LostJson {
+    fn from(it: &Lost) -> Self {
+        Self { fault_domain: it.fault_domain.clone(), since: it.since, by: it.by.clone() }
+    }
+}
+
+impl From<LostJson> for Lost {
+    fn from(it: LostJson) -> Self {
+        Self { fault_domain: it.fault_domain, since: it.since, by: it.by }
+    }
+}
+
+impl From<&Draining> for DrainingJson {
+    fn from(it: &Draining) -> Self {
+        Self {
+            address: it.address.to_string(),
+            was: it.was.iter().map(ToString::to_string).collect(),
+            until: it.until,
+        }
+    }
+}
+
+impl DrainingJson {
+    fn into_draining(self, line: usize) -> Result<Draining, CodecError> {
+        Ok(Draining {
+            address: address(&self.address, line)?,
+            was: addresses(&self.was, line)?,
+            until: self.until,
+        })
+    }
+}
+
+impl From<&Begun> for BegunJson {
+    fn from(it: &Begun) -> Self {
+        Self {
+            step: it.step,
+            address: it.address.to_string(),
+            kind: it.kind.clone(),
+            call: it.call.clone(),
+            attributes: it.attributes.clone(),
+            needs: it.needs.iter().map(ToString::to_string).collect(),
+            alike: it.alike.clone(),
+            mark: it.mark.clone(),
+            at: it.at,
+        }
+    }
+}
+
+impl BegunJson {
+    fn into_begun(self, line: usize) -> Result<Begun, CodecError> {
+        Ok(Begun {
+            step: self.step,
+            address: address(&self.address, line)?,
+            kind: self.kind,
+            call: self.call,
+            attributes: self.attributes,
+            needs: addresses(&self.needs, line)?,
+            alike: self.alike,
+            mark: self.mark,
+            at: self.at,
+        })
+    }
+}
+
+impl From<&Record> for RecordJson {
+    fn from(it: &Record) -> Self {
+        Self {
+            kind: it.kind.clone(),
+            id: it.id.clone(),
+            attributes: it.attributes.clone(),
+            outputs: it.outputs.clone(),
+            needs: it.needs.iter().map(ToString::to_string).collect(),
+            ready: it.ready,
+            protected: it.protected,
+            retained: it.retained,
+            since: it.since,
+            deposed: it
+                .deposed
+                .as_ref()
+                .map(|it| DeposedJson { id: it.id.clone(), attributes: it.attributes.clone() }),
+        }
+    }
+}
+
+impl RecordJson {
+    pub(super) fn into_record(self, line: usize) -> Result<Record, CodecError> {
+        Ok(Record {
+            kind: self.kind,
+            id: self.id,
+            attributes: self.attributes,
+            outputs: self.outputs,
+            needs: addresses(&self.needs, line)?,
+            ready: self.ready,
+            protected: self.protected,
+            retained: self.retained,
+            since: self.since,
+            deposed: self.deposed.map(|it| Deposed { id: it.id, attributes: it.attributes }),
+        })
+    }
+}
+
+impl From<&Entry> for EntryJson {
+    fn from(entry: &Entry) -> Self {
+        match entry.clone() {
+            Entry::Founded { stack, instance, target, lineage, key, overlays } => {
+                let key = data_encoding::HEXLOWER.encode(&key.0);
+                Self::Founded { stack, instance, target, lineage, key, overlays }
+            }
+            Entry::Leased { epoch, owner, at, preempted } => {
+                Self::Leased { epoch, owner, at, preempted }
+            }
+            Entry::Bound { cloud, account } => Self::Bound { cloud, account },
+            Entry::RunBegan { who, command, at, plan } => Self::RunBegan { who, command, at, plan },
+            Entry::Switched { from, to, lost, at, who } => {
+                Self::Switched { from, to, lost: lost.iter().map(Into::into).collect(), at, who }
+            }
+            Entry::Found { fault_domain, at, who } => Self::Found { fault_domain, at, who },
+            Entry::Directed(it) => Self::Directed((&it).into()),
+            Entry::Began(begun) => Self::Began((&begun).into()),
+            Entry::Waiting { address, step, gate, at } => {
+                Self::Waiting { address: address.to_string(), step, gate, at }
+            }
+            Entry::Ended { address, step, outcome, at } => {
+                Self::Ended { address: address.to_string(), step, outcome: (&outcome).into(), at }
+            }
+            Entry::RunEnded { at, complete, overlays, variables, outputs } => {
+                Self::RunEnded { at, complete, overlays, variables, outputs }
+            }
+        }
+    }
+}
+
+impl EntryJson {
+    pub(super) fn into_entry(self, line: usize) -> Result<Entry, CodecError> {
+        Ok(match self {
+            Self::Founded { stack, instance, target, lineage, key: text, overlays } => {
+                Entry::Founded { stack, instance, target, lineage, key: key(&text), overlays }
+            }
+            Self::Leased { epoch, owner, at, preempted } => {
+                Entry::Leased { epoch, owner, at, preempted }
+            }
+            Self::Bound { cloud, account } => Entry::Bound { cloud, account },
+            Self::RunBegan { who, command, at, plan } => Entry::RunBegan { who, command, at, plan },
+            Self::Switched { from, to, lost, at, who } => Entry::Switched {
+                from,
+                to,
+                lost: lost.into_iter().map(Into::into).collect(),
+                at,
+                who,
+            },
+            Self::Found { fault_domain, at, who } => Entry::Found { fault_domain, at, who },
+            Self::Directed(it) => Entry::Directed(it.into_draining(line)?),
+            Self::Began(begun) => Entry::Began(begun.into_begun(line)?),
+            Self::Waiting { address: text, step, gate, at } => {
+                Entry::Waiting { address: address(&text, line)?, step, gate, at }
+            }
+            Self::Ended { address: text, step, outcome, at } => Entry::Ended {
+                address: address(&text, line)?,
+                step,
+                outcome: outcome.into_outcome(line)?,
+                at,
+            },
+            Self::RunEnded { at, complete, overlays, variables, outputs } => {
+                Entry::RunEnded { at, complete, overlays, variables, outputs }
+            }
+        })
+    }
+}
+
+impl From<&Outcome> for OutcomeJson {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Recorded(record) => Self::Recorded((&**record).into()),
+            Outcome::Removed => Self::Removed,
+            Outcome::Moved { from } => Self::Moved { from: from.to_string() },
+            Outcome::Failed { why } => Self::Failed { why: why.clone() },
+            Outcome::InDoubt { why } => Self::InDoubt { why: why.clone() },
+            Outcome::Waited => Self::Waited,
+        }
+    }
+}
+
+impl OutcomeJson {
+    fn into_outcome(self, line: usize) -> Result<Outcome, CodecError> {
+        Ok(match self {
+            Self::Recorded(record) => Outcome::Recorded(Box::new(record.into_record(line)?)),
+            Self::Removed => Outcome::Removed,
+            Self::Moved { from } => Outcome::Moved { from: address(&from, line)? },
+            Self::Failed { why } => Outcome::Failed { why },
+            Self::InDoubt { why } => Outcome::InDoubt { why },
+            Self::Waited => Outcome::Waited,
+        })
+    }
+}

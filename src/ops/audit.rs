@@ -1,0 +1,231 @@
+//! Audits: gathers layers, state, reports and, if asked, the clouds, and lets the engine's rules look at them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::engine::audit::examine::{Switch, audit as examine, invalid};
+use crate::engine::audit::facts::{Drill, Facts, Online, Store};
+use crate::engine::audit::finding::{Audit, Section};
+use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::propose::{Intent, Keep};
+use crate::engine::stack::model::Stack;
+use crate::engine::stack::node::{Data, Node};
+use crate::engine::stack::variables::GivenVariable;
+use crate::engine::state::record::State;
+use crate::engine::value::Value;
+use crate::ops::course::Losses;
+use crate::ops::error::OpsError;
+use crate::ops::load;
+use crate::ops::place::Place;
+use crate::ops::plan::{self, plan};
+use crate::ops::session::Session;
+
+/// What is to be audited.
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub place: Place,
+    /// The overlays that are switched to; none: all that take something for lost.
+    pub to: Vec<String>,
+    pub given: Vec<GivenVariable>,
+    /// Settings that lead into a fault domain: name, fault domain.
+    pub settings: Vec<(String, String)>,
+    /// The fault domain that this machine, and a state folder on it, are in.
+    pub here: Option<String>,
+    pub online: bool,
+}
+
+/// Looks at everything; writes nothing, and calls no cloud unless asked to.
+pub async fn audit(session: &Session, question: &Question) -> Result<Audit, OpsError> {
+    let place = &question.place;
+    let store = session.store(place);
+    let state = store.load()?;
+    let facts = facts(session, question, state.as_ref()).await?;
+    let home_overlays = state.as_ref().map(|it| it.home.clone()).unwrap_or_default();
+    let home = match stack(session, question, &home_overlays, state.as_ref()) {
+        Ok(home) => home,
+        Err(why) => return refused(place, None, why, &facts),
+    };
+    let mut switches: Vec<(String, Stack)> = Vec::new();
+    let mut broken = Vec::new();
+    for overlay in overlays(session, question, &home_overlays)? {
+        let mut layers = home_overlays.clone();
+        layers.push(overlay.clone());
+        match stack(session, question, &layers, state.as_ref()) {
+            Ok(stack) => switches.push((overlay, stack)),
+            Err(why) => broken.push(mistakes(Some(&overlay), why)?),
+        }
+    }
+    let switches: Vec<Switch<'_>> =
+        switches.iter().map(|(overlay, stack)| Switch { overlay, stack }).collect();
+    let has_broken = !broken.is_empty();
+    let mut audit = examine(&session.catalog, &home, &switches, state.as_ref(), &facts, has_broken);
+    audit.sections.extend(broken);
+    Ok(audit)
+}
+
+fn stack(
+    session: &Session,
+    question: &Question,
+    overlays: &[String],
+    state: Option<&State>,
+) -> Result<Stack, OpsError> {
+    let empty = BTreeMap::new();
+    let remembered = state.map_or(&empty, |it| &it.variables);
+    let desired =
+        load::desired(&question.place, overlays, &question.given, remembered, &session.catalog)?;
+    Ok(desired.stack)
+}
+
+/// An audit that ends with the mistakes of the stack itself.
+fn refused(
+    place: &Place,
+    overlay: Option<&str>,
+    why: OpsError,
+    facts: &Facts,
+) -> Result<Audit, OpsError> {
+    let sections = vec![mistakes(overlay, why)?];
+    Ok(Audit { stack: place.stack.clone(), sections, at: facts.now, ..Audit::default() })
+}
+
+/// Mistakes in layers are findings; everything else ends the audit.
+fn mistakes(overlay: Option<&str>, why: OpsError) -> Result<Section, OpsError> {
+    match why {
+        OpsError::Mistakes { diagnostics, sources } => Ok(invalid(overlay, &diagnostics, &sources)),
+        other => Err(other),
+    }
+}
+
+/// The asked overlays, else those that take something for lost and are no drill's.
+fn overlays(
+    session: &Session,
+    question: &Question,
+    home: &[String],
+) -> Result<Vec<String>, OpsError> {
+    if !question.to.is_empty() {
+        return Ok(question.to.clone());
+    }
+    let mut found = Vec::new();
+    for name in load::overlays(&question.place) {
+        let mut layers = home.to_vec();
+        layers.push(name.clone());
+        let nothing = BTreeMap::new();
+        let loaded =
+            load::layers(&question.place, &layers, &question.given, &nothing, &session.catalog)?;
+        // One that cannot be read at all may be the one that matters.
+        let is_whole = loaded.layers.len() > layers.len();
+        let keys = loaded.layers.last().filter(|_| is_whole).and_then(Node::as_map);
+        let is_recovery = keys.is_none_or(|it| {
+            let lost = it.get("assumes_lost").map(|it| &it.node.data);
+            let is_given = !matches!(lost, None | Some(Data::Null));
+            is_given && !it.contains_key("instance")
+        });
+        if is_recovery {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}
+
+async fn facts(
+    session: &Session,
+    question: &Question,
+    state: Option<&State>,
+) -> Result<Facts, OpsError> {
+    let store = session.store(&question.place);
+    let (drills, unread) = drills(session, &question.place)?;
+    let online = match (question.online, state) {
+        (true, Some(_)) => Some(observe(session, question).await?),
+        _ => None,
+    };
+    Ok(Facts {
+        now: session.clock.now(),
+        store: Store {
+            shown: question.place.shown(store.folder()),
+            fault_domain: question.here.clone(),
+        },
+        settings: question.settings.clone(),
+        drills,
+        unread,
+        online,
+    })
+}
+
+/// What the clouds say of everything recorded, as a plan sees it.
+async fn observe(session: &Session, question: &Question) -> Result<Online, OpsError> {
+    let ask = plan::Ask {
+        place: question.place.clone(),
+        overlays: None,
+        given: question.given.clone(),
+        intent: Intent::Apply,
+        allowed: Allowed::default(),
+        losses: Losses::default(),
+        include_pending: false,
+        keep: Keep::default(),
+    };
+    let proposed = plan(session, &ask).await?;
+    let drift = proposed.plan.drift.into_iter().map(|it| {
+        let names = it.attributes.into_iter().map(|(name, ..)| name);
+        (it.address, if it.absent { Vec::new() } else { names.collect() })
+    });
+    Ok(Online { drift: drift.collect(), observed: proposed.observed })
+}
+
+/// Reports of drills in every instance of the stack, and files that are none.
+fn drills(session: &Session, place: &Place) -> Result<(Vec<Drill>, Vec<String>), OpsError> {
+    let store = session.store(place);
+    let Some(states) = store.folder().parent() else { return Ok((Vec::new(), Vec::new())) };
+    let mut files: Vec<PathBuf> = Vec::new();
+    for state in entries(states)? {
+        let name = state.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_ours = name == place.stack || name.starts_with(&format!("{}@", place.stack));
+        if is_ours {
+            let reports = entries(&state.join("reports"))?;
+            files.extend(
+                reports.into_iter().filter(|it| it.extension().is_some_and(|it| it == "json")),
+            );
+        }
+    }
+    let (mut drills, mut unread) = (Vec::new(), Vec::new());
+    for file in files {
+        let text = std::fs::read_to_string(&file)
+            .map_err(|source| OpsError::File { file: file.clone(), source })?;
+        match report(&text) {
+            Ok(drill) => drills.extend(drill),
+            Err(why) => unread.push(format!("{}: {why}", place.shown(&file))),
+        }
+    }
+    Ok((drills, unread))
+}
+
+/// What is in a folder, in the order of names; a folder that is not there is empty.
+fn entries(folder: &std::path::Path) -> Result<Vec<PathBuf>, OpsError> {
+    let wrong = |source| OpsError::File { file: folder.to_owned(), source };
+    let read = match std::fs::read_dir(folder) {
+        Ok(read) => read,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(why) if why.kind() == std::io::ErrorKind::NotADirectory => return Ok(Vec::new()),
+        Err(why) => return Err(wrong(why)),
+    };
+    let mut found = Vec::new();
+    for entry in read {
+        found.push(entry.map_err(wrong)?.path());
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A report of a drill: which overlays it switched to, when it ended, whether it passed. Reports of other things are nothing.
+fn report(text: &str) -> Result<Option<Drill>, String> {
+    let json: serde_json::Value = serde_json::from_str(text).map_err(|why| why.to_string())?;
+    if json["kind"] != "drill" {
+        return Ok(None);
+    }
+    let overlays = match Value::from_json(&json["to"]) {
+        Value::Text(one) => vec![one],
+        Value::List(all) => all.iter().filter_map(Value::as_text).map(Into::into).collect(),
+        _ => return Err("it has no `to`".into()),
+    };
+    let at = json["ended_at"].as_i64().ok_or("it has no `ended_at`")?;
+    let passed = json["passed"].as_bool().ok_or("it has no `passed`")?;
+    Ok(Some(Drill { overlays, at, passed }))
+}

@@ -1,0 +1,135 @@
+//! An audit for a terminal or a log, as JSON, and the list of rules.
+
+use serde_json::{Value, json as object};
+
+use crate::engine::audit::finding::{Audit, Finding, Level, Section};
+use crate::engine::audit::rules::RULES;
+use crate::render::words::{clean, count};
+
+/// The version of the JSON: a field that goes or changes its meaning makes a new one.
+const VERSION: u32 = 1;
+
+const BOLD: &str = "1";
+const DIM: &str = "2";
+
+pub fn text(audit: &Audit, color: bool) -> String {
+    let mut page = Page { text: String::new(), color };
+    for section in &audit.sections {
+        page.section(audit, section);
+    }
+    let total = [Level::Error, Level::Warning, Level::Note]
+        .map(|level| count(audit.count(level), level.word()))
+        .join(", ");
+    page.text.push_str(&format!("{}\n", page.paint(BOLD, &format!("{}: {total}", audit.stack))));
+    page.text
+}
+
+struct Page {
+    text: String,
+    color: bool,
+}
+
+impl Page {
+    fn section(&mut self, audit: &Audit, section: &Section) {
+        let lost = if section.lost.is_empty() {
+            "nothing is lost".to_owned()
+        } else {
+            format!("{} lost", section.lost.join(" and "))
+        };
+        let home = if audit.home.is_empty() { "base".to_owned() } else { audit.home.join(" + ") };
+        let title = match &section.overlay {
+            None => format!("{}, as it is at home ({home})", audit.stack),
+            Some(overlay) => format!("{}, switched to {overlay}: {lost}", audit.stack),
+        };
+        self.text.push_str(&format!("{}\n", self.paint(BOLD, &clean(&title))));
+        for finding in &section.findings {
+            self.finding(finding);
+        }
+        if section.findings.is_empty() {
+            self.text.push_str("  nothing was found\n");
+        }
+        for fact in &section.facts {
+            let line = format!("  {}: {}", fact.name, clean(&fact.text));
+            self.text.push_str(&format!("{}\n", self.paint(DIM, &line)));
+        }
+        self.text.push('\n');
+    }
+
+    fn finding(&mut self, finding: &Finding) {
+        let color = match finding.level {
+            Level::Error => "31",
+            Level::Warning => "33",
+            Level::Note => "36",
+        };
+        let head = format!("{} [{}]", finding.level.word(), finding.rule.id);
+        let place = finding.place.as_ref().map_or_else(String::new, |it| {
+            self.paint(DIM, &format!("  # {}:{}", clean(&it.file), it.line))
+        });
+        let title = finding.rule.title;
+        self.text.push_str(&format!("  {}: {title}{place}\n", self.paint(color, &head)));
+        self.text.push_str(&format!("      {}\n", clean(&finding.why)));
+        self.text.push_str(&format!("      to do: {}\n", clean(&finding.remedy)));
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// `format`, `version`, `stack`, `home`, `at` (milliseconds since the Unix epoch), `summary`, `sections`.
+pub fn json(audit: &Audit) -> String {
+    let whole = object!({
+        "format": "lifeboat audit",
+        "version": VERSION,
+        "stack": audit.stack,
+        "home": audit.home,
+        "at": audit.at,
+        "summary": {
+            "errors": audit.count(Level::Error),
+            "warnings": audit.count(Level::Warning),
+            "notes": audit.count(Level::Note),
+        },
+        "sections": audit.sections.iter().map(section).collect::<Vec<_>>(),
+    });
+    format!("{whole:#}\n")
+}
+
+fn section(section: &Section) -> Value {
+    object!({
+        "overlay": section.overlay,
+        "lost": section.lost,
+        "findings": section.findings.iter().map(finding).collect::<Vec<_>>(),
+        "facts": section.facts.iter()
+            .map(|it| object!({ "name": it.name, "text": it.text }))
+            .collect::<Vec<_>>(),
+    })
+}
+
+fn finding(finding: &Finding) -> Value {
+    object!({
+        "rule": finding.rule.id,
+        "severity": finding.level.word(),
+        "file": finding.place.as_ref().map(|it| &it.file),
+        "line": finding.place.as_ref().map(|it| it.line),
+        "column": finding.place.as_ref().map(|it| it.column),
+        "subject": finding.subject,
+        "title": finding.rule.title,
+        "why": finding.why,
+        "remedy": finding.remedy,
+    })
+}
+
+/// Every rule with its severity and what to do.
+pub fn rules() -> String {
+    let mut text = String::new();
+    for rule in RULES {
+        text.push_str(&format!(
+            "{} ({})\n    {}\n    to do: {}\n",
+            rule.id,
+            rule.level.word(),
+            rule.title,
+            rule.remedy
+        ));
+    }
+    text
+}

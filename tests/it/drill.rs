@@ -1,0 +1,166 @@
+//! Drills: an instance of its own that is measured, taken away again, and never touches what is real.
+
+use crate::harness::Home;
+
+/// A real shop that is applied, and a drill that can rehearse losing it.
+fn shop() -> Home {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    home
+}
+
+/// The world, a fact a line, without what passes by itself: whether a node was checked already, a table counted.
+fn world(home: &Home) -> String {
+    let shown = home.world.show().unwrap();
+    let passing = ["\"status\": \"U", "\"status\": \"D", "\"version\":"];
+    let lines = serde_json::to_string_pretty(&shown).unwrap();
+    let lines = lines.lines().filter(|line| !passing.iter().any(|it| line.contains(it)));
+    lines.map(|it| format!("{it}\n")).collect()
+}
+
+/// The first line that differs says more than two worlds.
+#[track_caller]
+fn same(before: &str, after: &str, when: &str) {
+    let differs = before.lines().zip(after.lines()).find(|(one, other)| one != other);
+    assert!(before == after, "{when}: {differs:?}");
+}
+
+/// The drill's overlay with one line of it changed.
+fn edit(home: &Home, from: &str, to: &str) {
+    let file = "stacks/woocommerce/overlays/drill_eu.yaml";
+    let text = std::fs::read_to_string(home.path(file)).unwrap();
+    assert!(text.contains(from), "{from}");
+    home.write(file, text.replace(from, to));
+}
+
+const DRILL: &[&str] = &["drill", "woocommerce", "--to", "drill_eu", "--yes"];
+
+#[test]
+fn a_drill_rehearses_the_switch_and_leaves_the_world_as_it_was() {
+    let home = shop();
+    let before = world(&home);
+    let real = home.state("woocommerce").unwrap();
+    home.log_requests();
+    home.sandbox(DRILL)
+        .code(0)
+        .shows(&["switch drill_eu → drill_eu + failover_eu", "taken for lost"])
+        .says(&["apply: ", "switch: ", "cleanup: ", "nothing is left behind"])
+        .done();
+    same(&before, &world(&home), "the world is as it was");
+    let after = home.state("woocommerce").unwrap();
+    assert_eq!(after.records, real.records, "the real shop is as it was");
+    assert_eq!(after.active, real.active);
+    let lent = ["woocommerce_products", "/domains/3100001 "];
+    let touched = home.requests().mutating();
+    for it in &touched.0 {
+        let told = format!("{it:?}");
+        assert!(
+            !lent.iter().any(|it| told.contains(it)),
+            "borrowed things are not changed: {told}"
+        );
+    }
+    assert!(!touched.0.is_empty());
+}
+
+#[test]
+fn a_drill_that_forgets_one_label_is_refused_before_its_first_call() {
+    for (from, to, names) in [
+        ("  lb: { label: drill-us }\n", "", "`lb` has the identity of `lb` of woocommerce"),
+        ("name: shop-drill", "name: shop", "`shop` has the identity of `shop` of woocommerce"),
+        (
+            "name: woocommerce_drill_sessions",
+            "name: woocommerce_sessions",
+            "`sessions` has the identity of",
+        ),
+    ] {
+        let home = shop();
+        edit(&home, from, to);
+        home.log_requests();
+        home.sandbox(DRILL)
+            .code(3)
+            .shows(&["instance_collision", names, "(stacks/woocommerce/stack.yaml:"])
+            .done();
+        assert!(home.requests().mutating().0.is_empty(), "nothing was called");
+    }
+}
+
+#[test]
+fn a_killed_drill_is_cleaned_up_by_another_process() {
+    let home = shop();
+    let before = world(&home);
+    for records in [1, 5, 11] {
+        let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
+        let made = || {
+            home.state("woocommerce@drill")
+                .is_some_and(|it| it.records.len() + it.begun.len() >= records)
+        };
+        assert!(running.until(made));
+        running.kill();
+        // Its first request may not have left yet.
+        assert!(records == 1 || world(&home) != before, "it was at work when it was killed");
+        home.sandbox(DRILL).code(3).says(&["is in use", "--cleanup"]).done();
+        home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"])
+            .code(0)
+            .says(&["nothing is left behind"])
+            .done();
+        same(&before, &world(&home), &format!("killed at {records} records"));
+    }
+    home.sandbox(DRILL).code(0).done();
+}
+
+#[test]
+fn a_signal_and_a_failure_are_followed_by_the_cleanup() {
+    let home = shop();
+    let before = world(&home);
+    let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
+    assert!(
+        running.until(|| home.state("woocommerce@drill").is_some_and(|it| it.records.len() > 3))
+    );
+    running.signal("INT");
+    running.end().code(130).says(&["nothing is left behind"]).done();
+    same(&before, &world(&home), "interrupted");
+    // Nothing ever answers so, and the standby never becomes ready.
+    edit(
+        &home,
+        "  standby: {",
+        "  standby: { ready: { tcp: null, http: 'http://${self.ipv4}/', expect: 418, within: 30s },",
+    );
+    home.sandbox(DRILL).code(1).says(&["did not hold", "nothing is left behind"]).done();
+    same(&before, &world(&home), "failed");
+}
+
+#[test]
+fn what_a_cleanup_could_not_delete_is_not_begun() {
+    let home = shop();
+    edit(&home, "  lb: { label", "  lb: { lifecycle: { prevent_destroy: true }, label");
+    home.log_requests();
+    home.sandbox(DRILL).code(3).says(&["`lb` has `prevent_destroy`"]).done();
+    assert!(home.requests().mutating().0.is_empty());
+}
+
+#[test]
+fn an_overlay_of_an_instance_is_laid_nowhere_else() {
+    let home = shop();
+    home.sandbox(&["plan", "woocommerce", "-o", "drill_eu"])
+        .code(3)
+        .says(&["belongs to the instance `drill`", "lifeboat drill woocommerce --to drill_eu"])
+        .done();
+    home.sandbox(&["drill", "woocommerce", "--to", "failover_eu", "--yes"])
+        .code(1)
+        .says(&["has no `instance`"])
+        .done();
+    home.sandbox(&["drill", "woocommerce", "--to", "drill_ue", "--yes"])
+        .code(1)
+        .says(&["did you mean `drill_eu`?"])
+        .done();
+}
+
+#[test]
+fn what_is_borrowed_must_be_there_and_is_not_grown_into() {
+    let home = Home::woocommerce();
+    home.sandbox(DRILL).code(1).says(&["nothing_to_borrow", "has not made `zone`"]).done();
+    let home = shop();
+    edit(&home, "borrow: [zone, ", "borrow: [lb, zone, ");
+    edit(&home, "  lb: { label: drill-us }\n", "");
+    home.sandbox(DRILL).code(3).shows(&["touches_borrowed", "only borrowed"]).done();
+}
