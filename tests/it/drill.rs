@@ -96,8 +96,8 @@ fn a_killed_drill_is_cleaned_up_by_another_process() {
         };
         assert!(running.until(made));
         running.kill();
-        // Its first request may not have left yet.
-        assert!(records == 1 || world(&home) != before, "it was at work when it was killed");
+        // Its first requests may not have left yet.
+        assert!(records < 11 || world(&home) != before, "it was at work when it was killed");
         home.sandbox(DRILL).code(3).says(&["is in use", "--cleanup"]).done();
         home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"])
             .code(0)

@@ -39,12 +39,6 @@ fn a_shop_from_the_first_apply_to_its_destruction() {
         .shows(&["files/cloud-init.yaml", "stacks/woocommerce/stack.yaml:"])
         .done();
 
-    home.sandbox(&["destroy", "woocommerce", "--yes"])
-        .code(3)
-        .shows(&["Refused [cloud_protection]"])
-        .done();
-    let unprotected = ["apply", "woocommerce", "--var", "protect=false", "--yes"];
-    home.sandbox(&unprotected).code(0).done();
     let destroy = home.sandbox(&["destroy", "woocommerce", "--yes"]).code(0);
     destroy.says(&["products", "dynamodb.table"]).done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
@@ -250,8 +244,7 @@ fn everything(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn a_new_revision_replaces_every_machine_of_the_shop() {
     let home = Home::woocommerce();
-    let unprotected = ["apply", "woocommerce", "--yes", "--var", "protect=false"];
-    home.sandbox(&unprotected).code(0).done();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
     home.sandbox(&["apply", "woocommerce", "--yes", "--var", "revision=v2"]).code(0).done();
     home.sandbox(&["plan", "woocommerce", "--detailed-exitcode"])
         .code(0)
@@ -266,8 +259,7 @@ fn a_new_revision_replaces_every_machine_of_the_shop() {
 fn a_saved_plan_keeps_what_was_allowed() {
     let home = Home::woocommerce();
     home.overlay("woocommerce", "lean", "overlay: lean\nresources: { sessions_eu: null }\n");
-    let unprotected = ["apply", "woocommerce", "--yes", "--var", "protect=false"];
-    home.sandbox(&unprotected).code(0).done();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
     let plan = ["plan", "woocommerce", "-o", "lean", "--out", "lean.json"];
     home.sandbox(&plan).code(3).says(&["cannot be applied"]).done();
     home.sandbox(&["apply", "lean.json", "--yes"]).code(3).done();

@@ -3,6 +3,7 @@
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::side::{Item, Side};
 use crate::engine::schema::Attribute;
+use crate::engine::stack::model::Shape;
 
 pub static UNPROTECTED: Rule = Rule {
     id: "data-unprotected",
@@ -33,7 +34,17 @@ fn missing(
     out: &mut Section,
 ) {
     for (name, _) in item.kind.settable().filter(|(_, it)| is_meant(it)) {
-        if !item.is_on(name) {
+        if item.is_on(name) {
+            continue;
+        }
+        let given = item.instance.resource.attributes.get(name);
+        if given.is_some_and(|it| matches!(it.term.shape, Shape::Expression(_))) {
+            // A switch that somebody built is a decision, and worth a look rather than a word of blame.
+            out.fact(
+                "switch",
+                format!("`{}` is off for `{}` by an expression", name, item.address),
+            );
+        } else {
             let why = format!("`{}` holds data, and `{name}` is off", item.address);
             let place = side.place_of(item, name);
             out.findings.push(
