@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use lifeboat::engine::address::Address;
 use lifeboat::engine::graph::Graph;
 use lifeboat::engine::observed::Observation;
-use lifeboat::engine::plan::propose::{Intent, Options, Worlds, propose};
+use lifeboat::engine::plan::propose::{Intent, Keep, Options, Worlds, propose};
 use lifeboat::engine::plan::survey::{Known, survey};
 use lifeboat::engine::schema::Catalog;
 use lifeboat::engine::stack::load::{FileProblem, Files, Layer, load};
@@ -28,6 +28,7 @@ use lifeboat::engine::value::{Attributes, LineageKey, Value};
 use lifeboat::kinds::builtin;
 use lifeboat::ops::apply::apply;
 use lifeboat::ops::closing::Order;
+use lifeboat::ops::course::Losses;
 use lifeboat::ops::place::Place;
 use lifeboat::ops::plan::{Ask, plan_on};
 use lifeboat::ops::session::Session;
@@ -145,7 +146,7 @@ fn plans(shape: &str, size: usize, is_applied: bool) -> f64 {
     let order: Vec<Address> = graph.order().cloned().collect();
     tell("graph");
     let state = state.as_ref();
-    let inquiries = survey(&catalog, &stack, &order, state);
+    let inquiries = survey(&catalog, &stack, &order, state, &[]);
     assert!(!inquiries.is_empty());
     drop(inquiries);
     tell("survey");
@@ -207,6 +208,9 @@ fn creates(size: usize) -> f64 {
             given: Vec::new(),
             intent: Intent::Apply,
             allowed: lifeboat::engine::plan::guard::Allowed::default(),
+            losses: Losses::default(),
+            include_pending: false,
+            keep: Keep::Nothing,
         };
         let start = Instant::now();
         let (lease, state) = session.store(&ask.place).lease("bench", "bench", 0).unwrap();

@@ -4,20 +4,20 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt::Write as _;
 
-use indexmap::IndexMap;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef as _;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
+use crate::engine::quick::QuickMap;
 use crate::engine::stack::model::Stack;
 
 /// A directed graph without cycles; an edge leads from what is needed to what needs it.
 #[derive(Debug, Clone)]
 pub struct Graph {
     edges: DiGraph<Address, Span, u32>,
-    index: IndexMap<Address, NodeIndex<u32>>,
+    index: QuickMap<Address, NodeIndex<u32>>,
     order: Vec<NodeIndex<u32>>,
 }
 
@@ -30,19 +30,21 @@ impl Graph {
 
     /// The graph of any addresses with what they need; what is needed but not there has no edge.
     pub fn of<'a>(
-        needs: impl Iterator<Item = (&'a Address, &'a [(Address, Span)])> + Clone,
+        needs: impl Iterator<Item = (&'a Address, &'a [(Address, Span)])>,
         line: impl Fn(Span) -> String,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut edges = DiGraph::<Address, Span, u32>::default();
-        let mut index = IndexMap::new();
-        for (address, _) in needs.clone() {
+        let mut index = QuickMap::default();
+        let mut nodes = Vec::new();
+        for (address, needs) in needs {
             let node = edges.add_node(address.clone());
             index.insert(address.clone(), node);
+            nodes.push((node, needs));
         }
-        for (address, needs) in needs {
+        for (to, needs) in nodes {
             for (need, span) in needs {
-                if let (Some(from), Some(to)) = (index.get(need), index.get(address)) {
-                    edges.add_edge(*from, *to, *span);
+                if let Some(from) = index.get(need) {
+                    edges.add_edge(*from, to, *span);
                 }
             }
         }

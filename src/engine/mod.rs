@@ -1,6 +1,7 @@
 //! Decides: pure rules from text and values to plans; knows no files, clocks, network or async.
 
 pub mod address;
+pub mod quick;
 pub mod value;
 pub mod diagnostic;
 pub mod schema;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use indexmap::IndexMap;
 use serde::Deserialize;
 
+use crate::engine::quick::QuickMap;
 use crate::engine::value::Value;
 
 /// Every kind that stacks may use, by name.
@@ -67,7 +67,7 @@ pub struct Kind {
     /// At most one step at a time among objects that share these attributes.
     #[serde(default)]
     pub serialise_by: Vec<String>,
-    pub attributes: IndexMap<String, Attribute>,
+    pub attributes: QuickMap<String, Attribute>,
     /// Rules over several attributes, each with its message.
     #[serde(default)]
     pub rules: Vec<Rule>,
@@ -233,7 +233,7 @@ pub struct Attribute {
     pub of: Option<Box<Attribute>>,
     /// The members of a map with fixed keys.
     #[serde(default)]
-    pub members: Option<IndexMap<String, Attribute>>,
+    pub members: Option<QuickMap<String, Attribute>>,
     /// The kind that a reference must name.
     #[serde(default)]
     pub to: Option<String>,
@@ -516,10 +516,5 @@ impl Attribute {
     /// Lifeboat's or the cloud's default as a value.
     pub fn default_value(&self) -> Option<Value> {
         self.default.as_ref().map(Value::from_json)
-    }
-
-    /// Whether it is compared at all when the stack is silent about it.
-    pub fn is_managed_when_silent(&self) -> bool {
-        self.default.is_some() || self.default_from.is_some()
     }
 }

@@ -42,6 +42,10 @@ pub async fn replication(hands: &Hands, job: &Job) -> Outcome {
     let writer = Member { kind: &peer.kind, attributes: &theirs };
     let reader = Member { kind: &job.kind, attributes: &own };
     let within = Duration::from_secs(gate.within_seconds);
+    // The item is written into the group's table: a change, if a small one.
+    if let Err(over) = hands.pulse.may_call() {
+        return Outcome::Failed { why: over.to_string() };
+    }
     match hands.session.provider.replicates(writer, reader, within).await {
         Ok(_) => Outcome::Waited,
         Err(why) => Outcome::Failed { why: format!("`replication` did not hold: {why}") },

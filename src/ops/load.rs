@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::engine::diagnostic::{Diagnostic, Sources, nearest, stops};
+use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::{Domains, check_assumed};
 use crate::engine::graph::Graph;
 use crate::engine::schema::Catalog;
@@ -185,9 +185,4 @@ impl Files for Folder {
         }
         Ok(bytes)
     }
-}
-
-/// A merged stack's sources, for printing mistakes that come up later.
-pub fn sources(desired: &Desired) -> &Sources {
-    &desired.stack.sources
 }

@@ -132,8 +132,9 @@ impl FileStore {
 
     fn read(&self) -> Result<Read, StoreError> {
         for _ in 0..READS_MAX {
-            let snapshot = read_if_there(&self.snapshot_file())?;
+            // In this order: a writer may fold the journal into a new snapshot between the two, which then holds all we have read.
             let mut journal = read_if_there(&self.journal_file())?.unwrap_or_default();
+            let snapshot = read_if_there(&self.snapshot_file())?;
             let state = match &snapshot {
                 None => None,
                 Some(bytes) => Some(decode_state(bytes).map_err(broken(self.snapshot_file()))?),
@@ -141,7 +142,7 @@ impl FileStore {
             let (entries, whole) = decode_journal(&journal).map_err(broken(self.journal_file()))?;
             let seen = state.as_ref().map_or(0, |it| it.sequence);
             let new: Vec<_> = entries.into_iter().filter(|(at, _)| *at > seen).collect();
-            // Between our two reads a writer may have folded the journal into a newer snapshot.
+            // Files that were put back from elsewhere while we read them.
             if new.first().is_some_and(|(at, _)| *at != seen + 1) {
                 continue;
             }

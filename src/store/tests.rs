@@ -80,6 +80,30 @@ fn epochs_only_grow_whoever_writes() {
     assert_eq!((state.epoch, take(&store, "d").epoch), (40, 41));
 }
 
+/// Law 5: while another folds journals into snapshots, nobody reads less than what was there before.
+#[test]
+fn a_reader_never_sees_an_older_state() {
+    let (_folder, store) = shop(LIVELY);
+    std::thread::scope(|scope| {
+        let mut lease = take(&store, "ann");
+        let mut state = store.load().unwrap().unwrap();
+        let writing = scope.spawn(move || {
+            for at in 0..300 {
+                let entry = bound(at % 7);
+                lease.append(std::slice::from_ref(&entry)).unwrap();
+                state = replay(Some(state), 0, &entry).unwrap();
+                lease.save(&state).unwrap();
+            }
+        });
+        let mut seen = 0;
+        while !writing.is_finished() {
+            let sequence = store.load().unwrap().expect("it was founded").sequence;
+            assert!(sequence >= seen, "{sequence} after {seen}");
+            seen = sequence;
+        }
+    });
+}
+
 /// What a late holder could still put in place is gone before the next one reads.
 #[test]
 fn what_others_have_prepared_is_removed() {

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use indexmap::IndexMap;
-
 use crate::engine::address::Address;
 use crate::engine::audit::finding::Place;
 use crate::engine::diagnostic::Span;
 use crate::engine::fault_domain::Domains;
 use crate::engine::plan::closure::Wanted;
+use crate::engine::quick::QuickMap;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::stack::rehearse::objects;
@@ -19,7 +18,7 @@ use crate::engine::value::{Attributes, Value};
 pub struct Side<'a> {
     pub stack: &'a Stack,
     pub catalog: &'a Catalog,
-    pub objects: IndexMap<Address, Resolved>,
+    pub objects: QuickMap<Address, Resolved>,
     pub domains: Domains,
     pub wanted: Wanted<'a>,
 }
@@ -59,7 +58,7 @@ impl Item<'_> {
 
     /// Where an attribute is given; the resource's own place where the layers are silent.
     pub fn span(&self, name: &str) -> Span {
-        self.object.spans.get(name).copied().unwrap_or(self.instance.resource.span)
+        self.object.span(name).unwrap_or(self.instance.resource.span)
     }
 }
 

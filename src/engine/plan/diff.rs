@@ -1,5 +1,8 @@
 //! Compares desired with recorded and observed, attribute by attribute, and says what each difference means.
 
+use std::collections::btree_map;
+use std::iter::Peekable;
+
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::AttributeChange;
 use crate::engine::plan::normalise::normalise;
@@ -34,6 +37,13 @@ pub struct Sides<'a> {
 
 /// Which attributes differ.
 pub fn diff(sides: &Sides<'_>, place: impl Fn(&str) -> Option<String>) -> Difference {
+    if is_all_as_it_was(sides) {
+        return Difference::default();
+    }
+    one_by_one(sides, place)
+}
+
+fn one_by_one(sides: &Sides<'_>, place: impl Fn(&str) -> Option<String>) -> Difference {
     let mut difference = Difference::default();
     for (name, attribute) in sides.kind.settable() {
         if sides.record.is_some() && sides.ignore.contains(name) {
@@ -65,6 +75,42 @@ pub fn diff(sides: &Sides<'_>, place: impl Fn(&str) -> Option<String>) -> Differ
     difference
 }
 
+/// The most common case, in one pass: desired, recorded and observed agree about everything, to the letter.
+fn is_all_as_it_was(sides: &Sides<'_>) -> bool {
+    let Some(record) = sides.record else { return false };
+    let desired = &sides.desired.attributes;
+    let mut pairs = Pairs::new(desired, sides.observed.into_iter().flatten());
+    *desired == record.attributes
+        && !desired.values().any(Value::has_open)
+        && pairs.all(|(name, desired, observed)| match desired {
+            Some(desired) => desired == observed,
+            None => sides.kind.attribute(name).is_none_or(|it| it.computed),
+        })
+}
+
+/// Each observed attribute beside the other side's of the same name; both sides are in the order of names.
+struct Pairs<'a, I: Iterator<Item = (&'a String, &'a Value)>> {
+    side: Peekable<btree_map::Iter<'a, String, Value>>,
+    observed: I,
+}
+
+impl<'a, I: Iterator<Item = (&'a String, &'a Value)>> Pairs<'a, I> {
+    fn new(side: &'a Attributes, observed: I) -> Self {
+        Self { side: side.iter().peekable(), observed }
+    }
+}
+
+impl<'a, I: Iterator<Item = (&'a String, &'a Value)>> Iterator for Pairs<'a, I> {
+    type Item = (&'a String, Option<&'a Value>, &'a Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, observed) = self.observed.next()?;
+        while self.side.next_if(|(it, _)| *it < name).is_some() {}
+        let beside = self.side.next_if(|(it, _)| *it == name).map(|(_, value)| value);
+        Some((name, beside, observed))
+    }
+}
+
 /// The common case, without a copy: what is desired is what is there, to the letter.
 fn is_as_it_was(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> bool {
     let desired = sides.desired.attributes.get(name);
@@ -73,7 +119,7 @@ fn is_as_it_was(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> bool {
     match (desired, observed.or(recorded)) {
         (Some(desired), Some(there)) => desired == there && !desired.has_open(),
         (None, there) => {
-            let silent = !sides.desired.given.contains(name) && recorded.is_none();
+            let silent = !sides.desired.is_given(name) && recorded.is_none();
             silent && (there.is_none() || attribute.optional_computed)
         }
         (Some(_), None) => false,
@@ -88,7 +134,7 @@ fn wanted(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> Option<Value>
     {
         return None;
     }
-    if sides.desired.given.contains(name) || !value.is_null() {
+    if sides.desired.is_given(name) || !value.is_null() {
         return Some(value);
     }
     if attribute.optional_computed {
@@ -197,6 +243,17 @@ pub fn drift(
     observation: &Observation,
 ) -> Vec<(String, Value, Value)> {
     let Observation::Exists { attributes: observed, .. } = observation else { return Vec::new() };
+    let mut pairs = Pairs::new(&record.attributes, observed.iter());
+    let mut outputs = record.outputs.iter();
+    if pairs.all(|(_, before, now)| before.is_none_or(|it| it == now))
+        && outputs.all(|(name, before)| observed.get(name).is_none_or(|it| it == before))
+    {
+        return Vec::new();
+    }
+    drifted(kind, record, observed)
+}
+
+fn drifted(kind: &Kind, record: &Record, observed: &Attributes) -> Vec<(String, Value, Value)> {
     let mut found = Vec::new();
     for (name, attribute) in &kind.attributes {
         if attribute.live || attribute.write_only {
@@ -228,4 +285,71 @@ fn is_default(attribute: &Attribute, value: &Value) -> bool {
         || matches!(value, Value::List(items) if items.is_empty())
         || matches!(value, Value::Map(map) if map.is_empty())
         || attribute.default_value().as_ref() == Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::{Sides, diff, drift, drifted, is_all_as_it_was, one_by_one};
+    use crate::engine::observed::Observation;
+    use crate::engine::plan::survey::Known;
+    use crate::engine::plan::tests::{applied, stack};
+    use crate::engine::stack::resolve::resolve;
+    use crate::engine::value::{Attributes, Value};
+    use crate::kinds::builtin;
+
+    const RECORD: &str = "  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }
+  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: 192.0.2.1, tag: issue }";
+
+    fn damage(attributes: &mut Attributes, names: &[String], hits: &[(usize, usize)]) {
+        for (at, what) in hits {
+            let name = names[at % names.len()].clone();
+            match what {
+                0 => drop(attributes.remove(&name)),
+                1 => drop(attributes.insert(name, Value::Null)),
+                2 => drop(attributes.insert(name, Value::Open)),
+                _ => drop(attributes.insert(name, Value::text("other"))),
+            }
+        }
+    }
+
+    proptest! {
+        /// The one pass over everything sees no difference where a look at each attribute does, and takes no drift for none.
+        #[test]
+        fn the_short_way_says_what_the_long_one_says(
+            recorded in vec((0..64_usize, 0..4_usize), 0..2),
+            made in vec((0..64_usize, 0..4_usize), 0..2),
+            told in vec((0..64_usize, 0..4_usize), 0..2),
+        ) {
+            let catalog = builtin();
+            let stack = stack(RECORD, &catalog);
+            let (mut state, mut observed) = applied(&stack, &catalog);
+            let address = "shop".parse().unwrap();
+            let instance = &stack.instances[&address];
+            let kind = &catalog.kinds[&instance.resource.kind];
+            let known = Known::recorded(&state);
+            let desired = resolve(&stack, &catalog, instance, &known).unwrap();
+            let names: Vec<String> = kind.attributes.keys().cloned().collect();
+            let record = state.records.get_mut(&address).unwrap();
+            damage(&mut record.attributes, &names, &recorded);
+            damage(&mut record.outputs, &names, &made);
+            let seen = observed.get_mut(&address).unwrap();
+            if let Observation::Exists { attributes, .. } = seen {
+                damage(attributes, &names, &told);
+            }
+            let Observation::Exists { attributes, .. } = &*seen else { unreachable!() };
+            for observed in [Some(attributes), None] {
+                let sides = Sides {
+                    kind, desired: &desired, record: Some(&*record), observed, key: Some(&state.key), ignore: &[],
+                };
+                prop_assert_eq!(diff(&sides, |_| None), one_by_one(&sides, |_| None));
+                if recorded.is_empty() && made.is_empty() && told.is_empty() {
+                    prop_assert!(is_all_as_it_was(&sides));
+                }
+            }
+            prop_assert_eq!(drift(kind, record, seen), drifted(kind, record, attributes));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::diagnostic::{Diagnostic, Severity, Span};
+use crate::engine::diagnostic::{Diagnostic, Span};
 pub use crate::engine::plan::asked::Allowed;
 use crate::engine::plan::asked::{Intent, Options};
 use crate::engine::plan::change::{Action, Change};
@@ -148,7 +148,7 @@ pub fn unchangeable(
     name: &str,
     resolved: &Resolved,
 ) -> Diagnostic {
-    let span = resolved.spans.get(name).copied().unwrap_or(instance.resource.span);
+    let span = resolved.span(name).unwrap_or(instance.resource.span);
     Diagnostic::error(
         "unchangeable",
         format!("`{name}` of `{}` cannot be changed", instance.address),
@@ -196,8 +196,8 @@ pub fn touches_borrowed(
 
 /// Another instance has an object of this identity.
 pub fn collides(instance: &Instance, kind: &Kind, resolved: &Resolved, whose: &str) -> Diagnostic {
-    let named = kind.identity.by.iter().rev().find_map(|it| resolved.spans.get(it));
-    let span = named.copied().unwrap_or(instance.resource.span);
+    let named = kind.identity.by.iter().rev().find_map(|it| resolved.span(it));
+    let span = named.unwrap_or(instance.resource.span);
     let text = format!("`{}` has the identity of {whose}", instance.address);
     Diagnostic::refusal("instance_collision", text)
         .at(span, format!("the same {} in two instances of one stack", kind.kind))
@@ -350,9 +350,4 @@ fn emptied(it: &Planned<'_>) -> Diagnostic {
         Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
         None => refusal,
     }
-}
-
-/// Whether any of them is a refusal.
-pub fn refuses(diagnostics: &[Diagnostic]) -> bool {
-    diagnostics.iter().any(|it| it.severity == Severity::Refusal)
 }

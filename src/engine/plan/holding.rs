@@ -33,7 +33,7 @@ impl Proposal<'_> {
             key: self.key(),
             ignore: &instance.resource.lifecycle.ignore_changes,
         };
-        let difference = diff(&sides, |name| resolved.spans.get(name).map(|it| self.place(*it)));
+        let difference = diff(&sides, |name| resolved.span(name).map(|it| self.place(it)));
         let standing = Standing { record, gone: false, not_ready: false };
         let mut would = change.clone();
         decide(&mut would, kind, standing, difference, instance);

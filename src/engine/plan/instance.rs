@@ -84,14 +84,13 @@ impl<'a> Proposal<'a> {
         domain: &str,
     ) {
         let change = self.freeze(instance, kind, &resolved, record, domain);
-        let object = match record {
-            Some(record) => record.object(),
-            None => {
-                self.unavailable.insert(instance.address.clone());
-                promised(kind, &resolved.attributes)
-            }
-        };
-        self.known.put(instance.address.clone(), object);
+        let address = instance.address.clone();
+        if let Some(record) = record {
+            self.known.put_record(address, record);
+        } else {
+            self.unavailable.insert(address.clone());
+            self.known.put(address, promised(kind, &resolved.attributes));
+        }
         let desired = Some(self.sealed(resolved.attributes));
         let not_ready = false;
         self.planned.push(Planned {
@@ -145,8 +144,14 @@ impl<'a> Proposal<'a> {
         // Who joins comes back under the name and id that the others know.
         let returns = joins.is_some() && record.is_some();
         let action = if returns { Action::Update } else { change.action };
-        let as_seen = Change { action, ..change.clone() };
-        self.remember(instance, kind, &resolved, record, seen, &as_seen);
+        let address = instance.address.clone();
+        let as_recorded = record.filter(|it| is_as_recorded(action, kind, &resolved, it, seen));
+        if let Some(record) = as_recorded {
+            self.known.put_record(address, record);
+        } else {
+            let object = remembered(kind, &resolved, record, seen, action, &change);
+            self.known.put(address, object);
+        }
         if let (Some(record), Some(seen)) = (record, seen) {
             self.note_drift(&instance.address, kind, record, seen);
         }
@@ -175,7 +180,7 @@ impl<'a> Proposal<'a> {
             return;
         }
         for (name, _) in resolved.attributes.iter().filter(|(_, it)| is_missing_secret(it)) {
-            let span = resolved.spans.get(name).copied().unwrap_or(instance.resource.span);
+            let span = resolved.span(name).unwrap_or(instance.resource.span);
             self.diagnostics.push(guard::missing_secret(instance, name, span));
         }
     }
@@ -216,8 +221,7 @@ impl<'a> Proposal<'a> {
             key: self.key(),
             ignore: &instance.resource.lifecycle.ignore_changes,
         };
-        let mut difference =
-            diff(&sides, |name| resolved.spans.get(name).map(|it| self.place(*it)));
+        let mut difference = diff(&sides, |name| resolved.span(name).map(|it| self.place(it)));
         for name in &difference.refused {
             self.diagnostics.push(guard::unchangeable(instance, kind, name, resolved));
         }
@@ -228,53 +232,68 @@ impl<'a> Proposal<'a> {
         change.loses_data = kind.holds_data && change.action.destroys();
         change
     }
+}
 
-    /// What later expressions see of this address.
-    fn remember(
-        &mut self,
-        instance: &Instance,
-        kind: &Kind,
-        resolved: &Resolved,
-        record: Option<&Record>,
-        seen: Option<&Observation>,
-        change: &Change,
-    ) {
-        let object = match (change.action, record) {
-            (Action::Create | Action::Replace { .. }, _) | (_, None) => {
-                promised(kind, &resolved.attributes)
+/// Whether an object stays, and is in every attribute what its record says.
+fn is_as_recorded(
+    action: Action,
+    kind: &Kind,
+    resolved: &Resolved,
+    record: &Record,
+    seen: Option<&Observation>,
+) -> bool {
+    let is_made_so = match seen {
+        Some(Observation::Exists { attributes, .. }) => {
+            let mut made = kind.attributes.iter().filter(|(_, it)| it.computed);
+            made.all(|(name, _)| {
+                attributes.get(name).is_none_or(|it| record.outputs.get(name) == Some(it))
+            })
+        }
+        _ => true,
+    };
+    action == Action::NoOp && is_made_so && resolved.attributes == record.attributes
+}
+
+/// What later expressions see of an address.
+fn remembered(
+    kind: &Kind,
+    resolved: &Resolved,
+    record: Option<&Record>,
+    seen: Option<&Observation>,
+    action: Action,
+    change: &Change,
+) -> Attributes {
+    match (action, record) {
+        (Action::Create | Action::Replace { .. }, _) | (_, None) => {
+            promised(kind, &resolved.attributes)
+        }
+        (_, Some(record)) => {
+            let mut object = resolved.attributes.clone();
+            // What is held stays as it was, for everybody.
+            for it in change.held.iter().flat_map(|it| &it.attributes) {
+                let recorded = record.attributes.get(&it.name).cloned();
+                object.insert(it.name.clone(), recorded.unwrap_or_default());
             }
-            (_, Some(record)) => {
-                let mut object = resolved.attributes.clone();
-                // What is held stays as it was, for everybody.
-                for it in change.held.iter().flat_map(|it| &it.attributes) {
-                    let recorded = record.attributes.get(&it.name).cloned();
-                    object.insert(it.name.clone(), recorded.unwrap_or_default());
+            add_outputs(&mut object, kind, record, seen);
+            for (name, attribute) in &kind.attributes {
+                if change.attributes.iter().any(|it| attribute.opened_by.contains(&it.name)) {
+                    object.insert(name.clone(), Value::Open);
                 }
-                object.extend(current_outputs(kind, record, seen));
-                for (name, attribute) in &kind.attributes {
-                    let opened =
-                        change.attributes.iter().any(|it| attribute.opened_by.contains(&it.name));
-                    if opened {
-                        object.insert(name.clone(), Value::Open);
-                    }
-                }
-                object.insert("id".into(), Value::Text(record.id.clone()));
-                object
             }
-        };
-        self.known.put(instance.address.clone(), object);
+            object.insert("id".into(), Value::Text(record.id.clone()));
+            object
+        }
     }
 }
 
 /// Computed attributes as seen now, else as recorded.
-fn current_outputs(kind: &Kind, record: &Record, seen: Option<&Observation>) -> Attributes {
-    let mut outputs = record.outputs.clone();
+fn add_outputs(object: &mut Attributes, kind: &Kind, record: &Record, seen: Option<&Observation>) {
+    object.extend(record.outputs.iter().map(|(name, value)| (name.clone(), value.clone())));
     if let Some(Observation::Exists { attributes, .. }) = seen {
-        for (name, attribute) in &kind.attributes {
-            if let Some(value) = attributes.get(name).filter(|_| attribute.computed) {
-                outputs.insert(name.clone(), value.clone());
+        for (name, _) in kind.attributes.iter().filter(|(_, it)| it.computed) {
+            if let Some(value) = attributes.get(name) {
+                object.insert(name.clone(), value.clone());
             }
         }
     }
-    outputs
 }

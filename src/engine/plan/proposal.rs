@@ -13,11 +13,12 @@ use crate::engine::plan::diff::{drift, seal};
 use crate::engine::plan::frozen::Frozen;
 use crate::engine::plan::group::Groups;
 use crate::engine::plan::planned::Planned;
-use crate::engine::plan::survey::Known;
+use crate::engine::plan::survey::KnownParts;
+use crate::engine::quick::QuickSet;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::state::record::{Record, State};
-use crate::engine::value::{Attributes, LineageKey, Value};
+use crate::engine::value::{Attributes, LineageKey};
 
 /// Everything a plan is worked out from.
 #[derive(Clone, Copy)]
@@ -40,11 +41,11 @@ pub(super) struct Proposal<'a> {
     pub(super) frozen: Frozen<'a>,
     /// For a switch: what it leaves out.
     pub(super) carried: Option<&'a Carried>,
-    pub(super) known: Known,
+    pub(super) known: KnownParts<'a>,
     pub(super) groups: Groups,
     pub(super) planned: Vec<Planned<'a>>,
     pub(super) drift: Vec<Drift>,
-    pub(super) taken: BTreeSet<Address>,
+    pub(super) taken: QuickSet<Address>,
     /// What is to be made in a lost fault domain, and is not there: nothing of it is known.
     pub(super) unavailable: BTreeSet<Address>,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -63,20 +64,22 @@ impl<'a> Proposal<'a> {
             options,
             frozen,
             carried,
-            known: Known::default(),
+            known: KnownParts::default(),
             groups,
             planned: Vec::new(),
             drift: Vec::new(),
-            taken: BTreeSet::new(),
+            taken: QuickSet::default(),
             unavailable: BTreeSet::new(),
             diagnostics: Vec::new(),
         }
     }
 
     /// Plans keep no secret.
-    pub(super) fn sealed(&self, attributes: Attributes) -> Attributes {
-        let seal = |it: Value| if it.has_secret() { seal(&it, self.key()) } else { it };
-        attributes.into_iter().map(|(name, it)| (name, seal(it))).collect()
+    pub(super) fn sealed(&self, mut attributes: Attributes) -> Attributes {
+        for it in attributes.values_mut().filter(|it| it.has_secret()) {
+            *it = seal(it, self.key());
+        }
+        attributes
     }
 
     pub(super) fn key(&self) -> Option<&'a LineageKey> {

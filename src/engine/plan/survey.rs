@@ -1,14 +1,14 @@
 //! What has to be looked at before a plan can be made, and what expressions may see meanwhile.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::address::Address;
 use crate::engine::plan::change::Loss;
 use crate::engine::plan::frozen::Frozen;
+use crate::engine::quick::QuickMap;
 use crate::engine::schema::{Catalog, Kind};
-use crate::engine::stack::model::{Instance, Scope, Stack};
+use crate::engine::stack::model::{Instance, Parts, Scope, Stack};
 use crate::engine::stack::resolve::resolve;
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
@@ -26,7 +26,7 @@ pub struct Inquiry<'a> {
 /// What is known of every address so far.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    pub objects: BTreeMap<Address, Arc<Attributes>>,
+    pub objects: QuickMap<Address, Arc<Attributes>>,
 }
 
 impl Scope for Known {
@@ -47,6 +47,38 @@ impl Known {
             known.put(address.clone(), record.object());
         }
         known
+    }
+}
+
+/// What is known while a plan is made: an object that is just as its record says is read there.
+#[derive(Default)]
+pub struct KnownParts<'a> {
+    known: Known,
+    records: QuickMap<Address, &'a Record>,
+}
+
+impl<'a> KnownParts<'a> {
+    pub fn put(&mut self, address: Address, object: Attributes) {
+        self.known.put(address, object);
+    }
+
+    pub fn put_record(&mut self, address: Address, record: &'a Record) {
+        self.records.insert(address, record);
+    }
+}
+
+impl Scope for KnownParts<'_> {
+    fn object(&self, address: &Address) -> Option<Arc<Attributes>> {
+        match self.records.get(address) {
+            Some(record) => Some(Arc::new(record.object())),
+            None => self.known.object(address),
+        }
+    }
+
+    fn parts(&self, address: &Address) -> Option<Parts<'_>> {
+        let record = self.records.get(address)?;
+        let Record { attributes, outputs, id, .. } = record;
+        Some(Parts { attributes, outputs, id })
     }
 }
 
@@ -91,6 +123,7 @@ pub fn survey<'a>(
     let mut inquiries = Vec::new();
     let mut known = Known::default();
     let mut frozen = Frozen::new(catalog, state, lost);
+    let is_recorded = |it: &Address| state.is_some_and(|state| state.records.contains_key(it));
     if let Some(state) = state {
         for (address, record) in &state.records {
             let kind = catalog.get(&record.kind);
@@ -104,26 +137,24 @@ pub fn survey<'a>(
                 attributes: Cow::Borrowed(&record.attributes),
             });
         }
-        let is_new = |it: &Instance| record_of(Some(state), stack, it).is_none();
-        if stack.instances.values().any(is_new) {
-            known = Known::recorded(state);
+        let is_new = |it: &Instance| {
+            !is_recorded(&it.address) && record_of(Some(state), stack, it).is_none()
+        };
+        if !stack.instances.values().any(is_new) {
+            return inquiries;
         }
+        known = Known::recorded(state);
     }
-    for address in order {
+    let is_left = |it: &&Address| !is_recorded(it) || stack.lent.contains_key(*it);
+    for address in order.iter().filter(is_left) {
         let Some(instance) = stack.instances.get(address) else { continue };
         let Some(kind) = catalog.get(&instance.resource.kind) else { continue };
         if let Some(object) = stack.lent.get(address) {
             known.put(address.clone(), (**object).clone());
             continue;
         }
-        let recorded = record_of(state, stack, instance);
-        if let Some((from, record)) = &recorded
-            && from != address
-        {
+        if let Some((_, record)) = record_of(state, stack, instance) {
             known.put(address.clone(), record.object());
-        }
-        // What is new may be inside what is recorded, so that its fault domain is needed as well.
-        if recorded.is_some() {
             continue;
         }
         let Ok(resolved) = resolve(stack, catalog, instance, &known) else { continue };
@@ -150,4 +181,35 @@ fn reachable(kind: &Kind, attributes: &Attributes) -> bool {
     kind.contains_in
         .as_ref()
         .is_none_or(|name| attributes.get(name).is_some_and(|it| !it.has_open()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KnownParts;
+    use crate::engine::plan::tests::{applied, stack};
+    use crate::engine::stack::model::Scope as _;
+    use crate::engine::value::Value;
+    use crate::kinds::builtin;
+
+    #[test]
+    fn an_object_in_parts_is_what_its_record_shows() {
+        let catalog = builtin();
+        let stack = stack("  lb: { kind: linode.nodebalancer, region: us-east }", &catalog);
+        let (mut state, _) = applied(&stack, &catalog);
+        let address = "lb".parse().unwrap();
+        let record = state.records.get_mut(&address).unwrap();
+        // Made by the cloud, it hides what was desired.
+        record.outputs.insert("label".into(), Value::text("made"));
+        let record = &state.records[&address];
+        let mut known = KnownParts::default();
+        assert!(known.parts(&address).is_none() && known.object(&address).is_none());
+        known.put_record(address.clone(), record);
+        let parts = known.parts(&address).unwrap();
+        let object = known.object(&address).unwrap();
+        assert_eq!(*object, record.object());
+        for (name, value) in &*object {
+            assert_eq!(parts.member(name).as_deref(), Some(value), "{name}");
+        }
+        assert_eq!(parts.member("nothing"), None);
+    }
 }

@@ -26,7 +26,7 @@ impl Files for NoFiles {
     }
 }
 
-fn stack(resources: &str, catalog: &Catalog) -> Stack {
+pub(super) fn stack(resources: &str, catalog: &Catalog) -> Stack {
     let text = format!(
         "stack: t\nvariables:\n  secret: {{ type: string, sensitive: true }}\nresources:\n{resources}\n"
     );

@@ -79,7 +79,8 @@ pub fn evaluate(code: &Code, text: &str, world: &dyn World) -> Result<Value, Tro
 type Steps<'a> = Option<(Vec<At<'a>>, bool)>;
 
 pub fn steps<'a>(path: &'a Path, text: &str, world: &dyn World) -> Result<Steps<'a>, Trouble> {
-    let mut found = Vec::with_capacity(path.steps.len());
+    // Whoever asks for a member of it adds a step.
+    let mut found = Vec::with_capacity(path.steps.len() + 1);
     let mut is_secret = false;
     for step in &path.steps {
         found.push(match step {

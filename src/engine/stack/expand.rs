@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
 use crate::engine::address::{Address, Key};
 use crate::engine::diagnostic::{Diagnostic, Span, stops};
+use crate::engine::quick::QuickMap;
 use crate::engine::schema::Catalog;
 use crate::engine::stack::evaluate::word;
 use crate::engine::stack::model::{Each, EachValue, Shape, Spread, Stack, Term};
@@ -26,18 +25,23 @@ pub enum Repeat {
 }
 
 /// The instances of each resource.
-pub type Entries = IndexMap<String, Vec<(Key, Option<Each>)>>;
+pub type Entries = QuickMap<String, Vec<(Key, Option<Each>)>>;
 
 /// Decides the instances of every resource, and puts their spreads into the stack.
 pub fn expand(
     stack: &mut Stack,
-    repeats: &IndexMap<String, Repeat>,
+    repeats: &QuickMap<String, Repeat>,
     catalog: &Catalog,
     texts: &dyn Texts,
     out: &mut Vec<Diagnostic>,
 ) -> Entries {
-    let mut entries = Entries::new();
-    for name in repeats.keys() {
+    let mut entries = Entries::default();
+    for (name, repeat) in repeats {
+        if matches!(repeat, Repeat::One) {
+            stack.spreads.insert(name.clone(), Spread::One);
+            entries.insert(name.clone(), vec![(Key::One, None)]);
+            continue;
+        }
         // A resource over another one needs that one's instances first.
         let mut chain = vec![name.as_str()];
         let mut seen = BTreeSet::from([name.as_str()]);
@@ -195,7 +199,7 @@ impl Expander<'_> {
     }
 
     fn for_each(&mut self, it: &Term) -> Found {
-        let mut entries: IndexMap<String, Value> = IndexMap::new();
+        let mut entries: QuickMap<String, Value> = QuickMap::default();
         match self.known(it, "for_each") {
             None => {}
             Some(Value::Map(map)) => entries.extend(map),

@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
 use crate::engine::diagnostic::{Diagnostic, Sources, Span};
+use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::Catalog;
 use crate::engine::stack::evaluate::{Lost, evaluate};
 use crate::engine::stack::expand::{Repeat, expand};
@@ -194,31 +193,24 @@ fn build(
     let base = loaded.layers.first().map_or(0, |it| it.span.source);
     let outside = Outside { remembered, given, base };
     stack.variables = variables(variables_of, &outside, &loaded.sources, &mut out);
-    let declared: Vec<String> = variables_of
-        .and_then(Node::as_map)
-        .into_iter()
-        .flat_map(|it| it.keys().map(ToString::to_string))
-        .collect();
     let lowered = lower::resources(resources_of, catalog, &loaded.sources, &mut out);
     stack.outputs = lower::outputs(outputs_of, &loaded.sources, &mut out);
     stack.objectives = recovery::objectives(objectives_of, &mut out);
-    let declared_resources: Vec<String> = resources_of
-        .and_then(Node::as_map)
-        .into_iter()
-        .flat_map(|it| it.keys().map(ToString::to_string))
-        .collect();
     let reading = Reading { files, read: RefCell::default() };
     finish(&mut stack, lowered, catalog, &reading, &mut out);
     // What is declared, but wrongly, is not unknown as well.
-    out.retain(|it| {
-        !matches!(it.code, "unknown_variable" | "unknown_reference")
-            || !it.labels.first().is_some_and(|it| {
-                declared.iter().any(|name| it.text == format!("there is no variable `{name}`"))
-                    || declared_resources
-                        .iter()
-                        .any(|name| it.text == format!("there is no resource `{name}`"))
-            })
-    });
+    let is_declared = |it: &Diagnostic| {
+        let (section, what) = match it.code {
+            "unknown_variable" => (variables_of, "variable"),
+            "unknown_reference" => (resources_of, "resource"),
+            _ => return false,
+        };
+        let mut names = section.and_then(Node::as_map).into_iter().flat_map(|it| it.keys());
+        it.labels.first().is_some_and(|label| {
+            names.any(|name| label.text == format!("there is no {what} `{name}`"))
+        })
+    };
+    out.retain(|it| !is_declared(it));
     reading.keep(&mut stack);
     rehearse(&stack, catalog, &mut out);
     stack.sources = loaded.sources.clone();
@@ -233,14 +225,16 @@ fn finish(
     reading: &Reading<'_>,
     out: &mut Vec<Diagnostic>,
 ) {
-    let mut repeats: IndexMap<String, Repeat> = IndexMap::new();
+    let count = lowered.len();
+    let mut repeats = QuickMap::with_capacity_and_hasher(count, Seeded::default());
+    stack.resources.reserve(count);
     for (name, (resource, repeat)) in lowered {
         stack.resources.insert(name.clone(), Arc::new(resource));
         repeats.insert(name, repeat);
     }
     let mut entries = expand(stack, &repeats, catalog, reading, out);
     recovery::check_borrowed(stack, out);
-    let mut instances = IndexMap::new();
+    let mut instances = QuickMap::with_capacity_and_hasher(count, Seeded::default());
     for (name, resource) in &stack.resources {
         let repeat = &repeats[name];
         let needed = needs(resource, repeat, stack, catalog, out);

@@ -1,9 +1,8 @@
 //! Lowers the merged nodes to declared resources and outputs: every key known, every literal checked against its kind.
 
-use indexmap::IndexMap;
-
 use crate::engine::address::{Address, Key, is_name};
 use crate::engine::diagnostic::{Diagnostic, Sources, Span};
+use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::{Attribute, Catalog, Kind, Rename, Type};
 use crate::engine::stack::check::{Place, check};
 use crate::engine::stack::expand::Repeat;
@@ -34,7 +33,7 @@ pub const RESERVED_KEYS: [&str; 10] = [
 const OUTPUT_KEYS: [&str; 3] = ["value", "sensitive", "description"];
 
 /// A declared resource, and how it is repeated.
-pub type Lowered = IndexMap<String, (Resource, Repeat)>;
+pub type Lowered = QuickMap<String, (Resource, Repeat)>;
 
 impl Gate {
     /// The term that says what is tried, where one does.
@@ -53,13 +52,13 @@ pub fn resources(
     sources: &Sources,
     out: &mut Vec<Diagnostic>,
 ) -> Lowered {
-    let mut found = Lowered::new();
+    let mut found = Lowered::default();
     let Some(map) = section(node, "resources", out) else { return found };
     for (name, it) in map {
         let mut lower = Lower { name, span: it.key, catalog, terms: Terms { sources, out } };
         lower.check_name();
         if let Some(resource) = lower.resource(&it.node) {
-            found.insert(name.to_string(), resource);
+            found.insert(String::from(&**name), resource);
         }
     }
     found
@@ -70,8 +69,8 @@ pub fn outputs(
     node: Option<&Node>,
     sources: &Sources,
     out: &mut Vec<Diagnostic>,
-) -> IndexMap<String, Output> {
-    let mut found = IndexMap::new();
+) -> QuickMap<String, Output> {
+    let mut found = QuickMap::default();
     let Some(map) = section(node, "outputs", out) else { return found };
     for (name, it) in map {
         let mut sensitive = false;
@@ -82,7 +81,7 @@ pub fn outputs(
             sensitive = bool_of(long.get("sensitive"), "sensitive", out).unwrap_or(false);
         }
         let term = Terms { sources, out }.term(value);
-        found.insert(name.to_string(), Output { span: it.key, term, sensitive });
+        found.insert(String::from(&**name), Output { span: it.key, term, sensitive });
     }
     found
 }
@@ -218,15 +217,13 @@ impl<'a> Lower<'a> {
         found
     }
 
-    fn attributes(&mut self, map: &Map, kind: &Kind) -> IndexMap<String, Given> {
-        let mut found = IndexMap::new();
+    fn attributes(&mut self, map: &Map, kind: &Kind) -> QuickMap<String, Given> {
+        let mut found = QuickMap::with_capacity_and_hasher(map.len(), Seeded::default());
         for (name, it) in map {
-            let is_attribute = kind.attributes.contains_key(name.as_ref());
-            if RESERVED_KEYS.contains(&name.as_ref()) && !is_attribute {
-                continue;
-            }
             let Some(attribute) = kind.attributes.get(name.as_ref()) else {
-                self.unknown_attribute(name, it.key, kind);
+                if !RESERVED_KEYS.contains(&name.as_ref()) {
+                    self.unknown_attribute(name, it.key, kind);
+                }
                 continue;
             };
             if attribute.computed {
@@ -242,11 +239,11 @@ impl<'a> Lower<'a> {
             }
             let mut term = self.terms.term(&it.node);
             self.check(&mut term, attribute, name);
-            found.insert(name.to_string(), Given { key: it.key, term });
+            found.insert(String::from(&**name), Given { key: it.key, term });
         }
         for (name, attribute) in kind.settable() {
-            let is_given = found.contains_key(name);
-            if attribute.required && !is_given && attribute.default_from.is_none() {
+            let needs_layer = attribute.required && attribute.default_from.is_none();
+            if needs_layer && !found.contains_key(name) {
                 self.terms.out.push(
                     Diagnostic::error("missing_attribute", "A required attribute is missing")
                         .at(self.span, format!("`{}` needs `{name}`", self.name))
@@ -280,7 +277,11 @@ impl<'a> Lower<'a> {
             }
             return;
         }
-        if let Some(literal) = literal(term) {
+        let literal = match &mut term.shape {
+            Shape::Literal(value) => Some(std::mem::take(value)),
+            _ => literal(term),
+        };
+        if let Some(literal) = literal {
             let checked = check(literal, attribute, name, Place::of(term), self.terms.out);
             term.shape = Shape::Literal(checked);
         }

@@ -22,6 +22,7 @@ pub mod expand;
 pub mod needs;
 pub mod lower;
 pub mod recovery;
+pub mod rules;
 pub mod rehearse;
 pub mod load;
 pub mod origin;

@@ -1,12 +1,12 @@
 //! The desired world: a stack, its declared resources and their instances, with a span for every part.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Sources, Span};
+use crate::engine::quick::QuickMap;
 use crate::engine::stack::evaluate::Lost;
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::template::FileText;
@@ -21,12 +21,12 @@ pub struct Stack {
     pub sources: Sources,
     pub variables: BTreeMap<String, Variable>,
     /// Declared resources, in the order of the layers.
-    pub resources: IndexMap<String, Arc<Resource>>,
+    pub resources: QuickMap<String, Arc<Resource>>,
     /// Every instance after `count` and `for_each`, in the order of `resources`.
-    pub instances: IndexMap<Address, Instance>,
-    pub outputs: IndexMap<String, Output>,
+    pub instances: QuickMap<Address, Instance>,
+    pub outputs: QuickMap<String, Output>,
     /// How many instances each resource has, by name.
-    pub spreads: IndexMap<String, Spread>,
+    pub spreads: QuickMap<String, Spread>,
     /// Files that expressions read, by path relative to the stack's folder, with their digests.
     pub files: BTreeMap<String, String>,
     /// Files that could not be read, and why.
@@ -90,7 +90,7 @@ pub struct Resource {
     /// The resource's key in the layer that introduced it.
     pub span: Span,
     pub kind: String,
-    pub attributes: IndexMap<String, Given>,
+    pub attributes: QuickMap<String, Given>,
     pub depends_on: Vec<Reference>,
     pub lifecycle: Lifecycle,
     pub ready: Option<Gate>,
@@ -122,7 +122,7 @@ pub enum Shape {
     /// Text with expressions inside.
     Text(Vec<Part>),
     List(Vec<Term>),
-    Map(IndexMap<String, Given>),
+    Map(QuickMap<String, Given>),
 }
 
 #[derive(Debug, Clone)]
@@ -205,4 +205,26 @@ pub struct Output {
 pub trait Scope {
     /// All known attributes of an instance (`id` among them); open ones are [`Value::Open`].
     fn object(&self, address: &Address) -> Option<Arc<Attributes>>;
+
+    /// The same without a copy, where the scope holds its parts only.
+    fn parts(&self, _address: &Address) -> Option<Parts<'_>> {
+        None
+    }
+}
+
+/// An object in parts: what the cloud made hides what was desired, and its id everything.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    pub attributes: &'a Attributes,
+    pub outputs: &'a Attributes,
+    pub id: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    pub fn member(&self, name: &str) -> Option<Cow<'a, Value>> {
+        if name == "id" {
+            return Some(Cow::Owned(Value::text(self.id)));
+        }
+        self.outputs.get(name).or_else(|| self.attributes.get(name)).map(Cow::Borrowed)
+    }
 }

@@ -131,10 +131,20 @@ pub fn of_instance(
     each_span: Span,
     stack: &Stack,
 ) -> Vec<(Address, Span)> {
+    const FEW: usize = 8;
     let mut seen = BTreeSet::new();
-    let mut found = Vec::new();
+    let mut found: Vec<(Address, Span)> = Vec::new();
+    // Most need few others: a look through them costs less than a set.
     let mut add = |address: Address, span: Span| {
-        if seen.insert(address.clone()) {
+        if found.len() == FEW && seen.is_empty() {
+            seen.extend(found.iter().map(|(it, _)| it.clone()));
+        }
+        let is_new = if found.len() < FEW {
+            found.iter().all(|(it, _)| *it != address)
+        } else {
+            seen.insert(address.clone())
+        };
+        if is_new {
             found.push((address, span));
         }
     };
@@ -237,8 +247,10 @@ impl Site<'_> {
         found: &mut Vec<Need>,
         out: &mut Vec<Diagnostic>,
     ) {
+        let mut paths = Vec::new();
         for expression in all {
-            for path in expression.paths() {
+            expression.code.paths(&mut paths);
+            for path in paths.drain(..) {
                 match self.path(path, expression) {
                     Ok(None) => {}
                     Ok(Some(need)) => found.push(need),

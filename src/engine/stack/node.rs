@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError};
-use indexmap::IndexMap;
 use indexmap::map::Entry as Slot;
 
 use crate::engine::diagnostic::{Diagnostic, Sources, Span};
+use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::stack::scalar::{self, Scalar};
 use crate::engine::value::{Attributes, Value};
 
@@ -14,11 +14,13 @@ use crate::engine::value::{Attributes, Value};
 pub const BYTES_MAX: usize = 64 << 20;
 /// The deepest nesting of lists and maps.
 const DEPTH_MAX: usize = 64;
+/// Room for the members of most maps, so that few grow.
+const MEMBERS_MOSTLY: usize = 7;
 /// How many nodes all aliases of a file may stand for.
 const ALIASED_NODES_MAX: usize = 100_000;
 
 /// A map of nodes in the order of the file.
-pub type Map = IndexMap<Box<str>, Entry>;
+pub type Map = QuickMap<Box<str>, Entry>;
 
 /// One entry of a map: the span of its key, and its value.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,11 +99,11 @@ impl Node {
             Data::Bool(it) => Value::Bool(*it),
             Data::Int(it) => Value::Int(*it),
             Data::Float(it) => Value::Float(*it),
-            Data::Text(it) => Value::Text(it.to_string()),
+            Data::Text(it) => Value::Text(String::from(&**it)),
             Data::List(items) => Value::List(items.iter().map(Self::value).collect()),
             Data::Map(map) => Value::Map(
                 map.iter()
-                    .map(|(name, it)| (name.to_string(), it.node.value()))
+                    .map(|(name, it)| (String::from(&**name), it.node.value()))
                     .collect::<Attributes>(),
             ),
         }
@@ -242,7 +244,7 @@ impl<'a> Loader<'a> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.begin(
-                    Open::Map { at, anchor, map: Map::new(), key: None },
+                    Open::Map { at, anchor, map: empty_map(), key: None },
                     tag.map(|it| it.original()),
                     at,
                 );
@@ -496,6 +498,10 @@ impl<'a> Loader<'a> {
             before.matches('\'').count() % 2 == 1 || before.matches('"').count() % 2 == 1;
         if is_quoted { wrong } else { wrong.help("quote the expression: '${…}'") }
     }
+}
+
+fn empty_map() -> Map {
+    Map::with_capacity_and_hasher(MEMBERS_MOSTLY, Seeded::default())
 }
 
 fn closing(end: u32, at: Span) -> u32 {

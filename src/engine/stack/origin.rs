@@ -119,7 +119,7 @@ pub fn explain(
         }
     }
     let default = match () {
-        () if resolved.given.contains(attribute) => None,
+        () if resolved.is_given(attribute) => None,
         () if known.computed => Some("the cloud makes it"),
         () if known.default_from.is_some() => Some("made of the stack's name and the address"),
         () if known.default.is_some() => Some("the kind's default"),

@@ -48,44 +48,71 @@ fn step(text: &str, line: u32, column: u32) -> (u32, u32) {
 }
 
 /// The places of a whole scalar: an offset into the file for each byte of its decoded text, if it can be told.
-pub struct ScalarPlaces {
+pub struct ScalarPlaces<'a> {
     span: Span,
-    offsets: Option<Vec<u32>>,
-    raw_start: u32,
-    /// Line and column of each byte of the raw text are counted from here.
-    raw: String,
+    offsets: Offsets,
+    /// As it stands in the file: line and column are counted from its start.
+    raw: &'a str,
 }
 
-impl ScalarPlaces {
+/// Where in the raw text each byte of the decoded one is, and its end.
+enum Offsets {
+    Unknown,
+    /// Side by side, from here.
+    Straight(usize),
+    Each(Vec<u32>),
+}
+
+impl<'a> ScalarPlaces<'a> {
     /// `source` is the text of the file.
-    pub fn new(node: &Node, decoded: &str, source: &str) -> Self {
+    pub fn new(node: &Node, decoded: &str, source: &'a str) -> Self {
         let span = node.span;
         let raw = source.get(span.start as usize..span.end as usize).unwrap_or_default();
-        let offsets = offsets(raw, decoded, node.style);
-        Self { span, offsets, raw_start: span.start, raw: raw.to_owned() }
+        let offsets = match straight(raw, decoded, node.style) {
+            Some(start) => Offsets::Straight(start),
+            None => offsets(raw, decoded, node.style).map_or(Offsets::Unknown, Offsets::Each),
+        };
+        Self { span, offsets, raw }
     }
 
     /// The places of one part of the decoded text.
     pub fn part(&self, start: usize, end: usize) -> Places {
-        let Some(offsets) = &self.offsets else { return Places::at(self.span) };
-        let part = &offsets[start..=end];
         let place = |offset: u32| {
             let before = self.raw.get(..offset as usize).unwrap_or_default();
             let (line, column) = step(before, self.span.line, self.span.column);
-            (self.raw_start + offset, line, column)
+            (self.span.start + offset, line, column)
         };
-        let (from, line, column) = place(part[0]);
-        let base = Span {
-            start: from,
-            end: self.raw_start + part[part.len() - 1],
-            line,
-            column,
-            ..self.span
+        let base = |first: u32, last: u32| {
+            let (from, line, column) = place(first);
+            Span { start: from, end: self.span.start + last, line, column, ..self.span }
         };
+        let offsets = match &self.offsets {
+            Offsets::Unknown => return Places::at(self.span),
+            Offsets::Straight(lead) => {
+                let offset = |at: usize| u32::try_from(lead + at).unwrap_or(0);
+                let base = base(offset(start), offset(end));
+                return Places { base, map: None, is_vague: false };
+            }
+            Offsets::Each(offsets) => offsets,
+        };
+        let part = &offsets[start..=end];
+        let base = base(part[0], part[part.len() - 1]);
         let is_straight = part.iter().zip(part[0]..).all(|(offset, expected)| *offset == expected);
         let map = (!is_straight).then(|| part.iter().map(|it| place(*it)).collect());
         Places { base, map, is_vague: false }
     }
+}
+
+/// Where the decoded text begins in the raw one, if it stands there on one line just as it is: most do.
+fn straight(raw: &str, decoded: &str, style: Style) -> Option<usize> {
+    let quote = match style {
+        Style::Plain => return (raw == decoded && !raw.contains('\n')).then_some(0),
+        Style::Single => '\'',
+        Style::Double => '"',
+        Style::Literal | Style::Folded | Style::Collection => return None,
+    };
+    let inside = raw.strip_prefix(quote)?.strip_suffix(quote)?;
+    (inside == decoded && !inside.contains([quote, '\\', '\n'])).then_some(1)
 }
 
 /// For each byte of `decoded`, and its end, the offset in `raw`. `None` when the two do not match.
@@ -248,6 +275,8 @@ mod tests {
     #[test]
     fn every_way_to_write_a_scalar_keeps_its_places() {
         check("a: b ${c} d\n", "${c}", "${c}");
+        check("a: '${c}'\n", "${c}", "${c}");
+        check("a: \"ü ${c}\" # d\n", "${c}", "${c}");
         check("ä: 'ünï ${c}'\n", "${c}", "${c}");
         check("a: 'it''s ${c[''k'']}'\n", "${c['k']}", "${c[''k'']}");
         check("a: \"\\u00e4 \\\"${c}\\\"\"\n", "${c}", "${c}");

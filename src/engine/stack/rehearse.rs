@@ -1,41 +1,47 @@
 //! Resolves every instance once with nothing created yet, to tell what is wrong before anybody plans.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
-
-use indexmap::IndexMap;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
+use crate::engine::quick::QuickMap;
 use crate::engine::schema::{Catalog, Kind, Type};
-use crate::engine::stack::code::{Code, Slice};
-use crate::engine::stack::compile::compile_rule;
-use crate::engine::stack::evaluate::{At, Lost, World, cut, evaluate, follow};
 use crate::engine::stack::model::{Instance, Scope, Shape, Stack};
+use crate::engine::stack::path::Step;
 use crate::engine::stack::resolve::{Resolved, resolve_gate, resolve_output, resolve_with};
-use crate::engine::value::{Attributes, Value};
+use crate::engine::stack::rules::Rules;
+use crate::engine::stack::term::expressions;
+use crate::engine::value::Attributes;
 
 /// After so many mistakes the rest is left for the next run.
 const MISTAKES_MAX: usize = 200;
 
-/// The desired objects so far; what the cloud makes is open.
-#[derive(Default)]
-struct Desired(RefCell<IndexMap<Address, Arc<Attributes>>>);
+/// The desired objects so far, in the order of the stack; what the cloud makes is open.
+struct Desired<'a> {
+    stack: &'a Stack,
+    objects: RefCell<Vec<Option<Arc<Attributes>>>>,
+}
 
-impl Scope for Desired {
+impl Scope for Desired<'_> {
     fn object(&self, address: &Address) -> Option<Arc<Attributes>> {
-        self.0.borrow().get(address).cloned()
+        let index = self.stack.instances.get_index_of(address)?;
+        self.objects.borrow()[index].clone()
     }
 }
 
 /// Resolves all instances, gates and outputs and tells what is wrong.
 pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
-    let desired = Desired::default();
+    let objects = RefCell::new(vec![None; stack.instances.len()]);
+    let desired = Desired { stack, objects };
     let mut rules = Rules::default();
     let mut identities = BTreeMap::new();
-    let needed = readers(stack);
-    for instance in in_order(stack) {
+    let ties = Ties::new(stack);
+    let mut readers = readers(stack, &ties, !out.is_empty());
+    for index in ties.order() {
+        let instance = &stack.instances[index];
         if out.len() > MISTAKES_MAX {
             return;
         }
@@ -50,9 +56,16 @@ pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
             let wrong = resolve_gate(stack, catalog, instance, gate, &desired).err();
             out.extend(wrong.into_iter().flatten());
         }
-        if needed.contains(instance.address.name.as_str()) {
-            let object = Arc::new(resolved.attributes);
-            desired.0.borrow_mut().insert(instance.address.clone(), object);
+        let mut objects = desired.objects.borrow_mut();
+        if readers[index] > 0 {
+            objects[index] = Some(Arc::new(resolved.attributes));
+        }
+        for need in ties.needs.of(index) {
+            let need = *need as usize;
+            readers[need] -= 1;
+            if readers[need] == 0 {
+                objects[need] = None;
+            }
         }
     }
     for output in stack.outputs.values() {
@@ -61,161 +74,120 @@ pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
 }
 
 /// Every instance as far as it is known before anything is made; [`rehearse`] tells what is wrong.
-pub fn objects(stack: &Stack, catalog: &Catalog) -> IndexMap<Address, Resolved> {
-    let desired = Desired::default();
-    let mut found = IndexMap::new();
-    for instance in in_order(stack) {
+pub fn objects(stack: &Stack, catalog: &Catalog) -> QuickMap<Address, Resolved> {
+    let objects = RefCell::new(vec![None; stack.instances.len()]);
+    let desired = Desired { stack, objects };
+    let mut found = QuickMap::default();
+    for index in Ties::new(stack).order() {
+        let instance = &stack.instances[index];
         let resolved = resolve_with(stack, catalog, instance, &desired, stack, &mut Vec::new());
-        let object = Arc::new(resolved.attributes.clone());
-        desired.0.borrow_mut().insert(instance.address.clone(), object);
+        desired.objects.borrow_mut()[index] = Some(Arc::new(resolved.attributes.clone()));
         found.insert(instance.address.clone(), resolved);
     }
     found
 }
 
-/// The resources that anything else looks at.
-fn readers(stack: &Stack) -> std::collections::BTreeSet<&str> {
-    let mut found: std::collections::BTreeSet<&str> = stack
-        .instances
-        .values()
-        .flat_map(|it| it.needs.iter().map(|(address, _)| address.name.as_str()))
-        .collect();
+/// Which instances look at which, by index.
+struct Ties {
+    /// What each instance needs.
+    needs: Lists,
+    /// What needs each instance.
+    dependents: Lists,
+}
+
+/// Lists of indexes, one after the other in one vector.
+struct Lists {
+    ends: Vec<u32>,
+    all: Vec<u32>,
+}
+
+impl Lists {
+    fn of(&self, index: usize) -> &[u32] {
+        let start = index.checked_sub(1).map_or(0, |it| self.ends[it]);
+        &self.all[start as usize..self.ends[index] as usize]
+    }
+}
+
+impl Ties {
+    fn new(stack: &Stack) -> Self {
+        let count = stack.instances.len();
+        let mut needs = Lists { ends: Vec::with_capacity(count), all: Vec::new() };
+        let mut ends = vec![0_u32; count];
+        for instance in stack.instances.values() {
+            let known = instance.needs.iter();
+            for index in known.filter_map(|(it, _)| stack.instances.get_index_of(it)) {
+                needs.all.push(small(index));
+                ends[index] += 1;
+            }
+            needs.ends.push(small(needs.all.len()));
+        }
+        // Each list is filled from its end, which leaves its start where its end was counted from.
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += *end;
+            *end = sum;
+        }
+        let mut starts = ends.clone();
+        let mut all = vec![0; needs.all.len()];
+        for index in (0..count).rev() {
+            for need in needs.of(index).iter().rev() {
+                let start = &mut starts[*need as usize];
+                *start -= 1;
+                all[*start as usize] = small(index);
+            }
+        }
+        Self { needs, dependents: Lists { ends, all } }
+    }
+
+    /// Instances after what they need, otherwise in the order of the stack. Members of cycles come last.
+    fn order(&self) -> Vec<usize> {
+        let count = self.needs.ends.len();
+        let mut waits: Vec<usize> = (0..count).map(|it| self.needs.of(it).len()).collect();
+        let mut ready: BinaryHeap<Reverse<usize>> =
+            (0..count).filter(|it| waits[*it] == 0).map(Reverse).collect();
+        let mut order = Vec::with_capacity(count);
+        while let Some(Reverse(index)) = ready.pop() {
+            order.push(index);
+            for dependent in self.dependents.of(index) {
+                let dependent = *dependent as usize;
+                waits[dependent] -= 1;
+                if waits[dependent] == 0 {
+                    ready.push(Reverse(dependent));
+                }
+            }
+        }
+        order.extend((0..count).filter(|it| waits[*it] > 0));
+        order
+    }
+}
+
+fn small(index: usize) -> u32 {
+    u32::try_from(index).expect("a stack has fewer than 2^32 instances and edges")
+}
+
+/// For each instance how often anybody will look at it. What an output names is looked at to the very end; and where
+/// something is wrong already, a wrong reference may have no edge and still look.
+fn readers(stack: &Stack, ties: &Ties, is_wrong: bool) -> Vec<usize> {
+    let mut all = Vec::new();
     for output in stack.outputs.values() {
-        let mut all = Vec::new();
-        crate::engine::stack::term::expressions(&output.term, &mut all);
-        for it in all {
-            let roots = it
-                .paths()
-                .into_iter()
-                .filter_map(|path| stack.resources.get_key_value(&*path.root));
-            found.extend(roots.map(|(name, _)| name.as_str()));
-        }
+        expressions(&output.term, &mut all);
     }
-    found
+    let mut kept: BTreeSet<&str> =
+        all.iter().flat_map(|it| it.paths()).map(|path| &*path.root).collect();
+    if is_wrong {
+        let needs = stack.instances.values().flat_map(|it| &it.needs);
+        kept.extend(needs.map(|(address, _)| address.name.as_str()));
+    }
+    let count = |(index, address): (usize, &Address)| {
+        ties.dependents.of(index).len() + usize::from(kept.contains(address.name.as_str()))
+    };
+    stack.instances.keys().enumerate().map(count).collect()
 }
 
-/// Instances after what they need, otherwise in the order of the stack. Members of cycles come last.
-fn in_order(stack: &Stack) -> Vec<&Instance> {
-    let count = stack.instances.len();
-    let mut waits = vec![0_usize; count];
-    let mut dependents: Vec<Vec<u32>> = vec![Vec::new(); count];
-    for (index, instance) in stack.instances.values().enumerate() {
-        for (need, _) in &instance.needs {
-            if let Some(on) = stack.instances.get_index_of(need) {
-                waits[index] += 1;
-                dependents[on].push(u32::try_from(index).unwrap_or(u32::MAX));
-            }
-        }
-    }
-    let mut ready: std::collections::BinaryHeap<std::cmp::Reverse<usize>> =
-        (0..count).filter(|it| waits[*it] == 0).map(std::cmp::Reverse).collect();
-    let mut order = Vec::with_capacity(count);
-    while let Some(std::cmp::Reverse(index)) = ready.pop() {
-        order.push(index);
-        for dependent in &dependents[index] {
-            let dependent = *dependent as usize;
-            waits[dependent] -= 1;
-            if waits[dependent] == 0 {
-                ready.push(std::cmp::Reverse(dependent));
-            }
-        }
-    }
-    order.extend((0..count).filter(|it| waits[*it] > 0));
-    order.into_iter().map(|it| &stack.instances[it]).collect()
-}
+/// Room for most identities, so that few grow.
+const IDENTITY_MOSTLY: usize = 64;
 
-/// The rules of kinds, each compiled once and asked once for the same values.
-#[derive(Default)]
-struct Rules {
-    compiled: BTreeMap<String, Option<(Code, Vec<String>)>>,
-    answers: BTreeMap<(String, String), bool>,
-}
-
-impl Rules {
-    fn check(
-        &mut self,
-        kind: &Kind,
-        instance: &Instance,
-        resolved: &Resolved,
-        out: &mut Vec<Diagnostic>,
-    ) {
-        for rule in &kind.rules {
-            let compiled = self.compiled.entry(rule.check.clone()).or_insert_with(|| {
-                let code = compile_rule(&rule.check).ok()?;
-                let mut paths = Vec::new();
-                code.paths(&mut paths);
-                let roots = paths.into_iter().map(|it| it.root.to_string()).collect();
-                Some((code, roots))
-            });
-            let Some((code, roots)) = compiled else { continue };
-            let look = Attributes_ { kind, attributes: &resolved.attributes };
-            let seen: Vec<String> = roots.iter().map(|it| look.seen(it)).collect();
-            let key = (rule.check.clone(), seen.join("\u{1f}"));
-            let holds = *self.answers.entry(key).or_insert_with(|| {
-                // Only a plain false breaks a rule; what is not known yet may still turn out well.
-                let answer = evaluate(code, &rule.check, &look);
-                !matches!(answer.map(|it| it.exposed()), Ok(Value::Bool(false)))
-            });
-            if !holds {
-                let at = resolved.spans.get(&rule.at).copied().unwrap_or(instance.resource.span);
-                let wrong = Diagnostic::error("broken_rule", "The attributes do not go together")
-                    .at(at, rule.message.clone());
-                out.push(match &rule.help {
-                    Some(help) => wrong.help(help.clone()),
-                    None => wrong,
-                });
-            }
-        }
-    }
-}
-
-/// The attributes of one object, as a rule sees them.
-struct Attributes_<'a> {
-    kind: &'a Kind,
-    attributes: &'a Attributes,
-}
-
-impl Attributes_<'_> {
-    fn value(&self, name: &str) -> Value {
-        if let Some(value) = self.attributes.get(name) {
-            return value.clone();
-        }
-        let attribute = self.kind.attribute(name);
-        let is_open =
-            attribute.is_some_and(|it| it.computed || it.optional_computed) || name.contains('.');
-        if is_open { Value::Open } else { Value::Null }
-    }
-
-    /// What a root holds, as the key of an answer.
-    fn seen(&self, root: &str) -> String {
-        if root == "self" {
-            return format!("{:?}", Value::Map(self.attributes.clone()).exposed());
-        }
-        format!("{:?}", self.value(root).exposed())
-    }
-}
-
-impl World for Attributes_<'_> {
-    fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
-        match (root, steps.split_first()) {
-            ("self", Some((At::Name(name), rest))) => {
-                follow(&self.value(name), rest).map(|it| cut(it, slice))
-            }
-            ("self", _) => Ok(Value::Map(self.attributes.clone())),
-            _ => follow(&self.value(root), steps).map(|it| cut(it, slice)),
-        }
-    }
-
-    fn file(&self, _: &str) -> Result<Arc<str>, Lost> {
-        Err(Lost::new("bad_rule", "a rule reads no files"))
-    }
-
-    fn template(&self, _: &str, _: &Attributes) -> Result<String, Lost> {
-        Err(Lost::new("bad_rule", "a rule reads no files"))
-    }
-}
-
-type Identities<'a> = BTreeMap<(&'a str, Vec<String>), (&'a Address, Span)>;
+type Identities<'a> = BTreeMap<(&'a str, String), (&'a Address, Span)>;
 
 /// Two resources with one identity would be one object.
 fn identity<'a>(
@@ -225,20 +197,22 @@ fn identity<'a>(
     seen: &mut Identities<'a>,
     out: &mut Vec<Diagnostic>,
 ) {
-    let mut key = Vec::new();
+    let mut key = String::with_capacity(IDENTITY_MOSTLY);
     for name in &kind.identity.by {
         let is_reference = kind.attribute(name).is_some_and(|it| it.kind == Type::Reference);
-        if is_reference && let Some(target) = target(instance, name) {
-            key.push(target);
-            continue;
+        if !(is_reference && target(instance, name, &mut key)) {
+            match resolved.attributes.get(name) {
+                Some(value) if !value.has_open() => {
+                    key.push_str(&serde_json::to_string(value).expect("plain data serialises"));
+                }
+                _ => return,
+            }
         }
-        match resolved.attributes.get(name) {
-            Some(value) if !value.has_open() => key.push(value.json().to_string()),
-            _ => return,
-        }
+        // Stands neither in JSON nor in a path.
+        key.push('\u{1f}');
     }
-    let by = kind.identity.by.first();
-    let span = by.and_then(|it| resolved.spans.get(it)).copied().unwrap_or(instance.resource.span);
+    let span =
+        kind.identity.by.first().and_then(|it| resolved.span(it)).unwrap_or(instance.resource.span);
     if let Some((other, first)) = seen.insert((&kind.kind, key), (&instance.address, span)) {
         let what = kind.identity.by.join(", ");
         let wrong = Diagnostic::error("same_identity", "Two resources are one object")
@@ -254,15 +228,98 @@ fn identity<'a>(
     }
 }
 
-/// The address that a reference attribute names, as text.
-fn target(instance: &Instance, name: &str) -> Option<String> {
-    let given = instance.resource.attributes.get(name)?;
-    let Shape::Expression(expression) = &given.term.shape else { return None };
-    let path = expression.as_path()?;
-    let is_own = &*path.root == "each"
-        || path.steps.iter().any(|it| matches!(it, crate::engine::stack::path::Step::Computed(_)));
-    if is_own {
-        return Some(format!("{} for {}", expression.text.trim(), instance.address));
+/// Adds the address that a reference attribute names, as text; whether there is one.
+fn target(instance: &Instance, name: &str, key: &mut String) -> bool {
+    let Some(given) = instance.resource.attributes.get(name) else { return false };
+    let Shape::Expression(expression) = &given.term.shape else { return false };
+    let Some(path) = expression.as_path() else { return false };
+    key.push_str(expression.text.trim());
+    let is_computed = |it: &Step<_>| matches!(it, Step::Computed(_));
+    if &*path.root == "each" || path.steps.iter().any(is_computed) {
+        key.push_str(&format!(" for {}", instance.address));
     }
-    Some(expression.text.trim().to_owned())
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::{Ties, readers};
+    use crate::engine::address::Address;
+    use crate::engine::diagnostic::Span;
+    use crate::engine::quick::QuickMap;
+    use crate::engine::stack::model::{Instance, Lifecycle, Resource, Stack};
+
+    fn stack(edges: &[(usize, usize)]) -> Stack {
+        let mut stack = Stack::default();
+        for at in 0..8_usize {
+            let address = Address::one(format!("r{at}"));
+            let needs = edges.iter().filter(|(from, _)| *from == at);
+            let resource = Resource {
+                name: address.name.clone(),
+                span: Span::default(),
+                kind: String::new(),
+                attributes: QuickMap::default(),
+                depends_on: Vec::new(),
+                lifecycle: Lifecycle::default(),
+                ready: None,
+                gate: None,
+                timeouts: BTreeMap::default(),
+                moved_from: None,
+            };
+            let instance = Instance {
+                address: address.clone(),
+                resource: resource.into(),
+                each: None,
+                needs: needs
+                    .map(|(_, to)| (Address::one(format!("r{to}")), Span::default()))
+                    .collect(),
+            };
+            stack.instances.insert(address, instance);
+        }
+        stack
+    }
+
+    proptest! {
+        #[test]
+        fn ties_lead_both_ways_and_the_order_follows_them(
+            mut edges in proptest::collection::vec((0..8_usize, 0..9_usize), 0..16),
+        ) {
+            edges.sort_unstable();
+            edges.dedup();
+            let stack = stack(&edges);
+            // What is not there has no edge.
+            edges.retain(|(_, to)| *to < 8);
+            let ties = Ties::new(&stack);
+            let order = ties.order();
+            let readers = readers(&stack, &ties, false);
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            prop_assert_eq!(sorted, (0..8).collect::<Vec<_>>());
+            let is_acyclic = edges.iter().all(|(from, to)| to < from);
+            for (at, count) in readers.iter().enumerate() {
+                let needs: Vec<usize> = ties.needs.of(at).iter().map(|it| *it as usize).collect();
+                let dependents: Vec<usize> =
+                    ties.dependents.of(at).iter().map(|it| *it as usize).collect();
+                let expected = edges.iter().filter(|it| it.0 == at).map(|it| it.1);
+                prop_assert_eq!(needs, expected.collect::<Vec<_>>());
+                let expected: Vec<usize> = edges.iter().filter(|it| it.1 == at).map(|it| it.0).collect();
+                prop_assert_eq!(*count, expected.len());
+                prop_assert_eq!(dependents, expected);
+            }
+            if is_acyclic {
+                // The order of the stack is one that follows its needs, so nothing is moved.
+                prop_assert_eq!(order, (0..8).collect::<Vec<_>>());
+            } else {
+                let at = |it: usize| order.iter().position(|other| *other == it);
+                let forward: Vec<_> = edges.iter().filter(|(from, to)| from < to).collect();
+                if edges.len() == forward.len() {
+                    prop_assert!(forward.iter().all(|(from, to)| at(*to) < at(*from)));
+                }
+            }
+        }
+    }
 }

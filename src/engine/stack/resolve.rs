@@ -1,6 +1,6 @@
 //! Resolves an instance's attributes, gates and outputs against what is known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::engine::diagnostic::{Diagnostic, Span, stops};
 use crate::engine::schema::{Attribute, Catalog, Kind, Type};
@@ -9,19 +9,36 @@ use crate::engine::stack::code::{Path, Slice, Trouble};
 use crate::engine::stack::evaluate::{At, World, evaluate, steps, word};
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::model::{
-    Gate, GateProbe, Instance, Output, Part, Scope, Shape, Stack, Term,
+    Gate, GateProbe, Instance, Output, Part, Resource, Scope, Shape, Stack, Term,
 };
 use crate::engine::stack::template::show;
 use crate::engine::stack::view::{Texts, View};
 use crate::engine::value::{Attributes, Secret, Value};
 
 /// The attributes of an instance, as far as they are known.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Resolved {
     pub attributes: Attributes,
-    /// Set by the stack rather than defaulted.
-    pub given: BTreeSet<String>,
-    pub spans: BTreeMap<String, Span>,
+    resource: Arc<Resource>,
+    /// Given, but computed to nothing.
+    empty: Vec<String>,
+}
+
+impl Resolved {
+    fn new(resource: &Arc<Resource>) -> Self {
+        let resource = Arc::clone(resource);
+        Self { attributes: Attributes::new(), resource, empty: Vec::new() }
+    }
+
+    /// Whether it was set by the stack rather than defaulted.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.resource.attributes.contains_key(name) && !self.empty.iter().any(|it| it == name)
+    }
+
+    /// Where the stack gives it.
+    pub fn span(&self, name: &str) -> Option<Span> {
+        self.resource.attributes.get(name).map(|it| it.key)
+    }
 }
 
 /// A gate with its address or URL, as far as it is known.
@@ -60,8 +77,8 @@ pub fn resolve_with(
     texts: &dyn Texts,
     out: &mut Vec<Diagnostic>,
 ) -> Resolved {
-    let mut resolved = Resolved::default();
     let resource = &*instance.resource;
+    let mut resolved = Resolved::new(&instance.resource);
     let Some(kind) = catalog.get(&resource.kind) else { return resolved };
     let view = View {
         stack,
@@ -73,7 +90,6 @@ pub fn resolve_with(
     };
     for (name, given) in &resource.attributes {
         let Some(attribute) = kind.attribute(name) else { continue };
-        resolved.spans.insert(name.clone(), given.key);
         if attribute.kind == Type::Reference {
             refer(name, attribute, &given.term, &view, &mut resolved, out);
             continue;
@@ -84,10 +100,10 @@ pub fn resolve_with(
             value = check(value, attribute, name, Place::of(&given.term), out);
         }
         if value.is_null() {
-            continue;
+            resolved.empty.push(name.clone());
+        } else {
+            resolved.attributes.insert(name.clone(), value);
         }
-        resolved.given.insert(name.clone());
-        resolved.attributes.insert(name.clone(), value);
     }
     defaults(stack, kind, instance, &mut resolved, out);
     resolved
@@ -102,7 +118,9 @@ fn defaults(
 ) {
     let resource = &*instance.resource;
     for (name, attribute) in kind.settable() {
-        if resolved.attributes.contains_key(name) {
+        let has_default = attribute.default_from.is_some() || attribute.default.is_some();
+        let may_miss = attribute.required && !resolved.empty.is_empty();
+        if !(has_default || may_miss) || resolved.attributes.contains_key(name) {
             continue;
         }
         let place = Place { span: resource.span, term: None };
@@ -145,18 +163,15 @@ fn refer(
     out: &mut Vec<Diagnostic>,
 ) {
     // Until it is known, and where it is wrong: wrong is told once.
-    resolved.given.insert(name.to_owned());
     resolved.attributes.insert(name.to_owned(), Value::Open);
     let Shape::Expression(expression) = &given.shape else { return };
     let wanted = std::iter::once("id").chain(attribute.carries.iter().map(String::as_str));
-    let mut found = Attributes::new();
+    let mut found = Vec::with_capacity(1 + attribute.carries.len());
     match expression.as_path() {
         Some(path) => {
             for field in wanted {
                 match of_object(path, field, expression, view) {
-                    Ok(value) => {
-                        found.insert(field.to_owned(), value);
-                    }
+                    Ok(value) => found.push((field, value)),
                     Err(trouble) => {
                         out.push(expression.diagnostic(&trouble));
                         return;
@@ -166,16 +181,10 @@ fn refer(
         }
         None => match evaluate(&expression.code, &expression.text, view) {
             Ok(Value::Map(object)) => {
-                for field in wanted {
-                    found.insert(
-                        field.to_owned(),
-                        object.get(field).cloned().unwrap_or(Value::Open),
-                    );
-                }
+                let value = |field| object.get(field).cloned().unwrap_or(Value::Open);
+                found.extend(wanted.map(|field| (field, value(field))));
             }
-            Ok(Value::Open) => {
-                found.extend(wanted.map(|it| (it.to_owned(), Value::Open)));
-            }
+            Ok(Value::Open) => found.extend(wanted.map(|field| (field, Value::Open))),
             Ok(other) => {
                 let kind = attribute.to.as_deref().unwrap_or("the right kind");
                 out.push(
@@ -195,7 +204,7 @@ fn refer(
         },
     }
     for (field, value) in found {
-        let key = if field == "id" { name.to_owned() } else { format!("{name}.{field}") };
+        let key = if field == "id" { name.to_owned() } else { [name, ".", field].concat() };
         resolved.attributes.insert(key, value);
     }
 }
@@ -247,7 +256,9 @@ fn text(parts: &[Part], view: &dyn World, out: &mut Vec<Diagnostic>) -> Value {
             Part::Expression(it) => {
                 let value = computed(it, view, out);
                 is_secret |= value.has_secret();
-                if value.has_open() && !matches!(value, Value::List(_) | Value::Map(_)) {
+                if let Value::Text(shown) = &value {
+                    text.push_str(shown);
+                } else if value.has_open() && !matches!(value, Value::List(_) | Value::Map(_)) {
                     is_open = true;
                 } else if let Some(shown) = show(&value) {
                     text.push_str(&shown);

@@ -24,12 +24,12 @@ enum Piece {
 impl Terms<'_> {
     pub fn term(&mut self, node: &Node) -> Term {
         let shape = match &node.data {
-            Data::Text(text) if text.contains("${") => self.text(node, text),
+            Data::Text(text) if opening(text).is_some() => self.text(node, text),
             Data::List(items) => Shape::List(items.iter().map(|it| self.term(it)).collect()),
             Data::Map(map) => Shape::Map(
                 map.iter()
                     .map(|(name, it)| {
-                        (name.to_string(), Given { key: it.key, term: self.term(&it.node) })
+                        (String::from(&**name), Given { key: it.key, term: self.term(&it.node) })
                     })
                     .collect(),
             ),
@@ -41,6 +41,15 @@ impl Terms<'_> {
     fn text(&mut self, node: &Node, text: &str) -> Shape {
         let source = self.sources.get(node.span).map_or("", |it| &it.text);
         let places = ScalarPlaces::new(node, text, source);
+        if let Some(code) = whole(text) {
+            return match Expression::new(code, places.part(2, 2 + code.len())) {
+                Ok(expression) => Shape::Expression(Arc::new(expression)),
+                Err(wrong) => {
+                    self.out.push(*wrong);
+                    Shape::Literal(Value::Open)
+                }
+            };
+        }
         let pieces = match split(text) {
             Ok(pieces) => pieces,
             Err(at) => {
@@ -49,7 +58,7 @@ impl Terms<'_> {
                 return Shape::Literal(Value::Open);
             }
         };
-        let mut parts = Vec::new();
+        let mut parts = Vec::with_capacity(pieces.len());
         for piece in pieces {
             parts.push(match piece {
                 Piece::Text(text) => Part::Text(text),
@@ -85,12 +94,23 @@ fn unclosed(span: Span, node: &Node) -> Diagnostic {
     }
 }
 
+/// The offset of the first `${`.
+fn opening(text: &str) -> Option<usize> {
+    text.as_bytes().windows(2).position(|it| it == b"${")
+}
+
+/// The code of a text that is nothing but one expression.
+fn whole(text: &str) -> Option<&str> {
+    let inside = text.strip_prefix("${")?;
+    inside.strip_suffix('}').filter(|it| closing(inside) == Some(it.len()))
+}
+
 /// Cuts a text at its expressions. The error is the offset of a `${` that is not closed.
 fn split(text: &str) -> Result<Vec<Piece>, usize> {
     let mut pieces = Vec::new();
     let mut plain = String::new();
     let mut at = 0;
-    while let Some(found) = text[at..].find("${") {
+    while let Some(found) = opening(&text[at..]) {
         let start = at + found;
         if text[at..start].ends_with('$') {
             plain.push_str(&text[at..start - 1]);

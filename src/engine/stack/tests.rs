@@ -675,7 +675,7 @@ fn attributes_are_resolved() {
         let resolved = resolve(&stack, &crate::kinds::builtin(), instance, &Nothing).unwrap();
         let _ = writeln!(text, "{address}");
         for (name, value) in &resolved.attributes {
-            let given = if resolved.given.contains(name) { "" } else { " (default)" };
+            let given = if resolved.is_given(name) { "" } else { " (default)" };
             let _ = writeln!(text, "  {name} = {value:?}{given}");
         }
     }

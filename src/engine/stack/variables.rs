@@ -60,7 +60,7 @@ pub fn variables(
                 for (name, it) in map {
                     if let Some(variable) = variable(name, it.key, &it.node, outside, sources, out)
                     {
-                        found.insert(name.to_string(), variable);
+                        found.insert(String::from(&**name), variable);
                     }
                 }
                 unknown(map, outside, out);
@@ -73,7 +73,7 @@ pub fn variables(
         }
     }
     if declared.and_then(Node::as_map).is_none() {
-        unknown(&Map::new(), outside, out);
+        unknown(&Map::default(), outside, out);
     }
     found
 }

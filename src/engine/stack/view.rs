@@ -1,10 +1,11 @@
 //! What an instance's expressions can look at: variables, `each`, `self`, the stack, and the objects of other instances.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::engine::address::{Address, Key};
 use crate::engine::diagnostic::nearest;
-use crate::engine::schema::Catalog;
+use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::code::Slice;
 use crate::engine::stack::evaluate::{At, Lost, World, beyond, cut, follow};
 use crate::engine::stack::model::{Each, EachValue, Scope, Spread, Stack};
@@ -50,7 +51,10 @@ impl World for View<'_> {
             "vars" => self.variable(steps, slice),
             "each" => self.each(steps, slice),
             "self" => match self.own {
-                Some(own) => member(self.kind_of_self(), own, steps).map(|it| cut(it, slice)),
+                Some(own) => {
+                    let kind = || self.kind_of(self.instance?.0);
+                    member(kind, own, steps).map(|it| cut(it, slice))
+                }
                 None => Err(Lost::new(
                     "unknown_reference",
                     "`self` is known in `ready` and `gate` only",
@@ -186,37 +190,41 @@ impl View<'_> {
 
     fn object(&self, address: &Address, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
         let Some(scope) = self.scope else { return Err(not_known(&address.name)) };
-        let kind = self.stack.resources.get(&address.name).map_or("", |it| it.kind.as_str());
-        match scope.object(address) {
-            Some(object) => {
-                member(Some((self.catalog, kind)), &object, steps).map(|it| cut(it, slice))
-            }
-            None => Ok(Value::Open),
+        let kind = || self.kind_of(address);
+        if let (Some(parts), Some((At::Name(name), rest))) =
+            (scope.parts(address), steps.split_first())
+        {
+            let value = parts.member(name).unwrap_or_else(|| Cow::Owned(unset(kind, name)));
+            return follow(&value, rest).map(|it| cut(it, slice));
         }
+        let Some(object) = scope.object(address) else { return Ok(Value::Open) };
+        member(kind, &object, steps).map(|it| cut(it, slice))
     }
 
-    fn kind_of_self(&self) -> Option<(&Catalog, &str)> {
-        let (address, _) = self.instance?;
-        let resource = self.stack.resources.get(&address.name)?;
-        Some((self.catalog, resource.kind.as_str()))
+    fn kind_of(&self, address: &Address) -> Option<&Kind> {
+        self.catalog.get(&self.stack.resources.get(&address.name)?.kind)
     }
 }
 
 /// A member of an object: what the cloud makes and nobody knows yet is open, what was not set is null.
-fn member(
-    kind: Option<(&Catalog, &str)>,
+fn member<'a>(
+    kind: impl FnOnce() -> Option<&'a Kind>,
     object: &Attributes,
     steps: &[At<'_>],
 ) -> Result<Value, Lost> {
     let Some((At::Name(name), rest)) = steps.split_first() else {
         return Ok(Value::Map(object.clone()));
     };
-    if let Some(value) = object.get(name.as_ref()) {
-        return follow(value, rest);
+    match object.get(name.as_ref()) {
+        Some(value) => follow(value, rest),
+        None => Ok(unset(kind, name)),
     }
-    let attribute = kind.and_then(|(catalog, kind)| catalog.get(kind)?.attribute(name));
+}
+
+fn unset<'a>(kind: impl FnOnce() -> Option<&'a Kind>, name: &str) -> Value {
+    let attribute = kind().and_then(|it| it.attribute(name));
     let is_open = name == "id" || attribute.is_some_and(|it| it.computed || it.optional_computed);
-    Ok(if is_open { Value::Open } else { Value::Null })
+    if is_open { Value::Open } else { Value::Null }
 }
 
 /// The mistake of a variable that nobody declared.

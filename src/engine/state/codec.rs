@@ -57,14 +57,21 @@ pub fn decode_state(bytes: &[u8]) -> Result<State, CodecError> {
     }
     let header: Header = serde_json::from_str(first).map_err(damaged(1))?;
     let mut state = header.into_state(1)?;
+    let mut records = Vec::new();
     for (number, line) in lines {
         let line = open(line, number)?;
-        if let Ok(last) = serde_json::from_str::<Last>(line) {
-            return if last.end == state.records.len() { Ok(state) } else { Err(CodecError::Torn) };
-        }
-        let line: RecordLine = serde_json::from_str(line).map_err(damaged(number))?;
+        let line: RecordLine = match serde_json::from_str(line) {
+            Ok(line) => line,
+            Err(why) => {
+                let last: Last = serde_json::from_str(line).map_err(|_| damaged(number)(why))?;
+                // In order, as they are written, they fill the map without a search for each.
+                state.records = records.into_iter().collect();
+                let is_whole = last.end == state.records.len();
+                return if is_whole { Ok(state) } else { Err(CodecError::Torn) };
+            }
+        };
         let address = address(&line.address, number)?;
-        state.records.insert(address, line.record.into_record(number)?);
+        records.push((address, line.record.into_record(number)?));
     }
     Err(CodecError::Torn)
 }

@@ -1,0 +1,246 @@
+//! The rules of kinds over the attributes of one object: each compiled once, and asked once for the same values.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::diagnostic::Diagnostic;
+use crate::engine::schema::{Kind, Rule};
+use crate::engine::stack::code::{Code, Slice};
+use crate::engine::stack::compile::compile_rule;
+use crate::engine::stack::evaluate::{At, Lost, World, cut, evaluate, follow};
+use crate::engine::stack::model::Instance;
+use crate::engine::stack::resolve::Resolved;
+use crate::engine::value::{Attributes, Value};
+
+/// So many values of one attribute are remembered; names mostly differ for each object.
+const REMEMBERED_MAX: usize = 32;
+
+/// The rules of every kind that was met, with what they answered.
+#[derive(Default)]
+pub struct Rules<'a>(BTreeMap<&'a str, Vec<Compiled<'a>>>);
+
+struct Compiled<'a> {
+    rule: &'a Rule,
+    code: Code,
+    answers: Answers,
+}
+
+/// What a rule answered so far. It reads one attribute after the other, and what it reads next depends on nothing but
+/// the values before.
+enum Answers {
+    Unknown,
+    Holds(bool),
+    Reads { name: String, seen: Vec<(Value, Answers)> },
+}
+
+impl<'a> Rules<'a> {
+    fn compiled(kind: &'a Kind) -> Vec<Compiled<'a>> {
+        let compile = |rule: &'a Rule| {
+            let code = compile_rule(&rule.check).ok()?;
+            Some(Compiled { rule, code, answers: Answers::Unknown })
+        };
+        kind.rules.iter().filter_map(compile).collect()
+    }
+
+    /// Tells every rule of its kind that an instance breaks.
+    pub fn check(
+        &mut self,
+        kind: &'a Kind,
+        instance: &Instance,
+        resolved: &Resolved,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        let compiled = self.0.entry(&kind.kind).or_insert_with(|| Self::compiled(kind));
+        let object = Object { kind, attributes: &resolved.attributes };
+        for it in compiled {
+            if !it.holds(&object) {
+                let rule = it.rule;
+                let at = resolved.span(&rule.at).unwrap_or(instance.resource.span);
+                let wrong = Diagnostic::error("broken_rule", "The attributes do not go together")
+                    .at(at, rule.message.clone());
+                out.push(match &rule.help {
+                    Some(help) => wrong.help(help.clone()),
+                    None => wrong,
+                });
+            }
+        }
+    }
+}
+
+impl Compiled<'_> {
+    fn holds(&mut self, object: &Object<'_>) -> bool {
+        if let Some(known) = self.answers.of(object) {
+            return known;
+        }
+        let reader = Reader { object, read: RefCell::default(), is_whole: Cell::new(false) };
+        // Only a plain false breaks a rule; what is not known yet may still turn out well.
+        let answer = evaluate(&self.code, &self.rule.check, &reader);
+        let holds = !matches!(answer.map(|it| it.exposed()), Ok(Value::Bool(false)));
+        if !reader.is_whole.get() {
+            self.answers.remember(reader.read.into_inner(), object, holds);
+        }
+        holds
+    }
+}
+
+impl Answers {
+    fn of(&self, object: &Object<'_>) -> Option<bool> {
+        let mut at = self;
+        loop {
+            match at {
+                Self::Unknown => return None,
+                Self::Holds(holds) => return Some(*holds),
+                Self::Reads { name, seen } => {
+                    let value = object.value(name);
+                    at = &seen.iter().find(|(it, _)| it == value)?.1;
+                }
+            }
+        }
+    }
+
+    /// `read` are the names in the order in which they were read, each once.
+    fn remember(&mut self, read: Vec<String>, object: &Object<'_>, holds: bool) {
+        let mut at = self;
+        for name in read {
+            let value = object.value(&name);
+            if matches!(at, Self::Unknown) {
+                *at = Self::Reads { name, seen: Vec::new() };
+            }
+            let Self::Reads { seen, .. } = at else { return };
+            let position = match seen.iter().position(|(it, _)| it == value) {
+                Some(position) => position,
+                None if seen.len() >= REMEMBERED_MAX => return,
+                None => {
+                    seen.push((value.clone(), Self::Unknown));
+                    seen.len() - 1
+                }
+            };
+            at = &mut seen[position].1;
+        }
+        *at = Self::Holds(holds);
+    }
+}
+
+/// The attributes of one object, as a rule sees them.
+struct Object<'a> {
+    kind: &'a Kind,
+    attributes: &'a Attributes,
+}
+
+impl Object<'_> {
+    fn value(&self, name: &str) -> &Value {
+        static OPEN: Value = Value::Open;
+        static NULL: Value = Value::Null;
+        if let Some(value) = self.attributes.get(name) {
+            return value;
+        }
+        let attribute = self.kind.attribute(name);
+        let is_open =
+            attribute.is_some_and(|it| it.computed || it.optional_computed) || name.contains('.');
+        if is_open { &OPEN } else { &NULL }
+    }
+}
+
+/// Notes which attributes are read.
+struct Reader<'a> {
+    object: &'a Object<'a>,
+    read: RefCell<Vec<String>>,
+    /// All of them were read at once.
+    is_whole: Cell<bool>,
+}
+
+impl Reader<'_> {
+    fn value(&self, name: &str) -> &Value {
+        let mut read = self.read.borrow_mut();
+        if !read.iter().any(|it| it == name) {
+            read.push(name.to_owned());
+        }
+        self.object.value(name)
+    }
+}
+
+impl World for Reader<'_> {
+    fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+        match (root, steps.split_first()) {
+            ("self", Some((At::Name(name), rest))) => {
+                follow(self.value(name), rest).map(|it| cut(it, slice))
+            }
+            ("self", _) => {
+                self.is_whole.set(true);
+                Ok(cut(Value::Map(self.object.attributes.clone()), slice))
+            }
+            _ => follow(self.value(root), steps).map(|it| cut(it, slice)),
+        }
+    }
+
+    fn file(&self, _: &str) -> Result<Arc<str>, Lost> {
+        Err(Lost::new("bad_rule", "a rule reads no files"))
+    }
+
+    fn template(&self, _: &str, _: &Attributes) -> Result<String, Lost> {
+        Err(Lost::new("bad_rule", "a rule reads no files"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::{Compiled, Object, REMEMBERED_MAX, Rules};
+    use crate::engine::schema::Kind;
+    use crate::engine::value::{Attributes, Value};
+    use crate::kinds::builtin;
+
+    fn holds(compiled: &mut [Compiled<'_>], kind: &Kind, attributes: &Attributes) -> Vec<bool> {
+        compiled.iter_mut().map(|it| it.holds(&Object { kind, attributes })).collect()
+    }
+
+    fn attributes(given: &[(&str, Value)]) -> Attributes {
+        given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    #[test]
+    fn many_names_do_not_hide_the_one_that_breaks_a_rule() {
+        let catalog = builtin();
+        let kind = &catalog.kinds["linode.domain_record"];
+        let mut compiled = Rules::compiled(kind);
+        let mut all = |name: &str| {
+            let given = attributes(&[("type", "CNAME".into()), ("name", name.into())]);
+            holds(&mut compiled, kind, &given).into_iter().all(|it| it)
+        };
+        for at in 0..2 * REMEMBERED_MAX {
+            assert!(all(&format!("n{at}")));
+        }
+        assert!(!all(""));
+        assert!(all("n1"));
+    }
+
+    proptest! {
+        /// Whatever was asked before, in whatever order.
+        #[test]
+        fn what_is_remembered_is_what_a_fresh_rule_says(
+            objects in vec((0..4_usize, 0..3_usize, 0..3_usize, 0..3_i64), 1..40),
+        ) {
+            let catalog = builtin();
+            let kind = &catalog.kinds["linode.domain_record"];
+            let mut compiled = Rules::compiled(kind);
+            for (sort, name, service, port) in objects {
+                let mut given = attributes(&[
+                    ("type", ["SRV", "CNAME", "CAA", "A"][sort].into()),
+                    ("name", [Value::text(""), Value::text("a"), Value::Open][name].clone()),
+                ]);
+                if service > 0 {
+                    let service = [Value::Null, Value::text("s"), Value::Open][service].clone();
+                    given.insert("service".into(), service.clone());
+                    given.insert("protocol".into(), Value::text("tcp"));
+                    given.insert("tag".into(), service);
+                }
+                given.insert("port".into(), Value::Int(port));
+                let fresh = holds(&mut Rules::compiled(kind), kind, &given);
+                prop_assert_eq!(holds(&mut compiled, kind, &given), fresh, "{:?}", given);
+            }
+        }
+    }
+}
