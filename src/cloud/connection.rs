@@ -31,6 +31,8 @@ pub struct Connections {
     pub(crate) contacts: Contacts,
     /// Regions that questions or changes named, for finding a living member of a group.
     used: Mutex<BTreeSet<String>>,
+    /// AWS regions that are declared lost: no connection is ever made to them.
+    lost: Mutex<BTreeSet<String>>,
 }
 
 impl fmt::Debug for Connections {
@@ -49,6 +51,7 @@ impl Connections {
             aws: OnceCell::new(),
             dynamodb: OnceCell::new(),
             used: Mutex::default(),
+            lost: Mutex::default(),
         }
     }
 
@@ -155,7 +158,7 @@ impl Connections {
         region: &str,
         endpoint: &str,
     ) -> Result<aws_sdk_dynamodb::config::Builder, ProviderError> {
-        if self.settings.lost_regions.contains(region) {
+        if self.is_lost(region) {
             let words = format!("aws:{region} is declared lost, so nothing connects to it");
             return Err(ProviderError::new(Fault::Unreachable, endpoint, words));
         }
@@ -163,6 +166,18 @@ impl Connections {
             used.insert(region.to_owned());
         }
         Ok(aws_sdk_dynamodb::config::Builder::new().region(Region::new(region.to_owned())))
+    }
+
+    /// From now on these fault domains, and only these, are left alone.
+    pub fn lose(&self, fault_domains: &[String]) {
+        let regions = fault_domains.iter().filter_map(|it| it.strip_prefix("aws:"));
+        if let Ok(mut lost) = self.lost.lock() {
+            *lost = regions.map(str::to_owned).collect();
+        }
+    }
+
+    pub(crate) fn is_lost(&self, region: &str) -> bool {
+        self.lost.lock().is_ok_and(|it| it.contains(region))
     }
 
     /// The regions that this run has had business in.

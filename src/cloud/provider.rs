@@ -33,6 +33,11 @@ impl Provider {
         Self { connections, rest: Rest { linode, awaited: Awaited::default() }, dynamo }
     }
 
+    /// From now on nothing connects to the endpoints of these fault domains, and of no others.
+    pub fn lose(&self, fault_domains: &[String]) {
+        self.connections.lose(fault_domains);
+    }
+
     /// Whose credentials these are: state is bound to the answer.
     pub async fn account(&self, cloud: &str) -> Result<String, ProviderError> {
         if self.connections.settings.sandbox {

@@ -1,6 +1,5 @@
 //! Which clouds a run talks to, with which credentials, and how patiently.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,8 +48,6 @@ pub struct Settings {
     /// wall's clock. Long enough for a name look-up, a TLS handshake and an answer around the world; slower networks
     /// stretch it by themselves.
     pub first_contact: Duration,
-    /// AWS regions that are declared lost: no connection is ever made to them.
-    pub lost_regions: BTreeSet<String>,
     /// Told about each pause before a read is repeated.
     pub told: Arc<Told>,
 }
@@ -81,7 +78,6 @@ impl Settings {
             prober_url: None,
             request_timeout: Duration::from_secs(15),
             first_contact: Duration::from_millis(1_500),
-            lost_regions: BTreeSet::new(),
             told: Arc::new(silently),
         }
     }

@@ -491,6 +491,11 @@ pub struct Wait {
 }
 
 impl Kind {
+    /// The attribute that says whom a new member joins; no layer says it, and no record keeps it.
+    pub fn join_as(&self) -> Option<&String> {
+        self.group.as_ref()?.join_as.as_ref()
+    }
+
     /// The attributes that a stack may set.
     pub fn settable(&self) -> impl Iterator<Item = (&String, &Attribute)> {
         self.attributes.iter().filter(|(_, it)| !it.computed)

@@ -7,13 +7,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Action, Drift, Loss, Plan};
+use crate::engine::plan::change::{Action, Drift, Loss};
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Entry, Outcome, fold, replay};
-use crate::engine::state::record::{Lost, Record, State};
+use crate::engine::state::record::{Lost, Phase, Record, State};
 use crate::engine::value::LineageKey;
 use crate::ops::call::take_outputs;
-use crate::ops::closing::{Order, Report, housekeeping};
+use crate::ops::closing::{Order, Report, housekeeping, remembered};
 use crate::ops::error::OpsError;
 use crate::ops::job::{Hands, Pen, Progress, Waiting};
 use crate::ops::plan::Proposed;
@@ -128,7 +128,7 @@ fn open_run(
         at,
         plan: order.plan_digest.clone(),
     });
-    fresh.extend(switched(session, &state, &proposed.plan, at));
+    fresh.extend(switched(session, &state, proposed, at));
     fresh.extend(refreshed(session, &state, proposed, at));
     for entry in &fresh {
         fold(&mut state, entry);
@@ -139,7 +139,8 @@ fn open_run(
 }
 
 /// The switch, with all that is lost, before its first call; what is found again without one.
-fn switched(session: &Session, state: &State, plan: &Plan, at: i64) -> Vec<Entry> {
+fn switched(session: &Session, state: &State, proposed: &Proposed, at: i64) -> Vec<Entry> {
+    let plan = &proposed.plan;
     let who = || session.who.clone();
     let lost = |it: &Loss| {
         let (since, by) = it.recorded.clone().unwrap_or_else(|| (at, who()));
@@ -147,10 +148,14 @@ fn switched(session: &Session, state: &State, plan: &Plan, at: i64) -> Vec<Entry
     };
     let is_new = plan.lost.iter().any(|it| it.recorded.is_none());
     if plan.switch.is_some() || is_new {
-        let stays = (state.active.clone(), state.active.clone());
-        let (from, to) = plan.switch.clone().unwrap_or(stays);
+        // A further loss does not make one forget where a switch that goes on came from.
+        let going_on = state.switch.as_ref().filter(|_| state.phase == Phase::Switching);
+        let from = going_on.map_or_else(|| state.active.clone(), |it| it.from.clone());
+        let (from, to) = plan.switch.clone().unwrap_or((from, state.active.clone()));
         let lost = plan.lost.iter().map(lost).collect();
-        return vec![Entry::Switched { from, to, lost, at, who: who() }];
+        let variables = remembered(&proposed.desired.stack);
+        let keep = proposed.keep;
+        return vec![Entry::Switched { from, to, lost, variables, keep, at, who: who() }];
     }
     let found = plan.thaws.iter();
     found.map(|it| Entry::Found { fault_domain: it.clone(), at, who: who() }).collect()

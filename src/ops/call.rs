@@ -160,7 +160,7 @@ fn recorded(hands: &Hands, job: &Job, id: String, told: &Attributes) -> Record {
 /// What a record keeps. That a write-only attribute is unset is kept, too: no cloud will ever tell.
 fn kept(kind: &Kind, attributes: &Attributes) -> Attributes {
     let mut kept = attributes.clone();
-    kept.retain(|_, it| !it.is_null());
+    kept.retain(|name, it| !it.is_null() && kind.join_as() != Some(name));
     for (name, _) in kind.settable().filter(|(_, it)| it.write_only) {
         kept.entry(name.clone()).or_insert(Value::Null);
     }

@@ -99,7 +99,7 @@ impl Run<'_> {
                 Intent::Destroy if self.state.records.is_empty() => self.state.home.clone(),
                 Intent::Destroy => self.state.active.clone(),
             },
-            variables: self.remembered(),
+            variables: remembered(self.stack),
             outputs,
         });
         for entry in &entries {
@@ -135,16 +135,16 @@ impl Run<'_> {
         }
         outputs
     }
+}
 
-    /// Non-sensitive variables that somebody gave; defaults and overlays speak for themselves.
-    fn remembered(&self) -> BTreeMap<String, Value> {
-        self.stack
-            .variables
-            .iter()
-            .filter(|(_, it)| it.is_given() && !it.sensitive && !it.value.has_secret())
-            .map(|(name, it)| (name.clone(), it.value.clone()))
-            .collect()
-    }
+/// Non-sensitive variables that somebody gave; defaults and overlays speak for themselves.
+pub fn remembered(stack: &Stack) -> BTreeMap<String, Value> {
+    stack
+        .variables
+        .iter()
+        .filter(|(_, it)| it.is_given() && !it.sensitive && !it.value.has_secret())
+        .map(|(name, it)| (name.clone(), it.value.clone()))
+        .collect()
 }
 
 /// Protection and dependencies follow the layers even where nothing is called; what is held, or was to be changed, stays

@@ -2,7 +2,7 @@
 
 use crate::engine::plan::change::Loss;
 use crate::engine::stack::model::Stack;
-use crate::engine::state::record::{Phase, State};
+use crate::engine::state::record::{Phase, State, Switch};
 
 /// Which fault domains are treated as lost.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,6 +23,10 @@ pub struct Course {
     pub thaws: Vec<String>,
     /// The overlays that a switch leaves; of one that goes on, those it began from.
     pub from: Option<Vec<String>>,
+    /// What this switch has found again so far.
+    pub thawed: Vec<String>,
+    /// The switch that goes on.
+    pub going_on: Option<Switch>,
 }
 
 /// What follows from state, from what was asked, and from what the overlays assume.
@@ -42,12 +46,16 @@ pub fn course(state: Option<&State>, stack: &Stack, losses: &Losses) -> Course {
     names.sort();
     names.dedup();
     let thaws = recorded.iter().map(|it| it.fault_domain.clone());
-    let thaws = thaws.filter(|it| !names.contains(it)).collect();
+    let thaws: Vec<String> = thaws.filter(|it| !names.contains(it)).collect();
+    let going_on = state.filter(|it| it.phase == Phase::Switching && it.active == stack.overlays);
+    let going_on = going_on.and_then(|it| it.switch.clone());
+    let before = going_on.iter().flat_map(|it| it.thawed.iter().cloned());
+    let thawed = thaws.iter().cloned().chain(before).filter(|it| !names.contains(it)).collect();
     let loss = |fault_domain: String| {
         let known = recorded.iter().find(|it| it.fault_domain == fault_domain);
         Loss { recorded: known.map(|it| (it.since, it.by.clone())), fault_domain }
     };
-    Course { lost: names.into_iter().map(loss).collect(), thaws, from }
+    Course { lost: names.into_iter().map(loss).collect(), thaws, from, thawed, going_on }
 }
 
 /// What a switch to these overlays leaves; `None` where it is none, or nothing was made yet.

@@ -51,6 +51,8 @@ pub struct Proposed {
     /// What settling found; to be journalled by who holds the lease.
     pub settled: Vec<Entry>,
     pub observed: BTreeMap<Address, Observation>,
+    /// What a switch leaves standing, also when somebody else finishes it.
+    pub keep: Keep,
 }
 
 /// How often a plan is made anew because somebody changed the state while the clouds were looked at.
@@ -97,6 +99,8 @@ pub async fn plan_on(
         state: state.as_ref(),
         observed: &observed,
     };
+    let going_on = course.going_on.as_ref().map(|it| it.keep);
+    let keep = if ask.keep == Keep::Nothing { going_on.unwrap_or_default() } else { ask.keep };
     let options = Options {
         intent: ask.intent,
         now: session.clock.now(),
@@ -104,7 +108,8 @@ pub async fn plan_on(
         allowed: ask.allowed.clone(),
         lost: course.lost,
         thaws: course.thaws,
-        keep: ask.keep,
+        thawed: course.thawed,
+        keep,
         others: instance::others(session, &ask.place)?,
         from: course.from,
     };
@@ -123,7 +128,7 @@ pub async fn plan_on(
     if errors_only && stops(&diagnostics) {
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
-    Ok(Proposed { desired, plan, diagnostics, state, settled, observed })
+    Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep })
 }
 
 /// What is known before the clouds are looked at.
@@ -141,21 +146,20 @@ async fn prepare(
     ask: &Ask,
     mut state: Option<State>,
 ) -> Result<Prepared, OpsError> {
-    let overlays = overlays_of(ask.overlays.as_deref(), state.as_ref());
+    let desired = wanted(session, ask, state.as_ref())?;
+    let course = course(state.as_ref(), &desired.stack, &ask.losses);
     let empty = BTreeMap::new();
     let remembered = state.as_ref().map_or(&empty, |it| &it.variables);
-    let mut desired =
-        load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
-    instance::belongs(&ask.place, &desired.stack)?;
-    instance::lend(session, &ask.place, &mut desired)?;
-    let course = course(state.as_ref(), &desired.stack, &ask.losses);
-    check_lost(session, &desired, state.as_ref(), &ask.losses)?;
+    let lost: Vec<String> = course.lost.iter().map(|it| it.fault_domain.clone()).collect();
+    session.provider.lose(&lost);
     let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
     let before = match course.from.as_ref().filter(|_| carries_itself) {
         // What was said on this very command line is part of the switch.
         Some(from) => {
             let given: Vec<GivenVariable> =
                 ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
+            // What was said when a switch began is part of it as well.
+            let remembered = course.going_on.as_ref().map_or(remembered, |it| &it.variables);
             let mut before = load::desired(&ask.place, from, &given, remembered, &session.catalog)?;
             instance::lend(session, &ask.place, &mut before)?;
             Some(before)
@@ -170,6 +174,24 @@ async fn prepare(
         }
     }
     Ok(Prepared { desired, before, course, settled, state })
+}
+
+/// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked.
+pub fn check(session: &Session, ask: &Ask, state: &State) -> Result<(), OpsError> {
+    wanted(session, ask, Some(state)).map(drop)
+}
+
+/// What the layers desire, and what was named beside them makes sense.
+fn wanted(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Desired, OpsError> {
+    let overlays = overlays_of(ask.overlays.as_deref(), state);
+    let empty = BTreeMap::new();
+    let remembered = state.map_or(&empty, |it| &it.variables);
+    let mut desired =
+        load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
+    instance::belongs(&ask.place, &desired.stack)?;
+    instance::lend(session, &ask.place, &mut desired)?;
+    check_lost(session, &desired, state, &ask.losses)?;
+    Ok(desired)
 }
 
 /// A fault domain that was named and that nothing is in is a slip of the keyboard.

@@ -306,8 +306,7 @@ impl<'a> Run<'a> {
             attributes.insert(name.clone(), Value::Text(label.clone()));
         }
         // Whom a member joins was decided when it was planned; the layers do not say it.
-        let join_as = kind.group.as_ref().and_then(|it| it.join_as.as_ref());
-        if let Some((name, region)) = join_as.and_then(|it| planned.get_key_value(it)) {
+        if let Some((name, region)) = kind.join_as().and_then(|it| planned.get_key_value(it)) {
             attributes.insert(name.clone(), region.clone());
         }
         let sealed: Attributes = attributes

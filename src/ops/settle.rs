@@ -48,6 +48,7 @@ async fn created(session: &Session, state: &State, begun: &Begun) -> Outcome {
         Ok(alike) => match judge(kind, begun, state, alike) {
             Verdict::Made(id) => {
                 let mut record = adopted(begun, id);
+                record.attributes.retain(|name, _| kind.join_as() != Some(name));
                 // Made beside what it was to replace: that one is still there, and still to be deleted.
                 if let Some(old) = state.records.get(&begun.address).filter(|it| it.id != record.id)
                 {

@@ -7,6 +7,7 @@ use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Options, Worlds, propose, propose_switch};
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::record::State;
+use crate::engine::value::Value;
 use crate::ops::course::{Losses, course};
 use crate::ops::error::OpsError;
 use crate::ops::load;
@@ -43,11 +44,13 @@ fn pending(
     state: &State,
 ) -> Result<Plan, OpsError> {
     let catalog = &session.catalog;
-    let load =
-        |overlays: &[String]| load::desired(place, overlays, given, &state.variables, catalog);
-    let desired = load(&state.active)?;
+    let load = |overlays: &[String], remembered: &BTreeMap<String, Value>| {
+        load::desired(place, overlays, given, remembered, catalog)
+    };
+    let desired = load(&state.active, &state.variables)?;
     let course = course(Some(state), &desired.stack, &Losses::Assumed);
-    let before = course.from.as_ref().map(|it| load(it)).transpose()?;
+    let remembered = course.going_on.as_ref().map_or(&state.variables, |it| &it.variables);
+    let before = course.from.as_ref().map(|it| load(it, remembered)).transpose()?;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
     let observed = BTreeMap::new();
     let worlds = Worlds {
@@ -61,6 +64,7 @@ fn pending(
         intent: Intent::Apply,
         now: session.clock.now(),
         lost: course.lost,
+        thawed: course.thawed,
         from: course.from,
         ..Options::default()
     };

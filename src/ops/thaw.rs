@@ -1,6 +1,9 @@
 //! The end of a loss: whether a fault domain answers again, and the entry that says so.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use crate::cloud::provider::Look;
 use crate::engine::diagnostic::nearest;
@@ -17,12 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Those of the fault domains that do not answer a call that names one of their objects, and why.
 pub async fn silent(session: &Session, state: &State, domains: &[String]) -> Vec<(String, String)> {
-    let mut silent = Vec::new();
     if domains.is_empty() {
-        return silent;
+        return Vec::new();
     }
     let placed = Domains::new(&session.catalog, Some(state));
-    for domain in domains {
+    // All at once: each silence takes as long as patience lasts.
+    let mut asked = JoinSet::new();
+    for (at, domain) in domains.iter().enumerate() {
         // What is in a region by its own attribute is asked for by name, so that lists do not answer for it.
         let own = state.records.iter().find_map(|(address, record)| {
             let kind = session.catalog.get(&record.kind)?;
@@ -30,17 +34,27 @@ pub async fn silent(session: &Session, state: &State, domains: &[String]) -> Vec
             (is_own && placed.of_record(address) == Some(domain)).then_some((kind, record))
         });
         let Some((kind, record)) = own else { continue };
-        let look = session.provider.look(kind, &record.id, &record.attributes);
-        match tokio::time::timeout(PATIENCE, look).await {
-            Ok(Ok(Look::Exists { .. } | Look::Absent)) => {}
-            Ok(Err(why)) => silent.push((domain.clone(), why.to_string())),
-            Err(_) => silent.push((
-                domain.clone(),
-                format!("a {} of it did not answer within {} s", kind.kind, PATIENCE.as_secs()),
-            )),
-        }
+        let (provider, kind, record) =
+            (Arc::clone(&session.provider), kind.clone(), record.clone());
+        asked.spawn(async move {
+            let look = provider.look(&kind, &record.id, &record.attributes);
+            let why = match tokio::time::timeout(PATIENCE, look).await {
+                Ok(Ok(Look::Exists { .. } | Look::Absent)) => None,
+                Ok(Err(why)) => Some(why.to_string()),
+                Err(_) => {
+                    let seconds = PATIENCE.as_secs();
+                    Some(format!("a {} of it did not answer within {seconds} s", kind.kind))
+                }
+            };
+            (at, why)
+        });
     }
-    silent
+    let mut silent: Vec<(usize, String)> = Vec::new();
+    while let Some(Ok((at, why))) = asked.join_next().await {
+        silent.extend(why.map(|why| (at, why)));
+    }
+    silent.sort();
+    silent.into_iter().map(|(at, why)| (domains[at].clone(), why)).collect()
 }
 
 /// Journals that a lost fault domain is found, if it answers.

@@ -359,7 +359,7 @@ fn gate(step: &Step) -> String {
 /// Values that may be of yesterday.
 fn stale(plan: &Plan) -> Vec<Line> {
     let told = plan.stale.iter().map(|it| {
-        let since = it.since.map_or_else(String::new, |it| format!(" since {}", moment(it)));
+        let since = it.since.map_or_else(String::new, |it| format!(" at {}", moment(it)));
         let text = format!(
             "{} comes from `{}`, recorded before {} was lost{since}",
             clean(&it.what),

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::sandbox::dynamodb::region_of;
 use crate::sandbox::http::{Millis, Request};
+use crate::sandbox::linode::leads::Lead;
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,9 @@ pub struct Received {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fault_domains: Vec<String>,
     pub outcome: Outcome,
+    /// Where every name led when it was done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leads: Vec<Lead>,
 }
 
 impl Received {
@@ -77,6 +81,7 @@ impl Received {
             table: target.and_then(|_| table(&request.body)),
             fault_domains,
             outcome,
+            leads: Vec::new(),
         }
     }
 

@@ -133,9 +133,10 @@ impl World {
         std::mem::take(&mut self.received)
     }
 
-    /// Notes a request that did not come through [`World::handle`].
-    pub fn note(&mut self, received: Received) {
+    /// Notes a request, while someone wants that.
+    pub fn note(&mut self, mut received: Received) {
         if self.is_logging() {
+            received.leads = linode::leads::leads(&self.linode, &self.faults, received.at);
             self.received.push(received);
         }
     }
@@ -147,7 +148,7 @@ impl World {
         if self.is_logging() {
             // An object that the call deleted was named all the same.
             concerned.extend(linode::dependence::looked_for(&self.linode, request));
-            self.received.push(Received::new(now, request, concerned, reply.outcome()));
+            self.note(Received::new(now, request, concerned, reply.outcome()));
         }
         let name = name(request);
         *self.counts.entry(template(request)).or_default() += 1;

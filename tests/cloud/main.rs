@@ -7,9 +7,8 @@ mod walk;
 
 use std::sync::Arc;
 
-use lifeboat::cloud::connection::{Connections, Settings};
 use lifeboat::cloud::prober::{Probe, ProbeAnswer, Prober};
-use lifeboat::cloud::provider::{JOIN, Look, Provider};
+use lifeboat::cloud::provider::{JOIN, Look};
 use lifeboat::engine::observed::Observation;
 use lifeboat::sandbox::faults::How;
 use serde_json::{Value as Json, json};
@@ -167,11 +166,7 @@ async fn a_lost_region_is_unseen_and_its_group_is_reached_through_another_member
     let seen = walk.observe("table").await;
     assert!(matches!(&seen, Observation::Unseen(why) if why.contains("us-east-1")), "{seen:?}");
     assert!(matches!(walk.observe("eu-west-1").await, Observation::Exists { ready: true, .. }));
-    let settings = Settings {
-        lost_regions: ["us-east-1".to_owned()].into(),
-        ..walk.connections.settings.clone()
-    };
-    walk.provider = Provider::new(Arc::new(Connections::new(settings)));
+    walk.provider.lose(&["aws:us-east-1".to_owned()]);
     let seen = walk.observe("table").await;
     assert!(matches!(&seen, Observation::Unseen(why) if why.contains("declared lost")), "{seen:?}");
     let made = &walk.made["eu-west-1"];

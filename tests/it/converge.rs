@@ -108,7 +108,7 @@ fn there(world: &Value) -> BTreeMap<String, Vec<String>> {
 }
 
 /// How often the first fault has struck.
-fn fired(home: &Home) -> u64 {
+pub(crate) fn fired(home: &Home) -> u64 {
     let world = home.world.show().unwrap();
     world["faults"]["requests"][0]["fired"].as_u64().unwrap_or_default()
 }
@@ -150,7 +150,7 @@ fn every_fault_on_the_way_is_survived() {
 }
 
 /// As many at once as there are processors for them; every failure is told.
-fn in_parallel<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
+pub(crate) fn in_parallel<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
     let queue = std::sync::Mutex::new(cases.iter());
     let next = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
     std::thread::scope(|scope| {

@@ -64,6 +64,15 @@ impl Home {
         home
     }
 
+    /// The same files, state and world elsewhere, without the variables that were set.
+    pub(crate) fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy(self.folder.path(), folder.path());
+        let world = folder.path().join("state/sandbox/world");
+        let world = Sandbox::open(Some(&world), &Options::default()).unwrap();
+        Self { folder, world, environment: Vec::new() }
+    }
+
     pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.folder.path().join(below)
     }

@@ -18,6 +18,11 @@ mod drill;
 mod audit;
 mod lease;
 mod watch;
+mod duo;
+mod switch;
+mod pair;
+mod losses;
+mod crash;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

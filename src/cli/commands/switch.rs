@@ -1,5 +1,7 @@
 //! `failover`, `failback`, `found`: switches between sites, and the end of a loss.
 
+use std::sync::Arc;
+
 use crate::cli::args::{Allow, Losing, StateArgs, Target, World};
 use crate::cli::commands::Scene;
 use crate::cli::commands::apply::{Consent, may_go_on, named, settled_with};
@@ -10,7 +12,7 @@ use crate::engine::state::record::State;
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
-use crate::ops::plan::{Ask, plan_on};
+use crate::ops::plan::{Ask, check, plan_on};
 use crate::ops::session::Session;
 use crate::ops::thaw;
 use crate::store::lease::Lease;
@@ -38,18 +40,17 @@ pub async fn failover(
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
     may_go_on(consent)?;
-    let (ask, session, lease, state) =
-        begin(
-            scene,
-            target,
-            wanted,
-            |state| Ok([state.home.clone(), vec![to.to_owned()]].concat()),
-        )
-        .await?;
-    let ask = Ask { losses: open::losses(losing), include_pending: losing.include_pending, ..ask };
+    let (ask, session, known) = begin(scene, target, wanted).await?;
+    let mut ask =
+        Ask { losses: open::losses(losing), include_pending: losing.include_pending, ..ask };
+    let overlays = |state: &State| [state.home.clone(), vec![to.to_owned()]].concat();
+    ask.overlays = Some(overlays(&known));
     if losing.lost.is_empty() && !losing.planned {
-        says_what_is_lost(&ask, &state, to)?;
+        says_what_is_lost(&ask, &known, to)?;
     }
+    check(&session, &ask, &known)?;
+    let (lease, state) = taken(scene, &session, &ask)?;
+    ask.overlays = Some(overlays(&state));
     let proposed = plan_on(&session, &ask, Some(state)).await?;
     let question = format!("Fail over to {to}? Only `yes` is accepted:");
     settled_with(scene, &session, lease, proposed, &ask, consent, &question).await
@@ -63,56 +64,62 @@ pub async fn failback(
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
     may_go_on(consent)?;
-    let (ask, session, lease, state) =
-        begin(scene, target, wanted, |state| Ok(state.home.clone())).await?;
-    let thaws: Vec<String> = state
-        .lost
-        .iter()
-        .map(|it| it.fault_domain.clone())
-        .filter(|it| !back.lost.contains(it))
-        .collect();
-    let silent = thaw::silent(&session, &state, &thaws).await;
-    if let Some((domain, why)) = silent.first() {
-        let flags: Vec<String> = silent.iter().map(|(it, _)| format!("--lost {it}")).collect();
-        return Err(OpsError::refused(
-            format!("{domain} is still silent: {why}"),
-            format!(
-                "wait until it answers, or go home without it: `lifeboat failback {} {}`; nothing was changed",
-                ask.place.name(),
-                flags.join(" ")
-            ),
-        ));
-    }
-    let ask = Ask {
+    let (ask, session, known) = begin(scene, target, wanted).await?;
+    let mut ask = Ask {
+        overlays: Some(known.home.clone()),
         losses: Losses::Only(back.lost),
         include_pending: back.include_pending,
         keep: if back.keep_standby { Keep::All } else { Keep::Data },
         ..ask
     };
+    check(&session, &ask, &known)?;
+    must_answer(&session, &ask, &known).await?;
+    let (lease, state) = taken(scene, &session, &ask)?;
+    if state.lost != known.lost {
+        must_answer(&session, &ask, &state).await?;
+    }
+    ask.overlays = Some(state.home.clone());
     let proposed = plan_on(&session, &ask, Some(state)).await?;
     let question = "Fail back home? Only `yes` is accepted:";
     settled_with(scene, &session, lease, proposed, &ask, consent, question).await
 }
 
-type Begun = (Ask, std::sync::Arc<Session>, Lease, State);
+/// Every lost fault domain answers again, except those that stay frozen.
+async fn must_answer(session: &Session, ask: &Ask, state: &State) -> Result<(), OpsError> {
+    let stays = |it: &String| matches!(&ask.losses, Losses::Only(these) if these.contains(it));
+    let lost = state.lost.iter().map(|it| it.fault_domain.clone());
+    let thaws: Vec<String> = lost.filter(|it| !stays(it)).collect();
+    let silent = thaw::silent(session, state, &thaws).await;
+    let Some((domain, why)) = silent.first() else { return Ok(()) };
+    let flags: Vec<String> = silent.iter().map(|(it, _)| format!("--lost {it}")).collect();
+    Err(OpsError::refused(
+        format!("{domain} is still silent: {why}"),
+        format!(
+            "wait until it answers, or go home without it: `lifeboat failback {} {}`; nothing was changed",
+            ask.place.name(),
+            flags.join(" ")
+        ),
+    ))
+}
 
-/// Takes the lease and the state, which must know what home is.
+/// The state as it is before anything is locked: who cannot switch is told without disturbing who is at work.
 async fn begin(
     scene: &Scene,
     target: &Target,
     wanted: &Wanted,
-    overlays: impl FnOnce(&State) -> Result<Vec<String>, OpsError>,
-) -> Result<Begun, OpsError> {
+) -> Result<(Ask, Arc<Session>, State), OpsError> {
     let layers = target.under(Vec::new());
-    let mut ask = open::ask(&scene.directory, &layers, &wanted.allow, Intent::Apply)?;
+    let ask = open::ask(&scene.directory, &layers, &wanted.allow, Intent::Apply)?;
     let session = open::session(&ask.place.root, &wanted.world).await?;
-    let store = session.store(&ask.place);
-    // Who has nothing to switch is told before anything is locked.
-    store.load()?.filter(|it| !it.records.is_empty()).ok_or_else(|| nothing_yet(&ask.place))?;
-    let (lease, state) = open::preempt(&session, &ask.place, &scene.command)?;
-    let state = state.ok_or_else(|| nothing_yet(&ask.place))?;
-    ask.overlays = Some(overlays(&state)?);
-    Ok((ask, session, lease, state))
+    let known = session.store(&ask.place).load()?.filter(|it| !it.records.is_empty());
+    let known = known.ok_or_else(|| nothing_yet(&ask.place))?;
+    Ok((ask, session, known))
+}
+
+/// Takes the lease, also from another, and the state as it is now.
+fn taken(scene: &Scene, session: &Session, ask: &Ask) -> Result<(Lease, State), OpsError> {
+    let (lease, state) = open::preempt(session, &ask.place, &scene.command)?;
+    Ok((lease, state.ok_or_else(|| nothing_yet(&ask.place))?))
 }
 
 fn nothing_yet(place: &Place) -> OpsError {

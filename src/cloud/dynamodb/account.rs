@@ -26,7 +26,7 @@ impl Dynamo {
                 regions.push(region.to_owned());
             }
         }
-        regions.retain(|it| !settings.lost_regions.contains(it));
+        regions.retain(|it| !self.connections.is_lost(it));
         patiently(&*settings.clock, READING, &*settings.told, |_| async {
             let passes_on =
                 |it: &ProviderError| matches!(it.fault, Fault::Unreachable | Fault::Transient);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::plan::change::{Bindings, Loss};
+pub use crate::engine::state::record::Keep;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Intent {
@@ -28,17 +29,6 @@ pub struct Allowed {
     pub group_changes: bool,
 }
 
-/// What a failback leaves standing of what only the other side wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Keep {
-    #[default]
-    Nothing,
-    /// What holds data.
-    Data,
-    /// `--keep-standby`.
-    All,
-}
-
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     pub intent: Intent,
@@ -50,6 +40,8 @@ pub struct Options {
     pub lost: Vec<Loss>,
     /// Those that state says are lost and this plan takes as found.
     pub thaws: Vec<String>,
+    /// Those, and others that the switch which goes on has found before.
+    pub thawed: Vec<String>,
     pub keep: Keep,
     /// Identities that other instances of the stack have, with whose they are and where they are declared.
     pub others: BTreeMap<String, String>,

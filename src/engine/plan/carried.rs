@@ -51,6 +51,11 @@ impl Carried {
         Self { pending, needed }
     }
 
+    /// Whether the switch cannot do without it.
+    pub fn needs(&self, address: &Address) -> bool {
+        self.needed.contains(address)
+    }
+
     /// Whether a whole change was pending and the switch goes without it.
     pub fn holds(&self, change: &Change) -> bool {
         let pending = self.pending.get(&change.address).is_some_and(|it| same(it, change));

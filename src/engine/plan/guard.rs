@@ -290,6 +290,7 @@ pub fn emptied_sets(
     planned: &[Planned<'_>],
     sets: &BTreeMap<String, Vec<usize>>,
     allowed: &Allowed,
+    left: &BTreeSet<Address>,
 ) -> Vec<Diagnostic> {
     if allowed.outage {
         return Vec::new();
@@ -316,7 +317,8 @@ pub fn emptied_sets(
         // With its container gone there is no set left to serve from.
         let orphaned =
             leaving.iter().all(|it| container(it, &holders).is_some_and(|it| going.contains(it)));
-        if leaving.is_empty() || orphaned || members.iter().any(stays) {
+        let nobody_comes = leaving.iter().all(|it| left.contains(&it.change.address));
+        if leaving.is_empty() || orphaned || nobody_comes || members.iter().any(stays) {
             continue;
         }
         refusals.push(emptied(leaving[0]));

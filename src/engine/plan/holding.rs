@@ -1,14 +1,21 @@
 //! Holds changes back: those of frozen objects, those that a switch does not carry, those that would reach a lost member.
 
+use crate::engine::address::Address;
 use crate::engine::plan::change::{Action, AttributeChange, Change, Held, Wait};
 use crate::engine::plan::decide::{Standing, action_of, decide};
 use crate::engine::plan::diff::{Difference, Sides, diff};
 use crate::engine::plan::guard;
 use crate::engine::plan::proposal::Proposal;
 use crate::engine::schema::Kind;
-use crate::engine::stack::model::Instance;
+use crate::engine::stack::model::{Instance, Scope as _};
 use crate::engine::stack::resolve::Resolved;
 use crate::engine::state::record::Record;
+
+/// Whether one text is another, or that with a port behind it.
+fn is_address(text: &str, host: &str) -> bool {
+    let rest = text.strip_prefix(host).filter(|_| !host.is_empty());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+}
 
 const NOT_OF_THIS_SWITCH: &str = "it is not part of this switch: it was pending before";
 
@@ -66,9 +73,12 @@ impl Proposal<'_> {
         difference.changes.retain(|it| {
             let group_wide = kind.attribute(&it.name).is_some_and(|it| it.group_wide);
             let of_group = lost_member.as_ref().filter(|_| group_wide);
-            let is_pending = self.carried.is_some_and(|carried| {
-                carried.holds_attribute(&instance.address, kind, record, it)
-            });
+            // What follows from what this plan makes anew goes with it.
+            let follows = self.follows(instance, kind, it);
+            let is_pending = !follows
+                && self.carried.is_some_and(|carried| {
+                    carried.holds_attribute(&instance.address, kind, record, it)
+                });
             if let Some(region) = of_group.filter(|_| !is_pending) {
                 wait = Wait::Group;
                 why = format!(
@@ -87,6 +97,35 @@ impl Proposal<'_> {
         }
         let action = action_of(&held, instance);
         Some(Held { action, wait, why, attributes: held })
+    }
+
+    /// Whether a difference comes from something that a switch makes again, or has made again before it was stopped.
+    fn follows(&self, instance: &Instance, kind: &Kind, difference: &AttributeChange) -> bool {
+        let Some(carried) = self.carried else { return false };
+        if difference.after.has_open() {
+            return self.needs_something_new(instance);
+        }
+        let Some(after) = difference.after.as_text().filter(|_| kind.directs(&difference.name))
+        else {
+            return false;
+        };
+        carried.needs(&instance.address)
+            && instance.needs.iter().any(|(need, _)| {
+                let object = self.known.object(need);
+                let mut outputs = object.iter().flat_map(|it| it.values());
+                outputs.any(|it| it.as_text().is_some_and(|it| is_address(after, it)))
+            })
+    }
+
+    /// Whether something that it needs is made, or made again, by this plan.
+    fn needs_something_new(&self, instance: &Instance) -> bool {
+        let is_new = |need: &Address| {
+            let found = self.planned.iter().rev().find(|it| it.change.address == *need);
+            found.is_some_and(|it| {
+                matches!(it.change.action, Action::Create | Action::Replace { .. })
+            })
+        };
+        instance.needs.iter().any(|(need, _)| is_new(need))
     }
 
     /// The region of a lost member of the same group, unless changes that reach it are allowed.

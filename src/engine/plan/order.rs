@@ -34,6 +34,8 @@ pub(super) struct Course<'a> {
     pub allowed: &'a Allowed,
     pub intent: Intent,
     pub directions: &'a [Direction],
+    /// What nobody is directed to any more when the plan is carried out.
+    pub left: &'a BTreeSet<Address>,
     /// Members of groups at which a written item has to arrive before users are directed.
     pub replicating: &'a [Replicating],
 }
@@ -58,7 +60,7 @@ pub(super) fn steps(planned: &[Planned<'_>], course: &Course<'_>) -> (Vec<Step>,
             let sets = serving_sets(planned);
             builder.keep_serving(planned, &sets);
             builder.disrupt_one_at_a_time(planned);
-            refusals.extend(guard::emptied_sets(planned, &sets, course.allowed));
+            refusals.extend(guard::emptied_sets(planned, &sets, course.allowed, course.left));
         }
         refusals.extend(builder.break_cycle(&plain, course.allowed));
     }

@@ -13,7 +13,7 @@ use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::proposal::Proposal;
 pub use crate::engine::plan::proposal::Worlds;
-use crate::engine::plan::traffic::{directions, replicating};
+use crate::engine::plan::traffic::{directions, left, replicating};
 
 /// The plan; diagnostics stop it only when they are errors.
 pub fn propose(worlds: &Worlds<'_>, options: &Options) -> (Plan, Vec<Diagnostic>) {
@@ -35,12 +35,12 @@ pub fn propose_switch(
 
 /// What was frozen and is looked at again.
 fn thawed(worlds: &Worlds<'_>, options: &Options) -> BTreeSet<Address> {
-    let Some(state) = worlds.state.filter(|_| !options.thaws.is_empty()) else {
+    let Some(state) = worlds.state.filter(|_| !options.thawed.is_empty()) else {
         return BTreeSet::new();
     };
     let domains = Domains::new(worlds.catalog, Some(state));
     let is_thawed = |it: &&Address| {
-        domains.of_record(it).is_some_and(|it| options.thaws.iter().any(|thawed| thawed == it))
+        domains.of_record(it).is_some_and(|it| options.thawed.iter().any(|thawed| thawed == it))
     };
     state.records.keys().filter(is_thawed).cloned().collect()
 }
@@ -72,10 +72,14 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     };
     // Only a switch asks whether the other side has the data.
     let replicating = if options.from.is_some() { replicating(&it.planned) } else { Vec::new() };
+    let goes_on = options.from.is_some()
+        && it.worlds.state.is_some_and(|state| state.active == it.worlds.stack.overlays);
+    let left = left(&it.worlds, &it.planned, &directions, goes_on);
     let course = Course {
         allowed: &options.allowed,
         intent: options.intent,
         directions: &directions,
+        left: &left,
         replicating: &replicating,
     };
     let (steps, refusals) = steps(&it.planned, &course);

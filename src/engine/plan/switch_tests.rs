@@ -97,6 +97,7 @@ fn plan(case: &Case<'_>) -> Plan {
         allowed: case.allowed.clone(),
         lost: case.lost.iter().map(loss).collect(),
         thaws: case.thaws.iter().map(ToString::to_string).collect(),
+        thawed: case.thaws.iter().map(ToString::to_string).collect(),
         keep: case.keep,
         from: Some(names(case.active)),
         ..Options::default()

@@ -121,6 +121,37 @@ pub(super) fn directions(
     directions
 }
 
+/// What nobody is directed to any more: what stood behind old targets, and, where a switch that has moved its users
+/// already goes on, everything to which no name leads.
+pub(super) fn left(
+    worlds: &Worlds<'_>,
+    planned: &[Planned<'_>],
+    directions: &[Direction],
+    goes_on: bool,
+) -> BTreeSet<Address> {
+    let mut left: BTreeSet<Address> =
+        directions.iter().flat_map(|it| it.old.iter().cloned()).collect();
+    let names = || planned.iter().filter(|it| it.kind.drain.is_some() && it.desired.is_some());
+    if goes_on && names().next().is_some() {
+        left.extend(planned.iter().map(|it| it.change.address.clone()));
+    }
+    if left.is_empty() {
+        return left;
+    }
+    let wanted = Wanted::new(worlds.catalog, worlds.stack);
+    for it in names() {
+        let targets = it.instance.map(|instance| wanted.targets(it.kind, instance));
+        let serving = wanted.closure(&targets.unwrap_or_default());
+        left.retain(|it| !serving.contains(it));
+        // A leftover belongs to what contains it, which the layers still hold.
+        let recorded = worlds.state.map(|it| Recorded::new(worlds.catalog, it));
+        let behind: Vec<Address> = serving.into_iter().collect();
+        let contents = recorded.map(|it| it.contained(&behind)).unwrap_or_default();
+        left.retain(|it| !contents.contains(it));
+    }
+    left
+}
+
 /// Whether a change directs users: to something new, or away from something.
 fn directs(kind: &Kind, change: &Change) -> bool {
     match change.action {

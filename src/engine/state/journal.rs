@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 pub use crate::engine::state::record::Begun;
-use crate::engine::state::record::{Draining, Lost, Phase, Record, Run, State, Switch};
+use crate::engine::state::record::{Draining, Keep, Lost, Phase, Record, Run, State, Switch};
 use crate::engine::value::{LineageKey, Value};
 
 /// One line of the journal.
@@ -43,6 +43,9 @@ pub enum Entry {
         from: Vec<String>,
         to: Vec<String>,
         lost: Vec<Lost>,
+        /// Non-sensitive ones: who finishes it does not have to know what was said when it began.
+        variables: BTreeMap<String, Value>,
+        keep: Keep,
         at: i64,
         who: String,
     },
@@ -126,12 +129,7 @@ pub fn fold(state: &mut State, entry: &Entry) {
             state.last_run =
                 Some(Run { who: who.clone(), command: command.clone(), at: *at, finished: None });
         }
-        Entry::Switched { from, to, lost, at, who } => {
-            state.active.clone_from(to);
-            state.lost.clone_from(lost);
-            state.phase = Phase::Switching;
-            state.switch = Some(Switch { from: from.clone(), since: *at, by: who.clone() });
-        }
+        Entry::Switched { .. } => switch(state, entry),
         Entry::Found { fault_domain, .. } => {
             state.lost.retain(|it| it.fault_domain != *fault_domain);
         }
@@ -158,6 +156,28 @@ pub fn fold(state: &mut State, entry: &Entry) {
             state.serial += 1;
         }
     }
+}
+
+fn switch(state: &mut State, entry: &Entry) {
+    let Entry::Switched { from, to, lost, variables, keep, at, who } = entry else { return };
+    // A further loss on the way is no other switch.
+    let going_on = state.switch.take().filter(|it| it.from == *from && state.active == *to);
+    let is_lost = |name: &String| lost.iter().any(|it| it.fault_domain == *name);
+    let known = state.lost.iter().map(|it| it.fault_domain.clone());
+    let before = going_on.iter().flat_map(|it| it.thawed.iter().cloned());
+    let thawed = known.chain(before).filter(|it| !is_lost(it)).collect();
+    state.switch = Some(Switch {
+        from: from.clone(),
+        since: *at,
+        by: who.clone(),
+        thawed,
+        keep: *keep,
+        variables: going_on.map_or_else(|| state.variables.clone(), |it| it.variables),
+    });
+    state.active.clone_from(to);
+    state.lost.clone_from(lost);
+    state.variables.clone_from(variables);
+    state.phase = Phase::Switching;
 }
 
 fn end(state: &mut State, address: &Address, outcome: &Outcome) {

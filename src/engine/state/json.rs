@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
-use crate::engine::state::record::{Deposed, Draining, Lost, Phase, Record, Run, State, Switch};
+use crate::engine::state::record::{
+    Deposed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
+};
 use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// The version that this program writes, and the newest that it reads.
@@ -57,7 +59,7 @@ pub(super) struct Header {
     active: Vec<String>,
     phase: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    switch: Option<SwitchJson>,
+    switch: Option<Switch>,
     lost: Vec<LostJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     draining: Vec<DrainingJson>,
@@ -70,13 +72,6 @@ pub(super) struct Header {
 #[derive(Serialize, Deserialize)]
 pub(super) struct LostJson {
     fault_domain: String,
-    since: i64,
-    by: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SwitchJson {
-    from: Vec<String>,
     since: i64,
     by: String,
 }
@@ -177,6 +172,10 @@ pub(super) enum EntryJson {
         from: Vec<String>,
         to: Vec<String>,
         lost: Vec<LostJson>,
+        #[serde(default)]
+        variables: BTreeMap<String, Value>,
+        #[serde(default)]
+        keep: Keep,
         at: i64,
         who: String,
     },
@@ -243,11 +242,7 @@ impl From<&State> for Header {
             home: state.home.clone(),
             active: state.active.clone(),
             phase: phase_word(state.phase).into(),
-            switch: state.switch.as_ref().map(|it| SwitchJson {
-                from: it.from.clone(),
-                since: it.since,
-                by: it.by.clone(),
-            }),
+            switch: state.switch.clone(),
             lost: state.lost.iter().map(Into::into).collect(),
             draining: state.draining.iter().map(Into::into).collect(),
             variables: state.variables.clone(),
@@ -280,7 +275,7 @@ impl Header {
         state.home = self.home;
         state.active = self.active;
         state.phase = if self.phase == "switching" { Phase::Switching } else { Phase::Settled };
-        state.switch = self.switch.map(|it| Switch { from: it.from, since: it.since, by: it.by });
+        state.switch = self.switch;
         state.lost = self.lost.into_iter().map(Into::into).collect();
         for it in self.draining {
             state.draining.push(it.into_draining(line)?);
@@ -414,8 +409,9 @@ impl From<&Entry> for EntryJson {
             }
             Entry::Bound { cloud, account } => Self::Bound { cloud, account },
             Entry::RunBegan { who, command, at, plan } => Self::RunBegan { who, command, at, plan },
-            Entry::Switched { from, to, lost, at, who } => {
-                Self::Switched { from, to, lost: lost.iter().map(Into::into).collect(), at, who }
+            Entry::Switched { from, to, lost, variables, keep, at, who } => {
+                let lost = lost.iter().map(Into::into).collect();
+                Self::Switched { from, to, lost, variables, keep, at, who }
             }
             Entry::Found { fault_domain, at, who } => Self::Found { fault_domain, at, who },
             Entry::Directed(it) => Self::Directed((&it).into()),
@@ -444,10 +440,12 @@ impl EntryJson {
             }
             Self::Bound { cloud, account } => Entry::Bound { cloud, account },
             Self::RunBegan { who, command, at, plan } => Entry::RunBegan { who, command, at, plan },
-            Self::Switched { from, to, lost, at, who } => Entry::Switched {
+            Self::Switched { from, to, lost, variables, keep, at, who } => Entry::Switched {
                 from,
                 to,
                 lost: lost.into_iter().map(Into::into).collect(),
+                variables,
+                keep,
                 at,
                 who,
             },

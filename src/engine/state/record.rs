@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::address::Address;
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -51,12 +53,32 @@ pub enum Phase {
 }
 
 /// A switch that began and has not ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Switch {
     /// The overlays that were active before it.
     pub from: Vec<String>,
     pub since: i64,
     pub by: String,
+    /// The non-sensitive variables before it.
+    #[serde(default)]
+    pub variables: BTreeMap<String, Value>,
+    /// Fault domains that it found again.
+    #[serde(default)]
+    pub thawed: Vec<String>,
+    #[serde(default)]
+    pub keep: Keep,
+}
+
+/// What a failback leaves standing of what only the other side wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    #[default]
+    Nothing,
+    /// What holds data.
+    Data,
+    /// `--keep-standby`.
+    All,
 }
 
 /// Traffic that was directed away a while ago and may still come.

@@ -10,8 +10,10 @@ use crate::engine::state::codec::{
     CodecError, VERSION, decode_journal, decode_state, encode_entry, encode_state,
 };
 use crate::engine::state::journal::{Begun, Entry, Outcome, replay};
-use crate::engine::state::record::{Deposed, Draining, Lost, Phase, Record, Run, State, Switch};
-use crate::engine::value::{Attributes, LineageKey};
+use crate::engine::state::record::{
+    Deposed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
+};
+use crate::engine::value::{Attributes, LineageKey, Value};
 
 fn attributes() -> impl Strategy<Value = Attributes> {
     btree_map("[a-z_.]{1,8}", sample::value(), 0..3)
@@ -101,6 +103,8 @@ fn entry() -> impl Strategy<Value = Entry> {
                 from,
                 to: vec!["eu".into()],
                 lost,
+                variables: [("size".to_owned(), Value::Int(at))].into(),
+                keep: Keep::Data,
                 at,
                 who: "w".into()
             }
@@ -163,7 +167,14 @@ fn state() -> impl Strategy<Value = State> {
                 let run = Run { who: "a".into(), command: "apply".into(), at: 1, finished: None };
                 state.last_run = Some(run);
                 let from = vec!["home".into()];
-                state.switch = Some(Switch { from, since: 4, by: "someone".into() });
+                state.switch = Some(Switch {
+                    from,
+                    since: 4,
+                    by: "someone".into(),
+                    variables: [("size".to_owned(), Value::Int(2))].into(),
+                    thawed: vec!["aws:us-east-1".into()],
+                    keep: Keep::All,
+                });
                 let was = vec![Address::one("lb")];
                 state.draining =
                     vec![Draining { address: Address::one("shop"), was, until: serial.into() }];

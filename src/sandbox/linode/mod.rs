@@ -17,6 +17,7 @@ pub mod instance_create;
 pub mod power;
 pub mod instances;
 pub mod health;
+pub mod leads;
 pub mod certificate;
 pub mod nodes;
 pub mod configs;

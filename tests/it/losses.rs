@@ -1,0 +1,249 @@
+//! Regions that are lost during a switch: however they are lost, how much was in them, and what a catastrophe left of it.
+
+use serde_json::{Value, json};
+
+use crate::converge::in_parallel;
+use crate::duo::{self, AWS, LINODE, failback, failover, leads, settled, state};
+use crate::harness::Home;
+
+const ITEMS: usize = 1_000;
+
+/// Everything that was there before and is not asked about any more.
+fn nothing_lost_was_asked(home: &Home) {
+    let asked = home.requests();
+    asked.to_fault_domain(LINODE).none();
+    asked.to_fault_domain(AWS).none();
+    asked.with("hung").none();
+    home.probes().to_fault_domain(LINODE).none();
+}
+
+#[test]
+fn a_large_site_that_hangs_is_not_asked_once() {
+    let many = "  items: { kind: dynamodb.table, count: 50, region: us-east-1, name: 'duo_${each.index}', attributes: { id: S }, hash_key: id }\n  farm: { kind: linode.instance, count: 200, region: us-east, type: g6-nanode-1, image: linode/debian12, label: 'farm-${each.index}', authorized_users: [ops] }\noutputs:";
+    let home = duo::home_of(&duo::STACK.replace("outputs:", many));
+    duo::lose(&home);
+    home.log_requests();
+    home.sandbox(&["failover", "duo", "--to", "calm", "--lost", LINODE, "--lost", AWS, "--yes"])
+        .code(0)
+        .shows(&["257 frozen"])
+        .done();
+    nothing_lost_was_asked(&home);
+    home.log_requests();
+    let plan = home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(0);
+    plan.shows(&["lost: aws:us-east-1, linode:us-east", "257 frozen"]).done();
+    duo::apply(&home).code(0).done();
+    nothing_lost_was_asked(&home);
+    let asked = home.requests();
+    assert!(asked.len() < 60, "what lives is asked about once for each list and table: {asked}");
+    asked.mutating().none();
+}
+
+#[test]
+fn a_standby_that_never_becomes_healthy_gets_no_users() {
+    let home = duo::home();
+    duo::lose(&home);
+    for machine in ["duo-eu-0", "duo-eu-1"] {
+        home.run(&["sandbox", "fault", "unhealthy", machine]).code(0).done();
+    }
+    home.log_requests();
+    failover(&home).code(1).says(&["`eu_http` does not serve", "not done: shop: update"]).done();
+    home.sandbox(&["status", "duo"]).code(0).shows(&["active: eu", "phase: switching"]).done();
+    duo::apply(&home).code(1).says(&["`eu_http` does not serve"]).done();
+    failover(&home).code(1).done();
+    home.requests().mutating().with("/records").none();
+    assert_eq!(leads(&home), ["us"], "the old answer is intact");
+    assert!(home.shown().contains("duo-eu-1"), "what was prepared stays");
+    for machine in ["duo-eu-0", "duo-eu-1"] {
+        home.run(&["sandbox", "heal", machine]).code(0).done();
+    }
+    duo::apply(&home).code(0).done();
+    assert_eq!(leads(&home), ["eu"]);
+    assert_eq!(home.requests().mutating().with("/records").len(), 1);
+    settled(&home, &["eu"], "healthy at last");
+}
+
+fn put_items(home: &Home, region: &str, first: usize, count: usize) {
+    for chunk in (first..first + count).collect::<Vec<_>>().chunks(25) {
+        let puts: Vec<Value> = chunk
+            .iter()
+            .map(|it| json!({ "PutRequest": { "Item": { "id": { "S": format!("item-{it}") } } } }))
+            .collect();
+        home.dynamodb(region, "BatchWriteItem", &json!({ "RequestItems": { "duo": puts } }));
+    }
+}
+
+fn items(home: &Home, region: &str) -> u64 {
+    let mut count = 0;
+    let mut start = Value::Null;
+    loop {
+        let mut scan = json!({ "TableName": "duo", "Select": "COUNT" });
+        if !start.is_null() {
+            scan["ExclusiveStartKey"] = start;
+        }
+        let page = home.dynamodb(region, "Scan", &scan);
+        count += page["Count"].as_u64().unwrap();
+        start = page["LastEvaluatedKey"].clone();
+        if start.is_null() {
+            return count;
+        }
+    }
+}
+
+/// The home table burns down; the survivor has everything, and home joins it.
+#[test]
+fn a_destroyed_home_table_joins_the_survivor() {
+    let home = duo::home();
+    put_items(&home, "us-east-1", 0, ITEMS / 2);
+    home.world.advance(std::time::Duration::from_secs(60)).unwrap();
+    assert_eq!(items(&home, "eu-west-1"), ITEMS as u64 / 2);
+    duo::lose(&home);
+    failover(&home).code(0).done();
+    put_items(&home, "eu-west-1", ITEMS / 2, ITEMS / 2);
+    home.destroy(AWS, Some("duo"));
+    home.destroy(LINODE, Some("duo-us-1"));
+    home.world.heal(None).unwrap();
+    let was = state(&home).records[&"table".parse().unwrap()].clone();
+    home.log_requests();
+    let back = failback(&home).code(0);
+    back.shows(&["joins the living member in eu-west-1", "web[1]", "node[1]"]).done();
+    let asked = home.requests();
+    asked.with("CreateTable").none();
+    asked.with("DeleteTable").none();
+    assert_eq!(asked.with("UpdateTable eu-west-1 duo").mutating().len(), 1, "{asked}");
+    assert_eq!((items(&home, "us-east-1"), items(&home, "eu-west-1")), (1_000, 1_000));
+    let is = state(&home).records[&"table".parse().unwrap()].clone();
+    assert_eq!(was.attributes, is.attributes, "nothing of how it was joined stays");
+    assert_ne!(was.outputs["table_id"], is.outputs["table_id"], "it is another incarnation");
+    settled(&home, &[], "joined");
+}
+
+#[test]
+fn a_loss_that_nobody_declared_leads_to_nothing() {
+    let home = duo::home();
+    let before = state(&home);
+    duo::lose(&home);
+    home.destroy(AWS, None);
+    home.destroy(LINODE, None);
+    home.log_requests();
+    let plan = home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(5);
+    plan.shows(&["--lost aws:us-east-1 --lost", "No steps"]).done();
+    duo::apply(&home).code(5).done();
+    home.sandbox(&["plan", "duo", "-o", "calm"]).code(5).done();
+    home.requests().mutating().none();
+    let after = state(&home);
+    assert_eq!((after.records, after.lost.len()), (before.records, 0), "nothing is frozen");
+    assert_eq!(leads(&home), ["us"]);
+}
+
+#[test]
+fn however_it_is_lost_it_is_left_alone() {
+    in_parallel(&["hang", "refuse", "503"], |how| {
+        let home = duo::home();
+        home.run(&["sandbox", "lose", LINODE, AWS, "--how", how]).code(0).done();
+        home.log_requests();
+        failover(&home).code(0).done();
+        nothing_lost_was_asked(&home);
+        settled(&home, &["eu"], how);
+        failback(&home).code(3).says(&["still silent"]).done();
+        home.world.heal(None).unwrap();
+        failback(&home).code(0).done();
+        settled(&home, &[], how);
+        assert_eq!(leads(&home), ["us"]);
+    });
+}
+
+/// The second site goes, too, while the first is lost: on to the third.
+#[test]
+fn a_second_failover_while_one_is_lost() {
+    let third = "  ap: { kind: linode.instance, region: ap-south, type: g6-nanode-1, image: linode/debian12, label: duo-ap-0, private_ip: true, authorized_users: [ops] }
+  ap_lb: { kind: linode.nodebalancer, region: ap-south, label: duo-ap }
+  ap_http: { kind: linode.nodebalancer_config, nodebalancer: '${ap_lb}', protocol: http, check: http, check_path: /ok, check_interval: 15, check_timeout: 5 }
+  ap_node: { kind: linode.nodebalancer_node, config: '${ap_http}', label: ap1, address: '${ap.private_ipv4}:80' }
+outputs:";
+    let home = duo::home_of(&duo::STACK.replace("outputs:", third));
+    home.overlay("duo", "ap", "overlay: ap\nassumes_lost: ['linode:eu-central']\nresources: { shop: { target: '${ap_lb.ipv4}' } }\n");
+    duo::lose(&home);
+    failover(&home).code(0).done();
+    home.lose("linode:eu-central");
+    home.log_requests();
+    home.sandbox(&["failover", "duo", "--to", "ap", "--yes"])
+        .code(0)
+        .shows(&["switch eu → ap"])
+        .done();
+    nothing_lost_was_asked(&home);
+    home.requests().to_fault_domain("linode:eu-central").none();
+    assert_eq!(leads(&home), ["ap"]);
+    let lost: Vec<String> = state(&home).lost.into_iter().map(|it| it.fault_domain).collect();
+    assert_eq!(lost, [AWS, "linode:eu-central", LINODE]);
+    settled(&home, &["ap"], "the third");
+    home.world.heal(None).unwrap();
+    failback(&home).code(0).done();
+    assert_eq!(leads(&home), ["us"]);
+    // What the second failover left behind was no part of the way home.
+    home.sandbox(&["plan", "duo"]).code(0).shows(&["2 to delete", "eu[1]"]).done();
+    duo::apply(&home).code(0).done();
+    settled(&home, &[], "home from the third");
+}
+
+/// Home without its tables: they stay frozen until they are found.
+#[test]
+fn what_is_still_lost_stays_frozen_on_the_way_home() {
+    let home = duo::home();
+    duo::lose(&home);
+    failover(&home).code(0).done();
+    home.world.heal(Some(LINODE)).unwrap();
+    home.log_requests();
+    let back = ["failback", "duo", "--lost", AWS, "--yes"];
+    home.sandbox(&back).code(0).shows(&["found again: linode:us-east", "1 frozen"]).done();
+    home.requests().to_fault_domain(AWS).none();
+    settled(&home, &[], "home without its table");
+    assert_eq!(leads(&home), ["us"]);
+    assert_eq!(state(&home).lost.len(), 1);
+    home.sandbox(&["found", "duo", AWS]).code(3).says(&["still silent"]).done();
+    home.world.heal(None).unwrap();
+    home.sandbox(&["found", "duo", AWS]).code(0).says(&["still lost: nothing"]).done();
+    home.log_requests();
+    home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(0).done();
+    assert!(home.requests().to_fault_domain(AWS).len() > 0, "it is looked at again");
+}
+
+/// What somebody did meanwhile is named after the thaw, one by one.
+#[test]
+fn drift_is_named_after_the_thaw() {
+    let home = duo::home();
+    duo::lose(&home);
+    failover(&home).code(0).done();
+    home.world.heal(None).unwrap();
+    let balancer = state(&home).records[&"lb".parse().unwrap()].id.clone();
+    home.linode(
+        "PUT",
+        &format!("/nodebalancers/{balancer}"),
+        &json!({ "client_conn_throttle": 7 }),
+    );
+    home.sandbox(&["found", "duo", LINODE]).code(0).done();
+    home.sandbox(&["plan", "duo", "--detailed-exitcode"])
+        .code(2)
+        .shows(&["Changed outside lifeboat", "lb", "client_conn_throttle", "7"])
+        .done();
+    failback(&home).code(0).shows(&["lb", "client_conn_throttle"]).done();
+    settled(&home, &[], "drifted");
+}
+
+/// What lives goes; what is frozen stays, is told, and goes after the thaw.
+#[test]
+fn destroying_leaves_what_is_frozen() {
+    let home = duo::home();
+    duo::lose(&home);
+    failover(&home).code(0).done();
+    home.log_requests();
+    let destroy = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
+    destroy.shows(&["left behind in linode:us-east", "lb"]).done();
+    nothing_lost_was_asked(&home);
+    let left: Vec<String> = state(&home).records.keys().map(ToString::to_string).collect();
+    assert_eq!(left, ["copy", "http", "lb", "node[0]", "node[1]", "table", "web[0]", "web[1]"]);
+    home.world.heal(None).unwrap();
+    home.sandbox(&["found", "duo", LINODE]).code(0).done();
+    home.sandbox(&["found", "duo", AWS]).code(0).done();
+    home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+}

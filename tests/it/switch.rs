@@ -1,0 +1,231 @@
+//! The switch as people type it: there and back, planned and under loss, saved, resumed, from another machine; slips and refusals.
+
+use crate::converge::fired;
+use crate::duo::{self, AWS, LINODE, failback, failover, leads, served, settled};
+use crate::harness::Home;
+
+const SHOP: &str = "woocommerce";
+
+#[test]
+fn the_story_line_by_line() {
+    let home = Home::woocommerce();
+    home.log_requests();
+    home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
+    let planned = ["failover", SHOP, "--to", "failover_eu", "--planned", "--yes"];
+    home.sandbox(&planned)
+        .code(0)
+        .shows(&[
+            "switch base → failover_eu",
+            "shop: serving gate, something healthy behind standby_http",
+        ])
+        .done();
+    home.sandbox(&["status", SHOP])
+        .code(0)
+        .shows(&[
+            "active: failover_eu",
+            "home: base",
+            "phase: settled",
+            "draining: shop",
+            "failover",
+            "lease: free",
+            "output url",
+        ])
+        .done();
+    home.sandbox(&["plan", SHOP, "--detailed-exitcode"]).code(0).shows(&["No changes"]).done();
+    home.sandbox(&["apply", SHOP, "-o", "base", "--yes"])
+        .code(3)
+        .says(&["lifeboat failback woocommerce", "--switch"])
+        .done();
+    home.sandbox(&["failback", SHOP, "--yes"])
+        .code(0)
+        .shows(&["switch failover_eu → base", "shop: drain gate, 10 min"])
+        .done();
+
+    home.run(&["sandbox", "lose", LINODE, AWS]).code(0).done();
+    home.log_requests();
+    let unseen = home.sandbox(&["plan", SHOP]).code(5);
+    unseen.shows(&["not seen", "--lost aws:us-east-1 --lost", "No steps"]).done();
+    home.requests().mutating().none();
+
+    home.log_requests();
+    home.sandbox(&["failover", SHOP, "--to", "failover_eu", "--yes"])
+        .code(0)
+        .shows(&[
+            "8 frozen",
+            "standby[1]",
+            "output home comes from `lb`, recorded before linode:us-east was lost",
+        ])
+        .done();
+    let asked = home.requests();
+    asked.to_fault_domain(LINODE).none();
+    asked.to_fault_domain(AWS).none();
+    home.sandbox(&["status", SHOP]).code(0).shows(&["lost: linode:us-east since", "stale"]).done();
+    home.sandbox(&["plan", SHOP, "--detailed-exitcode"]).code(0).done();
+    home.requests().to_fault_domain(LINODE).none();
+    home.requests().to_fault_domain(AWS).none();
+
+    home.sandbox(&["failback", SHOP, "--yes"])
+        .code(3)
+        .says(&[
+            "still silent",
+            "nothing was changed",
+            "--lost aws:us-east-1 --lost linode:us-east",
+        ])
+        .done();
+    home.run(&["sandbox", "heal"]).code(0).done();
+    home.sandbox(&["failback", SHOP, "--yes"])
+        .code(0)
+        .shows(&["found again: aws:us-east-1, linode:us-east"])
+        .done();
+    home.sandbox(&["plan", SHOP, "--detailed-exitcode"]).code(0).shows(&["18 unchanged"]).done();
+    served(&home, "the story");
+}
+
+/// Each is a clear report, and nothing is changed: neither in the world nor in state.
+#[test]
+fn slips_change_nothing() {
+    let home = duo::home();
+    let before = duo::state(&home);
+    home.log_requests();
+    let to = |more: &[&str]| home.sandbox(&[&["failover", "duo"], more, &["--yes"]].concat());
+    to(&["--to", "ue"]).code(1).says(&["there is no overlay `ue`", "did you mean `eu`?"]).done();
+    to(&["--to", "eu", "--lost", "linode:us-eest"])
+        .code(1)
+        .says(&["`linode:us-eest`", "did you mean `linode:us-east`?"])
+        .done();
+    to(&["--to", "eu", "--lost", LINODE, "--planned"]).code(64).says(&["--planned"]).done();
+    to(&["--to", "calm"])
+        .code(64)
+        .says(&["`calm` does not say what is lost", "--planned", "--lost", "assumes_lost"])
+        .done();
+    to(&["--to", "eu/x"]).code(1).says(&["is not the name of an overlay"]).done();
+    home.sandbox(&["failover", "duo", "--to", "eu"])
+        .code(64)
+        .says(&["no terminal", "--yes"])
+        .done();
+    home.sandbox(&["failback", "duo"]).code(64).says(&["--yes"]).done();
+    home.sandbox(&["failback", "duo", "--lost", "aws:us-eest-1", "--yes"])
+        .code(1)
+        .says(&["did you mean `aws:us-east-1`?"])
+        .done();
+    home.sandbox(&["found", "duo", LINODE]).code(1).says(&["nothing is lost"]).done();
+    home.overlay("duo", "typo", "overlay: typo\nassumes_lost: ['linode:us-eest']\n");
+    to(&["--to", "typo"]).code(1).says(&["did you mean `linode:us-east`"]).done();
+    home.requests().mutating().none();
+    let after = duo::state(&home);
+    assert_eq!((after.touched, after.lost.len(), after.active.len()), (before.touched, 0, 0));
+
+    let nothing = Home::holding("duo", duo::STACK);
+    nothing.overlay("duo", "calm", duo::CALM);
+    for command in [&["failover", "duo", "--to", "calm", "--planned"][..], &["failback", "duo"]] {
+        let refused = nothing.sandbox(&[command, &["--yes"]].concat()).code(1);
+        refused.says(&["nothing of duo was applied yet", "lifeboat apply duo"]).done();
+    }
+    assert!(nothing.is_untouched());
+}
+
+/// Home again while home says nothing: refused, with the way around named.
+#[test]
+fn who_is_still_silent_is_not_gone_home_to() {
+    let home = duo::home();
+    duo::lose(&home);
+    failover(&home).code(0).done();
+    let lost = duo::state(&home).lost;
+    home.world.heal(Some(AWS)).unwrap();
+    home.log_requests();
+    failback(&home)
+        .code(3)
+        .says(&["linode:us-east is still silent", "--lost linode:us-east"])
+        .done();
+    home.requests().mutating().none();
+    home.sandbox(&["found", "duo", LINODE]).code(3).says(&["still silent"]).done();
+    home.sandbox(&["found", "duo", "linode:us-eest"]).code(1).says(&["did you mean"]).done();
+    assert_eq!(duo::state(&home).lost, lost, "nothing is found by a refusal");
+    home.requests().mutating().none();
+}
+
+/// A preview says what it assumes; the saved plan is the switch, with its losses, and nothing else.
+#[test]
+fn a_saved_plan_is_the_switch_with_its_losses() {
+    let home = duo::home();
+    duo::lose(&home);
+    home.log_requests();
+    let saved = ["plan", "duo", "-o", "eu", "--out", "p.json", "--detailed-exitcode"];
+    let plan = home.sandbox(&saved).code(2);
+    plan.shows(&["switch base → eu", "taken for lost", LINODE, AWS]).done();
+    assert!(duo::state(&home).lost.is_empty(), "a plan writes nothing");
+    home.sandbox(&["apply", "p.json", "--yes"]).code(0).done();
+    let asked = home.requests();
+    asked.to_fault_domain(LINODE).none();
+    asked.to_fault_domain(AWS).none();
+    let lost: Vec<String> = duo::state(&home).lost.into_iter().map(|it| it.fault_domain).collect();
+    assert_eq!(lost, [AWS, LINODE]);
+    settled(&home, &["eu"], "saved");
+    assert_eq!(leads(&home), ["eu"]);
+    home.sandbox(&["apply", "p.json", "--yes"]).code(3).says(&["stale"]).done();
+}
+
+/// A laptop in the night: none of CI's variables, and a merge that nobody has applied yet.
+#[test]
+fn a_switch_from_another_machine_carries_only_itself() {
+    let mut ci = Home::holding("duo", duo::STACK);
+    ci.overlay(
+        "duo",
+        "eu",
+        format!("{}assumes_lost: ['{LINODE}', '{AWS}']\n", duo::CALM.replace("calm", "eu")),
+    );
+    ci.set("LIFEBOAT_VAR_size", "g6-standard-2");
+    ci.sandbox(&["apply", "duo", "--yes"]).code(0).done();
+    let laptop = ci.copy();
+    laptop.log_requests();
+    let merged = duo::STACK
+        .replace("linode/debian12", "linode/debian13")
+        .replace(
+            "protocol: http, check: http, check_path: /ok",
+            "protocol: http, check: http, check_path: /new",
+        )
+        .replace(
+            "outputs:",
+            "  late: { kind: linode.nodebalancer, region: eu-central, label: duo-late }\noutputs:",
+        );
+    laptop.stack("duo", &merged);
+    duo::lose(&laptop);
+    let plan = failover(&laptop).code(0).shows(&[
+        "0 to replace",
+        "not part of this switch",
+        "eu[0]",
+        "late",
+    ]);
+    plan.done();
+    assert_eq!(leads(&laptop), ["eu"]);
+    let world = laptop.world.show().unwrap();
+    let machines = world["linode"]["instances"].as_array().unwrap();
+    assert_eq!(machines.len(), 4);
+    assert!(
+        machines.iter().all(|it| it["type"] == "g6-standard-2"),
+        "variables are remembered: {machines:?}"
+    );
+    assert_eq!(laptop.requests().mutating().with("DELETE").len(), 0);
+    laptop
+        .sandbox(&["plan", "duo", "--detailed-exitcode"])
+        .code(2)
+        .shows(&["eu[0]", "late", "debian13"])
+        .done();
+    served(&laptop, "from another machine");
+}
+
+/// What the switch needs that was said on its command line is still there when somebody else finishes it.
+#[test]
+fn a_stopped_switch_goes_on_with_the_variables_it_began_with() {
+    let home = duo::home();
+    // The first machine of two is ordered, and nobody hears the answer.
+    home.fault("POST /linode/instances slow ms=600000 times=1");
+    let began = ["failover", "duo", "--to", "calm", "--planned", "--var", "standby=3"];
+    let mut running = home.start(&[&began[..], &["--yes", "--sandbox"]].concat());
+    assert!(running.until(|| fired(&home) > 0));
+    running.kill();
+    duo::apply(&home).code(0).done();
+    settled(&home, &["calm"], "resumed");
+    let machines = home.world.show().unwrap()["linode"]["instances"].clone();
+    assert_eq!(machines.as_array().unwrap().len(), 5, "{machines}");
+}
