@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use crate::engine::ledger::forecast::Forecast;
-use crate::engine::ledger::phases::{Directed, Span};
+use crate::engine::ledger::phases::Span;
 use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
+use crate::engine::ledger::timed::Role;
 use crate::engine::plan::change::Step;
+use crate::engine::plan::role::role;
 use crate::engine::predict::{Lanes, Samples, predict};
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::Phase;
@@ -46,7 +48,12 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
         }
         _ => return None,
     };
-    let kind = if to == state.home { SwitchKind::Failback } else { SwitchKind::Failover };
+    let directs = plan.steps.iter().any(|it| role(it, &plan.steps) != Role::Work);
+    let kind = match (to == state.home, directs || !plan.lost.is_empty()) {
+        (true, _) => SwitchKind::Failback,
+        (false, true) => SwitchKind::Failover,
+        (false, false) => SwitchKind::Switch,
+    };
     let lost = plan.lost.iter().map(|it| it.fault_domain.clone()).collect();
     let goals = goals(&proposed.desired.stack);
     Some(Switching { kind, stack: plan.stack.clone(), from, to, lost, since, goals })
@@ -69,8 +76,10 @@ pub fn report(
     run: &Report,
 ) -> SwitchReport {
     let began = switching.since.unwrap_or(run.began).min(run.began);
+    let before = switching.since.map(|_| runs_before(session, place, began)).unwrap_or_default();
+    let directed = before.iter().filter_map(|it| it.measured().directed);
     SwitchReport {
-        kind: switching.kind,
+        kind: before.first().map_or(switching.kind, |it| it.kind),
         stack: switching.stack.clone(),
         instance: place.instance.clone(),
         target: session.target.word().into(),
@@ -82,17 +91,17 @@ pub fn report(
         span: Span { began, run_began: run.began, ended: run.ended.max(run.began) },
         complete: run.is_complete(),
         goals: switching.goals,
-        earlier: switching.since.and_then(|_| directed_before(session, place, began)),
+        earlier: directed.max_by_key(|it| it.at),
         arrivals: Vec::new(),
         steps: run.steps.clone(),
     }
 }
 
-/// When earlier runs of the switch that began then directed users.
-fn directed_before(session: &Session, place: &Place, began: i64) -> Option<Directed> {
-    let (kept, _) = reports(session, place).list().ok()?;
-    let same = kept.iter().filter(|it| it.report.span.began == began);
-    same.filter_map(|it| it.report.measured().directed).max_by_key(|it| it.at)
+/// The reports of earlier runs of the switch that began then.
+fn runs_before(session: &Session, place: &Place, began: i64) -> Vec<SwitchReport> {
+    // Without them less is known, and nothing else is wrong.
+    let (kept, _) = reports(session, place).list().unwrap_or_default();
+    kept.into_iter().map(|it| it.report).filter(|it| it.span.began == began).collect()
 }
 
 pub fn reports(session: &Session, place: &Place) -> Reports {

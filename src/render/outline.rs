@@ -235,12 +235,10 @@ fn forecast(it: &Forecast) -> String {
             duration(directed.usual),
             duration(directed.dns_bound)
         ),
-        None => format!("Expected: {whole} until all is done; nothing of it directs users"),
+        None => format!("Expected: {whole} until all is done"),
     };
     if it.samples == 0 && it.steps > 0 {
-        text.push_str(
-            "; a guess from the kinds' own numbers, since no step like these was measured yet",
-        );
+        text.push_str("; a guess from the kinds' own numbers");
     } else if it.steps > 0 {
         text.push_str(&format!(
             "; {} of {} on the critical path measured before, {}; {} if each is as slow as the slowest like it",

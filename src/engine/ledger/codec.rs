@@ -3,7 +3,7 @@
 //! `version` is 1; additions do not change it. Times that end with `_at` are milliseconds since the Unix epoch on the clock of the
 //! world that was acted on, `began` and `ended` are the same for people; all other times are seconds, with one decimal.
 //!
-//! - `kind`: `failover`, `failback` or `drill`; `planned`: nothing was lost; `from` and `to` are lists of overlays, empty for the base.
+//! - `kind`: `failover`, `failback`, `drill`, or `switch` for other overlays that direct nobody anew; `planned`: nothing was lost; `from` and `to` are lists of overlays, empty for the base.
 //! - `began_at`: the switch was recorded. `run_began_at`: this run began, later where it went on with a switch that stood still.
 //! - `phases` add up to `ended_at - began_at`. `dns_bound` is no phase, since nobody waits for it: it is how long after `directed`
 //!   resolvers may still answer the old value. `recovery` = `directed` + `dns_bound`, counted from `began_at`, or null.

@@ -8,16 +8,19 @@ pub enum SwitchKind {
     Failover,
     Failback,
     Drill,
+    /// Other overlays that direct nobody anew.
+    Switch,
 }
 
 impl SwitchKind {
-    pub const ALL: [Self; 3] = [Self::Failover, Self::Failback, Self::Drill];
+    pub const ALL: [Self; 4] = [Self::Failover, Self::Failback, Self::Drill, Self::Switch];
 
     pub fn word(self) -> &'static str {
         match self {
             Self::Failover => "failover",
             Self::Failback => "failback",
             Self::Drill => "drill",
+            Self::Switch => "switch",
         }
     }
 }
