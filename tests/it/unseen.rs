@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 
+use lifeboat::engine::plan::wire::FORMAT_VERSION;
 use lifeboat::sandbox::Serving;
 
 use crate::harness::Home;
@@ -233,7 +234,11 @@ fn plans_that_were_touched_are_refused() {
     home.write("edited.json", plan.replacen("example.com", "example.org", 1));
     home.write(
         "future.json",
-        plan.replacen("\"format_version\": \"1.1\"", "\"format_version\": \"2.0\"", 1),
+        plan.replacen(
+            &format!("\"format_version\": \"{FORMAT_VERSION}\""),
+            "\"format_version\": \"2.0\"",
+            1,
+        ),
     );
     home.write("cut.json", plan.split_at(plan.len() / 2).0);
     home.sandbox(&["apply", "edited.json", "--yes"])
