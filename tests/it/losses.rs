@@ -207,6 +207,33 @@ fn what_is_still_lost_stays_frozen_on_the_way_home() {
     assert!(home.requests().to_fault_domain(AWS).len() > 0, "it is looked at again");
 }
 
+/// Nobody is sent to a site that is lost, whichever way it is asked for; and what is lost is no planned switch.
+#[test]
+fn nobody_is_sent_to_what_is_lost() {
+    let home = duo::home();
+    home.log_requests();
+    let away = ["failover", "duo", "--to", "eu", "--lost", "linode:eu-central", "--yes"];
+    home.sandbox(&away)
+        .code(3)
+        .shows(&["`shop` would direct users to `eu_lb`, and linode:eu-central is lost"])
+        .done();
+    home.requests().mutating().none();
+    assert!(state(&home).lost.is_empty(), "a refusal records nothing");
+    duo::lose(&home);
+    failover(&home).code(0).done();
+    home.log_requests();
+    home.sandbox(&["failback", "duo", "--lost", LINODE, "--lost", AWS, "--yes"])
+        .code(3)
+        .shows(&["`shop` would direct users to `lb`", "`lifeboat found duo linode:us-east`"])
+        .done();
+    home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"])
+        .code(3)
+        .says(&["state says that aws:us-east-1, linode:us-east is", "lifeboat found duo"])
+        .done();
+    home.requests().mutating().none();
+    assert_eq!(leads(&home), ["eu"]);
+}
+
 /// What somebody did meanwhile is named after the thaw, one by one.
 #[test]
 fn drift_is_named_after_the_thaw() {
@@ -246,4 +273,16 @@ fn destroying_leaves_what_is_frozen() {
     home.sandbox(&["found", "duo", AWS]).code(0).done();
     home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+}
+
+/// Every step done, and yet not everything gone.
+#[test]
+fn a_destroy_that_leaves_something_says_so() {
+    let home = duo::home();
+    home.lose(LINODE);
+    home.sandbox(&["failover", "duo", "--to", "calm", "--lost", LINODE, "--yes"]).code(0).done();
+    home.sandbox(&["destroy", "duo", "--yes"])
+        .code(5)
+        .says(&["destroyed: ", "left: 7 objects", "lifeboat found duo FAULT_DOMAIN"])
+        .done();
 }

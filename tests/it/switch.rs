@@ -98,6 +98,10 @@ fn slips_change_nothing() {
         .code(64)
         .says(&["`calm` does not say what is lost", "--planned", "--lost", "assumes_lost"])
         .done();
+    to(&["--to", "base"])
+        .code(64)
+        .says(&["`base` is no overlay to fail over to", "lifeboat failback duo"])
+        .done();
     to(&["--to", "eu/x"]).code(1).says(&["is not the name of an overlay"]).done();
     home.sandbox(&["failover", "duo", "--to", "eu"])
         .code(64)

@@ -40,7 +40,13 @@ pub async fn failover(
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
     may_go_on(consent)?;
+    if to == "base" {
+        return Err(no_way_home(target));
+    }
     let (ask, session, known) = begin(scene, target, wanted).await?;
+    if losing.planned && !known.lost.is_empty() {
+        return Err(not_planned(&ask.place, &known));
+    }
     let mut ask =
         Ask { losses: open::losses(losing), include_pending: losing.include_pending, ..ask };
     let overlays = |state: &State| [state.home.clone(), vec![to.to_owned()]].concat();
@@ -127,6 +133,27 @@ fn nothing_yet(place: &Place) -> OpsError {
     OpsError::input(
         format!("nothing of {name} was applied yet, so there is nothing to switch"),
         format!("apply it first: `lifeboat apply {name}`"),
+    )
+}
+
+/// `base` names what is there without overlays.
+fn no_way_home(target: &Target) -> OpsError {
+    OpsError::usage(
+        "`base` is no overlay to fail over to",
+        format!("the way home is `lifeboat failback {}`", target.stack),
+    )
+}
+
+/// A planned switch says that nothing is lost, and state says otherwise.
+fn not_planned(place: &Place, state: &State) -> OpsError {
+    let lost: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
+    let name = place.name();
+    OpsError::refused(
+        format!("--planned says that nothing is lost, and state says that {} is", lost.join(", ")),
+        format!(
+            "if it answers again: `lifeboat found {name} {}`; else leave --planned out, and name it with --lost; nothing was changed",
+            lost[0]
+        ),
     )
 }
 

@@ -285,6 +285,22 @@ pub fn no_serving_order(allowed: &Allowed, told: &str) -> Option<Diagnostic> {
     })
 }
 
+/// Users would be sent from what lives to what is lost.
+pub fn into_lost(it: &Planned<'_>, target: &Address, domain: &str, stack: &str) -> Diagnostic {
+    let address = &it.change.address;
+    let does = if it.change.action.destroys() { "leave" } else { "direct" };
+    let text = format!("`{address}` would {does} users to `{target}`, and {domain} is lost");
+    let help = format!(
+        "switch to a site that lives; if it answers again: `lifeboat found {stack} {domain}`; \
+         or pass --allow-outage"
+    );
+    let refusal = Diagnostic::refusal("lost_target", text).help(help);
+    match it.instance {
+        Some(instance) => refusal.at(instance.resource.span, "nobody would be served there"),
+        None => refusal,
+    }
+}
+
 /// Serving sets in which nothing would be left, or nothing for a while.
 pub fn emptied_sets(
     planned: &[Planned<'_>],

@@ -8,12 +8,12 @@ use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Observation;
 pub use crate::engine::plan::asked::{Intent, Keep, Options};
 use crate::engine::plan::carried::Carried;
-use crate::engine::plan::change::{Plan, note};
+use crate::engine::plan::change::{Action, Plan, note};
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::proposal::Proposal;
 pub use crate::engine::plan::proposal::Worlds;
-use crate::engine::plan::traffic::{directions, left, replicating};
+use crate::engine::plan::traffic::{Direction, directions, left, replicating};
 
 /// The plan; diagnostics stop it only when they are errors.
 pub fn propose(worlds: &Worlds<'_>, options: &Options) -> (Plan, Vec<Diagnostic>) {
@@ -86,6 +86,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     it.diagnostics.extend(refusals);
     if options.intent == Intent::Apply {
         it.diagnostics.extend(it.groups.split());
+        it.diagnostics.extend(lost_targets(&it, &directions));
         it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds()));
         it.diagnostics.extend(unseen_domains(&it));
     }
@@ -112,6 +113,25 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         notes,
     };
     (plan, it.diagnostics)
+}
+
+/// Changes that would send users to what is lost.
+fn lost_targets(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnostic> {
+    if it.options.allowed.outage {
+        return Vec::new();
+    }
+    let name = match &it.worlds.stack.instance {
+        Some(instance) => format!("{}@{instance}", it.worlds.stack.name),
+        None => it.worlds.stack.name.clone(),
+    };
+    let refusal = |direction: &Direction| {
+        let (target, domain) = direction.into_lost.as_ref()?;
+        let planned = it.planned.iter().find(|it| it.change.address == direction.address)?;
+        // A new name takes nobody from where they are served.
+        let moves = planned.change.action != Action::Create;
+        moves.then(|| guard::into_lost(planned, target, domain, &name))
+    };
+    directions.iter().filter_map(refusal).collect()
 }
 
 /// The fault domains of what could not be looked at; global ones are not lost by halves.

@@ -141,6 +141,35 @@ fn under_loss_nothing_is_planned_for_what_is_frozen_and_its_outputs_are_stale() 
 }
 
 #[test]
+fn nobody_is_directed_to_what_is_lost() {
+    let refusals = |case: &Case<'_>| {
+        let plan = plan(case);
+        plan.refusals().map(|it| format!("{}: {}", it.code, it.text)).collect::<Vec<_>>()
+    };
+    let eu: &[&str] = &["linode:eu-central"];
+    let told = |target: &str, domain: &str| {
+        vec![format!("lost_target: `shop` would direct users to `{target}`, and {domain} is lost")]
+    };
+    let there = Case { lost: eu, ..Case::default() };
+    assert_eq!(refusals(&there), told("lb_eu", "linode:eu-central"));
+    let home = || Case { active: Some(FAILOVER), to: None, lost: US, ..Case::default() };
+    assert_eq!(refusals(&home()), told("lb", "linode:us-east"));
+    // Asked for; and where nobody is served before, nobody is worse off.
+    let allowed = Allowed { outage: true, ..Allowed::default() };
+    assert!(refusals(&Case { allowed, ..home() }).is_empty());
+    // Two answers under one name: the last that leads to what lives is not taken away.
+    let two = SITES.replace("outputs:", "  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb_eu.ipv4}', ttl_sec: 300 }\noutputs:");
+    let alone = "resources:\n  shop: null\n";
+    let active =
+        |lost| Case { applied: &two, base: &two, to: Some(alone), lost, ..Case::default() };
+    assert!(refusals(&active(US)).is_empty());
+    let told = "lost_target: `shop` would leave users to `lb_eu`, and linode:eu-central is lost";
+    assert_eq!(refusals(&active(eu)), [told]);
+    let both: &[&str] = &["linode:eu-central", "linode:us-east"];
+    assert!(refusals(&Case { lost: both, ..home() }).is_empty());
+}
+
+#[test]
 fn home_again_drains_before_the_standby_shrinks() {
     let case = Case { active: Some(FAILOVER), to: None, ..Case::default() };
     insta::assert_snapshot!(check(&case));

@@ -25,6 +25,8 @@ pub(super) struct Direction {
     pub withdraws: bool,
     /// No change of this plan: an earlier run directed users, who may still come the old way until then.
     pub until: Option<i64>,
+    /// It leads to an object in a lost fault domain, where nobody is served.
+    pub into_lost: Option<(Address, String)>,
     /// What users are directed to, with all that it contains.
     pub serving: BTreeSet<Address>,
     /// A gate is waited at, of its own or at each of these.
@@ -82,6 +84,7 @@ impl Direction {
             address: it.change.address.clone(),
             withdraws: false,
             until: None,
+            into_lost: None,
             serving: BTreeSet::new(),
             gate: None,
             new: BTreeSet::new(),
@@ -177,17 +180,26 @@ impl View<'_, '_> {
         let withdraws = it.change.action == Action::Delete;
         let mut made = Direction::of(it);
         made.withdraws = withdraws;
-        let roots = if withdraws { self.others_of_set(it) } else { self.targets(it) };
+        let mut roots = if withdraws { self.others_of_set(it) } else { self.targets(it) };
+        let into_lost = roots.iter().find_map(|it| Some((it.clone(), self.lost(it)?)));
+        if withdraws {
+            roots.retain(|it| !self.is_frozen(it));
+        }
         made.serving = self.wanted.contained(&roots);
         made.new = self.wanted.closure(&roots);
         made.gate = self.gate(it, &made.serving);
         if let (Some(record), Some(recorded)) = (it.record, &self.recorded) {
             made.old_roots = recorded.targets(it.kind, record);
             made.old = recorded.closure(&made.old_roots);
+            let was_lost = made.old_roots.iter().any(|it| self.is_frozen(it));
+            // From one lost place to another nobody is worse off; who is left with a living one is served.
+            if !was_lost && (!withdraws || roots.is_empty()) {
+                made.into_lost = into_lost;
+            }
             if let Some(drain) = &it.kind.drain {
-                let lost = made.old_roots.iter().any(|it| self.is_frozen(it));
                 made.ttl_seconds = self.ttl(it.kind, record, drain);
-                made.drain_seconds = Some(if lost { 0 } else { made.ttl_seconds * DRAIN_TIMES });
+                made.drain_seconds =
+                    Some(if was_lost { 0 } else { made.ttl_seconds * DRAIN_TIMES });
             }
         }
         made
@@ -224,14 +236,18 @@ impl View<'_, '_> {
                 && other.desired.as_ref().is_some_and(|it| set_name(other.kind, it) == name)
         };
         let others = self.planned.iter().filter(stays);
-        others.flat_map(|it| self.targets(it)).filter(|it| !self.is_frozen(it)).collect()
+        others.flat_map(|it| self.targets(it)).collect()
     }
 
     fn is_frozen(&self, address: &Address) -> bool {
-        let planned = self.at.get(address).map(|at| &self.planned[*at]);
-        planned.is_some_and(|it| {
-            it.change.frozen.is_some() || self.frozen.of_record(address, it.kind).is_some()
-        })
+        self.lost(address).is_some()
+    }
+
+    /// The lost fault domain that it is in.
+    fn lost(&self, address: &Address) -> Option<String> {
+        let it = self.at.get(address).map(|at| &self.planned[*at])?;
+        let recorded = || self.frozen.of_record(address, it.kind).map(str::to_owned);
+        it.change.frozen.clone().or_else(recorded)
     }
 
     /// Its own gate, else the checked objects behind what users are directed to.
