@@ -24,6 +24,7 @@ use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, pl
 use crate::ops::session::{Session, Target};
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
+use crate::render::words::count;
 use crate::store::lease::Lease;
 
 /// Refusals that come from what is there, not from what is asked for.
@@ -226,7 +227,13 @@ pub fn agreed(question: &str, word: &str) -> bool {
 
 fn unseen_or_done(plan: &Plan) -> Exit {
     let unseen = plan.changes.iter().any(|it| it.unseen.is_some());
-    if unseen { Exit::Unseen } else { Exit::Done }
+    if unseen || stays(plan) > 0 { Exit::Unseen } else { Exit::Done }
+}
+
+/// How many objects a destroy leaves: those in what is lost, and those that they need.
+fn stays(plan: &Plan) -> usize {
+    let held = plan.changes.iter().filter(|it| it.held.is_some());
+    if plan.bindings.intent == "destroy" { held.count() } else { 0 }
 }
 
 pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
@@ -282,12 +289,19 @@ async fn carry_out(
         plan_digest: plan_digest(&proposed.plan),
     };
     let tell = progress::listener(&proposed.plan);
-    let otherwise = unseen_or_done(&proposed.plan);
+    let (otherwise, left) = (unseen_or_done(&proposed.plan), stays(&proposed.plan));
     let switching = ledger::switching(&proposed);
     let report =
         crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())
             .await?;
     ending::tell(&report, ask.intent);
+    if left > 0 {
+        out::talk(&format!(
+            "left: {}, in what is lost or needed there; `lifeboat found {} FAULT_DOMAIN` when it answers again, then destroy again",
+            count(left, "object"),
+            ask.place.name()
+        ));
+    }
     if let Some(switching) = &switching {
         reports::conclude(scene, session, &ask.place, switching, &report);
     }
