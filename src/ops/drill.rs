@@ -31,6 +31,9 @@ use crate::store::lease::Lease;
 /// How often a cleanup is tried before it says what is left.
 const CLEANUPS_MAX: usize = 3;
 
+/// What still goes may keep something else: time for it to be gone.
+const CLEANUP_PAUSE: Duration = Duration::from_secs(60);
+
 /// Who follows a drill.
 pub trait Audience {
     /// A part of the drill begins, with its plan.
@@ -165,7 +168,10 @@ pub async fn clean_up(
     let store = session.store(&script.ask.place);
     let Some(before) = store.load()? else { return Ok(Cleaned::default()) };
     let mut cleaned = Cleaned::default();
-    for _ in 0..CLEANUPS_MAX {
+    for round in 0..CLEANUPS_MAX {
+        if round > 0 {
+            session.clock.sleep(CLEANUP_PAUSE).await;
+        }
         let at = session.clock.now();
         let (lease, state) = store.lease(&session.who, &script.command, at)?;
         let ask = Ask {

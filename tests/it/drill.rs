@@ -108,6 +108,34 @@ fn a_killed_drill_is_cleaned_up_by_another_process() {
     home.sandbox(DRILL).code(0).done();
 }
 
+/// Some of it is still going when the next process looks.
+#[test]
+fn a_cleanup_that_was_killed_is_finished_by_another_process() {
+    let home = shop();
+    let before = world(&home);
+    let records = || home.state("woocommerce@drill").map_or(0, |it| it.records.len());
+    let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
+    assert!(running.until(|| records() >= 14));
+    assert!(running.until(|| records() <= 1));
+    running.kill();
+    home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"])
+        .code(0)
+        .says(&["nothing is left behind"])
+        .done();
+    same(&before, &world(&home), "killed in its cleanup");
+}
+
+#[test]
+fn a_drill_happens_in_the_instance_of_its_overlay() {
+    let home = shop();
+    home.log_requests();
+    home.sandbox(&["drill", "woocommerce@other", "--to", "drill_eu", "--yes"])
+        .code(3)
+        .says(&["happens in woocommerce@drill", "this is woocommerce@other"])
+        .done();
+    home.requests().mutating().none();
+}
+
 #[test]
 fn a_signal_and_a_failure_are_followed_by_the_cleanup() {
     let home = shop();

@@ -41,6 +41,9 @@ pub async fn drill(
     let Some(instance) = stack.instance.clone() else {
         return Err(no_instance(&wanted.to));
     };
+    if ask.place.instance.as_ref().is_some_and(|it| *it != instance) {
+        return Err(another_instance(&ask.place.name(), &ask.place.stack, &wanted.to, &instance));
+    }
     ask.place.instance = Some(instance);
     let session = open::session(&ask.place.root, world).await?;
     let script = Script {
@@ -107,6 +110,13 @@ fn no_instance(overlay: &str) -> OpsError {
     OpsError::input(
         format!("overlay `{overlay}` has no `instance`, so a drill of it would be the real thing"),
         "write `instance: drill` into it, and give what it makes names of its own",
+    )
+}
+
+fn another_instance(name: &str, stack: &str, overlay: &str, own: &str) -> OpsError {
+    OpsError::refused(
+        format!("a drill of `{overlay}` happens in {stack}@{own}, and this is {name}"),
+        format!("`lifeboat drill {stack} --to {overlay}`; nothing was changed"),
     )
 }
 
