@@ -308,7 +308,11 @@ pub fn broken_bindings(planned: &Bindings, now: &Bindings) -> Vec<String> {
     }
     if planned.lost != now.lost {
         let named = |it: &[String]| if it.is_empty() { "nothing".into() } else { it.join(", ") };
-        broken.push(format!("{} is lost now, not {}", named(&now.lost), named(&planned.lost)));
+        broken.push(format!(
+            "what is lost is {} now, not {}",
+            named(&now.lost),
+            named(&planned.lost)
+        ));
     }
     for (file, digest) in &planned.files {
         if now.files.get(file) != Some(digest) {

@@ -19,8 +19,9 @@ pub enum Over {
 pub enum StoreError {
     #[error("cannot {verb} {}", file.display())]
     Io { verb: &'static str, file: PathBuf, source: std::io::Error },
+    /// Firm: a switch has it, which nobody takes it from.
     #[error("the state in {} is being changed by {by}", folder.display())]
-    Held { folder: PathBuf, by: String },
+    Held { folder: PathBuf, by: String, is_firm: bool },
     #[error("{over} (the state in {})", folder.display())]
     Over { folder: PathBuf, over: Over },
     #[error("{} cannot be read: {source}", file.display())]
@@ -36,6 +37,9 @@ impl StoreError {
     pub fn advice(&self) -> String {
         match self {
             Self::Io { .. } => "check that the folder exists, is writable and has room".into(),
+            Self::Held { is_firm: true, .. } => {
+                "wait until it is done, or stop its process: the lease goes with it. It is a switch, and no other takes the lease from one".into()
+            }
             Self::Held { .. } => {
                 "wait until it is done; the lease goes with its process. `failover` and `failback` may take it over".into()
             }

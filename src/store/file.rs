@@ -170,13 +170,13 @@ impl FileStore {
             if let Some(it) = &newest
                 && claims.is_alive(it, self.times.lease)?
             {
-                return Err(self.held(it.holder()));
+                return Err(self.held(it.holder(), it.is_firm));
             }
             if let Some(leased) = self.claim(who, newest.map_or(0, |it| it.epoch), None)? {
                 return Ok(leased);
             }
         }
-        Err(self.held("one process after another".into()))
+        Err(self.held("one process after another".into(), false))
     }
 
     /// Takes the right to write from whom has it: asks it to stop, waits for it at most one lease, and takes the next epoch
@@ -206,7 +206,7 @@ impl FileStore {
             let is_firm = newest.is_some_and(|it| it.is_firm);
             let is_hopeless = holders >= ASKED_MAX && since.is_none() || claims_lost >= CLAIMS_MAX;
             if is_alive && is_firm || is_hopeless {
-                return Err(self.held(holder.unwrap_or_default()));
+                return Err(self.held(holder.unwrap_or_default(), is_alive && is_firm));
             }
             match since {
                 None if is_alive => {
@@ -235,8 +235,8 @@ impl FileStore {
         }
     }
 
-    fn held(&self, by: String) -> StoreError {
-        StoreError::Held { folder: self.folder.clone(), by }
+    fn held(&self, by: String, is_firm: bool) -> StoreError {
+        StoreError::Held { folder: self.folder.clone(), by, is_firm }
     }
 
     /// Claims the epoch after this one and begins to write; `None` if another was quicker.

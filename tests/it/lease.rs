@@ -197,7 +197,11 @@ fn a_failover_preempts_an_apply_and_not_another_failover() {
     let mut first = home.start(&[&failover[..], &["--sandbox"]].concat());
     let store = FileStore::new(&folder);
     assert!(first.until(|| store.lease_status().unwrap().is_some_and(|it| it.is_firm)));
-    let second = run(&failover).code(4).says(&["is being changed by", "lifeboat failover tiny"]);
+    let second = run(&failover).code(4).says(&[
+        "is being changed by",
+        "lifeboat failover tiny",
+        "It is a switch",
+    ]);
     assert!(!second.stderr.contains("asked to stop"), "{second}");
     first
         .end()
