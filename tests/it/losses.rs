@@ -256,6 +256,23 @@ fn drift_is_named_after_the_thaw() {
     settled(&home, &[], "drifted");
 }
 
+/// A balancer is made anew beside the old one and never serves: the old one stays whole, whatever is tried next.
+#[test]
+fn a_balancer_that_serves_is_not_taken_apart_for_one_that_does_not() {
+    let kept = "label: duo-us, lifecycle: { create_before_destroy: true } }";
+    let home = duo::home_of(&duo::STACK.replace("label: duo-us }", kept));
+    // Its nodes stay where they are, out of its reach.
+    home.overlay("duo", "away", "overlay: away\nresources: { lb: { region: us-west } }\n");
+    home.log_requests();
+    let away = ["failover", "duo", "--to", "away", "--planned", "--allow-destroys", "4", "--yes"];
+    home.sandbox(&away).code(1).says(&["`http` does not serve"]).done();
+    home.sandbox(&["apply", "duo", "--yes"]).code(1).says(&["`http` does not serve"]).done();
+    failback(&home).code(1).says(&["`http` does not serve"]).done();
+    let deleted = home.requests().0.into_iter().any(|it| it.method == "DELETE");
+    assert!(!deleted, "{}", home.shown());
+    assert_eq!(leads(&home), ["us"]);
+}
+
 /// What lives goes; what is frozen stays, is told, and goes after the thaw.
 #[test]
 fn destroying_leaves_what_is_frozen() {

@@ -20,13 +20,15 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// `before`: planned under the overlays that are left; `after`: under the new ones, everything included.
+    /// `before`: planned under the overlays that are left; `after`: under the new ones, everything included; `deposed`: of
+    /// these an interrupted replace left an older incarnation.
     pub fn new(
         catalog: &Catalog,
         stack: &Stack,
         before: Plan,
         after: &Plan,
         thawed: BTreeSet<Address>,
+        deposed: &BTreeSet<Address>,
     ) -> Self {
         let pending: BTreeMap<Address, Change> = before
             .changes
@@ -39,14 +41,15 @@ impl Carried {
         for change in &after.changes {
             let is_pending = pending.get(&change.address).is_some_and(|it| same(it, change));
             let Some(instance) = stack.instances.get(&change.address) else { continue };
+            let directs = catalog.get(&change.kind).filter(|kind| directs_anew(kind, change));
+            let targets = directs.map(|kind| wanted.targets(kind, instance)).unwrap_or_default();
+            // Whoever is still directed to the older incarnation moves before it is deleted.
+            let is_pending = is_pending && !targets.iter().any(|it| deposed.contains(it));
             if change.action == Action::NoOp || is_pending {
                 continue;
             }
             needed.extend(wanted.closure(std::slice::from_ref(&change.address)));
-            let directs = catalog.get(&change.kind).filter(|kind| directs_anew(kind, change));
-            if let Some(kind) = directs {
-                needed.extend(wanted.closure(&wanted.targets(kind, instance)));
-            }
+            needed.extend(wanted.closure(&targets));
         }
         Self { pending, needed }
     }

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::engine::address::Address;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::decide::{Standing, decide};
 use crate::engine::plan::diff::{Sides, diff, is_missing_secret};
 use crate::engine::plan::guard;
-use crate::engine::plan::planned::{Planned, identity_of};
+use crate::engine::plan::planned::{Planned, identity_of, is_deposed};
 use crate::engine::plan::proposal::Proposal;
 use crate::engine::plan::survey::{promised, record_of};
 use crate::engine::schema::Kind;
@@ -110,7 +111,7 @@ impl<'a> Proposal<'a> {
         kind: &'a Kind,
         mut resolved: Resolved,
         record: Option<&'a Record>,
-        from: Option<crate::engine::address::Address>,
+        from: Option<Address>,
     ) {
         let seen = match (&from, record) {
             (Some(_), Some(_)) if self.went_with_its_container(instance, kind) => {
@@ -180,6 +181,19 @@ impl<'a> Proposal<'a> {
         containers.any(|it| self.gone.contains(&it))
     }
 
+    /// Whether its container is made anew beside the old one, which serves until users have moved: with what it contains.
+    fn moves_beside(&self, instance: &Instance, kind: &Kind) -> bool {
+        let is_beside = |address: &Address| {
+            let container = self.planned.iter().rev().find(|it| it.change.address == *address);
+            container.is_some_and(|it| {
+                it.change.action == (Action::Replace { create_first: true }) || is_deposed(it)
+            })
+        };
+        let containers = kind.contains_in.iter();
+        let mut containers = containers.flat_map(|it| named_by(self.worlds.stack, instance, it));
+        containers.any(|it| is_beside(&it))
+    }
+
     /// Whose identity in another instance a change would take, in words.
     fn collides(&self, kind: &Kind, attributes: &Attributes, change: &Change) -> Option<String> {
         if change.action == Action::NoOp || self.options.others.is_empty() {
@@ -243,6 +257,9 @@ impl<'a> Proposal<'a> {
         let not_ready = record.is_some_and(|it| !it.ready)
             || matches!(seen, Some(Observation::Exists { ready: false, .. }));
         decide(&mut change, kind, Standing { record, gone, not_ready }, difference, instance);
+        if let Action::Replace { create_first } = &mut change.action {
+            *create_first |= self.moves_beside(instance, kind);
+        }
         change.loses_data = kind.holds_data && change.action.destroys();
         change
     }

@@ -1,7 +1,7 @@
 //! Lowers one change to calls: what each action asks of the provider, in which order.
 
 use crate::engine::plan::change::{Action, Call};
-use crate::engine::plan::planned::Planned;
+use crate::engine::plan::planned::{Planned, is_deposed};
 use crate::engine::schema::{Attribute, Kind, Rename};
 use crate::engine::value::{Attributes, Value};
 
@@ -107,11 +107,6 @@ pub(super) fn update(it: &Planned<'_>) -> Vec<(Call, u64)> {
         calls.extend(readiness(it));
     }
     calls
-}
-
-/// Whether an interrupted replace left an older incarnation.
-pub(super) fn is_deposed(it: &Planned<'_>) -> bool {
-    it.record.is_some_and(|it| it.deposed.is_some())
 }
 
 pub(super) fn ready(kind: &Kind) -> (Call, u64) {

@@ -10,9 +10,9 @@ use crate::engine::plan::change::{Action, Call, Directs, Step};
 use crate::engine::plan::cycle::{self, Rule, Rules};
 use crate::engine::plan::guard;
 use crate::engine::plan::lowering::{
-    creation, deletion, disrupts, is_deposed, lane, readiness, temporary, update,
+    creation, deletion, disrupts, lane, readiness, temporary, update,
 };
-use crate::engine::plan::planned::{Planned, set_name};
+use crate::engine::plan::planned::{Planned, is_deposed, set_name};
 use crate::engine::plan::traffic::{Direction, Replicating};
 
 /// First and last step of a chain.
@@ -326,8 +326,8 @@ impl Builder {
             .filter_map(|address| {
                 let theirs = actions.get(address)?;
                 weakens(theirs, direction).then_some(())?;
-                let chains =
-                    if theirs.change.action.destroys() { &self.deletes } else { &self.makes };
+                let deletes = theirs.change.action.destroys() || is_deposed(theirs);
+                let chains = if deletes { &self.deletes } else { &self.makes };
                 chains.get(address).map(|it| it.0)
             })
             .collect();
@@ -390,6 +390,8 @@ fn weakens(it: &Planned<'_>, direction: &Direction) -> bool {
             direction.drain_seconds.is_some() && direction.old_roots.contains(address)
         }
         Action::Replace { .. } => true,
+        // An interrupted replace is finished: the old one still serves.
+        Action::Update if is_deposed(it) => true,
         Action::Update => {
             let directs = it.change.attributes.iter().any(|changed| it.kind.directs(&changed.name));
             !shared && (directs || disrupts(it))

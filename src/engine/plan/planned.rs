@@ -17,6 +17,11 @@ pub struct Planned<'a> {
     pub not_ready: bool,
 }
 
+/// Whether an interrupted replace left an older incarnation.
+pub(super) fn is_deposed(it: &Planned<'_>) -> bool {
+    it.record.is_some_and(|it| it.deposed.is_some())
+}
+
 /// What tells an object from every other of its kind; `None` while a part of it is open. Records that users take for one
 /// another are one.
 pub fn identity_of(kind: &Kind, attributes: &Attributes) -> Option<String> {

@@ -14,6 +14,7 @@ use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::proposal::Proposal;
 pub use crate::engine::plan::proposal::Worlds;
 use crate::engine::plan::traffic::{Direction, directions, left, replicating};
+use crate::engine::state::record::State;
 
 /// The plan; diagnostics stop it only when they are errors.
 pub fn propose(worlds: &Worlds<'_>, options: &Options) -> (Plan, Vec<Diagnostic>) {
@@ -29,8 +30,15 @@ pub fn propose_switch(
     let (pending, _) = propose(before, options);
     let (everything, _) = propose(after, options);
     let thawed = thawed(after, options);
-    let carried = Carried::new(after.catalog, after.stack, pending, &everything, thawed);
+    let deposed = deposed(after.state);
+    let carried = Carried::new(after.catalog, after.stack, pending, &everything, thawed, &deposed);
     proposed(after, options, Some(&carried))
+}
+
+/// What an interrupted replace left an older incarnation of.
+fn deposed(state: Option<&State>) -> BTreeSet<Address> {
+    let records = state.into_iter().flat_map(|it| &it.records);
+    records.filter(|(_, it)| it.deposed.is_some()).map(|(address, _)| address.clone()).collect()
 }
 
 /// What was frozen and is looked at again.

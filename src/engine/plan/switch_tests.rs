@@ -11,7 +11,7 @@ use crate::engine::plan::tests::{NoFiles, applied, order, told};
 use crate::engine::schema::Catalog;
 use crate::engine::stack::load::{Layer, load};
 use crate::engine::stack::model::Stack;
-use crate::engine::state::record::{Draining, State};
+use crate::engine::state::record::{Deposed, Draining, State};
 use crate::engine::value::Value;
 use crate::kinds::builtin;
 
@@ -265,6 +265,36 @@ fn what_an_earlier_run_left_draining_is_waited_for() {
         FAILOVER.replace("shop: { target: '${lb_eu.ipv4}' }", "{}").replace("resources:\n  {}", "");
     let case = Case { active: Some(&moved), to: None, change: &draining, ..Case::default() };
     insta::assert_snapshot!(check(&case));
+}
+
+/// What it contains is made beside, too; and none of the old goes before users have left, also when the switch goes on.
+#[test]
+fn a_balancer_made_beside_the_old_one_leaves_that_whole_until_users_have_moved() {
+    let sites = SITES
+        .replace("label: lb-us }", "label: lb-us, lifecycle: { create_before_destroy: true } }");
+    let moved = "resources:\n  lb: { region: us-west }\n";
+    let begun = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        let address = Address::one("lb");
+        let record = state.records.get_mut(&address).unwrap();
+        let old = Deposed { id: "99".into(), attributes: record.attributes.clone() };
+        record.deposed = Some(old);
+        let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&address) else {
+            panic!("it is there")
+        };
+        for it in [&mut record.attributes, attributes] {
+            it.insert("region".into(), Value::text("us-west"));
+            it.insert("label".into(), Value::text("lb-us-abcde"));
+        }
+        // The record still leads to the old one.
+        for it in [&mut record.outputs, attributes] {
+            it.insert("ipv4".into(), Value::text("192.0.2.7"));
+        }
+    };
+    let case =
+        |change| Case { applied: &sites, base: &sites, to: Some(moved), change, ..Case::default() };
+    let text = check(&case(&|_, _| {}));
+    let goes_on = check(&case(&begun));
+    insta::assert_snapshot!(format!("{text}-- goes on --\n{goes_on}"));
 }
 
 const GROUP: &str = "
