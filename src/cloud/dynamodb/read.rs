@@ -77,6 +77,11 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<
                 continue;
             }
         };
+        if dynamo.connections.is_lost(&place.region) {
+            let why = dynamo.connections.declared_lost(&place.region, "DescribeTable");
+            answers[at] = Some(Observation::Unseen(why.to_string()));
+            continue;
+        }
         places.insert(at, place.clone());
         let needs = Needs::of(question.kind, question.attributes);
         let contact = dynamo.connections.contact(&place.region);

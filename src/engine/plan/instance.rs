@@ -13,6 +13,7 @@ use crate::engine::plan::proposal::Proposal;
 use crate::engine::plan::survey::{promised, record_of};
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::Instance;
+use crate::engine::stack::needs::named_by;
 use crate::engine::stack::resolve::{Resolved, resolve};
 use crate::engine::state::record::Record;
 use crate::engine::value::{Attributes, Value};
@@ -112,10 +113,16 @@ impl<'a> Proposal<'a> {
         from: Option<crate::engine::address::Address>,
     ) {
         let seen = match (&from, record) {
+            (Some(_), Some(_)) if self.went_with_its_container(instance, kind) => {
+                Some(Cow::Owned(Observation::Absent))
+            }
             (Some(from), Some(record)) => self.seen(from, record),
             _ => self.worlds.observed.get(&instance.address).map(Cow::Borrowed),
         };
         let seen = seen.as_deref();
+        if record.is_some() && seen == Some(&Observation::Absent) {
+            self.gone.insert(instance.address.clone());
+        }
         let mut change = self.change(instance, kind, &resolved, record, seen);
         self.diagnostics.extend(guard::touches_borrowed(
             self.worlds.stack,
@@ -164,6 +171,13 @@ impl<'a> Proposal<'a> {
             not_ready: record.is_some_and(|it| !it.ready)
                 || matches!(seen, Some(Observation::Exists { ready: false, .. })),
         });
+    }
+
+    /// Deleting a container deletes what is in it.
+    fn went_with_its_container(&self, instance: &Instance, kind: &Kind) -> bool {
+        let containers = kind.contains_in.iter().filter(|_| !self.gone.is_empty());
+        let mut containers = containers.flat_map(|it| named_by(self.worlds.stack, instance, it));
+        containers.any(|it| self.gone.contains(&it))
     }
 
     /// Whose identity in another instance a change would take, in words.

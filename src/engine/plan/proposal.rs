@@ -46,6 +46,8 @@ pub(super) struct Proposal<'a> {
     pub(super) planned: Vec<Planned<'a>>,
     pub(super) drift: Vec<Drift>,
     pub(super) taken: QuickSet<Address>,
+    /// Recorded and absent: what was inside is gone with it, however young.
+    pub(super) gone: BTreeSet<Address>,
     /// What is to be made in a lost fault domain, and is not there: nothing of it is known.
     pub(super) unavailable: BTreeSet<Address>,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -69,6 +71,7 @@ impl<'a> Proposal<'a> {
             planned: Vec::new(),
             drift: Vec::new(),
             taken: QuickSet::default(),
+            gone: BTreeSet::new(),
             unavailable: BTreeSet::new(),
             diagnostics: Vec::new(),
         }
