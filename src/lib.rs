@@ -43,6 +43,8 @@
 //! - [`engine::plan::order`] lowers actions to steps and says what each waits for; [`engine::plan::guard`] refuses.
 //! - [`engine::schedule`] says which steps may start now. [`ops::apply`] starts them, [`ops::perform`] carries one out,
 //!   [`engine::retry`] decides what a fault means.
+//! - [`ops::timing`] measures every step on the world's clock, [`engine::ledger`] tells the phases of a switch from that and
+//!   compares them with the objectives, [`engine::predict`] carries the next one out on paper.
 //! - Destroy is the same with an empty stack; a saved plan is the same with its steps read from a file. There is no second path.
 //!
 //! # The laws

@@ -179,6 +179,15 @@ pub enum Command {
         #[arg(long, value_enum, default_value = "text")]
         format: Plain,
     },
+    /// Show what switches and drills took, phase by phase, against the stack's objectives
+    Reports {
+        #[command(flatten)]
+        state: StateArgs,
+        /// One of those listed, or the beginning of its name
+        name: Option<String>,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Words,
+    },
     /// Probe a URL from outside, and switch when it is down
     #[command(long_about = watch::MANUAL)]
     Watch {
@@ -258,6 +267,13 @@ pub struct Losing {
 pub enum Plain {
     Text,
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Words {
+    Text,
+    Json,
+    Markdown,
 }
 
 /// Which world is acted on.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
+use crate::engine::ledger::timed::Timed;
 use crate::engine::plan::change::{Action, Plan, Wait};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::propose::Intent;
@@ -39,6 +40,11 @@ pub struct Report {
     pub stopped: Option<String>,
     /// The lease ended before its time, and that is why.
     pub lease_over: Option<Over>,
+    /// Every step of the plan with its times.
+    pub steps: Vec<Timed>,
+    /// In milliseconds since the Unix epoch, on the clock of the world.
+    pub began: i64,
+    pub ended: i64,
 }
 
 impl Report {
@@ -52,7 +58,9 @@ impl Report {
 
 impl Run<'_> {
     pub fn report(&self, stopped: Option<String>) -> Report {
-        let mut report = Report { stopped, ..Report::default() };
+        let ended = self.session.clock.now();
+        let began = self.state.last_run.as_ref().map_or(ended, |it| it.at);
+        let mut report = Report { stopped, steps: self.timed(), began, ended, ..Report::default() };
         for step in &self.plan.steps {
             let what = (step.address.clone(), step.call.word());
             match (self.schedule.standing(step.id), self.outcomes.get(&step.id)) {

@@ -7,6 +7,9 @@ use tokio::sync::watch;
 
 use crate::cloud::provider::{Look, Member};
 use crate::engine::address::Address;
+use crate::engine::ledger::phases::Span;
+use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
+use crate::engine::ledger::timed::{Arrival, with_cleanup};
 use crate::engine::mark::mark;
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
@@ -20,6 +23,7 @@ use crate::ops::closing::{Order, Report};
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::job::Progress;
+use crate::ops::ledger::goals;
 use crate::ops::plan::{Ask, Proposed, plan_on};
 use crate::ops::session::Session;
 use crate::store::lease::Lease;
@@ -54,6 +58,9 @@ pub struct Rehearsal {
     /// How long a written item took to each member with a replication gate, or why it did not arrive.
     pub replicated: Vec<(Address, Result<Duration, String>)>,
     pub cleaned: Cleaned,
+    /// What the switch took for lost.
+    pub lost: Vec<String>,
+    pub goals: Goals,
 }
 
 /// What a cleanup left.
@@ -69,6 +76,39 @@ impl Rehearsal {
             && self.switched.as_ref().is_none_or(Report::is_complete)
             && self.refused.is_none()
             && self.replicated.iter().all(|(_, it)| it.is_ok())
+    }
+
+    /// What it took: the switch, or what was made where it came to none, and the cleanup.
+    pub fn report(&self, session: &Session, script: &Script) -> SwitchReport {
+        let main = self.switched.as_ref().unwrap_or(&self.applied);
+        let cleanup = &self.cleaned.report;
+        let home = script.ask.overlays.clone().unwrap_or_default();
+        let took = |it: &Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+        let arrival = |(address, it): &(Address, Result<Duration, String>)| Arrival {
+            address: address.clone(),
+            took: it.as_ref().ok().map(took),
+        };
+        SwitchReport {
+            kind: SwitchKind::Drill,
+            stack: script.ask.place.stack.clone(),
+            instance: script.ask.place.instance.clone(),
+            target: session.target.word().into(),
+            to: if script.rehearses.is_empty() { home.clone() } else { script.rehearses.clone() },
+            from: home,
+            lost: self.lost.clone(),
+            who: session.who.clone(),
+            command: script.command.clone(),
+            span: Span {
+                began: main.began,
+                run_began: main.began,
+                ended: main.ended.max(cleanup.ended).max(main.began),
+            },
+            complete: self.succeeded() && self.cleaned.leftovers.is_empty(),
+            goals: self.goals,
+            earlier: None,
+            arrivals: self.replicated.iter().map(arrival).collect(),
+            steps: with_cleanup(main.steps.clone(), cleanup.steps.clone()),
+        }
     }
 }
 
@@ -98,18 +138,21 @@ pub async fn rehearse(
     let applied = stage.run(lease, proposed, &script.ask, stop.clone()).await;
     let mut replicated = Vec::new();
     let mut switched = None;
+    let mut lost = Vec::new();
     let mut refused = None;
     let is_applied = applied.as_ref().is_ok_and(Report::is_complete);
     if is_applied {
         replicated = stage.replication(&stack).await;
         match stage.switch(stop).await {
-            Ok(report) => switched = report,
+            Ok(Some((report, assumed))) => (switched, lost) = (Some(report), assumed),
+            Ok(None) => {}
             Err(why) => refused = Some(why.to_string()),
         }
     }
     // Nothing stops the cleanup but a second signal, which ends the process.
     let cleaned = clean_up(session, script, audience).await;
-    Ok(Rehearsal { applied: applied?, switched, refused, replicated, cleaned: cleaned? })
+    let (applied, cleaned, goals) = (applied?, cleaned?, goals(&stack));
+    Ok(Rehearsal { applied, switched, refused, replicated, cleaned, lost, goals })
 }
 
 /// Deletes everything of the instance, and looks for what is left by name, id and owner mark.
@@ -177,11 +220,11 @@ impl Stage<'_> {
         apply(self.session, lease, proposed, &order, tell, stop).await
     }
 
-    /// The switch itself; `None` where the overlay rehearses no other.
+    /// The switch itself, and what it takes for lost; `None` where the overlay rehearses no other.
     async fn switch(
         &self,
         stop: &watch::Receiver<Option<String>>,
-    ) -> Result<Option<Report>, OpsError> {
+    ) -> Result<Option<(Report, Vec<String>)>, OpsError> {
         if self.script.rehearses.is_empty() || stop.borrow().is_some() {
             return Ok(None);
         }
@@ -199,7 +242,9 @@ impl Stage<'_> {
             return Err(OpsError::refused(refusal.text.clone(), "see the plan above"));
         }
         self.audience.begins(Part::Switch, &proposed.plan);
-        self.run(lease, proposed, &ask, stop.clone()).await.map(Some)
+        let lost = proposed.plan.lost.iter().map(|it| it.fault_domain.clone()).collect();
+        let report = self.run(lease, proposed, &ask, stop.clone()).await?;
+        Ok(Some((report, lost)))
     }
 
     /// How far behind the other members are, measured while all of them live. Borrowed ones are left alone.

@@ -34,7 +34,7 @@ pub async fn serving(hands: &Hands, job: &Job) -> Outcome {
 }
 
 /// An item written to another member of the group is read from this one within the bound of its gate.
-pub async fn replication(hands: &Hands, job: &Job) -> Outcome {
+pub async fn replication(hands: &Hands, job: &Job, arrived: &mut Option<Duration>) -> Outcome {
     let (Some(gate), Some(record), Some(peer)) = (&job.gate, &job.record, &job.peer) else {
         return Outcome::Failed { why: "no other member of its group is recorded".into() };
     };
@@ -47,7 +47,10 @@ pub async fn replication(hands: &Hands, job: &Job) -> Outcome {
         return Outcome::Failed { why: over.to_string() };
     }
     match hands.session.provider.replicates(writer, reader, within).await {
-        Ok(_) => Outcome::Waited,
+        Ok(took) => {
+            *arrived = Some(took);
+            Outcome::Waited
+        }
         Err(why) => Outcome::Failed { why: format!("`replication` did not hold: {why}") },
     }
 }

@@ -101,6 +101,17 @@ pub struct Done {
     pub step: usize,
     pub outcome: Outcome,
     pub entries: Vec<Entry>,
+    /// How long a written item took to arrive at another member of its group.
+    pub arrived: Option<Duration>,
+}
+
+/// When a step started and ended, in milliseconds since the Unix epoch on the clock of the world.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    pub started: Option<i64>,
+    pub ended: Option<i64>,
+    /// See [`Done::arrived`], in milliseconds.
+    pub arrived: Option<u64>,
 }
 
 pub struct Hands {

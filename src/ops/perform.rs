@@ -1,6 +1,7 @@
 //! Carries out one step: journals that it began, makes the call or waits, journals how it ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::plan::change::Call;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
@@ -15,8 +16,9 @@ pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
     let step = job.step.id;
     (hands.tell)(Progress::Started { step });
     let mut entries = Vec::new();
+    let mut arrived = None;
     let outcome = match begin(&hands, &job, &mut entries).await {
-        Ok(()) => act(&hands, &job, &entries).await,
+        Ok(()) => act(&hands, &job, &entries, &mut arrived).await,
         Err(why) => Outcome::Failed { why },
     };
     let at = hands.session.clock.now();
@@ -34,7 +36,7 @@ pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
         Err(why) => Outcome::Failed { why },
     };
     (hands.tell)(Progress::Ended { step, outcome: outcome.clone() });
-    Done { step, outcome, entries }
+    Done { step, outcome, entries, arrived }
 }
 
 /// From now on users come the new way; some still remember the old one.
@@ -87,7 +89,12 @@ async fn begin(hands: &Hands, job: &Job, entries: &mut Vec<Entry>) -> Result<(),
     Ok(())
 }
 
-async fn act(hands: &Hands, job: &Job, entries: &[Entry]) -> Outcome {
+async fn act(
+    hands: &Hands,
+    job: &Job,
+    entries: &[Entry],
+    arrived: &mut Option<Duration>,
+) -> Outcome {
     let began = entries.iter().find_map(|it| match it {
         Entry::Began(begun) => Some(begun),
         _ => None,
@@ -109,7 +116,7 @@ async fn act(hands: &Hands, job: &Job, entries: &[Entry]) -> Outcome {
         Call::Gone { deposed } => gone(hands, job, *deposed).await,
         Call::Gate => gate(hands, job).await,
         Call::Serving { .. } => serving(hands, job).await,
-        Call::Replication { .. } => replication(hands, job).await,
+        Call::Replication { .. } => replication(hands, job, arrived).await,
         Call::Drain { seconds, .. } => drain(hands, job, *seconds).await,
     }
 }

@@ -15,19 +15,28 @@ use crate::engine::plan::change::{Action, Call, Plan, Step};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::survey::Known;
 use crate::engine::schedule::Schedule;
-use crate::engine::schema::Kind;
+use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::{Gate, Instance, Stack};
 use crate::engine::stack::resolve::{ResolvedGate, resolve, resolve_gate};
 use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
-use crate::ops::job::{Done, Hands, Job, Watched};
+use crate::ops::job::{Done, Hands, Job, Times, Watched};
 use crate::ops::perform::perform;
 use crate::ops::plan::Proposed;
 use crate::ops::session::Session;
 
 /// Steps at once, by provider.
 const AT_ONCE: [(&str, usize); 2] = [("linode", 10), ("dynamodb", 4)];
+
+/// [`AT_ONCE`] as a schedule takes it.
+pub fn limits() -> BTreeMap<String, usize> {
+    AT_ONCE.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect()
+}
+
+pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
+    catalog.get(&step.kind).map(|it| it.provider.clone()).unwrap_or_default()
+}
 
 /// How long calls in flight may take after a signal.
 const GRACE: Duration = Duration::from_secs(5);
@@ -47,15 +56,13 @@ pub struct Run<'a> {
     pub schedule: Schedule,
     pub last_of: BTreeMap<Address, usize>,
     pub outcomes: BTreeMap<usize, Outcome>,
+    pub times: BTreeMap<usize, Times>,
 }
 
 impl<'a> Run<'a> {
     pub fn new(session: &'a Arc<Session>, proposed: &'a Proposed, state: State) -> Self {
         let plan = &proposed.plan;
-        let limits = AT_ONCE.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect();
-        let provider_of = |step: &Step| {
-            session.catalog.get(&step.kind).map(|it| it.provider.clone()).unwrap_or_default()
-        };
+        let provider_of = |step: &Step| provider_of(&session.catalog, step);
         let mut last_of = BTreeMap::new();
         for step in &plan.steps {
             let makes =
@@ -85,9 +92,10 @@ impl<'a> Run<'a> {
                 .filter(|it| it.action == Action::Replace { create_first: true })
                 .map(|it| it.address.clone())
                 .collect(),
-            schedule: Schedule::new(&plan.steps, provider_of, limits),
+            schedule: Schedule::new(&plan.steps, provider_of, limits()),
             last_of,
             outcomes: BTreeMap::new(),
+            times: BTreeMap::new(),
         }
     }
 
@@ -110,6 +118,8 @@ impl<'a> Run<'a> {
             let started = self.schedule.start();
             let has_started = !started.is_empty();
             for step in started {
+                let started = Some(self.session.clock.now());
+                self.times.insert(step, Times { started, ..Times::default() });
                 match self.job(step) {
                     Ok(job) => {
                         running.spawn(perform(Arc::clone(hands), job));
@@ -118,6 +128,7 @@ impl<'a> Run<'a> {
                         step,
                         outcome: Outcome::Failed { why },
                         entries: Vec::new(),
+                        arrived: None,
                     }),
                 }
             }
@@ -152,6 +163,9 @@ impl<'a> Run<'a> {
     }
 
     fn take_in(&mut self, done: Done) {
+        let times = self.times.entry(done.step).or_default();
+        times.ended = Some(self.session.clock.now());
+        times.arrived = done.arrived.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
         for entry in &done.entries {
             if let Entry::Ended { address, outcome: Outcome::Removed, .. } = entry
                 && let Some(record) = self.state.records.get(address)

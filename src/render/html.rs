@@ -1,10 +1,9 @@
 //! A plan as one page of HTML that needs nothing else: no script, no request, light or dark.
 
-use crate::engine::plan::change::Plan;
 use crate::engine::plan::wire::plan_digest;
 use crate::render::escape;
 use crate::render::lines::{Limits, Line, Sign};
-use crate::render::outline::{Detail, Entry, Notice, Outline, Section, outline};
+use crate::render::outline::{Detail, Entry, Notice, Outline, Section, Shown, outline};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --fg: #1f2328; --bg: #fff; --dim: #59636e; --line: #d1d9e0; --soft: #f6f8fa;
@@ -28,9 +27,11 @@ pre { margin: 0; padding: .4rem .7rem; white-space: pre-wrap; overflow-wrap: any
 .add { color: var(--add); } .remove { color: var(--remove); } .change { color: var(--change); }
 ";
 
-pub fn html(plan: &Plan) -> String {
+pub fn html<'a>(shown: impl Into<Shown<'a>>) -> String {
+    let shown = shown.into();
+    let plan = shown.plan;
     let limits = Limits { value: 4000, lines: 2000 };
-    let outline = outline(plan, Detail { limits, all: true });
+    let outline = outline(shown, Detail { limits, all: true });
     let header = escape::html(&outline.header);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -53,6 +54,9 @@ fn body(outline: &Outline) -> String {
         escape::html(&outline.header),
         escape::html(&outline.summary),
     );
+    if let Some(forecast) = &outline.forecast {
+        body.push_str(&format!("<p>{}</p>\n", escape::html(forecast)));
+    }
     if let Some(verdict) = &outline.verdict {
         body.push_str(&format!("<p class=\"verdict\">{}</p>\n", escape::html(verdict)));
     }

@@ -4,7 +4,7 @@ use crate::engine::plan::change::Plan;
 use crate::engine::plan::wire::plan_digest;
 use crate::render::escape::{code, fence, prose, quiet, span};
 use crate::render::lines::{Limits, Line, Sign};
-use crate::render::outline::{Detail, Entry, Notice, Outline, Section, name, outline};
+use crate::render::outline::{Detail, Entry, Notice, Outline, Section, Shown, name, outline};
 use crate::render::words::{count, cut, digest};
 
 /// The smallest budget that is kept; a smaller one counts as this. It holds the heading, the
@@ -17,8 +17,10 @@ const HEADING_MAX: usize = 60;
 
 /// What is too long for `max_bytes` is cut from the least to the most dangerous: details first, then lines.
 /// Deletions and replacements are listed by address; if not even these fit, their count and digest are told.
-pub fn markdown(plan: &Plan, max_bytes: Option<usize>) -> String {
-    let outline = outline(plan, Detail { limits: Limits::BRIEF, all: false });
+pub fn markdown<'a>(shown: impl Into<Shown<'a>>, max_bytes: Option<usize>) -> String {
+    let shown = shown.into();
+    let plan = shown.plan;
+    let outline = outline(shown, Detail { limits: Limits::BRIEF, all: false });
     let budget = max_bytes.map_or(usize::MAX, |it| it.max(MIN_BYTES));
     let head = head(plan, &outline);
     let mut blocks = blocks(&outline);
@@ -49,6 +51,9 @@ fn head(plan: &Plan, outline: &Outline) -> String {
         outline.header.splitn(2, ", ").map(|it| cut(it, HEADING_MAX)).collect();
     head.push_str(&format!("**{}**", prose(&header.join(", "))));
     head.push_str(&format!(" · {} · plan `{}`\n\n", outline.steps, plan_digest(plan)));
+    if let Some(forecast) = &outline.forecast {
+        head.push_str(&format!("{}\n\n", prose(&cut(forecast, 8 * HEADING_MAX))));
+    }
     if let Some(verdict) = &outline.verdict {
         head.push_str(&format!("> ⛔ **{}**\n\n", prose(verdict)));
     }

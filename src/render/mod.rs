@@ -16,6 +16,7 @@ pub mod html;
 pub mod audit;
 pub mod sarif;
 pub mod status;
+pub mod report;
 pub mod watch;
 
 #[cfg(test)]

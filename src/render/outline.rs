@@ -1,10 +1,24 @@
 //! The order and the words of a plan, once for every rendering.
 
+use crate::engine::ledger::forecast::Forecast;
 use crate::engine::plan::change::{
     Action, AttributeChange, Call, Change, Drift, Note, Plan, Step, Wait,
 };
 use crate::render::lines::{Limits, Line, Sign, attribute, difference, is_short};
 use crate::render::words::{clean, count, duration, inline, key, moment, symbol};
+
+/// A plan, and how long it is expected to take, if that was asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    pub plan: &'a Plan,
+    pub forecast: Option<&'a Forecast>,
+}
+
+impl<'a> From<&'a Plan> for Shown<'a> {
+    fn from(plan: &'a Plan) -> Self {
+        Self { plan, forecast: None }
+    }
+}
 
 /// A plan in reading order; every text in it is clean.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +27,8 @@ pub struct Outline {
     pub header: String,
     /// `Plan: 2 to create, …`.
     pub summary: String,
+    /// How long a switch is expected to take, and how sure that is.
+    pub forecast: Option<String>,
     /// Why nothing of it will be applied.
     pub verdict: Option<String>,
     pub notices: Vec<Notice>,
@@ -83,7 +99,8 @@ fn waits(change: &Change, wait: Wait) -> bool {
     !change.is_left_behind() && change.held.as_ref().is_some_and(|it| it.wait == wait)
 }
 
-pub fn outline(plan: &Plan, detail: Detail) -> Outline {
+pub fn outline(shown: Shown<'_>, detail: Detail) -> Outline {
+    let plan = shown.plan;
     let mut sections: Vec<Section> = SECTIONS
         .into_iter()
         .map(|(title, belongs)| changes(plan, title, belongs, detail))
@@ -110,6 +127,7 @@ pub fn outline(plan: &Plan, detail: Detail) -> Outline {
     Outline {
         header: header(plan),
         summary: summary(plan),
+        forecast: shown.forecast.map(forecast),
         verdict: verdict(plan),
         notices: notices(plan),
         sections,
@@ -206,6 +224,31 @@ fn summary(plan: &Plan) -> String {
         todo.push(format!("{} to set", count(it.outputs, "output")));
     }
     format!("Plan: {}; {rest}", todo.join(", "))
+}
+
+/// `Expected: 2 min 10 s until users are directed anew, then up to 5 min until everybody is (TTL); …`.
+fn forecast(it: &Forecast) -> String {
+    let whole = duration(it.whole);
+    let mut text = match it.directed {
+        Some(directed) => format!(
+            "Expected: {} until users are directed anew, then up to {} until everybody is (TTL); {whole} until all is done",
+            duration(directed.usual),
+            duration(directed.dns_bound)
+        ),
+        None => format!("Expected: {whole} until all is done"),
+    };
+    if it.samples == 0 && it.steps > 0 {
+        text.push_str("; a guess from the kinds' own numbers");
+    } else if it.steps > 0 {
+        text.push_str(&format!(
+            "; {} of {} on the critical path measured before, {}; {} if each is as slow as the slowest like it",
+            it.measured,
+            count(it.steps, "step"),
+            count(it.samples, "sample"),
+            duration(it.longest)
+        ));
+    }
+    text
 }
 
 fn verdict(plan: &Plan) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
+use crate::engine::ledger::forecast::{Expected, Forecast};
 use crate::engine::plan::change::{Action, Change, Drift, Loss, OutputChange, Plan};
 use crate::engine::plan::sample::{CREATE, REPLACE, any_plan, change, note, plan};
 use crate::engine::plan::wire::{Envelope, is_invisible};
@@ -10,6 +11,7 @@ use crate::render::escape;
 use crate::render::html;
 use crate::render::json::json;
 use crate::render::markdown::{MIN_BYTES, markdown};
+use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
 use crate::render::words::{clean, digest};
 
@@ -278,10 +280,11 @@ proptest! {
     #[test]
     fn markdown_keeps_its_budget(plan in any_plan(), over in 0..4000_usize) {
         let budget = MIN_BYTES + over;
-        let cut = markdown(&plan, Some(budget));
+        let shown = Shown { plan: &plan, forecast: Some(&FORECAST) };
+        let cut = markdown(shown, Some(budget));
         prop_assert!(cut.len() <= budget, "{} of {budget}", cut.len());
         prop_assert!(tells_destroys(&plan, &cut));
-        let whole = markdown(&plan, None);
+        let whole = markdown(shown, None);
         prop_assert!(tells_destroys(&plan, &whole) && !whole.contains("not listed"));
         prop_assert!(cut == whole || whole.len() > budget);
     }
@@ -311,8 +314,39 @@ proptest! {
 #[test]
 fn pages() {
     insta::assert_snapshot!("html_replaces", html::html(&replaces()));
-    let envelope = Envelope { made_at: 0, by: "ci".into(), lifeboat: "0.1.0".into() };
+    let envelope = Envelope { by: "ci".into(), lifeboat: "0.1.0".into(), ..Envelope::default() };
     insta::assert_snapshot!("json_replaces", json(&replaces(), &envelope));
+}
+
+const FORECAST: Forecast = Forecast {
+    directed: Some(Expected { usual: 130, dns_bound: 300 }),
+    whole: 800,
+    longest: 180,
+    steps: 10,
+    measured: 8,
+    samples: 12,
+};
+
+#[test]
+fn a_switch_says_how_long_it_is_expected_to_take_and_how_sure_that_is() {
+    let plan = empty();
+    let lines = |forecast: Forecast| {
+        let options = TextOptions { color: false, width: 0, verbose: false };
+        let text = text(Shown { plan: &plan, forecast: Some(&forecast) }, &options);
+        text.lines().find(|it| it.starts_with("Expected: ")).unwrap().to_owned()
+    };
+    insta::assert_snapshot!(lines(FORECAST), @"Expected: 2 min 10 s until users are directed anew, then up to 5 min until everybody is (TTL); 13 min 20 s until all is done; 8 of 10 steps on the critical path measured before, 12 samples; 3 min if each is as slow as the slowest like it");
+    insta::assert_snapshot!(lines(Forecast { measured: 0, samples: 0, ..FORECAST }), @"Expected: 2 min 10 s until users are directed anew, then up to 5 min until everybody is (TTL); 13 min 20 s until all is done; a guess from the kinds' own numbers");
+    insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Expected: 13 min 20 s until all is done; 1 of 1 step on the critical path measured before, 1 sample; 3 min if each is as slow as the slowest like it");
+    let shown = Shown { plan: &plan, forecast: Some(&FORECAST) };
+    let sentence = lines(FORECAST);
+    assert!(markdown(shown, None).contains(&sentence));
+    assert!(html::html(shown).contains(&format!("<p>{sentence}</p>")));
+    let envelope = Envelope { forecast: Some(FORECAST), ..Envelope::default() };
+    assert!(json(&plan, &envelope).contains("\"dns_bound\": 300"));
+    assert!(
+        !text(&plan, &TextOptions { color: false, width: 0, verbose: false }).contains("Expected")
+    );
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! A plan for a terminal or a log; colour only underlines what the words say.
 
-use crate::engine::plan::change::Plan;
 use crate::render::lines::{Limits, Line, Sign};
-use crate::render::outline::{Detail, Entry, Notice, Outline, Section, outline};
+use crate::render::outline::{Detail, Entry, Notice, Outline, Section, Shown, outline};
 
 #[derive(Debug, Clone, Copy)]
 pub struct TextOptions {
@@ -20,9 +19,9 @@ const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const CYAN: &str = "36";
 
-pub fn text(plan: &Plan, options: &TextOptions) -> String {
+pub fn text<'a>(shown: impl Into<Shown<'a>>, options: &TextOptions) -> String {
     let limits = if options.verbose { Limits::WIDE } else { Limits::BRIEF };
-    let outline = outline(plan, Detail { limits, all: options.verbose });
+    let outline = outline(shown.into(), Detail { limits, all: options.verbose });
     let mut page = Page { text: String::new(), options: *options };
     page.plan(&outline);
     page.text
@@ -37,6 +36,9 @@ impl Page {
     fn plan(&mut self, outline: &Outline) {
         self.paragraph(&outline.header, "", Some(BOLD));
         self.paragraph(&outline.summary, "", Some(BOLD));
+        if let Some(forecast) = &outline.forecast {
+            self.paragraph(forecast, "", None);
+        }
         if let Some(verdict) = &outline.verdict {
             self.paragraph(verdict, "", Some(RED));
         }

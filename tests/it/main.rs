@@ -10,6 +10,7 @@ mod readme;
 mod mistakes;
 mod unseen;
 mod lost;
+mod ledger;
 mod guards;
 mod kinds;
 mod converge;

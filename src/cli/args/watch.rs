@@ -68,7 +68,7 @@ It takes the place of a cron script that probes and rewrites DNS. Each round ope
 
 With --control, a round counts only when a control target answers too: otherwise this observer may be cut off, and it refuses to decide. An answer from 500 on, or 407, is one of a proxy, not of the control.
 
-When it is down it switches: at most once in --cooldown, and never back. If state says that the overlay is active already, or if somebody else holds the lease, it does not switch. A switch that failed is tried again after 1, 2, 4, 8 and then every 15 minutes as long as the URL is down: that is the same switch. Any number of watchers make one switch.
+When it is down it switches: at most once in --cooldown, and never back. If state says that the overlay is active already, or if another switch is at it, it does not switch. A switch that failed is tried again after 1, 2, 4, 8 and then every 15 minutes as long as the URL is down: that is the same switch. Any number of watchers make one switch.
 
 What it remembers (history, counters, the last switch) is in `watch-OVERLAY.json` beside the stack's state; it survives restarts. At its first start the URL must answer well once, or it refuses to start; with --failover, the failover is planned at each start, and a first start is refused if that fails.
 

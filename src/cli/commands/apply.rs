@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::cli::args::{Allow, Layers, Losing, World};
 use crate::cli::commands::Scene;
 use crate::cli::commands::plan::{read, warn};
+use crate::cli::commands::reports;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, signals};
 use crate::engine::plan::change::{Note, Plan};
@@ -17,9 +18,11 @@ use crate::ops::apply::is_idle;
 use crate::ops::closing::Order;
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
+use crate::ops::ledger;
 use crate::ops::place::Place;
 use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, plan_on};
 use crate::ops::session::{Session, Target};
+use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
 use crate::store::lease::Lease;
 
@@ -79,7 +82,8 @@ pub async fn settled_with(
     question: &str,
 ) -> Result<Exit, OpsError> {
     warn(&proposed, scene.color);
-    show(scene, &proposed.plan);
+    let forecast = reports::forecast(session, &ask.place, &proposed)?;
+    show(scene, Shown { plan: &proposed.plan, forecast: forecast.as_ref() });
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
         out::talk("nothing to do");
@@ -100,7 +104,7 @@ async fn saved(
     world: &World,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
-    let (plan, _) = read(file)?;
+    let (plan, envelope) = read(file)?;
     may_go_on(consent)?;
     let name =
         plan.instance.as_ref().map_or(plan.stack.clone(), |it| format!("{}@{it}", plan.stack));
@@ -137,7 +141,7 @@ async fn saved(
         let help = "make a new one with `lifeboat plan … --out FILE`; nothing was changed";
         return Err(OpsError::refused(what, help));
     }
-    show(scene, &plan);
+    show(scene, Shown { plan: &plan, forecast: envelope.forecast.as_ref() });
     refuse(&plan)?;
     if !consent.yes && !agreed("Apply this plan? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");
@@ -179,8 +183,8 @@ pub async fn destroy(
     carry_out(scene, &session, lease, proposed, &ask).await
 }
 
-pub fn show(scene: &Scene, plan: &Plan) {
-    out::data(&text(plan, &TextOptions { color: scene.color, width: 100, verbose: false }));
+pub fn show<'a>(scene: &Scene, shown: impl Into<Shown<'a>>) {
+    out::data(&text(shown, &TextOptions { color: scene.color, width: 100, verbose: false }));
 }
 
 /// On real clouds the stack's name is typed, or `--yes --data-loss` given.
@@ -279,10 +283,14 @@ async fn carry_out(
     };
     let tell = progress::listener(&proposed.plan);
     let otherwise = unseen_or_done(&proposed.plan);
+    let switching = ledger::switching(&proposed);
     let report =
         crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())
             .await?;
     ending::tell(&report, ask.intent);
+    if let Some(switching) = &switching {
+        reports::conclude(scene, session, &ask.place, switching, &report);
+    }
     Ok(match signals.number() {
         Some(number) => Exit::Signal(number),
         None if report.lease_over.is_some() => Exit::Held,

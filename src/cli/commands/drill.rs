@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::cli::args::{Allow, Losing, Target, World};
-use crate::cli::commands::Scene;
 use crate::cli::commands::apply::{Consent, agreed, may_go_on, refuse, show};
 use crate::cli::commands::plan::warn;
+use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, signals};
 use crate::engine::plan::change::Plan;
@@ -75,6 +75,10 @@ pub async fn drill(
     let signals = signals::listen()?;
     let rehearsal = rehearse(&session, lease, proposed, &script, &audience, &signals.stop).await?;
     let exit = ended(&rehearsal);
+    let report = rehearsal.report(&session, &script);
+    reports::tell_and_keep(&session, &ask.place, &report);
+    // What a drill is for: an objective that is missed fails it.
+    let exit = if exit == Exit::Done && !report.passed() { Exit::Failed } else { exit };
     Ok(signals.number().map_or(exit, Exit::Signal))
 }
 

@@ -2,6 +2,7 @@
 
 pub mod describe;
 pub mod layers;
+pub mod reports;
 pub mod plan;
 pub mod audit;
 pub mod apply;
@@ -77,6 +78,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         }
         Command::Status { target, world, format } => {
             status::status(&scene, &target, &world, format).await
+        }
+        Command::Reports { state, name, format } => {
+            reports::reports(&scene, &state, name.as_deref(), format).await
         }
         Command::Watch { watch, world } => watch::run(&scene, &watch, &world).await,
         Command::State(command) => state::run(&scene, command),

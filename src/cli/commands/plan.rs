@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{Allow, Format, Layers, Losing, Shape, World};
-use crate::cli::commands::Scene;
+use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
 use crate::engine::diagnostic::{Diagnostic, Severity};
@@ -15,6 +15,7 @@ use crate::ops::plan::Proposed;
 
 use crate::render::html::html;
 use crate::render::markdown::markdown;
+use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
 
 /// What `plan` is to do with its result.
@@ -38,7 +39,9 @@ pub async fn plan(
     let session = open::session(&ask.place.root, world).await?;
     let proposed = crate::ops::plan::plan(&session, &ask).await?;
     warn(&proposed, scene.color);
+    let forecast = reports::forecast(&session, &ask.place, &proposed)?;
     let envelope = Envelope {
+        forecast,
         made_at: session.clock.now(),
         by: session.who.clone(),
         lifeboat: env!("CARGO_PKG_VERSION").into(),
@@ -98,14 +101,15 @@ pub fn read(file: &Path) -> Result<(Plan, Envelope), OpsError> {
 }
 
 fn print(plan: &Plan, envelope: &Envelope, shape: &Shape, color: bool) {
+    let shown = Shown { plan, forecast: envelope.forecast.as_ref() };
     match shape.format {
         Format::Text => {
             let options = TextOptions { color, width: 100, verbose: false };
-            out::data(&text(plan, &options));
+            out::data(&text(shown, &options));
         }
         Format::Json => out::data(&encode(plan, envelope)),
-        Format::Markdown => out::data(&markdown(plan, shape.max_bytes)),
-        Format::Html => out::data(&html(plan)),
+        Format::Markdown => out::data(&markdown(shown, shape.max_bytes)),
+        Format::Html => out::data(&html(shown)),
     }
 }
 

@@ -35,6 +35,8 @@ pub struct StepJson {
 struct DirectsJson {
     was: Vec<String>,
     seconds: u64,
+    #[serde(default)]
+    ttl: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,6 +69,7 @@ impl From<&Step> for StepJson {
             directs: it.directs.as_ref().map(|it| DirectsJson {
                 was: it.was.iter().map(ToString::to_string).collect(),
                 seconds: it.seconds,
+                ttl: it.ttl,
             }),
             call: (&it.call).into(),
         }
@@ -96,7 +99,7 @@ impl StepJson {
 impl DirectsJson {
     fn into_directs(self) -> Result<Directs, Malformed> {
         let was = self.was.iter().map(|it| it.parse()).collect::<Result<_, _>>()?;
-        Ok(Directs { was, seconds: self.seconds })
+        Ok(Directs { was, seconds: self.seconds, ttl: self.ttl })
     }
 }
 

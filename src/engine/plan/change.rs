@@ -214,6 +214,8 @@ pub struct Step {
 pub struct Directs {
     pub was: Vec<Address>,
     pub seconds: u64,
+    /// For how many seconds resolvers may still answer what was before, whether or not that is waited for.
+    pub ttl: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,7 @@
 //! The plan: from desired, recorded and observed to changes, steps and refusals.
 
 pub mod change;
+pub mod role;
 pub mod asked;
 pub mod normalise;
 pub mod planned;

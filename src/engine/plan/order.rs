@@ -305,7 +305,8 @@ impl Builder {
             }
             if let (Some((first, _)), Some(seconds)) = (moves, direction.drain_seconds) {
                 let was = direction.old_roots.clone();
-                self.steps[first].directs = Some(Directs { was, seconds });
+                self.steps[first].directs =
+                    Some(Directs { was, seconds, ttl: direction.ttl_seconds });
             }
             self.keep_old(it, direction, moves.map(|(_, last)| last), &actions);
         }

@@ -243,8 +243,8 @@ fn call() -> impl Strategy<Value = Call> {
 
 fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     let step = (address(), text(), call(), vec(any::<usize>(), 0..3), option::of(text()));
-    let directs =
-        (vec(address(), 0..2), any::<u64>()).prop_map(|(was, seconds)| Directs { was, seconds });
+    let directs = (vec(address(), 0..2), any::<(u64, u64)>())
+        .prop_map(|(was, (seconds, ttl))| Directs { was, seconds, ttl });
     vec((step, any::<usize>(), any::<u64>(), option::of(directs)), 0..6).prop_map(|steps| {
         let numbered = steps.into_iter().enumerate();
         numbered

@@ -37,6 +37,8 @@ pub(super) struct Direction {
     pub old: BTreeSet<Address>,
     /// How long users may still come the old way, where others remember it.
     pub drain_seconds: Option<u64>,
+    /// For how many seconds others remember it, lost or not.
+    pub ttl_seconds: u64,
 }
 
 /// A member of a group at which an item written to another has to arrive before users are directed.
@@ -86,6 +88,7 @@ impl Direction {
             old_roots: Vec::new(),
             old: BTreeSet::new(),
             drain_seconds: None,
+            ttl_seconds: 0,
         }
     }
 }
@@ -181,10 +184,11 @@ impl View<'_, '_> {
         if let (Some(record), Some(recorded)) = (it.record, &self.recorded) {
             made.old_roots = recorded.targets(it.kind, record);
             made.old = recorded.closure(&made.old_roots);
-            made.drain_seconds = it.kind.drain.as_ref().map(|drain| {
+            if let Some(drain) = &it.kind.drain {
                 let lost = made.old_roots.iter().any(|it| self.is_frozen(it));
-                if lost { 0 } else { self.ttl(it.kind, record, drain) * DRAIN_TIMES }
-            });
+                made.ttl_seconds = self.ttl(it.kind, record, drain);
+                made.drain_seconds = Some(if lost { 0 } else { made.ttl_seconds * DRAIN_TIMES });
+            }
         }
         made
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use crate::engine::ledger::forecast::Forecast;
 use crate::engine::plan::calls::Malformed;
 use crate::engine::plan::change::{Call, Plan};
 use crate::engine::plan::diff::seal;
@@ -12,7 +13,7 @@ use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// What this program writes. A newer minor version only adds what an older reader may ignore;
 /// a newer major version is refused.
-pub const FORMAT_VERSION: &str = "1.1";
+pub const FORMAT_VERSION: &str = "1.2";
 const MAJOR: &str = "1";
 
 /// When, by whom and with what a plan was made: outside its digest.
@@ -24,6 +25,9 @@ pub struct Envelope {
     pub by: String,
     /// The version of the lifeboat that wrote it.
     pub lifeboat: String,
+    /// Of a switch: how long it is expected to take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
 }
 
 /// Why a text is not a plan that may be used.
@@ -207,12 +211,26 @@ mod tests {
     use super::{
         Envelope, FORMAT_VERSION, WireError, decode, encode, is_invisible, plan_digest, sealed,
     };
+    use crate::engine::ledger::forecast::{Expected, Forecast};
     use crate::engine::plan::change::{Call, Plan};
     use crate::engine::plan::sample::{CREATE, any_plan, change, plan};
     use crate::engine::value::{Attributes, LineageKey, Secret, Value};
 
     fn envelope() -> Envelope {
-        Envelope { made_at: 1_790_000_000_000, by: "ci@host".into(), lifeboat: "0.1.0".into() }
+        let forecast = Forecast {
+            directed: Some(Expected { usual: 130, dns_bound: 300 }),
+            whole: 800,
+            longest: 180,
+            steps: 10,
+            measured: 8,
+            samples: 12,
+        };
+        Envelope {
+            made_at: 1_790_000_000_000,
+            by: "ci@host".into(),
+            lifeboat: "0.1.0".into(),
+            forecast: Some(forecast),
+        }
     }
 
     fn secret() -> Value {
@@ -249,6 +267,8 @@ mod tests {
     fn the_envelope_and_white_space_are_outside_the_digest() {
         let text = encode(&secretive_sealed(), &envelope());
         let later = text.replace("1790000000000", "1790000000001");
+        let later = later.replace("\"measured\": 8", "\"measured\": 9");
+        assert_eq!(decode(&later).unwrap().1.forecast.unwrap().measured, 9);
         let flat: String = later.lines().map(str::trim_start).collect();
         assert_eq!(decode(&flat).unwrap().0, decode(&text).unwrap().0);
     }

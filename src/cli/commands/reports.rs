@@ -1,0 +1,118 @@
+//! `reports`: what switches and drills took, from the files beside the state; and what a switch says of itself at its end.
+
+use std::sync::Arc;
+
+use crate::cli::args::{StateArgs, Words};
+use crate::cli::commands::Scene;
+use crate::cli::exit::Exit;
+use crate::cli::{open, out};
+use crate::engine::diagnostic::nearest;
+use crate::engine::ledger::forecast::Forecast;
+use crate::engine::ledger::report::SwitchReport;
+use crate::ops::closing::Report;
+use crate::ops::error::OpsError;
+use crate::ops::ledger::{self, Switching};
+use crate::ops::place::Place;
+use crate::ops::plan::Proposed;
+use crate::ops::session::Session;
+use crate::render;
+use crate::store::reports::{Damaged, Kept};
+
+pub async fn reports(
+    scene: &Scene,
+    args: &StateArgs,
+    name: Option<&str>,
+    format: Words,
+) -> Result<Exit, OpsError> {
+    let place = Place::find(&args.stack, &scene.directory)?;
+    let session = open::session(&place.root, &args.world).await?;
+    let past = ledger::past(&session, &place)?;
+    warn(&place, &past.damaged);
+    let Some(name) = name else {
+        let all: Vec<(&str, &SwitchReport)> =
+            past.kept.iter().map(|it| (it.name.as_str(), &it.report)).collect();
+        match format {
+            Words::Text if all.is_empty() => {
+                out::data(&format!("{} has no reports: no switch was made yet", place.name()));
+            }
+            Words::Text => out::data(&render::report::list(&all)),
+            Words::Json => out::data(&render::report::json(&all)),
+            Words::Markdown => out::data(&render::report::markdown_list(&all)),
+        }
+        return Ok(Exit::Done);
+    };
+    let kept = named(&place, &past.kept, name)?;
+    out::data(
+        match format {
+            Words::Text => render::report::text(&kept.report),
+            Words::Json => crate::engine::ledger::codec::encode(&kept.report),
+            Words::Markdown => render::report::markdown(&kept.report),
+        }
+        .trim_end(),
+    );
+    Ok(Exit::Done)
+}
+
+/// By its name, or by the beginning of it that only one has.
+fn named<'a>(place: &Place, kept: &'a [Kept], name: &str) -> Result<&'a Kept, OpsError> {
+    let name = name.strip_suffix(".json").unwrap_or(name);
+    if let Some(exact) = kept.iter().find(|it| it.name == name) {
+        return Ok(exact);
+    }
+    let alike: Vec<&Kept> = kept.iter().filter(|it| it.name.starts_with(name)).collect();
+    match alike.as_slice() {
+        [one] => Ok(one),
+        [] => {
+            let help = nearest(name, kept.iter().map(|it| it.name.as_str())).map_or_else(
+                || format!("`lifeboat reports {}` lists them", place.name()),
+                |it| format!("did you mean `{it}`?"),
+            );
+            Err(OpsError::input(format!("{} has no report `{name}`", place.name()), help))
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|it| it.name.as_str()).collect();
+            let what = format!("{} reports begin with `{name}`", names.len());
+            Err(OpsError::input(what, format!("name one of {}", names.join(", "))))
+        }
+    }
+}
+
+/// What cannot be read is named and left alone.
+pub fn warn(place: &Place, damaged: &[Damaged]) {
+    for it in damaged {
+        let file = place.shown(&it.file);
+        out::talk(&format!("warning: {file} is left out: {}", it.why));
+    }
+}
+
+/// How long the switch in a plan is expected to take; nothing for what is no switch.
+pub fn forecast(
+    session: &Session,
+    place: &Place,
+    proposed: &Proposed,
+) -> Result<Option<Forecast>, OpsError> {
+    let (forecast, damaged) = ledger::forecast(session, place, proposed)?;
+    warn(place, &damaged);
+    Ok(forecast)
+}
+
+/// What a switch took, said and kept.
+pub fn conclude(
+    scene: &Scene,
+    session: &Arc<Session>,
+    place: &Place,
+    switching: &Switching,
+    run: &Report,
+) {
+    let report = ledger::report(session, place, switching, &scene.command, run);
+    tell_and_keep(session, place, &report);
+}
+
+/// A report that cannot be kept does not undo what was done.
+pub fn tell_and_keep(session: &Session, place: &Place, report: &SwitchReport) {
+    out::talk(&render::report::paragraph(report));
+    match ledger::keep(session, place, report) {
+        Ok(file) => out::talk(&format!("  kept in {}", place.shown(&file))),
+        Err(why) => out::talk(&format!("warning: the report was not kept: {why}")),
+    }
+}

@@ -1,0 +1,310 @@
+//! The JSON of a report, as it is kept under `state/<stack>[@instance]/reports/` and printed by `reports --format json`.
+//!
+//! `version` is 1; additions do not change it. Times that end with `_at` are milliseconds since the Unix epoch on the clock of the
+//! world that was acted on, `began` and `ended` are the same for people; all other times are seconds, with one decimal.
+//!
+//! - `kind`: `failover`, `failback`, `drill`, or `switch` for other overlays that direct nobody anew; `planned`: nothing was lost; `from` and `to` are lists of overlays, empty for the base.
+//! - `began_at`: the switch was recorded. `run_began_at`: this run began, later where it went on with a switch that stood still.
+//! - `phases` add up to `ended_at - began_at`. `dns_bound` is no phase, since nobody waits for it: it is how long after `directed`
+//!   resolvers may still answer the old value. `recovery` = `directed` + `dns_bound`, counted from `began_at`, or null.
+//! - `objectives.rto` and `.rpo`: `objective` and `measured` in seconds or null, `verdict`: `met`, `missed` or `not measured` with a
+//!   `why`, or null where the stack says no objective.
+//! - `passed`: complete, and no objective is missed.
+//! - `arrivals`: what a rehearsal measured beside its steps: how long a written item took to another member of its group.
+//! - `steps`: every step of the plan; `waits` and `critical_path` name their ids.
+//!
+//! What can be worked out from the steps is written for others and worked out anew when a report is read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::address::Address;
+use crate::engine::ledger::phases::{Directed, Span};
+use crate::engine::ledger::report::{Compared, Goals, SwitchKind, SwitchReport, Verdict};
+use crate::engine::ledger::timed::{Arrival, Became, Role, Timed};
+
+/// What this program writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// Why a text is no report.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAReport {
+    #[error("its format is version {0}, and this lifeboat reads up to {VERSION}")]
+    Newer(u32),
+    #[error("it is not a report: {0}")]
+    Damaged(String),
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReportJson {
+    version: u32,
+    kind: String,
+    stack: String,
+    instance: Option<String>,
+    target: String,
+    #[serde(default)]
+    planned: bool,
+    from: Vec<String>,
+    to: Vec<String>,
+    lost: Vec<String>,
+    who: String,
+    command: String,
+    #[serde(default)]
+    began: String,
+    #[serde(default)]
+    ended: String,
+    began_at: i64,
+    run_began_at: i64,
+    ended_at: i64,
+    complete: bool,
+    #[serde(default)]
+    passed: bool,
+    #[serde(default)]
+    directed: Option<f64>,
+    #[serde(default)]
+    dns_bound: Option<f64>,
+    #[serde(default)]
+    recovery: Option<f64>,
+    #[serde(default)]
+    phases: serde_json::Map<String, serde_json::Value>,
+    objectives: ObjectivesJson,
+    earlier: Option<DirectedJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    arrivals: Vec<ArrivalJson>,
+    #[serde(default)]
+    critical_path: Vec<usize>,
+    steps: Vec<TimedJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ObjectivesJson {
+    rto: ComparedJson,
+    rpo: ComparedJson,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ComparedJson {
+    objective: Option<u64>,
+    #[serde(default)]
+    measured: Option<f64>,
+    #[serde(default)]
+    verdict: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+/// What an earlier run of the same switch did.
+#[derive(Serialize, Deserialize)]
+struct DirectedJson {
+    directed_at: i64,
+    dns_bound: u64,
+}
+
+/// `took_ms` is null where the item did not arrive.
+#[derive(Serialize, Deserialize)]
+struct ArrivalJson {
+    address: String,
+    took_ms: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TimedJson {
+    id: usize,
+    address: String,
+    kind: String,
+    call: String,
+    role: String,
+    outcome: String,
+    started_at: Option<i64>,
+    ended_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ttl: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    arrived_ms: Option<u64>,
+    waits: Vec<usize>,
+}
+
+/// Pretty JSON in a stable order.
+pub fn encode(report: &SwitchReport) -> String {
+    let json = ReportJson::from(report);
+    serde_json::to_string_pretty(&json).expect("plain data serialises") + "\n"
+}
+
+/// The same as a value, for lists of reports.
+pub fn value(report: &SwitchReport) -> serde_json::Value {
+    serde_json::to_value(ReportJson::from(report)).expect("plain data serialises")
+}
+
+pub fn decode(text: &str) -> Result<SwitchReport, NotAReport> {
+    let damaged = |why: serde_json::Error| NotAReport::Damaged(why.to_string());
+    let version: Version = serde_json::from_str(text).map_err(damaged)?;
+    if version.version > VERSION {
+        return Err(NotAReport::Newer(version.version));
+    }
+    let json: ReportJson = serde_json::from_str(text).map_err(damaged)?;
+    json.into_report()
+}
+
+/// Seconds with one decimal.
+pub fn seconds(milliseconds: u64) -> f64 {
+    let tenths = milliseconds.saturating_add(50) / 100;
+    f64::from(u32::try_from(tenths).unwrap_or(u32::MAX)) / 10.0
+}
+
+fn moment(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| milliseconds.to_string(), |it| it.to_string())
+}
+
+impl From<&SwitchReport> for ReportJson {
+    fn from(it: &SwitchReport) -> Self {
+        let measured = it.measured();
+        let since = |at: i64| u64::try_from(at.saturating_sub(it.span.began)).unwrap_or(0);
+        let phases = measured.phases.named();
+        Self {
+            version: VERSION,
+            kind: it.kind.word().into(),
+            stack: it.stack.clone(),
+            instance: it.instance.clone(),
+            target: it.target.clone(),
+            planned: it.lost.is_empty(),
+            from: it.from.clone(),
+            to: it.to.clone(),
+            lost: it.lost.clone(),
+            who: it.who.clone(),
+            command: it.command.clone(),
+            began: moment(it.span.began),
+            ended: moment(it.span.ended),
+            began_at: it.span.began,
+            run_began_at: it.span.run_began,
+            ended_at: it.span.ended,
+            complete: it.complete,
+            passed: it.passed(),
+            directed: measured.directed.map(|it| seconds(since(it.at))),
+            dns_bound: measured.directed.map(|it| seconds(it.dns_bound.saturating_mul(1_000))),
+            recovery: it.recovery().map(seconds),
+            phases: phases.iter().map(|(name, it)| ((*name).into(), seconds(*it).into())).collect(),
+            objectives: ObjectivesJson { rto: (&it.rto()).into(), rpo: (&it.rpo()).into() },
+            earlier: it
+                .earlier
+                .map(|it| DirectedJson { directed_at: it.at, dns_bound: it.dns_bound }),
+            arrivals: it.arrivals.iter().map(Into::into).collect(),
+            critical_path: measured.path,
+            steps: it.steps.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&Compared> for ComparedJson {
+    fn from(it: &Compared) -> Self {
+        let why = match &it.verdict {
+            Verdict::NotMeasured(why) => Some((*why).to_owned()),
+            _ => None,
+        };
+        Self {
+            objective: it.objective,
+            measured: it.measured.map(seconds),
+            verdict: it.objective.map(|_| it.verdict.word().to_owned()),
+            why,
+        }
+    }
+}
+
+impl From<&Arrival> for ArrivalJson {
+    fn from(it: &Arrival) -> Self {
+        Self { address: it.address.to_string(), took_ms: it.took }
+    }
+}
+
+impl From<&Timed> for TimedJson {
+    fn from(it: &Timed) -> Self {
+        Self {
+            id: it.id,
+            address: it.address.to_string(),
+            kind: it.kind.clone(),
+            call: it.call.clone(),
+            role: it.role.word().into(),
+            outcome: it.became.word().into(),
+            started_at: it.started,
+            ended_at: it.ended,
+            ttl: it.ttl,
+            arrived_ms: it.arrived,
+            waits: it.waits.clone(),
+        }
+    }
+}
+
+fn address(text: &str) -> Result<Address, NotAReport> {
+    text.parse().map_err(|_| NotAReport::Damaged(format!("`{text}` is no address")))
+}
+
+/// The one of a few words that was written.
+fn one_of<T: Copy>(
+    all: &[T],
+    word: impl Fn(T) -> &'static str,
+    written: &str,
+) -> Result<T, NotAReport> {
+    let found = all.iter().copied().find(|it| word(*it) == written);
+    found.ok_or_else(|| NotAReport::Damaged(format!("it does not know `{written}`")))
+}
+
+impl ReportJson {
+    fn into_report(self) -> Result<SwitchReport, NotAReport> {
+        let span =
+            Span { began: self.began_at, run_began: self.run_began_at, ended: self.ended_at };
+        if span.began > span.run_began || span.run_began > span.ended {
+            return Err(NotAReport::Damaged("it ends before it begins".into()));
+        }
+        let count = self.steps.len();
+        let arrivals = self.arrivals.into_iter();
+        let arrival =
+            |it: ArrivalJson| Ok(Arrival { address: address(&it.address)?, took: it.took_ms });
+        let steps = self.steps.into_iter().enumerate();
+        Ok(SwitchReport {
+            kind: one_of(&SwitchKind::ALL, SwitchKind::word, &self.kind)?,
+            stack: self.stack,
+            instance: self.instance,
+            target: self.target,
+            from: self.from,
+            to: self.to,
+            lost: self.lost,
+            who: self.who,
+            command: self.command,
+            span,
+            complete: self.complete,
+            goals: Goals { rto: self.objectives.rto.objective, rpo: self.objectives.rpo.objective },
+            earlier: self
+                .earlier
+                .map(|it| Directed { at: it.directed_at, dns_bound: it.dns_bound }),
+            arrivals: arrivals.map(arrival).collect::<Result<_, _>>()?,
+            steps: steps.map(|(at, it)| it.into_timed(at, count)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl TimedJson {
+    /// Steps are found by their ids, so these are checked here.
+    fn into_timed(self, at: usize, count: usize) -> Result<Timed, NotAReport> {
+        if self.id != at || self.waits.iter().any(|it| *it >= count) {
+            let why = format!("step {} is not in its place, or waits for none", self.id);
+            return Err(NotAReport::Damaged(why));
+        }
+        Ok(Timed {
+            id: self.id,
+            address: address(&self.address)?,
+            kind: self.kind,
+            call: self.call,
+            role: one_of(&Role::ALL, Role::word, &self.role)?,
+            waits: self.waits,
+            started: self.started_at,
+            ended: self.ended_at,
+            became: one_of(&Became::ALL, Became::word, &self.outcome)?,
+            ttl: self.ttl,
+            arrived: self.arrived_ms,
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! What a switch is expected to take, and how sure that is.
+
+use serde::{Deserialize, Serialize};
+
+/// Seconds from the begin until users are directed anew, and how long after it some may still come the old way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    pub usual: u64,
+    pub dns_bound: u64,
+}
+
+/// Expected durations, in seconds, each step as long as the middle one of those like it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// `None`: no step directs users.
+    pub directed: Option<Expected>,
+    /// Until everything is done.
+    pub whole: u64,
+    /// The same as `directed.usual`, or `whole`, if every step takes as long as the slowest like it.
+    pub longest: u64,
+    /// On the critical path: how many steps have to be estimated.
+    pub steps: usize,
+    /// How many of them were measured before; the others take what their kinds say.
+    pub measured: usize,
+    /// How many measurements that are.
+    pub samples: usize,
+}

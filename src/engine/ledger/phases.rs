@@ -1,0 +1,195 @@
+//! From timed steps to the phases of a switch, the time until users were directed anew, and the path that took it.
+
+use crate::engine::ledger::timed::{Became, Role, Timed};
+
+/// When a switch took place, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The switch was recorded.
+    pub began: i64,
+    /// The run that is measured began: later, where it went on with a switch that an earlier one left.
+    pub run_began: i64,
+    pub ended: i64,
+}
+
+/// Users were directed at this time; resolvers may have answered the old value for so many seconds after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Directed {
+    pub at: i64,
+    pub dns_bound: u64,
+}
+
+/// Where the time went, in milliseconds; together they are the whole from the begin to the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Until the run that is measured went on with the switch.
+    pub earlier: u64,
+    /// Until the first gate on the way to the traffic; where users were not directed, all that no gate took.
+    pub prepare: u64,
+    /// Users had to wait until written items arrived: 0 where something else took longer.
+    pub replication: u64,
+    /// What users were about to be directed to had to serve.
+    pub gate: u64,
+    /// Users were directed.
+    pub traffic: u64,
+    /// After the traffic: nobody may come the old way any more.
+    pub drain: u64,
+    /// After the traffic: everything else.
+    pub cleanup: u64,
+}
+
+impl Phases {
+    /// With their names, in their order.
+    pub fn named(&self) -> [(&'static str, u64); 7] {
+        [
+            ("earlier", self.earlier),
+            ("prepare", self.prepare),
+            ("replication", self.replication),
+            ("gate", self.gate),
+            ("traffic", self.traffic),
+            ("drain", self.drain),
+            ("cleanup", self.cleanup),
+        ]
+    }
+}
+
+/// What can be said of a switch from the times of its steps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Measured {
+    pub phases: Phases,
+    /// `None`: not every step that directs users was done, or there is none.
+    pub directed: Option<Directed>,
+    /// Whether there were steps that direct users.
+    pub has_traffic: bool,
+    /// How long a written item took to arrive at most, in milliseconds, and whether it did.
+    pub replication: Option<(u64, bool)>,
+    /// Ids of the steps, one after another, that users had to wait for; where there was no traffic, those that took to the end.
+    pub path: Vec<usize>,
+}
+
+/// Measures one run; `earlier`: when a run before it of the same switch directed users.
+pub fn measure(span: Span, steps: &[Timed], earlier: Option<Directed>) -> Measured {
+    let is_traffic = |it: &&Timed| it.role == Role::Traffic;
+    let has_traffic = steps.iter().any(|it| it.role == Role::Traffic);
+    let all_done = steps.iter().filter(is_traffic).all(|it| it.became == Became::Done);
+    let own = directed(steps).filter(|_| all_done);
+    let directed = match (own, earlier) {
+        (Some(own), Some(earlier)) => Some(later(own, earlier)),
+        (Some(own), None) => Some(own),
+        (None, earlier) => earlier.filter(|_| !has_traffic),
+    };
+    let turn = match (own, has_traffic) {
+        (Some(own), _) => own.at,
+        (None, true) => started(steps, Role::Cleanup).unwrap_or(i64::MAX),
+        (None, false) if earlier.is_some() => span.run_began,
+        // What an earlier run directed, and left no report of, is waited for at a drain gate.
+        (None, false) => {
+            let ends = [Role::Drain, Role::Cleanup].map(|it| started(steps, it));
+            ends.into_iter().flatten().min().unwrap_or(i64::MAX)
+        }
+    };
+    let path = path(span, steps, own.is_some());
+    Measured {
+        phases: phases(span, steps, &path, turn),
+        directed,
+        has_traffic,
+        replication: replication(span, steps),
+        path,
+    }
+}
+
+/// The last step that directed users, and how long after it somebody may come the old way.
+fn directed(steps: &[Timed]) -> Option<Directed> {
+    let done = steps.iter().filter(|it| it.role == Role::Traffic && it.became == Became::Done);
+    done.filter_map(|it| Some(Directed { at: it.ended?, dns_bound: it.ttl.unwrap_or(0) }))
+        .reduce(later)
+}
+
+fn later(one: Directed, other: Directed) -> Directed {
+    let at = one.at.max(other.at);
+    let bound = |it: Directed| it.at.saturating_add(milliseconds(it.dns_bound));
+    let until = bound(one).max(bound(other));
+    Directed { at, dns_bound: u64::try_from(until.saturating_sub(at)).unwrap_or(0).div_ceil(1_000) }
+}
+
+fn milliseconds(seconds: u64) -> i64 {
+    i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX)
+}
+
+fn started(steps: &[Timed], role: Role) -> Option<i64> {
+    steps.iter().filter(|it| it.role == role).filter_map(|it| it.started).min()
+}
+
+/// Until the turn the steps of the path, one after another, each with the time that it could not start in; from the turn
+/// on what is drained, and the rest.
+fn phases(span: Span, steps: &[Timed], path: &[usize], turn: i64) -> Phases {
+    let ended = span.ended.max(span.run_began);
+    let turn = turn.clamp(span.run_began, ended);
+    let length = |from: i64, to: i64| u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+    let mut phases = Phases { earlier: length(span.began, span.run_began), ..Phases::default() };
+    let mut now = span.run_began;
+    for step in path.iter().filter_map(|id| steps.get(*id)) {
+        let until = step.until(span.ended).unwrap_or(now).min(turn);
+        let phase = match step.role {
+            Role::Work | Role::Drain | Role::Cleanup => &mut phases.prepare,
+            Role::Replication => &mut phases.replication,
+            Role::Gate => &mut phases.gate,
+            Role::Traffic => &mut phases.traffic,
+        };
+        *phase += length(now, until);
+        now = now.max(until);
+    }
+    phases.prepare += length(now, turn);
+    for (from, to) in drained(span, steps) {
+        let (from, to) = (from.max(turn), to.min(ended));
+        phases.drain += length(from, to);
+    }
+    phases.cleanup = length(turn, ended).saturating_sub(phases.drain);
+    phases
+}
+
+/// The times in which at least one drain gate was waited at, apart from each other.
+fn drained(span: Span, steps: &[Timed]) -> Vec<(i64, i64)> {
+    let drains = steps.iter().filter(|it| it.role == Role::Drain);
+    let mut times: Vec<(i64, i64)> =
+        drains.filter_map(|it| Some((it.started?, it.until(span.ended)?))).collect();
+    times.sort_unstable();
+    let mut apart: Vec<(i64, i64)> = Vec::new();
+    for (from, to) in times {
+        match apart.last_mut().filter(|it| from <= it.1) {
+            Some(last) => last.1 = last.1.max(to),
+            None => apart.push((from, to)),
+        }
+    }
+    apart
+}
+
+/// The slowest of the replication gates; one that did not open took at least as long.
+fn replication(span: Span, steps: &[Timed]) -> Option<(u64, bool)> {
+    let gates = steps.iter().filter(|it| it.role == Role::Replication);
+    let took = gates.filter_map(|it| {
+        let whole = it.until(span.ended)?.saturating_sub(it.started?);
+        let took = it.arrived.unwrap_or(u64::try_from(whole).unwrap_or(0));
+        Some((took, it.became == Became::Done))
+    });
+    took.reduce(|one, other| (one.0.max(other.0), one.1 && other.1))
+}
+
+/// Back from the last traffic step, or the last step at all: each after the one that it waited for longest.
+fn path(span: Span, steps: &[Timed], to_traffic: bool) -> Vec<usize> {
+    let over = |it: &&Timed| (it.until(span.ended), it.id);
+    let has_started = |it: &&Timed| it.started.is_some() && it.role != Role::Cleanup;
+    let ends = steps.iter().filter(has_started);
+    let last = ends
+        .filter(|it| !to_traffic || (it.role == Role::Traffic && it.ended.is_some()))
+        .max_by_key(over);
+    let mut path = Vec::new();
+    let mut next = last;
+    while let Some(step) = next.filter(|it| !path.contains(&it.id)) {
+        path.push(step.id);
+        let waited = step.waits.iter().filter_map(|id| steps.get(*id));
+        next = waited.filter(has_started).max_by_key(over);
+    }
+    path.reverse();
+    path
+}

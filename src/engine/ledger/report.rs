@@ -1,0 +1,160 @@
+//! The report of one switch: what it was, how long it took, and whether that was within its objectives.
+
+use crate::engine::ledger::phases::{Directed, Measured, Span, measure};
+use crate::engine::ledger::timed::{Arrival, Timed};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SwitchKind {
+    Failover,
+    Failback,
+    Drill,
+    /// Other overlays that direct nobody anew.
+    Switch,
+}
+
+impl SwitchKind {
+    pub const ALL: [Self; 4] = [Self::Failover, Self::Failback, Self::Drill, Self::Switch];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failover => "failover",
+            Self::Failback => "failback",
+            Self::Drill => "drill",
+            Self::Switch => "switch",
+        }
+    }
+}
+
+/// What a recovery may cost, in seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Goals {
+    pub rto: Option<u64>,
+    pub rpo: Option<u64>,
+}
+
+/// The facts of one switch; everything else is worked out from them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwitchReport {
+    pub kind: SwitchKind,
+    pub stack: String,
+    pub instance: Option<String>,
+    /// `clouds` or `sandbox`.
+    pub target: String,
+    /// Overlays.
+    pub from: Vec<String>,
+    /// Overlays; of a drill, those that it rehearses the switch to.
+    pub to: Vec<String>,
+    /// Fault domains; none: the switch was planned, both sides lived.
+    pub lost: Vec<String>,
+    pub who: String,
+    pub command: String,
+    pub span: Span,
+    pub complete: bool,
+    pub goals: Goals,
+    /// When an earlier run of the same switch directed users.
+    pub earlier: Option<Directed>,
+    /// What a rehearsal measured beside its steps.
+    pub arrivals: Vec<Arrival>,
+    pub steps: Vec<Timed>,
+}
+
+/// Whether an objective was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Met,
+    Missed,
+    /// And why.
+    NotMeasured(&'static str),
+}
+
+impl Verdict {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "missed",
+            Self::NotMeasured(_) => "not measured",
+        }
+    }
+}
+
+/// An objective beside what was measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// In seconds; `None`: the stack says nothing.
+    pub objective: Option<u64>,
+    /// In milliseconds.
+    pub measured: Option<u64>,
+    /// Without an objective: whether it was measured.
+    pub verdict: Verdict,
+}
+
+impl Compared {
+    pub fn is_missed(&self) -> bool {
+        self.objective.is_some() && self.verdict == Verdict::Missed
+    }
+}
+
+impl SwitchReport {
+    pub fn measured(&self) -> Measured {
+        measure(self.span, &self.steps, self.earlier)
+    }
+
+    /// From the begin until nobody is directed the old way any more, in milliseconds: the time that counts.
+    pub fn recovery(&self) -> Option<u64> {
+        let directed = self.measured().directed?;
+        let until = u64::try_from(directed.at.saturating_sub(self.span.began)).unwrap_or(0);
+        Some(until.saturating_add(directed.dns_bound.saturating_mul(1_000)))
+    }
+
+    /// The recovery beside the objective.
+    pub fn rto(&self) -> Compared {
+        let objective = self.goals.rto;
+        let measured = self.recovery();
+        let so_far = u64::try_from(self.span.ended.saturating_sub(self.span.began)).unwrap_or(0);
+        let verdict = match (measured, objective) {
+            (Some(it), Some(objective)) => judged(it, objective),
+            (Some(_), None) => Verdict::Met,
+            (None, _) if !self.measured().has_traffic => {
+                Verdict::NotMeasured("no step of this run directed users")
+            }
+            (None, Some(objective)) if judged(so_far, objective) == Verdict::Missed => {
+                Verdict::Missed
+            }
+            (None, _) => Verdict::NotMeasured("users were not directed anew"),
+        };
+        Compared { objective, measured, verdict }
+    }
+
+    /// The slowest replication gate beside the objective.
+    pub fn rpo(&self) -> Compared {
+        let objective = self.goals.rpo;
+        let (measured, verdict) = match (self.replication(), objective) {
+            (Some((it, true)), Some(objective)) => (Some(it), judged(it, objective)),
+            (Some((it, true)), None) => (Some(it), Verdict::Met),
+            (Some((it, false)), Some(objective)) if judged(it, objective) == Verdict::Missed => {
+                (None, Verdict::Missed)
+            }
+            (Some((_, false)), _) => {
+                (None, Verdict::NotMeasured("the written item did not arrive"))
+            }
+            (None, _) => (None, Verdict::NotMeasured("no replication gate was waited at")),
+        };
+        Compared { objective, measured, verdict }
+    }
+
+    /// The slowest written item, and whether all of them arrived.
+    fn replication(&self) -> Option<(u64, bool)> {
+        let beside = self.arrivals.iter().map(|it| (it.took.unwrap_or(0), it.took.is_some()));
+        let all = self.measured().replication.into_iter().chain(beside);
+        all.reduce(|one, other| (one.0.max(other.0), one.1 && other.1))
+    }
+
+    /// Everything was done, and no objective is known to be missed.
+    pub fn passed(&self) -> bool {
+        self.complete && !self.rto().is_missed() && !self.rpo().is_missed()
+    }
+}
+
+fn judged(milliseconds: u64, objective: u64) -> Verdict {
+    if milliseconds <= objective.saturating_mul(1_000) { Verdict::Met } else { Verdict::Missed }
+}

@@ -1,0 +1,59 @@
+//! A switch for tests: its steps with their times, and its report.
+
+use crate::engine::address::Address;
+use crate::engine::ledger::phases::Span;
+use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
+use crate::engine::ledger::timed::{Became, Role, Timed};
+
+/// `2026-11-24T12:00:00Z`
+pub const BEGAN: i64 = 1_795_521_600_000;
+
+/// A step that was done, with its times in seconds after the begin.
+pub fn step(id: usize, call: &str, role: Role, from: i64, to: i64, waits: &[usize]) -> Timed {
+    Timed {
+        id,
+        address: Address::one("shop"),
+        kind: "some.kind".into(),
+        call: call.into(),
+        role,
+        waits: waits.to_vec(),
+        started: Some(BEGAN + from * 1_000),
+        ended: Some(BEGAN + to * 1_000),
+        became: Became::Done,
+        ttl: (role == Role::Traffic).then_some(300),
+        arrived: None,
+    }
+}
+
+/// Prepare, replicate, open, direct, drain, delete.
+pub fn planned() -> Vec<Timed> {
+    vec![
+        step(0, "create", Role::Work, 0, 40, &[]),
+        step(1, "update", Role::Work, 0, 5, &[]),
+        step(2, "replication gate", Role::Replication, 5, 12, &[1]),
+        step(3, "serving gate", Role::Gate, 40, 70, &[0]),
+        step(4, "update", Role::Traffic, 71, 73, &[2, 3]),
+        step(5, "drain gate", Role::Drain, 73, 673, &[4]),
+        step(6, "delete", Role::Work, 673, 680, &[5]),
+    ]
+}
+
+pub fn report(steps: Vec<Timed>, ended: i64) -> SwitchReport {
+    SwitchReport {
+        kind: SwitchKind::Failover,
+        stack: "shop".into(),
+        instance: None,
+        target: "sandbox".into(),
+        from: Vec::new(),
+        to: vec!["eu".into()],
+        lost: Vec::new(),
+        who: "ann@laptop".into(),
+        command: "failover shop --to eu --planned".into(),
+        span: Span { began: BEGAN, run_began: BEGAN, ended: BEGAN + ended * 1_000 },
+        complete: true,
+        goals: Goals { rto: Some(900), rpo: Some(60) },
+        earlier: None,
+        arrivals: Vec::new(),
+        steps,
+    }
+}

@@ -1,0 +1,115 @@
+//! Steps of a run with the times at which they started and ended, on the clock of the world.
+
+use crate::engine::address::Address;
+
+/// What a step is to a switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// It makes, changes or deletes something, or waits for what it made.
+    Work,
+    /// It waits until a written item arrives at another member of its group.
+    Replication,
+    /// It waits until what users are about to be directed to serves.
+    Gate,
+    /// It directs users.
+    Traffic,
+    /// It waits until nobody comes the old way any more.
+    Drain,
+    /// It takes away again what a rehearsal made.
+    Cleanup,
+}
+
+impl Role {
+    pub const ALL: [Self; 6] =
+        [Self::Work, Self::Replication, Self::Gate, Self::Traffic, Self::Drain, Self::Cleanup];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Work => "work",
+            Self::Replication => "replication",
+            Self::Gate => "gate",
+            Self::Traffic => "traffic",
+            Self::Drain => "drain",
+            Self::Cleanup => "cleanup",
+        }
+    }
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Became {
+    Done,
+    Failed,
+    InDoubt,
+    /// It never started, or was given up while it ran.
+    NotDone,
+}
+
+impl Became {
+    pub const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::InDoubt, Self::NotDone];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::InDoubt => "in doubt",
+            Self::NotDone => "not done",
+        }
+    }
+}
+
+/// One step with its times, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timed {
+    /// Its place among the steps of its run.
+    pub id: usize,
+    pub address: Address,
+    pub kind: String,
+    /// `create`, `drain gate`, …
+    pub call: String,
+    pub role: Role,
+    /// Ids of the steps that had to end well before.
+    pub waits: Vec<usize>,
+    pub started: Option<i64>,
+    /// `None` as well where it was given up.
+    pub ended: Option<i64>,
+    pub became: Became,
+    /// For how many seconds resolvers may still answer what was before; only of what directs users.
+    pub ttl: Option<u64>,
+    /// Milliseconds until a written item had arrived; only of a replication gate that opened.
+    pub arrived: Option<u64>,
+}
+
+impl Timed {
+    /// From start to end, in milliseconds; `None` unless both are known.
+    pub fn duration(&self) -> Option<u64> {
+        u64::try_from(self.ended? - self.started?).ok()
+    }
+
+    /// When it was over as far as a run is concerned that ended then.
+    pub fn until(&self, run_ended: i64) -> Option<i64> {
+        self.started.map(|_| self.ended.unwrap_or(run_ended))
+    }
+}
+
+/// The steps of a rehearsal, with those that took away again what it made.
+#[must_use]
+pub fn with_cleanup(mut rehearsed: Vec<Timed>, cleanup: Vec<Timed>) -> Vec<Timed> {
+    let offset = rehearsed.len();
+    rehearsed.extend(cleanup.into_iter().map(|it| Timed {
+        id: it.id + offset,
+        waits: it.waits.iter().map(|wait| wait + offset).collect(),
+        role: Role::Cleanup,
+        ttl: None,
+        ..it
+    }));
+    rehearsed
+}
+
+/// An item that was written to another member of the group of this one, outside of the steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    pub address: Address,
+    /// In milliseconds; `None`: it did not arrive in time.
+    pub took: Option<u64>,
+}

@@ -1,0 +1,339 @@
+//! The report of a switch: a paragraph after a run, the whole for people and pull requests, and a list of many.
+
+use serde_json::{Value as Json, json};
+
+use crate::engine::ledger::codec::value;
+use crate::engine::ledger::report::{Compared, SwitchReport, Verdict};
+use crate::engine::ledger::timed::{Became, Timed};
+use crate::render::escape::{code, prose};
+use crate::render::words::{clean, duration};
+
+/// `failover of woocommerce to failover_eu`.
+pub fn title(report: &SwitchReport) -> String {
+    let kind = report.kind.word();
+    format!("{kind} of {} to {}", name(report), overlays(&report.to))
+}
+
+/// `woocommerce@drill`.
+fn name(report: &SwitchReport) -> String {
+    let instance = report.instance.as_deref().map(|it| format!("@{it}")).unwrap_or_default();
+    clean(&format!("{}{instance}", report.stack))
+}
+
+fn overlays(names: &[String]) -> String {
+    if names.is_empty() { "base".into() } else { clean(&names.join(" + ")) }
+}
+
+/// `0.4 s`, `59.9 s`, `2 min 5 s`.
+pub fn took(milliseconds: u64) -> String {
+    let tenths = milliseconds.saturating_add(50) / 100;
+    if tenths < 600 {
+        format!("{}.{} s", tenths / 10, tenths % 10)
+    } else {
+        duration(milliseconds.saturating_add(500) / 1_000)
+    }
+}
+
+/// One line of the phases: what, how long, and what that means.
+struct Row {
+    phase: String,
+    took: String,
+    note: &'static str,
+}
+
+/// The phases that took any time, the bound of DNS between them.
+fn rows(report: &SwitchReport) -> Vec<Row> {
+    let measured = report.measured();
+    let mut rows = Vec::new();
+    for (phase, milliseconds) in measured.phases.named() {
+        let note = match phase {
+            "earlier" => "the switch stood still, or an earlier run was at it",
+            "prepare" => "until what has to serve was made ready",
+            "replication" => "until written items arrived",
+            "gate" => "until it served",
+            "traffic" => "until users were directed anew",
+            "drain" => "until nobody came the old way",
+            _ => "until the rest was tidied up",
+        };
+        if milliseconds > 0 || phase == "prepare" {
+            rows.push(Row { phase: phase.into(), took: took(milliseconds), note });
+        }
+        if let (Some(directed), "traffic") = (measured.directed, phase) {
+            rows.push(Row {
+                phase: "DNS bound".into(),
+                took: took(directed.dns_bound.saturating_mul(1_000)),
+                note: "resolvers may answer the old value so long; not waited for",
+            });
+        }
+    }
+    rows
+}
+
+/// `recovery time: 6 min 13 s, objective 15 min: met`.
+fn compared(what: &str, it: &Compared) -> String {
+    let measured = match (it.measured, &it.verdict) {
+        (Some(measured), _) => took(measured),
+        (None, Verdict::NotMeasured(why)) => format!("not measured, {why}"),
+        (None, _) => "not over yet".into(),
+    };
+    match it.objective {
+        Some(objective) => {
+            let verdict = match &it.verdict {
+                Verdict::Missed => "MISSED",
+                other => other.word(),
+            };
+            format!("{what}: {measured}; objective {}: {verdict}", duration(objective))
+        }
+        None => format!("{what}: {measured}; the stack says no objective"),
+    }
+}
+
+fn outcome(report: &SwitchReport) -> &'static str {
+    match (report.complete, report.passed()) {
+        (false, _) => "not complete",
+        (true, false) => "complete, an objective was missed",
+        (true, true) => "complete",
+    }
+}
+
+/// What a run says at its end: the phases, one a line, and the objectives.
+pub fn paragraph(report: &SwitchReport) -> String {
+    let mut lines = vec![format!("{}: {}", title(report), outcome(report))];
+    for row in rows(report) {
+        lines.push(format!("  {:<12}{:>12}  {}", row.phase, row.took, row.note));
+    }
+    lines.push(format!("  {}", compared("recovery time", &report.rto())));
+    lines.push(format!("  {}", compared("data behind", &report.rpo())));
+    lines.join("\n")
+}
+
+/// Everything, for people.
+pub fn text(report: &SwitchReport) -> String {
+    let mut lines = vec![paragraph(report)];
+    lines.push(format!("  {}", circumstances(report)));
+    lines.push(format!("  by {}: `{}`", clean(&report.who), clean(&report.command)));
+    let path = path(report);
+    if !path.is_empty() {
+        lines.push("  what users waited for, one after another:".into());
+        lines.extend(path.into_iter().map(|it| format!("    {}", step(report, it))));
+    }
+    let others: Vec<&Timed> = report.steps.iter().filter(|it| it.became != Became::Done).collect();
+    if !others.is_empty() {
+        lines.push("  not done:".into());
+        let told = others
+            .into_iter()
+            .map(|it| format!("    {} {} ({})", clean(&it.call), it.address, it.became.word()));
+        lines.extend(told);
+    }
+    lines.join("\n")
+}
+
+fn path(report: &SwitchReport) -> Vec<&Timed> {
+    report.measured().path.iter().filter_map(|id| report.steps.get(*id)).collect()
+}
+
+/// `base → failover_eu on sandbox, planned, 2026-11-24T12:00:00Z to 2026-11-24T12:11:21Z`.
+fn circumstances(report: &SwitchReport) -> String {
+    let lost = match report.lost.as_slice() {
+        [] => "planned".to_owned(),
+        lost => format!("lost: {}", clean(&lost.join(", "))),
+    };
+    let moment = crate::render::words::moment;
+    format!(
+        "{} → {} on {}, {lost}, {} to {}",
+        overlays(&report.from),
+        overlays(&report.to),
+        clean(&report.target),
+        moment(report.span.began),
+        moment(report.span.ended)
+    )
+}
+
+/// `after 40.0 s: serving gate shop, 30.0 s`.
+fn step(report: &SwitchReport, it: &Timed) -> String {
+    let after = it.started.map(|at| took(u64::try_from(at - report.span.began).unwrap_or(0)));
+    let length = it.duration().map_or_else(|| "not ended".into(), took);
+    format!(
+        "after {}: {} {}, {length}",
+        after.unwrap_or_default(),
+        clean(&it.call),
+        clean(&it.address.to_string())
+    )
+}
+
+/// Everything, for a pull request or a wiki.
+pub fn markdown(report: &SwitchReport) -> String {
+    let mut text = format!(
+        "## {}: {}\n\n{}\n\n| phase | time | |\n|---|---:|---|\n",
+        prose(&title(report)),
+        outcome(report),
+        prose(&circumstances(report))
+    );
+    for row in rows(report) {
+        text.push_str(&format!("| {} | {} | {} |\n", row.phase, row.took, row.note));
+    }
+    text.push_str("\n| | objective | measured | verdict |\n|---|---:|---:|---|\n");
+    for (what, it) in [("recovery time", report.rto()), ("data behind", report.rpo())] {
+        let objective = it.objective.map_or_else(|| "–".into(), duration);
+        let measured = it.measured.map_or_else(|| "–".into(), took);
+        let verdict = match (&it.verdict, it.objective) {
+            (Verdict::NotMeasured(why), _) => format!("not measured: {why}"),
+            (_, None) => "no objective".into(),
+            (Verdict::Missed, _) => "**missed**".into(),
+            (Verdict::Met, _) => "met".into(),
+        };
+        text.push_str(&format!("| {what} | {objective} | {measured} | {verdict} |\n"));
+    }
+    let path = path(report);
+    if !path.is_empty() {
+        text.push_str("\nWhat users waited for, one after another:\n\n| after | step | | time |\n|---:|---|---|---:|\n");
+    }
+    for it in path {
+        let after = it.started.map_or(0, |at| u64::try_from(at - report.span.began).unwrap_or(0));
+        text.push_str(&format!(
+            "| {} | {} | {} | {} |\n",
+            took(after),
+            prose(&it.call),
+            code(&it.address.to_string()),
+            it.duration().map_or_else(|| "not ended".into(), took)
+        ));
+    }
+    text
+}
+
+/// One line for each, the oldest first.
+pub fn list(reports: &[(&str, &SwitchReport)]) -> String {
+    let line = |(name, report): &(&str, &SwitchReport)| {
+        let recovery = report.rto();
+        let recovery = match (recovery.measured, recovery.objective) {
+            (Some(it), Some(_)) => format!(", recovery {} ({})", took(it), recovery.verdict.word()),
+            (Some(it), None) => format!(", recovery {}", took(it)),
+            (None, _) => String::new(),
+        };
+        format!("{}  {}: {}{recovery}", clean(name), title(report), outcome(report))
+    };
+    reports.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The same for programs: each as it is kept, with its name.
+pub fn json(reports: &[(&str, &SwitchReport)]) -> String {
+    let named = |(name, report): &(&str, &SwitchReport)| {
+        let mut json = value(report);
+        if let Json::Object(map) = &mut json {
+            map.shift_insert(0, "name".into(), (*name).into());
+        }
+        json
+    };
+    let all: Vec<Json> = reports.iter().map(named).collect();
+    serde_json::to_string_pretty(&json!({ "version": 1, "reports": all }))
+        .expect("plain data serialises")
+}
+
+/// A list as a table.
+pub fn markdown_list(reports: &[(&str, &SwitchReport)]) -> String {
+    let mut text = String::from(
+        "| report | | recovery time | objective | verdict |\n|---|---|---:|---:|---|\n",
+    );
+    for (name, report) in reports {
+        let it = report.rto();
+        text.push_str(&format!(
+            "| {} | {}: {} | {} | {} | {} |\n",
+            code(name),
+            prose(&title(report)),
+            outcome(report),
+            it.measured.map_or_else(|| "–".into(), took),
+            it.objective.map_or_else(|| "–".into(), duration),
+            if it.objective.is_some() { it.verdict.word() } else { "–" },
+        ));
+    }
+    text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{list, markdown, paragraph, text, took};
+    use crate::engine::ledger::report::SwitchReport;
+    use crate::engine::ledger::sample::{planned, report};
+    use crate::engine::ledger::timed::Became;
+
+    #[test]
+    fn times_have_a_decimal_up_to_a_minute() {
+        let said = [0, 49, 59_940, 59_950, 60_400, 125_000, 8_000_000].map(took);
+        assert_eq!(said, ["0.0 s", "0.0 s", "59.9 s", "1 min", "1 min", "2 min 5 s", "2 h 13 min"]);
+    }
+
+    #[test]
+    fn a_switch_says_where_its_time_went() {
+        insta::assert_snapshot!(paragraph(&report(planned(), 681)), @r#"
+    failover of shop to eu: complete
+      prepare           40.0 s  until what has to serve was made ready
+      gate              30.0 s  until it served
+      traffic            3.0 s  until users were directed anew
+      DNS bound          5 min  resolvers may answer the old value so long; not waited for
+      drain             10 min  until nobody came the old way
+      cleanup            8.0 s  until the rest was tidied up
+      recovery time: 6 min 13 s; objective 15 min: met
+      data behind: 7.0 s; objective 1 min: met
+    "#);
+        insta::assert_snapshot!(text(&report(planned(), 681)), @r#"
+    failover of shop to eu: complete
+      prepare           40.0 s  until what has to serve was made ready
+      gate              30.0 s  until it served
+      traffic            3.0 s  until users were directed anew
+      DNS bound          5 min  resolvers may answer the old value so long; not waited for
+      drain             10 min  until nobody came the old way
+      cleanup            8.0 s  until the rest was tidied up
+      recovery time: 6 min 13 s; objective 15 min: met
+      data behind: 7.0 s; objective 1 min: met
+      base → eu on sandbox, planned, 2026-11-24T12:00:00Z to 2026-11-24T12:11:21Z
+      by ann@laptop: `failover shop --to eu --planned`
+      what users waited for, one after another:
+        after 0.0 s: create shop, 40.0 s
+        after 40.0 s: serving gate shop, 30.0 s
+        after 1 min 11 s: update shop, 2.0 s
+    "#);
+    }
+
+    #[test]
+    fn a_switch_that_failed_says_what_is_not_done_and_nothing_acts_on_a_terminal() {
+        let mut steps = planned();
+        steps[3].became = Became::Failed;
+        for it in &mut steps[4..] {
+            (it.started, it.ended, it.became) = (None, None, Became::NotDone);
+        }
+        let failed = SwitchReport {
+            complete: false,
+            lost: vec!["linode:us-east".into()],
+            who: "a\u{1b}[2Jb".into(),
+            to: vec!["e|u".into()],
+            ..report(steps, 1_000)
+        };
+        insta::assert_snapshot!(text(&failed), @r#"
+    failover of shop to e|u: not complete
+      prepare      16 min 10 s  until what has to serve was made ready
+      gate              30.0 s  until it served
+      recovery time: not over yet; objective 15 min: MISSED
+      data behind: 7.0 s; objective 1 min: met
+      base → e|u on sandbox, lost: linode:us-east, 2026-11-24T12:00:00Z to 2026-11-24T12:16:40Z
+      by a\u{1b}[2Jb: `failover shop --to eu --planned`
+      what users waited for, one after another:
+        after 0.0 s: create shop, 40.0 s
+        after 40.0 s: serving gate shop, 30.0 s
+      not done:
+        serving gate shop (failed)
+        update shop (not done)
+        drain gate shop (not done)
+        delete shop (not done)
+    "#);
+        insta::assert_snapshot!(markdown(&failed));
+        insta::assert_snapshot!(list(&[("one", &failed), ("two", &report(planned(), 681))]), @r#"
+    one  failover of shop to e|u: not complete
+    two  failover of shop to eu: complete, recovery 6 min 13 s (met)
+    "#);
+    }
+
+    #[test]
+    fn markdown_is_two_tables_and_the_path() {
+        insta::assert_snapshot!(markdown(&report(planned(), 681)));
+    }
+}

@@ -1,0 +1,307 @@
+//! What switches took: the paragraph at their end, the reports beside the state, and what the next plan expects.
+
+use serde_json::Value as Json;
+
+use crate::harness::Home;
+
+/// Two sites that both serve, and one record that names one of them.
+const SITES: &str = "\
+stack: shop
+objectives: { rto: 30m, rpo: 1m }
+resources:
+  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, label: us-web, private_ip: true, authorized_users: [ops] }
+  lb: { kind: linode.nodebalancer, region: us-east, label: site-us }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', check: http, check_path: /ok, check_timeout: 5 }
+  node: { kind: linode.nodebalancer_node, config: '${http}', label: us-web, address: '${web.private_ipv4}:80' }
+  web_eu: { kind: linode.instance, region: eu-central, type: g6-nanode-1, image: linode/debian12, label: eu-web, private_ip: true, authorized_users: [ops] }
+  lb_eu: { kind: linode.nodebalancer, region: eu-central, label: site-eu }
+  http_eu: { kind: linode.nodebalancer_config, nodebalancer: '${lb_eu}', check: http, check_path: /ok, check_timeout: 5 }
+  node_eu: { kind: linode.nodebalancer_node, config: '${http_eu}', label: eu-web, address: '${web_eu.private_ipv4}:80' }
+  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }
+  record: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb.ipv4}', ttl_sec: 100 }
+";
+
+/// The record is directed to the other site; what only home needs goes away.
+const EU: &str = "\
+assumes_lost: ['linode:us-east']
+resources:
+  more_eu: { kind: linode.instance, region: eu-central, type: g6-nanode-1, image: linode/debian12, label: eu-more, private_ip: true, authorized_users: [ops] }
+  node_more: { kind: linode.nodebalancer_node, config: '${http_eu}', label: eu-more, address: '${more_eu.private_ipv4}:80' }
+  record: { target: '${lb_eu.ipv4}' }
+";
+
+fn shop() -> Home {
+    let home = Home::holding("shop", SITES);
+    home.overlay("shop", "eu", EU);
+    home.sandbox(&["apply", "shop", "--yes"]).code(0).done();
+    home
+}
+
+/// The reports of the stack, the oldest first.
+fn reports(home: &Home) -> Vec<Json> {
+    let output = home.sandbox(&["reports", "shop", "--format", "json"]).code(0);
+    let json: Json = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(json["version"], 1);
+    json["reports"].as_array().unwrap().clone()
+}
+
+fn seconds(it: &Json) -> f64 {
+    it.as_f64().unwrap_or_else(|| panic!("{it} is no number"))
+}
+
+/// All phases, which are the whole, up to their rounding.
+fn add_up(report: &Json) {
+    let phases = report["phases"].as_object().unwrap();
+    let sum: f64 = phases.values().map(seconds).sum();
+    let whole = report["ended_at"].as_i64().unwrap() - report["began_at"].as_i64().unwrap();
+    let whole = f64::from(i32::try_from(whole).unwrap()) / 1_000.0;
+    assert!((sum - whole).abs() < 0.4, "{report:#}");
+}
+
+#[test]
+fn a_planned_switch_and_the_way_back_are_measured_and_kept() {
+    let home = shop();
+    let none = home.sandbox(&["reports", "shop"]).code(0);
+    none.shows(&["shop has no reports: no switch was made yet"]).done();
+    home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"])
+        .code(0)
+        .says(&[
+            "failover of shop to eu: complete",
+            "\n  prepare ",
+            "\n  traffic ",
+            // Linode stores 120 for 100.
+            "\n  DNS bound          2 min  resolvers may answer the old value so long",
+            "\n  recovery time: ",
+            "; objective 30 min: met",
+            "data behind: not measured, no replication gate was waited at; objective 1 min: not measured",
+            "kept in state/sandbox/states/shop/reports/20",
+        ])
+        .done();
+    home.sandbox(&["failback", "shop", "--yes"])
+        .code(0)
+        .says(&["failback of shop to base", "\n  drain "])
+        .done();
+    let all = reports(&home);
+    assert_eq!(all.len(), 2);
+    for report in &all {
+        add_up(report);
+        assert_eq!(report["dns_bound"], 120.0, "{report:#}");
+        assert_eq!(
+            (&report["planned"], &report["passed"], &report["complete"]),
+            (&true.into(), &true.into(), &true.into())
+        );
+        let recovery = seconds(&report["directed"]) + 120.0;
+        assert!((seconds(&report["recovery"]) - recovery).abs() < 0.2, "{report:#}");
+        assert_eq!(report["objectives"]["rto"]["verdict"], "met");
+        assert_eq!(report["objectives"]["rpo"]["measured"], Json::Null);
+    }
+    let (failover, failback) = (&all[0], &all[1]);
+    assert_eq!(
+        (&failover["kind"], &failover["to"], &failover["from"]),
+        (&"failover".into(), &serde_json::json!(["eu"]), &serde_json::json!([]))
+    );
+    assert_eq!((&failback["kind"], &failback["to"]), (&"failback".into(), &serde_json::json!([])));
+    // The new instance is made, and then serves, before users are directed to it; nobody is sent home before 2 × 120 s are over.
+    assert!(seconds(&failover["phases"]["prepare"]) > 10.0, "{failover:#}");
+    assert!(seconds(&failback["phases"]["drain"]) >= 240.0, "{failback:#}");
+    in_three_dresses(&home, failover["name"].as_str().unwrap());
+}
+
+fn in_three_dresses(home: &Home, name: &str) {
+    let show = ["reports", "shop", name];
+    home.sandbox(&show)
+        .code(0)
+        .shows(&[
+            "failover of shop to eu: complete",
+            "what users waited for, one after another:",
+            "create more_eu, ",
+            "update record, ",
+        ])
+        .done();
+    home.sandbox(&[&show[..], &["--format", "markdown"]].concat())
+        .code(0)
+        .shows(&[
+            "## failover of shop to eu: complete",
+            "| DNS bound | 2 min |",
+            "| recovery time | 30 min |",
+            "| met |",
+        ])
+        .done();
+    let json = home.sandbox(&[&show[..], &["--format", "json"]].concat()).code(0);
+    let kept =
+        std::fs::read_to_string(home.state_folder("shop").join(format!("reports/{name}.json")))
+            .unwrap();
+    assert_eq!(json.stdout, kept, "it is printed as it is kept");
+    home.sandbox(&["reports", "shop"]).code(0).shows(&[name, "failback of shop to base"]).done();
+    home.sandbox(&["reports", "shop", "--format", "markdown"])
+        .code(0)
+        .shows(&["| report |"])
+        .done();
+    let one = ["reports", "shop", "2"];
+    home.sandbox(&one).code(1).says(&["2 reports begin with `2`", name]).done();
+    let typo = name.replace("failover", "failovre");
+    home.sandbox(&["reports", "shop", &typo]).code(1).says(&["did you mean", name]).done();
+}
+
+#[test]
+fn a_damaged_report_is_named_and_the_others_are_shown() {
+    let home = shop();
+    home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"]).code(0).done();
+    let file = home.state_folder("shop").join("reports/20200101T000000Z-drill-eu.json");
+    std::fs::write(&file, "{ \"version\": 1, \"kind\": ").unwrap();
+    home.sandbox(&["reports", "shop"])
+        .code(0)
+        .shows(&["failover of shop to eu"])
+        .says(&["warning: state/sandbox/states/shop/reports/20200101T000000Z-drill-eu.json is left out: it is not a report"])
+        .done();
+    home.sandbox(&["plan", "shop", "-o", "base"])
+        .code(0)
+        .says(&["20200101T000000Z-drill-eu.json is left out"])
+        .done();
+    assert!(file.exists(), "it is left alone");
+}
+
+#[test]
+fn under_loss_the_bound_of_dns_counts_though_nothing_is_drained() {
+    let home = shop();
+    home.lose("linode:us-east");
+    home.sandbox(&["failover", "shop", "--to", "eu", "--yes"])
+        .code(0)
+        .says(&["recovery time"])
+        .done();
+    let report = reports(&home).remove(0);
+    add_up(&report);
+    assert_eq!(
+        (&report["planned"], &report["lost"]),
+        (&false.into(), &serde_json::json!(["linode:us-east"]))
+    );
+    assert_eq!(report["dns_bound"], 120.0, "{report:#}");
+    assert_eq!(report["phases"]["drain"], 0.0, "{report:#}");
+}
+
+#[test]
+fn a_switch_that_fails_is_kept_too_and_the_one_that_goes_on_counts_from_its_begin() {
+    let home = shop();
+    home.run(&["sandbox", "fault", "unhealthy", "eu-web"]).code(0).done();
+    home.run(&["sandbox", "fault", "unhealthy", "eu-more"]).code(0).done();
+    home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"])
+        .code(1)
+        .says(&["failover of shop to eu: not complete", "\n  gate ", "recovery time: not measured, users were not directed anew; objective 30 min: not measured"])
+        .done();
+    home.run(&["sandbox", "heal", "eu-web"]).code(0).done();
+    home.run(&["sandbox", "heal", "eu-more"]).code(0).done();
+    home.sandbox(&["apply", "shop", "--yes"])
+        .code(0)
+        .says(&["failover of shop to eu: complete", "\n  earlier "])
+        .done();
+    let all = reports(&home);
+    assert_eq!(all.len(), 2);
+    let (failed, resumed) = (&all[0], &all[1]);
+    assert_eq!(
+        (&failed["complete"], &failed["passed"], &failed["recovery"]),
+        (&false.into(), &false.into(), &Json::Null)
+    );
+    assert!(seconds(&failed["phases"]["gate"]) > 250.0, "{failed:#}");
+    assert_eq!(failed["began_at"], resumed["began_at"]);
+    assert!(
+        seconds(&resumed["recovery"]) > seconds(&failed["phases"]["gate"]) + 120.0,
+        "{resumed:#}"
+    );
+    add_up(failed);
+    add_up(resumed);
+}
+
+#[test]
+fn a_plan_says_how_long_its_switch_will_take_and_how_sure_that_is() {
+    let home = shop();
+    let plan = ["plan", "shop", "-o", "eu"];
+    home.sandbox(&["plan", "shop"]).code(0).shows(&["No changes"]).done();
+    home.sandbox(&plan)
+        .code(0)
+        .shows(&[
+            "\nExpected: ",
+            " until users are directed anew, then up to 2 min until",
+            "a guess from the kinds' own",
+        ])
+        .done();
+    let switch = ["failover", "shop", "--to", "eu", "--planned", "--yes"];
+    home.sandbox(&switch).code(0).shows(&["a guess from the kinds' own"]).done();
+    home.sandbox(&["failback", "shop", "--yes"]).code(0).shows(&["\nExpected: "]).done();
+    let output =
+        home.sandbox(&[&plan[..], &["--format", "json", "--out", "p.json"]].concat()).code(0);
+    let json: Json = serde_json::from_str(&output.stdout).unwrap();
+    let forecast = &json["envelope"]["forecast"];
+    let all = forecast["steps"].as_u64().unwrap();
+    assert!(all >= 4 && forecast["measured"] == all, "{forecast}");
+    assert_eq!(forecast["directed"]["dns_bound"], 120, "{forecast}");
+    // Steps like these were made once on the way there: what is expected is about what it took.
+    let took = seconds(&reports(&home)[0]["directed"]);
+    let usual = seconds(&forecast["directed"]["usual"]);
+    assert!(usual > took / 3.0 && usual < took * 3.0, "{usual} is far from {took}");
+    for format in ["text", "markdown", "html"] {
+        home.run(&["show", "p.json", "--format", format])
+            .code(0)
+            .shows(&["Expected: ", "on the critical path measured before"])
+            .done();
+    }
+}
+
+#[test]
+fn a_drill_is_reported_for_the_overlay_that_it_rehearses() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    home.sandbox(&["audit", "woocommerce"]).shows(&["drill-never"]).done();
+    let drill = ["drill", "woocommerce", "--to", "drill_eu", "--yes"];
+    home.sandbox(&drill)
+        .code(0)
+        .says(&[
+            "drill of woocommerce@drill to failover_eu: complete",
+            "\n  cleanup ",
+            "objective 15 min: met",
+            "kept in state/sandbox/states/woocommerce@drill/reports/20",
+        ])
+        .done();
+    let output = home.sandbox(&["reports", "woocommerce", "--format", "json"]).code(0);
+    let json: Json = serde_json::from_str(&output.stdout).unwrap();
+    let report = &json["reports"][0];
+    add_up(report);
+    assert_eq!(
+        (&report["kind"], &report["to"], &report["passed"]),
+        (&"drill".into(), &serde_json::json!(["failover_eu"]), &true.into())
+    );
+    assert_eq!(report["lost"], serde_json::json!(["aws:us-east-1", "linode:us-east"]));
+    assert!(seconds(&report["phases"]["cleanup"]) > 0.0, "{report:#}");
+    assert!(report["dns_bound"].as_f64().is_some(), "{report:#}");
+    let audit = home.sandbox(&["audit", "woocommerce"]);
+    assert!(
+        !audit.stdout.contains("drill-never") && audit.stdout.contains("0 days ago and passed"),
+        "{audit}"
+    );
+    // What the drill measured is what the real switch is expected to take.
+    home.sandbox(&["plan", "woocommerce", "-o", "failover_eu"])
+        .shows(&["Expected: ", "on the critical path measured before"])
+        .done();
+
+    let stack = std::fs::read_to_string(home.path("stacks/woocommerce/stack.yaml")).unwrap();
+    home.stack("woocommerce", stack.replace("rto: 15m", "rto: 10s"));
+    home.sandbox(&drill)
+        .code(1)
+        .says(&["complete, an objective was missed", "objective 10 s: MISSED"])
+        .done();
+    home.sandbox(&["audit", "woocommerce"]).shows(&["drill-failed"]).done();
+}
+
+#[test]
+fn a_missed_objective_is_said_and_changes_no_exit_code() {
+    let home = Home::holding("shop", SITES.replace("rto: 30m", "rto: 2m"));
+    home.overlay("shop", "eu", EU);
+    home.sandbox(&["apply", "shop", "--yes"]).code(0).done();
+    home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"])
+        .code(0)
+        .says(&[
+            "failover of shop to eu: complete, an objective was missed",
+            "; objective 2 min: MISSED",
+        ])
+        .done();
+    assert_eq!(reports(&home)[0]["passed"], false);
+}
