@@ -130,7 +130,7 @@ fn slips_change_nothing() {
 #[test]
 fn a_slip_preempts_nobody() {
     let home = duo::home();
-    duo::lose(&home);
+    home.run(&["sandbox", "lose", LINODE, AWS, "--how", "refuse"]).code(0).done();
     failover(&home).code(0).done();
     home.fault("POST /linode/instances slow ms=600000 times=1");
     home.overlay(
