@@ -302,3 +302,18 @@ fn literal_targets_that_depend_on_each_other_move_in_the_order_of_the_stack() {
     let text = check(&Case { applied: &before, base: &after, to: None, ..Case::default() });
     assert!(text.ends_with("0: update a\n1: update b after [0]\n"), "{text}");
 }
+
+/// A cold standby: nothing of it is left at home, and nobody is directed to it any more.
+#[test]
+fn a_set_may_be_emptied_once_nobody_is_directed_to_it() {
+    let cold = SITES.replace("count: '${vars.size}'", "count: '${vars.size - 1}'");
+    let case =
+        |base| Case { applied: base, base, active: Some(FAILOVER), to: None, ..Case::default() };
+    let text = check(&case(&cold));
+    assert!(!text.contains("empties_serving_set"), "{text}");
+    assert!(text.contains("delete node_eu[0]"), "{text}");
+    // Another name still leads there.
+    let alias = cold.replace("outputs:", "  alias: { kind: linode.domain_record, domain: '${zone}', type: A, name: alias, target: '${lb_eu.ipv4}' }\noutputs:");
+    let text = check(&case(&alias));
+    assert!(text.contains("empties_serving_set"), "{text}");
+}
