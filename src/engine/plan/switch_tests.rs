@@ -317,3 +317,24 @@ fn a_set_may_be_emptied_once_nobody_is_directed_to_it() {
     let text = check(&case(&alias));
     assert!(text.contains("empties_serving_set"), "{text}");
 }
+
+const ACTIVE: &str = "
+  lb: { kind: linode.nodebalancer, region: us-east, label: lb-us }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', check: http, check_path: /ok, check_timeout: 5 }
+  lb_eu: { kind: linode.nodebalancer, region: eu-central, label: lb-eu }
+  http_eu: { kind: linode.nodebalancer_config, nodebalancer: '${lb_eu}', check: http, check_path: /ok, check_timeout: 5 }
+  eu: { kind: linode.instance, count: '${vars.size}', region: eu-central, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: 'eu-${each.index}', private_ip: true }
+  node_eu: { kind: linode.nodebalancer_node, for_each: '${eu}', config: '${http_eu}', label: '${each.value.label}', address: '192.168.2.${each.key}:80' }
+  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }
+  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb.ipv4}', ttl_sec: 300 }
+  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb_eu.ipv4}', ttl_sec: 300 }";
+
+const ONE_SITE: &str = "variables: { size: 2 }\nresources:\n  shop: null\n";
+
+#[test]
+fn one_of_two_ways_goes_after_the_other_is_checked_and_comes_back_before_the_other_shrinks() {
+    let there = Case { applied: ACTIVE, base: ACTIVE, to: Some(ONE_SITE), ..Case::default() };
+    let back =
+        Case { applied: ACTIVE, base: ACTIVE, active: Some(ONE_SITE), to: None, ..Case::default() };
+    insta::assert_snapshot!(format!("{}-- and back --\n{}", check(&there), check(&back)));
+}

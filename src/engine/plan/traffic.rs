@@ -110,6 +110,7 @@ pub(super) fn directions(
         frozen,
         planned,
         at: planned.iter().enumerate().map(|(at, it)| (&it.change.address, at)).collect(),
+        sets: sets(planned),
         wanted: Wanted::new(worlds.catalog, worlds.stack),
         recorded: worlds.state.map(|it| Recorded::new(worlds.catalog, it)),
     };
@@ -168,8 +169,25 @@ struct View<'a, 'b> {
     frozen: &'a Frozen<'b>,
     planned: &'a [Planned<'b>],
     at: BTreeMap<&'a Address, usize>,
+    /// By serving set.
+    sets: BTreeMap<String, Vec<usize>>,
     wanted: Wanted<'b>,
     recorded: Option<Recorded<'b>>,
+}
+
+/// What others remember, by the name under which it answers; each once.
+fn sets(planned: &[Planned<'_>]) -> BTreeMap<String, Vec<usize>> {
+    let mut sets: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, it) in planned.iter().enumerate().filter(|(_, it)| it.kind.drain.is_some()) {
+        let recorded = it.record.map(|it| &it.attributes);
+        for attributes in recorded.into_iter().chain(it.desired.as_ref()) {
+            let members = sets.entry(set_name(it.kind, attributes)).or_default();
+            if members.last() != Some(&at) {
+                members.push(at);
+            }
+        }
+    }
+    sets
 }
 
 impl View<'_, '_> {
@@ -181,8 +199,11 @@ impl View<'_, '_> {
         made.serving = self.wanted.contained(&roots);
         made.new = self.wanted.closure(&roots);
         made.gate = self.gate(it, &made.serving);
-        if let (Some(record), Some(recorded)) = (it.record, &self.recorded) {
-            made.old_roots = recorded.targets(it.kind, record);
+        // Beside what serves already, a new way is one more answer: until it is known everybody comes the old ways.
+        let before = it.record.map_or_else(|| self.siblings(it), |record| vec![record]);
+        if let (Some(record), Some(recorded)) = (before.first(), &self.recorded) {
+            made.old_roots =
+                before.iter().flat_map(|record| recorded.targets(it.kind, record)).collect();
             made.old = recorded.closure(&made.old_roots);
             if let Some(drain) = &it.kind.drain {
                 let lost = made.old_roots.iter().any(|it| self.is_frozen(it));
@@ -191,6 +212,15 @@ impl View<'_, '_> {
             }
         }
         made
+    }
+
+    /// The records that answer already where one more is to be made.
+    fn siblings(&self, it: &Planned<'_>) -> Vec<&Record> {
+        let Some(desired) = it.desired.as_ref().filter(|_| it.kind.drain.is_some()) else {
+            return Vec::new();
+        };
+        let members = self.sets.get(&set_name(it.kind, desired)).into_iter().flatten();
+        members.filter_map(|at| self.planned[*at].record).collect()
     }
 
     /// Users whom an earlier run directed away.
@@ -219,11 +249,11 @@ impl View<'_, '_> {
         };
         let name = set_name(it.kind, &record.attributes);
         let stays = |other: &&Planned<'_>| {
-            other.kind.kind == it.kind.kind
-                && !other.change.action.destroys()
+            !other.change.action.destroys()
                 && other.desired.as_ref().is_some_and(|it| set_name(other.kind, it) == name)
         };
-        let others = self.planned.iter().filter(stays);
+        let members = self.sets.get(&name).into_iter().flatten();
+        let others = members.map(|at| &self.planned[*at]).filter(stays);
         others.flat_map(|it| self.targets(it)).filter(|it| !self.is_frozen(it)).collect()
     }
 
