@@ -35,19 +35,22 @@ impl Carried {
             .map(|it| (it.address.clone(), it))
             .collect();
         let wanted = Wanted::new(catalog, stack);
-        let mut needed = thawed;
+        // One closure of all roots: closures of each would be quadratic in long chains.
+        let mut roots: Vec<Address> = Vec::new();
         for change in &after.changes {
             let is_pending = pending.get(&change.address).is_some_and(|it| same(it, change));
             let Some(instance) = stack.instances.get(&change.address) else { continue };
             if change.action == Action::NoOp || is_pending {
                 continue;
             }
-            needed.extend(wanted.closure(std::slice::from_ref(&change.address)));
+            roots.push(change.address.clone());
             let directs = catalog.get(&change.kind).filter(|kind| directs_anew(kind, change));
             if let Some(kind) = directs {
-                needed.extend(wanted.closure(&wanted.targets(kind, instance)));
+                roots.extend(wanted.targets(kind, instance));
             }
         }
+        let mut needed = thawed;
+        needed.extend(wanted.closure(&roots));
         Self { pending, needed }
     }
 

@@ -197,7 +197,6 @@ impl View<'_, '_> {
         made.withdraws = withdraws;
         let roots = if withdraws { self.others_of_set(it) } else { self.targets(it) };
         made.serving = self.wanted.contained(&roots);
-        made.new = self.wanted.closure(&roots);
         made.gate = self.gate(it, &made.serving);
         // Beside what serves already, a new way is one more answer: until it is known everybody comes the old ways.
         let before = it.record.map_or_else(|| self.siblings(it), |record| vec![record]);
@@ -205,6 +204,10 @@ impl View<'_, '_> {
             made.old_roots =
                 before.iter().flat_map(|record| recorded.targets(it.kind, record)).collect();
             made.old = recorded.closure(&made.old_roots);
+            // Only what stood behind an old target asks for it; chains of records have closures as long as themselves.
+            if !made.old.is_empty() {
+                made.new = self.wanted.closure(&roots);
+            }
             if let Some(drain) = &it.kind.drain {
                 let lost = made.old_roots.iter().any(|it| self.is_frozen(it));
                 made.ttl_seconds = self.ttl(it.kind, record, drain);
