@@ -198,7 +198,7 @@ impl Connections {
     }
 }
 
-/// Why a region was not asked.
+/// Said instead of a connection.
 pub(crate) fn declared_lost(region: &str, endpoint: &str) -> ProviderError {
     let words = format!("aws:{region} is declared lost, so nothing connects to it");
     ProviderError::new(Fault::Unreachable, endpoint, words)
