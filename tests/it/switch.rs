@@ -258,3 +258,17 @@ fn a_stopped_switch_goes_on_with_the_variables_it_began_with() {
     let machines = home.world.show().unwrap()["linode"]["instances"].clone();
     assert_eq!(machines.as_array().unwrap().len(), 5, "{machines}");
 }
+
+/// No reference leads from a record to the checks behind its target; the rule does.
+#[test]
+fn the_graph_draws_what_rules_derive() {
+    let home = Home::woocommerce();
+    home.run(&["graph", "woocommerce"])
+        .code(0)
+        .shows(&[
+            "\"lb\" -> \"shop\"\n",
+            "\"lb_http\" -> \"shop\" [style = dashed]",
+            "\"lb_node[1]\" -> \"shop\" [style = dashed]",
+        ])
+        .done();
+}
