@@ -159,17 +159,12 @@ impl Connections {
         endpoint: &str,
     ) -> Result<aws_sdk_dynamodb::config::Builder, ProviderError> {
         if self.is_lost(region) {
-            return Err(self.declared_lost(region, endpoint));
+            return Err(declared_lost(region, endpoint));
         }
         if let Ok(mut used) = self.used.lock() {
             used.insert(region.to_owned());
         }
         Ok(aws_sdk_dynamodb::config::Builder::new().region(Region::new(region.to_owned())))
-    }
-
-    pub(crate) fn declared_lost(&self, region: &str, endpoint: &str) -> ProviderError {
-        let words = format!("aws:{region} is declared lost, so nothing connects to it");
-        ProviderError::new(Fault::Unreachable, endpoint, words)
     }
 
     /// From now on these fault domains, and only these, are left alone.
@@ -201,6 +196,12 @@ impl Connections {
             None => format!("https://dynamodb.{region}.amazonaws.com"),
         }
     }
+}
+
+/// Said instead of a connection.
+pub(crate) fn declared_lost(region: &str, endpoint: &str) -> ProviderError {
+    let words = format!("aws:{region} is declared lost, so nothing connects to it");
+    ProviderError::new(Fault::Unreachable, endpoint, words)
 }
 
 /// Shorter than the whole attempt, so that a dead host is told apart from a lost reply.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::planned::identity_of;
-use crate::engine::schema::Kind;
-use crate::engine::stack::model::Stack;
-use crate::engine::state::record::State;
+use crate::engine::schema::{Catalog, Kind};
+use crate::engine::stack::model::{Shape, Stack};
+use crate::engine::value::Value;
 use crate::ops::error::OpsError;
 use crate::ops::load::{self, Desired};
 use crate::ops::place::Place;
@@ -80,11 +81,7 @@ pub fn others(session: &Session, place: &Place) -> Result<BTreeMap<String, Strin
 }
 
 /// Where the name of an object is given.
-fn line(
-    layers: &Desired,
-    kind: &Kind,
-    address: &crate::engine::address::Address,
-) -> Option<String> {
+fn line(layers: &Desired, kind: &Kind, address: &Address) -> Option<String> {
     let instance = layers.stack.instances.get(address)?;
     let named = kind.identity.by.iter().rev().find_map(|it| instance.resource.attributes.get(it));
     let span = named.map_or(instance.resource.span, |it| it.key);
@@ -92,11 +89,7 @@ fn line(
 }
 
 /// What would keep the cleanup of an instance from deleting what it makes.
-pub fn undeletable(
-    stack: &Stack,
-    state: Option<&State>,
-    catalog: &crate::engine::schema::Catalog,
-) -> Vec<String> {
+pub fn undeletable(stack: &Stack, catalog: &Catalog) -> Vec<String> {
     let mut kept = Vec::new();
     for (address, instance) in &stack.instances {
         if stack.lent.contains_key(address) {
@@ -108,18 +101,11 @@ pub fn undeletable(
         let Some(kind) = catalog.get(&instance.resource.kind) else { continue };
         for (name, _) in kind.attributes.iter().filter(|(_, it)| it.protects) {
             let given = instance.resource.attributes.get(name).map(|it| &it.term.shape);
-            let is_on = matches!(
-                given,
-                Some(crate::engine::stack::model::Shape::Literal(
-                    crate::engine::value::Value::Bool(true)
-                ))
-            );
+            let is_on = matches!(given, Some(Shape::Literal(Value::Bool(true))));
             if is_on {
                 kept.push(format!("`{address}` has `{name}: true`"));
             }
         }
     }
-    let protected = state.iter().flat_map(|it| &it.records).filter(|(_, it)| it.protected);
-    kept.extend(protected.map(|(address, _)| format!("`{address}` is protected in state")));
     kept
 }

@@ -197,10 +197,11 @@ fn summary(plan: &Plan) -> String {
     rest.extend((it.drift > 0).then(|| format!("{} changed outside lifeboat", it.drift)));
     let rest = rest.join(", ");
     if plan.is_empty() && it.forget + it.moved + it.await_ == 0 {
-        let why = match (verdict(plan), it.unseen) {
-            (Some(_), _) => "Nothing could be planned",
-            (None, 0) => "The world is as the layers describe it",
-            (None, _) => "What could be seen is as the layers describe it",
+        let why = match (verdict(plan), it.unseen, it.frozen) {
+            (Some(_), ..) => "Nothing could be planned",
+            (None, 0, 0) => "The world is as the layers describe it",
+            (None, 0, _) => "What is not lost is as the layers describe it",
+            (None, ..) => "What could be seen is as the layers describe it",
         };
         return format!("No changes. {why}; {rest}");
     }

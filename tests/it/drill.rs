@@ -157,6 +157,31 @@ fn a_signal_and_a_failure_are_followed_by_the_cleanup() {
     same(&before, &world(&home), "failed");
 }
 
+/// Who is in a hurry may leave the cleanup to another process.
+#[test]
+fn a_second_signal_ends_it_at_once_and_the_cleanup_comes_later() {
+    let home = shop();
+    let before = world(&home);
+    home.fault("DELETE slow ms=1500");
+    let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
+    let made = || home.state("woocommerce@drill").is_some_and(|it| it.records.len() > 3);
+    assert!(running.until(made));
+    running.signal("INT");
+    let deletes = || {
+        home.state("woocommerce@drill")
+            .is_some_and(|it| it.begun.values().any(|it| it.call == "delete"))
+    };
+    assert!(running.until(deletes), "the cleanup has begun");
+    running.signal("INT");
+    running.end().code(130).says(&["stopped in the middle", "--cleanup"]).done();
+    home.world.heal(None).unwrap();
+    home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"])
+        .code(0)
+        .says(&["nothing is left behind"])
+        .done();
+    same(&before, &world(&home), "left in a hurry");
+}
+
 #[test]
 fn what_a_cleanup_could_not_delete_is_not_begun() {
     let home = shop();

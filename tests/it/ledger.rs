@@ -272,6 +272,8 @@ fn a_drill_is_reported_for_the_overlay_that_it_rehearses() {
     assert_eq!(report["lost"], serde_json::json!(["aws:us-east-1", "linode:us-east"]));
     assert!(seconds(&report["phases"]["cleanup"]) > 0.0, "{report:#}");
     assert!(report["dns_bound"].as_f64().is_some(), "{report:#}");
+    assert_eq!(report["arrivals"][0]["address"], "sessions_eu", "{report:#}");
+    assert_eq!(report["objectives"]["rpo"]["verdict"], "met", "{report:#}");
     let audit = home.sandbox(&["audit", "woocommerce"]);
     assert!(
         !audit.stdout.contains("drill-never") && audit.stdout.contains("0 days ago and passed"),
@@ -281,6 +283,13 @@ fn a_drill_is_reported_for_the_overlay_that_it_rehearses() {
     home.sandbox(&["plan", "woocommerce", "-o", "failover_eu"])
         .shows(&["Expected: ", "on the critical path measured before"])
         .done();
+
+    // Both tables have a replication gate, whose own time is the measure.
+    home.sandbox(&["failover", "woocommerce", "--to", "failover_eu", "--planned", "--yes"])
+        .code(0)
+        .says(&["failover of woocommerce to failover_eu: complete", "; objective 1 min: met"])
+        .done();
+    home.sandbox(&["failback", "woocommerce", "--yes"]).code(0).done();
 
     let stack = std::fs::read_to_string(home.path("stacks/woocommerce/stack.yaml")).unwrap();
     home.stack("woocommerce", stack.replace("rto: 15m", "rto: 10s"));

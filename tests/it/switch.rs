@@ -1,5 +1,7 @@
 //! The switch as people type it: there and back, planned and under loss, saved, resumed, from another machine; slips and refusals.
 
+use lifeboat::store::file::FileStore;
+
 use crate::converge::fired;
 use crate::duo::{self, AWS, LINODE, failback, failover, leads, served, settled};
 use crate::harness::Home;
@@ -128,6 +130,33 @@ fn slips_change_nothing() {
     assert!(nothing.is_untouched());
 }
 
+/// Who types a switch wrongly does not stop the run that is at work.
+#[test]
+fn a_slip_preempts_nobody() {
+    let home = duo::home();
+    home.run(&["sandbox", "lose", LINODE, AWS, "--how", "refuse"]).code(0).done();
+    failover(&home).code(0).done();
+    home.fault("POST /linode/instances slow ms=600000 times=1");
+    home.overlay(
+        "duo",
+        "eu",
+        std::fs::read_to_string(home.path("stacks/duo/overlays/eu.yaml"))
+            .unwrap()
+            .replace("standby: 2", "standby: 3"),
+    );
+    let mut running = home.start(&["apply", "duo", "--yes", "--sandbox"]);
+    assert!(running.until(|| fired(&home) > 0));
+    let lease = || FileStore::new(&home.state_folder("duo")).lease_status().unwrap().unwrap();
+    let before = lease().epoch;
+    home.sandbox(&["failover", "duo", "--to", "ue", "--yes"]).code(1).done();
+    home.sandbox(&["failover", "duo", "--to", "calm", "--lost", "linode:eu-centrl", "--yes"])
+        .code(1)
+        .done();
+    home.sandbox(&["failback", "duo", "--yes"]).code(3).says(&["still silent"]).done();
+    assert_eq!((lease().epoch, lease().is_alive), (before, true));
+    running.kill();
+}
+
 /// Home again while home says nothing: refused, with the way around named.
 #[test]
 fn who_is_still_silent_is_not_gone_home_to() {
@@ -232,4 +261,18 @@ fn a_stopped_switch_goes_on_with_the_variables_it_began_with() {
     settled(&home, &["calm"], "resumed");
     let machines = home.world.show().unwrap()["linode"]["instances"].clone();
     assert_eq!(machines.as_array().unwrap().len(), 5, "{machines}");
+}
+
+/// No reference leads from a record to the checks behind its target; the rule does.
+#[test]
+fn the_graph_draws_what_rules_derive() {
+    let home = Home::woocommerce();
+    home.run(&["graph", "woocommerce"])
+        .code(0)
+        .shows(&[
+            "\"lb\" -> \"shop\"\n",
+            "\"lb_http\" -> \"shop\" [style = dashed]",
+            "\"lb_node[1]\" -> \"shop\" [style = dashed]",
+        ])
+        .done();
 }

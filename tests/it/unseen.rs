@@ -232,14 +232,9 @@ fn plans_that_were_touched_are_refused() {
     home.sandbox(&["plan", "tiny", "--out", "p.json"]).code(0).done();
     let plan = std::fs::read_to_string(home.path("p.json")).unwrap();
     home.write("edited.json", plan.replacen("example.com", "example.org", 1));
-    home.write(
-        "future.json",
-        plan.replacen(
-            &format!("\"format_version\": \"{FORMAT_VERSION}\""),
-            "\"format_version\": \"2.0\"",
-            1,
-        ),
-    );
+    let said = format!("\"format_version\": \"{FORMAT_VERSION}\"");
+    assert!(plan.contains(&said));
+    home.write("future.json", plan.replacen(&said, "\"format_version\": \"2.0\"", 1));
     home.write("cut.json", plan.split_at(plan.len() / 2).0);
     home.sandbox(&["apply", "edited.json", "--yes"])
         .code(1)

@@ -76,7 +76,14 @@ pub async fn drill(
         return Ok(Exit::Refused);
     }
     let signals = signals::listen()?;
-    let rehearsal = rehearse(&session, lease, proposed, &script, &audience, &signals.stop).await?;
+    let rehearsed = rehearse(&session, lease, proposed, &script, &audience, &signals.stop);
+    let rehearsal = tokio::select! {
+        ended = rehearsed => ended?,
+        () = signals.second() => {
+            out::talk(&format!("stopped in the middle; {}", cleanup_of(&ask.place.stack, &wanted.to)));
+            return Ok(signals.number().map_or(Exit::Failed, Exit::Signal));
+        }
+    };
     let exit = ended(&rehearsal);
     let report = rehearsal.report(&session, &script);
     reports::tell_and_keep(&session, &ask.place, &report);
@@ -96,7 +103,7 @@ fn rehearsed(stack: &Stack) -> String {
 
 /// A cleanup that a protection would stop is found out before anything is made.
 fn cleanable(stack: &Stack, catalog: &crate::engine::schema::Catalog) -> Result<(), OpsError> {
-    let kept = undeletable(stack, None, catalog);
+    let kept = undeletable(stack, catalog);
     if kept.is_empty() {
         return Ok(());
     }
@@ -120,10 +127,14 @@ fn another_instance(name: &str, stack: &str, overlay: &str, own: &str) -> OpsErr
     )
 }
 
+fn cleanup_of(stack: &str, overlay: &str) -> String {
+    format!("`lifeboat drill {stack} --to {overlay} --cleanup` deletes what is left of it")
+}
+
 fn in_use(name: &str, stack: &str, overlay: &str) -> OpsError {
     OpsError::refused(
         format!("{name} is in use: another drill is going on, or was not cleaned up"),
-        format!("`lifeboat drill {stack} --to {overlay} --cleanup` deletes what is left of it"),
+        cleanup_of(stack, overlay),
     )
 }
 

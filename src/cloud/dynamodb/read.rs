@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TableDescription, TimeT
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::cloud::connection::declared_lost;
 use crate::cloud::dynamodb::describe::{Extras, attributes, has_extras, not_ready};
 use crate::cloud::dynamodb::place::{Dynamo, KEY, Place};
 use crate::cloud::error::ProviderError;
@@ -78,7 +79,7 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<
             }
         };
         if dynamo.connections.is_lost(&place.region) {
-            let why = dynamo.connections.declared_lost(&place.region, "DescribeTable");
+            let why = declared_lost(&place.region, "DescribeTable");
             answers[at] = Some(Observation::Unseen(why.to_string()));
             continue;
         }

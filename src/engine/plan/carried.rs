@@ -37,7 +37,8 @@ impl Carried {
             .map(|it| (it.address.clone(), it))
             .collect();
         let wanted = Wanted::new(catalog, stack);
-        let mut needed = thawed;
+        // One closure of all roots: closures of each would be quadratic in long chains.
+        let mut roots: Vec<Address> = Vec::new();
         for change in &after.changes {
             let is_pending = pending.get(&change.address).is_some_and(|it| same(it, change));
             let Some(instance) = stack.instances.get(&change.address) else { continue };
@@ -48,9 +49,11 @@ impl Carried {
             if change.action == Action::NoOp || is_pending {
                 continue;
             }
-            needed.extend(wanted.closure(std::slice::from_ref(&change.address)));
-            needed.extend(wanted.closure(&targets));
+            roots.push(change.address.clone());
+            roots.extend(targets);
         }
+        let mut needed = thawed;
+        needed.extend(wanted.closure(&roots));
         Self { pending, needed }
     }
 

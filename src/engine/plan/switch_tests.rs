@@ -361,3 +361,39 @@ fn literal_targets_that_depend_on_each_other_move_in_the_order_of_the_stack() {
     let text = check(&Case { applied: &before, base: &after, to: None, ..Case::default() });
     assert!(text.ends_with("0: update a\n1: update b after [0]\n"), "{text}");
 }
+
+/// A cold standby: nothing of it is left at home, and nobody is directed to it any more.
+#[test]
+fn a_set_may_be_emptied_once_nobody_is_directed_to_it() {
+    let cold = SITES.replace("count: '${vars.size}'", "count: '${vars.size - 1}'");
+    let case =
+        |base| Case { applied: base, base, active: Some(FAILOVER), to: None, ..Case::default() };
+    let text = check(&case(&cold));
+    assert!(!text.contains("empties_serving_set"), "{text}");
+    assert!(text.contains("delete node_eu[0]"), "{text}");
+    // Another name still leads there.
+    let alias = cold.replace("outputs:", "  alias: { kind: linode.domain_record, domain: '${zone}', type: A, name: alias, target: '${lb_eu.ipv4}' }\noutputs:");
+    let text = check(&case(&alias));
+    assert!(text.contains("empties_serving_set"), "{text}");
+}
+
+const ACTIVE: &str = "
+  lb: { kind: linode.nodebalancer, region: us-east, label: lb-us }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', check: http, check_path: /ok, check_timeout: 5 }
+  lb_eu: { kind: linode.nodebalancer, region: eu-central, label: lb-eu }
+  http_eu: { kind: linode.nodebalancer_config, nodebalancer: '${lb_eu}', check: http, check_path: /ok, check_timeout: 5 }
+  eu: { kind: linode.instance, count: '${vars.size}', region: eu-central, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: 'eu-${each.index}', private_ip: true }
+  node_eu: { kind: linode.nodebalancer_node, for_each: '${eu}', config: '${http_eu}', label: '${each.value.label}', address: '192.168.2.${each.key}:80' }
+  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }
+  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb.ipv4}', ttl_sec: 300 }
+  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb_eu.ipv4}', ttl_sec: 300 }";
+
+const ONE_SITE: &str = "variables: { size: 2 }\nresources:\n  shop: null\n";
+
+#[test]
+fn one_of_two_ways_goes_after_the_other_is_checked_and_comes_back_before_the_other_shrinks() {
+    let there = Case { applied: ACTIVE, base: ACTIVE, to: Some(ONE_SITE), ..Case::default() };
+    let back =
+        Case { applied: ACTIVE, base: ACTIVE, active: Some(ONE_SITE), to: None, ..Case::default() };
+    insta::assert_snapshot!(format!("{}-- and back --\n{}", check(&there), check(&back)));
+}

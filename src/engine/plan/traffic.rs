@@ -113,6 +113,7 @@ pub(super) fn directions(
         frozen,
         planned,
         at: planned.iter().enumerate().map(|(at, it)| (&it.change.address, at)).collect(),
+        sets: sets(planned),
         wanted: Wanted::new(worlds.catalog, worlds.stack),
         recorded: worlds.state.map(|it| Recorded::new(worlds.catalog, it)),
     };
@@ -171,8 +172,25 @@ struct View<'a, 'b> {
     frozen: &'a Frozen<'b>,
     planned: &'a [Planned<'b>],
     at: BTreeMap<&'a Address, usize>,
+    /// By serving set.
+    sets: BTreeMap<String, Vec<usize>>,
     wanted: Wanted<'b>,
     recorded: Option<Recorded<'b>>,
+}
+
+/// What others remember, by the name under which it answers; each once.
+fn sets(planned: &[Planned<'_>]) -> BTreeMap<String, Vec<usize>> {
+    let mut sets: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, it) in planned.iter().enumerate().filter(|(_, it)| it.kind.drain.is_some()) {
+        let recorded = it.record.map(|it| &it.attributes);
+        for attributes in recorded.into_iter().chain(it.desired.as_ref()) {
+            let members = sets.entry(set_name(it.kind, attributes)).or_default();
+            if members.last() != Some(&at) {
+                members.push(at);
+            }
+        }
+    }
+    sets
 }
 
 impl View<'_, '_> {
@@ -186,15 +204,21 @@ impl View<'_, '_> {
             roots.retain(|it| !self.is_frozen(it));
         }
         made.serving = self.wanted.contained(&roots);
-        made.new = self.wanted.closure(&roots);
         made.gate = self.gate(it, &made.serving);
-        if let (Some(record), Some(recorded)) = (it.record, &self.recorded) {
-            made.old_roots = recorded.targets(it.kind, record);
+        // Beside what serves already, a new way is one more answer: until it is known everybody comes the old ways.
+        let before = it.record.map_or_else(|| self.siblings(it), |record| vec![record]);
+        if let (Some(record), Some(recorded)) = (before.first(), &self.recorded) {
+            made.old_roots =
+                before.iter().flat_map(|record| recorded.targets(it.kind, record)).collect();
             made.old = recorded.closure(&made.old_roots);
             let was_lost = made.old_roots.iter().any(|it| self.is_frozen(it));
             // From one lost place to another nobody is worse off; who is left with a living one is served.
             if !was_lost && (!withdraws || roots.is_empty()) {
                 made.into_lost = into_lost;
+            }
+            // Only what stood behind an old target asks for it; chains of records have closures as long as themselves.
+            if !made.old.is_empty() {
+                made.new = self.wanted.closure(&roots);
             }
             if let Some(drain) = &it.kind.drain {
                 made.ttl_seconds = self.ttl(it.kind, record, drain);
@@ -203,6 +227,15 @@ impl View<'_, '_> {
             }
         }
         made
+    }
+
+    /// The records that answer already where one more is to be made.
+    fn siblings(&self, it: &Planned<'_>) -> Vec<&Record> {
+        let Some(desired) = it.desired.as_ref().filter(|_| it.kind.drain.is_some()) else {
+            return Vec::new();
+        };
+        let members = self.sets.get(&set_name(it.kind, desired)).into_iter().flatten();
+        members.filter_map(|at| self.planned[*at].record).collect()
     }
 
     /// Users whom an earlier run directed away.
@@ -231,11 +264,11 @@ impl View<'_, '_> {
         };
         let name = set_name(it.kind, &record.attributes);
         let stays = |other: &&Planned<'_>| {
-            other.kind.kind == it.kind.kind
-                && !other.change.action.destroys()
+            !other.change.action.destroys()
                 && other.desired.as_ref().is_some_and(|it| set_name(other.kind, it) == name)
         };
-        let others = self.planned.iter().filter(stays);
+        let members = self.sets.get(&name).into_iter().flatten();
+        let others = members.map(|at| &self.planned[*at]).filter(stays);
         others.flat_map(|it| self.targets(it)).collect()
     }
 
