@@ -122,7 +122,18 @@ fn a_cleanup_that_was_killed_is_finished_by_another_process() {
         .code(0)
         .says(&["nothing is left behind"])
         .done();
+    // The last delete may have been on its way: the cloud ends it by itself.
+    home.run(&["sandbox", "advance", "10m"]).code(0).done();
     same(&before, &world(&home), "killed in its cleanup");
+}
+
+#[test]
+fn a_drill_waits_for_a_world_that_answers() {
+    let home = shop();
+    home.lose("aws:us-east-1");
+    home.log_requests();
+    home.sandbox(DRILL).code(5).says(&["does not answer", "nothing was changed"]).done();
+    home.requests().mutating().none();
 }
 
 #[test]

@@ -65,6 +65,10 @@ pub async fn drill(
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
+    if proposed.plan.changes.iter().any(|it| it.unseen.is_some()) {
+        out::talk("a part of the world does not answer, and a drill can wait; nothing was changed");
+        return Ok(Exit::Unseen);
+    }
     cleanable(&proposed.desired.stack, &session.catalog)?;
     out::talk(&format!(
         "rehearsed on this: {}; then everything of {} is deleted again, data included",
