@@ -9,7 +9,7 @@ use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::decide::{Standing, decide};
 use crate::engine::plan::diff::{Sides, diff, is_missing_secret};
 use crate::engine::plan::guard;
-use crate::engine::plan::planned::{Planned, identity_of, is_deposed};
+use crate::engine::plan::planned::{Planned, identity_of};
 use crate::engine::plan::proposal::Proposal;
 use crate::engine::plan::survey::{promised, record_of};
 use crate::engine::schema::Kind;
@@ -183,15 +183,9 @@ impl<'a> Proposal<'a> {
 
     /// Whether its container is made anew beside the old one, which serves until users have moved: with what it contains.
     fn moves_beside(&self, instance: &Instance, kind: &Kind) -> bool {
-        let is_beside = |address: &Address| {
-            let container = self.planned.iter().rev().find(|it| it.change.address == *address);
-            container.is_some_and(|it| {
-                it.change.action == (Action::Replace { create_first: true }) || is_deposed(it)
-            })
-        };
         let containers = kind.contains_in.iter();
         let mut containers = containers.flat_map(|it| named_by(self.worlds.stack, instance, it));
-        containers.any(|it| is_beside(&it))
+        containers.any(|it| self.beside.contains(&it))
     }
 
     /// Whose identity in another instance a change would take, in words.
@@ -259,6 +253,11 @@ impl<'a> Proposal<'a> {
         decide(&mut change, kind, Standing { record, gone, not_ready }, difference, instance);
         if let Action::Replace { create_first } = &mut change.action {
             *create_first |= self.moves_beside(instance, kind);
+        }
+        if change.action == (Action::Replace { create_first: true })
+            || record.is_some_and(|it| it.deposed.is_some())
+        {
+            self.beside.insert(instance.address.clone());
         }
         change.loses_data = kind.holds_data && change.action.destroys();
         change

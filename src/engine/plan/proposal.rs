@@ -46,6 +46,8 @@ pub(super) struct Proposal<'a> {
     pub(super) planned: Vec<Planned<'a>>,
     pub(super) drift: Vec<Drift>,
     pub(super) taken: QuickSet<Address>,
+    /// Made anew beside an older incarnation, which serves until users have moved.
+    pub(super) beside: BTreeSet<Address>,
     /// Recorded and absent: what was inside is gone with it, however young.
     pub(super) gone: BTreeSet<Address>,
     /// What is to be made in a lost fault domain, and is not there: nothing of it is known.
@@ -71,6 +73,7 @@ impl<'a> Proposal<'a> {
             planned: Vec::new(),
             drift: Vec::new(),
             taken: QuickSet::default(),
+            beside: BTreeSet::new(),
             gone: BTreeSet::new(),
             unavailable: BTreeSet::new(),
             diagnostics: Vec::new(),
