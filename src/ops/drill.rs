@@ -11,6 +11,7 @@ use crate::engine::ledger::phases::Span;
 use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
 use crate::engine::ledger::timed::{Arrival, with_cleanup};
 use crate::engine::mark::mark;
+use crate::engine::observed::Alike;
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
@@ -260,13 +261,20 @@ impl Stage<'_> {
         let at = self.session.clock.now();
         let store = self.session.store(&self.script.ask.place);
         let leased = store.lease(&self.session.who, &self.script.command, at);
-        let Ok((_lease, Some(state))) = leased else { return measured };
         for (address, instance) in &stack.instances {
             let gate = instance.resource.gate.as_ref();
             let Some(gate) = gate.filter(|it| matches!(it.probe, GateProbe::Replication)) else {
                 continue;
             };
-            let Some((own, theirs)) = pair(self.session, &state, address) else { continue };
+            let state = match &leased {
+                Ok((_, Some(state))) => state,
+                Ok((_, None)) => continue,
+                Err(why) => {
+                    measured.push((address.clone(), Err(why.to_string())));
+                    continue;
+                }
+            };
+            let Some((own, theirs)) = pair(self.session, state, address) else { continue };
             let within = Duration::from_secs(gate.within_seconds);
             let member = |it: &(Kind, Record)| (it.0.clone(), object(it));
             let ((own_kind, own), (their_kind, theirs)) = (member(&own), member(&theirs));
@@ -322,9 +330,13 @@ async fn leftovers(session: &Session, before: &State) -> Vec<String> {
             continue;
         }
         let own = mark(&before.stack, &before.lineage, address);
-        if let Ok(alike) = session.provider.alike(kind, &attributes).await {
-            let marked = alike.into_iter().filter(|it| it.mark.as_deref() == Some(own.as_str()));
-            found.extend(marked.map(|it| format!("`{address}` ({}, {})", record.kind, it.id)));
+        match session.provider.alike(kind, &attributes).await {
+            Ok(alike) => {
+                let ours = |it: &Alike| it.mark.as_deref() == Some(own.as_str());
+                let marked = alike.into_iter().filter(ours);
+                found.extend(marked.map(|it| format!("`{address}` ({}, {})", record.kind, it.id)));
+            }
+            Err(why) => found.push(format!("`{address}` may be there: {why}")),
         }
     }
     found

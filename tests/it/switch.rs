@@ -276,3 +276,26 @@ fn the_graph_draws_what_rules_derive() {
         ])
         .done();
 }
+
+/// The region dies while both sites were thought to live: the same command without `--planned` takes it for lost.
+#[test]
+fn a_planned_failover_may_turn_into_a_real_one() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    home.fault("POST /linode/instances slow ms=3000");
+    let failover = ["failover", "woocommerce", "--to", "failover_eu", "--yes"];
+    let mut cut = home.start(&[&failover[..], &["--planned", "--sandbox"]].concat());
+    let switching =
+        || home.state("woocommerce").is_some_and(|it| it.active == ["failover_eu".to_owned()]);
+    assert!(cut.until(switching));
+    cut.kill();
+    home.world.heal(None).unwrap();
+    home.lose("linode:us-east");
+    home.lose("aws:us-east-1");
+    home.sandbox(&failover)
+        .code(0)
+        .shows(&["taken for lost: aws:us-east-1, linode:us-east"])
+        .done();
+    let lost = home.state("woocommerce").unwrap().lost;
+    assert_eq!(lost.len(), 2, "{lost:?}");
+}

@@ -8,7 +8,7 @@ use crate::cli::commands::apply::{Consent, may_go_on, named, settled_with};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::plan::propose::{Intent, Keep};
-use crate::engine::state::record::State;
+use crate::engine::state::record::{Phase, State};
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
@@ -53,6 +53,11 @@ pub async fn failover(
     ask.overlays = Some(overlays(&known));
     if losing.lost.is_empty() && !losing.planned {
         says_what_is_lost(&ask, &known, to)?;
+        // What was begun as planned may turn into a real one on the way: who says so no longer calls it planned.
+        if known.phase == Phase::Switching && Some(&known.active) == ask.overlays.as_ref() {
+            let assumed = crate::ops::load::instance_of(&ask.place, to)?.assumes_lost;
+            ask.losses = Losses::Also(assumed.into_iter().map(|(name, _)| name).collect());
+        }
     }
     check(&session, &ask, &known)?;
     let (lease, state) = taken(scene, &session, &ask)?;
