@@ -10,6 +10,7 @@ use std::sync::Arc;
 use lifeboat::cloud::prober::{Probe, ProbeAnswer, Prober};
 use lifeboat::cloud::provider::{JOIN, Look};
 use lifeboat::engine::observed::Observation;
+use lifeboat::engine::retry::Fault;
 use lifeboat::sandbox::faults::How;
 use serde_json::{Value as Json, json};
 
@@ -211,4 +212,29 @@ async fn a_machine_is_resized_and_switched_off_at_once() {
         walk.change("web", &kind, &id, &all, &["type".into(), "booted".into()]).await;
         walk.compare("web", size).await;
     }
+}
+
+/// A run that was cut after it took a member out leaves it going; who deletes the rest waits for that, and is not refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_whose_member_is_still_going_is_busy() {
+    let mut walk = Walk::new().await;
+    let (table, replica) = (
+        walk.catalog.kinds["dynamodb.table"].clone(),
+        walk.catalog.kinds["dynamodb.replica"].clone(),
+    );
+    let given = json!({ "region": "us-east-1", "name": "shop", "attributes": { "id": "S" }, "hash_key": "id" });
+    let all = walk.resolved(&table, "table", &given);
+    walk.create("table", &table, all).await;
+    let given = json!({ "table": "${table}", "region": "eu-west-1" });
+    let all = walk.resolved(&replica, "eu-west-1", &given);
+    walk.create("eu-west-1", &replica, all).await;
+    let delete = async |name: &str| {
+        let made = &walk.made[name];
+        walk.provider.delete(&made.kind, &made.id, &made.attributes).await
+    };
+    let refused = delete("table").await.unwrap_err();
+    assert_eq!(refused.fault, Fault::Rejected, "while it stays: {refused}");
+    delete("eu-west-1").await.unwrap();
+    let busy = delete("table").await.unwrap_err();
+    assert_eq!(busy.fault, Fault::Busy, "while it goes: {busy}");
 }

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ProvisionedThroughput,
-    ScalarAttributeType, StreamSpecification, StreamViewType, Tag,
+    ReplicaStatus, ScalarAttributeType, StreamSpecification, StreamViewType, Tag,
 };
 
 use crate::cloud::dynamodb::describe::{Extras, attributes, not_ready};
@@ -52,8 +52,19 @@ impl Dynamo {
         match answer {
             Ok(_) => Ok(()),
             Err(error) if error.fault == Fault::Missing => Ok(()),
+            // A member that an interrupted run took out may still be going: that ends.
+            Err(error) if error.fault == Fault::Rejected && self.is_being_left(place).await => {
+                Err(ProviderError { fault: Fault::Busy, ..error })
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether another member of its group is on its way out.
+    async fn is_being_left(&self, place: &Place) -> bool {
+        let Ok(Some(table)) = self.describe(place).await else { return false };
+        let mut replicas = table.replicas().iter();
+        replicas.any(|it| it.replica_status() == Some(&ReplicaStatus::Deleting))
     }
 
     pub(crate) async fn look_at_table(
