@@ -10,7 +10,7 @@ fn shop() -> Home {
 }
 
 /// The world, a fact a line, without what passes by itself: whether a node was checked already, a table counted.
-fn world(home: &Home) -> String {
+pub(crate) fn world(home: &Home) -> String {
     let shown = home.world.show().unwrap();
     let passing = ["\"status\": \"U", "\"status\": \"D", "\"version\":"];
     let lines = serde_json::to_string_pretty(&shown).unwrap();
@@ -20,7 +20,7 @@ fn world(home: &Home) -> String {
 
 /// The first line that differs says more than two worlds.
 #[track_caller]
-fn same(before: &str, after: &str, when: &str) {
+pub(crate) fn same(before: &str, after: &str, when: &str) {
     let differs = before.lines().zip(after.lines()).find(|(one, other)| one != other);
     assert!(before == after, "{when}: {differs:?}");
 }

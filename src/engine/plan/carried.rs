@@ -77,6 +77,10 @@ impl Carried {
         difference: &AttributeChange,
     ) -> bool {
         let Some(pending) = self.pending.get(address) else { return false };
+        // An interrupted replace is finished, and what points at it sees it under its own name.
+        if record.deposed.is_some() && kind.identity.by.contains(&difference.name) {
+            return false;
+        }
         let is_pending = pending
             .attributes
             .iter()
