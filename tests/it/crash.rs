@@ -116,7 +116,7 @@ borrow: [zone]
 rehearses: eu
 resources:
   table: { name: duo_drill }
-  web: { label: 'drill-us-${each.index}' }
+  web: { count: 1, label: 'drill-us-${each.index}' }
   lb: { label: drill-us }
   eu: { label: 'drill-eu-${each.index}' }
   eu_lb: { label: drill-eu }

@@ -300,12 +300,20 @@ fn a_balancer_made_beside_the_old_one_leaves_that_whole_until_users_have_moved()
 /// It was cut before the new one got the name of the old one: that is no pending change, and nodes keep the name.
 #[test]
 fn a_replace_that_a_stopped_switch_left_is_finished_under_its_own_name() {
+    for old in [Some("99"), None] {
+        finished_under_its_own_name(old);
+    }
+}
+
+/// `old`: what it replaced, unless that is deleted already.
+fn finished_under_its_own_name(old: Option<&str>) {
     let first = "authorized_users: [a], lifecycle: { create_before_destroy: true }, label: 'eu-";
     let sites = SITES.replace("authorized_users: [a], label: 'eu-", first);
     let begun = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         let address = Address::index("eu", 0);
         let record = state.records.get_mut(&address).unwrap();
-        record.deposed = Some(Deposed { id: "99".into(), attributes: record.attributes.clone() });
+        let attributes = record.attributes.clone();
+        record.deposed = old.map(|id| Deposed { id: id.into(), attributes });
         let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&address) else {
             panic!("it is there")
         };
