@@ -178,6 +178,8 @@ impl Fate {
         let records = records.map(|(address, it)| {
             let attributes = it.attributes.iter().filter(|(name, _)| chosen(name));
             let attributes = attributes.map(|(name, value)| (name.clone(), value.json()));
+            // What was adopted after a kill has no word of what is not set and cannot be read.
+            let attributes = attributes.filter(|(_, value)| !value.is_null());
             (format!("{address} {}", it.kind), attributes.collect())
         });
         records.collect()
