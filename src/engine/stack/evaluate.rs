@@ -10,9 +10,9 @@ use cel::context::VariableResolver;
 use cel::{Context, ExecutionError, IdedExpr};
 
 use crate::engine::stack::code::{Cel, Code, Leaf, Path, Slice, Trouble};
-use crate::engine::stack::compile::{children, leaf_of, named, token};
 use crate::engine::stack::functions::{ENV, ITEMS, from_cel, to_cel};
 use crate::engine::stack::path::Step;
+use crate::engine::stack::syntax::{children, leaf_of, named, token};
 use crate::engine::value::{Attributes, Secret, Value};
 
 /// A step of a path, computed.

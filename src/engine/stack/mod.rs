@@ -6,6 +6,8 @@ pub mod place;
 pub mod path;
 pub mod code;
 pub mod functions;
+pub mod syntax;
+pub mod walk;
 pub mod compile;
 pub mod evaluate;
 pub mod template;

@@ -471,7 +471,7 @@ fn is_own_key(code: &Code) -> bool {
     let Code::Path(path) = code else {
         // The same, compiled by CEL as part of a larger expression.
         let Code::Cel(cel) = code else { return false };
-        return match (crate::engine::stack::compile::leaf_of(&cel.tree), cel.leaves.as_slice()) {
+        return match (crate::engine::stack::syntax::leaf_of(&cel.tree), cel.leaves.as_slice()) {
             (Some(0), [crate::engine::stack::code::Leaf::Path { path, .. }]) => is_key(path),
             _ => false,
         };
