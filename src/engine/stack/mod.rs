@@ -2,6 +2,7 @@
 
 pub mod scalar;
 pub mod node;
+pub mod yaml;
 pub mod place;
 pub mod path;
 pub mod code;
@@ -9,6 +10,8 @@ pub mod functions;
 pub mod syntax;
 pub mod walk;
 pub mod compile;
+pub mod world;
+pub mod failure;
 pub mod evaluate;
 pub mod template;
 pub mod expression;

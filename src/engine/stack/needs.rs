@@ -7,13 +7,13 @@ use crate::engine::address::{Address, Key, is_name};
 use crate::engine::diagnostic::{Diagnostic, Span, nearest};
 use crate::engine::schema::{Attribute, Catalog, Type};
 use crate::engine::stack::code::{Code, Path, Trouble};
-use crate::engine::stack::evaluate::{Lost, beyond};
 use crate::engine::stack::expand::{Repeat, over};
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::model::{Each, EachValue, Instance, Resource, Spread, Stack};
 use crate::engine::stack::path::Step;
 use crate::engine::stack::term::expressions;
 use crate::engine::stack::view::{is_list, no_key, unknown, unknown_variable};
+use crate::engine::stack::world::{Lost, beyond};
 
 /// What a resource needs, for each of its instances.
 #[derive(Debug)]
