@@ -24,6 +24,7 @@ pub mod gate;
 pub mod view;
 pub mod resolve;
 pub mod expand;
+pub mod uses;
 pub mod needs;
 pub mod lower;
 pub mod recovery;
