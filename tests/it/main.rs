@@ -23,6 +23,7 @@ mod switch;
 mod pair;
 mod losses;
 mod crash;
+mod turn;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

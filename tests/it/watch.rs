@@ -11,6 +11,7 @@ use std::time::Duration;
 use lifeboat::engine::state::record::Phase;
 use lifeboat::sandbox::Options;
 use lifeboat::sandbox::faults::How;
+use lifeboat::store::claim::{Claim, Claims, machine, wall};
 use lifeboat::store::file::FileStore;
 use serde_json::Value;
 
@@ -527,7 +528,20 @@ fn a_failover_that_finds_the_lease_held_waits_for_the_next_round() {
     let home = shop();
     lose_home(&home);
     let store = FileStore::new(&home.state_folder("woocommerce"));
-    let (lease, _) = store.preempt("somebody else", "failover shop --to eu", 0).unwrap();
+    // A lifeboat from before switches told where they go.
+    let claims = Claims::of(store.folder());
+    let epoch = claims.newest().unwrap().unwrap().epoch + 1;
+    let lease = claims.take(Claim {
+        epoch,
+        owner: "somebody else".into(),
+        command: "failover shop --to eu".into(),
+        machine: machine(),
+        is_locked: true,
+        is_firm: true,
+        aim: None,
+        since: wall(),
+    });
+    let lease = lease.unwrap().unwrap();
     let output = watch_shop(&home, SHOP, &["--rounds", "3"]).code(0);
     let held = "switching switch-held";
     assert_eq!(
