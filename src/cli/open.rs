@@ -163,6 +163,16 @@ pub fn lease(
     Ok(session.store(place).lease(&session.who, command, session.clock.now())?)
 }
 
+/// Where a switch goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Going<'a> {
+    pub to: &'a [String],
+    /// What it takes for lost.
+    pub lost: &'a [String],
+    /// Somebody is asked before it begins.
+    pub asks: bool,
+}
+
 /// What a switch has when it may begin.
 pub struct Taken {
     pub lease: Lease,
@@ -176,7 +186,7 @@ pub fn preempt(
     session: &Session,
     place: &Place,
     command: &str,
-    to: &[String],
+    going: Going<'_>,
 ) -> Result<Taken, OpsError> {
     let store = session.store(place);
     let seconds = store.times().lease.as_secs();
@@ -191,11 +201,12 @@ pub fn preempt(
         Met::Same { holder } => {
             waited = true;
             out::talk(&format!(
-                "this switch is being made by {holder}; waiting until that ends: to stop waiting, which stops nothing else, press Ctrl-C"
+                "this switch is being made by {holder}; waiting until that ends; Ctrl-C stops the waiting and nothing else"
             ));
         }
     };
-    let who = Switcher { owner: &session.who, command, at: session.clock.now(), to };
+    let Going { to, lost, asks } = going;
+    let who = Switcher { owner: &session.who, command, at: session.clock.now(), to, lost, asks };
     let (lease, state) = store.preempt(who, &mut tell)?;
     if let Some(preempted) = &lease.preempted {
         out::talk(&format!("the lease was taken over from {preempted}"));

@@ -175,9 +175,12 @@ async fn prepare(
     Ok(Prepared { desired, before, course, settled, state })
 }
 
-/// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked.
-pub fn check(session: &Session, ask: &Ask, state: &State) -> Result<(), OpsError> {
-    wanted(session, ask, Some(state)).map(drop)
+/// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked; else what it takes for
+/// lost.
+pub fn check(session: &Session, ask: &Ask, state: &State) -> Result<Vec<String>, OpsError> {
+    let desired = wanted(session, ask, Some(state))?;
+    let course = course(Some(state), &desired.stack, &ask.losses);
+    Ok(course.lost.into_iter().map(|it| it.fault_domain).collect())
 }
 
 /// What the layers desire, and what was named beside them makes sense.

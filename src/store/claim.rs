@@ -66,6 +66,12 @@ impl Claim {
 pub struct Aim {
     /// The overlays that it makes active.
     pub to: Vec<String>,
+    /// The fault domains that it takes for lost.
+    #[serde(default)]
+    pub lost: Vec<String>,
+    /// Somebody is asked before it begins.
+    #[serde(default)]
+    pub asks: bool,
     /// On the wall, in milliseconds since the Unix epoch: of two switches the later one is meant.
     pub since: i64,
 }

@@ -62,7 +62,11 @@ fn switch_told(
     tell: &mut dyn FnMut(Met),
 ) -> Result<(Lease, Option<State>), StoreError> {
     let to = [to.to_owned()];
-    store.preempt(Switcher { owner, command: "failover shop", at: 0, to: &to }, tell)
+    store.preempt(switcher(owner, &to), tell)
+}
+
+fn switcher<'a>(owner: &'a str, to: &'a [String]) -> Switcher<'a> {
+    Switcher { owner, command: "failover shop", at: 0, to, lost: &[], asks: false }
 }
 
 fn is_held(store: &FileStore) -> Option<String> {
@@ -353,6 +357,47 @@ fn the_same_switch_is_waited_for_and_a_dead_one_is_taken_over() {
     assert_eq!(second.preempted, None, "it was given back, not taken");
     assert_eq!(state.unwrap().bound.into_keys().collect::<Vec<_>>(), ["half", "whole"]);
     assert!(told.try_recv().is_err(), "it is said once");
+}
+
+/// A person may have gone home; and who does not know of a loss would wait for what does not answer.
+#[test]
+fn the_same_switch_is_stopped_while_it_asks_and_where_it_knows_less() {
+    let (_folder, store) = shop(LIVELY);
+    let to = ["eu".to_owned()];
+    let lost = ["linode:us-east".to_owned()];
+    let take = |who| store.preempt(who, &mut |_| {}).unwrap().0;
+    let mut asking = take(Switcher { asks: true, ..switcher("ann", &to) });
+    let mut lease = take(Switcher { lost: &lost, ..switcher("bob", &to) });
+    assert!(lease.preempted.as_ref().unwrap().has_answered, "it gave it back by itself");
+    assert!(asking.append(&[bound("late")]).is_err());
+    lease.append(&[bound("half")]).unwrap();
+    drop((asking, lease));
+
+    // Who has said yes is waited for like everybody.
+    let mut begun = take(Switcher { asks: true, ..switcher("ann", &to) });
+    begun.append(&[bound("half")]).unwrap();
+    let mut met = Vec::new();
+    let (tell, told) = channel();
+    let mut tell = move |it| tell.send(it).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| switch_told(&store, "eve", "eu", &mut tell).unwrap());
+        met.push(told.recv().unwrap());
+        drop(begun);
+        waiting.join().unwrap();
+    });
+    assert!(matches!(met[..], [Met::Same { .. }]), "{met:?}");
+
+    let planned = take(switcher("ann", &to));
+    let pulse = planned.pulse();
+    std::thread::scope(|scope| {
+        let knowing = scope.spawn(|| take(Switcher { lost: &lost, ..switcher("bob", &to) }));
+        let (tell, told) = channel();
+        pulse.when_over(move |_| tell.send(()).unwrap());
+        told.recv().unwrap();
+        drop(planned);
+        let lease = knowing.join().unwrap();
+        assert!(lease.preempted.as_ref().unwrap().holder.starts_with("ann "));
+    });
 }
 
 /// Stopped, or on a machine that hangs: its lock is held, and its heart does not beat.

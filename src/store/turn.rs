@@ -32,6 +32,10 @@ pub struct Switcher<'a> {
     pub at: i64,
     /// The overlays that it makes active.
     pub to: &'a [String],
+    /// The fault domains that it takes for lost.
+    pub lost: &'a [String],
+    /// Somebody is asked before it begins.
+    pub asks: bool,
 }
 
 /// Whom a switch meets; told once for each.
@@ -70,7 +74,8 @@ struct Turn<'a> {
 
 impl FileStore {
     /// Takes the right to write from whom has it: asks it to stop, waits for it at most one lease, and takes the next epoch
-    /// whether it answered or not. The same switch is not stopped: it is waited for until it ends or its heart stops.
+    /// whether it answered or not. The same switch is not stopped: it is waited for until it ends or its heart stops, unless a
+    /// person has still to be asked before it begins, or it does not know of a loss.
     ///
     /// Waits without giving the thread back.
     pub fn preempt(
@@ -80,7 +85,12 @@ impl FileStore {
     ) -> Result<(Lease, Option<State>), StoreError> {
         let claims = self.claims();
         let mut turn = Turn {
-            aim: Aim { to: who.to.to_vec(), since: wall() },
+            aim: Aim {
+                to: who.to.to_vec(),
+                lost: who.lost.to_vec(),
+                asks: who.asks,
+                since: wall(),
+            },
             lease: self.times().lease,
             tell,
             first: claims.newest()?.map_or(0, |it| it.epoch),
@@ -130,7 +140,7 @@ impl Turn<'_> {
             if !self.claims.is_alive(&holder, self.lease)? {
                 return Ok((epoch, since.map(|_| taken(true))));
             }
-            match (self.way(&holder)?, since) {
+            match (self.way(store, &holder)?, since) {
                 (Way::Yield(grip), _) => return Err(store.held(holder.holder(), grip)),
                 (Way::Replace, _) => return Ok((epoch, Some(taken(false)))),
                 (Way::Wait, _) if self.began.elapsed() > WAIT_MAX => {
@@ -154,20 +164,29 @@ impl Turn<'_> {
         }
     }
 
-    fn way(&self, holder: &Claim) -> Result<Way, StoreError> {
+    fn way(&self, store: &FileStore, holder: &Claim) -> Result<Way, StoreError> {
         if !holder.is_firm {
             return Ok(Way::Stop);
         }
         let Some(theirs) = &holder.aim else { return Ok(Way::Yield(grip(holder))) };
-        if theirs.to == self.aim.to {
-            let beat = self.claims.last_beat(holder)?;
-            // A clock that was set back makes nobody old.
-            let age = u128::from(u64::try_from(wall() - beat.at).unwrap_or_default());
-            return Ok(if age < self.lease.as_millis() { Way::Wait } else { Way::Replace });
-        }
         // Two that were asked for in the same moment: who has the lease keeps it.
         let is_later = holder.epoch > self.first && theirs.since >= self.aim.since;
-        Ok(if is_later { Way::Yield(Grip::Later { to: theirs.to.clone() }) } else { Way::Stop })
+        if theirs.to != self.aim.to {
+            let later = || Grip::Later { to: theirs.to.clone() };
+            return Ok(if is_later { Way::Yield(later()) } else { Way::Stop });
+        }
+        let beat = self.claims.last_beat(holder)?;
+        // A clock that was set back makes nobody old.
+        let age = u128::from(u64::try_from(wall() - beat.at).unwrap_or_default());
+        if age >= self.lease.as_millis() {
+            return Ok(Way::Replace);
+        }
+        // It does not know of a loss that this one knows of.
+        let knows_less = self.aim.lost.iter().any(|it| !theirs.lost.contains(it));
+        if !is_later && (knows_less || theirs.asks && !has_begun(store, holder)?) {
+            return Ok(Way::Stop);
+        }
+        Ok(Way::Wait)
     }
 
     fn stop(&mut self, holder: &Claim, who: Claimant<'_>) -> Result<(), StoreError> {
@@ -179,4 +198,9 @@ impl Turn<'_> {
         self.holders += 1;
         Ok(())
     }
+}
+
+/// Whether it has written anything: until then a person is asked, who may have gone home.
+fn has_begun(store: &FileStore, holder: &Claim) -> Result<bool, StoreError> {
+    Ok(store.load()?.is_some_and(|it| it.epoch >= holder.epoch))
 }

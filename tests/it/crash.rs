@@ -16,7 +16,7 @@ use crate::harness::Home;
 const FOR_EVER: &str = "slow ms=600000 times=1";
 
 /// Kills it when its `k`-th request was carried out and not yet answered. False: it was over before.
-fn killed_at(home: &Home, command: &[&str], k: usize) -> bool {
+pub(crate) fn killed_at(home: &Home, command: &[&str], k: usize) -> bool {
     home.fault(&format!("{FOR_EVER} nth={k}"));
     let mut running = home.start(&[command, &["--yes", "--sandbox"]].concat());
     let struck = running.until(|| fired(home) > 0);
@@ -25,7 +25,7 @@ fn killed_at(home: &Home, command: &[&str], k: usize) -> bool {
 }
 
 /// How many requests a run makes, after which it is killed in as many tries as is bearable.
-fn requests_of(home: &Home, run: impl Fn(&Home)) -> usize {
+pub(crate) fn requests_of(home: &Home, run: impl Fn(&Home)) -> usize {
     let copy = home.copy();
     copy.log_requests();
     run(&copy);

@@ -54,7 +54,14 @@ fn state_of(folder: &Path) -> Vec<Vec<u8>> {
 /// What a failover does that means it.
 fn preempt(store: &FileStore) -> (Lease, Option<State>) {
     let to = ["eu".to_owned()];
-    let who = Switcher { owner: "tester", command: "failover tiny", at: 0, to: &to };
+    let who = Switcher {
+        owner: "tester",
+        command: "failover tiny",
+        at: 0,
+        to: &to,
+        lost: &[],
+        asks: false,
+    };
     store.preempt(who, &mut |_| {}).unwrap()
 }
 

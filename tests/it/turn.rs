@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use lifeboat::store::file::FileStore;
 
+use crate::converge::in_parallel;
+use crate::crash::{killed_at, requests_of};
 use crate::duo::{self, leads, settled, state};
 use crate::harness::{Home, Output, Running, files};
 
@@ -16,7 +18,11 @@ const PATIENT: &str = "shop: { target: '${eu_lb.ipv4}', gate: { http: 'http://${
 /// At home, with overlays to the other site: `calm`, which waits at its gate for as long as that site is sick; `other`, which
 /// wants the same and a balancer more; `lean`, which leaves the standby as it is; `move`, which shrinks home behind its users.
 fn home() -> Home {
-    let home = duo::home_of(&duo::STACK.replace("ttl_sec: 30", LONG_TTL));
+    home_of(&duo::STACK.replace("ttl_sec: 30", LONG_TTL))
+}
+
+fn home_of(stack: &str) -> Home {
+    let home = duo::home_of(stack);
     let calm = duo::CALM.replace("shop: { target: '${eu_lb.ipv4}' }", PATIENT);
     assert_ne!(calm, duo::CALM);
     home.overlay("duo", "calm", calm);
@@ -231,5 +237,65 @@ fn a_failover_turns_one_to_another_place() {
         assert_eq!((machines(&home), leads(&home)), (count, vec!["eu".to_owned()]), "{overlay}");
         assert_eq!(home.shown().contains("duo-extra"), extra);
         settled(&home, &[overlay], overlay);
+    }
+}
+
+/// Who knows that a region is gone does not wait for one that asks it.
+#[test]
+fn who_knows_of_a_loss_goes_on_with_the_same_switch() {
+    let home = home();
+    let first = at_the_gate(&home, &to("calm"));
+    duo::lose(&home);
+    let real =
+        ["failover", "duo", "--to", "calm", "--lost", duo::LINODE, "--lost", duo::AWS, "--yes"];
+    let mut second = start(&home, &real);
+    second.until_says("the lease was taken over from");
+    stopped(first.end(), "failover duo --to calm");
+    heal(&home);
+    second.end().code(0).done();
+    assert_eq!((machines(&home), leads(&home)), (4, vec!["eu".into()]));
+    assert_eq!(state(&home).lost.len(), 2);
+    settled(&home, &["calm"], "with a loss");
+}
+
+/// A switch is turned, and that is killed, wherever it is: what CI runs finishes the last one that was asked for.
+#[test]
+fn a_killed_switch_that_turned_another_is_finished_by_what_ci_runs() {
+    const KILLS: usize = 7;
+    let gate = home_of(duo::STACK);
+    at_the_gate(&gate, &to("calm")).kill();
+    heal(&gate);
+    let moved = home();
+    draining(&moved, &to("move"), "eu").kill();
+    let cases: [(&Home, Vec<&str>, &str, usize); 4] = [
+        (&gate, vec!["failback", "duo"], "", 3),
+        (&gate, vec!["failover", "duo", "--to", "other", "--planned"], "other", 4),
+        (&gate, vec!["failover", "duo", "--to", "lean", "--planned"], "lean", 3),
+        (&moved, vec!["failover", "duo", "--to", "calm", "--planned"], "calm", 4),
+    ];
+    for (home, command, overlay, count) in cases {
+        let active: Vec<&str> = overlay.split_terminator(' ').collect();
+        let run = |home: &Home| {
+            home.sandbox(&[&command[..], &["--yes"]].concat()).code(0).done();
+        };
+        let requests = requests_of(home, run);
+        let kills: Vec<usize> = (1..=requests).rev().step_by(requests.div_ceil(KILLS)).collect();
+        in_parallel(&kills, |k| {
+            let said = format!("{}, killed after request {k} of {requests}", command.join(" "));
+            let home = home.copy();
+            home.log_requests();
+            killed_at(&home, &command, *k);
+            let turned = state(&home).active == active;
+            home.world.heal(None).unwrap();
+            if turned {
+                duo::apply(&home).code(0).done()
+            } else {
+                run(&home)
+            }
+            assert_eq!(machines(&home), count, "{said}: {}", home.shown());
+            settled(&home, &active, &said);
+            let site = if active.is_empty() { "us" } else { "eu" };
+            assert_eq!(leads(&home), [site], "{said}");
+        });
     }
 }

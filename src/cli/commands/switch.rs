@@ -6,7 +6,7 @@ use crate::cli::args::{Allow, Losing, StateArgs, Target, World};
 use crate::cli::commands::Scene;
 use crate::cli::commands::apply::{Consent, may_go_on, settled_with};
 use crate::cli::exit::Exit;
-use crate::cli::open::Taken;
+use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out};
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::state::record::{Phase, State};
@@ -55,8 +55,9 @@ pub async fn failover(
         says_what_is_lost(&ask, &known, to)?;
         assume_on_the_way(&mut ask, &known, to)?;
     }
-    check(&session, &ask, &known)?;
-    let Begun::Open { lease, state } = take(scene, &session, &ask, &known)? else {
+    let lost = check(&session, &ask, &known)?;
+    let asks = !wanted.yes;
+    let Begun::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)? else {
         return Ok(Exit::Done);
     };
     if losing.lost.is_empty() && !losing.planned {
@@ -83,9 +84,10 @@ pub async fn failback(
         keep: if back.keep_standby { Keep::All } else { Keep::Data },
         ..ask
     };
-    check(&session, &ask, &known)?;
+    let lost = check(&session, &ask, &known)?;
     must_answer(&session, &ask, &known).await?;
-    let Begun::Open { lease, state } = take(scene, &session, &ask, &known)? else {
+    let asks = !wanted.yes;
+    let Begun::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)? else {
         return Ok(Exit::Done);
     };
     if state.lost != known.lost {
@@ -148,9 +150,17 @@ enum Begun {
 }
 
 /// Takes the lease, also from another, and the state as it is now.
-fn take(scene: &Scene, session: &Session, ask: &Ask, known: &State) -> Result<Begun, OpsError> {
+fn take(
+    scene: &Scene,
+    session: &Session,
+    ask: &Ask,
+    known: &State,
+    lost: &[String],
+    asks: bool,
+) -> Result<Begun, OpsError> {
     let to = ask.overlays.clone().unwrap_or_default();
-    let Taken { lease, state, waited } = open::preempt(session, &ask.place, &scene.command, &to)?;
+    let going = Going { to: &to, lost, asks };
+    let Taken { lease, state, waited } = open::preempt(session, &ask.place, &scene.command, going)?;
     let state = state.ok_or_else(|| nothing_yet(&ask.place))?;
     let is_made = |it: &State| is_made(it, &to, &ask.losses);
     if is_made(&state) && (waited || !is_made(known)) {
