@@ -142,7 +142,6 @@ impl Turn<'_> {
             }
             match (self.way(store, &holder)?, since) {
                 (Way::Yield(grip), _) => return Err(store.held(holder.holder(), grip)),
-                (Way::Replace, _) => return Ok((epoch, Some(taken(false)))),
                 (Way::Wait, _) if self.began.elapsed() > WAIT_MAX => {
                     return Err(store.held(holder.holder(), grip(&holder)));
                 }
@@ -159,7 +158,7 @@ impl Turn<'_> {
                 (Way::Stop, Some(since)) if since.elapsed() < self.lease => {
                     std::thread::sleep(POLL.min(self.lease / 10));
                 }
-                (Way::Stop, Some(_)) => return Ok((epoch, Some(taken(false)))),
+                (Way::Stop, Some(_)) | (Way::Replace, _) => return Ok((epoch, Some(taken(false)))),
             }
         }
     }

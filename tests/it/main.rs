@@ -24,6 +24,7 @@ mod pair;
 mod losses;
 mod crash;
 mod turn;
+mod turned;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

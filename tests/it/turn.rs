@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use lifeboat::store::file::FileStore;
 
-use crate::converge::in_parallel;
-use crate::crash::{killed_at, requests_of};
 use crate::duo::{self, leads, settled, state};
 use crate::harness::{Home, Output, Running, files};
 
@@ -17,11 +15,11 @@ const PATIENT: &str = "shop: { target: '${eu_lb.ipv4}', gate: { http: 'http://${
 
 /// At home, with overlays to the other site: `calm`, which waits at its gate for as long as that site is sick; `other`, which
 /// wants the same and a balancer more; `lean`, which leaves the standby as it is; `move`, which shrinks home behind its users.
-fn home() -> Home {
+pub(crate) fn home() -> Home {
     home_of(&duo::STACK.replace("ttl_sec: 30", LONG_TTL))
 }
 
-fn home_of(stack: &str) -> Home {
+pub(crate) fn home_of(stack: &str) -> Home {
     let home = duo::home_of(stack);
     let calm = duo::CALM.replace("shop: { target: '${eu_lb.ipv4}' }", PATIENT);
     assert_ne!(calm, duo::CALM);
@@ -43,11 +41,11 @@ fn home_of(stack: &str) -> Home {
     home
 }
 
-fn to(overlay: &str) -> Vec<&str> {
+pub(crate) fn to(overlay: &str) -> Vec<&str> {
     vec!["failover", "duo", "--to", overlay, "--planned", "--yes"]
 }
 
-fn start<'a>(home: &'a Home, words: &[&str]) -> Running<'a> {
+pub(crate) fn start<'a>(home: &'a Home, words: &[&str]) -> Running<'a> {
     home.start(&[words, &["--sandbox"]].concat())
 }
 
@@ -57,13 +55,13 @@ fn sicken(home: &Home) {
     home.world.sicken("duo-eu-1").unwrap();
 }
 
-fn heal(home: &Home) {
+pub(crate) fn heal(home: &Home) {
     home.world.heal(Some("duo-eu-0")).unwrap();
     home.world.heal(Some("duo-eu-1")).unwrap();
 }
 
 /// A failover that has made everything and waits before it moves users.
-fn at_the_gate<'a>(home: &'a Home, words: &[&str]) -> Running<'a> {
+pub(crate) fn at_the_gate<'a>(home: &'a Home, words: &[&str]) -> Running<'a> {
     sicken(home);
     let mut running = start(home, words);
     let waits = || journal(home).contains("\"waiting\":");
@@ -74,7 +72,7 @@ fn at_the_gate<'a>(home: &'a Home, words: &[&str]) -> Running<'a> {
 }
 
 /// A switch that has moved users and waits until nobody comes the old way.
-fn draining<'a>(home: &'a Home, words: &[&str], site: &str) -> Running<'a> {
+pub(crate) fn draining<'a>(home: &'a Home, words: &[&str], site: &str) -> Running<'a> {
     let mut running = start(home, words);
     assert!(running.until(|| leads(home) == [site] && !state(home).draining.is_empty()));
     running
@@ -92,7 +90,7 @@ fn switches(home: &Home) -> usize {
     kept.map(|it| it.matches("\"switched\":").count()).sum()
 }
 
-fn machines(home: &Home) -> usize {
+pub(crate) fn machines(home: &Home) -> usize {
     home.world.show().unwrap()["linode"]["instances"].as_array().unwrap().len()
 }
 
@@ -256,46 +254,4 @@ fn who_knows_of_a_loss_goes_on_with_the_same_switch() {
     assert_eq!((machines(&home), leads(&home)), (4, vec!["eu".into()]));
     assert_eq!(state(&home).lost.len(), 2);
     settled(&home, &["calm"], "with a loss");
-}
-
-/// A switch is turned, and that is killed, wherever it is: what CI runs finishes the last one that was asked for.
-#[test]
-fn a_killed_switch_that_turned_another_is_finished_by_what_ci_runs() {
-    const KILLS: usize = 7;
-    let gate = home_of(duo::STACK);
-    at_the_gate(&gate, &to("calm")).kill();
-    heal(&gate);
-    let moved = home();
-    draining(&moved, &to("move"), "eu").kill();
-    let cases: [(&Home, Vec<&str>, &str, usize); 4] = [
-        (&gate, vec!["failback", "duo"], "", 3),
-        (&gate, vec!["failover", "duo", "--to", "other", "--planned"], "other", 4),
-        (&gate, vec!["failover", "duo", "--to", "lean", "--planned"], "lean", 3),
-        (&moved, vec!["failover", "duo", "--to", "calm", "--planned"], "calm", 4),
-    ];
-    for (home, command, overlay, count) in cases {
-        let active: Vec<&str> = overlay.split_terminator(' ').collect();
-        let run = |home: &Home| {
-            home.sandbox(&[&command[..], &["--yes"]].concat()).code(0).done();
-        };
-        let requests = requests_of(home, run);
-        let kills: Vec<usize> = (1..=requests).rev().step_by(requests.div_ceil(KILLS)).collect();
-        in_parallel(&kills, |k| {
-            let said = format!("{}, killed after request {k} of {requests}", command.join(" "));
-            let home = home.copy();
-            home.log_requests();
-            killed_at(&home, &command, *k);
-            let turned = state(&home).active == active;
-            home.world.heal(None).unwrap();
-            if turned {
-                duo::apply(&home).code(0).done()
-            } else {
-                run(&home)
-            }
-            assert_eq!(machines(&home), count, "{said}: {}", home.shown());
-            settled(&home, &active, &said);
-            let site = if active.is_empty() { "us" } else { "eu" };
-            assert_eq!(leads(&home), [site], "{said}");
-        });
-    }
 }

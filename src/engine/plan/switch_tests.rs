@@ -59,9 +59,7 @@ struct Case<'a> {
     base: &'a str,
     /// The overlay that was active; `None`: the base.
     active: Option<&'a str>,
-    /// The overlay that everything was made under; `None`: the active one.
-    made: Option<Option<&'a str>>,
-    /// Left by switches that were turned before they ended; `None`: the base.
+    /// Left by switches that were turned before they did anything; `None`: the base.
     turned: &'a [Option<&'a str>],
     to: Option<&'a str>,
     lost: &'a [&'a str],
@@ -77,7 +75,6 @@ impl Default for Case<'_> {
             applied: SITES,
             base: SITES,
             active: None,
-            made: None,
             turned: &[],
             to: Some(FAILOVER),
             lost: &[],
@@ -91,8 +88,10 @@ impl Default for Case<'_> {
 
 fn plan(case: &Case<'_>) -> Plan {
     let catalog = builtin();
-    let (mut state, mut observed) =
-        applied(&layered(&catalog, case.applied, case.made.unwrap_or(case.active)), &catalog);
+    let (mut state, mut observed) = applied(
+        &layered(&catalog, case.applied, case.turned.first().copied().unwrap_or(case.active)),
+        &catalog,
+    );
     let names = |it: Option<&str>| it.map(|_| "x".to_owned()).into_iter().collect::<Vec<_>>();
     state.active = names(case.active);
     (case.change)(&mut state, &mut observed);
@@ -172,7 +171,6 @@ fn a_switch_that_turns_another_carries_what_both_go_for() {
         turned: &[None],
         to: Some(&other),
         change: &unfinished,
-        made: Some(None),
         ..Case::default()
     });
     let action = |name: &str| {
