@@ -29,7 +29,7 @@ fn what_was_found_is_repaired_by_the_switch_that_turns_a_failback() {
         .done();
     home.destroy(duo::LINODE, Some("duo-us-1"));
     home.world.heal(None).unwrap();
-    home.fault("POST /linode/instances slow ms=600000 times=1");
+    home.fault("POST /linode/instances 503");
     let mut back = start(&home, &["failback", "duo", "--yes"]);
     assert!(back.until(|| fired(&home) > 0));
     back.kill();
