@@ -25,6 +25,8 @@ mod losses;
 mod cut;
 mod crash;
 mod fate;
+mod turn;
+mod turned;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

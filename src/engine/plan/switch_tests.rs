@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Loss, Plan};
+use crate::engine::plan::change::{Action, Loss, Plan};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
 use crate::engine::plan::tests::{NoFiles, applied, order, told};
 use crate::engine::schema::Catalog;
 use crate::engine::stack::load::{Layer, load};
 use crate::engine::stack::model::Stack;
-use crate::engine::state::record::{Deposed, Draining, State};
+use crate::engine::state::record::{Deposed, Draining, Phase, State};
 use crate::engine::value::Value;
 use crate::kinds::builtin;
 
@@ -59,6 +59,8 @@ struct Case<'a> {
     base: &'a str,
     /// The overlay that was active; `None`: the base.
     active: Option<&'a str>,
+    /// Left by switches that were turned before they did anything; `None`: the base.
+    turned: &'a [Option<&'a str>],
     to: Option<&'a str>,
     lost: &'a [&'a str],
     thaws: &'a [&'a str],
@@ -73,6 +75,7 @@ impl Default for Case<'_> {
             applied: SITES,
             base: SITES,
             active: None,
+            turned: &[],
             to: Some(FAILOVER),
             lost: &[],
             thaws: &[],
@@ -85,8 +88,10 @@ impl Default for Case<'_> {
 
 fn plan(case: &Case<'_>) -> Plan {
     let catalog = builtin();
-    let (mut state, mut observed) =
-        applied(&layered(&catalog, case.applied, case.active), &catalog);
+    let (mut state, mut observed) = applied(
+        &layered(&catalog, case.applied, case.turned.first().copied().unwrap_or(case.active)),
+        &catalog,
+    );
     let names = |it: Option<&str>| it.map(|_| "x".to_owned()).into_iter().collect::<Vec<_>>();
     state.active = names(case.active);
     (case.change)(&mut state, &mut observed);
@@ -119,6 +124,17 @@ fn plan(case: &Case<'_>) -> Plan {
     if case.active == case.to {
         propose(&wanted, &options).0
     } else {
+        let turned: Vec<(Stack, Vec<Address>)> = case
+            .turned
+            .iter()
+            .map(|it| {
+                let stack = layered(&catalog, case.base, *it);
+                let order = order(&stack);
+                (stack, order)
+            })
+            .collect();
+        let turned = turned.iter().map(|(stack, order)| worlds(stack, order.as_slice()));
+        let left: Vec<Worlds<'_>> = [left].into_iter().chain(turned).collect();
         propose_switch(&left, &wanted, &options).0
     }
 }
@@ -132,6 +148,40 @@ const US: &[&str] = &["linode:us-east"];
 #[test]
 fn traffic_moves_after_all_behind_its_new_target_and_its_gate() {
     insta::assert_snapshot!(check(&Case::default()));
+}
+
+/// Two overlays that want the same of the standby, and the first was stopped before it did anything: what both want is
+/// what the second is asked for, and only a merge that nobody asked for waits.
+#[test]
+fn a_switch_that_turns_another_carries_what_both_go_for() {
+    let merged = format!(
+        "{}\n  late: {{ kind: linode.nodebalancer, region: eu-central, label: late }}",
+        SITES.split("\noutputs:").next().unwrap()
+    );
+    let other = FAILOVER.replace(
+        "resources:",
+        "resources:\n  extra: { kind: linode.nodebalancer, region: eu-central, label: extra }",
+    );
+    let unfinished = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+        state.phase = Phase::Switching;
+    };
+    let plan = plan(&Case {
+        base: &merged,
+        active: Some(FAILOVER),
+        turned: &[None],
+        to: Some(&other),
+        change: &unfinished,
+        ..Case::default()
+    });
+    let action = |name: &str| {
+        let change = plan.changes.iter().find(|it| it.address.to_string() == name).unwrap();
+        (change.action, change.held.is_some())
+    };
+    assert_eq!(action("shop"), (Action::Update, false), "{}", told(&plan));
+    assert_eq!(action("eu[1]"), (Action::Create, false));
+    assert_eq!(action("node_eu[1]"), (Action::Create, false));
+    assert_eq!(action("extra"), (Action::Create, false));
+    assert_eq!(action("late"), (Action::NoOp, true));
 }
 
 #[test]
