@@ -22,7 +22,9 @@ mod duo;
 mod switch;
 mod pair;
 mod losses;
+mod cut;
 mod crash;
+mod fate;
 mod turn;
 mod turned;
 
