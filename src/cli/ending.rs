@@ -1,16 +1,20 @@
 //! What a run says at its end: done, not done, failed, in doubt, and the outputs.
 
 use crate::cli::out::{data, talk};
+use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::Intent;
 use crate::engine::value::Value;
 use crate::ops::closing::Report;
 use crate::render::words::count;
 
-pub fn tell(report: &Report, intent: Intent) {
+/// `recorded`: what a run writes down beside its steps.
+pub fn tell(report: &Report, intent: Intent, recorded: &[String]) {
     troubles(report);
     let verb = if intent == Intent::Destroy { "destroyed" } else { "applied" };
     let steps = count(report.done.len(), "step");
-    if report.is_complete() {
+    if report.is_complete() && report.done.is_empty() && !recorded.is_empty() {
+        talk(&format!("recorded: {}", recorded.join(", ")));
+    } else if report.is_complete() {
         talk(&format!("{verb}: {steps} done"));
     } else {
         let left = report.failed.len() + report.in_doubt.len() + report.not_done.len();
@@ -26,6 +30,22 @@ pub fn tell(report: &Report, intent: Intent) {
         };
         data(&format!("{name} = {shown}"));
     }
+}
+
+/// What a plan writes into the state whether or not a call is made.
+pub fn recorded(plan: &Plan) -> Vec<String> {
+    let mut recorded = Vec::new();
+    let new = plan.lost.iter().filter(|it| it.recorded.is_none());
+    recorded.extend(new.map(|it| format!("{} is lost", it.fault_domain)));
+    recorded.extend(plan.thaws.iter().map(|it| format!("{it} is found again")));
+    if let Some((_, to)) = &plan.switch {
+        let to = if to.is_empty() { "base".to_owned() } else { to.join(" + ") };
+        recorded.push(format!("active is {to}"));
+    }
+    recorded.extend((!plan.drift.is_empty()).then(|| "what was seen".to_owned()));
+    let outputs = plan.outputs.len();
+    recorded.extend((outputs > 0).then(|| count(outputs, "output")));
+    recorded
 }
 
 /// How one part of a drill went.

@@ -58,6 +58,20 @@ pub fn course(state: Option<&State>, stack: &Stack, losses: &Losses) -> Course {
     Course { lost: names.into_iter().map(loss).collect(), thaws, from, thawed, going_on }
 }
 
+/// Whether these overlays are active, no switch stands still, and nothing that is lost would be added or found again.
+pub fn is_there(state: &State, overlays: &[String], losses: &Losses) -> bool {
+    let is_recorded = |name: &String| state.lost.iter().any(|it| it.fault_domain == *name);
+    let same_losses = match losses {
+        Losses::Assumed => true,
+        Losses::Also(more) => more.iter().all(is_recorded),
+        Losses::Only(these) => {
+            these.iter().all(is_recorded)
+                && state.lost.iter().all(|it| these.contains(&it.fault_domain))
+        }
+    };
+    state.phase == Phase::Settled && state.active == overlays && same_losses
+}
+
 /// What a switch to these overlays leaves; `None` where it is none, or nothing was made yet.
 fn origin(state: &State, overlays: &[String]) -> Option<Vec<String>> {
     if state.records.is_empty() {

@@ -36,6 +36,8 @@ pub struct Ask {
     pub intent: Intent,
     pub allowed: Allowed,
     pub losses: Losses,
+    /// Nothing but a switch: where there is none to make, what is pending stays so.
+    pub only_switch: bool,
     /// A switch also carries what was pending before it.
     pub include_pending: bool,
     pub keep: Keep,
@@ -82,7 +84,8 @@ pub async fn plan_on(
     ask: &Ask,
     state: Option<State>,
 ) -> Result<Proposed, OpsError> {
-    let Prepared { desired, before, course, settled, state } = prepare(session, ask, state).await?;
+    let Prepared { sides, settled, state } = prepare(session, ask, state).await?;
+    let Sides { desired, before, course } = sides;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
     let (nothing, lost) = (Stack::default(), &course.lost);
     let inquiries = match ask.intent {
@@ -113,14 +116,7 @@ pub async fn plan_on(
         others: instance::others(session, &ask.place)?,
         from: course.from,
     };
-    let (mut plan, mut diagnostics) = match &before {
-        Some(before) => {
-            let order: Vec<Address> = before.graph.order().cloned().collect();
-            let left = Worlds { stack: &before.stack, order: &order, ..worlds };
-            propose_switch(&left, &worlds, &options)
-        }
-        None => propose(&worlds, &options),
-    };
+    let (mut plan, mut diagnostics) = proposed(before.as_ref(), &worlds, &options);
     plan.instance.clone_from(&ask.place.instance);
     diagnostics.extend(desired.warnings.iter().cloned());
     let errors_only =
@@ -131,12 +127,50 @@ pub async fn plan_on(
     Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep })
 }
 
+/// A whole plan, or that of a switch from what `before` desires.
+pub fn proposed(
+    before: Option<&Desired>,
+    worlds: &Worlds<'_>,
+    options: &Options,
+) -> (Plan, Vec<Diagnostic>) {
+    let Some(before) = before else { return propose(worlds, options) };
+    let order: Vec<Address> = before.graph.order().cloned().collect();
+    let left = Worlds { stack: &before.stack, order: &order, ..*worlds };
+    propose_switch(&left, worlds, options)
+}
+
+/// What a plan is made between, from layers and state alone.
+pub struct Sides {
+    pub desired: Desired,
+    /// What the overlays that a switch leaves desire.
+    pub before: Option<Desired>,
+    pub course: Course,
+}
+
+pub fn sides(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Sides, OpsError> {
+    let desired = wanted(session, ask, state)?;
+    let mut course = course(state, &desired.stack, &ask.losses);
+    if let Some(state) = state.filter(|it| ask.only_switch && !it.records.is_empty()) {
+        course.from.get_or_insert_with(|| state.active.clone());
+    }
+    let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
+    let Some(from) = course.from.as_ref().filter(|_| carries_itself) else {
+        return Ok(Sides { desired, before: None, course });
+    };
+    // What was said on this very command line is part of the switch.
+    let given: Vec<GivenVariable> = ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
+    let empty = BTreeMap::new();
+    let remembered = state.map_or(&empty, |it| &it.variables);
+    // What was said when a switch began is part of it as well.
+    let remembered = course.going_on.as_ref().map_or(remembered, |it| &it.variables);
+    let mut before = load::desired(&ask.place, from, &given, remembered, &session.catalog)?;
+    instance::lend(session, &ask.place, &mut before)?;
+    Ok(Sides { desired, before: Some(before), course })
+}
+
 /// What is known before the clouds are looked at.
 struct Prepared {
-    desired: Desired,
-    /// What the overlays that a switch leaves desire.
-    before: Option<Desired>,
-    course: Course,
+    sides: Sides,
     settled: Vec<Entry>,
     state: Option<State>,
 }
@@ -146,26 +180,10 @@ async fn prepare(
     ask: &Ask,
     mut state: Option<State>,
 ) -> Result<Prepared, OpsError> {
-    let desired = wanted(session, ask, state.as_ref())?;
-    let course = course(state.as_ref(), &desired.stack, &ask.losses);
-    let empty = BTreeMap::new();
-    let remembered = state.as_ref().map_or(&empty, |it| &it.variables);
+    let sides = sides(session, ask, state.as_ref())?;
+    let course = &sides.course;
     let lost: Vec<String> = course.lost.iter().map(|it| it.fault_domain.clone()).collect();
     session.provider.lose(&lost);
-    let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
-    let before = match course.from.as_ref().filter(|_| carries_itself) {
-        // What was said on this very command line is part of the switch.
-        Some(from) => {
-            let given: Vec<GivenVariable> =
-                ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
-            // What was said when a switch began is part of it as well.
-            let remembered = course.going_on.as_ref().map_or(remembered, |it| &it.variables);
-            let mut before = load::desired(&ask.place, from, &given, remembered, &session.catalog)?;
-            instance::lend(session, &ask.place, &mut before)?;
-            Some(before)
-        }
-        None => None,
-    };
     let mut settled = Vec::new();
     if let Some(state) = &mut state {
         settled = settle(session, state, &course.lost).await;
@@ -173,7 +191,7 @@ async fn prepare(
             fold(state, entry);
         }
     }
-    Ok(Prepared { desired, before, course, settled, state })
+    Ok(Prepared { sides, settled, state })
 }
 
 /// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crate::cli::args::{Allow, Layers, Losing, World};
 use crate::cli::commands::Scene;
-use crate::cli::commands::plan::{read, warn};
+use crate::cli::commands::plan::{note_drill, read, warn};
 use crate::cli::commands::reports;
+use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, signals};
-use crate::engine::plan::change::{Note, Plan};
+use crate::engine::plan::change::{Change, Note, Plan};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
@@ -85,6 +86,7 @@ pub async fn settled_with(
     warn(&proposed, scene.color);
     let forecast = reports::forecast(session, &ask.place, &proposed)?;
     show(scene, Shown { plan: &proposed.plan, forecast: forecast.as_ref() });
+    note_drill(&ask.place, &proposed.desired.stack);
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
         out::talk("nothing to do");
@@ -118,6 +120,7 @@ async fn saved(
         intent,
         allowed: Allowed::default(),
         losses: Losses::Only(plan.lost.iter().map(|it| it.fault_domain.clone()).collect()),
+        only_switch: false,
         include_pending: false,
         keep: Keep::Nothing,
     };
@@ -176,7 +179,8 @@ pub async fn destroy(
         out::talk(&format!("These hold data, which goes with them:\n{}", data.join("\n")));
     }
     if proposed.plan.steps.is_empty() {
-        out::talk("nothing to destroy");
+        let stays = !staying(&proposed.plan).is_empty();
+        out::talk(if stays { "nothing can be destroyed now" } else { "nothing to destroy" });
     } else if !consents(&session, &ask, consent, !data.is_empty())? {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
@@ -227,13 +231,39 @@ pub fn agreed(question: &str, word: &str) -> bool {
 
 fn unseen_or_done(plan: &Plan) -> Exit {
     let unseen = plan.changes.iter().any(|it| it.unseen.is_some());
-    if unseen || stays(plan) > 0 { Exit::Unseen } else { Exit::Done }
+    if unseen || !staying(plan).is_empty() { Exit::Unseen } else { Exit::Done }
 }
 
-/// How many objects a destroy leaves: those in what is lost, and those that they need.
-fn stays(plan: &Plan) -> usize {
-    let held = plan.changes.iter().filter(|it| it.held.is_some());
-    if plan.bindings.intent == "destroy" { held.count() } else { 0 }
+/// What a destroy leaves: what is in what is lost or was not seen, and what that needs.
+fn staying(plan: &Plan) -> Vec<&Change> {
+    let stays = |it: &&Change| it.held.is_some() || it.unseen.is_some();
+    let changes = plan.changes.iter().filter(|_| plan.bindings.intent == "destroy");
+    changes.filter(stays).collect()
+}
+
+/// What a destroy leaves, in words, and how it is finished.
+fn left(plan: &Plan, place: &Place) -> Option<String> {
+    let staying = staying(plan);
+    if staying.is_empty() {
+        return None;
+    }
+    let first: Vec<String> = staying.iter().take(5).map(|it| it.address.to_string()).collect();
+    let more = if staying.len() > first.len() { ", …" } else { "" };
+    let name = place.name();
+    let lost: Vec<&str> = plan.lost.iter().map(|it| it.fault_domain.as_str()).collect();
+    let how = if lost.is_empty() {
+        format!("`lifeboat destroy {name}` again when all of it answers")
+    } else {
+        format!(
+            "`lifeboat found {name} FAULT_DOMAIN` when {} answers again, then `lifeboat destroy {name}`",
+            lost.join(" or ")
+        )
+    };
+    Some(format!(
+        "left: {}, {}{more}: lost, not seen, or needed there; {how}",
+        count(staying.len(), "object"),
+        first.join(", ")
+    ))
 }
 
 pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
@@ -289,21 +319,29 @@ async fn carry_out(
         plan_digest: plan_digest(&proposed.plan),
     };
     let tell = progress::listener(&proposed.plan);
-    let (otherwise, left) = (unseen_or_done(&proposed.plan), stays(&proposed.plan));
+    let (otherwise, left) = (unseen_or_done(&proposed.plan), left(&proposed.plan, &ask.place));
+    let recorded = ending::recorded(&proposed.plan);
     let switching = ledger::switching(&proposed);
     let report =
         crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())
             .await?;
-    ending::tell(&report, ask.intent);
-    if left > 0 {
-        out::talk(&format!(
-            "left: {}, in what is lost or needed there; `lifeboat found {} FAULT_DOMAIN` when it answers again, then destroy again",
-            count(left, "object"),
-            ask.place.name()
-        ));
+    ending::tell(&report, ask.intent, &recorded);
+    if let Some(left) = left {
+        out::talk(&left);
     }
     if let Some(switching) = &switching {
         reports::conclude(scene, session, &ask.place, switching, &report);
+        if report.ends_switch() {
+            pending(session, ask);
+        } else if report.is_complete() {
+            let waiting: Vec<String> =
+                report.waiting.iter().map(|(it, why)| format!("{it}: {why}")).collect();
+            out::talk(&format!(
+                "the switch is not over: {}; `lifeboat apply {}` goes on with it",
+                waiting.join("; "),
+                ask.place.name()
+            ));
+        }
     }
     Ok(match signals.number() {
         Some(number) => Exit::Signal(number),
