@@ -76,8 +76,8 @@ pub struct Cleaned {
 
 impl Rehearsal {
     pub fn succeeded(&self) -> bool {
-        self.applied.is_complete()
-            && self.switched.as_ref().is_none_or(Report::is_complete)
+        self.applied.ends_switch()
+            && self.switched.as_ref().is_none_or(Report::ends_switch)
             && self.refused.is_none()
             && self.replicated.iter().all(|(_, it)| it.is_ok())
     }

@@ -147,7 +147,7 @@ pub fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
     let near = nearest(name, names.iter().map(String::as_str)).or_else(|| cousin(name, &names));
     Err(OpsError::input(
         format!("there is no overlay `{name}`: {} is missing", place.shown(&file)),
-        near.map_or_else(all, |it| format!("did you mean `{it}`? {}", all())),
+        near.map_or_else(all, |it| format!("did you mean `{it}`?")),
     ))
 }
 

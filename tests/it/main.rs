@@ -22,6 +22,7 @@ mod duo;
 mod switch;
 mod pair;
 mod losses;
+mod hold;
 mod crash;
 
 /// A test file that nobody lists would pass for ever.

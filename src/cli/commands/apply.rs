@@ -89,7 +89,8 @@ pub async fn settled_with(
     note_drill(&ask.place, &proposed.desired.stack);
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
-        out::talk("nothing to do");
+        let waits = proposed.plan.waiting().next().is_some();
+        out::talk(if waits { "nothing can be done now" } else { "nothing to do" });
         return Ok(unseen_or_done(&proposed.plan));
     }
     if !consent.yes && !agreed(question, "yes") {
@@ -260,7 +261,7 @@ fn left(plan: &Plan, place: &Place) -> Option<String> {
         )
     };
     Some(format!(
-        "left: {}, {}{more}: lost, not seen, or needed there; {how}",
+        "left: {} ({}{more}): lost, not seen, or needed there; {how}",
         count(staying.len(), "object"),
         first.join(", ")
     ))

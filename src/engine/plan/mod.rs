@@ -35,3 +35,5 @@ pub mod sample;
 mod tests;
 #[cfg(test)]
 mod switch_tests;
+#[cfg(test)]
+mod unseen_tests;

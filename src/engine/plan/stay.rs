@@ -1,5 +1,4 @@
-//! What has to stay because something else does: deletions under what is not deleted, and whatever serves users who cannot be
-//! moved yet.
+//! What has to stay because something else does: what others still need, and what serves users who cannot be moved yet.
 
 use std::collections::BTreeMap;
 
