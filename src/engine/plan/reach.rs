@@ -7,7 +7,7 @@ use crate::engine::plan::guard;
 use crate::engine::plan::proposal::{Missing, Proposal};
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::Instance;
-use crate::engine::stack::needs::named_by;
+use crate::engine::stack::uses::named_by;
 use crate::engine::value::Attributes;
 
 impl Missing {

@@ -57,7 +57,7 @@ outputs:";
     left_alone(&plan, &["late", "late_http", "alias", "after", "more_after", "http_eu"]);
     insta::assert_snapshot!(check(&case));
     // Also the fault domain of what was never made is named.
-    let help = plan.notes.iter().filter_map(|it| it.help.as_deref()).next();
+    let help = plan.notes.iter().find_map(|it| it.help.as_deref());
     assert_eq!(
         help,
         Some("if it is lost: `lifeboat failover t --to OVERLAY --lost linode:us-east`")
