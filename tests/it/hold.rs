@@ -49,6 +49,23 @@ fn what_needs_something_unseen_waits_and_the_rest_is_made() {
     settled(&home, &[], "all of it answers");
 }
 
+/// Lists show the machines of a region that hangs; a call to one of them would hang as well.
+#[test]
+fn nothing_is_called_in_a_region_that_does_not_answer() {
+    let home = duo::home();
+    home.lose(EU);
+    home.stack("duo", duo::STACK.replace("private_ip: true", "private_ip: true, tags: [new]"));
+    home.log_requests();
+    let applied = duo::apply(&home).code(5);
+    nothing_failed(&applied);
+    applied.shows(&["would update: nothing that was asked in linode:eu-central answered"]).done();
+    home.requests().mutating().to_fault_domain(EU).none();
+    assert!(home.requests().mutating().to_fault_domain(LINODE).len() >= 2, "home is changed");
+    home.world.heal(None).unwrap();
+    duo::apply(&home).code(0).done();
+    settled(&home, &[], "it answers");
+}
+
 /// The target answers in lists only: users stay, the switch stays open, and `apply` finishes it.
 #[test]
 fn users_are_not_sent_to_what_does_not_answer_and_the_switch_stays_open() {
@@ -88,7 +105,7 @@ fn a_destroy_between_two_lost_sites_says_what_is_left_and_how_it_ends() {
     home.log_requests();
     let destroyed = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
     nothing_failed(&destroyed);
-    let how = "`lifeboat found duo FAULT_DOMAIN` when aws:us-east-1 or linode:us-east answers again, then `lifeboat destroy duo`";
+    let how = "`lifeboat found duo FAULT_DOMAIN` for aws:us-east-1, and for linode:us-east when it answers again, then `lifeboat destroy duo`";
     destroyed.says(&["destroyed: 2 steps done", "left: ", how]).done();
     for it in [LINODE, AWS, EU, AWS_EU] {
         home.requests().mutating().to_fault_domain(it).none();

@@ -256,8 +256,8 @@ fn left(plan: &Plan, place: &Place) -> Option<String> {
         format!("`lifeboat destroy {name}` again when all of it answers")
     } else {
         format!(
-            "`lifeboat found {name} FAULT_DOMAIN` when {} answers again, then `lifeboat destroy {name}`",
-            lost.join(" or ")
+            "`lifeboat found {name} FAULT_DOMAIN` for {} when it answers again, then `lifeboat destroy {name}`",
+            lost.join(", and for ")
         )
     };
     Some(format!(

@@ -50,6 +50,9 @@ impl Proposal<'_> {
                 (Action::Replace { .. }, Some(_)) => {
                     format!("left behind in {domain}, which is lost: replaced after the thaw")
                 }
+                _ if record.is_some_and(|it| it.deposed.is_some()) => {
+                    format!("an interrupted replace is finished when {domain} is found again")
+                }
                 _ => format!("it waits until {domain} is found again"),
             };
             let (action, attributes) = (would.action, would.attributes);

@@ -45,6 +45,7 @@ impl<'a> Proposal<'a> {
             }
         };
         self.frozen.take_in(worlds.catalog, worlds.stack, instance, &resolved.attributes);
+        self.silent.take_in(worlds.catalog, worlds.stack, instance, &resolved.attributes);
         let record = found.as_ref().map(|(_, record)| *record);
         let from = found.map(|(from, _)| from);
         self.taken.extend(from.clone());
@@ -137,6 +138,7 @@ impl<'a> Proposal<'a> {
         self.hold_pending(&mut change);
         self.hold_without(instance, &mut change);
         self.hold_beyond_reach(instance, kind, &resolved.attributes, &mut change);
+        self.hold_in_silence(instance, &mut change);
         self.require_secrets(instance, &resolved, &change);
         let joins = (change.action == Action::Create)
             .then(|| self.groups.join(kind, &resolved.attributes))

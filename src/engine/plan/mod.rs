@@ -8,6 +8,7 @@ pub mod planned;
 pub mod diff;
 pub mod closure;
 pub mod frozen;
+mod silent;
 pub mod survey;
 pub mod group;
 pub mod guard;

@@ -13,6 +13,7 @@ use crate::engine::plan::diff::{drift, seal};
 use crate::engine::plan::frozen::Frozen;
 use crate::engine::plan::group::Groups;
 use crate::engine::plan::planned::Planned;
+use crate::engine::plan::silent::Silent;
 use crate::engine::plan::survey::KnownParts;
 use crate::engine::quick::QuickSet;
 use crate::engine::schema::{Catalog, Kind};
@@ -52,6 +53,7 @@ pub(super) struct Proposal<'a> {
     pub(super) worlds: Worlds<'a>,
     pub(super) options: &'a Options,
     pub(super) frozen: Frozen<'a>,
+    pub(super) silent: Silent,
     /// For a switch: what it leaves out.
     pub(super) carried: Option<&'a Carried>,
     pub(super) known: KnownParts<'a>,
@@ -80,6 +82,7 @@ impl<'a> Proposal<'a> {
             worlds,
             options,
             frozen,
+            silent: Silent::new(worlds.catalog, worlds.state, worlds.observed),
             carried,
             known: KnownParts::default(),
             groups,

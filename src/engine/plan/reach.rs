@@ -102,6 +102,21 @@ impl Proposal<'_> {
         self.hold_making(instance, change, wait, why, Missing::Held);
     }
 
+    /// What is called where nobody answers would fail as well, also where a list that comes from elsewhere shows it.
+    pub(super) fn hold_in_silence(&mut self, instance: &Instance, change: &mut Change) {
+        if matches!(change.action, Action::NoOp | Action::Move | Action::Adopt | Action::Forget) {
+            return;
+        }
+        if let Some(why) = self.silence(&change.address) {
+            self.hold_making(instance, change, Wait::Unseen, why, Missing::Held);
+        }
+    }
+
+    /// Why nothing can be called there.
+    pub(super) fn silence(&self, address: &Address) -> Option<String> {
+        self.silent.of(address).map(|it| format!("nothing that was asked in {it} answered"))
+    }
+
     /// Holds a change; what was to be made by it is not there for others either.
     fn hold_making(
         &mut self,

@@ -23,7 +23,7 @@ impl Proposal<'_> {
             .collect();
         let silent = |it: &&Address| {
             let unseen = at.get(*it).is_some_and(|at| self.planned[*at].change.unseen.is_some());
-            unseen && self.is_silent(it)
+            (unseen && self.is_silent(it)) || self.silence(it).is_some()
         };
         let is_blocked = |it: &Direction| {
             let moves = it.until.is_none() && it.drain_seconds.is_some();

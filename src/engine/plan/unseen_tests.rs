@@ -7,7 +7,7 @@ use crate::engine::observed::Observation;
 use crate::engine::plan::asked::{Allowed, Intent};
 use crate::engine::plan::change::{Call, Plan, Wait};
 use crate::engine::plan::switch_tests::{Case, FAILOVER, SITES, check, plan};
-use crate::engine::state::record::State;
+use crate::engine::state::record::{Deposed, State};
 
 type Change<'a> = dyn Fn(&mut State, &mut BTreeMap<Address, Observation>) + 'a;
 
@@ -198,4 +198,45 @@ fn nothing_is_deleted_under_what_is_not_seen() {
     let why = "`alias` still depends on it, and could not be looked at";
     assert_eq!(held(&plan, "lb_eu"), Some((Wait::Unseen, why)));
     assert!(plan.steps.iter().any(|it| it.address.to_string() == "http_eu"), "{:?}", plan.steps);
+}
+
+/// Lists show what is in a region that does not answer: they are no sign that it can be called.
+#[test]
+fn nothing_is_called_where_nobody_who_was_asked_answered() {
+    let changed = SITES
+        .replace("label: 'eu-${each.index}'", "label: 'eu-${each.index}', tags: [new]")
+        .replace("label: 'web-${each.index}'", "label: 'web-${each.index}', tags: [new]");
+    let more =
+        FAILOVER.replace("shop: { target: '${lb_eu.ipv4}' }", "{}").replace("resources:\n  {}", "");
+    let unseen = silent(&["http_eu", "node_eu[0]"]);
+    let apply = Case { base: &changed, to: None, change: &*unseen, ..Case::default() };
+    let told = plan(&apply);
+    let why = "nothing that was asked in linode:eu-central answered";
+    assert_eq!(held(&told, "eu[0]"), Some((Wait::Unseen, why)));
+    assert!(told.steps.iter().any(|it| it.address.to_string() == "web[0]"), "{:?}", told.steps);
+    let grows = Case { to: Some(&more), change: &*unseen, ..Case::default() };
+    let told = plan(&grows);
+    assert_eq!(held(&told, "eu[1]"), Some((Wait::Unseen, why)));
+    assert!(told.steps.is_empty(), "{:?}", told.steps);
+    let goes = Case { to: None, intent: Intent::Destroy, change: &*unseen, ..Case::default() };
+    let told = plan(&goes);
+    assert_eq!(held(&told, "lb_eu"), Some((Wait::Unseen, why)));
+    left_alone(&told, &["lb_eu", "http_eu", "eu[0]", "node_eu[0]"]);
+    assert!(told.steps.iter().any(|it| it.address.to_string() == "lb"), "{:?}", told.steps);
+    // One that was asked there and answered is a sign.
+    let one = silent(&["node_eu[0]"]);
+    let told = plan(&Case { base: &changed, to: None, change: &*one, ..Case::default() });
+    assert!(told.steps.iter().any(|it| it.address.to_string() == "eu[0]"), "{:?}", told.steps);
+}
+
+#[test]
+fn an_interrupted_replace_in_what_is_lost_is_finished_after_the_thaw() {
+    let begun = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+        let record = state.records.get_mut(&Address::one("lb")).unwrap();
+        record.deposed = Some(Deposed { id: "99".into(), attributes: record.attributes.clone() });
+    };
+    let lost: &[&str] = &["linode:us-east"];
+    let told = plan(&Case { to: None, lost, change: &begun, ..Case::default() });
+    let why = "an interrupted replace is finished when linode:us-east is found again";
+    assert_eq!(held(&told, "lb"), Some((Wait::Lost, why)));
 }
