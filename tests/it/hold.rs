@@ -49,6 +49,23 @@ fn what_needs_something_unseen_waits_and_the_rest_is_made() {
     settled(&home, &[], "all of it answers");
 }
 
+/// What it is made of is recorded when it is made of it, and not before.
+#[test]
+fn what_is_not_seen_keeps_the_dependencies_it_had() {
+    let home = duo::home();
+    let needs = || state(&home).records[&"shop".parse().unwrap()].needs.clone();
+    let before = needs();
+    home.stack("duo", duo::STACK.replace("target: '${lb.ipv4}'", "target: '${eu_lb.ipv4}'"));
+    home.fault("GET /domains/ 503 times=1000");
+    duo::apply(&home).code(5).shows(&["1 not seen"]).done();
+    assert_eq!(needs(), before, "it still leads to the old one");
+    assert_eq!(leads(&home), ["us"]);
+    home.world.heal(None).unwrap();
+    duo::apply(&home).code(0).done();
+    assert_ne!(needs(), before);
+    assert_eq!(leads(&home), ["eu"]);
+}
+
 /// Lists show the machines of a region that hangs; a call to one of them would hang as well.
 #[test]
 fn nothing_is_called_in_a_region_that_does_not_answer() {
