@@ -1,7 +1,7 @@
 //! What a run says at its end: done, not done, failed, in doubt, and the outputs.
 
 use crate::cli::out::{data, talk};
-use crate::engine::plan::change::Plan;
+use crate::engine::plan::change::{Change, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::value::Value;
 use crate::ops::closing::Report;
@@ -46,6 +46,37 @@ pub fn recorded(plan: &Plan) -> Vec<String> {
     let outputs = plan.outputs.len();
     recorded.extend((outputs > 0).then(|| count(outputs, "output")));
     recorded
+}
+
+/// What a destroy leaves: what is in what is lost or was not seen, and what that needs.
+pub fn staying(plan: &Plan) -> Vec<&Change> {
+    let stays = |it: &&Change| it.held.is_some() || it.unseen.is_some();
+    let changes = plan.changes.iter().filter(|_| plan.bindings.intent == "destroy");
+    changes.filter(stays).collect()
+}
+
+/// What a destroy leaves, in words, and how it is finished.
+pub fn left(plan: &Plan, name: &str) -> Option<String> {
+    let staying = staying(plan);
+    if staying.is_empty() {
+        return None;
+    }
+    let first: Vec<String> = staying.iter().take(5).map(|it| it.address.to_string()).collect();
+    let more = if staying.len() > first.len() { ", …" } else { "" };
+    let lost: Vec<&str> = plan.lost.iter().map(|it| it.fault_domain.as_str()).collect();
+    let how = if lost.is_empty() {
+        format!("`lifeboat destroy {name}` again when all of it answers")
+    } else {
+        format!(
+            "`lifeboat found {name} FAULT_DOMAIN` for {} when it answers again, then `lifeboat destroy {name}`",
+            lost.join(", and for ")
+        )
+    };
+    Some(format!(
+        "left: {} ({}{more}): lost, not seen, or needed there; {how}",
+        count(staying.len(), "object"),
+        first.join(", ")
+    ))
 }
 
 /// How one part of a drill went.

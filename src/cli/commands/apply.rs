@@ -10,7 +10,7 @@ use crate::cli::commands::reports;
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, signals};
-use crate::engine::plan::change::{Change, Note, Plan};
+use crate::engine::plan::change::{Note, Plan};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
@@ -25,7 +25,6 @@ use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, pl
 use crate::ops::session::{Session, Target};
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
-use crate::render::words::count;
 use crate::store::lease::Lease;
 
 /// Refusals that come from what is there, not from what is asked for.
@@ -180,7 +179,7 @@ pub async fn destroy(
         out::talk(&format!("These hold data, which goes with them:\n{}", data.join("\n")));
     }
     if proposed.plan.steps.is_empty() {
-        let stays = !staying(&proposed.plan).is_empty();
+        let stays = !ending::staying(&proposed.plan).is_empty();
         out::talk(if stays { "nothing can be destroyed now" } else { "nothing to destroy" });
     } else if !consents(&session, &ask, consent, !data.is_empty())? {
         out::talk("nothing changed");
@@ -232,39 +231,7 @@ pub fn agreed(question: &str, word: &str) -> bool {
 
 fn unseen_or_done(plan: &Plan) -> Exit {
     let unseen = plan.changes.iter().any(|it| it.unseen.is_some());
-    if unseen || !staying(plan).is_empty() { Exit::Unseen } else { Exit::Done }
-}
-
-/// What a destroy leaves: what is in what is lost or was not seen, and what that needs.
-fn staying(plan: &Plan) -> Vec<&Change> {
-    let stays = |it: &&Change| it.held.is_some() || it.unseen.is_some();
-    let changes = plan.changes.iter().filter(|_| plan.bindings.intent == "destroy");
-    changes.filter(stays).collect()
-}
-
-/// What a destroy leaves, in words, and how it is finished.
-fn left(plan: &Plan, place: &Place) -> Option<String> {
-    let staying = staying(plan);
-    if staying.is_empty() {
-        return None;
-    }
-    let first: Vec<String> = staying.iter().take(5).map(|it| it.address.to_string()).collect();
-    let more = if staying.len() > first.len() { ", …" } else { "" };
-    let name = place.name();
-    let lost: Vec<&str> = plan.lost.iter().map(|it| it.fault_domain.as_str()).collect();
-    let how = if lost.is_empty() {
-        format!("`lifeboat destroy {name}` again when all of it answers")
-    } else {
-        format!(
-            "`lifeboat found {name} FAULT_DOMAIN` for {} when it answers again, then `lifeboat destroy {name}`",
-            lost.join(", and for ")
-        )
-    };
-    Some(format!(
-        "left: {} ({}{more}): lost, not seen, or needed there; {how}",
-        count(staying.len(), "object"),
-        first.join(", ")
-    ))
+    if unseen || !ending::staying(plan).is_empty() { Exit::Unseen } else { Exit::Done }
 }
 
 pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
@@ -320,7 +287,8 @@ async fn carry_out(
         plan_digest: plan_digest(&proposed.plan),
     };
     let tell = progress::listener(&proposed.plan);
-    let (otherwise, left) = (unseen_or_done(&proposed.plan), left(&proposed.plan, &ask.place));
+    let (otherwise, left) =
+        (unseen_or_done(&proposed.plan), ending::left(&proposed.plan, &ask.place.name()));
     let recorded = ending::recorded(&proposed.plan);
     let switching = ledger::switching(&proposed);
     let report =
