@@ -15,9 +15,9 @@ use crate::engine::plan::survey::survey;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::journal::{Entry, fold};
-use crate::engine::state::record::State;
+use crate::engine::state::record::{Left, State};
 use crate::kinds;
-use crate::ops::course::{Course, Losses, course};
+use crate::ops::course::{Course, Losses, course, remembered};
 use crate::ops::error::OpsError;
 use crate::ops::instance;
 use crate::ops::load::{self, Desired};
@@ -116,7 +116,7 @@ pub async fn plan_on(
         others: instance::others(session, &ask.place)?,
         from: course.from,
     };
-    let (mut plan, mut diagnostics) = proposed(before.as_ref(), &worlds, &options);
+    let (mut plan, mut diagnostics) = proposed(&before, &worlds, &options);
     plan.instance.clone_from(&ask.place.instance);
     diagnostics.extend(desired.warnings.iter().cloned());
     let errors_only =
@@ -127,15 +127,20 @@ pub async fn plan_on(
     Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep })
 }
 
-/// A whole plan, or that of a switch from what `before` desires.
+/// A whole plan, or that of a switch from what these desire.
 pub fn proposed(
-    before: Option<&Desired>,
+    before: &[Desired],
     worlds: &Worlds<'_>,
     options: &Options,
 ) -> (Plan, Vec<Diagnostic>) {
-    let Some(before) = before else { return propose(worlds, options) };
-    let order: Vec<Address> = before.graph.order().cloned().collect();
-    let left = Worlds { stack: &before.stack, order: &order, ..*worlds };
+    if before.is_empty() {
+        return propose(worlds, options);
+    }
+    let orders: Vec<Vec<Address>> =
+        before.iter().map(|it| it.graph.order().cloned().collect()).collect();
+    let sides = before.iter().zip(&orders);
+    let left: Vec<Worlds<'_>> =
+        sides.map(|(it, order)| Worlds { stack: &it.stack, order, ..*worlds }).collect();
     propose_switch(&left, worlds, options)
 }
 
@@ -143,29 +148,32 @@ pub fn proposed(
 pub struct Sides {
     pub desired: Desired,
     /// What the overlays that a switch leaves desire.
-    pub before: Option<Desired>,
+    pub before: Vec<Desired>,
     pub course: Course,
 }
 
 pub fn sides(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Sides, OpsError> {
     let desired = wanted(session, ask, state)?;
     let mut course = course(state, &desired.stack, &ask.losses);
-    if let Some(state) = state.filter(|it| ask.only_switch && !it.records.is_empty()) {
-        course.from.get_or_insert_with(|| state.active.clone());
+    if let Some(state) = state.filter(|it| ask.only_switch && !it.records.is_empty())
+        && course.left.is_empty()
+    {
+        let (overlays, variables) = (state.active.clone(), state.variables.clone());
+        course.from = Some(overlays.clone());
+        course.left.push(Left { overlays, variables });
     }
     let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
-    let Some(from) = course.from.as_ref().filter(|_| carries_itself) else {
-        return Ok(Sides { desired, before: None, course });
-    };
     // What was said on this very command line is part of the switch.
     let given: Vec<GivenVariable> = ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
-    let empty = BTreeMap::new();
-    let remembered = state.map_or(&empty, |it| &it.variables);
-    // What was said when a switch began is part of it as well.
-    let remembered = course.going_on.as_ref().map_or(remembered, |it| &it.variables);
-    let mut before = load::desired(&ask.place, from, &given, remembered, &session.catalog)?;
-    instance::lend(session, &ask.place, &mut before)?;
-    Ok(Sides { desired, before: Some(before), course })
+    let mut before = Vec::new();
+    for left in course.left.iter().filter(|_| carries_itself) {
+        // What was said when a switch began is part of it as well.
+        let (from, remembered) = (&left.overlays, &left.variables);
+        let mut desired = load::desired(&ask.place, from, &given, remembered, &session.catalog)?;
+        instance::lend(session, &ask.place, &mut desired)?;
+        before.push(desired);
+    }
+    Ok(Sides { desired, before, course })
 }
 
 /// What is known before the clouds are looked at.
@@ -194,16 +202,19 @@ async fn prepare(
     Ok(Prepared { sides, settled, state })
 }
 
-/// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked.
-pub fn check(session: &Session, ask: &Ask, state: &State) -> Result<(), OpsError> {
-    wanted(session, ask, Some(state)).map(drop)
+/// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked; else what it takes for
+/// lost.
+pub fn check(session: &Session, ask: &Ask, state: &State) -> Result<Vec<String>, OpsError> {
+    let desired = wanted(session, ask, Some(state))?;
+    let course = course(Some(state), &desired.stack, &ask.losses);
+    Ok(course.lost.into_iter().map(|it| it.fault_domain).collect())
 }
 
 /// What the layers desire, and what was named beside them makes sense.
 fn wanted(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Desired, OpsError> {
     let overlays = overlays_of(ask.overlays.as_deref(), state);
     let empty = BTreeMap::new();
-    let remembered = state.map_or(&empty, |it| &it.variables);
+    let remembered = state.map_or(&empty, |it| remembered(it, &overlays));
     let mut desired =
         load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
     instance::belongs(&ask.place, &desired.stack)?;

@@ -80,5 +80,5 @@ fn pending(
         from: course.from,
         ..Options::default()
     };
-    Ok(proposed(before.as_ref(), &worlds, &options).0)
+    Ok(proposed(&before, &worlds, &options).0)
 }

@@ -23,7 +23,11 @@ mod switch;
 mod pair;
 mod losses;
 mod hold;
+mod cut;
 mod crash;
+mod fate;
+mod turn;
+mod turned;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

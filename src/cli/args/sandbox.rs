@@ -47,7 +47,8 @@ pub enum SandboxCommand {
     },
     /// Make calls fail: `unhealthy LABEL`, or an effect with what it meets
     Fault {
-        /// `unhealthy`, `429`, `500`, `503`, `lost-reply`, `slow`, `html502`, `truncated`, `empty200`
+        /// `unhealthy`, `429`, `500`, `503`, `lost-reply`, `slow`, `html502`, `truncated`, `empty200`,
+        /// `hang`
         effect: String,
         /// The instance's label, for `unhealthy`
         label: Option<String>,
