@@ -209,6 +209,7 @@ fn creates(size: usize) -> f64 {
             intent: Intent::Apply,
             allowed: lifeboat::engine::plan::guard::Allowed::default(),
             losses: Losses::default(),
+            only_switch: false,
             include_pending: false,
             keep: Keep::Nothing,
         };

@@ -380,7 +380,7 @@ impl Builder {
 }
 
 /// Whether a change takes something from what serves behind the old target.
-fn weakens(it: &Planned<'_>, direction: &Direction) -> bool {
+pub(super) fn weakens(it: &Planned<'_>, direction: &Direction) -> bool {
     let address = &it.change.address;
     let shared = direction.new.contains(address);
     match it.change.action {

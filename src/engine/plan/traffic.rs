@@ -6,6 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::closure::{Recorded, Wanted};
 use crate::engine::plan::frozen::Frozen;
+use crate::engine::plan::group::{Members, group_name};
 use crate::engine::plan::normalise::stored;
 use crate::engine::plan::planned::{Planned, set_name};
 use crate::engine::plan::proposal::Worlds;
@@ -58,22 +59,18 @@ pub(super) fn replicating(planned: &[Planned<'_>]) -> Vec<Replicating> {
             && it.desired.is_some()
             && it.change.held.as_ref().is_none_or(|it| it.action != Action::Create)
     };
-    let name = |it: &Planned<'_>| {
-        let group = it.kind.group.as_ref()?;
-        it.desired.as_ref()?.get(&group.name)?.as_text().map(str::to_owned)
-    };
+    let group = |it: &Planned<'_>| group_name(it.kind, it.desired.as_ref()?);
+    let members = planned.iter().filter(lives);
+    let members: Members<'_> =
+        members.filter_map(|it| Some((&it.change.address, group(it)?))).collect();
     let gated = planned.iter().filter(lives).filter(|it| {
         let gate = it.instance.and_then(|it| it.resource.gate.as_ref());
         gate.is_some_and(|it| matches!(it.probe, GateProbe::Replication))
     });
     let pairs = gated.filter_map(|to| {
-        let own = name(to)?;
-        let from = planned.iter().filter(lives).find(|it| {
-            it.change.address != to.change.address
-                && it.kind.provider == to.kind.provider
-                && name(it).as_ref() == Some(&own)
-        })?;
-        Some(Replicating { to: to.change.address.clone(), from: from.change.address.clone() })
+        let own = &to.change.address;
+        let from = members.other(own, &group(to)?)?;
+        Some(Replicating { to: own.clone(), from: from.clone() })
     });
     pairs.collect()
 }
