@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Action, Loss, Plan};
+use crate::engine::plan::change::{Action, Call, Loss, Plan};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
 use crate::engine::plan::tests::{NoFiles, applied, order, told};
@@ -348,6 +348,26 @@ fn a_balancer_made_beside_the_old_one_leaves_that_whole_until_users_have_moved()
     let text = check(&case(&|_, _| {}));
     let goes_on = check(&case(&begun));
     insta::assert_snapshot!(format!("{text}-- goes on --\n{goes_on}"));
+}
+
+/// The other node would open the gate, and be gone when users come.
+#[test]
+fn what_serves_only_until_it_is_deleted_does_not_open_the_gate() {
+    let plan = plan(&Case {
+        applied: &SITES.replace("'${vars.size}', region: eu-central", "2, region: eu-central"),
+        to: Some(
+            "resources:\n  shop: { target: '${lb_eu.ipv4}' }\n  eu: { count: 1, image: linode/ubuntu24.04 }\n",
+        ),
+        base: &SITES.replace("'${vars.size}', region: eu-central", "2, region: eu-central"),
+        ..Case::default()
+    });
+    let text = told(&plan);
+    let id = |it: &dyn Fn(&Call) -> bool, at: &Address| {
+        plan.steps.iter().find(|step| step.address == *at && it(&step.call)).unwrap().id
+    };
+    let gone = id(&|it| matches!(it, Call::Delete { .. }), &Address::index("node_eu", 1));
+    let gate = id(&|it| matches!(it, Call::Serving { .. }), &Address::one("shop"));
+    assert!(plan.steps[gate].waits.contains(&gone), "{text}");
 }
 
 /// It was cut before the new one got the name of the old one: that is no pending change, and nodes keep the name.

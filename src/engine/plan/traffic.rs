@@ -30,6 +30,8 @@ pub(super) struct Direction {
     pub into_lost: Option<(Address, String)>,
     /// What users are directed to, with all that it contains.
     pub serving: BTreeSet<Address>,
+    /// What is deleted out of what users are directed to: it must serve without that.
+    pub shrinks: BTreeSet<Address>,
     /// A gate is waited at, of its own or at each of these.
     pub gate: Option<Vec<Address>>,
     /// The serving closure of the new target.
@@ -83,6 +85,7 @@ impl Direction {
             until: None,
             into_lost: None,
             serving: BTreeSet::new(),
+            shrinks: BTreeSet::new(),
             gate: None,
             new: BTreeSet::new(),
             old_roots: Vec::new(),
@@ -201,6 +204,7 @@ impl View<'_, '_> {
             roots.retain(|it| !self.is_frozen(it));
         }
         made.serving = self.wanted.contained(&roots);
+        made.shrinks = self.shrinks(&roots);
         made.gate = self.gate(it, &made.serving);
         // Beside what serves already, a new way is one more answer: until it is known everybody comes the old ways.
         let before = it.record.map_or_else(|| self.siblings(it), |record| vec![record]);
@@ -224,6 +228,15 @@ impl View<'_, '_> {
             }
         }
         made
+    }
+
+    /// What these contain, as state records it, and what is deleted.
+    fn shrinks(&self, roots: &[Address]) -> BTreeSet<Address> {
+        let contained = self.recorded.as_ref().map(|it| it.contained(roots)).unwrap_or_default();
+        let goes = |it: &Address| {
+            self.at.get(it).is_some_and(|at| self.planned[*at].change.action == Action::Delete)
+        };
+        contained.into_iter().filter(goes).collect()
     }
 
     /// The records that answer already where one more is to be made.
