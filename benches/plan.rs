@@ -1,4 +1,4 @@
-//! Benchmarks: from YAML and state bytes to a rendered plan, each case in a process of its own; and creates on the sandbox.
+//! Benchmarks: from YAML and state bytes to a rendered plan, each case in a process of its own; and on the sandbox.
 
 #![expect(
     clippy::print_stdout,
@@ -9,9 +9,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lifeboat::engine::address::Address;
 use lifeboat::engine::graph::Graph;
@@ -30,14 +31,21 @@ use lifeboat::ops::apply::apply;
 use lifeboat::ops::closing::Order;
 use lifeboat::ops::course::Losses;
 use lifeboat::ops::place::Place;
-use lifeboat::ops::plan::{Ask, plan_on};
+use lifeboat::ops::plan::{Ask, plan, plan_on};
 use lifeboat::ops::session::Session;
 use lifeboat::render::text::{TextOptions, text};
 use lifeboat::sandbox;
+use lifeboat::sandbox::faults::How;
+
+/// The program's own, so that this measures what it does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 const SHAPES: [&str; 2] = ["flat", "chained"];
 const RUNS: usize = 3;
+/// How many of the objects of a lost site are tables.
+const TABLES: usize = 50;
 /// Room for deep expressions, as in the program itself.
 const STACK_BYTES: usize = 32 * 1024 * 1024;
 
@@ -59,6 +67,7 @@ fn main() {
         }
     }
     row("sandbox", 1_000, "apply");
+    row("lost", TABLES + 200, "switch");
 }
 
 /// Runs a case several times, each in a fresh process, so that peaks do not mix.
@@ -81,6 +90,7 @@ fn row(shape: &str, size: usize, what: &str) {
 fn one(shape: &str, size: usize, what: &str) {
     let seconds = match what {
         "apply" => creates(size),
+        "switch" => lost(size),
         _ => plans(shape, size, what == "no-op"),
     };
     println!("{seconds} {}", peak_kilobytes());
@@ -195,38 +205,97 @@ fn applied(catalog: &Catalog, bytes: &[u8]) -> (Vec<u8>, BTreeMap<Address, Obser
 /// Seconds of an apply that creates this many records, and their zone, on the sandbox.
 fn creates(size: usize) -> f64 {
     let root = tempfile::tempdir().unwrap();
-    let folder = root.path().join("stacks/bench");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("stack.yaml"), yaml("flat", size)).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let options = sandbox::Options { speed: 10_000.0, ..sandbox::Options::default() };
-        let session = Arc::new(Session::sandbox(root.path(), options, "bench").await.unwrap());
-        let ask = Ask {
-            place: Place::find("bench", root.path()).unwrap(),
-            overlays: None,
-            given: Vec::new(),
-            intent: Intent::Apply,
-            allowed: lifeboat::engine::plan::guard::Allowed::default(),
-            losses: Losses::default(),
-            include_pending: false,
-            keep: Keep::Nothing,
-        };
+    write(root.path(), "stack.yaml", &yaml("flat", size));
+    runtime().block_on(async {
+        let session = Arc::new(session(root.path()).await);
         let start = Instant::now();
-        let (lease, state) = session.store(&ask.place).lease("bench", "bench", 0).unwrap();
-        let proposed = plan_on(&session, &ask, state).await.unwrap();
-        let order = Order {
-            command: "bench".into(),
-            intent: Intent::Apply,
-            instance: None,
-            plan_digest: String::new(),
-        };
-        let (_stop, stopped) = tokio::sync::watch::channel(None);
-        let report =
-            apply(&session, lease, proposed, &order, Arc::new(|_| {}), stopped).await.unwrap();
-        assert!(report.is_complete(), "{:?}", report.failed.first());
-        assert_eq!(report.done.len(), size + 1);
-        let took: Duration = start.elapsed();
-        took.as_secs_f64()
+        assert_eq!(run(&session, &ask(root.path(), None)).await, size + 1);
+        start.elapsed().as_secs_f64()
     })
+}
+
+/// What is left when everything in the primary region hangs: a copy of the first table, and the zone.
+fn site(instances: usize) -> String {
+    format!(
+        "stack: bench\nresources:
+  items: {{ kind: dynamodb.table, count: {TABLES}, region: us-east-1, name: 'items-${{each.index}}', attributes: {{ id: S }}, hash_key: id }}
+  copy: {{ kind: dynamodb.replica, table: '${{items[0]}}', region: eu-west-1 }}
+  web: {{ kind: linode.instance, count: {instances}, region: us-east, type: g6-nanode-1, image: linode/debian12, label: 'web-${{each.index}}', authorized_users: [ops], depends_on: [items] }}
+  eu: {{ kind: linode.instance, region: eu-central, type: g6-nanode-1, image: linode/debian12, label: eu, authorized_users: [ops] }}
+  zone: {{ kind: linode.domain, domain: example.com, soa_email: ops@example.com }}
+  shop: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: shop, target: '${{web[0].ipv4}}', ttl_sec: 300 }}
+"
+    )
+}
+
+const AWAY: &str = "overlay: away
+assumes_lost: [linode:us-east, aws:us-east-1]
+resources: { shop: { target: '${eu.ipv4}' } }
+";
+
+/// Seconds of a plan, from the folder to its text, that moves users away from a primary region that is lost and hangs.
+fn lost(size: usize) -> f64 {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), "stack.yaml", &site(size - TABLES));
+    write(root.path(), "overlays/away.yaml", AWAY);
+    runtime().block_on(async {
+        let first = Arc::new(session(root.path()).await);
+        run(&first, &ask(root.path(), None)).await;
+        let world = root.path().join("state/sandbox/world");
+        let world = sandbox::Sandbox::open(Some(&world), &sandbox::Options::default()).unwrap();
+        for fault_domain in ["linode:us-east", "aws:us-east-1"] {
+            world.lose(fault_domain, How::Hang).unwrap();
+        }
+        let start = Instant::now();
+        let session = session(root.path()).await;
+        let planned = plan(&session, &ask(root.path(), Some("away"))).await.unwrap();
+        let shown = text(&planned.plan, &TextOptions { color: false, width: 100, verbose: false });
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(shown.contains(&format!("{size} frozen")), "{shown}");
+        seconds
+    })
+}
+
+fn write(root: &Path, file: &str, text: &str) {
+    let file = root.join("stacks/bench").join(file);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, text).unwrap();
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+}
+
+async fn session(root: &Path) -> Session {
+    let options = sandbox::Options { speed: 10_000.0, ..sandbox::Options::default() };
+    Session::sandbox(root, options, "bench").await.unwrap()
+}
+
+fn ask(root: &Path, overlay: Option<&str>) -> Ask {
+    Ask {
+        place: Place::find("bench", root).unwrap(),
+        overlays: overlay.map(|it| vec![it.to_owned()]),
+        given: Vec::new(),
+        intent: Intent::Apply,
+        allowed: lifeboat::engine::plan::guard::Allowed::default(),
+        losses: Losses::default(),
+        include_pending: false,
+        keep: Keep::Nothing,
+    }
+}
+
+/// Plans and applies; how much was done.
+async fn run(session: &Arc<Session>, ask: &Ask) -> usize {
+    let (lease, state) = session.store(&ask.place).lease("bench", "bench", 0).unwrap();
+    let proposed = plan_on(session, ask, state).await.unwrap();
+    let order = Order {
+        command: "bench".into(),
+        intent: Intent::Apply,
+        instance: None,
+        plan_digest: String::new(),
+    };
+    let (_stop, stopped) = tokio::sync::watch::channel(None);
+    let report = apply(session, lease, proposed, &order, Arc::new(|_| {}), stopped).await.unwrap();
+    assert!(report.is_complete(), "{:?}", report.failed.first());
+    report.done.len()
 }

@@ -37,14 +37,14 @@ pub struct Site<'a> {
     pub stack: &'a Stack,
     pub catalog: &'a Catalog,
     /// The resource that it belongs to, and how that is repeated.
-    pub owner: Option<(&'a str, &'a Repeat)>,
+    pub owner: Option<(&'a str, Option<&'a Repeat>)>,
     pub has_self: bool,
 }
 
 /// Checks the references of a resource and gathers what it needs.
 pub fn needs(
     resource: &Resource,
-    repeat: &Repeat,
+    repeat: Option<&Repeat>,
     stack: &Stack,
     catalog: &Catalog,
     out: &mut Vec<Diagnostic>,
@@ -133,7 +133,7 @@ pub fn of_instance(
 ) -> Vec<(Address, Span)> {
     const FEW: usize = 8;
     let mut seen = BTreeSet::new();
-    let mut found: Vec<(Address, Span)> = Vec::new();
+    let mut found: Vec<(Address, Span)> = Vec::with_capacity(needs.len());
     // Most need few others: a look through them costs less than a set.
     let mut add = |address: Address, span: Span| {
         if found.len() == FEW && seen.is_empty() {
@@ -313,7 +313,7 @@ impl Site<'_> {
             Some(Step::Name(name)) => &**name,
             _ => "",
         };
-        match (self.owner.map(|(_, repeat)| repeat), field) {
+        match (self.owner.and_then(|(_, repeat)| repeat), field) {
             (Some(Repeat::Count(_)), "index") | (Some(Repeat::ForEach(_)), "key" | "value") => {
                 Ok(())
             }
@@ -321,9 +321,7 @@ impl Site<'_> {
             (Some(Repeat::ForEach(_)), _) => {
                 wrong("under `for_each` there are `each.key` and `each.value`")
             }
-            (Some(Repeat::One) | None, _) => {
-                wrong("`each` is known under `count` and `for_each` only")
-            }
+            (None, _) => wrong("`each` is known under `count` and `for_each` only"),
         }
     }
 
@@ -339,7 +337,7 @@ impl Site<'_> {
         let Some(path) = expression.as_path() else { return };
         let (root, rest, is_all) = match (&*path.root, path.steps.split_first(), self.owner) {
             ("each", Some((Step::Name(value), rest)), Some((_, repeat))) if &**value == "value" => {
-                match over(repeat, self.stack) {
+                match repeat.and_then(|it| over(it, self.stack)) {
                     Some(root) => (root, rest, false),
                     None => return self.no_reference(name, attribute, expression, out),
                 }
