@@ -51,6 +51,11 @@ const STACK_BYTES: usize = 32 * 1024 * 1024;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|it| it == "--applied") {
+        let (shape, size, file) = (&arguments[at + 1], &arguments[at + 2], &arguments[at + 3]);
+        std::fs::write(file, applied(&builtin(), shape, size.parse().unwrap())).unwrap();
+        return;
+    }
     if let Some(at) = arguments.iter().position(|it| it == "--case") {
         let (shape, size, what) = (&arguments[at + 1], &arguments[at + 2], &arguments[at + 3]);
         let (shape, size, what) = (shape.clone(), size.parse().unwrap(), what.clone());
@@ -140,8 +145,8 @@ fn stack_of(bytes: &[u8], catalog: &Catalog) -> Stack {
 fn plans(shape: &str, size: usize, is_applied: bool) -> f64 {
     let catalog = builtin();
     let bytes = yaml(shape, size).into_bytes();
-    let (state_bytes, observed) =
-        if is_applied { applied(&catalog, &bytes) } else { (Vec::new(), BTreeMap::new()) };
+    let state_bytes = if is_applied { applied_elsewhere(shape, size) } else { Vec::new() };
+    let observed = if is_applied { observed(&state_bytes) } else { BTreeMap::new() };
     let start = Instant::now();
     let tell = |what: &str| {
         if std::env::var_os("PHASES").is_some() {
@@ -171,12 +176,29 @@ fn plans(shape: &str, size: usize, is_applied: bool) -> f64 {
     seconds
 }
 
-/// The state of the stack as if it had been applied, and what the cloud would tell.
-fn applied(catalog: &Catalog, bytes: &[u8]) -> (Vec<u8>, BTreeMap<Address, Observation>) {
-    let stack = stack_of(bytes, catalog);
+/// The state of an applied stack, made by another process: what it takes to make it is none of the program's.
+fn applied_elsewhere(shape: &str, size: usize) -> Vec<u8> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let made = Command::new(std::env::current_exe().unwrap())
+        .args(["--applied", shape, &size.to_string()])
+        .arg(file.path())
+        .status();
+    assert!(made.unwrap().success());
+    std::fs::read(file.path()).unwrap()
+}
+
+/// What the cloud would tell: everything is as it was recorded.
+fn observed(state_bytes: &[u8]) -> BTreeMap<Address, Observation> {
+    let exists = |it: Record| Observation::Exists { attributes: it.attributes, ready: true };
+    let records = decode_state(state_bytes).unwrap().records.into_iter();
+    records.map(|(address, it)| (address, exists(it))).collect()
+}
+
+/// The state of the stack as if it had been applied.
+fn applied(catalog: &Catalog, shape: &str, size: usize) -> Vec<u8> {
+    let stack = stack_of(yaml(shape, size).as_bytes(), catalog);
     let graph = Graph::new(&stack).unwrap();
     let mut state = State::new("bench", None, "sandbox", "lineage", LineageKey(vec![7; 16]));
-    let mut observed = BTreeMap::new();
     let mut known = Known::default();
     for (at, address) in graph.order().enumerate() {
         let instance = &stack.instances[address];
@@ -186,7 +208,7 @@ fn applied(catalog: &Catalog, bytes: &[u8]) -> (Vec<u8>, BTreeMap<Address, Obser
         let record = Record {
             kind: instance.resource.kind.clone(),
             id: id.clone(),
-            attributes: attributes.clone(),
+            attributes,
             outputs: Attributes::from([("id".to_owned(), Value::Text(id))]),
             needs: instance.needs.iter().map(|(need, _)| need.clone()).collect(),
             ready: true,
@@ -196,10 +218,9 @@ fn applied(catalog: &Catalog, bytes: &[u8]) -> (Vec<u8>, BTreeMap<Address, Obser
             deposed: None,
         };
         known.put(address.clone(), record.object());
-        observed.insert(address.clone(), Observation::Exists { attributes, ready: true });
         state.records.insert(address.clone(), record);
     }
-    (encode_state(&state), observed)
+    encode_state(&state)
 }
 
 /// Seconds of an apply that creates this many records, and their zone, on the sandbox.
@@ -221,7 +242,7 @@ fn site(instances: usize) -> String {
   items: {{ kind: dynamodb.table, count: {TABLES}, region: us-east-1, name: 'items-${{each.index}}', attributes: {{ id: S }}, hash_key: id }}
   copy: {{ kind: dynamodb.replica, table: '${{items[0]}}', region: eu-west-1 }}
   web: {{ kind: linode.instance, count: {instances}, region: us-east, type: g6-nanode-1, image: linode/debian12, label: 'web-${{each.index}}', authorized_users: [ops], depends_on: [items] }}
-  eu: {{ kind: linode.instance, region: eu-central, type: g6-nanode-1, image: linode/debian12, label: eu, authorized_users: [ops] }}
+  eu: {{ kind: linode.instance, region: eu-central, type: g6-nanode-1, image: linode/debian12, label: web-eu, authorized_users: [ops] }}
   zone: {{ kind: linode.domain, domain: example.com, soa_email: ops@example.com }}
   shop: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: shop, target: '${{web[0].ipv4}}', ttl_sec: 300 }}
 "

@@ -36,7 +36,7 @@ impl Graph {
         needs: impl Iterator<Item = (&'a Address, &'a [(Address, Span)])>,
         line: impl Fn(Span) -> String,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let (addresses, needs): (QuickSet<Address>, Vec<&[(Address, Span)]>) =
+        let (addresses, needs): (QuickSet<Address>, Vec<_>) =
             needs.map(|(address, needs)| (address.clone(), needs)).unzip();
         let mut edges = Edges::with_capacity(needs.len(), needs.iter().map(|it| it.len()).sum());
         let nodes: Vec<NodeIndex<u32>> = needs.iter().map(|_| edges.add_node(())).collect();

@@ -26,7 +26,7 @@ pub enum Repeat {
 /// The instances of each resource that is repeated.
 pub type Entries = QuickMap<String, Vec<(Key, Option<Each>)>>;
 
-/// Decides the instances of every resource, and puts their spreads into the stack.
+/// Decides the instances of every resource that is repeated, and puts their spreads into the stack.
 pub fn expand(
     stack: &mut Stack,
     repeats: &QuickMap<String, Repeat>,
@@ -35,10 +35,6 @@ pub fn expand(
     out: &mut Vec<Diagnostic>,
 ) -> Entries {
     let mut entries = Entries::default();
-    stack.spreads.reserve(stack.resources.len());
-    for name in stack.resources.keys().filter(|it| !repeats.contains_key(*it)) {
-        stack.spreads.insert(name.clone(), Spread::One);
-    }
     for name in repeats.keys() {
         // A resource over another one needs that one's instances first.
         let mut chain = vec![name.as_str()];

@@ -257,8 +257,12 @@ fn finish(
             };
             reading.touch(&all, &view, out);
             let needs = of_instance(&needed, &address, each.as_ref(), each_span, stack);
-            let instance =
-                Instance { address: address.clone(), resource: Arc::clone(resource), each, needs };
+            let instance = Instance {
+                address: address.clone(),
+                resource: Arc::clone(resource),
+                each: each.map(Box::new),
+                needs,
+            };
             instances.insert(address, instance);
         }
     }

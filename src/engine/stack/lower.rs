@@ -192,10 +192,16 @@ impl<'a> Lower<'a> {
             attributes,
             depends_on: self.depends_on(map),
             lifecycle: self.lifecycle(map, kind),
-            ready: map.get("ready").and_then(|it| gate(&it.node, Use::Ready, &mut self.terms)),
-            gate: map.get("gate").and_then(|it| {
-                gate(&it.node, Use::Gate { kind, catalog: self.catalog }, &mut self.terms)
-            }),
+            ready: map
+                .get("ready")
+                .and_then(|it| gate(&it.node, Use::Ready, &mut self.terms))
+                .map(Box::new),
+            gate: map
+                .get("gate")
+                .and_then(|it| {
+                    gate(&it.node, Use::Gate { kind, catalog: self.catalog }, &mut self.terms)
+                })
+                .map(Box::new),
             timeouts: self.timeouts(map),
             moved_from: self.moved_from(map),
         };

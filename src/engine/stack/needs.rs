@@ -84,7 +84,7 @@ pub fn needs(
         };
         if reference.name == resource.name {
             out.push(self_reference(&resource.name, reference.span));
-        } else if let Some(spread) = stack.spreads.get(&reference.name) {
+        } else if let Some(spread) = stack.spread(&reference.name) {
             if let Select::One(key) = &select
                 && !has(spread, key)
             {
@@ -150,7 +150,7 @@ pub fn of_instance(
     };
     for need in needs {
         let name = || need.name.clone();
-        match (&need.select, stack.spreads.get(&need.name)) {
+        match (&need.select, stack.spread(&need.name)) {
             (Select::One(key), _) => add(Address { name: name(), key: key.clone() }, need.span),
             (Select::Each, Some(spread)) if has(spread, &address.key) => {
                 add(Address { name: name(), key: address.key.clone() }, need.span);
@@ -194,11 +194,11 @@ pub fn uses(
         let is_value = matches!(path.steps.first(), Some(Step::Name(it)) if &**it == "value");
         if &*path.root == "each" && is_value {
             if let Some(Each::Entry { value: EachValue::Instance(over), .. }) =
-                instance.and_then(|it| it.each.as_ref())
+                instance.and_then(|it| it.each.as_deref())
             {
                 found.push((over.clone(), name_of(path.steps.get(1))));
             }
-        } else if let Some(spread) = stack.spreads.get(&*path.root) {
+        } else if let Some(spread) = stack.spread(&path.root) {
             let own = instance.map(|it| &it.address.key);
             let (select, rest) = selected(spread, path);
             let attribute = name_of(rest);
@@ -342,7 +342,7 @@ impl Site<'_> {
                     None => return self.no_reference(name, attribute, expression, out),
                 }
             }
-            (root, steps, _) => match self.stack.spreads.get(root) {
+            (root, steps, _) => match self.stack.spread(root) {
                 None if matches!(root, "vars" | "each" | "stack") => {
                     return self.no_reference(name, attribute, expression, out);
                 }
@@ -364,7 +364,7 @@ impl Site<'_> {
                     .help(format!("name a resource of kind {wanted}")),
             );
         } else if is_all && !many {
-            let first = match self.stack.spreads.get(&root) {
+            let first = match self.stack.spread(&root) {
                 Some(Spread::Keys(keys)) => {
                     format!("[\"{}\"]", keys.first().map_or("key", |it| it))
                 }
@@ -405,7 +405,7 @@ impl Site<'_> {
     }
 
     fn resource(&self, root: &str, path: &Path) -> Result<Select, Lost> {
-        let Some(spread) = self.stack.spreads.get(root) else {
+        let Some(spread) = self.stack.spread(root) else {
             return Err(unknown(root, self.stack));
         };
         let (select, rest) = match (spread, path.steps.split_first()) {
