@@ -46,7 +46,8 @@
 //! - [`engine::fault_domain`] says what is lost together. A plan under loss freezes it ([`engine::plan::frozen`]); what would be done to it, and
 //!   what a switch does not carry ([`engine::plan::carried`]), is held. Where users are directed decides what waits for what
 //!   (`engine::plan::traffic`, over the closures of [`engine::plan::closure`]); gates are steps like any other ([`ops::gates`]).
-//! - [`ops::course`] says where a command goes: from which overlays to which, under which losses. A drill is three such runs in an
+//! - [`ops::course`] says where a command goes: from which overlays to which, under which losses. Where switches were turned before they
+//!   ended, the world is between several overlays, and all of them are left. A drill is three such runs in an
 //!   instance of its own ([`ops::drill`], [`ops::instance`]).
 //! - [`ops::timing`] measures every step on the world's clock, [`engine::ledger`] tells the phases of a switch from that and
 //!   compares them with the objectives, [`engine::predict`] carries the next one out on paper.
@@ -58,7 +59,7 @@
 //! 2. A plan is a script: `apply PLANFILE` runs its steps and nothing else, if its bindings hold ([`ops::plan::broken_bindings`]).
 //! 3. Intent before call: "began" is durable before a request leaves, and settled after a crash ([`ops::settle`]).
 //! 4. One writer: nothing is written without a [`store::lease::Lease`], and no call leaves but on its [`store::pulse::Pulse`]; epochs only
-//!    grow ([`store::claim`]).
+//!    grow ([`store::claim`]). A switch stops what is no switch, waits for its like, and turns one that goes elsewhere ([`store::turn`]).
 //! 5. A reader never sees a torn or empty state ([`store::file`]).
 //! 6. The second run is empty: what the server rewrites is normalised before it is compared ([`engine::plan::normalise`]).
 //! 7. Never empty a serving set ([`engine::plan::order`], [`engine::plan::guard`]).

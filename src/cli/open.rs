@@ -10,13 +10,14 @@ use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID};
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
-use crate::ops::course::Losses;
+use crate::ops::course::{Losses, named};
 use crate::ops::error::OpsError;
 use crate::ops::place::{Place, root};
 use crate::ops::plan::Ask;
 use crate::ops::session::Session;
 use crate::sandbox::Options;
 use crate::store::lease::Lease;
+use crate::store::turn::{Met, Switcher};
 
 /// Prefix of environment variables that set a stack's variables.
 const VARIABLE_PREFIX: &str = "LIFEBOAT_VAR_";
@@ -162,26 +163,55 @@ pub fn lease(
     Ok(session.store(place).lease(&session.who, command, session.clock.now())?)
 }
 
-/// The same for a command that may take it from another, which is told here and there.
+/// Where a switch goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Going<'a> {
+    pub to: &'a [String],
+    /// What it takes for lost.
+    pub lost: &'a [String],
+    /// Somebody is asked before it begins.
+    pub asks: bool,
+}
+
+/// What a switch has when it may begin.
+pub struct Taken {
+    pub lease: Lease,
+    pub state: Option<State>,
+    /// Another made the same switch meanwhile, and was waited for.
+    pub waited: bool,
+}
+
+/// The same for a switch, which may take it from another; that is told here and there.
 pub fn preempt(
     session: &Session,
     place: &Place,
     command: &str,
-) -> Result<(Lease, Option<State>), OpsError> {
+    going: Going<'_>,
+) -> Result<Taken, OpsError> {
     let store = session.store(place);
-    if let Some(held) = store.lease_status()?.filter(|it| it.is_alive && !it.is_firm) {
-        out::talk(&format!(
-            "the state is being changed by {} ({}); it is asked to stop, and waited for at most {} s",
-            held.owner,
-            held.command,
-            store.times().lease.as_secs()
-        ));
-    }
-    let (lease, state) = store.preempt(&session.who, command, session.clock.now())?;
+    let seconds = store.times().lease.as_secs();
+    let mut waited = false;
+    let mut tell = |met: Met| match met {
+        Met::Stops { holder, to } => {
+            let aim = to.map(|it| format!(", a switch to {}", named(&it))).unwrap_or_default();
+            out::talk(&format!(
+                "the state is being changed by {holder}{aim}; it is asked to stop, and waited for at most {seconds} s"
+            ));
+        }
+        Met::Same { holder } => {
+            waited = true;
+            out::talk(&format!(
+                "this switch is being made by {holder}; waiting until that ends; Ctrl-C stops the waiting and nothing else"
+            ));
+        }
+    };
+    let Going { to, lost, asks } = going;
+    let who = Switcher { owner: &session.who, command, at: session.clock.now(), to, lost, asks };
+    let (lease, state) = store.preempt(who, &mut tell)?;
     if let Some(preempted) = &lease.preempted {
         out::talk(&format!("the lease was taken over from {preempted}"));
     }
-    Ok((lease, state))
+    Ok(Taken { lease, state, waited })
 }
 
 /// `user@host, process 123`.

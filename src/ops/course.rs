@@ -1,8 +1,11 @@
 //! Where a command goes: which overlays it makes active, from which it comes, and what is lost meanwhile.
 
+use std::collections::BTreeMap;
+
 use crate::engine::plan::change::Loss;
 use crate::engine::stack::model::Stack;
-use crate::engine::state::record::{Phase, State, Switch};
+use crate::engine::state::record::{Left, Phase, State, Switch};
+use crate::engine::value::Value;
 
 /// Which fault domains are treated as lost.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,7 +26,9 @@ pub struct Course {
     pub thaws: Vec<String>,
     /// The overlays that a switch leaves; of one that goes on, those it began from.
     pub from: Option<Vec<String>>,
-    /// What this switch has found again so far.
+    /// These, and those that switches left which were turned before they ended.
+    pub left: Vec<Left>,
+    /// What this switch, and those that it turned, have found again so far.
     pub thawed: Vec<String>,
     /// The switch that goes on.
     pub going_on: Option<Switch>,
@@ -31,7 +36,8 @@ pub struct Course {
 
 /// What follows from state, from what was asked, and from what the overlays assume.
 pub fn course(state: Option<&State>, stack: &Stack, losses: &Losses) -> Course {
-    let from = state.and_then(|it| origin(it, &stack.overlays));
+    let left = state.map(|it| left(it, &stack.overlays)).unwrap_or_default();
+    let from = left.first().map(|it| it.overlays.clone());
     let recorded = state.map_or(&[][..], |it| &it.lost);
     let begins = state.is_some_and(|it| it.active != stack.overlays);
     let mut names: Vec<String> = recorded.iter().map(|it| it.fault_domain.clone()).collect();
@@ -47,25 +53,64 @@ pub fn course(state: Option<&State>, stack: &Stack, losses: &Losses) -> Course {
     names.dedup();
     let thaws = recorded.iter().map(|it| it.fault_domain.clone());
     let thaws: Vec<String> = thaws.filter(|it| !names.contains(it)).collect();
-    let going_on = state.filter(|it| it.phase == Phase::Switching && it.active == stack.overlays);
-    let going_on = going_on.and_then(|it| it.switch.clone());
-    let before = going_on.iter().flat_map(|it| it.thawed.iter().cloned());
+    let unfinished = state.and_then(State::switching);
+    let going_on = unfinished.filter(|_| !begins).cloned();
+    let before = unfinished.into_iter().flat_map(|it| it.thawed.iter().cloned());
     let thawed = thaws.iter().cloned().chain(before).filter(|it| !names.contains(it)).collect();
     let loss = |fault_domain: String| {
         let known = recorded.iter().find(|it| it.fault_domain == fault_domain);
         Loss { recorded: known.map(|it| (it.since, it.by.clone())), fault_domain }
     };
-    Course { lost: names.into_iter().map(loss).collect(), thaws, from, thawed, going_on }
+    Course { lost: names.into_iter().map(loss).collect(), thaws, from, left, thawed, going_on }
 }
 
-/// What a switch to these overlays leaves; `None` where it is none, or nothing was made yet.
-fn origin(state: &State, overlays: &[String]) -> Option<Vec<String>> {
+/// What a switch to these overlays leaves, each once, where it began first; empty where it is none, or nothing was made yet.
+fn left(state: &State, overlays: &[String]) -> Vec<Left> {
     if state.records.is_empty() {
-        return None;
+        return Vec::new();
     }
-    if state.active != overlays {
-        return Some(state.active.clone());
+    let unfinished = state.switching();
+    let origin = if state.active == overlays {
+        unfinished.map(|it| (&it.from, &it.variables))
+    } else {
+        Some((&state.active, &state.variables))
+    };
+    let origin = origin.map(|(overlays, variables)| Left {
+        overlays: overlays.clone(),
+        variables: variables.clone(),
+    });
+    let mut left: Vec<Left> = Vec::new();
+    for it in origin.into_iter().chain(unfinished.into_iter().flat_map(Switch::left)) {
+        if it.overlays != overlays && left.iter().all(|known| known.overlays != it.overlays) {
+            left.push(it);
+        }
     }
-    let going_on = state.switch.as_ref().filter(|_| state.phase == Phase::Switching);
-    going_on.map(|it| it.from.clone()).filter(|it| it != overlays)
+    left
+}
+
+/// The variables that are remembered for a plan under these overlays: what was said for a switch that is turned before it
+/// ended goes with it.
+pub fn remembered<'a>(state: &'a State, overlays: &[String]) -> &'a BTreeMap<String, Value> {
+    match state.switching() {
+        Some(it) if state.active != overlays => {
+            it.turned.first().map_or(&it.variables, |it| &it.variables)
+        }
+        _ => &state.variables,
+    }
+}
+
+/// `a + b`, or `base`.
+pub fn named(overlays: &[String]) -> String {
+    if overlays.is_empty() { "base".to_owned() } else { overlays.join(" + ") }
+}
+
+/// Whether a switch to these overlays under these losses is made and ended.
+pub fn is_made(state: &State, overlays: &[String], losses: &Losses) -> bool {
+    let is_lost = |name: &String| state.lost.iter().any(|it| it.fault_domain == *name);
+    let agrees = match losses {
+        Losses::Assumed => true,
+        Losses::Also(more) => more.iter().all(is_lost),
+        Losses::Only(these) => these.len() == state.lost.len() && these.iter().all(is_lost),
+    };
+    agrees && state.phase == Phase::Settled && state.active == overlays
 }

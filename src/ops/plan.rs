@@ -17,7 +17,7 @@ use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::journal::{Entry, fold};
 use crate::engine::state::record::State;
 use crate::kinds;
-use crate::ops::course::{Course, Losses, course};
+use crate::ops::course::{Course, Losses, course, remembered};
 use crate::ops::error::OpsError;
 use crate::ops::instance;
 use crate::ops::load::{self, Desired};
@@ -113,13 +113,17 @@ pub async fn plan_on(
         others: instance::others(session, &ask.place)?,
         from: course.from,
     };
-    let (mut plan, mut diagnostics) = match &before {
-        Some(before) => {
-            let order: Vec<Address> = before.graph.order().cloned().collect();
-            let left = Worlds { stack: &before.stack, order: &order, ..worlds };
-            propose_switch(&left, &worlds, &options)
-        }
-        None => propose(&worlds, &options),
+    let orders: Vec<Vec<Address>> =
+        before.iter().map(|it| it.graph.order().cloned().collect()).collect();
+    let left: Vec<Worlds<'_>> = before
+        .iter()
+        .zip(&orders)
+        .map(|(it, order)| Worlds { stack: &it.stack, order, ..worlds })
+        .collect();
+    let (mut plan, mut diagnostics) = if left.is_empty() {
+        propose(&worlds, &options)
+    } else {
+        propose_switch(&left, &worlds, &options)
     };
     plan.instance.clone_from(&ask.place.instance);
     diagnostics.extend(desired.warnings.iter().cloned());
@@ -135,7 +139,7 @@ pub async fn plan_on(
 struct Prepared {
     desired: Desired,
     /// What the overlays that a switch leaves desire.
-    before: Option<Desired>,
+    before: Vec<Desired>,
     course: Course,
     settled: Vec<Entry>,
     state: Option<State>,
@@ -148,24 +152,19 @@ async fn prepare(
 ) -> Result<Prepared, OpsError> {
     let desired = wanted(session, ask, state.as_ref())?;
     let course = course(state.as_ref(), &desired.stack, &ask.losses);
-    let empty = BTreeMap::new();
-    let remembered = state.as_ref().map_or(&empty, |it| &it.variables);
     let lost: Vec<String> = course.lost.iter().map(|it| it.fault_domain.clone()).collect();
     session.provider.lose(&lost);
     let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
-    let before = match course.from.as_ref().filter(|_| carries_itself) {
-        // What was said on this very command line is part of the switch.
-        Some(from) => {
-            let given: Vec<GivenVariable> =
-                ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
-            // What was said when a switch began is part of it as well.
-            let remembered = course.going_on.as_ref().map_or(remembered, |it| &it.variables);
-            let mut before = load::desired(&ask.place, from, &given, remembered, &session.catalog)?;
-            instance::lend(session, &ask.place, &mut before)?;
-            Some(before)
-        }
-        None => None,
-    };
+    // What was said on this very command line is part of the switch.
+    let given: Vec<GivenVariable> = ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
+    let mut before = Vec::new();
+    for left in course.left.iter().filter(|_| carries_itself) {
+        // What was said when a switch began is part of it as well.
+        let (from, remembered) = (&left.overlays, &left.variables);
+        let mut desired = load::desired(&ask.place, from, &given, remembered, &session.catalog)?;
+        instance::lend(session, &ask.place, &mut desired)?;
+        before.push(desired);
+    }
     let mut settled = Vec::new();
     if let Some(state) = &mut state {
         settled = settle(session, state, &course.lost).await;
@@ -176,16 +175,19 @@ async fn prepare(
     Ok(Prepared { desired, before, course, settled, state })
 }
 
-/// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked.
-pub fn check(session: &Session, ask: &Ask, state: &State) -> Result<(), OpsError> {
-    wanted(session, ask, Some(state)).map(drop)
+/// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked; else what it takes for
+/// lost.
+pub fn check(session: &Session, ask: &Ask, state: &State) -> Result<Vec<String>, OpsError> {
+    let desired = wanted(session, ask, Some(state))?;
+    let course = course(Some(state), &desired.stack, &ask.losses);
+    Ok(course.lost.into_iter().map(|it| it.fault_domain).collect())
 }
 
 /// What the layers desire, and what was named beside them makes sense.
 fn wanted(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Desired, OpsError> {
     let overlays = overlays_of(ask.overlays.as_deref(), state);
     let empty = BTreeMap::new();
-    let remembered = state.map_or(&empty, |it| &it.variables);
+    let remembered = state.map_or(&empty, |it| remembered(it, &overlays));
     let mut desired =
         load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
     instance::belongs(&ask.place, &desired.stack)?;

@@ -236,9 +236,9 @@ impl<'a> Run<'a> {
             }
             _ => Vec::new(),
         };
-        let draining = self.state.draining.iter().find(|it| it.address == step.address);
+        let draining = self.state.draining.iter().filter(|it| it.address == step.address);
         let drained_at = match &step.call {
-            Call::Drain { until, .. } => until.or(draining.map(|it| it.until)),
+            Call::Drain { until, .. } => until.or(draining.map(|it| it.until).max()),
             _ => None,
         };
         let peer = match &step.call {

@@ -49,8 +49,8 @@ fn pending(
     };
     let desired = load(&state.active, &state.variables)?;
     let course = course(Some(state), &desired.stack, &Losses::Assumed);
-    let remembered = course.going_on.as_ref().map_or(&state.variables, |it| &it.variables);
-    let before = course.from.as_ref().map(|it| load(it, remembered)).transpose()?;
+    let before: Vec<_> =
+        course.left.iter().map(|it| load(&it.overlays, &it.variables)).collect::<Result<_, _>>()?;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
     let observed = BTreeMap::new();
     let worlds = Worlds {
@@ -68,13 +68,17 @@ fn pending(
         from: course.from,
         ..Options::default()
     };
-    let plan = match &before {
-        Some(before) => {
-            let order: Vec<Address> = before.graph.order().cloned().collect();
-            let left = Worlds { stack: &before.stack, order: &order, ..worlds };
-            propose_switch(&left, &worlds, &options).0
-        }
-        None => propose(&worlds, &options).0,
+    let orders: Vec<Vec<Address>> =
+        before.iter().map(|it| it.graph.order().cloned().collect()).collect();
+    let left: Vec<Worlds<'_>> = before
+        .iter()
+        .zip(&orders)
+        .map(|(it, order)| Worlds { stack: &it.stack, order, ..worlds })
+        .collect();
+    let (plan, _) = if left.is_empty() {
+        propose(&worlds, &options)
+    } else {
+        propose_switch(&left, &worlds, &options)
     };
     Ok(plan)
 }

@@ -30,9 +30,12 @@ pub struct Claim {
     /// The file system has locks.
     #[serde(rename = "locked")]
     pub is_locked: bool,
-    /// It is not given up to who wants to preempt.
+    /// It is a switch: given up to another switch only.
     #[serde(rename = "firm")]
     pub is_firm: bool,
+    /// Where a switch goes; older claims do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aim: Option<Aim>,
     /// On the wall, in milliseconds since the Unix epoch.
     pub since: i64,
 }
@@ -52,9 +55,25 @@ impl Claim {
             machine: machine(),
             is_locked: true,
             is_firm: false,
+            aim: None,
             since: 0,
         }
     }
+}
+
+/// Where a switch goes, and when it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aim {
+    /// The overlays that it makes active.
+    pub to: Vec<String>,
+    /// The fault domains that it takes for lost.
+    #[serde(default)]
+    pub lost: Vec<String>,
+    /// Somebody is asked before it begins.
+    #[serde(default)]
+    pub asks: bool,
+    /// On the wall, in milliseconds since the Unix epoch: of two switches the later one is meant.
+    pub since: i64,
 }
 
 /// A sign of life, replaced at every heartbeat.

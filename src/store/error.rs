@@ -15,13 +15,23 @@ pub enum Over {
     Lost { why: String },
 }
 
+/// What a holder keeps its lease against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grip {
+    /// Everybody but a switch.
+    Loose,
+    /// Everybody but a switch to other overlays than these; an older lifeboat does not say to which it goes.
+    Switch { to: Option<Vec<String>> },
+    /// A switch that was asked for before this one to these overlays was.
+    Later { to: Vec<String> },
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("cannot {verb} {}", file.display())]
     Io { verb: &'static str, file: PathBuf, source: std::io::Error },
-    /// Firm: a switch has it, which nobody takes it from.
     #[error("the state in {} is being changed by {by}", folder.display())]
-    Held { folder: PathBuf, by: String, is_firm: bool },
+    Held { folder: PathBuf, by: String, grip: Grip },
     #[error("{over} (the state in {})", folder.display())]
     Over { folder: PathBuf, over: Over },
     #[error("{} cannot be read: {source}", file.display())]
@@ -37,10 +47,18 @@ impl StoreError {
     pub fn advice(&self) -> String {
         match self {
             Self::Io { .. } => "check that the folder exists, is writable and has room".into(),
-            Self::Held { is_firm: true, .. } => {
-                "wait until it is done, or stop its process: the lease goes with it. It is a switch, and no other takes the lease from one".into()
+            Self::Held { grip: Grip::Switch { to: Some(to) }, .. } => format!(
+                "wait until it is done; the lease goes with its process. It is a switch to {}, and only another switch turns it",
+                named(to)
+            ),
+            Self::Held { grip: Grip::Switch { to: None }, .. } => {
+                "wait until it is done, or stop its process: the lease goes with it. It is a switch that does not say where it goes, and none takes the lease from it".into()
             }
-            Self::Held { .. } => {
+            Self::Held { grip: Grip::Later { to }, .. } => format!(
+                "it is a switch to {}, and was asked for later than this one, which ends here; if this one is meant all the same, run it again",
+                named(to)
+            ),
+            Self::Held { grip: Grip::Loose, .. } => {
                 "wait until it is done; the lease goes with its process. `failover` and `failback` may take it over".into()
             }
             Self::Over { .. } => {
@@ -64,6 +82,10 @@ impl StoreError {
             }
         }
     }
+}
+
+fn named(overlays: &[String]) -> String {
+    if overlays.is_empty() { "base".into() } else { overlays.join(" + ") }
 }
 
 pub(super) fn io(verb: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> StoreError {

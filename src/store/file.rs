@@ -1,27 +1,19 @@
 //! State in a folder: a snapshot that is replaced whole, a journal that is only appended to, and the claims of who may write.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
 use crate::engine::state::codec::{CodecError, decode_journal, decode_state};
 use crate::engine::state::journal::replay;
 use crate::engine::state::record::State;
-use crate::store::claim::{Claim, Claims, Stop, machine, wall};
-use crate::store::error::{StoreError, broken, io};
+use crate::store::claim::{Aim, Claim, Claims, machine, wall};
+use crate::store::error::{Grip, StoreError, broken, io};
 use crate::store::lease::{JOURNAL, Lease, Preempted, SNAPSHOT, Start, sweep};
 use crate::store::pulse::{Heart, LeaseTimes};
+use std::path::{Path, PathBuf};
 
 /// How often a reader starts again because a writer just put a new snapshot in place.
 const READS_MAX: u32 = 20;
 
 /// How often who wants the lease starts again because another was a moment quicker.
-const CLAIMS_MAX: u32 = 20;
-
-/// How many holders, one after another, who preempts asks to stop.
-const ASKED_MAX: u32 = 5;
-
-/// Between two looks at whether a holder has given its lease back.
-const POLL: Duration = Duration::from_millis(20);
+pub(super) const CLAIMS_MAX: u32 = 20;
 
 /// Where the state of one stack instance is kept.
 #[derive(Debug, Clone)]
@@ -42,7 +34,9 @@ pub struct LeaseStatus {
     pub beat: i64,
     /// False: its process is gone, and the next command takes over at once.
     pub is_alive: bool,
-    /// A switch, which nobody may preempt.
+    /// Where a switch goes.
+    pub to: Option<Vec<String>>,
+    /// A switch, which only another switch may preempt.
     pub is_firm: bool,
     /// Who has asked it to stop.
     pub asked_by: Option<String>,
@@ -50,11 +44,13 @@ pub struct LeaseStatus {
 
 /// Who wants a lease.
 #[derive(Clone, Copy)]
-struct Claimant<'a> {
-    owner: &'a str,
-    command: &'a str,
-    at: i64,
-    is_firm: bool,
+pub(super) struct Claimant<'a> {
+    pub owner: &'a str,
+    pub command: &'a str,
+    /// On the clock of the world.
+    pub at: i64,
+    /// Where it goes, if it is a switch.
+    pub aim: Option<&'a Aim>,
 }
 
 impl FileStore {
@@ -85,7 +81,7 @@ impl FileStore {
         self.folder.join(JOURNAL)
     }
 
-    fn claims(&self) -> Claims {
+    pub(super) fn claims(&self) -> Claims {
         Claims::of(&self.folder)
     }
 
@@ -121,6 +117,7 @@ impl FileStore {
         Ok(Some(LeaseStatus {
             is_alive: claims.is_alive(&claim, self.times.lease)?,
             is_firm: claim.is_firm,
+            to: claim.aim.map(|it| it.to),
             asked_by: claims.asked(claim.epoch)?.map(|it| it.by()),
             owner: claim.owner,
             command: claim.command,
@@ -163,84 +160,28 @@ impl FileStore {
         command: &str,
         at: i64,
     ) -> Result<(Lease, Option<State>), StoreError> {
-        let who = Claimant { owner, command, at, is_firm: false };
+        let who = Claimant { owner, command, at, aim: None };
         let claims = self.claims();
         for _ in 0..CLAIMS_MAX {
             let newest = claims.newest()?;
             if let Some(it) = &newest
                 && claims.is_alive(it, self.times.lease)?
             {
-                return Err(self.held(it.holder(), it.is_firm));
+                return Err(self.held(it.holder(), grip(it)));
             }
             if let Some(leased) = self.claim(who, newest.map_or(0, |it| it.epoch), None)? {
                 return Ok(leased);
             }
         }
-        Err(self.held("one process after another".into(), false))
+        Err(self.held("one process after another".into(), Grip::Loose))
     }
 
-    /// Takes the right to write from whom has it: asks it to stop, waits for it at most one lease, and takes the next epoch
-    /// whether it answered or not. Nobody takes it from who has it this way: two switches do not fight.
-    ///
-    /// Waits without giving the thread back.
-    pub fn preempt(
-        &self,
-        owner: &str,
-        command: &str,
-        at: i64,
-    ) -> Result<(Lease, Option<State>), StoreError> {
-        let who = Claimant { owner, command, at, is_firm: true };
-        let claims = self.claims();
-        let mut asked: Option<(u64, Instant)> = None;
-        let mut holders = 0;
-        let mut claims_lost = 0;
-        loop {
-            let newest = claims.newest()?;
-            let epoch = newest.as_ref().map_or(0, |it| it.epoch);
-            let since = asked.filter(|(it, _)| *it == epoch).map(|(_, since)| since);
-            let holder = newest.as_ref().map(Claim::holder);
-            let is_alive = match &newest {
-                Some(it) => claims.is_alive(it, self.times.lease)?,
-                None => false,
-            };
-            let is_firm = newest.is_some_and(|it| it.is_firm);
-            let is_hopeless = holders >= ASKED_MAX && since.is_none() || claims_lost >= CLAIMS_MAX;
-            if is_alive && is_firm || is_hopeless {
-                return Err(self.held(holder.unwrap_or_default(), is_alive && is_firm));
-            }
-            match since {
-                None if is_alive => {
-                    let stop = Stop { owner: owner.into(), command: command.into(), at: wall() };
-                    claims.ask(epoch, &stop)?;
-                    asked = Some((epoch, Instant::now()));
-                    holders += 1;
-                }
-                Some(since) if is_alive && since.elapsed() < self.times.lease => {
-                    std::thread::sleep(POLL.min(self.times.lease / 10));
-                }
-                _ => {
-                    let from = since.and(holder);
-                    let preempted =
-                        from.map(|holder| Preempted { holder, has_answered: !is_alive });
-                    if let Some((mut lease, state)) = self.claim(who, epoch, preempted)? {
-                        if state.is_some() && lease.preempted.is_some() {
-                            // Who was preempted stands in the journal even if nothing else follows.
-                            lease.append(&[])?;
-                        }
-                        return Ok((lease, state));
-                    }
-                    claims_lost += 1;
-                }
-            }
-        }
-    }
-
-    fn held(&self, by: String, is_firm: bool) -> StoreError {
-        StoreError::Held { folder: self.folder.clone(), by, is_firm }
+    pub(super) fn held(&self, by: String, grip: Grip) -> StoreError {
+        StoreError::Held { folder: self.folder.clone(), by, grip }
     }
 
     /// Claims the epoch after this one and begins to write; `None` if another was quicker.
-    fn claim(
+    pub(super) fn claim(
         &self,
         who: Claimant<'_>,
         after: u64,
@@ -250,14 +191,15 @@ impl FileStore {
         let claims = self.claims();
         let mut epoch = after + 1;
         loop {
-            let Claimant { owner, command, is_firm, at } = who;
+            let Claimant { owner, command, aim, at } = who;
             let claim = Claim {
                 epoch,
                 owner: owner.into(),
                 command: command.into(),
                 machine: machine(),
                 is_locked: true,
-                is_firm,
+                is_firm: aim.is_some(),
+                aim: aim.cloned(),
                 since: wall(),
             };
             let Some(lock) = claims.take(claim)? else { return Ok(None) };
@@ -278,6 +220,14 @@ impl FileStore {
             return Ok(Some((Lease::begin(start, &journal, sequence)?, state)));
         }
     }
+}
+
+/// What it keeps the lease against.
+pub(super) fn grip(holder: &Claim) -> Grip {
+    if !holder.is_firm {
+        return Grip::Loose;
+    }
+    Grip::Switch { to: holder.aim.as_ref().map(|it| it.to.clone()) }
 }
 
 /// What a folder holds.

@@ -247,6 +247,7 @@ mod tests {
             machine: machine(),
             is_locked: true,
             is_firm: false,
+            aim: None,
             since: 0,
         };
         let lock = claims.take(claim).unwrap().unwrap();

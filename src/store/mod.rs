@@ -5,6 +5,7 @@ pub mod claim;
 pub mod pulse;
 pub mod lease;
 pub mod file;
+pub mod turn;
 pub mod reports;
 pub mod watch;
 #[cfg(test)]

@@ -7,12 +7,14 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use crate::engine::state::journal::{Entry, replay};
+use crate::engine::state::record::State;
 use crate::engine::value::LineageKey;
 use crate::store::claim::{Beat, Claim, Claims, machine, wall};
-use crate::store::error::{Over, StoreError};
+use crate::store::error::{Grip, Over, StoreError};
 use crate::store::file::FileStore;
 use crate::store::lease::Lease;
 use crate::store::pulse::LeaseTimes;
+use crate::store::turn::{Met, Switcher};
 
 /// A heart that never beats by itself: a process that is stopped.
 const STOPPED: LeaseTimes =
@@ -46,6 +48,25 @@ fn shop(times: LeaseTimes) -> (tempfile::TempDir, FileStore) {
 
 fn take(store: &FileStore, owner: &str) -> Lease {
     store.lease(owner, "apply shop", 0).unwrap().0
+}
+
+/// A switch to this overlay.
+fn switch(store: &FileStore, owner: &str, to: &str) -> Result<(Lease, Option<State>), StoreError> {
+    switch_told(store, owner, to, &mut |_| {})
+}
+
+fn switch_told(
+    store: &FileStore,
+    owner: &str,
+    to: &str,
+    tell: &mut dyn FnMut(Met),
+) -> Result<(Lease, Option<State>), StoreError> {
+    let to = [to.to_owned()];
+    store.preempt(switcher(owner, &to), tell)
+}
+
+fn switcher<'a>(owner: &'a str, to: &'a [String]) -> Switcher<'a> {
+    Switcher { owner, command: "failover shop", at: 0, to, lost: &[], asks: false }
 }
 
 fn is_held(store: &FileStore) -> Option<String> {
@@ -163,6 +184,7 @@ fn leave(store: &FileStore, machine: &str, beat: Beat) {
         machine: machine.into(),
         is_locked: true,
         is_firm: false,
+        aim: None,
         since: wall(),
     };
     drop(claims.take(claim).unwrap().unwrap());
@@ -201,7 +223,7 @@ fn a_holder_that_is_asked_finishes_and_gives_it_back() {
     pulse.when_over(move |over| tell.send(over.clone()).unwrap());
     pulse.may_call().unwrap();
     let preempted = std::thread::scope(|scope| {
-        let preempting = scope.spawn(|| store.preempt("bob", "failover shop", 0).unwrap());
+        let preempting = scope.spawn(|| switch(&store, "bob", "eu").unwrap());
         let over = told.recv().unwrap();
         assert_eq!(over, Over::Preempted { by: "bob (lifeboat failover shop)".into() });
         assert_eq!(pulse.may_call(), Err(over), "nothing new leaves");
@@ -226,7 +248,7 @@ fn a_holder_that_is_asked_finishes_and_gives_it_back() {
 fn a_holder_that_has_written_nothing_gives_it_back_by_itself() {
     let (_folder, store) = shop(LIVELY);
     let mut idle = take(&store, "ann");
-    let (lease, _) = store.preempt("bob", "failover shop", 0).unwrap();
+    let (lease, _) = switch(&store, "bob", "eu").unwrap();
     assert!(lease.preempted.as_ref().unwrap().has_answered);
     let before = bytes(&store);
     let refused = idle.append(&[bound("late")]).unwrap_err();
@@ -242,7 +264,7 @@ fn a_holder_that_is_silent_loses_it_and_can_do_no_harm_when_it_wakes_up() {
     let (_folder, store) = shop(STOPPED);
     let mut asleep = take(&store, "ann");
     asleep.append(&[bound("ann's")]).unwrap();
-    let (mut lease, state) = store.preempt("bob", "failover shop", 0).unwrap();
+    let (mut lease, state) = switch(&store, "bob", "eu").unwrap();
     assert!(!lease.preempted.as_ref().unwrap().has_answered);
     assert!(lease.epoch > asleep.epoch);
     let state = state.unwrap();
@@ -270,15 +292,188 @@ fn a_holder_that_is_silent_loses_it_and_can_do_no_harm_when_it_wakes_up() {
 }
 
 #[test]
-fn a_switch_is_not_preempted() {
+fn a_switch_of_another_lifeboat_that_tells_no_aim_is_not_preempted() {
     let (_folder, store) = shop(LIVELY);
-    let (lease, _) = store.preempt("bob", "failover shop", 0).unwrap();
-    assert_eq!(lease.preempted, None, "nobody had it");
-    match store.preempt("eve", "failback shop", 0) {
-        Err(StoreError::Held { by, .. }) => assert_eq!(by, "bob (lifeboat failover shop)"),
+    let claims = Claims::of(store.folder());
+    // As it was written before switches told where they go.
+    let text = format!(
+        r#"{{"owner":"bob","command":"failover shop","machine":"{}","locked":true,"firm":true,"since":{}}}"#,
+        machine(),
+        wall()
+    );
+    let claim: Claim = serde_json::from_str(&text).unwrap();
+    let lock = claims.take(Claim { epoch: 2, ..claim }).unwrap().unwrap();
+    for to in ["eu", "base"] {
+        match switch(&store, "eve", to) {
+            Err(why @ StoreError::Held { grip: Grip::Switch { to: None }, .. }) => {
+                assert!(why.to_string().ends_with("by bob (lifeboat failover shop)"), "{why}");
+                assert!(why.advice().contains("does not say where it goes"), "{}", why.advice());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(claims.asked(2).unwrap().is_none(), "it is not even asked");
+    drop(lock);
+    switch(&store, "eve", "eu").unwrap();
+}
+
+/// What an apply is told of a switch that has the lease.
+#[test]
+fn an_apply_preempts_nobody_and_names_the_switch_that_it_meets() {
+    let (_folder, store) = shop(LIVELY);
+    let (lease, _) = switch(&store, "bob", "eu").unwrap();
+    match store.lease("ci", "apply shop", 0) {
+        Err(why @ StoreError::Held { .. }) => {
+            assert!(why.to_string().ends_with("by bob (lifeboat failover shop)"), "{why}");
+            let advice = why.advice();
+            assert!(advice.contains("It is a switch to eu, and only another switch"), "{advice}");
+        }
         other => panic!("{other:?}"),
     }
     lease.pulse().may_call().unwrap();
+    assert_eq!(store.lease_status().unwrap().unwrap().to, Some(vec!["eu".to_owned()]));
+}
+
+#[test]
+fn the_same_switch_is_waited_for_and_a_dead_one_is_taken_over() {
+    let (_folder, store) = shop(LIVELY);
+    let (mut lease, _) = switch(&store, "bob", "eu").unwrap();
+    lease.append(&[bound("half")]).unwrap();
+    let (tell, told) = channel();
+    let mut tell = move |met| tell.send(met).unwrap();
+    let (second, state) = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| switch_told(&store, "eve", "eu", &mut tell).unwrap());
+        assert_eq!(
+            told.recv().unwrap(),
+            Met::Same { holder: "bob (lifeboat failover shop)".into() }
+        );
+        // Nothing of the holder's is touched: it goes on, and ends when it likes.
+        lease.pulse().may_call().unwrap();
+        lease.append(&[bound("whole")]).unwrap();
+        assert_eq!(store.lease_status().unwrap().unwrap().asked_by, None);
+        drop(lease);
+        waiting.join().unwrap()
+    });
+    assert_eq!(second.preempted, None, "it was given back, not taken");
+    assert_eq!(state.unwrap().bound.into_keys().collect::<Vec<_>>(), ["half", "whole"]);
+    assert!(told.try_recv().is_err(), "it is said once");
+}
+
+/// A person may have gone home; and who does not know of a loss would wait for what does not answer.
+#[test]
+fn the_same_switch_is_stopped_while_it_asks_and_where_it_knows_less() {
+    let (_folder, store) = shop(LIVELY);
+    let to = ["eu".to_owned()];
+    let lost = ["linode:us-east".to_owned()];
+    let take = |who| store.preempt(who, &mut |_| {}).unwrap().0;
+    let mut asking = take(Switcher { asks: true, ..switcher("ann", &to) });
+    let mut lease = take(Switcher { lost: &lost, ..switcher("bob", &to) });
+    assert!(lease.preempted.as_ref().unwrap().has_answered, "it gave it back by itself");
+    assert!(asking.append(&[bound("late")]).is_err());
+    lease.append(&[bound("half")]).unwrap();
+    drop((asking, lease));
+
+    // Who has said yes is waited for like everybody.
+    let mut begun = take(Switcher { asks: true, ..switcher("ann", &to) });
+    begun.append(&[bound("half")]).unwrap();
+    let mut met = Vec::new();
+    let (tell, told) = channel();
+    let mut tell = move |it| tell.send(it).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| switch_told(&store, "eve", "eu", &mut tell).unwrap());
+        met.push(told.recv().unwrap());
+        drop(begun);
+        waiting.join().unwrap();
+    });
+    assert!(matches!(met[..], [Met::Same { .. }]), "{met:?}");
+
+    let planned = take(switcher("ann", &to));
+    let pulse = planned.pulse();
+    std::thread::scope(|scope| {
+        let knowing = scope.spawn(|| take(Switcher { lost: &lost, ..switcher("bob", &to) }));
+        let (tell, told) = channel();
+        pulse.when_over(move |_| tell.send(()).unwrap());
+        told.recv().unwrap();
+        drop(planned);
+        let lease = knowing.join().unwrap();
+        assert!(lease.preempted.as_ref().unwrap().holder.starts_with("ann "));
+    });
+}
+
+/// Stopped, or on a machine that hangs: its lock is held, and its heart does not beat.
+#[test]
+fn the_same_switch_whose_heart_stopped_is_taken_over_without_a_further_wait() {
+    let (_folder, store) = shop(STOPPED);
+    let (mut asleep, _) = switch(&store, "bob", "eu").unwrap();
+    asleep.append(&[bound("bob's")]).unwrap();
+    let (lease, state) = switch(&store, "eve", "eu").unwrap();
+    let how = lease.preempted.as_ref().unwrap();
+    assert_eq!(how.to_string(), "bob (lifeboat failover shop), which did not answer");
+    assert!(state.unwrap().bound.contains_key("bob's"));
+    assert!(asleep.append(&[bound("late")]).is_err(), "its epoch is over");
+    assert!(asleep.pulse().may_call().is_err());
+}
+
+#[test]
+fn a_switch_that_goes_elsewhere_turns_the_one_that_has_the_lease() {
+    let (_folder, store) = shop(LIVELY);
+    let (mut lease, _) = switch(&store, "bob", "eu").unwrap();
+    lease.append(&[bound("half")]).unwrap();
+    let (tell, told) = channel();
+    lease.pulse().when_over(move |over| tell.send(over.clone()).unwrap());
+    let mut met = Vec::new();
+    let (lease, _) = std::thread::scope(|scope| {
+        let turning =
+            scope.spawn(|| switch_told(&store, "eve", "base", &mut |it| met.push(it)).unwrap());
+        let over = told.recv().unwrap();
+        assert_eq!(over, Over::Preempted { by: "eve (lifeboat failover shop)".into() });
+        drop(lease);
+        turning.join().unwrap()
+    });
+    let holder = "bob (lifeboat failover shop)".to_owned();
+    assert_eq!(met, [Met::Stops { holder, to: Some(vec!["eu".into()]) }]);
+    assert!(lease.preempted.as_ref().unwrap().has_answered);
+    let last = store.last_switch().unwrap().unwrap();
+    assert_eq!(last, ("eve (lifeboat failover shop)".to_owned(), vec!["base".to_owned()]));
+    drop(lease);
+    assert_eq!(store.last_switch().unwrap().unwrap().1, ["base"], "also when it is over");
+    drop(take(&store, "ci"));
+    assert_eq!(store.last_switch().unwrap(), None, "until another command has it");
+}
+
+/// Many at once, each elsewhere: each is turned or refused once and ends, and one stays.
+#[test]
+fn switches_to_different_places_do_not_pull_to_and_fro() {
+    const MANY: usize = 4;
+    for _ in 0..5 {
+        let (_folder, store) = shop(LIVELY);
+        let ended = AtomicUsize::new(0);
+        let run = |to: String| {
+            let lease = switch(&store, &to, &to).ok().map(|it| it.0)?;
+            let (tell, told) = channel();
+            lease.pulse().when_over(move |_| tell.send(()).unwrap());
+            // Works until it is turned, or until all others have ended.
+            loop {
+                match told.recv_timeout(Duration::from_millis(1)) {
+                    Ok(()) => return None,
+                    Err(_) if ended.load(SeqCst) == MANY - 1 => return Some(to),
+                    Err(_) => {}
+                }
+            }
+        };
+        let one = |at: usize| {
+            let stays = run(format!("to{at}"));
+            ended.fetch_add(1, SeqCst);
+            stays
+        };
+        let stays = std::thread::scope(|scope| {
+            let one = &one;
+            let all: Vec<_> = (0..MANY).map(|at| scope.spawn(move || one(at))).collect();
+            all.into_iter().filter_map(|it| it.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(stays.len(), 1, "{stays:?}");
+        assert_eq!(store.last_switch().unwrap().unwrap().1, stays, "it had the lease last");
+    }
 }
 
 /// Wherever a sleeping holder is caught: what it was told is durable, the next one has.
@@ -305,7 +500,7 @@ fn nothing_acknowledged_is_lost_and_nothing_late_is_seen() {
                 unreachable!("somebody takes it over");
             });
             (0..=round % 8).for_each(|_| told.recv().unwrap());
-            let (lease, state) = store.preempt("bob", "failover shop", 0).unwrap();
+            let (lease, state) = switch(&store, "bob", "eu").unwrap();
             let before = bytes(&store);
             let acknowledged = writing.join().unwrap();
             assert_eq!(bytes(&store), before, "round {round}");

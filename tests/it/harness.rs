@@ -2,8 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use lifeboat::engine::state::record::State;
@@ -11,6 +13,7 @@ use lifeboat::sandbox::fault_spec::FaultSpec;
 use lifeboat::sandbox::faults::How;
 use lifeboat::sandbox::http::Request;
 use lifeboat::sandbox::received::Received;
+use lifeboat::sandbox::request_log;
 use lifeboat::sandbox::world::Reply;
 use lifeboat::sandbox::{Options, Sandbox};
 use lifeboat::store::file::FileStore;
@@ -126,7 +129,7 @@ impl Home {
     /// Starts it and lets it run.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running<'_> {
         let child = self.command(arguments).spawn().unwrap();
-        Running { home: self, said: arguments.join(" "), child }
+        Running { home: self, said: arguments.join(" "), child, heard: None }
     }
 
     fn output(&self, arguments: &[&str], output: std::process::Output) -> Output {
@@ -206,6 +209,12 @@ impl Home {
     /// Begins a new log of the requests that the world receives, from whatever process.
     pub(crate) fn log_requests(&self) {
         self.world.log_requests().unwrap();
+    }
+
+    /// How long that log is, in bytes: cheap enough to be asked all the time.
+    pub(crate) fn log_length(&self) -> u64 {
+        let log = request_log::place(&self.path("state/sandbox/world"));
+        log.metadata().map_or(0, |it| it.len())
     }
 
     /// What lifeboat asked of the clouds since then; calls by somebody else are left out.
@@ -300,9 +309,30 @@ pub(crate) struct Running<'a> {
     home: &'a Home,
     said: String,
     child: Child,
+    /// What it has said so far, and what it goes on saying.
+    heard: Option<(String, Receiver<String>)>,
 }
 
 impl Running<'_> {
+    /// Listens to its stderr until it says this.
+    #[track_caller]
+    pub(crate) fn until_says(&mut self, part: &str) {
+        let (heard, lines) = self.heard.get_or_insert_with(|| {
+            let stderr = BufReader::new(self.child.stderr.take().unwrap());
+            let (tell, lines) = channel();
+            std::thread::spawn(move || {
+                stderr.lines().map_while(Result::ok).try_for_each(|it| tell.send(it))
+            });
+            (String::new(), lines)
+        });
+        while !heard.contains(part) {
+            match lines.recv_timeout(PATIENCE) {
+                Ok(line) => heard.extend([line.as_str(), "\n"]),
+                Err(why) => panic!("{} never says {part:?} ({why}): {heard}", self.said),
+            }
+        }
+    }
+
     /// Looks again and again until it is so, or the run is over. True: it was so.
     pub(crate) fn until(&mut self, so: impl Fn() -> bool) -> bool {
         let give_up = Instant::now() + PATIENCE;
@@ -336,8 +366,12 @@ impl Running<'_> {
     }
 
     pub(crate) fn end(self) -> Output {
-        let Self { home, said, child } = self;
-        let output = child.wait_with_output().unwrap();
+        let Self { home, said, child, heard } = self;
+        let mut output = child.wait_with_output().unwrap();
+        if let Some((heard, lines)) = heard {
+            let rest = lines.iter().map(|it| it + "\n").collect::<String>();
+            output.stderr = (heard + &rest).into_bytes();
+        }
         home.output(&[said.as_str()], output)
     }
 }

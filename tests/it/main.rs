@@ -22,7 +22,11 @@ mod duo;
 mod switch;
 mod pair;
 mod losses;
+mod cut;
 mod crash;
+mod fate;
+mod turn;
+mod turned;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -11,7 +11,9 @@ use std::time::Duration;
 use lifeboat::engine::state::record::Phase;
 use lifeboat::sandbox::Options;
 use lifeboat::sandbox::faults::How;
+use lifeboat::store::claim::{Claim, Claims, machine, wall};
 use lifeboat::store::file::FileStore;
+use lifeboat::store::turn::Switcher;
 use serde_json::Value;
 
 use crate::guards::served;
@@ -527,7 +529,20 @@ fn a_failover_that_finds_the_lease_held_waits_for_the_next_round() {
     let home = shop();
     lose_home(&home);
     let store = FileStore::new(&home.state_folder("woocommerce"));
-    let (lease, _) = store.preempt("somebody else", "failover shop --to eu", 0).unwrap();
+    // A lifeboat from before switches told where they go.
+    let claims = Claims::of(store.folder());
+    let epoch = claims.newest().unwrap().unwrap().epoch + 1;
+    let lease = claims.take(Claim {
+        epoch,
+        owner: "somebody else".into(),
+        command: "failover shop --to eu".into(),
+        machine: machine(),
+        is_locked: true,
+        is_firm: true,
+        aim: None,
+        since: wall(),
+    });
+    let lease = lease.unwrap().unwrap();
     let output = watch_shop(&home, SHOP, &["--rounds", "3"]).code(0);
     let held = "switching switch-held";
     assert_eq!(
@@ -538,6 +553,38 @@ fn a_failover_that_finds_the_lease_held_waits_for_the_next_round() {
     let output = watch_shop(&home, SHOP, &["--once"]).code(0);
     assert_eq!(names(&output), "probe-failed switching switched");
     assert_eq!(active(&home), ["failover_eu"]);
+}
+
+/// A person who switches knows more: the watch neither turns that, nor turns it back later.
+#[test]
+fn a_watch_turns_nobody_s_switch() {
+    let home = shop();
+    lose_home(&home);
+    let store = FileStore::new(&home.state_folder("woocommerce"));
+    let (owner, command) = ("somebody else", "failback shop");
+    let who = Switcher { owner, command, at: 0, to: &[], lost: &[], asks: false };
+    let (lease, _) = store.preempt(who, &mut |_| {}).unwrap();
+    let output = watch_shop(&home, SHOP, &["--rounds", "3"]).code(0);
+    let said = "probe-failed probe-failed down switch-held probe-failed switch-held";
+    assert_eq!(names(&output), said);
+    output.shows(&["somebody else (lifeboat failback shop) switches elsewhere"]).done();
+    assert_eq!(store.lease_status().unwrap().unwrap().asked_by, None);
+    drop(lease);
+    assert!(active(&home).is_empty());
+
+    // What it runs is stopped by a failback.
+    let binary = env!("CARGO_BIN_EXE_lifeboat");
+    let turned = format!("{binary} failback woocommerce --yes; exit 4");
+    let head = ["watch", "woocommerce", "--to", "failover_eu", "--url", SHOP, "--exec", &turned];
+    let rules = ["--down", "2/3", "--up", "2", "--rounds", "3", "--sandbox"];
+    let output = home.run(&[&head[..], &rules].concat()).code(0);
+    assert_eq!(
+        names(&output),
+        "probe-failed switching switch-held probe-failed cooldown probe-failed"
+    );
+    output
+        .shows(&["it was stopped: ", "(lifeboat failback woocommerce --yes) switches elsewhere"])
+        .done();
 }
 
 #[test]

@@ -88,7 +88,7 @@ stdout is one JSON object on a line for each event, with `time`, `event`, `stack
   already-switched     the overlay is active
   switching            attempt
   switched             seconds
-  switch-held          somebody else is at it; the next round looks again
+  switch-held          somebody else is at it, or has turned it: then it is not tried again before the cooldown is over
   switch-failed        exit, again (when it is tried again)
   not-saved            its memory could not be written
   stopped              the last line

@@ -16,7 +16,7 @@ use crate::engine::plan::wire::plan_digest;
 use crate::engine::state::record::State;
 use crate::ops::apply::is_idle;
 use crate::ops::closing::Order;
-use crate::ops::course::Losses;
+use crate::ops::course::{Losses, named};
 use crate::ops::error::OpsError;
 use crate::ops::ledger;
 use crate::ops::place::Place;
@@ -264,11 +264,6 @@ fn unasked_switch(place: &Place, state: &State, asked: &[String]) -> OpsError {
         ),
         format!("if that is meant: {proper}, or `lifeboat apply {name}{flags} --switch`"),
     )
-}
-
-/// `a + b`, or `base`.
-pub fn named(overlays: &[String]) -> String {
-    if overlays.is_empty() { "base".to_owned() } else { overlays.join(" + ") }
 }
 
 async fn carry_out(

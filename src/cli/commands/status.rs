@@ -4,6 +4,7 @@ use crate::cli::args::{Plain, Target, World};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
+use crate::ops::course::named;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
 use crate::ops::status;
@@ -34,7 +35,9 @@ pub async fn status(
         trouble,
         lease: session.store(&place).lease_status()?.map(|it| {
             let gone = if it.is_alive { "" } else { ", whose process is gone" };
-            format!("{} ({}){gone}", it.owner, it.command)
+            let aim = it.to.map(|it| format!(", a switch to {}", named(&it))).unwrap_or_default();
+            let asked = it.asked_by.map(|it| format!(", asked to stop by {it}"));
+            format!("{} ({}){aim}{gone}{}", it.owner, it.command, asked.unwrap_or_default())
         }),
     };
     out::data(&match format {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::cli::args::{Allow, Losing, StateArgs, Target, World};
 use crate::cli::commands::Scene;
-use crate::cli::commands::apply::{Consent, may_go_on, named, settled_with};
+use crate::cli::commands::apply::{Consent, may_go_on, settled_with};
 use crate::cli::exit::Exit;
+use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out};
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::state::record::{Phase, State};
-use crate::ops::course::Losses;
+use crate::ops::course::{Losses, is_made, named};
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
 use crate::ops::plan::{Ask, check, plan_on};
@@ -49,22 +50,22 @@ pub async fn failover(
     }
     let mut ask =
         Ask { losses: open::losses(losing), include_pending: losing.include_pending, ..ask };
-    let overlays = |state: &State| [state.home.clone(), vec![to.to_owned()]].concat();
-    ask.overlays = Some(overlays(&known));
+    ask.overlays = Some([known.home.clone(), vec![to.to_owned()]].concat());
     if losing.lost.is_empty() && !losing.planned {
         says_what_is_lost(&ask, &known, to)?;
-        // What was begun as planned may turn into a real one on the way: who says so no longer calls it planned.
-        if known.phase == Phase::Switching && Some(&known.active) == ask.overlays.as_ref() {
-            let assumed = crate::ops::load::instance_of(&ask.place, to)?.assumes_lost;
-            ask.losses = Losses::Also(assumed.into_iter().map(|(name, _)| name).collect());
-        }
+        assume_on_the_way(&mut ask, &known, to)?;
     }
-    check(&session, &ask, &known)?;
-    let (lease, state) = taken(scene, &session, &ask)?;
-    ask.overlays = Some(overlays(&state));
-    let proposed = plan_on(&session, &ask, Some(state)).await?;
+    let lost = check(&session, &ask, &known)?;
+    let asks = !wanted.yes;
+    let Begun::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)? else {
+        return Ok(Exit::Done);
+    };
+    if losing.lost.is_empty() && !losing.planned {
+        assume_on_the_way(&mut ask, &state, to)?;
+    }
+    let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = format!("Fail over to {to}? Only `yes` is accepted:");
-    settled_with(scene, &session, lease, proposed, &ask, consent, &question).await
+    settled_with(scene, &session, *lease, proposed, &ask, consent, &question).await
 }
 
 pub async fn failback(
@@ -76,23 +77,34 @@ pub async fn failback(
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
     may_go_on(consent)?;
     let (ask, session, known) = begin(scene, target, wanted).await?;
-    let mut ask = Ask {
+    let ask = Ask {
         overlays: Some(known.home.clone()),
         losses: Losses::Only(back.lost),
         include_pending: back.include_pending,
         keep: if back.keep_standby { Keep::All } else { Keep::Data },
         ..ask
     };
-    check(&session, &ask, &known)?;
+    let lost = check(&session, &ask, &known)?;
     must_answer(&session, &ask, &known).await?;
-    let (lease, state) = taken(scene, &session, &ask)?;
+    let asks = !wanted.yes;
+    let Begun::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)? else {
+        return Ok(Exit::Done);
+    };
     if state.lost != known.lost {
         must_answer(&session, &ask, &state).await?;
     }
-    ask.overlays = Some(state.home.clone());
-    let proposed = plan_on(&session, &ask, Some(state)).await?;
+    let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = "Fail back home? Only `yes` is accepted:";
-    settled_with(scene, &session, lease, proposed, &ask, consent, question).await
+    settled_with(scene, &session, *lease, proposed, &ask, consent, question).await
+}
+
+/// What was begun as planned may turn into a real one on the way: who says so no longer calls it planned.
+fn assume_on_the_way(ask: &mut Ask, state: &State, to: &str) -> Result<(), OpsError> {
+    if state.phase == Phase::Switching && Some(&state.active) == ask.overlays.as_ref() {
+        let assumed = crate::ops::load::instance_of(&ask.place, to)?.assumes_lost;
+        ask.losses = Losses::Also(assumed.into_iter().map(|(name, _)| name).collect());
+    }
+    Ok(())
 }
 
 /// Every lost fault domain answers again, except those that stay frozen.
@@ -127,10 +139,41 @@ async fn begin(
     Ok((ask, session, known))
 }
 
+/// Whether a switch has something to do once it has the lease.
+enum Begun {
+    Open {
+        lease: Box<Lease>,
+        state: Box<State>,
+    },
+    /// Another made the same one while this one waited or began, which is told.
+    MadeMeanwhile,
+}
+
 /// Takes the lease, also from another, and the state as it is now.
-fn taken(scene: &Scene, session: &Session, ask: &Ask) -> Result<(Lease, State), OpsError> {
-    let (lease, state) = open::preempt(session, &ask.place, &scene.command)?;
-    Ok((lease, state.ok_or_else(|| nothing_yet(&ask.place))?))
+fn take(
+    scene: &Scene,
+    session: &Session,
+    ask: &Ask,
+    known: &State,
+    lost: &[String],
+    asks: bool,
+) -> Result<Begun, OpsError> {
+    let to = ask.overlays.clone().unwrap_or_default();
+    let going = Going { to: &to, lost, asks };
+    let Taken { lease, state, waited } = open::preempt(session, &ask.place, &scene.command, going)?;
+    let state = state.ok_or_else(|| nothing_yet(&ask.place))?;
+    let is_made = |it: &State| is_made(it, &to, &ask.losses);
+    if is_made(&state) && (waited || !is_made(known)) {
+        let by = state.last_run.as_ref();
+        let by = by.map(|it| format!(" by {} (lifeboat {})", it.who, it.command));
+        out::talk(&format!(
+            "the switch to {} was already made{}; nothing is left to do",
+            named(&to),
+            by.unwrap_or_default()
+        ));
+        return Ok(Begun::MadeMeanwhile);
+    }
+    Ok(Begun::Open { lease: Box::new(lease), state: Box::new(state) })
 }
 
 fn nothing_yet(place: &Place) -> OpsError {

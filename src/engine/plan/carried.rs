@@ -6,41 +6,44 @@ use crate::engine::address::Address;
 use crate::engine::plan::change::{Action, AttributeChange, Change, Plan};
 use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::normalise::normalise;
+use crate::engine::plan::planned::is_name_beside;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::Record;
+use crate::engine::value::Value;
 
 /// What was pending before the switch, and what the switch cannot do without.
 #[derive(Debug, Default)]
 pub struct Carried {
-    /// What a plan under the overlays that are left would change.
-    pending: BTreeMap<Address, Change>,
+    /// What plans under the overlays that are left would change. Where a switch was turned before it ended, the world is
+    /// between several of them, and what is pending under some is what one of the switches did or did not do.
+    pending: Vec<BTreeMap<Address, Change>>,
     /// What the new targets serve from, what the switch itself makes is made of, and what was thawed.
     needed: BTreeSet<Address>,
 }
 
 impl Carried {
-    /// `before`: planned under the overlays that are left; `after`: under the new ones, everything included; `deposed`: of
-    /// these an interrupted replace left an older incarnation.
+    /// `before`: planned under each of the overlays that are left; `after`: under the new ones, everything included;
+    /// `deposed`: of these an interrupted replace left an older incarnation.
     pub fn new(
         catalog: &Catalog,
         stack: &Stack,
-        before: Plan,
+        before: Vec<Plan>,
         after: &Plan,
         thawed: BTreeSet<Address>,
         deposed: &BTreeSet<Address>,
     ) -> Self {
-        let pending: BTreeMap<Address, Change> = before
-            .changes
+        assert!(!before.is_empty(), "a switch leaves something");
+        let changes = |plan: Plan| plan.changes.into_iter().filter(|it| it.action != Action::NoOp);
+        let pending: Vec<BTreeMap<Address, Change>> = before
             .into_iter()
-            .filter(|it| it.action != Action::NoOp)
-            .map(|it| (it.address.clone(), it))
+            .map(|it| changes(it).map(|it| (it.address.clone(), it)).collect())
             .collect();
         let wanted = Wanted::new(catalog, stack);
         // One closure of all roots: closures of each would be quadratic in long chains.
         let mut roots: Vec<Address> = Vec::new();
         for change in &after.changes {
-            let is_pending = pending.get(&change.address).is_some_and(|it| same(it, change));
+            let is_pending = in_all(&pending, &change.address, |it| same(it, change));
             let Some(instance) = stack.instances.get(&change.address) else { continue };
             let directs = catalog.get(&change.kind).filter(|kind| directs_anew(kind, change));
             let targets = directs.map(|kind| wanted.targets(kind, instance)).unwrap_or_default();
@@ -64,7 +67,7 @@ impl Carried {
 
     /// Whether a whole change was pending and the switch goes without it.
     pub fn holds(&self, change: &Change) -> bool {
-        let pending = self.pending.get(&change.address).is_some_and(|it| same(it, change));
+        let pending = in_all(&self.pending, &change.address, |it| same(it, change));
         pending && (change.action.destroys() || !self.needed.contains(&change.address))
     }
 
@@ -76,13 +79,25 @@ impl Carried {
         record: &Record,
         difference: &AttributeChange,
     ) -> bool {
-        let Some(pending) = self.pending.get(address) else { return false };
-        let is_pending = pending
-            .attributes
-            .iter()
-            .any(|it| it.name == difference.name && it.after == difference.after);
+        // An interrupted replace is finished, and what points at it sees it under its own name.
+        if is_unfinished(kind, record, difference) {
+            return false;
+        }
+        let is_pending = in_all(&self.pending, address, |pending| {
+            let mut attributes = pending.attributes.iter();
+            attributes.any(|it| it.name == difference.name && it.after == difference.after)
+        });
         is_pending && !(self.needed.contains(address) && is_repair(kind, record, difference))
     }
+}
+
+/// Whether a change of an object is pending under all that is left, and is so.
+fn in_all(
+    pending: &[BTreeMap<Address, Change>],
+    address: &Address,
+    is_so: impl Fn(&Change) -> bool,
+) -> bool {
+    pending.iter().all(|it| it.get(address).is_some_and(&is_so))
 }
 
 /// The same action for the same reasons.
@@ -98,6 +113,17 @@ fn directs_anew(kind: &Kind, change: &Change) -> bool {
     match change.action {
         Action::Create => !kind.traffic.is_empty(),
         _ => change.attributes.iter().any(|it| kind.directs(&it.name)),
+    }
+}
+
+/// The name of something that a replace left beside what it replaced, or left alone under the name that it had there.
+fn is_unfinished(kind: &Kind, record: &Record, difference: &AttributeChange) -> bool {
+    let name = &difference.name;
+    let text = |it: Option<&Value>| it.and_then(Value::as_text).map(str::to_owned);
+    match (text(record.attributes.get(name)), text(Some(&difference.after))) {
+        _ if record.deposed.is_some() => kind.identity.by.contains(name),
+        (Some(recorded), Some(wanted)) => is_name_beside(kind, name, &recorded, &wanted),
+        _ => false,
     }
 }
 

@@ -21,13 +21,14 @@ pub fn propose(worlds: &Worlds<'_>, options: &Options) -> (Plan, Vec<Diagnostic>
     proposed(worlds, options, None)
 }
 
-/// The plan of a switch: only what differs between what `before` desires and what `after` desires.
+/// The plan of a switch: only what differs between what `before` desires and what `after` desires. Several are left where
+/// switches were turned before they ended.
 pub fn propose_switch(
-    before: &Worlds<'_>,
+    before: &[Worlds<'_>],
     after: &Worlds<'_>,
     options: &Options,
 ) -> (Plan, Vec<Diagnostic>) {
-    let (pending, _) = propose(before, options);
+    let pending = before.iter().map(|it| propose(it, options).0).collect();
     let (everything, _) = propose(after, options);
     let thawed = thawed(after, options);
     let deposed = deposed(after.state);

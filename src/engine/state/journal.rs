@@ -1,6 +1,6 @@
 //! The journal: what began, what ended and what was decided; state is the fold of its entries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 pub use crate::engine::state::record::Begun;
@@ -134,7 +134,10 @@ pub fn fold(state: &mut State, entry: &Entry) {
             state.lost.retain(|it| it.fault_domain != *fault_domain);
         }
         Entry::Directed(draining) => {
-            state.draining.retain(|it| it.address != draining.address);
+            // Who was directed away before, from elsewhere, may still come that way: a switch that turns does this.
+            state
+                .draining
+                .retain(|it| (&it.address, &it.was) != (&draining.address, &draining.was));
             state.draining.push(draining.clone());
         }
         Entry::Began(begun) => {
@@ -160,19 +163,26 @@ pub fn fold(state: &mut State, entry: &Entry) {
 
 fn switch(state: &mut State, entry: &Entry) {
     let Entry::Switched { from, to, lost, variables, keep, at, who } = entry else { return };
-    // A further loss on the way is no other switch.
-    let going_on = state.switch.take().filter(|it| it.from == *from && state.active == *to);
+    let unfinished = state.switching().cloned();
     let is_lost = |name: &String| lost.iter().any(|it| it.fault_domain == *name);
     let known = state.lost.iter().map(|it| it.fault_domain.clone());
-    let before = going_on.iter().flat_map(|it| it.thawed.iter().cloned());
-    let thawed = known.chain(before).filter(|it| !is_lost(it)).collect();
+    let before = unfinished.iter().flat_map(|it| it.thawed.iter().cloned());
+    let thawed: BTreeSet<String> = known.chain(before).filter(|it| !is_lost(it)).collect();
+    // A further loss on the way is no other switch; to go elsewhere, or back, is one that starts in the middle of another.
+    let goes_on = unfinished.as_ref().is_some_and(|it| it.from == *from && state.active == *to);
+    let (variables_before, turned) = match unfinished {
+        Some(it) if goes_on => (it.variables, it.turned),
+        Some(it) => (state.variables.clone(), it.left()),
+        None => (state.variables.clone(), Vec::new()),
+    };
     state.switch = Some(Switch {
         from: from.clone(),
         since: *at,
         by: who.clone(),
-        thawed,
+        thawed: thawed.into_iter().collect(),
         keep: *keep,
-        variables: going_on.map_or_else(|| state.variables.clone(), |it| it.variables),
+        variables: variables_before,
+        turned,
     });
     state.active.clone_from(to);
     state.lost.clone_from(lost);

@@ -67,6 +67,17 @@ pub struct Switch {
     pub thawed: Vec<String>,
     #[serde(default)]
     pub keep: Keep,
+    /// What earlier switches left that were turned before they ended, the first one first: the world is between all of
+    /// these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turned: Vec<Left>,
+}
+
+/// Overlays that a switch left, with the non-sensitive variables before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    pub overlays: Vec<String>,
+    pub variables: BTreeMap<String, Value>,
 }
 
 /// What a failback leaves standing of what only the other side wanted.
@@ -157,7 +168,23 @@ pub struct Deposed {
     pub attributes: Attributes,
 }
 
+impl Switch {
+    /// All that was left since the state was settled, each once, the first one first.
+    pub fn left(&self) -> Vec<Left> {
+        let mut left = self.turned.clone();
+        if left.iter().all(|it| it.overlays != self.from) {
+            left.push(Left { overlays: self.from.clone(), variables: self.variables.clone() });
+        }
+        left
+    }
+}
+
 impl State {
+    /// The switch that began and has not ended.
+    pub fn switching(&self) -> Option<&Switch> {
+        self.switch.as_ref().filter(|_| self.phase == Phase::Switching)
+    }
+
     pub fn new(
         stack: &str,
         instance: Option<&str>,

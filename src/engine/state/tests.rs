@@ -1,5 +1,7 @@
 //! Laws of what is remembered: what is written is what is read, damage is noticed, and a torn tail is a prefix.
 
+use std::collections::BTreeMap;
+
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
@@ -9,9 +11,9 @@ use crate::engine::plan::sample;
 use crate::engine::state::codec::{
     CodecError, VERSION, decode_journal, decode_state, encode_entry, encode_state,
 };
-use crate::engine::state::journal::{Begun, Entry, Outcome, replay};
+use crate::engine::state::journal::{Begun, Entry, Outcome, fold, replay};
 use crate::engine::state::record::{
-    Deposed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
+    Deposed, Draining, Keep, Left, Lost, Phase, Record, Run, State, Switch,
 };
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -174,6 +176,10 @@ fn state() -> impl Strategy<Value = State> {
                     variables: [("size".to_owned(), Value::Int(2))].into(),
                     thawed: vec!["aws:us-east-1".into()],
                     keep: Keep::All,
+                    turned: vec![Left {
+                        overlays: vec!["eu".into()],
+                        variables: [("size".to_owned(), Value::Int(3))].into(),
+                    }],
                 });
                 let was = vec![Address::one("lb")];
                 state.draining =
@@ -187,6 +193,48 @@ fn state() -> impl Strategy<Value = State> {
 fn written(entries: &[Entry]) -> Vec<u8> {
     let lines = entries.iter().zip(1..).map(|(entry, at)| encode_entry(at, entry));
     lines.collect::<String>().into_bytes()
+}
+
+/// Home, on the way to `a`, turned to `b`, turned to `c`: where it began is known to the end.
+#[test]
+fn a_turned_switch_knows_all_that_was_left() {
+    let size = |it| -> BTreeMap<String, Value> { [("size".to_owned(), Value::Int(it))].into() };
+    let names = |it: &str| it.split_terminator(' ').map(str::to_owned).collect::<Vec<_>>();
+    let to = |from: &str, to: &str, at| Entry::Switched {
+        from: names(from),
+        to: names(to),
+        lost: Vec::new(),
+        variables: size(at),
+        keep: Keep::Nothing,
+        at,
+        who: "w".into(),
+    };
+    let mut state = State::new("shop", None, "sandbox", "l", LineageKey(vec![1]));
+    let lost = |it: &str| Lost { fault_domain: it.into(), since: 0, by: "w".into() };
+    (state.variables, state.lost) = (size(0), vec![lost("linode:us-east")]);
+    for entry in [to("", "a", 1), to("a", "b", 2), to("b", "c", 3)] {
+        fold(&mut state, &entry);
+    }
+    let switch = state.switching().unwrap();
+    let left = |overlays, at| Left { overlays: names(overlays), variables: size(at) };
+    assert_eq!(switch.turned, [left("", 0), left("a", 1)]);
+    assert_eq!(switch.left(), [left("", 0), left("a", 1), left("b", 2)]);
+    assert_eq!(switch.thawed, ["linode:us-east"], "what one has found again the next one repairs");
+    // A further loss is the same switch; back to where it was is another one, and each is known once.
+    fold(&mut state, &to("b", "c", 4));
+    assert_eq!(state.switching().unwrap().turned.len(), 2);
+    fold(&mut state, &to("c", "b", 5));
+    fold(&mut state, &to("b", "c", 6));
+    assert_eq!(state.switching().unwrap().left().len(), 4);
+    let ended = Entry::RunEnded {
+        at: 9,
+        complete: true,
+        overlays: names("c"),
+        variables: size(6),
+        outputs: Attributes::new(),
+    };
+    fold(&mut state, &ended);
+    assert_eq!((state.switching(), &state.active), (None, &names("c")));
 }
 
 proptest! {

@@ -27,6 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(failed(true)),
         1 => Just(failed(false)),
         1 => Just(Outcome::Held { active: Active::Elsewhere }),
+        1 => Just(Outcome::Turned { by: "ann".into() }),
     ];
     (letter, 1..5_i64, active, outcome).prop_map(|(letter, after, active, outcome)| Step {
         letter,
@@ -117,7 +118,9 @@ proptest! {
                 prop_assert!(led.at >= at + rules.cooldown || again || underway, "{} after {at}", led.at);
             }
             match step.outcome {
-                Outcome::Done => last = Some((led.at, led.outage, false)),
+                Outcome::Done | Outcome::Turned { .. } => {
+                    last = Some((led.at, led.outage, false));
+                }
                 Outcome::Failed { moved: true, .. } => last = Some((led.at, led.outage, true)),
                 Outcome::Failed { moved: false, .. } | Outcome::Held { .. } => {}
             }

@@ -93,6 +93,10 @@ pub enum Outcome {
         exit: Option<i32>,
         moved: bool,
     },
+    /// A later switch stopped it and goes elsewhere. Who asked for that knows more: it is not turned back.
+    Turned {
+        by: String,
+    },
 }
 
 /// Takes in one round. A round without a control that answers counts for nothing.
@@ -212,6 +216,14 @@ pub fn ended(memory: &mut Memory, at: i64, outcome: Outcome) -> Option<Event> {
                 return outage.already();
             }
             Some(Event::SwitchHeld { why: "somebody else holds the lease".into() })
+        }
+        Outcome::Turned { by } => {
+            memory.last_switch = Some(begun);
+            if let Some(outage) = memory.outage.as_mut() {
+                outage.last_attempt = None;
+                outage.attempts = 0;
+            }
+            Some(Event::SwitchHeld { why: format!("it was stopped: {by} switches elsewhere") })
         }
         Outcome::Failed { why, exit, moved } => {
             let again = at + pause;

@@ -157,6 +157,18 @@ fn a_held_lease_is_looked_at_again() {
     assert_eq!(memory.last_switch, None);
 }
 
+/// Somebody knows more than a watcher does: it keeps its hands off until the cooldown is over.
+#[test]
+fn a_switch_that_was_turned_is_not_turned_back() {
+    let mut memory = Memory::new("x");
+    let turned = Outcome::Turned { by: "ann (lifeboat failback shop)".into() };
+    let said = run(&mut memory, 0, "bbbb", Active::Elsewhere, &turned);
+    assert_eq!(
+        said,
+        "probe-failed probe-failed down switching switch-held probe-failed cooldown probe-failed"
+    );
+}
+
 #[test]
 fn a_watcher_that_was_killed_while_it_switched_may_have_moved_users() {
     let mut memory = Memory::new("x");

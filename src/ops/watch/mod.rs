@@ -251,6 +251,15 @@ impl<'a> Watcher<'a> {
             }
             Err(why) => return self.tell(&[Event::Undecided { why: words(&why) }]),
         };
+        // A person's switch, most likely, who knows more than an observer does.
+        match self.switches_elsewhere() {
+            Ok(None) => {}
+            Ok(Some(by)) => {
+                let why = format!("{by} switches elsewhere, and is not turned");
+                return self.tell(&[Event::SwitchHeld { why }]);
+            }
+            Err(why) => return self.tell(&[Event::Undecided { why: words(&why) }]),
+        }
         let active = match claim.save(&mut self.memory).and_then(|()| self.active()) {
             Ok(active) => active,
             Err(why) => return self.tell(&[Event::Undecided { why: words(&why) }]),
@@ -273,7 +282,8 @@ impl<'a> Watcher<'a> {
                 let end = self.ask.act.run(&facts, self.ask.within).await;
                 // What cannot be read may be anything: users may have been moved.
                 let active = self.active().unwrap_or(Active::Underway);
-                self.end(&claim, self.ask.act.meaning(&end, active));
+                let outcome = self.ask.act.meaning(&end, active);
+                self.end(&claim, self.unless_turned(outcome));
             }
         }
     }
@@ -294,6 +304,27 @@ impl<'a> Watcher<'a> {
             tokio::time::sleep(CLAIM_PAUSE).await;
         }
         Ok(None)
+    }
+
+    /// A living switch that goes to something else than this watch would.
+    fn switches_elsewhere(&self) -> Result<Option<String>, StoreError> {
+        let held = self.session.store(&self.ask.place).lease_status()?.filter(|it| it.is_alive);
+        let elsewhere = held.filter(|it| it.to.as_ref().is_some_and(|to| self.is_elsewhere(to)));
+        Ok(elsewhere.map(|it| format!("{} (lifeboat {})", it.owner, it.command)))
+    }
+
+    fn is_elsewhere(&self, to: &[String]) -> bool {
+        !to.contains(&self.ask.overlay)
+    }
+
+    /// Who had the lease after a switch that could not go on, or that could not begin, says why.
+    fn unless_turned(&self, outcome: Outcome) -> Outcome {
+        let Outcome::Held { .. } = outcome else { return outcome };
+        let last = self.session.store(&self.ask.place).last_switch().ok().flatten();
+        match last {
+            Some((by, to)) if self.is_elsewhere(&to) => Outcome::Turned { by },
+            _ => outcome,
+        }
     }
 
     /// What state says now.

@@ -213,7 +213,7 @@ mod tests {
         let failover = Act::Failover { program: PathBuf::new(), lost: Vec::new() };
         let moved = |end, active| match failover.meaning(&end, active) {
             Outcome::Failed { moved, .. } => Some(moved),
-            Outcome::Done | Outcome::Held { .. } => None,
+            Outcome::Done | Outcome::Held { .. } | Outcome::Turned { .. } => None,
         };
         assert_eq!(failover.meaning(&End::Exit(5), Active::There), Outcome::Done);
         assert_eq!(moved(End::Exit(0), Active::Elsewhere), Some(false));

@@ -1,0 +1,97 @@
+//! What a switch that turned another leaves: as if the other had never begun, also where it is killed itself.
+
+<<<<<<< HEAD
+use crate::converge::{fired, in_parallel};
+use crate::cut::{Cut, requests_of};
+=======
+use crate::converge::fired;
+use crate::cut::at_each_change;
+>>>>>>> turn
+use crate::duo::{self, leads, settled, state};
+use crate::harness::Home;
+use crate::turn::{at_the_gate, draining, heal, home, home_of, machines, start, to};
+
+/// What was said for a switch that is given up goes with it.
+#[test]
+fn a_failback_forgets_what_was_said_for_the_failover_that_it_turns() {
+    let home = home_of(duo::STACK);
+    at_the_gate(&home, &[&to("calm")[..], &["--var", "image=linode/debian13"]].concat()).kill();
+    heal(&home);
+    duo::failback(&home).code(0).done();
+    let images = || home.world.show().unwrap()["linode"]["instances"].to_string();
+    assert!(images().contains("debian12") && !images().contains("debian13"), "{}", images());
+    assert_eq!(machines(&home), 3);
+    settled(&home, &[], "as it was before");
+}
+
+/// What a failback has found again is repaired by the switch that turns it.
+#[test]
+fn what_was_found_is_repaired_by_the_switch_that_turns_a_failback() {
+    let home = home_of(duo::STACK);
+    home.lose(duo::LINODE);
+    home.sandbox(&["failover", "duo", "--to", "calm", "--lost", duo::LINODE, "--yes"])
+        .code(0)
+        .done();
+    home.destroy(duo::LINODE, Some("duo-us-1"));
+    home.world.heal(None).unwrap();
+    home.fault("POST /linode/instances 503");
+    let mut back = start(&home, &["failback", "duo", "--yes"]);
+    assert!(back.until(|| fired(&home) > 0));
+    back.kill();
+    home.world.heal(None).unwrap();
+    assert_eq!((state(&home).active, state(&home).lost), (vec![], vec![]));
+    home.sandbox(&to("calm")).code(0).done();
+    assert_eq!((machines(&home), leads(&home)), (4, vec!["eu".into()]));
+    settled(&home, &["calm"], "whole on both sides");
+}
+
+/// A switch is turned, and that is killed, wherever it is: what CI runs finishes the last one that was asked for.
+#[test]
+fn a_killed_switch_that_turned_another_is_finished_by_what_ci_runs() {
+    let gate = home_of(duo::STACK);
+    at_the_gate(&gate, &to("calm")).kill();
+    heal(&gate);
+    let moved = home();
+    draining(&moved, &to("move"), "eu").kill();
+    let cases: [(&Home, Vec<&str>, &[&str], usize); 4] = [
+        (&gate, vec!["failback", "duo"], &[], 3),
+        (&gate, vec!["failover", "duo", "--to", "other", "--planned"], &["other"], 4),
+        (&gate, vec!["failover", "duo", "--to", "lean", "--planned"], &["lean"], 3),
+        (&moved, vec!["failover", "duo", "--to", "calm", "--planned"], &["calm"], 4),
+    ];
+<<<<<<< HEAD
+    for (home, command, overlay, count) in cases {
+        let active: Vec<&str> = overlay.split_terminator(' ').collect();
+        let run = |home: &Home| {
+            home.sandbox(&[&command[..], &["--yes"]].concat()).code(0).done();
+        };
+        let requests = requests_of(home, &command).len();
+        let kills: Vec<usize> = (1..=requests).rev().step_by(requests.div_ceil(KILLS)).collect();
+        in_parallel(&kills, |k| {
+            let said = format!("{}, killed after request {k} of {requests}", command.join(" "));
+            let home = home.copy();
+            home.log_requests();
+            Cut::After(*k).kills(&home, &command);
+            let turned = state(&home).active == active;
+            home.world.heal(None).unwrap();
+            if turned {
+                duo::apply(&home).code(0).done();
+            } else {
+                run(&home);
+            }
+            assert_eq!(machines(&home), count, "{said}: {}", home.shown());
+            settled(&home, &active, &said);
+=======
+    for (home, command, active, count) in cases {
+        at_each_change(home, &command, |home, said| {
+            let said = format!("{} {said}", command.join(" "));
+            assert_eq!(state(home).active, active, "{said}");
+            duo::apply(home).code(0).done();
+            assert_eq!(machines(home), count, "{said}: {}", home.shown());
+            settled(home, active, &said);
+>>>>>>> turn
+            let site = if active.is_empty() { "us" } else { "eu" };
+            assert_eq!(leads(home), [site], "{said}");
+        });
+    }
+}
