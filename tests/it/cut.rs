@@ -114,7 +114,7 @@ pub(crate) fn at_each_change(home: &Home, command: &[&str], check: impl Fn(&Home
 }
 
 /// What a run that nobody disturbs asks of the clouds.
-pub(crate) fn requests_of(home: &Home, command: &[&str]) -> Vec<Received> {
+fn requests_of(home: &Home, command: &[&str]) -> Vec<Received> {
     let home = home.copy();
     home.log_requests();
     home.sandbox(&[command, &["--yes"]].concat()).code(0).done();
