@@ -1,4 +1,4 @@
-//! Benchmarks: from YAML and state bytes to a rendered plan, each case in a process of its own; and creates on the sandbox.
+//! Benchmarks: from YAML and state bytes to a rendered plan, each case in a process of its own; and on the sandbox.
 
 #![expect(
     clippy::print_stdout,
@@ -9,9 +9,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lifeboat::engine::address::Address;
 use lifeboat::engine::graph::Graph;
@@ -30,19 +31,31 @@ use lifeboat::ops::apply::apply;
 use lifeboat::ops::closing::Order;
 use lifeboat::ops::course::Losses;
 use lifeboat::ops::place::Place;
-use lifeboat::ops::plan::{Ask, plan_on};
+use lifeboat::ops::plan::{Ask, plan, plan_on};
 use lifeboat::ops::session::Session;
 use lifeboat::render::text::{TextOptions, text};
 use lifeboat::sandbox;
+use lifeboat::sandbox::faults::How;
+
+/// The program's own, so that this measures what it does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 const SHAPES: [&str; 2] = ["flat", "chained"];
 const RUNS: usize = 3;
+/// How many of the objects of a lost site are tables.
+const TABLES: usize = 50;
 /// Room for deep expressions, as in the program itself.
 const STACK_BYTES: usize = 32 * 1024 * 1024;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|it| it == "--applied") {
+        let (shape, size, file) = (&arguments[at + 1], &arguments[at + 2], &arguments[at + 3]);
+        std::fs::write(file, applied(&builtin(), shape, size.parse().unwrap())).unwrap();
+        return;
+    }
     if let Some(at) = arguments.iter().position(|it| it == "--case") {
         let (shape, size, what) = (&arguments[at + 1], &arguments[at + 2], &arguments[at + 3]);
         let (shape, size, what) = (shape.clone(), size.parse().unwrap(), what.clone());
@@ -59,6 +72,7 @@ fn main() {
         }
     }
     row("sandbox", 1_000, "apply");
+    row("lost", TABLES + 200, "switch");
 }
 
 /// Runs a case several times, each in a fresh process, so that peaks do not mix.
@@ -81,6 +95,7 @@ fn row(shape: &str, size: usize, what: &str) {
 fn one(shape: &str, size: usize, what: &str) {
     let seconds = match what {
         "apply" => creates(size),
+        "switch" => lost(size),
         _ => plans(shape, size, what == "no-op"),
     };
     println!("{seconds} {}", peak_kilobytes());
@@ -130,8 +145,8 @@ fn stack_of(bytes: &[u8], catalog: &Catalog) -> Stack {
 fn plans(shape: &str, size: usize, is_applied: bool) -> f64 {
     let catalog = builtin();
     let bytes = yaml(shape, size).into_bytes();
-    let (state_bytes, observed) =
-        if is_applied { applied(&catalog, &bytes) } else { (Vec::new(), BTreeMap::new()) };
+    let state_bytes = if is_applied { applied_elsewhere(shape, size) } else { Vec::new() };
+    let observed = if is_applied { observed(&state_bytes) } else { BTreeMap::new() };
     let start = Instant::now();
     let tell = |what: &str| {
         if std::env::var_os("PHASES").is_some() {
@@ -161,12 +176,29 @@ fn plans(shape: &str, size: usize, is_applied: bool) -> f64 {
     seconds
 }
 
-/// The state of the stack as if it had been applied, and what the cloud would tell.
-fn applied(catalog: &Catalog, bytes: &[u8]) -> (Vec<u8>, BTreeMap<Address, Observation>) {
-    let stack = stack_of(bytes, catalog);
+/// The state of an applied stack, made by another process: what it takes to make it is none of the program's.
+fn applied_elsewhere(shape: &str, size: usize) -> Vec<u8> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let made = Command::new(std::env::current_exe().unwrap())
+        .args(["--applied", shape, &size.to_string()])
+        .arg(file.path())
+        .status();
+    assert!(made.unwrap().success());
+    std::fs::read(file.path()).unwrap()
+}
+
+/// What the cloud would tell: everything is as it was recorded.
+fn observed(state_bytes: &[u8]) -> BTreeMap<Address, Observation> {
+    let exists = |it: Record| Observation::Exists { attributes: it.attributes, ready: true };
+    let records = decode_state(state_bytes).unwrap().records.into_iter();
+    records.map(|(address, it)| (address, exists(it))).collect()
+}
+
+/// The state of the stack as if it had been applied.
+fn applied(catalog: &Catalog, shape: &str, size: usize) -> Vec<u8> {
+    let stack = stack_of(yaml(shape, size).as_bytes(), catalog);
     let graph = Graph::new(&stack).unwrap();
     let mut state = State::new("bench", None, "sandbox", "lineage", LineageKey(vec![7; 16]));
-    let mut observed = BTreeMap::new();
     let mut known = Known::default();
     for (at, address) in graph.order().enumerate() {
         let instance = &stack.instances[address];
@@ -176,7 +208,7 @@ fn applied(catalog: &Catalog, bytes: &[u8]) -> (Vec<u8>, BTreeMap<Address, Obser
         let record = Record {
             kind: instance.resource.kind.clone(),
             id: id.clone(),
-            attributes: attributes.clone(),
+            attributes,
             outputs: Attributes::from([("id".to_owned(), Value::Text(id))]),
             needs: instance.needs.iter().map(|(need, _)| need.clone()).collect(),
             ready: true,
@@ -186,48 +218,106 @@ fn applied(catalog: &Catalog, bytes: &[u8]) -> (Vec<u8>, BTreeMap<Address, Obser
             deposed: None,
         };
         known.put(address.clone(), record.object());
-        observed.insert(address.clone(), Observation::Exists { attributes, ready: true });
         state.records.insert(address.clone(), record);
     }
-    (encode_state(&state), observed)
+    encode_state(&state)
 }
 
 /// Seconds of an apply that creates this many records, and their zone, on the sandbox.
 fn creates(size: usize) -> f64 {
     let root = tempfile::tempdir().unwrap();
-    let folder = root.path().join("stacks/bench");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("stack.yaml"), yaml("flat", size)).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let options = sandbox::Options { speed: 10_000.0, ..sandbox::Options::default() };
-        let session = Arc::new(Session::sandbox(root.path(), options, "bench").await.unwrap());
-        let ask = Ask {
-            place: Place::find("bench", root.path()).unwrap(),
-            overlays: None,
-            given: Vec::new(),
-            intent: Intent::Apply,
-            allowed: lifeboat::engine::plan::guard::Allowed::default(),
-            losses: Losses::default(),
-            only_switch: false,
-            include_pending: false,
-            keep: Keep::Nothing,
-        };
+    write(root.path(), "stack.yaml", &yaml("flat", size));
+    runtime().block_on(async {
+        let session = Arc::new(session(root.path()).await);
         let start = Instant::now();
-        let (lease, state) = session.store(&ask.place).lease("bench", "bench", 0).unwrap();
-        let proposed = plan_on(&session, &ask, state).await.unwrap();
-        let order = Order {
-            command: "bench".into(),
-            intent: Intent::Apply,
-            instance: None,
-            plan_digest: String::new(),
-        };
-        let (_stop, stopped) = tokio::sync::watch::channel(None);
-        let report =
-            apply(&session, lease, proposed, &order, Arc::new(|_| {}), stopped).await.unwrap();
-        assert!(report.is_complete(), "{:?}", report.failed.first());
-        assert_eq!(report.done.len(), size + 1);
-        let took: Duration = start.elapsed();
-        took.as_secs_f64()
+        assert_eq!(run(&session, &ask(root.path(), None)).await, size + 1);
+        start.elapsed().as_secs_f64()
     })
+}
+
+/// What is left when everything in the primary region hangs: a copy of the first table, and the zone.
+fn site(instances: usize) -> String {
+    format!(
+        "stack: bench\nresources:
+  items: {{ kind: dynamodb.table, count: {TABLES}, region: us-east-1, name: 'items-${{each.index}}', attributes: {{ id: S }}, hash_key: id }}
+  copy: {{ kind: dynamodb.replica, table: '${{items[0]}}', region: eu-west-1 }}
+  web: {{ kind: linode.instance, count: {instances}, region: us-east, type: g6-nanode-1, image: linode/debian12, label: 'web-${{each.index}}', authorized_users: [ops], depends_on: [items] }}
+  eu: {{ kind: linode.instance, region: eu-central, type: g6-nanode-1, image: linode/debian12, label: web-eu, authorized_users: [ops] }}
+  zone: {{ kind: linode.domain, domain: example.com, soa_email: ops@example.com }}
+  shop: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: shop, target: '${{web[0].ipv4}}', ttl_sec: 300 }}
+"
+    )
+}
+
+const AWAY: &str = "overlay: away
+assumes_lost: [linode:us-east, aws:us-east-1]
+resources: { shop: { target: '${eu.ipv4}' } }
+";
+
+/// Seconds of a plan, from the folder to its text, that moves users away from a primary region that is lost and hangs.
+fn lost(size: usize) -> f64 {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), "stack.yaml", &site(size - TABLES));
+    write(root.path(), "overlays/away.yaml", AWAY);
+    runtime().block_on(async {
+        let first = Arc::new(session(root.path()).await);
+        run(&first, &ask(root.path(), None)).await;
+        let world = root.path().join("state/sandbox/world");
+        let world = sandbox::Sandbox::open(Some(&world), &sandbox::Options::default()).unwrap();
+        for fault_domain in ["linode:us-east", "aws:us-east-1"] {
+            world.lose(fault_domain, How::Hang).unwrap();
+        }
+        let start = Instant::now();
+        let session = session(root.path()).await;
+        let planned = plan(&session, &ask(root.path(), Some("away"))).await.unwrap();
+        let shown = text(&planned.plan, &TextOptions { color: false, width: 100, verbose: false });
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(shown.contains(&format!("{size} frozen")), "{shown}");
+        seconds
+    })
+}
+
+fn write(root: &Path, file: &str, text: &str) {
+    let file = root.join("stacks/bench").join(file);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, text).unwrap();
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+}
+
+async fn session(root: &Path) -> Session {
+    let options = sandbox::Options { speed: 10_000.0, ..sandbox::Options::default() };
+    Session::sandbox(root, options, "bench").await.unwrap()
+}
+
+fn ask(root: &Path, overlay: Option<&str>) -> Ask {
+    Ask {
+        place: Place::find("bench", root).unwrap(),
+        overlays: overlay.map(|it| vec![it.to_owned()]),
+        given: Vec::new(),
+        intent: Intent::Apply,
+        allowed: lifeboat::engine::plan::guard::Allowed::default(),
+        losses: Losses::default(),
+        only_switch: false,
+        include_pending: false,
+        keep: Keep::Nothing,
+    }
+}
+
+/// Plans and applies; how much was done.
+async fn run(session: &Arc<Session>, ask: &Ask) -> usize {
+    let (lease, state) = session.store(&ask.place).lease("bench", "bench", 0).unwrap();
+    let proposed = plan_on(session, ask, state).await.unwrap();
+    let order = Order {
+        command: "bench".into(),
+        intent: Intent::Apply,
+        instance: None,
+        plan_digest: String::new(),
+    };
+    let (_stop, stopped) = tokio::sync::watch::channel(None);
+    let report = apply(session, lease, proposed, &order, Arc::new(|_| {}), stopped).await.unwrap();
+    assert!(report.is_complete(), "{:?}", report.failed.first());
+    report.done.len()
 }

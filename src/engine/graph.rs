@@ -10,16 +10,19 @@ use petgraph::visit::EdgeRef as _;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
-use crate::engine::quick::QuickMap;
+use crate::engine::quick::QuickSet;
 use crate::engine::stack::model::Stack;
 
 /// A directed graph without cycles; an edge leads from what is needed to what needs it.
 #[derive(Debug, Clone)]
 pub struct Graph {
-    edges: DiGraph<Address, Span, u32>,
-    index: QuickMap<Address, NodeIndex<u32>>,
+    /// Each at the index of its node.
+    addresses: QuickSet<Address>,
+    edges: Edges,
     order: Vec<NodeIndex<u32>>,
 }
+
+type Edges = DiGraph<(), Span, u32>;
 
 impl Graph {
     /// The graph of a stack's instances, or every cycle in it once.
@@ -33,31 +36,31 @@ impl Graph {
         needs: impl Iterator<Item = (&'a Address, &'a [(Address, Span)])>,
         line: impl Fn(Span) -> String,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let mut edges = DiGraph::<Address, Span, u32>::default();
-        let mut index = QuickMap::default();
-        let mut nodes = Vec::new();
-        for (address, needs) in needs {
-            let node = edges.add_node(address.clone());
-            index.insert(address.clone(), node);
-            nodes.push((node, needs));
-        }
-        for (to, needs) in nodes {
+        let (addresses, needs): (QuickSet<Address>, Vec<_>) =
+            needs.map(|(address, needs)| (address.clone(), needs)).unzip();
+        let mut edges = Edges::with_capacity(needs.len(), needs.iter().map(|it| it.len()).sum());
+        let nodes: Vec<NodeIndex<u32>> = needs.iter().map(|_| edges.add_node(())).collect();
+        for (to, needs) in nodes.iter().zip(needs) {
             for (need, span) in needs {
-                if let Some(from) = index.get(need) {
-                    edges.add_edge(*from, to, *span);
+                if let Some(from) = addresses.get_index_of(need) {
+                    edges.add_edge(nodes[from], *to, *span);
                 }
             }
         }
         let order = order(&edges);
         if order.len() < edges.node_count() {
-            return Err(cycles(&edges, &order, line));
+            return Err(cycles(&addresses, &edges, &order, line));
         }
-        Ok(Self { edges, index, order })
+        Ok(Self { addresses, edges, order })
     }
 
     /// Every address after all that it needs; otherwise in the order of the stack.
     pub fn order(&self) -> impl DoubleEndedIterator<Item = &Address> {
-        self.order.iter().map(|it| &self.edges[*it])
+        self.order.iter().map(|it| self.at(*it))
+    }
+
+    fn at(&self, node: NodeIndex<u32>) -> &Address {
+        &self.addresses[node.index()]
     }
 
     /// What an address needs directly, with the place that says so, in the order of addresses.
@@ -71,14 +74,14 @@ impl Graph {
     }
 
     fn neighbours(&self, address: &Address, direction: Direction) -> Vec<(&Address, Span)> {
-        let Some(node) = self.index.get(address) else { return Vec::new() };
+        let Some(index) = self.addresses.get_index_of(address) else { return Vec::new() };
         let mut found: Vec<_> = self
             .edges
-            .edges_directed(*node, direction)
+            .edges_directed(NodeIndex::new(index), direction)
             .map(|it| {
                 let other =
                     if direction == Direction::Incoming { it.source() } else { it.target() };
-                (&self.edges[other], *it.weight())
+                (self.at(other), *it.weight())
             })
             .collect();
         found.sort();
@@ -91,9 +94,9 @@ impl Graph {
         for node in self.order.iter().rev() {
             let after =
                 self.edges.neighbors(*node).map(|it| heaviest[it.index()]).max().unwrap_or(0);
-            heaviest[node.index()] = weight(&self.edges[*node]).saturating_add(after);
+            heaviest[node.index()] = weight(self.at(*node)).saturating_add(after);
         }
-        self.order.iter().map(|it| (&self.edges[*it], heaviest[it.index()])).collect()
+        self.order.iter().map(|it| (self.at(*it), heaviest[it.index()])).collect()
     }
 
     /// The graph in the language of Graphviz; `dashed` are edges that rules derived.
@@ -119,7 +122,7 @@ impl Graph {
 }
 
 /// Kahn's algorithm with a heap: the order does not depend on the order of edges. Members of cycles are left out.
-fn order(edges: &DiGraph<Address, Span, u32>) -> Vec<NodeIndex<u32>> {
+fn order(edges: &Edges) -> Vec<NodeIndex<u32>> {
     let mut waits: Vec<usize> = edges
         .node_indices()
         .map(|it| edges.edges_directed(it, Direction::Incoming).count())
@@ -141,7 +144,8 @@ fn order(edges: &DiGraph<Address, Span, u32>) -> Vec<NodeIndex<u32>> {
 
 /// A shortest cycle through the first node that is left, and so on with the rest, until no cycle is untold.
 fn cycles(
-    edges: &DiGraph<Address, Span, u32>,
+    addresses: &QuickSet<Address>,
+    edges: &Edges,
     order: &[NodeIndex<u32>],
     line: impl Fn(Span) -> String,
 ) -> Vec<Diagnostic> {
@@ -162,7 +166,7 @@ fn cycles(
             for (node, _) in &cycle {
                 is_left[node.index()] = false;
             }
-            told.push(diagnostic(edges, &cycle, &line));
+            told.push(diagnostic(addresses, &cycle, &line));
         }
     }
     told
@@ -170,7 +174,7 @@ fn cycles(
 
 /// The shortest way from a node to itself against the edges: each node with the place where it needs the next.
 fn shortest(
-    edges: &DiGraph<Address, Span, u32>,
+    edges: &Edges,
     start: NodeIndex<u32>,
     is_left: &[bool],
 ) -> Option<Vec<(NodeIndex<u32>, Span)>> {
@@ -205,11 +209,11 @@ fn shortest(
 }
 
 fn diagnostic(
-    edges: &DiGraph<Address, Span, u32>,
+    addresses: &QuickSet<Address>,
     cycle: &[(NodeIndex<u32>, Span)],
     line: &impl Fn(Span) -> String,
 ) -> Diagnostic {
-    let name = |position: usize| edges[cycle[position % cycle.len()].0].to_string();
+    let name = |position: usize| addresses[cycle[position % cycle.len()].0.index()].to_string();
     let way: Vec<String> = (0..=cycle.len()).map(name).collect();
     let mut made =
         Diagnostic::error("cycle", format!("Resources need each other: {}", way.join(" → ")));

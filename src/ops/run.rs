@@ -220,13 +220,13 @@ impl<'a> Run<'a> {
         let (attributes, sealed) = self.attributes(&step, &kind, instance, record)?;
         let gate = match (&step.call, instance) {
             (Call::Gate, Some(instance)) => {
-                self.gate(instance, instance.resource.ready.as_ref())?
+                self.gate(instance, instance.resource.ready.as_deref())?
             }
             (Call::Serving { of }, Some(instance)) if of.is_empty() => {
-                self.gate(instance, instance.resource.gate.as_ref())?
+                self.gate(instance, instance.resource.gate.as_deref())?
             }
             (Call::Replication { .. }, Some(instance)) => {
-                self.gate(instance, instance.resource.gate.as_ref())?
+                self.gate(instance, instance.resource.gate.as_deref())?
             }
             _ => None,
         };

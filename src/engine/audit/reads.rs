@@ -56,7 +56,8 @@ fn of_path(
         found.push(Read { by: by.to_owned(), of, attribute, span });
     };
     if &*path.root == "each" {
-        if let Some(Each::Entry { value: EachValue::Instance(of), .. }) = &item.instance.each
+        if let Some(Each::Entry { value: EachValue::Instance(of), .. }) =
+            item.instance.each.as_deref()
             && name_at(0).as_deref() == Some("value")
         {
             add(of.clone(), name_at(1));
@@ -64,7 +65,7 @@ fn of_path(
         return;
     }
     let name = || path.root.to_string();
-    match (side.stack.spreads.get(&*path.root), path.steps.first()) {
+    match (side.stack.spread(&path.root), path.steps.first()) {
         (Some(Spread::One), _) => add(Address::one(name()), name_at(0)),
         (Some(Spread::Count(_)), Some(Step::Index(at))) => {
             add(Address::index(name(), *at), name_at(1));
@@ -99,7 +100,7 @@ pub fn inputs(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Inputs {
         stack: side.stack,
         catalog: side.catalog,
         scope: None,
-        instance: Some((item.address, item.instance.each.as_ref())),
+        instance: Some((item.address, item.instance.each.as_deref())),
         own: None,
         texts: side.stack,
     };

@@ -33,7 +33,7 @@ impl<'a> Proposal<'a> {
         {
             // An id means nothing to another kind: neither call may use it.
             self.diagnostics.push(guard::kind_changed(instance, &record.kind));
-            self.taken.insert(from.clone());
+            self.taken.insert(from);
             return;
         }
         let worlds = self.worlds;
@@ -48,8 +48,8 @@ impl<'a> Proposal<'a> {
         self.silent.take_in(worlds.catalog, worlds.stack, instance, &resolved.attributes);
         let record = found.as_ref().map(|(_, record)| *record);
         let from = found.map(|(from, _)| from);
-        self.taken.extend(from.clone());
-        let domain = match (&from, record) {
+        self.taken.extend(from);
+        let domain = match (from, record) {
             (Some(from), Some(_)) => self.frozen.of_record(from, kind),
             _ => self.frozen.of_desired(&instance.address, kind),
         };
@@ -87,14 +87,14 @@ impl<'a> Proposal<'a> {
         domain: &str,
     ) {
         let change = self.freeze(instance, kind, &resolved, record, domain);
-        let address = instance.address.clone();
+        let address = &instance.address;
         if let Some(record) = record {
             self.known.put_record(address, record);
         } else {
             self.unavailable.insert(address.clone(), Missing::Lost);
-            self.known.put(address, promised(kind, &resolved.attributes));
+            self.known.put(address.clone(), promised(kind, &resolved.attributes));
         }
-        let desired = Some(self.sealed(resolved.attributes));
+        let desired = Some(Cow::Owned(self.sealed(resolved.attributes)));
         let not_ready = false;
         self.planned.push(Planned {
             change,
@@ -112,9 +112,9 @@ impl<'a> Proposal<'a> {
         kind: &'a Kind,
         mut resolved: Resolved,
         record: Option<&'a Record>,
-        from: Option<Address>,
+        from: Option<&'a Address>,
     ) {
-        let seen = match (&from, record) {
+        let seen = match (from, record) {
             (Some(_), Some(_)) if self.went_with_its_container(instance, kind) => {
                 Some(Cow::Owned(Observation::Absent))
             }
@@ -147,7 +147,7 @@ impl<'a> Proposal<'a> {
             resolved.attributes.insert(join_as.clone(), Value::text(region));
             change.reason = format!("{}; it joins the living member in {region}", change.reason);
         }
-        change.moved_from = from.filter(|it| *it != instance.address);
+        change.moved_from = from.filter(|it| **it != instance.address).cloned();
         if change.action == Action::NoOp && change.moved_from.is_some() {
             change.action = Action::Move;
             change.reason = "it goes under another address; the object stays".into();
@@ -155,21 +155,20 @@ impl<'a> Proposal<'a> {
         // Who joins comes back under the name and id that the others know.
         let returns = joins.is_some() && record.is_some();
         let action = if returns { Action::Update } else { change.action };
-        let address = instance.address.clone();
         // What could not be looked at stays as it was, for everybody.
         let is_unseen = change.unseen.is_some();
         if is_unseen && record.is_none() {
-            let in_doubt = self.doubt(&address).is_some();
+            let in_doubt = self.doubt(&instance.address).is_some();
             let missing = if in_doubt { Missing::InDoubt } else { Missing::Unseen };
-            self.unavailable.insert(address.clone(), missing);
+            self.unavailable.insert(instance.address.clone(), missing);
         }
         let as_recorded =
             record.filter(|it| is_unseen || is_as_recorded(action, kind, &resolved, it, seen));
         if let Some(record) = as_recorded {
-            self.known.put_record(address, record);
+            self.known.put_record(&instance.address, record);
         } else {
             let object = remembered(kind, &resolved, record, seen, action, &change);
-            self.known.put(address, object);
+            self.known.put(instance.address.clone(), object);
         }
         if let (Some(record), Some(seen)) = (record, seen) {
             self.note_drift(&instance.address, kind, record, seen);
@@ -177,7 +176,10 @@ impl<'a> Proposal<'a> {
         self.planned.push(Planned {
             change,
             kind,
-            desired: Some(self.sealed(resolved.attributes)),
+            desired: Some(match as_recorded {
+                Some(record) => Cow::Borrowed(&record.attributes),
+                None => Cow::Owned(self.sealed(resolved.attributes)),
+            }),
             record,
             instance: Some(instance),
             not_ready: record.is_some_and(|it| !it.ready)

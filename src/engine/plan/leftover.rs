@@ -14,7 +14,7 @@ impl Proposal<'_> {
     pub(super) fn leftovers(&mut self) {
         let Some(state) = self.worlds.state else { return };
         for (address, record) in &state.records {
-            if self.taken.contains(address) {
+            if self.taken.contains(&address) {
                 continue;
             }
             let Some(kind) = self.worlds.catalog.get(&record.kind) else {

@@ -23,7 +23,7 @@ pub(super) fn lane(it: &Planned<'_>) -> Option<String> {
     if it.kind.serialise_by.is_empty() {
         return None;
     }
-    let attributes = it.desired.as_ref().or(it.record.map(|it| &it.attributes))?;
+    let attributes = it.desired.as_deref().or(it.record.map(|it| &it.attributes))?;
     let parts: Vec<String> = it
         .kind
         .serialise_by
@@ -45,7 +45,7 @@ pub(super) fn temporary(it: &Planned<'_>) -> Option<(String, String)> {
 }
 
 pub(super) fn creation(it: &Planned<'_>, temporary: Option<(String, String)>) -> Vec<(Call, u64)> {
-    let mut attributes = it.desired.clone().unwrap_or_default();
+    let mut attributes = it.desired.as_deref().cloned().unwrap_or_default();
     let mut label = None;
     if let Some((name, value)) = temporary {
         attributes.insert(name, Value::Text(value.clone()));
@@ -77,7 +77,7 @@ fn group(name: String, changed: Vec<String>, attributes: &Attributes) -> (Call, 
 
 /// One call for each group of changed attributes, in the order of the kind.
 pub(super) fn update(it: &Planned<'_>) -> Vec<(Call, u64)> {
-    let attributes = it.desired.clone().unwrap_or_default();
+    let attributes = it.desired.as_deref().cloned().unwrap_or_default();
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     // The old incarnation still holds the name.
     let later = temporary(it).filter(|_| is_deposed(it)).map(|(name, _)| name);

@@ -418,7 +418,7 @@ fn serving_sets(planned: &[Planned<'_>]) -> BTreeMap<String, Vec<usize>> {
             continue;
         }
         let recorded = it.record.map(|it| &it.attributes);
-        for attributes in [recorded, it.desired.as_ref()].into_iter().flatten() {
+        for attributes in [recorded, it.desired.as_deref()].into_iter().flatten() {
             let members = sets.entry(set_name(it.kind, attributes)).or_default();
             if members.last() != Some(&at) {
                 members.push(at);

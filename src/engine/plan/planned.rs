@@ -1,5 +1,7 @@
 //! A change with what its steps are made from, and the name of the serving set it belongs to.
 
+use std::borrow::Cow;
+
 use crate::engine::mark::short;
 use crate::engine::plan::change::Change;
 use crate::engine::plan::normalise::normalise;
@@ -12,7 +14,8 @@ use crate::engine::value::Attributes;
 pub struct Planned<'a> {
     pub change: Change,
     pub kind: &'a Kind,
-    pub desired: Option<Attributes>,
+    /// Lent by the record where that says just the same.
+    pub desired: Option<Cow<'a, Attributes>>,
     pub record: Option<&'a Record>,
     pub instance: Option<&'a Instance>,
     pub not_ready: bool,

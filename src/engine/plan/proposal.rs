@@ -15,7 +15,7 @@ use crate::engine::plan::group::Groups;
 use crate::engine::plan::planned::Planned;
 use crate::engine::plan::silent::Silent;
 use crate::engine::plan::survey::KnownParts;
-use crate::engine::quick::QuickSet;
+use crate::engine::quick::{QuickSet, Seeded};
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::state::record::{Record, State};
@@ -60,7 +60,7 @@ pub(super) struct Proposal<'a> {
     pub(super) groups: Groups,
     pub(super) planned: Vec<Planned<'a>>,
     pub(super) drift: Vec<Drift>,
-    pub(super) taken: QuickSet<Address>,
+    pub(super) taken: QuickSet<&'a Address>,
     /// Made anew beside an older incarnation, which serves until users have moved.
     pub(super) beside: BTreeSet<Address>,
     /// Recorded and absent: what was inside is gone with it, however young.
@@ -78,17 +78,19 @@ impl<'a> Proposal<'a> {
     ) -> Self {
         let frozen = Frozen::new(worlds.catalog, worlds.state, &options.lost);
         let groups = Groups::new(worlds.catalog, worlds.state, worlds.observed, &frozen);
+        // Most plans have one change for each instance, and most instances a record.
+        let count = worlds.order.len();
         Self {
             worlds,
             options,
             frozen,
             silent: Silent::new(worlds.catalog, worlds.state, worlds.observed),
             carried,
-            known: KnownParts::default(),
+            known: KnownParts::with_capacity(count),
             groups,
-            planned: Vec::new(),
+            planned: Vec::with_capacity(count),
             drift: Vec::new(),
-            taken: QuickSet::default(),
+            taken: QuickSet::with_capacity_and_hasher(count, Seeded::default()),
             beside: BTreeSet::new(),
             gone: BTreeSet::new(),
             unavailable: BTreeMap::new(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::address::Address;
 use crate::engine::plan::change::Loss;
 use crate::engine::plan::frozen::Frozen;
-use crate::engine::quick::QuickMap;
+use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::{Instance, Parts, Scope, Stack};
 use crate::engine::stack::resolve::resolve;
@@ -54,29 +54,35 @@ impl Known {
 #[derive(Default)]
 pub struct KnownParts<'a> {
     known: Known,
-    records: QuickMap<Address, &'a Record>,
+    records: QuickMap<&'a Address, &'a Record>,
 }
 
 impl<'a> KnownParts<'a> {
+    /// Nothing yet, with room for so many.
+    pub fn with_capacity(count: usize) -> Self {
+        let records = QuickMap::with_capacity_and_hasher(count, Seeded::default());
+        Self { known: Known::default(), records }
+    }
+
     pub fn put(&mut self, address: Address, object: Attributes) {
         self.known.put(address, object);
     }
 
-    pub fn put_record(&mut self, address: Address, record: &'a Record) {
+    pub fn put_record(&mut self, address: &'a Address, record: &'a Record) {
         self.records.insert(address, record);
     }
 }
 
 impl Scope for KnownParts<'_> {
     fn object(&self, address: &Address) -> Option<Arc<Attributes>> {
-        match self.records.get(address) {
+        match self.records.get(&address) {
             Some(record) => Some(Arc::new(record.object())),
             None => self.known.object(address),
         }
     }
 
     fn parts(&self, address: &Address) -> Option<Parts<'_>> {
-        let record = self.records.get(address)?;
+        let record = self.records.get(&address)?;
         let Record { attributes, outputs, id, .. } = record;
         Some(Parts { attributes, outputs, id })
     }
@@ -99,15 +105,15 @@ pub fn record_of<'a>(
     state: Option<&'a State>,
     stack: &Stack,
     instance: &Instance,
-) -> Option<(Address, &'a Record)> {
+) -> Option<(&'a Address, &'a Record)> {
     let records = &state?.records;
-    if let Some(record) = records.get(&instance.address) {
-        return Some((instance.address.clone(), record));
+    if let Some(own) = records.get_key_value(&instance.address) {
+        return Some(own);
     }
     let candidates = [instance.resource.moved_from.clone(), instance.address.twin()];
     candidates.into_iter().flatten().find_map(|from| {
-        let record = records.get(&from)?;
-        let free = !stack.instances.contains_key(&from) && record.kind == instance.resource.kind;
+        let (from, record) = records.get_key_value(&from)?;
+        let free = !stack.instances.contains_key(from) && record.kind == instance.resource.kind;
         free.then_some((from, record))
     })
 }
@@ -125,6 +131,7 @@ pub fn survey<'a>(
     let mut frozen = Frozen::new(catalog, state, lost);
     let is_recorded = |it: &Address| state.is_some_and(|state| state.records.contains_key(it));
     if let Some(state) = state {
+        inquiries.reserve(state.records.len());
         for (address, record) in &state.records {
             let kind = catalog.get(&record.kind);
             if kind.is_some_and(|it| frozen.of_record(address, it).is_some()) {
@@ -140,7 +147,9 @@ pub fn survey<'a>(
         let is_new = |it: &Instance| {
             !is_recorded(&it.address) && record_of(Some(state), stack, it).is_none()
         };
-        if !stack.instances.values().any(is_new) {
+        // Mostly each has a record under its own address: the stack finds them sooner than the state does.
+        let recorded = state.records.keys().filter(|it| stack.instances.contains_key(*it));
+        if recorded.count() == stack.instances.len() || !stack.instances.values().any(is_new) {
             return inquiries;
         }
         known = Known::recorded(state);
@@ -203,7 +212,7 @@ mod tests {
         let record = &state.records[&address];
         let mut known = KnownParts::default();
         assert!(known.parts(&address).is_none() && known.object(&address).is_none());
-        known.put_record(address.clone(), record);
+        known.put_record(&address, record);
         let parts = known.parts(&address).unwrap();
         let object = known.object(&address).unwrap();
         assert_eq!(*object, record.object());

@@ -183,7 +183,7 @@ fn sets(planned: &[Planned<'_>]) -> BTreeMap<String, Vec<usize>> {
     let mut sets: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, it) in planned.iter().enumerate().filter(|(_, it)| it.kind.drain.is_some()) {
         let recorded = it.record.map(|it| &it.attributes);
-        for attributes in recorded.into_iter().chain(it.desired.as_ref()) {
+        for attributes in recorded.into_iter().chain(it.desired.as_deref()) {
             let members = sets.entry(set_name(it.kind, attributes)).or_default();
             if members.last() != Some(&at) {
                 members.push(at);

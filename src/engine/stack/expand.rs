@@ -19,15 +19,14 @@ const INSTANCES_MAX: u32 = 250_000;
 /// How a resource says that it is repeated.
 #[derive(Debug)]
 pub enum Repeat {
-    One,
     Count(Term),
     ForEach(Term),
 }
 
-/// The instances of each resource.
+/// The instances of each resource that is repeated.
 pub type Entries = QuickMap<String, Vec<(Key, Option<Each>)>>;
 
-/// Decides the instances of every resource, and puts their spreads into the stack.
+/// Decides the instances of every resource that is repeated, and puts their spreads into the stack.
 pub fn expand(
     stack: &mut Stack,
     repeats: &QuickMap<String, Repeat>,
@@ -36,12 +35,7 @@ pub fn expand(
     out: &mut Vec<Diagnostic>,
 ) -> Entries {
     let mut entries = Entries::default();
-    for (name, repeat) in repeats {
-        if matches!(repeat, Repeat::One) {
-            stack.spreads.insert(name.clone(), Spread::One);
-            entries.insert(name.clone(), vec![(Key::One, None)]);
-            continue;
-        }
+    for name in repeats.keys() {
         // A resource over another one needs that one's instances first.
         let mut chain = vec![name.as_str()];
         let mut seen = BTreeSet::from([name.as_str()]);
@@ -53,7 +47,7 @@ pub fn expand(
                 break;
             }
             if !seen.insert(over.as_str()) {
-                let span = span_of(&repeats[over.as_str()]);
+                let span = repeats[over.as_str()].span();
                 out.push(
                     Diagnostic::error("cycle", "Resources repeat each other")
                         .at(span, format!("`for_each` of `{over}` leads back to itself")),
@@ -85,10 +79,10 @@ pub fn expand(
     entries
 }
 
-fn span_of(repeat: &Repeat) -> Span {
-    match repeat {
-        Repeat::One => Span::default(),
-        Repeat::Count(it) | Repeat::ForEach(it) => it.span,
+impl Repeat {
+    pub fn span(&self) -> Span {
+        let (Self::Count(it) | Self::ForEach(it)) = self;
+        it.span
     }
 }
 
@@ -112,7 +106,6 @@ struct Expander<'a> {
 impl Expander<'_> {
     fn entries(&mut self, repeat: &Repeat) -> Found {
         match repeat {
-            Repeat::One => (Spread::One, vec![(Key::One, None)]),
             Repeat::Count(it) => {
                 let count = self.count(it);
                 let all = (0..count).map(|it| (Key::Index(it), Some(Each::Index(it)))).collect();

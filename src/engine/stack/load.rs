@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::engine::address::{Address, Key};
 use crate::engine::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::Catalog;
@@ -228,23 +229,17 @@ fn finish(
     reading: &Reading<'_>,
     out: &mut Vec<Diagnostic>,
 ) {
-    let count = lowered.len();
-    let mut repeats = QuickMap::with_capacity_and_hasher(count, Seeded::default());
-    stack.resources.reserve(count);
-    for (name, (resource, repeat)) in lowered {
-        stack.resources.insert(name.clone(), Arc::new(resource));
-        repeats.insert(name, repeat);
-    }
+    let Lowered { resources, repeats } = lowered;
+    stack.resources = resources;
     let mut entries = expand(stack, &repeats, catalog, reading, out);
     recovery::check_borrowed(stack, out);
+    let once = || vec![(Key::One, None)];
+    let count = stack.resources.len();
     let mut instances = QuickMap::with_capacity_and_hasher(count, Seeded::default());
     for (name, resource) in &stack.resources {
-        let repeat = &repeats[name];
+        let repeat = repeats.get(name);
         let needed = needs(resource, repeat, stack, catalog, out);
-        let each_span = match repeat {
-            Repeat::ForEach(it) | Repeat::Count(it) => it.span,
-            Repeat::One => resource.span,
-        };
+        let each_span = repeat.map_or(resource.span, Repeat::span);
         let mut all = Vec::new();
         for given in resource.attributes.values() {
             expressions(&given.term, &mut all);
@@ -253,8 +248,8 @@ fn finish(
             gate.target().into_iter().for_each(|it| expressions(it, &mut all));
         }
         all.retain(|it| !it.files().is_empty());
-        for (key, each) in entries.get_mut(name).map(std::mem::take).unwrap_or_default() {
-            let address = crate::engine::address::Address { name: name.clone(), key };
+        for (key, each) in entries.get_mut(name).map_or_else(once, std::mem::take) {
+            let address = Address { name: name.clone(), key };
             let view = View {
                 stack,
                 catalog,
@@ -265,8 +260,12 @@ fn finish(
             };
             reading.touch(&all, &view, out);
             let needs = of_instance(&needed, &address, each.as_ref(), each_span, stack);
-            let instance =
-                Instance { address: address.clone(), resource: Arc::clone(resource), each, needs };
+            let instance = Instance {
+                address: address.clone(),
+                resource: Arc::clone(resource),
+                each: each.map(Box::new),
+                needs,
+            };
             instances.insert(address, instance);
         }
     }

@@ -1,5 +1,7 @@
 //! Lowers the merged nodes to declared resources and outputs: every key known, every literal checked against its kind.
 
+use std::sync::Arc;
+
 use crate::engine::address::{Address, Key, is_name};
 use crate::engine::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::quick::{QuickMap, Seeded};
@@ -32,8 +34,12 @@ pub const RESERVED_KEYS: [&str; 10] = [
 ];
 const OUTPUT_KEYS: [&str; 3] = ["value", "sensitive", "description"];
 
-/// A declared resource, and how it is repeated.
-pub type Lowered = QuickMap<String, (Resource, Repeat)>;
+/// The declared resources, and how those are repeated that are.
+#[derive(Default)]
+pub struct Lowered {
+    pub resources: QuickMap<String, Arc<Resource>>,
+    pub repeats: QuickMap<String, Repeat>,
+}
 
 impl Gate {
     /// The term that says what is tried, where one does.
@@ -54,11 +60,13 @@ pub fn resources(
 ) -> Lowered {
     let mut found = Lowered::default();
     let Some(map) = section(node, "resources", out) else { return found };
+    found.resources.reserve(map.len());
     for (name, it) in map {
         let mut lower = Lower { name, span: it.key, catalog, terms: Terms { sources, out } };
         lower.check_name();
-        if let Some(resource) = lower.resource(&it.node) {
-            found.insert(String::from(&**name), resource);
+        if let Some((resource, repeat)) = lower.resource(&it.node) {
+            found.resources.insert(String::from(&**name), Arc::new(resource));
+            found.repeats.extend(repeat.map(|it| (String::from(&**name), it)));
         }
     }
     found
@@ -162,7 +170,7 @@ impl<'a> Lower<'a> {
         }
     }
 
-    fn resource(&mut self, node: &Node) -> Option<(Resource, Repeat)> {
+    fn resource(&mut self, node: &Node) -> Option<(Resource, Option<Repeat>)> {
         let Some(map) = node.as_map() else {
             self.terms.out.push(
                 Diagnostic::error("wrong_type", "A resource is declared by a map")
@@ -184,10 +192,16 @@ impl<'a> Lower<'a> {
             attributes,
             depends_on: self.depends_on(map),
             lifecycle: self.lifecycle(map, kind),
-            ready: map.get("ready").and_then(|it| gate(&it.node, Use::Ready, &mut self.terms)),
-            gate: map.get("gate").and_then(|it| {
-                gate(&it.node, Use::Gate { kind, catalog: self.catalog }, &mut self.terms)
-            }),
+            ready: map
+                .get("ready")
+                .and_then(|it| gate(&it.node, Use::Ready, &mut self.terms))
+                .map(Box::new),
+            gate: map
+                .get("gate")
+                .and_then(|it| {
+                    gate(&it.node, Use::Gate { kind, catalog: self.catalog }, &mut self.terms)
+                })
+                .map(Box::new),
             timeouts: self.timeouts(map),
             moved_from: self.moved_from(map),
         };
@@ -287,11 +301,11 @@ impl<'a> Lower<'a> {
         }
     }
 
-    fn repeat(&mut self, map: &Map) -> Repeat {
+    fn repeat(&mut self, map: &Map) -> Option<Repeat> {
         match (map.get("count"), map.get("for_each")) {
-            (None, None) => Repeat::One,
-            (Some(it), None) => Repeat::Count(self.terms.term(&it.node)),
-            (None, Some(it)) => Repeat::ForEach(self.terms.term(&it.node)),
+            (None, None) => None,
+            (Some(it), None) => Some(Repeat::Count(self.terms.term(&it.node))),
+            (None, Some(it)) => Some(Repeat::ForEach(self.terms.term(&it.node))),
             (Some(count), Some(for_each)) => {
                 self.terms.out.push(
                     Diagnostic::error("count_and_for_each", "A resource is repeated in one way")
@@ -299,7 +313,7 @@ impl<'a> Lower<'a> {
                         .at(count.key, "given here")
                         .help("keep one of them"),
                 );
-                Repeat::One
+                None
             }
         }
     }

@@ -25,7 +25,7 @@ pub struct Stack {
     /// Every instance after `count` and `for_each`, in the order of `resources`.
     pub instances: QuickMap<Address, Instance>,
     pub outputs: QuickMap<String, Output>,
-    /// How many instances each resource has, by name.
+    /// How the resources are spread that are repeated, by name; [`Stack::spread`] knows all.
     pub spreads: QuickMap<String, Spread>,
     /// Files that expressions read, by path relative to the stack's folder, with their digests.
     pub files: BTreeMap<String, String>,
@@ -43,6 +43,14 @@ pub struct Stack {
     pub borrow: Vec<(String, Span)>,
     /// Their objects, as the plain stack recorded them.
     pub lent: BTreeMap<Address, Arc<Attributes>>,
+}
+
+impl Stack {
+    /// How many instances a resource has; `None`: nobody declares it.
+    pub fn spread(&self, name: &str) -> Option<&Spread> {
+        let one = || self.resources.contains_key(name).then_some(&Spread::One);
+        self.spreads.get(name).or_else(one)
+    }
 }
 
 /// What a recovery may cost, in seconds.
@@ -93,8 +101,9 @@ pub struct Resource {
     pub attributes: QuickMap<String, Given>,
     pub depends_on: Vec<Reference>,
     pub lifecycle: Lifecycle,
-    pub ready: Option<Gate>,
-    pub gate: Option<Gate>,
+    /// Few have one, and it is large.
+    pub ready: Option<Box<Gate>>,
+    pub gate: Option<Box<Gate>>,
     /// Seconds per operation: `create`, `update`, `delete`.
     pub timeouts: BTreeMap<String, u64>,
     pub moved_from: Option<Address>,
@@ -175,7 +184,8 @@ pub enum GateProbe {
 pub struct Instance {
     pub address: Address,
     pub resource: Arc<Resource>,
-    pub each: Option<Each>,
+    /// Most stand for themselves alone.
+    pub each: Option<Box<Each>>,
     /// What it needs, with the place that says so: from its own expressions and `depends_on`.
     pub needs: Vec<(Address, Span)>,
 }

@@ -21,14 +21,14 @@ pub struct Site<'a> {
     pub stack: &'a Stack,
     pub catalog: &'a Catalog,
     /// The resource that it belongs to, and how that is repeated.
-    pub owner: Option<(&'a str, &'a Repeat)>,
+    pub owner: Option<(&'a str, Option<&'a Repeat>)>,
     pub has_self: bool,
 }
 
 /// Checks the references of a resource and gathers what it needs.
 pub fn needs(
     resource: &Resource,
-    repeat: &Repeat,
+    repeat: Option<&Repeat>,
     stack: &Stack,
     catalog: &Catalog,
     out: &mut Vec<Diagnostic>,
@@ -68,7 +68,7 @@ pub fn needs(
         };
         if reference.name == resource.name {
             out.push(self_reference(&resource.name, reference.span));
-        } else if let Some(spread) = stack.spreads.get(&reference.name) {
+        } else if let Some(spread) = stack.spread(&reference.name) {
             if let Select::One(key) = &select
                 && !has(spread, key)
             {
@@ -172,7 +172,7 @@ impl Site<'_> {
             Some(Step::Name(name)) => &**name,
             _ => "",
         };
-        match (self.owner.map(|(_, repeat)| repeat), field) {
+        match (self.owner.and_then(|(_, repeat)| repeat), field) {
             (Some(Repeat::Count(_)), "index") | (Some(Repeat::ForEach(_)), "key" | "value") => {
                 Ok(())
             }
@@ -180,9 +180,7 @@ impl Site<'_> {
             (Some(Repeat::ForEach(_)), _) => {
                 wrong("under `for_each` there are `each.key` and `each.value`")
             }
-            (Some(Repeat::One) | None, _) => {
-                wrong("`each` is known under `count` and `for_each` only")
-            }
+            (None, _) => wrong("`each` is known under `count` and `for_each` only"),
         }
     }
 
@@ -198,12 +196,12 @@ impl Site<'_> {
         let Some(path) = expression.as_path() else { return };
         let (root, rest, is_all) = match (&*path.root, path.steps.split_first(), self.owner) {
             ("each", Some((Step::Name(value), rest)), Some((_, repeat))) if &**value == "value" => {
-                match over(repeat, self.stack) {
+                match repeat.and_then(|it| over(it, self.stack)) {
                     Some(root) => (root, rest, false),
                     None => return self.no_reference(name, attribute, expression, out),
                 }
             }
-            (root, steps, _) => match self.stack.spreads.get(root) {
+            (root, steps, _) => match self.stack.spread(root) {
                 None if matches!(root, "vars" | "each" | "stack") => {
                     return self.no_reference(name, attribute, expression, out);
                 }
@@ -225,7 +223,7 @@ impl Site<'_> {
                     .help(format!("name a resource of kind {wanted}")),
             );
         } else if is_all && !many {
-            let first = match self.stack.spreads.get(&root) {
+            let first = match self.stack.spread(&root) {
                 Some(Spread::Keys(keys)) => {
                     format!("[\"{}\"]", keys.first().map_or("key", |it| it))
                 }
@@ -266,7 +264,7 @@ impl Site<'_> {
     }
 
     fn resource(&self, root: &str, path: &Path) -> Result<Select, Lost> {
-        let Some(spread) = self.stack.spreads.get(root) else {
+        let Some(spread) = self.stack.spread(root) else {
             return Err(unknown(root, self.stack));
         };
         let (select, rest) = match (spread, path.steps.split_first()) {

@@ -62,7 +62,8 @@ pub fn parse<C>(text: &str) -> Option<Path<C>> {
     if RESERVED.contains(&root) || is_type(root) {
         return None;
     }
-    let mut steps = Vec::new();
+    let opens_step = |it: &u8| matches!(it, b'.' | b'[');
+    let mut steps = Vec::with_capacity(trimmed.bytes().filter(opens_step).count());
     while left.at < trimmed.len() {
         match left.byte()? {
             b'.' => steps.push(Step::Name(left.word()?.into())),

@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
-use crate::engine::quick::QuickMap;
+use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::{Catalog, Kind, Type};
 use crate::engine::stack::model::{Instance, Scope, Shape, Stack};
 use crate::engine::stack::path::Step;
@@ -37,7 +37,8 @@ pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
     let objects = RefCell::new(vec![None; stack.instances.len()]);
     let desired = Desired { stack, objects };
     let mut rules = Rules::default();
-    let mut identities = BTreeMap::new();
+    let count = stack.instances.len();
+    let mut identities = Identities::with_capacity_and_hasher(count, Seeded::default());
     let ties = Ties::new(stack);
     let mut readers = readers(stack, &ties, !out.is_empty());
     for index in ties.order() {
@@ -187,7 +188,7 @@ fn readers(stack: &Stack, ties: &Ties, is_wrong: bool) -> Vec<usize> {
 /// Room for most identities, so that few grow.
 const IDENTITY_MOSTLY: usize = 64;
 
-type Identities<'a> = BTreeMap<(&'a str, String), (&'a Address, Span)>;
+type Identities<'a> = QuickMap<(&'a str, String), (&'a Address, Span)>;
 
 /// Two resources with one identity would be one object.
 fn identity<'a>(

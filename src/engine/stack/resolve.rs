@@ -85,7 +85,7 @@ pub fn resolve_with(
         stack,
         catalog,
         scope: Some(scope),
-        instance: Some((&instance.address, instance.each.as_ref())),
+        instance: Some((&instance.address, instance.each.as_deref())),
         own: None,
         texts,
     };
@@ -291,7 +291,7 @@ pub fn resolve_gate(
         stack,
         catalog,
         scope: Some(scope),
-        instance: Some((&instance.address, instance.each.as_ref())),
+        instance: Some((&instance.address, instance.each.as_deref())),
         own: Some(&own),
         texts: stack,
     };

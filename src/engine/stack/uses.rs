@@ -48,7 +48,7 @@ pub fn of_instance(
 ) -> Vec<(Address, Span)> {
     const FEW: usize = 8;
     let mut seen = BTreeSet::new();
-    let mut found: Vec<(Address, Span)> = Vec::new();
+    let mut found: Vec<(Address, Span)> = Vec::with_capacity(needs.len());
     // Most need few others: a look through them costs less than a set.
     let mut add = |address: Address, span: Span| {
         if found.len() == FEW && seen.is_empty() {
@@ -65,7 +65,7 @@ pub fn of_instance(
     };
     for need in needs {
         let name = || need.name.clone();
-        match (&need.select, stack.spreads.get(&need.name)) {
+        match (&need.select, stack.spread(&need.name)) {
             (Select::One(key), _) => add(Address { name: name(), key: key.clone() }, need.span),
             (Select::Each, Some(spread)) if has(spread, &address.key) => {
                 add(Address { name: name(), key: address.key.clone() }, need.span);
@@ -109,11 +109,11 @@ pub fn uses(
         let is_value = matches!(path.steps.first(), Some(Step::Name(it)) if &**it == "value");
         if &*path.root == "each" && is_value {
             if let Some(Each::Entry { value: EachValue::Instance(over), .. }) =
-                instance.and_then(|it| it.each.as_ref())
+                instance.and_then(|it| it.each.as_deref())
             {
                 found.push((over.clone(), name_of(path.steps.get(1))));
             }
-        } else if let Some(spread) = stack.spreads.get(&*path.root) {
+        } else if let Some(spread) = stack.spread(&path.root) {
             let own = instance.map(|it| &it.address.key);
             let (select, rest) = selected(spread, path);
             let attribute = name_of(rest);

@@ -129,7 +129,7 @@ impl View<'_> {
         if self.scope.is_none() && self.stack.resources.contains_key(root) {
             return Err(not_known(root));
         }
-        let Some(spread) = self.stack.spreads.get(root) else {
+        let Some(spread) = self.stack.spread(root) else {
             return Err(unknown(root, self.stack));
         };
         match (spread, steps.split_first()) {
