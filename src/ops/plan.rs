@@ -9,9 +9,10 @@ use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Bindings, Plan};
+use crate::engine::plan::foreseen::{Foreseen, is_inside, unforeseeable};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
-use crate::engine::plan::survey::survey;
+use crate::engine::plan::survey::{Inquiry, survey};
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::journal::{Entry, fold};
@@ -82,16 +83,70 @@ pub async fn plan_on(
     ask: &Ask,
     state: Option<State>,
 ) -> Result<Proposed, OpsError> {
-    let Prepared { desired, before, course, settled, state } = prepare(session, ask, state).await?;
-    let order: Vec<Address> = desired.graph.order().cloned().collect();
-    let (nothing, lost) = (Stack::default(), &course.lost);
-    let inquiries = match ask.intent {
-        Intent::Apply => survey(&session.catalog, &desired.stack, &order, state.as_ref(), lost),
-        Intent::Destroy => survey(&session.catalog, &nothing, &[], state.as_ref(), lost),
-    };
+    let mut prepared = prepare(session, ask, state)?;
+    let lost: Vec<String> = prepared.course.lost.iter().map(|it| it.fault_domain.clone()).collect();
+    session.provider.lose(&lost);
+    prepared.settle(session).await;
+    let inquiries = inquiries(session, ask, &prepared);
     session.check_endpoints(&inquiries)?;
-    let accounts = look::accounts(session, &inquiries, state.as_ref()).await?;
+    let accounts = look::accounts(session, &inquiries, prepared.state.as_ref()).await?;
     let observed = look::observe(session, &inquiries).await;
+    proposed(session, ask, prepared, accounts, observed)
+}
+
+/// Plans against what is only foreseen; of the clouds only that is asked which would be new in it. `Err` with the
+/// addresses of which nothing can be said before all is there.
+pub async fn plan_on_paper(
+    session: &Session,
+    ask: &Ask,
+    foreseen: &Foreseen,
+) -> Result<Result<Proposed, Vec<Address>>, OpsError> {
+    let prepared = prepare(session, ask, Some(foreseen.state.clone()))?;
+    let mut observed = foreseen.observed.clone();
+    if ask.intent == Intent::Apply {
+        let order: Vec<Address> = prepared.desired.graph.order().cloned().collect();
+        let worlds = Worlds {
+            catalog: &session.catalog,
+            stack: &prepared.desired.stack,
+            order: &order,
+            state: prepared.state.as_ref(),
+            observed: &observed,
+        };
+        let unknown = unforeseeable(&worlds);
+        if !unknown.is_empty() {
+            return Ok(Err(unknown));
+        }
+        let mut new = inquiries(session, ask, &prepared);
+        let is_there = |it: &Inquiry<'_>| {
+            let kind = session.catalog.get(&it.kind);
+            kind.is_some_and(|kind| !is_inside(&foreseen.state, kind, &it.attributes))
+        };
+        new.retain(|it| it.id.is_none() && is_there(it));
+        observed.extend(look::observe(session, &new).await);
+    }
+    proposed(session, ask, prepared, BTreeMap::new(), observed).map(Ok)
+}
+
+/// What has to be looked at.
+fn inquiries<'a>(session: &Session, ask: &Ask, it: &'a Prepared) -> Vec<Inquiry<'a>> {
+    let (state, lost) = (it.state.as_ref(), &it.course.lost);
+    let order: Vec<Address> = it.desired.graph.order().cloned().collect();
+    match ask.intent {
+        Intent::Apply => survey(&session.catalog, &it.desired.stack, &order, state, lost),
+        Intent::Destroy => survey(&session.catalog, &Stack::default(), &[], state, lost),
+    }
+}
+
+/// Lets the engine propose, and stops at mistakes.
+fn proposed(
+    session: &Session,
+    ask: &Ask,
+    prepared: Prepared,
+    accounts: BTreeMap<String, String>,
+    observed: BTreeMap<Address, Observation>,
+) -> Result<Proposed, OpsError> {
+    let Prepared { desired, before, course, settled, state } = prepared;
+    let order: Vec<Address> = desired.graph.order().cloned().collect();
     let worlds = Worlds {
         catalog: &session.catalog,
         stack: &desired.stack,
@@ -141,17 +196,22 @@ struct Prepared {
     state: Option<State>,
 }
 
-async fn prepare(
-    session: &Session,
-    ask: &Ask,
-    mut state: Option<State>,
-) -> Result<Prepared, OpsError> {
+impl Prepared {
+    /// Finds out what became of steps that began and did not end.
+    async fn settle(&mut self, session: &Session) {
+        let Some(state) = &mut self.state else { return };
+        self.settled = settle(session, state, &self.course.lost).await;
+        for entry in &self.settled {
+            fold(state, entry);
+        }
+    }
+}
+
+fn prepare(session: &Session, ask: &Ask, state: Option<State>) -> Result<Prepared, OpsError> {
     let desired = wanted(session, ask, state.as_ref())?;
     let course = course(state.as_ref(), &desired.stack, &ask.losses);
     let empty = BTreeMap::new();
     let remembered = state.as_ref().map_or(&empty, |it| &it.variables);
-    let lost: Vec<String> = course.lost.iter().map(|it| it.fault_domain.clone()).collect();
-    session.provider.lose(&lost);
     let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
     let before = match course.from.as_ref().filter(|_| carries_itself) {
         // What was said on this very command line is part of the switch.
@@ -166,14 +226,7 @@ async fn prepare(
         }
         None => None,
     };
-    let mut settled = Vec::new();
-    if let Some(state) = &mut state {
-        settled = settle(session, state, &course.lost).await;
-        for entry in &settled {
-            fold(state, entry);
-        }
-    }
-    Ok(Prepared { desired, before, course, settled, state })
+    Ok(Prepared { desired, before, course, settled: Vec::new(), state })
 }
 
 /// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked.

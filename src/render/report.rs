@@ -48,6 +48,7 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
     for (phase, milliseconds) in measured.phases.named() {
         let note = match phase {
             "earlier" => "the switch stood still, or an earlier run was at it",
+            "idle" => "its process had ended, and nobody was at it",
             "prepare" => "until what has to serve was made ready",
             "replication" => "until written items arrived",
             "gate" => "until it served",
@@ -90,6 +91,7 @@ fn compared(what: &str, it: &Compared) -> String {
 
 fn outcome(report: &SwitchReport) -> &'static str {
     match (report.complete, report.passed()) {
+        (false, _) if report.idle.is_some() => "not complete, its process ended before its end",
         (false, _) => "not complete",
         (true, false) => "complete, an objective was missed",
         (true, true) => "complete",

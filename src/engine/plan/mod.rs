@@ -23,6 +23,7 @@ mod lowering;
 mod cycle;
 pub mod order;
 pub mod propose;
+pub mod foreseen;
 pub mod calls;
 pub mod document;
 pub mod wire;

@@ -5,7 +5,7 @@ use crate::engine::plan::normalise::normalise;
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::Instance;
 use crate::engine::state::record::Record;
-use crate::engine::value::Attributes;
+use crate::engine::value::{Attributes, Value};
 
 /// A change with everything that steps are made from.
 pub struct Planned<'a> {
@@ -20,6 +20,16 @@ pub struct Planned<'a> {
 /// Whether an interrupted replace left an older incarnation.
 pub(super) fn is_deposed(it: &Planned<'_>) -> bool {
     it.record.is_some_and(|it| it.deposed.is_some())
+}
+
+/// What a record keeps. That a write-only attribute is unset is kept, too: no cloud will ever tell.
+pub fn kept(kind: &Kind, attributes: &Attributes) -> Attributes {
+    let mut kept = attributes.clone();
+    kept.retain(|name, it| !it.is_null() && kind.join_as() != Some(name));
+    for (name, _) in kind.settable().filter(|(_, it)| it.write_only) {
+        kept.entry(name.clone()).or_insert(Value::Null);
+    }
+    kept
 }
 
 /// What tells an object from every other of its kind; `None` while a part of it is open. Records that users take for one

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 pub use crate::engine::state::record::Begun;
-use crate::engine::state::record::{Draining, Keep, Lost, Phase, Record, Run, State, Switch};
+use crate::engine::state::record::{
+    Directed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
+};
 use crate::engine::value::{LineageKey, Value};
 
 /// One line of the journal.
@@ -56,7 +58,14 @@ pub enum Entry {
         who: String,
     },
     /// Users were directed elsewhere, together with the end of the step that did it.
-    Directed(Draining),
+    Directed {
+        address: Address,
+        /// What it named before.
+        was: Vec<Address>,
+        /// How long what was before has to stay; `None`: nobody has to be waited for.
+        until: Option<i64>,
+        directed: Directed,
+    },
     /// Durable before the request leaves.
     Began(Begun),
     /// A gate is waited at: no request that changes anything.
@@ -133,9 +142,15 @@ pub fn fold(state: &mut State, entry: &Entry) {
         Entry::Found { fault_domain, .. } => {
             state.lost.retain(|it| it.fault_domain != *fault_domain);
         }
-        Entry::Directed(draining) => {
-            state.draining.retain(|it| it.address != draining.address);
-            state.draining.push(draining.clone());
+        Entry::Directed { address, was, until, directed } => {
+            if let Some(until) = *until {
+                let (address, was) = (address.clone(), was.clone());
+                state.draining.retain(|it| it.address != address);
+                state.draining.push(Draining { address, was, until });
+            }
+            if let Some(switch) = &mut state.switch {
+                switch.directed.push(*directed);
+            }
         }
         Entry::Began(begun) => {
             state.begun.insert(begun.address.clone(), begun.clone());
@@ -164,6 +179,7 @@ fn switch(state: &mut State, entry: &Entry) {
     let going_on = state.switch.take().filter(|it| it.from == *from && state.active == *to);
     let is_lost = |name: &String| lost.iter().any(|it| it.fault_domain == *name);
     let known = state.lost.iter().map(|it| it.fault_domain.clone());
+    let directed = going_on.as_ref().map(|it| it.directed.clone()).unwrap_or_default();
     let before = going_on.iter().flat_map(|it| it.thawed.iter().cloned());
     let thawed = known.chain(before).filter(|it| !is_lost(it)).collect();
     state.switch = Some(Switch {
@@ -172,6 +188,7 @@ fn switch(state: &mut State, entry: &Entry) {
         by: who.clone(),
         thawed,
         keep: *keep,
+        directed,
         variables: going_on.map_or_else(|| state.variables.clone(), |it| it.variables),
     });
     state.active.clone_from(to);

@@ -67,6 +67,16 @@ pub struct Switch {
     pub thawed: Vec<String>,
     #[serde(default)]
     pub keep: Keep,
+    /// When it directed users, step by step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directed: Vec<Directed>,
+}
+
+/// Users were directed at this time; resolvers may have answered the old value for so many seconds after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directed {
+    pub at: i64,
+    pub dns_bound: u64,
 }
 
 /// What a failback leaves standing of what only the other side wanted.
