@@ -47,9 +47,11 @@
 //!   what a switch does not carry ([`engine::plan::carried`]), is held. Where users are directed decides what waits for what
 //!   (`engine::plan::traffic`, over the closures of [`engine::plan::closure`]); gates are steps like any other ([`ops::gates`]).
 //! - [`ops::course`] says where a command goes: from which overlays to which, under which losses. A drill is three such runs in an
-//!   instance of its own ([`ops::drill`], [`ops::instance`]).
+//!   instance of its own ([`ops::drill`], [`ops::instance`]); the second and the third are planned on paper before the first
+//!   ([`engine::plan::foreseen`]).
 //! - [`ops::timing`] measures every step on the world's clock, [`engine::ledger`] tells the phases of a switch from that and
-//!   compares them with the objectives, [`engine::predict`] carries the next one out on paper.
+//!   compares them with the objectives; what was cut off it reads from the journal
+//!   ([`engine::ledger::journalled`]). [`engine::predict`] carries the next one out on paper.
 //! - Destroy is the same with an empty stack; a saved plan is the same with its steps read from a file. There is no second path.
 //!
 //! # The laws

@@ -23,7 +23,7 @@ pub struct Foretold<'a> {
 
 /// As lines, in the order in which it will happen.
 pub fn foretold(it: &Foretold<'_>) -> String {
-    let mut lines = Vec::new();
+    let mut lines = vec![String::new()];
     if let Some(plan) = it.switch {
         let told = outline(plan.into(), Detail { limits: Limits::BRIEF, all: false });
         lines.push(format!("Then: {}", told.header));

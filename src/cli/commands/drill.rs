@@ -149,7 +149,7 @@ fn foretell(
         .map(|it| &it.address)
         .collect();
     out::talk(&format!(
-        "rehearsed in {}: {}; {} made for it and all of it deleted again, data included",
+        "rehearsed in {}: {}; {} made for it, and all of it is deleted again, data included",
         script.ask.place.name(),
         rehearsed(script),
         are(made.len(), "object"),

@@ -195,3 +195,155 @@ pub fn gone_on(mut cut_off: Vec<Timed>, rest: Vec<Timed>) -> Vec<Timed> {
     }));
     cut_off
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{gone_on, runs};
+    use crate::engine::address::Address;
+    use crate::engine::ledger::phases::{Idle, measure};
+    use crate::engine::ledger::sample::{BEGAN, report};
+    use crate::engine::ledger::timed::Timed;
+    use crate::engine::state::journal::{Begun, Entry, Outcome};
+    use crate::engine::state::record::{Directed, Keep};
+    use crate::engine::value::Attributes;
+
+    fn at(seconds: i64) -> i64 {
+        BEGAN + seconds * 1_000
+    }
+
+    fn ran(seconds: i64) -> Entry {
+        Entry::RunBegan {
+            who: "ann".into(),
+            command: "drill".into(),
+            at: at(seconds),
+            plan: String::new(),
+        }
+    }
+
+    fn began(step: usize, name: &str, call: &str, seconds: i64) -> Entry {
+        Entry::Began(Begun {
+            step,
+            address: Address::one(name),
+            kind: "some.kind".into(),
+            call: call.into(),
+            attributes: Attributes::new(),
+            needs: Vec::new(),
+            alike: Vec::new(),
+            mark: None,
+            at: at(seconds),
+        })
+    }
+
+    fn ended(step: usize, name: &str, outcome: Outcome, seconds: i64) -> Entry {
+        Entry::Ended { address: Address::one(name), step, outcome, at: at(seconds) }
+    }
+
+    fn waiting(step: usize, name: &str, gate: &str, seconds: i64) -> Entry {
+        Entry::Waiting { address: Address::one(name), step, gate: gate.into(), at: at(seconds) }
+    }
+
+    /// Makes a machine, waits for it, opens the gate, directs users, and dies while they drain.
+    fn killed() -> Vec<Entry> {
+        vec![
+            ended(7, "old", Outcome::Failed { why: "settled".into() }, 0),
+            ran(0),
+            Entry::Switched {
+                from: Vec::new(),
+                to: vec!["eu".into()],
+                lost: Vec::new(),
+                variables: Attributes::new(),
+                keep: Keep::Nothing,
+                at: at(0),
+                who: "ann".into(),
+            },
+            ended(0, "seen", Outcome::Waited, 0),
+            began(3, "web", "create", 0),
+            ended(3, "web", Outcome::Waited, 10),
+            ended(4, "web", Outcome::Waited, 40),
+            waiting(5, "shop", "serving gate", 40),
+            ended(5, "shop", Outcome::Waited, 70),
+            began(6, "shop", "update", 71),
+            ended(6, "shop", Outcome::Removed, 73),
+            Entry::Directed {
+                address: Address::one("shop"),
+                was: Vec::new(),
+                until: Some(at(673)),
+                directed: Directed { at: at(73), dns_bound: 300 },
+            },
+            waiting(8, "shop", "drain gate", 73),
+            began(9, "key", "delete", 80),
+        ]
+    }
+
+    fn told(steps: &[Timed]) -> String {
+        let line = |it: &Timed| {
+            let seconds =
+                |it: Option<i64>| it.map_or("-".into(), |it| ((it - BEGAN) / 1_000).to_string());
+            let (from, to) = (seconds(it.started), seconds(it.ended));
+            let (role, became) = (it.role.word(), it.became.word());
+            format!(
+                "{} {} {} {role} {from}..{to} {became} {:?}",
+                it.id, it.call, it.address, it.waits
+            )
+        };
+        steps.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_run_that_was_cut_off_is_what_was_written_of_it() {
+        let mut entries = killed();
+        // Who comes after it settles what it left, and begins a run of its own.
+        entries.push(Entry::Leased { epoch: 2, owner: "bob".into(), at: at(700), preempted: None });
+        entries.push(ended(9, "key", Outcome::Failed { why: "settled".into() }, 700));
+        entries.push(ran(700));
+        let runs = runs(&entries);
+        assert_eq!((runs.len(), runs[0].is_ended, runs[0].is_cleanup()), (2, false, false));
+        assert_eq!((runs[0].began, runs[0].last, runs[1].began), (at(0), at(80), at(700)));
+        assert_eq!(runs[0].switched, Some((at(0), Vec::new())));
+        insta::assert_snapshot!(told(&runs[0].steps), @r"
+        0 create web work 0..10 done []
+        1 ready web work 10..40 done [0]
+        2 serving gate shop gate 40..70 done [1]
+        3 update shop traffic 71..73 done [2]
+        4 drain gate shop drain 73..80 not done [3]
+        5 delete key work 80..80 in doubt [3]
+        ");
+    }
+
+    #[test]
+    fn who_goes_on_with_it_measures_from_its_begin_and_counts_nobody_s_time_apart() {
+        let run = runs(&killed()).remove(0);
+        let drain = Timed { id: 0, waits: Vec::new(), ..run.steps[4].clone() };
+        let drain = Timed { started: Some(at(700)), ended: Some(at(701)), ..drain };
+        let steps = gone_on(run.steps, vec![drain]);
+        let report = report(steps, 702);
+        let idle = Some(Idle { from: run.last, to: at(700) });
+        let measured = measure(report.span, &report.steps, None, idle);
+        let phases: Vec<String> = measured
+            .phases
+            .named()
+            .iter()
+            .filter(|(_, it)| *it > 0)
+            .map(|(name, it)| format!("{name} {}", it / 1_000))
+            .collect();
+        let phases = phases.join(", ");
+        insta::assert_snapshot!(phases, @"idle 620, prepare 40, gate 30, traffic 3, drain 8, cleanup 1");
+        assert_eq!(measured.directed, Some(Directed { at: at(73), dns_bound: 300 }));
+    }
+
+    #[test]
+    fn a_run_that_only_deletes_is_a_cleanup() {
+        let entries = [
+            ran(0),
+            began(0, "key", "delete", 1),
+            ended(0, "key", Outcome::Removed, 2),
+            ended(1, "key", Outcome::Waited, 9),
+        ];
+        let run = runs(&entries).remove(0);
+        assert!(run.is_cleanup());
+        insta::assert_snapshot!(told(&run.steps), @r"
+        0 delete key work 1..2 done []
+        1 gone key work 2..9 done [0]
+        ");
+    }
+}

@@ -255,3 +255,128 @@ pub fn is_inside(state: &State, kind: &Kind, attributes: &Attributes) -> bool {
     let id = container.and_then(Value::as_text);
     id.is_some_and(|id| state.records.values().any(|it| it.id == id))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{Foreseen, deleted, foresee, unforeseeable};
+    use crate::engine::observed::Observation;
+    use crate::engine::plan::change::{Action, Plan};
+    use crate::engine::plan::propose::{Intent, Options, Worlds, propose, propose_switch};
+    use crate::engine::plan::tests::{order, stack, told};
+    use crate::engine::schema::Catalog;
+    use crate::engine::stack::model::Stack;
+    use crate::kinds::builtin;
+
+    /// Everything refers to something that only making it gives out.
+    const SITES: &str = "
+  lb: { kind: linode.nodebalancer, region: us-east, label: lb-us }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', check: http, check_path: /ok, check_timeout: 5 }
+  web: { kind: linode.instance, count: 2, region: us-east, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: 'web-${each.index}', private_ip: true }
+  node: { kind: linode.nodebalancer_node, for_each: '${web}', config: '${http}', label: '${each.value.label}', address: '${each.value.private_ipv4}:80' }
+  lb_eu: { kind: linode.nodebalancer, region: eu-central, label: lb-eu }
+  http_eu: { kind: linode.nodebalancer_config, nodebalancer: '${lb_eu}', check: http, check_path: /ok, check_timeout: 5 }
+  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }
+  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb.ipv4}', ttl_sec: 300 }
+  carts: { kind: dynamodb.table, region: us-east-1, name: carts, attributes: { id: S }, hash_key: id }
+  carts_eu: { kind: dynamodb.replica, table: '${carts}', region: eu-west-1 }
+  key: { kind: linode.ssh_key, label: '${vars.secret}', ssh_key: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDv0lq2nJ8yB4m1cT6wX9sE3kZr7uP5hG2fN8aQ1oLdR a@b' }";
+
+    fn propose_on(catalog: &Catalog, stack: &Stack, on: Option<&Foreseen>, intent: Intent) -> Plan {
+        let (order, nothing) = (order(stack), BTreeMap::new());
+        let observed = on.map_or(&nothing, |it| &it.observed);
+        let worlds =
+            Worlds { catalog, stack, order: &order, state: on.map(|it| &it.state), observed };
+        propose(&worlds, &Options { intent, now: 5, ..Options::default() }).0
+    }
+
+    fn foreseen(catalog: &Catalog, stack: &Stack, on: Option<&Foreseen>, plan: &Plan) -> Foreseen {
+        let (order, nothing) = (order(stack), BTreeMap::new());
+        let observed = on.map_or(&nothing, |it| &it.observed);
+        let worlds =
+            Worlds { catalog, stack, order: &order, state: on.map(|it| &it.state), observed };
+        foresee(&worlds, plan, 5)
+    }
+
+    /// The state on paper, right after its plan: as after a faultless apply.
+    fn made(catalog: &Catalog, stack: &Stack) -> Foreseen {
+        let plan = propose_on(catalog, stack, None, Intent::Apply);
+        foreseen(catalog, stack, None, &plan)
+    }
+
+    #[test]
+    fn on_what_a_plan_would_leave_there_is_nothing_to_do_and_all_to_delete() {
+        let catalog = builtin();
+        let stack = stack(SITES.replace("${vars.secret}", "ours").as_str(), &catalog);
+        let left = made(&catalog, &stack);
+        assert_eq!(left.state.integrity(), Vec::<String>::new());
+        assert_eq!(left.state.records.len(), stack.instances.len());
+        let again = propose_on(&catalog, &stack, Some(&left), Intent::Apply);
+        assert!(again.steps.is_empty() && again.notes.is_empty(), "{}", told(&again));
+        let cleanup = propose_on(&catalog, &stack, Some(&left), Intent::Destroy);
+        assert_eq!(deleted(&cleanup), left.state.records.keys().cloned().collect());
+        let nothing = foreseen(&catalog, &stack, Some(&left), &cleanup);
+        assert!(nothing.state.records.is_empty() && nothing.observed.is_empty());
+    }
+
+    #[test]
+    fn a_switch_is_planned_on_it_as_on_what_was_made() {
+        let catalog = builtin();
+        let home = stack(SITES.replace("${vars.secret}", "ours").as_str(), &catalog);
+        let away = SITES
+            .replace("${vars.secret}", "ours")
+            .replace("target: '${lb.ipv4}'", "target: '${lb_eu.ipv4}'")
+            .replace("count: 2", "count: 1")
+            .replace("lb-eu }", "lb-eu, client_conn_throttle: 5 }");
+        let mut away = stack(&away, &catalog);
+        away.overlays = vec!["away".into()];
+        let left = made(&catalog, &home);
+        let (home_order, away_order) = (order(&home), order(&away));
+        let after = Worlds {
+            catalog: &catalog,
+            stack: &away,
+            order: &away_order,
+            state: Some(&left.state),
+            observed: &left.observed,
+        };
+        let before = Worlds { stack: &home, order: &home_order, ..after };
+        let options = Options { now: 5, from: Some(Vec::new()), ..Options::default() };
+        let (plan, wrong) = propose_switch(&before, &after, &options);
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let does: Vec<String> = plan
+            .changes
+            .iter()
+            .filter(|it| it.action != Action::NoOp)
+            .map(|it| format!("{} {}", it.action.word(), it.address))
+            .collect();
+        assert_eq!(does, ["update lb_eu", "update shop", "delete node[1]", "delete web[1]"]);
+        let left = foresee(&after, &plan, 6);
+        assert_eq!(left.state.active, ["away"]);
+        let shop = &left.state.records[&"shop".parse().unwrap()];
+        assert_eq!(shop.attributes["target"].as_text(), Some("(ipv4 of lb_eu)"));
+        assert!(matches!(left.observed[&"shop".parse().unwrap()], Observation::Exists { .. }));
+        let again = propose_on(&catalog, &away, Some(&left), Intent::Apply);
+        assert!(again.steps.is_empty(), "{}", told(&again));
+    }
+
+    #[test]
+    fn what_made_up_values_do_not_bear_is_known() {
+        let catalog = builtin();
+        let home = "  lb: { kind: linode.nodebalancer, region: us-east }\n";
+        let left = made(&catalog, &stack(home, &catalog));
+        let picky = format!(
+            "{home}  more: {{ kind: linode.nodebalancer, region: us-east, label: 'more-${{lb.ipv4.split(\".\")[3]}}' }}"
+        );
+        let stack = stack(&picky, &catalog);
+        let order = order(&stack);
+        let worlds = Worlds {
+            catalog: &catalog,
+            stack: &stack,
+            order: &order,
+            state: Some(&left.state),
+            observed: &left.observed,
+        };
+        assert_eq!(unforeseeable(&worlds), ["more".parse().unwrap()]);
+    }
+}

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::cloud::provider::Look;
 use crate::engine::address::Address;
+use crate::engine::ledger::journalled::gone_on;
 use crate::engine::mark::mark;
 use crate::engine::observed::Alike;
 use crate::engine::plan::change::Call;
@@ -19,11 +20,8 @@ use crate::ops::error::OpsError;
 use crate::ops::plan::plan_on;
 use crate::ops::session::Session;
 
-/// How often a cleanup is tried before it says what is left.
-const CLEANUPS_MAX: usize = 3;
-
-/// What still goes may keep something else: time for it to be gone.
-const CLEANUP_PAUSE: Duration = Duration::from_secs(60);
+/// So long an object may be there though no list has it: what is missing after that is gone.
+const LISTED_AFTER: Duration = Duration::from_secs(60);
 
 /// What a cleanup left.
 #[derive(Default)]
@@ -44,24 +42,10 @@ pub async fn clean_up(
     let store = session.store(&script.ask.place);
     let Some(before) = store.load()? else { return Ok(Cleaned::default()) };
     let mut cleaned = Cleaned::default();
-    for round in 0..CLEANUPS_MAX {
-        if round > 0 {
-            session.clock.sleep(CLEANUP_PAUSE).await;
-        }
-        let at = session.clock.now();
-        let (lease, state) = store.lease(&session.who, &script.command, at)?;
-        let ask = script.cleanup();
-        let proposed = plan_on(session, &ask, state).await?;
-        audience.begins(Part::Cleanup, &proposed.plan);
-        let (_never, nothing) = watch::channel(None);
-        cleaned.report = stage.run(lease, proposed, &ask, nothing).await?;
-        let deletes = Call::Delete { deposed: false }.word();
-        let deleted = cleaned.report.done.iter().filter(|(_, call)| *call == deletes);
-        cleaned.deleted.extend(deleted.map(|(address, _)| address.clone()));
-        let left = store.load()?.is_some_and(|it| !it.records.is_empty() || !it.begun.is_empty());
-        if !left {
-            break;
-        }
+    let is_sure = cleaned.round(&stage).await?;
+    if !is_sure {
+        session.clock.sleep(LISTED_AFTER).await;
+        cleaned.round(&stage).await?;
     }
     cleaned.leftovers = leftovers(session, &before).await;
     if let Some(state) = store.load()? {
@@ -73,6 +57,39 @@ pub async fn clean_up(
     cleaned.leftovers.sort();
     cleaned.leftovers.dedup();
     Ok(cleaned)
+}
+
+impl Cleaned {
+    /// Deletes what there is; whether all of it could be looked at.
+    async fn round(&mut self, stage: &Stage<'_>) -> Result<bool, OpsError> {
+        let (session, script) = (stage.session, stage.script);
+        let store = session.store(&script.ask.place);
+        let at = session.clock.now();
+        let (lease, state) = store.lease(&session.who, &script.command, at)?;
+        let ask = script.cleanup();
+        let proposed = plan_on(session, &ask, state).await?;
+        let mut is_sure = proposed.plan.changes.iter().all(|it| it.unseen.is_none());
+        stage.audience.begins(Part::Cleanup, &proposed.plan);
+        let (_never, nothing) = watch::channel(None);
+        let report = stage.run(lease, proposed, &ask, nothing).await?;
+        // A step in doubt is settled by looking again.
+        is_sure &= store.load()?.is_none_or(|it| it.begun.is_empty());
+        let deletes = Call::Delete { deposed: false }.word();
+        let deleted = report.done.iter().filter(|(_, call)| *call == deletes);
+        self.deleted.extend(deleted.map(|(address, _)| address.clone()));
+        self.goes_on(report);
+        Ok(is_sure)
+    }
+
+    /// The last round says how it ended, all of them together what it took.
+    fn goes_on(&mut self, report: Report) {
+        let first = std::mem::replace(&mut self.report, report);
+        if first.began > 0 {
+            let rest = std::mem::take(&mut self.report.steps);
+            self.report.steps = gone_on(first.steps, rest);
+            self.report.began = first.began;
+        }
+    }
 }
 
 /// What is still there of what was recorded, and what carries one of its owner marks.

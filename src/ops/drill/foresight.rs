@@ -42,7 +42,11 @@ pub async fn foresight(
     let borrowed = proposed.desired.stack.lent.keys().cloned().collect();
     let cleanup = plan_on_paper(session, &script.cleanup(), &foreseen).await?;
     // Only what is made or changed can be unknown.
-    let cleanup = cleanup.map(|it| it.plan).unwrap_or_default();
+    let mut cleanup = cleanup.map(|it| it.plan).unwrap_or_default();
+    // Nobody is to look for what was made up.
+    cleanup.outputs.clear();
+    let planned = switch.iter_mut().flat_map(|it| &mut it.plan.changes);
+    planned.chain(&mut cleanup.changes).for_each(|it| it.id = None);
     Ok(Foresight { switch, unknown, cleanup, borrowed })
 }
 
@@ -86,5 +90,42 @@ impl Foresight {
             unforeseen: really.difference(&foreseen).cloned().collect(),
             undeleted: undeleted.cloned().collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Foresight, Surprises};
+    use crate::engine::address::Address;
+    use crate::engine::plan::change::{Action, Plan};
+    use crate::engine::plan::sample::change;
+
+    fn foresight(unknown: Vec<Address>) -> Foresight {
+        let deletes = ["web", "zone"].map(|it| change(it, "some.kind", Action::Delete, ""));
+        let cleanup = Plan::default().of(deletes.into());
+        Foresight { switch: None, unknown, cleanup, borrowed: Vec::new() }
+    }
+
+    fn addresses(names: &[&str]) -> BTreeSet<Address> {
+        names.iter().map(|it| Address::one(*it)).collect()
+    }
+
+    #[test]
+    fn what_was_made_and_not_deleted_is_a_surprise_and_what_was_never_made_is_none() {
+        let foresight = foresight(Vec::new());
+        assert!(!foresight.surprises(&addresses(&["web", "zone"]), true).is_any());
+        assert!(!foresight.surprises(&addresses(&["web"]), false).is_any());
+        let other = foresight.surprises(&addresses(&["web", "more"]), true);
+        let (unforeseen, undeleted) = (vec![Address::one("more")], vec![Address::one("zone")]);
+        assert_eq!(other, Surprises { unforeseen, undeleted });
+        assert!(foresight.surprises(&addresses(&["more"]), false).is_any());
+    }
+
+    #[test]
+    fn nothing_is_held_against_what_an_unknown_switch_left() {
+        let foresight = foresight(vec![Address::one("web")]);
+        assert!(!foresight.surprises(&addresses(&["more"]), true).is_any());
     }
 }
