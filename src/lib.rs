@@ -57,7 +57,7 @@
 //! # The laws
 //!
 //! 1. Unseen is not absent: what could not be looked at is never deleted, forgotten or made again ([`engine::observed`]).
-//! 2. A plan is a script: `apply PLANFILE` runs its steps and nothing else, if its bindings hold ([`ops::plan::broken_bindings`]).
+//! 2. A plan is a script: `apply PLANFILE` runs its steps and nothing else, if its bindings hold ([`ops::bindings::broken_bindings`]).
 //! 3. Intent before call: "began" is durable before a request leaves, and settled after a crash ([`ops::settle`]).
 //! 4. One writer: nothing is written without a [`store::lease::Lease`], and no call leaves but on its [`store::pulse::Pulse`]; epochs only
 //!    grow ([`store::claim`]).

@@ -51,7 +51,9 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
         }
         _ => return None,
     };
+    let directed = before.map(|it| it.directed.clone()).unwrap_or_default();
     let directs = plan.steps.iter().any(|it| role(it, &plan.steps) != Role::Work);
+    let directs = directs || !directed.is_empty();
     let kind = match (to == state.home, directs || !plan.lost.is_empty()) {
         (true, _) => SwitchKind::Failback,
         (false, true) => SwitchKind::Failover,
@@ -65,7 +67,7 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
         to,
         lost,
         since: before.map(|it| it.since),
-        directed: before.map(|it| it.directed.clone()).unwrap_or_default(),
+        directed,
         goals: goals(&proposed.desired.stack),
     })
 }

@@ -1,5 +1,6 @@
 //! Switches and drills whose process was killed: what the next one reports of them, from the journal and its own times.
 
+use lifeboat::engine::state::record::Phase;
 use lifeboat::sandbox::Options;
 use serde_json::Value as Json;
 
@@ -39,13 +40,9 @@ fn a_drill_that_was_killed_before_its_switch_is_reported_by_its_cleanup() {
     add_up(report);
     assert_eq!((&report["kind"], &report["complete"]), (&"drill".into(), &false.into()));
     assert_eq!((&report["began_at"], &report["recovery"]), (&began.into(), &Json::Null));
-    let idle =
-        report["idle"]["to_at"].as_i64().unwrap() - report["idle"]["from_at"].as_i64().unwrap();
-    assert!(
-        idle > 0
-            && (seconds(&report["phases"]["idle"]) * 1_000.0).round() as i64 / 100
-                >= idle / 100 - 1
-    );
+    let at = |name: &str| report["idle"][name].as_i64().unwrap();
+    let idle = f64::from(i32::try_from(at("to_at") - at("from_at")).unwrap()) / 1_000.0;
+    assert!(idle > 0.0 && (seconds(&report["phases"]["idle"]) - idle).abs() < 0.1, "{report:#}");
     let steps = report["steps"].as_array().unwrap();
     let done = |call: &str, role: &str| {
         let those = steps.iter().filter(|it| it["call"] == call && it["role"] == role);
@@ -121,6 +118,38 @@ fn a_failover_that_was_killed_while_users_drained_is_measured_by_whoever_finishe
     assert_eq!(report["phases"]["earlier"], 0.0, "the journal knows where the time went");
     assert!(seconds(&report["phases"]["prepare"]) > 10.0, "{report:#}");
     assert!(seconds(&report["phases"]["idle"]) > 0.0, "{report:#}");
+}
+
+/// Everything was done, and the process died before it could write so.
+#[test]
+fn a_failover_that_was_killed_at_its_very_end_is_ended_and_measured() {
+    let home = ledger::shop();
+    home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"]).code(0).done();
+    let told = ledger::reports(&home).remove(0);
+    let folder = home.state_folder("shop");
+    std::fs::remove_dir_all(folder.join("reports")).unwrap();
+    // The journal as it was before its last line.
+    let history = folder.join("history");
+    let serial = home.state("shop").unwrap().serial;
+    let journal = std::fs::read_to_string(history.join(format!("{serial:08}.journal"))).unwrap();
+    let cut: Vec<&str> = journal.split_inclusive('\n').collect();
+    assert!(cut.last().unwrap().contains("run_ended"));
+    std::fs::write(folder.join("journal"), cut[..cut.len() - 1].concat()).unwrap();
+    let before = history.join(format!("{:08}.snapshot", serial - 1));
+    std::fs::copy(before, folder.join("state.snapshot")).unwrap();
+    assert_eq!(home.state("shop").unwrap().phase, Phase::Switching);
+    home.sandbox(&["apply", "shop", "--yes"])
+        .code(0)
+        .says(&["failover of shop to eu: complete", "\n  idle "])
+        .done();
+    let state = home.state("shop").unwrap();
+    assert_eq!((state.phase, state.switch), (Phase::Settled, None));
+    let report = ledger::reports(&home).remove(0);
+    add_up(&report);
+    for name in ["began_at", "directed", "dns_bound", "recovery"] {
+        assert_eq!(report[name], told[name], "{name}");
+    }
+    home.sandbox(&["apply", "shop", "--yes"]).code(0).says(&["nothing to do"]).done();
 }
 
 /// The gate that it was killed at is waited at again, and time in which nobody was at it is no gate.
