@@ -6,8 +6,8 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, nearest};
 use crate::engine::schema::{Catalog, FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
-use crate::engine::stack::needs::named_by;
 use crate::engine::stack::rehearse::objects;
+use crate::engine::stack::uses::named_by;
 use crate::engine::state::record::{Begun, Record, State};
 use crate::engine::value::{Attributes, Value};
 

@@ -26,6 +26,8 @@ pub enum Effect {
     Truncated,
     /// Carried out; 200 with nothing in it.
     Empty200,
+    /// Not carried out; the connection stays open and says nothing.
+    Hang,
 }
 
 /// Which requests a fault meets, and what it does to them.
@@ -120,8 +122,9 @@ impl FromStr for FaultSpec {
             Some("html502") => Effect::Html502,
             Some("truncated") => Effect::Truncated,
             Some("empty200") => Effect::Empty200,
+            Some("hang") => Effect::Hang,
             _ => {
-                return Err("say what happens: 429, 500, 503, lost_reply, slow, html502, truncated or empty200".into());
+                return Err("say what happens: 429, 500, 503, lost_reply, slow, html502, truncated, empty200 or hang".into());
             }
         };
         Ok(spec)

@@ -176,13 +176,18 @@ impl Faults {
             self.unhealthy.remove(key);
         }
         if name.is_none() {
-            let faults: Vec<u64> = self.requests.iter().map(|(key, _)| *key).collect();
-            for key in faults {
-                self.requests.remove(&key);
-            }
+            self.end_requests();
         }
         let lost = lost.into_iter().filter_map(|key| Some((key.clone(), self.lost.remove(&key)?)));
         Healed { lost: lost.collect(), unhealthy }
+    }
+
+    /// Ends the faults of requests; what is lost or unhealthy stays so.
+    pub fn end_requests(&mut self) {
+        let faults: Vec<u64> = self.requests.iter().map(|(key, _)| *key).collect();
+        for key in faults {
+            self.requests.remove(&key);
+        }
     }
 
     pub fn add(&mut self, spec: FaultSpec) {
@@ -274,6 +279,17 @@ mod tests {
         assert_eq!(faults.strike(1, &post), None);
         assert_eq!(faults.strike(1, &post), Some(Effect::LostReply));
         assert_eq!(faults.strike(1, &post), None);
+    }
+
+    #[test]
+    fn faults_of_requests_end_alone() {
+        let mut faults = Faults::default();
+        faults.lose(0, "linode:us-east", How::Hang);
+        faults.add("hang times=0".parse().unwrap());
+        assert_eq!(faults.strike(1, &request("GET", "/v4/domains")), Some(Effect::Hang));
+        faults.end_requests();
+        assert_eq!(faults.strike(1, &request("GET", "/v4/domains")), None);
+        assert_eq!(faults.lost("linode:us-east"), Some(How::Hang));
     }
 
     #[test]

@@ -248,6 +248,11 @@ impl Sandbox {
         self.with(|world, _| world.faults.add(spec))
     }
 
+    /// Ends the faults of requests; what is lost or unhealthy stays so.
+    pub fn end_faults(&self) -> Result<(), SandboxError> {
+        self.with(|world, _| world.faults.end_requests())
+    }
+
     pub fn set_limits(&self, limits: &Limits) -> Result<(), SandboxError> {
         self.with(|world, _| world.linode.set_limits(limits))
     }

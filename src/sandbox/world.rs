@@ -186,6 +186,7 @@ impl World {
             Some(Effect::Slow { milliseconds }) => {
                 Reply::Late(milliseconds, self.carry_out(now, request))
             }
+            Some(Effect::Hang) => Reply::Hang,
             Some(Effect::Truncated) => Reply::Truncated(self.carry_out(now, request)),
             Some(Effect::Empty200) => {
                 let headers = self.carry_out(now, request).headers;

@@ -54,14 +54,14 @@ fn count(walk: &Walk, region: &str) -> Json {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_measures_replication_both_ways_and_is_taken_away() {
     let walk = pair().await;
-    walk.sandbox.set_lag(120_000, 120_000).unwrap();
+    walk.sandbox.set_lag(600_000, 600_000).unwrap();
     for (writer, reader, region) in [("table", "copy", "us-east-1"), ("copy", "table", "eu-west-1")]
     {
-        let within = Duration::from_secs(3_600);
+        let within = Duration::from_secs(7_200);
         let took = walk.provider.replicates(member(&walk, writer), member(&walk, reader), within);
         let took = took.await.unwrap();
-        // The acknowledgement takes its time too, and the canary travels meanwhile.
-        assert!((60..3_600).contains(&took.as_secs()), "{took:?}");
+        // The acknowledgement takes its time too, seconds of a busy machine, and the canary travels meanwhile.
+        assert!((60..7_200).contains(&took.as_secs()), "{took:?}");
         assert_eq!(count(&walk, region), 0);
     }
 }
@@ -97,7 +97,7 @@ async fn a_canary_that_does_not_arrive_in_time_is_an_error_of_both_ends() {
 async fn a_canary_that_cannot_be_taken_away_is_told_of() {
     let walk = pair().await;
     walk.sandbox.fault("DeleteItem 500 times=1".parse().unwrap()).unwrap();
-    let within = Duration::from_secs(600);
+    let within = Duration::from_secs(3_600);
     let left = walk.provider.replicates(member(&walk, "table"), member(&walk, "copy"), within);
     let told = left.await.unwrap_err().to_string();
     for part in ["it arrived after", "could not be deleted", "lifeboat-canary-", "by hand"] {

@@ -1,6 +1,7 @@
 //! What goes wrong on the way: faults of the clouds, kills, signals, two at once; afterwards one more apply makes it whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use proptest::prelude::{Strategy as _, prop, proptest};
 use proptest::test_runner::Config;
@@ -330,6 +331,8 @@ fn a_killed_destroy_is_finished_by_the_next() {
 #[test]
 fn of_two_at_once_one_is_told_to_wait() {
     let home = home();
+    // While its machines start, which takes a minute of the world: longer than two more processes need, on any machine.
+    home.world.set_speed(2.0).unwrap();
     let mut first = home.start(&["apply", "small", "--yes", "--sandbox"]);
     assert!(first.until(|| journal_lines(&home) >= 1));
     for command in ["apply", "destroy"] {
@@ -341,6 +344,7 @@ fn of_two_at_once_one_is_told_to_wait() {
     // Looking needs no lease. What the other has made since the state was read may still look like a stranger's.
     let plan = home.sandbox(&["plan", "small"]);
     assert!(matches!(plan.code, Some(0 | 3)), "{plan}");
+    home.world.advance(Duration::from_secs(600)).unwrap();
     first.end().code(0).done();
     check_whole(&home, "two at once");
 }

@@ -57,6 +57,15 @@ pub(crate) fn lose(home: &Home) {
     home.lose(AWS);
 }
 
+/// No request and no probe named what `lose` loses.
+#[track_caller]
+pub(crate) fn lost_is_left_alone(home: &Home) {
+    let asked = home.requests();
+    asked.to_fault_domain(LINODE).none();
+    asked.to_fault_domain(AWS).none();
+    home.probes().to_fault_domain(LINODE).none();
+}
+
 pub(crate) fn failover(home: &Home) -> Output {
     home.sandbox(&["failover", "duo", "--to", "eu", "--yes"])
 }
@@ -115,8 +124,18 @@ pub(crate) fn leads(home: &Home) -> Vec<String> {
 /// serve, and users are served unless the only place they ever knew is lost.
 #[track_caller]
 pub(crate) fn served(home: &Home, said: &str) {
-    let log = home.world.requests().unwrap();
+    served_by(home, |_| true, said);
+}
+
+/// The same for the names that are meant.
+#[track_caller]
+pub(crate) fn served_by(home: &Home, meant: impl Fn(&str) -> bool, said: &str) {
+    let mut log = home.world.requests().unwrap();
     assert!(!log.is_full && !log.received.is_empty(), "{said}: the log proves nothing");
+    for it in &mut log.received {
+        it.leads.retain(|it| meant(&it.name));
+    }
+    assert!(log.received.iter().any(|it| !it.leads.is_empty()), "{said}: no name led anywhere");
     let wrong = unserved(&log.received);
     assert!(wrong.is_empty(), "{said}: {}", wrong.join("\n"));
 }

@@ -11,6 +11,7 @@ use lifeboat::sandbox::fault_spec::FaultSpec;
 use lifeboat::sandbox::faults::How;
 use lifeboat::sandbox::http::Request;
 use lifeboat::sandbox::received::Received;
+use lifeboat::sandbox::request_log;
 use lifeboat::sandbox::world::Reply;
 use lifeboat::sandbox::{Options, Sandbox};
 use lifeboat::store::file::FileStore;
@@ -206,6 +207,12 @@ impl Home {
     /// Begins a new log of the requests that the world receives, from whatever process.
     pub(crate) fn log_requests(&self) {
         self.world.log_requests().unwrap();
+    }
+
+    /// How long that log is, in bytes: cheap enough to be asked all the time.
+    pub(crate) fn log_length(&self) -> u64 {
+        let log = request_log::place(&self.path("state/sandbox/world"));
+        log.metadata().map_or(0, |it| it.len())
     }
 
     /// What lifeboat asked of the clouds since then; calls by somebody else are left out.

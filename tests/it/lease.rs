@@ -189,8 +189,8 @@ fn a_failover_preempts_an_apply_and_not_another_failover() {
     home.overlay("tiny", "eu", "resources:\n  r0: { target: 198.51.100.1 }\n");
     run(&["apply", "tiny", "--yes"]).code(0).done();
     home.stack("tiny", stack(3600));
-    // Long enough for two more processes to start meanwhile.
-    home.fault("PUT slow ms=1500");
+    // Long enough for two more processes to start meanwhile, on any machine; a request is given up after five seconds.
+    home.fault("PUT slow ms=4000");
     let folder = home.state_folder("tiny");
     let mut applying = home.start(&["apply", "tiny", "--yes", "--sandbox"]);
     assert!(applying.until(|| fired(&home) > 0));

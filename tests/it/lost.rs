@@ -136,7 +136,7 @@ resources:
         assert!(said.contains(part), "it lacks {part:?}\n{plan}");
     }
     // One request alone may take five seconds; all of them one after the other took a minute.
-    assert!(took.as_secs() < 5, "{took:?}");
+    assert!(took.as_secs() < 20, "{took:?}");
     home.requests().mutating().none();
 }
 

@@ -24,7 +24,9 @@ mod duo;
 mod switch;
 mod pair;
 mod losses;
+mod cut;
 mod crash;
+mod fate;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

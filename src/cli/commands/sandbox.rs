@@ -206,10 +206,11 @@ fn effect_of(word: &str) -> Result<Effect, OpsError> {
         "html502" => Effect::Html502,
         "truncated" => Effect::Truncated,
         "empty200" => Effect::Empty200,
+        "hang" => Effect::Hang,
         _ => {
             return Err(OpsError::usage(
                 format!("`{word}` is no fault"),
-                "write unhealthy, 429, 500, 503, lost-reply, slow, html502, truncated or empty200",
+                "write unhealthy, 429, 500, 503, lost-reply, slow, html502, truncated, empty200 or hang",
             ));
         }
     })

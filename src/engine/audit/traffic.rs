@@ -6,7 +6,7 @@ use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::side::{Item, Side};
 use crate::engine::plan::normalise::stored;
 use crate::engine::schema::Drain;
-use crate::engine::stack::needs::named_by;
+use crate::engine::stack::uses::named_by;
 use crate::engine::value::Value;
 
 /// Half of the objective for those who remember the old answer; noticing, preparing and gates take the other half.

@@ -6,9 +6,11 @@ use crate::engine::address::Address;
 use crate::engine::plan::change::{Action, AttributeChange, Change, Plan};
 use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::normalise::normalise;
+use crate::engine::plan::planned::is_name_beside;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::Record;
+use crate::engine::value::Value;
 
 /// What was pending before the switch, and what the switch cannot do without.
 #[derive(Debug, Default)]
@@ -77,6 +79,10 @@ impl Carried {
         difference: &AttributeChange,
     ) -> bool {
         let Some(pending) = self.pending.get(address) else { return false };
+        // An interrupted replace is finished, and what points at it sees it under its own name.
+        if is_unfinished(kind, record, difference) {
+            return false;
+        }
         let is_pending = pending
             .attributes
             .iter()
@@ -98,6 +104,17 @@ fn directs_anew(kind: &Kind, change: &Change) -> bool {
     match change.action {
         Action::Create => !kind.traffic.is_empty(),
         _ => change.attributes.iter().any(|it| kind.directs(&it.name)),
+    }
+}
+
+/// The name of something that a replace left beside what it replaced, or left alone under the name that it had there.
+fn is_unfinished(kind: &Kind, record: &Record, difference: &AttributeChange) -> bool {
+    let name = &difference.name;
+    let text = |it: Option<&Value>| it.and_then(Value::as_text).map(str::to_owned);
+    match (text(record.attributes.get(name)), text(Some(&difference.after))) {
+        _ if record.deposed.is_some() => kind.identity.by.contains(name),
+        (Some(recorded), Some(wanted)) => is_name_beside(kind, name, &recorded, &wanted),
+        _ => false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::{Instance, Stack};
-use crate::engine::stack::needs::named_by;
+use crate::engine::stack::uses::named_by;
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
 

@@ -10,8 +10,8 @@ use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::planned::{Planned, set_name};
 use crate::engine::schema::{FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
-use crate::engine::stack::needs::named_by;
 use crate::engine::stack::resolve::Resolved;
+use crate::engine::stack::uses::named_by;
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
 

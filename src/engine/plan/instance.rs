@@ -14,8 +14,8 @@ use crate::engine::plan::proposal::Proposal;
 use crate::engine::plan::survey::{promised, record_of};
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::Instance;
-use crate::engine::stack::needs::named_by;
 use crate::engine::stack::resolve::{Resolved, resolve};
+use crate::engine::stack::uses::named_by;
 use crate::engine::state::record::Record;
 use crate::engine::value::{Attributes, Value};
 

@@ -1,7 +1,7 @@
 //! Lowers one change to calls: what each action asks of the provider, in which order.
 
 use crate::engine::plan::change::{Action, Call};
-use crate::engine::plan::planned::{Planned, is_deposed};
+use crate::engine::plan::planned::{Planned, is_deposed, name_beside};
 use crate::engine::schema::{Attribute, Kind, Rename};
 use crate::engine::value::{Attributes, Value};
 
@@ -41,10 +41,7 @@ pub(super) fn temporary(it: &Planned<'_>) -> Option<(String, String)> {
     let name = it.kind.identity.by.last()?;
     let Some(Value::Text(text)) = it.desired.as_ref()?.get(name) else { return None };
     let seed = format!("{} {}", it.change.address, it.change.id.as_deref().unwrap_or_default());
-    let suffix = crate::engine::mark::short(&seed, 5);
-    let room = it.kind.attributes.get(name).and_then(|it| it.length).map_or(64, |it| it.1);
-    let kept: String = text.chars().take(room.saturating_sub(6)).collect();
-    Some((name.clone(), format!("{kept}-{suffix}")))
+    Some((name.clone(), name_beside(it.kind, name, text, &seed)))
 }
 
 pub(super) fn creation(it: &Planned<'_>, temporary: Option<(String, String)>) -> Vec<(Call, u64)> {

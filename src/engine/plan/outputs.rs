@@ -8,9 +8,9 @@ use crate::engine::plan::change::{OutputChange, Stale};
 use crate::engine::plan::diff::{is_missing_secret, seal};
 use crate::engine::plan::proposal::Proposal;
 use crate::engine::stack::model::{Instance, Term};
-use crate::engine::stack::needs::uses;
 use crate::engine::stack::resolve::resolve_output;
 use crate::engine::stack::term::expressions;
+use crate::engine::stack::uses::uses;
 use crate::engine::value::Value;
 
 impl Proposal<'_> {

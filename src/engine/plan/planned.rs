@@ -1,8 +1,9 @@
 //! A change with what its steps are made from, and the name of the serving set it belongs to.
 
+use crate::engine::mark::short;
 use crate::engine::plan::change::Change;
 use crate::engine::plan::normalise::normalise;
-use crate::engine::schema::Kind;
+use crate::engine::schema::{Kind, Rename};
 use crate::engine::stack::model::Instance;
 use crate::engine::state::record::Record;
 use crate::engine::value::{Attributes, Value};
@@ -30,6 +31,32 @@ pub fn kept(kind: &Kind, attributes: &Attributes) -> Attributes {
         kept.entry(name.clone()).or_insert(Value::Null);
     }
     kept
+}
+
+/// How long the digest is that a name ends with while its owner is beside what it replaces.
+const DIGEST: usize = 5;
+
+/// The name under which something is made beside what it replaces.
+pub(super) fn name_beside(kind: &Kind, attribute: &str, name: &str, seed: &str) -> String {
+    format!("{}-{}", cut(kind, attribute, name), short(seed, DIGEST))
+}
+
+/// Whether what is recorded is such a name of what is to be called so: its replace was cut before it was renamed.
+pub(super) fn is_name_beside(kind: &Kind, attribute: &str, recorded: &str, name: &str) -> bool {
+    let is_digest = |it: &str| {
+        it.len() == DIGEST && it.bytes().all(|it| matches!(it, b'a'..=b'z' | b'2'..=b'7'))
+    };
+    kind.identity.rename == Rename::InPlace
+        && kind.identity.by.last().is_some_and(|it| it == attribute)
+        && recorded
+            .rsplit_once('-')
+            .is_some_and(|(kept, digest)| kept == cut(kind, attribute, name) && is_digest(digest))
+}
+
+/// As much of a name as leaves room for the rest.
+fn cut(kind: &Kind, attribute: &str, name: &str) -> String {
+    let room = kind.attributes.get(attribute).and_then(|it| it.length).map_or(64, |it| it.1);
+    name.chars().take(room.saturating_sub(DIGEST + 1)).collect()
 }
 
 /// What tells an object from every other of its kind; `None` while a part of it is open. Records that users take for one

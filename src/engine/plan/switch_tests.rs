@@ -297,6 +297,49 @@ fn a_balancer_made_beside_the_old_one_leaves_that_whole_until_users_have_moved()
     insta::assert_snapshot!(format!("{text}-- goes on --\n{goes_on}"));
 }
 
+/// It was cut before the new one got the name of the old one: that is no pending change, and nodes keep the name.
+#[test]
+fn a_replace_that_a_stopped_switch_left_is_finished_under_its_own_name() {
+    for old in [Some("99"), None] {
+        finished_under_its_own_name(old);
+    }
+}
+
+/// `old`: what it replaced, unless that is deleted already.
+fn finished_under_its_own_name(old: Option<&str>) {
+    let first = "authorized_users: [a], lifecycle: { create_before_destroy: true }, label: 'eu-";
+    let sites = SITES.replace("authorized_users: [a], label: 'eu-", first);
+    let begun = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        let address = Address::index("eu", 0);
+        let record = state.records.get_mut(&address).unwrap();
+        let attributes = record.attributes.clone();
+        record.deposed = old.map(|id| Deposed { id: id.into(), attributes });
+        let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&address) else {
+            panic!("it is there")
+        };
+        for it in [&mut record.attributes, attributes] {
+            it.insert("label".into(), Value::text("eu-0-abcde"));
+        }
+    };
+    let plan = plan(&Case {
+        applied: &sites,
+        base: &sites,
+        active: Some(FAILOVER),
+        to: None,
+        change: &begun,
+        ..Case::default()
+    });
+    let change = |name| {
+        let address = Address::index(name, 0);
+        plan.changes.iter().find(|it| it.address == address).unwrap()
+    };
+    assert_eq!(change("eu").held, None);
+    let names: Vec<_> =
+        change("eu").attributes.iter().map(|it| (it.name.as_str(), it.after.as_text())).collect();
+    assert_eq!(names, [("label", Some("eu-0"))]);
+    assert_eq!(change("node_eu").attributes, [], "{}", told(&plan));
+}
+
 const GROUP: &str = "
   table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id }
   replica: { kind: dynamodb.replica, table: '${table}', region: eu-west-1 }

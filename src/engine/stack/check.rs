@@ -7,8 +7,8 @@ use regex::Regex;
 
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::schema::{Attribute, Type};
-use crate::engine::stack::evaluate::word;
 use crate::engine::stack::model::{Shape, Term};
+use crate::engine::stack::world::word;
 use crate::engine::value::{Attributes, Secret, Value};
 
 /// Where a value is written: the term, while its shape is that of the value.

@@ -3,66 +3,19 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
+use cel::common::ast::Expr;
 use cel::common::ast::operators::{CONDITIONAL, LOGICAL_AND, LOGICAL_OR};
-use cel::common::ast::{Expr, SourceInfo};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, ExecutionError, IdedExpr};
 
 use crate::engine::stack::code::{Cel, Code, Leaf, Path, Slice, Trouble};
-use crate::engine::stack::compile::{children, leaf_of, named, token};
-use crate::engine::stack::functions::{ENV, ITEMS, from_cel, to_cel};
+use crate::engine::stack::failure::{culprit, extent, reworded};
+use crate::engine::stack::functions::{ENV, from_cel, to_cel};
 use crate::engine::stack::path::Step;
-use crate::engine::value::{Attributes, Secret, Value};
-
-/// A step of a path, computed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum At<'a> {
-    Name(Cow<'a, str>),
-    Index(u32),
-}
-
-/// What expressions can look at.
-pub trait World {
-    /// The value at a path, or as much of it as the slice shows.
-    fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost>;
-
-    /// The text of `file(path)`.
-    fn file(&self, path: &str) -> Result<Arc<str>, Lost>;
-
-    /// The text of `template(path, map)`.
-    fn template(&self, path: &str, map: &Attributes) -> Result<String, Lost>;
-}
-
-/// Why a path or a file leads nowhere; its place is the path's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
-    pub code: &'static str,
-    pub message: String,
-    pub help: Option<String>,
-}
-
-impl Lost {
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), help: None }
-    }
-
-    #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
-    fn at(self, range: (u32, u32)) -> Trouble {
-        Trouble {
-            code: self.code,
-            start: range.0,
-            end: range.1,
-            message: self.message,
-            help: self.help,
-        }
-    }
-}
+use crate::engine::stack::syntax::{children, leaf_of};
+use crate::engine::stack::world::{At, World};
+use crate::engine::value::{Secret, Value};
 
 /// Evaluates code; `text` is the text it was compiled from.
 pub fn evaluate(code: &Code, text: &str, world: &dyn World) -> Result<Value, Trouble> {
@@ -118,93 +71,6 @@ fn look(path: &Path, slice: &Slice, text: &str, world: &dyn World) -> Result<Val
     let value =
         world.look(&path.root, &steps, slice).map_err(|it| it.at((path.start, path.end)))?;
     Ok(if is_secret { Value::Secret(Secret::new(value)) } else { value })
-}
-
-/// Follows steps into a plain value.
-pub fn follow(value: &Value, steps: &[At<'_>]) -> Result<Value, Lost> {
-    let mut at = value;
-    for (position, step) in steps.iter().enumerate() {
-        at = match (at, step) {
-            (Value::Map(map), At::Name(name)) => map.get(name.as_ref()).ok_or_else(|| {
-                let lost = Lost::new("failed_expression", format!("there is no `{name}`"));
-                match crate::engine::diagnostic::nearest(name, map.keys().map(String::as_str)) {
-                    Some(near) => lost.help(format!("did you mean `{near}`?")),
-                    None => lost,
-                }
-            })?,
-            (Value::List(items), At::Index(index)) => {
-                items.get(*index as usize).ok_or_else(|| beyond(*index, items.len()))?
-            }
-            (Value::Open, _) => return Ok(Value::Open),
-            (Value::Secret(secret), _) => {
-                let inside = follow(secret.expose(), &steps[position..]);
-                let hidden =
-                    |_| Lost::new("failed_expression", "the sensitive value has no such part");
-                return Ok(Value::Secret(Secret::new(inside.map_err(hidden)?)));
-            }
-            (Value::Fingerprint(_), _) => return Ok(at.clone()),
-            (other, At::Name(name)) => {
-                return Err(Lost::new(
-                    "failed_expression",
-                    format!("{} has no `{name}`", word(other)),
-                ));
-            }
-            (other, At::Index(index)) => {
-                return Err(Lost::new(
-                    "failed_expression",
-                    format!("{} has no `[{index}]`", word(other)),
-                ));
-            }
-        };
-    }
-    Ok(at.clone())
-}
-
-/// The mistake of an index beyond the end.
-pub fn beyond(index: u32, length: usize) -> Lost {
-    Lost::new(
-        "failed_expression",
-        format!("there is no `[{index}]`; the list has {length} element(s)"),
-    )
-}
-
-/// The word for a value in messages.
-pub fn word(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Int(_) => "an integer",
-        Value::Float(_) => "a number",
-        Value::Text(_) => "text",
-        Value::List(_) => "a list",
-        Value::Map(_) => "a map",
-        Value::Open => "a value not known yet",
-        Value::Secret(_) | Value::Fingerprint(_) => "a sensitive value",
-    }
-}
-
-/// Leaves out what an expression cannot see.
-pub fn cut(value: Value, slice: &Slice) -> Value {
-    let kept = |value: Value, names: &std::collections::BTreeSet<String>| match value {
-        Value::Map(map) => {
-            Value::Map(map.into_iter().filter(|(name, _)| names.contains(name)).collect())
-        }
-        other => other,
-    };
-    match (slice, value) {
-        (Slice::Shape, Value::List(items)) => Value::List(vec![Value::Null; items.len()]),
-        (Slice::Shape, Value::Map(map)) => {
-            Value::Map(map.into_keys().map(|it| (it, Value::Null)).collect())
-        }
-        (Slice::Members(names), value) => kept(value, names),
-        (Slice::Elements(names), Value::List(items)) => {
-            Value::List(items.into_iter().map(|it| kept(it, names)).collect())
-        }
-        (Slice::Elements(names), Value::Map(map)) => {
-            Value::Map(map.into_iter().map(|(name, it)| (name, kept(it, names))).collect())
-        }
-        (_, value) => value,
-    }
 }
 
 /// The values of the leaves that were reached.
@@ -395,126 +261,6 @@ impl Frame<'_> {
     }
 }
 
-/// The innermost part that fails by itself. Parts of comprehensions need their variables and are left out.
-fn culprit<'a>(expr: &'a IdedExpr, context: &Context<'_, '_>) -> &'a IdedExpr {
-    let mut at = expr;
-    loop {
-        let parts = match &at.expr {
-            Expr::Comprehension(it) => vec![&it.iter_range],
-            Expr::Call(call) if call.func_name == CONDITIONAL => {
-                let chosen = match cel::Value::resolve(&call.args[0], context) {
-                    Ok(cel::Value::Bool(true)) => 1,
-                    Ok(cel::Value::Bool(false)) => 2,
-                    _ => 0,
-                };
-                vec![&call.args[chosen]]
-            }
-            Expr::Call(call) if call.target.as_ref().is_some_and(|it| is_namespace(it)) => {
-                call.args.iter().collect()
-            }
-            _ => children(at),
-        };
-        match parts.into_iter().find(|it| cel::Value::resolve(it, context).is_err()) {
-            Some(part) => at = part,
-            None => return at,
-        }
-    }
-}
-
-fn is_namespace(expr: &IdedExpr) -> bool {
-    matches!(&expr.expr, Expr::Ident(name) if !name.starts_with('@'))
-}
-
-/// The range of an expression: from its first to its last token.
-fn extent(expr: &IdedExpr, info: &SourceInfo, text: &str, leaves: &[Leaf]) -> (u32, u32) {
-    if let Some(leaf) = leaf_of(expr).and_then(|it| leaves.get(it)) {
-        return match leaf {
-            Leaf::Path { path, .. } => (path.start, path.end),
-            Leaf::File { start, end, .. } | Leaf::Template { start, end, .. } => (*start, *end),
-        };
-    }
-    let mut own = token(info, text, expr.id);
-    if let Expr::Call(call) = &expr.expr {
-        own.0 = named(text, own.0, &call.func_name);
-    }
-    if matches!(expr.expr, Expr::Comprehension(_)) {
-        return own;
-    }
-    children(expr)
-        .into_iter()
-        .map(|it| extent(it, info, text, leaves))
-        .fold(own, |all, it| (all.0.min(it.0), all.1.max(it.1)))
-}
-
-/// What went wrong, in words for people; never a value, since a message could carry a secret.
-fn reworded(error: &ExecutionError, is_secret: bool) -> String {
-    match error {
-        ExecutionError::NoSuchKey(key) if !is_secret => format!("there is no `{key}`"),
-        ExecutionError::NoSuchKey(_) => "there is no such key".to_owned(),
-        ExecutionError::NoSuchOverload(it) => overload(it.function(), it.argument_types()),
-        ExecutionError::UnexpectedType { got, want } => {
-            format!("{} stands where {} is needed", plain_type(got), plain_type(want))
-        }
-        ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
-            let types = [left.type_of().to_string(), right.type_of().to_string()];
-            overload(operator, &types)
-        }
-        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
-            "division by zero".to_owned()
-        }
-        ExecutionError::Overflow(..) => "the number does not fit into 64 bits".to_owned(),
-        ExecutionError::IndexOutOfBounds(_) => "the list is not that long".to_owned(),
-        ExecutionError::DuplicateKey(_) => "a key is given twice".to_owned(),
-        ExecutionError::InvalidArgumentCount { expected, actual } => {
-            format!("{expected} argument(s) are needed, {actual} given")
-        }
-        ExecutionError::UndeclaredReference(name) => {
-            format!("there is no function `{name}` for this value")
-        }
-        ExecutionError::FunctionError { function, message }
-            if !is_secret && function.starts_with("cidr") =>
-        {
-            message.clone()
-        }
-        ExecutionError::FunctionError { function, .. } => {
-            format!("`{function}` cannot be computed from this value")
-        }
-        _ => "this cannot be computed from these values".to_owned(),
-    }
-}
-
-fn overload(function: &str, types: &[String]) -> String {
-    if function == ITEMS {
-        return "only lists and maps have elements".to_owned();
-    }
-    let operator = function.trim_matches(['_', '@']);
-    let operator = match operator {
-        "add" => "+",
-        "sub" => "-",
-        "mul" => "*",
-        "div" => "/",
-        "rem" => "%",
-        "[_]" | "[?_]" | "[_" => "[…]",
-        other => other,
-    };
-    let types: Vec<&str> = types.iter().map(|it| plain_type(it)).collect();
-    format!("`{operator}` does not go with {}", types.join(" and "))
-}
-
-fn plain_type(name: &str) -> &str {
-    match name {
-        "string" => "text",
-        "int" => "an integer",
-        "uint" => "an unsigned integer",
-        "double" | "float" => "a number with a fraction",
-        "bool" => "true or false",
-        "null" | "null_type" => "nothing",
-        "list" => "a list",
-        "map" => "a map",
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -523,7 +269,8 @@ mod tests {
 
     use crate::engine::stack::code::{Slice, Trouble};
     use crate::engine::stack::compile::{compile, compile_cel};
-    use crate::engine::stack::evaluate::{At, Lost, World, cut, evaluate, follow};
+    use crate::engine::stack::evaluate::evaluate;
+    use crate::engine::stack::world::{At, Lost, World, cut, follow};
     use crate::engine::value::{Attributes, Secret, Value};
 
     struct Names(Value);

@@ -7,10 +7,10 @@ use crate::engine::address::{Address, Key};
 use crate::engine::diagnostic::{Diagnostic, Span, stops};
 use crate::engine::quick::QuickMap;
 use crate::engine::schema::Catalog;
-use crate::engine::stack::evaluate::word;
 use crate::engine::stack::model::{Each, EachValue, Shape, Spread, Stack, Term};
 use crate::engine::stack::resolve::term;
 use crate::engine::stack::view::{Texts, View};
+use crate::engine::stack::world::word;
 use crate::engine::value::Value;
 
 /// The most instances of one resource.

@@ -7,19 +7,22 @@ use std::sync::Arc;
 use crate::engine::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::Catalog;
-use crate::engine::stack::evaluate::{Lost, evaluate};
+use crate::engine::stack::evaluate::evaluate;
 use crate::engine::stack::expand::{Repeat, expand};
 use crate::engine::stack::lower::{self, Lowered, unknown_keys};
 use crate::engine::stack::model::{Instance, Stack};
-use crate::engine::stack::needs::{Site, needs, of_instance};
-use crate::engine::stack::node::{Node, parse};
+use crate::engine::stack::needs::{Site, needs};
+use crate::engine::stack::node::Node;
 use crate::engine::stack::overlay::{PARTS, lay};
 use crate::engine::stack::recovery;
 use crate::engine::stack::rehearse::rehearse;
 use crate::engine::stack::template::FileText;
 use crate::engine::stack::term::expressions;
+use crate::engine::stack::uses::of_instance;
 use crate::engine::stack::variables::{GivenVariable, Outside, variables};
 use crate::engine::stack::view::{Texts, View};
+use crate::engine::stack::world::Lost;
+use crate::engine::stack::yaml::parse;
 use crate::engine::value::Value;
 
 /// The largest file that an expression reads.

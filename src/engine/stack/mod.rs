@@ -2,11 +2,16 @@
 
 pub mod scalar;
 pub mod node;
+pub mod yaml;
 pub mod place;
 pub mod path;
 pub mod code;
 pub mod functions;
+pub mod syntax;
+pub mod walk;
 pub mod compile;
+pub mod world;
+pub mod failure;
 pub mod evaluate;
 pub mod template;
 pub mod expression;
@@ -19,6 +24,7 @@ pub mod gate;
 pub mod view;
 pub mod resolve;
 pub mod expand;
+pub mod uses;
 pub mod needs;
 pub mod lower;
 pub mod recovery;

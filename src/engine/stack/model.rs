@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Sources, Span};
 use crate::engine::quick::QuickMap;
-use crate::engine::stack::evaluate::Lost;
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::template::FileText;
+use crate::engine::stack::world::Lost;
 use crate::engine::value::{Attributes, Value};
 
 /// Everything the layers say, merged, checked and expanded.

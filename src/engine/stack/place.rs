@@ -250,8 +250,9 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use crate::engine::diagnostic::Sources;
-    use crate::engine::stack::node::{Data, parse};
+    use crate::engine::stack::node::Data;
     use crate::engine::stack::place::ScalarPlaces;
+    use crate::engine::stack::yaml::parse;
 
     /// What the file holds at the place of `needle` in the decoded value of the first key.
     #[track_caller]

@@ -6,13 +6,14 @@ use crate::engine::diagnostic::{Diagnostic, Span, stops};
 use crate::engine::schema::{Attribute, Catalog, Kind, Type};
 use crate::engine::stack::check::{Place, check};
 use crate::engine::stack::code::{Path, Slice, Trouble};
-use crate::engine::stack::evaluate::{At, World, evaluate, steps, word};
+use crate::engine::stack::evaluate::{evaluate, steps};
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::model::{
     Gate, GateProbe, Instance, Output, Part, Resource, Scope, Shape, Stack, Term,
 };
 use crate::engine::stack::template::show;
 use crate::engine::stack::view::{Texts, View};
+use crate::engine::stack::world::{At, World, word};
 use crate::engine::value::{Attributes, Secret, Value};
 
 /// The attributes of an instance, as far as they are known.

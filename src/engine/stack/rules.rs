@@ -8,9 +8,10 @@ use crate::engine::diagnostic::Diagnostic;
 use crate::engine::schema::{Kind, Rule};
 use crate::engine::stack::code::{Code, Slice};
 use crate::engine::stack::compile::compile_rule;
-use crate::engine::stack::evaluate::{At, Lost, World, cut, evaluate, follow};
+use crate::engine::stack::evaluate::evaluate;
 use crate::engine::stack::model::Instance;
 use crate::engine::stack::resolve::Resolved;
+use crate::engine::stack::world::{At, Lost, World, cut, follow};
 use crate::engine::value::{Attributes, Value};
 
 /// So many values of one attribute are remembered; names mostly differ for each object.

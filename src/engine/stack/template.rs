@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::engine::stack::code::{Code, Slice};
 use crate::engine::stack::compile::compile_rule;
-use crate::engine::stack::evaluate::{At, Lost, World, cut, evaluate, follow, word};
+use crate::engine::stack::evaluate::evaluate;
+use crate::engine::stack::world::{At, Lost, World, cut, follow, word};
 use crate::engine::value::{Attributes, Value};
 
 /// One file that was read, and what it is as a template.

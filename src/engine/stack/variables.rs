@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::is_name;
 use crate::engine::diagnostic::{Diagnostic, Sources, Span, nearest};
-use crate::engine::stack::evaluate::word;
 use crate::engine::stack::model::Variable;
-use crate::engine::stack::node::{Map, Node, parse};
+use crate::engine::stack::node::{Map, Node};
+use crate::engine::stack::world::word;
+use crate::engine::stack::yaml::parse;
 use crate::engine::value::{Secret, Value};
 
 /// A value from outside the layers.

@@ -7,9 +7,9 @@ use crate::engine::address::{Address, Key};
 use crate::engine::diagnostic::nearest;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::code::Slice;
-use crate::engine::stack::evaluate::{At, Lost, World, beyond, cut, follow};
 use crate::engine::stack::model::{Each, EachValue, Scope, Spread, Stack};
 use crate::engine::stack::template::FileText;
+use crate::engine::stack::world::{At, Lost, World, beyond, cut, follow};
 use crate::engine::value::{Attributes, Value};
 
 /// Where the texts of files come from.

@@ -66,6 +66,7 @@ fn faults_of_requests_say_whether_the_request_was_carried_out() {
         ("500", "500", false),
         ("503", "503", false),
         ("html502", "502", false),
+        ("hang", "hang", false),
     ] {
         bench.world.faults.add(format!("POST /nodebalancers {effect}").parse().unwrap());
         let body = json!({ "region": "us-east", "label": format!("lb-{effect}").replace([' ', '='], "-") });

@@ -1,0 +1,122 @@
+//! What most commands are given: a stack with its layers, the world, what is lost, what is allowed, and how to print.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// A stack and what is laid over it.
+#[derive(Debug, Clone, Args)]
+pub struct Layers {
+    /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder; for apply also a saved plan
+    pub stack: String,
+    /// Lay this overlay over the stack; `base` means none; several in order. Without: what state says is active, or the base where no state is read
+    #[arg(short = 'o', long = "overlay", value_name = "OVERLAY")]
+    pub overlays: Vec<String>,
+    /// Set a variable
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub variables: Vec<String>,
+    /// Set variables from a YAML file
+    #[arg(long = "var-file", value_name = "FILE")]
+    pub variable_files: Vec<PathBuf>,
+}
+
+/// A stack whose overlays state knows.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder
+    pub stack: String,
+    /// Set a variable
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub variables: Vec<String>,
+    /// Set variables from a YAML file
+    #[arg(long = "var-file", value_name = "FILE")]
+    pub variable_files: Vec<PathBuf>,
+}
+
+impl Target {
+    /// The same with overlays.
+    pub fn under(&self, overlays: Vec<String>) -> Layers {
+        Layers {
+            stack: self.stack.clone(),
+            overlays,
+            variables: self.variables.clone(),
+            variable_files: self.variable_files.clone(),
+        }
+    }
+}
+
+/// What a switch takes for lost, and what it carries.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Losing {
+    /// This fault domain is lost, e.g. `linode:us-east`; without: those that the overlay assumes
+    #[arg(long, value_name = "FAULT_DOMAIN", conflicts_with = "planned")]
+    pub lost: Vec<String>,
+    /// Nothing is lost: both sides live
+    #[arg(long)]
+    pub planned: bool,
+    /// A switch also carries what was pending before it
+    #[arg(long)]
+    pub include_pending: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Plain {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Words {
+    Text,
+    Json,
+    Markdown,
+}
+
+/// Which world is acted on.
+#[derive(Debug, Clone, Args)]
+pub struct World {
+    /// Use the embedded cloud under state/sandbox/: no account, no credentials
+    #[arg(long, env = "LIFEBOAT_SANDBOX", value_parser = clap::builder::FalseyValueParser::new())]
+    pub sandbox: bool,
+    /// How the sandbox's time runs when its world is new: `manual`, or how many times as fast as the wall's
+    #[arg(long, value_name = "SPEED", default_value = "100")]
+    pub sandbox_clock: String,
+}
+
+/// What guards let through.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Allow {
+    /// Let this object, which holds data, be deleted or replaced
+    #[arg(long, value_name = "ADDRESS")]
+    pub allow_delete: Vec<String>,
+    /// Let this many objects be deleted or replaced
+    #[arg(long, value_name = "N")]
+    pub allow_destroys: Option<usize>,
+    /// Believe that this many objects are absent
+    #[arg(long, value_name = "N")]
+    pub allow_absent: Option<usize>,
+    /// Let a serving set be empty for a while
+    #[arg(long)]
+    pub allow_outage: bool,
+    /// While a member of a DynamoDB group is lost: let changes through that reach every member
+    #[arg(long)]
+    pub allow_group_changes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Shape {
+    /// How to print the plan
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Keep Markdown within this many bytes; destroys are never cut out
+    #[arg(long, value_name = "N")]
+    pub max_bytes: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+    Markdown,
+    Html,
+}

@@ -1,0 +1,226 @@
+//! What an attribute is: its type and limits, what a change of it means, and how it stands on the wire.
+
+use serde::Deserialize;
+
+use crate::engine::quick::QuickMap;
+use crate::engine::value::Value;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Type {
+    Text,
+    Int,
+    Float,
+    Bool,
+    List,
+    /// A list whose order and repetitions mean nothing.
+    Set,
+    Map,
+    /// Another resource; its value is that resource's id.
+    Reference,
+    Any,
+}
+
+impl Type {
+    /// The word for messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Int => "an integer",
+            Self::Float => "a number",
+            Self::Bool => "true or false",
+            Self::List | Self::Set => "a list",
+            Self::Map => "a map",
+            Self::Reference => "a reference",
+            Self::Any => "any value",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnChange {
+    #[default]
+    Update,
+    Replace,
+    /// The kind cannot change it and replacing would be wrong: refused at plan.
+    Refuse,
+}
+
+/// One attribute of a kind.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attribute {
+    #[serde(rename = "type")]
+    pub kind: Type,
+    #[serde(default)]
+    pub doc: String,
+    /// The element type of a list, set or map.
+    #[serde(default)]
+    pub of: Option<Box<Attribute>>,
+    /// The members of a map with fixed keys.
+    #[serde(default)]
+    pub members: Option<QuickMap<String, Attribute>>,
+    /// The kind that a reference must name.
+    #[serde(default)]
+    pub to: Option<String>,
+    /// Attributes of the referenced object that travel along as `<attribute>.<name>`.
+    #[serde(default)]
+    pub carries: Vec<String>,
+    #[serde(default)]
+    pub required: bool,
+    /// Made by the cloud; cannot be set.
+    #[serde(default)]
+    pub computed: bool,
+    /// A computed value that changes by itself: never drift, shown by `status` only.
+    #[serde(default)]
+    pub live: bool,
+    /// `default` of the cloud or of lifeboat when the stack is silent.
+    #[serde(default)]
+    pub default: Option<serde_json::Value>,
+    /// `address`: the default is `<stack>-<address>`.
+    #[serde(default)]
+    pub default_from: Option<String>,
+    /// Silent in the stack means: whatever the cloud has.
+    #[serde(default)]
+    pub optional_computed: bool,
+    #[serde(default)]
+    pub sensitive: bool,
+    /// Never read back; compared by fingerprint with what was last sent.
+    #[serde(default)]
+    pub write_only: bool,
+    #[serde(default)]
+    pub on_change: OnChange,
+    /// Why a change means replace, for the plan.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// The update group that carries a change; empty: the plain update of the object.
+    #[serde(default)]
+    pub via: String,
+    /// A computed value that is open again while one of these attributes changes.
+    #[serde(default)]
+    pub opened_by: Vec<String>,
+    /// What users meet depends on it: home and a standby have the same.
+    #[serde(default)]
+    pub alike: bool,
+    /// While it is true, the cloud can bring back what was overwritten or deleted in it.
+    #[serde(default)]
+    pub restores: bool,
+    /// A PEM certificate, its chain behind it.
+    #[serde(default)]
+    pub certificate: bool,
+    /// Values of this pattern exist in some regions only.
+    #[serde(default)]
+    pub regional: Option<String>,
+    /// While it is true, the cloud itself refuses to delete the object.
+    #[serde(default)]
+    pub protects: bool,
+    /// Cannot be given at creation: an update right after it carries it when it differs from the default.
+    #[serde(default)]
+    pub after_create: bool,
+    /// Of a member of a group: its own, not the group's, so that joining does not bring it.
+    #[serde(default)]
+    pub own: bool,
+    /// Of a member of a group: a change reaches all members, also those that are lost.
+    #[serde(default)]
+    pub group_wide: bool,
+    /// Sent along, changed or not, whenever this one is sent.
+    #[serde(default)]
+    pub together: Vec<String>,
+    /// The name on the wire, dotted when nested; the attribute's own name when empty.
+    #[serde(default)]
+    pub wire: Option<String>,
+    /// How it is found in what the cloud answers, where that is not its wire name.
+    #[serde(default)]
+    pub read: Option<Read>,
+    #[serde(default)]
+    pub encode: Option<Encode>,
+    #[serde(default)]
+    pub one_of: Vec<String>,
+    #[serde(default)]
+    pub range: Option<(i64, i64)>,
+    /// Length of a text in characters, or of a list in items.
+    #[serde(default)]
+    pub length: Option<(usize, usize)>,
+    /// Limit of a text in bytes.
+    #[serde(default)]
+    pub max_bytes: Option<usize>,
+    #[serde(default)]
+    pub pattern: Option<String>,
+    /// What the pattern means, for people.
+    #[serde(default)]
+    pub pattern_says: Option<String>,
+    /// What the cloud makes of a value; applied before comparing.
+    #[serde(default)]
+    pub normalise: Vec<Normalise>,
+    /// The values that the cloud stores; others are rounded up to the next one.
+    #[serde(default)]
+    pub rounds_up_to: Vec<i64>,
+}
+
+/// How the cloud rewrites a value.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalise {
+    LowerCase,
+    TrimSpace,
+    TrimTrailingDot,
+    /// Cuts `.<value of that attribute>` off the end; the value itself becomes empty.
+    TrimSuffixOf(String),
+    /// An unset value and this one are the same.
+    EmptyIsNull,
+}
+
+/// Where in an answer an attribute is found.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Read {
+    /// Dotted path in the object.
+    #[serde(default)]
+    pub field: Option<String>,
+    #[serde(default)]
+    pub pick: Option<Pick>,
+    /// Looked up in another list instead of in the object itself.
+    #[serde(default)]
+    pub lookup: Option<Lookup>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pick {
+    /// The first public address of a list.
+    Public,
+    /// The first private address (192.168.0.0/16) of a list.
+    Private,
+    /// Whether the list has a private address.
+    HasPrivate,
+    /// An address without its prefix length.
+    WithoutPrefix,
+    /// Whether the text is one of these.
+    OneOf(Vec<String>),
+}
+
+/// Finds a value in another list: the `take` of the row whose `entities` name this object.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lookup {
+    pub list: String,
+    /// The array field of a row that names objects.
+    pub within: String,
+    /// The `type` that names this kind there.
+    pub entity: String,
+    pub take: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encode {
+    Base64,
+}
+
+impl Attribute {
+    /// Lifeboat's or the cloud's default as a value.
+    pub fn default_value(&self) -> Option<Value> {
+        self.default.as_ref().map(Value::from_json)
+    }
+}

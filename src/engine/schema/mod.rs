@@ -1,0 +1,242 @@
+//! What a kind is: attributes, what a change of each means, identity, containment and routes, as read from `kind.yaml`.
+
+pub mod attribute;
+pub mod routes;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::engine::quick::QuickMap;
+pub use crate::engine::schema::attribute::{
+    Attribute, Encode, Lookup, Normalise, OnChange, Pick, Read, Type,
+};
+pub use crate::engine::schema::routes::{Group, Ready, Rest};
+
+/// Every kind that stacks may use, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    pub kinds: BTreeMap<String, Kind>,
+}
+
+impl Catalog {
+    pub fn get(&self, name: &str) -> Option<&Kind> {
+        self.kinds.get(name)
+    }
+}
+
+/// One kind of resource.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kind {
+    pub kind: String,
+    pub summary: String,
+    /// Longer words for `lifeboat kinds KIND`.
+    #[serde(default)]
+    pub doc: String,
+    /// Which driver of `cloud` acts on it: `linode` or `dynamodb`.
+    pub provider: String,
+    /// The prefix of its fault domains: `linode`, `aws`.
+    pub cloud: String,
+    /// Deleting or replacing it loses data.
+    #[serde(default)]
+    pub holds_data: bool,
+    /// The attribute that carries the owner mark, where the kind is taggable.
+    #[serde(default)]
+    pub mark: Option<String>,
+    pub fault_domain: FaultDomain,
+    pub identity: Identity,
+    /// The reference attribute that names what contains it; deleting the container deletes it.
+    #[serde(default)]
+    pub contains_in: Option<String>,
+    /// Attributes whose change directs users.
+    #[serde(default)]
+    pub traffic: Vec<String>,
+    /// How long users keep coming after traffic was directed elsewhere.
+    #[serde(default)]
+    pub drain: Option<Drain>,
+    /// When an object of this kind has something behind it that can serve.
+    #[serde(default)]
+    pub serves_when: Option<ServesWhen>,
+    /// How it finds out that what is behind it has failed.
+    #[serde(default)]
+    pub health_check: Option<HealthCheck>,
+    /// Which attribute says how much one object of this kind can do.
+    #[serde(default)]
+    pub capacity: Option<Capacity>,
+    /// Attributes by which several objects make one serving set (law 7), e.g. records of one name.
+    #[serde(default)]
+    pub serving_set: Vec<String>,
+    /// Objects of this kind are members of groups whose members hold the same data.
+    #[serde(default)]
+    pub group: Option<Membership>,
+    /// At most one step at a time among objects that share these attributes.
+    #[serde(default)]
+    pub serialise_by: Vec<String>,
+    pub attributes: QuickMap<String, Attribute>,
+    /// Rules over several attributes, each with its message.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    #[serde(default)]
+    pub rest: Option<Rest>,
+    /// Waits of kinds that a driver of their own serves.
+    #[serde(default)]
+    pub waits: Waits,
+}
+
+/// Where an object is lost together with others.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultDomain {
+    /// `<cloud>:<value of this attribute>`.
+    Region(String),
+    /// The same as the object that this reference attribute names.
+    Of(String),
+    /// `linode:global` and the like.
+    Global(String),
+}
+
+/// How long what is withdrawn is still used, because others remember it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drain {
+    /// The attribute with the seconds that others may remember it for; 0 means what its container says.
+    pub ttl: String,
+    /// The attribute of the container that stands in.
+    pub inherits: String,
+    /// Seconds, where the container says nothing either.
+    pub otherwise: u64,
+}
+
+/// A live attribute that counts what serves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServesWhen {
+    /// The live attribute, a map of counts.
+    pub attribute: String,
+    /// Its member that must be at least 1.
+    pub member: String,
+    /// With this attribute at this value nothing is checked, so nothing can be waited for.
+    pub unless: (String, String),
+    pub within_seconds: u64,
+    pub poll_seconds: u64,
+}
+
+/// The attributes that describe a health check.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    pub method: String,
+    /// The methods that look at what an application answers.
+    pub deep: Vec<String>,
+    pub path: String,
+    /// Seconds between checks.
+    pub interval: String,
+    /// Seconds that one check may take.
+    pub timeout: String,
+    /// Failures in a row until it believes them.
+    pub attempts: String,
+}
+
+/// How much one object can do, by the value of an attribute.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capacity {
+    pub attribute: String,
+    /// What is counted, for people.
+    pub unit: String,
+    pub of: BTreeMap<String, u64>,
+}
+
+/// How members of a group without a primary know each other.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Membership {
+    /// The attribute whose value all members share.
+    pub name: String,
+    /// The attribute in which members differ.
+    pub region: String,
+    /// The live attribute that lists the regions of the other members.
+    pub others: String,
+    /// With this attribute set to a living member's region, a create joins the group instead of founding one.
+    #[serde(default)]
+    pub join_as: Option<String>,
+}
+
+/// How the cloud tells two objects apart, and how an object is found without its id.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Attributes that together name it.
+    pub by: Vec<String>,
+    #[serde(default)]
+    pub rename: Rename,
+    /// The cloud itself refuses a second object of the same identity.
+    #[serde(default)]
+    pub unique: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rename {
+    InPlace,
+    #[default]
+    Never,
+}
+
+/// A rule over several attributes, as a CEL expression over them; unset ones are null, carried ones are `self['table.name']`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The rule holds when this is true.
+    pub check: String,
+    pub message: String,
+    #[serde(default)]
+    pub help: Option<String>,
+    /// The attribute to point at.
+    pub at: String,
+}
+
+/// How long a driver of its own may wait, and how often it looks.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Waits {
+    #[serde(default)]
+    pub ready: Option<Wait>,
+    #[serde(default)]
+    pub gone: Option<Wait>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    pub within_seconds: u64,
+    pub poll_seconds: u64,
+}
+
+impl Kind {
+    /// The attribute that says whom a new member joins; no layer says it, and no record keeps it.
+    pub fn join_as(&self) -> Option<&String> {
+        self.group.as_ref()?.join_as.as_ref()
+    }
+
+    /// The attributes that a stack may set.
+    pub fn settable(&self) -> impl Iterator<Item = (&String, &Attribute)> {
+        self.attributes.iter().filter(|(_, it)| !it.computed)
+    }
+
+    /// Whether a change of this attribute directs users.
+    pub fn directs(&self, attribute: &str) -> bool {
+        self.traffic.iter().any(|it| it == attribute)
+    }
+
+    /// The attribute of this name; `parent.name` is carried by the reference `parent`.
+    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attributes.get(name)
+    }
+
+    /// The names of reference attributes.
+    pub fn references(&self) -> impl Iterator<Item = (&String, &Attribute)> {
+        self.attributes.iter().filter(|(_, it)| it.kind == Type::Reference)
+    }
+}

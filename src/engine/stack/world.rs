@@ -1,0 +1,145 @@
+//! What expressions can look at: the trait of it, why a look leads nowhere, and steps followed into plain values.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::engine::diagnostic::nearest;
+use crate::engine::stack::code::{Slice, Trouble};
+use crate::engine::value::{Attributes, Secret, Value};
+
+/// A step of a path, computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At<'a> {
+    Name(Cow<'a, str>),
+    Index(u32),
+}
+
+/// What expressions can look at.
+pub trait World {
+    /// The value at a path, or as much of it as the slice shows.
+    fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost>;
+
+    /// The text of `file(path)`.
+    fn file(&self, path: &str) -> Result<Arc<str>, Lost>;
+
+    /// The text of `template(path, map)`.
+    fn template(&self, path: &str, map: &Attributes) -> Result<String, Lost>;
+}
+
+/// Why a path or a file leads nowhere; its place is the path's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    pub code: &'static str,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl Lost {
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), help: None }
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn at(self, range: (u32, u32)) -> Trouble {
+        Trouble {
+            code: self.code,
+            start: range.0,
+            end: range.1,
+            message: self.message,
+            help: self.help,
+        }
+    }
+}
+
+/// Follows steps into a plain value.
+pub fn follow(value: &Value, steps: &[At<'_>]) -> Result<Value, Lost> {
+    let mut at = value;
+    for (position, step) in steps.iter().enumerate() {
+        at = match (at, step) {
+            (Value::Map(map), At::Name(name)) => map.get(name.as_ref()).ok_or_else(|| {
+                let lost = Lost::new("failed_expression", format!("there is no `{name}`"));
+                match nearest(name, map.keys().map(String::as_str)) {
+                    Some(near) => lost.help(format!("did you mean `{near}`?")),
+                    None => lost,
+                }
+            })?,
+            (Value::List(items), At::Index(index)) => {
+                items.get(*index as usize).ok_or_else(|| beyond(*index, items.len()))?
+            }
+            (Value::Open, _) => return Ok(Value::Open),
+            (Value::Secret(secret), _) => {
+                let inside = follow(secret.expose(), &steps[position..]);
+                let hidden =
+                    |_| Lost::new("failed_expression", "the sensitive value has no such part");
+                return Ok(Value::Secret(Secret::new(inside.map_err(hidden)?)));
+            }
+            (Value::Fingerprint(_), _) => return Ok(at.clone()),
+            (other, At::Name(name)) => {
+                return Err(Lost::new(
+                    "failed_expression",
+                    format!("{} has no `{name}`", word(other)),
+                ));
+            }
+            (other, At::Index(index)) => {
+                return Err(Lost::new(
+                    "failed_expression",
+                    format!("{} has no `[{index}]`", word(other)),
+                ));
+            }
+        };
+    }
+    Ok(at.clone())
+}
+
+/// The mistake of an index beyond the end.
+pub fn beyond(index: u32, length: usize) -> Lost {
+    Lost::new(
+        "failed_expression",
+        format!("there is no `[{index}]`; the list has {length} element(s)"),
+    )
+}
+
+/// The word for a value in messages.
+pub fn word(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Int(_) => "an integer",
+        Value::Float(_) => "a number",
+        Value::Text(_) => "text",
+        Value::List(_) => "a list",
+        Value::Map(_) => "a map",
+        Value::Open => "a value not known yet",
+        Value::Secret(_) | Value::Fingerprint(_) => "a sensitive value",
+    }
+}
+
+/// Leaves out what an expression cannot see.
+pub fn cut(value: Value, slice: &Slice) -> Value {
+    let kept = |value: Value, names: &BTreeSet<String>| match value {
+        Value::Map(map) => {
+            Value::Map(map.into_iter().filter(|(name, _)| names.contains(name)).collect())
+        }
+        other => other,
+    };
+    match (slice, value) {
+        (Slice::Shape, Value::List(items)) => Value::List(vec![Value::Null; items.len()]),
+        (Slice::Shape, Value::Map(map)) => {
+            Value::Map(map.into_keys().map(|it| (it, Value::Null)).collect())
+        }
+        (Slice::Members(names), value) => kept(value, names),
+        (Slice::Elements(names), Value::List(items)) => {
+            Value::List(items.into_iter().map(|it| kept(it, names)).collect())
+        }
+        (Slice::Elements(names), Value::Map(map)) => {
+            Value::Map(map.into_iter().map(|(name, it)| (name, kept(it, names))).collect())
+        }
+        (_, value) => value,
+    }
+}

@@ -1,0 +1,122 @@
+//! Runs that are killed with -9 at a request: what tests of switches and drills cut them with.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+
+use lifeboat::sandbox::received::Received;
+
+use crate::converge::{fired, in_parallel};
+use crate::harness::Home;
+
+/// Longer than any test waits.
+const FOR_EVER: &str = "slow ms=600000 times=1";
+
+/// No run of these tests makes more requests.
+const REQUESTS_MAX: usize = 500;
+
+/// Where a run is cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Its k-th request was carried out and not answered, and no later one is carried out.
+    After(usize),
+    /// A request, as faults name it, was carried out and not answered.
+    Unanswered(String),
+    /// A request, as faults name it, has left and was not carried out.
+    Unheard(String),
+}
+
+impl Cut {
+    fn faults(&self) -> Vec<String> {
+        match self {
+            Self::After(k) => {
+                vec![format!("{FOR_EVER} nth={k}"), format!("hang times=0 nth={}", k + 1)]
+            }
+            Self::Unanswered(request) => vec![format!("{request} {FOR_EVER}")],
+            Self::Unheard(request) => vec![format!("{request} hang times=0")],
+        }
+    }
+
+    /// Runs it and kills it there. False: it was over before, and done.
+    pub(crate) fn kills(&self, home: &Home, command: &[&str]) -> bool {
+        for it in self.faults() {
+            home.fault(&it);
+        }
+        let mut running = home.start(&[command, &["--yes", "--sandbox"]].concat());
+        let length = Cell::new(0);
+        let struck = running.until(|| {
+            let now = home.log_length();
+            now != length.replace(now) && fired(home) > 0
+        });
+        if struck {
+            running.kill();
+        } else {
+            running.end().code(0).done();
+        }
+        home.world.end_faults().unwrap();
+        struck
+    }
+}
+
+/// Kills a run after each of its requests, one more each time, until it is over before; every time in a copy of this home.
+/// `check` is told where it was cut; the log of requests begins with the run.
+pub(crate) fn after_each_request(
+    home: &Home,
+    command: &[&str],
+    check: impl Fn(&Home, &str) + Sync,
+) {
+    let least = requests_of(home, command).len();
+    assert!(least > 12, "it makes more than {least} requests");
+    let is_over = AtomicBool::new(false);
+    let all: Vec<usize> = (1..REQUESTS_MAX).collect();
+    in_parallel(&all, |k| {
+        if *k > least && is_over.load(SeqCst) {
+            return;
+        }
+        let home = home.copy();
+        home.log_requests();
+        let struck = Cut::After(*k).kills(&home, command);
+        is_over.fetch_or(!struck && *k > least, SeqCst);
+        let said = format!("{} killed after request {k} of about {least}", command[0]);
+        let asked = home.requests();
+        assert!(!struck || asked.len() >= *k, "{said}: {asked}");
+        assert!(
+            asked.0.iter().skip(*k).all(|it| it.to_string().ends_with("hung")),
+            "{said}: {asked}"
+        );
+        check(&home, &said);
+    });
+    assert!(is_over.load(SeqCst), "every request was followed by a kill");
+}
+
+/// Kills a run at each of its requests that change something: when it has left, and when it was carried out.
+pub(crate) fn at_each_change(home: &Home, command: &[&str], check: impl Fn(&Home, &str) + Sync) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut cuts = Vec::new();
+    for it in requests_of(home, command).iter().filter(|it| it.is_mutating()) {
+        let name = match &it.operation {
+            Some(operation) => operation.clone(),
+            None => format!("{} {}", it.method, it.path.trim_start_matches("/v4")),
+        };
+        let nth = seen.entry(name.clone()).or_default();
+        *nth += 1;
+        cuts.push(Cut::Unheard(format!("{name} nth={nth}")));
+        cuts.push(Cut::Unanswered(format!("{name} nth={nth}")));
+    }
+    in_parallel(&cuts, |cut| {
+        let home = home.copy();
+        home.log_requests();
+        let said = format!("{} killed, {cut:?}", command[0]);
+        assert!(cut.kills(&home, command), "{said}: it was over before");
+        check(&home, &said);
+    });
+}
+
+/// What a run that nobody disturbs asks of the clouds.
+fn requests_of(home: &Home, command: &[&str]) -> Vec<Received> {
+    let home = home.copy();
+    home.log_requests();
+    home.sandbox(&[command, &["--yes"]].concat()).code(0).done();
+    home.requests().0
+}
