@@ -49,15 +49,17 @@
 //!   (`engine::plan::traffic`, over the closures of [`engine::plan::closure`]); gates are steps like any other ([`ops::gates`]).
 //! - [`ops::course`] says where a command goes: from which overlays to which, under which losses. Where switches were turned before they
 //!   ended, the world is between several overlays, and all of them are left. A drill is three such runs in an
-//!   instance of its own ([`ops::drill`], [`ops::instance`]).
+//!   instance of its own ([`ops::drill`], [`ops::instance`]); the second and the third are planned on paper before the first
+//!   ([`engine::plan::foreseen`]).
 //! - [`ops::timing`] measures every step on the world's clock, [`engine::ledger`] tells the phases of a switch from that and
-//!   compares them with the objectives, [`engine::predict`] carries the next one out on paper.
+//!   compares them with the objectives; what was cut off it reads from the journal
+//!   ([`engine::ledger::journalled`]). [`engine::predict`] carries the next one out on paper.
 //! - Destroy is the same with an empty stack; a saved plan is the same with its steps read from a file. There is no second path.
 //!
 //! # The laws
 //!
 //! 1. Unseen is not absent: what could not be looked at is never deleted, forgotten or made again ([`engine::observed`]).
-//! 2. A plan is a script: `apply PLANFILE` runs its steps and nothing else, if its bindings hold ([`ops::plan::broken_bindings`]).
+//! 2. A plan is a script: `apply PLANFILE` runs its steps and nothing else, if its bindings hold ([`ops::bindings::broken_bindings`]).
 //! 3. Intent before call: "began" is durable before a request leaves, and settled after a crash ([`ops::settle`]).
 //! 4. One writer: nothing is written without a [`store::lease::Lease`], and no call leaves but on its [`store::pulse::Pulse`]; epochs only
 //!    grow ([`store::claim`]). A switch stops what is no switch, waits for its like, and turns one that goes elsewhere ([`store::turn`]).

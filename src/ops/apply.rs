@@ -26,7 +26,9 @@ use crate::store::pulse::Pulse;
 /// Whether applying would change neither the world nor the state.
 pub fn is_idle(proposed: &Proposed) -> bool {
     let Some(state) = &proposed.state else { return false };
-    proposed.plan.is_empty()
+    // A switch that did everything and was cut off before it could say so is still to be ended.
+    state.phase == Phase::Settled
+        && proposed.plan.is_empty()
         && proposed.plan.drift.is_empty()
         && proposed.settled.is_empty()
         && housekeeping(&proposed.desired.stack, &proposed.plan, state, 0).is_empty()

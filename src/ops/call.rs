@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::cloud::error::ProviderError;
 use crate::cloud::provider::{Created, Look};
 use crate::engine::plan::normalise::normalise;
+use crate::engine::plan::planned::kept;
 use crate::engine::retry::{CHANGING, Fault, Verdict, decide};
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Begun, Outcome};
@@ -155,16 +156,6 @@ fn recorded(hands: &Hands, job: &Job, id: String, told: &Attributes) -> Record {
     };
     take_outputs(&mut record, &job.kind, told);
     record
-}
-
-/// What a record keeps. That a write-only attribute is unset is kept, too: no cloud will ever tell.
-fn kept(kind: &Kind, attributes: &Attributes) -> Attributes {
-    let mut kept = attributes.clone();
-    kept.retain(|name, it| !it.is_null() && kind.join_as() != Some(name));
-    for (name, _) in kind.settable().filter(|(_, it)| it.write_only) {
-        kept.entry(name.clone()).or_insert(Value::Null);
-    }
-    kept
 }
 
 /// Takes over what the cloud made: computed attributes, and those the stack left to the cloud.

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::planned::identity_of;
-use crate::engine::schema::{Catalog, Kind};
-use crate::engine::stack::model::{Shape, Stack};
-use crate::engine::value::Value;
+use crate::engine::schema::Kind;
+use crate::engine::stack::model::Stack;
 use crate::ops::error::OpsError;
 use crate::ops::load::{self, Desired};
 use crate::ops::place::Place;
@@ -86,26 +85,4 @@ fn line(layers: &Desired, kind: &Kind, address: &Address) -> Option<String> {
     let named = kind.identity.by.iter().rev().find_map(|it| instance.resource.attributes.get(it));
     let span = named.map_or(instance.resource.span, |it| it.key);
     Some(layers.stack.sources.line(span))
-}
-
-/// What would keep the cleanup of an instance from deleting what it makes.
-pub fn undeletable(stack: &Stack, catalog: &Catalog) -> Vec<String> {
-    let mut kept = Vec::new();
-    for (address, instance) in &stack.instances {
-        if stack.lent.contains_key(address) {
-            continue;
-        }
-        if instance.resource.lifecycle.prevent_destroy == Some(true) {
-            kept.push(format!("`{address}` has `prevent_destroy`"));
-        }
-        let Some(kind) = catalog.get(&instance.resource.kind) else { continue };
-        for (name, _) in kind.attributes.iter().filter(|(_, it)| it.protects) {
-            let given = instance.resource.attributes.get(name).map(|it| &it.term.shape);
-            let is_on = matches!(given, Some(Shape::Literal(Value::Bool(true))));
-            if is_on {
-                kept.push(format!("`{address}` has `{name}: true`"));
-            }
-        }
-    }
-    kept
 }

@@ -42,6 +42,8 @@ pub struct Job {
     pub watches: Vec<Watched>,
     /// When nobody remembers the old way any more, in milliseconds since the Unix epoch.
     pub drained_at: Option<i64>,
+    /// It directs users: for how many seconds resolvers may still answer what was before.
+    pub dns_bound: Option<u64>,
     /// Another member of its group, for a written item to arrive from.
     pub peer: Option<Watched>,
 }

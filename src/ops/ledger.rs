@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::engine::ledger::forecast::Forecast;
-use crate::engine::ledger::phases::Span;
+use crate::engine::ledger::forecast::{Forecast, Together};
+use crate::engine::ledger::journalled::{Journalled, gone_on, runs};
+use crate::engine::ledger::phases::{Directed, Idle, Span, later};
 use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
 use crate::engine::ledger::timed::Role;
-use crate::engine::plan::change::Step;
+use crate::engine::plan::change::{Plan, Step};
 use crate::engine::plan::role::role;
 use crate::engine::predict::{Lanes, Samples, predict};
 use crate::engine::stack::model::Stack;
@@ -30,6 +31,8 @@ pub struct Switching {
     pub lost: Vec<String>,
     /// When it was recorded, if an earlier run did that.
     pub since: Option<i64>,
+    /// When earlier runs of it directed users.
+    pub directed: Vec<Directed>,
     pub goals: Goals,
 }
 
@@ -37,26 +40,36 @@ pub struct Switching {
 pub fn switching(proposed: &Proposed) -> Option<Switching> {
     let plan = &proposed.plan;
     let state = proposed.state.as_ref()?;
-    let (from, to, since) = match (&plan.switch, &state.switch) {
+    let (from, to, before) = match (&plan.switch, &state.switch) {
         (Some((from, to)), _) => (from.clone(), to.clone(), None),
         (None, Some(it))
             if state.phase == Phase::Switching
                 && state.active == plan.overlays
                 && plan.bindings.intent == "apply" =>
         {
-            (it.from.clone(), state.active.clone(), Some(it.since))
+            (it.from.clone(), state.active.clone(), Some(it))
         }
         _ => return None,
     };
+    let directed = before.map(|it| it.directed.clone()).unwrap_or_default();
     let directs = plan.steps.iter().any(|it| role(it, &plan.steps) != Role::Work);
+    let directs = directs || !directed.is_empty();
     let kind = match (to == state.home, directs || !plan.lost.is_empty()) {
         (true, _) => SwitchKind::Failback,
         (false, true) => SwitchKind::Failover,
         (false, false) => SwitchKind::Switch,
     };
     let lost = plan.lost.iter().map(|it| it.fault_domain.clone()).collect();
-    let goals = goals(&proposed.desired.stack);
-    Some(Switching { kind, stack: plan.stack.clone(), from, to, lost, since, goals })
+    Some(Switching {
+        kind,
+        stack: plan.stack.clone(),
+        from,
+        to,
+        lost,
+        since: before.map(|it| it.since),
+        directed,
+        goals: goals(&proposed.desired.stack),
+    })
 }
 
 /// What the layers say that a recovery may cost.
@@ -67,7 +80,8 @@ pub fn goals(stack: &Stack) -> Goals {
     }
 }
 
-/// What became of a switch. A run that went on with one takes what an earlier run of it directed from that one's report.
+/// What became of a switch. A run that went on with one takes over what state knows of its earlier runs; the steps of one
+/// that was cut off stand in the journal.
 pub fn report(
     session: &Session,
     place: &Place,
@@ -77,7 +91,14 @@ pub fn report(
 ) -> SwitchReport {
     let began = switching.since.unwrap_or(run.began).min(run.began);
     let before = switching.since.map(|_| runs_before(session, place, began)).unwrap_or_default();
-    let directed = before.iter().filter_map(|it| it.measured().directed);
+    let cut_off = switching.since.and_then(|since| cut_off(session, place, since, run.began));
+    let (run_began, idle, steps) = match cut_off {
+        Some(it) => {
+            let idle = Idle { from: it.last, to: run.began };
+            (began, Some(idle), gone_on(it.steps, run.steps.clone()))
+        }
+        None => (run.began, None, run.steps.clone()),
+    };
     SwitchReport {
         kind: before.first().map_or(switching.kind, |it| it.kind),
         stack: switching.stack.clone(),
@@ -88,13 +109,25 @@ pub fn report(
         lost: switching.lost.clone(),
         who: session.who.clone(),
         command: command.into(),
-        span: Span { began, run_began: run.began, ended: run.ended.max(run.began) },
+        span: Span { began, run_began, ended: run.ended.max(run.began) },
         complete: run.ends_switch(),
         goals: switching.goals,
-        earlier: directed.max_by_key(|it| it.at),
+        earlier: switching.directed.iter().copied().reduce(later),
+        idle,
         arrivals: Vec::new(),
-        steps: run.steps.clone(),
+        steps,
     }
+}
+
+/// The run that began a switch, where it was cut off and this one is the first after it. Any other history is told as one time.
+fn cut_off(session: &Session, place: &Place, since: i64, run_began: i64) -> Option<Journalled> {
+    // Without its journal less is known, and nothing else is wrong.
+    let entries = session.store(place).entries(1).unwrap_or_default();
+    let runs = runs(&entries);
+    let at = runs.iter().position(|it| it.began == run_began)?;
+    let before = at.checked_sub(1).and_then(|it| runs.into_iter().nth(it))?;
+    let begins = before.switched.as_ref().is_some_and(|(at, _)| *at == since);
+    (begins && !before.is_ended).then_some(before)
 }
 
 /// The reports of earlier runs of the switch that began then.
@@ -169,11 +202,29 @@ pub fn forecast(
     if switching(proposed).is_none() {
         return Ok((None, Vec::new()));
     }
-    let whole = Place { instance: None, ..place.clone() };
-    let past = past(session, &whole)?;
+    let (samples, damaged) = samples(session, place)?;
+    Ok((expect(session, &proposed.plan, &samples), damaged))
+}
+
+/// What these plans will take one after another, where the reports know anything of it.
+pub fn expected<'a>(
+    session: &Session,
+    place: &Place,
+    plans: impl Iterator<Item = &'a Plan>,
+) -> Result<Option<Together>, OpsError> {
+    let (samples, _) = samples(session, place)?;
+    Ok(Together::of(plans.filter_map(|it| expect(session, it, &samples))))
+}
+
+/// What the steps in the reports of the stack and its instances took.
+fn samples(session: &Session, place: &Place) -> Result<(Samples, Vec<Damaged>), OpsError> {
+    let past = past(session, &Place { instance: None, ..place.clone() })?;
     let samples = Samples::of(past.kept.iter().flat_map(|it| &it.report.steps));
+    Ok((samples, past.damaged))
+}
+
+fn expect(session: &Session, plan: &Plan, samples: &Samples) -> Option<Forecast> {
     let provider_of = |step: &Step| provider_of(&session.catalog, step);
     let lanes = Lanes { provider_of: &provider_of, limits: limits() };
-    let forecast = predict(&proposed.plan.steps, &samples, &lanes, session.clock.now());
-    Ok((forecast, past.damaged))
+    predict(&plan.steps, samples, &lanes, session.clock.now())
 }

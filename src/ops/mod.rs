@@ -8,6 +8,7 @@ pub mod look;
 pub mod settle;
 pub mod course;
 pub mod instance;
+pub mod bindings;
 pub mod plan;
 pub mod audit;
 pub mod thaw;

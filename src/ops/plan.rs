@@ -2,21 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sha2::{Digest, Sha256};
-
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Bindings, Plan};
+use crate::engine::plan::change::Plan;
+use crate::engine::plan::foreseen::{Foreseen, is_inside, unforeseeable};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
-use crate::engine::plan::survey::survey;
+use crate::engine::plan::survey::{Inquiry, survey};
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::journal::{Entry, fold};
 use crate::engine::state::record::{Left, State};
-use crate::kinds;
+use crate::ops::bindings::bindings;
 use crate::ops::course::{Course, Losses, course, remembered};
 use crate::ops::error::OpsError;
 use crate::ops::instance;
@@ -84,17 +83,73 @@ pub async fn plan_on(
     ask: &Ask,
     state: Option<State>,
 ) -> Result<Proposed, OpsError> {
-    let Prepared { sides, settled, state } = prepare(session, ask, state).await?;
-    let Sides { desired, before, course } = sides;
-    let order: Vec<Address> = desired.graph.order().cloned().collect();
-    let (nothing, lost) = (Stack::default(), &course.lost);
-    let inquiries = match ask.intent {
-        Intent::Apply => survey(&session.catalog, &desired.stack, &order, state.as_ref(), lost),
-        Intent::Destroy => survey(&session.catalog, &nothing, &[], state.as_ref(), lost),
-    };
+    let mut prepared = prepare(session, ask, state)?;
+    let lost: Vec<String> =
+        prepared.sides.course.lost.iter().map(|it| it.fault_domain.clone()).collect();
+    session.provider.lose(&lost);
+    prepared.settle(session).await;
+    let inquiries = inquiries(session, ask, &prepared);
     session.check_endpoints(&inquiries)?;
-    let accounts = look::accounts(session, &inquiries, state.as_ref()).await?;
+    let accounts = look::accounts(session, &inquiries, prepared.state.as_ref()).await?;
     let observed = look::observe(session, &inquiries).await;
+    proposed(session, ask, prepared, accounts, observed)
+}
+
+/// Plans against what is only foreseen; of the clouds only that is asked which would be new in it. `Err` with the
+/// addresses of which nothing can be said before all is there.
+pub async fn plan_on_paper(
+    session: &Session,
+    ask: &Ask,
+    foreseen: &Foreseen,
+) -> Result<Result<Proposed, Vec<Address>>, OpsError> {
+    let prepared = prepare(session, ask, Some(foreseen.state.clone()))?;
+    let mut observed = foreseen.observed.clone();
+    if ask.intent == Intent::Apply {
+        let order: Vec<Address> = prepared.sides.desired.graph.order().cloned().collect();
+        let worlds = Worlds {
+            catalog: &session.catalog,
+            stack: &prepared.sides.desired.stack,
+            order: &order,
+            state: prepared.state.as_ref(),
+            observed: &observed,
+        };
+        let unknown = unforeseeable(&worlds);
+        if !unknown.is_empty() {
+            return Ok(Err(unknown));
+        }
+        let mut new = inquiries(session, ask, &prepared);
+        session.check_endpoints(&new)?;
+        let is_there = |it: &Inquiry<'_>| {
+            let kind = session.catalog.get(&it.kind);
+            kind.is_some_and(|kind| !is_inside(&foreseen.state, kind, &it.attributes))
+        };
+        new.retain(|it| it.id.is_none() && is_there(it));
+        observed.extend(look::observe(session, &new).await);
+    }
+    proposed(session, ask, prepared, BTreeMap::new(), observed).map(Ok)
+}
+
+/// What has to be looked at.
+fn inquiries<'a>(session: &Session, ask: &Ask, it: &'a Prepared) -> Vec<Inquiry<'a>> {
+    let Sides { desired, course, .. } = &it.sides;
+    let (state, lost) = (it.state.as_ref(), &course.lost);
+    let order: Vec<Address> = desired.graph.order().cloned().collect();
+    match ask.intent {
+        Intent::Apply => survey(&session.catalog, &desired.stack, &order, state, lost),
+        Intent::Destroy => survey(&session.catalog, &Stack::default(), &[], state, lost),
+    }
+}
+
+/// Lets the engine propose, and stops at mistakes.
+fn proposed(
+    session: &Session,
+    ask: &Ask,
+    prepared: Prepared,
+    accounts: BTreeMap<String, String>,
+    observed: BTreeMap<Address, Observation>,
+) -> Result<Proposed, OpsError> {
+    let Prepared { sides: Sides { desired, before, course }, settled, state } = prepared;
+    let order: Vec<Address> = desired.graph.order().cloned().collect();
     let worlds = Worlds {
         catalog: &session.catalog,
         stack: &desired.stack,
@@ -107,7 +162,7 @@ pub async fn plan_on(
     let options = Options {
         intent: ask.intent,
         now: session.clock.now(),
-        bindings: bindings(session, ask, &desired.stack, state.as_ref(), accounts),
+        bindings: bindings(session, ask.intent, &desired.stack, state.as_ref(), accounts),
         allowed: ask.allowed.clone(),
         lost: course.lost,
         thaws: course.thaws,
@@ -116,7 +171,7 @@ pub async fn plan_on(
         others: instance::others(session, &ask.place)?,
         from: course.from,
     };
-    let (mut plan, mut diagnostics) = proposed(&before, &worlds, &options);
+    let (mut plan, mut diagnostics) = between(&before, &worlds, &options);
     plan.instance.clone_from(&ask.place.instance);
     diagnostics.extend(desired.warnings.iter().cloned());
     let errors_only =
@@ -128,7 +183,7 @@ pub async fn plan_on(
 }
 
 /// A whole plan, or that of a switch from what these desire.
-pub fn proposed(
+pub fn between(
     before: &[Desired],
     worlds: &Worlds<'_>,
     options: &Options,
@@ -183,23 +238,20 @@ struct Prepared {
     state: Option<State>,
 }
 
-async fn prepare(
-    session: &Session,
-    ask: &Ask,
-    mut state: Option<State>,
-) -> Result<Prepared, OpsError> {
-    let sides = sides(session, ask, state.as_ref())?;
-    let course = &sides.course;
-    let lost: Vec<String> = course.lost.iter().map(|it| it.fault_domain.clone()).collect();
-    session.provider.lose(&lost);
-    let mut settled = Vec::new();
-    if let Some(state) = &mut state {
-        settled = settle(session, state, &course.lost).await;
-        for entry in &settled {
+impl Prepared {
+    /// Finds out what became of steps that began and did not end.
+    async fn settle(&mut self, session: &Session) {
+        let Some(state) = &mut self.state else { return };
+        self.settled = settle(session, state, &self.sides.course.lost).await;
+        for entry in &self.settled {
             fold(state, entry);
         }
     }
-    Ok(Prepared { sides, settled, state })
+}
+
+fn prepare(session: &Session, ask: &Ask, state: Option<State>) -> Result<Prepared, OpsError> {
+    let sides = sides(session, ask, state.as_ref())?;
+    Ok(Prepared { sides, settled: Vec::new(), state })
 }
 
 /// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked; else what it takes for
@@ -254,113 +306,4 @@ pub fn overlays_of(asked: Option<&[String]>, state: Option<&State>) -> Vec<Strin
         Some(asked) => asked.iter().filter(|it| *it != "base").cloned().collect(),
         None => state.map(|it| it.active.clone()).unwrap_or_default(),
     }
-}
-
-/// What must still hold when this plan is applied.
-pub fn bindings(
-    session: &Session,
-    ask: &Ask,
-    stack: &Stack,
-    state: Option<&State>,
-    accounts: BTreeMap<String, String>,
-) -> Bindings {
-    let mut files = stack.files.clone();
-    for source in &stack.sources.list {
-        files.insert(source.name.to_string(), digest(source.text.as_bytes()));
-    }
-    let mut kinds_text = String::new();
-    for (_, kind, _, _) in kinds::FOLDERS {
-        kinds_text.push_str(kind);
-    }
-    let variables = stack.variables.iter().map(|(name, variable)| {
-        let value = &variable.value;
-        let fingerprint = match (value.has_secret(), state) {
-            (true, None) => String::new(),
-            (true, Some(state)) => value.sealed(&state.key).json().to_string(),
-            (false, _) => digest(value.json().to_string().as_bytes()),
-        };
-        (name.clone(), fingerprint)
-    });
-    Bindings {
-        version: env!("CARGO_PKG_VERSION").into(),
-        kinds: digest(kinds_text.as_bytes()),
-        files,
-        variables: variables.collect(),
-        lineage: state.map(|it| it.lineage.clone()).unwrap_or_default(),
-        serial: state.map_or(0, |it| it.serial),
-        sequence: state.map_or(0, |it| it.touched),
-        active: state.map(|it| it.active.clone()).unwrap_or_default(),
-        lost: state
-            .map(|it| it.lost.iter().map(|it| it.fault_domain.clone()).collect())
-            .unwrap_or_default(),
-        target: session.target.word().into(),
-        accounts,
-        intent: if ask.intent == Intent::Destroy { "destroy" } else { "apply" }.into(),
-    }
-}
-
-fn digest(bytes: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
-}
-
-/// In which way a plan's bindings no longer hold; empty when they do.
-pub fn broken_bindings(planned: &Bindings, now: &Bindings) -> Vec<String> {
-    let mut broken = Vec::new();
-    if planned.target != now.target {
-        broken.push(format!(
-            "it was made for the {}, and this is the {}",
-            planned.target, now.target
-        ));
-    }
-    if (&planned.version, &planned.kinds) != (&now.version, &now.kinds) {
-        broken.push("it was made by another lifeboat".into());
-    }
-    if planned.lineage != now.lineage {
-        broken.push(
-            "the state is of another lineage: the stack was applied or destroyed meanwhile".into(),
-        );
-    } else if planned.serial != now.serial {
-        broken.push(format!(
-            "the state has moved on from serial {} to {}",
-            planned.serial, now.serial
-        ));
-    } else if planned.sequence != now.sequence {
-        broken.push("the state has changed since: a run was interrupted, or it was mended".into());
-    }
-    if planned.active != now.active {
-        let named = |it: &[String]| if it.is_empty() { "base".to_owned() } else { it.join(" + ") };
-        broken.push(format!(
-            "the active overlays are {} now, not {}",
-            named(&now.active),
-            named(&planned.active)
-        ));
-    }
-    if planned.lost != now.lost {
-        let named = |it: &[String]| if it.is_empty() { "nothing".into() } else { it.join(", ") };
-        broken.push(format!(
-            "what is lost is {} now, not {}",
-            named(&now.lost),
-            named(&planned.lost)
-        ));
-    }
-    for (file, digest) in &planned.files {
-        if now.files.get(file) != Some(digest) {
-            broken.push(format!("{file} has changed"));
-        }
-    }
-    for file in now.files.keys().filter(|it| !planned.files.contains_key(*it)) {
-        broken.push(format!("{file} is new"));
-    }
-    for (name, fingerprint) in &planned.variables {
-        let same = fingerprint.is_empty() || now.variables.get(name) == Some(fingerprint);
-        if !same {
-            broken.push(format!("the variable `{name}` has another value"));
-        }
-    }
-    for (cloud, account) in &planned.accounts {
-        if now.accounts.get(cloud) != Some(account) {
-            broken.push(format!("it was made for {cloud} account {account}"));
-        }
-    }
-    broken
 }

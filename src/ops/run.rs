@@ -13,6 +13,7 @@ use crate::engine::mark::mark;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Action, Call, Plan, Step};
 use crate::engine::plan::diff::seal;
+use crate::engine::plan::role::{role, ttl};
 use crate::engine::plan::survey::Known;
 use crate::engine::schedule::Schedule;
 use crate::engine::schema::{Catalog, Kind};
@@ -259,6 +260,7 @@ impl<'a> Run<'a> {
             timeout: timeout.map(|it| Duration::from_secs(*it)),
             watches,
             drained_at,
+            dns_bound: ttl(&step, role(&step, &self.plan.steps)),
             peer,
             record: record.cloned(),
             step,

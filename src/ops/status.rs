@@ -11,7 +11,7 @@ use crate::engine::state::record::State;
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
-use crate::ops::plan::{Ask, Sides, proposed, sides};
+use crate::ops::plan::{Ask, Sides, between, sides};
 use crate::ops::session::Session;
 
 /// What state says, and what the layers would have done if everything is as recorded.
@@ -80,5 +80,5 @@ fn pending(
         from: course.from,
         ..Options::default()
     };
-    Ok(proposed(&before, &worlds, &options).0)
+    Ok(between(&before, &worlds, &options).0)
 }

@@ -17,6 +17,7 @@ pub mod audit;
 pub mod sarif;
 pub mod status;
 pub mod report;
+pub mod foretold;
 pub mod watch;
 
 #[cfg(test)]

@@ -432,6 +432,11 @@ fn steps(steps: &[Step]) -> String {
 
 /// How many steps wait for each other in the longest row; steps of a cycle are in no row.
 fn longest(steps: &[Step]) -> usize {
+    depths(steps).into_iter().max().unwrap_or(0)
+}
+
+/// For each step how many are in the longest row that ends with it; 0 for those of a cycle, and behind it.
+pub fn depths(steps: &[Step]) -> Vec<usize> {
     let mut waiting: Vec<usize> = steps.iter().map(|it| it.waits.len()).collect();
     let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
     for (at, step) in steps.iter().enumerate() {
@@ -440,10 +445,10 @@ fn longest(steps: &[Step]) -> usize {
         }
     }
     let mut length = vec![1; steps.len()];
+    let mut depths = vec![0; steps.len()];
     let mut free: Vec<usize> = (0..steps.len()).filter(|it| waiting[*it] == 0).collect();
-    let mut longest = 0;
     while let Some(at) = free.pop() {
-        longest = longest.max(length[at]);
+        depths[at] = length[at];
         for dependent in &dependents[at] {
             length[*dependent] = length[*dependent].max(length[at] + 1);
             waiting[*dependent] -= 1;
@@ -452,5 +457,5 @@ fn longest(steps: &[Step]) -> usize {
             }
         }
     }
-    longest
+    depths
 }

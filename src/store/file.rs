@@ -1,13 +1,15 @@
 //! State in a folder: a snapshot that is replaced whole, a journal that is only appended to, and the claims of who may write.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
 use crate::engine::state::codec::{CodecError, decode_journal, decode_state};
-use crate::engine::state::journal::replay;
+use crate::engine::state::journal::{Entry, replay};
 use crate::engine::state::record::State;
 use crate::store::claim::{Aim, Claim, Claims, machine, wall};
 use crate::store::error::{Grip, StoreError, broken, io};
-use crate::store::lease::{JOURNAL, Lease, Preempted, SNAPSHOT, Start, sweep};
+use crate::store::lease::{JOURNAL, Lease, Preempted, SNAPSHOT, Start, journals, sweep};
 use crate::store::pulse::{Heart, LeaseTimes};
-use std::path::{Path, PathBuf};
 
 /// How often a reader starts again because a writer just put a new snapshot in place.
 const READS_MAX: u32 = 20;
@@ -104,6 +106,20 @@ impl FileStore {
         let journal = read_if_there(&self.journal_file())?.unwrap_or_default();
         let (entries, _) = decode_journal(&journal).map_err(broken(self.journal_file()))?;
         Ok(entries.iter().map(|(at, entry)| format!("{at}: {entry:?}")).collect())
+    }
+
+    /// The entries since the last snapshot, and those of so many journals before it, in the order in which they were written.
+    pub fn entries(&self, before: usize) -> Result<Vec<Entry>, StoreError> {
+        let old = journals(&self.folder)?;
+        let mut files = old[old.len().saturating_sub(before)..].to_vec();
+        files.push(self.journal_file());
+        let mut entries = BTreeMap::new();
+        for file in files {
+            let bytes = read_if_there(&file)?.unwrap_or_default();
+            let (read, _) = decode_journal(&bytes).map_err(broken(file))?;
+            entries.extend(read);
+        }
+        Ok(entries.into_values().collect())
     }
 
     /// Who has the lease, or died with it. `None`: nobody, or it was given back. Takes no lease.

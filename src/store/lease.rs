@@ -25,6 +25,9 @@ use crate::store::pulse::{Heart, Pulse};
 pub const SNAPSHOT: &str = "state.snapshot";
 pub const JOURNAL: &str = "journal";
 
+/// The folder with what was in place before.
+const HISTORY: &str = "history";
+
 /// The ending of files that are prepared and not in place yet.
 const PREPARED: &str = "new";
 
@@ -149,7 +152,7 @@ impl Lease {
         assert_eq!(read_back, state, "what is written is what is read");
         let new = prepare(&self.folder, self.epoch, SNAPSHOT, &bytes)?;
         let empty = prepare(&self.folder, self.epoch, JOURNAL, b"")?;
-        let history = self.folder.join("history");
+        let history = self.folder.join(HISTORY);
         std::fs::create_dir_all(&history).map_err(io("make", &history))?;
         if snapshot.exists() {
             keep(&snapshot, &history, state.serial.saturating_sub(1))?;
@@ -201,6 +204,20 @@ pub fn sweep(folder: &Path, epoch: u64) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// The journals that were folded into snapshots, the oldest first, as far as they are kept.
+pub fn journals(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let history = folder.join(HISTORY);
+    let entries = match std::fs::read_dir(&history) {
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(io("list", &history))?,
+    };
+    let files = entries.filter_map(|it| it.ok().map(|it| it.path()));
+    let mut files: Vec<PathBuf> =
+        files.filter(|it| it.extension().is_some_and(|it| it == JOURNAL)).collect();
+    files.sort();
+    Ok(files)
 }
 
 /// Another name for a file, among those that are kept.

@@ -159,6 +159,7 @@ mod tests {
             complete: true,
             goals: Goals::default(),
             earlier: None,
+            idle: None,
             arrivals: Vec::new(),
             steps: Vec::new(),
         }

@@ -147,22 +147,25 @@ async fn settings_in_two_steps_arrive() {
     walk.change("table", &kind, &id, &all, &changed).await;
 }
 
+/// `table` in us-east-1, and a replica of it in each of these regions, under its name.
+async fn group(walk: &mut Walk, regions: &[&str]) {
+    let table = walk.catalog.kinds["dynamodb.table"].clone();
+    let replica = walk.catalog.kinds["dynamodb.replica"].clone();
+    let given = json!({ "region": "us-east-1", "name": "shop", "attributes": { "id": "S" }, "hash_key": "id" });
+    let all = walk.resolved(&table, "table", &given);
+    walk.create("table", &table, all).await;
+    for region in regions {
+        let given = json!({ "table": "${table}", "region": region });
+        let all = walk.resolved(&replica, region, &given);
+        walk.create(region, &replica, all).await;
+    }
+}
+
 /// A lost region is unseen, others are seen, and one that is declared lost is not even asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_region_is_unseen_and_its_group_is_reached_through_another_member() {
     let mut walk = Walk::new().await;
-    let (table, replica) = (
-        walk.catalog.kinds["dynamodb.table"].clone(),
-        walk.catalog.kinds["dynamodb.replica"].clone(),
-    );
-    let given = json!({ "region": "us-east-1", "name": "shop", "attributes": { "id": "S" }, "hash_key": "id" });
-    let all = walk.resolved(&table, "table", &given);
-    walk.create("table", &table, all).await;
-    for region in ["eu-west-1", "ap-south-1"] {
-        let all =
-            walk.resolved(&replica, region, &json!({ "table": "${table}", "region": region }));
-        walk.create(region, &replica, all).await;
-    }
+    group(&mut walk, &["eu-west-1", "ap-south-1"]).await;
     walk.sandbox.lose("aws:us-east-1", How::Refuse).unwrap();
     let seen = walk.observe("table").await;
     assert!(matches!(&seen, Observation::Unseen(why) if why.contains("us-east-1")), "{seen:?}");
@@ -218,16 +221,7 @@ async fn a_machine_is_resized_and_switched_off_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_whose_member_is_still_going_is_busy() {
     let mut walk = Walk::new().await;
-    let (table, replica) = (
-        walk.catalog.kinds["dynamodb.table"].clone(),
-        walk.catalog.kinds["dynamodb.replica"].clone(),
-    );
-    let given = json!({ "region": "us-east-1", "name": "shop", "attributes": { "id": "S" }, "hash_key": "id" });
-    let all = walk.resolved(&table, "table", &given);
-    walk.create("table", &table, all).await;
-    let given = json!({ "table": "${table}", "region": "eu-west-1" });
-    let all = walk.resolved(&replica, "eu-west-1", &given);
-    walk.create("eu-west-1", &replica, all).await;
+    group(&mut walk, &["eu-west-1"]).await;
     let delete = async |name: &str| {
         let made = &walk.made[name];
         walk.provider.delete(&made.kind, &made.id, &made.attributes).await

@@ -22,7 +22,7 @@ resources:
 ";
 
 /// The record is directed to the other site; what only home needs goes away.
-const EU: &str = "\
+pub(crate) const EU: &str = "\
 assumes_lost: ['linode:us-east']
 resources:
   more_eu: { kind: linode.instance, region: eu-central, type: g6-nanode-1, image: linode/debian12, label: eu-more, private_ip: true, authorized_users: [ops] }
@@ -30,7 +30,7 @@ resources:
   record: { target: '${lb_eu.ipv4}' }
 ";
 
-fn shop() -> Home {
+pub(crate) fn shop() -> Home {
     let home = Home::holding("shop", SITES);
     home.overlay("shop", "eu", EU);
     home.sandbox(&["apply", "shop", "--yes"]).code(0).done();
@@ -38,19 +38,19 @@ fn shop() -> Home {
 }
 
 /// The reports of the stack, the oldest first.
-fn reports(home: &Home) -> Vec<Json> {
+pub(crate) fn reports(home: &Home) -> Vec<Json> {
     let output = home.sandbox(&["reports", "shop", "--format", "json"]).code(0);
     let json: Json = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(json["version"], 1);
     json["reports"].as_array().unwrap().clone()
 }
 
-fn seconds(it: &Json) -> f64 {
+pub(crate) fn seconds(it: &Json) -> f64 {
     it.as_f64().unwrap_or_else(|| panic!("{it} is no number"))
 }
 
 /// All phases, which are the whole, up to their rounding.
-fn add_up(report: &Json) {
+pub(crate) fn add_up(report: &Json) {
     let phases = report["phases"].as_object().unwrap();
     let sum: f64 = phases.values().map(seconds).sum();
     let whole = report["ended_at"].as_i64().unwrap() - report["began_at"].as_i64().unwrap();

@@ -15,6 +15,8 @@ mod guards;
 mod kinds;
 mod converge;
 mod drill;
+mod foretold;
+mod cut_off;
 mod audit;
 mod lease;
 mod watch;

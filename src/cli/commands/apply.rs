@@ -16,12 +16,13 @@ use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
 use crate::engine::state::record::State;
 use crate::ops::apply::is_idle;
+use crate::ops::bindings::{bindings, broken_bindings};
 use crate::ops::closing::Order;
 use crate::ops::course::{Losses, named};
 use crate::ops::error::OpsError;
 use crate::ops::ledger;
 use crate::ops::place::Place;
-use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, plan_on};
+use crate::ops::plan::{Ask, Proposed, overlays_of, plan_on};
 use crate::ops::session::{Session, Target};
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
@@ -133,7 +134,7 @@ async fn saved(
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     let fresh = plan_on(&session, &ask, state.clone()).await?;
     let accounts = fresh.plan.bindings.accounts.clone();
-    let now = bindings(&session, &ask, &fresh.desired.stack, state.as_ref(), accounts);
+    let now = bindings(&session, ask.intent, &fresh.desired.stack, state.as_ref(), accounts);
     let mut broken = broken_bindings(&plan.bindings, &now);
     // What guards let through was allowed when the plan was made; what the world refuses now is new.
     let of_the_world = |it: &&Note| WORLD.contains(&it.code.as_str()) && !plan.notes.contains(it);

@@ -1,5 +1,6 @@
 //! `drill`: shows what is rehearsed, asks, rehearses it, reports, and leaves nothing behind.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cli::args::{Allow, Losing, Target, World};
@@ -8,15 +9,22 @@ use crate::cli::commands::plan::warn;
 use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, signals};
-use crate::engine::plan::change::Plan;
+use crate::engine::address::Address;
+use crate::engine::plan::change::{Action, Plan};
 use crate::engine::plan::propose::Intent;
-use crate::engine::stack::model::Stack;
-use crate::ops::drill::{Audience, Cleaned, Part, Rehearsal, Script, clean_up, rehearse};
+use crate::ops::drill::aftermath::cut_off;
+use crate::ops::drill::cleanup::{Cleaned, clean_up};
+use crate::ops::drill::foresight::{Foresight, foresight};
+use crate::ops::drill::rehearsal::{Rehearsal, rehearse};
+use crate::ops::drill::script::{Audience, Part, Script};
 use crate::ops::error::OpsError;
-use crate::ops::instance::undeletable;
 use crate::ops::job::Progress;
-use crate::ops::load;
-use crate::ops::plan::plan_on;
+use crate::ops::ledger::goals;
+use crate::ops::plan::{Proposed, plan_on};
+use crate::ops::session::Session;
+use crate::ops::{ledger, load};
+use crate::render::foretold::{Foretold, foretold};
+use crate::render::outline::Shown;
 use crate::render::words::count;
 
 /// What a drill is asked to do.
@@ -49,13 +57,20 @@ pub async fn drill(
     let script = Script {
         ask: ask.clone(),
         rehearses: stack.rehearses.iter().map(|(name, _)| name.clone()).collect(),
+        overlay: wanted.to.clone(),
         losses: open::losses(&wanted.losing),
         command: scene.command.clone(),
     };
     let audience = Screen { scene };
     if wanted.cleanup {
+        let cut_off = cut_off(&session, &script)?;
         let cleaned = clean_up(&session, &script, &audience).await?;
-        return Ok(told(&cleaned));
+        let exit = told(&cleaned);
+        if let Some(cut_off) = cut_off {
+            let report = cut_off.report(&session, &script, goals(&stack), &cleaned.report);
+            reports::tell_and_keep(&session, &ask.place, &report);
+        }
+        return Ok(exit);
     }
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     if state.as_ref().is_some_and(|it| !it.records.is_empty() || !it.begun.is_empty()) {
@@ -66,21 +81,19 @@ pub async fn drill(
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
     if proposed.plan.changes.iter().any(|it| it.unseen.is_some()) {
-        out::talk("a part of the world does not answer, and a drill can wait; nothing was changed");
-        return Ok(Exit::Unseen);
+        return Ok(waits());
     }
-    cleanable(&proposed.desired.stack, &session.catalog)?;
-    out::talk(&format!(
-        "rehearsed on this: {}; then everything of {} is deleted again, data included",
-        rehearsed(&stack),
-        ask.place.name()
-    ));
+    let foresight = foresight(&session, &script, &proposed).await?;
+    if let Some(exit) = foretell(scene, &session, &script, &proposed, &foresight)? {
+        return Ok(exit);
+    }
     if !wanted.yes && !agreed("Rehearse it? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
     }
     let signals = signals::listen()?;
-    let rehearsed = rehearse(&session, lease, proposed, &script, &audience, &signals.stop);
+    let rehearsed =
+        rehearse(&session, lease, proposed, &script, &foresight, &audience, &signals.stop);
     let rehearsal = tokio::select! {
         ended = rehearsed => ended?,
         () = signals.second() => {
@@ -96,25 +109,84 @@ pub async fn drill(
     Ok(signals.number().map_or(exit, Exit::Signal))
 }
 
-fn rehearsed(stack: &Stack) -> String {
-    let names: Vec<&str> = stack.rehearses.iter().map(|(name, _)| name.as_str()).collect();
-    if names.is_empty() {
+/// Says what will happen, before anything of it is asked or called; `Some`: it will not.
+fn foretell(
+    scene: &Scene,
+    session: &Session,
+    script: &Script,
+    proposed: &Proposed,
+    it: &Foresight,
+) -> Result<Option<Exit>, OpsError> {
+    let switch = it.switch.as_ref();
+    if let Some(switch) = switch {
+        warn(switch, scene.color);
+        let forecast = reports::forecast(session, &script.ask.place, switch)?;
+        if switch.plan.refusals().next().is_some() {
+            show(scene, Shown { plan: &switch.plan, forecast: forecast.as_ref() });
+            return Err(refused("the switch that is rehearsed"));
+        }
+        if switch.plan.changes.iter().any(|it| it.unseen.is_some()) {
+            return Ok(Some(waits()));
+        }
+    }
+    if it.cleanup.refusals().next().is_some() {
+        show(scene, &it.cleanup);
+        return Err(refused("the cleanup after it"));
+    }
+    let plans = || std::iter::once(&proposed.plan).chain(switch.map(|it| &it.plan));
+    let expected = ledger::expected(session, &script.ask.place, plans().chain([&it.cleanup]))?;
+    let told = Foretold {
+        switch: switch.map(|it| &it.plan),
+        unknown: &it.unknown,
+        cleanup: &it.cleanup,
+        borrowed: &it.borrowed,
+        expected: expected.as_ref(),
+    };
+    out::data(&foretold(&told));
+    let made: BTreeSet<&Address> = plans()
+        .flat_map(|it| &it.changes)
+        .filter(|it| makes(it.action))
+        .map(|it| &it.address)
+        .collect();
+    out::talk(&format!(
+        "rehearsed in {}: {}; {} made for it, and all of it is deleted again, data included",
+        script.ask.place.name(),
+        rehearsed(script),
+        are(made.len(), "object"),
+    ));
+    let cleanup = cleanup_of(&script.ask.place.stack, &script.overlay);
+    out::talk(&format!("if this process dies: {cleanup}"));
+    Ok(None)
+}
+
+fn makes(action: Action) -> bool {
+    matches!(action, Action::Create | Action::Replace { .. })
+}
+
+/// `1 object is`, `2 objects are`.
+fn are(number: usize, noun: &str) -> String {
+    format!("{} {}", count(number, noun), if number == 1 { "is" } else { "are" })
+}
+
+fn rehearsed(script: &Script) -> String {
+    if script.rehearses.is_empty() {
         "making it from nothing".to_owned()
     } else {
-        format!("the switch to {}", names.join(" + "))
+        format!("the switch to {}", script.rehearses.join(" + "))
     }
 }
 
-/// A cleanup that a protection would stop is found out before anything is made.
-fn cleanable(stack: &Stack, catalog: &crate::engine::schema::Catalog) -> Result<(), OpsError> {
-    let kept = undeletable(stack, catalog);
-    if kept.is_empty() {
-        return Ok(());
-    }
-    Err(OpsError::refused(
-        format!("the cleanup could not delete everything: {}", kept.join(", ")),
-        "lift that in the drill's overlay; nothing was changed",
-    ))
+fn waits() -> Exit {
+    out::talk("a part of the world does not answer, and a drill can wait; nothing was changed");
+    Exit::Unseen
+}
+
+/// What a guard would stop later is not begun.
+fn refused(what: &str) -> OpsError {
+    OpsError::refused(
+        format!("a guard would stop {what}; nothing was changed"),
+        "each refusal above says what would let it through; lift it in the overlay of the drill",
+    )
 }
 
 fn no_instance(overlay: &str) -> OpsError {
@@ -181,6 +253,17 @@ fn ended(it: &Rehearsal) -> Exit {
                 took.as_secs_f64()
             )),
             Err(why) => out::talk(&format!("replication: {address}: {why}")),
+        }
+    }
+    let named = |addresses: &[Address]| {
+        addresses.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
+    };
+    for (what, addresses) in [
+        ("deleted, and not foreseen", &it.surprises.unforeseen),
+        ("foreseen, and not deleted by the cleanup", &it.surprises.undeleted),
+    ] {
+        if !addresses.is_empty() {
+            out::talk(&format!("the cleanup was not as foreseen: {what}: {}", named(addresses)));
         }
     }
     match told(&it.cleaned) {

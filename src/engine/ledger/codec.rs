@@ -10,6 +10,8 @@
 //! - `objectives.rto` and `.rpo`: `objective` and `measured` in seconds or null, `verdict`: `met`, `missed` or `not measured` with a
 //!   `why`, or null where the stack says no objective.
 //! - `passed`: complete, and no objective is missed.
+//! - `idle`: a process ended before its end; `from_at`: the last thing that it has written, `to_at`: another went on. The phase of
+//!   that name is how long that was.
 //! - `arrivals`: what a rehearsal measured beside its steps: how long a written item took to another member of its group.
 //! - `steps`: every step of the plan; `waits` and `critical_path` name their ids.
 //!
@@ -18,7 +20,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
-use crate::engine::ledger::phases::{Directed, Span};
+use crate::engine::ledger::phases::{Directed, Idle, Span};
 use crate::engine::ledger::report::{Compared, Goals, SwitchKind, SwitchReport, Verdict};
 use crate::engine::ledger::timed::{Arrival, Became, Role, Timed};
 
@@ -73,6 +75,8 @@ struct ReportJson {
     phases: serde_json::Map<String, serde_json::Value>,
     objectives: ObjectivesJson,
     earlier: Option<DirectedJson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    idle: Option<IdleJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     arrivals: Vec<ArrivalJson>,
     #[serde(default)]
@@ -102,6 +106,13 @@ struct ComparedJson {
 struct DirectedJson {
     directed_at: i64,
     dns_bound: u64,
+}
+
+/// Nobody was at it.
+#[derive(Serialize, Deserialize)]
+struct IdleJson {
+    from_at: i64,
+    to_at: i64,
 }
 
 /// `took_ms` is null where the item did not arrive.
@@ -192,6 +203,7 @@ impl From<&SwitchReport> for ReportJson {
             earlier: it
                 .earlier
                 .map(|it| DirectedJson { directed_at: it.at, dns_bound: it.dns_bound }),
+            idle: it.idle.map(|it| IdleJson { from_at: it.from, to_at: it.to }),
             arrivals: it.arrivals.iter().map(Into::into).collect(),
             critical_path: measured.path,
             steps: it.steps.iter().map(Into::into).collect(),
@@ -280,6 +292,7 @@ impl ReportJson {
             earlier: self
                 .earlier
                 .map(|it| Directed { at: it.directed_at, dns_bound: it.dns_bound }),
+            idle: self.idle.map(|it| Idle { from: it.from_at, to: it.to_at }),
             arrivals: arrivals.map(arrival).collect::<Result<_, _>>()?,
             steps: steps.map(|(at, it)| it.into_timed(at, count)).collect::<Result<_, _>>()?,
         })

@@ -25,3 +25,26 @@ pub struct Forecast {
     /// How many measurements that are.
     pub samples: usize,
 }
+
+/// What several plans take together, one carried out after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Together {
+    /// In seconds.
+    pub whole: u64,
+    /// On the critical paths: how many steps have to be estimated, and how many of them were measured before.
+    pub steps: usize,
+    pub measured: usize,
+}
+
+impl Together {
+    /// `None`: nothing of them was ever measured, and a guess helps nobody.
+    pub fn of(forecasts: impl IntoIterator<Item = Forecast>) -> Option<Self> {
+        let mut together = Self { whole: 0, steps: 0, measured: 0 };
+        for it in forecasts {
+            together.whole += it.whole;
+            together.steps += it.steps;
+            together.measured += it.measured;
+        }
+        (together.measured > 0).then_some(together)
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod timed;
 pub mod phases;
+pub mod journalled;
 pub mod report;
 pub mod codec;
 pub mod forecast;

@@ -1,6 +1,7 @@
 //! From timed steps to the phases of a switch, the time until users were directed anew, and the path that took it.
 
 use crate::engine::ledger::timed::{Became, Role, Timed};
+pub use crate::engine::state::record::Directed;
 
 /// When a switch took place, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,11 +13,18 @@ pub struct Span {
     pub ended: i64,
 }
 
-/// Users were directed at this time; resolvers may have answered the old value for so many seconds after it.
+/// A process ended before its end, and another took over: the last thing that the first has written, and the begin of the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Directed {
-    pub at: i64,
-    pub dns_bound: u64,
+pub struct Idle {
+    pub from: i64,
+    pub to: i64,
+}
+
+impl Idle {
+    /// How much of it lies between two times.
+    fn within(self, from: i64, to: i64) -> i64 {
+        self.to.min(to).saturating_sub(self.from.max(from)).max(0)
+    }
 }
 
 /// Where the time went, in milliseconds; together they are the whole from the begin to the end.
@@ -24,6 +32,8 @@ pub struct Directed {
 pub struct Phases {
     /// Until the run that is measured went on with the switch.
     pub earlier: u64,
+    /// Between two processes: the first had ended before its end.
+    pub idle: u64,
     /// Until the first gate on the way to the traffic; where users were not directed, all that no gate took.
     pub prepare: u64,
     /// Users had to wait until written items arrived: 0 where something else took longer.
@@ -40,9 +50,10 @@ pub struct Phases {
 
 impl Phases {
     /// With their names, in their order.
-    pub fn named(&self) -> [(&'static str, u64); 7] {
+    pub fn named(&self) -> [(&'static str, u64); 8] {
         [
             ("earlier", self.earlier),
+            ("idle", self.idle),
             ("prepare", self.prepare),
             ("replication", self.replication),
             ("gate", self.gate),
@@ -68,7 +79,12 @@ pub struct Measured {
 }
 
 /// Measures one run; `earlier`: when a run before it of the same switch directed users.
-pub fn measure(span: Span, steps: &[Timed], earlier: Option<Directed>) -> Measured {
+pub fn measure(
+    span: Span,
+    steps: &[Timed],
+    earlier: Option<Directed>,
+    idle: Option<Idle>,
+) -> Measured {
     let is_traffic = |it: &&Timed| it.role == Role::Traffic;
     let has_traffic = steps.iter().any(|it| it.role == Role::Traffic);
     let all_done = steps.iter().filter(is_traffic).all(|it| it.became == Became::Done);
@@ -90,7 +106,7 @@ pub fn measure(span: Span, steps: &[Timed], earlier: Option<Directed>) -> Measur
     };
     let path = path(span, steps, own.is_some());
     Measured {
-        phases: phases(span, steps, &path, turn),
+        phases: phases(span, steps, &path, turn, idle),
         directed,
         has_traffic,
         replication: replication(span, steps),
@@ -105,7 +121,8 @@ fn directed(steps: &[Timed]) -> Option<Directed> {
         .reduce(later)
 }
 
-fn later(one: Directed, other: Directed) -> Directed {
+/// The later of two, with the bound of whoever comes the old way last.
+pub fn later(one: Directed, other: Directed) -> Directed {
     let at = one.at.max(other.at);
     let bound = |it: Directed| it.at.saturating_add(milliseconds(it.dns_bound));
     let until = bound(one).max(bound(other));
@@ -122,11 +139,17 @@ fn started(steps: &[Timed], role: Role) -> Option<i64> {
 
 /// Until the turn the steps of the path, one after another, each with the time that it could not start in; from the turn
 /// on what is drained, and the rest.
-fn phases(span: Span, steps: &[Timed], path: &[usize], turn: i64) -> Phases {
+fn phases(span: Span, steps: &[Timed], path: &[usize], turn: i64, idle: Option<Idle>) -> Phases {
     let ended = span.ended.max(span.run_began);
     let turn = turn.clamp(span.run_began, ended);
-    let length = |from: i64, to: i64| u64::try_from(to.saturating_sub(from)).unwrap_or(0);
-    let mut phases = Phases { earlier: length(span.began, span.run_began), ..Phases::default() };
+    let nobody = |from: i64, to: i64| idle.map_or(0, |it| it.within(from, to));
+    let count = |time: i64| u64::try_from(time).unwrap_or(0);
+    let length = |from: i64, to: i64| count(to.saturating_sub(from) - nobody(from, to));
+    let mut phases = Phases {
+        earlier: count(span.run_began.saturating_sub(span.began)),
+        idle: count(nobody(span.run_began, ended)),
+        ..Phases::default()
+    };
     let mut now = span.run_began;
     for step in path.iter().filter_map(|id| steps.get(*id)) {
         let until = step.until(span.ended).unwrap_or(now).min(turn);

@@ -1,6 +1,6 @@
 //! The report of one switch: what it was, how long it took, and whether that was within its objectives.
 
-use crate::engine::ledger::phases::{Directed, Measured, Span, measure};
+use crate::engine::ledger::phases::{Directed, Idle, Measured, Span, measure};
 use crate::engine::ledger::timed::{Arrival, Timed};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +53,8 @@ pub struct SwitchReport {
     pub goals: Goals,
     /// When an earlier run of the same switch directed users.
     pub earlier: Option<Directed>,
+    /// Its process ended before its end: from then on nobody was at it, until another one was.
+    pub idle: Option<Idle>,
     /// What a rehearsal measured beside its steps.
     pub arrivals: Vec<Arrival>,
     pub steps: Vec<Timed>,
@@ -96,7 +98,7 @@ impl Compared {
 
 impl SwitchReport {
     pub fn measured(&self) -> Measured {
-        measure(self.span, &self.steps, self.earlier)
+        measure(self.span, &self.steps, self.earlier, self.idle)
     }
 
     /// From the begin until nobody is directed the old way any more, in milliseconds: the time that counts.

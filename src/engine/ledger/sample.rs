@@ -53,6 +53,7 @@ pub fn report(steps: Vec<Timed>, ended: i64) -> SwitchReport {
         complete: true,
         goals: Goals { rto: Some(900), rpo: Some(60) },
         earlier: None,
+        idle: None,
         arrivals: Vec::new(),
         steps,
     }

@@ -7,7 +7,7 @@ use proptest::sample::select;
 
 use crate::engine::address::Address;
 use crate::engine::ledger::codec::{NotAReport, decode, encode};
-use crate::engine::ledger::phases::{Directed, Span, measure};
+use crate::engine::ledger::phases::{Directed, Idle, Span, measure};
 use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport, Verdict};
 use crate::engine::ledger::sample::{BEGAN, planned, report, step};
 use crate::engine::ledger::timed::{Arrival, Became, Role, Timed, with_cleanup};
@@ -205,14 +205,23 @@ fn any_report() -> impl Strategy<Value = SwitchReport> {
     let earlier =
         option::of(directed.prop_map(|(at, dns_bound)| Directed { at: BEGAN + at, dns_bound }));
     let steps = vec(any_timed(), 0..9);
-    (span, goals, earlier, steps, any::<bool>()).prop_map(
-        |(span, (rto, rpo), earlier, mut steps, complete)| {
+    let idle = (-9_000..90_000_i64, 0..90_000_i64)
+        .prop_map(|(at, length)| Idle { from: BEGAN + at, to: BEGAN + at + length });
+    (span, goals, (earlier, option::of(idle)), steps, any::<bool>()).prop_map(
+        |(span, (rto, rpo), (earlier, idle), mut steps, complete)| {
             let count = steps.len();
             for (at, it) in steps.iter_mut().enumerate() {
                 it.id = at;
                 it.waits.iter_mut().for_each(|it| *it %= count);
             }
-            SwitchReport { span, goals: Goals { rto, rpo }, earlier, complete, ..report(steps, 0) }
+            SwitchReport {
+                span,
+                goals: Goals { rto, rpo },
+                earlier,
+                idle,
+                complete,
+                ..report(steps, 0)
+            }
         },
     )
 }
@@ -220,7 +229,7 @@ fn any_report() -> impl Strategy<Value = SwitchReport> {
 proptest! {
     #[test]
     fn phases_add_up_to_the_whole(report in any_report()) {
-        let measured = measure(report.span, &report.steps, report.earlier);
+        let measured = measure(report.span, &report.steps, report.earlier, report.idle);
         let sum: u64 = measured.phases.named().iter().map(|(_, it)| it).sum();
         prop_assert_eq!(i64::try_from(sum).unwrap(), report.span.ended - report.span.began);
     }
@@ -259,8 +268,8 @@ proptest! {
                 prop_assert_eq!(&waits, &two.steps[at - first].waits);
             }
         }
-        let without = measure(one.span, &one.steps, one.earlier);
-        let with = measure(one.span, &all, one.earlier);
+        let without = measure(one.span, &one.steps, one.earlier, one.idle);
+        let with = measure(one.span, &all, one.earlier, one.idle);
         prop_assert_eq!(with.directed, without.directed);
         prop_assert_eq!(with.path, without.path);
     }

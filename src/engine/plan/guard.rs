@@ -52,15 +52,15 @@ fn protected(it: &Planned<'_>) -> Vec<Diagnostic> {
     for (name, _) in it.kind.attributes.iter().filter(|(_, it)| it.protects) {
         let on = it.record.and_then(|it| it.attributes.get(name)) == Some(&Value::Bool(true));
         if on {
-            refusals.push(
-                Diagnostic::refusal(
-                    "cloud_protection",
-                    format!(
-                        "`{address}` has `{name}: true`, so the cloud will refuse to {verb} it"
-                    ),
-                )
-                .help(format!("apply `{name}: false` for it first")),
-            );
+            let text =
+                format!("`{address}` has `{name}: true`, so the cloud will refuse to {verb} it");
+            let refusal = Diagnostic::refusal("cloud_protection", text)
+                .help(format!("apply `{name}: false` for it first"));
+            let given = it.instance.and_then(|it| it.resource.attributes.get(name));
+            refusals.push(match given {
+                Some(given) => refusal.at(given.key, "protected here"),
+                None => refusal,
+            });
         }
     }
     refusals

@@ -26,6 +26,7 @@ mod cycle;
 pub mod order;
 mod stay;
 pub mod propose;
+pub mod foreseen;
 pub mod calls;
 pub mod document;
 pub mod wire;

@@ -8,7 +8,7 @@ use crate::engine::plan::normalise::normalise;
 use crate::engine::schema::{Kind, Rename};
 use crate::engine::stack::model::Instance;
 use crate::engine::state::record::Record;
-use crate::engine::value::Attributes;
+use crate::engine::value::{Attributes, Value};
 
 /// A change with everything that steps are made from.
 pub struct Planned<'a> {
@@ -24,6 +24,16 @@ pub struct Planned<'a> {
 /// Whether an interrupted replace left an older incarnation.
 pub(super) fn is_deposed(it: &Planned<'_>) -> bool {
     it.record.is_some_and(|it| it.deposed.is_some())
+}
+
+/// What a record keeps. That a write-only attribute is unset is kept, too: no cloud will ever tell.
+pub fn kept(kind: &Kind, attributes: &Attributes) -> Attributes {
+    let mut kept = attributes.clone();
+    kept.retain(|name, it| !it.is_null() && kind.join_as() != Some(name));
+    for (name, _) in kind.settable().filter(|(_, it)| it.write_only) {
+        kept.entry(name.clone()).or_insert(Value::Null);
+    }
+    kept
 }
 
 /// How long the digest is that a name ends with while its owner is beside what it replaces.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 pub use crate::engine::state::record::Begun;
-use crate::engine::state::record::{Draining, Keep, Lost, Phase, Record, Run, State, Switch};
+use crate::engine::state::record::{
+    Directed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
+};
 use crate::engine::value::{LineageKey, Value};
 
 /// One line of the journal.
@@ -56,7 +58,14 @@ pub enum Entry {
         who: String,
     },
     /// Users were directed elsewhere, together with the end of the step that did it.
-    Directed(Draining),
+    Directed {
+        address: Address,
+        /// What it named before.
+        was: Vec<Address>,
+        /// How long what was before has to stay; `None`: nobody has to be waited for.
+        until: Option<i64>,
+        directed: Directed,
+    },
     /// Durable before the request leaves.
     Began(Begun),
     /// A gate is waited at: no request that changes anything.
@@ -133,12 +142,16 @@ pub fn fold(state: &mut State, entry: &Entry) {
         Entry::Found { fault_domain, .. } => {
             state.lost.retain(|it| it.fault_domain != *fault_domain);
         }
-        Entry::Directed(draining) => {
-            // Who was directed away before, from elsewhere, may still come that way: a switch that turns does this.
-            state
-                .draining
-                .retain(|it| (&it.address, &it.was) != (&draining.address, &draining.was));
-            state.draining.push(draining.clone());
+        Entry::Directed { address, was, until, directed } => {
+            if let Some(until) = *until {
+                // Who was directed away before, from elsewhere, may still come that way: a switch that turns does this.
+                state.draining.retain(|it| (&it.address, &it.was) != (address, was));
+                let (address, was) = (address.clone(), was.clone());
+                state.draining.push(Draining { address, was, until });
+            }
+            if let Some(switch) = &mut state.switch {
+                switch.directed.push(*directed);
+            }
         }
         Entry::Began(begun) => {
             state.begun.insert(begun.address.clone(), begun.clone());
@@ -170,10 +183,10 @@ fn switch(state: &mut State, entry: &Entry) {
     let thawed: BTreeSet<String> = known.chain(before).filter(|it| !is_lost(it)).collect();
     // A further loss on the way is no other switch; to go elsewhere, or back, is one that starts in the middle of another.
     let goes_on = unfinished.as_ref().is_some_and(|it| it.from == *from && state.active == *to);
-    let (variables_before, turned) = match unfinished {
-        Some(it) if goes_on => (it.variables, it.turned),
-        Some(it) => (state.variables.clone(), it.left()),
-        None => (state.variables.clone(), Vec::new()),
+    let (variables_before, turned, directed) = match unfinished {
+        Some(it) if goes_on => (it.variables, it.turned, it.directed),
+        Some(it) => (state.variables.clone(), it.left(), Vec::new()),
+        None => (state.variables.clone(), Vec::new(), Vec::new()),
     };
     state.switch = Some(Switch {
         from: from.clone(),
@@ -183,6 +196,7 @@ fn switch(state: &mut State, entry: &Entry) {
         keep: *keep,
         variables: variables_before,
         turned,
+        directed,
     });
     state.active.clone_from(to);
     state.lost.clone_from(lost);

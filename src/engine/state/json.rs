@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::address::Address;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
 use crate::engine::state::record::{
-    Deposed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
+    Deposed, Directed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
 };
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -184,7 +184,12 @@ pub(super) enum EntryJson {
         at: i64,
         who: String,
     },
-    Directed(DrainingJson),
+    Directed {
+        address: String,
+        was: Vec<String>,
+        until: Option<i64>,
+        directed: Directed,
+    },
     Began(BegunJson),
     Waiting {
         address: String,
@@ -414,7 +419,10 @@ impl From<&Entry> for EntryJson {
                 Self::Switched { from, to, lost, variables, keep, at, who }
             }
             Entry::Found { fault_domain, at, who } => Self::Found { fault_domain, at, who },
-            Entry::Directed(it) => Self::Directed((&it).into()),
+            Entry::Directed { address, was, until, directed } => {
+                let was = was.iter().map(ToString::to_string).collect();
+                Self::Directed { address: address.to_string(), was, until, directed }
+            }
             Entry::Began(begun) => Self::Began((&begun).into()),
             Entry::Waiting { address, step, gate, at } => {
                 Self::Waiting { address: address.to_string(), step, gate, at }
@@ -450,7 +458,12 @@ impl EntryJson {
                 who,
             },
             Self::Found { fault_domain, at, who } => Entry::Found { fault_domain, at, who },
-            Self::Directed(it) => Entry::Directed(it.into_draining(line)?),
+            Self::Directed { address: text, was, until, directed } => Entry::Directed {
+                address: address(&text, line)?,
+                was: addresses(&was, line)?,
+                until,
+                directed,
+            },
             Self::Began(begun) => Entry::Began(begun.into_begun(line)?),
             Self::Waiting { address: text, step, gate, at } => {
                 Entry::Waiting { address: address(&text, line)?, step, gate, at }

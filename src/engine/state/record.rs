@@ -67,10 +67,20 @@ pub struct Switch {
     pub thawed: Vec<String>,
     #[serde(default)]
     pub keep: Keep,
+    /// When it directed users, step by step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directed: Vec<Directed>,
     /// What earlier switches left that were turned before they ended, the first one first: the world is between all of
     /// these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turned: Vec<Left>,
+}
+
+/// Users were directed at this time; resolvers may have answered the old value for so many seconds after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directed {
+    pub at: i64,
+    pub dns_bound: u64,
 }
 
 /// Overlays that a switch left, with the non-sensitive variables before it.

@@ -13,7 +13,7 @@ use crate::engine::state::codec::{
 };
 use crate::engine::state::journal::{Begun, Entry, Outcome, fold, replay};
 use crate::engine::state::record::{
-    Deposed, Draining, Keep, Left, Lost, Phase, Record, Run, State, Switch,
+    Deposed, Directed, Draining, Keep, Left, Lost, Phase, Record, Run, State, Switch,
 };
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -97,7 +97,10 @@ fn entry() -> impl Strategy<Value = Entry> {
             at,
             who: "w".into()
         }),
-        draining().prop_map(Entry::Directed),
+        (draining(), any::<bool>(), directed()).prop_map(|(it, drains, directed)| {
+            let until = drains.then_some(it.until);
+            Entry::Directed { address: it.address, was: it.was, until, directed }
+        }),
         (sample::address(), sample::text(), any::<i64>())
             .prop_map(|(address, gate, at)| Entry::Waiting { address, step: 2, gate, at }),
         (vec(sample::text(), 0..2), vec(lost(), 0..2), any::<i64>()).prop_map(
@@ -126,6 +129,10 @@ fn entry() -> impl Strategy<Value = Entry> {
 fn draining() -> impl Strategy<Value = Draining> {
     (sample::address(), vec(sample::address(), 0..3), any::<i64>())
         .prop_map(|(address, was, until)| Draining { address, was, until })
+}
+
+fn directed() -> impl Strategy<Value = Directed> {
+    any::<(i64, u64)>().prop_map(|(at, dns_bound)| Directed { at, dns_bound })
 }
 
 fn lost() -> impl Strategy<Value = Lost> {
@@ -176,6 +183,7 @@ fn state() -> impl Strategy<Value = State> {
                     variables: [("size".to_owned(), Value::Int(2))].into(),
                     thawed: vec!["aws:us-east-1".into()],
                     keep: Keep::All,
+                    directed: vec![Directed { at: 6, dns_bound: 300 }],
                     turned: vec![Left {
                         overlays: vec!["eu".into()],
                         variables: [("size".to_owned(), Value::Int(3))].into(),

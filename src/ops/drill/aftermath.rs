@@ -1,0 +1,80 @@
+//! The report of a drill whose process ended before its end: what the journal knows of it, and the cleanup by another one.
+
+use crate::engine::ledger::journalled::{Journalled, runs};
+use crate::engine::ledger::phases::{Idle, Span};
+use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
+use crate::engine::ledger::timed::with_cleanup;
+use crate::ops::closing::Report;
+use crate::ops::drill::script::Script;
+use crate::ops::error::OpsError;
+use crate::ops::ledger;
+use crate::ops::session::Session;
+
+/// Home, the switch, and cleanups that did not delete everything: so many journals may belong to one drill.
+const JOURNALS_MAX: usize = 6;
+
+/// A drill that nobody has reported.
+pub struct CutOff {
+    /// The switch, or what made home where it did not get so far.
+    main: Journalled,
+    /// When the last thing of it was written.
+    last: i64,
+}
+
+/// Looks for it before its instance is cleaned up. `None`: nothing is left of any, or it was reported.
+pub fn cut_off(session: &Session, script: &Script) -> Result<Option<CutOff>, OpsError> {
+    let store = session.store(&script.ask.place);
+    let Some(state) = store.load()? else { return Ok(None) };
+    let mut runs = runs(&store.entries(JOURNALS_MAX)?);
+    let is_over = runs.last().is_none_or(|it| it.is_ended);
+    if is_over && state.records.is_empty() && state.begun.is_empty() {
+        return Ok(None);
+    }
+    let Some(last) = runs.iter().map(|it| it.last).max() else { return Ok(None) };
+    while runs.last().is_some_and(Journalled::is_cleanup) {
+        runs.pop();
+    }
+    let Some(mut main) = runs.pop() else { return Ok(None) };
+    let (kept, _) = ledger::reports(session, &script.ask.place).list()?;
+    if kept.iter().any(|it| it.report.span.began == main.began) {
+        return Ok(None);
+    }
+    // A gate is journalled without the kind of what it is for.
+    for step in main.steps.iter_mut().filter(|it| it.kind.is_empty()) {
+        let record = state.records.get(&step.address);
+        step.kind = record.map(|it| it.kind.clone()).unwrap_or_default();
+    }
+    Ok(Some(CutOff { main, last }))
+}
+
+impl CutOff {
+    /// With the cleanup that another process made.
+    pub fn report(
+        self,
+        session: &Session,
+        script: &Script,
+        goals: Goals,
+        cleanup: &Report,
+    ) -> SwitchReport {
+        let Self { main, last } = self;
+        let ended = cleanup.ended.max(last);
+        SwitchReport {
+            kind: SwitchKind::Drill,
+            stack: script.ask.place.stack.clone(),
+            instance: script.ask.place.instance.clone(),
+            target: session.target.word().into(),
+            from: script.home(),
+            to: script.to(),
+            lost: main.switched.map(|(_, lost)| lost).unwrap_or_default(),
+            who: main.who,
+            command: main.command,
+            span: Span { began: main.began, run_began: main.began, ended },
+            complete: false,
+            goals,
+            earlier: None,
+            idle: Some(Idle { from: last, to: cleanup.began.max(last) }),
+            arrivals: Vec::new(),
+            steps: with_cleanup(main.steps, cleanup.steps.clone()),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The end of every drill: all of its instance is deleted, and what is left is looked for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::cloud::provider::Look;
+use crate::engine::address::Address;
+use crate::engine::ledger::journalled::gone_on;
+use crate::engine::mark::mark;
+use crate::engine::observed::Alike;
+use crate::engine::plan::change::Call;
+use crate::engine::schema::Kind;
+use crate::engine::state::record::State;
+use crate::ops::closing::Report;
+use crate::ops::drill::script::{Audience, Part, Script, Stage};
+use crate::ops::error::OpsError;
+use crate::ops::plan::plan_on;
+use crate::ops::session::Session;
+
+/// How often a cleanup is tried before it says what is left.
+const ROUNDS_MAX: usize = 3;
+
+/// So long an object may be there though no list has it, and so long a member that a killed process took out of its group may
+/// still go, which keeps the others: both were measured with drills that were killed at every request.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// What a cleanup left.
+#[derive(Default)]
+pub struct Cleaned {
+    pub report: Report,
+    pub leftovers: Vec<String>,
+    /// In all of its rounds.
+    pub deleted: BTreeSet<Address>,
+}
+
+/// Deletes everything of the instance, and looks for what is left by name, id and owner mark.
+pub async fn clean_up(
+    session: &Arc<Session>,
+    script: &Script,
+    audience: &dyn Audience,
+) -> Result<Cleaned, OpsError> {
+    let stage = Stage { session, script, audience };
+    let store = session.store(&script.ask.place);
+    let Some(before) = store.load()? else { return Ok(Cleaned::default()) };
+    let mut cleaned = Cleaned::default();
+    for round in 1..=ROUNDS_MAX {
+        let is_over = cleaned.round(&stage).await?;
+        if is_over || round == ROUNDS_MAX {
+            break;
+        }
+        session.clock.sleep(PAUSE).await;
+    }
+    cleaned.leftovers = leftovers(session, &before).await;
+    if let Some(state) = store.load()? {
+        let recorded = state.records.iter();
+        cleaned
+            .leftovers
+            .extend(recorded.map(|(at, it)| format!("`{at}` ({}, {})", it.kind, it.id)));
+    }
+    cleaned.leftovers.sort();
+    cleaned.leftovers.dedup();
+    Ok(cleaned)
+}
+
+impl Cleaned {
+    /// Deletes what there is; whether all of it could be looked at and is deleted.
+    async fn round(&mut self, stage: &Stage<'_>) -> Result<bool, OpsError> {
+        let (session, script) = (stage.session, stage.script);
+        let store = session.store(&script.ask.place);
+        let at = session.clock.now();
+        let (lease, state) = store.lease(&session.who, &script.command, at)?;
+        let ask = script.cleanup();
+        let proposed = plan_on(session, &ask, state).await?;
+        let is_seen = proposed.plan.changes.iter().all(|it| it.unseen.is_none());
+        stage.audience.begins(Part::Cleanup, &proposed.plan);
+        let (_never, nothing) = watch::channel(None);
+        let report = stage.run(lease, proposed, &ask, nothing).await?;
+        // A step in doubt is settled by looking again.
+        let is_settled = store.load()?.is_none_or(|it| it.begun.is_empty());
+        let is_over = is_seen && is_settled && report.is_complete();
+        let deletes = Call::Delete { deposed: false }.word();
+        let deleted = report.done.iter().filter(|(_, call)| *call == deletes);
+        self.deleted.extend(deleted.map(|(address, _)| address.clone()));
+        self.goes_on(report);
+        Ok(is_over)
+    }
+
+    /// The last round says how it ended, all of them together what it took.
+    fn goes_on(&mut self, report: Report) {
+        let first = std::mem::replace(&mut self.report, report);
+        if first.began > 0 {
+            let rest = std::mem::take(&mut self.report.steps);
+            self.report.steps = gone_on(first.steps, rest);
+            self.report.began = first.began;
+        }
+    }
+}
+
+/// What is still there of what was recorded, and what carries one of its owner marks.
+async fn leftovers(session: &Session, before: &State) -> Vec<String> {
+    let mut found = Vec::new();
+    for (address, record) in &before.records {
+        let Some(kind) = session.catalog.get(&record.kind) else { continue };
+        let attributes = record.object();
+        // What is inside something else goes with it, and cannot be asked for without it.
+        if kind.contains_in.is_some() && kind.mark.is_none() && !is_shared(kind) {
+            continue;
+        }
+        match session.provider.look(kind, &record.id, &attributes).await {
+            Ok(Look::Absent) => {}
+            Ok(Look::Exists { .. }) => {
+                found.push(format!("`{address}` ({}, {})", record.kind, record.id));
+            }
+            Err(why) => found.push(format!("`{address}` may be there: {why}")),
+        }
+        if kind.mark.is_none() {
+            continue;
+        }
+        let own = mark(&before.stack, &before.lineage, address);
+        match session.provider.alike(kind, &attributes).await {
+            Ok(alike) => {
+                let ours = |it: &Alike| it.mark.as_deref() == Some(own.as_str());
+                let marked = alike.into_iter().filter(ours);
+                found.extend(marked.map(|it| format!("`{address}` ({}, {})", record.kind, it.id)));
+            }
+            Err(why) => found.push(format!("`{address}` may be there: {why}")),
+        }
+    }
+    found
+}
+
+/// Whether what contains it may outlive the instance: a record in a borrowed zone.
+fn is_shared(kind: &Kind) -> bool {
+    kind.drain.is_some()
+}

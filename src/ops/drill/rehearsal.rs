@@ -1,0 +1,147 @@
+//! A rehearsal from its first step to its report: apply, switch, cleanup.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::engine::ledger::phases::Span;
+use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
+use crate::engine::ledger::timed::{Arrival, with_cleanup};
+use crate::ops::closing::Report;
+use crate::ops::drill::cleanup::{Cleaned, clean_up};
+use crate::ops::drill::foresight::{Foresight, Surprises};
+use crate::ops::drill::replication::Arrived;
+use crate::ops::drill::script::{Audience, Part, Script, Stage};
+use crate::ops::error::OpsError;
+use crate::ops::ledger::goals;
+use crate::ops::plan::{Proposed, plan_on};
+use crate::ops::session::Session;
+use crate::store::lease::Lease;
+
+/// How a drill went.
+pub struct Rehearsal {
+    pub applied: Report,
+    /// `None`: it was not reached, or the overlay rehearses no other.
+    pub switched: Option<Report>,
+    /// Why the switch could not be planned.
+    pub refused: Option<String>,
+    /// How long a written item took to each member with a replication gate, or why it did not arrive.
+    pub replicated: Vec<Arrived>,
+    pub cleaned: Cleaned,
+    /// In what the cleanup was another than the foreseen one.
+    pub surprises: Surprises,
+    /// What the switch took for lost.
+    pub lost: Vec<String>,
+    pub goals: Goals,
+}
+
+impl Rehearsal {
+    /// Everything that was to be rehearsed was done.
+    fn is_played(&self) -> bool {
+        self.applied.ends_switch()
+            && self.switched.as_ref().is_none_or(Report::ends_switch)
+            && self.refused.is_none()
+    }
+
+    pub fn succeeded(&self) -> bool {
+        self.is_played()
+            && !self.surprises.is_any()
+            && self.replicated.iter().all(|(_, it)| it.is_ok())
+    }
+
+    /// What it took: the switch, or what was made where it came to none, and the cleanup.
+    pub fn report(&self, session: &Session, script: &Script) -> SwitchReport {
+        let main = self.switched.as_ref().unwrap_or(&self.applied);
+        let cleanup = &self.cleaned.report;
+        let took = |it: &Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+        let arrival = |(address, it): &Arrived| Arrival {
+            address: address.clone(),
+            took: it.as_ref().ok().map(took),
+        };
+        SwitchReport {
+            kind: SwitchKind::Drill,
+            stack: script.ask.place.stack.clone(),
+            instance: script.ask.place.instance.clone(),
+            target: session.target.word().into(),
+            from: script.home(),
+            to: script.to(),
+            lost: self.lost.clone(),
+            who: session.who.clone(),
+            command: script.command.clone(),
+            span: Span {
+                began: main.began,
+                run_began: main.began,
+                ended: main.ended.max(cleanup.ended).max(main.began),
+            },
+            complete: self.succeeded() && self.cleaned.leftovers.is_empty(),
+            goals: self.goals,
+            earlier: None,
+            idle: None,
+            arrivals: self.replicated.iter().map(arrival).collect(),
+            steps: with_cleanup(main.steps.clone(), cleanup.steps.clone()),
+        }
+    }
+}
+
+/// Applies, switches, and deletes again; the cleanup also follows a failure and a signal.
+pub async fn rehearse(
+    session: &Arc<Session>,
+    lease: Lease,
+    proposed: Proposed,
+    script: &Script,
+    foresight: &Foresight,
+    audience: &dyn Audience,
+    stop: &watch::Receiver<Option<String>>,
+) -> Result<Rehearsal, OpsError> {
+    let stage = Stage { session, script, audience };
+    audience.begins(Part::Apply, &proposed.plan);
+    let stack = proposed.desired.stack.clone();
+    let applied = stage.run(lease, proposed, &script.ask, stop.clone()).await;
+    let mut replicated = Vec::new();
+    let mut switched = None;
+    let mut lost = Vec::new();
+    let mut refused = None;
+    let is_applied = applied.as_ref().is_ok_and(Report::is_complete);
+    if is_applied {
+        replicated = stage.replication(&stack).await;
+        match stage.switch(stop).await {
+            Ok(Some((report, assumed))) => (switched, lost) = (Some(report), assumed),
+            Ok(None) => {}
+            Err(why) => refused = Some(why.to_string()),
+        }
+    }
+    // Nothing stops the cleanup but a second signal, which ends the process.
+    let cleaned = clean_up(session, script, audience).await;
+    let (applied, cleaned, goals) = (applied?, cleaned?, goals(&stack));
+    let surprises = Surprises::default();
+    let mut rehearsal =
+        Rehearsal { applied, switched, refused, replicated, cleaned, surprises, lost, goals };
+    let is_reached = rehearsal.switched.is_some() || script.rehearses.is_empty();
+    let all_was_made = rehearsal.is_played() && is_reached;
+    rehearsal.surprises = foresight.surprises(&rehearsal.cleaned.deleted, all_was_made);
+    Ok(rehearsal)
+}
+
+impl Stage<'_> {
+    /// The switch itself, and what it takes for lost; `None` where the overlay rehearses no other.
+    async fn switch(
+        &self,
+        stop: &watch::Receiver<Option<String>>,
+    ) -> Result<Option<(Report, Vec<String>)>, OpsError> {
+        let Some(ask) = self.script.switch().filter(|_| stop.borrow().is_none()) else {
+            return Ok(None);
+        };
+        let store = self.session.store(&ask.place);
+        let at = self.session.clock.now();
+        let (lease, state) = store.lease(&self.session.who, &self.script.command, at)?;
+        let proposed = plan_on(self.session, &ask, state).await?;
+        if let Some(refusal) = proposed.plan.refusals().next() {
+            return Err(OpsError::refused(refusal.text.clone(), "see the plan above"));
+        }
+        self.audience.begins(Part::Switch, &proposed.plan);
+        let lost = proposed.plan.lost.iter().map(|it| it.fault_domain.clone()).collect();
+        let report = self.run(lease, proposed, &ask, stop.clone()).await?;
+        Ok(Some((report, lost)))
+    }
+}

@@ -1,0 +1,105 @@
+//! What a drill plays: the instance, the overlays that it switches to, who follows it, and one run of it.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::engine::plan::change::Plan;
+use crate::engine::plan::propose::{Intent, Keep};
+use crate::engine::plan::wire::plan_digest;
+use crate::ops::apply::apply;
+use crate::ops::closing::{Order, Report};
+use crate::ops::course::Losses;
+use crate::ops::error::OpsError;
+use crate::ops::job::Progress;
+use crate::ops::plan::{Ask, Proposed};
+use crate::ops::session::Session;
+use crate::store::lease::Lease;
+
+/// Who follows a drill.
+pub trait Audience {
+    /// A part of the drill begins, with its plan.
+    fn begins(&self, part: Part, plan: &Plan);
+    fn listener(&self, plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Home is made as it is before the disaster.
+    Apply,
+    /// The switch that is rehearsed.
+    Switch,
+    /// Everything is deleted again.
+    Cleanup,
+}
+
+/// What is rehearsed.
+pub struct Script {
+    /// Of the instance, under the drill's overlay.
+    pub ask: Ask,
+    /// The drill's own, which names the instance.
+    pub overlay: String,
+    /// The overlays that the drill switches to on top of that.
+    pub rehearses: Vec<String>,
+    /// What is taken for lost in the switch.
+    pub losses: Losses,
+    pub command: String,
+}
+
+impl Script {
+    /// Home, under the drill's overlay.
+    pub fn home(&self) -> Vec<String> {
+        self.ask.overlays.clone().unwrap_or_default()
+    }
+
+    /// What its report names: the overlays that are rehearsed, else its own.
+    pub fn to(&self) -> Vec<String> {
+        if self.rehearses.is_empty() { self.home() } else { self.rehearses.clone() }
+    }
+
+    /// What the rehearsed switch asks for; `None`: the overlay rehearses no other.
+    pub fn switch(&self) -> Option<Ask> {
+        (!self.rehearses.is_empty()).then(|| Ask {
+            overlays: Some([self.home(), self.rehearses.clone()].concat()),
+            losses: self.losses.clone(),
+            ..self.ask.clone()
+        })
+    }
+
+    /// Nothing is to be left, and nothing is lost any more.
+    pub fn cleanup(&self) -> Ask {
+        Ask {
+            overlays: None,
+            intent: Intent::Destroy,
+            losses: Losses::Only(Vec::new()),
+            keep: Keep::Nothing,
+            ..self.ask.clone()
+        }
+    }
+}
+
+/// What every part of a drill is carried out with.
+pub(super) struct Stage<'a> {
+    pub session: &'a Arc<Session>,
+    pub script: &'a Script,
+    pub audience: &'a dyn Audience,
+}
+
+impl Stage<'_> {
+    pub(super) async fn run(
+        &self,
+        lease: Lease,
+        proposed: Proposed,
+        ask: &Ask,
+        stop: watch::Receiver<Option<String>>,
+    ) -> Result<Report, OpsError> {
+        let order = Order {
+            command: self.script.command.clone(),
+            intent: ask.intent,
+            instance: ask.place.instance.clone(),
+            plan_digest: plan_digest(&proposed.plan),
+        };
+        let tell = self.audience.listener(&proposed.plan);
+        apply(self.session, lease, proposed, &order, tell, stop).await
+    }
+}

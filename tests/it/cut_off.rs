@@ -1,0 +1,206 @@
+//! Switches and drills whose process was killed: what the next one reports of them, from the journal and its own times.
+
+use lifeboat::engine::state::record::Phase;
+use lifeboat::sandbox::Options;
+use serde_json::Value as Json;
+
+use crate::drill::{self, DRILL};
+use crate::foretold;
+use crate::harness::Home;
+use crate::ledger::{self, add_up, seconds};
+
+const CLEANUP: &[&str] = &["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"];
+
+fn reports(home: &Home, stack: &str) -> Vec<Json> {
+    let json = home.sandbox(&["reports", stack, "--format", "json"]).code(0).json();
+    json["reports"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_drill_that_was_killed_before_its_switch_is_reported_by_its_cleanup() {
+    let home = drill::shop();
+    let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
+    let made = || home.state("woocommerce@drill").is_some_and(|it| it.records.len() >= 8);
+    assert!(running.until(made));
+    running.kill();
+    let began = home.state("woocommerce@drill").unwrap().last_run.unwrap().at;
+    home.sandbox(CLEANUP)
+        .code(0)
+        .says(&[
+            "nothing is left behind",
+            "drill of woocommerce@drill to failover_eu: not complete, its process ended before its end\n",
+            "\n  idle ",
+            "recovery time: not measured",
+            "kept in state/sandbox/states/woocommerce@drill/reports/20",
+        ])
+        .done();
+    let all = reports(&home, "woocommerce");
+    assert_eq!(all.len(), 1);
+    let report = &all[0];
+    add_up(report);
+    assert_eq!((&report["kind"], &report["complete"]), (&"drill".into(), &false.into()));
+    assert_eq!((&report["began_at"], &report["recovery"]), (&began.into(), &Json::Null));
+    let at = |name: &str| report["idle"][name].as_i64().unwrap();
+    let idle = f64::from(i32::try_from(at("to_at") - at("from_at")).unwrap()) / 1_000.0;
+    assert!(idle > 0.0 && (seconds(&report["phases"]["idle"]) - idle).abs() < 0.1, "{report:#}");
+    let steps = report["steps"].as_array().unwrap();
+    let done = |call: &str, role: &str| {
+        let those = steps.iter().filter(|it| it["call"] == call && it["role"] == role);
+        those.filter(|it| it["outcome"] == "done" && it["ended_at"].is_i64()).count()
+    };
+    assert!(done("create", "work") >= 8 && done("delete", "cleanup") >= 8, "{report:#}");
+    // There is nothing more to say of it.
+    home.sandbox(CLEANUP).code(0).done();
+    assert_eq!(reports(&home, "woocommerce").len(), 1);
+}
+
+#[test]
+fn a_drill_that_was_killed_after_its_switch_has_measured_the_recovery() {
+    let home = drill::shop();
+    let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
+    let directed = || {
+        home.state("woocommerce@drill").is_some_and(|it| {
+            it.active.len() == 2 && it.switch.is_none_or(|it| !it.directed.is_empty())
+        })
+    };
+    assert!(running.until(directed));
+    running.kill();
+    home.sandbox(CLEANUP).code(0).says(&["its process ended before its end"]).done();
+    let report = reports(&home, "woocommerce").remove(0);
+    add_up(&report);
+    assert_eq!(report["lost"], serde_json::json!(["aws:us-east-1", "linode:us-east"]));
+    assert_eq!((&report["dns_bound"], &report["passed"]), (&300.0.into(), &false.into()));
+    let recovery = seconds(&report["directed"]) + 300.0;
+    assert!((seconds(&report["recovery"]) - recovery).abs() < 0.2, "{report:#}");
+    assert!(seconds(&report["phases"]["prepare"]) > 10.0, "a machine was made: {report:#}");
+    let name = report["name"].as_str().unwrap();
+    home.sandbox(&["reports", "woocommerce", name, "--format", "markdown"])
+        .code(0)
+        .shows(&["not complete, its process ended before its end", "| idle | "])
+        .done();
+}
+
+/// What a drill that came to its end has left is tidied up without a second report.
+#[test]
+fn a_drill_that_has_reported_itself_is_not_reported_again() {
+    let home = drill::shop();
+    home.fault("DELETE /profile/sshkeys 500 times=99");
+    home.sandbox(DRILL).code(5).says(&["left behind: `ops_key`"]).done();
+    assert_eq!(reports(&home, "woocommerce").len(), 1);
+    home.world.heal(None).unwrap();
+    home.sandbox(CLEANUP).code(0).says(&["nothing is left behind"]).done();
+    assert_eq!(reports(&home, "woocommerce").len(), 1);
+}
+
+#[test]
+fn a_failover_that_was_killed_while_users_drained_is_measured_by_whoever_finishes_it() {
+    let home = ledger::shop();
+    // What stands behind the old answer goes, and so it is drained.
+    let old = ["web", "node"].map(|it| format!("  {it}: null\n")).concat();
+    home.overlay("shop", "eu", ledger::EU.to_owned() + &old);
+    let failover = ["failover", "shop", "--to", "eu", "--planned", "--yes", "--sandbox"];
+    let mut running = home.start(&failover);
+    assert!(running.until(|| home.state("shop").is_some_and(|it| !it.draining.is_empty())));
+    running.kill();
+    let switch = home.state("shop").unwrap().switch.unwrap();
+    let directed = switch.directed[0];
+    home.sandbox(&["apply", "shop", "--yes"])
+        .code(0)
+        .says(&["failover of shop to eu: complete", "\n  gate ", "\n  idle ", "recovery time: "])
+        .done();
+    let report = ledger::reports(&home).remove(0);
+    add_up(&report);
+    assert_eq!((&report["began_at"], &report["complete"]), (&switch.since.into(), &true.into()));
+    assert_eq!(report["dns_bound"], 120.0, "{report:#}");
+    let took = f64::from(i32::try_from(directed.at - switch.since).unwrap()) / 1_000.0;
+    assert!((seconds(&report["recovery"]) - took - 120.0).abs() < 0.2, "{report:#}");
+    assert_eq!(report["objectives"]["rto"]["verdict"], "met");
+    assert_eq!(report["phases"]["earlier"], 0.0, "the journal knows where the time went");
+    assert!(seconds(&report["phases"]["prepare"]) > 10.0, "{report:#}");
+    assert!(seconds(&report["phases"]["idle"]) > 0.0, "{report:#}");
+}
+
+/// Everything was done, and the process died before it could write so.
+#[test]
+fn a_failover_that_was_killed_at_its_very_end_is_ended_and_measured() {
+    let home = ledger::shop();
+    home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"]).code(0).done();
+    let told = ledger::reports(&home).remove(0);
+    let folder = home.state_folder("shop");
+    std::fs::remove_dir_all(folder.join("reports")).unwrap();
+    // The journal as it was before its last line.
+    let history = folder.join("history");
+    let serial = home.state("shop").unwrap().serial;
+    let last = history.join(format!("{serial:08}.journal"));
+    let journal = std::fs::read_to_string(&last).unwrap();
+    std::fs::remove_file(last).unwrap();
+    let cut: Vec<&str> = journal.split_inclusive('\n').collect();
+    assert!(cut.last().unwrap().contains("run_ended"));
+    std::fs::write(folder.join("journal"), cut[..cut.len() - 1].concat()).unwrap();
+    let before = history.join(format!("{:08}.snapshot", serial - 1));
+    std::fs::copy(before, folder.join("state.snapshot")).unwrap();
+    assert_eq!(home.state("shop").unwrap().phase, Phase::Switching);
+    home.sandbox(&["apply", "shop", "--yes"])
+        .code(0)
+        .says(&["failover of shop to eu: complete", "\n  idle "])
+        .done();
+    let state = home.state("shop").unwrap();
+    assert_eq!((state.phase, state.switch), (Phase::Settled, None));
+    let report = ledger::reports(&home).remove(0);
+    add_up(&report);
+    for name in ["began_at", "directed", "dns_bound", "recovery"] {
+        assert_eq!(report[name], told[name], "{name}");
+    }
+    home.sandbox(&["apply", "shop", "--yes"]).code(0).says(&["nothing to do"]).done();
+}
+
+/// The gate that it was killed at is waited at again, and time in which nobody was at it is no gate.
+#[test]
+fn a_failover_that_was_killed_at_its_gate_counts_from_its_begin() {
+    let home = ledger::shop();
+    home.run(&["sandbox", "fault", "unhealthy", "eu-web"]).code(0).done();
+    home.run(&["sandbox", "fault", "unhealthy", "eu-more"]).code(0).done();
+    let failover = ["failover", "shop", "--to", "eu", "--planned", "--yes", "--sandbox"];
+    let mut running = home.start(&failover);
+    let at_gate = || {
+        let journal = std::fs::read_to_string(home.state_folder("shop").join("journal"));
+        journal.is_ok_and(|it| it.contains("\"serving gate\""))
+    };
+    assert!(running.until(at_gate));
+    running.kill();
+    let since = home.state("shop").unwrap().switch.unwrap().since;
+    home.run(&["sandbox", "advance", "10m"]).code(0).done();
+    home.run(&["sandbox", "heal", "eu-web"]).code(0).done();
+    home.run(&["sandbox", "heal", "eu-more"]).code(0).done();
+    home.sandbox(&["apply", "shop", "--yes"]).code(0).says(&["\n  idle "]).done();
+    let report = ledger::reports(&home).remove(0);
+    add_up(&report);
+    assert_eq!(report["began_at"], since);
+    assert!(seconds(&report["phases"]["idle"]) >= 600.0, "{report:#}");
+    assert!(seconds(&report["phases"]["gate"]) < 400.0, "{report:#}");
+    assert!(seconds(&report["recovery"]) > 720.0, "{report:#}");
+}
+
+/// What a cleanup has just deleted is in no list, and younger than the minute that lists may lag: nothing is concluded from that.
+#[test]
+fn a_cleanup_waits_until_what_is_missing_is_old_enough_to_be_gone() {
+    // A minute is three seconds here, and the key is younger than that.
+    let home = Home::with(&Options { speed: 20.0, ..Options::default() });
+    foretold::small_in(&home);
+    let mut running = home.start(&[foretold::SMALL, &["--sandbox"]].concat());
+    let made = || home.state("shop@drill").is_some_and(|it| it.records.len() > 1);
+    assert!(running.until(made));
+    home.log_requests();
+    home.fault("DELETE slow ms=5000");
+    running.signal("INT");
+    assert!(running.until(|| home.requests().with("DELETE").len() > 0), "something was deleted");
+    running.kill();
+    home.world.heal(None).unwrap();
+    let told = home.sandbox(&["drill", "shop", "--to", "rehearsed", "--cleanup", "--yes"]).code(0);
+    assert_eq!(
+        told.stderr.matches("cleanup: ").count(),
+        3,
+        "two rounds and how they ended: {told}"
+    );
+    told.says(&["nothing is left behind"]).done();
+}

@@ -1,0 +1,178 @@
+//! What a drill says before it begins: the switch, the cleanup in its order, what is borrowed; and what would stop either.
+
+use serde_json::json;
+
+use crate::drill::{DRILL, edit, shop};
+use crate::harness::Home;
+
+/// Little to make, and a switch that adds something and takes nothing away.
+const STACK: &str = "\
+stack: shop
+resources:
+  key: { kind: linode.ssh_key, label: real, ssh_key: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDv0lq2nJ8yB4m1cT6wX9sE3kZr7uP5hG2fN8aQ1oLdR a@b' }
+  lb: { kind: linode.nodebalancer, region: us-east, label: real-lb }
+  carts: { kind: dynamodb.table, region: us-east-1, name: real_carts, attributes: { id: S }, hash_key: id }
+";
+
+const REHEARSED: &str = "\
+instance: drill
+rehearses: other
+resources:
+  key: { label: drill, ssh_key: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBx0JmEu3c6nZ1vXkS2uQ0h8jZ5l9T3u7b8m2s4d5f6g a@b' }
+  lb: { label: drill-lb }
+  carts: { name: drill_carts }
+";
+
+const OTHER: &str =
+    "resources:\n  more: { kind: linode.nodebalancer, region: eu-central, label: more }\n";
+
+pub(crate) const SMALL: &[&str] = &["drill", "shop", "--to", "rehearsed", "--yes"];
+
+fn small(other: &str) -> Home {
+    let home = Home::new();
+    small_in(&home);
+    home.overlay("shop", "other", other);
+    home
+}
+
+pub(crate) fn small_in(home: &Home) {
+    home.stack("shop", STACK);
+    home.overlay("shop", "rehearsed", REHEARSED);
+    home.overlay("shop", "other", OTHER);
+}
+
+#[test]
+fn everything_is_said_before_the_first_call() {
+    let home = shop();
+    home.sandbox(&["drill", "woocommerce", "--to", "drill_eu"]).code(64).done();
+    let told = home.sandbox(DRILL).code(0);
+    assert!(!told.stdout.contains("Expected: "), "nothing was measured yet: {told}");
+    told.shows(&[
+        "Then: woocommerce@drill on sandbox, switch drill_eu → drill_eu + failover_eu, taken for lost: aws:us-east-1, linode:us-east\n\
+         Plan: 2 to create, 1 to update, 0 to replace, 0 to delete; 10 unchanged, 5 frozen\n\
+         At the end, whatever happens: 15 objects to delete again, 2 with data, in this order\n   \
+         1. lb_node[0], sessions_eu, shop, standby_node[0], standby_node[1]\n   \
+         2. lb_http, standby[0], standby[1], standby_http, web[0]\n   \
+         3. lb, ops_key, sessions, standby_lb, wall\n\
+         Borrowed, and left as they are: products, products_eu, zone\n",
+        // And so it is when its time has come.
+        "\nPlan: 2 to create, 1 to update, 0 to replace, 0 to delete; 10 unchanged, 5 frozen\n\nUpdates",
+    ])
+    .says(&[
+        "rehearsed in woocommerce@drill: the switch to failover_eu; 15 objects are made for it, and all of it is deleted again, data included\n\
+         if this process dies: `lifeboat drill woocommerce --to drill_eu --cleanup` deletes what is left of it\n\
+         apply: ",
+    ])
+    .done();
+    home.sandbox(DRILL).code(0).shows(&["\nExpected: ", " in all; ", "measured before\n"]).done();
+}
+
+#[test]
+fn what_a_cleanup_could_not_delete_is_not_begun() {
+    let layer = "  at stacks/woocommerce/overlays/drill_eu.yaml:";
+    for (from, to, names) in [
+        (
+            "  lb: { label",
+            "  lb: { lifecycle: { prevent_destroy: true }, label",
+            ["`lb` is protected", layer],
+        ),
+        (
+            "  sessions: { name",
+            "  sessions: { deletion_protection: true, name",
+            ["`sessions` has `deletion_protection: true`", layer],
+        ),
+        // The table is protected by what a variable says.
+        (
+            "  protect: false\n",
+            "  protect: true\n",
+            [
+                "`sessions_eu` has `deletion_protection: true`",
+                "  at stacks/woocommerce/stack.yaml:59\n",
+            ],
+        ),
+    ] {
+        let home = shop();
+        edit(&home, from, to);
+        home.log_requests();
+        home.sandbox(DRILL)
+            .code(3)
+            .shows(&names)
+            .says(&["a guard would stop the cleanup", "nothing was changed"])
+            .done();
+        home.requests().mutating().none();
+        assert!(home.state("woocommerce@drill").is_none(), "no state was founded");
+    }
+}
+
+/// Something that only the switch makes may be what cannot be deleted.
+#[test]
+fn the_cleanup_is_foreseen_behind_the_switch() {
+    let home = small(&OTHER.replace("more }", "more, lifecycle: { prevent_destroy: true } }"));
+    home.log_requests();
+    home.sandbox(SMALL)
+        .code(3)
+        .shows(&["`more` is protected", "  at stacks/shop/overlays/other.yaml:2\n"])
+        .says(&["a guard would stop the cleanup"])
+        .done();
+    home.requests().mutating().none();
+}
+
+#[test]
+fn a_switch_that_would_be_refused_is_not_rehearsed() {
+    let home = small("resources:\n  carts: { name: other_carts }\n");
+    home.log_requests();
+    let stopped = ["a guard would stop the switch that is rehearsed", "nothing was changed"];
+    home.sandbox(SMALL)
+        .code(3)
+        .shows(&["switch rehearsed → rehearsed + other", "data_loss", "`carts`"])
+        .says(&stopped)
+        .done();
+    home.overlay("shop", "other", OTHER);
+    let others = json!({ "region": "eu-central", "label": "more" });
+    home.linode("POST", "/nodebalancers", &others);
+    home.sandbox(SMALL)
+        .code(3)
+        .shows(&["exists_already", "  at stacks/shop/overlays/other.yaml:2\n"])
+        .says(&stopped)
+        .done();
+    home.requests().mutating().none();
+}
+
+/// Made-up values are no addresses that a function could take apart.
+#[test]
+fn a_switch_that_needs_what_only_making_gives_out_is_planned_later() {
+    let home = small(
+        "resources:\n  more: { kind: linode.nodebalancer, region: eu-central, label: 'more-${lb.ipv4.split(\".\")[3]}' }\n",
+    );
+    home.sandbox(SMALL)
+        .code(0)
+        .shows(&["a switch that cannot be planned before home is there", ": more\n"])
+        .says(&["switch: ", "nothing is left behind"])
+        .done();
+}
+
+/// Somebody edits the overlay while the drill is at work: what it then makes and deletes nobody was told.
+#[test]
+fn a_cleanup_that_was_not_foreseen_fails_the_drill() {
+    let home = small(OTHER);
+    home.fault("POST /nodebalancers slow ms=1500");
+    let mut running = home.start(&[SMALL, &["--sandbox"]].concat());
+    let begun =
+        || home.state("shop@drill").is_some_and(|it| it.begun.keys().any(|it| it.name == "lb"));
+    assert!(running.until(begun), "home is being made");
+    home.overlay(
+        "shop",
+        "other",
+        "resources:\n  key: null\n  extra: { kind: linode.nodebalancer, region: eu-central, label: extra }\n",
+    );
+    running
+        .end()
+        .code(1)
+        .says(&[
+            "the cleanup was not as foreseen: deleted, and not foreseen: `extra`",
+            "the cleanup was not as foreseen: foreseen, and not deleted by the cleanup: `key`, `more`",
+            "nothing is left behind",
+            "drill of shop@drill to other: not complete",
+        ])
+        .done();
+}
