@@ -300,6 +300,7 @@ fn ask(root: &Path, overlay: Option<&str>) -> Ask {
         intent: Intent::Apply,
         allowed: lifeboat::engine::plan::guard::Allowed::default(),
         losses: Losses::default(),
+        only_switch: false,
         include_pending: false,
         keep: Keep::Nothing,
     }

@@ -43,8 +43,9 @@
 //! - [`engine::plan::order`] lowers actions to steps and says what each waits for; [`engine::plan::guard`] refuses.
 //! - [`engine::schedule`] says which steps may start now. [`ops::apply`] starts them, [`ops::perform`] carries one out,
 //!   [`engine::retry`] decides what a fault means.
-//! - [`engine::fault_domain`] says what is lost together. A plan under loss freezes it ([`engine::plan::frozen`]); what would be done to it, and
-//!   what a switch does not carry ([`engine::plan::carried`]), is held. Where users are directed decides what waits for what
+//! - [`engine::fault_domain`] says what is lost together. A plan under loss freezes it ([`engine::plan::frozen`]); what would be done to it,
+//!   what a switch does not carry ([`engine::plan::carried`]), what would have to reach something unseen (`engine::plan::reach`), and what that
+//!   still needs (`engine::plan::stay`), is held. Where users are directed decides what waits for what
 //!   (`engine::plan::traffic`, over the closures of [`engine::plan::closure`]); gates are steps like any other ([`ops::gates`]).
 //! - [`ops::course`] says where a command goes: from which overlays to which, under which losses. Where switches were turned before they
 //!   ended, the world is between several overlays, and all of them are left. A drill is three such runs in an

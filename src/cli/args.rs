@@ -218,3 +218,20 @@ pub enum Command {
     /// Print the manual page
     Man,
 }
+
+impl Command {
+    /// The layers of a command that takes overlays with `-o`.
+    pub fn layers(&self) -> Option<&Layers> {
+        if let Self::Validate(layers)
+        | Self::Render(layers)
+        | Self::Graph(layers)
+        | Self::Explain { layers, .. }
+        | Self::Plan { layers, .. }
+        | Self::Apply { layers, .. }
+        | Self::Destroy { layers, .. } = self
+        {
+            return Some(layers);
+        }
+        None
+    }
+}

@@ -108,6 +108,7 @@ pub fn ask(
         intent,
         allowed: allowed(allow)?,
         losses: Losses::default(),
+        only_switch: false,
         include_pending: false,
         keep: Keep::Nothing,
     })

@@ -145,9 +145,21 @@ async fn facts(
         },
         settings: question.settings.clone(),
         drills,
+        rehearsals: rehearsals(&question.place),
         unread,
         online,
     })
+}
+
+/// What each overlay rehearses; one with mistakes is told of where it is laid.
+fn rehearsals(place: &Place) -> BTreeMap<String, Vec<String>> {
+    let names = load::overlays(place).into_iter();
+    let rehearsed = names.filter_map(|name| {
+        let stack = load::instance_of(place, &name).ok()?;
+        let of: Vec<String> = stack.rehearses.into_iter().map(|(it, _)| it).collect();
+        (!of.is_empty()).then_some((name, of))
+    });
+    rehearsed.collect()
 }
 
 /// What the clouds say of everything recorded, as a plan sees it.
@@ -159,6 +171,7 @@ async fn observe(session: &Session, question: &Question) -> Result<Online, OpsEr
         intent: Intent::Apply,
         allowed: Allowed::default(),
         losses: Losses::default(),
+        only_switch: false,
         include_pending: false,
         keep: Keep::default(),
     };

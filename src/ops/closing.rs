@@ -36,6 +36,8 @@ pub struct Report {
     pub in_doubt: Vec<(Address, &'static str, String)>,
     pub not_done: Vec<(Address, &'static str)>,
     pub outputs: BTreeMap<String, Value>,
+    /// Changes that were not part of it, since what they need could not be looked at; with the reason.
+    pub waiting: Vec<(Address, String)>,
     /// A signal or a broken store stopped it.
     pub stopped: Option<String>,
     /// The lease ended before its time, and that is why.
@@ -48,11 +50,17 @@ pub struct Report {
 }
 
 impl Report {
+    /// Every step ended well.
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty()
             && self.in_doubt.is_empty()
             && self.not_done.is_empty()
             && self.stopped.is_none()
+    }
+
+    /// A switch is over when nothing of it waits either.
+    pub fn ends_switch(&self) -> bool {
+        self.is_complete() && self.waiting.is_empty()
     }
 }
 
@@ -61,6 +69,11 @@ impl Run<'_> {
         let ended = self.session.clock.now();
         let began = self.state.last_run.as_ref().map_or(ended, |it| it.at);
         let mut report = Report { stopped, steps: self.timed(), began, ended, ..Report::default() };
+        let waiting = self.plan.waiting().filter_map(|it| {
+            let why = it.held.as_ref()?.why.clone();
+            Some((it.address.clone(), why))
+        });
+        report.waiting = waiting.collect();
         for step in &self.plan.steps {
             let what = (step.address.clone(), step.call.word());
             match (self.schedule.standing(step.id), self.outcomes.get(&step.id)) {
@@ -92,7 +105,7 @@ impl Run<'_> {
         report.outputs.clone_from(&outputs);
         entries.push(Entry::RunEnded {
             at,
-            complete: report.is_complete(),
+            complete: report.ends_switch(),
             overlays: match order.intent {
                 Intent::Apply => self.stack.overlays.clone(),
                 // Nothing is left to be under an overlay: the next apply starts at home.
@@ -156,7 +169,7 @@ pub fn housekeeping(stack: &Stack, plan: &Plan, state: &State, at: i64) -> Vec<E
         .iter()
         .filter(|it| {
             let calls = !matches!(it.action, Action::NoOp | Action::Await | Action::Move);
-            calls || it.held.is_some() || it.frozen.is_some()
+            calls || it.held.is_some() || it.frozen.is_some() || it.unseen.is_some()
         })
         .map(|it| (&it.address, it.held.as_ref().map(|it| it.wait)))
         .collect();

@@ -13,12 +13,12 @@ use crate::engine::ledger::timed::{Arrival, with_cleanup};
 use crate::engine::mark::mark;
 use crate::engine::observed::Alike;
 use crate::engine::plan::change::Plan;
+use crate::engine::plan::group::{Members, group_name};
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::{GateProbe, Stack};
 use crate::engine::state::record::{Record, State};
-use crate::engine::value::Value;
 use crate::ops::apply::apply;
 use crate::ops::closing::{Order, Report};
 use crate::ops::course::Losses;
@@ -76,8 +76,8 @@ pub struct Cleaned {
 
 impl Rehearsal {
     pub fn succeeded(&self) -> bool {
-        self.applied.is_complete()
-            && self.switched.as_ref().is_none_or(Report::is_complete)
+        self.applied.ends_switch()
+            && self.switched.as_ref().is_none_or(Report::ends_switch)
             && self.refused.is_none()
             && self.replicated.iter().all(|(_, it)| it.is_ok())
     }
@@ -296,16 +296,13 @@ type Known = (Kind, Record);
 /// A recorded member of a group and another one.
 fn pair(session: &Session, state: &State, address: &Address) -> Option<(Known, Known)> {
     let known = |it: &Record| Some((session.catalog.get(&it.kind)?.clone(), it.clone()));
-    let name = |(kind, record): &Known| {
-        let group = kind.group.as_ref()?;
-        record.object().get(&group.name).and_then(Value::as_text).map(str::to_owned)
-    };
     let own = known(state.records.get(address)?)?;
-    let group = name(&own)?;
-    let others = state.records.iter().filter(|(at, _)| *at != address);
-    let theirs = others
-        .filter_map(|(_, it)| known(it))
-        .find(|it| it.0.provider == own.0.provider && name(it).as_ref() == Some(&group))?;
+    let group = |(kind, record): &Known| group_name(kind, &record.object());
+    let members = state.records.iter();
+    let members: Members<'_> =
+        members.filter_map(|(at, it)| Some((at, group(&known(it)?)?))).collect();
+    let theirs = members.other(address, &group(&own)?)?;
+    let theirs = known(&state.records[theirs])?;
     Some((own, theirs))
 }
 

@@ -89,7 +89,7 @@ pub fn report(
         who: session.who.clone(),
         command: command.into(),
         span: Span { began, run_began: run.began, ended: run.ended.max(run.began) },
-        complete: run.is_complete(),
+        complete: run.ends_switch(),
         goals: switching.goals,
         earlier: directed.max_by_key(|it| it.at),
         arrivals: Vec::new(),

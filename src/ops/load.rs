@@ -129,26 +129,40 @@ pub fn assumes_loss(place: &Place, overlay: &str) -> Result<bool, OpsError> {
 
 /// The file of one overlay, which must be there.
 pub fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
-    if name.contains(['.', '/']) {
-        let text = format!("`{name}` is not the name of an overlay");
+    let names = overlays(place);
+    let all = || match names.as_slice() {
+        [] => format!("{} has none", place.stack),
+        names => format!("the overlays of {} are: {}", place.stack, names.join(", ")),
+    };
+    if !is_overlay_name(name) {
         return Err(OpsError::input(
-            text,
-            "overlays are named without folder and `.yaml`; did you mean --out?",
+            format!("`{name}` is not the name of an overlay"),
+            format!("an overlay is a name, without folder and `.yaml`; {}", all()),
         ));
     }
     let file = place.folder().join("overlays").join(format!("{name}.yaml"));
     if file.is_file() {
         return Ok(file);
     }
-    let names = overlays(place);
-    let help = nearest(name, names.iter().map(String::as_str)).map_or_else(
-        || format!("the overlays of {} are: {}", place.stack, names.join(", ")),
-        |it| format!("did you mean `{it}`?"),
-    );
+    let near = nearest(name, names.iter().map(String::as_str)).or_else(|| cousin(name, &names));
     Err(OpsError::input(
         format!("there is no overlay `{name}`: {} is missing", place.shown(&file)),
-        help,
+        near.map_or_else(all, |it| format!("did you mean `{it}`?")),
     ))
+}
+
+/// Files are named by paths; overlays are not.
+pub fn is_overlay_name(name: &str) -> bool {
+    !name.contains(['.', '/'])
+}
+
+/// The only overlay whose name begins with the same word: `drill_eu` for `drill-us`.
+fn cousin<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
+    let word = |it: &str| it.split(['-', '_']).next().unwrap_or_default().to_owned();
+    let own = word(name);
+    let mut alike = names.iter().filter(|it| !own.is_empty() && word(it) == own);
+    let first = alike.next()?;
+    alike.next().is_none().then_some(first)
 }
 
 /// The stack's folder, and nothing outside it.

@@ -15,7 +15,7 @@ use crate::engine::plan::survey::survey;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::journal::{Entry, fold};
-use crate::engine::state::record::State;
+use crate::engine::state::record::{Left, State};
 use crate::kinds;
 use crate::ops::course::{Course, Losses, course, remembered};
 use crate::ops::error::OpsError;
@@ -36,6 +36,8 @@ pub struct Ask {
     pub intent: Intent,
     pub allowed: Allowed,
     pub losses: Losses,
+    /// Nothing but a switch: where there is none to make, what is pending stays so.
+    pub only_switch: bool,
     /// A switch also carries what was pending before it.
     pub include_pending: bool,
     pub keep: Keep,
@@ -82,7 +84,8 @@ pub async fn plan_on(
     ask: &Ask,
     state: Option<State>,
 ) -> Result<Proposed, OpsError> {
-    let Prepared { desired, before, course, settled, state } = prepare(session, ask, state).await?;
+    let Prepared { sides, settled, state } = prepare(session, ask, state).await?;
+    let Sides { desired, before, course } = sides;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
     let (nothing, lost) = (Stack::default(), &course.lost);
     let inquiries = match ask.intent {
@@ -113,18 +116,7 @@ pub async fn plan_on(
         others: instance::others(session, &ask.place)?,
         from: course.from,
     };
-    let orders: Vec<Vec<Address>> =
-        before.iter().map(|it| it.graph.order().cloned().collect()).collect();
-    let left: Vec<Worlds<'_>> = before
-        .iter()
-        .zip(&orders)
-        .map(|(it, order)| Worlds { stack: &it.stack, order, ..worlds })
-        .collect();
-    let (mut plan, mut diagnostics) = if left.is_empty() {
-        propose(&worlds, &options)
-    } else {
-        propose_switch(&left, &worlds, &options)
-    };
+    let (mut plan, mut diagnostics) = proposed(&before, &worlds, &options);
     plan.instance.clone_from(&ask.place.instance);
     diagnostics.extend(desired.warnings.iter().cloned());
     let errors_only =
@@ -135,25 +127,41 @@ pub async fn plan_on(
     Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep })
 }
 
-/// What is known before the clouds are looked at.
-struct Prepared {
-    desired: Desired,
-    /// What the overlays that a switch leaves desire.
-    before: Vec<Desired>,
-    course: Course,
-    settled: Vec<Entry>,
-    state: Option<State>,
+/// A whole plan, or that of a switch from what these desire.
+pub fn proposed(
+    before: &[Desired],
+    worlds: &Worlds<'_>,
+    options: &Options,
+) -> (Plan, Vec<Diagnostic>) {
+    if before.is_empty() {
+        return propose(worlds, options);
+    }
+    let orders: Vec<Vec<Address>> =
+        before.iter().map(|it| it.graph.order().cloned().collect()).collect();
+    let sides = before.iter().zip(&orders);
+    let left: Vec<Worlds<'_>> =
+        sides.map(|(it, order)| Worlds { stack: &it.stack, order, ..*worlds }).collect();
+    propose_switch(&left, worlds, options)
 }
 
-async fn prepare(
-    session: &Session,
-    ask: &Ask,
-    mut state: Option<State>,
-) -> Result<Prepared, OpsError> {
-    let desired = wanted(session, ask, state.as_ref())?;
-    let course = course(state.as_ref(), &desired.stack, &ask.losses);
-    let lost: Vec<String> = course.lost.iter().map(|it| it.fault_domain.clone()).collect();
-    session.provider.lose(&lost);
+/// What a plan is made between, from layers and state alone.
+pub struct Sides {
+    pub desired: Desired,
+    /// What the overlays that a switch leaves desire.
+    pub before: Vec<Desired>,
+    pub course: Course,
+}
+
+pub fn sides(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Sides, OpsError> {
+    let desired = wanted(session, ask, state)?;
+    let mut course = course(state, &desired.stack, &ask.losses);
+    if let Some(state) = state.filter(|it| ask.only_switch && !it.records.is_empty())
+        && course.left.is_empty()
+    {
+        let (overlays, variables) = (state.active.clone(), state.variables.clone());
+        course.from = Some(overlays.clone());
+        course.left.push(Left { overlays, variables });
+    }
     let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
     // What was said on this very command line is part of the switch.
     let given: Vec<GivenVariable> = ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
@@ -165,6 +173,25 @@ async fn prepare(
         instance::lend(session, &ask.place, &mut desired)?;
         before.push(desired);
     }
+    Ok(Sides { desired, before, course })
+}
+
+/// What is known before the clouds are looked at.
+struct Prepared {
+    sides: Sides,
+    settled: Vec<Entry>,
+    state: Option<State>,
+}
+
+async fn prepare(
+    session: &Session,
+    ask: &Ask,
+    mut state: Option<State>,
+) -> Result<Prepared, OpsError> {
+    let sides = sides(session, ask, state.as_ref())?;
+    let course = &sides.course;
+    let lost: Vec<String> = course.lost.iter().map(|it| it.fault_domain.clone()).collect();
+    session.provider.lose(&lost);
     let mut settled = Vec::new();
     if let Some(state) = &mut state {
         settled = settle(session, state, &course.lost).await;
@@ -172,7 +199,7 @@ async fn prepare(
             fold(state, entry);
         }
     }
-    Ok(Prepared { desired, before, course, settled, state })
+    Ok(Prepared { sides, settled, state })
 }
 
 /// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked; else what it takes for

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::plan::change::Plan;
-use crate::engine::plan::propose::{Intent, Options, Worlds, propose, propose_switch};
+use crate::engine::plan::change::{Action, Plan};
+use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::propose::{Intent, Keep, Options, Worlds};
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::record::State;
-use crate::engine::value::Value;
-use crate::ops::course::{Losses, course};
+use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
-use crate::ops::load;
 use crate::ops::place::Place;
+use crate::ops::plan::{Ask, Sides, proposed, sides};
 use crate::ops::session::Session;
 
 /// What state says, and what the layers would have done if everything is as recorded.
@@ -19,6 +19,14 @@ pub struct Status {
     pub state: State,
     /// `Err` when the layers have mistakes: what is recorded is told all the same.
     pub pending: Result<Plan, String>,
+}
+
+impl Status {
+    /// How many changes the layers would have made, if everything is as recorded.
+    pub fn pending_changes(&self) -> usize {
+        let changes = self.pending.iter().flat_map(|it| &it.changes);
+        changes.filter(|it| it.action != Action::NoOp).count()
+    }
 }
 
 /// Asks no cloud and takes no lease.
@@ -43,18 +51,22 @@ fn pending(
     given: &[GivenVariable],
     state: &State,
 ) -> Result<Plan, OpsError> {
-    let catalog = &session.catalog;
-    let load = |overlays: &[String], remembered: &BTreeMap<String, Value>| {
-        load::desired(place, overlays, given, remembered, catalog)
+    let ask = Ask {
+        place: place.clone(),
+        overlays: None,
+        given: given.to_vec(),
+        intent: Intent::Apply,
+        allowed: Allowed::default(),
+        losses: Losses::Assumed,
+        only_switch: false,
+        include_pending: false,
+        keep: Keep::Nothing,
     };
-    let desired = load(&state.active, &state.variables)?;
-    let course = course(Some(state), &desired.stack, &Losses::Assumed);
-    let before: Vec<_> =
-        course.left.iter().map(|it| load(&it.overlays, &it.variables)).collect::<Result<_, _>>()?;
+    let Sides { desired, before, course } = sides(session, &ask, Some(state))?;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
     let observed = BTreeMap::new();
     let worlds = Worlds {
-        catalog,
+        catalog: &session.catalog,
         stack: &desired.stack,
         order: &order,
         state: Some(state),
@@ -68,17 +80,5 @@ fn pending(
         from: course.from,
         ..Options::default()
     };
-    let orders: Vec<Vec<Address>> =
-        before.iter().map(|it| it.graph.order().cloned().collect()).collect();
-    let left: Vec<Worlds<'_>> = before
-        .iter()
-        .zip(&orders)
-        .map(|(it, order)| Worlds { stack: &it.stack, order, ..worlds })
-        .collect();
-    let (plan, _) = if left.is_empty() {
-        propose(&worlds, &options)
-    } else {
-        propose_switch(&left, &worlds, &options)
-    };
-    Ok(plan)
+    Ok(proposed(&before, &worlds, &options).0)
 }

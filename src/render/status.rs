@@ -86,6 +86,9 @@ fn changes(facts: &Facts<'_>) -> Vec<String> {
         let why = clean(facts.trouble.unwrap_or_default());
         return vec![format!("pending: not known, the layers have mistakes: {why}")];
     };
+    if nothing_is_applied(facts) {
+        return vec!["applied: nothing".into()];
+    }
     let mut lines = Vec::new();
     for it in &plan.changes {
         if let Some(held) = &it.held {
@@ -98,8 +101,7 @@ fn changes(facts: &Facts<'_>) -> Vec<String> {
             ));
         }
     }
-    let pending: Vec<&Change> =
-        plan.changes.iter().filter(|it| it.action != Action::NoOp).collect();
+    let pending: Vec<&Change> = plan.changes.iter().filter(|it| is_pending(it)).collect();
     if !pending.is_empty() {
         let first: Vec<String> = pending
             .iter()
@@ -114,6 +116,16 @@ fn changes(facts: &Facts<'_>) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// A part of it may be held all the same.
+fn is_pending(change: &Change) -> bool {
+    change.action != Action::NoOp
+}
+
+/// What the layers want is no news of a stack of which nothing was made, or nothing is left.
+fn nothing_is_applied(facts: &Facts<'_>) -> bool {
+    facts.state.records.is_empty() && facts.state.begun.is_empty()
 }
 
 fn stale_since(facts: &Facts<'_>, output: &str) -> String {
@@ -156,7 +168,7 @@ pub fn json(facts: &Facts<'_>) -> String {
         "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),
         "held": chosen(&|it| it.held.is_some() && !it.is_left_behind()),
         "left_behind": chosen(&Change::is_left_behind),
-        "pending": chosen(&|it| it.held.is_none() && it.action != Action::NoOp),
+        "pending": pending(facts),
         "trouble": facts.trouble,
         "last_run": state.last_run.as_ref().map(|it| json!({ "who": it.who, "command": it.command, "at": it.at, "finished": it.finished })),
         "lease": facts.lease,
@@ -165,6 +177,13 @@ pub fn json(facts: &Facts<'_>) -> String {
         "outputs": outputs,
     });
     serde_json::to_string_pretty(&text).expect("plain data serialises")
+}
+
+fn pending(facts: &Facts<'_>) -> Vec<Json> {
+    let changes = facts.plan.into_iter().flat_map(|it| &it.changes);
+    let changes = changes.filter(|it| is_pending(it) && !nothing_is_applied(facts));
+    let told = |it: &Change| json!({ "address": it.address.to_string(), "action": it.action.word(), "why": null });
+    changes.map(told).collect()
 }
 
 fn output(facts: &Facts<'_>, name: &str, value: &Value) -> Json {

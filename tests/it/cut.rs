@@ -1,7 +1,6 @@
 //! Runs that are killed with -9 at a request: what tests of switches and drills cut them with.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -92,15 +91,20 @@ pub(crate) fn after_each_request(
 
 /// Kills a run at each of its requests that change something: when it has left, and when it was carried out.
 pub(crate) fn at_each_change(home: &Home, command: &[&str], check: impl Fn(&Home, &str) + Sync) {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut cuts = Vec::new();
-    for it in requests_of(home, command).iter().filter(|it| it.is_mutating()) {
+    let all = requests_of(home, command);
+    for (at, it) in all.iter().enumerate().filter(|(_, it)| it.is_mutating()) {
+        // Which of two objects that are made at once gets which id differs from run to run.
+        let path = it.path.trim_end_matches(|it: char| it.is_ascii_digit());
+        let meets = |other: &&Received| match &it.operation {
+            Some(operation) => other.operation.as_ref() == Some(operation),
+            None => other.method == it.method && other.path.starts_with(path),
+        };
+        let nth = all[..at].iter().filter(meets).count() + 1;
         let name = match &it.operation {
             Some(operation) => operation.clone(),
-            None => format!("{} {}", it.method, it.path.trim_start_matches("/v4")),
+            None => format!("{} {}", it.method, path.trim_start_matches("/v4")),
         };
-        let nth = seen.entry(name.clone()).or_default();
-        *nth += 1;
         cuts.push(Cut::Unheard(format!("{name} nth={nth}")));
         cuts.push(Cut::Unanswered(format!("{name} nth={nth}")));
     }

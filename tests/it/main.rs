@@ -22,6 +22,7 @@ mod duo;
 mod switch;
 mod pair;
 mod losses;
+mod hold;
 mod cut;
 mod crash;
 mod fate;

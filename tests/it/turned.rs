@@ -1,12 +1,7 @@
 //! What a switch that turned another leaves: as if the other had never begun, also where it is killed itself.
 
-<<<<<<< HEAD
-use crate::converge::{fired, in_parallel};
-use crate::cut::{Cut, requests_of};
-=======
 use crate::converge::fired;
 use crate::cut::at_each_change;
->>>>>>> turn
 use crate::duo::{self, leads, settled, state};
 use crate::harness::Home;
 use crate::turn::{at_the_gate, draining, heal, home, home_of, machines, start, to};
@@ -59,29 +54,6 @@ fn a_killed_switch_that_turned_another_is_finished_by_what_ci_runs() {
         (&gate, vec!["failover", "duo", "--to", "lean", "--planned"], &["lean"], 3),
         (&moved, vec!["failover", "duo", "--to", "calm", "--planned"], &["calm"], 4),
     ];
-<<<<<<< HEAD
-    for (home, command, overlay, count) in cases {
-        let active: Vec<&str> = overlay.split_terminator(' ').collect();
-        let run = |home: &Home| {
-            home.sandbox(&[&command[..], &["--yes"]].concat()).code(0).done();
-        };
-        let requests = requests_of(home, &command).len();
-        let kills: Vec<usize> = (1..=requests).rev().step_by(requests.div_ceil(KILLS)).collect();
-        in_parallel(&kills, |k| {
-            let said = format!("{}, killed after request {k} of {requests}", command.join(" "));
-            let home = home.copy();
-            home.log_requests();
-            Cut::After(*k).kills(&home, &command);
-            let turned = state(&home).active == active;
-            home.world.heal(None).unwrap();
-            if turned {
-                duo::apply(&home).code(0).done();
-            } else {
-                run(&home);
-            }
-            assert_eq!(machines(&home), count, "{said}: {}", home.shown());
-            settled(&home, &active, &said);
-=======
     for (home, command, active, count) in cases {
         at_each_change(home, &command, |home, said| {
             let said = format!("{} {said}", command.join(" "));
@@ -89,7 +61,6 @@ fn a_killed_switch_that_turned_another_is_finished_by_what_ci_runs() {
             duo::apply(home).code(0).done();
             assert_eq!(machines(home), count, "{said}: {}", home.shown());
             settled(home, active, &said);
->>>>>>> turn
             let site = if active.is_empty() { "us" } else { "eu" };
             assert_eq!(leads(home), [site], "{said}");
         });

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::cli::args::{Allow, Layers, Losing, World};
 use crate::cli::commands::Scene;
-use crate::cli::commands::plan::{read, warn};
+use crate::cli::commands::plan::{note_drill, read, warn};
 use crate::cli::commands::reports;
+use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, signals};
 use crate::engine::plan::change::{Note, Plan};
@@ -24,7 +25,6 @@ use crate::ops::plan::{Ask, Proposed, bindings, broken_bindings, overlays_of, pl
 use crate::ops::session::{Session, Target};
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
-use crate::render::words::count;
 use crate::store::lease::Lease;
 
 /// Refusals that come from what is there, not from what is asked for.
@@ -85,9 +85,11 @@ pub async fn settled_with(
     warn(&proposed, scene.color);
     let forecast = reports::forecast(session, &ask.place, &proposed)?;
     show(scene, Shown { plan: &proposed.plan, forecast: forecast.as_ref() });
+    note_drill(&ask.place, &proposed.desired.stack);
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
-        out::talk("nothing to do");
+        let waits = proposed.plan.waiting().next().is_some();
+        out::talk(if waits { "nothing can be done now" } else { "nothing to do" });
         return Ok(unseen_or_done(&proposed.plan));
     }
     if !consent.yes && !agreed(question, "yes") {
@@ -118,6 +120,7 @@ async fn saved(
         intent,
         allowed: Allowed::default(),
         losses: Losses::Only(plan.lost.iter().map(|it| it.fault_domain.clone()).collect()),
+        only_switch: false,
         include_pending: false,
         keep: Keep::Nothing,
     };
@@ -176,7 +179,8 @@ pub async fn destroy(
         out::talk(&format!("These hold data, which goes with them:\n{}", data.join("\n")));
     }
     if proposed.plan.steps.is_empty() {
-        out::talk("nothing to destroy");
+        let stays = !ending::staying(&proposed.plan).is_empty();
+        out::talk(if stays { "nothing can be destroyed now" } else { "nothing to destroy" });
     } else if !consents(&session, &ask, consent, !data.is_empty())? {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
@@ -227,13 +231,7 @@ pub fn agreed(question: &str, word: &str) -> bool {
 
 fn unseen_or_done(plan: &Plan) -> Exit {
     let unseen = plan.changes.iter().any(|it| it.unseen.is_some());
-    if unseen || stays(plan) > 0 { Exit::Unseen } else { Exit::Done }
-}
-
-/// How many objects a destroy leaves: those in what is lost, and those that they need.
-fn stays(plan: &Plan) -> usize {
-    let held = plan.changes.iter().filter(|it| it.held.is_some());
-    if plan.bindings.intent == "destroy" { held.count() } else { 0 }
+    if unseen || !ending::staying(plan).is_empty() { Exit::Unseen } else { Exit::Done }
 }
 
 pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
@@ -284,21 +282,30 @@ async fn carry_out(
         plan_digest: plan_digest(&proposed.plan),
     };
     let tell = progress::listener(&proposed.plan);
-    let (otherwise, left) = (unseen_or_done(&proposed.plan), stays(&proposed.plan));
+    let (otherwise, left) =
+        (unseen_or_done(&proposed.plan), ending::left(&proposed.plan, &ask.place.name()));
+    let recorded = ending::recorded(&proposed.plan);
     let switching = ledger::switching(&proposed);
     let report =
         crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())
             .await?;
-    ending::tell(&report, ask.intent);
-    if left > 0 {
-        out::talk(&format!(
-            "left: {}, in what is lost or needed there; `lifeboat found {} FAULT_DOMAIN` when it answers again, then destroy again",
-            count(left, "object"),
-            ask.place.name()
-        ));
+    ending::tell(&report, ask.intent, &recorded);
+    if let Some(left) = left {
+        out::talk(&left);
     }
     if let Some(switching) = &switching {
         reports::conclude(scene, session, &ask.place, switching, &report);
+        if report.ends_switch() {
+            pending(session, ask);
+        } else if report.is_complete() {
+            let waiting: Vec<String> =
+                report.waiting.iter().map(|(it, why)| format!("{it}: {why}")).collect();
+            out::talk(&format!(
+                "the switch is not over: {}; `lifeboat apply {}` goes on with it",
+                waiting.join("; "),
+                ask.place.name()
+            ));
+        }
     }
     Ok(match signals.number() {
         Some(number) => Exit::Signal(number),

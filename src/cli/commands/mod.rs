@@ -5,10 +5,10 @@ pub mod layers;
 pub mod reports;
 pub mod plan;
 pub mod audit;
+pub mod status;
 pub mod apply;
 pub mod switch;
 pub mod drill;
-pub mod status;
 pub mod explain;
 pub mod init;
 pub mod state;
@@ -20,6 +20,7 @@ use crate::cli::exit::Exit;
 use crate::cli::open;
 use crate::cli::out::wants_color;
 use crate::ops::error::OpsError;
+use crate::ops::load::is_overlay_name;
 
 /// What every command is given.
 pub struct Scene {
@@ -36,6 +37,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         color: wants_color(arguments.no_color),
         command: typed(),
     };
+    file_is_no_overlay(&arguments.command)?;
     match arguments.command {
         Command::Init { dir } => init::init(&scene, dir),
         Command::Validate(layers) => layers::validate(&scene, &layers),
@@ -88,6 +90,16 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         Command::Completions { shell } => Ok(describe::completions(shell)),
         Command::Man => describe::man(),
     }
+}
+
+/// `-o` lays an overlay over the stack; the file of a plan is asked for with `--out`.
+fn file_is_no_overlay(command: &Command) -> Result<(), OpsError> {
+    let slip = command.layers().and_then(|it| it.overlays.iter().find(|it| !is_overlay_name(it)));
+    let Some(name) = slip else { return Ok(()) };
+    Err(OpsError::input(
+        format!("`{name}` is not the name of an overlay"),
+        "an overlay is a name, without folder and `.yaml`; did you mean --out?",
+    ))
 }
 
 /// The command line for the journal; what is behind `--var` may be secret.

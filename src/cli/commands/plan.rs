@@ -10,7 +10,9 @@ use crate::engine::diagnostic::{Diagnostic, Severity};
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::{Envelope, decode, encode};
+use crate::engine::stack::model::Stack;
 use crate::ops::error::OpsError;
+use crate::ops::place::Place;
 use crate::ops::plan::Proposed;
 
 use crate::render::html::html;
@@ -47,6 +49,7 @@ pub async fn plan(
         lifeboat: env!("CARGO_PKG_VERSION").into(),
     };
     print(&proposed.plan, &envelope, &wanted.shape, scene.color);
+    note_drill(&ask.place, &proposed.desired.stack);
     if let Some(file) = &wanted.out {
         save(&scene.directory.join(file), &encode(&proposed.plan, &envelope))?;
         let shown = file.display();
@@ -82,6 +85,19 @@ pub fn warn(proposed: &Proposed, color: bool) {
         .cloned()
         .collect();
     report::all(&warnings, &proposed.desired.stack.sources, color);
+}
+
+/// Who works by hand in the instance of a drill is told how that is cleaned.
+pub fn note_drill(place: &Place, stack: &Stack) {
+    if let (Some(_), Some(overlay)) = (&place.instance, stack.overlays.first())
+        && !stack.rehearses.is_empty()
+    {
+        out::talk(&format!(
+            "{} is the instance of a drill: `lifeboat drill {} --to {overlay} --cleanup` deletes everything of it",
+            place.name(),
+            place.stack
+        ));
+    }
 }
 
 pub fn show(scene: &Scene, file: &Path, shape: &Shape) -> Result<Exit, OpsError> {

@@ -7,8 +7,11 @@ use crate::cli::{open, out};
 use crate::ops::course::named;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
+use crate::ops::plan::Ask;
+use crate::ops::session::Session;
 use crate::ops::status;
 use crate::render;
+use crate::render::words::count;
 
 pub async fn status(
     scene: &Scene,
@@ -45,4 +48,18 @@ pub async fn status(
         Plain::Json => render::status::json(&facts),
     });
     Ok(Exit::Done)
+}
+
+/// After a switch: what the layers would have changed as well, and which commands show and make it.
+pub fn pending(session: &Session, ask: &Ask) {
+    // Nothing was done with this: what cannot be told now is told by `status` and `plan`.
+    let Ok(Some(status)) = status::status(session, &ask.place, &ask.given) else { return };
+    let (number, name) = (status.pending_changes(), ask.place.name());
+    if number > 0 {
+        let (verb, them) = if number == 1 { ("is", "it") } else { ("are", "them") };
+        out::talk(&format!(
+            "{} {verb} pending: `lifeboat plan {name}` shows {them}, `lifeboat apply {name}` makes {them}",
+            count(number, "change")
+        ));
+    }
 }

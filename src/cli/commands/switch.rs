@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::cli::args::{Allow, Losing, StateArgs, Target, World};
 use crate::cli::commands::Scene;
 use crate::cli::commands::apply::{Consent, may_go_on, settled_with};
+use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out};
@@ -56,8 +57,12 @@ pub async fn failover(
         assume_on_the_way(&mut ask, &known, to)?;
     }
     let lost = check(&session, &ask, &known)?;
+    if is_made(&known, ask.overlays.as_deref().unwrap_or_default(), &ask.losses) {
+        return there_already(&session, &ask, &known, Some(to));
+    }
     let asks = !wanted.yes;
     let Begun::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)? else {
+        pending(&session, &ask);
         return Ok(Exit::Done);
     };
     if losing.lost.is_empty() && !losing.planned {
@@ -85,9 +90,13 @@ pub async fn failback(
         ..ask
     };
     let lost = check(&session, &ask, &known)?;
+    if is_made(&known, &known.home, &ask.losses) {
+        return there_already(&session, &ask, &known, None);
+    }
     must_answer(&session, &ask, &known).await?;
     let asks = !wanted.yes;
     let Begun::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)? else {
+        pending(&session, &ask);
         return Ok(Exit::Done);
     };
     if state.lost != known.lost {
@@ -133,6 +142,7 @@ async fn begin(
 ) -> Result<(Ask, Arc<Session>, State), OpsError> {
     let layers = target.under(Vec::new());
     let ask = open::ask(&scene.directory, &layers, &wanted.allow, Intent::Apply)?;
+    let ask = Ask { only_switch: true, ..ask };
     let session = open::session(&ask.place.root, &wanted.world).await?;
     let known = session.store(&ask.place).load()?.filter(|it| !it.records.is_empty());
     let known = known.ok_or_else(|| nothing_yet(&ask.place))?;
@@ -182,6 +192,37 @@ fn nothing_yet(place: &Place) -> OpsError {
         format!("nothing of {name} was applied yet, so there is nothing to switch"),
         format!("apply it first: `lifeboat apply {name}`"),
     )
+}
+
+/// Nothing to switch, and nothing of a switch is left: what is pending is not made by the way.
+fn there_already(
+    session: &Session,
+    ask: &Ask,
+    state: &State,
+    to: Option<&str>,
+) -> Result<Exit, OpsError> {
+    let name = ask.place.name();
+    out::talk(&match to {
+        None => format!("{name} is at home already: nothing to switch, nothing changed"),
+        Some(to) => format!("{to} is active already in {name}: nothing to switch, nothing changed"),
+    });
+    let is_new = |it: &&String| !state.lost.iter().any(|lost| lost.fault_domain == **it);
+    let assumed = match to {
+        Some(to) => crate::ops::load::instance_of(&ask.place, to)?.assumes_lost,
+        None => Vec::new(),
+    };
+    let assumed: Vec<String> = assumed.into_iter().map(|(domain, _)| domain).collect();
+    let flags: Vec<String> =
+        assumed.iter().filter(is_new).map(|it| format!("--lost {it}")).collect();
+    // A planned switch that is over says nothing of a loss that came later.
+    if let Some(to) = to.filter(|_| ask.losses == Losses::Assumed && !flags.is_empty()) {
+        out::talk(&format!(
+            "nothing is recorded as lost by this; if it is by now: `lifeboat failover {name} --to {to} {}`",
+            flags.join(" ")
+        ));
+    }
+    pending(session, ask);
+    Ok(Exit::Done)
 }
 
 /// `base` names what is there without overlays.

@@ -15,6 +15,8 @@ pub struct Facts {
     /// Settings of this environment that lead into a fault domain: `AWS_REGION` → `aws:us-east-1`.
     pub settings: Vec<(String, String)>,
     pub drills: Vec<Drill>,
+    /// Overlays with an instance of their own, and those that they rehearse.
+    pub rehearsals: BTreeMap<String, Vec<String>>,
     /// Reports that could not be read, and why.
     pub unread: Vec<String>,
     /// What the clouds said; `None`: they were not asked.

@@ -74,7 +74,14 @@ fn drilled(case: &Case<'_>, place: Place, out: &mut Section) {
     let of_this = |it: &&Drill| it.overlays.iter().any(|it| it == case.overlay);
     let Some(last) = case.facts.drills.iter().filter(of_this).max_by_key(|it| it.at) else {
         let why = format!("there is no report of a drill of `{}`", case.overlay);
-        out.findings.push(Finding::new(&DRILL_NEVER, Some(place), why));
+        let finding = Finding::new(&DRILL_NEVER, Some(place), why);
+        let mut rehearsals = case.facts.rehearsals.iter();
+        let own = rehearsals.find(|(_, of)| of.iter().any(|it| it == case.overlay));
+        out.findings.push(match own {
+            Some((drill, _)) => finding
+                .remedy(format!("run `lifeboat drill {} --to {drill}`", case.home.stack.name)),
+            None => finding,
+        });
         return;
     };
     let days = (case.facts.now - last.at).max(0) / DAY_MILLISECONDS;

@@ -83,6 +83,8 @@ pub enum Wait {
     Pending,
     /// It would reach every member of a group, and one of them is lost.
     Group,
+    /// It needs what could not be looked at, though nobody says that it is lost.
+    Unseen,
     /// It holds data, or was asked to be kept: a failback does not delete it.
     Retained,
 }
@@ -372,6 +374,12 @@ impl Plan {
             && self.switch.is_none()
             && self.thaws.is_empty()
             && self.lost.iter().all(|it| it.recorded.is_some())
+    }
+
+    /// Changes that wait only because what they need could not be looked at.
+    pub fn waiting(&self) -> impl Iterator<Item = &Change> {
+        let waits = |it: &&Change| it.held.as_ref().is_some_and(|it| it.wait == Wait::Unseen);
+        self.changes.iter().filter(waits)
     }
 
     pub fn refusals(&self) -> impl Iterator<Item = &Note> {

@@ -55,7 +55,7 @@ struct StaleJson {
     since: Option<i64>,
 }
 
-/// What would be done and has to wait: `wait` is `lost`, `pending`, `group` or `retained`.
+/// What would be done and has to wait: `wait` is `lost`, `pending`, `group`, `unseen` or `retained`.
 #[derive(Serialize, Deserialize)]
 struct HeldJson {
     action: String,
@@ -322,7 +322,7 @@ impl From<&Held> for HeldJson {
 
 impl HeldJson {
     fn into_held(self) -> Result<Held, Malformed> {
-        let waits = [Wait::Lost, Wait::Pending, Wait::Group, Wait::Retained];
+        let waits = [Wait::Lost, Wait::Pending, Wait::Group, Wait::Unseen, Wait::Retained];
         let wait = waits.into_iter().find(|it| wait_word(*it) == self.wait);
         Ok(Held {
             action: action(&self.action, self.create_first)?,
@@ -338,6 +338,7 @@ fn wait_word(wait: Wait) -> &'static str {
         Wait::Lost => "lost",
         Wait::Pending => "pending",
         Wait::Group => "group",
+        Wait::Unseen => "unseen",
         Wait::Retained => "retained",
     }
 }

@@ -22,9 +22,47 @@ struct Member {
 /// The living members of every group, by provider and name.
 #[derive(Debug, Default)]
 pub struct Groups {
-    members: BTreeMap<(String, String), Vec<Member>>,
-    /// Regions of members that are frozen.
-    lost: BTreeMap<(String, String), String>,
+    members: BTreeMap<GroupName, Vec<Member>>,
+    /// Members that are frozen, or could not be looked at.
+    away: BTreeMap<GroupName, Away>,
+}
+
+/// A member that can take no part.
+#[derive(Debug, Clone)]
+pub struct Away {
+    pub region: String,
+    /// It is in a fault domain that is lost; else it could only not be looked at.
+    pub is_lost: bool,
+}
+
+/// The provider of a group, and its name there.
+pub type GroupName = (String, String);
+
+/// The group that an object of these attributes is in.
+pub fn group_name(kind: &Kind, attributes: &Attributes) -> Option<GroupName> {
+    let name = text(attributes, &kind.group.as_ref()?.name)?;
+    Some((kind.provider.clone(), name))
+}
+
+/// Members of groups, in the order in which they were told.
+#[derive(Debug, Default)]
+pub struct Members<'a>(BTreeMap<GroupName, Vec<&'a Address>>);
+
+impl<'a> FromIterator<(&'a Address, GroupName)> for Members<'a> {
+    fn from_iter<T: IntoIterator<Item = (&'a Address, GroupName)>>(told: T) -> Self {
+        let mut members = Self::default();
+        for (address, group) in told {
+            members.0.entry(group).or_default().push(address);
+        }
+        members
+    }
+}
+
+impl<'a> Members<'a> {
+    /// Another member of the group that one is in.
+    pub fn other(&self, own: &Address, group: &GroupName) -> Option<&'a Address> {
+        self.0.get(group)?.iter().find(|it| **it != own).copied()
+    }
 }
 
 fn text(attributes: &Attributes, name: &str) -> Option<String> {
@@ -43,13 +81,18 @@ impl Groups {
             let Some(kind) = catalog.get(&record.kind) else { continue };
             let Some(group) = &kind.group else { continue };
             if frozen.of_record(address, kind).is_some() {
-                groups.lose(kind, group, &record.attributes);
+                groups.miss(kind, group, &record.attributes, true);
                 continue;
             }
-            let Some(Observation::Exists { attributes, ready }) = observed.get(address) else {
-                continue;
+            let (attributes, ready) = match observed.get(address) {
+                Some(Observation::Exists { attributes, ready }) => (attributes, ready),
+                Some(Observation::Unseen(_)) => {
+                    groups.miss(kind, group, &record.attributes, false);
+                    continue;
+                }
+                Some(Observation::Absent) | None => continue,
             };
-            let name = text(&record.attributes, &group.name);
+            let name = group_name(kind, &record.attributes);
             let region = text(&record.attributes, &group.region);
             if let (Some(name), Some(region)) = (name, region) {
                 let others = match attributes.get(&group.others) {
@@ -59,30 +102,40 @@ impl Groups {
                     _ => Vec::new(),
                 };
                 let member = Member { address: address.clone(), region, others, ready: *ready };
-                groups.members.entry((kind.provider.clone(), name)).or_default().push(member);
+                groups.members.entry(name).or_default().push(member);
             }
         }
         groups
     }
 
-    fn lose(&mut self, kind: &Kind, group: &Membership, attributes: &Attributes) {
-        let name = text(attributes, &group.name);
-        if let (Some(name), Some(region)) = (name, text(attributes, &group.region)) {
-            self.lost.insert((kind.provider.clone(), name), region);
+    /// One that is lost says more than one that did not answer.
+    fn miss(&mut self, kind: &Kind, group: &Membership, attributes: &Attributes, is_lost: bool) {
+        let (name, region) = (group_name(kind, attributes), text(attributes, &group.region));
+        if let (Some(name), Some(region)) = (name, region)
+            && (is_lost || !self.away.contains_key(&name))
+        {
+            self.away.insert(name, Away { region, is_lost });
         }
     }
 
-    /// The region of a frozen member of the same group.
-    pub fn lost_member(&self, kind: &Kind, attributes: &Attributes) -> Option<&str> {
-        let name = text(attributes, &kind.group.as_ref()?.name)?;
-        self.lost.get(&(kind.provider.clone(), name)).map(String::as_str)
+    /// A member of the same group that can take no part.
+    pub fn away(&self, kind: &Kind, attributes: &Attributes) -> Option<&Away> {
+        self.away.get(&group_name(kind, attributes)?)
+    }
+
+    /// Whether somebody lives in another region through whom a new member could come in.
+    pub fn lives(&self, kind: &Kind, desired: &Attributes) -> bool {
+        let region = kind.group.as_ref().and_then(|it| text(desired, &it.region));
+        let members = group_name(kind, desired).and_then(|it| self.members.get(&it));
+        members
+            .is_some_and(|it| it.iter().any(|it| it.ready && Some(&it.region) != region.as_ref()))
     }
 
     /// The attribute and region with which a new member joins its living group.
     pub fn join(&self, kind: &Kind, desired: &Attributes) -> Option<(String, String)> {
         let group = kind.group.as_ref()?;
         let join_as = group.join_as.as_ref()?;
-        let key = (kind.provider.clone(), text(desired, &group.name)?);
+        let key = group_name(kind, desired)?;
         let region = text(desired, &group.region)?;
         let living = self.members.get(&key)?.iter().find(|it| it.region != region && it.ready)?;
         Some((join_as.clone(), living.region.clone()))

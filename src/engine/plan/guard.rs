@@ -243,7 +243,11 @@ pub fn cloud_lost(planned: &[Planned<'_>], clouds: &BTreeMap<String, String>) ->
 }
 
 /// What did not answer, in words that can be typed.
-pub fn unseen_domains(domains: &BTreeMap<String, usize>, stack: &str) -> Option<Diagnostic> {
+pub fn unseen_domains(
+    domains: &BTreeMap<String, usize>,
+    stack: &str,
+    intent: Intent,
+) -> Option<Diagnostic> {
     if domains.is_empty() {
         return None;
     }
@@ -254,10 +258,15 @@ pub fn unseen_domains(domains: &BTreeMap<String, usize>, stack: &str) -> Option<
         "no full answer about {}; nothing is planned against what was not seen",
         named.join(", ")
     );
-    Some(Diagnostic::warning("unseen_fault_domain", text).help(format!(
-        "if it is lost: `lifeboat failover {stack} --to OVERLAY {}`",
-        flags.join(" ")
-    )))
+    let help = match intent {
+        Intent::Apply => {
+            format!("if it is lost: `lifeboat failover {stack} --to OVERLAY {}`", flags.join(" "))
+        }
+        Intent::Destroy => {
+            format!("`lifeboat destroy {stack}` again, when it answers, deletes what is left")
+        }
+    };
+    Some(Diagnostic::warning("unseen_fault_domain", text).help(help))
 }
 
 /// A create without its secret.

@@ -4,12 +4,12 @@ use crate::engine::address::Address;
 use crate::engine::plan::change::{Action, AttributeChange, Change, Held, Wait};
 use crate::engine::plan::decide::{Standing, action_of, decide};
 use crate::engine::plan::diff::{Difference, Sides, diff};
-use crate::engine::plan::guard;
 use crate::engine::plan::proposal::Proposal;
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::{Instance, Scope as _};
 use crate::engine::stack::resolve::Resolved;
 use crate::engine::state::record::Record;
+use crate::engine::value::Attributes;
 
 /// Whether one text is another, or that with a port behind it.
 fn is_address(text: &str, host: &str) -> bool {
@@ -50,6 +50,9 @@ impl Proposal<'_> {
                 (Action::Replace { .. }, Some(_)) => {
                     format!("left behind in {domain}, which is lost: replaced after the thaw")
                 }
+                _ if record.is_some_and(|it| it.deposed.is_some()) => {
+                    format!("an interrupted replace is finished when {domain} is found again")
+                }
                 _ => format!("it waits until {domain} is found again"),
             };
             let (action, attributes) = (would.action, would.attributes);
@@ -66,24 +69,28 @@ impl Proposal<'_> {
         record: &Record,
         difference: &mut Difference,
     ) -> Option<Held> {
-        let lost_member = self.lost_member(kind, record);
+        let away = self.away(kind, &record.attributes);
         let mut held: Vec<AttributeChange> = Vec::new();
         let mut wait = Wait::Pending;
         let mut why = NOT_OF_THIS_SWITCH.to_owned();
         difference.changes.retain(|it| {
+            // What an interrupted replace put beside gets its name when that is finished, which nothing holds back.
+            if record.deposed.is_some() && kind.identity.by.contains(&it.name) {
+                return true;
+            }
             let group_wide = kind.attribute(&it.name).is_some_and(|it| it.group_wide);
-            let of_group = lost_member.as_ref().filter(|_| group_wide);
+            let of_group = away.as_ref().filter(|_| group_wide);
             // What follows from what this plan makes anew goes with it.
             let follows = self.follows(instance, kind, it);
             let is_pending = !follows
                 && self.carried.is_some_and(|carried| {
                     carried.holds_attribute(&instance.address, kind, record, it)
                 });
-            if let Some(region) = of_group.filter(|_| !is_pending) {
-                wait = Wait::Group;
+            if let Some((theirs, who)) = of_group.filter(|_| !is_pending) {
+                wait = *theirs;
                 why = format!(
-                    "it would reach every member of the group, and the one in {region} is lost; \
-                     --allow-group-changes lets it through"
+                    "it would reach every member of the group, and {who}; --allow-group-changes \
+                     lets it through"
                 );
             }
             if of_group.is_some() || is_pending {
@@ -128,17 +135,24 @@ impl Proposal<'_> {
         instance.needs.iter().any(|(need, _)| is_new(need))
     }
 
-    /// The region of a lost member of the same group, unless changes that reach it are allowed.
-    fn lost_member(&self, kind: &Kind, record: &Record) -> Option<String> {
+    /// Who of its group cannot take part in a change that reaches every member, unless such changes are allowed.
+    pub(super) fn away(&self, kind: &Kind, attributes: &Attributes) -> Option<(Wait, String)> {
         if self.options.allowed.group_changes {
             return None;
         }
-        self.groups.lost_member(kind, &record.attributes).map(str::to_owned)
+        let away = self.groups.away(kind, attributes)?;
+        let region = &away.region;
+        Some(if away.is_lost {
+            (Wait::Group, format!("the one in {region} is lost"))
+        } else {
+            (Wait::Unseen, format!("the one in {region} could not be looked at"))
+        })
     }
 
     /// Holds a whole change that must wait for something else than its own object.
     pub(super) fn hold_whole(change: &mut Change, wait: Wait, why: String) {
-        let attributes = std::mem::take(&mut change.attributes);
+        let mut attributes = std::mem::take(&mut change.attributes);
+        attributes.extend(change.held.take().into_iter().flat_map(|it| it.attributes));
         let action = std::mem::replace(&mut change.action, Action::NoOp);
         change.reason = String::new();
         change.held = Some(Held { action, wait, why, attributes });
@@ -151,23 +165,5 @@ impl Proposal<'_> {
         {
             Self::hold_whole(change, Wait::Pending, NOT_OF_THIS_SWITCH.into());
         }
-    }
-
-    /// What needs an object that is to be made in a lost fault domain waits with it; a switch cannot.
-    pub(super) fn hold_without(&mut self, instance: &Instance, change: &mut Change) {
-        let is_open = change.attributes.iter().any(|it| it.after.has_open());
-        if !is_open || change.action == Action::NoOp || self.unavailable.is_empty() {
-            return;
-        }
-        let need = instance.needs.iter().find(|(need, _)| self.unavailable.contains(need));
-        let Some((need, span)) = need else { return };
-        if self.carried.is_some() {
-            let theirs = self.worlds.stack.instances.get(need).map(|it| it.resource.span);
-            self.diagnostics.push(guard::never_recorded(instance, need, *span, theirs));
-            return;
-        }
-        let why = format!("it needs `{need}`, which waits until its fault domain is found again");
-        Self::hold_whole(change, Wait::Lost, why);
-        self.unavailable.insert(instance.address.clone());
     }
 }

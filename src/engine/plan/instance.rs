@@ -10,7 +10,7 @@ use crate::engine::plan::decide::{Standing, decide};
 use crate::engine::plan::diff::{Sides, diff, is_missing_secret};
 use crate::engine::plan::guard;
 use crate::engine::plan::planned::{Planned, identity_of};
-use crate::engine::plan::proposal::Proposal;
+use crate::engine::plan::proposal::{Missing, Proposal};
 use crate::engine::plan::survey::{promised, record_of};
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::Instance;
@@ -45,6 +45,7 @@ impl<'a> Proposal<'a> {
             }
         };
         self.frozen.take_in(worlds.catalog, worlds.stack, instance, &resolved.attributes);
+        self.silent.take_in(worlds.catalog, worlds.stack, instance, &resolved.attributes);
         let record = found.as_ref().map(|(_, record)| *record);
         let from = found.map(|(from, _)| from);
         self.taken.extend(from);
@@ -90,7 +91,7 @@ impl<'a> Proposal<'a> {
         if let Some(record) = record {
             self.known.put_record(address, record);
         } else {
-            self.unavailable.insert(address.clone());
+            self.unavailable.insert(address.clone(), Missing::Lost);
             self.known.put(address.clone(), promised(kind, &resolved.attributes));
         }
         let desired = Some(Cow::Owned(self.sealed(resolved.attributes)));
@@ -136,6 +137,8 @@ impl<'a> Proposal<'a> {
         }
         self.hold_pending(&mut change);
         self.hold_without(instance, &mut change);
+        self.hold_beyond_reach(instance, kind, &resolved.attributes, &mut change);
+        self.hold_in_silence(instance, &mut change);
         self.require_secrets(instance, &resolved, &change);
         let joins = (change.action == Action::Create)
             .then(|| self.groups.join(kind, &resolved.attributes))
@@ -152,8 +155,13 @@ impl<'a> Proposal<'a> {
         // Who joins comes back under the name and id that the others know.
         let returns = joins.is_some() && record.is_some();
         let action = if returns { Action::Update } else { change.action };
+        // What could not be looked at stays as it was, for everybody.
+        let is_unseen = change.unseen.is_some();
+        if is_unseen && record.is_none() {
+            self.miss(&instance.address);
+        }
         let as_recorded = record.filter(|it| is_as_recorded(action, kind, &resolved, it, seen));
-        if let Some(record) = as_recorded {
+        if let Some(record) = record.filter(|_| is_unseen).or(as_recorded) {
             self.known.put_record(&instance.address, record);
         } else {
             let object = remembered(kind, &resolved, record, seen, action, &change);
@@ -174,6 +182,13 @@ impl<'a> Proposal<'a> {
             not_ready: record.is_some_and(|it| !it.ready)
                 || matches!(seen, Some(Observation::Exists { ready: false, .. })),
         });
+    }
+
+    /// Neither seen nor recorded: nobody can say what it is.
+    fn miss(&mut self, address: &Address) {
+        let in_doubt = self.doubt(address).is_some();
+        let missing = if in_doubt { Missing::InDoubt } else { Missing::Unseen };
+        self.unavailable.insert(address.clone(), missing);
     }
 
     /// Deleting a container deletes what is in it.

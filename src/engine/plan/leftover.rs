@@ -61,6 +61,15 @@ impl Proposal<'_> {
             let why = "something frozen still depends on it".to_owned();
             Self::hold_whole(&mut change, Wait::Lost, why);
         }
+        if change.action == Action::Delete
+            && let Some((wait, who)) = self.away(kind, &record.attributes)
+        {
+            let why = format!("it would leave its group through every member, and {who}");
+            Self::hold_whole(&mut change, wait, why);
+        }
+        if let Some(why) = self.silence(address).filter(|_| change.action == Action::Delete) {
+            Self::hold_whole(&mut change, Wait::Unseen, why);
+        }
         if !destroys {
             self.retain(&mut change, kind, record);
             self.hold_pending(&mut change);

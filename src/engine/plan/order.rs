@@ -40,6 +40,13 @@ pub(super) struct Course<'a> {
     pub replicating: &'a [Replicating],
 }
 
+impl Course<'_> {
+    /// Whether users were directed to it until now.
+    fn is_left(&self, address: &Address) -> bool {
+        self.directions.iter().any(|it| it.old.contains(address))
+    }
+}
+
 /// The steps of all changes; refusals where no order keeps users served.
 pub(super) fn steps(planned: &[Planned<'_>], course: &Course<'_>) -> (Vec<Step>, Vec<Diagnostic>) {
     let mut builder = Builder::default();
@@ -289,6 +296,9 @@ impl Builder {
                     .flatten()
                     .copied()
                     .collect();
+                // What serves only until it is deleted must not open the gate; what others still come to goes later.
+                let goes = direction.shrinks.iter().filter(|it| !course.is_left(it));
+                waits.extend(goes.filter_map(|it| self.deletes.get(it)).map(|it| it.1));
                 if direction.drain_seconds.is_some() {
                     waits.extend(&replicated);
                 }
@@ -380,7 +390,7 @@ impl Builder {
 }
 
 /// Whether a change takes something from what serves behind the old target.
-fn weakens(it: &Planned<'_>, direction: &Direction) -> bool {
+pub(super) fn weakens(it: &Planned<'_>, direction: &Direction) -> bool {
     let address = &it.change.address;
     let shared = direction.new.contains(address);
     match it.change.action {

@@ -51,7 +51,9 @@ impl Proposal<'_> {
 
     fn is_unavailable(&self, value: &Value, term: &Term) -> bool {
         value.has_open()
-            && used(self, None, term).iter().any(|(address, _)| self.unavailable.contains(address))
+            && used(self, None, term)
+                .iter()
+                .any(|(address, _)| self.unavailable.contains_key(address))
     }
 
     /// Values of living changes and of outputs that come from frozen objects.

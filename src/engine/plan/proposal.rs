@@ -13,6 +13,7 @@ use crate::engine::plan::diff::{drift, seal};
 use crate::engine::plan::frozen::Frozen;
 use crate::engine::plan::group::Groups;
 use crate::engine::plan::planned::Planned;
+use crate::engine::plan::silent::Silent;
 use crate::engine::plan::survey::KnownParts;
 use crate::engine::quick::{QuickSet, Seeded};
 use crate::engine::schema::{Catalog, Kind};
@@ -35,10 +36,24 @@ pub struct Worlds<'a> {
 /// An object younger than this may be missing from lists.
 const YOUNG_MILLISECONDS: i64 = 60_000;
 
+/// Why something is not there for what needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It is to be made in a fault domain that is lost.
+    Lost,
+    /// It could not be looked at.
+    Unseen,
+    /// Nobody knows whether it was made.
+    InDoubt,
+    /// It is not made by this plan: it needs something else that could not be looked at.
+    Held,
+}
+
 pub(super) struct Proposal<'a> {
     pub(super) worlds: Worlds<'a>,
     pub(super) options: &'a Options,
     pub(super) frozen: Frozen<'a>,
+    pub(super) silent: Silent,
     /// For a switch: what it leaves out.
     pub(super) carried: Option<&'a Carried>,
     pub(super) known: KnownParts<'a>,
@@ -50,8 +65,8 @@ pub(super) struct Proposal<'a> {
     pub(super) beside: BTreeSet<Address>,
     /// Recorded and absent: what was inside is gone with it, however young.
     pub(super) gone: BTreeSet<Address>,
-    /// What is to be made in a lost fault domain, and is not there: nothing of it is known.
-    pub(super) unavailable: BTreeSet<Address>,
+    /// What is to be made and is not there, as far as is known: nothing of it is known either.
+    pub(super) unavailable: BTreeMap<Address, Missing>,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
@@ -69,6 +84,7 @@ impl<'a> Proposal<'a> {
             worlds,
             options,
             frozen,
+            silent: Silent::new(worlds.catalog, worlds.state, worlds.observed),
             carried,
             known: KnownParts::with_capacity(count),
             groups,
@@ -77,7 +93,7 @@ impl<'a> Proposal<'a> {
             taken: QuickSet::with_capacity_and_hasher(count, Seeded::default()),
             beside: BTreeSet::new(),
             gone: BTreeSet::new(),
-            unavailable: BTreeSet::new(),
+            unavailable: BTreeMap::new(),
             diagnostics: Vec::new(),
         }
     }
@@ -106,6 +122,12 @@ impl<'a> Proposal<'a> {
             return Some(Cow::Owned(Observation::Unseen(why.into())));
         }
         Some(Cow::Borrowed(seen))
+    }
+
+    /// Whether somebody was asked about it and did not answer. What is only too young to be listed, or in doubt, is no sign of
+    /// a loss.
+    pub(super) fn is_silent(&self, address: &Address) -> bool {
+        matches!(self.worlds.observed.get(address), Some(Observation::Unseen(_)))
     }
 
     /// A create that began, of which nobody knows whether it was carried out.

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::fault_domain::Domains;
-use crate::engine::observed::Observation;
 pub use crate::engine::plan::asked::{Intent, Keep, Options};
 use crate::engine::plan::carried::Carried;
 use crate::engine::plan::change::{Action, Plan, note};
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
+use crate::engine::plan::planned::Planned;
 use crate::engine::plan::proposal::Proposal;
 pub use crate::engine::plan::proposal::Worlds;
 use crate::engine::plan::traffic::{Direction, directions, left, replicating};
@@ -68,6 +68,7 @@ fn proposed(
         }
     }
     proposal.leftovers();
+    proposal.hold_needed();
     finish(proposal)
 }
 
@@ -75,10 +76,11 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     let options = it.options;
     let outputs = it.outputs();
     let stale = it.stale();
-    let directions = match options.intent {
+    let mut directions = match options.intent {
         Intent::Apply => directions(&it.worlds, &it.frozen, &it.planned, options.now),
         Intent::Destroy => Vec::new(),
     };
+    it.hold_traffic(&mut directions);
     // Only a switch asks whether the other side has the data.
     let replicating = if options.from.is_some() { replicating(&it.planned) } else { Vec::new() };
     let goes_on = options.from.is_some()
@@ -97,8 +99,8 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         it.diagnostics.extend(it.groups.split());
         it.diagnostics.extend(lost_targets(&it, &directions));
         it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds()));
-        it.diagnostics.extend(unseen_domains(&it));
     }
+    it.diagnostics.extend(unseen_domains(&it));
     it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, options));
     let stack = it.worlds.stack;
     let switch = it.worlds.state.and_then(|state| {
@@ -133,9 +135,11 @@ fn lost_targets(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnostic> 
         Some(instance) => format!("{}@{instance}", it.worlds.stack.name),
         None => it.worlds.stack.name.clone(),
     };
+    let at: BTreeMap<&Address, &Planned<'_>> =
+        it.planned.iter().map(|it| (&it.change.address, it)).collect();
     let refusal = |direction: &Direction| {
         let (target, domain) = direction.into_lost.as_ref()?;
-        let planned = it.planned.iter().find(|it| it.change.address == direction.address)?;
+        let planned = at.get(&direction.address)?;
         // A new name takes nobody from where they are served.
         let moves = planned.change.action != Action::Create;
         moves.then(|| guard::into_lost(planned, target, domain, &name))
@@ -148,16 +152,24 @@ fn unseen_domains(it: &Proposal<'_>) -> Option<Diagnostic> {
     if it.planned.iter().all(|it| it.change.unseen.is_none()) {
         return None;
     }
-    let domains = Domains::new(it.worlds.catalog, it.worlds.state);
+    let (catalog, stack) = (it.worlds.catalog, it.worlds.stack);
+    let mut domains = Domains::new(catalog, it.worlds.state);
+    // What is only to be made has a place as well; what contains it comes before it.
+    for planned in &it.planned {
+        if let (Some(instance), Some(desired)) = (planned.instance, &planned.desired) {
+            domains.take_in(catalog, stack, instance, desired);
+        }
+    }
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    // What is only too young to be listed, or in doubt, is no sign of a loss.
-    let is_silent =
-        |address: &Address| matches!(it.worlds.observed.get(address), Some(Observation::Unseen(_)));
-    for planned in it.planned.iter().filter(|it| is_silent(&it.change.address)) {
-        let of_record = planned.record.and_then(|_| domains.of_record(&planned.change.address));
-        if let Some(domain) = of_record {
+    for planned in it.planned.iter().filter(|planned| it.is_silent(&planned.change.address)) {
+        let address = &planned.change.address;
+        let domain = match planned.record {
+            Some(_) => domains.of_record(address),
+            None => domains.of_desired(address),
+        };
+        if let Some(domain) = domain {
             *counts.entry(domain.to_owned()).or_default() += 1;
         }
     }
-    guard::unseen_domains(&counts, &it.worlds.stack.name)
+    guard::unseen_domains(&counts, &stack.name, it.options.intent)
 }

@@ -204,8 +204,13 @@ fn any_change() -> impl Strategy<Value = Change> {
 }
 
 fn any_held() -> impl Strategy<Value = Held> {
-    let wait =
-        prop_oneof![Just(Wait::Lost), Just(Wait::Pending), Just(Wait::Group), Just(Wait::Retained)];
+    let wait = prop_oneof![
+        Just(Wait::Lost),
+        Just(Wait::Pending),
+        Just(Wait::Group),
+        Just(Wait::Unseen),
+        Just(Wait::Retained)
+    ];
     (action(), wait, text(), vec(changed(), 0..2))
         .prop_map(|(action, wait, why, attributes)| Held { action, wait, why, attributes })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Action, Loss, Plan};
+use crate::engine::plan::change::{Action, Call, Loss, Plan};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
 use crate::engine::plan::tests::{NoFiles, applied, order, told};
@@ -18,7 +18,7 @@ use crate::kinds::builtin;
 const NOW: i64 = 3_600_000;
 
 /// Two sites, one record.
-const SITES: &str = "
+pub(super) const SITES: &str = "
   lb: { kind: linode.nodebalancer, region: us-east, label: lb-us }
   http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', check: http, check_path: /ok, check_timeout: 5 }
   web: { kind: linode.instance, count: 2, region: us-east, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: 'web-${each.index}', private_ip: true }
@@ -32,7 +32,8 @@ const SITES: &str = "
 outputs:
   home: '${lb.ipv4}'";
 
-const FAILOVER: &str = "variables: { size: 2 }\nresources:\n  shop: { target: '${lb_eu.ipv4}' }\n";
+pub(super) const FAILOVER: &str =
+    "variables: { size: 2 }\nresources:\n  shop: { target: '${lb_eu.ipv4}' }\n";
 
 fn layered(catalog: &Catalog, base: &str, overlay: Option<&str>) -> Stack {
     let text =
@@ -54,19 +55,20 @@ fn layered(catalog: &Catalog, base: &str, overlay: Option<&str>) -> Stack {
 }
 
 /// One switch: what was applied, what the layers say now, the overlay, and what is lost.
-struct Case<'a> {
-    applied: &'a str,
-    base: &'a str,
+pub(super) struct Case<'a> {
+    pub applied: &'a str,
+    pub base: &'a str,
     /// The overlay that was active; `None`: the base.
-    active: Option<&'a str>,
+    pub active: Option<&'a str>,
     /// Left by switches that were turned before they did anything; `None`: the base.
-    turned: &'a [Option<&'a str>],
-    to: Option<&'a str>,
-    lost: &'a [&'a str],
-    thaws: &'a [&'a str],
-    keep: Keep,
-    allowed: Allowed,
-    change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
+    pub turned: &'a [Option<&'a str>],
+    pub to: Option<&'a str>,
+    pub intent: Intent,
+    pub lost: &'a [&'a str],
+    pub thaws: &'a [&'a str],
+    pub keep: Keep,
+    pub allowed: Allowed,
+    pub change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
 }
 
 impl Default for Case<'_> {
@@ -77,6 +79,7 @@ impl Default for Case<'_> {
             active: None,
             turned: &[],
             to: Some(FAILOVER),
+            intent: Intent::Apply,
             lost: &[],
             thaws: &[],
             keep: Keep::Nothing,
@@ -86,7 +89,7 @@ impl Default for Case<'_> {
     }
 }
 
-fn plan(case: &Case<'_>) -> Plan {
+pub(super) fn plan(case: &Case<'_>) -> Plan {
     let catalog = builtin();
     let (mut state, mut observed) = applied(
         &layered(&catalog, case.applied, case.turned.first().copied().unwrap_or(case.active)),
@@ -97,7 +100,7 @@ fn plan(case: &Case<'_>) -> Plan {
     (case.change)(&mut state, &mut observed);
     let loss = |it: &&str| Loss { fault_domain: (*it).into(), recorded: None };
     let options = Options {
-        intent: Intent::Apply,
+        intent: case.intent,
         now: NOW,
         allowed: case.allowed.clone(),
         lost: case.lost.iter().map(loss).collect(),
@@ -139,7 +142,7 @@ fn plan(case: &Case<'_>) -> Plan {
     }
 }
 
-fn check(case: &Case<'_>) -> String {
+pub(super) fn check(case: &Case<'_>) -> String {
     told(&plan(case))
 }
 
@@ -345,6 +348,26 @@ fn a_balancer_made_beside_the_old_one_leaves_that_whole_until_users_have_moved()
     let text = check(&case(&|_, _| {}));
     let goes_on = check(&case(&begun));
     insta::assert_snapshot!(format!("{text}-- goes on --\n{goes_on}"));
+}
+
+/// The other node would open the gate, and be gone when users come.
+#[test]
+fn what_serves_only_until_it_is_deleted_does_not_open_the_gate() {
+    let plan = plan(&Case {
+        applied: &SITES.replace("'${vars.size}', region: eu-central", "2, region: eu-central"),
+        to: Some(
+            "resources:\n  shop: { target: '${lb_eu.ipv4}' }\n  eu: { count: 1, image: linode/ubuntu24.04 }\n",
+        ),
+        base: &SITES.replace("'${vars.size}', region: eu-central", "2, region: eu-central"),
+        ..Case::default()
+    });
+    let text = told(&plan);
+    let id = |it: &dyn Fn(&Call) -> bool, at: &Address| {
+        plan.steps.iter().find(|step| step.address == *at && it(&step.call)).unwrap().id
+    };
+    let gone = id(&|it| matches!(it, Call::Delete { .. }), &Address::index("node_eu", 1));
+    let gate = id(&|it| matches!(it, Call::Serving { .. }), &Address::one("shop"));
+    assert!(plan.steps[gate].waits.contains(&gone), "{text}");
 }
 
 /// It was cut before the new one got the name of the old one: that is no pending change, and nodes keep the name.

@@ -6,6 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::closure::{Recorded, Wanted};
 use crate::engine::plan::frozen::Frozen;
+use crate::engine::plan::group::{Members, group_name};
 use crate::engine::plan::normalise::stored;
 use crate::engine::plan::planned::{Planned, set_name};
 use crate::engine::plan::proposal::Worlds;
@@ -29,6 +30,8 @@ pub(super) struct Direction {
     pub into_lost: Option<(Address, String)>,
     /// What users are directed to, with all that it contains.
     pub serving: BTreeSet<Address>,
+    /// What is deleted out of what users are directed to: it must serve without that.
+    pub shrinks: BTreeSet<Address>,
     /// A gate is waited at, of its own or at each of these.
     pub gate: Option<Vec<Address>>,
     /// The serving closure of the new target.
@@ -58,22 +61,18 @@ pub(super) fn replicating(planned: &[Planned<'_>]) -> Vec<Replicating> {
             && it.desired.is_some()
             && it.change.held.as_ref().is_none_or(|it| it.action != Action::Create)
     };
-    let name = |it: &Planned<'_>| {
-        let group = it.kind.group.as_ref()?;
-        it.desired.as_ref()?.get(&group.name)?.as_text().map(str::to_owned)
-    };
+    let group = |it: &Planned<'_>| group_name(it.kind, it.desired.as_ref()?);
+    let members = planned.iter().filter(lives);
+    let members: Members<'_> =
+        members.filter_map(|it| Some((&it.change.address, group(it)?))).collect();
     let gated = planned.iter().filter(lives).filter(|it| {
         let gate = it.instance.and_then(|it| it.resource.gate.as_ref());
         gate.is_some_and(|it| matches!(it.probe, GateProbe::Replication))
     });
     let pairs = gated.filter_map(|to| {
-        let own = name(to)?;
-        let from = planned.iter().filter(lives).find(|it| {
-            it.change.address != to.change.address
-                && it.kind.provider == to.kind.provider
-                && name(it).as_ref() == Some(&own)
-        })?;
-        Some(Replicating { to: to.change.address.clone(), from: from.change.address.clone() })
+        let own = &to.change.address;
+        let from = members.other(own, &group(to)?)?;
+        Some(Replicating { to: own.clone(), from: from.clone() })
     });
     pairs.collect()
 }
@@ -86,6 +85,7 @@ impl Direction {
             until: None,
             into_lost: None,
             serving: BTreeSet::new(),
+            shrinks: BTreeSet::new(),
             gate: None,
             new: BTreeSet::new(),
             old_roots: Vec::new(),
@@ -204,6 +204,7 @@ impl View<'_, '_> {
             roots.retain(|it| !self.is_frozen(it));
         }
         made.serving = self.wanted.contained(&roots);
+        made.shrinks = self.shrinks(&roots);
         made.gate = self.gate(it, &made.serving);
         // Beside what serves already, a new way is one more answer: until it is known everybody comes the old ways.
         let before = it.record.map_or_else(|| self.siblings(it), |record| vec![record]);
@@ -227,6 +228,15 @@ impl View<'_, '_> {
             }
         }
         made
+    }
+
+    /// What these contain, as state records it, and what is deleted.
+    fn shrinks(&self, roots: &[Address]) -> BTreeSet<Address> {
+        let contained = self.recorded.as_ref().map(|it| it.contained(roots)).unwrap_or_default();
+        let goes = |it: &Address| {
+            self.at.get(it).is_some_and(|at| self.planned[*at].change.action == Action::Delete)
+        };
+        contained.into_iter().filter(goes).collect()
     }
 
     /// The records that answer already where one more is to be made.

@@ -43,6 +43,20 @@ pub fn overlay_keys(layers: &[Node], stack: &mut Stack, out: &mut Vec<Diagnostic
         }
         rehearses(map, stack, out);
     }
+    borrows_for_an_instance(layers, out);
+}
+
+/// The plain stack is who lends: only an instance can borrow.
+fn borrows_for_an_instance(layers: &[Node], out: &mut Vec<Diagnostic>) {
+    let overlays = || layers.iter().skip(1).filter_map(Node::as_map);
+    if overlays().any(|it| it.contains_key("instance")) {
+        return;
+    }
+    out.extend(overlays().filter_map(|it| it.get("borrow")).map(|it| {
+        Diagnostic::error("missing_key", "Only an instance borrows")
+            .at(it.key, "this overlay has no `instance`, so the stack would borrow from itself")
+            .help("write `instance: drill` beside it, or take `borrow` out")
+    }));
 }
 
 /// The fault domains that an overlay takes for lost.

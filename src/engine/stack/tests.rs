@@ -503,6 +503,11 @@ instance: Drill 1
     "#);
     let without = "overlay: drill\nrehearses: eu\n";
     insta::assert_snapshot!(problems(&[("", SHOP), ("drill", without)], &[]), @r#"overlays/drill.yaml:2:1: A rehearsal has an instance of its own [«rehearses» this overlay has no `instance`] -- write `instance: drill` beside it"#);
+    let plain = "overlay: drill\nborrow: [zone]\n";
+    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", plain)], &[]), @r#"overlays/drill.yaml:2:1: Only an instance borrows [«borrow» this overlay has no `instance`, so the stack would borrow from itself] -- write `instance: drill` beside it, or take `borrow` out"#);
+    // Two overlays of one instance may share the words.
+    let own = "overlay: own\ninstance: drill\n";
+    assert_eq!(problems(&[("", SHOP), ("drill", plain), ("own", own)], &[]), "");
 }
 
 #[test]

@@ -1,0 +1,291 @@
+//! What waits is said before anything is called: creates, users, deletions; and what a switch leaves to `apply`.
+
+use lifeboat::engine::state::record::Phase;
+
+use crate::duo::{self, AWS, LINODE, failback, failover, leads, settled, state};
+use crate::harness::Home;
+
+const EU: &str = "linode:eu-central";
+const AWS_EU: &str = "aws:eu-west-1";
+
+/// The stack with more in it.
+fn with(more: &str) -> String {
+    duo::STACK.replace("outputs:", &format!("{more}outputs:"))
+}
+
+const LATE: &str = "  late: { kind: linode.nodebalancer, region: ap-south, label: duo-late }\n";
+
+#[track_caller]
+fn nothing_failed(output: &crate::harness::Output) {
+    for word in ["failed:", "not done:", "in doubt:"] {
+        assert!(!output.stderr.contains(word), "{output}");
+    }
+}
+
+#[test]
+fn what_needs_something_unseen_waits_and_the_rest_is_made() {
+    let home = duo::home();
+    home.lose(AWS);
+    home.stack("duo", with("  fresh: { kind: dynamodb.table, region: us-east-1, name: duo_fresh, attributes: { id: S }, hash_key: id }
+  after: { kind: linode.nodebalancer, region: ap-south, label: duo-after, depends_on: [fresh] }
+  within: { kind: linode.nodebalancer_config, nodebalancer: '${after}', port: 80 }
+  free: { kind: linode.nodebalancer, region: ap-south, label: duo-free }
+"));
+    home.log_requests();
+    let applied = duo::apply(&home).code(5);
+    nothing_failed(&applied);
+    applied
+        .shows(&[
+            "would create: it needs `fresh`, which could not be looked at",
+            "would create: it needs `after`, which has to wait itself",
+            "--lost aws:us-east-1",
+        ])
+        .says(&["applied: 1 step done"])
+        .done();
+    home.requests().mutating().to_fault_domain(AWS).none();
+    assert!(home.shown().contains("duo-free") && !home.shown().contains("duo-after"));
+    home.world.heal(None).unwrap();
+    duo::apply(&home).code(0).done();
+    settled(&home, &[], "all of it answers");
+}
+
+/// What it is made of is recorded when it is made of it, and not before.
+#[test]
+fn what_is_not_seen_keeps_the_dependencies_it_had() {
+    let home = duo::home();
+    let needs = || state(&home).records[&"shop".parse().unwrap()].needs.clone();
+    let before = needs();
+    home.stack("duo", duo::STACK.replace("target: '${lb.ipv4}'", "target: '${eu_lb.ipv4}'"));
+    home.fault("GET /domains/ 503 times=1000");
+    duo::apply(&home).code(5).shows(&["1 not seen"]).done();
+    assert_eq!(needs(), before, "it still leads to the old one");
+    assert_eq!(leads(&home), ["us"]);
+    home.world.heal(None).unwrap();
+    duo::apply(&home).code(0).done();
+    assert_ne!(needs(), before);
+    assert_eq!(leads(&home), ["eu"]);
+}
+
+/// Lists show the machines of a region that hangs; a call to one of them would hang as well.
+#[test]
+fn nothing_is_called_in_a_region_that_does_not_answer() {
+    let home = duo::home();
+    home.lose(EU);
+    home.stack("duo", duo::STACK.replace("private_ip: true", "private_ip: true, tags: [new]"));
+    home.log_requests();
+    let applied = duo::apply(&home).code(5);
+    nothing_failed(&applied);
+    applied.shows(&["would update: nothing that was asked in linode:eu-central answered"]).done();
+    home.requests().mutating().to_fault_domain(EU).none();
+    assert!(home.requests().mutating().to_fault_domain(LINODE).len() >= 2, "home is changed");
+    home.world.heal(None).unwrap();
+    duo::apply(&home).code(0).done();
+    settled(&home, &[], "it answers");
+}
+
+/// The target answers in lists only: users stay, the switch stays open, and `apply` finishes it.
+#[test]
+fn users_are_not_sent_to_what_does_not_answer_and_the_switch_stays_open() {
+    let home = duo::home();
+    home.overlay(
+        "duo",
+        "turn",
+        "overlay: turn\nresources: { shop: { target: '${eu_lb.ipv4}' } }\n",
+    );
+    home.lose(EU);
+    home.log_requests();
+    let turn = ["failover", "duo", "--to", "turn", "--planned", "--yes"];
+    let turned = home.sandbox(&turn).code(5);
+    nothing_failed(&turned);
+    turned
+        .shows(&["would update: users would come to `eu_http`, which could not be looked at"])
+        .says(&["the switch is not over: shop: ", "`lifeboat apply duo` goes on with it"])
+        .done();
+    home.requests().mutating().none();
+    assert_eq!(leads(&home), ["us"]);
+    let open = state(&home);
+    assert_eq!((open.active, open.phase), (vec!["turn".to_owned()], Phase::Switching));
+    home.world.heal(None).unwrap();
+    duo::apply(&home).code(0).done();
+    assert_eq!(leads(&home), ["eu"]);
+    settled(&home, &["turn"], "it answers again");
+}
+
+/// One site is lost and the other silent: what is in neither goes, and nothing is begun that cannot end.
+#[test]
+fn a_destroy_between_two_lost_sites_says_what_is_left_and_how_it_ends() {
+    let home = duo::home();
+    duo::lose(&home);
+    failover(&home).code(0).done();
+    home.lose(EU);
+    home.lose(AWS_EU);
+    home.log_requests();
+    let destroyed = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
+    nothing_failed(&destroyed);
+    let how = "`lifeboat found duo FAULT_DOMAIN` for aws:us-east-1, and for linode:us-east when it answers again, then `lifeboat destroy duo`";
+    destroyed.says(&["destroyed: 2 steps done", "left: ", how]).done();
+    for it in [LINODE, AWS, EU, AWS_EU] {
+        home.requests().mutating().to_fault_domain(it).none();
+    }
+    assert!(leads(&home).is_empty(), "{}", home.shown());
+    home.world.heal(None).unwrap();
+    home.sandbox(&["found", "duo", LINODE]).code(0).done();
+    home.sandbox(&["found", "duo", AWS]).code(0).done();
+    home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+}
+
+/// A member that lives does not leave its group while another is lost; nor is anything lost that nobody declared.
+#[test]
+fn a_destroy_keeps_the_living_replica_of_a_lost_table() {
+    let home = duo::home();
+    home.lose(AWS);
+    let first = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
+    nothing_failed(&first);
+    first
+        .shows(&[
+            "would delete: it would leave its group through every member, and the one in us-east-1 could",
+            "no full answer about aws:us-east-1",
+        ])
+        .says(&["left: 2 objects (copy, table): ", "`lifeboat destroy duo` again"])
+        .done();
+    let again = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
+    again.says(&["nothing can be destroyed now", "left: 2 objects"]).done();
+    home.world.heal(None).unwrap();
+    home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+}
+
+#[test]
+fn the_end_of_a_switch_names_what_is_pending() {
+    let home = duo::home();
+    home.overlay("duo", "more", "overlay: more\nresources: { web: { count: 3 } }\n");
+    home.sandbox(&["apply", "duo", "-o", "more", "--switch", "--yes"]).code(0).done();
+    duo::lose(&home);
+    let there = failover(&home).code(0);
+    assert!(!there.stderr.contains("pending"), "what is left behind is told as such: {there}");
+    home.world.heal(None).unwrap();
+    let shows =
+        "2 changes are pending: `lifeboat plan duo` shows them, `lifeboat apply duo` makes them";
+    failback(&home).code(0).says(&[shows]).done();
+    home.sandbox(&["status", "duo"]).code(0).shows(&["pending: 2 changes", "delete web[2]"]).done();
+    // The next failover does not carry them either.
+    home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"])
+        .code(0)
+        .says(&[shows])
+        .done();
+    failback(&home).code(0).says(&[shows]).done();
+    duo::apply(&home).code(0).done();
+    settled(&home, &[], "the rest is made");
+}
+
+/// A switch to where one is already is no apply.
+#[test]
+fn a_switch_to_where_one_is_changes_nothing_and_names_what_is_pending() {
+    let home = duo::home();
+    home.stack("duo", with(LATE));
+    let one = "1 change is pending: `lifeboat plan duo` shows it, `lifeboat apply duo` makes it";
+    let before = state(&home);
+    home.log_requests();
+    failback(&home).code(0).says(&["duo is at home already: nothing to switch", one]).done();
+    assert_eq!(state(&home).touched, before.touched);
+    home.requests().mutating().none();
+
+    let calm = |more: &[&str]| {
+        home.sandbox(&[&["failover", "duo", "--to", "calm", "--yes"], more].concat())
+    };
+    calm(&["--planned"]).code(0).says(&[one]).done();
+    let switched = state(&home);
+    calm(&["--planned"]).code(0).says(&["calm is active already in duo", one]).done();
+    assert_eq!(state(&home).touched, switched.touched);
+
+    // A loss that is named now is recorded, and nothing else is done.
+    home.lose(LINODE);
+    home.log_requests();
+    calm(&["--lost", LINODE]).code(0).says(&["recorded: linode:us-east is lost"]).done();
+    home.requests().mutating().none();
+    let lost: Vec<String> = state(&home).lost.into_iter().map(|it| it.fault_domain).collect();
+    assert_eq!(lost, [LINODE]);
+    calm(&["--lost", LINODE]).code(0).says(&["calm is active already"]).done();
+    assert!(!home.shown().contains("duo-late"), "{}", home.shown());
+
+    home.world.heal(None).unwrap();
+    failback(&home).code(0).done();
+    duo::apply(&home).code(0).done();
+    assert!(home.shown().contains("duo-late"), "{}", home.shown());
+    settled(&home, &[], "home");
+}
+
+/// At home with a loss that is recorded: the way home ends it, repairs what it broke, and nothing else.
+#[test]
+fn a_failback_at_home_ends_a_loss_and_makes_nothing_else() {
+    let home = duo::home();
+    duo::lose(&home);
+    failover(&home).code(0).done();
+    home.world.heal(Some(AWS)).unwrap();
+    home.sandbox(&["failback", "duo", "--lost", LINODE, "--allow-outage", "--yes"]).code(0).done();
+    home.destroy(LINODE, Some("duo-us-1"));
+    home.world.heal(None).unwrap();
+    home.stack("duo", with(LATE));
+    home.log_requests();
+    failback(&home)
+        .code(0)
+        .shows(&["found again: linode:us-east", "web[1]", "not part of this switch"])
+        .done();
+    assert!(state(&home).lost.is_empty());
+    let world = home.shown();
+    assert!(world.contains("duo-us-1") && !world.contains("duo-late"), "{world}");
+    duo::apply(&home).code(0).done();
+    settled(&home, &[], "the rest is made");
+}
+
+/// The switch is over and the region goes then: the same command names how that is said.
+#[test]
+fn a_failover_that_is_over_says_how_a_later_loss_is_named() {
+    let home = duo::home();
+    home.sandbox(&["failover", "duo", "--to", "eu", "--planned", "--yes"]).code(0).done();
+    let flags = "`lifeboat failover duo --to eu --lost linode:us-east --lost aws:us-east-1`";
+    failover(&home).code(0).says(&["eu is active already in duo", flags]).done();
+}
+
+#[test]
+fn overlays_are_names_and_near_ones_are_named() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    let path = ["failover", "woocommerce", "--to", "../x", "--planned", "--yes"];
+    let refused = home.sandbox(&path).code(1);
+    assert!(!refused.stderr.contains("--out"), "{refused}");
+    refused.says(&["an overlay is a name", "are: drill_eu, failover_eu, scale_up"]).done();
+    home.sandbox(&["drill", "woocommerce", "--to", "drill-us", "--yes"])
+        .code(1)
+        .says(&["did you mean `drill_eu`?"])
+        .done();
+    home.sandbox(&["plan", "woocommerce", "-o", "out/plan"])
+        .code(1)
+        .says(&["did you mean --out?"])
+        .done();
+    let audit = home.sandbox(&["audit", "woocommerce"]);
+    let said = audit.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("run `lifeboat drill woocommerce --to drill_eu`"), "{audit}");
+}
+
+/// The instance of a drill, once it is cleaned, and for who works in it by hand.
+#[test]
+fn the_instance_of_a_drill_says_what_it_is() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--yes"]).code(0).done();
+    let status = home.sandbox(&["status", "woocommerce@drill"]).code(0);
+    assert!(!status.stdout.contains("pending"), "{status}");
+    status.shows(&["applied: nothing", "objects: 0"]).done();
+    let status = home.sandbox(&["status", "woocommerce@drill", "--format", "json"]).code(0);
+    assert_eq!(status.json()["pending"], serde_json::json!([]));
+    let cleanup = "`lifeboat drill woocommerce --to drill_eu --cleanup` deletes everything of it";
+    home.sandbox(&["plan", "woocommerce@drill"]).code(0).says(&[cleanup]).done();
+    home.sandbox(&["apply", "woocommerce@drill", "--yes"]).code(0).says(&[cleanup]).done();
+    // What it borrows is not pending.
+    let status = home.sandbox(&["status", "woocommerce@drill"]).code(0);
+    assert!(!status.stdout.contains("pending"), "{status}");
+    let cleaned = home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"]);
+    cleaned.code(0).says(&["nothing is left behind"]).done();
+}
