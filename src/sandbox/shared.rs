@@ -270,7 +270,7 @@ impl Sandbox {
     }
 
     pub fn is_empty(&self) -> Result<bool, SandboxError> {
-        self.with(|world, _| world.is_empty())
+        self.with(|world, now| world.is_empty(now))
     }
 
     pub fn probe(&self, wanted: &Probe) -> ProbeAnswer {

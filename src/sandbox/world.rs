@@ -243,8 +243,8 @@ impl World {
     }
 
     /// True when nothing that was made by a request exists any more.
-    pub fn is_empty(&self) -> bool {
-        self.linode.is_empty() && self.dynamodb.is_empty()
+    pub fn is_empty(&self, now: Millis) -> bool {
+        self.linode.is_empty() && self.dynamodb.is_empty_at(now)
     }
 
     /// A readable summary; empty collections are left out.

@@ -433,12 +433,14 @@ fn a_switch_that_goes_elsewhere_turns_the_one_that_has_the_lease() {
     let holder = "bob (lifeboat failover shop)".to_owned();
     assert_eq!(met, [Met::Stops { holder, to: Some(vec!["eu".into()]) }]);
     assert!(lease.preempted.as_ref().unwrap().has_answered);
-    let last = store.last_switch().unwrap().unwrap();
+    let last = store.last_switch(0).unwrap().unwrap();
     assert_eq!(last, ("eve (lifeboat failover shop)".to_owned(), vec!["base".to_owned()]));
     drop(lease);
-    assert_eq!(store.last_switch().unwrap().unwrap().1, ["base"], "also when it is over");
+    assert_eq!(store.last_switch(0).unwrap().unwrap().1, ["base"], "also when it is over");
+    let epoch = store.last_epoch().unwrap();
+    assert_eq!(store.last_switch(epoch).unwrap(), None, "nobody since");
     drop(take(&store, "ci"));
-    assert_eq!(store.last_switch().unwrap(), None, "until another command has it");
+    assert_eq!(store.last_switch(0).unwrap(), None, "until another command has it");
 }
 
 /// Many at once, each elsewhere: each is turned or refused once and ends, and one stays.
@@ -472,7 +474,7 @@ fn switches_to_different_places_do_not_pull_to_and_fro() {
             all.into_iter().filter_map(|it| it.join().unwrap()).collect::<Vec<_>>()
         });
         assert_eq!(stays.len(), 1, "{stays:?}");
-        assert_eq!(store.last_switch().unwrap().unwrap().1, stays, "it had the lease last");
+        assert_eq!(store.last_switch(0).unwrap().unwrap().1, stays, "it had the lease last");
     }
 }
 

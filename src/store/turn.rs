@@ -118,9 +118,15 @@ impl FileStore {
 }
 
 impl FileStore {
-    /// The switch that had the lease last, and where it goes; `None` if another command had it since.
-    pub fn last_switch(&self) -> Result<Option<(String, Vec<String>)>, StoreError> {
-        let last = self.claims().newest()?;
+    /// The newest epoch that anybody has claimed.
+    pub fn last_epoch(&self) -> Result<u64, StoreError> {
+        Ok(self.claims().newest()?.map_or(0, |it| it.epoch))
+    }
+
+    /// The switch that had the lease last, and where it goes; `None` if that was not after this epoch, or another command
+    /// had it since.
+    pub fn last_switch(&self, after: u64) -> Result<Option<(String, Vec<String>)>, StoreError> {
+        let last = self.claims().newest()?.filter(|it| it.epoch > after);
         Ok(last.and_then(|it| Some((it.holder(), it.aim?.to))))
     }
 }

@@ -573,18 +573,20 @@ fn a_watch_turns_nobody_s_switch() {
     assert!(active(&home).is_empty());
 
     // What it runs is stopped by a failback.
-    let binary = env!("CARGO_BIN_EXE_lifeboat");
-    let turned = format!("{binary} failback woocommerce --yes; exit 4");
-    let head = ["watch", "woocommerce", "--to", "failover_eu", "--url", SHOP, "--exec", &turned];
+    let turned = "touch begun; until test -e turned; do sleep 0.1; done; exit 4";
+    let head = ["watch", "woocommerce", "--to", "failover_eu", "--url", SHOP, "--exec", turned];
     let rules = ["--down", "2/3", "--up", "2", "--rounds", "3", "--sandbox"];
-    let output = home.run(&[&head[..], &rules].concat()).code(0);
+    let mut watch = home.start(&[&head[..], &rules].concat());
+    assert!(watch.until(|| home.path("begun").exists()));
+    let who = Switcher { command: "failback shop --yes", ..who };
+    drop(store.preempt(who, &mut |_| {}).unwrap());
+    std::fs::write(home.path("turned"), "").unwrap();
+    let output = watch.end().code(0);
     assert_eq!(
         names(&output),
         "probe-failed switching switch-held probe-failed cooldown probe-failed"
     );
-    output
-        .shows(&["it was stopped: ", "(lifeboat failback woocommerce --yes) switches elsewhere"])
-        .done();
+    output.shows(&["it was stopped: ", "(lifeboat failback shop --yes) switches elsewhere"]).done();
 }
 
 #[test]

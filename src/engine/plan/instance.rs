@@ -158,13 +158,10 @@ impl<'a> Proposal<'a> {
         // What could not be looked at stays as it was, for everybody.
         let is_unseen = change.unseen.is_some();
         if is_unseen && record.is_none() {
-            let in_doubt = self.doubt(&instance.address).is_some();
-            let missing = if in_doubt { Missing::InDoubt } else { Missing::Unseen };
-            self.unavailable.insert(instance.address.clone(), missing);
+            self.miss(&instance.address);
         }
-        let as_recorded =
-            record.filter(|it| is_unseen || is_as_recorded(action, kind, &resolved, it, seen));
-        if let Some(record) = as_recorded {
+        let as_recorded = record.filter(|it| is_as_recorded(action, kind, &resolved, it, seen));
+        if let Some(record) = record.filter(|_| is_unseen).or(as_recorded) {
             self.known.put_record(&instance.address, record);
         } else {
             let object = remembered(kind, &resolved, record, seen, action, &change);
@@ -185,6 +182,13 @@ impl<'a> Proposal<'a> {
             not_ready: record.is_some_and(|it| !it.ready)
                 || matches!(seen, Some(Observation::Exists { ready: false, .. })),
         });
+    }
+
+    /// Neither seen nor recorded: nobody can say what it is.
+    fn miss(&mut self, address: &Address) {
+        let in_doubt = self.doubt(address).is_some();
+        let missing = if in_doubt { Missing::InDoubt } else { Missing::Unseen };
+        self.unavailable.insert(address.clone(), missing);
     }
 
     /// Deleting a container deletes what is in it.

@@ -279,11 +279,12 @@ impl<'a> Watcher<'a> {
             (Decision::Switch { attempt }, Ok(())) => {
                 self.tell(event.as_slice());
                 let facts = self.facts(attempt, detail);
+                let before = self.session.store(&self.ask.place).last_epoch().unwrap_or(u64::MAX);
                 let end = self.ask.act.run(&facts, self.ask.within).await;
                 // What cannot be read may be anything: users may have been moved.
                 let active = self.active().unwrap_or(Active::Underway);
                 let outcome = self.ask.act.meaning(&end, active);
-                self.end(&claim, self.unless_turned(outcome));
+                self.end(&claim, self.unless_turned(outcome, before));
             }
         }
     }
@@ -317,10 +318,10 @@ impl<'a> Watcher<'a> {
         !to.contains(&self.ask.overlay)
     }
 
-    /// Who had the lease after a switch that could not go on, or that could not begin, says why.
-    fn unless_turned(&self, outcome: Outcome) -> Outcome {
+    /// Who has had the lease since a switch that could not go on, or that could not begin, says why.
+    fn unless_turned(&self, outcome: Outcome, before: u64) -> Outcome {
         let Outcome::Held { .. } = outcome else { return outcome };
-        let last = self.session.store(&self.ask.place).last_switch().ok().flatten();
+        let last = self.session.store(&self.ask.place).last_switch(before).ok().flatten();
         match last {
             Some((by, to)) if self.is_elsewhere(&to) => Outcome::Turned { by },
             _ => outcome,

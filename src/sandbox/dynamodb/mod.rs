@@ -144,9 +144,7 @@ impl DynamoDb {
 
     /// Region → table → status, billing, replicas: what a person wants to see.
     pub fn show(&self, now: Millis) -> Value {
-        let mut register = self.register.clone();
-        // Without items nothing can fail here.
-        let _ = settle::settle(&mut register, now, None);
+        let register = self.settled(now);
         let mut regions = Map::new();
         for (_, table) in register.tables.iter() {
             let mut shown = json!({"status": table.status.word(), "billing": table.billing.word()});
@@ -170,6 +168,20 @@ impl DynamoDb {
 
     pub fn is_empty(&self) -> bool {
         self.register.tables.is_empty() && self.register.groups.is_empty()
+    }
+
+    /// Whether nothing is found at this time; what has gone by itself may still be stored.
+    pub fn is_empty_at(&self, now: Millis) -> bool {
+        let settled = self.settled(now);
+        settled.tables.is_empty() && settled.groups.is_empty()
+    }
+
+    /// As it will be found at this time.
+    fn settled(&self, now: Millis) -> Register {
+        let mut register = self.register.clone();
+        // Without items nothing can fail here.
+        let _ = settle::settle(&mut register, now, None);
+        register
     }
 }
 
