@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Which instance of a resource is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
@@ -15,7 +17,8 @@ pub enum Key {
 }
 
 /// The name of one resource instance; immutable, ordered, the key everywhere.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Address {
     pub name: String,
     pub key: Key,
@@ -95,6 +98,20 @@ impl FromStr for Address {
             return Ok(Self::named(name, key.replace("\\\"", "\"").replace("\\\\", "\\")));
         }
         inside.parse().map(|index| Self::index(name, index)).map_err(|_| wrong())
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = NotAnAddress;
+
+    fn try_from(text: String) -> Result<Self, NotAnAddress> {
+        text.parse()
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.to_string()
     }
 }
 

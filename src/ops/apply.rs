@@ -156,8 +156,8 @@ fn switched(session: &Session, state: &State, proposed: &Proposed, at: i64) -> V
         let (from, to) = plan.switch.clone().unwrap_or((from, state.active.clone()));
         let lost = plan.lost.iter().map(lost).collect();
         let variables = remembered(&proposed.desired.stack);
-        let keep = proposed.keep;
-        return vec![Entry::Switched { from, to, lost, variables, keep, at, who: who() }];
+        let (keep, allowed, who) = (proposed.keep, proposed.allowed.clone(), who());
+        return vec![Entry::Switched { from, to, lost, variables, keep, allowed, at, who }];
     }
     let found = plan.thaws.iter();
     found.map(|it| Entry::Found { fault_domain: it.clone(), at, who: who() }).collect()

@@ -54,6 +54,8 @@ pub struct Proposed {
     pub observed: BTreeMap<Address, Observation>,
     /// What a switch leaves standing, also when somebody else finishes it.
     pub keep: Keep,
+    /// What guards let through, likewise.
+    pub allowed: Allowed,
 }
 
 /// How often a plan is made anew because somebody changed the state while the clouds were looked at.
@@ -157,13 +159,15 @@ fn proposed(
         state: state.as_ref(),
         observed: &observed,
     };
-    let going_on = course.going_on.as_ref().map(|it| it.keep);
-    let keep = if ask.keep == Keep::Nothing { going_on.unwrap_or_default() } else { ask.keep };
+    let going_on = course.going_on.as_ref();
+    let begun = going_on.map(|it| it.keep).unwrap_or_default();
+    let keep = if ask.keep == Keep::Nothing { begun } else { ask.keep };
+    let allowed = going_on.map_or(ask.allowed.clone(), |it| ask.allowed.and(&it.allowed));
     let options = Options {
         intent: ask.intent,
         now: session.clock.now(),
         bindings: bindings(session, ask.intent, &desired.stack, state.as_ref(), accounts),
-        allowed: ask.allowed.clone(),
+        allowed: allowed.clone(),
         lost: course.lost,
         thaws: course.thaws,
         thawed: course.thawed,
@@ -179,7 +183,7 @@ fn proposed(
     if errors_only && stops(&diagnostics) {
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
-    Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep })
+    Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep, allowed })
 }
 
 /// A whole plan, or that of a switch from what these desire.

@@ -157,6 +157,22 @@ fn a_killed_failback_that_keeps_the_standby_keeps_it() {
     settled(&home, &[], "kept");
 }
 
+/// CI knows nothing of the flags that a person gave.
+#[test]
+fn what_was_allowed_for_a_killed_switch_is_allowed_for_who_finishes_it() {
+    let home = duo::home();
+    home.overlay("duo", "calm", duo::CALM.replace("standby: 2", "standby: 5"));
+    failover_calmly(&home);
+    home.sandbox(&["failback", "duo", "--yes"]).code(3).shows(&["--allow-destroys 8"]).done();
+    let cut = Cut::Unanswered("PUT /domains".into());
+    assert!(cut.kills(&home, &["failback", "duo", "--allow-destroys", "8"]));
+    duo::apply(&home).code(0).done();
+    assert_eq!((leads(&home), machines(&home)), (vec!["us".to_owned()], 3));
+    settled(&home, &[], "allowed");
+    // And for nobody after that.
+    assert!(state(&home).switching().is_none());
+}
+
 fn failover_calmly(home: &Home) {
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
 }

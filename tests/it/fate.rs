@@ -189,14 +189,14 @@ impl Fate {
 /// Carried out, also when it is killed on the way.
 fn carry_out(home: &Home, command: &[&str], killed: Option<usize>) {
     // In so small a stack the way home deletes more than the brake lets through without a word.
-    let allowed = ["--allow-destroys", "9"];
-    let command = [command, &allowed].concat();
+    let command = [command, &["--allow-destroys", "9"]].concat();
     if let Some(k) = killed {
         if !Cut::After(k).kills(home, &command) {
             return;
         }
         if state(home).phase == Phase::Switching {
-            home.sandbox(&[&["apply", "duo", "--yes"][..], &allowed].concat()).code(0).done();
+            // What was allowed for the switch holds for whoever finishes it.
+            home.sandbox(&["apply", "duo", "--yes"]).code(0).done();
             return;
         }
     }

@@ -204,7 +204,7 @@ mod tests {
     use crate::engine::ledger::sample::{BEGAN, report};
     use crate::engine::ledger::timed::Timed;
     use crate::engine::state::journal::{Begun, Entry, Outcome};
-    use crate::engine::state::record::{Directed, Keep};
+    use crate::engine::state::record::{Allowed, Directed, Keep};
     use crate::engine::value::Attributes;
 
     fn at(seconds: i64) -> i64 {
@@ -253,6 +253,7 @@ mod tests {
                 lost: Vec::new(),
                 variables: Attributes::new(),
                 keep: Keep::Nothing,
+                allowed: Allowed::default(),
                 at: at(0),
                 who: "ann".into(),
             },

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::address::Address;
 use crate::engine::plan::change::{Bindings, Loss};
-pub use crate::engine::state::record::Keep;
+pub use crate::engine::state::record::{Allowed, Keep};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Intent {
@@ -12,21 +11,6 @@ pub enum Intent {
     Apply,
     /// An empty stack is desired.
     Destroy,
-}
-
-/// What the operator allowed on the command line.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Allowed {
-    /// `--allow-delete ADDRESS`.
-    pub delete: Vec<Address>,
-    /// `--allow-destroys N`.
-    pub destroys: Option<usize>,
-    /// `--allow-absent N`.
-    pub absent: Option<usize>,
-    /// `--allow-outage`.
-    pub outage: bool,
-    /// `--allow-group-changes`: also while a member is lost.
-    pub group_changes: bool,
 }
 
 #[derive(Debug, Clone, Default)]

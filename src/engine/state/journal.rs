@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 pub use crate::engine::state::record::Begun;
 use crate::engine::state::record::{
-    Directed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
+    Allowed, Directed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
 };
 use crate::engine::value::{LineageKey, Value};
 
@@ -48,6 +48,7 @@ pub enum Entry {
         /// Non-sensitive ones: who finishes it does not have to know what was said when it began.
         variables: BTreeMap<String, Value>,
         keep: Keep,
+        allowed: Allowed,
         at: i64,
         who: String,
     },
@@ -175,7 +176,9 @@ pub fn fold(state: &mut State, entry: &Entry) {
 }
 
 fn switch(state: &mut State, entry: &Entry) {
-    let Entry::Switched { from, to, lost, variables, keep, at, who } = entry else { return };
+    let Entry::Switched { from, to, lost, variables, keep, allowed, at, who } = entry else {
+        return;
+    };
     let unfinished = state.switching().cloned();
     let is_lost = |name: &String| lost.iter().any(|it| it.fault_domain == *name);
     let known = state.lost.iter().map(|it| it.fault_domain.clone());
@@ -194,6 +197,7 @@ fn switch(state: &mut State, entry: &Entry) {
         by: who.clone(),
         thawed: thawed.into_iter().collect(),
         keep: *keep,
+        allowed: allowed.clone(),
         variables: variables_before,
         turned,
         directed,

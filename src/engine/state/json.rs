@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::address::Address;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
 use crate::engine::state::record::{
-    Deposed, Directed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
+    Allowed, Deposed, Directed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
 };
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -176,6 +176,8 @@ pub(super) enum EntryJson {
         variables: BTreeMap<String, Value>,
         #[serde(default)]
         keep: Keep,
+        #[serde(default, skip_serializing_if = "Allowed::is_nothing")]
+        allowed: Allowed,
         at: i64,
         who: String,
     },
@@ -414,9 +416,9 @@ impl From<&Entry> for EntryJson {
             }
             Entry::Bound { cloud, account } => Self::Bound { cloud, account },
             Entry::RunBegan { who, command, at, plan } => Self::RunBegan { who, command, at, plan },
-            Entry::Switched { from, to, lost, variables, keep, at, who } => {
+            Entry::Switched { from, to, lost, variables, keep, allowed, at, who } => {
                 let lost = lost.iter().map(Into::into).collect();
-                Self::Switched { from, to, lost, variables, keep, at, who }
+                Self::Switched { from, to, lost, variables, keep, allowed, at, who }
             }
             Entry::Found { fault_domain, at, who } => Self::Found { fault_domain, at, who },
             Entry::Directed { address, was, until, directed } => {
@@ -448,15 +450,18 @@ impl EntryJson {
             }
             Self::Bound { cloud, account } => Entry::Bound { cloud, account },
             Self::RunBegan { who, command, at, plan } => Entry::RunBegan { who, command, at, plan },
-            Self::Switched { from, to, lost, variables, keep, at, who } => Entry::Switched {
-                from,
-                to,
-                lost: lost.into_iter().map(Into::into).collect(),
-                variables,
-                keep,
-                at,
-                who,
-            },
+            Self::Switched { from, to, lost, variables, keep, allowed, at, who } => {
+                Entry::Switched {
+                    from,
+                    to,
+                    lost: lost.into_iter().map(Into::into).collect(),
+                    variables,
+                    keep,
+                    allowed,
+                    at,
+                    who,
+                }
+            }
             Self::Found { fault_domain, at, who } => Entry::Found { fault_domain, at, who },
             Self::Directed { address: text, was, until, directed } => Entry::Directed {
                 address: address(&text, line)?,

@@ -67,6 +67,8 @@ pub struct Switch {
     pub thawed: Vec<String>,
     #[serde(default)]
     pub keep: Keep,
+    #[serde(default, skip_serializing_if = "Allowed::is_nothing")]
+    pub allowed: Allowed,
     /// When it directed users, step by step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directed: Vec<Directed>,
@@ -100,6 +102,42 @@ pub enum Keep {
     Data,
     /// `--keep-standby`.
     All,
+}
+
+/// What the operator allowed on the command line; what was allowed for a switch holds for whoever finishes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Allowed {
+    /// `--allow-delete ADDRESS`.
+    pub delete: Vec<Address>,
+    /// `--allow-destroys N`.
+    pub destroys: Option<usize>,
+    /// `--allow-absent N`.
+    pub absent: Option<usize>,
+    /// `--allow-outage`.
+    pub outage: bool,
+    /// `--allow-group-changes`: also while a member is lost.
+    pub group_changes: bool,
+}
+
+impl Allowed {
+    /// Nothing beyond what holds anyway.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// All that either allows.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let others = other.delete.iter().filter(|it| !self.delete.contains(it));
+        Self {
+            delete: self.delete.iter().chain(others).cloned().collect(),
+            destroys: self.destroys.max(other.destroys),
+            absent: self.absent.max(other.absent),
+            outage: self.outage || other.outage,
+            group_changes: self.group_changes || other.group_changes,
+        }
+    }
 }
 
 /// Traffic that was directed away a while ago and may still come.

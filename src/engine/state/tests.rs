@@ -13,7 +13,7 @@ use crate::engine::state::codec::{
 };
 use crate::engine::state::journal::{Begun, Entry, Outcome, fold, replay};
 use crate::engine::state::record::{
-    Deposed, Directed, Draining, Keep, Left, Lost, Phase, Record, Run, State, Switch,
+    Allowed, Deposed, Directed, Draining, Keep, Left, Lost, Phase, Record, Run, State, Switch,
 };
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -110,6 +110,7 @@ fn entry() -> impl Strategy<Value = Entry> {
                 lost,
                 variables: [("size".to_owned(), Value::Int(at))].into(),
                 keep: Keep::Data,
+                allowed: Allowed { delete: vec![Address::one("t")], ..Allowed::default() },
                 at,
                 who: "w".into()
             }
@@ -183,6 +184,7 @@ fn state() -> impl Strategy<Value = State> {
                     variables: [("size".to_owned(), Value::Int(2))].into(),
                     thawed: vec!["aws:us-east-1".into()],
                     keep: Keep::All,
+                    allowed: Allowed { destroys: Some(4), ..Allowed::default() },
                     directed: vec![Directed { at: 6, dns_bound: 300 }],
                     turned: vec![Left {
                         overlays: vec!["eu".into()],
@@ -214,6 +216,7 @@ fn a_turned_switch_knows_all_that_was_left() {
         lost: Vec::new(),
         variables: size(at),
         keep: Keep::Nothing,
+        allowed: Allowed::default(),
         at,
         who: "w".into(),
     };
