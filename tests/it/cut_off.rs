@@ -148,8 +148,14 @@ fn a_failover_that_was_killed_at_its_very_end_is_ended_and_measured() {
     assert_eq!((state.phase, state.switch), (Phase::Settled, None));
     let report = ledger::reports(&home).remove(0);
     add_up(&report);
-    for name in ["began_at", "directed", "dns_bound", "recovery"] {
+    for name in ["began_at", "dns_bound"] {
         assert_eq!(report[name], told[name], "{name}");
+    }
+    // The journal's clock is read a moment before the run's own: a few milliseconds of this machine, times a hundred.
+    for name in ["directed", "recovery"] {
+        let (from_journal, from_run) =
+            (report[name].as_f64().unwrap(), told[name].as_f64().unwrap());
+        assert!((from_journal - from_run).abs() < 5.0, "{name}: {from_journal}, {from_run}");
     }
     home.sandbox(&["apply", "shop", "--yes"]).code(0).says(&["nothing to do"]).done();
 }
