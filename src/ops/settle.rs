@@ -1,11 +1,13 @@
 //! Finds out what became of steps that began and of which no end is recorded.
 
+use crate::engine::address::Address;
 use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Alike;
 use crate::engine::plan::change::Loss;
+use crate::engine::plan::traffic::taken;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
-use crate::engine::state::record::{Deposed, Record, State};
+use crate::engine::state::record::{Deposed, Directed, Record, State};
 use crate::ops::session::Session;
 
 /// Clocks of clouds and of this machine may differ by this much.
@@ -29,12 +31,23 @@ pub async fn settle(session: &Session, state: &State, lost: &[Loss]) -> Vec<Entr
             // Changes and deletes are safe to repeat: the plan looks at the object anew.
             Outcome::Failed { why: "interrupted; looked at anew".into() }
         };
-        entries.push(Entry::Ended {
-            address: begun.address.clone(),
-            step: begun.step,
-            outcome,
-            at: session.clock.now(),
-        });
+        let (address, step, at) = (begun.address.clone(), begun.step, session.clock.now());
+        entries.push(Entry::Ended { address, step, outcome, at });
+        entries.extend(taken(&session.catalog, state, begun).map(|it| {
+            let is_lost = |it: &Address| {
+                let domain = domains.of_record(it);
+                lost.iter().any(|lost| Some(lost.fault_domain.as_str()) == domain)
+            };
+            // Nobody comes the old way to what is lost.
+            let drains = it.drain_seconds > 0 && !it.was.iter().any(is_lost);
+            let seconds = i64::try_from(it.drain_seconds).unwrap_or(i64::MAX / 1_000);
+            Entry::Directed {
+                address: begun.address.clone(),
+                was: it.was,
+                until: drains.then(|| at.saturating_add(seconds * 1_000)),
+                directed: Directed { at, dns_bound: it.ttl },
+            }
+        }));
     }
     entries
 }

@@ -6,7 +6,7 @@ use lifeboat::store::file::FileStore;
 use lifeboat::store::turn::Switcher;
 
 use crate::converge::fired;
-use crate::cut::at_each_change;
+use crate::cut::{Cut, at_each_change};
 use crate::duo::{self, leads, settled, state};
 use crate::harness::Home;
 use crate::turn::{at_the_gate, draining, heal, home, home_of, machines, start, to};
@@ -62,6 +62,23 @@ fn the_standby_stays_when_home_falls_silent_again() {
     duo::apply(&home).code(0).done();
     assert_eq!(machines(&home), 3);
     settled(&home, &[], "home answers again");
+}
+
+/// Its update arrived, and nobody wrote so: those who remember the old way are waited for all the same.
+#[test]
+fn users_moved_by_a_call_that_was_cut_off_are_drained() {
+    let home = duo::home();
+    home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
+    let cut = Cut::Unanswered("PUT /domains".into());
+    assert!(cut.kills(&home, &["failback", "duo"]));
+    assert_eq!(leads(&home), ["us"]);
+    home.log_requests();
+    let began = home.world.now();
+    duo::apply(&home).code(0).shows(&["shop: drain gate"]).done();
+    let asked = home.requests().0;
+    let deleted = asked.iter().find(|it| it.method == "DELETE").unwrap();
+    assert!(deleted.at - began >= 60_000, "{deleted} came {} ms later", deleted.at - began);
+    settled(&home, &[], "drained");
 }
 
 /// Somebody stands at the question of a switch elsewhere: to be here already is no reason to leave that alone.

@@ -20,7 +20,7 @@ mod reach;
 mod instance;
 mod leftover;
 mod outputs;
-mod traffic;
+pub mod traffic;
 mod lowering;
 mod cycle;
 pub mod order;

@@ -10,9 +10,10 @@ use crate::engine::plan::group::{Members, group_name};
 use crate::engine::plan::normalise::stored;
 use crate::engine::plan::planned::{Planned, set_name};
 use crate::engine::plan::proposal::Worlds;
-use crate::engine::schema::{Drain, Kind};
+use crate::engine::schema::{Catalog, Drain, Kind};
 use crate::engine::stack::model::GateProbe;
-use crate::engine::state::record::Record;
+use crate::engine::state::journal::Begun;
+use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
 
 /// Others remember a value for as long as its TTL, and some a while longer.
@@ -230,7 +231,7 @@ impl View<'_, '_> {
                 made.new = self.wanted.closure(&roots);
             }
             if let Some(drain) = &it.kind.drain {
-                made.ttl_seconds = self.ttl(it.kind, record, drain);
+                made.ttl_seconds = ttl(self.worlds.catalog, recorded, it.kind, record, drain);
                 made.drain_seconds =
                     Some(if was_lost { 0 } else { made.ttl_seconds * DRAIN_TIMES });
             }
@@ -320,17 +321,49 @@ impl View<'_, '_> {
         let value = it.desired.as_ref().and_then(|it| it.get(attribute)).and_then(Value::as_text);
         it.change.frozen.is_none() && value != Some(unchecked)
     }
+}
 
-    /// How long others remember a record, in seconds.
-    fn ttl(&self, kind: &Kind, record: &Record, drain: &Drain) -> u64 {
-        let inherited = || {
-            let container = self.recorded.as_ref()?.container(kind, record)?;
-            let kind = self.worlds.catalog.get(&container.kind)?;
-            seconds(kind, &drain.inherits, &container.attributes)
-        };
-        let own = seconds(kind, &drain.ttl, &record.attributes);
-        own.or_else(inherited).unwrap_or(drain.otherwise)
+/// How long others remember a record, in seconds.
+fn ttl(
+    catalog: &Catalog,
+    recorded: &Recorded<'_>,
+    kind: &Kind,
+    record: &Record,
+    drain: &Drain,
+) -> u64 {
+    let inherited = || {
+        let container = recorded.container(kind, record)?;
+        let kind = catalog.get(&container.kind)?;
+        seconds(kind, &drain.inherits, &container.attributes)
+    };
+    let own = seconds(kind, &drain.ttl, &record.attributes);
+    own.or_else(inherited).unwrap_or(drain.otherwise)
+}
+
+/// Where an update that began, and was cut off, may have taken users from.
+pub struct Taken {
+    pub was: Vec<Address>,
+    /// For how many seconds others remember that.
+    pub ttl: u64,
+    /// How long users may still come the old way.
+    pub drain_seconds: u64,
+}
+
+/// Whether it arrived nobody knows; who is still directed there loses nothing by what waits for the drain.
+pub fn taken(catalog: &Catalog, state: &State, begun: &Begun) -> Option<Taken> {
+    let kind = catalog.get(&begun.kind)?;
+    let drain = kind.drain.as_ref()?;
+    let record = state.records.get(&begun.address)?;
+    let differs = |name: &String| {
+        begun.attributes.get(name).is_some_and(|it| Some(it) != record.attributes.get(name))
+    };
+    if begun.call != "update" || !kind.traffic.iter().any(differs) {
+        return None;
     }
+    let recorded = Recorded::new(catalog, state);
+    let ttl = ttl(catalog, &recorded, kind, record, drain);
+    let was = recorded.targets(kind, record);
+    Some(Taken { was, ttl, drain_seconds: ttl * DRAIN_TIMES })
 }
 
 /// What the cloud stores for a number of seconds; 0 says nothing.
