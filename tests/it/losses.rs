@@ -300,3 +300,19 @@ fn a_destroy_that_leaves_something_says_so() {
         .says(&["destroyed: ", "left: 7 objects", "lifeboat found duo FAULT_DOMAIN"])
         .done();
 }
+
+/// Nothing of the plan brings users away from there.
+#[test]
+fn a_name_that_leads_to_what_is_lost_is_told() {
+    let home = duo::home();
+    home.lose(LINODE);
+    home.sandbox(&["apply", "duo", "--lost", LINODE, "--yes"])
+        .code(0)
+        .shows(&["leads_into_lost", "`shop` directs users to `lb`, and linode:us-east is lost"])
+        .done();
+    let plan = home.sandbox(&["plan", "duo"]);
+    plan.shows(&["`shop` directs users to `lb`, and linode:us-east is lost"]).done();
+    let there =
+        home.sandbox(&["failover", "duo", "--to", "calm", "--lost", LINODE, "--yes"]).code(0);
+    assert!(!there.stdout.contains("leads_into_lost"), "{there}");
+}

@@ -73,6 +73,19 @@ fn what_stood_behind_a_removed_record_stays_until_it_is_forgotten() {
     served(&home, "away and back");
 }
 
+/// One more answer for a name that serves takes users along: it must not lead to what is lost.
+#[test]
+fn the_other_one_does_not_come_back_while_its_site_is_lost() {
+    let home = home();
+    home.lose(LINODE);
+    home.sandbox(&["failover", "pair", "--to", "aside", "--yes"]).code(0).done();
+    home.log_requests();
+    let back = home.sandbox(&["failback", "pair", "--lost", LINODE, "--yes"]).code(3);
+    back.shows(&["lost_target", "`shop_us` would direct users to `us_lb`"]).done();
+    home.requests().mutating().none();
+    assert_eq!(leads(&home), ["eu"]);
+}
+
 /// A record is not taken away while the other one leads to nothing healthy.
 #[test]
 fn the_other_one_has_to_serve_first() {

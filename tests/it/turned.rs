@@ -1,5 +1,10 @@
 //! What a switch that turned another leaves: as if the other had never begun, also where it is killed itself.
 
+use std::time::Duration;
+
+use lifeboat::store::file::FileStore;
+use lifeboat::store::turn::Switcher;
+
 use crate::converge::fired;
 use crate::cut::at_each_change;
 use crate::duo::{self, leads, settled, state};
@@ -38,6 +43,42 @@ fn what_was_found_is_repaired_by_the_switch_that_turns_a_failback() {
     home.sandbox(&to("calm")).code(0).done();
     assert_eq!((machines(&home), leads(&home)), (4, vec!["eu".into()]));
     settled(&home, &["calm"], "whole on both sides");
+}
+
+/// Users have come home, and home falls silent before the standby is taken down: they may have to go back to it.
+#[test]
+fn the_standby_stays_when_home_falls_silent_again() {
+    let home = home();
+    home.sandbox(&to("calm")).code(0).done();
+    draining(&home, &["failback", "duo", "--yes"], "us").kill();
+    duo::lose(&home);
+    home.world.advance(Duration::from_secs(3 * 86_400)).unwrap();
+    duo::apply(&home)
+        .code(5)
+        .shows(&["users come to `", "now, which could not be looked at"])
+        .done();
+    assert_eq!(machines(&home), 4);
+    home.world.heal(None).unwrap();
+    duo::apply(&home).code(0).done();
+    assert_eq!(machines(&home), 3);
+    settled(&home, &[], "home answers again");
+}
+
+/// Somebody stands at the question of a switch elsewhere: to be here already is no reason to leave that alone.
+#[test]
+fn a_switch_that_has_written_nothing_yet_is_turned_too() {
+    let home = home();
+    home.sandbox(&to("calm")).code(0).done();
+    let store = FileStore::new(&home.state_folder("duo"));
+    let (owner, command) = ("somebody", "failback duo");
+    let who = Switcher { owner, command, at: 0, to: &[], lost: &[], asks: true };
+    let (lease, _) = store.preempt(who, &mut |_| {}).unwrap();
+    let mut again = start(&home, &to("calm"));
+    let is_asked = || store.lease_status().unwrap().is_some_and(|it| it.asked_by.is_some());
+    assert!(again.until(is_asked));
+    drop(lease);
+    again.end().code(0).says(&["a switch to base; it is asked to stop"]).done();
+    settled(&home, &["calm"], "as it was");
 }
 
 /// A switch is turned, and that is killed, wherever it is: what CI runs finishes the last one that was asked for.

@@ -57,7 +57,8 @@ pub async fn failover(
         assume_on_the_way(&mut ask, &known, to)?;
     }
     let lost = check(&session, &ask, &known)?;
-    if is_made(&known, ask.overlays.as_deref().unwrap_or_default(), &ask.losses) {
+    let to_overlays = ask.overlays.clone().unwrap_or_default();
+    if is_made(&known, &to_overlays, &ask.losses) && !is_left(&session, &ask, &to_overlays)? {
         return there_already(&session, &ask, &known, Some(to));
     }
     let asks = !wanted.yes;
@@ -90,7 +91,7 @@ pub async fn failback(
         ..ask
     };
     let lost = check(&session, &ask, &known)?;
-    if is_made(&known, &known.home, &ask.losses) {
+    if is_made(&known, &known.home, &ask.losses) && !is_left(&session, &ask, &known.home)? {
         return there_already(&session, &ask, &known, None);
     }
     must_answer(&session, &ask, &known).await?;
@@ -105,6 +106,12 @@ pub async fn failback(
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = "Fail back home? Only `yes` is accepted:";
     settled_with(scene, &session, *lease, proposed, &ask, consent, question).await
+}
+
+/// Somebody is about to switch elsewhere, and has not written it yet: who wants to be here turns that.
+fn is_left(session: &Session, ask: &Ask, to: &[String]) -> Result<bool, OpsError> {
+    let held = session.store(&ask.place).lease_status()?.filter(|it| it.is_alive);
+    Ok(held.is_some_and(|it| it.to.is_some_and(|it| it != to)))
 }
 
 /// What was begun as planned may turn into a real one on the way: who says so no longer calls it planned.

@@ -8,6 +8,7 @@ use crate::engine::fault_domain::Domains;
 pub use crate::engine::plan::asked::{Intent, Keep, Options};
 use crate::engine::plan::carried::Carried;
 use crate::engine::plan::change::{Action, Plan, note};
+use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::planned::Planned;
@@ -81,6 +82,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         Intent::Destroy => Vec::new(),
     };
     it.hold_traffic(&mut directions);
+    directions.retain(|it| it.until.is_none_or(|until| until > options.now));
     // Only a switch asks whether the other side has the data.
     let replicating = if options.from.is_some() { replicating(&it.planned) } else { Vec::new() };
     let goes_on = options.from.is_some()
@@ -98,6 +100,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     if options.intent == Intent::Apply {
         it.diagnostics.extend(it.groups.split());
         it.diagnostics.extend(lost_targets(&it, &directions));
+        it.diagnostics.extend(names_of_lost(&it));
         it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds()));
     }
     it.diagnostics.extend(unseen_domains(&it));
@@ -140,11 +143,32 @@ fn lost_targets(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnostic> 
     let refusal = |direction: &Direction| {
         let (target, domain) = direction.into_lost.as_ref()?;
         let planned = at.get(&direction.address)?;
-        // A new name takes nobody from where they are served.
-        let moves = planned.change.action != Action::Create;
-        moves.then(|| guard::into_lost(planned, target, domain, &name))
+        Some(guard::into_lost(planned, target, domain, &name))
     };
     directions.iter().filter_map(refusal).collect()
+}
+
+/// Names that lead to what is lost, and that nothing of this plan leads elsewhere.
+fn names_of_lost(it: &Proposal<'_>) -> Vec<Diagnostic> {
+    if it.options.lost.is_empty() {
+        return Vec::new();
+    }
+    // A cloud whose API is lost may well serve on.
+    let global: Vec<&String> = it.frozen.clouds().values().collect();
+    let frozen = |planned: &Planned<'_>| {
+        let domain = planned.change.frozen.clone().filter(|it| !global.contains(&it))?;
+        Some((planned.change.address.clone(), domain))
+    };
+    let lost: BTreeMap<Address, String> = it.planned.iter().filter_map(frozen).collect();
+    let wanted = Wanted::new(it.worlds.catalog, it.worlds.stack);
+    let leads = |planned: &Planned<'_>| {
+        let instance = planned.instance.filter(|_| planned.change.action == Action::NoOp)?;
+        let is_name = planned.kind.drain.is_some() && planned.record.is_some();
+        let targets = if is_name { wanted.targets(planned.kind, instance) } else { Vec::new() };
+        let target = targets.into_iter().find(|it| lost.contains_key(it))?;
+        Some(guard::leads_into_lost(planned, &target, &lost[&target]))
+    };
+    it.planned.iter().filter_map(leads).collect()
 }
 
 /// The fault domains of what could not be looked at; global ones are not lost by halves.

@@ -26,22 +26,30 @@ impl Proposal<'_> {
             (unseen && self.is_silent(it)) || self.silence(it).is_some()
         };
         let is_blocked = |it: &Direction| {
-            let moves = it.until.is_none() && it.drain_seconds.is_some();
-            it.serving.iter().find(silent).filter(|_| moves).cloned()
+            // Where users have moved already, the old way stays until it is known that the new one serves them.
+            let leads_to = if it.until.is_some() { &it.new } else { &it.serving };
+            let is_name = self.planned[at[&it.address]].kind.drain.is_some();
+            leads_to.iter().find(silent).filter(|_| is_name).cloned()
         };
         let mut held: Vec<(usize, Wait, String)> = Vec::new();
         let mut blocked = Vec::new();
         for direction in directions.iter() {
             let Some(target) = is_blocked(direction) else { continue };
             let address = &direction.address;
-            let why = format!("users would come to `{target}`, which could not be looked at");
-            held.push((at[address], Wait::Unseen, why));
+            let moves = direction.until.is_none();
+            let why = if moves {
+                format!("users are still directed to it: `{address}` waits")
+            } else {
+                format!("users come to `{target}` now, which could not be looked at")
+            };
+            if moves {
+                let own = format!("users would come to `{target}`, which could not be looked at");
+                held.push((at[address], Wait::Unseen, own));
+                blocked.push(address.clone());
+            }
             let behind = direction.old.iter().filter_map(|it| at.get(it));
             let behind = behind.filter(|at| weakens(&self.planned[**at], direction));
-            held.extend(behind.map(|at| {
-                (*at, Wait::Unseen, format!("users are still directed to it: `{address}` waits"))
-            }));
-            blocked.push(address.clone());
+            held.extend(behind.map(|at| (*at, Wait::Unseen, why.clone())));
         }
         for (at, wait, why) in held {
             let change = &mut self.planned[at].change;

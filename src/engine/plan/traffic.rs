@@ -12,7 +12,7 @@ use crate::engine::plan::planned::{Planned, set_name};
 use crate::engine::plan::proposal::Worlds;
 use crate::engine::schema::{Drain, Kind};
 use crate::engine::stack::model::GateProbe;
-use crate::engine::state::record::{Record, State};
+use crate::engine::state::record::Record;
 use crate::engine::value::{Attributes, Value};
 
 /// Others remember a value for as long as its TTL, and some a while longer.
@@ -96,16 +96,24 @@ impl Direction {
     }
 }
 
-/// Every change that directs users, in the order of the plan; then what earlier runs left draining.
+/// Every change that directs users, in the order of the plan; then what earlier runs left draining, also what is drained by
+/// now while their switch goes on.
 pub(super) fn directions(
     worlds: &Worlds<'_>,
     frozen: &Frozen<'_>,
     planned: &[Planned<'_>],
     now: i64,
 ) -> Vec<Direction> {
-    let is_draining = |state: &State| state.draining.iter().any(|it| it.until > now);
+    let draining = || {
+        let state = worlds.state.iter();
+        // A switch that goes on still has to know what it took its users from, remembered or not.
+        state.flat_map(|state| {
+            let goes_on = state.switching().is_some();
+            state.draining.iter().filter(move |it| goes_on || it.until > now)
+        })
+    };
     let any = planned.iter().any(|it| directs(it.kind, &it.change));
-    if !any && !worlds.state.is_some_and(is_draining) {
+    if !any && draining().next().is_none() {
         return Vec::new();
     }
     let view = View {
@@ -119,7 +127,7 @@ pub(super) fn directions(
     };
     let changed = planned.iter().filter(|it| directs(it.kind, &it.change));
     let mut directions: Vec<Direction> = changed.map(|it| view.direction(it)).collect();
-    for it in worlds.state.iter().flat_map(|it| &it.draining).filter(|it| it.until > now) {
+    for it in draining() {
         directions.extend(view.draining(&it.address, &it.was, it.until));
     }
     directions
