@@ -37,7 +37,7 @@
 //! ```
 //!
 //! - [`engine::stack::load`] reads layers, [`engine::graph`] orders them, [`engine::plan::survey`] says what has to be looked at.
-//! - [`engine::plan::diff`] is where it is decided *which* attributes differ; `on_change` of the kind says what that means;
+//! - [`engine::plan::diff`] is where it is decided *which* attributes differ; `on_change` and `on_shrink` of the kind say what that means;
 //!   [`engine::plan::propose`] turns it into one action for each address. "Where is it decided that another region means
 //!   replace?" — in `src/kinds/linode/instance/kind.yaml`, at `region`.
 //! - [`engine::plan::order`] lowers actions to steps and says what each waits for; [`engine::plan::guard`] refuses.

@@ -93,6 +93,8 @@ fn what_looks_only_works_without_a_world() {
         let kind = line.split_whitespace().next().unwrap();
         home.run(&["kinds", kind]).code(0).shows(&[kind, "Attributes:", "Example:"]).done();
     }
+    let page = home.run(&["kinds", "linode.instance"]).code(0);
+    page.shows(&["a change to a smaller one replaces: Linode does not shrink a disk"]).done();
     home.run(&["kinds", "linode.instanc"])
         .code(1)
         .says(&["did you mean `linode.instance`?"])
@@ -252,6 +254,26 @@ fn a_new_revision_replaces_every_machine_of_the_shop() {
         .done();
     home.sandbox(&["destroy", "woocommerce", "--yes"]).code(0).done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+}
+
+/// Linode enlarges a machine in place and does not shrink it: the way back makes smaller ones beside the large ones.
+#[test]
+fn after_the_sale_the_shop_is_as_small_as_before() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    let sale = ["apply", "woocommerce", "-o", "scale_up", "--switch", "--yes"];
+    home.sandbox(&sale).code(0).shows(&["web[0] linode.instance: type differs"]).done();
+    let place = line_of("stacks/woocommerce/stack.yaml", "type: '${vars.plan}'");
+    let why = format!("stack.yaml:{place}, forces replacement: Linode does not shrink a disk");
+    home.sandbox(&["failback", "woocommerce", "--yes"])
+        .code(0)
+        .shows(&["switch scale_up → base", "2 to replace", &why])
+        .done();
+    home.sandbox(&["plan", "woocommerce", "--detailed-exitcode"]).code(0).done();
+    let world = home.world.show().unwrap();
+    let machines = world["linode"]["instances"].as_array().unwrap();
+    let plans: Vec<_> = machines.iter().map(|it| &it["type"]).collect();
+    assert_eq!(plans, ["g6-standard-2"; 3], "two at home and one on standby");
 }
 
 /// What was allowed when a plan was saved need not be allowed again; what was not allowed stays refused.

@@ -87,6 +87,9 @@ fn line(name: &str, attribute: &Attribute) -> String {
             attribute.why.as_deref().unwrap_or("it is fixed")
         ));
     }
+    if let Some(it) = attribute.on_shrink.as_ref().filter(|it| it.becomes == OnChange::Replace) {
+        facts.push(format!("a change to a smaller one replaces: {}", it.why));
+    }
     let doc =
         if attribute.doc.is_empty() { String::new() } else { format!("\n      {}", attribute.doc) };
     format!("  {name}: {}{doc}\n", facts.join("; "))

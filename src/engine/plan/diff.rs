@@ -57,11 +57,10 @@ fn one_by_one(sides: &Sides<'_>, place: impl Fn(&str) -> Option<String>) -> Diff
         if is_same(sides, name, attribute, &before, &after) {
             continue;
         }
-        let replaces =
-            (sides.record.is_some() && attribute.on_change == OnChange::Replace).then(|| {
-                attribute.why.clone().unwrap_or_else(|| "it cannot be changed in place".into())
-            });
-        if sides.record.is_some() && attribute.on_change == OnChange::Refuse {
+        let (meaning, why) = attribute.meaning(&before, &after);
+        let replaces = (sides.record.is_some() && meaning == OnChange::Replace)
+            .then(|| why.unwrap_or("it cannot be changed in place").to_owned());
+        if sides.record.is_some() && meaning == OnChange::Refuse {
             difference.refused.push(name.clone());
         }
         difference.changes.push(AttributeChange {

@@ -572,6 +572,58 @@ fn siblings_are_disrupted_one_at_a_time() {
     "#);
 }
 
+/// The disk decides, not the vCPUs: a highmem plan of more has less of it. Of a plan that is not known nothing is said.
+#[test]
+fn a_smaller_plan_is_another_machine_and_a_larger_one_the_same() {
+    let sized = |plan: &str| {
+        format!(
+            "  web: {{ kind: linode.instance, region: us-east, type: {plan}, label: web, lifecycle: {{ create_before_destroy: true }} }}"
+        )
+    };
+    let mut told = String::new();
+    for (before, after) in [
+        ("g6-standard-4", "g6-standard-2"),
+        ("g6-standard-2", "g6-standard-4"),
+        ("g6-standard-1", "g7-highmem-2"),
+        ("g6-standard-4", "g6-dedicated-4"),
+        ("g6-standard-4", "g9-unheard-of-1"),
+        ("g9-unheard-of-1", "g6-nanode-1"),
+    ] {
+        let (before, after) = (sized(before), sized(after));
+        told += &check(&Case { before: &before, after: &after, ..Case::default() });
+    }
+    insta::assert_snapshot!(told, @r#"
+    replace web: type: Linode does not shrink a disk in place
+      type: "g6-standard-4" → "g6-standard-2"
+    0: create web
+    1: ready web after [0]
+    2: delete web after [1]
+    3: rename web after [2]
+    update web: type differs
+      type: "g6-standard-2" → "g6-standard-4"
+    0: update resize web
+    1: ready web after [0]
+    replace web: type: Linode does not shrink a disk in place
+      type: "g6-standard-1" → "g7-highmem-2"
+    0: create web
+    1: ready web after [0]
+    2: delete web after [1]
+    3: rename web after [2]
+    update web: type differs
+      type: "g6-standard-4" → "g6-dedicated-4"
+    0: update resize web
+    1: ready web after [0]
+    update web: type differs
+      type: "g6-standard-4" → "g9-unheard-of-1"
+    0: update resize web
+    1: ready web after [0]
+    update web: type differs
+      type: "g9-unheard-of-1" → "g6-nanode-1"
+    0: update resize web
+    1: ready web after [0]
+    "#);
+}
+
 #[test]
 fn another_kind_under_the_same_name_is_a_mistake() {
     let before = "  a: { kind: linode.firewall, label: wall }";

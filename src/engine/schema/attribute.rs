@@ -1,5 +1,7 @@
 //! What an attribute is: its type and limits, what a change of it means, and how it stands on the wire.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::engine::quick::QuickMap;
@@ -45,6 +47,17 @@ pub enum OnChange {
     Replace,
     /// The kind cannot change it and replacing would be wrong: refused at plan.
     Refuse,
+}
+
+/// A change to a value that counts for less may mean something else than other changes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnShrink {
+    pub becomes: OnChange,
+    /// Why, for the plan.
+    pub why: String,
+    /// What each value counts for; nothing is said of a change from or to another one.
+    pub of: BTreeMap<String, u64>,
 }
 
 /// One attribute of a kind.
@@ -94,6 +107,9 @@ pub struct Attribute {
     /// Why a change means replace, for the plan.
     #[serde(default)]
     pub why: Option<String>,
+    /// What a change to a smaller value means, where that is not `on_change`.
+    #[serde(default)]
+    pub on_shrink: Option<OnShrink>,
     /// The update group that carries a change; empty: the plain update of the object.
     #[serde(default)]
     pub via: String,
@@ -222,5 +238,17 @@ impl Attribute {
     /// Lifeboat's or the cloud's default as a value.
     pub fn default_value(&self) -> Option<Value> {
         self.default.as_ref().map(Value::from_json)
+    }
+
+    /// What a change from one value to another means, and why.
+    pub fn meaning(&self, before: &Value, after: &Value) -> (OnChange, Option<&str>) {
+        let shrinks = self.on_shrink.as_ref().filter(|it| {
+            let amount = |value: &Value| value.as_text().and_then(|text| it.of.get(text));
+            amount(before).zip(amount(after)).is_some_and(|(had, wanted)| wanted < had)
+        });
+        match shrinks {
+            Some(it) => (it.becomes, Some(&it.why)),
+            None => (self.on_change, self.why.as_deref()),
+        }
     }
 }

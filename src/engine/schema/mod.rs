@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::engine::quick::QuickMap;
 pub use crate::engine::schema::attribute::{
-    Attribute, Encode, Lookup, Normalise, OnChange, Pick, Read, Type,
+    Attribute, Encode, Lookup, Normalise, OnChange, OnShrink, Pick, Read, Type,
 };
 pub use crate::engine::schema::routes::{Group, Ready, Rest};
 

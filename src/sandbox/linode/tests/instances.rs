@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Bench, told};
+use crate::kinds::builtin;
+use crate::sandbox::linode::catalogue::{plan_number, types};
 
 #[test]
 fn a_create_is_refused_for_all_its_mistakes_at_once() {
@@ -208,4 +210,17 @@ fn one_private_address_per_machine_and_unique_in_its_region() {
     let said =
         bench.said(&format!("DELETE {path}/{}", two["ipv4"][0].as_str().unwrap()), &Value::Null);
     assert_eq!(said, "400 Linode must have at least one public IPv4 address.");
+}
+
+/// A wrong size would plan a resize that is refused, or a replace for nothing.
+#[test]
+fn the_kind_knows_the_disk_of_every_plan() {
+    let catalog = builtin();
+    let attribute = catalog.get("linode.instance").unwrap().attribute("type").unwrap();
+    let told = attribute.on_shrink.as_ref().unwrap().of.clone();
+    let disk = |plan: &Value| {
+        let id = plan["id"].as_str().unwrap();
+        (id.to_owned(), plan_number(id, "disk") / 1_024)
+    };
+    assert_eq!(told, types().iter().map(disk).collect());
 }
