@@ -19,13 +19,17 @@ pub fn belongs(place: &Place, stack: &Stack) -> Result<(), OpsError> {
     if place.instance.as_ref() == Some(instance) {
         return Ok(());
     }
-    let overlays = stack.overlays.join(" + ");
-    let own = format!("{}@{instance}", place.stack);
+    let is_own = |it: &&String| {
+        load::instance_of(place, it).is_ok_and(|it| it.instance.as_ref() == Some(instance))
+    };
+    let overlay = stack.overlays.iter().find(is_own).or(stack.overlays.first());
+    let overlay = overlay.map_or("base", String::as_str);
+    let (name, plain) = (place.name(), &place.stack);
+    let laid = stack.overlays.join(" -o ");
     Err(OpsError::refused(
-        format!("{overlays} belongs to the instance `{instance}`, and this is {}", place.name()),
+        format!("{overlay} belongs to the instance `{instance}`, and this is {name}"),
         format!(
-            "name it: `lifeboat … {own}`, or rehearse it: `lifeboat drill {} --to {overlays}`",
-            place.stack
+            "name it: `lifeboat plan {plain}@{instance} -o {laid}`, or rehearse it: `lifeboat drill {plain} --to {overlay}`"
         ),
     ))
 }

@@ -192,35 +192,55 @@ fn places(session: &Session, place: &Place) -> Result<Vec<Place>, OpsError> {
     Ok(places)
 }
 
-/// How long the switch in a plan will take, from what the reports of the stack and its instances measured, and the files
-/// among these that are damaged. Nothing where it is no switch.
+/// How long the switch in a plan will take, from what the reports of the stack and its instances measured, and what of these
+/// cannot be read. Nothing where it is no switch.
 pub fn forecast(
     session: &Session,
     place: &Place,
     proposed: &Proposed,
-) -> Result<(Option<Forecast>, Vec<Damaged>), OpsError> {
+) -> (Option<Forecast>, Vec<Damaged>) {
     if switching(proposed).is_none() {
-        return Ok((None, Vec::new()));
+        return (None, Vec::new());
     }
-    let (samples, damaged) = samples(session, place)?;
-    Ok((expect(session, &proposed.plan, &samples), damaged))
+    let (samples, damaged) = samples(session, place);
+    (expect(session, &proposed.plan, &samples), damaged)
 }
 
-/// What these plans will take one after another, where the reports know anything of it.
+/// What these plans will take one after another, where the reports know anything of it, and what of these cannot be read.
 pub fn expected<'a>(
     session: &Session,
     place: &Place,
     plans: impl Iterator<Item = &'a Plan>,
-) -> Result<Option<Together>, OpsError> {
-    let (samples, _) = samples(session, place)?;
-    Ok(Together::of(plans.filter_map(|it| expect(session, it, &samples))))
+) -> (Option<Together>, Vec<Damaged>) {
+    let (samples, damaged) = samples(session, place);
+    (Together::of(plans.filter_map(|it| expect(session, it, &samples))), damaged)
 }
 
-/// What the steps in the reports of the stack and its instances took.
-fn samples(session: &Session, place: &Place) -> Result<(Samples, Vec<Damaged>), OpsError> {
-    let past = past(session, &Place { instance: None, ..place.clone() })?;
-    let samples = Samples::of(past.kept.iter().flat_map(|it| &it.report.steps));
-    Ok((samples, past.damaged))
+/// What the steps in the reports of the stack and its instances took. It serves predictions only: what cannot be read stops
+/// nobody.
+fn samples(session: &Session, place: &Place) -> (Samples, Vec<Damaged>) {
+    let plain = Place { instance: None, ..place.clone() };
+    let places = places(session, &plain).unwrap_or_else(|_| vec![plain]);
+    let (mut all, mut damaged) = (Vec::new(), Vec::new());
+    for place in places {
+        let reports = reports(session, &place);
+        match reports.list() {
+            Ok((kept, torn)) => {
+                all.extend(kept);
+                damaged.extend(torn);
+            }
+            Err(why) => damaged.push(unlisted(&reports, &why)),
+        }
+    }
+    (Samples::of(all.iter().flat_map(|it| &it.report.steps)), damaged)
+}
+
+fn unlisted(reports: &Reports, why: &StoreError) -> Damaged {
+    let why = match why {
+        StoreError::Io { source, .. } => source.to_string(),
+        other => other.to_string(),
+    };
+    Damaged { file: reports.folder().to_owned(), why }
 }
 
 fn expect(session: &Session, plan: &Plan, samples: &Samples) -> Option<Forecast> {

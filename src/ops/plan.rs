@@ -15,6 +15,7 @@ use crate::engine::stack::model::Stack;
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::journal::{Entry, fold};
 use crate::engine::state::record::{Left, State};
+use crate::engine::value::Value;
 use crate::ops::bindings::bindings;
 use crate::ops::course::{Course, Losses, course, remembered};
 use crate::ops::error::OpsError;
@@ -271,11 +272,43 @@ fn wanted(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Desired
     let overlays = overlays_of(ask.overlays.as_deref(), state);
     let empty = BTreeMap::new();
     let remembered = state.map_or(&empty, |it| remembered(it, &overlays));
+    if ask.intent == Intent::Destroy {
+        let desired = leaving(session, ask, &overlays, remembered)?;
+        check_lost(session, &desired, state, &ask.losses)?;
+        return Ok(desired);
+    }
     let mut desired =
         load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
     instance::belongs(&ask.place, &desired.stack)?;
     instance::lend(session, &ask.place, &mut desired)?;
     check_lost(session, &desired, state, &ask.losses)?;
+    Ok(desired)
+}
+
+/// What is laid over what is to go. State says what that is and what protects it: nothing is borrowed for it, and an overlay
+/// that cannot be read is left out.
+fn leaving(
+    session: &Session,
+    ask: &Ask,
+    overlays: &[String],
+    remembered: &BTreeMap<String, Value>,
+) -> Result<Desired, OpsError> {
+    let laid = |overlays: &[String]| {
+        load::desired(&ask.place, overlays, &ask.given, remembered, &session.catalog)
+    };
+    let (why, mut desired) = match laid(overlays) {
+        Ok(mut desired) => {
+            instance::belongs(&ask.place, &desired.stack)?;
+            // What is wrong with layers is nothing to who deletes what they made.
+            desired.warnings.clear();
+            return Ok(desired);
+        }
+        Err(why) if overlays.is_empty() => return Err(why),
+        Err(why) => (why, laid(&[])?),
+    };
+    let left_out = format!("left out, for they cannot be read: {}", overlays.join(" + "));
+    let help = format!("what is deleted, and what is protected, is taken from the state ({why})");
+    desired.warnings = vec![Diagnostic::warning("overlays_left_out", left_out).help(help)];
     Ok(desired)
 }
 

@@ -147,7 +147,7 @@ impl Claims {
         Self { folder: state.join("lease") }
     }
 
-    fn file(&self, epoch: u64, what: &str) -> PathBuf {
+    pub(super) fn file(&self, epoch: u64, what: &str) -> PathBuf {
         self.folder.join(format!("{epoch:08}.{what}"))
     }
 

@@ -38,6 +38,8 @@ pub enum StoreError {
     Broken { file: PathBuf, source: CodecError },
     #[error("the state in {} contradicts itself: {}", folder.display(), wrong.join("; "))]
     Integrity { folder: PathBuf, wrong: Vec<String> },
+    #[error("{} is the claim of the last epoch that can be counted: no lease can follow it", file.display())]
+    LastEpoch { file: PathBuf },
     #[error("{} cannot be read: {why}", file.display())]
     Memory { file: PathBuf, why: String },
 }
@@ -73,6 +75,9 @@ impl StoreError {
                     "nothing was changed; the file before it is in {}, or restore the folder from version control",
                     folder.unwrap_or_default()
                 )
+            }
+            Self::LastEpoch { .. } => {
+                "no lifeboat has come so far; nothing was changed: remove the file".into()
             }
             Self::Memory { .. } => {
                 "nothing was changed; move it away to start anew: the history and the time of the last switch are then forgotten".into()

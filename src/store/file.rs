@@ -205,7 +205,8 @@ impl FileStore {
     ) -> Result<Option<(Lease, Option<State>)>, StoreError> {
         std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
         let claims = self.claims();
-        let mut epoch = after + 1;
+        let last = || StoreError::LastEpoch { file: claims.file(after, "claim") };
+        let mut epoch = after.checked_add(1).ok_or_else(last)?;
         loop {
             let Claimant { owner, command, aim, at } = who;
             let claim = Claim {
@@ -226,7 +227,10 @@ impl FileStore {
             self.check(state.as_ref())?;
             if let Some(known) = state.as_ref().map(|it| it.epoch).filter(|it| *it >= epoch) {
                 // The state came from elsewhere, with more leases behind it than this folder has seen.
-                epoch = known + 1;
+                epoch = known.checked_add(1).ok_or_else(|| StoreError::Integrity {
+                    folder: self.folder.clone(),
+                    wrong: vec![format!("epoch {known} is the last that can be counted")],
+                })?;
                 continue;
             }
             claims.sweep(epoch)?;

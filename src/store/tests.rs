@@ -546,3 +546,22 @@ fn a_call_leaves_only_after_a_young_heartbeat() {
     let over = lease.pulse().may_call().unwrap_err().to_string();
     assert_eq!(over, "the lease was lost: its claim is gone from the state's folder");
 }
+
+/// A name that a slip of somebody's hand gave, or damage.
+#[test]
+fn after_the_last_epoch_that_can_be_counted_the_claim_is_named() {
+    let (_folder, store) = shop(STOPPED);
+    let file = store.folder().join(format!("lease/{}.claim", u64::MAX));
+    std::fs::write(&file, "").unwrap();
+    let before = bytes(&store);
+    let ways =
+        [store.lease("ann", "apply shop", 0).map(|_| ()), switch(&store, "bob", "eu").map(|_| ())];
+    for it in ways {
+        let why = it.unwrap_err();
+        assert!(why.to_string().starts_with(&file.display().to_string()), "{why}");
+        assert!(why.advice().contains("remove the file"), "{}", why.advice());
+    }
+    assert_eq!(bytes(&store), before);
+    std::fs::remove_file(&file).unwrap();
+    drop(take(&store, "ann"));
+}

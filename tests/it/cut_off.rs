@@ -54,6 +54,31 @@ fn a_drill_that_was_killed_before_its_switch_is_reported_by_its_cleanup() {
     assert_eq!(reports(&home, "woocommerce").len(), 1);
 }
 
+/// Home has a record as well, and whoever makes it directs nobody away from a disaster.
+#[test]
+fn a_drill_that_was_killed_when_home_stood_has_measured_no_recovery() {
+    let home = drill::shop();
+    // Between home and the switch, an item is written that has to arrive.
+    home.fault("PutItem slow ms=60000");
+    let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
+    let is_home = || {
+        let state = home.state("woocommerce@drill");
+        state.and_then(|it| it.last_run).is_some_and(|it| it.finished.is_some())
+    };
+    assert!(running.until(is_home));
+    running.kill();
+    home.world.heal(None).unwrap();
+    let state = home.state("woocommerce@drill").unwrap();
+    let records = state.records.values();
+    assert!(records.into_iter().any(|it| it.kind == "linode.domain_record"), "{state:?}");
+    assert_eq!(state.switch, None);
+    home.sandbox(CLEANUP).code(0).says(&["recovery time: not measured"]).done();
+    let report = reports(&home, "woocommerce").remove(0);
+    add_up(&report);
+    assert_eq!((&report["recovery"], &report["directed"]), (&Json::Null, &Json::Null));
+    assert_eq!(report["objectives"]["rto"]["verdict"], "not measured");
+}
+
 #[test]
 fn a_drill_that_was_killed_after_its_switch_has_measured_the_recovery() {
     let home = drill::shop();
@@ -209,4 +234,55 @@ fn a_cleanup_waits_until_what_is_missing_is_old_enough_to_be_gone() {
         "two rounds and how they ended: {told}"
     );
     told.says(&["nothing is left behind"]).done();
+}
+
+/// Nothing is borrowed for what is to go.
+#[test]
+fn a_drill_that_was_killed_is_cleaned_up_though_nobody_lends_any_more() {
+    let home = drill::shop();
+    let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
+    let made = || home.state("woocommerce@drill").is_some_and(|it| it.records.len() >= 3);
+    assert!(running.until(made));
+    running.kill();
+    home.sandbox(&["destroy", "woocommerce", "--yes"]).code(0).done();
+    assert!(home.state("woocommerce").unwrap().records.is_empty());
+    home.sandbox(CLEANUP).code(0).says(&["nothing is left behind"]).done();
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+}
+
+#[test]
+fn a_drill_that_was_killed_is_cleaned_up_though_its_overlay_is_gone_or_broken() {
+    let home = Home::new();
+    foretold::small_in(&home);
+    let killed = || {
+        foretold::small_in(&home);
+        let mut running = home.start(&[foretold::SMALL, &["--sandbox"]].concat());
+        let made = || home.state("shop@drill").is_some_and(|it| !it.records.is_empty());
+        assert!(running.until(made));
+        running.kill();
+    };
+    let cleanup = |stack| ["drill", stack, "--to", "rehearsed", "--cleanup", "--yes"];
+    let left_out = "overlays_left_out";
+    killed();
+    std::fs::remove_file(home.path("stacks/shop/overlays/rehearsed.yaml")).unwrap();
+    home.sandbox(&cleanup("shop"))
+        .code(1)
+        .says(&["there is no overlay `rehearsed`", "`lifeboat destroy shop@drill`"])
+        .done();
+    // Another instance than that of the drill is none of its business.
+    home.sandbox(&["drill", "shop@drill", "--to", "mistyped", "--cleanup", "--yes"])
+        .code(1)
+        .says(&["there is no overlay `mistyped`", "`lifeboat destroy shop@drill`"])
+        .done();
+    assert!(!home.state("shop@drill").unwrap().records.is_empty());
+    home.sandbox(&cleanup("shop@drill"))
+        .code(0)
+        .says(&[left_out, "taken from the state", "nothing is left behind"])
+        .done();
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+    killed();
+    home.overlay("shop", "rehearsed", "instance: [drill\n");
+    home.sandbox(&cleanup("shop")).code(1).says(&["`lifeboat destroy shop@drill`"]).done();
+    home.sandbox(&["destroy", "shop@drill", "--yes"]).code(0).says(&[left_out]).done();
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
 }

@@ -201,6 +201,17 @@ fn an_overlay_of_an_instance_is_laid_nowhere_else() {
         .code(3)
         .says(&["belongs to the instance `drill`", "lifeboat drill woocommerce --to drill_eu"])
         .done();
+    let own = ["plan", "woocommerce@drill", "-o", "failover_eu", "-o", "drill_eu"];
+    let command = format!("`lifeboat {}`", own.join(" "));
+    home.sandbox(&["plan", "woocommerce", "-o", "failover_eu", "-o", "drill_eu"])
+        .code(3)
+        .says(&[
+            "refused: drill_eu belongs to the instance",
+            "lifeboat drill woocommerce --to drill_eu`",
+            &command,
+        ])
+        .done();
+    home.sandbox(&own).code(0).done();
     home.sandbox(&["drill", "woocommerce", "--to", "failover_eu", "--yes"])
         .code(1)
         .says(&["has no `instance`"])

@@ -324,3 +324,18 @@ fn a_missed_objective_is_said_and_changes_no_exit_code() {
         .done();
     assert_eq!(reports(&home)[0]["passed"], false);
 }
+
+/// The folder serves predictions only.
+#[test]
+fn reports_that_cannot_be_listed_stop_no_failover() {
+    let home = shop();
+    home.write("state/sandbox/states/shop/reports", "not a folder");
+    home.sandbox(&["plan", "shop", "-o", "eu"]).code(0).done();
+    let told = home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"]).code(0);
+    let warnings = told.stderr.lines().filter(|it| it.starts_with("warning: "));
+    let warnings: Vec<&str> = warnings.filter(|it| it.contains("is left out")).collect();
+    assert_eq!(warnings.len(), 1, "{told}");
+    assert!(warnings[0].contains("state/sandbox/states/shop/reports is left out"), "{told}");
+    told.says(&["failover of shop to eu: complete", "the report was not kept"]).done();
+    assert_eq!(home.state("shop").unwrap().active, ["eu"]);
+}

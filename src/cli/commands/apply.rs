@@ -9,7 +9,7 @@ use crate::cli::commands::plan::{note_drill, read, warn};
 use crate::cli::commands::reports;
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
-use crate::cli::{ending, open, out, progress, signals};
+use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::plan::change::{Note, Plan};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};
@@ -84,7 +84,7 @@ pub async fn settled_with(
     question: &str,
 ) -> Result<Exit, OpsError> {
     warn(&proposed, scene.color);
-    let forecast = reports::forecast(session, &ask.place, &proposed)?;
+    let forecast = reports::forecast(session, &ask.place, &proposed);
     show(scene, Shown { plan: &proposed.plan, forecast: forecast.as_ref() });
     note_drill(&ask.place, &proposed.desired.stack);
     refuse(&proposed.plan)?;
@@ -167,6 +167,7 @@ pub async fn destroy(
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     let proposed = plan_on(&session, &ask, state).await?;
+    report::all(&proposed.desired.warnings, &proposed.desired.stack.sources, scene.color);
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
     let data: Vec<String> = proposed

@@ -8,10 +8,11 @@ use crate::cli::commands::apply::{Consent, agreed, may_go_on, refuse, show};
 use crate::cli::commands::plan::warn;
 use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
-use crate::cli::{ending, open, out, progress, signals};
+use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
 use crate::engine::plan::change::{Action, Plan};
 use crate::engine::plan::propose::Intent;
+use crate::engine::stack::model::Stack;
 use crate::ops::drill::aftermath::cut_off;
 use crate::ops::drill::cleanup::{Cleaned, clean_up};
 use crate::ops::drill::foresight::{Foresight, foresight};
@@ -20,6 +21,8 @@ use crate::ops::drill::script::{Audience, Part, Script};
 use crate::ops::error::OpsError;
 use crate::ops::job::Progress;
 use crate::ops::ledger::goals;
+use crate::ops::load::Desired;
+use crate::ops::place::Place;
 use crate::ops::plan::{Proposed, plan_on};
 use crate::ops::session::Session;
 use crate::ops::{ledger, load};
@@ -45,7 +48,8 @@ pub async fn drill(
     may_go_on(consent)?;
     let layers = target.under(vec![wanted.to.clone()]);
     let mut ask = open::ask(&scene.directory, &layers, &Allow::default(), Intent::Apply)?;
-    let stack = load::instance_of(&ask.place, &wanted.to)?;
+    let session = open::session(&ask.place.root, world).await?;
+    let stack = drilled(&session, &ask.place, wanted)?;
     let Some(instance) = stack.instance.clone() else {
         return Err(no_instance(&wanted.to));
     };
@@ -53,7 +57,6 @@ pub async fn drill(
         return Err(another_instance(&ask.place.name(), &ask.place.stack, &wanted.to, &instance));
     }
     ask.place.instance = Some(instance);
-    let session = open::session(&ask.place.root, world).await?;
     let script = Script {
         ask: ask.clone(),
         rehearses: stack.rehearses.iter().map(|(name, _)| name.clone()).collect(),
@@ -109,6 +112,41 @@ pub async fn drill(
     Ok(signals.number().map_or(exit, Exit::Signal))
 }
 
+/// What the overlay says of its drill. For a cleanup it need not be there: state knows what it made.
+fn drilled(session: &Session, place: &Place, wanted: &Wanted) -> Result<Stack, OpsError> {
+    let why = match load::instance_of(place, &wanted.to) {
+        Ok(it) if it.instance.is_some() => return Ok(it),
+        Ok(_) => no_instance(&wanted.to),
+        Err(why) => why,
+    };
+    if !wanted.cleanup {
+        return Err(why);
+    }
+    let named = place.instance.is_some().then(|| vec![place.clone()]);
+    let places = named.unwrap_or_else(|| place.siblings(session.target.is_sandbox()));
+    let mut left = Vec::new();
+    for it in places.into_iter().filter(|it| it.instance.is_some()) {
+        let Some(state) = session.store(&it).load()? else { continue };
+        if place.instance.is_some() && state.active.contains(&wanted.to) {
+            return Ok(Stack { instance: it.instance, ..Stack::default() });
+        }
+        if !state.records.is_empty() || !state.begun.is_empty() {
+            left.push(format!("`lifeboat destroy {}`", it.name()));
+        }
+    }
+    Err(if left.is_empty() { why } else { unread(&wanted.to, why, &left) })
+}
+
+/// Nobody can say which instance it means.
+fn unread(overlay: &str, why: OpsError, left: &[String]) -> OpsError {
+    let what = format!("the instance of `{overlay}` is not known: {why}");
+    let first = match why {
+        OpsError::Input { help, .. } => help,
+        _ => format!("mend {overlay}"),
+    };
+    OpsError::input(what, format!("{first}; or delete what is left: {}", left.join(", ")))
+}
+
 /// Says what will happen, before anything of it is asked or called; `Some`: it will not.
 fn foretell(
     scene: &Scene,
@@ -120,7 +158,7 @@ fn foretell(
     let switch = it.switch.as_ref();
     if let Some(switch) = switch {
         warn(switch, scene.color);
-        let forecast = reports::forecast(session, &script.ask.place, switch)?;
+        let forecast = reports::forecast(session, &script.ask.place, switch);
         if switch.plan.refusals().next().is_some() {
             show(scene, Shown { plan: &switch.plan, forecast: forecast.as_ref() });
             return Err(refused("the switch that is rehearsed"));
@@ -134,7 +172,11 @@ fn foretell(
         return Err(refused("the cleanup after it"));
     }
     let plans = || std::iter::once(&proposed.plan).chain(switch.map(|it| &it.plan));
-    let expected = ledger::expected(session, &script.ask.place, plans().chain([&it.cleanup]))?;
+    let place = &script.ask.place;
+    let (expected, damaged) = ledger::expected(session, place, plans().chain([&it.cleanup]));
+    if switch.is_none() {
+        reports::warn(place, &damaged);
+    }
     let told = Foretold {
         switch: switch.map(|it| &it.plan),
         unknown: &it.unknown,
@@ -231,6 +273,11 @@ impl Audience for Screen<'_> {
                 out::talk(&format!("cleanup: {steps}"));
             }
         }
+    }
+
+    fn warns(&self, cleanup: &Proposed) {
+        let Desired { warnings, stack, .. } = &cleanup.desired;
+        report::all(warnings, &stack.sources, self.scene.color);
     }
 
     fn listener(&self, plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {

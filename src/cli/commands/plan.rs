@@ -41,7 +41,7 @@ pub async fn plan(
     let session = open::session(&ask.place.root, world).await?;
     let proposed = crate::ops::plan::plan(&session, &ask).await?;
     warn(&proposed, scene.color);
-    let forecast = reports::forecast(&session, &ask.place, &proposed)?;
+    let forecast = reports::forecast(&session, &ask.place, &proposed);
     let envelope = Envelope {
         forecast,
         made_at: session.clock.now(),

@@ -86,14 +86,10 @@ pub fn warn(place: &Place, damaged: &[Damaged]) {
 }
 
 /// How long the switch in a plan is expected to take; nothing for what is no switch.
-pub fn forecast(
-    session: &Session,
-    place: &Place,
-    proposed: &Proposed,
-) -> Result<Option<Forecast>, OpsError> {
-    let (forecast, damaged) = ledger::forecast(session, place, proposed)?;
+pub fn forecast(session: &Session, place: &Place, proposed: &Proposed) -> Option<Forecast> {
+    let (forecast, damaged) = ledger::forecast(session, place, proposed);
     warn(place, &damaged);
-    Ok(forecast)
+    forecast
 }
 
 /// What a switch took, said and kept.

@@ -106,6 +106,16 @@ pub fn with_cleanup(mut rehearsed: Vec<Timed>, cleanup: Vec<Timed>) -> Vec<Timed
     rehearsed
 }
 
+/// The steps that made home for a rehearsal whose switch was never begun: what they direct recovers nobody.
+#[must_use]
+pub fn of_home(steps: Vec<Timed>) -> Vec<Timed> {
+    let of_home = |it: Timed| match it.role {
+        Role::Traffic => Timed { role: Role::Work, ttl: None, ..it },
+        _ => it,
+    };
+    steps.into_iter().map(of_home).collect()
+}
+
 /// An item that was written to another member of the group of this one, outside of the steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {

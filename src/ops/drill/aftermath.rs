@@ -3,7 +3,7 @@
 use crate::engine::ledger::journalled::{Journalled, runs};
 use crate::engine::ledger::phases::{Idle, Span};
 use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
-use crate::engine::ledger::timed::with_cleanup;
+use crate::engine::ledger::timed::{of_home, with_cleanup};
 use crate::ops::closing::Report;
 use crate::ops::drill::script::Script;
 use crate::ops::error::OpsError;
@@ -35,7 +35,8 @@ pub fn cut_off(session: &Session, script: &Script) -> Result<Option<CutOff>, Ops
         runs.pop();
     }
     let Some(mut main) = runs.pop() else { return Ok(None) };
-    let (kept, _) = ledger::reports(session, &script.ask.place).list()?;
+    // Without them it may be told twice, and is cleaned up all the same.
+    let (kept, _) = ledger::reports(session, &script.ask.place).list().unwrap_or_default();
     if kept.iter().any(|it| it.report.span.began == main.began) {
         return Ok(None);
     }
@@ -58,6 +59,8 @@ impl CutOff {
     ) -> SwitchReport {
         let Self { main, last } = self;
         let ended = cleanup.ended.max(last);
+        let is_switched = main.switched.is_some();
+        let steps = if is_switched { main.steps } else { of_home(main.steps) };
         SwitchReport {
             kind: SwitchKind::Drill,
             stack: script.ask.place.stack.clone(),
@@ -74,7 +77,7 @@ impl CutOff {
             earlier: None,
             idle: Some(Idle { from: last, to: cleanup.began.max(last) }),
             arrivals: Vec::new(),
-            steps: with_cleanup(main.steps, cleanup.steps.clone()),
+            steps: with_cleanup(steps, cleanup.steps.clone()),
         }
     }
 }

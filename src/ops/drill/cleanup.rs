@@ -75,6 +75,10 @@ impl Cleaned {
         let ask = script.cleanup();
         let proposed = plan_on(session, &ask, state).await?;
         let is_seen = proposed.plan.changes.iter().all(|it| it.unseen.is_none());
+        // Of the first round: the others see the same.
+        if self.report.began == 0 {
+            stage.audience.warns(&proposed);
+        }
         stage.audience.begins(Part::Cleanup, &proposed.plan);
         let (_never, nothing) = watch::channel(None);
         let report = stage.run(lease, proposed, &ask, nothing).await?;

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::engine::ledger::phases::Span;
 use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
-use crate::engine::ledger::timed::{Arrival, with_cleanup};
+use crate::engine::ledger::timed::{Arrival, of_home, with_cleanup};
 use crate::ops::closing::Report;
 use crate::ops::drill::cleanup::{Cleaned, clean_up};
 use crate::ops::drill::foresight::{Foresight, Surprises};
@@ -53,6 +53,9 @@ impl Rehearsal {
     /// What it took: the switch, or what was made where it came to none, and the cleanup.
     pub fn report(&self, session: &Session, script: &Script) -> SwitchReport {
         let main = self.switched.as_ref().unwrap_or(&self.applied);
+        let steps = main.steps.clone();
+        let is_reached = self.switched.is_some() || script.rehearses.is_empty();
+        let steps = if is_reached { steps } else { of_home(steps) };
         let cleanup = &self.cleaned.report;
         let took = |it: &Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
         let arrival = |(address, it): &Arrived| Arrival {
@@ -79,7 +82,7 @@ impl Rehearsal {
             earlier: None,
             idle: None,
             arrivals: self.replicated.iter().map(arrival).collect(),
-            steps: with_cleanup(main.steps.clone(), cleanup.steps.clone()),
+            steps: with_cleanup(steps, cleanup.steps.clone()),
         }
     }
 }

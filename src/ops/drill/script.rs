@@ -20,6 +20,8 @@ use crate::store::lease::Lease;
 pub trait Audience {
     /// A part of the drill begins, with its plan.
     fn begins(&self, part: Part, plan: &Plan);
+    /// What is worth a warning in what a cleanup was planned from.
+    fn warns(&self, cleanup: &Proposed);
     fn listener(&self, plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync>;
 }
 
