@@ -51,9 +51,25 @@ impl Rest {
         mark: Option<&str>,
     ) -> Result<Attributes, ProviderError> {
         let call = self.plan(kind, |it| it.update(id, attributes, group, changed, mark))?;
-        let answer = self.linode.change(&call).await?;
+        let answer = match self.linode.change(&call).await {
+            Ok(answer) => Some(answer),
+            // A call that was cut off has arrived after all: the cloud refuses to make again what it has made.
+            Err(error) if error.fault == Fault::Rejected => {
+                match self.look(kind, id, attributes).await? {
+                    Look::Exists { attributes: seen, .. }
+                        if !changed.is_empty()
+                            && changed.iter().all(|it| seen.get(it) == attributes.get(it)) =>
+                    {
+                        None
+                    }
+                    _ => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        };
         let object = self.plan(kind, |it| it.object(id, attributes))?;
         self.awaited.expect(kind, &object, group, changed, attributes);
+        let Some(answer) = answer else { return Ok(Attributes::new()) };
         let row = self.plan(kind, |it| Ok(it.whole_answer(group, answer)))?;
         Ok(row.map(|row| decoded(kind, &row)).unwrap_or_default())
     }

@@ -157,6 +157,22 @@ fn a_killed_failback_that_keeps_the_standby_keeps_it() {
     settled(&home, &[], "kept");
 }
 
+/// The cloud goes on with what it was told, and then refuses to be told again.
+#[test]
+fn a_resize_that_was_cut_off_is_not_asked_for_twice() {
+    let home = duo::home();
+    home.overlay(
+        "duo",
+        "large",
+        "overlay: large\nresources: { web: { type: g6-standard-2 }, eu: { type: g6-standard-2 } }\n",
+    );
+    home.log_requests();
+    at_each_change(&home, &["apply", "duo", "-o", "large", "--switch"], |home, said| {
+        duo::apply(home).code(0).done();
+        settled(home, &["large"], said);
+    });
+}
+
 /// CI knows nothing of the flags that a person gave.
 #[test]
 fn what_was_allowed_for_a_killed_switch_is_allowed_for_who_finishes_it() {
