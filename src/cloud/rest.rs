@@ -54,16 +54,11 @@ impl Rest {
         let answer = match self.linode.change(&call).await {
             Ok(answer) => Some(answer),
             // A call that was cut off has arrived after all: the cloud refuses to make again what it has made.
-            Err(error) if error.fault == Fault::Rejected => {
-                match self.look(kind, id, attributes).await? {
-                    Look::Exists { attributes: seen, .. }
-                        if !changed.is_empty()
-                            && changed.iter().all(|it| seen.get(it) == attributes.get(it)) =>
-                    {
-                        None
-                    }
-                    _ => return Err(error),
+            Err(error) if error.fault == Fault::Rejected && !changed.is_empty() => {
+                if !self.is_so(kind, id, attributes, changed).await? {
+                    return Err(error);
                 }
+                None
             }
             Err(error) => return Err(error),
         };
@@ -72,6 +67,22 @@ impl Rest {
         let Some(answer) = answer else { return Ok(Attributes::new()) };
         let row = self.plan(kind, |it| Ok(it.whole_answer(group, answer)))?;
         Ok(row.map(|row| decoded(kind, &row)).unwrap_or_default())
+    }
+
+    /// Whether an object has these attributes already.
+    async fn is_so(
+        &self,
+        kind: &Kind,
+        id: &str,
+        attributes: &Attributes,
+        names: &[String],
+    ) -> Result<bool, ProviderError> {
+        Ok(match self.look(kind, id, attributes).await? {
+            Look::Exists { attributes: seen, .. } => {
+                names.iter().all(|it| seen.get(it) == attributes.get(it))
+            }
+            Look::Absent => false,
+        })
     }
 
     pub(crate) async fn delete(

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::engine::plan::change::Call;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
-use crate::engine::state::record::Directed;
 use crate::ops::call::{create, delete, update};
 use crate::ops::gates::{drain, replication, serving};
 use crate::ops::job::{Done, Hands, Job, Progress};
@@ -42,15 +41,10 @@ pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
 /// From now on users come the new way; some still remember the old one.
 fn directed(job: &Job, outcome: &Outcome, at: i64) -> Option<Entry> {
     let dns_bound = job.dns_bound?;
-    let drained = job.step.directs.as_ref();
-    let seconds = drained.and_then(|it| i64::try_from(it.seconds).ok()).filter(|it| *it > 0);
+    let (was, seconds) =
+        job.step.directs.as_ref().map(|it| (it.was.clone(), it.seconds)).unwrap_or_default();
     let done = matches!(outcome, Outcome::Recorded(_) | Outcome::Removed);
-    done.then(|| Entry::Directed {
-        address: job.step.address.clone(),
-        was: drained.map(|it| it.was.clone()).unwrap_or_default(),
-        until: seconds.map(|it| at + it * 1_000),
-        directed: Directed { at, dns_bound },
-    })
+    done.then(|| Entry::directed(&job.step.address, was, seconds, dns_bound, at))
 }
 
 /// "began" is durable before the request leaves; a gate is journalled as well.

@@ -122,9 +122,11 @@ pub async fn plan_on_paper(
         }
         let mut new = inquiries(session, ask, &prepared);
         session.check_endpoints(&new)?;
+        let ids: BTreeSet<&str> =
+            foreseen.state.records.values().map(|it| it.id.as_str()).collect();
         let is_there = |it: &Inquiry<'_>| {
             let kind = session.catalog.get(&it.kind);
-            kind.is_some_and(|kind| !is_inside(&foreseen.state, kind, &it.attributes))
+            kind.is_some_and(|kind| !is_inside(&ids, kind, &it.attributes))
         };
         new.retain(|it| it.id.is_none() && is_there(it));
         observed.extend(look::observe(session, &new).await);

@@ -4,10 +4,10 @@ use crate::engine::address::Address;
 use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Alike;
 use crate::engine::plan::change::Loss;
-use crate::engine::plan::traffic::taken;
+use crate::engine::plan::traffic::cut_off;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
-use crate::engine::state::record::{Deposed, Directed, Record, State};
+use crate::engine::state::record::{Deposed, Record, State};
 use crate::ops::session::Session;
 
 /// Clocks of clouds and of this machine may differ by this much.
@@ -33,21 +33,14 @@ pub async fn settle(session: &Session, state: &State, lost: &[Loss]) -> Vec<Entr
         };
         let (address, step, at) = (begun.address.clone(), begun.step, session.clock.now());
         entries.push(Entry::Ended { address, step, outcome, at });
-        entries.extend(taken(&session.catalog, state, begun).map(|it| {
-            let is_lost = |it: &Address| {
-                let domain = domains.of_record(it);
-                lost.iter().any(|lost| Some(lost.fault_domain.as_str()) == domain)
-            };
-            // Nobody comes the old way to what is lost.
-            let drains = it.drain_seconds > 0 && !it.was.iter().any(is_lost);
-            let seconds = i64::try_from(it.drain_seconds).unwrap_or(i64::MAX / 1_000);
-            Entry::Directed {
-                address: begun.address.clone(),
-                was: it.was,
-                until: drains.then(|| at.saturating_add(seconds * 1_000)),
-                directed: Directed { at, dns_bound: it.ttl },
-            }
-        }));
+        let is_lost = |it: &Address| {
+            let domain = domains.of_record(it);
+            lost.iter().any(|lost| Some(lost.fault_domain.as_str()) == domain)
+        };
+        entries.extend(
+            cut_off(&session.catalog, state, begun, is_lost)
+                .map(|it| Entry::directed(&begun.address, it.was, it.seconds, it.ttl, at)),
+        );
     }
     entries
 }

@@ -2,7 +2,9 @@
 
 use lifeboat::engine::state::record::Phase;
 
-use crate::duo::{self, AWS, LINODE, failback, failover, leads, settled, state};
+use crate::duo::{
+    self, AWS, LINODE, failback, failover, found_and_destroyed, leads, settled, state,
+};
 use crate::harness::Home;
 
 const EU: &str = "linode:eu-central";
@@ -129,10 +131,7 @@ fn a_destroy_between_two_lost_sites_says_what_is_left_and_how_it_ends() {
     }
     assert!(leads(&home).is_empty(), "{}", home.shown());
     home.world.heal(None).unwrap();
-    home.sandbox(&["found", "duo", LINODE]).code(0).done();
-    home.sandbox(&["found", "duo", AWS]).code(0).done();
-    home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
-    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+    found_and_destroyed(&home);
 }
 
 /// A member that lives does not leave its group while another is lost; nor is anything lost that nobody declared.

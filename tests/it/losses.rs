@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::converge::in_parallel;
-use crate::duo::{self, AWS, LINODE, failback, failover, leads, settled, state};
+use crate::duo::{
+    self, AWS, LINODE, failback, failover, found_and_destroyed, leads, settled, state,
+};
 use crate::harness::Home;
 
 const ITEMS: usize = 1_000;
@@ -283,10 +285,7 @@ fn destroying_leaves_what_is_frozen() {
     let left: Vec<String> = state(&home).records.keys().map(ToString::to_string).collect();
     assert_eq!(left, ["copy", "http", "lb", "node[0]", "node[1]", "table", "web[0]", "web[1]"]);
     home.world.heal(None).unwrap();
-    home.sandbox(&["found", "duo", LINODE]).code(0).done();
-    home.sandbox(&["found", "duo", AWS]).code(0).done();
-    home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
-    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+    found_and_destroyed(&home);
 }
 
 /// Every step done, and yet not everything gone.

@@ -151,13 +151,15 @@ impl Reading {
     fn close(self) -> Journalled {
         let Self { mut run, steps } = self;
         run.steps = steps.into_values().collect();
-        let ends: Vec<(i64, usize)> =
+        let mut ends: Vec<(i64, usize)> =
             run.steps.iter().enumerate().filter_map(|(at, it)| Some((it.ended?, at))).collect();
+        ends.sort_unstable();
         for (at, step) in run.steps.iter_mut().enumerate() {
             let began = step.started.unwrap_or(run.began);
-            let before = ends.iter().filter(|(end, id)| *end <= began && *id != at);
+            let before = &ends[..ends.partition_point(|(end, _)| *end <= began)];
+            let last = before.iter().rev().map(|(_, id)| *id).find(|id| *id != at);
             step.id = at;
-            step.waits = before.max().map(|(_, id)| *id).into_iter().collect();
+            step.waits = last.into_iter().collect();
             // It was at work at least until then.
             step.ended = step.ended.or((!run.is_ended).then_some(run.last));
         }

@@ -7,6 +7,7 @@ use crate::engine::address::Address;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Action, Call, Change, Plan};
 use crate::engine::plan::diff::seal;
+use crate::engine::plan::group::{GroupName, group_name};
 use crate::engine::plan::planned::kept;
 use crate::engine::plan::propose::Worlds;
 use crate::engine::plan::survey::{Known, promised};
@@ -195,14 +196,13 @@ impl Paper<'_, '_> {
 
     /// Members of a group know each other.
     fn introduce(&mut self) {
-        let mut members: BTreeMap<(String, String), Vec<(Address, String)>> = BTreeMap::new();
+        let mut members: BTreeMap<GroupName, Vec<(Address, String)>> = BTreeMap::new();
         for (address, record) in &self.state.records {
             let Some(kind) = self.worlds.catalog.get(&record.kind) else { continue };
             let Some(group) = &kind.group else { continue };
-            let text = |name: &String| record.attributes.get(name).and_then(Value::as_text);
-            if let (Some(name), Some(region)) = (text(&group.name), text(&group.region)) {
-                let key = (kind.provider.clone(), name.to_owned());
-                members.entry(key).or_default().push((address.clone(), region.to_owned()));
+            let region = record.attributes.get(&group.region).and_then(Value::as_text);
+            if let (Some(name), Some(region)) = (group_name(kind, &record.attributes), region) {
+                members.entry(name).or_default().push((address.clone(), region.to_owned()));
             }
         }
         for group in members.values() {
@@ -249,11 +249,10 @@ pub fn deleted(plan: &Plan) -> BTreeSet<Address> {
     deletes.map(|it| it.address.clone()).collect()
 }
 
-/// Whether an object that is to be looked for lies inside one that is only foreseen.
-pub fn is_inside(state: &State, kind: &Kind, attributes: &Attributes) -> bool {
+/// Whether an object that is to be looked for lies inside one of these ids, which are only foreseen.
+pub fn is_inside(ids: &BTreeSet<&str>, kind: &Kind, attributes: &Attributes) -> bool {
     let container = kind.contains_in.as_ref().and_then(|it| attributes.get(it));
-    let id = container.and_then(Value::as_text);
-    id.is_some_and(|id| state.records.values().any(|it| it.id == id))
+    container.and_then(Value::as_text).is_some_and(|it| ids.contains(it))
 }
 
 #[cfg(test)]

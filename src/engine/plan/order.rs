@@ -41,9 +41,12 @@ pub(super) struct Course<'a> {
 }
 
 impl Course<'_> {
-    /// Whether users were directed to it until now.
-    fn is_left(&self, address: &Address) -> bool {
-        self.directions.iter().any(|it| it.old.contains(address))
+    /// What users were directed to until now, where something of what they are directed to goes.
+    fn left_while_shrinking(&self) -> BTreeSet<&Address> {
+        if self.directions.iter().all(|it| it.shrinks.is_empty()) {
+            return BTreeSet::new();
+        }
+        self.directions.iter().flat_map(|it| &it.old).collect()
     }
 }
 
@@ -283,6 +286,7 @@ impl Builder {
                 Some(id)
             })
             .collect();
+        let left = course.left_while_shrinking();
         for direction in course.directions {
             let Some(it) = actions.get(&direction.address) else { continue };
             let chains = if direction.withdraws { &self.deletes } else { &self.makes };
@@ -297,7 +301,7 @@ impl Builder {
                     .copied()
                     .collect();
                 // What serves only until it is deleted must not open the gate; what others still come to goes later.
-                let goes = direction.shrinks.iter().filter(|it| !course.is_left(it));
+                let goes = direction.shrinks.iter().filter(|it| !left.contains(it));
                 waits.extend(goes.filter_map(|it| self.deletes.get(it)).map(|it| it.1));
                 if direction.drain_seconds.is_some() {
                     waits.extend(&replicated);

@@ -131,21 +131,20 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
 
 /// Changes that would send users to what is lost.
 fn lost_targets(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnostic> {
-    if it.options.allowed.outage {
+    let into_lost = directions.iter().filter_map(|it| Some((&it.address, it.into_lost.as_ref()?)));
+    let into_lost: BTreeMap<&Address, &(Address, String)> = into_lost.collect();
+    if it.options.allowed.outage || into_lost.is_empty() {
         return Vec::new();
     }
     let name = match &it.worlds.stack.instance {
         Some(instance) => format!("{}@{instance}", it.worlds.stack.name),
         None => it.worlds.stack.name.clone(),
     };
-    let at: BTreeMap<&Address, &Planned<'_>> =
-        it.planned.iter().map(|it| (&it.change.address, it)).collect();
-    let refusal = |direction: &Direction| {
-        let (target, domain) = direction.into_lost.as_ref()?;
-        let planned = at.get(&direction.address)?;
+    let refusal = |planned: &Planned<'_>| {
+        let (target, domain) = into_lost.get(&planned.change.address)?;
         Some(guard::into_lost(planned, target, domain, &name))
     };
-    directions.iter().filter_map(refusal).collect()
+    it.planned.iter().filter_map(refusal).collect()
 }
 
 /// Names that lead to what is lost, and that nothing of this plan leads elsewhere.

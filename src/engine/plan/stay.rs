@@ -1,6 +1,6 @@
 //! What has to stay because something else does: what others still need, and what serves users who cannot be moved yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::plan::change::{Action, Wait};
@@ -15,12 +15,7 @@ impl Proposal<'_> {
         if directions.is_empty() {
             return;
         }
-        let at: BTreeMap<Address, usize> = self
-            .planned
-            .iter()
-            .enumerate()
-            .map(|(at, it)| (it.change.address.clone(), at))
-            .collect();
+        let at = self.places();
         let silent = |it: &&Address| {
             let unseen = at.get(*it).is_some_and(|at| self.planned[*at].change.unseen.is_some());
             (unseen && self.is_silent(it)) || self.silence(it).is_some()
@@ -32,7 +27,7 @@ impl Proposal<'_> {
             leads_to.iter().find(silent).filter(|_| is_name).cloned()
         };
         let mut held: Vec<(usize, Wait, String)> = Vec::new();
-        let mut blocked = Vec::new();
+        let mut blocked = BTreeSet::new();
         for direction in directions.iter() {
             let Some(target) = is_blocked(direction) else { continue };
             let address = &direction.address;
@@ -45,7 +40,7 @@ impl Proposal<'_> {
             if moves {
                 let own = format!("users would come to `{target}`, which could not be looked at");
                 held.push((at[address], Wait::Unseen, own));
-                blocked.push(address.clone());
+                blocked.insert(address.clone());
             }
             let behind = direction.old.iter().filter_map(|it| at.get(it));
             let behind = behind.filter(|at| weakens(&self.planned[**at], direction));
@@ -66,12 +61,7 @@ impl Proposal<'_> {
         if !self.planned.iter().any(deletes) {
             return;
         }
-        let at: BTreeMap<Address, usize> = self
-            .planned
-            .iter()
-            .enumerate()
-            .map(|(at, it)| (it.change.address.clone(), at))
-            .collect();
+        let at = self.places();
         let mut staying: Vec<usize> =
             (0..self.planned.len()).filter(|at| self.stays(*at).is_some()).collect();
         while let Some(one) = staying.pop() {
@@ -92,6 +82,12 @@ impl Proposal<'_> {
                 staying.push(need);
             }
         }
+    }
+
+    /// Where each address stands among what is planned.
+    fn places(&self) -> BTreeMap<Address, usize> {
+        let planned = self.planned.iter().enumerate();
+        planned.map(|(at, it)| (it.change.address.clone(), at)).collect()
     }
 
     /// Why a recorded object stays as it is although it may have been meant to go or to let go; `None`: it does not.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::plan::change::{Action, Change};
+use crate::engine::plan::change::{Action, Change, Directs};
 use crate::engine::plan::closure::{Recorded, Wanted};
 use crate::engine::plan::frozen::Frozen;
 use crate::engine::plan::group::{Members, group_name};
@@ -340,17 +340,14 @@ fn ttl(
     own.or_else(inherited).unwrap_or(drain.otherwise)
 }
 
-/// Where an update that began, and was cut off, may have taken users from.
-pub struct Taken {
-    pub was: Vec<Address>,
-    /// For how many seconds others remember that.
-    pub ttl: u64,
-    /// How long users may still come the old way.
-    pub drain_seconds: u64,
-}
-
-/// Whether it arrived nobody knows; who is still directed there loses nothing by what waits for the drain.
-pub fn taken(catalog: &Catalog, state: &State, begun: &Begun) -> Option<Taken> {
+/// Where an update that began, and was cut off, may have taken users from. Whether it arrived nobody knows; who is still
+/// directed there loses nothing by what waits for the drain. Nobody comes back from what is lost.
+pub fn cut_off(
+    catalog: &Catalog,
+    state: &State,
+    begun: &Begun,
+    is_lost: impl Fn(&Address) -> bool,
+) -> Option<Directs> {
     let kind = catalog.get(&begun.kind)?;
     let drain = kind.drain.as_ref()?;
     let record = state.records.get(&begun.address)?;
@@ -363,7 +360,8 @@ pub fn taken(catalog: &Catalog, state: &State, begun: &Begun) -> Option<Taken> {
     let recorded = Recorded::new(catalog, state);
     let ttl = ttl(catalog, &recorded, kind, record, drain);
     let was = recorded.targets(kind, record);
-    Some(Taken { was, ttl, drain_seconds: ttl * DRAIN_TIMES })
+    let seconds = if was.iter().any(is_lost) { 0 } else { ttl * DRAIN_TIMES };
+    Some(Directs { was, seconds, ttl })
 }
 
 /// What the cloud stores for a number of seconds; 0 says nothing.

@@ -92,6 +92,26 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// Users were directed away from there at this time; so many seconds some still come that way, and so many resolvers may
+    /// answer the old value, waited for or not.
+    pub fn directed(
+        address: &Address,
+        was: Vec<Address>,
+        seconds: u64,
+        dns_bound: u64,
+        at: i64,
+    ) -> Self {
+        let drain = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+        Self::Directed {
+            address: address.clone(),
+            was,
+            until: (drain > 0).then(|| at.saturating_add(drain)),
+            directed: Directed { at, dns_bound },
+        }
+    }
+}
+
 /// How a step ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {

@@ -2,7 +2,7 @@
 
 use crate::engine::ledger::journalled::{Journalled, runs};
 use crate::engine::ledger::phases::{Idle, Span};
-use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
+use crate::engine::ledger::report::{Goals, SwitchReport};
 use crate::engine::ledger::timed::{of_home, with_cleanup};
 use crate::ops::closing::Report;
 use crate::ops::drill::script::Script;
@@ -61,23 +61,14 @@ impl CutOff {
         let ended = cleanup.ended.max(last);
         let is_switched = main.switched.is_some();
         let steps = if is_switched { main.steps } else { of_home(main.steps) };
+        let span = Span { began: main.began, run_began: main.began, ended };
         SwitchReport {
-            kind: SwitchKind::Drill,
-            stack: script.ask.place.stack.clone(),
-            instance: script.ask.place.instance.clone(),
-            target: session.target.word().into(),
-            from: script.home(),
-            to: script.to(),
             lost: main.switched.map(|(_, lost)| lost).unwrap_or_default(),
             who: main.who,
             command: main.command,
-            span: Span { began: main.began, run_began: main.began, ended },
-            complete: false,
-            goals,
-            earlier: None,
             idle: Some(Idle { from: last, to: cleanup.began.max(last) }),
-            arrivals: Vec::new(),
             steps: with_cleanup(steps, cleanup.steps.clone()),
+            ..script.report(session, goals, span)
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::engine::ledger::phases::Span;
-use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
+use crate::engine::ledger::report::{Goals, SwitchReport};
 use crate::engine::ledger::timed::{Arrival, of_home, with_cleanup};
 use crate::ops::closing::Report;
 use crate::ops::drill::cleanup::{Cleaned, clean_up};
@@ -62,27 +62,17 @@ impl Rehearsal {
             address: address.clone(),
             took: it.as_ref().ok().map(took),
         };
+        let span = Span {
+            began: main.began,
+            run_began: main.began,
+            ended: main.ended.max(cleanup.ended).max(main.began),
+        };
         SwitchReport {
-            kind: SwitchKind::Drill,
-            stack: script.ask.place.stack.clone(),
-            instance: script.ask.place.instance.clone(),
-            target: session.target.word().into(),
-            from: script.home(),
-            to: script.to(),
             lost: self.lost.clone(),
-            who: session.who.clone(),
-            command: script.command.clone(),
-            span: Span {
-                began: main.began,
-                run_began: main.began,
-                ended: main.ended.max(cleanup.ended).max(main.began),
-            },
             complete: self.succeeded() && self.cleaned.leftovers.is_empty(),
-            goals: self.goals,
-            earlier: None,
-            idle: None,
             arrivals: self.replicated.iter().map(arrival).collect(),
             steps: with_cleanup(steps, cleanup.steps.clone()),
+            ..script.report(session, self.goals, span)
         }
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::engine::ledger::phases::Span;
+use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
@@ -57,6 +59,28 @@ impl Script {
     /// What its report names: the overlays that are rehearsed, else its own.
     pub fn to(&self) -> Vec<String> {
         if self.rehearses.is_empty() { self.home() } else { self.rehearses.clone() }
+    }
+
+    /// Its report, of which nothing is known yet but whose it is.
+    pub fn report(&self, session: &Session, goals: Goals, span: Span) -> SwitchReport {
+        SwitchReport {
+            kind: SwitchKind::Drill,
+            stack: self.ask.place.stack.clone(),
+            instance: self.ask.place.instance.clone(),
+            target: session.target.word().into(),
+            from: self.home(),
+            to: self.to(),
+            lost: Vec::new(),
+            who: session.who.clone(),
+            command: self.command.clone(),
+            span,
+            complete: false,
+            goals,
+            earlier: None,
+            idle: None,
+            arrivals: Vec::new(),
+            steps: Vec::new(),
+        }
     }
 
     /// What the rehearsed switch asks for; `None`: the overlay rehearses no other.
