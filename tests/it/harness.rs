@@ -67,6 +67,18 @@ impl Home {
         home
     }
 
+    /// A home as the binary of a commit left it: `tests/fixtures/COMMIT/MOMENT`.
+    pub(crate) fn left_by(commit: &str, moment: &str) -> Self {
+        let fixture = repository().join("tests/fixtures").join(commit);
+        let folder = tempfile::tempdir().unwrap();
+        copy(&fixture.join("stacks"), &folder.path().join("stacks"));
+        copy(&fixture.join(moment), &folder.path().join("state/sandbox"));
+        let world = folder.path().join("state/sandbox/world");
+        let world =
+            Sandbox::open(Some(&world), &Options { speed: SPEED, ..Options::default() }).unwrap();
+        Self { folder, world, environment: Vec::new() }
+    }
+
     /// The same files, state and world elsewhere, without the variables that were set.
     pub(crate) fn copy(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();

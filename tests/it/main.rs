@@ -4,6 +4,7 @@
 
 mod harness;
 mod tidy;
+mod before;
 mod schema;
 mod main_job;
 mod readme;
