@@ -86,6 +86,17 @@ pub fn decide(
     if again { Verdict::AgainAfter(pause) } else { Verdict::GiveUp }
 }
 
+/// How long what was made a moment ago may be unknown to the part of a cloud that makes something inside it.
+const NEW_SECONDS: u64 = 60;
+
+/// What a fault means for what is made inside something that was made a moment ago: it may not be known everywhere yet.
+pub fn within_new(fault: Fault, elapsed: Duration) -> Fault {
+    match fault {
+        Fault::Missing if elapsed < Duration::from_secs(NEW_SECONDS) => Fault::Busy,
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -15,6 +15,10 @@ pub(super) enum Rule {
     Set,
     /// Siblings are disturbed one after another.
     Sibling,
+    /// What was disturbed is seen to serve again.
+    Seen,
+    /// A name is given up before something else takes it.
+    Name,
 }
 
 impl Rule {
@@ -24,6 +28,8 @@ impl Rule {
             Self::Drain => "what served stays until nobody comes the old way",
             Self::Set => "a serving set is never emptied",
             Self::Sibling => "siblings are disturbed one after another",
+            Self::Seen => "the next is disturbed when the last is seen to serve again",
+            Self::Name => "a name is given up before something else takes it",
         }
     }
 }

@@ -4,12 +4,48 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::plan::change::{Action, Wait};
+use crate::engine::plan::closure::Recorded;
 use crate::engine::plan::order::weakens;
 use crate::engine::plan::planned::Planned;
 use crate::engine::plan::proposal::Proposal;
-use crate::engine::plan::traffic::Direction;
+use crate::engine::plan::traffic::{Direction, unasked};
 
 impl Proposal<'_> {
+    /// Where users are directed by what could not be looked at nobody knows: to what it may lead to stays as it is.
+    pub(super) fn hold_behind_unknown(&mut self) {
+        let directs = |it: &&Planned<'_>| {
+            it.change.unseen.is_some() && it.record.is_some() && !it.kind.traffic.is_empty()
+        };
+        let Some(state) = self.worlds.state else { return };
+        if !self.planned.iter().any(|it| directs(&it)) {
+            return;
+        }
+        let recorded = Recorded::new(self.worlds.catalog, state);
+        let at = self.places();
+        let mut held: Vec<(usize, String)> = Vec::new();
+        let mut met = BTreeSet::new();
+        for it in self.planned.iter().filter(directs) {
+            let Some(record) = it.record else { continue };
+            let mut roots = recorded.targets(it.kind, record);
+            // Who was taken away by an earlier run, or by an update that was cut off, may still come.
+            let address = &it.change.address;
+            let draining = state.draining.iter().filter(|it| it.address == *address);
+            roots.extend(draining.flat_map(|it| it.was.iter().cloned()));
+            let why = format!("users may be directed to it: `{address}` could not be looked at");
+            let unknown = Direction::unknown(it, &roots, recorded.closure(&roots));
+            for one in unknown.old.iter().filter_map(|it| at.get(it).copied()) {
+                if weakens(&self.planned[one], &unknown) && met.insert(one) {
+                    held.push((one, why.clone()));
+                }
+            }
+        }
+        for (at, why) in held {
+            let change = &mut self.planned[at].change;
+            Self::hold_whole(change, Wait::Unseen, why);
+            change.loses_data = false;
+        }
+    }
+
     /// Users are not moved to what could not be looked at: its gate could not be passed. What serves them stays as it is.
     pub(super) fn hold_traffic(&mut self, directions: &mut Vec<Direction>) {
         if directions.is_empty() {
@@ -20,11 +56,15 @@ impl Proposal<'_> {
             let unseen = at.get(*it).is_some_and(|at| self.planned[*at].change.unseen.is_some());
             (unseen && self.is_silent(it)) || self.silence(it).is_some()
         };
+        // Only a switch asks whether the other side has the data; a gate that cannot be asked is closed.
+        let unasked = self.options.from.as_ref().and_then(|_| unasked(&self.planned)).cloned();
         let is_blocked = |it: &Direction| {
             // Where users have moved already, the old way stays until it is known that the new one serves them.
             let leads_to = if it.until.is_some() { &it.new } else { &it.serving };
             let is_name = self.planned[at[&it.address]].kind.drain.is_some();
-            leads_to.iter().find(silent).filter(|_| is_name).cloned()
+            let moves = it.until.is_none() && it.drain_seconds.is_some();
+            let closed = unasked.clone().filter(|_| moves);
+            leads_to.iter().find(silent).filter(|_| is_name).cloned().or(closed)
         };
         let mut held: Vec<(usize, Wait, String)> = Vec::new();
         let mut blocked = BTreeSet::new();
@@ -38,7 +78,11 @@ impl Proposal<'_> {
                 format!("users come to `{target}` now, which could not be looked at")
             };
             if moves {
-                let own = format!("users would come to `{target}`, which could not be looked at");
+                let own = if direction.serving.contains(&target) {
+                    format!("users would come to `{target}`, which could not be looked at")
+                } else {
+                    format!("the gate of `{target}` is closed: it could not be asked")
+                };
                 held.push((at[address], Wait::Unseen, own));
                 blocked.insert(address.clone());
             }
