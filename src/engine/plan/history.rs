@@ -216,7 +216,10 @@ impl<'a> Maker<'a> {
         record: &'a Record,
         steps: &[&'a Step],
     ) -> Version<'a> {
-        let gone = steps.iter().find(|it| matches!(it.call, Call::Delete { .. })).map(|it| it.id);
+        // Where an interrupted replace is finished, the one that goes is older than what is recorded.
+        let deletion = |it: &&&Step| matches!(it.call, Call::Delete { .. });
+        let gone = steps.iter().find(deletion).filter(|_| change.action != Action::Update);
+        let gone = gone.map(|it| it.id);
         let moved = steps.iter().filter(|it| match &it.call {
             Call::Update { changed, attributes, .. } => {
                 changed.iter().any(|it| takes_away(kind, &record.attributes, attributes, it))
@@ -307,7 +310,7 @@ impl<'a> Maker<'a> {
         let Some(kind) = self.it.catalog.get(&change.kind) else { return Vec::new() };
         let recorded = self.record(change).map(|it| &it.attributes);
         let is = |step: &&&Step| match &step.call {
-            Call::Delete { .. } => true,
+            Call::Delete { .. } => change.action != Action::Update,
             Call::Update { changed, group, attributes, .. } => {
                 settles(kind, group)
                     || recorded.is_some_and(|recorded| {

@@ -22,6 +22,8 @@ pub(super) struct Rolling<'a, 'b> {
     dependents: BTreeMap<&'a Address, Vec<usize>>,
     /// Members of serving sets whose health the cloud tells.
     seen: BTreeSet<usize>,
+    /// Members of serving sets that others do not remember.
+    members: BTreeSet<usize>,
 }
 
 impl<'a, 'b> Rolling<'a, 'b> {
@@ -36,7 +38,12 @@ impl<'a, 'b> Rolling<'a, 'b> {
         }
         let is_seen = |it: &Planned<'_>| is_seen(catalog, planned, &at, it);
         let seen = (0..planned.len()).filter(|at| is_seen(&planned[*at])).collect();
-        Self { planned, dependents, seen }
+        let is_member = |it: &Planned<'_>| {
+            let is_living = it.change.unseen.is_none() && it.change.frozen.is_none();
+            is_living && !it.kind.serving_set.is_empty() && it.kind.drain.is_none()
+        };
+        let members = (0..planned.len()).filter(|at| is_member(&planned[*at])).collect();
+        Self { planned, dependents, seen, members }
     }
 
     /// The members of serving sets that serve from this, not past others that are disturbed themselves.
@@ -50,7 +57,7 @@ impl<'a, 'b> Rolling<'a, 'b> {
                 if !met.insert(*at) || disrupts(it) {
                     continue;
                 }
-                if self.seen.contains(at) {
+                if self.members.contains(at) {
                     found.insert(*at);
                 } else {
                     todo.push(&it.change.address);
@@ -221,7 +228,14 @@ impl Builder {
                 if let Some(desired) = theirs.desired.as_deref() {
                     keys.push(set_name(theirs.kind, desired));
                 }
-                again.push(self.again(theirs, make.1, gates.get(member), behind.get(member)));
+                let theirs_again = if rolling.seen.contains(member) {
+                    Some(self.again(theirs, make.1, gates.get(member), behind.get(member)))
+                } else {
+                    // Nobody tells of its health: it serves again when its own change is made.
+                    let own = self.makes.get(&theirs.change.address).map(|it| it.1);
+                    own.filter(|_| behind.get(member).is_none_or(|it| *it <= 1))
+                };
+                again.extend(theirs_again);
             }
             if !disturbed(it) {
                 let Some((first, _)) = self.deletes.get(address).copied() else { continue };
