@@ -33,6 +33,7 @@ mod stay;
 mod history;
 pub mod verify;
 pub mod propose;
+pub mod scale_up;
 pub mod foreseen;
 pub mod calls;
 pub mod document;
@@ -46,3 +47,7 @@ mod tests;
 mod switch_tests;
 #[cfg(test)]
 mod unseen_tests;
+#[cfg(test)]
+mod order_tests;
+#[cfg(test)]
+mod replay_tests;

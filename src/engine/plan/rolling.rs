@@ -57,7 +57,7 @@ impl<'a, 'b> Rolling<'a, 'b> {
                 if !met.insert(*at) || disrupts(it) {
                     continue;
                 }
-                if self.members.contains(at) {
+                if self.members.contains(at) && !self.moves_along(it) {
                     found.insert(*at);
                 } else {
                     todo.push(&it.change.address);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::plan::asked::Intent;
 use crate::engine::plan::change::{Action, Wait};
 use crate::engine::plan::closure::Recorded;
 use crate::engine::plan::order::weakens;
@@ -17,7 +18,9 @@ impl Proposal<'_> {
             it.change.unseen.is_some() && it.record.is_some() && !it.kind.traffic.is_empty()
         };
         let Some(state) = self.worlds.state else { return };
-        if !self.planned.iter().any(|it| directs(&it)) {
+        // A destroy is itself the intent.
+        let destroys = self.options.intent == Intent::Destroy;
+        if destroys || !self.planned.iter().any(|it| directs(&it)) {
             return;
         }
         let recorded = Recorded::new(self.worlds.catalog, state);

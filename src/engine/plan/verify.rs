@@ -15,6 +15,9 @@ pub use crate::engine::plan::history::Checked;
 use crate::engine::plan::history::{Ancestors, History, Version};
 use crate::engine::plan::planned::{excludes, place_alone, unique_identity};
 
+/// What `--allow-outage` lets through.
+pub const OF_SERVING: [&str; 3] = ["empties_serving_set", "no_serving_order", "lost_target"];
+
 /// Why a plan must not be begun.
 pub fn verify(it: &Checked<'_>) -> Vec<Diagnostic> {
     if let Some(cycle) = cycle::find(it.steps) {
