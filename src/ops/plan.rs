@@ -26,8 +26,8 @@ use crate::ops::load::{self, Desired};
 use crate::ops::look;
 use crate::ops::place::Place;
 use crate::ops::session::Session;
-use crate::ops::sooner::{Tried, advice};
 use crate::ops::settle::settle;
+use crate::ops::sooner::{Tried, advice};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -186,7 +186,16 @@ fn proposed(
         let (place, given, losses) = (&ask.place, ask.given.as_slice(), &ask.losses);
         let again = |worlds: &Worlds<'_>| between(&before, worlds, &options).0;
         let plan_again = &again;
-        let tried = Tried { session, place, given, losses, plan: plan_again, before: &before, worlds: &worlds, state };
+        let tried = Tried {
+            session,
+            place,
+            given,
+            losses,
+            plan: plan_again,
+            before: &before,
+            worlds: &worlds,
+            state,
+        };
         if let Some(advice) = advice(&tried, &plan) {
             plan.notes.push(note(&advice, |span| desired.stack.sources.line(span)));
             diagnostics.push(advice);

@@ -344,7 +344,12 @@ impl<'a> Run<'a> {
         let found = record.and_then(|it| Some((it, self.session.catalog.get(&it.kind)?)));
         let (record, kind) = found.ok_or_else(|| format!("`{address}` is not recorded"))?;
         let members = self.members(kind, record);
-        Ok(Watched { address: address.clone(), kind: kind.clone(), record: record.clone(), members })
+        Ok(Watched {
+            address: address.clone(),
+            kind: kind.clone(),
+            record: record.clone(),
+            members,
+        })
     }
 
     /// What is recorded inside an object and may serve.

@@ -1,9 +1,9 @@
 //! Looks for the command that moves users before more is made where they go: the same switch, with one variable as at home.
 
 use crate::engine::diagnostic::Diagnostic;
+use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::Worlds;
 use crate::engine::plan::scale_up::{moves_users, told, waiting};
-use crate::engine::plan::change::Plan;
 use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID};
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
@@ -71,7 +71,9 @@ fn command(it: &Tried<'_>, name: &str, value: &Value) -> Option<String> {
         Value::Text(text) => text.clone(),
         other => other.json().to_string(),
     };
-    let is_word = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_./:@".contains(&it));
+    let is_word = |it: &str| {
+        !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_./:@".contains(&it))
+    };
     if !is_word(&value) {
         return None;
     }

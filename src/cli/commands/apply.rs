@@ -150,7 +150,10 @@ async fn saved(
     refuse(&plan)?;
     if let Some(why) = unsafe_steps(&session.catalog, &fresh, &plan).into_iter().next() {
         let help = why.help.unwrap_or_default();
-        return Err(OpsError::refused(format!("its steps cannot be carried out: {}", why.summary), help));
+        return Err(OpsError::refused(
+            format!("its steps cannot be carried out: {}", why.summary),
+            help,
+        ));
     }
     if !consent.yes && !agreed("Apply this plan? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");

@@ -19,8 +19,12 @@ impl Proposal<'_> {
         if todo.is_empty() || !(0..self.planned.len()).any(|at| is(at, false, self)) {
             return;
         }
-        let at: BTreeMap<Address, usize> =
-            self.planned.iter().enumerate().map(|(at, it)| (it.change.address.clone(), at)).collect();
+        let at: BTreeMap<Address, usize> = self
+            .planned
+            .iter()
+            .enumerate()
+            .map(|(at, it)| (it.change.address.clone(), at))
+            .collect();
         let mut contents: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (one, it) in self.planned.iter().enumerate() {
             let named = it.instance.zip(it.kind.contains_in.as_ref());

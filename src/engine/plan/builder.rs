@@ -27,7 +27,13 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub(super) fn push(&mut self, it: &Planned<'_>, call: Call, after: Option<usize>, weight: u64) -> usize {
+    pub(super) fn push(
+        &mut self,
+        it: &Planned<'_>,
+        call: Call,
+        after: Option<usize>,
+        weight: u64,
+    ) -> usize {
         let id = self.steps.len();
         self.steps.push(Step {
             id,

@@ -42,9 +42,14 @@ struct DirectsJson {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum CallJson {
-    Move { from: String },
+    Move {
+        from: String,
+    },
     Forget,
-    Create { label: Option<String>, attributes: Attributes },
+    Create {
+        label: Option<String>,
+        attributes: Attributes,
+    },
     Update {
         group: String,
         changed: Vec<String>,
@@ -52,18 +57,29 @@ enum CallJson {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         or_create: bool,
     },
-    Delete { deposed: bool },
+    Delete {
+        deposed: bool,
+    },
     Rename {
         attribute: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<String>,
     },
     Ready,
-    Gone { deposed: bool },
+    Gone {
+        deposed: bool,
+    },
     Gate,
-    Serving { of: Vec<String> },
-    Replication { from: String },
-    Drain { seconds: u64, until: Option<i64> },
+    Serving {
+        of: Vec<String>,
+    },
+    Replication {
+        from: String,
+    },
+    Drain {
+        seconds: u64,
+        until: Option<i64>,
+    },
 }
 
 impl From<&Step> for StepJson {

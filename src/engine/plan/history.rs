@@ -61,6 +61,8 @@ pub(super) struct Version<'a> {
     pub attributes: Cow<'a, Attributes>,
     /// As it was before the plan.
     pub is_old: bool,
+    /// It takes users, and so does what it serves from.
+    pub serves: bool,
     /// The steps after which it serves.
     pub from: Vec<usize>,
     /// The steps that take it out of service.
@@ -135,6 +137,11 @@ impl<'a> History<'a> {
         self.versions.iter().filter(|it| it.is_old)
     }
 
+    /// Whether something of an address takes users when the plan is carried out.
+    pub(super) fn serves_after(&self, address: &Address) -> bool {
+        self.versions.iter().any(|it| it.address == address && it.serves && it.takers.is_empty())
+    }
+
     pub(super) fn takes(&self) -> impl Iterator<Item = &Take<'a>> {
         self.takes.iter()
     }
@@ -143,7 +150,7 @@ impl<'a> History<'a> {
     pub(super) fn sets(&self) -> BTreeMap<String, Vec<&Version<'a>>> {
         let mut sets: BTreeMap<String, Vec<&Version<'a>>> = BTreeMap::new();
         let members = self.versions.iter().filter(|it| !it.kind.serving_set.is_empty());
-        for it in members.filter(|it| lets_serve(it.kind, &it.attributes)) {
+        for it in members.filter(|it| it.serves) {
             sets.entry(set_name(it.kind, &it.attributes)).or_default().push(it);
         }
         sets
@@ -187,8 +194,7 @@ impl<'a> Maker<'a> {
         let made = steps.iter().rev().find(|it| !is_deletion(&it.call)).map(|it| it.id);
         let needs = self.desired_needs(change, record);
         // Where nothing of its own is done, what it serves from may be disturbed: it serves again after that.
-        let disturbed: Vec<usize> =
-            needs.iter().flat_map(|it| self.restores(it)).collect();
+        let disturbed: Vec<usize> = needs.iter().flat_map(|it| self.restores(it)).collect();
         if (made.is_none() && disturbed.is_empty()) || needs.iter().any(|it| !self.serves(it)) {
             return;
         }
@@ -197,6 +203,7 @@ impl<'a> Maker<'a> {
         history.versions.push(Version {
             address,
             kind,
+            serves: lets_serve(kind, &attributes),
             attributes,
             is_old: false,
             from: from.into_iter().collect(),
@@ -235,8 +242,12 @@ impl<'a> Maker<'a> {
             let holder = self.changes.get(need);
             holder.is_some_and(|it| Some(&it.kind) == container && it.action.destroys())
         });
+        let aside = |it: &&&Step| matches!(it.call, Call::Rename { to: Some(_), .. });
         let released = match change.action {
-            Action::Update => steps.iter().find(|it| renames(kind, &it.call)).map(|it| it.id),
+            Action::Update => {
+                let renamed = steps.iter().find(|it| renames(kind, &it.call));
+                steps.iter().find(aside).or(renamed).map(|it| it.id)
+            }
             Action::Replace { create_first: true } => steps
                 .iter()
                 .find(|it| matches!(it.call, Call::Gone { .. }))
@@ -249,6 +260,8 @@ impl<'a> Maker<'a> {
             kind,
             attributes: Cow::Borrowed(&record.attributes),
             is_old: true,
+            serves: lets_serve(kind, &record.attributes)
+                && record.needs.iter().all(|it| self.served(it)),
             from: Vec::new(),
             takers: takers.into_iter().collect(),
             gone,
@@ -332,6 +345,13 @@ impl<'a> Maker<'a> {
         last.filter(|_| is_touched).map(|it| it.id).into_iter().collect()
     }
 
+    /// Whether what others serve from let them before the plan.
+    fn served(&self, need: &Address) -> bool {
+        let Some(change) = self.changes.get(need) else { return true };
+        let Some(kind) = self.it.catalog.get(&change.kind) else { return true };
+        self.record(change).is_none_or(|it| is_there(change) && lets_serve(kind, &it.attributes))
+    }
+
     /// Whether what others serve from lets them when the plan is carried out.
     fn serves(&self, need: &Address) -> bool {
         let Some(change) = self.changes.get(need) else { return true };
@@ -371,16 +391,12 @@ fn is_there(change: &Change) -> bool {
 }
 
 fn is_deletion(call: &Call) -> bool {
-    matches!(
-        call,
-        Call::Delete { .. } | Call::Gone { .. } | Call::Forget | Call::Rename { .. }
-    )
+    matches!(call, Call::Delete { .. } | Call::Gone { .. } | Call::Forget | Call::Rename { .. })
 }
 
 fn renames(kind: &Kind, call: &Call) -> bool {
     match call {
         Call::Update { changed, .. } => changed.iter().any(|it| kind.identity.by.contains(it)),
-        Call::Rename { to: Some(_), .. } => true,
         _ => false,
     }
 }

@@ -8,9 +8,7 @@ use crate::engine::plan::builder::Builder;
 use crate::engine::plan::change::{Action, Call};
 use crate::engine::plan::cycle::Rule;
 use crate::engine::plan::lowering::temporary;
-use crate::engine::plan::planned::{
-    Planned, excludes, name_beside, place_alone, unique_identity,
-};
+use crate::engine::plan::planned::{Planned, excludes, name_beside, place_alone, unique_identity};
 use crate::engine::plan::serving::{after, is_there};
 use crate::engine::schema::Rename;
 use crate::engine::value::Value;
@@ -36,7 +34,8 @@ impl Builder {
                 it.change.action,
                 Action::Create | Action::Update | Action::Replace { .. }
             );
-            let Some(name) = after(it).filter(|_| takes).and_then(|after| unique_identity(it.kind, &after))
+            let Some(name) =
+                after(it).filter(|_| takes).and_then(|after| unique_identity(it.kind, &after))
             else {
                 continue;
             };
@@ -168,7 +167,8 @@ impl Builder {
             return refusals;
         }
         for (at, it) in planned.iter().enumerate() {
-            if !matches!(it.change.action, Action::Create | Action::Replace { .. } | Action::Update) {
+            if !matches!(it.change.action, Action::Create | Action::Replace { .. } | Action::Update)
+            {
                 continue;
             }
             let Some(new) = after(it) else { continue };
@@ -206,7 +206,8 @@ impl Builder {
     pub(super) fn close_gaps(&mut self) {
         for (delete, make) in self.exclusive.clone() {
             let last = self.last_of_deletion(delete);
-            let others: Vec<usize> = self.exclusive.iter().filter(|it| it.1 == make).map(|it| it.0).collect();
+            let others: Vec<usize> =
+                self.exclusive.iter().filter(|it| it.1 == make).map(|it| it.0).collect();
             let waits = self.steps[make].waits.clone();
             for wait in waits {
                 let is_own = (delete..=last).contains(&wait)
@@ -257,14 +258,21 @@ fn name_of(address: &Address) -> String {
 fn taken(it: &Planned<'_>, holder: &Planned<'_>) -> Diagnostic {
     let (own, theirs) = (name_of(&it.change.address), name_of(&holder.change.address));
     let text = format!("{own} cannot stand beside {theirs}, which has the same name and keeps it");
-    told_of(it, "name_taken", text, "give one of them another name, or take the other one out of the layers")
+    told_of(
+        it,
+        "name_taken",
+        text,
+        "give one of them another name, or take the other one out of the layers",
+    )
 }
 
 /// Names that are exchanged, and no temporary one is possible.
 fn exchanged(it: &Planned<'_>, other: &Planned<'_>) -> Diagnostic {
     let (own, theirs) = (name_of(&it.change.address), name_of(&other.change.address));
     let by = it.kind.identity.by.last().cloned().unwrap_or_default();
-    let text = format!("{own} and {theirs} would exchange their `{by}`, and each has to be free before it is taken");
+    let text = format!(
+        "{own} and {theirs} would exchange their `{by}`, and each has to be free before it is taken"
+    );
     let help = format!("make it in two applies: first give one of them a `{by}` that nobody has");
     told_of(it, "exchange", text, &help)
 }

@@ -106,7 +106,8 @@ fn joined(kind: &Kind, names: &[String], attributes: &Attributes) -> Option<Stri
 /// A value in the name of a serving set or an identity; users may take several for one.
 fn word(kind: &Kind, name: &str, value: &Value) -> String {
     let alike = kind.serving_alike.as_ref().filter(|it| {
-        it.attribute == name && value.as_text().is_some_and(|it2| it.values.iter().any(|it| it == it2))
+        it.attribute == name
+            && value.as_text().is_some_and(|it2| it.values.iter().any(|it| it == it2))
     });
     alike.map_or_else(|| value.json().to_string(), |it| it.values.join("|"))
 }

@@ -123,9 +123,12 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         changes: &changes,
         steps: &steps,
         // A destroy is itself the intent.
-        outage: options.allowed.outage || options.intent == Intent::Destroy || !is_ordered,
+        outage: options.allowed.outage || options.intent == Intent::Destroy,
     };
-    it.diagnostics.extend(verify(&checked));
+    // What no order could be found for is refused already.
+    if is_ordered {
+        it.diagnostics.extend(verify(&checked));
+    }
     let notes = it.diagnostics.iter().map(|it| note(it, |span| stack.sources.line(span))).collect();
     let plan = Plan {
         stack: stack.name.clone(),

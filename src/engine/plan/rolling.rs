@@ -8,7 +8,7 @@ use crate::engine::plan::change::{Action, Call};
 use crate::engine::plan::cycle::Rule;
 use crate::engine::plan::lowering::disrupts;
 use crate::engine::plan::planned::{Planned, is_deposed, set_name};
-use crate::engine::plan::serving::{after, lets_serve};
+use crate::engine::plan::serving::{Serving, after};
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::value::Value;
 
@@ -28,15 +28,14 @@ pub(super) struct Rolling<'a, 'b> {
 
 impl<'a, 'b> Rolling<'a, 'b> {
     pub(super) fn new(catalog: &Catalog, planned: &'a [Planned<'b>]) -> Self {
-        let at: BTreeMap<&Address, usize> =
-            planned.iter().enumerate().map(|(at, it)| (&it.change.address, at)).collect();
+        let serving = Serving::new(planned);
         let mut dependents: BTreeMap<&Address, Vec<usize>> = BTreeMap::new();
         for (one, it) in planned.iter().enumerate() {
             for (need, _) in it.instance.iter().flat_map(|it| &it.needs) {
                 dependents.entry(need).or_default().push(one);
             }
         }
-        let is_seen = |it: &Planned<'_>| is_seen(catalog, planned, &at, it);
+        let is_seen = |it: &Planned<'_>| is_seen(catalog, &serving, it);
         let seen = (0..planned.len()).filter(|at| is_seen(&planned[*at])).collect();
         let is_member = |it: &Planned<'_>| {
             let is_living = it.change.unseen.is_none() && it.change.frozen.is_none();
@@ -77,23 +76,16 @@ impl<'a, 'b> Rolling<'a, 'b> {
 }
 
 /// Whether the cloud tells of a member of a serving set whether it is healthy, and it is to serve.
-fn is_seen(
-    catalog: &Catalog,
-    planned: &[Planned<'_>],
-    at: &BTreeMap<&Address, usize>,
-    it: &Planned<'_>,
-) -> bool {
+fn is_seen(catalog: &Catalog, serving: &Serving<'_, '_>, it: &Planned<'_>) -> bool {
     let told = it.kind.serves.as_ref().is_some_and(|it| it.healthy.is_some());
-    if !told || it.change.unseen.is_some() || it.change.frozen.is_some() {
+    let is_living = it.change.unseen.is_none() && it.change.frozen.is_none();
+    if !told || !is_living || !serving.after(it) {
         return false;
     }
-    let Some(attributes) = after(it).filter(|after| lets_serve(it.kind, after)) else {
-        return false;
-    };
-    drop(attributes);
-    let container = it.kind.contains_in.as_ref().and_then(|it2| it.kind.attribute(it2)?.to.as_ref());
+    let container =
+        it.kind.contains_in.as_ref().and_then(|it2| it.kind.attribute(it2)?.to.as_ref());
     let is_checked = |need: &Address| {
-        let holder = at.get(need).map(|at| &planned[*at])?;
+        let holder = serving.at.get(need).map(|at| &serving.planned[*at])?;
         let kind: &Kind = catalog.get(container?)?;
         if holder.kind.kind != kind.kind {
             return None;

@@ -237,8 +237,7 @@ fn call() -> impl Strategy<Value = Call> {
             }
         ),
         any::<bool>().prop_map(|deposed| Call::Delete { deposed }),
-        (text(), option::of(text()))
-            .prop_map(|(attribute, to)| Call::Rename { attribute, to }),
+        (text(), option::of(text())).prop_map(|(attribute, to)| Call::Rename { attribute, to }),
         Just(Call::Ready),
         any::<bool>().prop_map(|deposed| Call::Gone { deposed }),
         Just(Call::Gate),

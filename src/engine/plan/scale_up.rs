@@ -30,9 +30,10 @@ pub fn waiting(catalog: &Catalog, stack: &Stack, state: &State, plan: &Plan) -> 
         let instance = stack.instances.get(&step.address)?;
         let kind = catalog.get(&step.kind).filter(|it| it.drain.is_some())?;
         let roots = wanted.targets(kind, instance);
-        let serves = wanted.contained(&roots).into_iter().find(|it| {
-            changed(it).is_some_and(|change| serves_now(catalog, state, change))
-        })?;
+        let serves = wanted
+            .contained(&roots)
+            .into_iter()
+            .find(|it| changed(it).is_some_and(|change| serves_now(catalog, state, change)))?;
         let closure = wanted.closure(&roots);
         let made: Vec<Address> = before(&plan.steps, step)
             .into_iter()
@@ -85,7 +86,9 @@ pub fn told(it: &Waiting, command: Option<&str>) -> Diagnostic {
     );
     let help = match command {
         Some(command) => format!("to move them before that: `{command}`"),
-        None => "no command moves them before that: no variable alone decides how much is made".into(),
+        None => {
+            "no command moves them before that: no variable alone decides how much is made".into()
+        }
     };
     Diagnostic::warning("users_wait", text).help(help)
 }

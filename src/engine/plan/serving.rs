@@ -73,7 +73,7 @@ impl<'a, 'b> Serving<'a, 'b> {
     }
 
     /// Whether it serves when the plan is carried out.
-    fn after(&self, it: &Planned<'_>) -> bool {
+    pub(super) fn after(&self, it: &Planned<'_>) -> bool {
         let Some(attributes) = after(it) else { return false };
         let on = |need: &Address| {
             self.at.get(need).is_none_or(|at| {

@@ -281,7 +281,7 @@ fn a_replace_takes_what_stands_on_it_along() {
     4: delete node[0]
     5: create node[0] after [3, 4]
     6: delete node[1]
-    7: create node[1] after [3, 5, 6]
+    7: create node[1] after [3, 6]
     refusal many_destroys
     "#);
 }

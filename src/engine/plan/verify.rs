@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::change::{Action, Call, Change, Step};
-use crate::engine::plan::closure::Recorded;
+use crate::engine::plan::closure::{Recorded, Wanted};
 use crate::engine::plan::cycle;
 pub use crate::engine::plan::history::Checked;
 use crate::engine::plan::history::{Ancestors, History, Version};
@@ -23,16 +23,17 @@ pub fn verify(it: &Checked<'_>) -> Vec<Diagnostic> {
     if let Some(cycle) = cycle::find(it.steps) {
         return vec![in_circle(&cycle::tell(it.steps, &cycle, &BTreeMap::new()))];
     }
-    let touches = |it: &Change| {
-        it.action.destroys() || matches!(it.action, Action::Update | Action::Create)
-    };
+    let touches =
+        |it: &Change| it.action.destroys() || matches!(it.action, Action::Update | Action::Create);
     if !it.changes.iter().any(touches) {
         return Vec::new();
     }
     let history = History::new(it);
     let mut ancestors = Ancestors::new(it.steps);
     let mut refusals = names(it, &history, &mut ancestors);
-    if !it.outage && it.changes.iter().any(|it| it.action.destroys() || it.action == Action::Update) {
+    refusals.extend(gates(it, &history));
+    if !it.outage && it.changes.iter().any(|it| it.action.destroys() || it.action == Action::Update)
+    {
         refusals.extend(sets(it, &history, &mut ancestors));
         refusals.extend(roots(it, &history, &mut ancestors));
     }
@@ -49,7 +50,11 @@ pub(super) fn in_circle(told: &str) -> Diagnostic {
 }
 
 /// Each unique name is free before it is taken, and what stands alone stands alone.
-fn names(it: &Checked<'_>, history: &History<'_>, ancestors: &mut Ancestors<'_>) -> Vec<Diagnostic> {
+fn names(
+    it: &Checked<'_>,
+    history: &History<'_>,
+    ancestors: &mut Ancestors<'_>,
+) -> Vec<Diagnostic> {
     let mut holders: BTreeMap<String, Vec<&Version<'_>>> = BTreeMap::new();
     let mut places: BTreeMap<String, Vec<&Version<'_>>> = BTreeMap::new();
     for version in history.old() {
@@ -66,8 +71,7 @@ fn names(it: &Checked<'_>, history: &History<'_>, ancestors: &mut Ancestors<'_>)
         let same = name.and_then(|it| holders.get(&it)).into_iter().flatten();
         let place = place_alone(taken.kind, &taken.attributes);
         let beside = place.and_then(|it| places.get(&it)).into_iter().flatten();
-        let beside =
-            beside.filter(|it| excludes(taken.kind, &taken.attributes, &it.attributes));
+        let beside = beside.filter(|it| excludes(taken.kind, &taken.attributes, &it.attributes));
         for holder in same.chain(beside) {
             if holder.address == taken.address && taken.keeps {
                 continue;
@@ -91,6 +95,42 @@ fn not_free(step: &Step, holder: &Address) -> Diagnostic {
         .help("make the change in two applies: first give one of them a name that nobody has")
 }
 
+/// A gate opens only where something of what it watches takes users in the end. Of what others put there nothing is known.
+fn gates(it: &Checked<'_>, history: &History<'_>) -> Vec<Diagnostic> {
+    let watched = it.steps.iter().filter_map(|step| match &step.call {
+        Call::Serving { of } => Some(of.iter().filter(|it| **it != step.address)),
+        _ => None,
+    });
+    let watched: BTreeSet<&Address> = watched.flatten().collect();
+    if watched.is_empty() {
+        return Vec::new();
+    }
+    let wanted = Wanted::new(it.catalog, it.stack);
+    let members = |holder: &Address| -> Vec<Address> {
+        let inside = wanted.contained(std::slice::from_ref(holder));
+        let serves = |it2: &Address| {
+            let kind = it.stack.instances.get(it2).map(|it| &it.resource.kind);
+            kind.and_then(|kind| it.catalog.get(kind)).is_some_and(|it| !it.serving_set.is_empty())
+        };
+        inside.into_iter().filter(serves).collect()
+    };
+    let never = |holder: &&Address| {
+        let members = members(holder);
+        let known =
+            |it2: &Address| it.changes.iter().all(|it| it.address != *it2 || it.unseen.is_none());
+        !members.is_empty() && members.iter().all(|it| known(it) && !history.serves_after(it))
+    };
+    watched.into_iter().filter(never).map(never_opens).collect()
+}
+
+fn never_opens(holder: &Address) -> Diagnostic {
+    let text = format!(
+        "users would wait for ever to be directed to `{holder}`: nothing in it takes users"
+    );
+    Diagnostic::refusal("gate_never_opens", text)
+        .help("let one of its members take users, or leave the name where it leads")
+}
+
 /// At each step that takes a member away another one of its serving set serves.
 fn sets(it: &Checked<'_>, history: &History<'_>, ancestors: &mut Ancestors<'_>) -> Vec<Diagnostic> {
     let recorded = it.state.map(|state| Recorded::new(it.catalog, state));
@@ -107,7 +147,8 @@ fn sets(it: &Checked<'_>, history: &History<'_>, ancestors: &mut Ancestors<'_>) 
                 let follows = |it: &&&Version<'_>| it.address == member.address && !it.is_old;
                 let own = it.steps[*taker].address == *member.address;
                 // The only one goes over to what was found ready; of several each is seen to serve before the next.
-                let goes_over = own && olds == 1 && member.moves && members.iter().any(|it| follows(&it));
+                let goes_over =
+                    own && olds == 1 && member.moves && members.iter().any(|it| follows(&it));
                 let serves = |other: &Version<'_>, ancestors: &mut Ancestors<'_>| {
                     other.from.iter().all(|it| ancestors.has(*taker, *it))
                         && other.takers.iter().all(|it| it != taker && ancestors.has(*it, *taker))
@@ -182,7 +223,11 @@ fn moves(steps: &[Step]) -> impl Iterator<Item = (&Address, usize)> {
 }
 
 /// What a name leads to goes only when it leads elsewhere, and when nobody comes the old way.
-fn roots(it: &Checked<'_>, history: &History<'_>, ancestors: &mut Ancestors<'_>) -> Vec<Diagnostic> {
+fn roots(
+    it: &Checked<'_>,
+    history: &History<'_>,
+    ancestors: &mut Ancestors<'_>,
+) -> Vec<Diagnostic> {
     let Some(state) = it.state else { return Vec::new() };
     let goes: BTreeMap<&Address, usize> =
         history.old().filter_map(|it| Some((it.address, it.gone?))).collect();
@@ -204,7 +249,8 @@ fn roots(it: &Checked<'_>, history: &History<'_>, ancestors: &mut Ancestors<'_>)
         for root in recorded.targets(name.kind, record) {
             let Some(at) = goes.get(&root) else { continue };
             let left = away.is_some_and(|it| ancestors.has(*at, it));
-            let waits = away.and_then(|at| it.steps[at].directs.as_ref()).map_or(0, |it| it.seconds);
+            let waits =
+                away.and_then(|at| it.steps[at].directs.as_ref()).map_or(0, |it| it.seconds);
             let drained =
                 waits == 0 || drains.get(name.address).is_some_and(|it| ancestors.has(*at, *it));
             if !left || !drained {
