@@ -85,6 +85,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         Intent::Destroy => Vec::new(),
     };
     it.hold_traffic(&mut directions);
+    it.hold_needed();
     directions.retain(|it| it.until.is_none_or(|until| until > options.now));
     // Only a switch asks whether the other side has the data.
     let replicating = if options.from.is_some() { replicating(&it.planned) } else { Vec::new() };

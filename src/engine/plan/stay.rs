@@ -42,10 +42,41 @@ impl Proposal<'_> {
                 }
             }
         }
+        let mut withheld = BTreeSet::new();
         for (at, why) in held {
-            let change = &mut self.planned[at].change;
-            Self::hold_whole(change, Wait::Unseen, why);
-            change.loses_data = false;
+            self.withhold(at, Wait::Unseen, why, &mut withheld);
+        }
+        self.hold_followers(withheld);
+    }
+
+    /// Holds a change that was decided already; what it would have made anew is told to those who count on it.
+    fn withhold(&mut self, at: usize, wait: Wait, why: String, withheld: &mut BTreeSet<Address>) {
+        let change = &mut self.planned[at].change;
+        if matches!(change.action, Action::Create | Action::Replace { .. }) {
+            withheld.insert(change.address.clone());
+        }
+        Self::hold_whole(change, wait, why);
+        change.loses_data = false;
+    }
+
+    /// What would get its values from something that is not made now waits with it; in the order of the graph.
+    fn hold_followers(&mut self, mut withheld: BTreeSet<Address>) {
+        if withheld.is_empty() {
+            return;
+        }
+        for at in 0..self.planned.len() {
+            let it = &self.planned[at];
+            let is_open = match it.change.action {
+                Action::Create => true,
+                Action::Update | Action::Replace { .. } => {
+                    it.change.attributes.iter().any(|it| it.after.has_open())
+                }
+                _ => false,
+            };
+            let mut needs = it.instance.iter().filter(|_| is_open).flat_map(|it| &it.needs);
+            let Some((need, _)) = needs.find(|(need, _)| withheld.contains(need)) else { continue };
+            let why = format!("it needs `{need}`, which has to wait itself");
+            self.withhold(at, Wait::Unseen, why, &mut withheld);
         }
     }
 
@@ -93,13 +124,13 @@ impl Proposal<'_> {
             let behind = behind.filter(|at| weakens(&self.planned[**at], direction));
             held.extend(behind.map(|at| (*at, Wait::Unseen, why.clone())));
         }
+        let mut withheld = BTreeSet::new();
         for (at, wait, why) in held {
-            let change = &mut self.planned[at].change;
-            if change.action != Action::NoOp {
-                Self::hold_whole(change, wait, why);
-                change.loses_data = false;
+            if self.planned[at].change.action != Action::NoOp {
+                self.withhold(at, wait, why, &mut withheld);
             }
         }
+        self.hold_followers(withheld);
         directions.retain(|it| !blocked.contains(&it.address));
     }
 

@@ -199,8 +199,9 @@ impl Names {
                 continue;
             };
             let mut roots = recorded.targets(kind, record);
-            roots.retain(|it| !frozen.contains(it));
             names.any |= !roots.is_empty();
+            // To what is lost nobody comes any more.
+            roots.retain(|it| !frozen.contains(it));
             for behind in recorded.contained(&roots) {
                 names.leading.entry(behind).or_default().push(moves.get(address).copied());
             }
@@ -235,6 +236,12 @@ fn roots(
         return Vec::new();
     }
     let recorded = Recorded::new(it.catalog, state);
+    let in_place: BTreeSet<&Address> = it
+        .changes
+        .iter()
+        .filter(|it| it.action == Action::Replace { create_first: false })
+        .map(|it| &it.address)
+        .collect();
     let moves: BTreeMap<&Address, usize> = moves(it.steps).collect();
     let drains: BTreeMap<&Address, usize> = it
         .steps
@@ -246,7 +253,12 @@ fn roots(
     for name in history.old().filter(|it| it.kind.drain.is_some()) {
         let Some(record) = state.records.get(name.address) else { continue };
         let away = name.gone.or_else(|| moves.get(name.address).copied());
-        for root in recorded.targets(name.kind, record) {
+        let roots = recorded.targets(name.kind, record);
+        // What is made anew in its place takes along all that it contained.
+        let inside = recorded.contained(&roots).into_iter().filter(|it| {
+            !roots.contains(it) && in_place.contains(it) && recorded.holds_any(it)
+        });
+        for root in roots.iter().cloned().chain(inside).collect::<Vec<_>>() {
             let Some(at) = goes.get(&root) else { continue };
             let left = away.is_some_and(|it| ancestors.has(*at, it));
             let waits =
@@ -255,6 +267,7 @@ fn roots(
                 waits == 0 || drains.get(name.address).is_some_and(|it| ancestors.has(*at, *it));
             if !left || !drained {
                 refusals.push(still_leads(&it.steps[*at], name.address));
+                break;
             }
         }
     }
