@@ -340,6 +340,9 @@ fn gates(plan: &Plan) -> Vec<Line> {
 fn gate(step: &Step) -> String {
     match &step.call {
         Call::Serving { of } if of.is_empty() => "serving gate, its own `gate` holds".into(),
+        Call::Serving { of } if of[..] == [step.address.clone()] => {
+            "serving gate, it is healthy and takes users".into()
+        }
         Call::Serving { of } => {
             let of: Vec<String> = of.iter().map(ToString::to_string).collect();
             format!("serving gate, something healthy behind {}", of.join(", "))

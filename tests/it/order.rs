@@ -43,7 +43,7 @@ fn the_second_of_a_pair_is_disturbed_when_the_first_is_seen_to_serve() {
         home.log_requests();
         home.sandbox(&["apply", "shop", "--yes"])
             .code(0)
-            .shows(&["node[0]: serving gate, something healthy behind node[0]"])
+            .shows(&["node[0]: serving gate, it is healthy and takes users"])
             .done();
         let log = home.requests().0;
         let gone = position(&log, |it| it.method == "DELETE" && it.path.contains("/instances/"));

@@ -125,8 +125,17 @@ impl<'a> History<'a> {
         let changes = it.changes.iter().map(|it| (&it.address, it)).collect();
         let maker = Maker { it, changes, own };
         let mut history = Self { versions: Vec::new(), takes: Vec::new() };
+        let takes = |it: &&Change| {
+            it.action.destroys() || matches!(it.action, Action::Create | Action::Update)
+        };
+        let taking: BTreeSet<&str> =
+            it.changes.iter().filter(takes).map(|it| it.kind.as_str()).collect();
         for change in it.changes {
             let Some(kind) = it.catalog.get(&change.kind) else { continue };
+            // What stays as it is counts only beside what is changed.
+            if kind.serving_set.is_empty() && !taking.contains(change.kind.as_str()) {
+                continue;
+            }
             maker.follow(change, kind, &mut history);
         }
         history.succeed();

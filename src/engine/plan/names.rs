@@ -1,6 +1,6 @@
 //! Names that pass from one object to another: given up before they are taken, exchanged through a temporary one, or refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
@@ -19,8 +19,17 @@ type Holders = BTreeMap<String, Vec<usize>>;
 impl Builder {
     /// Every unique identity is free before something else takes it; what cannot be is refused.
     pub(super) fn release_before_take(&mut self, planned: &[Planned<'_>]) -> Vec<Diagnostic> {
+        let takes = |it: &Planned<'_>| {
+            matches!(it.change.action, Action::Create | Action::Update | Action::Replace { .. })
+        };
+        // Names are names of one kind: what nobody of a kind takes needs no look.
+        let kinds: BTreeSet<&str> =
+            planned.iter().filter(|it| takes(it)).map(|it| it.kind.kind.as_str()).collect();
         let mut holders: Holders = BTreeMap::new();
         for (at, it) in planned.iter().enumerate().filter(|(_, it)| is_there(it)) {
+            if !kinds.contains(it.kind.kind.as_str()) {
+                continue;
+            }
             let name = it.record.and_then(|record| unique_identity(it.kind, &record.attributes));
             if let Some(name) = name {
                 holders.entry(name).or_default().push(at);
@@ -30,12 +39,8 @@ impl Builder {
         // Who takes → from whom.
         let mut from: BTreeMap<usize, usize> = BTreeMap::new();
         for (at, it) in planned.iter().enumerate() {
-            let takes = matches!(
-                it.change.action,
-                Action::Create | Action::Update | Action::Replace { .. }
-            );
             let Some(name) =
-                after(it).filter(|_| takes).and_then(|after| unique_identity(it.kind, &after))
+                after(it).filter(|_| takes(it)).and_then(|after| unique_identity(it.kind, &after))
             else {
                 continue;
             };

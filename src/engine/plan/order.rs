@@ -12,7 +12,7 @@ use crate::engine::plan::cycle::{self, Rule};
 use crate::engine::plan::guard;
 use crate::engine::plan::lowering::disrupts;
 use crate::engine::plan::planned::{Planned, is_deposed};
-use crate::engine::plan::rolling::Rolling;
+use crate::engine::plan::rolling::{Rolling, disturbs};
 use crate::engine::plan::serving::{emptied_sets, serving_sets};
 use crate::engine::plan::traffic::{Direction, Replicating};
 use crate::engine::schema::Catalog;
@@ -62,10 +62,12 @@ pub(super) fn steps(planned: &[Planned<'_>], course: &Course<'_>) -> (Vec<Step>,
         builder.direct(planned, course);
         if any {
             let sets = serving_sets(planned);
-            let rolling = Rolling::new(course.catalog, planned);
-            let mut gates = BTreeMap::new();
-            builder.keep_serving(&rolling, &sets, &mut gates);
-            builder.disturb_one_at_a_time(&rolling, &gates);
+            if planned.iter().any(disturbs) {
+                let rolling = Rolling::new(course.catalog, planned);
+                let mut gates = BTreeMap::new();
+                builder.keep_serving(&rolling, &sets, &mut gates);
+                builder.disturb_one_at_a_time(&rolling, &gates);
+            }
             refusals.extend(emptied_sets(planned, &sets, course.allowed, course.left));
         }
         builder.close_gaps();

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Call, Plan};
+use crate::engine::plan::change::{Call, Plan, Step};
 use crate::engine::plan::guard::Allowed;
-use crate::engine::plan::tests::{Case, check, plan};
+use crate::engine::plan::propose::{Options, Worlds, propose};
+use crate::engine::plan::scale_up::{Waiting, told, waiting};
+use crate::engine::plan::tests::{Case, applied, check, order, plan, stack};
+use crate::engine::plan::verify::{Checked, verify};
 use crate::engine::state::record::State;
+use crate::kinds::builtin;
 
 /// A checked balancer with two machines, and a name that leads to it.
 const SHOP: &str = "
@@ -279,4 +283,136 @@ fn to_where_a_name_may_lead_that_could_not_be_read_nothing_is_taken_away() {
         assert!(touched.is_empty(), "{touched:?}");
         assert!(plan.waiting().count() > 0);
     }
+}
+
+/// What is said of the steps of a good plan after somebody has tampered with them.
+fn tampered(before: &str, after: &str, tamper: impl Fn(&mut Vec<Step>)) -> Vec<&'static str> {
+    let catalog = builtin();
+    let (old, new) = (stack(before, &catalog), stack(after, &catalog));
+    let (state, observed) = applied(&old, &catalog);
+    let order = order(&new);
+    let worlds = Worlds {
+        catalog: &catalog,
+        stack: &new,
+        order: &order,
+        state: Some(&state),
+        observed: &observed,
+    };
+    let options = Options { now: 3_600_000, allowed: allowed(), ..Options::default() };
+    let (mut plan, _) = propose(&worlds, &options);
+    assert!(codes(&plan).is_empty(), "{:?}", plan.notes);
+    tamper(&mut plan.steps);
+    let checked = Checked {
+        catalog: &catalog,
+        stack: &new,
+        state: Some(&state),
+        changes: &plan.changes,
+        steps: &plan.steps,
+        outage: false,
+    };
+    verify(&checked).into_iter().map(|it| it.code).collect()
+}
+
+fn of(steps: &mut [Step], word: &str, address: &str) -> usize {
+    steps.iter().position(|it| it.call.word() == word && it.address.to_string() == address).unwrap()
+}
+
+/// The check does not trust who ordered: the same plans with one wait taken out, or one too many, are refused.
+#[test]
+fn steps_that_do_not_keep_to_the_laws_are_found_whoever_wrote_them() {
+    let image = shop().replace("linode/debian12", "linode/ubuntu24.04");
+    let early = |steps: &mut Vec<Step>| {
+        let at = of(steps, "delete", "web[1]");
+        steps[at].waits.clear();
+    };
+    assert_eq!(tampered(&shop(), &image, early)[0], "empties_serving_set");
+    let unseen = |steps: &mut Vec<Step>| {
+        let (at, gate) = (of(steps, "delete", "web[1]"), of(steps, "serving gate", "node[0]"));
+        steps[at].waits.retain(|it| *it != gate);
+    };
+    assert_eq!(tampered(&shop(), &image, unseen)[0], "empties_serving_set");
+    let circle = |steps: &mut Vec<Step>| {
+        let (first, last) = (of(steps, "delete", "web[0]"), of(steps, "ready", "web[1]"));
+        steps[first].waits.push(last);
+    };
+    assert_eq!(tampered(&shop(), &image, circle), ["waits_in_circle"]);
+    let labels = |first: &str, second: &str| {
+        format!(
+            "  a: {{ kind: linode.firewall, label: {first} }}\n  b: {{ kind: linode.firewall, label: {second} }}"
+        )
+    };
+    let taken = |steps: &mut Vec<Step>| {
+        let at = of(steps, "update", "a");
+        steps[at].waits.clear();
+    };
+    assert_eq!(tampered(&labels("ant", "bee"), &labels("bee", "cat"), taken), ["name_not_free"]);
+    let moved = format!(
+        "{}\n  spare: {{ kind: linode.nodebalancer, region: us-west, label: spare }}",
+        shop()
+    );
+    let away = moved
+        .replace("target: '${lb.ipv4}'", "target: '${spare.ipv4}'")
+        .replace("  lb:", "  other:")
+        .replace("'${lb}'", "'${other}'")
+        .replace("label: lb-1", "label: lb-2");
+    let undrained = |steps: &mut Vec<Step>| {
+        let drain = of(steps, "drain gate", "shop");
+        for step in steps.iter_mut() {
+            step.waits.retain(|it| *it != drain);
+        }
+    };
+    assert_eq!(tampered(&moved, &away, undrained)[0], "empties_serving_set");
+}
+
+#[test]
+fn nobody_waits_at_a_gate_that_never_opens() {
+    let sites = format!(
+        "{}\n  lb_eu: {{ kind: linode.nodebalancer, region: eu-central, label: lb-eu }}
+  http_eu: {{ kind: linode.nodebalancer_config, nodebalancer: '${{lb_eu}}', check: http, check_path: /ok, check_timeout: 5 }}
+  eu: {{ kind: linode.instance, region: eu-central, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: eu-1, private_ip: true }}
+  node_eu: {{ kind: linode.nodebalancer_node, config: '${{http_eu}}', label: '${{eu.label}}', address: '192.168.2.1:80', mode: drain }}",
+        shop()
+    );
+    let after = sites.replace("target: '${lb.ipv4}'", "target: '${lb_eu.ipv4}'");
+    let case = Case { before: &sites, after: &after, allowed: outage(), ..Case::default() };
+    assert_eq!(codes(&plan(&case)), ["gate_never_opens"]);
+    let accepts = |it: &str| it.replace(", mode: drain", "");
+    let (before, after) = (accepts(&sites), accepts(&after));
+    let case = Case { before: &before, after: &after, ..case };
+    assert!(codes(&plan(&case)).is_empty());
+}
+
+/// A second machine is made where one serves: users need not wait for it, and are told so.
+#[test]
+fn users_who_wait_for_more_than_has_to_be_there_are_named() {
+    let catalog = builtin();
+    let sites = |count: u8, target: &str| {
+        format!(
+            "{}\n  lb_eu: {{ kind: linode.nodebalancer, region: eu-central, label: lb-eu }}
+  http_eu: {{ kind: linode.nodebalancer_config, nodebalancer: '${{lb_eu}}', check: http, check_path: /ok, check_timeout: 5 }}
+  eu: {{ kind: linode.instance, count: {count}, region: eu-central, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: 'eu-${{each.index}}', private_ip: true }}
+  node_eu: {{ kind: linode.nodebalancer_node, for_each: '${{eu}}', config: '${{http_eu}}', label: '${{each.value.label}}', address: '192.168.2.${{each.key}}:80' }}",
+            shop().replace("target: '${lb.ipv4}'", &format!("target: '${{{target}.ipv4}}'"))
+        )
+    };
+    let before = sites(1, "lb");
+    let (state, _) = applied(&stack(&before, &catalog), &catalog);
+    let waits = |count: u8| {
+        let after = sites(count, "lb_eu");
+        let plan = plan(&Case { before: &before, after: &after, ..Case::default() });
+        waiting(&catalog, &stack(&after, &catalog), &state, &plan)
+    };
+    let found = waits(2).unwrap();
+    assert_eq!(
+        found,
+        Waiting {
+            name: Address::one("shop"),
+            serves: Address::index("node_eu", 0),
+            made: vec![Address::index("eu", 1), Address::index("node_eu", 1)],
+        }
+    );
+    assert_eq!(waits(1), None);
+    let none = told(&found, None);
+    assert_eq!(none.code, "users_wait");
+    assert!(none.help.unwrap().starts_with("no command moves them before that"));
 }

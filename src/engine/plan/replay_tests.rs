@@ -278,53 +278,8 @@ impl<'a> Clouds<'a> {
                 self.settle_seen(own);
                 self.conflict(own).map_or(Ok(()), Err)
             }
-            Call::Update { changed, attributes, group, or_create } => {
-                let (_, targets) = self.around(address);
-                let own = self.current.get(address).copied();
-                let own = own.filter(|it| self.objects.contains_key(it));
-                let Some(own) = own else {
-                    return if *or_create {
-                        let (holder, targets) = self.around(address);
-                        self.put(address, &step.kind, attributes.clone(), holder, targets, true);
-                        Ok(())
-                    } else {
-                        Err(format!("`{address}` is not there"))
-                    };
-                };
-                let kind = self.kind(&step.kind);
-                let directs = changed.iter().any(|it| kind.directs(it));
-                self.remember(step, own);
-                let object = self.objects.get_mut(&own).unwrap();
-                for name in changed {
-                    let value = attributes.get(name).cloned().unwrap_or_default();
-                    object.attributes.insert(name.clone(), value);
-                }
-                if directs {
-                    object.targets = targets;
-                    object.seen = false;
-                }
-                let groups = kind.rest.as_ref().map(|it| &it.groups);
-                if groups.and_then(|it| it.get(group)).is_some_and(|it| it.settles) {
-                    object.up = false;
-                }
-                self.settle_seen(own);
-                self.conflict(own).map_or(Ok(()), Err)
-            }
-            Call::Rename { attribute, to } => {
-                let own = self.current[address];
-                let instance = &self.stack.instances[address];
-                let known = crate::engine::plan::survey::Known::default();
-                let resolved = crate::engine::stack::resolve::resolve(
-                    self.stack,
-                    self.catalog,
-                    instance,
-                    &known,
-                );
-                let desired = resolved.ok().and_then(|it| it.attributes.get(attribute).cloned());
-                let value = to.as_ref().map(Value::text).or(desired).unwrap();
-                self.objects.get_mut(&own).unwrap().attributes.insert(attribute.clone(), value);
-                self.conflict(own).map_or(Ok(()), Err)
-            }
+            Call::Update { .. } => self.update(step),
+            Call::Rename { attribute, to } => self.rename(address, attribute, to.as_ref()),
             Call::Delete { deposed } => {
                 let chosen = if *deposed { &self.deposed } else { &self.current };
                 if let Some(at) = chosen.get(address).copied() {
@@ -346,6 +301,60 @@ impl<'a> Clouds<'a> {
             Call::Move { .. } | Call::Forget | Call::Gone { .. } | Call::Gate => Ok(()),
             Call::Replication { .. } => Ok(()),
         }
+    }
+
+    fn update(&mut self, step: &Step) -> Result<(), String> {
+        let address = &step.address;
+        let Call::Update { changed, attributes, group, or_create } = &step.call else {
+            unreachable!("an update")
+        };
+        let (_, targets) = self.around(address);
+        let own = self.current.get(address).copied();
+        let own = own.filter(|it| self.objects.contains_key(it));
+        let Some(own) = own else {
+            return if *or_create {
+                let (holder, targets) = self.around(address);
+                self.put(address, &step.kind, attributes.clone(), holder, targets, true);
+                Ok(())
+            } else {
+                Err(format!("`{address}` is not there"))
+            };
+        };
+        let kind = self.kind(&step.kind);
+        let directs = changed.iter().any(|it| kind.directs(it));
+        self.remember(step, own);
+        let object = self.objects.get_mut(&own).unwrap();
+        for name in changed {
+            let value = attributes.get(name).cloned().unwrap_or_default();
+            object.attributes.insert(name.clone(), value);
+        }
+        if directs {
+            object.targets = targets;
+            object.seen = false;
+        }
+        let groups = kind.rest.as_ref().map(|it| &it.groups);
+        if groups.and_then(|it| it.get(group)).is_some_and(|it| it.settles) {
+            object.up = false;
+        }
+        self.settle_seen(own);
+        self.conflict(own).map_or(Ok(()), Err)
+    }
+
+    fn rename(
+        &mut self,
+        address: &Address,
+        attribute: &String,
+        to: Option<&String>,
+    ) -> Result<(), String> {
+        let own = self.current[address];
+        let instance = &self.stack.instances[address];
+        let known = crate::engine::plan::survey::Known::default();
+        let resolved =
+            crate::engine::stack::resolve::resolve(self.stack, self.catalog, instance, &known);
+        let desired = resolved.ok().and_then(|it| it.attributes.get(attribute).cloned());
+        let value = to.map(Value::text).or(desired).unwrap();
+        self.objects.get_mut(&own).unwrap().attributes.insert(attribute.clone(), value);
+        self.conflict(own).map_or(Ok(()), Err)
     }
 
     /// Where nobody checks, or where it is alone, nothing has to be seen.

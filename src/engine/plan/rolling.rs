@@ -195,18 +195,15 @@ impl Builder {
         rolling: &Rolling<'_, '_>,
         gates: &BTreeMap<usize, usize>,
     ) {
-        let disturbed = |it: &Planned<'_>| disrupts(it);
         let planned = rolling.planned;
         let mut behind: BTreeMap<usize, usize> = BTreeMap::new();
         let on: BTreeMap<usize, Vec<usize>> = (0..planned.len())
-            .filter(|at| disturbed(&planned[*at]) || stands_beside(&planned[*at]))
+            .filter(|at| disrupts(&planned[*at]) || stands_beside(&planned[*at]))
             .map(|at| (at, rolling.members_on(&planned[at].change.address)))
             .collect();
-        for (at, members) in on.iter().filter(|(at, _)| disturbed(&planned[**at])) {
-            let _ = at;
-            for member in members {
-                *behind.entry(*member).or_default() += 1;
-            }
+        let disturbing = on.iter().filter(|(at, _)| disrupts(&planned[**at]));
+        for member in disturbing.flat_map(|(_, members)| members) {
+            *behind.entry(*member).or_default() += 1;
         }
         let mut before: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (at, members) in &on {
@@ -229,7 +226,7 @@ impl Builder {
                 };
                 again.extend(theirs_again);
             }
-            if !disturbed(it) {
+            if !disrupts(it) {
                 let Some((first, _)) = self.deletes.get(address).copied() else { continue };
                 for gate in &again {
                     self.derive(first, *gate, Rule::Seen);
@@ -269,6 +266,12 @@ impl Builder {
             }
         }
     }
+}
+
+/// Whether something is taken out of service by a change, or may be.
+pub(super) fn disturbs(it: &Planned<'_>) -> bool {
+    let changed = it.change.action.destroys() || it.change.action == Action::Update;
+    disrupts(it) || stands_beside(it) || (changed && !it.kind.serving_set.is_empty())
 }
 
 /// Whether what it replaces is still there while it is used already.

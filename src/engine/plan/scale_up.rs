@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
-use crate::engine::plan::change::{Call, Change, Plan, Step};
+use crate::engine::plan::change::{Action, Call, Change, Plan, Step};
 use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::serving::lets_serve;
 use crate::engine::schema::{Catalog, Kind};
@@ -59,7 +59,7 @@ fn serves_now(catalog: &Catalog, state: &State, change: &Change) -> bool {
     let record = state.records.get(&change.address);
     is_seen
         && !change.action.destroys()
-        && change.action != crate::engine::plan::change::Action::Create
+        && change.action != Action::Create
         && record.is_some_and(|it| lets_serve(kind, &it.attributes))
 }
 

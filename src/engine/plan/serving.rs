@@ -122,7 +122,7 @@ pub(super) fn emptied_sets(
     allowed: &Allowed,
     left: &BTreeSet<Address>,
 ) -> Vec<Diagnostic> {
-    if allowed.outage {
+    if allowed.outage || sets.is_empty() {
         return Vec::new();
     }
     let serving = Serving::new(planned);

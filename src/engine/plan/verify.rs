@@ -25,7 +25,9 @@ pub fn verify(it: &Checked<'_>) -> Vec<Diagnostic> {
     }
     let touches =
         |it: &Change| it.action.destroys() || matches!(it.action, Action::Update | Action::Create);
-    if !it.changes.iter().any(touches) {
+    // Where nothing is there yet, nothing has a name and nobody is served.
+    let is_new = it.state.is_none_or(|it| it.records.is_empty());
+    if is_new || !it.changes.iter().any(touches) {
         return Vec::new();
     }
     let history = History::new(it);
@@ -255,9 +257,10 @@ fn roots(
         let away = name.gone.or_else(|| moves.get(name.address).copied());
         let roots = recorded.targets(name.kind, record);
         // What is made anew in its place takes along all that it contained.
-        let inside = recorded.contained(&roots).into_iter().filter(|it| {
-            !roots.contains(it) && in_place.contains(it) && recorded.holds_any(it)
-        });
+        let inside = recorded
+            .contained(&roots)
+            .into_iter()
+            .filter(|it| !roots.contains(it) && in_place.contains(it) && recorded.holds_any(it));
         for root in roots.iter().cloned().chain(inside).collect::<Vec<_>>() {
             let Some(at) = goes.get(&root) else { continue };
             let left = away.is_some_and(|it| ancestors.has(*at, it));
