@@ -146,7 +146,9 @@ struct Clouds<'a> {
     deposed: BTreeMap<Address, usize>,
     /// By the address that led them: where users may still come.
     remembered: BTreeMap<Address, Vec<usize>>,
-    /// Where users were served once.
+    /// Where users came so far.
+    met: BTreeSet<usize>,
+    /// Where they were served when they first came.
     served: BTreeSet<usize>,
     next: usize,
 }
@@ -170,6 +172,7 @@ impl<'a> Clouds<'a> {
             current: BTreeMap::new(),
             deposed: BTreeMap::new(),
             remembered: BTreeMap::new(),
+            met: BTreeSet::new(),
             served: BTreeSet::new(),
             next: 1,
         };
@@ -298,8 +301,11 @@ impl<'a> Clouds<'a> {
                 self.remembered.remove(address);
                 Ok(())
             }
-            Call::Move { .. } | Call::Forget | Call::Gone { .. } | Call::Gate => Ok(()),
-            Call::Replication { .. } => Ok(()),
+            Call::Move { .. }
+            | Call::Forget
+            | Call::Gone { .. }
+            | Call::Gate
+            | Call::Replication { .. } => Ok(()),
         }
     }
 
@@ -427,9 +433,12 @@ impl<'a> Clouds<'a> {
     }
 
     fn note_served(&mut self) {
-        let visited = self.visited();
-        let served: Vec<usize> = visited.into_iter().filter(|it| self.serves(*it)).collect();
-        self.served.extend(served);
+        // What serves for a moment where nobody was served before is nothing that could be taken away.
+        for at in self.visited() {
+            if self.met.insert(at) && self.serves(at) {
+                self.served.insert(at);
+            }
+        }
     }
 
     /// Law 7: who was served is served, and a name that answered answers.
