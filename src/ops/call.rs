@@ -6,7 +6,7 @@ use crate::cloud::error::ProviderError;
 use crate::cloud::provider::{Created, Look};
 use crate::engine::plan::normalise::normalise;
 use crate::engine::plan::planned::kept;
-use crate::engine::retry::{CHANGING, Fault, Verdict, decide};
+use crate::engine::retry::{CHANGING, Fault, Verdict, decide, within_new};
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Begun, Outcome};
 use crate::engine::state::record::{Deposed, Record, State};
@@ -70,7 +70,9 @@ async fn patiently(hands: &Hands, job: &Job, call: Attempt<'_>) -> Result<Create
             Err(why) => why,
         };
         let elapsed = Duration::from_millis(u64::try_from(clock.now() - started).unwrap_or(0));
-        match decide(why.fault, attempts, elapsed, why.retry_after, CHANGING) {
+        let made_inside = matches!(call, Attempt::Create) && job.parent_is_new;
+        let fault = if made_inside { within_new(why.fault, elapsed) } else { why.fault };
+        match decide(fault, attempts, elapsed, why.retry_after, CHANGING) {
             Verdict::GiveUp => return Err(why.into()),
             Verdict::AgainAfter(pause) => {
                 (hands.tell)(Progress::Waiting { step: job.step.id, why: why.words.clone() });
@@ -169,9 +171,30 @@ pub fn take_outputs(record: &mut Record, kind: &Kind, told: &Attributes) {
     }
 }
 
-pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -> Outcome {
-    let Some(mut record) = job.record.clone() else {
-        return Outcome::Failed { why: "it is not recorded, so it cannot be changed".into() };
+/// How an update ended.
+pub enum Updated {
+    Ended(Outcome),
+    /// The cloud was asked again and says that there is no such object.
+    Gone,
+}
+
+impl Updated {
+    /// As the end of a step that only changes.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Ended(outcome) => outcome,
+            Self::Gone => Outcome::Failed { why: "it is not there any more".into() },
+        }
+    }
+
+    fn failed(why: impl Into<String>) -> Self {
+        Self::Ended(Outcome::Failed { why: why.into() })
+    }
+}
+
+pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -> Updated {
+    let Some(record) = job.record.clone() else {
+        return Updated::failed("it is not recorded, so it cannot be changed");
     };
     let provider = &hands.session.provider;
     let mut lost = 0;
@@ -190,9 +213,21 @@ pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -
                     break attributes;
                 }
             }
-            Err(why) => return Outcome::Failed { why: why.to_string() },
+            Err(why) if why.is(Fault::Missing) => {
+                let look = provider.look(&job.kind, &record.id, &record.attributes).await;
+                return match look {
+                    Ok(Look::Absent) => Updated::Gone,
+                    _ => Updated::failed(why.to_string()),
+                };
+            }
+            Err(why) => return Updated::failed(why.to_string()),
         }
     };
+    Updated::Ended(Outcome::Recorded(Box::new(changed_record(job, record, changed, &told))))
+}
+
+/// What is recorded after an update.
+fn changed_record(job: &Job, mut record: Record, changed: &[String], told: &Attributes) -> Record {
     for name in changed {
         match job.sealed.get(name) {
             Some(value) if !value.is_null() => {
@@ -210,8 +245,8 @@ pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -
     record.needs.clone_from(&job.needs);
     record.protected = job.protected;
     record.ready = job.is_last;
-    take_outputs(&mut record, &job.kind, &told);
-    Outcome::Recorded(Box::new(record))
+    take_outputs(&mut record, &job.kind, told);
+    record
 }
 
 /// Whether the cloud shows every changed attribute as desired.

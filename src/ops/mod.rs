@@ -9,6 +9,7 @@ pub mod settle;
 pub mod course;
 pub mod instance;
 pub mod bindings;
+pub mod sooner;
 pub mod plan;
 pub mod audit;
 pub mod thaw;

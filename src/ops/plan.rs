@@ -6,11 +6,13 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::Plan;
+use crate::engine::plan::change::{Plan, note};
 use crate::engine::plan::foreseen::{Foreseen, is_inside, unforeseeable};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
 use crate::engine::plan::survey::{Inquiry, survey};
+use crate::engine::plan::verify::{Checked, OF_SERVING, verify};
+use crate::engine::schema::Catalog;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::journal::{Entry, fold};
@@ -25,6 +27,7 @@ use crate::ops::look;
 use crate::ops::place::Place;
 use crate::ops::session::Session;
 use crate::ops::settle::settle;
+use crate::ops::sooner::{Tried, advice};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -179,6 +182,25 @@ fn proposed(
         from: course.from,
     };
     let (mut plan, mut diagnostics) = between(&before, &worlds, &options);
+    if let Some(state) = state.as_ref().filter(|_| ask.intent == Intent::Apply) {
+        let (place, given, losses) = (&ask.place, ask.given.as_slice(), &ask.losses);
+        let again = |worlds: &Worlds<'_>| between(&before, worlds, &options).0;
+        let plan_again = &again;
+        let tried = Tried {
+            session,
+            place,
+            given,
+            losses,
+            plan: plan_again,
+            before: &before,
+            worlds: &worlds,
+            state,
+        };
+        if let Some(advice) = advice(&tried, &plan) {
+            plan.notes.push(note(&advice, |span| desired.stack.sources.line(span)));
+            diagnostics.push(advice);
+        }
+    }
     plan.instance.clone_from(&ask.place.instance);
     diagnostics.extend(desired.warnings.iter().cloned());
     let errors_only =
@@ -204,6 +226,20 @@ pub fn between(
     let left: Vec<Worlds<'_>> =
         sides.map(|(it, order)| Worlds { stack: &it.stack, order, ..*worlds }).collect();
     propose_switch(&left, worlds, options)
+}
+
+/// Why the steps of a saved plan must not be begun, whatever they say of themselves. Where a fresh plan would need an outage,
+/// this one was allowed it when it was made.
+pub fn unsafe_steps(catalog: &Catalog, fresh: &Proposed, saved: &Plan) -> Vec<Diagnostic> {
+    let needs_outage = fresh.plan.refusals().any(|it| OF_SERVING.contains(&it.code.as_str()));
+    verify(&Checked {
+        catalog,
+        stack: &fresh.desired.stack,
+        state: fresh.state.as_ref(),
+        changes: &saved.changes,
+        steps: &saved.steps,
+        outage: needs_outage || saved.bindings.intent == "destroy",
+    })
 }
 
 /// What a plan is made between, from layers and state alone.

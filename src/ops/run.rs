@@ -66,8 +66,14 @@ impl<'a> Run<'a> {
         let provider_of = |step: &Step| provider_of(&session.catalog, step);
         let mut last_of = BTreeMap::new();
         for step in &plan.steps {
-            let makes =
-                !matches!(step.call, Call::Delete { .. } | Call::Gone { .. } | Call::Forget);
+            // A temporary name is never the last word.
+            let makes = !matches!(
+                step.call,
+                Call::Delete { .. }
+                    | Call::Gone { .. }
+                    | Call::Forget
+                    | Call::Rename { to: Some(_), .. }
+            );
             if makes && !step.call.is_gate() {
                 last_of.insert(step.address.clone(), step.id);
             }
@@ -253,6 +259,7 @@ impl<'a> Run<'a> {
         Ok(Job {
             mark: taggable.then(|| mark(&self.plan.stack, &self.state.lineage, &step.address)),
             surveyed: self.surveyed.contains(&step.address) || self.is_inside_new(&kind, instance),
+            parent_is_new: self.is_inside_new(&kind, instance),
             needs: needs.or(record.map(|it| it.needs.clone())).unwrap_or_default(),
             protected: protected.unwrap_or(record.is_some_and(|it| it.protected)),
             beside: self.beside.contains(&step.address),
@@ -307,6 +314,9 @@ impl<'a> Run<'a> {
         {
             attributes.insert(name.clone(), Value::Text(label.clone()));
         }
+        if let Call::Rename { attribute, to: Some(to) } = &step.call {
+            attributes.insert(attribute.clone(), Value::text(to));
+        }
         // Whom a member joins was decided when it was planned; the layers do not say it.
         if let Some((name, region)) = kind.join_as().and_then(|it| planned.get_key_value(it)) {
             attributes.insert(name.clone(), region.clone());
@@ -333,7 +343,34 @@ impl<'a> Run<'a> {
         let record = self.state.records.get(address);
         let found = record.and_then(|it| Some((it, self.session.catalog.get(&it.kind)?)));
         let (record, kind) = found.ok_or_else(|| format!("`{address}` is not recorded"))?;
-        Ok(Watched { address: address.clone(), kind: kind.clone(), record: record.clone() })
+        let members = self.members(kind, record);
+        Ok(Watched {
+            address: address.clone(),
+            kind: kind.clone(),
+            record: record.clone(),
+            members,
+        })
+    }
+
+    /// What is recorded inside an object and may serve.
+    fn members(&self, holder: &Kind, of: &Record) -> Vec<Watched> {
+        if holder.serves_when.is_none() {
+            return Vec::new();
+        }
+        let inside = |(address, record): (&Address, &Record)| {
+            let kind = self.session.catalog.get(&record.kind)?;
+            let container = kind.contains_in.as_ref().filter(|_| kind.serves.is_some())?;
+            let to = kind.attribute(container)?.to.as_ref()?;
+            let id = record.attributes.get(container).and_then(Value::as_text)?;
+            let (kind, record) = (kind.clone(), record.clone());
+            (*to == holder.kind && id == of.id).then(|| Watched {
+                address: address.clone(),
+                kind,
+                record,
+                members: Vec::new(),
+            })
+        };
+        self.state.records.iter().filter_map(inside).collect()
     }
 
     fn gate(

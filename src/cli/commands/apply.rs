@@ -22,7 +22,7 @@ use crate::ops::course::{Losses, named};
 use crate::ops::error::OpsError;
 use crate::ops::ledger;
 use crate::ops::place::Place;
-use crate::ops::plan::{Ask, Proposed, overlays_of, plan_on};
+use crate::ops::plan::{Ask, Proposed, overlays_of, plan_on, unsafe_steps};
 use crate::ops::session::{Session, Target};
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
@@ -148,6 +148,13 @@ async fn saved(
     }
     show(scene, Shown { plan: &plan, forecast: envelope.forecast.as_ref() });
     refuse(&plan)?;
+    if let Some(why) = unsafe_steps(&session.catalog, &fresh, &plan).into_iter().next() {
+        let help = why.help.unwrap_or_default();
+        return Err(OpsError::refused(
+            format!("its steps cannot be carried out: {}", why.summary),
+            help,
+        ));
+    }
     if !consent.yes && !agreed("Apply this plan? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");
         return Ok(Exit::Refused);

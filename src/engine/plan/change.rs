@@ -237,13 +237,16 @@ pub enum Call {
         group: String,
         changed: Vec<String>,
         attributes: Attributes,
+        /// What turns out to be gone is made again: it holds no data.
+        or_create: bool,
     },
     Delete {
         deposed: bool,
     },
-    /// The `create_before_destroy` name gives way to the desired one.
+    /// The `create_before_destroy` name gives way to the desired one; or its own to a temporary one, for others to take.
     Rename {
         attribute: String,
+        to: Option<String>,
     },
     /// The cloud says that it is usable.
     Ready,

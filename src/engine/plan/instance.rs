@@ -9,7 +9,7 @@ use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::decide::{Standing, decide};
 use crate::engine::plan::diff::{Sides, diff, is_missing_secret};
 use crate::engine::plan::guard;
-use crate::engine::plan::planned::{Planned, identity_of};
+use crate::engine::plan::planned::{Planned, excludes, identity_of};
 use crate::engine::plan::proposal::{Missing, Proposal};
 use crate::engine::plan::survey::{promised, record_of};
 use crate::engine::schema::Kind;
@@ -270,6 +270,9 @@ impl<'a> Proposal<'a> {
         decide(&mut change, kind, Standing { record, gone, not_ready }, difference, instance);
         if let Action::Replace { create_first } = &mut change.action {
             *create_first |= self.moves_beside(instance, kind);
+            // What may not stand beside its successor has to go first, whatever the layers say.
+            *create_first &=
+                !record.is_some_and(|it| excludes(kind, &it.attributes, &resolved.attributes));
         }
         if change.action == (Action::Replace { create_first: true })
             || record.is_some_and(|it| it.deposed.is_some())

@@ -23,9 +23,17 @@ mod outputs;
 pub mod traffic;
 mod lowering;
 mod cycle;
+mod builder;
+pub mod serving;
+mod names;
+mod rolling;
+mod beside;
 pub mod order;
 mod stay;
+mod history;
+pub mod verify;
 pub mod propose;
+pub mod scale_up;
 pub mod foreseen;
 pub mod calls;
 pub mod document;
@@ -39,3 +47,7 @@ mod tests;
 mod switch_tests;
 #[cfg(test)]
 mod unseen_tests;
+#[cfg(test)]
+mod order_tests;
+#[cfg(test)]
+mod replay_tests;

@@ -7,7 +7,7 @@ use crate::engine::diagnostic::Diagnostic;
 use crate::engine::fault_domain::Domains;
 pub use crate::engine::plan::asked::{Intent, Keep, Options};
 use crate::engine::plan::carried::Carried;
-use crate::engine::plan::change::{Action, Plan, note};
+use crate::engine::plan::change::{Action, Change, Plan, note};
 use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
@@ -15,6 +15,7 @@ use crate::engine::plan::planned::Planned;
 use crate::engine::plan::proposal::Proposal;
 pub use crate::engine::plan::proposal::Worlds;
 use crate::engine::plan::traffic::{Direction, directions, left, replicating};
+use crate::engine::plan::verify::{Checked, verify};
 use crate::engine::state::record::State;
 
 /// The plan; diagnostics stop it only when they are errors.
@@ -69,7 +70,9 @@ fn proposed(
         }
     }
     proposal.leftovers();
+    proposal.hold_behind_unknown();
     proposal.hold_needed();
+    proposal.carry_beside();
     finish(proposal)
 }
 
@@ -82,6 +85,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         Intent::Destroy => Vec::new(),
     };
     it.hold_traffic(&mut directions);
+    it.hold_needed();
     directions.retain(|it| it.until.is_none_or(|until| until > options.now));
     // Only a switch asks whether the other side has the data.
     let replicating = if options.from.is_some() { replicating(&it.planned) } else { Vec::new() };
@@ -89,6 +93,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         && it.worlds.state.is_some_and(|state| state.active == it.worlds.stack.overlays);
     let left = left(&it.worlds, &it.planned, &directions, goes_on);
     let course = Course {
+        catalog: it.worlds.catalog,
         allowed: &options.allowed,
         intent: options.intent,
         directions: &directions,
@@ -96,6 +101,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         replicating: &replicating,
     };
     let (steps, refusals) = steps(&it.planned, &course);
+    let is_ordered = refusals.is_empty();
     it.diagnostics.extend(refusals);
     if options.intent == Intent::Apply {
         it.diagnostics.extend(it.groups.split());
@@ -110,6 +116,20 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))
     });
+    let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
+    let checked = Checked {
+        catalog: it.worlds.catalog,
+        stack,
+        state: it.worlds.state,
+        changes: &changes,
+        steps: &steps,
+        // A destroy is itself the intent.
+        outage: options.allowed.outage || options.intent == Intent::Destroy,
+    };
+    // What no order could be found for is refused already.
+    if is_ordered {
+        it.diagnostics.extend(verify(&checked));
+    }
     let notes = it.diagnostics.iter().map(|it| note(it, |span| stack.sources.line(span))).collect();
     let plan = Plan {
         stack: stack.name.clone(),
@@ -119,7 +139,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         lost: options.lost.clone(),
         thaws: options.thaws.clone(),
         bindings: options.bindings.clone(),
-        changes: it.planned.into_iter().map(|it| it.change).collect(),
+        changes,
         drift: it.drift,
         outputs,
         stale,

@@ -231,11 +231,13 @@ fn call() -> impl Strategy<Value = Call> {
         Just(Call::Forget),
         (attributes(), option::of(text()))
             .prop_map(|(attributes, label)| Call::Create { attributes, label }),
-        (text(), vec(text(), 0..3), attributes()).prop_map(|(group, changed, attributes)| {
-            Call::Update { group, changed, attributes }
-        }),
+        (text(), vec(text(), 0..3), attributes(), any::<bool>()).prop_map(
+            |(group, changed, attributes, or_create)| {
+                Call::Update { group, changed, attributes, or_create }
+            }
+        ),
         any::<bool>().prop_map(|deposed| Call::Delete { deposed }),
-        text().prop_map(|attribute| Call::Rename { attribute }),
+        (text(), option::of(text())).prop_map(|(attribute, to)| Call::Rename { attribute, to }),
         Just(Call::Ready),
         any::<bool>().prop_map(|deposed| Call::Gone { deposed }),
         Just(Call::Gate),
