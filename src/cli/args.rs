@@ -122,9 +122,9 @@ pub enum Command {
     Failover {
         #[command(flatten)]
         target: Target,
-        /// The overlay that is laid over those of home
+        /// The overlay that is laid over those of home; without it, those that there are are listed and nothing is done
         #[arg(long, value_name = "OVERLAY")]
-        to: String,
+        to: Option<String>,
         #[command(flatten)]
         losing: Losing,
         #[command(flatten)]
@@ -233,5 +233,24 @@ impl Command {
             return Some(layers);
         }
         None
+    }
+
+    /// Whether it acts in the sandbox.
+    pub fn is_in_sandbox(&self) -> bool {
+        match self {
+            Self::Explain { world, .. }
+            | Self::Plan { world, .. }
+            | Self::Apply { world, .. }
+            | Self::Destroy { world, .. }
+            | Self::Failover { world, .. }
+            | Self::Failback { world, .. }
+            | Self::Drill { world, .. }
+            | Self::Status { world, .. }
+            | Self::Watch { world, .. } => world.sandbox,
+            Self::Audit(it) => it.world.sandbox,
+            Self::Found { state, .. } | Self::Reports { state, .. } => state.world.sandbox,
+            Self::State(it) => it.state().world.sandbox,
+            _ => false,
+        }
     }
 }

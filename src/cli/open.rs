@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::engine::advice::Command;
 use crate::cli::args::{Allow, Arguments, Layers, Losing, World};
 use crate::cli::out;
 use crate::engine::plan::guard::Allowed;
@@ -42,7 +43,7 @@ pub fn root_of(from: &std::path::Path) -> Result<PathBuf, OpsError> {
     root(from).ok_or_else(|| {
         OpsError::input(
             format!("there is no `stacks` folder in {} or above it", from.display()),
-            "run `lifeboat init`, or name the folder with -C",
+            format!("run {}, or name the folder with -C", Command::Init),
         )
     })
 }

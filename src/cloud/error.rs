@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::engine::observed::{Reason, Unseen};
 use crate::engine::retry::Fault;
 
 /// One failed call: its class, who said what, and what a person can do about it.
@@ -32,6 +33,20 @@ impl ProviderError {
             retry_after: None,
             source: None,
         }
+    }
+
+    /// What it says of the world: the one place that tells silence from a no.
+    pub fn reason(&self) -> Reason {
+        match self.status {
+            // Whoever says that it is not well says nothing about what was asked.
+            Some(500..) if self.fault != Fault::Garbled => Reason::Unreachable,
+            _ => self.fault.reason(),
+        }
+    }
+
+    /// It, as what could not be seen because of it.
+    pub(crate) fn unseen(&self) -> Unseen {
+        Unseen::new(self.reason(), self.to_string())
     }
 
     #[must_use]

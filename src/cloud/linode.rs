@@ -85,21 +85,46 @@ impl Linode {
         }
     }
 
-    /// The customer's id, or the user's name where the token may not see the account.
-    pub(crate) async fn account(&self) -> Result<String, ProviderError> {
-        let euuid = match self.get("/account", &[], None).await {
-            Ok(account) => account.get("euuid").and_then(Json::as_str).map(str::to_owned),
-            Err(error) if matches!(error.fault, Fault::Denied | Fault::Missing) => None,
+    /// The customer's id, or the user's name where the token may not see the account. A name and an id cannot be
+    /// compared: what is bound to the one is known by the one.
+    pub(crate) async fn account(&self, bound: Option<&str>) -> Result<String, ProviderError> {
+        let denied = match self.get("/account", &[], None).await {
+            Ok(account) => {
+                let Some(euuid) = account.get("euuid").and_then(Json::as_str) else {
+                    return Err(self.garbled("/account", "the answer names no `euuid`"));
+                };
+                if bound.is_none_or(|it| it == euuid) {
+                    return Ok(euuid.to_owned());
+                }
+                // Perhaps bound by a token that saw no more than its user.
+                let user = self.user().await;
+                return Ok(user.ok().filter(|it| bound == Some(it)).unwrap_or(euuid.to_owned()));
+            }
+            Err(error) if matches!(error.fault, Fault::Denied | Fault::Missing) => error,
             Err(error) => return Err(error),
         };
-        if let Some(euuid) = euuid {
-            return Ok(euuid);
+        let user = self.user().await?;
+        match bound {
+            Some(bound) if bound != user => Err(ProviderError {
+                words: format!(
+                    "{}; this stack belongs to account {bound}, and this token may not say of which one it is",
+                    denied.words.trim_end_matches('.')
+                ),
+                ..denied
+            }
+            .advice("give it the scope account:read_only")),
+            _ => Ok(user),
         }
+    }
+
+    async fn user(&self) -> Result<String, ProviderError> {
         let profile = self.get("/profile", &[], None).await?;
-        profile.get("username").and_then(Json::as_str).map(str::to_owned).ok_or_else(|| {
-            let endpoint = format!("GET {}", self.url("/profile"));
-            ProviderError::new(Fault::Garbled, endpoint, "the answer names no `username`")
-        })
+        let user = profile.get("username").and_then(Json::as_str).map(str::to_owned);
+        user.ok_or_else(|| self.garbled("/profile", "the answer names no `username`"))
+    }
+
+    fn garbled(&self, path: &str, words: &str) -> ProviderError {
+        ProviderError::new(Fault::Garbled, format!("GET {}", self.url(path)), words)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -16,7 +16,7 @@ use crate::cloud::linode::Linode;
 use crate::cloud::look::Question;
 use crate::cloud::rest::{expected, is_same, not_ready};
 use crate::cloud::routes::Routes;
-use crate::engine::observed::Observation;
+use crate::engine::observed::{Observation, Reason, Unseen};
 use crate::engine::retry::Fault;
 use crate::engine::schema::FaultDomain;
 use crate::engine::value::{Attributes, Value};
@@ -34,7 +34,7 @@ enum Listed {
     },
     /// The container of this collection is not there.
     NoContainer,
-    Unseen(String),
+    Unseen(Unseen),
 }
 
 type Lists = BTreeMap<String, Listed>;
@@ -72,7 +72,7 @@ pub(crate) async fn observe(linode: &Linode, questions: &[Question<'_>]) -> Vec<
         .zip(&places)
         .map(|(question, place)| match place {
             Ok(path) => answer(question, path, &lists, &confirmed),
-            Err(why) => Observation::Unseen(why.clone()),
+            Err(why) => unclear(why.clone()),
         })
         .collect()
 }
@@ -139,7 +139,7 @@ fn listed(answer: Result<Vec<Json>, ProviderError>, nested: bool) -> Listed {
             Listed::Rows { rows, by_id }
         }
         Err(error) if nested && error.fault == Fault::Missing => Listed::NoContainer,
-        Err(error) => Listed::Unseen(error.to_string()),
+        Err(error) => Listed::Unseen(error.unseen()),
     }
 }
 
@@ -213,15 +213,15 @@ fn answer(
     match object.map(|it| &confirmed[&it]) {
         Ok(Ok(row)) => exists(question, row, lists),
         Ok(Err(error)) if error.fault == Fault::Missing => Observation::Absent,
-        Ok(Err(error)) => Observation::Unseen(error.to_string()),
-        Err(why) => Observation::Unseen(why),
+        Ok(Err(error)) => Observation::Unseen(error.unseen()),
+        Err(why) => unclear(why),
     }
 }
 
 /// Without an id the identity has to find it, and has to find one.
 fn by_identity(question: &Question<'_>, rows: &[Json], lists: &Lists) -> Observation {
     let Some(wanted) = identity(question.kind, question.attributes) else {
-        return Observation::Unseen(format!(
+        return unclear(format!(
             "neither id nor identity of {} is known",
             question.address
         ));
@@ -230,7 +230,7 @@ fn by_identity(question: &Question<'_>, rows: &[Json], lists: &Lists) -> Observa
     match same.collect::<Vec<_>>().as_slice() {
         [] => Observation::Absent,
         [row] => exists(question, row, lists),
-        several => Observation::Unseen(format!(
+        several => unclear(format!(
             "{} objects have the identity of {}",
             several.len(),
             question.address
@@ -257,6 +257,11 @@ fn exists(question: &Question<'_>, row: &Json, lists: &Lists) -> Observation {
     let expected = expected(question.attributes, &attributes, Attributes::new());
     let ready = not_ready(question.kind, row, &expected).is_none();
     Observation::Exists { attributes, ready }
+}
+
+/// Nothing failed, and still nobody can say.
+fn unclear(why: String) -> Observation {
+    Observation::Unseen(Unseen::new(Reason::Unclear, why))
 }
 
 fn uses(attributes: &Attributes, name: &str) -> bool {

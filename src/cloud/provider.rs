@@ -38,13 +38,17 @@ impl Provider {
         self.connections.lose(fault_domains);
     }
 
-    /// Whose credentials these are: state is bound to the answer.
-    pub async fn account(&self, cloud: &str) -> Result<String, ProviderError> {
+    /// Whose credentials these are: state is bound to the answer, and `bound` is what it is bound to so far.
+    pub async fn account(
+        &self,
+        cloud: &str,
+        bound: Option<&str>,
+    ) -> Result<String, ProviderError> {
         if self.connections.settings.sandbox {
             return Ok("sandbox".to_owned());
         }
         match cloud {
-            "linode" => self.rest.linode.account().await,
+            "linode" => self.rest.linode.account(bound).await,
             "aws" => self.dynamo.account().await,
             other => Err(ProviderError::new(Fault::Rejected, other, "no such cloud")),
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::engine::observed::Reason;
+
 /// Classes of faults; the edges classify, this module decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -27,6 +29,22 @@ pub enum Fault {
     Rejected,
     /// The answer is not what the protocol promises (not JSON, truncated, an empty 200).
     Garbled,
+}
+
+impl Fault {
+    /// What it says of the world when a look failed by it.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Busy | Self::Throttled => Reason::Throttled,
+            Self::Transient | Self::UnknownOutcome | Self::Unreachable => Reason::Unreachable,
+            Self::Missing
+            | Self::Conflict
+            | Self::Unauthenticated
+            | Self::Denied
+            | Self::Rejected => Reason::Denied,
+            Self::Garbled => Reason::Malformed,
+        }
+    }
 }
 
 /// How much patience a call is given.

@@ -2,6 +2,7 @@
 
 use clap::CommandFactory as _;
 
+use crate::engine::advice::Command;
 use crate::cli::args::Arguments;
 use crate::cli::exit::Exit;
 use crate::cli::out;
@@ -29,7 +30,7 @@ pub fn kinds(kind: Option<&str>) -> Result<Exit, OpsError> {
     }
     let near = nearest(name, catalog.kinds.keys().map(String::as_str));
     let help = near
-        .map_or_else(|| "`lifeboat kinds` lists them".into(), |it| format!("did you mean `{it}`?"));
+        .map_or_else(|| format!("{} lists them", Command::Kinds { kind: None }), |it| format!("did you mean `{it}`?"));
     Err(OpsError::input(format!("there is no kind `{name}`"), help))
 }
 

@@ -17,7 +17,7 @@ pub mod watch;
 
 use crate::cli::args::{Arguments, Command};
 use crate::cli::exit::Exit;
-use crate::cli::open;
+use crate::cli::{open, out};
 use crate::cli::out::wants_color;
 use crate::ops::error::OpsError;
 use crate::ops::load::is_overlay_name;
@@ -37,6 +37,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         color: wants_color(arguments.no_color),
         command: typed(),
     };
+    let given = arguments.directory.as_ref().map(|it| it.display().to_string());
+    out::act_in(arguments.command.is_in_sandbox(), given);
     file_is_no_overlay(&arguments.command)?;
     match arguments.command {
         Command::Init { dir } => init::init(&scene, dir),
@@ -64,7 +66,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         }
         Command::Failover { target, to, losing, allow, world, yes } => {
             let wanted = switch::Wanted { allow, world, yes };
-            switch::failover(&scene, &target, &to, &losing, &wanted).await
+            match to {
+                Some(to) => switch::failover(&scene, &target, &to, &losing, &wanted).await,
+                None => Err(switch::where_to(&scene, &target)?),
+            }
         }
         Command::Failback { target, lost, keep_standby, include_pending, allow, world, yes } => {
             let wanted = switch::Wanted { allow, world, yes };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::advice::Command;
 use crate::cli::args::{StateArgs, Words};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
@@ -64,7 +65,7 @@ fn named<'a>(place: &Place, kept: &'a [Kept], name: &str) -> Result<&'a Kept, Op
         [one] => Ok(one),
         [] => {
             let help = nearest(name, kept.iter().map(|it| it.name.as_str())).map_or_else(
-                || format!("`lifeboat reports {}` lists them", place.name()),
+                || format!("{} lists them", Command::Reports { stack: &place.name() }),
                 |it| format!("did you mean `{it}`?"),
             );
             Err(OpsError::input(format!("{} has no report `{name}`", place.name()), help))

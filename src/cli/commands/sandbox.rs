@@ -2,6 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::engine::advice::Command as Typed;
 use crate::cli::args::{How as HowArg, LogWhat, SandboxCommand};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
@@ -26,7 +27,7 @@ fn wrong(why: SandboxError) -> OpsError {
         ),
         SandboxError::NoSuchObject { fault_domain, name, near } => OpsError::input(
             format!("nothing in {fault_domain} is called `{name}`, and nothing was changed"),
-            help(near, "`lifeboat sandbox show` lists what is there"),
+            help(near, &format!("{} lists what is there", Typed::SandboxShow)),
         ),
         _ => OpsError::Sandbox(why.to_string()),
     }
@@ -61,7 +62,11 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
                 let label = label.ok_or_else(|| {
                     OpsError::usage(
                         "`unhealthy` needs the label of an instance",
-                        "lifeboat sandbox fault unhealthy LABEL",
+                        format!(
+                            "{} names them; `web-0` would be: {}",
+                            Typed::SandboxShow,
+                            Typed::SandboxUnhealthy { label: "web-0" }
+                        ),
                     )
                 })?;
                 sandbox.sicken(&label).map_err(wrong)?;
@@ -137,9 +142,15 @@ fn log(sandbox: &Sandbox, what: LogWhat) -> Result<(), OpsError> {
                 out::data(&format!("{} {it}", instant(it.at)));
             }
             if requests.is_full {
-                out::talk("the log was full here; `lifeboat sandbox log on` begins a new one");
+                out::talk(&format!(
+                    "the log was full here; {} begins a new one",
+                    Typed::SandboxLogOn
+                ));
             } else if !sandbox.is_logging().map_err(wrong)? {
-                out::talk("requests are not logged at the moment; `lifeboat sandbox log on`");
+                out::talk(&format!(
+                    "requests are not logged at the moment; {} logs them",
+                    Typed::SandboxLogOn
+                ));
             }
         }
     }

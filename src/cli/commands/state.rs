@@ -1,5 +1,6 @@
 //! `state`: looks into what is recorded, and mends it under the lease.
 
+use crate::engine::advice::Command as Typed;
 use crate::cli::args::{StateArgs, StateCommand, World};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
@@ -105,7 +106,7 @@ fn find(state: &State, text: &str) -> Result<Address, OpsError> {
     }
     let names: Vec<String> = state.records.keys().map(ToString::to_string).collect();
     let help = nearest(text, names.iter().map(String::as_str)).map_or_else(
-        || "`lifeboat state list` shows what is recorded".into(),
+        || format!("{} shows what is recorded", Typed::StateList { stack: &state.name() }),
         |it| format!("did you mean `{it}`?"),
     );
     Err(OpsError::input(format!("`{address}` is not recorded"), help))

@@ -74,13 +74,13 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<
         let place = match Place::of(question.kind, question.attributes) {
             Ok(place) => place,
             Err(why) => {
-                answers[at] = Some(Observation::Unseen(why.to_string()));
+                answers[at] = Some(Observation::Unseen(why.unseen()));
                 continue;
             }
         };
         if dynamo.connections.is_lost(&place.region) {
             let why = declared_lost(&place.region, "DescribeTable");
-            answers[at] = Some(Observation::Unseen(why.to_string()));
+            answers[at] = Some(Observation::Unseen(why.unseen()));
             continue;
         }
         places.insert(at, place.clone());
@@ -112,7 +112,7 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<
                 ready: not_ready(&seen.table).is_none(),
             },
             Ok(None) => Observation::Absent,
-            Err(why) => Observation::Unseen(why.to_string()),
+            Err(why) => Observation::Unseen(why.unseen()),
         });
     }
     answers.into_iter().map(|it| it.expect("every question got its answer above")).collect()

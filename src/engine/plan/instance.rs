@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::engine::address::Address;
-use crate::engine::observed::Observation;
+use crate::engine::observed::{Observation, Reason, Unseen};
 use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::decide::{Standing, decide};
 use crate::engine::plan::diff::{Sides, diff, is_missing_secret};
@@ -234,12 +234,12 @@ impl<'a> Proposal<'a> {
     ) -> Change {
         let mut change = self.undecided(instance, kind, record);
         if let Some(why) = self.doubt(&instance.address).filter(|_| record.is_none()) {
-            change.unseen = Some(why);
+            change.unseen = Some(Unseen::new(Reason::Unclear, why));
             change.reason = "whether it was made is in doubt, so nothing is planned for it".into();
             return change;
         }
-        if let Some(Observation::Unseen(why)) = seen {
-            change.unseen = Some(why.clone());
+        if let Some(Observation::Unseen(unseen)) = seen {
+            change.unseen = Some(unseen.clone());
             change.reason = "it could not be looked at, so nothing is planned against it".into();
             return change;
         }

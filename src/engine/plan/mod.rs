@@ -25,6 +25,7 @@ mod lowering;
 mod cycle;
 pub mod order;
 mod stay;
+mod unseen;
 pub mod propose;
 pub mod foreseen;
 pub mod calls;
