@@ -28,7 +28,7 @@ impl ProviderError {
             fault,
             endpoint: endpoint.into(),
             status: None,
-            words: words.into(),
+            words: short(words.into()),
             advice: None,
             retry_after: None,
             source: None,
@@ -77,6 +77,21 @@ impl ProviderError {
     }
 }
 
+/// A pause that is asked for and longer than anybody waits without a word.
+const PATIENT: Duration = Duration::from_secs(60);
+
+/// What a cloud says is said again on every line that it concerns.
+const WORDS_MAX: usize = 600;
+
+fn short(mut words: String) -> String {
+    if let Some((at, _)) = words.char_indices().nth(WORDS_MAX) {
+        let all = words.len();
+        words.truncate(at);
+        words.push_str(&format!("… ({all} bytes)"));
+    }
+    words
+}
+
 impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = self.words.trim_end_matches('.');
@@ -92,7 +107,10 @@ impl fmt::Display for ProviderError {
         }
         match &self.advice {
             Some(advice) => write!(f, "; {advice}"),
-            None => Ok(()),
+            None => match self.retry_after.filter(|it| *it > PATIENT) {
+                Some(pause) => write!(f, "; it asks to be left alone for {} s", pause.as_secs()),
+                None => Ok(()),
+            },
         }
     }
 }

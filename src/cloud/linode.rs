@@ -16,6 +16,13 @@ use crate::engine::retry::{Fault, READING};
 
 /// The largest page the API gives.
 const PAGE: usize = 500;
+/// A list of more pages, or rows, is no list of anything that one account has.
+const PAGES_MAX: u64 = 400;
+const ROWS_MAX: usize = 100_000;
+/// Reasons of one answer that are told.
+const REASONS_MAX: usize = 5;
+
+const TOO_LONG: &str = "the answer is longer than any answer of this API";
 
 /// The API as one run reaches it.
 #[derive(Clone)]
@@ -44,6 +51,16 @@ impl Linode {
             })
         })
         .await
+    }
+
+    /// One object. Whatever else is answered under its path is not it.
+    pub(crate) async fn object(&self, path: &str, own: &str) -> Result<Json, ProviderError> {
+        let row = self.get(path, &[], None).await?;
+        match id(&row) {
+            Some(it) if it == own => Ok(row),
+            Some(it) => Err(self.garbled(path, &format!("the answer is about another object, {it}"))),
+            None => Err(self.garbled(path, "the answer is not the object: it has no id")),
+        }
     }
 
     /// One call that changes something: one attempt.
@@ -77,9 +94,18 @@ impl Linode {
                 let endpoint = format!("GET {}", self.url(path));
                 return Err(ProviderError::new(Fault::Garbled, endpoint, words));
             };
+            let before = rows.len();
             rows.extend(data.into_iter().filter(|row| id(row).is_none_or(|it| seen.insert(it))));
             if page >= pages {
                 return Ok(rows);
+            }
+            if rows.len() == before {
+                let words = format!("page {page} of {pages} brings nothing new");
+                return Err(self.garbled(path, &words));
+            }
+            if pages > PAGES_MAX || rows.len() > ROWS_MAX {
+                let words = format!("a list of {pages} pages, which nobody reads");
+                return Err(self.garbled(path, &words));
             }
             page += 1;
         }
@@ -164,6 +190,11 @@ impl Linode {
                 };
                 Err(ProviderError::new(fault, endpoint, words).caused_by(error))
             }
+            Err(Broken::Endless) => {
+                let fault =
+                    if request.changes() { Fault::UnknownOutcome } else { Fault::Garbled };
+                Err(ProviderError::new(fault, endpoint, TOO_LONG))
+            }
         }
     }
 }
@@ -180,7 +211,7 @@ fn judged(request: &Request<'_>, reply: &Reply, now: i64) -> Result<Json, Provid
     }
     let words = words(reply);
     let fault = fault(request, reply, &words);
-    let pause = reply.retry_after.or_else(|| {
+    let pause = reply.pause(now).or_else(|| {
         let left = reply.reset?.checked_sub(now / 1000)?;
         (fault == Fault::Throttled).then(|| Duration::from_secs(left.clamp(1, 120).unsigned_abs()))
     });
@@ -259,6 +290,7 @@ fn words(reply: &Reply) -> String {
     };
     let said: Vec<String> = errors
         .iter()
+        .take(REASONS_MAX)
         .map(|error| {
             let reason = error.get("reason").and_then(Json::as_str).unwrap_or("no reason");
             match error.get("field").and_then(Json::as_str) {

@@ -63,7 +63,7 @@ pub(crate) async fn observe(linode: &Linode, questions: &[Question<'_>]) -> Vec<
                 Routes::of(question.kind).and_then(|it| it.object(id, question.attributes))
         {
             let place = together.place(linode, question, &object);
-            objects.insert(object, place);
+            objects.insert(object, (place, id.to_owned()));
         }
     }
     let confirmed = confirmed(linode, objects).await;
@@ -146,12 +146,12 @@ fn listed(answer: Result<Vec<Json>, ProviderError>, nested: bool) -> Listed {
 /// Objects that a list did not name, asked for one by one.
 async fn confirmed(
     linode: &Linode,
-    objects: BTreeMap<String, Place>,
+    objects: BTreeMap<String, (Place, String)>,
 ) -> BTreeMap<String, Result<Json, ProviderError>> {
-    let jobs = objects.into_iter().map(|(path, place)| {
+    let jobs = objects.into_iter().map(|(path, (place, id))| {
         let linode = Linode { place: Some(place.clone()), ..linode.clone() };
         let name = path.clone();
-        let job = async move { linode.get(&path, &[], None).await };
+        let job = async move { linode.object(&path, &id).await };
         (name, Some(place), job, |answer| answer)
     });
     all(linode, jobs).await

@@ -5,6 +5,7 @@ pub mod error;
 pub mod patience;
 pub mod settings;
 mod contact;
+mod bounded;
 pub mod connection;
 mod identity;
 mod encode;

@@ -106,7 +106,7 @@ impl Rest {
         attributes: &Attributes,
     ) -> Result<Look, ProviderError> {
         let path = self.plan(kind, |it| it.object(id, attributes))?;
-        let row = match self.linode.get(&path, &[], None).await {
+        let row = match self.linode.object(&path, id).await {
             Ok(row) => row,
             Err(error) if error.fault == Fault::Missing => {
                 self.awaited.forget(&path);

@@ -80,16 +80,24 @@ pub enum Verdict {
 }
 
 /// Decides after the `attempt`-th attempt (from 1) failed, `elapsed` after the first began.
+///
+/// `chance`, from 0 to 1, spreads those who failed together: without it they would all come back together. A pause of
+/// our own is between half and the whole of what doubling says (AWS calls this equal jitter); one that was asked for is
+/// kept, and up to a tenth longer.
 pub fn decide(
     fault: Fault,
     attempt: u32,
     elapsed: Duration,
     retry_after: Option<Duration>,
     patience: Patience,
+    chance: f64,
 ) -> Verdict {
+    let chance = if chance.is_finite() { chance.clamp(0.0, 1.0) } else { 0.0 };
     let doubled = patience.first_pause * 2u32.pow(attempt.saturating_sub(1).min(16));
-    let pause = retry_after.unwrap_or_else(|| doubled.min(patience.longest_pause));
-    let in_time = elapsed + pause <= patience.within;
+    let own = doubled.min(patience.longest_pause).mul_f64(0.5 + chance / 2.0);
+    let in_time = elapsed.saturating_add(retry_after.unwrap_or(own)) <= patience.within;
+    let pause = retry_after
+        .map_or(own, |it| it.saturating_add((it / 10).min(patience.longest_pause).mul_f64(chance)));
     let again = match fault {
         Fault::Busy | Fault::Throttled => in_time,
         Fault::Transient | Fault::Unreachable => in_time && attempt < patience.attempts,
@@ -112,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_lost_reply_is_never_repeated() {
-        let verdict = decide(Fault::UnknownOutcome, 1, Duration::ZERO, None, CHANGING);
+        let verdict = decide(Fault::UnknownOutcome, 1, Duration::ZERO, None, CHANGING, 1.0);
         assert_eq!(verdict, Verdict::GiveUp);
     }
 
@@ -120,18 +128,28 @@ mod tests {
     fn retry_after_is_obeyed_and_bounded_by_patience() {
         let after = Some(Duration::from_secs(7));
         assert_eq!(
-            decide(Fault::Throttled, 1, Duration::ZERO, after, READING),
+            decide(Fault::Throttled, 1, Duration::ZERO, after, READING, 0.0),
             Verdict::AgainAfter(Duration::from_secs(7))
         );
-        assert_eq!(decide(Fault::Throttled, 1, READING.within, after, READING), Verdict::GiveUp);
+        let late = decide(Fault::Throttled, 1, READING.within, after, READING, 0.0);
+        assert_eq!(late, Verdict::GiveUp);
+        let spread = decide(Fault::Throttled, 1, Duration::ZERO, after, READING, 1.0);
+        assert_eq!(spread, Verdict::AgainAfter(Duration::from_millis(7_700)));
+        let for_ever = Some(Duration::MAX);
+        for fault in [Fault::Throttled, Fault::Busy, Fault::Transient] {
+            let verdict = decide(fault, 1, Duration::from_secs(9), for_ever, CHANGING, 1.0);
+            assert_eq!(verdict, Verdict::GiveUp);
+        }
     }
 
     #[test]
     fn pauses_double_up_to_the_longest() {
         let pauses: Vec<_> = (1..7)
-            .map(|attempt| decide(Fault::Busy, attempt, Duration::ZERO, None, READING))
+            .map(|attempt| decide(Fault::Busy, attempt, Duration::ZERO, None, READING, 1.0))
             .collect();
         assert_eq!(pauses[1], Verdict::AgainAfter(Duration::from_secs(1)));
         assert_eq!(pauses[5], Verdict::AgainAfter(READING.longest_pause));
+        let early = decide(Fault::Busy, 2, Duration::ZERO, None, READING, 0.0);
+        assert_eq!(early, Verdict::AgainAfter(Duration::from_millis(500)));
     }
 }

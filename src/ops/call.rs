@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cloud::patience::chance;
 use crate::cloud::error::ProviderError;
 use crate::cloud::provider::{Created, Look};
 use crate::engine::plan::normalise::normalise;
@@ -70,7 +71,7 @@ async fn patiently(hands: &Hands, job: &Job, call: Attempt<'_>) -> Result<Create
             Err(why) => why,
         };
         let elapsed = Duration::from_millis(u64::try_from(clock.now() - started).unwrap_or(0));
-        match decide(why.fault, attempts, elapsed, why.retry_after, CHANGING) {
+        match decide(why.fault, attempts, elapsed, why.retry_after, CHANGING, chance()) {
             Verdict::GiveUp => return Err(why.into()),
             Verdict::AgainAfter(pause) => {
                 (hands.tell)(Progress::Waiting { step: job.step.id, why: why.words.clone() });

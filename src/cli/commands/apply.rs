@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::advice::Command;
 use crate::cli::args::{Allow, Layers, Losing, World};
 use crate::cli::commands::Scene;
-use crate::cli::commands::plan::{note_drill, read, warn};
+use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
 use crate::cli::commands::reports;
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
@@ -195,6 +195,9 @@ pub async fn destroy(
 }
 
 pub fn show<'a>(scene: &Scene, shown: impl Into<Shown<'a>>) {
+    let shown = shown.into();
+    let plan = typed_here(shown.plan);
+    let shown = Shown { plan: &plan, ..shown };
     out::data(&text(shown, &TextOptions { color: scene.color, width: 100, verbose: false }));
 }
 

@@ -1,5 +1,6 @@
 //! `plan` and `show`: what would happen, in four dresses.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::engine::advice::Command as Typed;
@@ -8,7 +9,7 @@ use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
 use crate::engine::diagnostic::{Diagnostic, Severity};
-use crate::engine::plan::change::Plan;
+use crate::engine::plan::change::{Note, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::{Envelope, decode, encode};
 use crate::engine::stack::model::Stack;
@@ -117,7 +118,22 @@ pub fn read(file: &Path) -> Result<(Plan, Envelope), OpsError> {
     })
 }
 
+/// The plan with the commands of its notes as they are to be typed here.
+pub fn typed_here(plan: &Plan) -> Cow<'_, Plan> {
+    let text = |it: &Note| it.help.as_deref().map(|it| out::typed_here(it).into_owned());
+    if plan.notes.iter().all(|it| text(it) == it.help) {
+        return Cow::Borrowed(plan);
+    }
+    let mut plan = plan.clone();
+    for it in &mut plan.notes {
+        it.help = text(it);
+    }
+    Cow::Owned(plan)
+}
+
 fn print(plan: &Plan, envelope: &Envelope, shape: &Shape, color: bool) {
+    let here = typed_here(plan);
+    let plan = &*here;
     let shown = Shown { plan, forecast: envelope.forecast.as_ref() };
     match shape.format {
         Format::Text => {

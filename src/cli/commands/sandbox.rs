@@ -210,6 +210,8 @@ fn how_of(how: HowArg) -> How {
 fn effect_of(word: &str) -> Result<Effect, OpsError> {
     Ok(match word {
         "429" => Effect::TooManyRequests { retry_after: 1 },
+        "401" => Effect::Unauthenticated,
+        "403" => Effect::Forbidden,
         "500" => Effect::InternalError,
         "503" => Effect::Unavailable,
         "lost-reply" => Effect::LostReply,
@@ -221,7 +223,7 @@ fn effect_of(word: &str) -> Result<Effect, OpsError> {
         _ => {
             return Err(OpsError::usage(
                 format!("`{word}` is no fault"),
-                "write unhealthy, 429, 500, 503, lost-reply, slow, html502, truncated, empty200 or hang",
+                "write unhealthy, 401, 403, 429, 500, 503, lost-reply, slow, html502, truncated, empty200 or hang",
             ));
         }
     })
