@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
-use aws_sdk_dynamodb::primitives::SdkBody;
+use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 
 /// The longest answer that is read. A full page of a list is some hundred kilobytes, a table some ten.

@@ -15,6 +15,7 @@ mod transport;
 mod linode;
 mod look;
 mod awaited;
+mod events;
 mod rest;
 mod listing;
 mod dynamodb;

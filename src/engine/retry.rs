@@ -73,6 +73,21 @@ pub const CHANGING: Patience = Patience {
     longest_pause: Duration::from_secs(20),
 };
 
+/// How long to wait before the next look, so long after the first: a twenty-fifth of that, so that no wait is overslept
+/// by more than 4 %, at least a second, and at most `longest`.
+pub fn poll(waited: Duration, longest: Duration) -> Duration {
+    (waited / 25).max(Duration::from_secs(1)).min(longest)
+}
+
+/// How fast a run goes, where somebody says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Steps at once, of each provider.
+    pub at_once: Option<usize>,
+    /// Between two looks of one wait.
+    pub poll: Option<Duration>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     AgainAfter(Duration),
@@ -116,7 +131,16 @@ pub fn decide(
 mod tests {
     use std::time::Duration;
 
-    use super::{CHANGING, Fault, READING, Verdict, decide};
+    use super::{CHANGING, Fault, READING, Verdict, decide, poll};
+
+    #[test]
+    fn looks_come_closer_together_where_little_was_waited() {
+        let seconds = |waited, longest| {
+            poll(Duration::from_secs(waited), Duration::from_secs(longest)).as_millis()
+        };
+        assert_eq!([seconds(0, 5), seconds(50, 5), seconds(900, 5)], [1_000, 2_000, 5_000]);
+        assert_eq!([seconds(50, 1), seconds(900, 60)], [1_000, 36_000]);
+    }
 
     #[test]
     fn a_lost_reply_is_never_repeated() {

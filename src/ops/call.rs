@@ -184,7 +184,8 @@ pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -
             Err(why) if why.is(Fault::UnknownOutcome) && lost < CHANGING.attempts => {
                 lost += 1;
                 hands.session.clock.sleep(CHANGING.first_pause).await;
-                let look = provider.look(&job.kind, &record.id, &job.attributes).await;
+                let (kind, id) = (&job.kind, &record.id);
+                let look = provider.look_at(kind, id, &job.attributes, changed).await;
                 if let Ok(Look::Exists { attributes, .. }) = look
                     && is_so(job, changed, &attributes)
                 {

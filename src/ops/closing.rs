@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::retry::Pace;
 use crate::engine::address::Address;
 use crate::engine::ledger::timed::Timed;
 use crate::engine::plan::change::{Action, Plan, Wait};
@@ -21,6 +22,7 @@ use crate::store::error::Over;
 /// What was asked for, for the journal.
 #[derive(Debug, Clone)]
 pub struct Order {
+    pub pace: Pace,
     pub command: String,
     pub intent: Intent,
     pub instance: Option<String>,

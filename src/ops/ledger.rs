@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::engine::retry::Pace;
 use crate::engine::ledger::forecast::{Forecast, Together};
 use crate::engine::ledger::journalled::{Journalled, gone_on, runs};
 use crate::engine::ledger::phases::{Directed, Idle, Span, later};
@@ -245,6 +246,6 @@ fn unlisted(reports: &Reports, why: &StoreError) -> Damaged {
 
 fn expect(session: &Session, plan: &Plan, samples: &Samples) -> Option<Forecast> {
     let provider_of = |step: &Step| provider_of(&session.catalog, step);
-    let lanes = Lanes { provider_of: &provider_of, limits: limits() };
+    let lanes = Lanes { provider_of: &provider_of, limits: limits(Pace::default()) };
     predict(&plan.steps, samples, &lanes, session.clock.now())
 }

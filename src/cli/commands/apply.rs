@@ -288,6 +288,7 @@ async fn carry_out(
         out::talk(&format!("{over}: nothing new is started; calls in flight finish"));
     });
     let order = Order {
+        pace: scene.pace,
         command: scene.command.clone(),
         intent: ask.intent,
         instance: ask.place.instance.clone(),

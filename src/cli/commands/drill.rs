@@ -65,6 +65,7 @@ pub async fn drill(
         overlay: wanted.to.clone(),
         losses: open::losses(&wanted.losing),
         command: scene.command.clone(),
+        pace: scene.pace,
     };
     let audience = Screen { scene };
     if wanted.cleanup {
