@@ -1,7 +1,7 @@
 //! What a run says at its end: done, not done, failed, in doubt, and the outputs.
 
-use crate::engine::advice::Command;
 use crate::cli::out::{data, talk};
+use crate::engine::advice::Command;
 use crate::engine::plan::change::{Change, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::value::Value;

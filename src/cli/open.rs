@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::engine::advice::Command;
 use crate::cli::args::{Allow, Arguments, Layers, Losing, World};
 use crate::cli::out;
+use crate::engine::advice::Command;
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID, SURROUNDINGS};

@@ -94,7 +94,10 @@ mod tests {
     fn only_what_is_under_way_with_the_object_itself_counts() {
         let row = |id: u32, of: &str, status: &str| json!({ "action": "linode_boot", "status": status, "entity": { "id": id, "type": of } });
         let told = |row| busy(&row, "linode", "7");
-        assert_eq!(told(row(7, "linode", "started")).as_deref(), Some("its linode_boot is started"));
+        assert_eq!(
+            told(row(7, "linode", "started")).as_deref(),
+            Some("its linode_boot is started")
+        );
         for other in [
             row(7, "linode", "finished"),
             row(7, "linode", "failed"),

@@ -58,7 +58,9 @@ impl Linode {
         let row = self.get(path, &[], None).await?;
         match id(&row) {
             Some(it) if it == own => Ok(row),
-            Some(it) => Err(self.garbled(path, &format!("the answer is about another object, {it}"))),
+            Some(it) => {
+                Err(self.garbled(path, &format!("the answer is about another object, {it}")))
+            }
             None => Err(self.garbled(path, "the answer is not the object: it has no id")),
         }
     }
@@ -191,8 +193,7 @@ impl Linode {
                 Err(ProviderError::new(fault, endpoint, words).caused_by(error))
             }
             Err(Broken::Endless) => {
-                let fault =
-                    if request.changes() { Fault::UnknownOutcome } else { Fault::Garbled };
+                let fault = if request.changes() { Fault::UnknownOutcome } else { Fault::Garbled };
                 Err(ProviderError::new(fault, endpoint, TOO_LONG))
             }
         }

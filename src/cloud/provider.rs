@@ -31,7 +31,11 @@ impl Provider {
     pub fn new(connections: Arc<Connections>) -> Self {
         let linode = Linode { connections: Arc::clone(&connections), place: None };
         let dynamo = Dynamo { connections: Arc::clone(&connections) };
-        Self { connections, rest: Rest { linode, awaited: Awaited::default(), events: Events::default() }, dynamo }
+        Self {
+            connections,
+            rest: Rest { linode, awaited: Awaited::default(), events: Events::default() },
+            dynamo,
+        }
     }
 
     /// From now on nothing connects to the endpoints of these fault domains, and of no others.
@@ -40,11 +44,7 @@ impl Provider {
     }
 
     /// Whose credentials these are: state is bound to the answer, and `bound` is what it is bound to so far.
-    pub async fn account(
-        &self,
-        cloud: &str,
-        bound: Option<&str>,
-    ) -> Result<String, ProviderError> {
+    pub async fn account(&self, cloud: &str, bound: Option<&str>) -> Result<String, ProviderError> {
         if self.connections.settings.sandbox {
             return Ok("sandbox".to_owned());
         }

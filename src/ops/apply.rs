@@ -48,7 +48,8 @@ pub async fn apply(
     let stop = stop_with(&pulse, stop);
     let (pen, lease_back) = hold_pen(lease);
     let (session_of, pulse_of) = (Arc::clone(session), Arc::clone(&pulse));
-    let hands = Hands { session: session_of, pen: pen.clone(), pulse: pulse_of, tell, pace: order.pace };
+    let hands =
+        Hands { session: session_of, pen: pen.clone(), pulse: pulse_of, tell, pace: order.pace };
     let hands = Arc::new(hands);
     let mut run = Run::new(session, &proposed, state, order.pace);
     let stopped = run.carry_out(&hands, stop).await;

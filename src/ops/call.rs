@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cloud::patience::chance;
 use crate::cloud::error::ProviderError;
+use crate::cloud::patience::chance;
 use crate::cloud::provider::{Created, Look};
 use crate::engine::plan::normalise::normalise;
 use crate::engine::plan::planned::kept;

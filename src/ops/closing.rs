@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::retry::Pace;
 use crate::engine::address::Address;
 use crate::engine::ledger::timed::Timed;
 use crate::engine::plan::change::{Action, Plan, Wait};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::survey::promised;
+use crate::engine::retry::Pace;
 use crate::engine::schedule::Standing;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::resolve::resolve_output;

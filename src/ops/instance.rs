@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::advice::Command;
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::planned::identity_of;
 use crate::engine::schema::Kind;
@@ -57,7 +57,10 @@ pub fn lend(session: &Session, place: &Place, desired: &mut Desired) -> Result<(
                 None => mistakes.push(
                     Diagnostic::error("nothing_to_borrow", "There is nothing to borrow")
                         .at(*span, format!("{} has not made `{address}`", place.stack))
-                        .help(format!("apply it first: {}", Command::Apply { stack: &place.stack })),
+                        .help(format!(
+                            "apply it first: {}",
+                            Command::Apply { stack: &place.stack }
+                        )),
                 ),
             }
         }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::engine::retry::Pace;
 use crate::engine::ledger::forecast::{Forecast, Together};
 use crate::engine::ledger::journalled::{Journalled, gone_on, runs};
 use crate::engine::ledger::phases::{Directed, Idle, Span, later};
@@ -11,6 +10,7 @@ use crate::engine::ledger::timed::Role;
 use crate::engine::plan::change::{Plan, Step};
 use crate::engine::plan::role::role;
 use crate::engine::predict::{Lanes, Samples, predict};
+use crate::engine::retry::Pace;
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::Phase;
 use crate::ops::closing::Report;

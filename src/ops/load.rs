@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::engine::plan::asked::Way;
 use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::{Domains, check_assumed};
 use crate::engine::graph::Graph;
+use crate::engine::plan::asked::Way;
 use crate::engine::schema::Catalog;
 use crate::engine::stack::load::{FileProblem, Files, Layer, Loaded, load};
 use crate::engine::stack::model::Stack;

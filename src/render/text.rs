@@ -189,6 +189,9 @@ mod tests {
     fn sentences_are_wrapped_between_words() {
         assert_eq!(wrap("a bb ccc dddd", "  ", 6), ["a bb", "  ccc", "  dddd"]);
         assert_eq!(wrap("a bb", "", 0), ["a bb"]);
-        assert_eq!(wrap("do `lifeboat plan a -o b` now", "", 6), ["do", "`lifeboat plan a -o b`", "now"]);
+        assert_eq!(
+            wrap("do `lifeboat plan a -o b` now", "", 6),
+            ["do", "`lifeboat plan a -o b`", "now"]
+        );
     }
 }

@@ -73,7 +73,8 @@ fn parses(words: &[String]) {
     if let Err(why) = Arguments::try_parse_from(typed) {
         panic!("`lifeboat {}` is told to be typed, and refused: {why}", words.join(" "));
     }
-    let blank = |it: &&String| it.len() > 1 && it.chars().all(|it| it.is_ascii_uppercase() || it == '_');
+    let blank =
+        |it: &&String| it.len() > 1 && it.chars().all(|it| it.is_ascii_uppercase() || it == '_');
     assert!(!words.iter().any(|it| blank(&it)), "something is left to fill in: {words:?}");
 }
 

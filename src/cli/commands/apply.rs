@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::engine::advice::Command;
 use crate::cli::args::{Allow, Layers, Losing, World};
 use crate::cli::commands::Scene;
 use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
@@ -11,6 +10,7 @@ use crate::cli::commands::reports;
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
+use crate::engine::advice::Command;
 use crate::engine::plan::change::{Note, Plan};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};

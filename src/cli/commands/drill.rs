@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::engine::observed::Reason;
-use crate::engine::advice::Command;
 use crate::cli::args::{Allow, Losing, Target, World};
 use crate::cli::commands::apply::{Consent, agreed, may_go_on, refuse, show};
 use crate::cli::commands::plan::warn;
@@ -12,6 +10,8 @@ use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
+use crate::engine::observed::Reason;
 use crate::engine::plan::change::{Action, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::stack::model::Stack;
@@ -245,10 +245,7 @@ fn no_instance(overlay: &str) -> OpsError {
 fn another_instance(name: &str, stack: &str, overlay: &str, own: &str) -> OpsError {
     OpsError::refused(
         format!("a drill of `{overlay}` happens in {stack}@{own}, and this is {name}"),
-        format!(
-            "{}; nothing was changed",
-            Command::Drill { stack, to: overlay, cleanup: false }
-        ),
+        format!("{}; nothing was changed", Command::Drill { stack, to: overlay, cleanup: false }),
     )
 }
 

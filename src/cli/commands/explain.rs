@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::advice::Command;
 use crate::cli::args::{Allow, Layers, World};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::nearest;
 use crate::engine::plan::change::{Change, Plan};
 use crate::engine::plan::propose::Intent;

@@ -17,9 +17,9 @@ pub mod watch;
 
 use crate::cli::args::{Arguments, Command};
 use crate::cli::exit::Exit;
+use crate::cli::out::wants_color;
 use crate::cli::{open, out};
 use crate::engine::retry::Pace;
-use crate::cli::out::wants_color;
 use crate::ops::error::OpsError;
 use crate::ops::load::is_overlay_name;
 
@@ -75,7 +75,16 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
                 None => Err(switch::where_to(&scene, &target)?),
             }
         }
-        Command::Failback { target, lost, keep_standby, include_pending, allow, world, yes, .. } => {
+        Command::Failback {
+            target,
+            lost,
+            keep_standby,
+            include_pending,
+            allow,
+            world,
+            yes,
+            ..
+        } => {
             let wanted = switch::Wanted { allow, world, yes };
             let back = switch::Back { lost, keep_standby, include_pending };
             switch::failback(&scene, &target, back, &wanted).await

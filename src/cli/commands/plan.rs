@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use crate::engine::advice::Command as Typed;
 use crate::cli::args::{Allow, Format, Layers, Losing, Shape, World};
 use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
+use crate::engine::advice::Command as Typed;
 use crate::engine::diagnostic::{Diagnostic, Severity};
 use crate::engine::plan::change::{Note, Plan};
 use crate::engine::plan::propose::Intent;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::engine::advice::Command;
 use crate::cli::args::{StateArgs, Words};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::nearest;
 use crate::engine::ledger::forecast::Forecast;
 use crate::engine::ledger::report::SwitchReport;

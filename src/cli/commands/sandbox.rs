@@ -2,11 +2,11 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::engine::advice::Command as Typed;
 use crate::cli::args::{How as HowArg, LogWhat, SandboxCommand};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
+use crate::engine::advice::Command as Typed;
 use crate::engine::stack::gate::parse_duration;
 use crate::ops::error::OpsError;
 use crate::ops::session::open_sandbox;

@@ -1,11 +1,11 @@
 //! `state`: looks into what is recorded, and mends it under the lease.
 
-use crate::engine::advice::Command as Typed;
 use crate::cli::args::{StateArgs, StateCommand, World};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
+use crate::engine::advice::Command as Typed;
 use crate::engine::diagnostic::nearest;
 use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::State;

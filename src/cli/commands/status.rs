@@ -1,10 +1,10 @@
 //! `status`: what is active, lost, held and draining; nothing is asked of any cloud.
 
-use crate::engine::advice::Command;
 use crate::cli::args::{Plain, Target, World};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
+use crate::engine::advice::Command;
 use crate::ops::course::named;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;

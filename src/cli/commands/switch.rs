@@ -219,8 +219,7 @@ pub fn where_to(scene: &Scene, target: &Target) -> Result<OpsError, OpsError> {
         let planned = way.assumes_lost.is_empty();
         let (to, lost) = (way.overlay.as_str(), Vec::new());
         let switch = Command::Failover { stack: &name, to, lost, planned };
-        let assumes =
-            if planned { "nothing".to_owned() } else { way.assumes_lost.join(", ") };
+        let assumes = if planned { "nothing".to_owned() } else { way.assumes_lost.join(", ") };
         format!("\n  {to} takes for lost: {assumes}: {switch}")
     };
     let ways: Vec<String> = ways(&place).into_iter().map(told).collect();
@@ -267,10 +266,7 @@ fn there_already(
 fn no_way_home(target: &Target) -> OpsError {
     OpsError::usage(
         "`base` is no overlay to fail over to",
-        format!(
-            "the way home is {}",
-            Command::Failback { stack: &target.stack, lost: Vec::new() }
-        ),
+        format!("the way home is {}", Command::Failback { stack: &target.stack, lost: Vec::new() }),
     )
 }
 

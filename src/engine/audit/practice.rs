@@ -79,11 +79,10 @@ fn drilled(case: &Case<'_>, place: Place, out: &mut Section) {
         let mut rehearsals = case.facts.rehearsals.iter();
         let own = rehearsals.find(|(_, of)| of.iter().any(|it| it == case.overlay));
         out.findings.push(match own {
-            Some((drill, _)) => finding
-                .remedy(format!(
-                    "run {}",
-                    Command::Drill { stack: &case.home.stack.name, to: drill, cleanup: false }
-                )),
+            Some((drill, _)) => finding.remedy(format!(
+                "run {}",
+                Command::Drill { stack: &case.home.stack.name, to: drill, cleanup: false }
+            )),
             None => finding,
         });
         return;

@@ -75,8 +75,11 @@ fn protected(it: &Planned<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
     let declared = it.instance.and_then(|it| it.resource.lifecycle.prevent_destroy);
     let remembered = it.record.is_some_and(|it| it.protected);
     if declared.unwrap_or(remembered) {
-        let refusal = Diagnostic::refusal("prevent_destroy", format!("`{address}` is protected, and this plan would {verb} it"))
-            .help(lifted(address, declared.is_some(), whose));
+        let refusal = Diagnostic::refusal(
+            "prevent_destroy",
+            format!("`{address}` is protected, and this plan would {verb} it"),
+        )
+        .help(lifted(address, declared.is_some(), whose));
         refusals.push(match it.instance.and_then(|it| it.resource.lifecycle.span) {
             Some(span) => refusal.at(span, "protected here"),
             None => refusal,

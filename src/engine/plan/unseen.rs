@@ -177,11 +177,12 @@ impl Silence {
         let overlays = &it.worlds.stack.overlays;
         let home = it.worlds.state.map(|it| it.home.as_slice()).unwrap_or_default();
         let lost_list = || lost.iter().copied().collect::<Vec<_>>();
-        if it.options.from.is_some() && overlays == home {
+        let leaves = it.options.from.as_ref().is_some_and(|from| from != overlays);
+        if leaves && overlays == home {
             return Command::Failback { stack: name, lost: lost_list() }.to_string();
         }
         let (going, active) = (overlays.last(), it.worlds.state.map(|it| &it.active));
-        let going = going.filter(|_| it.options.from.is_some());
+        let going = going.filter(|_| leaves);
         let ways = it.options.ways.iter().filter(|way| {
             going.is_some() || active.is_none_or(|active| !active.contains(&way.overlay))
         });
@@ -198,10 +199,9 @@ impl Silence {
             Some(to) => {
                 Command::Failover { stack: name, to, lost: lost_list(), planned: false }.to_string()
             }
-            None => format!(
-                "{} lists what can be switched to",
-                Command::FailoverWhere { stack: name }
-            ),
+            None => {
+                format!("{} lists what can be switched to", Command::FailoverWhere { stack: name })
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::engine::advice::Command;
 use crate::engine::address::{Address, Key, is_name};
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::{Attribute, Catalog, Kind, Rename, Type};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::engine::advice::Command;
 use crate::engine::address::{Key, is_name};
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Diagnostic, Span, nearest};
 use crate::engine::schema::{Attribute, Catalog, Type};
 use crate::engine::stack::code::{Code, Path, Trouble};

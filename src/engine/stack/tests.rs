@@ -12,7 +12,7 @@ use crate::engine::stack::load::{FileProblem, Files, Layer, Loaded, load};
 use crate::engine::stack::model::{GateProbe, Scope};
 use crate::engine::stack::origin::{explain, render};
 use crate::engine::stack::resolve::resolve;
-use crate::engine::stack::variables::{SURROUNDINGS, GivenValue, GivenVariable};
+use crate::engine::stack::variables::{GivenValue, GivenVariable, SURROUNDINGS};
 use crate::engine::value::Attributes;
 
 /// The stack of the design.
@@ -165,7 +165,9 @@ fn what_the_environment_sets_for_other_stacks_is_no_mistake() {
     assert_eq!(told(&[("LIFEBOAT_VAR_SIZE", "2"), ("LIFEBOAT_VAR_size", "3")]), "");
     insta::assert_snapshot!(told(&[("domain", "x")]), @"`--var` sets `domain`, which the stack does not declare -- declare it: variables: { domain: { type: string } }");
     insta::assert_snapshot!(told(&[("9OTHER", "x")]), @"`--var` sets `9OTHER`, which the stack does not declare -- a variable's name is small letters, digits and `_`");
-    let warned = crate::engine::diagnostic::stops(&load_layers(&[("", stack)], &[("LIFEBOAT_VAR_DB", "b")]).diagnostics);
+    let warned = crate::engine::diagnostic::stops(
+        &load_layers(&[("", stack)], &[("LIFEBOAT_VAR_DB", "b")]).diagnostics,
+    );
     assert!(!warned, "a hint stops nothing (variable_case)");
 }
 

@@ -107,11 +107,7 @@ fn unknown(declared: &Map, outside: &Outside<'_>, out: &mut Vec<Diagnostic>) {
 
 /// The environment is there for every stack: what one of them does not declare may be meant for another. Only what
 /// differs from a declared name by case alone is most likely a slip.
-fn other_case(
-    given: &GivenVariable,
-    declared: &Map,
-    outside: &Outside<'_>,
-) -> Option<Diagnostic> {
+fn other_case(given: &GivenVariable, declared: &Map, outside: &Outside<'_>) -> Option<Diagnostic> {
     let mut names = declared.keys().map(AsRef::as_ref);
     let near: &str = names.find(|it: &&str| it.eq_ignore_ascii_case(&given.name))?;
     let is_set = outside.given.iter().any(|it| it.name == near);

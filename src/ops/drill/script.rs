@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::engine::retry::Pace;
 use crate::engine::ledger::phases::Span;
 use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
+use crate::engine::retry::Pace;
 use crate::ops::apply::apply;
 use crate::ops::closing::{Order, Report};
 use crate::ops::course::Losses;
