@@ -77,6 +77,8 @@ struct Silence {
     counts: BTreeMap<String, usize>,
     /// Those of which nothing recorded answered, though it was asked where it is: only they can be lost.
     may_be_lost: BTreeSet<String>,
+    /// Clouds of which a list of all regions said nothing: then it is their API, or the way there.
+    apis: BTreeSet<String>,
     /// One of the reasons.
     why: Option<String>,
     /// Something, somewhere, answered.
@@ -116,7 +118,13 @@ impl Silence {
                 None => {}
             }
         }
-        silence.may_be_lost.retain(|it| !answered.contains(it));
+        let of_silent_api = |it: &str| {
+            silence
+                .apis
+                .iter()
+                .any(|api| it.strip_prefix(api.as_str()).is_some_and(|it| it.starts_with(':')))
+        };
+        silence.may_be_lost.retain(|it| !answered.contains(it) && !of_silent_api(it));
         silence
     }
 
@@ -134,6 +142,9 @@ impl Silence {
         let may_be_lost = unseen.reason == Reason::Unreachable
             && is_asked_there(planned.kind)
             && !is_global(planned.kind);
+        if unseen.reason == Reason::Unreachable && !may_be_lost {
+            self.apis.insert(planned.kind.cloud.clone());
+        }
         self.may_be_lost.extend(recorded.filter(|_| may_be_lost).map(str::to_owned));
     }
 
