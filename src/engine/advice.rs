@@ -90,8 +90,6 @@ impl Command<'_> {
     /// What is typed after `lifeboat`, word by word, before quoting.
     pub fn words(&self) -> Vec<String> {
         let overlays = |list: &[String]| -> Vec<String> {
-            let base = ["base".to_owned()];
-            let list = if list.is_empty() { &base[..] } else { list };
             list.iter().flat_map(|it| ["-o".to_owned(), it.clone()]).collect()
         };
         let lost = |list: &[&str]| -> Vec<String> {
@@ -101,17 +99,15 @@ impl Command<'_> {
             Self::Init => plain(&["init"]),
             Self::Kinds { kind } => with(&["kinds"], kind.map(str::to_owned)),
             Self::Graph { stack } => plain(&["graph", stack]),
-            Self::Validate { stack, overlays: list } if list.is_empty() => {
-                plain(&["validate", stack])
-            }
             Self::Validate { stack, overlays: list } => with(&["validate", stack], overlays(list)),
             Self::Plan { stack, overlays: list, out } => {
-                let list = if list.is_empty() { Vec::new() } else { overlays(list) };
                 let out = out.iter().flat_map(|it| ["--out".to_owned(), (*it).to_owned()]);
-                with(&["plan", stack], list.into_iter().chain(out))
+                with(&["plan", stack], overlays(list).into_iter().chain(out))
             }
             Self::Apply { stack } => plain(&["apply", stack]),
             Self::ApplySwitch { stack, overlays: list } => {
+                let base = ["base".to_owned()];
+                let list = if list.is_empty() { &base[..] } else { list };
                 let flags = overlays(list).into_iter().chain(["--switch".to_owned()]);
                 with(&["apply", stack], flags)
             }

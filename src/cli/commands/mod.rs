@@ -33,16 +33,20 @@ pub struct Scene {
     pub pace: Pace,
 }
 
-/// Runs the command.
-pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
-    let scene = Scene {
-        directory: open::directory(&arguments)?,
+fn scene(arguments: &Arguments) -> Result<Scene, OpsError> {
+    let given = arguments.directory.as_ref().map(|it| it.display().to_string());
+    out::act_in(arguments.command.is_in_sandbox(), given);
+    Ok(Scene {
+        directory: open::directory(arguments)?,
         color: wants_color(arguments.no_color),
         command: typed(),
         pace: arguments.command.pace()?,
-    };
-    let given = arguments.directory.as_ref().map(|it| it.display().to_string());
-    out::act_in(arguments.command.is_in_sandbox(), given);
+    })
+}
+
+/// Runs the command.
+pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
+    let scene = scene(&arguments)?;
     file_is_no_overlay(&arguments.command)?;
     match arguments.command {
         Command::Init { dir } => init::init(&scene, dir),

@@ -282,6 +282,18 @@ pub fn cloud_lost(
     refusals
 }
 
+/// Somebody changed what only its secret could compare.
+pub fn secret_drift(instance: &Instance, name: &str, resolved: &Resolved) -> Diagnostic {
+    let span = resolved.span(name).unwrap_or(instance.resource.span);
+    let text = format!(
+        "`{name}` of `{}` is not what was applied, and not compared with the layers: its secret is not given",
+        instance.address
+    );
+    Diagnostic::warning("secret_drift", text)
+        .at(span, "changed outside lifeboat")
+        .help("give the secret, and the plan shows whether this would be taken back")
+}
+
 /// A create without its secret.
 pub fn missing_secret(instance: &Instance, name: &str, span: Span) -> Diagnostic {
     let text = format!("`{}` cannot be made without its secret `{name}`", instance.address);

@@ -7,7 +7,7 @@ use crate::engine::address::Address;
 use crate::engine::observed::{Observation, Reason, Unseen};
 use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::decide::{Standing, decide};
-use crate::engine::plan::diff::{Sides, diff, is_missing_secret};
+use crate::engine::plan::diff::{Sides, diff, is_missing_secret, uncompared};
 use crate::engine::plan::guard;
 use crate::engine::plan::planned::{Planned, identity_of};
 use crate::engine::plan::proposal::{Missing, Proposal};
@@ -261,6 +261,9 @@ impl<'a> Proposal<'a> {
             ignore: &instance.resource.lifecycle.ignore_changes,
         };
         let mut difference = diff(&sides, |name| resolved.span(name).map(|it| self.place(it)));
+        for name in uncompared(&sides) {
+            self.diagnostics.push(guard::secret_drift(instance, &name, resolved));
+        }
         for name in &difference.refused {
             self.diagnostics.push(guard::unchangeable(instance, kind, name, resolved));
         }

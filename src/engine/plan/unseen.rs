@@ -179,40 +179,40 @@ impl Silence {
         let declared = it.options.lost.iter().map(|it| it.fault_domain.as_str());
         let lost: BTreeSet<&str> =
             declared.chain(self.may_be_lost.iter().map(String::as_str)).collect();
-        let switch = self.switch(it, &name, lost);
+        let switch = switch(it, &name, lost);
         format!("if it does not answer soon and is lost: {switch}")
     }
+}
 
-    /// The switch that would live without these.
-    fn switch<'a>(&self, it: &'a Proposal<'_>, name: &'a str, lost: BTreeSet<&'a str>) -> String {
-        let overlays = &it.worlds.stack.overlays;
-        let home = it.worlds.state.map(|it| it.home.as_slice()).unwrap_or_default();
-        let lost_list = || lost.iter().copied().collect::<Vec<_>>();
-        let leaves = it.options.from.as_ref().is_some_and(|from| from != overlays);
-        if leaves && overlays == home {
-            return Command::Failback { stack: name, lost: lost_list() }.to_string();
-        }
-        let (going, active) = (overlays.last(), it.worlds.state.map(|it| &it.active));
-        let going = going.filter(|_| leaves);
-        let ways = it.options.ways.iter().filter(|way| {
-            going.is_some() || active.is_none_or(|active| !active.contains(&way.overlay))
+/// The switch that would live without these.
+fn switch<'a>(it: &'a Proposal<'_>, name: &'a str, lost: BTreeSet<&'a str>) -> String {
+    let overlays = &it.worlds.stack.overlays;
+    let home = it.worlds.state.map(|it| it.home.as_slice()).unwrap_or_default();
+    let lost_list = || lost.iter().copied().collect::<Vec<_>>();
+    let leaves = it.options.from.as_ref().is_some_and(|from| from != overlays);
+    if leaves && overlays == home {
+        return Command::Failback { stack: name, lost: lost_list() }.to_string();
+    }
+    let (going, active) = (overlays.last(), it.worlds.state.map(|it| &it.active));
+    let going = going.filter(|_| leaves);
+    let ways = it.options.ways.iter().filter(|way| {
+        going.is_some() || active.is_none_or(|active| !active.contains(&way.overlay))
+    });
+    let ways: Vec<_> = ways.collect();
+    let assumes = |exactly: bool| {
+        let mut fitting = ways.iter().filter(|way| {
+            let assumed: BTreeSet<&str> = way.assumes_lost.iter().map(String::as_str).collect();
+            if exactly { assumed == lost } else { assumed.is_superset(&lost) }
         });
-        let ways: Vec<_> = ways.collect();
-        let assumes = |exactly: bool| {
-            let mut fitting = ways.iter().filter(|way| {
-                let assumed: BTreeSet<&str> = way.assumes_lost.iter().map(String::as_str).collect();
-                if exactly { assumed == lost } else { assumed.is_superset(&lost) }
-            });
-            let first = fitting.next()?;
-            fitting.next().is_none().then_some(first.overlay.as_str())
-        };
-        match going.map(String::as_str).or_else(|| assumes(true)).or_else(|| assumes(false)) {
-            Some(to) => {
-                Command::Failover { stack: name, to, lost: lost_list(), planned: false }.to_string()
-            }
-            None => {
-                format!("{} lists what can be switched to", Command::FailoverWhere { stack: name })
-            }
+        let first = fitting.next()?;
+        fitting.next().is_none().then_some(first.overlay.as_str())
+    };
+    match going.map(String::as_str).or_else(|| assumes(true)).or_else(|| assumes(false)) {
+        Some(to) => {
+            Command::Failover { stack: name, to, lost: lost_list(), planned: false }.to_string()
+        }
+        None => {
+            format!("{} lists what can be switched to", Command::FailoverWhere { stack: name })
         }
     }
 }
