@@ -1,6 +1,7 @@
 //! What a run says at its end: done, not done, failed, in doubt, and the outputs.
 
 use crate::cli::out::{data, talk};
+use crate::engine::advice::Command;
 use crate::engine::plan::change::{Change, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::value::Value;
@@ -64,13 +65,15 @@ pub fn left(plan: &Plan, name: &str) -> Option<String> {
     let first: Vec<String> = staying.iter().take(5).map(|it| it.address.to_string()).collect();
     let more = if staying.len() > first.len() { ", …" } else { "" };
     let lost: Vec<&str> = plan.lost.iter().map(|it| it.fault_domain.as_str()).collect();
+    let destroy = Command::Destroy { stack: name };
     let how = if lost.is_empty() {
-        format!("`lifeboat destroy {name}` again when all of it answers")
+        format!("{destroy} again when all of it answers")
     } else {
-        format!(
-            "`lifeboat found {name} FAULT_DOMAIN` for {} when it answers again, then `lifeboat destroy {name}`",
-            lost.join(", and for ")
-        )
+        let found: Vec<String> = lost
+            .iter()
+            .map(|it| Command::Found { stack: name, fault_domain: it }.to_string())
+            .collect();
+        format!("when it answers again: {}, then {destroy}", found.join(", "))
     };
     Some(format!(
         "left: {} ({}{more}): lost, not seen, or needed there; {how}",

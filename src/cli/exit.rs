@@ -1,6 +1,7 @@
 //! Exit codes: documented, named, and chosen in this file only.
 
 use crate::engine::diagnostic::Severity;
+use crate::engine::observed::Reason;
 use crate::ops::error::OpsError;
 use crate::store::error::StoreError;
 
@@ -39,6 +40,13 @@ impl Exit {
             Self::Usage => USAGE,
             Self::Signal(number) => 128 + number,
         }
+    }
+}
+
+impl Exit {
+    /// Of a plan that could not see everything: silence ends by itself, a no has to be mended.
+    pub fn of_unseen(reason: Reason) -> Self {
+        if reason.is_no() { Self::Failed } else { Self::Unseen }
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::cli::args::{Allow, Arguments, Layers, Losing, World};
 use crate::cli::out;
+use crate::engine::advice::Command;
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};
-use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID};
+use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID, SURROUNDINGS};
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
 use crate::ops::course::{Losses, named};
@@ -18,9 +19,6 @@ use crate::ops::session::Session;
 use crate::sandbox::Options;
 use crate::store::lease::Lease;
 use crate::store::turn::{Met, Switcher};
-
-/// Prefix of environment variables that set a stack's variables.
-const VARIABLE_PREFIX: &str = "LIFEBOAT_VAR_";
 
 /// Where the command works.
 pub fn directory(arguments: &Arguments) -> Result<PathBuf, OpsError> {
@@ -42,7 +40,7 @@ pub fn root_of(from: &std::path::Path) -> Result<PathBuf, OpsError> {
     root(from).ok_or_else(|| {
         OpsError::input(
             format!("there is no `stacks` folder in {} or above it", from.display()),
-            "run `lifeboat init`, or name the folder with -C",
+            format!("run {}, or name the folder with -C", Command::Init),
         )
     })
 }
@@ -51,10 +49,10 @@ pub fn root_of(from: &std::path::Path) -> Result<PathBuf, OpsError> {
 pub fn variables(layers: &Layers) -> Result<Vec<GivenVariable>, OpsError> {
     let mut given = Vec::new();
     let mut from_env: Vec<(String, String)> =
-        std::env::vars().filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)).collect();
+        std::env::vars().filter(|(name, _)| name.starts_with(SURROUNDINGS)).collect();
     from_env.sort();
     for (from, value) in from_env {
-        let name = from.trim_start_matches(VARIABLE_PREFIX).to_owned();
+        let name = from.strip_prefix(SURROUNDINGS).unwrap_or(&from).to_owned();
         given.push(GivenVariable { name, from, value: GivenValue::Text(value) });
     }
     for file in &layers.variable_files {

@@ -1,8 +1,12 @@
 //! stdout is data, stderr is talk; a closed stdout ends the command without a word.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+
+use crate::engine::advice::in_world;
 
 /// Writes data. A reader that went away (`plan | head`) is no mistake.
 pub fn data(text: &str) {
@@ -24,8 +28,25 @@ pub fn is_unwritten() -> bool {
 
 static UNWRITTEN: AtomicBool = AtomicBool::new(false);
 
+/// Flags that say where this command acts: those that messages tell to type get them as well.
+static WORLD: OnceLock<(bool, Option<String>)> = OnceLock::new();
+
+/// Notes where this command acts; once, before anything is said.
+pub fn act_in(sandbox: bool, directory: Option<String>) {
+    WORLD.set((sandbox, directory)).ok();
+}
+
+/// The text with its commands as they are to be typed here.
+pub fn typed_here(text: &str) -> Cow<'_, str> {
+    match WORLD.get() {
+        Some((sandbox, directory)) => in_world(text, *sandbox, directory.as_deref()),
+        None => Cow::Borrowed(text),
+    }
+}
+
 /// Writes talk.
 pub fn talk(text: &str) {
+    let text = typed_here(text);
     let mut out = std::io::stderr().lock();
     writeln!(out, "{text}").ok();
 }

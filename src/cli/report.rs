@@ -7,6 +7,7 @@ use miette::{
 };
 
 use crate::cli::out::talk;
+use crate::engine::advice::{restored, unbroken};
 use crate::engine::diagnostic::{Diagnostic, Severity, Sources};
 use crate::ops::error::OpsError;
 
@@ -57,11 +58,16 @@ pub fn all(diagnostics: &[Diagnostic], sources: &Sources, color: bool) {
 /// One diagnostic as text.
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
     let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
+    // Words stay whole, and so do commands: what is typed stands on one line.
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(100)
+        .with_break_words(false)
+        .with_word_separator(textwrap::WordSeparator::AsciiSpace)
+        .with_word_splitter(textwrap::WordSplitter::NoHyphenation);
     let mut text = String::new();
     let report = report(diagnostic, sources);
     match handler.render_report(&mut text, report.as_ref()) {
-        Ok(()) => text,
+        Ok(()) => restored(text),
         Err(_) => format!("error: {}", diagnostic.summary),
     }
 }
@@ -71,7 +77,7 @@ fn report(diagnostic: &Diagnostic, sources: &Sources) -> Report {
         Severity::Warning => miette::Severity::Warning,
         Severity::Error | Severity::Refusal => miette::Severity::Error,
     };
-    let mut shown = MietteDiagnostic::new(diagnostic.summary.clone())
+    let mut shown = MietteDiagnostic::new(unbroken(&diagnostic.summary))
         .with_code(diagnostic.code)
         .with_severity(severity);
     let subject = diagnostic.labels.first().map(|it| it.span);
@@ -88,7 +94,7 @@ fn report(diagnostic: &Diagnostic, sources: &Sources) -> Report {
         }
     }
     if let Some(help) = help {
-        shown = shown.with_help(help);
+        shown = shown.with_help(unbroken(&help));
     }
     match subject.and_then(|it| sources.get(it)) {
         Some(source) => {

@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{SharedCredentialsProvider, StalledStreamProtectionConfig};
 use tokio::sync::OnceCell;
 
+use crate::cloud::bounded::Bounded;
 use crate::cloud::contact::{Contacts, Place};
 use crate::cloud::error::ProviderError;
 use crate::engine::retry::Fault;
@@ -143,6 +144,7 @@ impl Connections {
         self.dynamodb
             .get_or_init(async || {
                 let builder = aws_sdk_dynamodb::config::Builder::from(self.aws().await);
+                let builder = builder.interceptor(Bounded);
                 let builder = match &self.settings.dynamodb_endpoint {
                     Some(endpoint) => builder.endpoint_url(endpoint),
                     None => builder,

@@ -2,11 +2,12 @@
 
 pub mod address;
 pub mod quick;
+pub mod advice;
 pub mod value;
 pub mod diagnostic;
 pub mod schema;
-pub mod retry;
 pub mod observed;
+pub mod retry;
 pub mod mark;
 pub mod stack;
 pub mod graph;

@@ -48,9 +48,10 @@ pub async fn apply(
     let stop = stop_with(&pulse, stop);
     let (pen, lease_back) = hold_pen(lease);
     let (session_of, pulse_of) = (Arc::clone(session), Arc::clone(&pulse));
-    let hands = Hands { session: session_of, pen: pen.clone(), pulse: pulse_of, tell };
+    let hands =
+        Hands { session: session_of, pen: pen.clone(), pulse: pulse_of, tell, pace: order.pace };
     let hands = Arc::new(hands);
-    let mut run = Run::new(session, &proposed, state);
+    let mut run = Run::new(session, &proposed, state, order.pace);
     let stopped = run.carry_out(&hands, stop).await;
     let mut report = run.report(stopped);
     let entries = run.close(session, order, &mut report);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cloud::error::ProviderError;
+use crate::cloud::patience::chance;
 use crate::cloud::provider::{Created, Look};
 use crate::engine::plan::normalise::normalise;
 use crate::engine::plan::planned::kept;
@@ -72,7 +73,7 @@ async fn patiently(hands: &Hands, job: &Job, call: Attempt<'_>) -> Result<Create
         let elapsed = Duration::from_millis(u64::try_from(clock.now() - started).unwrap_or(0));
         let made_inside = matches!(call, Attempt::Create) && job.parent_is_new;
         let fault = if made_inside { within_new(why.fault, elapsed) } else { why.fault };
-        match decide(fault, attempts, elapsed, why.retry_after, CHANGING) {
+        match decide(fault, attempts, elapsed, why.retry_after, CHANGING, chance()) {
             Verdict::GiveUp => return Err(why.into()),
             Verdict::AgainAfter(pause) => {
                 (hands.tell)(Progress::Waiting { step: job.step.id, why: why.words.clone() });
@@ -206,7 +207,8 @@ pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -
             Err(why) if why.is(Fault::UnknownOutcome) && lost < CHANGING.attempts => {
                 lost += 1;
                 hands.session.clock.sleep(CHANGING.first_pause).await;
-                let look = provider.look(&job.kind, &record.id, &job.attributes).await;
+                let (kind, id) = (&job.kind, &record.id);
+                let look = provider.look_at(kind, id, &job.attributes, changed).await;
                 if let Ok(Look::Exists { attributes, .. }) = look
                     && is_so(job, changed, &attributes)
                 {

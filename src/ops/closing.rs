@@ -8,6 +8,7 @@ use crate::engine::plan::change::{Action, Plan, Wait};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::survey::promised;
+use crate::engine::retry::Pace;
 use crate::engine::schedule::Standing;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::resolve::resolve_output;
@@ -21,6 +22,7 @@ use crate::store::error::Over;
 /// What was asked for, for the journal.
 #[derive(Debug, Clone)]
 pub struct Order {
+    pub pace: Pace,
     pub command: String,
     pub intent: Intent,
     pub instance: Option<String>,

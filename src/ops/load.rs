@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::{Domains, check_assumed};
 use crate::engine::graph::Graph;
+use crate::engine::plan::asked::Way;
 use crate::engine::schema::Catalog;
 use crate::engine::stack::load::{FileProblem, Files, Layer, Loaded, load};
 use crate::engine::stack::model::Stack;
@@ -117,6 +118,16 @@ pub fn instance_of(place: &Place, overlay: &str) -> Result<Stack, OpsError> {
     let loaded = layers(place, &overlays, &[], &BTreeMap::new(), &catalog)?;
     let Loaded { sources, stack, diagnostics, .. } = loaded;
     stack.ok_or(OpsError::Mistakes { diagnostics, sources })
+}
+
+/// The overlays of a stack that are no workspace of their own, and what each takes for lost; one with mistakes is left out.
+pub fn ways(place: &Place) -> Vec<Way> {
+    let read = |overlay: String| {
+        let stack = instance_of(place, &overlay).ok().filter(|it| it.instance.is_none())?;
+        let assumes_lost = stack.assumes_lost.into_iter().map(|(name, _)| name).collect();
+        Some(Way { overlay, assumes_lost })
+    };
+    overlays(place).into_iter().filter_map(read).collect()
 }
 
 /// Whether an overlay says which fault domains it takes for lost.

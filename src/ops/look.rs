@@ -55,8 +55,9 @@ pub async fn accounts(
         .filter_map(|it| session.catalog.get(&it.kind).map(|it| it.cloud.as_str()))
         .collect();
     for cloud in clouds {
-        let account = session.provider.account(cloud).await;
-        match (account, accounts.get(cloud)) {
+        let bound = accounts.get(cloud);
+        let account = session.provider.account(cloud, bound.map(String::as_str)).await;
+        match (account, bound) {
             (Ok(account), Some(bound)) if account != *bound => {
                 return Err(OpsError::refused(
                     format!(
@@ -69,22 +70,9 @@ pub async fn accounts(
                 accounts.insert(cloud.into(), account);
             }
             // A bound account that cannot be asked is like any endpoint that cannot: unseen.
-            (Err(why), Some(_)) if is_silent(&why) => {}
+            (Err(why), Some(_)) if !why.reason().is_no() => {}
             (Err(why), _) => return Err(why.into()),
         }
     }
     Ok(accounts)
-}
-
-fn is_silent(why: &crate::cloud::error::ProviderError) -> bool {
-    use crate::engine::retry::Fault;
-    matches!(
-        why.fault,
-        Fault::Unreachable
-            | Fault::Transient
-            | Fault::Garbled
-            | Fault::UnknownOutcome
-            | Fault::Throttled
-            | Fault::Busy
-    )
 }

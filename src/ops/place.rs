@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::nearest;
 use crate::ops::error::OpsError;
 
@@ -44,7 +45,7 @@ impl Place {
         let Some(root) = root(from) else {
             return Err(OpsError::input(
                 format!("there is no `stacks` folder in {} or above it", from.display()),
-                "run `lifeboat init`, or name the folder with -C",
+                format!("run {}, or name the folder with -C", Command::Init),
             ));
         };
         let place = Self { root, stack: stack.into(), instance };
@@ -138,7 +139,7 @@ impl Place {
 
 fn known(names: &[String]) -> String {
     if names.is_empty() {
-        "run `lifeboat init` for a first stack".into()
+        format!("run {} for a first stack", Command::Init)
     } else {
         format!("the stacks here are: {}", names.join(", "))
     }

@@ -179,6 +179,9 @@ fn proposed(
         thawed: course.thawed,
         keep,
         others: instance::others(session, &ask.place)?,
+        name: ask.place.name(),
+        // Read only where somebody may have to be told.
+        ways: if is_silent(&observed) { load::ways(&ask.place) } else { Vec::new() },
         from: course.from,
     };
     let (mut plan, mut diagnostics) = between(&before, &worlds, &options);
@@ -209,6 +212,11 @@ fn proposed(
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
     Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep, allowed })
+}
+
+fn is_silent(observed: &BTreeMap<Address, Observation>) -> bool {
+    let silent = |it: &Observation| matches!(it, Observation::Unseen(it) if !it.reason.is_no());
+    observed.values().any(silent)
 }
 
 /// A whole plan, or that of a switch from what these desire.

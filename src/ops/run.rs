@@ -15,6 +15,7 @@ use crate::engine::plan::change::{Action, Call, Plan, Step};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::role::{role, ttl};
 use crate::engine::plan::survey::Known;
+use crate::engine::retry::Pace;
 use crate::engine::schedule::Schedule;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::{Gate, Instance, Stack};
@@ -30,9 +31,10 @@ use crate::ops::session::Session;
 /// Steps at once, by provider.
 const AT_ONCE: [(&str, usize); 2] = [("linode", 10), ("dynamodb", 4)];
 
-/// [`AT_ONCE`] as a schedule takes it.
-pub fn limits() -> BTreeMap<String, usize> {
-    AT_ONCE.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect()
+/// [`AT_ONCE`] as a schedule takes it, or what was asked for instead.
+pub fn limits(pace: Pace) -> BTreeMap<String, usize> {
+    let limit = |own: usize| pace.at_once.unwrap_or(own).max(1);
+    AT_ONCE.iter().map(|(name, own)| ((*name).to_owned(), limit(*own))).collect()
 }
 
 pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
@@ -61,7 +63,12 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub fn new(session: &'a Arc<Session>, proposed: &'a Proposed, state: State) -> Self {
+    pub fn new(
+        session: &'a Arc<Session>,
+        proposed: &'a Proposed,
+        state: State,
+        pace: Pace,
+    ) -> Self {
         let plan = &proposed.plan;
         let provider_of = |step: &Step| provider_of(&session.catalog, step);
         let mut last_of = BTreeMap::new();
@@ -99,7 +106,7 @@ impl<'a> Run<'a> {
                 .filter(|it| it.action == Action::Replace { create_first: true })
                 .map(|it| it.address.clone())
                 .collect(),
-            schedule: Schedule::new(&plan.steps, provider_of, limits()),
+            schedule: Schedule::new(&plan.steps, provider_of, limits(pace)),
             last_of,
             outcomes: BTreeMap::new(),
             times: BTreeMap::new(),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod harness;
+mod advice;
 mod tidy;
 mod before;
 mod schema;

@@ -50,6 +50,21 @@ pub enum StateCommand {
     },
 }
 
+impl StateCommand {
+    /// Whose state it is about.
+    pub fn state(&self) -> &StateArgs {
+        match self {
+            Self::List(state)
+            | Self::Log(state)
+            | Self::Show { state, .. }
+            | Self::Mv { state, .. }
+            | Self::Rm { state, .. }
+            | Self::Unprotect { state, .. }
+            | Self::Settle { state, .. } => state,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct StateArgs {
     /// `NAME` or `NAME@INSTANCE`

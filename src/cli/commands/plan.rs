@@ -1,13 +1,15 @@
 //! `plan` and `show`: what would happen, in four dresses.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{Allow, Format, Layers, Losing, Shape, World};
 use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
+use crate::engine::advice::Command as Typed;
 use crate::engine::diagnostic::{Diagnostic, Severity};
-use crate::engine::plan::change::Plan;
+use crate::engine::plan::change::{Note, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::{Envelope, decode, encode};
 use crate::engine::stack::model::Stack;
@@ -52,23 +54,23 @@ pub async fn plan(
     note_drill(&ask.place, &proposed.desired.stack);
     if let Some(file) = &wanted.out {
         save(&scene.directory.join(file), &encode(&proposed.plan, &envelope))?;
-        let shown = file.display();
+        let shown = file.display().to_string();
         let use_ = if proposed.plan.refusals().next().is_some() {
             "it is refused, and cannot be applied".to_owned()
         } else {
-            format!("`lifeboat apply {shown}` runs exactly this")
+            format!("{} runs exactly this", Typed::ApplyPlan { file: &shown })
         };
         out::talk(&format!("saved to {shown}; {use_}"));
     }
     Ok(exit(&proposed.plan, wanted.detailed_exitcode))
 }
 
-/// Refused is 3, unseen 5, changes 2 when asked for.
+/// Refused is 3, a no 1, unseen 5, changes 2 when asked for.
 fn exit(plan: &Plan, detailed: bool) -> Exit {
     if plan.refusals().next().is_some() {
         Exit::Refused
-    } else if plan.changes.iter().any(|it| it.unseen.is_some()) {
-        Exit::Unseen
+    } else if let Some(reason) = plan.unseen() {
+        Exit::of_unseen(reason)
     } else if detailed && !plan.is_empty() {
         Exit::Changes
     } else {
@@ -93,9 +95,9 @@ pub fn note_drill(place: &Place, stack: &Stack) {
         && !stack.rehearses.is_empty()
     {
         out::talk(&format!(
-            "{} is the instance of a drill: `lifeboat drill {} --to {overlay} --cleanup` deletes everything of it",
+            "{} is the instance of a drill: {} deletes everything of it",
             place.name(),
-            place.stack
+            Typed::Drill { stack: &place.stack, to: overlay, cleanup: true }
         ));
     }
 }
@@ -112,11 +114,26 @@ pub fn read(file: &Path) -> Result<(Plan, Envelope), OpsError> {
         .map_err(|source| OpsError::File { file: file.to_owned(), source })?;
     decode(&bytes).map_err(|why| {
         let what = format!("{} is not a plan: {why}", file.display());
-        OpsError::input(what, "make one with `lifeboat plan STACK --out FILE`")
+        OpsError::input(what, "`plan` writes one with `--out`")
     })
 }
 
+/// The plan with the commands of its notes as they are to be typed here.
+pub fn typed_here(plan: &Plan) -> Cow<'_, Plan> {
+    let text = |it: &Note| it.help.as_deref().map(|it| out::typed_here(it).into_owned());
+    if plan.notes.iter().all(|it| text(it) == it.help) {
+        return Cow::Borrowed(plan);
+    }
+    let mut plan = plan.clone();
+    for it in &mut plan.notes {
+        it.help = text(it);
+    }
+    Cow::Owned(plan)
+}
+
 fn print(plan: &Plan, envelope: &Envelope, shape: &Shape, color: bool) {
+    let here = typed_here(plan);
+    let plan = &*here;
     let shown = Shown { plan, forecast: envelope.forecast.as_ref() };
     match shape.format {
         Format::Text => {

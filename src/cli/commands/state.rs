@@ -5,6 +5,7 @@ use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
+use crate::engine::advice::Command as Typed;
 use crate::engine::diagnostic::nearest;
 use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::State;
@@ -105,7 +106,7 @@ fn find(state: &State, text: &str) -> Result<Address, OpsError> {
     }
     let names: Vec<String> = state.records.keys().map(ToString::to_string).collect();
     let help = nearest(text, names.iter().map(String::as_str)).map_or_else(
-        || "`lifeboat state list` shows what is recorded".into(),
+        || format!("{} shows what is recorded", Typed::StateList { stack: &state.name() }),
         |it| format!("did you mean `{it}`?"),
     );
     Err(OpsError::input(format!("`{address}` is not recorded"), help))

@@ -159,7 +159,7 @@ fn introduce(ask: &Ask) {
     let does = match &ask.act {
         Act::Report => "only reports: add --failover or --exec to act".to_owned(),
         Act::Exec(_) => "then runs the command".to_owned(),
-        Act::Failover { .. } => format!("then runs `lifeboat failover --to {}`", ask.overlay),
+        Act::Failover { .. } => format!("then fails over to {}", ask.overlay),
     };
     let cooldown = u64::try_from(rules.cooldown / 1_000).unwrap_or_default();
     out::talk(&format!(

@@ -13,6 +13,13 @@ pub enum Intent {
     Destroy,
 }
 
+/// An overlay that could be switched to, and the fault domains that it assumes lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Way {
+    pub overlay: String,
+    pub assumes_lost: Vec<String>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     pub intent: Intent,
@@ -29,6 +36,10 @@ pub struct Options {
     pub keep: Keep,
     /// Identities that other instances of the stack have, with whose they are and where they are declared.
     pub others: BTreeMap<String, String>,
+    /// How commands name the stack, `shop@drill`; empty: by its own names.
+    pub name: String,
+    /// The overlays that could be switched to.
+    pub ways: Vec<Way>,
     /// The overlays that a switch leaves; of one that goes on, those it began from.
     pub from: Option<Vec<String>>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
+use crate::engine::observed::{Reason, Unseen};
 use crate::engine::value::{Attributes, Value};
 
 /// All that would happen, and what it was worked out from.
@@ -112,7 +113,7 @@ pub struct Change {
     /// It holds data that this action would lose.
     pub loses_data: bool,
     /// Why it could not be looked at.
-    pub unseen: Option<String>,
+    pub unseen: Option<Unseen>,
     /// The lost fault domain that it is in: it is not looked at, and nothing is done to it.
     pub frozen: Option<String>,
     /// What would be done as well, and is not done now.
@@ -342,6 +343,11 @@ impl Change {
 }
 
 impl Plan {
+    /// The gravest reason why something of it could not be looked at.
+    pub fn unseen(&self) -> Option<Reason> {
+        self.changes.iter().filter_map(|it| Some(it.unseen.as_ref()?.reason)).max()
+    }
+
     pub fn summary(&self) -> Summary {
         let mut summary =
             Summary { drift: self.drift.len(), outputs: self.outputs.len(), ..Summary::default() };

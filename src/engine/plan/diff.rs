@@ -145,9 +145,29 @@ fn wanted(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> Option<Value>
     was_set.then_some(Value::Null)
 }
 
+/// Attributes that differ from what was applied, and are not compared with the layers because their secret is not given.
+/// The fingerprint of what was applied tells so much without it.
+pub fn uncompared(sides: &Sides<'_>) -> Vec<String> {
+    let (Some(record), Some(_)) = (sides.record, sides.observed) else { return Vec::new() };
+    let hides = |name: &String, attribute: &Attribute| {
+        let desired = sides.desired.attributes.get(name)?;
+        let applied = record.attributes.get(name).filter(|_| is_missing_secret(desired))?;
+        let compared = attribute.write_only || sides.ignore.contains(name);
+        (!compared && !is_same(sides, name, attribute, &had(sides, name, attribute), applied))
+            .then(|| name.clone())
+    };
+    sides.kind.settable().filter_map(|(name, attribute)| hides(name, attribute)).collect()
+}
+
 /// A sensitive value that is not known: the variable behind it was not given.
 pub fn is_missing_secret(value: &Value) -> bool {
-    matches!(value, Value::Secret(secret) if secret.expose().has_open())
+    match value {
+        Value::Secret(secret) => secret.expose().has_open(),
+        // One of several is as much missing as a single one.
+        Value::List(items) => items.iter().any(is_missing_secret),
+        Value::Map(map) => map.values().any(is_missing_secret),
+        _ => false,
+    }
 }
 
 /// The value it has: observed where the cloud tells it, else recorded.

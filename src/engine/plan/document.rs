@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::observed::{Reason, Unseen};
 use crate::engine::plan::calls::{Malformed, StepJson};
 use crate::engine::plan::change::{
     Action, AttributeChange, Bindings, Change, Drift, Held, Loss, Note, OutputChange, Plan, Stale,
@@ -109,6 +110,9 @@ struct ChangeJson {
     id: Option<String>,
     moved_from: Option<String>,
     unseen: Option<String>,
+    /// `unclear`, `throttled`, `unreachable`, `malformed` or `denied`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unseen_reason: Option<String>,
     frozen: Option<String>,
     held: Option<HeldJson>,
     loses_data: bool,
@@ -280,7 +284,8 @@ impl From<&Change> for ChangeJson {
             place: it.place.clone(),
             id: it.id.clone(),
             moved_from: it.moved_from.as_ref().map(ToString::to_string),
-            unseen: it.unseen.clone(),
+            unseen: it.unseen.as_ref().map(|it| it.why.clone()),
+            unseen_reason: it.unseen.as_ref().map(|it| it.reason.word().to_owned()),
             frozen: it.frozen.clone(),
             held: it.held.as_ref().map(Into::into),
             loses_data: it.loses_data,
@@ -291,6 +296,9 @@ impl From<&Change> for ChangeJson {
 
 impl ChangeJson {
     fn into_change(self) -> Result<Change, Malformed> {
+        // Plans of before the reasons knew only silence.
+        let reason = self.unseen_reason.as_deref();
+        let reason = reason.and_then(Reason::from_word).unwrap_or(Reason::Unreachable);
         Ok(Change {
             address: self.address.parse()?,
             kind: self.kind,
@@ -299,7 +307,7 @@ impl ChangeJson {
             place: self.place,
             attributes: self.attributes.into_iter().map(|it| it.0).collect(),
             loses_data: self.loses_data,
-            unseen: self.unseen,
+            unseen: self.unseen.map(|why| Unseen::new(reason, why)),
             frozen: self.frozen,
             held: self.held.map(HeldJson::into_held).transpose()?,
             id: self.id,

@@ -32,6 +32,7 @@ pub mod order;
 mod stay;
 mod history;
 pub mod verify;
+mod unseen;
 pub mod propose;
 pub mod scale_up;
 pub mod foreseen;

@@ -5,6 +5,7 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
 use crate::engine::address::Address;
+use crate::engine::observed::{Reason, Unseen};
 use crate::engine::plan::change::{
     Action, AttributeChange, Bindings, Call, Change, Directs, Drift, Held, Loss, Note,
     OutputChange, Plan, Stale, Step, Wait,
@@ -192,7 +193,7 @@ fn any_change() -> impl Strategy<Value = Change> {
             kind: words.0,
             reason: words.1,
             place: words.2,
-            unseen: words.3,
+            unseen: words.3.map(|why| Unseen::new(Reason::Denied, why)),
             id: words.4,
             attributes: rest.0,
             loses_data: rest.1,

@@ -33,7 +33,7 @@ pub struct Envelope {
 /// Why a text is not a plan that may be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
-    #[error("it is not a plan: {0}; make one with `lifeboat plan STACK --out FILE`")]
+    #[error("it is not a plan: {0}; `plan` writes one with `--out`")]
     NotAPlan(String),
     #[error(
         "its format is version {0}, and this lifeboat reads {MAJOR}.x; use the lifeboat that made it, or plan again with this one"

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::address::{Address, Key, is_name};
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::{Attribute, Catalog, Kind, Rename, Type};
@@ -213,7 +214,7 @@ impl<'a> Lower<'a> {
             self.terms.out.push(
                 Diagnostic::error("missing_key", "A resource needs a `kind`")
                     .at(self.span, format!("`{}` has none", self.name))
-                    .help("`lifeboat kinds` lists them"),
+                    .help(format!("{} lists them", Command::Kinds { kind: None })),
             );
             return None;
         };
@@ -224,7 +225,7 @@ impl<'a> Lower<'a> {
             self.terms.out.push(
                 Diagnostic::error("unknown_kind", "Unknown kind")
                     .at(given.node.span, format!("there is no kind `{text}`"))
-                    .help("`lifeboat kinds` lists them")
+                    .help(format!("{} lists them", Command::Kinds { kind: None }))
                     .nearest(text, names),
             );
         }
@@ -273,7 +274,7 @@ impl<'a> Lower<'a> {
         self.terms.out.push(
             Diagnostic::error("unknown_attribute", "Unknown attribute")
                 .at(key, format!("`{}` has no attribute `{name}`", kind.kind))
-                .help(format!("see `lifeboat kinds {}`", kind.kind))
+                .help(format!("see {}", Command::Kinds { kind: Some(&kind.kind) }))
                 .nearest(name, known),
         );
     }

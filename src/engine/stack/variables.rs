@@ -26,6 +26,9 @@ impl GivenVariable {
     }
 }
 
+/// How environment variables begin that set a variable of a stack.
+pub const SURROUNDINGS: &str = "LIFEBOAT_VAR_";
+
 /// Where a variable comes from that was said on the command line.
 pub const SAID: &str = "--var";
 
@@ -84,15 +87,35 @@ fn unknown(declared: &Map, outside: &Outside<'_>, out: &mut Vec<Diagnostic>) {
         if declared.contains_key(given.name.as_str()) {
             continue;
         }
+        if given.from.starts_with(SURROUNDINGS) {
+            out.extend(other_case(given, declared, outside));
+            continue;
+        }
         let summary =
             format!("`{}` sets `{}`, which the stack does not declare", given.from, given.name);
         let wrong = Diagnostic::error("unknown_variable", summary);
         out.push(match nearest(&given.name, declared.keys().map(AsRef::as_ref)) {
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
+            None if !is_name(&given.name) => {
+                wrong.help("a variable's name is small letters, digits and `_`")
+            }
             None => wrong
                 .help(format!("declare it: variables: {{ {}: {{ type: string }} }}", given.name)),
         });
     }
+}
+
+/// The environment is there for every stack: what one of them does not declare may be meant for another. Only what
+/// differs from a declared name by case alone is most likely a slip.
+fn other_case(given: &GivenVariable, declared: &Map, outside: &Outside<'_>) -> Option<Diagnostic> {
+    let mut names = declared.keys().map(AsRef::as_ref);
+    let near: &str = names.find(|it: &&str| it.eq_ignore_ascii_case(&given.name))?;
+    let is_set = outside.given.iter().any(|it| it.name == near);
+    let summary = format!("`{}` sets nothing: no variable is called `{}`", given.from, given.name);
+    (!is_set).then(|| {
+        Diagnostic::warning("variable_case", summary)
+            .help(format!("did you mean `{SURROUNDINGS}{near}`?"))
+    })
 }
 
 fn variable(

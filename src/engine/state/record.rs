@@ -228,6 +228,14 @@ impl Switch {
 }
 
 impl State {
+    /// As commands name it: `shop@drill`.
+    pub fn name(&self) -> String {
+        match &self.instance {
+            Some(instance) => format!("{}@{instance}", self.stack),
+            None => self.stack.clone(),
+        }
+    }
+
     /// The switch that began and has not ended.
     pub fn switching(&self) -> Option<&Switch> {
         self.switch.as_ref().filter(|_| self.phase == Phase::Switching)

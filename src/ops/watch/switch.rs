@@ -98,9 +98,9 @@ impl Act {
             (Self::Report | Self::Exec(_), End::Exit(code)) => format!("the command: exit {code}"),
             (Self::Report | Self::Exec(_), End::Other(why)) => format!("the command: {why}"),
             (Self::Failover { .. }, End::Exit(code)) => {
-                format!("`lifeboat failover`: exit {code}, {}", meaning(*code))
+                format!("the failover: exit {code}, {}", meaning(*code))
             }
-            (Self::Failover { .. }, End::Other(why)) => format!("`lifeboat failover`: {why}"),
+            (Self::Failover { .. }, End::Other(why)) => format!("the failover: {why}"),
         };
         if exit == Some(4) {
             return Outcome::Held { active };
