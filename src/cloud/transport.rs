@@ -7,6 +7,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value as Json;
 
 use crate::cloud::connection::Token;
+pub(crate) use crate::cloud::error::innermost;
 
 /// One request; the address is whole, without its query.
 #[derive(Debug, Clone)]
@@ -109,15 +110,6 @@ fn ascii(json: &str) -> String {
         }
     }
     out
-}
-
-/// The innermost reason of an error, which is the part that tells: "Connection refused (os error 111)".
-pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut inner = error;
-    while let Some(next) = inner.source() {
-        inner = next;
-    }
-    inner.to_string()
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Decides: pure rules from text and values to plans; knows no files, clocks, network or async.
 
+pub mod plain;
 pub mod address;
 pub mod quick;
 pub mod value;
+mod decoded;
+pub mod redact;
 pub mod diagnostic;
 pub mod schema;
 pub mod retry;

@@ -31,6 +31,9 @@ mod crash;
 mod fate;
 mod turn;
 mod turned;
+mod shown;
+mod canary;
+mod hostile;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -27,6 +27,7 @@ pub mod order;
 mod stay;
 pub mod propose;
 pub mod foreseen;
+pub mod accord;
 pub mod calls;
 pub mod document;
 pub mod wire;
