@@ -3,7 +3,7 @@
 pub mod exit;
 pub mod out;
 pub mod args;
-mod excerpt;
+pub mod excerpt;
 pub mod report;
 pub mod progress;
 pub mod signals;

@@ -4,7 +4,7 @@ pub mod plain;
 pub mod address;
 pub mod quick;
 pub mod value;
-mod decoded;
+pub mod decoded;
 pub mod redact;
 pub mod diagnostic;
 pub mod schema;

@@ -58,17 +58,26 @@ fn hostile() -> SocketAddr {
 
 fn answer(mut stream: TcpStream) {
     while let Some((head, body)) = request(&mut stream) {
-        let (status, answer) = if head.starts_with("GET /v4/regions") || head.starts_with("GET /v4/linode/types") || head.starts_with("GET /v4/images") {
+        let (status, answer) = if head.starts_with("GET /v4/regions")
+            || head.starts_with("GET /v4/linode/types")
+            || head.starts_with("GET /v4/images")
+        {
             ("404 Not Found", r#"{"errors":[{"reason":"Not found"}]}"#.to_owned())
         } else if head.starts_with("GET ") {
             let nothing = r#"{"data":[],"page":1,"pages":1,"results":0,"euuid":"E-1","username":"ann","restricted":false}"#;
             ("200 OK", nothing.to_owned())
         } else {
             let reason = quoted(&format!("{head}\n{}", String::from_utf8_lossy(&body)), &body);
-            ("400 Bad Request", serde_json::json!({ "errors": [{ "field": "root_pass", "reason": reason }] }).to_string())
+            (
+                "400 Bad Request",
+                serde_json::json!({ "errors": [{ "field": "root_pass", "reason": reason }] })
+                    .to_string(),
+            )
         };
         let length = answer.len();
-        let reply = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{answer}");
+        let reply = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{answer}"
+        );
         if stream.write_all(reply.as_bytes()).is_err() {
             return;
         }
@@ -83,7 +92,9 @@ fn request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).unwrap();
-    let length = head.lines().find_map(|it| it.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let length = head
+        .lines()
+        .find_map(|it| it.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     stream.read_exact(&mut body).ok()?;
     Some((head, body))
@@ -95,7 +106,13 @@ fn quoted(all: &str, body: &[u8]) -> String {
     write!(told, "as a URL {}; ", url(all.as_bytes())).unwrap();
     for pad in ["", "x", "xy"] {
         let padded = format!("{pad}{all}");
-        write!(told, "{} {} ", BASE64.encode(padded.as_bytes()), BASE64URL_NOPAD.encode(padded.as_bytes())).unwrap();
+        write!(
+            told,
+            "{} {} ",
+            BASE64.encode(padded.as_bytes()),
+            BASE64URL_NOPAD.encode(padded.as_bytes())
+        )
+        .unwrap();
     }
     write!(told, "in hex {} {}; ", HEXLOWER.encode(body), HEXUPPER.encode(body)).unwrap();
     // Each member by itself, as clouds quote what they do not like.
@@ -104,14 +121,22 @@ fn quoted(all: &str, body: &[u8]) -> String {
         write!(told, "members {text}; ").unwrap();
         for (name, value) in map {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            write!(told, "{name} `{value}` {} {}; ", BASE64.encode(value.as_bytes()), url(value.as_bytes())).unwrap();
+            write!(
+                told,
+                "{name} `{value}` {} {}; ",
+                BASE64.encode(value.as_bytes()),
+                url(value.as_bytes())
+            )
+            .unwrap();
         }
     }
     told
 }
 
 fn url(bytes: &[u8]) -> String {
-    let byte = |it: &u8| if it.is_ascii_alphanumeric() { char::from(*it).to_string() } else { format!("%{it:02X}") };
+    let byte = |it: &u8| {
+        if it.is_ascii_alphanumeric() { char::from(*it).to_string() } else { format!("%{it:02X}") }
+    };
     bytes.iter().map(byte).collect()
 }
 
@@ -120,7 +145,11 @@ fn forms() -> Vec<String> {
     let mut forms = Vec::new();
     for canary in [TOKEN, PASSWORD, DEFAULT, LITERAL, NUMBER, FILED] {
         let json = serde_json::to_string(canary).unwrap();
-        forms.extend([canary.to_owned(), json.trim_matches('"').to_owned(), url(canary.as_bytes())]);
+        forms.extend([
+            canary.to_owned(),
+            json.trim_matches('"').to_owned(),
+            url(canary.as_bytes()),
+        ]);
         forms.extend([HEXLOWER.encode(canary.as_bytes()), HEXUPPER.encode(canary.as_bytes())]);
         for pad in 0..3 {
             // Without the characters that hold bits of what stands before and behind.
@@ -156,7 +185,10 @@ fn everything(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
 fn home() -> Home {
     let address = hostile();
     let mut home = Home::holding("birds", STACK);
-    home.write("stacks/birds/files/init.yaml", "password: {{ password }}\nnumber: {{ number }}\nfiled: {{ filed }}\n");
+    home.write(
+        "stacks/birds/files/init.yaml",
+        "password: {{ password }}\nnumber: {{ number }}\nfiled: {{ filed }}\n",
+    );
     home.write("secrets.yaml", format!("filed: {{ key: {FILED} }}\n"));
     home.set("LINODE_TOKEN", TOKEN);
     home.set("LINODE_URL", &format!("http://user:{FILED}@{address}/v4"));
@@ -201,15 +233,23 @@ fn no_canary_leaves_whatever_a_cloud_sends_back() {
 #[test]
 fn no_canary_is_in_a_mistake() {
     let home = home();
-    let wrong = STACK.replace("default: Canary", "dfault: 1, default: Canary").replace("root_pass: 'C", "rot_pass: 1\n    root_pass: 'C");
+    let wrong = STACK
+        .replace("default: Canary", "dfault: 1, default: Canary")
+        .replace("root_pass: 'C", "rot_pass: 1\n    root_pass: 'C");
     home.stack("birds", wrong);
     home.write("secrets.yaml", format!("- {FILED}\n"));
     says_nothing(home.run(&["validate", "birds"]).code(1).says(&["dfault", "rot_pass"]));
-    says_nothing(home.run(&["validate", "birds", "--var-file", "secrets.yaml"]).code(1).says(&["no map"]));
+    says_nothing(
+        home.run(&["validate", "birds", "--var-file", "secrets.yaml"]).code(1).says(&["no map"]),
+    );
     home.write("secrets.yaml", format!("a: '{FILED}\n"));
-    says_nothing(home.run(&["plan", "birds", "--var-file", "secrets.yaml"]).code(1).says(&["line"]));
+    says_nothing(
+        home.run(&["plan", "birds", "--var-file", "secrets.yaml"]).code(1).says(&["line"]),
+    );
     says_nothing(home.run(&["plan", "birds", "--var", FILED]).code(64).says(&["no `=`"]));
     home.stack("birds", STACK.replace("${vars.password +", "${vars.filed[vars.password] +"));
     home.write("secrets.yaml", "filed: { key: x }\n");
-    says_nothing(home.run(&["plan", "birds", "--var-file", "secrets.yaml"]).code(1).says(&["sensitive"]));
+    says_nothing(
+        home.run(&["plan", "birds", "--var-file", "secrets.yaml"]).code(1).says(&["sensitive"]),
+    );
 }

@@ -93,7 +93,9 @@ fn a_shown_change_that_no_plan_of_now_would_make_is_refused() {
 #[test]
 fn a_plan_is_not_carried_out_in_another_world() {
     let home = home();
-    let more = format!("{STACK}  www: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: www, target: 192.0.2.1 }}\n");
+    let more = format!(
+        "{STACK}  www: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: www, target: 192.0.2.1 }}\n"
+    );
     home.stack("safe", more);
     home.sandbox(&["plan", "safe", "--out", "p.json"]).code(0).done();
     let zone = home.linode("GET", "/domains", &Value::Null)["data"][0]["id"].clone();

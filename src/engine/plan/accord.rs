@@ -222,7 +222,7 @@ mod tests {
         let zone = change("zone", "linode.domain", CREATE, "new").with(
             "domain",
             Value::Null,
-            "example.com".into(),
+            "example.com",
         );
         let mut plan = plan().of(vec![table, zone]);
         let attributes = Attributes::from([("domain".into(), "example.com".into())]);

@@ -12,7 +12,7 @@ pub mod walk;
 pub mod compile;
 pub mod world;
 pub mod failure;
-mod budget;
+pub mod budget;
 pub mod evaluate;
 pub mod template;
 pub mod expression;
