@@ -1,9 +1,12 @@
 //! Decides: pure rules from text and values to plans; knows no files, clocks, network or async.
 
+pub mod plain;
 pub mod address;
 pub mod quick;
 pub mod advice;
 pub mod value;
+pub mod decoded;
+pub mod redact;
 pub mod diagnostic;
 pub mod schema;
 pub mod observed;

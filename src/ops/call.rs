@@ -7,6 +7,7 @@ use crate::cloud::patience::chance;
 use crate::cloud::provider::{Created, Look};
 use crate::engine::plan::normalise::normalise;
 use crate::engine::plan::planned::kept;
+use crate::engine::redact::redactor;
 use crate::engine::retry::{CHANGING, Fault, Verdict, decide, within_new};
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Begun, Outcome};
@@ -45,6 +46,8 @@ impl Undone {
 async fn attempt(hands: &Hands, job: &Job, call: &Attempt<'_>) -> Result<Created, ProviderError> {
     let provider = &hands.session.provider;
     let mark = job.mark.as_deref();
+    // From here on the other side knows them, and may send them back in any form.
+    job.attributes.values().for_each(|it| redactor().learn(it));
     match call {
         Attempt::Create => provider.create(&job.kind, &job.attributes, mark).await,
         Attempt::Update { id, group, changed } => {

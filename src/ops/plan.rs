@@ -174,6 +174,7 @@ fn proposed(
         now: session.clock.now(),
         bindings: bindings(session, ask.intent, &desired.stack, state.as_ref(), accounts),
         allowed: allowed.clone(),
+        include_pending: ask.include_pending,
         lost: course.lost,
         thaws: course.thaws,
         thawed: course.thawed,

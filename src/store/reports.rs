@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::ledger::codec::{decode, encode};
 use crate::engine::ledger::report::SwitchReport;
+use crate::engine::redact::redactor;
 use crate::store::claim::remove;
 use crate::store::error::{StoreError, io};
 
@@ -54,6 +55,7 @@ impl Reports {
         let new = self.folder.join(format!("{base}.{}.new", std::process::id()));
         let mut file = File::create(&new).map_err(io("write", &new))?;
         let text = encode(report);
+        let text = redactor().hide(&text);
         file.write_all(text.as_bytes())
             .and_then(|()| file.sync_all())
             .map_err(io("write", &new))?;

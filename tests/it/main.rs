@@ -33,6 +33,9 @@ mod fate;
 mod turn;
 mod turned;
 mod order;
+mod shown;
+mod canary;
+mod hostile;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

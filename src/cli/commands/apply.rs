@@ -11,8 +11,8 @@ use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::advice::Command;
-use crate::engine::plan::change::{Note, Plan};
-use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::accord::differences;
+use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
 use crate::engine::state::record::State;
@@ -28,9 +28,6 @@ use crate::ops::session::{Session, Target};
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
 use crate::store::lease::Lease;
-
-/// Refusals that come from what is there, not from what is asked for.
-const WORLD: [&str; 4] = ["exists_already", "split_group", "prevent_destroy", "cloud_protection"];
 
 /// What was agreed to on the command line.
 #[derive(Debug, Clone, Copy)]
@@ -120,10 +117,10 @@ async fn saved(
         overlays: Some(plan.overlays.clone()),
         given: open::variables(layers)?,
         intent,
-        allowed: Allowed::default(),
+        allowed: plan.allowed.clone(),
         losses: Losses::Only(plan.lost.iter().map(|it| it.fault_domain.clone()).collect()),
         only_switch: false,
-        include_pending: false,
+        include_pending: plan.include_pending,
         keep: Keep::Nothing,
     };
     let session = open::session(&ask.place.root, world).await?;
@@ -137,10 +134,9 @@ async fn saved(
     let accounts = fresh.plan.bindings.accounts.clone();
     let now = bindings(&session, ask.intent, &fresh.desired.stack, state.as_ref(), accounts);
     let mut broken = broken_bindings(&plan.bindings, &now);
-    // What guards let through was allowed when the plan was made; what the world refuses now is new.
-    let of_the_world = |it: &&Note| WORLD.contains(&it.code.as_str()) && !plan.notes.contains(it);
-    for note in fresh.plan.refusals().filter(of_the_world) {
-        broken.push(note.text.clone());
+    // The digest in the file has no key: that what it holds is a plan of this stack is known by making it again.
+    if broken.is_empty() && plan_digest(&plan) != plan_digest(&fresh.plan) {
+        broken = differences(&plan, &fresh.plan);
     }
     if !broken.is_empty() {
         let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));

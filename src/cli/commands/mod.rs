@@ -20,6 +20,8 @@ use crate::cli::exit::Exit;
 use crate::cli::out::wants_color;
 use crate::cli::{open, out};
 use crate::engine::retry::Pace;
+use crate::engine::plain::clean;
+use crate::engine::redact::redactor;
 use crate::ops::error::OpsError;
 use crate::ops::load::is_overlay_name;
 
@@ -128,7 +130,8 @@ fn file_is_no_overlay(command: &Command) -> Result<(), OpsError> {
 fn typed() -> String {
     let mut words = Vec::new();
     let mut hide = false;
-    for word in std::env::args().skip(1) {
+    for word in std::env::args_os().skip(1) {
+        let word = word.to_string_lossy().into_owned();
         let given = if hide { Some(word.as_str()) } else { word.strip_prefix("--var=") };
         if let Some(given) = given {
             let name = given.split('=').next().unwrap_or_default();
@@ -139,5 +142,5 @@ fn typed() -> String {
             words.push(word);
         }
     }
-    words.join(" ")
+    clean(&redactor().redact(&words.join(" ")))
 }

@@ -7,6 +7,7 @@ use crate::cli::{open, out};
 use crate::engine::address::Address;
 use crate::engine::advice::Command as Typed;
 use crate::engine::diagnostic::nearest;
+use crate::engine::plain::clean;
 use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::State;
 use crate::ops::error::OpsError;
@@ -14,16 +15,25 @@ use crate::ops::place::Place;
 use crate::ops::settle::adopted;
 use crate::store::file::FileStore;
 
+/// Longer addresses stand in front of their columns.
+const COLUMN_MAX: usize = 80;
+
 pub fn run(scene: &Scene, command: StateCommand) -> Result<Exit, OpsError> {
     match command {
         StateCommand::List(state) => {
             let state = read(&store(scene, &state)?)?;
-            let width = state.records.keys().map(|it| it.to_string().len()).max().unwrap_or(0);
+            let lengths = state.records.keys().map(|it| it.to_string().chars().count());
+            let width = lengths.max().unwrap_or(0).min(COLUMN_MAX);
             let lines: Vec<String> = state
                 .records
                 .iter()
                 .map(|(address, it)| {
-                    format!("{:width$}  {}  {}", address.to_string(), it.kind, it.id)
+                    format!(
+                        "{:width$}  {}  {}",
+                        address.to_string(),
+                        clean(&it.kind),
+                        clean(&it.id)
+                    )
                 })
                 .collect();
             out::data(&lines.join("\n"));

@@ -27,6 +27,8 @@ pub struct Options {
     pub now: i64,
     pub bindings: Bindings,
     pub allowed: Allowed,
+    /// A switch also carries what was pending before it.
+    pub include_pending: bool,
     /// The fault domains that are treated as lost.
     pub lost: Vec<Loss>,
     /// Those that state says are lost and this plan takes as found.

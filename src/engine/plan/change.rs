@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::observed::{Reason, Unseen};
+use crate::engine::state::record::Allowed;
 use crate::engine::value::{Attributes, Value};
 
 /// All that would happen, and what it was worked out from.
@@ -20,6 +21,10 @@ pub struct Plan {
     /// Fault domains that state says are lost, and that this plan takes as found again.
     pub thaws: Vec<String>,
     pub bindings: Bindings,
+    /// What guards let through, by flags or because the switch that goes on was allowed it.
+    pub allowed: Allowed,
+    /// A switch also carries what was pending before it.
+    pub include_pending: bool,
     /// One for each address, in the order of the graph; no-ops included.
     pub changes: Vec<Change>,
     pub drift: Vec<Drift>,

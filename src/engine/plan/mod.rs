@@ -36,6 +36,7 @@ mod unseen;
 pub mod propose;
 pub mod scale_up;
 pub mod foreseen;
+pub mod accord;
 pub mod calls;
 pub mod document;
 pub mod wire;

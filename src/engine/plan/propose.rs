@@ -145,6 +145,8 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         lost: options.lost.clone(),
         thaws: options.thaws.clone(),
         bindings: options.bindings.clone(),
+        allowed: options.allowed.clone(),
+        include_pending: options.include_pending,
         changes,
         drift: it.drift,
         outputs,

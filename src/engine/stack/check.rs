@@ -138,7 +138,8 @@ impl Checker<'_> {
             let wrong = Diagnostic::error("not_one_of", "Not one of the choices")
                 .at(at.span, format!("`{name}` cannot be `{shown}`"))
                 .help(format!("one of {}", attribute.one_of.join(", ")));
-            self.out.push(wrong.nearest(&text, all));
+            let is_hidden = self.is_secret || attribute.sensitive;
+            self.out.push(if is_hidden { wrong } else { wrong.nearest(&text, all) });
             return Value::Text(text);
         }
         if let Some((least, most)) = attribute.length {
@@ -146,7 +147,7 @@ impl Checker<'_> {
             if length < least || length > most {
                 self.out.push(
                     Diagnostic::error("wrong_length", "Wrong length")
-                        .at(at.span, format!("`{name}` has {length} characters"))
+                        .at(at.span, self.sized(attribute, length, "characters"))
                         .help(format!("from {least} to {most} characters")),
                 );
                 return Value::Text(text);
@@ -155,7 +156,7 @@ impl Checker<'_> {
         if let Some(most) = attribute.max_bytes.filter(|it| text.len() > *it) {
             self.out.push(
                 Diagnostic::error("too_long", "Too long")
-                    .at(at.span, format!("`{name}` has {} bytes", text.len()))
+                    .at(at.span, self.sized(attribute, text.len(), "bytes"))
                     .help(format!("at most {most} bytes")),
             );
         }
@@ -170,6 +171,21 @@ impl Checker<'_> {
             );
         }
         Value::Text(text)
+    }
+
+    /// How long a value is; how long a secret is, is a part of it.
+    fn sized(&self, attribute: &Attribute, length: usize, unit: &str) -> String {
+        if self.is_secret || attribute.sensitive {
+            return format!("`{}` has another number of {unit}", self.name);
+        }
+        format!("`{}` has {length} {unit}", self.name)
+    }
+
+    fn has_no(&self, key: &str) -> String {
+        if self.is_secret {
+            return format!("`{}` has no such key as the sensitive value has", self.name);
+        }
+        format!("`{}` has no `{key}`", self.name)
     }
 
     fn int(&mut self, number: i64, attribute: &Attribute, at: Place<'_>) -> Value {
@@ -241,15 +257,17 @@ impl Checker<'_> {
                     let value = self.value(it, member, at.member(&name));
                     checked.insert(name, value);
                 }
-                None => self.out.push(
-                    Diagnostic::error("unknown_key", "Unknown key")
-                        .at(at.key(&name), format!("`{}` has no `{name}`", self.name))
-                        .help(format!(
-                            "one of {}",
-                            members.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
-                        ))
-                        .nearest(&name, members.keys().map(String::as_str)),
-                ),
+                None => {
+                    let known = || members.keys().map(String::as_str);
+                    let wrong = Diagnostic::error("unknown_key", "Unknown key")
+                        .at(at.key(&name), self.has_no(&name))
+                        .help(format!("one of {}", known().collect::<Vec<_>>().join(", ")));
+                    self.out.push(if self.is_secret {
+                        wrong
+                    } else {
+                        wrong.nearest(&name, known())
+                    });
+                }
             }
         }
         for (name, member) in members {

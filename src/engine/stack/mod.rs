@@ -12,6 +12,7 @@ pub mod walk;
 pub mod compile;
 pub mod world;
 pub mod failure;
+pub mod budget;
 pub mod evaluate;
 pub mod template;
 pub mod expression;

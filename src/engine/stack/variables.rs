@@ -157,7 +157,8 @@ fn variable(
                 Diagnostic::error("wrong_type", "`sensitive` is true or false")
                     .at(span, "this is neither"),
             );
-            false
+            // Whoever wrote something there meant it: it is not quoted.
+            true
         }
     };
     let (value, from) = winner(name, key, map, kind, sensitive, outside, sources, out)?;
