@@ -70,6 +70,9 @@ pub enum Command {
         allow: Allow,
         #[command(flatten)]
         losing: Losing,
+        /// Make this one anew, whatever differs
+        #[arg(long, value_name = "ADDRESS")]
+        replace: Vec<String>,
         /// Save the plan; `apply FILE` then runs exactly its steps
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -98,6 +101,9 @@ pub enum Command {
         allow: Allow,
         #[command(flatten)]
         losing: Losing,
+        /// Make this one anew, whatever differs
+        #[arg(long, value_name = "ADDRESS")]
+        replace: Vec<String>,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -114,6 +120,9 @@ pub enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Let this object take along what is not of this stack
+        #[arg(long, value_name = "ADDRESS")]
+        allow_delete: Vec<String>,
         /// With --yes on real clouds: data goes, too
         #[arg(long)]
         data_loss: bool,

@@ -104,8 +104,9 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds()));
     }
     it.diagnostics.extend(unseen_domains(&it));
-    it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, options));
     let stack = it.worlds.stack;
+    it.diagnostics.extend(unknown_replacements(&it));
+    it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, options, &stack.shown_name()));
     let switch = it.worlds.state.and_then(|state| {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))
@@ -129,6 +130,21 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     (plan, it.diagnostics)
 }
 
+/// What was asked to be made anew and is declared nowhere.
+fn unknown_replacements(it: &Proposal<'_>) -> Vec<Diagnostic> {
+    let declared = &it.worlds.stack.instances;
+    let unknown = it.options.replace.iter().filter(|it| !declared.contains_key(*it));
+    unknown
+        .map(|address| {
+            let names: Vec<String> = declared.keys().map(ToString::to_string).collect();
+            let text = format!("`--replace {address}`: there is no `{address}`");
+            Diagnostic::error("unknown_address", text)
+                .help("name an address as the plan prints it")
+                .nearest(&address.to_string(), names.iter().map(String::as_str))
+        })
+        .collect()
+}
+
 /// Changes that would send users to what is lost.
 fn lost_targets(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnostic> {
     let into_lost = directions.iter().filter_map(|it| Some((&it.address, it.into_lost.as_ref()?)));
@@ -136,10 +152,7 @@ fn lost_targets(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnostic> 
     if it.options.allowed.outage || into_lost.is_empty() {
         return Vec::new();
     }
-    let name = match &it.worlds.stack.instance {
-        Some(instance) => format!("{}@{instance}", it.worlds.stack.name),
-        None => it.worlds.stack.name.clone(),
-    };
+    let name = it.worlds.stack.shown_name();
     let refusal = |planned: &Planned<'_>| {
         let (target, domain) = into_lost.get(&planned.change.address)?;
         Some(guard::into_lost(planned, target, domain, &name))
