@@ -8,6 +8,7 @@ pub mod schema;
 pub mod retry;
 pub mod observed;
 pub mod mark;
+pub mod normalise;
 pub mod stack;
 pub mod graph;
 pub mod json_schema;
