@@ -10,6 +10,7 @@ use crate::cli::args::{Allow, Arguments, Layers, Losing, World};
 use crate::cli::out;
 use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Severity, Sources};
+use crate::engine::address::{Address, NotAnAddress};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID, SURROUNDINGS};
@@ -152,6 +153,7 @@ pub fn ask(
         given: variables(layers)?,
         intent,
         allowed: allowed(allow)?,
+        replace: Vec::new(),
         losses: Losses::default(),
         only_switch: false,
         include_pending: false,
@@ -159,13 +161,19 @@ pub fn ask(
     })
 }
 
-fn allowed(allow: &Allow) -> Result<Allowed, OpsError> {
-    let delete: Result<Vec<_>, _> = allow.allow_delete.iter().map(|it| it.parse()).collect();
-    let delete = delete.map_err(|why: crate::engine::address::NotAnAddress| {
+/// What flags name.
+pub fn addresses(texts: &[String]) -> Result<Vec<Address>, OpsError> {
+    let parsed: Result<Vec<_>, _> = texts.iter().map(|it| it.parse()).collect();
+    parsed.map_err(|why: NotAnAddress| {
         OpsError::usage(why.to_string(), "name an address as the plan prints it, in quotes")
-    })?;
+    })
+}
+
+fn allowed(allow: &Allow) -> Result<Allowed, OpsError> {
     Ok(Allowed {
-        delete,
+        delete: addresses(&allow.allow_delete)?,
+        replace: addresses(&allow.allow_replace)?,
+        revert: addresses(&allow.revert_drift)?,
         destroys: allow.allow_destroys,
         absent: allow.allow_absent,
         outage: allow.allow_outage,

@@ -122,6 +122,21 @@ impl Diagnostic {
     }
 }
 
+/// The first mistake on one line: what, the value, where, and what to do.
+pub fn on_one_line(mistakes: &[Diagnostic], sources: &Sources) -> String {
+    let Some(first) = mistakes.iter().find(|it| it.severity > Severity::Warning) else {
+        return String::new();
+    };
+    let mut text = first.summary.clone();
+    if let Some(label) = first.labels.first() {
+        text.push_str(&format!(": {} ({})", label.text, sources.place(label.span)));
+    }
+    if let Some(help) = &first.help {
+        text.push_str(&format!("; {help}"));
+    }
+    text
+}
+
 /// The candidate that a mistyped word most likely meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Of very many names the first: each is compared letter by letter.

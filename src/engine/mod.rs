@@ -12,6 +12,7 @@ pub mod schema;
 pub mod observed;
 pub mod retry;
 pub mod mark;
+pub mod normalise;
 pub mod stack;
 pub mod graph;
 pub mod json_schema;

@@ -15,6 +15,8 @@ mod lost;
 mod ledger;
 mod guards;
 mod kinds;
+mod offered;
+mod outside;
 mod converge;
 mod drill;
 mod foretold;

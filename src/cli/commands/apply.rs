@@ -43,6 +43,7 @@ pub async fn apply(
     world: &World,
     allow: &Allow,
     losing: &Losing,
+    replace: &[String],
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     let file = scene.directory.join(&layers.stack);
@@ -57,6 +58,7 @@ pub async fn apply(
     let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
+    ask.replace = open::addresses(replace)?;
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
@@ -118,6 +120,7 @@ async fn saved(
         given: open::variables(layers)?,
         intent,
         allowed: plan.allowed.clone(),
+        replace: plan.replace.clone(),
         losses: Losses::Only(plan.lost.iter().map(|it| it.fault_domain.clone()).collect()),
         only_switch: false,
         include_pending: plan.include_pending,
@@ -167,10 +170,12 @@ pub async fn destroy(
     scene: &Scene,
     layers: &Layers,
     world: &World,
+    allow_delete: Vec<String>,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     may_go_on(consent)?;
-    let ask = open::ask(&scene.directory, layers, &Allow::default(), Intent::Destroy)?;
+    let allow = Allow { allow_delete, ..Allow::default() };
+    let ask = open::ask(&scene.directory, layers, &allow, Intent::Destroy)?;
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     let proposed = plan_on(&session, &ask, state).await?;

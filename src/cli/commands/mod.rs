@@ -60,19 +60,19 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         }
         Command::Schema => Ok(describe::schema()),
         Command::Kinds { kind } => describe::kinds(kind.as_deref()),
-        Command::Plan { layers, world, allow, losing, out, detailed_exitcode, shape } => {
-            let wanted = plan::Wanted { out, detailed_exitcode, shape };
+        Command::Plan { layers, world, allow, losing, replace, out, detailed_exitcode, shape } => {
+            let wanted = plan::Wanted { replace, out, detailed_exitcode, shape };
             plan::plan(&scene, &layers, &world, &allow, &losing, &wanted).await
         }
         Command::Audit(arguments) => audit::audit(&scene, &arguments).await,
         Command::Show { plan, shape } => plan::show(&scene, &plan, &shape),
-        Command::Apply { layers, world, allow, losing, yes, switch, .. } => {
+        Command::Apply { layers, world, allow, losing, replace, yes, switch, .. } => {
             let consent = apply::Consent { yes, switch, data_loss: false };
-            apply::apply(&scene, &layers, &world, &allow, &losing, consent).await
+            apply::apply(&scene, &layers, &world, &allow, &losing, &replace, consent).await
         }
-        Command::Destroy { layers, world, yes, data_loss, .. } => {
+        Command::Destroy { layers, world, yes, allow_delete, data_loss, .. } => {
             let consent = apply::Consent { yes, switch: false, data_loss };
-            apply::destroy(&scene, &layers, &world, consent).await
+            apply::destroy(&scene, &layers, &world, allow_delete, consent).await
         }
         Command::Failover { target, to, losing, allow, world, yes, .. } => {
             let wanted = switch::Wanted { allow, world, yes };

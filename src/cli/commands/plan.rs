@@ -31,6 +31,7 @@ const PLAN_BYTES_MAX: u64 = 1 << 30;
 
 /// What `plan` is to do with its result.
 pub struct Wanted {
+    pub replace: Vec<String>,
     pub out: Option<PathBuf>,
     pub detailed_exitcode: bool,
     pub shape: Shape,
@@ -47,6 +48,7 @@ pub async fn plan(
     let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
+    ask.replace = open::addresses(&wanted.replace)?;
     let session = open::session(&ask.place.root, world).await?;
     let proposed = crate::ops::plan::plan(&session, &ask).await?;
     warn(&proposed, scene.color);

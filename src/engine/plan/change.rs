@@ -25,6 +25,8 @@ pub struct Plan {
     pub allowed: Allowed,
     /// A switch also carries what was pending before it.
     pub include_pending: bool,
+    /// `--replace ADDRESS`: made anew, whatever differs.
+    pub replace: Vec<Address>,
     /// One for each address, in the order of the graph; no-ops included.
     pub changes: Vec<Change>,
     pub drift: Vec<Drift>,

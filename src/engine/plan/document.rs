@@ -30,6 +30,8 @@ pub struct PlanJson {
     allowed: Allowed,
     #[serde(default, skip_serializing_if = "is_false")]
     include_pending: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replace: Vec<Address>,
     notes: Vec<NoteJson>,
     changes: Vec<ChangeJson>,
     outputs: Vec<OutputJson>,
@@ -249,6 +251,7 @@ impl From<&Plan> for PlanJson {
             bindings: plan.bindings.clone(),
             allowed: plan.allowed.clone(),
             include_pending: plan.include_pending,
+            replace: plan.replace.clone(),
             notes: plan.notes.iter().cloned().map(NoteJson).collect(),
             changes: plan.changes.iter().map(Into::into).collect(),
             outputs: plan.outputs.iter().cloned().map(OutputJson).collect(),
@@ -273,6 +276,7 @@ impl PlanJson {
             bindings: self.bindings,
             allowed: self.allowed,
             include_pending: self.include_pending,
+            replace: self.replace,
             changes: each(self.changes, ChangeJson::into_change)?,
             drift: each(self.drift, DriftJson::into_drift)?,
             stale: each(self.stale, StaleJson::into_stale)?,

@@ -8,7 +8,8 @@ use crate::engine::diagnostic::{Diagnostic, Span};
 pub use crate::engine::plan::asked::Allowed;
 use crate::engine::plan::asked::{Intent, Options};
 use crate::engine::plan::change::{Action, Change};
-use crate::engine::plan::planned::Planned;
+use crate::engine::plan::drifted::drifted;
+use crate::engine::plan::planned::{Planned, set_name};
 use crate::engine::schema::{FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::stack::resolve::Resolved;
@@ -26,6 +27,8 @@ pub fn guard(
     let mut refusals = Vec::new();
     for it in planned {
         refusals.extend(protected(it, whose));
+        refusals.extend(drifted(it, options, whose.name));
+        refusals.extend(slow(it));
         if options.intent == Intent::Apply {
             refusals.extend(data(it, &options.allowed));
         }
@@ -100,6 +103,30 @@ fn protected(it: &Planned<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
         }
     }
     refusals
+}
+
+/// A change that takes the cloud so long that who asks for it should know.
+fn slow(it: &Planned<'_>) -> Vec<Diagnostic> {
+    if it.change.action != Action::Update {
+        return Vec::new();
+    }
+    let changes =
+        it.change.attributes.iter().filter(|it| !it.before.is_null() && !it.after.is_null());
+    let slow = changes
+        .filter_map(|change| Some((&change.name, it.kind.attribute(&change.name)?.slow.as_ref()?)));
+    slow.map(|(name, slow)| {
+        let text =
+            format!("a change of `{name}` of `{}` takes long: {}", it.change.address, slow.says);
+        let told = Diagnostic::warning("slow_change", text).help(format!(
+            "it is waited for, at most {} min; a run that is stopped meanwhile goes on next time",
+            slow.within_seconds / 60
+        ));
+        match it.instance.and_then(|it| it.resource.attributes.get(name)) {
+            Some(given) => told.at(given.key, "asked for here"),
+            None => told,
+        }
+    })
+    .collect()
 }
 
 fn data(it: &Planned<'_>, allowed: &Allowed) -> Option<Diagnostic> {

@@ -224,6 +224,21 @@ impl<'a> Proposal<'a> {
         }
     }
 
+    /// Somebody wants a new one, whatever differs.
+    fn replace_when_asked(
+        &self,
+        change: &mut Change,
+        instance: &Instance,
+        record: Option<&Record>,
+    ) {
+        let is_there = record.is_some_and(|it| it.deposed.is_none());
+        if is_there && self.options.replace.contains(&instance.address) {
+            let create_first = instance.resource.lifecycle.create_before_destroy;
+            change.action = Action::Replace { create_first };
+            change.reason = "--replace asks for a new one".into();
+        }
+    }
+
     fn change(
         &mut self,
         instance: &Instance,
@@ -271,6 +286,7 @@ impl<'a> Proposal<'a> {
         let not_ready = record.is_some_and(|it| !it.ready)
             || matches!(seen, Some(Observation::Exists { ready: false, .. }));
         decide(&mut change, kind, Standing { record, gone, not_ready }, difference, instance);
+        self.replace_when_asked(&mut change, instance, record);
         if let Action::Replace { create_first } = &mut change.action {
             *create_first |= self.moves_beside(instance, kind);
             // What may not stand beside its successor has to go first, whatever the layers say.

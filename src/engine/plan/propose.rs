@@ -118,6 +118,8 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     let whose = guard::Whose { name: &name, overlay: overlay.map(String::as_str) };
     it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, options, whose));
     let stack = it.worlds.stack;
+    it.diagnostics.extend(unknown_replacements(&it));
+    it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, options, &stack.shown_name()));
     let switch = it.worlds.state.and_then(|state| {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))
@@ -147,6 +149,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         bindings: options.bindings.clone(),
         allowed: options.allowed.clone(),
         include_pending: options.include_pending,
+        replace: options.replace.clone(),
         changes,
         drift: it.drift,
         outputs,
@@ -155,6 +158,21 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         notes,
     };
     (plan, it.diagnostics)
+}
+
+/// What was asked to be made anew and is declared nowhere.
+fn unknown_replacements(it: &Proposal<'_>) -> Vec<Diagnostic> {
+    let declared = &it.worlds.stack.instances;
+    let unknown = it.options.replace.iter().filter(|it| !declared.contains_key(*it));
+    unknown
+        .map(|address| {
+            let names: Vec<String> = declared.keys().map(ToString::to_string).collect();
+            let text = format!("`--replace {address}`: there is no `{address}`");
+            Diagnostic::error("unknown_address", text)
+                .help("name an address as the plan prints it")
+                .nearest(&address.to_string(), names.iter().map(String::as_str))
+        })
+        .collect()
 }
 
 /// Changes that would send users to what is lost.

@@ -333,6 +333,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
         |(head, bindings, body, steps, notes, (losses, allowed))| Plan {
             allowed: allowed.0,
             include_pending: allowed.1,
+            replace: Vec::new(),
             lost: losses.0,
             thaws: losses.1,
             stale: losses.2,

@@ -7,6 +7,7 @@ use regex::Regex;
 
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::schema::{Attribute, Type};
+use crate::engine::stack::form::wrong;
 use crate::engine::stack::model::{Shape, Term};
 use crate::engine::stack::world::word;
 use crate::engine::value::{Attributes, Secret, Value};
@@ -169,7 +170,9 @@ impl Checker<'_> {
                     .at(at.span, format!("`{name}` cannot be `{shown}`"))
                     .help(says.to_owned()),
             );
+            return Value::Text(text);
         }
+        self.form(&text, shown, attribute, at);
         Value::Text(text)
     }
 
@@ -186,6 +189,21 @@ impl Checker<'_> {
             return format!("`{}` has no such key as the sensitive value has", self.name);
         }
         format!("`{}` has no `{key}`", self.name)
+    /// What a pattern does not tell.
+    fn form(&mut self, text: &str, shown: &str, attribute: &Attribute, at: Place<'_>) {
+        let says = attribute.form.and_then(|it| wrong(it, text));
+        let held = attribute.forbids.iter().find(|it| text.contains(it.as_str()));
+        let begins = attribute.forbids_prefix.iter().find(|it| text.starts_with(it.as_str()));
+        let says = says
+            .or_else(|| held.map(|it| format!("without `{it}` in it")))
+            .or_else(|| begins.map(|it| format!("it may not begin with `{it}`")));
+        if let Some(says) = says {
+            self.out.push(
+                Diagnostic::error("wrong_form", "Not a value of this attribute")
+                    .at(at.span, format!("`{}` cannot be `{shown}`", self.name))
+                    .help(says),
+            );
+        }
     }
 
     fn int(&mut self, number: i64, attribute: &Attribute, at: Place<'_>) -> Value {
@@ -240,8 +258,27 @@ impl Checker<'_> {
         Value::List(checked.collect())
     }
 
+    /// The names of a map and how many there are, where they are the user's own.
+    fn names(&mut self, map: &Attributes, attribute: &Attribute, at: Place<'_>) {
+        if let Some((least, most)) = attribute.length
+            && (map.len() < least || map.len() > most)
+        {
+            self.out.push(
+                Diagnostic::error("wrong_length", "Wrong length")
+                    .at(at.span, format!("`{}` has {} member(s)", self.name, map.len()))
+                    .help(format!("from {least} to {most} members")),
+            );
+        }
+        let Some(of) = &attribute.names else { return };
+        for name in map.keys() {
+            let place = Place { span: at.key(name), term: None };
+            self.text(name.clone(), of, place);
+        }
+    }
+
     fn map(&mut self, map: Attributes, attribute: &Attribute, at: Place<'_>) -> Value {
         let Some(members) = &attribute.members else {
+            self.names(&map, attribute, at);
             let Some(of) = &attribute.of else { return Value::Map(map) };
             let checked = map.into_iter().map(|(name, it)| {
                 let place = at.member(&name);

@@ -20,6 +20,7 @@ pub mod model;
 pub mod overlay;
 pub mod variables;
 pub mod term;
+pub mod form;
 pub mod check;
 pub mod gate;
 pub mod view;
@@ -30,9 +31,13 @@ pub mod needs;
 pub mod lower;
 pub mod recovery;
 pub mod rules;
+pub mod agree;
+pub mod offered;
 pub mod rehearse;
 pub mod load;
 pub mod origin;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod refused_tests;

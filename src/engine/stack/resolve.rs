@@ -39,6 +39,11 @@ impl Resolved {
         self.resource.attributes.contains_key(name) && !self.empty.iter().any(|it| it == name)
     }
 
+    /// Where its value stands.
+    pub fn value_span(&self, name: &str) -> Option<Span> {
+        self.resource.attributes.get(name).map(|it| it.term.span)
+    }
+
     /// Where the stack gives it.
     pub fn span(&self, name: &str) -> Option<Span> {
         self.resource.attributes.get(name).map(|it| it.key)
@@ -140,7 +145,7 @@ fn defaults(
                 wrong.help = Some(format!("the default `{label}` does not do: give it a `{name}`"));
             }
             resolved.attributes.insert(name.clone(), value);
-        } else if let Some(default) = attribute.default_value() {
+        } else if let Some(default) = default(attribute, resolved) {
             let sensitive = attribute.sensitive && !default.is_null();
             let value = if sensitive { Value::Secret(Secret::new(default)) } else { default };
             resolved.attributes.insert(name.clone(), value);
@@ -154,6 +159,15 @@ fn defaults(
                 );
             }
         }
+    }
+}
+
+/// The default, which may depend on whether another attribute is set.
+fn default(attribute: &Attribute, resolved: &Resolved) -> Option<Value> {
+    let without = attribute.default_without.as_ref();
+    match without.filter(|it| !resolved.attributes.contains_key(&it.attribute)) {
+        Some(it) => Some(Value::from_json(&it.then)),
+        None => attribute.default_value(),
     }
 }
 

@@ -125,6 +125,8 @@ pub(super) struct RecordJson {
     since: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deposed: Option<DeposedJson>,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    tried: Attributes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -383,6 +385,7 @@ impl From<&Record> for RecordJson {
                 .deposed
                 .as_ref()
                 .map(|it| DeposedJson { id: it.id.clone(), attributes: it.attributes.clone() }),
+            tried: it.tried.clone(),
         }
     }
 }
@@ -400,6 +403,7 @@ impl RecordJson {
             retained: self.retained,
             since: self.since,
             deposed: self.deposed.map(|it| Deposed { id: it.id, attributes: it.attributes }),
+            tried: self.tried,
         })
     }
 }

@@ -110,6 +110,12 @@ pub enum Keep {
 pub struct Allowed {
     /// `--allow-delete ADDRESS`.
     pub delete: Vec<Address>,
+    /// `--allow-replace ADDRESS`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replace: Vec<Address>,
+    /// `--revert-drift ADDRESS`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revert: Vec<Address>,
     /// `--allow-destroys N`.
     pub destroys: Option<usize>,
     /// `--allow-absent N`.
@@ -129,9 +135,14 @@ impl Allowed {
     /// All that either allows.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        let others = other.delete.iter().filter(|it| !self.delete.contains(it));
+        let all = |mine: &[Address], others: &[Address]| {
+            let others = others.iter().filter(|it| !mine.contains(it));
+            mine.iter().chain(others).cloned().collect()
+        };
         Self {
-            delete: self.delete.iter().chain(others).cloned().collect(),
+            delete: all(&self.delete, &other.delete),
+            replace: all(&self.replace, &other.replace),
+            revert: all(&self.revert, &other.revert),
             destroys: self.destroys.max(other.destroys),
             absent: self.absent.max(other.absent),
             outage: self.outage || other.outage,
@@ -189,6 +200,8 @@ pub struct Record {
     pub since: i64,
     /// An older incarnation that a `create_before_destroy` replace has still to delete.
     pub deposed: Option<Deposed>,
+    /// What calls that ended badly would have made of it, and may have: found so, nobody else has changed it.
+    pub tried: Attributes,
 }
 
 /// A mutating call that was about to leave.
