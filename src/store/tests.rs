@@ -195,19 +195,19 @@ fn leave(store: &FileStore, machine: &str, beat: Beat) {
 fn who_died_holds_nothing_and_who_is_far_holds_it_until_its_heartbeat_is_old() {
     let (_folder, store) = shop(LIVELY);
     let (fresh, old) = (wall(), wall() - 61_000);
-    leave(&store, &machine(), Beat { at: fresh, is_released: false });
+    leave(&store, &machine(), Beat::plain(fresh, false));
     let status = store.lease_status().unwrap().unwrap();
     assert_eq!((status.owner.as_str(), status.is_alive, status.beat), ("ann@far", false, fresh));
     assert_eq!(is_held(&store), None);
-    leave(&store, "elsewhere", Beat { at: fresh, is_released: false });
+    leave(&store, "elsewhere", Beat::plain(fresh, false));
     assert!(store.lease_status().unwrap().unwrap().is_alive);
     assert_eq!(is_held(&store), Some("ann@far (lifeboat apply shop)".into()));
-    leave(&store, "elsewhere", Beat { at: fresh, is_released: true });
+    leave(&store, "elsewhere", Beat::plain(fresh, true));
     assert_eq!(is_held(&store), None);
-    leave(&store, "elsewhere", Beat { at: old, is_released: false });
+    leave(&store, "elsewhere", Beat::plain(old, false));
     assert_eq!(is_held(&store), None);
     // A machine that went down in the middle may leave an empty claim.
-    leave(&store, "elsewhere", Beat { at: fresh, is_released: false });
+    leave(&store, "elsewhere", Beat::plain(fresh, false));
     let epoch = store.lease_status().unwrap().unwrap().epoch;
     std::fs::write(store.folder().join(format!("lease/{epoch:08}.claim")), "").unwrap();
     assert_eq!(is_held(&store), None);
