@@ -54,6 +54,8 @@ pub enum StoreError {
         "git tracks the state in {}: {}", repository.join(folder).display(), files.join(", ")
     )]
     Tracked { repository: PathBuf, folder: String, files: Vec<String> },
+    #[error("nothing whole is left of the state in {}: no snapshot, no journal, no history", folder.display())]
+    NothingWhole { folder: PathBuf },
     #[error("the state in {} contradicts itself: {}", folder.display(), wrong.join("; "))]
     Integrity { folder: PathBuf, wrong: Vec<String> },
     #[error("{} is the claim of the last epoch that can be counted: no lease can follow it", file.display())]
@@ -110,6 +112,9 @@ impl StoreError {
                     "no lifeboat has come so far, so the claim was not written by one; nothing was changed. Epochs only grow, so it must not be removed while anybody may write: when no lifeboat runs anywhere, move {} away",
                     folder.join("lease").display()
                 )
+            }
+            Self::NothingWhole { .. } => {
+                "nothing was changed; put the folder back from a backup, or from the machine that applied last".into()
             }
             Self::Memory { .. } => {
                 "nothing was changed; move it away to start anew: the history and the time of the last switch are then forgotten".into()

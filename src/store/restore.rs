@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::engine::address::Address;
 use crate::engine::state::codec::{decode_state, last_number, read_journal};
 use crate::engine::state::journal::{Entry, replay};
-use crate::engine::state::record::{Run, State};
+use crate::engine::state::record::{Record, Run, State};
 use crate::store::error::{Grip, StoreError, io};
 use crate::store::file::{Claimant, FileStore, Read, grip, read_if_there};
 use crate::store::known::{Known, is, kept};
@@ -71,13 +72,26 @@ impl FileStore {
         Ok(Some(Restorable { state, lost, last, serial, reported }))
     }
 
-    /// Puts it in place under a lease, one serial further than anything that is known; `None` where nothing whole is left.
+    /// What the newest snapshot of the history that has a record of it says of an address.
+    pub fn forgotten(
+        &self,
+        state: &State,
+        address: &Address,
+    ) -> Result<Option<Record>, StoreError> {
+        let files = kept(self.folder())?;
+        let newest_first = files.iter().rev().filter(|(_, it)| is(it, "snapshot"));
+        let states = newest_first.filter_map(|(_, it)| whole(it));
+        let mut ours = states.filter(|it| it.lineage == state.lineage);
+        Ok(ours.find_map(|mut it| it.records.remove(address)))
+    }
+
+    /// Puts it in place under a lease, one serial further than anything that is known.
     pub fn restore(
         &self,
         owner: &str,
         command: &str,
         at: i64,
-    ) -> Result<Option<Restored>, StoreError> {
+    ) -> Result<Restored, StoreError> {
         check_untracked(self.folder())?;
         let claims = self.claims();
         let newest = claims.newest()?;
@@ -89,23 +103,19 @@ impl FileStore {
         let who = Claimant { owner, command, at, aim: None };
         let after = newest.map_or(0, |it| it.epoch);
         // Read once it is certain that nobody writes.
-        let (mut found, mut aside) = (None, Vec::new());
+        let mut aside = Vec::new();
         let leased = self.claim(who, after, None, |store| {
-            let newest = store.restorable()?;
-            let state = newest.as_ref().map(|it| it.continued(who));
-            if state.is_some() && aside.is_empty() {
-                // The journal is replaced with the lease.
-                aside = store.set_aside(after + 1)?;
-            }
-            found = newest;
-            Ok(Read { state, journal: Vec::new() })
+            let nothing = || StoreError::NothingWhole { folder: store.folder().to_owned() };
+            let newest = store.restorable()?.ok_or_else(nothing)?;
+            // The journal is replaced with the lease.
+            aside = store.set_aside(after + 1)?;
+            Ok(Read { state: Some(newest.continued(who)), journal: Vec::new() })
         })?;
-        let Some((mut lease, state)) = leased else {
+        let Some((mut lease, Some(state))) = leased else {
             return Err(self.held("another process".into(), Grip::Loose));
         };
-        let (Some(state), Some(_)) = (state, found) else { return Ok(None) };
         lease.replace(&state)?;
-        Ok(Some(Restored { state, aside }))
+        Ok(Restored { state, aside })
     }
 
     /// Gives what is there names under which nothing reads it.
