@@ -89,7 +89,7 @@ impl Session {
         sandbox: Option<(Sandbox, Serving)>,
     ) -> Self {
         let aws_is_local = settings.dynamodb_endpoint.as_deref().is_some_and(is_loopback);
-        let is_local = is_loopback(&settings.linode_url) || aws_is_local;
+        let is_local = is_loopback(&settings.linode_url) && aws_is_local;
         let dynamodb_endpoint = settings.dynamodb_endpoint.clone();
         let connections = Arc::new(Connections::new(settings));
         let prober = Arc::new(Prober::new(Arc::clone(&connections)));

@@ -82,6 +82,20 @@ impl Reports {
         Err(io("write", &path)(full))
     }
 
+    /// The newest of them by its name, and when it ended: to the second.
+    pub(super) fn newest(&self) -> Result<Option<(i64, PathBuf)>, StoreError> {
+        let Some(file) = self.files()?.pop() else { return Ok(None) };
+        let time = file.file_stem().and_then(|it| it.to_str()).and_then(|it| it.split('-').next());
+        let time: Option<jiff::Timestamp> = time.and_then(|it| it.parse().ok());
+        Ok(time.map(|it| (it.as_millisecond(), file)))
+    }
+
+    /// One of them.
+    pub(super) fn read(file: &Path) -> Result<SwitchReport, String> {
+        let text = std::fs::read_to_string(file).map_err(|why| why.to_string())?;
+        decode(&text).map_err(|why| why.to_string())
+    }
+
     /// Every report, the oldest first, and what is damaged: one bad file does not hide the others.
     pub fn list(&self) -> Result<(Vec<Kept>, Vec<Damaged>), StoreError> {
         let (mut kept, mut damaged) = (Vec::new(), Vec::new());

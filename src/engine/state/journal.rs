@@ -188,6 +188,7 @@ pub fn fold(state: &mut State, entry: &Entry) {
             if *complete {
                 state.phase = Phase::Settled;
                 state.switch = None;
+                state.is_restored = false;
             }
             state.draining.retain(|it| it.until > *at);
             state.serial += 1;

@@ -67,6 +67,8 @@ pub(super) struct Header {
     outputs: BTreeMap<String, Value>,
     begun: Vec<BegunJson>,
     last_run: Option<RunJson>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    restored: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -263,6 +265,7 @@ impl From<&State> for Header {
                 at: it.at,
                 finished: it.finished,
             }),
+            restored: state.is_restored,
         }
     }
 }
@@ -301,6 +304,7 @@ impl Header {
             at: it.at,
             finished: it.finished,
         });
+        state.is_restored = self.restored;
         Ok(state)
     }
 }

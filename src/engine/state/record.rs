@@ -44,6 +44,9 @@ pub struct State {
     /// Steps that began and of which no end is recorded.
     pub begun: BTreeMap<Address, Begun>,
     pub last_run: Option<Run>,
+    /// It was put together from what was left, and entries were lost: what was made since is known by its tags, and by
+    /// standing where it was to stand. Until a run has gone through.
+    pub is_restored: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,6 +286,7 @@ impl State {
             records: BTreeMap::new(),
             begun: BTreeMap::new(),
             last_run: None,
+            is_restored: false,
         }
     }
 
