@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
-pub use crate::cli::args::sandbox::{How, LogWhat, SandboxCommand};
+pub use crate::cli::args::sandbox::{AppCommand, How, HowBroken, LogWhat, SandboxCommand};
 pub use crate::cli::args::stack::{
     Allow, Format, Layers, Losing, Plain, Shape, Target, Words, World,
 };
