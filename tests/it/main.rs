@@ -24,6 +24,7 @@ mod cut_off;
 mod audit;
 mod lease;
 mod watch;
+mod users;
 mod duo;
 mod switch;
 mod pair;
