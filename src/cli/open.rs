@@ -8,9 +8,9 @@ use serde_json::Map;
 
 use crate::cli::args::{Allow, Arguments, Layers, Losing, World};
 use crate::cli::out;
+use crate::engine::address::{Address, NotAnAddress};
 use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Severity, Sources};
-use crate::engine::address::{Address, NotAnAddress};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID, SURROUNDINGS};

@@ -150,7 +150,10 @@ mod tests {
         let news: Vec<News> = all.iter().map(|it| told.news(it)).collect();
         assert_eq!(news[0].names.len(), 2);
         assert!(news[1].is_empty());
-        assert_eq!(news[2].to_string(), "a is lost, and nothing serves that it could point at; b is gone");
+        assert_eq!(
+            news[2].to_string(),
+            "a is lost, and nothing serves that it could point at; b is gone"
+        );
         news.iter().for_each(|it| it.tell(&mut known));
         assert_eq!(known, all[2]);
         told.forget();

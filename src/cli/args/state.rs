@@ -72,6 +72,7 @@ impl StateCommand {
             | Self::Show { state, .. }
             | Self::Mv { state, .. }
             | Self::Rm { state, .. }
+            | Self::Restore { state, .. }
             | Self::Unprotect { state, .. }
             | Self::Settle { state, .. } => state,
         }

@@ -19,9 +19,9 @@ use crate::cli::args::{Arguments, Command};
 use crate::cli::exit::Exit;
 use crate::cli::out::wants_color;
 use crate::cli::{open, out};
-use crate::engine::retry::Pace;
 use crate::engine::plain::clean;
 use crate::engine::redact::redactor;
+use crate::engine::retry::Pace;
 use crate::ops::error::OpsError;
 use crate::ops::load::is_overlay_name;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::address::Address;
 use crate::engine::observed::{Reason, Unseen};
 use crate::engine::plan::calls::{Malformed, StepJson};
 use crate::engine::plan::change::{

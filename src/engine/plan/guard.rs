@@ -9,7 +9,7 @@ pub use crate::engine::plan::asked::Allowed;
 use crate::engine::plan::asked::{Intent, Options};
 use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::drifted::drifted;
-use crate::engine::plan::planned::{Planned, set_name};
+use crate::engine::plan::planned::Planned;
 use crate::engine::schema::{FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::stack::resolve::Resolved;

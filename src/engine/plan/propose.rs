@@ -119,7 +119,6 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, options, whose));
     let stack = it.worlds.stack;
     it.diagnostics.extend(unknown_replacements(&it));
-    it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, options, &stack.shown_name()));
     let switch = it.worlds.state.and_then(|state| {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))

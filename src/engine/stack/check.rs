@@ -189,6 +189,8 @@ impl Checker<'_> {
             return format!("`{}` has no such key as the sensitive value has", self.name);
         }
         format!("`{}` has no `{key}`", self.name)
+    }
+
     /// What a pattern does not tell.
     fn form(&mut self, text: &str, shown: &str, attribute: &Attribute, at: Place<'_>) {
         let says = attribute.form.and_then(|it| wrong(it, text));

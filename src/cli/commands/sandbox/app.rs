@@ -7,7 +7,7 @@ use crate::ops::error::OpsError;
 use crate::sandbox::Sandbox;
 use crate::sandbox::linode::apps::{App, Broken};
 
-pub fn run(sandbox: &Sandbox, what: Option<AppCommand>) -> Result<(), OpsError> {
+pub(super) fn run(sandbox: &Sandbox, what: Option<AppCommand>) -> Result<(), OpsError> {
     match what {
         None => {}
         Some(AppCommand::Start { delay, of }) => {
