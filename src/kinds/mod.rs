@@ -13,6 +13,8 @@ pub fn builtin() -> Catalog {
             .unwrap_or_else(|why| panic!("{folder}/kind.yaml is part of the program: {why}"));
         catalog.kinds.insert(kind.kind.clone(), kind);
     }
+    catalog.shipped = serde_yaml::from_str(include_str!("shipped.yaml"))
+        .unwrap_or_else(|why| panic!("shipped.yaml is part of the program: {why}"));
     catalog
 }
 

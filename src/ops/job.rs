@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::address::Address;
 use crate::engine::plan::change::Step;
+use crate::engine::retry::Pace;
 use crate::engine::schema::Kind;
 use crate::engine::stack::resolve::ResolvedGate;
 use crate::engine::state::journal::{Entry, Outcome};
@@ -126,4 +127,5 @@ pub struct Hands {
     /// Says whether a call may still leave.
     pub pulse: Arc<Pulse>,
     pub tell: Arc<dyn Fn(Progress) + Send + Sync>,
+    pub pace: Pace,
 }

@@ -1,6 +1,7 @@
 //! Joins: each operation as a recipe over engine, clouds, store and sandbox.
 
 pub mod error;
+pub mod inside;
 pub mod place;
 pub mod session;
 pub mod load;

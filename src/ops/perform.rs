@@ -4,11 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::plan::change::Call;
+use crate::engine::redact::redactor;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
 use crate::ops::call::{Updated, create, delete, update};
 use crate::ops::gates::{drain, replication, serving};
 use crate::ops::job::{Done, Hands, Job, Progress};
 use crate::ops::wait::{gate, gone, ready};
+
+/// What is shown and journalled of an end: without what a cloud quotes of what it was sent.
+fn told(outcome: Outcome) -> Outcome {
+    let told = |why: String| redactor().redact(&why).into_owned();
+    match outcome {
+        Outcome::Failed { why } => Outcome::Failed { why: told(why) },
+        Outcome::InDoubt { why } => Outcome::InDoubt { why: told(why) },
+        other => other,
+    }
+}
 
 /// One step from began to ended.
 pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
@@ -20,6 +31,7 @@ pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
         Ok(()) => act(&hands, &job, &mut entries, &mut arrived).await,
         Err(why) => Outcome::Failed { why },
     };
+    let outcome = told(outcome);
     let at = hands.session.clock.now();
     let ended =
         Entry::Ended { address: job.step.address.clone(), step, outcome: outcome.clone(), at };

@@ -9,8 +9,10 @@ use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Plan, note};
 use crate::engine::plan::foreseen::{Foreseen, is_inside, unforeseeable};
 use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::offered::{refused, sources};
 use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
 use crate::engine::plan::survey::{Inquiry, survey};
+use crate::engine::plan::uninvited::{collections, lists, uninvited};
 use crate::engine::plan::verify::{Checked, OF_SERVING, verify};
 use crate::engine::schema::Catalog;
 use crate::engine::stack::model::Stack;
@@ -38,6 +40,8 @@ pub struct Ask {
     pub given: Vec<GivenVariable>,
     pub intent: Intent,
     pub allowed: Allowed,
+    /// Made anew, whatever differs.
+    pub replace: Vec<Address>,
     pub losses: Losses,
     /// Nothing but a switch: where there is none to make, what is pending stays so.
     pub only_switch: bool,
@@ -98,7 +102,38 @@ pub async fn plan_on(
     session.check_endpoints(&inquiries)?;
     let accounts = look::accounts(session, &inquiries, prepared.state.as_ref()).await?;
     let observed = look::observe(session, &inquiries).await;
-    proposed(session, ask, prepared, accounts, observed)
+    let mut proposed = proposed(session, ask, prepared, accounts, observed)?;
+    check_offers(session, &mut proposed).await?;
+    check_uninvited(session, ask.intent, &mut proposed).await;
+    Ok(proposed)
+}
+
+/// What would go along with what goes, and is not of this stack, is named and needs a word.
+async fn check_uninvited(session: &Session, intent: Intent, it: &mut Proposed) {
+    let Some(state) = &it.state else { return };
+    let catalog = &session.catalog;
+    let collections = collections(&it.plan, state, catalog);
+    let lists = lists(&it.plan, state, catalog);
+    let found = look::uninvited(session, collections, lists).await;
+    let stack = &it.desired.stack;
+    let word = (intent, &it.allowed);
+    let refusals = uninvited(&it.plan, stack, state, catalog, &it.observed, &found, word);
+    it.plan.notes.extend(refusals.iter().map(|it| note(it, |span| stack.sources.line(span))));
+    it.diagnostics.extend(refusals);
+}
+
+/// What the clouds do not offer is refused before the first call, with its line.
+async fn check_offers(session: &Session, it: &mut Proposed) -> Result<(), OpsError> {
+    let sources = sources(&it.plan, &session.catalog);
+    let read = look::offers(session, sources).await;
+    let stack = &it.desired.stack;
+    let found = refused(&it.plan, stack, &session.catalog, &read);
+    if stops(&found) {
+        let sources = stack.sources.clone();
+        return Err(OpsError::Mistakes { diagnostics: found, sources });
+    }
+    it.diagnostics.extend(found);
+    Ok(())
 }
 
 /// Plans against what is only foreseen; of the clouds only that is asked which would be new in it. `Err` with the
@@ -174,11 +209,16 @@ fn proposed(
         now: session.clock.now(),
         bindings: bindings(session, ask.intent, &desired.stack, state.as_ref(), accounts),
         allowed: allowed.clone(),
+        include_pending: ask.include_pending,
+        replace: ask.replace.clone(),
         lost: course.lost,
         thaws: course.thaws,
         thawed: course.thawed,
         keep,
         others: instance::others(session, &ask.place)?,
+        name: ask.place.name(),
+        // Read only where somebody may have to be told.
+        ways: if is_silent(&observed) { load::ways(&ask.place) } else { Vec::new() },
         from: course.from,
     };
     let (mut plan, mut diagnostics) = between(&before, &worlds, &options);
@@ -209,6 +249,11 @@ fn proposed(
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
     Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep, allowed })
+}
+
+fn is_silent(observed: &BTreeMap<Address, Observation>) -> bool {
+    let silent = |it: &Observation| matches!(it, Observation::Unseen(it) if !it.reason.is_no());
+    observed.values().any(silent)
 }
 
 /// A whole plan, or that of a switch from what these desire.

@@ -9,16 +9,20 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::engine::address::Address;
+use crate::engine::diagnostic::{Diagnostic, on_one_line, stops};
 use crate::engine::mark::mark;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Action, Call, Plan, Step};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::role::{role, ttl};
 use crate::engine::plan::survey::Known;
+use crate::engine::retry::Pace;
 use crate::engine::schedule::Schedule;
 use crate::engine::schema::{Catalog, Kind};
+use crate::engine::stack::agree::forms;
 use crate::engine::stack::model::{Gate, Instance, Stack};
 use crate::engine::stack::resolve::{ResolvedGate, resolve, resolve_gate};
+use crate::engine::stack::rules::Rules;
 use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
@@ -30,9 +34,10 @@ use crate::ops::session::Session;
 /// Steps at once, by provider.
 const AT_ONCE: [(&str, usize); 2] = [("linode", 10), ("dynamodb", 4)];
 
-/// [`AT_ONCE`] as a schedule takes it.
-pub fn limits() -> BTreeMap<String, usize> {
-    AT_ONCE.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect()
+/// [`AT_ONCE`] as a schedule takes it, or what was asked for instead.
+pub fn limits(pace: Pace) -> BTreeMap<String, usize> {
+    let limit = |own: usize| pace.at_once.unwrap_or(own).max(1);
+    AT_ONCE.iter().map(|(name, own)| ((*name).to_owned(), limit(*own))).collect()
 }
 
 pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
@@ -61,7 +66,12 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub fn new(session: &'a Arc<Session>, proposed: &'a Proposed, state: State) -> Self {
+    pub fn new(
+        session: &'a Arc<Session>,
+        proposed: &'a Proposed,
+        state: State,
+        pace: Pace,
+    ) -> Self {
         let plan = &proposed.plan;
         let provider_of = |step: &Step| provider_of(&session.catalog, step);
         let mut last_of = BTreeMap::new();
@@ -99,7 +109,7 @@ impl<'a> Run<'a> {
                 .filter(|it| it.action == Action::Replace { create_first: true })
                 .map(|it| it.address.clone())
                 .collect(),
-            schedule: Schedule::new(&plan.steps, provider_of, limits()),
+            schedule: Schedule::new(&plan.steps, provider_of, limits(pace)),
             last_of,
             outcomes: BTreeMap::new(),
             times: BTreeMap::new(),
@@ -305,10 +315,21 @@ impl<'a> Run<'a> {
             }
         };
         let instance = instance.ok_or("the layers no longer hold it")?;
-        let resolved = resolve(self.stack, &self.session.catalog, instance, &self.known).map_err(
-            |mistakes| mistakes.first().map_or_else(String::new, |it| it.summary.clone()),
-        )?;
-        let mut attributes = resolved.attributes;
+        let told = |mistakes: &[Diagnostic]| on_one_line(mistakes, &self.stack.sources);
+        let resolved = resolve(self.stack, &self.session.catalog, instance, &self.known)
+            .map_err(|mistakes| told(&mistakes))?;
+        // What only now is known has to go together as what was known before.
+        let mut wrong = Vec::new();
+        forms(kind, instance, &resolved, &mut wrong);
+        Rules::default().check(kind, instance, &resolved, &mut wrong);
+        if stops(&wrong) {
+            return Err(told(&wrong));
+        }
+        let place = |name: &str| {
+            let span = resolved.value_span(name).unwrap_or(instance.resource.span);
+            self.stack.sources.place(span)
+        };
+        let mut attributes = resolved.attributes.clone();
         if let Call::Create { label: Some(label), .. } = &step.call
             && let Some(name) = kind.identity.by.last()
         {
@@ -328,12 +349,18 @@ impl<'a> Run<'a> {
         for (name, planned) in planned {
             let now = sealed.get(name).unwrap_or(&Value::Null);
             if !agrees(planned, now) {
-                return Err(format!("`{name}` turned out other than planned; plan again"));
+                return Err(format!(
+                    "`{name}` ({}) is {} now, and the plan said {}; plan again",
+                    place(name),
+                    now.json(),
+                    planned.json()
+                ));
             }
         }
         if let Some((name, _)) = attributes.iter().find(|(_, it)| it.has_open()) {
             return Err(format!(
-                "`{name}` is still not known, though everything it needs is there"
+                "`{name}` ({}) is still not known, though everything it needs is there",
+                place(name)
             ));
         }
         Ok((attributes, sealed))
@@ -381,7 +408,7 @@ impl<'a> Run<'a> {
         let Some(gate) = gate else { return Ok(None) };
         resolve_gate(self.stack, &self.session.catalog, instance, gate, &self.known)
             .map(Some)
-            .map_err(|mistakes| mistakes.first().map_or_else(String::new, |it| it.summary.clone()))
+            .map_err(|mistakes| on_one_line(&mistakes, &self.stack.sources))
     }
 }
 

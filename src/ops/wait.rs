@@ -8,7 +8,7 @@ use crate::cloud::error::ProviderError;
 use crate::cloud::prober::{Probe, ProbeAnswer};
 use crate::cloud::provider::Look;
 use crate::engine::plan::serving::lets_serve;
-use crate::engine::retry::Fault;
+use crate::engine::retry::{Fault, poll};
 use crate::engine::schema::{ServesWhen, Wait};
 use crate::engine::stack::resolve::{ResolvedGate, ResolvedProbe};
 use crate::engine::state::journal::Outcome;
@@ -64,11 +64,15 @@ pub async fn gate(hands: &Hands, job: &Job) -> Outcome {
     }
 }
 
+/// A gate that has to hold several times in a row is over when the last of them is seen.
+fn every(gate: &ResolvedGate) -> u64 {
+    (gate.within_seconds / 10).clamp(1, 5)
+}
+
 /// Knocks until a condition holds as many times in a row as it says.
 pub async fn probed(hands: &Hands, job: &Job, gate: &ResolvedGate) -> Result<(), String> {
     let probe = probe_of(gate)?;
-    let poll_seconds = (gate.within_seconds / 10).clamp(1, 5);
-    let limits = Wait { within_seconds: gate.within_seconds, poll_seconds };
+    let limits = Wait { within_seconds: gate.within_seconds, poll_seconds: every(gate) };
     let sight = Sight::Gate { gate, probe, held: AtomicU32::new(0) };
     wait(hands, job, limits, &sight).await.map(|_| ())
 }
@@ -106,7 +110,7 @@ enum Seen {
 async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>) -> Seen {
     let provider = &hands.session.provider;
     match sight {
-        Sight::Ready { id } => match provider.look(&job.kind, id, &job.attributes).await {
+        Sight::Ready { id } => match provider.ready(&job.kind, id, &job.attributes).await {
             Ok(Look::Exists { attributes, ready: true, .. }) => Seen::Yes(attributes),
             Ok(Look::Exists { why_not, .. }) => {
                 Seen::NotYet(why_not.unwrap_or_else(|| "it is not ready".into()))
@@ -222,7 +226,9 @@ pub async fn wait(
 ) -> Result<Attributes, String> {
     let clock = &hands.session.clock;
     let within = job.timeout.unwrap_or(Duration::from_secs(limits.within_seconds));
-    let deadline = clock.now() + i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 2);
+    let began = clock.now();
+    let deadline = began.saturating_add(i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 2));
+    let longest = Duration::from_secs(limits.poll_seconds);
     loop {
         let why = match look(hands, job, sight).await {
             Seen::Yes(it) => return Ok(it),
@@ -233,7 +239,9 @@ pub async fn wait(
             return Err(format!("not within {} s: {why}", within.as_secs()));
         }
         (hands.tell)(Progress::Waiting { step: job.step.id, why });
-        clock.sleep(Duration::from_secs(limits.poll_seconds)).await;
+        let waited = Duration::from_millis(u64::try_from(clock.now() - began).unwrap_or(0));
+        let own = poll(waited, longest).max(clock.grain().min(longest));
+        clock.sleep(hands.pace.poll.unwrap_or(own)).await;
     }
 }
 

@@ -285,10 +285,10 @@ fn notice(note: &Note, word: &'static str) -> Notice {
 }
 
 fn entry(change: &Change, detail: Detail) -> Entry {
-    let unseen = change.unseen.as_deref().filter(|_| change.action == Action::NoOp);
+    let unseen = change.unseen.as_ref().filter(|_| change.action == Action::NoOp);
     let mut reason = Vec::new();
     reason.extend(Some(clean(&change.reason)).filter(|it| !it.is_empty()));
-    reason.extend(change.unseen.as_deref().map(clean));
+    reason.extend(change.unseen.as_ref().map(|it| clean(&it.why)));
     reason.extend(
         change.moved_from.as_ref().map(|it| format!("moved from {}", clean(&it.to_string()))),
     );

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::engine::mark::short;
+use crate::engine::normalise::normalise;
 use crate::engine::plan::change::Change;
-use crate::engine::plan::normalise::normalise;
 use crate::engine::schema::{Kind, Rename};
 use crate::engine::stack::model::Instance;
 use crate::engine::state::record::Record;
@@ -59,7 +59,9 @@ pub(super) fn is_name_beside(kind: &Kind, attribute: &str, recorded: &str, name:
 /// As much of a name as leaves room for the rest.
 fn cut(kind: &Kind, attribute: &str, name: &str) -> String {
     let room = kind.attributes.get(attribute).and_then(|it| it.length).map_or(64, |it| it.1);
-    name.chars().take(room.saturating_sub(DIGEST + 1)).collect()
+    let cut: String = name.chars().take(room.saturating_sub(DIGEST + 1)).collect();
+    // Two separators in a row are refused.
+    cut.trim_end_matches(['-', '_', '.']).to_owned()
 }
 
 /// What tells an object from every other of its kind; `None` while a part of it is open. Records that users take for one

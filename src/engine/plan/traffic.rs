@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::normalise::stored;
 use crate::engine::plan::change::{Action, Change, Directs};
 use crate::engine::plan::closure::{Recorded, Wanted};
 use crate::engine::plan::frozen::Frozen;
 use crate::engine::plan::group::{Members, group_name};
-use crate::engine::plan::normalise::stored;
 use crate::engine::plan::planned::{Planned, set_name};
 use crate::engine::plan::proposal::Worlds;
 use crate::engine::schema::{Catalog, Drain, Kind};

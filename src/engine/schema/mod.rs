@@ -1,5 +1,6 @@
 //! What a kind is: attributes, what a change of each means, identity, containment and routes, as read from `kind.yaml`.
 
+pub mod catalogue;
 pub mod attribute;
 pub mod routes;
 
@@ -9,14 +10,18 @@ use serde::Deserialize;
 
 use crate::engine::quick::QuickMap;
 pub use crate::engine::schema::attribute::{
-    Attribute, Encode, Lookup, Normalise, OnChange, OnShrink, Pick, Read, Type,
+    Attribute, DefaultWithout, Encode, Form, FormBy, Lookup, Normalise, OnChange, OnShrink, Pick,
+    Read, Slow, Type,
 };
+pub use crate::engine::schema::catalogue::{AccountDefault, Available, Chosen, Shipped, Wants};
 pub use crate::engine::schema::routes::{Group, Ready, Rest};
 
 /// Every kind that stacks may use, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     pub kinds: BTreeMap<String, Kind>,
+    /// What the clouds offered when this lifeboat was built, by the name of the list.
+    pub shipped: BTreeMap<String, Shipped>,
 }
 
 impl Catalog {
@@ -220,6 +225,9 @@ pub struct Identity {
     /// The cloud itself refuses a second object of the same identity.
     #[serde(default)]
     pub unique: bool,
+    /// Small and capital letters are the same to the cloud there.
+    #[serde(default)]
+    pub caseless: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
