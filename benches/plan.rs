@@ -217,6 +217,7 @@ fn applied(catalog: &Catalog, shape: &str, size: usize) -> Vec<u8> {
             retained: false,
             since: 0,
             deposed: None,
+            tried: Attributes::new(),
         };
         known.put(address.clone(), record.object());
         state.records.insert(address.clone(), record);

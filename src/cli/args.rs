@@ -14,7 +14,7 @@ use crate::engine::retry::Pace;
 use crate::ops::error::OpsError;
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
-pub use crate::cli::args::sandbox::{How, LogWhat, SandboxCommand};
+pub use crate::cli::args::sandbox::{AppCommand, How, HowBroken, LogWhat, SandboxCommand};
 pub use crate::cli::args::stack::{
     Allow, Format, Layers, Losing, Plain, Shape, Speed, Target, Words, World,
 };
@@ -73,6 +73,9 @@ pub enum Command {
         allow: Allow,
         #[command(flatten)]
         losing: Losing,
+        /// Make this one anew, whatever differs
+        #[arg(long, value_name = "ADDRESS")]
+        replace: Vec<String>,
         /// Save the plan; `apply FILE` then runs exactly its steps
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -103,6 +106,9 @@ pub enum Command {
         allow: Allow,
         #[command(flatten)]
         losing: Losing,
+        /// Make this one anew, whatever differs
+        #[arg(long, value_name = "ADDRESS")]
+        replace: Vec<String>,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -121,6 +127,9 @@ pub enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Let this object take along what is not of this stack
+        #[arg(long, value_name = "ADDRESS")]
+        allow_delete: Vec<String>,
         /// With --yes on real clouds: data goes, too
         #[arg(long)]
         data_loss: bool,

@@ -6,7 +6,7 @@ use crate::engine::plan::change::{Change, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::value::Value;
 use crate::ops::closing::Report;
-use crate::render::words::count;
+use crate::render::words::{clean, count};
 
 /// `recorded`: what a run writes down beside its steps.
 pub fn tell(report: &Report, intent: Intent, recorded: &[String]) {
@@ -25,11 +25,11 @@ pub fn tell(report: &Report, intent: Intent, recorded: &[String]) {
     }
     for (name, value) in &report.outputs {
         let shown = match value {
-            Value::Text(text) => text.clone(),
+            Value::Text(text) => clean(text),
             Value::Fingerprint(_) => "(sensitive)".into(),
             other => other.json().to_string(),
         };
-        data(&format!("{name} = {shown}"));
+        data(&format!("{} = {shown}", clean(name)));
     }
 }
 
@@ -92,15 +92,15 @@ pub fn part(name: &str, report: &Report) {
 
 fn troubles(report: &Report) {
     for (address, what, why) in &report.failed {
-        talk(&format!("failed: {address}: {what}: {why}"));
+        talk(&format!("failed: {address}: {what}: {}", clean(why)));
     }
     for (address, what, why) in &report.in_doubt {
-        talk(&format!("in doubt: {address}: {what}: {why}"));
+        talk(&format!("in doubt: {address}: {what}: {}", clean(why)));
     }
     for (address, what) in &report.not_done {
         talk(&format!("not done: {address}: {what}"));
     }
     if let Some(why) = &report.stopped {
-        talk(&format!("stopped: {why}"));
+        talk(&format!("stopped: {}", clean(why)));
     }
 }

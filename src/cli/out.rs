@@ -7,9 +7,12 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::engine::advice::in_world;
+use crate::engine::plain::{colored, lines};
+use crate::engine::redact::redactor;
 
 /// Writes data. A reader that went away (`plan | head`) is no mistake.
 pub fn data(text: &str) {
+    let text = &shown(&redactor().hide(text));
     let mut out = std::io::stdout().lock();
     let ended = if text.ends_with('\n') { "" } else { "\n" };
     let written = write!(out, "{text}{ended}").and_then(|()| out.flush());
@@ -46,15 +49,29 @@ pub fn typed_here(text: &str) -> Cow<'_, str> {
 
 /// Writes talk.
 pub fn talk(text: &str) {
-    let text = typed_here(text);
+    let text = told(&typed_here(text));
     let mut out = std::io::stderr().lock();
     writeln!(out, "{text}").ok();
 }
 
-/// Colour, unless it is switched off or nobody would see it.
+/// A message as it may be read: no secret in it, and nothing that acts on the terminal but colors of ours.
+pub fn told(text: &str) -> String {
+    shown(&redactor().redact(text))
+}
+
+fn shown(text: &str) -> String {
+    let text = if COLORED.load(Relaxed) { colored(text) } else { lines(text) };
+    text.into_owned()
+}
+
+static COLORED: AtomicBool = AtomicBool::new(false);
+
+/// Color, unless it is switched off or nobody would see it.
 pub fn wants_color(off: bool) -> bool {
     let forbidden = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
-    !off && !forbidden && std::io::stdout().is_terminal()
+    let wanted = !off && !forbidden && std::io::stdout().is_terminal();
+    COLORED.fetch_or(wanted, Relaxed);
+    wanted
 }
 
 /// Whether someone can be asked.
@@ -64,6 +81,7 @@ pub fn can_ask() -> bool {
 
 /// Asks for a line.
 pub fn ask(question: &str) -> Option<String> {
+    let question = told(question);
     let mut out = std::io::stderr().lock();
     write!(out, "{question} ").and_then(|()| out.flush()).ok()?;
     let mut line = String::new();

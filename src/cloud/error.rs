@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::engine::observed::{Reason, Unseen};
+use crate::engine::plain::clean;
+use crate::engine::redact::redactor;
 use crate::engine::retry::Fault;
 
 /// One failed call: its class, who said what, and what a person can do about it.
@@ -24,11 +26,13 @@ pub struct ProviderError {
 
 impl ProviderError {
     pub(crate) fn new(fault: Fault, endpoint: impl Into<String>, words: impl Into<String>) -> Self {
+        // Clouds quote what they were sent, and addresses may hold a password.
+        let told = |text: String| clean(&redactor().redact(&text));
         Self {
             fault,
-            endpoint: endpoint.into(),
+            endpoint: told(endpoint.into()),
             status: None,
-            words: short(words.into()),
+            words: short(told(words.into())),
             advice: None,
             retry_after: None,
             source: None,
@@ -113,6 +117,15 @@ impl fmt::Display for ProviderError {
             },
         }
     }
+}
+
+/// The innermost reason of an error, which is the part that tells: "Connection refused (os error 111)".
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut inner = error;
+    while let Some(next) = inner.source() {
+        inner = next;
+    }
+    inner.to_string()
 }
 
 #[cfg(test)]

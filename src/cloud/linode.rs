@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::cloud::connection::{Connections, Token};
+use crate::cloud::connection::{Connections, Token, no_client};
 use crate::cloud::contact::Place;
 use crate::cloud::decode::id;
 use crate::cloud::error::ProviderError;
@@ -175,7 +175,8 @@ impl Linode {
         endpoint: String,
         token: &Token,
     ) -> Result<Json, ProviderError> {
-        match exchange(self.connections.http(), request, token).await {
+        let http = self.connections.http().map_err(|why| no_client(&endpoint, why))?;
+        match exchange(http, request, token).await {
             Ok(reply) => judged(request, &reply, self.connections.settings.clock.now()),
             Err(Broken::Unreachable(error)) => {
                 let words = innermost(&error);

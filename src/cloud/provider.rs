@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 pub use crate::cloud::dynamodb::JOIN;
 pub use crate::cloud::look::{Created, Look, Member, Question};
 
@@ -15,6 +17,7 @@ use crate::cloud::linode::Linode;
 use crate::cloud::listing;
 use crate::cloud::rest::Rest;
 use crate::engine::observed::{Alike, Observation};
+use crate::engine::plan::offered::Source;
 use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
@@ -92,6 +95,23 @@ impl Provider {
         };
         let endpoint = format!("{} and {}", writer.kind.kind, reader.kind.kind);
         Err(ProviderError::new(Fault::Rejected, endpoint, why))
+    }
+
+    /// A list that the cloud keeps of what it offers, or one object such as the account's settings.
+    pub async fn offers(&self, source: Source, path: &str) -> Result<Vec<Json>, ProviderError> {
+        match source {
+            Source::List => self.rest.linode.list(path, None).await,
+            Source::Object => Ok(vec![self.rest.linode.get(path, &[], None).await?]),
+        }
+    }
+
+    /// Whatever is in the collection of a kind with routes, with ids.
+    pub async fn inside(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+    ) -> Result<Vec<(String, Attributes)>, ProviderError> {
+        self.rest.inside(kind, attributes).await
     }
 
     /// Objects of the same identity, whoever made them.

@@ -182,6 +182,22 @@ impl Rest {
             .collect())
     }
 
+    /// Whatever is in a collection.
+    pub(crate) async fn inside(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+    ) -> Result<Vec<(String, Attributes)>, ProviderError> {
+        let path = self.plan(kind, |it| it.collection(attributes))?;
+        match self.linode.list(&path, None).await {
+            Ok(rows) => {
+                Ok(rows.iter().filter_map(|row| Some((id(row)?, decoded(kind, row)))).collect())
+            }
+            Err(error) if error.fault == Fault::Missing => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What the kind's data makes of a request; what it cannot make is a refusal before any request.
     fn plan<'k, T>(
         &self,

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use crate::cloud::bounded::BODY_BYTES_MAX;
 use crate::cloud::connection::Token;
+pub(crate) use crate::cloud::error::innermost;
 
 /// The longest pause that an answer can ask for: nobody sits through more.
 const PAUSE_SECONDS_MAX: u64 = 24 * 3600;
@@ -149,15 +150,6 @@ fn ascii(json: &str) -> String {
         }
     }
     out
-}
-
-/// The innermost reason of an error, which is the part that tells: "Connection refused (os error 111)".
-pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut inner = error;
-    while let Some(next) = inner.source() {
-        inner = next;
-    }
-    inner.to_string()
 }
 
 #[cfg(test)]

@@ -127,11 +127,34 @@ pub fn decide(
     if again { Verdict::AgainAfter(pause) } else { Verdict::GiveUp }
 }
 
+/// How long what was made a moment ago may be unknown to the part of a cloud that makes something inside it.
+const NEW_SECONDS: u64 = 60;
+
+/// What a fault means for what is made inside something that was made a moment ago: it may not be known everywhere yet.
+pub fn within_new(fault: Fault, elapsed: Duration) -> Fault {
+    match fault {
+        Fault::Missing if elapsed < Duration::from_secs(NEW_SECONDS) => Fault::Busy,
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{CHANGING, Fault, READING, Verdict, decide, poll};
+    use super::{CHANGING, Fault, READING, Verdict, decide, poll, within_new};
+
+    /// A child's create that hears "no such parent" right after that was made: asked again for a minute, not for ever.
+    #[test]
+    fn what_is_made_inside_something_new_has_patience_until_that_is_known() {
+        let again = |seconds: u64| {
+            let elapsed = Duration::from_secs(seconds);
+            let fault = within_new(Fault::Missing, elapsed);
+            decide(fault, 3, elapsed, None, CHANGING, 0.0) != Verdict::GiveUp
+        };
+        assert!(again(0) && again(59) && !again(60));
+        assert_eq!(within_new(Fault::Rejected, Duration::ZERO), Fault::Rejected);
+    }
 
     #[test]
     fn looks_come_closer_together_where_little_was_waited() {

@@ -31,6 +31,8 @@ pub struct Job {
     pub mark: Option<String>,
     /// A listing under this run's lease has shown that nothing alike is there.
     pub surveyed: bool,
+    /// What it is made inside was made a moment ago, and may not be known everywhere yet.
+    pub parent_is_new: bool,
     pub needs: Vec<Address>,
     pub protected: bool,
     /// A replace makes it beside what it replaces.
@@ -55,6 +57,8 @@ pub struct Watched {
     pub address: Address,
     pub kind: Kind,
     pub record: Record,
+    /// What is recorded inside, and serves: one of these has to.
+    pub members: Vec<Watched>,
 }
 
 /// What a running step tells.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::cloud::error::ProviderError;
 use crate::cloud::prober::{Probe, ProbeAnswer};
 use crate::cloud::provider::Look;
+use crate::engine::plan::serving::lets_serve;
 use crate::engine::retry::{Fault, poll};
 use crate::engine::schema::{ServesWhen, Wait};
 use crate::engine::stack::resolve::{ResolvedGate, ResolvedProbe};
@@ -90,11 +91,13 @@ pub enum Sight<'a> {
         probe: Probe,
         held: AtomicU32,
     },
-    /// At least one of what it counts is healthy.
+    /// At least one of what it counts is healthy and takes users.
     Serves {
         watched: &'a Watched,
         serves: &'a ServesWhen,
     },
+    /// A member of a serving set takes users and is healthy.
+    Member(&'a Watched),
 }
 
 /// One look of a wait.
@@ -140,6 +143,10 @@ async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>, pause: Duration) -> S
             Ok(()) => Seen::Yes(Attributes::new()),
             Err(why) => Seen::NotYet(why),
         },
+        Sight::Member(watched) => match takes_users(hands, watched).await {
+            Ok(()) => Seen::Yes(Attributes::new()),
+            Err(why) => Seen::NotYet(why),
+        },
     }
 }
 
@@ -154,7 +161,7 @@ async fn served(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result
     };
     let counts = attributes.get(&serves.attribute).and_then(Value::as_map);
     match counts.and_then(|it| it.get(&serves.member)) {
-        Some(Value::Int(count)) if *count > 0 => Ok(()),
+        Some(Value::Int(count)) if *count > 0 => members_serve(hands, watched).await,
         Some(Value::Int(_)) => {
             let all: Vec<String> = counts
                 .into_iter()
@@ -165,6 +172,43 @@ async fn served(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result
         }
         _ => Err(format!("the cloud does not tell `{}`", serves.attribute)),
     }
+}
+
+/// What is counted as healthy may refuse users: one of those that state knows has to take them. Where state knows none, the
+/// count is all that can be said.
+async fn members_serve(hands: &Hands, watched: &Watched) -> Result<(), String> {
+    let mut told = Vec::new();
+    for member in &watched.members {
+        match takes_users(hands, member).await {
+            Ok(()) => return Ok(()),
+            Err(why) => told.push(format!("`{}`: {why}", member.address)),
+        }
+    }
+    if told.is_empty() { Ok(()) } else { Err(told.join("; ")) }
+}
+
+/// Whether a member of a serving set is told to be healthy, and takes users.
+async fn takes_users(hands: &Hands, watched: &Watched) -> Result<(), String> {
+    let (record, kind) = (&watched.record, &watched.kind);
+    let attributes = match hands.session.provider.look(kind, &record.id, &record.attributes).await {
+        Ok(Look::Exists { attributes, .. }) => attributes,
+        Ok(Look::Absent) => return Err("it is not there".into()),
+        Err(why) => return Err(why.to_string()),
+    };
+    let Some(serves) = &kind.serves else { return Ok(()) };
+    let told = |name: &str| match attributes.get(name) {
+        Some(value) => format!("{name} {}", value.json()),
+        None => format!("the cloud does not tell `{name}`"),
+    };
+    if !lets_serve(kind, &attributes) {
+        return Err(told(&serves.attribute));
+    }
+    let Some(healthy) = &serves.healthy else { return Ok(()) };
+    let status = attributes.get(&healthy.attribute).and_then(Value::as_text);
+    if status.is_some_and(|it| healthy.is.iter().any(|is| is == it)) {
+        return Ok(());
+    }
+    Err(told(&healthy.attribute))
 }
 
 fn seen_error(why: &ProviderError) -> Seen {

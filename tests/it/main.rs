@@ -15,6 +15,8 @@ mod lost;
 mod ledger;
 mod guards;
 mod kinds;
+mod offered;
+mod outside;
 mod converge;
 mod drill;
 mod foretold;
@@ -22,6 +24,7 @@ mod cut_off;
 mod audit;
 mod lease;
 mod watch;
+mod users;
 mod duo;
 mod switch;
 mod pair;
@@ -32,6 +35,10 @@ mod crash;
 mod fate;
 mod turn;
 mod turned;
+mod order;
+mod shown;
+mod canary;
+mod hostile;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

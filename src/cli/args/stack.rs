@@ -94,6 +94,12 @@ pub struct Allow {
     /// Let this object, which holds data, be deleted or replaced
     #[arg(long, value_name = "ADDRESS")]
     pub allow_delete: Vec<String>,
+    /// Replace this object though nothing but a change outside lifeboat is the reason
+    #[arg(long, value_name = "ADDRESS")]
+    pub allow_replace: Vec<String>,
+    /// Send users where the layers say, though somebody has sent them elsewhere outside lifeboat
+    #[arg(long, value_name = "ADDRESS")]
+    pub revert_drift: Vec<String>,
     /// Let this many objects be deleted or replaced
     #[arg(long, value_name = "N")]
     pub allow_destroys: Option<usize>,

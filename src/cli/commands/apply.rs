@@ -11,8 +11,8 @@ use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::advice::Command;
-use crate::engine::plan::change::{Note, Plan};
-use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::accord::differences;
+use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
 use crate::engine::state::record::State;
@@ -23,14 +23,11 @@ use crate::ops::course::{Losses, named};
 use crate::ops::error::OpsError;
 use crate::ops::ledger;
 use crate::ops::place::Place;
-use crate::ops::plan::{Ask, Proposed, overlays_of, plan_on};
+use crate::ops::plan::{Ask, Proposed, overlays_of, plan_on, unsafe_steps};
 use crate::ops::session::{Session, Target};
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
 use crate::store::lease::Lease;
-
-/// Refusals that come from what is there, not from what is asked for.
-const WORLD: [&str; 4] = ["exists_already", "split_group", "prevent_destroy", "cloud_protection"];
 
 /// What was agreed to on the command line.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +43,7 @@ pub async fn apply(
     world: &World,
     allow: &Allow,
     losing: &Losing,
+    replace: &[String],
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     let file = scene.directory.join(&layers.stack);
@@ -60,6 +58,7 @@ pub async fn apply(
     let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
+    ask.replace = open::addresses(replace)?;
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
@@ -120,10 +119,11 @@ async fn saved(
         overlays: Some(plan.overlays.clone()),
         given: open::variables(layers)?,
         intent,
-        allowed: Allowed::default(),
+        allowed: plan.allowed.clone(),
+        replace: plan.replace.clone(),
         losses: Losses::Only(plan.lost.iter().map(|it| it.fault_domain.clone()).collect()),
         only_switch: false,
-        include_pending: false,
+        include_pending: plan.include_pending,
         keep: Keep::Nothing,
     };
     let session = open::session(&ask.place.root, world).await?;
@@ -137,10 +137,9 @@ async fn saved(
     let accounts = fresh.plan.bindings.accounts.clone();
     let now = bindings(&session, ask.intent, &fresh.desired.stack, state.as_ref(), accounts);
     let mut broken = broken_bindings(&plan.bindings, &now);
-    // What guards let through was allowed when the plan was made; what the world refuses now is new.
-    let of_the_world = |it: &&Note| WORLD.contains(&it.code.as_str()) && !plan.notes.contains(it);
-    for note in fresh.plan.refusals().filter(of_the_world) {
-        broken.push(note.text.clone());
+    // The digest in the file has no key: that what it holds is a plan of this stack is known by making it again.
+    if broken.is_empty() && plan_digest(&plan) != plan_digest(&fresh.plan) {
+        broken = differences(&plan, &fresh.plan);
     }
     if !broken.is_empty() {
         let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));
@@ -152,6 +151,13 @@ async fn saved(
     }
     show(scene, Shown { plan: &plan, forecast: envelope.forecast.as_ref() });
     refuse(&plan)?;
+    if let Some(why) = unsafe_steps(&session.catalog, &fresh, &plan).into_iter().next() {
+        let help = why.help.unwrap_or_default();
+        return Err(OpsError::refused(
+            format!("its steps cannot be carried out: {}", why.summary),
+            help,
+        ));
+    }
     if !consent.yes && !agreed("Apply this plan? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
@@ -164,10 +170,12 @@ pub async fn destroy(
     scene: &Scene,
     layers: &Layers,
     world: &World,
+    allow_delete: Vec<String>,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     may_go_on(consent)?;
-    let ask = open::ask(&scene.directory, layers, &Allow::default(), Intent::Destroy)?;
+    let allow = Allow { allow_delete, ..Allow::default() };
+    let ask = open::ask(&scene.directory, layers, &allow, Intent::Destroy)?;
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     let proposed = plan_on(&session, &ask, state).await?;

@@ -1,5 +1,7 @@
 //! `sandbox`: serves the embedded cloud, shows it, and makes it suffer.
 
+mod app;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::args::{How as HowArg, LogWhat, SandboxCommand};
@@ -77,11 +79,9 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
                     .map_err(wrong)?;
             }
         }
+        SandboxCommand::App { what } => app::run(&sandbox, what)?,
         SandboxCommand::Advance { duration } => {
-            let seconds = parse_duration(&duration).ok_or_else(|| {
-                let what = format!("`{duration}` is no duration");
-                OpsError::usage(what, "write 90s, 5m, 24h or 7d")
-            })?;
+            let seconds = seconds(&duration)?;
             sandbox.advance(std::time::Duration::from_secs(seconds)).map_err(wrong)?;
         }
         SandboxCommand::Reset => {
@@ -92,6 +92,13 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
         }
     }
     Ok(Exit::Done)
+}
+
+fn seconds(duration: &str) -> Result<u64, OpsError> {
+    parse_duration(duration).ok_or_else(|| {
+        let what = format!("`{duration}` is no duration");
+        OpsError::usage(what, "write 90s, 5m, 24h or 7d")
+    })
 }
 
 fn heal(sandbox: &Sandbox, names: &[String]) -> Result<(), OpsError> {
@@ -139,7 +146,14 @@ fn log(sandbox: &Sandbox, what: LogWhat) -> Result<(), OpsError> {
         LogWhat::Show => {
             let requests = sandbox.requests().map_err(wrong)?;
             for it in &requests.received {
-                out::data(&format!("{} {it}", instant(it.at)));
+                let at = instant(it.at);
+                for news in [&it.before].into_iter().filter(|it| !it.names.is_empty()) {
+                    out::data(&format!("{at}   users: {news}"));
+                }
+                out::data(&format!("{at} {it}"));
+                for news in [&it.by_it].into_iter().filter(|it| !it.names.is_empty()) {
+                    out::data(&format!("{at}   users: {news}"));
+                }
             }
             if requests.is_full {
                 out::talk(&format!(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::address::Address;
 use crate::engine::plan::change::{Bindings, Loss};
 pub use crate::engine::state::record::{Allowed, Keep};
 
@@ -27,6 +28,10 @@ pub struct Options {
     pub now: i64,
     pub bindings: Bindings,
     pub allowed: Allowed,
+    /// A switch also carries what was pending before it.
+    pub include_pending: bool,
+    /// `--replace ADDRESS`: made anew, whatever differs.
+    pub replace: Vec<Address>,
     /// The fault domains that are treated as lost.
     pub lost: Vec<Loss>,
     /// Those that state says are lost and this plan takes as found.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::observed::{Reason, Unseen};
+use crate::engine::state::record::Allowed;
 use crate::engine::value::{Attributes, Value};
 
 /// All that would happen, and what it was worked out from.
@@ -20,6 +21,12 @@ pub struct Plan {
     /// Fault domains that state says are lost, and that this plan takes as found again.
     pub thaws: Vec<String>,
     pub bindings: Bindings,
+    /// What guards let through, by flags or because the switch that goes on was allowed it.
+    pub allowed: Allowed,
+    /// A switch also carries what was pending before it.
+    pub include_pending: bool,
+    /// `--replace ADDRESS`: made anew, whatever differs.
+    pub replace: Vec<Address>,
     /// One for each address, in the order of the graph; no-ops included.
     pub changes: Vec<Change>,
     pub drift: Vec<Drift>,
@@ -238,13 +245,16 @@ pub enum Call {
         group: String,
         changed: Vec<String>,
         attributes: Attributes,
+        /// What turns out to be gone is made again: it holds no data.
+        or_create: bool,
     },
     Delete {
         deposed: bool,
     },
-    /// The `create_before_destroy` name gives way to the desired one.
+    /// The `create_before_destroy` name gives way to the desired one; or its own to a temporary one, for others to take.
     Rename {
         attribute: String,
+        to: Option<String>,
     },
     /// The cloud says that it is usable.
     Ready,

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::address::Address;
 use crate::engine::observed::{Reason, Unseen};
 use crate::engine::plan::calls::{Malformed, StepJson};
 use crate::engine::plan::change::{
     Action, AttributeChange, Bindings, Change, Drift, Held, Loss, Note, OutputChange, Plan, Stale,
     Summary, Wait,
 };
+use crate::engine::state::record::Allowed;
 use crate::engine::value::Value;
 
 /// Everything under `plan`: what the digest is over.
@@ -25,6 +27,12 @@ pub struct PlanJson {
     thaws: Vec<String>,
     #[serde(with = "BindingsJson")]
     bindings: Bindings,
+    #[serde(default, skip_serializing_if = "Allowed::is_nothing")]
+    allowed: Allowed,
+    #[serde(default, skip_serializing_if = "is_false")]
+    include_pending: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replace: Vec<Address>,
     notes: Vec<NoteJson>,
     changes: Vec<ChangeJson>,
     outputs: Vec<OutputJson>,
@@ -32,6 +40,11 @@ pub struct PlanJson {
     stale: Vec<StaleJson>,
     drift: Vec<DriftJson>,
     steps: Vec<StepJson>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_false(it: &bool) -> bool {
+    !it
 }
 
 #[derive(Serialize, Deserialize)]
@@ -237,6 +250,9 @@ impl From<&Plan> for PlanJson {
             lost: plan.lost.iter().map(Into::into).collect(),
             thaws: plan.thaws.clone(),
             bindings: plan.bindings.clone(),
+            allowed: plan.allowed.clone(),
+            include_pending: plan.include_pending,
+            replace: plan.replace.clone(),
             notes: plan.notes.iter().cloned().map(NoteJson).collect(),
             changes: plan.changes.iter().map(Into::into).collect(),
             outputs: plan.outputs.iter().cloned().map(OutputJson).collect(),
@@ -259,6 +275,9 @@ impl PlanJson {
             lost: self.lost.into_iter().map(LossJson::into_loss).collect(),
             thaws: self.thaws,
             bindings: self.bindings,
+            allowed: self.allowed,
+            include_pending: self.include_pending,
+            replace: self.replace,
             changes: each(self.changes, ChangeJson::into_change)?,
             drift: each(self.drift, DriftJson::into_drift)?,
             stale: each(self.stale, StaleJson::into_stale)?,

@@ -1,6 +1,6 @@
 //! Guards: what no plan does without being told to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::advice::Command;
@@ -8,7 +8,8 @@ use crate::engine::diagnostic::{Diagnostic, Span};
 pub use crate::engine::plan::asked::Allowed;
 use crate::engine::plan::asked::{Intent, Options};
 use crate::engine::plan::change::{Action, Change};
-use crate::engine::plan::planned::{Planned, set_name};
+use crate::engine::plan::drifted::drifted;
+use crate::engine::plan::planned::Planned;
 use crate::engine::schema::{FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::stack::resolve::Resolved;
@@ -26,6 +27,8 @@ pub fn guard(
     let mut refusals = Vec::new();
     for it in planned {
         refusals.extend(protected(it, whose));
+        refusals.extend(drifted(it, options, whose.name));
+        refusals.extend(slow(it));
         if options.intent == Intent::Apply {
             refusals.extend(data(it, &options.allowed));
         }
@@ -100,6 +103,30 @@ fn protected(it: &Planned<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
         }
     }
     refusals
+}
+
+/// A change that takes the cloud so long that who asks for it should know.
+fn slow(it: &Planned<'_>) -> Vec<Diagnostic> {
+    if it.change.action != Action::Update {
+        return Vec::new();
+    }
+    let changes =
+        it.change.attributes.iter().filter(|it| !it.before.is_null() && !it.after.is_null());
+    let slow = changes
+        .filter_map(|change| Some((&change.name, it.kind.attribute(&change.name)?.slow.as_ref()?)));
+    slow.map(|(name, slow)| {
+        let text =
+            format!("a change of `{name}` of `{}` takes long: {}", it.change.address, slow.says);
+        let told = Diagnostic::warning("slow_change", text).help(format!(
+            "it is waited for, at most {} min; a run that is stopped meanwhile goes on next time",
+            slow.within_seconds / 60
+        ));
+        match it.instance.and_then(|it| it.resource.attributes.get(name)) {
+            Some(given) => told.at(given.key, "asked for here"),
+            None => told,
+        }
+    })
+    .collect()
 }
 
 fn data(it: &Planned<'_>, allowed: &Allowed) -> Option<Diagnostic> {
@@ -353,75 +380,6 @@ pub fn into_lost(it: &Planned<'_>, target: &Address, domain: &str, stack: &str) 
     let refusal = Diagnostic::refusal("lost_target", text).help(help);
     match it.instance {
         Some(instance) => refusal.at(instance.resource.span, "nobody would be served there"),
-        None => refusal,
-    }
-}
-
-/// Serving sets in which nothing would be left, or nothing for a while.
-pub fn emptied_sets(
-    planned: &[Planned<'_>],
-    sets: &BTreeMap<String, Vec<usize>>,
-    allowed: &Allowed,
-    left: &BTreeSet<Address>,
-) -> Vec<Diagnostic> {
-    if allowed.outage {
-        return Vec::new();
-    }
-    let going: BTreeSet<&Address> = planned
-        .iter()
-        .filter(|it| it.change.action.destroys())
-        .map(|it| &it.change.address)
-        .collect();
-    let holders = holders(planned);
-    let mut refusals = Vec::new();
-    for (name, members) in sets {
-        let members: Vec<&Planned<'_>> = members.iter().map(|at| &planned[*at]).collect();
-        let was = |it: &&&Planned<'_>| {
-            it.record.is_some_and(|record| set_name(it.kind, &record.attributes) == *name)
-                && it.change.action != Action::Forget
-        };
-        let stays = |it: &&Planned<'_>| {
-            !going.contains(&it.change.address)
-                && it.desired.as_ref().is_some_and(|desired| set_name(it.kind, desired) == *name)
-        };
-        let leaving: Vec<&&Planned<'_>> =
-            members.iter().filter(was).filter(|it| going.contains(&it.change.address)).collect();
-        // With its container gone there is no set left to serve from.
-        let orphaned =
-            leaving.iter().all(|it| container(it, &holders).is_some_and(|it| going.contains(it)));
-        let nobody_comes = leaving.iter().all(|it| left.contains(&it.change.address));
-        if leaving.is_empty() || orphaned || nobody_comes || members.iter().any(stays) {
-            continue;
-        }
-        refusals.push(emptied(leaving[0]));
-    }
-    refusals
-}
-
-/// Recorded objects by kind and id.
-fn holders<'a>(planned: &'a [Planned<'_>]) -> BTreeMap<(&'a str, &'a str), &'a Address> {
-    planned
-        .iter()
-        .filter_map(|it| it.record.map(|record| ((&*record.kind, &*record.id), &it.change.address)))
-        .collect()
-}
-
-fn container<'a>(
-    it: &Planned<'_>,
-    holders: &BTreeMap<(&str, &str), &'a Address>,
-) -> Option<&'a Address> {
-    let attribute = it.kind.contains_in.as_ref()?;
-    let kind = it.kind.attributes.get(attribute)?.to.as_ref()?;
-    let id = it.record?.attributes.get(attribute)?.as_text()?;
-    holders.get(&(kind.as_str(), id)).copied()
-}
-
-fn emptied(it: &Planned<'_>) -> Diagnostic {
-    let address = &it.change.address;
-    let refusal = Diagnostic::refusal("empties_serving_set", format!("to {} `{address}` leaves nothing that serves in its place", it.change.action.word()))
-        .help("add its successor first, use `lifecycle: { create_before_destroy: true }`, or pass --allow-outage");
-    match it.instance {
-        Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
         None => refusal,
     }
 }

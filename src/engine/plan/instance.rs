@@ -9,7 +9,7 @@ use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::decide::{Standing, decide};
 use crate::engine::plan::diff::{Sides, diff, is_missing_secret, uncompared};
 use crate::engine::plan::guard;
-use crate::engine::plan::planned::{Planned, identity_of};
+use crate::engine::plan::planned::{Planned, excludes, identity_of};
 use crate::engine::plan::proposal::{Missing, Proposal};
 use crate::engine::plan::survey::{promised, record_of};
 use crate::engine::schema::Kind;
@@ -227,6 +227,21 @@ impl<'a> Proposal<'a> {
         }
     }
 
+    /// Somebody wants a new one, whatever differs.
+    fn replace_when_asked(
+        &self,
+        change: &mut Change,
+        instance: &Instance,
+        record: Option<&Record>,
+    ) {
+        let is_there = record.is_some_and(|it| it.deposed.is_none());
+        if is_there && self.options.replace.contains(&instance.address) {
+            let create_first = instance.resource.lifecycle.create_before_destroy;
+            change.action = Action::Replace { create_first };
+            change.reason = "--replace asks for a new one".into();
+        }
+    }
+
     fn change(
         &mut self,
         instance: &Instance,
@@ -274,8 +289,12 @@ impl<'a> Proposal<'a> {
         let not_ready = record.is_some_and(|it| !it.ready)
             || matches!(seen, Some(Observation::Exists { ready: false, .. }));
         decide(&mut change, kind, Standing { record, gone, not_ready }, difference, instance);
+        self.replace_when_asked(&mut change, instance, record);
         if let Action::Replace { create_first } = &mut change.action {
             *create_first |= self.moves_beside(instance, kind);
+            // What may not stand beside its successor has to go first, whatever the layers say.
+            *create_first &=
+                !record.is_some_and(|it| excludes(kind, &it.attributes, &resolved.attributes));
         }
         if change.action == (Action::Replace { create_first: true })
             || record.is_some_and(|it| it.deposed.is_some())

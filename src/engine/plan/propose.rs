@@ -7,7 +7,7 @@ use crate::engine::diagnostic::Diagnostic;
 use crate::engine::fault_domain::Domains;
 pub use crate::engine::plan::asked::{Intent, Keep, Options};
 use crate::engine::plan::carried::Carried;
-use crate::engine::plan::change::{Action, Plan, note};
+use crate::engine::plan::change::{Action, Change, Plan, note};
 use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
@@ -16,6 +16,7 @@ use crate::engine::plan::proposal::Proposal;
 pub use crate::engine::plan::proposal::Worlds;
 use crate::engine::plan::traffic::{Direction, directions, left, replicating};
 use crate::engine::plan::unseen::unseen;
+use crate::engine::plan::verify::{Checked, verify};
 use crate::engine::state::record::State;
 
 /// The plan; diagnostics stop it only when they are errors.
@@ -70,7 +71,9 @@ fn proposed(
         }
     }
     proposal.leftovers();
+    proposal.hold_behind_unknown();
     proposal.hold_needed();
+    proposal.carry_beside();
     finish(proposal)
 }
 
@@ -83,6 +86,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         Intent::Destroy => Vec::new(),
     };
     it.hold_traffic(&mut directions);
+    it.hold_needed();
     directions.retain(|it| it.until.is_none_or(|until| until > options.now));
     // Only a switch asks whether the other side has the data.
     let replicating = if options.from.is_some() { replicating(&it.planned) } else { Vec::new() };
@@ -90,6 +94,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         && it.worlds.state.is_some_and(|state| state.active == it.worlds.stack.overlays);
     let left = left(&it.worlds, &it.planned, &directions, goes_on);
     let course = Course {
+        catalog: it.worlds.catalog,
         allowed: &options.allowed,
         intent: options.intent,
         directions: &directions,
@@ -97,6 +102,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         replicating: &replicating,
     };
     let (steps, refusals) = steps(&it.planned, &course);
+    let is_ordered = refusals.is_empty();
     it.diagnostics.extend(refusals);
     if options.intent == Intent::Apply {
         it.diagnostics.extend(it.groups.split());
@@ -112,10 +118,25 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     let whose = guard::Whose { name: &name, overlay: overlay.map(String::as_str) };
     it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, options, whose));
     let stack = it.worlds.stack;
+    it.diagnostics.extend(unknown_replacements(&it));
     let switch = it.worlds.state.and_then(|state| {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))
     });
+    let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
+    let checked = Checked {
+        catalog: it.worlds.catalog,
+        stack,
+        state: it.worlds.state,
+        changes: &changes,
+        steps: &steps,
+        // A destroy is itself the intent.
+        outage: options.allowed.outage || options.intent == Intent::Destroy,
+    };
+    // What no order could be found for is refused already.
+    if is_ordered {
+        it.diagnostics.extend(verify(&checked));
+    }
     let notes = it.diagnostics.iter().map(|it| note(it, |span| stack.sources.line(span))).collect();
     let plan = Plan {
         stack: stack.name.clone(),
@@ -125,7 +146,10 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         lost: options.lost.clone(),
         thaws: options.thaws.clone(),
         bindings: options.bindings.clone(),
-        changes: it.planned.into_iter().map(|it| it.change).collect(),
+        allowed: options.allowed.clone(),
+        include_pending: options.include_pending,
+        replace: options.replace.clone(),
+        changes,
         drift: it.drift,
         outputs,
         stale,
@@ -133,6 +157,21 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         notes,
     };
     (plan, it.diagnostics)
+}
+
+/// What was asked to be made anew and is declared nowhere.
+fn unknown_replacements(it: &Proposal<'_>) -> Vec<Diagnostic> {
+    let declared = &it.worlds.stack.instances;
+    let unknown = it.options.replace.iter().filter(|it| !declared.contains_key(*it));
+    unknown
+        .map(|address| {
+            let names: Vec<String> = declared.keys().map(ToString::to_string).collect();
+            let text = format!("`--replace {address}`: there is no `{address}`");
+            Diagnostic::error("unknown_address", text)
+                .help("name an address as the plan prints it")
+                .nearest(&address.to_string(), names.iter().map(String::as_str))
+        })
+        .collect()
 }
 
 /// Changes that would send users to what is lost.

@@ -18,6 +18,7 @@ use crate::engine::stack::overlay::texts;
 use crate::engine::stack::path::is_taken;
 use crate::engine::stack::template::show;
 use crate::engine::stack::term::Terms;
+use crate::engine::stack::yaml::MISTAKES_MAX;
 use crate::engine::value::Value;
 
 /// Keys that are not attributes.
@@ -63,6 +64,9 @@ pub fn resources(
     let Some(map) = section(node, "resources", out) else { return found };
     found.resources.reserve(map.len());
     for (name, it) in map {
+        if out.len() > MISTAKES_MAX {
+            break;
+        }
         let mut lower = Lower { name, span: it.key, catalog, terms: Terms { sources, out } };
         lower.check_name();
         if let Some((resource, repeat)) = lower.resource(&it.node) {

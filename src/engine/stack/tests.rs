@@ -199,8 +199,14 @@ fn the_example_of_the_design_is_right() {
     "#);
 }
 
+/// The codes of what is said about it.
+pub(super) fn codes(resources: &str) -> Vec<&'static str> {
+    let text = format!("stack: s\nresources:\n{resources}");
+    load_layers(&[("", &text)], &[]).diagnostics.iter().map(|it| it.code).collect()
+}
+
 /// What is said about a stack of one file; `resources:` is put before it.
-fn bad(resources: &str) -> String {
+pub(super) fn bad(resources: &str) -> String {
     problems(
         &[(
             "",
