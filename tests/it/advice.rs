@@ -320,3 +320,19 @@ fn a_protection_in_a_drill_is_lifted_in_its_overlay_and_nowhere_else() {
     type_it(&home, &unprotect).code(0).done();
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
 }
+
+/// A switch into what is made for a drill is no switch: what is told instead is accepted.
+#[test]
+fn an_overlay_of_a_drill_is_nowhere_to_fail_over_to() {
+    let home = Home::holding("tiny", TWO);
+    home.overlay("tiny", "rehearsal", "instance: rehearsal\nresources: { us: { label: r-us }, eu: { label: r-eu }, zone: { domain: example.org } }\n");
+    home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
+    let before = home.shown();
+    for flags in [&["--yes"][..], &["--yes", "--planned"]] {
+        let told = home.sandbox(&[&["failover", "tiny", "--to", "rehearsal"], flags].concat());
+        let told = told.code(3);
+        assert_eq!(advised(&told, "drill"), ["drill", "tiny", "--to", "rehearsal", "--sandbox"]);
+        assert!(!told.stderr.contains("--planned"), "{told}");
+    }
+    assert_eq!(home.shown(), before);
+}

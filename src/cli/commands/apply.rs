@@ -143,9 +143,9 @@ async fn saved(
     }
     if !broken.is_empty() {
         let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));
-        let file = file.display().to_string();
+        let file = layers.stack.as_str();
         let (stack, overlays) = (name.as_str(), plan.overlays.as_slice());
-        let anew = Command::Plan { stack, overlays, out: Some(&file) };
+        let anew = Command::Plan { stack, overlays, out: Some(file) };
         let help = format!("make a new one: {anew}; nothing was changed");
         return Err(OpsError::refused(what, help));
     }

@@ -55,6 +55,10 @@ pub async fn failover(
     let mut ask =
         Ask { losses: open::losses(losing), include_pending: losing.include_pending, ..ask };
     ask.overlays = Some([known.home.clone(), vec![to.to_owned()]].concat());
+    // Before anything is asked or advised: what is made for a drill is nowhere to fail over to.
+    if let Ok(overlay) = crate::ops::load::instance_of(&ask.place, to) {
+        crate::ops::instance::belongs(&ask.place, &overlay)?;
+    }
     if losing.lost.is_empty() && !losing.planned {
         says_what_is_lost(&ask, &known, to)?;
         assume_on_the_way(&mut ask, &known, to)?;
