@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cloud::provider::Question;
@@ -35,6 +36,9 @@ pub async fn observe(
     let observations = session.provider.observe(&questions).await;
     questions.iter().map(|it| it.address.clone()).zip(observations).collect()
 }
+
+/// Lists that are read at one time.
+const READS_AT_ONCE: usize = 8;
 
 /// How long a list of what a cloud offers is waited for: nothing stops for want of it.
 const OFFERS_WITHIN: Duration = Duration::from_secs(5);
@@ -70,9 +74,12 @@ pub async fn uninvited(
 ) -> Found {
     let mut found = Found::default();
     let mut reading = JoinSet::new();
+    let limit = Arc::new(Semaphore::new(READS_AT_ONCE));
     for (at, it) in collections.iter().cloned().enumerate() {
         let (provider, catalog) = (Arc::clone(&session.provider), Arc::clone(&session.catalog));
+        let limit = Arc::clone(&limit);
         reading.spawn(async move {
+            let _turn = limit.acquire_owned().await.expect("the limit is never closed");
             let Some(kind) = catalog.get(&it.kind) else { return (at, it, Ok(Vec::new())) };
             let rows = provider.inside(kind, &it.attributes).await.map_err(|why| why.words);
             (at, it, rows)
