@@ -159,12 +159,10 @@ fn balancer_answers(world: &World, now: Millis, config: &Config, http: bool) -> 
         (false, _) => ProbeAnswer::Open,
         (true, None) if layer_seven => nobody(),
         (true, None) => ProbeAnswer::Refused,
-        (true, Some(node)) => {
-            match health::behind(cloud, &world.faults, now, config, node) {
-                Answer::Closed | Answer::Silent if layer_seven => nobody(),
-                answer => met(answer, true),
-            }
-        }
+        (true, Some(node)) => match health::behind(cloud, &world.faults, now, config, node) {
+            Answer::Closed | Answer::Silent if layer_seven => nobody(),
+            answer => met(answer, true),
+        },
     }
 }
 

@@ -155,7 +155,8 @@ fn unserved(log: &Requests, meant: impl Fn(&str) -> bool) -> Vec<String> {
                 let is_new = known.is_none_or(|it| !it.targets.contains_key(target));
                 // What was there when the log was begun was led there before.
                 if at > 0 && is_new && *met != Met::Served {
-                    wrong.push(format!("{name} is led to {target}, which is {met:?}, by {request}"));
+                    wrong
+                        .push(format!("{name} is led to {target}, which is {met:?}, by {request}"));
                 }
             }
             if !verdict.targets.values().any(|met| matches!(met, Met::Served | Met::Lost)) {

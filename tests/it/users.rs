@@ -87,7 +87,9 @@ impl Users {
         let moments = self.of(name);
         assert!(moments.iter().any(|it| it.after.is_some()), "{name} never was in the log");
         let harmful = moments.iter().filter(|it| it.is_harm());
-        harmful.map(|it| format!("{name} is {} after {}", told(it.after.as_ref()), it.request)).collect()
+        harmful
+            .map(|it| format!("{name} is {} after {}", told(it.after.as_ref()), it.request))
+            .collect()
     }
 
     /// No request took users of these names from what served them.
@@ -137,7 +139,8 @@ fn the_sandbox_tells_who_is_served_by_all_that_stands_between() {
     home.app_starts_after(Duration::from_hours(240));
     assert_eq!(met(&home), Met::Failing);
     home.app_starts_after(Duration::ZERO);
-    let machine = home.linode("GET", "/linode/instances", &serde_json::Value::Null)["data"][0]["id"].clone();
+    let machine =
+        home.linode("GET", "/linode/instances", &serde_json::Value::Null)["data"][0]["id"].clone();
     let rule = |network: &str| {
         serde_json::json!({ "inbound_policy": "DROP", "outbound_policy": "ACCEPT", "outbound": [], "inbound": [
             { "action": "ACCEPT", "label": "web", "protocol": "TCP", "ports": "8080", "addresses": { "ipv4": [network] } },
@@ -150,7 +153,9 @@ fn the_sandbox_tells_who_is_served_by_all_that_stands_between() {
     assert_eq!(met(&home), Met::Served);
     let nodes = "/nodebalancers/1700001/configs/2700001/nodes";
     let node = home.linode("GET", nodes, &serde_json::Value::Null)["data"][0]["id"].clone();
-    for (mode, expected) in [("reject", Met::Failing), ("drain", Met::Failing), ("backup", Met::Served)] {
+    for (mode, expected) in
+        [("reject", Met::Failing), ("drain", Met::Failing), ("backup", Met::Served)]
+    {
         home.linode("PUT", &format!("{nodes}/{node}"), &serde_json::json!({ "mode": mode }));
         assert_eq!(met(&home), expected, "{mode}");
     }
@@ -167,6 +172,7 @@ fn who_took_users_from_what_served_them_is_found_in_the_log() {
     home.lose("linode:us-east");
     home.sandbox(&["plan", "shop"]).code(5).done();
     home.users().unharmed(&["shop.example.com"], "a loss is nobody's fault");
+    home.served_if_anything_serves("shop.example.com", "nothing else serves");
     home.world.heal(None).unwrap();
     home.linode("GET", "/domains", &serde_json::Value::Null);
     let nodes = "/nodebalancers/1700001/configs/2700001/nodes";
@@ -174,8 +180,12 @@ fn who_took_users_from_what_served_them_is_found_in_the_log() {
     home.linode("DELETE", &format!("{nodes}/{node}"), &serde_json::Value::Null);
     let harm = home.users().harm("shop.example.com");
     assert_eq!(harm.len(), 1, "{harm:?}");
-    assert!(harm[0].contains("failing") && harm[0].contains("DELETE /v4/nodebalancers/"), "{harm:?}");
+    assert!(
+        harm[0].contains("failing") && harm[0].contains("DELETE /v4/nodebalancers/"),
+        "{harm:?}"
+    );
     let log = home.world.requests().unwrap();
-    let told = log.received.iter().filter(|it| !it.before.is_empty() || !it.by_it.is_empty()).count();
+    let told =
+        log.received.iter().filter(|it| !it.before.is_empty() || !it.by_it.is_empty()).count();
     assert_eq!(told, 4, "the beginning, the loss, the recovery and the harm");
 }

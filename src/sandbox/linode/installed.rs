@@ -20,9 +20,8 @@ pub fn of(cloud: &Linode, machine: &Instance) -> App {
 
 /// What tells one revision from another: the image, and the user data in clear.
 fn revision_of(machine: &Instance) -> String {
-    let bytes = machine.user_data.as_ref().and_then(|it| {
-        data_encoding::BASE64.decode(it.as_bytes()).ok()
-    });
+    let bytes =
+        machine.user_data.as_ref().and_then(|it| data_encoding::BASE64.decode(it.as_bytes()).ok());
     let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
     format!("{}\n{text}", machine.image.as_deref().unwrap_or_default())
 }

@@ -93,8 +93,7 @@ pub fn users(cloud: &Linode, faults: &Faults, now: Millis) -> Users {
             addresses.into_iter().map(|it| (it.clone(), met(cloud, faults, now, &it))).collect();
         let met = targets.values().max().copied().unwrap_or(Met::Nobody);
         let of_a_machine = |it: &String| cloud.instances.first(&format!("address:{it}")).is_some();
-        let or_a_machine =
-            cloud.nodebalancers.is_empty() || targets.keys().any(of_a_machine);
+        let or_a_machine = cloud.nodebalancers.is_empty() || targets.keys().any(of_a_machine);
         let way = !balancers.is_empty() || or_a_machine && !machines.is_empty();
         names.insert(name, Verdict { met, targets, way });
     }

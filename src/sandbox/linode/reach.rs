@@ -27,9 +27,7 @@ impl Source {
     fn network(self) -> Network {
         let (address, bits) = match self {
             Self::Users { six: false } => (Ipv4Addr::new(203, 0, 113, 7).into(), 32),
-            Self::Users { six: true } => {
-                (Ipv6Addr::new(0x3fff, 0xb, 0, 0, 0, 0, 0, 7).into(), 128)
-            }
+            Self::Users { six: true } => (Ipv6Addr::new(0x3fff, 0xb, 0, 0, 0, 0, 0, 7).into(), 128),
             Self::Balancers => (Ipv4Addr::new(192, 168, 255, 0).into(), 24),
         };
         Network { address, bits }
@@ -158,9 +156,7 @@ mod tests {
 
     #[test]
     fn balancers_must_all_be_let_in_and_none_shut_out() {
-        let only = |action: &str, policy: &str, network: &str| {
-            json!({ "inbound_policy": policy, "inbound": [rule(action, "ALL", "", network)] })
-        };
+        let only = |action: &str, policy: &str, network: &str| json!({ "inbound_policy": policy, "inbound": [rule(action, "ALL", "", network)] });
         let seen = |rules: &Value| lets_in(rules, Source::Balancers, 80);
         assert!(seen(&only("ACCEPT", "DROP", "192.168.0.0/16")));
         assert!(!seen(&only("ACCEPT", "DROP", "192.168.255.4/32")));

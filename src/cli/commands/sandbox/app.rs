@@ -7,7 +7,7 @@ use crate::ops::error::OpsError;
 use crate::sandbox::Sandbox;
 use crate::sandbox::linode::apps::{App, Broken};
 
-pub fn run(sandbox: &Sandbox, what: Option<AppCommand>) -> Result<(), OpsError> {
+pub(super) fn run(sandbox: &Sandbox, what: Option<AppCommand>) -> Result<(), OpsError> {
     match what {
         None => {}
         Some(AppCommand::Start { delay, of }) => {
@@ -31,7 +31,7 @@ pub fn run(sandbox: &Sandbox, what: Option<AppCommand>) -> Result<(), OpsError> 
             }
         }
         Some(AppCommand::Mend { text: Some(text) }) => {
-            if !sandbox.apps().map_err(wrong)?.get(&text).is_some_and(|it| it.broken.is_some()) {
+            if sandbox.apps().map_err(wrong)?.get(&text).is_none_or(|it| it.broken.is_none()) {
                 out::talk(&format!("`{text}` was not broken"));
             }
             sandbox.set_app(&text, |it| it.broken = None).map_err(wrong)?;
