@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
-pub use crate::cli::args::sandbox::{AppCommand, How, HowBroken, LogWhat, SandboxCommand};
+pub use crate::cli::args::sandbox::{
+    AppCommand, FaultArgs, How, HowBroken, LogWhat, SandboxCommand,
+};
 pub use crate::cli::args::stack::{
     Allow, Format, Layers, Losing, Plain, Shape, Target, Words, World,
 };

@@ -57,6 +57,8 @@ fn instance(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
         ("POST", [it, "reboot"]) => power::reboot(cloud, call, id(it)?),
         ("POST", [it, "resize"]) => power::resize(cloud, call, id(it)?),
         ("POST", [it, "rebuild"]) => power::rebuild(cloud, call, id(it)?),
+        ("POST", [it, "backups", "enable"]) => power::backups(cloud, call, id(it)?, true),
+        ("POST", [it, "backups", "cancel"]) => power::backups(cloud, call, id(it)?, false),
         ("GET", [it, "ips"]) => instances::addresses(cloud, id(it)?),
         ("POST", [it, "ips"]) => instances::add_address(cloud, call, id(it)?),
         ("GET", [it, "ips", address]) => instances::address(cloud, id(it)?, address),
