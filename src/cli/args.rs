@@ -14,7 +14,9 @@ use crate::engine::retry::Pace;
 use crate::ops::error::OpsError;
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
-pub use crate::cli::args::sandbox::{AppCommand, How, HowBroken, LogWhat, SandboxCommand};
+pub use crate::cli::args::sandbox::{
+    AppCommand, FaultArgs, How, HowBroken, LogWhat, SandboxCommand,
+};
 pub use crate::cli::args::stack::{
     Allow, Format, Layers, Losing, Plain, Shape, Speed, Target, Words, World,
 };
