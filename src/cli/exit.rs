@@ -52,7 +52,9 @@ impl From<&OpsError> for Exit {
             OpsError::Refused { .. } => Self::Refused,
             OpsError::Usage { .. } => Self::Usage,
             OpsError::Store(StoreError::Held { .. } | StoreError::Over { .. }) => Self::Held,
-            OpsError::Store(StoreError::Outdated { .. } | StoreError::Tracked { .. }) => Self::Refused,
+            OpsError::Store(StoreError::Outdated { .. } | StoreError::Tracked { .. }) => {
+                Self::Refused
+            }
             OpsError::Input { .. }
             | OpsError::File { .. }
             | OpsError::Provider(_)

@@ -140,8 +140,14 @@ fn a_journal_that_lost_entries_is_refused() {
     let (epoch, last) = (4, 14);
     std::fs::write(&journal, "").unwrap();
     let said = refused(&store);
-    assert!(said.starts_with(&format!("the state is outdated: entry {last} of the journal was")), "{said}");
-    assert!(said.contains(&format!("[STATE]/lease/{epoch:08}.beat tells, and [STATE] has serial 3")), "{said}");
+    assert!(
+        said.starts_with(&format!("the state is outdated: entry {last} of the journal was")),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("[STATE]/lease/{epoch:08}.beat tells, and [STATE] has serial 3")),
+        "{said}"
+    );
     let lines: Vec<&str> = whole.split_inclusive('\n').collect();
     assert_eq!(lines.len(), 4, "{whole}");
     for gone in 0..lines.len() {
@@ -221,7 +227,10 @@ fn a_report_of_a_run_that_the_state_does_not_know_is_believed() {
     assert!(store.load().is_ok(), "its last run");
     Reports::of(store.folder()).write(&report(5 * HOUR)).unwrap();
     let said = refused(&store);
-    assert!(said.starts_with("the state is outdated: the run of 1970-01-01T05:00:00Z was recorded"), "{said}");
+    assert!(
+        said.starts_with("the state is outdated: the run of 1970-01-01T05:00:00Z was recorded"),
+        "{said}"
+    );
     assert_eq!(restored(&store).0.serial, 4);
 }
 

@@ -86,12 +86,7 @@ impl FileStore {
     }
 
     /// Puts it in place under a lease, one serial further than anything that is known.
-    pub fn restore(
-        &self,
-        owner: &str,
-        command: &str,
-        at: i64,
-    ) -> Result<Restored, StoreError> {
+    pub fn restore(&self, owner: &str, command: &str, at: i64) -> Result<Restored, StoreError> {
         check_untracked(self.folder())?;
         let claims = self.claims();
         let newest = claims.newest()?;

@@ -169,7 +169,9 @@ mod tests {
         let state = folder.join("state/shop");
         std::fs::create_dir_all(state.join("lease")).unwrap();
         std::fs::create_dir_all(state.join("history")).unwrap();
-        for file in ["state.snapshot", "journal", "lease/00000001.claim", "history/00000001.journal"] {
+        for file in
+            ["state.snapshot", "journal", "lease/00000001.claim", "history/00000001.journal"]
+        {
             std::fs::write(state.join(file), file).unwrap();
         }
         std::fs::write(folder.join("state/.gitkeep"), "").unwrap();

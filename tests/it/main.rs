@@ -31,6 +31,7 @@ mod crash;
 mod fate;
 mod turn;
 mod turned;
+mod recorded;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

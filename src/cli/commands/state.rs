@@ -190,7 +190,9 @@ fn restore(scene: &Scene, args: &StateArgs, yes: bool) -> Result<Exit, OpsError>
     let why = match store.load() {
         Ok(state) => {
             let serial = state.ok_or_else(|| nothing_there(&store))?.serial;
-            out::talk(&format!("nothing to restore: the state is whole and the newest, serial {serial}"));
+            out::talk(&format!(
+                "nothing to restore: the state is whole and the newest, serial {serial}"
+            ));
             return Ok(Exit::Done);
         }
         Err(why @ (StoreError::Tracked { .. } | StoreError::Io { .. })) => return Err(why.into()),
@@ -291,8 +293,12 @@ fn settle(
         if id.is_some() && begun.call != "create" {
             let name = named_by(store(scene, args)?.folder());
             return Err(OpsError::input(
-                format!("the step of `{address}` was no create, so no id can say what became of it"),
-                format!("nothing was changed; the next plan looks at the object anew: `lifeboat state settle {name} '{address}' --nothing`"),
+                format!(
+                    "the step of `{address}` was no create, so no id can say what became of it"
+                ),
+                format!(
+                    "nothing was changed; the next plan looks at the object anew: `lifeboat state settle {name} '{address}' --nothing`"
+                ),
             ));
         }
         let outcome = match id {
