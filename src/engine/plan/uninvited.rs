@@ -24,10 +24,13 @@ pub struct Collection {
     pub attributes: Attributes,
 }
 
+/// The objects of a collection with their ids, or why it could not be listed.
+pub type Listed = Result<Vec<(String, Attributes)>, String>;
+
 /// What was found: of each collection the objects with their ids, of each list its rows; or why not.
 #[derive(Debug, Default)]
 pub struct Found {
-    pub inside: Vec<(Collection, Result<Vec<(String, Attributes)>, String>)>,
+    pub inside: Vec<(Collection, Listed)>,
     pub lists: BTreeMap<String, Result<Vec<Json>, String>>,
 }
 
@@ -134,7 +137,7 @@ fn inside(
                 others.extend(strange.map(|(id, it)| named(kind, id, it)));
             }
             Err(why) => {
-                others.push(format!("whatever is in it, which could not be listed ({why})"))
+                others.push(format!("whatever is in it, which could not be listed ({why})"));
             }
         }
     }
