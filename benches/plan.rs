@@ -303,6 +303,7 @@ fn ask(root: &Path, overlay: Option<&str>) -> Ask {
         allowed: lifeboat::engine::plan::guard::Allowed::default(),
         losses: Losses::default(),
         only_switch: false,
+        replace: Vec::new(),
         include_pending: false,
         keep: Keep::Nothing,
     }

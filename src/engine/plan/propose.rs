@@ -77,6 +77,17 @@ fn proposed(
     finish(proposal)
 }
 
+/// What is not seen, first of all, since it may be why the rest is as it is; then what guards refuse.
+fn guarded(it: &mut Proposal<'_>) {
+    let told = unseen(it);
+    it.diagnostics.splice(0..0, told);
+    let name = it.name();
+    let overlay = it.worlds.stack.overlays.first().filter(|_| name.contains('@'));
+    let whose = guard::Whose { name: &name, overlay: overlay.map(String::as_str) };
+    it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, it.options, whose));
+    it.diagnostics.extend(unknown_replacements(it));
+}
+
 fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     let options = it.options;
     let outputs = it.outputs();
@@ -110,15 +121,8 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         it.diagnostics.extend(names_of_lost(&it));
         it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds(), &it.name()));
     }
-    // First of all: what is not seen may be why the rest is as it is.
-    let told = unseen(&it);
-    it.diagnostics.splice(0..0, told);
-    let name = it.name();
-    let overlay = it.worlds.stack.overlays.first().filter(|_| name.contains('@'));
-    let whose = guard::Whose { name: &name, overlay: overlay.map(String::as_str) };
-    it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, options, whose));
+    guarded(&mut it);
     let stack = it.worlds.stack;
-    it.diagnostics.extend(unknown_replacements(&it));
     let switch = it.worlds.state.and_then(|state| {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))
