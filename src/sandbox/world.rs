@@ -201,6 +201,10 @@ impl World {
             Some(Effect::Unavailable) => {
                 Reply::Answer(refusal(request, 503, "Service Unavailable"))
             }
+            Some(Effect::Unauthenticated) => Reply::Answer(refusal(request, 401, "Invalid Token")),
+            Some(Effect::Forbidden) => {
+                Reply::Answer(refusal(request, 403, "You are not authorized to use this resource."))
+            }
             Some(Effect::Html502) => Reply::Answer(bad_gateway()),
             Some(Effect::LostReply) => {
                 self.carry_out(now, request);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod harness;
+mod advice;
 mod tidy;
 mod before;
 mod schema;
@@ -14,6 +15,8 @@ mod lost;
 mod ledger;
 mod guards;
 mod kinds;
+mod offered;
+mod outside;
 mod converge;
 mod drill;
 mod foretold;
@@ -32,6 +35,10 @@ mod crash;
 mod fate;
 mod turn;
 mod turned;
+mod order;
+mod shown;
+mod canary;
+mod hostile;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

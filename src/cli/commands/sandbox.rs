@@ -8,6 +8,7 @@ use crate::cli::args::{FaultArgs, How as HowArg, LogWhat, SandboxCommand};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
+use crate::engine::advice::Command as Typed;
 use crate::engine::stack::gate::parse_duration;
 use crate::ops::error::OpsError;
 use crate::ops::session::{open_sandbox, world_of};
@@ -28,7 +29,7 @@ fn wrong(why: SandboxError) -> OpsError {
         ),
         SandboxError::NoSuchObject { fault_domain, name, near } => OpsError::input(
             format!("nothing in {fault_domain} is called `{name}`, and nothing was changed"),
-            help(near, "`lifeboat sandbox show` lists what is there"),
+            help(near, &format!("{} lists what is there", Typed::SandboxShow)),
         ),
         _ => OpsError::Sandbox(why.to_string()),
     }
@@ -104,7 +105,11 @@ fn fault(
         let label = label.ok_or_else(|| {
             OpsError::usage(
                 "`unhealthy` needs the label of an instance",
-                "lifeboat sandbox fault unhealthy LABEL",
+                format!(
+                    "{} names them; `web-0` would be: {}",
+                    Typed::SandboxShow,
+                    Typed::SandboxUnhealthy { label: "web-0" }
+                ),
             )
         })?;
         return sandbox.sicken(label).map_err(wrong);
@@ -175,9 +180,15 @@ fn log(sandbox: &Sandbox, what: LogWhat) -> Result<(), OpsError> {
                 }
             }
             if requests.is_full {
-                out::talk("the log was full here; `lifeboat sandbox log on` begins a new one");
+                out::talk(&format!(
+                    "the log was full here; {} begins a new one",
+                    Typed::SandboxLogOn
+                ));
             } else if !sandbox.is_logging().map_err(wrong)? {
-                out::talk("requests are not logged at the moment; `lifeboat sandbox log on`");
+                out::talk(&format!(
+                    "requests are not logged at the moment; {} logs them",
+                    Typed::SandboxLogOn
+                ));
             }
         }
     }
@@ -253,6 +264,8 @@ fn how_of(how: HowArg) -> How {
 fn effect_of(word: &str) -> Result<Effect, OpsError> {
     Ok(match word {
         "429" => Effect::TooManyRequests { retry_after: 1 },
+        "401" => Effect::Unauthenticated,
+        "403" => Effect::Forbidden,
         "500" => Effect::InternalError,
         "503" => Effect::Unavailable,
         "lost-reply" => Effect::LostReply,
@@ -264,7 +277,7 @@ fn effect_of(word: &str) -> Result<Effect, OpsError> {
         _ => {
             return Err(OpsError::usage(
                 format!("`{word}` is no fault"),
-                "write unhealthy, 429, 500, 503, lost-reply, slow, html502, truncated, empty200 or hang",
+                "write unhealthy, 401, 403, 429, 500, 503, lost-reply, slow, html502, truncated, empty200 or hang",
             ));
         }
     })

@@ -43,6 +43,9 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     let region = region(&mut form, "Linodes");
     let plan = plan(&mut form);
     form.unmodelled(UNMODELLED);
+    if !catalogue::is_available(&plan, &region) {
+        form.error("type", "This plan is not available in this region");
+    }
     let label = label(&mut form, cloud, None);
     let tag_list = form.tags().unwrap_or_default();
     let group = form.text("group").unwrap_or_default();

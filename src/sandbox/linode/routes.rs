@@ -199,6 +199,13 @@ fn rest(cloud: &mut Linode, call: &Call<'_>, path: &[&str]) -> Outcome {
         ("GET", ["regions"]) => {
             page(call, catalogue::regions().to_vec(), &["country", "site_type"])
         }
+        ("GET", ["regions", "availability"]) => {
+            page(call, catalogue::availability(None), &["available", "plan", "region"])
+        }
+        ("GET", ["regions", it, "availability"]) => {
+            one(catalogue::region(it))?;
+            Ok(json!(catalogue::availability(Some(it))))
+        }
         ("GET", ["regions", it]) => one(catalogue::region(it)),
         ("GET", ["linode", "types"]) => page(call, catalogue::types().to_vec(), TYPE_FIELDS),
         ("GET", ["linode", "types", it]) => one(catalogue::plan(it)),
