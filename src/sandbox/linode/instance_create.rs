@@ -42,10 +42,10 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     // What is wrong with the region comes before what is wrong with the type.
     let region = region(&mut form, "Linodes");
     let plan = plan(&mut form);
+    form.unmodelled(UNMODELLED);
     if !catalogue::is_available(&plan, &region) {
         form.error("type", "This plan is not available in this region");
     }
-    form.unmodelled(UNMODELLED);
     let label = label(&mut form, cloud, None);
     let tag_list = form.tags().unwrap_or_default();
     let group = form.text("group").unwrap_or_default();

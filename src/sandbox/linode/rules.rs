@@ -8,8 +8,8 @@ use crate::sandbox::linode::form::{Form, is_network};
 const MOST_RULES: usize = 25;
 const MOST_ADDRESSES: usize = 255;
 
-/// Checks a rule set and keeps it as it came: absent stays absent, null stays null, order stays. A direction that is left
-/// out is as it was in `before`; a new firewall needs both policies.
+/// Checks a rule set and keeps it as it came: absent stays absent, null stays null, order stays. It replaces all rules, so
+/// that a direction which is left out has none (the API's own words); a policy that is left out is as in `before`.
 pub fn read(form: &mut Form<'_>, body: &Map<String, Value>, before: Option<&Value>) -> Value {
     let mut rules = Map::new();
     let mut count = 0;
@@ -17,9 +17,9 @@ pub fn read(form: &mut Form<'_>, body: &Map<String, Value>, before: Option<&Valu
         if before.is_none() {
             form.require(policy);
         }
-        let kept = |name: &str| before.and_then(|it| it.get(name)).cloned();
         let value = form.one_of(policy, &["ACCEPT", "DROP"]).map(Value::String);
-        let value = value.or_else(|| kept(policy)).unwrap_or_default();
+        let value =
+            value.or_else(|| before.and_then(|it| it.get(policy)).cloned()).unwrap_or_default();
         for (index, item) in form.list(direction).into_iter().flatten().enumerate() {
             count += 1;
             match item.as_object() {
@@ -27,8 +27,7 @@ pub fn read(form: &mut Form<'_>, body: &Map<String, Value>, before: Option<&Valu
                 None => form.error(direction, "Must be a list of rules"),
             }
         }
-        let list = body.get(direction).cloned().or_else(|| kept(direction));
-        rules.insert(direction.into(), list.unwrap_or_else(|| json!([])));
+        rules.insert(direction.into(), body.get(direction).cloned().unwrap_or_else(|| json!([])));
         rules.insert(policy.into(), value);
     }
     if count > MOST_RULES {
