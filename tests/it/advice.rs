@@ -109,6 +109,12 @@ fn samples() -> Vec<Command<'static>> {
         Command::Status { stack },
         Command::Reports { stack },
         Command::StateList { stack },
+        Command::Letting { verb: "apply", stack, flag: "--allow-replace", address },
+        Command::Letting { verb: "apply", stack, flag: "--revert-drift", address },
+        Command::Letting { verb: "apply", stack, flag: "--allow-delete", address },
+        Command::Letting { verb: "destroy", stack, flag: "--allow-delete", address },
+        Command::StateRestore { stack },
+        Command::StateRemember { stack, address },
         Command::StateUnprotect { stack, address },
         Command::StateSettle { stack, address },
         Command::SandboxShow,
@@ -134,6 +140,9 @@ fn samples() -> Vec<Command<'static>> {
             | Command::Status { .. }
             | Command::Reports { .. }
             | Command::StateList { .. }
+            | Command::Letting { .. }
+            | Command::StateRestore { .. }
+            | Command::StateRemember { .. }
             | Command::StateUnprotect { .. }
             | Command::StateSettle { .. }
             | Command::SandboxShow

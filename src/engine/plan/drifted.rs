@@ -1,5 +1,7 @@
 //! What was changed outside, and what a plan does not simply take back: what only a replacement would undo, and where users are sent.
 
+use crate::engine::address::Address;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::normalise::normalise;
 use crate::engine::plan::asked::{Intent, Options};
@@ -57,6 +59,11 @@ fn kept(all: &[&AttributeChange]) -> String {
     all.iter().map(one).collect::<Vec<_>>().join(" and ")
 }
 
+/// The same again, with this let through.
+fn letting(stack: &str, flag: &str, address: &Address) -> String {
+    Command::Letting { verb: "apply", stack, flag, address: &address.to_string() }.to_string()
+}
+
 /// What a plan says about a change that takes back what somebody else did: outside of a switch a refusal, with both ways
 /// on; in a switch, which wins, a word.
 pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Option<Diagnostic> {
@@ -79,8 +86,9 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
             told(record, &replacing)
         );
         let refusal = Diagnostic::refusal("drift_replaces", text).help(format!(
-            "to keep it as it is, write {} for it; to replace it: `lifeboat apply {stack} --allow-replace '{address}'`",
-            kept(&replacing)
+            "to keep it as it is, write {} for it; to replace it: {}",
+            kept(&replacing),
+            letting(stack, "--allow-replace", address)
         ));
         return Some(placed(it, refusal, "replaced to be so again"));
     }
@@ -100,8 +108,9 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
         return Some(placed(it, warning, "so it will be"));
     }
     let refusal = Diagnostic::refusal("drift_directs", what).help(format!(
-        "to keep it as it is, write {} for it; to take it back: `lifeboat apply {stack} --revert-drift '{address}'`",
-        kept(&directing)
+        "to keep it as it is, write {} for it; to take it back: {}",
+        kept(&directing),
+        letting(stack, "--revert-drift", address)
     ));
     Some(placed(it, refusal, "this plan would send users here"))
 }
@@ -181,20 +190,20 @@ mod tests {
         insta::assert_snapshot!(check(SITE, grown), @r#"
         replace web
         refusal drift_replaces: only a change outside lifeboat is the reason to replace `web`: `type` ("g6-standard-2" as recorded, "g6-standard-8" now)
-          to keep it as it is, write `type: "g6-standard-8"` for it; to replace it: `lifeboat apply t --allow-replace 'web'`
+          to keep it as it is, write `type: "g6-standard-8"` for it; to replace it: `lifeboat apply t --allow-replace web`
         "#);
         let rebuilt = ("web", "image", "linode/debian13");
         insta::assert_snapshot!(check(SITE, rebuilt), @r#"
         replace web
         refusal drift_replaces: only a change outside lifeboat is the reason to replace `web`: `image` ("linode/debian12" as recorded, "linode/debian13" now)
-          to keep it as it is, write `image: "linode/debian13"` for it; to replace it: `lifeboat apply t --allow-replace 'web'`
+          to keep it as it is, write `image: "linode/debian13"` for it; to replace it: `lifeboat apply t --allow-replace web`
         "#);
         // To another size: without what was done by hand it would be a resize in place.
         let wanted = SITE.replace("g6-standard-2", "g6-standard-4");
         insta::assert_snapshot!(check(&wanted, grown), @r#"
         replace web
         refusal drift_replaces: only a change outside lifeboat is the reason to replace `web`: `type` ("g6-standard-2" as recorded, "g6-standard-8" now)
-          to keep it as it is, write `type: "g6-standard-8"` for it; to replace it: `lifeboat apply t --allow-replace 'web'`
+          to keep it as it is, write `type: "g6-standard-8"` for it; to replace it: `lifeboat apply t --allow-replace web`
         "#);
         // The layers themselves want another image: they are the reason.
         let wanted = SITE.replace("debian12", "ubuntu24.04");
@@ -210,7 +219,7 @@ mod tests {
         insta::assert_snapshot!(check(SITE, moved), @r#"
         update shop
         refusal drift_directs: `shop` was changed outside lifeboat, and users with it: `target` ("192.0.2.1" as recorded, "192.0.2.99" now)
-          to keep it as it is, write `target: "192.0.2.99"` for it; to take it back: `lifeboat apply t --revert-drift 'shop'`
+          to keep it as it is, write `target: "192.0.2.99"` for it; to take it back: `lifeboat apply t --revert-drift shop`
         "#);
         let wanted = SITE.replace("192.0.2.1", "192.0.2.2");
         assert!(check(&wanted, moved).contains("drift_directs"));

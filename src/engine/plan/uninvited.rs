@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::observed::Observation;
 use crate::engine::plan::asked::{Allowed, Intent};
@@ -239,11 +240,11 @@ fn refusal(change: &Change, stack: &Stack, others: &[String], intent: Intent) ->
         "to {} `{address}` would touch what is not of this stack: {named}{more}",
         change.action.word()
     );
-    let command = if intent == Intent::Destroy { "destroy" } else { "apply" };
-    let refusal = Diagnostic::refusal("uninvited", text).help(format!(
-        "take them out of it first; if they may go with it: `lifeboat {command} {} --allow-delete '{address}'`",
-        stack.shown_name()
-    ));
+    let verb = if intent == Intent::Destroy { "destroy" } else { "apply" };
+    let (name, own) = (stack.shown_name(), address.to_string());
+    let letting = Command::Letting { verb, stack: &name, flag: "--allow-delete", address: &own };
+    let refusal = Diagnostic::refusal("uninvited", text)
+        .help(format!("take them out of it first; if they may go with it: {letting}"));
     match stack.instances.get(address) {
         Some(instance) => refusal.at(instance.resource.span, change.reason.clone()),
         None => refusal,
