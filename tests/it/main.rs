@@ -39,6 +39,7 @@ mod order;
 mod shown;
 mod canary;
 mod hostile;
+mod recorded;
 
 /// A test file that nobody lists would pass for ever.
 #[test]
