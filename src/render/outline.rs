@@ -271,7 +271,31 @@ fn notices(plan: &Plan) -> Vec<Notice> {
         });
         notes.map(move |it| notice(it, word))
     };
-    of("refusal", "Refused").chain(of("error", "Error")).chain(of("warning", "Warning")).collect()
+    let notes =
+        of("refusal", "Refused").chain(of("error", "Error")).chain(of("warning", "Warning"));
+    notes.chain(allowed(plan)).collect()
+}
+
+/// What guards let through: a saved plan carries it, so who reviews one sees it.
+fn allowed(plan: &Plan) -> Option<Notice> {
+    let it = &plan.allowed;
+    let mut flags: Vec<String> =
+        it.delete.iter().map(|it| format!("--allow-delete '{}'", clean(&it.to_string()))).collect();
+    flags.extend(it.destroys.map(|it| format!("--allow-destroys {it}")));
+    flags.extend(it.absent.map(|it| format!("--allow-absent {it}")));
+    flags.extend(it.outage.then(|| "--allow-outage".to_owned()));
+    flags.extend(it.group_changes.then(|| "--allow-group-changes".to_owned()));
+    flags.extend(plan.include_pending.then(|| "--include-pending".to_owned()));
+    if flags.is_empty() {
+        return None;
+    }
+    Some(Notice {
+        word: "Warning",
+        code: "allowed".into(),
+        text: format!("made with {}", flags.join(" ")),
+        places: Vec::new(),
+        help: None,
+    })
 }
 
 fn notice(note: &Note, word: &'static str) -> Notice {

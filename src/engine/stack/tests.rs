@@ -298,7 +298,7 @@ fn aliases_do_not_explode() {
         let below = vec![format!("*a{}", level - 1); 9].join(", ");
         let _ = writeln!(text, "  a{level}: &a{level} [{below}]");
     }
-    insta::assert_snapshot!(problems(&[("", &text)], &[]), @r#"stack.yaml:8:12: Aliases stand for too much [«*a4» more than 100000 values in all] -- write less with aliases; `count` and `for_each` repeat resources"#);
+    insta::assert_snapshot!(problems(&[("", &text)], &[]), @r#"stack.yaml:8:12: Aliases stand for too much [«*a4» more than 100000 values or 8 MiB in all] -- write less with aliases; `count` and `for_each` repeat resources"#);
     let deep = format!("stack: s\noutputs: {}", "[".repeat(10_000));
     insta::assert_snapshot!(problems(&[("", &deep)], &[]), @r#"stack.yaml:2:265: This is not YAML [«[» recursion limit exceeded]"#);
 }
