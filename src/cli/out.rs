@@ -7,12 +7,14 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::engine::advice::in_world;
-use crate::engine::plain::{colored, lines};
+use crate::engine::plain::{colored, json, lines};
 use crate::engine::redact::redactor;
 
 /// Writes data. A reader that went away (`plan | head`) is no mistake.
 pub fn data(text: &str) {
-    let text = &shown(&redactor().hide(text));
+    let text = redactor().hide(text);
+    // JSON has escapes of its own; no text of ours for people begins so.
+    let text = &if text.starts_with(['{', '[']) { json(&text) } else { shown(&text) };
     let mut out = std::io::stdout().lock();
     let ended = if text.ends_with('\n') { "" } else { "\n" };
     let written = write!(out, "{text}{ended}").and_then(|()| out.flush());

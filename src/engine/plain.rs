@@ -57,6 +57,23 @@ pub fn colored(text: &str) -> Cow<'_, str> {
     Cow::Owned(told)
 }
 
+/// JSON in which no character can act on a terminal or hide: such stand as `\u…` inside of strings.
+pub fn json(json: &str) -> String {
+    if json.chars().all(|it| it.is_ascii_graphic() || it == ' ' || it == '\n') {
+        return json.to_owned();
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for it in json.chars() {
+        if is_invisible(it) && it != '\n' {
+            let mut units = [0; 2];
+            escaped.extend(it.encode_utf16(&mut units).iter().map(|it| format!("\\u{it:04x}")));
+        } else {
+            escaped.push(it);
+        }
+    }
+    escaped
+}
+
 /// What [`clean`] made, as it was. `None`: it made no such text.
 pub fn uncleaned(text: &str) -> Option<String> {
     let mut found = String::with_capacity(text.len());
