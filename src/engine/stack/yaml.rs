@@ -22,7 +22,7 @@ const ALIASED_NODES_MAX: usize = 100_000;
 /// How much text all aliases of a file may stand for, and all that is kept for them.
 const ALIASED_BYTES_MAX: usize = 8 << 20;
 /// Who has more mistakes than this mends the first ones first.
-pub const MISTAKES_MAX: usize = 1_000;
+pub const MISTAKES_MAX: usize = 200;
 
 /// Reads one file: its node, if there is one, and every mistake in it.
 pub fn parse(name: &str, bytes: &[u8], sources: &mut Sources) -> (Option<Node>, Vec<Diagnostic>) {
