@@ -1,6 +1,7 @@
 //! Exit codes: documented, named, and chosen in this file only.
 
 use crate::engine::diagnostic::Severity;
+use crate::engine::over::Ending;
 use crate::ops::error::OpsError;
 use crate::store::error::StoreError;
 
@@ -20,7 +21,7 @@ pub enum Exit {
     Refused,
     /// The lease is held.
     Held,
-    /// Part of the world is unseen; destroy left something.
+    /// Part of the world is unseen: a switch, an apply or a destroy is not over.
     Unseen,
     Usage,
     /// 128 + the signal's number.
@@ -38,6 +39,16 @@ impl Exit {
             Self::Unseen => 5,
             Self::Usage => USAGE,
             Self::Signal(number) => 128 + number,
+        }
+    }
+}
+
+impl From<Ending> for Exit {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Over => Self::Done,
+            Ending::Unread => Self::Unseen,
+            Ending::Undone => Self::Failed,
         }
     }
 }

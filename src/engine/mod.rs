@@ -15,6 +15,7 @@ pub mod state;
 pub mod fault_domain;
 pub mod ledger;
 pub mod plan;
+pub mod over;
 pub mod audit;
 pub mod schedule;
 pub mod predict;

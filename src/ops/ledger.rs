@@ -110,7 +110,7 @@ pub fn report(
         who: session.who.clone(),
         command: command.into(),
         span: Span { began, run_began, ended: run.ended.max(run.began) },
-        complete: run.ends_switch(),
+        complete: run.is_over(),
         goals: switching.goals,
         earlier: switching.directed.iter().copied().reduce(later),
         idle,

@@ -10,6 +10,7 @@ use crate::cli::commands::reports;
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
+use crate::engine::over;
 use crate::engine::plan::change::{Note, Plan};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};
@@ -89,9 +90,12 @@ pub async fn settled_with(
     note_drill(&ask.place, &proposed.desired.stack);
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
-        let waits = proposed.plan.waiting().next().is_some();
-        out::talk(if waits { "nothing can be done now" } else { "nothing to do" });
-        return Ok(unseen_or_done(&proposed.plan));
+        let open = over::open(&proposed.plan);
+        out::talk(if open.is_empty() { "nothing to do" } else { "nothing can be done now" });
+        if let Some(open) = ending::open(&open) {
+            out::talk(&open);
+        }
+        return Ok(over::ending(&open, true).into());
     }
     if !consent.yes && !agreed(question, "yes") {
         out::talk("nothing changed");
@@ -181,7 +185,7 @@ pub async fn destroy(
         out::talk(&format!("These hold data, which goes with them:\n{}", data.join("\n")));
     }
     if proposed.plan.steps.is_empty() {
-        let stays = !ending::staying(&proposed.plan).is_empty();
+        let stays = !over::open(&proposed.plan).is_empty();
         out::talk(if stays { "nothing can be destroyed now" } else { "nothing to destroy" });
     } else if !consents(&session, &ask, consent, !data.is_empty())? {
         out::talk("nothing changed");
@@ -229,11 +233,6 @@ pub fn may_go_on(consent: Consent) -> Result<(), OpsError> {
 
 pub fn agreed(question: &str, word: &str) -> bool {
     out::ask(question).as_deref() == Some(word)
-}
-
-fn unseen_or_done(plan: &Plan) -> Exit {
-    let unseen = plan.changes.iter().any(|it| it.unseen.is_some());
-    if unseen || !ending::staying(plan).is_empty() { Exit::Unseen } else { Exit::Done }
 }
 
 pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
@@ -284,8 +283,7 @@ async fn carry_out(
         plan_digest: plan_digest(&proposed.plan),
     };
     let tell = progress::listener(&proposed.plan);
-    let (otherwise, left) =
-        (unseen_or_done(&proposed.plan), ending::left(&proposed.plan, &ask.place.name()));
+    let left = ending::left(&proposed.plan, &ask.place.name());
     let recorded = ending::recorded(&proposed.plan);
     let switching = ledger::switching(&proposed);
     let report =
@@ -297,23 +295,18 @@ async fn carry_out(
     }
     if let Some(switching) = &switching {
         reports::conclude(scene, session, &ask.place, switching, &report);
-        if report.ends_switch() {
+        if report.is_over() {
             pending(session, ask);
-        } else if report.is_complete() {
-            let waiting: Vec<String> =
-                report.waiting.iter().map(|(it, why)| format!("{it}: {why}")).collect();
-            out::talk(&format!(
-                "the switch is not over: {}; `lifeboat apply {}` goes on with it",
-                waiting.join("; "),
-                ask.place.name()
-            ));
         }
+    }
+    if let Some(open) = ending::open(&report.open).filter(|_| ask.intent == Intent::Apply) {
+        let what = if switching.is_some() { "the switch is not over: " } else { "" };
+        let name = ask.place.name();
+        out::talk(&format!("{what}{open}; `lifeboat apply {name}` goes on when they answer"));
     }
     Ok(match signals.number() {
         Some(number) => Exit::Signal(number),
         None if report.lease_over.is_some() => Exit::Held,
-        None if !report.is_complete() && ask.intent == Intent::Destroy => Exit::Unseen,
-        None if !report.is_complete() => Exit::Failed,
-        None => otherwise,
+        None => report.ending().into(),
     })
 }

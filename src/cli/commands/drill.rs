@@ -10,6 +10,7 @@ use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
+use crate::engine::over;
 use crate::engine::plan::change::{Action, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::stack::model::Stack;
@@ -83,7 +84,7 @@ pub async fn drill(
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
-    if proposed.plan.changes.iter().any(|it| it.unseen.is_some()) {
+    if !over::open(&proposed.plan).is_empty() {
         return Ok(waits());
     }
     let foresight = foresight(&session, &script, &proposed).await?;
@@ -163,7 +164,7 @@ fn foretell(
             show(scene, Shown { plan: &switch.plan, forecast: forecast.as_ref() });
             return Err(refused("the switch that is rehearsed"));
         }
-        if switch.plan.changes.iter().any(|it| it.unseen.is_some()) {
+        if !over::open(&switch.plan).is_empty() {
             return Ok(Some(waits()));
         }
     }
@@ -313,21 +314,17 @@ fn ended(it: &Rehearsal) -> Exit {
             out::talk(&format!("the cleanup was not as foreseen: {what}: {}", named(addresses)));
         }
     }
-    match told(&it.cleaned) {
-        Exit::Done if it.succeeded() => Exit::Done,
-        Exit::Done => Exit::Failed,
-        other => other,
-    }
+    told(&it.cleaned);
+    it.ending().into()
 }
 
 fn told(cleaned: &Cleaned) -> Exit {
     ending::part("cleanup", &cleaned.report);
     if cleaned.leftovers.is_empty() {
         out::talk("nothing is left behind");
-        return Exit::Done;
     }
     for it in &cleaned.leftovers {
         out::talk(&format!("left behind: {it}"));
     }
-    Exit::Unseen
+    cleaned.ending().into()
 }

@@ -7,6 +7,7 @@ use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
 use crate::engine::diagnostic::{Diagnostic, Severity};
+use crate::engine::over;
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::{Envelope, decode, encode};
@@ -67,7 +68,7 @@ pub async fn plan(
 fn exit(plan: &Plan, detailed: bool) -> Exit {
     if plan.refusals().next().is_some() {
         Exit::Refused
-    } else if plan.changes.iter().any(|it| it.unseen.is_some()) {
+    } else if !over::open(plan).is_empty() {
         Exit::Unseen
     } else if detailed && !plan.is_empty() {
         Exit::Changes
