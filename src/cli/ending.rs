@@ -5,7 +5,8 @@ use crate::engine::over::{self, Ending, Open};
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::Intent;
 use crate::engine::value::Value;
-use crate::ops::closing::Report;
+use crate::ops::closing::{Report, remembered};
+use crate::ops::plan::Proposed;
 use crate::render::words::count;
 
 /// `recorded`: what a run writes down beside its steps.
@@ -34,7 +35,8 @@ pub fn tell(report: &Report, intent: Intent, recorded: &[String]) {
 }
 
 /// What a plan writes into the state whether or not a call is made.
-pub fn recorded(plan: &Plan) -> Vec<String> {
+pub fn recorded(proposed: &Proposed) -> Vec<String> {
+    let plan = &proposed.plan;
     let mut recorded = Vec::new();
     let new = plan.lost.iter().filter(|it| it.recorded.is_none());
     recorded.extend(new.map(|it| format!("{} is lost", it.fault_domain)));
@@ -46,6 +48,10 @@ pub fn recorded(plan: &Plan) -> Vec<String> {
     recorded.extend((!plan.drift.is_empty()).then(|| "what was seen".to_owned()));
     let outputs = plan.outputs.len();
     recorded.extend((outputs > 0).then(|| count(outputs, "output")));
+    let before = proposed.state.as_ref().map(|it| it.variables.clone()).unwrap_or_default();
+    let given = remembered(&proposed.desired.stack);
+    let news = given.iter().filter(|(name, it)| before.get(*name) != Some(*it));
+    recorded.extend(news.map(|(name, _)| format!("variable {name}")));
     recorded
 }
 

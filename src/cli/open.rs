@@ -111,6 +111,7 @@ pub fn ask(
         only_switch: false,
         include_pending: false,
         keep: Keep::Nothing,
+        last_good: None,
     })
 }
 

@@ -70,12 +70,14 @@ pub fn astray(
             None => continue,
             Some(Observation::Unseen(why)) => format!("where it leads could not be read: {why}"),
             Some(Observation::Absent) => "it is gone".to_owned(),
-            Some(seen) => match drift(kind, record, seen).into_iter().find(|it| kind.directs(&it.0)) {
-                None => continue,
-                Some((name, was, is)) => {
-                    format!("its {name} is {}, and was set to {}", plain(&is), plain(&was))
+            Some(seen) => {
+                match drift(kind, record, seen).into_iter().find(|it| kind.directs(&it.0)) {
+                    None => continue,
+                    Some((name, was, is)) => {
+                        format!("its {name} is {}, and was set to {}", plain(&is), plain(&was))
+                    }
                 }
-            },
+            }
         };
         astray.push(Open { address: address.clone(), why });
     }

@@ -128,6 +128,7 @@ async fn saved(
         only_switch: false,
         include_pending: false,
         keep: Keep::Nothing,
+        last_good: None,
     };
     let session = open::session(&ask.place.root, world).await?;
     if plan.bindings.target != session.target.word() {
@@ -284,7 +285,7 @@ async fn carry_out(
     };
     let tell = progress::listener(&proposed.plan);
     let left = ending::left(&proposed.plan, &ask.place.name());
-    let recorded = ending::recorded(&proposed.plan);
+    let recorded = ending::recorded(&proposed);
     let switching = ledger::switching(&proposed);
     let report =
         crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())

@@ -62,12 +62,13 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             let consent = apply::Consent { yes, switch: false, data_loss };
             apply::destroy(&scene, &layers, &world, consent).await
         }
-        Command::Failover { target, to, losing, allow, world, yes } => {
-            let wanted = switch::Wanted { allow, world, yes };
+        Command::Failover { target, to, losing, last_good, allow, world, yes } => {
+            let last_good = last_good.map(jiff::Timestamp::as_millisecond);
+            let wanted = switch::Wanted { allow, world, yes, last_good };
             switch::failover(&scene, &target, &to, &losing, &wanted).await
         }
         Command::Failback { target, lost, keep_standby, include_pending, allow, world, yes } => {
-            let wanted = switch::Wanted { allow, world, yes };
+            let wanted = switch::Wanted { allow, world, yes, last_good: None };
             let back = switch::Back { lost, keep_standby, include_pending };
             switch::failback(&scene, &target, back, &wanted).await
         }

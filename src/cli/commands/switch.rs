@@ -16,7 +16,7 @@ use crate::ops::error::OpsError;
 use crate::ops::place::Place;
 use crate::ops::plan::{Ask, check, plan_on};
 use crate::ops::session::Session;
-use crate::ops::thaw;
+use crate::ops::{look, thaw};
 use crate::store::lease::Lease;
 
 /// What every switch is given.
@@ -24,6 +24,8 @@ pub struct Wanted {
     pub allow: Allow,
     pub world: World,
     pub yes: bool,
+    /// When the site was last seen good, in milliseconds since the Unix epoch.
+    pub last_good: Option<i64>,
 }
 
 /// What is special about the way home.
@@ -59,7 +61,7 @@ pub async fn failover(
     let lost = check(&session, &ask, &known)?;
     let to_overlays = ask.overlays.clone().unwrap_or_default();
     if is_made(&known, &to_overlays, &ask.losses) && !is_left(&session, &ask, &to_overlays)? {
-        return there_already(&session, &ask, &known, Some(to));
+        return there_already(&session, &ask, &known, Some(to)).await;
     }
     let asks = !wanted.yes;
     let Begun::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)? else {
@@ -92,7 +94,7 @@ pub async fn failback(
     };
     let lost = check(&session, &ask, &known)?;
     if is_made(&known, &known.home, &ask.losses) && !is_left(&session, &ask, &known.home)? {
-        return there_already(&session, &ask, &known, None);
+        return there_already(&session, &ask, &known, None).await;
     }
     must_answer(&session, &ask, &known).await?;
     let asks = !wanted.yes;
@@ -149,7 +151,7 @@ async fn begin(
 ) -> Result<(Ask, Arc<Session>, State), OpsError> {
     let layers = target.under(Vec::new());
     let ask = open::ask(&scene.directory, &layers, &wanted.allow, Intent::Apply)?;
-    let ask = Ask { only_switch: true, ..ask };
+    let ask = Ask { only_switch: true, last_good: wanted.last_good, ..ask };
     let session = open::session(&ask.place.root, &wanted.world).await?;
     let known = session.store(&ask.place).load()?.filter(|it| !it.records.is_empty());
     let known = known.ok_or_else(|| nothing_yet(&ask.place))?;
@@ -202,13 +204,24 @@ fn nothing_yet(place: &Place) -> OpsError {
 }
 
 /// Nothing to switch, and nothing of a switch is left: what is pending is not made by the way.
-fn there_already(
+async fn there_already(
     session: &Session,
     ask: &Ask,
     state: &State,
     to: Option<&str>,
 ) -> Result<Exit, OpsError> {
     let name = ask.place.name();
+    let astray = look::astray(session, state).await?;
+    if !astray.is_empty() {
+        let site = to.unwrap_or("home");
+        let astray: Vec<String> =
+            astray.iter().map(|it| format!("`{}`: {}", it.address, it.why)).collect();
+        out::talk(&format!(
+            "{site} is active in {name}, and users were not seen there: {}; `lifeboat plan {name}` shows what is there",
+            astray.join("; ")
+        ));
+        return Ok(Exit::Unseen);
+    }
     out::talk(&match to {
         None => format!("{name} is at home already: nothing to switch, nothing changed"),
         Some(to) => format!("{to} is active already in {name}: nothing to switch, nothing changed"),

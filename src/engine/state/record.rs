@@ -44,6 +44,8 @@ pub struct State {
     /// Steps that began and of which no end is recorded.
     pub begun: BTreeMap<Address, Begun>,
     pub last_run: Option<Run>,
+    /// What a destroy took away that did not come to its end, and nothing has made again.
+    pub destroyed: BTreeSet<Address>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,9 @@ pub struct Switch {
     pub keep: Keep,
     #[serde(default, skip_serializing_if = "Allowed::is_nothing")]
     pub allowed: Allowed,
+    /// When the site was last seen good before it, by who watched: users were without it since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<i64>,
     /// When it directed users, step by step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directed: Vec<Directed>,
@@ -166,6 +171,8 @@ pub struct Run {
     pub command: String,
     pub at: i64,
     pub finished: Option<i64>,
+    /// Everything was to go.
+    pub destroys: bool,
 }
 
 /// One thing that was made.
@@ -228,6 +235,17 @@ impl Switch {
 }
 
 impl State {
+    /// What a person types to switch to these overlays; `None`: no switch leads there.
+    pub fn switch_command(&self, to: &[String]) -> Option<String> {
+        let instance = self.instance.as_deref().map(|it| format!("@{it}")).unwrap_or_default();
+        let name = format!("{}{instance}", self.stack);
+        match to.strip_prefix(self.home.as_slice())? {
+            [] => Some(format!("lifeboat failback {name}")),
+            [overlay] => Some(format!("lifeboat failover {name} --to {overlay}")),
+            _ => None,
+        }
+    }
+
     /// The switch that began and has not ended.
     pub fn switching(&self) -> Option<&Switch> {
         self.switch.as_ref().filter(|_| self.phase == Phase::Switching)
@@ -262,6 +280,7 @@ impl State {
             records: BTreeMap::new(),
             begun: BTreeMap::new(),
             last_run: None,
+            destroyed: BTreeSet::new(),
         }
     }
 

@@ -69,6 +69,7 @@ impl Rehearsal {
         };
         let span = Span {
             began: main.began,
+            recorded: main.began,
             run_began: main.began,
             ended: main.ended.max(cleanup.ended).max(main.began),
         };
