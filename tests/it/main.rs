@@ -10,6 +10,7 @@ mod main_job;
 mod readme;
 mod mistakes;
 mod unseen;
+mod over;
 mod lost;
 mod ledger;
 mod guards;
@@ -29,6 +30,7 @@ mod hold;
 mod cut;
 mod crash;
 mod fate;
+mod matrix;
 mod turn;
 mod turned;
 

@@ -104,6 +104,20 @@ pub async fn settled_with(
     carry_out(scene, session, lease, proposed, ask).await
 }
 
+/// Carries out what was agreed to before it could be read.
+pub async fn go_on(
+    scene: &Scene,
+    session: &Arc<Session>,
+    lease: Lease,
+    proposed: Proposed,
+    ask: &Ask,
+) -> Result<Exit, OpsError> {
+    warn(&proposed, scene.color);
+    show(scene, &proposed.plan);
+    refuse(&proposed.plan)?;
+    carry_out(scene, session, lease, proposed, ask).await
+}
+
 /// Runs the steps of a saved plan and nothing else.
 async fn saved(
     scene: &Scene,

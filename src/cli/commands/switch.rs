@@ -1,14 +1,16 @@
 //! `failover`, `failback`, `found`: switches between sites, and the end of a loss.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cli::args::{Allow, Losing, StateArgs, Target, World};
 use crate::cli::commands::Scene;
-use crate::cli::commands::apply::{Consent, may_go_on, settled_with};
+use crate::cli::commands::apply::{Consent, go_on, may_go_on, settled_with};
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
-use crate::cli::{open, out};
+use crate::cli::{open, out, signals};
+use crate::engine::over;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::state::record::{Phase, State};
 use crate::ops::course::{Losses, is_made, named};
@@ -73,7 +75,8 @@ pub async fn failover(
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = format!("Fail over to {to}? Only `yes` is accepted:");
-    settled_with(scene, &session, *lease, proposed, &ask, consent, &question).await
+    let exit = settled_with(scene, &session, *lease, proposed, &ask, consent, &question).await?;
+    look_again(scene, &session, &ask, exit).await
 }
 
 pub async fn failback(
@@ -107,8 +110,56 @@ pub async fn failback(
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = "Fail back home? Only `yes` is accepted:";
-    settled_with(scene, &session, *lease, proposed, &ask, consent, question).await
+    let exit = settled_with(scene, &session, *lease, proposed, &ask, consent, question).await?;
+    look_again(scene, &session, &ask, exit).await
 }
+
+/// A switch that only waits for what could not be read looks again for a while before it is left standing: most silences pass,
+/// and users may be waiting behind this one.
+async fn look_again(
+    scene: &Scene,
+    session: &Arc<Session>,
+    ask: &Ask,
+    mut exit: Exit,
+) -> Result<Exit, OpsError> {
+    let to = ask.overlays.clone().unwrap_or_default();
+    let goes_on = |it: &State| it.switching().is_some() && it.active == to;
+    let store = session.store(&ask.place);
+    if exit != Exit::Unseen || !store.load()?.is_some_and(|it| goes_on(&it)) {
+        return Ok(exit);
+    }
+    out::talk(&format!("what was not read is looked at again for {} s", LOOKING.as_secs()));
+    let signals = signals::listen()?;
+    let mut stop = signals.stop.clone();
+    let mut pause = FIRST_PAUSE;
+    let mut left = LOOKING;
+    while exit == Exit::Unseen && !left.is_zero() {
+        tokio::select! {
+            _ = stop.changed() => return Ok(signals.number().map_or(exit, Exit::Signal)),
+            () = session.clock.sleep(pause) => {}
+        }
+        left = left.saturating_sub(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        // Who took over meanwhile goes on with it, or goes elsewhere.
+        let Ok((lease, Some(state))) = open::lease(session, &ask.place, &scene.command) else {
+            return Ok(exit);
+        };
+        if !goes_on(&state) {
+            return Ok(exit);
+        }
+        let proposed = plan_on(session, ask, Some(state)).await?;
+        let still = proposed.plan.steps.is_empty() && !over::open(&proposed.plan).is_empty();
+        if !still {
+            exit = go_on(scene, session, lease, proposed, ask).await?;
+        }
+    }
+    Ok(exit)
+}
+
+/// How long a switch looks for what it could not read, on the clock of the world; the bound and the pauses between.
+const LOOKING: Duration = Duration::from_secs(180);
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Somebody is about to switch elsewhere, and has not written it yet: who wants to be here turns that.
 fn is_left(session: &Session, ask: &Ask, to: &[String]) -> Result<bool, OpsError> {
