@@ -44,11 +44,12 @@ impl Exit {
 }
 
 impl From<Ending> for Exit {
+    /// Silence ends by itself, a no has to be mended.
     fn from(ending: Ending) -> Self {
         match ending {
             Ending::Over => Self::Done,
             Ending::Unread => Self::Unseen,
-            Ending::Undone => Self::Failed,
+            Ending::Malformed | Ending::Denied | Ending::Undone => Self::Failed,
         }
     }
 }
@@ -63,6 +64,9 @@ impl From<&OpsError> for Exit {
             OpsError::Refused { .. } => Self::Refused,
             OpsError::Usage { .. } => Self::Usage,
             OpsError::Store(StoreError::Held { .. } | StoreError::Over { .. }) => Self::Held,
+            OpsError::Store(StoreError::Outdated { .. } | StoreError::Tracked { .. }) => {
+                Self::Refused
+            }
             OpsError::Input { .. }
             | OpsError::File { .. }
             | OpsError::Provider(_)

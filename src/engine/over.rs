@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::observed::Observation;
+use crate::engine::observed::{Observation, Reason};
 use crate::engine::plan::change::{Change, Plan, Wait};
 use crate::engine::plan::diff::drift;
 use crate::engine::schema::Catalog;
@@ -15,6 +15,8 @@ use crate::engine::value::Value;
 pub struct Open {
     pub address: Address,
     pub why: String,
+    /// Of what sort the failure to read it was; `None`: it was read, and stays, or waits for what was not.
+    pub reason: Option<Reason>,
 }
 
 /// How far something came; the worse is the greater.
@@ -25,6 +27,10 @@ pub enum Ending {
     Over,
     /// What was planned is made, and a part of the world was not read, or is left.
     Unread,
+    /// The same, and what was answered made no sense.
+    Malformed,
+    /// The same, and the cloud said no: that does not pass by itself.
+    Denied,
     /// A step did not end well, or never began.
     Undone,
 }
@@ -35,8 +41,9 @@ pub fn open(plan: &Plan) -> Vec<Open> {
     let destroys = plan.bindings.intent == "destroy";
     let open = |it: &Change| {
         let held = it.held.as_ref().filter(|it| destroys || it.wait == Wait::Unseen);
-        let why = it.unseen.clone().or(held.map(|it| it.why.clone()))?;
-        Some(Open { address: it.address.clone(), why })
+        let unseen = it.unseen.as_ref();
+        let why = unseen.map(|it| it.why.clone()).or(held.map(|it| it.why.clone()))?;
+        Some(Open { address: it.address.clone(), why, reason: unseen.map(|it| it.reason) })
     };
     plan.changes.iter().filter_map(open).collect()
 }
@@ -46,7 +53,11 @@ pub fn ending(open: &[Open], is_made: bool) -> Ending {
     match (is_made, open) {
         (false, _) => Ending::Undone,
         (true, []) => Ending::Over,
-        (true, _) => Ending::Unread,
+        (true, open) => match open.iter().filter_map(|it| it.reason).max() {
+            Some(Reason::Denied) => Ending::Denied,
+            Some(Reason::Malformed) => Ending::Malformed,
+            _ => Ending::Unread,
+        },
     }
 }
 
@@ -66,20 +77,21 @@ pub fn astray(
         let Some(kind) = catalog.get(&record.kind).filter(|it| it.drain.is_some()) else {
             continue;
         };
-        let why = match observed.get(address) {
+        let (why, reason) = match observed.get(address) {
             None => continue,
-            Some(Observation::Unseen(why)) => format!("where it leads could not be read: {why}"),
-            Some(Observation::Absent) => "it is gone".to_owned(),
+            Some(Observation::Unseen(it)) => {
+                (format!("where it leads could not be read: {}", it.why), Some(it.reason))
+            }
+            Some(Observation::Absent) => ("it is gone".to_owned(), None),
             Some(seen) => {
-                match drift(kind, record, seen).into_iter().find(|it| kind.directs(&it.0)) {
-                    None => continue,
-                    Some((name, was, is)) => {
-                        format!("its {name} is {}, and was set to {}", plain(&is), plain(&was))
-                    }
-                }
+                let mut drifted = drift(kind, record, seen).into_iter();
+                let Some((name, was, is)) = drifted.find(|it| kind.directs(&it.0)) else {
+                    continue;
+                };
+                (format!("its {name} is {}, and was set to {}", plain(&is), plain(&was)), None)
             }
         };
-        astray.push(Open { address: address.clone(), why });
+        astray.push(Open { address: address.clone(), why, reason });
     }
     astray
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod harness;
+mod advice;
 mod tidy;
 mod before;
 mod schema;
@@ -15,6 +16,8 @@ mod lost;
 mod ledger;
 mod guards;
 mod kinds;
+mod offered;
+mod outside;
 mod converge;
 mod drill;
 mod foretold;
@@ -22,6 +25,7 @@ mod cut_off;
 mod audit;
 mod lease;
 mod watch;
+mod users;
 mod duo;
 mod switch;
 mod pair;
@@ -33,6 +37,10 @@ mod fate;
 mod matrix;
 mod turn;
 mod turned;
+mod order;
+mod shown;
+mod canary;
+mod hostile;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use lifeboat::engine::state::record::Phase;
 
 use crate::converge::in_parallel;
-use crate::duo::{self, leads, served_by, settled, state};
+use crate::duo::{self, leads, served_by, state};
 use crate::harness::{Home, Output};
 
 const FAULTS: [&str; 9] =
@@ -119,7 +119,8 @@ impl Square {
         let first = self.run.run(&home);
         served_by(&home, is_real, &said);
         self.is_honest(&home, &first, &said);
-        if self.times > 0 {
+        // Elsewhere users are served all the while.
+        if self.times > 0 && self.run == Run::Failover {
             assert_eq!(leads(&home), [site], "{said}: what passes is outlasted\n{first}");
         }
         home.world.heal(None).unwrap();
@@ -138,7 +139,13 @@ impl Square {
             assert!(attempt < 3, "{said}: it never ends\n{again}");
         }
         assert_eq!(leads(&home), [site], "{said}");
-        settled(&home, active, &said);
+        let state = state(&home);
+        assert_eq!(
+            (state.active.iter().map(String::as_str).collect::<Vec<_>>(), state.phase),
+            (active.to_vec(), Phase::Settled)
+        );
+        assert!(state.begun.is_empty(), "{said}: {:?}", state.begun);
+        home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(0).done();
         served_by(&home, is_real, &said);
     }
 

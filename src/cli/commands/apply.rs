@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use crate::cli::args::{Allow, Layers, Losing, World};
 use crate::cli::commands::Scene;
-use crate::cli::commands::plan::{note_drill, read, warn};
+use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
 use crate::cli::commands::reports;
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
-use crate::engine::over;
-use crate::engine::plan::change::{Note, Plan};
-use crate::engine::plan::guard::Allowed;
+use crate::engine::advice::Command;
+use crate::engine::over::{self, Ending};
+use crate::engine::plan::accord::differences;
+use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
 use crate::engine::state::record::State;
@@ -23,14 +24,11 @@ use crate::ops::course::{Losses, named};
 use crate::ops::error::OpsError;
 use crate::ops::ledger;
 use crate::ops::place::Place;
-use crate::ops::plan::{Ask, Proposed, overlays_of, plan_on};
+use crate::ops::plan::{Ask, Proposed, overlays_of, plan_on, unsafe_steps};
 use crate::ops::session::{Session, Target};
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
 use crate::store::lease::Lease;
-
-/// Refusals that come from what is there, not from what is asked for.
-const WORLD: [&str; 4] = ["exists_already", "split_group", "prevent_destroy", "cloud_protection"];
 
 /// What was agreed to on the command line.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +44,7 @@ pub async fn apply(
     world: &World,
     allow: &Allow,
     losing: &Losing,
+    replace: &[String],
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     let file = scene.directory.join(&layers.stack);
@@ -54,12 +53,13 @@ pub async fn apply(
     }
     if file.extension().is_some_and(|it| it == "json") {
         let what = format!("there is no plan file {}", file.display());
-        return Err(OpsError::input(what, "make one with `lifeboat plan STACK --out FILE`"));
+        return Err(OpsError::input(what, "`plan` writes one with `--out`"));
     }
     may_go_on(consent)?;
     let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
+    ask.replace = open::addresses(replace)?;
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
@@ -71,7 +71,13 @@ pub async fn apply(
     state_is_there(&session, &ask, state.is_some())?;
     let proposed = plan_on(&session, &ask, state).await?;
     let question = "Apply these changes? Only `yes` is accepted:";
-    settled_with(scene, &session, lease, proposed, &ask, consent, question).await
+    Ok(settled_with(scene, &session, lease, proposed, &ask, consent, question).await?.exit)
+}
+
+/// How a run went, and how far what it was for came.
+pub struct Went {
+    pub exit: Exit,
+    pub ending: Ending,
 }
 
 /// Shows a plan, asks, and carries it out.
@@ -83,7 +89,7 @@ pub async fn settled_with(
     ask: &Ask,
     consent: Consent,
     question: &str,
-) -> Result<Exit, OpsError> {
+) -> Result<Went, OpsError> {
     warn(&proposed, scene.color);
     let forecast = reports::forecast(session, &ask.place, &proposed);
     show(scene, Shown { plan: &proposed.plan, forecast: forecast.as_ref() });
@@ -95,11 +101,12 @@ pub async fn settled_with(
         if let Some(open) = ending::open(&open) {
             out::talk(&open);
         }
-        return Ok(over::ending(&open, true).into());
+        let ending = over::ending(&open, true);
+        return Ok(Went { exit: ending.into(), ending });
     }
     if !consent.yes && !agreed(question, "yes") {
         out::talk("nothing changed");
-        return Ok(Exit::Refused);
+        return Ok(Went { exit: Exit::Refused, ending: Ending::Undone });
     }
     carry_out(scene, session, lease, proposed, ask).await
 }
@@ -111,7 +118,7 @@ pub async fn go_on(
     lease: Lease,
     proposed: Proposed,
     ask: &Ask,
-) -> Result<Exit, OpsError> {
+) -> Result<Went, OpsError> {
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
@@ -137,10 +144,11 @@ async fn saved(
         overlays: Some(plan.overlays.clone()),
         given: open::variables(layers)?,
         intent,
-        allowed: Allowed::default(),
+        allowed: plan.allowed.clone(),
+        replace: plan.replace.clone(),
         losses: Losses::Only(plan.lost.iter().map(|it| it.fault_domain.clone()).collect()),
         only_switch: false,
-        include_pending: false,
+        include_pending: plan.include_pending,
         keep: Keep::Nothing,
         last_good: None,
     };
@@ -155,34 +163,45 @@ async fn saved(
     let accounts = fresh.plan.bindings.accounts.clone();
     let now = bindings(&session, ask.intent, &fresh.desired.stack, state.as_ref(), accounts);
     let mut broken = broken_bindings(&plan.bindings, &now);
-    // What guards let through was allowed when the plan was made; what the world refuses now is new.
-    let of_the_world = |it: &&Note| WORLD.contains(&it.code.as_str()) && !plan.notes.contains(it);
-    for note in fresh.plan.refusals().filter(of_the_world) {
-        broken.push(note.text.clone());
+    // The digest in the file has no key: that what it holds is a plan of this stack is known by making it again.
+    if broken.is_empty() && plan_digest(&plan) != plan_digest(&fresh.plan) {
+        broken = differences(&plan, &fresh.plan);
     }
     if !broken.is_empty() {
         let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));
-        let help = "make a new one with `lifeboat plan … --out FILE`; nothing was changed";
+        let file = file.display().to_string();
+        let (stack, overlays) = (name.as_str(), plan.overlays.as_slice());
+        let anew = Command::Plan { stack, overlays, out: Some(&file) };
+        let help = format!("make a new one: {anew}; nothing was changed");
         return Err(OpsError::refused(what, help));
     }
     show(scene, Shown { plan: &plan, forecast: envelope.forecast.as_ref() });
     refuse(&plan)?;
+    if let Some(why) = unsafe_steps(&session.catalog, &fresh, &plan).into_iter().next() {
+        let help = why.help.unwrap_or_default();
+        return Err(OpsError::refused(
+            format!("its steps cannot be carried out: {}", why.summary),
+            help,
+        ));
+    }
     if !consent.yes && !agreed("Apply this plan? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
     }
     let proposed = Proposed { plan, ..fresh };
-    carry_out(scene, &session, lease, proposed, &ask).await
+    Ok(carry_out(scene, &session, lease, proposed, &ask).await?.exit)
 }
 
 pub async fn destroy(
     scene: &Scene,
     layers: &Layers,
     world: &World,
+    allow_delete: Vec<String>,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     may_go_on(consent)?;
-    let ask = open::ask(&scene.directory, layers, &Allow::default(), Intent::Destroy)?;
+    let allow = Allow { allow_delete, ..Allow::default() };
+    let ask = open::ask(&scene.directory, layers, &allow, Intent::Destroy)?;
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     let proposed = plan_on(&session, &ask, state).await?;
@@ -206,10 +225,13 @@ pub async fn destroy(
         out::talk("nothing changed");
         return Ok(Exit::Refused);
     }
-    carry_out(scene, &session, lease, proposed, &ask).await
+    Ok(carry_out(scene, &session, lease, proposed, &ask).await?.exit)
 }
 
 pub fn show<'a>(scene: &Scene, shown: impl Into<Shown<'a>>) {
+    let shown = shown.into();
+    let plan = typed_here(shown.plan);
+    let shown = Shown { plan: &plan, ..shown };
     out::data(&text(shown, &TextOptions { color: scene.color, width: 100, verbose: false }));
 }
 
@@ -263,20 +285,20 @@ pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
 fn unasked_switch(place: &Place, state: &State, asked: &[String]) -> OpsError {
     let name = place.name();
     let proper = match asked.strip_prefix(state.home.as_slice()) {
-        Some([]) => format!("`lifeboat failback {name}`"),
-        Some([overlay]) => format!("`lifeboat failover {name} --to {overlay}`"),
+        Some([]) => Command::Failback { stack: &name, lost: Vec::new() }.to_string(),
+        Some([to]) => {
+            Command::Failover { stack: &name, to, lost: Vec::new(), planned: false }.to_string()
+        }
         _ => "a saved plan".to_owned(),
     };
-    let words =
-        if asked.is_empty() { vec!["base"] } else { asked.iter().map(String::as_str).collect() };
-    let flags = format!(" -o {}", words.join(" -o "));
+    let switch = Command::ApplySwitch { stack: &name, overlays: asked };
     OpsError::refused(
         format!(
             "the active overlays are {}, and this would switch to {}",
             named(&state.active),
             named(asked)
         ),
-        format!("if that is meant: {proper}, or `lifeboat apply {name}{flags} --switch`"),
+        format!("if that is meant: {proper}, or {switch}"),
     )
 }
 
@@ -286,12 +308,13 @@ async fn carry_out(
     lease: Lease,
     proposed: Proposed,
     ask: &Ask,
-) -> Result<Exit, OpsError> {
+) -> Result<Went, OpsError> {
     let signals = signals::listen()?;
     lease.pulse().when_over(|over| {
         out::talk(&format!("{over}: nothing new is started; calls in flight finish"));
     });
     let order = Order {
+        pace: scene.pace,
         command: scene.command.clone(),
         intent: ask.intent,
         instance: ask.place.instance.clone(),
@@ -316,12 +339,14 @@ async fn carry_out(
     }
     if let Some(open) = ending::open(&report.open).filter(|_| ask.intent == Intent::Apply) {
         let what = if switching.is_some() { "the switch is not over: " } else { "" };
-        let name = ask.place.name();
-        out::talk(&format!("{what}{open}; `lifeboat apply {name}` goes on when they answer"));
+        let apply = Command::Apply { stack: &ask.place.name() };
+        out::talk(&format!("{what}{open}; {apply} goes on when they answer"));
     }
-    Ok(match signals.number() {
+    let ending = report.ending();
+    let exit = match signals.number() {
         Some(number) => Exit::Signal(number),
         None if report.lease_over.is_some() => Exit::Held,
-        None => report.ending().into(),
-    })
+        None => ending.into(),
+    };
+    Ok(Went { exit, ending })
 }

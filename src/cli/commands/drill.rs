@@ -10,7 +10,8 @@ use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
-use crate::engine::over;
+use crate::engine::advice::Command;
+use crate::engine::over::{self, Ending};
 use crate::engine::plan::change::{Action, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::stack::model::Stack;
@@ -64,6 +65,7 @@ pub async fn drill(
         overlay: wanted.to.clone(),
         losses: open::losses(&wanted.losing),
         command: scene.command.clone(),
+        pace: scene.pace,
     };
     let audience = Screen { scene };
     if wanted.cleanup {
@@ -84,8 +86,8 @@ pub async fn drill(
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
-    if !over::open(&proposed.plan).is_empty() {
-        return Ok(waits());
+    if let Some(exit) = waits(&proposed.plan) {
+        return Ok(exit);
     }
     let foresight = foresight(&session, &script, &proposed).await?;
     if let Some(exit) = foretell(scene, &session, &script, &proposed, &foresight)? {
@@ -132,7 +134,7 @@ fn drilled(session: &Session, place: &Place, wanted: &Wanted) -> Result<Stack, O
             return Ok(Stack { instance: it.instance, ..Stack::default() });
         }
         if !state.records.is_empty() || !state.begun.is_empty() {
-            left.push(format!("`lifeboat destroy {}`", it.name()));
+            left.push(Command::Destroy { stack: &it.name() }.to_string());
         }
     }
     Err(if left.is_empty() { why } else { unread(&wanted.to, why, &left) })
@@ -164,8 +166,8 @@ fn foretell(
             show(scene, Shown { plan: &switch.plan, forecast: forecast.as_ref() });
             return Err(refused("the switch that is rehearsed"));
         }
-        if !over::open(&switch.plan).is_empty() {
-            return Ok(Some(waits()));
+        if let Some(exit) = waits(&switch.plan) {
+            return Ok(Some(exit));
         }
     }
     if it.cleanup.refusals().next().is_some() {
@@ -219,9 +221,16 @@ fn rehearsed(script: &Script) -> String {
     }
 }
 
-fn waits() -> Exit {
-    out::talk("a part of the world does not answer, and a drill can wait; nothing was changed");
-    Exit::Unseen
+/// A part of the world was not read: a drill can wait.
+fn waits(plan: &Plan) -> Option<Exit> {
+    let open = over::open(plan);
+    let ending = over::ending(&open, true);
+    if ending == Ending::Over {
+        return None;
+    }
+    let why = if ending == Ending::Unread { "does not answer" } else { "could not be looked at" };
+    out::talk(&format!("a part of the world {why}, and a drill can wait; nothing was changed"));
+    Some(ending.into())
 }
 
 /// What a guard would stop later is not begun.
@@ -242,12 +251,13 @@ fn no_instance(overlay: &str) -> OpsError {
 fn another_instance(name: &str, stack: &str, overlay: &str, own: &str) -> OpsError {
     OpsError::refused(
         format!("a drill of `{overlay}` happens in {stack}@{own}, and this is {name}"),
-        format!("`lifeboat drill {stack} --to {overlay}`; nothing was changed"),
+        format!("{}; nothing was changed", Command::Drill { stack, to: overlay, cleanup: false }),
     )
 }
 
 fn cleanup_of(stack: &str, overlay: &str) -> String {
-    format!("`lifeboat drill {stack} --to {overlay} --cleanup` deletes what is left of it")
+    let cleanup = Command::Drill { stack, to: overlay, cleanup: true };
+    format!("{cleanup} deletes what is left of it")
 }
 
 fn in_use(name: &str, stack: &str, overlay: &str) -> OpsError {

@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use crate::cli::args::{Allow, Losing, StateArgs, Target, World};
 use crate::cli::commands::Scene;
-use crate::cli::commands::apply::{Consent, go_on, may_go_on, settled_with};
+use crate::cli::commands::apply::{Consent, Went, go_on, may_go_on, settled_with};
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out, signals};
-use crate::engine::over;
+use crate::engine::advice::Command;
+use crate::engine::over::{self, Ending};
+use crate::engine::plan::asked::Way;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::state::record::{Phase, State};
 use crate::ops::course::{Losses, is_made, named};
 use crate::ops::error::OpsError;
+use crate::ops::load::ways;
 use crate::ops::place::Place;
 use crate::ops::plan::{Ask, check, plan_on};
 use crate::ops::session::Session;
@@ -75,8 +78,8 @@ pub async fn failover(
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = format!("Fail over to {to}? Only `yes` is accepted:");
-    let exit = settled_with(scene, &session, *lease, proposed, &ask, consent, &question).await?;
-    look_again(scene, &session, &ask, exit).await
+    let went = settled_with(scene, &session, *lease, proposed, &ask, consent, &question).await?;
+    look_again(scene, &session, &ask, went).await
 }
 
 pub async fn failback(
@@ -110,8 +113,8 @@ pub async fn failback(
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = "Fail back home? Only `yes` is accepted:";
-    let exit = settled_with(scene, &session, *lease, proposed, &ask, consent, question).await?;
-    look_again(scene, &session, &ask, exit).await
+    let went = settled_with(scene, &session, *lease, proposed, &ask, consent, question).await?;
+    look_again(scene, &session, &ask, went).await
 }
 
 /// A switch that only waits for what could not be read looks again for a while before it is left standing: most silences pass,
@@ -120,40 +123,45 @@ async fn look_again(
     scene: &Scene,
     session: &Arc<Session>,
     ask: &Ask,
-    mut exit: Exit,
+    mut went: Went,
 ) -> Result<Exit, OpsError> {
     let to = ask.overlays.clone().unwrap_or_default();
     let goes_on = |it: &State| it.switching().is_some() && it.active == to;
+    // A no does not pass by itself, and what a gate or a step refused is for people to look at.
+    let passes = |it: &Went| {
+        let is_unread = matches!(it.ending, Ending::Unread | Ending::Malformed);
+        is_unread && matches!(it.exit, Exit::Unseen | Exit::Failed)
+    };
     let store = session.store(&ask.place);
-    if exit != Exit::Unseen || !store.load()?.is_some_and(|it| goes_on(&it)) {
-        return Ok(exit);
+    if !passes(&went) || !store.load()?.is_some_and(|it| goes_on(&it)) {
+        return Ok(went.exit);
     }
     out::talk(&format!("what was not read is looked at again for {} s", LOOKING.as_secs()));
     let signals = signals::listen()?;
     let mut stop = signals.stop.clone();
     let mut pause = FIRST_PAUSE;
     let mut left = LOOKING;
-    while exit == Exit::Unseen && !left.is_zero() {
+    while passes(&went) && !left.is_zero() {
         tokio::select! {
-            _ = stop.changed() => return Ok(signals.number().map_or(exit, Exit::Signal)),
+            _ = stop.changed() => return Ok(signals.number().map_or(went.exit, Exit::Signal)),
             () = session.clock.sleep(pause) => {}
         }
         left = left.saturating_sub(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
         // Who took over meanwhile goes on with it, or goes elsewhere.
         let Ok((lease, Some(state))) = open::lease(session, &ask.place, &scene.command) else {
-            return Ok(exit);
+            return Ok(went.exit);
         };
         if !goes_on(&state) {
-            return Ok(exit);
+            return Ok(went.exit);
         }
         let proposed = plan_on(session, ask, Some(state)).await?;
-        let still = proposed.plan.steps.is_empty() && !over::open(&proposed.plan).is_empty();
-        if !still {
-            exit = go_on(scene, session, lease, proposed, ask).await?;
+        if proposed.plan.steps.is_empty() && !over::open(&proposed.plan).is_empty() {
+            continue;
         }
+        went = go_on(scene, session, lease, proposed, ask).await?;
     }
-    Ok(exit)
+    Ok(went.exit)
 }
 
 /// How long a switch looks for what it could not read, on the clock of the world; the bound and the pauses between.
@@ -182,14 +190,21 @@ async fn must_answer(session: &Session, ask: &Ask, state: &State) -> Result<(), 
     let lost = state.lost.iter().map(|it| it.fault_domain.clone());
     let thaws: Vec<String> = lost.filter(|it| !stays(it)).collect();
     let silent = thaw::silent(session, state, &thaws).await;
-    let Some((domain, why)) = silent.first() else { return Ok(()) };
-    let flags: Vec<String> = silent.iter().map(|(it, _)| format!("--lost {it}")).collect();
+    let Some((domain, unseen)) = silent.first() else { return Ok(()) };
+    // A no is no silence: going home without it is not the answer.
+    if let Some((domain, no)) = silent.iter().find(|(_, it)| it.reason.is_no()) {
+        return Err(thaw::no(domain, no, "nothing was changed"));
+    }
+    let stays: Vec<&str> = match &ask.losses {
+        Losses::Only(these) => these.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let lost = stays.into_iter().chain(silent.iter().map(|(it, _)| it.as_str())).collect();
+    let without = Command::Failback { stack: &ask.place.name(), lost };
     Err(OpsError::refused(
-        format!("{domain} is still silent: {why}"),
+        format!("{domain} is still silent: {}", unseen.why),
         format!(
-            "wait until it answers, or go home without it: `lifeboat failback {} {}`; nothing was changed",
-            ask.place.name(),
-            flags.join(" ")
+            "wait until it answers; if it has to be, go home without it: {without}; nothing was changed"
         ),
     ))
 }
@@ -250,8 +265,29 @@ fn nothing_yet(place: &Place) -> OpsError {
     let name = place.name();
     OpsError::input(
         format!("nothing of {name} was applied yet, so there is nothing to switch"),
-        format!("apply it first: `lifeboat apply {name}`"),
+        format!("apply it first: {}", Command::Apply { stack: &name }),
     )
+}
+
+/// The overlays that can be switched to, and what each takes for lost. Nothing is done without one.
+pub fn where_to(scene: &Scene, target: &Target) -> Result<OpsError, OpsError> {
+    let place = Place::find(&target.stack, &scene.directory)?;
+    let name = place.name();
+    let told = |way: Way| {
+        let planned = way.assumes_lost.is_empty();
+        let (to, lost) = (way.overlay.as_str(), Vec::new());
+        let switch = Command::Failover { stack: &name, to, lost, planned };
+        let assumes = if planned { "nothing".to_owned() } else { way.assumes_lost.join(", ") };
+        format!("\n  {to} takes for lost: {assumes}: {switch}")
+    };
+    let ways: Vec<String> = ways(&place).into_iter().map(told).collect();
+    Ok(OpsError::usage(
+        "no --to says where to; nothing was done",
+        match ways.as_slice() {
+            [] => format!("{name} has no overlay to switch to: write one into `overlays/`"),
+            ways => format!("these can be switched to:{}", ways.concat()),
+        },
+    ))
 }
 
 /// Nothing to switch, and nothing of a switch is left: what is pending is not made by the way.
@@ -283,13 +319,12 @@ async fn there_already(
         None => Vec::new(),
     };
     let assumed: Vec<String> = assumed.into_iter().map(|(domain, _)| domain).collect();
-    let flags: Vec<String> =
-        assumed.iter().filter(is_new).map(|it| format!("--lost {it}")).collect();
+    let lost: Vec<&str> = assumed.iter().filter(is_new).map(String::as_str).collect();
     // A planned switch that is over says nothing of a loss that came later.
-    if let Some(to) = to.filter(|_| ask.losses == Losses::Assumed && !flags.is_empty()) {
+    if let Some(to) = to.filter(|_| ask.losses == Losses::Assumed && !lost.is_empty()) {
         out::talk(&format!(
-            "nothing is recorded as lost by this; if it is by now: `lifeboat failover {name} --to {to} {}`",
-            flags.join(" ")
+            "nothing is recorded as lost by this; if it is by now: {}",
+            Command::Failover { stack: &name, to, lost, planned: false }
         ));
     }
     pending(session, ask);
@@ -300,7 +335,7 @@ async fn there_already(
 fn no_way_home(target: &Target) -> OpsError {
     OpsError::usage(
         "`base` is no overlay to fail over to",
-        format!("the way home is `lifeboat failback {}`", target.stack),
+        format!("the way home is {}", Command::Failback { stack: &target.stack, lost: Vec::new() }),
     )
 }
 
@@ -311,8 +346,8 @@ fn not_planned(place: &Place, state: &State) -> OpsError {
     OpsError::refused(
         format!("--planned says that nothing is lost, and state says that {} is", lost.join(", ")),
         format!(
-            "if it answers again: `lifeboat found {name} {}`; else leave --planned out, and name it with --lost; nothing was changed",
-            lost[0]
+            "if it answers again: {}; else leave --planned out, and name it with --lost; nothing was changed",
+            Command::Found { stack: &name, fault_domain: lost[0] }
         ),
     )
 }
@@ -334,8 +369,9 @@ fn says_what_is_lost(ask: &Ask, state: &State, to: &str) -> Result<(), OpsError>
     Err(OpsError::usage(
         what,
         format!(
-            "`lifeboat failover {name} --to {to} --planned` while both sites live, \
-             `--lost FAULT_DOMAIN` for each that is gone, or write `assumes_lost` into the overlay"
+            "{} while both sites live, `--lost` and the name of each fault domain that is gone, or \
+             write `assumes_lost` into the overlay",
+            Command::Failover { stack: &name, to, lost: Vec::new(), planned: true }
         ),
     ))
 }
@@ -350,9 +386,9 @@ pub async fn found(scene: &Scene, args: &StateArgs, domain: &str) -> Result<Exit
     let left: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
     out::talk(&format!(
-        "{domain} is found; still lost: {left}; active: {}; `lifeboat plan {}` shows what has to be done",
+        "{domain} is found; still lost: {left}; active: {}; {} shows what has to be done",
         named(&state.active),
-        place.name()
+        Command::Plan { stack: &place.name(), overlays: &[], out: None }
     ));
     Ok(Exit::Done)
 }

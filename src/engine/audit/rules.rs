@@ -7,7 +7,7 @@ pub static INVALID: Rule = Rule {
     id: "invalid",
     level: Level::Error,
     title: "The layers have a mistake",
-    remedy: "see `lifeboat validate`",
+    remedy: "`validate` shows every mistake of the layers",
 };
 
 pub static RULES: [&Rule; 34] = [

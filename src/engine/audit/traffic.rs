@@ -4,7 +4,7 @@ use crate::engine::address::Address;
 use crate::engine::audit::case::Case;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::side::{Item, Side};
-use crate::engine::plan::normalise::stored;
+use crate::engine::normalise::stored;
 use crate::engine::schema::Drain;
 use crate::engine::stack::uses::named_by;
 use crate::engine::value::Value;

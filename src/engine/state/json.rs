@@ -69,6 +69,8 @@ pub(super) struct Header {
     last_run: Option<RunJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     destroyed: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    restored: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -129,6 +131,8 @@ pub(super) struct RecordJson {
     since: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deposed: Option<DeposedJson>,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    tried: Attributes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -273,6 +277,7 @@ impl From<&State> for Header {
                 destroys: it.destroys,
             }),
             destroyed: state.destroyed.iter().map(ToString::to_string).collect(),
+            restored: state.is_restored,
         }
     }
 }
@@ -313,6 +318,7 @@ impl Header {
             at: it.at,
             finished: it.finished,
         });
+        state.is_restored = self.restored;
         Ok(state)
     }
 }
@@ -397,6 +403,7 @@ impl From<&Record> for RecordJson {
                 .deposed
                 .as_ref()
                 .map(|it| DeposedJson { id: it.id.clone(), attributes: it.attributes.clone() }),
+            tried: it.tried.clone(),
         }
     }
 }
@@ -414,6 +421,7 @@ impl RecordJson {
             retained: self.retained,
             since: self.since,
             deposed: self.deposed.map(|it| Deposed { id: it.id, attributes: it.attributes }),
+            tried: self.tried,
         })
     }
 }

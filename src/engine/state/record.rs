@@ -46,6 +46,9 @@ pub struct State {
     pub last_run: Option<Run>,
     /// What a destroy took away that did not come to its end, and nothing has made again.
     pub destroyed: BTreeSet<Address>,
+    /// It was put together from what was left, and entries were lost: what was made since is known by its tags, and by
+    /// standing where it was to stand. Until a run has gone through.
+    pub is_restored: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +118,12 @@ pub enum Keep {
 pub struct Allowed {
     /// `--allow-delete ADDRESS`.
     pub delete: Vec<Address>,
+    /// `--allow-replace ADDRESS`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replace: Vec<Address>,
+    /// `--revert-drift ADDRESS`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revert: Vec<Address>,
     /// `--allow-destroys N`.
     pub destroys: Option<usize>,
     /// `--allow-absent N`.
@@ -134,9 +143,14 @@ impl Allowed {
     /// All that either allows.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        let others = other.delete.iter().filter(|it| !self.delete.contains(it));
+        let all = |mine: &[Address], others: &[Address]| {
+            let others = others.iter().filter(|it| !mine.contains(it));
+            mine.iter().chain(others).cloned().collect()
+        };
         Self {
-            delete: self.delete.iter().chain(others).cloned().collect(),
+            delete: all(&self.delete, &other.delete),
+            replace: all(&self.replace, &other.replace),
+            revert: all(&self.revert, &other.revert),
             destroys: self.destroys.max(other.destroys),
             absent: self.absent.max(other.absent),
             outage: self.outage || other.outage,
@@ -196,6 +210,8 @@ pub struct Record {
     pub since: i64,
     /// An older incarnation that a `create_before_destroy` replace has still to delete.
     pub deposed: Option<Deposed>,
+    /// What calls that ended badly would have made of it, and may have: found so, nobody else has changed it.
+    pub tried: Attributes,
 }
 
 /// A mutating call that was about to leave.
@@ -237,12 +253,19 @@ impl Switch {
 impl State {
     /// What a person types to switch to these overlays; `None`: no switch leads there.
     pub fn switch_command(&self, to: &[String]) -> Option<String> {
-        let instance = self.instance.as_deref().map(|it| format!("@{it}")).unwrap_or_default();
-        let name = format!("{}{instance}", self.stack);
+        let name = self.name();
         match to.strip_prefix(self.home.as_slice())? {
             [] => Some(format!("lifeboat failback {name}")),
             [overlay] => Some(format!("lifeboat failover {name} --to {overlay}")),
             _ => None,
+        }
+    }
+
+    /// As commands name it: `shop@drill`.
+    pub fn name(&self) -> String {
+        match &self.instance {
+            Some(instance) => format!("{}@{instance}", self.stack),
+            None => self.stack.clone(),
         }
     }
 
@@ -281,6 +304,7 @@ impl State {
             begun: BTreeMap::new(),
             last_run: None,
             destroyed: BTreeSet::new(),
+            is_restored: false,
         }
     }
 
