@@ -145,6 +145,9 @@ pub enum Command {
         to: Option<String>,
         #[command(flatten)]
         losing: Losing,
+        /// When the site was last seen good, e.g. `2026-11-26T03:04:05Z`: the recovery is measured from there on; `watch` hands it over
+        #[arg(long, value_name = "TIME")]
+        last_good: Option<jiff::Timestamp>,
         #[command(flatten)]
         allow: Allow,
         #[command(flatten)]

@@ -155,6 +155,7 @@ pub fn ask(
         only_switch: false,
         include_pending: false,
         keep: Keep::Nothing,
+        last_good: None,
     })
 }
 

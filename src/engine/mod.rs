@@ -20,6 +20,8 @@ pub mod state;
 pub mod fault_domain;
 pub mod ledger;
 pub mod plan;
+pub mod over;
+pub mod users;
 pub mod audit;
 pub mod schedule;
 pub mod predict;

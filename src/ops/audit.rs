@@ -175,6 +175,7 @@ async fn observe(session: &Session, question: &Question) -> Result<Online, OpsEr
         only_switch: false,
         include_pending: false,
         keep: Keep::default(),
+        last_good: None,
     };
     let proposed = plan(session, &ask).await?;
     let drift = proposed.plan.drift.into_iter().map(|it| {

@@ -10,10 +10,13 @@ use tokio::task::JoinSet;
 use crate::cloud::provider::Question;
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
+use crate::engine::over::{self, Open};
+use crate::engine::plan::change::Loss;
 use crate::engine::plan::offered::{Read, Source};
-use crate::engine::plan::survey::Inquiry;
+use crate::engine::plan::survey::{Inquiry, survey};
 use crate::engine::plan::uninvited::{Collection, Found};
-use crate::engine::state::record::State;
+use crate::engine::stack::model::Stack;
+use crate::engine::state::record::{Lost, State};
 use crate::ops::error::OpsError;
 use crate::ops::session::{Session, Target};
 
@@ -39,6 +42,23 @@ pub async fn observe(
 
 /// Lists that are read at one time.
 const READS_AT_ONCE: usize = 8;
+
+/// Where users are not as state says that they were directed, by looking at each name now; what is lost is not asked.
+pub async fn astray(session: &Session, state: &State) -> Result<Vec<Open>, OpsError> {
+    let loss = |it: &Lost| Loss {
+        fault_domain: it.fault_domain.clone(),
+        recorded: Some((it.since, it.by.clone())),
+    };
+    let lost: Vec<Loss> = state.lost.iter().map(loss).collect();
+    session.provider.lose(&lost.iter().map(|it| it.fault_domain.clone()).collect::<Vec<_>>());
+    let stack = Stack::default();
+    let mut inquiries = survey(&session.catalog, &stack, &[], Some(state), &lost);
+    let is_name =
+        |it: &Inquiry<'_>| session.catalog.get(&it.kind).is_some_and(|it| it.drain.is_some());
+    inquiries.retain(is_name);
+    session.check_endpoints(&inquiries)?;
+    Ok(over::astray(&session.catalog, state, &observe(session, &inquiries).await))
+}
 
 /// How long a list of what a cloud offers is waited for: nothing stops for want of it.
 const OFFERS_WITHIN: Duration = Duration::from_secs(5);

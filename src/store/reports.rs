@@ -172,7 +172,7 @@ mod tests {
             lost: Vec::new(),
             who: "ann".into(),
             command: "failback shop".into(),
-            span: Span { began: 0, run_began: 0, ended },
+            span: Span { began: 0, recorded: 0, run_began: 0, ended },
             complete: true,
             goals: Goals::default(),
             earlier: None,

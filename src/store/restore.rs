@@ -137,7 +137,7 @@ impl Restorable {
         let at = who.at.max(self.reported);
         let (command, finished) = (who.command.into(), Some(at));
         State {
-            last_run: Some(Run { who: who.owner.into(), command, at, finished }),
+            last_run: Some(Run { who: who.owner.into(), command, at, finished, destroys: false }),
             serial: self.serial + 1,
             sequence: self.last,
             touched: self.last,

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
 use crate::engine::advice::Command;
-use crate::engine::observed::Reason;
+use crate::engine::over::{self, Ending};
 use crate::engine::plan::change::{Action, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::stack::model::Stack;
@@ -86,8 +86,8 @@ pub async fn drill(
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
-    if let Some(reason) = proposed.plan.unseen() {
-        return Ok(waits(reason));
+    if let Some(exit) = waits(&proposed.plan) {
+        return Ok(exit);
     }
     let foresight = foresight(&session, &script, &proposed).await?;
     if let Some(exit) = foretell(scene, &session, &script, &proposed, &foresight)? {
@@ -166,8 +166,8 @@ fn foretell(
             show(scene, Shown { plan: &switch.plan, forecast: forecast.as_ref() });
             return Err(refused("the switch that is rehearsed"));
         }
-        if let Some(reason) = switch.plan.unseen() {
-            return Ok(Some(waits(reason)));
+        if let Some(exit) = waits(&switch.plan) {
+            return Ok(Some(exit));
         }
     }
     if it.cleanup.refusals().next().is_some() {
@@ -221,10 +221,16 @@ fn rehearsed(script: &Script) -> String {
     }
 }
 
-fn waits(reason: Reason) -> Exit {
-    let why = if reason.is_no() { "could not be looked at" } else { "does not answer" };
+/// A part of the world was not read: a drill can wait.
+fn waits(plan: &Plan) -> Option<Exit> {
+    let open = over::open(plan);
+    let ending = over::ending(&open, true);
+    if ending == Ending::Over {
+        return None;
+    }
+    let why = if ending == Ending::Unread { "does not answer" } else { "could not be looked at" };
     out::talk(&format!("a part of the world {why}, and a drill can wait; nothing was changed"));
-    Exit::of_unseen(reason)
+    Some(ending.into())
 }
 
 /// What a guard would stop later is not begun.
@@ -318,21 +324,17 @@ fn ended(it: &Rehearsal) -> Exit {
             out::talk(&format!("the cleanup was not as foreseen: {what}: {}", named(addresses)));
         }
     }
-    match told(&it.cleaned) {
-        Exit::Done if it.succeeded() => Exit::Done,
-        Exit::Done => Exit::Failed,
-        other => other,
-    }
+    told(&it.cleaned);
+    it.ending().into()
 }
 
 fn told(cleaned: &Cleaned) -> Exit {
     ending::part("cleanup", &cleaned.report);
     if cleaned.leftovers.is_empty() {
         out::talk("nothing is left behind");
-        return Exit::Done;
     }
     for it in &cleaned.leftovers {
         out::talk(&format!("left behind: {it}"));
     }
-    Exit::Unseen
+    cleaned.ending().into()
 }

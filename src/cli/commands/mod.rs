@@ -74,8 +74,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             let consent = apply::Consent { yes, switch: false, data_loss };
             apply::destroy(&scene, &layers, &world, allow_delete, consent).await
         }
-        Command::Failover { target, to, losing, allow, world, yes, .. } => {
-            let wanted = switch::Wanted { allow, world, yes };
+        Command::Failover { target, to, losing, last_good, allow, world, yes, .. } => {
+            let last_good = last_good.map(jiff::Timestamp::as_millisecond);
+            let wanted = switch::Wanted { allow, world, yes, last_good };
             match to {
                 Some(to) => switch::failover(&scene, &target, &to, &losing, &wanted).await,
                 None => Err(switch::where_to(&scene, &target)?),
@@ -91,7 +92,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             yes,
             ..
         } => {
-            let wanted = switch::Wanted { allow, world, yes };
+            let wanted = switch::Wanted { allow, world, yes, last_good: None };
             let back = switch::Back { lost, keep_standby, include_pending };
             switch::failback(&scene, &target, back, &wanted).await
         }

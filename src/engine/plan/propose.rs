@@ -6,7 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::fault_domain::Domains;
 pub use crate::engine::plan::asked::{Intent, Keep, Options};
-use crate::engine::plan::carried::Carried;
+use crate::engine::plan::carried::{Carried, Own};
 use crate::engine::plan::change::{Action, Change, Plan, note};
 use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::guard;
@@ -35,8 +35,27 @@ pub fn propose_switch(
     let (everything, _) = propose(after, options);
     let thawed = thawed(after, options);
     let deposed = deposed(after.state);
-    let carried = Carried::new(after.catalog, after.stack, pending, &everything, thawed, &deposed);
+    let own = Own { thawed, redirected: redirected(before, after), deposed };
+    let carried = Carried::new(after.catalog, after.stack, pending, &everything, own);
     proposed(after, options, Some(&carried))
+}
+
+/// What directs users elsewhere than under any of the overlays that are left. Where neither target is known yet the changes look
+/// the same, and are not.
+fn redirected(before: &[Worlds<'_>], after: &Worlds<'_>) -> BTreeSet<Address> {
+    let targets = |worlds: &Worlds<'_>, wanted: &Wanted<'_>, address: &Address| {
+        let instance = worlds.stack.instances.get(address)?;
+        let kind = worlds.catalog.get(&instance.resource.kind)?;
+        (!kind.traffic.is_empty()).then(|| wanted.targets(kind, instance))
+    };
+    let left: Vec<(&Worlds<'_>, Wanted<'_>)> =
+        before.iter().map(|it| (it, Wanted::new(it.catalog, it.stack))).collect();
+    let wanted = Wanted::new(after.catalog, after.stack);
+    let differs = |address: &&Address| {
+        let now = targets(after, &wanted, address);
+        now.is_some() && left.iter().any(|(worlds, wanted)| targets(worlds, wanted, address) != now)
+    };
+    after.stack.instances.keys().filter(differs).cloned().collect()
 }
 
 /// What an interrupted replace left an older incarnation of.
@@ -119,6 +138,11 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         it.diagnostics.extend(it.groups.split());
         it.diagnostics.extend(lost_targets(&it, &directions));
         it.diagnostics.extend(names_of_lost(&it));
+        it.diagnostics.extend(guard::half_destroyed(
+            &it.planned,
+            it.worlds.state,
+            &it.worlds.stack.overlays,
+        ));
         it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds(), &it.name()));
     }
     guarded(&mut it);
