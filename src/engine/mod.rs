@@ -5,6 +5,7 @@ pub mod quick;
 pub mod value;
 pub mod diagnostic;
 pub mod schema;
+pub mod packets;
 pub mod retry;
 pub mod observed;
 pub mod mark;

@@ -228,7 +228,7 @@ fn colour_only_adds_to_the_words() {
     let options = TextOptions { color: true, width: 80, verbose: true };
     for (name, plan) in samples() {
         let mut colored = text(&plan, &options);
-        for code in ["0", "1", "2", "31", "32", "33", "36"] {
+        for code in ["0", "1;31", "1", "2", "31", "32", "33", "36"] {
             colored = colored.replace(&format!("\u{1b}[{code}m"), "");
         }
         assert_eq!(colored, text(&plan, &TextOptions { color: false, ..options }), "{name}");
@@ -240,8 +240,8 @@ fn markdowns() {
     for (name, plan) in samples() {
         insta::assert_snapshot!(format!("markdown_{name}"), markdown(&plan, None));
     }
-    let cut = markdown(&many(), Some(4000));
-    assert!(cut.len() <= 4000, "{}", cut.len());
+    let cut = markdown(&many(), Some(MIN_BYTES));
+    assert!(cut.len() <= MIN_BYTES, "{}", cut.len());
     insta::assert_snapshot!("markdown_many", cut);
 }
 
@@ -251,8 +251,8 @@ fn a_budget_never_hides_a_destroy() {
     for it in &mut plan.changes {
         it.action = Action::Delete;
     }
-    let cut = markdown(&plan, Some(4000));
-    assert!(cut.len() <= 4000, "{}", cut.len());
+    let cut = markdown(&plan, Some(MIN_BYTES));
+    assert!(cut.len() <= MIN_BYTES, "{}", cut.len());
     let is_listed = |it: &String| cut.contains(&escape::code(it));
     let hidden: Vec<String> =
         plan.changes.iter().map(|it| it.address.to_string()).filter(|it| !is_listed(it)).collect();

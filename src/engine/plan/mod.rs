@@ -20,6 +20,7 @@ mod reach;
 mod instance;
 mod leftover;
 mod outputs;
+pub mod danger;
 pub mod traffic;
 mod lowering;
 mod cycle;

@@ -9,6 +9,7 @@ pub use crate::engine::plan::asked::{Intent, Keep, Options};
 use crate::engine::plan::carried::Carried;
 use crate::engine::plan::change::{Action, Plan, note};
 use crate::engine::plan::closure::Wanted;
+use crate::engine::plan::danger::dangers;
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::planned::Planned;
@@ -110,6 +111,8 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))
     });
+    let wanted = Wanted::new(it.worlds.catalog, stack);
+    let dangers = dangers(&it.planned, &wanted);
     let notes = it.diagnostics.iter().map(|it| note(it, |span| stack.sources.line(span))).collect();
     let plan = Plan {
         stack: stack.name.clone(),
@@ -120,6 +123,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         thaws: options.thaws.clone(),
         bindings: options.bindings.clone(),
         changes: it.planned.into_iter().map(|it| it.change).collect(),
+        dangers,
         drift: it.drift,
         outputs,
         stale,

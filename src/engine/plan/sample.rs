@@ -6,9 +6,10 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
 use crate::engine::address::Address;
 use crate::engine::plan::change::{
-    Action, AttributeChange, Bindings, Call, Change, Directs, Drift, Held, Loss, Note,
+    Action, AttributeChange, Bindings, Call, Change, Danger, Directs, Drift, Held, Loss, Note,
     OutputChange, Plan, Stale, Step, Wait,
 };
+use crate::engine::schema::Sort;
 use crate::engine::value::{Attributes, Value};
 
 pub const CREATE: Action = Action::Create;
@@ -303,6 +304,16 @@ fn any_note() -> impl Strategy<Value = Note> {
     )
 }
 
+fn any_danger() -> impl Strategy<Value = Danger> {
+    let sort = prop_oneof![
+        Just(Sort::Data),
+        Just(Sort::Traffic),
+        Just(Sort::Exposure),
+        Just(Sort::Protection)
+    ];
+    (address(), sort, text()).prop_map(|(address, sort, says)| Danger { address, sort, says })
+}
+
 fn any_drift() -> impl Strategy<Value = Drift> {
     let attributes = vec((text(), value(), value()), 0..3);
     (address(), text(), any::<bool>(), attributes)
@@ -318,7 +329,12 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
         before,
         after,
     });
-    let body = (vec(any_change(), 0..8), vec(any_drift(), 0..3), vec(output, 0..3));
+    let body = (
+        vec(any_change(), 0..8),
+        vec(any_drift(), 0..3),
+        vec(output, 0..3),
+        vec(any_danger(), 0..3),
+    );
     let losses = (vec(any_loss(), 0..3), vec(text(), 0..2), vec(any_stale(), 0..2));
     (head, bindings(), body, any_steps(), vec(any_note(), 0..3), losses).prop_map(
         |(head, bindings, body, steps, notes, losses)| Plan {
@@ -331,6 +347,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             overlays: head.3,
             bindings,
             changes: body.0,
+            dangers: body.3,
             drift: body.1,
             outputs: body.2,
             steps,

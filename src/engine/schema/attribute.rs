@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::engine::quick::QuickMap;
+use crate::engine::schema::danger::Risk;
 use crate::engine::value::Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -131,6 +132,9 @@ pub struct Attribute {
     /// While it is true, the cloud itself refuses to delete the object.
     #[serde(default)]
     pub protects: bool,
+    /// Changes of it that a reader of a plan must not overlook.
+    #[serde(default)]
+    pub risks: Vec<Risk>,
     /// Cannot be given at creation: an update right after it carries it when it differs from the default.
     #[serde(default)]
     pub after_create: bool,

@@ -1,5 +1,6 @@
 //! What a kind is: attributes, what a change of each means, identity, containment and routes, as read from `kind.yaml`.
 
+pub mod danger;
 pub mod attribute;
 pub mod routes;
 
@@ -11,6 +12,7 @@ use crate::engine::quick::QuickMap;
 pub use crate::engine::schema::attribute::{
     Attribute, Encode, Lookup, Normalise, OnChange, OnShrink, Pick, Read, Type,
 };
+pub use crate::engine::schema::danger::{Packets, Risk, Sort};
 pub use crate::engine::schema::routes::{Group, Ready, Rest};
 
 /// Every kind that stacks may use, by name.
@@ -61,6 +63,15 @@ pub struct Kind {
     /// How it finds out that what is behind it has failed.
     #[serde(default)]
     pub health_check: Option<HealthCheck>,
+    /// The addresses from which it reaches what is behind it; a filter in front of that must let them in.
+    #[serde(default)]
+    pub reaches_from: Option<String>,
+    /// Which packets it lets in, if it is a filter.
+    #[serde(default)]
+    pub packets: Option<Packets>,
+    /// Values of an attribute with which `traffic` directs no users: a record that is only read.
+    #[serde(default)]
+    pub directs_nobody: Option<(String, Vec<String>)>,
     /// Which attribute says how much one object of this kind can do.
     #[serde(default)]
     pub capacity: Option<Capacity>,
