@@ -9,6 +9,7 @@ pub mod watch;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use clap_complete::engine::ArgValueCompleter;
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
 pub use crate::cli::args::sandbox::{How, LogWhat, SandboxCommand};
@@ -17,6 +18,8 @@ pub use crate::cli::args::stack::{
 };
 pub use crate::cli::args::state::{StateArgs, StateCommand};
 
+use crate::cli::complete;
+
 /// Plan and apply disaster recovery for DynamoDB and Linode stacks.
 #[derive(Debug, Parser)]
 #[command(name = "lifeboat", version, max_term_width = 100, arg_required_else_help = true)]
@@ -24,9 +27,12 @@ pub struct Arguments {
     /// Work as if started in this folder
     #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
     pub directory: Option<PathBuf>,
-    /// No colour, whatever the terminal
+    /// No color, whatever the terminal
     #[arg(long, global = true)]
     pub no_color: bool,
+    /// Use the embedded cloud; commands that ask no cloud take it as well, and do the same
+    #[arg(long, global = true, hide = true)]
+    pub sandbox: bool,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -47,6 +53,7 @@ pub enum Command {
         #[command(flatten)]
         layers: Layers,
         /// `ADDRESS` or `ADDRESS.ATTRIBUTE`, e.g. `web[0].user_data`
+        #[arg(add = ArgValueCompleter::new(complete::addresses))]
         what: String,
         #[command(flatten)]
         world: World,
@@ -56,8 +63,11 @@ pub enum Command {
     /// List the kinds, or document one
     Kinds {
         /// One of those listed, e.g. `linode.instance`
+        #[arg(add = ArgValueCompleter::new(complete::kinds))]
         kind: Option<String>,
     },
+    /// List what an expression may name and call
+    Functions,
     /// Print the JSON Schema of stack files
     Schema,
     /// Show what would happen
@@ -123,7 +133,7 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
         /// The overlay that is laid over those of home
-        #[arg(long, value_name = "OVERLAY")]
+        #[arg(long, value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
         to: String,
         #[command(flatten)]
         losing: Losing,
@@ -161,7 +171,7 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
         /// The overlay with the `instance` that it happens in
-        #[arg(long, value_name = "OVERLAY")]
+        #[arg(long, value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
         to: String,
         #[command(flatten)]
         losing: Losing,
@@ -215,8 +225,11 @@ pub enum Command {
     Sandbox(SandboxCommand),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
-    /// Print the manual page
-    Man,
+    /// Print the manual page of lifeboat, or of one of its commands
+    Man {
+        /// As the page names it: `plan`, `state list`, `lifeboat-state-list`
+        command: Vec<String>,
+    },
 }
 
 impl Command {

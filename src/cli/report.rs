@@ -6,7 +6,7 @@ use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
 };
 
-use crate::cli::out::talk;
+use crate::cli::out::{talk, talk_width, talks_in_color};
 use crate::engine::diagnostic::{Diagnostic, Severity, Sources};
 use crate::ops::error::OpsError;
 
@@ -56,8 +56,12 @@ pub fn all(diagnostics: &[Diagnostic], sources: &Sources, color: bool) {
 
 /// One diagnostic as text.
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
-    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
+    let theme = if color && talks_in_color() {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(talk_width());
     let mut text = String::new();
     let report = report(diagnostic, sources);
     match handler.render_report(&mut text, report.as_ref()) {

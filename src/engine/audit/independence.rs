@@ -117,7 +117,7 @@ fn needs(case: &Case<'_>, item: Item<'_>, out: &mut Section) -> BTreeSet<String>
 }
 
 /// What is used of a lost object that only works while that lives; plain settings of it do no harm.
-fn would_miss(item: Item<'_>, of: Item<'_>, read: &Read) -> Option<String> {
+pub fn would_miss(item: Item<'_>, of: Item<'_>, read: &Read) -> Option<String> {
     let Some(name) = &read.attribute else {
         // Members of a group do not need each other to live.
         let is_group = item.kind.group.is_some() && of.kind.group.is_some();

@@ -37,6 +37,8 @@ pub mod sample;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod danger_tests;
+#[cfg(test)]
 mod switch_tests;
 #[cfg(test)]
 mod unseen_tests;

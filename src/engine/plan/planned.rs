@@ -73,7 +73,8 @@ pub fn identity_of(kind: &Kind, attributes: &Attributes) -> Option<String> {
         if value.has_open() || value.has_secret() {
             return None;
         }
-        parts.push(value.json().to_string());
+        let text = value.json().to_string();
+        parts.push(if kind.identity.ignores_case { text.to_lowercase() } else { text });
     }
     Some(parts.join(" "))
 }

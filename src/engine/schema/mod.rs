@@ -63,6 +63,9 @@ pub struct Kind {
     /// How it finds out that what is behind it has failed.
     #[serde(default)]
     pub health_check: Option<HealthCheck>,
+    /// When an object of this kind takes part in serving; always, where nothing is said.
+    #[serde(default)]
+    pub serves: Option<Serves>,
     /// The addresses from which it reaches what is behind it; a filter in front of that must let them in.
     #[serde(default)]
     pub reaches_from: Option<String>,
@@ -133,6 +136,15 @@ pub struct ServesWhen {
     pub poll_seconds: u64,
 }
 
+/// What an attribute says of whether an object serves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Serves {
+    pub attribute: String,
+    /// With any other value it does not serve.
+    pub values: Vec<serde_json::Value>,
+}
+
 /// The attributes that describe a health check.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,6 +194,9 @@ pub struct Identity {
     pub by: Vec<String>,
     #[serde(default)]
     pub rename: Rename,
+    /// The cloud takes texts in it for the same when they differ only in case.
+    #[serde(default)]
+    pub ignores_case: bool,
     /// The cloud itself refuses a second object of the same identity.
     #[serde(default)]
     pub unique: bool,

@@ -204,7 +204,9 @@ fn identity<'a>(
         if !(is_reference && target(instance, name, &mut key)) {
             match resolved.attributes.get(name) {
                 Some(value) if !value.has_open() => {
-                    key.push_str(&serde_json::to_string(value).expect("plain data serialises"));
+                    let text = serde_json::to_string(value).expect("plain data serialises");
+                    let ignores_case = kind.identity.ignores_case;
+                    key.push_str(&if ignores_case { text.to_lowercase() } else { text });
                 }
                 _ => return,
             }
