@@ -229,15 +229,29 @@ fn farewell(blocks: &[Block]) -> String {
 
 fn notice(notice: &Notice) -> String {
     let sign = if notice.word == "Warning" { "⚠️" } else { "⛔" };
-    let text = prose(&notice.text);
+    let text = said(&notice.text);
     let mut text = format!("> {sign} **{}** {}: {text}", notice.word, span(&notice.code));
     for place in &notice.places {
         text.push_str(&format!(" · {}", span(place)));
     }
     if let Some(help) = &notice.help {
-        text.push_str(&format!("<br>help: {}", prose(help)));
+        text.push_str(&format!("<br>help: {}", said(help)));
     }
     text + "\n\n"
+}
+
+/// A sentence in which what stands between backticks is code, as it is meant.
+fn said(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // One without its other half is a character like any other.
+    if parts.len() % 2 == 0 {
+        return prose(text);
+    }
+    let part = |(at, it): (usize, &&str)| match at % 2 {
+        1 if !it.is_empty() => code(it),
+        _ => prose(it),
+    };
+    parts.iter().enumerate().map(part).collect()
 }
 
 /// With its attributes, on one line, or by nothing but its address.

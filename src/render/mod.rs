@@ -7,7 +7,7 @@
 
 pub mod words;
 pub mod lines;
-mod fold;
+pub mod fold;
 pub mod outline;
 pub mod text;
 pub mod escape;

@@ -432,7 +432,6 @@ fn backends() -> Vec<Plant> {
     let mode = |after: &str, mode: &str| {
         World::new().edit(after, node, &format!("    mode: {mode}\n{node}"))
     };
-    let unwalled = STACK.replace("    firewall: '${wall}'\n", "");
     vec![
         plant("backend-shut", Error, "mode: reject", mode("  standby_node:", "reject")),
         plant("backend-shut", Error, "mode: drain", mode("  lb_node:", "drain")),
@@ -488,13 +487,6 @@ fn backends() -> Vec<Plant> {
                 "web_size: { type: int, default: 2",
                 "web_size: { type: int, default: 1",
             ),
-        ),
-        // None at all: of both sides each is told.
-        plant(
-            "firewall-missing",
-            Warning,
-            "  web:",
-            World { stack: unwalled, has_overlay: true, ..World::new() },
         ),
     ]
 }
@@ -766,6 +758,16 @@ fn each_defect_is_found_alone_and_on_its_line() {
     let all: BTreeSet<&str> = RULES.iter().map(|it| it.id).collect();
     assert_eq!(planted, all, "every rule has a defect of its own");
     assert_eq!(all.len(), RULES.len(), "names are used once");
+}
+
+/// Where no side has one, both are told, and neither is worse than the other.
+#[test]
+fn no_firewall_at_all_is_found_on_both_sides() {
+    let stack = STACK.replace("    firewall: '${wall}'\n", "");
+    let world = World { stack, ..World::new() };
+    let found: Vec<(&str, Level)> =
+        world.audit().findings().map(|it| (it.rule.id, it.level)).collect();
+    assert_eq!(found, [("firewall-missing", Level::Warning); 2]);
 }
 
 /// In the sandbox a switch may be off; where somebody's data is, it is a finding like any other.

@@ -35,3 +35,5 @@ pub mod origin;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod advice_tests;
