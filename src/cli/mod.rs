@@ -2,7 +2,7 @@
 
 pub mod exit;
 pub mod out;
-mod complete;
+pub mod complete;
 pub mod args;
 pub mod report;
 pub mod progress;

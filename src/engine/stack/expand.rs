@@ -132,6 +132,10 @@ impl Expander<'_> {
         if stops(&self.out[before..]) {
             return None;
         }
+        if matches!(it.shape, Shape::Literal(Value::Open)) {
+            // An expression that cannot be read, and was told.
+            return None;
+        }
         if value.has_secret() || value.has_open() {
             let why = if value.has_secret() { "sensitive" } else { "not known yet" };
             self.out.push(
