@@ -8,6 +8,7 @@ mod schema;
 mod main_job;
 mod readme;
 mod mistakes;
+mod screen;
 mod unseen;
 mod lost;
 mod ledger;
