@@ -206,6 +206,10 @@ pub fn group_name(item: Item<'_>) -> Option<&Value> {
 }
 
 fn outside(case: &Case<'_>, out: &mut Section) {
+    if case.facts.store.fault_domain.is_none() && !case.lost.is_empty() && !case.facts.in_sandbox {
+        let text = "where this machine and its state are was not said: `--here FAULT_DOMAIN` has it compared with what is lost";
+        out.fact("here", text.to_owned());
+    }
     if let Some(domain) =
         case.facts.store.fault_domain.as_ref().filter(|it| case.lost.contains(*it))
     {
