@@ -11,10 +11,13 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
 
+use crate::engine::retry::Pace;
+use crate::ops::error::OpsError;
+
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
-pub use crate::cli::args::sandbox::{How, LogWhat, SandboxCommand};
+pub use crate::cli::args::sandbox::{AppCommand, How, HowBroken, LogWhat, SandboxCommand};
 pub use crate::cli::args::stack::{
-    Allow, Format, Layers, Losing, Plain, Shape, Target, Words, World,
+    Allow, Format, Layers, Losing, Plain, Shape, Speed, Target, Words, World,
 };
 pub use crate::cli::args::state::{StateArgs, StateCommand};
 
@@ -80,6 +83,9 @@ pub enum Command {
         allow: Allow,
         #[command(flatten)]
         losing: Losing,
+        /// Make this one anew, whatever differs
+        #[arg(long, value_name = "ADDRESS")]
+        replace: Vec<String>,
         /// Save the plan; `apply FILE` then runs exactly its steps
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -105,9 +111,14 @@ pub enum Command {
         #[command(flatten)]
         world: World,
         #[command(flatten)]
+        speed: Speed,
+        #[command(flatten)]
         allow: Allow,
         #[command(flatten)]
         losing: Losing,
+        /// Make this one anew, whatever differs
+        #[arg(long, value_name = "ADDRESS")]
+        replace: Vec<String>,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -121,9 +132,14 @@ pub enum Command {
         layers: Layers,
         #[command(flatten)]
         world: World,
+        #[command(flatten)]
+        speed: Speed,
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Let this object take along what is not of this stack
+        #[arg(long, value_name = "ADDRESS")]
+        allow_delete: Vec<String>,
         /// With --yes on real clouds: data goes, too
         #[arg(long)]
         data_loss: bool,
@@ -132,15 +148,17 @@ pub enum Command {
     Failover {
         #[command(flatten)]
         target: Target,
-        /// The overlay that is laid over those of home
+        /// The overlay that is laid over those of home; without it, those that there are are listed and nothing is done
         #[arg(long, value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
-        to: String,
+        to: Option<String>,
         #[command(flatten)]
         losing: Losing,
         #[command(flatten)]
         allow: Allow,
         #[command(flatten)]
         world: World,
+        #[command(flatten)]
+        speed: Speed,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -162,6 +180,8 @@ pub enum Command {
         allow: Allow,
         #[command(flatten)]
         world: World,
+        #[command(flatten)]
+        speed: Speed,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -177,6 +197,8 @@ pub enum Command {
         losing: Losing,
         #[command(flatten)]
         world: World,
+        #[command(flatten)]
+        speed: Speed,
         /// Only delete what an earlier drill left
         #[arg(long)]
         cleanup: bool,
@@ -246,5 +268,36 @@ impl Command {
             return Some(layers);
         }
         None
+    }
+
+    /// How fast a run is to go.
+    pub fn pace(&self) -> Result<Pace, OpsError> {
+        match self {
+            Self::Apply { speed, .. }
+            | Self::Destroy { speed, .. }
+            | Self::Failover { speed, .. }
+            | Self::Failback { speed, .. }
+            | Self::Drill { speed, .. } => speed.pace(),
+            _ => Ok(Pace::default()),
+        }
+    }
+
+    /// Whether it acts in the sandbox.
+    pub fn is_in_sandbox(&self) -> bool {
+        match self {
+            Self::Explain { world, .. }
+            | Self::Plan { world, .. }
+            | Self::Apply { world, .. }
+            | Self::Destroy { world, .. }
+            | Self::Failover { world, .. }
+            | Self::Failback { world, .. }
+            | Self::Drill { world, .. }
+            | Self::Status { world, .. }
+            | Self::Watch { world, .. } => world.sandbox,
+            Self::Audit(it) => it.world.sandbox,
+            Self::Found { state, .. } | Self::Reports { state, .. } => state.world.sandbox,
+            Self::State(it) => it.state().world.sandbox,
+            _ => false,
+        }
     }
 }

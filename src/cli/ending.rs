@@ -1,11 +1,12 @@
 //! What a run says at its end: done, not done, failed, in doubt, and the outputs.
 
 use crate::cli::out::{data, talk};
+use crate::engine::advice::Command;
 use crate::engine::plan::change::{Change, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::value::Value;
 use crate::ops::closing::Report;
-use crate::render::words::count;
+use crate::render::words::{clean, count};
 
 /// `recorded`: what a run writes down beside its steps.
 pub fn tell(report: &Report, intent: Intent, recorded: &[String]) {
@@ -24,11 +25,11 @@ pub fn tell(report: &Report, intent: Intent, recorded: &[String]) {
     }
     for (name, value) in &report.outputs {
         let shown = match value {
-            Value::Text(text) => text.clone(),
+            Value::Text(text) => clean(text),
             Value::Fingerprint(_) => "(sensitive)".into(),
             other => other.json().to_string(),
         };
-        data(&format!("{name} = {shown}"));
+        data(&format!("{} = {shown}", clean(name)));
     }
 }
 
@@ -64,13 +65,15 @@ pub fn left(plan: &Plan, name: &str) -> Option<String> {
     let first: Vec<String> = staying.iter().take(5).map(|it| it.address.to_string()).collect();
     let more = if staying.len() > first.len() { ", …" } else { "" };
     let lost: Vec<&str> = plan.lost.iter().map(|it| it.fault_domain.as_str()).collect();
+    let destroy = Command::Destroy { stack: name };
     let how = if lost.is_empty() {
-        format!("`lifeboat destroy {name}` again when all of it answers")
+        format!("{destroy} again when all of it answers")
     } else {
-        format!(
-            "`lifeboat found {name} FAULT_DOMAIN` for {} when it answers again, then `lifeboat destroy {name}`",
-            lost.join(", and for ")
-        )
+        let found: Vec<String> = lost
+            .iter()
+            .map(|it| Command::Found { stack: name, fault_domain: it }.to_string())
+            .collect();
+        format!("when it answers again: {}, then {destroy}", found.join(", "))
     };
     Some(format!(
         "left: {} ({}{more}): lost, not seen, or needed there; {how}",
@@ -89,15 +92,15 @@ pub fn part(name: &str, report: &Report) {
 
 fn troubles(report: &Report) {
     for (address, what, why) in &report.failed {
-        talk(&format!("failed: {address}: {what}: {why}"));
+        talk(&format!("failed: {address}: {what}: {}", clean(why)));
     }
     for (address, what, why) in &report.in_doubt {
-        talk(&format!("in doubt: {address}: {what}: {why}"));
+        talk(&format!("in doubt: {address}: {what}: {}", clean(why)));
     }
     for (address, what) in &report.not_done {
         talk(&format!("not done: {address}: {what}"));
     }
     if let Some(why) = &report.stopped {
-        talk(&format!("stopped: {why}"));
+        talk(&format!("stopped: {}", clean(why)));
     }
 }

@@ -1,6 +1,7 @@
 //! Exit codes: documented, named, and chosen in this file only.
 
 use crate::engine::diagnostic::Severity;
+use crate::engine::observed::Reason;
 use crate::ops::error::OpsError;
 use crate::store::error::StoreError;
 
@@ -42,6 +43,13 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// Of a plan that could not see everything: silence ends by itself, a no has to be mended.
+    pub fn of_unseen(reason: Reason) -> Self {
+        if reason.is_no() { Self::Failed } else { Self::Unseen }
+    }
+}
+
 impl From<&OpsError> for Exit {
     fn from(why: &OpsError) -> Self {
         match why {
@@ -52,6 +60,9 @@ impl From<&OpsError> for Exit {
             OpsError::Refused { .. } => Self::Refused,
             OpsError::Usage { .. } => Self::Usage,
             OpsError::Store(StoreError::Held { .. } | StoreError::Over { .. }) => Self::Held,
+            OpsError::Store(StoreError::Outdated { .. } | StoreError::Tracked { .. }) => {
+                Self::Refused
+            }
             OpsError::Input { .. }
             | OpsError::File { .. }
             | OpsError::Provider(_)

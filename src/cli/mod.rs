@@ -4,6 +4,7 @@ pub mod exit;
 pub mod out;
 pub mod complete;
 pub mod args;
+pub mod excerpt;
 pub mod report;
 pub mod progress;
 pub mod signals;
@@ -23,9 +24,14 @@ pub fn main() -> u8 {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(why) => {
-            // Help and version are answers, not mistakes.
-            why.print().ok();
-            return if why.use_stderr() { USAGE } else { 0 };
+            // Help and version are answers, not mistakes. What was typed is quoted in both.
+            let text = why.render();
+            if why.use_stderr() {
+                out::talk(text.to_string().trim_end());
+                return USAGE;
+            }
+            out::data(&text.to_string());
+            return if out::is_unwritten() { Exit::Failed.code() } else { 0 };
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

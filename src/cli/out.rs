@@ -1,6 +1,8 @@
 //! stdout is data, stderr is talk; a closed stdout ends the command without a word.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
@@ -8,8 +10,13 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use terminal_size::{Width, terminal_size_of};
 
+use crate::engine::advice::in_world;
+use crate::engine::plain::{colored, lines};
+use crate::engine::redact::redactor;
+
 /// Writes data. A reader that went away (`plan | head`) is no mistake.
 pub fn data(text: &str) {
+    let text = &shown(&redactor().hide(text));
     let mut out = std::io::stdout().lock();
     let ended = if text.ends_with('\n') { "" } else { "\n" };
     let written = write!(out, "{text}{ended}").and_then(|()| out.flush());
@@ -31,8 +38,25 @@ static UNWRITTEN: AtomicBool = AtomicBool::new(false);
 /// The bars that are on the screen now: whatever is said stands above them.
 static BARS: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
+/// Flags that say where this command acts: those that messages tell to type get them as well.
+static WORLD: OnceLock<(bool, Option<String>)> = OnceLock::new();
+
+/// Notes where this command acts; once, before anything is said.
+pub fn act_in(sandbox: bool, directory: Option<String>) {
+    WORLD.set((sandbox, directory)).ok();
+}
+
+/// The text with its commands as they are to be typed here.
+pub fn typed_here(text: &str) -> Cow<'_, str> {
+    match WORLD.get() {
+        Some((sandbox, directory)) => in_world(text, *sandbox, directory.as_deref()),
+        None => Cow::Borrowed(text),
+    }
+}
+
 /// Writes talk; above the bars, where there are some.
 pub fn talk(text: &str) {
+    let text = told(&typed_here(text));
     let write = || {
         let mut out = std::io::stderr().lock();
         writeln!(out, "{text}").ok();
@@ -70,9 +94,23 @@ fn is_plain() -> bool {
     !is_able() || std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty())
 }
 
-/// Colour, unless it is switched off or nobody would see it.
+/// A message as it may be read: no secret in it, and nothing that acts on the terminal but colors of ours.
+pub fn told(text: &str) -> String {
+    shown(&redactor().redact(text))
+}
+
+fn shown(text: &str) -> String {
+    let text = if COLORED.load(Relaxed) { colored(text) } else { lines(text) };
+    text.into_owned()
+}
+
+static COLORED: AtomicBool = AtomicBool::new(false);
+
+/// Color, unless it is switched off or nobody would see it.
 pub fn wants_color(off: bool) -> bool {
-    !off && !is_plain() && std::io::stdout().is_terminal()
+    let wanted = !off && !is_plain() && std::io::stdout().is_terminal();
+    COLORED.fetch_or(wanted, Relaxed);
+    wanted
 }
 
 /// Whether messages may be coloured, where colour was not switched off.
@@ -111,6 +149,7 @@ pub fn can_ask() -> bool {
 
 /// Asks for a line.
 pub fn ask(question: &str) -> Option<String> {
+    let question = told(question);
     let mut out = std::io::stderr().lock();
     write!(out, "{question} ").and_then(|()| out.flush()).ok()?;
     let mut line = String::new();

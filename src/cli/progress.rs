@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::cli::out::{can_move, end_bars, show_bars, talk};
+use crate::cli::out::{can_move, end_bars, show_bars, talk, told};
+use crate::engine::plain::clean;
 use crate::engine::plan::change::{Call, Plan, Step};
 use crate::engine::state::journal::Outcome;
 use crate::ops::job::Progress;
@@ -65,7 +66,7 @@ impl Shown {
     }
 
     fn waiting(&mut self, step: usize, why: &str) {
-        let text = format!("{}: {why}", doing(&self.steps[step]));
+        let text = told(&format!("{}: {}", doing(&self.steps[step]), clean(why)));
         if let Some((since, bar)) = self.running.get(&step) {
             if let Some(bar) = bar {
                 bar.set_message(text);
@@ -81,13 +82,15 @@ impl Shown {
 
     fn ended(&mut self, step: usize, outcome: &Outcome) {
         let text = match outcome {
-            Outcome::Failed { why } => Some(format!("{} failed: {why}", doing(&self.steps[step]))),
+            Outcome::Failed { why } => {
+                Some(format!("{} failed: {}", doing(&self.steps[step]), clean(why)))
+            }
             Outcome::InDoubt { why } => {
-                Some(format!("{} is in doubt: {why}", doing(&self.steps[step])))
+                Some(format!("{} is in doubt: {}", doing(&self.steps[step]), clean(why)))
             }
             Outcome::Recorded(record) => done(&self.steps[step]).map(|it| {
                 if matches!(self.steps[step].call, Call::Create { .. }) {
-                    format!("{it} ({})", record.id)
+                    format!("{it} ({})", clean(&record.id))
                 } else {
                     it
                 }

@@ -9,11 +9,12 @@ use crate::engine::address::Address;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Action, Drift, Loss};
 use crate::engine::schema::Kind;
+use crate::engine::stack::variables::remembered;
 use crate::engine::state::journal::{Entry, Outcome, fold, replay};
 use crate::engine::state::record::{Lost, Phase, Record, State};
 use crate::engine::value::LineageKey;
 use crate::ops::call::take_outputs;
-use crate::ops::closing::{Order, Report, housekeeping, remembered};
+use crate::ops::closing::{Order, Report, housekeeping};
 use crate::ops::error::OpsError;
 use crate::ops::job::{Hands, Pen, Progress, Waiting};
 use crate::ops::plan::Proposed;
@@ -48,9 +49,10 @@ pub async fn apply(
     let stop = stop_with(&pulse, stop);
     let (pen, lease_back) = hold_pen(lease);
     let (session_of, pulse_of) = (Arc::clone(session), Arc::clone(&pulse));
-    let hands = Hands { session: session_of, pen: pen.clone(), pulse: pulse_of, tell };
+    let hands =
+        Hands { session: session_of, pen: pen.clone(), pulse: pulse_of, tell, pace: order.pace };
     let hands = Arc::new(hands);
-    let mut run = Run::new(session, &proposed, state);
+    let mut run = Run::new(session, &proposed, state, order.pace);
     let stopped = run.carry_out(&hands, stop).await;
     let mut report = run.report(stopped);
     let entries = run.close(session, order, &mut report);
@@ -155,7 +157,7 @@ fn switched(session: &Session, state: &State, proposed: &Proposed, at: i64) -> V
         let from = going_on.map_or_else(|| state.active.clone(), |it| it.from.clone());
         let (from, to) = plan.switch.clone().unwrap_or((from, state.active.clone()));
         let lost = plan.lost.iter().map(lost).collect();
-        let variables = remembered(&proposed.desired.stack);
+        let variables = remembered(&proposed.desired.stack.variables);
         let (keep, allowed, who) = (proposed.keep, proposed.allowed.clone(), who());
         return vec![Entry::Switched { from, to, lost, variables, keep, allowed, at, who }];
     }

@@ -171,6 +171,7 @@ async fn observe(session: &Session, question: &Question) -> Result<Online, OpsEr
         given: question.given.clone(),
         intent: Intent::Apply,
         allowed: Allowed::default(),
+        replace: Vec::new(),
         losses: Losses::default(),
         only_switch: false,
         include_pending: false,

@@ -8,9 +8,11 @@ use crate::engine::plan::change::{Action, Plan, Wait};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::survey::promised;
+use crate::engine::retry::Pace;
 use crate::engine::schedule::Standing;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::resolve::resolve_output;
+use crate::engine::stack::variables::remembered;
 use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
@@ -21,6 +23,7 @@ use crate::store::error::Over;
 /// What was asked for, for the journal.
 #[derive(Debug, Clone)]
 pub struct Order {
+    pub pace: Pace,
     pub command: String,
     pub intent: Intent,
     pub instance: Option<String>,
@@ -112,7 +115,7 @@ impl Run<'_> {
                 Intent::Destroy if self.state.records.is_empty() => self.state.home.clone(),
                 Intent::Destroy => self.state.active.clone(),
             },
-            variables: remembered(self.stack),
+            variables: remembered(&self.stack.variables),
             outputs,
         });
         for entry in &entries {
@@ -148,16 +151,6 @@ impl Run<'_> {
         }
         outputs
     }
-}
-
-/// Non-sensitive variables that somebody gave; defaults and overlays speak for themselves.
-pub fn remembered(stack: &Stack) -> BTreeMap<String, Value> {
-    stack
-        .variables
-        .iter()
-        .filter(|(_, it)| it.is_given() && !it.sensitive && !it.value.has_secret())
-        .map(|(name, it)| (name.clone(), it.value.clone()))
-        .collect()
 }
 
 /// Protection and dependencies follow the layers even where nothing is called; what is held, or was to be changed, stays

@@ -10,6 +10,7 @@ use crate::engine::ledger::timed::Role;
 use crate::engine::plan::change::{Plan, Step};
 use crate::engine::plan::role::role;
 use crate::engine::predict::{Lanes, Samples, predict};
+use crate::engine::retry::Pace;
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::Phase;
 use crate::ops::closing::Report;
@@ -245,6 +246,6 @@ fn unlisted(reports: &Reports, why: &StoreError) -> Damaged {
 
 fn expect(session: &Session, plan: &Plan, samples: &Samples) -> Option<Forecast> {
     let provider_of = |step: &Step| provider_of(&session.catalog, step);
-    let lanes = Lanes { provider_of: &provider_of, limits: limits() };
+    let lanes = Lanes { provider_of: &provider_of, limits: limits(Pace::default()) };
     predict(&plan.steps, samples, &lanes, session.clock.now())
 }

@@ -1,11 +1,17 @@
 //! Looks at the clouds: which accounts these are, and what is there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use crate::cloud::provider::Question;
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
+use crate::engine::plan::offered::{Read, Source};
 use crate::engine::plan::survey::Inquiry;
+use crate::engine::plan::uninvited::{Collection, Found};
 use crate::engine::state::record::State;
 use crate::ops::error::OpsError;
 use crate::ops::session::{Session, Target};
@@ -28,6 +34,61 @@ pub async fn observe(
         .collect();
     let observations = session.provider.observe(&questions).await;
     questions.iter().map(|it| it.address.clone()).zip(observations).collect()
+}
+
+/// How long a list of what a cloud offers is waited for: nothing stops for want of it.
+const OFFERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a plan needs to know of what the clouds offer; each list is read once.
+pub async fn offers(session: &Session, sources: BTreeSet<(Source, String)>) -> Read {
+    let mut known = session.offers.lock().await;
+    let mut reading = JoinSet::new();
+    for (source, path) in sources.iter().filter(|(_, path)| !known.contains_key(path)).cloned() {
+        let provider = Arc::clone(&session.provider);
+        reading.spawn(async move {
+            let answer = tokio::time::timeout(OFFERS_WITHIN, provider.offers(source, &path)).await;
+            let silent = || Err(format!("no answer within {} s", OFFERS_WITHIN.as_secs()));
+            (path, answer.map_or_else(|_| silent(), |it| it.map_err(|why| why.words)))
+        });
+    }
+    while let Some(read) = reading.join_next().await {
+        known.extend(read.ok());
+    }
+    let wanted = |path: &String| sources.iter().any(|(_, it)| it == path);
+    known
+        .iter()
+        .filter(|(path, _)| wanted(path))
+        .map(|(path, it)| (path.clone(), it.clone()))
+        .collect()
+}
+
+/// What is inside of, and attached to, what would go.
+pub async fn uninvited(
+    session: &Session,
+    collections: Vec<Collection>,
+    lists: BTreeSet<String>,
+) -> Found {
+    let mut found = Found::default();
+    let mut reading = JoinSet::new();
+    for (at, it) in collections.iter().cloned().enumerate() {
+        let (provider, catalog) = (Arc::clone(&session.provider), Arc::clone(&session.catalog));
+        reading.spawn(async move {
+            let Some(kind) = catalog.get(&it.kind) else { return (at, it, Ok(Vec::new())) };
+            let rows = provider.inside(kind, &it.attributes).await.map_err(|why| why.words);
+            (at, it, rows)
+        });
+    }
+    let mut inside = BTreeMap::new();
+    while let Some(read) = reading.join_next().await {
+        let (at, it, rows) = read.expect("reading does not panic, and nobody cancels it");
+        inside.insert(at, (it, rows));
+    }
+    found.inside = inside.into_values().collect();
+    for path in lists {
+        let rows = session.provider.offers(Source::List, &path).await.map_err(|why| why.words);
+        found.lists.insert(path, rows);
+    }
+    found
 }
 
 /// The accounts of the clouds that a survey touches; another account than the recorded one is refused.
@@ -55,8 +116,9 @@ pub async fn accounts(
         .filter_map(|it| session.catalog.get(&it.kind).map(|it| it.cloud.as_str()))
         .collect();
     for cloud in clouds {
-        let account = session.provider.account(cloud).await;
-        match (account, accounts.get(cloud)) {
+        let bound = accounts.get(cloud);
+        let account = session.provider.account(cloud, bound.map(String::as_str)).await;
+        match (account, bound) {
             (Ok(account), Some(bound)) if account != *bound => {
                 return Err(OpsError::refused(
                     format!(
@@ -69,22 +131,9 @@ pub async fn accounts(
                 accounts.insert(cloud.into(), account);
             }
             // A bound account that cannot be asked is like any endpoint that cannot: unseen.
-            (Err(why), Some(_)) if is_silent(&why) => {}
+            (Err(why), Some(_)) if !why.reason().is_no() => {}
             (Err(why), _) => return Err(why.into()),
         }
     }
     Ok(accounts)
-}
-
-fn is_silent(why: &crate::cloud::error::ProviderError) -> bool {
-    use crate::engine::retry::Fault;
-    matches!(
-        why.fault,
-        Fault::Unreachable
-            | Fault::Transient
-            | Fault::Garbled
-            | Fault::UnknownOutcome
-            | Fault::Throttled
-            | Fault::Busy
-    )
 }

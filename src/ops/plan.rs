@@ -6,11 +6,15 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::Plan;
+use crate::engine::plan::change::{Plan, note};
 use crate::engine::plan::foreseen::{Foreseen, is_inside, unforeseeable};
 use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::offered::{refused, sources};
 use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
 use crate::engine::plan::survey::{Inquiry, survey};
+use crate::engine::plan::uninvited::{collections, lists, uninvited};
+use crate::engine::plan::verify::{Checked, OF_SERVING, verify};
+use crate::engine::schema::Catalog;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::journal::{Entry, fold};
@@ -25,6 +29,7 @@ use crate::ops::look;
 use crate::ops::place::Place;
 use crate::ops::session::Session;
 use crate::ops::settle::settle;
+use crate::ops::sooner::{Tried, advice};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -35,6 +40,8 @@ pub struct Ask {
     pub given: Vec<GivenVariable>,
     pub intent: Intent,
     pub allowed: Allowed,
+    /// Made anew, whatever differs.
+    pub replace: Vec<Address>,
     pub losses: Losses,
     /// Nothing but a switch: where there is none to make, what is pending stays so.
     pub only_switch: bool,
@@ -95,7 +102,38 @@ pub async fn plan_on(
     session.check_endpoints(&inquiries)?;
     let accounts = look::accounts(session, &inquiries, prepared.state.as_ref()).await?;
     let observed = look::observe(session, &inquiries).await;
-    proposed(session, ask, prepared, accounts, observed)
+    let mut proposed = proposed(session, ask, prepared, accounts, observed)?;
+    check_offers(session, &mut proposed).await?;
+    check_uninvited(session, ask.intent, &mut proposed).await;
+    Ok(proposed)
+}
+
+/// What would go along with what goes, and is not of this stack, is named and needs a word.
+async fn check_uninvited(session: &Session, intent: Intent, it: &mut Proposed) {
+    let Some(state) = &it.state else { return };
+    let catalog = &session.catalog;
+    let collections = collections(&it.plan, state, catalog);
+    let lists = lists(&it.plan, state, catalog);
+    let found = look::uninvited(session, collections, lists).await;
+    let stack = &it.desired.stack;
+    let word = (intent, &it.allowed);
+    let refusals = uninvited(&it.plan, stack, state, catalog, &it.observed, &found, word);
+    it.plan.notes.extend(refusals.iter().map(|it| note(it, |span| stack.sources.line(span))));
+    it.diagnostics.extend(refusals);
+}
+
+/// What the clouds do not offer is refused before the first call, with its line.
+async fn check_offers(session: &Session, it: &mut Proposed) -> Result<(), OpsError> {
+    let sources = sources(&it.plan, &session.catalog);
+    let read = look::offers(session, sources).await;
+    let stack = &it.desired.stack;
+    let found = refused(&it.plan, stack, &session.catalog, &read);
+    if stops(&found) {
+        let sources = stack.sources.clone();
+        return Err(OpsError::Mistakes { diagnostics: found, sources });
+    }
+    it.diagnostics.extend(found);
+    Ok(())
 }
 
 /// Plans against what is only foreseen; of the clouds only that is asked which would be new in it. `Err` with the
@@ -171,14 +209,38 @@ fn proposed(
         now: session.clock.now(),
         bindings: bindings(session, ask.intent, &desired.stack, state.as_ref(), accounts),
         allowed: allowed.clone(),
+        include_pending: ask.include_pending,
+        replace: ask.replace.clone(),
         lost: course.lost,
         thaws: course.thaws,
         thawed: course.thawed,
         keep,
         others: instance::others(session, &ask.place)?,
+        name: ask.place.name(),
+        // Read only where somebody may have to be told.
+        ways: if is_silent(&observed) { load::ways(&ask.place) } else { Vec::new() },
         from: course.from,
     };
     let (mut plan, mut diagnostics) = between(&before, &worlds, &options);
+    if let Some(state) = state.as_ref().filter(|_| ask.intent == Intent::Apply) {
+        let (place, given, losses) = (&ask.place, ask.given.as_slice(), &ask.losses);
+        let again = |worlds: &Worlds<'_>| between(&before, worlds, &options).0;
+        let plan_again = &again;
+        let tried = Tried {
+            session,
+            place,
+            given,
+            losses,
+            plan: plan_again,
+            before: &before,
+            worlds: &worlds,
+            state,
+        };
+        if let Some(advice) = advice(&tried, &plan) {
+            plan.notes.push(note(&advice, |span| desired.stack.sources.line(span)));
+            diagnostics.push(advice);
+        }
+    }
     plan.instance.clone_from(&ask.place.instance);
     diagnostics.extend(desired.warnings.iter().cloned());
     let errors_only =
@@ -187,6 +249,11 @@ fn proposed(
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
     Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep, allowed })
+}
+
+fn is_silent(observed: &BTreeMap<Address, Observation>) -> bool {
+    let silent = |it: &Observation| matches!(it, Observation::Unseen(it) if !it.reason.is_no());
+    observed.values().any(silent)
 }
 
 /// A whole plan, or that of a switch from what these desire.
@@ -204,6 +271,20 @@ pub fn between(
     let left: Vec<Worlds<'_>> =
         sides.map(|(it, order)| Worlds { stack: &it.stack, order, ..*worlds }).collect();
     propose_switch(&left, worlds, options)
+}
+
+/// Why the steps of a saved plan must not be begun, whatever they say of themselves. Where a fresh plan would need an outage,
+/// this one was allowed it when it was made.
+pub fn unsafe_steps(catalog: &Catalog, fresh: &Proposed, saved: &Plan) -> Vec<Diagnostic> {
+    let needs_outage = fresh.plan.refusals().any(|it| OF_SERVING.contains(&it.code.as_str()));
+    verify(&Checked {
+        catalog,
+        stack: &fresh.desired.stack,
+        state: fresh.state.as_ref(),
+        changes: &saved.changes,
+        steps: &saved.steps,
+        outage: needs_outage || saved.bindings.intent == "destroy",
+    })
 }
 
 /// What a plan is made between, from layers and state alone.

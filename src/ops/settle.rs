@@ -125,6 +125,7 @@ pub fn adopted(begun: &Begun, id: String) -> Record {
         retained: false,
         since: begun.at,
         deposed: None,
+        tried: crate::engine::value::Attributes::new(),
     }
 }
 

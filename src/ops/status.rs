@@ -57,6 +57,7 @@ fn pending(
         given: given.to_vec(),
         intent: Intent::Apply,
         allowed: Allowed::default(),
+        replace: Vec::new(),
         losses: Losses::Assumed,
         only_switch: false,
         include_pending: false,

@@ -219,7 +219,7 @@ fn farewell(blocks: &[Block]) -> String {
     let all =
         if hidden.is_empty() { " Every deletion and replacement is listed above." } else { "" };
     text.push_str(&format!(
-        "\n> ✂️ **Cut to fit:** {} ({}, `{}`).{all} All of it: `lifeboat show PLAN`\n",
+        "\n> ✂️ **Cut to fit:** {} ({}, `{}`).{all} All of it: `show` renders the saved plan again\n",
         parts.join(", "),
         count(whole.len(), "byte"),
         digest(&whole),

@@ -370,10 +370,10 @@ fn notice(note: &Note, word: &'static str) -> Notice {
 }
 
 fn entry(change: &Change, dangers: Vec<(&'static str, String)>, detail: Detail) -> Entry {
-    let unseen = change.unseen.as_deref().filter(|_| change.action == Action::NoOp);
+    let unseen = change.unseen.as_ref().filter(|_| change.action == Action::NoOp);
     let mut reason = Vec::new();
     reason.extend(Some(clean(&change.reason)).filter(|it| !it.is_empty()));
-    reason.extend(change.unseen.as_deref().map(clean));
+    reason.extend(change.unseen.as_ref().map(|it| clean(&it.why)));
     reason.extend(
         change.moved_from.as_ref().map(|it| format!("moved from {}", clean(&it.to_string()))),
     );
@@ -427,6 +427,9 @@ fn gates(plan: &Plan) -> Vec<Line> {
 fn gate(step: &Step) -> String {
     match &step.call {
         Call::Serving { of } if of.is_empty() => "serving gate, its own `gate` holds".into(),
+        Call::Serving { of } if of[..] == [step.address.clone()] => {
+            "serving gate, it is healthy and takes users".into()
+        }
         Call::Serving { of } => {
             let of: Vec<String> = of.iter().map(ToString::to_string).collect();
             format!("serving gate, something healthy behind {}", of.join(", "))
@@ -507,17 +510,27 @@ fn step(step: &Step) -> Line {
     let waits: Vec<String> = step.waits.iter().map(|it| format!("#{it}")).collect();
     let after =
         if waits.is_empty() { String::new() } else { format!(", after {}", waits.join(" ")) };
-    let text = format!("#{} {} {address}{after}", step.id, step.call.word());
+    let or = if is_or_create(step) { " or create" } else { "" };
+    let text = format!("#{} {}{or} {address}{after}", step.id, step.call.word());
     Line { sign: Sign::Aside, depth: 0, text, comment: None }
 }
 
 /// `14 steps; the longest chain has 6`.
 fn steps(steps: &[Step]) -> String {
-    match steps.len() {
+    let number = match steps.len() {
         0 => "No steps".into(),
         1 => "1 step".into(),
         number => format!("{}; the longest chain has {}", count(number, "step"), longest(steps)),
+    };
+    if !steps.iter().any(is_or_create) {
+        return number;
     }
+    format!("{number}; update, or create what is gone by then")
+}
+
+/// Whether what turns out to be gone is made again instead of being changed.
+fn is_or_create(step: &Step) -> bool {
+    matches!(step.call, Call::Update { or_create: true, .. })
 }
 
 /// How many steps wait for each other in the longest row; steps of a cycle are in no row.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::engine::advice::Command;
 use crate::engine::plan::change::{Action, Change, Plan};
 use crate::engine::state::record::{Phase, State};
 use crate::engine::value::Value;
@@ -72,10 +73,11 @@ fn phase(facts: &Facts<'_>) -> String {
     match (facts.state.phase, &facts.state.switch) {
         (Phase::Settled, _) => "settled".into(),
         (Phase::Switching, Some(it)) => format!(
-            "switching from {} since {} by {}; `lifeboat apply` goes on with it",
+            "switching from {} since {} by {}; {} goes on with it",
             named(&it.from),
             age(facts, it.since),
-            clean(&it.by)
+            clean(&it.by),
+            Command::Apply { stack: &facts.name }
         ),
         (Phase::Switching, None) => "switching".into(),
     }

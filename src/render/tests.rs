@@ -3,9 +3,10 @@
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
 use crate::engine::ledger::forecast::{Expected, Forecast};
+use crate::engine::plain::is_invisible;
 use crate::engine::plan::change::{Action, Change, Danger, Drift, Loss, OutputChange, Plan};
 use crate::engine::plan::sample::{CREATE, REPLACE, any_plan, change, note, plan};
-use crate::engine::plan::wire::{Envelope, is_invisible};
+use crate::engine::plan::wire::Envelope;
 use crate::engine::schema::Sort;
 use crate::engine::value::{Attributes, Secret, Value};
 use crate::render::escape;

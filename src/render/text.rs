@@ -1,5 +1,6 @@
 //! A plan for a terminal or a log; colour only underlines what the words say.
 
+use crate::engine::advice::{restored, unbroken};
 use crate::render::fold::whose;
 use crate::render::lines::{Limits, Line, Sign};
 use crate::render::outline::{Detail, Entry, Notice, Outline, Section, Shown, outline};
@@ -188,6 +189,8 @@ fn wrap(sentence: &str, hanging: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = " ".repeat(start);
     let mut is_empty = true;
+    // A command that is to be typed stays on one line.
+    let sentence = unbroken(sentence);
     for word in sentence.split(' ').filter(|it| !it.is_empty()) {
         if !is_empty && line.chars().count() + 1 + word.chars().count() > width {
             lines.push(std::mem::replace(&mut line, hanging.to_owned()));
@@ -200,7 +203,7 @@ fn wrap(sentence: &str, hanging: &str, width: usize) -> Vec<String> {
         is_empty = false;
     }
     lines.push(line);
-    lines
+    lines.into_iter().map(restored).collect()
 }
 
 #[cfg(test)]
@@ -211,5 +214,9 @@ mod tests {
     fn sentences_are_wrapped_between_words() {
         assert_eq!(wrap("a bb ccc dddd", "  ", 6), ["a bb", "  ccc", "  dddd"]);
         assert_eq!(wrap("a bb", "", 0), ["a bb"]);
+        assert_eq!(
+            wrap("do `lifeboat plan a -o b` now", "", 6),
+            ["do", "`lifeboat plan a -o b`", "now"]
+        );
     }
 }

@@ -16,6 +16,10 @@ pub enum Effect {
     InternalError,
     /// Not carried out; 503.
     Unavailable,
+    /// Not carried out; the credentials are no good (any more).
+    Unauthenticated,
+    /// Not carried out; the credentials are good and do not allow it.
+    Forbidden,
     /// Carried out; the connection is closed without an answer.
     LostReply,
     /// Carried out; answered after this many milliseconds on the wall.
@@ -115,6 +119,8 @@ impl FromStr for FaultSpec {
         }
         spec.effect = match effect {
             Some("429") => Effect::TooManyRequests { retry_after },
+            Some("401") => Effect::Unauthenticated,
+            Some("403") => Effect::Forbidden,
             Some("500") => Effect::InternalError,
             Some("503") => Effect::Unavailable,
             Some("lost_reply") => Effect::LostReply,
@@ -124,7 +130,7 @@ impl FromStr for FaultSpec {
             Some("empty200") => Effect::Empty200,
             Some("hang") => Effect::Hang,
             _ => {
-                return Err("say what happens: 429, 500, 503, lost_reply, slow, html502, truncated, empty200 or hang".into());
+                return Err("say what happens: 401, 403, 429, 500, 503, lost_reply, slow, html502, truncated, empty200 or hang".into());
             }
         };
         Ok(spec)

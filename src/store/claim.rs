@@ -84,6 +84,24 @@ pub struct Beat {
     /// The last one: the lease was given back.
     #[serde(rename = "released")]
     pub is_released: bool,
+    /// The number of the last entry that is durable; older heartbeats do not say.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sequence: u64,
+    /// The serial of the snapshot below it, likewise.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub serial: u64,
+}
+
+impl Beat {
+    /// Of a holder of whom nothing else is known.
+    pub fn plain(at: i64, is_released: bool) -> Self {
+        Self { at, is_released, sequence: 0, serial: 0 }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(it: &u64) -> bool {
+    *it == 0
 }
 
 /// A request to stop, and who made it.
@@ -258,7 +276,17 @@ impl Claims {
     /// The last sign of life; the claim itself is the first.
     pub fn last_beat(&self, claim: &Claim) -> Result<Beat, StoreError> {
         let beat = self.read(claim.epoch, "beat")?;
-        Ok(beat.unwrap_or(Beat { at: claim.since, is_released: false }))
+        Ok(beat.unwrap_or(Beat::plain(claim.since, false)))
+    }
+
+    /// The heartbeat, of whatever epoch, that knows of the most entries.
+    pub fn told(&self) -> Result<Option<(Beat, PathBuf)>, StoreError> {
+        let files = self.list()?.into_iter().filter(|(_, part, _)| *part == Part::Other);
+        let beats = files.filter_map(|(_, _, file)| {
+            let beat: Beat = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
+            (file.extension().is_some_and(|it| it == "beat")).then_some((beat, file))
+        });
+        Ok(beats.max_by_key(|(beat, _)| beat.sequence))
     }
 
     /// Sets the stop flag of an epoch.

@@ -4,9 +4,14 @@ pub mod error;
 pub mod claim;
 pub mod pulse;
 pub mod lease;
-pub mod file;
-pub mod turn;
+pub mod tracked;
 pub mod reports;
+pub mod known;
+pub mod file;
+pub mod restore;
+pub mod turn;
 pub mod watch;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod outdated_tests;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::ledger::codec::{decode, encode};
 use crate::engine::ledger::report::SwitchReport;
+use crate::engine::redact::redactor;
 use crate::store::claim::remove;
 use crate::store::error::{StoreError, io};
 
@@ -54,6 +55,7 @@ impl Reports {
         let new = self.folder.join(format!("{base}.{}.new", std::process::id()));
         let mut file = File::create(&new).map_err(io("write", &new))?;
         let text = encode(report);
+        let text = redactor().hide(&text);
         file.write_all(text.as_bytes())
             .and_then(|()| file.sync_all())
             .map_err(io("write", &new))?;
@@ -78,6 +80,20 @@ impl Reports {
         let path = self.folder.join(format!("{base}.{EXTENSION}"));
         let full = std::io::Error::other("too many reports have this name");
         Err(io("write", &path)(full))
+    }
+
+    /// The newest of them by its name, and when it ended: to the second.
+    pub(super) fn newest(&self) -> Result<Option<(i64, PathBuf)>, StoreError> {
+        let Some(file) = self.files()?.pop() else { return Ok(None) };
+        let time = file.file_stem().and_then(|it| it.to_str()).and_then(|it| it.split('-').next());
+        let time: Option<jiff::Timestamp> = time.and_then(|it| it.parse().ok());
+        Ok(time.map(|it| (it.as_millisecond(), file)))
+    }
+
+    /// One of them.
+    pub(super) fn read(file: &Path) -> Result<SwitchReport, String> {
+        let text = std::fs::read_to_string(file).map_err(|why| why.to_string())?;
+        decode(&text).map_err(|why| why.to_string())
     }
 
     /// Every report, the oldest first, and what is damaged: one bad file does not hide the others.

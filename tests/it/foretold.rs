@@ -87,7 +87,7 @@ fn what_a_cleanup_could_not_delete_is_not_begun() {
             "  protect: true\n",
             [
                 "`sessions_eu` has `deletion_protection: true`",
-                "  at stacks/woocommerce/stack.yaml:59\n",
+                "  at stacks/woocommerce/stack.yaml:63\n",
             ],
         ),
     ] {

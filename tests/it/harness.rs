@@ -19,6 +19,8 @@ use lifeboat::sandbox::{Options, Sandbox};
 use lifeboat::store::file::FileStore;
 use serde_json::Value;
 
+use crate::advice;
+
 /// World seconds per second; ten minutes of world patience are some seconds on a busy machine.
 pub(crate) const SPEED: f64 = 200.0;
 
@@ -65,6 +67,18 @@ impl Home {
         let home = Self::new();
         copy(&repository().join("stacks/woocommerce"), &home.path("stacks/woocommerce"));
         home
+    }
+
+    /// A home as the binary of a commit left it: `tests/fixtures/COMMIT/MOMENT`.
+    pub(crate) fn left_by(commit: &str, moment: &str) -> Self {
+        let fixture = repository().join("tests/fixtures").join(commit);
+        let folder = tempfile::tempdir().unwrap();
+        copy(&fixture.join("stacks"), &folder.path().join("stacks"));
+        copy(&fixture.join(moment), &folder.path().join("state/sandbox"));
+        let world = folder.path().join("state/sandbox/world");
+        let world =
+            Sandbox::open(Some(&world), &Options { speed: SPEED, ..Options::default() }).unwrap();
+        Self { folder, world, environment: Vec::new() }
     }
 
     /// The same files, state and world elsewhere, without the variables that were set.
@@ -143,6 +157,7 @@ impl Home {
             stderr,
         };
         assert!(!output.stderr.contains("panicked at"), "{output}");
+        advice::check(&output.said, &output.stdout, &output.stderr);
         output
     }
 

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod harness;
+mod advice;
 mod tidy;
+mod before;
 mod schema;
 mod main_job;
 mod readme;
@@ -14,6 +16,8 @@ mod lost;
 mod ledger;
 mod guards;
 mod kinds;
+mod offered;
+mod outside;
 mod converge;
 mod drill;
 mod foretold;
@@ -21,6 +25,7 @@ mod cut_off;
 mod audit;
 mod lease;
 mod watch;
+mod users;
 mod duo;
 mod switch;
 mod pair;
@@ -31,6 +36,10 @@ mod crash;
 mod fate;
 mod turn;
 mod turned;
+mod order;
+mod shown;
+mod canary;
+mod hostile;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

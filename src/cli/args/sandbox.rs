@@ -65,10 +65,50 @@ pub enum SandboxCommand {
         #[arg(long, default_value = "1")]
         times: u64,
     },
+    /// Say how the application on its machines behaves; without a word: how it does now
+    App {
+        #[command(subcommand)]
+        what: Option<AppCommand>,
+    },
     /// Let world time pass, e.g. `24h`
     Advance { duration: String },
     /// Delete everything in it
     Reset,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AppCommand {
+    /// It answers only so long after its machine has booted, e.g. `3m`
+    Start {
+        delay: String,
+        /// Only where the user data or the image holds this
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        of: String,
+    },
+    /// It listens on these ports, besides SSH; none given: on every port
+    Ports {
+        ports: Vec<u16>,
+        /// Only where the user data or the image holds this
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        of: String,
+    },
+    /// It is broken where the user data or the image holds this text, now and later
+    Break {
+        text: String,
+        /// How that shows
+        #[arg(long, value_enum, default_value = "errors")]
+        how: HowBroken,
+    },
+    /// It is well again where the user data or the image holds this text, or everywhere
+    Mend { text: Option<String> },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HowBroken {
+    /// It listens and answers 503: a check of the connection alone is content
+    Errors,
+    /// Nothing listens
+    Closed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use crate::cli::args::{Allow, Layers, Losing, World};
 use crate::cli::commands::Scene;
-use crate::cli::commands::plan::{note_drill, read, warn};
+use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
 use crate::cli::commands::reports;
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
-use crate::engine::plan::change::{Note, Plan};
-use crate::engine::plan::guard::Allowed;
+use crate::engine::advice::Command;
+use crate::engine::plan::accord::differences;
+use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
 use crate::engine::state::record::State;
@@ -22,14 +23,11 @@ use crate::ops::course::{Losses, named};
 use crate::ops::error::OpsError;
 use crate::ops::ledger;
 use crate::ops::place::Place;
-use crate::ops::plan::{Ask, Proposed, overlays_of, plan_on};
+use crate::ops::plan::{Ask, Proposed, overlays_of, plan_on, unsafe_steps};
 use crate::ops::session::{Session, Target};
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
 use crate::store::lease::Lease;
-
-/// Refusals that come from what is there, not from what is asked for.
-const WORLD: [&str; 4] = ["exists_already", "split_group", "prevent_destroy", "cloud_protection"];
 
 /// What was agreed to on the command line.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +43,7 @@ pub async fn apply(
     world: &World,
     allow: &Allow,
     losing: &Losing,
+    replace: &[String],
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     let file = scene.directory.join(&layers.stack);
@@ -53,12 +52,13 @@ pub async fn apply(
     }
     if file.extension().is_some_and(|it| it == "json") {
         let what = format!("there is no plan file {}", file.display());
-        return Err(OpsError::input(what, "make one with `lifeboat plan STACK --out FILE`"));
+        return Err(OpsError::input(what, "`plan` writes one with `--out`"));
     }
     may_go_on(consent)?;
     let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
+    ask.replace = open::addresses(replace)?;
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
@@ -119,10 +119,11 @@ async fn saved(
         overlays: Some(plan.overlays.clone()),
         given: open::variables(layers)?,
         intent,
-        allowed: Allowed::default(),
+        allowed: plan.allowed.clone(),
+        replace: plan.replace.clone(),
         losses: Losses::Only(plan.lost.iter().map(|it| it.fault_domain.clone()).collect()),
         only_switch: false,
-        include_pending: false,
+        include_pending: plan.include_pending,
         keep: Keep::Nothing,
     };
     let session = open::session(&ask.place.root, world).await?;
@@ -136,18 +137,27 @@ async fn saved(
     let accounts = fresh.plan.bindings.accounts.clone();
     let now = bindings(&session, ask.intent, &fresh.desired.stack, state.as_ref(), accounts);
     let mut broken = broken_bindings(&plan.bindings, &now);
-    // What guards let through was allowed when the plan was made; what the world refuses now is new.
-    let of_the_world = |it: &&Note| WORLD.contains(&it.code.as_str()) && !plan.notes.contains(it);
-    for note in fresh.plan.refusals().filter(of_the_world) {
-        broken.push(note.text.clone());
+    // The digest in the file has no key: that what it holds is a plan of this stack is known by making it again.
+    if broken.is_empty() && plan_digest(&plan) != plan_digest(&fresh.plan) {
+        broken = differences(&plan, &fresh.plan);
     }
     if !broken.is_empty() {
         let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));
-        let help = "make a new one with `lifeboat plan … --out FILE`; nothing was changed";
+        let file = file.display().to_string();
+        let (stack, overlays) = (name.as_str(), plan.overlays.as_slice());
+        let anew = Command::Plan { stack, overlays, out: Some(&file) };
+        let help = format!("make a new one: {anew}; nothing was changed");
         return Err(OpsError::refused(what, help));
     }
     show(scene, Shown { plan: &plan, forecast: envelope.forecast.as_ref() });
     refuse(&plan)?;
+    if let Some(why) = unsafe_steps(&session.catalog, &fresh, &plan).into_iter().next() {
+        let help = why.help.unwrap_or_default();
+        return Err(OpsError::refused(
+            format!("its steps cannot be carried out: {}", why.summary),
+            help,
+        ));
+    }
     if !consent.yes && !agreed("Apply this plan? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
@@ -160,10 +170,12 @@ pub async fn destroy(
     scene: &Scene,
     layers: &Layers,
     world: &World,
+    allow_delete: Vec<String>,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     may_go_on(consent)?;
-    let ask = open::ask(&scene.directory, layers, &Allow::default(), Intent::Destroy)?;
+    let allow = Allow { allow_delete, ..Allow::default() };
+    let ask = open::ask(&scene.directory, layers, &allow, Intent::Destroy)?;
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     let proposed = plan_on(&session, &ask, state).await?;
@@ -191,6 +203,9 @@ pub async fn destroy(
 }
 
 pub fn show<'a>(scene: &Scene, shown: impl Into<Shown<'a>>) {
+    let shown = shown.into();
+    let plan = typed_here(shown.plan);
+    let shown = Shown { plan: &plan, ..shown };
     out::data(&text(
         shown,
         &TextOptions { color: scene.color, width: out::width(), verbose: false },
@@ -235,8 +250,11 @@ pub fn agreed(question: &str, word: &str) -> bool {
 }
 
 fn unseen_or_done(plan: &Plan) -> Exit {
-    let unseen = plan.changes.iter().any(|it| it.unseen.is_some());
-    if unseen || !ending::staying(plan).is_empty() { Exit::Unseen } else { Exit::Done }
+    match plan.unseen() {
+        Some(reason) => Exit::of_unseen(reason),
+        None if !ending::staying(plan).is_empty() => Exit::Unseen,
+        None => Exit::Done,
+    }
 }
 
 pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
@@ -252,20 +270,20 @@ pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
 fn unasked_switch(place: &Place, state: &State, asked: &[String]) -> OpsError {
     let name = place.name();
     let proper = match asked.strip_prefix(state.home.as_slice()) {
-        Some([]) => format!("`lifeboat failback {name}`"),
-        Some([overlay]) => format!("`lifeboat failover {name} --to {overlay}`"),
+        Some([]) => Command::Failback { stack: &name, lost: Vec::new() }.to_string(),
+        Some([to]) => {
+            Command::Failover { stack: &name, to, lost: Vec::new(), planned: false }.to_string()
+        }
         _ => "a saved plan".to_owned(),
     };
-    let words =
-        if asked.is_empty() { vec!["base"] } else { asked.iter().map(String::as_str).collect() };
-    let flags = format!(" -o {}", words.join(" -o "));
+    let switch = Command::ApplySwitch { stack: &name, overlays: asked };
     OpsError::refused(
         format!(
             "the active overlays are {}, and this would switch to {}",
             named(&state.active),
             named(asked)
         ),
-        format!("if that is meant: {proper}, or `lifeboat apply {name}{flags} --switch`"),
+        format!("if that is meant: {proper}, or {switch}"),
     )
 }
 
@@ -281,6 +299,7 @@ async fn carry_out(
         out::talk(&format!("{over}: nothing new is started; calls in flight finish"));
     });
     let order = Order {
+        pace: scene.pace,
         command: scene.command.clone(),
         intent: ask.intent,
         instance: ask.place.instance.clone(),
@@ -308,9 +327,9 @@ async fn carry_out(
             let waiting: Vec<String> =
                 report.waiting.iter().map(|(it, why)| format!("{it}: {why}")).collect();
             out::talk(&format!(
-                "the switch is not over: {}; `lifeboat apply {}` goes on with it",
+                "the switch is not over: {}; {} goes on with it",
                 waiting.join("; "),
-                ask.place.name()
+                Command::Apply { stack: &ask.place.name() }
             ));
         }
     }

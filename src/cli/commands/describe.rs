@@ -5,6 +5,7 @@ use clap::CommandFactory as _;
 use crate::cli::args::Arguments;
 use crate::cli::exit::Exit;
 use crate::cli::out;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::nearest;
 use crate::engine::json_schema::json_schema;
 use crate::engine::schema::{Attribute, FaultDomain, Kind, OnChange};
@@ -28,8 +29,10 @@ pub fn kinds(kind: Option<&str>) -> Result<Exit, OpsError> {
         return Ok(Exit::Done);
     }
     let near = nearest(name, catalog.kinds.keys().map(String::as_str));
-    let help = near
-        .map_or_else(|| "`lifeboat kinds` lists them".into(), |it| format!("did you mean `{it}`?"));
+    let help = near.map_or_else(
+        || format!("{} lists them", Command::Kinds { kind: None }),
+        |it| format!("did you mean `{it}`?"),
+    );
     Err(OpsError::input(format!("there is no kind `{name}`"), help))
 }
 

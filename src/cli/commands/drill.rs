@@ -10,6 +10,8 @@ use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
+use crate::engine::observed::Reason;
 use crate::engine::plan::change::{Action, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::stack::model::Stack;
@@ -63,6 +65,7 @@ pub async fn drill(
         overlay: wanted.to.clone(),
         losses: open::losses(&wanted.losing),
         command: scene.command.clone(),
+        pace: scene.pace,
     };
     let audience = Screen { scene };
     if wanted.cleanup {
@@ -83,8 +86,8 @@ pub async fn drill(
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
-    if proposed.plan.changes.iter().any(|it| it.unseen.is_some()) {
-        return Ok(waits());
+    if let Some(reason) = proposed.plan.unseen() {
+        return Ok(waits(reason));
     }
     let foresight = foresight(&session, &script, &proposed).await?;
     if let Some(exit) = foretell(scene, &session, &script, &proposed, &foresight)? {
@@ -134,7 +137,7 @@ fn drilled(session: &Session, place: &Place, wanted: &Wanted) -> Result<Stack, O
             return Ok(Stack { instance: it.instance, ..Stack::default() });
         }
         if !state.records.is_empty() || !state.begun.is_empty() {
-            left.push(format!("`lifeboat destroy {}`", it.name()));
+            left.push(Command::Destroy { stack: &it.name() }.to_string());
         }
     }
     Err(if left.is_empty() { why } else { unread(&wanted.to, why, &left) })
@@ -180,8 +183,8 @@ fn foretell(
             show(scene, Shown { plan: &switch.plan, forecast: forecast.as_ref() });
             return Err(refused("the switch that is rehearsed"));
         }
-        if switch.plan.changes.iter().any(|it| it.unseen.is_some()) {
-            return Ok(Some(waits()));
+        if let Some(reason) = switch.plan.unseen() {
+            return Ok(Some(waits(reason)));
         }
     }
     if it.cleanup.refusals().next().is_some() {
@@ -235,9 +238,10 @@ fn rehearsed(script: &Script) -> String {
     }
 }
 
-fn waits() -> Exit {
-    out::talk("a part of the world does not answer, and a drill can wait; nothing was changed");
-    Exit::Unseen
+fn waits(reason: Reason) -> Exit {
+    let why = if reason.is_no() { "could not be looked at" } else { "does not answer" };
+    out::talk(&format!("a part of the world {why}, and a drill can wait; nothing was changed"));
+    Exit::of_unseen(reason)
 }
 
 /// What a guard would stop later is not begun.
@@ -258,12 +262,13 @@ fn no_instance(overlay: &str) -> OpsError {
 fn another_instance(name: &str, stack: &str, overlay: &str, own: &str) -> OpsError {
     OpsError::refused(
         format!("a drill of `{overlay}` happens in {stack}@{own}, and this is {name}"),
-        format!("`lifeboat drill {stack} --to {overlay}`; nothing was changed"),
+        format!("{}; nothing was changed", Command::Drill { stack, to: overlay, cleanup: false }),
     )
 }
 
 fn cleanup_of(stack: &str, overlay: &str) -> String {
-    format!("`lifeboat drill {stack} --to {overlay} --cleanup` deletes what is left of it")
+    let cleanup = Command::Drill { stack, to: overlay, cleanup: true };
+    format!("{cleanup} deletes what is left of it")
 }
 
 fn in_use(name: &str, stack: &str, overlay: &str) -> OpsError {

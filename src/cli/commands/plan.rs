@@ -1,17 +1,21 @@
 //! `plan` and `show`: what would happen, in four dresses.
 
+use std::borrow::Cow;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{Allow, Format, Layers, Losing, Shape, World};
 use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
+use crate::engine::advice::Command as Typed;
 use crate::engine::diagnostic::{Diagnostic, Severity};
-use crate::engine::plan::change::Plan;
+use crate::engine::plan::change::{Note, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::{Envelope, decode, encode};
 use crate::engine::stack::model::Stack;
 use crate::ops::error::OpsError;
+use crate::ops::inside::{link_on_the_way, put};
 use crate::ops::place::Place;
 use crate::ops::plan::Proposed;
 
@@ -20,8 +24,14 @@ use crate::render::markdown::markdown;
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
 
+/// Enough of a file to see whether it is a plan.
+const HEAD: usize = 64;
+/// The largest plan that is read: one of 100,000 resources has 200 MiB.
+const PLAN_BYTES_MAX: u64 = 1 << 30;
+
 /// What `plan` is to do with its result.
 pub struct Wanted {
+    pub replace: Vec<String>,
     pub out: Option<PathBuf>,
     pub detailed_exitcode: bool,
     pub shape: Shape,
@@ -38,6 +48,7 @@ pub async fn plan(
     let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
+    ask.replace = open::addresses(&wanted.replace)?;
     let session = open::session(&ask.place.root, world).await?;
     let proposed = crate::ops::plan::plan(&session, &ask).await?;
     warn(&proposed, scene.color);
@@ -51,24 +62,25 @@ pub async fn plan(
     print(&proposed.plan, &envelope, &wanted.shape, scene.color);
     note_drill(&ask.place, &proposed.desired.stack);
     if let Some(file) = &wanted.out {
-        save(&scene.directory.join(file), &encode(&proposed.plan, &envelope))?;
-        let shown = file.display();
+        let path = scene.directory.join(file);
+        save(&ask.place.root, &path, &encode(&proposed.plan, &envelope))?;
+        let shown = file.display().to_string();
         let use_ = if proposed.plan.refusals().next().is_some() {
             "it is refused, and cannot be applied".to_owned()
         } else {
-            format!("`lifeboat apply {shown}` runs exactly this")
+            format!("{} runs exactly this", Typed::ApplyPlan { file: &shown })
         };
         out::talk(&format!("saved to {shown}; {use_}"));
     }
     Ok(exit(&proposed.plan, wanted.detailed_exitcode))
 }
 
-/// Refused is 3, unseen 5, changes 2 when asked for.
+/// Refused is 3, a no 1, unseen 5, changes 2 when asked for.
 fn exit(plan: &Plan, detailed: bool) -> Exit {
     if plan.refusals().next().is_some() {
         Exit::Refused
-    } else if plan.changes.iter().any(|it| it.unseen.is_some()) {
-        Exit::Unseen
+    } else if let Some(reason) = plan.unseen() {
+        Exit::of_unseen(reason)
     } else if detailed && !plan.is_empty() {
         Exit::Changes
     } else {
@@ -93,9 +105,9 @@ pub fn note_drill(place: &Place, stack: &Stack) {
         && !stack.rehearses.is_empty()
     {
         out::talk(&format!(
-            "{} is the instance of a drill: `lifeboat drill {} --to {overlay} --cleanup` deletes everything of it",
+            "{} is the instance of a drill: {} deletes everything of it",
             place.name(),
-            place.stack
+            Typed::Drill { stack: &place.stack, to: overlay, cleanup: true }
         ));
     }
 }
@@ -108,15 +120,32 @@ pub fn show(scene: &Scene, file: &Path, shape: &Shape) -> Result<Exit, OpsError>
 
 /// Reads a saved plan.
 pub fn read(file: &Path) -> Result<(Plan, Envelope), OpsError> {
-    let bytes = std::fs::read_to_string(file)
-        .map_err(|source| OpsError::File { file: file.to_owned(), source })?;
-    decode(&bytes).map_err(|why| {
+    let mut text = String::new();
+    let read =
+        std::fs::File::open(file).and_then(|it| it.take(PLAN_BYTES_MAX).read_to_string(&mut text));
+    read.map_err(|source| OpsError::File { file: file.to_owned(), source })?;
+    decode(&text).map_err(|why| {
         let what = format!("{} is not a plan: {why}", file.display());
-        OpsError::input(what, "make one with `lifeboat plan STACK --out FILE`")
+        OpsError::input(what, "`plan` writes one with `--out`")
     })
 }
 
+/// The plan with the commands of its notes as they are to be typed here.
+pub fn typed_here(plan: &Plan) -> Cow<'_, Plan> {
+    let text = |it: &Note| it.help.as_deref().map(|it| out::typed_here(it).into_owned());
+    if plan.notes.iter().all(|it| text(it) == it.help) {
+        return Cow::Borrowed(plan);
+    }
+    let mut plan = plan.clone();
+    for it in &mut plan.notes {
+        it.help = text(it);
+    }
+    Cow::Owned(plan)
+}
+
 fn print(plan: &Plan, envelope: &Envelope, shape: &Shape, color: bool) {
+    let here = typed_here(plan);
+    let plan = &*here;
     let shown = Shown { plan, forecast: envelope.forecast.as_ref() };
     match shape.format {
         Format::Text => {
@@ -129,12 +158,29 @@ fn print(plan: &Plan, envelope: &Envelope, shape: &Shape, color: bool) {
     }
 }
 
-/// A plan file appears whole or not at all.
-fn save(file: &Path, text: &str) -> Result<(), OpsError> {
-    let wrong = |source| OpsError::File { file: file.to_owned(), source };
-    let mut name = file.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    std::fs::write(&new, text).map_err(wrong)?;
-    std::fs::rename(&new, file).map_err(wrong)
+/// A plan file appears whole or not at all, and only where nothing is, or an older plan.
+fn save(root: &Path, file: &Path, text: &str) -> Result<(), OpsError> {
+    let wrong = |what: String| {
+        let help =
+            "name a file that is not there yet, or that holds an older plan; nothing was written";
+        OpsError::input(format!("{}: {what}", file.display()), help)
+    };
+    if let Some(link) = link_on_the_way(root, file) {
+        return Err(wrong(format!("{} is a link, and is not followed", link.display())));
+    }
+    match std::fs::symlink_metadata(file) {
+        Ok(it) if !it.is_file() => return Err(wrong("it is no plain file".into())),
+        Ok(_) => {
+            let mut head = [0; HEAD];
+            let read = std::fs::File::open(file).and_then(|mut it| it.read(&mut head));
+            let length = read.map_err(|why| wrong(why.to_string()))?;
+            let head = String::from_utf8_lossy(&head[..length]);
+            if !head.trim_start().starts_with("{\n  \"format_version\"") && length > 0 {
+                return Err(wrong("it is there already, and is no plan".into()));
+            }
+        }
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {}
+        Err(why) => return Err(wrong(why.to_string())),
+    }
+    put(file, text.as_bytes()).map_err(|why| wrong(format!("it cannot be written: {why}")))
 }

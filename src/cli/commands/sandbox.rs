@@ -1,11 +1,14 @@
 //! `sandbox`: serves the embedded cloud, shows it, and makes it suffer.
 
+mod app;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::args::{How as HowArg, LogWhat, SandboxCommand};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
+use crate::engine::advice::Command as Typed;
 use crate::engine::stack::gate::parse_duration;
 use crate::ops::error::OpsError;
 use crate::ops::session::open_sandbox;
@@ -26,7 +29,7 @@ fn wrong(why: SandboxError) -> OpsError {
         ),
         SandboxError::NoSuchObject { fault_domain, name, near } => OpsError::input(
             format!("nothing in {fault_domain} is called `{name}`, and nothing was changed"),
-            help(near, "`lifeboat sandbox show` lists what is there"),
+            help(near, &format!("{} lists what is there", Typed::SandboxShow)),
         ),
         _ => OpsError::Sandbox(why.to_string()),
     }
@@ -61,7 +64,11 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
                 let label = label.ok_or_else(|| {
                     OpsError::usage(
                         "`unhealthy` needs the label of an instance",
-                        "lifeboat sandbox fault unhealthy LABEL",
+                        format!(
+                            "{} names them; `web-0` would be: {}",
+                            Typed::SandboxShow,
+                            Typed::SandboxUnhealthy { label: "web-0" }
+                        ),
                     )
                 })?;
                 sandbox.sicken(&label).map_err(wrong)?;
@@ -72,11 +79,9 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
                     .map_err(wrong)?;
             }
         }
+        SandboxCommand::App { what } => app::run(&sandbox, what)?,
         SandboxCommand::Advance { duration } => {
-            let seconds = parse_duration(&duration).ok_or_else(|| {
-                let what = format!("`{duration}` is no duration");
-                OpsError::usage(what, "write 90s, 5m, 24h or 7d")
-            })?;
+            let seconds = seconds(&duration)?;
             sandbox.advance(std::time::Duration::from_secs(seconds)).map_err(wrong)?;
         }
         SandboxCommand::Reset => {
@@ -87,6 +92,13 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
         }
     }
     Ok(Exit::Done)
+}
+
+fn seconds(duration: &str) -> Result<u64, OpsError> {
+    parse_duration(duration).ok_or_else(|| {
+        let what = format!("`{duration}` is no duration");
+        OpsError::usage(what, "write 90s, 5m, 24h or 7d")
+    })
 }
 
 fn heal(sandbox: &Sandbox, names: &[String]) -> Result<(), OpsError> {
@@ -134,12 +146,25 @@ fn log(sandbox: &Sandbox, what: LogWhat) -> Result<(), OpsError> {
         LogWhat::Show => {
             let requests = sandbox.requests().map_err(wrong)?;
             for it in &requests.received {
-                out::data(&format!("{} {it}", instant(it.at)));
+                let at = instant(it.at);
+                for news in [&it.before].into_iter().filter(|it| !it.names.is_empty()) {
+                    out::data(&format!("{at}   users: {news}"));
+                }
+                out::data(&format!("{at} {it}"));
+                for news in [&it.by_it].into_iter().filter(|it| !it.names.is_empty()) {
+                    out::data(&format!("{at}   users: {news}"));
+                }
             }
             if requests.is_full {
-                out::talk("the log was full here; `lifeboat sandbox log on` begins a new one");
+                out::talk(&format!(
+                    "the log was full here; {} begins a new one",
+                    Typed::SandboxLogOn
+                ));
             } else if !sandbox.is_logging().map_err(wrong)? {
-                out::talk("requests are not logged at the moment; `lifeboat sandbox log on`");
+                out::talk(&format!(
+                    "requests are not logged at the moment; {} logs them",
+                    Typed::SandboxLogOn
+                ));
             }
         }
     }
@@ -199,6 +224,8 @@ fn how_of(how: HowArg) -> How {
 fn effect_of(word: &str) -> Result<Effect, OpsError> {
     Ok(match word {
         "429" => Effect::TooManyRequests { retry_after: 1 },
+        "401" => Effect::Unauthenticated,
+        "403" => Effect::Forbidden,
         "500" => Effect::InternalError,
         "503" => Effect::Unavailable,
         "lost-reply" => Effect::LostReply,
@@ -210,7 +237,7 @@ fn effect_of(word: &str) -> Result<Effect, OpsError> {
         _ => {
             return Err(OpsError::usage(
                 format!("`{word}` is no fault"),
-                "write unhealthy, 429, 500, 503, lost-reply, slow, html502, truncated, empty200 or hang",
+                "write unhealthy, 401, 403, 429, 500, 503, lost-reply, slow, html502, truncated, empty200 or hang",
             ));
         }
     })

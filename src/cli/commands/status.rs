@@ -4,6 +4,7 @@ use crate::cli::args::{Plain, Target, World};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
+use crate::engine::advice::Command;
 use crate::ops::course::named;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
@@ -58,8 +59,10 @@ pub fn pending(session: &Session, ask: &Ask) {
     if number > 0 {
         let (verb, them) = if number == 1 { ("is", "it") } else { ("are", "them") };
         out::talk(&format!(
-            "{} {verb} pending: `lifeboat plan {name}` shows {them}, `lifeboat apply {name}` makes {them}",
-            count(number, "change")
+            "{} {verb} pending: {} shows {them}, {} makes {them}",
+            count(number, "change"),
+            Command::Plan { stack: &name, overlays: &[], out: None },
+            Command::Apply { stack: &name }
         ));
     }
 }

@@ -9,10 +9,13 @@ use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out};
+use crate::engine::advice::Command;
+use crate::engine::plan::asked::Way;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::state::record::{Phase, State};
 use crate::ops::course::{Losses, is_made, named};
 use crate::ops::error::OpsError;
+use crate::ops::load::ways;
 use crate::ops::place::Place;
 use crate::ops::plan::{Ask, check, plan_on};
 use crate::ops::session::Session;
@@ -131,14 +134,21 @@ async fn must_answer(session: &Session, ask: &Ask, state: &State) -> Result<(), 
     let lost = state.lost.iter().map(|it| it.fault_domain.clone());
     let thaws: Vec<String> = lost.filter(|it| !stays(it)).collect();
     let silent = thaw::silent(session, state, &thaws).await;
-    let Some((domain, why)) = silent.first() else { return Ok(()) };
-    let flags: Vec<String> = silent.iter().map(|(it, _)| format!("--lost {it}")).collect();
+    let Some((domain, unseen)) = silent.first() else { return Ok(()) };
+    // A no is no silence: going home without it is not the answer.
+    if let Some((domain, no)) = silent.iter().find(|(_, it)| it.reason.is_no()) {
+        return Err(thaw::no(domain, no, "nothing was changed"));
+    }
+    let stays: Vec<&str> = match &ask.losses {
+        Losses::Only(these) => these.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let lost = stays.into_iter().chain(silent.iter().map(|(it, _)| it.as_str())).collect();
+    let without = Command::Failback { stack: &ask.place.name(), lost };
     Err(OpsError::refused(
-        format!("{domain} is still silent: {why}"),
+        format!("{domain} is still silent: {}", unseen.why),
         format!(
-            "wait until it answers, or go home without it: `lifeboat failback {} {}`; nothing was changed",
-            ask.place.name(),
-            flags.join(" ")
+            "wait until it answers; if it has to be, go home without it: {without}; nothing was changed"
         ),
     ))
 }
@@ -199,8 +209,29 @@ fn nothing_yet(place: &Place) -> OpsError {
     let name = place.name();
     OpsError::input(
         format!("nothing of {name} was applied yet, so there is nothing to switch"),
-        format!("apply it first: `lifeboat apply {name}`"),
+        format!("apply it first: {}", Command::Apply { stack: &name }),
     )
+}
+
+/// The overlays that can be switched to, and what each takes for lost. Nothing is done without one.
+pub fn where_to(scene: &Scene, target: &Target) -> Result<OpsError, OpsError> {
+    let place = Place::find(&target.stack, &scene.directory)?;
+    let name = place.name();
+    let told = |way: Way| {
+        let planned = way.assumes_lost.is_empty();
+        let (to, lost) = (way.overlay.as_str(), Vec::new());
+        let switch = Command::Failover { stack: &name, to, lost, planned };
+        let assumes = if planned { "nothing".to_owned() } else { way.assumes_lost.join(", ") };
+        format!("\n  {to} takes for lost: {assumes}: {switch}")
+    };
+    let ways: Vec<String> = ways(&place).into_iter().map(told).collect();
+    Ok(OpsError::usage(
+        "no --to says where to; nothing was done",
+        match ways.as_slice() {
+            [] => format!("{name} has no overlay to switch to: write one into `overlays/`"),
+            ways => format!("these can be switched to:{}", ways.concat()),
+        },
+    ))
 }
 
 /// Nothing to switch, and nothing of a switch is left: what is pending is not made by the way.
@@ -221,13 +252,12 @@ fn there_already(
         None => Vec::new(),
     };
     let assumed: Vec<String> = assumed.into_iter().map(|(domain, _)| domain).collect();
-    let flags: Vec<String> =
-        assumed.iter().filter(is_new).map(|it| format!("--lost {it}")).collect();
+    let lost: Vec<&str> = assumed.iter().filter(is_new).map(String::as_str).collect();
     // A planned switch that is over says nothing of a loss that came later.
-    if let Some(to) = to.filter(|_| ask.losses == Losses::Assumed && !flags.is_empty()) {
+    if let Some(to) = to.filter(|_| ask.losses == Losses::Assumed && !lost.is_empty()) {
         out::talk(&format!(
-            "nothing is recorded as lost by this; if it is by now: `lifeboat failover {name} --to {to} {}`",
-            flags.join(" ")
+            "nothing is recorded as lost by this; if it is by now: {}",
+            Command::Failover { stack: &name, to, lost, planned: false }
         ));
     }
     pending(session, ask);
@@ -238,7 +268,7 @@ fn there_already(
 fn no_way_home(target: &Target) -> OpsError {
     OpsError::usage(
         "`base` is no overlay to fail over to",
-        format!("the way home is `lifeboat failback {}`", target.stack),
+        format!("the way home is {}", Command::Failback { stack: &target.stack, lost: Vec::new() }),
     )
 }
 
@@ -249,8 +279,8 @@ fn not_planned(place: &Place, state: &State) -> OpsError {
     OpsError::refused(
         format!("--planned says that nothing is lost, and state says that {} is", lost.join(", ")),
         format!(
-            "if it answers again: `lifeboat found {name} {}`; else leave --planned out, and name it with --lost; nothing was changed",
-            lost[0]
+            "if it answers again: {}; else leave --planned out, and name it with --lost; nothing was changed",
+            Command::Found { stack: &name, fault_domain: lost[0] }
         ),
     )
 }
@@ -272,8 +302,9 @@ fn says_what_is_lost(ask: &Ask, state: &State, to: &str) -> Result<(), OpsError>
     Err(OpsError::usage(
         what,
         format!(
-            "`lifeboat failover {name} --to {to} --planned` while both sites live, \
-             `--lost FAULT_DOMAIN` for each that is gone, or write `assumes_lost` into the overlay"
+            "{} while both sites live, `--lost` and the name of each fault domain that is gone, or \
+             write `assumes_lost` into the overlay",
+            Command::Failover { stack: &name, to, lost: Vec::new(), planned: true }
         ),
     ))
 }
@@ -288,9 +319,9 @@ pub async fn found(scene: &Scene, args: &StateArgs, domain: &str) -> Result<Exit
     let left: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
     out::talk(&format!(
-        "{domain} is found; still lost: {left}; active: {}; `lifeboat plan {}` shows what has to be done",
+        "{domain} is found; still lost: {left}; active: {}; {} shows what has to be done",
         named(&state.active),
-        place.name()
+        Command::Plan { stack: &place.name(), overlays: &[], out: None }
     ));
     Ok(Exit::Done)
 }

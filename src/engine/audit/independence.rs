@@ -141,10 +141,11 @@ fn mentions(case: &Case<'_>, item: Item<'_>, told: &BTreeSet<String>, out: &mut 
         if is_own || is_name || told.contains(name) {
             continue;
         }
-        let Some(text) = item.text(name) else { continue };
+        // Of a secret nothing is told but that it names a region.
+        let Some(Value::Text(text)) = item.value(name).map(Value::exposed) else { continue };
         for domain in &case.lost {
             let region = domain.split_once(':').map_or(domain.as_str(), |it| it.1);
-            if has_word(text, region) {
+            if has_word(&text, region) {
                 let why = format!("`{name}` of `{}` holds the text {region}", item.address);
                 let place = case.recovery.place_of(item, name);
                 let finding = Finding::new(&NAMES_LOST_REGION, Some(place), why);

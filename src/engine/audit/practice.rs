@@ -1,5 +1,6 @@
 //! Whether the recovery is practised, and whether what serves can be replaced without a gap.
 
+use crate::engine::advice::Command;
 use crate::engine::audit::case::Case;
 use crate::engine::audit::copies::REHEARSAL_MISSING;
 use crate::engine::audit::facts::Drill;
@@ -27,19 +28,19 @@ pub static DRILL_OLD: Rule = Rule {
     id: "drill-old",
     level: Level::Warning,
     title: "The last drill was long ago",
-    remedy: "run `lifeboat drill`",
+    remedy: "rehearse it with `drill`",
 };
 pub static DRILL_FAILED: Rule = Rule {
     id: "drill-failed",
     level: Level::Warning,
     title: "The last drill failed",
-    remedy: "read its report, mend what failed, and run `lifeboat drill` again",
+    remedy: "read its report, mend what failed, and rehearse it again with `drill`",
 };
 pub static DRILL_NEVER: Rule = Rule {
     id: "drill-never",
     level: Level::Note,
     title: "The switch has never been rehearsed",
-    remedy: "write an overlay with `instance: drill` and `rehearses`, and run `lifeboat drill`",
+    remedy: "write an overlay with `instance: drill` and `rehearses`, and rehearse it with `drill`",
 };
 pub static REPLACE_GAP: Rule = Rule {
     id: "replace-gap",
@@ -90,8 +91,10 @@ fn drilled(case: &Case<'_>, place: Place, out: &mut Section) {
         let mut rehearsals = case.facts.rehearsals.iter();
         let own = rehearsals.find(|(_, of)| of.iter().any(|it| it == case.overlay));
         out.findings.push(match own {
-            Some((drill, _)) => finding
-                .remedy(format!("run `lifeboat drill {} --to {drill}`", case.home.stack.name)),
+            Some((drill, _)) => finding.remedy(format!(
+                "run {}",
+                Command::Drill { stack: &case.home.stack.name, to: drill, cleanup: false }
+            )),
             None => finding,
         });
         return;

@@ -10,7 +10,7 @@ pub static INVALID: Rule = Rule {
     id: "invalid",
     level: Level::Error,
     title: "The layers have a mistake",
-    remedy: "see `lifeboat validate`",
+    remedy: "`validate` shows every mistake of the layers",
 };
 
 pub static RULES: [&Rule; 46] = [

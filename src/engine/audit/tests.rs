@@ -163,6 +163,7 @@ fn applied(catalog: &Catalog, stack: &Stack) -> State {
             retained: false,
             since: 0,
             deposed: None,
+            tried: Attributes::new(),
         };
         state.records.insert(address, record);
     }
@@ -230,7 +231,7 @@ fn independence() -> Vec<Plant> {
     use Level::{Error, Warning};
     let sessions_eu =
         &STACK[STACK.find("  sessions_eu:").unwrap()..STACK.find("  # --- access").unwrap()];
-    let private = STACK.replace("linode/ubuntu24.04", "private/15");
+    let private = STACK.replace("linode/debian12", "private/15");
     vec![
         plant(
             "target-lost",
@@ -507,8 +508,8 @@ fn standby() -> Vec<Plant> {
         plant(
             "standby-differs",
             Error,
-            "image: linode/debian12",
-            World::new().edit(STANDBY, "image: linode/ubuntu24.04", "image: linode/debian12"),
+            "image: linode/debian13",
+            World::new().edit(STANDBY, "image: linode/debian12", "image: linode/debian13"),
         ),
         plant(
             "standby-differs",

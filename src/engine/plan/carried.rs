@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::normalise::normalise;
 use crate::engine::plan::change::{Action, AttributeChange, Change, Plan};
 use crate::engine::plan::closure::Wanted;
-use crate::engine::plan::normalise::normalise;
 use crate::engine::plan::planned::is_name_beside;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::Stack;

@@ -1,6 +1,7 @@
 //! What a kind is: attributes, what a change of each means, identity, containment and routes, as read from `kind.yaml`.
 
 pub mod danger;
+pub mod catalogue;
 pub mod attribute;
 pub mod routes;
 
@@ -10,8 +11,10 @@ use serde::Deserialize;
 
 use crate::engine::quick::QuickMap;
 pub use crate::engine::schema::attribute::{
-    Attribute, Encode, Lookup, Normalise, OnChange, OnShrink, Pick, Read, Type,
+    Attribute, DefaultWithout, Encode, Form, FormBy, Lookup, Normalise, OnChange, OnShrink, Pick,
+    Read, Slow, Type,
 };
+pub use crate::engine::schema::catalogue::{AccountDefault, Available, Chosen, Shipped, Wants};
 pub use crate::engine::schema::danger::{Packets, Risk, Sort};
 pub use crate::engine::schema::routes::{Group, Ready, Rest};
 
@@ -19,6 +22,8 @@ pub use crate::engine::schema::routes::{Group, Ready, Rest};
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     pub kinds: BTreeMap<String, Kind>,
+    /// What the clouds offered when this lifeboat was built, by the name of the list.
+    pub shipped: BTreeMap<String, Shipped>,
 }
 
 impl Catalog {
@@ -81,6 +86,12 @@ pub struct Kind {
     /// Attributes by which several objects make one serving set (law 7), e.g. records of one name.
     #[serde(default)]
     pub serving_set: Vec<String>,
+    /// Values that count as one there, since users take objects of either for one another.
+    #[serde(default)]
+    pub serving_alike: Option<Alike>,
+    /// Objects beside which the cloud lets no other stand.
+    #[serde(default)]
+    pub excludes: Option<Excludes>,
     /// Objects of this kind are members of groups whose members hold the same data.
     #[serde(default)]
     pub group: Option<Membership>,
@@ -122,6 +133,43 @@ pub struct Drain {
     pub otherwise: u64,
 }
 
+/// Several values of one attribute that count as one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alike {
+    pub attribute: String,
+    pub values: Vec<String>,
+}
+
+/// What an attribute says of whether an object serves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Serves {
+    pub attribute: String,
+    /// With any other value it does not serve.
+    pub values: Vec<serde_json::Value>,
+    /// The live attribute that says whether it was found healthy, where what contains it checks that.
+    #[serde(default)]
+    pub healthy: Option<Healthy>,
+}
+
+/// How the cloud says that something is healthy.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Healthy {
+    pub attribute: String,
+    pub is: Vec<String>,
+}
+
+/// With this value of an attribute an object stands alone: of those that agree in `by` there is no other.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Excludes {
+    pub by: Vec<String>,
+    pub attribute: String,
+    pub value: String,
+}
+
 /// A live attribute that counts what serves.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -134,15 +182,6 @@ pub struct ServesWhen {
     pub unless: (String, String),
     pub within_seconds: u64,
     pub poll_seconds: u64,
-}
-
-/// What an attribute says of whether an object serves.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Serves {
-    pub attribute: String,
-    /// With any other value it does not serve.
-    pub values: Vec<serde_json::Value>,
 }
 
 /// The attributes that describe a health check.
@@ -194,12 +233,12 @@ pub struct Identity {
     pub by: Vec<String>,
     #[serde(default)]
     pub rename: Rename,
-    /// The cloud takes texts in it for the same when they differ only in case.
-    #[serde(default)]
-    pub ignores_case: bool,
     /// The cloud itself refuses a second object of the same identity.
     #[serde(default)]
     pub unique: bool,
+    /// Small and capital letters are the same to the cloud there.
+    #[serde(default)]
+    pub caseless: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]

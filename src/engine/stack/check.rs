@@ -7,6 +7,7 @@ use regex::Regex;
 
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::schema::{Attribute, Type};
+use crate::engine::stack::form::wrong;
 use crate::engine::stack::model::{Shape, Term};
 use crate::engine::stack::world::word;
 use crate::engine::value::{Attributes, Secret, Value};
@@ -163,7 +164,8 @@ impl Checker<'_> {
             let wrong = Diagnostic::error("not_one_of", "Not one of the choices")
                 .at(at.span, format!("`{name}` cannot be `{shown}`"))
                 .help(format!("one of {}", attribute.one_of.join(", ")));
-            self.out.push(wrong.nearest(&text, all));
+            let is_hidden = self.is_secret || attribute.sensitive;
+            self.out.push(if is_hidden { wrong } else { wrong.nearest(&text, all) });
             return Value::Text(text);
         }
         if let Some((least, most)) = attribute.length {
@@ -171,7 +173,7 @@ impl Checker<'_> {
             if length < least || length > most {
                 self.out.push(
                     Diagnostic::error("wrong_length", "Wrong length")
-                        .at(at.span, format!("`{name}` has {length} characters"))
+                        .at(at.span, self.sized(attribute, length, "characters"))
                         .help(format!("from {least} to {most} characters")),
                 );
                 return Value::Text(text);
@@ -180,7 +182,7 @@ impl Checker<'_> {
         if let Some(most) = attribute.max_bytes.filter(|it| text.len() > *it) {
             self.out.push(
                 Diagnostic::error("too_long", "Too long")
-                    .at(at.span, format!("`{name}` has {} bytes", text.len()))
+                    .at(at.span, self.sized(attribute, text.len(), "bytes"))
                     .help(format!("at most {most} bytes")),
             );
         }
@@ -193,8 +195,42 @@ impl Checker<'_> {
                     .at(at.span, format!("`{name}` cannot be `{shown}`"))
                     .help(says.to_owned()),
             );
+            return Value::Text(text);
         }
+        self.form(&text, shown, attribute, at);
         Value::Text(text)
+    }
+
+    /// How long a value is; how long a secret is, is a part of it.
+    fn sized(&self, attribute: &Attribute, length: usize, unit: &str) -> String {
+        if self.is_secret || attribute.sensitive {
+            return format!("`{}` has another number of {unit}", self.name);
+        }
+        format!("`{}` has {length} {unit}", self.name)
+    }
+
+    fn has_no(&self, key: &str) -> String {
+        if self.is_secret {
+            return format!("`{}` has no such key as the sensitive value has", self.name);
+        }
+        format!("`{}` has no `{key}`", self.name)
+    }
+
+    /// What a pattern does not tell.
+    fn form(&mut self, text: &str, shown: &str, attribute: &Attribute, at: Place<'_>) {
+        let says = attribute.form.and_then(|it| wrong(it, text));
+        let held = attribute.forbids.iter().find(|it| text.contains(it.as_str()));
+        let begins = attribute.forbids_prefix.iter().find(|it| text.starts_with(it.as_str()));
+        let says = says
+            .or_else(|| held.map(|it| format!("without `{it}` in it")))
+            .or_else(|| begins.map(|it| format!("it may not begin with `{it}`")));
+        if let Some(says) = says {
+            self.out.push(
+                Diagnostic::error("wrong_form", "Not a value of this attribute")
+                    .at(at.span, format!("`{}` cannot be `{shown}`", self.name))
+                    .help(says),
+            );
+        }
     }
 
     fn int(&mut self, number: i64, attribute: &Attribute, at: Place<'_>) -> Value {
@@ -254,8 +290,27 @@ impl Checker<'_> {
         Value::List(checked.collect())
     }
 
+    /// The names of a map and how many there are, where they are the user's own.
+    fn names(&mut self, map: &Attributes, attribute: &Attribute, at: Place<'_>) {
+        if let Some((least, most)) = attribute.length
+            && (map.len() < least || map.len() > most)
+        {
+            self.out.push(
+                Diagnostic::error("wrong_length", "Wrong length")
+                    .at(at.span, format!("`{}` has {} member(s)", self.name, map.len()))
+                    .help(format!("from {least} to {most} members")),
+            );
+        }
+        let Some(of) = &attribute.names else { return };
+        for name in map.keys() {
+            let place = Place { span: at.key(name), term: None };
+            self.text(name.clone(), of, place);
+        }
+    }
+
     fn map(&mut self, map: Attributes, attribute: &Attribute, at: Place<'_>) -> Value {
         let Some(members) = &attribute.members else {
+            self.names(&map, attribute, at);
             let Some(of) = &attribute.of else { return Value::Map(map) };
             let checked = map.into_iter().map(|(name, it)| {
                 let place = at.member(&name);
@@ -273,15 +328,17 @@ impl Checker<'_> {
                         .within(&format!(".{name}"), |checker| checker.value(it, member, place));
                     checked.insert(name, value);
                 }
-                None => self.out.push(
-                    Diagnostic::error("unknown_key", "Unknown key")
-                        .at(at.key(&name), format!("`{}` has no `{name}`", self.name))
-                        .help(format!(
-                            "one of {}",
-                            members.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
-                        ))
-                        .nearest(&name, members.keys().map(String::as_str)),
-                ),
+                None => {
+                    let known = || members.keys().map(String::as_str);
+                    let wrong = Diagnostic::error("unknown_key", "Unknown key")
+                        .at(at.key(&name), self.has_no(&name))
+                        .help(format!("one of {}", known().collect::<Vec<_>>().join(", ")));
+                    self.out.push(if self.is_secret {
+                        wrong
+                    } else {
+                        wrong.nearest(&name, known())
+                    });
+                }
             }
         }
         for (name, member) in members {

@@ -188,6 +188,7 @@ pub fn fold(state: &mut State, entry: &Entry) {
             if *complete {
                 state.phase = Phase::Settled;
                 state.switch = None;
+                state.is_restored = false;
             }
             state.draining.retain(|it| it.until > *at);
             state.serial += 1;
@@ -246,8 +247,18 @@ fn end(state: &mut State, address: &Address, outcome: &Outcome) {
                 }
             }
         }
-        Outcome::Failed { .. } | Outcome::Waited => {}
+        Outcome::Failed { .. } => tried(state, address),
+        Outcome::Waited => {}
         Outcome::InDoubt { .. } => return,
     }
     state.begun.remove(address);
+}
+
+/// A change that ended badly may have been made all the same: what it would have set is remembered.
+fn tried(state: &mut State, address: &Address) {
+    let begun = state.begun.get(address).filter(|it| it.call != "create" && it.call != "delete");
+    let (Some(begun), Some(record)) = (begun, state.records.get_mut(address)) else { return };
+    let differs = |(name, value): &(&String, &Value)| record.attributes.get(*name) != Some(*value);
+    let tried = begun.attributes.iter().filter(differs);
+    record.tried = tried.map(|(name, value)| (name.clone(), value.clone())).collect();
 }

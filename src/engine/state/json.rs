@@ -67,6 +67,8 @@ pub(super) struct Header {
     outputs: BTreeMap<String, Value>,
     begun: Vec<BegunJson>,
     last_run: Option<RunJson>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    restored: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -125,6 +127,8 @@ pub(super) struct RecordJson {
     since: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deposed: Option<DeposedJson>,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    tried: Attributes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -261,6 +265,7 @@ impl From<&State> for Header {
                 at: it.at,
                 finished: it.finished,
             }),
+            restored: state.is_restored,
         }
     }
 }
@@ -299,6 +304,7 @@ impl Header {
             at: it.at,
             finished: it.finished,
         });
+        state.is_restored = self.restored;
         Ok(state)
     }
 }
@@ -383,6 +389,7 @@ impl From<&Record> for RecordJson {
                 .deposed
                 .as_ref()
                 .map(|it| DeposedJson { id: it.id.clone(), attributes: it.attributes.clone() }),
+            tried: it.tried.clone(),
         }
     }
 }
@@ -400,6 +407,7 @@ impl RecordJson {
             retained: self.retained,
             since: self.since,
             deposed: self.deposed.map(|it| Deposed { id: it.id, attributes: it.attributes }),
+            tried: self.tried,
         })
     }
 }

@@ -44,6 +44,9 @@ pub struct State {
     /// Steps that began and of which no end is recorded.
     pub begun: BTreeMap<Address, Begun>,
     pub last_run: Option<Run>,
+    /// It was put together from what was left, and entries were lost: what was made since is known by its tags, and by
+    /// standing where it was to stand. Until a run has gone through.
+    pub is_restored: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +113,12 @@ pub enum Keep {
 pub struct Allowed {
     /// `--allow-delete ADDRESS`.
     pub delete: Vec<Address>,
+    /// `--allow-replace ADDRESS`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replace: Vec<Address>,
+    /// `--revert-drift ADDRESS`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revert: Vec<Address>,
     /// `--allow-destroys N`.
     pub destroys: Option<usize>,
     /// `--allow-absent N`.
@@ -129,9 +138,14 @@ impl Allowed {
     /// All that either allows.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        let others = other.delete.iter().filter(|it| !self.delete.contains(it));
+        let all = |mine: &[Address], others: &[Address]| {
+            let others = others.iter().filter(|it| !mine.contains(it));
+            mine.iter().chain(others).cloned().collect()
+        };
         Self {
-            delete: self.delete.iter().chain(others).cloned().collect(),
+            delete: all(&self.delete, &other.delete),
+            replace: all(&self.replace, &other.replace),
+            revert: all(&self.revert, &other.revert),
             destroys: self.destroys.max(other.destroys),
             absent: self.absent.max(other.absent),
             outage: self.outage || other.outage,
@@ -189,6 +203,8 @@ pub struct Record {
     pub since: i64,
     /// An older incarnation that a `create_before_destroy` replace has still to delete.
     pub deposed: Option<Deposed>,
+    /// What calls that ended badly would have made of it, and may have: found so, nobody else has changed it.
+    pub tried: Attributes,
 }
 
 /// A mutating call that was about to leave.
@@ -228,6 +244,14 @@ impl Switch {
 }
 
 impl State {
+    /// As commands name it: `shop@drill`.
+    pub fn name(&self) -> String {
+        match &self.instance {
+            Some(instance) => format!("{}@{instance}", self.stack),
+            None => self.stack.clone(),
+        }
+    }
+
     /// The switch that began and has not ended.
     pub fn switching(&self) -> Option<&Switch> {
         self.switch.as_ref().filter(|_| self.phase == Phase::Switching)
@@ -262,6 +286,7 @@ impl State {
             records: BTreeMap::new(),
             begun: BTreeMap::new(),
             last_run: None,
+            is_restored: false,
         }
     }
 

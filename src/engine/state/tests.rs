@@ -31,9 +31,18 @@ fn record() -> impl Strategy<Value = Record> {
         vec(sample::address(), 0..3),
         any::<(bool, bool, bool, i64)>(),
         option::of(deposed),
+        attributes(),
     )
         .prop_map(
-            |(id, attributes, outputs, needs, (ready, protected, retained, since), deposed)| {
+            |(
+                id,
+                attributes,
+                outputs,
+                needs,
+                (ready, protected, retained, since),
+                deposed,
+                tried,
+            )| {
                 Record {
                     kind: "linode.instance".into(),
                     id,
@@ -45,6 +54,7 @@ fn record() -> impl Strategy<Value = Record> {
                     retained,
                     since,
                     deposed,
+                    tried,
                 }
             },
         )

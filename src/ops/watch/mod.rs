@@ -157,7 +157,7 @@ impl<'a> Watcher<'a> {
         if self.memory.answered.is_none() {
             return Err(why);
         }
-        let unready = Event::Unready { why: format!("`lifeboat failover` would not work: {why}") };
+        let unready = Event::Unready { why: format!("a failover would not work: {why}") };
         self.opening.get_or_insert_default().push(unready);
         Ok(())
     }

@@ -30,6 +30,9 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     let mut form = Form::new(&call.body);
     let region = region(&mut form, "Linodes");
     let plan = plan(&mut form);
+    if !catalogue::is_available(&plan, &region) {
+        form.error("type", "This plan is not available in this region");
+    }
     let label = label(&mut form, cloud, None);
     let tag_list = form.tags().unwrap_or_default();
     let group = form.text("group").unwrap_or_default();
@@ -38,6 +41,9 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     let disk_encryption = form.one_of("disk_encryption", &["enabled", "disabled"]);
     let policy = form.one_of("maintenance_policy", &["linode/migrate", "linode/power_off_on"]);
     let generation = form.one_of("interface_generation", &["legacy_config", "linode"]);
+    if generation.as_deref() == Some("linode") && private {
+        form.error("private_ip", "private_ip is not supported with Linode interfaces");
+    }
     let firewall = firewall(&mut form, cloud);
     let deployment = deployment(&mut form, &region);
     form.finish()?;

@@ -101,6 +101,15 @@ pub fn delete(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     done()
 }
 
+/// The backup service, on or off; off is for good for the backups that it has made.
+pub fn set_backups(cloud: &mut Linode, call: &Call<'_>, id: u64, on: bool) -> Outcome {
+    let label = known(cloud, id)?.label.clone();
+    cloud.instances.edit(id, |it| it.backups_enabled = on);
+    let action = if on { "backups_enable" } else { "backups_cancel" };
+    events::note(cloud, call.now, action, events::linode(id, &label));
+    done()
+}
+
 pub fn addresses(cloud: &Linode, id: u64) -> Outcome {
     Ok(instance_view::addresses(known(cloud, id)?))
 }

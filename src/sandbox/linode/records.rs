@@ -87,7 +87,7 @@ fn read(form: &mut Form<'_>, zone: &Domain, base: Option<Record>) -> Record {
 fn stored_target(kind: &str, target: &str, zone: &str) -> String {
     match kind {
         "A" if target == "[remote_addr]" => "127.0.0.1".into(),
-        "A" | "AAAA" | "CAA" | "TXT" => target.into(),
+        "A" | "AAAA" | "CAA" => target.into(),
         "SRV" if !target.contains('.') => format!("{target}.{zone}"),
         _ => target.strip_suffix('.').unwrap_or(target).into(),
     }

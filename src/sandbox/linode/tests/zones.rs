@@ -59,7 +59,7 @@ fn records_read_back_as_the_server_keeps_them() {
         ),
         (
             json!({ "type": "TXT", "name": "t", "target": "ends with a dot." }),
-            r#""TXT" "t" "ends with a dot." 0"#,
+            r#""TXT" "t" "ends with a dot" 0"#,
         ),
     ] {
         let made = bench.ok(&format!("POST {records}"), &body);
