@@ -1,16 +1,13 @@
 //! The order and the words of a plan, once for every rendering.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::engine::address::Address;
 use crate::engine::ledger::forecast::Forecast;
 use crate::engine::plan::change::{
-    Action, AttributeChange, Call, Change, Danger, Drift, Note, Plan, Step, Wait,
+    Action, AttributeChange, Call, Change, Drift, Note, Plan, Step, Wait,
 };
-use crate::engine::schema::Sort;
+use crate::render::dangers::{dangers, dangers_of, rank, risky};
 use crate::render::fold;
 use crate::render::lines::{Limits, Line, Sign, attribute, difference, is_short};
-use crate::render::words::{clean, count, cut, danger, duration, inline, key, moment, symbol};
+use crate::render::words::{clean, count, duration, inline, key, moment, symbol};
 
 /// A plan, and how long it is expected to take, if that was asked.
 #[derive(Debug, Clone, Copy)]
@@ -90,10 +87,6 @@ pub struct Detail {
     pub all: bool,
 }
 
-/// So many addresses are named in the heading, each with so many characters.
-const NAMED_MAX: usize = 3;
-const NAME_MAX: usize = 30;
-
 type Belongs = fn(&Change) -> bool;
 
 const SECTIONS: [(&str, Belongs); 5] = [
@@ -169,55 +162,6 @@ fn changes(plan: &Plan, title: &'static str, belongs: Belongs, detail: Detail) -
     // What is destroyed stands alone: each address is read by itself.
     let entries = if destroys { entries } else { fold::equal(entries) };
     Section { destroys, entries, ..section(title) }
-}
-
-type Risky<'a> = BTreeMap<&'a Address, Vec<&'a Danger>>;
-
-fn risky(plan: &Plan) -> Risky<'_> {
-    let mut risky = Risky::new();
-    for it in &plan.dangers {
-        risky.entry(&it.address).or_default().push(it);
-    }
-    risky
-}
-
-/// The words of a change's dangers. A plan of an older lifeboat says only whether it loses data.
-fn dangers_of(risky: &Risky<'_>, change: &Change) -> Vec<(&'static str, String)> {
-    let said = risky.get(&change.address).into_iter().flatten();
-    let mut dangers: Vec<(Sort, String)> = said.map(|it| (it.sort, clean(&it.says))).collect();
-    let loses = change.action.destroys() && change.loses_data;
-    if loses && dangers.iter().all(|it| it.0 != Sort::Data) {
-        dangers.push((Sort::Data, "its data is lost".into()));
-    }
-    dangers.sort_by_key(|it| it.0);
-    dangers.into_iter().map(|(sort, says)| (danger(sort), says)).collect()
-}
-
-fn rank(word: &str) -> usize {
-    Sort::ALL.iter().position(|it| danger(*it) == word).unwrap_or(Sort::ALL.len())
-}
-
-/// Data that is lost is named, as far as a heading has room; of the rest it is told how much.
-fn dangers(plan: &Plan) -> Option<String> {
-    let risky = risky(plan);
-    let mut of: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
-    for change in &plan.changes {
-        for (word, _) in dangers_of(&risky, change) {
-            of.entry(rank(word)).or_default().insert(clean(&change.address.to_string()));
-        }
-    }
-    let told = of.into_iter().filter_map(|(rank, addresses)| {
-        let word = danger(*Sort::ALL.get(rank)?);
-        let shown: Vec<String> =
-            addresses.iter().take(NAMED_MAX).map(|it| cut(it, NAME_MAX)).collect();
-        let more = match addresses.len().saturating_sub(NAMED_MAX) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        Some(format!("{word} ×{}: {}{more}", addresses.len(), shown.join(", ")))
-    });
-    let told: Vec<String> = told.collect();
-    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// The stack, where it is, and what is switched or laid over it.

@@ -128,6 +128,8 @@ fn written_out(case: &Case<'_>, out: &mut Section) {
     for item in case.living().chain(case.moved()) {
         for (name, value) in item.attributes() {
             let computed = item.kind.attribute(name).is_none_or(|it| it.computed);
+            // What is said is an address that state has in clear, never what stands around it.
+            let value = value.exposed();
             let Some(text) = value.as_text().filter(|_| !computed) else { continue };
             let hit = addresses.iter().find(|(it, _)| has_address(text, it));
             if let Some((found, of)) = hit

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::engine::audit::case::Case;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::side::{Item, Side};
+use crate::engine::value::Value;
 
 pub static CHECK_STATIC: Rule = Rule {
     id: "check-static",
@@ -80,8 +81,9 @@ fn page(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
 fn written(side: &Side<'_>, path: &str) -> Option<(String, String)> {
     side.items().find_map(|item| {
         let texts = item.kind.settable().filter(|(_, it)| it.alike);
-        let texts = texts.filter_map(|(name, _)| item.text(name));
-        let text = texts.filter_map(|it| file_in(it, path)).next()?;
+        // A secret in it does not hide what the page does, and nothing of the text is shown.
+        let texts = texts.filter_map(|(name, _)| item.value(name)).map(Value::exposed);
+        let text = texts.filter_map(|it| file_in(it.as_text()?, path)).next()?;
         Some((item.address.to_string(), text))
     })
 }

@@ -796,13 +796,13 @@ fn a_health_page_that_always_says_yes_is_found() {
     let world = |text: &str| {
         let stack = STACK.replace("user_data: >-", "user_data_was: >-");
         let mut lines: Vec<String> = Vec::new();
-        let mut skip = 0;
+        let mut skip = false;
         for line in stack.lines() {
             if line.trim() == "user_data_was: >-" {
                 lines.push(format!("    {text}"));
-                skip = 3;
-            } else if skip > 0 {
-                skip -= 1;
+                skip = true;
+            } else if skip {
+                skip = !line.ends_with("})}");
             } else {
                 lines.push(line.to_owned());
             }
