@@ -2,23 +2,24 @@
 
 use crate::engine::packets::Filter;
 use crate::engine::plan::change::{Action, AttributeChange, Danger};
-use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::planned::Planned;
 use crate::engine::schema::{Attribute, HealthCheck, Kind, Sort};
+use crate::engine::stack::model::Stack;
+use crate::engine::stack::uses::named_by;
 use crate::engine::value::Value;
 
 /// A check that needs longer than this to notice a dead backend is as good as none: DESIGN §5's default gate waits as long.
 pub const DETECTION_SECONDS_MAX: u64 = 300;
 
 /// Every danger of a plan, the worst first, otherwise in the order of the changes.
-pub fn dangers(planned: &[Planned<'_>], wanted: &Wanted<'_>) -> Vec<Danger> {
-    let mut all: Vec<Danger> = planned.iter().flat_map(|it| of(it, wanted)).collect();
+pub fn dangers(planned: &[Planned<'_>], stack: &Stack) -> Vec<Danger> {
+    let mut all: Vec<Danger> = planned.iter().flat_map(|it| of(it, stack)).collect();
     all.sort_by_key(|it| it.sort);
     all
 }
 
 /// The dangers of one change.
-fn of(planned: &Planned<'_>, wanted: &Wanted<'_>) -> Vec<Danger> {
+fn of(planned: &Planned<'_>, stack: &Stack) -> Vec<Danger> {
     let change = &planned.change;
     let is_made = matches!(change.action, Action::Create | Action::Update | Action::Replace { .. });
     let mut said: Vec<(Sort, String)> = Vec::new();
@@ -36,7 +37,7 @@ fn of(planned: &Planned<'_>, wanted: &Wanted<'_>) -> Vec<Danger> {
                 said.extend(of_attribute(attribute, it, is_new));
             }
         }
-        said.extend(of_traffic(planned, wanted));
+        said.extend(of_traffic(planned, stack));
         said.extend(of_packets(planned));
         said.extend(of_check(planned));
     }
@@ -85,7 +86,7 @@ fn directs_users<'a>(kind: &Kind, value: impl Fn(&str) -> Option<&'a Value>) -> 
 }
 
 /// Users who are sent elsewhere, most of all to where nothing of this stack is.
-fn of_traffic(planned: &Planned<'_>, wanted: &Wanted<'_>) -> Option<(Sort, String)> {
+fn of_traffic(planned: &Planned<'_>, stack: &Stack) -> Option<(Sort, String)> {
     let (kind, change) = (planned.kind, &planned.change);
     if !directs_users(kind, |name| after(planned, name)) {
         return None;
@@ -96,7 +97,9 @@ fn of_traffic(planned: &Planned<'_>, wanted: &Wanted<'_>) -> Option<(Sort, Strin
         kind.directs(&it.name) && (is_name || !it.before.is_null())
     })?;
     let is_foreign = is_name
-        && planned.instance.is_some_and(|it| wanted.targets(kind, it).is_empty())
+        && planned
+            .instance
+            .is_some_and(|it| kind.traffic.iter().all(|name| named_by(stack, it, name).is_empty()))
         && !changed.after.is_null();
     match (is_foreign, &changed.after) {
         (true, Value::Text(text)) => Some((

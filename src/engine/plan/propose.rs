@@ -124,8 +124,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))
     });
-    let wanted = Wanted::new(it.worlds.catalog, stack);
-    let dangers = dangers(&it.planned, &wanted);
+    let dangers = dangers(&it.planned, stack);
     let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
     let checked = Checked {
         catalog: it.worlds.catalog,
