@@ -10,6 +10,7 @@ mod schema;
 mod main_job;
 mod readme;
 mod mistakes;
+mod screen;
 mod unseen;
 mod over;
 mod lost;

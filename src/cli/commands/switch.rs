@@ -48,10 +48,12 @@ pub async fn failover(
     wanted: &Wanted,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
-    may_go_on(consent)?;
     if to == "base" {
         return Err(no_way_home(target));
     }
+    // What cannot be switched to is told before anybody is asked for consent.
+    crate::ops::load::overlay_file(&Place::find(&target.stack, &scene.directory)?, to)?;
+    may_go_on(consent)?;
     let (ask, session, known) = begin(scene, target, wanted).await?;
     if losing.planned && !known.lost.is_empty() {
         return Err(not_planned(&ask.place, &known));

@@ -9,6 +9,7 @@ pub use crate::engine::plan::asked::{Intent, Keep, Options};
 use crate::engine::plan::carried::{Carried, Own};
 use crate::engine::plan::change::{Action, Change, Plan, note};
 use crate::engine::plan::closure::Wanted;
+use crate::engine::plan::danger::dangers;
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::planned::Planned;
@@ -151,6 +152,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))
     });
+    let dangers = dangers(&it.planned, stack);
     let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
     let checked = Checked {
         catalog: it.worlds.catalog,
@@ -178,6 +180,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         include_pending: options.include_pending,
         replace: options.replace.clone(),
         changes,
+        dangers,
         drift: it.drift,
         outputs,
         stale,

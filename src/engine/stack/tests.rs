@@ -807,7 +807,7 @@ outputs:
   lb: { kind: linode.nodebalancer, region: us-east }
 "#), @r#"
     stack.yaml:6:42: Out of range [«-1» `count` cannot be -1] -- from 0 to 250000
-    stack.yaml:7:42: Wrong type [«many» `count` takes an integer, this is text]
+    stack.yaml:7:42: Wrong type [«many» `count` takes an integer, this is text] -- write a number
     stack.yaml:8:45: The expression is wrong [«lb.ipv4» `lb` is known only when the world is looked at] -- use variables, which are known beforehand
     stack.yaml:9:45: Nothing to repeat over [«'${lb}'» `lb` has neither `count` nor `for_each`] -- use '${lb}' where it is needed, without `for_each`
     stack.yaml:10:45: A key comes twice [«[a, a, 5]» `a` is in the list twice]
