@@ -1,6 +1,9 @@
 //! What was changed outside, and what a plan does not simply take back: what only a replacement would undo, and where users are sent.
 
+<<<<<<< HEAD
 use crate::engine::address::Address;
+=======
+>>>>>>> valid
 use crate::engine::advice::Command;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::normalise::normalise;
@@ -72,6 +75,8 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
         return None;
     }
     let address = &it.change.address;
+    let shown = address.to_string();
+    let letting = |flag: &'static str| Command::ApplyLetting { stack, flag, address: &shown };
     let replacing: Vec<&AttributeChange> =
         it.change.attributes.iter().filter(|it| it.replaces.is_some()).collect();
     let is_replaced = matches!(it.change.action, Action::Replace { .. });
@@ -88,7 +93,11 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
         let refusal = Diagnostic::refusal("drift_replaces", text).help(format!(
             "to keep it as it is, write {} for it; to replace it: {}",
             kept(&replacing),
+<<<<<<< HEAD
             letting(stack, "--allow-replace", address)
+=======
+            letting("--allow-replace")
+>>>>>>> valid
         ));
         return Some(placed(it, refusal, "replaced to be so again"));
     }
@@ -110,7 +119,11 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
     let refusal = Diagnostic::refusal("drift_directs", what).help(format!(
         "to keep it as it is, write {} for it; to take it back: {}",
         kept(&directing),
+<<<<<<< HEAD
         letting(stack, "--revert-drift", address)
+=======
+        letting("--revert-drift")
+>>>>>>> valid
     ));
     Some(placed(it, refusal, "this plan would send users here"))
 }

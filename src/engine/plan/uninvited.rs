@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use crate::engine::address::Address;
+<<<<<<< HEAD
 use crate::engine::advice::Command;
+=======
+use crate::engine::advice::{Command, quoted};
+>>>>>>> valid
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::observed::Observation;
 use crate::engine::plan::asked::{Allowed, Intent};
@@ -116,7 +120,7 @@ pub fn uninvited(
         others.extend(attached(record, kind, catalog, &ids, found));
         others.extend(joined(change, record, kind, state, observed));
         if !others.is_empty() {
-            out.push(refusal(change, stack, &others, intent));
+            out.push(refusal(change, stack, &others, intent, plan.switch.is_some()));
         }
     }
     out
@@ -231,7 +235,13 @@ fn joined(
 /// So many are named.
 const NAMED_MAX: usize = 5;
 
-fn refusal(change: &Change, stack: &Stack, others: &[String], intent: Intent) -> Diagnostic {
+fn refusal(
+    change: &Change,
+    stack: &Stack,
+    others: &[String],
+    intent: Intent,
+    is_switch: bool,
+) -> Diagnostic {
     let address = &change.address;
     let named = others.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join("; ");
     let more = others.len().saturating_sub(NAMED_MAX);
@@ -240,11 +250,31 @@ fn refusal(change: &Change, stack: &Stack, others: &[String], intent: Intent) ->
         "to {} `{address}` would touch what is not of this stack: {named}{more}",
         change.action.word()
     );
+<<<<<<< HEAD
     let verb = if intent == Intent::Destroy { "destroy" } else { "apply" };
     let (name, own) = (stack.shown_name(), address.to_string());
     let letting = Command::Letting { verb, stack: &name, flag: "--allow-delete", address: &own };
     let refusal = Diagnostic::refusal("uninvited", text)
         .help(format!("take them out of it first; if they may go with it: {letting}"));
+=======
+    let (name, shown) = (stack.shown_name(), address.to_string());
+    let stack_name = name.as_str();
+    let word = match intent {
+        Intent::Destroy => {
+            Command::DestroyLetting { stack: stack_name, address: &shown }.to_string()
+        }
+        // A switch is not to be made by an apply.
+        Intent::Apply if is_switch => {
+            format!("the same command with --allow-delete {}", quoted(&shown))
+        }
+        Intent::Apply => {
+            let flag = "--allow-delete";
+            Command::ApplyLetting { stack: stack_name, flag, address: &shown }.to_string()
+        }
+    };
+    let refusal = Diagnostic::refusal("uninvited", text)
+        .help(format!("take them out of it first; if they may go with it: {word}"));
+>>>>>>> valid
     match stack.instances.get(address) {
         Some(instance) => refusal.at(instance.resource.span, change.reason.clone()),
         None => refusal,
