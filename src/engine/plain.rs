@@ -45,7 +45,7 @@ pub fn colored(text: &str) -> Cow<'_, str> {
         return lines(text);
     }
     let mut told = String::with_capacity(text.len());
-    let mut parts = text.split("\u{1b}");
+    let mut parts = text.split('\u{1b}');
     told.push_str(&lines(parts.next().unwrap_or_default()));
     for part in parts {
         let style = part.strip_prefix('[').and_then(|it| it.split_once('m'));

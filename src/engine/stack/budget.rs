@@ -196,12 +196,12 @@ impl<'a> Budget<'a> {
             "replace" => {
                 let longest = all.get(2).map_or(0, |it| it.bytes);
                 // Nothing is found in every gap.
-                let found = first.bytes / self.least(call.args.first()).max(1) + 1;
+                let found = first.bytes / least(call.args.first()).max(1) + 1;
                 text(first.bytes.saturating_add(found.saturating_mul(longest)))
             }
             "join" => text(first.bytes.saturating_add(first.count.saturating_mul(second.bytes))),
             "split" => {
-                let count = first.bytes / self.least(call.args.first()).max(1) + 1;
+                let count = first.bytes / least(call.args.first()).max(1) + 1;
                 let part = Some(Arc::new(text(first.bytes)));
                 Shape { bytes: first.bytes.saturating_add(count.saturating_mul(SLOT)), count, part }
             }
@@ -241,13 +241,13 @@ impl<'a> Budget<'a> {
         };
         self.made(made)
     }
+}
 
-    /// How short a text is at least: only a literal says so.
-    fn least(&self, expr: Option<&IdedExpr>) -> u64 {
-        match expr.map(|it| &it.expr) {
-            Some(Expr::Literal(LiteralValue::String(it))) => it.inner().len() as u64,
-            _ => 1,
-        }
+/// How short a text is at least: only a literal says so.
+fn least(expr: Option<&IdedExpr>) -> u64 {
+    match expr.map(|it| &it.expr) {
+        Some(Expr::Literal(LiteralValue::String(it))) => it.inner().len() as u64,
+        _ => 1,
     }
 }
 

@@ -291,23 +291,16 @@ impl Checker<'_> {
         };
         let mut checked = Attributes::new();
         for (name, it) in map {
-            match members.get(&name) {
-                Some(member) => {
-                    let value = self.value(it, member, at.member(&name));
-                    checked.insert(name, value);
-                }
-                None => {
-                    let known = || members.keys().map(String::as_str);
-                    let wrong = Diagnostic::error("unknown_key", "Unknown key")
-                        .at(at.key(&name), self.has_no(&name))
-                        .help(format!("one of {}", known().collect::<Vec<_>>().join(", ")));
-                    self.out.push(if self.is_secret {
-                        wrong
-                    } else {
-                        wrong.nearest(&name, known())
-                    });
-                }
+            if let Some(member) = members.get(&name) {
+                let value = self.value(it, member, at.member(&name));
+                checked.insert(name, value);
+                continue;
             }
+            let known = || members.keys().map(String::as_str);
+            let wrong = Diagnostic::error("unknown_key", "Unknown key")
+                .at(at.key(&name), self.has_no(&name))
+                .help(format!("one of {}", known().collect::<Vec<_>>().join(", ")));
+            self.out.push(if self.is_secret { wrong } else { wrong.nearest(&name, known()) });
         }
         for (name, member) in members {
             if checked.get(name).is_some_and(|it| !it.is_null()) {
