@@ -101,8 +101,8 @@ fn variable_file(file: &Path) -> Result<Map<String, serde_json::Value>, OpsError
     };
     let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let root = root(&absolute).filter(|it| absolute.starts_with(it.join("stacks")));
+    // What comes with a stack is read as its layers are: a link in it leads nowhere else.
     let bytes = if let Some(root) = root {
-        // What comes with a stack is read as its layers are: a link in it leads nowhere else.
         let below = absolute.strip_prefix(root.join("stacks")).unwrap_or(&absolute);
         inside::read(&root, Path::new("stacks"), below, VARIABLE_BYTES_MAX)
             .map_err(|why| wrong(why.to_string()))?

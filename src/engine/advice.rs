@@ -81,14 +81,6 @@ pub enum Command<'a> {
     StateList {
         stack: &'a str,
     },
-    /// The same again, with a flag that lets through what was refused of one address.
-    Letting {
-        /// `apply` or `destroy`.
-        verb: &'a str,
-        stack: &'a str,
-        flag: &'a str,
-        address: &'a str,
-    },
     /// Goes on from the newest state that is whole.
     StateRestore {
         stack: &'a str,
@@ -158,7 +150,6 @@ impl Command<'_> {
             Self::Status { stack } => plain(&["status", stack]),
             Self::Reports { stack } => plain(&["reports", stack]),
             Self::StateList { stack } => plain(&["state", "list", stack]),
-            Self::Letting { verb, stack, flag, address } => plain(&[verb, stack, flag, address]),
             Self::StateRestore { stack } => plain(&["state", "restore", stack]),
             Self::StateRemember { stack, address } => {
                 plain(&["state", "restore", stack, address, "--yes"])

@@ -113,10 +113,6 @@ fn samples() -> Vec<Command<'static>> {
         Command::Status { stack },
         Command::Reports { stack },
         Command::StateList { stack },
-        Command::Letting { verb: "apply", stack, flag: "--allow-replace", address },
-        Command::Letting { verb: "apply", stack, flag: "--revert-drift", address },
-        Command::Letting { verb: "apply", stack, flag: "--allow-delete", address },
-        Command::Letting { verb: "destroy", stack, flag: "--allow-delete", address },
         Command::StateRestore { stack },
         Command::StateRemember { stack, address },
         Command::StateUnprotect { stack, address },
@@ -146,7 +142,6 @@ fn samples() -> Vec<Command<'static>> {
             | Command::Status { .. }
             | Command::Reports { .. }
             | Command::StateList { .. }
-            | Command::Letting { .. }
             | Command::StateRestore { .. }
             | Command::StateRemember { .. }
             | Command::StateUnprotect { .. }

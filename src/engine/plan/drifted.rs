@@ -1,9 +1,5 @@
 //! What was changed outside, and what a plan does not simply take back: what only a replacement would undo, and where users are sent.
 
-<<<<<<< HEAD
-use crate::engine::address::Address;
-=======
->>>>>>> valid
 use crate::engine::advice::Command;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::normalise::normalise;
@@ -62,11 +58,6 @@ fn kept(all: &[&AttributeChange]) -> String {
     all.iter().map(one).collect::<Vec<_>>().join(" and ")
 }
 
-/// The same again, with this let through.
-fn letting(stack: &str, flag: &str, address: &Address) -> String {
-    Command::Letting { verb: "apply", stack, flag, address: &address.to_string() }.to_string()
-}
-
 /// What a plan says about a change that takes back what somebody else did: outside of a switch a refusal, with both ways
 /// on; in a switch, which wins, a word.
 pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Option<Diagnostic> {
@@ -93,11 +84,7 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
         let refusal = Diagnostic::refusal("drift_replaces", text).help(format!(
             "to keep it as it is, write {} for it; to replace it: {}",
             kept(&replacing),
-<<<<<<< HEAD
-            letting(stack, "--allow-replace", address)
-=======
             letting("--allow-replace")
->>>>>>> valid
         ));
         return Some(placed(it, refusal, "replaced to be so again"));
     }
@@ -119,11 +106,7 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
     let refusal = Diagnostic::refusal("drift_directs", what).help(format!(
         "to keep it as it is, write {} for it; to take it back: {}",
         kept(&directing),
-<<<<<<< HEAD
-        letting(stack, "--revert-drift", address)
-=======
         letting("--revert-drift")
->>>>>>> valid
     ));
     Some(placed(it, refusal, "this plan would send users here"))
 }

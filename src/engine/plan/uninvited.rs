@@ -5,11 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use crate::engine::address::Address;
-<<<<<<< HEAD
-use crate::engine::advice::Command;
-=======
 use crate::engine::advice::{Command, quoted};
->>>>>>> valid
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::observed::Observation;
 use crate::engine::plan::asked::{Allowed, Intent};
@@ -250,13 +246,6 @@ fn refusal(
         "to {} `{address}` would touch what is not of this stack: {named}{more}",
         change.action.word()
     );
-<<<<<<< HEAD
-    let verb = if intent == Intent::Destroy { "destroy" } else { "apply" };
-    let (name, own) = (stack.shown_name(), address.to_string());
-    let letting = Command::Letting { verb, stack: &name, flag: "--allow-delete", address: &own };
-    let refusal = Diagnostic::refusal("uninvited", text)
-        .help(format!("take them out of it first; if they may go with it: {letting}"));
-=======
     let (name, shown) = (stack.shown_name(), address.to_string());
     let stack_name = name.as_str();
     let word = match intent {
@@ -274,7 +263,6 @@ fn refusal(
     };
     let refusal = Diagnostic::refusal("uninvited", text)
         .help(format!("take them out of it first; if they may go with it: {word}"));
->>>>>>> valid
     match stack.instances.get(address) {
         Some(instance) => refusal.at(instance.resource.span, change.reason.clone()),
         None => refusal,
