@@ -40,8 +40,9 @@ impl Events {
     ) -> Result<Option<String>, ProviderError> {
         let clock = &linode.connections.settings.clock;
         let asked = clock.now();
-        let age = i64::try_from(age.max(clock.grain()).as_millis()).unwrap_or(0);
-        let age = if age <= 1 { 0 } else { age };
+        // Who wants to know how it is now is not told how it was.
+        let age = if age.is_zero() { age } else { age.max(clock.grain()) };
+        let age = i64::try_from(age.as_millis()).unwrap_or(0);
         let mut seen = self.0.lock().await;
         let rows = match &*seen {
             Some(it) if asked - it.at <= age => it.rows.clone(),

@@ -171,17 +171,19 @@ impl Provider {
         }
     }
 
-    /// The same for somebody who waits until it is ready: nothing is read for each that can be read for all.
+    /// The same for somebody who waits until it is ready and looks again after `pause`: nothing is read for each that can
+    /// be read for all.
     pub async fn ready(
         &self,
         kind: &Kind,
         id: &str,
         attributes: &Attributes,
+        pause: Duration,
     ) -> Result<Look, ProviderError> {
         if is_dynamodb(kind) {
             self.dynamo.look(kind, attributes).await
         } else {
-            self.rest.ready(kind, id, attributes).await
+            self.rest.ready(kind, id, attributes, pause).await
         }
     }
 

@@ -110,8 +110,9 @@ impl Rest {
         kind: &Kind,
         id: &str,
         attributes: &Attributes,
+        pause: Duration,
     ) -> Result<Look, ProviderError> {
-        if let Some(why) = self.at_work(kind, id, FRESH).await? {
+        if let Some(why) = self.at_work(kind, id, pause.min(FRESH)).await? {
             let (attributes, why_not) = (Attributes::new(), Some(why));
             return Ok(Look::Exists { attributes, ready: false, why_not });
         }

@@ -9,6 +9,7 @@ pub mod decoded;
 pub mod redact;
 pub mod diagnostic;
 pub mod schema;
+pub mod packets;
 pub mod observed;
 pub mod retry;
 pub mod mark;

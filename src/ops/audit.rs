@@ -139,6 +139,7 @@ async fn facts(
     };
     Ok(Facts {
         now: session.clock.now(),
+        in_sandbox: session.target.is_sandbox(),
         store: Store {
             shown: question.place.shown(store.folder()),
             fault_domain: question.here.clone(),

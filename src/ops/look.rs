@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cloud::provider::Question;
@@ -38,6 +39,9 @@ pub async fn observe(
     let observations = session.provider.observe(&questions).await;
     questions.iter().map(|it| it.address.clone()).zip(observations).collect()
 }
+
+/// Lists that are read at one time.
+const READS_AT_ONCE: usize = 8;
 
 /// Where users are not as state says that they were directed, by looking at each name now; what is lost is not asked.
 pub async fn astray(session: &Session, state: &State) -> Result<Vec<Open>, OpsError> {
@@ -90,9 +94,12 @@ pub async fn uninvited(
 ) -> Found {
     let mut found = Found::default();
     let mut reading = JoinSet::new();
+    let limit = Arc::new(Semaphore::new(READS_AT_ONCE));
     for (at, it) in collections.iter().cloned().enumerate() {
         let (provider, catalog) = (Arc::clone(&session.provider), Arc::clone(&session.catalog));
+        let limit = Arc::clone(&limit);
         reading.spawn(async move {
+            let _turn = limit.acquire_owned().await.expect("the limit is never closed");
             let Some(kind) = catalog.get(&it.kind) else { return (at, it, Ok(Vec::new())) };
             let rows = provider.inside(kind, &it.attributes).await.map_err(|why| why.words);
             (at, it, rows)

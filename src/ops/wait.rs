@@ -107,10 +107,11 @@ enum Seen {
     Never(String),
 }
 
-async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>) -> Seen {
+/// `pause`: until the next look, if this one is not the last.
+async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>, pause: Duration) -> Seen {
     let provider = &hands.session.provider;
     match sight {
-        Sight::Ready { id } => match provider.ready(&job.kind, id, &job.attributes).await {
+        Sight::Ready { id } => match provider.ready(&job.kind, id, &job.attributes, pause).await {
             Ok(Look::Exists { attributes, ready: true, .. }) => Seen::Yes(attributes),
             Ok(Look::Exists { why_not, .. }) => {
                 Seen::NotYet(why_not.unwrap_or_else(|| "it is not ready".into()))
@@ -229,8 +230,13 @@ pub async fn wait(
     let began = clock.now();
     let deadline = began.saturating_add(i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 2));
     let longest = Duration::from_secs(limits.poll_seconds);
+    let pause = || {
+        let waited = Duration::from_millis(u64::try_from(clock.now() - began).unwrap_or(0));
+        let own = poll(waited, longest).max(clock.grain().min(longest));
+        hands.pace.poll.unwrap_or(own)
+    };
     loop {
-        let why = match look(hands, job, sight).await {
+        let why = match look(hands, job, sight, pause()).await {
             Seen::Yes(it) => return Ok(it),
             Seen::Never(why) => return Err(why),
             Seen::NotYet(why) => why,
@@ -239,9 +245,7 @@ pub async fn wait(
             return Err(format!("not within {} s: {why}", within.as_secs()));
         }
         (hands.tell)(Progress::Waiting { step: job.step.id, why });
-        let waited = Duration::from_millis(u64::try_from(clock.now() - began).unwrap_or(0));
-        let own = poll(waited, longest).max(clock.grain().min(longest));
-        clock.sleep(hands.pace.poll.unwrap_or(own)).await;
+        clock.sleep(pause()).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::engine::advice::Command;
 use crate::engine::state::codec::CodecError;
 
 /// Why nothing may be changed any more under a lease.
@@ -128,7 +129,7 @@ impl StoreError {
 
 /// With the one command that goes on from there.
 fn restore(folder: &Path, why: &str) -> String {
-    format!("{why}: `lifeboat state restore {}`", named_by(folder))
+    format!("{why}: {}", Command::StateRestore { stack: &named_by(folder) })
 }
 
 /// The stack as commands name it: a state lies in the folder of its stack, and the sandbox's states below its own.

@@ -94,10 +94,14 @@ fn samples() -> Vec<Command<'static>> {
         Command::Plan { stack, overlays: &[], out: None },
         Command::Plan { stack, overlays: &OVERLAYS, out: Some("my plan") },
         Command::Apply { stack },
+        Command::ApplyLetting { stack, flag: "--allow-replace", address },
+        Command::ApplyLetting { stack, flag: "--revert-drift", address },
+        Command::ApplyLetting { stack, flag: "--allow-delete", address },
         Command::ApplySwitch { stack, overlays: &[] },
         Command::ApplySwitch { stack, overlays: &OVERLAYS },
         Command::ApplyPlan { file: "my plan" },
         Command::Destroy { stack },
+        Command::DestroyLetting { stack, address },
         Command::FailoverWhere { stack },
         Command::Failover { stack, to, lost: lost.clone(), planned: false },
         Command::Failover { stack, to, lost: Vec::new(), planned: true },
@@ -109,6 +113,8 @@ fn samples() -> Vec<Command<'static>> {
         Command::Status { stack },
         Command::Reports { stack },
         Command::StateList { stack },
+        Command::StateRestore { stack },
+        Command::StateRemember { stack, address },
         Command::StateUnprotect { stack, address },
         Command::StateSettle { stack, address },
         Command::SandboxShow,
@@ -123,6 +129,8 @@ fn samples() -> Vec<Command<'static>> {
             | Command::Validate { .. }
             | Command::Plan { .. }
             | Command::Apply { .. }
+            | Command::ApplyLetting { .. }
+            | Command::DestroyLetting { .. }
             | Command::ApplySwitch { .. }
             | Command::ApplyPlan { .. }
             | Command::Destroy { .. }
@@ -134,6 +142,8 @@ fn samples() -> Vec<Command<'static>> {
             | Command::Status { .. }
             | Command::Reports { .. }
             | Command::StateList { .. }
+            | Command::StateRestore { .. }
+            | Command::StateRemember { .. }
             | Command::StateUnprotect { .. }
             | Command::StateSettle { .. }
             | Command::SandboxShow
@@ -319,4 +329,20 @@ fn a_protection_in_a_drill_is_lifted_in_its_overlay_and_nowhere_else() {
     assert_eq!(unprotect, ["state", "unprotect", "tiny", "lb", "--sandbox"]);
     type_it(&home, &unprotect).code(0).done();
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
+}
+
+/// A switch into what is made for a drill is no switch: what is told instead is accepted.
+#[test]
+fn an_overlay_of_a_drill_is_nowhere_to_fail_over_to() {
+    let home = Home::holding("tiny", TWO);
+    home.overlay("tiny", "rehearsal", "instance: rehearsal\nresources: { us: { label: r-us }, eu: { label: r-eu }, zone: { domain: example.org } }\n");
+    home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
+    let before = home.shown();
+    for flags in [&["--yes"][..], &["--yes", "--planned"]] {
+        let told = home.sandbox(&[&["failover", "tiny", "--to", "rehearsal"], flags].concat());
+        let told = told.code(3);
+        assert_eq!(advised(&told, "drill"), ["drill", "tiny", "--to", "rehearsal", "--sandbox"]);
+        assert!(!told.stderr.contains("--planned"), "{told}");
+    }
+    assert_eq!(home.shown(), before);
 }

@@ -60,7 +60,7 @@ fn everything_is_said_before_the_first_call() {
     ])
     .says(&[
         "rehearsed in woocommerce@drill: the switch to failover_eu; 15 objects are made for it, and all of it is deleted again, data included\n\
-         if this process dies: `lifeboat drill woocommerce --to drill_eu --cleanup` deletes what is left of it\n\
+         if this process dies: `lifeboat drill woocommerce --to drill_eu --cleanup --sandbox` deletes what is left of it\n\
          apply: ",
     ])
     .done();

@@ -10,6 +10,7 @@ mod schema;
 mod main_job;
 mod readme;
 mod mistakes;
+mod screen;
 mod unseen;
 mod over;
 mod lost;
@@ -41,6 +42,7 @@ mod order;
 mod shown;
 mod canary;
 mod hostile;
+mod recorded;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -59,7 +59,7 @@ fn users_who_were_moved_by_hand_are_not_moved_back() {
     let home = applied();
     let route = format!("/domains/{}/records/{}", id(&home, "zone"), id(&home, "shop"));
     home.linode("PUT", &route, &json!({ "target": "192.0.2.99" }));
-    apply(&home, &[]).code(3).shows(&["drift_directs", "--revert-drift 'shop'"]).done();
+    apply(&home, &[]).code(3).shows(&["drift_directs", "--revert-drift shop"]).done();
     assert_eq!(home.linode("GET", &route, &json!(null))["target"], "192.0.2.99");
     apply(&home, &["--revert-drift", "shop"]).code(0).done();
     assert_eq!(home.linode("GET", &route, &json!(null))["target"], "192.0.2.1");

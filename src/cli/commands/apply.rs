@@ -169,9 +169,9 @@ async fn saved(
     }
     if !broken.is_empty() {
         let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));
-        let file = file.display().to_string();
+        let file = layers.stack.as_str();
         let (stack, overlays) = (name.as_str(), plan.overlays.as_slice());
-        let anew = Command::Plan { stack, overlays, out: Some(&file) };
+        let anew = Command::Plan { stack, overlays, out: Some(file) };
         let help = format!("make a new one: {anew}; nothing was changed");
         return Err(OpsError::refused(what, help));
     }
@@ -232,7 +232,10 @@ pub fn show<'a>(scene: &Scene, shown: impl Into<Shown<'a>>) {
     let shown = shown.into();
     let plan = typed_here(shown.plan);
     let shown = Shown { plan: &plan, ..shown };
-    out::data(&text(shown, &TextOptions { color: scene.color, width: 100, verbose: false }));
+    out::data(&text(
+        shown,
+        &TextOptions { color: scene.color, width: out::width(), verbose: false },
+    ));
 }
 
 /// On real clouds the stack's name is typed, or `--yes --data-loss` given.
@@ -326,7 +329,9 @@ async fn carry_out(
     let switching = ledger::switching(&proposed);
     let report =
         crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())
-            .await?;
+            .await;
+    out::end_bars();
+    let report = report?;
     ending::tell(&report, ask.intent, &recorded);
     if let Some(left) = left {
         out::talk(&left);

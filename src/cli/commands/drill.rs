@@ -118,7 +118,10 @@ pub async fn drill(
 /// What the overlay says of its drill. For a cleanup it need not be there: state knows what it made.
 fn drilled(session: &Session, place: &Place, wanted: &Wanted) -> Result<Stack, OpsError> {
     let why = match load::instance_of(place, &wanted.to) {
-        Ok(it) if it.instance.is_some() => return Ok(it),
+        Ok(it) if it.instance.is_some() && (wanted.cleanup || !it.rehearses.is_empty()) => {
+            return Ok(it);
+        }
+        Ok(it) if it.instance.is_some() => return Err(no_rehearsal(place, &wanted.to)),
         Ok(_) => no_instance(&wanted.to),
         Err(why) => why,
     };
@@ -138,6 +141,20 @@ fn drilled(session: &Session, place: &Place, wanted: &Wanted) -> Result<Stack, O
         }
     }
     Err(if left.is_empty() { why } else { unread(&wanted.to, why, &left) })
+}
+
+/// Without a switch a drill proves nothing, and must not pass for one.
+fn no_rehearsal(place: &Place, overlay: &str) -> OpsError {
+    let is_switch = |it: &String| {
+        load::instance_of(place, it)
+            .is_ok_and(|it| it.instance.is_none() && !it.assumes_lost.is_empty())
+    };
+    let switches: Vec<String> = load::overlays(place).into_iter().filter(is_switch).collect();
+    let one = switches.first().map_or("OVERLAY", String::as_str);
+    OpsError::input(
+        format!("`{overlay}` rehearses nothing: a drill of it would switch nowhere"),
+        format!("write `rehearses: {one}` in stacks/{}/overlays/{overlay}.yaml", place.stack),
+    )
 }
 
 /// Nobody can say which instance it means.
@@ -273,6 +290,7 @@ struct Screen<'a> {
 
 impl Audience for Screen<'_> {
     fn begins(&self, part: Part, plan: &Plan) {
+        out::end_bars();
         match part {
             Part::Apply => out::talk("apply: home, as it is before the disaster"),
             Part::Switch => {
@@ -297,6 +315,7 @@ impl Audience for Screen<'_> {
 }
 
 fn ended(it: &Rehearsal) -> Exit {
+    out::end_bars();
     ending::part("apply", &it.applied);
     if let Some(switched) = &it.switched {
         ending::part("switch", switched);
@@ -329,6 +348,7 @@ fn ended(it: &Rehearsal) -> Exit {
 }
 
 fn told(cleaned: &Cleaned) -> Exit {
+    out::end_bars();
     ending::part("cleanup", &cleaned.report);
     if cleaned.leftovers.is_empty() {
         out::talk("nothing is left behind");

@@ -1,6 +1,7 @@
 //! One file per command, and the one place that chooses between them.
 
 pub mod describe;
+pub mod functions;
 pub mod layers;
 pub mod reports;
 pub mod plan;
@@ -59,6 +60,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             explain::explain(&scene, &layers, &what, &world).await
         }
         Command::Schema => Ok(describe::schema()),
+        Command::Functions => Ok(functions::functions()),
         Command::Kinds { kind } => describe::kinds(kind.as_deref()),
         Command::Plan { layers, world, allow, losing, replace, out, detailed_exitcode, shape } => {
             let wanted = plan::Wanted { replace, out, detailed_exitcode, shape };
@@ -112,8 +114,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         Command::Watch { watch, world } => watch::run(&scene, &watch, &world).await,
         Command::State(command) => state::run(&scene, command),
         Command::Sandbox(command) => sandbox::run(&scene, command).await,
-        Command::Completions { shell } => Ok(describe::completions(shell)),
-        Command::Man => describe::man(),
+        Command::Completions { shell } => describe::completions(shell),
+        Command::Man { command } => describe::man(&command),
     }
 }
 

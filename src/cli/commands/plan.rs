@@ -180,7 +180,7 @@ fn print(plan: &Plan, envelope: &Envelope, shape: &Shape, color: bool) {
     let shown = Shown { plan, forecast: envelope.forecast.as_ref() };
     match shape.format {
         Format::Text => {
-            let options = TextOptions { color, width: 100, verbose: false };
+            let options = TextOptions { color, width: out::width(), verbose: false };
             out::data(&text(shown, &options));
         }
         Format::Json => out::data(&encode(plan, envelope)),

@@ -166,7 +166,8 @@ fn rm(scene: &Scene, args: &StateArgs, address: &str, yes: bool) -> Result<Exit,
     }
     change(scene, args, &address.to_string(), |_, it| Ok((it.clone(), Outcome::Removed)))?;
     let name = named_by(store.folder());
-    out::talk(&format!("to undo it: `lifeboat state restore {name} '{address}' --yes`"));
+    let again = Typed::StateRemember { stack: &name, address: &address.to_string() };
+    out::talk(&format!("to undo it: {again}"));
     Ok(Exit::Done)
 }
 
@@ -236,8 +237,8 @@ fn restore(scene: &Scene, args: &StateArgs, yes: bool) -> Result<Exit, OpsError>
     let aside = if aside.is_empty() { "nothing".to_owned() } else { aside.join(", ") };
     out::talk(&format!("restored as serial {}; kept aside: {aside}", done.state.serial));
     out::talk(&format!(
-        "look what is missing before anything is applied: `lifeboat plan {}`",
-        named_by(store.folder())
+        "look what is missing before anything is applied: {}",
+        Typed::Plan { stack: &named_by(store.folder()), overlays: &[], out: None }
     ));
     Ok(Exit::Done)
 }
@@ -308,7 +309,8 @@ fn settle(
                     "the step of `{address}` was no create, so no id can say what became of it"
                 ),
                 format!(
-                    "nothing was changed; the next plan looks at the object anew: `lifeboat state settle {name} '{address}' --nothing`"
+                    "nothing was changed; the next plan looks at the object anew: {}",
+                    Typed::StateSettle { stack: &name, address: &address.to_string() }
                 ),
             ));
         }

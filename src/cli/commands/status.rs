@@ -47,7 +47,7 @@ pub async fn status(
         }),
     };
     out::data(&match format {
-        Plain::Text => render::status::text(&facts),
+        Plain::Text => out::typed_here(&render::status::text(&facts)).into_owned(),
         Plain::Json => render::status::json(&facts),
     });
     Ok(Exit::Done)

@@ -48,10 +48,12 @@ pub async fn failover(
     wanted: &Wanted,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
-    may_go_on(consent)?;
     if to == "base" {
         return Err(no_way_home(target));
     }
+    // What cannot be switched to is told before anybody is asked for consent.
+    crate::ops::load::overlay_file(&Place::find(&target.stack, &scene.directory)?, to)?;
+    may_go_on(consent)?;
     let (ask, session, known) = begin(scene, target, wanted).await?;
     if losing.planned && !known.lost.is_empty() {
         return Err(not_planned(&ask.place, &known));
@@ -59,6 +61,10 @@ pub async fn failover(
     let mut ask =
         Ask { losses: open::losses(losing), include_pending: losing.include_pending, ..ask };
     ask.overlays = Some([known.home.clone(), vec![to.to_owned()]].concat());
+    // Before anything is asked or advised: what is made for a drill is nowhere to fail over to.
+    if let Ok(overlay) = crate::ops::load::instance_of(&ask.place, to) {
+        crate::ops::instance::belongs(&ask.place, &overlay)?;
+    }
     if losing.lost.is_empty() && !losing.planned {
         says_what_is_lost(&ask, &known, to)?;
         assume_on_the_way(&mut ask, &known, to)?;

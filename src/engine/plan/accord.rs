@@ -271,12 +271,8 @@ mod tests {
         check(
             |it| {
                 let (group, changed) = ("update".into(), vec!["deletion_protection".into()]);
-                let call = Call::Update {
-                    group,
-                    changed,
-                    attributes: Attributes::new(),
-                    or_create: false,
-                };
+                let attributes = Attributes::new();
+                let call = Call::Update { group, changed, attributes, or_create: false };
                 it.changes[0].action = Action::Update;
                 it.steps.push(step(1, "sessions", "dynamodb.table", call));
             },

@@ -1,5 +1,6 @@
 //! What was changed outside, and what a plan does not simply take back: what only a replacement would undo, and where users are sent.
 
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::normalise::normalise;
 use crate::engine::plan::asked::{Intent, Options};
@@ -65,6 +66,8 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
         return None;
     }
     let address = &it.change.address;
+    let shown = address.to_string();
+    let letting = |flag: &'static str| Command::ApplyLetting { stack, flag, address: &shown };
     let replacing: Vec<&AttributeChange> =
         it.change.attributes.iter().filter(|it| it.replaces.is_some()).collect();
     let is_replaced = matches!(it.change.action, Action::Replace { .. });
@@ -79,8 +82,9 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
             told(record, &replacing)
         );
         let refusal = Diagnostic::refusal("drift_replaces", text).help(format!(
-            "to keep it as it is, write {} for it; to replace it: `lifeboat apply {stack} --allow-replace '{address}'`",
-            kept(&replacing)
+            "to keep it as it is, write {} for it; to replace it: {}",
+            kept(&replacing),
+            letting("--allow-replace")
         ));
         return Some(placed(it, refusal, "replaced to be so again"));
     }
@@ -100,8 +104,9 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
         return Some(placed(it, warning, "so it will be"));
     }
     let refusal = Diagnostic::refusal("drift_directs", what).help(format!(
-        "to keep it as it is, write {} for it; to take it back: `lifeboat apply {stack} --revert-drift '{address}'`",
-        kept(&directing)
+        "to keep it as it is, write {} for it; to take it back: {}",
+        kept(&directing),
+        letting("--revert-drift")
     ));
     Some(placed(it, refusal, "this plan would send users here"))
 }
@@ -181,20 +186,20 @@ mod tests {
         insta::assert_snapshot!(check(SITE, grown), @r#"
         replace web
         refusal drift_replaces: only a change outside lifeboat is the reason to replace `web`: `type` ("g6-standard-2" as recorded, "g6-standard-8" now)
-          to keep it as it is, write `type: "g6-standard-8"` for it; to replace it: `lifeboat apply t --allow-replace 'web'`
+          to keep it as it is, write `type: "g6-standard-8"` for it; to replace it: `lifeboat apply t --allow-replace web`
         "#);
         let rebuilt = ("web", "image", "linode/debian13");
         insta::assert_snapshot!(check(SITE, rebuilt), @r#"
         replace web
         refusal drift_replaces: only a change outside lifeboat is the reason to replace `web`: `image` ("linode/debian12" as recorded, "linode/debian13" now)
-          to keep it as it is, write `image: "linode/debian13"` for it; to replace it: `lifeboat apply t --allow-replace 'web'`
+          to keep it as it is, write `image: "linode/debian13"` for it; to replace it: `lifeboat apply t --allow-replace web`
         "#);
         // To another size: without what was done by hand it would be a resize in place.
         let wanted = SITE.replace("g6-standard-2", "g6-standard-4");
         insta::assert_snapshot!(check(&wanted, grown), @r#"
         replace web
         refusal drift_replaces: only a change outside lifeboat is the reason to replace `web`: `type` ("g6-standard-2" as recorded, "g6-standard-8" now)
-          to keep it as it is, write `type: "g6-standard-8"` for it; to replace it: `lifeboat apply t --allow-replace 'web'`
+          to keep it as it is, write `type: "g6-standard-8"` for it; to replace it: `lifeboat apply t --allow-replace web`
         "#);
         // The layers themselves want another image: they are the reason.
         let wanted = SITE.replace("debian12", "ubuntu24.04");
@@ -210,7 +215,7 @@ mod tests {
         insta::assert_snapshot!(check(SITE, moved), @r#"
         update shop
         refusal drift_directs: `shop` was changed outside lifeboat, and users with it: `target` ("192.0.2.1" as recorded, "192.0.2.99" now)
-          to keep it as it is, write `target: "192.0.2.99"` for it; to take it back: `lifeboat apply t --revert-drift 'shop'`
+          to keep it as it is, write `target: "192.0.2.99"` for it; to take it back: `lifeboat apply t --revert-drift shop`
         "#);
         let wanted = SITE.replace("192.0.2.1", "192.0.2.2");
         assert!(check(&wanted, moved).contains("drift_directs"));

@@ -351,11 +351,20 @@ pub fn secret_drift(instance: &Instance, name: &str, resolved: &Resolved) -> Dia
 }
 
 /// A create without its secret.
-pub fn missing_secret(instance: &Instance, name: &str, span: Span) -> Diagnostic {
+pub fn missing_secret(
+    instance: &Instance,
+    name: &str,
+    span: Span,
+    missing: &[String],
+) -> Diagnostic {
+    let ways = missing
+        .iter()
+        .map(|it| format!("give `{it}` with LIFEBOAT_VAR_{it}=…, --var-file or --var {it}=…"));
+    let ways: Vec<String> = ways.collect();
     let text = format!("`{}` cannot be made without its secret `{name}`", instance.address);
     Diagnostic::error("missing_secret", text)
         .at(span, "a sensitive variable used here is not given")
-        .help("give it with LIFEBOAT_VAR_NAME=…, --var-file or --var NAME=…")
+        .help(ways.join("; "))
 }
 
 pub fn unknown_kind(address: &Address, kind: &str) -> Diagnostic {

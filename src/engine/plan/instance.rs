@@ -220,7 +220,10 @@ impl<'a> Proposal<'a> {
         }
         for (name, _) in resolved.attributes.iter().filter(|(_, it)| is_missing_secret(it)) {
             let span = resolved.span(name).unwrap_or(instance.resource.span);
-            self.diagnostics.push(guard::missing_secret(instance, name, span));
+            let variables = self.worlds.stack.variables.iter();
+            let missing = variables.filter(|(_, it)| is_missing_secret(&it.value));
+            let missing: Vec<String> = missing.map(|(name, _)| name.clone()).collect();
+            self.diagnostics.push(guard::missing_secret(instance, name, span, &missing));
         }
     }
 

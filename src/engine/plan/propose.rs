@@ -9,6 +9,7 @@ pub use crate::engine::plan::asked::{Intent, Keep, Options};
 use crate::engine::plan::carried::{Carried, Own};
 use crate::engine::plan::change::{Action, Change, Plan, note};
 use crate::engine::plan::closure::Wanted;
+use crate::engine::plan::danger::dangers;
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::planned::Planned;
@@ -96,6 +97,17 @@ fn proposed(
     finish(proposal)
 }
 
+/// What is not seen, first of all, since it may be why the rest is as it is; then what guards refuse.
+fn guarded(it: &mut Proposal<'_>) {
+    let told = unseen(it);
+    it.diagnostics.splice(0..0, told);
+    let name = it.name();
+    let overlay = it.worlds.stack.overlays.first().filter(|_| name.contains('@'));
+    let whose = guard::Whose { name: &name, overlay: overlay.map(String::as_str) };
+    it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, it.options, whose));
+    it.diagnostics.extend(unknown_replacements(it));
+}
+
 fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     let options = it.options;
     let outputs = it.outputs();
@@ -134,19 +146,13 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         ));
         it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds(), &it.name()));
     }
-    // First of all: what is not seen may be why the rest is as it is.
-    let told = unseen(&it);
-    it.diagnostics.splice(0..0, told);
-    let name = it.name();
-    let overlay = it.worlds.stack.overlays.first().filter(|_| name.contains('@'));
-    let whose = guard::Whose { name: &name, overlay: overlay.map(String::as_str) };
-    it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, options, whose));
+    guarded(&mut it);
     let stack = it.worlds.stack;
-    it.diagnostics.extend(unknown_replacements(&it));
     let switch = it.worlds.state.and_then(|state| {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))
     });
+    let dangers = dangers(&it.planned, stack);
     let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
     let checked = Checked {
         catalog: it.worlds.catalog,
@@ -174,6 +180,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         include_pending: options.include_pending,
         replace: options.replace.clone(),
         changes,
+        dangers,
         drift: it.drift,
         outputs,
         stale,
