@@ -119,9 +119,6 @@ impl Square {
         let first = self.run.run(&home);
         served_by(&home, is_real, &said);
         self.is_honest(&home, &first, &said);
-        if self.times > 0 {
-            home.served_if_anything_serves("shop.duo.example.com", &said);
-        }
         // Elsewhere users are served all the while.
         if self.times > 0 && self.run == Run::Failover {
             assert_eq!(leads(&home), [site], "{said}: what passes is outlasted\n{first}");
