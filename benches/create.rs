@@ -71,6 +71,7 @@ fn create(pace: Pace) -> Measured {
             losses: Losses::default(),
             only_switch: false,
             include_pending: false,
+            replace: Vec::new(),
             keep: Keep::Nothing,
         };
         let (lease, state) = session.store(&ask.place).lease("bench", "bench", 0).unwrap();
