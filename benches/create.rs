@@ -70,9 +70,11 @@ fn create(pace: Pace) -> Measured {
             allowed: Allowed::default(),
             losses: Losses::default(),
             only_switch: false,
+            replace: Vec::new(),
             include_pending: false,
             replace: Vec::new(),
             keep: Keep::Nothing,
+            last_good: None,
         };
         let (lease, state) = session.store(&ask.place).lease("bench", "bench", 0).unwrap();
         let proposed = plan_on(&session, &ask, state).await.unwrap();
@@ -86,7 +88,7 @@ fn create(pace: Pace) -> Measured {
         let (_stop, stopped) = tokio::sync::watch::channel(None);
         let told = Arc::new(|_| {});
         let report = apply(&session, lease, proposed, &order, told, stopped).await.unwrap();
-        assert!(report.is_complete(), "{:?}", report.failed.first());
+        assert!(report.is_over(), "{:?}", report.failed.first());
         report.done.len()
     });
     let seconds = start.elapsed().as_secs_f64();

@@ -303,8 +303,10 @@ fn ask(root: &Path, overlay: Option<&str>) -> Ask {
         allowed: lifeboat::engine::plan::guard::Allowed::default(),
         losses: Losses::default(),
         only_switch: false,
+        replace: Vec::new(),
         include_pending: false,
         keep: Keep::Nothing,
+        last_good: None,
     }
 }
 
@@ -321,6 +323,6 @@ async fn run(session: &Arc<Session>, ask: &Ask) -> usize {
     };
     let (_stop, stopped) = tokio::sync::watch::channel(None);
     let report = apply(session, lease, proposed, &order, Arc::new(|_| {}), stopped).await.unwrap();
-    assert!(report.is_complete(), "{:?}", report.failed.first());
+    assert!(report.is_over(), "{:?}", report.failed.first());
     report.done.len()
 }

@@ -70,7 +70,12 @@ impl SourceCode for Excerpt {
         after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let part = self.text.read_span(span, before, after)?;
-        let column = if part.line() == 0 { self.column + part.column() } else { part.column() };
+        // In characters, as everywhere; miette counts bytes.
+        let before = &self.text[..floor(&self.text, part.span().offset())];
+        let column = match before.rsplit_once('\n') {
+            Some((_, line)) => line.chars().count(),
+            None => self.column + before.chars().count(),
+        };
         Ok(Box::new(MietteSpanContents::new_named(
             self.name.clone(),
             part.data(),

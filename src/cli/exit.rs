@@ -1,7 +1,7 @@
 //! Exit codes: documented, named, and chosen in this file only.
 
 use crate::engine::diagnostic::Severity;
-use crate::engine::observed::Reason;
+use crate::engine::over::Ending;
 use crate::ops::error::OpsError;
 use crate::store::error::StoreError;
 
@@ -21,7 +21,7 @@ pub enum Exit {
     Refused,
     /// The lease is held.
     Held,
-    /// Part of the world is unseen; destroy left something.
+    /// Part of the world is unseen: a switch, an apply or a destroy is not over.
     Unseen,
     Usage,
     /// 128 + the signal's number.
@@ -43,10 +43,14 @@ impl Exit {
     }
 }
 
-impl Exit {
-    /// Of a plan that could not see everything: silence ends by itself, a no has to be mended.
-    pub fn of_unseen(reason: Reason) -> Self {
-        if reason.is_no() { Self::Failed } else { Self::Unseen }
+impl From<Ending> for Exit {
+    /// Silence ends by itself, a no has to be mended.
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Over => Self::Done,
+            Ending::Unread => Self::Unseen,
+            Ending::Malformed | Ending::Denied | Ending::Undone => Self::Failed,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod exit;
 pub mod out;
+pub mod complete;
 pub mod args;
 pub mod excerpt;
 pub mod report;
@@ -11,13 +12,15 @@ pub mod ending;
 pub mod open;
 pub mod commands;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::args::Arguments;
 use crate::cli::exit::{Exit, USAGE};
 
 /// Reads the arguments, runs the command, says what went wrong.
 pub fn main() -> u8 {
+    // A shell that asks for completions gets them, and nothing else happens.
+    clap_complete::CompleteEnv::with_factory(Arguments::command).complete();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(why) => {
@@ -44,7 +47,9 @@ pub fn main() -> u8 {
         }
     };
     let color = out::wants_color(arguments.no_color);
-    let code = match runtime.block_on(commands::run(arguments)) {
+    let ended = runtime.block_on(commands::run(arguments));
+    out::end_bars();
+    let code = match ended {
         Ok(exit) => exit.code(),
         Err(why) => {
             report::error(&why, color);

@@ -101,20 +101,17 @@ fn variable_file(file: &Path) -> Result<Map<String, serde_json::Value>, OpsError
     };
     let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let root = root(&absolute).filter(|it| absolute.starts_with(it.join("stacks")));
-    let bytes = match root {
-        // What comes with a stack is read as its layers are: a link in it leads nowhere else.
-        Some(root) => {
-            let below = absolute.strip_prefix(root.join("stacks")).unwrap_or(&absolute);
-            inside::read(&root, Path::new("stacks"), below, VARIABLE_BYTES_MAX)
-                .map_err(|why| wrong(why.to_string()))?
-        }
-        None => {
-            let mut bytes = Vec::new();
-            let opened = std::fs::File::open(file)
-                .and_then(|it| it.take(VARIABLE_BYTES_MAX + 1).read_to_end(&mut bytes));
-            opened.map_err(|source| OpsError::File { file: file.to_owned(), source })?;
-            bytes
-        }
+    // What comes with a stack is read as its layers are: a link in it leads nowhere else.
+    let bytes = if let Some(root) = root {
+        let below = absolute.strip_prefix(root.join("stacks")).unwrap_or(&absolute);
+        inside::read(&root, Path::new("stacks"), below, VARIABLE_BYTES_MAX)
+            .map_err(|why| wrong(why.to_string()))?
+    } else {
+        let mut bytes = Vec::new();
+        let opened = std::fs::File::open(file)
+            .and_then(|it| it.take(VARIABLE_BYTES_MAX + 1).read_to_end(&mut bytes));
+        opened.map_err(|source| OpsError::File { file: file.to_owned(), source })?;
+        bytes
     };
     if bytes.len() as u64 > VARIABLE_BYTES_MAX {
         return Err(wrong(format!("it is larger than {} MiB", VARIABLE_BYTES_MAX >> 20)));
@@ -158,6 +155,7 @@ pub fn ask(
         only_switch: false,
         include_pending: false,
         keep: Keep::Nothing,
+        last_good: None,
     })
 }
 

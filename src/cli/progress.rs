@@ -1,13 +1,12 @@
 //! Progress of a run: bars on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::cli::out::{talk, told};
+use crate::cli::out::{can_move, end_bars, show_bars, talk, told};
 use crate::engine::plain::clean;
 use crate::engine::plan::change::{Call, Plan, Step};
 use crate::engine::state::journal::Outcome;
@@ -28,11 +27,14 @@ struct Shown {
 
 /// A listener for the progress of this plan.
 pub fn listener(plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
-    let bars = std::io::stderr().is_terminal().then(|| {
+    let bars = can_move().then(|| {
         let bars = MultiProgress::new();
         let total = bars.add(ProgressBar::new(plan.steps.len() as u64));
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {elapsed}");
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {elapsed} {spinner}");
         total.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        // A wait of minutes ends no step: the time goes on all the same.
+        total.enable_steady_tick(TICK);
+        show_bars(&bars);
         (bars, total)
     });
     let shown = Mutex::new(Shown {
@@ -100,13 +102,14 @@ impl Shown {
             bar.finish_and_clear();
         }
         match &self.bars {
-            Some((bars, total)) => {
+            Some((_, total)) => {
                 total.inc(1);
                 if let Some(text) = text {
-                    bars.println(told(&text)).ok();
+                    talk(&text);
                 }
                 if total.length() == Some(total.position()) {
                     total.finish_and_clear();
+                    end_bars();
                 }
             }
             None => {

@@ -3,7 +3,7 @@
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, Report};
 
 use crate::cli::excerpt::Excerpt;
-use crate::cli::out::talk;
+use crate::cli::out::{talk, talk_width, talks_in_color};
 use crate::engine::advice::{restored, unbroken};
 use crate::engine::diagnostic::{Diagnostic, Severity, Sources};
 use crate::engine::plain::clean;
@@ -64,10 +64,14 @@ pub fn all(diagnostics: &[Diagnostic], sources: &Sources, color: bool) {
 
 /// One diagnostic as text.
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
-    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let theme = if color && talks_in_color() {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
     // Words stay whole, and so do commands: what is typed stands on one line.
     let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(100)
+        .with_width(talk_width())
         .with_break_words(false)
         .with_word_separator(textwrap::WordSeparator::AsciiSpace)
         .with_word_splitter(textwrap::WordSplitter::NoHyphenation);

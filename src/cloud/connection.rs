@@ -140,7 +140,12 @@ impl Connections {
                 let region =
                     RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
                         .or_else(ProfileFileRegionProvider::new());
-                aws_config::defaults(BehaviorVersion::v2026_01_12())
+                let defaults = aws_config::defaults(BehaviorVersion::v2026_01_12());
+                // Where no HTTPS client can be made no call is, and the SDK must not try to make one either.
+                let has_authorities = self.check_authorities("AWS").is_ok();
+                let defaults =
+                    if has_authorities { defaults } else { defaults.http_client(plain_http()) };
+                defaults
                     .region(region)
                     .retry_config(RetryConfig::disabled())
                     .stalled_stream_protection(StalledStreamProtectionConfig::disabled())

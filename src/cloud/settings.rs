@@ -88,12 +88,15 @@ impl Settings {
             |name: &str| read(name).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
         for name in CREDENTIALS {
             // Shorter ones are made up for tests, of ordinary words.
-            let real = said(name).filter(|it| it.len() >= CREDENTIAL_MIN);
-            real.iter().for_each(|it| redactor().learn_text(it));
+            if let Some(real) = said(name).filter(|it| it.len() >= CREDENTIAL_MIN) {
+                redactor().learn_text(&real);
+            }
         }
         for url in ["LINODE_URL", "AWS_ENDPOINT_URL_DYNAMODB"] {
             let url = said(url).and_then(|it| reqwest::Url::parse(&it).ok());
-            url.iter().filter_map(reqwest::Url::password).for_each(|it| redactor().learn_text(it));
+            if let Some(password) = url.as_ref().and_then(reqwest::Url::password) {
+                redactor().learn_text(password);
+            }
         }
         Self {
             linode_url: said("LINODE_URL")

@@ -27,6 +27,12 @@ pub enum Command<'a> {
     Apply {
         stack: &'a str,
     },
+    /// With a flag that lets one thing through, and the address that it is about.
+    ApplyLetting {
+        stack: &'a str,
+        flag: &'a str,
+        address: &'a str,
+    },
     /// Makes other overlays the active ones, whatever that means for users.
     ApplySwitch {
         stack: &'a str,
@@ -37,6 +43,11 @@ pub enum Command<'a> {
     },
     Destroy {
         stack: &'a str,
+    },
+    /// Takes along what is not of the stack.
+    DestroyLetting {
+        stack: &'a str,
+        address: &'a str,
     },
     /// Lists the overlays that can be switched to, and changes nothing.
     FailoverWhere {
@@ -69,14 +80,6 @@ pub enum Command<'a> {
     },
     StateList {
         stack: &'a str,
-    },
-    /// The same again, with a flag that lets through what was refused of one address.
-    Letting {
-        /// `apply` or `destroy`.
-        verb: &'a str,
-        stack: &'a str,
-        flag: &'a str,
-        address: &'a str,
     },
     /// Goes on from the newest state that is whole.
     StateRestore {
@@ -129,7 +132,11 @@ impl Command<'_> {
                 with(&["apply", stack], flags)
             }
             Self::ApplyPlan { file } => plain(&["apply", file]),
+            Self::ApplyLetting { stack, flag, address } => plain(&["apply", stack, flag, address]),
             Self::Destroy { stack } => plain(&["destroy", stack]),
+            Self::DestroyLetting { stack, address } => {
+                plain(&["destroy", stack, "--allow-delete", address])
+            }
             Self::FailoverWhere { stack } => plain(&["failover", stack]),
             Self::Failover { stack, to, lost: list, planned } => {
                 let planned = planned.then(|| "--planned".to_owned());
@@ -143,7 +150,6 @@ impl Command<'_> {
             Self::Status { stack } => plain(&["status", stack]),
             Self::Reports { stack } => plain(&["reports", stack]),
             Self::StateList { stack } => plain(&["state", "list", stack]),
-            Self::Letting { verb, stack, flag, address } => plain(&[verb, stack, flag, address]),
             Self::StateRestore { stack } => plain(&["state", "restore", stack]),
             Self::StateRemember { stack, address } => {
                 plain(&["state", "restore", stack, address, "--yes"])

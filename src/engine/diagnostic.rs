@@ -140,7 +140,7 @@ pub fn on_one_line(mistakes: &[Diagnostic], sources: &Sources) -> String {
 /// The candidate that a mistyped word most likely meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Of very many names the first: each is compared letter by letter.
-    const CANDIDATES_MAX: usize = 1_000;
+    const CANDIDATES_MAX: usize = 500;
     /// No name that anybody types by hand is longer.
     const WORD_MAX: usize = 100;
     if word.len() > WORD_MAX {

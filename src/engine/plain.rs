@@ -45,7 +45,7 @@ pub fn colored(text: &str) -> Cow<'_, str> {
         return lines(text);
     }
     let mut told = String::with_capacity(text.len());
-    let mut parts = text.split("\u{1b}");
+    let mut parts = text.split('\u{1b}');
     told.push_str(&lines(parts.next().unwrap_or_default()));
     for part in parts {
         let style = part.strip_prefix('[').and_then(|it| it.split_once('m'));
@@ -55,6 +55,23 @@ pub fn colored(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(told)
+}
+
+/// JSON in which no character can act on a terminal or hide: such stand as `\u…` inside of strings.
+pub fn json(json: &str) -> String {
+    if json.chars().all(|it| it.is_ascii_graphic() || it == ' ' || it == '\n') {
+        return json.to_owned();
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for it in json.chars() {
+        if is_invisible(it) && it != '\n' {
+            let mut units = [0; 2];
+            escaped.extend(it.encode_utf16(&mut units).iter().map(|it| format!("\\u{it:04x}")));
+        } else {
+            escaped.push(it);
+        }
+    }
+    escaped
 }
 
 /// What [`clean`] made, as it was. `None`: it made no such text.

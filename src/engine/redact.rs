@@ -231,7 +231,7 @@ fn unpacked(run: &str) -> impl Iterator<Item = String> {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let plain = run.replace('-', "+").replace('_', "/");
     let base64 = (0..4_usize).filter_map(move |from| {
-        let part = plain[from..].as_bytes();
+        let part = &plain.as_bytes()[from..];
         let decode = |length: usize| BASE64_NOPAD.decode(&part[..length]).ok();
         decode(part.len()).or_else(|| decode(part.len() / 4 * 4)).map(text)
     });

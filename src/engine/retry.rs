@@ -65,9 +65,10 @@ pub const READING: Patience = Patience {
     longest_pause: Duration::from_secs(8),
 };
 
-/// Calls that change something: long patience with an object at work.
+/// Calls that change something: long patience with an object at work, and a minute of it with a cloud that is not well: users
+/// may wait for just this call, and a switch that gives up here leaves them where they are.
 pub const CHANGING: Patience = Patience {
-    attempts: 5,
+    attempts: 8,
     within: Duration::from_secs(1800),
     first_pause: Duration::from_secs(1),
     longest_pause: Duration::from_secs(20),

@@ -92,6 +92,10 @@ mod tests {
                 [&it.method, &it.path, &it.interval, &it.timeout, &it.attempts].map(String::as_str),
             );
         }
+        if let Some(it) = &kind.packets {
+            names.extend([&it.rules, &it.policy, &it.off.0].map(String::as_str));
+        }
+        names.extend(kind.directs_nobody.iter().map(|it| it.0.as_str()));
         names.extend(kind.capacity.iter().map(|it| it.attribute.as_str()));
         match &kind.fault_domain {
             FaultDomain::Region(it) | FaultDomain::Of(it) => names.push(it),

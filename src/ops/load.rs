@@ -43,6 +43,8 @@ pub fn desired(
         return Err(OpsError::Mistakes { diagnostics, sources });
     };
     let unknown = unknown_losses(place, &stack, given, remembered, catalog)?;
+    let unknown: Vec<Diagnostic> =
+        unknown.into_iter().chain(unknown_rehearsals(place, &stack)).collect();
     if !unknown.is_empty() {
         diagnostics.extend(unknown);
         return Err(OpsError::Mistakes { diagnostics, sources });
@@ -54,6 +56,19 @@ pub fn desired(
             Err(OpsError::Mistakes { diagnostics, sources })
         }
     }
+}
+
+/// Overlays that are to be rehearsed, and are not there.
+fn unknown_rehearsals(place: &Place, stack: &Stack) -> Vec<Diagnostic> {
+    let names = overlays(place);
+    let missing = stack.rehearses.iter().filter(|(name, _)| !names.contains(name));
+    let told = missing.map(|(name, span)| {
+        Diagnostic::error("unknown_reference", "Unknown overlay")
+            .at(*span, format!("there is no overlay `{name}` to rehearse"))
+            .help(format!("the overlays of {} are: {}", place.stack, names.join(", ")))
+            .nearest(name, names.iter().map(String::as_str))
+    });
+    told.collect()
 }
 
 /// Assumed losses of fault domains in which neither the stack nor anything below its overlays is.

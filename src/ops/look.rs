@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cloud::provider::Question;
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
+use crate::engine::over::{self, Open};
+use crate::engine::plan::change::Loss;
 use crate::engine::plan::offered::{Read, Source};
-use crate::engine::plan::survey::Inquiry;
+use crate::engine::plan::survey::{Inquiry, survey};
 use crate::engine::plan::uninvited::{Collection, Found};
-use crate::engine::state::record::State;
+use crate::engine::stack::model::Stack;
+use crate::engine::state::record::{Lost, State};
 use crate::ops::error::OpsError;
 use crate::ops::session::{Session, Target};
 
@@ -34,6 +38,26 @@ pub async fn observe(
         .collect();
     let observations = session.provider.observe(&questions).await;
     questions.iter().map(|it| it.address.clone()).zip(observations).collect()
+}
+
+/// Lists that are read at one time.
+const READS_AT_ONCE: usize = 8;
+
+/// Where users are not as state says that they were directed, by looking at each name now; what is lost is not asked.
+pub async fn astray(session: &Session, state: &State) -> Result<Vec<Open>, OpsError> {
+    let loss = |it: &Lost| Loss {
+        fault_domain: it.fault_domain.clone(),
+        recorded: Some((it.since, it.by.clone())),
+    };
+    let lost: Vec<Loss> = state.lost.iter().map(loss).collect();
+    session.provider.lose(&lost.iter().map(|it| it.fault_domain.clone()).collect::<Vec<_>>());
+    let stack = Stack::default();
+    let mut inquiries = survey(&session.catalog, &stack, &[], Some(state), &lost);
+    let is_name =
+        |it: &Inquiry<'_>| session.catalog.get(&it.kind).is_some_and(|it| it.drain.is_some());
+    inquiries.retain(is_name);
+    session.check_endpoints(&inquiries)?;
+    Ok(over::astray(&session.catalog, state, &observe(session, &inquiries).await))
 }
 
 /// How long a list of what a cloud offers is waited for: nothing stops for want of it.
@@ -70,9 +94,12 @@ pub async fn uninvited(
 ) -> Found {
     let mut found = Found::default();
     let mut reading = JoinSet::new();
+    let limit = Arc::new(Semaphore::new(READS_AT_ONCE));
     for (at, it) in collections.iter().cloned().enumerate() {
         let (provider, catalog) = (Arc::clone(&session.provider), Arc::clone(&session.catalog));
+        let limit = Arc::clone(&limit);
         reading.spawn(async move {
+            let _turn = limit.acquire_owned().await.expect("the limit is never closed");
             let Some(kind) = catalog.get(&it.kind) else { return (at, it, Ok(Vec::new())) };
             let rows = provider.inside(kind, &it.attributes).await.map_err(|why| why.words);
             (at, it, rows)

@@ -21,7 +21,7 @@ use crate::engine::state::journal::{Entry, fold};
 use crate::engine::state::record::{Left, State};
 use crate::engine::value::Value;
 use crate::ops::bindings::bindings;
-use crate::ops::course::{Course, Losses, course, remembered};
+use crate::ops::course::{Course, Losses, course, named, remembered};
 use crate::ops::error::OpsError;
 use crate::ops::instance;
 use crate::ops::load::{self, Desired};
@@ -48,6 +48,8 @@ pub struct Ask {
     /// A switch also carries what was pending before it.
     pub include_pending: bool,
     pub keep: Keep,
+    /// When the site was last seen good, in milliseconds since the Unix epoch: a switch is reported from there on.
+    pub last_good: Option<i64>,
 }
 
 /// A plan with everything it was made from.
@@ -64,6 +66,8 @@ pub struct Proposed {
     pub keep: Keep,
     /// What guards let through, likewise.
     pub allowed: Allowed,
+    /// When the site was last seen good, as who watched it says.
+    pub last_good: Option<i64>,
 }
 
 /// How often a plan is made anew because somebody changed the state while the clouds were looked at.
@@ -248,7 +252,8 @@ fn proposed(
     if errors_only && stops(&diagnostics) {
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
-    Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep, allowed })
+    let last_good = ask.last_good;
+    Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep, allowed, last_good })
 }
 
 fn is_silent(observed: &BTreeMap<Address, Observation>) -> bool {
@@ -312,7 +317,8 @@ pub fn sides(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Side
     for left in course.left.iter().filter(|_| carries_itself) {
         // What was said when a switch began is part of it as well.
         let (from, remembered) = (&left.overlays, &left.variables);
-        let mut desired = load::desired(&ask.place, from, &given, remembered, &session.catalog)?;
+        let desired = load::desired(&ask.place, from, &given, remembered, &session.catalog);
+        let mut desired = desired.map_err(|why| left_unreadable(ask, state, from, why))?;
         instance::lend(session, &ask.place, &mut desired)?;
         before.push(desired);
     }
@@ -360,12 +366,42 @@ fn wanted(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Desired
         check_lost(session, &desired, state, &ask.losses)?;
         return Ok(desired);
     }
-    let mut desired =
-        load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
+    let desired = load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog);
+    let mut desired = desired.map_err(|why| active_gone(ask, state, &overlays, why))?;
     instance::belongs(&ask.place, &desired.stack)?;
     instance::lend(session, &ask.place, &mut desired)?;
     check_lost(session, &desired, state, &ask.losses)?;
     Ok(desired)
+}
+
+/// The overlays that a switch leaves say what it is to carry. Without them it can still carry all that differs from the world.
+fn left_unreadable(ask: &Ask, state: Option<&State>, from: &[String], why: OpsError) -> OpsError {
+    let (Some(state), Some(to)) = (state, &ask.overlays) else { return why };
+    let Some(switch) = state.switch_command(&overlays_of(Some(to), None)) else { return why };
+    OpsError::input(
+        format!("this switch leaves {}, which cannot be read: {why}", named(from)),
+        format!(
+            "put it back as it was; or `{switch} --include-pending` goes without it, and carries everything that differs from its target"
+        ),
+    )
+}
+
+/// The file of an active overlay may be gone, deleted with a branch; who asks for nothing else is told the way home.
+fn active_gone(ask: &Ask, state: Option<&State>, overlays: &[String], why: OpsError) -> OpsError {
+    let Some(state) = state.filter(|it| ask.overlays.is_none() && it.active == overlays) else {
+        return why;
+    };
+    let gone = |it: &&String| load::overlay_file(&ask.place, it).is_err();
+    let Some(gone) = overlays.iter().find(gone).filter(|it| !state.home.contains(it)) else {
+        return why;
+    };
+    OpsError::input(
+        format!("{why}; it is active"),
+        format!(
+            "put {gone} back as it was; or go home without it: `lifeboat failback {} --include-pending`",
+            ask.place.name()
+        ),
+    )
 }
 
 /// What is laid over what is to go. State says what that is and what protects it: nothing is borrowed for it, and an overlay

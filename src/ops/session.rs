@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cloud::clock::{Clock, Scaled, Wall};
@@ -146,8 +146,12 @@ impl Session {
     }
 }
 
+/// Where the sandbox's world is below a root.
+pub fn world_of(root: &Path) -> PathBuf {
+    root.join("state").join("sandbox").join("world")
+}
+
 /// The sandbox's world below a root.
 pub fn open_sandbox(root: &Path, options: &Options) -> Result<Sandbox, OpsError> {
-    let folder = root.join("state").join("sandbox").join("world");
-    Sandbox::open(Some(&folder), options).map_err(|why| OpsError::Sandbox(why.to_string()))
+    Sandbox::open(Some(&world_of(root)), options).map_err(|why| OpsError::Sandbox(why.to_string()))
 }

@@ -62,6 +62,7 @@ fn pending(
         only_switch: false,
         include_pending: false,
         keep: Keep::Nothing,
+        last_good: None,
     };
     let Sides { desired, before, course } = sides(session, &ask, Some(state))?;
     let order: Vec<Address> = desired.graph.order().cloned().collect();

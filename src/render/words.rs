@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 pub use crate::engine::plain::clean;
 use crate::engine::plan::change::Action;
+use crate::engine::schema::Sort;
 use crate::engine::value::Value;
 
 pub const SENSITIVE: &str = "(sensitive)";
@@ -37,6 +38,16 @@ pub fn moment(milliseconds: i64) -> String {
     jiff::Timestamp::from_millisecond(milliseconds)
         .and_then(|it| it.round(jiff::Unit::Second))
         .map_or_else(|_| milliseconds.to_string(), |it| it.to_string())
+}
+
+/// What a danger is called, before its own words.
+pub fn danger(sort: Sort) -> &'static str {
+    match sort {
+        Sort::Data => "DATA LOSS",
+        Sort::Traffic => "TRAFFIC",
+        Sort::Exposure => "EXPOSURE",
+        Sort::Protection => "PROTECTION OFF",
+    }
 }
 
 /// What stands before an address.

@@ -44,6 +44,9 @@ pub struct FaultSpec {
     pub operation: Option<String>,
     /// Only from the nth matching request on, counted from 1.
     pub nth: u64,
+    /// From there on only every nth of them; 1 means each, and so does 0.
+    #[serde(default)]
+    pub every: u64,
     /// At most this often; 0 means for ever.
     pub times: u64,
     /// With this probability, drawn from the world's seed.
@@ -59,6 +62,7 @@ impl FaultSpec {
             path: None,
             operation: None,
             nth: 1,
+            every: 1,
             times: 1,
             probability: 1.0,
             effect,
@@ -94,6 +98,7 @@ impl FromStr for FaultSpec {
                     |it: &str| it.parse::<u64>().map_err(|_| format!("{word:?}: not a number"));
                 match name {
                     "nth" => spec.nth = number(value)?,
+                    "every" => spec.every = number(value)?,
                     "times" => spec.times = number(value)?,
                     "probability" => {
                         spec.probability =
@@ -103,7 +108,7 @@ impl FromStr for FaultSpec {
                     "ms" => milliseconds = number(value)?,
                     other => {
                         return Err(format!(
-                            "{other:?}: nth, times, probability, retry_after or ms"
+                            "{other:?}: nth, every, times, probability, retry_after or ms"
                         ));
                     }
                 }

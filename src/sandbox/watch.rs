@@ -119,9 +119,13 @@ impl Told {
     /// Everything is new again.
     pub fn forget(&mut self) {
         let names: Vec<String> = self.names.iter().map(|(name, _)| name.clone()).collect();
-        names.iter().for_each(|it| drop(self.names.remove(it)));
+        for name in &names {
+            self.names.remove(name);
+        }
         let sets: Vec<String> = self.sets.iter().map(|(name, _)| name.clone()).collect();
-        sets.iter().for_each(|it| drop(self.sets.remove(it)));
+        for name in &sets {
+            self.sets.remove(name);
+        }
     }
 }
 
@@ -154,7 +158,9 @@ mod tests {
             news[2].to_string(),
             "a is lost, and nothing serves that it could point at; b is gone"
         );
-        news.iter().for_each(|it| it.tell(&mut known));
+        for it in &news {
+            it.tell(&mut known);
+        }
         assert_eq!(known, all[2]);
         told.forget();
         assert_eq!(told.news(&all[2]).names.len(), 1, "everything is new again");

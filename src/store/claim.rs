@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::store::error::{StoreError, io};
+use crate::store::private;
 
 /// How often a reader starts again because what it had listed was swept a moment later.
 const READS_MAX: u32 = 20;
@@ -223,7 +224,7 @@ impl Claims {
         std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
         let path = self.file(claim.epoch, "claim");
         let new = self.unnamed(claim.epoch, "claim");
-        let mut file = File::create_new(&new).map_err(io("write", &new))?;
+        let mut file = private::create_new(&new).map_err(io("write", &new))?;
         claim.is_locked = file.try_lock().is_ok();
         let text = serde_json::to_vec(&claim).expect("a claim is plain data");
         let linked = file.write_all(&text).and_then(|()| std::fs::hard_link(&new, &path));
@@ -318,7 +319,7 @@ impl Claims {
     fn put(&self, epoch: u64, what: &str, text: &[u8]) -> Result<(), StoreError> {
         let new = self.unnamed(epoch, what);
         let path = self.file(epoch, what);
-        let written = File::create_new(&new)
+        let written = private::create_new(&new)
             .and_then(|mut file| file.write_all(text))
             .and_then(|()| std::fs::rename(&new, &path));
         if written.is_err() {

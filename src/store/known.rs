@@ -64,9 +64,10 @@ impl Known {
             return Some(Behind { what: format!("serial {serial}"), told_by: file.clone() });
         }
         if let Some((entry, serial, file)) = self.told.as_ref().filter(|it| it.0 > state.sequence) {
-            let what = match *serial > state.serial {
-                true => format!("serial {serial}"),
-                false => format!("entry {entry} of the journal"),
+            let what = if *serial > state.serial {
+                format!("serial {serial}")
+            } else {
+                format!("entry {entry} of the journal")
             };
             return Some(Behind { what, told_by: file.clone() });
         }

@@ -20,6 +20,7 @@ use crate::engine::state::journal::Entry;
 use crate::engine::state::record::State;
 use crate::store::claim::remove;
 use crate::store::error::{Over, StoreError, broken, io};
+use crate::store::private;
 use crate::store::pulse::{Heart, Pulse, Reached};
 
 pub const SNAPSHOT: &str = "state.snapshot";
@@ -184,7 +185,7 @@ impl Lease {
 /// Writes everything of a file but its name.
 fn prepare(folder: &Path, epoch: u64, name: &str, bytes: &[u8]) -> Result<Prepared, StoreError> {
     let new = folder.join(format!("{name}.{epoch:08}.{PREPARED}"));
-    let mut file = File::create(&new).map_err(io("write", &new))?;
+    let mut file = private::create(&new).map_err(io("write", &new))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("write", &new))?;
     Ok(Prepared { file, new, path: folder.join(name) })
 }

@@ -1,5 +1,6 @@
 //! Remembers: keeps state and journal where one writer at a time may change them and a reader never sees half.
 
+pub mod private;
 pub mod error;
 pub mod claim;
 pub mod pulse;

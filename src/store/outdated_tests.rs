@@ -34,7 +34,14 @@ fn bound(cloud: &str) -> Entry {
 fn run(store: &FileStore, at: i64, cloud: &str) -> State {
     let (mut lease, state) = store.lease("ann", "apply shop", at).unwrap();
     let who = ("ann".to_owned(), "apply shop".to_owned());
-    let began = Entry::RunBegan { who: who.0, command: who.1, at, plan: String::new() };
+    let began = Entry::RunBegan {
+        who: who.0,
+        command: who.1,
+        at,
+        plan: String::new(),
+        destroys: false,
+        variables: None,
+    };
     let mut entries = vec![began, bound(cloud)];
     let mut state = state.unwrap_or_else(|| {
         entries.insert(0, founded("l"));
@@ -215,7 +222,7 @@ fn a_report_of_a_run_that_the_state_does_not_know_is_believed() {
         lost: Vec::new(),
         who: "ann".into(),
         command: "failover shop --to eu".into(),
-        span: Span { began, run_began: began, ended: began + 60_000 },
+        span: Span { began, recorded: began, run_began: began, ended: began + 60_000 },
         complete: true,
         goals: Goals::default(),
         earlier: None,

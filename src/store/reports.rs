@@ -9,6 +9,7 @@ use crate::engine::ledger::report::SwitchReport;
 use crate::engine::redact::redactor;
 use crate::store::claim::remove;
 use crate::store::error::{StoreError, io};
+use crate::store::private;
 
 /// How many are kept.
 pub const REPORTS_MAX: usize = 200;
@@ -53,7 +54,7 @@ impl Reports {
         std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
         let base = file_name(report);
         let new = self.folder.join(format!("{base}.{}.new", std::process::id()));
-        let mut file = File::create(&new).map_err(io("write", &new))?;
+        let mut file = private::create(&new).map_err(io("write", &new))?;
         let text = encode(report);
         let text = redactor().hide(&text);
         file.write_all(text.as_bytes())
@@ -171,7 +172,7 @@ mod tests {
             lost: Vec::new(),
             who: "ann".into(),
             command: "failback shop".into(),
-            span: Span { began: 0, run_began: 0, ended },
+            span: Span { began: 0, recorded: 0, run_began: 0, ended },
             complete: true,
             goals: Goals::default(),
             earlier: None,

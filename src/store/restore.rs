@@ -43,8 +43,8 @@ impl FileStore {
     pub fn restorable(&self) -> Result<Option<Restorable>, StoreError> {
         let known = Known::of(self.folder())?;
         let files = kept(self.folder())?;
-        let newest_first = files.iter().rev().filter(|(_, it)| is(it, "snapshot"));
-        let kept_snapshot = newest_first.filter_map(|(_, it)| whole(it)).next();
+        let mut newest_first = files.iter().rev().filter(|(_, it)| is(it, "snapshot"));
+        let kept_snapshot = newest_first.find_map(|(_, it)| whole(it));
         let snapshots = [whole(&self.snapshot_file()), kept_snapshot];
         let base = snapshots.into_iter().flatten().max_by_key(|it| it.sequence);
         let mut entries: BTreeMap<u64, Entry> = BTreeMap::new();
@@ -137,7 +137,7 @@ impl Restorable {
         let at = who.at.max(self.reported);
         let (command, finished) = (who.command.into(), Some(at));
         State {
-            last_run: Some(Run { who: who.owner.into(), command, at, finished }),
+            last_run: Some(Run { who: who.owner.into(), command, at, finished, destroys: false }),
             serial: self.serial + 1,
             sequence: self.last,
             touched: self.last,

@@ -41,9 +41,10 @@ fn tracked(state: &Path) -> Option<(PathBuf, String, Vec<String>)> {
     let git = git_folder(&repository.join(".git"))?;
     let index = git.join("index");
     let size = index.metadata().ok()?.len();
-    let listed = match size <= INDEX_BYTES_MAX {
-        true => paths(&std::fs::read(&index).ok()?, hash_length(&git)),
-        false => None,
+    let listed = if size <= INDEX_BYTES_MAX {
+        paths(&std::fs::read(&index).ok()?, hash_length(&git))
+    } else {
+        None
     };
     let mut files: Vec<String> = match listed {
         Some(paths) => paths.into_iter().filter(|it| is_state(it)).collect(),

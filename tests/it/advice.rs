@@ -94,10 +94,14 @@ fn samples() -> Vec<Command<'static>> {
         Command::Plan { stack, overlays: &[], out: None },
         Command::Plan { stack, overlays: &OVERLAYS, out: Some("my plan") },
         Command::Apply { stack },
+        Command::ApplyLetting { stack, flag: "--allow-replace", address },
+        Command::ApplyLetting { stack, flag: "--revert-drift", address },
+        Command::ApplyLetting { stack, flag: "--allow-delete", address },
         Command::ApplySwitch { stack, overlays: &[] },
         Command::ApplySwitch { stack, overlays: &OVERLAYS },
         Command::ApplyPlan { file: "my plan" },
         Command::Destroy { stack },
+        Command::DestroyLetting { stack, address },
         Command::FailoverWhere { stack },
         Command::Failover { stack, to, lost: lost.clone(), planned: false },
         Command::Failover { stack, to, lost: Vec::new(), planned: true },
@@ -109,10 +113,6 @@ fn samples() -> Vec<Command<'static>> {
         Command::Status { stack },
         Command::Reports { stack },
         Command::StateList { stack },
-        Command::Letting { verb: "apply", stack, flag: "--allow-replace", address },
-        Command::Letting { verb: "apply", stack, flag: "--revert-drift", address },
-        Command::Letting { verb: "apply", stack, flag: "--allow-delete", address },
-        Command::Letting { verb: "destroy", stack, flag: "--allow-delete", address },
         Command::StateRestore { stack },
         Command::StateRemember { stack, address },
         Command::StateUnprotect { stack, address },
@@ -129,6 +129,8 @@ fn samples() -> Vec<Command<'static>> {
             | Command::Validate { .. }
             | Command::Plan { .. }
             | Command::Apply { .. }
+            | Command::ApplyLetting { .. }
+            | Command::DestroyLetting { .. }
             | Command::ApplySwitch { .. }
             | Command::ApplyPlan { .. }
             | Command::Destroy { .. }
@@ -140,7 +142,6 @@ fn samples() -> Vec<Command<'static>> {
             | Command::Status { .. }
             | Command::Reports { .. }
             | Command::StateList { .. }
-            | Command::Letting { .. }
             | Command::StateRestore { .. }
             | Command::StateRemember { .. }
             | Command::StateUnprotect { .. }

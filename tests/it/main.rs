@@ -10,7 +10,9 @@ mod schema;
 mod main_job;
 mod readme;
 mod mistakes;
+mod screen;
 mod unseen;
+mod over;
 mod lost;
 mod ledger;
 mod guards;
@@ -33,12 +35,14 @@ mod hold;
 mod cut;
 mod crash;
 mod fate;
+mod matrix;
 mod turn;
 mod turned;
 mod order;
 mod shown;
 mod canary;
 mod hostile;
+mod recorded;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

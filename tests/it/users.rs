@@ -172,6 +172,7 @@ fn who_took_users_from_what_served_them_is_found_in_the_log() {
     home.lose("linode:us-east");
     home.sandbox(&["plan", "shop"]).code(5).done();
     home.users().unharmed(&["shop.example.com"], "a loss is nobody's fault");
+    home.served_if_anything_serves("shop.example.com", "nothing else serves");
     home.world.heal(None).unwrap();
     home.linode("GET", "/domains", &serde_json::Value::Null);
     let nodes = "/nodebalancers/1700001/configs/2700001/nodes";

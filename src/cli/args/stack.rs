@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
+use clap_complete::engine::ArgValueCompleter;
+
+use crate::cli::complete;
 
 use crate::engine::retry::Pace;
 use crate::engine::stack::gate::parse_duration;
@@ -13,9 +16,10 @@ use crate::ops::error::OpsError;
 #[derive(Debug, Clone, Args)]
 pub struct Layers {
     /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder; for apply also a saved plan
+    #[arg(add = ArgValueCompleter::new(complete::stacks), value_hint = ValueHint::AnyPath)]
     pub stack: String,
     /// Lay this overlay over the stack; `base` means none; several in order. Without: what state says is active, or the base where no state is read
-    #[arg(short = 'o', long = "overlay", value_name = "OVERLAY")]
+    #[arg(short = 'o', long = "overlay", value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
     pub overlays: Vec<String>,
     /// Set a variable
     #[arg(long = "var", value_name = "NAME=VALUE")]
@@ -29,6 +33,7 @@ pub struct Layers {
 #[derive(Debug, Clone, Args)]
 pub struct Target {
     /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder
+    #[arg(add = ArgValueCompleter::new(complete::stacks))]
     pub stack: String,
     /// Set a variable
     #[arg(long = "var", value_name = "NAME=VALUE")]
@@ -92,7 +97,7 @@ pub struct World {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Allow {
     /// Let this object, which holds data, be deleted or replaced
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::addresses))]
     pub allow_delete: Vec<String>,
     /// Replace this object though nothing but a change outside lifeboat is the reason
     #[arg(long, value_name = "ADDRESS")]

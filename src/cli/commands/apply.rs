@@ -11,6 +11,7 @@ use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::advice::Command;
+use crate::engine::over::{self, Ending};
 use crate::engine::plan::accord::differences;
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
@@ -70,7 +71,13 @@ pub async fn apply(
     state_is_there(&session, &ask, state.is_some())?;
     let proposed = plan_on(&session, &ask, state).await?;
     let question = "Apply these changes? Only `yes` is accepted:";
-    settled_with(scene, &session, lease, proposed, &ask, consent, question).await
+    Ok(settled_with(scene, &session, lease, proposed, &ask, consent, question).await?.exit)
+}
+
+/// How a run went, and how far what it was for came.
+pub struct Went {
+    pub exit: Exit,
+    pub ending: Ending,
 }
 
 /// Shows a plan, asks, and carries it out.
@@ -82,21 +89,39 @@ pub async fn settled_with(
     ask: &Ask,
     consent: Consent,
     question: &str,
-) -> Result<Exit, OpsError> {
+) -> Result<Went, OpsError> {
     warn(&proposed, scene.color);
     let forecast = reports::forecast(session, &ask.place, &proposed);
     show(scene, Shown { plan: &proposed.plan, forecast: forecast.as_ref() });
     note_drill(&ask.place, &proposed.desired.stack);
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
-        let waits = proposed.plan.waiting().next().is_some();
-        out::talk(if waits { "nothing can be done now" } else { "nothing to do" });
-        return Ok(unseen_or_done(&proposed.plan));
+        let open = over::open(&proposed.plan);
+        out::talk(if open.is_empty() { "nothing to do" } else { "nothing can be done now" });
+        if let Some(open) = ending::open(&open) {
+            out::talk(&open);
+        }
+        let ending = over::ending(&open, true);
+        return Ok(Went { exit: ending.into(), ending });
     }
     if !consent.yes && !agreed(question, "yes") {
         out::talk("nothing changed");
-        return Ok(Exit::Refused);
+        return Ok(Went { exit: Exit::Refused, ending: Ending::Undone });
     }
+    carry_out(scene, session, lease, proposed, ask).await
+}
+
+/// Carries out what was agreed to before it could be read.
+pub async fn go_on(
+    scene: &Scene,
+    session: &Arc<Session>,
+    lease: Lease,
+    proposed: Proposed,
+    ask: &Ask,
+) -> Result<Went, OpsError> {
+    warn(&proposed, scene.color);
+    show(scene, &proposed.plan);
+    refuse(&proposed.plan)?;
     carry_out(scene, session, lease, proposed, ask).await
 }
 
@@ -125,6 +150,7 @@ async fn saved(
         only_switch: false,
         include_pending: plan.include_pending,
         keep: Keep::Nothing,
+        last_good: None,
     };
     let session = open::session(&ask.place.root, world).await?;
     if plan.bindings.target != session.target.word() {
@@ -163,7 +189,7 @@ async fn saved(
         return Ok(Exit::Refused);
     }
     let proposed = Proposed { plan, ..fresh };
-    carry_out(scene, &session, lease, proposed, &ask).await
+    Ok(carry_out(scene, &session, lease, proposed, &ask).await?.exit)
 }
 
 pub async fn destroy(
@@ -193,20 +219,23 @@ pub async fn destroy(
         out::talk(&format!("These hold data, which goes with them:\n{}", data.join("\n")));
     }
     if proposed.plan.steps.is_empty() {
-        let stays = !ending::staying(&proposed.plan).is_empty();
+        let stays = !over::open(&proposed.plan).is_empty();
         out::talk(if stays { "nothing can be destroyed now" } else { "nothing to destroy" });
     } else if !consents(&session, &ask, consent, !data.is_empty())? {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
     }
-    carry_out(scene, &session, lease, proposed, &ask).await
+    Ok(carry_out(scene, &session, lease, proposed, &ask).await?.exit)
 }
 
 pub fn show<'a>(scene: &Scene, shown: impl Into<Shown<'a>>) {
     let shown = shown.into();
     let plan = typed_here(shown.plan);
     let shown = Shown { plan: &plan, ..shown };
-    out::data(&text(shown, &TextOptions { color: scene.color, width: 100, verbose: false }));
+    out::data(&text(
+        shown,
+        &TextOptions { color: scene.color, width: out::width(), verbose: false },
+    ));
 }
 
 /// On real clouds the stack's name is typed, or `--yes --data-loss` given.
@@ -246,14 +275,6 @@ pub fn agreed(question: &str, word: &str) -> bool {
     out::ask(question).as_deref() == Some(word)
 }
 
-fn unseen_or_done(plan: &Plan) -> Exit {
-    match plan.unseen() {
-        Some(reason) => Exit::of_unseen(reason),
-        None if !ending::staying(plan).is_empty() => Exit::Unseen,
-        None => Exit::Done,
-    }
-}
-
 pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
     if plan.refusals().next().is_none() {
         return Ok(());
@@ -290,7 +311,7 @@ async fn carry_out(
     lease: Lease,
     proposed: Proposed,
     ask: &Ask,
-) -> Result<Exit, OpsError> {
+) -> Result<Went, OpsError> {
     let signals = signals::listen()?;
     lease.pulse().when_over(|over| {
         out::talk(&format!("{over}: nothing new is started; calls in flight finish"));
@@ -303,36 +324,34 @@ async fn carry_out(
         plan_digest: plan_digest(&proposed.plan),
     };
     let tell = progress::listener(&proposed.plan);
-    let (otherwise, left) =
-        (unseen_or_done(&proposed.plan), ending::left(&proposed.plan, &ask.place.name()));
-    let recorded = ending::recorded(&proposed.plan);
+    let left = ending::left(&proposed.plan, &ask.place.name());
+    let recorded = ending::recorded(&proposed);
     let switching = ledger::switching(&proposed);
     let report =
         crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())
-            .await?;
+            .await;
+    out::end_bars();
+    let report = report?;
     ending::tell(&report, ask.intent, &recorded);
     if let Some(left) = left {
         out::talk(&left);
     }
     if let Some(switching) = &switching {
         reports::conclude(scene, session, &ask.place, switching, &report);
-        if report.ends_switch() {
+        if report.is_over() {
             pending(session, ask);
-        } else if report.is_complete() {
-            let waiting: Vec<String> =
-                report.waiting.iter().map(|(it, why)| format!("{it}: {why}")).collect();
-            out::talk(&format!(
-                "the switch is not over: {}; {} goes on with it",
-                waiting.join("; "),
-                Command::Apply { stack: &ask.place.name() }
-            ));
         }
     }
-    Ok(match signals.number() {
+    if let Some(open) = ending::open(&report.open).filter(|_| ask.intent == Intent::Apply) {
+        let what = if switching.is_some() { "the switch is not over: " } else { "" };
+        let apply = Command::Apply { stack: &ask.place.name() };
+        out::talk(&format!("{what}{open}; {apply} goes on when they answer"));
+    }
+    let ending = report.ending();
+    let exit = match signals.number() {
         Some(number) => Exit::Signal(number),
         None if report.lease_over.is_some() => Exit::Held,
-        None if !report.is_complete() && ask.intent == Intent::Destroy => Exit::Unseen,
-        None if !report.is_complete() => Exit::Failed,
-        None => otherwise,
-    })
+        None => ending.into(),
+    };
+    Ok(Went { exit, ending })
 }

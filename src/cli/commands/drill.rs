@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
 use crate::engine::advice::Command;
-use crate::engine::observed::Reason;
+use crate::engine::over::{self, Ending};
 use crate::engine::plan::change::{Action, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::stack::model::Stack;
@@ -86,8 +86,8 @@ pub async fn drill(
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
-    if let Some(reason) = proposed.plan.unseen() {
-        return Ok(waits(reason));
+    if let Some(exit) = waits(&proposed.plan) {
+        return Ok(exit);
     }
     let foresight = foresight(&session, &script, &proposed).await?;
     if let Some(exit) = foretell(scene, &session, &script, &proposed, &foresight)? {
@@ -118,7 +118,10 @@ pub async fn drill(
 /// What the overlay says of its drill. For a cleanup it need not be there: state knows what it made.
 fn drilled(session: &Session, place: &Place, wanted: &Wanted) -> Result<Stack, OpsError> {
     let why = match load::instance_of(place, &wanted.to) {
-        Ok(it) if it.instance.is_some() => return Ok(it),
+        Ok(it) if it.instance.is_some() && (wanted.cleanup || !it.rehearses.is_empty()) => {
+            return Ok(it);
+        }
+        Ok(it) if it.instance.is_some() => return Err(no_rehearsal(place, &wanted.to)),
         Ok(_) => no_instance(&wanted.to),
         Err(why) => why,
     };
@@ -138,6 +141,20 @@ fn drilled(session: &Session, place: &Place, wanted: &Wanted) -> Result<Stack, O
         }
     }
     Err(if left.is_empty() { why } else { unread(&wanted.to, why, &left) })
+}
+
+/// Without a switch a drill proves nothing, and must not pass for one.
+fn no_rehearsal(place: &Place, overlay: &str) -> OpsError {
+    let is_switch = |it: &String| {
+        load::instance_of(place, it)
+            .is_ok_and(|it| it.instance.is_none() && !it.assumes_lost.is_empty())
+    };
+    let switches: Vec<String> = load::overlays(place).into_iter().filter(is_switch).collect();
+    let one = switches.first().map_or("OVERLAY", String::as_str);
+    OpsError::input(
+        format!("`{overlay}` rehearses nothing: a drill of it would switch nowhere"),
+        format!("write `rehearses: {one}` in stacks/{}/overlays/{overlay}.yaml", place.stack),
+    )
 }
 
 /// Nobody can say which instance it means.
@@ -166,8 +183,8 @@ fn foretell(
             show(scene, Shown { plan: &switch.plan, forecast: forecast.as_ref() });
             return Err(refused("the switch that is rehearsed"));
         }
-        if let Some(reason) = switch.plan.unseen() {
-            return Ok(Some(waits(reason)));
+        if let Some(exit) = waits(&switch.plan) {
+            return Ok(Some(exit));
         }
     }
     if it.cleanup.refusals().next().is_some() {
@@ -221,10 +238,16 @@ fn rehearsed(script: &Script) -> String {
     }
 }
 
-fn waits(reason: Reason) -> Exit {
-    let why = if reason.is_no() { "could not be looked at" } else { "does not answer" };
+/// A part of the world was not read: a drill can wait.
+fn waits(plan: &Plan) -> Option<Exit> {
+    let open = over::open(plan);
+    let ending = over::ending(&open, true);
+    if ending == Ending::Over {
+        return None;
+    }
+    let why = if ending == Ending::Unread { "does not answer" } else { "could not be looked at" };
     out::talk(&format!("a part of the world {why}, and a drill can wait; nothing was changed"));
-    Exit::of_unseen(reason)
+    Some(ending.into())
 }
 
 /// What a guard would stop later is not begun.
@@ -267,6 +290,7 @@ struct Screen<'a> {
 
 impl Audience for Screen<'_> {
     fn begins(&self, part: Part, plan: &Plan) {
+        out::end_bars();
         match part {
             Part::Apply => out::talk("apply: home, as it is before the disaster"),
             Part::Switch => {
@@ -291,6 +315,7 @@ impl Audience for Screen<'_> {
 }
 
 fn ended(it: &Rehearsal) -> Exit {
+    out::end_bars();
     ending::part("apply", &it.applied);
     if let Some(switched) = &it.switched {
         ending::part("switch", switched);
@@ -318,21 +343,18 @@ fn ended(it: &Rehearsal) -> Exit {
             out::talk(&format!("the cleanup was not as foreseen: {what}: {}", named(addresses)));
         }
     }
-    match told(&it.cleaned) {
-        Exit::Done if it.succeeded() => Exit::Done,
-        Exit::Done => Exit::Failed,
-        other => other,
-    }
+    told(&it.cleaned);
+    it.ending().into()
 }
 
 fn told(cleaned: &Cleaned) -> Exit {
+    out::end_bars();
     ending::part("cleanup", &cleaned.report);
     if cleaned.leftovers.is_empty() {
         out::talk("nothing is left behind");
-        return Exit::Done;
     }
     for it in &cleaned.leftovers {
         out::talk(&format!("left behind: {it}"));
     }
-    Exit::Unseen
+    cleaned.ending().into()
 }

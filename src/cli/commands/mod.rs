@@ -1,6 +1,7 @@
 //! One file per command, and the one place that chooses between them.
 
 pub mod describe;
+pub mod functions;
 pub mod layers;
 pub mod reports;
 pub mod plan;
@@ -59,6 +60,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             explain::explain(&scene, &layers, &what, &world).await
         }
         Command::Schema => Ok(describe::schema()),
+        Command::Functions => Ok(functions::functions()),
         Command::Kinds { kind } => describe::kinds(kind.as_deref()),
         Command::Plan { layers, world, allow, losing, replace, out, detailed_exitcode, shape } => {
             let wanted = plan::Wanted { replace, out, detailed_exitcode, shape };
@@ -74,8 +76,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             let consent = apply::Consent { yes, switch: false, data_loss };
             apply::destroy(&scene, &layers, &world, allow_delete, consent).await
         }
-        Command::Failover { target, to, losing, allow, world, yes, .. } => {
-            let wanted = switch::Wanted { allow, world, yes };
+        Command::Failover { target, to, losing, last_good, allow, world, yes, .. } => {
+            let last_good = last_good.map(jiff::Timestamp::as_millisecond);
+            let wanted = switch::Wanted { allow, world, yes, last_good };
             match to {
                 Some(to) => switch::failover(&scene, &target, &to, &losing, &wanted).await,
                 None => Err(switch::where_to(&scene, &target)?),
@@ -91,7 +94,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             yes,
             ..
         } => {
-            let wanted = switch::Wanted { allow, world, yes };
+            let wanted = switch::Wanted { allow, world, yes, last_good: None };
             let back = switch::Back { lost, keep_standby, include_pending };
             switch::failback(&scene, &target, back, &wanted).await
         }
@@ -111,8 +114,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         Command::Watch { watch, world } => watch::run(&scene, &watch, &world).await,
         Command::State(command) => state::run(&scene, command),
         Command::Sandbox(command) => sandbox::run(&scene, command).await,
-        Command::Completions { shell } => Ok(describe::completions(shell)),
-        Command::Man => describe::man(),
+        Command::Completions { shell } => describe::completions(shell),
+        Command::Man { command } => describe::man(&command),
     }
 }
 

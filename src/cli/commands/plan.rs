@@ -10,6 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
 use crate::engine::advice::Command as Typed;
 use crate::engine::diagnostic::{Diagnostic, Severity};
+use crate::engine::over::{self, Ending};
 use crate::engine::plan::change::{Note, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::{Envelope, decode, encode};
@@ -18,11 +19,13 @@ use crate::ops::error::OpsError;
 use crate::ops::inside::{link_on_the_way, put};
 use crate::ops::place::Place;
 use crate::ops::plan::Proposed;
+use crate::ops::session::Session;
 
 use crate::render::html::html;
 use crate::render::markdown::markdown;
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
+use crate::render::words::moment;
 
 /// Enough of a file to see whether it is a plan.
 const HEAD: usize = 64;
@@ -52,6 +55,9 @@ pub async fn plan(
     let session = open::session(&ask.place.root, world).await?;
     let proposed = crate::ops::plan::plan(&session, &ask).await?;
     warn(&proposed, scene.color);
+    if let Some(who) = at_work(&session, &ask.place, &proposed)? {
+        out::talk(&who);
+    }
     let forecast = reports::forecast(&session, &ask.place, &proposed);
     let envelope = Envelope {
         forecast,
@@ -75,12 +81,37 @@ pub async fn plan(
     Ok(exit(&proposed.plan, wanted.detailed_exitcode))
 }
 
+/// Who changes the world while it is looked at, or did and died over it: a half-made world is told from one that nobody makes.
+fn at_work(
+    session: &Session,
+    place: &Place,
+    proposed: &Proposed,
+) -> Result<Option<String>, OpsError> {
+    let name = place.name();
+    if let Some(it) = session.store(place).lease_status()?.filter(|it| it.is_alive) {
+        return Ok(Some(format!(
+            "note: {} is changing {name} at the moment (lifeboat {}): this plan shows a world in the middle of that",
+            it.owner, it.command
+        )));
+    }
+    let run = proposed.state.as_ref().and_then(|it| it.last_run.as_ref());
+    let Some(run) = run.filter(|it| it.finished.is_none()) else { return Ok(None) };
+    let goes_on = if run.destroys { "destroy" } else { "apply" };
+    Ok(Some(format!(
+        "note: the last run, `lifeboat {}` by {}, which began {}, died before its end: this plan shows what it left half-made; `lifeboat {goes_on} {name}` goes on from here",
+        run.command,
+        run.who,
+        moment(run.at)
+    )))
+}
+
 /// Refused is 3, a no 1, unseen 5, changes 2 when asked for.
 fn exit(plan: &Plan, detailed: bool) -> Exit {
+    let ending = over::ending(&over::open(plan), true);
     if plan.refusals().next().is_some() {
         Exit::Refused
-    } else if let Some(reason) = plan.unseen() {
-        Exit::of_unseen(reason)
+    } else if ending != Ending::Over {
+        ending.into()
     } else if detailed && !plan.is_empty() {
         Exit::Changes
     } else {
@@ -149,7 +180,7 @@ fn print(plan: &Plan, envelope: &Envelope, shape: &Shape, color: bool) {
     let shown = Shown { plan, forecast: envelope.forecast.as_ref() };
     match shape.format {
         Format::Text => {
-            let options = TextOptions { color, width: 100, verbose: false };
+            let options = TextOptions { color, width: out::width(), verbose: false };
             out::data(&text(shown, &options));
         }
         Format::Json => out::data(&encode(plan, envelope)),

@@ -5,6 +5,7 @@ use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::advice::Command;
+use crate::engine::users::ways;
 use crate::ops::course::named;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
@@ -35,6 +36,7 @@ pub async fn status(
         name: place.name(),
         now: session.clock.now(),
         state: &status.state,
+        ways: ways(&session.catalog, &status.state, plan),
         plan,
         trouble,
         lease: session.store(&place).lease_status()?.map(|it| {

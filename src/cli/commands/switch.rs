@@ -1,15 +1,17 @@
 //! `failover`, `failback`, `found`: switches between sites, and the end of a loss.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cli::args::{Allow, Losing, StateArgs, Target, World};
 use crate::cli::commands::Scene;
-use crate::cli::commands::apply::{Consent, may_go_on, settled_with};
+use crate::cli::commands::apply::{Consent, Went, go_on, may_go_on, settled_with};
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
-use crate::cli::{open, out};
+use crate::cli::{open, out, signals};
 use crate::engine::advice::Command;
+use crate::engine::over::{self, Ending};
 use crate::engine::plan::asked::Way;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::state::record::{Phase, State};
@@ -19,7 +21,7 @@ use crate::ops::load::ways;
 use crate::ops::place::Place;
 use crate::ops::plan::{Ask, check, plan_on};
 use crate::ops::session::Session;
-use crate::ops::thaw;
+use crate::ops::{look, thaw};
 use crate::store::lease::Lease;
 
 /// What every switch is given.
@@ -27,6 +29,8 @@ pub struct Wanted {
     pub allow: Allow,
     pub world: World,
     pub yes: bool,
+    /// When the site was last seen good, in milliseconds since the Unix epoch.
+    pub last_good: Option<i64>,
 }
 
 /// What is special about the way home.
@@ -44,10 +48,12 @@ pub async fn failover(
     wanted: &Wanted,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
-    may_go_on(consent)?;
     if to == "base" {
         return Err(no_way_home(target));
     }
+    // What cannot be switched to is told before anybody is asked for consent.
+    crate::ops::load::overlay_file(&Place::find(&target.stack, &scene.directory)?, to)?;
+    may_go_on(consent)?;
     let (ask, session, known) = begin(scene, target, wanted).await?;
     if losing.planned && !known.lost.is_empty() {
         return Err(not_planned(&ask.place, &known));
@@ -66,7 +72,7 @@ pub async fn failover(
     let lost = check(&session, &ask, &known)?;
     let to_overlays = ask.overlays.clone().unwrap_or_default();
     if is_made(&known, &to_overlays, &ask.losses) && !is_left(&session, &ask, &to_overlays)? {
-        return there_already(&session, &ask, &known, Some(to));
+        return there_already(&session, &ask, &known, Some(to)).await;
     }
     let asks = !wanted.yes;
     let Begun::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)? else {
@@ -78,7 +84,8 @@ pub async fn failover(
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = format!("Fail over to {to}? Only `yes` is accepted:");
-    settled_with(scene, &session, *lease, proposed, &ask, consent, &question).await
+    let went = settled_with(scene, &session, *lease, proposed, &ask, consent, &question).await?;
+    look_again(scene, &session, &ask, went).await
 }
 
 pub async fn failback(
@@ -99,7 +106,7 @@ pub async fn failback(
     };
     let lost = check(&session, &ask, &known)?;
     if is_made(&known, &known.home, &ask.losses) && !is_left(&session, &ask, &known.home)? {
-        return there_already(&session, &ask, &known, None);
+        return there_already(&session, &ask, &known, None).await;
     }
     must_answer(&session, &ask, &known).await?;
     let asks = !wanted.yes;
@@ -112,8 +119,61 @@ pub async fn failback(
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = "Fail back home? Only `yes` is accepted:";
-    settled_with(scene, &session, *lease, proposed, &ask, consent, question).await
+    let went = settled_with(scene, &session, *lease, proposed, &ask, consent, question).await?;
+    look_again(scene, &session, &ask, went).await
 }
+
+/// A switch that only waits for what could not be read looks again for a while before it is left standing: most silences pass,
+/// and users may be waiting behind this one.
+async fn look_again(
+    scene: &Scene,
+    session: &Arc<Session>,
+    ask: &Ask,
+    mut went: Went,
+) -> Result<Exit, OpsError> {
+    let to = ask.overlays.clone().unwrap_or_default();
+    let goes_on = |it: &State| it.switching().is_some() && it.active == to;
+    // A no does not pass by itself, and what a gate or a step refused is for people to look at.
+    let passes = |it: &Went| {
+        let is_unread = matches!(it.ending, Ending::Unread | Ending::Malformed);
+        is_unread && matches!(it.exit, Exit::Unseen | Exit::Failed)
+    };
+    let store = session.store(&ask.place);
+    if !passes(&went) || !store.load()?.is_some_and(|it| goes_on(&it)) {
+        return Ok(went.exit);
+    }
+    out::talk(&format!("what was not read is looked at again for {} s", LOOKING.as_secs()));
+    let signals = signals::listen()?;
+    let mut stop = signals.stop.clone();
+    let mut pause = FIRST_PAUSE;
+    let mut left = LOOKING;
+    while passes(&went) && !left.is_zero() {
+        tokio::select! {
+            _ = stop.changed() => return Ok(signals.number().map_or(went.exit, Exit::Signal)),
+            () = session.clock.sleep(pause) => {}
+        }
+        left = left.saturating_sub(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        // Who took over meanwhile goes on with it, or goes elsewhere.
+        let Ok((lease, Some(state))) = open::lease(session, &ask.place, &scene.command) else {
+            return Ok(went.exit);
+        };
+        if !goes_on(&state) {
+            return Ok(went.exit);
+        }
+        let proposed = plan_on(session, ask, Some(state)).await?;
+        if proposed.plan.steps.is_empty() && !over::open(&proposed.plan).is_empty() {
+            continue;
+        }
+        went = go_on(scene, session, lease, proposed, ask).await?;
+    }
+    Ok(went.exit)
+}
+
+/// How long a switch looks for what it could not read, on the clock of the world; the bound and the pauses between.
+const LOOKING: Duration = Duration::from_secs(180);
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Somebody is about to switch elsewhere, and has not written it yet: who wants to be here turns that.
 fn is_left(session: &Session, ask: &Ask, to: &[String]) -> Result<bool, OpsError> {
@@ -163,7 +223,7 @@ async fn begin(
 ) -> Result<(Ask, Arc<Session>, State), OpsError> {
     let layers = target.under(Vec::new());
     let ask = open::ask(&scene.directory, &layers, &wanted.allow, Intent::Apply)?;
-    let ask = Ask { only_switch: true, ..ask };
+    let ask = Ask { only_switch: true, last_good: wanted.last_good, ..ask };
     let session = open::session(&ask.place.root, &wanted.world).await?;
     let known = session.store(&ask.place).load()?.filter(|it| !it.records.is_empty());
     let known = known.ok_or_else(|| nothing_yet(&ask.place))?;
@@ -237,13 +297,24 @@ pub fn where_to(scene: &Scene, target: &Target) -> Result<OpsError, OpsError> {
 }
 
 /// Nothing to switch, and nothing of a switch is left: what is pending is not made by the way.
-fn there_already(
+async fn there_already(
     session: &Session,
     ask: &Ask,
     state: &State,
     to: Option<&str>,
 ) -> Result<Exit, OpsError> {
     let name = ask.place.name();
+    let astray = look::astray(session, state).await?;
+    if !astray.is_empty() {
+        let site = to.unwrap_or("home");
+        let astray: Vec<String> =
+            astray.iter().map(|it| format!("`{}`: {}", it.address, it.why)).collect();
+        out::talk(&format!(
+            "{site} is active in {name}, and users were not seen there: {}; `lifeboat plan {name}` shows what is there",
+            astray.join("; ")
+        ));
+        return Ok(Exit::Unseen);
+    }
     out::talk(&match to {
         None => format!("{name} is at home already: nothing to switch, nothing changed"),
         Some(to) => format!("{to} is active already in {name}: nothing to switch, nothing changed"),

@@ -2,6 +2,7 @@
 
 use crate::engine::advice::Command;
 use crate::engine::audit::case::Case;
+use crate::engine::audit::copies::REHEARSAL_MISSING;
 use crate::engine::audit::facts::Drill;
 use crate::engine::audit::finding::{Finding, Level, Place, Rule, Section};
 use crate::engine::audit::side::{Item, Side};
@@ -54,6 +55,10 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
         let why = format!("`{}` has no `assumes_lost`", case.overlay);
         out.findings.push(Finding::new(&ASSUMES_NOTHING, Some(place()), why));
     }
+    if !is_rehearsed(case) {
+        let why = format!("no overlay has `rehearses: {}`", case.overlay);
+        out.findings.push(Finding::new(&REHEARSAL_MISSING, Some(place()), why));
+    }
     drilled(case, place(), out);
     for item in case.home_closure.iter().filter_map(|it| case.home.item(it)) {
         gap(case.home, item, out);
@@ -71,9 +76,16 @@ fn overlay_top(side: &Side<'_>) -> Place {
     side.place(span)
 }
 
+fn is_rehearsed(case: &Case<'_>) -> bool {
+    case.facts.rehearsals.values().flatten().any(|it| it == case.overlay)
+}
+
 fn drilled(case: &Case<'_>, place: Place, out: &mut Section) {
     let of_this = |it: &&Drill| it.overlays.iter().any(|it| it == case.overlay);
     let Some(last) = case.facts.drills.iter().filter(of_this).max_by_key(|it| it.at) else {
+        if !is_rehearsed(case) {
+            return;
+        }
         let why = format!("there is no report of a drill of `{}`", case.overlay);
         let finding = Finding::new(&DRILL_NEVER, Some(place), why);
         let mut rehearsals = case.facts.rehearsals.iter();

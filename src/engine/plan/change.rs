@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::observed::{Reason, Unseen};
+use crate::engine::schema::Sort;
 use crate::engine::state::record::Allowed;
 use crate::engine::value::{Attributes, Value};
 
@@ -29,6 +30,8 @@ pub struct Plan {
     pub replace: Vec<Address>,
     /// One for each address, in the order of the graph; no-ops included.
     pub changes: Vec<Change>,
+    /// What of the changes must not be overlooked, the worst first.
+    pub dangers: Vec<Danger>,
     pub drift: Vec<Drift>,
     pub outputs: Vec<OutputChange>,
     /// Values that come from what cannot be looked at.
@@ -180,6 +183,15 @@ pub struct AttributeChange {
     pub replaces: Option<String>,
     /// `file:line` where the desired value was given.
     pub place: Option<String>,
+}
+
+/// What a change would lose, move, expose or leave unprotected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Danger {
+    pub address: Address,
+    pub sort: Sort,
+    /// `point-in-time recovery is switched off`.
+    pub says: String,
 }
 
 /// Observed differs from recorded.

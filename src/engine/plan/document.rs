@@ -8,9 +8,10 @@ use crate::engine::address::Address;
 use crate::engine::observed::{Reason, Unseen};
 use crate::engine::plan::calls::{Malformed, StepJson};
 use crate::engine::plan::change::{
-    Action, AttributeChange, Bindings, Change, Drift, Held, Loss, Note, OutputChange, Plan, Stale,
-    Summary, Wait,
+    Action, AttributeChange, Bindings, Change, Danger, Drift, Held, Loss, Note, OutputChange, Plan,
+    Stale, Summary, Wait,
 };
+use crate::engine::schema::Sort;
 use crate::engine::state::record::Allowed;
 use crate::engine::value::Value;
 
@@ -35,6 +36,9 @@ pub struct PlanJson {
     replace: Vec<Address>,
     notes: Vec<NoteJson>,
     changes: Vec<ChangeJson>,
+    /// Since 1.3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dangers: Vec<DangerJson>,
     outputs: Vec<OutputJson>,
     #[serde(default)]
     stale: Vec<StaleJson>,
@@ -67,6 +71,14 @@ struct StaleJson {
     from: String,
     fault_domain: String,
     since: Option<i64>,
+}
+
+/// `danger` is `data`, `traffic`, `exposure` or `protection`.
+#[derive(Serialize, Deserialize)]
+struct DangerJson {
+    address: String,
+    danger: String,
+    says: String,
 }
 
 /// What would be done and has to wait: `wait` is `lost`, `pending`, `group`, `unseen` or `retained`.
@@ -255,6 +267,7 @@ impl From<&Plan> for PlanJson {
             replace: plan.replace.clone(),
             notes: plan.notes.iter().cloned().map(NoteJson).collect(),
             changes: plan.changes.iter().map(Into::into).collect(),
+            dangers: plan.dangers.iter().map(Into::into).collect(),
             outputs: plan.outputs.iter().cloned().map(OutputJson).collect(),
             stale: plan.stale.iter().map(Into::into).collect(),
             drift: plan.drift.iter().map(Into::into).collect(),
@@ -279,6 +292,7 @@ impl PlanJson {
             include_pending: self.include_pending,
             replace: self.replace,
             changes: each(self.changes, ChangeJson::into_change)?,
+            dangers: each(self.dangers, DangerJson::into_danger)?,
             drift: each(self.drift, DriftJson::into_drift)?,
             stale: each(self.stale, StaleJson::into_stale)?,
             outputs: self.outputs.into_iter().map(|it| it.0).collect(),
@@ -380,6 +394,21 @@ impl From<&Loss> for LossJson {
 impl LossJson {
     fn into_loss(self) -> Loss {
         Loss { fault_domain: self.fault_domain, recorded: self.since.zip(self.by) }
+    }
+}
+
+impl From<&Danger> for DangerJson {
+    fn from(it: &Danger) -> Self {
+        let (address, danger) = (it.address.to_string(), it.sort.word().into());
+        Self { address, danger, says: it.says.clone() }
+    }
+}
+
+impl DangerJson {
+    fn into_danger(self) -> Result<Danger, Malformed> {
+        let sort = Sort::ALL.into_iter().find(|it| it.word() == self.danger);
+        let sort = sort.ok_or(Malformed::Action(self.danger))?;
+        Ok(Danger { address: self.address.parse()?, sort, says: self.says })
     }
 }
 

@@ -1,6 +1,5 @@
 //! What was changed outside, and what a plan does not simply take back: what only a replacement would undo, and where users are sent.
 
-use crate::engine::address::Address;
 use crate::engine::advice::Command;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::normalise::normalise;
@@ -59,11 +58,6 @@ fn kept(all: &[&AttributeChange]) -> String {
     all.iter().map(one).collect::<Vec<_>>().join(" and ")
 }
 
-/// The same again, with this let through.
-fn letting(stack: &str, flag: &str, address: &Address) -> String {
-    Command::Letting { verb: "apply", stack, flag, address: &address.to_string() }.to_string()
-}
-
 /// What a plan says about a change that takes back what somebody else did: outside of a switch a refusal, with both ways
 /// on; in a switch, which wins, a word.
 pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Option<Diagnostic> {
@@ -72,6 +66,8 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
         return None;
     }
     let address = &it.change.address;
+    let shown = address.to_string();
+    let letting = |flag: &'static str| Command::ApplyLetting { stack, flag, address: &shown };
     let replacing: Vec<&AttributeChange> =
         it.change.attributes.iter().filter(|it| it.replaces.is_some()).collect();
     let is_replaced = matches!(it.change.action, Action::Replace { .. });
@@ -88,7 +84,7 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
         let refusal = Diagnostic::refusal("drift_replaces", text).help(format!(
             "to keep it as it is, write {} for it; to replace it: {}",
             kept(&replacing),
-            letting(stack, "--allow-replace", address)
+            letting("--allow-replace")
         ));
         return Some(placed(it, refusal, "replaced to be so again"));
     }
@@ -110,7 +106,7 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
     let refusal = Diagnostic::refusal("drift_directs", what).help(format!(
         "to keep it as it is, write {} for it; to take it back: {}",
         kept(&directing),
-        letting(stack, "--revert-drift", address)
+        letting("--revert-drift")
     ));
     Some(placed(it, refusal, "this plan would send users here"))
 }

@@ -7,7 +7,7 @@ use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Diagnostic, Span};
 pub use crate::engine::plan::asked::Allowed;
 use crate::engine::plan::asked::{Intent, Options};
-use crate::engine::plan::change::{Action, Change};
+use crate::engine::plan::change::{Action, Change, Wait};
 use crate::engine::plan::drifted::drifted;
 use crate::engine::plan::planned::Planned;
 use crate::engine::schema::{FaultDomain, Kind};
@@ -307,6 +307,35 @@ pub fn cloud_lost(
         }
     }
     refusals
+}
+
+/// A destroy took things away and did not come to its end: a switch that leaves them out would say that it is over, though
+/// nobody may be served.
+pub fn half_destroyed(
+    planned: &[Planned<'_>],
+    state: Option<&State>,
+    to: &[String],
+) -> Option<Diagnostic> {
+    let state = state?;
+    let was_destroying = state.last_run.as_ref().is_some_and(|it| it.destroys);
+    let is_missing = |it: &&Planned<'_>| {
+        let address = &it.change.address;
+        let held = it.change.held.as_ref();
+        held.is_some_and(|it| it.wait == Wait::Pending && it.action == Action::Create)
+            && (state.destroyed.contains(address) || (was_destroying && it.record.is_some()))
+    };
+    let first = planned.iter().find(is_missing)?;
+    let count = planned.iter().filter(is_missing).count();
+    let text = format!(
+        "a destroy of this stack was stopped half-way: {count} of its objects are gone, `{}` first, and a switch alone does not make them again",
+        first.change.address
+    );
+    let switch = state.switch_command(to);
+    let switch = switch.map_or_else(
+        || "`--include-pending` makes them again and switches".to_owned(),
+        |it| format!("`{it} --include-pending` makes them again and switches"),
+    );
+    Some(Diagnostic::refusal("half_destroyed", text).help(switch))
 }
 
 /// Somebody changed what only its secret could compare.

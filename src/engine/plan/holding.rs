@@ -84,7 +84,7 @@ impl Proposal<'_> {
             let group_wide = kind.attribute(&it.name).is_some_and(|it| it.group_wide);
             let of_group = away.as_ref().filter(|_| group_wide);
             if self.options.from.is_some() && replaces_by_drift(kind, record, it) {
-                why = CHANGED_OUTSIDE.to_owned();
+                CHANGED_OUTSIDE.clone_into(&mut why);
                 held.push(it.clone());
                 return false;
             }

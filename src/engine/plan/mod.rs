@@ -20,6 +20,7 @@ mod reach;
 mod instance;
 mod leftover;
 mod outputs;
+pub mod danger;
 pub mod traffic;
 mod lowering;
 mod cycle;
@@ -47,6 +48,8 @@ pub mod sample;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod danger_tests;
 #[cfg(test)]
 mod switch_tests;
 #[cfg(test)]

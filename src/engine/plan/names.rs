@@ -82,7 +82,7 @@ impl Builder {
             }
             let closes = from.contains_key(&at) && met.get(&at) == Some(start);
             // Only what keeps its object while it gives up its name needs another one in between.
-            let in_circle = closes.then(|| circle(from, at)).unwrap_or_default();
+            let in_circle = if closes { circle(from, at) } else { Vec::new() };
             let updates = |at: &usize| planned[*at].change.action == Action::Update;
             if in_circle.is_empty() || !in_circle.iter().all(updates) {
                 continue;

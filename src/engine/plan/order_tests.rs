@@ -140,7 +140,7 @@ fn two_that_serve_in_one_set_under_other_names_are_siblings() {
   node_{name}: {{ kind: linode.nodebalancer_node, config: '${{http}}', label: n-{name}, address: '192.168.1.{at}:80', depends_on: ['${{{name}}}'] }}"
             )
         };
-        let head: String = shop().lines().take(3).map(|it| format!("{it}\n")).collect();
+        let head = shop().lines().take(3).collect::<Vec<_>>().join("\n");
         format!("{}{}{}", head.trim_end(), one("blue", 1), one("green", 2))
     };
     let (before, after) = (pair("linode/debian12"), pair("linode/ubuntu24.04"));
@@ -263,11 +263,12 @@ fn to_where_a_name_may_lead_that_could_not_be_read_nothing_is_taken_away() {
         shop()
     );
     let fewer = spare.replace("count: 2", "count: 1");
-    let moved: String = shop()
+    let moved: Vec<String> = shop()
         .lines()
         .filter(|it| ["  zone", "  shop"].iter().any(|start| it.starts_with(start)))
-        .map(|it| format!("{}\n", it.replace("${lb.ipv4}", "192.0.2.9")))
+        .map(|it| it.replace("${lb.ipv4}", "192.0.2.9"))
         .collect();
+    let moved = moved.join("\n");
     for after in [&fewer, &moved] {
         let change = unseen(&["shop"]);
         let case =

@@ -6,9 +6,10 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::fault_domain::Domains;
 pub use crate::engine::plan::asked::{Intent, Keep, Options};
-use crate::engine::plan::carried::Carried;
+use crate::engine::plan::carried::{Carried, Own};
 use crate::engine::plan::change::{Action, Change, Plan, note};
 use crate::engine::plan::closure::Wanted;
+use crate::engine::plan::danger::dangers;
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::planned::Planned;
@@ -35,8 +36,27 @@ pub fn propose_switch(
     let (everything, _) = propose(after, options);
     let thawed = thawed(after, options);
     let deposed = deposed(after.state);
-    let carried = Carried::new(after.catalog, after.stack, pending, &everything, thawed, &deposed);
+    let own = Own { thawed, redirected: redirected(before, after), deposed };
+    let carried = Carried::new(after.catalog, after.stack, pending, &everything, own);
     proposed(after, options, Some(&carried))
+}
+
+/// What directs users elsewhere than under any of the overlays that are left. Where neither target is known yet the changes look
+/// the same, and are not.
+fn redirected(before: &[Worlds<'_>], after: &Worlds<'_>) -> BTreeSet<Address> {
+    let targets = |worlds: &Worlds<'_>, wanted: &Wanted<'_>, address: &Address| {
+        let instance = worlds.stack.instances.get(address)?;
+        let kind = worlds.catalog.get(&instance.resource.kind)?;
+        (!kind.traffic.is_empty()).then(|| wanted.targets(kind, instance))
+    };
+    let left: Vec<(&Worlds<'_>, Wanted<'_>)> =
+        before.iter().map(|it| (it, Wanted::new(it.catalog, it.stack))).collect();
+    let wanted = Wanted::new(after.catalog, after.stack);
+    let differs = |address: &&Address| {
+        let now = targets(after, &wanted, address);
+        now.is_some() && left.iter().any(|(worlds, wanted)| targets(worlds, wanted, address) != now)
+    };
+    after.stack.instances.keys().filter(differs).cloned().collect()
 }
 
 /// What an interrupted replace left an older incarnation of.
@@ -77,6 +97,17 @@ fn proposed(
     finish(proposal)
 }
 
+/// What is not seen, first of all, since it may be why the rest is as it is; then what guards refuse.
+fn guarded(it: &mut Proposal<'_>) {
+    let told = unseen(it);
+    it.diagnostics.splice(0..0, told);
+    let name = it.name();
+    let overlay = it.worlds.stack.overlays.first().filter(|_| name.contains('@'));
+    let whose = guard::Whose { name: &name, overlay: overlay.map(String::as_str) };
+    it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, it.options, whose));
+    it.diagnostics.extend(unknown_replacements(it));
+}
+
 fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     let options = it.options;
     let outputs = it.outputs();
@@ -108,21 +139,20 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         it.diagnostics.extend(it.groups.split());
         it.diagnostics.extend(lost_targets(&it, &directions));
         it.diagnostics.extend(names_of_lost(&it));
+        it.diagnostics.extend(guard::half_destroyed(
+            &it.planned,
+            it.worlds.state,
+            &it.worlds.stack.overlays,
+        ));
         it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds(), &it.name()));
     }
-    // First of all: what is not seen may be why the rest is as it is.
-    let told = unseen(&it);
-    it.diagnostics.splice(0..0, told);
-    let name = it.name();
-    let overlay = it.worlds.stack.overlays.first().filter(|_| name.contains('@'));
-    let whose = guard::Whose { name: &name, overlay: overlay.map(String::as_str) };
-    it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, options, whose));
+    guarded(&mut it);
     let stack = it.worlds.stack;
-    it.diagnostics.extend(unknown_replacements(&it));
     let switch = it.worlds.state.and_then(|state| {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))
     });
+    let dangers = dangers(&it.planned, stack);
     let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
     let checked = Checked {
         catalog: it.worlds.catalog,
@@ -150,6 +180,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         include_pending: options.include_pending,
         replace: options.replace.clone(),
         changes,
+        dangers,
         drift: it.drift,
         outputs,
         stale,

@@ -56,7 +56,7 @@ impl<'a, 'b> Rolling<'a, 'b> {
                 if !met.insert(*at) || disrupts(it) {
                     continue;
                 }
-                if self.members.contains(at) && !self.moves_along(it) {
+                if self.members.contains(at) && !moves_along(it) {
                     found.insert(*at);
                 } else {
                     todo.push(&it.change.address);
@@ -65,14 +65,14 @@ impl<'a, 'b> Rolling<'a, 'b> {
         }
         found.into_iter().collect()
     }
+}
 
-    /// Whether it goes over to a container that is made anew: what waits for that waits for its members as well.
-    fn moves_along(&self, it: &Planned<'_>) -> bool {
-        let sets = it.record.zip(it.desired.as_deref());
-        sets.is_none_or(|(record, desired)| {
-            set_name(it.kind, &record.attributes) != set_name(it.kind, desired)
-        })
-    }
+/// Whether it goes over to a container that is made anew: what waits for that waits for its members as well.
+fn moves_along(it: &Planned<'_>) -> bool {
+    let sets = it.record.zip(it.desired.as_deref());
+    sets.is_none_or(|(record, desired)| {
+        set_name(it.kind, &record.attributes) != set_name(it.kind, desired)
+    })
 }
 
 /// Whether the cloud tells of a member of a serving set whether it is healthy, and it is to serve.
@@ -145,7 +145,7 @@ impl Builder {
         for (at, it) in members.iter().map(|at| (*at, &rolling.planned[*at])) {
             let Some(make) = self.makes.get(&it.change.address).copied() else { continue };
             let is_new = it.change.action == Action::Create;
-            if !is_new && (!is_moved(it) || rolling.moves_along(it)) {
+            if !is_new && (!is_moved(it) || moves_along(it)) {
                 continue;
             }
             let delete = self.deletes.get(&it.change.address).copied();

@@ -7,9 +7,10 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use crate::engine::address::Address;
 use crate::engine::observed::{Reason, Unseen};
 use crate::engine::plan::change::{
-    Action, AttributeChange, Bindings, Call, Change, Directs, Drift, Held, Loss, Note,
+    Action, AttributeChange, Bindings, Call, Change, Danger, Directs, Drift, Held, Loss, Note,
     OutputChange, Plan, Stale, Step, Wait,
 };
+use crate::engine::schema::Sort;
 use crate::engine::state::record::Allowed;
 use crate::engine::value::{Attributes, Value};
 
@@ -307,6 +308,16 @@ fn any_note() -> impl Strategy<Value = Note> {
     )
 }
 
+fn any_danger() -> impl Strategy<Value = Danger> {
+    let sort = prop_oneof![
+        Just(Sort::Data),
+        Just(Sort::Traffic),
+        Just(Sort::Exposure),
+        Just(Sort::Protection)
+    ];
+    (address(), sort, text()).prop_map(|(address, sort, says)| Danger { address, sort, says })
+}
+
 fn any_drift() -> impl Strategy<Value = Drift> {
     let attributes = vec((text(), value(), value()), 0..3);
     (address(), text(), any::<bool>(), attributes)
@@ -322,7 +333,12 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
         before,
         after,
     });
-    let body = (vec(any_change(), 0..8), vec(any_drift(), 0..3), vec(output, 0..3));
+    let body = (
+        vec(any_change(), 0..8),
+        vec(any_drift(), 0..3),
+        vec(output, 0..3),
+        vec(any_danger(), 0..3),
+    );
     let losses = (vec(any_loss(), 0..3), vec(text(), 0..2), vec(any_stale(), 0..2));
     let allowed = (vec(address(), 0..2), option::of(any::<usize>()), any::<bool>(), any::<bool>());
     let allowed = allowed.prop_map(|(delete, destroys, outage, pending)| {
@@ -343,6 +359,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             overlays: head.3,
             bindings,
             changes: body.0,
+            dangers: body.3,
             drift: body.1,
             outputs: body.2,
             steps,

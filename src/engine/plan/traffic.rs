@@ -287,7 +287,9 @@ impl View<'_, '_> {
 
     /// Users whom an earlier run directed away.
     fn draining(&self, address: &Address, was: &[Address], until: i64) -> Option<Direction> {
-        let planned = &self.planned[*self.at.get(address)?];
+        // What was withdrawn is in no plan any more, and users may still come that way: waited for where it led to.
+        let mut places = std::iter::once(address).chain(was).filter_map(|it| self.at.get(it));
+        let planned = &self.planned[*places.next()?];
         let roots = self.targets(planned);
         let recorded = self.recorded.as_ref()?;
         Some(Direction {
@@ -368,7 +370,7 @@ fn ttl(
     own.or_else(inherited).unwrap_or(drain.otherwise)
 }
 
-/// Where an update that began, and was cut off, may have taken users from. Whether it arrived nobody knows; who is still
+/// Where an update or a withdrawal that began, and was cut off, may have taken users from. Whether it arrived nobody knows; who is still
 /// directed there loses nothing by what waits for the drain. Nobody comes back from what is lost.
 pub fn cut_off(
     catalog: &Catalog,
@@ -382,7 +384,9 @@ pub fn cut_off(
     let differs = |name: &String| {
         begun.attributes.get(name).is_some_and(|it| Some(it) != record.attributes.get(name))
     };
-    if begun.call != "update" || !kind.traffic.iter().any(differs) {
+    let withdraws = begun.call == "delete" && record.deposed.is_none();
+    let turns = begun.call == "update" && kind.traffic.iter().any(differs);
+    if !withdraws && !turns {
         return None;
     }
     let recorded = Recorded::new(catalog, state);

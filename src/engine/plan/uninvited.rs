@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::{Command, quoted};
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::observed::Observation;
 use crate::engine::plan::asked::{Allowed, Intent};
@@ -25,10 +25,13 @@ pub struct Collection {
     pub attributes: Attributes,
 }
 
+/// The objects of a collection with their ids, or why it could not be listed.
+pub type Listed = Result<Vec<(String, Attributes)>, String>;
+
 /// What was found: of each collection the objects with their ids, of each list its rows; or why not.
 #[derive(Debug, Default)]
 pub struct Found {
-    pub inside: Vec<(Collection, Result<Vec<(String, Attributes)>, String>)>,
+    pub inside: Vec<(Collection, Listed)>,
     pub lists: BTreeMap<String, Result<Vec<Json>, String>>,
 }
 
@@ -113,7 +116,7 @@ pub fn uninvited(
         others.extend(attached(record, kind, catalog, &ids, found));
         others.extend(joined(change, record, kind, state, observed));
         if !others.is_empty() {
-            out.push(refusal(change, stack, &others, intent));
+            out.push(refusal(change, stack, &others, intent, plan.switch.is_some()));
         }
     }
     out
@@ -135,7 +138,7 @@ fn inside(
                 others.extend(strange.map(|(id, it)| named(kind, id, it)));
             }
             Err(why) => {
-                others.push(format!("whatever is in it, which could not be listed ({why})"))
+                others.push(format!("whatever is in it, which could not be listed ({why})"));
             }
         }
     }
@@ -228,7 +231,13 @@ fn joined(
 /// So many are named.
 const NAMED_MAX: usize = 5;
 
-fn refusal(change: &Change, stack: &Stack, others: &[String], intent: Intent) -> Diagnostic {
+fn refusal(
+    change: &Change,
+    stack: &Stack,
+    others: &[String],
+    intent: Intent,
+    is_switch: bool,
+) -> Diagnostic {
     let address = &change.address;
     let named = others.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join("; ");
     let more = others.len().saturating_sub(NAMED_MAX);
@@ -237,11 +246,23 @@ fn refusal(change: &Change, stack: &Stack, others: &[String], intent: Intent) ->
         "to {} `{address}` would touch what is not of this stack: {named}{more}",
         change.action.word()
     );
-    let verb = if intent == Intent::Destroy { "destroy" } else { "apply" };
-    let (name, own) = (stack.shown_name(), address.to_string());
-    let letting = Command::Letting { verb, stack: &name, flag: "--allow-delete", address: &own };
+    let (name, shown) = (stack.shown_name(), address.to_string());
+    let stack_name = name.as_str();
+    let word = match intent {
+        Intent::Destroy => {
+            Command::DestroyLetting { stack: stack_name, address: &shown }.to_string()
+        }
+        // A switch is not to be made by an apply.
+        Intent::Apply if is_switch => {
+            format!("the same command with --allow-delete {}", quoted(&shown))
+        }
+        Intent::Apply => {
+            let flag = "--allow-delete";
+            Command::ApplyLetting { stack: stack_name, flag, address: &shown }.to_string()
+        }
+    };
     let refusal = Diagnostic::refusal("uninvited", text)
-        .help(format!("take them out of it first; if they may go with it: {letting}"));
+        .help(format!("take them out of it first; if they may go with it: {word}"));
     match stack.instances.get(address) {
         Some(instance) => refusal.at(instance.resource.span, change.reason.clone()),
         None => refusal,

@@ -313,3 +313,45 @@ fn an_interrupted_replace_in_what_is_lost_is_finished_after_the_thaw() {
     let why = "an interrupted replace is finished when linode:us-east is found again";
     assert_eq!(held(&told, "lb"), Some((Wait::Lost, why)));
 }
+
+/// A gate that cannot be asked is closed: a switch does not take users past it. What is lost is not asked.
+#[test]
+fn users_do_not_pass_a_replication_gate_that_could_not_be_asked() {
+    let base = SITES.replace(
+        "outputs:",
+        "  table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id }
+  replica: { kind: dynamodb.replica, table: '${table}', region: eu-west-1, gate: { replication: true, within: 60s } }
+outputs:",
+    );
+    let moves = |unseen: &[&str], lost: &[&str]| {
+        let unseen = silent(unseen);
+        let case = Case { applied: &base, base: &base, lost, change: &*unseen, ..Case::default() };
+        let plan = plan(&case);
+        let moves =
+            plan.steps.iter().any(|it| it.call.mutates() && it.address == Address::one("shop"));
+        (moves, held(&plan, "shop").map(|it| it.1.to_owned()))
+    };
+    let closed = Some("the gate of `replica` is closed: it could not be asked".to_owned());
+    for unseen in [&["replica"][..], &["table"], &["table", "replica"]] {
+        assert_eq!(moves(unseen, &[]), (false, closed.clone()), "{unseen:?}");
+    }
+    assert_eq!(moves(&[], &[]), (true, None));
+    assert_eq!(moves(&[], &["aws:us-east-1"]), (true, None));
+}
+
+/// Users cannot be moved to what is made anew, so that waits, and with it all that would have been made inside it.
+#[test]
+fn what_would_be_made_inside_a_replacement_that_waits_waits_as_well() {
+    let base = SITES.replace(
+        "region: us-east, label: lb-us }",
+        "region: us-west, label: lb-us, lifecycle: { create_before_destroy: true } }",
+    );
+    let unseen = silent(&["node[1]"]);
+    let case = Case { base: &base, to: None, change: &*unseen, ..Case::default() };
+    let plan = plan(&case);
+    left_alone(&plan, &["lb", "http", "node[0]", "node[1]", "shop"]);
+    assert_eq!(
+        held(&plan, "http"),
+        Some((Wait::Unseen, "users are still directed to it: `shop` waits"))
+    );
+}

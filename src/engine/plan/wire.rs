@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::engine::ledger::forecast::Forecast;
-use crate::engine::plain::is_invisible;
+use crate::engine::plain::json as escaped;
 use crate::engine::plan::accord::discord;
 use crate::engine::plan::calls::Malformed;
 use crate::engine::plan::change::{Call, Plan};
@@ -189,23 +189,6 @@ fn compact(json: &str) -> String {
         after_backslash = inside && it == '\\' && !after_backslash;
     }
     compact
-}
-
-/// JSON in which no character can act on a terminal or hide: such stand as `\u…` inside of strings.
-fn escaped(json: &str) -> String {
-    if json.chars().all(|it| it.is_ascii_graphic() || it == ' ' || it == '\n') {
-        return json.to_owned();
-    }
-    let mut escaped = String::with_capacity(json.len());
-    for it in json.chars() {
-        if is_invisible(it) && it != '\n' {
-            let mut units = [0; 2];
-            escaped.extend(it.encode_utf16(&mut units).iter().map(|it| format!("\\u{it:04x}")));
-        } else {
-            escaped.push(it);
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

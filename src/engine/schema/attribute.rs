@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::engine::quick::QuickMap;
 use crate::engine::schema::catalogue::{AccountDefault, Chosen, Wants};
+use crate::engine::schema::danger::Risk;
 use crate::engine::value::Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -132,6 +133,9 @@ pub struct Attribute {
     /// While it is true, the cloud itself refuses to delete the object.
     #[serde(default)]
     pub protects: bool,
+    /// Changes of it that a reader of a plan must not overlook.
+    #[serde(default)]
+    pub risks: Vec<Risk>,
     /// Cannot be given at creation: an update right after it carries it when it differs from the default.
     #[serde(default)]
     pub after_create: bool,

@@ -1,5 +1,6 @@
 //! What a kind is: attributes, what a change of each means, identity, containment and routes, as read from `kind.yaml`.
 
+pub mod danger;
 pub mod catalogue;
 pub mod attribute;
 pub mod routes;
@@ -14,6 +15,7 @@ pub use crate::engine::schema::attribute::{
     Read, Slow, Type,
 };
 pub use crate::engine::schema::catalogue::{AccountDefault, Available, Chosen, Shipped, Wants};
+pub use crate::engine::schema::danger::{Packets, Risk, Sort};
 pub use crate::engine::schema::routes::{Group, Ready, Rest};
 
 /// Every kind that stacks may use, by name.
@@ -66,6 +68,18 @@ pub struct Kind {
     /// How it finds out that what is behind it has failed.
     #[serde(default)]
     pub health_check: Option<HealthCheck>,
+    /// When an object of this kind takes part in serving; always, where nothing is said.
+    #[serde(default)]
+    pub serves: Option<Serves>,
+    /// The addresses from which it reaches what is behind it; a filter in front of that must let them in.
+    #[serde(default)]
+    pub reaches_from: Option<String>,
+    /// Which packets it lets in, if it is a filter.
+    #[serde(default)]
+    pub packets: Option<Packets>,
+    /// Values of an attribute with which `traffic` directs no users: a record that is only read.
+    #[serde(default)]
+    pub directs_nobody: Option<(String, Vec<String>)>,
     /// Which attribute says how much one object of this kind can do.
     #[serde(default)]
     pub capacity: Option<Capacity>,
@@ -75,9 +89,6 @@ pub struct Kind {
     /// Values that count as one there, since users take objects of either for one another.
     #[serde(default)]
     pub serving_alike: Option<Alike>,
-    /// When an object of this kind takes part in serving; always, where nothing is said.
-    #[serde(default)]
-    pub serves: Option<Serves>,
     /// Objects beside which the cloud lets no other stand.
     #[serde(default)]
     pub excludes: Option<Excludes>,

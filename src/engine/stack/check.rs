@@ -59,7 +59,7 @@ pub fn check(
         Value::Secret(secret) => (secret.expose().clone(), true),
         other => (other, false),
     };
-    let mut checker = Checker { name, is_secret, out };
+    let mut checker = Checker { name: name.to_owned(), is_secret, out };
     let value = checker.value(value, attribute, at);
     if is_secret || (attribute.sensitive && !value.is_null()) {
         Value::Secret(Secret::new(value))
@@ -69,7 +69,8 @@ pub fn check(
 }
 
 struct Checker<'a> {
-    name: &'a str,
+    /// Of an attribute, or of a member in it: `inbound[0].action`.
+    name: String,
     is_secret: bool,
     out: &'a mut Vec<Diagnostic>,
 }
@@ -105,6 +106,15 @@ impl Checker<'_> {
         }
     }
 
+    /// Checks a part under its own name.
+    fn within(&mut self, part: &str, check: impl FnOnce(&mut Self) -> Value) -> Value {
+        let length = self.name.len();
+        self.name.push_str(part);
+        let value = check(self);
+        self.name.truncate(length);
+        value
+    }
+
     fn wrong_type(&mut self, value: &Value, attribute: &Attribute, at: Place<'_>) -> Value {
         let wrong = Diagnostic::error("wrong_type", "Wrong type").at(
             at.span,
@@ -121,6 +131,21 @@ impl Checker<'_> {
             (Type::Int, Value::Text(text)) if text.parse::<i64>().is_ok() => {
                 wrong.help(if is_literal { "remove the quotes" } else { "convert it: int(…)" })
             }
+            (Type::Int, Value::Text(text)) => match seconds(text) {
+                Some(seconds) => {
+                    wrong.help(format!("write a number; in seconds, {text} is {seconds}"))
+                }
+                None => wrong.help("write a number"),
+            },
+            (Type::Bool, Value::Text(text)) => {
+                wrong.help(match text.to_ascii_lowercase().as_str() {
+                    "yes" | "on" | "true" | "y" => "write true: YAML 1.2 knows true and false only",
+                    "no" | "off" | "false" | "n" => {
+                        "write false: YAML 1.2 knows true and false only"
+                    }
+                    _ => "write true or false",
+                })
+            }
             (Type::List | Type::Set, _) => wrong.help("write a list: […]"),
             (Type::Reference, _) => {
                 let kind = attribute.to.as_deref().unwrap_or("the right kind");
@@ -132,7 +157,7 @@ impl Checker<'_> {
     }
 
     fn text(&mut self, text: String, attribute: &Attribute, at: Place<'_>) -> Value {
-        let name = self.name;
+        let name = &self.name.clone();
         let shown = if self.is_secret || attribute.sensitive { "this" } else { text.as_str() };
         if !attribute.one_of.is_empty() && !attribute.one_of.contains(&text) {
             let all = attribute.one_of.iter().map(String::as_str);
@@ -255,7 +280,12 @@ impl Checker<'_> {
                         .at(place.span, "an element cannot be empty"),
                 );
             }
-            self.value(it, of, at.item(index))
+            // What has members is told apart; plain values are seen where they stand.
+            match &of.members {
+                Some(_) => self
+                    .within(&format!("[{index}]"), |checker| checker.value(it, of, at.item(index))),
+                None => self.value(it, of, at.item(index)),
+            }
         });
         Value::List(checked.collect())
     }
@@ -291,23 +321,18 @@ impl Checker<'_> {
         };
         let mut checked = Attributes::new();
         for (name, it) in map {
-            match members.get(&name) {
-                Some(member) => {
-                    let value = self.value(it, member, at.member(&name));
-                    checked.insert(name, value);
-                }
-                None => {
-                    let known = || members.keys().map(String::as_str);
-                    let wrong = Diagnostic::error("unknown_key", "Unknown key")
-                        .at(at.key(&name), self.has_no(&name))
-                        .help(format!("one of {}", known().collect::<Vec<_>>().join(", ")));
-                    self.out.push(if self.is_secret {
-                        wrong
-                    } else {
-                        wrong.nearest(&name, known())
-                    });
-                }
+            if let Some(member) = members.get(&name) {
+                let place = at.member(&name);
+                let value =
+                    self.within(&format!(".{name}"), |checker| checker.value(it, member, place));
+                checked.insert(name, value);
+                continue;
             }
+            let known = || members.keys().map(String::as_str);
+            let wrong = Diagnostic::error("unknown_key", "Unknown key")
+                .at(at.key(&name), self.has_no(&name))
+                .help(format!("one of {}", known().collect::<Vec<_>>().join(", ")));
+            self.out.push(if self.is_secret { wrong } else { wrong.nearest(&name, known()) });
         }
         for (name, member) in members {
             if checked.get(name).is_some_and(|it| !it.is_null()) {
@@ -332,6 +357,19 @@ impl Checker<'_> {
 #[expect(clippy::cast_precision_loss, reason = "the limit itself need not be exact")]
 fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < (1_i64 << 53) as f64).then_some(number as i64)
+}
+
+/// `5m`, `1h`.
+fn seconds(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let each = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(each)
 }
 
 type Patterns = Mutex<BTreeMap<String, Option<Arc<Regex>>>>;

@@ -161,15 +161,12 @@ fn ports(text: &str) -> Option<String> {
     };
     let mut pieces = 0;
     for part in text.split(',') {
-        let is_good = match part.split_once('-') {
-            Some((from, to)) => {
-                pieces += 2;
-                port(from).zip(port(to)).is_some_and(|(from, to)| from < to)
-            }
-            None => {
-                pieces += 1;
-                port(part).is_some()
-            }
+        let is_good = if let Some((from, to)) = part.split_once('-') {
+            pieces += 2;
+            port(from).zip(port(to)).is_some_and(|(from, to)| from < to)
+        } else {
+            pieces += 1;
+            port(part).is_some()
         };
         if !is_good {
             return Some(says.into());

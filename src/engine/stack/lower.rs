@@ -431,6 +431,13 @@ impl<'a> Lower<'a> {
     }
 }
 
+/// Up to the first full stop that a capital letter follows: `e.g.` ends nothing.
+fn first_sentence(doc: &str) -> &str {
+    let ends = doc.match_indices(". ").map(|(at, _)| at);
+    let mut ends = ends.filter(|at| doc[at + 2..].starts_with(char::is_uppercase));
+    ends.next().map_or(doc, |at| &doc[..at])
+}
+
 fn missing_help(name: &str, attribute: &Attribute) -> String {
     if attribute.kind == Type::Reference {
         return format!(
@@ -438,7 +445,7 @@ fn missing_help(name: &str, attribute: &Attribute) -> String {
             attribute.to.as_deref().unwrap_or("resource")
         );
     }
-    let first = attribute.doc.split(". ").next().unwrap_or_default().trim_end_matches('.');
+    let first = first_sentence(&attribute.doc).trim_end_matches('.');
     if first.is_empty() { format!("add `{name}:`") } else { format!("add `{name}:` ({first})") }
 }
 

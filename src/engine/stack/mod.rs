@@ -40,4 +40,6 @@ pub mod origin;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod advice_tests;
+#[cfg(test)]
 mod refused_tests;

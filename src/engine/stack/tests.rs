@@ -298,7 +298,7 @@ fn aliases_do_not_explode() {
         let below = vec![format!("*a{}", level - 1); 9].join(", ");
         let _ = writeln!(text, "  a{level}: &a{level} [{below}]");
     }
-    insta::assert_snapshot!(problems(&[("", &text)], &[]), @r#"stack.yaml:8:12: Aliases stand for too much [«*a4» more than 100000 values in all] -- write less with aliases; `count` and `for_each` repeat resources"#);
+    insta::assert_snapshot!(problems(&[("", &text)], &[]), @r#"stack.yaml:8:12: Aliases stand for too much [«*a4» more than 100000 values or 8 MiB in all] -- write less with aliases; `count` and `for_each` repeat resources"#);
     let deep = format!("stack: s\noutputs: {}", "[".repeat(10_000));
     insta::assert_snapshot!(problems(&[("", &deep)], &[]), @r#"stack.yaml:2:265: This is not YAML [«[» recursion limit exceeded]"#);
 }
@@ -807,7 +807,7 @@ outputs:
   lb: { kind: linode.nodebalancer, region: us-east }
 "#), @r#"
     stack.yaml:6:42: Out of range [«-1» `count` cannot be -1] -- from 0 to 250000
-    stack.yaml:7:42: Wrong type [«many» `count` takes an integer, this is text]
+    stack.yaml:7:42: Wrong type [«many» `count` takes an integer, this is text] -- write a number
     stack.yaml:8:45: The expression is wrong [«lb.ipv4» `lb` is known only when the world is looked at] -- use variables, which are known beforehand
     stack.yaml:9:45: Nothing to repeat over [«'${lb}'» `lb` has neither `count` nor `for_each`] -- use '${lb}' where it is needed, without `for_each`
     stack.yaml:10:45: A key comes twice [«[a, a, 5]» `a` is in the list twice]

@@ -308,8 +308,7 @@ fn typed(value: Value, kind: &str) -> Option<Value> {
         | (Value::List(_), "list")
         | (Value::Map(_), "map") => true,
         (Value::Null | Value::Fingerprint(_), _) => false,
-        (_, "any") => true,
-        _ => false,
+        (_, kind) => kind == "any",
     };
     fits.then_some(value)
 }

@@ -22,7 +22,7 @@ const ALIASED_NODES_MAX: usize = 100_000;
 /// How much text all aliases of a file may stand for, and all that is kept for them.
 const ALIASED_BYTES_MAX: usize = 8 << 20;
 /// Who has more mistakes than this mends the first ones first.
-pub const MISTAKES_MAX: usize = 1_000;
+pub const MISTAKES_MAX: usize = 200;
 
 /// Reads one file: its node, if there is one, and every mistake in it.
 pub fn parse(name: &str, bytes: &[u8], sources: &mut Sources) -> (Option<Node>, Vec<Diagnostic>) {
@@ -403,10 +403,15 @@ impl<'a> Loader<'a> {
     fn syntax(&self, error: &ScanError) -> Diagnostic {
         let marker = error.marker();
         let last = self.text.lines().count().max(1);
-        let line = marker.line().clamp(1, last);
-        let start = marker.byte_offset().unwrap_or(0).min(self.text.len());
+        let said = marker.line().clamp(1, last);
+        let (line, start) = self
+            .tab_behind(said)
+            .unwrap_or_else(|| (said, marker.byte_offset().unwrap_or(0).min(self.text.len())));
         let stop = self.text[start..].chars().next().map_or(start, |it| start + it.len_utf8());
-        let column = if line == marker.line() { marker.col() + 1 } else { 1 };
+        let column = match line == marker.line() {
+            true => marker.col() + 1,
+            false => 1 + self.text[..start].chars().rev().take_while(|it| *it != '\n').count(),
+        };
         let span = Span {
             source: self.source,
             start: small(start),
@@ -421,14 +426,31 @@ impl<'a> Loader<'a> {
     /// The most frequent mistake of a newcomer: `${…}` without quotes on this line.
     fn unquoted(&self, wrong: Diagnostic, line: u32) -> Diagnostic {
         let text = self.text.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
-        let Some(at) = text.find("${") else {
+        let is_bare = |at: usize| {
+            let before = &text[..at];
+            before.matches('\'').count() % 2 == 0 && before.matches('"').count() % 2 == 0
+        };
+        let mut opened = text.match_indices("${").map(|(at, _)| at).peekable();
+        if opened.peek().is_none() {
             let is_indented_by_tab = text.trim_start_matches(' ').starts_with('\t');
             return if is_indented_by_tab { wrong.help("indent with spaces") } else { wrong };
-        };
-        let before = &text[..at];
-        let is_quoted =
-            before.matches('\'').count() % 2 == 1 || before.matches('"').count() % 2 == 1;
-        if is_quoted { wrong } else { wrong.help("quote the expression: '${…}'") }
+        }
+        if opened.any(is_bare) { wrong.help("quote the expression: '${…}'") } else { wrong }
+    }
+
+    /// A line that a tab indents is read as the end of the one before: line and place of the tab.
+    fn tab_behind(&self, line: usize) -> Option<(usize, usize)> {
+        let mut start = 0;
+        let mut lines = self.text.split_inclusive('\n').enumerate().skip_while(|(at, text)| {
+            let is_before = at + 1 < line;
+            start += if is_before { text.len() } else { 0 };
+            is_before
+        });
+        let (_, said) = lines.next()?;
+        let (_, next) = lines.next()?;
+        let spaces = |text: &str| text.len() - text.trim_start_matches(' ').len();
+        let has_tab = |text: &str| text[spaces(text)..].starts_with('\t');
+        (!has_tab(said) && has_tab(next)).then(|| (line + 1, start + said.len() + spaces(next)))
     }
 }
 

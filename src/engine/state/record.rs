@@ -44,6 +44,8 @@ pub struct State {
     /// Steps that began and of which no end is recorded.
     pub begun: BTreeMap<Address, Begun>,
     pub last_run: Option<Run>,
+    /// What a destroy took away that did not come to its end, and nothing has made again.
+    pub destroyed: BTreeSet<Address>,
     /// It was put together from what was left, and entries were lost: what was made since is known by its tags, and by
     /// standing where it was to stand. Until a run has gone through.
     pub is_restored: bool,
@@ -72,6 +74,9 @@ pub struct Switch {
     pub keep: Keep,
     #[serde(default, skip_serializing_if = "Allowed::is_nothing")]
     pub allowed: Allowed,
+    /// When the site was last seen good before it, by who watched: users were without it since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<i64>,
     /// When it directed users, step by step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directed: Vec<Directed>,
@@ -180,6 +185,8 @@ pub struct Run {
     pub command: String,
     pub at: i64,
     pub finished: Option<i64>,
+    /// Everything was to go.
+    pub destroys: bool,
 }
 
 /// One thing that was made.
@@ -244,6 +251,16 @@ impl Switch {
 }
 
 impl State {
+    /// What a person types to switch to these overlays; `None`: no switch leads there.
+    pub fn switch_command(&self, to: &[String]) -> Option<String> {
+        let name = self.name();
+        match to.strip_prefix(self.home.as_slice())? {
+            [] => Some(format!("lifeboat failback {name}")),
+            [overlay] => Some(format!("lifeboat failover {name} --to {overlay}")),
+            _ => None,
+        }
+    }
+
     /// As commands name it: `shop@drill`.
     pub fn name(&self) -> String {
         match &self.instance {
@@ -286,6 +303,7 @@ impl State {
             records: BTreeMap::new(),
             begun: BTreeMap::new(),
             last_run: None,
+            destroyed: BTreeSet::new(),
             is_restored: false,
         }
     }

@@ -349,6 +349,7 @@ impl<'a> Watcher<'a> {
             url: self.ask.targets.url().into(),
             sandbox: self.session.target == Target::Sandbox,
             since: self.memory.outage.as_ref().map(|it| time(it.since)).unwrap_or_default(),
+            last_good: self.memory.last_good(&self.ask.rules).map(time).unwrap_or_default(),
             detail,
             attempt,
         }

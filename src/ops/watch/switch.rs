@@ -30,6 +30,8 @@ pub struct Facts {
     pub sandbox: bool,
     /// When it went down, as in the events.
     pub since: String,
+    /// When it last answered well, in the same words; empty where nobody knows.
+    pub last_good: String,
     /// What the last probe met.
     pub detail: String,
     pub attempt: u32,
@@ -63,6 +65,7 @@ impl Act {
                     .env("LIFEBOAT_OVERLAY", &facts.overlay)
                     .env("LIFEBOAT_URL", &facts.url)
                     .env("LIFEBOAT_SINCE", &facts.since)
+                    .env("LIFEBOAT_LAST_GOOD", &facts.last_good)
                     .env("LIFEBOAT_DETAIL", &facts.detail)
                     .env("LIFEBOAT_ATTEMPT", facts.attempt.to_string());
                 if facts.sandbox {
@@ -137,6 +140,9 @@ impl Act {
 fn failover_arguments(facts: &Facts, lost: &[String]) -> Vec<String> {
     let mut arguments = vec!["failover".to_owned(), facts.stack.clone()];
     arguments.extend(["--to".into(), facts.overlay.clone(), "--yes".into()]);
+    if !facts.last_good.is_empty() {
+        arguments.extend(["--last-good".into(), facts.last_good.clone()]);
+    }
     for fault_domain in lost {
         arguments.extend(["--lost".into(), fault_domain.clone()]);
     }
@@ -217,6 +223,7 @@ mod tests {
             url: "http://x/".into(),
             sandbox,
             since: String::new(),
+            last_good: if sandbox { "2026-11-26T03:04:05Z".into() } else { String::new() },
             detail: String::new(),
             attempt: 1,
         }
@@ -229,7 +236,7 @@ mod tests {
         let lost = ["linode:us-east".to_owned(), "aws:us-east-1".to_owned()];
         assert_eq!(
             failover_arguments(&facts(true), &lost).join(" "),
-            "failover shop@blue --to eu --yes --lost linode:us-east --lost aws:us-east-1 --sandbox -C /srv/shop"
+            "failover shop@blue --to eu --yes --last-good 2026-11-26T03:04:05Z --lost linode:us-east --lost aws:us-east-1 --sandbox -C /srv/shop"
         );
     }
 

@@ -31,7 +31,7 @@ pub(super) fn run(sandbox: &Sandbox, what: Option<AppCommand>) -> Result<(), Ops
             }
         }
         Some(AppCommand::Mend { text: Some(text) }) => {
-            if !sandbox.apps().map_err(wrong)?.get(&text).is_some_and(|it| it.broken.is_some()) {
+            if sandbox.apps().map_err(wrong)?.get(&text).is_none_or(|it| it.broken.is_none()) {
                 out::talk(&format!("`{text}` was not broken"));
             }
             sandbox.set_app(&text, |it| it.broken = None).map_err(wrong)?;
