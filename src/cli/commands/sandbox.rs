@@ -197,11 +197,11 @@ fn log(sandbox: &Sandbox, what: LogWhat) -> Result<(), OpsError> {
 
 fn show(sandbox: &Sandbox) -> Result<(), OpsError> {
     let shown = sandbox.overview().map_err(wrong)?;
-    out::talk(&told_time(sandbox));
     if shown.as_object().is_some_and(serde_json::Map::is_empty) {
         out::data("an empty world");
         return Ok(());
     }
+    out::talk(&told_time(sandbox));
     let text = serde_yaml::to_string(&shown);
     out::data(&text.unwrap_or_else(|_| shown.to_string()));
     Ok(())
