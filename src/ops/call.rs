@@ -14,11 +14,14 @@ use crate::engine::state::journal::{Begun, Outcome};
 use crate::engine::state::record::{Deposed, Record, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
 use crate::ops::job::{Hands, Job, Progress};
-use crate::ops::settle::{Verdict as Found, judge};
+use crate::ops::settle::{LIST_LAG_MILLISECONDS, Verdict as Found, judge};
 use crate::store::error::Over;
 
 /// How long a create whose reply was lost is looked for before it is made again.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
+
+/// The same where the cloud would make a second one: lists lag.
+const LIST_LAG: Duration = Duration::from_millis(LIST_LAG_MILLISECONDS.unsigned_abs());
 
 /// One call that changes something.
 enum Attempt<'a> {
@@ -125,8 +128,8 @@ pub async fn create(hands: &Hands, job: &Job, begun: &Begun) -> Outcome {
         // The request may still be on its way: look twice before making it again.
         match look_for(hands, job, begun).await {
             Ok(Some(id)) => {
-                let nothing = Attributes::new();
-                return Outcome::Recorded(Box::new(recorded(hands, job, id, &nothing)));
+                let told = told(hands, job, &id).await;
+                return Outcome::Recorded(Box::new(recorded(hands, job, id, &told)));
             }
             Ok(None) if lost < CHANGING.attempts => {}
             Ok(None) => return Outcome::Failed { why: why.to_string() },
@@ -138,18 +141,29 @@ pub async fn create(hands: &Hands, job: &Job, begun: &Begun) -> Outcome {
 /// Whether the create of a lost reply was carried out.
 async fn look_for(hands: &Hands, job: &Job, begun: &Begun) -> Result<Option<String>, String> {
     let nobody = State::new("", None, "", "", LineageKey(Vec::new()));
-    for look in 0..2 {
-        if look > 0 {
-            hands.session.clock.sleep(SECOND_LOOK).await;
-        }
+    // Where the cloud refuses a second one of the same name, another attempt does no harm.
+    let patience = if job.kind.identity.unique { SECOND_LOOK } else { LIST_LAG };
+    let clock = &hands.session.clock;
+    let since = clock.now();
+    loop {
+        let waited = u64::try_from(clock.now() - since).unwrap_or_default();
+        let is_last = Duration::from_millis(waited) >= patience;
         let alike = hands.session.provider.alike(&job.kind, &job.attributes).await;
         match judge(&job.kind, begun, &nobody, alike.map_err(|why| why.to_string())?) {
-            Found::Made(id) => return Ok(Some(id)),
+            Found::Made { id, .. } => return Ok(Some(id)),
             Found::Doubt(why) => return Err(why),
-            Found::NotMade => {}
+            Found::NotMade if is_last => return Ok(None),
+            Found::NotMade => clock.sleep(SECOND_LOOK).await,
         }
     }
-    Ok(None)
+}
+
+/// What the cloud tells of an object whose reply was lost: others need what it made up.
+async fn told(hands: &Hands, job: &Job, id: &str) -> Attributes {
+    match hands.session.provider.look(&job.kind, id, &job.attributes).await {
+        Ok(Look::Exists { attributes, .. }) => attributes,
+        Ok(Look::Absent) | Err(_) => Attributes::new(),
+    }
 }
 
 /// The record of an object just made.

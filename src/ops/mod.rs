@@ -11,6 +11,7 @@ pub mod course;
 pub mod instance;
 pub mod bindings;
 pub mod sooner;
+pub mod missing;
 pub mod plan;
 pub mod audit;
 pub mod thaw;

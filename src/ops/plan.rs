@@ -26,9 +26,10 @@ use crate::ops::error::OpsError;
 use crate::ops::instance;
 use crate::ops::load::{self, Desired};
 use crate::ops::look;
+use crate::ops::missing;
 use crate::ops::place::Place;
 use crate::ops::session::Session;
-use crate::ops::settle::settle;
+use crate::ops::settle::{recovered, settle};
 use crate::ops::sooner::{Tried, advice};
 
 /// What is asked for.
@@ -106,10 +107,30 @@ pub async fn plan_on(
     session.check_endpoints(&inquiries)?;
     let accounts = look::accounts(session, &inquiries, prepared.state.as_ref()).await?;
     let observed = look::observe(session, &inquiries).await;
+    match (&prepared.state, ask.intent) {
+        (Some(_), _) => {}
+        (None, Intent::Apply) => missing::check(session, &ask.place, &inquiries, &observed).await?,
+        (None, Intent::Destroy) => state_is_missing(session, ask).await?,
+    }
+    let recovered = std::mem::take(&mut prepared.recovered);
     let mut proposed = proposed(session, ask, prepared, accounts, observed)?;
+    for change in &mut proposed.plan.changes {
+        if let Some(why) = recovered.get(&change.address) {
+            change.reason = [why.as_str(), &change.reason].join("; ");
+        }
+    }
     check_offers(session, &mut proposed).await?;
     check_uninvited(session, ask.intent, &mut proposed).await;
     Ok(proposed)
+}
+
+/// Refuses to go on without a state where the clouds show that this stack exists. What cannot be looked at shows nothing.
+pub async fn state_is_missing(session: &Session, ask: &Ask) -> Result<(), OpsError> {
+    let ask = Ask { intent: Intent::Apply, ..ask.clone() };
+    let Ok(prepared) = prepare(session, &ask, None) else { return Ok(()) };
+    let inquiries = inquiries(session, &ask, &prepared);
+    let observed = look::observe(session, &inquiries).await;
+    missing::check(session, &ask.place, &inquiries, &observed).await
 }
 
 /// What would go along with what goes, and is not of this stack, is named and needs a word.
@@ -195,7 +216,7 @@ fn proposed(
     accounts: BTreeMap<String, String>,
     observed: BTreeMap<Address, Observation>,
 ) -> Result<Proposed, OpsError> {
-    let Prepared { sides: Sides { desired, before, course }, settled, state } = prepared;
+    let Prepared { sides: Sides { desired, before, course }, settled, state, .. } = prepared;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
     let worlds = Worlds {
         catalog: &session.catalog,
@@ -329,6 +350,8 @@ pub fn sides(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Side
 struct Prepared {
     sides: Sides,
     settled: Vec<Entry>,
+    /// Which creates were found carried out, and why what was found is taken for ours.
+    recovered: BTreeMap<Address, String>,
     state: Option<State>,
 }
 
@@ -337,6 +360,7 @@ impl Prepared {
     async fn settle(&mut self, session: &Session) {
         let Some(state) = &mut self.state else { return };
         self.settled = settle(session, state, &self.sides.course.lost).await;
+        self.recovered = recovered(state, &session.catalog, &self.settled);
         for entry in &self.settled {
             fold(state, entry);
         }
@@ -345,7 +369,7 @@ impl Prepared {
 
 fn prepare(session: &Session, ask: &Ask, state: Option<State>) -> Result<Prepared, OpsError> {
     let sides = sides(session, ask, state.as_ref())?;
-    Ok(Prepared { sides, settled: Vec::new(), state })
+    Ok(Prepared { sides, settled: Vec::new(), recovered: BTreeMap::new(), state })
 }
 
 /// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked; else what it takes for

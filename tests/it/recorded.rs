@@ -142,3 +142,50 @@ fn a_runner_without_state_founds_nothing_beside_a_local_database() {
     home.set("LINODE_URL", "https://192.0.2.1/v4");
     home.run(&["apply", "tiny", "--yes"]).code(3).says(&["there is no state of this stack"]).done();
 }
+
+/// A runner without the state of its stack is not told to delete production.
+#[test]
+fn a_stack_whose_state_is_missing_is_known_by_its_tags() {
+    let home = duo::home();
+    std::fs::remove_dir_all(home.state_folder("duo")).unwrap();
+    let before = home.shown();
+    for command in [
+        &["plan", "duo"][..],
+        &["apply", "duo", "--yes"],
+        &["destroy", "duo", "--yes"],
+        &["failover", "duo", "--to", "calm", "--planned", "--yes"],
+    ] {
+        let said = home.sandbox(command).code(3).says(&["this stack exists; its state is missing"]);
+        assert!(!said.stderr.contains("delete the other"), "{said}");
+    }
+    assert_eq!(home.shown(), before);
+}
+
+#[test]
+fn a_rename_without_moved_from_is_told_what_to_add() {
+    let home = Home::holding("tiny", TINY);
+    apply(&home).code(0).done();
+    home.stack("tiny", TINY.replace("  lb:", "  front:"));
+    home.sandbox(&["plan", "tiny"]).code(3).shows(&["add `moved_from: lb` to `front`"]).done();
+    home.stack("tiny", TINY.replace("  lb: {", "  front: { moved_from: lb,"));
+    apply(&home).code(0).done();
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+}
+
+/// What was made though its reply was lost is read: others need what the cloud made up.
+#[test]
+fn a_lost_reply_leaves_nothing_unknown() {
+    let home = Home::holding(
+        "tiny",
+        "stack: tiny
+resources:
+  lb: { kind: linode.nodebalancer, region: us-east, label: tiny-0 }
+  zone: { kind: linode.domain, domain: example.com, type: master, soa_email: ops@example.com }
+  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb.ipv4}' }
+",
+    );
+    home.fault("POST /nodebalancers lost_reply times=1");
+    apply(&home).code(0).done();
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+    assert_eq!(home.world.show().unwrap()["linode"]["nodebalancers"].as_array().unwrap().len(), 1);
+}

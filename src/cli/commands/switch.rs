@@ -19,7 +19,7 @@ use crate::ops::course::{Losses, is_made, named};
 use crate::ops::error::OpsError;
 use crate::ops::load::ways;
 use crate::ops::place::Place;
-use crate::ops::plan::{Ask, check, plan_on};
+use crate::ops::plan::{Ask, check, plan_on, state_is_missing};
 use crate::ops::session::Session;
 use crate::ops::{look, thaw};
 use crate::store::lease::Lease;
@@ -226,7 +226,12 @@ async fn begin(
     let ask = Ask { only_switch: true, last_good: wanted.last_good, ..ask };
     let session = open::session(&ask.place.root, &wanted.world).await?;
     let known = session.store(&ask.place).load()?.filter(|it| !it.records.is_empty());
-    let known = known.ok_or_else(|| nothing_yet(&ask.place))?;
+    let Some(known) = known else {
+        if session.store(&ask.place).load()?.is_none() {
+            state_is_missing(&session, &ask).await?;
+        }
+        return Err(nothing_yet(&ask.place));
+    };
     Ok((ask, session, known))
 }
 

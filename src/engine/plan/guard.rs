@@ -186,7 +186,12 @@ fn absent_brake(planned: &[Planned<'_>], allowed: &Allowed) -> Vec<Diagnostic> {
 }
 
 /// Something of the same identity is there and not in state.
-pub fn exists_already(instance: &Instance, kind: &Kind, resolved: &Resolved) -> Diagnostic {
+pub fn exists_already(
+    instance: &Instance,
+    kind: &Kind,
+    resolved: &Resolved,
+    recorded: Option<&Address>,
+) -> Diagnostic {
     let identity: Vec<String> = kind
         .identity
         .by
@@ -198,11 +203,23 @@ pub fn exists_already(instance: &Instance, kind: &Kind, resolved: &Resolved) -> 
             )
         })
         .collect();
-    let text =
-        format!("a {} with {} exists already and is not in state", kind.kind, identity.join(", "));
-    Diagnostic::refusal("exists_already", text)
-        .at(instance.resource.span, format!("`{}` would be made a second time", instance.address))
-        .help("give it another name, or delete the other one; nothing is taken over by itself")
+    let (what, address) =
+        (format!("a {} with {}", kind.kind, identity.join(", ")), &instance.address);
+    let place = format!("`{address}` would be made a second time");
+    match recorded {
+        Some(recorded) => {
+            let text = format!("{what} exists already: state has it as `{recorded}`");
+            let help = format!(
+                "if `{recorded}` goes by the name of `{address}` now, add `moved_from: {recorded}` to `{address}`: the object stays"
+            );
+            Diagnostic::refusal("exists_already", text).at(instance.resource.span, place).help(help)
+        }
+        None => {
+            let text = format!("{what} exists already and is not in state");
+            let help = "somebody else made it, or a state that is older than it: give this one another name; nothing is taken over by itself";
+            Diagnostic::refusal("exists_already", text).at(instance.resource.span, place).help(help)
+        }
+    }
 }
 
 pub fn unchangeable(

@@ -184,6 +184,17 @@ impl<'a> Proposal<'a> {
         });
     }
 
+    /// Under which other address state has what is desired here, and that no layer declares any more.
+    fn recorded_as(&self, kind: &Kind, resolved: &Resolved) -> Option<&'a Address> {
+        let identity = identity_of(kind, &resolved.attributes)?;
+        let left = self.worlds.state?.records.iter().filter(|(address, record)| {
+            record.kind == kind.kind && !self.worlds.stack.instances.contains_key(*address)
+        });
+        let mut same =
+            left.filter(|(_, it)| identity_of(kind, &it.attributes).as_ref() == Some(&identity));
+        same.next().map(|(address, _)| address)
+    }
+
     /// Neither seen nor recorded: nobody can say what it is.
     fn miss(&mut self, address: &Address) {
         let in_doubt = self.doubt(address).is_some();
@@ -268,7 +279,8 @@ impl<'a> Proposal<'a> {
             _ => None,
         };
         if record.is_none() && matches!(seen, Some(Observation::Exists { .. })) {
-            self.diagnostics.push(guard::exists_already(instance, kind, resolved));
+            let recorded = self.recorded_as(kind, resolved);
+            self.diagnostics.push(guard::exists_already(instance, kind, resolved, recorded));
         }
         let sides = Sides {
             kind,

@@ -18,7 +18,7 @@ use crate::engine::state::record::State;
 use crate::ops::closing::Report;
 use crate::ops::drill::script::{Audience, Part, Script, Stage};
 use crate::ops::error::OpsError;
-use crate::ops::plan::plan_on;
+use crate::ops::plan::{plan_on, state_is_missing};
 use crate::ops::session::Session;
 
 /// How often a cleanup is tried before it says what is left.
@@ -45,7 +45,10 @@ pub async fn clean_up(
 ) -> Result<Cleaned, OpsError> {
     let stage = Stage { session, script, audience };
     let store = session.store(&script.ask.place);
-    let Some(before) = store.load()? else { return Ok(Cleaned::default()) };
+    let Some(before) = store.load()? else {
+        state_is_missing(session, &script.ask).await?;
+        return Ok(Cleaned::default());
+    };
     let mut cleaned = Cleaned::default();
     for round in 1..=ROUNDS_MAX {
         let is_over = cleaned.round(&stage).await?;
