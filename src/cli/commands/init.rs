@@ -62,6 +62,12 @@ pub fn init(scene: &Scene, dir: Option<PathBuf>) -> Result<Exit, OpsError> {
 /// Puts the lines into `.gitignore` that are not in it; what is there stays.
 fn ignore(root: &Path) -> Result<(), OpsError> {
     let file = root.join(".gitignore");
+    let found = file.symlink_metadata().ok();
+    if found.as_ref().is_some_and(std::fs::Metadata::is_symlink) {
+        // Git keeps links: what they lead to is not ours to write.
+        out::talk(&format!("kept    .gitignore, a link: add {} to it", IGNORED.join(", ")));
+        return Ok(());
+    }
     let there = match std::fs::read_to_string(&file) {
         Ok(text) => text,
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -79,7 +85,14 @@ fn ignore(root: &Path) -> Result<(), OpsError> {
     };
     if !missing.is_empty() {
         let end = if there.is_empty() || there.ends_with('\n') { "" } else { "\n" };
-        write(&file, &format!("{there}{end}{}\n", missing.join("\n")))?;
+        let lines = format!("{end}{}\n", missing.join("\n"));
+        if found.is_some() {
+            let added = std::fs::OpenOptions::new().append(true).open(&file);
+            let added = added.and_then(|mut it| it.write_all(lines.as_bytes()));
+            added.map_err(|source| OpsError::File { file, source })?;
+        } else {
+            write(&file, &lines)?;
+        }
     }
     out::talk(&word);
     Ok(())
