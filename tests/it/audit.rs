@@ -36,7 +36,10 @@ const OVERLAY: &str = "stacks/woocommerce/overlays/failover_eu.yaml";
 fn the_example_passes_before_and_after_it_is_made() {
     let home = Home::woocommerce();
     drilled(&home, "state");
-    let audit = home.run(&["audit", "woocommerce", "--strict"]).code(0);
+    // What the sandbox may leave off is off where data would be, until its switch is given.
+    let open = home.run(&["audit", "woocommerce", "--strict"]).code(1);
+    open.shows(&["data-unprotected", "by an expression"]).done();
+    let audit = home.run(&["audit", "woocommerce", "--strict", "--var", "protect=true"]).code(0);
     audit
         .shows(&["nothing was found", "failover_eu", "0 errors, 0 warnings, 0 notes", "50 s"])
         .done();
@@ -51,7 +54,7 @@ fn the_example_passes_before_and_after_it_is_made() {
 #[test]
 fn never_drilled_is_a_note_and_a_broken_report_is_told() {
     let home = Home::woocommerce();
-    let audit = home.run(&["audit", "woocommerce", "--strict"]).code(0);
+    let audit = home.run(&["audit", "woocommerce", "--strict", "--var", "protect=true"]).code(0);
     audit.shows(&["note [drill-never]", &format!("{OVERLAY}:1")]).done();
     home.write("state/woocommerce/reports/1.json", "{");
     home.write("state/woocommerce/reports/2.json", r#"{ "kind": "failover" }"#);

@@ -52,9 +52,10 @@ fn missing(
             let why = format!("`{}` holds data, and `{name}` is off{by}", item.address);
             let place = side.place_of(item, name);
             out.findings.push(Finding::new(rule, Some(place), why).about(item.address).remedy(
-                match is_switch {
-                    true => format!("give the expression another value; {}", rule.remedy),
-                    false => format!("write `{name}: true`; {}", rule.remedy),
+                if is_switch {
+                    format!("give the expression another value; {}", rule.remedy)
+                } else {
+                    format!("write `{name}: true`; {}", rule.remedy)
                 },
             ));
         }
