@@ -72,7 +72,6 @@ fn create(pace: Pace) -> Measured {
             only_switch: false,
             replace: Vec::new(),
             include_pending: false,
-            replace: Vec::new(),
             keep: Keep::Nothing,
             last_good: None,
         };

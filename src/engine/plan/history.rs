@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::plan::change::{Action, Call, Change, Step};
+use crate::engine::plan::change::{Action, Call, Change, Step, Wait};
 use crate::engine::plan::planned::{excludes, set_name};
 use crate::engine::plan::serving::lets_serve;
 use crate::engine::schema::{Catalog, Kind};
@@ -205,7 +205,8 @@ impl<'a> Maker<'a> {
         // Where nothing of its own is done, what it serves from may be disturbed: it serves again after that.
         let disturbed: Vec<usize> = needs.iter().flat_map(|it| self.restores(it)).collect();
         // What would have to follow, and waits, leads to what is not there any more.
-        let is_stuck = made.is_none() && change.held.is_some();
+        let waits = change.held.as_ref().is_some_and(|it| it.wait == Wait::Unseen);
+        let is_stuck = made.is_none() && waits;
         if (made.is_none() && disturbed.is_empty())
             || is_stuck
             || needs.iter().any(|it| !self.serves(it))
