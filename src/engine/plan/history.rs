@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::plan::change::{Action, Call, Change, Step};
+use crate::engine::plan::change::{Action, Call, Change, Step, Wait};
 use crate::engine::plan::planned::{excludes, set_name};
 use crate::engine::plan::serving::lets_serve;
 use crate::engine::schema::{Catalog, Kind};
@@ -204,7 +204,13 @@ impl<'a> Maker<'a> {
         let needs = self.desired_needs(change, record);
         // Where nothing of its own is done, what it serves from may be disturbed: it serves again after that.
         let disturbed: Vec<usize> = needs.iter().flat_map(|it| self.restores(it)).collect();
-        if (made.is_none() && disturbed.is_empty()) || needs.iter().any(|it| !self.serves(it)) {
+        // What would have to follow, and waits, leads to what is not there any more.
+        let waits = change.held.as_ref().is_some_and(|it| it.wait == Wait::Unseen);
+        let is_stuck = made.is_none() && waits;
+        if (made.is_none() && disturbed.is_empty())
+            || is_stuck
+            || needs.iter().any(|it| !self.serves(it))
+        {
             return;
         }
         let gate = self.own.get(address).and_then(|it| it.gate);
@@ -243,8 +249,11 @@ impl<'a> Maker<'a> {
             _ => false,
         });
         let mut takers: BTreeSet<usize> = moved.map(|it| it.id).chain(gone).collect();
+        let beside = |it: &usize| matches!(self.it.steps[*it].call, Call::Delete { deposed: true });
         for need in &record.needs {
-            takers.extend(self.disturbs(need));
+            // What is not directed elsewhere itself goes on with what was made beside the old one.
+            let taken = self.disturbs(need).into_iter();
+            takers.extend(taken.filter(|it| !steps.is_empty() || !beside(it)));
         }
         let container = kind.contains_in.as_ref().and_then(|it| kind.attribute(it)?.to.as_ref());
         let orphaned = record.needs.iter().any(|need| {

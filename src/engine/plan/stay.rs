@@ -78,6 +78,34 @@ impl Proposal<'_> {
             let why = format!("it needs `{need}`, which has to wait itself");
             self.withhold(at, Wait::Unseen, why, &mut withheld);
         }
+        self.hold_led_to();
+    }
+
+    /// Who cannot be directed elsewhere now still comes to what was there: that is not taken away either.
+    fn hold_led_to(&mut self) {
+        let at = self.places();
+        let waits = |it: &Planned<'_>| {
+            let held = it.change.held.as_ref();
+            !it.kind.traffic.is_empty() && held.is_some_and(|it| it.wait == Wait::Unseen)
+        };
+        let mut held: Vec<(usize, String)> = Vec::new();
+        for it in self.planned.iter().filter(|it| waits(it)) {
+            for need in it.record.iter().flat_map(|it| &it.needs).filter_map(|it| at.get(it)) {
+                if self.planned[*need].change.action.destroys() {
+                    let why =
+                        format!("users are still directed to it: `{}` waits", it.change.address);
+                    held.push((*need, why));
+                }
+            }
+        }
+        let mut withheld = BTreeSet::new();
+        for (at, why) in held {
+            if self.planned[at].change.action.destroys() {
+                self.withhold(at, Wait::Unseen, why, &mut withheld);
+            }
+        }
+        // Each turn holds at least one more.
+        self.hold_followers(withheld);
     }
 
     /// Users are not moved to what could not be looked at: its gate could not be passed. What serves them stays as it is.
