@@ -152,9 +152,12 @@ pub fn uncompared(sides: &Sides<'_>) -> Vec<String> {
     let hides = |name: &String, attribute: &Attribute| {
         let desired = sides.desired.attributes.get(name)?;
         let applied = record.attributes.get(name).filter(|_| is_missing_secret(desired))?;
-        let compared = attribute.write_only || sides.ignore.contains(name);
-        (!compared && !is_same(sides, name, attribute, &had(sides, name, attribute), applied))
-            .then(|| name.clone())
+        // A fingerprint is of what was sent: what the cloud rewrites looks like another.
+        let untold = attribute.write_only || !attribute.normalise.is_empty();
+        (!untold
+            && !sides.ignore.contains(name)
+            && !is_same(sides, name, attribute, &had(sides, name, attribute), applied))
+        .then(|| name.clone())
     };
     sides.kind.settable().filter_map(|(name, attribute)| hides(name, attribute)).collect()
 }
