@@ -306,7 +306,8 @@ mod tests {
     fn a_secret_is_found_in_every_form() {
         let redactor = knows(SECRET);
         let json = |it: &str| serde_json::to_string(it).unwrap();
-        let ascii: String = SECRET.encode_utf16().map(|it| format!("\\u{it:04x}")).collect();
+        let ascii: Vec<String> = SECRET.encode_utf16().map(|it| format!("\\u{it:04x}")).collect();
+        let ascii = ascii.concat();
         let html = SECRET
             .replace('&', "&amp;")
             .replace('"', "&quot;")

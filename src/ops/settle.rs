@@ -146,10 +146,12 @@ pub fn judge(kind: &Kind, begun: &Begun, state: &State, alike: Vec<Alike>) -> Ve
 /// Which creates were found carried out, with the id and why it is taken for ours: to be shown before anything is applied.
 pub fn recovered(state: &State, kinds: &Catalog, settled: &[Entry]) -> BTreeMap<Address, String> {
     let made = settled.iter().filter_map(|it| match it {
-        Entry::Ended { address, outcome: Outcome::Recorded(record), .. } => Some((address, record)),
+        Entry::Ended { address, outcome: Outcome::Recorded(record), .. } => {
+            Some((address, &**record))
+        }
         _ => None,
     });
-    let told = |(address, record): (&Address, &Box<Record>)| {
+    let told = |(address, record): (&Address, &Record)| {
         let begun = state.begun.get(address).filter(|it| it.call == "create")?;
         let kind = kinds.get(&record.kind)?;
         let why = if kind.mark.is_some() {

@@ -70,16 +70,13 @@ pub fn repeated(sections: &mut [Section]) {
             }
             let text: Vec<String> =
                 block.iter().map(|it| format!("{:?} {} {}", it.sign, it.depth, it.text)).collect();
-            match told.get(&text.join("\n")) {
-                Some(first) => {
-                    kept.extend(block.into_iter().next());
-                    let text = format!("(line by line at `{first}`)");
-                    kept.push(Line { sign: Sign::Aside, depth: 1, text, comment: None });
-                }
-                None => {
-                    told.insert(text.join("\n"), entry.address.clone());
-                    kept.extend(block);
-                }
+            if let Some(first) = told.get(&text.join("\n")) {
+                kept.extend(block.into_iter().next());
+                let text = format!("(line by line at `{first}`)");
+                kept.push(Line { sign: Sign::Aside, depth: 1, text, comment: None });
+            } else {
+                told.insert(text.join("\n"), entry.address.clone());
+                kept.extend(block);
             }
         }
         entry.lines = kept;

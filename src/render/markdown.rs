@@ -244,7 +244,7 @@ fn notice(notice: &Notice) -> String {
 fn said(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     // One without its other half is a character like any other.
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return prose(text);
     }
     let part = |(at, it): (usize, &&str)| match at % 2 {

@@ -311,7 +311,8 @@ fn danger_comes_first_and_what_is_equal_is_told_once() {
 
 #[test]
 fn a_long_value_is_told_once() {
-    let script: String = (0..55).map(|it| format!("line {it}\n")).collect();
+    let script: Vec<String> = (0..55).map(|it| format!("line {it}\n")).collect();
+    let script = script.concat();
     let web = |it: i64| {
         change(&format!("web[{it}]"), "linode.instance", CREATE, "it is not in state yet")
             .with("label", NONE, format!("web-{it}").as_str())

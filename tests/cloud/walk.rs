@@ -73,7 +73,10 @@ impl Walk {
                 }
                 Some(json) => Value::from_json(json),
                 None if it.default_from.is_some() => Value::text(format!("life-{name}")),
-                None => it.default_value().unwrap_or_default(),
+                None => match &it.default_without {
+                    Some(it) if given.get(&it.attribute).is_none() => Value::from_json(&it.then),
+                    _ => it.default_value().unwrap_or_default(),
+                },
             };
             all.insert(attribute.clone(), value);
         }

@@ -153,7 +153,7 @@ pub fn man(words: &[String]) -> Result<Exit, OpsError> {
     for word in words {
         let Some(found) = command.find_subcommand(word).cloned() else {
             let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-            let near = nearest(word, names.into_iter());
+            let near = nearest(word, names);
             let help = near.map_or_else(
                 || format!("`{} --help` lists them", name.replace('-', " ")),
                 |it| format!("did you mean `{it}`?"),

@@ -133,10 +133,14 @@ fn page() -> String {
         "An expression stands in ${…} and is written in CEL (cel.dev): + - * / % == != < <= > >= in && || ! ?: [ ] and\n\
          what follows. Quote it in YAML: '${…}'.\n\nNames\n",
     );
-    NAMES.iter().for_each(|it| line(&mut page, it));
+    for it in NAMES {
+        line(&mut page, it);
+    }
     for (topic, functions) in FUNCTIONS {
         page.push_str(&format!("\n{topic}\n"));
-        functions.iter().for_each(|it| line(&mut page, it));
+        for it in *functions {
+            line(&mut page, it);
+        }
     }
     page
 }

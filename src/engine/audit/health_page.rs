@@ -82,8 +82,8 @@ fn written(side: &Side<'_>, path: &str) -> Option<(String, String)> {
     side.items().find_map(|item| {
         let texts = item.kind.settable().filter(|(_, it)| it.alike);
         // A secret in it does not hide what the page does, and nothing of the text is shown.
-        let texts = texts.filter_map(|(name, _)| item.value(name)).map(Value::exposed);
-        let text = texts.filter_map(|it| file_in(it.as_text()?, path)).next()?;
+        let mut texts = texts.filter_map(|(name, _)| item.value(name)).map(Value::exposed);
+        let text = texts.find_map(|it| file_in(it.as_text()?, path))?;
         Some((item.address.to_string(), text))
     })
 }

@@ -826,7 +826,7 @@ fn what_is_worked_out_is_told() {
     ttl: `shop` is remembered for 5 min (`ttl_sec`); the objective is 15 min
     detection: `lb_http` takes a backend out after 50 s: 3 × 15 s + 5 s
     detection: `standby_http` takes a backend out after 50 s: 3 × 15 s + 5 s
-    way: before users are moved the switch makes `standby[1]`, `standby_node[1]`
+    way: before users are moved the switch makes `standby[1]`
     capacity: home has 2 × g6-standard-2 (4 vCPU), the recovery 2 × g6-standard-2 (4 vCPU)
     state: serial 0 in , 18 objects
     drill: the last drill of `failover_eu` was 10 days ago and passed

@@ -206,20 +206,16 @@ pub fn exists_already(
     let (what, address) =
         (format!("a {} with {}", kind.kind, identity.join(", ")), &instance.address);
     let place = format!("`{address}` would be made a second time");
-    match recorded {
-        Some(recorded) => {
-            let text = format!("{what} exists already: state has it as `{recorded}`");
-            let help = format!(
-                "if `{recorded}` goes by the name of `{address}` now, add `moved_from: {recorded}` to `{address}`: the object stays"
-            );
-            Diagnostic::refusal("exists_already", text).at(instance.resource.span, place).help(help)
-        }
-        None => {
-            let text = format!("{what} exists already and is not in state");
-            let help = "somebody else made it, or a state that is older than it: give this one another name; nothing is taken over by itself";
-            Diagnostic::refusal("exists_already", text).at(instance.resource.span, place).help(help)
-        }
-    }
+    let (text, help) = if let Some(recorded) = recorded {
+        let help = format!(
+            "if `{recorded}` goes by the name of `{address}` now, add `moved_from: {recorded}` to `{address}`: the object stays"
+        );
+        (format!("{what} exists already: state has it as `{recorded}`"), help)
+    } else {
+        let help = "somebody else made it, or a state that is older than it: give this one another name; nothing is taken over by itself";
+        (format!("{what} exists already and is not in state"), help.to_owned())
+    };
+    Diagnostic::refusal("exists_already", text).at(instance.resource.span, place).help(help)
 }
 
 pub fn unchangeable(

@@ -396,7 +396,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_said_and_stops_nothing() {
-        let told = check(WEB, |it| it.clear());
+        let told = check(WEB, BTreeMap::clear);
         assert!(told.starts_with("Warning catalogue_unread"), "{told}");
         assert_eq!(told.lines().count(), 2, "{told}");
     }

@@ -98,7 +98,15 @@ fn proposed(
 }
 
 /// What is not seen, first of all, since it may be why the rest is as it is; then what guards refuse.
-fn guarded(it: &mut Proposal<'_>) {
+fn guarded(it: &mut Proposal<'_>, directions: &[Direction]) {
+    if it.options.intent == Intent::Apply {
+        it.diagnostics.extend(it.groups.split());
+        it.diagnostics.extend(lost_targets(it, directions));
+        it.diagnostics.extend(names_of_lost(it));
+        let overlays = &it.worlds.stack.overlays;
+        it.diagnostics.extend(guard::half_destroyed(&it.planned, it.worlds.state, overlays));
+        it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds(), &it.name()));
+    }
     let told = unseen(it);
     it.diagnostics.splice(0..0, told);
     let name = it.name();
@@ -135,18 +143,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     let (steps, refusals) = steps(&it.planned, &course);
     let is_ordered = refusals.is_empty();
     it.diagnostics.extend(refusals);
-    if options.intent == Intent::Apply {
-        it.diagnostics.extend(it.groups.split());
-        it.diagnostics.extend(lost_targets(&it, &directions));
-        it.diagnostics.extend(names_of_lost(&it));
-        it.diagnostics.extend(guard::half_destroyed(
-            &it.planned,
-            it.worlds.state,
-            &it.worlds.stack.overlays,
-        ));
-        it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds(), &it.name()));
-    }
-    guarded(&mut it);
+    guarded(&mut it, &directions);
     let stack = it.worlds.stack;
     let switch = it.worlds.state.and_then(|state| {
         (state.active != stack.overlays && options.intent == Intent::Apply)

@@ -10,8 +10,8 @@ use crate::engine::stack::functions::ITEMS;
 use crate::engine::stack::syntax::leaf_of;
 use crate::engine::value::Value;
 
-/// How many elements are looked at in all: about a second of an unoptimised build, a tenth of a release.
-const STEPS_MAX: u64 = 1_000_000;
+/// How many elements are looked at in all: some seconds of an unoptimized build, less than half of one of a release.
+const STEPS_MAX: u64 = 3_000_000;
 /// How large a value on the way may be. The largest attribute of any kind takes 64 KiB, a file 1 MiB.
 const BYTES_MAX: u64 = 16 << 20;
 /// What an element costs beside its text.

@@ -226,6 +226,7 @@ mod tests {
     use crate::engine::schema::Form;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn what_is_wrong_says_what_to_write() {
         let cases: [(Form, &[&str]); 13] = [
             (

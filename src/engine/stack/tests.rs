@@ -747,6 +747,7 @@ fn attributes_are_resolved() {
       table.billing_mode = {"$open":true} (default)
       table.name = {"$open":true} (default)
       table.region = {"$open":true} (default)
+      table.stream = {"$open":true} (default)
       tags = {} (default)
     "#);
 }

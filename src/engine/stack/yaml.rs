@@ -408,9 +408,10 @@ impl<'a> Loader<'a> {
             .tab_behind(said)
             .unwrap_or_else(|| (said, marker.byte_offset().unwrap_or(0).min(self.text.len())));
         let stop = self.text[start..].chars().next().map_or(start, |it| start + it.len_utf8());
-        let column = match line == marker.line() {
-            true => marker.col() + 1,
-            false => 1 + self.text[..start].chars().rev().take_while(|it| *it != '\n').count(),
+        let column = if line == marker.line() {
+            marker.col() + 1
+        } else {
+            1 + self.text[..start].chars().rev().take_while(|it| *it != '\n').count()
         };
         let span = Span {
             source: self.source,
@@ -428,7 +429,7 @@ impl<'a> Loader<'a> {
         let text = self.text.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
         let is_bare = |at: usize| {
             let before = &text[..at];
-            before.matches('\'').count() % 2 == 0 && before.matches('"').count() % 2 == 0
+            ['\'', '"'].iter().all(|it| before.matches(*it).count().is_multiple_of(2))
         };
         let mut opened = text.match_indices("${").map(|(at, _)| at).peekable();
         if opened.peek().is_none() {
