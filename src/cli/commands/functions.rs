@@ -133,12 +133,12 @@ fn page() -> String {
         "An expression stands in ${…} and is written in CEL (cel.dev): + - * / % == != < <= > >= in && || ! ?: [ ] and\n\
          what follows. Quote it in YAML: '${…}'.\n\nNames\n",
     );
-    for it in NAMES {
+    for it in &NAMES {
         line(&mut page, it);
     }
     for (topic, functions) in FUNCTIONS {
         page.push_str(&format!("\n{topic}\n"));
-        for it in *functions {
+        for it in functions.iter() {
             line(&mut page, it);
         }
     }
