@@ -63,6 +63,10 @@ pub enum Command<'a> {
         stack: &'a str,
         lost: Vec<&'a str>,
     },
+    /// Home, with what was pending before.
+    FailbackWhole {
+        stack: &'a str,
+    },
     Found {
         stack: &'a str,
         fault_domain: &'a str,
@@ -143,6 +147,7 @@ impl Command<'_> {
                 with(&["failover", stack, "--to", to], lost(list).into_iter().chain(planned))
             }
             Self::Failback { stack, lost: list } => with(&["failback", stack], lost(list)),
+            Self::FailbackWhole { stack } => plain(&["failback", stack, "--include-pending"]),
             Self::Found { stack, fault_domain } => plain(&["found", stack, fault_domain]),
             Self::Drill { stack, to, cleanup } => {
                 with(&["drill", stack, "--to", to], cleanup.then(|| "--cleanup".to_owned()))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Observation;
@@ -422,8 +423,8 @@ fn active_gone(ask: &Ask, state: Option<&State>, overlays: &[String], why: OpsEr
     OpsError::input(
         format!("{why}; it is active"),
         format!(
-            "put {gone} back as it was; or go home without it: `lifeboat failback {} --include-pending`",
-            ask.place.name()
+            "put {gone} back as it was; or go home without it: {}",
+            Command::FailbackWhole { stack: &ask.place.name() }
         ),
     )
 }

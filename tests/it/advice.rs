@@ -107,6 +107,7 @@ fn samples() -> Vec<Command<'static>> {
         Command::Failover { stack, to, lost: Vec::new(), planned: true },
         Command::Failback { stack, lost: Vec::new() },
         Command::Failback { stack, lost },
+        Command::FailbackWhole { stack },
         Command::Found { stack, fault_domain: "linode:us-east" },
         Command::Drill { stack, to, cleanup: false },
         Command::Drill { stack, to, cleanup: true },
@@ -137,6 +138,7 @@ fn samples() -> Vec<Command<'static>> {
             | Command::FailoverWhere { .. }
             | Command::Failover { .. }
             | Command::Failback { .. }
+            | Command::FailbackWhole { .. }
             | Command::Found { .. }
             | Command::Drill { .. }
             | Command::Status { .. }

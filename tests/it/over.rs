@@ -64,7 +64,7 @@ fn who_is_there_already_is_looked_at() {
         .says(&[
             "users were not seen there",
             "`shop`: its target is 192.0.2.7",
-            "`lifeboat plan duo`",
+            "`lifeboat plan duo --sandbox`",
         ])
         .done();
 }
@@ -80,7 +80,7 @@ fn a_failover_that_stops_a_destroy_half_way_is_refused() {
     let refused = home.sandbox(&[&switch[..], &["--yes"]].concat()).code(3);
     refused
         .shows(&["half_destroyed", "a destroy of this stack was stopped half-way"])
-        .shows(&["`lifeboat failover duo --to calm --include-pending`"])
+        .shows(&["`lifeboat failover duo --to calm --include-pending --sandbox`"])
         .done();
     let destroyed = destroy.end();
     assert_ne!(destroyed.code, Some(0), "{destroyed}");
@@ -123,9 +123,9 @@ fn a_run_that_was_cut_off_is_finished_with_its_variables() {
     home.world.heal(None).unwrap();
     let died = home.sandbox(&["plan", "two"]);
     let said = [
-        "the last run, `lifeboat apply two --yes --var revision=…",
+        "the last run (lifeboat apply two --yes --var revision=…",
         "died before its end",
-        "`lifeboat apply two` goes on",
+        "`lifeboat apply two --sandbox` goes on",
     ];
     died.says(&said).done();
     home.sandbox(&apply).code(0).done();
@@ -154,7 +154,7 @@ fn an_active_overlay_without_its_file_is_left_all_the_same() {
     let home = duo::home();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
     std::fs::remove_file(home.path("stacks/duo/overlays/calm.yaml")).unwrap();
-    let way = "`lifeboat failback duo --include-pending`";
+    let way = "`lifeboat failback duo --include-pending --sandbox`";
     for command in ["plan", "apply"] {
         let told = home.sandbox(
             &[&[command, "duo"][..], &["--yes"][..usize::from(command == "apply")]].concat(),
@@ -167,7 +167,7 @@ fn an_active_overlay_without_its_file_is_left_all_the_same() {
         .done();
     home.sandbox(&["failover", "duo", "--to", "eu", "--yes"])
         .code(1)
-        .says(&["`lifeboat failover duo --to eu --include-pending`"])
+        .says(&["`lifeboat failover duo --to eu --include-pending --sandbox`"])
         .done();
     home.sandbox(&["failback", "duo", "--include-pending", "--allow-destroys", "9", "--yes"])
         .code(0)

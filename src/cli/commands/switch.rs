@@ -315,8 +315,9 @@ async fn there_already(
         let astray: Vec<String> =
             astray.iter().map(|it| format!("`{}`: {}", it.address, it.why)).collect();
         out::talk(&format!(
-            "{site} is active in {name}, and users were not seen there: {}; `lifeboat plan {name}` shows what is there",
-            astray.join("; ")
+            "{site} is active in {name}, and users were not seen there: {}; {} shows what is there",
+            astray.join("; "),
+            Command::Plan { stack: &name, overlays: &[], out: None }
         ));
         return Ok(Exit::Unseen);
     }
