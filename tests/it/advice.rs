@@ -310,7 +310,11 @@ fn a_protection_in_a_drill_is_lifted_in_its_overlay_and_nowhere_else() {
         "tiny",
         "stack: tiny\nvariables: { at: { type: string, default: us } }\nresources:\n  lb: { kind: linode.nodebalancer, region: us-east, label: 'tiny-lb-${vars.at}', lifecycle: { prevent_destroy: true } }\n",
     );
-    home.overlay("tiny", "drill", "instance: drill\nvariables: { at: drill }\n");
+    let away =
+        "overlay: away\ndescription: elsewhere\nresources: { lb: { client_conn_throttle: 5 } }\n";
+    home.overlay("tiny", "away", away);
+    let drill = "instance: drill\nrehearses: away\nvariables: { at: drill }\n";
+    home.overlay("tiny", "drill", drill);
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
     let told = home.sandbox(&["drill", "tiny", "--to", "drill", "--yes"]).code(3);
     let heard = format!("{}{}", told.stdout, told.stderr);
@@ -319,7 +323,7 @@ fn a_protection_in_a_drill_is_lifted_in_its_overlay_and_nowhere_else() {
     home.overlay(
         "tiny",
         "drill",
-        "instance: drill\nvariables: { at: drill }\nresources: { lb: { lifecycle: { prevent_destroy: false } } }\n",
+        format!("{drill}resources: {{ lb: {{ lifecycle: {{ prevent_destroy: false }} }} }}\n"),
     );
     home.sandbox(&["drill", "tiny", "--to", "drill", "--yes"]).code(0).done();
     // Where a layer says so, unprotecting the state never helps; where none does any more, it does.
