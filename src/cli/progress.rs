@@ -1,13 +1,13 @@
 //! Progress of a run: bars on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::cli::out::{can_move, end_bars, show_bars, talk, told};
-use crate::engine::plain::clean;
+use crate::cli::out::talk;
 use crate::engine::plan::change::{Call, Plan, Step};
 use crate::engine::state::journal::Outcome;
 use crate::ops::job::Progress;
@@ -27,14 +27,11 @@ struct Shown {
 
 /// A listener for the progress of this plan.
 pub fn listener(plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
-    let bars = can_move().then(|| {
+    let bars = std::io::stderr().is_terminal().then(|| {
         let bars = MultiProgress::new();
         let total = bars.add(ProgressBar::new(plan.steps.len() as u64));
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {elapsed} {spinner}");
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {elapsed}");
         total.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        // A wait of minutes ends no step: the time goes on all the same.
-        total.enable_steady_tick(TICK);
-        show_bars(&bars);
         (bars, total)
     });
     let shown = Mutex::new(Shown {
@@ -66,7 +63,7 @@ impl Shown {
     }
 
     fn waiting(&mut self, step: usize, why: &str) {
-        let text = told(&format!("{}: {}", doing(&self.steps[step]), clean(why)));
+        let text = format!("{}: {why}", doing(&self.steps[step]));
         if let Some((since, bar)) = self.running.get(&step) {
             if let Some(bar) = bar {
                 bar.set_message(text);
@@ -82,15 +79,13 @@ impl Shown {
 
     fn ended(&mut self, step: usize, outcome: &Outcome) {
         let text = match outcome {
-            Outcome::Failed { why } => {
-                Some(format!("{} failed: {}", doing(&self.steps[step]), clean(why)))
-            }
+            Outcome::Failed { why } => Some(format!("{} failed: {why}", doing(&self.steps[step]))),
             Outcome::InDoubt { why } => {
-                Some(format!("{} is in doubt: {}", doing(&self.steps[step]), clean(why)))
+                Some(format!("{} is in doubt: {why}", doing(&self.steps[step])))
             }
             Outcome::Recorded(record) => done(&self.steps[step]).map(|it| {
                 if matches!(self.steps[step].call, Call::Create { .. }) {
-                    format!("{it} ({})", clean(&record.id))
+                    format!("{it} ({})", record.id)
                 } else {
                     it
                 }
@@ -102,14 +97,13 @@ impl Shown {
             bar.finish_and_clear();
         }
         match &self.bars {
-            Some((_, total)) => {
+            Some((bars, total)) => {
                 total.inc(1);
                 if let Some(text) = text {
-                    talk(&text);
+                    bars.println(text).ok();
                 }
                 if total.length() == Some(total.position()) {
                     total.finish_and_clear();
-                    end_bars();
                 }
             }
             None => {

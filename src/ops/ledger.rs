@@ -10,7 +10,6 @@ use crate::engine::ledger::timed::Role;
 use crate::engine::plan::change::{Plan, Step};
 use crate::engine::plan::role::role;
 use crate::engine::predict::{Lanes, Samples, predict};
-use crate::engine::retry::Pace;
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::Phase;
 use crate::ops::closing::Report;
@@ -32,8 +31,6 @@ pub struct Switching {
     pub lost: Vec<String>,
     /// When it was recorded, if an earlier run did that.
     pub since: Option<i64>,
-    /// When the site was last seen good, where somebody watched it.
-    pub last_good: Option<i64>,
     /// When earlier runs of it directed users.
     pub directed: Vec<Directed>,
     pub goals: Goals,
@@ -70,7 +67,6 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
         to,
         lost,
         since: before.map(|it| it.since),
-        last_good: before.and_then(|it| it.last_good).or(proposed.last_good),
         directed,
         goals: goals(&proposed.desired.stack),
     })
@@ -93,15 +89,13 @@ pub fn report(
     command: &str,
     run: &Report,
 ) -> SwitchReport {
-    let recorded = switching.since.unwrap_or(run.began).min(run.began);
-    // Time that is not over, or that nobody believes, counts for nothing.
-    let began = switching.last_good.map_or(recorded, |it| it.clamp(0, recorded));
+    let began = switching.since.unwrap_or(run.began).min(run.began);
     let before = switching.since.map(|_| runs_before(session, place, began)).unwrap_or_default();
     let cut_off = switching.since.and_then(|since| cut_off(session, place, since, run.began));
     let (run_began, idle, steps) = match cut_off {
         Some(it) => {
             let idle = Idle { from: it.last, to: run.began };
-            (recorded, Some(idle), gone_on(it.steps, run.steps.clone()))
+            (began, Some(idle), gone_on(it.steps, run.steps.clone()))
         }
         None => (run.began, None, run.steps.clone()),
     };
@@ -115,8 +109,8 @@ pub fn report(
         lost: switching.lost.clone(),
         who: session.who.clone(),
         command: command.into(),
-        span: Span { began, recorded, run_began, ended: run.ended.max(run.began) },
-        complete: run.is_over(),
+        span: Span { began, run_began, ended: run.ended.max(run.began) },
+        complete: run.ends_switch(),
         goals: switching.goals,
         earlier: switching.directed.iter().copied().reduce(later),
         idle,
@@ -251,6 +245,6 @@ fn unlisted(reports: &Reports, why: &StoreError) -> Damaged {
 
 fn expect(session: &Session, plan: &Plan, samples: &Samples) -> Option<Forecast> {
     let provider_of = |step: &Step| provider_of(&session.catalog, step);
-    let lanes = Lanes { provider_of: &provider_of, limits: limits(Pace::default()) };
+    let lanes = Lanes { provider_of: &provider_of, limits: limits() };
     predict(&plan.steps, samples, &lanes, session.clock.now())
 }

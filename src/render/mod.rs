@@ -7,8 +7,6 @@
 
 pub mod words;
 pub mod lines;
-pub mod dangers;
-pub mod fold;
 pub mod outline;
 pub mod text;
 pub mod escape;

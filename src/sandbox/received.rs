@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::sandbox::dynamodb::region_of;
 use crate::sandbox::http::{Millis, Request};
-use crate::sandbox::watch::News;
+use crate::sandbox::linode::leads::Lead;
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,12 +57,9 @@ pub struct Received {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fault_domains: Vec<String>,
     pub outcome: Outcome,
-    /// What had become of users since the request before it, by time and by faults.
-    #[serde(default, skip_serializing_if = "News::is_empty")]
-    pub before: News,
-    /// What became of users by this request.
-    #[serde(default, skip_serializing_if = "News::is_empty")]
-    pub by_it: News,
+    /// Where every name led when it was done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leads: Vec<Lead>,
 }
 
 impl Received {
@@ -84,8 +81,7 @@ impl Received {
             table: target.and_then(|_| table(&request.body)),
             fault_domains,
             outcome,
-            before: News::default(),
-            by_it: News::default(),
+            leads: Vec::new(),
         }
     }
 

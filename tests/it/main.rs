@@ -3,22 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod harness;
-mod advice;
 mod tidy;
 mod before;
 mod schema;
 mod main_job;
 mod readme;
 mod mistakes;
-mod screen;
 mod unseen;
-mod over;
 mod lost;
 mod ledger;
 mod guards;
 mod kinds;
-mod offered;
-mod outside;
 mod converge;
 mod drill;
 mod foretold;
@@ -26,7 +21,6 @@ mod cut_off;
 mod audit;
 mod lease;
 mod watch;
-mod users;
 mod duo;
 mod switch;
 mod pair;
@@ -35,14 +29,8 @@ mod hold;
 mod cut;
 mod crash;
 mod fate;
-mod matrix;
 mod turn;
 mod turned;
-mod order;
-mod shown;
-mod canary;
-mod hostile;
-mod recorded;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -15,9 +15,6 @@ use crate::cloud::error::ProviderError;
 use crate::engine::retry::Fault;
 use crate::engine::value::{Attributes, Value};
 
-/// How AWS refuses to switch a stream off that is off.
-const STREAM_IS_OFF: &str = "has no stream to disable";
-
 impl Dynamo {
     pub(crate) async fn set_billing(
         &self,
@@ -71,15 +68,10 @@ impl Dynamo {
             (None, None) => return Ok(()),
         };
         let off_first = !specification.stream_enabled() && text(wanted, "stream").is_some();
-        let changed = call!(self, &place.region, "UpdateTable", Lost::Change, |client| client
+        call!(self, &place.region, "UpdateTable", Lost::Change, |client| client
             .update_table()
             .table_name(&place.name)
-            .stream_specification(specification));
-        match changed {
-            // A description may be older than the last change: it is off already.
-            Err(why) if why.words.contains(STREAM_IS_OFF) => {}
-            other => drop(other?),
-        }
+            .stream_specification(specification))?;
         if off_first {
             Err(self.later(place, "the old stream is being switched off first"))
         } else {

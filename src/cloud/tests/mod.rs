@@ -2,7 +2,6 @@
 
 mod changes;
 mod reads;
-mod hostile;
 
 use std::sync::Arc;
 use std::time::Duration;

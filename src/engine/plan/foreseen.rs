@@ -153,7 +153,6 @@ impl Paper<'_, '_> {
             retained: false,
             since: self.now,
             deposed: None,
-            tried: Attributes::new(),
         }
     }
 

@@ -8,7 +8,6 @@ use tokio::sync::watch;
 use crate::engine::ledger::phases::Span;
 use crate::engine::ledger::report::{Goals, SwitchReport};
 use crate::engine::ledger::timed::{Arrival, of_home, with_cleanup};
-use crate::engine::over::{Ending, ending};
 use crate::ops::closing::Report;
 use crate::ops::drill::cleanup::{Cleaned, clean_up};
 use crate::ops::drill::foresight::{Foresight, Surprises};
@@ -40,19 +39,15 @@ pub struct Rehearsal {
 impl Rehearsal {
     /// Everything that was to be rehearsed was done.
     fn is_played(&self) -> bool {
-        self.applied.is_over()
-            && self.switched.as_ref().is_none_or(Report::is_over)
+        self.applied.ends_switch()
+            && self.switched.as_ref().is_none_or(Report::ends_switch)
             && self.refused.is_none()
     }
 
-    /// The worst of its parts. What it should have shown, and did not, is no less than a step that failed.
-    pub fn ending(&self) -> Ending {
-        let is_shown = self.refused.is_none()
+    pub fn succeeded(&self) -> bool {
+        self.is_played()
             && !self.surprises.is_any()
-            && self.replicated.iter().all(|(_, it)| it.is_ok());
-        let shown = ending(&[], is_shown);
-        let switched = self.switched.as_ref().map(Report::ending).unwrap_or_default();
-        self.applied.ending().max(switched).max(self.cleaned.ending()).max(shown)
+            && self.replicated.iter().all(|(_, it)| it.is_ok())
     }
 
     /// What it took: the switch, or what was made where it came to none, and the cleanup.
@@ -69,13 +64,12 @@ impl Rehearsal {
         };
         let span = Span {
             began: main.began,
-            recorded: main.began,
             run_began: main.began,
             ended: main.ended.max(cleanup.ended).max(main.began),
         };
         SwitchReport {
             lost: self.lost.clone(),
-            complete: self.ending() == Ending::Over,
+            complete: self.succeeded() && self.cleaned.leftovers.is_empty(),
             arrivals: self.replicated.iter().map(arrival).collect(),
             steps: with_cleanup(steps, cleanup.steps.clone()),
             ..script.report(session, self.goals, span)
@@ -101,7 +95,7 @@ pub async fn rehearse(
     let mut switched = None;
     let mut lost = Vec::new();
     let mut refused = None;
-    let is_applied = applied.as_ref().is_ok_and(Report::is_over);
+    let is_applied = applied.as_ref().is_ok_and(Report::is_complete);
     if is_applied {
         replicated = stage.replication(&stack).await;
         match stage.switch(stop).await {

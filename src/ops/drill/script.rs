@@ -9,7 +9,6 @@ use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
-use crate::engine::retry::Pace;
 use crate::ops::apply::apply;
 use crate::ops::closing::{Order, Report};
 use crate::ops::course::Losses;
@@ -49,7 +48,6 @@ pub struct Script {
     /// What is taken for lost in the switch.
     pub losses: Losses,
     pub command: String,
-    pub pace: Pace,
 }
 
 impl Script {
@@ -122,7 +120,6 @@ impl Stage<'_> {
         stop: watch::Receiver<Option<String>>,
     ) -> Result<Report, OpsError> {
         let order = Order {
-            pace: self.script.pace,
             command: self.script.command.clone(),
             intent: ask.intent,
             instance: ask.place.instance.clone(),
