@@ -19,6 +19,7 @@ use lifeboat::engine::graph::Graph;
 use lifeboat::engine::observed::Observation;
 use lifeboat::engine::plan::propose::{Intent, Keep, Options, Worlds, propose};
 use lifeboat::engine::plan::survey::{Known, survey};
+use lifeboat::engine::retry::Pace;
 use lifeboat::engine::schema::Catalog;
 use lifeboat::engine::stack::load::{FileProblem, Files, Layer, load};
 use lifeboat::engine::stack::model::Stack;
@@ -216,6 +217,7 @@ fn applied(catalog: &Catalog, shape: &str, size: usize) -> Vec<u8> {
             retained: false,
             since: 0,
             deposed: None,
+            tried: Attributes::new(),
         };
         known.put(address.clone(), record.object());
         state.records.insert(address.clone(), record);
@@ -301,8 +303,10 @@ fn ask(root: &Path, overlay: Option<&str>) -> Ask {
         allowed: lifeboat::engine::plan::guard::Allowed::default(),
         losses: Losses::default(),
         only_switch: false,
+        replace: Vec::new(),
         include_pending: false,
         keep: Keep::Nothing,
+        last_good: None,
     }
 }
 
@@ -315,9 +319,10 @@ async fn run(session: &Arc<Session>, ask: &Ask) -> usize {
         intent: Intent::Apply,
         instance: None,
         plan_digest: String::new(),
+        pace: Pace::default(),
     };
     let (_stop, stopped) = tokio::sync::watch::channel(None);
     let report = apply(session, lease, proposed, &order, Arc::new(|_| {}), stopped).await.unwrap();
-    assert!(report.is_complete(), "{:?}", report.failed.first());
+    assert!(report.is_over(), "{:?}", report.failed.first());
     report.done.len()
 }

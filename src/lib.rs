@@ -64,7 +64,7 @@
 //! 4. One writer: nothing is written without a [`store::lease::Lease`], and no call leaves but on its [`store::pulse::Pulse`]; epochs only
 //!    grow ([`store::claim`]). A switch stops what is no switch, waits for its like, and turns one that goes elsewhere ([`store::turn`]).
 //! 5. A reader never sees a torn or empty state ([`store::file`]).
-//! 6. The second run is empty: what the server rewrites is normalised before it is compared ([`engine::plan::normalise`]).
+//! 6. The second run is empty: what the server rewrites is normalised before it is compared ([`engine::normalise`]).
 //! 7. Never empty a serving set ([`engine::plan::order`], [`engine::plan::guard`]).
 //! 8. No destroy that was not shown, and no data by accident ([`engine::plan::guard`]).
 //! 9. No secret leaves: [`engine::value::Secret`] has no Display and no JSON; plans and state keep fingerprints.

@@ -9,13 +9,21 @@ pub mod watch;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use clap_complete::engine::ArgValueCompleter;
+
+use crate::engine::retry::Pace;
+use crate::ops::error::OpsError;
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
-pub use crate::cli::args::sandbox::{How, LogWhat, SandboxCommand};
+pub use crate::cli::args::sandbox::{
+    AppCommand, FaultArgs, How, HowBroken, LogWhat, SandboxCommand,
+};
 pub use crate::cli::args::stack::{
-    Allow, Format, Layers, Losing, Plain, Shape, Target, Words, World,
+    Allow, Format, Layers, Losing, Plain, Shape, Speed, Target, Words, World,
 };
 pub use crate::cli::args::state::{StateArgs, StateCommand};
+
+use crate::cli::complete;
 
 /// Plan and apply disaster recovery for DynamoDB and Linode stacks.
 #[derive(Debug, Parser)]
@@ -24,9 +32,12 @@ pub struct Arguments {
     /// Work as if started in this folder
     #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
     pub directory: Option<PathBuf>,
-    /// No colour, whatever the terminal
+    /// No color, whatever the terminal
     #[arg(long, global = true)]
     pub no_color: bool,
+    /// Use the embedded cloud; commands that ask no cloud take it as well, and do the same
+    #[arg(long, global = true, hide = true)]
+    pub sandbox: bool,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -47,6 +58,7 @@ pub enum Command {
         #[command(flatten)]
         layers: Layers,
         /// `ADDRESS` or `ADDRESS.ATTRIBUTE`, e.g. `web[0].user_data`
+        #[arg(add = ArgValueCompleter::new(complete::addresses))]
         what: String,
         #[command(flatten)]
         world: World,
@@ -56,8 +68,11 @@ pub enum Command {
     /// List the kinds, or document one
     Kinds {
         /// One of those listed, e.g. `linode.instance`
+        #[arg(add = ArgValueCompleter::new(complete::kinds))]
         kind: Option<String>,
     },
+    /// List what an expression may name and call
+    Functions,
     /// Print the JSON Schema of stack files
     Schema,
     /// Show what would happen
@@ -70,6 +85,9 @@ pub enum Command {
         allow: Allow,
         #[command(flatten)]
         losing: Losing,
+        /// Make this one anew, whatever differs
+        #[arg(long, value_name = "ADDRESS")]
+        replace: Vec<String>,
         /// Save the plan; `apply FILE` then runs exactly its steps
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -95,9 +113,14 @@ pub enum Command {
         #[command(flatten)]
         world: World,
         #[command(flatten)]
+        speed: Speed,
+        #[command(flatten)]
         allow: Allow,
         #[command(flatten)]
         losing: Losing,
+        /// Make this one anew, whatever differs
+        #[arg(long, value_name = "ADDRESS")]
+        replace: Vec<String>,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -111,9 +134,14 @@ pub enum Command {
         layers: Layers,
         #[command(flatten)]
         world: World,
+        #[command(flatten)]
+        speed: Speed,
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Let this object take along what is not of this stack
+        #[arg(long, value_name = "ADDRESS")]
+        allow_delete: Vec<String>,
         /// With --yes on real clouds: data goes, too
         #[arg(long)]
         data_loss: bool,
@@ -122,15 +150,20 @@ pub enum Command {
     Failover {
         #[command(flatten)]
         target: Target,
-        /// The overlay that is laid over those of home
-        #[arg(long, value_name = "OVERLAY")]
-        to: String,
+        /// The overlay that is laid over those of home; without it, those that there are are listed and nothing is done
+        #[arg(long, value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
+        to: Option<String>,
         #[command(flatten)]
         losing: Losing,
+        /// When the site was last seen good, e.g. `2026-11-26T03:04:05Z`: the recovery is measured from there on; `watch` hands it over
+        #[arg(long, value_name = "TIME")]
+        last_good: Option<jiff::Timestamp>,
         #[command(flatten)]
         allow: Allow,
         #[command(flatten)]
         world: World,
+        #[command(flatten)]
+        speed: Speed,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -152,6 +185,8 @@ pub enum Command {
         allow: Allow,
         #[command(flatten)]
         world: World,
+        #[command(flatten)]
+        speed: Speed,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -161,12 +196,14 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
         /// The overlay with the `instance` that it happens in
-        #[arg(long, value_name = "OVERLAY")]
+        #[arg(long, value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
         to: String,
         #[command(flatten)]
         losing: Losing,
         #[command(flatten)]
         world: World,
+        #[command(flatten)]
+        speed: Speed,
         /// Only delete what an earlier drill left
         #[arg(long)]
         cleanup: bool,
@@ -215,8 +252,11 @@ pub enum Command {
     Sandbox(SandboxCommand),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
-    /// Print the manual page
-    Man,
+    /// Print the manual page of lifeboat, or of one of its commands
+    Man {
+        /// As the page names it: `plan`, `state list`, `lifeboat-state-list`
+        command: Vec<String>,
+    },
 }
 
 impl Command {
@@ -233,5 +273,36 @@ impl Command {
             return Some(layers);
         }
         None
+    }
+
+    /// How fast a run is to go.
+    pub fn pace(&self) -> Result<Pace, OpsError> {
+        match self {
+            Self::Apply { speed, .. }
+            | Self::Destroy { speed, .. }
+            | Self::Failover { speed, .. }
+            | Self::Failback { speed, .. }
+            | Self::Drill { speed, .. } => speed.pace(),
+            _ => Ok(Pace::default()),
+        }
+    }
+
+    /// Whether it acts in the sandbox.
+    pub fn is_in_sandbox(&self) -> bool {
+        match self {
+            Self::Explain { world, .. }
+            | Self::Plan { world, .. }
+            | Self::Apply { world, .. }
+            | Self::Destroy { world, .. }
+            | Self::Failover { world, .. }
+            | Self::Failback { world, .. }
+            | Self::Drill { world, .. }
+            | Self::Status { world, .. }
+            | Self::Watch { world, .. } => world.sandbox,
+            Self::Audit(it) => it.world.sandbox,
+            Self::Found { state, .. } | Self::Reports { state, .. } => state.world.sandbox,
+            Self::State(it) => it.state().world.sandbox,
+            _ => false,
+        }
     }
 }

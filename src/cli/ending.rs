@@ -1,39 +1,44 @@
 //! What a run says at its end: done, not done, failed, in doubt, and the outputs.
 
 use crate::cli::out::{data, talk};
-use crate::engine::plan::change::{Change, Plan};
+use crate::engine::advice::Command;
+use crate::engine::over::{self, Ending, Open};
+use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::Intent;
+use crate::engine::stack::variables::remembered;
 use crate::engine::value::Value;
 use crate::ops::closing::Report;
-use crate::render::words::count;
+use crate::ops::plan::Proposed;
+use crate::render::words::{clean, count};
 
 /// `recorded`: what a run writes down beside its steps.
 pub fn tell(report: &Report, intent: Intent, recorded: &[String]) {
     troubles(report);
     let verb = if intent == Intent::Destroy { "destroyed" } else { "applied" };
     let steps = count(report.done.len(), "step");
-    if report.is_complete() && report.done.is_empty() && !recorded.is_empty() {
-        talk(&format!("recorded: {}", recorded.join(", ")));
-    } else if report.is_complete() {
-        talk(&format!("{verb}: {steps} done"));
-    } else {
+    if report.ending() == Ending::Undone {
         let left = report.failed.len() + report.in_doubt.len() + report.not_done.len();
         talk(&format!(
             "not complete: {steps} done, {left} not; the same command goes on from here"
         ));
+    } else if report.done.is_empty() && !recorded.is_empty() {
+        talk(&format!("recorded: {}", recorded.join(", ")));
+    } else {
+        talk(&format!("{verb}: {steps} done"));
     }
     for (name, value) in &report.outputs {
         let shown = match value {
-            Value::Text(text) => text.clone(),
+            Value::Text(text) => clean(text),
             Value::Fingerprint(_) => "(sensitive)".into(),
             other => other.json().to_string(),
         };
-        data(&format!("{name} = {shown}"));
+        data(&format!("{} = {shown}", clean(name)));
     }
 }
 
 /// What a plan writes into the state whether or not a call is made.
-pub fn recorded(plan: &Plan) -> Vec<String> {
+pub fn recorded(proposed: &Proposed) -> Vec<String> {
+    let plan = &proposed.plan;
     let mut recorded = Vec::new();
     let new = plan.lost.iter().filter(|it| it.recorded.is_none());
     recorded.extend(new.map(|it| format!("{} is lost", it.fault_domain)));
@@ -45,32 +50,31 @@ pub fn recorded(plan: &Plan) -> Vec<String> {
     recorded.extend((!plan.drift.is_empty()).then(|| "what was seen".to_owned()));
     let outputs = plan.outputs.len();
     recorded.extend((outputs > 0).then(|| count(outputs, "output")));
+    let before = proposed.state.as_ref().map(|it| it.variables.clone()).unwrap_or_default();
+    let given = remembered(&proposed.desired.stack.variables);
+    let news = given.iter().filter(|(name, it)| before.get(*name) != Some(*it));
+    recorded.extend(news.map(|(name, _)| format!("variable {name}")));
     recorded
-}
-
-/// What a destroy leaves: what is in what is lost or was not seen, and what that needs.
-pub fn staying(plan: &Plan) -> Vec<&Change> {
-    let stays = |it: &&Change| it.held.is_some() || it.unseen.is_some();
-    let changes = plan.changes.iter().filter(|_| plan.bindings.intent == "destroy");
-    changes.filter(stays).collect()
 }
 
 /// What a destroy leaves, in words, and how it is finished.
 pub fn left(plan: &Plan, name: &str) -> Option<String> {
-    let staying = staying(plan);
-    if staying.is_empty() {
+    let staying = over::open(plan);
+    if staying.is_empty() || plan.bindings.intent != "destroy" {
         return None;
     }
     let first: Vec<String> = staying.iter().take(5).map(|it| it.address.to_string()).collect();
     let more = if staying.len() > first.len() { ", …" } else { "" };
     let lost: Vec<&str> = plan.lost.iter().map(|it| it.fault_domain.as_str()).collect();
+    let destroy = Command::Destroy { stack: name };
     let how = if lost.is_empty() {
-        format!("`lifeboat destroy {name}` again when all of it answers")
+        format!("{destroy} again when all of it answers")
     } else {
-        format!(
-            "`lifeboat found {name} FAULT_DOMAIN` for {} when it answers again, then `lifeboat destroy {name}`",
-            lost.join(", and for ")
-        )
+        let found: Vec<String> = lost
+            .iter()
+            .map(|it| Command::Found { stack: name, fault_domain: it }.to_string())
+            .collect();
+        format!("when it answers again: {}, then {destroy}", found.join(", "))
     };
     Some(format!(
         "left: {} ({}{more}): lost, not seen, or needed there; {how}",
@@ -83,21 +87,37 @@ pub fn left(plan: &Plan, name: &str) -> Option<String> {
 pub fn part(name: &str, report: &Report) {
     troubles(report);
     let steps = count(report.done.len(), "step");
-    let how = if report.is_complete() { "done" } else { "done, the rest not" };
+    let how = if report.ending() == Ending::Undone { "done, the rest not" } else { "done" };
     talk(&format!("{name}: {steps} {how}"));
+    if let Some(open) = open(&report.open) {
+        talk(&format!("{name}: {open}"));
+    }
+}
+
+/// What was not read, in words; the first few of it with their reasons.
+pub fn open(open: &[Open]) -> Option<String> {
+    if open.is_empty() {
+        return None;
+    }
+    let shown: Vec<String> =
+        open.iter().take(3).map(|it| format!("`{}`: {}", it.address, clean(&it.why))).collect();
+    let more = if open.len() > shown.len() { "; …" } else { "" };
+    let verb = if open.len() == 1 { "was" } else { "were" };
+    let what = count(open.len(), "object");
+    Some(format!("{what} {verb} not read, or wait for what was not: {}{more}", shown.join("; ")))
 }
 
 fn troubles(report: &Report) {
     for (address, what, why) in &report.failed {
-        talk(&format!("failed: {address}: {what}: {why}"));
+        talk(&format!("failed: {address}: {what}: {}", clean(why)));
     }
     for (address, what, why) in &report.in_doubt {
-        talk(&format!("in doubt: {address}: {what}: {why}"));
+        talk(&format!("in doubt: {address}: {what}: {}", clean(why)));
     }
     for (address, what) in &report.not_done {
         talk(&format!("not done: {address}: {what}"));
     }
     if let Some(why) = &report.stopped {
-        talk(&format!("stopped: {why}"));
+        talk(&format!("stopped: {}", clean(why)));
     }
 }

@@ -1,6 +1,7 @@
 //! Exit codes: documented, named, and chosen in this file only.
 
 use crate::engine::diagnostic::Severity;
+use crate::engine::over::Ending;
 use crate::ops::error::OpsError;
 use crate::store::error::StoreError;
 
@@ -20,7 +21,7 @@ pub enum Exit {
     Refused,
     /// The lease is held.
     Held,
-    /// Part of the world is unseen; destroy left something.
+    /// Part of the world is unseen: a switch, an apply or a destroy is not over.
     Unseen,
     Usage,
     /// 128 + the signal's number.
@@ -42,6 +43,17 @@ impl Exit {
     }
 }
 
+impl From<Ending> for Exit {
+    /// Silence ends by itself, a no has to be mended.
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Over => Self::Done,
+            Ending::Unread => Self::Unseen,
+            Ending::Malformed | Ending::Denied | Ending::Undone => Self::Failed,
+        }
+    }
+}
+
 impl From<&OpsError> for Exit {
     fn from(why: &OpsError) -> Self {
         match why {
@@ -52,6 +64,9 @@ impl From<&OpsError> for Exit {
             OpsError::Refused { .. } => Self::Refused,
             OpsError::Usage { .. } => Self::Usage,
             OpsError::Store(StoreError::Held { .. } | StoreError::Over { .. }) => Self::Held,
+            OpsError::Store(StoreError::Outdated { .. } | StoreError::Tracked { .. }) => {
+                Self::Refused
+            }
             OpsError::Input { .. }
             | OpsError::File { .. }
             | OpsError::Provider(_)

@@ -2,7 +2,9 @@
 
 pub mod exit;
 pub mod out;
+pub mod complete;
 pub mod args;
+pub mod excerpt;
 pub mod report;
 pub mod progress;
 pub mod signals;
@@ -10,19 +12,26 @@ pub mod ending;
 pub mod open;
 pub mod commands;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::args::Arguments;
 use crate::cli::exit::{Exit, USAGE};
 
 /// Reads the arguments, runs the command, says what went wrong.
 pub fn main() -> u8 {
+    // A shell that asks for completions gets them, and nothing else happens.
+    clap_complete::CompleteEnv::with_factory(Arguments::command).complete();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(why) => {
-            // Help and version are answers, not mistakes.
-            why.print().ok();
-            return if why.use_stderr() { USAGE } else { 0 };
+            // Help and version are answers, not mistakes. What was typed is quoted in both.
+            let text = why.render();
+            if why.use_stderr() {
+                out::talk(text.to_string().trim_end());
+                return USAGE;
+            }
+            out::data(&text.to_string());
+            return if out::is_unwritten() { Exit::Failed.code() } else { 0 };
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -38,7 +47,9 @@ pub fn main() -> u8 {
         }
     };
     let color = out::wants_color(arguments.no_color);
-    let code = match runtime.block_on(commands::run(arguments)) {
+    let ended = runtime.block_on(commands::run(arguments));
+    out::end_bars();
+    let code = match ended {
         Ok(exit) => exit.code(),
         Err(why) => {
             report::error(&why, color);

@@ -1,17 +1,25 @@
 //! Opens what commands work with: the place, the variables, the session, who is asking.
 
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use serde_json::Map;
 
 use crate::cli::args::{Allow, Arguments, Layers, Losing, World};
 use crate::cli::out;
+use crate::engine::address::{Address, NotAnAddress};
+use crate::engine::advice::Command;
+use crate::engine::diagnostic::{Severity, Sources};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};
-use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID};
+use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID, SURROUNDINGS};
+use crate::engine::stack::yaml::parse;
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
 use crate::ops::course::{Losses, named};
 use crate::ops::error::OpsError;
+use crate::ops::inside;
 use crate::ops::place::{Place, root};
 use crate::ops::plan::Ask;
 use crate::ops::session::Session;
@@ -19,8 +27,8 @@ use crate::sandbox::Options;
 use crate::store::lease::Lease;
 use crate::store::turn::{Met, Switcher};
 
-/// Prefix of environment variables that set a stack's variables.
-const VARIABLE_PREFIX: &str = "LIFEBOAT_VAR_";
+/// The largest file of variables.
+const VARIABLE_BYTES_MAX: u64 = 4 << 20;
 
 /// Where the command works.
 pub fn directory(arguments: &Arguments) -> Result<PathBuf, OpsError> {
@@ -38,11 +46,11 @@ pub fn directory(arguments: &Arguments) -> Result<PathBuf, OpsError> {
     }
 }
 
-pub fn root_of(from: &std::path::Path) -> Result<PathBuf, OpsError> {
+pub fn root_of(from: &Path) -> Result<PathBuf, OpsError> {
     root(from).ok_or_else(|| {
         OpsError::input(
             format!("there is no `stacks` folder in {} or above it", from.display()),
-            "run `lifeboat init`, or name the folder with -C",
+            format!("run {}, or name the folder with -C", Command::Init),
         )
     })
 }
@@ -50,40 +58,75 @@ pub fn root_of(from: &std::path::Path) -> Result<PathBuf, OpsError> {
 /// Variables from the environment, then files, then `--var`: later ones win.
 pub fn variables(layers: &Layers) -> Result<Vec<GivenVariable>, OpsError> {
     let mut given = Vec::new();
-    let mut from_env: Vec<(String, String)> =
-        std::env::vars().filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)).collect();
+    let mut from_env: Vec<(String, String)> = Vec::new();
+    // Names that are not UTF-8 cannot be variables of a stack, and are nobody's business here.
+    for (from, value) in std::env::vars_os() {
+        let Some(from) = from.to_str().filter(|it| it.starts_with(SURROUNDINGS)) else {
+            continue;
+        };
+        let value = value.into_string().map_err(|_| {
+            OpsError::input(format!("the value of {from} is not UTF-8"), "give it as UTF-8")
+        })?;
+        from_env.push((from.to_owned(), value));
+    }
     from_env.sort();
     for (from, value) in from_env {
-        let name = from.trim_start_matches(VARIABLE_PREFIX).to_owned();
+        let name = from.strip_prefix(SURROUNDINGS).unwrap_or(&from).to_owned();
         given.push(GivenVariable { name, from, value: GivenValue::Text(value) });
     }
     for file in &layers.variable_files {
-        let text = std::fs::read_to_string(file)
-            .map_err(|source| OpsError::File { file: file.clone(), source })?;
-        let wrong = |why: String| {
-            OpsError::input(
-                format!("{}: {why}", file.display()),
-                "a variable file is a YAML map of names to values",
-            )
-        };
-        let map: serde_json::Map<String, serde_json::Value> =
-            serde_yaml::from_str(&text).map_err(|why| wrong(why.to_string()))?;
-        for (name, value) in map {
+        for (name, value) in variable_file(file)? {
             let value = GivenValue::Value(Value::from_json(&value));
             given.push(GivenVariable { name, from: file.display().to_string(), value });
         }
     }
     for text in &layers.variables {
+        // What stands there instead may be a secret whose name was forgotten.
         let Some((name, value)) = text.split_once('=') else {
-            return Err(OpsError::usage(
-                format!("`--var {text}` has no `=`"),
-                "write --var NAME=VALUE",
-            ));
+            return Err(OpsError::usage("a `--var` has no `=`", "write --var NAME=VALUE"));
         };
         let value = GivenValue::Text(value.into());
         given.push(GivenVariable { name: name.into(), from: SAID.into(), value });
     }
     Ok(given)
+}
+
+/// The names and values of a file. What is wrong with it is told by its place: its text may be secret.
+fn variable_file(file: &Path) -> Result<Map<String, serde_json::Value>, OpsError> {
+    let wrong = |why: String| {
+        OpsError::input(
+            format!("{}: {why}", file.display()),
+            "a variable file is a YAML map of names to values",
+        )
+    };
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let root = root(&absolute).filter(|it| absolute.starts_with(it.join("stacks")));
+    // What comes with a stack is read as its layers are: a link in it leads nowhere else.
+    let bytes = if let Some(root) = root {
+        let below = absolute.strip_prefix(root.join("stacks")).unwrap_or(&absolute);
+        inside::read(&root, Path::new("stacks"), below, VARIABLE_BYTES_MAX)
+            .map_err(|why| wrong(why.to_string()))?
+    } else {
+        let mut bytes = Vec::new();
+        let opened = std::fs::File::open(file)
+            .and_then(|it| it.take(VARIABLE_BYTES_MAX + 1).read_to_end(&mut bytes));
+        opened.map_err(|source| OpsError::File { file: file.to_owned(), source })?;
+        bytes
+    };
+    if bytes.len() as u64 > VARIABLE_BYTES_MAX {
+        return Err(wrong(format!("it is larger than {} MiB", VARIABLE_BYTES_MAX >> 20)));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8".into()))?;
+    let mut sources = Sources::default();
+    let (node, mistakes) = parse("", text.as_bytes(), &mut sources);
+    if let Some(it) = mistakes.iter().find(|it| it.severity == Severity::Error) {
+        let line = it.labels.first().map_or(1, |it| it.span.line);
+        return Err(wrong(format!("line {line}: {}", it.summary)));
+    }
+    match node.map(|it| it.value().json()) {
+        Some(serde_json::Value::Object(map)) => Ok(map),
+        _ => Err(wrong("it is no map".into())),
+    }
 }
 
 /// What the flags say is lost.
@@ -96,7 +139,7 @@ pub fn losses(losing: &Losing) -> Losses {
 
 /// What the layers and flags ask for.
 pub fn ask(
-    directory: &std::path::Path,
+    directory: &Path,
     layers: &Layers,
     allow: &Allow,
     intent: Intent,
@@ -107,20 +150,28 @@ pub fn ask(
         given: variables(layers)?,
         intent,
         allowed: allowed(allow)?,
+        replace: Vec::new(),
         losses: Losses::default(),
         only_switch: false,
         include_pending: false,
         keep: Keep::Nothing,
+        last_good: None,
+    })
+}
+
+/// What flags name.
+pub fn addresses(texts: &[String]) -> Result<Vec<Address>, OpsError> {
+    let parsed: Result<Vec<_>, _> = texts.iter().map(|it| it.parse()).collect();
+    parsed.map_err(|why: NotAnAddress| {
+        OpsError::usage(why.to_string(), "name an address as the plan prints it, in quotes")
     })
 }
 
 fn allowed(allow: &Allow) -> Result<Allowed, OpsError> {
-    let delete: Result<Vec<_>, _> = allow.allow_delete.iter().map(|it| it.parse()).collect();
-    let delete = delete.map_err(|why: crate::engine::address::NotAnAddress| {
-        OpsError::usage(why.to_string(), "name an address as the plan prints it, in quotes")
-    })?;
     Ok(Allowed {
-        delete,
+        delete: addresses(&allow.allow_delete)?,
+        replace: addresses(&allow.allow_replace)?,
+        revert: addresses(&allow.revert_drift)?,
         destroys: allow.allow_destroys,
         absent: allow.allow_absent,
         outage: allow.allow_outage,
@@ -129,7 +180,7 @@ fn allowed(allow: &Allow) -> Result<Allowed, OpsError> {
 }
 
 /// The clouds or the sandbox, as the flags say.
-pub async fn session(root: &std::path::Path, world: &World) -> Result<Arc<Session>, OpsError> {
+pub async fn session(root: &Path, world: &World) -> Result<Arc<Session>, OpsError> {
     let who = who();
     if world.sandbox {
         let options = sandbox_options(&world.sandbox_clock)?;

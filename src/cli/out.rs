@@ -1,11 +1,24 @@
 //! stdout is data, stderr is talk; a closed stdout ends the command without a word.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use terminal_size::{Width, terminal_size_of};
+
+use crate::engine::advice::in_world;
+use crate::engine::plain::{colored, json, lines};
+use crate::engine::redact::redactor;
 
 /// Writes data. A reader that went away (`plan | head`) is no mistake.
 pub fn data(text: &str) {
+    let text = redactor().hide(text);
+    // JSON has escapes of its own; no text of ours for people begins so.
+    let text = &if text.starts_with(['{', '[']) { json(&text) } else { shown(&text) };
     let mut out = std::io::stdout().lock();
     let ended = if text.ends_with('\n') { "" } else { "\n" };
     let written = write!(out, "{text}{ended}").and_then(|()| out.flush());
@@ -24,16 +37,111 @@ pub fn is_unwritten() -> bool {
 
 static UNWRITTEN: AtomicBool = AtomicBool::new(false);
 
-/// Writes talk.
-pub fn talk(text: &str) {
-    let mut out = std::io::stderr().lock();
-    writeln!(out, "{text}").ok();
+/// The bars that are on the screen now: whatever is said stands above them.
+static BARS: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// Flags that say where this command acts: those that messages tell to type get them as well.
+static WORLD: OnceLock<(bool, Option<String>)> = OnceLock::new();
+
+/// Notes where this command acts; once, before anything is said.
+pub fn act_in(sandbox: bool, directory: Option<String>) {
+    WORLD.set((sandbox, directory)).ok();
 }
 
-/// Colour, unless it is switched off or nobody would see it.
+/// The text with its commands as they are to be typed here.
+pub fn typed_here(text: &str) -> Cow<'_, str> {
+    match WORLD.get() {
+        Some((sandbox, directory)) => in_world(text, *sandbox, directory.as_deref()),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// Writes talk; above the bars, where there are some.
+pub fn talk(text: &str) {
+    let text = told(&typed_here(text));
+    let write = || {
+        let mut out = std::io::stderr().lock();
+        writeln!(out, "{text}").ok();
+    };
+    // Not held while it is written: a bar that is drawn says something, too.
+    let bars = BARS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match bars {
+        Some(bars) => bars.suspend(write),
+        None => write(),
+    }
+}
+
+/// From now on these bars are on the screen.
+pub fn show_bars(bars: &MultiProgress) {
+    end_bars();
+    *BARS.lock().unwrap_or_else(PoisonError::into_inner) = Some(bars.clone());
+}
+
+/// Takes the bars off the screen, whoever still holds them: a call that was given up draws no more.
+pub fn end_bars() {
+    let bars = BARS.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(bars) = bars {
+        bars.clear().ok();
+        bars.set_draw_target(ProgressDrawTarget::hidden());
+    }
+}
+
+/// Whether the terminal can do more than print one line after the other (`TERM=dumb` in editors and logs).
+fn is_able() -> bool {
+    std::env::var_os("TERM").is_none_or(|it| it != "dumb")
+}
+
+/// Whether colours are forbidden (no-color.org: by any value that is not empty), or would only show as codes.
+fn is_plain() -> bool {
+    !is_able() || std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty())
+}
+
+/// A message as it may be read: no secret in it, and nothing that acts on the terminal but colors of ours.
+pub fn told(text: &str) -> String {
+    shown(&redactor().redact(text))
+}
+
+fn shown(text: &str) -> String {
+    let text = if COLORED.load(Relaxed) { colored(text) } else { lines(text) };
+    text.into_owned()
+}
+
+static COLORED: AtomicBool = AtomicBool::new(false);
+
+/// Color, unless it is switched off or nobody would see it.
 pub fn wants_color(off: bool) -> bool {
-    let forbidden = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
-    !off && !forbidden && std::io::stdout().is_terminal()
+    let wanted = !off && !is_plain() && std::io::stdout().is_terminal();
+    COLORED.fetch_or(wanted, Relaxed);
+    wanted
+}
+
+/// Whether messages may be coloured, where colour was not switched off.
+pub fn talks_in_color() -> bool {
+    !is_plain() && std::io::stderr().is_terminal()
+}
+
+/// Whether bars can move on stderr.
+pub fn can_move() -> bool {
+    is_able() && std::io::stderr().is_terminal()
+}
+
+/// Where no terminal says how wide it is.
+const WIDTH: usize = 100;
+/// Narrower than this nothing is laid out well.
+const WIDTH_MIN: usize = 40;
+
+/// How wide data may be.
+pub fn width() -> usize {
+    wide(terminal_size_of(std::io::stdout()).map(|it| it.0))
+}
+
+/// How wide messages may be.
+pub fn talk_width() -> usize {
+    wide(terminal_size_of(std::io::stderr()).map(|it| it.0))
+}
+
+fn wide(terminal: Option<Width>) -> usize {
+    terminal.map_or(WIDTH, |it| usize::from(it.0).max(WIDTH_MIN))
 }
 
 /// Whether someone can be asked.
@@ -43,6 +151,7 @@ pub fn can_ask() -> bool {
 
 /// Asks for a line.
 pub fn ask(question: &str) -> Option<String> {
+    let question = told(question);
     let mut out = std::io::stderr().lock();
     write!(out, "{question} ").and_then(|()| out.flush()).ok()?;
     let mut line = String::new();

@@ -1,13 +1,13 @@
 //! Progress of a run: bars on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::cli::out::talk;
+use crate::cli::out::{can_move, end_bars, show_bars, talk, told};
+use crate::engine::plain::clean;
 use crate::engine::plan::change::{Call, Plan, Step};
 use crate::engine::state::journal::Outcome;
 use crate::ops::job::Progress;
@@ -27,11 +27,14 @@ struct Shown {
 
 /// A listener for the progress of this plan.
 pub fn listener(plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
-    let bars = std::io::stderr().is_terminal().then(|| {
+    let bars = can_move().then(|| {
         let bars = MultiProgress::new();
         let total = bars.add(ProgressBar::new(plan.steps.len() as u64));
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {elapsed}");
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {elapsed} {spinner}");
         total.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        // A wait of minutes ends no step: the time goes on all the same.
+        total.enable_steady_tick(TICK);
+        show_bars(&bars);
         (bars, total)
     });
     let shown = Mutex::new(Shown {
@@ -63,7 +66,7 @@ impl Shown {
     }
 
     fn waiting(&mut self, step: usize, why: &str) {
-        let text = format!("{}: {why}", doing(&self.steps[step]));
+        let text = told(&format!("{}: {}", doing(&self.steps[step]), clean(why)));
         if let Some((since, bar)) = self.running.get(&step) {
             if let Some(bar) = bar {
                 bar.set_message(text);
@@ -79,13 +82,15 @@ impl Shown {
 
     fn ended(&mut self, step: usize, outcome: &Outcome) {
         let text = match outcome {
-            Outcome::Failed { why } => Some(format!("{} failed: {why}", doing(&self.steps[step]))),
+            Outcome::Failed { why } => {
+                Some(format!("{} failed: {}", doing(&self.steps[step]), clean(why)))
+            }
             Outcome::InDoubt { why } => {
-                Some(format!("{} is in doubt: {why}", doing(&self.steps[step])))
+                Some(format!("{} is in doubt: {}", doing(&self.steps[step]), clean(why)))
             }
             Outcome::Recorded(record) => done(&self.steps[step]).map(|it| {
                 if matches!(self.steps[step].call, Call::Create { .. }) {
-                    format!("{it} ({})", record.id)
+                    format!("{it} ({})", clean(&record.id))
                 } else {
                     it
                 }
@@ -97,13 +102,14 @@ impl Shown {
             bar.finish_and_clear();
         }
         match &self.bars {
-            Some((bars, total)) => {
+            Some((_, total)) => {
                 total.inc(1);
                 if let Some(text) = text {
-                    bars.println(text).ok();
+                    talk(&text);
                 }
                 if total.length() == Some(total.position()) {
                     total.finish_and_clear();
+                    end_bars();
                 }
             }
             None => {

@@ -1,14 +1,19 @@
 //! Mistakes as miette reports: the source line, a label on the exact span, what is wrong and what to do.
 
-use std::sync::Arc;
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, Report};
 
-use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
-};
-
-use crate::cli::out::talk;
+use crate::cli::excerpt::Excerpt;
+use crate::cli::out::{talk, talk_width, talks_in_color};
+use crate::engine::advice::{restored, unbroken};
 use crate::engine::diagnostic::{Diagnostic, Severity, Sources};
+use crate::engine::plain::clean;
+use crate::engine::redact::redactor;
 use crate::ops::error::OpsError;
+
+/// Who has more mistakes than this mends the first ones first.
+const SHOWN_MAX: usize = 100;
+/// The longest words of one label, in characters.
+const WORDS_MAX: usize = 2_000;
 
 /// Says why a command did not do what was asked.
 pub fn error(why: &OpsError, color: bool) {
@@ -45,24 +50,45 @@ fn causes(why: &dyn std::error::Error) -> String {
     text
 }
 
-/// Every diagnostic, in the order of their places.
+/// Every diagnostic, in the order of their places; of very many the first ones.
 pub fn all(diagnostics: &[Diagnostic], sources: &Sources, color: bool) {
     let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
     sorted.sort_by_key(|it| it.labels.first().map(|it| it.span));
-    for diagnostic in sorted {
+    for diagnostic in sorted.iter().take(SHOWN_MAX) {
         talk(render(diagnostic, sources, color).trim_end_matches('\n'));
+    }
+    if let Some(more) = sorted.len().checked_sub(SHOWN_MAX).filter(|it| *it > 0) {
+        talk(&format!("… and {more} more"));
     }
 }
 
 /// One diagnostic as text.
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
-    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
+    let theme = if color && talks_in_color() {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    // Words stay whole, and so do commands: what is typed stands on one line.
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(talk_width())
+        .with_break_words(false)
+        .with_word_separator(textwrap::WordSeparator::AsciiSpace)
+        .with_word_splitter(textwrap::WordSplitter::NoHyphenation);
     let mut text = String::new();
     let report = report(diagnostic, sources);
     match handler.render_report(&mut text, report.as_ref()) {
-        Ok(()) => text,
-        Err(_) => format!("error: {}", diagnostic.summary),
+        Ok(()) => restored(text),
+        Err(_) => format!("error: {}", told(&diagnostic.summary)),
+    }
+}
+
+/// What is said of somebody's text: on one line, and before it is wrapped, which could hide a secret from the redactor.
+fn told(text: &str) -> String {
+    let text = clean(&redactor().redact(text));
+    match text.char_indices().nth(WORDS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -71,30 +97,33 @@ fn report(diagnostic: &Diagnostic, sources: &Sources) -> Report {
         Severity::Warning => miette::Severity::Warning,
         Severity::Error | Severity::Refusal => miette::Severity::Error,
     };
-    let mut shown = MietteDiagnostic::new(diagnostic.summary.clone())
+    let mut shown = MietteDiagnostic::new(unbroken(&told(&diagnostic.summary)))
         .with_code(diagnostic.code)
         .with_severity(severity);
     let subject = diagnostic.labels.first().map(|it| it.span);
-    let mut help = diagnostic.help.clone();
+    let source = subject.and_then(|it| sources.get(it));
+    let excerpt = source.zip(subject).map(|(source, subject)| {
+        let near = diagnostic.labels.iter().map(|it| it.span);
+        Excerpt::new(source, subject, near.filter(|it| it.source == subject.source))
+    });
+    let mut help: Vec<String> = diagnostic.help.iter().map(|it| told(it)).collect();
     for label in &diagnostic.labels {
-        let span = label.span;
-        // A report quotes one file; a label in another becomes words.
-        if subject.is_some_and(|it| it.source == span.source) {
-            let range = span.start as usize..(span.end.max(span.start)) as usize;
-            shown = shown.and_label(LabeledSpan::new_with_span(Some(label.text.clone()), range));
-        } else {
-            let place = format!("{}: {}", sources.place(span), label.text);
-            help = Some(help.map_or_else(|| place.clone(), |it| format!("{it}\n{place}")));
+        // A report quotes one place of one file; a label elsewhere becomes words.
+        let is_there = subject.is_some_and(|it| it.source == label.span.source);
+        let range = excerpt.as_ref().filter(|_| is_there).and_then(|it| it.range(label.span));
+        match range {
+            Some(range) => {
+                let label = LabeledSpan::new_with_span(Some(told(&label.text)), range);
+                shown = shown.and_label(label);
+            }
+            None => help.push(format!("{}: {}", sources.place(label.span), told(&label.text))),
         }
     }
-    if let Some(help) = help {
-        shown = shown.with_help(help);
+    if !help.is_empty() {
+        shown = shown.with_help(unbroken(&help.join("\n")));
     }
-    match subject.and_then(|it| sources.get(it)) {
-        Some(source) => {
-            let text: Arc<str> = Arc::clone(&source.text);
-            Report::new(shown).with_source_code(NamedSource::new(&*source.name, text))
-        }
+    match excerpt {
+        Some(excerpt) => Report::new(shown).with_source_code(excerpt),
         None => Report::new(shown),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::engine::plan::normalise::normalise;
+use crate::engine::normalise::normalise;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 

@@ -10,7 +10,15 @@ pub trait Clock: Debug + Send + Sync {
     /// Milliseconds since the Unix epoch.
     fn now(&self) -> i64;
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// Between two looks at something that goes on, no less: a world that runs faster is not asked more often.
+    fn grain(&self) -> Duration {
+        Duration::ZERO
+    }
 }
+
+/// On the wall, between two looks of one wait at a world that runs fast.
+const GRAIN: Duration = Duration::from_millis(25);
 
 /// Real time.
 #[derive(Debug, Clone, Copy)]
@@ -47,5 +55,9 @@ impl Clock for Scaled {
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(tokio::time::sleep(duration.div_f64(self.speed)))
+    }
+
+    fn grain(&self) -> Duration {
+        GRAIN.mul_f64(self.speed)
     }
 }

@@ -15,8 +15,9 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{SharedCredentialsProvider, StalledStreamProtectionConfig};
 use tokio::sync::OnceCell;
 
+use crate::cloud::bounded::Bounded;
 use crate::cloud::contact::{Contacts, Place};
-use crate::cloud::error::ProviderError;
+use crate::cloud::error::{ProviderError, innermost};
 use crate::engine::retry::Fault;
 
 pub use crate::cloud::settings::{LINODE_URL, Settings, Token, is_loopback};
@@ -24,8 +25,9 @@ pub use crate::cloud::settings::{LINODE_URL, Settings, Token, is_loopback};
 /// Clients and credentials of one run, each made when first used.
 pub struct Connections {
     pub settings: Settings,
-    http: OnceLock<reqwest::Client>,
-    probing: OnceLock<reqwest::Client>,
+    http: OnceLock<Result<reqwest::Client, String>>,
+    probing: OnceLock<Result<reqwest::Client, String>>,
+    authorities: OnceLock<Result<(), String>>,
     aws: OnceCell<SdkConfig>,
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
     pub(crate) contacts: Contacts,
@@ -48,6 +50,7 @@ impl Connections {
             settings,
             http: OnceLock::new(),
             probing: OnceLock::new(),
+            authorities: OnceLock::new(),
             aws: OnceCell::new(),
             dynamodb: OnceCell::new(),
             used: Mutex::default(),
@@ -56,34 +59,52 @@ impl Connections {
     }
 
     /// The HTTP client of the Linode API and of probes through the sandbox. It follows no redirects, so that the token
-    /// cannot be led elsewhere, and goes through no proxy to loopback.
-    pub(crate) fn http(&self) -> &reqwest::Client {
-        self.http.get_or_init(|| {
+    /// cannot be led elsewhere, and goes through no proxy to loopback. `Err`: why there is none.
+    pub(crate) fn http(&self) -> Result<&reqwest::Client, &str> {
+        let made = self.http.get_or_init(|| {
             let timeout = self.settings.request_timeout;
-            let builder = reqwest::Client::builder()
-                .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .tls_info(true)
-                .connect_timeout(connect_timeout(timeout))
-                .timeout(timeout);
-            let builder =
-                if is_loopback(&self.settings.linode_url) { builder.no_proxy() } else { builder };
-            builder.build().expect("an HTTP client needs nothing but TLS, which is built in")
-        })
+            let builder = self.client().connect_timeout(connect_timeout(timeout)).timeout(timeout);
+            let url = &self.settings.linode_url;
+            // What speaks plain HTTP on this machine needs nobody's certificates: slim images have none.
+            let builder = if is_loopback(url) && url.starts_with("http://") {
+                builder.tls_certs_only([])
+            } else {
+                builder
+            };
+            builder.build().map_err(|why| innermost(&why))
+        });
+        made.as_ref().map_err(String::as_str)
     }
 
     /// The HTTP client of probes. Each looks for itself: it resolves the name, connects and checks the certificate anew.
-    pub(crate) fn probing(&self) -> &reqwest::Client {
-        self.probing.get_or_init(|| {
-            let builder = reqwest::Client::builder()
-                .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .pool_max_idle_per_host(0)
-                .tls_info(true);
-            let builder =
-                if is_loopback(&self.settings.linode_url) { builder.no_proxy() } else { builder };
-            builder.build().expect("an HTTP client needs nothing but TLS, which is built in")
-        })
+    pub(crate) fn probing(&self) -> Result<&reqwest::Client, &str> {
+        let made = self.probing.get_or_init(|| {
+            let builder = || self.client().pool_max_idle_per_host(0);
+            // Without any authority plain pages can still be seen; every certificate is then unknown.
+            let plain = |_| builder().tls_certs_only([]).build();
+            builder().build().or_else(plain).map_err(|why| innermost(&why))
+        });
+        made.as_ref().map_err(String::as_str)
+    }
+
+    fn client(&self) -> reqwest::ClientBuilder {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_info(true);
+        if is_loopback(&self.settings.linode_url) { builder.no_proxy() } else { builder }
+    }
+
+    /// Whether an HTTPS client can be made at all; the AWS SDK ends the whole program where it cannot.
+    pub(crate) fn check_authorities(&self, endpoint: &str) -> Result<(), ProviderError> {
+        let is_plain = |it: &String| it.starts_with("http://");
+        if self.settings.dynamodb_endpoint.as_ref().is_some_and(is_plain) {
+            return Ok(());
+        }
+        let made = self.authorities.get_or_init(|| {
+            reqwest::Client::builder().build().map(|_| ()).map_err(|why| innermost(&why))
+        });
+        made.as_ref().map_err(|why| no_client(endpoint, why)).copied()
     }
 
     /// The token, unless there is none or it would travel in the clear.
@@ -110,6 +131,7 @@ impl Connections {
                     return SdkConfig::builder()
                         .behavior_version(BehaviorVersion::v2026_01_12())
                         .credentials_provider(SharedCredentialsProvider::new(keys))
+                        .http_client(plain_http())
                         .retry_config(RetryConfig::disabled())
                         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
                         .timeout_config(self.timeouts(Duration::MAX))
@@ -118,7 +140,12 @@ impl Connections {
                 let region =
                     RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
                         .or_else(ProfileFileRegionProvider::new());
-                aws_config::defaults(BehaviorVersion::v2026_01_12())
+                let defaults = aws_config::defaults(BehaviorVersion::v2026_01_12());
+                // Where no HTTPS client can be made no call is, and the SDK must not try to make one either.
+                let has_authorities = self.check_authorities("AWS").is_ok();
+                let defaults =
+                    if has_authorities { defaults } else { defaults.http_client(plain_http()) };
+                defaults
                     .region(region)
                     .retry_config(RetryConfig::disabled())
                     .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
@@ -143,7 +170,11 @@ impl Connections {
         self.dynamodb
             .get_or_init(async || {
                 let builder = aws_sdk_dynamodb::config::Builder::from(self.aws().await);
+                let builder = builder.interceptor(Bounded);
                 let builder = match &self.settings.dynamodb_endpoint {
+                    Some(endpoint) if endpoint.starts_with("http://") => {
+                        builder.endpoint_url(endpoint).http_client(plain_http())
+                    }
                     Some(endpoint) => builder.endpoint_url(endpoint),
                     None => builder,
                 };
@@ -161,6 +192,7 @@ impl Connections {
         if self.is_lost(region) {
             return Err(declared_lost(region, endpoint));
         }
+        self.check_authorities(endpoint)?;
         if let Ok(mut used) = self.used.lock() {
             used.insert(region.to_owned());
         }
@@ -196,6 +228,17 @@ impl Connections {
             None => format!("https://dynamodb.{region}.amazonaws.com"),
         }
     }
+}
+
+/// No certificates are looked for where none are needed.
+fn plain_http() -> aws_sdk_dynamodb::config::SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_http()
+}
+
+/// There is nothing that could ask.
+pub(crate) fn no_client(endpoint: &str, why: &str) -> ProviderError {
+    ProviderError::new(Fault::Rejected, endpoint, format!("no HTTPS client can be made: {why}"))
+        .advice("install the certificate authorities (on Debian: ca-certificates), or name their file in SSL_CERT_FILE")
 }
 
 /// Said instead of a connection.

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::engine::observed::{Reason, Unseen};
+use crate::engine::plain::clean;
+use crate::engine::redact::redactor;
 use crate::engine::retry::Fault;
 
 /// One failed call: its class, who said what, and what a person can do about it.
@@ -23,15 +26,31 @@ pub struct ProviderError {
 
 impl ProviderError {
     pub(crate) fn new(fault: Fault, endpoint: impl Into<String>, words: impl Into<String>) -> Self {
+        // Clouds quote what they were sent, and addresses may hold a password.
+        let told = |text: String| clean(&redactor().redact(&text));
         Self {
             fault,
-            endpoint: endpoint.into(),
+            endpoint: told(endpoint.into()),
             status: None,
-            words: words.into(),
+            words: short(told(words.into())),
             advice: None,
             retry_after: None,
             source: None,
         }
+    }
+
+    /// What it says of the world: the one place that tells silence from a no.
+    pub fn reason(&self) -> Reason {
+        match self.status {
+            // Whoever says that it is not well says nothing about what was asked.
+            Some(500..) if self.fault != Fault::Garbled => Reason::Unreachable,
+            _ => self.fault.reason(),
+        }
+    }
+
+    /// It, as what could not be seen because of it.
+    pub(crate) fn unseen(&self) -> Unseen {
+        Unseen::new(self.reason(), self.to_string())
     }
 
     #[must_use]
@@ -62,6 +81,21 @@ impl ProviderError {
     }
 }
 
+/// A pause that is asked for and longer than anybody waits without a word.
+const PATIENT: Duration = Duration::from_secs(60);
+
+/// What a cloud says is said again on every line that it concerns.
+const WORDS_MAX: usize = 600;
+
+fn short(mut words: String) -> String {
+    if let Some((at, _)) = words.char_indices().nth(WORDS_MAX) {
+        let all = words.len();
+        words.truncate(at);
+        words.push_str(&format!("… ({all} bytes)"));
+    }
+    words
+}
+
 impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = self.words.trim_end_matches('.');
@@ -77,9 +111,21 @@ impl fmt::Display for ProviderError {
         }
         match &self.advice {
             Some(advice) => write!(f, "; {advice}"),
-            None => Ok(()),
+            None => match self.retry_after.filter(|it| *it > PATIENT) {
+                Some(pause) => write!(f, "; it asks to be left alone for {} s", pause.as_secs()),
+                None => Ok(()),
+            },
         }
     }
+}
+
+/// The innermost reason of an error, which is the part that tells: "Connection refused (os error 111)".
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut inner = error;
+    while let Some(next) = inner.source() {
+        inner = next;
+    }
+    inner.to_string()
 }
 
 #[cfg(test)]

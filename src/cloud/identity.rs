@@ -1,6 +1,6 @@
 //! Whether two objects have one identity, after what the cloud makes of values.
 
-use crate::engine::plan::normalise::normalise;
+use crate::engine::normalise::normalise;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::cloud::connection::{Connections, Token};
+use crate::cloud::connection::{Connections, Token, no_client};
 use crate::cloud::contact::Place;
 use crate::cloud::decode::id;
 use crate::cloud::error::ProviderError;
@@ -16,6 +16,13 @@ use crate::engine::retry::{Fault, READING};
 
 /// The largest page the API gives.
 const PAGE: usize = 500;
+/// A list of more pages, or rows, is no list of anything that one account has.
+const PAGES_MAX: u64 = 400;
+const ROWS_MAX: usize = 100_000;
+/// Reasons of one answer that are told.
+const REASONS_MAX: usize = 5;
+
+const TOO_LONG: &str = "the answer is longer than any answer of this API";
 
 /// The API as one run reaches it.
 #[derive(Clone)]
@@ -44,6 +51,18 @@ impl Linode {
             })
         })
         .await
+    }
+
+    /// One object. Whatever else is answered under its path is not it.
+    pub(crate) async fn object(&self, path: &str, own: &str) -> Result<Json, ProviderError> {
+        let row = self.get(path, &[], None).await?;
+        match id(&row) {
+            Some(it) if it == own => Ok(row),
+            Some(it) => {
+                Err(self.garbled(path, &format!("the answer is about another object, {it}")))
+            }
+            None => Err(self.garbled(path, "the answer is not the object: it has no id")),
+        }
     }
 
     /// One call that changes something: one attempt.
@@ -77,29 +96,63 @@ impl Linode {
                 let endpoint = format!("GET {}", self.url(path));
                 return Err(ProviderError::new(Fault::Garbled, endpoint, words));
             };
+            let before = rows.len();
             rows.extend(data.into_iter().filter(|row| id(row).is_none_or(|it| seen.insert(it))));
             if page >= pages {
                 return Ok(rows);
+            }
+            if rows.len() == before {
+                let words = format!("page {page} of {pages} brings nothing new");
+                return Err(self.garbled(path, &words));
+            }
+            if pages > PAGES_MAX || rows.len() > ROWS_MAX {
+                let words = format!("a list of {pages} pages, which nobody reads");
+                return Err(self.garbled(path, &words));
             }
             page += 1;
         }
     }
 
-    /// The customer's id, or the user's name where the token may not see the account.
-    pub(crate) async fn account(&self) -> Result<String, ProviderError> {
-        let euuid = match self.get("/account", &[], None).await {
-            Ok(account) => account.get("euuid").and_then(Json::as_str).map(str::to_owned),
-            Err(error) if matches!(error.fault, Fault::Denied | Fault::Missing) => None,
+    /// The customer's id, or the user's name where the token may not see the account. A name and an id cannot be
+    /// compared: what is bound to the one is known by the one.
+    pub(crate) async fn account(&self, bound: Option<&str>) -> Result<String, ProviderError> {
+        let denied = match self.get("/account", &[], None).await {
+            Ok(account) => {
+                let Some(euuid) = account.get("euuid").and_then(Json::as_str) else {
+                    return Err(self.garbled("/account", "the answer names no `euuid`"));
+                };
+                if bound.is_none_or(|it| it == euuid) {
+                    return Ok(euuid.to_owned());
+                }
+                // Perhaps bound by a token that saw no more than its user.
+                let user = self.user().await;
+                return Ok(user.ok().filter(|it| bound == Some(it)).unwrap_or(euuid.to_owned()));
+            }
+            Err(error) if matches!(error.fault, Fault::Denied | Fault::Missing) => error,
             Err(error) => return Err(error),
         };
-        if let Some(euuid) = euuid {
-            return Ok(euuid);
+        let user = self.user().await?;
+        match bound {
+            Some(bound) if bound != user => Err(ProviderError {
+                words: format!(
+                    "{}; this stack belongs to account {bound}, and this token may not say of which one it is",
+                    denied.words.trim_end_matches('.')
+                ),
+                ..denied
+            }
+            .advice("give it the scope account:read_only")),
+            _ => Ok(user),
         }
+    }
+
+    async fn user(&self) -> Result<String, ProviderError> {
         let profile = self.get("/profile", &[], None).await?;
-        profile.get("username").and_then(Json::as_str).map(str::to_owned).ok_or_else(|| {
-            let endpoint = format!("GET {}", self.url("/profile"));
-            ProviderError::new(Fault::Garbled, endpoint, "the answer names no `username`")
-        })
+        let user = profile.get("username").and_then(Json::as_str).map(str::to_owned);
+        user.ok_or_else(|| self.garbled("/profile", "the answer names no `username`"))
+    }
+
+    fn garbled(&self, path: &str, words: &str) -> ProviderError {
+        ProviderError::new(Fault::Garbled, format!("GET {}", self.url(path)), words)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -122,7 +175,8 @@ impl Linode {
         endpoint: String,
         token: &Token,
     ) -> Result<Json, ProviderError> {
-        match exchange(self.connections.http(), request, token).await {
+        let http = self.connections.http().map_err(|why| no_client(&endpoint, why))?;
+        match exchange(http, request, token).await {
             Ok(reply) => judged(request, &reply, self.connections.settings.clock.now()),
             Err(Broken::Unreachable(error)) => {
                 let words = innermost(&error);
@@ -138,6 +192,10 @@ impl Linode {
                     format!("the connection broke: {}", innermost(&error))
                 };
                 Err(ProviderError::new(fault, endpoint, words).caused_by(error))
+            }
+            Err(Broken::Endless) => {
+                let fault = if request.changes() { Fault::UnknownOutcome } else { Fault::Garbled };
+                Err(ProviderError::new(fault, endpoint, TOO_LONG))
             }
         }
     }
@@ -155,7 +213,7 @@ fn judged(request: &Request<'_>, reply: &Reply, now: i64) -> Result<Json, Provid
     }
     let words = words(reply);
     let fault = fault(request, reply, &words);
-    let pause = reply.retry_after.or_else(|| {
+    let pause = reply.pause(now).or_else(|| {
         let left = reply.reset?.checked_sub(now / 1000)?;
         (fault == Fault::Throttled).then(|| Duration::from_secs(left.clamp(1, 120).unsigned_abs()))
     });
@@ -234,6 +292,7 @@ fn words(reply: &Reply) -> String {
     };
     let said: Vec<String> = errors
         .iter()
+        .take(REASONS_MAX)
         .map(|error| {
             let reason = error.get("reason").and_then(Json::as_str).unwrap_or("no reason");
             match error.get("field").and_then(Json::as_str) {

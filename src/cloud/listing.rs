@@ -16,7 +16,7 @@ use crate::cloud::linode::Linode;
 use crate::cloud::look::Question;
 use crate::cloud::rest::{expected, is_same, not_ready};
 use crate::cloud::routes::Routes;
-use crate::engine::observed::Observation;
+use crate::engine::observed::{Observation, Reason, Unseen};
 use crate::engine::retry::Fault;
 use crate::engine::schema::FaultDomain;
 use crate::engine::value::{Attributes, Value};
@@ -34,7 +34,7 @@ enum Listed {
     },
     /// The container of this collection is not there.
     NoContainer,
-    Unseen(String),
+    Unseen(Unseen),
 }
 
 type Lists = BTreeMap<String, Listed>;
@@ -63,7 +63,7 @@ pub(crate) async fn observe(linode: &Linode, questions: &[Question<'_>]) -> Vec<
                 Routes::of(question.kind).and_then(|it| it.object(id, question.attributes))
         {
             let place = together.place(linode, question, &object);
-            objects.insert(object, place);
+            objects.insert(object, (place, id.to_owned()));
         }
     }
     let confirmed = confirmed(linode, objects).await;
@@ -72,7 +72,7 @@ pub(crate) async fn observe(linode: &Linode, questions: &[Question<'_>]) -> Vec<
         .zip(&places)
         .map(|(question, place)| match place {
             Ok(path) => answer(question, path, &lists, &confirmed),
-            Err(why) => Observation::Unseen(why.clone()),
+            Err(why) => unclear(why.clone()),
         })
         .collect()
 }
@@ -139,19 +139,19 @@ fn listed(answer: Result<Vec<Json>, ProviderError>, nested: bool) -> Listed {
             Listed::Rows { rows, by_id }
         }
         Err(error) if nested && error.fault == Fault::Missing => Listed::NoContainer,
-        Err(error) => Listed::Unseen(error.to_string()),
+        Err(error) => Listed::Unseen(error.unseen()),
     }
 }
 
 /// Objects that a list did not name, asked for one by one.
 async fn confirmed(
     linode: &Linode,
-    objects: BTreeMap<String, Place>,
+    objects: BTreeMap<String, (Place, String)>,
 ) -> BTreeMap<String, Result<Json, ProviderError>> {
-    let jobs = objects.into_iter().map(|(path, place)| {
+    let jobs = objects.into_iter().map(|(path, (place, id))| {
         let linode = Linode { place: Some(place.clone()), ..linode.clone() };
         let name = path.clone();
-        let job = async move { linode.get(&path, &[], None).await };
+        let job = async move { linode.object(&path, &id).await };
         (name, Some(place), job, |answer| answer)
     });
     all(linode, jobs).await
@@ -213,28 +213,23 @@ fn answer(
     match object.map(|it| &confirmed[&it]) {
         Ok(Ok(row)) => exists(question, row, lists),
         Ok(Err(error)) if error.fault == Fault::Missing => Observation::Absent,
-        Ok(Err(error)) => Observation::Unseen(error.to_string()),
-        Err(why) => Observation::Unseen(why),
+        Ok(Err(error)) => Observation::Unseen(error.unseen()),
+        Err(why) => unclear(why),
     }
 }
 
 /// Without an id the identity has to find it, and has to find one.
 fn by_identity(question: &Question<'_>, rows: &[Json], lists: &Lists) -> Observation {
     let Some(wanted) = identity(question.kind, question.attributes) else {
-        return Observation::Unseen(format!(
-            "neither id nor identity of {} is known",
-            question.address
-        ));
+        return unclear(format!("neither id nor identity of {} is known", question.address));
     };
     let same = rows.iter().filter(|row| is_same(question.kind, row, question.attributes, &wanted));
     match same.collect::<Vec<_>>().as_slice() {
         [] => Observation::Absent,
         [row] => exists(question, row, lists),
-        several => Observation::Unseen(format!(
-            "{} objects have the identity of {}",
-            several.len(),
-            question.address
-        )),
+        several => {
+            unclear(format!("{} objects have the identity of {}", several.len(), question.address))
+        }
     }
 }
 
@@ -257,6 +252,11 @@ fn exists(question: &Question<'_>, row: &Json, lists: &Lists) -> Observation {
     let expected = expected(question.attributes, &attributes, Attributes::new());
     let ready = not_ready(question.kind, row, &expected).is_none();
     Observation::Exists { attributes, ready }
+}
+
+/// Nothing failed, and still nobody can say.
+fn unclear(why: String) -> Observation {
+    Observation::Unseen(Unseen::new(Reason::Unclear, why))
 }
 
 fn uses(attributes: &Attributes, name: &str) -> bool {

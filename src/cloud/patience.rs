@@ -40,7 +40,7 @@ where
             Err(error) => error,
         };
         let elapsed = Duration::from_millis(u64::try_from(clock.now() - began).unwrap_or(0));
-        match decide(error.fault, attempt, elapsed, error.retry_after, patience) {
+        match decide(error.fault, attempt, elapsed, error.retry_after, patience, chance()) {
             Verdict::GiveUp => return Err(error),
             Verdict::AgainAfter(pause) => {
                 told(&Pause { attempt, pause, error: &error });
@@ -49,6 +49,14 @@ where
             }
         }
     }
+}
+
+/// A number from 0 to 1 that nobody else draws: those who fail together must not come back together.
+pub fn chance() -> f64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // Every such state has random keys of its own.
+    let drawn = std::hash::RandomState::new().build_hasher().finish();
+    f64::from(u32::try_from(drawn >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }
 
 /// Asks one candidate after the other, the next as soon as one fails or says nothing for a while; the first answer counts.
@@ -142,6 +150,11 @@ mod tests {
         .await;
         assert!(result.is_err());
         assert_eq!(calls.load(Ordering::Relaxed), READING.attempts);
-        assert_eq!(*told.lock().unwrap(), [(1, 500), (2, 1000), (3, 2000)]);
+        let told = told.lock().unwrap();
+        let attempts: Vec<u32> = told.iter().map(|it| it.0).collect();
+        assert_eq!(attempts, [1, 2, 3]);
+        for ((_, pause), longest) in told.iter().zip([500, 1_000, 2_000]) {
+            assert!((longest / 2..=longest).contains(pause), "{told:?}");
+        }
     }
 }

@@ -89,7 +89,11 @@ impl Prober {
             Probe::Http { url } => ("url", url.clone()),
         };
         let url = format!("{}/_sandbox/probe", base.trim_end_matches('/'));
-        let reply = self.connections.http().get(url).query(&[asked]).send().await;
+        let http = match self.connections.http() {
+            Ok(http) => http,
+            Err(why) => return ProbeAnswer::Refused(why.to_owned()),
+        };
+        let reply = http.get(url).query(&[asked]).send().await;
         let answer = match reply {
             Ok(reply) => reply.json::<Json>().await,
             Err(error) => Err(error),
@@ -114,7 +118,11 @@ impl Prober {
                 }
             }
             Probe::Http { url } => {
-                match self.connections.probing().get(url).timeout(within).send().await {
+                let http = match self.connections.probing() {
+                    Ok(http) => http,
+                    Err(why) => return ProbeAnswer::Refused(why.to_owned()).into(),
+                };
+                match http.get(url).timeout(within).send().await {
                     Ok(reply) => {
                         let certificate_until = certificate_until(&reply);
                         Sighting { answer: page(reply).await, certificate_until }

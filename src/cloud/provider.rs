@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 pub use crate::cloud::dynamodb::JOIN;
 pub use crate::cloud::look::{Created, Look, Member, Question};
 
@@ -10,10 +12,12 @@ use crate::cloud::awaited::Awaited;
 use crate::cloud::connection::Connections;
 use crate::cloud::dynamodb::Dynamo;
 use crate::cloud::error::ProviderError;
+use crate::cloud::events::Events;
 use crate::cloud::linode::Linode;
 use crate::cloud::listing;
 use crate::cloud::rest::Rest;
 use crate::engine::observed::{Alike, Observation};
+use crate::engine::plan::offered::Source;
 use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
@@ -30,7 +34,11 @@ impl Provider {
     pub fn new(connections: Arc<Connections>) -> Self {
         let linode = Linode { connections: Arc::clone(&connections), place: None };
         let dynamo = Dynamo { connections: Arc::clone(&connections) };
-        Self { connections, rest: Rest { linode, awaited: Awaited::default() }, dynamo }
+        Self {
+            connections,
+            rest: Rest { linode, awaited: Awaited::default(), events: Events::default() },
+            dynamo,
+        }
     }
 
     /// From now on nothing connects to the endpoints of these fault domains, and of no others.
@@ -38,13 +46,13 @@ impl Provider {
         self.connections.lose(fault_domains);
     }
 
-    /// Whose credentials these are: state is bound to the answer.
-    pub async fn account(&self, cloud: &str) -> Result<String, ProviderError> {
+    /// Whose credentials these are: state is bound to the answer, and `bound` is what it is bound to so far.
+    pub async fn account(&self, cloud: &str, bound: Option<&str>) -> Result<String, ProviderError> {
         if self.connections.settings.sandbox {
             return Ok("sandbox".to_owned());
         }
         match cloud {
-            "linode" => self.rest.linode.account().await,
+            "linode" => self.rest.linode.account(bound).await,
             "aws" => self.dynamo.account().await,
             other => Err(ProviderError::new(Fault::Rejected, other, "no such cloud")),
         }
@@ -87,6 +95,23 @@ impl Provider {
         };
         let endpoint = format!("{} and {}", writer.kind.kind, reader.kind.kind);
         Err(ProviderError::new(Fault::Rejected, endpoint, why))
+    }
+
+    /// A list that the cloud keeps of what it offers, or one object such as the account's settings.
+    pub async fn offers(&self, source: Source, path: &str) -> Result<Vec<Json>, ProviderError> {
+        match source {
+            Source::List => self.rest.linode.list(path, None).await,
+            Source::Object => Ok(vec![self.rest.linode.get(path, &[], None).await?]),
+        }
+    }
+
+    /// Whatever is in the collection of a kind with routes, with ids.
+    pub async fn inside(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+    ) -> Result<Vec<(String, Attributes)>, ProviderError> {
+        self.rest.inside(kind, attributes).await
     }
 
     /// Objects of the same identity, whoever made them.
@@ -146,6 +171,38 @@ impl Provider {
         }
     }
 
+    /// The same for somebody who waits until it is ready and looks again after `pause`: nothing is read for each that can
+    /// be read for all.
+    pub async fn ready(
+        &self,
+        kind: &Kind,
+        id: &str,
+        attributes: &Attributes,
+        pause: Duration,
+    ) -> Result<Look, ProviderError> {
+        if is_dynamodb(kind) {
+            self.dynamo.look(kind, attributes).await
+        } else {
+            self.rest.ready(kind, id, attributes, pause).await
+        }
+    }
+
+    /// The same, also with those of these attributes that only other lists tell.
+    pub async fn look_at(
+        &self,
+        kind: &Kind,
+        id: &str,
+        attributes: &Attributes,
+        told: &[String],
+    ) -> Result<Look, ProviderError> {
+        if is_dynamodb(kind) {
+            self.dynamo.look(kind, attributes).await
+        } else {
+            self.rest.look_at(kind, id, attributes, told).await
+        }
+    }
+
+    /// What one object is now, as far as it tells itself.
     pub async fn look(
         &self,
         kind: &Kind,
@@ -155,7 +212,7 @@ impl Provider {
         if is_dynamodb(kind) {
             self.dynamo.look(kind, attributes).await
         } else {
-            self.rest.look(kind, id, attributes).await
+            self.rest.look_at(kind, id, attributes, &[]).await
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The driver of every kind that has routes: creates, updates, deletes, looks and finds, from data alone.
 
-use serde_json::{Map, Value as Json, json};
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json};
 
 use crate::cloud::awaited::{Awaited, missing};
 use crate::cloud::decode::{at, decoded, id, looked_up, lookups, mark};
 use crate::cloud::error::ProviderError;
+use crate::cloud::events::{Events, FRESH};
 use crate::cloud::identity::{identity, part};
 use crate::cloud::linode::Linode;
 use crate::cloud::look::{Created, Look};
@@ -19,6 +22,7 @@ use crate::engine::value::{Attributes, Value};
 pub(crate) struct Rest {
     pub linode: Linode,
     pub awaited: Awaited,
+    pub events: Events,
 }
 
 impl Rest {
@@ -77,7 +81,7 @@ impl Rest {
         attributes: &Attributes,
         names: &[String],
     ) -> Result<bool, ProviderError> {
-        Ok(match self.look(kind, id, attributes).await? {
+        Ok(match self.look_at(kind, id, attributes, names).await? {
             Look::Exists { attributes: seen, .. } => {
                 names.iter().all(|it| seen.get(it) == attributes.get(it))
             }
@@ -99,14 +103,33 @@ impl Rest {
         }
     }
 
-    pub(crate) async fn look(
+    /// Whether an object is ready. What its events say is read once for all who wait, and only when they say that nothing
+    /// is under way the object itself is looked at.
+    pub(crate) async fn ready(
         &self,
         kind: &Kind,
         id: &str,
         attributes: &Attributes,
+        pause: Duration,
+    ) -> Result<Look, ProviderError> {
+        if let Some(why) = self.at_work(kind, id, pause.min(FRESH)).await? {
+            let (attributes, why_not) = (Attributes::new(), Some(why));
+            return Ok(Look::Exists { attributes, ready: false, why_not });
+        }
+        self.look_at(kind, id, attributes, &[]).await
+    }
+
+    /// Looks at one object. What only other lists tell of it is looked up if it is awaited or `told` names it: one GET is
+    /// enough otherwise.
+    pub(crate) async fn look_at(
+        &self,
+        kind: &Kind,
+        id: &str,
+        attributes: &Attributes,
+        told: &[String],
     ) -> Result<Look, ProviderError> {
         let path = self.plan(kind, |it| it.object(id, attributes))?;
-        let row = match self.linode.get(&path, &[], None).await {
+        let row = match self.linode.object(&path, id).await {
             Ok(row) => row,
             Err(error) if error.fault == Fault::Missing => {
                 self.awaited.forget(&path);
@@ -115,18 +138,17 @@ impl Rest {
             Err(error) => return Err(error),
         };
         let mut seen = decoded(kind, &row);
+        let awaited = self.awaited.of(&path);
         for (name, lookup) in lookups(kind) {
-            // Not asked for, not looked up: one GET is enough then.
-            if attributes.get(name).is_some_and(|it| !it.is_null()) {
+            if told.contains(name) || awaited.contains_key(name) {
                 let rows = self.linode.list(&lookup.list, None).await?;
                 seen.insert(name.clone(), looked_up(lookup, &rows, id));
             }
         }
-        let awaited = self.awaited.of(&path);
         let mut why_not = not_ready(kind, &row, &expected(attributes, &seen, awaited.clone()))
             .or_else(|| missing(kind, &awaited, &seen));
         if why_not.is_none() {
-            why_not = self.at_work(kind, id).await?;
+            why_not = self.at_work(kind, id, Duration::ZERO).await?;
         }
         if why_not.is_none() {
             self.awaited.forget(&path);
@@ -160,6 +182,22 @@ impl Rest {
             .collect())
     }
 
+    /// Whatever is in a collection.
+    pub(crate) async fn inside(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+    ) -> Result<Vec<(String, Attributes)>, ProviderError> {
+        let path = self.plan(kind, |it| it.collection(attributes))?;
+        match self.linode.list(&path, None).await {
+            Ok(rows) => {
+                Ok(rows.iter().filter_map(|row| Some((id(row)?, decoded(kind, row)))).collect())
+            }
+            Err(error) if error.fault == Fault::Missing => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What the kind's data makes of a request; what it cannot make is a refusal before any request.
     fn plan<'k, T>(
         &self,
@@ -175,26 +213,18 @@ impl Rest {
         })
     }
 
-    /// An event of the object that is scheduled or started, in words.
-    async fn at_work(&self, kind: &Kind, id: &str) -> Result<Option<String>, ProviderError> {
+    /// An event of the object that is scheduled or started, in words, in a list that is at most so old.
+    async fn at_work(
+        &self,
+        kind: &Kind,
+        id: &str,
+        age: Duration,
+    ) -> Result<Option<String>, ProviderError> {
         let ready = kind.rest.as_ref().and_then(|it| it.ready.as_ref());
-        let Some(entity) = ready.and_then(|it| it.quiet.as_ref()) else { return Ok(None) };
-        let number = id.parse::<u64>().map_or_else(|_| Json::from(id), Json::from);
-        let filter = json!({ "entity.id": number, "entity.type": entity, "+order_by": "created", "+order": "desc" });
-        let query = [("page", "1".to_owned()), ("page_size", "100".to_owned())];
-        let events = match self.linode.get("/account/events", &query, Some(&filter)).await {
-            Ok(events) => events,
-            // A token that may not see events: then the object's own status has to do.
-            Err(error) if error.fault == Fault::Denied => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let rows = events.get("data").and_then(Json::as_array).into_iter().flatten();
-        let text = |row: &Json, name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
-        Ok(rows.into_iter().find_map(|row| {
-            let status = text(row, "status")?;
-            let busy = ["scheduled", "started"].contains(&status.as_str());
-            busy.then(|| format!("its {} is {status}", text(row, "action").unwrap_or_default()))
-        }))
+        match ready.and_then(|it| it.quiet.as_ref()) {
+            Some(entity) => self.events.under_way(&self.linode, entity, id, age).await,
+            None => Ok(None),
+        }
     }
 }
 

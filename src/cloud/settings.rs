@@ -6,9 +6,27 @@ use std::time::Duration;
 
 use crate::cloud::clock::Clock;
 use crate::cloud::patience::{Told, silently};
+use crate::engine::redact::redactor;
 
 /// Where the Linode API is when nobody says otherwise.
 pub const LINODE_URL: &str = "https://api.linode.com/v4";
+
+/// The environment's own secrets: what children of ours do not get, and what is never told.
+pub const CREDENTIALS: [&str; 11] = [
+    "LINODE_TOKEN",
+    "LINODE_CLI_TOKEN",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+];
+
+const CREDENTIAL_MIN: usize = 8;
 
 /// A bearer token; its Debug says nothing.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,6 +86,18 @@ impl Settings {
     pub fn from_env(clock: Arc<dyn Clock>, read: impl Fn(&str) -> Option<String>) -> Self {
         let said =
             |name: &str| read(name).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
+        for name in CREDENTIALS {
+            // Shorter ones are made up for tests, of ordinary words.
+            if let Some(real) = said(name).filter(|it| it.len() >= CREDENTIAL_MIN) {
+                redactor().learn_text(&real);
+            }
+        }
+        for url in ["LINODE_URL", "AWS_ENDPOINT_URL_DYNAMODB"] {
+            let url = said(url).and_then(|it| reqwest::Url::parse(&it).ok());
+            if let Some(password) = url.as_ref().and_then(reqwest::Url::password) {
+                redactor().learn_text(password);
+            }
+        }
         Self {
             linode_url: said("LINODE_URL")
                 .map_or_else(|| LINODE_URL.to_owned(), |it| versioned(&it)),

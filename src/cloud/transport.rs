@@ -6,7 +6,12 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use serde_json::Value as Json;
 
+use crate::cloud::bounded::BODY_BYTES_MAX;
 use crate::cloud::connection::Token;
+pub(crate) use crate::cloud::error::innermost;
+
+/// The longest pause that an answer can ask for: nobody sits through more.
+const PAUSE_SECONDS_MAX: u64 = 24 * 3600;
 
 /// One request; the address is whole, without its query.
 #[derive(Debug, Clone)]
@@ -38,6 +43,8 @@ pub(crate) struct Reply {
     pub nginx: bool,
     pub maintenance: bool,
     pub retry_after: Option<Duration>,
+    /// The same as a moment, in seconds since the Unix epoch: `Retry-After` may be a date.
+    pub retry_at: Option<i64>,
     /// When the window of calls ends, in seconds since the Unix epoch.
     pub reset: Option<i64>,
     pub body: Vec<u8>,
@@ -50,6 +57,8 @@ pub(crate) enum Broken {
     Unreachable(reqwest::Error),
     /// Sent, perhaps; no whole answer came back.
     Cut(reqwest::Error),
+    /// Sent; the answer is longer than anything that is asked for.
+    Endless,
 }
 
 /// Sends once.
@@ -70,9 +79,14 @@ pub(crate) async fn exchange(
     if let Some(body) = request.body {
         builder = builder.json(body);
     }
-    let response = builder.send().await.map_err(broken)?;
+    let mut response = builder.send().await.map_err(broken)?;
     let mut reply = heads(response.status().as_u16(), response.headers());
-    reply.body = response.bytes().await.map_err(Broken::Cut)?.to_vec();
+    while let Some(chunk) = response.chunk().await.map_err(Broken::Cut)? {
+        if reply.body.len() + chunk.len() > BODY_BYTES_MAX {
+            return Err(Broken::Endless);
+        }
+        reply.body.extend_from_slice(&chunk);
+    }
     Ok(reply)
 }
 
@@ -91,9 +105,36 @@ fn heads(status: u16, headers: &HeaderMap) -> Reply {
         html: text("content-type").contains("text/html"),
         nginx: text("server").contains("nginx"),
         maintenance: headers.contains_key("x-maintenance-mode"),
-        retry_after: text("retry-after").trim().parse().ok().map(Duration::from_secs),
+        retry_after: seconds(text("retry-after")),
+        retry_at: date(text("retry-after")),
         reset: text("x-ratelimit-reset").trim().parse().ok(),
         body: Vec::new(),
+    }
+}
+
+/// `Retry-After: 120`.
+fn seconds(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    // More than fits into a number is long as well.
+    is_number.then(|| {
+        Duration::from_secs(text.parse().unwrap_or(PAUSE_SECONDS_MAX).min(PAUSE_SECONDS_MAX))
+    })
+}
+
+/// `Retry-After: Wed, 21 Oct 2026 07:28:00 GMT`, in seconds since the Unix epoch.
+fn date(text: &str) -> Option<i64> {
+    let parsed = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim());
+    parsed.ok().map(jiff::Timestamp::as_second)
+}
+
+impl Reply {
+    /// How long it asks to be left alone; `now` is in milliseconds.
+    pub(crate) fn pause(&self, now: i64) -> Option<Duration> {
+        self.retry_after.or_else(|| {
+            let left = self.retry_at?.saturating_sub(now / 1000).max(0).unsigned_abs();
+            Some(Duration::from_secs(left.min(PAUSE_SECONDS_MAX)))
+        })
     }
 }
 
@@ -111,18 +152,28 @@ fn ascii(json: &str) -> String {
     out
 }
 
-/// The innermost reason of an error, which is the part that tells: "Connection refused (os error 111)".
-pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut inner = error;
-    while let Some(next) = inner.source() {
-        inner = next;
-    }
-    inner.to_string()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::ascii;
+    use std::time::Duration;
+
+    use super::{Reply, ascii, date, seconds};
+
+    #[test]
+    fn a_pause_is_a_number_or_a_date_and_has_an_end() {
+        assert_eq!(seconds(" 7 "), Some(Duration::from_secs(7)));
+        for huge in ["18446744073709551615", "99999999999999999999999"] {
+            assert_eq!(seconds(huge), Some(Duration::from_secs(86_400)), "{huge}");
+        }
+        for none in ["", "-1", "1.5", "soon"] {
+            assert_eq!((seconds(none), date(none)), (None, None), "{none}");
+        }
+        let at = date("Wed, 21 Oct 2026 07:28:00 GMT");
+        assert_eq!(at, Some(1_792_567_680));
+        let reply = Reply { retry_at: at, ..Reply::default() };
+        assert_eq!(reply.pause(1_792_567_600_000), Some(Duration::from_secs(80)));
+        assert_eq!(reply.pause(1_792_567_700_000), Some(Duration::ZERO));
+        assert_eq!(reply.pause(0), Some(Duration::from_secs(86_400)));
+    }
 
     #[test]
     fn filters_are_ascii() {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::plain::{clean, uncleaned};
+
 /// Which instance of a resource is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
@@ -73,13 +75,14 @@ impl fmt::Display for Address {
     }
 }
 
+/// What is printed is read back, also where a key holds what no terminal may see.
 fn quoted(key: &str) -> String {
-    format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\""))
+    format!("\"{}\"", clean(&key.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
 /// Why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an address; write `name`, `name[0]` or `name[\"key\"]`")]
+#[error("`{}` is not an address; write `name`, `name[0]` or `name[\"key\"]`", clean(.0))]
 pub struct NotAnAddress(pub String);
 
 impl FromStr for Address {
@@ -95,7 +98,7 @@ impl FromStr for Address {
             return Err(wrong());
         }
         if let Some(key) = inside.strip_prefix('"').and_then(|it| it.strip_suffix('"')) {
-            return Ok(Self::named(name, key.replace("\\\"", "\"").replace("\\\\", "\\")));
+            return uncleaned(key).map(|it| Self::named(name, it)).ok_or_else(wrong);
         }
         inside.parse().map(|index| Self::index(name, index)).map_err(|_| wrong())
     }
@@ -124,11 +127,17 @@ pub fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Address;
+    use crate::engine::plain::is_invisible;
 
     #[test]
     fn what_is_printed_parses_to_the_same() {
         for text in ["shop", "web[0]", "node[\"fra\"]", "node[\"a\\\"b\"]"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        for key in ["a\u{1b}[2Jb", "\\n", "\n\r\t", "\"\\", "\u{202e}x", "\\u{1b}", "a]", "ü"] {
+            let address = Address::named("node", key);
+            assert!(!address.to_string().contains(is_invisible), "{address}");
+            assert_eq!(address.to_string().parse::<Address>().unwrap(), address);
         }
     }
 

@@ -122,11 +122,41 @@ impl Diagnostic {
     }
 }
 
+/// The first mistake on one line: what, the value, where, and what to do.
+pub fn on_one_line(mistakes: &[Diagnostic], sources: &Sources) -> String {
+    let Some(first) = mistakes.iter().find(|it| it.severity > Severity::Warning) else {
+        return String::new();
+    };
+    let mut text = first.summary.clone();
+    if let Some(label) = first.labels.first() {
+        text.push_str(&format!(": {} ({})", label.text, sources.place(label.span)));
+    }
+    if let Some(help) = &first.help {
+        text.push_str(&format!("; {help}"));
+    }
+    text
+}
+
 /// The candidate that a mistyped word most likely meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// Of very many names the first: each is compared letter by letter.
+    const CANDIDATES_MAX: usize = 500;
+    /// No name that anybody types by hand is longer.
+    const WORD_MAX: usize = 100;
+    if word.len() > WORD_MAX {
+        return None;
+    }
     let limit = (word.chars().count() / 3).max(1);
+    let is_near = |it: &&str| {
+        it.len() <= WORD_MAX
+            && (it.len().abs_diff(word.len()) <= limit * 4
+                || it.starts_with(word)
+                || it.ends_with(word))
+    };
     candidates
         .into_iter()
+        .filter(is_near)
+        .take(CANDIDATES_MAX)
         .map(|it| (strsim::damerau_levenshtein(word, it), it))
         .filter(|(distance, it)| {
             *distance <= limit || (word.len() >= 3 && (it.starts_with(word) || it.ends_with(word)))

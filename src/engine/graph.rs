@@ -213,11 +213,15 @@ fn diagnostic(
     cycle: &[(NodeIndex<u32>, Span)],
     line: &impl Fn(Span) -> String,
 ) -> Diagnostic {
+    const SHOWN_MAX: usize = 12;
     let name = |position: usize| addresses[cycle[position % cycle.len()].0.index()].to_string();
-    let way: Vec<String> = (0..=cycle.len()).map(name).collect();
+    let mut way: Vec<String> = (0..=cycle.len().min(SHOWN_MAX)).map(name).collect();
+    if cycle.len() > SHOWN_MAX {
+        way.push(format!("… {} more … → {}", cycle.len() - SHOWN_MAX, name(0)));
+    }
     let mut made =
         Diagnostic::error("cycle", format!("Resources need each other: {}", way.join(" → ")));
-    for (position, (_, span)) in cycle.iter().enumerate() {
+    for (position, (_, span)) in cycle.iter().enumerate().take(SHOWN_MAX) {
         let text = format!("`{}` needs `{}` ({})", name(position), name(position + 1), line(*span));
         made = made.at(*span, text);
     }

@@ -12,6 +12,16 @@ pub fn mark(stack: &str, lineage: &str, address: &Address) -> String {
     format!("lb:{stack}:{}", short(&format!("{lineage} {address}"), CODE_CHARACTERS)).to_lowercase()
 }
 
+/// Whether an owner mark names this stack; which lineage and address it is of does not show.
+pub fn is_of(tag: &str, stack: &str) -> bool {
+    let stack: String = stack.chars().take(20).collect();
+    is_mark(tag)
+        && tag
+            .strip_prefix("lb:")
+            .and_then(|it| it.rsplit_once(':'))
+            .is_some_and(|(it, _)| it == stack.to_lowercase())
+}
+
 /// The first characters of the base32 SHA-256 of a text, lower case.
 pub fn short(text: &str, characters: usize) -> String {
     let digest = Sha256::digest(text.as_bytes());
@@ -30,7 +40,7 @@ pub fn is_mark(tag: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_mark, mark};
+    use super::{is_mark, is_of, mark};
     use crate::engine::address::Address;
 
     #[test]
@@ -48,6 +58,7 @@ mod tests {
         let one = mark("shop", "a", &web);
         assert_ne!(one, mark("shop", "b", &web));
         assert_ne!(one, mark("shop", "a", &Address::one("lb")));
+        assert!(is_of(&one, "shop") && !is_of(&one, "shop2") && !is_of("lb:shop:x", "shop"));
         let long = mark("a-very-long-name-of-a-stack", "a", &web);
         assert!(long.len() <= 50, "Linode's tags have at most 50 characters: {long}");
     }

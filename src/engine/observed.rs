@@ -10,7 +10,66 @@ pub enum Observation {
     /// A healthy endpoint of the right account does not list it, and asked by id says not found.
     Absent,
     /// It could not be looked at; why, in a sentence that names the endpoint.
-    Unseen(String),
+    Unseen(Unseen),
+}
+
+/// Why something could not be looked at: of what sort the failure was, and its words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    pub reason: Reason,
+    /// A sentence that names the endpoint, what it said and, where there is one, the remedy.
+    pub why: String,
+}
+
+/// Sorts of not knowing, by what they say about the world. A "no" is not silence: only what is unreachable can be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Nothing failed: what was asked has no one answer (too young for lists, two of one identity, in doubt).
+    Unclear,
+    /// It answers, and wants to be asked later.
+    Throttled,
+    /// Nobody answered, or only that it is not well: no connection, no answer in time, 5xx.
+    Unreachable,
+    /// It answered, and what it said makes no sense: not JSON, another object, a list without pages.
+    Malformed,
+    /// It answered no: credentials, scopes, grants, or a request that it refuses.
+    Denied,
+}
+
+impl Reason {
+    /// The cloud said no, or nonsense: something that a person has to mend, and no sign of a loss.
+    pub fn is_no(self) -> bool {
+        matches!(self, Self::Denied | Self::Malformed)
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unclear => "unclear",
+            Self::Throttled => "throttled",
+            Self::Unreachable => "unreachable",
+            Self::Malformed => "malformed",
+            Self::Denied => "denied",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all =
+            [Self::Unclear, Self::Throttled, Self::Unreachable, Self::Malformed, Self::Denied];
+        all.into_iter().find(|it| it.word() == word)
+    }
+}
+
+impl Unseen {
+    pub fn new(reason: Reason, why: impl Into<String>) -> Self {
+        Self { reason, why: why.into() }
+    }
+}
+
+#[cfg(test)]
+impl From<&str> for Unseen {
+    fn from(why: &str) -> Self {
+        Self::new(Reason::Unreachable, why)
+    }
 }
 
 /// An object that could be taken for another: same identity, whoever made it.

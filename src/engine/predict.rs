@@ -199,7 +199,7 @@ mod tests {
         let mut steps = vec![
             step(0, Call::Ready, &[], 60),
             step(1, serving, &[0], 30),
-            step(2, Call::Rename { attribute: "target".into() }, &[1], 2),
+            step(2, Call::Rename { attribute: "target".into(), to: None }, &[1], 2),
             step(3, Call::Drain { seconds: 600, until: None }, &[2], 600),
             step(4, Call::Delete { deposed: false }, &[3], 2),
         ];

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::engine::observed::Reason;
+
 /// Classes of faults; the edges classify, this module decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -29,6 +31,22 @@ pub enum Fault {
     Garbled,
 }
 
+impl Fault {
+    /// What it says of the world when a look failed by it.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Busy | Self::Throttled => Reason::Throttled,
+            Self::Transient | Self::UnknownOutcome | Self::Unreachable => Reason::Unreachable,
+            Self::Missing
+            | Self::Conflict
+            | Self::Unauthenticated
+            | Self::Denied
+            | Self::Rejected => Reason::Denied,
+            Self::Garbled => Reason::Malformed,
+        }
+    }
+}
+
 /// How much patience a call is given.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -47,13 +65,29 @@ pub const READING: Patience = Patience {
     longest_pause: Duration::from_secs(8),
 };
 
-/// Calls that change something: long patience with an object at work.
+/// Calls that change something: long patience with an object at work, and a minute of it with a cloud that is not well: users
+/// may wait for just this call, and a switch that gives up here leaves them where they are.
 pub const CHANGING: Patience = Patience {
-    attempts: 5,
+    attempts: 8,
     within: Duration::from_secs(1800),
     first_pause: Duration::from_secs(1),
     longest_pause: Duration::from_secs(20),
 };
+
+/// How long to wait before the next look, so long after the first: a twenty-fifth of that, so that no wait is overslept
+/// by more than 4 %, at least a second, and at most `longest`.
+pub fn poll(waited: Duration, longest: Duration) -> Duration {
+    (waited / 25).max(Duration::from_secs(1)).min(longest)
+}
+
+/// How fast a run goes, where somebody says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Steps at once, of each provider.
+    pub at_once: Option<usize>,
+    /// Between two looks of one wait.
+    pub poll: Option<Duration>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -62,16 +96,24 @@ pub enum Verdict {
 }
 
 /// Decides after the `attempt`-th attempt (from 1) failed, `elapsed` after the first began.
+///
+/// `chance`, from 0 to 1, spreads those who failed together: without it they would all come back together. A pause of
+/// our own is between half and the whole of what doubling says (AWS calls this equal jitter); one that was asked for is
+/// kept, and up to a tenth longer.
 pub fn decide(
     fault: Fault,
     attempt: u32,
     elapsed: Duration,
     retry_after: Option<Duration>,
     patience: Patience,
+    chance: f64,
 ) -> Verdict {
+    let chance = if chance.is_finite() { chance.clamp(0.0, 1.0) } else { 0.0 };
     let doubled = patience.first_pause * 2u32.pow(attempt.saturating_sub(1).min(16));
-    let pause = retry_after.unwrap_or_else(|| doubled.min(patience.longest_pause));
-    let in_time = elapsed + pause <= patience.within;
+    let own = doubled.min(patience.longest_pause).mul_f64(0.5 + chance / 2.0);
+    let in_time = elapsed.saturating_add(retry_after.unwrap_or(own)) <= patience.within;
+    let pause = retry_after
+        .map_or(own, |it| it.saturating_add((it / 10).min(patience.longest_pause).mul_f64(chance)));
     let again = match fault {
         Fault::Busy | Fault::Throttled => in_time,
         Fault::Transient | Fault::Unreachable => in_time && attempt < patience.attempts,
@@ -86,15 +128,47 @@ pub fn decide(
     if again { Verdict::AgainAfter(pause) } else { Verdict::GiveUp }
 }
 
+/// How long what was made a moment ago may be unknown to the part of a cloud that makes something inside it.
+const NEW_SECONDS: u64 = 60;
+
+/// What a fault means for what is made inside something that was made a moment ago: it may not be known everywhere yet.
+pub fn within_new(fault: Fault, elapsed: Duration) -> Fault {
+    match fault {
+        Fault::Missing if elapsed < Duration::from_secs(NEW_SECONDS) => Fault::Busy,
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{CHANGING, Fault, READING, Verdict, decide};
+    use super::{CHANGING, Fault, READING, Verdict, decide, poll, within_new};
+
+    /// A child's create that hears "no such parent" right after that was made: asked again for a minute, not for ever.
+    #[test]
+    fn what_is_made_inside_something_new_has_patience_until_that_is_known() {
+        let again = |seconds: u64| {
+            let elapsed = Duration::from_secs(seconds);
+            let fault = within_new(Fault::Missing, elapsed);
+            decide(fault, 3, elapsed, None, CHANGING, 0.0) != Verdict::GiveUp
+        };
+        assert!(again(0) && again(59) && !again(60));
+        assert_eq!(within_new(Fault::Rejected, Duration::ZERO), Fault::Rejected);
+    }
+
+    #[test]
+    fn looks_come_closer_together_where_little_was_waited() {
+        let seconds = |waited, longest| {
+            poll(Duration::from_secs(waited), Duration::from_secs(longest)).as_millis()
+        };
+        assert_eq!([seconds(0, 5), seconds(50, 5), seconds(900, 5)], [1_000, 2_000, 5_000]);
+        assert_eq!([seconds(50, 1), seconds(900, 60)], [1_000, 36_000]);
+    }
 
     #[test]
     fn a_lost_reply_is_never_repeated() {
-        let verdict = decide(Fault::UnknownOutcome, 1, Duration::ZERO, None, CHANGING);
+        let verdict = decide(Fault::UnknownOutcome, 1, Duration::ZERO, None, CHANGING, 1.0);
         assert_eq!(verdict, Verdict::GiveUp);
     }
 
@@ -102,18 +176,28 @@ mod tests {
     fn retry_after_is_obeyed_and_bounded_by_patience() {
         let after = Some(Duration::from_secs(7));
         assert_eq!(
-            decide(Fault::Throttled, 1, Duration::ZERO, after, READING),
+            decide(Fault::Throttled, 1, Duration::ZERO, after, READING, 0.0),
             Verdict::AgainAfter(Duration::from_secs(7))
         );
-        assert_eq!(decide(Fault::Throttled, 1, READING.within, after, READING), Verdict::GiveUp);
+        let late = decide(Fault::Throttled, 1, READING.within, after, READING, 0.0);
+        assert_eq!(late, Verdict::GiveUp);
+        let spread = decide(Fault::Throttled, 1, Duration::ZERO, after, READING, 1.0);
+        assert_eq!(spread, Verdict::AgainAfter(Duration::from_millis(7_700)));
+        let for_ever = Some(Duration::MAX);
+        for fault in [Fault::Throttled, Fault::Busy, Fault::Transient] {
+            let verdict = decide(fault, 1, Duration::from_secs(9), for_ever, CHANGING, 1.0);
+            assert_eq!(verdict, Verdict::GiveUp);
+        }
     }
 
     #[test]
     fn pauses_double_up_to_the_longest() {
         let pauses: Vec<_> = (1..7)
-            .map(|attempt| decide(Fault::Busy, attempt, Duration::ZERO, None, READING))
+            .map(|attempt| decide(Fault::Busy, attempt, Duration::ZERO, None, READING, 1.0))
             .collect();
         assert_eq!(pauses[1], Verdict::AgainAfter(Duration::from_secs(1)));
         assert_eq!(pauses[5], Verdict::AgainAfter(READING.longest_pause));
+        let early = decide(Fault::Busy, 2, Duration::ZERO, None, READING, 0.0);
+        assert_eq!(early, Verdict::AgainAfter(Duration::from_millis(500)));
     }
 }

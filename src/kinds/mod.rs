@@ -13,6 +13,8 @@ pub fn builtin() -> Catalog {
             .unwrap_or_else(|why| panic!("{folder}/kind.yaml is part of the program: {why}"));
         catalog.kinds.insert(kind.kind.clone(), kind);
     }
+    catalog.shipped = serde_yaml::from_str(include_str!("shipped.yaml"))
+        .unwrap_or_else(|why| panic!("shipped.yaml is part of the program: {why}"));
     catalog
 }
 
@@ -74,6 +76,14 @@ mod tests {
             names.extend(list.iter().map(String::as_str));
         }
         names.extend(kind.drain.iter().map(|it| it.ttl.as_str()));
+        names.extend(kind.serving_alike.iter().map(|it| it.attribute.as_str()));
+        if let Some(it) = &kind.serves {
+            names.push(&it.attribute);
+            names.extend(it.healthy.iter().map(|it| it.attribute.as_str()));
+        }
+        if let Some(it) = &kind.excludes {
+            names.extend(it.by.iter().chain([&it.attribute]).map(String::as_str));
+        }
         if let Some(it) = &kind.serves_when {
             names.extend([it.attribute.as_str(), it.unless.0.as_str()]);
         }
@@ -82,6 +92,10 @@ mod tests {
                 [&it.method, &it.path, &it.interval, &it.timeout, &it.attempts].map(String::as_str),
             );
         }
+        if let Some(it) = &kind.packets {
+            names.extend([&it.rules, &it.policy, &it.off.0].map(String::as_str));
+        }
+        names.extend(kind.directs_nobody.iter().map(|it| it.0.as_str()));
         names.extend(kind.capacity.iter().map(|it| it.attribute.as_str()));
         match &kind.fault_domain {
             FaultDomain::Region(it) | FaultDomain::Of(it) => names.push(it),

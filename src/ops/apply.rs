@@ -8,12 +8,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Action, Drift, Loss};
+use crate::engine::plan::propose::Intent;
 use crate::engine::schema::Kind;
+use crate::engine::stack::variables::remembered;
 use crate::engine::state::journal::{Entry, Outcome, fold, replay};
 use crate::engine::state::record::{Lost, Phase, Record, State};
 use crate::engine::value::LineageKey;
 use crate::ops::call::take_outputs;
-use crate::ops::closing::{Order, Report, housekeeping, remembered};
+use crate::ops::closing::{Order, Report, housekeeping};
 use crate::ops::error::OpsError;
 use crate::ops::job::{Hands, Pen, Progress, Waiting};
 use crate::ops::plan::Proposed;
@@ -26,8 +28,10 @@ use crate::store::pulse::Pulse;
 /// Whether applying would change neither the world nor the state.
 pub fn is_idle(proposed: &Proposed) -> bool {
     let Some(state) = &proposed.state else { return false };
-    // A switch that did everything and was cut off before it could say so is still to be ended.
+    // A switch that did everything and was cut off before it could say so is still to be ended; what was said on the command
+    // line is remembered also where it is so already.
     state.phase == Phase::Settled
+        && remembered(&proposed.desired.stack.variables) == state.variables
         && proposed.plan.is_empty()
         && proposed.plan.drift.is_empty()
         && proposed.settled.is_empty()
@@ -48,9 +52,10 @@ pub async fn apply(
     let stop = stop_with(&pulse, stop);
     let (pen, lease_back) = hold_pen(lease);
     let (session_of, pulse_of) = (Arc::clone(session), Arc::clone(&pulse));
-    let hands = Hands { session: session_of, pen: pen.clone(), pulse: pulse_of, tell };
+    let hands =
+        Hands { session: session_of, pen: pen.clone(), pulse: pulse_of, tell, pace: order.pace };
     let hands = Arc::new(hands);
-    let mut run = Run::new(session, &proposed, state);
+    let mut run = Run::new(session, &proposed, state, order.pace);
     let stopped = run.carry_out(&hands, stop).await;
     let mut report = run.report(stopped);
     let entries = run.close(session, order, &mut report);
@@ -124,13 +129,21 @@ fn open_run(
             fresh.push(Entry::Bound { cloud: cloud.clone(), account: account.clone() });
         }
     }
+    let switched = switched(session, &state, proposed, at);
+    let destroys = order.intent == Intent::Destroy;
+    // A switch journals its variables together with what they were before.
+    let is_switch = switched.iter().any(|it| matches!(it, Entry::Switched { .. }));
+    let variables =
+        (!destroys && !is_switch).then(|| remembered(&proposed.desired.stack.variables));
     fresh.push(Entry::RunBegan {
         who: session.who.clone(),
         command: order.command.clone(),
         at,
         plan: order.plan_digest.clone(),
+        destroys,
+        variables,
     });
-    fresh.extend(switched(session, &state, proposed, at));
+    fresh.extend(switched);
     fresh.extend(refreshed(session, &state, proposed, at));
     for entry in &fresh {
         fold(&mut state, entry);
@@ -155,9 +168,13 @@ fn switched(session: &Session, state: &State, proposed: &Proposed, at: i64) -> V
         let from = going_on.map_or_else(|| state.active.clone(), |it| it.from.clone());
         let (from, to) = plan.switch.clone().unwrap_or((from, state.active.clone()));
         let lost = plan.lost.iter().map(lost).collect();
-        let variables = remembered(&proposed.desired.stack);
-        let (keep, allowed, who) = (proposed.keep, proposed.allowed.clone(), who());
-        return vec![Entry::Switched { from, to, lost, variables, keep, allowed, at, who }];
+        let variables = remembered(&proposed.desired.stack.variables);
+        let (keep, allowed, last_good) =
+            (proposed.keep, proposed.allowed.clone(), proposed.last_good);
+        let who = who();
+        let switched =
+            Entry::Switched { from, to, lost, variables, keep, allowed, last_good, at, who };
+        return vec![switched];
     }
     let found = plan.thaws.iter();
     found.map(|it| Entry::Found { fault_domain: it.clone(), at, who: who() }).collect()

@@ -139,6 +139,7 @@ async fn facts(
     };
     Ok(Facts {
         now: session.clock.now(),
+        in_sandbox: session.target.is_sandbox(),
         store: Store {
             shown: question.place.shown(store.folder()),
             fault_domain: question.here.clone(),
@@ -170,10 +171,12 @@ async fn observe(session: &Session, question: &Question) -> Result<Online, OpsEr
         given: question.given.clone(),
         intent: Intent::Apply,
         allowed: Allowed::default(),
+        replace: Vec::new(),
         losses: Losses::default(),
         only_switch: false,
         include_pending: false,
         keep: Keep::default(),
+        last_good: None,
     };
     let proposed = plan(session, &ask).await?;
     let drift = proposed.plan.drift.into_iter().map(|it| {

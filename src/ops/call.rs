@@ -3,20 +3,25 @@
 use std::time::Duration;
 
 use crate::cloud::error::ProviderError;
+use crate::cloud::patience::chance;
 use crate::cloud::provider::{Created, Look};
-use crate::engine::plan::normalise::normalise;
+use crate::engine::normalise::normalise;
 use crate::engine::plan::planned::kept;
-use crate::engine::retry::{CHANGING, Fault, Verdict, decide};
+use crate::engine::redact::redactor;
+use crate::engine::retry::{CHANGING, Fault, Patience, Verdict, decide, within_new};
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Begun, Outcome};
 use crate::engine::state::record::{Deposed, Record, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
 use crate::ops::job::{Hands, Job, Progress};
-use crate::ops::settle::{Verdict as Found, judge};
+use crate::ops::settle::{LIST_LAG_MILLISECONDS, Verdict as Found, judge};
 use crate::store::error::Over;
 
 /// How long a create whose reply was lost is looked for before it is made again.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
+
+/// The same where the cloud would make a second one: lists lag.
+const LIST_LAG: Duration = Duration::from_millis(LIST_LAG_MILLISECONDS.unsigned_abs());
 
 /// One call that changes something.
 enum Attempt<'a> {
@@ -44,6 +49,8 @@ impl Undone {
 async fn attempt(hands: &Hands, job: &Job, call: &Attempt<'_>) -> Result<Created, ProviderError> {
     let provider = &hands.session.provider;
     let mark = job.mark.as_deref();
+    // From here on the other side knows them, and may send them back in any form.
+    job.attributes.values().for_each(|it| redactor().learn(it));
     match call {
         Attempt::Create => provider.create(&job.kind, &job.attributes, mark).await,
         Attempt::Update { id, group, changed } => {
@@ -58,9 +65,18 @@ async fn attempt(hands: &Hands, job: &Job, call: &Attempt<'_>) -> Result<Created
     }
 }
 
+/// As long as the slowest of what is changed may take.
+fn patience(kind: &Kind, call: &Attempt<'_>) -> Patience {
+    let Attempt::Update { changed, .. } = call else { return CHANGING };
+    let slow = changed.iter().filter_map(|it| kind.attribute(it)?.slow.as_ref());
+    let longest = slow.map(|it| Duration::from_secs(it.within_seconds)).max();
+    Patience { within: longest.unwrap_or_default().max(CHANGING.within), ..CHANGING }
+}
+
 /// Repeats a call as `engine::retry` decides, as long as the lease allows it; a lost reply goes back to the caller.
 async fn patiently(hands: &Hands, job: &Job, call: Attempt<'_>) -> Result<Created, Undone> {
     let clock = &hands.session.clock;
+    let patience = patience(&job.kind, &call);
     let started = clock.now();
     let mut attempts = 1;
     loop {
@@ -70,7 +86,9 @@ async fn patiently(hands: &Hands, job: &Job, call: Attempt<'_>) -> Result<Create
             Err(why) => why,
         };
         let elapsed = Duration::from_millis(u64::try_from(clock.now() - started).unwrap_or(0));
-        match decide(why.fault, attempts, elapsed, why.retry_after, CHANGING) {
+        let made_inside = matches!(call, Attempt::Create) && job.parent_is_new;
+        let fault = if made_inside { within_new(why.fault, elapsed) } else { why.fault };
+        match decide(fault, attempts, elapsed, why.retry_after, patience, chance()) {
             Verdict::GiveUp => return Err(why.into()),
             Verdict::AgainAfter(pause) => {
                 (hands.tell)(Progress::Waiting { step: job.step.id, why: why.words.clone() });
@@ -110,8 +128,8 @@ pub async fn create(hands: &Hands, job: &Job, begun: &Begun) -> Outcome {
         // The request may still be on its way: look twice before making it again.
         match look_for(hands, job, begun).await {
             Ok(Some(id)) => {
-                let nothing = Attributes::new();
-                return Outcome::Recorded(Box::new(recorded(hands, job, id, &nothing)));
+                let told = told(hands, job, &id).await;
+                return Outcome::Recorded(Box::new(recorded(hands, job, id, &told)));
             }
             Ok(None) if lost < CHANGING.attempts => {}
             Ok(None) => return Outcome::Failed { why: why.to_string() },
@@ -123,18 +141,29 @@ pub async fn create(hands: &Hands, job: &Job, begun: &Begun) -> Outcome {
 /// Whether the create of a lost reply was carried out.
 async fn look_for(hands: &Hands, job: &Job, begun: &Begun) -> Result<Option<String>, String> {
     let nobody = State::new("", None, "", "", LineageKey(Vec::new()));
-    for look in 0..2 {
-        if look > 0 {
-            hands.session.clock.sleep(SECOND_LOOK).await;
-        }
+    // Where the cloud refuses a second one of the same name, another attempt does no harm.
+    let patience = if job.kind.identity.unique { SECOND_LOOK } else { LIST_LAG };
+    let clock = &hands.session.clock;
+    let since = clock.now();
+    loop {
+        let waited = u64::try_from(clock.now() - since).unwrap_or_default();
+        let is_last = Duration::from_millis(waited) >= patience;
         let alike = hands.session.provider.alike(&job.kind, &job.attributes).await;
         match judge(&job.kind, begun, &nobody, alike.map_err(|why| why.to_string())?) {
-            Found::Made(id) => return Ok(Some(id)),
+            Found::Made { id, .. } => return Ok(Some(id)),
             Found::Doubt(why) => return Err(why),
-            Found::NotMade => {}
+            Found::NotMade if is_last => return Ok(None),
+            Found::NotMade => clock.sleep(SECOND_LOOK).await,
         }
     }
-    Ok(None)
+}
+
+/// What the cloud tells of an object whose reply was lost: others need what it made up.
+async fn told(hands: &Hands, job: &Job, id: &str) -> Attributes {
+    match hands.session.provider.look(&job.kind, id, &job.attributes).await {
+        Ok(Look::Exists { attributes, .. }) => attributes,
+        Ok(Look::Absent) | Err(_) => Attributes::new(),
+    }
 }
 
 /// The record of an object just made.
@@ -153,6 +182,7 @@ fn recorded(hands: &Hands, job: &Job, id: String, told: &Attributes) -> Record {
         retained: false,
         since: hands.session.clock.now(),
         deposed,
+        tried: Attributes::new(),
     };
     take_outputs(&mut record, &job.kind, told);
     record
@@ -169,9 +199,30 @@ pub fn take_outputs(record: &mut Record, kind: &Kind, told: &Attributes) {
     }
 }
 
-pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -> Outcome {
-    let Some(mut record) = job.record.clone() else {
-        return Outcome::Failed { why: "it is not recorded, so it cannot be changed".into() };
+/// How an update ended.
+pub enum Updated {
+    Ended(Outcome),
+    /// The cloud was asked again and says that there is no such object.
+    Gone,
+}
+
+impl Updated {
+    /// As the end of a step that only changes.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Ended(outcome) => outcome,
+            Self::Gone => Outcome::Failed { why: "it is not there any more".into() },
+        }
+    }
+
+    fn failed(why: impl Into<String>) -> Self {
+        Self::Ended(Outcome::Failed { why: why.into() })
+    }
+}
+
+pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -> Updated {
+    let Some(record) = job.record.clone() else {
+        return Updated::failed("it is not recorded, so it cannot be changed");
     };
     let provider = &hands.session.provider;
     let mut lost = 0;
@@ -183,17 +234,31 @@ pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -
             Err(why) if why.is(Fault::UnknownOutcome) && lost < CHANGING.attempts => {
                 lost += 1;
                 hands.session.clock.sleep(CHANGING.first_pause).await;
-                let look = provider.look(&job.kind, &record.id, &job.attributes).await;
+                let (kind, id) = (&job.kind, &record.id);
+                let look = provider.look_at(kind, id, &job.attributes, changed).await;
                 if let Ok(Look::Exists { attributes, .. }) = look
                     && is_so(job, changed, &attributes)
                 {
                     break attributes;
                 }
             }
-            Err(why) => return Outcome::Failed { why: why.to_string() },
+            Err(why) if why.is(Fault::Missing) => {
+                let look = provider.look(&job.kind, &record.id, &record.attributes).await;
+                return match look {
+                    Ok(Look::Absent) => Updated::Gone,
+                    _ => Updated::failed(why.to_string()),
+                };
+            }
+            Err(why) => return Updated::failed(why.to_string()),
         }
     };
+    Updated::Ended(Outcome::Recorded(Box::new(changed_record(job, record, changed, &told))))
+}
+
+/// What is recorded after an update.
+fn changed_record(job: &Job, mut record: Record, changed: &[String], told: &Attributes) -> Record {
     for name in changed {
+        record.tried.remove(name);
         match job.sealed.get(name) {
             Some(value) if !value.is_null() => {
                 record.attributes.insert(name.clone(), value.clone())
@@ -210,8 +275,8 @@ pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -
     record.needs.clone_from(&job.needs);
     record.protected = job.protected;
     record.ready = job.is_last;
-    take_outputs(&mut record, &job.kind, &told);
-    Outcome::Recorded(Box::new(record))
+    take_outputs(&mut record, &job.kind, told);
+    record
 }
 
 /// Whether the cloud shows every changed attribute as desired.

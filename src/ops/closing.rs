@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::ledger::timed::Timed;
+use crate::engine::over::{Ending, Open, ending, open};
 use crate::engine::plan::change::{Action, Plan, Wait};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::survey::promised;
+use crate::engine::retry::Pace;
 use crate::engine::schedule::Standing;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::resolve::resolve_output;
+use crate::engine::stack::variables::remembered;
 use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
@@ -21,6 +24,7 @@ use crate::store::error::Over;
 /// What was asked for, for the journal.
 #[derive(Debug, Clone)]
 pub struct Order {
+    pub pace: Pace,
     pub command: String,
     pub intent: Intent,
     pub instance: Option<String>,
@@ -36,8 +40,8 @@ pub struct Report {
     pub in_doubt: Vec<(Address, &'static str, String)>,
     pub not_done: Vec<(Address, &'static str)>,
     pub outputs: BTreeMap<String, Value>,
-    /// Changes that were not part of it, since what they need could not be looked at; with the reason.
-    pub waiting: Vec<(Address, String)>,
+    /// What keeps it from being over, whatever became of its steps.
+    pub open: Vec<Open>,
     /// A signal or a broken store stopped it.
     pub stopped: Option<String>,
     /// The lease ended before its time, and that is why.
@@ -50,17 +54,17 @@ pub struct Report {
 }
 
 impl Report {
-    /// Every step ended well.
-    pub fn is_complete(&self) -> bool {
-        self.failed.is_empty()
+    /// How far it came.
+    pub fn ending(&self) -> Ending {
+        let is_made = self.failed.is_empty()
             && self.in_doubt.is_empty()
             && self.not_done.is_empty()
-            && self.stopped.is_none()
+            && self.stopped.is_none();
+        ending(&self.open, is_made)
     }
 
-    /// A switch is over when nothing of it waits either.
-    pub fn ends_switch(&self) -> bool {
-        self.is_complete() && self.waiting.is_empty()
+    pub fn is_over(&self) -> bool {
+        self.ending() == Ending::Over
     }
 }
 
@@ -69,11 +73,7 @@ impl Run<'_> {
         let ended = self.session.clock.now();
         let began = self.state.last_run.as_ref().map_or(ended, |it| it.at);
         let mut report = Report { stopped, steps: self.timed(), began, ended, ..Report::default() };
-        let waiting = self.plan.waiting().filter_map(|it| {
-            let why = it.held.as_ref()?.why.clone();
-            Some((it.address.clone(), why))
-        });
-        report.waiting = waiting.collect();
+        report.open = open(self.plan);
         for step in &self.plan.steps {
             let what = (step.address.clone(), step.call.word());
             match (self.schedule.standing(step.id), self.outcomes.get(&step.id)) {
@@ -105,14 +105,14 @@ impl Run<'_> {
         report.outputs.clone_from(&outputs);
         entries.push(Entry::RunEnded {
             at,
-            complete: report.ends_switch(),
+            complete: report.is_over(),
             overlays: match order.intent {
                 Intent::Apply => self.stack.overlays.clone(),
                 // Nothing is left to be under an overlay: the next apply starts at home.
                 Intent::Destroy if self.state.records.is_empty() => self.state.home.clone(),
                 Intent::Destroy => self.state.active.clone(),
             },
-            variables: remembered(self.stack),
+            variables: remembered(&self.stack.variables),
             outputs,
         });
         for entry in &entries {
@@ -148,16 +148,6 @@ impl Run<'_> {
         }
         outputs
     }
-}
-
-/// Non-sensitive variables that somebody gave; defaults and overlays speak for themselves.
-pub fn remembered(stack: &Stack) -> BTreeMap<String, Value> {
-    stack
-        .variables
-        .iter()
-        .filter(|(_, it)| it.is_given() && !it.sensitive && !it.value.has_secret())
-        .map(|(name, it)| (name.clone(), it.value.clone()))
-        .collect()
 }
 
 /// Protection and dependencies follow the layers even where nothing is called; what is held, or was to be changed, stays

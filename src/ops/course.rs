@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::over::is_recorded;
 use crate::engine::plan::change::Loss;
 use crate::engine::stack::model::Stack;
-use crate::engine::state::record::{Left, Phase, State, Switch};
+use crate::engine::state::record::{Left, State, Switch};
 use crate::engine::value::Value;
 
 /// Which fault domains are treated as lost.
@@ -104,7 +105,7 @@ pub fn named(overlays: &[String]) -> String {
     if overlays.is_empty() { "base".to_owned() } else { overlays.join(" + ") }
 }
 
-/// Whether a switch to these overlays under these losses is made and ended.
+/// Whether a switch to these overlays under these losses is over, as far as state knows.
 pub fn is_made(state: &State, overlays: &[String], losses: &Losses) -> bool {
     let is_lost = |name: &String| state.lost.iter().any(|it| it.fault_domain == *name);
     let agrees = match losses {
@@ -112,5 +113,5 @@ pub fn is_made(state: &State, overlays: &[String], losses: &Losses) -> bool {
         Losses::Also(more) => more.iter().all(is_lost),
         Losses::Only(these) => these.len() == state.lost.len() && these.iter().all(is_lost),
     };
-    agrees && state.phase == Phase::Settled && state.active == overlays
+    agrees && is_recorded(state, overlays)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cloud::provider::Member;
-use crate::engine::schema::{Kind, Wait};
+use crate::engine::schema::{Kind, ServesWhen, Wait};
 use crate::engine::state::journal::Outcome;
 use crate::engine::state::record::Record;
 use crate::engine::value::Attributes;
@@ -22,15 +22,26 @@ pub async fn serving(hands: &Hands, job: &Job) -> Outcome {
         };
     }
     for watched in &job.watches {
-        let Some(serves) = &watched.kind.serves_when else { continue };
+        let (serves, sight) = match &watched.kind.serves_when {
+            Some(serves) => (Some(serves), Sight::Serves { watched, serves }),
+            // What contains a member says how long its health may take.
+            None => (checked_by(hands, &watched.kind), Sight::Member(watched)),
+        };
+        let Some(serves) = serves else { continue };
         let limits =
             Wait { within_seconds: serves.within_seconds, poll_seconds: serves.poll_seconds };
-        if let Err(why) = wait(hands, job, limits, &Sight::Serves { watched, serves }).await {
+        if let Err(why) = wait(hands, job, limits, &sight).await {
             let why = format!("`{}` does not serve: {why}", watched.address);
             return Outcome::Failed { why };
         }
     }
     Outcome::Waited
+}
+
+/// How what contains objects of a kind finds out whether they are healthy.
+fn checked_by<'a>(hands: &'a Hands, kind: &Kind) -> Option<&'a ServesWhen> {
+    let container = kind.attribute(kind.contains_in.as_ref()?)?.to.as_ref()?;
+    hands.session.catalog.get(container)?.serves_when.as_ref()
 }
 
 /// An item written to another member of the group is read from this one within the bound of its gate.

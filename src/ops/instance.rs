@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::planned::identity_of;
 use crate::engine::schema::Kind;
@@ -25,12 +26,14 @@ pub fn belongs(place: &Place, stack: &Stack) -> Result<(), OpsError> {
     let overlay = stack.overlays.iter().find(is_own).or(stack.overlays.first());
     let overlay = overlay.map_or("base", String::as_str);
     let (name, plain) = (place.name(), &place.stack);
-    let laid = stack.overlays.join(" -o ");
+    let (own, overlays) = (format!("{plain}@{instance}"), stack.overlays.as_slice());
+    let (own, drill) = (
+        Command::Plan { stack: &own, overlays, out: None },
+        Command::Drill { stack: plain, to: overlay, cleanup: false },
+    );
     Err(OpsError::refused(
         format!("{overlay} belongs to the instance `{instance}`, and this is {name}"),
-        format!(
-            "name it: `lifeboat plan {plain}@{instance} -o {laid}`, or rehearse it: `lifeboat drill {plain} --to {overlay}`"
-        ),
+        format!("name it: {own}, or rehearse it: {drill}"),
     ))
 }
 
@@ -54,7 +57,10 @@ pub fn lend(session: &Session, place: &Place, desired: &mut Desired) -> Result<(
                 None => mistakes.push(
                     Diagnostic::error("nothing_to_borrow", "There is nothing to borrow")
                         .at(*span, format!("{} has not made `{address}`", place.stack))
-                        .help(format!("apply it first: `lifeboat apply {}`", place.stack)),
+                        .help(format!(
+                            "apply it first: {}",
+                            Command::Apply { stack: &place.stack }
+                        )),
                 ),
             }
         }

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::address::Address;
 use crate::engine::plan::change::Step;
+use crate::engine::retry::Pace;
 use crate::engine::schema::Kind;
 use crate::engine::stack::resolve::ResolvedGate;
 use crate::engine::state::journal::{Entry, Outcome};
@@ -30,6 +31,8 @@ pub struct Job {
     pub mark: Option<String>,
     /// A listing under this run's lease has shown that nothing alike is there.
     pub surveyed: bool,
+    /// What it is made inside was made a moment ago, and may not be known everywhere yet.
+    pub parent_is_new: bool,
     pub needs: Vec<Address>,
     pub protected: bool,
     /// A replace makes it beside what it replaces.
@@ -54,6 +57,8 @@ pub struct Watched {
     pub address: Address,
     pub kind: Kind,
     pub record: Record,
+    /// What is recorded inside, and serves: one of these has to.
+    pub members: Vec<Watched>,
 }
 
 /// What a running step tells.
@@ -122,4 +127,5 @@ pub struct Hands {
     /// Says whether a call may still leave.
     pub pulse: Arc<Pulse>,
     pub tell: Arc<dyn Fn(Progress) + Send + Sync>,
+    pub pace: Pace,
 }

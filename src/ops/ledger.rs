@@ -10,6 +10,7 @@ use crate::engine::ledger::timed::Role;
 use crate::engine::plan::change::{Plan, Step};
 use crate::engine::plan::role::role;
 use crate::engine::predict::{Lanes, Samples, predict};
+use crate::engine::retry::Pace;
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::Phase;
 use crate::ops::closing::Report;
@@ -31,6 +32,8 @@ pub struct Switching {
     pub lost: Vec<String>,
     /// When it was recorded, if an earlier run did that.
     pub since: Option<i64>,
+    /// When the site was last seen good, where somebody watched it.
+    pub last_good: Option<i64>,
     /// When earlier runs of it directed users.
     pub directed: Vec<Directed>,
     pub goals: Goals,
@@ -67,6 +70,7 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
         to,
         lost,
         since: before.map(|it| it.since),
+        last_good: before.and_then(|it| it.last_good).or(proposed.last_good),
         directed,
         goals: goals(&proposed.desired.stack),
     })
@@ -89,13 +93,15 @@ pub fn report(
     command: &str,
     run: &Report,
 ) -> SwitchReport {
-    let began = switching.since.unwrap_or(run.began).min(run.began);
+    let recorded = switching.since.unwrap_or(run.began).min(run.began);
+    // Time that is not over, or that nobody believes, counts for nothing.
+    let began = switching.last_good.map_or(recorded, |it| it.clamp(0, recorded));
     let before = switching.since.map(|_| runs_before(session, place, began)).unwrap_or_default();
     let cut_off = switching.since.and_then(|since| cut_off(session, place, since, run.began));
     let (run_began, idle, steps) = match cut_off {
         Some(it) => {
             let idle = Idle { from: it.last, to: run.began };
-            (began, Some(idle), gone_on(it.steps, run.steps.clone()))
+            (recorded, Some(idle), gone_on(it.steps, run.steps.clone()))
         }
         None => (run.began, None, run.steps.clone()),
     };
@@ -109,8 +115,8 @@ pub fn report(
         lost: switching.lost.clone(),
         who: session.who.clone(),
         command: command.into(),
-        span: Span { began, run_began, ended: run.ended.max(run.began) },
-        complete: run.ends_switch(),
+        span: Span { began, recorded, run_began, ended: run.ended.max(run.began) },
+        complete: run.is_over(),
         goals: switching.goals,
         earlier: switching.directed.iter().copied().reduce(later),
         idle,
@@ -245,6 +251,6 @@ fn unlisted(reports: &Reports, why: &StoreError) -> Damaged {
 
 fn expect(session: &Session, plan: &Plan, samples: &Samples) -> Option<Forecast> {
     let provider_of = |step: &Step| provider_of(&session.catalog, step);
-    let lanes = Lanes { provider_of: &provider_of, limits: limits() };
+    let lanes = Lanes { provider_of: &provider_of, limits: limits(Pace::default()) };
     predict(&plan.steps, samples, &lanes, session.clock.now())
 }

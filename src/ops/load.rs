@@ -1,18 +1,21 @@
 //! Reads a stack's layers and the files that its expressions name.
 
-use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 
 use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::{Domains, check_assumed};
 use crate::engine::graph::Graph;
+use crate::engine::plan::asked::Way;
+use crate::engine::redact::redactor;
 use crate::engine::schema::Catalog;
 use crate::engine::stack::load::{FileProblem, Files, Layer, Loaded, load};
-use crate::engine::stack::model::Stack;
-use crate::engine::stack::variables::GivenVariable;
-use crate::engine::value::Value;
+use crate::engine::stack::model::{Shape, Stack, Term};
+use crate::engine::stack::variables::{GivenValue, GivenVariable};
+use crate::engine::stack::yaml::BYTES_MAX;
+use crate::engine::value::{Secret, Value};
 use crate::ops::error::OpsError;
+use crate::ops::inside::{self, Trouble};
 use crate::ops::place::Place;
 
 /// The largest file that `file()` and `template()` read.
@@ -40,6 +43,8 @@ pub fn desired(
         return Err(OpsError::Mistakes { diagnostics, sources });
     };
     let unknown = unknown_losses(place, &stack, given, remembered, catalog)?;
+    let unknown: Vec<Diagnostic> =
+        unknown.into_iter().chain(unknown_rehearsals(place, &stack)).collect();
     if !unknown.is_empty() {
         diagnostics.extend(unknown);
         return Err(OpsError::Mistakes { diagnostics, sources });
@@ -51,6 +56,19 @@ pub fn desired(
             Err(OpsError::Mistakes { diagnostics, sources })
         }
     }
+}
+
+/// Overlays that are to be rehearsed, and are not there.
+fn unknown_rehearsals(place: &Place, stack: &Stack) -> Vec<Diagnostic> {
+    let names = overlays(place);
+    let missing = stack.rehearses.iter().filter(|(name, _)| !names.contains(name));
+    let told = missing.map(|(name, span)| {
+        Diagnostic::error("unknown_reference", "Unknown overlay")
+            .at(*span, format!("there is no overlay `{name}` to rehearse"))
+            .help(format!("the overlays of {} are: {}", place.stack, names.join(", ")))
+            .nearest(name, names.iter().map(String::as_str))
+    });
+    told.collect()
 }
 
 /// Assumed losses of fault domains in which neither the stack nor anything below its overlays is.
@@ -88,13 +106,61 @@ pub fn layers(
         let file = overlay_file(place, name)?;
         layers.push(layer(place, name, &file)?);
     }
-    let files = Folder { folder: place.folder() };
-    Ok(load(&place.stack, &layers, given, remembered, &files, catalog))
+    let files = Folder { place };
+    let loaded = load(&place.stack, &layers, given, remembered, &files, catalog);
+    learn(&loaded, given);
+    Ok(loaded)
+}
+
+/// What is sensitive in these layers is in no message about them, whether or not it won.
+fn learn(loaded: &Loaded, given: &[GivenVariable]) {
+    let mut found: Vec<Value> = Vec::new();
+    let mut names = BTreeSet::new();
+    let known = loaded.stack.iter().flat_map(|it| &it.variables);
+    names.extend(known.filter(|(_, it)| it.sensitive).map(|(name, _)| name.as_str()));
+    let declared = || {
+        let variables = loaded.layers.iter().filter_map(|it| it.as_map()?.get("variables"));
+        variables.filter_map(|it| it.node.as_map()).flatten()
+    };
+    for (name, it) in declared() {
+        let said = it.node.as_map().and_then(|it| it.get("sensitive"));
+        if said.is_some_and(|it| it.node.value() != Value::Bool(false)) {
+            names.insert(name);
+        }
+    }
+    // Of layers that could not be read nobody knows which are.
+    let is_sensitive = |name: &str| loaded.stack.is_none() || names.contains(name);
+    for it in given.iter().filter(|it| is_sensitive(&it.name)) {
+        found.push(match &it.value {
+            GivenValue::Text(text) => Value::text(text.clone()),
+            GivenValue::Value(value) => value.clone(),
+        });
+    }
+    for (_, it) in declared().filter(|(name, _)| names.contains(&***name)) {
+        let default = it.node.as_map().and_then(|it| it.get("default"));
+        found.push(default.map_or(&it.node, |it| &it.node).value());
+    }
+    let hidden = found.into_iter().map(|it| Value::Secret(Secret::new(it)));
+    hidden.for_each(|it| redactor().learn(&it));
+    let Some(stack) = &loaded.stack else { return };
+    let terms = stack.resources.values().flat_map(|it| it.attributes.values().map(|it| &it.term));
+    let mut terms: Vec<&Term> = terms.collect();
+    while let Some(term) = terms.pop() {
+        match &term.shape {
+            Shape::Literal(value) => redactor().learn(value),
+            Shape::List(items) => terms.extend(items),
+            Shape::Map(map) => terms.extend(map.values().map(|it| &it.term)),
+            Shape::Expression(_) | Shape::Text(_) => {}
+        }
+    }
 }
 
 fn layer(place: &Place, name: &str, file: &Path) -> Result<Layer, OpsError> {
-    let bytes =
-        std::fs::read(file).map_err(|source| OpsError::File { file: file.to_owned(), source })?;
+    let below = file.strip_prefix(place.folder()).unwrap_or(file);
+    let bytes = read(place, &below.to_string_lossy(), BYTES_MAX as u64).map_err(|why| {
+        let what = format!("cannot read {}: {why}", place.shown(file));
+        OpsError::input(what, "a layer is a plain file in the folder of its stack")
+    })?;
     Ok(Layer { name: name.into(), file: place.shown(file), bytes })
 }
 
@@ -117,6 +183,16 @@ pub fn instance_of(place: &Place, overlay: &str) -> Result<Stack, OpsError> {
     let loaded = layers(place, &overlays, &[], &BTreeMap::new(), &catalog)?;
     let Loaded { sources, stack, diagnostics, .. } = loaded;
     stack.ok_or(OpsError::Mistakes { diagnostics, sources })
+}
+
+/// The overlays of a stack that are no workspace of their own, and what each takes for lost; one with mistakes is left out.
+pub fn ways(place: &Place) -> Vec<Way> {
+    let read = |overlay: String| {
+        let stack = instance_of(place, &overlay).ok().filter(|it| it.instance.is_none())?;
+        let assumes_lost = stack.assumes_lost.into_iter().map(|(name, _)| name).collect();
+        Some(Way { overlay, assumes_lost })
+    };
+    overlays(place).into_iter().filter_map(read).collect()
 }
 
 /// Whether an overlay says which fault domains it takes for lost.
@@ -166,37 +242,26 @@ fn cousin<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
 }
 
 /// The stack's folder, and nothing outside it.
-struct Folder {
-    folder: PathBuf,
+struct Folder<'a> {
+    place: &'a Place,
 }
 
-impl Files for Folder {
+impl Files for Folder<'_> {
     fn read(&self, path: &str) -> Result<Vec<u8>, FileProblem> {
-        let other = |why: std::io::Error| match why.kind() {
-            std::io::ErrorKind::NotFound => FileProblem::Missing,
-            _ => FileProblem::Other(why.to_string()),
-        };
-        let folder = self.folder.canonicalize().map_err(other)?;
-        if Path::new(path)
-            .components()
-            .any(|it| !matches!(it, std::path::Component::Normal(_) | std::path::Component::CurDir))
-        {
+        let is_plain = |it| matches!(it, Component::Normal(_) | Component::CurDir);
+        if !Path::new(path).components().all(is_plain) {
             return Err(FileProblem::Outside);
         }
-        // Resolved first: a link that leads out is outside, too.
-        let file = folder.join(path).canonicalize().map_err(other)?;
-        if !file.starts_with(&folder) {
-            return Err(FileProblem::Outside);
-        }
-        if !file.is_file() {
-            return Err(FileProblem::Other("it is not a plain file".into()));
-        }
-        let mut bytes = Vec::new();
-        let opened = std::fs::File::open(&file).map_err(other)?;
-        opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(other)?;
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(FileProblem::TooLarge);
-        }
-        Ok(bytes)
+        read(self.place, path, FILE_BYTES_MAX).map_err(|why| match why {
+            Trouble::Outside => FileProblem::Outside,
+            Trouble::Missing => FileProblem::Missing,
+            Trouble::TooLarge(_) => FileProblem::TooLarge,
+            Trouble::Other(why) => FileProblem::Other(why),
+        })
     }
+}
+
+fn read(place: &Place, path: &str, most: u64) -> Result<Vec<u8>, Trouble> {
+    let folder = Path::new("stacks").join(&place.stack);
+    inside::read(&place.root, &folder, Path::new(path), most)
 }

@@ -1,12 +1,22 @@
 //! Looks at the clouds: which accounts these are, and what is there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::cloud::provider::Question;
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::plan::survey::Inquiry;
-use crate::engine::state::record::State;
+use crate::engine::over::{self, Open};
+use crate::engine::plan::change::Loss;
+use crate::engine::plan::offered::{Read, Source};
+use crate::engine::plan::survey::{Inquiry, survey};
+use crate::engine::plan::uninvited::{Collection, Found};
+use crate::engine::stack::model::Stack;
+use crate::engine::state::record::{Lost, State};
 use crate::ops::error::OpsError;
 use crate::ops::session::{Session, Target};
 
@@ -28,6 +38,84 @@ pub async fn observe(
         .collect();
     let observations = session.provider.observe(&questions).await;
     questions.iter().map(|it| it.address.clone()).zip(observations).collect()
+}
+
+/// Lists that are read at one time.
+const READS_AT_ONCE: usize = 8;
+
+/// Where users are not as state says that they were directed, by looking at each name now; what is lost is not asked.
+pub async fn astray(session: &Session, state: &State) -> Result<Vec<Open>, OpsError> {
+    let loss = |it: &Lost| Loss {
+        fault_domain: it.fault_domain.clone(),
+        recorded: Some((it.since, it.by.clone())),
+    };
+    let lost: Vec<Loss> = state.lost.iter().map(loss).collect();
+    session.provider.lose(&lost.iter().map(|it| it.fault_domain.clone()).collect::<Vec<_>>());
+    let stack = Stack::default();
+    let mut inquiries = survey(&session.catalog, &stack, &[], Some(state), &lost);
+    let is_name =
+        |it: &Inquiry<'_>| session.catalog.get(&it.kind).is_some_and(|it| it.drain.is_some());
+    inquiries.retain(is_name);
+    session.check_endpoints(&inquiries)?;
+    Ok(over::astray(&session.catalog, state, &observe(session, &inquiries).await))
+}
+
+/// How long a list of what a cloud offers is waited for: nothing stops for want of it.
+const OFFERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a plan needs to know of what the clouds offer; each list is read once.
+pub async fn offers(session: &Session, sources: BTreeSet<(Source, String)>) -> Read {
+    let mut known = session.offers.lock().await;
+    let mut reading = JoinSet::new();
+    for (source, path) in sources.iter().filter(|(_, path)| !known.contains_key(path)).cloned() {
+        let provider = Arc::clone(&session.provider);
+        reading.spawn(async move {
+            let answer = tokio::time::timeout(OFFERS_WITHIN, provider.offers(source, &path)).await;
+            let silent = || Err(format!("no answer within {} s", OFFERS_WITHIN.as_secs()));
+            (path, answer.map_or_else(|_| silent(), |it| it.map_err(|why| why.words)))
+        });
+    }
+    while let Some(read) = reading.join_next().await {
+        known.extend(read.ok());
+    }
+    let wanted = |path: &String| sources.iter().any(|(_, it)| it == path);
+    known
+        .iter()
+        .filter(|(path, _)| wanted(path))
+        .map(|(path, it)| (path.clone(), it.clone()))
+        .collect()
+}
+
+/// What is inside of, and attached to, what would go.
+pub async fn uninvited(
+    session: &Session,
+    collections: Vec<Collection>,
+    lists: BTreeSet<String>,
+) -> Found {
+    let mut found = Found::default();
+    let mut reading = JoinSet::new();
+    let limit = Arc::new(Semaphore::new(READS_AT_ONCE));
+    for (at, it) in collections.iter().cloned().enumerate() {
+        let (provider, catalog) = (Arc::clone(&session.provider), Arc::clone(&session.catalog));
+        let limit = Arc::clone(&limit);
+        reading.spawn(async move {
+            let _turn = limit.acquire_owned().await.expect("the limit is never closed");
+            let Some(kind) = catalog.get(&it.kind) else { return (at, it, Ok(Vec::new())) };
+            let rows = provider.inside(kind, &it.attributes).await.map_err(|why| why.words);
+            (at, it, rows)
+        });
+    }
+    let mut inside = BTreeMap::new();
+    while let Some(read) = reading.join_next().await {
+        let (at, it, rows) = read.expect("reading does not panic, and nobody cancels it");
+        inside.insert(at, (it, rows));
+    }
+    found.inside = inside.into_values().collect();
+    for path in lists {
+        let rows = session.provider.offers(Source::List, &path).await.map_err(|why| why.words);
+        found.lists.insert(path, rows);
+    }
+    found
 }
 
 /// The accounts of the clouds that a survey touches; another account than the recorded one is refused.
@@ -55,8 +143,9 @@ pub async fn accounts(
         .filter_map(|it| session.catalog.get(&it.kind).map(|it| it.cloud.as_str()))
         .collect();
     for cloud in clouds {
-        let account = session.provider.account(cloud).await;
-        match (account, accounts.get(cloud)) {
+        let bound = accounts.get(cloud);
+        let account = session.provider.account(cloud, bound.map(String::as_str)).await;
+        match (account, bound) {
             (Ok(account), Some(bound)) if account != *bound => {
                 return Err(OpsError::refused(
                     format!(
@@ -69,22 +158,9 @@ pub async fn accounts(
                 accounts.insert(cloud.into(), account);
             }
             // A bound account that cannot be asked is like any endpoint that cannot: unseen.
-            (Err(why), Some(_)) if is_silent(&why) => {}
+            (Err(why), Some(_)) if !why.reason().is_no() => {}
             (Err(why), _) => return Err(why.into()),
         }
     }
     Ok(accounts)
-}
-
-fn is_silent(why: &crate::cloud::error::ProviderError) -> bool {
-    use crate::engine::retry::Fault;
-    matches!(
-        why.fault,
-        Fault::Unreachable
-            | Fault::Transient
-            | Fault::Garbled
-            | Fault::UnknownOutcome
-            | Fault::Throttled
-            | Fault::Busy
-    )
 }

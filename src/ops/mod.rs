@@ -1,6 +1,7 @@
 //! Joins: each operation as a recipe over engine, clouds, store and sandbox.
 
 pub mod error;
+pub mod inside;
 pub mod place;
 pub mod session;
 pub mod load;
@@ -9,6 +10,8 @@ pub mod settle;
 pub mod course;
 pub mod instance;
 pub mod bindings;
+pub mod sooner;
+pub mod missing;
 pub mod plan;
 pub mod audit;
 pub mod thaw;

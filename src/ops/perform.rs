@@ -4,11 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::plan::change::Call;
+use crate::engine::redact::redactor;
 use crate::engine::state::journal::{Begun, Entry, Outcome};
-use crate::ops::call::{create, delete, update};
+use crate::ops::call::{Updated, create, delete, update};
 use crate::ops::gates::{drain, replication, serving};
 use crate::ops::job::{Done, Hands, Job, Progress};
 use crate::ops::wait::{gate, gone, ready};
+
+/// What is shown and journalled of an end: without what a cloud quotes of what it was sent.
+fn told(outcome: Outcome) -> Outcome {
+    let told = |why: String| redactor().redact(&why).into_owned();
+    match outcome {
+        Outcome::Failed { why } => Outcome::Failed { why: told(why) },
+        Outcome::InDoubt { why } => Outcome::InDoubt { why: told(why) },
+        other => other,
+    }
+}
 
 /// One step from began to ended.
 pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
@@ -17,9 +28,10 @@ pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
     let mut entries = Vec::new();
     let mut arrived = None;
     let outcome = match begin(&hands, &job, &mut entries).await {
-        Ok(()) => act(&hands, &job, &entries, &mut arrived).await,
+        Ok(()) => act(&hands, &job, &mut entries, &mut arrived).await,
         Err(why) => Outcome::Failed { why },
     };
+    let outcome = told(outcome);
     let at = hands.session.clock.now();
     let ended =
         Entry::Ended { address: job.step.address.clone(), step, outcome: outcome.clone(), at };
@@ -65,48 +77,77 @@ async fn begin(hands: &Hands, job: &Job, entries: &mut Vec<Entry>) -> Result<(),
     if let Some(over) = hands.pulse.over() {
         return Err(over.to_string());
     }
+    let looks = matches!(job.step.call, Call::Create { .. }) && !job.surveyed;
+    write_begun(hands, job, job.step.call.word(), looks, entries).await.map(|_| ())
+}
+
+/// Journals that a call is about to leave; of a create with all that is alike now.
+async fn write_begun(
+    hands: &Hands,
+    job: &Job,
+    call: &str,
+    looks: bool,
+    entries: &mut Vec<Entry>,
+) -> Result<Begun, String> {
     let mut alike = Vec::new();
-    if matches!(job.step.call, Call::Create { .. }) && !job.surveyed {
+    if looks {
         let seen = hands.session.provider.alike(&job.kind, &job.attributes).await;
         alike = seen.map_err(|why| why.to_string())?.into_iter().map(|it| it.id).collect();
     }
-    let began = Entry::Began(Begun {
+    let begun = Begun {
         step: job.step.id,
         address: job.step.address.clone(),
         kind: job.kind.kind.clone(),
-        call: job.step.call.word().into(),
+        call: call.into(),
         attributes: job.sealed.clone(),
         needs: job.needs.clone(),
         alike,
         mark: job.mark.clone(),
         at: hands.session.clock.now(),
-    });
+    };
+    let began = Entry::Began(begun.clone());
     hands.pen.write(vec![began.clone()]).await?;
     entries.push(began);
-    Ok(())
+    Ok(begun)
+}
+
+/// What was to be changed is gone: the same is made anew, as the plan says.
+async fn create_again(hands: &Hands, job: &Job, entries: &mut Vec<Entry>) -> Outcome {
+    if let Some(over) = hands.pulse.over() {
+        return Outcome::Failed { why: over.to_string() };
+    }
+    match write_begun(hands, job, "create", true, entries).await {
+        Ok(begun) => create(hands, job, &begun).await,
+        Err(why) => Outcome::Failed { why },
+    }
 }
 
 async fn act(
     hands: &Hands,
     job: &Job,
-    entries: &[Entry],
+    entries: &mut Vec<Entry>,
     arrived: &mut Option<Duration>,
 ) -> Outcome {
     let began = entries.iter().find_map(|it| match it {
-        Entry::Began(begun) => Some(begun),
+        Entry::Began(begun) => Some(begun.clone()),
         _ => None,
     });
     match &job.step.call {
         Call::Move { from } => Outcome::Moved { from: from.clone() },
         Call::Forget => Outcome::Removed,
         Call::Create { .. } => match began {
-            Some(begun) => create(hands, job, begun).await,
+            Some(begun) => create(hands, job, &begun).await,
             None => Outcome::Failed { why: "a create is journalled before it is made".into() },
         },
-        Call::Update { group, changed, .. } => update(hands, job, group, changed).await,
-        Call::Rename { attribute } => {
+        Call::Update { group, changed, or_create, .. } => {
+            match update(hands, job, group, changed).await {
+                Updated::Gone if *or_create => create_again(hands, job, entries).await,
+                updated => updated.outcome(),
+            }
+        }
+        Call::Rename { attribute, .. } => {
             let group = job.kind.attribute(attribute).map(|it| it.via.clone()).unwrap_or_default();
-            update(hands, job, &group, std::slice::from_ref(attribute)).await
+            update(hands, job, &group, std::slice::from_ref(attribute)).await.outcome()
         }
         Call::Delete { deposed } => delete(hands, job, *deposed).await,
         Call::Ready => ready(hands, job).await,

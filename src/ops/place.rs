@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::nearest;
 use crate::ops::error::OpsError;
+use crate::ops::inside::link_on_the_way;
 
 /// A stack as it was named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +25,11 @@ impl Place {
     pub fn find(named: &str, from: &Path) -> Result<Self, OpsError> {
         let path = from.join(named);
         if (named.contains('/') || named == ".") && path.exists() {
-            return Self::at(&path);
+            let below = root(&path).and_then(|it| link_on_the_way(&it, &path));
+            return match below {
+                Some(link) => Err(linked(&link)),
+                None => Self::at(&path),
+            };
         }
         let (stack, instance) = match named.split_once('@') {
             Some((stack, instance)) => (stack, Some(instance.to_owned())),
@@ -44,10 +50,13 @@ impl Place {
         let Some(root) = root(from) else {
             return Err(OpsError::input(
                 format!("there is no `stacks` folder in {} or above it", from.display()),
-                "run `lifeboat init`, or name the folder with -C",
+                format!("run {}, or name the folder with -C", Command::Init),
             ));
         };
         let place = Self { root, stack: stack.into(), instance };
+        if let Some(link) = link_on_the_way(&place.root, &place.folder()) {
+            return Err(linked(&link));
+        }
         if place.file().is_file() {
             return Ok(place);
         }
@@ -136,9 +145,17 @@ impl Place {
     }
 }
 
+/// Git keeps links, so a pull request could bring one.
+fn linked(link: &Path) -> OpsError {
+    OpsError::input(
+        format!("{} is a link; a stack is a folder of its own", link.display()),
+        "put the folder itself there; what is outside of it is not read",
+    )
+}
+
 fn known(names: &[String]) -> String {
     if names.is_empty() {
-        "run `lifeboat init` for a first stack".into()
+        format!("run {} for a first stack", Command::Init)
     } else {
         format!("the stacks here are: {}", names.join(", "))
     }

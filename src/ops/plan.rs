@@ -3,28 +3,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::Plan;
+use crate::engine::plan::change::{Plan, note};
 use crate::engine::plan::foreseen::{Foreseen, is_inside, unforeseeable};
 use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::offered::{refused, sources};
 use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
 use crate::engine::plan::survey::{Inquiry, survey};
+use crate::engine::plan::uninvited::{collections, lists, uninvited};
+use crate::engine::plan::verify::{Checked, OF_SERVING, verify};
+use crate::engine::schema::Catalog;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::journal::{Entry, fold};
 use crate::engine::state::record::{Left, State};
 use crate::engine::value::Value;
 use crate::ops::bindings::bindings;
-use crate::ops::course::{Course, Losses, course, remembered};
+use crate::ops::course::{Course, Losses, course, named, remembered};
 use crate::ops::error::OpsError;
 use crate::ops::instance;
 use crate::ops::load::{self, Desired};
 use crate::ops::look;
+use crate::ops::missing;
 use crate::ops::place::Place;
 use crate::ops::session::Session;
-use crate::ops::settle::settle;
+use crate::ops::settle::{recovered, settle};
+use crate::ops::sooner::{Tried, advice};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -35,12 +42,16 @@ pub struct Ask {
     pub given: Vec<GivenVariable>,
     pub intent: Intent,
     pub allowed: Allowed,
+    /// Made anew, whatever differs.
+    pub replace: Vec<Address>,
     pub losses: Losses,
     /// Nothing but a switch: where there is none to make, what is pending stays so.
     pub only_switch: bool,
     /// A switch also carries what was pending before it.
     pub include_pending: bool,
     pub keep: Keep,
+    /// When the site was last seen good, in milliseconds since the Unix epoch: a switch is reported from there on.
+    pub last_good: Option<i64>,
 }
 
 /// A plan with everything it was made from.
@@ -57,6 +68,8 @@ pub struct Proposed {
     pub keep: Keep,
     /// What guards let through, likewise.
     pub allowed: Allowed,
+    /// When the site was last seen good, as who watched it says.
+    pub last_good: Option<i64>,
 }
 
 /// How often a plan is made anew because somebody changed the state while the clouds were looked at.
@@ -95,7 +108,58 @@ pub async fn plan_on(
     session.check_endpoints(&inquiries)?;
     let accounts = look::accounts(session, &inquiries, prepared.state.as_ref()).await?;
     let observed = look::observe(session, &inquiries).await;
-    proposed(session, ask, prepared, accounts, observed)
+    match (&prepared.state, ask.intent) {
+        (Some(_), _) => {}
+        (None, Intent::Apply) => missing::check(session, &ask.place, &inquiries, &observed).await?,
+        (None, Intent::Destroy) => state_is_missing(session, ask).await?,
+    }
+    let recovered = std::mem::take(&mut prepared.recovered);
+    let mut proposed = proposed(session, ask, prepared, accounts, observed)?;
+    for change in &mut proposed.plan.changes {
+        if let Some(why) = recovered.get(&change.address) {
+            change.reason = [why.as_str(), &change.reason].join("; ");
+        }
+    }
+    check_offers(session, &mut proposed).await?;
+    check_uninvited(session, ask.intent, &mut proposed).await;
+    Ok(proposed)
+}
+
+/// Refuses to go on without a state where the clouds show that this stack exists. What cannot be looked at shows nothing.
+pub async fn state_is_missing(session: &Session, ask: &Ask) -> Result<(), OpsError> {
+    let ask = Ask { intent: Intent::Apply, ..ask.clone() };
+    let Ok(prepared) = prepare(session, &ask, None) else { return Ok(()) };
+    let inquiries = inquiries(session, &ask, &prepared);
+    let observed = look::observe(session, &inquiries).await;
+    missing::check(session, &ask.place, &inquiries, &observed).await
+}
+
+/// What would go along with what goes, and is not of this stack, is named and needs a word.
+async fn check_uninvited(session: &Session, intent: Intent, it: &mut Proposed) {
+    let Some(state) = &it.state else { return };
+    let catalog = &session.catalog;
+    let collections = collections(&it.plan, state, catalog);
+    let lists = lists(&it.plan, state, catalog);
+    let found = look::uninvited(session, collections, lists).await;
+    let stack = &it.desired.stack;
+    let word = (intent, &it.allowed);
+    let refusals = uninvited(&it.plan, stack, state, catalog, &it.observed, &found, word);
+    it.plan.notes.extend(refusals.iter().map(|it| note(it, |span| stack.sources.line(span))));
+    it.diagnostics.extend(refusals);
+}
+
+/// What the clouds do not offer is refused before the first call, with its line.
+async fn check_offers(session: &Session, it: &mut Proposed) -> Result<(), OpsError> {
+    let sources = sources(&it.plan, &session.catalog);
+    let read = look::offers(session, sources).await;
+    let stack = &it.desired.stack;
+    let found = refused(&it.plan, stack, &session.catalog, &read);
+    if stops(&found) {
+        let sources = stack.sources.clone();
+        return Err(OpsError::Mistakes { diagnostics: found, sources });
+    }
+    it.diagnostics.extend(found);
+    Ok(())
 }
 
 /// Plans against what is only foreseen; of the clouds only that is asked which would be new in it. `Err` with the
@@ -153,7 +217,7 @@ fn proposed(
     accounts: BTreeMap<String, String>,
     observed: BTreeMap<Address, Observation>,
 ) -> Result<Proposed, OpsError> {
-    let Prepared { sides: Sides { desired, before, course }, settled, state } = prepared;
+    let Prepared { sides: Sides { desired, before, course }, settled, state, .. } = prepared;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
     let worlds = Worlds {
         catalog: &session.catalog,
@@ -171,14 +235,38 @@ fn proposed(
         now: session.clock.now(),
         bindings: bindings(session, ask.intent, &desired.stack, state.as_ref(), accounts),
         allowed: allowed.clone(),
+        include_pending: ask.include_pending,
+        replace: ask.replace.clone(),
         lost: course.lost,
         thaws: course.thaws,
         thawed: course.thawed,
         keep,
         others: instance::others(session, &ask.place)?,
+        name: ask.place.name(),
+        // Read only where somebody may have to be told.
+        ways: if is_silent(&observed) { load::ways(&ask.place) } else { Vec::new() },
         from: course.from,
     };
     let (mut plan, mut diagnostics) = between(&before, &worlds, &options);
+    if let Some(state) = state.as_ref().filter(|_| ask.intent == Intent::Apply) {
+        let (place, given, losses) = (&ask.place, ask.given.as_slice(), &ask.losses);
+        let again = |worlds: &Worlds<'_>| between(&before, worlds, &options).0;
+        let plan_again = &again;
+        let tried = Tried {
+            session,
+            place,
+            given,
+            losses,
+            plan: plan_again,
+            before: &before,
+            worlds: &worlds,
+            state,
+        };
+        if let Some(advice) = advice(&tried, &plan) {
+            plan.notes.push(note(&advice, |span| desired.stack.sources.line(span)));
+            diagnostics.push(advice);
+        }
+    }
     plan.instance.clone_from(&ask.place.instance);
     diagnostics.extend(desired.warnings.iter().cloned());
     let errors_only =
@@ -186,7 +274,13 @@ fn proposed(
     if errors_only && stops(&diagnostics) {
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
-    Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep, allowed })
+    let last_good = ask.last_good;
+    Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep, allowed, last_good })
+}
+
+fn is_silent(observed: &BTreeMap<Address, Observation>) -> bool {
+    let silent = |it: &Observation| matches!(it, Observation::Unseen(it) if !it.reason.is_no());
+    observed.values().any(silent)
 }
 
 /// A whole plan, or that of a switch from what these desire.
@@ -204,6 +298,20 @@ pub fn between(
     let left: Vec<Worlds<'_>> =
         sides.map(|(it, order)| Worlds { stack: &it.stack, order, ..*worlds }).collect();
     propose_switch(&left, worlds, options)
+}
+
+/// Why the steps of a saved plan must not be begun, whatever they say of themselves. Where a fresh plan would need an outage,
+/// this one was allowed it when it was made.
+pub fn unsafe_steps(catalog: &Catalog, fresh: &Proposed, saved: &Plan) -> Vec<Diagnostic> {
+    let needs_outage = fresh.plan.refusals().any(|it| OF_SERVING.contains(&it.code.as_str()));
+    verify(&Checked {
+        catalog,
+        stack: &fresh.desired.stack,
+        state: fresh.state.as_ref(),
+        changes: &saved.changes,
+        steps: &saved.steps,
+        outage: needs_outage || saved.bindings.intent == "destroy",
+    })
 }
 
 /// What a plan is made between, from layers and state alone.
@@ -231,7 +339,8 @@ pub fn sides(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Side
     for left in course.left.iter().filter(|_| carries_itself) {
         // What was said when a switch began is part of it as well.
         let (from, remembered) = (&left.overlays, &left.variables);
-        let mut desired = load::desired(&ask.place, from, &given, remembered, &session.catalog)?;
+        let desired = load::desired(&ask.place, from, &given, remembered, &session.catalog);
+        let mut desired = desired.map_err(|why| left_unreadable(ask, state, from, why))?;
         instance::lend(session, &ask.place, &mut desired)?;
         before.push(desired);
     }
@@ -242,6 +351,8 @@ pub fn sides(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Side
 struct Prepared {
     sides: Sides,
     settled: Vec<Entry>,
+    /// Which creates were found carried out, and why what was found is taken for ours.
+    recovered: BTreeMap<Address, String>,
     state: Option<State>,
 }
 
@@ -250,6 +361,7 @@ impl Prepared {
     async fn settle(&mut self, session: &Session) {
         let Some(state) = &mut self.state else { return };
         self.settled = settle(session, state, &self.sides.course.lost).await;
+        self.recovered = recovered(state, &session.catalog, &self.settled);
         for entry in &self.settled {
             fold(state, entry);
         }
@@ -258,7 +370,7 @@ impl Prepared {
 
 fn prepare(session: &Session, ask: &Ask, state: Option<State>) -> Result<Prepared, OpsError> {
     let sides = sides(session, ask, state.as_ref())?;
-    Ok(Prepared { sides, settled: Vec::new(), state })
+    Ok(Prepared { sides, settled: Vec::new(), recovered: BTreeMap::new(), state })
 }
 
 /// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked; else what it takes for
@@ -279,12 +391,42 @@ fn wanted(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Desired
         check_lost(session, &desired, state, &ask.losses)?;
         return Ok(desired);
     }
-    let mut desired =
-        load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
+    let desired = load::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog);
+    let mut desired = desired.map_err(|why| active_gone(ask, state, &overlays, why))?;
     instance::belongs(&ask.place, &desired.stack)?;
     instance::lend(session, &ask.place, &mut desired)?;
     check_lost(session, &desired, state, &ask.losses)?;
     Ok(desired)
+}
+
+/// The overlays that a switch leaves say what it is to carry. Without them it can still carry all that differs from the world.
+fn left_unreadable(ask: &Ask, state: Option<&State>, from: &[String], why: OpsError) -> OpsError {
+    let (Some(state), Some(to)) = (state, &ask.overlays) else { return why };
+    let Some(switch) = state.switch_command(&overlays_of(Some(to), None)) else { return why };
+    OpsError::input(
+        format!("this switch leaves {}, which cannot be read: {why}", named(from)),
+        format!(
+            "put it back as it was; or `{switch} --include-pending` goes without it, and carries everything that differs from its target"
+        ),
+    )
+}
+
+/// The file of an active overlay may be gone, deleted with a branch; who asks for nothing else is told the way home.
+fn active_gone(ask: &Ask, state: Option<&State>, overlays: &[String], why: OpsError) -> OpsError {
+    let Some(state) = state.filter(|it| ask.overlays.is_none() && it.active == overlays) else {
+        return why;
+    };
+    let gone = |it: &&String| load::overlay_file(&ask.place, it).is_err();
+    let Some(gone) = overlays.iter().find(gone).filter(|it| !state.home.contains(it)) else {
+        return why;
+    };
+    OpsError::input(
+        format!("{why}; it is active"),
+        format!(
+            "put {gone} back as it was; or go home without it: {}",
+            Command::FailbackWhole { stack: &ask.place.name() }
+        ),
+    )
 }
 
 /// What is laid over what is to go. State says what that is and what protects it: nothing is borrowed for it, and an overlay

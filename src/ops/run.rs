@@ -9,16 +9,20 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::engine::address::Address;
+use crate::engine::diagnostic::{Diagnostic, on_one_line, stops};
 use crate::engine::mark::mark;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Action, Call, Plan, Step};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::role::{role, ttl};
 use crate::engine::plan::survey::Known;
+use crate::engine::retry::Pace;
 use crate::engine::schedule::Schedule;
 use crate::engine::schema::{Catalog, Kind};
+use crate::engine::stack::agree::forms;
 use crate::engine::stack::model::{Gate, Instance, Stack};
 use crate::engine::stack::resolve::{ResolvedGate, resolve, resolve_gate};
+use crate::engine::stack::rules::Rules;
 use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
@@ -30,9 +34,10 @@ use crate::ops::session::Session;
 /// Steps at once, by provider.
 const AT_ONCE: [(&str, usize); 2] = [("linode", 10), ("dynamodb", 4)];
 
-/// [`AT_ONCE`] as a schedule takes it.
-pub fn limits() -> BTreeMap<String, usize> {
-    AT_ONCE.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect()
+/// [`AT_ONCE`] as a schedule takes it, or what was asked for instead.
+pub fn limits(pace: Pace) -> BTreeMap<String, usize> {
+    let limit = |own: usize| pace.at_once.unwrap_or(own).max(1);
+    AT_ONCE.iter().map(|(name, own)| ((*name).to_owned(), limit(*own))).collect()
 }
 
 pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
@@ -61,13 +66,24 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub fn new(session: &'a Arc<Session>, proposed: &'a Proposed, state: State) -> Self {
+    pub fn new(
+        session: &'a Arc<Session>,
+        proposed: &'a Proposed,
+        state: State,
+        pace: Pace,
+    ) -> Self {
         let plan = &proposed.plan;
         let provider_of = |step: &Step| provider_of(&session.catalog, step);
         let mut last_of = BTreeMap::new();
         for step in &plan.steps {
-            let makes =
-                !matches!(step.call, Call::Delete { .. } | Call::Gone { .. } | Call::Forget);
+            // A temporary name is never the last word.
+            let makes = !matches!(
+                step.call,
+                Call::Delete { .. }
+                    | Call::Gone { .. }
+                    | Call::Forget
+                    | Call::Rename { to: Some(_), .. }
+            );
             if makes && !step.call.is_gate() {
                 last_of.insert(step.address.clone(), step.id);
             }
@@ -93,7 +109,7 @@ impl<'a> Run<'a> {
                 .filter(|it| it.action == Action::Replace { create_first: true })
                 .map(|it| it.address.clone())
                 .collect(),
-            schedule: Schedule::new(&plan.steps, provider_of, limits()),
+            schedule: Schedule::new(&plan.steps, provider_of, limits(pace)),
             last_of,
             outcomes: BTreeMap::new(),
             times: BTreeMap::new(),
@@ -253,6 +269,7 @@ impl<'a> Run<'a> {
         Ok(Job {
             mark: taggable.then(|| mark(&self.plan.stack, &self.state.lineage, &step.address)),
             surveyed: self.surveyed.contains(&step.address) || self.is_inside_new(&kind, instance),
+            parent_is_new: self.is_inside_new(&kind, instance),
             needs: needs.or(record.map(|it| it.needs.clone())).unwrap_or_default(),
             protected: protected.unwrap_or(record.is_some_and(|it| it.protected)),
             beside: self.beside.contains(&step.address),
@@ -298,14 +315,28 @@ impl<'a> Run<'a> {
             }
         };
         let instance = instance.ok_or("the layers no longer hold it")?;
-        let resolved = resolve(self.stack, &self.session.catalog, instance, &self.known).map_err(
-            |mistakes| mistakes.first().map_or_else(String::new, |it| it.summary.clone()),
-        )?;
-        let mut attributes = resolved.attributes;
+        let told = |mistakes: &[Diagnostic]| on_one_line(mistakes, &self.stack.sources);
+        let resolved = resolve(self.stack, &self.session.catalog, instance, &self.known)
+            .map_err(|mistakes| told(&mistakes))?;
+        // What only now is known has to go together as what was known before.
+        let mut wrong = Vec::new();
+        forms(kind, instance, &resolved, &mut wrong);
+        Rules::default().check(kind, instance, &resolved, &mut wrong);
+        if stops(&wrong) {
+            return Err(told(&wrong));
+        }
+        let place = |name: &str| {
+            let span = resolved.value_span(name).unwrap_or(instance.resource.span);
+            self.stack.sources.place(span)
+        };
+        let mut attributes = resolved.attributes.clone();
         if let Call::Create { label: Some(label), .. } = &step.call
             && let Some(name) = kind.identity.by.last()
         {
             attributes.insert(name.clone(), Value::Text(label.clone()));
+        }
+        if let Call::Rename { attribute, to: Some(to) } = &step.call {
+            attributes.insert(attribute.clone(), Value::text(to));
         }
         // Whom a member joins was decided when it was planned; the layers do not say it.
         if let Some((name, region)) = kind.join_as().and_then(|it| planned.get_key_value(it)) {
@@ -318,12 +349,18 @@ impl<'a> Run<'a> {
         for (name, planned) in planned {
             let now = sealed.get(name).unwrap_or(&Value::Null);
             if !agrees(planned, now) {
-                return Err(format!("`{name}` turned out other than planned; plan again"));
+                return Err(format!(
+                    "`{name}` ({}) is {} now, and the plan said {}; plan again",
+                    place(name),
+                    now.json(),
+                    planned.json()
+                ));
             }
         }
         if let Some((name, _)) = attributes.iter().find(|(_, it)| it.has_open()) {
             return Err(format!(
-                "`{name}` is still not known, though everything it needs is there"
+                "`{name}` ({}) is still not known, though everything it needs is there",
+                place(name)
             ));
         }
         Ok((attributes, sealed))
@@ -333,7 +370,34 @@ impl<'a> Run<'a> {
         let record = self.state.records.get(address);
         let found = record.and_then(|it| Some((it, self.session.catalog.get(&it.kind)?)));
         let (record, kind) = found.ok_or_else(|| format!("`{address}` is not recorded"))?;
-        Ok(Watched { address: address.clone(), kind: kind.clone(), record: record.clone() })
+        let members = self.members(kind, record);
+        Ok(Watched {
+            address: address.clone(),
+            kind: kind.clone(),
+            record: record.clone(),
+            members,
+        })
+    }
+
+    /// What is recorded inside an object and may serve.
+    fn members(&self, holder: &Kind, of: &Record) -> Vec<Watched> {
+        if holder.serves_when.is_none() {
+            return Vec::new();
+        }
+        let inside = |(address, record): (&Address, &Record)| {
+            let kind = self.session.catalog.get(&record.kind)?;
+            let container = kind.contains_in.as_ref().filter(|_| kind.serves.is_some())?;
+            let to = kind.attribute(container)?.to.as_ref()?;
+            let id = record.attributes.get(container).and_then(Value::as_text)?;
+            let (kind, record) = (kind.clone(), record.clone());
+            (*to == holder.kind && id == of.id).then(|| Watched {
+                address: address.clone(),
+                kind,
+                record,
+                members: Vec::new(),
+            })
+        };
+        self.state.records.iter().filter_map(inside).collect()
     }
 
     fn gate(
@@ -344,7 +408,7 @@ impl<'a> Run<'a> {
         let Some(gate) = gate else { return Ok(None) };
         resolve_gate(self.stack, &self.session.catalog, instance, gate, &self.known)
             .map(Some)
-            .map_err(|mistakes| mistakes.first().map_or_else(String::new, |it| it.summary.clone()))
+            .map_err(|mistakes| on_one_line(&mistakes, &self.stack.sources))
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cloud::clock::{Clock, Scaled, Wall};
 use crate::cloud::connection::{Connections, Settings, is_loopback};
 use crate::cloud::prober::Prober;
 use crate::cloud::provider::Provider;
+use crate::engine::plan::offered::Read;
 use crate::engine::plan::survey::Inquiry;
 use crate::engine::schema::Catalog;
 use crate::kinds;
@@ -33,6 +34,8 @@ pub struct Session {
     pub is_local: bool,
     /// `user@host`, for the lease and for `status`.
     pub who: String,
+    /// What clouds offer, read at most once for each command.
+    pub offers: tokio::sync::Mutex<Read>,
     /// Keeps the sandbox listening as long as the session lives.
     _sandbox: Option<(Sandbox, Serving)>,
 }
@@ -86,7 +89,7 @@ impl Session {
         sandbox: Option<(Sandbox, Serving)>,
     ) -> Self {
         let aws_is_local = settings.dynamodb_endpoint.as_deref().is_some_and(is_loopback);
-        let is_local = is_loopback(&settings.linode_url) || aws_is_local;
+        let is_local = is_loopback(&settings.linode_url) && aws_is_local;
         let dynamodb_endpoint = settings.dynamodb_endpoint.clone();
         let connections = Arc::new(Connections::new(settings));
         let prober = Arc::new(Prober::new(Arc::clone(&connections)));
@@ -99,6 +102,7 @@ impl Session {
             is_local,
             dynamodb_endpoint,
             who: who.into(),
+            offers: tokio::sync::Mutex::default(),
             _sandbox: sandbox,
         }
     }
@@ -142,8 +146,12 @@ impl Session {
     }
 }
 
+/// Where the sandbox's world is below a root.
+pub fn world_of(root: &Path) -> PathBuf {
+    root.join("state").join("sandbox").join("world")
+}
+
 /// The sandbox's world below a root.
 pub fn open_sandbox(root: &Path, options: &Options) -> Result<Sandbox, OpsError> {
-    let folder = root.join("state").join("sandbox").join("world");
-    Sandbox::open(Some(&folder), options).map_err(|why| OpsError::Sandbox(why.to_string()))
+    Sandbox::open(Some(&world_of(root)), options).map_err(|why| OpsError::Sandbox(why.to_string()))
 }

@@ -57,10 +57,12 @@ fn pending(
         given: given.to_vec(),
         intent: Intent::Apply,
         allowed: Allowed::default(),
+        replace: Vec::new(),
         losses: Losses::Assumed,
         only_switch: false,
         include_pending: false,
         keep: Keep::Nothing,
+        last_good: None,
     };
     let Sides { desired, before, course } = sides(session, &ask, Some(state))?;
     let order: Vec<Address> = desired.graph.order().cloned().collect();

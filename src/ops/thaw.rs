@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use crate::cloud::provider::Look;
 use crate::engine::diagnostic::nearest;
 use crate::engine::fault_domain::Domains;
+use crate::engine::observed::{Reason, Unseen};
 use crate::engine::schema::FaultDomain;
 use crate::engine::state::journal::{Entry, fold};
 use crate::engine::state::record::State;
@@ -19,7 +20,7 @@ use crate::store::lease::Lease;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Those of the fault domains that do not answer a call that names one of their objects, and why.
-pub async fn silent(session: &Session, state: &State, domains: &[String]) -> Vec<(String, String)> {
+pub async fn silent(session: &Session, state: &State, domains: &[String]) -> Vec<(String, Unseen)> {
     if domains.is_empty() {
         return Vec::new();
     }
@@ -40,21 +41,30 @@ pub async fn silent(session: &Session, state: &State, domains: &[String]) -> Vec
             let look = provider.look(&kind, &record.id, &record.attributes);
             let why = match tokio::time::timeout(PATIENCE, look).await {
                 Ok(Ok(Look::Exists { .. } | Look::Absent)) => None,
-                Ok(Err(why)) => Some(why.to_string()),
+                Ok(Err(why)) => Some(why.unseen()),
                 Err(_) => {
                     let seconds = PATIENCE.as_secs();
-                    Some(format!("a {} of it did not answer within {seconds} s", kind.kind))
+                    let why = format!("a {} of it did not answer within {seconds} s", kind.kind);
+                    Some(Unseen::new(Reason::Unreachable, why))
                 }
             };
             (at, why)
         });
     }
-    let mut silent: Vec<(usize, String)> = Vec::new();
+    let mut silent: Vec<(usize, Unseen)> = Vec::new();
     while let Some(Ok((at, why))) = asked.join_next().await {
         silent.extend(why.map(|why| (at, why)));
     }
-    silent.sort();
+    silent.sort_by_key(|(at, _)| *at);
     silent.into_iter().map(|(at, why)| (domains[at].clone(), why)).collect()
+}
+
+/// It answered, and not what it should: nobody can say that it is well, nor that it is not.
+pub fn no(domain: &str, unseen: &Unseen, otherwise: &str) -> OpsError {
+    OpsError::input(
+        format!("whether {domain} is well could not be seen: {}", unseen.why),
+        format!("it answers, so mend that, and run the same command again; {otherwise}"),
+    )
 }
 
 /// Journals that a lost fault domain is found, if it answers.
@@ -74,9 +84,12 @@ pub async fn found(
         return Err(OpsError::input(format!("state does not say that `{domain}` is lost"), help));
     }
     let asked = [domain.to_owned()];
-    if let Some((_, why)) = silent(session, state, &asked).await.first() {
+    if let Some((_, unseen)) = silent(session, state, &asked).await.first() {
+        if unseen.reason.is_no() {
+            return Err(no(domain, unseen, "it stays frozen until then"));
+        }
         return Err(OpsError::refused(
-            format!("{domain} is still silent: {why}"),
+            format!("{domain} is still silent: {}", unseen.why),
             "it stays frozen; say so again when it answers",
         ));
     }

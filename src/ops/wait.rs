@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::cloud::error::ProviderError;
 use crate::cloud::prober::{Probe, ProbeAnswer};
 use crate::cloud::provider::Look;
-use crate::engine::retry::Fault;
+use crate::engine::plan::serving::lets_serve;
+use crate::engine::retry::{Fault, poll};
 use crate::engine::schema::{ServesWhen, Wait};
 use crate::engine::stack::resolve::{ResolvedGate, ResolvedProbe};
 use crate::engine::state::journal::Outcome;
@@ -63,11 +64,15 @@ pub async fn gate(hands: &Hands, job: &Job) -> Outcome {
     }
 }
 
+/// A gate that has to hold several times in a row is over when the last of them is seen.
+fn every(gate: &ResolvedGate) -> u64 {
+    (gate.within_seconds / 10).clamp(1, 5)
+}
+
 /// Knocks until a condition holds as many times in a row as it says.
 pub async fn probed(hands: &Hands, job: &Job, gate: &ResolvedGate) -> Result<(), String> {
     let probe = probe_of(gate)?;
-    let poll_seconds = (gate.within_seconds / 10).clamp(1, 5);
-    let limits = Wait { within_seconds: gate.within_seconds, poll_seconds };
+    let limits = Wait { within_seconds: gate.within_seconds, poll_seconds: every(gate) };
     let sight = Sight::Gate { gate, probe, held: AtomicU32::new(0) };
     wait(hands, job, limits, &sight).await.map(|_| ())
 }
@@ -86,11 +91,13 @@ pub enum Sight<'a> {
         probe: Probe,
         held: AtomicU32,
     },
-    /// At least one of what it counts is healthy.
+    /// At least one of what it counts is healthy and takes users.
     Serves {
         watched: &'a Watched,
         serves: &'a ServesWhen,
     },
+    /// A member of a serving set takes users and is healthy.
+    Member(&'a Watched),
 }
 
 /// One look of a wait.
@@ -100,10 +107,11 @@ enum Seen {
     Never(String),
 }
 
-async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>) -> Seen {
+/// `pause`: until the next look, if this one is not the last.
+async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>, pause: Duration) -> Seen {
     let provider = &hands.session.provider;
     match sight {
-        Sight::Ready { id } => match provider.look(&job.kind, id, &job.attributes).await {
+        Sight::Ready { id } => match provider.ready(&job.kind, id, &job.attributes, pause).await {
             Ok(Look::Exists { attributes, ready: true, .. }) => Seen::Yes(attributes),
             Ok(Look::Exists { why_not, .. }) => {
                 Seen::NotYet(why_not.unwrap_or_else(|| "it is not ready".into()))
@@ -135,6 +143,10 @@ async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>) -> Seen {
             Ok(()) => Seen::Yes(Attributes::new()),
             Err(why) => Seen::NotYet(why),
         },
+        Sight::Member(watched) => match takes_users(hands, watched).await {
+            Ok(()) => Seen::Yes(Attributes::new()),
+            Err(why) => Seen::NotYet(why),
+        },
     }
 }
 
@@ -149,7 +161,7 @@ async fn served(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result
     };
     let counts = attributes.get(&serves.attribute).and_then(Value::as_map);
     match counts.and_then(|it| it.get(&serves.member)) {
-        Some(Value::Int(count)) if *count > 0 => Ok(()),
+        Some(Value::Int(count)) if *count > 0 => members_serve(hands, watched).await,
         Some(Value::Int(_)) => {
             let all: Vec<String> = counts
                 .into_iter()
@@ -160,6 +172,43 @@ async fn served(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result
         }
         _ => Err(format!("the cloud does not tell `{}`", serves.attribute)),
     }
+}
+
+/// What is counted as healthy may refuse users: one of those that state knows has to take them. Where state knows none, the
+/// count is all that can be said.
+async fn members_serve(hands: &Hands, watched: &Watched) -> Result<(), String> {
+    let mut told = Vec::new();
+    for member in &watched.members {
+        match takes_users(hands, member).await {
+            Ok(()) => return Ok(()),
+            Err(why) => told.push(format!("`{}`: {why}", member.address)),
+        }
+    }
+    if told.is_empty() { Ok(()) } else { Err(told.join("; ")) }
+}
+
+/// Whether a member of a serving set is told to be healthy, and takes users.
+async fn takes_users(hands: &Hands, watched: &Watched) -> Result<(), String> {
+    let (record, kind) = (&watched.record, &watched.kind);
+    let attributes = match hands.session.provider.look(kind, &record.id, &record.attributes).await {
+        Ok(Look::Exists { attributes, .. }) => attributes,
+        Ok(Look::Absent) => return Err("it is not there".into()),
+        Err(why) => return Err(why.to_string()),
+    };
+    let Some(serves) = &kind.serves else { return Ok(()) };
+    let told = |name: &str| match attributes.get(name) {
+        Some(value) => format!("{name} {}", value.json()),
+        None => format!("the cloud does not tell `{name}`"),
+    };
+    if !lets_serve(kind, &attributes) {
+        return Err(told(&serves.attribute));
+    }
+    let Some(healthy) = &serves.healthy else { return Ok(()) };
+    let status = attributes.get(&healthy.attribute).and_then(Value::as_text);
+    if status.is_some_and(|it| healthy.is.iter().any(|is| is == it)) {
+        return Ok(());
+    }
+    Err(told(&healthy.attribute))
 }
 
 fn seen_error(why: &ProviderError) -> Seen {
@@ -178,9 +227,16 @@ pub async fn wait(
 ) -> Result<Attributes, String> {
     let clock = &hands.session.clock;
     let within = job.timeout.unwrap_or(Duration::from_secs(limits.within_seconds));
-    let deadline = clock.now() + i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 2);
+    let began = clock.now();
+    let deadline = began.saturating_add(i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 2));
+    let longest = Duration::from_secs(limits.poll_seconds);
+    let pause = || {
+        let waited = Duration::from_millis(u64::try_from(clock.now() - began).unwrap_or(0));
+        let own = poll(waited, longest).max(clock.grain().min(longest));
+        hands.pace.poll.unwrap_or(own)
+    };
     loop {
-        let why = match look(hands, job, sight).await {
+        let why = match look(hands, job, sight, pause()).await {
             Seen::Yes(it) => return Ok(it),
             Seen::Never(why) => return Err(why),
             Seen::NotYet(why) => why,
@@ -189,7 +245,7 @@ pub async fn wait(
             return Err(format!("not within {} s: {why}", within.as_secs()));
         }
         (hands.tell)(Progress::Waiting { step: job.step.id, why });
-        clock.sleep(Duration::from_secs(limits.poll_seconds)).await;
+        clock.sleep(pause()).await;
     }
 }
 

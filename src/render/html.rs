@@ -2,6 +2,7 @@
 
 use crate::engine::plan::wire::plan_digest;
 use crate::render::escape;
+use crate::render::fold::whose;
 use crate::render::lines::{Limits, Line, Sign};
 use crate::render::outline::{Detail, Entry, Notice, Outline, Section, Shown, outline};
 
@@ -23,6 +24,7 @@ p { margin: .3rem 0; } code, pre { font: 13px/1.5 ui-monospace, monospace; }
 .entry > summary { cursor: pointer; }
 .entry > div { padding-left: 1.75rem; } strong code { font-weight: 700; }
 pre { margin: 0; padding: .4rem .7rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+.danger { color: var(--remove); font-weight: 700; } .entry.risky { border: 2px solid var(--remove); }
 .symbol { display: inline-block; min-width: 2rem; font-weight: 700; }
 .add { color: var(--add); } .remove { color: var(--remove); } .change { color: var(--change); }
 ";
@@ -54,6 +56,10 @@ fn body(outline: &Outline) -> String {
         escape::html(&outline.header),
         escape::html(&outline.summary),
     );
+    if let Some(dangers) = &outline.dangers {
+        let dangers = escape::html(dangers);
+        body.push_str(&format!("<p class=\"danger\">Danger: {dangers}</p>\n"));
+    }
     if let Some(forecast) = &outline.forecast {
         body.push_str(&format!("<p>{}</p>\n", escape::html(forecast)));
     }
@@ -105,11 +111,12 @@ fn entry(entry: &Entry) -> String {
         "~" => "change",
         _ => "aside",
     };
+    let (addresses, kinds) = whose(entry);
     let mut head = format!(
         "<span class=\"symbol {class}\">{}</span> <strong>{}</strong> {}",
         escape::html(entry.symbol),
-        escape::code(&entry.address),
-        escape::html(&entry.kind),
+        escape::code(&addresses),
+        escape::html(&kinds),
     );
     if !entry.reason.is_empty() {
         head.push_str(&format!(": {}", escape::html(&entry.reason)));
@@ -117,11 +124,16 @@ fn entry(entry: &Entry) -> String {
     if let Some(place) = &entry.place {
         head.push_str(&format!(" <span class=\"dim\">{}</span>", escape::code(place)));
     }
+    for (word, says) in &entry.dangers {
+        let says = escape::html(says);
+        head.push_str(&format!("<br><span class=\"danger\">{word}: {says}</span>"));
+    }
+    let risky = if entry.dangers.is_empty() { "" } else { " risky" };
     if entry.lines.is_empty() {
-        return format!("<div class=\"entry\"><div>{head}</div></div>\n");
+        return format!("<div class=\"entry{risky}\"><div>{head}</div></div>\n");
     }
     let lines = lines(&entry.lines);
-    format!("<details class=\"entry\" open><summary>{head}</summary>{lines}</details>\n")
+    format!("<details class=\"entry{risky}\" open><summary>{head}</summary>{lines}</details>\n")
 }
 
 fn lines(lines: &[Line]) -> String {

@@ -3,15 +3,18 @@
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::wire::plan_digest;
 use crate::render::escape::{code, fence, prose, quiet, span};
+use crate::render::fold::whose;
 use crate::render::lines::{Limits, Line, Sign};
 use crate::render::outline::{Detail, Entry, Notice, Outline, Section, Shown, name, outline};
 use crate::render::words::{count, cut, digest};
 
 /// The smallest budget that is kept; a smaller one counts as this. It holds the heading, the
 /// refusals' count, the digest of the plan, and count and digest of everything that is cut.
-pub const MIN_BYTES: usize = 3000;
+pub const MIN_BYTES: usize = 8000;
 /// Kept free for the two sentences about what is cut.
 const NOTICE_BYTES: usize = 800;
+/// Characters of what is switched and lost: a dozen fault domains are told whole.
+const SWITCH_MAX: usize = 300;
 /// Characters of one sentence or address in the heading.
 const HEADING_MAX: usize = 60;
 
@@ -47,10 +50,17 @@ fn head(plan: &Plan, outline: &Outline) -> String {
     let marker = marker.replace("--", "__");
     let mut head = format!("<!-- lifeboat:plan {marker} -->\n");
     head.push_str(&format!("## {}\n\n", prose(&cut(&outline.summary, 4 * HEADING_MAX))));
-    let header: Vec<String> =
-        outline.header.splitn(2, ", ").map(|it| cut(it, HEADING_MAX)).collect();
+    let header: Vec<String> = outline
+        .header
+        .splitn(2, ", ")
+        .zip([HEADING_MAX, SWITCH_MAX])
+        .map(|(it, most)| cut(it, most))
+        .collect();
     head.push_str(&format!("**{}**", prose(&header.join(", "))));
     head.push_str(&format!(" · {} · plan `{}`\n\n", outline.steps, plan_digest(plan)));
+    if let Some(dangers) = &outline.dangers {
+        head.push_str(&format!("> 🔴 **Danger:** {}\n\n", prose(dangers)));
+    }
     if let Some(forecast) = &outline.forecast {
         head.push_str(&format!("{}\n\n", prose(&cut(forecast, 8 * HEADING_MAX))));
     }
@@ -109,10 +119,17 @@ fn blocks(outline: &Outline) -> Vec<Block> {
         blocks.push(Block::new(What::Notice, NOTICES, vec![notice(it)]));
     }
     for (at, section) in outline.sections.iter().enumerate() {
-        let rank = if section.destroys { DESTROYS } else { NOTICES + 1 + at };
+        let is_risky = section.entries.iter().any(|it| !it.dangers.is_empty());
+        let usual = NOTICES + 1 + at;
+        let rank = if section.destroys { DESTROYS } else { usual };
+        // Above what is dangerous its title stays as well.
+        let title_rank = if is_risky { rank.min(NOTICES) } else { rank };
         let title = format!("\n### {}\n\n", section.title);
-        blocks.push(Block::new(What::Title, rank, vec![title]));
-        blocks.extend(section.entries.iter().map(|it| entry(it, section, rank)));
+        blocks.push(Block::new(What::Title, title_rank, vec![title]));
+        blocks.extend(section.entries.iter().map(|it| {
+            let rank = if it.dangers.is_empty() { rank } else { rank.min(NOTICES) };
+            entry(it, section, rank)
+        }));
         if !section.lines.is_empty() {
             let form = format!("{}\n", fenced(&section.lines));
             blocks.push(Block::new(What::Lines, rank, vec![form]));
@@ -139,7 +156,7 @@ fn fit(blocks: &mut [Block], mut room: usize) {
         }
     };
     grow(0, |rank| rank <= NOTICES);
-    grow(1, |rank| rank == DESTROYS);
+    grow(1, |rank| rank <= NOTICES);
     grow(0, |rank| rank > NOTICES);
     grow(1, |rank| rank > NOTICES);
     grow(2, |_| true);
@@ -202,7 +219,7 @@ fn farewell(blocks: &[Block]) -> String {
     let all =
         if hidden.is_empty() { " Every deletion and replacement is listed above." } else { "" };
     text.push_str(&format!(
-        "\n> ✂️ **Cut to fit:** {} ({}, `{}`).{all} All of it: `lifeboat show PLAN`\n",
+        "\n> ✂️ **Cut to fit:** {} ({}, `{}`).{all} All of it: `show` renders the saved plan again\n",
         parts.join(", "),
         count(whole.len(), "byte"),
         digest(&whole),
@@ -212,21 +229,42 @@ fn farewell(blocks: &[Block]) -> String {
 
 fn notice(notice: &Notice) -> String {
     let sign = if notice.word == "Warning" { "⚠️" } else { "⛔" };
-    let text = prose(&notice.text);
+    let text = said(&notice.text);
     let mut text = format!("> {sign} **{}** {}: {text}", notice.word, span(&notice.code));
     for place in &notice.places {
         text.push_str(&format!(" · {}", span(place)));
     }
     if let Some(help) = &notice.help {
-        text.push_str(&format!("<br>help: {}", prose(help)));
+        text.push_str(&format!("<br>help: {}", said(help)));
     }
     text + "\n\n"
 }
 
+/// A sentence in which what stands between backticks is code, as it is meant.
+fn said(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // One without its other half is a character like any other.
+    if parts.len().is_multiple_of(2) {
+        return prose(text);
+    }
+    let part = |(at, it): (usize, &&str)| match at % 2 {
+        1 if !it.is_empty() => code(it),
+        _ => prose(it),
+    };
+    parts.iter().enumerate().map(part).collect()
+}
+
 /// With its attributes, on one line, or by nothing but its address.
 fn entry(entry: &Entry, section: &Section, rank: usize) -> Block {
-    let head = |text: &str| format!("{} {}", code(entry.symbol), code(text));
-    let mut line = format!("{} {}", head(&entry.address), quiet(&entry.kind));
+    let (addresses, kinds) = whose(entry);
+    let words: Vec<&str> = entry.dangers.iter().map(|it| it.0).collect();
+    let alarm =
+        if words.is_empty() { String::new() } else { format!("🔴 <b>{}</b> ", words.join(", ")) };
+    let head = |text: &str| format!("{alarm}{} {}", code(entry.symbol), code(text));
+    let mut line = format!("{} {}", head(&addresses), quiet(&kinds));
+    for (_, says) in &entry.dangers {
+        line.push_str(&format!("; <b>{}</b>", quiet(says)));
+    }
     if !entry.reason.is_empty() {
         line.push_str(&format!(": {}", quiet(&entry.reason)));
     }
@@ -240,7 +278,7 @@ fn entry(entry: &Entry, section: &Section, rank: usize) -> Block {
         forms.push(format!("<details><summary>{line}</summary>\n\n{lines}</details>\n"));
     }
     forms.push(item(&line));
-    forms.push(item(&head(&entry.address)));
+    forms.push(item(&head(&addresses)));
     Block {
         destroys: section.destroys.then(|| entry.address.clone()),
         ..Block::new(What::Change, rank, forms)

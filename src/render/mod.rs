@@ -7,6 +7,8 @@
 
 pub mod words;
 pub mod lines;
+pub mod dangers;
+pub mod fold;
 pub mod outline;
 pub mod text;
 pub mod escape;

@@ -4,6 +4,8 @@ use crate::engine::ledger::forecast::Forecast;
 use crate::engine::plan::change::{
     Action, AttributeChange, Call, Change, Drift, Note, Plan, Step, Wait,
 };
+use crate::render::dangers::{dangers, dangers_of, rank, risky};
+use crate::render::fold;
 use crate::render::lines::{Limits, Line, Sign, attribute, difference, is_short};
 use crate::render::words::{clean, count, duration, inline, key, moment, symbol};
 
@@ -27,6 +29,8 @@ pub struct Outline {
     pub header: String,
     /// `Plan: 2 to create, …`.
     pub summary: String,
+    /// How much of it must not be overlooked: `Danger: DATA LOSS of orders; EXPOSURE of 2`.
+    pub dangers: Option<String>,
     /// How long a switch is expected to take, and how sure that is.
     pub forecast: Option<String>,
     /// Why nothing of it will be applied.
@@ -65,6 +69,12 @@ pub struct Entry {
     pub address: String,
     pub kind: String,
     pub reason: String,
+    /// What of it must not be overlooked: the word, and what happens; the worst first.
+    pub dangers: Vec<(&'static str, String)>,
+    /// Others of which all the same is said, and their kinds.
+    pub also: Vec<(String, String)>,
+    /// The names of the attributes that change.
+    pub attributes: Vec<String>,
     pub place: Option<String>,
     pub lines: Vec<Line>,
 }
@@ -107,14 +117,14 @@ pub fn outline(shown: Shown<'_>, detail: Detail) -> Outline {
         .collect();
     for (title, belongs) in HELD {
         let held = plan.changes.iter().filter(|it| belongs(it));
-        let entries = held.filter_map(|it| held_back(it, detail)).collect();
-        sections.push(Section { entries, ..section(title) });
+        let entries: Vec<Entry> = held.filter_map(|it| held_back(it, detail)).collect();
+        sections.push(Section { entries: fold::equal(entries), ..section(title) });
     }
     sections.push(Section { lines: gates(plan), ..section("Gates") });
     sections.push(outputs(plan, detail.limits));
     sections.push(Section { lines: stale(plan), ..section("Stale") });
     sections.push(Section {
-        entries: plan.drift.iter().map(|it| drifted(it, detail.limits)).collect(),
+        entries: fold::equal(plan.drift.iter().map(|it| drifted(it, detail.limits)).collect()),
         ..section("Changed outside lifeboat")
     });
     if detail.all {
@@ -123,10 +133,12 @@ pub fn outline(shown: Shown<'_>, detail: Detail) -> Outline {
         sections.push(changes(plan, "Unchanged", is_same, detail));
         sections.push(Section { lines: plan.steps.iter().map(step).collect(), ..section("Steps") });
     }
+    fold::repeated(&mut sections);
     sections.retain(|it| !it.entries.is_empty() || !it.lines.is_empty());
     Outline {
         header: header(plan),
         summary: summary(plan),
+        dangers: dangers(plan),
         forecast: shown.forecast.map(forecast),
         verdict: verdict(plan),
         notices: notices(plan),
@@ -140,9 +152,16 @@ fn section(title: &'static str) -> Section {
 }
 
 fn changes(plan: &Plan, title: &'static str, belongs: Belongs, detail: Detail) -> Section {
-    let changes = plan.changes.iter().filter(|it| belongs(it));
-    let entries: Vec<Entry> = changes.clone().map(|it| entry(it, detail)).collect();
-    Section { destroys: changes.clone().any(|it| it.action.destroys()), entries, ..section(title) }
+    let changes: Vec<&Change> = plan.changes.iter().filter(|it| belongs(it)).collect();
+    let destroys = changes.iter().any(|it| it.action.destroys());
+    let risky = risky(plan);
+    let mut entries: Vec<Entry> =
+        changes.iter().map(|it| entry(it, dangers_of(&risky, it), detail)).collect();
+    // The worst first; what is not dangerous stays in the order of the plan.
+    entries.sort_by_key(|it| it.dangers.first().map_or(usize::MAX, |it| rank(it.0)));
+    // What is destroyed stands alone: each address is read by itself.
+    let entries = if destroys { entries } else { fold::equal(entries) };
+    Section { destroys, entries, ..section(title) }
 }
 
 /// The stack, where it is, and what is switched or laid over it.
@@ -205,11 +224,21 @@ fn summary(plan: &Plan) -> String {
         };
         return format!("No changes. {why}; {rest}");
     }
+    let lost = |replaces: bool| {
+        let lost = plan.changes.iter().filter(|it| {
+            it.loses_data && it.action.destroys() && (it.action != Action::Delete) == replaces
+        });
+        match lost.count() {
+            0 => String::new(),
+            1 => " (1 with its data)".into(),
+            more => format!(" ({more} with their data)"),
+        }
+    };
     let mut todo = vec![
         format!("{} to create", it.create),
         format!("{} to update", it.update),
-        format!("{} to replace", it.replace),
-        format!("{} to delete", it.delete),
+        format!("{} to replace{}", it.replace, lost(true)),
+        format!("{} to delete{}", it.delete, lost(false)),
     ];
     let adopted = plan.changes.iter().filter(|it| it.action == Action::Adopt).count();
     let others = [
@@ -271,7 +300,31 @@ fn notices(plan: &Plan) -> Vec<Notice> {
         });
         notes.map(move |it| notice(it, word))
     };
-    of("refusal", "Refused").chain(of("error", "Error")).chain(of("warning", "Warning")).collect()
+    let notes =
+        of("refusal", "Refused").chain(of("error", "Error")).chain(of("warning", "Warning"));
+    notes.chain(allowed(plan)).collect()
+}
+
+/// What guards let through: a saved plan carries it, so who reviews one sees it.
+fn allowed(plan: &Plan) -> Option<Notice> {
+    let it = &plan.allowed;
+    let mut flags: Vec<String> =
+        it.delete.iter().map(|it| format!("--allow-delete '{}'", clean(&it.to_string()))).collect();
+    flags.extend(it.destroys.map(|it| format!("--allow-destroys {it}")));
+    flags.extend(it.absent.map(|it| format!("--allow-absent {it}")));
+    flags.extend(it.outage.then(|| "--allow-outage".to_owned()));
+    flags.extend(it.group_changes.then(|| "--allow-group-changes".to_owned()));
+    flags.extend(plan.include_pending.then(|| "--include-pending".to_owned()));
+    if flags.is_empty() {
+        return None;
+    }
+    Some(Notice {
+        word: "Warning",
+        code: "allowed".into(),
+        text: format!("made with {}", flags.join(" ")),
+        places: Vec::new(),
+        help: None,
+    })
 }
 
 fn notice(note: &Note, word: &'static str) -> Notice {
@@ -284,16 +337,15 @@ fn notice(note: &Note, word: &'static str) -> Notice {
     }
 }
 
-fn entry(change: &Change, detail: Detail) -> Entry {
-    let unseen = change.unseen.as_deref().filter(|_| change.action == Action::NoOp);
+fn entry(change: &Change, dangers: Vec<(&'static str, String)>, detail: Detail) -> Entry {
+    let unseen = change.unseen.as_ref().filter(|_| change.action == Action::NoOp);
     let mut reason = Vec::new();
     reason.extend(Some(clean(&change.reason)).filter(|it| !it.is_empty()));
-    reason.extend(change.unseen.as_deref().map(clean));
+    reason.extend(change.unseen.as_ref().map(|it| clean(&it.why)));
     reason.extend(
         change.moved_from.as_ref().map(|it| format!("moved from {}", clean(&it.to_string()))),
     );
     if change.action.destroys() {
-        reason.extend(change.loses_data.then(|| "LOSES ITS DATA".to_owned()));
         reason.extend(change.id.as_deref().map(|it| format!("id {}", clean(it))));
     }
     Entry {
@@ -301,6 +353,9 @@ fn entry(change: &Change, detail: Detail) -> Entry {
         address: clean(&change.address.to_string()),
         kind: clean(&change.kind),
         reason: reason.join("; "),
+        dangers,
+        also: Vec::new(),
+        attributes: change.attributes.iter().map(|it| key(&it.name)).collect(),
         place: change.place.as_deref().map(clean),
         lines: attributes(change, detail),
     }
@@ -317,7 +372,7 @@ fn held_back(change: &Change, detail: Detail) -> Option<Entry> {
         loses_data: false,
         ..change.clone()
     };
-    let mut entry = entry(&would, detail);
+    let mut entry = entry(&would, Vec::new(), detail);
     if held.action == Action::Create {
         entry.lines.clear();
     }
@@ -340,6 +395,9 @@ fn gates(plan: &Plan) -> Vec<Line> {
 fn gate(step: &Step) -> String {
     match &step.call {
         Call::Serving { of } if of.is_empty() => "serving gate, its own `gate` holds".into(),
+        Call::Serving { of } if of[..] == [step.address.clone()] => {
+            "serving gate, it is healthy and takes users".into()
+        }
         Call::Serving { of } => {
             let of: Vec<String> = of.iter().map(ToString::to_string).collect();
             format!("serving gate, something healthy behind {}", of.join(", "))
@@ -405,6 +463,9 @@ fn drifted(drift: &Drift, limits: Limits) -> Entry {
         address: clean(&drift.address.to_string()),
         kind: clean(&drift.kind),
         reason: if drift.absent { "it is gone".into() } else { "recorded → observed".into() },
+        dangers: Vec::new(),
+        also: Vec::new(),
+        attributes: drift.attributes.iter().map(|it| key(&it.0)).collect(),
         place: None,
         lines: lines
             .flat_map(|(name, before, after)| difference(&clean(name), before, after, limits))
@@ -417,17 +478,27 @@ fn step(step: &Step) -> Line {
     let waits: Vec<String> = step.waits.iter().map(|it| format!("#{it}")).collect();
     let after =
         if waits.is_empty() { String::new() } else { format!(", after {}", waits.join(" ")) };
-    let text = format!("#{} {} {address}{after}", step.id, step.call.word());
+    let or = if is_or_create(step) { " or create" } else { "" };
+    let text = format!("#{} {}{or} {address}{after}", step.id, step.call.word());
     Line { sign: Sign::Aside, depth: 0, text, comment: None }
 }
 
 /// `14 steps; the longest chain has 6`.
 fn steps(steps: &[Step]) -> String {
-    match steps.len() {
+    let number = match steps.len() {
         0 => "No steps".into(),
         1 => "1 step".into(),
         number => format!("{}; the longest chain has {}", count(number, "step"), longest(steps)),
+    };
+    if !steps.iter().any(is_or_create) {
+        return number;
     }
+    format!("{number}; update, or create what is gone by then")
+}
+
+/// Whether what turns out to be gone is made again instead of being changed.
+fn is_or_create(step: &Step) -> bool {
+    matches!(step.call, Call::Update { or_create: true, .. })
 }
 
 /// How many steps wait for each other in the longest row; steps of a cycle are in no row.

@@ -47,6 +47,7 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
     let mut rows = Vec::new();
     for (phase, milliseconds) in measured.phases.named() {
         let note = match phase {
+            "detection" => "from when the site was last seen good until the switch began",
             "earlier" => "the switch stood still, or an earlier run was at it",
             "idle" => "its process had ended, and nobody was at it",
             "prepare" => "until what has to serve was made ready",

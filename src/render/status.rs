@@ -2,8 +2,10 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::engine::advice::Command;
 use crate::engine::plan::change::{Action, Change, Plan};
 use crate::engine::state::record::{Phase, State};
+use crate::engine::users::Way;
 use crate::engine::value::Value;
 use crate::render::words::{clean, count, duration, inline, moment};
 
@@ -14,6 +16,8 @@ pub struct Facts<'a> {
     /// In milliseconds since the Unix epoch.
     pub now: i64,
     pub state: &'a State,
+    /// Where users are sent.
+    pub ways: Vec<Way>,
     /// What the layers would have done if everything is as recorded.
     pub plan: Option<&'a Plan>,
     /// Why there is no such plan.
@@ -40,6 +44,7 @@ pub fn text(facts: &Facts<'_>) -> String {
         format!("home: {}", named(&state.home)),
         format!("phase: {}", phase(facts)),
     ];
+    lines.extend(facts.ways.iter().map(users));
     for it in &state.lost {
         let domain = clean(&it.fault_domain);
         lines.push(format!("lost: {domain} since {} by {}", age(facts, it.since), clean(&it.by)));
@@ -68,14 +73,29 @@ pub fn text(facts: &Facts<'_>) -> String {
     lines.join("\n")
 }
 
+fn users(it: &Way) -> String {
+    let to: Vec<String> = it.to.iter().map(|it| clean(&it.to_string())).collect();
+    let to = if to.is_empty() { "nothing of this stack".to_owned() } else { to.join(", ") };
+    let place = it.fault_domain.as_deref().map(clean);
+    let place = place.map_or_else(String::new, |it| format!(" in {it}"));
+    let lost = if it.is_lost { ", which is lost" } else { "" };
+    let moves = if it.is_to_move { "; the layers want it elsewhere" } else { "" };
+    format!(
+        "users: {} leads to {to} ({}){place}{lost}{moves}",
+        clean(&it.address.to_string()),
+        clean(&it.target)
+    )
+}
+
 fn phase(facts: &Facts<'_>) -> String {
     match (facts.state.phase, &facts.state.switch) {
         (Phase::Settled, _) => "settled".into(),
         (Phase::Switching, Some(it)) => format!(
-            "switching from {} since {} by {}; `lifeboat apply` goes on with it",
+            "switching from {} since {} by {}; {} goes on with it",
             named(&it.from),
             age(facts, it.since),
-            clean(&it.by)
+            clean(&it.by),
+            Command::Apply { stack: &facts.name }
         ),
         (Phase::Switching, None) => "switching".into(),
     }
@@ -164,6 +184,14 @@ pub fn json(facts: &Facts<'_>) -> String {
         "home": state.home,
         "phase": match state.phase { Phase::Settled => "settled", Phase::Switching => "switching" },
         "switch": state.switch.as_ref().map(|it| json!({ "from": it.from, "since": it.since, "by": it.by })),
+        "users": facts.ways.iter().map(|it| json!({
+            "address": it.address.to_string(),
+            "target": it.target,
+            "to": it.to.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "fault_domain": it.fault_domain,
+            "lost": it.is_lost,
+            "to_move": it.is_to_move,
+        })).collect::<Vec<_>>(),
         "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
         "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),
         "held": chosen(&|it| it.held.is_some() && !it.is_left_behind()),

@@ -3,9 +3,11 @@
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
 use crate::engine::ledger::forecast::{Expected, Forecast};
-use crate::engine::plan::change::{Action, Change, Drift, Loss, OutputChange, Plan};
+use crate::engine::plain::is_invisible;
+use crate::engine::plan::change::{Action, Change, Danger, Drift, Loss, OutputChange, Plan};
 use crate::engine::plan::sample::{CREATE, REPLACE, any_plan, change, note, plan};
-use crate::engine::plan::wire::{Envelope, is_invisible};
+use crate::engine::plan::wire::Envelope;
+use crate::engine::schema::Sort;
 use crate::engine::value::{Attributes, Secret, Value};
 use crate::render::escape;
 use crate::render::html;
@@ -228,7 +230,7 @@ fn colour_only_adds_to_the_words() {
     let options = TextOptions { color: true, width: 80, verbose: true };
     for (name, plan) in samples() {
         let mut colored = text(&plan, &options);
-        for code in ["0", "1", "2", "31", "32", "33", "36"] {
+        for code in ["0", "1;31", "1", "2", "31", "32", "33", "36"] {
             colored = colored.replace(&format!("\u{1b}[{code}m"), "");
         }
         assert_eq!(colored, text(&plan, &TextOptions { color: false, ..options }), "{name}");
@@ -240,9 +242,88 @@ fn markdowns() {
     for (name, plan) in samples() {
         insta::assert_snapshot!(format!("markdown_{name}"), markdown(&plan, None));
     }
-    let cut = markdown(&many(), Some(4000));
-    assert!(cut.len() <= 4000, "{}", cut.len());
+    let cut = markdown(&many(), Some(MIN_BYTES));
+    assert!(cut.len() <= MIN_BYTES, "{}", cut.len());
     insta::assert_snapshot!("markdown_many", cut);
+}
+
+/// 45 tags, a rule that opens SSH, and a table that goes: in this order of the graph.
+fn drowned() -> Plan {
+    let tags = |it: i64| {
+        change(&format!("web[{it}]"), "linode.instance", Action::Update, "tags differs").with(
+            "tags",
+            list(&["a"]),
+            list(&["a", "b"]),
+        )
+    };
+    let mut changes: Vec<Change> = (0..45).map(tags).collect();
+    changes.push(change(
+        "lb",
+        "linode.nodebalancer",
+        Action::Delete,
+        "no layer declares it any more",
+    ));
+    changes.push(change("fw", "linode.firewall", Action::Update, "inbound differs"));
+    let mut orders =
+        change("orders", "dynamodb.table", Action::Delete, "no layer declares it any more");
+    orders.loses_data = true;
+    changes.push(orders);
+    let mut plan = plan().of(changes);
+    let danger = |address: &str, sort, says: &str| Danger {
+        address: address.parse().unwrap(),
+        sort,
+        says: says.into(),
+    };
+    plan.dangers = vec![
+        danger("orders", Sort::Data, "its data is lost"),
+        danger("fw", Sort::Exposure, "TCP 22 (SSH) is opened to everybody"),
+    ];
+    plan.lost = (1..5)
+        .map(|it| Loss { fault_domain: format!("linode:us-east-{it}"), recorded: None })
+        .collect();
+    plan
+}
+
+#[test]
+fn danger_comes_first_and_what_is_equal_is_told_once() {
+    let plain = TextOptions { color: false, width: 100, verbose: false };
+    let page = text(&drowned(), &plain);
+    insta::assert_snapshot!("text_drowned", page);
+    let painted = text(&drowned(), &TextOptions { color: true, ..plain });
+    assert!(
+        painted.contains("\u{1b}[1;31m        DATA LOSS: its data is lost\u{1b}[0m"),
+        "{painted}"
+    );
+    let page = markdown(&drowned(), None);
+    insta::assert_snapshot!("markdown_drowned", page);
+    let page = html::html(&drowned());
+    let at = |it: &str| page.find(it).unwrap_or_else(|| panic!("{it} in {page}"));
+    assert!(at("DATA LOSS: its data is lost") < at("<code>lb</code>"));
+    assert!(at("EXPOSURE: TCP 22") < at("tags on 45: web[0], web[1]"));
+    assert!(page.contains("class=\"entry risky\""));
+    // Where there is little room, the dangerous ones are told before the many.
+    let mut many = many();
+    many.changes.push(change("fw", "linode.firewall", Action::Update, "inbound differs"));
+    many.dangers = drowned().dangers;
+    let cut = markdown(&many, Some(MIN_BYTES));
+    assert!(cut.len() <= MIN_BYTES && cut.contains("opened to everybody"), "{cut}");
+}
+
+#[test]
+fn a_long_value_is_told_once() {
+    let script: Vec<String> = (0..55).map(|it| format!("line {it}\n")).collect();
+    let script = script.concat();
+    let web = |it: i64| {
+        change(&format!("web[{it}]"), "linode.instance", CREATE, "it is not in state yet")
+            .with("label", NONE, format!("web-{it}").as_str())
+            .with("user_data", NONE, script.as_str())
+    };
+    let plan = plan().of((0..3).map(web).collect());
+    let plain = TextOptions { color: false, width: 100, verbose: false };
+    for page in [text(&plan, &plain), html::html(&plan), markdown(&plan, None)] {
+        assert_eq!(page.matches("line 54").count(), 1, "{page}");
+        assert_eq!(page.matches("(line by line at `web[0]`)").count(), 2, "{page}");
+    }
 }
 
 #[test]
@@ -251,8 +332,8 @@ fn a_budget_never_hides_a_destroy() {
     for it in &mut plan.changes {
         it.action = Action::Delete;
     }
-    let cut = markdown(&plan, Some(4000));
-    assert!(cut.len() <= 4000, "{}", cut.len());
+    let cut = markdown(&plan, Some(MIN_BYTES));
+    assert!(cut.len() <= MIN_BYTES, "{}", cut.len());
     let is_listed = |it: &String| cut.contains(&escape::code(it));
     let hidden: Vec<String> =
         plan.changes.iter().map(|it| it.address.to_string()).filter(|it| !is_listed(it)).collect();

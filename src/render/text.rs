@@ -1,5 +1,7 @@
 //! A plan for a terminal or a log; colour only underlines what the words say.
 
+use crate::engine::advice::{restored, unbroken};
+use crate::render::fold::whose;
 use crate::render::lines::{Limits, Line, Sign};
 use crate::render::outline::{Detail, Entry, Notice, Outline, Section, Shown, outline};
 
@@ -14,6 +16,8 @@ pub struct TextOptions {
 
 const BOLD: &str = "1";
 const DIM: &str = "2";
+/// What must not be overlooked: bold and red.
+const ALARM: &str = "1;31";
 const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
@@ -36,6 +40,9 @@ impl Page {
     fn plan(&mut self, outline: &Outline) {
         self.paragraph(&outline.header, "", Some(BOLD));
         self.paragraph(&outline.summary, "", Some(BOLD));
+        if let Some(dangers) = &outline.dangers {
+            self.paragraph(&format!("Danger: {dangers}"), "  ", Some(ALARM));
+        }
         if let Some(forecast) = &outline.forecast {
             self.paragraph(forecast, "", None);
         }
@@ -81,6 +88,7 @@ impl Page {
     /// `-/+ web[0] linode.instance: why  # where`, on several lines when it is long.
     fn entry(&mut self, entry: &Entry) {
         let color = match entry.symbol {
+            _ if !entry.dangers.is_empty() => ALARM,
             "+" => GREEN,
             "-" | "-/+" | "+/-" => RED,
             "=" => DIM,
@@ -89,7 +97,8 @@ impl Page {
         };
         let place = entry.place.as_ref().map(|it| format!("# {it}")).unwrap_or_default();
         let colon = if entry.reason.is_empty() { "" } else { ":" };
-        let plain = [&entry.address, " ", &entry.kind, colon].concat();
+        let (addresses, kinds) = whose(entry);
+        let plain = [&addresses, " ", &kinds, colon].concat();
         let head = format!(
             "  {} {}",
             self.paint(color, &format!("{:<3}", entry.symbol)),
@@ -104,11 +113,23 @@ impl Page {
             let line = if place.is_empty() { format!("{head} {}", entry.reason) } else { line };
             self.line(line.trim_end());
         } else {
-            self.line(&head);
-            self.paragraph(&format!("        {}", entry.reason), "        ", None);
+            for (at, line) in
+                wrap(&plain, "        ", width_behind(self.options.width)).iter().enumerate()
+            {
+                let bold = self.paint(BOLD, line);
+                let symbol = self.paint(color, &format!("{:<3}", entry.symbol));
+                let line = if at == 0 { format!("  {symbol} {bold}") } else { bold };
+                self.line(&line);
+            }
+            if !entry.reason.is_empty() {
+                self.paragraph(&format!("        {}", entry.reason), "        ", None);
+            }
             if !place.is_empty() {
                 self.line(&format!("        {dim}"));
             }
+        }
+        for (word, says) in &entry.dangers {
+            self.paragraph(&format!("        {word}: {says}"), "          ", Some(ALARM));
         }
         for line in &entry.lines {
             self.value(8, line);
@@ -154,6 +175,11 @@ impl Page {
     }
 }
 
+/// What is left of a line behind a symbol.
+fn width_behind(width: usize) -> usize {
+    width.saturating_sub(6)
+}
+
 /// Lines of at most `width` characters as far as words allow; all but the first begin with `hanging`.
 fn wrap(sentence: &str, hanging: &str, width: usize) -> Vec<String> {
     if width == 0 || sentence.chars().count() <= width {
@@ -163,6 +189,8 @@ fn wrap(sentence: &str, hanging: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = " ".repeat(start);
     let mut is_empty = true;
+    // A command that is to be typed stays on one line.
+    let sentence = unbroken(sentence);
     for word in sentence.split(' ').filter(|it| !it.is_empty()) {
         if !is_empty && line.chars().count() + 1 + word.chars().count() > width {
             lines.push(std::mem::replace(&mut line, hanging.to_owned()));
@@ -175,7 +203,7 @@ fn wrap(sentence: &str, hanging: &str, width: usize) -> Vec<String> {
         is_empty = false;
     }
     lines.push(line);
-    lines
+    lines.into_iter().map(restored).collect()
 }
 
 #[cfg(test)]
@@ -186,5 +214,9 @@ mod tests {
     fn sentences_are_wrapped_between_words() {
         assert_eq!(wrap("a bb ccc dddd", "  ", 6), ["a bb", "  ccc", "  dddd"]);
         assert_eq!(wrap("a bb", "", 0), ["a bb"]);
+        assert_eq!(
+            wrap("do `lifeboat plan a -o b` now", "", 6),
+            ["do", "`lifeboat plan a -o b`", "now"]
+        );
     }
 }

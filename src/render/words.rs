@@ -2,8 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
+pub use crate::engine::plain::clean;
 use crate::engine::plan::change::Action;
-use crate::engine::plan::wire::is_invisible;
+use crate::engine::schema::Sort;
 use crate::engine::value::Value;
 
 pub const SENSITIVE: &str = "(sensitive)";
@@ -39,6 +40,16 @@ pub fn moment(milliseconds: i64) -> String {
         .map_or_else(|_| milliseconds.to_string(), |it| it.to_string())
 }
 
+/// What a danger is called, before its own words.
+pub fn danger(sort: Sort) -> &'static str {
+    match sort {
+        Sort::Data => "DATA LOSS",
+        Sort::Traffic => "TRAFFIC",
+        Sort::Exposure => "EXPOSURE",
+        Sort::Protection => "PROTECTION OFF",
+    }
+}
+
 /// What stands before an address.
 pub fn symbol(action: Action) -> &'static str {
     match action {
@@ -53,24 +64,6 @@ pub fn symbol(action: Action) -> &'static str {
         Action::Delete => "-",
         Action::Forget => "×",
     }
-}
-
-/// Text on one line in which nothing can act on a terminal, hide, or turn the line around.
-pub fn clean(text: &str) -> String {
-    if !text.contains(is_invisible) {
-        return text.to_owned();
-    }
-    let mut clean = String::with_capacity(text.len());
-    for it in text.chars() {
-        match it {
-            '\n' => clean.push_str("\\n"),
-            '\r' => clean.push_str("\\r"),
-            '\t' => clean.push_str("\\t"),
-            it if is_invisible(it) => clean.push_str(&format!("\\u{{{:x}}}", u32::from(it))),
-            it => clean.push(it),
-        }
-    }
-    clean
 }
 
 /// A clean text of at most so many characters; what is cut is told by length and digest.

@@ -16,6 +16,10 @@ pub enum Effect {
     InternalError,
     /// Not carried out; 503.
     Unavailable,
+    /// Not carried out; the credentials are no good (any more).
+    Unauthenticated,
+    /// Not carried out; the credentials are good and do not allow it.
+    Forbidden,
     /// Carried out; the connection is closed without an answer.
     LostReply,
     /// Carried out; answered after this many milliseconds on the wall.
@@ -40,6 +44,9 @@ pub struct FaultSpec {
     pub operation: Option<String>,
     /// Only from the nth matching request on, counted from 1.
     pub nth: u64,
+    /// From there on only every nth of them; 1 means each, and so does 0.
+    #[serde(default)]
+    pub every: u64,
     /// At most this often; 0 means for ever.
     pub times: u64,
     /// With this probability, drawn from the world's seed.
@@ -55,6 +62,7 @@ impl FaultSpec {
             path: None,
             operation: None,
             nth: 1,
+            every: 1,
             times: 1,
             probability: 1.0,
             effect,
@@ -90,6 +98,7 @@ impl FromStr for FaultSpec {
                     |it: &str| it.parse::<u64>().map_err(|_| format!("{word:?}: not a number"));
                 match name {
                     "nth" => spec.nth = number(value)?,
+                    "every" => spec.every = number(value)?,
                     "times" => spec.times = number(value)?,
                     "probability" => {
                         spec.probability =
@@ -99,7 +108,7 @@ impl FromStr for FaultSpec {
                     "ms" => milliseconds = number(value)?,
                     other => {
                         return Err(format!(
-                            "{other:?}: nth, times, probability, retry_after or ms"
+                            "{other:?}: nth, every, times, probability, retry_after or ms"
                         ));
                     }
                 }
@@ -115,6 +124,8 @@ impl FromStr for FaultSpec {
         }
         spec.effect = match effect {
             Some("429") => Effect::TooManyRequests { retry_after },
+            Some("401") => Effect::Unauthenticated,
+            Some("403") => Effect::Forbidden,
             Some("500") => Effect::InternalError,
             Some("503") => Effect::Unavailable,
             Some("lost_reply") => Effect::LostReply,
@@ -124,7 +135,7 @@ impl FromStr for FaultSpec {
             Some("empty200") => Effect::Empty200,
             Some("hang") => Effect::Hang,
             _ => {
-                return Err("say what happens: 429, 500, 503, lost_reply, slow, html502, truncated, empty200 or hang".into());
+                return Err("say what happens: 401, 403, 429, 500, 503, lost_reply, slow, html502, truncated, empty200 or hang".into());
             }
         };
         Ok(spec)

@@ -208,8 +208,9 @@ impl Faults {
         for id in met {
             let Some(fault) = self.requests.get_mut(&id) else { continue };
             fault.met += 1;
-            let ready =
-                fault.met >= fault.spec.nth && draw(seed, id, fault.met) < fault.spec.probability;
+            let since = fault.met.checked_sub(fault.spec.nth.max(1));
+            let ready = since.is_some_and(|it| it % fault.spec.every.max(1) == 0)
+                && draw(seed, id, fault.met) < fault.spec.probability;
             if effect.is_none() && ready {
                 fault.fired += 1;
                 effect = Some(fault.spec.effect.clone());
@@ -279,6 +280,15 @@ mod tests {
         assert_eq!(faults.strike(1, &post), None);
         assert_eq!(faults.strike(1, &post), Some(Effect::LostReply));
         assert_eq!(faults.strike(1, &post), None);
+    }
+
+    #[test]
+    fn every_nth_match_is_met() {
+        let mut faults = Faults::default();
+        faults.add("GET 500 nth=2 every=3 times=0".parse().unwrap());
+        let hit = |faults: &mut Faults| faults.strike(1, &request("GET", "/v4/domains")).is_some();
+        let hits: Vec<bool> = (0..8).map(|_| hit(&mut faults)).collect();
+        assert_eq!(hits, [false, true, false, false, true, false, false, true]);
     }
 
     #[test]

@@ -20,7 +20,9 @@ const LONG: u64 = 4 * 1024 * 1024;
 pub enum FolderError {
     #[error("the sandbox's world at {path} cannot be {what}")]
     Io { what: &'static str, path: PathBuf, source: io::Error },
-    #[error("{path} is not a world that this version can read: {why}")]
+    #[error(
+        "{path} is not a world that this version can read: {why}; `lifeboat sandbox reset` starts over"
+    )]
     Unreadable { path: PathBuf, why: String },
 }
 
@@ -119,7 +121,18 @@ impl Folder {
         }
         let mut changes = self.load_snapshot()?;
         self.snapshot = stamp;
-        if self.log_generation()? == self.generation {
+        let of_the_log = self.log_generation()?;
+        if of_the_log == 0 && length >= header(0).len() as u64 {
+            // A log always begins with its generation; no crash of ours leaves another beginning of this length.
+            return Err(Trouble::Unreadable("its log does not begin as a log does".into()));
+        }
+        if of_the_log == 0 && self.started() == self.generation {
+            return Err(Trouble::Unreadable("its log is empty".into()));
+        }
+        if of_the_log > self.generation {
+            return Err(Trouble::Unreadable("its snapshot is older than its log".into()));
+        }
+        if of_the_log == self.generation {
             self.cursor = header(0).len() as u64;
             changes.extend(self.read_tail(length)?);
         } else {
@@ -164,7 +177,20 @@ impl Folder {
         let line = header(self.generation);
         self.log.write_all(line.as_bytes())?;
         self.cursor = line.len() as u64;
-        Ok(())
+        // From now on an empty log of this generation is a damaged one.
+        let mut lock = &*self.lock;
+        lock.seek(SeekFrom::Start(0))?;
+        lock.write_all(line.as_bytes())
+    }
+
+    /// The generation whose log was begun last; 0 when nobody wrote that down.
+    fn started(&self) -> u64 {
+        let mut lock = &*self.lock;
+        let mut text = String::new();
+        let read = lock.seek(SeekFrom::Start(0)).and_then(|_| lock.read_to_string(&mut text));
+        let value: Value =
+            read.ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default();
+        value["generation"].as_u64().unwrap_or(0)
     }
 
     /// Reads whole lines up to `length`; a torn last one is left for the next writer to overwrite.
@@ -178,6 +204,10 @@ impl Folder {
             let of_one_request: Vec<Change> = serde_json::from_slice(line)
                 .map_err(|error| Trouble::Unreadable(error.to_string()))?;
             changes.extend(of_one_request);
+        }
+        // What a process that was killed began to write is text; anything else was put there by a broken disk.
+        if bytes[whole..].contains(&0) {
+            return Err(Trouble::Unreadable("its log ends in zeros".into()));
         }
         self.cursor += whole as u64;
         Ok(changes)
@@ -318,6 +348,31 @@ mod tests {
         write(&mut two, "b");
         assert_eq!(keys(&mut one).1, ["b"]);
         assert!(!fs::read_to_string(&log).unwrap().contains("torn"));
+    }
+
+    #[test]
+    fn what_is_no_log_is_no_empty_world() {
+        let place = tempfile::tempdir().unwrap();
+        let mut one = Folder::open(place.path()).unwrap();
+        keys(&mut one);
+        write(&mut one, "a");
+        let log = place.path().join("world.log");
+        let whole = fs::read(&log).unwrap();
+        let told = |bytes: &[u8]| {
+            fs::write(&log, bytes).unwrap();
+            let mut other = Folder::open(place.path()).unwrap();
+            let _held = other.hold().unwrap();
+            other.news().unwrap_err().to_string()
+        };
+        assert!(told(&vec![0; whole.len()]).contains("does not begin as a log does"));
+        assert!(told(b"").contains("its log is empty"));
+        let half = [&whole[..whole.len() - 9], &[0; 9]].concat();
+        assert!(told(&half).contains("ends in zeros"));
+        let newer =
+            String::from_utf8(whole.clone()).unwrap().replacen("           1}", "           2}", 1);
+        assert!(told(newer.as_bytes()).contains("older than its log"));
+        fs::write(&log, &whole).unwrap();
+        assert_eq!(keys(&mut Folder::open(place.path()).unwrap()).1, ["a"]);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub fn refusal(request: &Request, status: u16, reason: &str) -> Answer {
         );
     }
     let (status, kind) = match status {
+        401 => (400, "com.amazon.coral.service#ExpiredTokenException"),
+        403 => (400, "com.amazon.coral.service#AccessDeniedException"),
         429 => (400, "com.amazonaws.dynamodb.v20120810#ThrottlingException"),
         503 => (503, "com.amazonaws.dynamodb.v20120810#ServiceUnavailable"),
         _ => (status, "com.amazonaws.dynamodb.v20120810#InternalServerError"),

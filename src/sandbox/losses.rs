@@ -1,5 +1,6 @@
 //! What is done to the world on purpose: regions are lost, healed and destroyed, and what it receives is written down.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -7,7 +8,9 @@ use serde_json::Value;
 use crate::sandbox::fault_domains::{self, nearest};
 use crate::sandbox::faults::{Doom, Groups, Healed, How};
 use crate::sandbox::http::Millis;
-use crate::sandbox::linode::ruin;
+use crate::sandbox::linode::apps::App;
+use crate::sandbox::linode::leads::Users;
+use crate::sandbox::linode::{installed, ruin};
 use crate::sandbox::overview::{overview, told};
 use crate::sandbox::request_log::{self, Requests};
 use crate::sandbox::shared::{Sandbox, SandboxError};
@@ -108,6 +111,31 @@ impl Sandbox {
     /// How long a write travels to the other members of its group, in milliseconds of world time.
     pub fn set_lag(&self, least: Millis, most: Millis) -> Result<(), SandboxError> {
         self.with(|world, _| world.set_lag(least, most))
+    }
+
+    /// Changes what is known of the application on machines whose user data or image holds a text; an empty text is held
+    /// by all. Returns the labels of the machines that hold it now.
+    pub fn set_app(
+        &self,
+        text: &str,
+        change: impl FnOnce(&mut App),
+    ) -> Result<Vec<String>, SandboxError> {
+        self.with(|world, _| {
+            installed::set(&mut world.linode, text, change);
+            installed::machines(&world.linode, text)
+        })
+    }
+
+    /// What is known of the application, by the text that tells its revision.
+    pub fn apps(&self) -> Result<BTreeMap<String, App>, SandboxError> {
+        self.with(|world, _| {
+            world.linode.apps.iter().map(|(text, it)| (text.clone(), it.clone())).collect()
+        })
+    }
+
+    /// Where users are now: what they meet under each name, and where else they could be served.
+    pub fn users(&self) -> Result<Users, SandboxError> {
+        self.with(|world, now| world.users(now))
     }
 
     /// Begins a new log of the requests that any process receives for this world.

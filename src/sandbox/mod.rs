@@ -10,6 +10,7 @@ pub mod faults;
 pub mod dynamodb;
 pub mod linode;
 pub mod fault_domains;
+pub mod watch;
 pub mod received;
 pub mod request_log;
 pub mod gateway;

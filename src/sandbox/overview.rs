@@ -47,6 +47,20 @@ pub fn overview(world: &World, now: Millis) -> Value {
     if !unhealthy.is_empty() {
         all.insert("unhealthy".into(), json!(unhealthy));
     }
+    let names = world.users(now).names;
+    if !names.is_empty() {
+        let told = names.iter().map(|(name, it)| (name.clone(), it.to_string().into()));
+        all.insert("names".into(), Value::Object(told.collect()));
+    }
+    let apps: Map<String, Value> = world
+        .linode
+        .apps
+        .iter()
+        .map(|(text, it)| (if text.is_empty() { "everywhere" } else { text }.to_owned(), json!(it)))
+        .collect();
+    if !apps.is_empty() {
+        all.insert("application".into(), apps.into());
+    }
     let faults = &shown["faults"]["requests"];
     if faults.as_array().is_some_and(|it| !it.is_empty()) {
         all.insert("faults".into(), faults.clone());

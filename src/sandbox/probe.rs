@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde_json::{Value, json};
 
 use crate::sandbox::http::{Millis, Request};
-use crate::sandbox::linode::model::{Config, Instance};
+use crate::sandbox::linode::apps::Answer;
+use crate::sandbox::linode::model::Config;
+use crate::sandbox::linode::reach::{Source, lets_in};
 use crate::sandbox::linode::{Linode, health, names};
 use crate::sandbox::received::{Outcome, Received};
 use crate::sandbox::world::World;
@@ -109,13 +111,20 @@ pub fn probe(world: &World, now: Millis, probe: &Probe) -> ProbeAnswer {
 
 fn at(world: &World, now: Millis, address: &str, port: u16, http: bool) -> ProbeAnswer {
     let key = format!("address:{address}");
-    if let Some((_, machine)) = world.linode.instances.first(&key) {
-        return machine_answers(world, now, machine, http);
+    let source = Source::Users { six: address.contains(':') };
+    if let Some((id, machine)) = world.linode.instances.first(&key) {
+        if !lets_in(&world.linode, ("linode", id), source, "TCP", port) {
+            return ProbeAnswer::Timeout;
+        }
+        let answer = health::answer(&world.linode, &world.faults, now, machine, port);
+        return met(answer, http);
     }
     let Some((id, balancer)) = world.linode.nodebalancers.first(&key) else {
         return ProbeAnswer::Timeout;
     };
-    if health::is_lost(&world.faults, &balancer.region) {
+    if health::is_lost(&world.faults, &balancer.region)
+        || !lets_in(&world.linode, ("nodebalancer", id), source, "TCP", port)
+    {
         return ProbeAnswer::Timeout;
     }
     let configs = world.linode.configs.find(&format!("nodebalancer:{id}"));
@@ -126,33 +135,33 @@ fn at(world: &World, now: Millis, address: &str, port: u16, http: bool) -> Probe
     }
 }
 
-fn machine_answers(world: &World, now: Millis, machine: &Instance, http: bool) -> ProbeAnswer {
-    if !health::is_up(&world.faults, now, machine) {
-        // A machine that is off answers nobody; neither does a lost region.
-        return ProbeAnswer::Timeout;
-    }
-    match (http, world.faults.is_unhealthy(&machine.label)) {
-        (false, _) => ProbeAnswer::Open,
-        (true, false) => ProbeAnswer::Http { status: 200, body: "ok".into() },
-        (true, true) => ProbeAnswer::Http { status: 503, body: "unhealthy".into() },
+fn met(answer: Answer, http: bool) -> ProbeAnswer {
+    match (answer, http) {
+        // What is off, lost or behind a firewall answers nobody.
+        (Answer::Silent, _) => ProbeAnswer::Timeout,
+        (Answer::Closed, _) => ProbeAnswer::Refused,
+        (Answer::Well | Answer::Errors, false) => ProbeAnswer::Open,
+        (Answer::Well, true) => ProbeAnswer::Http { status: 200, body: "ok".into() },
+        (Answer::Errors, true) => ProbeAnswer::Http { status: 503, body: "unhealthy".into() },
     }
 }
 
 fn balancer_answers(world: &World, now: Millis, config: &Config, http: bool) -> ProbeAnswer {
     let cloud: &Linode = &world.linode;
-    let serving = health::serving(cloud, &world.faults, now, config);
+    let serving = health::in_rotation(cloud, &world.faults, now, config);
     let layer_seven = config.protocol != "tcp";
+    let nobody = || ProbeAnswer::Http {
+        status: 503,
+        body: "No server is available to handle this request.".into(),
+    };
     match (http, serving.first()) {
         (false, None) if !layer_seven => ProbeAnswer::Refused,
         (false, _) => ProbeAnswer::Open,
-        (true, None) if layer_seven => ProbeAnswer::Http {
-            status: 503,
-            body: "No server is available to handle this request.".into(),
-        },
+        (true, None) if layer_seven => nobody(),
         (true, None) => ProbeAnswer::Refused,
-        (true, Some(node)) => match health::machine(cloud, node) {
-            Some(machine) => machine_answers(world, now, machine, true),
-            None => ProbeAnswer::Http { status: 503, body: String::new() },
+        (true, Some(node)) => match health::behind(cloud, &world.faults, now, config, node) {
+            Answer::Closed | Answer::Silent if layer_seven => nobody(),
+            answer => met(answer, true),
         },
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::sandbox::dynamodb::region_of;
 use crate::sandbox::http::{Millis, Request};
-use crate::sandbox::linode::leads::Lead;
+use crate::sandbox::watch::News;
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,9 +57,12 @@ pub struct Received {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fault_domains: Vec<String>,
     pub outcome: Outcome,
-    /// Where every name led when it was done.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub leads: Vec<Lead>,
+    /// What had become of users since the request before it, by time and by faults.
+    #[serde(default, skip_serializing_if = "News::is_empty")]
+    pub before: News,
+    /// What became of users by this request.
+    #[serde(default, skip_serializing_if = "News::is_empty")]
+    pub by_it: News,
 }
 
 impl Received {
@@ -81,7 +84,8 @@ impl Received {
             table: target.and_then(|_| table(&request.body)),
             fault_domains,
             outcome,
-            leads: Vec::new(),
+            before: News::default(),
+            by_it: News::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use crate::sandbox::linode::leads::Users;
 use crate::sandbox::received::Received;
 
 /// It ends here: older requests are worth more than newer ones, and a test must not miss what was dropped in silence.
@@ -15,6 +16,27 @@ pub struct Requests {
     pub received: Vec<Received>,
     /// It was full, and later requests are not in it.
     pub is_full: bool,
+}
+
+impl Requests {
+    /// Each request, with where users were before and after it.
+    pub fn watched(&self) -> impl Iterator<Item = Watched<'_>> {
+        let mut users = Users::default();
+        self.received.iter().map(move |request| {
+            request.before.tell(&mut users);
+            let before = users.clone();
+            request.by_it.tell(&mut users);
+            Watched { request, before, after: users.clone() }
+        })
+    }
+}
+
+/// A request and where users were.
+#[derive(Debug, Clone)]
+pub struct Watched<'a> {
+    pub request: &'a Received,
+    pub before: Users,
+    pub after: Users,
 }
 
 /// Where the log of a world in `folder` is.

@@ -14,7 +14,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::sandbox::http::{Answer, Request};
+use crate::sandbox::clock;
+use crate::sandbox::http::{Answer, Millis, Request};
 use crate::sandbox::probe::{Probe, split};
 use crate::sandbox::shared::Sandbox;
 use crate::sandbox::wire::{Cut, Wires};
@@ -60,16 +61,27 @@ impl Drop for Serving {
 #[derive(Clone)]
 struct Door {
     sandbox: Sandbox,
+    /// Its clients sleep on the wall's clock and not on the world's.
+    on_the_wall: bool,
     stop: watch::Receiver<bool>,
 }
 
 impl Sandbox {
-    /// Listens on an address; port 0 takes any free one.
+    /// Listens on an address for clients that keep world time; port 0 takes any free one.
     pub async fn start(&self, listen: SocketAddr) -> io::Result<Serving> {
+        self.listen(listen, false).await
+    }
+
+    /// The same for clients that know of no world: what they are told to wait is told in seconds on the wall.
+    pub async fn serve(&self, listen: SocketAddr) -> io::Result<Serving> {
+        self.listen(listen, true).await
+    }
+
+    async fn listen(&self, listen: SocketAddr, on_the_wall: bool) -> io::Result<Serving> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let (stop, mut stopped) = watch::channel(false);
-        let door = Door { sandbox: self.clone(), stop: stopped.clone() };
+        let door = Door { sandbox: self.clone(), on_the_wall, stop: stopped.clone() };
         let service = Router::new()
             .fallback(answer)
             .with_state(door)
@@ -94,10 +106,15 @@ async fn answer(
     let Some(request) = taken(request).await else {
         return sent(Answer { status: 413, headers: Vec::new(), body: Vec::new() });
     };
+    if !is_local(&request) {
+        return sent(misdirected());
+    }
     let sandbox = door.sandbox.clone();
+    let on_the_wall = door.on_the_wall;
     // File locks and SQLite block; they must not block other connections.
     let reply = spawn_blocking(move || match request.path.strip_prefix("/_sandbox/") {
         Some(page) => Reply::Answer(own_page(&sandbox, page, &request)),
+        None if on_the_wall => on_the_wall_s_clock(sandbox.handle(&request), &sandbox),
         None => sandbox.handle(&request),
     });
     let Ok(reply) = reply.await else {
@@ -132,6 +149,53 @@ async fn answer(
             sent(answer)
         }
     }
+}
+
+/// A page of somewhere else that has its name resolved to loopback still sends its own name (DNS rebinding): only names of
+/// this machine are answered. Clients that name no host are no browsers.
+fn is_local(request: &Request) -> bool {
+    let Some(host) = request.header("host") else { return true };
+    let name = split(host.trim(), 80).map(|(name, _)| name.to_lowercase());
+    name.is_some_and(|name| {
+        let name = name.trim_end_matches('.');
+        name == "localhost"
+            || name.ends_with(".localhost")
+            || name.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback())
+    })
+}
+
+fn misdirected() -> Answer {
+    let reason = "the sandbox answers only to localhost and addresses of loopback";
+    Answer::json(421, "application/json", &json!({ "errors": [{ "reason": reason }] }))
+}
+
+/// Who waits as long as it is told waits on the wall, where less of its time passes.
+fn on_the_wall_s_clock(mut reply: Reply, sandbox: &Sandbox) -> Reply {
+    let (Reply::Answer(answer) | Reply::Late(_, answer) | Reply::Truncated(answer)) = &mut reply
+    else {
+        return reply;
+    };
+    if sandbox.is_manual() {
+        return reply;
+    }
+    let speed = sandbox.speed().max(f64::MIN_POSITIVE);
+    let (world, wall) = (seconds(sandbox.now()), seconds(clock::wall()));
+    for (name, value) in &mut answer.headers {
+        let Ok(told) = value.parse::<f64>() else { continue };
+        match name.as_str() {
+            "retry-after" => *value = format!("{:.0}", (told / speed).ceil().max(1.0)),
+            "x-ratelimit-reset" => {
+                *value = format!("{:.0}", (wall + (told - world).max(0.0) / speed).ceil());
+            }
+            _ => {}
+        }
+    }
+    reply
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds since the epoch stay far below 2^53")]
+fn seconds(time: Millis) -> f64 {
+    time as f64 / 1_000.0
 }
 
 /// The request in the sandbox's own form; `None` when its body is too large or breaks off.

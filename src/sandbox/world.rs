@@ -11,9 +11,11 @@ use crate::sandbox::faults::{Effect, Faults, How};
 use crate::sandbox::folder::Change;
 use crate::sandbox::gateway::{bad_gateway, caller_identity, refusal};
 use crate::sandbox::http::{Answer, Millis, Request};
+use crate::sandbox::linode::leads::Users;
 use crate::sandbox::linode::{self, Linode};
 use crate::sandbox::received::{Outcome, Received};
 use crate::sandbox::rows::Rows;
+use crate::sandbox::watch::{News, Told};
 
 /// What becomes of a request.
 #[derive(Debug, Clone)]
@@ -72,6 +74,7 @@ pub struct World {
     counts: BTreeMap<String, u64>,
     record: Option<Vec<String>>,
     received: Vec<Received>,
+    told: Told,
 }
 
 impl World {
@@ -87,6 +90,7 @@ impl World {
             counts: BTreeMap::new(),
             record: None,
             received: Vec::new(),
+            told: Told::default(),
         }
     }
 
@@ -124,7 +128,9 @@ impl World {
         self.facts.get(&"logging".to_owned()) == Some(&Value::Bool(true))
     }
 
+    /// A log that begins says where all users are.
     pub fn set_logging(&mut self, on: bool) {
+        self.told.forget();
         self.facts.put("logging".into(), on.into());
     }
 
@@ -133,22 +139,39 @@ impl World {
         std::mem::take(&mut self.received)
     }
 
-    /// Notes a request, while someone wants that.
-    pub fn note(&mut self, mut received: Received) {
+    /// Where users are now.
+    pub fn users(&self, now: Millis) -> Users {
+        linode::leads::users(&self.linode, &self.faults, now)
+    }
+
+    /// What became of users since the log was told last, while someone wants that.
+    fn news(&mut self, now: Millis) -> News {
+        if !self.is_logging() {
+            return News::default();
+        }
+        let users = self.users(now);
+        self.told.news(&users)
+    }
+
+    /// Notes a look from outside, while someone wants that.
+    pub fn note(&mut self, received: Received) {
         if self.is_logging() {
-            received.leads = linode::leads::leads(&self.linode, &self.faults, received.at);
-            self.received.push(received);
+            let before = self.news(received.at);
+            self.received.push(Received { before, ..received });
         }
     }
 
     /// Carries out one request, unless something is wrong with the world.
     pub fn handle(&mut self, now: Millis, request: &Request) -> Reply {
         let mut concerned = self.fault_domains(request);
+        let before = self.news(now);
         let reply = self.decide(now, request, &concerned);
         if self.is_logging() {
             // An object that the call deleted was named all the same.
             concerned.extend(linode::dependence::looked_for(&self.linode, request));
-            self.note(Received::new(now, request, concerned, reply.outcome()));
+            let received = Received::new(now, request, concerned, reply.outcome());
+            let by_it = self.news(now);
+            self.received.push(Received { before, by_it, ..received });
         }
         let name = name(request);
         *self.counts.entry(template(request)).or_default() += 1;
@@ -177,6 +200,10 @@ impl World {
             }
             Some(Effect::Unavailable) => {
                 Reply::Answer(refusal(request, 503, "Service Unavailable"))
+            }
+            Some(Effect::Unauthenticated) => Reply::Answer(refusal(request, 401, "Invalid Token")),
+            Some(Effect::Forbidden) => {
+                Reply::Answer(refusal(request, 403, "You are not authorized to use this resource."))
             }
             Some(Effect::Html502) => Reply::Answer(bad_gateway()),
             Some(Effect::LostReply) => {
@@ -284,6 +311,11 @@ impl World {
         changes.extend(
             self.facts.take_changes().into_iter().map(|(key, row)| ("world".to_owned(), key, row)),
         );
+        for (table, rows) in
+            [("names", self.told.names.take_changes()), ("sets", self.told.sets.take_changes())]
+        {
+            changes.extend(rows.into_iter().map(|(key, row)| (format!("told.{table}"), key, row)));
+        }
         let faults = self.faults.take_changes().into_iter();
         changes.extend(faults.map(|(table, key, row)| (format!("faults.{table}"), key, row)));
         let linode = self.linode.take_changes().into_iter();
@@ -298,6 +330,8 @@ impl World {
     pub fn apply(&mut self, (table, key, row): Change) -> bool {
         match table.split_once('.') {
             None if table == "world" => self.facts.apply(&key, row),
+            Some(("told", "names")) => self.told.names.apply(&key, row),
+            Some(("told", "sets")) => self.told.sets.apply(&key, row),
             Some(("faults", table)) => self.faults.apply(table, &key, row),
             Some(("linode", table)) => self.linode.apply(table, &key, row),
             Some(("dynamodb", table)) => self.dynamodb.apply(table, &key, row),
@@ -311,6 +345,10 @@ impl World {
         rows.extend(
             self.facts.all().into_iter().map(|(key, row)| ("world".to_owned(), key, Some(row))),
         );
+        for (table, all) in [("names", self.told.names.all()), ("sets", self.told.sets.all())] {
+            let all = all.into_iter();
+            rows.extend(all.map(|(key, row)| (format!("told.{table}"), key, Some(row))));
+        }
         let faults = self.faults.all().into_iter();
         rows.extend(faults.map(|(table, key, row)| (format!("faults.{table}"), key, Some(row))));
         let linode = self.linode.all().into_iter();
@@ -330,11 +368,13 @@ impl World {
         *self = Self { counts, record, received, ..empty };
     }
 
-    /// Deletes everything but the clock, the seed, the lag, and whether requests are logged.
+    /// Deletes everything but the clock, the seed, the lag, and whether requests are logged and what the log was told.
     pub fn reset(&mut self) -> Result<(), (PathBuf, std::io::Error)> {
         let facts = std::mem::take(&mut self.facts);
+        let told = std::mem::take(&mut self.told);
         self.forget();
         self.facts = facts;
+        self.told = told;
         let Some(folder) = &self.items_folder else { return Ok(()) };
         match std::fs::remove_dir_all(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

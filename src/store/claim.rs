@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::store::error::{StoreError, io};
+use crate::store::private;
 
 /// How often a reader starts again because what it had listed was swept a moment later.
 const READS_MAX: u32 = 20;
@@ -84,6 +85,24 @@ pub struct Beat {
     /// The last one: the lease was given back.
     #[serde(rename = "released")]
     pub is_released: bool,
+    /// The number of the last entry that is durable; older heartbeats do not say.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sequence: u64,
+    /// The serial of the snapshot below it, likewise.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub serial: u64,
+}
+
+impl Beat {
+    /// Of a holder of whom nothing else is known.
+    pub fn plain(at: i64, is_released: bool) -> Self {
+        Self { at, is_released, sequence: 0, serial: 0 }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(it: &u64) -> bool {
+    *it == 0
 }
 
 /// A request to stop, and who made it.
@@ -205,7 +224,7 @@ impl Claims {
         std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
         let path = self.file(claim.epoch, "claim");
         let new = self.unnamed(claim.epoch, "claim");
-        let mut file = File::create_new(&new).map_err(io("write", &new))?;
+        let mut file = private::create_new(&new).map_err(io("write", &new))?;
         claim.is_locked = file.try_lock().is_ok();
         let text = serde_json::to_vec(&claim).expect("a claim is plain data");
         let linked = file.write_all(&text).and_then(|()| std::fs::hard_link(&new, &path));
@@ -258,7 +277,17 @@ impl Claims {
     /// The last sign of life; the claim itself is the first.
     pub fn last_beat(&self, claim: &Claim) -> Result<Beat, StoreError> {
         let beat = self.read(claim.epoch, "beat")?;
-        Ok(beat.unwrap_or(Beat { at: claim.since, is_released: false }))
+        Ok(beat.unwrap_or(Beat::plain(claim.since, false)))
+    }
+
+    /// The heartbeat, of whatever epoch, that knows of the most entries.
+    pub fn told(&self) -> Result<Option<(Beat, PathBuf)>, StoreError> {
+        let files = self.list()?.into_iter().filter(|(_, part, _)| *part == Part::Other);
+        let beats = files.filter_map(|(_, _, file)| {
+            let beat: Beat = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
+            (file.extension().is_some_and(|it| it == "beat")).then_some((beat, file))
+        });
+        Ok(beats.max_by_key(|(beat, _)| beat.sequence))
     }
 
     /// Sets the stop flag of an epoch.
@@ -290,7 +319,7 @@ impl Claims {
     fn put(&self, epoch: u64, what: &str, text: &[u8]) -> Result<(), StoreError> {
         let new = self.unnamed(epoch, what);
         let path = self.file(epoch, what);
-        let written = File::create_new(&new)
+        let written = private::create_new(&new)
             .and_then(|mut file| file.write_all(text))
             .and_then(|()| std::fs::rename(&new, &path));
         if written.is_err() {

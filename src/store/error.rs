@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::engine::advice::Command;
 use crate::engine::state::codec::CodecError;
 
 /// Why nothing may be changed any more under a lease.
@@ -36,6 +37,26 @@ pub enum StoreError {
     Over { folder: PathBuf, over: Over },
     #[error("{} cannot be read: {source}", file.display())]
     Broken { file: PathBuf, source: CodecError },
+    #[error(
+        "{} is damaged at byte {offset}, {source}; the entries before it are whole: up to number {entry}, serial {serial}",
+        file.display()
+    )]
+    Damaged { file: PathBuf, offset: usize, serial: u64, entry: u64, source: CodecError },
+    /// Something that is written after the state, or with it, knows more than it does.
+    #[error("{}: {what} was recorded, as {} tells, and {}", standing(*has), told_by.display(), place(*has, folder))]
+    Outdated {
+        folder: PathBuf,
+        /// Its serial; `None`: there is no state.
+        has: Option<u64>,
+        what: String,
+        told_by: PathBuf,
+    },
+    #[error(
+        "git tracks the state in {}: {}", repository.join(folder).display(), files.join(", ")
+    )]
+    Tracked { repository: PathBuf, folder: String, files: Vec<String> },
+    #[error("nothing whole is left of the state in {}: no snapshot, no journal, no history", folder.display())]
+    NothingWhole { folder: PathBuf },
     #[error("the state in {} contradicts itself: {}", folder.display(), wrong.join("; "))]
     Integrity { folder: PathBuf, wrong: Vec<String> },
     #[error("{} is the claim of the last epoch that can be counted: no lease can follow it", file.display())]
@@ -69,23 +90,65 @@ impl StoreError {
             Self::Broken { source: CodecError::Newer(_), .. } => {
                 "use the lifeboat that wrote it, or a newer one; nothing was changed".into()
             }
-            Self::Broken { file, .. } => {
-                let folder = file.parent().map(|it| it.join("history").display().to_string());
+            Self::Broken { file, .. } | Self::Damaged { file, .. } => restore(
+                file.parent().unwrap_or(file),
+                "nothing was changed; go on from what is whole, with what is damaged kept aside",
+            ),
+            Self::Outdated { folder, has: Some(_), .. } => restore(
+                folder,
+                "nothing was changed: an old state would undo what was done since. Put the newer one back, or the newest that its history holds",
+            ),
+            Self::Outdated { folder, has: None, .. } => restore(
+                folder,
+                "nothing was changed: without its state everything would be made a second time. Put it back, or the newest that its history holds",
+            ),
+            Self::Tracked { repository, folder, .. } => format!(
+                "nothing was changed: a checkout would put an old state in place of the newest, and whoever has a clone has its key. \
+                 Take it out of git, the files stay: `git -C '{}' rm -r -q --cached -- '{folder}'`, and add the line `/state/*` to .gitignore",
+                repository.display()
+            ),
+            Self::LastEpoch { file } => {
+                let folder = file.parent().and_then(Path::parent).unwrap_or(file);
                 format!(
-                    "nothing was changed; the file before it is in {}, or restore the folder from version control",
-                    folder.unwrap_or_default()
+                    "no lifeboat has come so far, so the claim was not written by one; nothing was changed. Epochs only grow, so it must not be removed while anybody may write: when no lifeboat runs anywhere, move {} away",
+                    folder.join("lease").display()
                 )
             }
-            Self::LastEpoch { .. } => {
-                "no lifeboat has come so far; nothing was changed: remove the file".into()
+            Self::NothingWhole { .. } => {
+                "nothing was changed; put the folder back from a backup, or from the machine that applied last".into()
             }
             Self::Memory { .. } => {
                 "nothing was changed; move it away to start anew: the history and the time of the last switch are then forgotten".into()
             }
-            Self::Integrity { .. } => {
-                "nothing was changed; restore an older snapshot from the folder's history/".into()
+            Self::Integrity { folder, .. } => {
+                restore(folder, "nothing was changed; go on from the newest that is sound")
             }
         }
+    }
+}
+
+/// With the one command that goes on from there.
+fn restore(folder: &Path, why: &str) -> String {
+    format!("{why}: {}", Command::StateRestore { stack: &named_by(folder) })
+}
+
+/// The stack as commands name it: a state lies in the folder of its stack, and the sandbox's states below its own.
+pub fn named_by(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let below = |up: usize| folder.ancestors().nth(up).and_then(Path::file_name);
+    let is_sandbox =
+        below(1).is_some_and(|it| it == "states") && below(2).is_some_and(|it| it == "sandbox");
+    if is_sandbox { format!("{name} --sandbox") } else { name }
+}
+
+fn standing(has: Option<u64>) -> &'static str {
+    if has.is_some() { "the state is outdated" } else { "the state is missing" }
+}
+
+fn place(has: Option<u64>, folder: &Path) -> String {
+    match has {
+        Some(serial) => format!("{} has serial {serial}", folder.display()),
+        None => format!("{} holds none", folder.display()),
     }
 }
 

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::engine::state::codec::{CodecError, decode_journal, decode_state};
+use crate::engine::state::codec::{
+    CodecError, JournalRead, decode_journal, decode_state, read_journal,
+};
 use crate::engine::state::journal::{Entry, replay};
 use crate::engine::state::record::State;
 use crate::store::claim::{Aim, Claim, Claims, machine, wall};
 use crate::store::error::{Grip, StoreError, broken, io};
+use crate::store::known::{Behind, Known};
 use crate::store::lease::{JOURNAL, Lease, Preempted, SNAPSHOT, Start, journals, sweep};
-use crate::store::pulse::{Heart, LeaseTimes};
+use crate::store::pulse::{Heart, LeaseTimes, Reached};
+use crate::store::tracked::check_untracked;
 
 /// How often a reader starts again because a writer just put a new snapshot in place.
 const READS_MAX: u32 = 20;
@@ -75,11 +79,11 @@ impl FileStore {
         &self.folder
     }
 
-    fn snapshot_file(&self) -> PathBuf {
+    pub(super) fn snapshot_file(&self) -> PathBuf {
         self.folder.join(SNAPSHOT)
     }
 
-    fn journal_file(&self) -> PathBuf {
+    pub(super) fn journal_file(&self) -> PathBuf {
         self.folder.join(JOURNAL)
     }
 
@@ -87,17 +91,25 @@ impl FileStore {
         Claims::of(&self.folder)
     }
 
-    /// The state as of now; takes no lease. `None` before the first apply.
+    /// The state as of now; takes no lease. `None` before the first apply. One that something beside it knows to be outdated
+    /// is refused, and so is one that git tracks.
     pub fn load(&self) -> Result<Option<State>, StoreError> {
-        let state = self.read()?.state;
-        self.check(state.as_ref())?;
-        Ok(state)
+        Ok(self.believed()?.state)
     }
 
-    fn check(&self, state: Option<&State>) -> Result<(), StoreError> {
+    /// What is read and may be believed.
+    pub(super) fn believed(&self) -> Result<Read, StoreError> {
+        check_untracked(&self.folder)?;
+        let known = Known::of(&self.folder)?;
+        let read = self.read()?;
+        let state = read.state.as_ref();
+        if let Some(Behind { what, told_by }) = known.lacking(state) {
+            let (folder, has) = (self.folder.clone(), state.map(|it| it.serial));
+            return Err(StoreError::Outdated { folder, has, what, told_by });
+        }
         match state.map(State::integrity).filter(|it| !it.is_empty()) {
             Some(wrong) => Err(StoreError::Integrity { folder: self.folder.clone(), wrong }),
-            None => Ok(()),
+            None => Ok(read),
         }
     }
 
@@ -144,6 +156,7 @@ impl FileStore {
     }
 
     fn read(&self) -> Result<Read, StoreError> {
+        let (mut gap, mut state_serial) = (None, None);
         for _ in 0..READS_MAX {
             // In this order: a writer may fold the journal into a new snapshot between the two, which then holds all we have read.
             let mut journal = read_if_there(&self.journal_file())?.unwrap_or_default();
@@ -152,18 +165,41 @@ impl FileStore {
                 None => None,
                 Some(bytes) => Some(decode_state(bytes).map_err(broken(self.snapshot_file()))?),
             };
-            let (entries, whole) = decode_journal(&journal).map_err(broken(self.journal_file()))?;
+            let JournalRead { entries, whole, damage } = read_journal(&journal);
             let seen = state.as_ref().map_or(0, |it| it.sequence);
             let new: Vec<_> = entries.into_iter().filter(|(at, _)| *at > seen).collect();
-            // Files that were put back from elsewhere while we read them.
-            if new.first().is_some_and(|(at, _)| *at != seen + 1) {
+            let mut expected = seen + 1..;
+            // Files that were put back from elsewhere, or while we read them.
+            gap = new.iter().map(|(at, _)| *at).find(|at| expected.next() != Some(*at));
+            if gap.is_some() {
+                state_serial = state.map(|it| it.serial);
                 continue;
             }
             let state = new.iter().fold(state, |state, (at, entry)| replay(state, *at, entry));
+            if let Some(source) = damage {
+                return Err(self.damaged(whole, state.as_ref(), source));
+            }
             journal.truncate(whole);
             return Ok(Read { state, journal });
         }
-        Err(broken(self.journal_file())(CodecError::Torn))
+        let what = format!("an entry before number {}", gap.unwrap_or_default());
+        let (folder, told_by) = (self.folder.clone(), self.journal_file());
+        Err(StoreError::Outdated { folder, has: state_serial, what, told_by })
+    }
+
+    /// The journal, which holds this state before what is damaged.
+    fn damaged(&self, offset: usize, state: Option<&State>, source: CodecError) -> StoreError {
+        let file = self.journal_file();
+        match source {
+            CodecError::Newer(_) => StoreError::Broken { file, source },
+            source => StoreError::Damaged {
+                file,
+                offset,
+                serial: state.map_or(0, |it| it.serial),
+                entry: state.map_or(0, |it| it.sequence),
+                source,
+            },
+        }
     }
 
     /// Takes the right to write, and the state as of that moment.
@@ -185,7 +221,8 @@ impl FileStore {
             {
                 return Err(self.held(it.holder(), grip(it)));
             }
-            if let Some(leased) = self.claim(who, newest.map_or(0, |it| it.epoch), None)? {
+            let after = newest.map_or(0, |it| it.epoch);
+            if let Some(leased) = self.claim(who, after, None, Self::believed)? {
                 return Ok(leased);
             }
         }
@@ -196,12 +233,13 @@ impl FileStore {
         StoreError::Held { folder: self.folder.clone(), by, grip }
     }
 
-    /// Claims the epoch after this one and begins to write; `None` if another was quicker.
+    /// Claims the epoch after this one and begins to write on what is read so; `None` if another was quicker.
     pub(super) fn claim(
         &self,
         who: Claimant<'_>,
         after: u64,
         preempted: Option<Preempted>,
+        mut read: impl FnMut(&Self) -> Result<Read, StoreError>,
     ) -> Result<Option<(Lease, Option<State>)>, StoreError> {
         std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
         let claims = self.claims();
@@ -223,8 +261,7 @@ impl FileStore {
             let heart = Heart::start(claims.clone(), epoch, self.times, lock);
             // In this order: what earlier holders could still put in place goes before anything is read.
             sweep(&self.folder, epoch)?;
-            let Read { state, journal } = self.read()?;
-            self.check(state.as_ref())?;
+            let Read { state, journal } = read(self)?;
             if let Some(known) = state.as_ref().map(|it| it.epoch).filter(|it| *it >= epoch) {
                 // The state came from elsewhere, with more leases behind it than this folder has seen.
                 epoch = known.checked_add(1).ok_or_else(|| StoreError::Integrity {
@@ -233,11 +270,14 @@ impl FileStore {
                 })?;
                 continue;
             }
+            let (sequence, serial) = state.as_ref().map_or((0, 0), |it| (it.sequence, it.serial));
+            // Before the heartbeats of earlier holders go, which say it as well.
+            heart.pulse.knows(sequence, serial);
             claims.sweep(epoch)?;
-            let sequence = state.as_ref().map_or(0, |it| it.sequence);
             let folder = &self.folder;
             let start = Start { folder, epoch, heart, owner, at, preempted };
-            return Ok(Some((Lease::begin(start, &journal, sequence)?, state)));
+            let reached = Reached { sequence, serial };
+            return Ok(Some((Lease::begin(start, &journal, reached)?, state)));
         }
     }
 }
@@ -251,13 +291,13 @@ pub(super) fn grip(holder: &Claim) -> Grip {
 }
 
 /// What a folder holds.
-struct Read {
-    state: Option<State>,
+pub(super) struct Read {
+    pub state: Option<State>,
     /// Without a torn tail.
-    journal: Vec<u8>,
+    pub journal: Vec<u8>,
 }
 
-fn read_if_there(file: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) fn read_if_there(file: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     match std::fs::read(file) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -343,7 +383,7 @@ mod tests {
         let text = std::fs::read_to_string(&journal).unwrap();
         let damaged = text.replacen("shop", "shoq", 1);
         std::fs::write(&journal, &damaged).unwrap();
-        assert!(matches!(store.load(), Err(StoreError::Broken { .. })));
+        assert!(matches!(store.load(), Err(StoreError::Damaged { .. })));
         assert_eq!(std::fs::read_to_string(&journal).unwrap(), damaged);
     }
 }

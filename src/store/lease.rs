@@ -20,13 +20,14 @@ use crate::engine::state::journal::Entry;
 use crate::engine::state::record::State;
 use crate::store::claim::remove;
 use crate::store::error::{Over, StoreError, broken, io};
-use crate::store::pulse::{Heart, Pulse};
+use crate::store::private;
+use crate::store::pulse::{Heart, Pulse, Reached};
 
 pub const SNAPSHOT: &str = "state.snapshot";
 pub const JOURNAL: &str = "journal";
 
 /// The folder with what was in place before.
-const HISTORY: &str = "history";
+pub(super) const HISTORY: &str = "history";
 
 /// The ending of files that are prepared and not in place yet.
 const PREPARED: &str = "new";
@@ -56,6 +57,7 @@ pub struct Lease {
     folder: PathBuf,
     journal: File,
     sequence: u64,
+    serial: u64,
     /// A write failed: what follows would not be whole.
     is_broken: bool,
     pub epoch: u64,
@@ -84,15 +86,17 @@ struct Prepared {
 
 impl Lease {
     /// With a journal of its own that begins with these whole entries, up to this number.
-    pub fn begin(start: Start<'_>, whole: &[u8], sequence: u64) -> Result<Self, StoreError> {
+    pub fn begin(start: Start<'_>, whole: &[u8], reached: Reached) -> Result<Self, StoreError> {
         let Start { folder, epoch, heart, owner, at, preempted } = start;
+        let Reached { sequence, serial } = reached;
         let preempts = preempted.as_ref().map(ToString::to_string);
         let opening = Entry::Leased { epoch, owner: owner.into(), at, preempted: preempts };
         let prepared = prepare(folder, epoch, JOURNAL, whole)?;
         let journal = put_in_place(folder, &heart.pulse, prepared)?;
         let folder = folder.to_owned();
         let opening = Some(opening);
-        Ok(Self { folder, journal, sequence, is_broken: false, epoch, preempted, opening, heart })
+        let is_broken = false;
+        Ok(Self { folder, journal, sequence, serial, is_broken, epoch, preempted, opening, heart })
     }
 
     /// For those who act under this lease.
@@ -136,11 +140,21 @@ impl Lease {
             return Err(self.over(over));
         }
         self.sequence = sequence;
+        self.heart.pulse.knows(sequence, self.serial);
         Ok(sequence)
     }
 
     /// Folds the journal into a new snapshot. The old journal and snapshot stay in `history/`.
     pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
+        self.put(state, true)
+    }
+
+    /// Begins anew with this state: the snapshot that is there is not worth keeping.
+    pub(super) fn replace(&mut self, state: &State) -> Result<(), StoreError> {
+        self.put(state, false)
+    }
+
+    fn put(&mut self, state: &State, keeps: bool) -> Result<(), StoreError> {
         self.heart.pulse.begin_writing().map_err(|over| self.over(over))?;
         let mut state = state.clone();
         state.sequence = self.sequence;
@@ -154,7 +168,7 @@ impl Lease {
         let empty = prepare(&self.folder, self.epoch, JOURNAL, b"")?;
         let history = self.folder.join(HISTORY);
         std::fs::create_dir_all(&history).map_err(io("make", &history))?;
-        if snapshot.exists() {
+        if keeps && snapshot.exists() {
             keep(&snapshot, &history, state.serial.saturating_sub(1))?;
         }
         let pulse = self.pulse();
@@ -162,6 +176,8 @@ impl Lease {
         // What it holds is in the snapshot now: nobody misses it if we get no further.
         keep(&journal, &history, state.serial)?;
         self.journal = put_in_place(&self.folder, &pulse, empty)?;
+        self.serial = state.serial;
+        pulse.knows(self.sequence, self.serial);
         prune(&history)
     }
 }
@@ -169,7 +185,7 @@ impl Lease {
 /// Writes everything of a file but its name.
 fn prepare(folder: &Path, epoch: u64, name: &str, bytes: &[u8]) -> Result<Prepared, StoreError> {
     let new = folder.join(format!("{name}.{epoch:08}.{PREPARED}"));
-    let mut file = File::create(&new).map_err(io("write", &new))?;
+    let mut file = private::create(&new).map_err(io("write", &new))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("write", &new))?;
     Ok(Prepared { file, new, path: folder.join(name) })
 }
@@ -251,7 +267,7 @@ mod tests {
     use crate::store::claim::{Claim, Claims, machine};
     use crate::store::error::{Over, StoreError};
     use crate::store::lease::Lease;
-    use crate::store::pulse::{Heart, LeaseTimes};
+    use crate::store::pulse::{Heart, LeaseTimes, Reached};
 
     const STOPPED: LeaseTimes =
         LeaseTimes { lease: Duration::from_secs(60), heartbeat: Duration::from_secs(3_600) };
@@ -273,7 +289,7 @@ mod tests {
 
     fn begin(folder: &std::path::Path, heart: Heart, epoch: u64) -> Lease {
         let start = Start { folder, epoch, heart, owner: "a", at: 0, preempted: None };
-        Lease::begin(start, b"whole\n", 0).unwrap()
+        Lease::begin(start, b"whole\n", Reached::default()).unwrap()
     }
 
     /// The worst moments to be stopped at: a file is prepared, the epoch was looked at, and the rename comes a day later.

@@ -14,6 +14,17 @@ use std::time::{Duration, Instant};
 use crate::store::claim::{Beat, Claims, wall};
 use crate::store::error::{Over, StoreError};
 
+/// How often a holder says how far it has come, beside its heartbeats: a small file costs a tenth of a durable entry.
+const SAID_EVERY: Duration = Duration::from_millis(100);
+
+/// How far a state has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// The number of its last entry.
+    pub sequence: u64,
+    pub serial: u64,
+}
+
 /// How long a lease holds without a heartbeat, and how often the heart beats. Seconds of the wall, whatever clock the world has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseTimes {
@@ -50,6 +61,10 @@ struct Inner {
     is_writing: bool,
     is_done: bool,
     listeners: Vec<Listener>,
+    /// How far the state has come: said with every heartbeat, so that an older state is known as such.
+    reached: Reached,
+    /// When that was said last.
+    said: Option<Instant>,
     /// The locked claim.
     lock: Option<File>,
 }
@@ -78,6 +93,18 @@ impl Pulse {
     pub fn is_ours(&self) -> Result<(), Over> {
         let sight = self.claims.look(self.epoch).map_err(|why| self.unclear(&why))?;
         if sight.newest == Some(self.epoch) { Ok(()) } else { Err(self.lost(sight.newest)) }
+    }
+
+    /// What is durable now. It is said with the next heartbeat at the latest; one that cannot be written says it then.
+    pub fn knows(&self, sequence: u64, serial: u64) {
+        let mut inner = self.lock();
+        inner.reached = Reached { sequence, serial };
+        if inner.said.is_some_and(|it| it.elapsed() < SAID_EVERY) {
+            return;
+        }
+        inner.said = Some(Instant::now());
+        drop(inner);
+        self.write_beat(false).ok();
     }
 
     /// Before anything is written. Who was asked to stop before that has already given the lease back.
@@ -148,7 +175,8 @@ impl Pulse {
             return Ok(());
         }
         *released = is_released;
-        self.claims.beat(self.epoch, Beat { at: wall(), is_released })
+        let Reached { sequence, serial } = self.lock().reached;
+        self.claims.beat(self.epoch, Beat { at: wall(), is_released, sequence, serial })
     }
 
     /// It cannot be told whether the lease is ours: nothing leaves, and the next look may know better.
@@ -234,6 +262,8 @@ impl Heart {
                 is_writing: false,
                 is_done: false,
                 listeners: Vec::new(),
+                reached: Reached::default(),
+                said: None,
                 lock: Some(lock),
             }),
             wake: Condvar::new(),

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::ledger::codec::{decode, encode};
 use crate::engine::ledger::report::SwitchReport;
+use crate::engine::redact::redactor;
 use crate::store::claim::remove;
 use crate::store::error::{StoreError, io};
+use crate::store::private;
 
 /// How many are kept.
 pub const REPORTS_MAX: usize = 200;
@@ -52,8 +54,9 @@ impl Reports {
         std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
         let base = file_name(report);
         let new = self.folder.join(format!("{base}.{}.new", std::process::id()));
-        let mut file = File::create(&new).map_err(io("write", &new))?;
+        let mut file = private::create(&new).map_err(io("write", &new))?;
         let text = encode(report);
+        let text = redactor().hide(&text);
         file.write_all(text.as_bytes())
             .and_then(|()| file.sync_all())
             .map_err(io("write", &new))?;
@@ -78,6 +81,20 @@ impl Reports {
         let path = self.folder.join(format!("{base}.{EXTENSION}"));
         let full = std::io::Error::other("too many reports have this name");
         Err(io("write", &path)(full))
+    }
+
+    /// The newest of them by its name, and when it ended: to the second.
+    pub(super) fn newest(&self) -> Result<Option<(i64, PathBuf)>, StoreError> {
+        let Some(file) = self.files()?.pop() else { return Ok(None) };
+        let time = file.file_stem().and_then(|it| it.to_str()).and_then(|it| it.split('-').next());
+        let time: Option<jiff::Timestamp> = time.and_then(|it| it.parse().ok());
+        Ok(time.map(|it| (it.as_millisecond(), file)))
+    }
+
+    /// One of them.
+    pub(super) fn read(file: &Path) -> Result<SwitchReport, String> {
+        let text = std::fs::read_to_string(file).map_err(|why| why.to_string())?;
+        decode(&text).map_err(|why| why.to_string())
     }
 
     /// Every report, the oldest first, and what is damaged: one bad file does not hide the others.
@@ -155,7 +172,7 @@ mod tests {
             lost: Vec::new(),
             who: "ann".into(),
             command: "failback shop".into(),
-            span: Span { began: 0, run_began: 0, ended },
+            span: Span { began: 0, recorded: 0, run_began: 0, ended },
             complete: true,
             goals: Goals::default(),
             earlier: None,

@@ -105,7 +105,8 @@ impl FileStore {
         let claimant = Claimant { owner, command, at, aim: Some(&aim) };
         for _ in 0..CLAIMS_MAX {
             let (after, preempted) = turn.until_free(self, claimant)?;
-            if let Some((mut lease, state)) = self.claim(claimant, after, preempted)? {
+            let leased = self.claim(claimant, after, preempted, Self::believed)?;
+            if let Some((mut lease, state)) = leased {
                 if state.is_some() && lease.preempted.is_some() {
                     // Who was preempted stands in the journal even if nothing else follows.
                     lease.append(&[])?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::watch::{Memory, Notes};
 use crate::store::error::StoreError;
+use crate::store::private;
 
 /// Where the memory of the watchers of one overlay is kept.
 #[derive(Debug, Clone)]
@@ -83,7 +84,7 @@ impl Claim {
     fn write(&self, notes: &Notes) -> Result<(), StoreError> {
         let file = self.file.path();
         let new = file.with_extension("json.new");
-        let mut out = File::create(&new).map_err(io("write", &new))?;
+        let mut out = private::create(&new).map_err(io("write", &new))?;
         let written = out.write_all(notes.encode().as_bytes()).and_then(|()| out.sync_all());
         written.map_err(io("write", &new))?;
         std::fs::rename(&new, &file).map_err(io("replace", &file))?;

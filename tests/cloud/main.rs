@@ -168,11 +168,14 @@ async fn a_lost_region_is_unseen_and_its_group_is_reached_through_another_member
     group(&mut walk, &["eu-west-1", "ap-south-1"]).await;
     walk.sandbox.lose("aws:us-east-1", How::Refuse).unwrap();
     let seen = walk.observe("table").await;
-    assert!(matches!(&seen, Observation::Unseen(why) if why.contains("us-east-1")), "{seen:?}");
+    assert!(matches!(&seen, Observation::Unseen(it) if it.why.contains("us-east-1")), "{seen:?}");
     assert!(matches!(walk.observe("eu-west-1").await, Observation::Exists { ready: true, .. }));
     walk.provider.lose(&["aws:us-east-1".to_owned()]);
     let seen = walk.observe("table").await;
-    assert!(matches!(&seen, Observation::Unseen(why) if why.contains("declared lost")), "{seen:?}");
+    assert!(
+        matches!(&seen, Observation::Unseen(it) if it.why.contains("declared lost")),
+        "{seen:?}"
+    );
     let made = &walk.made["eu-west-1"];
     let look = walk.provider.look(&made.kind, &made.id, &made.attributes).await.unwrap();
     assert!(matches!(look, Look::Exists { ready: true, .. }), "{look:?}");

@@ -11,8 +11,8 @@ use lifeboat::cloud::error::ProviderError;
 use lifeboat::cloud::patience::{patiently, silently};
 use lifeboat::cloud::provider::{Look, Provider, Question};
 use lifeboat::engine::address::Address;
+use lifeboat::engine::normalise::normalise;
 use lifeboat::engine::observed::Observation;
-use lifeboat::engine::plan::normalise::normalise;
 use lifeboat::engine::retry::CHANGING;
 use lifeboat::engine::schema::{Catalog, Kind};
 use lifeboat::engine::value::{Attributes, Value};
@@ -73,7 +73,10 @@ impl Walk {
                 }
                 Some(json) => Value::from_json(json),
                 None if it.default_from.is_some() => Value::text(format!("life-{name}")),
-                None => it.default_value().unwrap_or_default(),
+                None => match &it.default_without {
+                    Some(it) if given.get(&it.attribute).is_none() => Value::from_json(&it.then),
+                    _ => it.default_value().unwrap_or_default(),
+                },
             };
             all.insert(attribute.clone(), value);
         }

@@ -36,7 +36,10 @@ const OVERLAY: &str = "stacks/woocommerce/overlays/failover_eu.yaml";
 fn the_example_passes_before_and_after_it_is_made() {
     let home = Home::woocommerce();
     drilled(&home, "state");
-    let audit = home.run(&["audit", "woocommerce", "--strict"]).code(0);
+    // What the sandbox may leave off is off where data would be, until its switch is given.
+    let open = home.run(&["audit", "woocommerce", "--strict"]).code(1);
+    open.shows(&["data-unprotected", "by an expression"]).done();
+    let audit = home.run(&["audit", "woocommerce", "--strict", "--var", "protect=true"]).code(0);
     audit
         .shows(&["nothing was found", "failover_eu", "0 errors, 0 warnings, 0 notes", "50 s"])
         .done();
@@ -51,13 +54,13 @@ fn the_example_passes_before_and_after_it_is_made() {
 #[test]
 fn never_drilled_is_a_note_and_a_broken_report_is_told() {
     let home = Home::woocommerce();
-    let audit = home.run(&["audit", "woocommerce", "--strict"]).code(0);
+    let audit = home.run(&["audit", "woocommerce", "--strict", "--var", "protect=true"]).code(0);
     audit.shows(&["note [drill-never]", &format!("{OVERLAY}:1")]).done();
     home.write("state/woocommerce/reports/1.json", "{");
     home.write("state/woocommerce/reports/2.json", r#"{ "kind": "failover" }"#);
     home.write("state/other/reports/1.json", "{");
     let audit = home
-        .run(&["audit", "woocommerce"])
+        .run(&["audit", "woocommerce", "--var", "protect=true"])
         .code(0)
         .shows(&["report: cannot be read: state/woocommerce/reports/1.json", "drill-never"]);
     assert!(!audit.stdout.contains("2.json") && !audit.stdout.contains("other"), "{audit}");
@@ -132,7 +135,8 @@ fn mistakes_are_findings() {
     let home = Home::woocommerce();
     drilled(&home, "state");
     edit(&home, OVERLAY, "shop:", "shpo:");
-    let audit = home.run(&["audit", "woocommerce", "--format", "json"]).code(1);
+    let audit =
+        home.run(&["audit", "woocommerce", "--var", "protect=true", "--format", "json"]).code(1);
     let [one] = told(&audit).try_into().expect("one finding");
     assert!(one.starts_with(OVERLAY) && one.ends_with(" invalid"), "{one}");
     audit.shows(&["did you mean `shop`?"]).done();
@@ -237,7 +241,8 @@ fn sarif_is_valid_and_points_at_the_lines() {
     let home = Home::woocommerce();
     edit(&home, STACK, "ttl_sec: 300", "ttl_sec: 7200");
     edit(&home, STACK, "check_path: /healthcheck.php", "check_path: /");
-    let audit = home.run(&["audit", "woocommerce", "--format", "sarif"]).code(1);
+    let audit =
+        home.run(&["audit", "woocommerce", "--var", "protect=true", "--format", "sarif"]).code(1);
     let sarif = audit.json();
     let validator = jsonschema::validator_for(&sarif_schema()).expect("the schema is a schema");
     let wrong: Vec<String> =

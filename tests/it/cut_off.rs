@@ -267,12 +267,12 @@ fn a_drill_that_was_killed_is_cleaned_up_though_its_overlay_is_gone_or_broken() 
     std::fs::remove_file(home.path("stacks/shop/overlays/rehearsed.yaml")).unwrap();
     home.sandbox(&cleanup("shop"))
         .code(1)
-        .says(&["there is no overlay `rehearsed`", "`lifeboat destroy shop@drill`"])
+        .says(&["there is no overlay `rehearsed`", "`lifeboat destroy shop@drill --sandbox`"])
         .done();
     // Another instance than that of the drill is none of its business.
     home.sandbox(&["drill", "shop@drill", "--to", "mistyped", "--cleanup", "--yes"])
         .code(1)
-        .says(&["there is no overlay `mistyped`", "`lifeboat destroy shop@drill`"])
+        .says(&["there is no overlay `mistyped`", "`lifeboat destroy shop@drill --sandbox`"])
         .done();
     assert!(!home.state("shop@drill").unwrap().records.is_empty());
     home.sandbox(&cleanup("shop@drill"))
@@ -282,7 +282,10 @@ fn a_drill_that_was_killed_is_cleaned_up_though_its_overlay_is_gone_or_broken() 
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
     killed();
     home.overlay("shop", "rehearsed", "instance: [drill\n");
-    home.sandbox(&cleanup("shop")).code(1).says(&["`lifeboat destroy shop@drill`"]).done();
+    home.sandbox(&cleanup("shop"))
+        .code(1)
+        .says(&["`lifeboat destroy shop@drill --sandbox`"])
+        .done();
     home.sandbox(&["destroy", "shop@drill", "--yes"]).code(0).says(&[left_out]).done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
 }

@@ -202,12 +202,12 @@ fn an_overlay_of_an_instance_is_laid_nowhere_else() {
         .says(&["belongs to the instance `drill`", "lifeboat drill woocommerce --to drill_eu"])
         .done();
     let own = ["plan", "woocommerce@drill", "-o", "failover_eu", "-o", "drill_eu"];
-    let command = format!("`lifeboat {}`", own.join(" "));
+    let command = format!("`lifeboat {} --sandbox`", own.join(" "));
     home.sandbox(&["plan", "woocommerce", "-o", "failover_eu", "-o", "drill_eu"])
         .code(3)
         .says(&[
             "refused: drill_eu belongs to the instance",
-            "lifeboat drill woocommerce --to drill_eu`",
+            "lifeboat drill woocommerce --to drill_eu --sandbox`",
             &command,
         ])
         .done();

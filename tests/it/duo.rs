@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use lifeboat::engine::state::record::{Phase, State};
-use lifeboat::sandbox::linode::leads::Met;
+use lifeboat::sandbox::Requests;
+use lifeboat::sandbox::linode::leads::{Met, Verdict};
 use lifeboat::sandbox::received::Received;
 
 use crate::harness::{Home, Output};
@@ -130,38 +131,36 @@ pub(crate) fn served(home: &Home, said: &str) {
 /// The same for the names that are meant.
 #[track_caller]
 pub(crate) fn served_by(home: &Home, meant: impl Fn(&str) -> bool, said: &str) {
-    let mut log = home.world.requests().unwrap();
+    let log = home.world.requests().unwrap();
     assert!(!log.is_full && !log.received.is_empty(), "{said}: the log proves nothing");
-    for it in &mut log.received {
-        it.leads.retain(|it| meant(&it.name));
-    }
-    assert!(log.received.iter().any(|it| !it.leads.is_empty()), "{said}: no name led anywhere");
-    let wrong = unserved(&log.received);
+    let known = log.watched().any(|it| it.after.names.keys().any(|name| meant(name)));
+    assert!(known, "{said}: no name led anywhere");
+    let wrong = unserved(&log, meant);
     assert!(wrong.is_empty(), "{said}: {}", wrong.join("\n"));
 }
 
-fn unserved(log: &[Received]) -> Vec<String> {
+fn unserved(log: &Requests, meant: impl Fn(&str) -> bool) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut before: BTreeMap<&str, BTreeMap<&str, Met>> = BTreeMap::new();
-    for (at, it) in log.iter().enumerate() {
-        let mut now: BTreeMap<&str, BTreeMap<&str, Met>> = BTreeMap::new();
-        for lead in &it.leads {
-            now.entry(&lead.name).or_default().insert(&lead.target, lead.met);
-        }
+    let mut before: BTreeMap<String, Verdict> = BTreeMap::new();
+    for (at, it) in log.watched().enumerate() {
+        let mut now = it.after.names;
+        now.retain(|name, verdict| meant(name) && !verdict.targets.is_empty());
+        let request = it.request;
         for name in before.keys().filter(|name| !now.contains_key(*name)) {
-            wrong.push(format!("{name} leads nowhere after {it}"));
+            wrong.push(format!("{name} leads nowhere after {request}"));
         }
-        for (name, targets) in &now {
+        for (name, verdict) in &now {
             let known = before.get(name);
-            for (target, met) in targets {
-                let is_new = known.is_none_or(|it| !it.contains_key(target));
+            for (target, met) in &verdict.targets {
+                let is_new = known.is_none_or(|it| !it.targets.contains_key(target));
                 // What was there when the log was begun was led there before.
                 if at > 0 && is_new && *met != Met::Served {
-                    wrong.push(format!("{name} is led to {target}, which is {met:?}, by {it}"));
+                    wrong
+                        .push(format!("{name} is led to {target}, which is {met:?}, by {request}"));
                 }
             }
-            if !targets.values().any(|met| matches!(met, Met::Served | Met::Lost)) {
-                wrong.push(format!("{name} serves nobody after {it}: {targets:?}"));
+            if !verdict.targets.values().any(|met| matches!(met, Met::Served | Met::Lost)) {
+                wrong.push(format!("{name} serves nobody after {request}: {verdict}"));
             }
         }
         before = now;
@@ -172,23 +171,24 @@ fn unserved(log: &[Received]) -> Vec<String> {
 /// The check itself must not be blind.
 #[test]
 fn who_watches_the_users_sees_what_is_wrong() {
-    let line = |leads: &str| -> Received {
+    let line = |targets: &str| -> Received {
+        let verdict = format!(r#"{{"met":"served","way":true,"targets":{{{targets}}}}}"#);
+        let verdict = if targets.is_empty() { "null".into() } else { verdict };
         let text = format!(
-            r#"{{"at":1,"method":"PUT","path":"/v4/domains/1/records/1","outcome":{{"answered":200}},"leads":[{leads}]}}"#
+            r#"{{"at":1,"method":"PUT","path":"/v4/domains/1/records/1","outcome":{{"answered":200}},"by_it":{{"names":{{"shop":{verdict}}}}}}}"#
         );
         serde_json::from_str(&text).unwrap()
     };
-    let lead =
-        |target: &str, met: &str| format!(r#"{{"name":"shop","target":"{target}","met":"{met}"}}"#);
-    let told = |lines: &[String]| {
-        let log: Vec<Received> = lines.iter().map(|it| line(it)).collect();
-        unserved(&log).join("; ")
+    let told = |lines: &[&str]| {
+        let received = lines.iter().map(|it| line(it)).collect();
+        unserved(&Requests { received, is_full: false }, |_| true).join("; ")
     };
-    assert_eq!(told(&[lead("a", "served"), lead("a", "lost"), lead("b", "served")]), "");
-    assert!(told(&[lead("a", "served"), String::new()]).contains("leads nowhere"));
-    assert!(told(&[lead("a", "served"), lead("b", "failing")]).contains("is led to b"));
-    assert!(told(&[lead("a", "served"), lead("a", "failing")]).contains("serves nobody"));
-    assert!(told(&[lead("a", "served"), lead("b", "lost")]).contains("is led to b"));
+    let served = r#""a":"served""#;
+    assert_eq!(told(&[served, r#""a":"lost""#, r#""b":"served""#]), "");
+    assert!(told(&[served, ""]).contains("leads nowhere"));
+    assert!(told(&[served, r#""b":"failing""#]).contains("is led to b"));
+    assert!(told(&[served, r#""a":"failing""#]).contains("serves nobody"));
+    assert!(told(&[served, r#""b":"lost""#]).contains("is led to b"));
 }
 
 /// What was lost at home is found again, and nothing is left of anything.

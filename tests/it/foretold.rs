@@ -60,7 +60,7 @@ fn everything_is_said_before_the_first_call() {
     ])
     .says(&[
         "rehearsed in woocommerce@drill: the switch to failover_eu; 15 objects are made for it, and all of it is deleted again, data included\n\
-         if this process dies: `lifeboat drill woocommerce --to drill_eu --cleanup` deletes what is left of it\n\
+         if this process dies: `lifeboat drill woocommerce --to drill_eu --cleanup --sandbox` deletes what is left of it\n\
          apply: ",
     ])
     .done();
@@ -87,7 +87,7 @@ fn what_a_cleanup_could_not_delete_is_not_begun() {
             "  protect: true\n",
             [
                 "`sessions_eu` has `deletion_protection: true`",
-                "  at stacks/woocommerce/stack.yaml:59\n",
+                "  at stacks/woocommerce/stack.yaml:63\n",
             ],
         ),
     ] {

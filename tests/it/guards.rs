@@ -164,7 +164,7 @@ fn records_follow_what_happens() {
     home.world.advance(Duration::from_secs(3_600)).unwrap();
     apply(&home, &[]).code(0).done();
     assert_ne!(id(&home), first, "it was made again");
-    home.sandbox(&["state", "rm", "tiny", "front"]).code(0).done();
+    home.sandbox(&["state", "rm", "tiny", "front", "--yes"]).code(0).done();
     assert!(!home.world.is_empty().unwrap());
     home.sandbox(&["plan", "tiny"]).code(3).shows(&["exists_already"]).done();
 }

@@ -19,6 +19,8 @@ use lifeboat::sandbox::{Options, Sandbox};
 use lifeboat::store::file::FileStore;
 use serde_json::Value;
 
+use crate::advice;
+
 /// World seconds per second; ten minutes of world patience are some seconds on a busy machine.
 pub(crate) const SPEED: f64 = 200.0;
 
@@ -155,6 +157,7 @@ impl Home {
             stderr,
         };
         assert!(!output.stderr.contains("panicked at"), "{output}");
+        advice::check(&output.said, &output.stdout, &output.stderr);
         output
     }
 

@@ -101,7 +101,7 @@ fn users_are_not_sent_to_what_does_not_answer_and_the_switch_stays_open() {
     nothing_failed(&turned);
     turned
         .shows(&["would update: users would come to `eu_http`, which could not be looked at"])
-        .says(&["the switch is not over: shop: ", "`lifeboat apply duo` goes on with it"])
+        .says(&["the switch is not over: shop: ", "`lifeboat apply duo --sandbox` goes on with it"])
         .done();
     home.requests().mutating().none();
     assert_eq!(leads(&home), ["us"]);
@@ -124,7 +124,7 @@ fn a_destroy_between_two_lost_sites_says_what_is_left_and_how_it_ends() {
     home.log_requests();
     let destroyed = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
     nothing_failed(&destroyed);
-    let how = "`lifeboat found duo FAULT_DOMAIN` for aws:us-east-1, and for linode:us-east when it answers again, then `lifeboat destroy duo`";
+    let how = "when it answers again: `lifeboat found duo aws:us-east-1 --sandbox`, `lifeboat found duo linode:us-east --sandbox`, then `lifeboat destroy duo --sandbox`";
     destroyed.says(&["destroyed: 2 steps done", "left: ", how]).done();
     for it in [LINODE, AWS, EU, AWS_EU] {
         home.requests().mutating().to_fault_domain(it).none();
@@ -146,7 +146,7 @@ fn a_destroy_keeps_the_living_replica_of_a_lost_table() {
             "would delete: it would leave its group through every member, and the one in us-east-1 could",
             "no full answer about aws:us-east-1",
         ])
-        .says(&["left: 2 objects (copy, table): ", "`lifeboat destroy duo` again"])
+        .says(&["left: 2 objects (copy, table): ", "`lifeboat destroy duo --sandbox` again"])
         .done();
     let again = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
     again.says(&["nothing can be destroyed now", "left: 2 objects"]).done();
@@ -164,8 +164,7 @@ fn the_end_of_a_switch_names_what_is_pending() {
     let there = failover(&home).code(0);
     assert!(!there.stderr.contains("pending"), "what is left behind is told as such: {there}");
     home.world.heal(None).unwrap();
-    let shows =
-        "2 changes are pending: `lifeboat plan duo` shows them, `lifeboat apply duo` makes them";
+    let shows = "2 changes are pending: `lifeboat plan duo --sandbox` shows them, `lifeboat apply duo --sandbox` makes them";
     failback(&home).code(0).says(&[shows]).done();
     home.sandbox(&["status", "duo"]).code(0).shows(&["pending: 2 changes", "delete web[2]"]).done();
     // The next failover does not carry them either.
@@ -183,7 +182,7 @@ fn the_end_of_a_switch_names_what_is_pending() {
 fn a_switch_to_where_one_is_changes_nothing_and_names_what_is_pending() {
     let home = duo::home();
     home.stack("duo", with(LATE));
-    let one = "1 change is pending: `lifeboat plan duo` shows it, `lifeboat apply duo` makes it";
+    let one = "1 change is pending: `lifeboat plan duo --sandbox` shows it, `lifeboat apply duo --sandbox` makes it";
     let before = state(&home);
     home.log_requests();
     failback(&home).code(0).says(&["duo is at home already: nothing to switch", one]).done();
@@ -243,7 +242,8 @@ fn a_failback_at_home_ends_a_loss_and_makes_nothing_else() {
 fn a_failover_that_is_over_says_how_a_later_loss_is_named() {
     let home = duo::home();
     home.sandbox(&["failover", "duo", "--to", "eu", "--planned", "--yes"]).code(0).done();
-    let flags = "`lifeboat failover duo --to eu --lost linode:us-east --lost aws:us-east-1`";
+    let flags =
+        "`lifeboat failover duo --to eu --lost linode:us-east --lost aws:us-east-1 --sandbox`";
     failover(&home).code(0).says(&["eu is active already in duo", flags]).done();
 }
 
@@ -265,7 +265,7 @@ fn overlays_are_names_and_near_ones_are_named() {
         .done();
     let audit = home.sandbox(&["audit", "woocommerce"]);
     let said = audit.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("run `lifeboat drill woocommerce --to drill_eu`"), "{audit}");
+    assert!(said.contains("run `lifeboat drill woocommerce --to drill_eu --sandbox`"), "{audit}");
 }
 
 /// The instance of a drill, once it is cleaned, and for who works in it by hand.
@@ -279,7 +279,8 @@ fn the_instance_of_a_drill_says_what_it_is() {
     status.shows(&["applied: nothing", "objects: 0"]).done();
     let status = home.sandbox(&["status", "woocommerce@drill", "--format", "json"]).code(0);
     assert_eq!(status.json()["pending"], serde_json::json!([]));
-    let cleanup = "`lifeboat drill woocommerce --to drill_eu --cleanup` deletes everything of it";
+    let cleanup =
+        "`lifeboat drill woocommerce --to drill_eu --cleanup --sandbox` deletes everything of it";
     home.sandbox(&["plan", "woocommerce@drill"]).code(0).says(&[cleanup]).done();
     home.sandbox(&["apply", "woocommerce@drill", "--yes"]).code(0).says(&[cleanup]).done();
     // What it borrows is not pending.

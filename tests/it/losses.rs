@@ -223,7 +223,10 @@ fn nobody_is_sent_to_what_is_lost() {
     home.log_requests();
     home.sandbox(&["failback", "duo", "--lost", LINODE, "--lost", AWS, "--yes"])
         .code(3)
-        .shows(&["`shop` would direct users to `lb`", "`lifeboat found duo linode:us-east`"])
+        .shows(&[
+            "`shop` would direct users to `lb`",
+            "`lifeboat found duo linode:us-east --sandbox`",
+        ])
         .done();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"])
         .code(3)

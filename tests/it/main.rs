@@ -3,17 +3,22 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod harness;
+mod advice;
 mod tidy;
 mod before;
 mod schema;
 mod main_job;
 mod readme;
 mod mistakes;
+mod screen;
 mod unseen;
+mod over;
 mod lost;
 mod ledger;
 mod guards;
 mod kinds;
+mod offered;
+mod outside;
 mod converge;
 mod drill;
 mod foretold;
@@ -21,6 +26,7 @@ mod cut_off;
 mod audit;
 mod lease;
 mod watch;
+mod users;
 mod duo;
 mod switch;
 mod pair;
@@ -29,8 +35,14 @@ mod hold;
 mod cut;
 mod crash;
 mod fate;
+mod matrix;
 mod turn;
 mod turned;
+mod order;
+mod shown;
+mod canary;
+mod hostile;
+mod recorded;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -52,23 +52,79 @@ pub enum SandboxCommand {
         effect: String,
         /// The instance's label, for `unhealthy`
         label: Option<String>,
-        /// Only calls with this method, e.g. POST
-        #[arg(long)]
-        method: Option<String>,
-        /// Prefix of the path, e.g. /linode/instances
-        #[arg(long)]
-        path: Option<String>,
-        /// DynamoDB operation, e.g. CreateTable
-        #[arg(long)]
-        operation: Option<String>,
-        /// How often
-        #[arg(long, default_value = "1")]
-        times: u64,
+        #[command(flatten)]
+        spec: FaultArgs,
+    },
+    /// Say how the application on its machines behaves; without a word: how it does now
+    App {
+        #[command(subcommand)]
+        what: Option<AppCommand>,
     },
     /// Let world time pass, e.g. `24h`
     Advance { duration: String },
     /// Delete everything in it
     Reset,
+}
+
+/// Which calls a fault meets.
+#[derive(Debug, clap::Args)]
+pub struct FaultArgs {
+    /// Only calls with this method, e.g. POST
+    #[arg(long)]
+    pub method: Option<String>,
+    /// Prefix of the path, e.g. /linode/instances
+    #[arg(long)]
+    pub path: Option<String>,
+    /// DynamoDB operation, e.g. CreateTable
+    #[arg(long)]
+    pub operation: Option<String>,
+    /// How often; 0 means for ever
+    #[arg(long, default_value = "1")]
+    pub times: u64,
+    /// Only from the nth of these calls on
+    #[arg(long, default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    pub nth: u64,
+    /// From there on only every nth of them
+    #[arg(long, default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    pub every: u64,
+    /// Each with this probability, between 0 and 1, drawn from the world's seed
+    #[arg(long, default_value = "1")]
+    pub probability: f64,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AppCommand {
+    /// It answers only so long after its machine has booted, e.g. `3m`
+    Start {
+        delay: String,
+        /// Only where the user data or the image holds this
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        of: String,
+    },
+    /// It listens on these ports, besides SSH; none given: on every port
+    Ports {
+        ports: Vec<u16>,
+        /// Only where the user data or the image holds this
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        of: String,
+    },
+    /// It is broken where the user data or the image holds this text, now and later
+    Break {
+        text: String,
+        /// How that shows
+        #[arg(long, value_enum, default_value = "errors")]
+        how: HowBroken,
+    },
+    /// It is well again where the user data or the image holds this text, or everywhere
+    Mend { text: Option<String> },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HowBroken {
+    /// It listens and answers 503: a check of the connection alone is content
+    Errors,
+    /// Nothing listens
+    Closed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,16 +1,25 @@
 //! What most commands are given: a stack with its layers, the world, what is lost, what is allowed, and how to print.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
+use clap_complete::engine::ArgValueCompleter;
+
+use crate::cli::complete;
+
+use crate::engine::retry::Pace;
+use crate::engine::stack::gate::parse_duration;
+use crate::ops::error::OpsError;
 
 /// A stack and what is laid over it.
 #[derive(Debug, Clone, Args)]
 pub struct Layers {
     /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder; for apply also a saved plan
+    #[arg(add = ArgValueCompleter::new(complete::stacks), value_hint = ValueHint::AnyPath)]
     pub stack: String,
     /// Lay this overlay over the stack; `base` means none; several in order. Without: what state says is active, or the base where no state is read
-    #[arg(short = 'o', long = "overlay", value_name = "OVERLAY")]
+    #[arg(short = 'o', long = "overlay", value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
     pub overlays: Vec<String>,
     /// Set a variable
     #[arg(long = "var", value_name = "NAME=VALUE")]
@@ -24,6 +33,7 @@ pub struct Layers {
 #[derive(Debug, Clone, Args)]
 pub struct Target {
     /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder
+    #[arg(add = ArgValueCompleter::new(complete::stacks))]
     pub stack: String,
     /// Set a variable
     #[arg(long = "var", value_name = "NAME=VALUE")]
@@ -87,8 +97,14 @@ pub struct World {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Allow {
     /// Let this object, which holds data, be deleted or replaced
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::addresses))]
     pub allow_delete: Vec<String>,
+    /// Replace this object though nothing but a change outside lifeboat is the reason
+    #[arg(long, value_name = "ADDRESS")]
+    pub allow_replace: Vec<String>,
+    /// Send users where the layers say, though somebody has sent them elsewhere outside lifeboat
+    #[arg(long, value_name = "ADDRESS")]
+    pub revert_drift: Vec<String>,
     /// Let this many objects be deleted or replaced
     #[arg(long, value_name = "N")]
     pub allow_destroys: Option<usize>,
@@ -101,6 +117,31 @@ pub struct Allow {
     /// While a member of a DynamoDB group is lost: let changes through that reach every member
     #[arg(long)]
     pub allow_group_changes: bool,
+}
+
+/// How fast a run goes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Speed {
+    /// Steps at once, of each provider [default: 10 of Linode, 4 of DynamoDB]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub parallel: Option<u16>,
+    /// Between two looks of one wait, e.g. `10s` [default: a second at first, later what the kind says]
+    #[arg(long, value_name = "DURATION")]
+    pub poll: Option<String>,
+}
+
+impl Speed {
+    pub fn pace(&self) -> Result<Pace, OpsError> {
+        let seconds = |text: &String| match parse_duration(text) {
+            Some(seconds) if (1..=3_600).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+            _ => Err(OpsError::usage(
+                format!("`--poll {text}` is no time between two looks"),
+                "write 1s to 1h, such as 10s",
+            )),
+        };
+        let poll = self.poll.as_ref().map(seconds).transpose()?;
+        Ok(Pace { at_once: self.parallel.map(usize::from), poll })
+    }
 }
 
 #[derive(Debug, Clone, Args)]

@@ -29,6 +29,19 @@ pub enum StateCommand {
         #[command(flatten)]
         state: StateArgs,
         address: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Go on from the newest state that is whole, or put a forgotten record back
+    Restore {
+        #[command(flatten)]
+        state: StateArgs,
+        /// A record that `state rm` forgot; without it, the state itself
+        address: Option<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Lift a remembered `prevent_destroy`
     Unprotect {
@@ -48,6 +61,22 @@ pub enum StateCommand {
         #[arg(long)]
         nothing: bool,
     },
+}
+
+impl StateCommand {
+    /// Whose state it is about.
+    pub fn state(&self) -> &StateArgs {
+        match self {
+            Self::List(state)
+            | Self::Log(state)
+            | Self::Show { state, .. }
+            | Self::Mv { state, .. }
+            | Self::Rm { state, .. }
+            | Self::Restore { state, .. }
+            | Self::Unprotect { state, .. }
+            | Self::Settle { state, .. } => state,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Args)]

@@ -43,6 +43,9 @@ pub struct WatchArgs {
     /// Run this shell command when it is down; without it and --failover, only report
     #[arg(long, value_name = "CMD", conflicts_with = "failover")]
     pub exec: Option<String>,
+    /// Also give the command of --exec this secret of the environment: a cloud's credential, or a LIFEBOAT_VAR_
+    #[arg(long, value_name = "NAME", requires = "exec")]
+    pub pass: Vec<String>,
     /// Run `lifeboat failover STACK --to OVERLAY --yes` when it is down
     #[arg(long)]
     pub failover: bool,
@@ -72,7 +75,7 @@ When it is down it switches: at most once in --cooldown, and never back. If stat
 
 What it remembers (history, counters, the last switch) is in `watch-OVERLAY.json` beside the stack's state; it survives restarts. At its first start the URL must answer well once, or it refuses to start; with --failover, the failover is planned at each start, and a first start is refused if that fails.
 
---exec runs `sh -c CMD` with these variables: LIFEBOAT_ROOT, LIFEBOAT_STACK, LIFEBOAT_OVERLAY, LIFEBOAT_URL, LIFEBOAT_SINCE (when it went down), LIFEBOAT_DETAIL (what the last probe met), LIFEBOAT_ATTEMPT, and LIFEBOAT_SANDBOX=1 with --sandbox. Exit 0 of CMD means done, 4 that another is at it, all else that it failed.
+--exec runs `sh -c CMD` with these variables: LIFEBOAT_ROOT, LIFEBOAT_STACK, LIFEBOAT_OVERLAY, LIFEBOAT_URL, LIFEBOAT_SINCE (when it went down), LIFEBOAT_LAST_GOOD (when it last answered well), LIFEBOAT_DETAIL (what the last probe met), LIFEBOAT_ATTEMPT, and LIFEBOAT_SANDBOX=1 with --sandbox. It inherits the environment without its secrets: LINODE_TOKEN, LINODE_CLI_TOKEN, the AWS_ variables that hold or lead to credentials, and LIFEBOAT_VAR_*, unless --pass NAME names them. It runs in a process group of its own, which is killed as a whole when --within is over. Exit 0 of CMD means done, 4 that another is at it, all else that it failed.
 
 stdout is one JSON object on a line for each event, with `time`, `event`, `stack`, `overlay`, `url` (without credentials), `detail` (a sentence) and, by event:
 

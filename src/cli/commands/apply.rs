@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use crate::cli::args::{Allow, Layers, Losing, World};
 use crate::cli::commands::Scene;
-use crate::cli::commands::plan::{note_drill, read, warn};
+use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
 use crate::cli::commands::reports;
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
-use crate::engine::plan::change::{Note, Plan};
-use crate::engine::plan::guard::Allowed;
+use crate::engine::advice::Command;
+use crate::engine::over::{self, Ending};
+use crate::engine::plan::accord::differences;
+use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
 use crate::engine::state::record::State;
@@ -22,14 +24,11 @@ use crate::ops::course::{Losses, named};
 use crate::ops::error::OpsError;
 use crate::ops::ledger;
 use crate::ops::place::Place;
-use crate::ops::plan::{Ask, Proposed, overlays_of, plan_on};
+use crate::ops::plan::{Ask, Proposed, overlays_of, plan_on, unsafe_steps};
 use crate::ops::session::{Session, Target};
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
 use crate::store::lease::Lease;
-
-/// Refusals that come from what is there, not from what is asked for.
-const WORLD: [&str; 4] = ["exists_already", "split_group", "prevent_destroy", "cloud_protection"];
 
 /// What was agreed to on the command line.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +44,7 @@ pub async fn apply(
     world: &World,
     allow: &Allow,
     losing: &Losing,
+    replace: &[String],
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     let file = scene.directory.join(&layers.stack);
@@ -53,12 +53,13 @@ pub async fn apply(
     }
     if file.extension().is_some_and(|it| it == "json") {
         let what = format!("there is no plan file {}", file.display());
-        return Err(OpsError::input(what, "make one with `lifeboat plan STACK --out FILE`"));
+        return Err(OpsError::input(what, "`plan` writes one with `--out`"));
     }
     may_go_on(consent)?;
     let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
+    ask.replace = open::addresses(replace)?;
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
@@ -70,7 +71,13 @@ pub async fn apply(
     state_is_there(&session, &ask, state.is_some())?;
     let proposed = plan_on(&session, &ask, state).await?;
     let question = "Apply these changes? Only `yes` is accepted:";
-    settled_with(scene, &session, lease, proposed, &ask, consent, question).await
+    Ok(settled_with(scene, &session, lease, proposed, &ask, consent, question).await?.exit)
+}
+
+/// How a run went, and how far what it was for came.
+pub struct Went {
+    pub exit: Exit,
+    pub ending: Ending,
 }
 
 /// Shows a plan, asks, and carries it out.
@@ -82,21 +89,39 @@ pub async fn settled_with(
     ask: &Ask,
     consent: Consent,
     question: &str,
-) -> Result<Exit, OpsError> {
+) -> Result<Went, OpsError> {
     warn(&proposed, scene.color);
     let forecast = reports::forecast(session, &ask.place, &proposed);
     show(scene, Shown { plan: &proposed.plan, forecast: forecast.as_ref() });
     note_drill(&ask.place, &proposed.desired.stack);
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
-        let waits = proposed.plan.waiting().next().is_some();
-        out::talk(if waits { "nothing can be done now" } else { "nothing to do" });
-        return Ok(unseen_or_done(&proposed.plan));
+        let open = over::open(&proposed.plan);
+        out::talk(if open.is_empty() { "nothing to do" } else { "nothing can be done now" });
+        if let Some(open) = ending::open(&open) {
+            out::talk(&open);
+        }
+        let ending = over::ending(&open, true);
+        return Ok(Went { exit: ending.into(), ending });
     }
     if !consent.yes && !agreed(question, "yes") {
         out::talk("nothing changed");
-        return Ok(Exit::Refused);
+        return Ok(Went { exit: Exit::Refused, ending: Ending::Undone });
     }
+    carry_out(scene, session, lease, proposed, ask).await
+}
+
+/// Carries out what was agreed to before it could be read.
+pub async fn go_on(
+    scene: &Scene,
+    session: &Arc<Session>,
+    lease: Lease,
+    proposed: Proposed,
+    ask: &Ask,
+) -> Result<Went, OpsError> {
+    warn(&proposed, scene.color);
+    show(scene, &proposed.plan);
+    refuse(&proposed.plan)?;
     carry_out(scene, session, lease, proposed, ask).await
 }
 
@@ -119,11 +144,13 @@ async fn saved(
         overlays: Some(plan.overlays.clone()),
         given: open::variables(layers)?,
         intent,
-        allowed: Allowed::default(),
+        allowed: plan.allowed.clone(),
+        replace: plan.replace.clone(),
         losses: Losses::Only(plan.lost.iter().map(|it| it.fault_domain.clone()).collect()),
         only_switch: false,
-        include_pending: false,
+        include_pending: plan.include_pending,
         keep: Keep::Nothing,
+        last_good: None,
     };
     let session = open::session(&ask.place.root, world).await?;
     if plan.bindings.target != session.target.word() {
@@ -136,34 +163,45 @@ async fn saved(
     let accounts = fresh.plan.bindings.accounts.clone();
     let now = bindings(&session, ask.intent, &fresh.desired.stack, state.as_ref(), accounts);
     let mut broken = broken_bindings(&plan.bindings, &now);
-    // What guards let through was allowed when the plan was made; what the world refuses now is new.
-    let of_the_world = |it: &&Note| WORLD.contains(&it.code.as_str()) && !plan.notes.contains(it);
-    for note in fresh.plan.refusals().filter(of_the_world) {
-        broken.push(note.text.clone());
+    // The digest in the file has no key: that what it holds is a plan of this stack is known by making it again.
+    if broken.is_empty() && plan_digest(&plan) != plan_digest(&fresh.plan) {
+        broken = differences(&plan, &fresh.plan);
     }
     if !broken.is_empty() {
         let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));
-        let help = "make a new one with `lifeboat plan … --out FILE`; nothing was changed";
+        let file = layers.stack.as_str();
+        let (stack, overlays) = (name.as_str(), plan.overlays.as_slice());
+        let anew = Command::Plan { stack, overlays, out: Some(file) };
+        let help = format!("make a new one: {anew}; nothing was changed");
         return Err(OpsError::refused(what, help));
     }
     show(scene, Shown { plan: &plan, forecast: envelope.forecast.as_ref() });
     refuse(&plan)?;
+    if let Some(why) = unsafe_steps(&session.catalog, &fresh, &plan).into_iter().next() {
+        let help = why.help.unwrap_or_default();
+        return Err(OpsError::refused(
+            format!("its steps cannot be carried out: {}", why.summary),
+            help,
+        ));
+    }
     if !consent.yes && !agreed("Apply this plan? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
     }
     let proposed = Proposed { plan, ..fresh };
-    carry_out(scene, &session, lease, proposed, &ask).await
+    Ok(carry_out(scene, &session, lease, proposed, &ask).await?.exit)
 }
 
 pub async fn destroy(
     scene: &Scene,
     layers: &Layers,
     world: &World,
+    allow_delete: Vec<String>,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     may_go_on(consent)?;
-    let ask = open::ask(&scene.directory, layers, &Allow::default(), Intent::Destroy)?;
+    let allow = Allow { allow_delete, ..Allow::default() };
+    let ask = open::ask(&scene.directory, layers, &allow, Intent::Destroy)?;
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
     let proposed = plan_on(&session, &ask, state).await?;
@@ -181,17 +219,23 @@ pub async fn destroy(
         out::talk(&format!("These hold data, which goes with them:\n{}", data.join("\n")));
     }
     if proposed.plan.steps.is_empty() {
-        let stays = !ending::staying(&proposed.plan).is_empty();
+        let stays = !over::open(&proposed.plan).is_empty();
         out::talk(if stays { "nothing can be destroyed now" } else { "nothing to destroy" });
     } else if !consents(&session, &ask, consent, !data.is_empty())? {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
     }
-    carry_out(scene, &session, lease, proposed, &ask).await
+    Ok(carry_out(scene, &session, lease, proposed, &ask).await?.exit)
 }
 
 pub fn show<'a>(scene: &Scene, shown: impl Into<Shown<'a>>) {
-    out::data(&text(shown, &TextOptions { color: scene.color, width: 100, verbose: false }));
+    let shown = shown.into();
+    let plan = typed_here(shown.plan);
+    let shown = Shown { plan: &plan, ..shown };
+    out::data(&text(
+        shown,
+        &TextOptions { color: scene.color, width: out::width(), verbose: false },
+    ));
 }
 
 /// On real clouds the stack's name is typed, or `--yes --data-loss` given.
@@ -231,11 +275,6 @@ pub fn agreed(question: &str, word: &str) -> bool {
     out::ask(question).as_deref() == Some(word)
 }
 
-fn unseen_or_done(plan: &Plan) -> Exit {
-    let unseen = plan.changes.iter().any(|it| it.unseen.is_some());
-    if unseen || !ending::staying(plan).is_empty() { Exit::Unseen } else { Exit::Done }
-}
-
 pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
     if plan.refusals().next().is_none() {
         return Ok(());
@@ -249,20 +288,20 @@ pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
 fn unasked_switch(place: &Place, state: &State, asked: &[String]) -> OpsError {
     let name = place.name();
     let proper = match asked.strip_prefix(state.home.as_slice()) {
-        Some([]) => format!("`lifeboat failback {name}`"),
-        Some([overlay]) => format!("`lifeboat failover {name} --to {overlay}`"),
+        Some([]) => Command::Failback { stack: &name, lost: Vec::new() }.to_string(),
+        Some([to]) => {
+            Command::Failover { stack: &name, to, lost: Vec::new(), planned: false }.to_string()
+        }
         _ => "a saved plan".to_owned(),
     };
-    let words =
-        if asked.is_empty() { vec!["base"] } else { asked.iter().map(String::as_str).collect() };
-    let flags = format!(" -o {}", words.join(" -o "));
+    let switch = Command::ApplySwitch { stack: &name, overlays: asked };
     OpsError::refused(
         format!(
             "the active overlays are {}, and this would switch to {}",
             named(&state.active),
             named(asked)
         ),
-        format!("if that is meant: {proper}, or `lifeboat apply {name}{flags} --switch`"),
+        format!("if that is meant: {proper}, or {switch}"),
     )
 }
 
@@ -272,48 +311,47 @@ async fn carry_out(
     lease: Lease,
     proposed: Proposed,
     ask: &Ask,
-) -> Result<Exit, OpsError> {
+) -> Result<Went, OpsError> {
     let signals = signals::listen()?;
     lease.pulse().when_over(|over| {
         out::talk(&format!("{over}: nothing new is started; calls in flight finish"));
     });
     let order = Order {
+        pace: scene.pace,
         command: scene.command.clone(),
         intent: ask.intent,
         instance: ask.place.instance.clone(),
         plan_digest: plan_digest(&proposed.plan),
     };
     let tell = progress::listener(&proposed.plan);
-    let (otherwise, left) =
-        (unseen_or_done(&proposed.plan), ending::left(&proposed.plan, &ask.place.name()));
-    let recorded = ending::recorded(&proposed.plan);
+    let left = ending::left(&proposed.plan, &ask.place.name());
+    let recorded = ending::recorded(&proposed);
     let switching = ledger::switching(&proposed);
     let report =
         crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())
-            .await?;
+            .await;
+    out::end_bars();
+    let report = report?;
     ending::tell(&report, ask.intent, &recorded);
     if let Some(left) = left {
         out::talk(&left);
     }
     if let Some(switching) = &switching {
         reports::conclude(scene, session, &ask.place, switching, &report);
-        if report.ends_switch() {
+        if report.is_over() {
             pending(session, ask);
-        } else if report.is_complete() {
-            let waiting: Vec<String> =
-                report.waiting.iter().map(|(it, why)| format!("{it}: {why}")).collect();
-            out::talk(&format!(
-                "the switch is not over: {}; `lifeboat apply {}` goes on with it",
-                waiting.join("; "),
-                ask.place.name()
-            ));
         }
     }
-    Ok(match signals.number() {
+    if let Some(open) = ending::open(&report.open).filter(|_| ask.intent == Intent::Apply) {
+        let what = if switching.is_some() { "the switch is not over: " } else { "" };
+        let apply = Command::Apply { stack: &ask.place.name() };
+        out::talk(&format!("{what}{open}; {apply} goes on when they answer"));
+    }
+    let ending = report.ending();
+    let exit = match signals.number() {
         Some(number) => Exit::Signal(number),
         None if report.lease_over.is_some() => Exit::Held,
-        None if !report.is_complete() && ask.intent == Intent::Destroy => Exit::Unseen,
-        None if !report.is_complete() => Exit::Failed,
-        None => otherwise,
-    })
+        None => ending.into(),
+    };
+    Ok(Went { exit, ending })
 }

@@ -24,7 +24,7 @@ pub async fn audit(scene: &Scene, arguments: &AuditArgs) -> Result<Exit, OpsErro
     let session = open::session(&question.place.root, &arguments.world).await?;
     let audit = ask(&session, &question).await?;
     out::data(&match arguments.format {
-        AuditFormat::Text => text(&audit, scene.color),
+        AuditFormat::Text => out::typed_here(&text(&audit, scene.color)).into_owned(),
         AuditFormat::Json => json(&audit),
         AuditFormat::Sarif => sarif(&audit),
     });

@@ -5,6 +5,7 @@ use clap::CommandFactory as _;
 use crate::cli::args::Arguments;
 use crate::cli::exit::Exit;
 use crate::cli::out;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::nearest;
 use crate::engine::json_schema::json_schema;
 use crate::engine::schema::{Attribute, FaultDomain, Kind, OnChange};
@@ -28,8 +29,10 @@ pub fn kinds(kind: Option<&str>) -> Result<Exit, OpsError> {
         return Ok(Exit::Done);
     }
     let near = nearest(name, catalog.kinds.keys().map(String::as_str));
-    let help = near
-        .map_or_else(|| "`lifeboat kinds` lists them".into(), |it| format!("did you mean `{it}`?"));
+    let help = near.map_or_else(
+        || format!("{} lists them", Command::Kinds { kind: None }),
+        |it| format!("did you mean `{it}`?"),
+    );
     Err(OpsError::input(format!("there is no kind `{name}`"), help))
 }
 
@@ -50,6 +53,7 @@ fn page(kind: &Kind) -> String {
     text.push_str("\nAttributes:\n");
     for (name, attribute) in kind.settable() {
         text.push_str(&line(name, attribute));
+        members(&mut text, attribute, 2);
     }
     text.push_str("\nMade by the cloud:\n");
     for (name, attribute) in kind.attributes.iter().filter(|(_, it)| it.computed) {
@@ -59,6 +63,24 @@ fn page(kind: &Kind) -> String {
         text.push_str(&format!("\nExample:\n\n{example}"));
     }
     text
+}
+
+/// The fields of a map, and of the maps in a list.
+fn members(text: &mut String, attribute: &Attribute, depth: usize) {
+    if let Some(of) = &attribute.of {
+        return members(text, of, depth);
+    }
+    for (name, member) in attribute.members.iter().flatten() {
+        let indent = "  ".repeat(depth);
+        text.push_str(
+            &line(name, member).replace("\n      ", &format!("\n{indent}      ")).replacen(
+                "  ",
+                &format!("{indent}  "),
+                1,
+            ),
+        );
+        members(text, member, depth + 1);
+    }
 }
 
 fn line(name: &str, attribute: &Attribute) -> String {
@@ -101,17 +123,49 @@ pub fn schema() -> Exit {
     Exit::Done
 }
 
-pub fn completions(shell: clap_complete::Shell) -> Exit {
+/// The script that asks lifeboat itself at each completion, so that it knows stacks and addresses.
+pub fn completions(shell: clap_complete::Shell) -> Result<Exit, OpsError> {
+    let name = shell.to_string();
+    let shells = clap_complete::env::Shells::builtins();
     let mut bytes = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "lifeboat", &mut bytes);
+    let file = std::path::PathBuf::from("the completion script");
+    match shells.completer(&name) {
+        Some(it) => it
+            .write_registration("COMPLETE", "lifeboat", "lifeboat", "lifeboat", &mut bytes)
+            .map_err(|source| OpsError::File { file, source })?,
+        None => clap_complete::generate(shell, &mut Arguments::command(), "lifeboat", &mut bytes),
+    }
     out::data(&String::from_utf8_lossy(&bytes));
-    Exit::Done
+    Ok(Exit::Done)
 }
 
-pub fn man() -> Result<Exit, OpsError> {
+/// The page of lifeboat itself, or of the command that these words name.
+pub fn man(words: &[String]) -> Result<Exit, OpsError> {
+    let mut command = Arguments::command();
+    command.build();
+    // A page is named `lifeboat-state-list`; nobody has to type it so.
+    let words: Vec<&str> = words
+        .iter()
+        .flat_map(|it| it.trim_start_matches("lifeboat-").split(['-', ' ']))
+        .filter(|it| !it.is_empty() && *it != "lifeboat")
+        .collect();
+    let mut name = "lifeboat".to_owned();
+    for word in words {
+        let Some(found) = command.find_subcommand(word).cloned() else {
+            let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+            let near = nearest(word, names);
+            let help = near.map_or_else(
+                || format!("`{} --help` lists them", name.replace('-', " ")),
+                |it| format!("did you mean `{it}`?"),
+            );
+            return Err(OpsError::input(format!("there is no page `{name}-{word}`"), help));
+        };
+        name = format!("{name}-{word}");
+        command = found;
+    }
     let mut bytes = Vec::new();
     let file = std::path::PathBuf::from("the manual page");
-    clap_mangen::Man::new(Arguments::command())
+    clap_mangen::Man::new(command.display_name(name.clone()).name(name))
         .render(&mut bytes)
         .map_err(|source| OpsError::File { file, source })?;
     out::data(&String::from_utf8_lossy(&bytes));

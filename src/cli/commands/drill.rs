@@ -10,6 +10,8 @@ use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
+use crate::engine::over::{self, Ending};
 use crate::engine::plan::change::{Action, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::stack::model::Stack;
@@ -63,6 +65,7 @@ pub async fn drill(
         overlay: wanted.to.clone(),
         losses: open::losses(&wanted.losing),
         command: scene.command.clone(),
+        pace: scene.pace,
     };
     let audience = Screen { scene };
     if wanted.cleanup {
@@ -83,8 +86,8 @@ pub async fn drill(
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
     refuse(&proposed.plan)?;
-    if proposed.plan.changes.iter().any(|it| it.unseen.is_some()) {
-        return Ok(waits());
+    if let Some(exit) = waits(&proposed.plan) {
+        return Ok(exit);
     }
     let foresight = foresight(&session, &script, &proposed).await?;
     if let Some(exit) = foretell(scene, &session, &script, &proposed, &foresight)? {
@@ -115,7 +118,10 @@ pub async fn drill(
 /// What the overlay says of its drill. For a cleanup it need not be there: state knows what it made.
 fn drilled(session: &Session, place: &Place, wanted: &Wanted) -> Result<Stack, OpsError> {
     let why = match load::instance_of(place, &wanted.to) {
-        Ok(it) if it.instance.is_some() => return Ok(it),
+        Ok(it) if it.instance.is_some() && (wanted.cleanup || !it.rehearses.is_empty()) => {
+            return Ok(it);
+        }
+        Ok(it) if it.instance.is_some() => return Err(no_rehearsal(place, &wanted.to)),
         Ok(_) => no_instance(&wanted.to),
         Err(why) => why,
     };
@@ -131,10 +137,24 @@ fn drilled(session: &Session, place: &Place, wanted: &Wanted) -> Result<Stack, O
             return Ok(Stack { instance: it.instance, ..Stack::default() });
         }
         if !state.records.is_empty() || !state.begun.is_empty() {
-            left.push(format!("`lifeboat destroy {}`", it.name()));
+            left.push(Command::Destroy { stack: &it.name() }.to_string());
         }
     }
     Err(if left.is_empty() { why } else { unread(&wanted.to, why, &left) })
+}
+
+/// Without a switch a drill proves nothing, and must not pass for one.
+fn no_rehearsal(place: &Place, overlay: &str) -> OpsError {
+    let is_switch = |it: &String| {
+        load::instance_of(place, it)
+            .is_ok_and(|it| it.instance.is_none() && !it.assumes_lost.is_empty())
+    };
+    let switches: Vec<String> = load::overlays(place).into_iter().filter(is_switch).collect();
+    let one = switches.first().map_or("OVERLAY", String::as_str);
+    OpsError::input(
+        format!("`{overlay}` rehearses nothing: a drill of it would switch nowhere"),
+        format!("write `rehearses: {one}` in stacks/{}/overlays/{overlay}.yaml", place.stack),
+    )
 }
 
 /// Nobody can say which instance it means.
@@ -163,8 +183,8 @@ fn foretell(
             show(scene, Shown { plan: &switch.plan, forecast: forecast.as_ref() });
             return Err(refused("the switch that is rehearsed"));
         }
-        if switch.plan.changes.iter().any(|it| it.unseen.is_some()) {
-            return Ok(Some(waits()));
+        if let Some(exit) = waits(&switch.plan) {
+            return Ok(Some(exit));
         }
     }
     if it.cleanup.refusals().next().is_some() {
@@ -218,9 +238,16 @@ fn rehearsed(script: &Script) -> String {
     }
 }
 
-fn waits() -> Exit {
-    out::talk("a part of the world does not answer, and a drill can wait; nothing was changed");
-    Exit::Unseen
+/// A part of the world was not read: a drill can wait.
+fn waits(plan: &Plan) -> Option<Exit> {
+    let open = over::open(plan);
+    let ending = over::ending(&open, true);
+    if ending == Ending::Over {
+        return None;
+    }
+    let why = if ending == Ending::Unread { "does not answer" } else { "could not be looked at" };
+    out::talk(&format!("a part of the world {why}, and a drill can wait; nothing was changed"));
+    Some(ending.into())
 }
 
 /// What a guard would stop later is not begun.
@@ -241,12 +268,13 @@ fn no_instance(overlay: &str) -> OpsError {
 fn another_instance(name: &str, stack: &str, overlay: &str, own: &str) -> OpsError {
     OpsError::refused(
         format!("a drill of `{overlay}` happens in {stack}@{own}, and this is {name}"),
-        format!("`lifeboat drill {stack} --to {overlay}`; nothing was changed"),
+        format!("{}; nothing was changed", Command::Drill { stack, to: overlay, cleanup: false }),
     )
 }
 
 fn cleanup_of(stack: &str, overlay: &str) -> String {
-    format!("`lifeboat drill {stack} --to {overlay} --cleanup` deletes what is left of it")
+    let cleanup = Command::Drill { stack, to: overlay, cleanup: true };
+    format!("{cleanup} deletes what is left of it")
 }
 
 fn in_use(name: &str, stack: &str, overlay: &str) -> OpsError {
@@ -262,6 +290,7 @@ struct Screen<'a> {
 
 impl Audience for Screen<'_> {
     fn begins(&self, part: Part, plan: &Plan) {
+        out::end_bars();
         match part {
             Part::Apply => out::talk("apply: home, as it is before the disaster"),
             Part::Switch => {
@@ -286,6 +315,7 @@ impl Audience for Screen<'_> {
 }
 
 fn ended(it: &Rehearsal) -> Exit {
+    out::end_bars();
     ending::part("apply", &it.applied);
     if let Some(switched) = &it.switched {
         ending::part("switch", switched);
@@ -313,21 +343,18 @@ fn ended(it: &Rehearsal) -> Exit {
             out::talk(&format!("the cleanup was not as foreseen: {what}: {}", named(addresses)));
         }
     }
-    match told(&it.cleaned) {
-        Exit::Done if it.succeeded() => Exit::Done,
-        Exit::Done => Exit::Failed,
-        other => other,
-    }
+    told(&it.cleaned);
+    it.ending().into()
 }
 
 fn told(cleaned: &Cleaned) -> Exit {
+    out::end_bars();
     ending::part("cleanup", &cleaned.report);
     if cleaned.leftovers.is_empty() {
         out::talk("nothing is left behind");
-        return Exit::Done;
     }
     for it in &cleaned.leftovers {
         out::talk(&format!("left behind: {it}"));
     }
-    Exit::Unseen
+    cleaned.ending().into()
 }

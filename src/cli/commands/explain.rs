@@ -7,6 +7,7 @@ use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::nearest;
 use crate::engine::plan::change::{Change, Plan};
 use crate::engine::plan::propose::Intent;
@@ -65,7 +66,7 @@ fn reason(plan: &Plan, address: &Address, attribute: Option<&str>) -> Result<Str
     let Some(change) = plan.changes.iter().find(|it| it.address == *address) else {
         let names: Vec<String> = plan.changes.iter().map(|it| it.address.to_string()).collect();
         let help = nearest(&address.to_string(), names.iter().map(String::as_str)).map_or_else(
-            || "`lifeboat graph` shows the addresses".into(),
+            || format!("{} shows the addresses", Command::Graph { stack: &plan.stack }),
             |it| format!("did you mean `{it}`?"),
         );
         return Err(OpsError::input(format!("there is no `{address}`"), help));

@@ -1,43 +1,56 @@
 //! `init`: a first stack that runs in the sandbox, and the next three commands.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::out;
 use crate::ops::error::OpsError;
+use crate::ops::inside::link_on_the_way;
 
 const STACK: &str = include_str!("init/stack.yaml");
 const OVERLAY: &str = include_str!("init/two.yaml");
 const WORKFLOW: &str = include_str!("init/workflow.yml");
-const GITIGNORE: &str = "/state/sandbox/\n/state/*/watch-*\n*.plan.json\n";
+
+/// What git must never see: a checkout would put an old state in place of the newest, and a clone would have its key.
+const IGNORED: [&str; 3] = ["/state/*", "!/state/.gitkeep", "*.plan.json"];
 
 pub fn init(scene: &Scene, dir: Option<PathBuf>) -> Result<Exit, OpsError> {
     let root = dir.map_or_else(|| scene.directory.clone(), |it| scene.directory.join(it));
     let files = [
         ("stacks/first/stack.yaml", STACK),
         ("stacks/first/overlays/two.yaml", OVERLAY),
-        (".gitignore", GITIGNORE),
         (".github/workflows/lifeboat.yml", WORKFLOW),
     ];
     // The first stack must not grow into one that is there: look before anything is written.
     let there = root.join("stacks/first");
-    if there.exists() {
+    if there.symlink_metadata().is_ok() {
         let what = format!("{} is there already", there.display());
         return Err(OpsError::input(
             what,
             "choose another folder, or remove it; nothing was written",
         ));
     }
+    // Git keeps links: what comes with a repository must not lead this elsewhere.
+    let linked = files.iter().find_map(|(name, _)| {
+        let file = root.join(name);
+        link_on_the_way(&root, file.parent().unwrap_or(&root))
+    });
+    if let Some(link) = linked {
+        let what = format!("{} is a link, and is not followed", link.display());
+        return Err(OpsError::input(what, "put a folder there; nothing was written"));
+    }
     for (name, text) in files {
         let file = root.join(name);
-        if file.exists() {
+        if file.symlink_metadata().is_ok() {
             out::talk(&format!("kept    {name}"));
             continue;
         }
         write(&file, text)?;
         out::talk(&format!("wrote   {name}"));
     }
+    ignore(&root)?;
     let cd =
         if root == scene.directory { String::new() } else { format!("cd {}\n", root.display()) };
     out::data(&format!(
@@ -46,10 +59,51 @@ pub fn init(scene: &Scene, dir: Option<PathBuf>) -> Result<Exit, OpsError> {
     Ok(Exit::Done)
 }
 
+/// Puts the lines into `.gitignore` that are not in it; what is there stays.
+fn ignore(root: &Path) -> Result<(), OpsError> {
+    let file = root.join(".gitignore");
+    let found = file.symlink_metadata().ok();
+    if found.as_ref().is_some_and(std::fs::Metadata::is_symlink) {
+        // Git keeps links: what they lead to is not ours to write.
+        out::talk(&format!("kept    .gitignore, a link: add {} to it", IGNORED.join(", ")));
+        return Ok(());
+    }
+    let there = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(source) => return Err(OpsError::File { file, source }),
+    };
+    let has = |line: &str| there.lines().any(|it| it.trim() == line);
+    // The exception counts only behind the rule.
+    let rule_is_new = !has(IGNORED[0]);
+    let missing: Vec<&str> =
+        IGNORED.into_iter().filter(|it| !has(it) || rule_is_new && it.starts_with('!')).collect();
+    let word = match (there.is_empty(), missing.is_empty()) {
+        (true, _) => "wrote   .gitignore".to_owned(),
+        (false, true) => "kept    .gitignore".to_owned(),
+        (false, false) => format!("added   {} to .gitignore", missing.join(", ")),
+    };
+    if !missing.is_empty() {
+        let end = if there.is_empty() || there.ends_with('\n') { "" } else { "\n" };
+        let lines = format!("{end}{}\n", missing.join("\n"));
+        if found.is_some() {
+            let added = std::fs::OpenOptions::new().append(true).open(&file);
+            let added = added.and_then(|mut it| it.write_all(lines.as_bytes()));
+            added.map_err(|source| OpsError::File { file, source })?;
+        } else {
+            write(&file, &lines)?;
+        }
+    }
+    out::talk(&word);
+    Ok(())
+}
+
 fn write(file: &Path, text: &str) -> Result<(), OpsError> {
     let wrong = |source| OpsError::File { file: file.to_owned(), source };
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(wrong)?;
     }
-    std::fs::write(file, text).map_err(wrong)
+    let mut options = std::fs::OpenOptions::new();
+    let made = options.write(true).create_new(true).open(file);
+    made.and_then(|mut it| it.write_all(text.as_bytes())).map_err(wrong)
 }

@@ -1,27 +1,40 @@
 //! `plan` and `show`: what would happen, in four dresses.
 
+use std::borrow::Cow;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{Allow, Format, Layers, Losing, Shape, World};
 use crate::cli::commands::{Scene, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
+use crate::engine::advice::Command as Typed;
 use crate::engine::diagnostic::{Diagnostic, Severity};
-use crate::engine::plan::change::Plan;
+use crate::engine::over::{self, Ending};
+use crate::engine::plan::change::{Note, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::{Envelope, decode, encode};
 use crate::engine::stack::model::Stack;
 use crate::ops::error::OpsError;
+use crate::ops::inside::{link_on_the_way, put};
 use crate::ops::place::Place;
 use crate::ops::plan::Proposed;
+use crate::ops::session::Session;
 
 use crate::render::html::html;
 use crate::render::markdown::markdown;
 use crate::render::outline::Shown;
 use crate::render::text::{TextOptions, text};
+use crate::render::words::moment;
+
+/// Enough of a file to see whether it is a plan.
+const HEAD: usize = 64;
+/// The largest plan that is read: one of 100,000 resources has 200 MiB.
+const PLAN_BYTES_MAX: u64 = 1 << 30;
 
 /// What `plan` is to do with its result.
 pub struct Wanted {
+    pub replace: Vec<String>,
     pub out: Option<PathBuf>,
     pub detailed_exitcode: bool,
     pub shape: Shape,
@@ -38,9 +51,13 @@ pub async fn plan(
     let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
+    ask.replace = open::addresses(&wanted.replace)?;
     let session = open::session(&ask.place.root, world).await?;
     let proposed = crate::ops::plan::plan(&session, &ask).await?;
     warn(&proposed, scene.color);
+    if let Some(who) = at_work(&session, &ask.place, &proposed)? {
+        out::talk(&who);
+    }
     let forecast = reports::forecast(&session, &ask.place, &proposed);
     let envelope = Envelope {
         forecast,
@@ -51,24 +68,53 @@ pub async fn plan(
     print(&proposed.plan, &envelope, &wanted.shape, scene.color);
     note_drill(&ask.place, &proposed.desired.stack);
     if let Some(file) = &wanted.out {
-        save(&scene.directory.join(file), &encode(&proposed.plan, &envelope))?;
-        let shown = file.display();
+        let path = scene.directory.join(file);
+        save(&ask.place.root, &path, &encode(&proposed.plan, &envelope))?;
+        let shown = file.display().to_string();
         let use_ = if proposed.plan.refusals().next().is_some() {
             "it is refused, and cannot be applied".to_owned()
         } else {
-            format!("`lifeboat apply {shown}` runs exactly this")
+            format!("{} runs exactly this", Typed::ApplyPlan { file: &shown })
         };
         out::talk(&format!("saved to {shown}; {use_}"));
     }
     Ok(exit(&proposed.plan, wanted.detailed_exitcode))
 }
 
-/// Refused is 3, unseen 5, changes 2 when asked for.
+/// Who changes the world while it is looked at, or did and died over it: a half-made world is told from one that nobody makes.
+fn at_work(
+    session: &Session,
+    place: &Place,
+    proposed: &Proposed,
+) -> Result<Option<String>, OpsError> {
+    let name = place.name();
+    if let Some(it) = session.store(place).lease_status()?.filter(|it| it.is_alive) {
+        return Ok(Some(format!(
+            "note: {} is changing {name} at the moment (lifeboat {}): this plan shows a world in the middle of that",
+            it.owner, it.command
+        )));
+    }
+    let run = proposed.state.as_ref().and_then(|it| it.last_run.as_ref());
+    let Some(run) = run.filter(|it| it.finished.is_none()) else { return Ok(None) };
+    let goes_on = match run.destroys {
+        true => Typed::Destroy { stack: &name },
+        false => Typed::Apply { stack: &name },
+    };
+    Ok(Some(format!(
+        "note: the last run (lifeboat {}) by {}, which began {}, died before its end: this plan shows what it left half-made; {goes_on} goes on from here",
+        run.command,
+        run.who,
+        moment(run.at)
+    )))
+}
+
+/// Refused is 3, a no 1, unseen 5, changes 2 when asked for.
 fn exit(plan: &Plan, detailed: bool) -> Exit {
+    let ending = over::ending(&over::open(plan), true);
     if plan.refusals().next().is_some() {
         Exit::Refused
-    } else if plan.changes.iter().any(|it| it.unseen.is_some()) {
-        Exit::Unseen
+    } else if ending != Ending::Over {
+        ending.into()
     } else if detailed && !plan.is_empty() {
         Exit::Changes
     } else {
@@ -93,9 +139,9 @@ pub fn note_drill(place: &Place, stack: &Stack) {
         && !stack.rehearses.is_empty()
     {
         out::talk(&format!(
-            "{} is the instance of a drill: `lifeboat drill {} --to {overlay} --cleanup` deletes everything of it",
+            "{} is the instance of a drill: {} deletes everything of it",
             place.name(),
-            place.stack
+            Typed::Drill { stack: &place.stack, to: overlay, cleanup: true }
         ));
     }
 }
@@ -108,19 +154,36 @@ pub fn show(scene: &Scene, file: &Path, shape: &Shape) -> Result<Exit, OpsError>
 
 /// Reads a saved plan.
 pub fn read(file: &Path) -> Result<(Plan, Envelope), OpsError> {
-    let bytes = std::fs::read_to_string(file)
-        .map_err(|source| OpsError::File { file: file.to_owned(), source })?;
-    decode(&bytes).map_err(|why| {
+    let mut text = String::new();
+    let read =
+        std::fs::File::open(file).and_then(|it| it.take(PLAN_BYTES_MAX).read_to_string(&mut text));
+    read.map_err(|source| OpsError::File { file: file.to_owned(), source })?;
+    decode(&text).map_err(|why| {
         let what = format!("{} is not a plan: {why}", file.display());
-        OpsError::input(what, "make one with `lifeboat plan STACK --out FILE`")
+        OpsError::input(what, "`plan` writes one with `--out`")
     })
 }
 
+/// The plan with the commands of its notes as they are to be typed here.
+pub fn typed_here(plan: &Plan) -> Cow<'_, Plan> {
+    let text = |it: &Note| it.help.as_deref().map(|it| out::typed_here(it).into_owned());
+    if plan.notes.iter().all(|it| text(it) == it.help) {
+        return Cow::Borrowed(plan);
+    }
+    let mut plan = plan.clone();
+    for it in &mut plan.notes {
+        it.help = text(it);
+    }
+    Cow::Owned(plan)
+}
+
 fn print(plan: &Plan, envelope: &Envelope, shape: &Shape, color: bool) {
+    let here = typed_here(plan);
+    let plan = &*here;
     let shown = Shown { plan, forecast: envelope.forecast.as_ref() };
     match shape.format {
         Format::Text => {
-            let options = TextOptions { color, width: 100, verbose: false };
+            let options = TextOptions { color, width: out::width(), verbose: false };
             out::data(&text(shown, &options));
         }
         Format::Json => out::data(&encode(plan, envelope)),
@@ -129,12 +192,29 @@ fn print(plan: &Plan, envelope: &Envelope, shape: &Shape, color: bool) {
     }
 }
 
-/// A plan file appears whole or not at all.
-fn save(file: &Path, text: &str) -> Result<(), OpsError> {
-    let wrong = |source| OpsError::File { file: file.to_owned(), source };
-    let mut name = file.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    std::fs::write(&new, text).map_err(wrong)?;
-    std::fs::rename(&new, file).map_err(wrong)
+/// A plan file appears whole or not at all, and only where nothing is, or an older plan.
+fn save(root: &Path, file: &Path, text: &str) -> Result<(), OpsError> {
+    let wrong = |what: String| {
+        let help =
+            "name a file that is not there yet, or that holds an older plan; nothing was written";
+        OpsError::input(format!("{}: {what}", file.display()), help)
+    };
+    if let Some(link) = link_on_the_way(root, file) {
+        return Err(wrong(format!("{} is a link, and is not followed", link.display())));
+    }
+    match std::fs::symlink_metadata(file) {
+        Ok(it) if !it.is_file() => return Err(wrong("it is no plain file".into())),
+        Ok(_) => {
+            let mut head = [0; HEAD];
+            let read = std::fs::File::open(file).and_then(|mut it| it.read(&mut head));
+            let length = read.map_err(|why| wrong(why.to_string()))?;
+            let head = String::from_utf8_lossy(&head[..length]);
+            if !head.trim_start().starts_with("{\n  \"format_version\"") && length > 0 {
+                return Err(wrong("it is there already, and is no plan".into()));
+            }
+        }
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {}
+        Err(why) => return Err(wrong(why.to_string())),
+    }
+    put(file, text.as_bytes()).map_err(|why| wrong(format!("it cannot be written: {why}")))
 }

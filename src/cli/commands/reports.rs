@@ -6,6 +6,7 @@ use crate::cli::args::{StateArgs, Words};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::nearest;
 use crate::engine::ledger::forecast::Forecast;
 use crate::engine::ledger::report::SwitchReport;
@@ -64,7 +65,7 @@ fn named<'a>(place: &Place, kept: &'a [Kept], name: &str) -> Result<&'a Kept, Op
         [one] => Ok(one),
         [] => {
             let help = nearest(name, kept.iter().map(|it| it.name.as_str())).map_or_else(
-                || format!("`lifeboat reports {}` lists them", place.name()),
+                || format!("{} lists them", Command::Reports { stack: &place.name() }),
                 |it| format!("did you mean `{it}`?"),
             );
             Err(OpsError::input(format!("{} has no report `{name}`", place.name()), help))

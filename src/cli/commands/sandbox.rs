@@ -1,14 +1,17 @@
 //! `sandbox`: serves the embedded cloud, shows it, and makes it suffer.
 
+mod app;
+
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::args::{How as HowArg, LogWhat, SandboxCommand};
+use crate::cli::args::{FaultArgs, How as HowArg, LogWhat, SandboxCommand};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
+use crate::engine::advice::Command as Typed;
 use crate::engine::stack::gate::parse_duration;
 use crate::ops::error::OpsError;
-use crate::ops::session::open_sandbox;
+use crate::ops::session::{open_sandbox, world_of};
 use crate::sandbox::fault_spec::{Effect, FaultSpec};
 use crate::sandbox::faults::{Groups, How};
 use crate::sandbox::overview::instant;
@@ -26,19 +29,30 @@ fn wrong(why: SandboxError) -> OpsError {
         ),
         SandboxError::NoSuchObject { fault_domain, name, near } => OpsError::input(
             format!("nothing in {fault_domain} is called `{name}`, and nothing was changed"),
-            help(near, "`lifeboat sandbox show` lists what is there"),
+            help(near, &format!("{} lists what is there", Typed::SandboxShow)),
         ),
         _ => OpsError::Sandbox(why.to_string()),
     }
 }
 
 pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsError> {
-    let root = open::root_of(&scene.directory)?;
+    let root = match open::root_of(&scene.directory) {
+        // A world to be served needs no stacks; it lies below the folder in which it is asked for.
+        Err(_) => scene.directory.clone(),
+        Ok(root) => root,
+    };
     let options = match &command {
         SandboxCommand::Serve { sandbox_clock, .. } => open::sandbox_options(sandbox_clock)?,
         _ => Options::default(),
     };
-    let sandbox = open_sandbox(&root, &options)?;
+    let sandbox = match open_sandbox(&root, &options) {
+        Err(_) if matches!(command, SandboxCommand::Reset) => {
+            // A world that nobody can read can still be begun anew.
+            Sandbox::wipe(&world_of(&root)).map_err(wrong)?;
+            open_sandbox(&root, &options)?
+        }
+        opened => opened?,
+    };
     match command {
         SandboxCommand::Serve { listen, .. } => return serve(&sandbox, listen).await,
         SandboxCommand::Show => show(&sandbox)?,
@@ -56,27 +70,12 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
         SandboxCommand::Lag { least, most } => {
             sandbox.set_lag(least.into(), most.unwrap_or(least).into()).map_err(wrong)?;
         }
-        SandboxCommand::Fault { effect, label, method, path, operation, times } => {
-            if effect == "unhealthy" {
-                let label = label.ok_or_else(|| {
-                    OpsError::usage(
-                        "`unhealthy` needs the label of an instance",
-                        "lifeboat sandbox fault unhealthy LABEL",
-                    )
-                })?;
-                sandbox.sicken(&label).map_err(wrong)?;
-            } else {
-                let once = FaultSpec::once(effect_of(&effect)?);
-                sandbox
-                    .fault(FaultSpec { method, path, operation, times, ..once })
-                    .map_err(wrong)?;
-            }
+        SandboxCommand::Fault { effect, label, spec } => {
+            fault(&sandbox, &effect, label.as_deref(), spec)?;
         }
+        SandboxCommand::App { what } => app::run(&sandbox, what)?,
         SandboxCommand::Advance { duration } => {
-            let seconds = parse_duration(&duration).ok_or_else(|| {
-                let what = format!("`{duration}` is no duration");
-                OpsError::usage(what, "write 90s, 5m, 24h or 7d")
-            })?;
+            let seconds = seconds(&duration)?;
             sandbox.advance(std::time::Duration::from_secs(seconds)).map_err(wrong)?;
         }
         SandboxCommand::Reset => {
@@ -87,6 +86,43 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
         }
     }
     Ok(Exit::Done)
+}
+
+fn seconds(duration: &str) -> Result<u64, OpsError> {
+    parse_duration(duration).ok_or_else(|| {
+        let what = format!("`{duration}` is no duration");
+        OpsError::usage(what, "write 90s, 5m, 24h or 7d")
+    })
+}
+
+fn fault(
+    sandbox: &Sandbox,
+    effect: &str,
+    label: Option<&str>,
+    met: FaultArgs,
+) -> Result<(), OpsError> {
+    if effect == "unhealthy" {
+        let label = label.ok_or_else(|| {
+            OpsError::usage(
+                "`unhealthy` needs the label of an instance",
+                format!(
+                    "{} names them; `web-0` would be: {}",
+                    Typed::SandboxShow,
+                    Typed::SandboxUnhealthy { label: "web-0" }
+                ),
+            )
+        })?;
+        return sandbox.sicken(label).map_err(wrong);
+    }
+    let FaultArgs { method, path, operation, times, nth, every, probability } = met;
+    if !(0.0..=1.0).contains(&probability) {
+        let what = format!("{probability} is no probability");
+        return Err(OpsError::usage(what, "write a number between 0 and 1, such as 0.1"));
+    }
+    let effect = effect_of(effect)?;
+    sandbox
+        .fault(FaultSpec { method, path, operation, nth, every, times, probability, effect })
+        .map_err(wrong)
 }
 
 fn heal(sandbox: &Sandbox, names: &[String]) -> Result<(), OpsError> {
@@ -134,12 +170,25 @@ fn log(sandbox: &Sandbox, what: LogWhat) -> Result<(), OpsError> {
         LogWhat::Show => {
             let requests = sandbox.requests().map_err(wrong)?;
             for it in &requests.received {
-                out::data(&format!("{} {it}", instant(it.at)));
+                let at = instant(it.at);
+                for news in [&it.before].into_iter().filter(|it| !it.names.is_empty()) {
+                    out::data(&format!("{at}   users: {news}"));
+                }
+                out::data(&format!("{at} {it}"));
+                for news in [&it.by_it].into_iter().filter(|it| !it.names.is_empty()) {
+                    out::data(&format!("{at}   users: {news}"));
+                }
             }
             if requests.is_full {
-                out::talk("the log was full here; `lifeboat sandbox log on` begins a new one");
+                out::talk(&format!(
+                    "the log was full here; {} begins a new one",
+                    Typed::SandboxLogOn
+                ));
             } else if !sandbox.is_logging().map_err(wrong)? {
-                out::talk("requests are not logged at the moment; `lifeboat sandbox log on`");
+                out::talk(&format!(
+                    "requests are not logged at the moment; {} logs them",
+                    Typed::SandboxLogOn
+                ));
             }
         }
     }
@@ -152,6 +201,7 @@ fn show(sandbox: &Sandbox) -> Result<(), OpsError> {
         out::data("an empty world");
         return Ok(());
     }
+    out::talk(&told_time(sandbox));
     let text = serde_yaml::to_string(&shown);
     out::data(&text.unwrap_or_else(|_| shown.to_string()));
     Ok(())
@@ -165,7 +215,7 @@ async fn serve(sandbox: &Sandbox, listen: std::net::SocketAddr) -> Result<Exit, 
         ));
     }
     let serving = sandbox
-        .start(listen)
+        .serve(listen)
         .await
         .map_err(|why| OpsError::Sandbox(format!("cannot listen on {listen}: {why}")))?;
     let url = serving.url();
@@ -177,6 +227,7 @@ async fn serve(sandbox: &Sandbox, listen: std::net::SocketAddr) -> Result<Exit, 
          stop it with Ctrl-C",
         serving.address()
     ));
+    out::talk(&told_time(sandbox));
     let stopped = |why| OpsError::Sandbox(format!("cannot wait for signals: {why}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(stopped)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(stopped)?;
@@ -186,6 +237,20 @@ async fn serve(sandbox: &Sandbox, listen: std::net::SocketAddr) -> Result<Exit, 
     }
     serving.stop().await;
     Ok(Exit::Done)
+}
+
+/// A world that runs faster than the wall is ahead of it, and so is every date in it.
+fn told_time(sandbox: &Sandbox) -> String {
+    let now = instant(sandbox.now());
+    if sandbox.is_manual() {
+        return format!(
+            "in the sandbox it is {now}, and its clock stands still; dates in it are its own"
+        );
+    }
+    format!(
+        "in the sandbox it is {now}, and its clock runs {} times as fast as the wall's; dates in it are its own",
+        sandbox.speed()
+    )
 }
 
 fn how_of(how: HowArg) -> How {
@@ -199,6 +264,8 @@ fn how_of(how: HowArg) -> How {
 fn effect_of(word: &str) -> Result<Effect, OpsError> {
     Ok(match word {
         "429" => Effect::TooManyRequests { retry_after: 1 },
+        "401" => Effect::Unauthenticated,
+        "403" => Effect::Forbidden,
         "500" => Effect::InternalError,
         "503" => Effect::Unavailable,
         "lost-reply" => Effect::LostReply,
@@ -210,7 +277,7 @@ fn effect_of(word: &str) -> Result<Effect, OpsError> {
         _ => {
             return Err(OpsError::usage(
                 format!("`{word}` is no fault"),
-                "write unhealthy, 429, 500, 503, lost-reply, slow, html502, truncated, empty200 or hang",
+                "write unhealthy, 401, 403, 429, 500, 503, lost-reply, slow, html502, truncated, empty200 or hang",
             ));
         }
     })

@@ -2,27 +2,44 @@
 
 use crate::cli::args::{StateArgs, StateCommand, World};
 use crate::cli::commands::Scene;
+use crate::cli::commands::apply::{Consent, agreed, may_go_on};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
+use crate::engine::advice::Command as Typed;
 use crate::engine::diagnostic::nearest;
+use crate::engine::plain::clean;
+use crate::engine::state::codec::CodecError;
 use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::State;
+use crate::ops::course::named;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
+use crate::ops::session::open_sandbox;
 use crate::ops::settle::adopted;
+use crate::render::words::count;
+use crate::store::error::{StoreError, named_by};
 use crate::store::file::FileStore;
+
+/// Longer addresses stand in front of their columns.
+const COLUMN_MAX: usize = 80;
 
 pub fn run(scene: &Scene, command: StateCommand) -> Result<Exit, OpsError> {
     match command {
         StateCommand::List(state) => {
             let state = read(&store(scene, &state)?)?;
-            let width = state.records.keys().map(|it| it.to_string().len()).max().unwrap_or(0);
+            let lengths = state.records.keys().map(|it| it.to_string().chars().count());
+            let width = lengths.max().unwrap_or(0).min(COLUMN_MAX);
             let lines: Vec<String> = state
                 .records
                 .iter()
                 .map(|(address, it)| {
-                    format!("{:width$}  {}  {}", address.to_string(), it.kind, it.id)
+                    format!(
+                        "{:width$}  {}  {}",
+                        address.to_string(),
+                        clean(&it.kind),
+                        clean(&it.id)
+                    )
                 })
                 .collect();
             out::data(&lines.join("\n"));
@@ -60,8 +77,10 @@ pub fn run(scene: &Scene, command: StateCommand) -> Result<Exit, OpsError> {
                 Ok((to.clone(), Outcome::Moved { from: from.clone() }))
             })?;
         }
-        StateCommand::Rm { state, address } => {
-            change(scene, &state, &address, |_, it| Ok((it.clone(), Outcome::Removed)))?;
+        StateCommand::Rm { state, address, yes } => return rm(scene, &state, &address, yes),
+        StateCommand::Restore { state, address: None, yes } => return restore(scene, &state, yes),
+        StateCommand::Restore { state, address: Some(address), yes } => {
+            return put_back(scene, &state, &address, yes);
         }
         StateCommand::Unprotect { state, address } => {
             change(scene, &state, &address, |state, it| {
@@ -105,10 +124,123 @@ fn find(state: &State, text: &str) -> Result<Address, OpsError> {
     }
     let names: Vec<String> = state.records.keys().map(ToString::to_string).collect();
     let help = nearest(text, names.iter().map(String::as_str)).map_or_else(
-        || "`lifeboat state list` shows what is recorded".into(),
+        || format!("{} shows what is recorded", Typed::StateList { stack: &state.name() }),
         |it| format!("did you mean `{it}`?"),
     );
     Err(OpsError::input(format!("`{address}` is not recorded"), help))
+}
+
+/// On the clock of the world that the state is of.
+fn now(scene: &Scene, args: &StateArgs) -> Result<i64, OpsError> {
+    use crate::cloud::clock::{Clock as _, Wall};
+    let World { sandbox, sandbox_clock, .. } = &args.world;
+    if !sandbox {
+        return Ok(Wall.now());
+    }
+    let place = Place::find(&args.stack, &scene.directory)?;
+    Ok(open_sandbox(&place.root, &open::sandbox_options(sandbox_clock)?)?.now())
+}
+
+/// Whether it may go on: asked on a terminal, or said with `--yes`.
+fn may(question: &str, yes: bool) -> Result<bool, OpsError> {
+    may_go_on(Consent { yes, switch: false, data_loss: false })?;
+    let agreed = yes || agreed(&format!("{question} Only `yes` is accepted:"), "yes");
+    if !agreed {
+        out::talk("nothing changed");
+    }
+    Ok(agreed)
+}
+
+/// What is forgotten stands in the history, from which it is put back.
+fn rm(scene: &Scene, args: &StateArgs, address: &str, yes: bool) -> Result<Exit, OpsError> {
+    let store = store(scene, args)?;
+    let state = read(&store)?;
+    let address = find(&state, address)?;
+    let record = &state.records[&address];
+    out::talk(&format!(
+        "`{address}` is the {} with the id {}: it stays as it is, and lifeboat no longer knows that it is yours",
+        record.kind, record.id
+    ));
+    if !may("Forget it?", yes)? {
+        return Ok(Exit::Refused);
+    }
+    change(scene, args, &address.to_string(), |_, it| Ok((it.clone(), Outcome::Removed)))?;
+    let name = named_by(store.folder());
+    let again = Typed::StateRemember { stack: &name, address: &address.to_string() };
+    out::talk(&format!("to undo it: {again}"));
+    Ok(Exit::Done)
+}
+
+/// Puts back what was forgotten, as it was recorded last.
+fn put_back(scene: &Scene, args: &StateArgs, address: &str, yes: bool) -> Result<Exit, OpsError> {
+    let store = store(scene, args)?;
+    let state = read(&store)?;
+    let address = parse(address)?;
+    if state.records.contains_key(&address) {
+        return Err(OpsError::input(
+            format!("`{address}` is recorded"),
+            "only what was forgotten is put back; nothing was changed",
+        ));
+    }
+    let record = store.forgotten(&state, &address)?.ok_or_else(|| {
+        OpsError::input(
+            format!("no snapshot of the history has a record of `{address}`"),
+            format!("it keeps the last 50, in {}", store.folder().join("history").display()),
+        )
+    })?;
+    out::talk(&format!("`{address}` was the {} with the id {}", record.kind, record.id));
+    if !may("Put its record back?", yes)? {
+        return Ok(Exit::Refused);
+    }
+    mend(scene, args, |_| Ok((address, Outcome::Recorded(Box::new(record)))))?;
+    Ok(Exit::Done)
+}
+
+/// Goes on from the newest state that is whole, where the one that is there cannot be believed.
+fn restore(scene: &Scene, args: &StateArgs, yes: bool) -> Result<Exit, OpsError> {
+    let store = store(scene, args)?;
+    let why = match store.load() {
+        Ok(state) => {
+            let serial = state.ok_or_else(|| nothing_there(&store))?.serial;
+            out::talk(&format!(
+                "nothing to restore: the state is whole and the newest, serial {serial}"
+            ));
+            return Ok(Exit::Done);
+        }
+        Err(why @ (StoreError::Tracked { .. } | StoreError::Io { .. })) => return Err(why.into()),
+        Err(StoreError::Broken { file, source: source @ CodecError::Newer(_) }) => {
+            return Err(StoreError::Broken { file, source }.into());
+        }
+        Err(why) => why,
+    };
+    let nothing = || StoreError::NothingWhole { folder: store.folder().to_owned() };
+    let found = store.restorable()?.ok_or_else(nothing)?;
+    out::talk(&why.to_string());
+    let lost = match found.lost {
+        0 => String::new(),
+        1 => "; 1 entry that came after it is lost".to_owned(),
+        lost => format!("; {lost} entries that came after it are lost"),
+    };
+    out::talk(&format!(
+        "the newest that is whole: serial {}, entry {}, {} recorded, active: {}{lost}",
+        found.state.serial,
+        found.state.sequence,
+        count(found.state.records.len(), "object"),
+        named(&found.state.active),
+    ));
+    if !may("Go on from there?", yes)? {
+        return Ok(Exit::Refused);
+    }
+    let done = store.restore(&open::who(), &scene.command, now(scene, args)?)?;
+    let place = Place::find(&args.stack, &scene.directory)?;
+    let aside: Vec<String> = done.aside.iter().map(|it| place.shown(it)).collect();
+    let aside = if aside.is_empty() { "nothing".to_owned() } else { aside.join(", ") };
+    out::talk(&format!("restored as serial {}; kept aside: {aside}", done.state.serial));
+    out::talk(&format!(
+        "look what is missing before anything is applied: {}",
+        Typed::Plan { stack: &named_by(store.folder()), overlays: &[], out: None }
+    ));
+    Ok(Exit::Done)
 }
 
 type Changed = Result<(Address, Outcome), OpsError>;
@@ -131,14 +263,17 @@ fn mend(
     args: &StateArgs,
     decide: impl FnOnce(&State) -> Changed,
 ) -> Result<(), OpsError> {
-    use crate::cloud::clock::Clock as _;
     let store = store(scene, args)?;
-    let at = crate::cloud::clock::Wall.now();
+    let at = now(scene, args)?;
     let (mut lease, state) = store.lease(&open::who(), &scene.command, at)?;
     let mut state = state.ok_or_else(|| nothing_there(&store))?;
     let (address, outcome) = decide(&state)?;
     let entry = Entry::Ended { address: address.clone(), step: 0, outcome, at };
     fold(&mut state, &entry);
+    // A state that contradicts itself would be refused by every later command.
+    if let Some(wrong) = state.integrity().into_iter().next() {
+        return Err(OpsError::input(wrong, "nothing was changed"));
+    }
     lease.append(&[entry])?;
     state.serial += 1;
     lease.save(&state)?;
@@ -167,6 +302,18 @@ fn settle(
                 "only a step that began and did not end can be settled",
             )
         })?;
+        if id.is_some() && begun.call != "create" {
+            let name = named_by(store(scene, args)?.folder());
+            return Err(OpsError::input(
+                format!(
+                    "the step of `{address}` was no create, so no id can say what became of it"
+                ),
+                format!(
+                    "nothing was changed; the next plan looks at the object anew: {}",
+                    Typed::StateSettle { stack: &name, address: &address.to_string() }
+                ),
+            ));
+        }
         let outcome = match id {
             Some(id) if begun.call == "create" => Outcome::Recorded(Box::new(adopted(begun, id))),
             _ => Outcome::Failed { why: "settled by hand: nothing was made".into() },

@@ -4,6 +4,8 @@ use crate::cli::args::{Plain, Target, World};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
+use crate::engine::advice::Command;
+use crate::engine::users::ways;
 use crate::ops::course::named;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
@@ -34,6 +36,7 @@ pub async fn status(
         name: place.name(),
         now: session.clock.now(),
         state: &status.state,
+        ways: ways(&session.catalog, &status.state, plan),
         plan,
         trouble,
         lease: session.store(&place).lease_status()?.map(|it| {
@@ -44,7 +47,7 @@ pub async fn status(
         }),
     };
     out::data(&match format {
-        Plain::Text => render::status::text(&facts),
+        Plain::Text => out::typed_here(&render::status::text(&facts)).into_owned(),
         Plain::Json => render::status::json(&facts),
     });
     Ok(Exit::Done)
@@ -58,8 +61,10 @@ pub fn pending(session: &Session, ask: &Ask) {
     if number > 0 {
         let (verb, them) = if number == 1 { ("is", "it") } else { ("are", "them") };
         out::talk(&format!(
-            "{} {verb} pending: `lifeboat plan {name}` shows {them}, `lifeboat apply {name}` makes {them}",
-            count(number, "change")
+            "{} {verb} pending: {} shows {them}, {} makes {them}",
+            count(number, "change"),
+            Command::Plan { stack: &name, overlays: &[], out: None },
+            Command::Apply { stack: &name }
         ));
     }
 }

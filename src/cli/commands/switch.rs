@@ -1,22 +1,27 @@
 //! `failover`, `failback`, `found`: switches between sites, and the end of a loss.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cli::args::{Allow, Losing, StateArgs, Target, World};
 use crate::cli::commands::Scene;
-use crate::cli::commands::apply::{Consent, may_go_on, settled_with};
+use crate::cli::commands::apply::{Consent, Went, go_on, may_go_on, settled_with};
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
-use crate::cli::{open, out};
+use crate::cli::{open, out, signals};
+use crate::engine::advice::Command;
+use crate::engine::over::{self, Ending};
+use crate::engine::plan::asked::Way;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::state::record::{Phase, State};
 use crate::ops::course::{Losses, is_made, named};
 use crate::ops::error::OpsError;
+use crate::ops::load::ways;
 use crate::ops::place::Place;
-use crate::ops::plan::{Ask, check, plan_on};
+use crate::ops::plan::{Ask, check, plan_on, state_is_missing};
 use crate::ops::session::Session;
-use crate::ops::thaw;
+use crate::ops::{look, thaw};
 use crate::store::lease::Lease;
 
 /// What every switch is given.
@@ -24,6 +29,8 @@ pub struct Wanted {
     pub allow: Allow,
     pub world: World,
     pub yes: bool,
+    /// When the site was last seen good, in milliseconds since the Unix epoch.
+    pub last_good: Option<i64>,
 }
 
 /// What is special about the way home.
@@ -41,10 +48,12 @@ pub async fn failover(
     wanted: &Wanted,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
-    may_go_on(consent)?;
     if to == "base" {
         return Err(no_way_home(target));
     }
+    // What cannot be switched to is told before anybody is asked for consent.
+    crate::ops::load::overlay_file(&Place::find(&target.stack, &scene.directory)?, to)?;
+    may_go_on(consent)?;
     let (ask, session, known) = begin(scene, target, wanted).await?;
     if losing.planned && !known.lost.is_empty() {
         return Err(not_planned(&ask.place, &known));
@@ -52,6 +61,10 @@ pub async fn failover(
     let mut ask =
         Ask { losses: open::losses(losing), include_pending: losing.include_pending, ..ask };
     ask.overlays = Some([known.home.clone(), vec![to.to_owned()]].concat());
+    // Before anything is asked or advised: what is made for a drill is nowhere to fail over to.
+    if let Ok(overlay) = crate::ops::load::instance_of(&ask.place, to) {
+        crate::ops::instance::belongs(&ask.place, &overlay)?;
+    }
     if losing.lost.is_empty() && !losing.planned {
         says_what_is_lost(&ask, &known, to)?;
         assume_on_the_way(&mut ask, &known, to)?;
@@ -59,7 +72,7 @@ pub async fn failover(
     let lost = check(&session, &ask, &known)?;
     let to_overlays = ask.overlays.clone().unwrap_or_default();
     if is_made(&known, &to_overlays, &ask.losses) && !is_left(&session, &ask, &to_overlays)? {
-        return there_already(&session, &ask, &known, Some(to));
+        return there_already(&session, &ask, &known, Some(to)).await;
     }
     let asks = !wanted.yes;
     let Begun::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)? else {
@@ -71,7 +84,8 @@ pub async fn failover(
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = format!("Fail over to {to}? Only `yes` is accepted:");
-    settled_with(scene, &session, *lease, proposed, &ask, consent, &question).await
+    let went = settled_with(scene, &session, *lease, proposed, &ask, consent, &question).await?;
+    look_again(scene, &session, &ask, went).await
 }
 
 pub async fn failback(
@@ -92,7 +106,7 @@ pub async fn failback(
     };
     let lost = check(&session, &ask, &known)?;
     if is_made(&known, &known.home, &ask.losses) && !is_left(&session, &ask, &known.home)? {
-        return there_already(&session, &ask, &known, None);
+        return there_already(&session, &ask, &known, None).await;
     }
     must_answer(&session, &ask, &known).await?;
     let asks = !wanted.yes;
@@ -105,8 +119,61 @@ pub async fn failback(
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = "Fail back home? Only `yes` is accepted:";
-    settled_with(scene, &session, *lease, proposed, &ask, consent, question).await
+    let went = settled_with(scene, &session, *lease, proposed, &ask, consent, question).await?;
+    look_again(scene, &session, &ask, went).await
 }
+
+/// A switch that only waits for what could not be read looks again for a while before it is left standing: most silences pass,
+/// and users may be waiting behind this one.
+async fn look_again(
+    scene: &Scene,
+    session: &Arc<Session>,
+    ask: &Ask,
+    mut went: Went,
+) -> Result<Exit, OpsError> {
+    let to = ask.overlays.clone().unwrap_or_default();
+    let goes_on = |it: &State| it.switching().is_some() && it.active == to;
+    // A no does not pass by itself, and what a gate or a step refused is for people to look at.
+    let passes = |it: &Went| {
+        let is_unread = matches!(it.ending, Ending::Unread | Ending::Malformed);
+        is_unread && matches!(it.exit, Exit::Unseen | Exit::Failed)
+    };
+    let store = session.store(&ask.place);
+    if !passes(&went) || !store.load()?.is_some_and(|it| goes_on(&it)) {
+        return Ok(went.exit);
+    }
+    out::talk(&format!("what was not read is looked at again for {} s", LOOKING.as_secs()));
+    let signals = signals::listen()?;
+    let mut stop = signals.stop.clone();
+    let mut pause = FIRST_PAUSE;
+    let mut left = LOOKING;
+    while passes(&went) && !left.is_zero() {
+        tokio::select! {
+            _ = stop.changed() => return Ok(signals.number().map_or(went.exit, Exit::Signal)),
+            () = session.clock.sleep(pause) => {}
+        }
+        left = left.saturating_sub(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        // Who took over meanwhile goes on with it, or goes elsewhere.
+        let Ok((lease, Some(state))) = open::lease(session, &ask.place, &scene.command) else {
+            return Ok(went.exit);
+        };
+        if !goes_on(&state) {
+            return Ok(went.exit);
+        }
+        let proposed = plan_on(session, ask, Some(state)).await?;
+        if proposed.plan.steps.is_empty() && !over::open(&proposed.plan).is_empty() {
+            continue;
+        }
+        went = go_on(scene, session, lease, proposed, ask).await?;
+    }
+    Ok(went.exit)
+}
+
+/// How long a switch looks for what it could not read, on the clock of the world; the bound and the pauses between.
+const LOOKING: Duration = Duration::from_secs(180);
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Somebody is about to switch elsewhere, and has not written it yet: who wants to be here turns that.
 fn is_left(session: &Session, ask: &Ask, to: &[String]) -> Result<bool, OpsError> {
@@ -129,14 +196,21 @@ async fn must_answer(session: &Session, ask: &Ask, state: &State) -> Result<(), 
     let lost = state.lost.iter().map(|it| it.fault_domain.clone());
     let thaws: Vec<String> = lost.filter(|it| !stays(it)).collect();
     let silent = thaw::silent(session, state, &thaws).await;
-    let Some((domain, why)) = silent.first() else { return Ok(()) };
-    let flags: Vec<String> = silent.iter().map(|(it, _)| format!("--lost {it}")).collect();
+    let Some((domain, unseen)) = silent.first() else { return Ok(()) };
+    // A no is no silence: going home without it is not the answer.
+    if let Some((domain, no)) = silent.iter().find(|(_, it)| it.reason.is_no()) {
+        return Err(thaw::no(domain, no, "nothing was changed"));
+    }
+    let stays: Vec<&str> = match &ask.losses {
+        Losses::Only(these) => these.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let lost = stays.into_iter().chain(silent.iter().map(|(it, _)| it.as_str())).collect();
+    let without = Command::Failback { stack: &ask.place.name(), lost };
     Err(OpsError::refused(
-        format!("{domain} is still silent: {why}"),
+        format!("{domain} is still silent: {}", unseen.why),
         format!(
-            "wait until it answers, or go home without it: `lifeboat failback {} {}`; nothing was changed",
-            ask.place.name(),
-            flags.join(" ")
+            "wait until it answers; if it has to be, go home without it: {without}; nothing was changed"
         ),
     ))
 }
@@ -149,10 +223,15 @@ async fn begin(
 ) -> Result<(Ask, Arc<Session>, State), OpsError> {
     let layers = target.under(Vec::new());
     let ask = open::ask(&scene.directory, &layers, &wanted.allow, Intent::Apply)?;
-    let ask = Ask { only_switch: true, ..ask };
+    let ask = Ask { only_switch: true, last_good: wanted.last_good, ..ask };
     let session = open::session(&ask.place.root, &wanted.world).await?;
     let known = session.store(&ask.place).load()?.filter(|it| !it.records.is_empty());
-    let known = known.ok_or_else(|| nothing_yet(&ask.place))?;
+    let Some(known) = known else {
+        if session.store(&ask.place).load()?.is_none() {
+            state_is_missing(&session, &ask).await?;
+        }
+        return Err(nothing_yet(&ask.place));
+    };
     Ok((ask, session, known))
 }
 
@@ -197,18 +276,51 @@ fn nothing_yet(place: &Place) -> OpsError {
     let name = place.name();
     OpsError::input(
         format!("nothing of {name} was applied yet, so there is nothing to switch"),
-        format!("apply it first: `lifeboat apply {name}`"),
+        format!("apply it first: {}", Command::Apply { stack: &name }),
     )
 }
 
+/// The overlays that can be switched to, and what each takes for lost. Nothing is done without one.
+pub fn where_to(scene: &Scene, target: &Target) -> Result<OpsError, OpsError> {
+    let place = Place::find(&target.stack, &scene.directory)?;
+    let name = place.name();
+    let told = |way: Way| {
+        let planned = way.assumes_lost.is_empty();
+        let (to, lost) = (way.overlay.as_str(), Vec::new());
+        let switch = Command::Failover { stack: &name, to, lost, planned };
+        let assumes = if planned { "nothing".to_owned() } else { way.assumes_lost.join(", ") };
+        format!("\n  {to} takes for lost: {assumes}: {switch}")
+    };
+    let ways: Vec<String> = ways(&place).into_iter().map(told).collect();
+    Ok(OpsError::usage(
+        "no --to says where to; nothing was done",
+        match ways.as_slice() {
+            [] => format!("{name} has no overlay to switch to: write one into `overlays/`"),
+            ways => format!("these can be switched to:{}", ways.concat()),
+        },
+    ))
+}
+
 /// Nothing to switch, and nothing of a switch is left: what is pending is not made by the way.
-fn there_already(
+async fn there_already(
     session: &Session,
     ask: &Ask,
     state: &State,
     to: Option<&str>,
 ) -> Result<Exit, OpsError> {
     let name = ask.place.name();
+    let astray = look::astray(session, state).await?;
+    if !astray.is_empty() {
+        let site = to.unwrap_or("home");
+        let astray: Vec<String> =
+            astray.iter().map(|it| format!("`{}`: {}", it.address, it.why)).collect();
+        out::talk(&format!(
+            "{site} is active in {name}, and users were not seen there: {}; {} shows what is there",
+            astray.join("; "),
+            Command::Plan { stack: &name, overlays: &[], out: None }
+        ));
+        return Ok(Exit::Unseen);
+    }
     out::talk(&match to {
         None => format!("{name} is at home already: nothing to switch, nothing changed"),
         Some(to) => format!("{to} is active already in {name}: nothing to switch, nothing changed"),
@@ -219,13 +331,12 @@ fn there_already(
         None => Vec::new(),
     };
     let assumed: Vec<String> = assumed.into_iter().map(|(domain, _)| domain).collect();
-    let flags: Vec<String> =
-        assumed.iter().filter(is_new).map(|it| format!("--lost {it}")).collect();
+    let lost: Vec<&str> = assumed.iter().filter(is_new).map(String::as_str).collect();
     // A planned switch that is over says nothing of a loss that came later.
-    if let Some(to) = to.filter(|_| ask.losses == Losses::Assumed && !flags.is_empty()) {
+    if let Some(to) = to.filter(|_| ask.losses == Losses::Assumed && !lost.is_empty()) {
         out::talk(&format!(
-            "nothing is recorded as lost by this; if it is by now: `lifeboat failover {name} --to {to} {}`",
-            flags.join(" ")
+            "nothing is recorded as lost by this; if it is by now: {}",
+            Command::Failover { stack: &name, to, lost, planned: false }
         ));
     }
     pending(session, ask);
@@ -236,7 +347,7 @@ fn there_already(
 fn no_way_home(target: &Target) -> OpsError {
     OpsError::usage(
         "`base` is no overlay to fail over to",
-        format!("the way home is `lifeboat failback {}`", target.stack),
+        format!("the way home is {}", Command::Failback { stack: &target.stack, lost: Vec::new() }),
     )
 }
 
@@ -247,8 +358,8 @@ fn not_planned(place: &Place, state: &State) -> OpsError {
     OpsError::refused(
         format!("--planned says that nothing is lost, and state says that {} is", lost.join(", ")),
         format!(
-            "if it answers again: `lifeboat found {name} {}`; else leave --planned out, and name it with --lost; nothing was changed",
-            lost[0]
+            "if it answers again: {}; else leave --planned out, and name it with --lost; nothing was changed",
+            Command::Found { stack: &name, fault_domain: lost[0] }
         ),
     )
 }
@@ -270,8 +381,9 @@ fn says_what_is_lost(ask: &Ask, state: &State, to: &str) -> Result<(), OpsError>
     Err(OpsError::usage(
         what,
         format!(
-            "`lifeboat failover {name} --to {to} --planned` while both sites live, \
-             `--lost FAULT_DOMAIN` for each that is gone, or write `assumes_lost` into the overlay"
+            "{} while both sites live, `--lost` and the name of each fault domain that is gone, or \
+             write `assumes_lost` into the overlay",
+            Command::Failover { stack: &name, to, lost: Vec::new(), planned: true }
         ),
     ))
 }
@@ -286,9 +398,9 @@ pub async fn found(scene: &Scene, args: &StateArgs, domain: &str) -> Result<Exit
     let left: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
     out::talk(&format!(
-        "{domain} is found; still lost: {left}; active: {}; `lifeboat plan {}` shows what has to be done",
+        "{domain} is found; still lost: {left}; active: {}; {} shows what has to be done",
         named(&state.active),
-        place.name()
+        Command::Plan { stack: &place.name(), overlays: &[], out: None }
     ));
     Ok(Exit::Done)
 }

@@ -8,6 +8,7 @@ use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, signals};
 use crate::engine::plan::propose::Intent;
+use crate::engine::redact::redactor;
 use crate::engine::stack::gate::parse_duration;
 use crate::engine::watch::{Event, Rules};
 use crate::ops::course::Losses;
@@ -38,7 +39,8 @@ pub async fn run(scene: &Scene, args: &WatchArgs, world: &World) -> Result<Exit,
         if matches!(event, Event::Started { .. }) {
             introduce(&ask);
         }
-        out::data(&line(&about, at, event));
+        // A watched address may hold a password.
+        out::data(&redactor().redact(&line(&about, at, event)));
     };
     let ended = watch(&session, &ask, &tell, signals.stop.clone()).await?;
     Ok(match signals.number() {
@@ -105,7 +107,7 @@ fn act(args: &WatchArgs) -> Result<Act, OpsError> {
             "--exec is empty",
             "name a command, or leave it out to only report",
         )),
-        Some(command) => Ok(Act::Exec(command.clone())),
+        Some(command) => Ok(Act::Exec { line: command.clone(), pass: args.pass.clone() }),
         None if args.failover => {
             // Asked now: after an upgrade the file under this name is the new program.
             let program = std::env::current_exe();
@@ -158,8 +160,8 @@ fn introduce(ask: &Ask) {
     let rules = &ask.rules;
     let does = match &ask.act {
         Act::Report => "only reports: add --failover or --exec to act".to_owned(),
-        Act::Exec(_) => "then runs the command".to_owned(),
-        Act::Failover { .. } => format!("then runs `lifeboat failover --to {}`", ask.overlay),
+        Act::Exec { .. } => "then runs the command".to_owned(),
+        Act::Failover { .. } => format!("then fails over to {}", ask.overlay),
     };
     let cooldown = u64::try_from(rules.cooldown / 1_000).unwrap_or_default();
     out::talk(&format!(

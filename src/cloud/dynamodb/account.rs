@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cloud::bounded::Bounded;
 use crate::cloud::dynamodb::fault::{Lost, failed};
 use crate::cloud::dynamodb::place::Dynamo;
 use crate::cloud::error::ProviderError;
@@ -41,10 +42,12 @@ impl Dynamo {
     }
 
     async fn caller_in(&self, region: &str) -> Result<String, ProviderError> {
+        let endpoint = format!("GetCallerIdentity at https://sts.{region}.amazonaws.com");
+        self.connections.check_authorities(&endpoint)?;
         let config = aws_sdk_sts::config::Builder::from(self.connections.aws().await)
             .region(aws_config::Region::new(region.to_owned()))
+            .interceptor(Bounded)
             .build();
-        let endpoint = format!("GetCallerIdentity at https://sts.{region}.amazonaws.com");
         let sent = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send();
         let answer =
             Box::pin(sent).await.map_err(|error| failed(endpoint.clone(), Lost::Read, error))?;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TableDescription, TimeToLiveStatus};
+use aws_sdk_dynamodb::types::{
+    PointInTimeRecoveryStatus, TableDescription, TableStatus, TimeToLiveStatus,
+};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -17,6 +19,8 @@ use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 
+/// A table has at most 50 tags, and a page some ten.
+const TAG_PAGES_MAX: usize = 20;
 /// Tables of one region looked at at one time.
 const AT_ONCE: usize = 8;
 
@@ -74,13 +78,13 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<
         let place = match Place::of(question.kind, question.attributes) {
             Ok(place) => place,
             Err(why) => {
-                answers[at] = Some(Observation::Unseen(why.to_string()));
+                answers[at] = Some(Observation::Unseen(why.unseen()));
                 continue;
             }
         };
         if dynamo.connections.is_lost(&place.region) {
             let why = declared_lost(&place.region, "DescribeTable");
-            answers[at] = Some(Observation::Unseen(why.to_string()));
+            answers[at] = Some(Observation::Unseen(why.unseen()));
             continue;
         }
         places.insert(at, place.clone());
@@ -112,7 +116,7 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<
                 ready: not_ready(&seen.table).is_none(),
             },
             Ok(None) => Observation::Absent,
-            Err(why) => Observation::Unseen(why.to_string()),
+            Err(why) => Observation::Unseen(why.unseen()),
         });
     }
     answers.into_iter().map(|it| it.expect("every question got its answer above")).collect()
@@ -129,7 +133,10 @@ impl Dynamo {
             .table_name(&place.name));
         match answer {
             Ok(answer) => match answer.table {
-                Some(table) => Ok(Some(table)),
+                Some(table) => match lacks(&table, place) {
+                    None => Ok(Some(table)),
+                    Some(words) => Err(self.garbled("DescribeTable", place, &words)),
+                },
                 // An empty 200 is some proxy's invention, never "absent".
                 None => Err(self.garbled("DescribeTable", place, "an answer without a table")),
             },
@@ -179,6 +186,7 @@ impl Dynamo {
     ) -> Result<BTreeMap<String, String>, ProviderError> {
         let mut tags = BTreeMap::new();
         let mut next: Option<String> = None;
+        let mut pages = 0;
         loop {
             let answer = read!(self, &place.region, "ListTagsOfResource", |client| client
                 .list_tags_of_resource()
@@ -190,6 +198,14 @@ impl Dynamo {
             next = answer.next_token;
             if next.is_none() {
                 return Ok(tags);
+            }
+            pages += 1;
+            if pages >= TAG_PAGES_MAX {
+                return Err(self.garbled(
+                    "ListTagsOfResource",
+                    place,
+                    "a list of tags without end",
+                ));
             }
         }
     }
@@ -206,10 +222,13 @@ impl Dynamo {
                 "an answer without a description",
             ));
         };
-        let (on, moving) = match ttl.time_to_live_status() {
-            Some(TimeToLiveStatus::Enabled) => (true, false),
-            Some(TimeToLiveStatus::Enabling) => (true, true),
-            Some(TimeToLiveStatus::Disabling) => (false, true),
+        let Some(status) = ttl.time_to_live_status() else {
+            return Err(self.garbled("DescribeTimeToLive", place, "an answer without a status"));
+        };
+        let (on, moving) = match status {
+            TimeToLiveStatus::Enabled => (true, false),
+            TimeToLiveStatus::Enabling => (true, true),
+            TimeToLiveStatus::Disabling => (false, true),
             _ => (false, false),
         };
         Ok((ttl.attribute_name.filter(|_| on), moving))
@@ -219,9 +238,15 @@ impl Dynamo {
         let answer = read!(self, &place.region, "DescribeContinuousBackups", |client| client
             .describe_continuous_backups()
             .table_name(&place.name))?;
-        let recovery = answer
-            .continuous_backups_description
-            .and_then(|it| it.point_in_time_recovery_description)
+        let Some(backups) = answer.continuous_backups_description else {
+            return Err(self.garbled(
+                "DescribeContinuousBackups",
+                place,
+                "an answer without a description",
+            ));
+        };
+        let recovery = backups
+            .point_in_time_recovery_description
             .and_then(|it| it.point_in_time_recovery_status);
         Ok(recovery == Some(PointInTimeRecoveryStatus::Enabled))
     }
@@ -247,6 +272,25 @@ impl Dynamo {
     fn garbled(&self, operation: &str, place: &Place, words: &str) -> ProviderError {
         ProviderError::new(Fault::Garbled, self.endpoint(operation, place), words)
     }
+}
+
+/// What a description of a table has to have and has not: then it is the description of nothing.
+fn lacks(table: &TableDescription, place: &Place) -> Option<String> {
+    // One that is being deleted tells less of itself.
+    let leaves = table.table_status() == Some(&TableStatus::Deleting);
+    let lacking = match () {
+        () if table.table_name().is_none() => "name",
+        () if table.table_status().is_none() => "status",
+        () if leaves => return None,
+        () if table.table_arn().is_none() => "ARN",
+        () if table.key_schema().is_empty() => "key schema",
+        () if table.attribute_definitions().is_empty() => "attribute definitions",
+        () => {
+            let other = table.table_name().filter(|it| *it != place.name)?;
+            return Some(format!("the answer is about another table, `{other}`"));
+        }
+    };
+    Some(format!("the answer is no description of a table: it has no {lacking}"))
 }
 
 /// Reads what is needed. What nobody relies on may be forbidden; and what a table in motion does not know yet is not told.

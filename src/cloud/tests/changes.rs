@@ -124,7 +124,7 @@ async fn the_account_is_the_customer_or_the_user_of_a_token_that_may_not_see_it(
         let provider = Provider::new(Arc::new(Connections::new(settings)));
         let shown =
             |it: Result<String, ProviderError>| it.unwrap_or_else(|why| format!("{:?}", why.fault));
-        (shown(provider.account("linode").await), shown(provider.account("aws").await))
+        (shown(provider.account("linode", None).await), shown(provider.account("aws", None).await))
     };
     let whole = vec![("/account", ok(&json!({ "euuid": "E1" })))];
     let (linode, aws) = of(whole).await;

@@ -2,6 +2,7 @@
 
 mod changes;
 mod reads;
+mod hostile;
 
 use std::sync::Arc;
 use std::time::Duration;

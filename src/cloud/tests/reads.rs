@@ -34,7 +34,7 @@ async fn observed_by(provider: &Provider, script: &Script, asked: &[(&str, &str)
         .map(|it| match it {
             Observation::Exists { attributes, .. } => format!("exists {:?}", attributes["id"]),
             Observation::Absent => "absent".to_owned(),
-            Observation::Unseen(why) => format!("unseen: {why}"),
+            Observation::Unseen(it) => format!("{}: {}", it.reason.word(), it.why),
         })
         .map(|it| it.replace(&script.url, "http://here"))
         .collect()
@@ -58,7 +58,7 @@ async fn one_list_answers_every_question_and_what_it_lacks_is_confirmed() {
     exists "1"
     absent
     exists "78"
-    unseen: GET http://here/v4/nodebalancers/79 answered 403: Unauthorized; give the token the scope and the user the grant for this
+    denied: GET http://here/v4/nodebalancers/79 answered 403: Unauthorized; give the token the scope and the user the grant for this
     "#);
     assert_eq!(script.asked().len(), 6, "{:?}", script.asked());
     assert!(script.asked().contains(&"GET /v4/nodebalancers?page=2&page_size=500".to_owned()));
@@ -77,7 +77,7 @@ async fn only_the_questions_concerned_are_unseen_and_children_of_nothing_are_abs
     .await;
     let seen = observed(&script, &[(NB, "5"), (CONFIG, "6")]).await;
     insta::assert_snapshot!(seen.join("\n"), @r#"
-    unseen: GET http://here/v4/nodebalancers answered 502: an HTML page, "Bad Gateway"
+    unreachable: GET http://here/v4/nodebalancers answered 502: an HTML page, "Bad Gateway"
     absent
     "#);
 }
@@ -88,8 +88,8 @@ async fn a_wrong_address_makes_nothing_absent() {
     let script = Script::of(lines.map(|it| (it, page(404))).to_vec()).await;
     let seen = observed(&script, &[(NB, "5"), (CONFIG, "6")]).await;
     insta::assert_snapshot!(seen.join("\n"), @r#"
-    unseen: GET http://here/v4/nodebalancers answered 404: an HTML page, "Bad Gateway"; check that LINODE_URL names the Linode API, ending in /v4
-    unseen: GET http://here/v4/nodebalancers/1/configs answered 404: an HTML page, "Bad Gateway"; check that LINODE_URL names the Linode API, ending in /v4
+    malformed: GET http://here/v4/nodebalancers answered 404: an HTML page, "Bad Gateway"; check that LINODE_URL names the Linode API, ending in /v4
+    malformed: GET http://here/v4/nodebalancers/1/configs answered 404: an HTML page, "Bad Gateway"; check that LINODE_URL names the Linode API, ending in /v4
     "#);
 }
 
@@ -133,7 +133,7 @@ async fn answers_that_are_none_are_unseen() {
         let script =
             Script::of(vec![("/networking", rows(0..0, 1, 1)), ("nodebalancers?", line)]).await;
         let seen = observed(&script, &[(NB, "5")]).await;
-        assert!(seen[0].starts_with("unseen") && seen[0].contains(word), "{seen:?}");
+        assert!(seen[0].starts_with("malformed") && seen[0].contains(word), "{seen:?}");
     }
 }
 
@@ -163,7 +163,7 @@ async fn look_alikes_are_asked_for_by_filter_and_compared_by_identity() {
 
 #[tokio::test]
 async fn an_object_with_an_event_under_way_is_not_ready() {
-    let events = json!({ "data": [{ "status": "started", "action": "linode_boot" }], "page": 1, "pages": 1 });
+    let events = json!({ "data": [{ "status": "started", "action": "linode_boot", "entity": { "id": 7, "type": "linode" } }], "page": 1, "pages": 1 });
     let script = Script::of(vec![
         ("/linode/instances/7", ok(&json!({ "id": 7, "status": "running" }))),
         ("/account/events", ok(&events)),

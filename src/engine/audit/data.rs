@@ -1,5 +1,6 @@
 //! Whether data is safe from a slip of the hand, whatever is lost.
 
+use crate::engine::audit::facts::Facts;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::side::{Item, Side};
 use crate::engine::schema::Attribute;
@@ -18,10 +19,10 @@ pub static NOT_RESTORABLE: Rule = Rule {
     remedy: "switch it on: a replica copies mistakes as fast as everything else",
 };
 
-pub fn check(side: &Side<'_>, out: &mut Section) {
+pub fn check(side: &Side<'_>, facts: &Facts, out: &mut Section) {
     for item in side.items().filter(|it| it.kind.holds_data) {
-        missing(side, item, &UNPROTECTED, |it| it.protects, out);
-        missing(side, item, &NOT_RESTORABLE, |it| it.restores, out);
+        missing(side, item, &UNPROTECTED, |it| it.protects, facts, out);
+        missing(side, item, &NOT_RESTORABLE, |it| it.restores, facts, out);
     }
 }
 
@@ -31,6 +32,7 @@ fn missing(
     item: Item<'_>,
     rule: &'static Rule,
     is_meant: impl Fn(&Attribute) -> bool,
+    facts: &Facts,
     out: &mut Section,
 ) {
     for (name, _) in item.kind.settable().filter(|(_, it)| is_meant(it)) {
@@ -38,20 +40,24 @@ fn missing(
             continue;
         }
         let given = item.instance.resource.attributes.get(name);
-        if given.is_some_and(|it| matches!(it.term.shape, Shape::Expression(_))) {
-            // A switch that somebody built is a decision, and worth a look rather than a word of blame.
+        let is_switch = given.is_some_and(|it| matches!(it.term.shape, Shape::Expression(_)));
+        if is_switch && facts.in_sandbox {
+            // A switch that somebody built is there to be off where nobody's data is.
             out.fact(
                 "switch",
                 format!("`{}` is off for `{}` by an expression", name, item.address),
             );
         } else {
-            let why = format!("`{}` holds data, and `{name}` is off", item.address);
+            let by = if is_switch { " by an expression" } else { "" };
+            let why = format!("`{}` holds data, and `{name}` is off{by}", item.address);
             let place = side.place_of(item, name);
-            out.findings.push(
-                Finding::new(rule, Some(place), why)
-                    .about(item.address)
-                    .remedy(format!("write `{name}: true`; {}", rule.remedy)),
-            );
+            out.findings.push(Finding::new(rule, Some(place), why).about(item.address).remedy(
+                if is_switch {
+                    format!("give the expression another value; {}", rule.remedy)
+                } else {
+                    format!("write `{name}: true`; {}", rule.remedy)
+                },
+            ));
         }
     }
 }

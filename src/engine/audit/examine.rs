@@ -7,7 +7,10 @@ use crate::engine::audit::facts::Facts;
 use crate::engine::audit::finding::{Audit, Finding, Place, Section};
 use crate::engine::audit::rules::INVALID;
 use crate::engine::audit::side::Side;
-use crate::engine::audit::{certificate, data, independence, practice, recorded, standby, traffic};
+use crate::engine::audit::{
+    backends, certificate, copies, data, health_page, independence, practice, recorded, standby,
+    traffic,
+};
 use crate::engine::diagnostic::{Diagnostic, Severity, Sources};
 use crate::engine::schema::Catalog;
 use crate::engine::stack::model::Stack;
@@ -50,7 +53,8 @@ fn at_home(side: &Side<'_>, is_helpless: bool, facts: &Facts) -> Section {
         out.findings.push(Finding::new(&practice::NO_RECOVERY, Some(side.top()), why));
     }
     traffic::check_stack(side, &mut out);
-    data::check(side, &mut out);
+    backends::check_side(side, &mut out);
+    data::check(side, facts, &mut out);
     certificate::check(side, facts.now, &mut out);
     tidy(&mut out);
     out
@@ -60,13 +64,17 @@ fn after(case: &Case<'_>, home: &Section) -> Section {
     let lost = case.lost.iter().cloned().collect();
     let mut out = Section { overlay: Some(case.overlay.to_owned()), lost, ..Section::default() };
     independence::check(case, &mut out);
+    copies::check(case, &mut out);
+    backends::check(case, &mut out);
     traffic::check(case, &mut out);
+    health_page::check(case, &mut out);
     standby::check(case, &mut out);
     recorded::check(case, &mut out);
     practice::check(case, &mut out);
     // What only an overlay brings.
     traffic::check_numbers(case.recovery, &mut out);
-    data::check(case.recovery, &mut out);
+    backends::check_side(case.recovery, &mut out);
+    data::check(case.recovery, case.facts, &mut out);
     certificate::check(case.recovery, case.facts.now, &mut out);
     tidy(&mut out);
     out.findings.retain(|it| !home.findings.contains(it));

@@ -11,6 +11,8 @@ use crate::engine::value::Value;
 pub struct Facts {
     /// In milliseconds since the Unix epoch.
     pub now: i64,
+    /// The stack lives in the sandbox, where nobody's data is.
+    pub in_sandbox: bool,
     pub store: Store,
     /// Settings of this environment that lead into a fault domain: `AWS_REGION` → `aws:us-east-1`.
     pub settings: Vec<(String, String)>,

@@ -117,7 +117,7 @@ fn needs(case: &Case<'_>, item: Item<'_>, out: &mut Section) -> BTreeSet<String>
 }
 
 /// What is used of a lost object that only works while that lives; plain settings of it do no harm.
-fn would_miss(item: Item<'_>, of: Item<'_>, read: &Read) -> Option<String> {
+pub fn would_miss(item: Item<'_>, of: Item<'_>, read: &Read) -> Option<String> {
     let Some(name) = &read.attribute else {
         // Members of a group do not need each other to live.
         let is_group = item.kind.group.is_some() && of.kind.group.is_some();
@@ -141,10 +141,11 @@ fn mentions(case: &Case<'_>, item: Item<'_>, told: &BTreeSet<String>, out: &mut 
         if is_own || is_name || told.contains(name) {
             continue;
         }
-        let Some(text) = item.text(name) else { continue };
+        // Of a secret nothing is told but that it names a region.
+        let Some(Value::Text(text)) = item.value(name).map(Value::exposed) else { continue };
         for domain in &case.lost {
             let region = domain.split_once(':').map_or(domain.as_str(), |it| it.1);
-            if has_word(text, region) {
+            if has_word(&text, region) {
                 let why = format!("`{name}` of `{}` holds the text {region}", item.address);
                 let place = case.recovery.place_of(item, name);
                 let finding = Finding::new(&NAMES_LOST_REGION, Some(place), why);
@@ -206,6 +207,10 @@ pub fn group_name(item: Item<'_>) -> Option<&Value> {
 }
 
 fn outside(case: &Case<'_>, out: &mut Section) {
+    if case.facts.store.fault_domain.is_none() && !case.lost.is_empty() && !case.facts.in_sandbox {
+        let text = "where this machine and its state are was not said: `--here FAULT_DOMAIN` has it compared with what is lost";
+        out.fact("here", text.to_owned());
+    }
     if let Some(domain) =
         case.facts.store.fault_domain.as_ref().filter(|it| case.lost.contains(*it))
     {

@@ -1,6 +1,8 @@
 //! Whether the recovery is practised, and whether what serves can be replaced without a gap.
 
+use crate::engine::advice::Command;
 use crate::engine::audit::case::Case;
+use crate::engine::audit::copies::REHEARSAL_MISSING;
 use crate::engine::audit::facts::Drill;
 use crate::engine::audit::finding::{Finding, Level, Place, Rule, Section};
 use crate::engine::audit::side::{Item, Side};
@@ -26,19 +28,19 @@ pub static DRILL_OLD: Rule = Rule {
     id: "drill-old",
     level: Level::Warning,
     title: "The last drill was long ago",
-    remedy: "run `lifeboat drill`",
+    remedy: "rehearse it with `drill`",
 };
 pub static DRILL_FAILED: Rule = Rule {
     id: "drill-failed",
     level: Level::Warning,
     title: "The last drill failed",
-    remedy: "read its report, mend what failed, and run `lifeboat drill` again",
+    remedy: "read its report, mend what failed, and rehearse it again with `drill`",
 };
 pub static DRILL_NEVER: Rule = Rule {
     id: "drill-never",
     level: Level::Note,
     title: "The switch has never been rehearsed",
-    remedy: "write an overlay with `instance: drill` and `rehearses`, and run `lifeboat drill`",
+    remedy: "write an overlay with `instance: drill` and `rehearses`, and rehearse it with `drill`",
 };
 pub static REPLACE_GAP: Rule = Rule {
     id: "replace-gap",
@@ -52,6 +54,10 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
     if case.lost.is_empty() {
         let why = format!("`{}` has no `assumes_lost`", case.overlay);
         out.findings.push(Finding::new(&ASSUMES_NOTHING, Some(place()), why));
+    }
+    if !is_rehearsed(case) {
+        let why = format!("no overlay has `rehearses: {}`", case.overlay);
+        out.findings.push(Finding::new(&REHEARSAL_MISSING, Some(place()), why));
     }
     drilled(case, place(), out);
     for item in case.home_closure.iter().filter_map(|it| case.home.item(it)) {
@@ -70,16 +76,25 @@ fn overlay_top(side: &Side<'_>) -> Place {
     side.place(span)
 }
 
+fn is_rehearsed(case: &Case<'_>) -> bool {
+    case.facts.rehearsals.values().flatten().any(|it| it == case.overlay)
+}
+
 fn drilled(case: &Case<'_>, place: Place, out: &mut Section) {
     let of_this = |it: &&Drill| it.overlays.iter().any(|it| it == case.overlay);
     let Some(last) = case.facts.drills.iter().filter(of_this).max_by_key(|it| it.at) else {
+        if !is_rehearsed(case) {
+            return;
+        }
         let why = format!("there is no report of a drill of `{}`", case.overlay);
         let finding = Finding::new(&DRILL_NEVER, Some(place), why);
         let mut rehearsals = case.facts.rehearsals.iter();
         let own = rehearsals.find(|(_, of)| of.iter().any(|it| it == case.overlay));
         out.findings.push(match own {
-            Some((drill, _)) => finding
-                .remedy(format!("run `lifeboat drill {} --to {drill}`", case.home.stack.name)),
+            Some((drill, _)) => finding.remedy(format!(
+                "run {}",
+                Command::Drill { stack: &case.home.stack.name, to: drill, cleanup: false }
+            )),
             None => finding,
         });
         return;

@@ -8,7 +8,7 @@ use crate::engine::diagnostic::Span;
 use crate::engine::stack::code::Path;
 use crate::engine::stack::evaluate::evaluate;
 use crate::engine::stack::expression::Expression;
-use crate::engine::stack::model::{Each, EachValue, Given, Spread};
+use crate::engine::stack::model::{Each, EachValue, Given, Part, Shape, Spread};
 use crate::engine::stack::path::Step;
 use crate::engine::stack::term::expressions;
 use crate::engine::stack::view::View;
@@ -83,6 +83,36 @@ fn of_path(
     }
 }
 
+/// The end of a text of which the rest is not known before it is made.
+pub fn tail(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Option<String> {
+    let given = item.instance.resource.attributes.get(attribute)?;
+    let Shape::Text(parts) = &given.term.shape else { return None };
+    let view = view(side, item);
+    let mut tail = String::new();
+    for part in parts.iter().rev() {
+        match part {
+            Part::Text(text) => tail.insert_str(0, text),
+            Part::Expression(it) => match evaluate(&it.code, &it.text, &view) {
+                Ok(Value::Text(text)) => tail.insert_str(0, &text),
+                Ok(Value::Int(number)) => tail.insert_str(0, &number.to_string()),
+                _ => break,
+            },
+        }
+    }
+    Some(tail)
+}
+
+fn view<'a>(side: &'a Side<'_>, item: Item<'a>) -> View<'a> {
+    View {
+        stack: side.stack,
+        catalog: side.catalog,
+        scope: None,
+        instance: Some((item.address, item.instance.each.as_deref())),
+        own: None,
+        texts: side.stack,
+    }
+}
+
 /// What goes into an attribute beside other objects.
 #[derive(Debug, Default, PartialEq)]
 pub struct Inputs {
@@ -96,14 +126,7 @@ pub fn inputs(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Inputs {
     let Some(Given { term, .. }) = item.instance.resource.attributes.get(attribute) else {
         return inputs;
     };
-    let view = View {
-        stack: side.stack,
-        catalog: side.catalog,
-        scope: None,
-        instance: Some((item.address, item.instance.each.as_deref())),
-        own: None,
-        texts: side.stack,
-    };
+    let view = view(side, item);
     let mut all = Vec::new();
     expressions(term, &mut all);
     for expression in all {

@@ -24,7 +24,7 @@ pub static STANDBY_DRIFTED: Rule = Rule {
     id: "standby-drifted",
     level: Level::Error,
     title: "Somebody changed the standby",
-    remedy: "see `lifeboat plan`, and apply to put it back",
+    remedy: "`plan` shows what is different; apply to put it back",
 };
 pub static STANDBY_UNSEEN: Rule = Rule {
     id: "standby-unseen",
@@ -42,7 +42,7 @@ pub static REPLICA_SPLIT: Rule = Rule {
     id: "replica-split",
     level: Level::Error,
     title: "A copy of the data does not belong to its group",
-    remedy: "decide which member holds the truth; `lifeboat plan` explains the split",
+    remedy: "decide which member holds the truth; `plan` explains the split",
 };
 
 pub fn check(case: &Case<'_>, out: &mut Section) {
@@ -142,8 +142,8 @@ fn observed(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
         );
     }
     match online.observed.get(item.address) {
-        Some(Observation::Unseen(why)) => {
-            tell(&STANDBY_UNSEEN, format!("`{}`: {why}", item.address));
+        Some(Observation::Unseen(unseen)) => {
+            tell(&STANDBY_UNSEEN, format!("`{}`: {}", item.address, unseen.why));
         }
         Some(Observation::Exists { ready: false, .. }) if item.kind.group.is_some() => {
             tell(&REPLICA_INACTIVE, format!("`{}` is not active", item.address));

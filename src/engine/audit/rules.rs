@@ -1,16 +1,19 @@
 //! Every rule, in the order in which `lifeboat audit --rules` lists them.
 
 use crate::engine::audit::finding::{Level, Rule};
-use crate::engine::audit::{certificate, data, independence, practice, recorded, standby, traffic};
+use crate::engine::audit::{
+    backends, certificate, copies, data, health_page, independence, practice, recorded, standby,
+    traffic,
+};
 
 pub static INVALID: Rule = Rule {
     id: "invalid",
     level: Level::Error,
     title: "The layers have a mistake",
-    remedy: "see `lifeboat validate`",
+    remedy: "`validate` shows every mistake of the layers",
 };
 
-pub static RULES: [&Rule; 34] = [
+pub static RULES: [&Rule; 46] = [
     &INVALID,
     &practice::NO_RECOVERY,
     &practice::ASSUMES_NOTHING,
@@ -22,12 +25,23 @@ pub static RULES: [&Rule; 34] = [
     &independence::IMAGE_REGIONAL,
     &independence::STATE_LOST,
     &independence::SETTING_LOST,
+    &copies::ASSUMES_PART,
+    &copies::NAMES_LOST_ADDRESS,
+    &copies::REPLICATION_UNPROVED,
+    &backends::BACKEND_SHUT,
+    &backends::PORTS_DIFFER,
+    &backends::FIREWALL_MISSING,
+    &backends::FIREWALL_SHUTS,
+    &backends::ADMIN_OPEN,
+    &backends::HOME_SINGLE,
     &traffic::NO_OBJECTIVE,
     &traffic::TTL_TOO_LONG,
     &traffic::TTL_ROUNDED,
     &traffic::GATE_MISSING,
     &traffic::CHECK_MISSING,
     &traffic::CHECK_SHALLOW,
+    &traffic::CHECK_SLOW,
+    &health_page::CHECK_STATIC,
     &standby::STANDBY_COLD,
     &standby::STANDBY_DIFFERS,
     &standby::STANDBY_SMALLER,
@@ -45,4 +59,5 @@ pub static RULES: [&Rule; 34] = [
     &practice::DRILL_OLD,
     &practice::DRILL_FAILED,
     &practice::DRILL_NEVER,
+    &copies::REHEARSAL_MISSING,
 ];

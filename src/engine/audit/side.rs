@@ -52,6 +52,13 @@ impl Item<'_> {
         self.value(name) == Some(&Value::Bool(true))
     }
 
+    /// Whether it takes part in serving; `None`: its kind does not say, or the value is not known yet.
+    pub fn serves(&self) -> Option<bool> {
+        let serves = self.kind.serves.as_ref()?;
+        let value = self.value(&serves.attribute).filter(|it| !it.has_open() && !it.is_null())?;
+        Some(serves.values.iter().any(|it| Value::from_json(it) == *value))
+    }
+
     pub fn attributes(&self) -> &Attributes {
         &self.object.attributes
     }

@@ -34,6 +34,7 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
         return;
     }
     cold(case, out);
+    way(case, out);
     different(case, out);
     capacity(case, out);
 }
@@ -55,6 +56,18 @@ fn cold(case: &Case<'_>, out: &mut Section) {
             let place = case.recovery.place(item.instance.resource.span);
             out.findings.push(Finding::new(&STANDBY_COLD, Some(place), why).about(item.address));
         }
+    }
+}
+
+/// What users wait for while it is made: the part of the way that home does not have yet.
+fn way(case: &Case<'_>, out: &mut Section) {
+    let made: Vec<String> = case
+        .living()
+        .filter(|it| case.home.item(it.address).is_none() && !case.moving.contains(it.address))
+        .map(|it| format!("`{}`", it.address))
+        .collect();
+    if !made.is_empty() {
+        out.fact("way", format!("before users are moved the switch makes {}", made.join(", ")));
     }
 }
 

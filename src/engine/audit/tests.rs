@@ -163,6 +163,7 @@ fn applied(catalog: &Catalog, stack: &Stack) -> State {
             retained: false,
             since: 0,
             deposed: None,
+            tried: Attributes::new(),
         };
         state.records.insert(address, record);
     }
@@ -194,6 +195,8 @@ fn seen(catalog: &Catalog, stack: &Stack, state: &State) -> Facts {
     let now = (ENDS - 60 * DAY) * 1000;
     Facts {
         now,
+        in_sandbox: true,
+        rehearsals: [("drill_eu".to_owned(), vec!["failover_eu".to_owned()])].into(),
         drills: vec![Drill {
             overlays: vec!["failover_eu".into()],
             at: now - 10 * DAY * 1000,
@@ -228,7 +231,7 @@ fn independence() -> Vec<Plant> {
     use Level::{Error, Warning};
     let sessions_eu =
         &STACK[STACK.find("  sessions_eu:").unwrap()..STACK.find("  # --- access").unwrap()];
-    let private = STACK.replace("linode/ubuntu24.04", "private/15");
+    let private = STACK.replace("linode/debian12", "private/15");
     vec![
         plant(
             "target-lost",
@@ -362,6 +365,18 @@ fn checks() -> Vec<Plant> {
             "check: connection",
             World::new().edit("  lb_http:", "check: http", "check: connection"),
         ),
+        plant(
+            "check-slow",
+            Warning,
+            "check_interval: 3600",
+            World::new().edit("  standby_http:", "check_interval: 15", "check_interval: 3600"),
+        ),
+        plant(
+            "check-static",
+            Warning,
+            "check_path: /health.html",
+            World::new().edit("  lb_http:", "/healthcheck.php", "/health.html"),
+        ),
         // A timeout that outlasts the interval is no stack at all.
         plant(
             "invalid",
@@ -374,6 +389,105 @@ fn checks() -> Vec<Plant> {
             Error,
             "check: http",
             World::new().edit("  standby_http:", "    check_path: /healthcheck.php\n", ""),
+        ),
+    ]
+}
+
+fn copies() -> Vec<Plant> {
+    use Level::{Error, Warning};
+    let ungated = STACK.replacen("    gate: { replication: true, within: 60s }\n", "", 1);
+    let address_of = |state: &mut State| {
+        let lb = state.records.get_mut(&address("lb")).unwrap();
+        lb.outputs.insert("hostname".into(), Value::text("198-18-0-1.ip.linodeusercontent.com"));
+        lb.outputs.insert("ipv4".into(), Value::text("198.18.0.1"));
+    };
+    let written = |variable: &str| {
+        World::new().edit("", "default: mysql.example.net", &format!("default: {variable}"))
+    };
+    vec![
+        plant(
+            "assumes-part",
+            Warning,
+            "assumes_lost: ['linode:us-east']",
+            World::new().overlay("['linode:us-east', 'aws:us-east-1']", "['linode:us-east']"),
+        ),
+        plant(
+            "replication-unproved",
+            Warning,
+            "  products_eu:",
+            World { stack: ungated, ..World::new() },
+        ),
+        plant("names-lost-address", Error, "user_data:", written("198.18.0.1").state(address_of)),
+        plant(
+            "names-lost-address",
+            Error,
+            "user_data:",
+            written("198-18-0-1.ip.linodeusercontent.com").state(address_of),
+        ),
+    ]
+}
+
+fn backends() -> Vec<Plant> {
+    use Level::{Error, Warning};
+    let node = "    address: '${each.value.private_ipv4}:80'";
+    let mode = |after: &str, mode: &str| {
+        World::new().edit(after, node, &format!("    mode: {mode}\n{node}"))
+    };
+    vec![
+        plant("backend-shut", Error, "mode: reject", mode("  standby_node:", "reject")),
+        plant("backend-shut", Error, "mode: drain", mode("  lb_node:", "drain")),
+        plant(
+            "ports-differ",
+            Error,
+            "private_ipv4}:8080",
+            // The firewall lets both in: the port alone is wrong.
+            World::new().edit("  standby_node:", ":80'", ":8080'").edit(
+                "  wall:",
+                "ports: '80'",
+                "ports: '80, 8080'",
+            ),
+        ),
+        plant(
+            "firewall-missing",
+            Error,
+            "  standby:",
+            World::new().edit(STANDBY, "    firewall: '${wall}'\n", ""),
+        ),
+        plant(
+            "firewall-shuts",
+            Error,
+            "inbound:",
+            World::new().edit("  wall:", "ports: '80'", "ports: '443'"),
+        ),
+        plant(
+            "firewall-shuts",
+            Error,
+            "inbound:",
+            World::new()
+                .edit("  wall:", "192.168.255.0/24", "192.168.128.0/17, 192.168.255.0/28")
+                .edit("  wall:", "192.168.128.0/17, ", ""),
+        ),
+        plant(
+            "administration-open",
+            Warning,
+            "inbound:",
+            World::new().edit("  wall:", "['${vars.ops_network}']", "[0.0.0.0/0]"),
+        ),
+        plant(
+            "administration-open",
+            Warning,
+            "inbound_policy: ACCEPT",
+            World::new().edit("  wall:", "inbound_policy: DROP", "inbound_policy: ACCEPT"),
+        ),
+        plant(
+            "home-single",
+            Warning,
+            "  lb_node:",
+            World::new().edit(
+                "",
+                "web_size: { type: int, default: 2",
+                "web_size: { type: int, default: 1",
+            ),
         ),
     ]
 }
@@ -394,8 +508,8 @@ fn standby() -> Vec<Plant> {
         plant(
             "standby-differs",
             Error,
-            "image: linode/debian12",
-            World::new().edit(STANDBY, "image: linode/ubuntu24.04", "image: linode/debian12"),
+            "image: linode/debian13",
+            World::new().edit(STANDBY, "image: linode/debian12", "image: linode/debian13"),
         ),
         plant(
             "standby-differs",
@@ -587,11 +701,22 @@ fn practice() -> Vec<Plant> {
         plant("drill-old", Warning, "# ", drilled(91, true)),
         plant("drill-failed", Warning, "# ", drilled(1, false)),
         plant("drill-never", Note, "# ", World::new().facts(|it| it.drills.clear())),
+        plant("rehearsal-missing", Warning, "# ", World::new().facts(|it| it.rehearsals.clear())),
     ]
 }
 
 fn all_plants() -> impl Iterator<Item = Plant> {
-    let all = [independence(), traffic(), checks(), standby(), recorded(), data(), practice()];
+    let all = [
+        independence(),
+        copies(),
+        traffic(),
+        checks(),
+        backends(),
+        standby(),
+        recorded(),
+        data(),
+        practice(),
+    ];
     all.into_iter().flatten()
 }
 
@@ -636,6 +761,62 @@ fn each_defect_is_found_alone_and_on_its_line() {
     assert_eq!(all.len(), RULES.len(), "names are used once");
 }
 
+/// Where no side has one, both are told, and neither is worse than the other.
+#[test]
+fn no_firewall_at_all_is_found_on_both_sides() {
+    let stack = STACK.replace("    firewall: '${wall}'\n", "");
+    let world = World { stack, ..World::new() };
+    let found: Vec<(&str, Level)> =
+        world.audit().findings().map(|it| (it.rule.id, it.level)).collect();
+    assert_eq!(found, [("firewall-missing", Level::Warning); 2]);
+}
+
+/// In the sandbox a switch may be off; where somebody's data is, it is a finding like any other.
+#[test]
+fn protection_that_is_off_by_a_variable_is_found_where_data_is() {
+    let world = World::new().facts(|it| it.in_sandbox = false);
+    let found = said(&world, &world.audit());
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert!(
+        found.iter().all(|it| it.contains("data-unprotected") && it.contains("by an expression"))
+    );
+    let on = world.edit(
+        "",
+        "protect: { type: bool, default: false",
+        "protect: { type: bool, default: true",
+    );
+    assert_eq!(said(&on, &on.audit()), Vec::<String>::new());
+}
+
+/// What a page can answer is read where the layers write it.
+#[test]
+fn a_health_page_that_always_says_yes_is_found() {
+    let always = "write_files:\n  - path: /var/www/shop/healthcheck.php\n    content: |\n      <?php\n      // 503 would be better\n      echo 'ok';\n  - path: /etc/other\n    content: exit 1";
+    let data = format!("user_data: {}", serde_json::to_string(always).unwrap());
+    let world = |text: &str| {
+        let stack = STACK.replace("user_data: >-", "user_data_was: >-");
+        let mut lines: Vec<String> = Vec::new();
+        let mut skip = false;
+        for line in stack.lines() {
+            if line.trim() == "user_data_was: >-" {
+                lines.push(format!("    {text}"));
+                skip = true;
+            } else if skip {
+                skip = !line.ends_with("})}");
+            } else {
+                lines.push(line.to_owned());
+            }
+        }
+        World { stack: lines.join("\n") + "\n", ..World::new() }
+    };
+    let told = |world: World| -> Vec<&'static str> {
+        world.audit().findings().map(|it| it.rule.id).collect()
+    };
+    assert_eq!(told(world(&data)), ["check-static"; 2]);
+    let asks = data.replace("echo 'ok';", "http_response_code(503);");
+    assert_eq!(told(world(&asks)), Vec::<&str>::new());
+}
+
 #[test]
 fn what_is_worked_out_is_told() {
     let audit = World::new().audit();
@@ -645,6 +826,7 @@ fn what_is_worked_out_is_told() {
     ttl: `shop` is remembered for 5 min (`ttl_sec`); the objective is 15 min
     detection: `lb_http` takes a backend out after 50 s: 3 × 15 s + 5 s
     detection: `standby_http` takes a backend out after 50 s: 3 × 15 s + 5 s
+    way: before users are moved the switch makes `standby[1]`
     capacity: home has 2 × g6-standard-2 (4 vCPU), the recovery 2 × g6-standard-2 (4 vCPU)
     state: serial 0 in , 18 objects
     drill: the last drill of `failover_eu` was 10 days ago and passed

@@ -4,7 +4,8 @@ use crate::engine::address::Address;
 use crate::engine::audit::case::Case;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::side::{Item, Side};
-use crate::engine::plan::normalise::stored;
+use crate::engine::normalise::stored;
+use crate::engine::plan::danger::{DETECTION_SECONDS_MAX, detection};
 use crate::engine::schema::Drain;
 use crate::engine::stack::uses::named_by;
 use crate::engine::value::Value;
@@ -47,6 +48,13 @@ pub static CHECK_SHALLOW: Rule = Rule {
     level: Level::Warning,
     title: "The health check does not look at the application",
     remedy: "check a page of its own, which answers 200 only when the database and what else users need answer",
+};
+
+pub static CHECK_SLOW: Rule = Rule {
+    id: "check-slow",
+    level: Level::Warning,
+    title: "A dead backend keeps getting users for too long",
+    remedy: "check more often: 3 × 15 s + 5 s notices within a minute",
 };
 
 /// What is about the stack, whatever is lost.
@@ -94,6 +102,7 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
         for (at, item) in behind.iter().enumerate() {
             if !known[..at].contains(&item.address) {
                 checked(side, *item, out);
+                slow(side, *item, out);
             }
         }
     }
@@ -227,6 +236,30 @@ fn checked(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
             ),
         );
     }
+}
+
+/// A check that notices later than half of the objective, or than a gate waits.
+fn slow(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
+    let Some(check) = &item.kind.health_check else { return };
+    let Some(seconds) = detection(check, |name| item.value(name)) else { return };
+    let rto = side.stack.objectives.rto_seconds.map(|(rto, _)| rto / TTL_SHARE);
+    let most = rto.unwrap_or(DETECTION_SECONDS_MAX).min(DETECTION_SECONDS_MAX);
+    let is_off = item
+        .kind
+        .serves_when
+        .as_ref()
+        .is_some_and(|it| item.text(&it.unless.0) == Some(&it.unless.1));
+    if seconds <= most || is_off {
+        return;
+    }
+    let why = format!(
+        "`{}` takes a dead backend out after {}, and {} is the most",
+        item.address,
+        span_of(seconds),
+        span_of(most)
+    );
+    let place = side.place_of(item, &check.interval);
+    out.findings.push(Finding::new(&CHECK_SLOW, Some(place), why).about(item.address));
 }
 
 /// `45 s`, `5 min`, `2 h 30 min`.

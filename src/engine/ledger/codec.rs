@@ -4,7 +4,8 @@
 //! world that was acted on, `began` and `ended` are the same for people; all other times are seconds, with one decimal.
 //!
 //! - `kind`: `failover`, `failback`, `drill`, or `switch` for other overlays that direct nobody anew; `planned`: nothing was lost; `from` and `to` are lists of overlays, empty for the base.
-//! - `began_at`: the switch was recorded. `run_began_at`: this run began, later where it went on with a switch that stood still.
+//! - `began_at`: the site was last seen good, where somebody watched it, else `recorded_at`: the switch was recorded (absent where
+//!   these are the same). `run_began_at`: this run began, later where it went on with a switch that stood still.
 //! - `phases` add up to `ended_at - began_at`. `dns_bound` is no phase, since nobody waits for it: it is how long after `directed`
 //!   resolvers may still answer the old value. `recovery` = `directed` + `dns_bound`, counted from `began_at`, or null.
 //! - `objectives.rto` and `.rpo`: `objective` and `measured` in seconds or null, `verdict`: `met`, `missed` or `not measured` with a
@@ -60,6 +61,8 @@ struct ReportJson {
     #[serde(default)]
     ended: String,
     began_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recorded_at: Option<i64>,
     run_began_at: i64,
     ended_at: i64,
     complete: bool,
@@ -191,6 +194,7 @@ impl From<&SwitchReport> for ReportJson {
             began: moment(it.span.began),
             ended: moment(it.span.ended),
             began_at: it.span.began,
+            recorded_at: Some(it.span.recorded).filter(|at| *at != it.span.began),
             run_began_at: it.span.run_began,
             ended_at: it.span.ended,
             complete: it.complete,
@@ -266,9 +270,9 @@ fn one_of<T: Copy>(
 
 impl ReportJson {
     fn into_report(self) -> Result<SwitchReport, NotAReport> {
-        let span =
-            Span { began: self.began_at, run_began: self.run_began_at, ended: self.ended_at };
-        if span.began > span.run_began || span.run_began > span.ended {
+        let (began, recorded) = (self.began_at, self.recorded_at.unwrap_or(self.began_at));
+        let span = Span { began, recorded, run_began: self.run_began_at, ended: self.ended_at };
+        if began > recorded || recorded > span.run_began || span.run_began > span.ended {
             return Err(NotAReport::Damaged("it ends before it begins".into()));
         }
         let count = self.steps.len();

@@ -219,6 +219,8 @@ mod tests {
             command: "drill".into(),
             at: at(seconds),
             plan: String::new(),
+            destroys: false,
+            variables: None,
         }
     }
 
@@ -256,6 +258,7 @@ mod tests {
                 variables: Attributes::new(),
                 keep: Keep::Nothing,
                 allowed: Allowed::default(),
+                last_good: None,
                 at: at(0),
                 who: "ann".into(),
             },

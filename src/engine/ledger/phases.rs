@@ -6,8 +6,10 @@ pub use crate::engine::state::record::Directed;
 /// When a switch took place, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// The switch was recorded.
+    /// Users were last known to be served, where somebody watched; else the switch was recorded.
     pub began: i64,
+    /// The switch was recorded.
+    pub recorded: i64,
     /// The run that is measured began: later, where it went on with a switch that an earlier one left.
     pub run_began: i64,
     pub ended: i64,
@@ -30,6 +32,8 @@ impl Idle {
 /// Where the time went, in milliseconds; together they are the whole from the begin to the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Phases {
+    /// From when the site was last seen good until the switch was recorded.
+    pub detection: u64,
     /// Until the run that is measured went on with the switch.
     pub earlier: u64,
     /// Between two processes: the first had ended before its end.
@@ -50,8 +54,9 @@ pub struct Phases {
 
 impl Phases {
     /// With their names, in their order.
-    pub fn named(&self) -> [(&'static str, u64); 8] {
+    pub fn named(&self) -> [(&'static str, u64); 9] {
         [
+            ("detection", self.detection),
             ("earlier", self.earlier),
             ("idle", self.idle),
             ("prepare", self.prepare),
@@ -146,7 +151,8 @@ fn phases(span: Span, steps: &[Timed], path: &[usize], turn: i64, idle: Option<I
     let count = |time: i64| u64::try_from(time).unwrap_or(0);
     let length = |from: i64, to: i64| count(to.saturating_sub(from) - nobody(from, to));
     let mut phases = Phases {
-        earlier: count(span.run_began.saturating_sub(span.began)),
+        detection: count(span.recorded.saturating_sub(span.began)),
+        earlier: count(span.run_began.saturating_sub(span.recorded)),
         idle: count(nobody(span.run_began, ended)),
         ..Phases::default()
     };

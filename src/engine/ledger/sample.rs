@@ -49,7 +49,12 @@ pub fn report(steps: Vec<Timed>, ended: i64) -> SwitchReport {
         lost: Vec::new(),
         who: "ann@laptop".into(),
         command: "failover shop --to eu --planned".into(),
-        span: Span { began: BEGAN, run_began: BEGAN, ended: BEGAN + ended * 1_000 },
+        span: Span {
+            began: BEGAN,
+            recorded: BEGAN,
+            run_began: BEGAN,
+            ended: BEGAN + ended * 1_000,
+        },
         complete: true,
         goals: Goals { rto: Some(900), rpo: Some(60) },
         earlier: None,

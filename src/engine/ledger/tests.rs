@@ -195,8 +195,9 @@ fn any_timed() -> impl Strategy<Value = Timed> {
 }
 
 fn any_report() -> impl Strategy<Value = SwitchReport> {
-    let span = (0..9_000_i64, 0..90_000_i64).prop_map(|(earlier, length)| Span {
-        began: BEGAN,
+    let span = (0..5_i64, 0..9_000_i64, 0..90_000_i64).prop_map(|(unseen, earlier, length)| Span {
+        began: BEGAN - unseen,
+        recorded: BEGAN,
         run_began: BEGAN + earlier,
         ended: BEGAN + earlier + length,
     });

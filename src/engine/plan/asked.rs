@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::address::Address;
 use crate::engine::plan::change::{Bindings, Loss};
 pub use crate::engine::state::record::{Allowed, Keep};
 
@@ -13,6 +14,13 @@ pub enum Intent {
     Destroy,
 }
 
+/// An overlay that could be switched to, and the fault domains that it assumes lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Way {
+    pub overlay: String,
+    pub assumes_lost: Vec<String>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     pub intent: Intent,
@@ -20,6 +28,10 @@ pub struct Options {
     pub now: i64,
     pub bindings: Bindings,
     pub allowed: Allowed,
+    /// A switch also carries what was pending before it.
+    pub include_pending: bool,
+    /// `--replace ADDRESS`: made anew, whatever differs.
+    pub replace: Vec<Address>,
     /// The fault domains that are treated as lost.
     pub lost: Vec<Loss>,
     /// Those that state says are lost and this plan takes as found.
@@ -29,6 +41,10 @@ pub struct Options {
     pub keep: Keep,
     /// Identities that other instances of the stack have, with whose they are and where they are declared.
     pub others: BTreeMap<String, String>,
+    /// How commands name the stack, `shop@drill`; empty: by its own names.
+    pub name: String,
+    /// The overlays that could be switched to.
+    pub ways: Vec<Way>,
     /// The overlays that a switch leaves; of one that goes on, those it began from.
     pub from: Option<Vec<String>>,
 }

@@ -42,18 +42,44 @@ struct DirectsJson {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum CallJson {
-    Move { from: String },
+    Move {
+        from: String,
+    },
     Forget,
-    Create { label: Option<String>, attributes: Attributes },
-    Update { group: String, changed: Vec<String>, attributes: Attributes },
-    Delete { deposed: bool },
-    Rename { attribute: String },
+    Create {
+        label: Option<String>,
+        attributes: Attributes,
+    },
+    Update {
+        group: String,
+        changed: Vec<String>,
+        attributes: Attributes,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        or_create: bool,
+    },
+    Delete {
+        deposed: bool,
+    },
+    Rename {
+        attribute: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+    },
     Ready,
-    Gone { deposed: bool },
+    Gone {
+        deposed: bool,
+    },
     Gate,
-    Serving { of: Vec<String> },
-    Replication { from: String },
-    Drain { seconds: u64, until: Option<i64> },
+    Serving {
+        of: Vec<String>,
+    },
+    Replication {
+        from: String,
+    },
+    Drain {
+        seconds: u64,
+        until: Option<i64>,
+    },
 }
 
 impl From<&Step> for StepJson {
@@ -111,13 +137,16 @@ impl From<&Call> for CallJson {
             Call::Create { attributes, label } => {
                 Self::Create { label: label.clone(), attributes: attributes.clone() }
             }
-            Call::Update { group, changed, attributes } => Self::Update {
+            Call::Update { group, changed, attributes, or_create } => Self::Update {
                 group: group.clone(),
                 changed: changed.clone(),
                 attributes: attributes.clone(),
+                or_create: *or_create,
             },
             Call::Delete { deposed } => Self::Delete { deposed: *deposed },
-            Call::Rename { attribute } => Self::Rename { attribute: attribute.clone() },
+            Call::Rename { attribute, to } => {
+                Self::Rename { attribute: attribute.clone(), to: to.clone() }
+            }
             Call::Ready => Self::Ready,
             Call::Gone { deposed } => Self::Gone { deposed: *deposed },
             Call::Gate => Self::Gate,
@@ -136,11 +165,11 @@ impl CallJson {
             Self::Move { from } => Call::Move { from: from.parse()? },
             Self::Forget => Call::Forget,
             Self::Create { label, attributes } => Call::Create { attributes, label },
-            Self::Update { group, changed, attributes } => {
-                Call::Update { group, changed, attributes }
+            Self::Update { group, changed, attributes, or_create } => {
+                Call::Update { group, changed, attributes, or_create }
             }
             Self::Delete { deposed } => Call::Delete { deposed },
-            Self::Rename { attribute } => Call::Rename { attribute },
+            Self::Rename { attribute, to } => Call::Rename { attribute, to },
             Self::Ready => Call::Ready,
             Self::Gone { deposed } => Call::Gone { deposed },
             Self::Gate => Call::Gate,

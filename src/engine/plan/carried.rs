@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::normalise::normalise;
 use crate::engine::plan::change::{Action, AttributeChange, Change, Plan};
 use crate::engine::plan::closure::Wanted;
-use crate::engine::plan::normalise::normalise;
 use crate::engine::plan::planned::is_name_beside;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::Stack;
@@ -20,19 +20,28 @@ pub struct Carried {
     pending: Vec<BTreeMap<Address, Change>>,
     /// What the new targets serve from, what the switch itself makes is made of, and what was thawed.
     needed: BTreeSet<Address>,
+    /// What it directs elsewhere, whatever was pending.
+    redirected: BTreeSet<Address>,
+}
+
+/// What belongs to a switch, whatever was pending before it.
+pub struct Own {
+    pub thawed: BTreeSet<Address>,
+    pub redirected: BTreeSet<Address>,
+    /// Of these an interrupted replace left an older incarnation.
+    pub deposed: BTreeSet<Address>,
 }
 
 impl Carried {
-    /// `before`: planned under each of the overlays that are left; `after`: under the new ones, everything included;
-    /// `deposed`: of these an interrupted replace left an older incarnation.
+    /// `before`: planned under each of the overlays that are left; `after`: under the new ones, everything included.
     pub fn new(
         catalog: &Catalog,
         stack: &Stack,
         before: Vec<Plan>,
         after: &Plan,
-        thawed: BTreeSet<Address>,
-        deposed: &BTreeSet<Address>,
+        own: Own,
     ) -> Self {
+        let Own { thawed, redirected, deposed } = own;
         assert!(!before.is_empty(), "a switch leaves something");
         let changes = |plan: Plan| plan.changes.into_iter().filter(|it| it.action != Action::NoOp);
         let pending: Vec<BTreeMap<Address, Change>> = before
@@ -43,7 +52,8 @@ impl Carried {
         // One closure of all roots: closures of each would be quadratic in long chains.
         let mut roots: Vec<Address> = Vec::new();
         for change in &after.changes {
-            let is_pending = in_all(&pending, &change.address, |it| same(it, change));
+            let is_pending = in_all(&pending, &change.address, |it| same(it, change))
+                && !redirected.contains(&change.address);
             let Some(instance) = stack.instances.get(&change.address) else { continue };
             let directs = catalog.get(&change.kind).filter(|kind| directs_anew(kind, change));
             let targets = directs.map(|kind| wanted.targets(kind, instance)).unwrap_or_default();
@@ -57,7 +67,7 @@ impl Carried {
         }
         let mut needed = thawed;
         needed.extend(wanted.closure(&roots));
-        Self { pending, needed }
+        Self { pending, needed, redirected }
     }
 
     /// Whether the switch cannot do without it.
@@ -68,7 +78,9 @@ impl Carried {
     /// Whether a whole change was pending and the switch goes without it.
     pub fn holds(&self, change: &Change) -> bool {
         let pending = in_all(&self.pending, &change.address, |it| same(it, change));
-        pending && (change.action.destroys() || !self.needed.contains(&change.address))
+        let own =
+            self.needed.contains(&change.address) || self.redirected.contains(&change.address);
+        pending && (change.action.destroys() || !own)
     }
 
     /// Whether one difference was pending and the switch goes without it. Repairing what the switch needs is part of it.
@@ -81,6 +93,9 @@ impl Carried {
     ) -> bool {
         // An interrupted replace is finished, and what points at it sees it under its own name.
         if is_unfinished(kind, record, difference) {
+            return false;
+        }
+        if self.redirected.contains(address) && kind.directs(&difference.name) {
             return false;
         }
         let is_pending = in_all(&self.pending, address, |pending| {

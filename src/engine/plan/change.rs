@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
+use crate::engine::observed::{Reason, Unseen};
+use crate::engine::schema::Sort;
+use crate::engine::state::record::Allowed;
 use crate::engine::value::{Attributes, Value};
 
 /// All that would happen, and what it was worked out from.
@@ -19,8 +22,16 @@ pub struct Plan {
     /// Fault domains that state says are lost, and that this plan takes as found again.
     pub thaws: Vec<String>,
     pub bindings: Bindings,
+    /// What guards let through, by flags or because the switch that goes on was allowed it.
+    pub allowed: Allowed,
+    /// A switch also carries what was pending before it.
+    pub include_pending: bool,
+    /// `--replace ADDRESS`: made anew, whatever differs.
+    pub replace: Vec<Address>,
     /// One for each address, in the order of the graph; no-ops included.
     pub changes: Vec<Change>,
+    /// What of the changes must not be overlooked, the worst first.
+    pub dangers: Vec<Danger>,
     pub drift: Vec<Drift>,
     pub outputs: Vec<OutputChange>,
     /// Values that come from what cannot be looked at.
@@ -112,7 +123,7 @@ pub struct Change {
     /// It holds data that this action would lose.
     pub loses_data: bool,
     /// Why it could not be looked at.
-    pub unseen: Option<String>,
+    pub unseen: Option<Unseen>,
     /// The lost fault domain that it is in: it is not looked at, and nothing is done to it.
     pub frozen: Option<String>,
     /// What would be done as well, and is not done now.
@@ -172,6 +183,15 @@ pub struct AttributeChange {
     pub replaces: Option<String>,
     /// `file:line` where the desired value was given.
     pub place: Option<String>,
+}
+
+/// What a change would lose, move, expose or leave unprotected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Danger {
+    pub address: Address,
+    pub sort: Sort,
+    /// `point-in-time recovery is switched off`.
+    pub says: String,
 }
 
 /// Observed differs from recorded.
@@ -237,13 +257,16 @@ pub enum Call {
         group: String,
         changed: Vec<String>,
         attributes: Attributes,
+        /// What turns out to be gone is made again: it holds no data.
+        or_create: bool,
     },
     Delete {
         deposed: bool,
     },
-    /// The `create_before_destroy` name gives way to the desired one.
+    /// The `create_before_destroy` name gives way to the desired one; or its own to a temporary one, for others to take.
     Rename {
         attribute: String,
+        to: Option<String>,
     },
     /// The cloud says that it is usable.
     Ready,
@@ -339,6 +362,11 @@ impl Change {
 }
 
 impl Plan {
+    /// The gravest reason why something of it could not be looked at.
+    pub fn unseen(&self) -> Option<Reason> {
+        self.changes.iter().filter_map(|it| Some(it.unseen.as_ref()?.reason)).max()
+    }
+
     pub fn summary(&self) -> Summary {
         let mut summary =
             Summary { drift: self.drift.len(), outputs: self.outputs.len(), ..Summary::default() };

@@ -115,6 +115,11 @@ impl<'a> Recorded<'a> {
         needs().filter(|it| self.contents.contains_key(*it)).cloned().collect()
     }
 
+    /// Whether something is recorded inside of it.
+    pub fn holds_any(&self, address: &Address) -> bool {
+        self.contents.contains_key(address)
+    }
+
     pub fn contained(&self, roots: &[Address]) -> BTreeSet<Address> {
         contained(&self.contents, roots)
     }

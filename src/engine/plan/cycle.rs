@@ -1,6 +1,6 @@
 //! Steps that wait for each other: found, and told with the rule behind each wait that a rule made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::engine::plan::change::Step;
 
@@ -15,6 +15,10 @@ pub(super) enum Rule {
     Set,
     /// Siblings are disturbed one after another.
     Sibling,
+    /// What was disturbed is seen to serve again.
+    Seen,
+    /// A name is given up before something else takes it.
+    Name,
 }
 
 impl Rule {
@@ -24,6 +28,8 @@ impl Rule {
             Self::Drain => "what served stays until nobody comes the old way",
             Self::Set => "a serving set is never emptied",
             Self::Sibling => "siblings are disturbed one after another",
+            Self::Seen => "the next is disturbed when the last is seen to serve again",
+            Self::Name => "a name is given up before something else takes it",
         }
     }
 }
@@ -34,12 +40,12 @@ pub(super) type Rules = BTreeMap<(usize, usize), Rule>;
 /// Steps each of which waits for the next, and the last for the first; `None` when every step can be reached.
 pub(super) fn find(steps: &[Step]) -> Option<Vec<usize>> {
     let unreached = unreached(steps);
-    let first = *unreached.first()?;
+    let first = unreached.iter().position(|it| *it)?;
     let mut way = vec![first];
     loop {
         let last = way[way.len() - 1];
         // What cannot be reached waits for something that cannot be reached either.
-        let next = *steps[last].waits.iter().find(|it| unreached.contains(it))?;
+        let next = *steps[last].waits.iter().find(|it| unreached[**it])?;
         if let Some(at) = way.iter().position(|it| *it == next) {
             return Some(way.split_off(at));
         }
@@ -48,19 +54,19 @@ pub(super) fn find(steps: &[Step]) -> Option<Vec<usize>> {
 }
 
 /// Kahn's count: the steps that no order reaches.
-fn unreached(steps: &[Step]) -> BTreeSet<usize> {
-    let waits = |step: &Step| step.waits.iter().copied().collect::<BTreeSet<usize>>();
-    let mut left: Vec<usize> = steps.iter().map(|it| waits(it).len()).collect();
+fn unreached(steps: &[Step]) -> Vec<bool> {
+    // What is waited for twice is counted twice, and taken off twice.
+    let mut left: Vec<usize> = steps.iter().map(|it| it.waits.len()).collect();
     let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
     for step in steps {
-        for wait in waits(step) {
-            dependents[wait].push(step.id);
+        for wait in &step.waits {
+            dependents[*wait].push(step.id);
         }
     }
     let mut free: Vec<usize> = (0..steps.len()).filter(|it| left[*it] == 0).collect();
-    let mut unreached: BTreeSet<usize> = (0..steps.len()).collect();
+    let mut unreached = vec![true; steps.len()];
     while let Some(step) = free.pop() {
-        unreached.remove(&step);
+        unreached[step] = false;
         for dependent in &dependents[step] {
             left[*dependent] -= 1;
             if left[*dependent] == 0 {

@@ -3,9 +3,9 @@
 use std::collections::btree_map;
 use std::iter::Peekable;
 
+use crate::engine::normalise::normalise;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::AttributeChange;
-use crate::engine::plan::normalise::normalise;
 use crate::engine::schema::{Attribute, Kind, OnChange, Type};
 use crate::engine::stack::resolve::Resolved;
 use crate::engine::state::record::Record;
@@ -145,9 +145,32 @@ fn wanted(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> Option<Value>
     was_set.then_some(Value::Null)
 }
 
+/// Attributes that differ from what was applied, and are not compared with the layers because their secret is not given.
+/// The fingerprint of what was applied tells so much without it.
+pub fn uncompared(sides: &Sides<'_>) -> Vec<String> {
+    let (Some(record), Some(_)) = (sides.record, sides.observed) else { return Vec::new() };
+    let hides = |name: &String, attribute: &Attribute| {
+        let desired = sides.desired.attributes.get(name)?;
+        let applied = record.attributes.get(name).filter(|_| is_missing_secret(desired))?;
+        // A fingerprint is of what was sent: what the cloud rewrites looks like another.
+        let untold = attribute.write_only || !attribute.normalise.is_empty();
+        (!untold
+            && !sides.ignore.contains(name)
+            && !is_same(sides, name, attribute, &had(sides, name, attribute), applied))
+        .then(|| name.clone())
+    };
+    sides.kind.settable().filter_map(|(name, attribute)| hides(name, attribute)).collect()
+}
+
 /// A sensitive value that is not known: the variable behind it was not given.
 pub fn is_missing_secret(value: &Value) -> bool {
-    matches!(value, Value::Secret(secret) if secret.expose().has_open())
+    match value {
+        Value::Secret(secret) => secret.expose().has_open(),
+        // One of several is as much missing as a single one.
+        Value::List(items) => items.iter().any(is_missing_secret),
+        Value::Map(map) => map.values().any(is_missing_secret),
+        _ => false,
+    }
 }
 
 /// The value it has: observed where the cloud tells it, else recorded.
@@ -258,6 +281,10 @@ fn drifted(kind: &Kind, record: &Record, observed: &Attributes) -> Vec<(String, 
         if attribute.live || attribute.write_only {
             continue;
         }
+        // A call of ours that ended badly was to change it, and may have got half of the way.
+        if record.tried.contains_key(name) {
+            continue;
+        }
         let recorded = if attribute.computed { &record.outputs } else { &record.attributes };
         let (Some(before), Some(now)) = (recorded.get(name), observed.get(name)) else { continue };
         // What the cloud makes later than the object itself is news, not drift.
@@ -300,7 +327,7 @@ mod tests {
     use crate::kinds::builtin;
 
     const RECORD: &str = "  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }
-  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: 192.0.2.1, tag: issue }";
+  shop: { kind: linode.domain_record, domain: '${zone}', type: CAA, name: shop, target: ca.example.net, tag: issue }";
 
     fn damage(attributes: &mut Attributes, names: &[String], hits: &[(usize, usize)]) {
         for (at, what) in hits {

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::address::Address;
+use crate::engine::observed::{Reason, Unseen};
 use crate::engine::plan::calls::{Malformed, StepJson};
 use crate::engine::plan::change::{
-    Action, AttributeChange, Bindings, Change, Drift, Held, Loss, Note, OutputChange, Plan, Stale,
-    Summary, Wait,
+    Action, AttributeChange, Bindings, Change, Danger, Drift, Held, Loss, Note, OutputChange, Plan,
+    Stale, Summary, Wait,
 };
+use crate::engine::schema::Sort;
+use crate::engine::state::record::Allowed;
 use crate::engine::value::Value;
 
 /// Everything under `plan`: what the digest is over.
@@ -24,13 +28,27 @@ pub struct PlanJson {
     thaws: Vec<String>,
     #[serde(with = "BindingsJson")]
     bindings: Bindings,
+    #[serde(default, skip_serializing_if = "Allowed::is_nothing")]
+    allowed: Allowed,
+    #[serde(default, skip_serializing_if = "is_false")]
+    include_pending: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replace: Vec<Address>,
     notes: Vec<NoteJson>,
     changes: Vec<ChangeJson>,
+    /// Since 1.3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dangers: Vec<DangerJson>,
     outputs: Vec<OutputJson>,
     #[serde(default)]
     stale: Vec<StaleJson>,
     drift: Vec<DriftJson>,
     steps: Vec<StepJson>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_false(it: &bool) -> bool {
+    !it
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,6 +71,14 @@ struct StaleJson {
     from: String,
     fault_domain: String,
     since: Option<i64>,
+}
+
+/// `danger` is `data`, `traffic`, `exposure` or `protection`.
+#[derive(Serialize, Deserialize)]
+struct DangerJson {
+    address: String,
+    danger: String,
+    says: String,
 }
 
 /// What would be done and has to wait: `wait` is `lost`, `pending`, `group`, `unseen` or `retained`.
@@ -109,6 +135,9 @@ struct ChangeJson {
     id: Option<String>,
     moved_from: Option<String>,
     unseen: Option<String>,
+    /// `unclear`, `throttled`, `unreachable`, `malformed` or `denied`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unseen_reason: Option<String>,
     frozen: Option<String>,
     held: Option<HeldJson>,
     loses_data: bool,
@@ -233,8 +262,12 @@ impl From<&Plan> for PlanJson {
             lost: plan.lost.iter().map(Into::into).collect(),
             thaws: plan.thaws.clone(),
             bindings: plan.bindings.clone(),
+            allowed: plan.allowed.clone(),
+            include_pending: plan.include_pending,
+            replace: plan.replace.clone(),
             notes: plan.notes.iter().cloned().map(NoteJson).collect(),
             changes: plan.changes.iter().map(Into::into).collect(),
+            dangers: plan.dangers.iter().map(Into::into).collect(),
             outputs: plan.outputs.iter().cloned().map(OutputJson).collect(),
             stale: plan.stale.iter().map(Into::into).collect(),
             drift: plan.drift.iter().map(Into::into).collect(),
@@ -255,7 +288,11 @@ impl PlanJson {
             lost: self.lost.into_iter().map(LossJson::into_loss).collect(),
             thaws: self.thaws,
             bindings: self.bindings,
+            allowed: self.allowed,
+            include_pending: self.include_pending,
+            replace: self.replace,
             changes: each(self.changes, ChangeJson::into_change)?,
+            dangers: each(self.dangers, DangerJson::into_danger)?,
             drift: each(self.drift, DriftJson::into_drift)?,
             stale: each(self.stale, StaleJson::into_stale)?,
             outputs: self.outputs.into_iter().map(|it| it.0).collect(),
@@ -280,7 +317,8 @@ impl From<&Change> for ChangeJson {
             place: it.place.clone(),
             id: it.id.clone(),
             moved_from: it.moved_from.as_ref().map(ToString::to_string),
-            unseen: it.unseen.clone(),
+            unseen: it.unseen.as_ref().map(|it| it.why.clone()),
+            unseen_reason: it.unseen.as_ref().map(|it| it.reason.word().to_owned()),
             frozen: it.frozen.clone(),
             held: it.held.as_ref().map(Into::into),
             loses_data: it.loses_data,
@@ -291,6 +329,9 @@ impl From<&Change> for ChangeJson {
 
 impl ChangeJson {
     fn into_change(self) -> Result<Change, Malformed> {
+        // Plans of before the reasons knew only silence.
+        let reason = self.unseen_reason.as_deref();
+        let reason = reason.and_then(Reason::from_word).unwrap_or(Reason::Unreachable);
         Ok(Change {
             address: self.address.parse()?,
             kind: self.kind,
@@ -299,7 +340,7 @@ impl ChangeJson {
             place: self.place,
             attributes: self.attributes.into_iter().map(|it| it.0).collect(),
             loses_data: self.loses_data,
-            unseen: self.unseen,
+            unseen: self.unseen.map(|why| Unseen::new(reason, why)),
             frozen: self.frozen,
             held: self.held.map(HeldJson::into_held).transpose()?,
             id: self.id,
@@ -353,6 +394,21 @@ impl From<&Loss> for LossJson {
 impl LossJson {
     fn into_loss(self) -> Loss {
         Loss { fault_domain: self.fault_domain, recorded: self.since.zip(self.by) }
+    }
+}
+
+impl From<&Danger> for DangerJson {
+    fn from(it: &Danger) -> Self {
+        let (address, danger) = (it.address.to_string(), it.sort.word().into());
+        Self { address, danger, says: it.says.clone() }
+    }
+}
+
+impl DangerJson {
+    fn into_danger(self) -> Result<Danger, Malformed> {
+        let sort = Sort::ALL.into_iter().find(|it| it.word() == self.danger);
+        let sort = sort.ok_or(Malformed::Action(self.danger))?;
+        Ok(Danger { address: self.address.parse()?, sort, says: self.says })
     }
 }
 

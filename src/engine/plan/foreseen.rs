@@ -153,6 +153,7 @@ impl Paper<'_, '_> {
             retained: false,
             since: self.now,
             deposed: None,
+            tried: Attributes::new(),
         }
     }
 

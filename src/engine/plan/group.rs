@@ -165,6 +165,6 @@ fn lost_each_other(name: &str, one: &Member, other: &Member) -> Diagnostic {
         one.address, one.region, other.address, other.region
     );
     Diagnostic::refusal("split_group", text).help(
-        "decide which member holds the truth, save and delete the other table by hand, `lifeboat state rm` its address, and apply again: it is then joined anew",
+        "decide which member holds the truth, save what only the other one has, delete that other table by hand, and apply: it is then joined anew",
     )
 }

@@ -1,13 +1,15 @@
 //! Guards: what no plan does without being told to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Diagnostic, Span};
 pub use crate::engine::plan::asked::Allowed;
 use crate::engine::plan::asked::{Intent, Options};
-use crate::engine::plan::change::{Action, Change};
-use crate::engine::plan::planned::{Planned, set_name};
+use crate::engine::plan::change::{Action, Change, Wait};
+use crate::engine::plan::drifted::drifted;
+use crate::engine::plan::planned::Planned;
 use crate::engine::schema::{FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::stack::resolve::Resolved;
@@ -16,10 +18,17 @@ use crate::engine::state::record::State;
 use crate::engine::value::Value;
 
 /// Every refusal that follows from the changes.
-pub fn guard(planned: &[Planned<'_>], state: Option<&State>, options: &Options) -> Vec<Diagnostic> {
+pub fn guard(
+    planned: &[Planned<'_>],
+    state: Option<&State>,
+    options: &Options,
+    whose: Whose<'_>,
+) -> Vec<Diagnostic> {
     let mut refusals = Vec::new();
     for it in planned {
-        refusals.extend(protected(it));
+        refusals.extend(protected(it, whose));
+        refusals.extend(drifted(it, options, whose.name));
+        refusals.extend(slow(it));
         if options.intent == Intent::Apply {
             refusals.extend(data(it, &options.allowed));
         }
@@ -31,8 +40,35 @@ pub fn guard(planned: &[Planned<'_>], state: Option<&State>, options: &Options) 
     refusals
 }
 
+/// The stack that a plan is of, for advice about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    /// As commands name it: `shop@drill`.
+    pub name: &'a str,
+    /// Of a workspace: the overlay that it is made of.
+    pub overlay: Option<&'a str>,
+}
+
+/// How a protection is lifted, by who it was put up. The protection of the plain stack is none of a workspace's business.
+fn lifted(address: &Address, declared: bool, whose: Whose<'_>) -> String {
+    let off = "lifecycle: { prevent_destroy: false }";
+    if let Some(overlay) = whose.overlay {
+        let name = &address.name;
+        return format!(
+            "write `{off}` for `{name}` into the overlay `{overlay}`: that lifts it in {} and nowhere else",
+            whose.name
+        );
+    }
+    if declared {
+        return format!("write `{off}` there instead, and apply that before it is destroyed");
+    }
+    let address = address.to_string();
+    let unprotect = Command::StateUnprotect { stack: whose.name, address: &address };
+    format!("no layer says so any more, but state remembers it: {unprotect} lifts it")
+}
+
 /// `prevent_destroy`, remembered or declared, and the cloud's own protection.
-fn protected(it: &Planned<'_>) -> Vec<Diagnostic> {
+fn protected(it: &Planned<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
     if !it.change.action.destroys() {
         return Vec::new();
     }
@@ -42,8 +78,11 @@ fn protected(it: &Planned<'_>) -> Vec<Diagnostic> {
     let declared = it.instance.and_then(|it| it.resource.lifecycle.prevent_destroy);
     let remembered = it.record.is_some_and(|it| it.protected);
     if declared.unwrap_or(remembered) {
-        let refusal = Diagnostic::refusal("prevent_destroy", format!("`{address}` is protected, and this plan would {verb} it"))
-            .help(format!("apply `prevent_destroy: false` for it first, or run `lifeboat state unprotect STACK {address}`"));
+        let refusal = Diagnostic::refusal(
+            "prevent_destroy",
+            format!("`{address}` is protected, and this plan would {verb} it"),
+        )
+        .help(lifted(address, declared.is_some(), whose));
         refusals.push(match it.instance.and_then(|it| it.resource.lifecycle.span) {
             Some(span) => refusal.at(span, "protected here"),
             None => refusal,
@@ -64,6 +103,30 @@ fn protected(it: &Planned<'_>) -> Vec<Diagnostic> {
         }
     }
     refusals
+}
+
+/// A change that takes the cloud so long that who asks for it should know.
+fn slow(it: &Planned<'_>) -> Vec<Diagnostic> {
+    if it.change.action != Action::Update {
+        return Vec::new();
+    }
+    let changes =
+        it.change.attributes.iter().filter(|it| !it.before.is_null() && !it.after.is_null());
+    let slow = changes
+        .filter_map(|change| Some((&change.name, it.kind.attribute(&change.name)?.slow.as_ref()?)));
+    slow.map(|(name, slow)| {
+        let text =
+            format!("a change of `{name}` of `{}` takes long: {}", it.change.address, slow.says);
+        let told = Diagnostic::warning("slow_change", text).help(format!(
+            "it is waited for, at most {} min; a run that is stopped meanwhile goes on next time",
+            slow.within_seconds / 60
+        ));
+        match it.instance.and_then(|it| it.resource.attributes.get(name)) {
+            Some(given) => told.at(given.key, "asked for here"),
+            None => told,
+        }
+    })
+    .collect()
 }
 
 fn data(it: &Planned<'_>, allowed: &Allowed) -> Option<Diagnostic> {
@@ -123,7 +186,12 @@ fn absent_brake(planned: &[Planned<'_>], allowed: &Allowed) -> Vec<Diagnostic> {
 }
 
 /// Something of the same identity is there and not in state.
-pub fn exists_already(instance: &Instance, kind: &Kind, resolved: &Resolved) -> Diagnostic {
+pub fn exists_already(
+    instance: &Instance,
+    kind: &Kind,
+    resolved: &Resolved,
+    recorded: Option<&Address>,
+) -> Diagnostic {
     let identity: Vec<String> = kind
         .identity
         .by
@@ -135,11 +203,19 @@ pub fn exists_already(instance: &Instance, kind: &Kind, resolved: &Resolved) -> 
             )
         })
         .collect();
-    let text =
-        format!("a {} with {} exists already and is not in state", kind.kind, identity.join(", "));
-    Diagnostic::refusal("exists_already", text)
-        .at(instance.resource.span, format!("`{}` would be made a second time", instance.address))
-        .help("give it another name, or delete the other one; nothing is taken over by itself")
+    let (what, address) =
+        (format!("a {} with {}", kind.kind, identity.join(", ")), &instance.address);
+    let place = format!("`{address}` would be made a second time");
+    let (text, help) = if let Some(recorded) = recorded {
+        let help = format!(
+            "if `{recorded}` goes by the name of `{address}` now, add `moved_from: {recorded}` to `{address}`: the object stays"
+        );
+        (format!("{what} exists already: state has it as `{recorded}`"), help)
+    } else {
+        let help = "somebody else made it, or a state that is older than it: give this one another name; nothing is taken over by itself";
+        (format!("{what} exists already and is not in state"), help.to_owned())
+    };
+    Diagnostic::refusal("exists_already", text).at(instance.resource.span, place).help(help)
 }
 
 pub fn unchangeable(
@@ -224,7 +300,11 @@ pub fn never_recorded(
 }
 
 /// Nothing of a cloud can be reached, and something of it would have to change.
-pub fn cloud_lost(planned: &[Planned<'_>], clouds: &BTreeMap<String, String>) -> Vec<Diagnostic> {
+pub fn cloud_lost(
+    planned: &[Planned<'_>],
+    clouds: &BTreeMap<String, String>,
+    stack: &str,
+) -> Vec<Diagnostic> {
     let mut refusals = Vec::new();
     for (cloud, domain) in clouds {
         let waits = |it: &&Planned<'_>| it.kind.cloud == *cloud && it.change.held.is_some();
@@ -234,47 +314,70 @@ pub fn cloud_lost(planned: &[Planned<'_>], clouds: &BTreeMap<String, String>) ->
                 "{domain} is lost, so nothing of {cloud} can be changed, and {count} of its objects would have to, `{}` first",
                 first.change.address
             );
-            refusals.push(Diagnostic::refusal("cloud_lost", text).help(
-                "wait until its API answers; `lifeboat found STACK FAULT_DOMAIN` says that it does",
-            ));
+            let found = Command::Found { stack, fault_domain: domain };
+            let help = format!("wait until its API answers; then: {found}");
+            refusals.push(Diagnostic::refusal("cloud_lost", text).help(help));
         }
     }
     refusals
 }
 
-/// What did not answer, in words that can be typed.
-pub fn unseen_domains(
-    domains: &BTreeMap<String, usize>,
-    stack: &str,
-    intent: Intent,
+/// A destroy took things away and did not come to its end: a switch that leaves them out would say that it is over, though
+/// nobody may be served.
+pub fn half_destroyed(
+    planned: &[Planned<'_>],
+    state: Option<&State>,
+    to: &[String],
 ) -> Option<Diagnostic> {
-    if domains.is_empty() {
-        return None;
-    }
-    let named: Vec<String> =
-        domains.iter().map(|(name, count)| format!("{name} ({count} not seen)")).collect();
-    let flags: Vec<String> = domains.keys().map(|it| format!("--lost {it}")).collect();
-    let text = format!(
-        "no full answer about {}; nothing is planned against what was not seen",
-        named.join(", ")
-    );
-    let help = match intent {
-        Intent::Apply => {
-            format!("if it is lost: `lifeboat failover {stack} --to OVERLAY {}`", flags.join(" "))
-        }
-        Intent::Destroy => {
-            format!("`lifeboat destroy {stack}` again, when it answers, deletes what is left")
-        }
+    let state = state?;
+    let was_destroying = state.last_run.as_ref().is_some_and(|it| it.destroys);
+    let is_missing = |it: &&Planned<'_>| {
+        let address = &it.change.address;
+        let held = it.change.held.as_ref();
+        held.is_some_and(|it| it.wait == Wait::Pending && it.action == Action::Create)
+            && (state.destroyed.contains(address) || (was_destroying && it.record.is_some()))
     };
-    Some(Diagnostic::warning("unseen_fault_domain", text).help(help))
+    let first = planned.iter().find(is_missing)?;
+    let count = planned.iter().filter(is_missing).count();
+    let text = format!(
+        "a destroy of this stack was stopped half-way: {count} of its objects are gone, `{}` first, and a switch alone does not make them again",
+        first.change.address
+    );
+    let switch = state.switch_command(to);
+    let switch = switch.map_or_else(
+        || "`--include-pending` makes them again and switches".to_owned(),
+        |it| format!("`{it} --include-pending` makes them again and switches"),
+    );
+    Some(Diagnostic::refusal("half_destroyed", text).help(switch))
+}
+
+/// Somebody changed what only its secret could compare.
+pub fn secret_drift(instance: &Instance, name: &str, resolved: &Resolved) -> Diagnostic {
+    let span = resolved.span(name).unwrap_or(instance.resource.span);
+    let text = format!(
+        "`{name}` of `{}` is not what was applied, and not compared with the layers: its secret is not given",
+        instance.address
+    );
+    Diagnostic::warning("secret_drift", text)
+        .at(span, "changed outside lifeboat")
+        .help("give the secret, and the plan shows whether this would be taken back")
 }
 
 /// A create without its secret.
-pub fn missing_secret(instance: &Instance, name: &str, span: Span) -> Diagnostic {
+pub fn missing_secret(
+    instance: &Instance,
+    name: &str,
+    span: Span,
+    missing: &[String],
+) -> Diagnostic {
+    let ways = missing
+        .iter()
+        .map(|it| format!("give `{it}` with LIFEBOAT_VAR_{it}=…, --var-file or --var {it}=…"));
+    let ways: Vec<String> = ways.collect();
     let text = format!("`{}` cannot be made without its secret `{name}`", instance.address);
     Diagnostic::error("missing_secret", text)
         .at(span, "a sensitive variable used here is not given")
-        .help("give it with LIFEBOAT_VAR_NAME=…, --var-file or --var NAME=…")
+        .help(ways.join("; "))
 }
 
 pub fn unknown_kind(address: &Address, kind: &str) -> Diagnostic {
@@ -311,82 +414,14 @@ pub fn into_lost(it: &Planned<'_>, target: &Address, domain: &str, stack: &str) 
     let address = &it.change.address;
     let does = if it.change.action.destroys() { "leave" } else { "direct" };
     let text = format!("`{address}` would {does} users to `{target}`, and {domain} is lost");
+    let found = Command::Found { stack, fault_domain: domain };
     let help = format!(
         "switch to a site that lives; if it answers again, leave `--lost {domain}` out, or, where state says that it is \
-         lost: `lifeboat found {stack} {domain}`; or pass --allow-outage"
+         lost: {found}; or pass --allow-outage"
     );
     let refusal = Diagnostic::refusal("lost_target", text).help(help);
     match it.instance {
         Some(instance) => refusal.at(instance.resource.span, "nobody would be served there"),
-        None => refusal,
-    }
-}
-
-/// Serving sets in which nothing would be left, or nothing for a while.
-pub fn emptied_sets(
-    planned: &[Planned<'_>],
-    sets: &BTreeMap<String, Vec<usize>>,
-    allowed: &Allowed,
-    left: &BTreeSet<Address>,
-) -> Vec<Diagnostic> {
-    if allowed.outage {
-        return Vec::new();
-    }
-    let going: BTreeSet<&Address> = planned
-        .iter()
-        .filter(|it| it.change.action.destroys())
-        .map(|it| &it.change.address)
-        .collect();
-    let holders = holders(planned);
-    let mut refusals = Vec::new();
-    for (name, members) in sets {
-        let members: Vec<&Planned<'_>> = members.iter().map(|at| &planned[*at]).collect();
-        let was = |it: &&&Planned<'_>| {
-            it.record.is_some_and(|record| set_name(it.kind, &record.attributes) == *name)
-                && it.change.action != Action::Forget
-        };
-        let stays = |it: &&Planned<'_>| {
-            !going.contains(&it.change.address)
-                && it.desired.as_ref().is_some_and(|desired| set_name(it.kind, desired) == *name)
-        };
-        let leaving: Vec<&&Planned<'_>> =
-            members.iter().filter(was).filter(|it| going.contains(&it.change.address)).collect();
-        // With its container gone there is no set left to serve from.
-        let orphaned =
-            leaving.iter().all(|it| container(it, &holders).is_some_and(|it| going.contains(it)));
-        let nobody_comes = leaving.iter().all(|it| left.contains(&it.change.address));
-        if leaving.is_empty() || orphaned || nobody_comes || members.iter().any(stays) {
-            continue;
-        }
-        refusals.push(emptied(leaving[0]));
-    }
-    refusals
-}
-
-/// Recorded objects by kind and id.
-fn holders<'a>(planned: &'a [Planned<'_>]) -> BTreeMap<(&'a str, &'a str), &'a Address> {
-    planned
-        .iter()
-        .filter_map(|it| it.record.map(|record| ((&*record.kind, &*record.id), &it.change.address)))
-        .collect()
-}
-
-fn container<'a>(
-    it: &Planned<'_>,
-    holders: &BTreeMap<(&str, &str), &'a Address>,
-) -> Option<&'a Address> {
-    let attribute = it.kind.contains_in.as_ref()?;
-    let kind = it.kind.attributes.get(attribute)?.to.as_ref()?;
-    let id = it.record?.attributes.get(attribute)?.as_text()?;
-    holders.get(&(kind.as_str(), id)).copied()
-}
-
-fn emptied(it: &Planned<'_>) -> Diagnostic {
-    let address = &it.change.address;
-    let refusal = Diagnostic::refusal("empties_serving_set", format!("to {} `{address}` leaves nothing that serves in its place", it.change.action.word()))
-        .help("add its successor first, use `lifecycle: { create_before_destroy: true }`, or pass --allow-outage");
-    match it.instance {
-        Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
         None => refusal,
     }
 }

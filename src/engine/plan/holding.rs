@@ -4,6 +4,7 @@ use crate::engine::address::Address;
 use crate::engine::plan::change::{Action, AttributeChange, Change, Held, Wait};
 use crate::engine::plan::decide::{Standing, action_of, decide};
 use crate::engine::plan::diff::{Difference, Sides, diff};
+use crate::engine::plan::drifted::replaces_by_drift;
 use crate::engine::plan::proposal::Proposal;
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::{Instance, Scope as _};
@@ -17,6 +18,8 @@ fn is_address(text: &str, host: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
+const CHANGED_OUTSIDE: &str =
+    "it was changed outside lifeboat, and a switch replaces nothing for that";
 const NOT_OF_THIS_SWITCH: &str = "it is not part of this switch: it was pending before";
 
 impl Proposal<'_> {
@@ -80,6 +83,11 @@ impl Proposal<'_> {
             }
             let group_wide = kind.attribute(&it.name).is_some_and(|it| it.group_wide);
             let of_group = away.as_ref().filter(|_| group_wide);
+            if self.options.from.is_some() && replaces_by_drift(kind, record, it) {
+                CHANGED_OUTSIDE.clone_into(&mut why);
+                held.push(it.clone());
+                return false;
+            }
             // What follows from what this plan makes anew goes with it.
             let follows = self.follows(instance, kind, it);
             let is_pending = !follows

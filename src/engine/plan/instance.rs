@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::engine::address::Address;
-use crate::engine::observed::Observation;
+use crate::engine::observed::{Observation, Reason, Unseen};
 use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::decide::{Standing, decide};
-use crate::engine::plan::diff::{Sides, diff, is_missing_secret};
+use crate::engine::plan::diff::{Sides, diff, is_missing_secret, uncompared};
 use crate::engine::plan::guard;
-use crate::engine::plan::planned::{Planned, identity_of};
+use crate::engine::plan::planned::{Planned, excludes, identity_of};
 use crate::engine::plan::proposal::{Missing, Proposal};
 use crate::engine::plan::survey::{promised, record_of};
 use crate::engine::schema::Kind;
@@ -184,6 +184,17 @@ impl<'a> Proposal<'a> {
         });
     }
 
+    /// Under which other address state has what is desired here, and that no layer declares any more.
+    fn recorded_as(&self, kind: &Kind, resolved: &Resolved) -> Option<&'a Address> {
+        let identity = identity_of(kind, &resolved.attributes)?;
+        let left = self.worlds.state?.records.iter().filter(|(address, record)| {
+            record.kind == kind.kind && !self.worlds.stack.instances.contains_key(*address)
+        });
+        let mut same =
+            left.filter(|(_, it)| identity_of(kind, &it.attributes).as_ref() == Some(&identity));
+        same.next().map(|(address, _)| address)
+    }
+
     /// Neither seen nor recorded: nobody can say what it is.
     fn miss(&mut self, address: &Address) {
         let in_doubt = self.doubt(address).is_some();
@@ -220,7 +231,25 @@ impl<'a> Proposal<'a> {
         }
         for (name, _) in resolved.attributes.iter().filter(|(_, it)| is_missing_secret(it)) {
             let span = resolved.span(name).unwrap_or(instance.resource.span);
-            self.diagnostics.push(guard::missing_secret(instance, name, span));
+            let variables = self.worlds.stack.variables.iter();
+            let missing = variables.filter(|(_, it)| is_missing_secret(&it.value));
+            let missing: Vec<String> = missing.map(|(name, _)| name.clone()).collect();
+            self.diagnostics.push(guard::missing_secret(instance, name, span, &missing));
+        }
+    }
+
+    /// Somebody wants a new one, whatever differs.
+    fn replace_when_asked(
+        &self,
+        change: &mut Change,
+        instance: &Instance,
+        record: Option<&Record>,
+    ) {
+        let is_there = record.is_some_and(|it| it.deposed.is_none());
+        if is_there && self.options.replace.contains(&instance.address) {
+            let create_first = instance.resource.lifecycle.create_before_destroy;
+            change.action = Action::Replace { create_first };
+            change.reason = "--replace asks for a new one".into();
         }
     }
 
@@ -234,12 +263,12 @@ impl<'a> Proposal<'a> {
     ) -> Change {
         let mut change = self.undecided(instance, kind, record);
         if let Some(why) = self.doubt(&instance.address).filter(|_| record.is_none()) {
-            change.unseen = Some(why);
+            change.unseen = Some(Unseen::new(Reason::Unclear, why));
             change.reason = "whether it was made is in doubt, so nothing is planned for it".into();
             return change;
         }
-        if let Some(Observation::Unseen(why)) = seen {
-            change.unseen = Some(why.clone());
+        if let Some(Observation::Unseen(unseen)) = seen {
+            change.unseen = Some(unseen.clone());
             change.reason = "it could not be looked at, so nothing is planned against it".into();
             return change;
         }
@@ -250,7 +279,8 @@ impl<'a> Proposal<'a> {
             _ => None,
         };
         if record.is_none() && matches!(seen, Some(Observation::Exists { .. })) {
-            self.diagnostics.push(guard::exists_already(instance, kind, resolved));
+            let recorded = self.recorded_as(kind, resolved);
+            self.diagnostics.push(guard::exists_already(instance, kind, resolved, recorded));
         }
         let sides = Sides {
             kind,
@@ -261,6 +291,9 @@ impl<'a> Proposal<'a> {
             ignore: &instance.resource.lifecycle.ignore_changes,
         };
         let mut difference = diff(&sides, |name| resolved.span(name).map(|it| self.place(it)));
+        for name in uncompared(&sides) {
+            self.diagnostics.push(guard::secret_drift(instance, &name, resolved));
+        }
         for name in &difference.refused {
             self.diagnostics.push(guard::unchangeable(instance, kind, name, resolved));
         }
@@ -268,8 +301,12 @@ impl<'a> Proposal<'a> {
         let not_ready = record.is_some_and(|it| !it.ready)
             || matches!(seen, Some(Observation::Exists { ready: false, .. }));
         decide(&mut change, kind, Standing { record, gone, not_ready }, difference, instance);
+        self.replace_when_asked(&mut change, instance, record);
         if let Action::Replace { create_first } = &mut change.action {
             *create_first |= self.moves_beside(instance, kind);
+            // What may not stand beside its successor has to go first, whatever the layers say.
+            *create_first &=
+                !record.is_some_and(|it| excludes(kind, &it.attributes, &resolved.attributes));
         }
         if change.action == (Action::Replace { create_first: true })
             || record.is_some_and(|it| it.deposed.is_some())

@@ -46,10 +46,10 @@ impl Proposal<'_> {
             Some(Observation::Absent) => {
                 (Action::Forget, "it is gone already and no layer declares it".into(), None)
             }
-            Some(Observation::Unseen(why)) => (
+            Some(Observation::Unseen(unseen)) => (
                 Action::NoOp,
                 "it could not be looked at, so it is neither deleted nor forgotten".into(),
-                Some(why.clone()),
+                Some(unseen.clone()),
             ),
             _ if destroys => (Action::Delete, "the stack is to be destroyed".into(), None),
             _ => (Action::Delete, "no layer declares it any more".into(), None),

@@ -59,7 +59,7 @@ pub(super) fn creation(it: &Planned<'_>, temporary: Option<(String, String)>) ->
     for (name, attribute) in it.kind.settable().filter(|(_, it)| afterwards(it)) {
         let value = attributes.get(name).filter(|it| !it.is_null());
         if value.is_some_and(|value| Some(value) != attribute.default_value().as_ref()) {
-            later.push(group(attribute.via.clone(), vec![name.clone()], &attributes));
+            later.push(group(attribute.via.clone(), vec![name.clone()], &attributes, false));
         }
     }
     // What cannot be given at creation mostly cannot be given before it is ready either.
@@ -71,8 +71,13 @@ pub(super) fn creation(it: &Planned<'_>, temporary: Option<(String, String)>) ->
     calls
 }
 
-fn group(name: String, changed: Vec<String>, attributes: &Attributes) -> (Call, u64) {
-    (Call::Update { group: name, changed, attributes: attributes.clone() }, 2)
+fn group(
+    name: String,
+    changed: Vec<String>,
+    attributes: &Attributes,
+    or_create: bool,
+) -> (Call, u64) {
+    (Call::Update { group: name, changed, attributes: attributes.clone(), or_create }, 2)
 }
 
 /// One call for each group of changed attributes, in the order of the kind.
@@ -95,7 +100,7 @@ pub(super) fn update(it: &Planned<'_>) -> Vec<(Call, u64)> {
     for (via, changed) in groups {
         let rest = it.kind.rest.as_ref();
         let settles = rest.and_then(|it| it.groups.get(&via)).is_some_and(|it| it.settles);
-        calls.push(group(via, changed, &attributes));
+        calls.push(group(via, changed, &attributes, !it.kind.holds_data));
         if settles || it.kind.waits.ready.is_some() {
             calls.push(ready(it.kind));
         }

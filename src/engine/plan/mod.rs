@@ -3,7 +3,6 @@
 pub mod change;
 pub mod role;
 pub mod asked;
-pub mod normalise;
 pub mod planned;
 pub mod diff;
 pub mod closure;
@@ -11,6 +10,7 @@ pub mod frozen;
 mod silent;
 pub mod survey;
 pub mod group;
+mod drifted;
 pub mod guard;
 pub mod decide;
 pub mod carried;
@@ -20,13 +20,26 @@ mod reach;
 mod instance;
 mod leftover;
 mod outputs;
+pub mod danger;
 pub mod traffic;
 mod lowering;
 mod cycle;
+mod builder;
+pub mod serving;
+mod names;
+mod rolling;
+mod beside;
 pub mod order;
 mod stay;
+mod history;
+pub mod verify;
+mod unseen;
 pub mod propose;
+pub mod scale_up;
+pub mod offered;
+pub mod uninvited;
 pub mod foreseen;
+pub mod accord;
 pub mod calls;
 pub mod document;
 pub mod wire;
@@ -36,6 +49,12 @@ pub mod sample;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod danger_tests;
+#[cfg(test)]
 mod switch_tests;
 #[cfg(test)]
 mod unseen_tests;
+#[cfg(test)]
+mod order_tests;
+#[cfg(test)]
+mod replay_tests;

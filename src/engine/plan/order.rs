@@ -6,31 +6,20 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::asked::Allowed;
 use crate::engine::plan::asked::Intent;
+use crate::engine::plan::builder::Builder;
 use crate::engine::plan::change::{Action, Call, Directs, Step};
-use crate::engine::plan::cycle::{self, Rule, Rules};
+use crate::engine::plan::cycle::{self, Rule};
 use crate::engine::plan::guard;
-use crate::engine::plan::lowering::{
-    creation, deletion, disrupts, lane, readiness, temporary, update,
-};
-use crate::engine::plan::planned::{Planned, is_deposed, set_name};
+use crate::engine::plan::lowering::disrupts;
+use crate::engine::plan::planned::{Planned, is_deposed};
+use crate::engine::plan::rolling::{Rolling, disturbs};
+use crate::engine::plan::serving::{emptied_sets, serving_sets};
 use crate::engine::plan::traffic::{Direction, Replicating};
-
-/// First and last step of a chain.
-type Chain = (usize, usize);
-
-#[derive(Default)]
-struct Builder {
-    steps: Vec<Step>,
-    /// Where an address is created, changed or awaited.
-    makes: BTreeMap<Address, Chain>,
-    /// Where it, or what a replace put beside, is deleted.
-    deletes: BTreeMap<Address, Chain>,
-    segment: usize,
-    rules: Rules,
-}
+use crate::engine::schema::Catalog;
 
 /// What the order of steps has to keep to besides dependencies.
 pub(super) struct Course<'a> {
+    pub catalog: &'a Catalog,
     pub allowed: &'a Allowed,
     pub intent: Intent,
     pub directions: &'a [Direction],
@@ -64,14 +53,24 @@ pub(super) fn steps(planned: &[Planned<'_>], course: &Course<'_>) -> (Vec<Step>,
         matches!(it.change.action, Action::Update | Action::Replace { .. } | Action::Delete)
     };
     if course.intent == Intent::Apply {
+        let any = planned.iter().any(touches);
+        if any {
+            refusals.extend(builder.release_before_take(planned));
+        }
+        refusals.extend(builder.part_excluded(planned));
         let plain: Vec<Vec<usize>> = builder.steps.iter().map(|it| it.waits.clone()).collect();
         builder.direct(planned, course);
-        if planned.iter().any(touches) {
+        if any {
             let sets = serving_sets(planned);
-            builder.keep_serving(planned, &sets);
-            builder.disrupt_one_at_a_time(planned);
-            refusals.extend(guard::emptied_sets(planned, &sets, course.allowed, course.left));
+            if planned.iter().any(disturbs) {
+                let rolling = Rolling::new(course.catalog, planned);
+                let mut gates = BTreeMap::new();
+                builder.keep_serving(&rolling, &sets, &mut gates);
+                builder.disturb_one_at_a_time(&rolling, &gates);
+            }
+            refusals.extend(emptied_sets(planned, &sets, course.allowed, course.left));
         }
+        builder.close_gaps();
         refusals.extend(builder.break_cycle(&plain, course.allowed));
     }
     for step in &mut builder.steps {
@@ -82,177 +81,6 @@ pub(super) fn steps(planned: &[Planned<'_>], course: &Course<'_>) -> (Vec<Step>,
 }
 
 impl Builder {
-    fn push(&mut self, it: &Planned<'_>, call: Call, after: Option<usize>, weight: u64) -> usize {
-        let id = self.steps.len();
-        self.steps.push(Step {
-            id,
-            address: it.change.address.clone(),
-            kind: it.kind.kind.clone(),
-            call,
-            waits: after.into_iter().collect(),
-            lane: lane(it),
-            segment: self.segment,
-            weight,
-            directs: None,
-        });
-        id
-    }
-
-    fn chain(&mut self, it: &Planned<'_>, calls: Vec<(Call, u64)>) -> Option<Chain> {
-        self.segment += 1;
-        let mut chain: Option<Chain> = None;
-        for (call, weight) in calls {
-            let id = self.push(it, call, chain.map(|(_, last)| last), weight);
-            chain = Some((chain.map_or(id, |(first, _)| first), id));
-        }
-        chain
-    }
-
-    fn lower(&mut self, it: &Planned<'_>) {
-        let address = it.change.address.clone();
-        let mut make = Vec::new();
-        if let Some(from) = &it.change.moved_from {
-            make.push((Call::Move { from: from.clone() }, 0));
-        }
-        match it.change.action {
-            Action::NoOp | Action::Move | Action::Adopt => {}
-            Action::Create => make.extend(creation(it, None)),
-            Action::Update => make.extend(update(it)),
-            Action::Await => make.extend(readiness(it)),
-            Action::Forget => {
-                let chain = self.chain(it, vec![(Call::Forget, 0)]);
-                self.deletes.extend(chain.map(|it| (address.clone(), it)));
-            }
-            Action::Delete | Action::Replace { create_first: false } => {
-                let mut calls = if is_deposed(it) { deletion(it, true) } else { Vec::new() };
-                calls.extend(deletion(it, false));
-                let chain = self.chain(it, calls);
-                self.deletes.extend(chain.map(|it| (address.clone(), it)));
-                if it.change.action != Action::Delete {
-                    make.extend(creation(it, None));
-                }
-            }
-            Action::Replace { create_first: true } => make.extend(creation(it, temporary(it))),
-        }
-        let made = self.chain(it, make);
-        self.makes.extend(made.map(|it| (address.clone(), it)));
-        // What a replace put beside goes once nothing uses it any more, also when an earlier run was interrupted.
-        let resumes = it.change.action == Action::Update && is_deposed(it);
-        if resumes || it.change.action == (Action::Replace { create_first: true }) {
-            let mut calls = deletion(it, true);
-            if let Some((attribute, _)) = temporary(it) {
-                calls.push((Call::Rename { attribute }, 1));
-            }
-            let chain = self.chain(it, calls);
-            self.deletes.extend(chain.map(|it| (address.clone(), it)));
-        }
-        self.tie_replace(it);
-    }
-
-    /// Within a replace: delete then create, or create then delete.
-    fn tie_replace(&mut self, it: &Planned<'_>) {
-        let create_first = match it.change.action {
-            Action::Replace { create_first } => create_first,
-            Action::Update if is_deposed(it) => true,
-            _ => return,
-        };
-        let make = self.makes.get(&it.change.address).copied();
-        let delete = self.deletes.get(&it.change.address).copied();
-        if let (Some(make), Some(delete)) = (make, delete) {
-            if create_first {
-                self.steps[delete.0].waits.push(make.1);
-            } else {
-                self.steps[make.0].waits.push(delete.1);
-            }
-        }
-    }
-
-    /// What is made waits for what it needs.
-    fn wait_for_needs(&mut self, planned: &[Planned<'_>]) {
-        for it in planned {
-            let Some(make) = self.makes.get(&it.change.address).copied() else { continue };
-            let Some(instance) = it.instance else { continue };
-            for (need, _) in &instance.needs {
-                if let Some((_, last)) = self.makes.get(need).copied() {
-                    self.steps[make.0].waits.push(last);
-                }
-            }
-        }
-    }
-
-    /// What is deleted waits until nothing depends on it any more.
-    fn wait_for_dependents(&mut self, planned: &[Planned<'_>]) {
-        let actions: BTreeMap<&Address, Action> =
-            planned.iter().map(|it| (&it.change.address, it.change.action)).collect();
-        for it in planned {
-            let dependent = &it.change.address;
-            for need in it.record.iter().flat_map(|it| &it.needs) {
-                let Some(delete) = self.deletes.get(need).copied() else { continue };
-                if let Some(theirs) = self.deletes.get(dependent).copied() {
-                    self.steps[delete.0].waits.push(theirs.1);
-                }
-                // A replace that deletes first cannot wait for what is made from its successor.
-                let deletes_first =
-                    actions.get(need) == Some(&Action::Replace { create_first: false });
-                if let (Some(theirs), false) = (self.makes.get(dependent).copied(), deletes_first) {
-                    self.steps[delete.0].waits.push(theirs.1);
-                }
-            }
-        }
-    }
-
-    /// Law 7: within a serving set creates and updates go before deletes, updates in a chain.
-    fn keep_serving(&mut self, planned: &[Planned<'_>], sets: &BTreeMap<String, Vec<usize>>) {
-        for members in sets.values() {
-            let mut chained: Option<usize> = None;
-            let mut made = Vec::new();
-            for it in members.iter().map(|at| &planned[*at]) {
-                let Some(make) = self.makes.get(&it.change.address).copied() else { continue };
-                if matches!(it.change.action, Action::Update | Action::Replace { .. }) {
-                    if let Some(before) = chained {
-                        self.derive(make.0, before, Rule::Set);
-                    }
-                    chained = Some(make.1);
-                }
-                made.push(make.1);
-            }
-            for it in members.iter().map(|at| &planned[*at]) {
-                if it.change.action != Action::Delete {
-                    continue;
-                }
-                if let Some(delete) = self.deletes.get(&it.change.address).copied() {
-                    for it in &made {
-                        self.derive(delete.0, *it, Rule::Set);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Siblings (`web[0]`, `web[1]`) mostly serve together: what takes one out of service is done to one at a time.
-    fn disrupt_one_at_a_time(&mut self, planned: &[Planned<'_>]) {
-        let mut before: BTreeMap<&str, usize> = BTreeMap::new();
-        for it in planned.iter().filter(|it| disrupts(it)) {
-            let address = &it.change.address;
-            let Some(make) = self.makes.get(address).copied() else { continue };
-            let first = match it.change.action {
-                Action::Replace { .. } => self.deletes.get(address).map_or(make.0, |it| it.0),
-                _ => make.0,
-            };
-            if let Some(last) = before.insert(&address.name, make.1) {
-                self.derive(first, last, Rule::Sibling);
-            }
-        }
-    }
-
-    /// A wait that no dependency asks for.
-    fn derive(&mut self, step: usize, wait: usize, rule: Rule) {
-        if step != wait && !self.steps[step].waits.contains(&wait) {
-            self.steps[step].waits.push(wait);
-            self.rules.insert((step, wait), rule);
-        }
-    }
-
     /// Where rules contradict dependencies, the plan is refused; its steps are shown in the order of dependencies.
     fn break_cycle(&mut self, plain: &[Vec<usize>], allowed: &Allowed) -> Option<Diagnostic> {
         let cycle = cycle::find(&self.steps)?;
@@ -365,13 +193,6 @@ impl Builder {
         }
     }
 
-    fn gate(&mut self, it: &Planned<'_>, call: Call, weight: u64) -> usize {
-        self.segment += 1;
-        let id = self.push(it, call, None, weight);
-        self.steps[id].lane = None;
-        id
-    }
-
     /// The last steps after which an address and all that it needs is there, past what has no steps of its own.
     fn frontiers(&self, planned: &[Planned<'_>]) -> BTreeMap<Address, BTreeSet<usize>> {
         let mut frontiers: BTreeMap<Address, BTreeSet<usize>> = BTreeMap::new();
@@ -412,22 +233,4 @@ pub(super) fn weakens(it: &Planned<'_>, direction: &Direction) -> bool {
         }
         _ => false,
     }
-}
-
-/// Indexes of the planned objects of each serving set in which something is deleted or changed.
-fn serving_sets(planned: &[Planned<'_>]) -> BTreeMap<String, Vec<usize>> {
-    let mut sets: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (at, it) in planned.iter().enumerate() {
-        if it.kind.serving_set.is_empty() {
-            continue;
-        }
-        let recorded = it.record.map(|it| &it.attributes);
-        for attributes in [recorded, it.desired.as_deref()].into_iter().flatten() {
-            let members = sets.entry(set_name(it.kind, attributes)).or_default();
-            if members.last() != Some(&at) {
-                members.push(at);
-            }
-        }
-    }
-    sets
 }

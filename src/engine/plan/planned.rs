@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::engine::mark::short;
+use crate::engine::normalise::normalise;
 use crate::engine::plan::change::Change;
-use crate::engine::plan::normalise::normalise;
 use crate::engine::schema::{Kind, Rename};
 use crate::engine::stack::model::Instance;
 use crate::engine::state::record::Record;
@@ -59,13 +59,40 @@ pub(super) fn is_name_beside(kind: &Kind, attribute: &str, recorded: &str, name:
 /// As much of a name as leaves room for the rest.
 fn cut(kind: &Kind, attribute: &str, name: &str) -> String {
     let room = kind.attributes.get(attribute).and_then(|it| it.length).map_or(64, |it| it.1);
-    name.chars().take(room.saturating_sub(DIGEST + 1)).collect()
+    let cut: String = name.chars().take(room.saturating_sub(DIGEST + 1)).collect();
+    // Two separators in a row are refused.
+    cut.trim_end_matches(['-', '_', '.']).to_owned()
 }
 
 /// What tells an object from every other of its kind; `None` while a part of it is open. Records that users take for one
 /// another are one.
 pub fn identity_of(kind: &Kind, attributes: &Attributes) -> Option<String> {
     let names = if kind.drain.is_some() { &kind.serving_set } else { &kind.identity.by };
+    joined(kind, names, attributes)
+}
+
+/// The identity of which the cloud lets there be one only; `None` where it does not care, or where a part of it is open.
+pub(super) fn unique_identity(kind: &Kind, attributes: &Attributes) -> Option<String> {
+    joined(kind, &kind.identity.by, attributes).filter(|_| kind.identity.unique)
+}
+
+/// The place at which an object of this kind may have to stand alone.
+pub(super) fn place_alone(kind: &Kind, attributes: &Attributes) -> Option<String> {
+    joined(kind, &kind.excludes.as_ref()?.by, attributes)
+}
+
+/// Whether the cloud lets these two not stand beside each other.
+pub(super) fn excludes(kind: &Kind, one: &Attributes, other: &Attributes) -> bool {
+    let Some(rule) = &kind.excludes else { return false };
+    let alone = |it: &Attributes| {
+        it.get(&rule.attribute).and_then(Value::as_text).is_some_and(|it| it == rule.value)
+    };
+    (alone(one) || alone(other))
+        && place_alone(kind, one).is_some_and(|it| Some(it) == place_alone(kind, other))
+}
+
+/// Several values as one word; `None` while one of them is open.
+fn joined(kind: &Kind, names: &[String], attributes: &Attributes) -> Option<String> {
     let mut parts = vec![kind.kind.clone()];
     for name in names {
         let value = attributes.get(name)?;
@@ -73,9 +100,18 @@ pub fn identity_of(kind: &Kind, attributes: &Attributes) -> Option<String> {
         if value.has_open() || value.has_secret() {
             return None;
         }
-        parts.push(value.json().to_string());
+        parts.push(word(kind, name, &value));
     }
     Some(parts.join(" "))
+}
+
+/// A value in the name of a serving set or an identity; users may take several for one.
+fn word(kind: &Kind, name: &str, value: &Value) -> String {
+    let alike = kind.serving_alike.as_ref().filter(|it| {
+        it.attribute == name
+            && value.as_text().is_some_and(|it2| it.values.iter().any(|it| it == it2))
+    });
+    alike.map_or_else(|| value.json().to_string(), |it| it.values.join("|"))
 }
 
 /// The name of the serving set that an object of these attributes is in.
@@ -85,7 +121,7 @@ pub fn set_name(kind: &Kind, attributes: &Attributes) -> String {
         .iter()
         .map(|name| {
             let value = attributes.get(name).cloned().unwrap_or_default();
-            normalise(kind, name, &value, attributes).json().to_string()
+            word(kind, name, &normalise(kind, name, &value, attributes))
         })
         .collect();
     format!("{} {}", kind.kind, parts.join(" "))

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Diagnostic, Span};
-use crate::engine::observed::Observation;
+use crate::engine::observed::{Observation, Reason, Unseen};
 use crate::engine::plan::asked::Options;
 use crate::engine::plan::carried::Carried;
 use crate::engine::plan::change::{Action, Change, Drift};
@@ -106,6 +107,16 @@ impl<'a> Proposal<'a> {
         attributes
     }
 
+    /// How commands name the stack.
+    pub(super) fn name(&self) -> String {
+        let stack = self.worlds.stack;
+        match &stack.instance {
+            _ if !self.options.name.is_empty() => self.options.name.clone(),
+            Some(instance) => format!("{}@{instance}", stack.name),
+            None => stack.name.clone(),
+        }
+    }
+
     pub(super) fn key(&self) -> Option<&'a LineageKey> {
         self.worlds.state.map(|it| &it.key)
     }
@@ -119,7 +130,7 @@ impl<'a> Proposal<'a> {
         let seen = self.worlds.observed.get(address)?;
         if *seen == Observation::Absent && self.options.now - record.since < YOUNG_MILLISECONDS {
             let why = "it was made less than a minute ago and is in no list yet";
-            return Some(Cow::Owned(Observation::Unseen(why.into())));
+            return Some(Cow::Owned(Observation::Unseen(Unseen::new(Reason::Unclear, why))));
         }
         Some(Cow::Borrowed(seen))
     }
@@ -133,10 +144,11 @@ impl<'a> Proposal<'a> {
     /// A create that began, of which nobody knows whether it was carried out.
     pub(super) fn doubt(&self, address: &Address) -> Option<String> {
         let begun = self.worlds.state?.begun.get(address).filter(|it| it.call == "create")?;
-        let stack = &self.worlds.state?.stack;
+        let (name, address) = (self.name(), address.to_string());
+        let settle = Command::StateSettle { stack: &name, address: &address };
         Some(format!(
-            "a create of a {} began and its end is not known; look what is there, then say so with \
-             `lifeboat state settle {stack} '{address}' --id ID`, or `--nothing`",
+            "a create of a {} began and its end is not known; look what is there; if it is not: {settle}; \
+             if it is: the same with `--id` and its id instead of `--nothing`",
             begun.kind
         ))
     }

@@ -6,15 +6,18 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::fault_domain::Domains;
 pub use crate::engine::plan::asked::{Intent, Keep, Options};
-use crate::engine::plan::carried::Carried;
-use crate::engine::plan::change::{Action, Plan, note};
+use crate::engine::plan::carried::{Carried, Own};
+use crate::engine::plan::change::{Action, Change, Plan, note};
 use crate::engine::plan::closure::Wanted;
+use crate::engine::plan::danger::dangers;
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::planned::Planned;
 use crate::engine::plan::proposal::Proposal;
 pub use crate::engine::plan::proposal::Worlds;
 use crate::engine::plan::traffic::{Direction, directions, left, replicating};
+use crate::engine::plan::unseen::unseen;
+use crate::engine::plan::verify::{Checked, verify};
 use crate::engine::state::record::State;
 
 /// The plan; diagnostics stop it only when they are errors.
@@ -33,8 +36,27 @@ pub fn propose_switch(
     let (everything, _) = propose(after, options);
     let thawed = thawed(after, options);
     let deposed = deposed(after.state);
-    let carried = Carried::new(after.catalog, after.stack, pending, &everything, thawed, &deposed);
+    let own = Own { thawed, redirected: redirected(before, after), deposed };
+    let carried = Carried::new(after.catalog, after.stack, pending, &everything, own);
     proposed(after, options, Some(&carried))
+}
+
+/// What directs users elsewhere than under any of the overlays that are left. Where neither target is known yet the changes look
+/// the same, and are not.
+fn redirected(before: &[Worlds<'_>], after: &Worlds<'_>) -> BTreeSet<Address> {
+    let targets = |worlds: &Worlds<'_>, wanted: &Wanted<'_>, address: &Address| {
+        let instance = worlds.stack.instances.get(address)?;
+        let kind = worlds.catalog.get(&instance.resource.kind)?;
+        (!kind.traffic.is_empty()).then(|| wanted.targets(kind, instance))
+    };
+    let left: Vec<(&Worlds<'_>, Wanted<'_>)> =
+        before.iter().map(|it| (it, Wanted::new(it.catalog, it.stack))).collect();
+    let wanted = Wanted::new(after.catalog, after.stack);
+    let differs = |address: &&Address| {
+        let now = targets(after, &wanted, address);
+        now.is_some() && left.iter().any(|(worlds, wanted)| targets(worlds, wanted, address) != now)
+    };
+    after.stack.instances.keys().filter(differs).cloned().collect()
 }
 
 /// What an interrupted replace left an older incarnation of.
@@ -69,8 +91,29 @@ fn proposed(
         }
     }
     proposal.leftovers();
+    proposal.hold_behind_unknown();
     proposal.hold_needed();
+    proposal.carry_beside();
     finish(proposal)
+}
+
+/// What is not seen, first of all, since it may be why the rest is as it is; then what guards refuse.
+fn guarded(it: &mut Proposal<'_>, directions: &[Direction]) {
+    if it.options.intent == Intent::Apply {
+        it.diagnostics.extend(it.groups.split());
+        it.diagnostics.extend(lost_targets(it, directions));
+        it.diagnostics.extend(names_of_lost(it));
+        let overlays = &it.worlds.stack.overlays;
+        it.diagnostics.extend(guard::half_destroyed(&it.planned, it.worlds.state, overlays));
+        it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds(), &it.name()));
+    }
+    let told = unseen(it);
+    it.diagnostics.splice(0..0, told);
+    let name = it.name();
+    let overlay = it.worlds.stack.overlays.first().filter(|_| name.contains('@'));
+    let whose = guard::Whose { name: &name, overlay: overlay.map(String::as_str) };
+    it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, it.options, whose));
+    it.diagnostics.extend(unknown_replacements(it));
 }
 
 fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
@@ -82,6 +125,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         Intent::Destroy => Vec::new(),
     };
     it.hold_traffic(&mut directions);
+    it.hold_needed();
     directions.retain(|it| it.until.is_none_or(|until| until > options.now));
     // Only a switch asks whether the other side has the data.
     let replicating = if options.from.is_some() { replicating(&it.planned) } else { Vec::new() };
@@ -89,6 +133,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         && it.worlds.state.is_some_and(|state| state.active == it.worlds.stack.overlays);
     let left = left(&it.worlds, &it.planned, &directions, goes_on);
     let course = Course {
+        catalog: it.worlds.catalog,
         allowed: &options.allowed,
         intent: options.intent,
         directions: &directions,
@@ -96,20 +141,29 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         replicating: &replicating,
     };
     let (steps, refusals) = steps(&it.planned, &course);
+    let is_ordered = refusals.is_empty();
     it.diagnostics.extend(refusals);
-    if options.intent == Intent::Apply {
-        it.diagnostics.extend(it.groups.split());
-        it.diagnostics.extend(lost_targets(&it, &directions));
-        it.diagnostics.extend(names_of_lost(&it));
-        it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds()));
-    }
-    it.diagnostics.extend(unseen_domains(&it));
-    it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, options));
+    guarded(&mut it, &directions);
     let stack = it.worlds.stack;
     let switch = it.worlds.state.and_then(|state| {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))
     });
+    let dangers = dangers(&it.planned, stack);
+    let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
+    let checked = Checked {
+        catalog: it.worlds.catalog,
+        stack,
+        state: it.worlds.state,
+        changes: &changes,
+        steps: &steps,
+        // A destroy is itself the intent.
+        outage: options.allowed.outage || options.intent == Intent::Destroy,
+    };
+    // What no order could be found for is refused already.
+    if is_ordered {
+        it.diagnostics.extend(verify(&checked));
+    }
     let notes = it.diagnostics.iter().map(|it| note(it, |span| stack.sources.line(span))).collect();
     let plan = Plan {
         stack: stack.name.clone(),
@@ -119,7 +173,11 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         lost: options.lost.clone(),
         thaws: options.thaws.clone(),
         bindings: options.bindings.clone(),
-        changes: it.planned.into_iter().map(|it| it.change).collect(),
+        allowed: options.allowed.clone(),
+        include_pending: options.include_pending,
+        replace: options.replace.clone(),
+        changes,
+        dangers,
         drift: it.drift,
         outputs,
         stale,
@@ -129,6 +187,21 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     (plan, it.diagnostics)
 }
 
+/// What was asked to be made anew and is declared nowhere.
+fn unknown_replacements(it: &Proposal<'_>) -> Vec<Diagnostic> {
+    let declared = &it.worlds.stack.instances;
+    let unknown = it.options.replace.iter().filter(|it| !declared.contains_key(*it));
+    unknown
+        .map(|address| {
+            let names: Vec<String> = declared.keys().map(ToString::to_string).collect();
+            let text = format!("`--replace {address}`: there is no `{address}`");
+            Diagnostic::error("unknown_address", text)
+                .help("name an address as the plan prints it")
+                .nearest(&address.to_string(), names.iter().map(String::as_str))
+        })
+        .collect()
+}
+
 /// Changes that would send users to what is lost.
 fn lost_targets(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnostic> {
     let into_lost = directions.iter().filter_map(|it| Some((&it.address, it.into_lost.as_ref()?)));
@@ -136,10 +209,7 @@ fn lost_targets(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnostic> 
     if it.options.allowed.outage || into_lost.is_empty() {
         return Vec::new();
     }
-    let name = match &it.worlds.stack.instance {
-        Some(instance) => format!("{}@{instance}", it.worlds.stack.name),
-        None => it.worlds.stack.name.clone(),
-    };
+    let name = it.name();
     let refusal = |planned: &Planned<'_>| {
         let (target, domain) = into_lost.get(&planned.change.address)?;
         Some(guard::into_lost(planned, target, domain, &name))
@@ -168,31 +238,4 @@ fn names_of_lost(it: &Proposal<'_>) -> Vec<Diagnostic> {
         Some(guard::leads_into_lost(planned, &target, &lost[&target]))
     };
     it.planned.iter().filter_map(leads).collect()
-}
-
-/// The fault domains of what could not be looked at; global ones are not lost by halves.
-fn unseen_domains(it: &Proposal<'_>) -> Option<Diagnostic> {
-    if it.planned.iter().all(|it| it.change.unseen.is_none()) {
-        return None;
-    }
-    let (catalog, stack) = (it.worlds.catalog, it.worlds.stack);
-    let mut domains = Domains::new(catalog, it.worlds.state);
-    // What is only to be made has a place as well; what contains it comes before it.
-    for planned in &it.planned {
-        if let (Some(instance), Some(desired)) = (planned.instance, &planned.desired) {
-            domains.take_in(catalog, stack, instance, desired);
-        }
-    }
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for planned in it.planned.iter().filter(|planned| it.is_silent(&planned.change.address)) {
-        let address = &planned.change.address;
-        let domain = match planned.record {
-            Some(_) => domains.of_record(address),
-            None => domains.of_desired(address),
-        };
-        if let Some(domain) = domain {
-            *counts.entry(domain.to_owned()).or_default() += 1;
-        }
-    }
-    guard::unseen_domains(&counts, &stack.name, it.options.intent)
 }

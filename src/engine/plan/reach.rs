@@ -114,7 +114,7 @@ impl Proposal<'_> {
 
     /// Why nothing can be called there.
     pub(super) fn silence(&self, address: &Address) -> Option<String> {
-        self.silent.of(address).map(|it| format!("nothing that was asked in {it} answered"))
+        self.silent.why(address)
     }
 
     /// Holds a change; what was to be made by it is not there for others either.

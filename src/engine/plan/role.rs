@@ -5,8 +5,11 @@ use crate::engine::plan::change::{Call, Step};
 
 /// A step directs users if others remember what was before, or if a gate of the traffic opens the way to it.
 pub fn role(step: &Step, steps: &[Step]) -> Role {
-    let is_serving =
-        |id: &usize| steps.get(*id).is_some_and(|it| matches!(it.call, Call::Serving { .. }));
+    // Other gates of its kind see to it that what was disturbed serves again.
+    let is_serving = |id: &usize| {
+        let gate = steps.get(*id).filter(|it| matches!(it.call, Call::Serving { .. }));
+        gate.is_some_and(|it| it.address == step.address)
+    };
     match step.call {
         Call::Replication { .. } => Role::Replication,
         Call::Serving { .. } => Role::Gate,

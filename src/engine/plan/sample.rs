@@ -5,10 +5,13 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
 use crate::engine::address::Address;
+use crate::engine::observed::{Reason, Unseen};
 use crate::engine::plan::change::{
-    Action, AttributeChange, Bindings, Call, Change, Directs, Drift, Held, Loss, Note,
+    Action, AttributeChange, Bindings, Call, Change, Danger, Directs, Drift, Held, Loss, Note,
     OutputChange, Plan, Stale, Step, Wait,
 };
+use crate::engine::schema::Sort;
+use crate::engine::state::record::Allowed;
 use crate::engine::value::{Attributes, Value};
 
 pub const CREATE: Action = Action::Create;
@@ -192,7 +195,7 @@ fn any_change() -> impl Strategy<Value = Change> {
             kind: words.0,
             reason: words.1,
             place: words.2,
-            unseen: words.3,
+            unseen: words.3.map(|why| Unseen::new(Reason::Denied, why)),
             id: words.4,
             attributes: rest.0,
             loses_data: rest.1,
@@ -231,11 +234,13 @@ fn call() -> impl Strategy<Value = Call> {
         Just(Call::Forget),
         (attributes(), option::of(text()))
             .prop_map(|(attributes, label)| Call::Create { attributes, label }),
-        (text(), vec(text(), 0..3), attributes()).prop_map(|(group, changed, attributes)| {
-            Call::Update { group, changed, attributes }
-        }),
+        (text(), vec(text(), 0..3), attributes(), any::<bool>()).prop_map(
+            |(group, changed, attributes, or_create)| {
+                Call::Update { group, changed, attributes, or_create }
+            }
+        ),
         any::<bool>().prop_map(|deposed| Call::Delete { deposed }),
-        text().prop_map(|attribute| Call::Rename { attribute }),
+        (text(), option::of(text())).prop_map(|(attribute, to)| Call::Rename { attribute, to }),
         Just(Call::Ready),
         any::<bool>().prop_map(|deposed| Call::Gone { deposed }),
         Just(Call::Gate),
@@ -303,6 +308,16 @@ fn any_note() -> impl Strategy<Value = Note> {
     )
 }
 
+fn any_danger() -> impl Strategy<Value = Danger> {
+    let sort = prop_oneof![
+        Just(Sort::Data),
+        Just(Sort::Traffic),
+        Just(Sort::Exposure),
+        Just(Sort::Protection)
+    ];
+    (address(), sort, text()).prop_map(|(address, sort, says)| Danger { address, sort, says })
+}
+
 fn any_drift() -> impl Strategy<Value = Drift> {
     let attributes = vec((text(), value(), value()), 0..3);
     (address(), text(), any::<bool>(), attributes)
@@ -318,10 +333,23 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
         before,
         after,
     });
-    let body = (vec(any_change(), 0..8), vec(any_drift(), 0..3), vec(output, 0..3));
+    let body = (
+        vec(any_change(), 0..8),
+        vec(any_drift(), 0..3),
+        vec(output, 0..3),
+        vec(any_danger(), 0..3),
+    );
     let losses = (vec(any_loss(), 0..3), vec(text(), 0..2), vec(any_stale(), 0..2));
+    let allowed = (vec(address(), 0..2), option::of(any::<usize>()), any::<bool>(), any::<bool>());
+    let allowed = allowed.prop_map(|(delete, destroys, outage, pending)| {
+        (Allowed { delete, destroys, outage, ..Allowed::default() }, pending)
+    });
+    let losses = (losses, allowed);
     (head, bindings(), body, any_steps(), vec(any_note(), 0..3), losses).prop_map(
-        |(head, bindings, body, steps, notes, losses)| Plan {
+        |(head, bindings, body, steps, notes, (losses, allowed))| Plan {
+            allowed: allowed.0,
+            include_pending: allowed.1,
+            replace: Vec::new(),
             lost: losses.0,
             thaws: losses.1,
             stale: losses.2,
@@ -331,6 +359,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             overlays: head.3,
             bindings,
             changes: body.0,
+            dangers: body.3,
             drift: body.1,
             outputs: body.2,
             steps,

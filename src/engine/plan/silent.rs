@@ -14,7 +14,8 @@ use crate::engine::value::Attributes;
 #[derive(Debug, Default)]
 pub(super) struct Silent {
     domains: Domains,
-    names: BTreeSet<String>,
+    /// With whether there was an answer after all, which was no or nonsense.
+    names: BTreeMap<String, bool>,
 }
 
 impl Silent {
@@ -28,22 +29,24 @@ impl Silent {
             return Self::default();
         }
         let domains = Domains::new(catalog, state);
-        let (mut unseen, mut answered) = (BTreeSet::new(), BTreeSet::new());
+        let (mut unseen, mut answered) = (BTreeMap::new(), BTreeSet::new());
         for (address, record) in state.into_iter().flat_map(|it| &it.records) {
             let Some(kind) = catalog.get(&record.kind).filter(|it| !is_global(it)) else {
                 continue;
             };
             let Some(domain) = domains.of_record(address) else { continue };
             match observed.get(address) {
-                Some(Observation::Unseen(_)) => unseen.insert(domain.to_owned()),
-                Some(Observation::Exists { .. }) if is_asked_there(kind) => {
-                    answered.insert(domain.to_owned())
+                Some(Observation::Unseen(it)) => {
+                    *unseen.entry(domain.to_owned()).or_insert(true) &= it.reason.is_no();
                 }
-                Some(Observation::Exists { .. } | Observation::Absent) | None => false,
-            };
+                Some(Observation::Exists { .. }) if is_asked_there(kind) => {
+                    answered.insert(domain.to_owned());
+                }
+                Some(Observation::Exists { .. } | Observation::Absent) | None => {}
+            }
         }
-        let names = unseen.difference(&answered).cloned().collect();
-        Self { domains, names }
+        unseen.retain(|it, _| !answered.contains(it));
+        Self { domains, names: unseen }
     }
 
     /// Takes in where an instance is to be; in the order of the graph.
@@ -59,19 +62,22 @@ impl Silent {
         }
     }
 
-    /// The silent fault domain that something recorded is in, or else is to be in.
-    pub(super) fn of(&self, address: &Address) -> Option<&str> {
-        let recorded = self.domains.of_record(address);
-        recorded.or(self.domains.of_desired(address)).filter(|it| self.names.contains(*it))
+    /// Why nothing can be called where something is recorded, or else is to be.
+    pub(super) fn why(&self, address: &Address) -> Option<String> {
+        let domain = self.domains.of_record(address).or(self.domains.of_desired(address))?;
+        Some(match self.names.get(domain)? {
+            false => format!("nothing that was asked in {domain} answered"),
+            true => format!("nothing that was asked in {domain} was answered as it should be"),
+        })
     }
 }
 
 /// What is everywhere is not lost by halves.
-fn is_global(kind: &Kind) -> bool {
+pub(super) fn is_global(kind: &Kind) -> bool {
     matches!(kind.fault_domain, FaultDomain::Global(_))
 }
 
 /// Lists of a cloud with one API for all regions tell of what is in a region that does not answer, too.
-fn is_asked_there(kind: &Kind) -> bool {
+pub(super) fn is_asked_there(kind: &Kind) -> bool {
     kind.contains_in.is_some() || kind.rest.is_none()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
+use crate::engine::plan::asked::Way;
 use crate::engine::plan::change::{Action, Call, Loss, Plan};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
@@ -68,6 +69,8 @@ pub(super) struct Case<'a> {
     pub thaws: &'a [&'a str],
     pub keep: Keep,
     pub allowed: Allowed,
+    /// What could be switched to.
+    pub ways: &'a [Way],
     pub change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
 }
 
@@ -84,6 +87,7 @@ impl Default for Case<'_> {
             thaws: &[],
             keep: Keep::Nothing,
             allowed: Allowed::default(),
+            ways: &[],
             change: &|_, _| {},
         }
     }
@@ -108,6 +112,7 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
         thawed: case.thaws.iter().map(ToString::to_string).collect(),
         keep: case.keep,
         from: Some(names(case.active)),
+        ways: case.ways.to_vec(),
         ..Options::default()
     };
     let (mut before, mut after) =

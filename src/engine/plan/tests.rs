@@ -47,6 +47,15 @@ pub(super) fn order(stack: &Stack) -> Vec<Address> {
 
 /// The state after a faultless apply, and what the clouds would tell.
 pub(super) fn applied(stack: &Stack, catalog: &Catalog) -> (State, BTreeMap<Address, Observation>) {
+    applied_with(stack, catalog, |name, id| Value::Text(format!("{name}-{id}")))
+}
+
+/// The same, with what the cloud makes up.
+pub(super) fn applied_with(
+    stack: &Stack,
+    catalog: &Catalog,
+    output: impl Fn(&str, &str) -> Value,
+) -> (State, BTreeMap<Address, Observation>) {
     let mut state = State::new("t", None, "sandbox", "l", LineageKey(vec![1]));
     let mut observed = BTreeMap::new();
     for (at, address) in order(stack).iter().enumerate() {
@@ -62,7 +71,7 @@ pub(super) fn applied(stack: &Stack, catalog: &Catalog) -> (State, BTreeMap<Addr
         let id = (at + 1).to_string();
         let mut outputs = Attributes::new();
         for (name, _) in kind.attributes.iter().filter(|(_, it)| it.computed && !it.live) {
-            outputs.insert(name.clone(), Value::Text(format!("{name}-{id}")));
+            outputs.insert(name.clone(), output(name, &id));
         }
         outputs.insert("id".into(), Value::Text(id.clone()));
         let mut told = attributes.clone();
@@ -80,6 +89,7 @@ pub(super) fn applied(stack: &Stack, catalog: &Catalog) -> (State, BTreeMap<Addr
             retained: false,
             since: 0,
             deposed: None,
+            tried: Attributes::new(),
         };
         state.records.insert(address.clone(), record);
     }
@@ -87,13 +97,13 @@ pub(super) fn applied(stack: &Stack, catalog: &Catalog) -> (State, BTreeMap<Addr
 }
 
 /// One case: the layers that were applied, those that are desired now, and what differs in the world.
-struct Case<'a> {
-    before: &'a str,
-    after: &'a str,
-    now: i64,
-    intent: Intent,
-    allowed: Allowed,
-    change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
+pub(super) struct Case<'a> {
+    pub before: &'a str,
+    pub after: &'a str,
+    pub now: i64,
+    pub intent: Intent,
+    pub allowed: Allowed,
+    pub change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
 }
 
 impl Default for Case<'_> {
@@ -109,7 +119,7 @@ impl Default for Case<'_> {
     }
 }
 
-fn plan(case: &Case<'_>) -> Plan {
+pub(super) fn plan(case: &Case<'_>) -> Plan {
     let catalog = builtin();
     let applied_state =
         (!case.before.is_empty()).then(|| applied(&stack(case.before, &catalog), &catalog));
@@ -139,7 +149,7 @@ fn plan(case: &Case<'_>) -> Plan {
     propose(&worlds, &options).0
 }
 
-fn check(case: &Case<'_>) -> String {
+pub(super) fn check(case: &Case<'_>) -> String {
     told(&plan(case))
 }
 
@@ -272,7 +282,7 @@ fn a_replace_takes_what_stands_on_it_along() {
     4: delete node[0]
     5: create node[0] after [3, 4]
     6: delete node[1]
-    7: create node[1] after [3, 5, 6]
+    7: create node[1] after [3, 6]
     refusal many_destroys
     "#);
 }
@@ -666,6 +676,8 @@ fn an_interrupted_replace_is_finished_before_the_next_and_after_its_users_have_m
         {
             attributes.insert("address".into(), Value::text("192.168.1.9:80"));
         }
+        let node = state.records.get_mut(&Address::index("node", 0)).unwrap();
+        node.attributes.insert("address".into(), Value::text("192.168.1.9:80"));
     };
     let case = Case { before: &before, after: &after, change: &interrupted, ..Case::default() };
     insta::assert_snapshot!(check(&case), @r#"
@@ -675,7 +687,6 @@ fn an_interrupted_replace_is_finished_before_the_next_and_after_its_users_have_m
       image: "linode/debian12" → "linode/ubuntu24.04"
     update node[0]: address differs
       address: "192.168.1.9:80" → "192.168.1.0:80"
-    drift node[0] address
     0: delete web[0] after [6]
     1: rename web[0] after [0]
     2: create web[1]
@@ -714,4 +725,47 @@ fn what_the_cloud_tells_of_a_secret_is_not_told() {
     assert!(same.steps.is_empty() && same.drift.is_empty(), "{:?} {:?}", same.changes, same.drift);
     let shown = format!("{:?}", propose_with("lb-Hunter3"));
     assert!(shown.contains("sensitive") && !shown.to_lowercase().contains("hunter"), "{shown}");
+}
+
+/// Without its secret nothing is changed; what somebody else changed is said all the same.
+#[test]
+fn a_drift_of_a_secret_that_is_not_given_is_said() {
+    let catalog = builtin();
+    let told = |label: &str, tag: &str| {
+        let text = |default: &str| {
+            format!(
+                "stack: t\nvariables:\n  pw: {{ type: string, sensitive: true{default} }}\nresources:\n  lb: {{ kind: linode.nodebalancer, region: us-east, label: 'lb-${{vars.pw}}', tags: ['t-${{vars.pw}}', plain] }}\n"
+            )
+        };
+        let stack = |text: String| {
+            let layer =
+                Layer { name: String::new(), file: "stack.yaml".into(), bytes: text.into() };
+            load("t", &[layer], &[], &BTreeMap::new(), &NoFiles, &catalog).stack.unwrap()
+        };
+        let (state, mut observed) = applied(&stack(text(", default: Hunter2")), &catalog);
+        if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&Address::one("lb"))
+        {
+            let tags = vec![Value::text("plain"), Value::text(tag)];
+            attributes.insert("label".into(), Value::text(label));
+            attributes.insert("tags".into(), Value::List(tags));
+        }
+        let stack = stack(text(""));
+        let order = order(&stack);
+        let worlds = Worlds {
+            catalog: &catalog,
+            stack: &stack,
+            order: &order,
+            state: Some(&state),
+            observed: &observed,
+        };
+        let plan = propose(&worlds, &Options { now: 3_600_000, ..Options::default() }).0;
+        assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+        let notes: Vec<String> =
+            plan.notes.iter().map(|it| format!("{}: {}", it.code, it.text)).collect();
+        notes.join("\n")
+    };
+    assert_eq!(told("lb-Hunter2", "t-hunter2"), "");
+    insta::assert_snapshot!(told("lb-mine", "t-hunter2"), @"secret_drift: `label` of `lb` is not what was applied, and not compared with the layers: its secret is not given");
+    // Tags are stored in small letters: by its fingerprint nobody can tell which they were.
+    assert_eq!(told("lb-Hunter2", "t-mine"), "");
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::normalise::stored;
 use crate::engine::plan::change::{Action, Change, Directs};
 use crate::engine::plan::closure::{Recorded, Wanted};
 use crate::engine::plan::frozen::Frozen;
 use crate::engine::plan::group::{Members, group_name};
-use crate::engine::plan::normalise::stored;
 use crate::engine::plan::planned::{Planned, set_name};
 use crate::engine::plan::proposal::Worlds;
 use crate::engine::schema::{Catalog, Drain, Kind};
@@ -54,6 +54,29 @@ pub(super) struct Replicating {
     pub from: Address,
 }
 
+fn has_replication_gate(it: &Planned<'_>) -> bool {
+    let gate = it.instance.and_then(|it| it.resource.gate.as_ref());
+    gate.is_some_and(|it| matches!(it.probe, GateProbe::Replication))
+}
+
+/// A member of which its replication gate cannot be asked, as it, or the only ones beside it, could not be looked at. Under a
+/// loss nobody is asked: what is lost tells nothing.
+pub(super) fn unasked<'a>(planned: &'a [Planned<'_>]) -> Option<&'a Address> {
+    let unseen = |it: &&Planned<'_>| it.change.unseen.is_some() && it.change.frozen.is_none();
+    if !planned.iter().any(|it| unseen(&it) && it.kind.group.is_some()) {
+        return None;
+    }
+    let group = |it: &Planned<'_>| group_name(it.kind, it.desired.as_ref()?);
+    let pairs = replicating(planned);
+    let gated = planned.iter().filter(|it| has_replication_gate(it) && it.change.frozen.is_none());
+    let mut gated = gated.filter(|it| !pairs.iter().any(|pair| pair.to == it.change.address));
+    let missed = |to: &&Planned<'_>| {
+        let name = group(to);
+        unseen(to) || planned.iter().any(|it| unseen(&it) && name.is_some() && group(it) == name)
+    };
+    gated.find(missed).map(|it| &it.change.address)
+}
+
 /// The members with a replication gate, each with another living one of its group.
 pub(super) fn replicating(planned: &[Planned<'_>]) -> Vec<Replicating> {
     let lives = |it: &&Planned<'_>| {
@@ -66,10 +89,7 @@ pub(super) fn replicating(planned: &[Planned<'_>]) -> Vec<Replicating> {
     let members = planned.iter().filter(lives);
     let members: Members<'_> =
         members.filter_map(|it| Some((&it.change.address, group(it)?))).collect();
-    let gated = planned.iter().filter(lives).filter(|it| {
-        let gate = it.instance.and_then(|it| it.resource.gate.as_ref());
-        gate.is_some_and(|it| matches!(it.probe, GateProbe::Replication))
-    });
+    let gated = planned.iter().filter(lives).filter(|it| has_replication_gate(it));
     let pairs = gated.filter_map(|to| {
         let own = &to.change.address;
         let from = members.other(own, &group(to)?)?;
@@ -94,6 +114,14 @@ impl Direction {
             drain_seconds: None,
             ttl_seconds: 0,
         }
+    }
+}
+
+impl Direction {
+    /// What could not be looked at may direct users to any of these.
+    pub(super) fn unknown(it: &Planned<'_>, roots: &[Address], old: BTreeSet<Address>) -> Self {
+        let drain_seconds = it.kind.drain.as_ref().map(|_| 0);
+        Self { old_roots: roots.to_vec(), old, drain_seconds, ..Self::of(it) }
     }
 }
 
@@ -259,7 +287,9 @@ impl View<'_, '_> {
 
     /// Users whom an earlier run directed away.
     fn draining(&self, address: &Address, was: &[Address], until: i64) -> Option<Direction> {
-        let planned = &self.planned[*self.at.get(address)?];
+        // What was withdrawn is in no plan any more, and users may still come that way: waited for where it led to.
+        let mut places = std::iter::once(address).chain(was).filter_map(|it| self.at.get(it));
+        let planned = &self.planned[*places.next()?];
         let roots = self.targets(planned);
         let recorded = self.recorded.as_ref()?;
         Some(Direction {
@@ -340,7 +370,7 @@ fn ttl(
     own.or_else(inherited).unwrap_or(drain.otherwise)
 }
 
-/// Where an update that began, and was cut off, may have taken users from. Whether it arrived nobody knows; who is still
+/// Where an update or a withdrawal that began, and was cut off, may have taken users from. Whether it arrived nobody knows; who is still
 /// directed there loses nothing by what waits for the drain. Nobody comes back from what is lost.
 pub fn cut_off(
     catalog: &Catalog,
@@ -354,7 +384,9 @@ pub fn cut_off(
     let differs = |name: &String| {
         begun.attributes.get(name).is_some_and(|it| Some(it) != record.attributes.get(name))
     };
-    if begun.call != "update" || !kind.traffic.iter().any(differs) {
+    let withdraws = begun.call == "delete" && record.deposed.is_none();
+    let turns = begun.call == "update" && kind.traffic.iter().any(differs);
+    if !withdraws && !turns {
         return None;
     }
     let recorded = Recorded::new(catalog, state);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::observed::Observation;
-use crate::engine::plan::asked::{Allowed, Intent};
+use crate::engine::observed::{Observation, Reason, Unseen};
+use crate::engine::plan::asked::{Allowed, Intent, Way};
 use crate::engine::plan::change::{Call, Plan, Wait};
 use crate::engine::plan::switch_tests::{Case, FAILOVER, SITES, check, plan};
 use crate::engine::state::record::{Deposed, State};
@@ -56,12 +56,86 @@ outputs:";
     let plan = plan(&case);
     left_alone(&plan, &["late", "late_http", "alias", "after", "more_after", "http_eu"]);
     insta::assert_snapshot!(check(&case));
-    // Also the fault domain of what was never made is named.
-    let help = plan.notes.iter().find_map(|it| it.help.as_deref());
+    // Also the fault domain of what was never made is named; but others of it answered, so it is not lost.
+    let (text, help) = silence(&plan);
+    assert!(text.contains("linode:us-east (1): no answer"), "{text}");
     assert_eq!(
         help,
-        Some("if it is lost: `lifeboat failover t --to OVERLAY --lost linode:us-east`")
+        "this is no sign that a site is lost; run the same command again when it answers"
     );
+}
+
+/// What is told of those who say nothing.
+#[track_caller]
+fn silence(plan: &Plan) -> (&str, &str) {
+    let mut notes = plan.notes.iter().filter(|it| it.code == "unseen_fault_domain");
+    let note = notes.next().expect("somebody is silent");
+    (&note.text, note.help.as_deref().expect("something can be done"))
+}
+
+/// Only who was asked where it is, has something recorded there, and said nothing at all can be lost.
+#[test]
+fn only_silence_is_a_loss_and_the_overlay_that_assumes_it_is_named() {
+    let way = |overlay: &str, lost: &[&str]| Way {
+        overlay: overlay.into(),
+        assumes_lost: lost.iter().map(ToString::to_string).collect(),
+    };
+    let us = ["http", "node[0]", "node[1]"];
+    let told = |names: &[&str], ways: &[Way], lost: &'static [&'static str]| {
+        let unseen = silent(names);
+        let case = Case { to: None, change: &*unseen, ways, lost, ..Case::default() };
+        silence(&plan(&case)).1.to_owned()
+    };
+    let one =
+        [way("failover", &["linode:us-east"]), way("other", &["linode:us-east", "aws:us-east-1"])];
+    let whole = "if it does not answer soon and is lost: `lifeboat failover t --to failover --lost linode:us-east`";
+    assert_eq!(told(&us, &one, &[]), whole);
+    // None assumes just that: the only one that assumes it among others, with what is lost said.
+    let among = "if it does not answer soon and is lost: `lifeboat failover t --to other --lost linode:us-east`";
+    assert_eq!(told(&us, &one[1..], &[]), among);
+    let which = "if it does not answer soon and is lost: `lifeboat failover t` lists what can be switched to";
+    assert_eq!(told(&us, &[one[0].clone(), one[0].clone()], &[]), which);
+    assert_eq!(told(&us, &[], &[]), which);
+    // Zones and records are everywhere, lists are of all regions, and one that answered there is a sign of life.
+    let no_sign = "this is no sign that a site is lost; run the same command again when it answers";
+    assert_eq!(told(&["shop", "zone"], &one, &[]), no_sign);
+    assert_eq!(told(&["lb", "web[0]", "web[1]"], &one, &[]), no_sign);
+    assert_eq!(told(&["http"], &one, &[]), no_sign);
+}
+
+/// A no proves that it is there: the cause is told, before all else, and not a word about a loss.
+#[test]
+fn a_no_is_told_by_its_cause_and_lost_is_not_a_word_of_it() {
+    let refuse = |reason: Reason, why: &'static str| {
+        move |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+            for name in ["http", "node[0]", "node[1]", "lb"] {
+                let unseen = Observation::Unseen(Unseen::new(reason, why));
+                observed.insert(name.parse().unwrap(), unseen);
+            }
+        }
+    };
+    let denied = refuse(Reason::Denied, "GET x answered 401: Invalid Token");
+    let case = Case { to: None, change: &denied, ..Case::default() };
+    let first = &plan(&case).notes[0];
+    assert_eq!(first.code, "denied");
+    assert_eq!(
+        first.text,
+        "GET x answered 401: Invalid Token; so `lb`, `http`, `node[0]` and 1 more could not be looked at"
+    );
+    let malformed = refuse(Reason::Malformed, "GET x: not JSON");
+    let case = Case { to: None, change: &malformed, ..Case::default() };
+    assert_eq!(plan(&case).notes[0].code, "malformed");
+    for it in [&denied as &Change<'_>, &malformed] {
+        let plan = plan(&Case { to: None, change: it, ..Case::default() });
+        assert!(plan.unseen().is_some_and(Reason::is_no));
+        let said = format!("{:?}", plan.notes);
+        assert!(!said.contains("lost") && !said.contains("unseen_fault_domain"), "{said}");
+    }
+    // Throttled is neither.
+    let later = refuse(Reason::Throttled, "GET x answered 429");
+    let plan = plan(&Case { to: None, change: &later, ..Case::default() });
+    assert_eq!(plan.unseen(), Some(Reason::Throttled));
+    assert!(!format!("{:?}", plan.notes).contains("--lost"), "{:?}", plan.notes);
 }
 
 /// Recorded values serve; a call that has to reach the object itself waits.
@@ -180,7 +254,7 @@ outputs:",
     insta::assert_snapshot!(check(&case));
 }
 
-/// A record that may still lead there is not seen: what it needs is not deleted under it.
+/// A record that may still lead there is not seen: neither what it needs nor what serves behind that is deleted.
 #[test]
 fn nothing_is_deleted_under_what_is_not_seen() {
     let two = SITES.replace("outputs:", "  alias: { kind: linode.domain_record, domain: '${zone}', type: A, name: alias, target: '${lb_eu.ipv4}' }\noutputs:");
@@ -194,10 +268,9 @@ fn nothing_is_deleted_under_what_is_not_seen() {
     let case =
         Case { applied: &two, base: &without, to: None, change: &*unseen, ..Case::default() };
     let plan = plan(&case);
-    left_alone(&plan, &["lb_eu", "alias"]);
-    let why = "`alias` still depends on it, and could not be looked at";
+    left_alone(&plan, &["lb_eu", "http_eu", "node_eu[0]", "alias"]);
+    let why = "users may be directed to it: `alias` could not be looked at";
     assert_eq!(held(&plan, "lb_eu"), Some((Wait::Unseen, why)));
-    assert!(plan.steps.iter().any(|it| it.address.to_string() == "http_eu"), "{:?}", plan.steps);
 }
 
 /// Lists show what is in a region that does not answer: they are no sign that it can be called.
@@ -239,4 +312,46 @@ fn an_interrupted_replace_in_what_is_lost_is_finished_after_the_thaw() {
     let told = plan(&Case { to: None, lost, change: &begun, ..Case::default() });
     let why = "an interrupted replace is finished when linode:us-east is found again";
     assert_eq!(held(&told, "lb"), Some((Wait::Lost, why)));
+}
+
+/// A gate that cannot be asked is closed: a switch does not take users past it. What is lost is not asked.
+#[test]
+fn users_do_not_pass_a_replication_gate_that_could_not_be_asked() {
+    let base = SITES.replace(
+        "outputs:",
+        "  table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id }
+  replica: { kind: dynamodb.replica, table: '${table}', region: eu-west-1, gate: { replication: true, within: 60s } }
+outputs:",
+    );
+    let moves = |unseen: &[&str], lost: &[&str]| {
+        let unseen = silent(unseen);
+        let case = Case { applied: &base, base: &base, lost, change: &*unseen, ..Case::default() };
+        let plan = plan(&case);
+        let moves =
+            plan.steps.iter().any(|it| it.call.mutates() && it.address == Address::one("shop"));
+        (moves, held(&plan, "shop").map(|it| it.1.to_owned()))
+    };
+    let closed = Some("the gate of `replica` is closed: it could not be asked".to_owned());
+    for unseen in [&["replica"][..], &["table"], &["table", "replica"]] {
+        assert_eq!(moves(unseen, &[]), (false, closed.clone()), "{unseen:?}");
+    }
+    assert_eq!(moves(&[], &[]), (true, None));
+    assert_eq!(moves(&[], &["aws:us-east-1"]), (true, None));
+}
+
+/// Users cannot be moved to what is made anew, so that waits, and with it all that would have been made inside it.
+#[test]
+fn what_would_be_made_inside_a_replacement_that_waits_waits_as_well() {
+    let base = SITES.replace(
+        "region: us-east, label: lb-us }",
+        "region: us-west, label: lb-us, lifecycle: { create_before_destroy: true } }",
+    );
+    let unseen = silent(&["node[1]"]);
+    let case = Case { base: &base, to: None, change: &*unseen, ..Case::default() };
+    let plan = plan(&case);
+    left_alone(&plan, &["lb", "http", "node[0]", "node[1]", "shop"]);
+    assert_eq!(
+        held(&plan, "http"),
+        Some((Wait::Unseen, "users are still directed to it: `shop` waits"))
+    );
 }

@@ -5,6 +5,8 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::engine::ledger::forecast::Forecast;
+use crate::engine::plain::json as escaped;
+use crate::engine::plan::accord::discord;
 use crate::engine::plan::calls::Malformed;
 use crate::engine::plan::change::{Call, Plan};
 use crate::engine::plan::diff::seal;
@@ -13,7 +15,7 @@ use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// What this program writes. A newer minor version only adds what an older reader may ignore;
 /// a newer major version is refused.
-pub const FORMAT_VERSION: &str = "1.2";
+pub const FORMAT_VERSION: &str = "1.3";
 const MAJOR: &str = "1";
 
 /// When, by whom and with what a plan was made: outside its digest.
@@ -33,7 +35,7 @@ pub struct Envelope {
 /// Why a text is not a plan that may be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
-    #[error("it is not a plan: {0}; make one with `lifeboat plan STACK --out FILE`")]
+    #[error("it is not a plan: {0}; `plan` writes one with `--out`")]
     NotAPlan(String),
     #[error(
         "its format is version {0}, and this lifeboat reads {MAJOR}.x; use the lifeboat that made it, or plan again with this one"
@@ -45,6 +47,8 @@ pub enum WireError {
     Edited { said: String, found: String },
     #[error("its summary does not count its changes; it was edited after it was made, plan again")]
     Summary,
+    #[error("it would do what it does not show: {0}; it was edited after it was made, plan again")]
+    Discord(String),
     #[error("it is damaged: {0}; plan again")]
     Damaged(#[from] Malformed),
 }
@@ -86,8 +90,17 @@ pub fn encode(plan: &Plan, envelope: &Envelope) -> String {
     escaped(&serde_json::to_string_pretty(&written).expect("plain data serialises")) + "\n"
 }
 
-/// The plan of a text that [`encode`] made and nobody edited.
+/// The plan of a text that [`encode`] made and nobody edited. Its digest has no key: who edits a plan can make a new one, so
+/// it is also seen that it runs what it shows.
 pub fn decode(text: &str) -> Result<(Plan, Envelope), WireError> {
+    let (plan, envelope) = parse(text)?;
+    match discord(&plan) {
+        Some(why) => Err(WireError::Discord(why)),
+        None => Ok((plan, envelope)),
+    }
+}
+
+fn parse(text: &str) -> Result<(Plan, Envelope), WireError> {
     let not_a_plan = |why: serde_json::Error| WireError::NotAPlan(why.to_string());
     let version: Version = serde_json::from_str(text).map_err(not_a_plan)?;
     if version.format_version.split('.').next() != Some(MAJOR) {
@@ -178,40 +191,13 @@ fn compact(json: &str) -> String {
     compact
 }
 
-/// JSON in which no character can act on a terminal or hide: such stand as `\u…` inside of strings.
-fn escaped(json: &str) -> String {
-    if json.chars().all(|it| it.is_ascii_graphic() || it == ' ' || it == '\n') {
-        return json.to_owned();
-    }
-    let mut escaped = String::with_capacity(json.len());
-    for it in json.chars() {
-        if is_invisible(it) && it != '\n' {
-            let mut units = [0; 2];
-            escaped.extend(it.encode_utf16(&mut units).iter().map(|it| format!("\\u{it:04x}")));
-        } else {
-            escaped.push(it);
-        }
-    }
-    escaped
-}
-
-/// Whether a character moves the cursor, turns the direction of writing or shows nothing.
-pub fn is_invisible(it: char) -> bool {
-    it.is_control()
-        || matches!(it,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e0fff}')
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
-    use super::{
-        Envelope, FORMAT_VERSION, WireError, decode, encode, is_invisible, plan_digest, sealed,
-    };
+    use super::{Envelope, FORMAT_VERSION, WireError, decode, encode, parse, plan_digest, sealed};
     use crate::engine::ledger::forecast::{Expected, Forecast};
+    use crate::engine::plain::is_invisible;
     use crate::engine::plan::change::{Call, Plan};
     use crate::engine::plan::sample::{CREATE, any_plan, change, plan};
     use crate::engine::value::{Attributes, LineageKey, Secret, Value};
@@ -244,7 +230,9 @@ mod tests {
             secret(),
         );
         let mut plan = plan().of(vec![change]);
-        let attributes = Attributes::from([("users".into(), Value::List(vec![secret()]))]);
+        let users = Value::List(vec![secret()]);
+        let attributes =
+            Attributes::from([("users".into(), users), ("root_pass".into(), secret())]);
         plan.steps[0].call = Call::Create { attributes, label: None };
         plan
     }
@@ -256,7 +244,7 @@ mod tests {
         fn what_is_encoded_decodes_to_the_same(plan in any_plan()) {
             let text = encode(&plan, &envelope());
             prop_assert!(!text.contains(|it| is_invisible(it) && it != '\n'));
-            let (decoded, said) = decode(&text).unwrap();
+            let (decoded, said) = parse(&text).unwrap();
             prop_assert_eq!(plan_digest(&decoded), plan_digest(&plan));
             prop_assert_eq!(decoded, plan);
             prop_assert_eq!(said, envelope());

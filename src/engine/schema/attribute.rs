@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::engine::quick::QuickMap;
+use crate::engine::schema::catalogue::{AccountDefault, Chosen, Wants};
+use crate::engine::schema::danger::Risk;
 use crate::engine::value::Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -131,6 +133,9 @@ pub struct Attribute {
     /// While it is true, the cloud itself refuses to delete the object.
     #[serde(default)]
     pub protects: bool,
+    /// Changes of it that a reader of a plan must not overlook.
+    #[serde(default)]
+    pub risks: Vec<Risk>,
     /// Cannot be given at creation: an update right after it carries it when it differs from the default.
     #[serde(default)]
     pub after_create: bool,
@@ -166,12 +171,94 @@ pub struct Attribute {
     /// What the pattern means, for people.
     #[serde(default)]
     pub pattern_says: Option<String>,
+    /// The form of a text that a pattern does not tell well.
+    #[serde(default)]
+    pub form: Option<Form>,
+    /// Its form, by the value of another attribute.
+    #[serde(default)]
+    pub form_by: Option<FormBy>,
+    /// What a text may not hold.
+    #[serde(default)]
+    pub forbids: Vec<String>,
+    /// What a text may not begin with.
+    #[serde(default)]
+    pub forbids_prefix: Vec<String>,
+    /// The limits of the names in a map whose names are the user's own.
+    #[serde(default)]
+    pub names: Option<Box<Attribute>>,
+    /// The list of the cloud that its values come from.
+    #[serde(default)]
+    pub chosen: Option<Chosen>,
+    /// What the values of other attributes must be capable of.
+    #[serde(default)]
+    pub wants: Vec<Wants>,
+    /// What the account decides where the stack is silent.
+    #[serde(default)]
+    pub account_default: Option<AccountDefault>,
+    /// A change from one value to another takes so long that it is said beforehand, and waited for.
+    #[serde(default)]
+    pub slow: Option<Slow>,
+    /// The default where another attribute is not set.
+    #[serde(default)]
+    pub default_without: Option<DefaultWithout>,
     /// What the cloud makes of a value; applied before comparing.
     #[serde(default)]
     pub normalise: Vec<Normalise>,
     /// The values that the cloud stores; others are rounded up to the next one.
     #[serde(default)]
     pub rounds_up_to: Vec<i64>,
+}
+
+/// What a text is, where that takes more than a pattern to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    Ipv4,
+    Ipv6,
+    Ip,
+    /// Address and mask.
+    Ipv4Network,
+    Ipv6Network,
+    /// A name that DNS resolves; a dot at its end is taken off by whoever keeps it.
+    Host,
+    /// The name of a zone.
+    Zone,
+    /// A name inside a zone.
+    RecordName,
+    NoTrailingDot,
+    Email,
+    /// Ports and ranges of ports.
+    Ports,
+    /// Private address and port of what a load balancer sends users to.
+    Backend,
+    /// An OpenSSH public key.
+    PublicKey,
+}
+
+/// The form of a value, by the value of another attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormBy {
+    pub attribute: String,
+    pub of: BTreeMap<String, Form>,
+}
+
+/// A change that the cloud makes in its own time.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slow {
+    /// How long it is waited for.
+    pub within_seconds: u64,
+    /// What happens, for the plan.
+    pub says: String,
+}
+
+/// A default that holds while another attribute is not set.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultWithout {
+    pub attribute: String,
+    pub then: serde_json::Value,
 }
 
 /// How the cloud rewrites a value.
@@ -185,6 +272,25 @@ pub enum Normalise {
     TrimSuffixOf(String),
     /// An unset value and this one are the same.
     EmptyIsNull,
+    /// Takes this off the beginning, as often as it is there.
+    TrimPrefix(String),
+    /// An address, or a network, in the one spelling that RFC 5952 recommends.
+    Address,
+    /// A name without a dot gets that attribute's value behind it.
+    Qualify(String),
+    /// Whatever was written: `_{service}._{protocol}` with the normalised values of these attributes.
+    Made(String),
+    /// Only while another attribute has one of these values.
+    When(When),
+}
+
+/// What is done to a value while another attribute has one of these.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct When {
+    pub attribute: String,
+    pub is: Vec<String>,
+    pub then: Vec<Normalise>,
 }
 
 /// Where in an answer an attribute is found.

@@ -1,5 +1,7 @@
 //! What a kind is: attributes, what a change of each means, identity, containment and routes, as read from `kind.yaml`.
 
+pub mod danger;
+pub mod catalogue;
 pub mod attribute;
 pub mod routes;
 
@@ -9,14 +11,19 @@ use serde::Deserialize;
 
 use crate::engine::quick::QuickMap;
 pub use crate::engine::schema::attribute::{
-    Attribute, Encode, Lookup, Normalise, OnChange, OnShrink, Pick, Read, Type,
+    Attribute, DefaultWithout, Encode, Form, FormBy, Lookup, Normalise, OnChange, OnShrink, Pick,
+    Read, Slow, Type,
 };
+pub use crate::engine::schema::catalogue::{AccountDefault, Available, Chosen, Shipped, Wants};
+pub use crate::engine::schema::danger::{Packets, Risk, Sort};
 pub use crate::engine::schema::routes::{Group, Ready, Rest};
 
 /// Every kind that stacks may use, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     pub kinds: BTreeMap<String, Kind>,
+    /// What the clouds offered when this lifeboat was built, by the name of the list.
+    pub shipped: BTreeMap<String, Shipped>,
 }
 
 impl Catalog {
@@ -61,12 +68,30 @@ pub struct Kind {
     /// How it finds out that what is behind it has failed.
     #[serde(default)]
     pub health_check: Option<HealthCheck>,
+    /// When an object of this kind takes part in serving; always, where nothing is said.
+    #[serde(default)]
+    pub serves: Option<Serves>,
+    /// The addresses from which it reaches what is behind it; a filter in front of that must let them in.
+    #[serde(default)]
+    pub reaches_from: Option<String>,
+    /// Which packets it lets in, if it is a filter.
+    #[serde(default)]
+    pub packets: Option<Packets>,
+    /// Values of an attribute with which `traffic` directs no users: a record that is only read.
+    #[serde(default)]
+    pub directs_nobody: Option<(String, Vec<String>)>,
     /// Which attribute says how much one object of this kind can do.
     #[serde(default)]
     pub capacity: Option<Capacity>,
     /// Attributes by which several objects make one serving set (law 7), e.g. records of one name.
     #[serde(default)]
     pub serving_set: Vec<String>,
+    /// Values that count as one there, since users take objects of either for one another.
+    #[serde(default)]
+    pub serving_alike: Option<Alike>,
+    /// Objects beside which the cloud lets no other stand.
+    #[serde(default)]
+    pub excludes: Option<Excludes>,
     /// Objects of this kind are members of groups whose members hold the same data.
     #[serde(default)]
     pub group: Option<Membership>,
@@ -106,6 +131,43 @@ pub struct Drain {
     pub inherits: String,
     /// Seconds, where the container says nothing either.
     pub otherwise: u64,
+}
+
+/// Several values of one attribute that count as one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alike {
+    pub attribute: String,
+    pub values: Vec<String>,
+}
+
+/// What an attribute says of whether an object serves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Serves {
+    pub attribute: String,
+    /// With any other value it does not serve.
+    pub values: Vec<serde_json::Value>,
+    /// The live attribute that says whether it was found healthy, where what contains it checks that.
+    #[serde(default)]
+    pub healthy: Option<Healthy>,
+}
+
+/// How the cloud says that something is healthy.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Healthy {
+    pub attribute: String,
+    pub is: Vec<String>,
+}
+
+/// With this value of an attribute an object stands alone: of those that agree in `by` there is no other.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Excludes {
+    pub by: Vec<String>,
+    pub attribute: String,
+    pub value: String,
 }
 
 /// A live attribute that counts what serves.
@@ -174,6 +236,9 @@ pub struct Identity {
     /// The cloud itself refuses a second object of the same identity.
     #[serde(default)]
     pub unique: bool,
+    /// Small and capital letters are the same to the cloud there.
+    #[serde(default)]
+    pub caseless: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]

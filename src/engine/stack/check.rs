@@ -7,6 +7,7 @@ use regex::Regex;
 
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::schema::{Attribute, Type};
+use crate::engine::stack::form::wrong;
 use crate::engine::stack::model::{Shape, Term};
 use crate::engine::stack::world::word;
 use crate::engine::value::{Attributes, Secret, Value};
@@ -58,7 +59,7 @@ pub fn check(
         Value::Secret(secret) => (secret.expose().clone(), true),
         other => (other, false),
     };
-    let mut checker = Checker { name, is_secret, out };
+    let mut checker = Checker { name: name.to_owned(), is_secret, out };
     let value = checker.value(value, attribute, at);
     if is_secret || (attribute.sensitive && !value.is_null()) {
         Value::Secret(Secret::new(value))
@@ -68,7 +69,8 @@ pub fn check(
 }
 
 struct Checker<'a> {
-    name: &'a str,
+    /// Of an attribute, or of a member in it: `inbound[0].action`.
+    name: String,
     is_secret: bool,
     out: &'a mut Vec<Diagnostic>,
 }
@@ -104,6 +106,15 @@ impl Checker<'_> {
         }
     }
 
+    /// Checks a part under its own name.
+    fn within(&mut self, part: &str, check: impl FnOnce(&mut Self) -> Value) -> Value {
+        let length = self.name.len();
+        self.name.push_str(part);
+        let value = check(self);
+        self.name.truncate(length);
+        value
+    }
+
     fn wrong_type(&mut self, value: &Value, attribute: &Attribute, at: Place<'_>) -> Value {
         let wrong = Diagnostic::error("wrong_type", "Wrong type").at(
             at.span,
@@ -120,6 +131,21 @@ impl Checker<'_> {
             (Type::Int, Value::Text(text)) if text.parse::<i64>().is_ok() => {
                 wrong.help(if is_literal { "remove the quotes" } else { "convert it: int(…)" })
             }
+            (Type::Int, Value::Text(text)) => match seconds(text) {
+                Some(seconds) => {
+                    wrong.help(format!("write a number; in seconds, {text} is {seconds}"))
+                }
+                None => wrong.help("write a number"),
+            },
+            (Type::Bool, Value::Text(text)) => {
+                wrong.help(match text.to_ascii_lowercase().as_str() {
+                    "yes" | "on" | "true" | "y" => "write true: YAML 1.2 knows true and false only",
+                    "no" | "off" | "false" | "n" => {
+                        "write false: YAML 1.2 knows true and false only"
+                    }
+                    _ => "write true or false",
+                })
+            }
             (Type::List | Type::Set, _) => wrong.help("write a list: […]"),
             (Type::Reference, _) => {
                 let kind = attribute.to.as_deref().unwrap_or("the right kind");
@@ -131,14 +157,15 @@ impl Checker<'_> {
     }
 
     fn text(&mut self, text: String, attribute: &Attribute, at: Place<'_>) -> Value {
-        let name = self.name;
+        let name = &self.name.clone();
         let shown = if self.is_secret || attribute.sensitive { "this" } else { text.as_str() };
         if !attribute.one_of.is_empty() && !attribute.one_of.contains(&text) {
             let all = attribute.one_of.iter().map(String::as_str);
             let wrong = Diagnostic::error("not_one_of", "Not one of the choices")
                 .at(at.span, format!("`{name}` cannot be `{shown}`"))
                 .help(format!("one of {}", attribute.one_of.join(", ")));
-            self.out.push(wrong.nearest(&text, all));
+            let is_hidden = self.is_secret || attribute.sensitive;
+            self.out.push(if is_hidden { wrong } else { wrong.nearest(&text, all) });
             return Value::Text(text);
         }
         if let Some((least, most)) = attribute.length {
@@ -146,7 +173,7 @@ impl Checker<'_> {
             if length < least || length > most {
                 self.out.push(
                     Diagnostic::error("wrong_length", "Wrong length")
-                        .at(at.span, format!("`{name}` has {length} characters"))
+                        .at(at.span, self.sized(attribute, length, "characters"))
                         .help(format!("from {least} to {most} characters")),
                 );
                 return Value::Text(text);
@@ -155,7 +182,7 @@ impl Checker<'_> {
         if let Some(most) = attribute.max_bytes.filter(|it| text.len() > *it) {
             self.out.push(
                 Diagnostic::error("too_long", "Too long")
-                    .at(at.span, format!("`{name}` has {} bytes", text.len()))
+                    .at(at.span, self.sized(attribute, text.len(), "bytes"))
                     .help(format!("at most {most} bytes")),
             );
         }
@@ -168,8 +195,42 @@ impl Checker<'_> {
                     .at(at.span, format!("`{name}` cannot be `{shown}`"))
                     .help(says.to_owned()),
             );
+            return Value::Text(text);
         }
+        self.form(&text, shown, attribute, at);
         Value::Text(text)
+    }
+
+    /// How long a value is; how long a secret is, is a part of it.
+    fn sized(&self, attribute: &Attribute, length: usize, unit: &str) -> String {
+        if self.is_secret || attribute.sensitive {
+            return format!("`{}` has another number of {unit}", self.name);
+        }
+        format!("`{}` has {length} {unit}", self.name)
+    }
+
+    fn has_no(&self, key: &str) -> String {
+        if self.is_secret {
+            return format!("`{}` has no such key as the sensitive value has", self.name);
+        }
+        format!("`{}` has no `{key}`", self.name)
+    }
+
+    /// What a pattern does not tell.
+    fn form(&mut self, text: &str, shown: &str, attribute: &Attribute, at: Place<'_>) {
+        let says = attribute.form.and_then(|it| wrong(it, text));
+        let held = attribute.forbids.iter().find(|it| text.contains(it.as_str()));
+        let begins = attribute.forbids_prefix.iter().find(|it| text.starts_with(it.as_str()));
+        let says = says
+            .or_else(|| held.map(|it| format!("without `{it}` in it")))
+            .or_else(|| begins.map(|it| format!("it may not begin with `{it}`")));
+        if let Some(says) = says {
+            self.out.push(
+                Diagnostic::error("wrong_form", "Not a value of this attribute")
+                    .at(at.span, format!("`{}` cannot be `{shown}`", self.name))
+                    .help(says),
+            );
+        }
     }
 
     fn int(&mut self, number: i64, attribute: &Attribute, at: Place<'_>) -> Value {
@@ -219,13 +280,37 @@ impl Checker<'_> {
                         .at(place.span, "an element cannot be empty"),
                 );
             }
-            self.value(it, of, at.item(index))
+            // What has members is told apart; plain values are seen where they stand.
+            match &of.members {
+                Some(_) => self
+                    .within(&format!("[{index}]"), |checker| checker.value(it, of, at.item(index))),
+                None => self.value(it, of, at.item(index)),
+            }
         });
         Value::List(checked.collect())
     }
 
+    /// The names of a map and how many there are, where they are the user's own.
+    fn names(&mut self, map: &Attributes, attribute: &Attribute, at: Place<'_>) {
+        if let Some((least, most)) = attribute.length
+            && (map.len() < least || map.len() > most)
+        {
+            self.out.push(
+                Diagnostic::error("wrong_length", "Wrong length")
+                    .at(at.span, format!("`{}` has {} member(s)", self.name, map.len()))
+                    .help(format!("from {least} to {most} members")),
+            );
+        }
+        let Some(of) = &attribute.names else { return };
+        for name in map.keys() {
+            let place = Place { span: at.key(name), term: None };
+            self.text(name.clone(), of, place);
+        }
+    }
+
     fn map(&mut self, map: Attributes, attribute: &Attribute, at: Place<'_>) -> Value {
         let Some(members) = &attribute.members else {
+            self.names(&map, attribute, at);
             let Some(of) = &attribute.of else { return Value::Map(map) };
             let checked = map.into_iter().map(|(name, it)| {
                 let place = at.member(&name);
@@ -236,21 +321,18 @@ impl Checker<'_> {
         };
         let mut checked = Attributes::new();
         for (name, it) in map {
-            match members.get(&name) {
-                Some(member) => {
-                    let value = self.value(it, member, at.member(&name));
-                    checked.insert(name, value);
-                }
-                None => self.out.push(
-                    Diagnostic::error("unknown_key", "Unknown key")
-                        .at(at.key(&name), format!("`{}` has no `{name}`", self.name))
-                        .help(format!(
-                            "one of {}",
-                            members.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
-                        ))
-                        .nearest(&name, members.keys().map(String::as_str)),
-                ),
+            if let Some(member) = members.get(&name) {
+                let place = at.member(&name);
+                let value =
+                    self.within(&format!(".{name}"), |checker| checker.value(it, member, place));
+                checked.insert(name, value);
+                continue;
             }
+            let known = || members.keys().map(String::as_str);
+            let wrong = Diagnostic::error("unknown_key", "Unknown key")
+                .at(at.key(&name), self.has_no(&name))
+                .help(format!("one of {}", known().collect::<Vec<_>>().join(", ")));
+            self.out.push(if self.is_secret { wrong } else { wrong.nearest(&name, known()) });
         }
         for (name, member) in members {
             if checked.get(name).is_some_and(|it| !it.is_null()) {
@@ -275,6 +357,19 @@ impl Checker<'_> {
 #[expect(clippy::cast_precision_loss, reason = "the limit itself need not be exact")]
 fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < (1_i64 << 53) as f64).then_some(number as i64)
+}
+
+/// `5m`, `1h`.
+fn seconds(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let each = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(each)
 }
 
 type Patterns = Mutex<BTreeMap<String, Option<Arc<Regex>>>>;

@@ -9,12 +9,13 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, ExecutionError, IdedExpr};
 
+use crate::engine::stack::budget::{Shape, afford};
 use crate::engine::stack::code::{Cel, Code, Leaf, Path, Slice, Trouble};
 use crate::engine::stack::failure::{culprit, extent, reworded};
 use crate::engine::stack::functions::{ENV, from_cel, to_cel};
 use crate::engine::stack::path::Step;
 use crate::engine::stack::syntax::{children, leaf_of};
-use crate::engine::stack::world::{At, World};
+use crate::engine::stack::world::{At, Lost, World};
 use crate::engine::value::{Secret, Value};
 
 /// Evaluates code; `text` is the text it was compiled from.
@@ -22,7 +23,7 @@ pub fn evaluate(code: &Code, text: &str, world: &dyn World) -> Result<Value, Tro
     match code {
         Code::Path(path) => look(path, &Slice::Whole, text, world),
         Code::Cel(cel) => {
-            let leaves = Leaves((0..cel.leaves.len()).map(|_| OnceLock::new()).collect());
+            let leaves = Leaves::of(cel);
             Frame { cel, text, world, leaves: &leaves }.run()
         }
     }
@@ -66,20 +67,38 @@ pub fn steps<'a>(path: &'a Path, text: &str, world: &dyn World) -> Result<Steps<
     Ok(Some((found, is_secret)))
 }
 
+/// What is said of a path that leads nowhere. A step that came from a secret is not quoted, and nothing near it is proposed.
+pub fn lost(lost: Lost, path: &Path, is_secret: bool) -> Trouble {
+    let hidden = || Lost::new(lost.code, "there is nothing under this sensitive index");
+    if is_secret { hidden() } else { lost }.at((path.start, path.end))
+}
+
 fn look(path: &Path, slice: &Slice, text: &str, world: &dyn World) -> Result<Value, Trouble> {
     let Some((steps, is_secret)) = steps(path, text, world)? else { return Ok(Value::Open) };
-    let value =
-        world.look(&path.root, &steps, slice).map_err(|it| it.at((path.start, path.end)))?;
+    let value = world.look(&path.root, &steps, slice).map_err(|it| lost(it, path, is_secret))?;
     Ok(if is_secret { Value::Secret(Secret::new(value)) } else { value })
 }
 
-/// The values of the leaves that were reached.
-struct Leaves(Vec<OnceLock<Box<dyn Val>>>);
+/// The values of the leaves that were reached, and how large they are.
+struct Leaves {
+    values: Vec<OnceLock<Box<dyn Val>>>,
+    shapes: Vec<OnceLock<Shape>>,
+}
+
+impl Leaves {
+    fn of(cel: &Cel) -> Self {
+        let count = cel.leaves.len();
+        Self {
+            values: (0..count).map(|_| OnceLock::new()).collect(),
+            shapes: (0..count).map(|_| OnceLock::new()).collect(),
+        }
+    }
+}
 
 impl VariableResolver for Leaves {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         let index: usize = variable.strip_prefix('@')?.parse().ok()?;
-        self.0.get(index)?.get().map(|it| CowVal::Borrowed(it.as_ref()))
+        self.values.get(index)?.get().map(|it| CowVal::Borrowed(it.as_ref()))
     }
 }
 
@@ -118,7 +137,7 @@ impl Frame<'_> {
                 Value::Open
             });
         }
-        let answer = cel::Value::resolve(&self.cel.tree, &context);
+        let answer = self.resolve(&self.cel.tree, &context)?;
         let value = match answer {
             Ok(value) => from_cel(&value).map_err(|it| {
                 Trouble::new(
@@ -132,6 +151,20 @@ impl Frame<'_> {
         Ok(if reach.is_secret { Value::Secret(Secret::new(value)) } else { value })
     }
 
+    /// Runs a part of the expression, if that is affordable.
+    fn resolve(
+        &self,
+        expr: &IdedExpr,
+        context: &Context<'_, '_>,
+    ) -> Result<Result<cel::Value, ExecutionError>, Trouble> {
+        afford(expr, &self.leaves.shapes).map_err(|over| {
+            let range = extent(expr, &self.cel.info, self.text, &self.cel.leaves);
+            Trouble::new("too_costly", range, over.words())
+                .help("do it with less: fewer elements, shorter texts, or in several steps")
+        })?;
+        Ok(cel::Value::resolve(expr, context))
+    }
+
     /// What would be read if the expression were evaluated now; an operand that will not run is not counted.
     fn reach(&self, expr: &IdedExpr, context: &Context<'_, '_>) -> Result<Reach, Trouble> {
         if let Some(leaf) = leaf_of(expr) {
@@ -143,7 +176,7 @@ impl Frame<'_> {
                 (CONDITIONAL, [condition, then, other]) => {
                     let reach = self.reach(condition, context)?;
                     if !reach.is_open {
-                        match cel::Value::resolve(condition, context) {
+                        match self.resolve(condition, context)? {
                             Ok(cel::Value::Bool(true)) => {
                                 return Ok(reach.and(self.reach(then, context)?));
                             }
@@ -156,8 +189,7 @@ impl Frame<'_> {
                 }
                 (LOGICAL_AND | LOGICAL_OR, [left, right]) => {
                     let reach = self.reach(left, context)?;
-                    if !reach.is_open
-                        && cel::Value::resolve(left, context).is_ok_and(|it| it == deciding)
+                    if !reach.is_open && self.resolve(left, context)?.is_ok_and(|it| it == deciding)
                     {
                         return Ok(reach);
                     }
@@ -195,11 +227,12 @@ impl Frame<'_> {
             Leaf::Template { path, map, start, end } => self.template(path, map, (*start, *end))?,
         };
         let reach = Reach { is_open: value.has_open(), is_secret: value.has_secret() };
-        if !reach.is_open && self.leaves.0[index].get().is_none() {
+        if !reach.is_open && self.leaves.values[index].get().is_none() {
+            self.leaves.shapes[index].get_or_init(|| Shape::of(&value));
             let value: Result<Box<dyn Val>, ExecutionError> = to_cel(&value).try_into();
             // Our values are all representable; what is not would be reported as undeclared.
             if let Ok(value) = value {
-                self.leaves.0[index].get_or_init(|| value);
+                self.leaves.values[index].get_or_init(|| value);
             }
         }
         Ok(reach)
@@ -221,6 +254,7 @@ impl Frame<'_> {
         }
     }
 
+    /// Templates see what is secret as secret, and what they make of it is.
     fn template(&self, path: &Code, map: &Code, range: (u32, u32)) -> Result<Value, Trouble> {
         let Value::Text(path) = self.known(path, range)? else {
             return Err(Trouble::new(
@@ -234,7 +268,18 @@ impl Frame<'_> {
             return Ok(Value::Open);
         }
         let is_secret = map.has_secret();
-        match map.exposed() {
+        // What of it is secret stays so inside: a template's mistakes quote names, too.
+        let map = match map {
+            Value::Secret(secret) => match secret.expose().exposed() {
+                Value::Map(map) => {
+                    let hidden = |it| Value::Secret(Secret::new(it));
+                    Value::Map(map.into_iter().map(|(name, it)| (name, hidden(it))).collect())
+                }
+                other => other,
+            },
+            other => other,
+        };
+        match map {
             Value::Map(map) => {
                 let text = self.world.template(&path, &map).map_err(|it| it.at(range))?;
                 let text = Value::Text(text);
@@ -304,7 +349,12 @@ mod tests {
         }));
         if let Value::Map(map) = &mut all {
             map.insert("web".into(), Value::List(vec![object("web-0"), object("web-1")]));
-            map.insert("secret".into(), Value::Secret(Secret::new("hunter2".into())));
+            let hidden = |it: Value| Value::Secret(Secret::new(it));
+            map.insert("secret".into(), hidden("hunter2".into()));
+            map.insert("number".into(), hidden(4711.into()));
+            let whole = Value::from_json(&serde_json::json!({ "hunter2": 1, "list": [4711] }));
+            map.insert("hidden".into(), hidden(whole.clone()));
+            map.insert("near".into(), Value::from_json(&serde_json::json!({ "hunter3": 1 })));
         }
         Names(all)
     }
@@ -367,6 +417,74 @@ mod tests {
         check("['x'].exists(t, t == lb.ipv4)", open);
         check("template('t', {'ip': lb.ipv4})", open);
         check("web[lb.ipv4 == 'a' ? 0 : 1].label", open);
+    }
+
+    /// Whatever is wrong with an index that came from a secret, it is neither quoted nor a suggestion made near it.
+    #[test]
+    fn a_secret_index_is_never_quoted() {
+        let forms = [
+            "near[secret]",
+            "near[?secret].value()",
+            "near[secret].x",
+            "near[secret][0]",
+            "near[secret + '']",
+            "near[secret + secret]",
+            "near[string(number)]",
+            "vars[secret]",
+            "vars.map[secret]",
+            "vars.list[number]",
+            "vars.list[number - 1]",
+            "vars.list[secret]",
+            "web[number].label",
+            "web[0][secret]",
+            "web[number][secret]",
+            "vars.name[secret]",
+            "vars.n[number]",
+            "[1, 2][number]",
+            "{'hunter3': 1}[secret]",
+            "{'a': near}['a'][secret]",
+            "near[vars.on ? secret : 'x']",
+            "near[[secret][0]]",
+            "near[{'a': secret}['a']]",
+            "[secret].map(s, near[s])",
+            "[number].map(i, vars.list[i])",
+            "[secret].map(s, vars[s])",
+            "near.map(k, {'x': 1}[k + secret])",
+            "vars.on ? near[secret] : 1",
+            "near[secret] == 1 && vars.on",
+            "vars.off || near[secret] == 1",
+            "hidden.hunter3",
+            "hidden['hunter1']",
+            "hidden.list[9]",
+            "hidden[secret]['a']",
+            "near[hidden.list[0]]",
+            "cidr_host(secret, 1)",
+            "cidr_host('10.0.0.0/30', number)",
+            "cidr_subnet(secret, 1, number)",
+            "int(secret)",
+            "secret.charAt(number)",
+            "secret.substring(number)",
+            "'x'.matches(secret + '[')",
+            "number / 0",
+            "duration(secret)",
+            "secret.format([1])",
+            "'%d'.format([secret])",
+            "file(secret)",
+            "template(secret, {})",
+            "template('t', secret)",
+            "near[lists.range(number)[number]]",
+            "each[secret]",
+            "each.value[secret]",
+            "lb[secret].a",
+            "math.abs(secret)",
+        ];
+        for text in forms {
+            let said = say(text);
+            assert!(!said.contains("hunter") || text.contains("hunter"), "{text}: {said}");
+            let quoted = said.split_once(": ").map_or("", |(_, message)| message);
+            assert!(!quoted.contains("hunter") && !quoted.contains("4711"), "{text}: {said}");
+        }
+        check("near[secret]", "near[secret]: there is nothing under this sensitive index");
     }
 
     #[test]

@@ -132,6 +132,10 @@ impl Expander<'_> {
         if stops(&self.out[before..]) {
             return None;
         }
+        if matches!(it.shape, Shape::Literal(Value::Open)) {
+            // An expression that cannot be read, and was told.
+            return None;
+        }
         if value.has_secret() || value.has_open() {
             let why = if value.has_secret() { "sensitive" } else { "not known yet" };
             self.out.push(
@@ -159,10 +163,20 @@ impl Expander<'_> {
                 0
             }
             Some(other) => {
-                self.out.push(
-                    Diagnostic::error("wrong_type", "Wrong type")
-                        .at(it.span, format!("`count` takes an integer, this is {}", word(&other))),
-                );
+                let wrong = Diagnostic::error("wrong_type", "Wrong type")
+                    .at(it.span, format!("`count` takes an integer, this is {}", word(&other)));
+                let is_literal = matches!(it.shape, Shape::Literal(_));
+                self.out.push(match &other {
+                    Value::Text(text) if text.parse::<u32>().is_err() => {
+                        wrong.help("write a number")
+                    }
+                    Value::Text(_) if is_literal => wrong.help("remove the quotes"),
+                    Value::Text(_) => wrong.help("convert it: int(…)"),
+                    Value::List(_) | Value::Map(_) => {
+                        wrong.help("write `for_each`, or how many there are: size(…)")
+                    }
+                    _ => wrong.help("write a number"),
+                });
                 0
             }
         }

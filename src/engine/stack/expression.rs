@@ -67,6 +67,7 @@ fn diagnostic(trouble: &Trouble, text: &str, places: &Places) -> Diagnostic {
         "unknown_variable" => "Unknown variable",
         "unknown_attribute" => "Unknown attribute",
         "unknown_function" => "Unknown function",
+        "too_costly" => "The expression costs too much",
         "file_problem" => "The file cannot be read",
         _ => "The expression is wrong",
     };

@@ -23,7 +23,7 @@ use crate::engine::stack::uses::of_instance;
 use crate::engine::stack::variables::{GivenVariable, Outside, variables};
 use crate::engine::stack::view::{Texts, View};
 use crate::engine::stack::world::Lost;
-use crate::engine::stack::yaml::parse;
+use crate::engine::stack::yaml::{MISTAKES_MAX, parse};
 use crate::engine::value::Value;
 
 /// The largest file that an expression reads.
@@ -200,6 +200,12 @@ fn build(
     let lowered = lower::resources(resources_of, catalog, &loaded.sources, &mut out);
     stack.outputs = lower::outputs(outputs_of, &loaded.sources, &mut out);
     stack.objectives = recovery::objectives(objectives_of, &mut out);
+    if out.len() > MISTAKES_MAX {
+        // What follows would be told of a stack of which only a part was looked at.
+        stack.sources = loaded.sources.clone();
+        loaded.diagnostics = out;
+        return stack;
+    }
     let reading = Reading { files, read: RefCell::default() };
     finish(&mut stack, lowered, catalog, &reading, &mut out);
     // What is declared, but wrongly, is not unknown as well.
@@ -209,9 +215,11 @@ fn build(
             "unknown_reference" => (resources_of, "resource"),
             _ => return false,
         };
-        let mut names = section.and_then(Node::as_map).into_iter().flat_map(|it| it.keys());
+        let declared = section.and_then(Node::as_map);
         it.labels.first().is_some_and(|label| {
-            names.any(|name| label.text == format!("there is no {what} `{name}`"))
+            let name = label.text.strip_prefix("there is no ").and_then(|it| it.strip_prefix(what));
+            let name = name.and_then(|it| it.strip_prefix(" `")?.strip_suffix('`'));
+            name.zip(declared).is_some_and(|(name, declared)| declared.contains_key(name))
         })
     };
     out.retain(|it| !is_declared(it));
@@ -237,6 +245,9 @@ fn finish(
     let count = stack.resources.len();
     let mut instances = QuickMap::with_capacity_and_hasher(count, Seeded::default());
     for (name, resource) in &stack.resources {
+        if out.len() > MISTAKES_MAX {
+            break;
+        }
         let repeat = repeats.get(name);
         let needed = needs(resource, repeat, stack, catalog, out);
         let each_span = repeat.map_or(resource.span, Repeat::span);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::address::{Address, Key, is_name};
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::{Attribute, Catalog, Kind, Rename, Type};
@@ -17,6 +18,7 @@ use crate::engine::stack::overlay::texts;
 use crate::engine::stack::path::is_taken;
 use crate::engine::stack::template::show;
 use crate::engine::stack::term::Terms;
+use crate::engine::stack::yaml::MISTAKES_MAX;
 use crate::engine::value::Value;
 
 /// Keys that are not attributes.
@@ -62,6 +64,9 @@ pub fn resources(
     let Some(map) = section(node, "resources", out) else { return found };
     found.resources.reserve(map.len());
     for (name, it) in map {
+        if out.len() > MISTAKES_MAX {
+            break;
+        }
         let mut lower = Lower { name, span: it.key, catalog, terms: Terms { sources, out } };
         lower.check_name();
         if let Some((resource, repeat)) = lower.resource(&it.node) {
@@ -213,7 +218,7 @@ impl<'a> Lower<'a> {
             self.terms.out.push(
                 Diagnostic::error("missing_key", "A resource needs a `kind`")
                     .at(self.span, format!("`{}` has none", self.name))
-                    .help("`lifeboat kinds` lists them"),
+                    .help(format!("{} lists them", Command::Kinds { kind: None })),
             );
             return None;
         };
@@ -224,7 +229,7 @@ impl<'a> Lower<'a> {
             self.terms.out.push(
                 Diagnostic::error("unknown_kind", "Unknown kind")
                     .at(given.node.span, format!("there is no kind `{text}`"))
-                    .help("`lifeboat kinds` lists them")
+                    .help(format!("{} lists them", Command::Kinds { kind: None }))
                     .nearest(text, names),
             );
         }
@@ -273,7 +278,7 @@ impl<'a> Lower<'a> {
         self.terms.out.push(
             Diagnostic::error("unknown_attribute", "Unknown attribute")
                 .at(key, format!("`{}` has no attribute `{name}`", kind.kind))
-                .help(format!("see `lifeboat kinds {}`", kind.kind))
+                .help(format!("see {}", Command::Kinds { kind: Some(&kind.kind) }))
                 .nearest(name, known),
         );
     }
@@ -426,6 +431,13 @@ impl<'a> Lower<'a> {
     }
 }
 
+/// Up to the first full stop that a capital letter follows: `e.g.` ends nothing.
+fn first_sentence(doc: &str) -> &str {
+    let ends = doc.match_indices(". ").map(|(at, _)| at);
+    let mut ends = ends.filter(|at| doc[at + 2..].starts_with(char::is_uppercase));
+    ends.next().map_or(doc, |at| &doc[..at])
+}
+
 fn missing_help(name: &str, attribute: &Attribute) -> String {
     if attribute.kind == Type::Reference {
         return format!(
@@ -433,7 +445,7 @@ fn missing_help(name: &str, attribute: &Attribute) -> String {
             attribute.to.as_deref().unwrap_or("resource")
         );
     }
-    let first = attribute.doc.split(". ").next().unwrap_or_default().trim_end_matches('.');
+    let first = first_sentence(&attribute.doc).trim_end_matches('.');
     if first.is_empty() { format!("add `{name}:`") } else { format!("add `{name}:` ({first})") }
 }
 

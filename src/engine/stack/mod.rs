@@ -12,6 +12,7 @@ pub mod walk;
 pub mod compile;
 pub mod world;
 pub mod failure;
+pub mod budget;
 pub mod evaluate;
 pub mod template;
 pub mod expression;
@@ -19,6 +20,7 @@ pub mod model;
 pub mod overlay;
 pub mod variables;
 pub mod term;
+pub mod form;
 pub mod check;
 pub mod gate;
 pub mod view;
@@ -29,9 +31,15 @@ pub mod needs;
 pub mod lower;
 pub mod recovery;
 pub mod rules;
+pub mod agree;
+pub mod offered;
 pub mod rehearse;
 pub mod load;
 pub mod origin;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod advice_tests;
+#[cfg(test)]
+mod refused_tests;

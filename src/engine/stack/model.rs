@@ -46,6 +46,14 @@ pub struct Stack {
 }
 
 impl Stack {
+    /// `NAME` or `NAME@INSTANCE`, as commands take it.
+    pub fn shown_name(&self) -> String {
+        match &self.instance {
+            Some(instance) => format!("{}@{instance}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// How many instances a resource has; `None`: nobody declares it.
     pub fn spread(&self, name: &str) -> Option<&Spread> {
         let one = || self.resources.contains_key(name).then_some(&Spread::One);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::address::{Key, is_name};
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Diagnostic, Span, nearest};
 use crate::engine::schema::{Attribute, Catalog, Type};
 use crate::engine::stack::code::{Code, Path, Trouble};
@@ -318,7 +319,7 @@ impl Site<'_> {
         let names = kind.attributes.keys().map(String::as_str);
         Err(match nearest(name, names) {
             Some(near) => lost.help(format!("did you mean `{near}`?")),
-            None => lost.help(format!("see `lifeboat kinds {}`", kind.kind)),
+            None => lost.help(format!("see {}", Command::Kinds { kind: Some(&kind.kind) })),
         })
     }
 }

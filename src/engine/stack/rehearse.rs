@@ -1,5 +1,6 @@
 //! Resolves every instance once with nothing created yet, to tell what is wrong before anybody plans.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -7,14 +8,17 @@ use std::sync::Arc;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
+use crate::engine::normalise::normalise;
 use crate::engine::quick::{QuickMap, Seeded};
-use crate::engine::schema::{Catalog, Kind, Type};
+use crate::engine::schema::{Catalog, Excludes, Kind, Type};
+use crate::engine::stack::agree::{forms, unquoted};
 use crate::engine::stack::model::{Instance, Scope, Shape, Stack};
+use crate::engine::stack::offered::offered;
 use crate::engine::stack::path::Step;
 use crate::engine::stack::resolve::{Resolved, resolve_gate, resolve_output, resolve_with};
 use crate::engine::stack::rules::Rules;
 use crate::engine::stack::term::expressions;
-use crate::engine::value::Attributes;
+use crate::engine::value::{Attributes, Value};
 
 /// After so many mistakes the rest is left for the next run.
 const MISTAKES_MAX: usize = 200;
@@ -34,11 +38,13 @@ impl Scope for Desired<'_> {
 
 /// Resolves all instances, gates and outputs and tells what is wrong.
 pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
+    unquoted(stack, catalog, out);
     let objects = RefCell::new(vec![None; stack.instances.len()]);
     let desired = Desired { stack, objects };
     let mut rules = Rules::default();
     let count = stack.instances.len();
     let mut identities = Identities::with_capacity_and_hasher(count, Seeded::default());
+    let mut places = QuickMap::default();
     let ties = Ties::new(stack);
     let mut readers = readers(stack, &ties, !out.is_empty());
     for index in ties.order() {
@@ -50,8 +56,11 @@ pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
         let before = out.len();
         let resolved = resolve_with(stack, catalog, instance, &desired, stack, out);
         if out.len() == before {
+            forms(kind, instance, &resolved, out);
+            offered(kind, instance, &resolved, catalog, out);
             rules.check(kind, instance, &resolved, out);
             identity(kind, instance, &resolved, &mut identities, out);
+            alone(kind, instance, &resolved, &mut places, out);
         }
         for gate in instance.resource.ready.iter().chain(&instance.resource.gate) {
             let wrong = resolve_gate(stack, catalog, instance, gate, &desired).err();
@@ -190,6 +199,29 @@ const IDENTITY_MOSTLY: usize = 64;
 
 type Identities<'a> = QuickMap<(&'a str, String), (&'a Address, Span)>;
 
+/// What these attributes say, in one text; `None` while one of them is not known.
+fn key(kind: &Kind, names: &[String], instance: &Instance, resolved: &Resolved) -> Option<String> {
+    let mut key = String::with_capacity(IDENTITY_MOSTLY);
+    for name in names {
+        let attribute = kind.attribute(name);
+        let is_reference = attribute.is_some_and(|it| it.kind == Type::Reference);
+        if !(is_reference && target(instance, name, &mut key)) {
+            let value = resolved.attributes.get(name).filter(|it| !it.has_open())?;
+            let is_rewritten = attribute.is_some_and(|it| !it.normalise.is_empty());
+            let value = if is_rewritten {
+                Cow::Owned(normalise(kind, name, value, &resolved.attributes))
+            } else {
+                Cow::Borrowed(value)
+            };
+            let text = serde_json::to_string(&*value).expect("plain data serialises");
+            key.push_str(&if kind.identity.caseless { text.to_lowercase() } else { text });
+        }
+        // Stands neither in JSON nor in a path.
+        key.push('\u{1f}');
+    }
+    Some(key)
+}
+
 /// Two resources with one identity would be one object.
 fn identity<'a>(
     kind: &'a Kind,
@@ -198,20 +230,7 @@ fn identity<'a>(
     seen: &mut Identities<'a>,
     out: &mut Vec<Diagnostic>,
 ) {
-    let mut key = String::with_capacity(IDENTITY_MOSTLY);
-    for name in &kind.identity.by {
-        let is_reference = kind.attribute(name).is_some_and(|it| it.kind == Type::Reference);
-        if !(is_reference && target(instance, name, &mut key)) {
-            match resolved.attributes.get(name) {
-                Some(value) if !value.has_open() => {
-                    key.push_str(&serde_json::to_string(value).expect("plain data serialises"));
-                }
-                _ => return,
-            }
-        }
-        // Stands neither in JSON nor in a path.
-        key.push('\u{1f}');
-    }
+    let Some(key) = key(kind, &kind.identity.by, instance, resolved) else { return };
     let span =
         kind.identity.by.first().and_then(|it| resolved.span(it)).unwrap_or(instance.resource.span);
     if let Some((other, first)) = seen.insert((&kind.kind, key), (&instance.address, span)) {
@@ -227,6 +246,44 @@ fn identity<'a>(
             wrong.help(format!("give one of them another {what}"))
         });
     }
+}
+
+/// Who stands at a place where one may have to be alone.
+struct Standing<'a> {
+    address: &'a Address,
+    span: Span,
+    alone: bool,
+}
+
+/// An object that the cloud lets stand alone only, and another beside it.
+fn alone<'a>(
+    kind: &'a Kind,
+    instance: &'a Instance,
+    resolved: &Resolved,
+    seen: &mut QuickMap<(&'a str, String), Standing<'a>>,
+    out: &mut Vec<Diagnostic>,
+) {
+    let Some(excludes) = &kind.excludes else { return };
+    let Some(key) = key(kind, &excludes.by, instance, resolved) else { return };
+    let decides = resolved.attributes.get(&excludes.attribute).and_then(Value::as_text);
+    let alone = decides == Some(excludes.value.as_str());
+    let span = resolved.span(&excludes.attribute).unwrap_or(instance.resource.span);
+    let here = Standing { address: &instance.address, span, alone };
+    let Some(other) = seen.get(&(kind.kind.as_str(), key.clone())) else {
+        seen.insert((&kind.kind, key), here);
+        return;
+    };
+    if !(alone || other.alone) {
+        return;
+    }
+    let Excludes { by, attribute, value } = excludes;
+    let by = by.last().map_or("name", String::as_str);
+    out.push(
+        Diagnostic::error("stands_alone", "The cloud lets nothing stand beside it")
+            .at(span, format!("`{}` has the same `{by}` as `{}`", instance.address, other.address))
+            .at(other.span, format!("`{}` is here", other.address))
+            .help(format!("an object with `{attribute}: {value}` is the only one of its `{by}`; give one of them another `{by}`")),
+    );
 }
 
 /// Adds the address that a reference attribute names, as text; whether there is one.

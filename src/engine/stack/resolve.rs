@@ -6,7 +6,7 @@ use crate::engine::diagnostic::{Diagnostic, Span, stops};
 use crate::engine::schema::{Attribute, Catalog, Kind, Type};
 use crate::engine::stack::check::{Place, check};
 use crate::engine::stack::code::{Path, Slice, Trouble};
-use crate::engine::stack::evaluate::{evaluate, steps};
+use crate::engine::stack::evaluate::{evaluate, lost, steps};
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::model::{
     Gate, GateProbe, Instance, Output, Part, Resource, Scope, Shape, Stack, Term,
@@ -15,6 +15,9 @@ use crate::engine::stack::template::show;
 use crate::engine::stack::view::{Texts, View};
 use crate::engine::stack::world::{At, World, word};
 use crate::engine::value::{Attributes, Secret, Value};
+
+/// The longest text that is put together; the largest attribute of any kind takes 64 KiB.
+const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// The attributes of an instance, as far as they are known.
 #[derive(Debug, Clone)]
@@ -34,6 +37,11 @@ impl Resolved {
     /// Whether it was set by the stack rather than defaulted.
     pub fn is_given(&self, name: &str) -> bool {
         self.resource.attributes.contains_key(name) && !self.empty.iter().any(|it| it == name)
+    }
+
+    /// Where its value stands.
+    pub fn value_span(&self, name: &str) -> Option<Span> {
+        self.resource.attributes.get(name).map(|it| it.term.span)
     }
 
     /// Where the stack gives it.
@@ -137,7 +145,7 @@ fn defaults(
                 wrong.help = Some(format!("the default `{label}` does not do: give it a `{name}`"));
             }
             resolved.attributes.insert(name.clone(), value);
-        } else if let Some(default) = attribute.default_value() {
+        } else if let Some(default) = default(attribute, resolved) {
             let sensitive = attribute.sensitive && !default.is_null();
             let value = if sensitive { Value::Secret(Secret::new(default)) } else { default };
             resolved.attributes.insert(name.clone(), value);
@@ -151,6 +159,15 @@ fn defaults(
                 );
             }
         }
+    }
+}
+
+/// The default, which may depend on whether another attribute is set.
+fn default(attribute: &Attribute, resolved: &Resolved) -> Option<Value> {
+    let without = attribute.default_without.as_ref();
+    match without.filter(|it| !resolved.attributes.contains_key(&it.attribute)) {
+        Some(it) => Some(Value::from_json(&it.then)),
+        None => attribute.default_value(),
     }
 }
 
@@ -216,15 +233,11 @@ fn of_object(
     expression: &Expression,
     view: &View<'_>,
 ) -> Result<Value, Trouble> {
-    let Some((mut at, _)) = steps(path, &expression.text, view)? else { return Ok(Value::Open) };
+    let Some((mut at, is_secret)) = steps(path, &expression.text, view)? else {
+        return Ok(Value::Open);
+    };
     at.push(At::Name(field.into()));
-    view.look(&path.root, &at, &Slice::Whole).map_err(|lost| Trouble {
-        code: lost.code,
-        start: path.start,
-        end: path.end,
-        message: lost.message,
-        help: lost.help,
-    })
+    view.look(&path.root, &at, &Slice::Whole).map_err(|it| lost(it, path, is_secret))
 }
 
 /// The value of a term. What fails is told and open.
@@ -232,7 +245,7 @@ pub fn term(term_: &Term, view: &dyn World, out: &mut Vec<Diagnostic>) -> Value 
     match &term_.shape {
         Shape::Literal(value) => value.clone(),
         Shape::Expression(it) => computed(it, view, out),
-        Shape::Text(parts) => text(parts, view, out),
+        Shape::Text(parts) => text(term_, parts, view, out),
         Shape::List(items) => Value::List(items.iter().map(|it| term(it, view, out)).collect()),
         Shape::Map(map) => Value::Map(
             map.iter().map(|(name, it)| (name.clone(), term(&it.term, view, out))).collect(),
@@ -248,10 +261,19 @@ fn computed(it: &Expression, view: &dyn World, out: &mut Vec<Diagnostic>) -> Val
 }
 
 /// Text with expressions inside: open as soon as one is, secret as soon as one is.
-fn text(parts: &[Part], view: &dyn World, out: &mut Vec<Diagnostic>) -> Value {
+fn text(term: &Term, parts: &[Part], view: &dyn World, out: &mut Vec<Diagnostic>) -> Value {
     let mut text = String::new();
     let (mut is_open, mut is_secret) = (false, false);
     for part in parts {
+        if text.len() > TEXT_BYTES_MAX {
+            // Told once: who uses it does not know it.
+            out.push(
+                Diagnostic::error("too_long", "This text grows too long")
+                    .at(term.span, format!("more than {} KiB", TEXT_BYTES_MAX >> 10))
+                    .help("no attribute takes so much"),
+            );
+            return Value::Open;
+        }
         match part {
             Part::Text(plain) => text.push_str(plain),
             Part::Expression(it) => {

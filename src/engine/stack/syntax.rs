@@ -150,7 +150,11 @@ pub(super) fn reworded(errors: &ParseErrors, text: &str) -> Trouble {
         return trouble("the expression ends too early".to_owned());
     }
     if let Some(word) = error.msg.strip_prefix("reserved identifier: ") {
-        return trouble(format!("`{word}` is a reserved word"));
+        let mut said = trouble(format!("`{word}` is a reserved word"));
+        if word == "var" {
+            said.help = Some("a variable is `vars.NAME`".to_owned());
+        }
+        return said;
     }
     if error.msg.contains("recursion") {
         return trouble("nested too deeply".to_owned());

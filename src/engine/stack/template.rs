@@ -8,6 +8,9 @@ use crate::engine::stack::evaluate::evaluate;
 use crate::engine::stack::world::{At, Lost, World, cut, follow, word};
 use crate::engine::value::{Attributes, Value};
 
+/// Expressions of one file, and the plain text between them.
+const PIECES_MAX: usize = 4_000;
+
 /// One file that was read, and what it is as a template.
 #[derive(Debug)]
 pub struct FileText {
@@ -75,6 +78,10 @@ impl FileText {
                 self.lost(line, "`{{` is not closed").help("end the expression with `}}`")
             })?;
             let text = &after[..end];
+            if pieces.len() > PIECES_MAX {
+                let wrong = format!("more than {} expressions", PIECES_MAX / 2);
+                return Err(self.lost(line, &wrong).help("use several files"));
+            }
             // A template's names are its map's keys, `list` and `type` among them.
             let code = compile_rule(text).map_err(|it| self.lost(line, &it.message))?;
             pieces.push(Piece::Text(before.to_owned()));
@@ -106,8 +113,10 @@ impl World for Names<'_> {
     fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
         let Some(value) = self.0.get(root) else {
             let lost = Lost::new("unknown_reference", format!("there is no `{root}`"));
+            // The keys of a map that is secret as a whole are not told.
+            let known = self.0.iter().filter(|(_, it)| !matches!(it, Value::Secret(_)));
             return Err(
-                match crate::engine::diagnostic::nearest(root, self.0.keys().map(String::as_str)) {
+                match crate::engine::diagnostic::nearest(root, known.map(|(it, _)| it.as_str())) {
                     Some(near) => lost.help(format!("did you mean `{near}`?")),
                     None => lost.help("a template sees only the keys of its map"),
                 },
@@ -137,6 +146,28 @@ mod tests {
         let said =
             filled.unwrap_or_else(|it| format!("{} ({})", it.message, it.help.unwrap_or_default()));
         assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_template_tells_no_secret_though_it_fails() {
+        let hidden = |it: Value| Value::Secret(crate::engine::value::Secret::new(it));
+        let mut map = Value::from_json(&serde_json::json!({ "m": { "hunter3": 1 }, "l": [1] }));
+        let Value::Map(names) = &mut map else { unreachable!() };
+        names.insert("p".into(), hidden("hunter2".into()));
+        names.insert("n".into(), hidden(4711.into()));
+        for text in [
+            "{{ m[p] }}",
+            "{{ l[n] }}",
+            "{{ m[p + ''] }}",
+            "{{ p.x }}",
+            "{{ nn }}",
+            "{{ [p].map(k, m[k]) }}",
+        ] {
+            let lost = FileText::new("t", text).fill(names).unwrap_err();
+            let said = format!("{} {:?}", lost.message, lost.help);
+            assert!(!said.contains("hunter") && !said.contains("4711"), "{text}: {said}");
+        }
+        assert_eq!(FileText::new("t", "{{ p + '!' }}{{ n }}").fill(names).unwrap(), "hunter2!4711");
     }
 
     #[test]

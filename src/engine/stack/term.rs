@@ -9,6 +9,9 @@ use crate::engine::stack::node::{Data, Node, Style};
 use crate::engine::stack::place::ScalarPlaces;
 use crate::engine::value::Value;
 
+/// Expressions in one text, and the plain text between them.
+const PIECES_MAX: usize = 2_000;
+
 /// Makes terms, and notes what is wrong with them.
 pub struct Terms<'a> {
     pub sources: &'a Sources,
@@ -58,6 +61,14 @@ impl Terms<'_> {
                 return Shape::Literal(Value::Open);
             }
         };
+        if pieces.len() > PIECES_MAX {
+            self.out.push(
+                Diagnostic::error("too_many_expressions", "Too many expressions in one text")
+                    .at(node.span, format!("more than {}", PIECES_MAX / 2))
+                    .help("use `template(…)`, or join a list: list.join('')"),
+            );
+            return Shape::Literal(Value::Open);
+        }
         let mut parts = Vec::with_capacity(pieces.len());
         for piece in pieces {
             parts.push(match piece {

@@ -12,7 +12,7 @@ use crate::engine::stack::load::{FileProblem, Files, Layer, Loaded, load};
 use crate::engine::stack::model::{GateProbe, Scope};
 use crate::engine::stack::origin::{explain, render};
 use crate::engine::stack::resolve::resolve;
-use crate::engine::stack::variables::{GivenValue, GivenVariable};
+use crate::engine::stack::variables::{GivenValue, GivenVariable, SURROUNDINGS};
 use crate::engine::value::Attributes;
 
 /// The stack of the design.
@@ -108,8 +108,12 @@ fn load_layers(layers: &[(&str, &str)], given: &[(&str, &str)]) -> Loaded {
     let given: Vec<GivenVariable> = given
         .iter()
         .map(|(name, text)| GivenVariable {
-            name: (*name).to_owned(),
-            from: "--var".to_owned(),
+            name: name.strip_prefix(SURROUNDINGS).unwrap_or(name).to_owned(),
+            // A name as the environment has it comes from there.
+            from: match name.strip_prefix(SURROUNDINGS) {
+                Some(_) => (*name).to_owned(),
+                None => "--var".to_owned(),
+            },
             value: GivenValue::Text((*text).to_owned()),
         })
         .collect();
@@ -151,6 +155,22 @@ fn problems(layers: &[(&str, &str)], given: &[(&str, &str)]) -> String {
     say(&loaded.sources, &loaded.diagnostics)
 }
 
+/// The environment is there for every stack; the command line for this one.
+#[test]
+fn what_the_environment_sets_for_other_stacks_is_no_mistake() {
+    let stack = "stack: s\nvariables: { size: { type: int, default: 1 }, db: { type: string, default: a } }\nresources: {}\n";
+    let told = |given: &[(&str, &str)]| problems(&[("", stack)], given);
+    assert_eq!(told(&[("LIFEBOAT_VAR_domain", "x"), ("LIFEBOAT_VAR_OTHER", "x")]), "");
+    insta::assert_snapshot!(told(&[("LIFEBOAT_VAR_SIZE", "2")]), @"warning: `LIFEBOAT_VAR_SIZE` sets nothing: no variable is called `SIZE` -- did you mean `LIFEBOAT_VAR_size`?");
+    assert_eq!(told(&[("LIFEBOAT_VAR_SIZE", "2"), ("LIFEBOAT_VAR_size", "3")]), "");
+    insta::assert_snapshot!(told(&[("domain", "x")]), @"`--var` sets `domain`, which the stack does not declare -- declare it: variables: { domain: { type: string } }");
+    insta::assert_snapshot!(told(&[("9OTHER", "x")]), @"`--var` sets `9OTHER`, which the stack does not declare -- a variable's name is small letters, digits and `_`");
+    let warned = crate::engine::diagnostic::stops(
+        &load_layers(&[("", stack)], &[("LIFEBOAT_VAR_DB", "b")]).diagnostics,
+    );
+    assert!(!warned, "a hint stops nothing (variable_case)");
+}
+
 #[test]
 fn the_example_of_the_design_is_right() {
     let loaded = load_layers(&[("", SHOP)], &[]);
@@ -179,8 +199,14 @@ fn the_example_of_the_design_is_right() {
     "#);
 }
 
+/// The codes of what is said about it.
+pub(super) fn codes(resources: &str) -> Vec<&'static str> {
+    let text = format!("stack: s\nresources:\n{resources}");
+    load_layers(&[("", &text)], &[]).diagnostics.iter().map(|it| it.code).collect()
+}
+
 /// What is said about a stack of one file; `resources:` is put before it.
-fn bad(resources: &str) -> String {
+pub(super) fn bad(resources: &str) -> String {
     problems(
         &[(
             "",
@@ -272,7 +298,7 @@ fn aliases_do_not_explode() {
         let below = vec![format!("*a{}", level - 1); 9].join(", ");
         let _ = writeln!(text, "  a{level}: &a{level} [{below}]");
     }
-    insta::assert_snapshot!(problems(&[("", &text)], &[]), @r#"stack.yaml:8:12: Aliases stand for too much [«*a4» more than 100000 values in all] -- write less with aliases; `count` and `for_each` repeat resources"#);
+    insta::assert_snapshot!(problems(&[("", &text)], &[]), @r#"stack.yaml:8:12: Aliases stand for too much [«*a4» more than 100000 values or 8 MiB in all] -- write less with aliases; `count` and `for_each` repeat resources"#);
     let deep = format!("stack: s\noutputs: {}", "[".repeat(10_000));
     insta::assert_snapshot!(problems(&[("", &deep)], &[]), @r#"stack.yaml:2:265: This is not YAML [«[» recursion limit exceeded]"#);
 }
@@ -721,6 +747,7 @@ fn attributes_are_resolved() {
       table.billing_mode = {"$open":true} (default)
       table.name = {"$open":true} (default)
       table.region = {"$open":true} (default)
+      table.stream = {"$open":true} (default)
       tags = {} (default)
     "#);
 }
@@ -781,7 +808,7 @@ outputs:
   lb: { kind: linode.nodebalancer, region: us-east }
 "#), @r#"
     stack.yaml:6:42: Out of range [«-1» `count` cannot be -1] -- from 0 to 250000
-    stack.yaml:7:42: Wrong type [«many» `count` takes an integer, this is text]
+    stack.yaml:7:42: Wrong type [«many» `count` takes an integer, this is text] -- write a number
     stack.yaml:8:45: The expression is wrong [«lb.ipv4» `lb` is known only when the world is looked at] -- use variables, which are known beforehand
     stack.yaml:9:45: Nothing to repeat over [«'${lb}'» `lb` has neither `count` nor `for_each`] -- use '${lb}' where it is needed, without `for_each`
     stack.yaml:10:45: A key comes twice [«[a, a, 5]» `a` is in the list twice]

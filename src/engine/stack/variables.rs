@@ -26,8 +26,32 @@ impl GivenVariable {
     }
 }
 
+/// How environment variables begin that set a variable of a stack.
+pub const SURROUNDINGS: &str = "LIFEBOAT_VAR_";
+
 /// Where a variable comes from that was said on the command line.
 pub const SAID: &str = "--var";
+
+/// Where a variable comes from that an earlier apply was given.
+const REMEMBERED: &str = "the last apply";
+
+/// Who gave a secret that has no value.
+const NOBODY: &str = "nobody";
+
+/// What is remembered for the next run: each value that somebody gave, and of a secret only that there was one. Defaults
+/// and overlays speak for themselves.
+pub fn remembered(variables: &BTreeMap<String, Variable>) -> BTreeMap<String, Value> {
+    let given = variables.iter().filter(|(_, it)| it.is_given() && it.from != NOBODY);
+    given
+        .map(|(name, it)| {
+            if it.sensitive || it.value.has_secret() {
+                (name.clone(), Value::Fingerprint(String::new()))
+            } else {
+                (name.clone(), it.value.clone())
+            }
+        })
+        .collect()
+}
 
 #[derive(Debug, Clone)]
 pub enum GivenValue {
@@ -84,15 +108,35 @@ fn unknown(declared: &Map, outside: &Outside<'_>, out: &mut Vec<Diagnostic>) {
         if declared.contains_key(given.name.as_str()) {
             continue;
         }
+        if given.from.starts_with(SURROUNDINGS) {
+            out.extend(other_case(given, declared, outside));
+            continue;
+        }
         let summary =
             format!("`{}` sets `{}`, which the stack does not declare", given.from, given.name);
         let wrong = Diagnostic::error("unknown_variable", summary);
         out.push(match nearest(&given.name, declared.keys().map(AsRef::as_ref)) {
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
+            None if !is_name(&given.name) => {
+                wrong.help("a variable's name is small letters, digits and `_`")
+            }
             None => wrong
                 .help(format!("declare it: variables: {{ {}: {{ type: string }} }}", given.name)),
         });
     }
+}
+
+/// The environment is there for every stack: what one of them does not declare may be meant for another. Only what
+/// differs from a declared name by case alone is most likely a slip.
+fn other_case(given: &GivenVariable, declared: &Map, outside: &Outside<'_>) -> Option<Diagnostic> {
+    let mut names = declared.keys().map(AsRef::as_ref);
+    let near: &str = names.find(|it: &&str| it.eq_ignore_ascii_case(&given.name))?;
+    let is_set = outside.given.iter().any(|it| it.name == near);
+    let summary = format!("`{}` sets nothing: no variable is called `{}`", given.from, given.name);
+    (!is_set).then(|| {
+        Diagnostic::warning("variable_case", summary)
+            .help(format!("did you mean `{SURROUNDINGS}{near}`?"))
+    })
 }
 
 fn variable(
@@ -134,7 +178,8 @@ fn variable(
                 Diagnostic::error("wrong_type", "`sensitive` is true or false")
                     .at(span, "this is neither"),
             );
-            false
+            // Whoever wrote something there meant it: it is not quoted.
+            true
         }
     };
     let (value, from) = winner(name, key, map, kind, sensitive, outside, sources, out)?;
@@ -165,6 +210,13 @@ fn declared_type<'a>(
         .help(format!("one of {}", TYPES.join(", ")));
     out.push(wrong.nearest(text, TYPES));
     None
+}
+
+/// What exists keeps its secret; a create that needs it is refused when it is planned.
+fn missing_secret(name: &str, key: Span) -> Diagnostic {
+    Diagnostic::warning("missing_secret", "A sensitive variable is not given")
+        .at(key, format!("`{name}` counts as unchanged where it was applied before"))
+        .help(format!("give it with --var {name}=…, LIFEBOAT_VAR_{name}=… or a default"))
 }
 
 /// The value that wins, and who gave it.
@@ -199,20 +251,21 @@ fn winner(
         }
         return value.map(|it| (it, given.from.clone()));
     }
+    // A secret is not remembered, only that it was given: its default would be taken for another one.
+    let was_given = matches!(outside.remembered.get(name), Some(Value::Fingerprint(_)));
+    if sensitive && was_given {
+        out.push(missing_secret(name, key));
+        return Some((Value::Open, REMEMBERED.to_owned()));
+    }
     if let Some(value) = outside.remembered.get(name).and_then(|it| typed(it.clone(), kind)) {
-        return Some((value, "the last apply".to_owned()));
+        return Some((value, REMEMBERED.to_owned()));
     }
     let Some(default) = map.get("default") else {
-        let ways = format!("--var {name}=…, LIFEBOAT_VAR_{name}=… or a default");
         if sensitive {
-            // What exists keeps its secret; a create that needs it is refused when it is planned.
-            out.push(
-                Diagnostic::warning("missing_secret", "A sensitive variable is not given")
-                    .at(key, format!("`{name}` counts as unchanged where it was applied before"))
-                    .help(format!("give it with {ways}")),
-            );
-            return Some((Value::Open, "nobody".to_owned()));
+            out.push(missing_secret(name, key));
+            return Some((Value::Open, NOBODY.to_owned()));
         }
+        let ways = format!("--var {name}=…, LIFEBOAT_VAR_{name}=… or a default");
         out.push(
             Diagnostic::error("missing_variable", "A variable is not given")
                 .at(key, format!("`{name}` has no default"))
@@ -254,8 +307,8 @@ fn typed(value: Value, kind: &str) -> Option<Value> {
         | (Value::Bool(_), "bool")
         | (Value::List(_), "list")
         | (Value::Map(_), "map") => true,
-        (value, "any") => !value.is_null(),
-        _ => false,
+        (Value::Null | Value::Fingerprint(_), _) => false,
+        (_, kind) => kind == "any",
     };
     fits.then_some(value)
 }

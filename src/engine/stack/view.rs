@@ -247,6 +247,16 @@ pub fn unknown(root: &str, stack: &Stack) -> Lost {
     if stack.variables.contains_key(root) {
         return lost.help(format!("did you mean `vars.{root}`?"));
     }
+    // What the same is called elsewhere.
+    let here = match root {
+        "var" | "variable" | "variables" | "local" | "locals" => Some("a variable is `vars.NAME`"),
+        "count" => Some("the number of an instance is `each.index`"),
+        "this" => Some("in `ready` and `gate` the resource itself is `self`"),
+        _ => None,
+    };
+    if let Some(here) = here {
+        return lost.help(here.to_owned());
+    }
     let roots = ["vars", "each", "self"];
     match nearest(root, stack.resources.keys().map(String::as_str).chain(roots)) {
         Some(near) => lost.help(format!("did you mean `{near}`?")),

@@ -19,6 +19,11 @@ const MEMBERS_MOSTLY: usize = 7;
 /// How many nodes all aliases of a file may stand for.
 const ALIASED_NODES_MAX: usize = 100_000;
 
+/// How much text all aliases of a file may stand for, and all that is kept for them.
+const ALIASED_BYTES_MAX: usize = 8 << 20;
+/// Who has more mistakes than this mends the first ones first.
+pub const MISTAKES_MAX: usize = 200;
+
 /// Reads one file: its node, if there is one, and every mistake in it.
 pub fn parse(name: &str, bytes: &[u8], sources: &mut Sources) -> (Option<Node>, Vec<Diagnostic>) {
     if bytes.len() > BYTES_MAX {
@@ -71,6 +76,7 @@ enum Open {
 struct Anchored {
     node: Node,
     size: usize,
+    bytes: usize,
     depth: usize,
 }
 
@@ -80,6 +86,7 @@ struct Loader<'a> {
     open: Vec<Open>,
     anchors: BTreeMap<usize, Anchored>,
     budget: usize,
+    budget_bytes: usize,
     root: Option<Node>,
     mistakes: Vec<Diagnostic>,
     documents: usize,
@@ -94,6 +101,7 @@ impl<'a> Loader<'a> {
             open: Vec::new(),
             anchors: BTreeMap::new(),
             budget: ALIASED_NODES_MAX,
+            budget_bytes: ALIASED_BYTES_MAX,
             root: None,
             mistakes: Vec::new(),
             documents: 0,
@@ -116,7 +124,7 @@ impl<'a> Loader<'a> {
                     return;
                 }
             }
-            if self.over {
+            if self.over || self.mistakes.len() > MISTAKES_MAX {
                 self.root = None;
                 return;
             }
@@ -272,13 +280,8 @@ impl<'a> Loader<'a> {
             self.close(Node { data: Data::Null, span: at, style: Style::Plain }, 0);
             return;
         };
-        if anchored.size > self.budget {
-            self.mistakes.push(
-                Diagnostic::error("alias_bomb", "Aliases stand for too much")
-                    .at(at, format!("more than {ALIASED_NODES_MAX} values in all"))
-                    .help("write less with aliases; `count` and `for_each` repeat resources"),
-            );
-            self.over = true;
+        if anchored.size > self.budget || anchored.bytes > self.budget_bytes {
+            self.alias_bomb(at);
             return;
         }
         if self.open.len() + anchored.depth > DEPTH_MAX {
@@ -286,6 +289,7 @@ impl<'a> Loader<'a> {
             return;
         }
         self.budget -= anchored.size;
+        self.budget_bytes -= anchored.bytes;
         if matches!(self.open.last(), Some(Open::Map { key: None, .. })) {
             let text = anchored.node.as_text().map(str::to_owned);
             if let Some(text) = text {
@@ -302,6 +306,19 @@ impl<'a> Loader<'a> {
         // Offsets inside an aliased text belong to its definition; `Collection` keeps expression places at the alias.
         let node = Node { span: at, style: Style::Collection, ..anchored.node.clone() };
         self.close(node, 0);
+    }
+
+    fn alias_bomb(&mut self, at: Span) {
+        let most = format!(
+            "more than {ALIASED_NODES_MAX} values or {} MiB in all",
+            ALIASED_BYTES_MAX >> 20
+        );
+        self.mistakes.push(
+            Diagnostic::error("alias_bomb", "Aliases stand for too much")
+                .at(at, most)
+                .help("write less with aliases; `count` and `for_each` repeat resources"),
+        );
+        self.over = true;
     }
 
     fn end(&mut self, at: Span) {
@@ -360,8 +377,14 @@ impl<'a> Loader<'a> {
     }
 
     fn anchor(&mut self, anchor: usize, node: &Node) {
-        let (size, depth) = measure(node);
-        self.anchors.insert(anchor, Anchored { node: node.clone(), size, depth });
+        let (size, depth, bytes) = measure(node);
+        // What is kept for an alias counts as well: anchors may stand inside each other.
+        if bytes > self.budget_bytes {
+            self.alias_bomb(node.span);
+            return;
+        }
+        self.budget_bytes -= bytes;
+        self.anchors.insert(anchor, Anchored { node: node.clone(), size, bytes, depth });
     }
 
     fn span(&self, at: &granit_parser::Span) -> Span {
@@ -380,10 +403,16 @@ impl<'a> Loader<'a> {
     fn syntax(&self, error: &ScanError) -> Diagnostic {
         let marker = error.marker();
         let last = self.text.lines().count().max(1);
-        let line = marker.line().clamp(1, last);
-        let start = marker.byte_offset().unwrap_or(0).min(self.text.len());
+        let said = marker.line().clamp(1, last);
+        let (line, start) = self
+            .tab_behind(said)
+            .unwrap_or_else(|| (said, marker.byte_offset().unwrap_or(0).min(self.text.len())));
         let stop = self.text[start..].chars().next().map_or(start, |it| start + it.len_utf8());
-        let column = if line == marker.line() { marker.col() + 1 } else { 1 };
+        let column = if line == marker.line() {
+            marker.col() + 1
+        } else {
+            1 + self.text[..start].chars().rev().take_while(|it| *it != '\n').count()
+        };
         let span = Span {
             source: self.source,
             start: small(start),
@@ -398,14 +427,31 @@ impl<'a> Loader<'a> {
     /// The most frequent mistake of a newcomer: `${…}` without quotes on this line.
     fn unquoted(&self, wrong: Diagnostic, line: u32) -> Diagnostic {
         let text = self.text.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
-        let Some(at) = text.find("${") else {
+        let is_bare = |at: usize| {
+            let before = &text[..at];
+            ['\'', '"'].iter().all(|it| before.matches(*it).count().is_multiple_of(2))
+        };
+        let mut opened = text.match_indices("${").map(|(at, _)| at).peekable();
+        if opened.peek().is_none() {
             let is_indented_by_tab = text.trim_start_matches(' ').starts_with('\t');
             return if is_indented_by_tab { wrong.help("indent with spaces") } else { wrong };
-        };
-        let before = &text[..at];
-        let is_quoted =
-            before.matches('\'').count() % 2 == 1 || before.matches('"').count() % 2 == 1;
-        if is_quoted { wrong } else { wrong.help("quote the expression: '${…}'") }
+        }
+        if opened.any(is_bare) { wrong.help("quote the expression: '${…}'") } else { wrong }
+    }
+
+    /// A line that a tab indents is read as the end of the one before: line and place of the tab.
+    fn tab_behind(&self, line: usize) -> Option<(usize, usize)> {
+        let mut start = 0;
+        let mut lines = self.text.split_inclusive('\n').enumerate().skip_while(|(at, text)| {
+            let is_before = at + 1 < line;
+            start += if is_before { text.len() } else { 0 };
+            is_before
+        });
+        let (_, said) = lines.next()?;
+        let (_, next) = lines.next()?;
+        let spaces = |text: &str| text.len() - text.trim_start_matches(' ').len();
+        let has_tab = |text: &str| text[spaces(text)..].starts_with('\t');
+        (!has_tab(said) && has_tab(next)).then(|| (line + 1, start + said.len() + spaces(next)))
     }
 }
 
@@ -417,21 +463,26 @@ fn closing(end: u32, at: Span) -> u32 {
     if at.end > at.start { at.end.max(end) } else { end }
 }
 
-/// How many nodes it has and how deep it is. Depth is bounded by [`DEPTH_MAX`].
-fn measure(node: &Node) -> (usize, usize) {
+/// How many nodes it has, how deep it is, and how much text. Depth is bounded by [`DEPTH_MAX`].
+fn measure(node: &Node) -> (usize, usize, usize) {
     let mut size = 0;
     let mut depth = 0;
+    let mut bytes = 0;
     let mut left = vec![(node, 1)];
     while let Some((node, level)) = left.pop() {
         size += 1;
         depth = depth.max(level);
         match &node.data {
             Data::List(items) => left.extend(items.iter().map(|it| (it, level + 1))),
-            Data::Map(map) => left.extend(map.values().map(|it| (&it.node, level + 1))),
+            Data::Map(map) => {
+                bytes += map.keys().map(|it| it.len()).sum::<usize>();
+                left.extend(map.values().map(|it| (&it.node, level + 1)));
+            }
+            Data::Text(text) => bytes += text.len(),
             _ => {}
         }
     }
-    (size, depth)
+    (size, depth, bytes)
 }
 
 fn small(number: usize) -> u32 {

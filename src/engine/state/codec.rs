@@ -81,30 +81,59 @@ pub fn encode_entry(sequence: u64, entry: &Entry) -> String {
     seal(&json(&EntryLine { version: VERSION, sequence, entry: entry.into() }))
 }
 
+/// What a journal holds before its end, or before what is damaged.
+#[derive(Debug, Default)]
+pub struct JournalRead {
+    pub entries: Vec<(u64, Entry)>,
+    /// How many bytes they take: what follows is a torn tail, or damaged.
+    pub whole: usize,
+    /// What is wrong with the line that begins there, unless it is only torn.
+    pub damage: Option<CodecError>,
+}
+
+/// Every entry up to the first that is not whole.
+pub fn read_journal(bytes: &[u8]) -> JournalRead {
+    let mut read = JournalRead::default();
+    for (at, line) in bytes.split_inclusive(|it| *it == b'\n').enumerate() {
+        let is_last = read.whole + line.len() == bytes.len();
+        // Only a line without its end is torn; a whole one that does not check was acknowledged.
+        let is_torn = is_last && !line.ends_with(b"\n");
+        match entry_of(line, at + 1) {
+            Ok(entry) => read.entries.push(entry),
+            Err(why) => {
+                read.damage = Some(why).filter(|_| !is_torn);
+                break;
+            }
+        }
+        read.whole += line.len();
+    }
+    read
+}
+
 /// Every whole entry, and how many bytes they take: what follows is a torn tail.
 pub fn decode_journal(bytes: &[u8]) -> Result<(Vec<(u64, Entry)>, usize), CodecError> {
-    let mut entries = Vec::new();
-    let mut good = 0;
-    for (at, line) in bytes.split_inclusive(|it| *it == b'\n').enumerate() {
-        let number = at + 1;
-        let is_last = good + line.len() == bytes.len();
-        let whole = std::str::from_utf8(line).ok().and_then(|it| it.strip_suffix('\n'));
-        let opened = whole.ok_or(CodecError::Torn).and_then(|it| open(it, number));
-        let json = match opened {
-            Ok(json) => json,
-            // Only a line without its end is torn; a whole one that does not check was acknowledged.
-            Err(_) if is_last && whole.is_none() => break,
-            Err(why) => return Err(why),
-        };
-        let version: Version = serde_json::from_str(json).map_err(damaged(number))?;
-        if version.version > VERSION {
-            return Err(CodecError::Newer(version.version));
-        }
-        let line_of: EntryLine = serde_json::from_str(json).map_err(damaged(number))?;
-        entries.push((line_of.sequence, line_of.entry.into_entry(number)?));
-        good += line.len();
+    let JournalRead { entries, whole, damage } = read_journal(bytes);
+    match damage {
+        None => Ok((entries, whole)),
+        Some(why) => Err(why),
     }
-    Ok((entries, good))
+}
+
+/// The highest number of an entry that can be read, whatever is damaged before it.
+pub fn last_number(bytes: &[u8]) -> u64 {
+    let lines = bytes.split_inclusive(|it| *it == b'\n').enumerate();
+    lines.filter_map(|(at, line)| Some(entry_of(line, at + 1).ok()?.0)).max().unwrap_or(0)
+}
+
+fn entry_of(line: &[u8], number: usize) -> Result<(u64, Entry), CodecError> {
+    let whole = std::str::from_utf8(line).ok().and_then(|it| it.strip_suffix('\n'));
+    let json = open(whole.ok_or(CodecError::Checksum { line: number })?, number)?;
+    let version: Version = serde_json::from_str(json).map_err(damaged(number))?;
+    if version.version > VERSION {
+        return Err(CodecError::Newer(version.version));
+    }
+    let line: EntryLine = serde_json::from_str(json).map_err(damaged(number))?;
+    Ok((line.sequence, line.entry.into_entry(number)?))
 }
 
 fn json<T: Serialize>(it: &T) -> String {

@@ -39,6 +39,10 @@ pub enum Entry {
         command: String,
         at: i64,
         plan: String,
+        /// Everything is to go.
+        destroys: bool,
+        /// Non-sensitive ones: who finishes it, where it is cut off, goes on with them. Those of a switch stand in its own entry.
+        variables: Option<BTreeMap<String, Value>>,
     },
     /// Durable before the first mutating call of a switch.
     Switched {
@@ -49,6 +53,8 @@ pub enum Entry {
         variables: BTreeMap<String, Value>,
         keep: Keep,
         allowed: Allowed,
+        /// When the site was last seen good, where somebody watched it.
+        last_good: Option<i64>,
         at: i64,
         who: String,
     },
@@ -155,9 +161,10 @@ pub fn fold(state: &mut State, entry: &Entry) {
         Entry::Bound { cloud, account } => {
             state.bound.insert(cloud.clone(), account.clone());
         }
-        Entry::RunBegan { who, command, at, .. } => {
-            state.last_run =
-                Some(Run { who: who.clone(), command: command.clone(), at: *at, finished: None });
+        Entry::RunBegan { who, command, at, destroys, variables, .. } => {
+            let (who, command, destroys) = (who.clone(), command.clone(), *destroys);
+            state.last_run = Some(Run { who, command, at: *at, finished: None, destroys });
+            state.variables = variables.clone().unwrap_or(std::mem::take(&mut state.variables));
         }
         Entry::Switched { .. } => switch(state, entry),
         Entry::Found { fault_domain, .. } => {
@@ -188,15 +195,20 @@ pub fn fold(state: &mut State, entry: &Entry) {
             if *complete {
                 state.phase = Phase::Settled;
                 state.switch = None;
+                state.is_restored = false;
             }
             state.draining.retain(|it| it.until > *at);
+            if state.records.is_empty() {
+                state.destroyed.clear();
+            }
             state.serial += 1;
         }
     }
 }
 
 fn switch(state: &mut State, entry: &Entry) {
-    let Entry::Switched { from, to, lost, variables, keep, allowed, at, who } = entry else {
+    let Entry::Switched { from, to, lost, variables, keep, allowed, last_good, at, who } = entry
+    else {
         return;
     };
     let unfinished = state.switching().cloned();
@@ -206,6 +218,7 @@ fn switch(state: &mut State, entry: &Entry) {
     let thawed: BTreeSet<String> = known.chain(before).filter(|it| !is_lost(it)).collect();
     // A further loss on the way is no other switch; to go elsewhere, or back, is one that starts in the middle of another.
     let goes_on = unfinished.as_ref().is_some_and(|it| it.from == *from && state.active == *to);
+    let seen = unfinished.as_ref().filter(|_| goes_on).and_then(|it| it.last_good);
     let (variables_before, turned, directed) = match unfinished {
         Some(it) if goes_on => (it.variables, it.turned, it.directed),
         Some(it) => (state.variables.clone(), it.left(), Vec::new()),
@@ -219,6 +232,7 @@ fn switch(state: &mut State, entry: &Entry) {
         keep: *keep,
         allowed: allowed.clone(),
         variables: variables_before,
+        last_good: seen.or(*last_good),
         turned,
         directed,
     });
@@ -231,10 +245,14 @@ fn switch(state: &mut State, entry: &Entry) {
 fn end(state: &mut State, address: &Address, outcome: &Outcome) {
     match outcome {
         Outcome::Recorded(record) => {
+            state.destroyed.remove(address);
             state.records.insert(address.clone(), (**record).clone());
         }
         Outcome::Removed => {
             state.records.remove(address);
+            if state.last_run.as_ref().is_some_and(|it| it.destroys) {
+                state.destroyed.insert(address.clone());
+            }
         }
         Outcome::Moved { from } => {
             if let Some(record) = state.records.remove(from) {
@@ -246,8 +264,18 @@ fn end(state: &mut State, address: &Address, outcome: &Outcome) {
                 }
             }
         }
-        Outcome::Failed { .. } | Outcome::Waited => {}
+        Outcome::Failed { .. } => tried(state, address),
+        Outcome::Waited => {}
         Outcome::InDoubt { .. } => return,
     }
     state.begun.remove(address);
+}
+
+/// A change that ended badly may have been made all the same: what it would have set is remembered.
+fn tried(state: &mut State, address: &Address) {
+    let begun = state.begun.get(address).filter(|it| it.call != "create" && it.call != "delete");
+    let (Some(begun), Some(record)) = (begun, state.records.get_mut(address)) else { return };
+    let differs = |(name, value): &(&String, &Value)| record.attributes.get(*name) != Some(*value);
+    let tried = begun.attributes.iter().filter(differs);
+    record.tried = tried.map(|(name, value)| (name.clone(), value.clone())).collect();
 }

@@ -67,6 +67,10 @@ pub(super) struct Header {
     outputs: BTreeMap<String, Value>,
     begun: Vec<BegunJson>,
     last_run: Option<RunJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    destroyed: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    restored: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,6 +93,8 @@ struct RunJson {
     command: String,
     at: i64,
     finished: Option<i64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    destroys: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -125,6 +131,8 @@ pub(super) struct RecordJson {
     since: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deposed: Option<DeposedJson>,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    tried: Attributes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -167,6 +175,10 @@ pub(super) enum EntryJson {
         command: String,
         at: i64,
         plan: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        destroys: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        variables: Option<BTreeMap<String, Value>>,
     },
     Switched {
         from: Vec<String>,
@@ -178,6 +190,8 @@ pub(super) enum EntryJson {
         keep: Keep,
         #[serde(default, skip_serializing_if = "Allowed::is_nothing")]
         allowed: Allowed,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_good: Option<i64>,
         at: i64,
         who: String,
     },
@@ -260,7 +274,10 @@ impl From<&State> for Header {
                 command: it.command.clone(),
                 at: it.at,
                 finished: it.finished,
+                destroys: it.destroys,
             }),
+            destroyed: state.destroyed.iter().map(ToString::to_string).collect(),
+            restored: state.is_restored,
         }
     }
 }
@@ -293,12 +310,15 @@ impl Header {
             let begun = begun.into_begun(line)?;
             state.begun.insert(begun.address.clone(), begun);
         }
+        state.destroyed = addresses(&self.destroyed, line)?.into_iter().collect();
         state.last_run = self.last_run.map(|it| Run {
+            destroys: it.destroys,
             who: it.who,
             command: it.command,
             at: it.at,
             finished: it.finished,
         });
+        state.is_restored = self.restored;
         Ok(state)
     }
 }
@@ -383,6 +403,7 @@ impl From<&Record> for RecordJson {
                 .deposed
                 .as_ref()
                 .map(|it| DeposedJson { id: it.id.clone(), attributes: it.attributes.clone() }),
+            tried: it.tried.clone(),
         }
     }
 }
@@ -400,6 +421,7 @@ impl RecordJson {
             retained: self.retained,
             since: self.since,
             deposed: self.deposed.map(|it| Deposed { id: it.id, attributes: it.attributes }),
+            tried: self.tried,
         })
     }
 }
@@ -415,10 +437,12 @@ impl From<&Entry> for EntryJson {
                 Self::Leased { epoch, owner, at, preempted }
             }
             Entry::Bound { cloud, account } => Self::Bound { cloud, account },
-            Entry::RunBegan { who, command, at, plan } => Self::RunBegan { who, command, at, plan },
-            Entry::Switched { from, to, lost, variables, keep, allowed, at, who } => {
+            Entry::RunBegan { who, command, at, plan, destroys, variables } => {
+                Self::RunBegan { who, command, at, plan, destroys, variables }
+            }
+            Entry::Switched { from, to, lost, variables, keep, allowed, last_good, at, who } => {
                 let lost = lost.iter().map(Into::into).collect();
-                Self::Switched { from, to, lost, variables, keep, allowed, at, who }
+                Self::Switched { from, to, lost, variables, keep, allowed, last_good, at, who }
             }
             Entry::Found { fault_domain, at, who } => Self::Found { fault_domain, at, who },
             Entry::Directed { address, was, until, directed } => {
@@ -449,18 +473,12 @@ impl EntryJson {
                 Entry::Leased { epoch, owner, at, preempted }
             }
             Self::Bound { cloud, account } => Entry::Bound { cloud, account },
-            Self::RunBegan { who, command, at, plan } => Entry::RunBegan { who, command, at, plan },
-            Self::Switched { from, to, lost, variables, keep, allowed, at, who } => {
-                Entry::Switched {
-                    from,
-                    to,
-                    lost: lost.into_iter().map(Into::into).collect(),
-                    variables,
-                    keep,
-                    allowed,
-                    at,
-                    who,
-                }
+            Self::RunBegan { who, command, at, plan, destroys, variables } => {
+                Entry::RunBegan { who, command, at, plan, destroys, variables }
+            }
+            Self::Switched { from, to, lost, variables, keep, allowed, last_good, at, who } => {
+                let lost = lost.into_iter().map(Into::into).collect();
+                Entry::Switched { from, to, lost, variables, keep, allowed, last_good, at, who }
             }
             Self::Found { fault_domain, at, who } => Entry::Found { fault_domain, at, who },
             Self::Directed { address: text, was, until, directed } => Entry::Directed {

@@ -44,6 +44,11 @@ pub struct State {
     /// Steps that began and of which no end is recorded.
     pub begun: BTreeMap<Address, Begun>,
     pub last_run: Option<Run>,
+    /// What a destroy took away that did not come to its end, and nothing has made again.
+    pub destroyed: BTreeSet<Address>,
+    /// It was put together from what was left, and entries were lost: what was made since is known by its tags, and by
+    /// standing where it was to stand. Until a run has gone through.
+    pub is_restored: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +74,9 @@ pub struct Switch {
     pub keep: Keep,
     #[serde(default, skip_serializing_if = "Allowed::is_nothing")]
     pub allowed: Allowed,
+    /// When the site was last seen good before it, by who watched: users were without it since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<i64>,
     /// When it directed users, step by step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directed: Vec<Directed>,
@@ -110,6 +118,12 @@ pub enum Keep {
 pub struct Allowed {
     /// `--allow-delete ADDRESS`.
     pub delete: Vec<Address>,
+    /// `--allow-replace ADDRESS`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replace: Vec<Address>,
+    /// `--revert-drift ADDRESS`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revert: Vec<Address>,
     /// `--allow-destroys N`.
     pub destroys: Option<usize>,
     /// `--allow-absent N`.
@@ -129,9 +143,14 @@ impl Allowed {
     /// All that either allows.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        let others = other.delete.iter().filter(|it| !self.delete.contains(it));
+        let all = |mine: &[Address], others: &[Address]| {
+            let others = others.iter().filter(|it| !mine.contains(it));
+            mine.iter().chain(others).cloned().collect()
+        };
         Self {
-            delete: self.delete.iter().chain(others).cloned().collect(),
+            delete: all(&self.delete, &other.delete),
+            replace: all(&self.replace, &other.replace),
+            revert: all(&self.revert, &other.revert),
             destroys: self.destroys.max(other.destroys),
             absent: self.absent.max(other.absent),
             outage: self.outage || other.outage,
@@ -166,6 +185,8 @@ pub struct Run {
     pub command: String,
     pub at: i64,
     pub finished: Option<i64>,
+    /// Everything was to go.
+    pub destroys: bool,
 }
 
 /// One thing that was made.
@@ -189,6 +210,8 @@ pub struct Record {
     pub since: i64,
     /// An older incarnation that a `create_before_destroy` replace has still to delete.
     pub deposed: Option<Deposed>,
+    /// What calls that ended badly would have made of it, and may have: found so, nobody else has changed it.
+    pub tried: Attributes,
 }
 
 /// A mutating call that was about to leave.
@@ -228,6 +251,24 @@ impl Switch {
 }
 
 impl State {
+    /// What a person types to switch to these overlays; `None`: no switch leads there.
+    pub fn switch_command(&self, to: &[String]) -> Option<String> {
+        let name = self.name();
+        match to.strip_prefix(self.home.as_slice())? {
+            [] => Some(format!("lifeboat failback {name}")),
+            [overlay] => Some(format!("lifeboat failover {name} --to {overlay}")),
+            _ => None,
+        }
+    }
+
+    /// As commands name it: `shop@drill`.
+    pub fn name(&self) -> String {
+        match &self.instance {
+            Some(instance) => format!("{}@{instance}", self.stack),
+            None => self.stack.clone(),
+        }
+    }
+
     /// The switch that began and has not ended.
     pub fn switching(&self) -> Option<&Switch> {
         self.switch.as_ref().filter(|_| self.phase == Phase::Switching)
@@ -262,6 +303,8 @@ impl State {
             records: BTreeMap::new(),
             begun: BTreeMap::new(),
             last_run: None,
+            destroyed: BTreeSet::new(),
+            is_restored: false,
         }
     }
 

@@ -31,9 +31,18 @@ fn record() -> impl Strategy<Value = Record> {
         vec(sample::address(), 0..3),
         any::<(bool, bool, bool, i64)>(),
         option::of(deposed),
+        attributes(),
     )
         .prop_map(
-            |(id, attributes, outputs, needs, (ready, protected, retained, since), deposed)| {
+            |(
+                id,
+                attributes,
+                outputs,
+                needs,
+                (ready, protected, retained, since),
+                deposed,
+                tried,
+            )| {
                 Record {
                     kind: "linode.instance".into(),
                     id,
@@ -45,6 +54,7 @@ fn record() -> impl Strategy<Value = Record> {
                     retained,
                     since,
                     deposed,
+                    tried,
                 }
             },
         )
@@ -90,8 +100,11 @@ fn entry() -> impl Strategy<Value = Entry> {
             .prop_map(|(cloud, account)| Entry::Bound { cloud, account }),
         (any::<u64>(), sample::text(), option::of(sample::text()))
             .prop_map(|(epoch, owner, preempted)| Entry::Leased { epoch, owner, at: 4, preempted }),
-        (sample::text(), sample::text(), any::<i64>())
-            .prop_map(|(who, command, at)| Entry::RunBegan { who, command, at, plan: "p".into() }),
+        (sample::text(), sample::text(), any::<i64>(), any::<bool>(), option::of(attributes()))
+            .prop_map(|(who, command, at, destroys, variables)| {
+                let plan = "p".into();
+                Entry::RunBegan { who, command, at, plan, destroys, variables }
+            }),
         (sample::text(), any::<i64>()).prop_map(|(fault_domain, at)| Entry::Found {
             fault_domain,
             at,
@@ -111,6 +124,7 @@ fn entry() -> impl Strategy<Value = Entry> {
                 variables: [("size".to_owned(), Value::Int(at))].into(),
                 keep: Keep::Data,
                 allowed: Allowed { delete: vec![Address::one("t")], ..Allowed::default() },
+                last_good: Some(at),
                 at,
                 who: "w".into()
             }
@@ -174,8 +188,15 @@ fn state() -> impl Strategy<Value = State> {
                 state.phase = Phase::Switching;
                 let fault_domain = "linode:us-east".into();
                 state.lost = vec![Lost { fault_domain, since: 5, by: "someone".into() }];
-                let run = Run { who: "a".into(), command: "apply".into(), at: 1, finished: None };
+                let run = Run {
+                    who: "a".into(),
+                    command: "apply".into(),
+                    at: 1,
+                    finished: None,
+                    destroys: true,
+                };
                 state.last_run = Some(run);
+                state.destroyed = [Address::one("gone")].into();
                 let from = vec!["home".into()];
                 state.switch = Some(Switch {
                     from,
@@ -185,6 +206,7 @@ fn state() -> impl Strategy<Value = State> {
                     thawed: vec!["aws:us-east-1".into()],
                     keep: Keep::All,
                     allowed: Allowed { destroys: Some(4), ..Allowed::default() },
+                    last_good: Some(3),
                     directed: vec![Directed { at: 6, dns_bound: 300 }],
                     turned: vec![Left {
                         overlays: vec!["eu".into()],
@@ -217,6 +239,7 @@ fn a_turned_switch_knows_all_that_was_left() {
         variables: size(at),
         keep: Keep::Nothing,
         allowed: Allowed::default(),
+        last_good: None,
         at,
         who: "w".into(),
     };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use crate::engine::watch::Rules;
 use crate::engine::watch::event::Event;
 
 /// The version that this program writes, and the newest that it reads.
@@ -141,6 +142,13 @@ impl Memory {
         for other in &notes.memories {
             self.last_switch = self.last_switch.max(other.last_switch).max(other.begun);
         }
+    }
+
+    /// When users were last known to be served: the last good round, unless nobody looked between it and the outage.
+    pub fn last_good(&self, rules: &Rules) -> Option<i64> {
+        let since = self.outage.as_ref().map(|it| it.since);
+        let is_watched = |it: &i64| since.is_none_or(|since| since - it <= rules.stale);
+        self.answered.filter(is_watched).or(since)
     }
 
     fn latest(&self) -> Option<i64> {

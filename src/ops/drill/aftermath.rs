@@ -61,7 +61,8 @@ impl CutOff {
         let ended = cleanup.ended.max(last);
         let is_switched = main.switched.is_some();
         let steps = if is_switched { main.steps } else { of_home(main.steps) };
-        let span = Span { began: main.began, run_began: main.began, ended };
+        let began = main.began;
+        let span = Span { began, recorded: began, run_began: began, ended };
         SwitchReport {
             lost: main.switched.map(|(_, lost)| lost).unwrap_or_default(),
             who: main.who,

@@ -11,13 +11,14 @@ use crate::engine::address::Address;
 use crate::engine::ledger::journalled::gone_on;
 use crate::engine::mark::mark;
 use crate::engine::observed::Alike;
+use crate::engine::over::Ending;
 use crate::engine::plan::change::Call;
 use crate::engine::schema::Kind;
 use crate::engine::state::record::State;
 use crate::ops::closing::Report;
 use crate::ops::drill::script::{Audience, Part, Script, Stage};
 use crate::ops::error::OpsError;
-use crate::ops::plan::plan_on;
+use crate::ops::plan::{plan_on, state_is_missing};
 use crate::ops::session::Session;
 
 /// How often a cleanup is tried before it says what is left.
@@ -44,7 +45,10 @@ pub async fn clean_up(
 ) -> Result<Cleaned, OpsError> {
     let stage = Stage { session, script, audience };
     let store = session.store(&script.ask.place);
-    let Some(before) = store.load()? else { return Ok(Cleaned::default()) };
+    let Some(before) = store.load()? else {
+        state_is_missing(session, &script.ask).await?;
+        return Ok(Cleaned::default());
+    };
     let mut cleaned = Cleaned::default();
     for round in 1..=ROUNDS_MAX {
         let is_over = cleaned.round(&stage).await?;
@@ -66,6 +70,12 @@ pub async fn clean_up(
 }
 
 impl Cleaned {
+    /// Nothing may be left, whatever its last round said.
+    pub fn ending(&self) -> Ending {
+        let left = if self.leftovers.is_empty() { Ending::Over } else { Ending::Unread };
+        self.report.ending().max(left)
+    }
+
     /// Deletes what there is; whether all of it could be looked at and is deleted.
     async fn round(&mut self, stage: &Stage<'_>) -> Result<bool, OpsError> {
         let (session, script) = (stage.session, stage.script);
@@ -74,7 +84,6 @@ impl Cleaned {
         let (lease, state) = store.lease(&session.who, &script.command, at)?;
         let ask = script.cleanup();
         let proposed = plan_on(session, &ask, state).await?;
-        let is_seen = proposed.plan.changes.iter().all(|it| it.unseen.is_none());
         // Of the first round: the others see the same.
         if self.report.began == 0 {
             stage.audience.warns(&proposed);
@@ -84,7 +93,7 @@ impl Cleaned {
         let report = stage.run(lease, proposed, &ask, nothing).await?;
         // A step in doubt is settled by looking again.
         let is_settled = store.load()?.is_none_or(|it| it.begun.is_empty());
-        let is_over = is_seen && is_settled && report.is_complete();
+        let is_over = is_settled && report.is_over();
         let deletes = Call::Delete { deposed: false }.word();
         let deleted = report.done.iter().filter(|(_, call)| *call == deletes);
         self.deleted.extend(deleted.map(|(address, _)| address.clone()));

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::engine::ledger::phases::Span;
 use crate::engine::ledger::report::{Goals, SwitchReport};
 use crate::engine::ledger::timed::{Arrival, of_home, with_cleanup};
+use crate::engine::over::{Ending, ending};
 use crate::ops::closing::Report;
 use crate::ops::drill::cleanup::{Cleaned, clean_up};
 use crate::ops::drill::foresight::{Foresight, Surprises};
@@ -39,15 +40,19 @@ pub struct Rehearsal {
 impl Rehearsal {
     /// Everything that was to be rehearsed was done.
     fn is_played(&self) -> bool {
-        self.applied.ends_switch()
-            && self.switched.as_ref().is_none_or(Report::ends_switch)
+        self.applied.is_over()
+            && self.switched.as_ref().is_none_or(Report::is_over)
             && self.refused.is_none()
     }
 
-    pub fn succeeded(&self) -> bool {
-        self.is_played()
+    /// The worst of its parts. What it should have shown, and did not, is no less than a step that failed.
+    pub fn ending(&self) -> Ending {
+        let is_shown = self.refused.is_none()
             && !self.surprises.is_any()
-            && self.replicated.iter().all(|(_, it)| it.is_ok())
+            && self.replicated.iter().all(|(_, it)| it.is_ok());
+        let shown = ending(&[], is_shown);
+        let switched = self.switched.as_ref().map(Report::ending).unwrap_or_default();
+        self.applied.ending().max(switched).max(self.cleaned.ending()).max(shown)
     }
 
     /// What it took: the switch, or what was made where it came to none, and the cleanup.
@@ -64,12 +69,13 @@ impl Rehearsal {
         };
         let span = Span {
             began: main.began,
+            recorded: main.began,
             run_began: main.began,
             ended: main.ended.max(cleanup.ended).max(main.began),
         };
         SwitchReport {
             lost: self.lost.clone(),
-            complete: self.succeeded() && self.cleaned.leftovers.is_empty(),
+            complete: self.ending() == Ending::Over,
             arrivals: self.replicated.iter().map(arrival).collect(),
             steps: with_cleanup(steps, cleanup.steps.clone()),
             ..script.report(session, self.goals, span)
@@ -95,7 +101,7 @@ pub async fn rehearse(
     let mut switched = None;
     let mut lost = Vec::new();
     let mut refused = None;
-    let is_applied = applied.as_ref().is_ok_and(Report::is_complete);
+    let is_applied = applied.as_ref().is_ok_and(Report::is_over);
     if is_applied {
         replicated = stage.replication(&stack).await;
         match stage.switch(stop).await {

@@ -9,6 +9,7 @@ use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
+use crate::engine::retry::Pace;
 use crate::ops::apply::apply;
 use crate::ops::closing::{Order, Report};
 use crate::ops::course::Losses;
@@ -48,6 +49,7 @@ pub struct Script {
     /// What is taken for lost in the switch.
     pub losses: Losses,
     pub command: String,
+    pub pace: Pace,
 }
 
 impl Script {
@@ -120,6 +122,7 @@ impl Stage<'_> {
         stop: watch::Receiver<Option<String>>,
     ) -> Result<Report, OpsError> {
         let order = Order {
+            pace: self.script.pace,
             command: self.script.command.clone(),
             intent: ask.intent,
             instance: ask.place.instance.clone(),

@@ -157,7 +157,7 @@ impl<'a> Watcher<'a> {
         if self.memory.answered.is_none() {
             return Err(why);
         }
-        let unready = Event::Unready { why: format!("`lifeboat failover` would not work: {why}") };
+        let unready = Event::Unready { why: format!("a failover would not work: {why}") };
         self.opening.get_or_insert_default().push(unready);
         Ok(())
     }
@@ -349,6 +349,7 @@ impl<'a> Watcher<'a> {
             url: self.ask.targets.url().into(),
             sandbox: self.session.target == Target::Sandbox,
             since: self.memory.outage.as_ref().map(|it| time(it.since)).unwrap_or_default(),
+            last_good: self.memory.last_good(&self.ask.rules).map(time).unwrap_or_default(),
             detail,
             attempt,
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::engine::advice::Command;
 use crate::engine::plan::propose::Intent;
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
@@ -12,6 +13,13 @@ use crate::ops::session::Session;
 /// On the wall's clock: a watch that comes back in the disaster has better things to do.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// The command that shows the plan.
+fn shown(ask: &Ask, to: &str) -> String {
+    let (name, overlays) = (ask.place.name(), [to.to_owned()]);
+    let overlays = ask.overlays.as_deref().unwrap_or(&overlays);
+    Command::Plan { stack: &name, overlays, out: None }.to_string()
+}
+
 /// Whether `lifeboat failover` would get past its plan. Nothing is written, and no lease is taken.
 pub async fn rehearse(session: &Session, ask: &Ask, to: &str) -> Result<(), OpsError> {
     let store = session.store(&ask.place);
@@ -19,7 +27,7 @@ pub async fn rehearse(session: &Session, ask: &Ask, to: &str) -> Result<(), OpsE
         let name = ask.place.name();
         return Err(OpsError::input(
             format!("nothing of {name} was applied yet, so nothing can fail over"),
-            format!("apply it first: `lifeboat apply {name}`"),
+            format!("apply it first: {}", Command::Apply { stack: &name }),
         ));
     };
     let overlays = [state.home, vec![to.to_owned()]].concat();
@@ -36,7 +44,7 @@ pub async fn rehearse(session: &Session, ask: &Ask, to: &str) -> Result<(), OpsE
     let proposed = tokio::time::timeout(LONGEST, plan(session, &ask)).await;
     let proposed = proposed.map_err(|_| {
         let what = format!("its plan takes longer than {} s", LONGEST.as_secs());
-        OpsError::input(what, "try `lifeboat plan` with the same overlay")
+        OpsError::input(what, format!("look at {}", shown(&ask, to)))
     })??;
     let refusals: Vec<String> =
         proposed.plan.refusals().map(|it| format!("{} [{}]", it.text, it.code)).collect();
@@ -45,6 +53,6 @@ pub async fn rehearse(session: &Session, ask: &Ask, to: &str) -> Result<(), OpsE
     }
     Err(OpsError::refused(
         format!("a failover to {to} would be refused: {}", refusals.join("; ")),
-        format!("see `lifeboat plan {} -o {to}`; nothing was changed", ask.place.name()),
+        format!("see {}; nothing was changed", shown(&ask, to)),
     ))
 }

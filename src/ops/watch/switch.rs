@@ -1,9 +1,11 @@
 //! The switch itself: a child process, and what its end means.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use crate::cloud::settings::CREDENTIALS;
 use crate::engine::watch::{Active, Outcome};
 
 /// What is done when it is down.
@@ -11,8 +13,8 @@ use crate::engine::watch::{Active, Outcome};
 pub enum Act {
     /// Nothing: somebody else reads the events.
     Report,
-    /// A command for the shell.
-    Exec(String),
+    /// A command for the shell, and the secrets of the environment that it is given by name.
+    Exec { line: String, pass: Vec<String> },
     /// `lifeboat failover`, by this program.
     Failover { program: PathBuf, lost: Vec<String> },
 }
@@ -28,6 +30,8 @@ pub struct Facts {
     pub sandbox: bool,
     /// When it went down, as in the events.
     pub since: String,
+    /// When it last answered well, in the same words; empty where nobody knows.
+    pub last_good: String,
     /// What the last probe met.
     pub detail: String,
     pub attempt: u32,
@@ -48,15 +52,20 @@ impl Act {
     fn command(&self, facts: &Facts) -> Option<Command> {
         match self {
             Self::Report => None,
-            Self::Exec(line) => {
+            Self::Exec { line, pass } => {
                 let mut command = Command::new("sh");
                 command.arg("-c").arg(line).current_dir(&facts.directory);
+                let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+                for name in names.filter(|it| is_secret(it) && !pass.contains(it)) {
+                    command.env_remove(name);
+                }
                 command
                     .env("LIFEBOAT_ROOT", &facts.root)
                     .env("LIFEBOAT_STACK", &facts.stack)
                     .env("LIFEBOAT_OVERLAY", &facts.overlay)
                     .env("LIFEBOAT_URL", &facts.url)
                     .env("LIFEBOAT_SINCE", &facts.since)
+                    .env("LIFEBOAT_LAST_GOOD", &facts.last_good)
                     .env("LIFEBOAT_DETAIL", &facts.detail)
                     .env("LIFEBOAT_ATTEMPT", facts.attempt.to_string());
                 if facts.sandbox {
@@ -79,6 +88,8 @@ impl Act {
             return End::Other("nothing is to be run".into());
         };
         command.stdin(Stdio::null()).stdout(Stdio::from(std::io::stderr()));
+        // Its own group: what it starts ends with it, and the terminal's Ctrl-C is for the watch.
+        command.process_group(0);
         match command.spawn() {
             Ok(child) => wait(child, within).await,
             Err(why) => {
@@ -95,12 +106,14 @@ impl Act {
             End::Other(_) => None,
         };
         let why = match (self, end) {
-            (Self::Report | Self::Exec(_), End::Exit(code)) => format!("the command: exit {code}"),
-            (Self::Report | Self::Exec(_), End::Other(why)) => format!("the command: {why}"),
-            (Self::Failover { .. }, End::Exit(code)) => {
-                format!("`lifeboat failover`: exit {code}, {}", meaning(*code))
+            (Self::Report | Self::Exec { .. }, End::Exit(code)) => {
+                format!("the command: exit {code}")
             }
-            (Self::Failover { .. }, End::Other(why)) => format!("`lifeboat failover`: {why}"),
+            (Self::Report | Self::Exec { .. }, End::Other(why)) => format!("the command: {why}"),
+            (Self::Failover { .. }, End::Exit(code)) => {
+                format!("the failover: exit {code}, {}", meaning(*code))
+            }
+            (Self::Failover { .. }, End::Other(why)) => format!("the failover: {why}"),
         };
         if exit == Some(4) {
             return Outcome::Held { active };
@@ -127,6 +140,9 @@ impl Act {
 fn failover_arguments(facts: &Facts, lost: &[String]) -> Vec<String> {
     let mut arguments = vec!["failover".to_owned(), facts.stack.clone()];
     arguments.extend(["--to".into(), facts.overlay.clone(), "--yes".into()]);
+    if !facts.last_good.is_empty() {
+        arguments.extend(["--last-good".into(), facts.last_good.clone()]);
+    }
     for fault_domain in lost {
         arguments.extend(["--lost".into(), fault_domain.clone()]);
     }
@@ -146,6 +162,7 @@ async fn wait(mut child: Child, within: Duration) -> End {
             Err(why) => return End::Other(format!("cannot wait for it: {why}")),
         }
         if begun.elapsed() >= within {
+            kill_group(&child);
             // It may have ended by itself a moment ago; either way it is collected.
             child.kill().ok();
             child.wait().ok();
@@ -153,6 +170,20 @@ async fn wait(mut child: Child, within: Duration) -> End {
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Ends a child with everything that it has started, as long as that has not left its group.
+fn kill_group(child: &Child) {
+    let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(group) = group {
+        // Nobody of it is left: then there is nothing to end.
+        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
+    }
+}
+
+/// Credentials of the clouds, and variables of stacks.
+fn is_secret(name: &str) -> bool {
+    CREDENTIALS.contains(&name) || name.starts_with("LIFEBOAT_VAR_")
 }
 
 fn end(status: ExitStatus) -> End {
@@ -180,7 +211,7 @@ mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
 
-    use super::{Act, End, Facts, failover_arguments};
+    use super::{Act, End, Facts, failover_arguments, is_secret};
     use crate::engine::watch::{Active, Outcome};
 
     fn facts(sandbox: bool) -> Facts {
@@ -192,6 +223,7 @@ mod tests {
             url: "http://x/".into(),
             sandbox,
             since: String::new(),
+            last_good: if sandbox { "2026-11-26T03:04:05Z".into() } else { String::new() },
             detail: String::new(),
             attempt: 1,
         }
@@ -204,8 +236,20 @@ mod tests {
         let lost = ["linode:us-east".to_owned(), "aws:us-east-1".to_owned()];
         assert_eq!(
             failover_arguments(&facts(true), &lost).join(" "),
-            "failover shop@blue --to eu --yes --lost linode:us-east --lost aws:us-east-1 --sandbox -C /srv/shop"
+            "failover shop@blue --to eu --yes --last-good 2026-11-26T03:04:05Z --lost linode:us-east --lost aws:us-east-1 --sandbox -C /srv/shop"
         );
+    }
+
+    #[test]
+    fn a_command_is_given_no_secret_that_was_not_named() {
+        for name in
+            ["LINODE_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "LIFEBOAT_VAR_pw"]
+        {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["PATH", "AWS_REGION", "LIFEBOAT_SANDBOX", "HOME"] {
+            assert!(!is_secret(name), "{name}");
+        }
     }
 
     #[test]
@@ -220,7 +264,7 @@ mod tests {
         assert_eq!(moved(End::Exit(1), Active::Underway), Some(true));
         let held = Outcome::Held { active: Active::There };
         assert_eq!(failover.meaning(&End::Exit(4), Active::There), held);
-        let exec = Act::Exec(String::new());
+        let exec = Act::Exec { line: String::new(), pass: Vec::new() };
         assert_eq!(exec.meaning(&End::Exit(0), Active::Elsewhere), Outcome::Done);
         assert!(matches!(
             exec.meaning(&End::Exit(3), Active::There),
@@ -230,13 +274,23 @@ mod tests {
 
     #[tokio::test]
     async fn what_takes_too_long_is_killed_and_what_cannot_start_is_said() {
-        let exec = |line: &str| Act::Exec(line.into());
+        let exec = |line: &str| Act::Exec { line: line.into(), pass: Vec::new() };
         let hour = Duration::from_secs(3600);
         assert_eq!(exec("exit 7").run(&facts(false), hour).await, End::Exit(7));
         let all = "test $LIFEBOAT_STACK$LIFEBOAT_OVERLAY$LIFEBOAT_URL$LIFEBOAT_ATTEMPT$LIFEBOAT_SANDBOX = shop@blueeuhttp://x/11";
         assert_eq!(exec(all).run(&facts(true), hour).await, End::Exit(0));
         let late = exec("exec sleep 600").run(&facts(false), Duration::ZERO).await;
         assert!(matches!(late, End::Other(why) if why.contains("killed")));
+        // What it has started in the meantime goes with it: nobody is left who would write the second line.
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("alive");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let line = format!("(exec 3>'{0}'; sleep 600) & exec 3>'{0}'; sleep 600", pipe.display());
+        let reader = std::thread::spawn(move || std::fs::read(pipe).unwrap());
+        let late = exec(&line).run(&facts(false), Duration::from_millis(300)).await;
+        assert!(matches!(late, End::Other(why) if why.contains("killed")));
+        assert!(reader.join().unwrap().is_empty(), "the last writer is gone");
         let program = PathBuf::from("/nowhere/lifeboat");
         let missing = Act::Failover { program, lost: Vec::new() };
         let missing = missing.run(&facts(false), hour).await;

@@ -3,6 +3,7 @@
 pub mod durations;
 pub mod links;
 pub mod refusal;
+pub mod members;
 pub mod places;
 pub mod table;
 pub mod register;

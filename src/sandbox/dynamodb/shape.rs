@@ -48,6 +48,18 @@ impl Shape {
         }
     }
 
+    /// A text of so many bytes.
+    pub fn length(&mut self, value: &Value, path: &str, least: usize, most: usize) {
+        let Some(length) = value.as_str().map(str::len) else { return };
+        if length < least {
+            let rule = format!("Member must have length greater than or equal to {least}");
+            self.add(value, path, &rule);
+        }
+        if length > most {
+            self.add(value, path, &format!("Member must have length less than or equal to {most}"));
+        }
+    }
+
     /// Both units of a ProvisionedThroughput.
     pub fn throughput(&mut self, value: &Value, path: &str) {
         if value.is_null() {

@@ -16,7 +16,9 @@ pub fn update_time_to_live(register: &mut Register, call: &Call) -> Result<Value
     shape.required(asked, "timeToLiveSpecification");
     if !asked.is_null() {
         shape.required(&asked["Enabled"], "timeToLiveSpecification.enabled");
-        shape.required(&asked["AttributeName"], "timeToLiveSpecification.attributeName");
+        let path = "timeToLiveSpecification.attributeName";
+        shape.required(&asked["AttributeName"], path);
+        shape.length(&asked["AttributeName"], path, 1, 255);
     }
     shape.finish()?;
     let table = register.expect_table(&call.region, &name)?.clone();

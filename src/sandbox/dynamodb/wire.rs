@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::sandbox::dynamodb::members;
 use crate::sandbox::dynamodb::places::{is_region, request_id};
 use crate::sandbox::dynamodb::refusal::Refusal;
 use crate::sandbox::dynamodb::register::Call;
@@ -79,6 +80,7 @@ fn read_call(now: Millis, request: &Request) -> Result<Call, Refusal> {
     if !body.is_object() {
         return Err(Refusal::coral("SerializationException", None));
     }
+    members::check(operation, &body)?;
     Ok(Call { now, region: region.to_owned(), operation: operation.to_owned(), body })
 }
 

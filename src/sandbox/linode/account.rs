@@ -124,12 +124,31 @@ pub fn create_tag(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     let mut form = Form::new(&call.body);
     form.require("label");
     let label = form.sized("label", 3, 50).unwrap_or_default();
+    form.unmodelled(&["volumes", "reserved_ipv4_addresses"]);
+    let wearers = wearers(&mut form, cloud);
     if cloud.tags.get(&label.to_lowercase()).is_some() {
         form.error("label", "Tag already exists");
     }
     form.finish()?;
     tags::learn(cloud, std::slice::from_ref(&label));
+    for (kind, id) in wearers {
+        tags::put_on(cloud, kind, id, &label);
+    }
     Ok(json!({ "label": label }))
+}
+
+/// The objects that are to wear a new tag, if all of them exist.
+fn wearers(form: &mut Form<'_>, cloud: &Linode) -> Vec<(&'static str, u64)> {
+    let mut wearers = Vec::new();
+    for kind in ["linodes", "domains", "nodebalancers", "firewalls"] {
+        for item in form.list(kind).into_iter().flatten() {
+            match item.as_u64().filter(|id| tags::exists(cloud, kind, *id)) {
+                Some(id) => wearers.push((kind, id)),
+                None => form.error(kind, format!("{item} is not valid")),
+            }
+        }
+    }
+    wearers
 }
 
 pub fn delete_tag(cloud: &mut Linode, tag: &str) -> Outcome {

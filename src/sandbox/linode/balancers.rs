@@ -56,6 +56,7 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     let tier = form.one_of("type", &["common", "premium", "premium_40gb"]);
     let tag_list = form.tags().unwrap_or_default();
     let firewall = firewall(&mut form, cloud);
+    form.unmodelled(&["ipv4", "vpcs", "backend_vpcs", "frontend_vpcs"]);
     let nested = configs::nested(&mut form);
     form.finish()?;
 

@@ -53,6 +53,30 @@ pub fn plan(id: &str) -> Option<&'static Value> {
     by_id(&TYPES, id)
 }
 
+/// Plans of which the API says region by region whether they can be had, and what a region needs for them: as recorded,
+/// it lists no others.
+const SCARCE: [(&str, &str); 2] = [("premium", "Premium Plans"), ("gpu", "GPU Linodes")];
+
+/// Whether a plan can be had in a region.
+pub fn is_available(plan_id: &str, region_id: &str) -> bool {
+    let class = plan(plan_id).and_then(|plan| plan["class"].as_str()).unwrap_or_default();
+    let needs = SCARCE.iter().find(|(it, _)| *it == class);
+    needs.is_none_or(|(_, needs)| region(region_id).is_none_or(|row| has_capability(row, needs)))
+}
+
+/// What the API says of scarce plans in one region, or in all.
+pub fn availability(of: Option<&str>) -> Vec<Value> {
+    let is_scarce = |plan: &&Value| SCARCE.iter().any(|(class, _)| plan["class"] == *class);
+    let regions = regions().iter().filter(|row| of.is_none_or(|it| row["id"] == it));
+    let ids = regions.filter_map(|row| row["id"].as_str());
+    ids.flat_map(|region| {
+        types().iter().filter(is_scarce).filter_map(|plan| plan["id"].as_str()).map(move |plan| {
+            json!({ "region": region, "plan": plan, "available": is_available(plan, region) })
+        })
+    })
+    .collect()
+}
+
 /// A whole number of a plan: `disk` in MB, `memory` in MB, `vcpus`, `gpus`, `transfer`.
 pub fn plan_number(id: &str, name: &str) -> u64 {
     plan(id).and_then(|plan| plan[name].as_u64()).unwrap_or(0)

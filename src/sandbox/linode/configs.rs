@@ -58,8 +58,18 @@ pub fn view(cloud: &Linode, call: &Call<'_>, it: &Config) -> Value {
 fn read(form: &mut Form<'_>, base: Option<Config>, taken: &[u64]) -> Config {
     let protocol = form.one_of("protocol", &["http", "https", "tcp", "udp"]);
     let mut it = base.unwrap_or_else(|| blank(protocol.as_deref().unwrap_or("http")));
-    it.protocol = protocol.unwrap_or(it.protocol);
-    let udp = it.protocol == "udp";
+    let protocol = protocol.unwrap_or_else(|| it.protocol.clone());
+    let udp = protocol == "udp";
+    if udp != (it.protocol == "udp") {
+        // The families share neither words nor defaults.
+        let fresh = blank(&protocol);
+        it.algorithm = fresh.algorithm;
+        it.stickiness = fresh.stickiness;
+        it.check_passive = fresh.check_passive;
+        it.cipher_suite = fresh.cipher_suite;
+        it.proxy_protocol = fresh.proxy_protocol;
+    }
+    it.protocol = protocol;
     let algorithms: &[&str] = if udp {
         &["roundrobin", "leastconn", "ring_hash"]
     } else {

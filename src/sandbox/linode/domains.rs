@@ -144,7 +144,7 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     let id = cloud.next_id("domain");
     let row = Domain { id, created: call.now, updated: call.now, ..row };
     tags::learn(cloud, &row.tags);
-    events::note(cloud, call.now, "dns_zone_create", events::domain(id, &row.domain));
+    events::note(cloud, call.now, "domain_create", events::domain(id, &row.domain));
     cloud.domains.put(id, row);
     get(cloud, id)
 }

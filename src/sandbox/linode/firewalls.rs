@@ -68,7 +68,7 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     form.require("rules");
     let rules = form.object("rules").map(|body| {
         let mut inner = Form::within(body, "rules.");
-        let rules = rules::read(&mut inner, body);
+        let rules = rules::read(&mut inner, body, None);
         form.absorb(inner);
         rules
     });
@@ -112,6 +112,7 @@ fn wanted_devices(form: &mut Form<'_>, cloud: &Linode) -> Vec<(&'static str, u64
             }
         }
     }
+    inner.unmodelled(&["linode_interfaces"]);
     form.absorb(inner);
     wanted
 }
@@ -174,9 +175,9 @@ pub fn get_rules(cloud: &Linode, id: u64) -> Outcome {
 
 /// Replaces all rules and both policies; the version steps only when they differ.
 pub fn put_rules(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
-    known(cloud, id)?;
+    let before = known(cloud, id)?.rules.clone();
     let mut form = Form::new(&call.body);
-    let wanted = rules::read(&mut form, &call.body);
+    let wanted = rules::read(&mut form, &call.body, Some(&before));
     form.finish()?;
     cloud.firewalls.edit(id, |it| {
         if rules::canonical(&it.rules) != rules::canonical(&wanted) {

@@ -48,6 +48,16 @@ impl<'a> Form<'a> {
         }
     }
 
+    /// Refuses what the real API takes and this one does not model: better than to answer 200 and forget it.
+    pub fn unmodelled(&mut self, fields: &[&str]) {
+        for field in fields {
+            let value = self.value(field);
+            if value.is_some_and(|it| it.as_array().is_none_or(|it| !it.is_empty())) {
+                self.error(field, format!("the sandbox does not model {field}"));
+            }
+        }
+    }
+
     pub fn text(&mut self, field: &str) -> Option<String> {
         let value = self.value(field)?;
         let text = value.as_str().map(str::to_owned);

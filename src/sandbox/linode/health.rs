@@ -1,8 +1,12 @@
-//! Who is alive: a machine by its status and its faults, a node by the machine behind its address. Derived, never stored.
+//! Who is alive: a machine by its status and its faults, a node by what the checks of its balancer find behind its address, and
+//! whom users of a balancer meet. Derived, never stored.
 
 use crate::sandbox::faults::Faults;
 use crate::sandbox::http::Millis;
+use crate::sandbox::linode::apps::Answer;
+use crate::sandbox::linode::installed;
 use crate::sandbox::linode::model::{Config, Instance, Node};
+use crate::sandbox::linode::reach::{Source, lets_in};
 use crate::sandbox::linode::store::Linode;
 
 /// Runs, in a region that is not lost.
@@ -26,6 +30,33 @@ pub fn machine<'a>(cloud: &'a Linode, node: &Node) -> Option<&'a Instance> {
         .map(|(_, instance)| instance)
 }
 
+/// The port that a node addresses.
+pub fn port(node: &Node) -> u16 {
+    node.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0)
+}
+
+/// What a connection to a port of a machine meets.
+pub fn answer(
+    cloud: &Linode,
+    faults: &Faults,
+    now: Millis,
+    machine: &Instance,
+    port: u16,
+) -> Answer {
+    match machine.timeline.running_since(now) {
+        Some(since) if is_up(faults, now, machine) => {
+            let unhealthy = faults.is_unhealthy(&machine.label);
+            installed::of(cloud, machine).answers(port, now - since, unhealthy)
+        }
+        _ => Answer::Silent,
+    }
+}
+
+/// As whom a balancer comes to a node: from the private network, or over the Internet to a public address.
+fn balancer_source(node: &Node) -> Source {
+    if node.address.starts_with('[') { Source::Users { six: true } } else { Source::Balancers }
+}
+
 /// `UP`, `DOWN`, or `Unknown` before the first check has passed.
 pub fn status(
     cloud: &Linode,
@@ -35,16 +66,45 @@ pub fn status(
     node: &Node,
 ) -> &'static str {
     let machine = machine(cloud, node);
-    let runs = machine.is_some_and(|it| is_up(faults, now, it));
-    let healthy = runs && machine.is_some_and(|it| !faults.is_unhealthy(&it.label));
     if config.check == "none" {
         // Nothing looks, so nothing is ever said to be down.
-        return if runs { "UP" } else { "Unknown" };
+        return if machine.is_some_and(|it| is_up(faults, now, it)) { "UP" } else { "Unknown" };
     }
     if now < node.since + first_check(config) {
         return "Unknown";
     }
-    if healthy { "UP" } else { "DOWN" }
+    let passes = machine.is_some_and(|it| passes(cloud, faults, now, config, node, it));
+    if passes { "UP" } else { "DOWN" }
+}
+
+/// Whether the last check of a node found it well.
+fn passes(
+    cloud: &Linode,
+    faults: &Faults,
+    now: Millis,
+    config: &Config,
+    node: &Node,
+    machine: &Instance,
+) -> bool {
+    // Datagrams cannot be asked; a port of its own stands for them.
+    let port = if config.protocol == "udp" {
+        u16::try_from(config.udp_check_port).unwrap_or(0)
+    } else {
+        port(node)
+    };
+    // A check comes after what it finds: nobody is seen at the moment in which it begins to listen.
+    let begun = machine.timeline.running_since(now).unwrap_or(now);
+    let begun = begun + installed::of(cloud, machine).delay();
+    let is_new = now < begun + first_check(config);
+    let well = match answer(cloud, faults, now, machine, port) {
+        Answer::Well => true,
+        Answer::Errors => config.check == "connection",
+        Answer::Closed | Answer::Silent => false,
+    };
+    // Who is made unhealthy fails whatever check there is.
+    well && !is_new
+        && !faults.is_unhealthy(&machine.label)
+        && lets_in(cloud, ("linode", machine.id), balancer_source(node), "TCP", port)
 }
 
 /// The first check comes soon; only later ones keep the interval.
@@ -65,8 +125,8 @@ pub fn count(cloud: &Linode, faults: &Faults, now: Millis, config: &Config) -> (
     counts
 }
 
-/// The nodes that a balancer would send traffic to: those that accept, or else the backups.
-pub fn serving<'a>(
+/// The nodes that a balancer sends traffic to: those that accept, or else the backups.
+pub fn in_rotation<'a>(
     cloud: &'a Linode,
     faults: &Faults,
     now: Millis,
@@ -83,4 +143,31 @@ pub fn serving<'a>(
     let mut accepting = up("accept");
     accepting.extend(up("none"));
     if accepting.is_empty() { up("backup") } else { accepting }
+}
+
+/// What a user meets whom a balancer sends to this node, which its checks may be wrong about.
+pub fn behind(
+    cloud: &Linode,
+    faults: &Faults,
+    now: Millis,
+    config: &Config,
+    node: &Node,
+) -> Answer {
+    let Some(machine) = machine(cloud, node) else { return Answer::Silent };
+    let protocol = if config.protocol == "udp" { "UDP" } else { "TCP" };
+    if !lets_in(cloud, ("linode", machine.id), balancer_source(node), protocol, port(node)) {
+        return Answer::Silent;
+    }
+    answer(cloud, faults, now, machine, port(node))
+}
+
+/// Whether users who come to this port of a balancer are served.
+pub fn serves(cloud: &Linode, faults: &Faults, now: Millis, config: &Config) -> bool {
+    let protocol = if config.protocol == "udp" { "UDP" } else { "TCP" };
+    let port = u16::try_from(config.port).unwrap_or(0);
+    let balancer = ("nodebalancer", config.nodebalancer);
+    lets_in(cloud, balancer, Source::Users { six: false }, protocol, port)
+        && in_rotation(cloud, faults, now, config)
+            .iter()
+            .any(|node| behind(cloud, faults, now, config, node) == Answer::Well)
 }

@@ -15,6 +15,17 @@ use crate::sandbox::linode::store::Linode;
 use crate::sandbox::linode::tags;
 use crate::sandbox::linode::timeline::{BOOT, DEPLOY, PREPARE, Timeline};
 
+/// What the real one takes as well (linode-openapi, and the reduced list of 4.229).
+const UNMODELLED: &[&str] = &[
+    "backup_id",
+    "boot_size",
+    "interfaces",
+    "ipv4",
+    "kernel",
+    "network_helper",
+    "placement_group",
+];
+
 /// What was deployed onto a machine: by create, and again by rebuild.
 #[derive(Debug, Default)]
 pub struct Deployment {
@@ -28,16 +39,25 @@ pub struct Deployment {
 
 pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     let mut form = Form::new(&call.body);
+    // What is wrong with the region comes before what is wrong with the type.
     let region = region(&mut form, "Linodes");
     let plan = plan(&mut form);
+    form.unmodelled(UNMODELLED);
+    if !catalogue::is_available(&plan, &region) {
+        form.error("type", "This plan is not available in this region");
+    }
     let label = label(&mut form, cloud, None);
     let tag_list = form.tags().unwrap_or_default();
     let group = form.text("group").unwrap_or_default();
     let private = form.flag("private_ip").unwrap_or(false);
     let backups_enabled = form.flag("backups_enabled").unwrap_or(false);
     let disk_encryption = form.one_of("disk_encryption", &["enabled", "disabled"]);
-    let policy = form.one_of("maintenance_policy", &["linode/migrate", "linode/power_off_on"]);
+    let policy = maintenance_policy(&mut form);
     let generation = form.one_of("interface_generation", &["legacy_config", "linode"]);
+    if generation.as_deref() == Some("linode") && private {
+        // Only legacy interfaces have an address in 192.168.128.0/17 (techdocs: upgrade to Linode interfaces).
+        form.error("private_ip", "private_ip is not supported with Linode interfaces");
+    }
     let firewall = firewall(&mut form, cloud);
     let deployment = deployment(&mut form, &region);
     form.finish()?;
@@ -126,7 +146,8 @@ pub fn deploy(
         instance.config_id = Some(cloud.next_id("profile"));
         if deployment.booted.unwrap_or(true) {
             let boot = instance.timeline.add(now, BOOT, "booting", "running");
-            events::write(cloud, now, "linode_boot", Some(boot), who, Value::Null);
+            let config = booted_config(instance);
+            events::write(cloud, now, "linode_boot", Some(boot), who, config);
         }
     }
     instance.image = deployment.image;
@@ -135,8 +156,20 @@ pub fn deploy(
     instance.authorized_users = deployment.authorized_users;
 }
 
+/// The config that a machine boots with, as its events tell it.
+pub fn booted_config(it: &Instance) -> Value {
+    let config = instance_view::configs(it).into_iter().next();
+    config.map_or(Value::Null, |config| {
+        json!({
+            "id": config["id"], "type": "linode_config", "label": config["label"],
+            "url": format!("/v4/linode/instances/{}/configs/{}", it.id, config["id"]),
+        })
+    })
+}
+
 /// Reads and checks what create and rebuild have in common.
 pub fn deployment(form: &mut Form<'_>, region: &str) -> Deployment {
+    form.unmodelled(&["stackscript_id", "stackscript_data"]);
     let image = form.text("image");
     let row = image.as_deref().and_then(catalogue::image);
     if image.is_some() && row.is_none() {
@@ -192,6 +225,14 @@ fn user_data(form: &mut Form<'_>, region: &str, image: Option<&Value>) -> Option
     }
     form.absorb(nested);
     text
+}
+
+pub fn maintenance_policy(form: &mut Form<'_>) -> Option<String> {
+    let policy = form.text("maintenance_policy")?;
+    if !["linode/migrate", "linode/power_off_on"].contains(&policy.as_str()) {
+        form.error("maintenance_policy", "Unsupported maintenance policy slug format.");
+    }
+    Some(policy)
 }
 
 /// The region, if it exists and can do this.

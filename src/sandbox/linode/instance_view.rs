@@ -75,18 +75,24 @@ pub fn address(it: &Instance, address: &str, public: bool) -> Value {
 pub fn addresses(it: &Instance) -> Value {
     let public: Vec<Value> = it.public.iter().map(|ip| address(it, ip, true)).collect();
     let private: Vec<Value> = it.private.iter().map(|ip| address(it, ip, false)).collect();
-    let six = |address: &str| {
-        json!({
-            "address": address, "gateway": "fe80::1", "subnet_mask": "ffff:ffff:ffff:ffff::", "prefix": 64,
-            "type": "ipv6", "rdns": null, "linode_id": it.id, "region": it.region, "public": true,
-        })
-    };
     // The host half of the address is the same on the link.
     let link_local =
         it.ipv6.find("f03c").map_or_else(String::new, |at| format!("fe80::{}", &it.ipv6[at..]));
     json!({
         "ipv4": { "public": public, "private": private, "shared": [], "reserved": [], "vpc": [] },
-        "ipv6": { "slaac": six(&it.ipv6), "link_local": six(&link_local), "global": [], "vpc": [] },
+        "ipv6": { "slaac": slaac(it), "link_local": six(it, &link_local, false), "global": [], "vpc": [] },
+    })
+}
+
+/// The address that a machine gives itself.
+pub fn slaac(it: &Instance) -> Value {
+    six(it, &it.ipv6, true)
+}
+
+fn six(it: &Instance, address: &str, public: bool) -> Value {
+    json!({
+        "address": address, "gateway": "fe80::1", "subnet_mask": "ffff:ffff:ffff:ffff::", "prefix": 64,
+        "type": "ipv6", "rdns": null, "linode_id": it.id, "region": it.region, "public": public,
     })
 }
 

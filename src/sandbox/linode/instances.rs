@@ -30,6 +30,9 @@ const FILTERABLE: Filterable = &[
 const DAYS: [&str; 8] =
     ["Scheduling", "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
+const WINDOWS: [&str; 13] =
+    ["Scheduling", "W0", "W2", "W4", "W6", "W8", "W10", "W12", "W14", "W16", "W18", "W20", "W22"];
+
 fn known(cloud: &Linode, id: u64) -> Result<&Instance, Refusal> {
     cloud.instances.get(id).ok_or_else(Refusal::not_found)
 }
@@ -51,11 +54,7 @@ pub fn put(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     let tag_list = form.tags();
     let group = form.text("group");
     let watchdog = form.flag("watchdog_enabled");
-    let policy = form.text("maintenance_policy");
-    if policy.as_deref().is_some_and(|it| !["linode/migrate", "linode/power_off_on"].contains(&it))
-    {
-        form.error("maintenance_policy", "Unsupported maintenance policy slug format.");
-    }
+    let policy = instance_create::maintenance_policy(&mut form);
     let alerts = form.object("alerts");
     let schedule =
         form.object("backups").and_then(|it| it.get("schedule")).and_then(Value::as_object);
@@ -63,7 +62,7 @@ pub fn put(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     if let Some(schedule) = schedule {
         let mut nested = Form::within(schedule, "backups.schedule.");
         day = nested.one_of("day", &DAYS);
-        window = nested.text("window");
+        window = nested.one_of("window", &WINDOWS);
         form.absorb(nested);
     }
     form.finish()?;
@@ -110,6 +109,7 @@ pub fn add_address(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     let mut form = Form::new(&call.body);
     form.require("type");
     form.require("public");
+    form.unmodelled(&["address"]);
     if form.text("type").is_some_and(|kind| kind != "ipv4") {
         form.objection("Only addresses of type ipv4 are currently supported.");
     }
@@ -204,6 +204,7 @@ pub fn all_addresses(cloud: &Linode, call: &Call<'_>) -> Outcome {
     for (_, it) in cloud.instances.iter() {
         rows.extend(it.public.iter().map(|ip| instance_view::address(it, ip, true)));
         rows.extend(it.private.iter().map(|ip| instance_view::address(it, ip, false)));
+        rows.push(instance_view::slaac(it));
     }
     for (id, it) in cloud.nodebalancers.iter() {
         rows.push(json!({

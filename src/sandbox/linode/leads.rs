@@ -1,62 +1,138 @@
-//! Where names lead, and what whoever follows one meets there: what a test of a switch watches at every request.
+//! Where names lead, what whoever follows one meets there, and where else they could lead: what a test of a switch watches at
+//! every request. The engine has no part in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::sandbox::faults::Faults;
 use crate::sandbox::http::Millis;
+use crate::sandbox::linode::apps::Answer;
 use crate::sandbox::linode::health;
+use crate::sandbox::linode::installed;
+use crate::sandbox::linode::model::{Instance, NodeBalancer};
+use crate::sandbox::linode::names;
+use crate::sandbox::linode::reach::{Source, lets_in};
 use crate::sandbox::linode::store::Linode;
 
-/// What whoever follows a name meets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What whoever follows a name meets; the best of its addresses counts for the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Met {
-    /// Something healthy.
-    Served,
-    /// Something is there and nothing behind it is healthy.
-    Failing,
-    /// Its region is lost.
-    Lost,
     /// Nothing of this world has the address.
     Nobody,
+    /// Its region is lost.
+    Lost,
+    /// Something is there and nothing behind it is healthy.
+    Failing,
+    /// Something healthy.
+    Served,
 }
 
-/// One address record, and what it led to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lead {
-    pub name: String,
-    pub target: String,
-    pub met: Met,
-}
-
-/// Every address record of every zone.
-pub fn leads(cloud: &Linode, faults: &Faults, now: Millis) -> Vec<Lead> {
-    let records = cloud.records.iter().map(|(_, it)| it);
-    records
-        .filter(|it| it.kind == "A" || it.kind == "AAAA")
-        .map(|it| {
-            let zone = cloud.domains.get(it.domain).map_or("", |it| &it.domain);
-            let name = if it.name.is_empty() { zone.into() } else { format!("{}.{zone}", it.name) };
-            Lead { name, target: it.target.clone(), met: met(cloud, faults, now, &it.target) }
+impl fmt::Display for Met {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nobody => "nobody",
+            Self::Lost => "lost",
+            Self::Failing => "failing",
+            Self::Served => "served",
         })
-        .collect()
+    }
 }
 
-/// A balancer serves while one of its ports has a healthy node; a machine while it runs and is well.
+/// What was found out about one name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub met: Met,
+    /// By address; empty when the name leads nowhere.
+    pub targets: BTreeMap<String, Met>,
+    /// Something serves that it could point at: a balancer, and where it points at a machine or there is no balancer, a machine.
+    pub way: bool,
+}
+
+/// Where users are at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Users {
+    /// By name, with its zone.
+    pub names: BTreeMap<String, Verdict>,
+    /// The labels of all balancers that serve.
+    pub balancers: BTreeSet<String>,
+    /// The labels of all machines that serve under an address of their own.
+    pub machines: BTreeSet<String>,
+}
+
+/// Looks after every name of every zone.
+pub fn users(cloud: &Linode, faults: &Faults, now: Millis) -> Users {
+    let balancers: BTreeSet<String> = cloud
+        .nodebalancers
+        .iter()
+        .filter(|(_, it)| of_balancer(cloud, faults, now, it) == Met::Served)
+        .map(|(_, it)| it.label.clone())
+        .collect();
+    let machines: BTreeSet<String> = cloud
+        .instances
+        .iter()
+        .filter(|(_, it)| of_machine(cloud, faults, now, it, false) == Met::Served)
+        .map(|(_, it)| it.label.clone())
+        .collect();
+    let mut names = BTreeMap::new();
+    for (_, record) in cloud.records.iter() {
+        if !matches!(record.kind.as_str(), "A" | "AAAA" | "CNAME") {
+            continue;
+        }
+        let zone = cloud.domains.get(record.domain).map_or("", |it| &it.domain);
+        let name =
+            if record.name.is_empty() { zone.into() } else { format!("{}.{zone}", record.name) };
+        let name = name.to_lowercase();
+        if names.contains_key(&name) {
+            continue;
+        }
+        let addresses = names::resolve(cloud, &name);
+        let targets: BTreeMap<String, Met> =
+            addresses.into_iter().map(|it| (it.clone(), met(cloud, faults, now, &it))).collect();
+        let met = targets.values().max().copied().unwrap_or(Met::Nobody);
+        let of_a_machine = |it: &String| cloud.instances.first(&format!("address:{it}")).is_some();
+        let or_a_machine = cloud.nodebalancers.is_empty() || targets.keys().any(of_a_machine);
+        let way = !balancers.is_empty() || or_a_machine && !machines.is_empty();
+        names.insert(name, Verdict { met, targets, way });
+    }
+    Users { names, balancers, machines }
+}
+
+/// What is met under an address.
 fn met(cloud: &Linode, faults: &Faults, now: Millis, address: &str) -> Met {
     let key = format!("address:{address}");
-    let serves = |it: bool| if it { Met::Served } else { Met::Failing };
     if let Some((_, machine)) = cloud.instances.first(&key) {
-        if health::is_lost(faults, &machine.region) {
-            return Met::Lost;
-        }
-        let is_well = !faults.is_unhealthy(&machine.label);
-        return serves(is_well && health::is_up(faults, now, machine));
+        return of_machine(cloud, faults, now, machine, address.contains(':'));
     }
-    let Some((id, balancer)) = cloud.nodebalancers.first(&key) else { return Met::Nobody };
-    if health::is_lost(faults, &balancer.region) {
+    cloud
+        .nodebalancers
+        .first(&key)
+        .map_or(Met::Nobody, |(_, it)| of_balancer(cloud, faults, now, it))
+}
+
+/// A balancer serves while one of its ports does.
+fn of_balancer(cloud: &Linode, faults: &Faults, now: Millis, it: &NodeBalancer) -> Met {
+    if health::is_lost(faults, &it.region) {
         return Met::Lost;
     }
-    let mut configs = cloud.configs.find(&format!("nodebalancer:{id}"));
-    serves(configs.any(|(_, it)| !health::serving(cloud, faults, now, it).is_empty()))
+    let mut configs = cloud.configs.find(&format!("nodebalancer:{}", it.id));
+    serves(configs.any(|(_, config)| health::serves(cloud, faults, now, config)))
+}
+
+/// A machine serves while its application is well on a port that users may come to.
+fn of_machine(cloud: &Linode, faults: &Faults, now: Millis, it: &Instance, six: bool) -> Met {
+    if health::is_lost(faults, &it.region) {
+        return Met::Lost;
+    }
+    let well = |port: u16| {
+        health::answer(cloud, faults, now, it, port) == Answer::Well
+            && lets_in(cloud, ("linode", it.id), Source::Users { six }, "TCP", port)
+    };
+    serves(installed::of(cloud, it).front().into_iter().any(well))
+}
+
+fn serves(it: bool) -> Met {
+    if it { Met::Served } else { Met::Failing }
 }

@@ -55,6 +55,7 @@ fn read(form: &mut Form<'_>, base: Option<Node>, protocol: &str) -> Node {
         form.require("label");
         form.require("address");
     }
+    form.unmodelled(&["subnet_id"]);
     let udp = protocol == "udp";
     let mut it = base.unwrap_or_else(|| Node {
         id: 0,

@@ -7,7 +7,7 @@ use crate::sandbox::linode::call::{Call, Outcome, Refusal, done};
 use crate::sandbox::linode::catalogue::plan_number;
 use crate::sandbox::linode::events;
 use crate::sandbox::linode::form::Form;
-use crate::sandbox::linode::instance_create::{deploy, deployment, plan};
+use crate::sandbox::linode::instance_create::{booted_config, deploy, deployment, plan};
 use crate::sandbox::linode::instance_view;
 use crate::sandbox::linode::model::Instance;
 use crate::sandbox::linode::store::Linode;
@@ -32,12 +32,46 @@ fn run(
         .instances
         .edit(id, |it| (it.timeline.add(now, takes, during, then), it.label.clone()));
     if let Some((job, label)) = job {
-        events::write(cloud, now, action, Some(job), events::linode(id, &label), Value::Null);
+        let boots = action == "linode_boot" || action == "linode_reboot";
+        let config = cloud.instances.get(id).filter(|_| boots).map_or(Value::Null, booted_config);
+        events::write(cloud, now, action, Some(job), events::linode(id, &label), config);
     }
+}
+
+/// A machine has one configuration profile here; another one cannot be booted.
+fn profile(call: &Call<'_>, instance: &Instance) -> Result<(), Refusal> {
+    let mut form = Form::new(&call.body);
+    if form.number("config_id").is_some_and(|it| Some(it) != instance.config_id) {
+        form.error("config_id", "config_id is not valid");
+    }
+    form.finish()
+}
+
+/// `POST …/backups/enable` and `…/cancel`.
+pub fn backups(cloud: &mut Linode, call: &Call<'_>, id: u64, enabled: bool) -> Outcome {
+    let instance = cloud.instances.get(id).ok_or_else(Refusal::not_found)?;
+    if !enabled && !instance.backups_enabled {
+        return Err(Refusal::plain("Backups are not enabled for this Linode."));
+    }
+    let changed = cloud.instances.edit(id, |it| {
+        let changed = it.backups_enabled != enabled;
+        it.backups_enabled = enabled;
+        // A schedule belongs to the service and goes with it.
+        it.backup_day.take_if(|_| !enabled);
+        it.backup_window.take_if(|_| !enabled);
+        it.updated = call.now;
+        (changed, it.label.clone())
+    });
+    if let Some((true, label)) = changed {
+        let action = if enabled { "backups_enable" } else { "backups_cancel" };
+        events::note(cloud, call.now, action, events::linode(id, &label));
+    }
+    done()
 }
 
 pub fn boot(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     let instance = idle(cloud, call.now, id)?;
+    profile(call, instance)?;
     if instance.config_id.is_none() {
         return Err(Refusal::plain("The Linode has no configuration profiles to boot."));
     }
@@ -57,6 +91,7 @@ pub fn shutdown(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
 
 pub fn reboot(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     let instance = idle(cloud, call.now, id)?;
+    profile(call, instance)?;
     if instance.config_id.is_none() {
         return Err(Refusal::plain("The Linode has no configuration profiles to boot."));
     }
@@ -109,8 +144,12 @@ pub fn rebuild(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
         form.objection("You must specify an image");
     }
     let wanted = deployment(&mut form, &region);
+    let encryption = form.one_of("disk_encryption", &["enabled", "disabled"]);
+    // Older clients rebuild and resize in one call.
+    form.unmodelled(&["type"]);
     form.finish()?;
     let mut instance = idle(cloud, now, id)?.clone();
+    instance.disk_encryption = encryption.unwrap_or(instance.disk_encryption);
     instance.disks.clear();
     instance.updated = now;
     deploy(cloud, now, &mut instance, wanted, ("linode_rebuild", "rebuilding", REBUILD));

@@ -87,7 +87,7 @@ fn read(form: &mut Form<'_>, zone: &Domain, base: Option<Record>) -> Record {
 fn stored_target(kind: &str, target: &str, zone: &str) -> String {
     match kind {
         "A" if target == "[remote_addr]" => "127.0.0.1".into(),
-        "A" | "AAAA" | "CAA" | "TXT" => target.into(),
+        "A" | "AAAA" | "CAA" => target.into(),
         "SRV" if !target.contains('.') => format!("{target}.{zone}"),
         _ => target.strip_suffix('.').unwrap_or(target).into(),
     }
@@ -111,15 +111,11 @@ fn by_type(form: &mut Form<'_>, it: &mut Record) {
                     form.require(field);
                 }
             }
-            match (&it.service, &it.protocol) {
-                (Some(service), Some(protocol)) => it.name = format!("_{service}._{protocol}"),
-                (service, protocol) => {
-                    let missing =
-                        [("service", service.is_none()), ("protocol", protocol.is_none())];
-                    for (field, _) in missing.iter().filter(|(_, missing)| *missing) {
-                        form.error(field, format!("{field} is required"));
-                    }
-                }
+            // Without a protocol the real one takes the commonest.
+            let protocol = it.protocol.get_or_insert_with(|| "tcp".into());
+            match &it.service {
+                Some(service) => it.name = format!("_{service}._{protocol}"),
+                None => form.error("service", "service is required"),
             }
         }
         _ => {}

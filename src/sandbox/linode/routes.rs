@@ -57,6 +57,8 @@ fn instance(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
         ("POST", [it, "reboot"]) => power::reboot(cloud, call, id(it)?),
         ("POST", [it, "resize"]) => power::resize(cloud, call, id(it)?),
         ("POST", [it, "rebuild"]) => power::rebuild(cloud, call, id(it)?),
+        ("POST", [it, "backups", "enable"]) => power::backups(cloud, call, id(it)?, true),
+        ("POST", [it, "backups", "cancel"]) => power::backups(cloud, call, id(it)?, false),
         ("GET", [it, "ips"]) => instances::addresses(cloud, id(it)?),
         ("POST", [it, "ips"]) => instances::add_address(cloud, call, id(it)?),
         ("GET", [it, "ips", address]) => instances::address(cloud, id(it)?, address),
@@ -196,6 +198,13 @@ fn rest(cloud: &mut Linode, call: &Call<'_>, path: &[&str]) -> Outcome {
     match (method(call), path) {
         ("GET", ["regions"]) => {
             page(call, catalogue::regions().to_vec(), &["country", "site_type"])
+        }
+        ("GET", ["regions", "availability"]) => {
+            page(call, catalogue::availability(None), &["available", "plan", "region"])
+        }
+        ("GET", ["regions", it, "availability"]) => {
+            one(catalogue::region(it))?;
+            Ok(json!(catalogue::availability(Some(it))))
         }
         ("GET", ["regions", it]) => one(catalogue::region(it)),
         ("GET", ["linode", "types"]) => page(call, catalogue::types().to_vec(), TYPE_FIELDS),

@@ -8,13 +8,18 @@ use crate::sandbox::linode::form::{Form, is_network};
 const MOST_RULES: usize = 25;
 const MOST_ADDRESSES: usize = 255;
 
-/// Checks a rule set and keeps it as it came: absent stays absent, null stays null, order stays.
-pub fn read(form: &mut Form<'_>, body: &Map<String, Value>) -> Value {
+/// Checks a rule set and keeps it as it came: absent stays absent, null stays null, order stays. It replaces all rules, so
+/// that a direction which is left out has none (the API's own words); a policy that is left out is as in `before`.
+pub fn read(form: &mut Form<'_>, body: &Map<String, Value>, before: Option<&Value>) -> Value {
     let mut rules = Map::new();
     let mut count = 0;
     for (direction, policy) in [("inbound", "inbound_policy"), ("outbound", "outbound_policy")] {
-        form.require(policy);
-        let value = form.one_of(policy, &["ACCEPT", "DROP"]);
+        if before.is_none() {
+            form.require(policy);
+        }
+        let value = form.one_of(policy, &["ACCEPT", "DROP"]).map(Value::String);
+        let value =
+            value.or_else(|| before.and_then(|it| it.get(policy)).cloned()).unwrap_or_default();
         for (index, item) in form.list(direction).into_iter().flatten().enumerate() {
             count += 1;
             match item.as_object() {
@@ -23,7 +28,7 @@ pub fn read(form: &mut Form<'_>, body: &Map<String, Value>) -> Value {
             }
         }
         rules.insert(direction.into(), body.get(direction).cloned().unwrap_or_else(|| json!([])));
-        rules.insert(policy.into(), json!(value));
+        rules.insert(policy.into(), value);
     }
     if count > MOST_RULES {
         form.error("inbound", format!("A firewall can have at most {MOST_RULES} rules"));
@@ -32,8 +37,8 @@ pub fn read(form: &mut Form<'_>, body: &Map<String, Value>) -> Value {
 }
 
 fn check(form: &mut Form<'_>, place: &str, rule: &Map<String, Value>) {
-    // A reference to a rule set stands alone and is not looked into.
     if rule.get("ruleset").is_some_and(|it| !it.is_null()) {
+        form.error(&format!("{place}.ruleset"), "the sandbox does not model rule sets");
         return;
     }
     let text = |name: &str| rule.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -41,7 +46,9 @@ fn check(form: &mut Form<'_>, place: &str, rule: &Map<String, Value>) {
         form.error(&format!("{place}.action"), "Must be one of ACCEPT, DROP");
     }
     let protocol = text("protocol");
-    if !matches!(protocol, "TCP" | "UDP" | "ICMP" | "IPENCAP") {
+    // Names, and the numbers of IANA as texts (recorded: TestFirewallRules_ExtendedProtocols).
+    let is_number = !protocol.is_empty() && protocol.parse::<u8>().is_ok();
+    if !is_number && !matches!(protocol, "TCP" | "UDP" | "ICMP" | "IPENCAP" | "ALL") {
         form.error(&format!("{place}.protocol"), "Must be one of TCP, UDP, ICMP, IPENCAP");
     }
     let label = text("label");
@@ -53,7 +60,7 @@ fn check(form: &mut Form<'_>, place: &str, rule: &Map<String, Value>) {
     }
     let ports = text("ports");
     if !ports.is_empty() {
-        if !matches!(protocol, "TCP" | "UDP") {
+        if !matches!(protocol, "TCP" | "UDP" | "6" | "17") {
             form.error(&format!("{place}.ports"), "Ports are only allowed for TCP and UDP");
         } else if let Err(reason) = check_ports(ports) {
             form.error(&format!("{place}.ports"), reason);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::sandbox::linode::apps::App;
 use crate::sandbox::linode::limits::{Limits, Windows};
 use crate::sandbox::linode::model::{
     Config, Device, Domain, Event, Firewall, Instance, Node, NodeBalancer, Record, SshKey,
@@ -14,6 +15,8 @@ use crate::sandbox::table::Table;
 pub struct Linode {
     pub counters: Rows<String, u64>,
     pub settings: Rows<String, Value>,
+    /// What is known of the application, by a text that tells its revision; empty: of every one.
+    pub apps: Rows<String, App>,
     pub tags: Rows<String, String>,
     pub instances: Table<Instance>,
     pub nodebalancers: Table<NodeBalancer>,
@@ -31,7 +34,7 @@ pub struct Linode {
 /// Calls a macro-like body for every table; keeps the list of tables in one place.
 macro_rules! each_table {
     ($self:ident, $name:ident, $table:ident, $body:expr) => {{
-        each_table!(@ $self, $name, $table, $body, counters settings tags instances nodebalancers configs
+        each_table!(@ $self, $name, $table, $body, counters settings apps tags instances nodebalancers configs
             nodes domains records firewalls devices sshkeys events);
     }};
     (@ $self:ident, $name:ident, $table:ident, $body:expr, $($field:ident)*) => {

@@ -31,3 +31,28 @@ pub fn delete(cloud: &mut Linode, tag: &str) -> bool {
     }
     cloud.tags.remove(&key).is_some()
 }
+
+/// Whether there is such an object; kinds as `POST /tags` names them.
+pub fn exists(cloud: &Linode, kind: &str, id: u64) -> bool {
+    match kind {
+        "linodes" => cloud.instances.get(id).is_some(),
+        "domains" => cloud.domains.get(id).is_some(),
+        "nodebalancers" => cloud.nodebalancers.get(id).is_some(),
+        _ => cloud.firewalls.get(id).is_some(),
+    }
+}
+
+/// An object wears a tag from now on.
+pub fn put_on(cloud: &mut Linode, kind: &str, id: u64, tag: &str) {
+    let wear = |tags: &mut Vec<String>| {
+        if !tags.iter().any(|it| it.eq_ignore_ascii_case(tag)) {
+            tags.push(tag.to_owned());
+        }
+    };
+    match kind {
+        "linodes" => cloud.instances.edit(id, |it| wear(&mut it.tags)),
+        "domains" => cloud.domains.edit(id, |it| wear(&mut it.tags)),
+        "nodebalancers" => cloud.nodebalancers.edit(id, |it| wear(&mut it.tags)),
+        _ => cloud.firewalls.edit(id, |it| wear(&mut it.tags)),
+    };
+}

@@ -47,6 +47,15 @@ impl Timeline {
         status
     }
 
+    /// Since when it runs; `None` when it does not. What ran from the first is not known to have been booted.
+    pub fn running_since(&self, now: Millis) -> Option<Millis> {
+        if self.status(now) != "running" {
+            return None;
+        }
+        let ended = self.jobs.iter().filter(|job| job.ends <= now).map(|job| job.ends).max();
+        Some(ended.unwrap_or(0))
+    }
+
     pub fn is_busy(&self, now: Millis) -> bool {
         self.jobs.iter().any(|job| now < job.busy_until)
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::manual;
 use crate::sandbox::faults::How;
-use crate::sandbox::{Sandbox, Serving};
+use crate::sandbox::{Options, Sandbox, Serving};
 
 /// Longer than any answer takes, shorter than anyone likes to wait.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -127,4 +127,44 @@ async fn its_own_pages_and_who_calls() {
     let sts = client.post(serving.url()).body("Action=GetCallerIdentity&Version=2011-06-15");
     let sts = sts.send().await.unwrap().text().await.unwrap();
     assert!(sts.contains("<Account>000000000000</Account>"), "{sts}");
+}
+
+#[tokio::test]
+async fn only_names_of_this_machine_are_answered() {
+    let (_sandbox, serving, client) = served().await;
+    let port = serving.address().port();
+    let asked = async |host: String| {
+        let call = get(&client, &serving, "/v4/regions").header("host", host);
+        call.send().await.unwrap().status().as_u16()
+    };
+    for host in [
+        format!("localhost:{port}"),
+        format!("127.0.0.1:{port}"),
+        "[::1]:80".into(),
+        "a.localhost".into(),
+    ] {
+        assert_eq!(asked(host.clone()).await, 200, "{host}");
+    }
+    for host in [
+        "evil.example".to_owned(),
+        format!("localhost.evil.example:{port}"),
+        "10.0.0.1".into(),
+        "a:b:c".into(),
+    ] {
+        assert_eq!(asked(host.clone()).await, 421, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn who_keeps_no_world_time_is_told_seconds_on_the_wall() {
+    let sandbox = Sandbox::open(None, &Options::default()).unwrap();
+    let waits = async |serving: &Serving| {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        sandbox.fault("GET /regions 429 retry_after=250".parse().unwrap()).unwrap();
+        let answer = get(&client, serving, "/v4/regions").send().await.unwrap();
+        answer.headers()["retry-after"].to_str().unwrap().to_owned()
+    };
+    let listen = "127.0.0.1:0".parse().unwrap();
+    assert_eq!(waits(&sandbox.serve(listen).await.unwrap()).await, "3");
+    assert_eq!(waits(&sandbox.start(listen).await.unwrap()).await, "250");
 }

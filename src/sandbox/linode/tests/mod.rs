@@ -7,6 +7,7 @@ mod firewalls;
 mod instances;
 mod lists;
 mod shapes;
+mod unmodelled;
 mod zones;
 
 use serde_json::{Value, json};

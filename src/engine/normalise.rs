@@ -37,20 +37,58 @@ pub fn stored(attribute: &Attribute, number: i64) -> i64 {
 }
 
 fn normal_text(attribute: &Attribute, text: &str, all: &Attributes) -> String {
+    rewritten(&attribute.normalise, text, all)
+}
+
+fn rewritten(rules: &[Normalise], text: &str, all: &Attributes) -> String {
     let mut text = text.to_owned();
-    for rule in &attribute.normalise {
+    let of = |name: &str| all.get(name).and_then(Value::as_text);
+    for rule in rules {
         text = match rule {
             Normalise::LowerCase => text.to_lowercase(),
             Normalise::TrimSpace => text.trim().to_owned(),
             Normalise::TrimTrailingDot => text.strip_suffix('.').map_or(text.clone(), Into::into),
-            Normalise::TrimSuffixOf(name) => match all.get(name) {
-                Some(Value::Text(suffix)) => without_suffix(&text, &suffix.to_lowercase()),
+            Normalise::TrimPrefix(prefix) => text.trim_start_matches(prefix.as_str()).to_owned(),
+            Normalise::TrimSuffixOf(name) => match of(name) {
+                Some(suffix) => without_suffix(&text, &suffix.to_lowercase()),
+                None => text,
+            },
+            Normalise::Qualify(name) => match of(name) {
+                Some(zone) if !text.contains('.') && !text.is_empty() => format!("{text}.{zone}"),
+                _ => text,
+            },
+            Normalise::Address => address(&text).unwrap_or(text),
+            Normalise::Made(template) => made(template, all).unwrap_or(text),
+            Normalise::When(when) => match of(&when.attribute) {
+                Some(it) if when.is.iter().any(|is| is == it) => rewritten(&when.then, &text, all),
                 _ => text,
             },
             Normalise::EmptyIsNull => text,
         };
     }
     text
+}
+
+/// An address or a network in one spelling.
+fn address(text: &str) -> Option<String> {
+    let (address, mask) = text.split_once('/').map_or((text, None), |(it, mask)| (it, Some(mask)));
+    let address: std::net::IpAddr = address.parse().ok()?;
+    Some(mask.map_or_else(|| address.to_string(), |mask| format!("{address}/{mask}")))
+}
+
+/// Fills in `{name}` with what the cloud keeps of that attribute; nothing while one of them is not known.
+fn made(template: &str, all: &Attributes) -> Option<String> {
+    let mut rest = template;
+    let mut text = String::new();
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (name, after) = behind.split_once('}')?;
+        text.push_str(before);
+        // The underscores that belong there are part of the template.
+        text.push_str(all.get(name)?.as_text()?.trim_start_matches('_'));
+        rest = after;
+    }
+    text.push_str(rest);
+    Some(text)
 }
 
 fn without_suffix(text: &str, suffix: &str) -> String {

@@ -1,0 +1,170 @@
+//! `functions`: what an expression may name and call.
+
+use crate::cli::exit::Exit;
+use crate::cli::out;
+
+/// What stands for a value, and where.
+const NAMES: [(&str, &str); 7] = [
+    ("vars.NAME", "a variable of the stack"),
+    (
+        "NAME, NAME.ATTRIBUTE",
+        "another resource, or what it has; with count or for_each NAME[0], NAME[\"key\"]",
+    ),
+    ("each.index", "0, 1, 2 …: which one of a resource with `count` this is"),
+    (
+        "each.key",
+        "under `for_each`: the text, the map's key, or the index or key of the other resource",
+    ),
+    (
+        "each.value",
+        "under `for_each`: the text, the map's value, or the other resource itself, as in each.value.label",
+    ),
+    ("self.ATTRIBUTE", "in `ready` and `gate`: the resource itself"),
+    ("stack.name, stack.instance", "the names of the stack and of the instance that it lives in"),
+];
+
+/// By topic: how it is called, and what it gives.
+const FUNCTIONS: [(&str, &[(&str, &str)]); 7] = [
+    (
+        "Files, addresses, encodings",
+        &[
+            ("file(PATH)", "the text of a file in the stack's folder"),
+            (
+                "template(PATH, MAP)",
+                "the same, with each {{ EXPRESSION }} in it filled in; the keys of the map are its variables",
+            ),
+            ("base64(TEXT)", "the text in base64"),
+            (
+                "cidr_host(PREFIX, N)",
+                "address N of a network: cidr_host('10.0.0.0/24', 5) is '10.0.0.5'",
+            ),
+            (
+                "cidr_subnet(PREFIX, BITS, N)",
+                "subnet N of a network, longer by so many bits: cidr_subnet('10.0.0.0/16', 8, 2) is '10.0.2.0/24'",
+            ),
+        ],
+    ),
+    (
+        "Any value",
+        &[
+            ("size(X)", "how many characters, items or keys"),
+            ("has(X.NAME)", "whether a map has the key"),
+            ("type(X), dyn(X)", "its type; itself, of any type"),
+            (
+                "string(X), int(X), uint(X), double(X), bool(X), bytes(X)",
+                "the same as another type",
+            ),
+        ],
+    ),
+    (
+        "Texts",
+        &[
+            ("T.contains(S), T.startsWith(S), T.endsWith(S), T.matches(REGEX)", "true or false"),
+            (
+                "T.charAt(N), T.indexOf(S), T.lastIndexOf(S), T.substring(FROM, TO)",
+                "a part, or where it is",
+            ),
+            (
+                "T.replace(OLD, NEW), T.trim(), T.reverse(), T.lowerAscii(), T.upperAscii()",
+                "another text",
+            ),
+            ("T.split(S), LIST.join(S)", "a list of parts, and back"),
+            (
+                "T.format(LIST), strings.quote(T)",
+                "a text with %s and %d filled in; a text in quotes",
+            ),
+        ],
+    ),
+    (
+        "Lists and maps",
+        &[
+            (
+                "L.map(x, E), L.filter(x, E), L.all(x, E), L.exists(x, E), L.exists_one(x, E)",
+                "of each item; of a map: of each key; existsOne is the same as exists_one",
+            ),
+            ("L.transformList(i, x, E), M.transformMap(k, v, E)", "with the index or key"),
+            (
+                "L.first(), L.last(), L.slice(FROM, TO), L.flatten(), L.distinct(), L.reverse()",
+                "parts, or another list",
+            ),
+            ("L.sort(), L.sortBy(x, E)", "in order"),
+        ],
+    ),
+    (
+        "Numbers",
+        &[
+            (
+                "math.greatest(…), math.least(…), math.abs(N), math.sign(N), math.sqrt(N)",
+                "of numbers",
+            ),
+            ("math.ceil(N), math.floor(N), math.round(N), math.trunc(N)", "without a fraction"),
+            ("math.isInf(N), math.isNaN(N), math.isFinite(N)", "true or false"),
+            (
+                "math.bitAnd(A, B), math.bitOr(A, B), math.bitXor(A, B), math.bitNot(A), math.bitShiftLeft(A, N), math.bitShiftRight(A, N)",
+                "bit by bit",
+            ),
+        ],
+    ),
+    (
+        "What may be missing",
+        &[
+            (
+                "optional.of(X), optional.none(), optional.ofNonZeroValue(X)",
+                "a value that may be missing",
+            ),
+            (
+                "O.hasValue(), O.value(), O.orValue(X), O.or(O), O.optMap(x, E), O.optFlatMap(x, E), O.unwrapOpt(), optional.unwrap(L)",
+                "whether it is there, itself, or another",
+            ),
+        ],
+    ),
+    ("Names inside", &[("cel.bind(x, VALUE, E)", "E, in which x is the value")]),
+];
+
+const WIDTH: usize = 26;
+
+pub fn functions() -> Exit {
+    out::data(&page());
+    Exit::Done
+}
+
+fn page() -> String {
+    let mut page = String::from(
+        "An expression stands in ${…} and is written in CEL (cel.dev): + - * / % == != < <= > >= in && || ! ?: [ ] and\n\
+         what follows. Quote it in YAML: '${…}'.\n\nNames\n",
+    );
+    for it in &NAMES {
+        line(&mut page, it);
+    }
+    for (topic, functions) in FUNCTIONS {
+        page.push_str(&format!("\n{topic}\n"));
+        for it in functions.iter() {
+            line(&mut page, it);
+        }
+    }
+    page
+}
+
+fn line(page: &mut String, (how, what): &(&str, &str)) {
+    if how.chars().count() > WIDTH {
+        page.push_str(&format!("  {how}\n  {:WIDTH$}  {what}\n", ""));
+    } else {
+        page.push_str(&format!("  {how:WIDTH$}  {what}\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page;
+    use crate::engine::stack::functions::NAMES;
+
+    #[test]
+    fn every_function_that_is_known_is_told() {
+        let page = page();
+        let words: Vec<&str> =
+            page.split(|it: char| !it.is_ascii_alphanumeric() && it != '_').collect();
+        let untold: Vec<&str> = NAMES.into_iter().filter(|it| !words.contains(it)).collect();
+        assert_eq!(untold, Vec::<&str>::new());
+        assert!(page.contains("each.index"));
+    }
+}

@@ -1,0 +1,174 @@
+//! Whether the overlay says all that it leaves, and whether its copies of data are ever proved and its switch rehearsed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::audit::case::Case;
+use crate::engine::audit::finding::{Finding, Level, Rule, Section};
+use crate::engine::audit::independence::{group_name, would_miss};
+use crate::engine::audit::reads::reads;
+use crate::engine::audit::side::{Item, Side};
+use crate::engine::stack::model::GateProbe;
+use crate::engine::value::Value;
+
+pub static ASSUMES_PART: Rule = Rule {
+    id: "assumes-part",
+    level: Level::Warning,
+    title: "The overlay leaves more than it assumes lost",
+    remedy: "add it to `assumes_lost`, so that what still needs it is found; or use it there, too",
+};
+pub static REPLICATION_UNPROVED: Rule = Rule {
+    id: "replication-unproved",
+    level: Level::Warning,
+    title: "Nothing proves that data arrives where the recovery reads it",
+    remedy: "write `gate: { replication: true, within: 60s }`: a planned switch and each drill then wait for a written item",
+};
+pub static NAMES_LOST_ADDRESS: Rule = Rule {
+    id: "names-lost-address",
+    level: Level::Error,
+    title: "What serves after the switch has an address of something lost written out",
+    remedy: "refer to the counterpart that lives, as in '${standby_lb.ipv4}'",
+};
+pub static REHEARSAL_MISSING: Rule = Rule {
+    id: "rehearsal-missing",
+    level: Level::Warning,
+    title: "No overlay rehearses the switch",
+    remedy: "write an overlay with `instance: drill` and `rehearses`, and rehearse it with `drill`",
+};
+
+/// Shorter texts are in too many others by chance.
+const ADDRESS_MIN: usize = 7;
+
+pub fn check(case: &Case<'_>, out: &mut Section) {
+    if !case.lost.is_empty() {
+        left(case, out);
+        written_out(case, out);
+    }
+    proved(case, out);
+}
+
+/// Members of a group that something of a closure uses: by the group's name, the fault domain of each member.
+fn used(side: &Side<'_>, closure: &BTreeSet<Address>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for item in closure.iter().filter_map(|it| side.item(it)).filter(|it| it.kind.group.is_none()) {
+        for read in reads(side, item) {
+            let Some(of) = side.item(&read.of).filter(|it| it.kind.holds_data) else { continue };
+            let Some(name) = group_name(of).filter(|_| would_miss(item, of, &read).is_some())
+            else {
+                continue;
+            };
+            if let Some(domain) = side.domains.of_desired(of.address) {
+                used.entry(name.json().to_string()).or_default().insert(domain.to_owned());
+            }
+        }
+    }
+    used
+}
+
+/// Fault domains whose copy of the data home uses, and the recovery another's: it survives their loss, and does not say so.
+fn left(case: &Case<'_>, out: &mut Section) {
+    let home = used(case.home, &case.home_closure);
+    let recovery = used(case.recovery, &case.closure);
+    let mut told = BTreeSet::new();
+    for (name, domains) in &home {
+        let Some(now) = recovery.get(name) else { continue };
+        for domain in domains.iter().filter(|it| !now.contains(*it) && !case.lost.contains(*it)) {
+            if told.insert(domain.clone()) {
+                let why = format!(
+                    "home uses the copy of {name} in {domain}, the recovery another one, and {domain} is not assumed lost"
+                );
+                let said = case.recovery.stack.assumes_lost.first();
+                let place = said.map(|(_, span)| case.recovery.place(*span));
+                out.findings.push(Finding::new(&ASSUMES_PART, place, why));
+            }
+        }
+    }
+}
+
+/// Whether some member of each group that the recovery reads waits for a written item.
+fn proved(case: &Case<'_>, out: &mut Section) {
+    let mut members: BTreeMap<String, Vec<Item<'_>>> = BTreeMap::new();
+    for item in case.recovery.items().filter(|it| it.kind.holds_data) {
+        if let Some(name) = group_name(item) {
+            members.entry(name.json().to_string()).or_default().push(item);
+        }
+    }
+    for of in members.values().filter(|it| it.len() > 1) {
+        let has_gate = |it: &Item<'_>| {
+            let gate = it.instance.resource.gate.as_ref();
+            gate.is_some_and(|it| matches!(it.probe, GateProbe::Replication))
+        };
+        if of.iter().any(has_gate) {
+            continue;
+        }
+        let living = of.iter().rev().find(|it| !case.recovery.is_in(it.address, &case.lost));
+        if let Some(item) = living.filter(|_| !case.lost.is_empty()) {
+            let why = format!("`{}` has no `gate` that waits for a written item", item.address);
+            let place = case.recovery.place(item.instance.resource.span);
+            let finding = Finding::new(&REPLICATION_UNPROVED, Some(place), why);
+            out.findings.push(finding.about(item.address));
+        }
+    }
+}
+
+/// Addresses that the cloud gave to what is lost, in the texts of what serves afterwards.
+fn written_out(case: &Case<'_>, out: &mut Section) {
+    let mut addresses: BTreeMap<&str, &Address> = BTreeMap::new();
+    for (address, record) in case.state.into_iter().flat_map(|it| &it.records) {
+        if !case.home.is_in(address, &case.lost) {
+            continue;
+        }
+        let texts = record.outputs.values().filter_map(Value::as_text);
+        let is_address = |it: &&str| {
+            it.len() >= ADDRESS_MIN && it.contains(['.', ':']) && !it.contains(char::is_whitespace)
+        };
+        addresses.extend(texts.filter(is_address).map(|it| (it, address)));
+    }
+    let mut told = BTreeSet::new();
+    for item in case.living().chain(case.moved()) {
+        for (name, value) in item.attributes() {
+            let computed = item.kind.attribute(name).is_none_or(|it| it.computed);
+            // What is said is an address that state has in clear, never what stands around it.
+            let value = value.exposed();
+            let Some(text) = value.as_text().filter(|_| !computed) else { continue };
+            let hit = addresses.iter().find(|(it, _)| has_address(text, it));
+            if let Some((found, of)) = hit
+                && told.insert((item.address.name.clone(), name.clone()))
+            {
+                let why = format!(
+                    "`{name}` of `{}` has {found} in it, which is an address of `{of}`",
+                    item.address
+                );
+                let place = case.recovery.place_of(item, name);
+                let finding = Finding::new(&NAMES_LOST_ADDRESS, Some(place), why);
+                out.findings.push(finding.about(item.address));
+            }
+        }
+    }
+}
+
+/// Whether a text has the address, not as a part of a longer one.
+fn has_address(text: &str, address: &str) -> bool {
+    let is_part = |it: Option<char>| it.is_some_and(|it| it.is_ascii_alphanumeric() || it == '-');
+    text.match_indices(address).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let mut after = text[at + address.len()..].chars();
+        let next = after.next();
+        // `198.18.0.1` is not in `198.18.0.1.5`, and is in a sentence that ends with it.
+        let goes_on = next == Some('.') && is_part(after.next());
+        !is_part(before) && before != Some('.') && !is_part(next) && !goes_on
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_address;
+
+    #[test]
+    fn an_address_is_found_whole() {
+        assert!(has_address("host=198.18.0.1:3306", "198.18.0.1"));
+        assert!(has_address("It is 198.18.0.1.", "198.18.0.1"));
+        assert!(!has_address("198.18.0.12", "198.18.0.1"));
+        assert!(!has_address("198.18.0.1.nip.io", "198.18.0.1"));
+    }
+}

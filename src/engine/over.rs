@@ -1,0 +1,101 @@
+//! Over means seen: whether a switch, an apply, a drill or a destroy is over, from what was read and what was made.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::observed::{Observation, Reason};
+use crate::engine::plan::change::{Change, Plan, Wait};
+use crate::engine::plan::diff::drift;
+use crate::engine::schema::Catalog;
+use crate::engine::state::record::{Phase, State};
+use crate::engine::value::Value;
+
+/// Something that keeps a run from being over, whatever became of its steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    pub address: Address,
+    pub why: String,
+    /// Of what sort the failure to read it was; `None`: it was read, and stays, or waits for what was not.
+    pub reason: Option<Reason>,
+}
+
+/// How far something came; the worse is the greater.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// Everything was read, planned and made.
+    #[default]
+    Over,
+    /// What was planned is made, and a part of the world was not read, or is left.
+    Unread,
+    /// The same, and what was answered made no sense.
+    Malformed,
+    /// The same, and the cloud said no: that does not pass by itself.
+    Denied,
+    /// A step did not end well, or never began.
+    Undone,
+}
+
+/// What a plan leaves open even if each of its steps ends well. What is deferred because of a declared loss, or because it was
+/// pending before a switch, does not count: it is no part of it. A destroy is for everything, so to it all that stays does.
+pub fn open(plan: &Plan) -> Vec<Open> {
+    let destroys = plan.bindings.intent == "destroy";
+    let open = |it: &Change| {
+        let held = it.held.as_ref().filter(|it| destroys || it.wait == Wait::Unseen);
+        let unseen = it.unseen.as_ref();
+        let why = unseen.map(|it| it.why.clone()).or(held.map(|it| it.why.clone()))?;
+        Some(Open { address: it.address.clone(), why, reason: unseen.map(|it| it.reason) })
+    };
+    plan.changes.iter().filter_map(open).collect()
+}
+
+/// `is_made`: every step ended well, and nothing stopped the run.
+pub fn ending(open: &[Open], is_made: bool) -> Ending {
+    match (is_made, open) {
+        (false, _) => Ending::Undone,
+        (true, []) => Ending::Over,
+        (true, open) => match open.iter().filter_map(|it| it.reason).max() {
+            Some(Reason::Denied) => Ending::Denied,
+            Some(Reason::Malformed) => Ending::Malformed,
+            _ => Ending::Unread,
+        },
+    }
+}
+
+/// Whether state says that a switch to these overlays is over.
+pub fn is_recorded(state: &State, overlays: &[String]) -> bool {
+    state.phase == Phase::Settled && state.active == overlays
+}
+
+/// Where users were not observed where state says that they were directed: each name that others remember.
+pub fn astray(
+    catalog: &Catalog,
+    state: &State,
+    observed: &BTreeMap<Address, Observation>,
+) -> Vec<Open> {
+    let mut astray = Vec::new();
+    for (address, record) in &state.records {
+        let Some(kind) = catalog.get(&record.kind).filter(|it| it.drain.is_some()) else {
+            continue;
+        };
+        let (why, reason) = match observed.get(address) {
+            None => continue,
+            Some(Observation::Unseen(it)) => {
+                (format!("where it leads could not be read: {}", it.why), Some(it.reason))
+            }
+            Some(Observation::Absent) => ("it is gone".to_owned(), None),
+            Some(seen) => {
+                let mut drifted = drift(kind, record, seen).into_iter();
+                let Some((name, was, is)) = drifted.find(|it| kind.directs(&it.0)) else {
+                    continue;
+                };
+                (format!("its {name} is {}, and was set to {}", plain(&is), plain(&was)), None)
+            }
+        };
+        astray.push(Open { address: address.clone(), why, reason });
+    }
+    astray
+}
+
+fn plain(value: &Value) -> String {
+    value.as_text().map_or_else(|| value.json().to_string(), Into::into)
+}

@@ -1,0 +1,305 @@
+//! What is shown is what is run: whether the steps of a plan are those of its changes, and in what two plans differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::plan::change::{Action, Call, Change, Plan, Step};
+use crate::engine::value::{Attributes, Value};
+
+/// How many differences are told.
+const TOLD_MAX: usize = 12;
+
+/// The first step that no shown change asks for, or the first change that no step carries out; `None`: they agree.
+pub fn discord(plan: &Plan) -> Option<String> {
+    let mut changes: BTreeMap<&Address, &Change> = BTreeMap::new();
+    for it in &plan.changes {
+        if changes.insert(&it.address, it).is_some() {
+            return Some(format!("`{}` stands in it twice", it.address));
+        }
+    }
+    let astray = plan.steps.iter().find_map(|step| {
+        let change = changes.get(&step.address).filter(|it| it.kind == step.kind);
+        let why =
+            change.map_or_else(|| Some("no change of it is shown".into()), |it| astray(step, it));
+        why.map(|why| {
+            format!("step {} would {} `{}`: {why}", step.id, verb(&step.call), step.address)
+        })
+    });
+    astray.or_else(|| undone(plan))
+}
+
+fn verb(call: &Call) -> &'static str {
+    match call {
+        Call::Move { .. } | Call::Rename { .. } => "rename",
+        Call::Forget => "forget",
+        Call::Create { .. } => "create",
+        Call::Update { .. } => "change",
+        Call::Delete { .. } => "delete",
+        _ => "wait for",
+    }
+}
+
+/// Why this step is not one of this change.
+fn astray(step: &Step, change: &Change) -> Option<String> {
+    let action = change.action;
+    let makes = matches!(action, Action::Create | Action::Replace { .. });
+    // What an interrupted replace put beside is deleted when the update that finishes it is made.
+    let finishes = action == Action::Update;
+    let belongs = match &step.call {
+        Call::Move { from } => change.moved_from.as_ref() == Some(from),
+        Call::Forget => action == Action::Forget,
+        Call::Create { .. } => makes,
+        Call::Update { .. } => makes || finishes,
+        Call::Delete { deposed } | Call::Gone { deposed } => {
+            action.destroys() || (*deposed && finishes)
+        }
+        Call::Rename { .. } => finishes || matches!(action, Action::Replace { .. }),
+        Call::Ready
+        | Call::Gate
+        | Call::Serving { .. }
+        | Call::Replication { .. }
+        | Call::Drain { .. } => true,
+    };
+    if !belongs {
+        return Some(format!("what is shown of it is `{}`", action.word()));
+    }
+    match &step.call {
+        Call::Create { attributes, label } => unshown(change, attributes, label.as_deref()),
+        Call::Update { changed, attributes, .. } => {
+            let shown = |name: &String| change.attributes.iter().any(|it| it.name == *name);
+            let hidden = changed.iter().find(|it| !makes && !shown(it));
+            hidden
+                .map(|it| format!("its `{it}` is not shown"))
+                .or_else(|| unshown(change, attributes, None))
+        }
+        _ => None,
+    }
+}
+
+/// A shown value that is not the one that would be sent. `beside`: the name that it has for a while.
+fn unshown(change: &Change, sent: &Attributes, beside: Option<&str>) -> Option<String> {
+    let differs = |name: &str, after: &Value| {
+        let sent = sent.get(name).unwrap_or(&Value::Null);
+        sent != after && beside.is_none_or(|it| sent.as_text() != Some(it))
+    };
+    let other = change.attributes.iter().find(|it| differs(&it.name, &it.after));
+    other.map(|it| format!("its `{}` is shown with another value", it.name))
+}
+
+/// A change whose call is not among the steps.
+fn undone(plan: &Plan) -> Option<String> {
+    let mut made = BTreeSet::new();
+    let mut deleted = BTreeSet::new();
+    let mut forgotten = BTreeSet::new();
+    for it in &plan.steps {
+        match it.call {
+            Call::Create { .. } => made.insert(&it.address),
+            Call::Delete { deposed: false } => deleted.insert(&it.address),
+            Call::Delete { deposed: true } | Call::Forget => forgotten.insert(&it.address),
+            _ => false,
+        };
+    }
+    let is_made = |it: &Change| match it.action {
+        Action::Create => made.contains(&it.address),
+        Action::Replace { .. } => {
+            let goes = deleted.contains(&it.address) || forgotten.contains(&it.address);
+            made.contains(&it.address) && goes
+        }
+        Action::Delete => deleted.contains(&it.address),
+        Action::Forget => forgotten.contains(&it.address),
+        Action::NoOp | Action::Await | Action::Move | Action::Adopt | Action::Update => true,
+    };
+    let undone = plan.changes.iter().find(|it| !is_made(it))?;
+    Some(format!("it would {} `{}`, and no step of it does", undone.action.word(), undone.address))
+}
+
+/// In what a saved plan differs from the one that is made now; empty when they are the same.
+pub fn differences(saved: &Plan, now: &Plan) -> Vec<String> {
+    let mut told = changed_changes(saved, now);
+    if told.is_empty() && saved.changes != now.changes {
+        told.push("what was seen of its resources has changed".into());
+    }
+    let calls = |it: &Plan| -> BTreeMap<(String, &'static str), usize> {
+        let mut calls = BTreeMap::new();
+        for step in &it.steps {
+            *calls.entry((step.address.to_string(), step.call.word())).or_default() += 1;
+        }
+        calls
+    };
+    let (theirs, ours) = (calls(saved), calls(now));
+    if told.is_empty() && theirs != ours {
+        let all: BTreeSet<_> = theirs.keys().chain(ours.keys()).collect();
+        let other = all.into_iter().filter(|it| theirs.get(*it) != ours.get(*it));
+        told.extend(other.map(|(address, word)| {
+            let count =
+                |it: &BTreeMap<_, usize>| it.get(&(address.clone(), *word)).copied().unwrap_or(0);
+            format!("`{address}`: {} × {word} in the plan, {} now", count(&theirs), count(&ours))
+        }));
+    }
+    let parts = [
+        ("the order of its steps", saved.steps == now.steps),
+        ("its outputs", saved.outputs == now.outputs),
+        ("what was changed outside lifeboat", saved.drift == now.drift),
+        ("the switch that it makes", saved.switch == now.switch),
+        ("what it takes for lost", (&saved.lost, &saved.thaws) == (&now.lost, &now.thaws)),
+        ("its stale values", saved.stale == now.stale),
+    ];
+    let other = parts.iter().filter(|(_, same)| !same && told.is_empty());
+    let other: Vec<String> =
+        other.map(|(what, _)| format!("{what} would be otherwise now")).collect();
+    told.extend(other);
+    let known: Vec<&str> = saved.notes.iter().map(|it| it.text.as_str()).collect();
+    let new = now.notes.iter().filter(|it| !known.contains(&it.text.as_str()));
+    told.extend(new.map(|it| it.text.clone()));
+    if told.is_empty() && saved != now {
+        told.push("a plan that is made now has other words".into());
+    }
+    let left = told.len().saturating_sub(TOLD_MAX);
+    told.truncate(TOLD_MAX);
+    if left > 0 {
+        told.push(format!("and {left} more"));
+    }
+    told
+}
+
+/// Addresses to which something else would be done now.
+fn changed_changes(saved: &Plan, now: &Plan) -> Vec<String> {
+    let of = |it: &Plan| -> BTreeMap<String, Change> {
+        it.changes.iter().map(|it| (it.address.to_string(), it.clone())).collect()
+    };
+    let (theirs, ours) = (of(saved), of(now));
+    let word = |it: Option<&Change>| it.map_or(Action::NoOp, |it| it.action).word();
+    let addresses: BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
+    let mut told = Vec::new();
+    for address in addresses {
+        let (their, our) = (theirs.get(address), ours.get(address));
+        if their.map(|it| it.action) != our.map(|it| it.action) {
+            told.push(format!("`{address}`: {} in the plan, {} now", word(their), word(our)));
+        } else if let (Some(their), Some(our)) = (their, our)
+            && their.attributes != our.attributes
+        {
+            let other = |it: &&String| {
+                let value = |of: &Change| of.attributes.iter().find(|at| at.name == **it).cloned();
+                value(their) != value(our)
+            };
+            let names: BTreeSet<&String> =
+                their.attributes.iter().chain(&our.attributes).map(|it| &it.name).collect();
+            let names: Vec<&str> =
+                names.iter().filter(|it| other(it)).map(|it| it.as_str()).collect();
+            told.push(format!("`{address}`: other values of {}", names.join(", ")));
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{differences, discord};
+    use crate::engine::address::Address;
+    use crate::engine::plan::change::{Action, Call, Plan, Step};
+    use crate::engine::plan::sample::{CREATE, change, plan};
+    use crate::engine::value::{Attributes, Value};
+
+    fn step(id: usize, address: &str, kind: &str, call: Call) -> Step {
+        Step {
+            id,
+            address: Address::one(address),
+            kind: kind.into(),
+            call,
+            waits: Vec::new(),
+            lane: None,
+            segment: 1,
+            weight: 1,
+            directs: None,
+        }
+    }
+
+    const DELETE: Call = Call::Delete { deposed: false };
+
+    /// A table that stays, and a zone that is made.
+    fn honest() -> Plan {
+        let table = change("sessions", "dynamodb.table", Action::NoOp, "");
+        let zone = change("zone", "linode.domain", CREATE, "new").with(
+            "domain",
+            Value::Null,
+            "example.com",
+        );
+        let mut plan = plan().of(vec![table, zone]);
+        let attributes = Attributes::from([("domain".into(), "example.com".into())]);
+        let call = Call::Create { attributes, label: None };
+        plan.steps = vec![step(0, "zone", "linode.domain", call)];
+        plan
+    }
+
+    #[track_caller]
+    fn check(tamper: impl FnOnce(&mut Plan), expected: &str) {
+        let mut plan = honest();
+        tamper(&mut plan);
+        assert_eq!(discord(&plan).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn every_step_belongs_to_a_shown_change() {
+        assert_eq!(discord(&honest()), None);
+        check(
+            |it| it.steps.push(step(1, "sessions", "dynamodb.table", DELETE)),
+            "step 1 would delete `sessions`: what is shown of it is `no-op`",
+        );
+        check(
+            |it| it.steps.push(step(1, "orders", "dynamodb.table", DELETE)),
+            "step 1 would delete `orders`: no change of it is shown",
+        );
+        check(
+            |it| it.steps.push(step(1, "zone", "dynamodb.table", DELETE)),
+            "step 1 would delete `zone`: no change of it is shown",
+        );
+        check(
+            |it| it.steps.push(step(1, "zone", "linode.domain", DELETE)),
+            "step 1 would delete `zone`: what is shown of it is `create`",
+        );
+        check(
+            |it| it.steps.push(step(1, "sessions", "dynamodb.table", Call::Forget)),
+            "step 1 would forget `sessions`: what is shown of it is `no-op`",
+        );
+        check(
+            |it| {
+                let attributes = Attributes::from([("domain".into(), "evil.example".into())]);
+                it.steps[0].call = Call::Create { attributes, label: None };
+            },
+            "step 0 would create `zone`: its `domain` is shown with another value",
+        );
+        check(
+            |it| {
+                let (group, changed) = ("update".into(), vec!["deletion_protection".into()]);
+                let attributes = Attributes::new();
+                let call = Call::Update { group, changed, attributes, or_create: false };
+                it.changes[0].action = Action::Update;
+                it.steps.push(step(1, "sessions", "dynamodb.table", call));
+            },
+            "step 1 would change `sessions`: its `deletion_protection` is not shown",
+        );
+        check(|it| it.steps.clear(), "it would create `zone`, and no step of it does");
+        check(|it| it.changes.push(it.changes[0].clone()), "`sessions` stands in it twice");
+    }
+
+    #[test]
+    fn a_plan_says_in_what_it_differs_from_the_one_of_now() {
+        let (saved, mut now) = (honest(), honest());
+        assert!(differences(&saved, &now).is_empty());
+        now.changes[0].action = Action::Update;
+        now.changes[1].attributes[0].after = "example.org".into();
+        assert_eq!(
+            differences(&saved, &now),
+            ["`sessions`: no-op in the plan, update now", "`zone`: other values of domain"]
+        );
+        let mut now = honest();
+        now.steps[0].call = DELETE;
+        assert_eq!(
+            differences(&saved, &now),
+            ["`zone`: 1 × create in the plan, 0 now", "`zone`: 0 × delete in the plan, 1 now"]
+        );
+        let mut now = honest();
+        now.steps[0].weight = 7;
+        assert_eq!(differences(&saved, &now), ["the order of its steps would be otherwise now"]);
+    }
+}

@@ -1,0 +1,169 @@
+//! Steps in the making: lowers each change to its chain of calls, and says what dependencies make each wait for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::plan::change::{Action, Call, Step};
+use crate::engine::plan::cycle::{Rule, Rules};
+use crate::engine::plan::lowering::{creation, deletion, lane, readiness, temporary, update};
+use crate::engine::plan::planned::{Planned, is_deposed};
+
+/// First and last step of a chain.
+pub(super) type Chain = (usize, usize);
+
+#[derive(Default)]
+pub(super) struct Builder {
+    pub steps: Vec<Step>,
+    /// Where an address is created, changed or awaited.
+    pub makes: BTreeMap<Address, Chain>,
+    /// Where it, or what a replace put beside, is deleted.
+    pub deletes: BTreeMap<Address, Chain>,
+    segment: usize,
+    pub rules: Rules,
+    /// Deletions after which at once something is made that could not stand beside: first step → first step.
+    pub exclusive: BTreeSet<Chain>,
+    /// Where something goes under a temporary name before it takes its new one.
+    pub aside: BTreeMap<Address, usize>,
+}
+
+impl Builder {
+    pub(super) fn push(
+        &mut self,
+        it: &Planned<'_>,
+        call: Call,
+        after: Option<usize>,
+        weight: u64,
+    ) -> usize {
+        let id = self.steps.len();
+        self.steps.push(Step {
+            id,
+            address: it.change.address.clone(),
+            kind: it.kind.kind.clone(),
+            call,
+            waits: after.into_iter().collect(),
+            lane: lane(it),
+            segment: self.segment,
+            weight,
+            directs: None,
+        });
+        id
+    }
+
+    pub(super) fn chain(&mut self, it: &Planned<'_>, calls: Vec<(Call, u64)>) -> Option<Chain> {
+        self.segment += 1;
+        let mut chain: Option<Chain> = None;
+        for (call, weight) in calls {
+            let id = self.push(it, call, chain.map(|(_, last)| last), weight);
+            chain = Some((chain.map_or(id, |(first, _)| first), id));
+        }
+        chain
+    }
+
+    pub(super) fn lower(&mut self, it: &Planned<'_>) {
+        let address = it.change.address.clone();
+        let mut make = Vec::new();
+        if let Some(from) = &it.change.moved_from {
+            make.push((Call::Move { from: from.clone() }, 0));
+        }
+        match it.change.action {
+            Action::NoOp | Action::Move | Action::Adopt => {}
+            Action::Create => make.extend(creation(it, None)),
+            Action::Update => make.extend(update(it)),
+            Action::Await => make.extend(readiness(it)),
+            Action::Forget => {
+                let chain = self.chain(it, vec![(Call::Forget, 0)]);
+                self.deletes.extend(chain.map(|it| (address.clone(), it)));
+            }
+            Action::Delete | Action::Replace { create_first: false } => {
+                let mut calls = if is_deposed(it) { deletion(it, true) } else { Vec::new() };
+                calls.extend(deletion(it, false));
+                let chain = self.chain(it, calls);
+                self.deletes.extend(chain.map(|it| (address.clone(), it)));
+                if it.change.action != Action::Delete {
+                    make.extend(creation(it, None));
+                }
+            }
+            Action::Replace { create_first: true } => make.extend(creation(it, temporary(it))),
+        }
+        let made = self.chain(it, make);
+        self.makes.extend(made.map(|it| (address.clone(), it)));
+        // What a replace put beside goes once nothing uses it any more, also when an earlier run was interrupted.
+        let resumes = it.change.action == Action::Update && is_deposed(it);
+        if resumes || it.change.action == (Action::Replace { create_first: true }) {
+            let mut calls = deletion(it, true);
+            if let Some((attribute, _)) = temporary(it) {
+                calls.push((Call::Rename { attribute, to: None }, 1));
+            }
+            let chain = self.chain(it, calls);
+            self.deletes.extend(chain.map(|it| (address.clone(), it)));
+        }
+        self.tie_replace(it);
+    }
+
+    /// Within a replace: delete then create, or create then delete.
+    fn tie_replace(&mut self, it: &Planned<'_>) {
+        let create_first = match it.change.action {
+            Action::Replace { create_first } => create_first,
+            Action::Update if is_deposed(it) => true,
+            _ => return,
+        };
+        let make = self.makes.get(&it.change.address).copied();
+        let delete = self.deletes.get(&it.change.address).copied();
+        if let (Some(make), Some(delete)) = (make, delete) {
+            if create_first {
+                self.steps[delete.0].waits.push(make.1);
+            } else {
+                self.steps[make.0].waits.push(delete.1);
+            }
+        }
+    }
+
+    /// What is made waits for what it needs.
+    pub(super) fn wait_for_needs(&mut self, planned: &[Planned<'_>]) {
+        for it in planned {
+            let Some(make) = self.makes.get(&it.change.address).copied() else { continue };
+            let Some(instance) = it.instance else { continue };
+            for (need, _) in &instance.needs {
+                if let Some((_, last)) = self.makes.get(need).copied() {
+                    self.steps[make.0].waits.push(last);
+                }
+            }
+        }
+    }
+
+    /// What is deleted waits until nothing depends on it any more.
+    pub(super) fn wait_for_dependents(&mut self, planned: &[Planned<'_>]) {
+        let actions: BTreeMap<&Address, Action> =
+            planned.iter().map(|it| (&it.change.address, it.change.action)).collect();
+        for it in planned {
+            let dependent = &it.change.address;
+            for need in it.record.iter().flat_map(|it| &it.needs) {
+                let Some(delete) = self.deletes.get(need).copied() else { continue };
+                if let Some(theirs) = self.deletes.get(dependent).copied() {
+                    self.steps[delete.0].waits.push(theirs.1);
+                }
+                // A replace that deletes first cannot wait for what is made from its successor.
+                let deletes_first =
+                    actions.get(need) == Some(&Action::Replace { create_first: false });
+                if let (Some(theirs), false) = (self.makes.get(dependent).copied(), deletes_first) {
+                    self.steps[delete.0].waits.push(theirs.1);
+                }
+            }
+        }
+    }
+
+    /// A wait that no dependency asks for.
+    pub(super) fn derive(&mut self, step: usize, wait: usize, rule: Rule) {
+        if step != wait && !self.steps[step].waits.contains(&wait) {
+            self.steps[step].waits.push(wait);
+            self.rules.insert((step, wait), rule);
+        }
+    }
+
+    pub(super) fn gate(&mut self, it: &Planned<'_>, call: Call, weight: u64) -> usize {
+        self.segment += 1;
+        let id = self.push(it, call, None, weight);
+        self.steps[id].lane = None;
+        id
+    }
+}

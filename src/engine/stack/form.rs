@@ -1,0 +1,349 @@
+//! Forms of text that no pattern tells well: addresses, networks, hosts, ports, keys; what is wrong with a text, and what to write instead.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::engine::schema::Form;
+
+/// Labels of a name in DNS, and whole names (RFC 1035).
+const LABEL_MAX: usize = 63;
+const NAME_MAX: usize = 253;
+
+/// Pieces that Linode takes in one list of ports; a range is two.
+const PORTS_MAX: usize = 15;
+
+/// What to write instead of a text that has not this form; `None`: it has. Empty text is judged by lengths and rules.
+pub fn wrong(form: Form, text: &str) -> Option<String> {
+    if text.is_empty() {
+        return None;
+    }
+    match form {
+        Form::Ipv4 => address(text, false),
+        Form::Ipv6 => address(text, true),
+        Form::Ip => {
+            text.parse::<IpAddr>().err().map(|_| "an IPv4 or IPv6 address, without mask".into())
+        }
+        Form::Ipv4Network => network(text, false),
+        Form::Ipv6Network => network(text, true),
+        Form::Host => host(text),
+        Form::Zone => zone(text),
+        Form::RecordName => record_name(text),
+        Form::NoTrailingDot => text
+            .ends_with('.')
+            .then(|| format!("without the dot at its end: `{}`", text.trim_end_matches('.'))),
+        Form::Email => email(text),
+        Form::Ports => ports(text),
+        Form::Backend => backend(text),
+        Form::PublicKey => public_key(text),
+    }
+}
+
+fn address(text: &str, six: bool) -> Option<String> {
+    let (mine, example) = if six { ("IPv6", "2001:db8::1") } else { ("IPv4", "192.0.2.1") };
+    match text.parse::<IpAddr>() {
+        Ok(it) if it.is_ipv6() == six => None,
+        Ok(it) => {
+            let other = if it.is_ipv6() { "IPv6" } else { "IPv4" };
+            Some(format!(
+                "this is an {other} address; an {mine} address such as `{example}` is needed"
+            ))
+        }
+        Err(_) if text.contains('/') => {
+            Some(format!("an {mine} address without mask, such as `{example}`"))
+        }
+        Err(_) => Some(format!("an {mine} address such as `{example}`, not a host name")),
+    }
+}
+
+fn network(text: &str, six: bool) -> Option<String> {
+    let (most, example) = if six { (128, "2001:db8::/32") } else { (32, "192.0.2.0/24") };
+    let is_mine = |it: &str| {
+        if six { it.parse::<Ipv6Addr>().is_ok() } else { it.parse::<Ipv4Addr>().is_ok() }
+    };
+    if let Some((address, mask)) = text.split_once('/') {
+        let is_mask = !mask.is_empty()
+            && mask.bytes().all(|it| it.is_ascii_digit())
+            && mask.parse::<u8>().is_ok_and(|it| it <= most);
+        return (!(is_mine(address) && is_mask))
+            .then(|| format!("an address and a mask, such as `{example}`"));
+    }
+    Some(if is_mine(text) {
+        format!("with a mask: `{text}/{most}`")
+    } else {
+        format!("an address and a mask, such as `{example}`")
+    })
+}
+
+/// The ASCII form of a name in another script, in words.
+fn punycode(text: &str) -> Option<String> {
+    if text.is_ascii() {
+        return None;
+    }
+    let ascii = idna::domain_to_ascii(text).ok().filter(|it| it.is_ascii() && !it.is_empty());
+    Some(match ascii {
+        Some(ascii) => format!("DNS knows it in punycode only: `{ascii}`"),
+        None => {
+            "letters of ASCII only; names in other scripts are written in punycode, `xn--…`".into()
+        }
+    })
+}
+
+fn is_label(it: &str) -> bool {
+    (1..=LABEL_MAX).contains(&it.len())
+        && it.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_'))
+}
+
+fn host(text: &str) -> Option<String> {
+    let example = "a host name such as `www.example.com`";
+    if let Some(wrong) = punycode(text) {
+        return Some(wrong);
+    }
+    let bare = text.strip_suffix('.').unwrap_or(text);
+    if bare.parse::<IpAddr>().is_ok() {
+        return Some(format!("{example}, not an address"));
+    }
+    let is_host = bare.len() <= NAME_MAX && bare.split('.').all(is_label);
+    (!is_host).then(|| example.to_owned())
+}
+
+fn zone(text: &str) -> Option<String> {
+    if let Some(wrong) = punycode(text) {
+        return Some(wrong);
+    }
+    if let Some(bare) = text.strip_suffix('.') {
+        return Some(format!("without the dot at its end: `{bare}`"));
+    }
+    let labels: Vec<&str> = text.strip_prefix("*.").unwrap_or(text).split('.').collect();
+    let top = labels.last().copied().unwrap_or_default();
+    let is_top = (2..=LABEL_MAX).contains(&top.len())
+        && top.bytes().all(|it| it.is_ascii_alphabetic())
+        || top.strip_prefix("xn--").is_some_and(|it| !it.is_empty());
+    let is_zone = labels.len() > 1
+        && text.len() <= NAME_MAX
+        && labels.iter().all(|it| is_label(it))
+        && is_top;
+    (!is_zone).then(|| "a domain name such as `example.com`".into())
+}
+
+fn record_name(text: &str) -> Option<String> {
+    if text == "@" {
+        return Some("write `''` for the zone itself, not `@`".into());
+    }
+    if let Some(wrong) = punycode(text) {
+        return Some(wrong);
+    }
+    if let Some(bare) = text.strip_suffix('.') {
+        return Some(format!("without the dot at its end: `{bare}`"));
+    }
+    let rest = text.strip_prefix("*.").unwrap_or(text);
+    let is_name = text == "*" || rest.split('.').all(is_label);
+    (!is_name)
+        .then(|| "relative to the zone: letters, digits, `-`, `_` and `.`, such as `www`".into())
+}
+
+fn email(text: &str) -> Option<String> {
+    let is_email = text.is_ascii()
+        && text.split_once('@').is_some_and(|(who, domain)| {
+            !who.is_empty()
+                && !text.contains(|it: char| it.is_whitespace() || it.is_control())
+                && domain.contains('.')
+                && host(domain).is_none()
+                && !domain.ends_with('.')
+        });
+    (!is_email).then(|| "an address such as `ops@example.com`".into())
+}
+
+fn ports(text: &str) -> Option<String> {
+    let says = "ports from 1 to 65535 and ascending ranges: `22`, `80, 443`, `8000-8080`";
+    let port = |it: &str| {
+        let it = it.trim();
+        let is_plain = !it.starts_with('0') && it.bytes().all(|it| it.is_ascii_digit());
+        it.parse::<u16>().ok().filter(|_| is_plain)
+    };
+    let mut pieces = 0;
+    for part in text.split(',') {
+        let is_good = if let Some((from, to)) = part.split_once('-') {
+            pieces += 2;
+            port(from).zip(port(to)).is_some_and(|(from, to)| from < to)
+        } else {
+            pieces += 1;
+            port(part).is_some()
+        };
+        if !is_good {
+            return Some(says.into());
+        }
+    }
+    (pieces > PORTS_MAX).then(|| format!("at most {PORTS_MAX} ports; a range counts as two"))
+}
+
+fn backend(text: &str) -> Option<String> {
+    let example = "`192.168.133.7:8080` or `[2001:db8::1]:8080`";
+    let (address, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    let six = address.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let is_port = !port.starts_with('0')
+        && port.bytes().all(|it| it.is_ascii_digit())
+        && port.parse::<u16>().is_ok();
+    let four = address.parse::<Ipv4Addr>().ok();
+    let is_six = six.is_some_and(|it| it.parse::<Ipv6Addr>().is_ok());
+    if four.is_none() && !is_six {
+        return Some(format!("an address and a port: {example}"));
+    }
+    if !is_port {
+        return Some(format!("a port from 1 to 65535 behind the address: {example}"));
+    }
+    let is_private = four.is_none_or(|it| it.octets()[..2] == [192, 168]);
+    (!is_private).then(|| "a private address, which begins with 192.168: `private_ipv4` of an instance in the same region".into())
+}
+
+fn public_key(text: &str) -> Option<String> {
+    const KINDS: [&str; 5] = [
+        "ssh-dss",
+        "ssh-rsa",
+        "ssh-ed25519",
+        "sk-ecdsa-sha2-nistp256@openssh.com",
+        "sk-ssh-ed25519@openssh.com",
+    ];
+    let mut words = text.split_whitespace();
+    let kind = words.next().unwrap_or_default();
+    let body = words.next().unwrap_or_default();
+    let is_known = KINDS.contains(&kind) || kind.starts_with("ecdsa-sha2-nistp");
+    let is_body = body.starts_with("AAAA")
+        && body.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'='));
+    let is_one_line = !text.trim().contains(['\n', '\r']);
+    if text.contains("PRIVATE KEY") {
+        return Some(
+            "the public key, one line that begins with `ssh-…`; this is a private one".into(),
+        );
+    }
+    (!(is_known && is_body && is_one_line))
+        .then(|| "an OpenSSH public key such as `ssh-ed25519 AAAA… name`".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::wrong;
+    use crate::engine::schema::Form;
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
+    fn what_is_wrong_says_what_to_write() {
+        let cases: [(Form, &[&str]); 13] = [
+            (
+                Form::Ipv4,
+                &[
+                    "192.0.2.1",
+                    "www.example.com",
+                    "2001:db8::1",
+                    "192.0.2.1/32",
+                    "192.0.2.256",
+                    "[remote_addr]",
+                    " 192.0.2.1",
+                ],
+            ),
+            (Form::Ipv6, &["2001:db8::1", "::ffff:192.0.2.1", "192.0.2.1", "www"]),
+            (Form::Ip, &["192.0.2.1", "::1", "10.0.0.0/8"]),
+            (
+                Form::Ipv4Network,
+                &[
+                    "0.0.0.0/0",
+                    "10.0.0.1/8",
+                    "192.0.2.1",
+                    "192.0.2.0/33",
+                    "::/0",
+                    "10.0.0.0/",
+                    "10.0.0.0/+8",
+                ],
+            ),
+            (Form::Ipv6Network, &["::/0", "2001:db8::/129", "2001:db8::1", "0.0.0.0/0"]),
+            (
+                Form::Host,
+                &[
+                    "www.example.com",
+                    "www.example.com.",
+                    "www",
+                    "_dmarc.example.com",
+                    "192.0.2.1",
+                    "bücher.example",
+                    "a b",
+                    "a..b",
+                    "-",
+                ],
+            ),
+            (
+                Form::Zone,
+                &[
+                    "example.com",
+                    "xn--bcher-kva.example",
+                    "bücher.example",
+                    "example.com.",
+                    "example",
+                    "example.123",
+                    "exa mple.com",
+                ],
+            ),
+            (
+                Form::RecordName,
+                &["www", "*.eu", "*", "_sip._tcp", "@", "www.", "büro", "a.*", "a b"],
+            ),
+            (Form::NoTrailingDot, &["letsencrypt.org", "letsencrypt.org."]),
+            (
+                Form::Email,
+                &[
+                    "ops@example.com",
+                    "ops",
+                    "ops@localhost",
+                    "o ps@example.com",
+                    "@example.com",
+                    "büro@example.com",
+                ],
+            ),
+            (
+                Form::Ports,
+                &[
+                    "22",
+                    "80, 443",
+                    "8000-8080",
+                    "0",
+                    "80-80",
+                    "90-80",
+                    "65536",
+                    "http",
+                    "1,2,3,4,5,6,7,8,9,10,11,12,13,14-15,16",
+                    "+80",
+                ],
+            ),
+            (
+                Form::Backend,
+                &[
+                    "192.168.130.1:80",
+                    "[2001:db8::1]:80",
+                    "192.168.300.1:80",
+                    "192.168.130.1",
+                    "192.168.130.1:0",
+                    "192.168.130.1:99999",
+                    "10.0.0.1:80",
+                    "web:80",
+                ],
+            ),
+            (
+                Form::PublicKey,
+                &[
+                    "ssh-ed25519 AAAAC3Nz me",
+                    "ssh-rsa",
+                    "ssh-ed25519 nonsense",
+                    "-----BEGIN OPENSSH PRIVATE KEY-----",
+                    "ssh-ed25519 AAAA\nssh-ed25519 AAAA",
+                ],
+            ),
+        ];
+        let mut told = String::new();
+        for (form, texts) in cases {
+            for text in texts {
+                let wrong = wrong(form, text).unwrap_or_else(|| "fits".into());
+                writeln!(told, "{form:?} {text:?}: {wrong}").unwrap();
+            }
+        }
+        insta::assert_snapshot!(told);
+    }
+}

@@ -1,0 +1,93 @@
+//! Looks for the command that moves users before more is made where they go: the same switch, with one variable as at home.
+
+use crate::engine::diagnostic::Diagnostic;
+use crate::engine::plan::change::Plan;
+use crate::engine::plan::propose::Worlds;
+use crate::engine::plan::scale_up::{moves_users, told, waiting};
+use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID};
+use crate::engine::state::record::State;
+use crate::engine::value::Value;
+use crate::ops::course::Losses;
+use crate::ops::instance;
+use crate::ops::load::{self, Desired};
+use crate::ops::place::Place;
+use crate::ops::session::{Session, Target};
+
+/// Everything a switch is tried again with.
+pub struct Tried<'a> {
+    pub session: &'a Session,
+    pub place: &'a Place,
+    pub given: &'a [GivenVariable],
+    pub losses: &'a Losses,
+    /// Plans the same switch towards other layers.
+    pub plan: &'a dyn Fn(&Worlds<'_>) -> Plan,
+    /// What the switch leaves.
+    pub before: &'a [Desired],
+    pub worlds: &'a Worlds<'a>,
+    pub state: &'a State,
+}
+
+/// What is said of a switch whose users wait for more than has to be there.
+pub fn advice(it: &Tried<'_>, plan: &Plan) -> Option<Diagnostic> {
+    let left = it.before.first()?;
+    let waits = waiting(it.worlds.catalog, it.worlds.stack, it.state, plan)?;
+    let candidates = it.worlds.stack.variables.iter().filter_map(|(name, variable)| {
+        let home = left.stack.variables.get(name)?;
+        let differs = home.value != variable.value && !home.sensitive && !variable.sensitive;
+        differs.then(|| (name.clone(), home.value.clone()))
+    });
+    let found = candidates.into_iter().find(|(name, value)| is_sooner(it, name, value));
+    let command = found.and_then(|(name, value)| command(it, &name, &value));
+    Some(told(&waits, command.as_deref()))
+}
+
+/// Whether users move at once with this variable as it is at home.
+fn is_sooner(it: &Tried<'_>, name: &str, value: &Value) -> bool {
+    let mut given = it.given.to_vec();
+    given.retain(|it| it.name != name);
+    let value = GivenValue::Value(value.clone());
+    given.push(GivenVariable { name: name.to_owned(), from: SAID.into(), value });
+    let overlays = &it.worlds.stack.overlays;
+    let remembered = crate::ops::course::remembered(it.state, overlays);
+    let catalog = it.worlds.catalog;
+    let Ok(mut desired) = load::desired(it.place, overlays, &given, remembered, catalog) else {
+        return false;
+    };
+    if instance::lend(it.session, it.place, &mut desired).is_err() {
+        return false;
+    }
+    let order: Vec<_> = desired.graph.order().cloned().collect();
+    let worlds = Worlds { stack: &desired.stack, order: &order, ..*it.worlds };
+    let plan = (it.plan)(&worlds);
+    let stops = plan.notes.iter().any(|it| it.severity != "warning");
+    !stops && moves_users(&plan) && waiting(catalog, &desired.stack, it.state, &plan).is_none()
+}
+
+/// The whole command; `None` where it is no failover, or where the value is not one word.
+fn command(it: &Tried<'_>, name: &str, value: &Value) -> Option<String> {
+    let overlays = &it.worlds.stack.overlays;
+    let to = overlays.strip_prefix(it.state.home.as_slice())?.last()?;
+    let value = match value {
+        Value::Text(text) => text.clone(),
+        other => other.json().to_string(),
+    };
+    let is_word = |it: &str| {
+        !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_./:@".contains(&it))
+    };
+    if !is_word(&value) {
+        return None;
+    }
+    let mut command = format!("lifeboat failover {} --to {to}", it.place.name());
+    match it.losses {
+        Losses::Also(lost) if lost.is_empty() => command.push_str(" --planned"),
+        Losses::Also(lost) | Losses::Only(lost) => {
+            for it in lost {
+                command.push_str(" --lost ");
+                command.push_str(it);
+            }
+        }
+        Losses::Assumed => {}
+    }
+    let sandbox = if it.session.target == Target::Sandbox { " --sandbox" } else { "" };
+    Some(format!("{command} --var {name}={value}{sandbox}"))
+}

@@ -1,0 +1,255 @@
+//! Secrets in every place that may hold one, and a cloud that sends back whatever it was sent, in every encoding.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
+
+use crate::harness::{Home, Output};
+
+/// Marks every canary, so that no form of one is missed.
+const MARK: &str = "Canary";
+
+const TOKEN: &str = "Canary-token-0123456789abcdef";
+const PASSWORD: &str = "Canary-pass\"w%rd+/& <7>é\\1";
+const DEFAULT: &str = "Canary-default-in-the-layer-22";
+const LITERAL: &str = "Canary-literal-Root-Pass-33!";
+const NUMBER: &str = "447711223344";
+const FILED: &str = "Canary-of-a-variable-file-44";
+
+const STACK: &str = "stack: birds
+variables:
+  password: { type: string, sensitive: true }
+  fallback: { type: string, sensitive: true, default: Canary-default-in-the-layer-22 }
+  number: { type: int, sensitive: true, default: 447711223344 }
+  filed: { type: map, sensitive: true }
+resources:
+  web:
+    kind: linode.instance
+    region: us-east
+    type: g6-nanode-1
+    image: linode/debian12
+    label: birds-web
+    root_pass: '${vars.password + vars.fallback}'
+    user_data: '${template(\"files/init.yaml\", {\"password\": vars.password, \"number\": vars.number, \"filed\": vars.filed.key})}'
+  other:
+    kind: linode.instance
+    region: us-east
+    type: g6-nanode-1
+    image: linode/debian12
+    label: birds-other
+    root_pass: 'Canary-literal-Root-Pass-33!'
+outputs: { password: '${vars.password}' }
+";
+
+/// A Linode API in which there is nothing and nothing can be made; it quotes what it was sent.
+fn hostile() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || answer(stream.unwrap()));
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream) {
+    while let Some((head, body)) = request(&mut stream) {
+        let (status, answer) = if head.starts_with("GET /v4/regions")
+            || head.starts_with("GET /v4/linode/types")
+            || head.starts_with("GET /v4/images")
+        {
+            ("404 Not Found", r#"{"errors":[{"reason":"Not found"}]}"#.to_owned())
+        } else if head.starts_with("GET ") {
+            let nothing = r#"{"data":[],"page":1,"pages":1,"results":0,"euuid":"E-1","username":"ann","restricted":false}"#;
+            ("200 OK", nothing.to_owned())
+        } else {
+            let reason = quoted(&format!("{head}\n{}", String::from_utf8_lossy(&body)), &body);
+            (
+                "400 Bad Request",
+                serde_json::json!({ "errors": [{ "field": "root_pass", "reason": reason }] })
+                    .to_string(),
+            )
+        };
+        let length = answer.len();
+        let reply = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{answer}"
+        );
+        if stream.write_all(reply.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head
+        .lines()
+        .find_map(|it| it.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).ok()?;
+    Some((head, body))
+}
+
+/// What it was sent: as it is, escaped, in URL encoding, in Base64 at each alignment, in hexadecimal.
+fn quoted(all: &str, body: &[u8]) -> String {
+    let mut told = format!("I was sent {all}; as JSON {}; ", serde_json::Value::from(all));
+    write!(told, "as a URL {}; ", url(all.as_bytes())).unwrap();
+    for pad in ["", "x", "xy"] {
+        let padded = format!("{pad}{all}");
+        write!(
+            told,
+            "{} {} ",
+            BASE64.encode(padded.as_bytes()),
+            BASE64URL_NOPAD.encode(padded.as_bytes())
+        )
+        .unwrap();
+    }
+    write!(told, "in hex {} {}; ", HEXLOWER.encode(body), HEXUPPER.encode(body)).unwrap();
+    // Each member by itself, as clouds quote what they do not like.
+    if let Ok(serde_json::Value::Object(map)) = serde_json::from_slice(body) {
+        let text = serde_json::to_string(&map).unwrap();
+        write!(told, "members {text}; ").unwrap();
+        for (name, value) in map {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            write!(
+                told,
+                "{name} `{value}` {} {}; ",
+                BASE64.encode(value.as_bytes()),
+                url(value.as_bytes())
+            )
+            .unwrap();
+        }
+    }
+    told
+}
+
+fn url(bytes: &[u8]) -> String {
+    let byte = |it: &u8| {
+        if it.is_ascii_alphanumeric() { char::from(*it).to_string() } else { format!("%{it:02X}") }
+    };
+    bytes.iter().map(byte).collect()
+}
+
+/// Every form of the canaries that a text could hold.
+fn forms() -> Vec<String> {
+    let mut forms = Vec::new();
+    for canary in [TOKEN, PASSWORD, DEFAULT, LITERAL, NUMBER, FILED] {
+        let json = serde_json::to_string(canary).unwrap();
+        forms.extend([
+            canary.to_owned(),
+            json.trim_matches('"').to_owned(),
+            url(canary.as_bytes()),
+        ]);
+        forms.extend([HEXLOWER.encode(canary.as_bytes()), HEXUPPER.encode(canary.as_bytes())]);
+        for pad in 0..3 {
+            // Without the characters that hold bits of what stands before and behind.
+            let padded = [vec![b'x'; pad], canary.as_bytes().to_vec()].concat();
+            let packed = BASE64.encode(&padded);
+            forms.push(packed[4..padded.len() * 8 / 6].to_owned());
+        }
+    }
+    forms.push(MARK.to_owned());
+    forms
+}
+
+#[track_caller]
+fn clean(what: &str, text: &str) {
+    for form in forms() {
+        assert!(!text.contains(&form), "{what} holds {form:?}:\n{text}");
+    }
+}
+
+#[track_caller]
+fn says_nothing(run: Output) {
+    clean("stdout", &run.stdout);
+    clean("stderr", &run.stderr);
+}
+
+fn everything(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { everything(&path, found) } else { found.push(path) }
+    }
+}
+
+fn home() -> Home {
+    let address = hostile();
+    let mut home = Home::holding("birds", STACK);
+    home.write(
+        "stacks/birds/files/init.yaml",
+        "password: {{ password }}\nnumber: {{ number }}\nfiled: {{ filed }}\n",
+    );
+    home.write("secrets.yaml", format!("filed: {{ key: {FILED} }}\n"));
+    home.set("LINODE_TOKEN", TOKEN);
+    home.set("LINODE_URL", &format!("http://user:{FILED}@{address}/v4"));
+    home.set("LIFEBOAT_VAR_password", PASSWORD);
+    home
+}
+
+#[test]
+fn no_canary_leaves_whatever_a_cloud_sends_back() {
+    let home = home();
+    let layers = ["birds", "--var-file", "secrets.yaml"];
+    let with = |words: &[&'static str], more: &[&'static str]| [words, &layers[..], more].concat();
+    let runs = [
+        home.run(&with(&["plan"], &["--out", "p.json"])).code(0),
+        home.run(&with(&["plan"], &["--format", "json"])).code(0),
+        home.run(&["show", "p.json", "--format", "html"]).code(0),
+        home.run(&["show", "p.json", "--format", "markdown"]).code(0),
+        home.run(&with(&["apply"], &["--yes"])).code(1).says(&["root_pass", "(sensitive)"]),
+        home.run(&with(&["apply"], &["--yes"])).code(1),
+        home.run(&["state", "log", "birds"]),
+        home.run(&["status", "birds", "--format", "json"]),
+        home.run(&["render", "birds", "--var-file", "secrets.yaml"]),
+        home.run(&["reports", "birds"]),
+    ];
+    for run in runs {
+        // The layer itself holds these two, and `render` prints the layer.
+        let told = |text: &str| text.replace(DEFAULT, "").replace(LITERAL, "").replace(NUMBER, "");
+        let is_layer = run.stdout.starts_with("stack:");
+        clean("stdout", &if is_layer { told(&run.stdout) } else { run.stdout.clone() });
+        clean("stderr", &run.stderr);
+    }
+    let mut kept = vec![home.path("p.json")];
+    everything(&home.path("state"), &mut kept);
+    assert!(kept.iter().any(|it| it.ends_with("journal")), "{kept:?}");
+    for file in kept {
+        let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+        clean(&file.display().to_string(), &text);
+    }
+}
+
+/// Mistakes quote the layer: the line of a sensitive default is quoted without it.
+#[test]
+fn no_canary_is_in_a_mistake() {
+    let home = home();
+    let wrong = STACK
+        .replace("default: Canary", "dfault: 1, default: Canary")
+        .replace("root_pass: 'C", "rot_pass: 1\n    root_pass: 'C");
+    home.stack("birds", wrong);
+    home.write("secrets.yaml", format!("- {FILED}\n"));
+    says_nothing(home.run(&["validate", "birds"]).code(1).says(&["dfault", "rot_pass"]));
+    says_nothing(
+        home.run(&["validate", "birds", "--var-file", "secrets.yaml"]).code(1).says(&["no map"]),
+    );
+    home.write("secrets.yaml", format!("a: '{FILED}\n"));
+    says_nothing(
+        home.run(&["plan", "birds", "--var-file", "secrets.yaml"]).code(1).says(&["line"]),
+    );
+    says_nothing(home.run(&["plan", "birds", "--var", FILED]).code(64).says(&["no `=`"]));
+    home.stack("birds", STACK.replace("${vars.password +", "${vars.filed[vars.password] +"));
+    home.write("secrets.yaml", "filed: { key: x }\n");
+    says_nothing(
+        home.run(&["plan", "birds", "--var-file", "secrets.yaml"]).code(1).says(&["sensitive"]),
+    );
+}

@@ -1,0 +1,134 @@
+//! What somebody did outside lifeboat: it is not taken back with a machine or with users, and what is not ours does not go along, without a word.
+
+use serde_json::json;
+
+use crate::harness::{Home, Output};
+
+const SITE: &str = "stack: tiny
+resources:
+  web: { kind: linode.instance, region: us-east, type: g6-standard-1, image: linode/debian12, authorized_users: [ops], label: tiny-web }
+  wall: { kind: linode.firewall, label: tiny-wall }
+  zone: { kind: linode.domain, domain: tiny.example.com, soa_email: ops@example.com }
+  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: 192.0.2.1, ttl_sec: 300 }
+";
+
+fn applied() -> Home {
+    let home = Home::holding("tiny", SITE);
+    apply(&home, &[]).code(0).done();
+    home
+}
+
+fn apply(home: &Home, more: &[&str]) -> Output {
+    home.sandbox(&[&["apply", "tiny", "--yes"], more].concat())
+}
+
+fn id(home: &Home, address: &str) -> String {
+    home.state("tiny").unwrap().records[&address.parse().unwrap()].id.clone()
+}
+
+#[test]
+fn a_machine_that_was_scaled_up_by_hand_is_not_destroyed() {
+    let home = applied();
+    let web = id(&home, "web");
+    home.linode(
+        "POST",
+        &format!("/linode/instances/{web}/resize"),
+        &json!({ "type": "g6-standard-4" }),
+    );
+    home.world.advance(std::time::Duration::from_secs(3_600)).unwrap();
+    let refused = apply(&home, &[]).code(3);
+    refused
+        .shows(&[
+            "drift_replaces",
+            "\"g6-standard-1\" as recorded, \"g6-standard-4\" now",
+            "`type: \"g6-standard-4\"`",
+        ])
+        .done();
+    assert_eq!(id(&home, "web"), web);
+    // Both ways on: write what is there, or let it go.
+    home.stack("tiny", SITE.replace("g6-standard-1", "g6-standard-4"));
+    home.sandbox(&["plan", "tiny"]).code(0).done();
+    home.stack("tiny", SITE);
+    apply(&home, &["--allow-replace", "web"]).code(0).done();
+    assert_ne!(id(&home, "web"), web);
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+}
+
+#[test]
+fn users_who_were_moved_by_hand_are_not_moved_back() {
+    let home = applied();
+    let route = format!("/domains/{}/records/{}", id(&home, "zone"), id(&home, "shop"));
+    home.linode("PUT", &route, &json!({ "target": "192.0.2.99" }));
+    apply(&home, &[]).code(3).shows(&["drift_directs", "--revert-drift shop"]).done();
+    assert_eq!(home.linode("GET", &route, &json!(null))["target"], "192.0.2.99");
+    apply(&home, &["--revert-drift", "shop"]).code(0).done();
+    assert_eq!(home.linode("GET", &route, &json!(null))["target"], "192.0.2.1");
+}
+
+#[test]
+fn a_new_one_is_made_for_who_asks() {
+    let home = applied();
+    let web = id(&home, "web");
+    home.sandbox(&["plan", "tiny", "--replace", "web"])
+        .code(0)
+        .shows(&["--replace asks for a new one"])
+        .done();
+    apply(&home, &["--replace", "web"]).code(0).done();
+    assert_ne!(id(&home, "web"), web);
+    apply(&home, &["--replace", "wbe"]).code(1).says(&["did you mean `web`?"]).done();
+}
+
+/// A zone takes every record along, and a firewall opens what stands behind it.
+#[test]
+fn what_others_put_there_is_named_before_it_goes() {
+    let home = applied();
+    let (zone, wall) = (id(&home, "zone"), id(&home, "wall"));
+    let mail = json!({ "type": "MX", "target": "mail.example.net", "priority": 10 });
+    home.linode("POST", &format!("/domains/{zone}/records"), &mail);
+    let other = json!({ "region": "us-east", "type": "g6-nanode-1", "label": "theirs" });
+    let other = home.linode("POST", "/linode/instances", &other)["id"].clone();
+    home.linode(
+        "POST",
+        &format!("/networking/firewalls/{wall}/devices"),
+        &json!({ "type": "linode", "id": other }),
+    );
+    let destroy = |more: &[&str]| home.sandbox(&[&["destroy", "tiny", "--yes"], more].concat());
+    destroy(&[]).code(3).shows(&["uninvited", "linode.domain_record MX", "linode theirs"]).done();
+    assert_eq!(home.state("tiny").unwrap().records.len(), 4, "nothing went");
+    destroy(&["--allow-delete", "zone", "--allow-delete", "wall"]).code(0).done();
+    home.linode("GET", &format!("/linode/instances/{other}"), &json!(null));
+}
+
+/// A member that others added to a table's group is named before any member goes.
+#[test]
+fn a_member_that_others_joined_is_named() {
+    let home = Home::holding(
+        "tiny",
+        "stack: tiny\nresources:\n  t: { kind: dynamodb.table, region: us-east-1, name: tiny_table, attributes: { id: S }, hash_key: id }\n",
+    );
+    apply(&home, &[]).code(0).done();
+    let join = json!({ "TableName": "tiny_table", "ReplicaUpdates": [{ "Create": { "RegionName": "eu-west-1" } }] });
+    home.dynamodb("us-east-1", "UpdateTable", &join);
+    home.world.advance(std::time::Duration::from_secs(3_600)).unwrap();
+    home.sandbox(&["destroy", "tiny", "--yes"]).code(3).shows(&["uninvited", "eu-west-1"]).done();
+}
+
+/// DynamoDB takes another TTL attribute an hour after the last change; that is said, and waited for.
+#[test]
+fn another_ttl_attribute_is_waited_for() {
+    let stack = |it: &str| {
+        format!(
+            "stack: tiny\nresources:\n  t: {{ kind: dynamodb.table, region: us-east-1, name: tiny_table, attributes: {{ id: S }}, hash_key: id, ttl_attribute: {it} }}\n"
+        )
+    };
+    let home = Home::with(&lifeboat::sandbox::Options {
+        speed: 2_000.0,
+        ..lifeboat::sandbox::Options::default()
+    });
+    home.stack("tiny", stack("old"));
+    apply(&home, &[]).code(0).done();
+    home.world.advance(std::time::Duration::from_secs(7_200)).unwrap();
+    home.stack("tiny", stack("new"));
+    apply(&home, &[]).code(0).shows(&["slow_change"]).done();
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+}

@@ -1,0 +1,216 @@
+//! Over means seen: what was not read, a destroy that was stopped, a run that was cut off, and where users are sent meanwhile.
+
+use std::time::Duration;
+
+use lifeboat::engine::state::record::Phase;
+
+use crate::converge::fired;
+use crate::duo::{self, failover, leads, served, settled, state};
+use crate::harness::Home;
+
+/// The record lists cannot be read: users are not moved, and nobody says that they were, however often it is asked.
+#[test]
+fn a_switch_whose_traffic_could_not_be_read_is_not_over() {
+    // Silence is 5; an answer that makes no sense is for people, and no sign of a loss either.
+    for (fault, exit) in [("500", 5), ("empty200", 1)] {
+        let home = duo::home();
+        duo::lose(&home);
+        home.fault(&format!("GET /domains {fault} times=0"));
+        for _ in 0..2 {
+            let told = failover(&home).code(exit).says(&["not complete", "the switch is not over"]);
+            assert!(!told.stderr.contains("active already"), "{fault}: {told}");
+            assert_eq!((leads(&home), state(&home).phase), (vec!["us".into()], Phase::Switching));
+        }
+        let status = home.sandbox(&["status", "duo"]).code(0);
+        status
+            .shows(&[
+                "users: shop leads to lb (198.18.",
+                "in linode:us-east, which is lost; the layers want it elsewhere",
+            ])
+            .done();
+        home.world.heal(None).unwrap();
+        failover(&home).code(0).says(&["failover of duo to eu: complete"]).done();
+        settled(&home, &["eu"], fault);
+        home.sandbox(&["status", "duo"])
+            .code(0)
+            .shows(&["users: shop leads to eu_lb", "in linode:eu-central\n"])
+            .done();
+    }
+}
+
+/// A silence that passes is waited for.
+#[test]
+fn a_switch_looks_again_for_what_it_could_not_read() {
+    let home = duo::home();
+    duo::lose(&home);
+    home.fault("GET /domains 500 times=9");
+    failover(&home).code(0).says(&["looked at again", "failover of duo to eu: complete"]).done();
+    assert_eq!(leads(&home), ["eu"]);
+}
+
+/// Made, and then undone by somebody else: the same command again looks before it says that there is nothing to do.
+#[test]
+fn who_is_there_already_is_looked_at() {
+    let home = duo::home();
+    home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
+    let again = ["failover", "duo", "--to", "calm", "--planned", "--yes"];
+    home.sandbox(&again).code(0).says(&["active already"]).done();
+    let world = home.world.show().unwrap();
+    let zone = &world["linode"]["domains"][0];
+    let path = format!("/domains/{}/records/{}", zone["id"], zone["records"][0]["id"]);
+    home.linode("PUT", &path, &serde_json::json!({ "target": "192.0.2.7" }));
+    home.sandbox(&again)
+        .code(5)
+        .says(&[
+            "users were not seen there",
+            "`shop`: its target is 192.0.2.7",
+            "`lifeboat plan duo --sandbox`",
+        ])
+        .done();
+}
+
+/// The destroy is stopped; what it took away is no matter of a switch, and the command that is named makes all of it.
+#[test]
+fn a_failover_that_stops_a_destroy_half_way_is_refused() {
+    let home = duo::home();
+    home.fault("DELETE /nodebalancers slow ms=600000 times=1");
+    let mut destroy = home.start(&["destroy", "duo", "--yes", "--sandbox"]);
+    assert!(destroy.until(|| fired(&home) > 0));
+    let switch = ["failover", "duo", "--to", "calm", "--planned"];
+    let refused = home.sandbox(&[&switch[..], &["--yes"]].concat()).code(3);
+    refused
+        .shows(&["half_destroyed", "a destroy of this stack was stopped half-way"])
+        .shows(&["`lifeboat failover duo --to calm --include-pending --sandbox`"])
+        .done();
+    let destroyed = destroy.end();
+    assert_ne!(destroyed.code, Some(0), "{destroyed}");
+    home.world.heal(None).unwrap();
+    home.world.advance(Duration::from_secs(61)).unwrap();
+    home.sandbox(&[&switch[..], &["--include-pending", "--yes"]].concat()).code(0).done();
+    settled_after_destroy(&home);
+}
+
+fn settled_after_destroy(home: &Home) {
+    assert_eq!((leads(home), state(home).phase), (vec!["eu".into()], Phase::Settled));
+    assert!(state(home).destroyed.is_empty());
+    home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(0).done();
+}
+
+const TWO: &str = "stack: two
+variables: { revision: { type: string, default: v1 } }
+resources:
+  home: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, label: two-us, authorized_users: [ops], user_data: '${vars.revision}', lifecycle: { create_before_destroy: true } }
+  standby: { kind: linode.instance, region: eu-central, type: g6-nanode-1, image: linode/debian12, label: 'two-eu', authorized_users: [ops], user_data: '${vars.revision}', depends_on: [home], lifecycle: { create_before_destroy: true } }
+";
+
+/// Whoever finishes a run that was cut off finishes that run: with what was said when it began.
+#[test]
+fn a_run_that_was_cut_off_is_finished_with_its_variables() {
+    let home = Home::holding("two", TWO);
+    let apply = ["apply", "two", "--yes"];
+    home.sandbox(&apply).code(0).done();
+    home.world.advance(Duration::from_secs(61)).unwrap();
+    home.fault("DELETE /linode/instances slow ms=600000 times=1");
+    let next = ["apply", "two", "--yes", "--var", "revision=v2"];
+    let mut cut = home.start(&[&next[..], &["--sandbox"]].concat());
+    assert!(cut.until(|| fired(&home) > 0));
+    let busy = home.sandbox(&["plan", "two"]);
+    assert!(
+        busy.stderr.contains("is changing two at the moment (lifeboat apply two --yes"),
+        "{busy}"
+    );
+    cut.kill();
+    home.world.heal(None).unwrap();
+    let died = home.sandbox(&["plan", "two"]);
+    let said = [
+        "the last run (lifeboat apply two --yes --var revision=…",
+        "died before its end",
+        "`lifeboat apply two --sandbox` goes on",
+    ];
+    died.says(&said).done();
+    home.sandbox(&apply).code(0).done();
+    home.world.advance(Duration::from_secs(61)).unwrap();
+    home.sandbox(&["plan", "two", "--detailed-exitcode"]).code(0).done();
+    let size: Vec<_> = home.state("two").unwrap().variables.into_iter().collect();
+    assert_eq!(size, [("revision".to_owned(), "v2".into())]);
+}
+
+/// What was said is remembered, also where everything is so already.
+#[test]
+fn a_variable_is_remembered_though_nothing_is_to_do() {
+    let home = Home::holding("two", TWO);
+    home.sandbox(&["apply", "two", "--yes"]).code(0).done();
+    home.world.advance(Duration::from_secs(61)).unwrap();
+    let given = ["apply", "two", "--yes", "--var", "revision=v1"];
+    home.sandbox(&given).code(0).says(&["recorded: variable revision"]).done();
+    home.stack("two", TWO.replace("default: v1", "default: v2"));
+    home.sandbox(&["plan", "two", "--detailed-exitcode"]).code(0).done();
+    home.sandbox(&given).code(0).says(&["nothing to do"]).done();
+}
+
+/// Its branch was merged back and its file went: the way home is named, and works.
+#[test]
+fn an_active_overlay_without_its_file_is_left_all_the_same() {
+    let home = duo::home();
+    home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
+    std::fs::remove_file(home.path("stacks/duo/overlays/calm.yaml")).unwrap();
+    let way = "`lifeboat failback duo --include-pending --sandbox`";
+    for command in ["plan", "apply"] {
+        let told = home.sandbox(
+            &[&[command, "duo"][..], &["--yes"][..usize::from(command == "apply")]].concat(),
+        );
+        told.code(1).says(&["there is no overlay `calm`", way]).done();
+    }
+    home.sandbox(&["failback", "duo", "--yes"])
+        .code(1)
+        .says(&["this switch leaves calm", way])
+        .done();
+    home.sandbox(&["failover", "duo", "--to", "eu", "--yes"])
+        .code(1)
+        .says(&["`lifeboat failover duo --to eu --include-pending --sandbox`"])
+        .done();
+    home.sandbox(&["failback", "duo", "--include-pending", "--allow-destroys", "9", "--yes"])
+        .code(0)
+        .done();
+    settled(&home, &[], "home without the overlay's file");
+    served(&home, "home without the overlay's file");
+}
+
+/// A step of a destroy that fails is no part of the world that could not be seen.
+#[test]
+fn a_destroy_whose_step_fails_ends_with_1() {
+    let home = duo::home();
+    home.fault("DELETE /linode/instances 500 times=0");
+    home.sandbox(&["destroy", "duo", "--yes"]).code(1).says(&["failed: "]).done();
+    home.world.heal(None).unwrap();
+    home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+}
+
+/// A name was withdrawn, and the process died before that was recorded: users who remember it still come that way.
+#[test]
+fn a_withdrawal_that_was_cut_off_is_drained() {
+    let stack = duo::STACK.replace(
+        "outputs:",
+        "  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${eu_lb.ipv4}', ttl_sec: 30 }\noutputs:",
+    );
+    // Long enough to be still remembered when the next run looks, at the speed of the world.
+    let stack = stack.replace("ttl_sec: 30", "ttl_sec: 300");
+    let home = Home::holding("duo", &stack);
+    let gone =
+        "overlay: gone\nresources: { shop: null, node: null, http: null, lb: null, web: null }\n";
+    home.overlay("duo", "gone", gone);
+    home.stack("duo", stack.replace("\noutputs:\n  home: '${lb.ipv4}'\n", "\n"));
+    home.log_requests();
+    duo::apply(&home).code(0).done();
+    home.world.advance(Duration::from_secs(61)).unwrap();
+    home.fault("DELETE /domains slow ms=600000 times=1");
+    let switch = ["failover", "duo", "--to", "gone", "--planned", "--allow-destroys", "9", "--yes"];
+    let mut cut = home.start(&[&switch[..], &["--sandbox"]].concat());
+    assert!(cut.until(|| fired(&home) > 0));
+    cut.kill();
+    home.world.heal(None).unwrap();
+    home.log_requests();
+    home.sandbox(&["apply", "duo", "--yes"]).code(0).shows(&["drain gate"]).done();
+    assert_eq!(leads(&home), ["eu"]);
+}
