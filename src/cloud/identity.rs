@@ -1,6 +1,6 @@
 //! Whether two objects have one identity, after what the cloud makes of values.
 
-use crate::engine::normalise::normalise;
+use crate::engine::normalise::identifying;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 
@@ -9,10 +9,10 @@ pub(crate) fn identity(kind: &Kind, attributes: &Attributes) -> Option<Vec<Strin
     kind.identity.by.iter().map(|name| part(kind, name, attributes)).collect()
 }
 
-/// One part of the identity, normalised.
+/// One part of the identity, in the form in which it is compared.
 pub(crate) fn part(kind: &Kind, name: &str, attributes: &Attributes) -> Option<String> {
     let value = attributes.get(name)?;
-    match normalise(kind, name, &value.exposed(), attributes) {
+    match identifying(kind, name, &value.exposed(), attributes) {
         Value::Text(text) => Some(text),
         Value::Int(number) => Some(number.to_string()),
         Value::Bool(it) => Some(it.to_string()),

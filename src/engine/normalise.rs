@@ -11,6 +11,14 @@ pub fn normalise(kind: &Kind, name: &str, value: &Value, all: &Attributes) -> Va
     }
 }
 
+/// A part of an object's identity in the form in which the cloud tells objects apart.
+pub fn identifying(kind: &Kind, name: &str, value: &Value, all: &Attributes) -> Value {
+    match normalise(kind, name, value, all) {
+        Value::Text(text) if kind.identity.caseless => Value::Text(text.to_lowercase()),
+        value => value,
+    }
+}
+
 fn normal(attribute: &Attribute, value: &Value, all: &Attributes) -> Value {
     match value {
         Value::Text(text) => Value::Text(normal_text(attribute, text, all)),

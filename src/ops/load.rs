@@ -137,8 +137,15 @@ fn learn(loaded: &Loaded, given: &[GivenVariable]) {
         });
     }
     for (_, it) in declared().filter(|(name, _)| names.contains(&***name)) {
-        let default = it.node.as_map().and_then(|it| it.get("default"));
-        found.push(default.map_or(&it.node, |it| &it.node).value());
+        // Of a declaration everything but what describes: `default` may be misspelt, and a message quotes the line.
+        match it.node.as_map() {
+            Some(map) => {
+                let describes = |key: &str| ["type", "sensitive", "description"].contains(&key);
+                let rest = map.iter().filter(|(key, _)| !describes(key));
+                found.extend(rest.map(|(_, it)| it.node.value()));
+            }
+            None => found.push(it.node.value()),
+        }
     }
     let hidden = found.into_iter().map(|it| Value::Secret(Secret::new(it)));
     hidden.for_each(|it| redactor().learn(&it));

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::render::entry::{Entry, Section};
 use crate::render::lines::{Line, Sign};
-use crate::render::outline::{Entry, Section};
 
 /// Fewer equal changes are told one by one: two addresses are read as fast as a sentence about two.
 const FOLDED_MIN: usize = 3;

@@ -1,10 +1,11 @@
 //! A plan as one page of HTML that needs nothing else: no script, no request, light or dark.
 
 use crate::engine::plan::wire::plan_digest;
+use crate::render::entry::{Entry, Section};
 use crate::render::escape;
 use crate::render::fold::whose;
 use crate::render::lines::{Limits, Line, Sign};
-use crate::render::outline::{Detail, Entry, Notice, Outline, Section, Shown, outline};
+use crate::render::outline::{Detail, Notice, Outline, Shown, outline};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --fg: #1f2328; --bg: #fff; --dim: #59636e; --line: #d1d9e0; --soft: #f6f8fa;

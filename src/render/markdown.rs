@@ -2,10 +2,11 @@
 
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::wire::plan_digest;
+use crate::render::entry::{Entry, Section};
 use crate::render::escape::{code, fence, prose, quiet, span};
 use crate::render::fold::whose;
 use crate::render::lines::{Limits, Line, Sign};
-use crate::render::outline::{Detail, Entry, Notice, Outline, Section, Shown, name, outline};
+use crate::render::outline::{Detail, Notice, Outline, Shown, name, outline};
 use crate::render::words::{count, cut, digest};
 
 /// The smallest budget that is kept; a smaller one counts as this. It holds the heading, the

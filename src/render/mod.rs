@@ -7,6 +7,7 @@
 
 pub mod words;
 pub mod lines;
+pub mod entry;
 pub mod dangers;
 pub mod fold;
 pub mod outline;

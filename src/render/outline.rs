@@ -5,6 +5,7 @@ use crate::engine::plan::change::{
     Action, AttributeChange, Call, Change, Drift, Note, Plan, Step, Wait,
 };
 use crate::render::dangers::{dangers, dangers_of, rank, risky};
+use crate::render::entry::{Entry, Section};
 use crate::render::fold;
 use crate::render::lines::{Limits, Line, Sign, attribute, difference, is_short};
 use crate::render::words::{clean, count, duration, inline, key, moment, symbol};
@@ -50,33 +51,6 @@ pub struct Notice {
     pub text: String,
     pub places: Vec<String>,
     pub help: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Section {
-    pub title: &'static str,
-    /// What destroys is shown whatever there is room for.
-    pub destroys: bool,
-    pub entries: Vec<Entry>,
-    /// Lines that belong to no entry.
-    pub lines: Vec<Line>,
-}
-
-/// One change of one address, or the drift of one.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    pub symbol: &'static str,
-    pub address: String,
-    pub kind: String,
-    pub reason: String,
-    /// What of it must not be overlooked: the word, and what happens; the worst first.
-    pub dangers: Vec<(&'static str, String)>,
-    /// Others of which all the same is said, and their kinds.
-    pub also: Vec<(String, String)>,
-    /// The names of the attributes that change.
-    pub attributes: Vec<String>,
-    pub place: Option<String>,
-    pub lines: Vec<Line>,
 }
 
 /// How much of a plan is told.

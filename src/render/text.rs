@@ -1,9 +1,10 @@
 //! A plan for a terminal or a log; colour only underlines what the words say.
 
 use crate::engine::advice::{restored, unbroken};
+use crate::render::entry::{Entry, Section};
 use crate::render::fold::whose;
 use crate::render::lines::{Limits, Line, Sign};
-use crate::render::outline::{Detail, Entry, Notice, Outline, Section, Shown, outline};
+use crate::render::outline::{Detail, Notice, Outline, Shown, outline};
 
 #[derive(Debug, Clone, Copy)]
 pub struct TextOptions {

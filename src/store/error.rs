@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::advice::Command;
+use crate::engine::advice::{Command, in_world};
 use crate::engine::state::codec::CodecError;
 
 /// Why nothing may be changed any more under a lease.
@@ -129,16 +129,19 @@ impl StoreError {
 
 /// With the one command that goes on from there.
 fn restore(folder: &Path, why: &str) -> String {
-    format!("{why}: {}", Command::StateRestore { stack: &named_by(folder) })
+    let (stack, is_sandbox) = named_by(folder);
+    let text = format!("{why}: {}", Command::StateRestore { stack: &stack });
+    in_world(&text, is_sandbox, None).into_owned()
 }
 
-/// The stack as commands name it: a state lies in the folder of its stack, and the sandbox's states below its own.
-pub fn named_by(folder: &Path) -> String {
+/// The stack as commands name it, and whether it is the sandbox's: a state lies in the folder of its stack, and the sandbox's
+/// states below its own.
+fn named_by(folder: &Path) -> (String, bool) {
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let below = |up: usize| folder.ancestors().nth(up).and_then(Path::file_name);
     let is_sandbox =
         below(1).is_some_and(|it| it == "states") && below(2).is_some_and(|it| it == "sandbox");
-    if is_sandbox { format!("{name} --sandbox") } else { name }
+    (name, is_sandbox)
 }
 
 fn standing(has: Option<u64>) -> &'static str {

@@ -34,7 +34,8 @@ impl Known {
         let kept = kept(state)?.into_iter().next_back();
         let told = Claims::of(state).told()?;
         let told = told.map(|(beat, file)| (beat.sequence, beat.serial, file));
-        Ok(Self { kept, told, reported: Reports::of(state).newest()? })
+        // Reports serve people; where they cannot be listed they prove nothing and stop nothing.
+        Ok(Self { kept, told, reported: Reports::of(state).newest().ok().flatten() })
     }
 
     /// The highest serial and number of an entry that anything tells of.

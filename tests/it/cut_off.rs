@@ -110,7 +110,7 @@ fn a_drill_that_was_killed_after_its_switch_has_measured_the_recovery() {
 fn a_drill_that_has_reported_itself_is_not_reported_again() {
     let home = drill::shop();
     home.fault("DELETE /profile/sshkeys 500 times=99");
-    home.sandbox(DRILL).code(5).says(&["left behind: `ops_key`"]).done();
+    home.sandbox(DRILL).code(1).says(&["left behind: `ops_key`"]).done();
     assert_eq!(reports(&home, "woocommerce").len(), 1);
     home.world.heal(None).unwrap();
     home.sandbox(CLEANUP).code(0).says(&["nothing is left behind"]).done();
@@ -164,6 +164,13 @@ fn a_failover_that_was_killed_at_its_very_end_is_ended_and_measured() {
     std::fs::write(folder.join("journal"), cut[..cut.len() - 1].concat()).unwrap();
     let before = history.join(format!("{:08}.snapshot", serial - 1));
     std::fs::copy(before, folder.join("state.snapshot")).unwrap();
+    // A heartbeat tells of an entry only when that is durable: at this moment it told of none of that run's end.
+    for beat in std::fs::read_dir(folder.join("lease")).unwrap() {
+        let beat = beat.unwrap().path();
+        if beat.extension().is_some_and(|it| it == "beat") {
+            std::fs::write(beat, r#"{"at":0,"released":false}"#).unwrap();
+        }
+    }
     assert_eq!(home.state("shop").unwrap().phase, Phase::Switching);
     home.sandbox(&["apply", "shop", "--yes"])
         .code(0)

@@ -56,7 +56,7 @@ fn everything_is_said_before_the_first_call() {
          3. lb, ops_key, sessions, standby_lb, wall\n\
          Borrowed, and left as they are: products, products_eu, zone\n",
         // And so it is when its time has come.
-        "\nPlan: 2 to create, 1 to update, 0 to replace, 0 to delete; 10 unchanged, 5 frozen\n\nUpdates",
+        "\nPlan: 2 to create, 1 to update, 0 to replace, 0 to delete; 10 unchanged, 5 frozen\nDanger: TRAFFIC ×1: shop\n",
     ])
     .says(&[
         "rehearsed in woocommerce@drill: the switch to failover_eu; 15 objects are made for it, and all of it is deleted again, data included\n\
@@ -87,7 +87,7 @@ fn what_a_cleanup_could_not_delete_is_not_begun() {
             "  protect: true\n",
             [
                 "`sessions_eu` has `deletion_protection: true`",
-                "  at stacks/woocommerce/stack.yaml:63\n",
+                "  at stacks/woocommerce/stack.yaml:64\n",
             ],
         ),
     ] {

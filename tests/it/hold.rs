@@ -101,7 +101,11 @@ fn users_are_not_sent_to_what_does_not_answer_and_the_switch_stays_open() {
     nothing_failed(&turned);
     turned
         .shows(&["would update: users would come to `eu_http`, which could not be looked at"])
-        .says(&["the switch is not over: shop: ", "`lifeboat apply duo --sandbox` goes on with it"])
+        .says(&[
+            "the switch is not over: ",
+            "`shop`: users would come to `eu_http`, which could not be looked at",
+            "`lifeboat apply duo --sandbox` goes on when they answer",
+        ])
         .done();
     home.requests().mutating().none();
     assert_eq!(leads(&home), ["us"]);
@@ -144,7 +148,7 @@ fn a_destroy_keeps_the_living_replica_of_a_lost_table() {
     first
         .shows(&[
             "would delete: it would leave its group through every member, and the one in us-east-1 could",
-            "no full answer about aws:us-east-1",
+            "no full answer about what is in aws:us-east-1",
         ])
         .says(&["left: 2 objects (copy, table): ", "`lifeboat destroy duo --sandbox` again"])
         .done();

@@ -247,7 +247,8 @@ fn bombs_end_in_a_report() {
     let lost: String =
         (0..20_000).map(|it| record(&format!("r{it}"), &format!("${{q{it}.target}}"))).collect();
     let large = "x".repeat(1 << 20);
-    let aliases: String = (0..500).map(|it| format!("  a{it}: *big\n")).collect();
+    let aliases: Vec<String> = (0..500).map(|it| format!("  a{it}: *big\n")).collect();
+    let aliases = aliases.concat();
     let many = "${stack.name}".repeat(100_000);
     let thousand = format!("[{}]", vec!["'x'"; 1_000].join(", "));
     for (what, body, says) in [
@@ -336,7 +337,7 @@ fn nothing_acts_on_the_terminal() {
     runs.push(home.run(&["validate", "tiny"]).code(1));
     home.write(
         "stacks/tiny/stack.yaml",
-        format!("stack: tiny\n# \u{1b}]0;title\u{7}\u{9b}31m\u{202e}\nwrong: 1 # \u{1b}[2J\r\n"),
+        "stack: tiny\n# \u{1b}]0;title\u{7}\u{9b}31m\u{202e}\nwrong: 1 # \u{1b}[2J\r\n",
     );
     runs.push(home.run(&["validate", "tiny"]).code(1));
     for run in runs {

@@ -299,7 +299,7 @@ fn a_destroy_that_leaves_something_says_so() {
     home.sandbox(&["failover", "duo", "--to", "calm", "--lost", LINODE, "--yes"]).code(0).done();
     home.sandbox(&["destroy", "duo", "--yes"])
         .code(5)
-        .says(&["destroyed: ", "left: 7 objects", "lifeboat found duo FAULT_DOMAIN"])
+        .says(&["destroyed: ", "left: 7 objects", "lifeboat found duo linode:us-east --sandbox"])
         .done();
 }
 

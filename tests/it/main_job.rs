@@ -55,7 +55,7 @@ fn line_of(file: &str, start: &str) -> usize {
 fn dresses(home: &Home) {
     home.run(&["show", "p.json"]).code(0).shows(&["web[2]"]).done();
     let cut = ["show", "p.json", "--format", "markdown", "--max-bytes", "60000"];
-    let markdown = home.run(&cut).code(0).shows(&["web[2]", "|"]);
+    let markdown = home.run(&cut).code(0).shows(&["web[2]", "```diff\n"]);
     assert!(markdown.stdout.len() <= 60_000);
     let json = home.run(&["show", "p.json", "--format", "json"]).code(0);
     let saved = std::fs::read_to_string(home.path("p.json")).unwrap();

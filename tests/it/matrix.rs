@@ -89,13 +89,12 @@ impl Run {
     fn calls(self) -> BTreeSet<String> {
         let home = self.home();
         self.run(&home).code(0).done();
-        let call = |it: &lifeboat::sandbox::received::Received| match &it.operation {
-            Some(operation) => operation.clone(),
-            None => {
+        let call = |it: &lifeboat::sandbox::received::Received| {
+            it.operation.clone().unwrap_or_else(|| {
                 let path = it.path.trim_start_matches("/v4beta").trim_start_matches("/v4");
                 let object = path.rsplit_once('/').filter(|it| it.1.parse::<u64>().is_ok());
                 format!("{} {}", it.method, object.map_or(path, |it| it.0))
-            }
+            })
         };
         home.requests().0.iter().map(call).collect()
     }

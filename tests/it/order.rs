@@ -6,6 +6,7 @@ use lifeboat::sandbox::linode::leads::Met;
 use lifeboat::sandbox::received::Received;
 use serde_json::json;
 
+use crate::converge::fired;
 use crate::harness::Home;
 
 /// The name that users ask for.
@@ -105,6 +106,7 @@ fn a_revision_that_never_becomes_healthy_stops_at_the_first_machine() {
     }
 }
 
+/// Somebody deletes a node while its machine's sibling is being changed.
 #[test]
 fn what_is_gone_when_it_is_to_be_changed_is_made_again() {
     let home = home();
@@ -120,17 +122,26 @@ fn what_is_gone_when_it_is_to_be_changed_is_made_again() {
         .shows(&["or create what is gone by then"])
         .done();
     let state = home.state("shop").unwrap();
-    let node = &state.records[&"node[1]".parse().unwrap()];
-    let text = |name: &str| node.attributes[name].as_text().unwrap().to_owned();
-    let path = format!(
-        "/nodebalancers/{}/configs/{}/nodes/{}",
-        text("config.nodebalancer"),
-        text("config"),
-        node.id
-    );
-    home.linode("DELETE", &path, &json!(null));
-    home.sandbox(&["apply", "shop.plan.json", "--yes"]).code(0).done();
+    let path = |address: &str| {
+        let node = &state.records[&address.parse().unwrap()];
+        let text = |name: &str| node.attributes[name].as_text().unwrap().to_owned();
+        let (balancer, config) = (text("config.nodebalancer"), text("config"));
+        format!("/nodebalancers/{balancer}/configs/{config}/nodes/{}", node.id)
+    };
+    home.log_requests();
+    home.fault("PUT /nodebalancers slow ms=2000 times=1");
+    let mut apply = home.start(&["apply", "shop", "--yes", "--sandbox"]);
+    assert!(apply.until(|| fired(&home) > 0));
+    // The other one, whichever was first.
+    let first = home.requests().with("PUT").0;
+    let nodes = ["node[0]", "node[1]"].map(path);
+    let other = nodes.iter().find(|it| first.iter().all(|request| !request.path.ends_with(*it)));
+    home.linode("DELETE", other.unwrap(), &json!(null));
+    apply.end().code(0).done();
+    assert_eq!(home.requests().with("POST").with("/nodes").len(), 1);
     home.sandbox(&["plan", "shop", "--detailed-exitcode"]).code(0).done();
+    // A plan that says "update" is not carried out as a create.
+    home.sandbox(&["apply", "shop.plan.json", "--yes"]).code(3).says(&["stale"]).done();
 }
 
 #[test]

@@ -192,10 +192,18 @@ fn states_that_cannot_be_read_are_left_alone() {
     let file = home.state_folder("tiny").join("state.snapshot");
     let whole = std::fs::read_to_string(&file).unwrap();
     let cases = [
-        ("torn", whole.split_at(whole.len() / 2).0.to_owned(), "history"),
-        ("damaged", whole.replacen("example.com", "examplf.com", 1), "history"),
-        ("garbage", "\u{0}\u{1}not a state".to_owned(), "history"),
-        ("empty", String::new(), "history"),
+        (
+            "torn",
+            whole.split_at(whole.len() / 2).0.to_owned(),
+            "`lifeboat state restore tiny --sandbox`",
+        ),
+        (
+            "damaged",
+            whole.replacen("example.com", "examplf.com", 1),
+            "`lifeboat state restore tiny --sandbox`",
+        ),
+        ("garbage", "\u{0}\u{1}not a state".to_owned(), "`lifeboat state restore tiny --sandbox`"),
+        ("empty", String::new(), "`lifeboat state restore tiny --sandbox`"),
         ("future", future(&whole), "newer"),
     ];
     let commands = [

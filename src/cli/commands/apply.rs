@@ -164,7 +164,7 @@ async fn saved(
     let now = bindings(&session, ask.intent, &fresh.desired.stack, state.as_ref(), accounts);
     let mut broken = broken_bindings(&plan.bindings, &now);
     // The digest in the file has no key: that what it holds is a plan of this stack is known by making it again.
-    if broken.is_empty() && plan_digest(&plan) != plan_digest(&fresh.plan) {
+    if broken.is_empty() {
         broken = differences(&plan, &fresh.plan);
     }
     if !broken.is_empty() {

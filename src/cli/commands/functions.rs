@@ -138,7 +138,7 @@ fn page() -> String {
     }
     for (topic, functions) in FUNCTIONS {
         page.push_str(&format!("\n{topic}\n"));
-        for it in functions.iter() {
+        for it in functions {
             line(&mut page, it);
         }
     }

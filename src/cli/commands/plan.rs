@@ -96,10 +96,8 @@ fn at_work(
     }
     let run = proposed.state.as_ref().and_then(|it| it.last_run.as_ref());
     let Some(run) = run.filter(|it| it.finished.is_none()) else { return Ok(None) };
-    let goes_on = match run.destroys {
-        true => Typed::Destroy { stack: &name },
-        false => Typed::Apply { stack: &name },
-    };
+    let goes_on =
+        if run.destroys { Typed::Destroy { stack: &name } } else { Typed::Apply { stack: &name } };
     Ok(Some(format!(
         "note: the last run (lifeboat {}) by {}, which began {}, died before its end: this plan shows what it left half-made; {goes_on} goes on from here",
         run.command,

@@ -1,39 +1,22 @@
 //! `sandbox`: serves the embedded cloud, shows it, and makes it suffer.
 
+mod mistakes;
 mod app;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::args::{FaultArgs, How as HowArg, LogWhat, SandboxCommand};
 use crate::cli::commands::Scene;
+use crate::cli::commands::sandbox::mistakes::{seconds, wrong};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::advice::Command as Typed;
-use crate::engine::stack::gate::parse_duration;
 use crate::ops::error::OpsError;
 use crate::ops::session::{open_sandbox, world_of};
 use crate::sandbox::fault_spec::{Effect, FaultSpec};
 use crate::sandbox::faults::{Groups, How};
 use crate::sandbox::overview::instant;
-use crate::sandbox::{Destroyed, Loss, Options, Sandbox, SandboxError};
-
-fn wrong(why: SandboxError) -> OpsError {
-    let help = |near: &Option<String>, otherwise: &str| match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => otherwise.to_owned(),
-    };
-    match &why {
-        SandboxError::UnknownFaultDomain { name, near } => OpsError::input(
-            format!("there is no fault domain `{name}`, and nothing was changed"),
-            help(near, "write `linode:REGION`, `linode:global` or `aws:REGION`"),
-        ),
-        SandboxError::NoSuchObject { fault_domain, name, near } => OpsError::input(
-            format!("nothing in {fault_domain} is called `{name}`, and nothing was changed"),
-            help(near, &format!("{} lists what is there", Typed::SandboxShow)),
-        ),
-        _ => OpsError::Sandbox(why.to_string()),
-    }
-}
+use crate::sandbox::{Destroyed, Loss, Options, Sandbox};
 
 pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsError> {
     let root = match open::root_of(&scene.directory) {
@@ -86,13 +69,6 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
         }
     }
     Ok(Exit::Done)
-}
-
-fn seconds(duration: &str) -> Result<u64, OpsError> {
-    parse_duration(duration).ok_or_else(|| {
-        let what = format!("`{duration}` is no duration");
-        OpsError::usage(what, "write 90s, 5m, 24h or 7d")
-    })
 }
 
 fn fault(

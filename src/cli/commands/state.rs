@@ -18,7 +18,7 @@ use crate::ops::place::Place;
 use crate::ops::session::open_sandbox;
 use crate::ops::settle::adopted;
 use crate::render::words::count;
-use crate::store::error::{StoreError, named_by};
+use crate::store::error::StoreError;
 use crate::store::file::FileStore;
 
 /// Longer addresses stand in front of their columns.
@@ -165,8 +165,8 @@ fn rm(scene: &Scene, args: &StateArgs, address: &str, yes: bool) -> Result<Exit,
         return Ok(Exit::Refused);
     }
     change(scene, args, &address.to_string(), |_, it| Ok((it.clone(), Outcome::Removed)))?;
-    let name = named_by(store.folder());
-    let again = Typed::StateRemember { stack: &name, address: &address.to_string() };
+    let name = &args.stack;
+    let again = Typed::StateRemember { stack: name, address: &address.to_string() };
     out::talk(&format!("to undo it: {again}"));
     Ok(Exit::Done)
 }
@@ -238,7 +238,7 @@ fn restore(scene: &Scene, args: &StateArgs, yes: bool) -> Result<Exit, OpsError>
     out::talk(&format!("restored as serial {}; kept aside: {aside}", done.state.serial));
     out::talk(&format!(
         "look what is missing before anything is applied: {}",
-        Typed::Plan { stack: &named_by(store.folder()), overlays: &[], out: None }
+        Typed::Plan { stack: &args.stack, overlays: &[], out: None }
     ));
     Ok(Exit::Done)
 }
@@ -303,14 +303,13 @@ fn settle(
             )
         })?;
         if id.is_some() && begun.call != "create" {
-            let name = named_by(store(scene, args)?.folder());
             return Err(OpsError::input(
                 format!(
                     "the step of `{address}` was no create, so no id can say what became of it"
                 ),
                 format!(
                     "nothing was changed; the next plan looks at the object anew: {}",
-                    Typed::StateSettle { stack: &name, address: &address.to_string() }
+                    Typed::StateSettle { stack: &args.stack, address: &address.to_string() }
                 ),
             ));
         }

@@ -113,7 +113,8 @@ fn undone(plan: &Plan) -> Option<String> {
     Some(format!("it would {} `{}`, and no step of it does", undone.action.word(), undone.address))
 }
 
-/// In what a saved plan differs from the one that is made now; empty when they are the same.
+/// In what a saved plan differs from the one that is made now; empty when both do the same, and now nothing more is to be
+/// said of it.
 pub fn differences(saved: &Plan, now: &Plan) -> Vec<String> {
     let mut told = changed_changes(saved, now);
     if told.is_empty() && saved.changes != now.changes {
@@ -151,7 +152,9 @@ pub fn differences(saved: &Plan, now: &Plan) -> Vec<String> {
     let known: Vec<&str> = saved.notes.iter().map(|it| it.text.as_str()).collect();
     let new = now.notes.iter().filter(|it| !known.contains(&it.text.as_str()));
     told.extend(new.map(|it| it.text.clone()));
-    if told.is_empty() && saved != now {
+    // What was warned of then and is no more, or was only assumed then and is said now, changes nothing of what is done.
+    let bare = |it: &Plan| Plan { notes: Vec::new(), ..it.clone() };
+    if told.is_empty() && bare(saved) != bare(now) {
         told.push("a plan that is made now has other words".into());
     }
     let left = told.len().saturating_sub(TOLD_MAX);

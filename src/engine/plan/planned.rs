@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::engine::mark::short;
-use crate::engine::normalise::normalise;
+use crate::engine::normalise::{identifying, normalise};
 use crate::engine::plan::change::Change;
 use crate::engine::schema::{Kind, Rename};
 use crate::engine::stack::model::Instance;
@@ -96,7 +96,7 @@ fn joined(kind: &Kind, names: &[String], attributes: &Attributes) -> Option<Stri
     let mut parts = vec![kind.kind.clone()];
     for name in names {
         let value = attributes.get(name)?;
-        let value = normalise(kind, name, value, attributes);
+        let value = identifying(kind, name, value, attributes);
         if value.has_open() || value.has_secret() {
             return None;
         }

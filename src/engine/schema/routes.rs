@@ -9,7 +9,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Rest {
     pub collection: String,
-    /// The list can be filtered by these identity attributes.
+    /// The list can be filtered by these identity attributes; only those that are compared letter by letter, as filters do.
     #[serde(default)]
     pub filter: Vec<String>,
     /// Named updates: `via` of an attribute names one.

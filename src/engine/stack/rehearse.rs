@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
-use crate::engine::normalise::normalise;
+use crate::engine::normalise::identifying;
 use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::{Catalog, Excludes, Kind, Type};
 use crate::engine::stack::agree::{forms, unquoted};
@@ -207,14 +207,14 @@ fn key(kind: &Kind, names: &[String], instance: &Instance, resolved: &Resolved) 
         let is_reference = attribute.is_some_and(|it| it.kind == Type::Reference);
         if !(is_reference && target(instance, name, &mut key)) {
             let value = resolved.attributes.get(name).filter(|it| !it.has_open())?;
-            let is_rewritten = attribute.is_some_and(|it| !it.normalise.is_empty());
+            let is_rewritten =
+                kind.identity.caseless || attribute.is_some_and(|it| !it.normalise.is_empty());
             let value = if is_rewritten {
-                Cow::Owned(normalise(kind, name, value, &resolved.attributes))
+                Cow::Owned(identifying(kind, name, value, &resolved.attributes))
             } else {
                 Cow::Borrowed(value)
             };
-            let text = serde_json::to_string(&*value).expect("plain data serialises");
-            key.push_str(&if kind.identity.caseless { text.to_lowercase() } else { text });
+            key.push_str(&serde_json::to_string(&*value).expect("plain data serialises"));
         }
         // Stands neither in JSON nor in a path.
         key.push('\u{1f}');

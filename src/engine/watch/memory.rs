@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::engine::watch::Rules;
 use crate::engine::watch::event::Event;
+use crate::engine::watch::rules::Rules;
 
 /// The version that this program writes, and the newest that it reads.
 const VERSION: u32 = 1;

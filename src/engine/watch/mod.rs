@@ -6,33 +6,18 @@
 //! a restarted watcher needs to decide the same.
 
 pub mod event;
+pub mod rules;
 pub mod memory;
 
 pub use event::Event;
 pub use memory::{Memory, Notes, Outage, Seen};
+pub use rules::Rules;
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
 /// What a switch that failed waits at first before it is tried again, and at most.
 const FIRST_PAUSE: i64 = 60_000;
 const LONGEST_PAUSE: i64 = 15 * 60_000;
-
-/// When a URL counts as down or up, and how often it may be switched. Times are in milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
-    /// Down: so many failed …
-    pub failed: usize,
-    /// … of so many last rounds.
-    pub of: usize,
-    /// Up again: so many good rounds in a row.
-    pub good: u32,
-    /// From one switch to the next at least.
-    pub cooldown: i64,
-    /// Older rounds are no evidence: the watcher did not run in between.
-    pub stale: i64,
-    /// A certificate that ends earlier is worth a warning.
-    pub certificate_days: i64,
-}
 
 /// What one round saw.
 #[derive(Debug, Clone, PartialEq, Eq)]

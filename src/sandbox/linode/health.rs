@@ -1,5 +1,4 @@
-//! Who is alive: a machine by its status and its faults, a node by what the checks of its balancer find behind its address, and
-//! whom users of a balancer meet. Derived, never stored.
+//! Who is alive, derived and never stored: a machine, a node behind its balancer's checks, and whom users of a balancer meet.
 
 use crate::sandbox::faults::Faults;
 use crate::sandbox::http::Millis;

@@ -1,5 +1,6 @@
-//! Where names lead, what whoever follows one meets there, and where else they could lead: what a test of a switch watches at
-//! every request. The engine has no part in it.
+//! Where names lead, what whoever follows one meets there, and where else they could lead.
+//!
+//! What a test of a switch watches at every request; the engine has no part in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,7 +1,7 @@
 //! `sandbox app`: how the application on the sandbox's machines behaves.
 
 use crate::cli::args::{AppCommand, HowBroken};
-use crate::cli::commands::sandbox::{seconds, wrong};
+use crate::cli::commands::sandbox::mistakes::{seconds, wrong};
 use crate::cli::out;
 use crate::ops::error::OpsError;
 use crate::sandbox::Sandbox;

@@ -1,0 +1,30 @@
+//! What a plan says of one address, and the sections that such entries stand in.
+
+use crate::render::lines::Line;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section {
+    pub title: &'static str,
+    /// What destroys is shown whatever there is room for.
+    pub destroys: bool,
+    pub entries: Vec<Entry>,
+    /// Lines that belong to no entry.
+    pub lines: Vec<Line>,
+}
+
+/// One change of one address, or the drift of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub symbol: &'static str,
+    pub address: String,
+    pub kind: String,
+    pub reason: String,
+    /// What of it must not be overlooked: the word, and what happens; the worst first.
+    pub dangers: Vec<(&'static str, String)>,
+    /// Others of which all the same is said, and their kinds.
+    pub also: Vec<(String, String)>,
+    /// The names of the attributes that change.
+    pub attributes: Vec<String>,
+    pub place: Option<String>,
+    pub lines: Vec<Line>,
+}
