@@ -149,16 +149,26 @@ async fn a_list_that_may_not_be_seen_matters_to_those_who_use_it() {
 
 /// A change is one attempt, and a lost answer to it is never taken for a failure.
 #[tokio::test]
-async fn look_alikes_are_asked_for_by_filter_and_compared_by_identity() {
+async fn look_alikes_are_compared_by_identity_in_any_case() {
     let row = |id: u32, label: &str| json!({ "id": id, "label": label, "created": "2026-11-22T10:00:00", "tags": ["lb:s:abcdefgh2345"] });
-    let list = json!({ "data": [row(1, "lb"), row(2, "LB-2")], "page": 1, "pages": 1 });
+    let list = json!({ "data": [row(1, "LB"), row(2, "LB-2")], "page": 1, "pages": 1 });
     let script = Script::of(vec![("GET", ok(&list))]).await;
     let given = attributes(&json!({ "region": "us-east", "label": "lb" }));
     let alike = provider(&script.url).alike(&kind(NB), &given).await.unwrap();
     assert_eq!(alike.len(), 1);
     assert_eq!(alike[0].created, Some(1_795_341_600_000));
     assert_eq!(alike[0].mark.as_deref(), Some("lb:s:abcdefgh2345"));
-    insta::assert_snapshot!(script.asked().join("\n"), @r#"GET /v4/nodebalancers?page=1&page_size=500 | x-filter: {"label":"lb"}"#);
+    // A filter compares letter by letter.
+    insta::assert_snapshot!(script.asked().join("\n"), @"GET /v4/nodebalancers?page=1&page_size=500");
+}
+
+#[tokio::test]
+async fn look_alikes_are_asked_for_by_filter_where_the_case_is_known() {
+    let list = json!({ "data": [], "page": 1, "pages": 1 });
+    let script = Script::of(vec![("GET", ok(&list))]).await;
+    let given = attributes(&json!({ "domain": "Example.com", "soa_email": "a@example.com" }));
+    provider(&script.url).alike(&kind("linode.domain"), &given).await.unwrap();
+    insta::assert_snapshot!(script.asked().join("\n"), @r#"GET /v4/domains?page=1&page_size=500 | x-filter: {"domain":"example.com"}"#);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::diagnostic::Diagnostic;
+use crate::engine::diagnostic::{Diagnostic, Severity, Span};
 use crate::engine::schema::{Kind, Rule};
 use crate::engine::stack::code::{Code, Slice};
 use crate::engine::stack::compile::compile_rule;
@@ -64,6 +64,11 @@ impl<'a> Rules<'a> {
         for it in compiled {
             if !it.holds(&object) {
                 let rule = it.rule;
+                // What is wrong within a value may be all that the rule misses in it.
+                let value = instance.resource.attributes.get(&*rule.at).map(|it| it.term.span);
+                if value.is_some_and(|value| is_wrong_within(value, out)) {
+                    continue;
+                }
                 let at = resolved.span(&rule.at).unwrap_or(instance.resource.span);
                 let wrong = Diagnostic::error("broken_rule", "The attributes do not go together")
                     .at(at, rule.message.clone());
@@ -74,6 +79,15 @@ impl<'a> Rules<'a> {
             }
         }
     }
+}
+
+/// Whether a mistake was found in this part of a source already.
+fn is_wrong_within(value: Span, out: &[Diagnostic]) -> bool {
+    let within =
+        |it: Span| it.source == value.source && it.start >= value.start && it.end <= value.end;
+    out.iter().any(|it| {
+        it.severity == Severity::Error && it.labels.first().is_some_and(|it| within(it.span))
+    })
 }
 
 impl Compiled<'_> {
