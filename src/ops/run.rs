@@ -12,6 +12,7 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, on_one_line, stops};
 use crate::engine::mark::mark;
 use crate::engine::observed::Observation;
+use crate::engine::plan::accord::changed;
 use crate::engine::plan::change::{Action, Call, Plan, Step};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::role::{role, ttl};
@@ -346,16 +347,13 @@ impl<'a> Run<'a> {
             .iter()
             .map(|(name, it)| (name.clone(), seal(it, Some(&self.state.key))))
             .collect();
-        for (name, planned) in planned {
-            let now = sealed.get(name).unwrap_or(&Value::Null);
-            if !agrees(planned, now) {
-                return Err(format!(
-                    "`{name}` ({}) is {} now, and the plan said {}; plan again",
-                    place(name),
-                    now.json(),
-                    planned.json()
-                ));
-            }
+        if let Some((name, planned, now)) = changed(planned, &sealed) {
+            return Err(format!(
+                "`{name}` ({}) is {} now, and the plan said {}; plan again",
+                place(name),
+                now.json(),
+                planned.json()
+            ));
         }
         if let Some((name, _)) = attributes.iter().find(|(_, it)| it.has_open()) {
             return Err(format!(
@@ -419,22 +417,6 @@ fn known(stack: &Stack, state: &State) -> Known {
         known.objects.insert(address.clone(), Arc::clone(object));
     }
     known
-}
-
-/// Whether a value is what the plan knew of it; open parts and unfingerprinted secrets may be anything.
-fn agrees(planned: &Value, now: &Value) -> bool {
-    match (planned, now) {
-        (Value::Open, _) => true,
-        (Value::Fingerprint(it), Value::Fingerprint(_)) if it.is_empty() => true,
-        (Value::List(planned), Value::List(now)) => {
-            planned.len() == now.len() && planned.iter().zip(now).all(|(a, b)| agrees(a, b))
-        }
-        (Value::Map(planned), Value::Map(now)) => {
-            planned.len() == now.len()
-                && planned.iter().all(|(name, a)| now.get(name).is_some_and(|b| agrees(a, b)))
-        }
-        (planned, now) => planned == now,
-    }
 }
 
 fn timeout_name(call: &Call) -> &'static str {

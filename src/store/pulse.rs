@@ -214,7 +214,7 @@ impl Pulse {
         if is_idle {
             // Nothing is in flight: whoever waits need not wait for a person at a prompt.
             self.write_beat(true).ok();
-            drop(lock);
+            release(lock);
         }
         for tell in listeners {
             tell(&over);
@@ -237,6 +237,14 @@ impl Pulse {
             // What it finds out is kept and told; what it cannot find out it tries again.
             self.beat().ok();
         }
+    }
+}
+
+/// Gives a lock back. Closing is not enough: a child that was forked and has not yet begun its own program has the file open
+/// as well.
+fn release(lock: Option<File>) {
+    if let Some(lock) = lock {
+        lock.unlock().ok();
     }
 }
 
@@ -284,6 +292,6 @@ impl Drop for Heart {
         // A machine that the lock does not reach learns it from this; where it cannot be written it waits one lease.
         self.pulse.write_beat(true).ok();
         let lock = self.pulse.lock().lock.take();
-        drop(lock);
+        release(lock);
     }
 }

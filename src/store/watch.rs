@@ -20,7 +20,7 @@ pub struct WatchFile {
 pub struct Claim {
     file: WatchFile,
     /// Held for the life of the claim.
-    _lock: File,
+    lock: File,
 }
 
 fn io(verb: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
@@ -57,7 +57,7 @@ impl WatchFile {
         let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let lock = lock.map_err(io("open", &path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Claim { file: self.clone(), _lock: lock })),
+            Ok(()) => Ok(Some(Claim { file: self.clone(), lock })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(why)) => Err(io("lock", &path)(why)),
         }
@@ -90,6 +90,13 @@ impl Claim {
         std::fs::rename(&new, &file).map_err(io("replace", &file))?;
         let folder = File::open(&self.file.folder).and_then(|it| it.sync_all());
         folder.map_err(io("sync", &self.file.folder))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that was forked and has not yet begun its own program has the file open as well.
+        self.lock.unlock().ok();
     }
 }
 

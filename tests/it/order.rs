@@ -266,3 +266,25 @@ fn a_way_home_keeps_the_standby_while_nobody_knows_where_users_are() {
         home.users().unharmed(&["shop.sites.example.com"], fault);
     }
 }
+
+/// A condition that has to hold several times in a row is asked so often.
+#[test]
+fn apply_knocks_as_often_as_a_condition_says() {
+    let knocks = |times: &str| {
+        let home = Home::holding(
+            "one",
+            format!(
+                "stack: one
+resources:
+  web: {{ kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, label: one-web, authorized_users: [ops], ready: {{ tcp: '${{self.ipv4}}:22'{times}, within: 10m }} }}
+"
+            ),
+        );
+        home.log_requests();
+        home.sandbox(&["apply", "one", "--yes"]).code(0).done();
+        home.probes().len()
+    };
+    let once = knocks("");
+    assert!(once >= 1 && once < 4, "{once}");
+    assert!(knocks(", times: 8") >= 8);
+}

@@ -195,9 +195,35 @@ fn changed_changes(saved: &Plan, now: &Plan) -> Vec<String> {
     told
 }
 
+/// The first value that is not what the plan knew of it: its name, the planned one, and the one that would be sent.
+pub fn changed<'a>(
+    planned: &'a Attributes,
+    now: &'a Attributes,
+) -> Option<(&'a str, &'a Value, &'a Value)> {
+    static NULL: Value = Value::Null;
+    let pairs = planned.iter().map(|(name, it)| (&**name, it, now.get(name).unwrap_or(&NULL)));
+    pairs.into_iter().find(|(_, planned, now)| !agrees(planned, now))
+}
+
+/// Open parts and unfingerprinted secrets may be anything.
+fn agrees(planned: &Value, now: &Value) -> bool {
+    match (planned, now) {
+        (Value::Open, _) => true,
+        (Value::Fingerprint(it), Value::Fingerprint(_)) if it.is_empty() => true,
+        (Value::List(planned), Value::List(now)) => {
+            planned.len() == now.len() && planned.iter().zip(now).all(|(a, b)| agrees(a, b))
+        }
+        (Value::Map(planned), Value::Map(now)) => {
+            planned.len() == now.len()
+                && planned.iter().all(|(name, a)| now.get(name).is_some_and(|b| agrees(a, b)))
+        }
+        (planned, now) => planned == now,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{differences, discord};
+    use super::{changed, differences, discord};
     use crate::engine::address::Address;
     use crate::engine::plan::change::{Action, Call, Plan, Step};
     use crate::engine::plan::sample::{CREATE, change, plan};
@@ -304,5 +330,47 @@ mod tests {
         let mut now = honest();
         now.steps[0].weight = 7;
         assert_eq!(differences(&saved, &now), ["the order of its steps would be otherwise now"]);
+    }
+
+    #[test]
+    fn what_is_sent_is_what_was_planned_where_that_was_known() {
+        let attributes = |given: &[(&str, Value)]| -> Attributes {
+            given.iter().map(|(name, it)| ((*name).into(), it.clone())).collect()
+        };
+        let check = |planned: Value, now: Value| {
+            let (planned, now) = (attributes(&[("a", planned)]), attributes(&[("a", now)]));
+            changed(&planned, &now).map(|(name, _, _)| name.to_owned())
+        };
+        let list = |items: &[Value]| Value::List(items.to_vec());
+        let sealed = |it: &str| Value::Fingerprint(it.into());
+        for (planned, now) in [
+            (Value::Open, "198.18.0.1".into()),
+            ("x".into(), "x".into()),
+            (list(&["x".into(), Value::Open]), list(&["x".into(), 7.into()])),
+            (sealed(""), sealed("abc")),
+            (sealed("abc"), sealed("abc")),
+        ] {
+            assert_eq!(check(planned, now), None);
+        }
+        for (planned, now) in [
+            ("198.18.0.1".into(), Value::from("198.18.0.2")),
+            ("x".into(), Value::Null),
+            (list(&["x".into(), Value::Open]), list(&["y".into(), 7.into()])),
+            (list(&[Value::Open]), list(&[])),
+            (sealed("abc"), sealed("abd")),
+            (sealed("abc"), "plain".into()),
+            (
+                Value::Map(attributes(&[("b", 1.into())])),
+                Value::Map(attributes(&[("b", 2.into())])),
+            ),
+        ] {
+            assert_eq!(
+                check(planned.clone(), now.clone()),
+                Some("a".into()),
+                "{planned:?} {now:?}"
+            );
+        }
+        let known = attributes(&[("gone", "x".into())]);
+        assert!(changed(&known, &Attributes::new()).is_some(), "one that is left out differs");
     }
 }

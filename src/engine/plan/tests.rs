@@ -344,6 +344,26 @@ fn absent_is_made_again_unless_it_is_too_young_to_be_listed() {
     insta::assert_snapshot!(check(&young), @"no-op web[1]: it could not be looked at, so nothing is planned against it");
 }
 
+/// Its balancer was deleted outside lifeboat, and everything in it with it: lists that lag have no part in that.
+#[test]
+fn what_was_inside_of_what_is_gone_is_gone_however_young() {
+    let absent = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        for name in ["lb", "http", "node[0]", "node[1]"] {
+            let address: Address = name.parse().unwrap();
+            if name != "lb" {
+                state.records.get_mut(&address).unwrap().since = 3_599_000;
+            }
+            observed.insert(address, Observation::Absent);
+        }
+    };
+    let allowed = Allowed { absent: Some(9), outage: true, ..Allowed::default() };
+    let case = Case { before: SITE, after: SITE, change: &absent, allowed, ..Case::default() };
+    let told = check(&case);
+    for made in ["create lb: ", "create http: ", "create node[0]: ", "create node[1]: "] {
+        assert!(told.contains(made), "{made}: {told}");
+    }
+}
+
 #[test]
 fn drift_is_shown_and_repaired() {
     let by_hand = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
