@@ -296,3 +296,36 @@ fn a_drill_that_was_killed_is_cleaned_up_though_its_overlay_is_gone_or_broken() 
     home.sandbox(&["destroy", "shop@drill", "--yes"]).code(0).says(&[left_out]).done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
 }
+
+const TWO_NAMES: &str = "stack: two
+resources:
+  lb: { kind: linode.nodebalancer, region: us-east, label: two-lb }
+  old: { kind: linode.nodebalancer, region: us-east, label: two-old }
+  zone: { kind: linode.domain, domain: two.example.com, soa_email: ops@example.com }
+  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb.ipv4}', ttl_sec: 120 }
+  was: { kind: linode.domain_record, domain: '${zone}', type: A, name: was, target: '${old.ipv4}', ttl_sec: 120 }
+";
+
+/// Resolvers remember a name that is gone: who finishes a run that was cut off while it took one away waits for them, too.
+#[test]
+fn what_a_withdrawn_name_led_to_stays_until_nobody_comes_that_way() {
+    let home = Home::holding("two", TWO_NAMES);
+    home.sandbox(&["apply", "two", "--yes"]).code(0).done();
+    home.world.advance(std::time::Duration::from_secs(61)).unwrap();
+    let stays = |line: &&str| !line.contains("  old: ") && !line.contains("  was: ");
+    let less: Vec<&str> = TWO_NAMES.lines().filter(stays).collect();
+    home.stack("two", less.join("\n"));
+    home.log_requests();
+    home.fault("DELETE /domains slow ms=60000 times=1");
+    let apply = ["apply", "two", "--yes", "--allow-outage"];
+    let mut running = home.start(&[&apply[..], &["--sandbox"]].concat());
+    assert!(running.until(|| crate::converge::fired(&home) > 0));
+    running.kill();
+    home.world.heal(None).unwrap();
+    home.sandbox(&apply).code(0).done();
+    let deletes = home.requests().mutating().with("DELETE");
+    let at = |part: &str| deletes.with(part).0.first().unwrap().at;
+    let waited = at("/nodebalancers/") - at("/records/");
+    assert!(waited >= 120_000, "{waited} ms: {deletes}");
+    assert!(home.state("two").unwrap().records.len() == 3);
+}

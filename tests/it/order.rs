@@ -285,6 +285,6 @@ resources:
         home.probes().len()
     };
     let once = knocks("");
-    assert!(once >= 1 && once < 4, "{once}");
+    assert!((1..4).contains(&once), "{once}");
     assert!(knocks(", times: 8") >= 8);
 }
