@@ -120,7 +120,7 @@ impl Contacts {
 
     fn judge<T>(&self, place: &Place, answer: &Result<T, ProviderError>) {
         let standing = match answer {
-            Err(error) if is_silence(error) => Standing::Silent(Silence {
+            Err(error) if error.is_silence() => Standing::Silent(Silence {
                 fault: error.fault,
                 endpoint: error.endpoint.clone(),
                 words: error.words.clone(),
@@ -171,11 +171,6 @@ fn said_something<T>(answer: &Result<T, ProviderError>) -> bool {
         Ok(_) => true,
         Err(error) => error.status.is_some(),
     }
-}
-
-fn is_silence(error: &ProviderError) -> bool {
-    let broken = matches!(error.fault, Fault::Transient | Fault::Unreachable);
-    broken && error.status.is_none()
 }
 
 #[cfg(test)]

@@ -39,6 +39,11 @@ impl ProviderError {
         }
     }
 
+    /// Nobody answered a look: not even with a no.
+    pub fn is_silence(&self) -> bool {
+        matches!(self.fault, Fault::Transient | Fault::Unreachable) && self.status.is_none()
+    }
+
     /// What it says of the world: the one place that tells silence from a no.
     pub fn reason(&self) -> Reason {
         match self.status {

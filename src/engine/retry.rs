@@ -74,6 +74,36 @@ pub const CHANGING: Patience = Patience {
     longest_pause: Duration::from_secs(20),
 };
 
+/// How long a place may say nothing at all before whoever waits for it gives up: what passes within that is outlasted.
+pub const SILENT: Duration = Duration::from_secs(180);
+
+/// Looks in a row that must have met silence before that: each has tried several times, and one slow look is no silence.
+const SILENT_LOOKS: u32 = 2;
+
+/// How long somebody has said nothing to looks that follow each other.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silence {
+    looks: u32,
+    /// Milliseconds since the Unix epoch.
+    since: i64,
+}
+
+impl Silence {
+    /// After a look; `true`: it has lasted too long. Any answer ends it.
+    pub fn lasts(&mut self, is_silent: bool, now: i64) -> bool {
+        if !is_silent {
+            *self = Self::default();
+            return false;
+        }
+        if self.looks == 0 {
+            self.since = now;
+        }
+        self.looks += 1;
+        let silent = Duration::from_millis(u64::try_from(now - self.since).unwrap_or(0));
+        self.looks >= SILENT_LOOKS && silent >= SILENT
+    }
+}
+
 /// How long to wait before the next look, so long after the first: a twenty-fifth of that, so that no wait is overslept
 /// by more than 4 %, at least a second, and at most `longest`.
 pub fn poll(waited: Duration, longest: Duration) -> Duration {
@@ -143,7 +173,7 @@ pub fn within_new(fault: Fault, elapsed: Duration) -> Fault {
 mod tests {
     use std::time::Duration;
 
-    use super::{CHANGING, Fault, READING, Verdict, decide, poll, within_new};
+    use super::{CHANGING, Fault, READING, Silence, Verdict, decide, poll, within_new};
 
     /// A child's create that hears "no such parent" right after that was made: asked again for a minute, not for ever.
     #[test]
@@ -199,5 +229,16 @@ mod tests {
         assert_eq!(pauses[5], Verdict::AgainAfter(READING.longest_pause));
         let early = decide(Fault::Busy, 2, Duration::ZERO, None, READING, 0.0);
         assert_eq!(early, Verdict::AgainAfter(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_silence_lasts_when_it_is_long_and_was_met_more_than_once() {
+        let mut silence = Silence::default();
+        assert!(!silence.lasts(true, 1_000), "one look may have taken all the time");
+        assert!(!silence.lasts(true, 180_999));
+        assert!(silence.lasts(true, 181_000));
+        assert!(!silence.lasts(false, 182_000), "any answer ends it");
+        assert!(!silence.lasts(true, 400_000) && !silence.lasts(true, 500_000));
+        assert!(silence.lasts(true, 580_000));
     }
 }

@@ -8,7 +8,7 @@ use crate::cloud::provider::{Created, Look};
 use crate::engine::normalise::normalise;
 use crate::engine::plan::planned::kept;
 use crate::engine::redact::redactor;
-use crate::engine::retry::{CHANGING, Fault, Patience, Verdict, decide, within_new};
+use crate::engine::retry::{CHANGING, Fault, Patience, Silence, Verdict, decide, within_new};
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{Begun, Outcome};
 use crate::engine::state::record::{Deposed, Record, State};
@@ -226,6 +226,7 @@ pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -
     };
     let provider = &hands.session.provider;
     let mut lost = 0;
+    let mut silence = Silence::default();
     let told = loop {
         let call = Attempt::Update { id: &record.id, group, changed };
         match patiently(hands, job, call).await {
@@ -236,6 +237,10 @@ pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -
                 hands.session.clock.sleep(CHANGING.first_pause).await;
                 let (kind, id) = (&job.kind, &record.id);
                 let look = provider.look_at(kind, id, &job.attributes, changed).await;
+                let is_silent = look.as_ref().is_err_and(ProviderError::is_silence);
+                if silence.lasts(is_silent, hands.session.clock.now()) {
+                    return Updated::failed(format!("{why}; since then nobody answers"));
+                }
                 if let Ok(Look::Exists { attributes, .. }) = look
                     && is_so(job, changed, &attributes)
                 {

@@ -8,7 +8,7 @@ use crate::cloud::error::ProviderError;
 use crate::cloud::prober::{Probe, ProbeAnswer};
 use crate::cloud::provider::Look;
 use crate::engine::plan::serving::lets_serve;
-use crate::engine::retry::{Fault, poll};
+use crate::engine::retry::{Fault, Silence, poll};
 use crate::engine::schema::{ServesWhen, Wait};
 use crate::engine::stack::resolve::{ResolvedGate, ResolvedProbe};
 use crate::engine::state::journal::Outcome;
@@ -104,6 +104,8 @@ pub enum Sight<'a> {
 enum Seen {
     Yes(Attributes),
     NotYet(String),
+    /// Nobody answered.
+    Silent(String),
     Never(String),
 }
 
@@ -141,24 +143,52 @@ async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>, pause: Duration) -> S
         }
         Sight::Serves { watched, serves } => match served(hands, watched, serves).await {
             Ok(()) => Seen::Yes(Attributes::new()),
-            Err(why) => Seen::NotYet(why),
+            Err(unserved) => unserved.seen(),
         },
         Sight::Member(watched) => match takes_users(hands, watched).await {
             Ok(()) => Seen::Yes(Attributes::new()),
-            Err(why) => Seen::NotYet(why),
+            Err(unserved) => unserved.seen(),
         },
     }
 }
 
-/// `Ok` when something serves; otherwise what is seen instead.
-async fn served(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result<(), String> {
+/// Why nobody is served yet.
+struct Unserved {
+    why: String,
+    /// Nobody said so: there was no answer.
+    is_silent: bool,
+}
+
+impl Unserved {
+    fn seen(self) -> Seen {
+        if self.is_silent { Seen::Silent(self.why) } else { Seen::NotYet(self.why) }
+    }
+}
+
+impl From<String> for Unserved {
+    fn from(why: String) -> Self {
+        Self { why, is_silent: false }
+    }
+}
+
+impl From<ProviderError> for Unserved {
+    fn from(why: ProviderError) -> Self {
+        Self { why: why.to_string(), is_silent: why.is_silence() }
+    }
+}
+
+/// What is told of an object now.
+async fn told(hands: &Hands, watched: &Watched) -> Result<Attributes, Unserved> {
     let record = &watched.record;
-    let look = hands.session.provider.look(&watched.kind, &record.id, &record.attributes).await;
-    let attributes = match look {
-        Ok(Look::Exists { attributes, .. }) => attributes,
-        Ok(Look::Absent) => return Err("it is not there".into()),
-        Err(why) => return Err(why.to_string()),
-    };
+    match hands.session.provider.look(&watched.kind, &record.id, &record.attributes).await? {
+        Look::Exists { attributes, .. } => Ok(attributes),
+        Look::Absent => Err("it is not there".to_owned().into()),
+    }
+}
+
+/// `Ok` when something serves; otherwise what is seen instead.
+async fn served(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result<(), Unserved> {
+    let attributes = told(hands, watched).await?;
     let counts = attributes.get(&serves.attribute).and_then(Value::as_map);
     match counts.and_then(|it| it.get(&serves.member)) {
         Some(Value::Int(count)) if *count > 0 => members_serve(hands, watched).await,
@@ -168,57 +198,58 @@ async fn served(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result
                 .flatten()
                 .map(|(name, it)| format!("{name} {}", it.json()))
                 .collect();
-            Err(format!("{}: {}", serves.attribute, all.join(", ")))
+            Err(format!("{}: {}", serves.attribute, all.join(", ")).into())
         }
-        _ => Err(format!("the cloud does not tell `{}`", serves.attribute)),
+        _ => Err(format!("the cloud does not tell `{}`", serves.attribute).into()),
     }
 }
 
 /// What is counted as healthy may refuse users: one of those that state knows has to take them. Where state knows none, the
 /// count is all that can be said.
-async fn members_serve(hands: &Hands, watched: &Watched) -> Result<(), String> {
+async fn members_serve(hands: &Hands, watched: &Watched) -> Result<(), Unserved> {
     let mut told = Vec::new();
+    let mut is_silent = true;
     for member in &watched.members {
         match takes_users(hands, member).await {
             Ok(()) => return Ok(()),
-            Err(why) => told.push(format!("`{}`: {why}", member.address)),
+            Err(unserved) => {
+                is_silent &= unserved.is_silent;
+                told.push(format!("`{}`: {}", member.address, unserved.why));
+            }
         }
     }
-    if told.is_empty() { Ok(()) } else { Err(told.join("; ")) }
+    if told.is_empty() { Ok(()) } else { Err(Unserved { why: told.join("; "), is_silent }) }
 }
 
 /// Whether a member of a serving set is told to be healthy, and takes users.
-async fn takes_users(hands: &Hands, watched: &Watched) -> Result<(), String> {
-    let (record, kind) = (&watched.record, &watched.kind);
-    let attributes = match hands.session.provider.look(kind, &record.id, &record.attributes).await {
-        Ok(Look::Exists { attributes, .. }) => attributes,
-        Ok(Look::Absent) => return Err("it is not there".into()),
-        Err(why) => return Err(why.to_string()),
-    };
+async fn takes_users(hands: &Hands, watched: &Watched) -> Result<(), Unserved> {
+    let attributes = told(hands, watched).await?;
+    let kind = &watched.kind;
     let Some(serves) = &kind.serves else { return Ok(()) };
     let told = |name: &str| match attributes.get(name) {
         Some(value) => format!("{name} {}", value.json()),
         None => format!("the cloud does not tell `{name}`"),
     };
     if !lets_serve(kind, &attributes) {
-        return Err(told(&serves.attribute));
+        return Err(told(&serves.attribute).into());
     }
     let Some(healthy) = &serves.healthy else { return Ok(()) };
     let status = attributes.get(&healthy.attribute).and_then(Value::as_text);
     if status.is_some_and(|it| healthy.is.iter().any(|is| is == it)) {
         return Ok(());
     }
-    Err(told(&healthy.attribute))
+    Err(told(&healthy.attribute).into())
 }
 
 fn seen_error(why: &ProviderError) -> Seen {
     match why.fault {
         Fault::Unauthenticated | Fault::Denied | Fault::Rejected => Seen::Never(why.to_string()),
+        _ if why.is_silence() => Seen::Silent(why.to_string()),
         _ => Seen::NotYet(why.to_string()),
     }
 }
 
-/// Looks again and again until it is so, or the deadline is over.
+/// Looks again and again until it is so, the deadline is over, or nobody has answered for too long.
 pub async fn wait(
     hands: &Hands,
     job: &Job,
@@ -235,12 +266,17 @@ pub async fn wait(
         let own = poll(waited, longest).max(clock.grain().min(longest));
         hands.pace.poll.unwrap_or(own)
     };
+    let mut silence = Silence::default();
     loop {
-        let why = match look(hands, job, sight, pause()).await {
+        let (why, is_silent) = match look(hands, job, sight, pause()).await {
             Seen::Yes(it) => return Ok(it),
             Seen::Never(why) => return Err(why),
-            Seen::NotYet(why) => why,
+            Seen::NotYet(why) => (why, false),
+            Seen::Silent(why) => (why, true),
         };
+        if silence.lasts(is_silent, clock.now()) {
+            return Err(format!("nobody answers: {why}"));
+        }
         if clock.now() >= deadline {
             return Err(format!("not within {} s: {why}", within.as_secs()));
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use lifeboat::sandbox::Options;
 use serde_json::{Value, json};
 
+use crate::duo;
 use crate::harness::Home;
 
 const STACK: &str = "\
@@ -172,4 +173,24 @@ fn writes_and_groups_between_regions_do_as_the_terminal_says() {
     home.run(&["sandbox", "lose", "aws:us-east-1", "--group-changes"]).code(0).done();
     let limit = json!({ "TableName": "shop", "OnDemandThroughput": { "MaxReadRequestUnits": 9 } });
     home.dynamodb("eu-west-1", "UpdateTable", &limit);
+}
+
+/// Everything of one cloud falls silent under a switch that waits for its new machine: nobody retries for the better part of an
+/// hour, and the same command goes on when it answers.
+#[test]
+fn failover_gives_up_on_a_cloud_that_falls_silent() {
+    let home = duo::home();
+    let failover = ["failover", "duo", "--to", "calm", "--planned", "--yes"];
+    let mut running = home.start(&[&failover[..], &["--sandbox"]].concat());
+    assert!(running.until(|| home.requests().with("POST").with("/linode/instances").len() > 3));
+    let began = home.world.now();
+    for place in ["linode:us-east", "linode:eu-central", "linode:global"] {
+        home.run(&["sandbox", "lose", place, "--how", "refuse"]).code(0).done();
+    }
+    running.end().code(1).says(&["nobody answers"]).done();
+    let took = home.world.now() - began;
+    assert!(took < 15 * 60_000, "{} s", took / 1_000);
+    home.world.heal(None).unwrap();
+    home.sandbox(&failover).code(0).says(&["complete"]).done();
+    assert_eq!(duo::leads(&home), ["eu"]);
 }

@@ -114,25 +114,27 @@ fn a_run_that_was_cut_off_is_finished_with_its_variables() {
     let next = ["apply", "two", "--yes", "--var", "revision=v2"];
     let mut cut = home.start(&[&next[..], &["--sandbox"]].concat());
     assert!(cut.until(|| fired(&home) > 0));
-    let busy = home.sandbox(&["plan", "two"]);
-    assert!(
-        busy.stderr.contains("is changing two at the moment (lifeboat apply two --yes"),
-        "{busy}"
-    );
+    noted(&home, "run_under_way", "is changing two at the moment (lifeboat apply two --yes");
     cut.kill();
     home.world.heal(None).unwrap();
-    let died = home.sandbox(&["plan", "two"]);
-    let said = [
-        "the last run (lifeboat apply two --yes --var revision=…",
-        "died before its end",
-        "`lifeboat apply two --sandbox` goes on",
-    ];
-    died.says(&said).done();
+    let died = noted(&home, "run_died", "(lifeboat apply two --yes --var revision=…");
+    assert!(died["help"].as_str().unwrap().contains("`lifeboat apply two --sandbox` goes on"));
     home.sandbox(&apply).code(0).done();
     home.world.advance(Duration::from_secs(61)).unwrap();
     home.sandbox(&["plan", "two", "--detailed-exitcode"]).code(0).done();
     let size: Vec<_> = home.state("two").unwrap().variables.into_iter().collect();
     assert_eq!(size, [("revision".to_owned(), "v2".into())]);
+}
+
+/// What a plan says of whoever is at work, for everybody who reads it.
+#[track_caller]
+fn noted(home: &Home, code: &str, text: &str) -> serde_json::Value {
+    let plan = home.sandbox(&["plan", "two", "--format", "json"]);
+    assert!(plan.stderr.contains(code), "{plan}");
+    let notes = plan.json()["plan"]["notes"].as_array().unwrap().clone();
+    let note = notes.into_iter().find(|it| it["code"] == code).unwrap_or_else(|| panic!("{plan}"));
+    assert!(note["text"].as_str().unwrap().contains(text), "{note}");
+    note
 }
 
 /// What was said is remembered, also where everything is so already.

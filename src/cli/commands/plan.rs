@@ -11,7 +11,7 @@ use crate::cli::{open, out, report};
 use crate::engine::advice::Command as Typed;
 use crate::engine::diagnostic::{Diagnostic, Severity};
 use crate::engine::over::{self, Ending};
-use crate::engine::plan::change::{Note, Plan};
+use crate::engine::plan::change::{Note, Plan, note};
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::{Envelope, decode, encode};
 use crate::engine::stack::model::Stack;
@@ -53,11 +53,13 @@ pub async fn plan(
     ask.include_pending = losing.include_pending;
     ask.replace = open::addresses(&wanted.replace)?;
     let session = open::session(&ask.place.root, world).await?;
-    let proposed = crate::ops::plan::plan(&session, &ask).await?;
-    warn(&proposed, scene.color);
+    let mut proposed = crate::ops::plan::plan(&session, &ask).await?;
     if let Some(who) = at_work(&session, &ask.place, &proposed)? {
-        out::talk(&who);
+        // Who reviews the plan elsewhere has to know it as well.
+        proposed.plan.notes.push(note(&who, |_| String::new()));
+        proposed.diagnostics.push(who);
     }
+    warn(&proposed, scene.color);
     let forecast = reports::forecast(&session, &ask.place, &proposed);
     let envelope = Envelope {
         forecast,
@@ -86,24 +88,28 @@ fn at_work(
     session: &Session,
     place: &Place,
     proposed: &Proposed,
-) -> Result<Option<String>, OpsError> {
+) -> Result<Option<Diagnostic>, OpsError> {
     let name = place.name();
     if let Some(it) = session.store(place).lease_status()?.filter(|it| it.is_alive) {
-        return Ok(Some(format!(
-            "note: {} is changing {name} at the moment (lifeboat {}): this plan shows a world in the middle of that",
-            it.owner, it.command
-        )));
+        let text =
+            format!("{} is changing {name} at the moment (lifeboat {})", it.owner, it.command);
+        return Ok(Some(
+            Diagnostic::warning("run_under_way", text)
+                .help("this plan shows a world in the middle of that; plan again when it is done"),
+        ));
     }
     let run = proposed.state.as_ref().and_then(|it| it.last_run.as_ref());
     let Some(run) = run.filter(|it| it.finished.is_none()) else { return Ok(None) };
     let goes_on =
         if run.destroys { Typed::Destroy { stack: &name } } else { Typed::Apply { stack: &name } };
-    Ok(Some(format!(
-        "note: the last run (lifeboat {}) by {}, which began {}, died before its end: this plan shows what it left half-made; {goes_on} goes on from here",
+    let text = format!(
+        "the last run (lifeboat {}) by {}, which began {}, died before its end",
         run.command,
         run.who,
         moment(run.at)
-    )))
+    );
+    let help = format!("this plan shows what it left half-made; {goes_on} goes on from here");
+    Ok(Some(Diagnostic::warning("run_died", text).help(help)))
 }
 
 /// Refused is 3, a no 1, unseen 5, changes 2 when asked for.

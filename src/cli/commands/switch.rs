@@ -14,6 +14,7 @@ use crate::engine::advice::Command;
 use crate::engine::over::{self, Ending};
 use crate::engine::plan::asked::Way;
 use crate::engine::plan::propose::{Intent, Keep};
+use crate::engine::retry::SILENT;
 use crate::engine::state::record::{Phase, State};
 use crate::ops::course::{Losses, is_made, named};
 use crate::ops::error::OpsError;
@@ -142,11 +143,11 @@ async fn look_again(
     if !passes(&went) || !store.load()?.is_some_and(|it| goes_on(&it)) {
         return Ok(went.exit);
     }
-    out::talk(&format!("what was not read is looked at again for {} s", LOOKING.as_secs()));
+    out::talk(&format!("what was not read is looked at again for {} s", SILENT.as_secs()));
     let signals = signals::listen()?;
     let mut stop = signals.stop.clone();
     let mut pause = FIRST_PAUSE;
-    let mut left = LOOKING;
+    let mut left = SILENT;
     while passes(&went) && !left.is_zero() {
         tokio::select! {
             _ = stop.changed() => return Ok(signals.number().map_or(went.exit, Exit::Signal)),
@@ -170,8 +171,7 @@ async fn look_again(
     Ok(went.exit)
 }
 
-/// How long a switch looks for what it could not read, on the clock of the world; the bound and the pauses between.
-const LOOKING: Duration = Duration::from_secs(180);
+/// Between two looks of a switch for what it could not read, on the clock of the world: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
