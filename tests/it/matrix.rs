@@ -16,6 +16,9 @@ use crate::harness::{Home, Output};
 const FAULTS: [&str; 9] =
     ["429", "500", "503", "lost_reply", "slow", "html502", "truncated", "empty200", "hang"];
 
+/// The name that users ask for.
+const NAME: &str = "shop.duo.example.com";
+
 /// 0: for ever.
 const TIMES: [u64; 3] = [1, 6, 0];
 
@@ -117,6 +120,10 @@ impl Square {
         home.fault(&format!("{} {} times={} ms=200", self.call, self.fault, self.times));
         let first = self.run.run(&home);
         served_by(&home, is_real, &said);
+        home.users().unharmed(&[NAME], &said);
+        if self.times > 0 {
+            home.served_if_anything_serves(NAME, &said);
+        }
         self.is_honest(&home, &first, &said);
         // Elsewhere users are served all the while.
         if self.times > 0 && self.run == Run::Failover {
