@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 
 use crate::cloud::bounded::Bounded;
 use crate::cloud::contact::{Contacts, Place};
+use crate::cloud::credentials::Learning;
 use crate::cloud::error::{ProviderError, innermost};
 use crate::engine::retry::Fault;
 
@@ -145,13 +146,16 @@ impl Connections {
                 let has_authorities = self.check_authorities("AWS").is_ok();
                 let defaults =
                     if has_authorities { defaults } else { defaults.http_client(plain_http()) };
-                defaults
+                let found = defaults
                     .region(region)
                     .retry_config(RetryConfig::disabled())
                     .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
                     .timeout_config(self.timeouts(Duration::MAX))
                     .load()
-                    .await
+                    .await;
+                let Some(chain) = found.credentials_provider() else { return found };
+                let learning = SharedCredentialsProvider::new(Learning(chain));
+                found.into_builder().credentials_provider(learning).build()
             })
             .await
     }

@@ -6,6 +6,7 @@ pub mod patience;
 pub mod settings;
 mod contact;
 mod bounded;
+mod credentials;
 pub mod connection;
 mod identity;
 mod encode;

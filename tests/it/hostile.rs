@@ -265,6 +265,28 @@ fn bombs_end_in_a_report() {
             ),
             "too_costly",
         ),
+        // Each of them could be paid for.
+        (
+            "many maps",
+            format!(
+                "variables: {{ l: {{ type: list, default: {thousand} }} }}\noutputs:\n{}",
+                (0..500)
+                    .map(|it| format!(
+                        "  o{it}: '${{vars.l.map(a, vars.l.filter(b, b == a).size()).size()}}'\n"
+                    ))
+                    .collect::<Vec<_>>()
+                    .concat()
+            ),
+            "too_costly",
+        ),
+        (
+            "many copies",
+            format!(
+                "variables: {{ t: {{ type: string, default: '{large}' }} }}\noutputs:\n{}",
+                (0..500).map(|it| format!("  o{it}: '${{vars.t}}'\n")).collect::<Vec<_>>().concat()
+            ),
+            "too_costly",
+        ),
         (
             "map",
             format!(

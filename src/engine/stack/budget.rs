@@ -1,5 +1,6 @@
 //! What an expression may cost: bounded from its tree and from the sizes of what it reads, before it runs.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use cel::IdedExpr;
@@ -14,6 +15,10 @@ use crate::engine::value::Value;
 const STEPS_MAX: u64 = 3_000_000;
 /// How large a value on the way may be. The largest attribute of any kind takes 64 KiB, a file 1 MiB.
 const BYTES_MAX: u64 = 16 << 20;
+/// What all expressions of a stack may cost together: three times what one of them may.
+const ALL_STEPS_MAX: u64 = 3 * STEPS_MAX;
+/// How much text all of them may make together.
+const ALL_BYTES_MAX: u64 = 64 << 20;
 /// What an element costs beside its text.
 const SLOT: u64 = 32;
 /// Bytes that are copied or compared in the time of a step.
@@ -28,6 +33,9 @@ const PRECISION_DIGITS_MAX: usize = 3;
 pub enum Over {
     Steps,
     Bytes,
+    /// All expressions of the stack together.
+    AllSteps,
+    AllBytes,
 }
 
 impl Over {
@@ -35,6 +43,13 @@ impl Over {
         match self {
             Self::Steps => format!("this could take more than {STEPS_MAX} steps"),
             Self::Bytes => format!("this could make more than {} MiB", BYTES_MAX >> 20),
+            Self::AllSteps => format!(
+                "all expressions of this stack together could take more than {ALL_STEPS_MAX} steps"
+            ),
+            Self::AllBytes => format!(
+                "all expressions of this stack together make more than {} MiB",
+                ALL_BYTES_MAX >> 20
+            ),
         }
     }
 }
@@ -59,6 +74,10 @@ impl Shape {
             Value::Secret(secret) => Self::of(secret.expose()),
             _ => Self::text(8),
         }
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     fn text(bytes: u64) -> Self {
@@ -99,9 +118,56 @@ impl Shape {
     }
 }
 
-/// Whether evaluating stays within bounds; `leaves` are those that were looked up.
-pub fn afford(expr: &IdedExpr, leaves: &[OnceLock<Shape>]) -> Result<(), Over> {
-    Budget { leaves, names: Vec::new(), times: 1, steps: 0 }.shape(expr).map(|_| ())
+/// At most so many steps, and a result of at most so many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    pub steps: u64,
+    pub bytes: u64,
+}
+
+/// What evaluating costs at most, where that is within bounds; `leaves` are those that were looked up.
+pub fn afford(expr: &IdedExpr, leaves: &[OnceLock<Shape>]) -> Result<Cost, Over> {
+    let mut budget = Budget { leaves, names: Vec::new(), times: 1, steps: 0 };
+    let bytes = budget.shape(expr)?.bytes;
+    Ok(Cost { steps: budget.steps, bytes })
+}
+
+/// What the expressions of a stack have cost so far, while its layers are read: each may be cheap, and all of them not.
+#[derive(Debug, Default)]
+pub struct Spending {
+    steps: AtomicU64,
+    bytes: AtomicU64,
+    /// They were all evaluated once: what comes later is as much again, and no more.
+    is_closed: AtomicBool,
+}
+
+impl Clone for Spending {
+    fn clone(&self) -> Self {
+        Self {
+            steps: self.steps.load(Relaxed).into(),
+            bytes: self.bytes.load(Relaxed).into(),
+            is_closed: self.is_closed.load(Relaxed).into(),
+        }
+    }
+}
+
+impl Spending {
+    pub fn spend(&self, cost: Cost) -> Result<(), Over> {
+        if self.is_closed.load(Relaxed) {
+            return Ok(());
+        }
+        let steps = self.steps.fetch_add(cost.steps, Relaxed).saturating_add(cost.steps);
+        let bytes = self.bytes.fetch_add(cost.bytes, Relaxed).saturating_add(cost.bytes);
+        match (steps > ALL_STEPS_MAX, bytes > ALL_BYTES_MAX) {
+            (true, _) => Err(Over::AllSteps),
+            (_, true) => Err(Over::AllBytes),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn close(&self) {
+        self.is_closed.store(true, Relaxed);
+    }
 }
 
 struct Budget<'a> {
@@ -336,6 +402,6 @@ mod tests {
     fn no_tree_takes_long_to_bound() {
         let wide = format!("[{}]", vec!["[1]"; 150].join(","));
         let Code::Cel(cel) = compile_cel(&wide).unwrap() else { unreachable!() };
-        assert_eq!(super::afford(&cel.tree, &[]), Ok(()));
+        assert!(super::afford(&cel.tree, &[]).is_ok());
     }
 }

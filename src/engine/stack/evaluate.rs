@@ -9,7 +9,7 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, ExecutionError, IdedExpr};
 
-use crate::engine::stack::budget::{Shape, afford};
+use crate::engine::stack::budget::{Cost, Over, Shape, afford};
 use crate::engine::stack::code::{Cel, Code, Leaf, Path, Slice, Trouble};
 use crate::engine::stack::failure::{culprit, extent, reworded};
 use crate::engine::stack::functions::{ENV, from_cel, to_cel};
@@ -21,12 +21,26 @@ use crate::engine::value::{Secret, Value};
 /// Evaluates code; `text` is the text it was compiled from.
 pub fn evaluate(code: &Code, text: &str, world: &dyn World) -> Result<Value, Trouble> {
     match code {
-        Code::Path(path) => look(path, &Slice::Whole, text, world),
+        Code::Path(path) => {
+            let found = look(path, &Slice::Whole, text, world)?;
+            let cost = Cost { steps: 1, bytes: Shape::of(&found).bytes() };
+            world.spend(cost).map_err(|over| costly(over, whole(text)))?;
+            Ok(found)
+        }
         Code::Cel(cel) => {
             let leaves = Leaves::of(cel);
             Frame { cel, text, world, leaves: &leaves }.run()
         }
     }
+}
+
+fn whole(text: &str) -> (u32, u32) {
+    (0, u32::try_from(text.len()).unwrap_or(0))
+}
+
+fn costly(over: Over, range: (u32, u32)) -> Trouble {
+    Trouble::new("too_costly", range, over.words())
+        .help("do it with less: fewer elements, shorter texts, or in several steps")
 }
 
 /// The steps of a path, computed. `None`: one of them is open; the flag: one of them is secret.
@@ -139,13 +153,8 @@ impl Frame<'_> {
         }
         let answer = self.resolve(&self.cel.tree, &context)?;
         let value = match answer {
-            Ok(value) => from_cel(&value).map_err(|it| {
-                Trouble::new(
-                    "failed_expression",
-                    (0, u32::try_from(self.text.len()).unwrap_or(0)),
-                    it,
-                )
-            })?,
+            Ok(value) => from_cel(&value)
+                .map_err(|it| Trouble::new("failed_expression", whole(self.text), it))?,
             Err(error) => return Err(self.failure(&error, reach.is_secret, &context)),
         };
         Ok(if reach.is_secret { Value::Secret(Secret::new(value)) } else { value })
@@ -157,10 +166,9 @@ impl Frame<'_> {
         expr: &IdedExpr,
         context: &Context<'_, '_>,
     ) -> Result<Result<cel::Value, ExecutionError>, Trouble> {
-        afford(expr, &self.leaves.shapes).map_err(|over| {
-            let range = extent(expr, &self.cel.info, self.text, &self.cel.leaves);
-            Trouble::new("too_costly", range, over.words())
-                .help("do it with less: fewer elements, shorter texts, or in several steps")
+        let cost = afford(expr, &self.leaves.shapes);
+        cost.and_then(|it| self.world.spend(it)).map_err(|over| {
+            costly(over, extent(expr, &self.cel.info, self.text, &self.cel.leaves))
         })?;
         Ok(cel::Value::resolve(expr, context))
     }

@@ -225,6 +225,7 @@ fn build(
     out.retain(|it| !is_declared(it));
     reading.keep(&mut stack);
     rehearse(&stack, catalog, &mut out);
+    stack.spending.close();
     stack.sources = loaded.sources.clone();
     loaded.diagnostics = out;
     stack

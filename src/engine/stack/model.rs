@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Sources, Span};
 use crate::engine::quick::QuickMap;
+use crate::engine::stack::budget::Spending;
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::template::FileText;
 use crate::engine::stack::world::Lost;
@@ -43,6 +44,8 @@ pub struct Stack {
     pub borrow: Vec<(String, Span)>,
     /// Their objects, as the plain stack recorded them.
     pub lent: BTreeMap<Address, Arc<Attributes>>,
+    /// What its expressions have cost while it was read.
+    pub spending: Spending,
 }
 
 impl Stack {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::engine::address::{Address, Key};
 use crate::engine::diagnostic::nearest;
 use crate::engine::schema::{Catalog, Kind};
+use crate::engine::stack::budget::{Cost, Over};
 use crate::engine::stack::code::Slice;
 use crate::engine::stack::model::{Each, EachValue, Scope, Spread, Stack};
 use crate::engine::stack::template::FileText;
@@ -74,6 +75,10 @@ impl World for View<'_> {
 
     fn template(&self, path: &str, map: &Attributes) -> Result<String, Lost> {
         self.texts.text(path)?.fill(map)
+    }
+
+    fn spend(&self, cost: Cost) -> Result<(), Over> {
+        self.stack.spending.spend(cost)
     }
 }
 

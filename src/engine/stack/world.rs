@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::engine::diagnostic::nearest;
+use crate::engine::stack::budget::{Cost, Over};
 use crate::engine::stack::code::{Slice, Trouble};
 use crate::engine::value::{Attributes, Secret, Value};
 
@@ -25,6 +26,11 @@ pub trait World {
 
     /// The text of `template(path, map)`.
     fn template(&self, path: &str, map: &Attributes) -> Result<String, Lost>;
+
+    /// Counts what is about to be evaluated; an error: all of it together is too much.
+    fn spend(&self, _: Cost) -> Result<(), Over> {
+        Ok(())
+    }
 }
 
 /// Why a path or a file leads nowhere; its place is the path's.
