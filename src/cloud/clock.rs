@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// A clock whose durations are those of the world that is acted on.
@@ -20,13 +21,46 @@ pub trait Clock: Debug + Send + Sync {
 /// On the wall, between two looks of one wait at a world that runs fast.
 const GRAIN: Duration = Duration::from_millis(25);
 
-/// Real time.
+/// Real time, as it was when this process first asked, and from then on by a clock that nobody sets: a wait must not end
+/// because the machine's clock was put forward, nor last an hour more because it was put back.
 #[derive(Debug, Clone, Copy)]
 pub struct Wall;
 
+/// What the machine's clock and the steady one said at the same moment.
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    wall: i64,
+    steady: i64,
+}
+
+impl Anchor {
+    fn now(self, steady: i64) -> i64 {
+        self.wall + (steady - self.steady)
+    }
+}
+
+/// Milliseconds of a clock that only goes forward, also while the machine sleeps where that can be had.
+#[cfg(target_os = "linux")]
+fn steady() -> i64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
+}
+
+#[cfg(not(target_os = "linux"))]
+fn steady() -> i64 {
+    static BEGAN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+    i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX)
+}
+
 impl Clock for Wall {
     fn now(&self) -> i64 {
-        jiff::Timestamp::now().as_millisecond()
+        static ANCHOR: LazyLock<Anchor> = LazyLock::new(|| Anchor {
+            wall: jiff::Timestamp::now().as_millisecond(),
+            steady: steady(),
+        });
+        // The anchor first: it is never later than the moment that is asked for.
+        let anchor = *ANCHOR;
+        anchor.now(steady())
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -59,5 +93,21 @@ impl Clock for Scaled {
 
     fn grain(&self) -> Duration {
         GRAIN.mul_f64(self.speed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Anchor, Clock as _, Wall, steady};
+
+    #[test]
+    fn time_goes_on_from_an_anchor_whatever_the_machine_s_clock_is_set_to() {
+        let anchor = Anchor { wall: 1_000_000, steady: 70 };
+        assert_eq!(anchor.now(70), 1_000_000);
+        assert_eq!(anchor.now(3_600_070), 4_600_000);
+        let (before, began) = (Wall.now(), steady());
+        while steady() < began + 3 {}
+        let (after, ended) = (Wall.now(), steady());
+        assert!((after - before - (ended - began)).abs() <= 2, "{before} {after} {began} {ended}");
     }
 }

@@ -189,6 +189,39 @@ fn no_machine_makes_it_panic() {
     }
 }
 
+/// A reader that goes away, and streams that were never open: cron, `| head`, a container without a terminal.
+#[test]
+fn streams_that_are_closed_end_nothing_half_way() {
+    let home = Home::woocommerce();
+    let shell = |line: &str| {
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", &line.replace("lifeboat", env!("CARGO_BIN_EXE_lifeboat"))])
+            .current_dir(home.path("."))
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::null());
+        ran(shell)
+    };
+    for (line, expected) in [
+        ("lifeboat plan woocommerce --sandbox >&-", 0),
+        ("lifeboat plan woocommerce --sandbox 2>&-", 0),
+        ("lifeboat plan woocommerce --sandbox <&- >&- 2>&-", 0),
+        ("lifeboat plan nosuch --sandbox 2>&-", 1),
+        ("lifeboat apply woocommerce --sandbox --yes <&- >&- 2>&-", 0),
+    ] {
+        let (code, text) = shell(line);
+        assert_eq!(code, expected, "{line}: {text}");
+    }
+    // What was done is done, and recorded.
+    home.sandbox(&["plan", "woocommerce", "--detailed-exitcode"]).code(0).done();
+    let (code, text) = shell(
+        "lifeboat destroy woocommerce --sandbox --yes 2>&1 | head -n 1 >/dev/null; lifeboat state list woocommerce --sandbox",
+    );
+    assert!(code == 0 || text.contains("nothing was applied"), "{code} {text}");
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+}
+
 /// `RLIMIT_FSIZE` is a disk that is full for this process alone; the signal is switched off, as on a real disk there is none.
 #[test]
 fn a_full_disk_is_told_and_nothing_is_torn() {
