@@ -293,3 +293,24 @@ fn the_instance_of_a_drill_says_what_it_is() {
     let cleaned = home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"]);
     cleaned.code(0).says(&["nothing is left behind"]).done();
 }
+
+/// A gate that cannot be asked is closed: nobody knows whether what was written here has arrived there.
+#[test]
+fn failover_keeps_users_where_they_are_while_a_replication_gate_cannot_be_asked() {
+    let home = duo::home_of(&duo::STACK.replace(
+        "table: '${table}', region: eu-west-1 }",
+        "table: '${table}', region: eu-west-1, gate: { replication: true, within: 2m } }",
+    ));
+    home.world.advance(std::time::Duration::from_secs(61)).unwrap();
+    let failover = ["failover", "duo", "--to", "calm", "--planned", "--yes"];
+    for fault in ["DescribeTable 503 times=0", "PutItem 503 times=0", "GetItem 503 times=0"] {
+        home.fault(fault);
+        let told = home.sandbox(&failover);
+        assert!(matches!(told.code, Some(1 | 5)), "{fault}: {told}");
+        assert!(!told.stderr.contains(": complete"), "{fault}: {told}");
+        assert_eq!(leads(&home), ["us"], "{fault}: {told}");
+        home.world.heal(None).unwrap();
+    }
+    home.sandbox(&failover).code(0).says(&["a written item arrived", "complete"]).done();
+    assert_eq!(leads(&home), ["eu"]);
+}
