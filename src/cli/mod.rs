@@ -1,6 +1,7 @@
 //! Speaks: words, arguments, progress, reports and exit codes.
 
 pub mod exit;
+mod echo;
 pub mod out;
 pub mod complete;
 pub mod args;

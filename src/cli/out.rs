@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use terminal_size::{Width, terminal_size_of};
 
+use crate::cli::echo;
 use crate::engine::advice::in_world;
 use crate::engine::plain::{colored, json, lines};
 use crate::engine::redact::redactor;
@@ -74,6 +75,7 @@ pub fn talk(text: &str) {
 /// From now on these bars are on the screen.
 pub fn show_bars(bars: &MultiProgress) {
     end_bars();
+    echo::hide();
     *BARS.lock().unwrap_or_else(PoisonError::into_inner) = Some(bars.clone());
 }
 
@@ -83,6 +85,7 @@ pub fn end_bars() {
     if let Some(bars) = bars {
         bars.clear().ok();
         bars.set_draw_target(ProgressDrawTarget::hidden());
+        echo::restore();
     }
 }
 

@@ -63,6 +63,11 @@ pub enum Command<'a> {
         stack: &'a str,
         lost: Vec<&'a str>,
     },
+    /// A switch that also carries what was pending before.
+    FailoverWhole {
+        stack: &'a str,
+        to: &'a str,
+    },
     /// Home, with what was pending before.
     FailbackWhole {
         stack: &'a str,
@@ -147,6 +152,9 @@ impl Command<'_> {
                 with(&["failover", stack, "--to", to], lost(list).into_iter().chain(planned))
             }
             Self::Failback { stack, lost: list } => with(&["failback", stack], lost(list)),
+            Self::FailoverWhole { stack, to } => {
+                plain(&["failover", stack, "--to", to, "--include-pending"])
+            }
             Self::FailbackWhole { stack } => plain(&["failback", stack, "--include-pending"]),
             Self::Found { stack, fault_domain } => plain(&["found", stack, fault_domain]),
             Self::Drill { stack, to, cleanup } => {

@@ -402,11 +402,11 @@ fn wanted(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Desired
 /// The overlays that a switch leaves say what it is to carry. Without them it can still carry all that differs from the world.
 fn left_unreadable(ask: &Ask, state: Option<&State>, from: &[String], why: OpsError) -> OpsError {
     let (Some(state), Some(to)) = (state, &ask.overlays) else { return why };
-    let Some(switch) = state.switch_command(&overlays_of(Some(to), None)) else { return why };
+    let Some(switch) = state.whole_switch(&overlays_of(Some(to), None)) else { return why };
     OpsError::input(
         format!("this switch leaves {}, which cannot be read: {why}", named(from)),
         format!(
-            "put it back as it was; or `{switch} --include-pending` goes without it, and carries everything that differs from its target"
+            "put it back as it was; or {switch} goes without it, and carries everything that differs from its target"
         ),
     )
 }

@@ -107,6 +107,7 @@ fn samples() -> Vec<Command<'static>> {
         Command::Failover { stack, to, lost: Vec::new(), planned: true },
         Command::Failback { stack, lost: Vec::new() },
         Command::Failback { stack, lost },
+        Command::FailoverWhole { stack, to },
         Command::FailbackWhole { stack },
         Command::Found { stack, fault_domain: "linode:us-east" },
         Command::Drill { stack, to, cleanup: false },
@@ -143,6 +144,7 @@ fn stands_above(it: &Command<'_>) {
         | Command::FailoverWhere { .. }
         | Command::Failover { .. }
         | Command::Failback { .. }
+        | Command::FailoverWhole { .. }
         | Command::FailbackWhole { .. }
         | Command::Found { .. }
         | Command::Drill { .. }

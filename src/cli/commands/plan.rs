@@ -1,7 +1,7 @@
 //! `plan` and `show`: what would happen, in four dresses.
 
 use std::borrow::Cow;
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{Allow, Format, Layers, Losing, Shape, World};
@@ -126,12 +126,15 @@ fn exit(plan: &Plan, detailed: bool) -> Exit {
     }
 }
 
-/// Warnings go to stderr with their places; refusals are part of the plan itself.
+/// Warnings go to stderr with their places; refusals are part of the plan itself. Who sees both streams on one screen is
+/// not told twice what the plan says itself.
 pub fn warn(proposed: &Proposed, color: bool) {
+    let is_noted = |it: &Diagnostic| proposed.plan.notes.iter().any(|note| note.text == it.summary);
+    let on_one_screen = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
     let warnings: Vec<Diagnostic> = proposed
         .diagnostics
         .iter()
-        .filter(|it| it.severity == Severity::Warning)
+        .filter(|it| it.severity == Severity::Warning && !(on_one_screen && is_noted(it)))
         .cloned()
         .collect();
     report::all(&warnings, &proposed.desired.stack.sources, color);

@@ -343,11 +343,8 @@ pub fn half_destroyed(
         "a destroy of this stack was stopped half-way: {count} of its objects are gone, `{}` first, and a switch alone does not make them again",
         first.change.address
     );
-    let switch = state.switch_command(to);
-    let switch = switch.map_or_else(
-        || "`--include-pending` makes them again and switches".to_owned(),
-        |it| format!("`{it} --include-pending` makes them again and switches"),
-    );
+    let switch = state.whole_switch(to).unwrap_or_else(|| "`--include-pending`".to_owned());
+    let switch = format!("{switch} makes them again and switches");
     Some(Diagnostic::refusal("half_destroyed", text).help(switch))
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
 use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// The recorded world of one stack instance.
@@ -251,12 +252,12 @@ impl Switch {
 }
 
 impl State {
-    /// What a person types to switch to these overlays; `None`: no switch leads there.
-    pub fn switch_command(&self, to: &[String]) -> Option<String> {
-        let name = self.name();
+    /// What a person types to switch to these overlays, with all that was pending before; `None`: no switch leads there.
+    pub fn whole_switch(&self, to: &[String]) -> Option<String> {
+        let stack = &self.name();
         match to.strip_prefix(self.home.as_slice())? {
-            [] => Some(format!("lifeboat failback {name}")),
-            [overlay] => Some(format!("lifeboat failover {name} --to {overlay}")),
+            [] => Some(Command::FailbackWhole { stack }.to_string()),
+            [to] => Some(Command::FailoverWhole { stack, to }.to_string()),
             _ => None,
         }
     }
