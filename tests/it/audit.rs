@@ -38,7 +38,7 @@ fn the_example_passes_before_and_after_it_is_made() {
     drilled(&home, "state");
     // What the sandbox may leave off is off where data would be, until its switch is given.
     let open = home.run(&["audit", "woocommerce", "--strict"]).code(1);
-    open.shows(&["data-unprotected", "by an expression"]).done();
+    open.shows(&["data-unprotected", "by `protect` as it is by default"]).done();
     let audit = home.run(&["audit", "woocommerce", "--strict", "--var", "protect=true"]).code(0);
     audit
         .shows(&["nothing was found", "failover_eu", "0 errors, 0 warnings, 0 notes", "50 s"])
@@ -81,6 +81,37 @@ fn online_tells_drift_and_offline_says_that_it_did_not_look() {
     let audit = home.sandbox(&online).code(1);
     let [one] = told(&audit).try_into().expect("one finding");
     assert!(one.starts_with(STACK) && one.ends_with("standby-drifted"), "{one}");
+}
+
+/// Of a plan that its region does not have nothing is told before somebody asks the cloud.
+#[test]
+fn online_tells_that_the_standby_cannot_be_had() {
+    let home = Home::woocommerce();
+    drilled(&home, "state/sandbox/states");
+    let larger = "resources:\n  standby: { type: g7-premium-2 }\n";
+    edit(&home, OVERLAY, "resources:\n", larger);
+    let online = ["audit", "woocommerce", "--online", "--format", "json"];
+    for is_made in [false, true] {
+        if is_made {
+            home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+        }
+        home.sandbox(&["audit", "woocommerce"]).code(0).done();
+        let audit = home.sandbox(&online).code(1);
+        assert_eq!(told(&audit), [format!("{OVERLAY}:8 not-offered")], "{audit}");
+        audit.shows(&["`g7-premium-2` is not to be had in `eu-central`", "de-fra-2"]).done();
+    }
+    // What home itself could not get ends no audit: it is a finding like the others.
+    edit(
+        &home,
+        STACK,
+        "    region: us-east\n    type: '${vars.plan}'",
+        "    region: us-east\n    type: g7-premium-2",
+    );
+    let audit = home.sandbox(&online).code(1);
+    assert!(
+        told(&audit).iter().any(|it| it.starts_with(STACK) && it.ends_with("not-offered")),
+        "{audit}"
+    );
 }
 
 #[test]
