@@ -114,6 +114,30 @@ fn online_tells_that_the_standby_cannot_be_had() {
     );
 }
 
+/// A quota that the API tells is compared with what all tables of a region ask for together.
+#[test]
+fn online_tells_that_the_account_may_not_have_so_much() {
+    let table = |name: &str, units: u32| {
+        format!(
+            "  {name}: {{ kind: dynamodb.table, region: us-east-1, name: {name}_items, attributes: {{ id: S }}, hash_key: id, billing_mode: PROVISIONED, read_capacity: {units}, write_capacity: 1 }}\n"
+        )
+    };
+    let stack = |units: u32| {
+        let tables: String = ["one", "two", "three"].map(|it| table(it, units)).concat();
+        format!("stack: wide\nresources:\n{tables}")
+    };
+    let home = Home::holding("wide", stack(30_000));
+    home.sandbox(&["audit", "wide"]).code(0).done();
+    let told = home.sandbox(&["audit", "wide", "--online"]).code(1);
+    told.shows(&[
+        "error [quota-exceeded]",
+        "`read_capacity` of all in aws:us-east-1 comes to 90000, and 80000 is the most of the account",
+    ])
+    .done();
+    home.stack("wide", stack(20_000));
+    home.sandbox(&["audit", "wide", "--online"]).code(0).done();
+}
+
 #[test]
 fn severity_decides_the_exit() {
     let home = Home::woocommerce();

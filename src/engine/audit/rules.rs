@@ -13,7 +13,7 @@ pub static INVALID: Rule = Rule {
     remedy: "`validate` shows every mistake of the layers",
 };
 
-pub static RULES: [&Rule; 48] = [
+pub static RULES: [&Rule; 49] = [
     &INVALID,
     &practice::NO_RECOVERY,
     &practice::ASSUMES_NOTHING,
@@ -52,6 +52,7 @@ pub static RULES: [&Rule; 48] = [
     &recorded::REPLICA_INACTIVE,
     &recorded::REPLICA_SPLIT,
     &offers::NOT_OFFERED,
+    &offers::QUOTA_EXCEEDED,
     &offers::OFFERS_UNREAD,
     &data::UNPROTECTED,
     &data::NOT_RESTORABLE,

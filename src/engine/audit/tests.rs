@@ -623,6 +623,16 @@ fn recorded() -> Vec<Plant> {
     ]
 }
 
+/// With a table that is not made yet and has what it reads bought beforehand.
+pub(super) fn provisioned(units: u64) -> World {
+    let table = format!(
+        "  log:\n    kind: dynamodb.table\n    region: eu-west-1\n    name: log\n    attributes: {{ id: S }}\n    hash_key: id\n    billing_mode: PROVISIONED\n    read_capacity: {units}\n    write_capacity: 1\n    point_in_time_recovery: true\n    deletion_protection: true\n"
+    );
+    World::new()
+        .edit("", "\noutputs:\n", &format!("{table}\noutputs:\n"))
+        .state(|it| drop(it.records.remove(&address("log"))))
+}
+
 fn data() -> Vec<Plant> {
     use Level::Warning;
     vec![
@@ -652,6 +662,15 @@ fn data() -> Vec<Plant> {
                 };
                 let rows = Ok(vec![row("eu-central", false), row("eu-west", true)]);
                 it.offers = Some([("/regions/availability".to_owned(), rows)].into());
+            }),
+        ),
+        plant(
+            "quota-exceeded",
+            Level::Error,
+            "read_capacity: 30000",
+            provisioned(30_000).facts(|it| {
+                let told = json!({ "TableMaxReadCapacityUnits": 40_000, "AccountMaxReadCapacityUnits": 20_000 });
+                it.offers = Some([("aws:eu-west-1".to_owned(), Ok(vec![told]))].into());
             }),
         ),
         plant(

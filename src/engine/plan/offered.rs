@@ -20,6 +20,8 @@ pub enum Source {
     List,
     /// One object.
     Object,
+    /// What the account may have in a fault domain, by its name.
+    Quotas,
 }
 
 /// What was read, or why it could not be.
