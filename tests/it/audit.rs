@@ -209,6 +209,23 @@ fn the_environment_is_looked_at_where_the_clouds_are_real() {
     let audit = home.run(&["audit", "woocommerce"]).code(0);
     audit.shows(&["warning [setting-lost]", "AWS_REGION is us-east-1"]).done();
     home.sandbox(&["audit", "woocommerce", "--strict"]).code(0).done();
+    for (name, value, said) in [
+        ("AWS_DEFAULT_REGION", "us-east-1", "AWS_DEFAULT_REGION is us-east-1"),
+        ("AWS_CONFIG_FILE", "aws-config", "the region of the AWS profile is us-east-1"),
+        (
+            "AWS_ENDPOINT_URL_STS",
+            "https://sts.us-east-1.amazonaws.com:443/",
+            "the region in AWS_ENDPOINT_URL_STS is us-east-1",
+        ),
+    ] {
+        let mut home = Home::woocommerce();
+        drilled(&home, "state");
+        home.write("aws-config", "[profile shop]\nregion = us-east-1\n");
+        home.set("AWS_PROFILE", "shop");
+        home.set(name, value);
+        let audit = home.run(&["audit", "woocommerce"]).code(0);
+        audit.shows(&["warning [setting-lost]", said]).done();
+    }
     let here = ["audit", "woocommerce", "--here", "linode:us-east"];
     let audit = home.sandbox(&here).code(1);
     audit.shows(&["error [state-lost]", "state/sandbox/states/woocommerce"]).done();
