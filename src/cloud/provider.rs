@@ -102,6 +102,10 @@ impl Provider {
         match source {
             Source::List => self.rest.linode.list(path, None).await,
             Source::Object => Ok(vec![self.rest.linode.get(path, &[], None).await?]),
+            Source::Quotas => {
+                let region = path.rsplit_once(':').map_or(path, |it| it.1);
+                Ok(vec![self.dynamo.quotas(region).await?])
+            }
         }
     }
 

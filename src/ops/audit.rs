@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::engine::audit::examine::{Switch, audit as examine, invalid};
+use crate::engine::audit::examine::{Switch, audit as examine, invalid, sources};
 use crate::engine::audit::facts::{Drill, Facts, Online, Store};
 use crate::engine::audit::finding::{Audit, Section};
 use crate::engine::plan::guard::Allowed;
@@ -16,8 +16,9 @@ use crate::engine::value::Value;
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::load;
+use crate::ops::look;
 use crate::ops::place::Place;
-use crate::ops::plan::{self, plan};
+use crate::ops::plan::{self, looked};
 use crate::ops::session::Session;
 
 /// What is to be audited.
@@ -39,7 +40,7 @@ pub async fn audit(session: &Session, question: &Question) -> Result<Audit, OpsE
     let place = &question.place;
     let store = session.store(place);
     let state = store.load()?;
-    let facts = facts(session, question, state.as_ref()).await?;
+    let mut facts = facts(session, question, state.as_ref()).await?;
     let home_overlays = state.as_ref().map(|it| it.home.clone()).unwrap_or_default();
     let home = match stack(session, question, &home_overlays, state.as_ref()) {
         Ok(home) => home,
@@ -57,6 +58,10 @@ pub async fn audit(session: &Session, question: &Question) -> Result<Audit, OpsE
     }
     let switches: Vec<Switch<'_>> =
         switches.iter().map(|(overlay, stack)| Switch { overlay, stack }).collect();
+    if question.online {
+        let sources = sources(&session.catalog, &home, &switches, state.as_ref());
+        facts.offers = Some(look::offers(session, sources).await);
+    }
     let has_broken = !broken.is_empty();
     let mut audit = examine(&session.catalog, &home, &switches, state.as_ref(), &facts, has_broken);
     audit.sections.extend(broken);
@@ -149,6 +154,7 @@ async fn facts(
         rehearsals: rehearsals(&question.place),
         unread,
         online,
+        offers: None,
     })
 }
 
@@ -178,7 +184,7 @@ async fn observe(session: &Session, question: &Question) -> Result<Online, OpsEr
         keep: Keep::default(),
         last_good: None,
     };
-    let proposed = plan(session, &ask).await?;
+    let proposed = looked(session, &ask).await?;
     let drift = proposed.plan.drift.into_iter().map(|it| {
         let names = it.attributes.into_iter().map(|(name, ..)| name);
         (it.address, if it.absent { Vec::new() } else { names.collect() })

@@ -77,12 +77,24 @@ const LOOKS_MAX: usize = 3;
 
 /// Plans against the state as it is now; writes nothing.
 pub async fn plan(session: &Session, ask: &Ask) -> Result<Proposed, OpsError> {
+    newest(session, ask, true).await
+}
+
+/// The same without asking what the clouds offer, for who asks that of more than one plan.
+pub async fn looked(session: &Session, ask: &Ask) -> Result<Proposed, OpsError> {
+    newest(session, ask, false).await
+}
+
+async fn newest(session: &Session, ask: &Ask, is_checked: bool) -> Result<Proposed, OpsError> {
     let store = session.store(&ask.place);
     let mut state = store.load()?;
     let mut looks = 1;
     loop {
         let seen = state.as_ref().map(|it| (it.lineage.clone(), it.sequence));
-        let proposed = plan_on(session, ask, state).await?;
+        let proposed = match is_checked {
+            true => plan_on(session, ask, state).await?,
+            false => looked_on(session, ask, state).await?,
+        };
         state = store.load()?;
         // What another run has made in between would look like a stranger's.
         let now = state.as_ref().map(|it| (it.lineage.clone(), it.sequence));
@@ -95,6 +107,18 @@ pub async fn plan(session: &Session, ask: &Ask) -> Result<Proposed, OpsError> {
 
 /// Plans against this state.
 pub async fn plan_on(
+    session: &Session,
+    ask: &Ask,
+    state: Option<State>,
+) -> Result<Proposed, OpsError> {
+    let mut proposed = looked_on(session, ask, state).await?;
+    check_offers(session, &mut proposed).await?;
+    check_uninvited(session, ask.intent, &mut proposed).await;
+    Ok(proposed)
+}
+
+/// What the layers, the state and the observed world come to.
+async fn looked_on(
     session: &Session,
     ask: &Ask,
     state: Option<State>,
@@ -120,8 +144,6 @@ pub async fn plan_on(
             change.reason = [why.as_str(), &change.reason].join("; ");
         }
     }
-    check_offers(session, &mut proposed).await?;
-    check_uninvited(session, ask.intent, &mut proposed).await;
     Ok(proposed)
 }
 

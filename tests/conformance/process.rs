@@ -24,6 +24,10 @@ impl Root {
         root
     }
 
+    pub(crate) fn within(folder: &Path) -> Self {
+        Self(tempfile::tempdir_in(folder).unwrap())
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
@@ -200,19 +204,31 @@ pub(crate) fn lifeboat(root: &Path, url: &str, words: &[&str]) -> Ran {
     )
 }
 
+/// Runs lifeboat on the stacks of `root`, with its sandbox and nothing else.
+pub(crate) fn lifeboat_at_home(root: &Path, words: &[&str]) -> Ran {
+    Ran::of(clean(LIFEBOAT).args(words).arg("-C").arg(root).env("HOME", root))
+}
+
 /// A command that has ended.
+#[derive(Debug)]
 pub(crate) struct Ran {
     command: String,
     code: Option<i32>,
+    printed: String,
     said: String,
 }
 
 impl Ran {
-    fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         let output = command.output().unwrap();
-        let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
-        said.push_str(&String::from_utf8_lossy(&output.stderr));
-        Self { command: format!("{command:?}"), code: output.status.code(), said }
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = format!("{printed}{}", String::from_utf8_lossy(&output.stderr));
+        Self { command: format!("{command:?}"), code: output.status.code(), printed, said }
+    }
+
+    /// What went to its standard output alone.
+    pub(crate) fn printed(&self) -> &str {
+        &self.printed
     }
 
     #[track_caller]

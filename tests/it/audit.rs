@@ -38,7 +38,7 @@ fn the_example_passes_before_and_after_it_is_made() {
     drilled(&home, "state");
     // What the sandbox may leave off is off where data would be, until its switch is given.
     let open = home.run(&["audit", "woocommerce", "--strict"]).code(1);
-    open.shows(&["data-unprotected", "by an expression"]).done();
+    open.shows(&["data-unprotected", "by `protect` as it is by default"]).done();
     let audit = home.run(&["audit", "woocommerce", "--strict", "--var", "protect=true"]).code(0);
     audit
         .shows(&["nothing was found", "failover_eu", "0 errors, 0 warnings, 0 notes", "50 s"])
@@ -81,6 +81,61 @@ fn online_tells_drift_and_offline_says_that_it_did_not_look() {
     let audit = home.sandbox(&online).code(1);
     let [one] = told(&audit).try_into().expect("one finding");
     assert!(one.starts_with(STACK) && one.ends_with("standby-drifted"), "{one}");
+}
+
+/// Of a plan that its region does not have nothing is told before somebody asks the cloud.
+#[test]
+fn online_tells_that_the_standby_cannot_be_had() {
+    let home = Home::woocommerce();
+    drilled(&home, "state/sandbox/states");
+    let larger = "resources:\n  standby: { type: g7-premium-2 }\n";
+    edit(&home, OVERLAY, "resources:\n", larger);
+    let online = ["audit", "woocommerce", "--online", "--format", "json"];
+    for is_made in [false, true] {
+        if is_made {
+            home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+        }
+        home.sandbox(&["audit", "woocommerce"]).code(0).done();
+        let audit = home.sandbox(&online).code(1);
+        assert_eq!(told(&audit), [format!("{OVERLAY}:8 not-offered")], "{audit}");
+        audit.shows(&["`g7-premium-2` is not to be had in `eu-central`", "de-fra-2"]).done();
+    }
+    // What home itself could not get ends no audit: it is a finding like the others.
+    edit(
+        &home,
+        STACK,
+        "    region: us-east\n    type: '${vars.plan}'",
+        "    region: us-east\n    type: g7-premium-2",
+    );
+    let audit = home.sandbox(&online).code(1);
+    assert!(
+        told(&audit).iter().any(|it| it.starts_with(STACK) && it.ends_with("not-offered")),
+        "{audit}"
+    );
+}
+
+/// A quota that the API tells is compared with what all tables of a region ask for together.
+#[test]
+fn online_tells_that_the_account_may_not_have_so_much() {
+    let table = |name: &str, units: u32| {
+        format!(
+            "  {name}: {{ kind: dynamodb.table, region: us-east-1, name: {name}_items, attributes: {{ id: S }}, hash_key: id, billing_mode: PROVISIONED, read_capacity: {units}, write_capacity: 1 }}\n"
+        )
+    };
+    let stack = |units: u32| {
+        let tables: String = ["one", "two", "three"].map(|it| table(it, units)).concat();
+        format!("stack: wide\nresources:\n{tables}")
+    };
+    let home = Home::holding("wide", stack(30_000));
+    home.sandbox(&["audit", "wide"]).code(0).done();
+    let told = home.sandbox(&["audit", "wide", "--online"]).code(1);
+    told.shows(&[
+        "error [quota-exceeded]",
+        "`read_capacity` of all in aws:us-east-1 comes to 90000, and 80000 is the most of the account",
+    ])
+    .done();
+    home.stack("wide", stack(20_000));
+    home.sandbox(&["audit", "wide", "--online"]).code(0).done();
 }
 
 #[test]
@@ -154,6 +209,23 @@ fn the_environment_is_looked_at_where_the_clouds_are_real() {
     let audit = home.run(&["audit", "woocommerce"]).code(0);
     audit.shows(&["warning [setting-lost]", "AWS_REGION is us-east-1"]).done();
     home.sandbox(&["audit", "woocommerce", "--strict"]).code(0).done();
+    for (name, value, said) in [
+        ("AWS_DEFAULT_REGION", "us-east-1", "AWS_DEFAULT_REGION is us-east-1"),
+        ("AWS_CONFIG_FILE", "aws-config", "the region of the AWS profile is us-east-1"),
+        (
+            "AWS_ENDPOINT_URL_STS",
+            "https://sts.us-east-1.amazonaws.com:443/",
+            "the region in AWS_ENDPOINT_URL_STS is us-east-1",
+        ),
+    ] {
+        let mut home = Home::woocommerce();
+        drilled(&home, "state");
+        home.write("aws-config", "[profile shop]\nregion = us-east-1\n");
+        home.set("AWS_PROFILE", "shop");
+        home.set(name, value);
+        let audit = home.run(&["audit", "woocommerce"]).code(0);
+        audit.shows(&["warning [setting-lost]", said]).done();
+    }
     let here = ["audit", "woocommerce", "--here", "linode:us-east"];
     let audit = home.sandbox(&here).code(1);
     audit.shows(&["error [state-lost]", "state/sandbox/states/woocommerce"]).done();

@@ -72,6 +72,19 @@ fn a_drill_that_forgets_one_label_is_refused_before_its_first_call() {
             "name: woocommerce_sessions",
             "`sessions` has the identity of",
         ),
+        // The cloud tells none of these apart by the size of their letters.
+        ("lb: { label: drill-us }", "lb: { label: Shop-US }", "`lb` has the identity of `lb`"),
+        (
+            "label: 'drill-us-${each.index}'",
+            "label: 'SHOP-us-${each.index}'",
+            "`web[0]` has the identity of",
+        ),
+        (
+            "wall: { label: woocommerce-drill }",
+            "wall: { label: WooCommerce-Web }",
+            "`wall` has the identity of",
+        ),
+        ("name: shop-drill", "name: SHOP", "`shop` has the identity of `shop` of woocommerce"),
     ] {
         let home = shop();
         edit(&home, from, to);

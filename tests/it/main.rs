@@ -40,6 +40,7 @@ mod turn;
 mod turned;
 mod order;
 mod shown;
+mod served;
 mod canary;
 mod hostile;
 mod recorded;

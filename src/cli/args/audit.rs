@@ -17,7 +17,7 @@ pub struct AuditArgs {
     /// How to print what was found
     #[arg(long, value_enum, default_value = "text")]
     pub format: AuditFormat,
-    /// Also ask the clouds: drift, and whether replicas are active members of their groups
+    /// Also ask the clouds: drift, whether replicas are active members of their groups, and whether what is yet to be made can be had
     #[arg(long)]
     pub online: bool,
     /// Exit 1 for warnings, too

@@ -1,5 +1,8 @@
 //! `audit`: whether a recovery would work, as text, JSON or SARIF.
 
+use aws_config::meta::region::ProvideRegion as _;
+use aws_config::profile::ProfileFileRegionProvider;
+
 use crate::cli::args::{AuditArgs, AuditFormat, Layers};
 use crate::cli::commands::Scene;
 use crate::cli::exit::Exit;
@@ -15,12 +18,21 @@ use crate::render::sarif::sarif;
 /// Variables of the environment that say through which region AWS credentials go.
 const AWS_REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
+/// Variables that send calls, those for credentials among them, to a host that may name a region.
+const ENDPOINTS: [&str; 5] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
+];
+
 pub async fn audit(scene: &Scene, arguments: &AuditArgs) -> Result<Exit, OpsError> {
     let Some(stack) = arguments.stack.clone().filter(|_| !arguments.rules) else {
         out::data(&rules());
         return Ok(Exit::Done);
     };
-    let question = question(scene, arguments, stack)?;
+    let question = question(scene, arguments, stack).await?;
     let session = open::session(&question.place.root, &arguments.world).await?;
     let audit = ask(&session, &question).await?;
     out::data(&match arguments.format {
@@ -31,7 +43,11 @@ pub async fn audit(scene: &Scene, arguments: &AuditArgs) -> Result<Exit, OpsErro
     Ok(exit(&audit, arguments.strict))
 }
 
-fn question(scene: &Scene, arguments: &AuditArgs, stack: String) -> Result<Question, OpsError> {
+async fn question(
+    scene: &Scene,
+    arguments: &AuditArgs,
+    stack: String,
+) -> Result<Question, OpsError> {
     if let Some(here) = arguments.here.as_ref().filter(|it| !is_fault_domain(it)) {
         return Err(OpsError::usage(
             format!("`--here {here}` is not a fault domain"),
@@ -44,7 +60,7 @@ fn question(scene: &Scene, arguments: &AuditArgs, stack: String) -> Result<Quest
         variables: arguments.variables.clone(),
         variable_files: arguments.variable_files.clone(),
     };
-    let settings = if arguments.world.sandbox { Vec::new() } else { settings() };
+    let settings = if arguments.world.sandbox { Vec::new() } else { settings().await };
     Ok(Question {
         place: Place::find(&layers.stack, &scene.directory)?,
         to: arguments.to.clone(),
@@ -55,12 +71,23 @@ fn question(scene: &Scene, arguments: &AuditArgs, stack: String) -> Result<Quest
     })
 }
 
-fn settings() -> Vec<(String, String)> {
-    let given = AWS_REGION.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?)));
-    given
-        .filter(|(_, region)| !region.is_empty())
-        .map(|(name, region)| (name.to_owned(), format!("aws:{region}")))
-        .collect()
+/// What leads into a fault domain, by where it is said: the environment, else the profile of AWS.
+async fn settings() -> Vec<(String, String)> {
+    let said = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
+    let regions = AWS_REGION.iter().filter_map(|name| Some(((*name).to_owned(), said(name)?)));
+    let mut found: Vec<(String, String)> = regions.collect();
+    if found.is_empty() {
+        let region = ProfileFileRegionProvider::new().region().await;
+        found.extend(region.map(|it| ("the region of the AWS profile".to_owned(), it.to_string())));
+    }
+    for name in ENDPOINTS {
+        let Some(url) = said(name) else { continue };
+        let host = url.split("://").last().and_then(|it| it.split(['/', ':', '?']).next());
+        // Only what is taken for lost counts, so that it does no harm to call each part a region.
+        let parts = host.unwrap_or_default().split('.');
+        found.extend(parts.map(|part| (format!("the region in {name}"), part.to_owned())));
+    }
+    found.into_iter().map(|(name, region)| (name, format!("aws:{region}"))).collect()
 }
 
 /// Errors are 1; warnings, too, where that is asked for.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value as Json, json};
+
 use crate::cloud::bounded::Bounded;
 use crate::cloud::dynamodb::fault::{Lost, failed};
 use crate::cloud::dynamodb::place::Dynamo;
@@ -39,6 +41,17 @@ impl Dynamo {
             answer.await.unwrap_or_else(|| Err(none()))
         })
         .await
+    }
+
+    /// What the account may have in a region, in the service's own words.
+    pub(crate) async fn quotas(&self, region: &str) -> Result<Json, ProviderError> {
+        let told = read!(self, region, "DescribeLimits", |client| client.describe_limits())?;
+        Ok(json!({
+            "AccountMaxReadCapacityUnits": told.account_max_read_capacity_units,
+            "AccountMaxWriteCapacityUnits": told.account_max_write_capacity_units,
+            "TableMaxReadCapacityUnits": told.table_max_read_capacity_units,
+            "TableMaxWriteCapacityUnits": told.table_max_write_capacity_units,
+        }))
     }
 
     async fn caller_in(&self, region: &str) -> Result<String, ProviderError> {

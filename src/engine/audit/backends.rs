@@ -67,6 +67,7 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
         }
     }
     single(case, out);
+    alone(case, out);
     ports(case, out);
     unguarded(case, out);
 }
@@ -184,6 +185,17 @@ fn single(case: &Case<'_>, out: &mut Section) {
             out.findings.push(Finding::new(&HOME_SINGLE, Some(place), why).about(one.address));
         }
     }
+}
+
+/// A machine that users are directed to without a balancer, and no other beside it.
+fn alone(case: &Case<'_>, out: &mut Section) {
+    let [target] = case.home_targets.as_slice() else { return };
+    let Some(machine) = case.home.item(target).filter(|it| it.kind.capacity.is_some()) else {
+        return;
+    };
+    let why = format!("`{target}` is all that users are directed to");
+    let place = case.home.place(machine.instance.resource.span);
+    out.findings.push(Finding::new(&HOME_SINGLE, Some(place), why).about(target));
 }
 
 fn ports(case: &Case<'_>, out: &mut Section) {

@@ -55,19 +55,25 @@ impl<'a> Case<'a> {
 
     fn find_traffic(&mut self) {
         let mut kinds = BTreeSet::new();
+        // A backend that keeps its machine and only counts otherwise is part of whatever holds it.
+        let mut weighed: Vec<Address> = Vec::new();
         for item in self.home.items().chain(self.recovery.items()) {
             if item.kind.traffic.is_empty() || self.is_lost(item.address) {
                 continue;
             }
             let before = targets(self.home, item.address);
             let is_hit = before.iter().any(|it| self.home.is_in(it, &self.lost));
-            let moves =
-                is_hit || before != targets(self.recovery, item.address) || self.is_changed(item);
-            if moves && !self.moving.contains(item.address) {
+            let leads = is_hit || before != targets(self.recovery, item.address);
+            if (leads || self.is_changed(item)) && !self.moving.contains(item.address) {
                 self.moving.push(item.address.clone());
                 kinds.insert(item.kind.kind.clone());
-                self.home_targets.extend(before);
+                let is_held =
+                    !leads && item.kind.contains_in.is_some() && item.kind.drain.is_none();
+                if is_held { &mut weighed } else { &mut self.home_targets }.extend(before);
             }
+        }
+        if self.home_targets.is_empty() {
+            self.home_targets = weighed;
         }
         let directing = self.recovery.items().filter(|it| {
             kinds.contains(&it.kind.kind) && !self.recovery.is_in(it.address, &self.lost)

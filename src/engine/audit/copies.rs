@@ -1,11 +1,12 @@
 //! Whether the overlay says all that it leaves, and whether its copies of data are ever proved and its switch rehearsed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::engine::address::Address;
 use crate::engine::audit::case::Case;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
-use crate::engine::audit::independence::{group_name, would_miss};
+use crate::engine::audit::independence::{group_name, has_word, would_miss};
 use crate::engine::audit::reads::reads;
 use crate::engine::audit::side::{Item, Side};
 use crate::engine::stack::model::GateProbe;
@@ -61,8 +62,27 @@ fn used(side: &Side<'_>, closure: &BTreeSet<Address>) -> BTreeMap<String, BTreeS
                 used.entry(name.json().to_string()).or_default().insert(domain.to_owned());
             }
         }
+        for (name, domain) in named(side, item) {
+            used.entry(name).or_default().insert(domain);
+        }
     }
     used
+}
+
+/// Members that an object's texts name by group and region, without a reference: the group's name, and the fault domain.
+fn named(side: &Side<'_>, item: Item<'_>) -> Vec<(String, String)> {
+    let texts = item.kind.settable().filter_map(|(name, _)| item.value(name));
+    let texts: Vec<String> =
+        texts.filter_map(|it| it.exposed().as_text().map(str::to_owned)).collect();
+    let members = side.items().filter(|it| it.kind.holds_data);
+    let found = members.filter_map(|of| {
+        let region = of.text(&of.kind.group.as_ref()?.region)?;
+        let name = group_name(of)?;
+        let of_it = name.as_text()?;
+        texts.iter().find(|it| has_word(it, region) && has_word(it, of_it))?;
+        Some((name.json().to_string(), side.domains.of_desired(of.address)?.to_owned()))
+    });
+    found.collect()
 }
 
 /// Fault domains whose copy of the data home uses, and the recovery another's: it survives their loss, and does not say so.
@@ -113,16 +133,16 @@ fn proved(case: &Case<'_>, out: &mut Section) {
 
 /// Addresses that the cloud gave to what is lost, in the texts of what serves afterwards.
 fn written_out(case: &Case<'_>, out: &mut Section) {
-    let mut addresses: BTreeMap<&str, &Address> = BTreeMap::new();
+    let mut addresses: BTreeMap<String, &Address> = BTreeMap::new();
     for (address, record) in case.state.into_iter().flat_map(|it| &it.records) {
         if !case.home.is_in(address, &case.lost) {
             continue;
         }
-        let texts = record.outputs.values().filter_map(Value::as_text);
+        let texts = record.outputs.values().flat_map(texts);
         let is_address = |it: &&str| {
             it.len() >= ADDRESS_MIN && it.contains(['.', ':']) && !it.contains(char::is_whitespace)
         };
-        addresses.extend(texts.filter(is_address).map(|it| (it, address)));
+        addresses.extend(texts.filter(is_address).map(|it| (bare(it).to_owned(), address)));
     }
     let mut told = BTreeSet::new();
     for item in case.living().chain(case.moved()) {
@@ -147,8 +167,30 @@ fn written_out(case: &Case<'_>, out: &mut Section) {
     }
 }
 
+/// A text, or those of a list.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::List(all) => all.iter().filter_map(Value::as_text).collect(),
+        one => one.as_text().into_iter().collect(),
+    }
+}
+
+/// An address without the length of its network: clouds tell `2001:db8::1/128`, and nobody writes a record so.
+fn bare(text: &str) -> &str {
+    match text.split_once('/') {
+        Some((address, _)) if address.parse::<IpAddr>().is_ok() => address,
+        _ => text,
+    }
+}
+
 /// Whether a text has the address, not as a part of a longer one.
 fn has_address(text: &str, address: &str) -> bool {
+    if let Ok(address) = address.parse::<Ipv6Addr>() {
+        // It has more than one spelling.
+        let words = text.split(|it: char| !it.is_ascii_hexdigit() && !matches!(it, ':' | '.'));
+        let trimmed = words.map(|it| it.trim_end_matches('.'));
+        return trimmed.filter_map(|it| it.parse::<Ipv6Addr>().ok()).any(|it| it == address);
+    }
     let is_part = |it: Option<char>| it.is_some_and(|it| it.is_ascii_alphanumeric() || it == '-');
     text.match_indices(address).any(|(at, _)| {
         let before = text[..at].chars().next_back();
@@ -162,7 +204,7 @@ fn has_address(text: &str, address: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::has_address;
+    use super::{bare, has_address};
 
     #[test]
     fn an_address_is_found_whole() {
@@ -170,5 +212,9 @@ mod tests {
         assert!(has_address("It is 198.18.0.1.", "198.18.0.1"));
         assert!(!has_address("198.18.0.12", "198.18.0.1"));
         assert!(!has_address("198.18.0.1.nip.io", "198.18.0.1"));
+        assert!(has_address("http://[2001:DB8:0::1]:80/.", "2001:db8::1"));
+        assert!(!has_address("2001:db8::1:2", "2001:db8::1"));
+        assert_eq!(bare("2001:db8::1/128"), "2001:db8::1");
+        assert_eq!(bare("a.example.com/1"), "a.example.com/1");
     }
 }

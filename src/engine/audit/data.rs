@@ -2,9 +2,11 @@
 
 use crate::engine::audit::facts::Facts;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
+use crate::engine::audit::reads::inputs;
 use crate::engine::audit::side::{Item, Side};
 use crate::engine::schema::Attribute;
 use crate::engine::stack::model::Shape;
+use crate::engine::value::Value;
 
 pub static UNPROTECTED: Rule = Rule {
     id: "data-unprotected",
@@ -36,28 +38,83 @@ fn missing(
     out: &mut Section,
 ) {
     for (name, _) in item.kind.settable().filter(|(_, it)| is_meant(it)) {
-        if item.is_on(name) {
+        let value = item.value(name).map(Value::exposed);
+        if value.as_ref().is_some_and(|it| it.has_open() || *it == Value::Bool(true)) {
             continue;
         }
-        let given = item.instance.resource.attributes.get(name);
-        let is_switch = given.is_some_and(|it| matches!(it.term.shape, Shape::Expression(_)));
-        if is_switch && facts.in_sandbox {
+        let off = Off::of(side, item, name);
+        if facts.in_sandbox && off.is_left_to_whoever_applies() {
             // A switch that somebody built is there to be off where nobody's data is.
-            out.fact(
-                "switch",
-                format!("`{}` is off for `{}` by an expression", name, item.address),
-            );
-        } else {
-            let by = if is_switch { " by an expression" } else { "" };
-            let why = format!("`{}` holds data, and `{name}` is off{by}", item.address);
-            let place = side.place_of(item, name);
-            out.findings.push(Finding::new(rule, Some(place), why).about(item.address).remedy(
-                if is_switch {
-                    format!("give the expression another value; {}", rule.remedy)
-                } else {
-                    format!("write `{name}: true`; {}", rule.remedy)
-                },
-            ));
+            let text = format!("`{name}` is off for `{}`{}", item.address, off.by());
+            out.fact("switch", text);
+            continue;
+        }
+        let why = format!("`{}` holds data, and `{name}` is off{}", item.address, off.by());
+        let place = side.place_of(item, name);
+        let finding = Finding::new(rule, Some(place), why).about(item.address);
+        out.findings.push(finding.remedy(off.remedy(name, rule.remedy)));
+    }
+}
+
+/// What switches it off.
+enum Off {
+    /// The layers: written out, left out, or by an expression in which nothing can be given.
+    Written { is_expression: bool },
+    /// Variables that an expression reads: the name of each, and who gave its value.
+    Variables(Vec<(String, String)>),
+}
+
+impl Off {
+    fn of(side: &Side<'_>, item: Item<'_>, name: &str) -> Self {
+        let given = item.instance.resource.attributes.get(name);
+        let is_expression = given.is_some_and(|it| !matches!(it.term.shape, Shape::Literal(_)));
+        let read = inputs(side, item, name).variables.into_keys();
+        let read: Vec<(String, String)> = read
+            .filter_map(|name| {
+                let from = side.stack.variables.get(&name)?.from.clone();
+                Some((name, from))
+            })
+            .collect();
+        if read.is_empty() { Self::Written { is_expression } } else { Self::Variables(read) }
+    }
+
+    /// Whether another value can be given with a run: what an overlay sets is set wherever it is laid.
+    fn is_left_to_whoever_applies(&self) -> bool {
+        match self {
+            Self::Written { .. } => false,
+            Self::Variables(all) => all.iter().any(|(_, from)| !is_layer(from)),
         }
     }
+
+    fn by(&self) -> String {
+        match self {
+            Self::Written { is_expression: false } => String::new(),
+            Self::Written { is_expression: true } => " by an expression".into(),
+            Self::Variables(all) => {
+                let said = |(name, from): &(String, String)| match from.as_str() {
+                    "default" => format!("`{name}` as it is by default"),
+                    other => format!("`{name}` as {other} has it"),
+                };
+                format!(" by {}", all.iter().map(said).collect::<Vec<_>>().join(" and "))
+            }
+        }
+    }
+
+    fn remedy(&self, attribute: &str, why: &str) -> String {
+        match self {
+            Self::Written { is_expression: false } => format!("write `{attribute}: true`; {why}"),
+            Self::Written { is_expression: true } => {
+                format!("let the expression be true; {why}")
+            }
+            Self::Variables(all) => {
+                let names: Vec<String> = all.iter().map(|(name, _)| format!("`{name}`")).collect();
+                format!("give {} another value; {why}", names.join(" or "))
+            }
+        }
+    }
+}
+
+/// Whether a variable's value is an overlay's.
+fn is_layer(from: &str) -> bool {
+    from.contains(".yaml:")
 }

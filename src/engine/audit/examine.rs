@@ -8,10 +8,11 @@ use crate::engine::audit::finding::{Audit, Finding, Place, Section};
 use crate::engine::audit::rules::INVALID;
 use crate::engine::audit::side::Side;
 use crate::engine::audit::{
-    backends, certificate, copies, data, health_page, independence, practice, recorded, standby,
-    traffic,
+    backends, certificate, copies, data, health_page, independence, offers, practice, recorded,
+    standby, traffic,
 };
 use crate::engine::diagnostic::{Diagnostic, Severity, Sources};
+use crate::engine::plan::offered::Source;
 use crate::engine::schema::Catalog;
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::State;
@@ -32,7 +33,8 @@ pub fn audit(
     has_broken: bool,
 ) -> Audit {
     let side = Side::new(catalog, home);
-    let mut sections = vec![at_home(&side, switches.is_empty() && !has_broken, facts)];
+    let is_helpless = switches.is_empty() && !has_broken;
+    let mut sections = vec![at_home(&side, is_helpless, state, facts)];
     for switch in switches {
         let recovery = Side::new(catalog, switch.stack);
         let case = Case::new(switch.overlay, &side, &recovery, state, facts);
@@ -43,7 +45,19 @@ pub fn audit(
     Audit { stack: side.stack.name.clone(), home, sections, at: facts.now }
 }
 
-fn at_home(side: &Side<'_>, is_helpless: bool, facts: &Facts) -> Section {
+/// Which lists of the clouds have to be read before [`audit`] can say whether they offer what is yet to be made.
+pub fn sources(
+    catalog: &Catalog,
+    home: &Stack,
+    switches: &[Switch<'_>],
+    state: Option<&State>,
+) -> BTreeSet<(Source, String)> {
+    let stacks = [home].into_iter().chain(switches.iter().map(|it| it.stack));
+    let sides: Vec<Side<'_>> = stacks.map(|it| Side::new(catalog, it)).collect();
+    offers::sources(sides.iter(), state)
+}
+
+fn at_home(side: &Side<'_>, is_helpless: bool, state: Option<&State>, facts: &Facts) -> Section {
     let mut out = Section::default();
     for why in &facts.unread {
         out.fact("report", format!("cannot be read: {why}"));
@@ -55,6 +69,7 @@ fn at_home(side: &Side<'_>, is_helpless: bool, facts: &Facts) -> Section {
     traffic::check_stack(side, &mut out);
     backends::check_side(side, &mut out);
     data::check(side, facts, &mut out);
+    offers::check(side, state, &BTreeSet::new(), facts, &mut out);
     certificate::check(side, facts.now, &mut out);
     tidy(&mut out);
     out
@@ -75,6 +90,7 @@ fn after(case: &Case<'_>, home: &Section) -> Section {
     traffic::check_numbers(case.recovery, &mut out);
     backends::check_side(case.recovery, &mut out);
     data::check(case.recovery, case.facts, &mut out);
+    offers::check(case.recovery, case.state, &case.lost, case.facts, &mut out);
     certificate::check(case.recovery, case.facts.now, &mut out);
     tidy(&mut out);
     out.findings.retain(|it| !home.findings.contains(it));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
+use crate::engine::plan::offered::Read;
 use crate::engine::value::Value;
 
 /// Facts that the layers do not hold.
@@ -23,6 +24,8 @@ pub struct Facts {
     pub unread: Vec<String>,
     /// What the clouds said; `None`: they were not asked.
     pub online: Option<Online>,
+    /// What they said of what they offer; `None`: they were not asked.
+    pub offers: Option<Read>,
 }
 
 /// Where state is kept.

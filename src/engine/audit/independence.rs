@@ -156,7 +156,7 @@ fn mentions(case: &Case<'_>, item: Item<'_>, told: &BTreeSet<String>, out: &mut 
 }
 
 /// Whether a text has the word, not as a part of a longer one.
-fn has_word(text: &str, word: &str) -> bool {
+pub fn has_word(text: &str, word: &str) -> bool {
     let is_part = |it: Option<char>| it.is_some_and(|it| it.is_ascii_alphanumeric() || it == '-');
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].chars().next_back();

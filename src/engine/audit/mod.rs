@@ -13,6 +13,7 @@ pub mod traffic;
 pub mod standby;
 pub mod recorded;
 pub mod data;
+pub mod offers;
 pub mod certificate;
 pub mod practice;
 pub mod rules;
@@ -20,3 +21,5 @@ pub mod examine;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod sibling_tests;

@@ -2,8 +2,8 @@
 
 use crate::engine::audit::finding::{Level, Rule};
 use crate::engine::audit::{
-    backends, certificate, copies, data, health_page, independence, practice, recorded, standby,
-    traffic,
+    backends, certificate, copies, data, health_page, independence, offers, practice, recorded,
+    standby, traffic,
 };
 
 pub static INVALID: Rule = Rule {
@@ -13,7 +13,7 @@ pub static INVALID: Rule = Rule {
     remedy: "`validate` shows every mistake of the layers",
 };
 
-pub static RULES: [&Rule; 46] = [
+pub static RULES: [&Rule; 49] = [
     &INVALID,
     &practice::NO_RECOVERY,
     &practice::ASSUMES_NOTHING,
@@ -51,6 +51,9 @@ pub static RULES: [&Rule; 46] = [
     &recorded::STANDBY_UNSEEN,
     &recorded::REPLICA_INACTIVE,
     &recorded::REPLICA_SPLIT,
+    &offers::NOT_OFFERED,
+    &offers::QUOTA_EXCEEDED,
+    &offers::OFFERS_UNREAD,
     &data::UNPROTECTED,
     &data::NOT_RESTORABLE,
     &practice::REPLACE_GAP,

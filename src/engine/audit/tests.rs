@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
+
 use crate::engine::address::Address;
 use crate::engine::audit::certificate::ends;
 use crate::engine::audit::examine::{Switch, audit, invalid};
@@ -17,8 +19,9 @@ use crate::engine::stack::rehearse::objects;
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
 
-const STACK: &str = include_str!("../../../stacks/woocommerce/stack.yaml");
-const OVERLAY: &str = include_str!("../../../stacks/woocommerce/overlays/failover_eu.yaml");
+pub(super) const STACK: &str = include_str!("../../../stacks/woocommerce/stack.yaml");
+pub(super) const OVERLAY: &str =
+    include_str!("../../../stacks/woocommerce/overlays/failover_eu.yaml");
 const CLOUD_INIT: &str = include_str!("../../../stacks/woocommerce/files/cloud-init.yaml");
 
 /// Nobody's certificate; it ends at [`ENDS`].
@@ -52,9 +55,9 @@ impl Files for Folder {
 }
 
 /// Everything that an audit looks at, before anything is wrong with it.
-struct World {
-    stack: String,
-    overlay: String,
+pub(super) struct World {
+    pub(super) stack: String,
+    pub(super) overlay: String,
     catalog: Catalog,
     /// Whether the overlay is there at all.
     has_overlay: bool,
@@ -63,7 +66,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             stack: STACK.into(),
             overlay: OVERLAY.into(),
@@ -75,22 +78,22 @@ impl World {
     }
 
     /// Replaces the first `from` behind `after`.
-    fn edit(mut self, after: &str, from: &str, to: &str) -> Self {
+    pub(super) fn edit(mut self, after: &str, from: &str, to: &str) -> Self {
         self.stack = edited(&self.stack, after, from, to);
         self
     }
 
-    fn overlay(mut self, from: &str, to: &str) -> Self {
+    pub(super) fn overlay(mut self, from: &str, to: &str) -> Self {
         self.overlay = edited(&self.overlay, "", from, to);
         self
     }
 
-    fn state(mut self, change: impl Fn(&mut State) + 'static) -> Self {
+    pub(super) fn state(mut self, change: impl Fn(&mut State) + 'static) -> Self {
         self.state = Box::new(change);
         self
     }
 
-    fn facts(mut self, change: impl Fn(&mut Facts) + 'static) -> Self {
+    pub(super) fn facts(mut self, change: impl Fn(&mut Facts) + 'static) -> Self {
         self.facts = Box::new(change);
         self
     }
@@ -113,7 +116,7 @@ impl World {
         load("woocommerce", &layers, &[], &BTreeMap::new(), &Folder, &self.catalog)
     }
 
-    fn audit(&self) -> Audit {
+    pub(super) fn audit(&self) -> Audit {
         let (home, recovery) = (self.load(false), self.load(true));
         for loaded in [&home, &recovery] {
             if stops(&loaded.diagnostics) {
@@ -207,7 +210,7 @@ fn seen(catalog: &Catalog, stack: &Stack, state: &State) -> Facts {
     }
 }
 
-fn address(text: &str) -> Address {
+pub(super) fn address(text: &str) -> Address {
     text.parse().unwrap()
 }
 
@@ -223,8 +226,8 @@ fn plant(rule: &'static str, level: Level, line: &'static str, world: World) -> 
     Plant { rule, level, line, world }
 }
 
-const SERVED: &str = "shop: { target: '${standby_lb.ipv4}' }";
-const STANDBY: &str = "--- warm standby";
+pub(super) const SERVED: &str = "shop: { target: '${standby_lb.ipv4}' }";
+pub(super) const STANDBY: &str = "--- warm standby";
 const SHOP: &str = "  shop:\n";
 
 fn independence() -> Vec<Plant> {
@@ -620,6 +623,16 @@ fn recorded() -> Vec<Plant> {
     ]
 }
 
+/// With a table that is not made yet and has what it reads bought beforehand.
+pub(super) fn provisioned(units: u64) -> World {
+    let table = format!(
+        "  log:\n    kind: dynamodb.table\n    region: eu-west-1\n    name: log\n    attributes: {{ id: S }}\n    hash_key: id\n    billing_mode: PROVISIONED\n    read_capacity: {units}\n    write_capacity: 1\n    point_in_time_recovery: true\n    deletion_protection: true\n"
+    );
+    World::new()
+        .edit("", "\noutputs:\n", &format!("{table}\noutputs:\n"))
+        .state(|it| drop(it.records.remove(&address("log"))))
+}
+
 fn data() -> Vec<Plant> {
     use Level::Warning;
     vec![
@@ -638,6 +651,35 @@ fn data() -> Vec<Plant> {
             Warning,
             "  sessions_eu:",
             World::new().edit("  sessions_eu:", "    deletion_protection: '${vars.protect}'\n", ""),
+        ),
+        plant(
+            "not-offered",
+            Level::Error,
+            "type: '${vars.plan}'",
+            World::new().facts(|it| {
+                let row = |region: &str, available: bool| {
+                    json!({ "region": region, "plan": "g6-standard-2", "available": available })
+                };
+                let rows = Ok(vec![row("eu-central", false), row("eu-west", true)]);
+                it.offers = Some([("/regions/availability".to_owned(), rows)].into());
+            }),
+        ),
+        plant(
+            "quota-exceeded",
+            Level::Error,
+            "read_capacity: 30000",
+            provisioned(30_000).facts(|it| {
+                let told = json!({ "TableMaxReadCapacityUnits": 40_000, "AccountMaxReadCapacityUnits": 20_000 });
+                it.offers = Some([("aws:eu-west-1".to_owned(), Ok(vec![told]))].into());
+            }),
+        ),
+        plant(
+            "offers-unread",
+            Warning,
+            "# A WooCommerce shop",
+            World::new().facts(|it| {
+                it.offers = Some([("/regions".to_owned(), Err("403".to_owned()))].into());
+            }),
         ),
         plant(
             "data-not-restorable",
@@ -777,9 +819,10 @@ fn protection_that_is_off_by_a_variable_is_found_where_data_is() {
     let world = World::new().facts(|it| it.in_sandbox = false);
     let found = said(&world, &world.audit());
     assert_eq!(found.len(), 4, "{found:#?}");
-    assert!(
-        found.iter().all(|it| it.contains("data-unprotected") && it.contains("by an expression"))
-    );
+    let is_it = |it: &String| {
+        it.contains("data-unprotected") && it.contains("by `protect` as it is by default")
+    };
+    assert!(found.iter().all(is_it), "{found:#?}");
     let on = world.edit(
         "",
         "protect: { type: bool, default: false",

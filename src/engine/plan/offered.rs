@@ -1,5 +1,6 @@
 //! Whether the clouds take what a plan would send, by the lists that they keep and the settings of the account.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
@@ -19,22 +20,24 @@ pub enum Source {
     List,
     /// One object.
     Object,
+    /// What the account may have in a fault domain, by its name.
+    Quotas,
 }
 
 /// What was read, or why it could not be.
 pub type Read = BTreeMap<String, Result<Vec<Json>, String>>;
 
-/// Attributes that a call would send, with the names of those that it sends.
-struct Sent<'a> {
-    address: &'a Address,
-    kind: &'a Kind,
-    attributes: &'a Attributes,
-    changed: Option<&'a [String]>,
+/// Attributes that a call would send, with the names of those that it sends; `None`: all, for it makes the object.
+pub struct Sent<'a> {
+    pub address: &'a Address,
+    pub kind: &'a Kind,
+    pub attributes: &'a Attributes,
+    pub changed: Option<Cow<'a, [String]>>,
 }
 
 impl Sent<'_> {
     fn sends(&self, name: &str) -> bool {
-        self.changed.is_none_or(|it| it.iter().any(|it| it == name))
+        self.changed.as_ref().is_none_or(|it| it.iter().any(|it| it == name))
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -47,7 +50,9 @@ fn sent<'a>(plan: &'a Plan, catalog: &'a Catalog) -> impl Iterator<Item = Sent<'
         let kind = catalog.get(&step.kind)?;
         let (attributes, changed) = match &step.call {
             Call::Create { attributes, .. } => (attributes, None),
-            Call::Update { attributes, changed, .. } => (attributes, Some(changed.as_slice())),
+            Call::Update { attributes, changed, .. } => {
+                (attributes, Some(Cow::Borrowed(changed.as_slice())))
+            }
             _ => return None,
         };
         Some(Sent { address: &step.address, kind, attributes, changed })
@@ -56,8 +61,13 @@ fn sent<'a>(plan: &'a Plan, catalog: &'a Catalog) -> impl Iterator<Item = Sent<'
 
 /// What has to be read to judge this plan; nothing for one that sends nothing of the sort.
 pub fn sources(plan: &Plan, catalog: &Catalog) -> BTreeSet<(Source, String)> {
+    sources_of(sent(plan, catalog))
+}
+
+/// The same for calls that no plan holds yet.
+pub fn sources_of<'a>(all: impl Iterator<Item = Sent<'a>>) -> BTreeSet<(Source, String)> {
     let mut found = BTreeSet::new();
-    for it in sent(plan, catalog) {
+    for it in all {
         for (name, attribute) in &it.kind.attributes {
             let is_text = it.sends(name) && it.text(name).is_some();
             if let Some(chosen) = attribute.chosen.as_ref().filter(|_| is_text) {
@@ -95,9 +105,21 @@ fn with(it: &Sent<'_>, name: &str, value: &str) -> Attributes {
 
 /// What the cloud would refuse, each with the line that asks for it; and what could not be looked up, as warnings.
 pub fn refused(plan: &Plan, stack: &Stack, catalog: &Catalog, read: &Read) -> Vec<Diagnostic> {
+    let mut out = refused_of(sent(plan, catalog), stack, catalog, read);
+    out.extend(unread(read));
+    out
+}
+
+/// The same for calls that no plan holds yet, without what could not be looked up.
+pub fn refused_of<'a>(
+    all: impl Iterator<Item = Sent<'a>>,
+    stack: &Stack,
+    catalog: &Catalog,
+    read: &Read,
+) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let mut told = BTreeSet::new();
-    for it in sent(plan, catalog) {
+    for it in all {
         for (name, attribute) in &it.kind.attributes {
             let mut all: Vec<Diagnostic> = Vec::new();
             if let Some(chosen) = &attribute.chosen
@@ -136,7 +158,6 @@ pub fn refused(plan: &Plan, stack: &Stack, catalog: &Catalog, read: &Read) -> Ve
             }));
         }
     }
-    out.extend(unread(read));
     out
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::engine::quick::QuickMap;
-use crate::engine::schema::catalogue::{AccountDefault, Chosen, Wants};
+use crate::engine::schema::catalogue::{AccountDefault, Chosen, Quota, Wants};
 use crate::engine::schema::danger::Risk;
 use crate::engine::value::Value;
 
@@ -195,6 +195,9 @@ pub struct Attribute {
     /// What the account decides where the stack is silent.
     #[serde(default)]
     pub account_default: Option<AccountDefault>,
+    /// What the account may have of it, where the cloud tells that.
+    #[serde(default)]
+    pub quota: Option<Quota>,
     /// A change from one value to another takes so long that it is said beforehand, and waited for.
     #[serde(default)]
     pub slow: Option<Slow>,

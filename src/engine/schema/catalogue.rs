@@ -59,6 +59,14 @@ pub struct AccountDefault {
     pub refuses: BTreeMap<String, Vec<String>>,
 }
 
+/// The fields of the cloud's own answer about quotas that bound a number: of one object, and of all in a region together.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    pub each: String,
+    pub all: String,
+}
+
 /// One list that lifeboat was built with: what its values are, and the values by the part of the cloud that they belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

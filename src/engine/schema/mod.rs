@@ -14,7 +14,9 @@ pub use crate::engine::schema::attribute::{
     Attribute, DefaultWithout, Encode, Form, FormBy, Lookup, Normalise, OnChange, OnShrink, Pick,
     Read, Slow, Type,
 };
-pub use crate::engine::schema::catalogue::{AccountDefault, Available, Chosen, Shipped, Wants};
+pub use crate::engine::schema::catalogue::{
+    AccountDefault, Available, Chosen, Quota, Shipped, Wants,
+};
 pub use crate::engine::schema::danger::{Packets, Risk, Sort};
 pub use crate::engine::schema::routes::{Group, Ready, Rest};
 

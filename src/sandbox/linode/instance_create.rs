@@ -14,6 +14,7 @@ use crate::sandbox::linode::model::{Disk, Instance};
 use crate::sandbox::linode::store::Linode;
 use crate::sandbox::linode::tags;
 use crate::sandbox::linode::timeline::{BOOT, DEPLOY, PREPARE, Timeline};
+use crate::sandbox::linode::users;
 
 /// What the real one takes as well (linode-openapi, and the reduced list of 4.229).
 const UNMODELLED: &[&str] = &[
@@ -59,7 +60,7 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
         form.error("private_ip", "private_ip is not supported with Linode interfaces");
     }
     let firewall = firewall(&mut form, cloud);
-    let deployment = deployment(&mut form, &region);
+    let deployment = deployment(&mut form, cloud, &region);
     form.finish()?;
 
     let id = cloud.next_id("linode");
@@ -168,7 +169,7 @@ pub fn booted_config(it: &Instance) -> Value {
 }
 
 /// Reads and checks what create and rebuild have in common.
-pub fn deployment(form: &mut Form<'_>, region: &str) -> Deployment {
+pub fn deployment(form: &mut Form<'_>, cloud: &Linode, region: &str) -> Deployment {
     form.unmodelled(&["stackscript_id", "stackscript_data"]);
     let image = form.text("image");
     let row = image.as_deref().and_then(catalogue::image);
@@ -182,6 +183,9 @@ pub fn deployment(form: &mut Form<'_>, region: &str) -> Deployment {
         }
     }
     let authorized_users = form.texts("authorized_users").unwrap_or_default();
+    for name in authorized_users.iter().filter(|it| !users::is_known(cloud, it)) {
+        form.error("authorized_users", users::stranger(name));
+    }
     let password = form.text("root_pass");
     if password.as_ref().is_some_and(|it| !(7..=128).contains(&it.chars().count())) {
         form.error("root_pass", "Password does not meet strength requirement");

@@ -14,6 +14,7 @@ pub mod events;
 pub mod tags;
 pub mod devices;
 pub mod instance_view;
+pub mod users;
 pub mod instance_create;
 pub mod power;
 pub mod instances;

@@ -143,7 +143,7 @@ pub fn rebuild(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     if !form.has("image") {
         form.objection("You must specify an image");
     }
-    let wanted = deployment(&mut form, &region);
+    let wanted = deployment(&mut form, cloud, &region);
     let encryption = form.one_of("disk_encryption", &["enabled", "disabled"]);
     // Older clients rebuild and resize in one call.
     form.unmodelled(&["type"]);

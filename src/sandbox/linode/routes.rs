@@ -17,6 +17,7 @@ use crate::sandbox::linode::nodes;
 use crate::sandbox::linode::power;
 use crate::sandbox::linode::records;
 use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::users;
 
 fn id(text: &str) -> Result<u64, Refusal> {
     text.parse().map_err(|_| Refusal::not_found())
@@ -220,6 +221,9 @@ fn rest(cloud: &mut Linode, call: &Call<'_>, path: &[&str]) -> Outcome {
         ("DELETE", ["profile", "sshkeys", it]) => account::delete_key(cloud, call, id(it)?),
         ("GET", ["account"]) => account::account(),
         ("GET", ["account", "settings"]) => account::settings(),
+        ("GET", ["account", "users"]) => users::list(cloud, call),
+        ("POST", ["account", "users"]) => users::create(cloud, call),
+        ("GET", ["account", "users", it]) => users::get(cloud, it),
         ("GET", ["account", "events"]) => events::list(cloud, call),
         ("GET", ["account", "events", it]) => events::get(cloud, call, id(it)?),
         ("POST", ["account", "events", it, "seen"]) => events::see(cloud, id(it)?),

@@ -211,6 +211,28 @@ fn every_process_writes_into_one_log_while_it_is_on() {
     assert!(two.requests().unwrap().received.is_empty(), "a new log is empty");
 }
 
+/// A log that told every name on each line would be full after a thousand requests.
+#[test]
+fn what_moves_nobody_is_logged_in_few_words() {
+    let place = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::open(Some(place.path()), &manual()).unwrap();
+    let zone = json!({ "domain": "example.com", "type": "master", "soa_email": "ops@example.com" });
+    let zone = ok(&sandbox, "POST", "/domains", &zone)["id"].clone();
+    for number in 0..50 {
+        let name = format!("shop-{number}");
+        let record = json!({ "type": "A", "name": name, "target": "198.18.0.200" });
+        ok(&sandbox, "POST", &format!("/domains/{zone}/records"), &record);
+    }
+    sandbox.log_requests().unwrap();
+    for _ in 0..20 {
+        ok(&sandbox, "GET", "/domains", &Value::Null);
+    }
+    let log = std::fs::read_to_string(place.path().join("requests.log")).unwrap();
+    let longest = log.lines().skip(1).map(str::len).max().unwrap();
+    assert_eq!(log.lines().count(), 20);
+    assert!(longest < 300, "{longest} bytes: {log}");
+}
+
 #[test]
 fn the_overview_goes_by_what_is_lost_together() {
     let sandbox = Sandbox::open(None, &manual()).unwrap();

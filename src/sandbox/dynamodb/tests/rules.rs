@@ -50,6 +50,24 @@ fn one_change_per_call() {
 }
 
 #[test]
+fn what_cannot_be_meant_is_refused_and_nothing_is_kept_of_it() {
+    check(&format!(
+        r#"{ORDERS}
+        10s us-east-1 UpdateTimeToLive orders, "TimeToLiveSpecification": {{"Enabled": true, "AttributeName": ""}}
+        ! ValidationException: 1 validation error detected: Value '' at 'timeToLiveSpecification.attributeName' failed to satisfy constraint: Member must have length greater than or equal to 1
+        10s us-east-1 DescribeTimeToLive orders
+        = TimeToLiveDescription.TimeToLiveStatus "DISABLED"
+        10s us-east-1 UpdateTable orders, "DeletionProtectionEnabled": "yes"
+        ! SerializationException: Unexpected token received from parser
+        10s us-east-1 DescribeTable orders
+        = Table.DeletionProtectionEnabled false
+        10s us-east-1 DescribeTable "TableName": 5
+        ! SerializationException: NUMBER_VALUE cannot be converted to String
+        "#
+    ));
+}
+
+#[test]
 fn streams_are_switched_not_changed() {
     let on = r#""StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"}"#;
     let off = r#""StreamSpecification": {"StreamEnabled": false}"#;

@@ -1,5 +1,6 @@
 //! Drives the Linode half without a network: requests as data, answers as text.
 
+mod account;
 mod balancers;
 mod dependence;
 mod door;
