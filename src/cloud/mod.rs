@@ -16,6 +16,7 @@ mod linode;
 mod look;
 mod awaited;
 mod events;
+mod grants;
 mod rest;
 mod listing;
 mod dynamodb;

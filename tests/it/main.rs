@@ -43,6 +43,8 @@ mod shown;
 mod canary;
 mod hostile;
 mod recorded;
+mod granted;
+mod foreign;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -55,6 +55,7 @@ fn at_home(side: &Side<'_>, is_helpless: bool, facts: &Facts) -> Section {
     traffic::check_stack(side, &mut out);
     backends::check_side(side, &mut out);
     data::check(side, facts, &mut out);
+    recorded::check_names(side, facts, &mut out);
     certificate::check(side, facts.now, &mut out);
     tidy(&mut out);
     out

@@ -7,6 +7,7 @@ use crate::sandbox::linode::limits::{Limits, Windows};
 use crate::sandbox::linode::model::{
     Config, Device, Domain, Event, Firewall, Instance, Node, NodeBalancer, Record, SshKey,
 };
+use crate::sandbox::linode::users::User;
 use crate::sandbox::rows::Rows;
 use crate::sandbox::table::Table;
 
@@ -18,6 +19,8 @@ pub struct Linode {
     /// What is known of the application, by a text that tells its revision; empty: of every one.
     pub apps: Rows<String, App>,
     pub tags: Rows<String, String>,
+    /// The users who do not see everything, by their tokens.
+    pub users: Rows<String, User>,
     pub instances: Table<Instance>,
     pub nodebalancers: Table<NodeBalancer>,
     pub configs: Table<Config>,
@@ -34,7 +37,7 @@ pub struct Linode {
 /// Calls a macro-like body for every table; keeps the list of tables in one place.
 macro_rules! each_table {
     ($self:ident, $name:ident, $table:ident, $body:expr) => {{
-        each_table!(@ $self, $name, $table, $body, counters settings apps tags instances nodebalancers configs
+        each_table!(@ $self, $name, $table, $body, counters settings apps tags users instances nodebalancers configs
             nodes domains records firewalls devices sshkeys events);
     }};
     (@ $self:ident, $name:ident, $table:ident, $body:expr, $($field:ident)*) => {
