@@ -16,7 +16,7 @@ use crate::ops::error::OpsError;
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
 pub use crate::cli::args::sandbox::{
-    AppCommand, FaultArgs, How, HowBroken, LogWhat, SandboxCommand,
+    AppCommand, FaultArgs, How, HowBroken, LogWhat, RestrictArgs, SandboxCommand,
 };
 pub use crate::cli::args::stack::{
     Allow, Format, Layers, Losing, Plain, Shape, Speed, Target, Words, World,

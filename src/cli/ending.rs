@@ -92,10 +92,24 @@ pub fn part(name: &str, report: &Report) {
     if let Some(open) = open(&report.open) {
         talk(&format!("{name}: {open}"));
     }
+    if let Some(shared) = shared(&report.open) {
+        talk(&format!("{name}: {shared}"));
+    }
+}
+
+/// Names of which somebody else leads a part of the users elsewhere, in words.
+pub fn shared(open: &[Open]) -> Option<String> {
+    let shared = open.iter().filter(|it| it.is_shared);
+    let shown: Vec<String> =
+        shared.take(3).map(|it| format!("`{}`: {}", it.address, clean(&it.why))).collect();
+    (!shown.is_empty()).then(|| {
+        format!("not all users are where they are wanted: {}; take that away, or declare it in this stack as well", shown.join("; "))
+    })
 }
 
 /// What was not read, in words; the first few of it with their reasons.
 pub fn open(open: &[Open]) -> Option<String> {
+    let open: Vec<&Open> = open.iter().filter(|it| !it.is_shared).collect();
     if open.is_empty() {
         return None;
     }

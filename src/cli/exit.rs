@@ -48,7 +48,7 @@ impl From<Ending> for Exit {
     fn from(ending: Ending) -> Self {
         match ending {
             Ending::Over => Self::Done,
-            Ending::Unread => Self::Unseen,
+            Ending::Shared | Ending::Unread => Self::Unseen,
             Ending::Malformed | Ending::Denied | Ending::Undone => Self::Failed,
         }
     }

@@ -151,7 +151,7 @@ impl Linode {
         user.ok_or_else(|| self.garbled("/profile", "the answer names no `username`"))
     }
 
-    fn garbled(&self, path: &str, words: &str) -> ProviderError {
+    pub(crate) fn garbled(&self, path: &str, words: &str) -> ProviderError {
         ProviderError::new(Fault::Garbled, format!("GET {}", self.url(path)), words)
     }
 

@@ -1,6 +1,6 @@
 //! Observes many objects by listing: one list per collection, shared by every question about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -9,14 +9,15 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cloud::contact::Place;
-use crate::cloud::decode::{decoded, id, looked_up, lookups};
+use crate::cloud::decode::{decoded, id, looked_up, lookups, mark};
 use crate::cloud::error::ProviderError;
 use crate::cloud::identity::identity;
 use crate::cloud::linode::Linode;
 use crate::cloud::look::Question;
-use crate::cloud::rest::{expected, is_same, not_ready};
+use crate::cloud::rest::{Rest, expected, is_same, not_ready};
 use crate::cloud::routes::Routes;
-use crate::engine::observed::{Observation, Reason, Unseen};
+use crate::engine::observed::{Beside, Observation, Reason, Unseen};
+use crate::engine::plan::planned::looked_up_by;
 use crate::engine::retry::Fault;
 use crate::engine::schema::FaultDomain;
 use crate::engine::value::{Attributes, Value};
@@ -39,8 +40,13 @@ enum Listed {
 
 type Lists = BTreeMap<String, Listed>;
 
-/// Answers every question that is about a kind with routes, in the order given.
-pub(crate) async fn observe(linode: &Linode, questions: &[Question<'_>]) -> Vec<Observation> {
+/// Answers every question that is about a kind with routes, in the order given; and what the lists show beside.
+pub(crate) async fn observe(
+    rest: &Rest,
+    questions: &[Question<'_>],
+) -> (Vec<Observation>, Vec<Beside>) {
+    let linode = &rest.linode;
+    rest.grants.forget().await;
     let places: Vec<Result<String, String>> = questions.iter().map(place).collect();
     let together = Together::new(questions);
     let mut paths: BTreeMap<String, Option<Place>> = BTreeMap::new();
@@ -67,14 +73,82 @@ pub(crate) async fn observe(linode: &Linode, questions: &[Question<'_>]) -> Vec<
         }
     }
     let confirmed = confirmed(linode, objects).await;
-    questions
+    let answers = questions.iter().zip(&places).map(|(question, place)| match place {
+        Ok(path) => answer(question, path, &lists, &confirmed),
+        Err(why) => unclear(why.clone()),
+    });
+    let mut answers: Vec<Observation> = answers.collect();
+    unhide(rest, questions, &mut answers).await;
+    (answers, beside(questions, &places, &lists))
+}
+
+/// What state knows nothing of, and that either users take for what was asked about or some stack has marked as its own.
+fn beside(
+    questions: &[Question<'_>],
+    places: &[Result<String, String>],
+    lists: &Lists,
+) -> Vec<Beside> {
+    let known: BTreeSet<(&str, &str)> =
+        questions.iter().filter_map(|it| Some((it.kind.kind.as_str(), it.id?))).collect();
+    let mut by_list: BTreeMap<&str, (&Question<'_>, BTreeSet<String>)> = BTreeMap::new();
+    for (question, place) in questions.iter().zip(places) {
+        let Ok(path) = place else { continue };
+        let name = looked_up_by(question.kind, question.attributes);
+        if name.is_some() || question.kind.mark.is_some() {
+            by_list.entry(path).or_insert((question, BTreeSet::new())).1.extend(name);
+        }
+    }
+    let mut found = Vec::new();
+    for (path, (question, names)) in by_list {
+        let Some(Listed::Rows { rows, .. }) = lists.get(path) else { continue };
+        let kind = question.kind;
+        let of_path = |name: &str| kind.contains_in.as_deref() == name.split('.').next();
+        let container = question.attributes.iter().filter(|(name, _)| of_path(name));
+        let container: Attributes =
+            container.map(|(name, value)| (name.clone(), value.clone())).collect();
+        for row in rows {
+            let Some(id) = id(row).filter(|it| !known.contains(&(kind.kind.as_str(), it.as_str())))
+            else {
+                continue;
+            };
+            let mut attributes = container.clone();
+            attributes.extend(decoded(kind, row));
+            let mark = mark(kind, row);
+            let is_named = looked_up_by(kind, &attributes).is_some_and(|it| names.contains(&it));
+            if is_named || mark.is_some() {
+                found.push(Beside { kind: kind.kind.clone(), id, attributes, mark });
+            }
+        }
+    }
+    found
+}
+
+/// What is recorded and "not found" may be hidden from the user of the token: whoever does not see it knows nothing of it.
+async fn unhide(rest: &Rest, questions: &[Question<'_>], answers: &mut [Observation]) {
+    let may_be_hidden = |question: &Question<'_>| {
+        question.id.is_some() && question.kind.rest.as_ref().is_some_and(|it| it.grants.is_some())
+    };
+    let absent = questions
         .iter()
-        .zip(&places)
-        .map(|(question, place)| match place {
-            Ok(path) => answer(question, path, &lists, &confirmed),
-            Err(why) => unclear(why.clone()),
-        })
-        .collect()
+        .zip(answers)
+        .filter_map(|(it, seen)| Some((it, it.id.filter(|_| may_be_hidden(it))?, seen)));
+    let absent: Vec<_> = absent.filter(|(_, _, seen)| **seen == Observation::Absent).collect();
+    if absent.is_empty() {
+        return;
+    }
+    let restricted = rest.grants.read(&rest.linode).await;
+    for (question, id, seen) in absent {
+        let unseen = match &restricted {
+            Ok(None) => None,
+            Ok(Some(user)) => user
+                .hides(question.kind, id, question.attributes)
+                .map(|why| Unseen::new(Reason::Denied, why)),
+            Err(why) => Some(why.unseen()),
+        };
+        if let Some(unseen) = unseen {
+            *seen = Observation::Unseen(unseen);
+        }
+    }
 }
 
 fn place(question: &Question<'_>) -> Result<String, String> {

@@ -17,6 +17,7 @@ mod linode;
 mod look;
 mod awaited;
 mod events;
+mod grants;
 mod rest;
 mod listing;
 mod dynamodb;

@@ -13,10 +13,12 @@ use crate::cloud::connection::Connections;
 use crate::cloud::dynamodb::Dynamo;
 use crate::cloud::error::ProviderError;
 use crate::cloud::events::Events;
+use crate::cloud::grants::Grants;
 use crate::cloud::linode::Linode;
 use crate::cloud::listing;
 use crate::cloud::rest::Rest;
-use crate::engine::observed::{Alike, Observation};
+use crate::engine::observed::{Alike, Beside, Observation};
+use crate::engine::plan::granted::Restricted;
 use crate::engine::plan::offered::Source;
 use crate::engine::retry::Fault;
 use crate::engine::schema::Kind;
@@ -36,7 +38,12 @@ impl Provider {
         let dynamo = Dynamo { connections: Arc::clone(&connections) };
         Self {
             connections,
-            rest: Rest { linode, awaited: Awaited::default(), events: Events::default() },
+            rest: Rest {
+                linode,
+                awaited: Awaited::default(),
+                events: Events::default(),
+                grants: Grants::default(),
+            },
             dynamo,
         }
     }
@@ -60,16 +67,21 @@ impl Provider {
 
     /// What is seen of each object, in the order of the questions.
     pub async fn observe(&self, questions: &[Question<'_>]) -> Vec<Observation> {
+        self.look_around(questions).await.0
+    }
+
+    /// The same, and what the lists that were read for it show beside.
+    pub async fn look_around(&self, questions: &[Question<'_>]) -> (Vec<Observation>, Vec<Beside>) {
         let (ours, theirs): (Vec<usize>, Vec<usize>) =
             (0..questions.len()).partition(|at| is_dynamodb(questions[*at].kind));
         let pick = |list: &[usize]| list.iter().map(|at| questions[*at]).collect::<Vec<_>>();
         let (tables, rows) = (pick(&ours), pick(&theirs));
-        let (tables, rows) =
-            tokio::join!(self.dynamo.observe(&tables), listing::observe(&self.rest.linode, &rows));
+        let (tables, (rows, beside)) =
+            tokio::join!(self.dynamo.observe(&tables), listing::observe(&self.rest, &rows));
         let mut answers: Vec<(usize, Observation)> =
             ours.into_iter().zip(tables).chain(theirs.into_iter().zip(rows)).collect();
         answers.sort_by_key(|(at, _)| *at);
-        answers.into_iter().map(|(_, it)| it).collect()
+        (answers.into_iter().map(|(_, it)| it).collect(), beside)
     }
 
     /// Writes something into one member of a group and waits until another has it; the time that took, on the session's
@@ -107,6 +119,12 @@ impl Provider {
                 Ok(vec![self.dynamo.quotas(region).await?])
             }
         }
+    }
+
+    /// The user of the token that kinds with routes are reached by, where it does not see everything; read at most once
+    /// between two looks at the world.
+    pub async fn restricted(&self) -> Result<Option<Restricted>, ProviderError> {
+        self.rest.grants.read(&self.rest.linode).await
     }
 
     /// Whatever is in the collection of a kind with routes, with ids.

@@ -8,6 +8,7 @@ use crate::cloud::awaited::{Awaited, missing};
 use crate::cloud::decode::{at, decoded, id, looked_up, lookups, mark};
 use crate::cloud::error::ProviderError;
 use crate::cloud::events::{Events, FRESH};
+use crate::cloud::grants::Grants;
 use crate::cloud::identity::{identity, part};
 use crate::cloud::linode::Linode;
 use crate::cloud::look::{Created, Look};
@@ -23,6 +24,7 @@ pub(crate) struct Rest {
     pub linode: Linode,
     pub awaited: Awaited,
     pub events: Events,
+    pub grants: Grants,
 }
 
 impl Rest {
@@ -42,6 +44,7 @@ impl Rest {
                 "the answer names no id",
             ));
         };
+        self.grants.made(kind, &id).await;
         Ok(Created { id, attributes: decoded(kind, &row) })
     }
 
@@ -98,8 +101,24 @@ impl Rest {
         let call = self.plan(kind, |it| it.delete(id, attributes))?;
         match self.linode.change(&call).await {
             Ok(_) => Ok(()),
-            Err(error) if error.fault == Fault::Missing => Ok(()),
+            Err(error) if error.fault == Fault::Missing => {
+                self.gone(kind, id, attributes, error).await
+            }
             Err(error) => Err(error),
+        }
+    }
+
+    /// What is "not found" is gone, unless it is hidden from this user.
+    async fn gone(
+        &self,
+        kind: &Kind,
+        id: &str,
+        attributes: &Attributes,
+        error: ProviderError,
+    ) -> Result<(), ProviderError> {
+        match self.grants.hides(kind, id, attributes).await {
+            None => Ok(()),
+            Some(words) => Err(ProviderError { fault: Fault::Denied, words, ..error }),
         }
     }
 
@@ -133,7 +152,7 @@ impl Rest {
             Ok(row) => row,
             Err(error) if error.fault == Fault::Missing => {
                 self.awaited.forget(&path);
-                return Ok(Look::Absent);
+                return self.gone(kind, id, attributes, error).await.map(|()| Look::Absent);
             }
             Err(error) => return Err(error),
         };
@@ -171,7 +190,13 @@ impl Rest {
         let rows = match self.linode.list(&path, filter.as_ref()).await {
             Ok(rows) => rows,
             // Nothing is in a container that is not there.
-            Err(error) if error.fault == Fault::Missing => Vec::new(),
+            Err(error) if error.fault == Fault::Missing => {
+                let container = kind.contains_in.as_ref().and_then(|it| attributes.get(it));
+                let container = container.and_then(Value::as_text).unwrap_or_default();
+                self.grants.read(&self.linode).await?;
+                self.gone(kind, container, attributes, error).await?;
+                Vec::new()
+            }
             Err(error) => return Err(error),
         };
         let alike = rows.iter().filter(|row| is_same(kind, row, attributes, &wanted));

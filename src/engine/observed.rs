@@ -72,6 +72,17 @@ impl From<&str> for Unseen {
     }
 }
 
+/// Something that a list shows beside what it was read for: state knows nothing of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beside {
+    pub kind: String,
+    pub id: String,
+    /// What the row tells, with what the path of the list is made of.
+    pub attributes: Attributes,
+    /// The owner mark that it carries.
+    pub mark: Option<String>,
+}
+
 /// An object that could be taken for another: same identity, whoever made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alike {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::observed::{Observation, Reason};
-use crate::engine::plan::change::{Change, Plan, Wait};
+use crate::engine::observed::{Beside, Observation, Reason};
+use crate::engine::plan::change::{Change, Foreign, Plan, Wait};
 use crate::engine::plan::diff::drift;
+use crate::engine::plan::foreign::{foreign, recorded, sentence};
 use crate::engine::schema::Catalog;
 use crate::engine::state::record::{Phase, State};
 use crate::engine::value::Value;
@@ -17,6 +18,8 @@ pub struct Open {
     pub why: String,
     /// Of what sort the failure to read it was; `None`: it was read, and stays, or waits for what was not.
     pub reason: Option<Reason>,
+    /// Somebody else's object takes a part of its users.
+    pub is_shared: bool,
 }
 
 /// How far something came; the worse is the greater.
@@ -25,6 +28,8 @@ pub enum Ending {
     /// Everything was read, planned and made.
     #[default]
     Over,
+    /// Everything was read and made, and a part of the users is led elsewhere by what is somebody else's.
+    Shared,
     /// What was planned is made, and a part of the world was not read, or is left.
     Unread,
     /// The same, and what was answered made no sense.
@@ -43,9 +48,15 @@ pub fn open(plan: &Plan) -> Vec<Open> {
         let held = it.held.as_ref().filter(|it| destroys || it.wait == Wait::Unseen);
         let unseen = it.unseen.as_ref();
         let why = unseen.map(|it| it.why.clone()).or(held.map(|it| it.why.clone()))?;
-        Some(Open { address: it.address.clone(), why, reason: unseen.map(|it| it.reason) })
+        let (address, reason) = (it.address.clone(), unseen.map(|it| it.reason));
+        Some(Open { address, why, reason, is_shared: false })
     };
-    plan.changes.iter().filter_map(open).collect()
+    plan.changes.iter().filter_map(open).chain(plan.foreign.iter().map(shared)).collect()
+}
+
+/// A name of which a part of the users is led elsewhere.
+fn shared(it: &Foreign) -> Open {
+    Open { address: it.address.clone(), why: sentence(it), reason: None, is_shared: true }
 }
 
 /// `is_made`: every step ended well, and nothing stopped the run.
@@ -53,6 +64,7 @@ pub fn ending(open: &[Open], is_made: bool) -> Ending {
     match (is_made, open) {
         (false, _) => Ending::Undone,
         (true, []) => Ending::Over,
+        (true, open) if open.iter().all(|it| it.is_shared) => Ending::Shared,
         (true, open) => match open.iter().filter_map(|it| it.reason).max() {
             Some(Reason::Denied) => Ending::Denied,
             Some(Reason::Malformed) => Ending::Malformed,
@@ -71,8 +83,10 @@ pub fn astray(
     catalog: &Catalog,
     state: &State,
     observed: &BTreeMap<Address, Observation>,
+    beside: &[Beside],
 ) -> Vec<Open> {
-    let mut astray = Vec::new();
+    let found = foreign(recorded(catalog, state), catalog, Some(state), beside);
+    let mut astray: Vec<Open> = found.iter().map(shared).collect();
     for (address, record) in &state.records {
         let Some(kind) = catalog.get(&record.kind).filter(|it| it.drain.is_some()) else {
             continue;
@@ -91,7 +105,7 @@ pub fn astray(
                 (format!("its {name} is {}, and was set to {}", plain(&is), plain(&was)), None)
             }
         };
-        astray.push(Open { address: address.clone(), why, reason });
+        astray.push(Open { address: address.clone(), why, reason, is_shared: false });
     }
     astray
 }

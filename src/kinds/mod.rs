@@ -33,7 +33,7 @@ pub fn example(kind: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::{FOLDERS, builtin, example};
-    use crate::engine::schema::{FaultDomain, Kind};
+    use crate::engine::schema::{FaultDomain, Grants, Kind};
 
     #[test]
     fn every_folder_is_a_kind_of_its_own_name() {
@@ -64,6 +64,20 @@ mod tests {
                 if let Some(groups) = groups.filter(|_| !attribute.via.is_empty()) {
                     assert!(groups.contains_key(&attribute.via), "{}.{name}: via", kind.kind);
                 }
+            }
+        }
+    }
+
+    /// Who is not told what a restricted user sees would take what is hidden for absent.
+    #[test]
+    fn every_kind_with_routes_says_what_a_restricted_user_sees() {
+        for kind in builtin().kinds.values() {
+            let grants = kind.rest.as_ref().map(|it| it.grants.as_ref());
+            assert!(grants.is_none_or(|it| it.is_some()), "{}: grants", kind.kind);
+            if let Some(Some(Grants::Inside { id, .. })) = grants {
+                let of = id.split_once('.').map_or(id.as_str(), |it| it.0);
+                assert!(kind.attributes.contains_key(of), "{}: {id}", kind.kind);
+                assert!(kind.contains_in.is_some(), "{}", kind.kind);
             }
         }
     }

@@ -189,7 +189,8 @@ async fn observe(session: &Session, question: &Question) -> Result<Online, OpsEr
         let names = it.attributes.into_iter().map(|(name, ..)| name);
         (it.address, if it.absent { Vec::new() } else { names.collect() })
     });
-    Ok(Online { drift: drift.collect(), observed: proposed.observed })
+    let foreign = proposed.plan.foreign;
+    Ok(Online { drift: drift.collect(), observed: proposed.observed, foreign })
 }
 
 /// Reports of drills in every instance of the stack, and files that are none.

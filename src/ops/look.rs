@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 
 use crate::cloud::provider::Question;
 use crate::engine::address::Address;
-use crate::engine::observed::Observation;
+use crate::engine::observed::{Beside, Observation};
 use crate::engine::over::{self, Open};
 use crate::engine::plan::change::Loss;
+use crate::engine::plan::granted::Restricted;
 use crate::engine::plan::offered::{Read, Source};
 use crate::engine::plan::survey::{Inquiry, survey};
 use crate::engine::plan::uninvited::{Collection, Found};
@@ -20,11 +21,15 @@ use crate::engine::state::record::{Lost, State};
 use crate::ops::error::OpsError;
 use crate::ops::session::{Session, Target};
 
-/// Answers to a survey.
-pub async fn observe(
-    session: &Session,
-    inquiries: &[Inquiry<'_>],
-) -> BTreeMap<Address, Observation> {
+/// Answers to a survey, and what the lists that were read for it show beside.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub objects: BTreeMap<Address, Observation>,
+    pub beside: Vec<Beside>,
+}
+
+/// Looks at everything that a survey asks about.
+pub async fn observe(session: &Session, inquiries: &[Inquiry<'_>]) -> Seen {
     let questions: Vec<Question<'_>> = inquiries
         .iter()
         .filter_map(|it| {
@@ -36,8 +41,9 @@ pub async fn observe(
             })
         })
         .collect();
-    let observations = session.provider.observe(&questions).await;
-    questions.iter().map(|it| it.address.clone()).zip(observations).collect()
+    let (observations, beside) = session.provider.look_around(&questions).await;
+    let objects = questions.iter().map(|it| it.address.clone()).zip(observations).collect();
+    Seen { objects, beside }
 }
 
 /// Lists that are read at one time.
@@ -57,7 +63,8 @@ pub async fn astray(session: &Session, state: &State) -> Result<Vec<Open>, OpsEr
         |it: &Inquiry<'_>| session.catalog.get(&it.kind).is_some_and(|it| it.drain.is_some());
     inquiries.retain(is_name);
     session.check_endpoints(&inquiries)?;
-    Ok(over::astray(&session.catalog, state, &observe(session, &inquiries).await))
+    let seen = observe(session, &inquiries).await;
+    Ok(over::astray(&session.catalog, state, &seen.objects, &seen.beside))
 }
 
 /// How long a list of what a cloud offers is waited for: nothing stops for want of it.
@@ -84,6 +91,13 @@ pub async fn offers(session: &Session, sources: BTreeSet<(Source, String)>) -> R
         .filter(|(path, _)| wanted(path))
         .map(|(path, it)| (path.clone(), it.clone()))
         .collect()
+}
+
+/// The user of the token, where it does not see everything; or why that could not be read.
+pub async fn restricted(session: &Session) -> Result<Option<Restricted>, String> {
+    let read = tokio::time::timeout(OFFERS_WITHIN, session.provider.restricted()).await;
+    let silent = || Err(format!("no answer within {} s", OFFERS_WITHIN.as_secs()));
+    read.map_or_else(|_| silent(), |it| it.map_err(|why| why.to_string()))
 }
 
 /// What is inside of, and attached to, what would go.

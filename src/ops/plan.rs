@@ -9,6 +9,7 @@ use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Plan, note};
 use crate::engine::plan::foreseen::{Foreseen, is_inside, unforeseeable};
+use crate::engine::plan::granted;
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::offered::{refused, sources};
 use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
@@ -26,7 +27,7 @@ use crate::ops::course::{Course, Losses, course, named, remembered};
 use crate::ops::error::OpsError;
 use crate::ops::instance;
 use crate::ops::load::{self, Desired};
-use crate::ops::look;
+use crate::ops::look::{self, Seen};
 use crate::ops::missing;
 use crate::ops::place::Place;
 use crate::ops::session::Session;
@@ -113,6 +114,7 @@ pub async fn plan_on(
 ) -> Result<Proposed, OpsError> {
     let mut proposed = looked_on(session, ask, state).await?;
     check_offers(session, &mut proposed).await?;
+    check_grants(session, &mut proposed).await?;
     check_uninvited(session, ask.intent, &mut proposed).await;
     Ok(proposed)
 }
@@ -131,14 +133,16 @@ async fn looked_on(
     let inquiries = inquiries(session, ask, &prepared);
     session.check_endpoints(&inquiries)?;
     let accounts = look::accounts(session, &inquiries, prepared.state.as_ref()).await?;
-    let observed = look::observe(session, &inquiries).await;
+    let seen = look::observe(session, &inquiries).await;
     match (&prepared.state, ask.intent) {
         (Some(_), _) => {}
-        (None, Intent::Apply) => missing::check(session, &ask.place, &inquiries, &observed).await?,
+        (None, Intent::Apply) => {
+            missing::check(session, &ask.place, &inquiries, &seen.objects).await?;
+        }
         (None, Intent::Destroy) => state_is_missing(session, ask).await?,
     }
     let recovered = std::mem::take(&mut prepared.recovered);
-    let mut proposed = proposed(session, ask, prepared, accounts, observed)?;
+    let mut proposed = proposed(session, ask, prepared, accounts, seen)?;
     for change in &mut proposed.plan.changes {
         if let Some(why) = recovered.get(&change.address) {
             change.reason = [why.as_str(), &change.reason].join("; ");
@@ -152,8 +156,8 @@ pub async fn state_is_missing(session: &Session, ask: &Ask) -> Result<(), OpsErr
     let ask = Ask { intent: Intent::Apply, ..ask.clone() };
     let Ok(prepared) = prepare(session, &ask, None) else { return Ok(()) };
     let inquiries = inquiries(session, &ask, &prepared);
-    let observed = look::observe(session, &inquiries).await;
-    missing::check(session, &ask.place, &inquiries, &observed).await
+    let seen = look::observe(session, &inquiries).await;
+    missing::check(session, &ask.place, &inquiries, &seen.objects).await
 }
 
 /// What would go along with what goes, and is not of this stack, is named and needs a word.
@@ -178,6 +182,27 @@ async fn check_offers(session: &Session, it: &mut Proposed) -> Result<(), OpsErr
     let found = refused(&it.plan, stack, &session.catalog, &read);
     if stops(&found) {
         let sources = stack.sources.clone();
+        return Err(OpsError::Mistakes { diagnostics: found, sources });
+    }
+    it.diagnostics.extend(found);
+    Ok(())
+}
+
+/// What the user of the token may not do is refused before the first call.
+async fn check_grants(session: &Session, it: &mut Proposed) -> Result<(), OpsError> {
+    if !granted::is_asked(&it.plan, &session.catalog) {
+        return Ok(());
+    }
+    let found = match look::restricted(session).await {
+        Ok(None) => return Ok(()),
+        Ok(Some(user)) => {
+            let (stack, state) = (&it.desired.stack, it.state.as_ref());
+            granted::refused(&it.plan, stack, state, &session.catalog, &user)
+        }
+        Err(why) => vec![granted::unread(&why)],
+    };
+    if stops(&found) {
+        let sources = it.desired.stack.sources.clone();
         return Err(OpsError::Mistakes { diagnostics: found, sources });
     }
     it.diagnostics.extend(found);
@@ -215,9 +240,10 @@ pub async fn plan_on_paper(
             kind.is_some_and(|kind| !is_inside(&ids, kind, &it.attributes))
         };
         new.retain(|it| it.id.is_none() && is_there(it));
-        observed.extend(look::observe(session, &new).await);
+        observed.extend(look::observe(session, &new).await.objects);
     }
-    proposed(session, ask, prepared, BTreeMap::new(), observed).map(Ok)
+    let seen = Seen { objects: observed, beside: Vec::new() };
+    proposed(session, ask, prepared, BTreeMap::new(), seen).map(Ok)
 }
 
 /// What has to be looked at.
@@ -237,8 +263,9 @@ fn proposed(
     ask: &Ask,
     prepared: Prepared,
     accounts: BTreeMap<String, String>,
-    observed: BTreeMap<Address, Observation>,
+    seen: Seen,
 ) -> Result<Proposed, OpsError> {
+    let Seen { objects: observed, beside } = seen;
     let Prepared { sides: Sides { desired, before, course }, settled, state, .. } = prepared;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
     let worlds = Worlds {
@@ -264,6 +291,7 @@ fn proposed(
         thawed: course.thawed,
         keep,
         others: instance::others(session, &ask.place)?,
+        beside,
         name: ask.place.name(),
         // Read only where somebody may have to be told.
         ways: if is_silent(&observed) { load::ways(&ask.place) } else { Vec::new() },

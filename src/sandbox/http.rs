@@ -45,6 +45,11 @@ impl Answer {
         }
     }
 
+    /// An answer that says nothing more.
+    pub fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
     /// The same answer with one more header.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "numbers and texts are passed as they are")]

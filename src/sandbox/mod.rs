@@ -20,11 +20,13 @@ pub mod overview;
 pub mod probe;
 pub mod shared;
 mod losses;
+mod restrict;
 pub mod wire;
 pub mod server;
 
 pub use losses::{Destroyed, Loss};
 pub use request_log::Requests;
+pub use restrict::Restriction;
 pub use server::Serving;
 pub use shared::{Options, Sandbox, SandboxError};
 

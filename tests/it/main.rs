@@ -44,6 +44,8 @@ mod served;
 mod canary;
 mod hostile;
 mod recorded;
+mod granted;
+mod foreign;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

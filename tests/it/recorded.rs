@@ -101,7 +101,7 @@ fn an_id_says_what_became_of_a_create_only() {
     let home = Home::holding("tiny", TINY);
     apply(&home).code(0).done();
     home.stack("tiny", TINY.replace("tiny-0", "tiny-1"));
-    home.fault("PUT /nodebalancers/{} hang times=9");
+    home.fault("PUT /nodebalancers/ hang times=9");
     let run = home.start(&["apply", "tiny", "--yes", "--sandbox"]);
     let mut run = run;
     run.until(|| home.state("tiny").is_some_and(|it| !it.begun.is_empty()));

@@ -60,6 +60,8 @@ pub enum SandboxCommand {
         #[command(subcommand)]
         what: Option<AppCommand>,
     },
+    /// Make a token that of a restricted user, who sees what is named and nothing else
+    Restrict(RestrictArgs),
     /// Let world time pass, e.g. `24h`
     Advance { duration: String },
     /// Delete everything in it
@@ -90,6 +92,28 @@ pub struct FaultArgs {
     /// Each with this probability, between 0 and 1, drawn from the world's seed
     #[arg(long, default_value = "1")]
     pub probability: f64,
+}
+
+/// What a restricted user sees and may do.
+#[derive(Debug, clap::Args)]
+pub struct RestrictArgs {
+    /// Labels of instances, NodeBalancers and firewalls, and names of zones, that it may change
+    pub labels: Vec<String>,
+    /// The same of what it may only look at
+    #[arg(long, value_name = "LABEL")]
+    pub read_only: Vec<String>,
+    /// An account-wide grant, e.g. `add_linodes`
+    #[arg(long, value_name = "GRANT")]
+    pub may: Vec<String>,
+    /// Whose token that is
+    #[arg(long, value_name = "NAME", default_value = "restricted")]
+    pub user: String,
+    /// The token; with `--sandbox` lifeboat has `sandbox`
+    #[arg(long, default_value = "sandbox")]
+    pub token: String,
+    /// Make it the token of a user who sees everything again
+    #[arg(long, conflicts_with_all = ["labels", "read_only", "may", "user"])]
+    pub lift: bool,
 }
 
 #[derive(Debug, Subcommand)]

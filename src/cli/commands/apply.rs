@@ -97,9 +97,10 @@ pub async fn settled_with(
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
         let open = over::open(&proposed.plan);
-        out::talk(if open.is_empty() { "nothing to do" } else { "nothing can be done now" });
-        if let Some(open) = ending::open(&open) {
-            out::talk(&open);
+        let waits = open.iter().any(|it| !it.is_shared);
+        out::talk(if waits { "nothing can be done now" } else { "nothing to do" });
+        for told in [ending::open(&open), ending::shared(&open)].into_iter().flatten() {
+            out::talk(&told);
         }
         let ending = over::ending(&open, true);
         return Ok(Went { exit: ending.into(), ending });
@@ -346,6 +347,10 @@ async fn carry_out(
         let what = if switching.is_some() { "the switch is not over: " } else { "" };
         let apply = Command::Apply { stack: &ask.place.name() };
         out::talk(&format!("{what}{open}; {apply} goes on when they answer"));
+    }
+    if let Some(shared) = ending::shared(&report.open) {
+        let what = if switching.is_some() { "the switch is not over: " } else { "" };
+        out::talk(&format!("{what}{shared}"));
     }
     let ending = report.ending();
     let exit = match signals.number() {

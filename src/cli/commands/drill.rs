@@ -245,6 +245,10 @@ fn waits(plan: &Plan) -> Option<Exit> {
     if ending == Ending::Over {
         return None;
     }
+    if let Some(shared) = ending::shared(&open).filter(|_| ending == Ending::Shared) {
+        out::talk(&format!("{shared}; nothing was changed"));
+        return Some(ending.into());
+    }
     let why = if ending == Ending::Unread { "does not answer" } else { "could not be looked at" };
     out::talk(&format!("a part of the world {why}, and a drill can wait; nothing was changed"));
     Some(ending.into())

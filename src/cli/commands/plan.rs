@@ -115,9 +115,11 @@ fn at_work(
 /// Refused is 3, a no 1, unseen 5, changes 2 when asked for.
 fn exit(plan: &Plan, detailed: bool) -> Exit {
     let ending = over::ending(&over::open(plan), true);
+    // What is somebody else's is told, and changes nothing of what this plan would do.
+    let is_read = matches!(ending, Ending::Over | Ending::Shared);
     if plan.refusals().next().is_some() {
         Exit::Refused
-    } else if ending != Ending::Over {
+    } else if !is_read {
         ending.into()
     } else if detailed && !plan.is_empty() {
         Exit::Changes

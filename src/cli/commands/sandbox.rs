@@ -5,7 +5,7 @@ mod app;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::args::{FaultArgs, How as HowArg, LogWhat, SandboxCommand};
+use crate::cli::args::{FaultArgs, How as HowArg, LogWhat, RestrictArgs, SandboxCommand};
 use crate::cli::commands::Scene;
 use crate::cli::commands::sandbox::mistakes::{seconds, wrong};
 use crate::cli::exit::Exit;
@@ -16,7 +16,7 @@ use crate::ops::session::{open_sandbox, world_of};
 use crate::sandbox::fault_spec::{Effect, FaultSpec};
 use crate::sandbox::faults::{Groups, How};
 use crate::sandbox::overview::instant;
-use crate::sandbox::{Destroyed, Loss, Options, Sandbox};
+use crate::sandbox::{Destroyed, Loss, Options, Restriction, Sandbox};
 
 pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsError> {
     let root = match open::root_of(&scene.directory) {
@@ -57,6 +57,7 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
             fault(&sandbox, &effect, label.as_deref(), spec)?;
         }
         SandboxCommand::App { what } => app::run(&sandbox, what)?,
+        SandboxCommand::Restrict(what) => restrict(&sandbox, what)?,
         SandboxCommand::Advance { duration } => {
             let seconds = seconds(&duration)?;
             sandbox.advance(std::time::Duration::from_secs(seconds)).map_err(wrong)?;
@@ -99,6 +100,21 @@ fn fault(
     sandbox
         .fault(FaultSpec { method, path, operation, nth, every, times, probability, effect })
         .map_err(wrong)
+}
+
+fn restrict(sandbox: &Sandbox, what: RestrictArgs) -> Result<(), OpsError> {
+    let RestrictArgs { labels, read_only, may, user, token, lift } = what;
+    if lift {
+        sandbox.restrict(&token, None).map_err(wrong)?;
+        out::talk("its user sees everything");
+        return Ok(());
+    }
+    let seen = labels.len() + read_only.len();
+    let said = format!("its user is `{user}` now, who sees what {seen} names stand for");
+    let restriction = Restriction { user, changes: labels, reads: read_only, may };
+    sandbox.restrict(&token, Some(&restriction)).map_err(wrong)?;
+    out::talk(&said);
+    Ok(())
 }
 
 fn heal(sandbox: &Sandbox, names: &[String]) -> Result<(), OpsError> {

@@ -49,6 +49,7 @@ async fn one_list_answers_every_question_and_what_it_lacks_is_confirmed() {
         ("/nodebalancers/77", no(404, "Not found")),
         ("/nodebalancers/78", ok(&json!({ "id": 78 }))),
         ("/nodebalancers/79", no(403, "Unauthorized")),
+        ("/profile", ok(&json!({ "username": "ops", "restricted": false }))),
     ])
     .await;
     let asked = [(NB, "5"), (NB, "1"), (NB, "77"), (NB, "78"), (NB, "79")];
@@ -60,7 +61,7 @@ async fn one_list_answers_every_question_and_what_it_lacks_is_confirmed() {
     exists "78"
     denied: GET http://here/v4/nodebalancers/79 answered 403: Unauthorized; give the token the scope and the user the grant for this
     "#);
-    assert_eq!(script.asked().len(), 6, "{:?}", script.asked());
+    assert_eq!(script.asked().len(), 7, "{:?}", script.asked());
     assert!(script.asked().contains(&"GET /v4/nodebalancers?page=2&page_size=500".to_owned()));
 }
 
@@ -69,6 +70,7 @@ async fn only_the_questions_concerned_are_unseen_and_children_of_nothing_are_abs
     let script = Script::of(vec![
         ("/networking/firewalls", rows(0..0, 1, 1)),
         ("/configs", no(404, "Not found")),
+        ("/profile", ok(&json!({ "username": "ops", "restricted": false }))),
         ("nodebalancers?", page(502)),
         ("nodebalancers?", page(502)),
         ("nodebalancers?", page(502)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
+use crate::engine::plan::change::Foreign;
 use crate::engine::plan::offered::Read;
 use crate::engine::value::Value;
 
@@ -53,6 +54,8 @@ pub struct Online {
     pub observed: BTreeMap<Address, Observation>,
     /// What differs from what is recorded: the attributes' names; none: the object is gone.
     pub drift: BTreeMap<Address, Vec<String>>,
+    /// What is somebody else's, and takes users of ours.
+    pub foreign: Vec<Foreign>,
 }
 
 impl Online {

@@ -1,11 +1,13 @@
 //! Whether the standby is what state and the clouds say: made, ready, up to date, undrifted, a member of its group.
 
 use crate::engine::audit::case::Case;
+use crate::engine::audit::facts::Facts;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::independence::group_name;
 use crate::engine::audit::side::{Item, Side};
 use crate::engine::observed::Observation;
 use crate::engine::plan::diff::{Sides, diff};
+use crate::engine::plan::foreign::sentence;
 use crate::engine::state::record::State;
 
 pub static STANDBY_UNMADE: Rule = Rule {
@@ -44,6 +46,22 @@ pub static REPLICA_SPLIT: Rule = Rule {
     title: "A copy of the data does not belong to its group",
     remedy: "decide which member holds the truth; `plan` explains the split",
 };
+
+pub static NAME_SHARED: Rule = Rule {
+    id: "name-shared",
+    level: Level::Error,
+    title: "Somebody else's record of the same name takes a part of the users",
+    remedy: "take it away, or declare it in this stack as well: a switch moves only what is declared",
+};
+
+/// What is beside the names of the stack, whatever is switched to.
+pub fn check_names(side: &Side<'_>, facts: &Facts, out: &mut Section) {
+    for it in facts.online.iter().flat_map(|it| &it.foreign) {
+        let place = side.item(&it.address).map(|it| side.place(it.instance.resource.span));
+        let why = format!("`{}`: {}", it.address, sentence(it));
+        out.findings.push(Finding::new(&NAME_SHARED, place, why).about(&it.address));
+    }
+}
 
 pub fn check(case: &Case<'_>, out: &mut Section) {
     if let Some(state) = case.state {

@@ -13,7 +13,7 @@ pub static INVALID: Rule = Rule {
     remedy: "`validate` shows every mistake of the layers",
 };
 
-pub static RULES: [&Rule; 49] = [
+pub static RULES: [&Rule; 50] = [
     &INVALID,
     &practice::NO_RECOVERY,
     &practice::ASSUMES_NOTHING,
@@ -45,6 +45,7 @@ pub static RULES: [&Rule; 49] = [
     &standby::STANDBY_COLD,
     &standby::STANDBY_DIFFERS,
     &standby::STANDBY_SMALLER,
+    &recorded::NAME_SHARED,
     &recorded::STANDBY_UNMADE,
     &recorded::STANDBY_STALE,
     &recorded::STANDBY_DRIFTED,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
+use crate::engine::observed::Beside;
 use crate::engine::plan::change::{Bindings, Loss};
 pub use crate::engine::state::record::{Allowed, Keep};
 
@@ -43,6 +44,8 @@ pub struct Options {
     pub others: BTreeMap<String, String>,
     /// How commands name the stack, `shop@drill`; empty: by its own names.
     pub name: String,
+    /// What lists showed beside what was asked about.
+    pub beside: Vec<Beside>,
     /// The overlays that could be switched to.
     pub ways: Vec<Way>,
     /// The overlays that a switch leaves; of one that goes on, those it began from.

@@ -33,6 +33,8 @@ pub struct Plan {
     /// What of the changes must not be overlooked, the worst first.
     pub dangers: Vec<Danger>,
     pub drift: Vec<Drift>,
+    /// What is somebody else's, and takes users of ours.
+    pub foreign: Vec<Foreign>,
     pub outputs: Vec<OutputChange>,
     /// Values that come from what cannot be looked at.
     pub stale: Vec<Stale>,
@@ -203,6 +205,18 @@ pub struct Drift {
     pub absent: bool,
     /// Name, recorded, observed.
     pub attributes: Vec<(String, Value, Value)>,
+}
+
+/// Somebody else's object that users take for one of ours: they are led by either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// Ours.
+    pub address: Address,
+    pub kind: String,
+    /// Theirs.
+    pub id: String,
+    /// Where theirs leads.
+    pub leads_to: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -8,8 +8,8 @@ use crate::engine::address::Address;
 use crate::engine::observed::{Reason, Unseen};
 use crate::engine::plan::calls::{Malformed, StepJson};
 use crate::engine::plan::change::{
-    Action, AttributeChange, Bindings, Change, Danger, Drift, Held, Loss, Note, OutputChange, Plan,
-    Stale, Summary, Wait,
+    Action, AttributeChange, Bindings, Change, Danger, Drift, Foreign, Held, Loss, Note,
+    OutputChange, Plan, Stale, Summary, Wait,
 };
 use crate::engine::schema::Sort;
 use crate::engine::state::record::Allowed;
@@ -43,6 +43,9 @@ pub struct PlanJson {
     #[serde(default)]
     stale: Vec<StaleJson>,
     drift: Vec<DriftJson>,
+    /// Since 1.4.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    foreign: Vec<ForeignJson>,
     steps: Vec<StepJson>,
 }
 
@@ -79,6 +82,14 @@ struct DangerJson {
     address: String,
     danger: String,
     says: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ForeignJson {
+    address: Address,
+    kind: String,
+    id: String,
+    leads_to: String,
 }
 
 /// What would be done and has to wait: `wait` is `lost`, `pending`, `group`, `unseen` or `retained`.
@@ -271,6 +282,7 @@ impl From<&Plan> for PlanJson {
             outputs: plan.outputs.iter().cloned().map(OutputJson).collect(),
             stale: plan.stale.iter().map(Into::into).collect(),
             drift: plan.drift.iter().map(Into::into).collect(),
+            foreign: plan.foreign.iter().cloned().map(ForeignJson::from).collect(),
             steps: plan.steps.iter().map(Into::into).collect(),
         }
     }
@@ -294,11 +306,26 @@ impl PlanJson {
             changes: each(self.changes, ChangeJson::into_change)?,
             dangers: each(self.dangers, DangerJson::into_danger)?,
             drift: each(self.drift, DriftJson::into_drift)?,
+            foreign: self.foreign.into_iter().map(Foreign::from).collect(),
             stale: each(self.stale, StaleJson::into_stale)?,
             outputs: self.outputs.into_iter().map(|it| it.0).collect(),
             steps: steps.collect::<Result<_, _>>()?,
             notes: self.notes.into_iter().map(|it| it.0).collect(),
         })
+    }
+}
+
+impl From<Foreign> for ForeignJson {
+    fn from(it: Foreign) -> Self {
+        let Foreign { address, kind, id, leads_to } = it;
+        Self { address, kind, id, leads_to }
+    }
+}
+
+impl From<ForeignJson> for Foreign {
+    fn from(it: ForeignJson) -> Self {
+        let ForeignJson { address, kind, id, leads_to } = it;
+        Self { address, kind, id, leads_to }
     }
 }
 

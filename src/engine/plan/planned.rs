@@ -71,6 +71,25 @@ pub fn identity_of(kind: &Kind, attributes: &Attributes) -> Option<String> {
     joined(kind, names, attributes)
 }
 
+/// What users look an object up by, where any object of that name and sort serves them: a second one of somebody else's takes
+/// its share of them. Objects of another sort are not taken for it, and neither is one that stands for every name.
+pub fn looked_up_by(kind: &Kind, attributes: &Attributes) -> Option<String> {
+    let alike = kind.serving_alike.as_ref().filter(|_| kind.drain.is_some())?;
+    let sort = attributes.get(&alike.attribute)?.as_text()?;
+    if !alike.values.iter().any(|it| it == sort) {
+        return None;
+    }
+    let mut parts = vec![kind.kind.clone()];
+    for name in &kind.serving_set {
+        let value = identifying(kind, name, attributes.get(name)?, attributes);
+        if value.has_open() || value.has_secret() {
+            return None;
+        }
+        parts.push(value.json().to_string());
+    }
+    Some(parts.join(" "))
+}
+
 /// The identity of which the cloud lets there be one only; `None` where it does not care, or where a part of it is open.
 pub(super) fn unique_identity(kind: &Kind, attributes: &Attributes) -> Option<String> {
     joined(kind, &kind.identity.by, attributes).filter(|_| kind.identity.unique)

@@ -10,6 +10,7 @@ use crate::engine::plan::carried::{Carried, Own};
 use crate::engine::plan::change::{Action, Change, Plan, note};
 use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::danger::dangers;
+use crate::engine::plan::foreign;
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::planned::Planned;
@@ -149,6 +150,8 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         (state.active != stack.overlays && options.intent == Intent::Apply)
             .then(|| (state.active.clone(), stack.overlays.clone()))
     });
+    let foreign = it.foreign();
+    it.diagnostics.extend(foreign::told(&foreign, stack));
     let dangers = dangers(&it.planned, stack);
     let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
     let checked = Checked {
@@ -179,6 +182,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         changes,
         dangers,
         drift: it.drift,
+        foreign,
         outputs,
         stale,
         steps,

@@ -361,6 +361,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             changes: body.0,
             dangers: body.3,
             drift: body.1,
+            foreign: Vec::new(),
             outputs: body.2,
             steps,
             notes,

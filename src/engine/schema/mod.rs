@@ -18,7 +18,7 @@ pub use crate::engine::schema::catalogue::{
     AccountDefault, Available, Chosen, Quota, Shipped, Wants,
 };
 pub use crate::engine::schema::danger::{Packets, Risk, Sort};
-pub use crate::engine::schema::routes::{Group, Ready, Rest};
+pub use crate::engine::schema::routes::{Grants, Group, Ready, Rest};
 
 /// Every kind that stacks may use, by name.
 #[derive(Debug, Clone, Default)]

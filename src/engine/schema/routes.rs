@@ -17,6 +17,30 @@ pub struct Rest {
     pub groups: BTreeMap<String, Group>,
     #[serde(default)]
     pub ready: Option<Ready>,
+    /// What users of the account see of this kind; nothing said means that all see all of it.
+    #[serde(default)]
+    pub grants: Option<Grants>,
+}
+
+/// What a restricted user of an account sees of a kind; for whom it is hidden, it is answered for as if it were not there.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Grants {
+    /// What its grants name by id.
+    Each {
+        /// The API's word for this kind there.
+        entity: String,
+        /// The account-wide grant without which none is made.
+        add: String,
+    },
+    /// What is inside of something that its grants name.
+    Inside {
+        entity: String,
+        /// The attribute that holds the id of that.
+        id: String,
+    },
+    /// What each user has of its own: nobody sees another user's.
+    Own,
 }
 
 /// One way of updating an object.

@@ -17,14 +17,16 @@ use crate::sandbox::linode::tags;
 /// The sandbox's customer. It can never be a real one: the digits spell it out.
 pub const EUUID: &str = "5A4DB0C5-0000-4000-8000-000000000000";
 
-pub fn profile() -> Outcome {
+pub fn profile(call: &Call<'_>) -> Outcome {
+    let (restricted, name) = (call.user.is_some(), call.who());
+    let name = if restricted { name } else { "sandbox" };
     Ok(json!({
-        "uid": 1, "username": "sandbox", "email": "sandbox@example.com", "timezone": "GMT",
+        "uid": 1, "username": name, "email": "sandbox@example.com", "timezone": "GMT",
         "email_notifications": false, "referrals": {
             "code": "", "url": "", "total": 0, "completed": 0, "pending": 0, "credit": 0.0,
         },
         "ip_whitelist_enabled": false, "lish_auth_method": "password_keys", "authorized_keys": null,
-        "two_factor_auth": false, "restricted": false, "authentication_type": "password",
+        "two_factor_auth": false, "restricted": restricted, "authentication_type": "password",
         "verified_phone_number": null, "user_type": "default",
     }))
 }
@@ -58,7 +60,8 @@ fn key_event(cloud: &mut Linode, call: &Call<'_>, id: u64, label: &str, action: 
 }
 
 pub fn list_keys(cloud: &Linode, call: &Call<'_>) -> Outcome {
-    page(call, cloud.sshkeys.iter().map(|(_, it)| key_view(it)).collect(), &["label"])
+    let own = cloud.sshkeys.iter().filter(|(_, it)| it.user == call.who());
+    page(call, own.map(|(_, it)| key_view(it)).collect(), &["label"])
 }
 
 pub fn get_key(cloud: &Linode, id: u64) -> Outcome {
@@ -77,7 +80,9 @@ pub fn create_key(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     form.finish()?;
     let id = cloud.next_id("sshkey");
     key_event(cloud, call, id, &label, "user_ssh_key_add");
-    cloud.sshkeys.put(id, SshKey { id, label, ssh_key, created: call.now });
+    cloud
+        .sshkeys
+        .put(id, SshKey { id, label, ssh_key, created: call.now, user: call.who().to_owned() });
     get_key(cloud, id)
 }
 

@@ -1,9 +1,12 @@
 //! One call as the handlers see it, and the two ways it can end: a body or a refusal.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::faults::Faults;
 use crate::sandbox::http::{Answer, Millis, Request};
+use crate::sandbox::linode::restricted::User;
 
 /// A request that has passed the door.
 #[derive(Debug)]
@@ -12,6 +15,17 @@ pub struct Call<'a> {
     pub request: &'a Request,
     pub body: Map<String, Value>,
     pub faults: &'a Faults,
+    /// Who asks, where it is a restricted user.
+    pub user: Option<User>,
+    /// The ids that this list shows to its user; `None`: all.
+    pub sees: Option<BTreeSet<u64>>,
+}
+
+impl Call<'_> {
+    /// The name of a restricted user; empty for the one who sees everything.
+    pub fn who(&self) -> &str {
+        self.user.as_ref().map_or("", |it| it.name.as_str())
+    }
 }
 
 /// Why a call is refused: a status and every error that was found.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::sandbox::faults::Faults;
 use crate::sandbox::http::{Answer, Millis, Request};
+use crate::sandbox::linode::access;
 use crate::sandbox::linode::account;
 use crate::sandbox::linode::call::{Call, Refusal};
 use crate::sandbox::linode::limits::Standing;
@@ -44,11 +45,18 @@ pub fn handle(cloud: &mut Linode, faults: &Faults, now: Millis, request: &Reques
         let refusal = Refusal::with_status(429, "Too many requests");
         return dressed(refusal.answer(), &path, request, Some(&standing));
     }
+    let user = cloud.restricted.get(&token).cloned();
     let outcome = body(request).and_then(|body| {
-        let call = Call { now, request, body, faults };
-        route(cloud, &call, &path)
+        access::check(cloud, user.as_ref(), &request.method, &path)?;
+        let sees = user.as_ref().and_then(|it| access::seen(it, &path));
+        let call = Call { now, request, body, faults, user, sees };
+        let made = route(cloud, &call, &path)?;
+        access::made(cloud, &token, &call, &path, &made);
+        Ok(made)
     });
     let answer = match outcome {
+        // Who sees everything has no grants to tell.
+        Ok(Value::Null) => Answer::empty(204),
         Ok(body) => Answer::json(200, "application/json", &body),
         Err(refusal) => refusal.answer(),
     };

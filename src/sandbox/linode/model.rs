@@ -258,6 +258,9 @@ pub struct SshKey {
     pub label: String,
     pub ssh_key: String,
     pub created: Millis,
+    /// Whose profile it is in; empty: of the user who sees everything.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
 }
 
 impl Keyed for SshKey {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::sandbox::linode::access;
 use crate::sandbox::linode::account;
 use crate::sandbox::linode::balancers;
 use crate::sandbox::linode::call::{Call, Outcome, Refusal};
@@ -213,7 +214,8 @@ fn rest(cloud: &mut Linode, call: &Call<'_>, path: &[&str]) -> Outcome {
         ("GET", ["images"]) => page(call, catalogue::images().to_vec(), IMAGE_FIELDS),
         ("GET", ["images", it]) => one(catalogue::image(it)),
         ("GET", ["images", vendor, it]) => one(catalogue::image(&format!("{vendor}/{it}"))),
-        ("GET", ["profile"]) => account::profile(),
+        ("GET", ["profile"]) => account::profile(call),
+        ("GET", ["profile", "grants"]) => access::grants(cloud, call),
         ("GET", ["profile", "sshkeys"]) => account::list_keys(cloud, call),
         ("POST", ["profile", "sshkeys"]) => account::create_key(cloud, call),
         ("GET", ["profile", "sshkeys", it]) => account::get_key(cloud, id(it)?),

@@ -7,6 +7,7 @@ use crate::sandbox::linode::limits::{Limits, Windows};
 use crate::sandbox::linode::model::{
     Config, Device, Domain, Event, Firewall, Instance, Node, NodeBalancer, Record, SshKey,
 };
+use crate::sandbox::linode::restricted::User;
 use crate::sandbox::rows::Rows;
 use crate::sandbox::table::Table;
 
@@ -20,6 +21,8 @@ pub struct Linode {
     pub tags: Rows<String, String>,
     /// Email by user name, of those who were added.
     pub users: Rows<String, String>,
+    /// The users who do not see everything, by their tokens.
+    pub restricted: Rows<String, User>,
     pub instances: Table<Instance>,
     pub nodebalancers: Table<NodeBalancer>,
     pub configs: Table<Config>,

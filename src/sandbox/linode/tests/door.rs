@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Bench;
+use super::{Bench, told};
+use crate::sandbox::linode::restricted::User;
 use crate::sandbox::world::Reply;
 
 #[test]
@@ -95,6 +96,66 @@ fn requests_are_counted_and_recorded_when_asked() {
         ["GET /v4/linode/instances 200", "GET /v4/linode/instances/7 404"]
     );
     assert_eq!(bench.world.counts()["GET /linode/instances/{}"], 1);
+}
+
+/// Lists without the rest, "Not found" of it, and a no to what is only to be looked at.
+#[test]
+fn a_restricted_user_sees_what_it_was_granted() {
+    let mut bench = Bench::new();
+    let id = |it: &Value| it["id"].as_u64().unwrap();
+    let mine = id(&bench.machine("us-east", "mine"));
+    let read = id(&bench.machine("us-east", "read"));
+    let other = id(&bench.machine("us-east", "other"));
+    let key = json!({ "label": "k", "ssh_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA" });
+    bench.ok("POST /profile/sshkeys", &key);
+    let said = |bench: &mut Bench, call: &str, body: &Value| {
+        let reply = bench.reply(call, body, &[("authorization", "Bearer sams")]);
+        let answer = reply.answer().unwrap();
+        let body = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+        (answer.status, body)
+    };
+    assert_eq!(said(&mut bench, "GET /profile/grants", &Value::Null), (204, Value::Null));
+    let user = User {
+        name: "sam".into(),
+        objects: [("linode".to_owned(), [(mine, true), (read, false)].into())].into(),
+        may: ["add_domains".to_owned()].into(),
+    };
+    bench.world.linode.restricted.put("sams".into(), user);
+    let (_, profile) = said(&mut bench, "GET /profile", &Value::Null);
+    assert_eq!(told(&profile, &["username", "restricted"]), r#""sam" true"#);
+    let (_, grants) = said(&mut bench, "GET /profile/grants", &Value::Null);
+    assert_eq!(
+        grants["linode"][1],
+        json!({ "id": read, "label": "read", "permissions": "read_only" })
+    );
+    assert_eq!(
+        (&grants["global"]["add_domains"], &grants["global"]["add_linodes"]),
+        (&json!(true), &json!(false))
+    );
+    let (_, list) = said(&mut bench, "GET /linode/instances", &Value::Null);
+    assert_eq!(list["results"], 2);
+    assert_eq!(said(&mut bench, "GET /profile/sshkeys", &Value::Null).1["results"], 0);
+    let zone =
+        json!({ "domain": "sam.example.com", "type": "master", "soa_email": "a@example.com" });
+    let zone = id(&said(&mut bench, "POST /domains", &zone).1);
+    let put = json!({ "tags": ["some"] });
+    for (call, body, status) in [
+        (format!("GET /linode/instances/{other}"), Value::Null, 404),
+        (format!("GET /linode/instances/{other}/ips"), Value::Null, 404),
+        (format!("DELETE /linode/instances/{other}"), Value::Null, 404),
+        (format!("GET /linode/instances/{read}"), Value::Null, 200),
+        (format!("PUT /linode/instances/{read}"), put.clone(), 403),
+        (format!("PUT /linode/instances/{mine}"), put.clone(), 200),
+        ("POST /linode/instances".to_owned(), json!({}), 403),
+        ("GET /account".to_owned(), Value::Null, 403),
+        ("GET /linode/types".to_owned(), Value::Null, 200),
+        ("GET /nodebalancers/types".to_owned(), Value::Null, 200),
+        // What it makes is its own to change.
+        (format!("PUT /domains/{zone}"), put, 200),
+        (format!("GET /domains/{zone}/records"), Value::Null, 200),
+    ] {
+        assert_eq!(said(&mut bench, &call, &body).0, status, "{call}");
+    }
 }
 
 #[test]
