@@ -45,6 +45,7 @@ mod hostile;
 mod recorded;
 mod granted;
 mod foreign;
+mod older;
 
 /// A test file that nobody lists would pass for ever.
 #[test]
