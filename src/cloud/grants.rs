@@ -13,42 +13,34 @@ use crate::engine::plan::granted::Restricted;
 use crate::engine::schema::{Grants as Of, Kind};
 use crate::engine::value::Attributes;
 
-/// What is known of it so far; `None` inside: it sees everything.
+/// What is known of it so far.
 #[derive(Clone, Default)]
-pub(crate) struct Grants(Arc<Mutex<Option<Option<Restricted>>>>);
+pub(crate) struct Grants(Arc<Mutex<User>>);
+
+#[derive(Default)]
+enum User {
+    #[default]
+    Unread,
+    SeesAll,
+    Restricted(Restricted),
+}
 
 impl Grants {
     /// The next look begins: grants may have changed since the last one.
     pub(crate) async fn forget(&self) {
-        *self.0.lock().await = None;
+        *self.0.lock().await = User::Unread;
     }
 
     /// Nothing for a user who sees everything.
     pub(crate) async fn read(&self, linode: &Linode) -> Result<Option<Restricted>, ProviderError> {
         let mut known = self.0.lock().await;
-        if let Some(known) = &*known {
-            return Ok(known.clone());
+        if let User::Unread = &*known {
+            *known = user(linode).await?;
         }
-        let profile = linode.get("/profile", &[], None).await?;
-        let garbled = |path: &str, what: &str| {
-            linode.garbled(path, &format!("the answer does not tell `{what}`"))
-        };
-        let restricted = profile.get("restricted").and_then(Json::as_bool);
-        let found = match restricted.ok_or_else(|| garbled("/profile", "restricted"))? {
-            false => None,
-            true => {
-                let user = profile.get("username").and_then(Json::as_str);
-                let user = user.ok_or_else(|| garbled("/profile", "username"))?;
-                let grants = linode.get("/profile/grants", &[], None).await?;
-                let global = grants.get("global").and_then(Json::as_object);
-                let global = global.ok_or_else(|| garbled("/profile/grants", "global"))?;
-                let given = global.iter().filter(|(_, it)| **it == Json::Bool(true));
-                let global = given.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>();
-                Some(Restricted { user: user.to_owned(), objects: objects(&grants), global })
-            }
-        };
-        *known = Some(found.clone());
-        Ok(found)
+        Ok(match &*known {
+            User::Restricted(it) => Some(it.clone()),
+            User::Unread | User::SeesAll => None,
+        })
     }
 
     /// Why what is answered for as "not found" may be there all the same, by what was read before the run.
@@ -58,7 +50,10 @@ impl Grants {
         id: &str,
         attributes: &Attributes,
     ) -> Option<String> {
-        self.0.lock().await.as_ref()?.as_ref()?.hides(kind, id, attributes)
+        match &*self.0.lock().await {
+            User::Restricted(it) => it.hides(kind, id, attributes),
+            User::Unread | User::SeesAll => None,
+        }
     }
 
     /// Who makes something is granted it.
@@ -67,10 +62,29 @@ impl Grants {
         else {
             return;
         };
-        if let Some(Some(it)) = self.0.lock().await.as_mut() {
+        if let User::Restricted(it) = &mut *self.0.lock().await {
             it.objects.entry(entity.clone()).or_default().insert(id.to_owned(), true);
         }
     }
+}
+
+async fn user(linode: &Linode) -> Result<User, ProviderError> {
+    let profile = linode.get("/profile", &[], None).await?;
+    let garbled = |path: &str, what: &str| {
+        linode.garbled(path, &format!("the answer does not tell `{what}`"))
+    };
+    let restricted = profile.get("restricted").and_then(Json::as_bool);
+    if !restricted.ok_or_else(|| garbled("/profile", "restricted"))? {
+        return Ok(User::SeesAll);
+    }
+    let user = profile.get("username").and_then(Json::as_str);
+    let user = user.ok_or_else(|| garbled("/profile", "username"))?;
+    let grants = linode.get("/profile/grants", &[], None).await?;
+    let global = grants.get("global").and_then(Json::as_object);
+    let global = global.ok_or_else(|| garbled("/profile/grants", "global"))?;
+    let given = global.iter().filter(|(_, it)| **it == Json::Bool(true));
+    let global = given.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>();
+    Ok(User::Restricted(Restricted { user: user.to_owned(), objects: objects(&grants), global }))
 }
 
 /// By sort and id: whether it may be changed. A grant of nothing is none.

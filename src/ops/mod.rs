@@ -12,6 +12,8 @@ pub mod instance;
 pub mod bindings;
 pub mod sooner;
 pub mod missing;
+pub mod unknown;
+pub mod checks;
 pub mod plan;
 pub mod audit;
 pub mod thaw;

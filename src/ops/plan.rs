@@ -7,22 +7,21 @@ use crate::engine::advice::Command;
 use crate::engine::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Plan, note};
+use crate::engine::plan::adopted::Unknown;
+use crate::engine::plan::change::{Action, Note, Plan, note};
 use crate::engine::plan::foreseen::{Foreseen, is_inside, unforeseeable};
-use crate::engine::plan::granted;
 use crate::engine::plan::guard::Allowed;
-use crate::engine::plan::offered::{refused, sources};
 use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
 use crate::engine::plan::survey::{Inquiry, survey};
-use crate::engine::plan::uninvited::{collections, lists, uninvited};
 use crate::engine::plan::verify::{Checked, OF_SERVING, verify};
 use crate::engine::schema::Catalog;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::variables::GivenVariable;
-use crate::engine::state::journal::{Entry, fold};
+use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::{Left, State};
 use crate::engine::value::Value;
 use crate::ops::bindings::bindings;
+use crate::ops::checks::{self, Made};
 use crate::ops::course::{Course, Losses, course, named, remembered};
 use crate::ops::error::OpsError;
 use crate::ops::instance;
@@ -33,6 +32,7 @@ use crate::ops::place::Place;
 use crate::ops::session::Session;
 use crate::ops::settle::{recovered, settle};
 use crate::ops::sooner::{Tried, advice};
+use crate::ops::unknown;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -73,6 +73,9 @@ pub struct Proposed {
     pub last_good: Option<i64>,
 }
 
+/// How deep things are inside of each other.
+const DEPTH: usize = 4;
+
 /// How often a plan is made anew because somebody changed the state while the clouds were looked at.
 const LOOKS_MAX: usize = 3;
 
@@ -92,9 +95,10 @@ async fn newest(session: &Session, ask: &Ask, is_checked: bool) -> Result<Propos
     let mut looks = 1;
     loop {
         let seen = state.as_ref().map(|it| (it.lineage.clone(), it.sequence));
-        let proposed = match is_checked {
-            true => plan_on(session, ask, state).await?,
-            false => looked_on(session, ask, state).await?,
+        let proposed = if is_checked {
+            plan_on(session, ask, state).await?
+        } else {
+            looked_on(session, ask, state).await?.0
         };
         state = store.load()?;
         // What another run has made in between would look like a stranger's.
@@ -112,43 +116,74 @@ pub async fn plan_on(
     ask: &Ask,
     state: Option<State>,
 ) -> Result<Proposed, OpsError> {
-    let mut proposed = looked_on(session, ask, state).await?;
-    check_offers(session, &mut proposed).await?;
-    check_grants(session, &mut proposed).await?;
-    check_uninvited(session, ask.intent, &mut proposed).await;
+    let (mut proposed, unknown) = looked_on(session, ask, state).await?;
+    proposed.check(session, ask, &unknown).await?;
     Ok(proposed)
 }
 
-/// What the layers, the state and the observed world come to.
+/// What the layers, the state and the observed world come to; and what carries a tag of this stack that no state knows.
 async fn looked_on(
     session: &Session,
     ask: &Ask,
     state: Option<State>,
-) -> Result<Proposed, OpsError> {
+) -> Result<(Proposed, Vec<Unknown>), OpsError> {
     let mut prepared = prepare(session, ask, state)?;
     let lost: Vec<String> =
         prepared.sides.course.lost.iter().map(|it| it.fault_domain.clone()).collect();
     session.provider.lose(&lost);
     prepared.settle(session).await;
-    let inquiries = inquiries(session, ask, &prepared);
-    session.check_endpoints(&inquiries)?;
-    let accounts = look::accounts(session, &inquiries, prepared.state.as_ref()).await?;
-    let seen = look::observe(session, &inquiries).await;
+    let asked = inquiries(session, ask, &prepared);
+    session.check_endpoints(&asked)?;
+    let accounts = look::accounts(session, &asked, prepared.state.as_ref()).await?;
+    let mut seen = look::observe(session, &asked).await;
     match (&prepared.state, ask.intent) {
         (Some(_), _) => {}
         (None, Intent::Apply) => {
-            missing::check(session, &ask.place, &inquiries, &seen.objects).await?;
+            missing::check(session, &ask.place, &asked, &seen.objects).await?;
         }
         (None, Intent::Destroy) => state_is_missing(session, ask).await?,
     }
+    drop(asked);
+    let unknown = prepared.adopt(session, ask, &mut seen).await;
     let recovered = std::mem::take(&mut prepared.recovered);
     let mut proposed = proposed(session, ask, prepared, accounts, seen)?;
     for change in &mut proposed.plan.changes {
         if let Some(why) = recovered.get(&change.address) {
-            change.reason = [why.as_str(), &change.reason].join("; ");
+            change.reason = match change.reason.as_str() {
+                "" => why.clone(),
+                reason => [why.as_str(), reason].join("; "),
+            };
+            if change.action == Action::NoOp {
+                change.action = Action::Adopt;
+            }
         }
     }
-    Ok(proposed)
+    Ok((proposed, unknown))
+}
+
+impl Proposed {
+    /// What the clouds, and the tags in them, say of it.
+    async fn check(
+        &mut self,
+        session: &Session,
+        ask: &Ask,
+        unknown: &[Unknown],
+    ) -> Result<(), OpsError> {
+        let Self { desired, plan, state, observed, .. } = &*self;
+        let stack = &desired.stack;
+        let made = Made { plan, stack, state: state.as_ref(), observed };
+        let word = (ask.intent, &self.allowed);
+        let told = checks::by_clouds(session, made).await?;
+        let mut noted = checks::by_company(session, made, word).await;
+        let (older, left) = checks::by_tags(session, &ask.place, made, word, unknown);
+        noted.extend(older);
+        let line = |span| stack.sources.line(span);
+        let notes: Vec<Note> = noted.iter().map(|it| note(it, line)).collect();
+        self.plan.notes.extend(notes);
+        self.plan.changes.extend(left);
+        self.diagnostics.extend(told.into_iter().chain(noted));
+        Ok(())
+    }
 }
 
 /// Refuses to go on without a state where the clouds show that this stack exists. What cannot be looked at shows nothing.
@@ -158,55 +193,6 @@ pub async fn state_is_missing(session: &Session, ask: &Ask) -> Result<(), OpsErr
     let inquiries = inquiries(session, &ask, &prepared);
     let seen = look::observe(session, &inquiries).await;
     missing::check(session, &ask.place, &inquiries, &seen.objects).await
-}
-
-/// What would go along with what goes, and is not of this stack, is named and needs a word.
-async fn check_uninvited(session: &Session, intent: Intent, it: &mut Proposed) {
-    let Some(state) = &it.state else { return };
-    let catalog = &session.catalog;
-    let collections = collections(&it.plan, state, catalog);
-    let lists = lists(&it.plan, state, catalog);
-    let found = look::uninvited(session, collections, lists).await;
-    let stack = &it.desired.stack;
-    let word = (intent, &it.allowed);
-    let refusals = uninvited(&it.plan, stack, state, catalog, &it.observed, &found, word);
-    it.plan.notes.extend(refusals.iter().map(|it| note(it, |span| stack.sources.line(span))));
-    it.diagnostics.extend(refusals);
-}
-
-/// What the clouds do not offer is refused before the first call, with its line.
-async fn check_offers(session: &Session, it: &mut Proposed) -> Result<(), OpsError> {
-    let sources = sources(&it.plan, &session.catalog);
-    let read = look::offers(session, sources).await;
-    let stack = &it.desired.stack;
-    let found = refused(&it.plan, stack, &session.catalog, &read);
-    if stops(&found) {
-        let sources = stack.sources.clone();
-        return Err(OpsError::Mistakes { diagnostics: found, sources });
-    }
-    it.diagnostics.extend(found);
-    Ok(())
-}
-
-/// What the user of the token may not do is refused before the first call.
-async fn check_grants(session: &Session, it: &mut Proposed) -> Result<(), OpsError> {
-    if !granted::is_asked(&it.plan, &session.catalog) {
-        return Ok(());
-    }
-    let found = match look::restricted(session).await {
-        Ok(None) => return Ok(()),
-        Ok(Some(user)) => {
-            let (stack, state) = (&it.desired.stack, it.state.as_ref());
-            granted::refused(&it.plan, stack, state, &session.catalog, &user)
-        }
-        Err(why) => vec![granted::unread(&why)],
-    };
-    if stops(&found) {
-        let sources = it.desired.stack.sources.clone();
-        return Err(OpsError::Mistakes { diagnostics: found, sources });
-    }
-    it.diagnostics.extend(found);
-    Ok(())
 }
 
 /// Plans against what is only foreseen; of the clouds only that is asked which would be new in it. `Err` with the
@@ -407,6 +393,38 @@ struct Prepared {
 }
 
 impl Prepared {
+    /// Takes over what this state has made and does not know, with what is in it; what is not to be made stays unknown.
+    async fn adopt(&mut self, session: &Session, ask: &Ask, seen: &mut Seen) -> Vec<Unknown> {
+        let Some(state) = self.state.clone() else { return Vec::new() };
+        let stack = &self.sides.desired.stack;
+        let found = unknown::find(session, &ask.place, (&state, stack), &seen.beside).await;
+        if ask.intent == Intent::Destroy || (found.is_empty() && !state.is_restored) {
+            return found;
+        }
+        for _ in 0..DEPTH {
+            let asked = inquiries(session, ask, self);
+            let Some(state) = &self.state else { break };
+            let of = (state, &self.sides.desired.stack);
+            let adopted = unknown::adopted(session, &ask.place, of, &asked, seen, &found).await;
+            drop(asked);
+            if adopted.is_empty() {
+                break;
+            }
+            for it in adopted {
+                let (address, at) = (it.address, session.clock.now());
+                seen.beside.retain(|one| (&one.kind, &one.id) != (&it.record.kind, &it.record.id));
+                let outcome = Outcome::Recorded(Box::new(it.record));
+                self.recovered.insert(address.clone(), it.why);
+                self.settled.push(Entry::Ended { address, step: 0, outcome, at });
+                let entry = self.settled.last().expect("it was just pushed");
+                self.state.iter_mut().for_each(|state| fold(state, entry));
+            }
+            unknown::look_on(session, inquiries(session, ask, self), seen).await;
+        }
+        let is_left = |it: &Unknown| !self.recovered.contains_key(&it.address);
+        found.into_iter().filter(is_left).collect()
+    }
+
     /// Finds out what became of steps that began and did not end.
     async fn settle(&mut self, session: &Session) {
         let Some(state) = &mut self.state else { return };

@@ -46,6 +46,7 @@ mod hostile;
 mod recorded;
 mod granted;
 mod foreign;
+mod older;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

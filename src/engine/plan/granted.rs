@@ -33,7 +33,7 @@ impl Restricted {
                 kind.kind
             )),
             Grants::Each { entity, .. } | Grants::Inside { entity, .. } => {
-                let id = self.named(kind, Some(id), attributes)?.1;
+                let id = named(kind, Some(id), attributes)?.1;
                 let is_named = self.objects.get(entity).is_some_and(|it| it.contains_key(&id));
                 (!is_named).then(|| {
                     format!(
@@ -45,29 +45,28 @@ impl Restricted {
         }
     }
 
-    /// Under which word and id the grants name an object, or what it is inside of.
-    fn named<'k>(
-        &self,
-        kind: &'k Kind,
-        id: Option<&str>,
-        attributes: &Attributes,
-    ) -> Option<(&'k str, String)> {
-        match kind.rest.as_ref()?.grants.as_ref()? {
-            Grants::Own => None,
-            Grants::Each { entity, .. } => Some((entity, id?.to_owned())),
-            Grants::Inside { entity, id } => match attributes.get(id)? {
-                Value::Text(id) => Some((entity, id.clone())),
-                Value::Int(id) => Some((entity, id.to_string())),
-                _ => None,
-            },
-        }
-    }
-
     /// Whether it may look at an object, and not change it.
     fn only_reads(&self, kind: &Kind, id: Option<&str>, attributes: &Attributes) -> Option<String> {
-        let (entity, id) = self.named(kind, id, attributes)?;
+        let (entity, id) = named(kind, id, attributes)?;
         let may_write = *self.objects.get(entity)?.get(&id)?;
         (!may_write).then(|| format!("may only look at the `{entity}` {id}"))
+    }
+}
+
+/// Under which word and id the grants name an object, or what it is inside of.
+fn named<'k>(
+    kind: &'k Kind,
+    id: Option<&str>,
+    attributes: &Attributes,
+) -> Option<(&'k str, String)> {
+    match kind.rest.as_ref()?.grants.as_ref()? {
+        Grants::Own => None,
+        Grants::Each { entity, .. } => Some((entity, id?.to_owned())),
+        Grants::Inside { entity, id } => match attributes.get(id)? {
+            Value::Text(id) => Some((entity, id.clone())),
+            Value::Int(id) => Some((entity, id.to_string())),
+            _ => None,
+        },
     }
 }
 

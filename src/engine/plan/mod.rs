@@ -39,6 +39,8 @@ pub mod propose;
 pub mod scale_up;
 pub mod offered;
 pub mod granted;
+pub mod adopted;
+pub mod older;
 pub mod uninvited;
 pub mod foreseen;
 pub mod accord;

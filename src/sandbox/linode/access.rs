@@ -45,11 +45,10 @@ pub fn check(
         [] if method == "POST" && !user.may.contains(add) => Err(forbidden()),
         [] => Ok(()),
         [id, ..] => match id.parse().ok().map(|it| user.grant(entity, it)) {
-            // No id: `types`, `settings`.
-            None => Ok(()),
             Some(None) => Err(Refusal::not_found()),
             Some(Some(false)) if method != "GET" => Err(forbidden()),
-            Some(Some(_)) => Ok(()),
+            // Without an id: `types`, `settings`.
+            None | Some(Some(_)) => Ok(()),
         },
     }
 }

@@ -1,0 +1,88 @@
+//! What is asked of the clouds about a plan that is made: whether they take what it sends, and what would go along uninvited.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::diagnostic::{Diagnostic, stops};
+use crate::engine::observed::Observation;
+use crate::engine::plan::adopted::Unknown;
+use crate::engine::plan::asked::{Allowed, Intent};
+use crate::engine::plan::change::{Change, Plan};
+use crate::engine::plan::granted;
+use crate::engine::plan::offered::{refused, sources};
+use crate::engine::plan::older::Judged;
+use crate::engine::plan::uninvited::{collections, lists, uninvited};
+use crate::engine::stack::model::Stack;
+use crate::engine::state::record::State;
+use crate::ops::error::OpsError;
+use crate::ops::look;
+use crate::ops::place::Place;
+use crate::ops::session::Session;
+use crate::ops::unknown::declared_by;
+
+/// A plan, and what it was made from.
+#[derive(Clone, Copy)]
+pub struct Made<'a> {
+    pub plan: &'a Plan,
+    pub stack: &'a Stack,
+    pub state: Option<&'a State>,
+    pub observed: &'a BTreeMap<Address, Observation>,
+}
+
+/// What the clouds do not offer, and what the user of the token may not do, is refused before the first call, with its line;
+/// what could not be looked up is told.
+pub async fn by_clouds(session: &Session, made: Made<'_>) -> Result<Vec<Diagnostic>, OpsError> {
+    let Made { plan, stack, .. } = made;
+    let sources = sources(plan, &session.catalog);
+    let read = look::offers(session, sources).await;
+    let mut found = refused(plan, stack, &session.catalog, &read);
+    found.extend(by_grants(session, made).await);
+    if stops(&found) {
+        let sources = stack.sources.clone();
+        return Err(OpsError::Mistakes { diagnostics: found, sources });
+    }
+    Ok(found)
+}
+
+async fn by_grants(session: &Session, made: Made<'_>) -> Vec<Diagnostic> {
+    let Made { plan, stack, state, .. } = made;
+    if !granted::is_asked(plan, &session.catalog) {
+        return Vec::new();
+    }
+    match look::restricted(session).await {
+        Ok(None) => Vec::new(),
+        Ok(Some(user)) => granted::refused(plan, stack, state, &session.catalog, &user),
+        Err(why) => vec![granted::unread(&why)],
+    }
+}
+
+/// What would go along with what goes, and is not of this stack, is named and needs a word.
+pub async fn by_company(
+    session: &Session,
+    made: Made<'_>,
+    word: (Intent, &Allowed),
+) -> Vec<Diagnostic> {
+    let Made { plan, stack, observed, .. } = made;
+    let Some(state) = made.state else { return Vec::new() };
+    let catalog = &session.catalog;
+    let collections = collections(plan, state, catalog);
+    let lists = lists(plan, state, catalog);
+    let found = look::uninvited(session, collections, lists).await;
+    uninvited(plan, stack, state, catalog, observed, &found, word)
+}
+
+/// Tagged objects that the state does not know are named; and what a destroy leaves of them.
+pub fn by_tags(
+    session: &Session,
+    place: &Place,
+    made: Made<'_>,
+    (intent, allowed): (Intent, &Allowed),
+    unknown: &[Unknown],
+) -> (Option<Diagnostic>, Vec<Change>) {
+    let Some(state) = made.state.filter(|_| !unknown.is_empty()) else { return (None, Vec::new()) };
+    let is_switch = made.plan.switch.is_some() || state.switching().is_some();
+    let ways = declared_by(session, place, state);
+    let (plan, catalog, name) = (made.plan, &*session.catalog, &place.name());
+    let judged = Judged { plan, catalog, name, intent, allowed, is_switch, ways: &ways };
+    (judged.told(unknown), judged.left(unknown))
+}

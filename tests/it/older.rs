@@ -1,0 +1,148 @@
+//! A state that knows less than what it has made: what carries its tags is taken over where it is to be, and named where it is not.
+
+use lifeboat::engine::state::record::State;
+use serde_json::{Value, json};
+
+use crate::drill;
+use crate::duo;
+use crate::harness::{Home, Output};
+
+fn failover(home: &Home) -> Output {
+    home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"])
+}
+
+fn ids(state: &State) -> Vec<(String, String)> {
+    state.records.iter().map(|(address, it)| (address.to_string(), it.id.clone())).collect()
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
+/// The whole folder, put back as it was: nothing beside the state tells that it is old.
+fn put_back(home: &Home, backup: &std::path::Path) {
+    std::fs::remove_dir_all(home.state_folder("duo")).unwrap();
+    copy(backup, &home.state_folder("duo"));
+}
+
+/// CI with a backup of before the failover does not move users home, and a word of the switch is enough to go on from there.
+#[test]
+fn a_whole_state_of_before_the_failover_is_known_by_what_it_does_not_know() {
+    let home = duo::home();
+    let backup = home.path("backup");
+    copy(&home.state_folder("duo"), &backup);
+    failover(&home).code(0).done();
+    let made = ids(&duo::state(&home));
+    put_back(&home, &backup);
+    home.log_requests();
+    let told =
+        ["older_state", "`eu[1]` (linode.instance, ", "lifeboat failover duo --to calm --planned"];
+    home.sandbox(&["plan", "duo"]).code(3).shows(&told).done();
+    home.sandbox(&["apply", "duo", "--yes"]).code(3).shows(&told).done();
+    home.sandbox(&["apply", "duo", "--yes", "-o", "base"]).code(3).done();
+    home.requests().mutating().none();
+    assert_eq!(duo::leads(&home), ["eu"]);
+    // What is left is named by a destroy as well.
+    let said = failover(&home).code(0).shows(&["adopt (recovered)", "it stands in `eu_http`"]);
+    assert!(!said.to_string().contains("older_state"), "{said}");
+    assert_eq!(ids(&duo::state(&home)), made, "nothing was made a second time");
+    duo::settled(&home, &["calm"], "after the backup");
+    home.sandbox(&["failback", "duo", "--yes"]).code(0).done();
+    duo::settled(&home, &[], "at home");
+    home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
+}
+
+/// Users may be moved all the same, by who says so; and what is left is told by a destroy.
+#[test]
+fn what_the_state_does_not_know_is_named_and_left() {
+    let home = duo::home();
+    let backup = home.path("backup");
+    copy(&home.state_folder("duo"), &backup);
+    failover(&home).code(0).done();
+    put_back(&home, &backup);
+    home.sandbox(&["apply", "duo", "--yes", "--revert-drift", "shop"])
+        .code(0)
+        .shows(&["older_state", "`eu[1]`"])
+        .done();
+    assert_eq!(duo::leads(&home), ["us"]);
+    home.sandbox(&["plan", "duo"]).code(0).shows(&["older_state", "`eu[1]`"]).done();
+    home.sandbox(&["destroy", "duo", "--yes"])
+        .code(3)
+        .shows(&["older_state", "`eu[1]`", "they are left", "uninvited"])
+        .done();
+    home.sandbox(&["destroy", "duo", "--yes", "--allow-delete", "eu_http"])
+        .code(5)
+        .says(&["left: 1 object (eu[1])"])
+        .done();
+    let left = home.world.show().unwrap()["linode"]["instances"].as_array().unwrap().len();
+    assert_eq!(left, 1, "{}", home.shown());
+}
+
+/// The journal of a failover is lost in its middle: its own machine does not block it.
+#[test]
+fn what_was_made_before_the_journal_was_lost_is_taken_over() {
+    let home = duo::home();
+    home.fault("PUT /domains/ hang times=0");
+    let mut run =
+        home.start(&["failover", "duo", "--to", "calm", "--planned", "--yes", "--sandbox"]);
+    run.until(|| {
+        home.state("duo").is_some_and(|it| it.begun.contains_key(&"shop".parse().unwrap()))
+    });
+    run.kill();
+    home.world.heal(None).unwrap();
+    let made = ids(&duo::state(&home));
+    // A disk gives back zeroes.
+    std::fs::write(home.state_folder("duo").join("journal"), b"").unwrap();
+    let said = home.sandbox(&["plan", "duo"]);
+    if said.code == Some(3) {
+        home.sandbox(&["state", "restore", "duo", "--yes"]).code(0).done();
+    }
+    failover(&home).code(0).shows(&["adopt (recovered)", "it carries the ownership tag of"]).done();
+    assert_eq!(ids(&duo::state(&home)), made, "nothing was made a second time");
+    duo::settled(&home, &["calm"], "after the loss");
+}
+
+/// What somebody else made in its place is never taken over, whatever was lost.
+#[test]
+fn a_stranger_in_its_place_is_refused_as_before() {
+    let home = duo::home();
+    let backup = home.path("backup");
+    copy(&home.state_folder("duo"), &backup);
+    let machine = json!({ "region": "eu-central", "type": "g6-nanode-1", "label": "duo-eu-1", "tags": ["theirs"] });
+    home.linode("POST", "/linode/instances", &machine);
+    failover(&home).code(3).shows(&["exists_already"]).done();
+    // Nor what carries the tag of another life of the stack.
+    let id = home.world.show().unwrap()["linode"]["instances"].as_array().unwrap().len();
+    assert_eq!(id, 4, "{}", home.shown());
+    let rows = home.linode("GET", "/linode/instances", &Value::Null);
+    let theirs =
+        rows["data"].as_array().unwrap().iter().find(|it| it["label"] == "duo-eu-1").unwrap();
+    let tags = json!({ "tags": ["lb:duo:aaaaaaaaaaaa"] });
+    home.linode("PUT", &format!("/linode/instances/{}", theirs["id"]), &tags);
+    let said = failover(&home).code(3).shows(&["exists_already"]);
+    assert!(!said.to_string().contains("adopt"), "{said}");
+}
+
+/// A drill whose state is gone is not said to have left nothing behind.
+#[test]
+fn a_drill_without_its_state_names_what_carries_its_tags() {
+    let home = drill::shop();
+    let instance = "woocommerce@drill";
+    let mut run = home.start(&[drill::DRILL, &["--sandbox"]].concat());
+    run.until(|| home.state(instance).is_some_and(|it| it.records.len() > 6));
+    run.kill();
+    std::fs::remove_dir_all(home.state_folder(instance)).unwrap();
+    let said =
+        home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"]).code(3);
+    let said = said.says(&["this stack exists; its state is missing", "carry the ownership tag"]);
+    assert!(!said.to_string().contains("nothing is left"), "{said}");
+}
