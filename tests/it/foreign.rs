@@ -39,7 +39,8 @@ fn a_second_record_of_the_name_is_told_and_keeps_a_switch_open() {
     let json: Value = serde_json::from_str(&json).unwrap();
     let foreign = &json["plan"]["foreign"][0];
     assert_eq!((&foreign["address"], foreign["id"].as_str()), (&json!("shop"), Some(id.as_str())));
-    home.sandbox(&["apply", "duo", "--yes"]).code(5).says(&["nothing to do"]).says(&says).done();
+    // For now its users come where they are wanted; after a switch they would not.
+    home.sandbox(&["apply", "duo", "--yes"]).code(0).says(&["nothing to do", id.as_str()]).done();
     home.sandbox(&["audit", "duo", "--online"]).shows(&["name-shared", &id]).done();
     for _ in 0..2 {
         let said = failover(&home).code(5).says(&["the switch is not over"]).says(&says);
@@ -55,7 +56,8 @@ fn a_second_record_of_the_name_is_told_and_keeps_a_switch_open() {
     let lb = duo::state(&home).records[&"lb".parse().unwrap()].outputs["ipv4"].json();
     let id = add(&home, &json!({ "type": "A", "name": "shop", "target": lb })).to_string();
     failover(&home).code(5).says(&[&id, "users were not seen there"]).done();
-    home.sandbox(&["failback", "duo", "--yes"]).code(5).says(&[&id]).done();
+    // Home is where that one leads.
+    home.sandbox(&["failback", "duo", "--yes"]).code(0).says(&[&id]).done();
     home.linode("DELETE", &format!("{}/{id}", zone(&home)), &Value::Null);
     home.sandbox(&["failback", "duo", "--yes"]).code(0).done();
     duo::settled(&home, &[], "at home");

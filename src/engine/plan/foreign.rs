@@ -27,22 +27,26 @@ pub fn foreign<'a>(
     if beside.is_empty() {
         return Vec::new();
     }
-    let mut ours: BTreeMap<String, &Address> = BTreeMap::new();
+    let mut ours: BTreeMap<String, (&Address, BTreeSet<String>)> = BTreeMap::new();
     for (address, kind, attributes) in names {
         if let Some(name) = looked_up_by(kind, attributes) {
-            ours.entry(name).or_insert(address);
+            let (_, leads) = ours.entry(name).or_insert_with(|| (address, BTreeSet::new()));
+            leads.insert(leads_to(kind, attributes));
         }
     }
     let theirs = beside.iter().filter_map(|it| {
         let kind = catalog.get(&it.kind)?;
-        let address = ours.get(&looked_up_by(kind, &it.attributes)?)?;
+        let (address, leads) = ours.get(&looked_up_by(kind, &it.attributes)?)?;
+        let leads_to = leads_to(kind, &it.attributes);
+        let is_elsewhere = !leads.contains(&leads_to);
         // One that may have been made by a step of ours is in doubt, and told as that.
         let is_ours = state.is_some_and(|state| is_known(state, &it.kind, &it.id));
         (!is_ours).then(|| Foreign {
             address: (*address).clone(),
             kind: it.kind.clone(),
             id: it.id.clone(),
-            leads_to: leads_to(kind, &it.attributes),
+            leads_to,
+            is_elsewhere,
         })
     });
     theirs.collect()
