@@ -91,9 +91,10 @@ async fn newest(session: &Session, ask: &Ask, is_checked: bool) -> Result<Propos
     let mut looks = 1;
     loop {
         let seen = state.as_ref().map(|it| (it.lineage.clone(), it.sequence));
-        let proposed = match is_checked {
-            true => plan_on(session, ask, state).await?,
-            false => looked_on(session, ask, state).await?,
+        let proposed = if is_checked {
+            plan_on(session, ask, state).await?
+        } else {
+            looked_on(session, ask, state).await?
         };
         state = store.load()?;
         // What another run has made in between would look like a stranger's.

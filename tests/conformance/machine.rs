@@ -94,7 +94,10 @@ fn root_user() -> Option<RootUser> {
     if found.is_none() || !has_apt {
         let why = if has_apt { "root and its namespaces" } else { "apt" };
         // Not `eprintln!`, which tests keep to themselves.
-        writeln!(std::io::stderr(), "\nNOT CHECKED: the example's health page on Debian's packages; that needs {why}, which are not to be had here\n").unwrap();
+        let said = format!(
+            "\nNOT CHECKED: the example's health page on Debian's packages; that needs {why}, which are not to be had here\n\n"
+        );
+        std::io::stderr().write_all(said.as_bytes()).unwrap();
         return None;
     }
     found

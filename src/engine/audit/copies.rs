@@ -91,7 +91,9 @@ fn left(case: &Case<'_>, out: &mut Section) {
     let recovery = used(case.recovery, &case.closure);
     let mut told = BTreeSet::new();
     for (name, domains) in &home {
-        let Some(now) = recovery.get(name) else { continue };
+        // One that is lost itself is told as such.
+        let is_other = |it: &&BTreeSet<String>| it.iter().any(|it| !case.lost.contains(it));
+        let Some(now) = recovery.get(name).filter(is_other) else { continue };
         for domain in domains.iter().filter(|it| !now.contains(*it) && !case.lost.contains(*it)) {
             if told.insert(domain.clone()) {
                 let why = format!(

@@ -254,9 +254,38 @@ fn what_is_left_and_not_assumed_lost() {
         (
             "another is rehearsed",
             World::new().facts(|it| {
-                it.rehearsals = [("drill".to_owned(), vec!["other".to_owned()])].into()
+                it.rehearsals = [("drill".to_owned(), vec!["other".to_owned()])].into();
             }),
             &["rehearsal-missing"],
+        ),
+    ]);
+}
+
+#[test]
+fn data_whose_every_copy_is_lost_or_is_used_where_it_is_lost() {
+    let lost = |text: &str| World::new().overlay("['linode:us-east', 'aws:us-east-1']", text);
+    let moved = |name: &'static str, from: &'static str, to: &'static str| {
+        move |world: World| world.edit(name, from, to)
+    };
+    let exchanged = || {
+        let world = moved("  products:", "region: us-east-1", "region: eu-west-1")(World::new());
+        moved("  products_eu:", "region: eu-west-1", "region: us-east-1")(world)
+    };
+    check(vec![
+        (
+            "both regions",
+            lost("['linode:us-east', 'aws:us-east-1', 'aws:eu-west-1']"),
+            &["data-lost", "needs-lost"],
+        ),
+        ("the standby uses the replica that is lost", exchanged(), &["needs-lost"]),
+        (
+            "the standby uses the table that is not",
+            exchanged().edit(STANDBY, "products_eu.region", "products.region").edit(
+                "  web:",
+                "products.region",
+                "products_eu.region",
+            ),
+            &[],
         ),
     ]);
 }
@@ -388,7 +417,7 @@ fn what_the_cloud_does_not_offer() {
         (
             "a list that could not be read",
             World::new().facts(|it| {
-                it.offers = Some([("/regions".to_owned(), Err("403".to_owned()))].into())
+                it.offers = Some([("/regions".to_owned(), Err("403".to_owned()))].into());
             }),
             &["offers-unread"],
         ),
