@@ -193,6 +193,9 @@ fn addresses_of_home_that_are_written_out() {
             .edit("", "default: mysql.example.net", &format!("default: '{value}'"))
             .state(given)
     };
+    let open = |world: World| {
+        world.edit(STANDBY, "\"products\": products.name", "\"products\": standby_lb.hostname")
+    };
     let in_text = |value: &str| {
         World::new()
             .edit(STANDBY, "vars.database_host", &format!("\"{value}\""))
@@ -221,6 +224,12 @@ fn addresses_of_home_that_are_written_out() {
             World::new().overlay(SERVED, "shop: { target: 198.18.0.20 }").state(given),
             &["names-lost-address", "target-unfollowed"],
         ),
+        (
+            "in a text that is not whole before something is made",
+            open(host("192.168.128.20")),
+            FOUND,
+        ),
+        ("in an argument of such a text", open(in_text("192.168.128.20")), FOUND),
         ("somebody else's", record("A", "198.18.0.201"), &[]),
     ]);
 }
