@@ -1,40 +1,37 @@
 #!/usr/bin/env bash
-# A machine as Linode would make it from linode/debian12, in a folder: Debian's own packages, and Debian's own cloud-init over
-# the user data of the example. `tests/conformance/machine.rs` runs both halves as root, each in namespaces of its own, so that
-# whatever is mounted or started here ends with them; the second has no network but its own loopback.
+# A machine as Linode would make it from linode/debian12, in memory: Debian's own packages, and Debian's own cloud-init over
+# the user data of the example. `tests/conformance/machine.rs` runs it as root in namespaces of its own, so that whatever is
+# mounted or started here ends with them.
 #
-#   machine.sh make FOLDER             FOLDER/user-data → FOLDER/root, with files and packages as cloud-init puts them there
+#   machine.sh make FOLDER PASSWORD    what FOLDER/user-data asks for, as cloud-init puts it there; then, with no network
+#                                      but its own loopback:
 #   machine.sh ask FOLDER PASSWORD     starts it, and says what its health page answers, case by case
 set -euo pipefail
-work="$1" folder="$(cd "$2" && pwd)" password="${3:-}"
-root="$folder/root"
+work="$1" folder="$(cd "$2" && pwd)" password="$3"
+memory="$folder/memory" root="$folder/memory/root"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 inside() { chroot "$root" "$@"; }
 # One module of cloud-init, as the machine's boot would run it.
 cloud_init() { inside cloud-init --file /user-data single --name "$1" --frequency always; }
 
-mounted() {
-  mount -t proc proc "$root/proc"
-  mount --rbind /dev "$root/dev"
-  mount -t tmpfs tmpfs "$root/run"
-}
-
 # Packages of this machine's own lists, or of fresh ones where those are old or missing; the machine's are left as they are.
 download() {
-  cd "$folder"
+  cd "$memory"
   apt-get -qq download "$@" 2>/dev/null && return
   mkdir -p lists/partial cache/archives/partial
-  local own=(-o "Dir::State::lists=$folder/lists" -o "Dir::Cache=$folder/cache")
+  local own=(-o "Dir::State::lists=$memory/lists" -o "Dir::Cache=$memory/cache")
   apt-get -qq "${own[@]}" update && apt-get -qq "${own[@]}" download "$@"
 }
 
 make() {
-  mkdir -p "$folder/tools" "$root"
+  # In memory nothing has to be flushed to disk, and nothing is left.
+  mkdir -p "$memory"
+  mount -t tmpfs -o mode=755,size=3g tmpfs "$memory"
+  mkdir "$root" "$memory/tools" "$memory/bin"
   (download debootstrap debian-archive-keyring)
-  for package in "$folder"/*.deb; do dpkg-deb -x "$package" "$folder/tools"; done
+  for package in "$memory"/*.deb; do dpkg-deb -x "$package" "$memory/tools"; done
   # debootstrap fetches with wget, which not every machine has; apt can do that too, and knows the proxy.
-  mkdir -p "$folder/bin"
-  cat >"$folder/bin/wget" <<'SHIM'
+  cat >"$memory/bin/wget" <<'SHIM'
 #!/bin/sh
 target=
 for word; do
@@ -44,10 +41,10 @@ done
 [ -n "$target" ] || exit 0
 exec /usr/lib/apt/apt-helper -qq download-file "$last" "$target"
 SHIM
-  chmod 755 "$folder/bin/wget"
-  PATH="$folder/bin:$PATH" DEBOOTSTRAP_DIR="$folder/tools/usr/share/debootstrap" \
-    "$folder/tools/usr/sbin/debootstrap" --variant=minbase \
-    --keyring="$folder/tools/usr/share/keyrings/debian-archive-keyring.gpg" \
+  chmod 755 "$memory/bin/wget"
+  PATH="$memory/bin:$PATH" DEBOOTSTRAP_DIR="$memory/tools/usr/share/debootstrap" \
+    "$memory/tools/usr/sbin/debootstrap" --variant=minbase \
+    --keyring="$memory/tools/usr/share/keyrings/debian-archive-keyring.gpg" \
     bookworm "$root" http://deb.debian.org/debian
   # Nothing is started by being installed.
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
@@ -58,7 +55,8 @@ SHIM
   local proxy=
   eval "$(apt-config shell proxy Acquire::http::Proxy)"
   [ -z "$proxy" ] || echo "Acquire::http::Proxy \"$proxy\";" >"$root/etc/apt/apt.conf.d/proxy"
-  mounted
+  mount -t proc proc "$root/proc"
+  mount --rbind /dev "$root/dev"
   inside apt-get -qq update
   # What the image has, and the database that the shop finds elsewhere.
   inside apt-get -qq install --no-install-recommends cloud-init iproute2 mariadb-server
@@ -66,6 +64,7 @@ SHIM
   # In cloud-init's order: files are written before packages are there.
   cloud_init write_files
   cloud_init package_update_upgrade_install
+  exec unshare --pid --net --fork --kill-child bash "$0" ask "$folder" "$password"
 }
 
 # What systemd would do with the units that the packages bring; there is none in a folder.
@@ -101,17 +100,18 @@ say() { echo "$1: $(page)"; }
 start_database() {
   mkdir -p "$root/run/mysqld"
   inside chown mysql:mysql /run/mysqld
-  inside mariadbd --user=mysql >>"$folder/database.log" 2>&1 &
+  inside mariadbd --user=mysql >>"$memory/database.log" 2>&1 &
   for _ in $(seq 300); do
     inside mariadb-admin ping >/dev/null 2>&1 && return
     sleep 0.1
   done
-  cat "$folder/database.log"
+  cat "$memory/database.log"
   return 1
 }
 
 ask() {
-  mounted
+  mount -t proc proc "$root/proc"
+  mount -t tmpfs tmpfs "$root/run"
   inside ip link set lo up
   stand_in_for_systemd
   inside sh -eu -c 'mkdir /srv/origin; cd /srv/origin; git init -q .; echo "{}" >composer.json; echo "<?php" >index.php

@@ -24,10 +24,6 @@ impl Root {
         root
     }
 
-    pub(crate) fn within(folder: &Path) -> Self {
-        Self(tempfile::tempdir_in(folder).unwrap())
-    }
-
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }

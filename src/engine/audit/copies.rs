@@ -7,7 +7,7 @@ use crate::engine::address::Address;
 use crate::engine::audit::case::Case;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::independence::{group_name, has_word, would_miss};
-use crate::engine::audit::reads::reads;
+use crate::engine::audit::reads::{reads, texts};
 use crate::engine::audit::side::{Item, Side};
 use crate::engine::stack::model::GateProbe;
 use crate::engine::value::Value;
@@ -71,9 +71,8 @@ fn used(side: &Side<'_>, closure: &BTreeSet<Address>) -> BTreeMap<String, BTreeS
 
 /// Members that an object's texts name by group and region, without a reference: the group's name, and the fault domain.
 fn named(side: &Side<'_>, item: Item<'_>) -> Vec<(String, String)> {
-    let texts = item.kind.settable().filter_map(|(name, _)| item.value(name));
-    let texts: Vec<String> =
-        texts.filter_map(|it| it.exposed().as_text().map(str::to_owned)).collect();
+    let names = item.kind.settable().map(|(name, _)| name);
+    let texts: Vec<String> = names.flat_map(|name| texts(side, item, name)).collect();
     let members = side.items().filter(|it| it.kind.holds_data);
     let found = members.filter_map(|of| {
         let region = of.text(&of.kind.group.as_ref()?.region)?;
@@ -91,7 +90,9 @@ fn left(case: &Case<'_>, out: &mut Section) {
     let recovery = used(case.recovery, &case.closure);
     let mut told = BTreeSet::new();
     for (name, domains) in &home {
-        let Some(now) = recovery.get(name) else { continue };
+        // One that is lost itself is told as such.
+        let is_other = |it: &&BTreeSet<String>| it.iter().any(|it| !case.lost.contains(it));
+        let Some(now) = recovery.get(name).filter(is_other) else { continue };
         for domain in domains.iter().filter(|it| !now.contains(*it) && !case.lost.contains(*it)) {
             if told.insert(domain.clone()) {
                 let why = format!(
@@ -138,7 +139,7 @@ fn written_out(case: &Case<'_>, out: &mut Section) {
         if !case.home.is_in(address, &case.lost) {
             continue;
         }
-        let texts = record.outputs.values().flat_map(texts);
+        let texts = record.outputs.values().flat_map(strings);
         let is_address = |it: &&str| {
             it.len() >= ADDRESS_MIN && it.contains(['.', ':']) && !it.contains(char::is_whitespace)
         };
@@ -146,12 +147,11 @@ fn written_out(case: &Case<'_>, out: &mut Section) {
     }
     let mut told = BTreeSet::new();
     for item in case.living().chain(case.moved()) {
-        for (name, value) in item.attributes() {
-            let computed = item.kind.attribute(name).is_none_or(|it| it.computed);
+        for (name, _) in item.kind.settable() {
             // What is said is an address that state has in clear, never what stands around it.
-            let value = value.exposed();
-            let Some(text) = value.as_text().filter(|_| !computed) else { continue };
-            let hit = addresses.iter().find(|(it, _)| has_address(text, it));
+            let texts = texts(case.recovery, item, name);
+            let is_in = |address: &str| texts.iter().any(|it| has_address(it, address));
+            let hit = addresses.iter().find(|(it, _)| is_in(it));
             if let Some((found, of)) = hit
                 && told.insert((item.address.name.clone(), name.clone()))
             {
@@ -168,7 +168,7 @@ fn written_out(case: &Case<'_>, out: &mut Section) {
 }
 
 /// A text, or those of a list.
-fn texts(value: &Value) -> Vec<&str> {
+fn strings(value: &Value) -> Vec<&str> {
     match value {
         Value::List(all) => all.iter().filter_map(Value::as_text).collect(),
         one => one.as_text().into_iter().collect(),

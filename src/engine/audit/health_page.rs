@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::engine::audit::case::Case;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
+use crate::engine::audit::reads::texts;
 use crate::engine::audit::side::{Item, Side};
-use crate::engine::value::Value;
 
 pub static CHECK_STATIC: Rule = Rule {
     id: "check-static",
@@ -80,10 +80,10 @@ fn page(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
 /// A file of the path's name that some object writes at its first boot: who writes it, and its text.
 fn written(side: &Side<'_>, path: &str) -> Option<(String, String)> {
     side.items().find_map(|item| {
-        let texts = item.kind.settable().filter(|(_, it)| it.alike);
+        let names = item.kind.settable().filter(|(_, it)| it.alike).map(|(name, _)| name);
         // A secret in it does not hide what the page does, and nothing of the text is shown.
-        let mut texts = texts.filter_map(|(name, _)| item.value(name)).map(Value::exposed);
-        let text = texts.find_map(|it| file_in(it.as_text()?, path))?;
+        let mut texts = names.flat_map(|name| texts(side, item, name));
+        let text = texts.find_map(|it| file_in(&it, path))?;
         Some((item.address.to_string(), text))
     })
 }

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use crate::engine::audit::case::{Case, targets};
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
-use crate::engine::audit::reads::{Read, reads};
+use crate::engine::audit::reads::{Read, reads, texts};
 use crate::engine::audit::side::{Item, Side};
 use crate::engine::schema::FaultDomain;
 use crate::engine::value::Value;
@@ -142,10 +142,10 @@ fn mentions(case: &Case<'_>, item: Item<'_>, told: &BTreeSet<String>, out: &mut 
             continue;
         }
         // Of a secret nothing is told but that it names a region.
-        let Some(Value::Text(text)) = item.value(name).map(Value::exposed) else { continue };
+        let texts = texts(case.recovery, item, name);
         for domain in &case.lost {
             let region = domain.split_once(':').map_or(domain.as_str(), |it| it.1);
-            if has_word(&text, region) {
+            if texts.iter().any(|it| has_word(it, region)) {
                 let why = format!("`{name}` of `{}` holds the text {region}", item.address);
                 let place = case.recovery.place_of(item, name);
                 let finding = Finding::new(&NAMES_LOST_REGION, Some(place), why);

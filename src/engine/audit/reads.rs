@@ -11,7 +11,7 @@ use crate::engine::stack::expression::Expression;
 use crate::engine::stack::model::{Each, EachValue, Given, Part, Shape, Spread};
 use crate::engine::stack::path::Step;
 use crate::engine::stack::term::expressions;
-use crate::engine::stack::view::View;
+use crate::engine::stack::view::{Texts as _, View};
 use crate::engine::value::Value;
 
 /// One use of another object.
@@ -144,4 +144,27 @@ pub fn inputs(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Inputs {
         }
     }
     inputs
+}
+
+/// The texts of an attribute, secrets in clear; of one that is not known before something is made, those that go into it.
+pub fn texts(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Vec<String> {
+    let owned = |value: &Value| value.exposed().as_text().map(str::to_owned);
+    if let Some(value) = item.value(attribute).filter(|it| !it.has_open()) {
+        return owned(value).into_iter().collect();
+    }
+    let Some(given) = item.instance.resource.attributes.get(attribute) else { return Vec::new() };
+    let inputs = inputs(side, item, attribute);
+    let mut found: Vec<String> = inputs.variables.values().filter_map(owned).collect();
+    let files = inputs.files.iter().filter_map(|path| side.stack.text(path).ok());
+    found.extend(files.map(|it| it.text.to_string()));
+    let mut all = Vec::new();
+    expressions(&given.term, &mut all);
+    found.extend(all.into_iter().map(|it| it.text.to_string()));
+    if let Shape::Text(parts) = &given.term.shape {
+        found.extend(parts.iter().filter_map(|it| match it {
+            Part::Text(text) => Some(text.clone()),
+            Part::Expression(_) => None,
+        }));
+    }
+    found
 }

@@ -193,6 +193,9 @@ fn addresses_of_home_that_are_written_out() {
             .edit("", "default: mysql.example.net", &format!("default: '{value}'"))
             .state(given)
     };
+    let open = |world: World| {
+        world.edit(STANDBY, "\"products\": products.name", "\"products\": standby_lb.hostname")
+    };
     let in_text = |value: &str| {
         World::new()
             .edit(STANDBY, "vars.database_host", &format!("\"{value}\""))
@@ -221,6 +224,12 @@ fn addresses_of_home_that_are_written_out() {
             World::new().overlay(SERVED, "shop: { target: 198.18.0.20 }").state(given),
             &["names-lost-address", "target-unfollowed"],
         ),
+        (
+            "in a text that is not whole before something is made",
+            open(host("192.168.128.20")),
+            FOUND,
+        ),
+        ("in an argument of such a text", open(in_text("192.168.128.20")), FOUND),
         ("somebody else's", record("A", "198.18.0.201"), &[]),
     ]);
 }
@@ -254,9 +263,38 @@ fn what_is_left_and_not_assumed_lost() {
         (
             "another is rehearsed",
             World::new().facts(|it| {
-                it.rehearsals = [("drill".to_owned(), vec!["other".to_owned()])].into()
+                it.rehearsals = [("drill".to_owned(), vec!["other".to_owned()])].into();
             }),
             &["rehearsal-missing"],
+        ),
+    ]);
+}
+
+#[test]
+fn data_whose_every_copy_is_lost_or_is_used_where_it_is_lost() {
+    let lost = |text: &str| World::new().overlay("['linode:us-east', 'aws:us-east-1']", text);
+    let moved = |name: &'static str, from: &'static str, to: &'static str| {
+        move |world: World| world.edit(name, from, to)
+    };
+    let exchanged = || {
+        let world = moved("  products:", "region: us-east-1", "region: eu-west-1")(World::new());
+        moved("  products_eu:", "region: eu-west-1", "region: us-east-1")(world)
+    };
+    check(vec![
+        (
+            "both regions",
+            lost("['linode:us-east', 'aws:us-east-1', 'aws:eu-west-1']"),
+            &["data-lost", "needs-lost"],
+        ),
+        ("the standby uses the replica that is lost", exchanged(), &["needs-lost"]),
+        (
+            "the standby uses the table that is not",
+            exchanged().edit(STANDBY, "products_eu.region", "products.region").edit(
+                "  web:",
+                "products.region",
+                "products_eu.region",
+            ),
+            &[],
         ),
     ]);
 }
@@ -388,7 +426,7 @@ fn what_the_cloud_does_not_offer() {
         (
             "a list that could not be read",
             World::new().facts(|it| {
-                it.offers = Some([("/regions".to_owned(), Err("403".to_owned()))].into())
+                it.offers = Some([("/regions".to_owned(), Err("403".to_owned()))].into());
             }),
             &["offers-unread"],
         ),

@@ -871,6 +871,10 @@ fn a_health_page_that_always_says_yes_is_found() {
         world.audit().findings().map(|it| it.rule.id).collect()
     };
     assert_eq!(told(world(&data)), ["check-static"; 2]);
+    // Also where the text is not whole before something is made.
+    let open = format!("{always}\n# ${{standby_lb.ipv4}}");
+    let open = format!("user_data: {}", serde_json::to_string(&open).unwrap());
+    assert_eq!(told(world(&open)), ["check-static"; 2]);
     let asks = data.replace("echo 'ok';", "http_response_code(503);");
     assert_eq!(told(world(&asks)), Vec::<&str>::new());
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::sandbox::http::Millis;
 use crate::sandbox::linode::call::{Call, Outcome, Refusal, done};
-use crate::sandbox::linode::catalogue::plan_number;
+use crate::sandbox::linode::catalogue::{self, plan_number};
 use crate::sandbox::linode::events;
 use crate::sandbox::linode::form::Form;
 use crate::sandbox::linode::instance_create::{booted_config, deploy, deployment, plan};
@@ -104,6 +104,9 @@ pub fn resize(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     let instance = cloud.instances.get(id).ok_or_else(Refusal::not_found)?;
     let mut form = Form::new(&call.body);
     let wanted = plan(&mut form);
+    if !catalogue::is_available(&wanted, &instance.region) {
+        form.error("type", "This plan is not available in this region");
+    }
     form.one_of("migration_type", &["warm", "cold"]);
     let grow = form.flag("allow_auto_disk_resize").unwrap_or(true);
     form.finish()?;

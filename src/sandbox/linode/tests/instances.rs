@@ -149,6 +149,11 @@ fn resize_and_rebuild() {
             json!({ "type": "nope" }),
             "400 type: A valid plan type by that ID was not found",
         ),
+        (
+            &format!("POST {path}/resize"),
+            json!({ "type": "g7-premium-2" }),
+            "400 type: This plan is not available in this region",
+        ),
         (&format!("POST {path}/resize"), json!({ "type": "g6-standard-2" }), "200"),
         (&format!("POST {path}/boot"), Value::Null, "400 Linode busy."),
     ]);
