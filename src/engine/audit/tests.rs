@@ -10,6 +10,7 @@ use crate::engine::audit::finding::{Audit, Finding, Level};
 use crate::engine::audit::rules::RULES;
 use crate::engine::diagnostic::stops;
 use crate::engine::observed::Observation;
+use crate::engine::plan::change::Foreign;
 use crate::engine::schema::{Catalog, FaultDomain, Kind, Rename};
 use crate::engine::stack::load::{FileProblem, Files, Layer, Loaded, load};
 use crate::engine::stack::model::Stack;
@@ -559,6 +560,19 @@ fn recorded() -> Vec<Plant> {
     };
     let apart: Attributes = [("replicas".to_owned(), Value::List(Vec::new()))].into();
     vec![
+        plant(
+            "name-shared",
+            Error,
+            "  shop:",
+            World::new().facts(|it| {
+                it.online.as_mut().unwrap().foreign.push(Foreign {
+                    address: address("shop"),
+                    kind: "linode.domain_record".into(),
+                    id: "7".into(),
+                    leads_to: "192.0.2.1".into(),
+                });
+            }),
+        ),
         plant(
             "standby-unmade",
             Error,
