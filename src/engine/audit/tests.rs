@@ -564,6 +564,19 @@ fn recorded() -> Vec<Plant> {
     let apart: Attributes = [("replicas".to_owned(), Value::List(Vec::new()))].into();
     vec![
         plant(
+            "name-shared",
+            Error,
+            "  shop:",
+            World::new().facts(|it| {
+                it.online.as_mut().unwrap().foreign.push(Foreign {
+                    address: address("shop"),
+                    kind: "linode.domain_record".into(),
+                    id: "7".into(),
+                    leads_to: "192.0.2.1".into(),
+                });
+            }),
+        ),
+        plant(
             "standby-unmade",
             Error,
             "  standby_lb:",
