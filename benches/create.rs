@@ -21,8 +21,9 @@ use lifeboat::ops::apply::apply;
 use lifeboat::ops::closing::Order;
 use lifeboat::ops::course::Losses;
 use lifeboat::ops::place::Place;
-use lifeboat::ops::plan::{Ask, plan_on};
+use lifeboat::ops::plan::plan_on;
 use lifeboat::ops::session::Session;
+use lifeboat::ops::sides::Ask;
 use lifeboat::sandbox::{Options, Sandbox};
 
 const EXAMPLE: &str = "woocommerce";

@@ -18,8 +18,9 @@ use crate::ops::error::OpsError;
 use crate::ops::load;
 use crate::ops::look;
 use crate::ops::place::Place;
-use crate::ops::plan::{self, looked};
+use crate::ops::plan::looked;
 use crate::ops::session::Session;
+use crate::ops::sides;
 
 /// What is to be audited.
 #[derive(Debug, Clone)]
@@ -171,7 +172,7 @@ fn rehearsals(place: &Place) -> BTreeMap<String, Vec<String>> {
 
 /// What the clouds say of everything recorded, as a plan sees it.
 async fn observe(session: &Session, question: &Question) -> Result<Online, OpsError> {
-    let ask = plan::Ask {
+    let ask = sides::Ask {
         place: question.place.clone(),
         overlays: None,
         given: question.given.clone(),

@@ -9,6 +9,7 @@ pub mod look;
 pub mod settle;
 pub mod course;
 pub mod instance;
+pub mod sides;
 pub mod bindings;
 pub mod sooner;
 pub mod missing;

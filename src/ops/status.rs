@@ -11,8 +11,9 @@ use crate::engine::state::record::State;
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
-use crate::ops::plan::{Ask, Sides, between, sides};
+use crate::ops::plan::between;
 use crate::ops::session::Session;
+use crate::ops::sides::{Ask, Sides, sides};
 
 /// What state says, and what the layers would have done if everything is as recorded.
 pub struct Status {

@@ -15,7 +15,8 @@ use crate::engine::plan::survey::Known;
 use crate::engine::stack::origin;
 use crate::ops::error::OpsError;
 use crate::ops::load;
-use crate::ops::plan::{overlays_of, plan_on};
+use crate::ops::plan::plan_on;
+use crate::ops::sides::overlays_of;
 use crate::render::words::inline;
 
 pub async fn explain(

@@ -13,7 +13,7 @@ use crate::kinds;
 use crate::ops::error::OpsError;
 use crate::ops::load::{self, Desired};
 use crate::ops::place::Place;
-use crate::ops::plan::overlays_of;
+use crate::ops::sides::overlays_of;
 use crate::render::words::count;
 
 /// Loads what was named; without `-o` the base, since these commands know no state.

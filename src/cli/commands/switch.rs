@@ -20,8 +20,9 @@ use crate::ops::course::{Losses, is_made, named};
 use crate::ops::error::OpsError;
 use crate::ops::load::ways;
 use crate::ops::place::Place;
-use crate::ops::plan::{Ask, check, plan_on, state_is_missing};
+use crate::ops::plan::{plan_on, state_is_missing};
 use crate::ops::session::Session;
+use crate::ops::sides::{Ask, check};
 use crate::ops::{look, thaw};
 use crate::store::lease::Lease;
 

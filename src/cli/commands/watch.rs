@@ -14,7 +14,7 @@ use crate::engine::watch::{Event, Rules};
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
-use crate::ops::plan;
+use crate::ops::sides;
 use crate::ops::watch::switch::Act;
 use crate::ops::watch::target::{Expected, Targets};
 use crate::ops::watch::{Ask, watch};
@@ -88,7 +88,7 @@ fn ask(scene: &Scene, args: &WatchArgs) -> Result<Ask, OpsError> {
 }
 
 /// What the failover would be asked for.
-fn rehearsal(scene: &Scene, args: &WatchArgs) -> Result<plan::Ask, OpsError> {
+fn rehearsal(scene: &Scene, args: &WatchArgs) -> Result<sides::Ask, OpsError> {
     let layers = Layers {
         stack: args.stack.clone(),
         overlays: Vec::new(),
@@ -98,7 +98,7 @@ fn rehearsal(scene: &Scene, args: &WatchArgs) -> Result<plan::Ask, OpsError> {
     let ask = open::ask(&scene.directory, &layers, &Allow::default(), Intent::Apply)?;
     let losses =
         if args.lost.is_empty() { Losses::Assumed } else { Losses::Also(args.lost.clone()) };
-    Ok(plan::Ask { losses, ..ask })
+    Ok(sides::Ask { losses, ..ask })
 }
 
 fn act(args: &WatchArgs) -> Result<Act, OpsError> {

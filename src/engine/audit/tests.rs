@@ -554,6 +554,19 @@ fn standby() -> Vec<Plant> {
     ]
 }
 
+/// Somebody else's record, found in the cloud.
+fn shared() -> Plant {
+    let theirs = || Foreign {
+        address: address("shop"),
+        kind: "linode.domain_record".into(),
+        id: "7".into(),
+        leads_to: "192.0.2.7".into(),
+        is_elsewhere: true,
+    };
+    let world = World::new().facts(move |it| it.online.as_mut().unwrap().foreign.push(theirs()));
+    plant("name-shared", Level::Error, "  shop:", world)
+}
+
 fn recorded() -> Vec<Plant> {
     use Level::{Error, Warning};
     let observed = |name: &'static str, what: Observation| {
@@ -563,19 +576,7 @@ fn recorded() -> Vec<Plant> {
     };
     let apart: Attributes = [("replicas".to_owned(), Value::List(Vec::new()))].into();
     vec![
-        plant(
-            "name-shared",
-            Error,
-            "  shop:",
-            World::new().facts(|it| {
-                it.online.as_mut().unwrap().foreign.push(Foreign {
-                    address: address("shop"),
-                    kind: "linode.domain_record".into(),
-                    id: "7".into(),
-                    leads_to: "192.0.2.1".into(),
-                });
-            }),
-        ),
+        shared(),
         plant(
             "standby-unmade",
             Error,
@@ -605,20 +606,6 @@ fn recorded() -> Vec<Plant> {
             World::new().facts(|it| {
                 let online = it.online.as_mut().unwrap();
                 online.drift.insert(address("standby_lb"), vec!["label".into()]);
-            }),
-        ),
-        plant(
-            "name-shared",
-            Error,
-            "  shop:",
-            World::new().facts(|it| {
-                it.online.as_mut().unwrap().foreign.push(Foreign {
-                    address: address("shop"),
-                    kind: "linode.domain_record".into(),
-                    id: "7".into(),
-                    leads_to: "192.0.2.7".into(),
-                    is_elsewhere: true,
-                });
             }),
         ),
         plant(

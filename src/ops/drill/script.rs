@@ -15,8 +15,9 @@ use crate::ops::closing::{Order, Report};
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::job::Progress;
-use crate::ops::plan::{Ask, Proposed};
+use crate::ops::plan::Proposed;
 use crate::ops::session::Session;
+use crate::ops::sides::Ask;
 use crate::store::lease::Lease;
 
 /// Who follows a drill.

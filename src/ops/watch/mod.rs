@@ -17,8 +17,8 @@ use crate::engine::watch::{
 use crate::ops::error::OpsError;
 use crate::ops::load::overlay_file;
 use crate::ops::place::Place;
-use crate::ops::plan;
 use crate::ops::session::{Session, Target};
+use crate::ops::sides;
 use crate::ops::watch::rehearse::rehearse;
 use crate::ops::watch::switch::{Act, Facts};
 use crate::ops::watch::target::Targets;
@@ -42,7 +42,7 @@ pub struct Ask {
     pub rounds: Option<u64>,
     pub act: Act,
     /// The failover that is planned once at the start.
-    pub rehearsal: Option<plan::Ask>,
+    pub rehearsal: Option<sides::Ask>,
     /// How long a switch may take, on the wall's clock.
     pub within: Duration,
     /// Where commands run.

@@ -7,8 +7,9 @@ use crate::engine::plan::propose::Intent;
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::load::assumes_loss;
-use crate::ops::plan::{Ask, plan};
+use crate::ops::plan::plan;
 use crate::ops::session::Session;
+use crate::ops::sides::Ask;
 
 /// On the wall's clock: a watch that comes back in the disaster has better things to do.
 const LONGEST: Duration = Duration::from_secs(30);
