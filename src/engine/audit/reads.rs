@@ -159,7 +159,7 @@ pub fn texts(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Vec<String> {
     found.extend(files.map(|it| it.text.to_string()));
     let mut all = Vec::new();
     expressions(&given.term, &mut all);
-    found.extend(all.into_iter().map(|it| it.text.to_string()));
+    found.extend(all.into_iter().map(|it| it.text.clone()));
     if let Shape::Text(parts) = &given.term.shape {
         found.extend(parts.iter().filter_map(|it| match it {
             Part::Text(text) => Some(text.clone()),
