@@ -570,6 +570,7 @@ fn recorded() -> Vec<Plant> {
                     kind: "linode.domain_record".into(),
                     id: "7".into(),
                     leads_to: "192.0.2.1".into(),
+                    misleads: true,
                 });
             }),
         ),

@@ -217,6 +217,8 @@ pub struct Foreign {
     pub id: String,
     /// Where theirs leads.
     pub leads_to: String,
+    /// That is elsewhere than where any of ours is to lead.
+    pub misleads: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
