@@ -51,14 +51,17 @@ pub fn open(plan: &Plan) -> Vec<Open> {
         let (address, reason) = (it.address.clone(), unseen.map(|it| it.reason));
         Some(Open { address, why, reason, is_shared: false })
     };
-    plan.changes.iter().filter_map(open).chain(plan.foreign.iter().filter_map(shared)).collect()
+    plan.changes.iter().filter_map(open).chain(misleading(&plan.foreign)).collect()
 }
 
-/// A name of which a part of the users is led elsewhere.
-fn shared(it: &Foreign) -> Option<Open> {
-    let address = it.address.clone();
-    let open = || Open { address, why: sentence(it), reason: None, is_shared: true };
-    it.is_elsewhere.then(open)
+/// Names of which a part of the users is led elsewhere.
+fn misleading(found: &[Foreign]) -> impl Iterator<Item = Open> {
+    found.iter().filter(|it| it.misleads).map(|it| Open {
+        address: it.address.clone(),
+        why: sentence(it),
+        reason: None,
+        is_shared: true,
+    })
 }
 
 /// `is_made`: every step ended well, and nothing stopped the run.
@@ -88,7 +91,7 @@ pub fn astray(
     beside: &[Beside],
 ) -> Vec<Open> {
     let found = foreign(recorded(catalog, state), catalog, Some(state), beside);
-    let mut astray: Vec<Open> = found.iter().filter_map(shared).collect();
+    let mut astray: Vec<Open> = misleading(&found).collect();
     for (address, record) in &state.records {
         let Some(kind) = catalog.get(&record.kind).filter(|it| it.drain.is_some()) else {
             continue;

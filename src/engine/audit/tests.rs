@@ -561,7 +561,7 @@ fn shared() -> Plant {
         kind: "linode.domain_record".into(),
         id: "7".into(),
         leads_to: "192.0.2.7".into(),
-        is_elsewhere: true,
+        misleads: true,
     };
     let world = World::new().facts(move |it| it.online.as_mut().unwrap().foreign.push(theirs()));
     plant("name-shared", Level::Error, "  shop:", world)

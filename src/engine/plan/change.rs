@@ -217,8 +217,8 @@ pub struct Foreign {
     pub id: String,
     /// Where theirs leads.
     pub leads_to: String,
-    /// Not where ours is to lead: until a switch, the users of both may come to the same place.
-    pub is_elsewhere: bool,
+    /// That is elsewhere than where any of ours is to lead.
+    pub misleads: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -90,8 +90,7 @@ struct ForeignJson {
     kind: String,
     id: String,
     leads_to: String,
-    #[serde(rename = "elsewhere")]
-    is_elsewhere: bool,
+    misleads: bool,
 }
 
 /// What would be done and has to wait: `wait` is `lost`, `pending`, `group`, `unseen` or `retained`.
@@ -319,15 +318,15 @@ impl PlanJson {
 
 impl From<Foreign> for ForeignJson {
     fn from(it: Foreign) -> Self {
-        let Foreign { address, kind, id, leads_to, is_elsewhere } = it;
-        Self { address, kind, id, leads_to, is_elsewhere }
+        let Foreign { address, kind, id, leads_to, misleads } = it;
+        Self { address, kind, id, leads_to, misleads }
     }
 }
 
 impl From<ForeignJson> for Foreign {
     fn from(it: ForeignJson) -> Self {
-        let ForeignJson { address, kind, id, leads_to, is_elsewhere } = it;
-        Self { address, kind, id, leads_to, is_elsewhere }
+        let ForeignJson { address, kind, id, leads_to, misleads } = it;
+        Self { address, kind, id, leads_to, misleads }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
+use crate::engine::normalise::identifying;
 use crate::engine::observed::Beside;
 use crate::engine::plan::asked::Intent;
 use crate::engine::plan::change::Foreign;
@@ -30,23 +31,22 @@ pub fn foreign<'a>(
     let mut ours: BTreeMap<String, (&Address, BTreeSet<String>)> = BTreeMap::new();
     for (address, kind, attributes) in names {
         if let Some(name) = looked_up_by(kind, attributes) {
-            let (_, leads) = ours.entry(name).or_insert_with(|| (address, BTreeSet::new()));
-            leads.insert(leads_to(kind, attributes));
+            let (_, targets) = ours.entry(name).or_insert((address, BTreeSet::new()));
+            targets.insert(leads_to(kind, attributes));
         }
     }
     let theirs = beside.iter().filter_map(|it| {
         let kind = catalog.get(&it.kind)?;
-        let (address, leads) = ours.get(&looked_up_by(kind, &it.attributes)?)?;
+        let (address, targets) = ours.get(&looked_up_by(kind, &it.attributes)?)?;
         let leads_to = leads_to(kind, &it.attributes);
-        let is_elsewhere = !leads.contains(&leads_to);
         // One that may have been made by a step of ours is in doubt, and told as that.
         let is_ours = state.is_some_and(|state| is_known(state, &it.kind, &it.id));
         (!is_ours).then(|| Foreign {
             address: (*address).clone(),
             kind: it.kind.clone(),
             id: it.id.clone(),
+            misleads: !targets.contains(&leads_to),
             leads_to,
-            is_elsewhere,
         })
     });
     theirs.collect()
@@ -70,16 +70,23 @@ pub fn recorded<'a>(catalog: &'a Catalog, state: &'a State) -> impl Iterator<Ite
 }
 
 fn leads_to(kind: &Kind, attributes: &Attributes) -> String {
-    let values = kind.traffic.iter().filter_map(|it| match attributes.get(it)? {
+    let told = |name: &String| match identifying(kind, name, attributes.get(name)?, attributes) {
         Value::Null => None,
-        Value::Text(text) => Some(text.clone()),
+        Value::Text(text) => Some(text),
         other => Some(other.json().to_string()),
-    });
+    };
+    let values = kind.traffic.iter().filter_map(told);
     values.collect::<Vec<_>>().join(" ")
 }
 
 /// In a sentence.
 pub fn sentence(it: &Foreign) -> String {
+    if !it.misleads {
+        return format!(
+            "{} {}, which is not of this stack, leads to {} as well, and a switch would leave it there",
+            it.kind, it.id, it.leads_to
+        );
+    }
     format!(
         "who asks for it is also led to {} by {} {}, which is not of this stack",
         it.leads_to, it.kind, it.id
@@ -91,7 +98,7 @@ pub fn told(found: &[Foreign], stack: &Stack) -> Vec<Diagnostic> {
     let told = found.iter().map(|it| {
         let text = format!("`{}`: {}", it.address, sentence(it));
         let warning = Diagnostic::warning("foreign_record", text).help(
-            "take that one away, or declare it in this stack as well; as long as both are there, a switch moves a part of the users only, and is not over",
+            "take that one away, or declare it in this stack as well; while both are there, a switch moves a part of the users only, and is not over",
         );
         match stack.instances.get(&it.address) {
             Some(instance) => warning.at(instance.resource.span, "the same name"),
