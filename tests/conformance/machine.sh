@@ -3,6 +3,7 @@
 # the user data of the example. `tests/conformance/machine.rs` runs it as root in namespaces of its own, so that whatever is
 # mounted or started here ends with them.
 #
+#   machine.sh reach FOLDER PASSWORD   whether Debian's packages can be had here
 #   machine.sh make FOLDER PASSWORD    what FOLDER/user-data asks for, as cloud-init puts it there; then, with no network
 #                                      but its own loopback:
 #   machine.sh ask FOLDER PASSWORD     starts it, and says what its health page answers, case by case
@@ -21,6 +22,13 @@ download() {
   mkdir -p lists/partial cache/archives/partial
   local own=(-o "Dir::State::lists=$memory/lists" -o "Dir::Cache=$memory/cache")
   apt-get -qq "${own[@]}" update && apt-get -qq "${own[@]}" download "$@"
+}
+
+# Whether Debian's packages can be had at all.
+reach() {
+  memory="$(mktemp -d)"
+  download debootstrap || { rm -rf "$memory"; return 1; }
+  rm -rf "$memory"
 }
 
 make() {
