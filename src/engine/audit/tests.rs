@@ -551,6 +551,23 @@ fn standby() -> Vec<Plant> {
     ]
 }
 
+fn names() -> Vec<Plant> {
+    vec![plant(
+        "name-shared",
+        Level::Error,
+        "  shop:",
+        World::new().facts(|it| {
+            it.online.as_mut().unwrap().foreign.push(Foreign {
+                address: address("shop"),
+                kind: "linode.domain_record".into(),
+                id: "7".into(),
+                leads_to: "192.0.2.1".into(),
+                misleads: true,
+            });
+        }),
+    )]
+}
+
 fn recorded() -> Vec<Plant> {
     use Level::{Error, Warning};
     let observed = |name: &'static str, what: Observation| {
@@ -560,20 +577,6 @@ fn recorded() -> Vec<Plant> {
     };
     let apart: Attributes = [("replicas".to_owned(), Value::List(Vec::new()))].into();
     vec![
-        plant(
-            "name-shared",
-            Error,
-            "  shop:",
-            World::new().facts(|it| {
-                it.online.as_mut().unwrap().foreign.push(Foreign {
-                    address: address("shop"),
-                    kind: "linode.domain_record".into(),
-                    id: "7".into(),
-                    leads_to: "192.0.2.1".into(),
-                    misleads: true,
-                });
-            }),
-        ),
         plant(
             "standby-unmade",
             Error,
@@ -728,6 +731,7 @@ fn all_plants() -> impl Iterator<Item = Plant> {
         checks(),
         backends(),
         standby(),
+        names(),
         recorded(),
         data(),
         practice(),
