@@ -43,8 +43,11 @@ fn a_whole_state_of_before_the_failover_is_known_by_what_it_does_not_know() {
     let made = ids(&duo::state(&home));
     put_back(&home, &backup);
     home.log_requests();
-    let told =
-        ["older_state", "`eu[1]` (linode.instance, ", "lifeboat failover duo --to calm --planned"];
+    let told = [
+        "Refused [older_state]",
+        "`eu[1]` (linode.instance, ",
+        "lifeboat failover duo --to calm --planned",
+    ];
     home.sandbox(&["plan", "duo"]).code(3).shows(&told).done();
     home.sandbox(&["apply", "duo", "--yes"]).code(3).shows(&told).done();
     home.sandbox(&["apply", "duo", "--yes", "-o", "base"]).code(3).done();

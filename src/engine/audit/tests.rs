@@ -554,17 +554,21 @@ fn standby() -> Vec<Plant> {
     ]
 }
 
-/// Somebody else's record, found in the cloud.
-fn shared() -> Plant {
-    let theirs = || Foreign {
-        address: address("shop"),
-        kind: "linode.domain_record".into(),
-        id: "7".into(),
-        leads_to: "192.0.2.7".into(),
-        misleads: true,
-    };
-    let world = World::new().facts(move |it| it.online.as_mut().unwrap().foreign.push(theirs()));
-    plant("name-shared", Level::Error, "  shop:", world)
+fn names() -> Vec<Plant> {
+    vec![plant(
+        "name-shared",
+        Level::Error,
+        "  shop:",
+        World::new().facts(|it| {
+            it.online.as_mut().unwrap().foreign.push(Foreign {
+                address: address("shop"),
+                kind: "linode.domain_record".into(),
+                id: "7".into(),
+                leads_to: "192.0.2.1".into(),
+                misleads: true,
+            });
+        }),
+    )]
 }
 
 fn recorded() -> Vec<Plant> {
@@ -576,7 +580,6 @@ fn recorded() -> Vec<Plant> {
     };
     let apart: Attributes = [("replicas".to_owned(), Value::List(Vec::new()))].into();
     vec![
-        shared(),
         plant(
             "standby-unmade",
             Error,
@@ -770,6 +773,7 @@ fn all_plants() -> impl Iterator<Item = Plant> {
         checks(),
         backends(),
         standby(),
+        names(),
         recorded(),
         data(),
         practice(),

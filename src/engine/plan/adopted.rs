@@ -57,9 +57,10 @@ pub fn unknown<'a>(
         return Vec::new();
     }
     let mut known: BTreeSet<Address> = BTreeSet::new();
+    let mut counted: BTreeSet<&str> = BTreeSet::new();
     for address in addresses.chain(state.records.keys()) {
         known.insert(address.clone());
-        if matches!(address.key, Key::Index(_)) {
+        if matches!(address.key, Key::Index(_)) && counted.insert(&address.name) {
             known.extend((0..COUNTED).map(|it| Address::index(&address.name, it)));
         }
     }
@@ -183,4 +184,75 @@ fn is_as_asked(kind: &Kind, asked: &Attributes, seen: &Attributes) -> bool {
             None => true,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Looked, unknown};
+    use crate::engine::address::Address;
+    use crate::engine::mark::mark;
+    use crate::engine::observed::Beside;
+    use crate::engine::plan::survey::survey;
+    use crate::engine::plan::tests::{applied, order, stack};
+    use crate::engine::value::Attributes;
+    use crate::kinds::builtin;
+
+    const SITE: &str = "  lb: { kind: linode.nodebalancer, region: us-east, label: lb-1 }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', port: 80 }
+  web: { kind: linode.instance, count: 2, region: us-east, type: g6-nanode-1, label: 'web-${each.index}' }";
+
+    fn beside(kind: &str, id: &str, mark: Option<String>) -> Beside {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        Beside { kind, id, attributes: Attributes::new(), mark }
+    }
+
+    #[test]
+    fn only_the_tags_of_this_very_state_are_its_own() {
+        let catalog = builtin();
+        let stack = stack(SITE, &catalog);
+        let (state, _) = applied(&stack, &catalog);
+        let web = |index| Address::index("web", index);
+        let own = |address: &Address| Some(mark(&state.stack, &state.lineage, address));
+        let recorded = state.records[&web(0)].id.clone();
+        let rows = [
+            beside("linode.instance", "901", own(&web(7))),
+            beside("linode.instance", "902", Some(mark(&state.stack, "another", &web(7)))),
+            beside("linode.instance", "903", Some(mark("other", &state.lineage, &web(7)))),
+            beside("linode.instance", "904", own(&Address::one("never"))),
+            beside("linode.instance", &recorded, own(&web(0))),
+            beside("linode.instance", "905", None),
+        ];
+        let found = unknown(&state, stack.instances.keys(), &rows);
+        let told: Vec<String> =
+            found.iter().map(|it| format!("{} {}", it.address, it.id)).collect();
+        assert_eq!(told, ["web[7] 901"]);
+    }
+
+    #[test]
+    fn what_carries_no_tag_is_taken_over_only_where_it_stands_as_asked_and_something_is_missing() {
+        let catalog = builtin();
+        let stack = stack(SITE, &catalog);
+        let (mut state, observed) = applied(&stack, &catalog);
+        let http: Address = "http".parse().unwrap();
+        state.records.remove(&http);
+        let adopted = |is_older: bool, of: &str| {
+            let stack = crate::engine::plan::tests::stack(&SITE.replace("port: 80", of), &catalog);
+            let order = order(&stack);
+            let inquiries = survey(&catalog, &stack, &order, Some(&state), &[]);
+            let looked = Looked {
+                catalog: &catalog,
+                state: &state,
+                stack: &stack,
+                observed: &observed,
+                unknown: &[],
+                is_older,
+                now: 1,
+            };
+            let found = looked.adopted(&inquiries);
+            found.into_iter().map(|it| it.address.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(adopted(true, "port: 80"), ["http"]);
+        assert_eq!(adopted(false, "port: 80"), [""; 0]);
+        assert_eq!(adopted(true, "port: 80, algorithm: source"), [""; 0]);
+    }
 }

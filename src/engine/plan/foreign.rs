@@ -49,7 +49,10 @@ pub fn foreign<'a>(
             leads_to,
         })
     });
-    theirs.collect()
+    let mut found: Vec<Foreign> = theirs.collect();
+    // Lists come in any order.
+    found.sort_by(|a, b| (&a.address, &a.id).cmp(&(&b.address, &b.id)));
+    found
 }
 
 /// Whether state has it, or began to make something that it may be.
