@@ -196,13 +196,19 @@ fn changed_changes(saved: &Plan, now: &Plan) -> Vec<String> {
 }
 
 /// The first value that is not what the plan knew of it: its name, the planned one, and the one that would be sent.
+///
+/// Of what it refers to an object knows some values as well (`table.stream`). Where the plan knew none, the cloud may have made
+/// one since: a table has a stream as soon as its first replica joins.
 pub fn changed<'a>(
     planned: &'a Attributes,
     now: &'a Attributes,
 ) -> Option<(&'a str, &'a Value, &'a Value)> {
     static NULL: Value = Value::Null;
     let pairs = planned.iter().map(|(name, it)| (&**name, it, now.get(name).unwrap_or(&NULL)));
-    pairs.into_iter().find(|(_, planned, now)| !agrees(planned, now))
+    let is_left_open = |name: &str, planned: &Value| name.contains('.') && *planned == Value::Null;
+    pairs
+        .into_iter()
+        .find(|(name, planned, now)| !is_left_open(name, planned) && !agrees(planned, now))
 }
 
 /// Open parts and unfingerprinted secrets may be anything.
@@ -370,6 +376,10 @@ mod tests {
                 "{planned:?} {now:?}"
             );
         }
+        let of_another = |it: Value| attributes(&[("table.stream", it)]);
+        let (none, some) = (of_another(Value::Null), of_another("NEW_IMAGE".into()));
+        assert!(changed(&none, &some).is_none(), "a table gets its stream with its first replica");
+        assert!(changed(&some, &none).is_some());
         let known = attributes(&[("gone", "x".into())]);
         assert!(changed(&known, &Attributes::new()).is_some(), "one that is left out differs");
     }

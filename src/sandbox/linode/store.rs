@@ -39,7 +39,7 @@ pub struct Linode {
 /// Calls a macro-like body for every table; keeps the list of tables in one place.
 macro_rules! each_table {
     ($self:ident, $name:ident, $table:ident, $body:expr) => {{
-        each_table!(@ $self, $name, $table, $body, counters settings apps tags users instances nodebalancers configs
+        each_table!(@ $self, $name, $table, $body, counters settings apps tags users restricted instances nodebalancers configs
             nodes domains records firewalls devices sshkeys events);
     }};
     (@ $self:ident, $name:ident, $table:ident, $body:expr, $($field:ident)*) => {
