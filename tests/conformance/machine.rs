@@ -105,7 +105,7 @@ fn root_user() -> Option<RootUser> {
 /// Said past the captured output: `eprintln!` is what tests keep to themselves.
 fn left_out(lacks: &str) {
     let text = "NOT CHECKED: the example's health page on Debian's packages; this machine lacks";
-    writeln!(std::io::stderr(), "\n{text} {lacks}\n").unwrap();
+    std::io::stderr().write_all(format!("\n{text} {lacks}\n\n").as_bytes()).unwrap();
 }
 
 fn as_root(user: &RootUser, words: &[&str]) -> Command {
