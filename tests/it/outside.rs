@@ -1,7 +1,10 @@
 //! What somebody did outside lifeboat: it is not taken back with a machine or with users, and what is not ours does not go along, without a word.
 
+use std::time::Duration;
+
 use serde_json::json;
 
+use crate::duo;
 use crate::harness::{Home, Output};
 
 const SITE: &str = "stack: tiny
@@ -35,7 +38,7 @@ fn a_machine_that_was_scaled_up_by_hand_is_not_destroyed() {
         &format!("/linode/instances/{web}/resize"),
         &json!({ "type": "g6-standard-4" }),
     );
-    home.world.advance(std::time::Duration::from_secs(3_600)).unwrap();
+    home.world.advance(Duration::from_secs(3_600)).unwrap();
     let refused = apply(&home, &[]).code(3);
     refused
         .shows(&[
@@ -109,7 +112,7 @@ fn a_member_that_others_joined_is_named() {
     apply(&home, &[]).code(0).done();
     let join = json!({ "TableName": "tiny_table", "ReplicaUpdates": [{ "Create": { "RegionName": "eu-west-1" } }] });
     home.dynamodb("us-east-1", "UpdateTable", &join);
-    home.world.advance(std::time::Duration::from_secs(3_600)).unwrap();
+    home.world.advance(Duration::from_secs(3_600)).unwrap();
     home.sandbox(&["destroy", "tiny", "--yes"]).code(3).shows(&["uninvited", "eu-west-1"]).done();
 }
 
@@ -127,8 +130,26 @@ fn another_ttl_attribute_is_waited_for() {
     });
     home.stack("tiny", stack("old"));
     apply(&home, &[]).code(0).done();
-    home.world.advance(std::time::Duration::from_secs(7_200)).unwrap();
+    home.world.advance(Duration::from_secs(7_200)).unwrap();
     home.stack("tiny", stack("new"));
     apply(&home, &[]).code(0).shows(&["slow_change"]).done();
     home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+}
+
+/// A member that is being deleted is told for minutes: it is ours, and on its way out.
+#[test]
+fn destroy_goes_on_while_a_replica_of_ours_is_being_deleted() {
+    let home = duo::home();
+    home.world.advance(Duration::from_secs(61)).unwrap();
+    let destroy = ["destroy", "duo", "--yes"];
+    let mut running = home.start(&[&destroy[..], &["--sandbox"]].concat());
+    let is_going = || {
+        let world = home.world.show().unwrap();
+        world["dynamodb"]["us-east-1"]["duo"]["replicas"]["eu-west-1"] == "DELETING"
+    };
+    assert!(running.until(is_going), "the replica is being deleted");
+    running.kill();
+    let again = home.sandbox(&destroy).code(0);
+    assert!(!again.to_string().contains("uninvited"), "{again}");
+    assert!(home.world.is_empty().unwrap(), "{}", home.shown());
 }

@@ -23,6 +23,7 @@ use crate::ops::closing::Order;
 use crate::ops::course::{Losses, named};
 use crate::ops::error::OpsError;
 use crate::ops::ledger;
+use crate::ops::load::assumes_loss;
 use crate::ops::place::Place;
 use crate::ops::plan::{Proposed, plan_on, unsafe_steps};
 use crate::ops::session::{Session, Target};
@@ -292,7 +293,9 @@ fn unasked_switch(place: &Place, state: &State, asked: &[String]) -> OpsError {
     let proper = match asked.strip_prefix(state.home.as_slice()) {
         Some([]) => Command::Failback { stack: &name, lost: Vec::new() }.to_string(),
         Some([to]) => {
-            Command::Failover { stack: &name, to, lost: Vec::new(), planned: false }.to_string()
+            // Without a loss that it assumes, a switch to it is a planned one.
+            let planned = !assumes_loss(place, to).unwrap_or(true);
+            Command::Failover { stack: &name, to, lost: Vec::new(), planned }.to_string()
         }
         _ => "a saved plan".to_owned(),
     };

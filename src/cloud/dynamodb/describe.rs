@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{
-    BillingMode, KeySchemaElement, KeyType, ProvisionedThroughputDescription, StreamViewType,
-    TableDescription, TableStatus,
+    BillingMode, KeySchemaElement, KeyType, ProvisionedThroughputDescription, ReplicaStatus,
+    StreamViewType, TableDescription, TableStatus,
 };
 
 use crate::cloud::dynamodb::place::{KEY, Place};
@@ -61,7 +61,7 @@ pub(crate) fn attributes(
         put("stream", optional(stream));
     }
     put("stream_arn", optional(stream.and(table.latest_stream_arn())));
-    put("replicas", Value::List(members(table).into_iter().map(Value::Text).collect()));
+    put("replicas", Value::List(staying(table).into_iter().map(Value::Text).collect()));
     if let Some(tags) = &extras.tags {
         let plain = tags.iter().filter(|(key, _)| *key != KEY && !key.starts_with("aws:"));
         put("tags", Value::Map(plain.map(|(key, it)| (key.clone(), it.as_str().into())).collect()));
@@ -99,6 +99,16 @@ pub(crate) fn is_on_demand(table: &TableDescription) -> bool {
 pub(crate) fn view(table: &TableDescription) -> Option<&str> {
     let specification = table.stream_specification().filter(|it| it.stream_enabled())?;
     specification.stream_view_type().map(StreamViewType::as_str)
+}
+
+/// The regions of the other members that stay: one that is being deleted is told for minutes, and is nobody's any more.
+fn staying(table: &TableDescription) -> Vec<String> {
+    let is_going = |region: &String| {
+        let mut all = table.replicas().iter();
+        let of = all.find(|it| it.region_name() == Some(region));
+        of.is_some_and(|it| it.replica_status() == Some(&ReplicaStatus::Deleting))
+    };
+    members(table).into_iter().filter(|it| !is_going(it)).collect()
 }
 
 /// The regions of the other members of its group.

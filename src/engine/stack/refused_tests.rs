@@ -168,6 +168,7 @@ fn tables_keep_the_limits_of_tags_and_streams() {
         table,
         &["tags: { 'aws:x': y }", "range_key: id", "ttl_attribute: ''"]
     ));
+    assert!(table("tags: { lifeboat: x }").contains("is lifeboat's own"));
     let long = "k".repeat(129);
     assert!(table(&format!("tags: {{ {long}: v }}")).contains("129 characters"));
     insta::assert_snapshot!(bad(
