@@ -168,3 +168,37 @@ fn records_follow_what_happens() {
     assert!(!home.world.is_empty().unwrap());
     home.sandbox(&["plan", "tiny"]).code(3).shows(&["exists_already"]).done();
 }
+
+const WALLED: &str = "stack: tiny
+resources:
+  wall: { kind: linode.firewall, label: tiny-wall, inbound_policy: DROP, inbound: [{ action: ACCEPT, protocol: TCP, ports: '80', addresses: { ipv4: [192.168.255.0/24] } }] }
+  shut: { kind: linode.firewall, label: tiny-shut, inbound_policy: DROP }
+  lb: { kind: linode.nodebalancer, region: us-east, label: tiny-lb }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', check: http, check_path: /ok, check_timeout: 5 }
+  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, authorized_users: [ops], label: tiny-web, private_ip: true, firewall: '${wall}' }
+  node: { kind: linode.nodebalancer_node, config: '${http}', label: tiny-web, address: '${web.private_ipv4}:80' }
+";
+
+/// Nobody is deleted, and nobody is served: whom a filter of the stack would shut out is told, and it is refused.
+#[test]
+fn a_filter_that_shuts_balancers_out_is_refused() {
+    let home = Home::holding("tiny", WALLED);
+    apply(&home, &[]).code(0).done();
+    for (from, to) in [
+        ("ports: '80'", "ports: '8080'"),
+        ("192.168.255.0/24", "203.0.113.0/24"),
+        ("firewall: '${wall}'", "firewall: '${shut}'"),
+    ] {
+        home.stack("tiny", WALLED.replace(from, to));
+        let plan = home.sandbox(&["plan", "tiny"]).code(3);
+        plan.shows(&["Danger: TRAFFIC", "Refused [shuts_backends]", "--allow-outage"]).done();
+        apply(&home, &[]).code(3).done();
+    }
+    // The backend moves along.
+    let moved = WALLED.replace("ports: '80'", "ports: '8080'").replace("}:80'", "}:8080'");
+    home.stack("tiny", moved);
+    let plan = home.sandbox(&["plan", "tiny"]).to_string();
+    assert!(!plan.contains("shuts_backends"), "{plan}");
+    home.stack("tiny", WALLED.replace("ports: '80'", "ports: '8080'"));
+    apply(&home, &["--allow-outage"]).code(0).done();
+}

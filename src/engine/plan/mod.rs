@@ -22,6 +22,7 @@ mod leftover;
 mod outputs;
 pub mod foreign;
 pub mod danger;
+mod shut;
 pub mod traffic;
 mod lowering;
 mod cycle;

@@ -7,7 +7,7 @@ use crate::engine::diagnostic::Diagnostic;
 use crate::engine::fault_domain::Domains;
 pub use crate::engine::plan::asked::{Intent, Keep, Options};
 use crate::engine::plan::carried::{Carried, Own};
-use crate::engine::plan::change::{Action, Change, Plan, note};
+use crate::engine::plan::change::{Action, Change, Danger, Plan, note};
 use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::danger::dangers;
 use crate::engine::plan::foreign;
@@ -16,6 +16,7 @@ use crate::engine::plan::order::{Course, steps};
 use crate::engine::plan::planned::Planned;
 use crate::engine::plan::proposal::Proposal;
 pub use crate::engine::plan::proposal::Worlds;
+use crate::engine::plan::shut::{Shut, shut};
 use crate::engine::plan::traffic::{Direction, directions, left, replicating};
 use crate::engine::plan::unseen::unseen;
 use crate::engine::plan::verify::{Checked, verify};
@@ -152,7 +153,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     });
     let foreign = it.foreign();
     it.diagnostics.extend(foreign::told(&foreign, stack));
-    let dangers = dangers(&it.planned, stack);
+    let dangers = endangered(&mut it);
     let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
     let checked = Checked {
         catalog: it.worlds.catalog,
@@ -189,6 +190,18 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         notes,
     };
     (plan, it.diagnostics)
+}
+
+/// What must not be overlooked; and a refusal of what would shut backends out, unless that is meant.
+fn endangered(it: &mut Proposal<'_>) -> Vec<Danger> {
+    let (stack, options) = (it.worlds.stack, it.options);
+    let shut = shut(&it.planned, stack, it.worlds.catalog);
+    let may_shut = options.allowed.outage || options.intent == Intent::Destroy;
+    it.diagnostics.extend(shut.iter().filter(|_| !may_shut).map(|it| it.refusal(stack)));
+    let mut dangers = dangers(&it.planned, stack);
+    dangers.extend(shut.iter().map(Shut::danger));
+    dangers.sort_by_key(|it| it.sort);
+    dangers
 }
 
 /// What was asked to be made anew and is declared nowhere.
