@@ -55,7 +55,7 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
         _ => return None,
     };
     let directed = before.map(|it| it.directed.clone()).unwrap_or_default();
-    let directs = plan.steps.iter().any(|it| role(it, &plan.steps) != Role::Work);
+    let directs = plan.steps.iter().any(|it| role(it, &plan.steps) == Role::Traffic);
     let directs = directs || !directed.is_empty();
     let kind = match (to == state.home, directs || !plan.lost.is_empty()) {
         (true, _) => SwitchKind::Failback,
