@@ -1,5 +1,6 @@
 //! A run while it goes on: starts what is free, takes in what ends, works out what each step needs.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -64,6 +65,8 @@ pub struct Run<'a> {
     pub last_of: BTreeMap<Address, usize>,
     pub outcomes: BTreeMap<usize, Outcome>,
     pub times: BTreeMap<usize, Times>,
+    /// Those of every kind that a step met, compiled once.
+    pub rules: RefCell<Rules<'a>>,
 }
 
 impl<'a> Run<'a> {
@@ -114,6 +117,7 @@ impl<'a> Run<'a> {
             last_of,
             outcomes: BTreeMap::new(),
             times: BTreeMap::new(),
+            rules: RefCell::default(),
         }
     }
 
@@ -232,10 +236,12 @@ impl<'a> Run<'a> {
     /// Works out what a step needs, now that everything before it is known.
     fn job(&self, id: usize) -> Result<Job, String> {
         let step = self.plan.steps[id].clone();
-        let kind = self.session.catalog.get(&step.kind).expect("plans hold known kinds").clone();
+        let session: &'a Session = self.session;
+        let found = session.catalog.get(&step.kind).expect("plans hold known kinds");
+        let kind = found.clone();
         let instance = self.stack.instances.get(&step.address);
         let record = self.state.records.get(&step.address).or(self.removed.get(&step.address));
-        let (attributes, sealed) = self.attributes(&step, &kind, instance, record)?;
+        let (attributes, sealed) = self.attributes(&step, found, instance, record)?;
         let gate = match (&step.call, instance) {
             (Call::Gate, Some(instance)) => {
                 self.gate(instance, instance.resource.ready.as_deref())?
@@ -303,7 +309,7 @@ impl<'a> Run<'a> {
     fn attributes(
         &self,
         step: &Step,
-        kind: &Kind,
+        kind: &'a Kind,
         instance: Option<&Instance>,
         record: Option<&Record>,
     ) -> Result<(Attributes, Attributes), String> {
@@ -322,7 +328,7 @@ impl<'a> Run<'a> {
         // What only now is known has to go together as what was known before.
         let mut wrong = Vec::new();
         forms(kind, instance, &resolved, &mut wrong);
-        Rules::default().check(kind, instance, &resolved, &mut wrong);
+        self.rules.borrow_mut().check(kind, instance, &resolved, &mut wrong);
         if stops(&wrong) {
             return Err(told(&wrong));
         }

@@ -10,7 +10,7 @@ use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::plan::change::{Call, Plan};
 use crate::engine::schema::{AccountDefault, Available, Catalog, Chosen, Kind};
 use crate::engine::stack::model::Stack;
-use crate::engine::stack::rules::broken;
+use crate::engine::stack::rules::Rules;
 use crate::engine::value::{Attributes, Value};
 
 /// What has to be read, by path.
@@ -67,6 +67,7 @@ pub fn sources(plan: &Plan, catalog: &Catalog) -> BTreeSet<(Source, String)> {
 /// The same for calls that no plan holds yet.
 pub fn sources_of<'a>(all: impl Iterator<Item = Sent<'a>>) -> BTreeSet<(Source, String)> {
     let mut found = BTreeSet::new();
+    let mut rules = Rules::default();
     for it in all {
         for (name, attribute) in &it.kind.attributes {
             let is_text = it.sends(name) && it.text(name).is_some();
@@ -75,7 +76,7 @@ pub fn sources_of<'a>(all: impl Iterator<Item = Sent<'a>>) -> BTreeSet<(Source, 
                 found.extend(lists.map(|it| (Source::List, it.clone())));
             }
             if let Some(account) = &attribute.account_default
-                && is_asked(&it, name, account)
+                && is_asked(&it, name, account, &mut rules)
             {
                 found.insert((Source::Object, account.path.clone()));
             }
@@ -85,14 +86,20 @@ pub fn sources_of<'a>(all: impl Iterator<Item = Sent<'a>>) -> BTreeSet<(Source, 
 }
 
 /// Whether it matters what the account gives: some rule would be broken by one of its answers, or one refuses what is given.
-fn is_asked(it: &Sent<'_>, name: &str, account: &AccountDefault) -> bool {
+fn is_asked<'a>(
+    it: &Sent<'a>,
+    name: &str,
+    account: &AccountDefault,
+    rules: &mut Rules<'a>,
+) -> bool {
     if it.changed.is_some() {
         return false;
     }
     match it.text(name) {
         Some(given) => account.refuses.values().flatten().any(|it| it == given),
         None => {
-            account.gives.values().any(|gives| !broken(it.kind, &with(it, name, gives)).is_empty())
+            let breaks = |gives: &String| !rules.broken(it.kind, &with(it, name, gives)).is_empty();
+            account.gives.values().any(breaks)
         }
     }
 }
@@ -119,6 +126,7 @@ pub fn refused_of<'a>(
 ) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let mut told = BTreeSet::new();
+    let mut rules = Rules::default();
     for it in all {
         for (name, attribute) in &it.kind.attributes {
             let mut all: Vec<Diagnostic> = Vec::new();
@@ -147,7 +155,7 @@ pub fn refused_of<'a>(
                 }));
             }
             if let Some(account) = &attribute.account_default {
-                all.extend(by_account(&it, name, account, read));
+                all.extend(by_account(&it, name, account, read, &mut rules));
             }
             let at = span(stack, it.address, name);
             // Instances of one resource are told once.
@@ -241,7 +249,13 @@ fn not_here(it: &Sent<'_>, of: &Available, value: &str, read: &Read) -> Option<D
 }
 
 /// What the account's own settings make of a machine.
-fn by_account(it: &Sent<'_>, name: &str, account: &AccountDefault, read: &Read) -> Vec<Diagnostic> {
+fn by_account<'a>(
+    it: &Sent<'a>,
+    name: &str,
+    account: &AccountDefault,
+    read: &Read,
+    rules: &mut Rules<'a>,
+) -> Vec<Diagnostic> {
     let settings =
         read.get(&account.path).and_then(|it| it.as_ref().ok()).and_then(|it| it.first());
     let setting = settings.and_then(|it| it.get(&account.field)).and_then(Json::as_str);
@@ -258,8 +272,8 @@ fn by_account(it: &Sent<'_>, name: &str, account: &AccountDefault, read: &Read) 
             .collect();
     }
     let Some(gives) = account.gives.get(setting) else { return Vec::new() };
-    let rules = broken(it.kind, &with(it, name, gives));
-    let told = rules.into_iter().map(|rule| {
+    let broken = rules.broken(it.kind, &with(it, name, gives));
+    let told = broken.into_iter().map(|rule| {
         let text = format!("{says}, so `{name}` would be `{gives}`, and {}", rule.message);
         let wrong = Diagnostic::error("account_refuses", text);
         let refused = account.refuses.get(setting).is_some_and(|it| !it.is_empty());

@@ -76,10 +76,6 @@ impl Shape {
         }
     }
 
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     fn text(bytes: u64) -> Self {
         // A text has no elements: nothing runs over its letters.
         Self { bytes, count: 0, part: None }
@@ -115,6 +111,17 @@ impl Shape {
     /// One of its elements; of what is no list, itself.
     fn element(&self) -> Self {
         self.part.as_ref().map_or_else(|| Self::text(self.bytes), |it| (**it).clone())
+    }
+}
+
+/// What a value takes, without the shape of its parts.
+pub fn bytes(value: &Value) -> u64 {
+    match value {
+        Value::Text(text) => text.len() as u64,
+        Value::List(items) => items.iter().map(|it| bytes(it) + SLOT).sum(),
+        Value::Map(map) => map.iter().map(|(key, it)| key.len() as u64 + bytes(it) + SLOT).sum(),
+        Value::Secret(secret) => bytes(secret.expose()),
+        _ => 8,
     }
 }
 

@@ -9,7 +9,7 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, ExecutionError, IdedExpr};
 
-use crate::engine::stack::budget::{Cost, Over, Shape, afford};
+use crate::engine::stack::budget::{Cost, Over, Shape, afford, bytes};
 use crate::engine::stack::code::{Cel, Code, Leaf, Path, Slice, Trouble};
 use crate::engine::stack::failure::{culprit, extent, reworded};
 use crate::engine::stack::functions::{ENV, from_cel, to_cel};
@@ -23,8 +23,10 @@ pub fn evaluate(code: &Code, text: &str, world: &dyn World) -> Result<Value, Tro
     match code {
         Code::Path(path) => {
             let found = look(path, &Slice::Whole, text, world)?;
-            let cost = Cost { steps: 1, bytes: Shape::of(&found).bytes() };
-            world.spend(cost).map_err(|over| costly(over, whole(text)))?;
+            if world.is_bounded() {
+                let cost = Cost { steps: 1, bytes: bytes(&found) };
+                world.spend(cost).map_err(|over| costly(over, whole(text)))?;
+            }
             Ok(found)
         }
         Code::Cel(cel) => {
@@ -166,10 +168,12 @@ impl Frame<'_> {
         expr: &IdedExpr,
         context: &Context<'_, '_>,
     ) -> Result<Result<cel::Value, ExecutionError>, Trouble> {
-        let cost = afford(expr, &self.leaves.shapes);
-        cost.and_then(|it| self.world.spend(it)).map_err(|over| {
-            costly(over, extent(expr, &self.cel.info, self.text, &self.cel.leaves))
-        })?;
+        if self.world.is_bounded() {
+            let cost = afford(expr, &self.leaves.shapes);
+            cost.and_then(|it| self.world.spend(it)).map_err(|over| {
+                costly(over, extent(expr, &self.cel.info, self.text, &self.cel.leaves))
+            })?;
+        }
         Ok(cel::Value::resolve(expr, context))
     }
 
@@ -236,7 +240,9 @@ impl Frame<'_> {
         };
         let reach = Reach { is_open: value.has_open(), is_secret: value.has_secret() };
         if !reach.is_open && self.leaves.values[index].get().is_none() {
-            self.leaves.shapes[index].get_or_init(|| Shape::of(&value));
+            if self.world.is_bounded() {
+                self.leaves.shapes[index].get_or_init(|| Shape::of(&value));
+            }
             let value: Result<Box<dyn Val>, ExecutionError> = to_cel(&value).try_into();
             // Our values are all representable; what is not would be reported as undeclared.
             if let Ok(value) = value {

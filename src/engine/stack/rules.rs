@@ -27,13 +27,6 @@ struct Compiled<'a> {
     answers: Answers,
 }
 
-/// The rules of a kind that these attributes break.
-pub fn broken<'a>(kind: &'a Kind, attributes: &Attributes) -> Vec<&'a Rule> {
-    let mut compiled = Rules::compiled(kind);
-    let object = Object { kind, attributes };
-    compiled.iter_mut().filter_map(|it| (!it.holds(&object)).then_some(it.rule)).collect()
-}
-
 /// What a rule answered so far. It reads one attribute after the other, and what it reads next depends on nothing but
 /// the values before.
 enum Answers {
@@ -51,6 +44,17 @@ impl<'a> Rules<'a> {
         kind.rules.iter().filter_map(compile).collect()
     }
 
+    fn of(&mut self, kind: &'a Kind) -> &mut Vec<Compiled<'a>> {
+        self.0.entry(&kind.kind).or_insert_with(|| Self::compiled(kind))
+    }
+
+    /// The rules of a kind that these attributes break.
+    pub fn broken(&mut self, kind: &'a Kind, attributes: &Attributes) -> Vec<&'a Rule> {
+        let object = Object { kind, attributes };
+        let compiled = self.of(kind).iter_mut();
+        compiled.filter_map(|it| (!it.holds(&object)).then_some(it.rule)).collect()
+    }
+
     /// Tells every rule of its kind that an instance breaks.
     pub fn check(
         &mut self,
@@ -59,9 +63,8 @@ impl<'a> Rules<'a> {
         resolved: &Resolved,
         out: &mut Vec<Diagnostic>,
     ) {
-        let compiled = self.0.entry(&kind.kind).or_insert_with(|| Self::compiled(kind));
         let object = Object { kind, attributes: &resolved.attributes };
-        for it in compiled {
+        for it in self.of(kind) {
             if !it.holds(&object) {
                 let rule = it.rule;
                 // What is wrong within a value may be all that the rule misses in it.
@@ -197,6 +200,11 @@ impl World for Reader<'_> {
             }
             _ => follow(self.value(root), steps).map(|it| cut(it, slice)),
         }
+    }
+
+    /// Rules are ours and run over what the kind bounds.
+    fn is_bounded(&self) -> bool {
+        false
     }
 
     fn file(&self, _: &str) -> Result<Arc<str>, Lost> {

@@ -27,6 +27,11 @@ pub trait World {
     /// The text of `template(path, map)`.
     fn template(&self, path: &str, map: &Attributes) -> Result<String, Lost>;
 
+    /// Whether what an expression may cost is worked out before it runs. Only what people wrote can be a bomb.
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
     /// Counts what is about to be evaluated; an error: all of it together is too much.
     fn spend(&self, _: Cost) -> Result<(), Over> {
         Ok(())
