@@ -97,3 +97,11 @@ fn what_is_new_exposes_and_sends_away_but_switches_nothing_off() {
     exposure fw: TCP 22 (SSH) is opened to everybody
     ");
 }
+
+#[test]
+fn an_old_zone_and_an_old_port_that_go_are_told() {
+    let zone = SAFE.replace("domain: example.com", "domain: example.net");
+    insta::assert_snapshot!(dangers(SAFE, &zone), @"traffic zone: `domain`: every name in the old zone leads nowhere any more");
+    let port = SAFE.replace("check: http,", "port: 8080, check: http,");
+    insta::assert_snapshot!(dangers(SAFE, &port), @"traffic http: `port`: nothing answers on the old port any more");
+}
