@@ -473,7 +473,7 @@ pub(crate) fn redact(text: &str) -> String {
     })
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let from = entry.unwrap().path();

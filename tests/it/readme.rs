@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
+
+use crate::harness::copy;
 use std::process::{Command, Stdio};
 
 /// A line that stands for any number of lines, also none.
@@ -162,17 +164,4 @@ fn split(typed: &str) -> Vec<String> {
         }
     }
     words
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let from = entry.unwrap().path();
-        let to = to.join(from.file_name().unwrap());
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            std::fs::copy(&from, &to).unwrap();
-        }
-    }
 }
