@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::sandbox::http::Request;
 
+/// As long as a list was seen to lag: something was missing 15 s after it was made, and there after 30.
+pub const STALE_MILLISECONDS: u64 = 20_000;
+
 /// What happens to a request that a fault matches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,6 +35,8 @@ pub enum Effect {
     Empty200,
     /// Not carried out; the connection stays open and says nothing.
     Hang,
+    /// Carried out; a list lacks what was made in the last milliseconds of the world's time.
+    StaleList { milliseconds: u64 },
 }
 
 /// Which requests a fault meets, and what it does to them.
@@ -91,7 +96,7 @@ impl FromStr for FaultSpec {
     /// Reads `POST /linode/instances lost_reply nth=2 times=1`, `CreateTable 503`, `slow ms=800 probability=0.1`.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut spec = Self::once(Effect::InternalError);
-        let (mut effect, mut retry_after, mut milliseconds) = (None, 2, 1_000);
+        let (mut effect, mut retry_after, mut milliseconds) = (None, 2, None);
         for word in text.split_whitespace() {
             if let Some((name, value)) = word.split_once('=') {
                 let number =
@@ -105,7 +110,7 @@ impl FromStr for FaultSpec {
                             value.parse().map_err(|_| format!("{word:?}: not a number"))?;
                     }
                     "retry_after" => retry_after = number(value)?,
-                    "ms" => milliseconds = number(value)?,
+                    "ms" => milliseconds = Some(number(value)?),
                     other => {
                         return Err(format!(
                             "{other:?}: nth, every, times, probability, retry_after or ms"
@@ -129,13 +134,16 @@ impl FromStr for FaultSpec {
             Some("500") => Effect::InternalError,
             Some("503") => Effect::Unavailable,
             Some("lost_reply") => Effect::LostReply,
-            Some("slow") => Effect::Slow { milliseconds },
+            Some("slow") => Effect::Slow { milliseconds: milliseconds.unwrap_or(1_000) },
             Some("html502") => Effect::Html502,
             Some("truncated") => Effect::Truncated,
             Some("empty200") => Effect::Empty200,
             Some("hang") => Effect::Hang,
+            Some("stale_list") => {
+                Effect::StaleList { milliseconds: milliseconds.unwrap_or(STALE_MILLISECONDS) }
+            }
             _ => {
-                return Err("say what happens: 401, 403, 429, 500, 503, lost_reply, slow, html502, truncated, empty200 or hang".into());
+                return Err("say what happens: 401, 403, 429, 500, 503, lost_reply, slow, html502, truncated, empty200, hang or stale_list".into());
             }
         };
         Ok(spec)

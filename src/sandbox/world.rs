@@ -191,6 +191,10 @@ impl World {
         }
         match self.faults.strike(self.seed(), request) {
             None => Reply::Answer(self.carry_out(now, request)),
+            Some(Effect::StaleList { milliseconds }) => {
+                let until = now.saturating_sub(i64::try_from(milliseconds).unwrap_or(i64::MAX));
+                Reply::Answer(self.carry_out_as_of(now, until, request))
+            }
             Some(Effect::TooManyRequests { retry_after }) => {
                 let answer = refusal(request, 429, "Too many requests");
                 Reply::Answer(answer.with("retry-after", retry_after))
@@ -250,12 +254,18 @@ impl World {
     }
 
     fn carry_out(&mut self, now: Millis, request: &Request) -> Answer {
+        self.carry_out_as_of(now, now, request)
+    }
+
+    /// `listed`: what was made later is missing from lists.
+    fn carry_out_as_of(&mut self, now: Millis, listed: Millis, request: &Request) -> Answer {
         if request.header("x-amz-target").is_some() {
-            let answer = self.with_items(|tables, items| tables.handle(now, request, items));
+            let answer =
+                self.with_items(|tables, items| tables.handle_as_of(now, listed, request, items));
             return answer.unwrap_or_else(|why| refusal(request, 500, &why));
         }
         if is_linode(request) {
-            return linode::door::handle(&mut self.linode, &self.faults, now, request);
+            return linode::door::handle(&mut self.linode, &self.faults, (now, listed), request);
         }
         if request.method == "POST"
             && String::from_utf8_lossy(&request.body).contains("Action=GetCallerIdentity")

@@ -48,7 +48,7 @@ pub enum SandboxCommand {
     /// Make calls fail: `unhealthy LABEL`, or an effect with what it meets
     Fault {
         /// `unhealthy`, `429`, `500`, `503`, `lost-reply`, `slow`, `html502`, `truncated`, `empty200`,
-        /// `hang`
+        /// `hang`, or `stale-list` (lists lack what is younger than 20 s)
         effect: String,
         /// The instance's label, for `unhealthy`
         label: Option<String>,

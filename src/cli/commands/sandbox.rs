@@ -13,7 +13,7 @@ use crate::cli::{open, out};
 use crate::engine::advice::Command as Typed;
 use crate::ops::error::OpsError;
 use crate::ops::session::{open_sandbox, world_of};
-use crate::sandbox::fault_spec::{Effect, FaultSpec};
+use crate::sandbox::fault_spec::{Effect, FaultSpec, STALE_MILLISECONDS};
 use crate::sandbox::faults::{Groups, How};
 use crate::sandbox::overview::instant;
 use crate::sandbox::{Destroyed, Loss, Options, Restriction, Sandbox};
@@ -266,10 +266,11 @@ fn effect_of(word: &str) -> Result<Effect, OpsError> {
         "truncated" => Effect::Truncated,
         "empty200" => Effect::Empty200,
         "hang" => Effect::Hang,
+        "stale-list" => Effect::StaleList { milliseconds: STALE_MILLISECONDS },
         _ => {
             return Err(OpsError::usage(
                 format!("`{word}` is no fault"),
-                "write unhealthy, 401, 403, 429, 500, 503, lost-reply, slow, html502, truncated, empty200 or hang",
+                "write unhealthy, 401, 403, 429, 500, 503, lost-reply, slow, html502, truncated, empty200, hang or stale-list",
             ));
         }
     })

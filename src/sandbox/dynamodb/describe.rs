@@ -48,6 +48,7 @@ pub fn list_tables(register: &Register, call: &Call) -> Result<Value, Refusal> {
         .iter()
         .map(|(_, table)| table)
         .filter(|table| table.region == call.region && table.name.as_str() > start)
+        .filter(|table| table.created <= call.listed)
         .map(|table| table.name.as_str())
         .collect();
     names.sort_unstable();

@@ -87,12 +87,26 @@ impl DynamoDb {
 
     /// Answers one request at this world time, after all that became due by then.
     pub fn handle(&mut self, now: Millis, request: &Request, items: &mut Items) -> Answer {
+        self.handle_as_of(now, now, request, items)
+    }
+
+    /// The same, with lists that lack what was made after `listed`.
+    pub fn handle_as_of(
+        &mut self,
+        now: Millis,
+        listed: Millis,
+        request: &Request,
+        items: &mut Items,
+    ) -> Answer {
         if let Err(reason) = self.catch_up(now, items) {
             return wire::answer(now, request, Err(Refusal::internal(reason)));
         }
         match wire::read(now, request) {
             Err(answer) => answer,
-            Ok(call) => wire::answer(now, request, run(&mut self.register, &call, items)),
+            Ok(call) => {
+                let call = Call { listed, ..call };
+                wire::answer(now, request, run(&mut self.register, &call, items))
+            }
         }
     }
 

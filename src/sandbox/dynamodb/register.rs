@@ -213,6 +213,8 @@ impl Register {
 #[derive(Debug)]
 pub struct Call {
     pub now: Millis,
+    /// What was made later is missing from lists.
+    pub listed: Millis,
     pub region: String,
     pub operation: String,
     pub body: Value,

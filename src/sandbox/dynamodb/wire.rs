@@ -81,7 +81,7 @@ fn read_call(now: Millis, request: &Request) -> Result<Call, Refusal> {
         return Err(Refusal::coral("SerializationException", None));
     }
     members::check(operation, &body)?;
-    Ok(Call { now, region: region.to_owned(), operation: operation.to_owned(), body })
+    Ok(Call { now, listed: now, region: region.to_owned(), operation: operation.to_owned(), body })
 }
 
 fn plain(status: u16, text: &str) -> Answer {

@@ -19,6 +19,8 @@ pub struct Call<'a> {
     pub user: Option<User>,
     /// The ids that this list shows to its user; `None`: all.
     pub sees: Option<BTreeSet<u64>>,
+    /// The ids that lists do not show yet.
+    pub unlisted: BTreeSet<u64>,
 }
 
 impl Call<'_> {

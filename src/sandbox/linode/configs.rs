@@ -17,6 +17,7 @@ fn blank(protocol: &str) -> Config {
     let udp = protocol == "udp";
     Config {
         id: 0,
+        created: 0,
         nodebalancer: 0,
         port: 80,
         protocol: protocol.into(),
@@ -200,7 +201,7 @@ pub fn store(
     nodes: Vec<Node>,
 ) -> u64 {
     let id = cloud.next_id("config");
-    cloud.configs.put(id, Config { id, nodebalancer, ..config });
+    cloud.configs.put(id, Config { id, nodebalancer, created: call.now, ..config });
     for node in nodes {
         nodes::store(cloud, call.now, nodebalancer, id, node);
     }

@@ -1,5 +1,7 @@
 //! The door: who may come in and how often, and the headers of every answer.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::sandbox::faults::Faults;
@@ -31,8 +33,13 @@ pub fn template(segments: &[&str]) -> String {
     template
 }
 
-/// Answers one call.
-pub fn handle(cloud: &mut Linode, faults: &Faults, now: Millis, request: &Request) -> Answer {
+/// Answers one call; what was made after `listed` is missing from lists.
+pub fn handle(
+    cloud: &mut Linode,
+    faults: &Faults,
+    (now, listed): (Millis, Millis),
+    request: &Request,
+) -> Answer {
     let Some(path) = segments(&request.path) else { return Refusal::not_found().answer() };
     let token = match enter(request, &path) {
         Ok(token) => token,
@@ -49,7 +56,8 @@ pub fn handle(cloud: &mut Linode, faults: &Faults, now: Millis, request: &Reques
     let outcome = body(request).and_then(|body| {
         access::check(cloud, user.as_ref(), &request.method, &path)?;
         let sees = user.as_ref().and_then(|it| access::seen(it, &path));
-        let call = Call { now, request, body, faults, user, sees };
+        let unlisted = if listed < now { cloud.made_after(listed) } else { BTreeSet::new() };
+        let call = Call { now, request, body, faults, user, sees, unlisted };
         let made = route(cloud, &call, &path)?;
         access::made(cloud, &token, &call, &path, &made);
         Ok(made)

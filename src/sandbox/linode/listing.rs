@@ -15,6 +15,9 @@ pub fn page(call: &Call<'_>, mut rows: Vec<Value>, filterable: Filterable) -> Ou
     if let Some(sees) = &call.sees {
         rows.retain(|row| row["id"].as_u64().is_some_and(|it| sees.contains(&it)));
     }
+    if !call.unlisted.is_empty() {
+        rows.retain(|row| row["id"].as_u64().is_none_or(|it| !call.unlisted.contains(&it)));
+    }
     if let Some(text) = call.request.header("x-filter").filter(|text| !text.trim().is_empty()) {
         let filter: Value = serde_json::from_str(text)
             .map_err(|_| Refusal::field("X-Filter", "X-Filter is not valid JSON"))?;

@@ -112,6 +112,8 @@ impl Keyed for NodeBalancer {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Config {
     pub id: u64,
+    #[serde(default)]
+    pub created: Millis,
     pub nodebalancer: u64,
     pub port: u64,
     pub protocol: String,
@@ -148,6 +150,8 @@ pub struct Node {
     pub mode: String,
     /// Since when the checks look at this address.
     pub since: Millis,
+    #[serde(default)]
+    pub created: Millis,
 }
 
 impl Keyed for Node {

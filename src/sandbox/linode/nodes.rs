@@ -66,6 +66,7 @@ fn read(form: &mut Form<'_>, base: Option<Node>, protocol: &str) -> Node {
         weight: 50,
         mode: if udp { "none" } else { "accept" }.into(),
         since: 0,
+        created: 0,
     });
     if let Some(label) = form.sized("label", 3, 32) {
         if !label.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
@@ -114,9 +115,10 @@ pub fn nested(
 /// Stores a node, under a new number if it has none; checks start over when its address is new.
 pub fn store(cloud: &mut Linode, now: Millis, nodebalancer: u64, config: u64, node: Node) -> u64 {
     let id = if node.id == 0 { cloud.next_id("node") } else { node.id };
-    let old = cloud.nodes.get(id).filter(|old| old.address == node.address);
-    let since = old.map_or(now, |old| old.since);
-    cloud.nodes.put(id, Node { id, config, nodebalancer, since, ..node });
+    let old = cloud.nodes.get(id);
+    let created = old.map_or(now, |old| old.created);
+    let since = old.filter(|old| old.address == node.address).map_or(now, |old| old.since);
+    cloud.nodes.put(id, Node { id, config, nodebalancer, since, created, ..node });
     id
 }
 

@@ -1,7 +1,10 @@
 //! The tables of the Linode half and how their changes leave and enter.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
+use crate::sandbox::http::Millis;
 use crate::sandbox::linode::apps::App;
 use crate::sandbox::linode::limits::{Limits, Windows};
 use crate::sandbox::linode::model::{
@@ -76,6 +79,26 @@ impl Linode {
         let value = self.counters.get(&counter.to_owned()).map_or(first, |last| last + 1);
         self.counters.put(counter.to_owned(), value);
         value
+    }
+
+    /// The ids of what was made after this.
+    pub fn made_after(&self, time: Millis) -> BTreeSet<u64> {
+        let mut found = BTreeSet::new();
+        let mut of = |id: u64, made: Millis| {
+            if made > time {
+                found.insert(id);
+            }
+        };
+        self.instances.iter().for_each(|(_, it)| of(it.id, it.created));
+        self.nodebalancers.iter().for_each(|(_, it)| of(it.id, it.created));
+        self.configs.iter().for_each(|(_, it)| of(it.id, it.created));
+        self.nodes.iter().for_each(|(_, it)| of(it.id, it.created));
+        self.domains.iter().for_each(|(_, it)| of(it.id, it.created));
+        self.records.iter().for_each(|(_, it)| of(it.id, it.created));
+        self.firewalls.iter().for_each(|(_, it)| of(it.id, it.created));
+        self.devices.iter().for_each(|(_, it)| of(it.id, it.created));
+        self.sshkeys.iter().for_each(|(_, it)| of(it.id, it.created));
+        found
     }
 
     pub fn limits(&self) -> Limits {

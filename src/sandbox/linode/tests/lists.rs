@@ -114,3 +114,33 @@ fn a_tag_leads_to_what_wears_it_until_it_is_deleted() {
     bench.check(&[("GET /tags/lb:shop:abc", Value::Null, "404 Not found")]);
     assert_eq!(bench.get("/nodebalancers")["data"][0]["tags"], json!([]));
 }
+
+/// Only lists lag: by its id an object is found at once.
+#[test]
+fn a_stale_list_lacks_what_is_young_and_a_look_by_id_finds_it() {
+    let mut bench = Bench::new();
+    let mut balancer = |label: &str| {
+        let body = json!({ "region": "us-east", "label": label });
+        bench.ok("POST /nodebalancers", &body)["id"].as_u64().unwrap()
+    };
+    let old = balancer("old");
+    bench.later(20);
+    let young = bench.ok("POST /nodebalancers", &json!({ "region": "us-east", "label": "young" }));
+    let young = young["id"].as_u64().unwrap();
+    let config = bench.ok(&format!("POST /nodebalancers/{young}/configs"), &json!({ "port": 80 }));
+    bench.world.faults.add("GET stale_list ms=15000 times=0".parse().unwrap());
+    let mut ids = |list: &str| {
+        let shown = bench.ok(list, &Value::Null);
+        let rows = shown["data"].as_array().unwrap().iter().map(|it| it["id"].as_u64().unwrap());
+        let rows: Vec<u64> = rows.collect();
+        assert_eq!(shown["results"].as_u64().unwrap() as usize, rows.len());
+        rows
+    };
+    assert_eq!(ids("GET /nodebalancers"), [old]);
+    assert_eq!(ids(&format!("GET /nodebalancers/{young}/configs")), [0_u64; 0]);
+    bench.ok(&format!("GET /nodebalancers/{young}"), &Value::Null);
+    bench.ok(&format!("GET /nodebalancers/{young}/configs/{}", config["id"]), &Value::Null);
+    bench.later(15);
+    let shown = bench.ok("GET /nodebalancers", &Value::Null);
+    assert_eq!(shown["results"], 2);
+}
