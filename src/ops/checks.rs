@@ -11,6 +11,7 @@ use crate::engine::plan::change::{Change, Plan};
 use crate::engine::plan::granted;
 use crate::engine::plan::offered::{refused, sources};
 use crate::engine::plan::older::Judged;
+use crate::engine::plan::resumed;
 use crate::engine::plan::uninvited::{collections, lists, uninvited};
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::State;
@@ -69,6 +70,11 @@ pub async fn by_company(
     let lists = lists(plan, state, catalog);
     let found = look::uninvited(session, collections, lists).await;
     uninvited(plan, stack, state, catalog, observed, &found, word)
+}
+
+/// A switch that nobody asked for again goes on only while what it had made is there.
+pub fn by_what_was_made(place: &Place, made: Made<'_>) -> Option<Diagnostic> {
+    resumed::outdated(made.plan, made.state?, made.observed, &place.name())
 }
 
 /// Tagged objects that the state does not know are named; and what a destroy leaves of them.

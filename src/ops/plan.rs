@@ -151,6 +151,9 @@ impl Proposed {
         let mut noted = checks::by_company(session, made, word).await;
         let (older, left) = checks::by_tags(session, &ask.place, made, word, unknown);
         noted.extend(older);
+        if ask.overlays.is_none() && ask.intent == Intent::Apply {
+            noted.extend(checks::by_what_was_made(&ask.place, made));
+        }
         let line = |span| stack.sources.line(span);
         let notes: Vec<Note> = noted.iter().map(|it| note(it, line)).collect();
         self.plan.notes.extend(notes);

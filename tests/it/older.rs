@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::drill;
 use crate::duo;
-use crate::harness::{Home, Output};
+use crate::harness::{Home, Output, copy};
 
 fn failover(home: &Home) -> Output {
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"])
@@ -13,18 +13,6 @@ fn failover(home: &Home) -> Output {
 
 fn ids(state: &State) -> Vec<(String, String)> {
     state.records.iter().map(|(address, it)| (address.to_string(), it.id.clone())).collect()
-}
-
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            std::fs::copy(&from, &to).unwrap();
-        }
-    }
 }
 
 /// The whole folder, put back as it was: nothing beside the state tells that it is old.
@@ -88,6 +76,44 @@ fn what_the_state_does_not_know_is_named_and_left() {
         .done();
     let left = home.world.show().unwrap()["linode"]["instances"].as_array().unwrap().len();
     assert_eq!(left, 1, "{}", home.shown());
+}
+
+/// The folder of a failover that was under way, put back when users are home again: it does not go on by itself.
+#[test]
+fn a_whole_state_of_mid_failover_is_known_by_what_it_made_and_is_gone() {
+    let home = duo::home();
+    home.fault("PUT /domains/ hang times=0");
+    let mut run =
+        home.start(&["failover", "duo", "--to", "calm", "--planned", "--yes", "--sandbox"]);
+    run.until(|| {
+        home.state("duo").is_some_and(|it| it.begun.contains_key(&"shop".parse().unwrap()))
+    });
+    run.kill();
+    home.world.heal(None).unwrap();
+    let backup = home.path("backup");
+    copy(&home.state_folder("duo"), &backup);
+    failover(&home).code(0).done();
+    home.sandbox(&["failback", "duo", "--yes"]).code(0).done();
+    assert_eq!(duo::leads(&home), ["us"]);
+    put_back(&home, &backup);
+    home.log_requests();
+    let told = [
+        "Refused [outdated_switch]",
+        "`eu[1]` (linode.instance, ",
+        "`lifeboat failover duo --to calm --planned --sandbox`",
+        "`lifeboat failback duo --sandbox`",
+    ];
+    home.sandbox(&["plan", "duo"]).code(3).shows(&told).done();
+    home.sandbox(&["apply", "duo", "--yes"]).code(3).shows(&told).done();
+    home.requests().mutating().none();
+    assert_eq!(duo::leads(&home), ["us"]);
+    // Each of the ways that it tells works.
+    let other = home.copy();
+    failover(&home).code(0).done();
+    duo::settled(&home, &["calm"], "on");
+    other.sandbox(&["failback", "duo", "--yes"]).code(0).done();
+    duo::settled(&other, &[], "back");
+    assert_eq!(duo::leads(&other), ["us"]);
 }
 
 /// The journal of a failover is lost in its middle: its own machine does not block it.

@@ -42,6 +42,7 @@ pub mod offered;
 pub mod granted;
 pub mod adopted;
 pub mod older;
+pub mod resumed;
 pub mod uninvited;
 pub mod foreseen;
 pub mod accord;
