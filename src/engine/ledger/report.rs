@@ -119,7 +119,10 @@ impl SwitchReport {
             (None, _) if !self.measured().has_traffic => {
                 Verdict::NotMeasured("no step of this run directed users")
             }
-            (None, Some(objective)) if judged(so_far, objective) == Verdict::Missed => {
+            // Where nothing is lost users are served where they are, however long it takes.
+            (None, Some(objective))
+                if !self.lost.is_empty() && judged(so_far, objective) == Verdict::Missed =>
+            {
                 Verdict::Missed
             }
             (None, _) => Verdict::NotMeasured("users were not directed anew"),

@@ -83,7 +83,11 @@ fn a_gate_that_stays_shut_directs_nobody() {
         (Verdict::NotMeasured("users were not directed anew"), Verdict::Met)
     );
     let slow = SwitchReport { goals: Goals { rto: Some(340), rpo: Some(6) }, ..failed };
-    assert_eq!((slow.rto().verdict, slow.rpo().verdict), (Verdict::Missed, Verdict::Missed));
+    let lost = SwitchReport { lost: vec!["linode:us-east".into()], ..slow.clone() };
+    assert_eq!((lost.rto().verdict, lost.rpo().verdict), (Verdict::Missed, Verdict::Missed));
+    // Where nothing is lost users are served meanwhile.
+    let planned = SwitchReport { lost: Vec::new(), ..slow };
+    assert_eq!(planned.rto().verdict, Verdict::NotMeasured("users were not directed anew"));
 }
 
 #[test]
