@@ -3,7 +3,7 @@
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::Worlds;
-use crate::engine::plan::scale_up::{moves_users, told, waiting};
+use crate::engine::plan::scale_up::{Sooner, moves_users, told, waiting};
 use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID};
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
@@ -31,14 +31,20 @@ pub struct Tried<'a> {
 pub fn advice(it: &Tried<'_>, plan: &Plan) -> Option<Diagnostic> {
     let left = it.before.first()?;
     let waits = waiting(it.worlds.catalog, it.worlds.stack, it.state, plan)?;
+    if it.place.instance.is_some() {
+        return Some(told(&waits, &Sooner::Drill));
+    }
     let candidates = it.worlds.stack.variables.iter().filter_map(|(name, variable)| {
         let home = left.stack.variables.get(name)?;
         let differs = home.value != variable.value && !home.sensitive && !variable.sensitive;
-        differs.then(|| (name.clone(), home.value.clone()))
+        differs.then(|| (name.clone(), home.value.clone(), variable.value.clone()))
     });
-    let found = candidates.into_iter().find(|(name, value)| is_sooner(it, name, value));
-    let command = found.and_then(|(name, value)| command(it, &name, &value));
-    Some(told(&waits, command.as_deref()))
+    let found = candidates.into_iter().find(|(name, home, _)| is_sooner(it, name, home));
+    let typed = found.and_then(|(name, home, wanted)| {
+        Some((command(it, &name, &home)?, rest(it, &name, &wanted)?))
+    });
+    let sooner = typed.map_or(Sooner::Nothing, |(first, rest)| Sooner::Typed { first, rest });
+    Some(told(&waits, &sooner))
 }
 
 /// Whether users move at once with this variable as it is at home.
@@ -67,16 +73,7 @@ fn is_sooner(it: &Tried<'_>, name: &str, value: &Value) -> bool {
 fn command(it: &Tried<'_>, name: &str, value: &Value) -> Option<String> {
     let overlays = &it.worlds.stack.overlays;
     let to = overlays.strip_prefix(it.state.home.as_slice())?.last()?;
-    let value = match value {
-        Value::Text(text) => text.clone(),
-        other => other.json().to_string(),
-    };
-    let is_word = |it: &str| {
-        !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_./:@".contains(&it))
-    };
-    if !is_word(&value) {
-        return None;
-    }
+    let set = set(it, name, value)?;
     let mut command = format!("lifeboat failover {} --to {to}", it.place.name());
     match it.losses {
         Losses::Also(lost) if lost.is_empty() => command.push_str(" --planned"),
@@ -88,6 +85,22 @@ fn command(it: &Tried<'_>, name: &str, value: &Value) -> Option<String> {
         }
         Losses::Assumed => {}
     }
+    Some(format!("{command}{set}"))
+}
+
+/// What the switch was told not to make is made afterwards: what is said of a variable is remembered, so it is said anew.
+fn rest(it: &Tried<'_>, name: &str, value: &Value) -> Option<String> {
+    Some(format!("lifeboat apply {}{}", it.place.name(), set(it, name, value)?))
+}
+
+fn set(it: &Tried<'_>, name: &str, value: &Value) -> Option<String> {
+    let value = match value {
+        Value::Text(text) => text.clone(),
+        other => other.json().to_string(),
+    };
+    let is_word = |it: &str| {
+        !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_./:@".contains(&it))
+    };
     let sandbox = if it.session.target == Target::Sandbox { " --sandbox" } else { "" };
-    Some(format!("{command} --var {name}={value}{sandbox}"))
+    is_word(&value).then(|| format!(" --var {name}={value}{sandbox}"))
 }

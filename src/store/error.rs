@@ -82,7 +82,7 @@ impl StoreError {
                 named(to)
             ),
             Self::Held { grip: Grip::Loose, .. } => {
-                "wait until it is done; the lease goes with its process. `failover` and `failback` may take it over".into()
+                "wait until it is done; the lease goes with its process. Only a switch of the same stack, `failover` or `failback`, takes it over".into()
             }
             Self::Over { .. } => {
                 "the state is whole; when the other is done, run the command again".into()

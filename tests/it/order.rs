@@ -243,11 +243,26 @@ fn the_command_that_moves_users_before_more_is_made_works() {
     home.fault("POST /linode/instances 503 times=999");
     let told = home.sandbox(&["failover", "sites", "--to", "eu", "--yes"]).code(1);
     let now = "lifeboat failover sites --to eu --var size=1 --sandbox";
-    told.says(&["users of `shop` wait until", now]).done();
+    let told = told.says(&["users of `shop` wait until", now]);
     let words: Vec<&str> = now.split(' ').skip(1).collect();
     home.log_requests();
     home.run(&[&words[..], &["--yes"]].concat()).code(0).done();
     assert_eq!(home.requests().mutating().with("PUT").with("/records").len(), 1);
+    // What was left out is made by the second command that it told.
+    home.world.end_faults().unwrap();
+    let rest = "lifeboat apply sites --var size=2 --sandbox";
+    assert!(told.to_string().contains(rest), "{told}");
+    home.sandbox(&["plan", "sites", "--detailed-exitcode"]).code(0).done();
+    let words: Vec<&str> = rest.split(' ').skip(1).collect();
+    home.run(&[&words[..], &["--yes"]].concat()).code(0).done();
+    home.sandbox(&["explain", "sites", "vars.size"])
+        .code(0)
+        .shows(&[
+            "vars.size = 2",
+            "from the last apply: 2",
+            "instead of stacks/sites/overlays/eu.yaml",
+        ])
+        .done();
 }
 
 /// The record could not be read: users may still be at the standby, so nothing of it goes.

@@ -32,6 +32,14 @@ pub async fn explain(
     let empty = BTreeMap::new();
     let remembered = state.as_ref().map_or(&empty, |it| &it.variables);
     let loaded = load::layers(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
+    if let Some(name) = what.strip_prefix("vars.") {
+        let origin = origin::explain_variable(&loaded, name).map_err(|diagnostic| {
+            let sources = loaded.sources.clone();
+            OpsError::Mistakes { diagnostics: vec![*diagnostic], sources }
+        })?;
+        out::data(&origin.to_string());
+        return Ok(Exit::Done);
+    }
     let (address, attribute) = parse(what)?;
     let mut text = String::new();
     if let Some(attribute) = &attribute {

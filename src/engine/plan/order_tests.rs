@@ -7,7 +7,7 @@ use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Call, Plan, Step};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Options, Worlds, propose};
-use crate::engine::plan::scale_up::{Waiting, told, waiting};
+use crate::engine::plan::scale_up::{Sooner, Waiting, told, waiting};
 use crate::engine::plan::tests::{Case, applied, check, order, plan, stack};
 use crate::engine::plan::verify::{Checked, verify};
 use crate::engine::state::record::State;
@@ -419,7 +419,7 @@ fn users_who_wait_for_more_than_has_to_be_there_are_named() {
         }
     );
     assert_eq!(waits(1), None);
-    let none = told(&found, None);
+    let none = told(&found, &Sooner::Nothing);
     assert_eq!(none.code, "users_wait");
     assert!(none.help.unwrap().starts_with("no command moves them before that"));
 }

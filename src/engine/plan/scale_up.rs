@@ -75,8 +75,20 @@ fn before(steps: &[Step], step: &Step) -> BTreeSet<usize> {
     met
 }
 
-/// Says so, with the command that moves users at once, where there is one.
-pub fn told(it: &Waiting, command: Option<&str>) -> Diagnostic {
+/// What can be typed so that users do not wait.
+pub enum Sooner {
+    /// The command that moves users at once, and the one that makes the rest afterwards.
+    Typed {
+        first: String,
+        rest: String,
+    },
+    /// It is a drill: nobody is moved by it.
+    Drill,
+    Nothing,
+}
+
+/// Says so, with the commands that move users at once and make the rest later, where there are any.
+pub fn told(it: &Waiting, sooner: &Sooner) -> Diagnostic {
     let made: Vec<String> = it.made.iter().map(|it| format!("`{it}`")).collect();
     let text = format!(
         "users of `{}` wait until {} are made, though `{}` is there already where they go",
@@ -84,9 +96,12 @@ pub fn told(it: &Waiting, command: Option<&str>) -> Diagnostic {
         made.join(", "),
         it.serves
     );
-    let help = match command {
-        Some(command) => format!("to move them before that: `{command}`"),
-        None => {
+    let help = match sooner {
+        Sooner::Typed { first, rest } => {
+            format!("to move them before that: `{first}`, and then for the rest: `{rest}`")
+        }
+        Sooner::Drill => "a drill moves nobody; in a failover users would wait alike".into(),
+        Sooner::Nothing => {
             "no command moves them before that: no variable alone decides how much is made".into()
         }
     };

@@ -129,6 +129,34 @@ pub fn explain(
     Ok(Origin { subject: format!("{address}.{attribute}"), value, layers, default, variables })
 }
 
+/// Tells where a variable's value comes from.
+pub fn explain_variable(loaded: &Loaded, name: &str) -> Result<Origin, Box<Diagnostic>> {
+    let nothing =
+        || Diagnostic::error("unknown_variable", format!("there is no variable `{name}`"));
+    let stack = loaded.stack.as_ref().ok_or_else(nothing)?;
+    let Some(variable) = stack.variables.get(name) else {
+        return Err(Box::new(nothing().nearest(name, stack.variables.keys().map(String::as_str))));
+    };
+    let value = variable.value.clone();
+    let mut layers = Vec::new();
+    for layer in &loaded.layers {
+        let default = layer
+            .as_map()
+            .and_then(|it| it.get("variables")?.node.as_map()?.get(name))
+            // An overlay gives the value itself.
+            .and_then(|it| it.node.as_map().map_or(Some(it), |declared| declared.get("default")));
+        if let Some(it) = default {
+            let text = if variable.sensitive { HIDDEN.into() } else { shown(&it.node.value()) };
+            layers.push((loaded.sources.line(it.key), text));
+        }
+    }
+    if variable.is_given() {
+        layers.push((variable.from.clone(), shown(&value)));
+    }
+    let subject = format!("vars.{name}");
+    Ok(Origin { subject, value, layers, default: None, variables: Vec::new() })
+}
+
 type Found<'a> = (&'a Stack, &'a Instance, &'a Kind);
 
 fn find<'a>(
