@@ -35,6 +35,9 @@ pub struct Arguments {
     /// No color, whatever the terminal
     #[arg(long, global = true)]
     pub no_color: bool,
+    /// Log to stderr what is done; -vv: each request as well; -vvv: the clients of the clouds, too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
     /// Use the embedded cloud; commands that ask no cloud take it as well, and do the same
     #[arg(long, global = true, hide = true)]
     pub sandbox: bool,

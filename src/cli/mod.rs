@@ -5,6 +5,7 @@ mod echo;
 pub mod out;
 pub mod complete;
 pub mod args;
+mod logs;
 pub mod excerpt;
 pub mod report;
 pub mod progress;
@@ -14,6 +15,7 @@ pub mod open;
 pub mod commands;
 
 use clap::{CommandFactory as _, Parser as _};
+use tracing::Instrument as _;
 
 use crate::cli::args::Arguments;
 use crate::cli::exit::{Exit, USAGE};
@@ -35,6 +37,10 @@ pub fn main() -> u8 {
             return if out::is_unwritten() { Exit::Failed.code() } else { 0 };
         }
     };
+    if let Err(why) = logs::begin(arguments.verbose) {
+        report::error(&why, out::wants_color(arguments.no_color));
+        return Exit::from(&why).code();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_stack_size(8 * 1024 * 1024)
@@ -48,7 +54,8 @@ pub fn main() -> u8 {
         }
     };
     let color = out::wants_color(arguments.no_color);
-    let ended = runtime.block_on(commands::run(arguments));
+    let run = tracing::info_span!("run", command = commands::typed());
+    let ended = runtime.block_on(commands::run(arguments).instrument(run));
     out::end_bars();
     let code = match ended {
         Ok(exit) => exit.code(),

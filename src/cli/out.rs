@@ -59,7 +59,15 @@ pub fn typed_here(text: &str) -> Cow<'_, str> {
 
 /// Writes talk; above the bars, where there are some.
 pub fn talk(text: &str) {
-    let text = told(&typed_here(text));
+    write_above(&told(&typed_here(text)));
+}
+
+/// Writes a line of the log, as talk.
+pub fn log(text: &str) {
+    write_above(&told(text));
+}
+
+fn write_above(text: &str) {
     let write = || {
         let mut out = std::io::stderr().lock();
         writeln!(out, "{text}").ok();

@@ -157,6 +157,7 @@ impl Contacts {
                     endpoint: format!("{} at {}", place.name, place.endpoint),
                     words: format!("no answer within {:.1} s", waited.as_secs_f64()),
                 };
+                tracing::info!(place = place.name, why = silence.words, "given up for a while");
                 let standing = (Instant::now(), Standing::Silent(silence.clone()));
                 self.seen().places.insert(place.name.clone(), standing);
                 return silence;

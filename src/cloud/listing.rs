@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::cloud::contact::Place;
 use crate::cloud::decode::{decoded, id, looked_up, lookups, mark};
@@ -248,7 +249,7 @@ where
         let limit = limits.entry(place.as_ref().map(|it| it.name.clone()));
         let limit = Arc::clone(limit.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))));
         let connections = Arc::clone(&linode.connections);
-        set.spawn(async move {
+        let reading = async move {
             let call = async {
                 let _turn = limit.acquire_owned().await.expect("the limit is never closed");
                 job.await
@@ -258,7 +259,8 @@ where
                 None => call.await,
             };
             (name, make(answer))
-        });
+        };
+        set.spawn(reading.in_current_span());
     }
     let mut done = BTreeMap::new();
     while let Some(result) = set.join_next().await {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::cloud::clock::Clock;
 use crate::cloud::error::ProviderError;
@@ -43,12 +44,19 @@ where
         match decide(error.fault, attempt, elapsed, error.retry_after, patience, chance()) {
             Verdict::GiveUp => return Err(error),
             Verdict::AgainAfter(pause) => {
+                log_pause(attempt, pause, &error);
                 told(&Pause { attempt, pause, error: &error });
                 clock.sleep(pause).await;
                 attempt += 1;
             }
         }
     }
+}
+
+/// Both loops that call again say so in the log alike.
+pub fn log_pause(attempt: u32, pause: Duration, error: &ProviderError) {
+    let milliseconds = pause.as_millis();
+    tracing::info!(attempt, milliseconds, %error, "calls again after a pause");
 }
 
 /// A number from 0 to 1 that nobody else draws: those who fail together must not come back together.
@@ -77,7 +85,7 @@ where
         let next = candidates.next();
         let is_last = next.is_none();
         if let Some(candidate) = next {
-            asked.spawn(ask(candidate));
+            asked.spawn(ask(candidate).in_current_span());
         }
         let answer = tokio::select! {
             answer = asked.join_next() => answer,

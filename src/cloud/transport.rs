@@ -61,8 +61,26 @@ pub(crate) enum Broken {
     Endless,
 }
 
-/// Sends once.
+/// Sends once, and logs what became of it: never the query or the body, which may hold what is secret.
 pub(crate) async fn exchange(
+    http: &reqwest::Client,
+    request: &Request<'_>,
+    token: &Token,
+) -> Result<Reply, Broken> {
+    let began = tokio::time::Instant::now();
+    let reply = send(http, request, token).await;
+    let milliseconds = began.elapsed().as_millis();
+    let (method, url) = (request.method, &request.url);
+    match &reply {
+        Ok(Reply { status, body, .. }) => {
+            tracing::debug!(method, url, status, milliseconds, bytes = body.len(), "request");
+        }
+        Err(why) => tracing::debug!(method, url, milliseconds, ?why, "request without an answer"),
+    }
+    reply
+}
+
+async fn send(
     http: &reqwest::Client,
     request: &Request<'_>,
     token: &Token,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cloud::error::ProviderError;
-use crate::cloud::patience::chance;
+use crate::cloud::patience::{chance, log_pause};
 use crate::cloud::provider::{Created, Look};
 use crate::engine::normalise::normalise;
 use crate::engine::plan::planned::kept;
@@ -91,6 +91,7 @@ async fn patiently(hands: &Hands, job: &Job, call: Attempt<'_>) -> Result<Create
         match decide(fault, attempts, elapsed, why.retry_after, patience, chance()) {
             Verdict::GiveUp => return Err(why.into()),
             Verdict::AgainAfter(pause) => {
+                log_pause(attempts, pause, &why);
                 (hands.tell)(Progress::Waiting { step: job.step.id, why: why.words.clone() });
                 clock.sleep(pause).await;
                 attempts += 1;

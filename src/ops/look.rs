@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::cloud::provider::Question;
 use crate::engine::address::Address;
@@ -41,7 +42,10 @@ pub async fn observe(session: &Session, inquiries: &[Inquiry<'_>]) -> Seen {
             })
         })
         .collect();
+    let began = tokio::time::Instant::now();
     let (observations, beside) = session.provider.look_around(&questions).await;
+    let milliseconds = began.elapsed().as_millis();
+    tracing::info!(objects = questions.len(), milliseconds, "read the clouds");
     let objects = questions.iter().map(|it| it.address.clone()).zip(observations).collect();
     Seen { objects, beside }
 }
@@ -76,11 +80,12 @@ pub async fn offers(session: &Session, sources: BTreeSet<(Source, String)>) -> R
     let mut reading = JoinSet::new();
     for (source, path) in sources.iter().filter(|(_, path)| !known.contains_key(path)).cloned() {
         let provider = Arc::clone(&session.provider);
-        reading.spawn(async move {
+        let offer = async move {
             let answer = tokio::time::timeout(OFFERS_WITHIN, provider.offers(source, &path)).await;
             let silent = || Err(format!("no answer within {} s", OFFERS_WITHIN.as_secs()));
             (path, answer.map_or_else(|_| silent(), |it| it.map_err(|why| why.words)))
-        });
+        };
+        reading.spawn(offer.in_current_span());
     }
     while let Some(read) = reading.join_next().await {
         known.extend(read.ok());
@@ -112,12 +117,13 @@ pub async fn uninvited(
     for (at, it) in collections.iter().cloned().enumerate() {
         let (provider, catalog) = (Arc::clone(&session.provider), Arc::clone(&session.catalog));
         let limit = Arc::clone(&limit);
-        reading.spawn(async move {
+        let rows = async move {
             let _turn = limit.acquire_owned().await.expect("the limit is never closed");
             let Some(kind) = catalog.get(&it.kind) else { return (at, it, Ok(Vec::new())) };
             let rows = provider.inside(kind, &it.attributes).await.map_err(|why| why.words);
             (at, it, rows)
-        });
+        };
+        reading.spawn(rows.in_current_span());
     }
     let mut inside = BTreeMap::new();
     while let Some(read) = reading.join_next().await {

@@ -24,6 +24,8 @@ fn told(outcome: Outcome) -> Outcome {
 /// One step from began to ended.
 pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
     let step = job.step.id;
+    let began = hands.session.clock.now();
+    tracing::info!(step, "begins");
     (hands.tell)(Progress::Started { step });
     let mut entries = Vec::new();
     let mut arrived = None;
@@ -46,8 +48,20 @@ pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
         Err(why) if !entries.is_empty() => Outcome::InDoubt { why },
         Err(why) => Outcome::Failed { why },
     };
+    log_end(step, &outcome, hands.session.clock.now() - began);
     (hands.tell)(Progress::Ended { step, outcome: outcome.clone() });
     Done { step, outcome, entries, arrived }
+}
+
+/// `milliseconds` are on the clock of the world, which in the sandbox runs faster than the wall's.
+fn log_end(step: usize, outcome: &Outcome, milliseconds: i64) {
+    match outcome {
+        Outcome::Failed { why } => tracing::warn!(step, milliseconds, why, "failed"),
+        Outcome::InDoubt { why } => tracing::warn!(step, milliseconds, why, "in doubt"),
+        Outcome::Recorded(_) | Outcome::Removed | Outcome::Moved { .. } | Outcome::Waited => {
+            tracing::info!(step, milliseconds, "done");
+        }
+    }
 }
 
 /// From now on users come the new way; some still remember the old one.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, on_one_line, stops};
@@ -144,7 +145,10 @@ impl<'a> Run<'a> {
                 self.times.insert(step, Times { started, ..Times::default() });
                 match self.job(step) {
                     Ok(job) => {
-                        running.spawn(perform(Arc::clone(hands), job));
+                        let address = job.step.address.to_string();
+                        let span =
+                            tracing::info_span!("step", address, call = job.step.call.word());
+                        running.spawn(perform(Arc::clone(hands), job).instrument(span));
                     }
                     Err(why) => self.take_in(Done {
                         step,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::cloud::provider::Look;
 use crate::engine::diagnostic::nearest;
@@ -37,7 +38,7 @@ pub async fn silent(session: &Session, state: &State, domains: &[String]) -> Vec
         let Some((kind, record)) = own else { continue };
         let (provider, kind, record) =
             (Arc::clone(&session.provider), kind.clone(), record.clone());
-        asked.spawn(async move {
+        let asking = async move {
             let look = provider.look(&kind, &record.id, &record.attributes);
             let why = match tokio::time::timeout(PATIENCE, look).await {
                 Ok(Ok(Look::Exists { .. } | Look::Absent)) => None,
@@ -49,7 +50,8 @@ pub async fn silent(session: &Session, state: &State, domains: &[String]) -> Vec
                 }
             };
             (at, why)
-        });
+        };
+        asked.spawn(asking.in_current_span());
     }
     let mut silent: Vec<(usize, Unseen)> = Vec::new();
     while let Some(Ok((at, why))) = asked.join_next().await {

@@ -94,6 +94,7 @@ impl Lease {
         let prepared = prepare(folder, epoch, JOURNAL, whole)?;
         let journal = put_in_place(folder, &heart.pulse, prepared)?;
         let folder = folder.to_owned();
+        tracing::info!(epoch, owner, folder = %folder.display(), serial, "holds the lease");
         let opening = Some(opening);
         let is_broken = false;
         Ok(Self { folder, journal, sequence, serial, is_broken, epoch, preempted, opening, heart })

@@ -130,7 +130,7 @@ fn file_is_no_overlay(command: &Command) -> Result<(), OpsError> {
 }
 
 /// The command line for the journal; what is behind `--var` may be secret.
-fn typed() -> String {
+pub fn typed() -> String {
     let mut words = Vec::new();
     let mut hide = false;
     for word in std::env::args_os().skip(1) {

@@ -10,8 +10,18 @@ macro_rules! call {
         let $client = $dynamo.connections.dynamodb().await;
         let began = tokio::time::Instant::now();
         // Boxed: the SDK's futures are tens of kilobytes large.
-        let answer = Box::pin($make.customize().config_override(region).send())
-            .await
+        let answer = Box::pin($make.customize().config_override(region).send()).await;
+        let milliseconds = began.elapsed().as_millis();
+        {
+            use aws_sdk_dynamodb::operation::RequestId as _;
+            let (operation, region) = ($operation, $region.to_string());
+            let (is_ok, request_id) = match &answer {
+                Ok(done) => (true, done.request_id()),
+                Err(error) => (false, error.request_id()),
+            };
+            tracing::debug!(operation, region, is_ok, milliseconds, request_id, "request");
+        }
+        let answer = answer
             .map_err(|error| crate::cloud::dynamodb::fault::failed(endpoint, $outcome, error));
         let place = $dynamo.connections.contact($region).name;
         $dynamo.connections.contacts.note(Some(&place), &answer, began.elapsed());

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::cloud::connection::declared_lost;
 use crate::cloud::dynamodb::describe::{Extras, attributes, has_extras, not_ready};
@@ -93,13 +94,14 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<
         let limit = limits.entry(place.region.clone());
         let limit = Arc::clone(limit.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))));
         let dynamo = dynamo.clone();
-        set.spawn(async move {
+        let reading = async move {
             let call = Box::pin(async {
                 let _turn = limit.acquire_owned().await.expect("the limit is never closed");
                 dynamo.seen(&place, needs).await
             });
             (at, dynamo.connections.contacts.ask(&contact, call).await)
-        });
+        };
+        set.spawn(reading.in_current_span());
     }
     while let Some(result) = set.join_next().await {
         let (at, seen) = result.expect("reading does not panic, and nobody cancels it");
