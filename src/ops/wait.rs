@@ -10,6 +10,7 @@ use crate::cloud::provider::Look;
 use crate::engine::plan::serving::lets_serve;
 use crate::engine::retry::{Fault, Silence, poll};
 use crate::engine::schema::{ServesWhen, Wait};
+use crate::engine::stack::knock;
 use crate::engine::stack::resolve::{ResolvedGate, ResolvedProbe};
 use crate::engine::state::journal::Outcome;
 use crate::engine::value::{Attributes, Value};
@@ -298,15 +299,16 @@ fn describe(answer: &ProbeAnswer) -> String {
 fn probe_of(gate: &ResolvedGate) -> Result<Probe, String> {
     let known = |it: &Value| match it.exposed() {
         Value::Text(text) => Ok(text),
-        _ => Err("what `ready` tries is not known".to_owned()),
+        _ => Err("what is to be tried is not known".to_owned()),
     };
     match &gate.probe {
-        ResolvedProbe::Http { url, .. } => Ok(Probe::Http { url: known(url)? }),
+        ResolvedProbe::Http { url, .. } => {
+            Ok(Probe::Http { url: knock::page(&known(url)?)?.to_owned() })
+        }
         ResolvedProbe::Tcp(target) => {
             let target = known(target)?;
-            let (host, port) = target.rsplit_once(':').ok_or("`tcp` takes host:port")?;
-            let port = port.parse().map_err(|_| format!("`{port}` is no port"))?;
-            Ok(Probe::Tcp { host: host.trim_matches(['[', ']']).into(), port })
+            let (host, port) = knock::address(&target)?;
+            Ok(Probe::Tcp { host: host.to_owned(), port })
         }
         ResolvedProbe::Replication => {
             Err("a `replication` gate is not tried by knocking at an address".to_owned())
