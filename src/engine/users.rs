@@ -4,6 +4,7 @@ use crate::engine::address::Address;
 use crate::engine::fault_domain::Domains;
 use crate::engine::plan::change::{AttributeChange, Change, Plan};
 use crate::engine::plan::closure::Recorded;
+use crate::engine::plan::danger::directs_users;
 use crate::engine::schema::Catalog;
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
@@ -34,7 +35,7 @@ pub fn ways(catalog: &Catalog, state: &State, plan: Option<&Plan>) -> Vec<Way> {
         let mut changes = plan.into_iter().flat_map(|it| &it.changes);
         let change = changes.find(|it| it.address == *address);
         let is_to_move = change.is_some_and(|it| moves(it, |name| kind.directs(name)));
-        let to = recorded.targets(kind, record);
+        let to = recorded.leads_to(kind, record);
         // A text under a name leads nobody anywhere.
         if to.is_empty() && !is_to_move {
             continue;
@@ -48,6 +49,15 @@ pub fn ways(catalog: &Catalog, state: &State, plan: Option<&Plan>) -> Vec<Way> {
         ways.push(Way { address, target, to, fault_domain, is_lost, is_to_move });
     }
     ways
+}
+
+/// Where a name leads its users, as state says; empty where it was taken away, `None` where it leads nobody.
+pub fn leads_users(catalog: &Catalog, state: &State, address: &Address) -> Option<String> {
+    let Some(record) = state.records.get(address) else { return Some(String::new()) };
+    let kind = catalog.get(&record.kind)?;
+    let is_name = kind.drain.is_some() && directs_users(kind, |name| record.attributes.get(name));
+    let targets = kind.traffic.iter().filter_map(|it| record.attributes.get(it)?.as_text());
+    is_name.then(|| targets.collect::<Vec<_>>().join(", "))
 }
 
 fn moves(change: &Change, directs: impl Fn(&str) -> bool) -> bool {

@@ -47,6 +47,7 @@ mod recorded;
 mod granted;
 mod foreign;
 mod older;
+mod astray;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -6,8 +6,9 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::fault_domain::Domains;
 pub use crate::engine::plan::asked::{Intent, Keep, Options};
+use crate::engine::plan::blind::blind;
 use crate::engine::plan::carried::{Carried, Own};
-use crate::engine::plan::change::{Action, Change, Danger, Plan, note};
+use crate::engine::plan::change::{Change, Danger, Plan, Stray, note};
 use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::danger::dangers;
 use crate::engine::plan::foreign;
@@ -100,11 +101,13 @@ fn proposed(
 }
 
 /// What is not seen, first of all, since it may be why the rest is as it is; then what guards refuse.
-fn guarded(it: &mut Proposal<'_>, directions: &[Direction]) {
+fn guarded(it: &mut Proposal<'_>, directions: &[Direction]) -> Vec<Stray> {
+    let mut strays = Vec::new();
     if it.options.intent == Intent::Apply {
         it.diagnostics.extend(it.groups.split());
         it.diagnostics.extend(lost_targets(it, directions));
-        it.diagnostics.extend(names_of_lost(it));
+        it.diagnostics.extend(blind(it, directions));
+        strays = it.strays();
         let overlays = &it.worlds.stack.overlays;
         it.diagnostics.extend(guard::half_destroyed(&it.planned, it.worlds.state, overlays));
         it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds(), &it.name()));
@@ -116,6 +119,7 @@ fn guarded(it: &mut Proposal<'_>, directions: &[Direction]) {
     let whose = guard::Whose { name: &name, overlay: overlay.map(String::as_str) };
     it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, it.options, whose));
     it.diagnostics.extend(unknown_replacements(it));
+    strays
 }
 
 fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
@@ -145,7 +149,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     let (steps, refusals) = steps(&it.planned, &course);
     let is_ordered = refusals.is_empty();
     it.diagnostics.extend(refusals);
-    guarded(&mut it, &directions);
+    let strays = guarded(&mut it, &directions);
     let stack = it.worlds.stack;
     let switch = it.worlds.state.and_then(|state| {
         (state.active != stack.overlays && options.intent == Intent::Apply)
@@ -184,6 +188,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         dangers,
         drift: it.drift,
         foreign,
+        strays,
         outputs,
         stale,
         steps,
@@ -232,27 +237,4 @@ fn lost_targets(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnostic> 
         Some(guard::into_lost(planned, target, domain, &name))
     };
     it.planned.iter().filter_map(refusal).collect()
-}
-
-/// Names that lead to what is lost, and that nothing of this plan leads elsewhere.
-fn names_of_lost(it: &Proposal<'_>) -> Vec<Diagnostic> {
-    if it.options.lost.is_empty() {
-        return Vec::new();
-    }
-    // A cloud whose API is lost may well serve on.
-    let global: Vec<&String> = it.frozen.clouds().values().collect();
-    let frozen = |planned: &Planned<'_>| {
-        let domain = planned.change.frozen.clone().filter(|it| !global.contains(&it))?;
-        Some((planned.change.address.clone(), domain))
-    };
-    let lost: BTreeMap<Address, String> = it.planned.iter().filter_map(frozen).collect();
-    let wanted = Wanted::new(it.worlds.catalog, it.worlds.stack);
-    let leads = |planned: &Planned<'_>| {
-        let instance = planned.instance.filter(|_| planned.change.action == Action::NoOp)?;
-        let is_name = planned.kind.drain.is_some() && planned.record.is_some();
-        let targets = if is_name { wanted.targets(planned.kind, instance) } else { Vec::new() };
-        let target = targets.into_iter().find(|it| lost.contains_key(it))?;
-        Some(guard::leads_into_lost(planned, &target, &lost[&target]))
-    };
-    it.planned.iter().filter_map(leads).collect()
 }
