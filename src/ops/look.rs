@@ -41,7 +41,7 @@ pub async fn observe(session: &Session, inquiries: &[Inquiry<'_>]) -> Seen {
             })
         })
         .collect();
-    let (observations, beside) = session.provider.look_around(&questions).await;
+    let (observations, beside) = session.provider.look_around(&questions, &session.catalog).await;
     let objects = questions.iter().map(|it| it.address.clone()).zip(observations).collect();
     Seen { objects, beside }
 }

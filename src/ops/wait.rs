@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::cloud::error::ProviderError;
 use crate::cloud::prober::{Probe, ProbeAnswer};
 use crate::cloud::provider::Look;
+use crate::engine::plan::door::shut_by;
 use crate::engine::plan::serving::lets_serve;
 use crate::engine::retry::{Fault, Silence, poll};
 use crate::engine::schema::{ServesWhen, Wait};
@@ -15,7 +16,7 @@ use crate::engine::stack::resolve::{ResolvedGate, ResolvedProbe};
 use crate::engine::state::journal::Outcome;
 use crate::engine::value::{Attributes, Value};
 use crate::ops::call::take_outputs;
-use crate::ops::job::{Hands, Job, Progress, Watched};
+use crate::ops::job::{Front, Hands, Job, Progress, Watched};
 
 /// Where neither the kind nor the stack says how long.
 const WAIT: Wait = Wait { within_seconds: 600, poll_seconds: 5 };
@@ -142,7 +143,7 @@ async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>, pause: Duration) -> S
                 Seen::NotYet(format!("it held {times} of {} times", gate.times))
             }
         }
-        Sight::Serves { watched, serves } => match served(hands, watched, serves).await {
+        Sight::Serves { watched, serves } => match reached(hands, watched, serves).await {
             Ok(()) => Seen::Yes(Attributes::new()),
             Err(unserved) => unserved.seen(),
         },
@@ -185,6 +186,16 @@ async fn told(hands: &Hands, watched: &Watched) -> Result<Attributes, Unserved> 
         Look::Exists { attributes, .. } => Ok(attributes),
         Look::Absent => Err("it is not there".to_owned().into()),
     }
+}
+
+/// `Ok` when something serves and users are let in to it; otherwise what is seen instead.
+async fn reached(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result<(), Unserved> {
+    served(hands, watched, serves).await?;
+    let Some(front) = &watched.front else { return Ok(()) };
+    let Front { kind, record, wall, port, family } = &**front;
+    let provider = &hands.session.provider;
+    let seen = provider.filters(kind, &record.id, &record.attributes, wall).await?;
+    shut_by(wall, &seen, *port, *family).map_or(Ok(()), |why| Err(why.into()))
 }
 
 /// `Ok` when something serves; otherwise what is seen instead.

@@ -48,6 +48,7 @@ mod granted;
 mod foreign;
 mod older;
 mod astray;
+mod door;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -11,6 +11,7 @@ use crate::engine::plan::carried::{Carried, Own};
 use crate::engine::plan::change::{Change, Danger, Plan, Stray, note};
 use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::danger::dangers;
+use crate::engine::plan::door::{Door, doors};
 use crate::engine::plan::foreign;
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
@@ -21,6 +22,7 @@ use crate::engine::plan::shut::{Shut, shut};
 use crate::engine::plan::traffic::{Direction, directions, left, replicating};
 use crate::engine::plan::unseen::unseen;
 use crate::engine::plan::verify::{Checked, verify};
+use crate::engine::plan::walls::Walls;
 use crate::engine::state::record::State;
 
 /// The plan; diagnostics stop it only when they are errors.
@@ -157,7 +159,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     });
     let foreign = it.foreign();
     it.diagnostics.extend(foreign::told(&foreign, stack));
-    let dangers = endangered(&mut it);
+    let dangers = endangered(&mut it, &directions);
     let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
     let checked = Checked {
         catalog: it.worlds.catalog,
@@ -198,13 +200,23 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
 }
 
 /// What must not be overlooked; and a refusal of what would shut backends out, unless that is meant.
-fn endangered(it: &mut Proposal<'_>) -> Vec<Danger> {
-    let (stack, options) = (it.worlds.stack, it.options);
-    let shut = shut(&it.planned, stack, it.worlds.catalog);
-    let may_shut = options.allowed.outage || options.intent == Intent::Destroy;
-    it.diagnostics.extend(shut.iter().filter(|_| !may_shut).map(|it| it.refusal(stack)));
+fn endangered(it: &mut Proposal<'_>, directions: &[Direction]) -> Vec<Danger> {
+    let (worlds, options) = (it.worlds, it.options);
+    let (stack, kinds) = (worlds.stack, (worlds.stack, worlds.catalog));
     let mut dangers = dangers(&it.planned, stack);
-    dangers.extend(shut.iter().map(Shut::danger));
+    let may_shut = options.allowed.outage;
+    let walls = match options.intent {
+        Intent::Apply => Walls::new(&it.planned, kinds, worlds.observed, &options.beside),
+        Intent::Destroy => None,
+    };
+    if let Some(walls) = walls {
+        let shut = shut(&it.planned, stack, &walls);
+        let doors = doors(&it.planned, kinds, &walls, directions);
+        it.diagnostics.extend(shut.iter().filter_map(|it| it.told(stack, may_shut)));
+        it.diagnostics.extend(doors.iter().filter_map(|it| it.told(stack, may_shut)));
+        dangers.extend(shut.iter().filter_map(Shut::danger));
+        dangers.extend(doors.iter().filter_map(Door::danger));
+    }
     dangers.sort_by_key(|it| it.sort);
     dangers
 }
