@@ -97,19 +97,22 @@ pub fn part(name: &str, report: &Report) {
     }
 }
 
-/// Names of which somebody else leads a part of the users elsewhere, in words.
+/// Names of which a part of the users is led elsewhere, in words, and what mends that.
 pub fn shared(open: &[Open]) -> Option<String> {
-    let shared = open.iter().filter(|it| it.is_shared);
-    let shown: Vec<String> =
-        shared.take(3).map(|it| format!("`{}`: {}", it.address, clean(&it.why))).collect();
-    (!shown.is_empty()).then(|| {
-        format!("not all users are where they are wanted: {}; take that away, or declare it in this stack as well", shown.join("; "))
-    })
+    let shared: Vec<(&Open, &String)> =
+        open.iter().filter_map(|it| Some((it, it.remedy.as_ref()?))).collect();
+    let told = |(it, remedy): &(&Open, &String)| {
+        format!("`{}`: {}; {}", it.address, clean(&it.why), clean(remedy))
+    };
+    let shown: Vec<String> = shared.iter().take(3).map(told).collect();
+    let more = if shared.len() > shown.len() { "; …" } else { "" };
+    (!shown.is_empty())
+        .then(|| format!("not all users are where they are wanted: {}{more}", shown.join("; ")))
 }
 
 /// What was not read, in words; the first few of it with their reasons.
 pub fn open(open: &[Open]) -> Option<String> {
-    let open: Vec<&Open> = open.iter().filter(|it| !it.is_shared).collect();
+    let open: Vec<&Open> = open.iter().filter(|it| !it.is_shared()).collect();
     if open.is_empty() {
         return None;
     }

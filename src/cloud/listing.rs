@@ -20,7 +20,7 @@ use crate::cloud::routes::Routes;
 use crate::engine::observed::{Beside, Observation, Reason, Unseen};
 use crate::engine::plan::planned::looked_up_by;
 use crate::engine::retry::Fault;
-use crate::engine::schema::FaultDomain;
+use crate::engine::schema::{Catalog, FaultDomain};
 use crate::engine::value::{Attributes, Value};
 
 /// Requests at one time, to each place.
@@ -45,6 +45,7 @@ type Lists = BTreeMap<String, Listed>;
 pub(crate) async fn observe(
     rest: &Rest,
     questions: &[Question<'_>],
+    catalog: &Catalog,
 ) -> (Vec<Observation>, Vec<Beside>) {
     let linode = &rest.linode;
     rest.grants.forget().await;
@@ -80,7 +81,12 @@ pub(crate) async fn observe(
     });
     let mut answers: Vec<Observation> = answers.collect();
     unhide(rest, questions, &mut answers).await;
-    (answers, beside(questions, &places, &lists))
+    let mut beside = beside(questions, &places, &lists);
+    let attached = attached(questions, &lists, catalog);
+    let is_new = |it: &Beside| beside.iter().all(|one| (&one.kind, &one.id) != (&it.kind, &it.id));
+    let attached: Vec<Beside> = attached.into_iter().filter(is_new).collect();
+    beside.extend(attached);
+    (answers, beside)
 }
 
 /// What state knows nothing of, and that either users take for what was asked about or some stack has marked as its own.
@@ -122,6 +128,33 @@ fn beside(
         }
     }
     found
+}
+
+/// Filters that state knows nothing of and that stand before what was asked about, or are to.
+fn attached(questions: &[Question<'_>], lists: &Lists, catalog: &Catalog) -> Vec<Beside> {
+    let known: BTreeSet<(&str, &str)> =
+        questions.iter().filter_map(|it| Some((it.kind.kind.as_str(), it.id?))).collect();
+    let mut found: BTreeMap<(&str, String), Beside> = BTreeMap::new();
+    for question in questions {
+        for (name, lookup) in lookups(question.kind) {
+            let of = question.kind.attribute(name).and_then(|it| catalog.get(it.to.as_ref()?));
+            let Some(kind) = of.filter(|it| it.packets.is_some()) else { continue };
+            let Some(Listed::Rows { rows, by_id }) = lists.get(&lookup.list) else { continue };
+            let seen = question.id.map(|own| looked_up(lookup, rows, own)).unwrap_or_default();
+            let wanted = question.attributes.get(name).and_then(Value::as_text);
+            for id in seen.as_text().into_iter().chain(wanted) {
+                let row = by_id.get(id).map(|at| &rows[*at]);
+                if let Some(row) = row.filter(|_| !known.contains(&(kind.kind.as_str(), id))) {
+                    // Whose it is does not matter: it stands there.
+                    let (attributes, mark) = (decoded(kind, row), None);
+                    let it =
+                        Beside { kind: kind.kind.clone(), id: id.to_owned(), attributes, mark };
+                    found.insert((&kind.kind, id.to_owned()), it);
+                }
+            }
+        }
+    }
+    found.into_values().collect()
 }
 
 /// What is recorded and "not found" may be hidden from the user of the token: whoever does not see it knows nothing of it.

@@ -21,7 +21,7 @@ use crate::engine::observed::{Alike, Beside, Observation};
 use crate::engine::plan::granted::Restricted;
 use crate::engine::plan::offered::Source;
 use crate::engine::retry::Fault;
-use crate::engine::schema::Kind;
+use crate::engine::schema::{Catalog, Kind};
 use crate::engine::value::{Attributes, Value};
 
 /// Reads and changes objects of every kind. Reads are repeated as the engine decides; a change is one attempt.
@@ -67,17 +67,23 @@ impl Provider {
 
     /// What is seen of each object, in the order of the questions.
     pub async fn observe(&self, questions: &[Question<'_>]) -> Vec<Observation> {
-        self.look_around(questions).await.0
+        self.look_around(questions, &Catalog::default()).await.0
     }
 
-    /// The same, and what the lists that were read for it show beside.
-    pub async fn look_around(&self, questions: &[Question<'_>]) -> (Vec<Observation>, Vec<Beside>) {
+    /// The same, and what the lists that were read for it show beside, as far as these kinds can say it.
+    pub async fn look_around(
+        &self,
+        questions: &[Question<'_>],
+        catalog: &Catalog,
+    ) -> (Vec<Observation>, Vec<Beside>) {
         let (ours, theirs): (Vec<usize>, Vec<usize>) =
             (0..questions.len()).partition(|at| is_dynamodb(questions[*at].kind));
         let pick = |list: &[usize]| list.iter().map(|at| questions[*at]).collect::<Vec<_>>();
         let (tables, rows) = (pick(&ours), pick(&theirs));
-        let (tables, (rows, beside)) =
-            tokio::join!(self.dynamo.observe(&tables), listing::observe(&self.rest, &rows));
+        let (tables, (rows, beside)) = tokio::join!(
+            self.dynamo.observe(&tables),
+            listing::observe(&self.rest, &rows, catalog)
+        );
         let mut answers: Vec<(usize, Observation)> =
             ours.into_iter().zip(tables).chain(theirs.into_iter().zip(rows)).collect();
         answers.sort_by_key(|(at, _)| *at);
@@ -134,6 +140,18 @@ impl Provider {
         attributes: &Attributes,
     ) -> Result<Vec<(String, Attributes)>, ProviderError> {
         self.rest.inside(kind, attributes).await
+    }
+
+    /// The filters that stand before an object of a kind with routes, whoever attached them: their ids, and what they say in
+    /// the words of `wall`, their kind.
+    pub async fn filters(
+        &self,
+        kind: &Kind,
+        id: &str,
+        attributes: &Attributes,
+        wall: &Kind,
+    ) -> Result<Vec<(String, Attributes)>, ProviderError> {
+        self.rest.filters(kind, id, attributes, wall).await
     }
 
     /// Objects of the same identity, whoever made them.

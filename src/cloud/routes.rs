@@ -57,6 +57,16 @@ impl<'a> Routes<'a> {
         Ok(format!("{}/{}", self.collection(attributes)?, segment(id)))
     }
 
+    /// The filters that stand before an object, whoever attached them; `None`: it can stand behind none.
+    pub(crate) fn filters(
+        &self,
+        id: &str,
+        attributes: &Attributes,
+    ) -> Result<Option<String>, String> {
+        let Some(below) = &self.rest.filters else { return Ok(None) };
+        Ok(Some(format!("{}{below}", self.object(id, attributes)?)))
+    }
+
     pub(crate) fn create(
         &self,
         attributes: &Attributes,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::observed::{Beside, Observation, Reason};
-use crate::engine::plan::change::{Change, Foreign, Plan, Wait};
+use crate::engine::plan::change::{Change, Foreign, Plan, Stray, Wait};
 use crate::engine::plan::diff::drift;
 use crate::engine::plan::foreign::{foreign, recorded, sentence};
+use crate::engine::plan::stray;
 use crate::engine::schema::Catalog;
 use crate::engine::state::record::{Phase, State};
 use crate::engine::value::Value;
@@ -18,8 +19,8 @@ pub struct Open {
     pub why: String,
     /// Of what sort the failure to read it was; `None`: it was read, and stays, or waits for what was not.
     pub reason: Option<Reason>,
-    /// Somebody else's object takes a part of its users.
-    pub is_shared: bool,
+    /// A part of its users is led elsewhere than they are wanted: what mends that.
+    pub remedy: Option<String>,
 }
 
 /// How far something came; the worse is the greater.
@@ -28,7 +29,7 @@ pub enum Ending {
     /// Everything was read, planned and made.
     #[default]
     Over,
-    /// Everything was read and made, and a part of the users is led elsewhere by what is somebody else's.
+    /// Everything was read and made, and a part of the users is led elsewhere: by what is somebody else's, or to what is lost.
     Shared,
     /// What was planned is made, and a part of the world was not read, or is left.
     Unread,
@@ -49,9 +50,10 @@ pub fn open(plan: &Plan) -> Vec<Open> {
         let unseen = it.unseen.as_ref();
         let why = unseen.map(|it| it.why.clone()).or(held.map(|it| it.why.clone()))?;
         let (address, reason) = (it.address.clone(), unseen.map(|it| it.reason));
-        Some(Open { address, why, reason, is_shared: false })
+        Some(Open { address, why, reason, remedy: None })
     };
-    plan.changes.iter().filter_map(open).chain(misleading(&plan.foreign)).collect()
+    let led = misleading(&plan.foreign).chain(strayed(&plan.strays));
+    plan.changes.iter().filter_map(open).chain(led).collect()
 }
 
 /// Names of which a part of the users is led elsewhere.
@@ -60,8 +62,30 @@ fn misleading(found: &[Foreign]) -> impl Iterator<Item = Open> {
         address: it.address.clone(),
         why: sentence(it),
         reason: None,
-        is_shared: true,
+        remedy: Some("take that away, or declare it in this stack as well".to_owned()),
     })
+}
+
+/// Names of ours that lead users to what is lost.
+fn strayed(found: &[Stray]) -> impl Iterator<Item = Open> {
+    found.iter().map(|it| Open {
+        address: it.address.clone(),
+        why: stray::sentence(it),
+        reason: None,
+        remedy: Some(it.remedy.clone()),
+    })
+}
+
+impl Open {
+    /// What, and why.
+    pub fn sentence(&self) -> String {
+        format!("`{}`: {}", self.address, self.why)
+    }
+
+    /// It was read, and what was to be made is made: a part of the users is elsewhere.
+    pub fn is_shared(&self) -> bool {
+        self.remedy.is_some()
+    }
 }
 
 /// `is_made`: every step ended well, and nothing stopped the run.
@@ -69,7 +93,7 @@ pub fn ending(open: &[Open], is_made: bool) -> Ending {
     match (is_made, open) {
         (false, _) => Ending::Undone,
         (true, []) => Ending::Over,
-        (true, open) if open.iter().all(|it| it.is_shared) => Ending::Shared,
+        (true, open) if open.iter().all(Open::is_shared) => Ending::Shared,
         (true, open) => match open.iter().filter_map(|it| it.reason).max() {
             Some(Reason::Denied) => Ending::Denied,
             Some(Reason::Malformed) => Ending::Malformed,
@@ -91,7 +115,8 @@ pub fn astray(
     beside: &[Beside],
 ) -> Vec<Open> {
     let found = foreign(recorded(catalog, state), catalog, Some(state), beside);
-    let mut astray: Vec<Open> = misleading(&found).collect();
+    let strays = stray::recorded(catalog, state);
+    let mut astray: Vec<Open> = misleading(&found).chain(strayed(&strays)).collect();
     for (address, record) in &state.records {
         let Some(kind) = catalog.get(&record.kind).filter(|it| it.drain.is_some()) else {
             continue;
@@ -110,7 +135,7 @@ pub fn astray(
                 (format!("its {name} is {}, and was set to {}", plain(&is), plain(&was)), None)
             }
         };
-        astray.push(Open { address: address.clone(), why, reason, is_shared: false });
+        astray.push(Open { address: address.clone(), why, reason, remedy: None });
     }
     astray
 }

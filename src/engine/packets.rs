@@ -33,6 +33,21 @@ pub struct Network {
     prefix: u8,
 }
 
+/// Addresses under which users come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    Four,
+    Six,
+}
+
+/// Which of the users, who come over the Internet, are let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Admits {
+    Nobody,
+    Some,
+    Everybody,
+}
+
 /// A protocol and ports that anybody reaches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Opening {
@@ -46,6 +61,18 @@ const ALL_PORTS: (u16, u16) = (1, 65535);
 /// registries hand out no IPv6 network larger than a /16.
 const EVERYBODY_IPV4: u8 = 8;
 const EVERYBODY_IPV6: u8 = 16;
+/// Nobody comes over the Internet from these (RFC 1918, 6598, 3927, 1122, 4193, 4291).
+const PRIVATE: [&str; 9] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "127.0.0.0/8",
+    "fc00::/7",
+    "fe80::/10",
+    "::1/128",
+];
 
 impl Network {
     /// `192.0.2.0/24`, or one address; what is written behind the prefix does not count.
@@ -72,6 +99,14 @@ impl Network {
                 (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
                 _ => false,
             }
+    }
+
+    fn is_private(&self) -> bool {
+        PRIVATE.iter().any(|it| Self::parse(it).is_some_and(|it| it.holds(self)))
+    }
+
+    fn is_of(&self, family: Family) -> bool {
+        self.address.is_ipv4() == (family == Family::Four)
     }
 
     fn is_everybody(&self) -> bool {
@@ -200,6 +235,39 @@ impl Filter {
         self.is_off || of_rules || (self.accepts_rest && !is_shut)
     }
 
+    /// Which users reach a port, of one family or of both. What is not known yet may let everybody in.
+    pub fn admits(&self, protocol: &str, port: u16, family: Option<Family>) -> Admits {
+        if self.is_off || self.is_partly_unknown {
+            return Admits::Everybody;
+        }
+        let probe = Opening { protocol: protocol.into(), ports: Some((port, port)) };
+        let about: Vec<&Rule> = self.rules.iter().filter(|it| it.covers(&probe)).collect();
+        let families = family.map_or(vec![Family::Four, Family::Six], |it| vec![it]);
+        let admitted = families.into_iter().map(|it| self.admits_of(&about, it));
+        admitted.max().unwrap_or(Admits::Nobody)
+    }
+
+    /// `about`: the rules that are about the port.
+    fn admits_of(&self, about: &[&Rule], family: Family) -> Admits {
+        let all = if family == Family::Four { "0.0.0.0/0" } else { "::/0" };
+        let all = Network::parse(all).expect("a network");
+        let mut admitted = Admits::Nobody;
+        for (at, rule) in about.iter().enumerate().filter(|(_, it)| it.accepts) {
+            let is_shut = |network: &Network| {
+                let mut before = about[..at].iter().filter(|it| !it.accepts);
+                before.any(|it| it.sources.iter().any(|it| it.holds(network)))
+            };
+            let users = rule.sources.iter().filter(|it| it.is_of(family) && !it.is_private());
+            for network in users.filter(|it| !is_shut(it)) {
+                let who = if network.is_everybody() { Admits::Everybody } else { Admits::Some };
+                admitted = admitted.max(who);
+            }
+        }
+        let whole = about.iter().find(|it| it.sources.iter().any(|it| it.holds(&all)));
+        let is_rest_shut = whole.is_some_and(|it| !it.accepts);
+        if self.accepts_rest && !is_rest_shut { Admits::Everybody } else { admitted }
+    }
+
     /// Whether all of a network reaches a port.
     pub fn lets_in(&self, protocol: &str, port: u16, network: &Network) -> bool {
         if self.is_off {
@@ -279,6 +347,33 @@ mod tests {
         assert_eq!(openings(shut.to_vec()), ["TCP, every port"]);
         let shut = [rule("DROP", None, "0.0.0.0/0"), rule("ACCEPT", Some("22"), "0.0.0.0/0")];
         assert!(openings(shut.to_vec()).is_empty());
+    }
+
+    #[test]
+    fn users_come_over_the_internet_by_either_family() {
+        use super::{Admits, Family};
+        let admits = |policy, rules: Vec<Value>, family| {
+            let filter = filter(policy, rules);
+            filter.admits("TCP", 80, family)
+        };
+        let accept = |source| vec![rule("ACCEPT", Some("80"), source)];
+        let both = |rules| admits("DROP", rules, None);
+        assert_eq!(both(accept("0.0.0.0/0")), Admits::Everybody);
+        assert_eq!(both(accept("203.0.113.0/24")), Admits::Some);
+        // Only balancers, machines and tunnels come from there.
+        for private in ["192.168.255.0/24", "10.1.2.3", "fd00::/8", "100.64.0.0/10"] {
+            assert_eq!(both(accept(private)), Admits::Nobody, "{private}");
+        }
+        assert_eq!(both(vec![rule("ACCEPT", Some("22"), "0.0.0.0/0")]), Admits::Nobody);
+        assert_eq!(both(vec![]), Admits::Nobody);
+        assert_eq!(admits("ACCEPT", vec![], None), Admits::Everybody);
+        let shut = vec![rule("DROP", None, "0.0.0.0/0"), rule("DROP", None, "::/0")];
+        assert_eq!(admits("ACCEPT", shut.clone(), None), Admits::Nobody);
+        let late = [shut, accept("203.0.113.0/24")].concat();
+        assert_eq!(admits("ACCEPT", late, None), Admits::Nobody);
+        assert_eq!(admits("DROP", accept("::/0"), Some(Family::Four)), Admits::Nobody);
+        assert_eq!(admits("DROP", accept("::/0"), Some(Family::Six)), Admits::Everybody);
+        assert_eq!(admits("DROP", vec![Value::Open], None), Admits::Everybody);
     }
 
     #[test]

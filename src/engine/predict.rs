@@ -220,6 +220,7 @@ mod tests {
             became: Became::Done,
             ttl: None,
             arrived: None,
+            unchecked: None,
         }
     }
 

@@ -110,6 +110,7 @@ mod tests {
             names.extend([&it.rules, &it.policy, &it.off.0].map(String::as_str));
         }
         names.extend(kind.directs_nobody.iter().map(|it| it.0.as_str()));
+        names.extend(kind.listens.iter().map(String::as_str));
         names.extend(kind.capacity.iter().map(|it| it.attribute.as_str()));
         match &kind.fault_domain {
             FaultDomain::Region(it) | FaultDomain::Of(it) => names.push(it),

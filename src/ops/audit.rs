@@ -8,6 +8,7 @@ use crate::engine::audit::facts::{Drill, Facts, Online, Store};
 use crate::engine::audit::finding::{Audit, Section};
 use crate::engine::plan::guard::Allowed;
 use crate::engine::plan::propose::{Intent, Keep};
+use crate::engine::plan::walls::SHUT_BY_OTHERS;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::node::{Data, Node};
 use crate::engine::stack::variables::GivenVariable;
@@ -191,7 +192,9 @@ async fn observe(session: &Session, question: &Question) -> Result<Online, OpsEr
         (it.address, if it.absent { Vec::new() } else { names.collect() })
     });
     let foreign = proposed.plan.foreign;
-    Ok(Online { drift: drift.collect(), observed: proposed.observed, foreign })
+    let shut = proposed.plan.notes.into_iter().filter(|it| it.code == SHUT_BY_OTHERS);
+    let shut = shut.map(|it| it.text).collect();
+    Ok(Online { drift: drift.collect(), observed: proposed.observed, foreign, shut })
 }
 
 /// Reports of drills in every instance of the stack, and files that are none.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::address::Address;
+use crate::engine::packets::Family;
 use crate::engine::plan::change::Step;
 use crate::engine::retry::Pace;
 use crate::engine::schema::Kind;
@@ -59,6 +60,21 @@ pub struct Watched {
     pub record: Record,
     /// What is recorded inside, and serves: one of these has to.
     pub members: Vec<Watched>,
+    /// Where users come to it.
+    pub front: Option<Box<Front>>,
+}
+
+/// What users come through to an object that a gate looks at.
+#[derive(Debug, Clone)]
+pub struct Front {
+    /// What contains it, and may stand behind filters.
+    pub kind: Kind,
+    pub record: Record,
+    /// The kind of those.
+    pub wall: Kind,
+    pub port: u16,
+    /// The addresses under which they come; `None`: either.
+    pub family: Option<Family>,
 }
 
 /// What a running step tells.

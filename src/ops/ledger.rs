@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use crate::engine::ledger::forecast::{Forecast, Together};
 use crate::engine::ledger::journalled::{Journalled, gone_on, runs};
 use crate::engine::ledger::phases::{Directed, Idle, Span, later};
-use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
+use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport, unchecked};
 use crate::engine::ledger::timed::Role;
+use crate::engine::over::Open;
 use crate::engine::plan::change::{Plan, Step};
 use crate::engine::plan::role::role;
 use crate::engine::predict::{Lanes, Samples, predict};
 use crate::engine::retry::Pace;
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::Phase;
+use crate::engine::users::leads_users;
 use crate::ops::closing::Report;
 use crate::ops::error::OpsError;
 use crate::ops::place::Place;
@@ -48,6 +50,8 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
         (None, Some(it))
             if state.phase == Phase::Switching
                 && state.active == plan.overlays
+                // A loss that was only declared has switched nobody.
+                && it.from != state.active
                 && plan.bindings.intent == "apply" =>
         {
             (it.from.clone(), state.active.clone(), Some(it))
@@ -105,6 +109,19 @@ pub fn report(
         }
         None => (run.began, None, run.steps.clone()),
     };
+    let mut led = unchecked(&steps);
+    let state = session.store(place).load().ok().flatten();
+    // The journal does not say where a name leads.
+    if let Some(state) = state.filter(|_| led.iter().any(|it| it.target.is_empty())) {
+        led.retain_mut(|it| {
+            let leads = leads_users(&session.catalog, &state, &it.address);
+            leads.map(|leads| it.target = leads).is_some()
+        });
+    }
+    let earlier = before.iter().flat_map(|it| it.unchecked.iter().cloned());
+    let earlier: Vec<_> =
+        earlier.filter(|it| led.iter().all(|one| one.address != it.address)).collect();
+    led.extend(earlier);
     SwitchReport {
         kind: before.first().map_or(switching.kind, |it| it.kind),
         stack: switching.stack.clone(),
@@ -121,6 +138,8 @@ pub fn report(
         earlier: switching.directed.iter().copied().reduce(later),
         idle,
         arrivals: Vec::new(),
+        unchecked: led,
+        open: run.open.iter().map(Open::sentence).collect(),
         steps,
     }
 }

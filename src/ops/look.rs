@@ -43,7 +43,7 @@ pub async fn observe(session: &Session, inquiries: &[Inquiry<'_>]) -> Seen {
         })
         .collect();
     let began = tokio::time::Instant::now();
-    let (observations, beside) = session.provider.look_around(&questions).await;
+    let (observations, beside) = session.provider.look_around(&questions, &session.catalog).await;
     let milliseconds = began.elapsed().as_millis();
     tracing::info!(objects = questions.len(), milliseconds, "read the clouds");
     let objects = questions.iter().map(|it| it.address.clone()).zip(observations).collect();

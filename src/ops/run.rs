@@ -14,9 +14,11 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, on_one_line, stops};
 use crate::engine::mark::mark;
 use crate::engine::observed::Observation;
+use crate::engine::packets::Family;
 use crate::engine::plan::accord::changed;
 use crate::engine::plan::change::{Action, Call, Plan, Step};
 use crate::engine::plan::diff::seal;
+use crate::engine::plan::door::{family_of, port_of, shut_through};
 use crate::engine::plan::role::{role, ttl};
 use crate::engine::plan::survey::Known;
 use crate::engine::retry::Pace;
@@ -29,7 +31,7 @@ use crate::engine::stack::rules::Rules;
 use crate::engine::state::journal::{Entry, Outcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
-use crate::ops::job::{Done, Hands, Job, Times, Watched};
+use crate::ops::job::{Done, Front, Hands, Job, Times, Watched};
 use crate::ops::perform::perform;
 use crate::ops::plan::Proposed;
 use crate::ops::session::Session;
@@ -260,7 +262,15 @@ impl<'a> Run<'a> {
         };
         let watches = match &step.call {
             Call::Serving { of } => {
-                of.iter().map(|it| self.watched(it)).collect::<Result<_, _>>()?
+                let family = self.family(&step, instance);
+                // Where users are directed they have to be let in; what was only disturbed has to be as it was.
+                let directs = kind.drain.is_some();
+                let watched = |it: &Address| {
+                    let watched = self.watched(it)?;
+                    let front = directs.then(|| self.front(&watched, family)).flatten();
+                    Ok::<_, String>(Watched { front: front.map(Box::new), ..watched })
+                };
+                of.iter().map(watched).collect::<Result<_, _>>()?
             }
             _ => Vec::new(),
         };
@@ -384,7 +394,31 @@ impl<'a> Run<'a> {
             kind: kind.clone(),
             record: record.clone(),
             members,
+            front: None,
         })
+    }
+
+    /// The addresses under which users come by what a step directs.
+    fn family(&self, step: &Step, instance: Option<&Instance>) -> Option<Family> {
+        let kind = self.session.catalog.get(&step.kind)?;
+        let resolved = instance
+            .and_then(|it| resolve(self.stack, &self.session.catalog, it, &self.known).ok());
+        let recorded = || Some(self.state.records.get(&step.address)?.attributes.clone());
+        family_of(kind, &resolved.map(|it| it.attributes).or_else(recorded)?)
+    }
+
+    /// Where users come to something, if that may stand behind filters.
+    fn front(&self, of: &Watched, family: Option<Family>) -> Option<Front> {
+        let catalog = &self.session.catalog;
+        let port = port_of(&of.kind, &of.record.attributes)?;
+        let container = of.kind.contains_in.as_ref()?;
+        let to = of.kind.attribute(container)?.to.as_ref()?;
+        let id = of.record.attributes.get(container)?.as_text()?;
+        let mut records = self.state.records.values();
+        let record = records.find(|it| it.kind == *to && it.id == id)?.clone();
+        let kind = catalog.get(to)?.clone();
+        let wall = shut_through(&kind, catalog)?.1.clone();
+        Some(Front { kind, record, wall, port, family })
     }
 
     /// What is recorded inside an object and may serve.
@@ -403,6 +437,7 @@ impl<'a> Run<'a> {
                 kind,
                 record,
                 members: Vec::new(),
+                front: None,
             })
         };
         self.state.records.iter().filter_map(inside).collect()

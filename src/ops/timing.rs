@@ -1,9 +1,10 @@
 //! The steps of a run with their times, for its report.
 
-use crate::engine::ledger::timed::{Became, Timed};
-use crate::engine::plan::role::{role, ttl};
+use crate::engine::ledger::timed::{Became, Role, Timed};
+use crate::engine::plan::role::{is_gated, role, ttl};
 use crate::engine::schedule::Standing;
 use crate::engine::state::journal::Outcome;
+use crate::engine::users::leads_users;
 use crate::ops::run::Run;
 
 impl Run<'_> {
@@ -13,6 +14,8 @@ impl Run<'_> {
         let timed = steps.iter().map(|step| {
             let times = self.times.get(&step.id).copied().unwrap_or_default();
             let role = role(step, steps);
+            let is_unchecked = role == Role::Traffic && !is_gated(step, steps);
+            let leads = || leads_users(&self.session.catalog, &self.state, &step.address);
             Timed {
                 id: step.id,
                 address: step.address.clone(),
@@ -25,6 +28,7 @@ impl Run<'_> {
                 became: self.became(step.id, step.call.mutates()),
                 ttl: ttl(step, role),
                 arrived: times.arrived,
+                unchecked: is_unchecked.then(leads).flatten(),
             }
         });
         timed.collect()

@@ -7,14 +7,16 @@ use std::time::Duration;
 use crate::cloud::error::ProviderError;
 use crate::cloud::prober::{Probe, ProbeAnswer};
 use crate::cloud::provider::Look;
+use crate::engine::plan::door::shut_by;
 use crate::engine::plan::serving::lets_serve;
 use crate::engine::retry::{Fault, Silence, poll};
 use crate::engine::schema::{ServesWhen, Wait};
+use crate::engine::stack::knock;
 use crate::engine::stack::resolve::{ResolvedGate, ResolvedProbe};
 use crate::engine::state::journal::Outcome;
 use crate::engine::value::{Attributes, Value};
 use crate::ops::call::take_outputs;
-use crate::ops::job::{Hands, Job, Progress, Watched};
+use crate::ops::job::{Front, Hands, Job, Progress, Watched};
 
 /// Where neither the kind nor the stack says how long.
 const WAIT: Wait = Wait { within_seconds: 600, poll_seconds: 5 };
@@ -141,7 +143,7 @@ async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>, pause: Duration) -> S
                 Seen::NotYet(format!("it held {times} of {} times", gate.times))
             }
         }
-        Sight::Serves { watched, serves } => match served(hands, watched, serves).await {
+        Sight::Serves { watched, serves } => match reached(hands, watched, serves).await {
             Ok(()) => Seen::Yes(Attributes::new()),
             Err(unserved) => unserved.seen(),
         },
@@ -184,6 +186,16 @@ async fn told(hands: &Hands, watched: &Watched) -> Result<Attributes, Unserved> 
         Look::Exists { attributes, .. } => Ok(attributes),
         Look::Absent => Err("it is not there".to_owned().into()),
     }
+}
+
+/// `Ok` when something serves and users are let in to it; otherwise what is seen instead.
+async fn reached(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result<(), Unserved> {
+    served(hands, watched, serves).await?;
+    let Some(front) = &watched.front else { return Ok(()) };
+    let Front { kind, record, wall, port, family } = &**front;
+    let provider = &hands.session.provider;
+    let seen = provider.filters(kind, &record.id, &record.attributes, wall).await?;
+    shut_by(wall, &seen, *port, *family).map_or(Ok(()), |why| Err(why.into()))
 }
 
 /// `Ok` when something serves; otherwise what is seen instead.
@@ -298,15 +310,16 @@ fn describe(answer: &ProbeAnswer) -> String {
 fn probe_of(gate: &ResolvedGate) -> Result<Probe, String> {
     let known = |it: &Value| match it.exposed() {
         Value::Text(text) => Ok(text),
-        _ => Err("what `ready` tries is not known".to_owned()),
+        _ => Err("what is to be tried is not known".to_owned()),
     };
     match &gate.probe {
-        ResolvedProbe::Http { url, .. } => Ok(Probe::Http { url: known(url)? }),
+        ResolvedProbe::Http { url, .. } => {
+            Ok(Probe::Http { url: knock::page(&known(url)?)?.to_owned() })
+        }
         ResolvedProbe::Tcp(target) => {
             let target = known(target)?;
-            let (host, port) = target.rsplit_once(':').ok_or("`tcp` takes host:port")?;
-            let port = port.parse().map_err(|_| format!("`{port}` is no port"))?;
-            Ok(Probe::Tcp { host: host.trim_matches(['[', ']']).into(), port })
+            let (host, port) = knock::address(&target)?;
+            Ok(Probe::Tcp { host: host.to_owned(), port })
         }
         ResolvedProbe::Replication => {
             Err("a `replication` gate is not tried by knocking at an address".to_owned())

@@ -78,13 +78,17 @@ fn compared(what: &str, it: &Compared) -> String {
         (None, Verdict::NotMeasured(why)) => format!("not measured, {why}"),
         (None, _) => "not over yet".into(),
     };
+    let verdict = match &it.verdict {
+        Verdict::Missed => "MISSED".to_owned(),
+        Verdict::Unknown(why) => format!("unknown, {why}"),
+        other => other.word().to_owned(),
+    };
     match it.objective {
         Some(objective) => {
-            let verdict = match &it.verdict {
-                Verdict::Missed => "MISSED",
-                other => other.word(),
-            };
             format!("{what}: {measured}; objective {}: {verdict}", duration(objective))
+        }
+        None if matches!(it.verdict, Verdict::Unknown(_)) => {
+            format!("{what}: {measured}: {verdict}; the stack says no objective")
         }
         None => format!("{what}: {measured}; the stack says no objective"),
     }
@@ -95,8 +99,24 @@ fn outcome(report: &SwitchReport) -> &'static str {
         (false, _) if report.idle.is_some() => "not complete, its process ended before its end",
         (false, _) => "not complete",
         (true, false) => "complete, an objective was missed",
+        (true, true) if !report.unchecked.is_empty() => {
+            "complete, and nothing checked whether users are served"
+        }
         (true, true) => "complete",
     }
+}
+
+/// Where users were directed without a look, one a line, in a text that is laid out by `shown`.
+fn unchecked(report: &SwitchReport, shown: impl Fn(&str) -> String) -> Vec<String> {
+    let told = report.unchecked.iter().map(|it| {
+        let address = shown(&it.address.to_string());
+        if it.target.is_empty() {
+            format!("nothing checked whether users of {address} are served")
+        } else {
+            format!("nothing checked whether {} serves, where {address} leads", shown(&it.target))
+        }
+    });
+    told.collect()
 }
 
 /// What a run says at its end: the phases, one a line, and the objectives.
@@ -107,12 +127,15 @@ pub fn paragraph(report: &SwitchReport) -> String {
     }
     lines.push(format!("  {}", compared("recovery time", &report.rto())));
     lines.push(format!("  {}", compared("data behind", &report.rpo())));
+    let quoted = |it: &str| format!("`{}`", clean(it));
+    lines.extend(unchecked(report, quoted).into_iter().map(|it| format!("  {it}")));
     lines.join("\n")
 }
 
 /// Everything, for people.
 pub fn text(report: &SwitchReport) -> String {
     let mut lines = vec![paragraph(report)];
+    lines.extend(report.open.iter().map(|it| format!("  not over: {}", clean(it))));
     lines.push(format!("  {}", circumstances(report)));
     lines.push(format!("  by {}: `{}`", clean(&report.who), clean(&report.command)));
     let path = path(report);
@@ -180,12 +203,22 @@ pub fn markdown(report: &SwitchReport) -> String {
         let objective = it.objective.map_or_else(|| "–".into(), duration);
         let measured = it.measured.map_or_else(|| "–".into(), took);
         let verdict = match (&it.verdict, it.objective) {
-            (Verdict::NotMeasured(why), _) => format!("not measured: {why}"),
+            (Verdict::NotMeasured(why) | Verdict::Unknown(why), _) => {
+                format!("{}: {why}", it.verdict.word())
+            }
             (_, None) => "no objective".into(),
             (Verdict::Missed, _) => "**missed**".into(),
             (Verdict::Met, _) => "met".into(),
         };
         text.push_str(&format!("| {what} | {objective} | {measured} | {verdict} |\n"));
+    }
+    let open = report.open.iter().map(|it| format!("not over: {}", prose(it)));
+    let aside: Vec<String> = unchecked(report, code).into_iter().chain(open).collect();
+    if !aside.is_empty() {
+        text.push('\n');
+    }
+    for it in aside {
+        text.push_str(&format!("- {it}\n"));
     }
     let path = path(report);
     if !path.is_empty() {

@@ -80,8 +80,9 @@ fn users(it: &Way) -> String {
     let place = place.map_or_else(String::new, |it| format!(" in {it}"));
     let lost = if it.is_lost { ", which is lost" } else { "" };
     let moves = if it.is_to_move { "; the layers want it elsewhere" } else { "" };
+    let shut = it.shut.as_deref().map_or_else(String::new, |it| format!("; {}", clean(it)));
     format!(
-        "users: {} leads to {to} ({}){place}{lost}{moves}",
+        "users: {} leads to {to} ({}){place}{lost}{shut}{moves}",
         clean(&it.address.to_string()),
         clean(&it.target)
     )
@@ -191,6 +192,7 @@ pub fn json(facts: &Facts<'_>) -> String {
             "fault_domain": it.fault_domain,
             "lost": it.is_lost,
             "to_move": it.is_to_move,
+            "shut": it.shut,
         })).collect::<Vec<_>>(),
         "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
         "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),

@@ -228,6 +228,8 @@ fn a_report_of_a_run_that_the_state_does_not_know_is_believed() {
         earlier: None,
         idle: None,
         arrivals: Vec::new(),
+        unchecked: Vec::new(),
+        open: Vec::new(),
         steps: Vec::new(),
     };
     Reports::of(store.folder()).write(&report(3 * HOUR)).unwrap();

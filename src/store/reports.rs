@@ -178,6 +178,8 @@ mod tests {
             earlier: None,
             idle: None,
             arrivals: Vec::new(),
+            unchecked: Vec::new(),
+            open: Vec::new(),
             steps: Vec::new(),
         }
     }

@@ -309,8 +309,12 @@ fn a_name_that_leads_to_what_is_lost_is_told() {
     let home = duo::home();
     home.lose(LINODE);
     home.sandbox(&["apply", "duo", "--lost", LINODE, "--yes"])
-        .code(0)
+        .code(5)
         .shows(&["leads_into_lost", "`shop` directs users to `lb`, and linode:us-east is lost"])
+        .says(&[
+            "not all users are where they are wanted: `shop`",
+            "a switch to an overlay that directs it elsewhere",
+        ])
         .done();
     let plan = home.sandbox(&["plan", "duo"]);
     plan.shows(&["`shop` directs users to `lb`, and linode:us-east is lost"]).done();

@@ -48,6 +48,8 @@ mod granted;
 mod foreign;
 mod older;
 mod logs;
+mod astray;
+mod door;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

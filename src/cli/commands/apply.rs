@@ -99,7 +99,7 @@ pub async fn settled_with(
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
         let open = over::open(&proposed.plan);
-        let waits = open.iter().any(|it| !it.is_shared);
+        let waits = open.iter().any(|it| !it.is_shared());
         out::talk(if waits { "nothing can be done now" } else { "nothing to do" });
         for told in [ending::open(&open), ending::shared(&open)].into_iter().flatten() {
             out::talk(&told);

@@ -11,7 +11,7 @@ use crate::cli::{open, out, report};
 use crate::engine::advice::Command as Typed;
 use crate::engine::diagnostic::{Diagnostic, Severity};
 use crate::engine::over::{self, Ending};
-use crate::engine::plan::change::{Note, Plan, note};
+use crate::engine::plan::change::{Note, Plan, Stray, note};
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::wire::{Envelope, decode, encode};
 use crate::engine::stack::model::Stack;
@@ -176,10 +176,16 @@ pub fn read(file: &Path) -> Result<(Plan, Envelope), OpsError> {
 /// The plan with the commands of its notes as they are to be typed here.
 pub fn typed_here(plan: &Plan) -> Cow<'_, Plan> {
     let text = |it: &Note| it.help.as_deref().map(|it| out::typed_here(it).into_owned());
-    if plan.notes.iter().all(|it| text(it) == it.help) {
+    let remedy = |it: &Stray| out::typed_here(&it.remedy).into_owned();
+    let is_typed = plan.notes.iter().all(|it| text(it) == it.help)
+        && plan.strays.iter().all(|it| remedy(it) == it.remedy);
+    if is_typed {
         return Cow::Borrowed(plan);
     }
     let mut plan = plan.clone();
+    for it in &mut plan.strays {
+        it.remedy = remedy(it);
+    }
     for it in &mut plan.notes {
         it.help = text(it);
     }

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out, signals};
 use crate::engine::advice::Command;
-use crate::engine::over::{self, Ending};
+use crate::engine::over::{self, Ending, Open};
 use crate::engine::plan::asked::Way;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::retry::SILENT;
@@ -313,8 +313,11 @@ async fn there_already(
     let astray = look::astray(session, state).await?;
     if !astray.is_empty() {
         let site = to.unwrap_or("home");
-        let astray: Vec<String> =
-            astray.iter().map(|it| format!("`{}`: {}", it.address, it.why)).collect();
+        let told = |it: &Open| {
+            let remedy = it.remedy.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
+            format!("{}{remedy}", it.sentence())
+        };
+        let astray: Vec<String> = astray.iter().map(told).collect();
         out::talk(&format!(
             "{site} is active in {name}, and users were not seen there: {}; {} shows what is there",
             astray.join("; "),

@@ -7,7 +7,8 @@ use crate::engine::audit::case::Case;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::reads::{reads, tail};
 use crate::engine::audit::side::{Item, Side};
-use crate::engine::packets::{Filter, Network};
+use crate::engine::packets::{Admits, Family, Filter, Network};
+use crate::engine::plan::door::port_of;
 use crate::engine::stack::uses::named_by;
 
 pub static BACKEND_SHUT: Rule = Rule {
@@ -64,6 +65,8 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
                 shut(side, item, out);
             }
             guarded(side, item, &mut told, out);
+            let families = case.families(is_home);
+            admitted(side, item, &families, &mut told, out);
         }
     }
     single(case, out);
@@ -164,6 +167,30 @@ fn guarded(side: &Side<'_>, item: Item<'_>, told: &mut BTreeSet<Address>, out: &
             let place = side.place_of(wall, rules);
             out.findings.push(Finding::new(&FIREWALL_SHUTS, Some(place), why).about(wall.address));
         }
+    }
+}
+
+/// Whether the filter before a balancer lets in anybody of those who come to its port.
+fn admitted(
+    side: &Side<'_>,
+    item: Item<'_>,
+    families: &[Option<Family>],
+    told: &mut BTreeSet<Address>,
+    out: &mut Section,
+) {
+    let Some(port) = port_of(item.kind, item.attributes()) else { return };
+    let Some(holder) = holders(side, item).into_iter().next() else { return };
+    let Some((_, wall)) = firewall(side, holder) else { return };
+    let Some(filter) = Filter::of(wall.kind, |name| wall.value(name)) else { return };
+    let admits = families.iter().map(|it| filter.admits("TCP", port, *it)).max();
+    if admits == Some(Admits::Nobody) && told.insert(wall.address.clone()) {
+        let why = format!(
+            "`{}`, in front of `{}`, lets nobody in to port {port}: no user reaches `{}`",
+            wall.address, holder.address, item.address
+        );
+        let rules = wall.kind.packets.as_ref().map_or("", |it| &it.rules);
+        let place = side.place_of(wall, rules);
+        out.findings.push(Finding::new(&FIREWALL_SHUTS, Some(place), why).about(wall.address));
     }
 }
 

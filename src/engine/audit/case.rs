@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use crate::engine::address::Address;
 use crate::engine::audit::facts::Facts;
 use crate::engine::audit::side::{Item, Side};
+use crate::engine::packets::Family;
+use crate::engine::plan::door::family_of;
 use crate::engine::state::record::State;
 
 /// A switch as rules see it.
@@ -124,6 +126,19 @@ impl<'a> Case<'a> {
             .iter()
             .filter(|it| !self.recovery.is_in(it, &self.lost))
             .filter_map(|it| self.recovery.item(it))
+    }
+
+    /// The addresses under which users come by what moves: at home, or after the switch.
+    pub fn families(&self, is_home: bool) -> Vec<Option<Family>> {
+        let side = if is_home { self.home } else { self.recovery };
+        let moving = self.moving.iter().filter_map(|it| side.item(it));
+        let names = moving.filter(|it| it.kind.drain.is_some());
+        let mut families: Vec<Option<Family>> =
+            names.map(|it| family_of(it.kind, it.attributes())).collect();
+        if families.is_empty() {
+            families.push(None);
+        }
+        families
     }
 
     /// What stands behind a target at home, or after the switch: the targets and all they contain.

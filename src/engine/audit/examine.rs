@@ -70,7 +70,7 @@ fn at_home(side: &Side<'_>, is_helpless: bool, state: Option<&State>, facts: &Fa
     backends::check_side(side, &mut out);
     data::check(side, facts, &mut out);
     offers::check(side, state, &BTreeSet::new(), facts, &mut out);
-    recorded::check_names(side, facts, &mut out);
+    recorded::check_others(side, facts, &mut out);
     certificate::check(side, facts.now, &mut out);
     tidy(&mut out);
     out

@@ -56,6 +56,8 @@ pub struct Online {
     pub drift: BTreeMap<Address, Vec<String>>,
     /// What is somebody else's, and takes users of ours.
     pub foreign: Vec<Foreign>,
+    /// What somebody else's filters shut, in sentences.
+    pub shut: Vec<String>,
 }
 
 impl Online {

@@ -1,5 +1,6 @@
 //! Whether the standby is what state and the clouds say: made, ready, up to date, undrifted, a member of its group.
 
+use crate::engine::audit::backends::FIREWALL_SHUTS;
 use crate::engine::audit::case::Case;
 use crate::engine::audit::facts::Facts;
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
@@ -54,12 +55,15 @@ pub static NAME_SHARED: Rule = Rule {
     remedy: "take it away, or declare it in this stack as well: a switch moves only what is declared",
 };
 
-/// What is beside the names of the stack, whatever is switched to.
-pub fn check_names(side: &Side<'_>, facts: &Facts, out: &mut Section) {
+/// What others have put beside the names of the stack and before what serves, whatever is switched to.
+pub fn check_others(side: &Side<'_>, facts: &Facts, out: &mut Section) {
     for it in facts.online.iter().flat_map(|it| &it.foreign) {
         let place = side.item(&it.address).map(|it| side.place(it.instance.resource.span));
         let why = format!("`{}`: {}", it.address, sentence(it));
         out.findings.push(Finding::new(&NAME_SHARED, place, why).about(&it.address));
+    }
+    for why in facts.online.iter().flat_map(|it| &it.shut) {
+        out.findings.push(Finding::new(&FIREWALL_SHUTS, None, why.clone()));
     }
 }
 

@@ -110,6 +110,17 @@ fn firewalls_that_are_missing_shut_or_open() {
             &["firewall-shuts"],
         ),
         ("by the overlay", overlaid("wall: { inbound: [] }"), &["firewall-shuts"]),
+        // That of the machines lets only balancers in.
+        (
+            "before the balancer by the overlay",
+            overlaid("standby_lb: { firewall: '${wall}' }"),
+            &["firewall-shuts"],
+        ),
+        (
+            "before the balancer at home",
+            World::new().edit("  lb:", "label:", "firewall: '${wall}', label:"),
+            &["firewall-shuts"],
+        ),
         ("SSH to all of IPv4", ssh("{ ipv4: [0.0.0.0/0] }"), &["administration-open"]),
         ("SSH to all of IPv6", ssh("{ ipv6: ['::/0'] }"), &["administration-open"]),
         ("SSH to two halves", ssh("{ ipv4: [0.0.0.0/1, 128.0.0.0/1] }"), &["administration-open"]),

@@ -206,7 +206,12 @@ fn seen(catalog: &Catalog, stack: &Stack, state: &State) -> Facts {
             at: now - 10 * DAY * 1000,
             passed: true,
         }],
-        online: Some(Online { observed, drift: BTreeMap::new(), foreign: Vec::new() }),
+        online: Some(Online {
+            observed,
+            drift: BTreeMap::new(),
+            foreign: Vec::new(),
+            shut: Vec::new(),
+        }),
         ..Facts::default()
     }
 }

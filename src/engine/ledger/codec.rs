@@ -8,12 +8,15 @@
 //!   these are the same). `run_began_at`: this run began, later where it went on with a switch that stood still.
 //! - `phases` add up to `ended_at - began_at`. `dns_bound` is no phase, since nobody waits for it: it is how long after `directed`
 //!   resolvers may still answer the old value. `recovery` = `directed` + `dns_bound`, counted from `began_at`, or null.
-//! - `objectives.rto` and `.rpo`: `objective` and `measured` in seconds or null, `verdict`: `met`, `missed` or `not measured` with a
-//!   `why`, or null where the stack says no objective.
+//! - `objectives.rto` and `.rpo`: `objective` and `measured` in seconds or null, `verdict`: `met`, `missed`, or, with a `why`, `not
+//!   measured` or `unknown` (users were directed in time, and nothing checked whether they were served); null where the stack says no
+//!   objective.
 //! - `passed`: complete, and no objective is missed.
 //! - `idle`: a process ended before its end; `from_at`: the last thing that it has written, `to_at`: another went on. The phase of
 //!   that name is how long that was.
 //! - `arrivals`: what a rehearsal measured beside its steps: how long a written item took to another member of its group.
+//! - `unchecked`: each name that users were directed by without a look at whether they are served, and the `target` that it leads to.
+//! - `open`: what keeps it from being over though each of its steps was done.
 //! - `steps`: every step of the plan; `waits` and `critical_path` name their ids.
 //!
 //! What can be worked out from the steps is written for others and worked out anew when a report is read.
@@ -22,7 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
 use crate::engine::ledger::phases::{Directed, Idle, Span};
-use crate::engine::ledger::report::{Compared, Goals, SwitchKind, SwitchReport, Verdict};
+use crate::engine::ledger::report::{
+    Compared, Goals, SwitchKind, SwitchReport, Unchecked, Verdict,
+};
 use crate::engine::ledger::timed::{Arrival, Became, Role, Timed};
 
 /// What this program writes, and the newest that it reads.
@@ -82,6 +87,10 @@ struct ReportJson {
     idle: Option<IdleJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     arrivals: Vec<ArrivalJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unchecked: Vec<UncheckedJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    open: Vec<String>,
     #[serde(default)]
     critical_path: Vec<usize>,
     steps: Vec<TimedJson>,
@@ -123,6 +132,13 @@ struct IdleJson {
 struct ArrivalJson {
     address: String,
     took_ms: Option<u64>,
+}
+
+/// `target` is null where it is not known.
+#[derive(Serialize, Deserialize)]
+struct UncheckedJson {
+    address: String,
+    target: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -209,6 +225,8 @@ impl From<&SwitchReport> for ReportJson {
                 .map(|it| DirectedJson { directed_at: it.at, dns_bound: it.dns_bound }),
             idle: it.idle.map(|it| IdleJson { from_at: it.from, to_at: it.to }),
             arrivals: it.arrivals.iter().map(Into::into).collect(),
+            unchecked: it.unchecked.iter().map(Into::into).collect(),
+            open: it.open.clone(),
             critical_path: measured.path,
             steps: it.steps.iter().map(Into::into).collect(),
         }
@@ -218,7 +236,7 @@ impl From<&SwitchReport> for ReportJson {
 impl From<&Compared> for ComparedJson {
     fn from(it: &Compared) -> Self {
         let why = match &it.verdict {
-            Verdict::NotMeasured(why) => Some((*why).to_owned()),
+            Verdict::NotMeasured(why) | Verdict::Unknown(why) => Some((*why).to_owned()),
             _ => None,
         };
         Self {
@@ -233,6 +251,13 @@ impl From<&Compared> for ComparedJson {
 impl From<&Arrival> for ArrivalJson {
     fn from(it: &Arrival) -> Self {
         Self { address: it.address.to_string(), took_ms: it.took }
+    }
+}
+
+impl From<&Unchecked> for UncheckedJson {
+    fn from(it: &Unchecked) -> Self {
+        let target = Some(it.target.clone()).filter(|it| !it.is_empty());
+        Self { address: it.address.to_string(), target }
     }
 }
 
@@ -279,6 +304,11 @@ impl ReportJson {
         let arrivals = self.arrivals.into_iter();
         let arrival =
             |it: ArrivalJson| Ok(Arrival { address: address(&it.address)?, took: it.took_ms });
+        let unchecked = self.unchecked.into_iter();
+        let led = |it: UncheckedJson| {
+            let target = it.target.unwrap_or_default();
+            Ok(Unchecked { address: address(&it.address)?, target })
+        };
         let steps = self.steps.into_iter().enumerate();
         Ok(SwitchReport {
             kind: one_of(&SwitchKind::ALL, SwitchKind::word, &self.kind)?,
@@ -298,6 +328,8 @@ impl ReportJson {
                 .map(|it| Directed { at: it.directed_at, dns_bound: it.dns_bound }),
             idle: self.idle.map(|it| Idle { from: it.from_at, to: it.to_at }),
             arrivals: arrivals.map(arrival).collect::<Result<_, _>>()?,
+            unchecked: unchecked.map(led).collect::<Result<_, _>>()?,
+            open: self.open,
             steps: steps.map(|(at, it)| it.into_timed(at, count)).collect::<Result<_, _>>()?,
         })
     }
@@ -322,6 +354,7 @@ impl TimedJson {
             became: one_of(&Became::ALL, Became::word, &self.outcome)?,
             ttl: self.ttl,
             arrived: self.arrived_ms,
+            unchecked: None,
         })
     }
 }

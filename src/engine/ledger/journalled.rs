@@ -163,6 +163,15 @@ impl Reading {
             // It was at work at least until then.
             step.ended = step.ended.or((!run.is_ended).then_some(run.last));
         }
+        let gated: Vec<Address> = run
+            .steps
+            .iter()
+            .filter(|it| it.role == Role::Gate)
+            .map(|it| it.address.clone())
+            .collect();
+        for step in run.steps.iter_mut().filter(|it| it.role == Role::Traffic) {
+            step.unchecked = (!gated.contains(&step.address)).then(String::new);
+        }
         run
     }
 }
@@ -180,6 +189,7 @@ fn begun(address: &Address, kind: &str, call: &str, role: Role, at: i64) -> Time
         became: Became::NotDone,
         ttl: None,
         arrived: None,
+        unchecked: None,
     }
 }
 

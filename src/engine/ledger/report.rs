@@ -1,7 +1,8 @@
 //! The report of one switch: what it was, how long it took, and whether that was within its objectives.
 
+use crate::engine::address::Address;
 use crate::engine::ledger::phases::{Directed, Idle, Measured, Span, measure};
-use crate::engine::ledger::timed::{Arrival, Timed};
+use crate::engine::ledger::timed::{Arrival, Became, Timed};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SwitchKind {
@@ -57,7 +58,27 @@ pub struct SwitchReport {
     pub idle: Option<Idle>,
     /// What a rehearsal measured beside its steps.
     pub arrivals: Vec<Arrival>,
+    /// Where it directed users without a look at whether they are served there, also in earlier runs of it.
+    pub unchecked: Vec<Unchecked>,
+    /// What keeps it from being over though each of its steps was done, in sentences.
+    pub open: Vec<String>,
     pub steps: Vec<Timed>,
+}
+
+/// A name that users were directed by, and what it leads to; empty where that is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unchecked {
+    pub address: Address,
+    pub target: String,
+}
+
+/// What these steps directed users to without a look at it.
+pub fn unchecked<'a>(steps: impl IntoIterator<Item = &'a Timed>) -> Vec<Unchecked> {
+    let done = steps.into_iter().filter(|it| it.became == Became::Done);
+    let found = done.filter_map(|it| {
+        Some(Unchecked { address: it.address.clone(), target: it.unchecked.clone()? })
+    });
+    found.collect()
 }
 
 /// Whether an objective was kept.
@@ -67,6 +88,8 @@ pub enum Verdict {
     Missed,
     /// And why.
     NotMeasured(&'static str),
+    /// Users were directed in time, and nobody looked whether they were served; and why.
+    Unknown(&'static str),
 }
 
 impl Verdict {
@@ -75,6 +98,7 @@ impl Verdict {
             Self::Met => "met",
             Self::Missed => "missed",
             Self::NotMeasured(_) => "not measured",
+            Self::Unknown(_) => "unknown",
         }
     }
 }
@@ -114,8 +138,11 @@ impl SwitchReport {
         let measured = self.recovery();
         let so_far = u64::try_from(self.span.ended.saturating_sub(self.span.began)).unwrap_or(0);
         let verdict = match (measured, objective) {
-            (Some(it), Some(objective)) => judged(it, objective),
-            (Some(_), None) => Verdict::Met,
+            (Some(it), Some(objective)) if judged(it, objective) == Verdict::Missed => {
+                Verdict::Missed
+            }
+            (Some(_), _) if !self.unchecked.is_empty() => Verdict::Unknown(UNCHECKED),
+            (Some(_), _) => Verdict::Met,
             (None, _) if !self.measured().has_traffic => {
                 Verdict::NotMeasured("no step of this run directed users")
             }
@@ -159,6 +186,9 @@ impl SwitchReport {
         self.complete && !self.rto().is_missed() && !self.rpo().is_missed()
     }
 }
+
+/// Why nobody knows whether users were served in time.
+const UNCHECKED: &str = "nothing checked whether users are served";
 
 fn judged(milliseconds: u64, objective: u64) -> Verdict {
     if milliseconds <= objective.saturating_mul(1_000) { Verdict::Met } else { Verdict::Missed }

@@ -22,6 +22,7 @@ pub fn step(id: usize, call: &str, role: Role, from: i64, to: i64, waits: &[usiz
         became: Became::Done,
         ttl: (role == Role::Traffic).then_some(300),
         arrived: None,
+        unchecked: None,
     }
 }
 
@@ -60,6 +61,8 @@ pub fn report(steps: Vec<Timed>, ended: i64) -> SwitchReport {
         earlier: None,
         idle: None,
         arrivals: Vec::new(),
+        unchecked: Vec::new(),
+        open: Vec::new(),
         steps,
     }
 }

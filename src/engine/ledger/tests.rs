@@ -8,7 +8,9 @@ use proptest::sample::select;
 use crate::engine::address::Address;
 use crate::engine::ledger::codec::{NotAReport, decode, encode};
 use crate::engine::ledger::phases::{Directed, Idle, Span, measure};
-use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport, Verdict};
+use crate::engine::ledger::report::{
+    Goals, SwitchKind, SwitchReport, Unchecked, Verdict, unchecked,
+};
 use crate::engine::ledger::sample::{BEGAN, planned, report, step};
 use crate::engine::ledger::timed::{Arrival, Became, Role, Timed, with_cleanup};
 
@@ -36,6 +38,34 @@ fn told(report: &SwitchReport) -> String {
         verdicts[1],
         report.passed()
     )
+}
+
+/// Users were directed in time; whether they are served there nobody looked.
+#[test]
+fn a_recovery_that_nothing_checked_is_unknown_and_not_met() {
+    let of = |name: &str| Address::one(name);
+    let led = |target: &str| Unchecked { address: of("shop"), target: target.into() };
+    let mut steps = planned();
+    steps.retain(|it| it.role != Role::Gate);
+    let traffic = steps.iter_mut().find(|it| it.role == Role::Traffic).unwrap();
+    traffic.unchecked = Some("203.0.113.9".into());
+    assert_eq!(unchecked(&steps), [led("203.0.113.9")]);
+    traffic_undone(&mut steps);
+    assert_eq!(unchecked(&steps), [], "users were not directed");
+    let late = SwitchReport { unchecked: vec![led("")], ..report(planned(), 681) };
+    let why = "nothing checked whether users are served";
+    assert_eq!(late.rto().verdict, Verdict::Unknown(why));
+    assert!(late.passed(), "no objective is known to be missed");
+    let read = decode(&encode(&late)).unwrap();
+    assert_eq!((read.unchecked.clone(), read.rto()), (vec![led("")], late.rto()));
+    let missed = SwitchReport { goals: Goals { rto: Some(60), rpo: None }, ..late };
+    assert_eq!(missed.rto().verdict, Verdict::Missed);
+}
+
+fn traffic_undone(steps: &mut [Timed]) {
+    for it in steps.iter_mut().filter(|it| it.role == Role::Traffic) {
+        it.became = Became::Failed;
+    }
 }
 
 #[test]

@@ -78,6 +78,8 @@ pub struct Timed {
     pub ttl: Option<u64>,
     /// Milliseconds until a written item had arrived; only of a replication gate that opened.
     pub arrived: Option<u64>,
+    /// It directed users, and nothing checked whether they are served: where it leads; empty where that is not known.
+    pub unchecked: Option<String>,
 }
 
 impl Timed {
@@ -101,6 +103,7 @@ pub fn with_cleanup(mut rehearsed: Vec<Timed>, cleanup: Vec<Timed>) -> Vec<Timed
         waits: it.waits.iter().map(|wait| wait + offset).collect(),
         role: Role::Cleanup,
         ttl: None,
+        unchecked: None,
         ..it
     }));
     rehearsed
@@ -110,7 +113,7 @@ pub fn with_cleanup(mut rehearsed: Vec<Timed>, cleanup: Vec<Timed>) -> Vec<Timed
 #[must_use]
 pub fn of_home(steps: Vec<Timed>) -> Vec<Timed> {
     let of_home = |it: Timed| match it.role {
-        Role::Traffic => Timed { role: Role::Work, ttl: None, ..it },
+        Role::Traffic => Timed { role: Role::Work, ttl: None, unchecked: None, ..it },
         _ => it,
     };
     steps.into_iter().map(of_home).collect()

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::observed::{Reason, Unseen};
@@ -35,6 +37,8 @@ pub struct Plan {
     pub drift: Vec<Drift>,
     /// What is somebody else's, and takes users of ours.
     pub foreign: Vec<Foreign>,
+    /// Names of ours that lead users to what is lost, and that nothing of this plan leads elsewhere.
+    pub strays: Vec<Stray>,
     pub outputs: Vec<OutputChange>,
     /// Values that come from what cannot be looked at.
     pub stale: Vec<Stale>,
@@ -219,6 +223,19 @@ pub struct Foreign {
     pub leads_to: String,
     /// That is elsewhere than where any of ours is to lead.
     pub misleads: bool,
+}
+
+/// A name of ours of which every way leads users to what is lost; the JSON of plans has these fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stray {
+    pub address: Address,
+    /// What it says: an address, or a name.
+    pub target: String,
+    /// What stands there.
+    pub to: Address,
+    pub fault_domain: String,
+    /// What leads its users to where they are served.
+    pub remedy: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]

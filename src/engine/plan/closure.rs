@@ -1,6 +1,8 @@
 //! Serving closures: what stands behind a target, so that whoever is directed there is served.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use crate::engine::address::Address;
 use crate::engine::schema::{Catalog, Kind};
@@ -73,6 +75,8 @@ pub struct Recorded<'a> {
     state: &'a State,
     by_id: BTreeMap<(&'a str, &'a str), &'a Address>,
     contents: BTreeMap<Address, Vec<Address>>,
+    /// What stands at an address or a host name; put together when somebody asks.
+    standing: OnceCell<BTreeMap<String, Vec<Address>>>,
 }
 
 impl<'a> Recorded<'a> {
@@ -86,7 +90,7 @@ impl<'a> Recorded<'a> {
                 contents.entry(holder.clone()).or_default().push(address.clone());
             }
         }
-        Self { state, by_id, contents }
+        Self { state, by_id, contents, standing: OnceCell::new() }
     }
 
     /// What contains a recorded object.
@@ -115,6 +119,32 @@ impl<'a> Recorded<'a> {
         needs().filter(|it| self.contents.contains_key(*it)).cloned().collect()
     }
 
+    /// The same, also where the layers spell the address out: then nothing is needed, and users are there all the same.
+    pub fn leads_to(&self, kind: &Kind, record: &Record) -> Vec<Address> {
+        let needed = self.targets(kind, record);
+        if !needed.is_empty() {
+            return needed;
+        }
+        let values = kind.traffic.iter().filter_map(|it| record.attributes.get(it)?.as_text());
+        values.flat_map(|it| self.standing_at(it)).cloned().collect()
+    }
+
+    /// What stands at an address, or at a host name of the cloud's.
+    pub fn standing_at(&self, target: &str) -> &[Address] {
+        let standing = self.standing.get_or_init(|| {
+            let mut standing: BTreeMap<String, Vec<Address>> = BTreeMap::new();
+            for (address, record) in &self.state.records {
+                for text in record.outputs.values().filter_map(Value::as_text) {
+                    if is_place(text) {
+                        standing.entry(spelled(text)).or_default().push(address.clone());
+                    }
+                }
+            }
+            standing
+        });
+        standing.get(&spelled(target)).map_or(&[], Vec::as_slice)
+    }
+
     /// Whether something is recorded inside of it.
     pub fn holds_any(&self, address: &Address) -> bool {
         self.contents.contains_key(address)
@@ -141,6 +171,17 @@ fn holder<'a>(
     let container = kind.contains_in.as_ref()?;
     let to = kind.attribute(container)?.to.as_deref()?;
     by_id.get(&(to, record.attributes.get(container)?.as_text()?)).copied()
+}
+
+/// Whether a text is an address or the name of a host, and no id or number.
+fn is_place(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok() || (text.contains('.') && !text.contains([' ', '/', ':']))
+}
+
+/// An address, or the name of a host, in the one way that counts.
+fn spelled(text: &str) -> String {
+    let name = text.trim_end_matches('.');
+    name.parse::<IpAddr>().map_or_else(|_| name.to_lowercase(), |it| it.to_string())
 }
 
 /// Whether one of the values, or the host of `host:port`, is among the attributes.

@@ -78,7 +78,7 @@ fn of_attribute(attribute: &Attribute, it: &AttributeChange, is_new: bool) -> Ve
 }
 
 /// Whether what it directs are users: some records are only read.
-fn directs_users<'a>(kind: &Kind, value: impl Fn(&str) -> Option<&'a Value>) -> bool {
+pub fn directs_users<'a>(kind: &Kind, value: impl Fn(&str) -> Option<&'a Value>) -> bool {
     kind.directs_nobody.as_ref().is_none_or(|(attribute, values)| {
         let value = value(attribute).and_then(Value::as_text);
         value.is_none_or(|it| !values.iter().any(|nobody| nobody == it))

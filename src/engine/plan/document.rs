@@ -9,7 +9,7 @@ use crate::engine::observed::{Reason, Unseen};
 use crate::engine::plan::calls::{Malformed, StepJson};
 use crate::engine::plan::change::{
     Action, AttributeChange, Bindings, Change, Danger, Drift, Foreign, Held, Loss, Note,
-    OutputChange, Plan, Stale, Summary, Wait,
+    OutputChange, Plan, Stale, Stray, Summary, Wait,
 };
 use crate::engine::schema::Sort;
 use crate::engine::state::record::Allowed;
@@ -46,6 +46,9 @@ pub struct PlanJson {
     /// Since 1.4.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     foreign: Vec<ForeignJson>,
+    /// Since 1.5.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    strays: Vec<Stray>,
     steps: Vec<StepJson>,
 }
 
@@ -284,6 +287,7 @@ impl From<&Plan> for PlanJson {
             stale: plan.stale.iter().map(Into::into).collect(),
             drift: plan.drift.iter().map(Into::into).collect(),
             foreign: plan.foreign.iter().cloned().map(ForeignJson::from).collect(),
+            strays: plan.strays.clone(),
             steps: plan.steps.iter().map(Into::into).collect(),
         }
     }
@@ -308,6 +312,7 @@ impl PlanJson {
             dangers: each(self.dangers, DangerJson::into_danger)?,
             drift: each(self.drift, DriftJson::into_drift)?,
             foreign: self.foreign.into_iter().map(Foreign::from).collect(),
+            strays: self.strays,
             stale: each(self.stale, StaleJson::into_stale)?,
             outputs: self.outputs.into_iter().map(|it| it.0).collect(),
             steps: steps.collect::<Result<_, _>>()?,

@@ -394,18 +394,6 @@ pub fn no_serving_order(allowed: &Allowed, told: &str) -> Option<Diagnostic> {
     })
 }
 
-/// Users are sent to what is lost, and stay so.
-pub fn leads_into_lost(it: &Planned<'_>, target: &Address, domain: &str) -> Diagnostic {
-    let address = &it.change.address;
-    let text = format!("`{address}` directs users to `{target}`, and {domain} is lost");
-    let warning = Diagnostic::warning("leads_into_lost", text)
-        .help("a switch to an overlay that directs it elsewhere brings them to a site that lives");
-    match it.instance {
-        Some(instance) => warning.at(instance.resource.span, "nobody is served there"),
-        None => warning,
-    }
-}
-
 /// Users would be sent from what lives to what is lost.
 pub fn into_lost(it: &Planned<'_>, target: &Address, domain: &str, stack: &str) -> Diagnostic {
     let address = &it.change.address;

@@ -6,10 +6,12 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::fault_domain::Domains;
 pub use crate::engine::plan::asked::{Intent, Keep, Options};
+use crate::engine::plan::blind::blind;
 use crate::engine::plan::carried::{Carried, Own};
-use crate::engine::plan::change::{Action, Change, Danger, Plan, note};
+use crate::engine::plan::change::{Change, Danger, Plan, Stray, note};
 use crate::engine::plan::closure::Wanted;
 use crate::engine::plan::danger::dangers;
+use crate::engine::plan::door::{Door, doors};
 use crate::engine::plan::foreign;
 use crate::engine::plan::guard;
 use crate::engine::plan::order::{Course, steps};
@@ -20,6 +22,7 @@ use crate::engine::plan::shut::{Shut, shut};
 use crate::engine::plan::traffic::{Direction, directions, left, replicating};
 use crate::engine::plan::unseen::unseen;
 use crate::engine::plan::verify::{Checked, verify};
+use crate::engine::plan::walls::Walls;
 use crate::engine::state::record::State;
 
 /// The plan; diagnostics stop it only when they are errors.
@@ -100,11 +103,13 @@ fn proposed(
 }
 
 /// What is not seen, first of all, since it may be why the rest is as it is; then what guards refuse.
-fn guarded(it: &mut Proposal<'_>, directions: &[Direction]) {
+fn guarded(it: &mut Proposal<'_>, directions: &[Direction]) -> Vec<Stray> {
+    let mut strays = Vec::new();
     if it.options.intent == Intent::Apply {
         it.diagnostics.extend(it.groups.split());
         it.diagnostics.extend(lost_targets(it, directions));
-        it.diagnostics.extend(names_of_lost(it));
+        it.diagnostics.extend(blind(it, directions));
+        strays = it.strays();
         let overlays = &it.worlds.stack.overlays;
         it.diagnostics.extend(guard::half_destroyed(&it.planned, it.worlds.state, overlays));
         it.diagnostics.extend(guard::cloud_lost(&it.planned, it.frozen.clouds(), &it.name()));
@@ -116,6 +121,7 @@ fn guarded(it: &mut Proposal<'_>, directions: &[Direction]) {
     let whose = guard::Whose { name: &name, overlay: overlay.map(String::as_str) };
     it.diagnostics.extend(guard::guard(&it.planned, it.worlds.state, it.options, whose));
     it.diagnostics.extend(unknown_replacements(it));
+    strays
 }
 
 fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
@@ -145,7 +151,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     let (steps, refusals) = steps(&it.planned, &course);
     let is_ordered = refusals.is_empty();
     it.diagnostics.extend(refusals);
-    guarded(&mut it, &directions);
+    let strays = guarded(&mut it, &directions);
     let stack = it.worlds.stack;
     let switch = it.worlds.state.and_then(|state| {
         (state.active != stack.overlays && options.intent == Intent::Apply)
@@ -153,7 +159,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     });
     let foreign = it.foreign();
     it.diagnostics.extend(foreign::told(&foreign, stack));
-    let dangers = endangered(&mut it);
+    let dangers = endangered(&mut it, &directions);
     let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
     let checked = Checked {
         catalog: it.worlds.catalog,
@@ -184,6 +190,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
         dangers,
         drift: it.drift,
         foreign,
+        strays,
         outputs,
         stale,
         steps,
@@ -193,13 +200,23 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
 }
 
 /// What must not be overlooked; and a refusal of what would shut backends out, unless that is meant.
-fn endangered(it: &mut Proposal<'_>) -> Vec<Danger> {
-    let (stack, options) = (it.worlds.stack, it.options);
-    let shut = shut(&it.planned, stack, it.worlds.catalog);
-    let may_shut = options.allowed.outage || options.intent == Intent::Destroy;
-    it.diagnostics.extend(shut.iter().filter(|_| !may_shut).map(|it| it.refusal(stack)));
+fn endangered(it: &mut Proposal<'_>, directions: &[Direction]) -> Vec<Danger> {
+    let (worlds, options) = (it.worlds, it.options);
+    let (stack, kinds) = (worlds.stack, (worlds.stack, worlds.catalog));
     let mut dangers = dangers(&it.planned, stack);
-    dangers.extend(shut.iter().map(Shut::danger));
+    let may_shut = options.allowed.outage;
+    let walls = match options.intent {
+        Intent::Apply => Walls::new(&it.planned, kinds, worlds.observed, &options.beside),
+        Intent::Destroy => None,
+    };
+    if let Some(walls) = walls {
+        let shut = shut(&it.planned, stack, &walls);
+        let doors = doors(&it.planned, kinds, &walls, directions);
+        it.diagnostics.extend(shut.iter().filter_map(|it| it.told(stack, may_shut)));
+        it.diagnostics.extend(doors.iter().filter_map(|it| it.told(stack, may_shut)));
+        dangers.extend(shut.iter().filter_map(Shut::danger));
+        dangers.extend(doors.iter().filter_map(Door::danger));
+    }
     dangers.sort_by_key(|it| it.sort);
     dangers
 }
@@ -232,27 +249,4 @@ fn lost_targets(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnostic> 
         Some(guard::into_lost(planned, target, domain, &name))
     };
     it.planned.iter().filter_map(refusal).collect()
-}
-
-/// Names that lead to what is lost, and that nothing of this plan leads elsewhere.
-fn names_of_lost(it: &Proposal<'_>) -> Vec<Diagnostic> {
-    if it.options.lost.is_empty() {
-        return Vec::new();
-    }
-    // A cloud whose API is lost may well serve on.
-    let global: Vec<&String> = it.frozen.clouds().values().collect();
-    let frozen = |planned: &Planned<'_>| {
-        let domain = planned.change.frozen.clone().filter(|it| !global.contains(&it))?;
-        Some((planned.change.address.clone(), domain))
-    };
-    let lost: BTreeMap<Address, String> = it.planned.iter().filter_map(frozen).collect();
-    let wanted = Wanted::new(it.worlds.catalog, it.worlds.stack);
-    let leads = |planned: &Planned<'_>| {
-        let instance = planned.instance.filter(|_| planned.change.action == Action::NoOp)?;
-        let is_name = planned.kind.drain.is_some() && planned.record.is_some();
-        let targets = if is_name { wanted.targets(planned.kind, instance) } else { Vec::new() };
-        let target = targets.into_iter().find(|it| lost.contains_key(it))?;
-        Some(guard::leads_into_lost(planned, &target, &lost[&target]))
-    };
-    it.planned.iter().filter_map(leads).collect()
 }

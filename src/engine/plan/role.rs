@@ -3,18 +3,21 @@
 use crate::engine::ledger::timed::Role;
 use crate::engine::plan::change::{Call, Step};
 
+/// Whether a gate of its own opens the way to what a step directs users to. Other gates of the same sort see to it that what was
+/// disturbed serves again.
+pub fn is_gated(step: &Step, steps: &[Step]) -> bool {
+    let gates = step.waits.iter().filter_map(|id| steps.get(*id));
+    let mut gates = gates.filter(|it| matches!(it.call, Call::Serving { .. }));
+    gates.any(|it| it.address == step.address)
+}
+
 /// A step directs users if others remember what was before, or if a gate of the traffic opens the way to it.
 pub fn role(step: &Step, steps: &[Step]) -> Role {
-    // Other gates of its kind see to it that what was disturbed serves again.
-    let is_serving = |id: &usize| {
-        let gate = steps.get(*id).filter(|it| matches!(it.call, Call::Serving { .. }));
-        gate.is_some_and(|it| it.address == step.address)
-    };
     match step.call {
         Call::Replication { .. } => Role::Replication,
         Call::Serving { .. } => Role::Gate,
         Call::Drain { .. } => Role::Drain,
-        _ if step.directs.is_some() || step.waits.iter().any(is_serving) => Role::Traffic,
+        _ if step.directs.is_some() || is_gated(step, steps) => Role::Traffic,
         _ => Role::Work,
     }
 }

@@ -362,6 +362,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             dangers: body.3,
             drift: body.1,
             foreign: Vec::new(),
+            strays: Vec::new(),
             outputs: body.2,
             steps,
             notes,

@@ -76,6 +76,9 @@ pub struct Kind {
     /// The addresses from which it reaches what is behind it; a filter in front of that must let them in.
     #[serde(default)]
     pub reaches_from: Option<String>,
+    /// The attribute with the port at which users come; a filter before what contains it must let them in.
+    #[serde(default)]
+    pub listens: Option<String>,
     /// Which packets it lets in, if it is a filter.
     #[serde(default)]
     pub packets: Option<Packets>,

@@ -12,6 +12,9 @@ pub struct Rest {
     /// The list can be filtered by these identity attributes; only those that are compared letter by letter, as filters do.
     #[serde(default)]
     pub filter: Vec<String>,
+    /// Below an object's own path: the list of the filters that stand before it, whoever attached them.
+    #[serde(default)]
+    pub filters: Option<String>,
     /// Named updates: `via` of an attribute names one.
     #[serde(default)]
     pub groups: BTreeMap<String, Group>,

@@ -2,6 +2,7 @@
 
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::schema::{Catalog, Kind};
+use crate::engine::stack::knock::{no_address, no_page};
 use crate::engine::stack::model::{Gate, GateProbe};
 use crate::engine::stack::node::{Data, Map, Node};
 use crate::engine::stack::term::Terms;
@@ -143,34 +144,6 @@ fn wrong_form(node: &Node, why: &str) -> Diagnostic {
     Diagnostic::error("wrong_form", "Nothing that can be tried").at(node.span, why.to_owned())
 }
 
-/// Why a text is no `host:port`, as far as that can be read without its expressions.
-fn no_address(text: &str) -> Option<&'static str> {
-    const WANTED: &str =
-        "`tcp` takes host:port with a port from 1 to 65535, such as `${self.ipv4}:22`";
-    let (expression, rest) = match text.rfind('}') {
-        Some(end) if text.contains("${") => (true, &text[end + 1..]),
-        _ => (false, text),
-    };
-    // An expression may make all of it.
-    if expression && rest.is_empty() {
-        return None;
-    }
-    let is_port = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
-    let good = rest.rsplit_once(':').is_some_and(|(host, port)| {
-        let port = Some(port).filter(|it| is_port(it)).and_then(|it| it.parse::<u16>().ok());
-        port.is_some_and(|it| it > 0) && (expression || !host.is_empty())
-    });
-    (!good).then_some(WANTED)
-}
-
-/// Why a text is no address of a page.
-fn no_page(text: &str) -> Option<&'static str> {
-    const WANTED: &str = "`http` takes an address that begins with http:// or https://";
-    let good = ["http://", "https://", "${"].iter().any(|it| text.starts_with(it));
-    let named = text.split_once("://").is_none_or(|(_, rest)| !rest.is_empty());
-    (!good || !named).then_some(WANTED)
-}
-
 /// Tells keys that mean nothing where no page is asked for.
 fn only_http(map: &Map, out: &mut Vec<Diagnostic>) {
     for name in ["expect", "body"] {
@@ -243,30 +216,7 @@ pub fn parse_duration(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{no_address, no_page, parse_duration};
-
-    #[test]
-    fn what_cannot_be_tried_is_told_as_far_as_it_can_be_read() {
-        for text in [
-            "${self.ipv4}:22",
-            "192.0.2.1:80",
-            "[2001:db8::1]:443",
-            "${a.host}${b}:8080",
-            "${a.of}",
-        ] {
-            assert_eq!(no_address(text), None, "{text}");
-        }
-        for text in ["foo", "", ":22", "h:0", "h:99999", "${a}:99999", "${a}:", "${a}/22", "h:+22"]
-        {
-            assert!(no_address(text).is_some(), "{text}");
-        }
-        for text in ["http://${lb.ipv4}/ok", "https://example.com", "${vars.url}"] {
-            assert_eq!(no_page(text), None, "{text}");
-        }
-        for text in ["ftp://x", "htp://x/", "example.com", "", "http://"] {
-            assert!(no_page(text).is_some(), "{text}");
-        }
-    }
+    use super::parse_duration;
 
     #[test]
     fn durations_have_units() {

@@ -22,6 +22,7 @@ pub mod variables;
 pub mod term;
 pub mod form;
 pub mod check;
+pub mod knock;
 pub mod gate;
 pub mod view;
 pub mod resolve;

@@ -2,7 +2,7 @@
 
 use crate::engine::ledger::journalled::{Journalled, runs};
 use crate::engine::ledger::phases::{Idle, Span};
-use crate::engine::ledger::report::{Goals, SwitchReport};
+use crate::engine::ledger::report::{Goals, SwitchReport, unchecked};
 use crate::engine::ledger::timed::{of_home, with_cleanup};
 use crate::ops::closing::Report;
 use crate::ops::drill::script::Script;
@@ -68,6 +68,7 @@ impl CutOff {
             who: main.who,
             command: main.command,
             idle: Some(Idle { from: last, to: cleanup.began.max(last) }),
+            unchecked: unchecked(&steps),
             steps: with_cleanup(steps, cleanup.steps.clone()),
             ..script.report(session, goals, span)
         }

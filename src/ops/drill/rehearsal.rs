@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::engine::ledger::phases::Span;
-use crate::engine::ledger::report::{Goals, SwitchReport};
+use crate::engine::ledger::report::{Goals, SwitchReport, unchecked};
 use crate::engine::ledger::timed::{Arrival, of_home, with_cleanup};
-use crate::engine::over::{Ending, ending};
+use crate::engine::over::{Ending, Open, ending};
 use crate::ops::closing::Report;
 use crate::ops::drill::cleanup::{Cleaned, clean_up};
 use crate::ops::drill::foresight::{Foresight, Surprises};
@@ -77,6 +77,8 @@ impl Rehearsal {
             lost: self.lost.clone(),
             complete: self.ending() == Ending::Over,
             arrivals: self.replicated.iter().map(arrival).collect(),
+            unchecked: unchecked(&steps),
+            open: main.open.iter().map(Open::sentence).collect(),
             steps: with_cleanup(steps, cleanup.steps.clone()),
             ..script.report(session, self.goals, span)
         }

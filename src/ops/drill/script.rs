@@ -82,6 +82,8 @@ impl Script {
             earlier: None,
             idle: None,
             arrivals: Vec::new(),
+            unchecked: Vec::new(),
+            open: Vec::new(),
             steps: Vec::new(),
         }
     }

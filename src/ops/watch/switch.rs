@@ -198,7 +198,7 @@ fn meaning(code: i32) -> &'static str {
         0 => "done",
         1 => "the input is wrong, or a step or gate failed",
         3 => "refused before the first call",
-        5 => "part of the world is unseen",
+        5 => "part of the world is unseen, or a part of the users is led elsewhere",
         64 => "the command line is wrong",
         70 => "a bug in lifeboat",
         129 | 130 | 143 => "stopped by a signal",

@@ -1,0 +1,211 @@
+//! Filters before balancers that let no user in: whoever is sent there is served by nobody, however healthy the backends are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::diagnostic::Diagnostic;
+use crate::engine::packets::{Admits, Family, Filter};
+use crate::engine::plan::change::{Action, Danger};
+use crate::engine::plan::closure::Wanted;
+use crate::engine::plan::planned::Planned;
+use crate::engine::plan::serving::{after, is_there};
+use crate::engine::plan::traffic::Direction;
+use crate::engine::plan::walls::{SHUT_BY_OTHERS, Walls, filters, stranger};
+use crate::engine::schema::{Catalog, Form, Kind, Sort};
+use crate::engine::stack::model::Stack;
+use crate::engine::value::{Attributes, Value};
+
+/// A port of a balancer at which not everybody is let in.
+pub(super) struct Door {
+    /// The port's own object.
+    at: Address,
+    holder: Address,
+    wall: String,
+    /// `None`: somebody else attached it.
+    own: Option<Address>,
+    port: u16,
+    is_shut: bool,
+    /// It was not so before this plan.
+    is_change: bool,
+    /// This plan sends users there.
+    is_directed: bool,
+    /// A gate waits until they are let in.
+    is_gated: bool,
+}
+
+/// The families of addresses under which users come to what a name leads to; none: any.
+fn family<'a>(kind: &Kind, value: impl Fn(&str) -> Option<&'a Value>) -> Option<Family> {
+    kind.traffic.iter().find_map(|name| {
+        let by = kind.attribute(name)?.form_by.as_ref()?;
+        match by.of.get(value(&by.attribute)?.as_text()?)? {
+            Form::Ipv4 => Some(Family::Four),
+            Form::Ipv6 => Some(Family::Six),
+            _ => None,
+        }
+    })
+}
+
+/// The families of a name that is recorded, for a gate.
+pub fn family_of(kind: &Kind, attributes: &Attributes) -> Option<Family> {
+    family(kind, |name| attributes.get(name))
+}
+
+/// The port at which users come to an object, where its kind has one.
+pub fn port_of(kind: &Kind, attributes: &Attributes) -> Option<u16> {
+    let name = kind.listens.as_ref()?;
+    let default = || kind.attribute(name)?.default_value();
+    match attributes.get(name).cloned().or_else(default)? {
+        Value::Int(port) => u16::try_from(port).ok(),
+        _ => None,
+    }
+}
+
+/// The filter among those that were seen before something that lets no user in, in a sentence.
+pub fn shut_by(
+    kind: &Kind,
+    seen: &[(String, Attributes)],
+    port: u16,
+    family: Option<Family>,
+) -> Option<String> {
+    seen.iter().find_map(|(id, attributes)| {
+        let filter = Filter::of(kind, |name| attributes.get(name))?;
+        let is_shut = filter.admits("TCP", port, family) == Admits::Nobody;
+        is_shut.then(|| format!("{} lets nobody in to port {port}", stranger(kind, id, attributes)))
+    })
+}
+
+/// The attribute by which an object names what may shut it, and the kind of that.
+pub fn shut_through<'a>(kind: &'a Kind, catalog: &'a Catalog) -> Option<(&'a String, &'a Kind)> {
+    filters(kind, catalog).next()
+}
+
+/// Every port at which not everybody is let in when the plan is carried out.
+pub(super) fn doors(
+    planned: &[Planned<'_>],
+    (stack, catalog): (&Stack, &Catalog),
+    walls: &Walls<'_, '_>,
+    directions: &[Direction],
+) -> Vec<Door> {
+    let fronts = fronts(planned, &Wanted::new(catalog, stack));
+    let mut found = Vec::new();
+    for it in planned.iter().filter(|it| it.kind.listens.is_some() && lives(it)) {
+        let address = &it.change.address;
+        let port = after(it).and_then(|attributes| port_of(it.kind, &attributes));
+        let Some(holder) = walls.holder(it).filter(|it| lives(it)) else { continue };
+        let (Some(port), Some(wall)) = (port, walls.after(holder)) else { continue };
+        let families: Vec<Option<Family>> = match fronts.get(&holder.change.address) {
+            Some(families) => families.iter().copied().collect(),
+            None => vec![None],
+        };
+        let admits = |filter: &Filter, port: u16| {
+            families.iter().map(|family| filter.admits("TCP", port, *family)).max()
+        };
+        let then = admits(&wall.filter, port);
+        if then == Some(Admits::Everybody) {
+            continue;
+        }
+        let stays =
+            |it: &Planned<'_>| is_there(it) && !matches!(it.change.action, Action::Replace { .. });
+        let was = it.record.filter(|_| stays(it) && stays(holder)).map(|record| {
+            let port = port_of(it.kind, &record.attributes).unwrap_or(port);
+            let before = walls.before(holder).and_then(|wall| admits(&wall.filter, port));
+            before.unwrap_or(Admits::Everybody)
+        });
+        let mut directed =
+            directions.iter().filter(|it| it.until.is_none() && it.serving.contains(address));
+        let is_directed = directed.clone().next().is_some();
+        let watched = |it: &Direction| {
+            it.gate.as_ref().is_some_and(|of| of.is_empty() || of.contains(address))
+        };
+        found.push(Door {
+            at: address.clone(),
+            holder: holder.change.address.clone(),
+            own: wall.own.cloned(),
+            wall: wall.name,
+            port,
+            is_shut: then == Some(Admits::Nobody),
+            is_change: match (was, then) {
+                // What is new and lets some in is as it was meant to be.
+                (None, then) => then == Some(Admits::Nobody),
+                (was, then) => then < was,
+            },
+            is_directed,
+            is_gated: directed.all(watched),
+        });
+    }
+    found
+}
+
+/// It is there when the plan is carried out, and can be looked at.
+fn lives(it: &Planned<'_>) -> bool {
+    let goes = matches!(it.change.action, Action::Delete | Action::Forget);
+    !goes && it.change.frozen.is_none() && it.change.unseen.is_none()
+}
+
+/// How users come to what names lead to.
+fn fronts(
+    planned: &[Planned<'_>],
+    wanted: &Wanted<'_>,
+) -> BTreeMap<Address, BTreeSet<Option<Family>>> {
+    let mut fronts: BTreeMap<Address, BTreeSet<Option<Family>>> = BTreeMap::new();
+    for it in planned.iter().filter(|it| it.kind.drain.is_some() && lives(it)) {
+        let Some(instance) = it.instance else { continue };
+        let Some(attributes) = it.desired.as_deref().or(it.record.map(|it| &it.attributes)) else {
+            continue;
+        };
+        let family = family_of(it.kind, attributes);
+        for target in wanted.targets(it.kind, instance) {
+            fronts.entry(target).or_default().insert(family);
+        }
+    }
+    fronts
+}
+
+impl Door {
+    fn says(&self) -> String {
+        let Self { wall, port, at, holder, .. } = self;
+        if self.is_shut {
+            format!(
+                "{wall} lets nobody in to port {port} of `{holder}`: no user reaches `{at}`, however healthy what is behind it is"
+            )
+        } else {
+            format!("{wall} lets only some networks in to port {port} of `{holder}`")
+        }
+    }
+
+    /// What is worse than it was, or where users are about to be sent.
+    pub(super) fn danger(&self) -> Option<Danger> {
+        let is_danger = self.is_change || (self.is_directed && self.is_shut);
+        let address = self.own.clone().unwrap_or_else(|| self.holder.clone());
+        is_danger.then(|| Danger { address, sort: Sort::Traffic, says: self.says() })
+    }
+
+    /// A refusal of what this plan would do, unless it may; what is so already, or what others did and a gate waits for, is told.
+    pub(super) fn told(&self, stack: &Stack, is_allowed: bool) -> Option<Diagnostic> {
+        if !self.is_shut {
+            return None;
+        }
+        let let_in =
+            "let users in with a rule that accepts TCP on that port from 0.0.0.0/0 and ::/0";
+        let is_meant = match &self.own {
+            Some(_) => self.is_change || self.is_directed,
+            None => self.is_directed && !self.is_gated,
+        };
+        let told = if is_meant && !is_allowed {
+            Diagnostic::refusal("shuts_users", self.says())
+                .help(format!("{let_in}; or, if nobody is to be served meanwhile, --allow-outage"))
+        } else {
+            match &self.own {
+                Some(_) => Diagnostic::warning("shut_out", self.says()).help(let_in),
+                None => Diagnostic::warning(SHUT_BY_OTHERS, self.says())
+                    .help("take it away, or open it there"),
+            }
+        };
+        let of = self.own.as_ref().unwrap_or(&self.holder);
+        let label = if self.own.is_some() { "the filter" } else { "it is in front of this" };
+        Some(match stack.instances.get(of) {
+            Some(instance) => told.at(instance.resource.span, label),
+            None => told,
+        })
+    }
+}

@@ -1,0 +1,258 @@
+//! Names that lead users to what is lost, and that nothing leads elsewhere: those users are not where they are wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::advice::Command;
+use crate::engine::diagnostic::Diagnostic;
+use crate::engine::fault_domain::Domains;
+use crate::engine::plan::asked::Intent;
+use crate::engine::plan::change::Stray;
+use crate::engine::plan::closure::{Recorded, Wanted};
+use crate::engine::plan::danger::directs_users;
+use crate::engine::plan::planned::{Planned, set_name};
+use crate::engine::plan::proposal::Proposal;
+use crate::engine::plan::serving::after;
+use crate::engine::schema::{Catalog, FaultDomain, Kind};
+use crate::engine::stack::model::{Instance, Shape};
+use crate::engine::state::record::State;
+use crate::engine::value::Value;
+
+/// Where one of our names leads.
+struct Led<'a> {
+    address: &'a Address,
+    /// Others of it answer for the same name.
+    set: String,
+    target: String,
+    to: Vec<Address>,
+}
+
+/// A name that leads to what is lost.
+struct Found<'a> {
+    led: &'a Led<'a>,
+    to: Address,
+    fault_domain: String,
+    /// Another record of the name leads elsewhere.
+    is_served: bool,
+}
+
+/// A name none of whose ways is known to live leads nobody where he is served.
+fn into_lost<'a>(
+    names: &'a [Led<'a>],
+    lost: impl Fn(&Address) -> Option<String>,
+) -> Vec<Found<'a>> {
+    // A way that leads to several things is one into what is lost only where all of these are.
+    let domain = |it: &Led<'_>| {
+        let domains: Option<Vec<String>> = it.to.iter().map(&lost).collect();
+        Some((it.to.first()?.clone(), domains?.into_iter().next()?))
+    };
+    let living = names.iter().filter(|it| domain(it).is_none());
+    let living: BTreeSet<&str> = living.map(|it| it.set.as_str()).collect();
+    let found = names.iter().filter_map(|led| {
+        let (to, fault_domain) = domain(led)?;
+        Some(Found { led, to, fault_domain, is_served: living.contains(led.set.as_str()) })
+    });
+    found.collect()
+}
+
+fn texts<'a>(kind: &Kind, value: impl Fn(&str) -> Option<&'a Value>) -> Vec<&'a str> {
+    kind.traffic.iter().filter_map(|it| value(it)?.as_text()).collect()
+}
+
+fn is_name<'a>(kind: &Kind, value: impl Fn(&str) -> Option<&'a Value>) -> bool {
+    kind.drain.is_some() && directs_users(kind, value)
+}
+
+/// The same as far as state knows, without layers.
+pub fn recorded(catalog: &Catalog, state: &State) -> Vec<Stray> {
+    if state.lost.is_empty() {
+        return Vec::new();
+    }
+    let (records, domains) = (Recorded::new(catalog, state), Domains::new(catalog, Some(state)));
+    let names = state.records.iter().filter_map(|(address, record)| {
+        let kind = catalog.get(&record.kind)?;
+        let value = |name: &str| record.attributes.get(name);
+        is_name(kind, value).then(|| Led {
+            address,
+            set: set_name(kind, &record.attributes),
+            target: texts(kind, value).join(", "),
+            to: records.leads_to(kind, record),
+        })
+    });
+    let names: Vec<Led<'_>> = names.collect();
+    let lost = |it: &Address| {
+        let kind = catalog.get(&state.records.get(it)?.kind)?;
+        let domain = domains.of_record(it).filter(|_| !is_global(kind))?;
+        state.lost.iter().any(|lost| lost.fault_domain == domain).then(|| domain.to_owned())
+    };
+    let found = into_lost(&names, lost).into_iter().filter(|it| !it.is_served);
+    let stray = |it: Found<'_>| {
+        let kind = state.records.get(it.led.address).and_then(|it| catalog.get(&it.kind));
+        let attribute = kind.and_then(|it| it.traffic.first()).map_or("target", String::as_str);
+        let (stack, overlays, home) = (&state.stack, &state.active, &state.home);
+        let shown = shown(state);
+        let remedy = Remedy { stack, overlays, home, shown: Some(&shown) };
+        it.stray(remedy.of(&it.led.address.name, attribute, None))
+    };
+    found.map(stray).collect()
+}
+
+fn shown(state: &State) -> String {
+    let instance = state.instance.as_deref().map(|it| format!("@{it}")).unwrap_or_default();
+    format!("{}{instance}", state.stack)
+}
+
+/// A cloud whose API is lost may well serve on.
+fn is_global(kind: &Kind) -> bool {
+    matches!(kind.fault_domain, FaultDomain::Global(_))
+}
+
+/// In a sentence.
+pub fn sentence(it: &Stray) -> String {
+    let (to, domain) = (&it.to, &it.fault_domain);
+    format!("it leads users to {} (`{to}`), and {domain} is lost", it.target)
+}
+
+impl Found<'_> {
+    fn stray(&self, remedy: String) -> Stray {
+        Stray {
+            address: self.led.address.clone(),
+            target: self.led.target.clone(),
+            to: self.to.clone(),
+            fault_domain: self.fault_domain.clone(),
+            remedy,
+        }
+    }
+}
+
+/// The layers in which a name is led elsewhere.
+struct Remedy<'a> {
+    stack: &'a str,
+    overlays: &'a [String],
+    home: &'a [String],
+    /// As commands name it; `None`: a drill, which deletes everything anyway.
+    shown: Option<&'a str>,
+}
+
+impl Remedy<'_> {
+    /// `like`: another name that is served, and what the layers write for it.
+    fn of(&self, name: &str, attribute: &str, like: Option<(String, &Address)>) -> String {
+        let Some(overlay) = self.overlays.last().filter(|_| self.overlays != self.home) else {
+            return "a switch to an overlay that directs it elsewhere brings them to a site that lives"
+                .to_owned();
+        };
+        let file = format!("stacks/{}/overlays/{overlay}.yaml", self.stack);
+        let then = self.shown.map(|stack| format!("; then {}", Command::Apply { stack }));
+        let then = then.unwrap_or_default();
+        match like {
+            Some((value, other)) => format!(
+                "write `{name}: {{ {attribute}: '{value}' }}`, as `{other}` has it, under `resources` in {file}{then}"
+            ),
+            None => format!(
+                "write a `{attribute}` that lives for `{name}` under `resources` in {file}{then}"
+            ),
+        }
+    }
+}
+
+impl Proposal<'_> {
+    /// Names that lead to what is lost when this plan is carried out, each told; those of which nobody is served.
+    pub(super) fn strays(&mut self) -> Vec<Stray> {
+        if self.options.lost.is_empty() || self.options.intent == Intent::Destroy {
+            return Vec::new();
+        }
+        let global: Vec<&String> = self.frozen.clouds().values().collect();
+        let frozen = self.planned.iter().filter_map(|it| {
+            let domain = it.change.frozen.clone().filter(|it| !global.contains(&it))?;
+            Some((it.change.address.clone(), domain))
+        });
+        let lost: BTreeMap<Address, String> = frozen.collect();
+        let wanted = Wanted::new(self.worlds.catalog, self.worlds.stack);
+        let recorded = self.worlds.state.map(|it| Recorded::new(self.worlds.catalog, it));
+        let names = self.planned.iter().filter_map(|it| led(it, &wanted, recorded.as_ref()));
+        let names: Vec<Led<'_>> = names.collect();
+        let found = into_lost(&names, |it| lost.get(it).cloned());
+        let (stack, name) = (self.worlds.stack, self.name());
+        let home = self.worlds.state.map_or(&[][..], |it| &it.home);
+        let shown = Some(name.as_str()).filter(|_| stack.rehearses.is_empty());
+        let remedy = Remedy { stack: &stack.name, overlays: &stack.overlays, home, shown };
+        let mut told = Vec::new();
+        let mut strays = Vec::new();
+        for it in found {
+            let address = it.led.address;
+            let planned = self.planned.iter().find(|it| it.change.address == *address);
+            let Some(planned) = planned else { continue };
+            let attribute = planned.kind.traffic.first().map_or("target", String::as_str);
+            let like = self.like(planned, &names, &lost, attribute);
+            let mended = remedy.of(&address.name, attribute, like);
+            let stray = it.stray(mended);
+            told.push(warning(&stray, planned.instance));
+            strays.extend((!it.is_served).then_some(stray));
+        }
+        self.diagnostics.extend(told);
+        strays
+    }
+
+    /// What the layers write for another name of the same sort that leads to what lives.
+    fn like<'b>(
+        &self,
+        of: &Planned<'_>,
+        names: &[Led<'b>],
+        lost: &BTreeMap<Address, String>,
+        attribute: &str,
+    ) -> Option<(String, &'b Address)> {
+        let sort = |it: &Planned<'_>| {
+            let alike = it.kind.serving_alike.as_ref()?;
+            after(it)?.get(&alike.attribute).cloned()
+        };
+        let lives =
+            |it: &&Led<'b>| !it.to.is_empty() && !it.to.iter().any(|it| lost.contains_key(it));
+        names.iter().filter(lives).find_map(|led| {
+            let other = self.planned.iter().find(|it| it.change.address == *led.address)?;
+            let instance = other.instance.filter(|it| it.each.is_none())?;
+            let is_alike = other.kind.kind == of.kind.kind && sort(other) == sort(of);
+            let given = instance.resource.attributes.get(attribute).filter(|_| is_alike)?;
+            let Shape::Expression(it) = &given.term.shape else { return None };
+            Some((format!("${{{}}}", it.text), led.address))
+        })
+    }
+}
+
+/// Where a name leads when the plan is carried out.
+fn led<'a>(
+    it: &'a Planned<'_>,
+    wanted: &Wanted<'_>,
+    recorded: Option<&Recorded<'_>>,
+) -> Option<Led<'a>> {
+    let attributes = after(it)?;
+    let value = |name: &str| attributes.get(name);
+    if !is_name(it.kind, value) {
+        return None;
+    }
+    let is_changed = it.record.is_none()
+        || it.change.action.destroys()
+        || it.change.attributes.iter().any(|changed| it.kind.directs(&changed.name));
+    let named = || it.instance.map(|one| wanted.targets(it.kind, one)).unwrap_or_default();
+    let texts = texts(it.kind, value);
+    let to = match (it.record, recorded) {
+        (Some(record), Some(all)) if !is_changed => all.leads_to(it.kind, record),
+        (_, Some(all)) => {
+            let standing = texts.iter().flat_map(|it| all.standing_at(it)).cloned();
+            let standing: Vec<Address> = standing.collect();
+            if standing.is_empty() { named() } else { standing }
+        }
+        (_, None) => named(),
+    };
+    let set = set_name(it.kind, &attributes);
+    Some(Led { address: &it.change.address, set, target: texts.join(", "), to })
+}
+
+fn warning(it: &Stray, instance: Option<&Instance>) -> Diagnostic {
+    let (address, to, domain) = (&it.address, &it.to, &it.fault_domain);
+    let text = format!("`{address}` directs users to `{to}`, and {domain} is lost");
+    let warning = Diagnostic::warning("leads_into_lost", text).help(it.remedy.clone());
+    match instance {
+        Some(instance) => warning.at(instance.resource.span, "nobody is served there"),
+        None => warning,
+    }
+}

@@ -1,0 +1,200 @@
+//! Complete means served: names that still lead to what is lost, and targets that nothing looks at.
+
+use lifeboat::engine::state::record::Phase;
+use serde_json::Value;
+
+use crate::duo::{self, CALM, LINODE, STACK, failover, leads, lose, settled, state};
+use crate::harness::Home;
+
+/// The stack with more names; `{ip}` is the address of the balancer at home.
+fn with(names: &str, ip: &str) -> String {
+    STACK.replace("outputs:", &format!("{}outputs:", names.replace("{ip}", ip)))
+}
+
+fn ip_of(home: &Home, balancer: &str) -> String {
+    let records = state(home).records;
+    records[&balancer.parse().unwrap()].outputs["ipv4"].as_text().unwrap().to_owned()
+}
+
+const ADMIN: &str = "  admin: { kind: linode.domain_record, domain: '${zone}', type: A, name: admin, target: '${lb.ipv4}', ttl_sec: 30 }\n";
+const OLD: &str = "  old: { kind: linode.domain_record, domain: '${zone}', type: A, name: old, target: '{ip}', ttl_sec: 30 }\n";
+const TWIN: &str = "  twin: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${web[0].ipv4}', ttl_sec: 30 }\n";
+
+/// At home, with these names beside `shop`.
+fn home_with(names: &str) -> (Home, String) {
+    let home = duo::home();
+    let ip = ip_of(&home, "lb");
+    home.stack("duo", with(names, &ip));
+    duo::apply(&home).code(0).done();
+    (home, ip)
+}
+
+/// The last report of the stack.
+fn report(home: &Home) -> Value {
+    let all = home.sandbox(&["reports", "duo", "--format", "json"]).code(0).json();
+    all["reports"].as_array().unwrap().last().unwrap().clone()
+}
+
+/// Named by reference or spelled out, a name that leads to what is lost keeps the switch open, and what is advised ends it.
+#[test]
+fn a_second_name_that_leads_to_what_is_lost_keeps_a_switch_open() {
+    let (home, ip) = home_with(&format!("{ADMIN}{OLD}"));
+    lose(&home);
+    let leads_there = format!("`old`: it leads users to {ip} (`lb`), and linode:us-east is lost");
+    let advice = [
+        "the switch is not over: not all users are where they are wanted",
+        "`admin`: it leads users to",
+        leads_there.as_str(),
+        "write `old: { target: '${eu_lb.ipv4}' }`, as `shop` has it, under `resources` in stacks/duo/overlays/eu.yaml; then `lifeboat apply duo --sandbox`",
+    ];
+    for round in 0..2 {
+        let told = failover(&home).code(5).says(&advice);
+        assert!(!told.stderr.contains(": complete") && !told.stderr.contains("met"), "{told}");
+        assert_eq!((leads(&home), state(&home).phase), (vec!["eu".into()], Phase::Switching));
+        if round == 0 {
+            told.shows(&["leads_into_lost", "`old` directs users to `lb`"]).done();
+        }
+    }
+    let way = format!("users: old leads to lb ({ip}) in linode:us-east, which is lost\n");
+    home.sandbox(&["status", "duo"]).code(0).shows(&[&way]).done();
+    let plan = home.sandbox(&["plan", "duo", "--format", "json"]).json();
+    let strays = plan["plan"]["strays"].as_array().unwrap().clone();
+    assert_eq!(strays.len(), 2, "{strays:?}");
+    assert_eq!((&strays[1]["address"], &strays[1]["to"]), (&"old".into(), &"lb".into()));
+    let kept = report(&home);
+    assert_eq!(kept["complete"], false);
+    assert!(kept["open"].to_string().contains(&leads_there), "{kept:#}");
+    let names = "resources: { shop: { target: '${eu_lb.ipv4}' }, admin: { target: '${eu_lb.ipv4}' }, old: { target: '${eu_lb.ipv4}' } }";
+    let mended = CALM.replace("resources: { shop: { target: '${eu_lb.ipv4}' } }", names);
+    let mended = mended.replace("overlay: calm", "overlay: eu");
+    home.overlay("duo", "eu", format!("{mended}assumes_lost: ['{LINODE}', '{}']\n", duo::AWS));
+    duo::apply(&home).code(0).says(&["failover of duo to eu: complete"]).done();
+    settled(&home, &["eu"], "all names have moved");
+    failover(&home).code(0).says(&["active already"]).done();
+}
+
+/// Where another record of the name leads to what lives, it is told, and no more.
+#[test]
+fn a_name_that_is_served_elsewhere_as_well_is_only_told() {
+    let (home, _) = home_with(TWIN);
+    lose(&home);
+    let told =
+        failover(&home).code(0).shows(&["leads_into_lost", "`twin` directs users to `web[0]`"]);
+    told.says(&["failover of duo to eu: complete"]).done();
+    assert_eq!(state(&home).phase, Phase::Settled);
+}
+
+/// Whoever is there already is told the same; a text under a name leads nobody.
+#[test]
+fn a_loss_that_is_declared_later_is_looked_at_the_same_way() {
+    let text = "  said: { kind: linode.domain_record, domain: '${zone}', type: TXT, name: said, target: '{ip}', ttl_sec: 30 }\n";
+    let (home, ip) = home_with(&format!("{OLD}{text}"));
+    home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
+    lose(&home);
+    let told = home.sandbox(&["apply", "duo", "--lost", LINODE, "--lost", duo::AWS, "--yes"]);
+    let told = told.code(5).says(&["not all users are where they are wanted: `old`", &ip]);
+    assert!(!told.to_string().contains("`said`"), "{told}");
+    home.sandbox(&["apply", "duo", "--yes"]).code(5).says(&["applied: 0 steps", "`old`"]).done();
+}
+
+/// Made after the switch: who says that all is there already looks first.
+#[test]
+fn who_is_there_already_is_told_of_a_name_that_came_later() {
+    let home = duo::home();
+    lose(&home);
+    failover(&home).code(0).done();
+    home.stack("duo", with(OLD, &ip_of(&home, "lb")));
+    duo::apply(&home).code(5).says(&["not all users are where they are wanted: `old`"]).done();
+    assert_eq!(state(&home).phase, Phase::Settled);
+    failover(&home)
+        .code(5)
+        .says(&["users were not seen there", "`old`", "write a `target` that lives for `old`"])
+        .done();
+}
+
+/// A drill of such a stack says so, and is no rehearsal that went well.
+#[test]
+fn a_drill_shows_the_name_that_was_forgotten() {
+    let home = Home::woocommerce();
+    let file = "stacks/woocommerce/stack.yaml";
+    let text = std::fs::read_to_string(home.path(file)).unwrap();
+    let admin = ADMIN.replace("ttl_sec: 30", "ttl_sec: 300");
+    home.write(file, text.replace("\noutputs:", &format!("{admin}\noutputs:")));
+    crate::drill::edit(
+        &home,
+        "  shop: { name: shop-drill }",
+        "  shop: { name: shop-drill }\n  admin: { name: admin-drill }",
+    );
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    let told = home.sandbox(crate::drill::DRILL).code(5).says(&[
+        "switch: not all users are where they are wanted: `admin`",
+        "`admin: { target: '${standby_lb.ipv4}' }`, as `shop` has it, under `resources` in stacks/woocommerce/overlays/failover_eu.yaml\n",
+        "nothing is left behind",
+        "drill of woocommerce@drill to failover_eu: not complete",
+    ]);
+    assert!(!told.stderr.contains("lifeboat apply woocommerce@drill"), "{told}");
+}
+
+const GOAL: &str = "objectives: { rto: 15m }\n";
+
+/// Directs users of `shop` there, with this beside the target.
+fn bare(home: &Home, target: &str, more: &str) {
+    let resources = format!("resources:\n  shop: {{ target: '{target}'{more} }}\n");
+    home.overlay("duo", "bare", format!("overlay: bare\n{GOAL}{resources}"));
+}
+
+const TO_BARE: &[&str] = &["failover", "duo", "--to", "bare", "--planned", "--yes"];
+
+#[test]
+fn what_nothing_checks_is_not_said_to_serve() {
+    for (target, shown) in [
+        ("203.0.113.9", "`203.0.113.9`"),
+        ("${eu[0].ipv4}", "`45."),
+        ("${eu_lb.ipv4}", "`198.18.0."),
+    ] {
+        let unchecked = "eu_http: { kind: linode.nodebalancer_config, nodebalancer: '${eu_lb}', protocol: http }";
+        let checked = "eu_http: { kind: linode.nodebalancer_config, nodebalancer: '${eu_lb}', protocol: http, check: http, check_path: /ok, check_interval: 15, check_timeout: 5 }";
+        let home = duo::home_of(&STACK.replace(checked, unchecked));
+        bare(&home, target, "");
+        let told = home.sandbox(TO_BARE).code(0);
+        let told =
+            told.shows(&["unchecked_target", "stacks/duo/overlays/bare.yaml:4", "gate: { http:"]);
+        let told = told.says(&[
+            "failover of duo to bare: complete, and nothing checked whether users are served",
+            "objective 15 min: unknown, nothing checked whether users are served",
+            "nothing checked whether `",
+            "serves, where `shop` leads",
+        ]);
+        let shown = if target.contains("eu[0]") { "`" } else { shown };
+        assert!(told.stderr.contains(shown) && !told.stderr.contains(": met"), "{target}: {told}");
+        let kept = report(&home);
+        assert_eq!(kept["objectives"]["rto"]["verdict"], "unknown");
+        assert_eq!(kept["unchecked"][0]["address"], "shop", "{kept:#}");
+        let list = home.sandbox(&["reports", "duo"]).code(0);
+        assert!(list.stdout.contains("(unknown)"), "{list}");
+        assert_eq!(state(&home).phase, Phase::Settled);
+    }
+}
+
+/// With a gate, or a check behind the balancer, it was looked at.
+#[test]
+fn what_a_gate_has_seen_is_said_to_serve() {
+    let home = duo::home();
+    bare(&home, "${eu[0].ipv4}", ", gate: { tcp: '${eu[0].ipv4}:22', within: 5m }");
+    let told = home.sandbox(TO_BARE).code(0).says(&["objective 15 min: met"]);
+    assert!(!told.to_string().contains("unchecked_target"), "{told}");
+    let back = home.sandbox(&["failback", "duo", "--yes"]).code(0);
+    assert!(!back.to_string().contains("nothing checked"), "{back}");
+    assert!(report(&home).get("unchecked").is_none());
+}
+
+/// A text that changes with the switch directs nobody.
+#[test]
+fn a_text_needs_no_gate() {
+    let text = "  said: { kind: linode.domain_record, domain: '${zone}', type: TXT, name: said, target: home, ttl_sec: 30 }\n";
+    let (home, _) = home_with(text);
+    let resources = "resources: { shop: { target: '${eu_lb.ipv4}' }, said: { target: away } }";
+    home.overlay("duo", "bare", format!("overlay: bare\n{GOAL}{resources}\n"));
+    let told = home.sandbox(TO_BARE).code(0).says(&["objective 15 min: met"]);
+    assert!(!told.to_string().contains("nothing checked"), "{told}");
+}
