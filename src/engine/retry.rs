@@ -47,6 +47,15 @@ impl Fault {
     }
 }
 
+/// So often a wait looks before it is too late. A machine that slept, or had no time for it, has not seen what it waits for,
+/// and neither has it seen that it did not come.
+const LOOKS_MIN: u32 = 5;
+
+/// Whether a wait is over, after so many looks; both times on the clock that it waits by.
+pub fn is_late(now: i64, deadline: i64, looks: u32) -> bool {
+    now >= deadline && looks >= LOOKS_MIN
+}
+
 /// How much patience a call is given.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -173,7 +182,7 @@ pub fn within_new(fault: Fault, elapsed: Duration) -> Fault {
 mod tests {
     use std::time::Duration;
 
-    use super::{CHANGING, Fault, READING, Silence, Verdict, decide, poll, within_new};
+    use super::{CHANGING, Fault, READING, Silence, Verdict, decide, is_late, poll, within_new};
 
     /// A child's create that hears "no such parent" right after that was made: asked again for a minute, not for ever.
     #[test]
@@ -229,6 +238,14 @@ mod tests {
         assert_eq!(pauses[5], Verdict::AgainAfter(READING.longest_pause));
         let early = decide(Fault::Busy, 2, Duration::ZERO, None, READING, 0.0);
         assert_eq!(early, Verdict::AgainAfter(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_wait_is_late_when_its_time_is_over_and_it_has_looked() {
+        assert!(is_late(60_000, 60_000, 5));
+        assert!(!is_late(59_999, 60_000, 500));
+        // The machine slept: its time is over, and it has looked once.
+        assert!(!is_late(900_000, 60_000, 1));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::cloud::prober::{Probe, ProbeAnswer};
 use crate::cloud::provider::Look;
 use crate::engine::plan::door::shut_by;
 use crate::engine::plan::serving::lets_serve;
-use crate::engine::retry::{Fault, Silence, poll};
+use crate::engine::retry::{Fault, Silence, is_late, poll};
 use crate::engine::schema::{ServesWhen, Wait};
 use crate::engine::stack::knock;
 use crate::engine::stack::resolve::{ResolvedGate, ResolvedProbe};
@@ -279,7 +279,9 @@ pub async fn wait(
         hands.pace.poll.unwrap_or(own)
     };
     let mut silence = Silence::default();
+    let mut looks = 0;
     loop {
+        looks += 1;
         let (why, is_silent) = match look(hands, job, sight, pause()).await {
             Seen::Yes(it) => return Ok(it),
             Seen::Never(why) => return Err(why),
@@ -289,7 +291,7 @@ pub async fn wait(
         if silence.lasts(is_silent, clock.now()) {
             return Err(format!("nobody answers: {why}"));
         }
-        if clock.now() >= deadline {
+        if is_late(clock.now(), deadline, looks) {
             return Err(format!("not within {} s: {why}", within.as_secs()));
         }
         (hands.tell)(Progress::Waiting { step: job.step.id, why });

@@ -1,5 +1,7 @@
 //! A canary: an item written through one member of a group and awaited at another, which tells how long replication takes.
 
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::primitives::Blob;
@@ -9,10 +11,12 @@ use uuid::Uuid;
 use crate::cloud::dynamodb::fault::Lost;
 use crate::cloud::dynamodb::place::{Dynamo, Place};
 use crate::cloud::error::ProviderError;
-use crate::engine::retry::Fault;
+use crate::engine::retry::{Fault, is_late};
 
 /// Between two looks for it.
 const POLL: Duration = Duration::from_millis(200);
+/// An answer may take so long on the wall, however fast the clock of a sandbox runs.
+const ANSWER: Duration = Duration::from_secs(5);
 /// The attribute that says what it is, for whoever finds one.
 const SIGN: &str = "lifeboat";
 
@@ -101,7 +105,7 @@ impl Dynamo {
         };
         tokio::select! {
             written = put => written.map(drop),
-            () = self.connections.settings.clock.sleep(flight.within) => {
+            () = self.too_long(flight.within) => {
                 let words = format!("it was not accepted within {:?}", flight.within);
                 Err(self.grounded(flight, Fault::UnknownOutcome, words))
             }
@@ -116,8 +120,10 @@ impl Dynamo {
         let clock = &self.connections.settings.clock;
         let written = clock.now();
         let last = std::sync::Mutex::new(None);
+        let looks = AtomicU32::new(0);
         let look = async {
             loop {
+                looks.fetch_add(1, Relaxed);
                 match self.is_at(flight.reader, canary).await {
                     Ok(true) => return Ok(()),
                     Ok(false) => {}
@@ -136,12 +142,27 @@ impl Dynamo {
                 let took = u64::try_from(clock.now() - written).unwrap_or(0);
                 seen.map(|()| Duration::from_millis(took))
             }
-            () = clock.sleep(flight.within) => {
+            () = self.too_late(flight.within, &looks) => {
                 let last = last.lock().ok().and_then(|mut it| it.take());
                 let why = last.map(|it| format!(" ({it})")).unwrap_or_default();
                 let words = format!("it did not arrive within {:?}{why}", flight.within);
                 Err(self.grounded(flight, Fault::Transient, words))
             }
+        }
+    }
+
+    /// Over after this time, and never before a busy machine could have had its answer.
+    async fn too_long(&self, within: Duration) {
+        let clock = &self.connections.settings.clock;
+        tokio::join!(clock.sleep(within), tokio::time::sleep(ANSWER));
+    }
+
+    /// Over after this time and enough looks, or when not even these can be made.
+    async fn too_late(&self, within: Duration, looks: &AtomicU32) {
+        self.connections.settings.clock.sleep(within).await;
+        let until = tokio::time::Instant::now() + ANSWER;
+        while !is_late(0, 0, looks.load(Relaxed)) && tokio::time::Instant::now() < until {
+            tokio::time::sleep(POLL / 10).await;
         }
     }
 
