@@ -194,7 +194,7 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Rehearse a disaster in an instance of its own, measure it, and leave nothing behind
+    /// Rehearse a failover in a workspace of its own, measure it, and delete it again
     Drill {
         #[command(flatten)]
         target: Target,
@@ -214,8 +214,8 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Say that a lost fault domain answers again
-    Found {
+    /// Mark a fault domain as recovered: it answers again
+    Recovered {
         #[command(flatten)]
         state: StateArgs,
         /// As `status` names it, e.g. `linode:us-east`
@@ -303,7 +303,7 @@ impl Command {
             | Self::Status { world, .. }
             | Self::Watch { world, .. } => world.sandbox,
             Self::Audit(it) => it.world.sandbox,
-            Self::Found { state, .. } | Self::Reports { state, .. } => state.world.sandbox,
+            Self::Recovered { state, .. } | Self::Reports { state, .. } => state.world.sandbox,
             Self::State(it) => it.state().world.sandbox,
             _ => false,
         }

@@ -42,7 +42,7 @@ pub fn recorded(proposed: &Proposed) -> Vec<String> {
     let mut recorded = Vec::new();
     let new = plan.lost.iter().filter(|it| it.recorded.is_none());
     recorded.extend(new.map(|it| format!("{} is lost", it.fault_domain)));
-    recorded.extend(plan.thaws.iter().map(|it| format!("{it} is found again")));
+    recorded.extend(plan.thaws.iter().map(|it| format!("{it} has recovered")));
     if let Some((_, to)) = &plan.switch {
         let to = if to.is_empty() { "base".to_owned() } else { to.join(" + ") };
         recorded.push(format!("active is {to}"));
@@ -72,7 +72,7 @@ pub fn left(plan: &Plan, name: &str) -> Option<String> {
     } else {
         let found: Vec<String> = lost
             .iter()
-            .map(|it| Command::Found { stack: name, fault_domain: it }.to_string())
+            .map(|it| Command::Recovered { stack: name, fault_domain: it }.to_string())
             .collect();
         format!("when it answers again: {}, then {destroy}", found.join(", "))
     };
@@ -129,7 +129,7 @@ fn troubles(report: &Report) {
         talk(&format!("failed: {address}: {what}: {}", clean(why)));
     }
     for (address, what, why) in &report.in_doubt {
-        talk(&format!("in doubt: {address}: {what}: {}", clean(why)));
+        talk(&format!("indeterminate: {address}: {what}: {}", clean(why)));
     }
     for (address, what) in &report.not_done {
         talk(&format!("not done: {address}: {what}"));

@@ -86,7 +86,7 @@ impl Shown {
                 Some(format!("{} failed: {}", doing(&self.steps[step]), clean(why)))
             }
             Outcome::InDoubt { why } => {
-                Some(format!("{} is in doubt: {}", doing(&self.steps[step]), clean(why)))
+                Some(format!("{} is indeterminate: {}", doing(&self.steps[step]), clean(why)))
             }
             Outcome::Recorded(record) => done(&self.steps[step]).map(|it| {
                 if matches!(self.steps[step].call, Call::Create { .. }) {

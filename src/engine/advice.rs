@@ -72,7 +72,7 @@ pub enum Command<'a> {
     FailbackWhole {
         stack: &'a str,
     },
-    Found {
+    Recovered {
         stack: &'a str,
         fault_domain: &'a str,
     },
@@ -104,7 +104,7 @@ pub enum Command<'a> {
         address: &'a str,
     },
     /// Says that an operation without a known end made nothing.
-    StateSettle {
+    StateResolve {
         stack: &'a str,
         address: &'a str,
     },
@@ -156,7 +156,7 @@ impl Command<'_> {
                 plain(&["failover", stack, "--to", to, "--include-pending"])
             }
             Self::FailbackWhole { stack } => plain(&["failback", stack, "--include-pending"]),
-            Self::Found { stack, fault_domain } => plain(&["found", stack, fault_domain]),
+            Self::Recovered { stack, fault_domain } => plain(&["recovered", stack, fault_domain]),
             Self::Drill { stack, to, cleanup } => {
                 with(&["drill", stack, "--to", to], cleanup.then(|| "--cleanup".to_owned()))
             }
@@ -170,8 +170,8 @@ impl Command<'_> {
             Self::StateUnprotect { stack, address } => {
                 plain(&["state", "unprotect", stack, address])
             }
-            Self::StateSettle { stack, address } => {
-                plain(&["state", "settle", stack, address, "--nothing"])
+            Self::StateResolve { stack, address } => {
+                plain(&["state", "resolve", stack, address, "--nothing"])
             }
             Self::SandboxShow => plain(&["sandbox", "show"]),
             Self::SandboxLogOn => plain(&["sandbox", "log", "on"]),
@@ -215,8 +215,18 @@ pub fn quoted(word: &str) -> Cow<'_, str> {
 
 /// Commands that act in a world, and so need to be told in which.
 const IN_A_WORLD: [&str; 12] = [
-    "plan", "apply", "destroy", "failover", "failback", "drill", "found", "status", "reports",
-    "state", "explain", "audit",
+    "plan",
+    "apply",
+    "destroy",
+    "failover",
+    "failback",
+    "drill",
+    "recovered",
+    "status",
+    "reports",
+    "state",
+    "explain",
+    "audit",
 ];
 
 /// The commands of a text with the flags that make them act where this one did.

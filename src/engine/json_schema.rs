@@ -81,7 +81,7 @@ fn definitions() -> Map<String, Value> {
                     "items": { "type": "string", "pattern": "^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$" },
                     "description": "What a switch to it takes for lost: `linode:us-east`.",
                 },
-                "instance": { "type": "string", "pattern": "^[a-z][a-z0-9_-]*$", "description": "A life of its own, with its own state." },
+                "workspace": { "type": "string", "pattern": "^[a-z][a-z0-9_-]*$", "description": "A life of its own, with its own state." },
                 "rehearses": { "oneOf": [{ "type": "string" }, texts], "description": "The overlays that a drill switches to." },
                 "borrow": texts,
                 "objectives": { "$ref": "#/$defs/objectives" },
@@ -305,7 +305,7 @@ mod tests {
         assert!(wrong("stack: s\nobjectives: { rto: 15m, rpo: 1m }").is_empty());
         assert!(!wrong("stack: s\nobjectives: { rto: 15 }").is_empty());
         assert!(
-            wrong("overlay: o\ninstance: drill\nrehearses: eu\nobjectives: { rpo: null }")
+            wrong("overlay: o\nworkspace: drill\nrehearses: eu\nobjectives: { rpo: null }")
                 .is_empty()
         );
         assert!(!wrong("overlay: o\nassumes_lost: [us-east]").is_empty());

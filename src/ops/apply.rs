@@ -153,7 +153,7 @@ fn open_run(
     Ok(state)
 }
 
-/// The switch, with all that is lost, before its first call; what is found again without one.
+/// The switch, with all that is lost, before its first call; what has recovered without one.
 fn switched(session: &Session, state: &State, proposed: &Proposed, at: i64) -> Vec<Entry> {
     let plan = &proposed.plan;
     let who = || session.who.clone();

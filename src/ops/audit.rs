@@ -124,7 +124,7 @@ fn overlays(
         let is_recovery = keys.is_none_or(|it| {
             let lost = it.get("assumes_lost").map(|it| &it.node.data);
             let is_given = !matches!(lost, None | Some(Data::Null));
-            is_given && !it.contains_key("instance")
+            is_given && !it.contains_key("workspace")
         });
         if is_recovery {
             found.push(name);

@@ -20,7 +20,7 @@ pub enum Losses {
     Only(Vec<String>),
 }
 
-/// Lost fault domains, and those that are found again.
+/// Lost fault domains, and those that have recovered.
 #[derive(Debug, Clone, Default)]
 pub struct Course {
     pub lost: Vec<Loss>,

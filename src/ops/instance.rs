@@ -32,7 +32,7 @@ pub fn belongs(place: &Place, stack: &Stack) -> Result<(), OpsError> {
         Command::Drill { stack: plain, to: overlay, cleanup: false },
     );
     Err(OpsError::refused(
-        format!("{overlay} belongs to the instance `{instance}`, and this is {name}"),
+        format!("{overlay} belongs to the workspace `{instance}`, and this is {name}"),
         format!("name it: {own}, or rehearse it: {drill}"),
     ))
 }

@@ -43,8 +43,8 @@ impl Place {
         };
         if instance.as_ref().is_some_and(|it| !is_plain(it)) {
             return Err(OpsError::input(
-                format!("`{named}` does not name an instance"),
-                "write NAME@INSTANCE; an instance's name has lower-case letters, digits, `-` and `_`",
+                format!("`{named}` does not name a workspace"),
+                "write NAME@WORKSPACE; a workspace's name has lower-case letters, digits, `-` and `_`",
             ));
         }
         let Some(root) = root(from) else {

@@ -160,14 +160,14 @@ fn header(plan: &Plan) -> String {
         let chosen = plan.lost.iter().filter(|it| it.recorded.is_none() == assumed);
         chosen.map(|it| clean(&it.fault_domain)).collect()
     };
-    for (words, lost) in [("lost", losses(false)), ("taken for lost", losses(true))] {
+    for (words, lost) in [("lost", losses(false)), ("assumed lost", losses(true))] {
         if !lost.is_empty() {
             header.push_str(&format!(", {words}: {}", lost.join(", ")));
         }
     }
     if !plan.thaws.is_empty() {
         let found: Vec<String> = plan.thaws.iter().map(|it| clean(it)).collect();
-        header.push_str(&format!(", found again: {}", found.join(", ")));
+        header.push_str(&format!(", recovered: {}", found.join(", ")));
     }
     header
 }

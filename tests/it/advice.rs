@@ -109,7 +109,7 @@ fn samples() -> Vec<Command<'static>> {
         Command::Failback { stack, lost },
         Command::FailoverWhole { stack, to },
         Command::FailbackWhole { stack },
-        Command::Found { stack, fault_domain: "linode:us-east" },
+        Command::Recovered { stack, fault_domain: "linode:us-east" },
         Command::Drill { stack, to, cleanup: false },
         Command::Drill { stack, to, cleanup: true },
         Command::Status { stack },
@@ -118,7 +118,7 @@ fn samples() -> Vec<Command<'static>> {
         Command::StateRestore { stack },
         Command::StateRemember { stack, address },
         Command::StateUnprotect { stack, address },
-        Command::StateSettle { stack, address },
+        Command::StateResolve { stack, address },
         Command::SandboxShow,
         Command::SandboxLogOn,
         Command::SandboxUnhealthy { label: "web-0" },
@@ -146,7 +146,7 @@ fn stands_above(it: &Command<'_>) {
         | Command::Failback { .. }
         | Command::FailoverWhole { .. }
         | Command::FailbackWhole { .. }
-        | Command::Found { .. }
+        | Command::Recovered { .. }
         | Command::Drill { .. }
         | Command::Status { .. }
         | Command::Reports { .. }
@@ -154,7 +154,7 @@ fn stands_above(it: &Command<'_>) {
         | Command::StateRestore { .. }
         | Command::StateRemember { .. }
         | Command::StateUnprotect { .. }
-        | Command::StateSettle { .. }
+        | Command::StateResolve { .. }
         | Command::SandboxShow
         | Command::SandboxLogOn
         | Command::SandboxUnhealthy { .. } => {}
@@ -318,7 +318,7 @@ fn a_protection_in_a_drill_is_lifted_in_its_overlay_and_nowhere_else() {
     let away =
         "overlay: away\ndescription: elsewhere\nresources: { lb: { client_conn_throttle: 5 } }\n";
     home.overlay("tiny", "away", away);
-    let drill = "instance: drill\nrehearses: away\nvariables: { at: drill }\n";
+    let drill = "workspace: drill\nrehearses: away\nvariables: { at: drill }\n";
     home.overlay("tiny", "drill", drill);
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
     let told = home.sandbox(&["drill", "tiny", "--to", "drill", "--yes"]).code(3);
@@ -346,7 +346,7 @@ fn a_protection_in_a_drill_is_lifted_in_its_overlay_and_nowhere_else() {
 #[test]
 fn an_overlay_of_a_drill_is_nowhere_to_fail_over_to() {
     let home = Home::holding("tiny", TWO);
-    home.overlay("tiny", "rehearsal", "instance: rehearsal\nresources: { us: { label: r-us }, eu: { label: r-eu }, zone: { domain: example.org } }\n");
+    home.overlay("tiny", "rehearsal", "workspace: rehearsal\nresources: { us: { label: r-us }, eu: { label: r-eu }, zone: { domain: example.org } }\n");
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
     let before = home.shown();
     for flags in [&["--yes"][..], &["--yes", "--planned"]] {

@@ -157,7 +157,7 @@ fn overlays_that_assume_a_loss_are_audited_and_drills_are_not() {
     home.overlay(
         "woocommerce",
         "drill_eu",
-        "overlay: drill_eu\ninstance: drill\nrehearses: failover_eu\nassumes_lost: [linode:us-east]\n",
+        "overlay: drill_eu\nworkspace: drill\nrehearses: failover_eu\nassumes_lost: [linode:us-east]\n",
     );
     home.overlay(
         "woocommerce",

@@ -328,10 +328,10 @@ resources:
         serde_json::json!({ "type": "A", "name": "a", "target": "192.0.2.1", "ttl_sec": 300 });
     home.linode("POST", &format!("/domains/{zone}/records"), &stranger);
     let plan = home.sandbox(&["plan", "small"]).code(5);
-    plan.shows(&["lifeboat state settle small a --nothing", "`--id`"]).done();
+    plan.shows(&["lifeboat state resolve small a --nothing", "`--id`"]).done();
     home.sandbox(&["apply", "small", "--yes"]).code(5).done();
     assert_eq!(there(&home.world.show().unwrap())["linode.domain_record"].len(), 2);
-    home.sandbox(&["state", "settle", "small", "a", "--id", &ours]).code(0).done();
+    home.sandbox(&["state", "resolve", "small", "a", "--id", &ours]).code(0).done();
     assert_eq!(converge(&home, "settled"), 1);
     home.sandbox(&["plan", "small", "--detailed-exitcode"]).code(0).done();
     assert_eq!(there(&home.world.show().unwrap())["linode.domain_record"].len(), 2);

@@ -111,7 +111,7 @@ fn a_switch_that_replaces_machines_is_finished_wherever_it_was_killed() {
 
 /// All of a drill's own: a group of tables, both sites, the record; only the zone is borrowed.
 const REHEARSAL: &str = "overlay: drill
-instance: drill
+workspace: drill
 borrow: [zone]
 rehearses: eu
 resources:

@@ -288,7 +288,7 @@ fn a_drill_that_was_killed_is_cleaned_up_though_its_overlay_is_gone_or_broken() 
         .done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
     killed();
-    home.overlay("shop", "rehearsed", "instance: [drill\n");
+    home.overlay("shop", "rehearsed", "workspace: [drill\n");
     home.sandbox(&cleanup("shop"))
         .code(1)
         .says(&["`lifeboat destroy shop@drill --sandbox`"])

@@ -43,7 +43,7 @@ fn a_drill_rehearses_the_switch_and_leaves_the_world_as_it_was() {
     home.log_requests();
     home.sandbox(DRILL)
         .code(0)
-        .shows(&["switch drill_eu → drill_eu + failover_eu", "taken for lost"])
+        .shows(&["switch drill_eu → drill_eu + failover_eu", "assumed lost"])
         .says(&["apply: ", "switch: ", "cleanup: 17 steps\n", "nothing is left behind"])
         .done();
     same(&before, &world(&home), "the world is as it was");
@@ -212,14 +212,14 @@ fn an_overlay_of_an_instance_is_laid_nowhere_else() {
     let home = shop();
     home.sandbox(&["plan", "woocommerce", "-o", "drill_eu"])
         .code(3)
-        .says(&["belongs to the instance `drill`", "lifeboat drill woocommerce --to drill_eu"])
+        .says(&["belongs to the workspace `drill`", "lifeboat drill woocommerce --to drill_eu"])
         .done();
     let own = ["plan", "woocommerce@drill", "-o", "failover_eu", "-o", "drill_eu"];
     let command = format!("`lifeboat {} --sandbox`", own.join(" "));
     home.sandbox(&["plan", "woocommerce", "-o", "failover_eu", "-o", "drill_eu"])
         .code(3)
         .says(&[
-            "refused: drill_eu belongs to the instance",
+            "refused: drill_eu belongs to the workspace",
             "lifeboat drill woocommerce --to drill_eu --sandbox`",
             &command,
         ])
@@ -227,7 +227,7 @@ fn an_overlay_of_an_instance_is_laid_nowhere_else() {
     home.sandbox(&own).code(0).done();
     home.sandbox(&["drill", "woocommerce", "--to", "failover_eu", "--yes"])
         .code(1)
-        .says(&["has no `instance`"])
+        .says(&["sets no `workspace`"])
         .done();
     home.sandbox(&["drill", "woocommerce", "--to", "drill_ue", "--yes"])
         .code(1)

@@ -191,10 +191,10 @@ fn who_watches_the_users_sees_what_is_wrong() {
     assert!(told(&[served, r#""b":"lost""#]).contains("is led to b"));
 }
 
-/// What was lost at home is found again, and nothing is left of anything.
+/// What was lost at home has recovered, and nothing is left of anything.
 pub(crate) fn found_and_destroyed(home: &Home) {
-    home.sandbox(&["found", "duo", LINODE]).code(0).done();
-    home.sandbox(&["found", "duo", AWS]).code(0).done();
+    home.sandbox(&["recovered", "duo", LINODE]).code(0).done();
+    home.sandbox(&["recovered", "duo", AWS]).code(0).done();
     home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
 }

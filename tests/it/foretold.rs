@@ -15,7 +15,7 @@ resources:
 ";
 
 const REHEARSED: &str = "\
-instance: drill
+workspace: drill
 rehearses: other
 resources:
   key: { label: drill, ssh_key: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBx0JmEu3c6nZ1vXkS2uQ0h8jZ5l9T3u7b8m2s4d5f6g a@b' }
@@ -48,7 +48,7 @@ fn everything_is_said_before_the_first_call() {
     let told = home.sandbox(DRILL).code(0);
     assert!(!told.stdout.contains("Expected: "), "nothing was measured yet: {told}");
     told.shows(&[
-        "Then: woocommerce@drill on sandbox, switch drill_eu → drill_eu + failover_eu, taken for lost: aws:us-east-1, linode:us-east\n\
+        "Then: woocommerce@drill on sandbox, switch drill_eu → drill_eu + failover_eu, assumed lost: aws:us-east-1, linode:us-east\n\
          Plan: 2 to create, 1 to update, 0 to replace, 0 to delete; 10 unchanged, 5 frozen\n\
          At the end, whatever happens: 15 objects to delete again, 2 with data, in this order\n   \
          1. lb_node[0], sessions_eu, shop, standby_node[0], standby_node[1]\n   \

@@ -66,7 +66,7 @@ fn a_hidden_zone_is_denied_and_no_second_record_is_made() {
         // With the right token it goes on.
         home.run(&["sandbox", "restrict", "--lift"]).code(0).done();
         // Who sees nothing of it was refused before the loss was recorded.
-        let found = |it: &str| home.sandbox(&["found", "duo", it]).code(0).done();
+        let found = |it: &str| home.sandbox(&["recovered", "duo", it]).code(0).done();
         [duo::LINODE, duo::AWS].iter().filter(|_| !told.is_empty()).for_each(|it| found(it));
         home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
         assert!(home.world.is_empty().unwrap(), "{}", home.shown());
@@ -88,8 +88,8 @@ fn a_hidden_site_is_neither_forgotten_nor_made_again() {
     // Nothing of what goes to the standby is hidden.
     home.sandbox(&["failover", "duo", "--to", "eu", "--yes"]).code(0).done();
     assert_eq!(duo::leads(&home), ["eu"]);
-    home.sandbox(&["found", "duo", duo::LINODE]).code(0).done();
-    home.sandbox(&["found", "duo", duo::AWS]).code(0).done();
+    home.sandbox(&["recovered", "duo", duo::LINODE]).code(0).done();
+    home.sandbox(&["recovered", "duo", duo::AWS]).code(0).done();
     home.sandbox(&["destroy", "duo", "--yes"]).code(1).done();
     let state = home.state("duo").unwrap();
     assert!(

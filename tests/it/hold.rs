@@ -19,7 +19,7 @@ const LATE: &str = "  late: { kind: linode.nodebalancer, region: ap-south, label
 
 #[track_caller]
 fn nothing_failed(output: &crate::harness::Output) {
-    for word in ["failed:", "not done:", "in doubt:"] {
+    for word in ["failed:", "not done:", "indeterminate:"] {
         assert!(!output.stderr.contains(word), "{output}");
     }
 }
@@ -128,7 +128,7 @@ fn a_destroy_between_two_lost_sites_says_what_is_left_and_how_it_ends() {
     home.log_requests();
     let destroyed = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
     nothing_failed(&destroyed);
-    let how = "when it answers again: `lifeboat found duo aws:us-east-1 --sandbox`, `lifeboat found duo linode:us-east --sandbox`, then `lifeboat destroy duo --sandbox`";
+    let how = "when it answers again: `lifeboat recovered duo aws:us-east-1 --sandbox`, `lifeboat recovered duo linode:us-east --sandbox`, then `lifeboat destroy duo --sandbox`";
     destroyed.says(&["destroyed: 2 steps done", "left: ", how]).done();
     for it in [LINODE, AWS, EU, AWS_EU] {
         home.requests().mutating().to_fault_domain(it).none();
@@ -232,7 +232,7 @@ fn a_failback_at_home_ends_a_loss_and_makes_nothing_else() {
     home.log_requests();
     failback(&home)
         .code(0)
-        .shows(&["found again: linode:us-east", "web[1]", "not part of this switch"])
+        .shows(&["recovered: linode:us-east", "web[1]", "not part of this switch"])
         .done();
     assert!(state(&home).lost.is_empty());
     let world = home.shown();

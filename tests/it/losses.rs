@@ -193,14 +193,14 @@ fn what_is_still_lost_stays_frozen_on_the_way_home() {
     home.world.heal(Some(LINODE)).unwrap();
     home.log_requests();
     let back = ["failback", "duo", "--lost", AWS, "--yes"];
-    home.sandbox(&back).code(0).shows(&["found again: linode:us-east", "1 frozen"]).done();
+    home.sandbox(&back).code(0).shows(&["recovered: linode:us-east", "1 frozen"]).done();
     home.requests().to_fault_domain(AWS).none();
     settled(&home, &[], "home without its table");
     assert_eq!(leads(&home), ["us"]);
     assert_eq!(state(&home).lost.len(), 1);
-    home.sandbox(&["found", "duo", AWS]).code(3).says(&["still silent"]).done();
+    home.sandbox(&["recovered", "duo", AWS]).code(3).says(&["still silent"]).done();
     home.world.heal(None).unwrap();
-    home.sandbox(&["found", "duo", AWS]).code(0).says(&["still lost: nothing"]).done();
+    home.sandbox(&["recovered", "duo", AWS]).code(0).says(&["still lost: nothing"]).done();
     home.log_requests();
     home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(0).done();
     assert!(home.requests().to_fault_domain(AWS).len() > 0, "it is looked at again");
@@ -225,12 +225,12 @@ fn nobody_is_sent_to_what_is_lost() {
         .code(3)
         .shows(&[
             "`shop` would direct users to `lb`",
-            "`lifeboat found duo linode:us-east --sandbox`",
+            "`lifeboat recovered duo linode:us-east --sandbox`",
         ])
         .done();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"])
         .code(3)
-        .says(&["state says that aws:us-east-1, linode:us-east is", "lifeboat found duo"])
+        .says(&["state says that aws:us-east-1, linode:us-east is", "lifeboat recovered duo"])
         .done();
     home.requests().mutating().none();
     assert_eq!(leads(&home), ["eu"]);
@@ -249,7 +249,7 @@ fn drift_is_named_after_the_thaw() {
         &format!("/nodebalancers/{balancer}"),
         &json!({ "client_conn_throttle": 7 }),
     );
-    home.sandbox(&["found", "duo", LINODE]).code(0).done();
+    home.sandbox(&["recovered", "duo", LINODE]).code(0).done();
     home.sandbox(&["plan", "duo", "--detailed-exitcode"])
         .code(2)
         .shows(&["Changed outside lifeboat", "lb", "client_conn_throttle", "7"])
@@ -299,7 +299,11 @@ fn a_destroy_that_leaves_something_says_so() {
     home.sandbox(&["failover", "duo", "--to", "calm", "--lost", LINODE, "--yes"]).code(0).done();
     home.sandbox(&["destroy", "duo", "--yes"])
         .code(5)
-        .says(&["destroyed: ", "left: 7 objects", "lifeboat found duo linode:us-east --sandbox"])
+        .says(&[
+            "destroyed: ",
+            "left: 7 objects",
+            "lifeboat recovered duo linode:us-east --sandbox",
+        ])
         .done();
 }
 

@@ -27,7 +27,7 @@ const SAMPLE: usize = 40;
 const SAMPLE_WITHIN: Duration = Duration::from_secs(200);
 
 const REHEARSAL: &str = "overlay: rehearsal
-instance: drill
+workspace: drill
 borrow: [zone]
 rehearses: eu
 resources:

@@ -117,7 +117,7 @@ fn unknown_names() {
 fn losses_are_of_what_is_there() {
     check_overlay("unknown_fault_domain", "overlay: other\nassumes_lost: [linode:us-esat]\n");
     check_overlay("bad_fault_domain", "overlay: other\nassumes_lost: [us-east]\n");
-    check_overlay("rehearsal_without_instance", "overlay: other\nrehearses: failover\n");
+    check_overlay("rehearsal_without_workspace", "overlay: other\nrehearses: failover\n");
     let home = Home::holding("tiny", LB);
     home.overlay("tiny", "moved", "overlay: moved\nassumes_lost: [linode:us-east]\nresources:\n  lb: { region: eu-central }\n");
     home.run(&["validate", "tiny", "-o", "moved"]).code(0).done();

@@ -107,10 +107,10 @@ fn an_id_says_what_became_of_a_create_only() {
     run.until(|| home.state("tiny").is_some_and(|it| !it.begun.is_empty()));
     run.kill();
     home.world.heal(None).unwrap();
-    let said = home.sandbox(&["state", "settle", "tiny", "lb", "--id", "999"]).code(1).stderr;
+    let said = home.sandbox(&["state", "resolve", "tiny", "lb", "--id", "999"]).code(1).stderr;
     assert!(said.contains("was no create"), "{said}");
     assert_eq!(home.state("tiny").unwrap().begun.len(), 1);
-    let nothing = said.split('`').find(|it| it.starts_with("lifeboat state settle")).unwrap();
+    let nothing = said.split('`').find(|it| it.starts_with("lifeboat state resolve")).unwrap();
     let words: Vec<&str> =
         nothing.split_whitespace().skip(1).map(|it| it.trim_matches('\'')).collect();
     home.run(&words).code(0).done();

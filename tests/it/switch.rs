@@ -77,7 +77,7 @@ fn the_story_line_by_line() {
     home.run(&["sandbox", "heal"]).code(0).done();
     home.sandbox(&["failback", SHOP, "--yes"])
         .code(0)
-        .shows(&["found again: aws:us-east-1, linode:us-east"])
+        .shows(&["recovered: aws:us-east-1, linode:us-east"])
         .done();
     home.sandbox(&["plan", SHOP, "--detailed-exitcode"]).code(0).shows(&["18 unchanged"]).done();
     served(&home, "the story");
@@ -114,7 +114,7 @@ fn slips_change_nothing() {
         .code(1)
         .says(&["did you mean `aws:us-east-1`?"])
         .done();
-    home.sandbox(&["found", "duo", LINODE]).code(1).says(&["nothing is lost"]).done();
+    home.sandbox(&["recovered", "duo", LINODE]).code(1).says(&["nothing is lost"]).done();
     home.overlay("duo", "typo", "overlay: typo\nassumes_lost: ['linode:us-eest']\n");
     to(&["--to", "typo"]).code(1).says(&["did you mean `linode:us-east`"]).done();
     home.requests().mutating().none();
@@ -171,8 +171,8 @@ fn who_is_still_silent_is_not_gone_home_to() {
         .says(&["linode:us-east is still silent", "--lost linode:us-east"])
         .done();
     home.requests().mutating().none();
-    home.sandbox(&["found", "duo", LINODE]).code(3).says(&["still silent"]).done();
-    home.sandbox(&["found", "duo", "linode:us-eest"]).code(1).says(&["did you mean"]).done();
+    home.sandbox(&["recovered", "duo", LINODE]).code(3).says(&["still silent"]).done();
+    home.sandbox(&["recovered", "duo", "linode:us-eest"]).code(1).says(&["did you mean"]).done();
     assert_eq!(duo::state(&home).lost, lost, "nothing is found by a refusal");
     home.requests().mutating().none();
 }
@@ -185,7 +185,7 @@ fn a_saved_plan_is_the_switch_with_its_losses() {
     home.log_requests();
     let saved = ["plan", "duo", "-o", "eu", "--out", "p.json", "--detailed-exitcode"];
     let plan = home.sandbox(&saved).code(2);
-    plan.shows(&["switch base → eu", "taken for lost", LINODE, AWS]).done();
+    plan.shows(&["switch base → eu", "assumed lost", LINODE, AWS]).done();
     assert!(duo::state(&home).lost.is_empty(), "a plan writes nothing");
     home.sandbox(&["apply", "p.json", "--yes"]).code(0).done();
     let asked = home.requests();
@@ -292,10 +292,7 @@ fn a_planned_failover_may_turn_into_a_real_one() {
     home.world.heal(None).unwrap();
     home.lose("linode:us-east");
     home.lose("aws:us-east-1");
-    home.sandbox(&failover)
-        .code(0)
-        .shows(&["taken for lost: aws:us-east-1, linode:us-east"])
-        .done();
+    home.sandbox(&failover).code(0).shows(&["assumed lost: aws:us-east-1, linode:us-east"]).done();
     let lost = home.state("woocommerce").unwrap().lost;
     assert_eq!(lost.len(), 2, "{lost:?}");
 }

@@ -8,7 +8,7 @@ use crate::cli::args::stack::World;
 
 #[derive(Debug, Clone, Args)]
 pub struct AuditArgs {
-    /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder
+    /// `NAME`, `NAME@WORKSPACE` or the path of a stack's folder
     #[arg(required_unless_present = "rules")]
     pub stack: Option<String>,
     /// Audit the switch to this overlay; several. Without: to every overlay that has `assumes_lost`

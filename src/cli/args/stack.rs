@@ -15,7 +15,7 @@ use crate::ops::error::OpsError;
 /// A stack and what is laid over it.
 #[derive(Debug, Clone, Args)]
 pub struct Layers {
-    /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder; for apply also a saved plan
+    /// `NAME`, `NAME@WORKSPACE` or the path of a stack's folder; for apply also a saved plan
     #[arg(add = ArgValueCompleter::new(complete::stacks), value_hint = ValueHint::AnyPath)]
     pub stack: String,
     /// Lay this overlay over the stack; `base` means none; several in order. Without: what state says is active, or the base where no state is read
@@ -32,7 +32,7 @@ pub struct Layers {
 /// A stack whose overlays state knows.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
-    /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder
+    /// `NAME`, `NAME@WORKSPACE` or the path of a stack's folder
     #[arg(add = ArgValueCompleter::new(complete::stacks))]
     pub stack: String,
     /// Set a variable

@@ -49,8 +49,8 @@ pub enum StateCommand {
         state: StateArgs,
         address: String,
     },
-    /// Say what became of a step in doubt
-    Settle {
+    /// Say what became of an interrupted operation
+    Resolve {
         #[command(flatten)]
         state: StateArgs,
         address: String,
@@ -74,14 +74,14 @@ impl StateCommand {
             | Self::Rm { state, .. }
             | Self::Restore { state, .. }
             | Self::Unprotect { state, .. }
-            | Self::Settle { state, .. } => state,
+            | Self::Resolve { state, .. } => state,
         }
     }
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct StateArgs {
-    /// `NAME` or `NAME@INSTANCE`
+    /// `NAME` or `NAME@WORKSPACE`
     pub stack: String,
     #[command(flatten)]
     pub world: World,

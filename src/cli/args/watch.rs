@@ -5,7 +5,7 @@ use clap::Args;
 /// What is watched, when it is down, and what is done then.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// `NAME`, `NAME@INSTANCE` or the path of a stack's folder
+    /// `NAME`, `NAME@WORKSPACE` or the path of a stack's folder
     pub stack: String,
     /// The overlay that is switched to
     #[arg(long, value_name = "OVERLAY")]

@@ -83,7 +83,7 @@ async fn settings() -> Vec<(String, String)> {
     for name in ENDPOINTS {
         let Some(url) = said(name) else { continue };
         let host = url.split("://").last().and_then(|it| it.split(['/', ':', '?']).next());
-        // Only what is taken for lost counts, so that it does no harm to call each part a region.
+        // Only what is assumed lost counts, so that it does no harm to call each part a region.
         let parts = host.unwrap_or_default().split('.');
         found.extend(parts.map(|part| (format!("the region in {name}"), part.to_owned())));
     }

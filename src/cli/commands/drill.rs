@@ -159,7 +159,7 @@ fn no_rehearsal(place: &Place, overlay: &str) -> OpsError {
 
 /// Nobody can say which instance it means.
 fn unread(overlay: &str, why: OpsError, left: &[String]) -> OpsError {
-    let what = format!("the instance of `{overlay}` is not known: {why}");
+    let what = format!("the workspace of `{overlay}` is not known: {why}");
     let first = match why {
         OpsError::Input { help, .. } => help,
         _ => format!("mend {overlay}"),
@@ -266,8 +266,10 @@ fn refused(what: &str) -> OpsError {
 
 fn no_instance(overlay: &str) -> OpsError {
     OpsError::input(
-        format!("overlay `{overlay}` has no `instance`, so a drill of it would be the real thing"),
-        "write `instance: drill` into it, and give what it makes names of its own",
+        format!(
+            "overlay `{overlay}` sets no `workspace`: a drill of it would run against production"
+        ),
+        "write `workspace: drill` into it, and give what it makes names of its own",
     )
 }
 

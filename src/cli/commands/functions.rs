@@ -20,7 +20,7 @@ const NAMES: [(&str, &str); 7] = [
         "under `for_each`: the text, the map's value, or the other resource itself, as in each.value.label",
     ),
     ("self.ATTRIBUTE", "in `ready` and `gate`: the resource itself"),
-    ("stack.name, stack.instance", "the names of the stack and of the instance that it lives in"),
+    ("stack.name", "the name of the stack"),
 ];
 
 /// By topic: how it is called, and what it gives.

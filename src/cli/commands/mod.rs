@@ -98,8 +98,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             let back = switch::Back { lost, keep_standby, include_pending };
             switch::failback(&scene, &target, back, &wanted).await
         }
-        Command::Found { state, fault_domain } => {
-            switch::found(&scene, &state, &fault_domain).await
+        Command::Recovered { state, fault_domain } => {
+            switch::recovered(&scene, &state, &fault_domain).await
         }
         Command::Drill { target, to, losing, world, cleanup, yes, .. } => {
             let wanted = drill::Wanted { to, losing, cleanup, yes };

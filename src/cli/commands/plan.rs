@@ -148,7 +148,7 @@ pub fn note_drill(place: &Place, stack: &Stack) {
         && !stack.rehearses.is_empty()
     {
         out::talk(&format!(
-            "{} is the instance of a drill: {} deletes everything of it",
+            "{} is the workspace of a drill: {} deletes everything of it",
             place.name(),
             Typed::Drill { stack: &place.stack, to: overlay, cleanup: true }
         ));

@@ -89,7 +89,7 @@ pub fn run(scene: &Scene, command: StateCommand) -> Result<Exit, OpsError> {
                 Ok((it.clone(), Outcome::Recorded(Box::new(record))))
             })?;
         }
-        StateCommand::Settle { state, address, id, nothing } => {
+        StateCommand::Resolve { state, address, id, nothing } => {
             settle(scene, &state, &address, id, nothing)?;
         }
     }
@@ -298,7 +298,7 @@ fn settle(
         let address = parse(address)?;
         let begun = state.begun.get(&address).ok_or_else(|| {
             OpsError::input(
-                format!("no step of `{address}` is in doubt"),
+                format!("no step of `{address}` is indeterminate"),
                 "only a step that began and did not end can be settled",
             )
         })?;
@@ -309,13 +309,13 @@ fn settle(
                 ),
                 format!(
                     "nothing was changed; the next plan looks at the object anew: {}",
-                    Typed::StateSettle { stack: &args.stack, address: &address.to_string() }
+                    Typed::StateResolve { stack: &args.stack, address: &address.to_string() }
                 ),
             ));
         }
         let outcome = match id {
             Some(id) if begun.call == "create" => Outcome::Recorded(Box::new(adopted(begun, id))),
-            _ => Outcome::Failed { why: "settled by hand: nothing was made".into() },
+            _ => Outcome::Failed { why: "resolved by hand: nothing was made".into() },
         };
         Ok((address, outcome))
     })

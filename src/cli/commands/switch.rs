@@ -1,4 +1,4 @@
-//! `failover`, `failback`, `found`: switches between sites, and the end of a loss.
+//! `failover`, `failback`, `recovered`: switches between sites, and the end of a loss.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -363,7 +363,7 @@ fn not_planned(place: &Place, state: &State) -> OpsError {
         format!("--planned says that nothing is lost, and state says that {} is", lost.join(", ")),
         format!(
             "if it answers again: {}; else leave --planned out, and name it with --lost; nothing was changed",
-            Command::Found { stack: &name, fault_domain: lost[0] }
+            Command::Recovered { stack: &name, fault_domain: lost[0] }
         ),
     )
 }
@@ -393,7 +393,7 @@ fn says_what_is_lost(ask: &Ask, state: &State, to: &str) -> Result<(), OpsError>
 }
 
 /// Ends the loss of one fault domain without a switch.
-pub async fn found(scene: &Scene, args: &StateArgs, domain: &str) -> Result<Exit, OpsError> {
+pub async fn recovered(scene: &Scene, args: &StateArgs, domain: &str) -> Result<Exit, OpsError> {
     let place = Place::find(&args.stack, &scene.directory)?;
     let session = open::session(&place.root, &args.world).await?;
     let (mut lease, state) = open::lease(&session, &place, &scene.command)?;
@@ -402,7 +402,7 @@ pub async fn found(scene: &Scene, args: &StateArgs, domain: &str) -> Result<Exit
     let left: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
     out::talk(&format!(
-        "{domain} is found; still lost: {left}; active: {}; {} shows what has to be done",
+        "{domain} has recovered; still lost: {left}; active: {}; {} shows what has to be done",
         named(&state.active),
         Command::Plan { stack: &place.name(), overlays: &[], out: None }
     ));

@@ -34,7 +34,7 @@ pub static REHEARSAL_MISSING: Rule = Rule {
     id: "rehearsal-missing",
     level: Level::Warning,
     title: "No overlay rehearses the switch",
-    remedy: "write an overlay with `instance: drill` and `rehearses`, and rehearse it with `drill`",
+    remedy: "write an overlay with `workspace: drill` and `rehearses`, and rehearse it with `drill`",
 };
 
 /// Shorter texts are in too many others by chance.

@@ -1,4 +1,4 @@
-//! Whether anything that the recovery needs is inside what is taken for lost.
+//! Whether anything that the recovery needs is inside what is assumed lost.
 
 use std::collections::BTreeSet;
 
@@ -219,7 +219,7 @@ fn outside(case: &Case<'_>, out: &mut Section) {
     }
     for (name, domain) in case.facts.settings.iter().filter(|(_, it)| case.lost.contains(it)) {
         let region = domain.split_once(':').map_or(domain.as_str(), |it| it.1);
-        let why = format!("{name} is {region} here, and {domain} is taken for lost");
+        let why = format!("{name} is {region} here, and {domain} is assumed lost");
         out.findings.push(Finding::new(&SETTING_LOST, place_of_loss(case, domain), why));
     }
 }

@@ -40,7 +40,7 @@ pub static DRILL_NEVER: Rule = Rule {
     id: "drill-never",
     level: Level::Note,
     title: "The switch has never been rehearsed",
-    remedy: "write an overlay with `instance: drill` and `rehearses`, and rehearse it with `drill`",
+    remedy: "write an overlay with `workspace: drill` and `rehearses`, and rehearse it with `drill`",
 };
 pub static REPLACE_GAP: Rule = Rule {
     id: "replace-gap",

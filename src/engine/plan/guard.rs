@@ -314,7 +314,7 @@ pub fn cloud_lost(
                 "{domain} is lost, so nothing of {cloud} can be changed, and {count} of its objects would have to, `{}` first",
                 first.change.address
             );
-            let found = Command::Found { stack, fault_domain: domain };
+            let found = Command::Recovered { stack, fault_domain: domain };
             let help = format!("wait until its API answers; then: {found}");
             refusals.push(Diagnostic::refusal("cloud_lost", text).help(help));
         }
@@ -399,7 +399,7 @@ pub fn into_lost(it: &Planned<'_>, target: &Address, domain: &str, stack: &str) 
     let address = &it.change.address;
     let does = if it.change.action.destroys() { "leave" } else { "direct" };
     let text = format!("`{address}` would {does} users to `{target}`, and {domain} is lost");
-    let found = Command::Found { stack, fault_domain: domain };
+    let found = Command::Recovered { stack, fault_domain: domain };
     let help = format!(
         "switch to a site that lives; if it answers again, leave `--lost {domain}` out, or, where state says that it is \
          lost: {found}; or pass --allow-outage"

@@ -54,9 +54,9 @@ impl Proposal<'_> {
                     format!("left behind in {domain}, which is lost: replaced after the thaw")
                 }
                 _ if record.is_some_and(|it| it.deposed.is_some()) => {
-                    format!("an interrupted replace is finished when {domain} is found again")
+                    format!("an interrupted replace is finished when {domain} has recovered")
                 }
-                _ => format!("it waits until {domain} is found again"),
+                _ => format!("it waits until {domain} has recovered"),
             };
             let (action, attributes) = (would.action, would.attributes);
             change.held = Some(Held { action, wait: Wait::Lost, why, attributes });

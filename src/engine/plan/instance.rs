@@ -264,7 +264,8 @@ impl<'a> Proposal<'a> {
         let mut change = self.undecided(instance, kind, record);
         if let Some(why) = self.doubt(&instance.address).filter(|_| record.is_none()) {
             change.unseen = Some(Unseen::new(Reason::Unclear, why));
-            change.reason = "whether it was made is in doubt, so nothing is planned for it".into();
+            change.reason =
+                "whether it was made is indeterminate, so nothing is planned for it".into();
             return change;
         }
         if let Some(Observation::Unseen(unseen)) = seen {

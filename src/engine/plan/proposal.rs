@@ -145,7 +145,7 @@ impl<'a> Proposal<'a> {
     pub(super) fn doubt(&self, address: &Address) -> Option<String> {
         let begun = self.worlds.state?.begun.get(address).filter(|it| it.call == "create")?;
         let (name, address) = (self.name(), address.to_string());
-        let settle = Command::StateSettle { stack: &name, address: &address };
+        let settle = Command::StateResolve { stack: &name, address: &address };
         Some(format!(
             "a create of a {} began and its end is not known; look what is there; if it is not: {settle}; \
              if it is: the same with `--id` and its id instead of `--nothing`",

@@ -14,7 +14,7 @@ impl Missing {
     /// Why something cannot be made without it.
     fn words(self) -> &'static str {
         match self {
-            Self::Lost => "which waits until its fault domain is found again",
+            Self::Lost => "which waits until its fault domain has recovered",
             Self::Unseen => "which could not be looked at",
             Self::InDoubt => "of which nobody knows whether it was made",
             Self::Held => "which has to wait itself",

@@ -310,7 +310,7 @@ fn an_interrupted_replace_in_what_is_lost_is_finished_after_the_thaw() {
     };
     let lost: &[&str] = &["linode:us-east"];
     let told = plan(&Case { to: None, lost, change: &begun, ..Case::default() });
-    let why = "an interrupted replace is finished when linode:us-east is found again";
+    let why = "an interrupted replace is finished when linode:us-east has recovered";
     assert_eq!(held(&told, "lb"), Some((Wait::Lost, why)));
 }
 

@@ -34,7 +34,7 @@ const OVERLAY_KEYS: [&str; 10] = [
     "overlay",
     "description",
     "assumes_lost",
-    "instance",
+    "workspace",
     "rehearses",
     "borrow",
     "objectives",

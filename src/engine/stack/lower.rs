@@ -116,16 +116,22 @@ pub fn section<'a>(
     map
 }
 
+/// Keys that once had another name: whoever writes the old one is told the new one.
+const RENAMED: [(&str, &str); 1] = [("instance", "workspace")];
+
 /// Tells every key that is not among the known ones.
 pub fn unknown_keys(map: &Map, known: &[&str], what: &str, out: &mut Vec<Diagnostic>) {
     for (name, it) in map {
         if !known.contains(&name.as_ref()) {
-            out.push(
-                Diagnostic::error("unknown_key", "Unknown key")
-                    .at(it.key, format!("{what} has no `{name}`"))
+            let wrong = Diagnostic::error("unknown_key", "Unknown key")
+                .at(it.key, format!("{what} has no `{name}`"));
+            let renamed = RENAMED.iter().find(|(old, new)| *old == &**name && known.contains(new));
+            out.push(match renamed {
+                Some((_, new)) => wrong.help(format!("it is called `{new}` now")),
+                None => wrong
                     .help(format!("it has {}", known.join(", ")))
                     .nearest(name, known.iter().copied()),
-            );
+            });
         }
     }
 }

@@ -49,7 +49,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// `NAME` or `NAME@INSTANCE`, as commands take it.
+    /// `NAME` or `NAME@WORKSPACE`, as commands take it.
     pub fn shown_name(&self) -> String {
         match &self.instance {
             Some(instance) => format!("{}@{instance}", self.name),

@@ -1,4 +1,4 @@
-//! What layers say about a recovery: objectives, what an overlay takes for lost, and the instance that a drill runs in.
+//! What layers say about a recovery: objectives, what an overlay takes for lost, and the workspace that a drill runs in.
 
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::stack::gate::duration;
@@ -29,13 +29,13 @@ pub fn overlay_keys(layers: &[Node], stack: &mut Stack, out: &mut Vec<Diagnostic
         if let Some(it) = map.get("borrow") {
             stack.borrow.extend(texts(&it.node, "borrow", out));
         }
-        if let Some(it) = map.get("instance") {
-            let name = it.node.as_text().filter(|it| is_instance_name(it));
+        if let Some(it) = map.get("workspace") {
+            let name = it.node.as_text().filter(|it| is_workspace_name(it));
             if name.is_none() {
                 out.push(
                     Diagnostic::error("bad_name", "A name that cannot be used").at(
                         it.node.span,
-                        "an instance's name is small letters, digits, `_` and `-`",
+                        "a workspace's name is small letters, digits, `_` and `-`",
                     ),
                 );
             }
@@ -43,19 +43,19 @@ pub fn overlay_keys(layers: &[Node], stack: &mut Stack, out: &mut Vec<Diagnostic
         }
         rehearses(map, stack, out);
     }
-    borrows_for_an_instance(layers, out);
+    borrows_for_a_workspace(layers, out);
 }
 
-/// The plain stack is who lends: only an instance can borrow.
-fn borrows_for_an_instance(layers: &[Node], out: &mut Vec<Diagnostic>) {
+/// The plain stack is who lends: only a workspace can borrow.
+fn borrows_for_a_workspace(layers: &[Node], out: &mut Vec<Diagnostic>) {
     let overlays = || layers.iter().skip(1).filter_map(Node::as_map);
-    if overlays().any(|it| it.contains_key("instance")) {
+    if overlays().any(|it| it.contains_key("workspace")) {
         return;
     }
     out.extend(overlays().filter_map(|it| it.get("borrow")).map(|it| {
-        Diagnostic::error("missing_key", "Only an instance borrows")
-            .at(it.key, "this overlay has no `instance`, so the stack would borrow from itself")
-            .help("write `instance: drill` beside it, or take `borrow` out")
+        Diagnostic::error("missing_key", "Only a workspace borrows")
+            .at(it.key, "this overlay has no `workspace`, so the stack would borrow from itself")
+            .help("write `workspace: drill` beside it, or take `borrow` out")
     }));
 }
 
@@ -87,25 +87,25 @@ pub fn is_fault_domain(text: &str) -> bool {
     })
 }
 
-fn is_instance_name(text: &str) -> bool {
+fn is_workspace_name(text: &str) -> bool {
     text.starts_with(|it: char| it.is_ascii_lowercase())
         && text
             .chars()
             .all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, '_' | '-'))
 }
 
-/// One overlay or several; a rehearsal needs an instance of its own, and cannot be of itself.
+/// One overlay or several; a rehearsal needs a workspace of its own, and cannot be of itself.
 fn rehearses(map: &Map, stack: &mut Stack, out: &mut Vec<Diagnostic>) {
     let Some(it) = map.get("rehearses") else { return };
     let named = match &it.node.data {
         Data::Text(one) => vec![(one.to_string(), it.node.span)],
         _ => texts(&it.node, "rehearses", out),
     };
-    if !map.contains_key("instance") {
+    if !map.contains_key("workspace") {
         out.push(
-            Diagnostic::error("missing_key", "A rehearsal has an instance of its own")
-                .at(it.key, "this overlay has no `instance`")
-                .help("write `instance: drill` beside it"),
+            Diagnostic::error("missing_key", "A rehearsal has a workspace of its own")
+                .at(it.key, "this overlay has no `workspace`")
+                .help("write `workspace: drill` beside it"),
         );
     }
     let own = map.get("overlay").and_then(|it| it.node.as_text());

@@ -487,7 +487,7 @@ fn objectives_are_laid_over_like_the_rest() {
 #[test]
 fn overlays_say_what_is_lost_and_what_a_drill_switches_to() {
     let overlay = r"overlay: drill
-instance: drill
+workspace: drill
 rehearses: eu
 borrow: [zone, products]
 assumes_lost: ['linode:us-east', 'aws:us-east-1']
@@ -512,7 +512,7 @@ assumes_lost: ['linode:us-east', 'aws:us-east-1']
 rehearses: [eu, drill, 5]
 borrow: [zoen, 'web[0]']
 assumes_lost: [us-east, 'Linode:us-east', 'linode:us-east', 7]
-instance: Drill 1
+workspace: Drill 1
 ";
     let loaded = load_layers(&[("", SHOP), ("drill", wrong)], &[]);
     let codes: Vec<&str> = loaded.diagnostics.iter().map(|it| it.code).collect();
@@ -528,11 +528,14 @@ instance: Drill 1
     overlays/drill.yaml:5:11: A name that cannot be used [«Drill 1» an instance's name is small letters, digits, `_` and `-`]
     "#);
     let without = "overlay: drill\nrehearses: eu\n";
-    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", without)], &[]), @r#"overlays/drill.yaml:2:1: A rehearsal has an instance of its own [«rehearses» this overlay has no `instance`] -- write `instance: drill` beside it"#);
+    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", without)], &[]), @r#"overlays/drill.yaml:2:1: A rehearsal has a workspace of its own [«rehearses» this overlay has no `workspace`] -- write `workspace: drill` beside it"#);
     let plain = "overlay: drill\nborrow: [zone]\n";
-    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", plain)], &[]), @r#"overlays/drill.yaml:2:1: Only an instance borrows [«borrow» this overlay has no `instance`, so the stack would borrow from itself] -- write `instance: drill` beside it, or take `borrow` out"#);
+    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", plain)], &[]), @r#"overlays/drill.yaml:2:1: Only a workspace borrows [«borrow» this overlay has no `workspace`, so the stack would borrow from itself] -- write `workspace: drill` beside it, or take `borrow` out"#);
     // Two overlays of one instance may share the words.
-    let own = "overlay: own\ninstance: drill\n";
+    // Whoever writes the key of before is told the one of today.
+    let old = "overlay: drill\ninstance: drill\n";
+    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", old)], &[]), @"overlays/drill.yaml:2:1: Unknown key [an overlay has no `instance`] -- it is called `workspace` now");
+    let own = "overlay: own\nworkspace: drill\n";
     assert_eq!(problems(&[("", SHOP), ("drill", plain), ("own", own)], &[]), "");
 }
 

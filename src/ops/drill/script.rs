@@ -47,7 +47,7 @@ pub struct Script {
     pub overlay: String,
     /// The overlays that the drill switches to on top of that.
     pub rehearses: Vec<String>,
-    /// What is taken for lost in the switch.
+    /// What is assumed lost in the switch.
     pub losses: Losses,
     pub command: String,
     pub pace: Pace,
