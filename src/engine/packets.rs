@@ -235,13 +235,19 @@ impl Filter {
         self.is_off || of_rules || (self.accepts_rest && !is_shut)
     }
 
-    /// Which users reach a port, of one family or of both. What is not known yet may let everybody in.
-    pub fn admits(&self, protocol: &str, port: u16, family: Option<Family>) -> Admits {
+    /// Which users reach a port, or any port at all; of one family or of both. What is not known yet may let everybody in.
+    pub fn admits(&self, protocol: &str, port: Option<u16>, family: Option<Family>) -> Admits {
         if self.is_off || self.is_partly_unknown {
             return Admits::Everybody;
         }
-        let probe = Opening { protocol: protocol.into(), ports: Some((port, port)) };
-        let about: Vec<&Rule> = self.rules.iter().filter(|it| it.covers(&probe)).collect();
+        let of = |ports| Opening { protocol: protocol.into(), ports: Some(ports) };
+        let (one, all) = (port.map(|it| of((it, it))), of(ALL_PORTS));
+        let is_about = |it: &&Rule| match &one {
+            Some(port) => it.covers(port),
+            // One port that is let in is one that is reached; shut are only those that a rule shuts all of.
+            None => it.covers(&all) || (it.accepts && it.protocol == protocol),
+        };
+        let about: Vec<&Rule> = self.rules.iter().filter(is_about).collect();
         let families = family.map_or(vec![Family::Four, Family::Six], |it| vec![it]);
         let admitted = families.into_iter().map(|it| self.admits_of(&about, it));
         admitted.max().unwrap_or(Admits::Nobody)
@@ -354,7 +360,7 @@ mod tests {
         use super::{Admits, Family};
         let admits = |policy, rules: Vec<Value>, family| {
             let filter = filter(policy, rules);
-            filter.admits("TCP", 80, family)
+            filter.admits("TCP", Some(80), family)
         };
         let accept = |source| vec![rule("ACCEPT", Some("80"), source)];
         let both = |rules| admits("DROP", rules, None);
@@ -374,6 +380,11 @@ mod tests {
         assert_eq!(admits("DROP", accept("::/0"), Some(Family::Four)), Admits::Nobody);
         assert_eq!(admits("DROP", accept("::/0"), Some(Family::Six)), Admits::Everybody);
         assert_eq!(admits("DROP", vec![Value::Open], None), Admits::Everybody);
+        let any = |rules| filter("DROP", rules).admits("TCP", None, None);
+        assert_eq!(any(vec![rule("ACCEPT", Some("22"), "0.0.0.0/0")]), Admits::Everybody);
+        assert_eq!(any(vec![rule("ACCEPT", Some("80"), "192.168.255.0/24")]), Admits::Nobody);
+        let shut = vec![rule("DROP", None, "0.0.0.0/0"), rule("ACCEPT", Some("22"), "0.0.0.0/0")];
+        assert_eq!(any(shut), Admits::Nobody);
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn shut(
         let mut records = state.records.iter();
         let (named, own) = records.find(|(_, it)| it.kind == wall.kind && it.id == id)?;
         let filter = Filter::of(wall, |name| own.attributes.get(name))?;
-        let is_shut = filter.admits("TCP", port, family) == Admits::Nobody;
+        let is_shut = filter.admits("TCP", Some(port), family) == Admits::Nobody;
         is_shut.then(|| format!("`{named}` lets nobody in to port {port}"))
     })
 }

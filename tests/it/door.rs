@@ -183,6 +183,32 @@ fn what_shuts_out_users_that_are_there_is_told() {
     assert_eq!(json["users"][0]["shut"], "`wall` lets nobody in to port 80");
 }
 
+/// A name that leads to a machine itself: at no port would anybody be let in.
+#[test]
+fn nobody_is_sent_to_a_machine_that_is_shut() {
+    let home = duo::home();
+    home.overlay(
+        "duo",
+        "calm",
+        "overlay: calm\nresources: { shop: { target: '${eu[0].ipv4}' } }\n",
+    );
+    home.stack("duo", walled("eu", ""));
+    // Nobody comes to it but a balancer, which would not reach it any more.
+    apply(&home, &[]).code(3).shows(&["shuts_backends"]).done();
+    apply(&home, &["--allow-outage"]).code(0).done();
+    let shut = "`wall` lets nobody in to `eu[0]` at any port";
+    home.sandbox(CALM).code(3).shows(&["Refused [shuts_users]", shut]).done();
+    let open = walled(
+        "eu",
+        &[accept("80", "192.168.255.0/24"), accept("22", "203.0.113.0/24")].join(", "),
+    );
+    home.stack("duo", open);
+    apply(&home, &[]).code(0).done();
+    // Which port users need nobody says.
+    let told = home.sandbox(CALM).code(0).to_string();
+    assert!(!told.contains("shuts_users") && !told.contains("only some"), "{told}");
+}
+
 /// A machine behind the balancer, shut off by hand: its checks see it, and the plan says why.
 #[test]
 fn what_shuts_a_backend_off_by_hand_is_told() {

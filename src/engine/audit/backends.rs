@@ -182,7 +182,7 @@ fn admitted(
     let Some(holder) = holders(side, item).into_iter().next() else { return };
     let Some((_, wall)) = firewall(side, holder) else { return };
     let Some(filter) = Filter::of(wall.kind, |name| wall.value(name)) else { return };
-    let admits = families.iter().map(|it| filter.admits("TCP", port, *it)).max();
+    let admits = families.iter().map(|it| filter.admits("TCP", Some(port), *it)).max();
     if admits == Some(Admits::Nobody) && told.insert(wall.address.clone()) {
         let why = format!(
             "`{}`, in front of `{}`, lets nobody in to port {port}: no user reaches `{}`",

@@ -15,15 +15,15 @@ use crate::engine::schema::{Catalog, Form, Kind, Sort};
 use crate::engine::stack::model::Stack;
 use crate::engine::value::{Attributes, Value};
 
-/// A port of a balancer at which not everybody is let in.
+/// A port of a balancer, or a machine without one, at which not everybody is let in.
 pub(super) struct Door {
-    /// The port's own object.
+    /// The port's own object, or the machine.
     at: Address,
     holder: Address,
     wall: String,
     /// `None`: somebody else attached it.
     own: Option<Address>,
-    port: u16,
+    port: Option<u16>,
     is_shut: bool,
     /// It was not so before this plan.
     is_change: bool,
@@ -69,7 +69,7 @@ pub fn shut_by(
 ) -> Option<String> {
     seen.iter().find_map(|(id, attributes)| {
         let filter = Filter::of(kind, |name| attributes.get(name))?;
-        let is_shut = filter.admits("TCP", port, family) == Admits::Nobody;
+        let is_shut = filter.admits("TCP", Some(port), family) == Admits::Nobody;
         is_shut.then(|| format!("{} lets nobody in to port {port}", stranger(kind, id, attributes)))
     })
 }
@@ -79,61 +79,97 @@ pub fn shut_through<'a>(kind: &'a Kind, catalog: &'a Catalog) -> Option<(&'a Str
     filters(kind, catalog).next()
 }
 
-/// Every port at which not everybody is let in when the plan is carried out.
-pub(super) fn doors(
-    planned: &[Planned<'_>],
+/// Where users come in.
+struct Entry<'a, 'b> {
+    at: &'a Planned<'b>,
+    /// What the filter stands before.
+    holder: &'a Planned<'b>,
+    /// `None`: nobody says which port is meant.
+    port: Option<u16>,
+}
+
+/// The ports of balancers, and the machines to which names lead without one.
+fn entries<'a, 'b>(
+    planned: &'a [Planned<'b>],
+    catalog: &Catalog,
+    walls: &Walls<'a, 'b>,
+    fronts: &BTreeMap<Address, BTreeSet<Option<Family>>>,
+) -> Vec<Entry<'a, 'b>> {
+    let ports: Vec<&Kind> = catalog.kinds.values().filter(|it| it.listens.is_some()).collect();
+    let has_ports = |kind: &Kind| {
+        let mut holders = ports.iter().filter_map(|it| it.attribute(it.contains_in.as_ref()?));
+        holders.any(|it| it.to.as_ref() == Some(&kind.kind))
+    };
+    let entry = |it: &'a Planned<'b>| {
+        if it.kind.listens.is_some() {
+            let port = after(it).and_then(|attributes| port_of(it.kind, &attributes))?;
+            let holder = walls.holder(it).filter(|it| lives(it))?;
+            return Some(Entry { at: it, holder, port: Some(port) });
+        }
+        let is_front = fronts.contains_key(&it.change.address) && !has_ports(it.kind);
+        is_front.then_some(Entry { at: it, holder: it, port: None })
+    };
+    planned.iter().filter(|it| lives(it)).filter_map(entry).collect()
+}
+
+/// Every place at which not everybody is let in when the plan is carried out.
+pub(super) fn doors<'a, 'b>(
+    planned: &'a [Planned<'b>],
     (stack, catalog): (&Stack, &Catalog),
-    walls: &Walls<'_, '_>,
+    walls: &Walls<'a, 'b>,
     directions: &[Direction],
 ) -> Vec<Door> {
     let fronts = fronts(planned, &Wanted::new(catalog, stack));
-    let mut found = Vec::new();
-    for it in planned.iter().filter(|it| it.kind.listens.is_some() && lives(it)) {
-        let address = &it.change.address;
-        let port = after(it).and_then(|attributes| port_of(it.kind, &attributes));
-        let Some(holder) = walls.holder(it).filter(|it| lives(it)) else { continue };
-        let (Some(port), Some(wall)) = (port, walls.after(holder)) else { continue };
-        let families: Vec<Option<Family>> = match fronts.get(&holder.change.address) {
-            Some(families) => families.iter().copied().collect(),
-            None => vec![None],
-        };
-        let admits = |filter: &Filter, port: u16| {
-            families.iter().map(|family| filter.admits("TCP", port, *family)).max()
-        };
-        let then = admits(&wall.filter, port);
-        if then == Some(Admits::Everybody) {
-            continue;
-        }
-        let stays =
-            |it: &Planned<'_>| is_there(it) && !matches!(it.change.action, Action::Replace { .. });
-        let was = it.record.filter(|_| stays(it) && stays(holder)).map(|record| {
-            let port = port_of(it.kind, &record.attributes).unwrap_or(port);
-            let before = walls.before(holder).and_then(|wall| admits(&wall.filter, port));
-            before.unwrap_or(Admits::Everybody)
-        });
-        let mut directed =
-            directions.iter().filter(|it| it.until.is_none() && it.serving.contains(address));
-        let is_directed = directed.clone().next().is_some();
-        let watched = |it: &Direction| {
-            it.gate.as_ref().is_some_and(|of| of.is_empty() || of.contains(address))
-        };
-        found.push(Door {
-            at: address.clone(),
-            holder: holder.change.address.clone(),
-            own: wall.own.cloned(),
-            wall: wall.name,
-            port,
-            is_shut: then == Some(Admits::Nobody),
-            is_change: match (was, then) {
-                // What is new and lets some in is as it was meant to be.
-                (None, then) => then == Some(Admits::Nobody),
-                (was, then) => then < was,
-            },
-            is_directed,
-            is_gated: directed.all(watched),
-        });
+    let entries = entries(planned, catalog, walls, &fronts);
+    entries.iter().filter_map(|it| door(it, walls, &fronts, directions)).collect()
+}
+
+fn door(
+    entry: &Entry<'_, '_>,
+    walls: &Walls<'_, '_>,
+    fronts: &BTreeMap<Address, BTreeSet<Option<Family>>>,
+    directions: &[Direction],
+) -> Option<Door> {
+    let Entry { at, holder, port } = entry;
+    let wall = walls.after(holder)?;
+    let any = BTreeSet::from([None]);
+    let families = fronts.get(&holder.change.address).unwrap_or(&any);
+    let admits = |filter: &Filter, port: Option<u16>| {
+        families.iter().map(|family| filter.admits("TCP", port, *family)).max()
+    };
+    let then = admits(&wall.filter, *port);
+    // Of a machine nobody says which ports users need: only that none of them gets in at any is told.
+    if then == Some(Admits::Everybody) || (port.is_none() && then == Some(Admits::Some)) {
+        return None;
     }
-    found
+    let stays =
+        |it: &Planned<'_>| is_there(it) && !matches!(it.change.action, Action::Replace { .. });
+    let was = at.record.filter(|_| stays(at) && stays(holder)).map(|record| {
+        let port = port.map(|now| port_of(at.kind, &record.attributes).unwrap_or(now));
+        let before = walls.before(holder).and_then(|wall| admits(&wall.filter, port));
+        before.unwrap_or(Admits::Everybody)
+    });
+    let address = &at.change.address;
+    let mut directed =
+        directions.iter().filter(|it| it.until.is_none() && it.serving.contains(address));
+    let is_directed = directed.clone().next().is_some();
+    let watched =
+        |it: &Direction| it.gate.as_ref().is_some_and(|of| of.is_empty() || of.contains(address));
+    Some(Door {
+        at: address.clone(),
+        holder: holder.change.address.clone(),
+        own: wall.own.cloned(),
+        wall: wall.name,
+        port: *port,
+        is_shut: then == Some(Admits::Nobody),
+        is_change: match (was, then) {
+            // What is new and lets some in is as it was meant to be.
+            (None, then) => then == Some(Admits::Nobody),
+            (was, then) => then < was,
+        },
+        is_directed,
+        is_gated: directed.all(watched),
+    })
 }
 
 /// It is there when the plan is carried out, and can be looked at.
@@ -164,12 +200,14 @@ fn fronts(
 impl Door {
     fn says(&self) -> String {
         let Self { wall, port, at, holder, .. } = self;
-        if self.is_shut {
-            format!(
+        match port {
+            None => format!("{wall} lets nobody in to `{at}` at any port: no user reaches it"),
+            Some(port) if self.is_shut => format!(
                 "{wall} lets nobody in to port {port} of `{holder}`: no user reaches `{at}`, however healthy what is behind it is"
-            )
-        } else {
-            format!("{wall} lets only some networks in to port {port} of `{holder}`")
+            ),
+            Some(port) => {
+                format!("{wall} lets only some networks in to port {port} of `{holder}`")
+            }
         }
     }
 
@@ -192,8 +230,13 @@ impl Door {
             None => self.is_directed && !self.is_gated,
         };
         let told = if is_meant && !is_allowed {
-            Diagnostic::refusal("shuts_users", self.says())
-                .help(format!("{let_in}; or, if nobody is to be served meanwhile, --allow-outage"))
+            // A gate asks whether users are served, and not whether that is wanted.
+            let waits = self.is_directed && self.is_gated;
+            let waits =
+                if waits { "; its gate waits until they are let in all the same" } else { "" };
+            Diagnostic::refusal("shuts_users", self.says()).help(format!(
+                "{let_in}; or, if nobody is to be served meanwhile, --allow-outage{waits}"
+            ))
         } else {
             match &self.own {
                 Some(_) => Diagnostic::warning("shut_out", self.says()).help(let_in),

@@ -25,6 +25,8 @@ struct Led<'a> {
     set: String,
     target: String,
     to: Vec<Address>,
+    /// This plan leads it there.
+    is_moved: bool,
 }
 
 /// A name that leads to what is lost.
@@ -77,6 +79,7 @@ pub fn recorded(catalog: &Catalog, state: &State) -> Vec<Stray> {
             set: set_name(kind, &record.attributes),
             target: texts(kind, value).join(", "),
             to: records.leads_to(kind, record),
+            is_moved: false,
         })
     });
     let names: Vec<Led<'_>> = names.collect();
@@ -187,7 +190,9 @@ impl Proposal<'_> {
             let mended = remedy.of(&address.name, attribute, like);
             let stray = it.stray(mended);
             told.push(warning(&stray, planned.instance));
-            strays.extend((!it.is_served).then_some(stray));
+            // Who sends users there, and says that nobody is served meanwhile, wants them there.
+            let is_meant = it.led.is_moved && self.options.allowed.outage;
+            strays.extend((!it.is_served && !is_meant).then_some(stray));
         }
         self.diagnostics.extend(told);
         strays
@@ -244,7 +249,8 @@ fn led<'a>(
         (_, None) => named(),
     };
     let set = set_name(it.kind, &attributes);
-    Some(Led { address: &it.change.address, set, target: texts.join(", "), to })
+    let (address, target) = (&it.change.address, texts.join(", "));
+    Some(Led { address, set, target, to, is_moved: is_changed })
 }
 
 fn warning(it: &Stray, instance: Option<&Instance>) -> Diagnostic {
