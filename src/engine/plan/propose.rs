@@ -102,7 +102,8 @@ fn proposed(
 /// What is not seen, first of all, since it may be why the rest is as it is; then what guards refuse.
 fn guarded(it: &mut Proposal<'_>, directions: &[Direction]) {
     if it.options.intent == Intent::Apply {
-        it.diagnostics.extend(it.groups.split());
+        let name = it.name();
+        it.diagnostics.extend(it.groups.split(&name));
         it.diagnostics.extend(lost_targets(it, directions));
         it.diagnostics.extend(names_of_lost(it));
         let overlays = &it.worlds.stack.overlays;
