@@ -358,15 +358,27 @@ fn no_secret_leaves_an_audit() {
         "variables:\n",
         "variables:\n  cert: { type: string, sensitive: true }\n  key: { type: string, sensitive: true }\n",
     );
+    let read = |home: &Home, code: i32, rule: &str, secrets: &[&str]| {
+        for format in ["text", "json", "sarif"] {
+            let audit = home.run(&["audit", "woocommerce", "--format", format]).code(code);
+            let audit = audit.shows(&[rule]);
+            for secret in secrets {
+                assert!(
+                    !audit.stdout.contains(secret) && !audit.stderr.contains(secret),
+                    "{audit}"
+                );
+            }
+        }
+    };
+    // PEM of something that is no certificate, and no PEM at all.
+    let (cert, key) = ("MBdjZXJ0aWZpY2F0ZS1pbi1kaXNndWlzZQ==", "MBNzd29yZGZpc2gtYW5kLWNoaXBz");
+    let pem = |label: &str, body: &str| {
+        format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+    };
+    home.set("LIFEBOAT_VAR_cert", &pem("CERTIFICATE", cert));
+    home.set("LIFEBOAT_VAR_key", &pem("PRIVATE KEY", key));
+    read(&home, 0, "certificate-unreadable", &[cert, key]);
     home.set("LIFEBOAT_VAR_cert", "certificate-in-disguise");
     home.set("LIFEBOAT_VAR_key", "swordfish-and-chips");
-    for format in ["text", "json", "sarif"] {
-        let audit = home
-            .run(&["audit", "woocommerce", "--format", format])
-            .code(0)
-            .shows(&["certificate-unreadable"]);
-        for secret in ["certificate-in-disguise", "swordfish"] {
-            assert!(!audit.stdout.contains(secret) && !audit.stderr.contains(secret), "{audit}");
-        }
-    }
+    read(&home, 1, "wrong_form", &["certificate-in-disguise", "swordfish"]);
 }
