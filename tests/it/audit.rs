@@ -226,6 +226,26 @@ fn the_environment_is_looked_at_where_the_clouds_are_real() {
         let audit = home.run(&["audit", "woocommerce"]).code(0);
         audit.shows(&["warning [setting-lost]", said]).done();
     }
+    // A login goes through a region of its own, and what a profile builds on is a part of it.
+    let corp = "[sso-session corp]\nsso_region = us-east-1\n";
+    for (profile, login) in [
+        (format!("sso_session = corp\n{corp}"), "`shop`"),
+        ("sso_region = us-east-1\n".into(), "`shop`"),
+        (format!("source_profile = base\n[profile base]\nsso_session = corp\n{corp}"), "`base`"),
+    ] {
+        let mut home = Home::woocommerce();
+        drilled(&home, "state");
+        home.write("aws-config", format!("[profile shop]\nregion = eu-west-1\n{profile}"));
+        home.set("AWS_PROFILE", "shop");
+        home.set("AWS_CONFIG_FILE", "aws-config");
+        let audit = home.run(&["audit", "woocommerce"]).code(0);
+        let said = format!("the region of the login of the AWS profile {login} is us-east-1");
+        audit.shows(&["warning [setting-lost]", &said]).done();
+        home.set("AWS_ACCESS_KEY_ID", "AKIA");
+        home.set("AWS_SECRET_ACCESS_KEY", "x");
+        let audit = home.run(&["audit", "woocommerce"]).code(0);
+        assert!(!audit.to_string().contains("setting-lost"), "{audit}");
+    }
     let here = ["audit", "woocommerce", "--here", "linode:us-east"];
     let audit = home.sandbox(&here).code(1);
     audit.shows(&["error [state-lost]", "state/sandbox/states/woocommerce"]).done();
