@@ -165,6 +165,7 @@ fn applied(catalog: &Catalog, stack: &Stack) -> State {
             ready: true,
             protected: false,
             retained: false,
+            leaving: false,
             since: 0,
             deposed: None,
             tried: Attributes::new(),

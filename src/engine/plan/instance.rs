@@ -167,7 +167,7 @@ impl<'a> Proposal<'a> {
             let object = remembered(kind, &resolved, record, seen, action, &change);
             self.known.put(instance.address.clone(), object);
         }
-        if let (Some(record), Some(seen)) = (record, seen) {
+        if let (Some(record), Some(seen)) = (record.filter(|it| !it.leaving), seen) {
             self.note_drift(&instance.address, kind, record, seen);
         }
         self.planned.push(Planned {
@@ -272,8 +272,16 @@ impl<'a> Proposal<'a> {
             change.reason = "it could not be looked at, so nothing is planned against it".into();
             return change;
         }
-        let gone = record.is_some() && seen == Some(&Observation::Absent);
-        let record = record.filter(|_| !gone);
+        if is_leaving(kind, record, seen) {
+            self.diagnostics.push(guard::still_leaving(instance, kind, record.is_some()));
+            change.reason = "it is being deleted, so nothing is planned for it".into();
+            return change;
+        }
+        let was_left = record.is_some_and(|it| it.leaving);
+        let absent = record.is_some() && seen == Some(&Observation::Absent);
+        let record = record.filter(|_| !absent);
+        // What lifeboat itself has deleted was not deleted outside.
+        let gone = absent && !was_left;
         let observed = match seen {
             Some(Observation::Exists { attributes, .. }) if record.is_some() => Some(attributes),
             _ => None,
@@ -316,6 +324,12 @@ impl<'a> Proposal<'a> {
         change.loses_data = kind.holds_data && change.action.destroys();
         change
     }
+}
+
+/// Whether what is there is being deleted, by the word of the cloud or by our own.
+pub(super) fn is_leaving(kind: &Kind, record: Option<&Record>, seen: Option<&Observation>) -> bool {
+    let Some(Observation::Exists { attributes, .. }) = seen else { return false };
+    kind.is_leaving(attributes) || record.is_some_and(|it| it.leaving)
 }
 
 /// Whether an object stays, and is in every attribute what its record says.

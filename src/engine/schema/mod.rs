@@ -19,6 +19,7 @@ pub use crate::engine::schema::catalogue::{
 };
 pub use crate::engine::schema::danger::{Packets, Risk, Sort};
 pub use crate::engine::schema::routes::{Grants, Group, Ready, Rest};
+use crate::engine::value::{Attributes, Value};
 
 /// Every kind that stacks may use, by name.
 #[derive(Debug, Clone, Default)]
@@ -293,6 +294,14 @@ impl Kind {
     /// The attribute that says whom a new member joins; no layer says it, and no record keeps it.
     pub fn join_as(&self) -> Option<&String> {
         self.group.as_ref()?.join_as.as_ref()
+    }
+
+    /// Whether the cloud says of what is there that it is being deleted.
+    pub fn is_leaving(&self, seen: &Attributes) -> bool {
+        self.leaves.as_ref().is_some_and(|it| {
+            let status = seen.get(&it.attribute).and_then(Value::as_text);
+            status.is_some_and(|status| it.values.iter().any(|it| it == status))
+        })
     }
 
     /// The attributes that a stack may set.
