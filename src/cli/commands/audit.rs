@@ -104,6 +104,10 @@ fn in_address(said_by: &str, url: &str) -> Vec<(String, String)> {
 
 /// Where the profile of AWS, and those that it builds on, get their credentials from: a login goes through a region of its
 /// own, whatever region calls go to.
+#[expect(
+    clippy::default_trait_access,
+    reason = "their types are of crates that nothing else here needs"
+)]
 async fn logins() -> Vec<(String, String)> {
     let real = load(&Default::default(), &Default::default(), &Default::default(), None).await;
     let Ok(profiles) = real else { return Vec::new() };

@@ -9,7 +9,7 @@ use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::decide::{Standing, decide};
 use crate::engine::plan::diff::{Sides, diff, is_missing_secret, uncompared};
 use crate::engine::plan::guard;
-use crate::engine::plan::planned::{Planned, excludes, identity_of};
+use crate::engine::plan::planned::{Planned, excludes, identity_of, kept};
 use crate::engine::plan::proposal::{Missing, Proposal};
 use crate::engine::plan::survey::{promised, record_of};
 use crate::engine::schema::Kind;
@@ -366,7 +366,8 @@ fn remembered(
             promised(kind, &resolved.attributes)
         }
         (_, Some(record)) => {
-            let mut object = resolved.attributes.clone();
+            // As a record keeps it: what it was when it was made, it is at each look.
+            let mut object = kept(kind, &resolved.attributes);
             // What is held stays as it was, for everybody.
             for it in change.held.iter().flat_map(|it| &it.attributes) {
                 let recorded = record.attributes.get(&it.name).cloned();
@@ -388,7 +389,8 @@ fn remembered(
 fn add_outputs(object: &mut Attributes, kind: &Kind, record: &Record, seen: Option<&Observation>) {
     object.extend(record.outputs.iter().map(|(name, value)| (name.clone(), value.clone())));
     if let Some(Observation::Exists { attributes, .. }) = seen {
-        for (name, _) in kind.attributes.iter().filter(|(_, it)| it.computed) {
+        // What changes by itself is no part of it: else an output of it would never be what was set.
+        for (name, _) in kind.attributes.iter().filter(|(_, it)| it.computed && !it.live) {
             if let Some(value) = attributes.get(name) {
                 object.insert(name.clone(), value.clone());
             }

@@ -201,6 +201,23 @@ fn certificates_and_keys_are_pem() {
     assert!(swapped.contains("is a private key"), "{swapped}");
 }
 
+/// It is known when one looks, and another one then: nothing that is made of it is ever what was planned.
+#[test]
+fn what_changes_by_itself_is_no_value() {
+    let web = machine("web", "count: 1, region: us-east, label: web");
+    let zone = |of: &str, more: &str| {
+        bad(&format!(
+            "{web}  zone: {{ kind: linode.domain, domain: example.com, soa_email: a@example.com, {more}description: 'it is ${{{of}}}' }}"
+        ))
+    };
+    insta::assert_snapshot!(zone("web[0].status", ""));
+    let each = zone("each.value.status", "for_each: '${web}', ");
+    assert!(each.contains("changes by itself"), "{each}");
+    assert_eq!(zone("web[0].label", ""), "");
+    let each = zone("each.value.labl", "for_each: '${web}', ");
+    assert!(each.contains("did you mean `label`?"), "{each}");
+}
+
 /// Codes are documented and stay.
 #[test]
 fn each_of_these_has_a_code_of_its_own() {
@@ -212,4 +229,6 @@ fn each_of_these_has_a_code_of_its_own() {
     let web = "region: us-east, label: web, image: linode/debian12, authorized_users: [ops], firewall: '${wall}', ready: { tcp: '${self.ipv4}:22' }";
     let wall = "  wall: { kind: linode.firewall, label: wall }\n";
     assert_eq!(codes(&format!("{wall}{}", machine("web", web))), ["shut_port"]);
+    let status = machine("other", "region: us-east, label: '${web.status}'");
+    assert_eq!(codes(&format!("{bare}{status}")), ["live_value"]);
 }

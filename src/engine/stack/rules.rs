@@ -145,7 +145,9 @@ fn tried(instance: &Instance) -> Value {
         return Value::Null;
     };
     let mut all = Vec::new();
-    target.into_iter().for_each(|it| expressions(it, &mut all));
+    if let Some(target) = target {
+        expressions(target, &mut all);
+    }
     let own = all.iter().flat_map(|it| it.paths()).filter(|it| &*it.root == "self");
     let names = own.filter_map(|it| match it.steps.first() {
         Some(Step::Name(name)) => Some(Value::text(&**name)),
