@@ -216,6 +216,7 @@ fn applied(catalog: &Catalog, shape: &str, size: usize) -> Vec<u8> {
             ready: true,
             protected: false,
             retained: false,
+            leaving: false,
             since: 0,
             deposed: None,
             tried: Attributes::new(),

@@ -94,6 +94,11 @@ pub enum Command<'a> {
     StateRestore {
         stack: &'a str,
     },
+    /// Forgets a record; what it is about stays as it is.
+    StateForget {
+        stack: &'a str,
+        address: &'a str,
+    },
     /// Takes `state rm` of a record back.
     StateRemember {
         stack: &'a str,
@@ -164,6 +169,7 @@ impl Command<'_> {
             Self::Reports { stack } => plain(&["reports", stack]),
             Self::StateList { stack } => plain(&["state", "list", stack]),
             Self::StateRestore { stack } => plain(&["state", "restore", stack]),
+            Self::StateForget { stack, address } => plain(&["state", "rm", stack, address]),
             Self::StateRemember { stack, address } => {
                 plain(&["state", "restore", stack, address, "--yes"])
             }

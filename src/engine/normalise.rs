@@ -71,6 +71,7 @@ fn rewritten(rules: &[Normalise], text: &str, all: &Attributes) -> String {
                 Some(it) if when.is.iter().any(|is| is == it) => rewritten(&when.then, &text, all),
                 _ => text,
             },
+            Normalise::Named(words) => words.get(&text).cloned().unwrap_or(text),
             Normalise::EmptyIsNull => text,
         };
     }

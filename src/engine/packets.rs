@@ -119,7 +119,8 @@ impl Rule {
     fn read(packets: &Packets, value: &Value) -> Option<Self> {
         let map = value.as_map()?;
         let text = |name: &str| map.get(name).and_then(Value::as_text);
-        let protocol = text("protocol")?.to_owned();
+        let protocol = text("protocol")?;
+        let protocol = packets.named.get(protocol).map_or(protocol, String::as_str).to_owned();
         let is_all = protocol == packets.every;
         let has_ports = packets.ports_of.contains(&protocol);
         let ports = match map.get("ports") {
@@ -296,6 +297,48 @@ impl Filter {
     }
 }
 
+impl Filter {
+    /// Whether nobody from outside reaches a port of an address, so far as the rules can be read. Who knocks at a public
+    /// address has one, too: a rule for private networks lets nobody in there.
+    pub fn keeps_all_out(&self, protocol: &str, port: u16, host: IpAddr) -> bool {
+        if self.is_off || self.is_partly_unknown {
+            return false;
+        }
+        let probe = Opening { protocol: protocol.into(), ports: Some((port, port)) };
+        let is_about = |it: &&Network| it.address.is_ipv4() == host.is_ipv4();
+        let knocks = |it: &&Network| is_private(host) || !is_private(it.address);
+        let mut shut: Vec<&Network> = Vec::new();
+        for rule in self.rules.iter().filter(|it| it.covers(&probe)) {
+            let mut sources = rule.sources.iter().filter(is_about);
+            if rule.accepts {
+                let is_shut = |it: &Network| shut.iter().any(|shut| shut.holds(it));
+                if sources.filter(knocks).any(|it| !is_shut(it)) {
+                    return false;
+                }
+            } else if sources.clone().any(|it| it.prefix == 0) {
+                return true;
+            } else {
+                shut.extend(sources.by_ref());
+            }
+        }
+        !self.accepts_rest
+    }
+}
+
+/// Whether an address is routed inside somebody's network only (RFC 1918, RFC 3927, RFC 6598, RFC 4193).
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(it) => {
+            let [a, b, ..] = it.octets();
+            it.is_private()
+                || it.is_loopback()
+                || it.is_link_local()
+                || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(it) => it.is_loopback() || it.segments()[0] & 0xfe00 == 0xfc00,
+    }
+}
+
 /// `TCP 22`, `UDP 8000-8080`, `TCP, every port`, `ICMP`.
 impl std::fmt::Display for Opening {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -385,6 +428,32 @@ mod tests {
         assert_eq!(any(vec![rule("ACCEPT", Some("80"), "192.168.255.0/24")]), Admits::Nobody);
         let shut = vec![rule("DROP", None, "0.0.0.0/0"), rule("ACCEPT", Some("22"), "0.0.0.0/0")];
         assert_eq!(any(shut), Admits::Nobody);
+    }
+
+    #[test]
+    fn a_port_that_lets_nobody_in_is_told_from_one_that_lets_in_some() {
+        let out = |policy, rules: &[Value], host: &str| {
+            filter(policy, rules.to_vec()).keeps_all_out("TCP", 22, host.parse().unwrap())
+        };
+        let (public, six, private) = ("192.0.2.1", "2001:db8::1", "192.168.128.1");
+        assert!(out("DROP", &[], public) && !out("ACCEPT", &[], public));
+        let ours = [rule("ACCEPT", Some("20-30"), "203.0.113.0/24")];
+        assert!(!out("DROP", &ours, public) && out("DROP", &ours, six));
+        assert!(out("DROP", &[rule("ACCEPT", Some("80"), "0.0.0.0/0")], public));
+        let inside = [rule("ACCEPT", None, "192.168.255.0/24")];
+        assert!(out("DROP", &inside, public) && !out("DROP", &inside, private));
+        assert!(out("ACCEPT", &[rule("DROP", None, "0.0.0.0/0")], public));
+        assert!(!out("ACCEPT", &[rule("DROP", None, "10.0.0.0/8")], public));
+        let before = [rule("DROP", Some("22"), "203.0.0.0/16"), ours[0].clone()];
+        assert!(out("DROP", &before, public));
+        assert!(!out("DROP", &[Value::Open], public), "what is not known may let in");
+        let by = |protocol: &str| {
+            let Value::Map(mut all) = rule("ACCEPT", None, "0.0.0.0/0") else { unreachable!() };
+            all.insert("protocol".into(), protocol.into());
+            [Value::Map(all)]
+        };
+        assert!(!out("DROP", &by("ALL"), public) && !out("DROP", &by("6"), public));
+        assert!(out("DROP", &by("50"), public) && out("DROP", &by("17"), public));
     }
 
     #[test]

@@ -2,6 +2,13 @@
 
 use std::borrow::Cow;
 
+/// So many of something, in a word that only grows an `s`: `1 step`, `2 steps`.
+pub fn counted(count: impl TryInto<u64>, word: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {word}{end}")
+}
+
 /// Whether a character moves the cursor, turns the direction of writing or shows nothing.
 pub fn is_invisible(it: char) -> bool {
     it.is_control()

@@ -34,6 +34,7 @@ pub fn example(kind: &str) -> Option<&'static str> {
 mod tests {
     use super::{FOLDERS, builtin, example};
     use crate::engine::schema::{FaultDomain, Grants, Kind};
+    use crate::engine::stack::rules::READY;
 
     #[test]
     fn every_folder_is_a_kind_of_its_own_name() {
@@ -68,6 +69,37 @@ mod tests {
         }
     }
 
+    /// What a rule asks for over references, and what a sample or a value depends on, has to be there as well.
+    #[test]
+    fn what_a_kind_leads_to_exists() {
+        let catalog = builtin();
+        let named = |check: &str| -> Vec<String> {
+            let names = check.split("self['").skip(1).filter_map(|it| it.split_once('\''));
+            names.map(|it| it.0.to_owned()).filter(|it| it.contains('.')).collect()
+        };
+        for kind in catalog.kinds.values() {
+            for name in kind.rules.iter().flat_map(|it| named(&it.check)) {
+                let (way, last) = name.rsplit_once('.').expect("it has a dot");
+                let at = way.split('.').fold(kind, |at, step| {
+                    let attribute = &at.attributes[step];
+                    let leads = attribute.leads_to.as_ref().map(|it| &it.kind);
+                    &catalog.kinds[leads.or(attribute.to.as_ref()).expect("it leads somewhere")]
+                });
+                assert!(at.attributes.contains_key(last), "{}: {name}", kind.kind);
+            }
+            for (name, attribute) in &kind.attributes {
+                for by in attribute.leads_to.iter().flat_map(|it| &it.by) {
+                    let to = &catalog.kinds[&attribute.leads_to.as_ref().expect("it leads").kind];
+                    assert!(to.attributes.contains_key(by), "{}.{name}: {by}", kind.kind);
+                }
+                if let Some(with) = &attribute.made_with {
+                    assert!(kind.attributes.contains_key(&with.attribute), "{}.{name}", kind.kind);
+                }
+                assert!(attribute.like.is_none() || attribute.computed, "{}.{name}", kind.kind);
+            }
+        }
+    }
+
     /// Who is not told what a restricted user sees would take what is hidden for absent.
     #[test]
     fn every_kind_with_routes_says_what_a_restricted_user_sees() {
@@ -95,6 +127,7 @@ mod tests {
             names.push(&it.attribute);
             names.extend(it.healthy.iter().map(|it| it.attribute.as_str()));
         }
+        names.extend(kind.leaves.iter().map(|it| it.attribute.as_str()));
         if let Some(it) = &kind.excludes {
             names.extend(it.by.iter().chain([&it.attribute]).map(String::as_str));
         }
@@ -119,7 +152,7 @@ mod tests {
         for attribute in kind.attributes.values() {
             names.extend(attribute.opened_by.iter().chain(&attribute.together).map(String::as_str));
         }
-        names.extend(kind.rules.iter().map(|it| it.at.as_str()));
+        names.extend(kind.rules.iter().map(|it| it.at.as_str()).filter(|it| *it != READY));
         names
     }
 }

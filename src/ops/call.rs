@@ -181,6 +181,7 @@ fn recorded(hands: &Hands, job: &Job, id: String, told: &Attributes) -> Record {
         ready: job.is_last,
         protected: job.protected,
         retained: false,
+        leaving: false,
         since: hands.session.clock.now(),
         deposed,
         tried: Attributes::new(),
@@ -314,10 +315,21 @@ pub async fn delete(hands: &Hands, job: &Job, deposed: bool) -> Outcome {
             Err(why) => return Outcome::Failed { why: why.to_string() },
         }
     }
-    if deposed {
-        let mut record = record.clone();
-        record.deposed = None;
-        return Outcome::Recorded(Box::new(record));
+    match (job.kind.waits.gone, deposed) {
+        // Whoever is killed while it goes still knows of it.
+        (Some(_), true) => Outcome::Waited,
+        (Some(_), false) => {
+            Outcome::Recorded(Box::new(Record { leaving: true, ready: false, ..record.clone() }))
+        }
+        (None, _) => went(record, deposed),
     }
-    Outcome::Removed
+}
+
+/// What is left of a record when its object is gone.
+pub fn went(record: &Record, deposed: bool) -> Outcome {
+    if deposed {
+        Outcome::Recorded(Box::new(Record { deposed: None, ..record.clone() }))
+    } else {
+        Outcome::Removed
+    }
 }

@@ -173,6 +173,7 @@ pub fn housekeeping(stack: &Stack, plan: &Plan, state: &State, at: i64) -> Vec<E
         let Some(record) = state.records.get(address) else { continue };
         let mut kept = record.clone();
         kept.retained = false;
+        kept.leaving &= held.contains_key(address);
         if !held.contains_key(address) {
             kept.needs = instance.needs.iter().map(|(need, _)| need.clone()).collect();
             kept.protected =

@@ -25,6 +25,7 @@ use crate::engine::retry::Pace;
 use crate::engine::schedule::Schedule;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::agree::forms;
+use crate::engine::stack::looks::Around;
 use crate::engine::stack::model::{Gate, Instance, Stack};
 use crate::engine::stack::resolve::{ResolvedGate, resolve, resolve_gate};
 use crate::engine::stack::rules::Rules;
@@ -342,7 +343,9 @@ impl<'a> Run<'a> {
         // What only now is known has to go together as what was known before.
         let mut wrong = Vec::new();
         forms(kind, instance, &resolved, &mut wrong);
-        self.rules.borrow_mut().check(kind, instance, &resolved, &mut wrong);
+        let catalog = &*self.session.catalog;
+        let around = Around { stack: self.stack, catalog, scope: &self.known };
+        self.rules.borrow_mut().check(kind, instance, &resolved, around, &mut wrong);
         if stops(&wrong) {
             return Err(told(&wrong));
         }

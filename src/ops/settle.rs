@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::cloud::provider::Look;
 use crate::engine::address::Address;
 use crate::engine::fault_domain::Domains;
 use crate::engine::observed::Alike;
@@ -36,6 +37,8 @@ pub async fn settle(session: &Session, state: &State, lost: &[Loss]) -> Vec<Entr
         }
         let outcome = if begun.call == "create" {
             created(session, state, begun).await
+        } else if begun.call == "delete" {
+            deleted(session, state, begun).await
         } else {
             // Changes and deletes are safe to repeat: the plan looks at the object anew.
             Outcome::Failed { why: "interrupted; looked at anew".into() }
@@ -72,6 +75,23 @@ async fn created(session: &Session, state: &State, begun: &Begun) -> Outcome {
         }
         Verdict::NotMade => Outcome::Failed { why: "it was not made".into() },
         Verdict::Doubt(why) => Outcome::InDoubt { why },
+    }
+}
+
+/// What is not there any more was deleted by that call; what is left, or on its way, the plan looks at anew.
+async fn deleted(session: &Session, state: &State, begun: &Begun) -> Outcome {
+    let again = || Outcome::Failed { why: "interrupted; looked at anew".into() };
+    // What was made a moment ago may be in no list yet.
+    let is_old = |it: &&Record| session.clock.now() - it.since > 2 * LIST_LAG_MILLISECONDS;
+    let record = state.records.get(&begun.address).filter(|it| it.deposed.is_none());
+    let record = record.filter(is_old);
+    let Some((record, kind)) = record.zip(session.catalog.get(&begun.kind)) else { return again() };
+    match session.provider.look(kind, &record.id, &record.attributes).await {
+        Ok(Look::Absent) => Outcome::Removed,
+        Ok(Look::Exists { attributes, .. }) if kind.is_leaving(&attributes) => {
+            Outcome::Recorded(Box::new(Record { leaving: true, ready: false, ..record.clone() }))
+        }
+        Ok(Look::Exists { .. }) | Err(_) => again(),
     }
 }
 
@@ -182,6 +202,7 @@ pub fn adopted(begun: &Begun, id: String) -> Record {
         ready: false,
         protected: false,
         retained: false,
+        leaving: false,
         since: begun.at,
         deposed: None,
         tried: crate::engine::value::Attributes::new(),

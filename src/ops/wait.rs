@@ -15,7 +15,7 @@ use crate::engine::stack::knock;
 use crate::engine::stack::resolve::{ResolvedGate, ResolvedProbe};
 use crate::engine::state::journal::Outcome;
 use crate::engine::value::{Attributes, Value};
-use crate::ops::call::take_outputs;
+use crate::ops::call::{take_outputs, went};
 use crate::ops::job::{Front, Hands, Job, Progress, Watched};
 
 /// Where neither the kind nor the stack says how long.
@@ -41,7 +41,6 @@ pub async fn ready(hands: &Hands, job: &Job) -> Outcome {
 }
 
 pub async fn gone(hands: &Hands, job: &Job, deposed: bool) -> Outcome {
-    // The record went with the delete; what to look for was put into the job before.
     let Some(record) = &job.record else { return Outcome::Waited };
     let (id, attributes) = match (&record.deposed, deposed) {
         (Some(old), true) => (&old.id, &old.attributes),
@@ -49,7 +48,7 @@ pub async fn gone(hands: &Hands, job: &Job, deposed: bool) -> Outcome {
     };
     let sight = Sight::Gone { id, attributes };
     match wait(hands, job, job.kind.waits.gone.unwrap_or(WAIT), &sight).await {
-        Ok(_) => Outcome::Waited,
+        Ok(_) => went(record, deposed),
         Err(why) => Outcome::Failed { why },
     }
 }

@@ -116,6 +116,7 @@ fn samples() -> Vec<Command<'static>> {
         Command::Reports { stack },
         Command::StateList { stack },
         Command::StateRestore { stack },
+        Command::StateForget { stack, address },
         Command::StateRemember { stack, address },
         Command::StateUnprotect { stack, address },
         Command::StateResolve { stack, address },
@@ -152,6 +153,7 @@ fn stands_above(it: &Command<'_>) {
         | Command::Reports { .. }
         | Command::StateList { .. }
         | Command::StateRestore { .. }
+        | Command::StateForget { .. }
         | Command::StateRemember { .. }
         | Command::StateUnprotect { .. }
         | Command::StateResolve { .. }

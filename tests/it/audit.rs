@@ -226,6 +226,26 @@ fn the_environment_is_looked_at_where_the_clouds_are_real() {
         let audit = home.run(&["audit", "woocommerce"]).code(0);
         audit.shows(&["warning [setting-lost]", said]).done();
     }
+    // A login goes through a region of its own, and what a profile builds on is a part of it.
+    let corp = "[sso-session corp]\nsso_region = us-east-1\n";
+    for (profile, login) in [
+        (format!("sso_session = corp\n{corp}"), "`shop`"),
+        ("sso_region = us-east-1\n".into(), "`shop`"),
+        (format!("source_profile = base\n[profile base]\nsso_session = corp\n{corp}"), "`base`"),
+    ] {
+        let mut home = Home::woocommerce();
+        drilled(&home, "state");
+        home.write("aws-config", format!("[profile shop]\nregion = eu-west-1\n{profile}"));
+        home.set("AWS_PROFILE", "shop");
+        home.set("AWS_CONFIG_FILE", "aws-config");
+        let audit = home.run(&["audit", "woocommerce"]).code(0);
+        let said = format!("the region of the login of the AWS profile {login} is us-east-1");
+        audit.shows(&["warning [setting-lost]", &said]).done();
+        home.set("AWS_ACCESS_KEY_ID", "AKIA");
+        home.set("AWS_SECRET_ACCESS_KEY", "x");
+        let audit = home.run(&["audit", "woocommerce"]).code(0);
+        assert!(!audit.to_string().contains("setting-lost"), "{audit}");
+    }
     let here = ["audit", "woocommerce", "--here", "linode:us-east"];
     let audit = home.sandbox(&here).code(1);
     audit.shows(&["error [state-lost]", "state/sandbox/states/woocommerce"]).done();
@@ -358,15 +378,27 @@ fn no_secret_leaves_an_audit() {
         "variables:\n",
         "variables:\n  cert: { type: string, sensitive: true }\n  key: { type: string, sensitive: true }\n",
     );
+    let read = |home: &Home, code: i32, rule: &str, secrets: &[&str]| {
+        for format in ["text", "json", "sarif"] {
+            let audit = home.run(&["audit", "woocommerce", "--format", format]).code(code);
+            let audit = audit.shows(&[rule]);
+            for secret in secrets {
+                assert!(
+                    !audit.stdout.contains(secret) && !audit.stderr.contains(secret),
+                    "{audit}"
+                );
+            }
+        }
+    };
+    // PEM of something that is no certificate, and no PEM at all.
+    let (cert, key) = ("MBdjZXJ0aWZpY2F0ZS1pbi1kaXNndWlzZQ==", "MBNzd29yZGZpc2gtYW5kLWNoaXBz");
+    let pem = |label: &str, body: &str| {
+        format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+    };
+    home.set("LIFEBOAT_VAR_cert", &pem("CERTIFICATE", cert));
+    home.set("LIFEBOAT_VAR_key", &pem("PRIVATE KEY", key));
+    read(&home, 0, "certificate-unreadable", &[cert, key]);
     home.set("LIFEBOAT_VAR_cert", "certificate-in-disguise");
     home.set("LIFEBOAT_VAR_key", "swordfish-and-chips");
-    for format in ["text", "json", "sarif"] {
-        let audit = home
-            .run(&["audit", "woocommerce", "--format", format])
-            .code(0)
-            .shows(&["certificate-unreadable"]);
-        for secret in ["certificate-in-disguise", "swordfish"] {
-            assert!(!audit.stdout.contains(secret) && !audit.stderr.contains(secret), "{audit}");
-        }
-    }
+    read(&home, 1, "wrong_form", &["certificate-in-disguise", "swordfish"]);
 }

@@ -350,6 +350,20 @@ fn a_killed_destroy_is_finished_by_the_next() {
     });
 }
 
+/// What changes by itself, or is never made, is no part of it that would be set anew at each look.
+#[test]
+fn an_output_of_a_whole_object_is_set_once() {
+    let stack = "stack: tiny
+resources:
+  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, authorized_users: [ops], label: tiny-web }
+  t: { kind: dynamodb.table, region: us-east-1, name: tiny_table, attributes: { id: S }, hash_key: id }
+outputs: { machine: '${web}', table: '${t}', inside: '${web.private_ipv4}' }
+";
+    let home = Home::holding("tiny", stack);
+    home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+}
+
 #[test]
 fn of_two_at_once_one_is_told_to_wait() {
     let home = home();

@@ -175,7 +175,7 @@ fn a_signal_and_a_failure_are_followed_by_the_cleanup() {
     edit(
         &home,
         "  standby: {",
-        "  standby: { ready: { tcp: null, http: 'http://${self.ipv4}/', expect: 418, within: 30s },",
+        "  standby: { ready: { tcp: null, http: 'http://${self.ipv4}:22/', expect: 418, within: 30s },",
     );
     home.sandbox(DRILL).code(1).says(&["did not hold", "nothing is left behind"]).done();
     same(&before, &world(&home), "failed");

@@ -1,7 +1,9 @@
 //! `audit`: whether a recovery would work, as text, JSON or SARIF.
 
+use std::collections::BTreeSet;
+
 use aws_config::meta::region::ProvideRegion as _;
-use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::profile::{ProfileFileRegionProvider, load};
 
 use crate::cli::args::{AuditArgs, AuditFormat, Layers};
 use crate::cli::commands::Scene;
@@ -26,6 +28,9 @@ const ENDPOINTS: [&str; 5] = [
     "AWS_ENDPOINT_URL_SSO",
     "AWS_ENDPOINT_URL_SSO_OIDC",
 ];
+
+/// Variables that hold credentials themselves.
+const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
 pub async fn audit(scene: &Scene, arguments: &AuditArgs) -> Result<Exit, OpsError> {
     let Some(stack) = arguments.stack.clone().filter(|_| !arguments.rules) else {
@@ -81,13 +86,47 @@ async fn settings() -> Vec<(String, String)> {
         found.extend(region.map(|it| ("the region of the AWS profile".to_owned(), it.to_string())));
     }
     for name in ENDPOINTS {
-        let Some(url) = said(name) else { continue };
-        let host = url.split("://").last().and_then(|it| it.split(['/', ':', '?']).next());
-        // Only what is assumed lost counts, so that it does no harm to call each part a region.
-        let parts = host.unwrap_or_default().split('.');
-        found.extend(parts.map(|part| (format!("the region in {name}"), part.to_owned())));
+        found.extend(said(name).iter().flat_map(|url| in_address(name, url)));
+    }
+    // Keys in the environment come before any profile.
+    if !KEYS.iter().all(|name| said(name).is_some()) {
+        found.extend(logins().await);
     }
     found.into_iter().map(|(name, region)| (name, format!("aws:{region}"))).collect()
+}
+
+/// Only what is taken for lost counts, so that it does no harm to call each part of a host a region.
+fn in_address(said_by: &str, url: &str) -> Vec<(String, String)> {
+    let host = url.split("://").last().and_then(|it| it.split(['/', ':', '?']).next());
+    let parts = host.unwrap_or_default().split('.');
+    parts.map(|part| (format!("the region in {said_by}"), part.to_owned())).collect()
+}
+
+/// Where the profile of AWS, and those that it builds on, get their credentials from: a login goes through a region of its
+/// own, whatever region calls go to.
+#[expect(
+    clippy::default_trait_access,
+    reason = "their types are of crates that nothing else here needs"
+)]
+async fn logins() -> Vec<(String, String)> {
+    let real = load(&Default::default(), &Default::default(), &Default::default(), None).await;
+    let Ok(profiles) = real else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut next = Some(profiles.selected_profile());
+    while let Some(name) = next.filter(|it| seen.insert(*it)) {
+        let Some(profile) = profiles.get_profile(name) else { break };
+        let session = profile.get("sso_session");
+        let login = session.and_then(|it| profiles.sso_session(it)?.get("sso_region"));
+        for region in login.into_iter().chain(profile.get("sso_region")) {
+            let what = format!("the region of the login of the AWS profile `{name}`");
+            found.push((what, region.to_owned()));
+        }
+        let said_by = format!("`endpoint_url` of the AWS profile `{name}`");
+        found.extend(profile.get("endpoint_url").iter().flat_map(|it| in_address(&said_by, it)));
+        next = profile.get("source_profile");
+    }
+    found
 }
 
 /// Errors are 1; warnings, too, where that is asked for.

@@ -39,6 +39,7 @@ pub(crate) fn attributes(
     for name in ["id", "arn"] {
         put(name, optional(table.table_arn()));
     }
+    put("status", optional(table.table_status().map(TableStatus::as_str)));
     put("table_id", optional(table.table_id()));
     put("hash_key", optional(key(table, &KeyType::Hash)));
     put("range_key", optional(key(table, &KeyType::Range)));

@@ -4,6 +4,7 @@ use x509_cert::Certificate;
 
 use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::side::{Item, Side};
+use crate::engine::plain::counted;
 use crate::engine::value::Value;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -62,9 +63,9 @@ fn certificate(
     };
     let left = (ends - now / 1000).div_euclid(DAY_SECONDS);
     let text = if left < 0 {
-        format!("`{name}` of `{}` ended {} days ago", item.address, -left)
+        format!("`{name}` of `{}` ended {} ago", item.address, counted(-left, "day"))
     } else {
-        format!("`{name}` of `{}` is good for {left} days", item.address)
+        format!("`{name}` of `{}` is good for {}", item.address, counted(left, "day"))
     };
     if left < WARNING_DAYS {
         let level = if left < ERROR_DAYS { Level::Error } else { Level::Warning };

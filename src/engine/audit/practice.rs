@@ -6,6 +6,7 @@ use crate::engine::audit::copies::REHEARSAL_MISSING;
 use crate::engine::audit::facts::Drill;
 use crate::engine::audit::finding::{Finding, Level, Place, Rule, Section};
 use crate::engine::audit::side::{Item, Side};
+use crate::engine::plain::counted;
 use crate::engine::schema::{OnChange, Rename};
 
 const DAY_MILLISECONDS: i64 = 86_400_000;
@@ -101,7 +102,11 @@ fn drilled(case: &Case<'_>, place: Place, out: &mut Section) {
     };
     let days = (case.facts.now - last.at).max(0) / DAY_MILLISECONDS;
     let outcome = if last.passed { "passed" } else { "failed" };
-    let text = format!("the last drill of `{}` was {days} days ago and {outcome}", case.overlay);
+    let text = format!(
+        "the last drill of `{}` was {} ago and {outcome}",
+        case.overlay,
+        counted(days, "day")
+    );
     if !last.passed {
         out.findings.push(Finding::new(&DRILL_FAILED, Some(place), text.clone()));
     } else if days > DRILL_DAYS {

@@ -7,6 +7,7 @@ use crate::engine::audit::finding::{Finding, Level, Rule, Section};
 use crate::engine::audit::independence::group_name;
 use crate::engine::audit::side::{Item, Side};
 use crate::engine::observed::Observation;
+use crate::engine::plain::counted;
 use crate::engine::plan::diff::{Sides, diff};
 use crate::engine::plan::foreign::sentence;
 use crate::engine::state::record::State;
@@ -72,10 +73,10 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
         out.fact(
             "state",
             format!(
-                "serial {} in {}, {} objects",
+                "serial {} in {}, {}",
                 state.serial,
                 case.facts.store.shown,
-                state.records.len()
+                counted(state.records.len(), "object")
             ),
         );
         // As it is to be now: before the switch, or after it.

@@ -109,7 +109,13 @@ fn firewalls_that_are_missing_shut_or_open() {
             http("action: ACCEPT, label: nodebalancers", "action: DROP, label: nodebalancers"),
             &["firewall-shuts"],
         ),
-        ("by the overlay", overlaid("wall: { inbound: [] }"), &["firewall-shuts"]),
+        (
+            "by the overlay",
+            overlaid(
+                "wall: { inbound: [{ action: ACCEPT, protocol: TCP, ports: '22', addresses: { ipv4: [203.0.113.0/24] } }] }",
+            ),
+            &["firewall-shuts"],
+        ),
         // That of the machines lets only balancers in.
         (
             "before the balancer by the overlay",
@@ -122,7 +128,11 @@ fn firewalls_that_are_missing_shut_or_open() {
             &["firewall-shuts"],
         ),
         ("SSH to all of IPv4", ssh("{ ipv4: [0.0.0.0/0] }"), &["administration-open"]),
-        ("SSH to all of IPv6", ssh("{ ipv6: ['::/0'] }"), &["administration-open"]),
+        (
+            "SSH to all of IPv6",
+            ssh("{ ipv4: ['${vars.ops_network}'], ipv6: ['::/0'] }"),
+            &["administration-open"],
+        ),
         ("SSH to two halves", ssh("{ ipv4: [0.0.0.0/1, 128.0.0.0/1] }"), &["administration-open"]),
         (
             "SSH within a range of ports",

@@ -165,6 +165,7 @@ fn applied(catalog: &Catalog, stack: &Stack) -> State {
             ready: true,
             protected: false,
             retained: false,
+            leaving: false,
             since: 0,
             deposed: None,
             tried: Attributes::new(),
@@ -732,14 +733,17 @@ fn data() -> Vec<Plant> {
 fn practice() -> Vec<Plant> {
     use Level::{Error, Note, Warning};
     let https = |pem: &str, days: i64| {
-        let to = format!("protocol: https\n    ssl_cert: {pem}\n    ssl_key: key\n");
+        let key = r#""-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----""#;
+        let to = format!("protocol: https\n    ssl_cert: {pem}\n    ssl_key: {key}\n");
         let world = World::new().edit("  lb_http:", "protocol: http\n", &to);
         world.facts(move |it| {
             it.now = (ENDS - days * DAY) * 1000;
             it.drills[0].at = it.now;
         })
     };
-    let (from_file, from_text) = ("'${file(\"files/shop.pem\")}'", "not a certificate");
+    // PEM, with nothing in it that is a certificate.
+    let from_text = r#""-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----""#;
+    let from_file = "'${file(\"files/shop.pem\")}'";
     let drilled = |days: i64, passed: bool| {
         World::new().facts(move |it| {
             it.drills[0].at = it.now - days * DAY * 1000;
@@ -960,7 +964,7 @@ fn after_the_switch_the_standby_is_compared_with_the_overlay() {
 
 #[test]
 fn a_gate_of_its_own_stands_in_for_checks() {
-    let gated = "shop: { target: '${standby[0].ipv4}', gate: { tcp: '${standby[0].ipv4}:80' } }\n  standby: { type: g6-standard-4 }";
+    let gated = "shop: { target: '${standby[0].ipv4}', gate: { tcp: '${standby[0].ipv4}:22' } }\n  standby: { type: g6-standard-4 }";
     let world = World::new().overlay(SERVED, gated);
     assert_eq!(said(&world, &world.audit()), Vec::<String>::new());
 }

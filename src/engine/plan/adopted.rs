@@ -138,6 +138,7 @@ impl Looked<'_> {
             ready: *ready,
             protected: instance.resource.lifecycle.prevent_destroy.unwrap_or(false),
             retained: false,
+            leaving: false,
             since,
             deposed: None,
             tried: Attributes::new(),

@@ -1,6 +1,7 @@
 //! What of a plan must not be overlooked: data that goes, users who are sent elsewhere, doors that open, checks that end.
 
 use crate::engine::packets::Filter;
+use crate::engine::plain::counted;
 use crate::engine::plan::change::{Action, AttributeChange, Danger};
 use crate::engine::plan::planned::Planned;
 use crate::engine::schema::{Attribute, HealthCheck, Kind, Sort};
@@ -161,7 +162,10 @@ fn of_check(planned: &Planned<'_>) -> Option<(Sort, String)> {
         if late(detection(check, |name| before(planned, name))).is_some() || is_off(&has) {
             return None;
         }
-        format!("a dead backend keeps getting users for {} minutes", seconds.div_ceil(60))
+        format!(
+            "a dead backend keeps getting users for {}",
+            counted(seconds.div_ceil(60), "minute")
+        )
     };
     Some((Sort::Protection, says))
 }

@@ -151,6 +151,7 @@ impl Paper<'_, '_> {
             ready: true,
             protected: is_protected(instance, before),
             retained: false,
+            leaving: false,
             since: self.now,
             deposed: None,
             tried: Attributes::new(),

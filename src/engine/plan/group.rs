@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
+use crate::engine::advice::Command;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::observed::Observation;
 use crate::engine::plan::frozen::Frozen;
@@ -142,7 +143,7 @@ impl Groups {
     }
 
     /// Members that are there and do not list each other: never repaired by itself.
-    pub fn split(&self) -> Vec<Diagnostic> {
+    pub fn split(&self, stack: &str) -> Vec<Diagnostic> {
         let mut refusals = Vec::new();
         for ((_, name), members) in &self.members {
             for (at, one) in members.iter().enumerate() {
@@ -150,7 +151,7 @@ impl Groups {
                     let apart =
                         !one.others.contains(&other.region) || !other.others.contains(&one.region);
                     if apart && one.ready && other.ready {
-                        refusals.push(lost_each_other(name, one, other));
+                        refusals.push(lost_each_other(stack, name, one, other));
                     }
                 }
             }
@@ -159,12 +160,14 @@ impl Groups {
     }
 }
 
-fn lost_each_other(name: &str, one: &Member, other: &Member) -> Diagnostic {
+fn lost_each_other(stack: &str, name: &str, one: &Member, other: &Member) -> Diagnostic {
     let text = format!(
-        "the group `{name}` is split: `{}` in {} and `{}` in {} no longer replicate to each other",
+        "the group `{name}` is split: `{}` in {} and `{}` in {} do not replicate to each other",
         one.address, one.region, other.address, other.region
     );
-    Diagnostic::refusal("split_group", text).help(
-        "decide which member holds the truth, save what only the other one has, delete that other table by hand, and apply: it is then joined anew",
-    )
+    let address = other.address.to_string();
+    let forget = Command::StateForget { stack, address: &address };
+    Diagnostic::refusal("split_group", text).help(format!(
+        "no cloud joins two that exist: each may hold items that the other has not. To keep both, {forget} takes one out of this stack and deletes nothing; then take it out of the layers. To have one, save what only one of them has, delete that one by hand, and apply: it is joined anew"
+    ))
 }

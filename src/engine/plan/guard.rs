@@ -148,7 +148,9 @@ fn data(it: &Planned<'_>, allowed: &Allowed) -> Option<Diagnostic> {
 
 /// More than max(3, 30 %) deleted or replaced.
 fn brake(planned: &[Planned<'_>], state: Option<&State>, allowed: &Allowed) -> Option<Diagnostic> {
-    let count = planned.iter().filter(|it| it.change.action.destroys()).count();
+    let is_leaving = |it: &&Planned<'_>| it.record.is_some_and(|it| it.leaving);
+    let going = planned.iter().filter(|it| it.change.action.destroys());
+    let count = going.filter(|it| !is_leaving(it)).count();
     let records = state.map_or(0, |it| it.records.len());
     let limit = (records * 3 / 10).max(3);
     if count <= limit || allowed.destroys.is_some_and(|it| count <= it) {
@@ -166,7 +168,9 @@ fn absent_brake(planned: &[Planned<'_>], allowed: &Allowed) -> Vec<Diagnostic> {
     for it in planned.iter().filter(|it| it.record.is_some()) {
         let entry = counts.entry(&it.kind.provider).or_default();
         entry.0 += 1;
-        let absent = matches!(it.change.action, Action::Create | Action::Forget);
+        // What lifeboat itself deleted is no surprise.
+        let is_ours = it.record.is_some_and(|it| it.leaving);
+        let absent = !is_ours && matches!(it.change.action, Action::Create | Action::Forget);
         entry.1 += usize::from(absent);
     }
     let over = |(all, absent): (usize, usize)| absent > (all / 2).max(2);
@@ -216,6 +220,20 @@ pub fn exists_already(
         (format!("{what} exists already and is not in state"), help.to_owned())
     };
     Diagnostic::refusal("exists_already", text).at(instance.resource.span, place).help(help)
+}
+
+/// It is there, and being deleted: nothing can be made of it, and nothing in its place yet.
+pub fn still_leaving(instance: &Instance, kind: &Kind, is_ours: bool) -> Diagnostic {
+    let address = &instance.address;
+    let whose = if is_ours { "lifeboat deletes it" } else { "it is being deleted" };
+    Diagnostic::refusal(
+        "still_leaving",
+        format!("`{address}` ({}) is on its way out: {whose}, and it is not gone yet", kind.kind),
+    )
+    .at(instance.resource.span, format!("`{address}` cannot be made before that"))
+    .help(
+        "wait until it is gone, which takes some minutes, and run this again: it is made anew then",
+    )
 }
 
 pub fn unchangeable(

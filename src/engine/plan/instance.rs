@@ -9,7 +9,7 @@ use crate::engine::plan::change::{Action, Change};
 use crate::engine::plan::decide::{Standing, decide};
 use crate::engine::plan::diff::{Sides, diff, is_missing_secret, uncompared};
 use crate::engine::plan::guard;
-use crate::engine::plan::planned::{Planned, excludes, identity_of};
+use crate::engine::plan::planned::{Planned, excludes, identity_of, kept};
 use crate::engine::plan::proposal::{Missing, Proposal};
 use crate::engine::plan::survey::{promised, record_of};
 use crate::engine::schema::Kind;
@@ -167,7 +167,7 @@ impl<'a> Proposal<'a> {
             let object = remembered(kind, &resolved, record, seen, action, &change);
             self.known.put(instance.address.clone(), object);
         }
-        if let (Some(record), Some(seen)) = (record, seen) {
+        if let (Some(record), Some(seen)) = (record.filter(|it| !it.leaving), seen) {
             self.note_drift(&instance.address, kind, record, seen);
         }
         self.planned.push(Planned {
@@ -273,8 +273,16 @@ impl<'a> Proposal<'a> {
             change.reason = "it could not be looked at, so nothing is planned against it".into();
             return change;
         }
-        let gone = record.is_some() && seen == Some(&Observation::Absent);
-        let record = record.filter(|_| !gone);
+        if is_leaving(kind, record, seen) {
+            self.diagnostics.push(guard::still_leaving(instance, kind, record.is_some()));
+            change.reason = "it is being deleted, so nothing is planned for it".into();
+            return change;
+        }
+        let was_left = record.is_some_and(|it| it.leaving);
+        let absent = record.is_some() && seen == Some(&Observation::Absent);
+        let record = record.filter(|_| !absent);
+        // What lifeboat itself has deleted was not deleted outside.
+        let gone = absent && !was_left;
         let observed = match seen {
             Some(Observation::Exists { attributes, .. }) if record.is_some() => Some(attributes),
             _ => None,
@@ -319,6 +327,12 @@ impl<'a> Proposal<'a> {
     }
 }
 
+/// Whether what is there is being deleted, by the word of the cloud or by our own.
+pub(super) fn is_leaving(kind: &Kind, record: Option<&Record>, seen: Option<&Observation>) -> bool {
+    let Some(Observation::Exists { attributes, .. }) = seen else { return false };
+    kind.is_leaving(attributes) || record.is_some_and(|it| it.leaving)
+}
+
 /// Whether an object stays, and is in every attribute what its record says.
 fn is_as_recorded(
     action: Action,
@@ -353,7 +367,8 @@ fn remembered(
             promised(kind, &resolved.attributes)
         }
         (_, Some(record)) => {
-            let mut object = resolved.attributes.clone();
+            // As a record keeps it: what it was when it was made, it is at each look.
+            let mut object = kept(kind, &resolved.attributes);
             // What is held stays as it was, for everybody.
             for it in change.held.iter().flat_map(|it| &it.attributes) {
                 let recorded = record.attributes.get(&it.name).cloned();
@@ -375,7 +390,8 @@ fn remembered(
 fn add_outputs(object: &mut Attributes, kind: &Kind, record: &Record, seen: Option<&Observation>) {
     object.extend(record.outputs.iter().map(|(name, value)| (name.clone(), value.clone())));
     if let Some(Observation::Exists { attributes, .. }) = seen {
-        for (name, _) in kind.attributes.iter().filter(|(_, it)| it.computed) {
+        // What changes by itself is no part of it: else an output of it would never be what was set.
+        for (name, _) in kind.attributes.iter().filter(|(_, it)| it.computed && !it.live) {
             if let Some(value) = attributes.get(name) {
                 object.insert(name.clone(), value.clone());
             }

@@ -5,6 +5,7 @@ use crate::engine::observed::Observation;
 use crate::engine::plan::asked::{Intent, Keep};
 use crate::engine::plan::change::{Action, Change, Held, Wait};
 use crate::engine::plan::guard;
+use crate::engine::plan::instance::is_leaving;
 use crate::engine::plan::planned::Planned;
 use crate::engine::plan::proposal::Proposal;
 use crate::engine::schema::Kind;
@@ -51,10 +52,13 @@ impl Proposal<'_> {
                 "it could not be looked at, so it is neither deleted nor forgotten".into(),
                 Some(unseen.clone()),
             ),
+            seen if is_leaving(kind, Some(record), seen) => {
+                (Action::Delete, "it is being deleted, and not gone yet".into(), None)
+            }
             _ if destroys => (Action::Delete, "the stack is to be destroyed".into(), None),
             _ => (Action::Delete, "no layer declares it any more".into(), None),
         };
-        if let (Some(seen), Intent::Apply) = (seen, self.options.intent) {
+        if let (Some(seen), Intent::Apply, false) = (seen, self.options.intent, record.leaving) {
             self.note_drift(address, kind, record, seen);
         }
         if change.action == Action::Delete && self.frozen.needs(address) {
@@ -70,11 +74,15 @@ impl Proposal<'_> {
         if let Some(why) = self.silence(address).filter(|_| change.action == Action::Delete) {
             Self::hold_whole(&mut change, Wait::Unseen, why);
         }
-        if !destroys {
+        let leaves = is_leaving(kind, Some(record), seen);
+        if !destroys && !leaves {
             self.retain(&mut change, kind, record);
+        }
+        if !destroys {
             self.hold_pending(&mut change);
         }
-        change.loses_data = kind.holds_data && change.action.destroys();
+        // What is being deleted was lost when that began.
+        change.loses_data = kind.holds_data && change.action.destroys() && !leaves;
         change
     }
 

@@ -128,7 +128,8 @@ impl<'a> Proposal<'a> {
     /// What was seen of a record; too young to be missing counts as unseen.
     pub(super) fn seen(&self, address: &Address, record: &Record) -> Option<Cow<'a, Observation>> {
         let seen = self.worlds.observed.get(address)?;
-        if *seen == Observation::Absent && self.options.now - record.since < YOUNG_MILLISECONDS {
+        let is_young = self.options.now - record.since < YOUNG_MILLISECONDS;
+        if *seen == Observation::Absent && is_young && !record.leaving {
             let why = "it was made less than a minute ago and is in no list yet";
             return Some(Cow::Owned(Observation::Unseen(Unseen::new(Reason::Unclear, why))));
         }

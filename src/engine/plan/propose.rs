@@ -106,7 +106,8 @@ fn proposed(
 fn guarded(it: &mut Proposal<'_>, directions: &[Direction]) -> Vec<Stray> {
     let mut strays = Vec::new();
     if it.options.intent == Intent::Apply {
-        it.diagnostics.extend(it.groups.split());
+        let name = it.name();
+        it.diagnostics.extend(it.groups.split(&name));
         it.diagnostics.extend(lost_targets(it, directions));
         it.diagnostics.extend(blind(it, directions));
         strays = it.strays();

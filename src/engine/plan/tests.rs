@@ -87,6 +87,7 @@ pub(super) fn applied_with(
             ready: true,
             protected: instance.resource.lifecycle.prevent_destroy.unwrap_or(false),
             retained: false,
+            leaving: false,
             since: 0,
             deposed: None,
             tried: Attributes::new(),
@@ -584,6 +585,38 @@ fn a_split_group_is_refused() {
         grouped(observed, "us-east-1");
     };
     assert_eq!(check(&Case { change: &whole, ..case }), "");
+}
+
+/// What was told to go is neither kept nor made again before it is gone, and then nobody else has deleted it.
+#[test]
+fn what_is_on_its_way_out_is_waited_for() {
+    let left = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+        state.records.get_mut(&Address::one("t")).unwrap().leaving = true;
+    };
+    let said = |after: &str, change: &dyn Fn(&mut State, &mut BTreeMap<Address, Observation>)| {
+        check(&Case { before: TABLE, after, change, ..Case::default() })
+    };
+    assert_eq!(said(TABLE, &left).trim(), "refusal still_leaving");
+    let told = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        let Some(Observation::Exists { attributes, ready }) = observed.get_mut(&Address::one("t"))
+        else {
+            panic!("it is there")
+        };
+        attributes.insert("status".into(), Value::text("DELETING"));
+        *ready = false;
+    };
+    assert_eq!(said(TABLE, &told).trim(), "refusal still_leaving");
+    let gone = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        left(state, observed);
+        observed.insert(Address::one("t"), Observation::Absent);
+    };
+    let again = said(TABLE, &gone);
+    assert!(again.contains("create t: it is not in state yet"), "{again}");
+    assert!(!again.contains("drift"), "{again}");
+    // Its data was lost when its deletion began, by whoever allowed that.
+    let none = "  k: { kind: linode.ssh_key, label: k, ssh_key: ssh-ed25519 AAAA }";
+    let went = said(none, &left);
+    assert!(went.contains("delete t: it is being deleted") && !went.contains("refusal"), "{went}");
 }
 
 #[test]

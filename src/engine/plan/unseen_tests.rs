@@ -143,7 +143,7 @@ fn a_no_is_told_by_its_cause_and_lost_is_not_a_word_of_it() {
 fn what_is_recorded_and_not_seen_lends_its_recorded_values() {
     let more = "
   other: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', port: 81, check: http, check_path: /ok, check_timeout: 5 }
-  named: { kind: linode.nodebalancer, region: eu-central, label: 'for-${lb.label}-${lb.ipv4}' }
+  named: { kind: linode.nodebalancer, region: eu-central, label: 'for-${lb.label}-${lb.ipv4.replace(\".\", \"-\")}' }
 outputs:";
     let base = SITES.replace("outputs:", more).replace("label: lb-us }", "label: lb-new }");
     let unseen = silent(&["lb"]);

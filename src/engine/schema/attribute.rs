@@ -70,6 +70,16 @@ pub struct Attribute {
     pub kind: Type,
     #[serde(default)]
     pub doc: String,
+    /// Of a computed text: one that the cloud may make, to check what is made of it before it is known.
+    #[serde(default)]
+    pub like: Option<String>,
+    /// Of a computed value: the cloud makes it only while another attribute has a certain value.
+    #[serde(default)]
+    pub made_with: Option<MadeWith>,
+    /// Of a text: the object that it leads to when it is made of that one's attributes; rules see it as
+    /// `self['<attribute>.<name>']`.
+    #[serde(default)]
+    pub leads_to: Option<LeadsTo>,
     /// The element type of a list, set or map.
     #[serde(default)]
     pub of: Option<Box<Attribute>>,
@@ -236,6 +246,10 @@ pub enum Form {
     Backend,
     /// An OpenSSH public key.
     PublicKey,
+    /// PEM certificates, the own one first.
+    Certificate,
+    /// A private key in PEM, without a passphrase.
+    PrivateKey,
 }
 
 /// The form of a value, by the value of another attribute.
@@ -254,6 +268,22 @@ pub struct Slow {
     pub within_seconds: u64,
     /// What happens, for the plan.
     pub says: String,
+}
+
+/// Without this value of another attribute there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MadeWith {
+    pub attribute: String,
+    pub is: serde_json::Value,
+}
+
+/// Which attributes of which kind make a text lead to an object.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeadsTo {
+    pub kind: String,
+    pub by: Vec<String>,
 }
 
 /// A default that holds while another attribute is not set.
@@ -283,6 +313,8 @@ pub enum Normalise {
     Qualify(String),
     /// Whatever was written: `_{service}._{protocol}` with the normalised values of these attributes.
     Made(String),
+    /// Other words for the same, each with the one that counts.
+    Named(BTreeMap<String, String>),
     /// Only while another attribute has one of these values.
     When(When),
 }
@@ -341,6 +373,21 @@ pub struct Lookup {
 #[serde(rename_all = "snake_case")]
 pub enum Encode {
     Base64,
+}
+
+impl Form {
+    /// Too long for a message, or too secret even where nobody said so.
+    pub fn is_hidden(self) -> bool {
+        matches!(self, Self::Certificate | Self::PrivateKey)
+    }
+}
+
+impl MadeWith {
+    /// Whether the cloud makes it for an object of these attributes; `None`: that is not known yet.
+    pub fn holds<'a>(&self, value: impl Fn(&str) -> Option<&'a Value>) -> Option<bool> {
+        let has = value(&self.attribute).filter(|it| !it.has_open() && !it.has_secret())?;
+        Some(*has == Value::from_json(&self.is))
+    }
 }
 
 impl Attribute {

@@ -1,5 +1,7 @@
 //! What of a kind is dangerous: changes that lose, move, expose or leave unprotected, and the packets that it lets in.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::engine::value::Value;
@@ -102,6 +104,9 @@ pub struct Packets {
     pub every: String,
     /// The protocols that have ports, and in which applications listen.
     pub ports_of: Vec<String>,
+    /// Other words for protocols: their numbers.
+    #[serde(default)]
+    pub named: BTreeMap<String, String>,
     /// Ports for administrators only, with their names.
     pub administration: Vec<(u16, String)>,
 }

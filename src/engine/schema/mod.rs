@@ -11,14 +11,15 @@ use serde::Deserialize;
 
 use crate::engine::quick::QuickMap;
 pub use crate::engine::schema::attribute::{
-    Attribute, DefaultWithout, Encode, Form, FormBy, Lookup, Normalise, OnChange, OnShrink, Pick,
-    Read, Slow, Type,
+    Attribute, DefaultWithout, Encode, Form, FormBy, LeadsTo, Lookup, MadeWith, Normalise,
+    OnChange, OnShrink, Pick, Read, Slow, Type,
 };
 pub use crate::engine::schema::catalogue::{
     AccountDefault, Available, Chosen, Quota, Shipped, Wants,
 };
 pub use crate::engine::schema::danger::{Packets, Risk, Sort};
 pub use crate::engine::schema::routes::{Grants, Group, Ready, Rest};
+use crate::engine::value::{Attributes, Value};
 
 /// Every kind that stacks may use, by name.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +74,9 @@ pub struct Kind {
     /// When an object of this kind takes part in serving; always, where nothing is said.
     #[serde(default)]
     pub serves: Option<Serves>,
+    /// The live attribute that says that it is being deleted.
+    #[serde(default)]
+    pub leaves: Option<Alike>,
     /// The addresses from which it reaches what is behind it; a filter in front of that must let them in.
     #[serde(default)]
     pub reaches_from: Option<String>,
@@ -138,7 +142,7 @@ pub struct Drain {
     pub otherwise: u64,
 }
 
-/// Several values of one attribute that count as one.
+/// Several values of one attribute that mean the same.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alike {
@@ -228,6 +232,9 @@ pub struct Membership {
     /// With this attribute set to a living member's region, a create joins the group instead of founding one.
     #[serde(default)]
     pub join_as: Option<String>,
+    /// What to write instead of a second object that founds a group of the same name.
+    #[serde(default)]
+    pub twice: Option<String>,
 }
 
 /// How the cloud tells two objects apart, and how an object is found without its id.
@@ -254,7 +261,9 @@ pub enum Rename {
     Never,
 }
 
-/// A rule over several attributes, as a CEL expression over them; unset ones are null, carried ones are `self['table.name']`.
+/// A rule over several attributes, as a CEL expression over them; unset ones are null, carried ones are `self['table.name']`,
+/// and so are those of what an attribute leads to: `self['config.nodebalancer.region']`. `ready` is null, or the list of
+/// the attributes of the object itself that its `ready` condition tries.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -263,7 +272,7 @@ pub struct Rule {
     pub message: String,
     #[serde(default)]
     pub help: Option<String>,
-    /// The attribute to point at.
+    /// The attribute to point at, or `ready`.
     pub at: String,
 }
 
@@ -288,6 +297,14 @@ impl Kind {
     /// The attribute that says whom a new member joins; no layer says it, and no record keeps it.
     pub fn join_as(&self) -> Option<&String> {
         self.group.as_ref()?.join_as.as_ref()
+    }
+
+    /// Whether the cloud says of what is there that it is being deleted.
+    pub fn is_leaving(&self, seen: &Attributes) -> bool {
+        self.leaves.as_ref().is_some_and(|it| {
+            let status = seen.get(&it.attribute).and_then(Value::as_text);
+            status.is_some_and(|status| it.values.iter().any(|it| it == status))
+        })
     }
 
     /// The attributes that a stack may set.

@@ -6,7 +6,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use regex::Regex;
 
 use crate::engine::diagnostic::{Diagnostic, Span};
-use crate::engine::schema::{Attribute, Type};
+use crate::engine::plain::counted;
+use crate::engine::schema::{Attribute, Form, Type};
 use crate::engine::stack::form::wrong;
 use crate::engine::stack::model::{Shape, Term};
 use crate::engine::stack::world::word;
@@ -55,11 +56,8 @@ pub fn check(
     at: Place<'_>,
     out: &mut Vec<Diagnostic>,
 ) -> Value {
-    let (value, is_secret) = match value {
-        Value::Secret(secret) => (secret.expose().clone(), true),
-        other => (other, false),
-    };
-    let mut checker = Checker { name: name.to_owned(), is_secret, out };
+    let (value, is_secret) = opened(value);
+    let mut checker = Checker { name: name.to_owned(), is_secret, is_likely: false, out };
     let value = checker.value(value, attribute, at);
     if is_secret || (attribute.sensitive && !value.is_null()) {
         Value::Secret(Secret::new(value))
@@ -68,10 +66,31 @@ pub fn check(
     }
 }
 
+/// Checks a value that stands for one that is not known yet.
+pub fn check_likely(
+    value: Value,
+    attribute: &Attribute,
+    name: &str,
+    at: Place<'_>,
+    out: &mut Vec<Diagnostic>,
+) {
+    let (value, is_secret) = opened(value);
+    Checker { name: name.to_owned(), is_secret, is_likely: true, out }.value(value, attribute, at);
+}
+
+fn opened(value: Value) -> (Value, bool) {
+    match value {
+        Value::Secret(secret) => (secret.expose().clone(), true),
+        other => (other, false),
+    }
+}
+
 struct Checker<'a> {
     /// Of an attribute, or of a member in it: `inbound[0].action`.
     name: String,
     is_secret: bool,
+    /// What is checked stands for what the cloud will make.
+    is_likely: bool,
     out: &'a mut Vec<Diagnostic>,
 }
 
@@ -173,7 +192,7 @@ impl Checker<'_> {
             if length < least || length > most {
                 self.out.push(
                     Diagnostic::error("wrong_length", "Wrong length")
-                        .at(at.span, self.sized(attribute, length, "characters"))
+                        .at(at.span, self.sized(attribute, length, "character"))
                         .help(format!("from {least} to {most} characters")),
                 );
                 return Value::Text(text);
@@ -182,7 +201,7 @@ impl Checker<'_> {
         if let Some(most) = attribute.max_bytes.filter(|it| text.len() > *it) {
             self.out.push(
                 Diagnostic::error("too_long", "Too long")
-                    .at(at.span, self.sized(attribute, text.len(), "bytes"))
+                    .at(at.span, self.sized(attribute, text.len(), "byte"))
                     .help(format!("at most {most} bytes")),
             );
         }
@@ -192,7 +211,7 @@ impl Checker<'_> {
             let says = attribute.pattern_says.as_deref().unwrap_or(pattern);
             self.out.push(
                 Diagnostic::error("wrong_pattern", "Not a value of this attribute")
-                    .at(at.span, format!("`{name}` cannot be `{shown}`"))
+                    .at(at.span, self.cannot_be(shown))
                     .help(says.to_owned()),
             );
             return Value::Text(text);
@@ -201,12 +220,17 @@ impl Checker<'_> {
         Value::Text(text)
     }
 
+    fn cannot_be(&self, shown: &str) -> String {
+        let verb = if self.is_likely { "would be such as" } else { "cannot be" };
+        format!("`{}` {verb} `{shown}`", self.name)
+    }
+
     /// How long a value is; how long a secret is, is a part of it.
     fn sized(&self, attribute: &Attribute, length: usize, unit: &str) -> String {
         if self.is_secret || attribute.sensitive {
-            return format!("`{}` has another number of {unit}", self.name);
+            return format!("`{}` has another number of {unit}s", self.name);
         }
-        format!("`{}` has {length} {unit}", self.name)
+        format!("`{}` has {}", self.name, counted(length, unit))
     }
 
     fn has_no(&self, key: &str) -> String {
@@ -219,6 +243,7 @@ impl Checker<'_> {
     /// What a pattern does not tell.
     fn form(&mut self, text: &str, shown: &str, attribute: &Attribute, at: Place<'_>) {
         let says = attribute.form.and_then(|it| wrong(it, text));
+        let shown = if attribute.form.is_some_and(Form::is_hidden) { "this" } else { shown };
         let held = attribute.forbids.iter().find(|it| text.contains(it.as_str()));
         let begins = attribute.forbids_prefix.iter().find(|it| text.starts_with(it.as_str()));
         let says = says
@@ -227,7 +252,7 @@ impl Checker<'_> {
         if let Some(says) = says {
             self.out.push(
                 Diagnostic::error("wrong_form", "Not a value of this attribute")
-                    .at(at.span, format!("`{}` cannot be `{shown}`", self.name))
+                    .at(at.span, self.cannot_be(shown))
                     .help(says),
             );
         }
@@ -267,7 +292,7 @@ impl Checker<'_> {
         {
             self.out.push(
                 Diagnostic::error("wrong_length", "Wrong length")
-                    .at(at.span, format!("`{}` has {} element(s)", self.name, items.len()))
+                    .at(at.span, format!("`{}` has {}", self.name, counted(items.len(), "element")))
                     .help(format!("from {least} to {most} elements")),
             );
         }
@@ -297,7 +322,7 @@ impl Checker<'_> {
         {
             self.out.push(
                 Diagnostic::error("wrong_length", "Wrong length")
-                    .at(at.span, format!("`{}` has {} member(s)", self.name, map.len()))
+                    .at(at.span, format!("`{}` has {}", self.name, counted(map.len(), "member")))
                     .help(format!("from {least} to {most} members")),
             );
         }

@@ -531,7 +531,7 @@ mod tests {
         );
         check("", ": nothing is written here");
         check("vars.n / 0", "vars.n / 0: division by zero");
-        check("web[7].label", "web[7].label: there is no `[7]`; the list has 2 element(s)");
+        check("web[7].label", "web[7].label: there is no `[7]`; the list has 2 elements");
         check("bytes('a')", "bytes('a'): bytes, types and functions cannot be a value here");
         check("1.0 / 0.0", "1.0 / 0.0: the number is not finite");
     }

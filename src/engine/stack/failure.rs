@@ -4,6 +4,7 @@ use cel::common::ast::operators::CONDITIONAL;
 use cel::common::ast::{Expr, SourceInfo};
 use cel::{Context, ExecutionError, IdedExpr};
 
+use crate::engine::plain::counted;
 use crate::engine::stack::code::Leaf;
 use crate::engine::stack::functions::ITEMS;
 use crate::engine::stack::syntax::{children, leaf_of, named, token};
@@ -84,7 +85,7 @@ pub(super) fn reworded(error: &ExecutionError, is_secret: bool) -> String {
         ExecutionError::IndexOutOfBounds(_) => "the list is not that long".to_owned(),
         ExecutionError::DuplicateKey(_) => "a key is given twice".to_owned(),
         ExecutionError::InvalidArgumentCount { expected, actual } => {
-            format!("{expected} argument(s) are needed, {actual} given")
+            format!("it takes {}, and got {actual}", counted(*expected, "argument"))
         }
         ExecutionError::UndeclaredReference(name) => {
             format!("there is no function `{name}` for this value")

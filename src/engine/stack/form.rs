@@ -34,6 +34,8 @@ pub fn wrong(form: Form, text: &str) -> Option<String> {
         Form::Ports => ports(text),
         Form::Backend => backend(text),
         Form::PublicKey => public_key(text),
+        Form::Certificate => certificate(text),
+        Form::PrivateKey => private_key(text),
     }
 }
 
@@ -218,6 +220,67 @@ fn public_key(text: &str) -> Option<String> {
         .then(|| "an OpenSSH public key such as `ssh-ed25519 AAAA… name`".into())
 }
 
+/// The label and the body of each block of PEM (RFC 7468); `None`: a block has no end, or no base64 in it.
+fn blocks(text: &str) -> Option<Vec<(&str, Vec<u8>)>> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("-----BEGIN ") {
+        let (label, after) = after.split_once("-----")?;
+        let (body, after) = after.split_once(&format!("-----END {label}-----"))?;
+        // Older keys begin with headers, and an empty line.
+        let body = body.split_once("\n\n").map_or(body, |it| it.1);
+        let base64: String = body.split_whitespace().collect();
+        found.push((label, data_encoding::BASE64.decode(base64.as_bytes()).ok()?));
+        rest = after;
+    }
+    Some(found)
+}
+
+/// Whether bytes are one SEQUENCE of DER, as long as it says (X.690).
+fn is_sequence(der: &[u8]) -> bool {
+    let [0x30, first, rest @ ..] = der else { return false };
+    if first & 0x80 == 0 {
+        return usize::from(*first) == rest.len();
+    }
+    let count = usize::from(first & 0x7f);
+    let Some((length, body)) = rest.split_at_checked(count).filter(|_| (1..=4).contains(&count))
+    else {
+        return false;
+    };
+    length.iter().fold(0_usize, |sum, it| sum << 8 | usize::from(*it)) == body.len()
+}
+
+fn certificate(text: &str) -> Option<String> {
+    if text.contains("PRIVATE KEY-----") {
+        return Some("the certificate; what it holds is a private key, and that is no secret here: take it out of the file, and make another".into());
+    }
+    pem(text, "CERTIFICATE", |label| matches!(label, "CERTIFICATE" | "X509 CERTIFICATE"))
+}
+
+fn private_key(text: &str) -> Option<String> {
+    const KEYS: [&str; 3] = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"];
+    if text.contains("ENCRYPTED") {
+        return Some("a private key without a passphrase: nobody is there to type it".into());
+    }
+    pem(text, "PRIVATE KEY", |label| KEYS.contains(&label))
+}
+
+fn pem(text: &str, wanted: &str, is_wanted: impl Fn(&str) -> bool) -> Option<String> {
+    let says = || {
+        Some(format!(
+            "PEM text, `-----BEGIN {wanted}-----` and base64 to its end, such as '${{file(\"files/shop.pem\")}}'"
+        ))
+    };
+    if text.contains("\\n") {
+        return Some(
+            "real line breaks in place of `\\n`: a block that begins with `|`, or a file".into(),
+        );
+    }
+    let Some(blocks) = blocks(text) else { return says() };
+    let mut wanted = blocks.iter().filter(|it| is_wanted(it.0)).peekable();
+    if wanted.peek().is_some() && wanted.all(|it| is_sequence(&it.1)) { None } else { says() }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
@@ -228,7 +291,7 @@ mod tests {
     #[test]
     #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn what_is_wrong_says_what_to_write() {
-        let cases: [(Form, &[&str]); 13] = [
+        let cases: [(Form, &[&str]); 15] = [
             (
                 Form::Ipv4,
                 &[
@@ -334,6 +397,32 @@ mod tests {
                     "ssh-ed25519 nonsense",
                     "-----BEGIN OPENSSH PRIVATE KEY-----",
                     "ssh-ed25519 AAAA\nssh-ed25519 AAAA",
+                ],
+            ),
+            (
+                Form::Certificate,
+                &[
+                    "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n",
+                    "subject=a\r\n-----BEGIN CERTIFICATE-----\r\nMAMC\r\nAQE=\r\n-----END CERTIFICATE-----",
+                    "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n-----BEGIN DH PARAMETERS-----\nMAA=\n-----END DH PARAMETERS-----",
+                    "-----BEGIN CERTIFICATE-----\\nMAA=\\n-----END CERTIFICATE-----",
+                    "-----BEGIN CERTIFICATE-----\nMAMCAQE=",
+                    "-----BEGIN CERTIFICATE-----\nMAMC\n-----END CERTIFICATE-----",
+                    "-----BEGIN CERTIFICATE-----\nnot base64\n-----END CERTIFICATE-----",
+                    "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----",
+                    "files/shop.pem",
+                ],
+            ),
+            (
+                Form::PrivateKey,
+                &[
+                    "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----",
+                    "-----BEGIN EC PARAMETERS-----\nBgUr\n-----END EC PARAMETERS-----\n-----BEGIN EC PRIVATE KEY-----\nMAA=\n-----END EC PRIVATE KEY-----",
+                    "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----",
+                    "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMAA=\n-----END RSA PRIVATE KEY-----",
+                    "-----BEGIN OPENSSH PRIVATE KEY-----\nMAA=\n-----END OPENSSH PRIVATE KEY-----",
+                    "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----",
+                    "key",
                 ],
             ),
         ];

@@ -26,6 +26,9 @@ pub mod knock;
 pub mod gate;
 pub mod view;
 pub mod resolve;
+pub mod looks;
+pub mod likely;
+pub mod knocks;
 pub mod expand;
 pub mod uses;
 pub mod needs;
@@ -34,6 +37,7 @@ pub mod recovery;
 pub mod rules;
 pub mod agree;
 pub mod offered;
+pub mod same;
 pub mod rehearse;
 pub mod load;
 pub mod origin;
@@ -44,3 +48,5 @@ mod tests;
 mod advice_tests;
 #[cfg(test)]
 mod refused_tests;
+#[cfg(test)]
+mod across_tests;

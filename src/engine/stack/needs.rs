@@ -174,9 +174,11 @@ impl Site<'_> {
             _ => "",
         };
         match (self.owner.and_then(|(_, repeat)| repeat), field) {
-            (Some(Repeat::Count(_)), "index") | (Some(Repeat::ForEach(_)), "key" | "value") => {
-                Ok(())
+            (Some(Repeat::ForEach(_)), "value") => {
+                let over = self.owner.and_then(|(_, repeat)| over(repeat?, self.stack));
+                over.map_or(Ok(()), |root| self.attribute(&root, path.steps.get(1)))
             }
+            (Some(Repeat::Count(_)), "index") | (Some(Repeat::ForEach(_)), "key") => Ok(()),
             (Some(Repeat::Count(_)), _) => wrong("under `count` there is `each.index`"),
             (Some(Repeat::ForEach(_)), _) => {
                 wrong("under `for_each` there are `each.key` and `each.value`")
@@ -311,6 +313,13 @@ impl Site<'_> {
         let Some(Step::Name(name)) = step else { return Ok(()) };
         let kind = self.stack.resources.get(root).and_then(|it| self.catalog.get(&it.kind));
         let Some(kind) = kind else { return Ok(()) };
+        if kind.attribute(name).is_some_and(|it| it.live) {
+            // Nobody plans with it: what was made of it would be another thing at every look.
+            let message = format!("`{name}` of a {} changes by itself", kind.kind);
+            return Err(Lost::new("live_value", message).help(
+                "nothing can be made of it; to wait until something works, use `ready` or `gate`",
+            ));
+        }
         if &**name == "id" || kind.attribute(name).is_some() {
             return Ok(());
         }

@@ -84,6 +84,13 @@ fn firewalls_name_networks_and_ports() {
             "{ action: ACCEPT, protocol: ICMP, ports: '80', addresses: { ipv4: [0.0.0.0/0] } }",
             "{ action: ACCEPT, protocol: TCP, ports: '443-80', addresses: { ipv4: [0.0.0.0/0] } }",
             "{ action: ACCEPT, protocol: TCP, addresses: { ipv4: ['::/0'] } }",
+            "{ action: ACCEPT, protocol: ALL, addresses: { ipv4: [0.0.0.0/0] } }",
+            "{ action: ACCEPT, protocol: '50', addresses: { ipv4: [0.0.0.0/0] } }",
+            "{ action: ACCEPT, protocol: '6', ports: '22', addresses: { ipv4: [0.0.0.0/0] } }",
+            "{ action: ACCEPT, protocol: ALL, ports: '22', addresses: { ipv4: [0.0.0.0/0] } }",
+            "{ action: ACCEPT, protocol: '256', addresses: { ipv4: [0.0.0.0/0] } }",
+            "{ action: ACCEPT, protocol: 50, addresses: { ipv4: [0.0.0.0/0] } }",
+            "{ action: ACCEPT, protocol: tcp, addresses: { ipv4: [0.0.0.0/0] } }",
         ]
     ));
     assert!(kind("linode.firewall", "label: wall--1").contains("without `--` in it"));
@@ -111,6 +118,14 @@ fn machines_boot_from_an_image_and_somebody_can_enter() {
             "image: linode/debian12, authorized_users: [ops], private_ip: true, interface_generation: legacy_config",
         ]
     ));
+    // A firewall is named, whatever its id will be; and the interface's own would be another.
+    let walled = |generation: &str| {
+        bad(&format!(
+            "  wall: {{ kind: linode.firewall, label: wall }}\n  web: {{ kind: linode.instance, {MACHINE}, label: web, firewall: '${{wall}}', interface_generation: {generation} }}"
+        ))
+    };
+    assert_eq!(walled("legacy_config"), "");
+    insta::assert_snapshot!(walled("linode"));
     let keyed = bad(&format!(
         "  web: {{ kind: linode.instance, {MACHINE}, for_each: [a--b, a..b, fine] }}"
     ));

@@ -1,24 +1,25 @@
 //! Resolves every instance once with nothing created yet, to tell what is wrong before anybody plans.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use crate::engine::address::Address;
-use crate::engine::diagnostic::{Diagnostic, Span};
-use crate::engine::normalise::identifying;
-use crate::engine::quick::{QuickMap, Seeded};
-use crate::engine::schema::{Catalog, Excludes, Kind, Type};
+use crate::engine::diagnostic::Diagnostic;
+use crate::engine::quick::QuickMap;
+use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::agree::{forms, unquoted};
-use crate::engine::stack::model::{Instance, Scope, Shape, Stack};
+use crate::engine::stack::knocks::knocks;
+use crate::engine::stack::likely::foresee;
+use crate::engine::stack::looks::Around;
+use crate::engine::stack::model::{Scope, Stack};
 use crate::engine::stack::offered::offered;
-use crate::engine::stack::path::Step;
 use crate::engine::stack::resolve::{Resolved, resolve_gate, resolve_output, resolve_with};
-use crate::engine::stack::rules::Rules;
+use crate::engine::stack::rules::{Rules, far_kinds};
+use crate::engine::stack::same::Same;
 use crate::engine::stack::term::expressions;
-use crate::engine::value::{Attributes, Value};
+use crate::engine::value::Attributes;
 
 /// After so many mistakes the rest is left for the next run.
 const MISTAKES_MAX: usize = 200;
@@ -42,11 +43,11 @@ pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
     let objects = RefCell::new(vec![None; stack.instances.len()]);
     let desired = Desired { stack, objects };
     let mut rules = Rules::default();
-    let count = stack.instances.len();
-    let mut identities = Identities::with_capacity_and_hasher(count, Seeded::default());
-    let mut places = QuickMap::default();
+    let name = stack.shown_name();
+    let mut same = Same::of(&name, stack.instances.len());
     let ties = Ties::new(stack);
-    let mut readers = readers(stack, &ties, !out.is_empty());
+    let mut readers = readers(stack, catalog, &ties, !out.is_empty());
+    let around = Around { stack, catalog, scope: &desired };
     for index in ties.order() {
         let instance = &stack.instances[index];
         if out.len() > MISTAKES_MAX {
@@ -55,16 +56,20 @@ pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
         let Some(kind) = catalog.get(&instance.resource.kind) else { continue };
         let before = out.len();
         let resolved = resolve_with(stack, catalog, instance, &desired, stack, out);
+        around.retell_never_made(instance, &mut out[before..]);
         if out.len() == before {
             forms(kind, instance, &resolved, out);
+            foresee(kind, instance, &resolved, around, out);
             offered(kind, instance, &resolved, catalog, out);
-            rules.check(kind, instance, &resolved, out);
-            identity(kind, instance, &resolved, &mut identities, out);
-            alone(kind, instance, &resolved, &mut places, out);
+            rules.check(kind, instance, &resolved, around, out);
+            same.check(kind, instance, &resolved, out);
         }
         for gate in instance.resource.ready.iter().chain(&instance.resource.gate) {
             let wrong = resolve_gate(stack, catalog, instance, gate, &desired).err();
             out.extend(wrong.into_iter().flatten());
+        }
+        if out.len() == before {
+            knocks(kind, instance, &resolved, around, out);
         }
         let mut objects = desired.objects.borrow_mut();
         if readers[index] > 0 {
@@ -175,9 +180,9 @@ fn small(index: usize) -> u32 {
     u32::try_from(index).expect("a stack has fewer than 2^32 instances and edges")
 }
 
-/// For each instance how often anybody will look at it. What an output names is looked at to the very end; and where
-/// something is wrong already, a wrong reference may have no edge and still look.
-fn readers(stack: &Stack, ties: &Ties, is_wrong: bool) -> Vec<usize> {
+/// For each instance how often anybody will look at it. What an output names is looked at to the very end, and so is what
+/// rules ask for over others; and where something is wrong already, a wrong reference may have no edge and still look.
+fn readers(stack: &Stack, catalog: &Catalog, ties: &Ties, is_wrong: bool) -> Vec<usize> {
     let mut all = Vec::new();
     for output in stack.outputs.values() {
         expressions(&output.term, &mut all);
@@ -188,115 +193,18 @@ fn readers(stack: &Stack, ties: &Ties, is_wrong: bool) -> Vec<usize> {
         let needs = stack.instances.values().flat_map(|it| &it.needs);
         kept.extend(needs.map(|(address, _)| address.name.as_str()));
     }
+    let kinds: BTreeSet<&str> = stack.resources.values().map(|it| it.kind.as_str()).collect();
+    let mut lasting: BTreeSet<&str> =
+        far_kinds(kinds.iter().filter_map(|it| catalog.get(it)), catalog).into_iter().collect();
+    let is_filter = |it: &&Kind| it.packets.is_some();
+    lasting.extend(catalog.kinds.values().filter(is_filter).map(|it| it.kind.as_str()));
+    kept.extend(
+        stack.resources.iter().filter(|it| lasting.contains(&*it.1.kind)).map(|it| it.0.as_str()),
+    );
     let count = |(index, address): (usize, &Address)| {
         ties.dependents.of(index).len() + usize::from(kept.contains(address.name.as_str()))
     };
     stack.instances.keys().enumerate().map(count).collect()
-}
-
-/// Room for most identities, so that few grow.
-const IDENTITY_MOSTLY: usize = 64;
-
-type Identities<'a> = QuickMap<(&'a str, String), (&'a Address, Span)>;
-
-/// What these attributes say, in one text; `None` while one of them is not known.
-fn key(kind: &Kind, names: &[String], instance: &Instance, resolved: &Resolved) -> Option<String> {
-    let mut key = String::with_capacity(IDENTITY_MOSTLY);
-    for name in names {
-        let attribute = kind.attribute(name);
-        let is_reference = attribute.is_some_and(|it| it.kind == Type::Reference);
-        if !(is_reference && target(instance, name, &mut key)) {
-            let value = resolved.attributes.get(name).filter(|it| !it.has_open())?;
-            let is_rewritten =
-                kind.identity.caseless || attribute.is_some_and(|it| !it.normalise.is_empty());
-            let value = if is_rewritten {
-                Cow::Owned(identifying(kind, name, value, &resolved.attributes))
-            } else {
-                Cow::Borrowed(value)
-            };
-            key.push_str(&serde_json::to_string(&*value).expect("plain data serialises"));
-        }
-        // Stands neither in JSON nor in a path.
-        key.push('\u{1f}');
-    }
-    Some(key)
-}
-
-/// Two resources with one identity would be one object.
-fn identity<'a>(
-    kind: &'a Kind,
-    instance: &'a Instance,
-    resolved: &Resolved,
-    seen: &mut Identities<'a>,
-    out: &mut Vec<Diagnostic>,
-) {
-    let Some(key) = key(kind, &kind.identity.by, instance, resolved) else { return };
-    let span =
-        kind.identity.by.first().and_then(|it| resolved.span(it)).unwrap_or(instance.resource.span);
-    if let Some((other, first)) = seen.insert((&kind.kind, key), (&instance.address, span)) {
-        let what = kind.identity.by.join(", ");
-        let wrong = Diagnostic::error("same_identity", "Two resources are one object")
-            .at(span, format!("`{}` has the same {what} as `{other}`", instance.address));
-        let wrong =
-            if first == span { wrong } else { wrong.at(first, format!("`{other}` is here")) };
-        let same = other.name == instance.address.name;
-        out.push(if same {
-            wrong.help(format!("make the {what} depend on `each`"))
-        } else {
-            wrong.help(format!("give one of them another {what}"))
-        });
-    }
-}
-
-/// Who stands at a place where one may have to be alone.
-struct Standing<'a> {
-    address: &'a Address,
-    span: Span,
-    alone: bool,
-}
-
-/// An object that the cloud lets stand alone only, and another beside it.
-fn alone<'a>(
-    kind: &'a Kind,
-    instance: &'a Instance,
-    resolved: &Resolved,
-    seen: &mut QuickMap<(&'a str, String), Standing<'a>>,
-    out: &mut Vec<Diagnostic>,
-) {
-    let Some(excludes) = &kind.excludes else { return };
-    let Some(key) = key(kind, &excludes.by, instance, resolved) else { return };
-    let decides = resolved.attributes.get(&excludes.attribute).and_then(Value::as_text);
-    let alone = decides == Some(excludes.value.as_str());
-    let span = resolved.span(&excludes.attribute).unwrap_or(instance.resource.span);
-    let here = Standing { address: &instance.address, span, alone };
-    let Some(other) = seen.get(&(kind.kind.as_str(), key.clone())) else {
-        seen.insert((&kind.kind, key), here);
-        return;
-    };
-    if !(alone || other.alone) {
-        return;
-    }
-    let Excludes { by, attribute, value } = excludes;
-    let by = by.last().map_or("name", String::as_str);
-    out.push(
-        Diagnostic::error("stands_alone", "The cloud lets nothing stand beside it")
-            .at(span, format!("`{}` has the same `{by}` as `{}`", instance.address, other.address))
-            .at(other.span, format!("`{}` is here", other.address))
-            .help(format!("an object with `{attribute}: {value}` is the only one of its `{by}`; give one of them another `{by}`")),
-    );
-}
-
-/// Adds the address that a reference attribute names, as text; whether there is one.
-fn target(instance: &Instance, name: &str, key: &mut String) -> bool {
-    let Some(given) = instance.resource.attributes.get(name) else { return false };
-    let Shape::Expression(expression) = &given.term.shape else { return false };
-    let Some(path) = expression.as_path() else { return false };
-    key.push_str(expression.text.trim());
-    let is_computed = |it: &Step<_>| matches!(it, Step::Computed(_));
-    if &*path.root == "each" || path.steps.iter().any(is_computed) {
-        key.push_str(&format!(" for {}", instance.address));
-    }
-    true
 }
 
 #[cfg(test)]
@@ -309,6 +217,7 @@ mod tests {
     use crate::engine::address::Address;
     use crate::engine::diagnostic::Span;
     use crate::engine::quick::QuickMap;
+    use crate::engine::schema::Catalog;
     use crate::engine::stack::model::{Instance, Lifecycle, Resource, Stack};
 
     fn stack(edges: &[(usize, usize)]) -> Stack {
@@ -353,7 +262,7 @@ mod tests {
             edges.retain(|(_, to)| *to < 8);
             let ties = Ties::new(&stack);
             let order = ties.order();
-            let readers = readers(&stack, &ties, false);
+            let readers = readers(&stack, &Catalog::default(), &ties, false);
             let mut sorted = order.clone();
             sorted.sort_unstable();
             prop_assert_eq!(sorted, (0..8).collect::<Vec<_>>());

@@ -2,20 +2,26 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::engine::diagnostic::{Diagnostic, Severity, Span};
-use crate::engine::schema::{Kind, Rule};
+use crate::engine::schema::{Catalog, Kind, Rule, Type};
 use crate::engine::stack::code::{Code, Slice};
 use crate::engine::stack::compile::compile_rule;
 use crate::engine::stack::evaluate::evaluate;
+use crate::engine::stack::looks::Around;
 use crate::engine::stack::model::Instance;
+use crate::engine::stack::path::Step;
 use crate::engine::stack::resolve::Resolved;
+use crate::engine::stack::term::expressions;
 use crate::engine::stack::world::{At, Lost, World, cut, follow};
 use crate::engine::value::{Attributes, Value};
 
 /// So many values of one attribute are remembered; names mostly differ for each object.
 const REMEMBERED_MAX: usize = 32;
+
+/// The name under which a rule asks for what `ready` tries.
+pub const READY: &str = "ready";
 
 /// The rules of every kind that was met, with what they answered.
 #[derive(Default)]
@@ -24,6 +30,8 @@ pub struct Rules<'a>(BTreeMap<&'a str, Vec<Compiled<'a>>>);
 struct Compiled<'a> {
     rule: &'a Rule,
     code: Code,
+    /// The names of what attributes lead to.
+    far: Vec<&'a str>,
     answers: Answers,
 }
 
@@ -39,7 +47,7 @@ impl<'a> Rules<'a> {
     fn compiled(kind: &'a Kind) -> Vec<Compiled<'a>> {
         let compile = |rule: &'a Rule| {
             let code = compile_rule(&rule.check).ok()?;
-            Some(Compiled { rule, code, answers: Answers::Unknown })
+            Some(Compiled { rule, code, far: far(&rule.check), answers: Answers::Unknown })
         };
         kind.rules.iter().filter_map(compile).collect()
     }
@@ -50,7 +58,8 @@ impl<'a> Rules<'a> {
 
     /// The rules of a kind that these attributes break.
     pub fn broken(&mut self, kind: &'a Kind, attributes: &Attributes) -> Vec<&'a Rule> {
-        let object = Object { kind, attributes };
+        let beyond = Attributes::new();
+        let object = Object { kind, attributes, beyond: &beyond };
         let compiled = self.of(kind).iter_mut();
         compiled.filter_map(|it| (!it.holds(&object)).then_some(it.rule)).collect()
     }
@@ -61,10 +70,21 @@ impl<'a> Rules<'a> {
         kind: &'a Kind,
         instance: &Instance,
         resolved: &Resolved,
+        around: Around<'_>,
         out: &mut Vec<Diagnostic>,
     ) {
-        let object = Object { kind, attributes: &resolved.attributes };
-        for it in self.of(kind) {
+        let compiled = self.of(kind);
+        let mut beyond = Attributes::from([(READY.to_owned(), tried(instance))]);
+        let mut whose = BTreeMap::new();
+        let names = compiled.iter().flat_map(|it| &it.far);
+        for name in names.filter(|it| !resolved.attributes.contains_key(**it)) {
+            if let Some((of, value)) = around.far(instance, name) {
+                whose.insert((*name).to_owned(), of);
+                beyond.insert((*name).to_owned(), value);
+            }
+        }
+        let object = Object { kind, attributes: &resolved.attributes, beyond: &beyond };
+        for it in compiled {
             if !it.holds(&object) {
                 let rule = it.rule;
                 // What is wrong within a value may be all that the rule misses in it.
@@ -72,9 +92,18 @@ impl<'a> Rules<'a> {
                 if value.is_some_and(|value| is_wrong_within(value, out)) {
                     continue;
                 }
-                let at = resolved.span(&rule.at).unwrap_or(instance.resource.span);
-                let wrong = Diagnostic::error("broken_rule", "The attributes do not go together")
-                    .at(at, rule.message.clone());
+                let ready = || instance.resource.ready.as_ref().filter(|_| rule.at == READY);
+                let at = resolved.span(&rule.at).or_else(|| ready().map(|it| it.span));
+                let mut wrong =
+                    Diagnostic::error("broken_rule", "The attributes do not go together")
+                        .at(at.unwrap_or(instance.resource.span), rule.message.clone());
+                for name in &it.far {
+                    let last = name.rsplit('.').next().unwrap_or_default();
+                    let Some(of) = whose.get(*name).map(|it| &**it) else { continue };
+                    let given = of.resource.attributes.get(last).map(|it| it.key);
+                    let label = format!("`{last}` of `{}`", of.address);
+                    wrong = wrong.at(given.unwrap_or(of.resource.span), label);
+                }
                 out.push(match &rule.help {
                     Some(help) => wrong.help(help.clone()),
                     None => wrong,
@@ -82,6 +111,53 @@ impl<'a> Rules<'a> {
             }
         }
     }
+}
+
+/// The names with which a rule asks for attributes of what its own lead to, and for those that references carry.
+fn far(check: &str) -> Vec<&str> {
+    let names = check.split("self['").skip(1).filter_map(|it| Some(it.split_once('\'')?.0));
+    let mut names: Vec<&str> = names.filter(|it| it.contains('.')).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The kinds whose objects rules ask for over others: nobody who names them may be left when they are asked for.
+pub fn far_kinds<'a>(kinds: impl Iterator<Item = &'a Kind>, catalog: &'a Catalog) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for kind in kinds {
+        for name in kind.rules.iter().flat_map(|it| far(&it.check)) {
+            let mut at = kind;
+            for (hop, step) in name.split('.').enumerate() {
+                let leads = at.attribute(step).and_then(|it| {
+                    it.to.as_ref().or_else(|| it.leads_to.as_ref().map(|it| &it.kind))
+                });
+                let Some(next) = leads.and_then(|it| catalog.get(it)) else { break };
+                if hop > 0 {
+                    found.push(next.kind.as_str());
+                }
+                at = next;
+            }
+        }
+    }
+    found
+}
+
+/// What of the object itself its `ready` condition tries; null where it has none.
+fn tried(instance: &Instance) -> Value {
+    let Some(target) = instance.resource.ready.as_ref().map(|it| it.target()) else {
+        return Value::Null;
+    };
+    let mut all = Vec::new();
+    if let Some(target) = target {
+        expressions(target, &mut all);
+    }
+    let own = all.iter().flat_map(|it| it.paths()).filter(|it| &*it.root == "self");
+    let names = own.filter_map(|it| match it.steps.first() {
+        Some(Step::Name(name)) => Some(Value::text(&**name)),
+        _ => None,
+    });
+    Value::List(names.collect())
 }
 
 /// Whether a mistake was found in this part of a source already.
@@ -151,17 +227,29 @@ impl Answers {
 struct Object<'a> {
     kind: &'a Kind,
     attributes: &'a Attributes,
+    /// What is not its own: [`READY`], and what its attributes lead to.
+    beyond: &'a Attributes,
 }
 
 impl Object<'_> {
+    fn names(&self, name: &str) -> bool {
+        self.kind.attribute(name).is_some_and(|it| it.kind == Type::Reference)
+    }
+
     fn value(&self, name: &str) -> &Value {
         static OPEN: Value = Value::Open;
         static NULL: Value = Value::Null;
+        static NAMED: LazyLock<Value> = LazyLock::new(|| Value::text("named"));
         match self.attributes.get(name) {
+            // Which object a reference names may be open; that it names one is not.
+            Some(Value::Open) if self.names(name) => return &NAMED,
             // What a plan keeps of a secret says no more than that there is one.
             Some(Value::Fingerprint(_)) => return &OPEN,
             Some(value) => return value,
             None => {}
+        }
+        if let Some(value) = self.beyond.get(name) {
+            return value;
         }
         let attribute = self.kind.attribute(name);
         let is_open =
@@ -227,7 +315,9 @@ mod tests {
     use crate::kinds::builtin;
 
     fn holds(compiled: &mut [Compiled<'_>], kind: &Kind, attributes: &Attributes) -> Vec<bool> {
-        compiled.iter_mut().map(|it| it.holds(&Object { kind, attributes })).collect()
+        let beyond = Attributes::new();
+        let object = Object { kind, attributes, beyond: &beyond };
+        compiled.iter_mut().map(|it| it.holds(&object)).collect()
     }
 
     fn attributes(given: &[(&str, Value)]) -> Attributes {

@@ -150,7 +150,7 @@ fn say(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
     text
 }
 
-fn problems(layers: &[(&str, &str)], given: &[(&str, &str)]) -> String {
+pub(super) fn problems(layers: &[(&str, &str)], given: &[(&str, &str)]) -> String {
     let loaded = load_layers(layers, given);
     say(&loaded.sources, &loaded.diagnostics)
 }
@@ -380,7 +380,7 @@ fn every_mistake_is_told_in_one_run() {
     stack.yaml:22:54: The attributes do not go together [«type» a zone of type master needs a `soa_email`]
     stack.yaml:23:65: Two resources are one object [«label» `many[1]` has the same label as `many[0]`] -- make the label depend on `each`
     stack.yaml:24:46: Unknown reference [«many.region» `many` is a list, since it has a `count`] -- write `many[0].region`, or `many.map(it, it.region)` for all
-    stack.yaml:24:71: The expression cannot be computed [«many[5].label» there is no `[5]`; the list has 2 element(s)]
+    stack.yaml:24:71: The expression cannot be computed [«many[5].label» there is no `[5]`; the list has 2 elements]
     stack.yaml:25:48: This cannot stand inside text [«many» it is a list] -- use one of its parts, or join a list: list.join(',')
     stack.yaml:25:69: Unknown reference [«mnay» there is no resource `mnay`] -- did you mean `many`?
     stack.yaml:26:103: warning: The cloud rounds this value [«301» stored as 3600] -- write `ttl_sec: 3600`

@@ -176,6 +176,43 @@ impl View<'_> {
         }
     }
 
+    /// The objects that such a look is at, each with the attribute of it that is looked at.
+    pub fn seen(
+        &self,
+        root: &str,
+        steps: &[At<'_>],
+        slice: &Slice,
+    ) -> Vec<(Address, Option<String>)> {
+        let member = |rest: &[At<'_>]| match rest.first() {
+            Some(At::Name(name)) => Some(name.to_string()),
+            _ => None,
+        };
+        match (root, steps) {
+            ("each", [At::Name(value), rest @ ..]) if value == "value" => {
+                match self.instance.and_then(|it| it.1) {
+                    Some(Each::Entry { value: EachValue::Instance(over), .. }) => {
+                        vec![(over.clone(), member(rest))]
+                    }
+                    _ => Vec::new(),
+                }
+            }
+            ("self", rest) => {
+                self.instance.map(|it| (it.0.clone(), member(rest))).into_iter().collect()
+            }
+            _ => match (self.stack.spread(root), steps) {
+                (Some(Spread::One), rest) => vec![(Address::one(root), member(rest))],
+                (Some(Spread::Count(_)), [At::Index(index), rest @ ..]) => {
+                    vec![(Address::index(root, *index), member(rest))]
+                }
+                (Some(Spread::Keys(_)), [At::Name(key), rest @ ..]) => {
+                    vec![(Address::named(root, key.clone()), member(rest))]
+                }
+                (Some(spread), []) => all_of(root, spread, slice),
+                _ => Vec::new(),
+            },
+        }
+    }
+
     /// One of many, with what the slice shows of each.
     fn element(&self, address: &Address, slice: &Slice) -> Result<Value, Lost> {
         match slice {
@@ -199,7 +236,8 @@ impl View<'_> {
         if let (Some(parts), Some((At::Name(name), rest))) =
             (scope.parts(address), steps.split_first())
         {
-            let value = parts.member(name).unwrap_or_else(|| Cow::Owned(unset(kind, name)));
+            let own = |name: &str| parts.outputs.get(name).or_else(|| parts.attributes.get(name));
+            let value = parts.member(name).unwrap_or_else(|| Cow::Owned(unset(kind, name, own)));
             return follow(&value, rest).map(|it| cut(it, slice));
         }
         let Some(object) = scope.object(address) else { return Ok(Value::Open) };
@@ -209,6 +247,18 @@ impl View<'_> {
     fn kind_of(&self, address: &Address) -> Option<&Kind> {
         self.catalog.get(&self.stack.resources.get(&address.name)?.kind)
     }
+}
+
+/// Every instance of a resource, with what is seen of each.
+fn all_of(root: &str, spread: &Spread, slice: &Slice) -> Vec<(Address, Option<String>)> {
+    let Slice::Elements(names) = slice else { return Vec::new() };
+    let all: Vec<Address> = match spread {
+        Spread::One => vec![Address::one(root)],
+        Spread::Count(count) => (0..*count).map(|it| Address::index(root, it)).collect(),
+        Spread::Keys(keys) => keys.iter().map(|it| Address::named(root, it.clone())).collect(),
+    };
+    let seen = |it: Address| names.iter().map(move |name| (it.clone(), Some(name.clone())));
+    all.into_iter().flat_map(seen).collect()
 }
 
 /// A member of an object: what the cloud makes and nobody knows yet is open, what was not set is null.
@@ -222,14 +272,19 @@ fn member<'a>(
     };
     match object.get(name.as_ref()) {
         Some(value) => follow(value, rest),
-        None => Ok(unset(kind, name)),
+        None => Ok(unset(kind, name, |it| object.get(it))),
     }
 }
 
-fn unset<'a>(kind: impl FnOnce() -> Option<&'a Kind>, name: &str) -> Value {
+fn unset<'a, 'b>(
+    kind: impl FnOnce() -> Option<&'a Kind>,
+    name: &str,
+    own: impl Fn(&str) -> Option<&'b Value>,
+) -> Value {
     let attribute = kind().and_then(|it| it.attribute(name));
     let is_open = name == "id" || attribute.is_some_and(|it| it.computed || it.optional_computed);
-    if is_open { Value::Open } else { Value::Null }
+    let is_made = || attribute.and_then(|it| it.made_with.as_ref()?.holds(own));
+    if is_open && is_made() != Some(false) { Value::Open } else { Value::Null }
 }
 
 /// The mistake of a variable that nobody declared.

@@ -11,6 +11,7 @@ use cel::common::ast::{
 };
 
 use crate::engine::diagnostic::nearest;
+use crate::engine::plain::counted;
 use crate::engine::stack::code::{Cel, Code, Leaf, Path, Slice, Trouble};
 use crate::engine::stack::functions::{ITEMS, NAMES, NAMESPACES};
 use crate::engine::stack::path::{self, Step};
@@ -271,14 +272,14 @@ impl Walk<'_> {
             )
             .help("read the file once, outside"));
         }
-        let wanted = if name == "file" { 1 } else { 2 };
+        let wanted: usize = if name == "file" { 1 } else { 2 };
         if call.args.len() != wanted {
             let form =
                 if name == "file" { "file('path')" } else { "template('path', {'name': value})" };
             return Err(Trouble::new(
                 "bad_expression",
                 range,
-                format!("`{name}` takes {wanted} argument(s)"),
+                format!("`{name}` takes {}", counted(wanted, "argument")),
             )
             .help(format!("write {form}")));
         }

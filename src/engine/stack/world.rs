@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::engine::diagnostic::nearest;
+use crate::engine::plain::counted;
 use crate::engine::stack::budget::{Cost, Over};
 use crate::engine::stack::code::{Slice, Trouble};
 use crate::engine::value::{Attributes, Secret, Value};
@@ -112,7 +113,7 @@ pub fn follow(value: &Value, steps: &[At<'_>]) -> Result<Value, Lost> {
 pub fn beyond(index: u32, length: usize) -> Lost {
     Lost::new(
         "failed_expression",
-        format!("there is no `[{index}]`; the list has {length} element(s)"),
+        format!("there is no `[{index}]`; the list has {}", counted(length, "element")),
     )
 }
 

@@ -128,6 +128,8 @@ pub(super) struct RecordJson {
     protected: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     retained: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    leaving: bool,
     since: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deposed: Option<DeposedJson>,
@@ -398,6 +400,7 @@ impl From<&Record> for RecordJson {
             ready: it.ready,
             protected: it.protected,
             retained: it.retained,
+            leaving: it.leaving,
             since: it.since,
             deposed: it
                 .deposed
@@ -419,6 +422,7 @@ impl RecordJson {
             ready: self.ready,
             protected: self.protected,
             retained: self.retained,
+            leaving: self.leaving,
             since: self.since,
             deposed: self.deposed.map(|it| Deposed { id: it.id, attributes: it.attributes }),
             tried: self.tried,

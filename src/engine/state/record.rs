@@ -207,6 +207,8 @@ pub struct Record {
     pub protected: bool,
     /// No layer wants it, and a failback kept it: it is not deleted unless that is asked for.
     pub retained: bool,
+    /// The cloud was told to delete it, and it was not seen to be gone.
+    pub leaving: bool,
     /// When it was made or adopted, in milliseconds since the Unix epoch.
     pub since: i64,
     /// An older incarnation that a `create_before_destroy` replace has still to delete.

@@ -29,7 +29,7 @@ fn record() -> impl Strategy<Value = Record> {
         attributes(),
         attributes(),
         vec(sample::address(), 0..3),
-        any::<(bool, bool, bool, i64)>(),
+        any::<(bool, bool, bool, bool, i64)>(),
         option::of(deposed),
         attributes(),
     )
@@ -39,7 +39,7 @@ fn record() -> impl Strategy<Value = Record> {
                 attributes,
                 outputs,
                 needs,
-                (ready, protected, retained, since),
+                (ready, protected, retained, leaving, since),
                 deposed,
                 tried,
             )| {
@@ -52,6 +52,7 @@ fn record() -> impl Strategy<Value = Record> {
                     ready,
                     protected,
                     retained,
+                    leaving,
                     since,
                     deposed,
                     tried,

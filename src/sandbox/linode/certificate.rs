@@ -14,6 +14,15 @@ fn decoded(pem: &str) -> Vec<u8> {
     data_encoding::BASE64.decode(body.as_bytes()).unwrap_or_default()
 }
 
+/// Whether there is a block of such a label with an end, and base64 in it.
+pub fn is_pem(text: &str, label: &str) -> bool {
+    let begins = |line: &str| line.starts_with("-----BEGIN") && line.ends_with(label);
+    let Some(from) = text.lines().map(str::trim).position(begins) else { return false };
+    let block: Vec<&str> = text.lines().skip(from).collect();
+    let ends = block.iter().any(|line| line.trim_start().starts_with("-----END"));
+    ends && !decoded(&block.join("\n")).is_empty()
+}
+
 /// Twenty bytes in colon hex. The real one is SHA-1, which nothing else here needs; this is SHA-256 cut to that length.
 pub fn fingerprint(pem: &str) -> String {
     let digest = Sha256::digest(decoded(pem));

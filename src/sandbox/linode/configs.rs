@@ -103,14 +103,14 @@ fn read(form: &mut Form<'_>, base: Option<Config>, taken: &[u64]) -> Config {
 
 fn certificates(form: &mut Form<'_>, it: &mut Config) {
     for (field, place, marker) in [
-        ("ssl_cert", &mut it.ssl_cert, "-----BEGIN CERTIFICATE-----"),
+        ("ssl_cert", &mut it.ssl_cert, "CERTIFICATE-----"),
         ("ssl_key", &mut it.ssl_key, "PRIVATE KEY-----"),
     ] {
         if let Some(text) = form.text(field) {
             if it.protocol != "https" {
                 form.error(field, format!("{field} is only allowed when protocol is https"));
-            } else if !text.contains(marker) {
-                form.error(field, format!("{field} is not a valid PEM"));
+            } else if !certificate::is_pem(&text, marker) {
+                form.error(field, "must be PEM");
             }
             *place = Some(text);
         } else if it.protocol == "https" && place.is_none() {

@@ -1,0 +1,116 @@
+//! Conditions that knock where nobody gets in: the filter in front of what they try shuts their port to everybody.
+
+use std::net::IpAddr;
+
+use crate::engine::address::Address;
+use crate::engine::diagnostic::Diagnostic;
+use crate::engine::packets::Filter;
+use crate::engine::schema::Kind;
+use crate::engine::stack::likely::{Likely, sampled};
+use crate::engine::stack::looks::{Around, Looks, Seen};
+use crate::engine::stack::model::{Gate, GateProbe, Instance};
+use crate::engine::stack::resolve::{Resolved, term};
+use crate::engine::stack::view::View;
+
+/// What a condition knocks at.
+struct Door {
+    owner: Address,
+    host: IpAddr,
+    port: u16,
+}
+
+/// Tells every condition of an instance that can never hold because of a filter of this stack.
+pub fn knocks(
+    kind: &Kind,
+    instance: &Instance,
+    resolved: &Resolved,
+    around: Around<'_>,
+    out: &mut Vec<Diagnostic>,
+) {
+    let resource = &instance.resource;
+    let own = |gate: &Option<Box<Gate>>| {
+        gate.as_ref().and_then(|it| door(it, kind, instance, resolved, around))
+    };
+    for (word, gate) in [("ready", &resource.ready), ("gate", &resource.gate)] {
+        let Some((gate, door)) = gate.as_ref().zip(own(gate)) else { continue };
+        let Some(behind) = around.stack.instances.get(&door.owner) else { continue };
+        let Some(wall) = shuts(&door, behind, around) else { continue };
+        let at = gate.target().map_or(gate.span, |it| it.span);
+        let Door { owner, port, .. } = &door;
+        out.push(
+            Diagnostic::error("shut_port", "This can never hold")
+                .at(at, format!("`{word}` tries port {port} of `{owner}`, and `{}` lets nobody in there", wall.address))
+                .at(wall.resource.span, "the filter")
+                .help(format!("let in where lifeboat runs, with a rule that accepts TCP on {port}; or try a port that is open")),
+        );
+    }
+}
+
+/// Where a condition knocks, if that is one address of one object.
+fn door(
+    gate: &Gate,
+    kind: &Kind,
+    instance: &Instance,
+    resolved: &Resolved,
+    around: Around<'_>,
+) -> Option<Door> {
+    let own = sampled(kind, &resolved.attributes);
+    let likely = Likely(around);
+    let view = View { own: Some(&own), ..Around { scope: &likely, ..around }.view(instance) };
+    let looks = Looks::new(&view);
+    let mut wrongs = Vec::new();
+    let value = term(gate.target()?, &looks, &mut wrongs);
+    let text = value.as_text().filter(|_| wrongs.is_empty())?;
+    let (host, port) = host_and_port(&gate.probe, text)?;
+    let is_address = |(address, member): &Seen| {
+        let of = around.stack.instances.get(address)?;
+        let kind = around.catalog.get(&of.resource.kind)?;
+        let like = kind.attribute(member.as_ref()?)?.like.as_ref()?;
+        (like.parse() == Ok(host)).then(|| address.clone())
+    };
+    let mut owners: Vec<Address> = looks.seen().iter().filter_map(is_address).collect();
+    owners.dedup();
+    let [owner] = owners.as_slice() else { return None };
+    Some(Door { owner: owner.clone(), host, port })
+}
+
+fn host_and_port(probe: &GateProbe, text: &str) -> Option<(IpAddr, u16)> {
+    let (authority, otherwise) = match probe {
+        GateProbe::Tcp(_) => (text, None),
+        GateProbe::Http { .. } => {
+            let (scheme, rest) = text.split_once("://")?;
+            let port = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
+            (rest.split(['/', '?', '#']).next()?, Some(port))
+        }
+        GateProbe::Replication => return None,
+    };
+    let bare = |it: &str| it.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    if let Some(port) = otherwise
+        && let Some(host) = bare(authority).filter(|it| it.is_ipv4() || authority.ends_with(']'))
+    {
+        return Some((host, port));
+    }
+    let (host, port) = authority.rsplit_once(':')?;
+    Some((bare(host)?, port.parse().ok()?))
+}
+
+/// The filter that lets nobody in there.
+fn shuts<'a>(door: &Door, behind: &'a Instance, around: Around<'a>) -> Option<&'a Instance> {
+    let kind = around.catalog.get(&behind.resource.kind)?;
+    let mut walls = kind.references().filter_map(|(name, _)| around.leads_to(behind, name));
+    walls.find(|wall| keeps_all_out(door, wall, around).unwrap_or(false))
+}
+
+/// `None`: it is no filter, or not known yet.
+fn keeps_all_out(door: &Door, wall: &Instance, around: Around<'_>) -> Option<bool> {
+    let kind = around.catalog.get(&wall.resource.kind)?;
+    let packets = kind.packets.as_ref()?;
+    let has = around.scope.object(&wall.address)?;
+    let is_known =
+        |name: &String| !has.get(name).is_some_and(|it| it.has_open() || it.has_secret());
+    if ![&packets.rules, &packets.policy, &packets.off.0].into_iter().all(is_known) {
+        return None;
+    }
+    let filter = Filter::of(kind, |name| has.get(name))?;
+    Some(filter.keeps_all_out("TCP", door.port, door.host))
+}
