@@ -525,7 +525,7 @@ workspace: Drill 1
     overlays/drill.yaml:4:16: Not a fault domain [«us-east» a fault domain is a cloud and a region] -- write `linode:us-east` or `aws:us-east-1`
     overlays/drill.yaml:4:25: Not a fault domain [«'Linode:us-east'» a fault domain is a cloud and a region] -- write `linode:us-east` or `aws:us-east-1`
     overlays/drill.yaml:4:61: `assumes_lost` must be a list of text [«7» this is an integer]
-    overlays/drill.yaml:5:11: A name that cannot be used [«Drill 1» an instance's name is small letters, digits, `_` and `-`]
+    overlays/drill.yaml:5:12: A name that cannot be used [«Drill 1» a workspace's name is small letters, digits, `_` and `-`]
     "#);
     let without = "overlay: drill\nrehearses: eu\n";
     insta::assert_snapshot!(problems(&[("", SHOP), ("drill", without)], &[]), @r#"overlays/drill.yaml:2:1: A rehearsal has a workspace of its own [«rehearses» this overlay has no `workspace`] -- write `workspace: drill` beside it"#);
