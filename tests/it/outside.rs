@@ -170,7 +170,7 @@ fn destroy_goes_on_while_a_replica_of_ours_is_being_deleted() {
 fn what_was_told_to_go_is_waited_for_by_who_goes_on() {
     let table = "stack: tiny\nresources:\n  t: { kind: dynamodb.table, region: us-east-1, name: tiny_table, attributes: { id: S }, hash_key: id }\n";
     let replica = "  r: { kind: dynamodb.replica, table: '${t}', region: eu-west-1 }\n";
-    let home = Home::holding("tiny", &format!("{table}{replica}"));
+    let home = Home::holding("tiny", format!("{table}{replica}"));
     apply(&home, &[]).code(0).done();
     home.world.advance(Duration::from_secs(61)).unwrap();
     home.stack("tiny", table);
