@@ -144,10 +144,13 @@ fn destroy_goes_on_while_a_replica_of_ours_is_being_deleted() {
     let home = duo::home();
     home.world.advance(Duration::from_secs(61)).unwrap();
     let destroy = ["destroy", "duo", "--yes"];
+    let copy = "copy".parse().unwrap();
     let mut running = home.start(&[&destroy[..], &["--sandbox"]].concat());
     let is_going = || {
         let world = home.world.show().unwrap();
-        world["dynamodb"]["us-east-1"]["duo"]["replicas"]["eu-west-1"] == "DELETING"
+        // And its end is journalled: from then on only the wait is left.
+        let is_told = home.state("duo").is_some_and(|it| !it.begun.contains_key(&copy));
+        is_told && world["dynamodb"]["us-east-1"]["duo"]["replicas"]["eu-west-1"] == "DELETING"
     };
     assert!(running.until(is_going), "the replica is being deleted");
     running.kill();
@@ -160,4 +163,29 @@ fn destroy_goes_on_while_a_replica_of_ours_is_being_deleted() {
     assert!(!again.to_string().contains("uninvited"), "{again}");
     // Its region tells of it for a while when its group does not any more: the end of the destroy is the end of that.
     assert!(home.world.is_empty().unwrap(), "{again}{}", home.shown());
+}
+
+/// Who goes on with what was killed while a member left waits for the end of that, and loses no data a second time.
+#[test]
+fn what_was_told_to_go_is_waited_for_by_who_goes_on() {
+    let table = "stack: tiny\nresources:\n  t: { kind: dynamodb.table, region: us-east-1, name: tiny_table, attributes: { id: S }, hash_key: id }\n";
+    let replica = "  r: { kind: dynamodb.replica, table: '${t}', region: eu-west-1 }\n";
+    let home = Home::holding("tiny", format!("{table}{replica}"));
+    apply(&home, &[]).code(0).done();
+    home.world.advance(Duration::from_secs(61)).unwrap();
+    home.stack("tiny", table);
+    let mut running = home.start(&["apply", "tiny", "--yes", "--allow-delete", "r", "--sandbox"]);
+    let address = "r".parse().unwrap();
+    // The end of the call is journalled: from then on only the wait is left.
+    let is_going = || {
+        let world = home.world.show().unwrap();
+        home.state("tiny").is_some_and(|it| !it.begun.contains_key(&address))
+            && world["dynamodb"]["us-east-1"]["tiny_table"]["replicas"]["eu-west-1"] == "DELETING"
+    };
+    assert!(running.until(is_going), "the replica is being deleted");
+    running.kill();
+    let again = apply(&home, &[]).code(0);
+    let world = home.world.show().unwrap();
+    assert!(world["dynamodb"]["eu-west-1"]["tiny_table"].is_null(), "{again}{world}");
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
 }
