@@ -48,6 +48,7 @@ mod granted;
 mod foreign;
 mod older;
 mod logs;
+mod words;
 mod astray;
 mod door;
 

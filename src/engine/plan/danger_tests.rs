@@ -103,5 +103,9 @@ fn an_old_zone_and_an_old_port_that_go_are_told() {
     let zone = SAFE.replace("domain: example.com", "domain: example.net");
     insta::assert_snapshot!(dangers(SAFE, &zone), @"traffic zone: `domain`: every name in the old zone leads nowhere any more");
     let port = SAFE.replace("check: http,", "port: 8080, check: http,");
-    insta::assert_snapshot!(dangers(SAFE, &port), @"traffic http: `port`: nothing answers on the old port any more");
+    // And the firewall in front of it knows only the old one.
+    insta::assert_snapshot!(dangers(SAFE, &port), @r"
+    traffic http: `port`: nothing answers on the old port any more
+    traffic fw: `fw` lets nobody in to port 8080 of `lb`: no user reaches `http`, however healthy what is behind it is
+    ");
 }

@@ -7,7 +7,7 @@ use crate::engine::advice::Command;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::fault_domain::Domains;
 use crate::engine::plan::asked::Intent;
-use crate::engine::plan::change::Stray;
+use crate::engine::plan::change::{Action, Drift, Stray};
 use crate::engine::plan::closure::{Recorded, Wanted};
 use crate::engine::plan::danger::directs_users;
 use crate::engine::plan::planned::{Planned, set_name};
@@ -172,7 +172,12 @@ impl Proposal<'_> {
         let lost: BTreeMap<Address, String> = frozen.collect();
         let wanted = Wanted::new(self.worlds.catalog, self.worlds.stack);
         let recorded = self.worlds.state.map(|it| Recorded::new(self.worlds.catalog, it));
-        let names = self.planned.iter().filter_map(|it| led(it, &wanted, recorded.as_ref()));
+        let drift: BTreeMap<&Address, &Drift> =
+            self.drift.iter().map(|it| (&it.address, it)).collect();
+        let names = self.planned.iter().filter_map(|it| {
+            let drift = drift.get(&it.change.address).copied();
+            led(it, &wanted, recorded.as_ref(), drift)
+        });
         let names: Vec<Led<'_>> = names.collect();
         let found = into_lost(&names, |it| lost.get(it).cloned());
         let (stack, name) = (self.worlds.stack, self.name());
@@ -223,20 +228,28 @@ impl Proposal<'_> {
     }
 }
 
-/// Where a name leads when the plan is carried out.
+/// Where a name leads when the plan is carried out. What is left alone leads where it was seen to lead: a run that was killed
+/// behind its call has not recorded it.
 fn led<'a>(
     it: &'a Planned<'_>,
     wanted: &Wanted<'_>,
     recorded: Option<&Recorded<'_>>,
+    drift: Option<&Drift>,
 ) -> Option<Led<'a>> {
-    let attributes = after(it)?;
+    let mut attributes = after(it)?;
+    let seen = drift.filter(|drift| it.change.action == Action::NoOp && !drift.absent);
+    let seen = seen.map_or(&[][..], |it| &it.attributes);
+    for (name, _, observed) in seen.iter().filter(|(name, ..)| it.kind.directs(name)) {
+        attributes.to_mut().insert(name.clone(), observed.clone());
+    }
     let value = |name: &str| attributes.get(name);
     if !is_name(it.kind, value) {
         return None;
     }
     let is_changed = it.record.is_none()
         || it.change.action.destroys()
-        || it.change.attributes.iter().any(|changed| it.kind.directs(&changed.name));
+        || it.change.attributes.iter().any(|changed| it.kind.directs(&changed.name))
+        || seen.iter().any(|(name, ..)| it.kind.directs(name));
     let named = || it.instance.map(|one| wanted.targets(it.kind, one)).unwrap_or_default();
     let texts = texts(it.kind, value);
     let to = match (it.record, recorded) {

@@ -431,7 +431,7 @@ fn files_are_read_inside_the_folder_only() {
 fn overlays_patch_and_say_what_they_cannot() {
     let overlay = r"overlay: eu
 assumes_lost: ['linode:us-east']
-instnace: drill
+worksapce: drill
 variables:
   standby_size: 3
   standby_sise: 4
@@ -448,7 +448,7 @@ outputs:
 ";
     insta::assert_snapshot!(problems(&[("", SHOP), ("eu", overlay)], &[]), @r#"
     stack.yaml:47:53: The attributes do not go together [«type» a zone of type master needs a `soa_email`]
-    overlays/eu.yaml:3:1: Unknown key [«instnace» an overlay has no `instnace`] -- did you mean `instance`?
+    overlays/eu.yaml:3:1: Unknown key [«worksapce» an overlay has no `worksapce`] -- did you mean `workspace`?
     overlays/eu.yaml:6:3: An overlay sets a variable that is not there [«standby_sise» no layer below declares `standby_sise`] -- did you mean `standby_size`?
     overlays/eu.yaml:9:37: An overlay removes what is not there [«labl» no layer below has the attribute `labl`] -- did you mean `label`?
     overlays/eu.yaml:10:17: An overlay cannot change the kind of a resource [«linode.domain» `shop` becomes another kind here] [stack.yaml:49:11 «linode.domain_record» its kind is given here] -- remove it with `shop: null` and add one of another name
@@ -534,7 +534,7 @@ workspace: Drill 1
     // Two overlays of one instance may share the words.
     // Whoever writes the key of before is told the one of today.
     let old = "overlay: drill\ninstance: drill\n";
-    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", old)], &[]), @"overlays/drill.yaml:2:1: Unknown key [an overlay has no `instance`] -- it is called `workspace` now");
+    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", old)], &[]), @"overlays/drill.yaml:2:1: Unknown key [«instance» an overlay has no `instance`] -- it is called `workspace` now");
     let own = "overlay: own\nworkspace: drill\n";
     assert_eq!(problems(&[("", SHOP), ("drill", plain), ("own", own)], &[]), "");
 }

@@ -40,7 +40,7 @@ fn a_create_is_refused_for_all_its_mistakes_at_once() {
             json!({ "region": "us-east", "type": "g6-nanode-1", "metadata": { "user_data": "not base64!" } }),
             "400 metadata.user_data: user_data must be a valid base64 encoded string",
         ),
-        ("POST /linode/instances", json!({ "region": "us-east", "type": "g6-nanode-1", "colour": "red" }), "200"),
+        ("POST /linode/instances", json!({ "region": "us-east", "type": "g6-nanode-1", "paint": "red" }), "200"),
         ("GET /linode/instances/1", Value::Null, "404 Not found"),
         ("GET /linode/instances/abc", Value::Null, "404 Not found"),
     ]);
