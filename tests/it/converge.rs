@@ -298,7 +298,9 @@ fn a_create_whose_reply_was_lost_is_found_while_lists_lag() {
     in_parallel(&MAKING, |place| {
         let home = home();
         home.fault(&format!("{place} lost_reply times=1"));
-        LAGGING.iter().for_each(|it| home.fault(it));
+        for lagging in LAGGING {
+            home.fault(lagging);
+        }
         let runs = converge(&home, place);
         assert!(fired(&home) > 0, "{place}: it never struck");
         assert!(runs <= 2, "{place}: {runs} runs");

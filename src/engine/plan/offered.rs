@@ -95,13 +95,11 @@ fn is_asked<'a>(
     if it.changed.is_some() {
         return false;
     }
-    match it.text(name) {
-        Some(given) => account.refuses.values().flatten().any(|it| it == given),
-        None => {
-            let breaks = |gives: &String| !rules.broken(it.kind, &with(it, name, gives)).is_empty();
-            account.gives.values().any(breaks)
-        }
+    if let Some(given) = it.text(name) {
+        return account.refuses.values().flatten().any(|it| it == given);
     }
+    let breaks = |gives: &String| !rules.broken(it.kind, &with(it, name, gives)).is_empty();
+    account.gives.values().any(breaks)
 }
 
 fn with(it: &Sent<'_>, name: &str, value: &str) -> Attributes {
