@@ -6,8 +6,9 @@ use crate::engine::address::Address;
 use crate::engine::advice::Command;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::fault_domain::Domains;
+use crate::engine::observed::Observation;
 use crate::engine::plan::asked::Intent;
-use crate::engine::plan::change::{Action, Drift, Stray};
+use crate::engine::plan::change::{Action, Stray};
 use crate::engine::plan::closure::{Recorded, Wanted};
 use crate::engine::plan::danger::directs_users;
 use crate::engine::plan::planned::{Planned, set_name};
@@ -172,11 +173,9 @@ impl Proposal<'_> {
         let lost: BTreeMap<Address, String> = frozen.collect();
         let wanted = Wanted::new(self.worlds.catalog, self.worlds.stack);
         let recorded = self.worlds.state.map(|it| Recorded::new(self.worlds.catalog, it));
-        let drift: BTreeMap<&Address, &Drift> =
-            self.drift.iter().map(|it| (&it.address, it)).collect();
         let names = self.planned.iter().filter_map(|it| {
-            let drift = drift.get(&it.change.address).copied();
-            led(it, &wanted, recorded.as_ref(), drift)
+            let seen = self.worlds.observed.get(&it.change.address);
+            led(it, &wanted, recorded.as_ref(), seen)
         });
         let names: Vec<Led<'_>> = names.collect();
         let found = into_lost(&names, |it| lost.get(it).cloned());
@@ -234,13 +233,17 @@ fn led<'a>(
     it: &'a Planned<'_>,
     wanted: &Wanted<'_>,
     recorded: Option<&Recorded<'_>>,
-    drift: Option<&Drift>,
+    seen: Option<&Observation>,
 ) -> Option<Led<'a>> {
     let mut attributes = after(it)?;
-    let seen = drift.filter(|drift| it.change.action == Action::NoOp && !drift.absent);
-    let seen = seen.map_or(&[][..], |it| &it.attributes);
-    for (name, _, observed) in seen.iter().filter(|(name, ..)| it.kind.directs(name)) {
-        attributes.to_mut().insert(name.clone(), observed.clone());
+    let mut is_elsewhere = false;
+    if let (Action::NoOp, Some(Observation::Exists { attributes: seen, .. })) =
+        (it.change.action, seen)
+    {
+        for (name, value) in seen.iter().filter(|(name, _)| it.kind.directs(name)) {
+            is_elsewhere |= attributes.get(name) != Some(value);
+            attributes.to_mut().insert(name.clone(), value.clone());
+        }
     }
     let value = |name: &str| attributes.get(name);
     if !is_name(it.kind, value) {
@@ -249,7 +252,7 @@ fn led<'a>(
     let is_changed = it.record.is_none()
         || it.change.action.destroys()
         || it.change.attributes.iter().any(|changed| it.kind.directs(&changed.name))
-        || seen.iter().any(|(name, ..)| it.kind.directs(name));
+        || is_elsewhere;
     let named = || it.instance.map(|one| wanted.targets(it.kind, one)).unwrap_or_default();
     let texts = texts(it.kind, value);
     let to = match (it.record, recorded) {
