@@ -68,7 +68,7 @@ resources:
   web: {{ kind: linode.instance, label: web, {WEB} }}
   lb: {{ kind: linode.nodebalancer, region: us-east, label: tiny-lb }}
   http: {{ kind: linode.nodebalancer_config, nodebalancer: '${{lb}}' }}
-  node: {{ kind: linode.nodebalancer_node, config: '${{http}}', label: node, address: '${{web.ipv4}}:80' }}
+  node: {{ kind: linode.nodebalancer_node, config: '${{http}}', label: node, address: '${{web.ipv4.replace(\"192.0.2.1\", \"192.168.1.1\")}}:80' }}
 "
         ),
     );
