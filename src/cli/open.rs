@@ -219,7 +219,7 @@ pub fn lease(
 #[derive(Debug, Clone, Copy)]
 pub struct Going<'a> {
     pub to: &'a [String],
-    /// What it takes for lost.
+    /// What it assumes lost.
     pub lost: &'a [String],
     /// Somebody is asked before it begins.
     pub asks: bool,

@@ -79,7 +79,7 @@ fn definitions() -> Map<String, Value> {
                 "assumes_lost": {
                     "type": "array",
                     "items": { "type": "string", "pattern": "^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$" },
-                    "description": "What a switch to it takes for lost: `linode:us-east`.",
+                    "description": "What a switch to it assumes lost: `linode:us-east`.",
                 },
                 "workspace": { "type": "string", "pattern": "^[a-z][a-z0-9_-]*$", "description": "A life of its own, with its own state." },
                 "rehearses": { "oneOf": [{ "type": "string" }, texts], "description": "The overlays that a drill switches to." },

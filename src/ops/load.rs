@@ -87,7 +87,7 @@ fn unknown_losses(
     if told.is_empty() {
         return Ok(told);
     }
-    // What an overlay takes for lost may be just what it removes.
+    // What an overlay assumes lost may be just what it removes.
     let base = layers(place, &[], given, remembered, catalog)?.stack.unwrap_or_default();
     let below = Domains::planned(catalog, &base);
     Ok(check_assumed(stack, &planned.names().union(&below.names()).copied().collect()))
@@ -192,7 +192,7 @@ pub fn instance_of(place: &Place, overlay: &str) -> Result<Stack, OpsError> {
     stack.ok_or(OpsError::Mistakes { diagnostics, sources })
 }
 
-/// The overlays of a stack that are no workspace of their own, and what each takes for lost; one with mistakes is left out.
+/// The overlays of a stack that are no workspace of their own, and what each assumes lost; one with mistakes is left out.
 pub fn ways(place: &Place) -> Vec<Way> {
     let read = |overlay: String| {
         let stack = instance_of(place, &overlay).ok().filter(|it| it.instance.is_none())?;
@@ -202,7 +202,7 @@ pub fn ways(place: &Place) -> Vec<Way> {
     overlays(place).into_iter().filter_map(read).collect()
 }
 
-/// Whether an overlay says which fault domains it takes for lost.
+/// Whether an overlay says which fault domains it assumes lost.
 pub fn assumes_loss(place: &Place, overlay: &str) -> Result<bool, OpsError> {
     let catalog = crate::kinds::builtin();
     let overlays = [overlay.to_owned()];

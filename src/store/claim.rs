@@ -67,7 +67,7 @@ impl Claim {
 pub struct Aim {
     /// The overlays that it makes active.
     pub to: Vec<String>,
-    /// The fault domains that it takes for lost.
+    /// The fault domains that it assumes lost.
     #[serde(default)]
     pub lost: Vec<String>,
     /// Somebody is asked before it begins.

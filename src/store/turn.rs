@@ -32,7 +32,7 @@ pub struct Switcher<'a> {
     pub at: i64,
     /// The overlays that it makes active.
     pub to: &'a [String],
-    /// The fault domains that it takes for lost.
+    /// The fault domains that it assumes lost.
     pub lost: &'a [String],
     /// Somebody is asked before it begins.
     pub asks: bool,

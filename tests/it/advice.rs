@@ -245,8 +245,8 @@ fn the_switch_that_is_told_under_a_silent_site_is_whole_and_works() {
     assert_eq!(which, ["failover", "tiny", "--sandbox"]);
     let before = home.shown();
     let listed = type_it(&home, &which).code(64).says(&[
-        "eu takes for lost: linode:us-east: `lifeboat failover tiny --to eu --sandbox`",
-        "other takes for lost: linode:us-east: `lifeboat failover tiny --to other --sandbox`",
+        "eu assumes lost: linode:us-east: `lifeboat failover tiny --to eu --sandbox`",
+        "other assumes lost: linode:us-east: `lifeboat failover tiny --to other --sandbox`",
     ]);
     assert_eq!(home.shown(), before, "{listed}");
     type_it(&home, &[failover, vec!["--yes".into()]].concat()).code(0).done();

@@ -55,7 +55,7 @@ impl Target {
     }
 }
 
-/// What a switch takes for lost, and what it carries.
+/// What a switch assumes lost, and what it carries.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Losing {
     /// This fault domain is lost, e.g. `linode:us-east`; without: those that the overlay assumes

@@ -281,7 +281,7 @@ fn nothing_yet(place: &Place) -> OpsError {
     )
 }
 
-/// The overlays that can be switched to, and what each takes for lost. Nothing is done without one.
+/// The overlays that can be switched to, and what each assumes lost. Nothing is done without one.
 pub fn where_to(scene: &Scene, target: &Target) -> Result<OpsError, OpsError> {
     let place = Place::find(&target.stack, &scene.directory)?;
     let name = place.name();
@@ -290,7 +290,7 @@ pub fn where_to(scene: &Scene, target: &Target) -> Result<OpsError, OpsError> {
         let (to, lost) = (way.overlay.as_str(), Vec::new());
         let switch = Command::Failover { stack: &name, to, lost, planned };
         let assumes = if planned { "nothing".to_owned() } else { way.assumes_lost.join(", ") };
-        format!("\n  {to} takes for lost: {assumes}: {switch}")
+        format!("\n  {to} assumes lost: {assumes}: {switch}")
     };
     let ways: Vec<String> = ways(&place).into_iter().map(told).collect();
     Ok(OpsError::usage(

@@ -16,7 +16,7 @@ pub struct Journalled {
     pub last: i64,
     /// It came to its end, whether that was a good one or not.
     pub is_ended: bool,
-    /// When it recorded a switch, and what that takes for lost.
+    /// When it recorded a switch, and what that assumes lost.
     pub switched: Option<(i64, Vec<String>)>,
     /// Those that began, in the order of their plan.
     pub steps: Vec<Timed>,

@@ -142,7 +142,7 @@ pub fn differences(saved: &Plan, now: &Plan) -> Vec<String> {
         ("its outputs", saved.outputs == now.outputs),
         ("what was changed outside lifeboat", saved.drift == now.drift),
         ("the switch that it makes", saved.switch == now.switch),
-        ("what it takes for lost", (&saved.lost, &saved.thaws) == (&now.lost, &now.thaws)),
+        ("what it assumes lost", (&saved.lost, &saved.thaws) == (&now.lost, &now.thaws)),
         ("its stale values", saved.stale == now.stale),
     ];
     let other = parts.iter().filter(|(_, same)| !same && told.is_empty());

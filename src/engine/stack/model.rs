@@ -35,7 +35,7 @@ pub struct Stack {
     /// What stands in those files.
     pub texts: BTreeMap<String, Arc<FileText>>,
     pub objectives: Objectives,
-    /// The fault domains that a switch to these overlays takes for lost.
+    /// The fault domains that a switch to these overlays assumes lost.
     pub assumes_lost: Vec<(String, Span)>,
     pub instance: Option<String>,
     /// The overlays that a drill in this instance switches to.

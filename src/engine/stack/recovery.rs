@@ -1,4 +1,4 @@
-//! What layers say about a recovery: objectives, what an overlay takes for lost, and the workspace that a drill runs in.
+//! What layers say about a recovery: objectives, what an overlay assumes lost, and the workspace that a drill runs in.
 
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::stack::gate::duration;
@@ -59,7 +59,7 @@ fn borrows_for_a_workspace(layers: &[Node], out: &mut Vec<Diagnostic>) {
     }));
 }
 
-/// The fault domains that an overlay takes for lost.
+/// The fault domains that an overlay assumes lost.
 fn lost(node: &Node, out: &mut Vec<Diagnostic>) -> Vec<(String, Span)> {
     let mut found = texts(node, "assumes_lost", out);
     found.retain(|(text, span)| {

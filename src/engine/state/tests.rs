@@ -254,7 +254,7 @@ fn a_turned_switch_knows_all_that_was_left() {
     let left = |overlays, at| Left { overlays: names(overlays), variables: size(at) };
     assert_eq!(switch.turned, [left("", 0), left("a", 1)]);
     assert_eq!(switch.left(), [left("", 0), left("a", 1), left("b", 2)]);
-    assert_eq!(switch.thawed, ["linode:us-east"], "what one has found again the next one repairs");
+    assert_eq!(switch.thawed, ["linode:us-east"], "what one has recovered the next one repairs");
     // A further loss is the same switch; back to where it was is another one, and each is known once.
     fold(&mut state, &to("b", "c", 4));
     assert_eq!(state.switching().unwrap().turned.len(), 2);

@@ -125,7 +125,7 @@ pub async fn rehearse(
 }
 
 impl Stage<'_> {
-    /// The switch itself, and what it takes for lost; `None` where the overlay rehearses no other.
+    /// The switch itself, and what it assumes lost; `None` where the overlay rehearses no other.
     async fn switch(
         &self,
         stop: &watch::Receiver<Option<String>>,
