@@ -48,6 +48,14 @@ pub enum Admits {
     Everybody,
 }
 
+/// Where those stand who come to a port.
+#[derive(Clone, Copy)]
+enum Origin {
+    Internet,
+    /// Also in a network of somebody's own.
+    Anywhere,
+}
+
 /// A protocol and ports that anybody reaches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Opening {
@@ -111,6 +119,12 @@ impl Network {
 
     fn is_everybody(&self) -> bool {
         self.prefix < if self.address.is_ipv4() { EVERYBODY_IPV4 } else { EVERYBODY_IPV6 }
+    }
+}
+
+impl Origin {
+    fn holds(self, network: &Network) -> bool {
+        matches!(self, Self::Anywhere) || !network.is_private()
     }
 }
 
@@ -238,6 +252,25 @@ impl Filter {
 
     /// Which users reach a port, or any port at all; of one family or of both. What is not known yet may let everybody in.
     pub fn admits(&self, protocol: &str, port: Option<u16>, family: Option<Family>) -> Admits {
+        self.admits_from(Origin::Internet, protocol, port, family)
+    }
+
+    /// Whether nobody reaches a port of an address, so far as the rules can be read. Who knocks at a public address has one,
+    /// too: a rule for private networks lets nobody in there.
+    pub fn keeps_all_out(&self, protocol: &str, port: u16, host: IpAddr) -> bool {
+        let (family, bits) = if host.is_ipv4() { (Family::Four, 32) } else { (Family::Six, 128) };
+        let is_private = Network { address: host, prefix: bits }.is_private();
+        let origin = if is_private { Origin::Anywhere } else { Origin::Internet };
+        self.admits_from(origin, protocol, Some(port), Some(family)) == Admits::Nobody
+    }
+
+    fn admits_from(
+        &self,
+        origin: Origin,
+        protocol: &str,
+        port: Option<u16>,
+        family: Option<Family>,
+    ) -> Admits {
         if self.is_off || self.is_partly_unknown {
             return Admits::Everybody;
         }
@@ -250,12 +283,12 @@ impl Filter {
         };
         let about: Vec<&Rule> = self.rules.iter().filter(is_about).collect();
         let families = family.map_or(vec![Family::Four, Family::Six], |it| vec![it]);
-        let admitted = families.into_iter().map(|it| self.admits_of(&about, it));
+        let admitted = families.into_iter().map(|it| self.admits_of(&about, origin, it));
         admitted.max().unwrap_or(Admits::Nobody)
     }
 
     /// `about`: the rules that are about the port.
-    fn admits_of(&self, about: &[&Rule], family: Family) -> Admits {
+    fn admits_of(&self, about: &[&Rule], origin: Origin, family: Family) -> Admits {
         let all = if family == Family::Four { "0.0.0.0/0" } else { "::/0" };
         let all = Network::parse(all).expect("a network");
         let mut admitted = Admits::Nobody;
@@ -264,8 +297,8 @@ impl Filter {
                 let mut before = about[..at].iter().filter(|it| !it.accepts);
                 before.any(|it| it.sources.iter().any(|it| it.holds(network)))
             };
-            let users = rule.sources.iter().filter(|it| it.is_of(family) && !it.is_private());
-            for network in users.filter(|it| !is_shut(it)) {
+            let comes = |it: &&Network| it.is_of(family) && origin.holds(it) && !is_shut(it);
+            for network in rule.sources.iter().filter(comes) {
                 let who = if network.is_everybody() { Admits::Everybody } else { Admits::Some };
                 admitted = admitted.max(who);
             }
@@ -294,48 +327,6 @@ impl Filter {
             }
         }
         self.accepts_rest
-    }
-}
-
-impl Filter {
-    /// Whether nobody from outside reaches a port of an address, so far as the rules can be read. Who knocks at a public
-    /// address has one, too: a rule for private networks lets nobody in there.
-    pub fn keeps_all_out(&self, protocol: &str, port: u16, host: IpAddr) -> bool {
-        if self.is_off || self.is_partly_unknown {
-            return false;
-        }
-        let probe = Opening { protocol: protocol.into(), ports: Some((port, port)) };
-        let is_about = |it: &&Network| it.address.is_ipv4() == host.is_ipv4();
-        let knocks = |it: &&Network| is_private(host) || !is_private(it.address);
-        let mut shut: Vec<&Network> = Vec::new();
-        for rule in self.rules.iter().filter(|it| it.covers(&probe)) {
-            let mut sources = rule.sources.iter().filter(is_about);
-            if rule.accepts {
-                let is_shut = |it: &Network| shut.iter().any(|shut| shut.holds(it));
-                if sources.filter(knocks).any(|it| !is_shut(it)) {
-                    return false;
-                }
-            } else if sources.clone().any(|it| it.prefix == 0) {
-                return true;
-            } else {
-                shut.extend(sources.by_ref());
-            }
-        }
-        !self.accepts_rest
-    }
-}
-
-/// Whether an address is routed inside somebody's network only (RFC 1918, RFC 3927, RFC 6598, RFC 4193).
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(it) => {
-            let [a, b, ..] = it.octets();
-            it.is_private()
-                || it.is_loopback()
-                || it.is_link_local()
-                || (a == 100 && b & 0xc0 == 64)
-        }
-        IpAddr::V6(it) => it.is_loopback() || it.segments()[0] & 0xfe00 == 0xfc00,
     }
 }
 
