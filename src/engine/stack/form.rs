@@ -2,6 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use x509_cert::der::asn1::AnyRef;
+use x509_cert::der::{Decode as _, Tag, Tagged as _};
+
 use crate::engine::schema::Form;
 
 /// Labels of a name in DNS, and whole names (RFC 1035).
@@ -236,18 +239,9 @@ fn blocks(text: &str) -> Option<Vec<(&str, Vec<u8>)>> {
     Some(found)
 }
 
-/// Whether bytes are one SEQUENCE of DER, as long as it says (X.690).
+/// Whether bytes are one SEQUENCE of DER (X.690), which certificates and keys are.
 fn is_sequence(der: &[u8]) -> bool {
-    let [0x30, first, rest @ ..] = der else { return false };
-    if first & 0x80 == 0 {
-        return usize::from(*first) == rest.len();
-    }
-    let count = usize::from(first & 0x7f);
-    let Some((length, body)) = rest.split_at_checked(count).filter(|_| (1..=4).contains(&count))
-    else {
-        return false;
-    };
-    length.iter().fold(0_usize, |sum, it| sum << 8 | usize::from(*it)) == body.len()
+    AnyRef::from_der(der).is_ok_and(|it| it.tag() == Tag::Sequence)
 }
 
 fn certificate(text: &str) -> Option<String> {

@@ -24,6 +24,14 @@ pub fn page(text: &str) -> Result<&str, &'static str> {
     rest.filter(|it| !it.is_empty()).map(|_| text).ok_or(NO_PAGE)
 }
 
+/// The host of a page, without brackets, and its port: that of its scheme, where none is written.
+pub fn host_of_page(url: &str) -> Option<(&str, u16)> {
+    let (scheme, rest) = page(url).ok()?.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let otherwise = if scheme == "https" { 443 } else { 80 };
+    Some(address(authority).unwrap_or((authority.trim_matches(['[', ']']), otherwise)))
+}
+
 /// Why a text of the layers can become no `host:port`, as far as that can be read without its expressions.
 pub(super) fn no_address(text: &str) -> Option<&'static str> {
     let Some(rest) = behind_expressions(text) else { return address(text).err() };
@@ -48,7 +56,7 @@ fn behind_expressions(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{address, no_address, no_page, page};
+    use super::{address, host_of_page, no_address, no_page, page};
 
     /// What cannot be tried on the day is told before: both ask the same question.
     #[test]
@@ -82,5 +90,14 @@ mod tests {
         assert_eq!(address("[2001:db8::1]:443"), Ok(("2001:db8::1", 443)));
         assert!(address("[]:443").is_err());
         assert_eq!(page("https://example.com/"), Ok("https://example.com/"));
+        for (url, host, port) in [
+            ("http://192.0.2.1/ok", "192.0.2.1", 80),
+            ("https://192.0.2.1?a=b", "192.0.2.1", 443),
+            ("http://192.0.2.1:8080/ok", "192.0.2.1", 8080),
+            ("https://[2001:db8::1]/", "2001:db8::1", 443),
+            ("https://[2001:db8::1]:8443", "2001:db8::1", 8443),
+        ] {
+            assert_eq!(host_of_page(url), Some((host, port)), "{url}");
+        }
     }
 }

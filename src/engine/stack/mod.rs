@@ -28,7 +28,7 @@ pub mod view;
 pub mod resolve;
 pub mod looks;
 pub mod likely;
-pub mod knocks;
+pub mod shut_ports;
 pub mod expand;
 pub mod uses;
 pub mod needs;

@@ -10,7 +10,6 @@ use crate::engine::diagnostic::Diagnostic;
 use crate::engine::quick::QuickMap;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::agree::{forms, unquoted};
-use crate::engine::stack::knocks::knocks;
 use crate::engine::stack::likely::foresee;
 use crate::engine::stack::looks::Around;
 use crate::engine::stack::model::{Scope, Stack};
@@ -18,6 +17,7 @@ use crate::engine::stack::offered::offered;
 use crate::engine::stack::resolve::{Resolved, resolve_gate, resolve_output, resolve_with};
 use crate::engine::stack::rules::{Rules, far_kinds};
 use crate::engine::stack::same::Same;
+use crate::engine::stack::shut_ports::shut_ports;
 use crate::engine::stack::term::expressions;
 use crate::engine::value::Attributes;
 
@@ -69,7 +69,7 @@ pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
             out.extend(wrong.into_iter().flatten());
         }
         if out.len() == before {
-            knocks(kind, instance, &resolved, around, out);
+            shut_ports(kind, instance, &resolved, around, out);
         }
         let mut objects = desired.objects.borrow_mut();
         if readers[index] > 0 {

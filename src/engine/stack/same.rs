@@ -147,6 +147,7 @@ fn grouped<'a>(
     }
     members.push(here);
 }
+
 /// Who stands at a place where one may have to be alone.
 struct Standing<'a> {
     address: &'a Address,

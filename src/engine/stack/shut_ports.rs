@@ -6,6 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::packets::Filter;
 use crate::engine::schema::Kind;
+use crate::engine::stack::knock;
 use crate::engine::stack::likely::{Likely, sampled};
 use crate::engine::stack::looks::{Around, Looks, Seen};
 use crate::engine::stack::model::{Gate, GateProbe, Instance};
@@ -13,14 +14,14 @@ use crate::engine::stack::resolve::{Resolved, term};
 use crate::engine::stack::view::View;
 
 /// What a condition knocks at.
-struct Door {
+struct Knock {
     owner: Address,
     host: IpAddr,
     port: u16,
 }
 
 /// Tells every condition of an instance that can never hold because of a filter of this stack.
-pub fn knocks(
+pub fn shut_ports(
     kind: &Kind,
     instance: &Instance,
     resolved: &Resolved,
@@ -29,14 +30,14 @@ pub fn knocks(
 ) {
     let resource = &instance.resource;
     let own = |gate: &Option<Box<Gate>>| {
-        gate.as_ref().and_then(|it| door(it, kind, instance, resolved, around))
+        gate.as_ref().and_then(|it| knock_of(it, kind, instance, resolved, around))
     };
     for (word, gate) in [("ready", &resource.ready), ("gate", &resource.gate)] {
-        let Some((gate, door)) = gate.as_ref().zip(own(gate)) else { continue };
-        let Some(behind) = around.stack.instances.get(&door.owner) else { continue };
-        let Some(wall) = shuts(&door, behind, around) else { continue };
+        let Some((gate, knock)) = gate.as_ref().zip(own(gate)) else { continue };
+        let Some(behind) = around.stack.instances.get(&knock.owner) else { continue };
+        let Some(wall) = shuts(&knock, behind, around) else { continue };
         let at = gate.target().map_or(gate.span, |it| it.span);
-        let Door { owner, port, .. } = &door;
+        let Knock { owner, port, .. } = &knock;
         out.push(
             Diagnostic::error("shut_port", "This can never hold")
                 .at(at, format!("`{word}` tries port {port} of `{owner}`, and `{}` lets nobody in there", wall.address))
@@ -47,13 +48,13 @@ pub fn knocks(
 }
 
 /// Where a condition knocks, if that is one address of one object.
-fn door(
+fn knock_of(
     gate: &Gate,
     kind: &Kind,
     instance: &Instance,
     resolved: &Resolved,
     around: Around<'_>,
-) -> Option<Door> {
+) -> Option<Knock> {
     let own = sampled(kind, &resolved.attributes);
     let likely = Likely(around);
     let view = View { own: Some(&own), ..Around { scope: &likely, ..around }.view(instance) };
@@ -71,38 +72,27 @@ fn door(
     let mut owners: Vec<Address> = looks.seen().iter().filter_map(is_address).collect();
     owners.dedup();
     let [owner] = owners.as_slice() else { return None };
-    Some(Door { owner: owner.clone(), host, port })
+    Some(Knock { owner: owner.clone(), host, port })
 }
 
 fn host_and_port(probe: &GateProbe, text: &str) -> Option<(IpAddr, u16)> {
-    let (authority, otherwise) = match probe {
-        GateProbe::Tcp(_) => (text, None),
-        GateProbe::Http { .. } => {
-            let (scheme, rest) = text.split_once("://")?;
-            let port = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
-            (rest.split(['/', '?', '#']).next()?, Some(port))
-        }
+    let (host, port) = match probe {
+        GateProbe::Tcp(_) => knock::address(text).ok()?,
+        GateProbe::Http { .. } => knock::host_of_page(text)?,
         GateProbe::Replication => return None,
     };
-    let bare = |it: &str| it.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-    if let Some(port) = otherwise
-        && let Some(host) = bare(authority).filter(|it| it.is_ipv4() || authority.ends_with(']'))
-    {
-        return Some((host, port));
-    }
-    let (host, port) = authority.rsplit_once(':')?;
-    Some((bare(host)?, port.parse().ok()?))
+    Some((host.parse().ok()?, port))
 }
 
 /// The filter that lets nobody in there.
-fn shuts<'a>(door: &Door, behind: &'a Instance, around: Around<'a>) -> Option<&'a Instance> {
+fn shuts<'a>(at: &Knock, behind: &'a Instance, around: Around<'a>) -> Option<&'a Instance> {
     let kind = around.catalog.get(&behind.resource.kind)?;
     let mut walls = kind.references().filter_map(|(name, _)| around.leads_to(behind, name));
-    walls.find(|wall| keeps_all_out(door, wall, around).unwrap_or(false))
+    walls.find(|wall| keeps_all_out(at, wall, around).unwrap_or(false))
 }
 
 /// `None`: it is no filter, or not known yet.
-fn keeps_all_out(door: &Door, wall: &Instance, around: Around<'_>) -> Option<bool> {
+fn keeps_all_out(at: &Knock, wall: &Instance, around: Around<'_>) -> Option<bool> {
     let kind = around.catalog.get(&wall.resource.kind)?;
     let packets = kind.packets.as_ref()?;
     let has = around.scope.object(&wall.address)?;
@@ -112,5 +102,5 @@ fn keeps_all_out(door: &Door, wall: &Instance, around: Around<'_>) -> Option<boo
         return None;
     }
     let filter = Filter::of(kind, |name| has.get(name))?;
-    Some(filter.keeps_all_out("TCP", door.port, door.host))
+    Some(filter.keeps_all_out("TCP", at.port, at.host))
 }
