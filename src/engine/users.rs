@@ -71,8 +71,8 @@ fn shut(
         let holder = recorded.container(kind, record)?;
         let (name, wall) = shut_through(catalog.get(&holder.kind)?, catalog)?;
         let id = holder.attributes.get(name)?.as_text()?;
-        let mut records = state.records.iter();
-        let (named, own) = records.find(|(_, it)| it.kind == wall.kind && it.id == id)?;
+        let named = recorded.of_id(&wall.kind, id)?;
+        let own = state.records.get(named)?;
         let filter = Filter::of(wall, |name| own.attributes.get(name))?;
         let is_shut = filter.admits("TCP", Some(port), family) == Admits::Nobody;
         is_shut.then(|| format!("`{named}` lets nobody in to port {port}"))

@@ -1,5 +1,8 @@
 //! Users who would be directed to what nothing looks at: whether they are served there nobody would know.
 
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::danger::directs_users;
 use crate::engine::plan::planned::Planned;
@@ -15,10 +18,12 @@ pub(super) fn blind(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnost
     if it.options.from.is_none() {
         return Vec::new();
     }
+    let at: BTreeMap<&Address, &Planned<'_>> =
+        it.planned.iter().map(|it| (&it.change.address, it)).collect();
     let moves =
         |it: &&Direction| it.gate.is_none() && it.until.is_none() && it.drain_seconds.is_some();
     let told = directions.iter().filter(moves).filter_map(|direction| {
-        let planned = it.planned.iter().find(|it| it.change.address == direction.address)?;
+        let planned = at.get(&direction.address).copied()?;
         let value = |name: &str| {
             let recorded = || planned.record.and_then(|it| it.attributes.get(name));
             planned.desired.as_ref().and_then(|it| it.get(name)).or_else(recorded)

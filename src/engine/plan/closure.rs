@@ -145,6 +145,11 @@ impl<'a> Recorded<'a> {
         standing.get(&spelled(target)).map_or(&[], Vec::as_slice)
     }
 
+    /// What is recorded under an id.
+    pub fn of_id(&self, kind: &str, id: &str) -> Option<&'a Address> {
+        self.by_id.get(&(kind, id)).copied()
+    }
+
     /// Whether something is recorded inside of it.
     pub fn holds_any(&self, address: &Address) -> bool {
         self.contents.contains_key(address)

@@ -94,16 +94,11 @@ pub fn recorded(catalog: &Catalog, state: &State) -> Vec<Stray> {
         let kind = state.records.get(it.led.address).and_then(|it| catalog.get(&it.kind));
         let attribute = kind.and_then(|it| it.traffic.first()).map_or("target", String::as_str);
         let (stack, overlays, home) = (&state.stack, &state.active, &state.home);
-        let shown = shown(state);
-        let remedy = Remedy { stack, overlays, home, shown: Some(&shown) };
+        let name = state.name();
+        let remedy = Remedy { stack, overlays, home, shown: Some(&name) };
         it.stray(remedy.of(&it.led.address.name, attribute, None))
     };
     found.map(stray).collect()
-}
-
-fn shown(state: &State) -> String {
-    let instance = state.instance.as_deref().map(|it| format!("@{it}")).unwrap_or_default();
-    format!("{}{instance}", state.stack)
 }
 
 /// A cloud whose API is lost may well serve on.
@@ -179,6 +174,9 @@ impl Proposal<'_> {
         });
         let names: Vec<Led<'_>> = names.collect();
         let found = into_lost(&names, |it| lost.get(it).cloned());
+        let at: BTreeMap<&Address, &Planned<'_>> =
+            self.planned.iter().map(|it| (&it.change.address, it)).collect();
+        let patterns = Patterns::of(&names, &lost, &at);
         let (stack, name) = (self.worlds.stack, self.name());
         let home = self.worlds.state.map_or(&[][..], |it| &it.home);
         let shown = Some(name.as_str()).filter(|_| stack.rehearses.is_empty());
@@ -187,10 +185,9 @@ impl Proposal<'_> {
         let mut strays = Vec::new();
         for it in found {
             let address = it.led.address;
-            let planned = self.planned.iter().find(|it| it.change.address == *address);
-            let Some(planned) = planned else { continue };
+            let Some(planned) = at.get(address).copied() else { continue };
             let attribute = planned.kind.traffic.first().map_or("target", String::as_str);
-            let like = self.like(planned, &names, &lost, attribute);
+            let like = patterns.like(planned);
             let mended = remedy.of(&address.name, attribute, like);
             let stray = it.stray(mended);
             told.push(warning(&stray, planned.instance));
@@ -201,30 +198,45 @@ impl Proposal<'_> {
         self.diagnostics.extend(told);
         strays
     }
+}
 
-    /// What the layers write for another name of the same sort that leads to what lives.
-    fn like<'b>(
-        &self,
-        of: &Planned<'_>,
-        names: &[Led<'b>],
+/// What the layers write for names that lead to what lives, the first of each kind and sort.
+struct Patterns<'a>(BTreeMap<(&'a str, Option<String>), (String, &'a Address)>);
+
+impl<'a> Patterns<'a> {
+    fn of(
+        names: &[Led<'a>],
         lost: &BTreeMap<Address, String>,
-        attribute: &str,
-    ) -> Option<(String, &'b Address)> {
-        let sort = |it: &Planned<'_>| {
-            let alike = it.kind.serving_alike.as_ref()?;
-            after(it)?.get(&alike.attribute).cloned()
-        };
+        at: &BTreeMap<&'a Address, &'a Planned<'_>>,
+    ) -> Self {
+        let mut found = BTreeMap::new();
         let lives =
-            |it: &&Led<'b>| !it.to.is_empty() && !it.to.iter().any(|it| lost.contains_key(it));
-        names.iter().filter(lives).find_map(|led| {
-            let other = self.planned.iter().find(|it| it.change.address == *led.address)?;
-            let instance = other.instance.filter(|it| it.each.is_none())?;
-            let is_alike = other.kind.kind == of.kind.kind && sort(other) == sort(of);
-            let given = instance.resource.attributes.get(attribute).filter(|_| is_alike)?;
-            let Shape::Expression(it) = &given.term.shape else { return None };
-            Some((format!("${{{}}}", it.text), led.address))
-        })
+            |it: &&Led<'a>| !it.to.is_empty() && !it.to.iter().any(|it| lost.contains_key(it));
+        for led in names.iter().filter(lives) {
+            let Some(other) = at.get(led.address).copied() else { continue };
+            let written = || {
+                let instance = other.instance.filter(|it| it.each.is_none())?;
+                let given = instance.resource.attributes.get(other.kind.traffic.first()?)?;
+                let Shape::Expression(it) = &given.term.shape else { return None };
+                Some(format!("${{{}}}", it.text))
+            };
+            if let Some(written) = written() {
+                let key = (other.kind.kind.as_str(), sort(other));
+                found.entry(key).or_insert((written, led.address));
+            }
+        }
+        Self(found)
     }
+
+    fn like(&self, it: &Planned<'_>) -> Option<(String, &'a Address)> {
+        self.0.get(&(it.kind.kind.as_str(), sort(it))).cloned()
+    }
+}
+
+/// Whether two names of a kind can lead to the same: as text, the attribute that decides it.
+fn sort(it: &Planned<'_>) -> Option<String> {
+    let alike = it.kind.serving_alike.as_ref()?;
+    Some(after(it)?.get(&alike.attribute)?.json().to_string())
 }
 
 /// Where a name leads when the plan is carried out. What is left alone leads where it was seen to lead: a run that was killed
