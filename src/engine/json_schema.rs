@@ -249,7 +249,13 @@ fn of_attribute(attribute: &Attribute) -> Value {
         schema.insert("maximum".into(), json!(range.1));
     }
     if !attribute.one_of.is_empty() {
-        schema.insert("enum".into(), json!(attribute.one_of));
+        match &attribute.or_matches {
+            None => schema.insert("enum".into(), json!(attribute.one_of)),
+            Some(pattern) => schema.insert(
+                "anyOf".into(),
+                json!([{ "enum": attribute.one_of }, { "pattern": pattern }]),
+            ),
+        };
     }
     if let Some(pattern) = &attribute.pattern {
         schema.insert("pattern".into(), json!(pattern));

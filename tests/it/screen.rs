@@ -55,7 +55,7 @@ fn the_fields_of_a_rule_and_the_functions_are_documented() {
     let home = Home::new();
     home.run(&["kinds", "linode.firewall"])
         .code(0)
-        .shows(&["    protocol: text; required", "      ipv4: a list"])
+        .shows(&["    protocol: text; required; one of TCP", "      ipv4: a list"])
         .done();
     home.run(&["functions"]).code(0).shows(&["each.index", "template(PATH, MAP)"]).done();
 }

@@ -95,7 +95,7 @@ fn line(name: &str, attribute: &Attribute) -> String {
         facts.push(format!("default {default}"));
     }
     if !attribute.one_of.is_empty() {
-        facts.push(format!("one of {}", attribute.one_of.join(", ")));
+        facts.push(attribute.choices());
     }
     if let Some((least, most)) = attribute.range {
         facts.push(format!("{least} to {most}"));

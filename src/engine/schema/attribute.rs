@@ -168,6 +168,11 @@ pub struct Attribute {
     pub encode: Option<Encode>,
     #[serde(default)]
     pub one_of: Vec<String>,
+    /// What is good beside the choices: a pattern, and what it means in words.
+    #[serde(default)]
+    pub or_matches: Option<String>,
+    #[serde(default)]
+    pub or_says: Option<String>,
     #[serde(default)]
     pub range: Option<(i64, i64)>,
     /// Length of a text in characters, or of a list in items.
@@ -391,6 +396,12 @@ impl MadeWith {
 }
 
 impl Attribute {
+    /// The choices, in words.
+    pub fn choices(&self) -> String {
+        let or = self.or_says.as_ref().map_or_else(String::new, |it| format!(", or {it}"));
+        format!("one of {}{or}", self.one_of.join(", "))
+    }
+
     /// Lifeboat's or the cloud's default as a value.
     pub fn default_value(&self) -> Option<Value> {
         self.default.as_ref().map(Value::from_json)

@@ -67,7 +67,7 @@ fn what_is_wrong_within_a_rule_is_named_whole() {
     let rule = "{ action: ACCEPT, protocol: TCP, ports: '22', addresses: { ipv4: [10.0.0.0/8] } }";
     let wrong = rule.replace("TCP", "TPC");
     let fw = format!("  fw: {{ kind: linode.firewall, inbound: [{rule}, {wrong}] }}");
-    insta::assert_snapshot!(resources(&fw), @"5: `inbound[1].protocol` cannot be `TPC` | TCP, UDP, ICMP, IPENCAP, ALL, or the number of a protocol, such as '50' for ESP");
+    insta::assert_snapshot!(resources(&fw), @"5: `inbound[1].protocol` cannot be `TPC` | did you mean `TCP`?");
     let wrong = rule.replace("ipv4", "ip4");
     let fw = format!("  fw: {{ kind: linode.firewall, inbound: [{wrong}] }}");
     insta::assert_snapshot!(resources(&fw), @"5: `inbound[0].addresses` has no `ip4` | did you mean `ipv4`?");

@@ -178,11 +178,13 @@ impl Checker<'_> {
     fn text(&mut self, text: String, attribute: &Attribute, at: Place<'_>) -> Value {
         let name = &self.name.clone();
         let shown = if self.is_secret || attribute.sensitive { "this" } else { text.as_str() };
-        if !attribute.one_of.is_empty() && !attribute.one_of.contains(&text) {
+        let or = attribute.or_matches.as_deref().and_then(regex);
+        let is_other = or.is_some_and(|it| it.is_match(&text));
+        if !attribute.one_of.is_empty() && !attribute.one_of.contains(&text) && !is_other {
             let all = attribute.one_of.iter().map(String::as_str);
             let wrong = Diagnostic::error("not_one_of", "Not one of the choices")
                 .at(at.span, format!("`{name}` cannot be `{shown}`"))
-                .help(format!("one of {}", attribute.one_of.join(", ")));
+                .help(attribute.choices());
             let is_hidden = self.is_secret || attribute.sensitive;
             self.out.push(if is_hidden { wrong } else { wrong.nearest(&text, all) });
             return Value::Text(text);
