@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use crate::cloud::awaited::{Awaited, missing};
-use crate::cloud::decode::{at, decoded, id, id as id_of, looked_up, lookups, mark};
+use crate::cloud::decode::{at, decoded, id, looked_up, lookups, mark};
 use crate::cloud::error::ProviderError;
 use crate::cloud::events::{Events, FRESH};
 use crate::cloud::grants::Grants;
@@ -227,16 +227,16 @@ impl Rest {
     pub(crate) async fn filters(
         &self,
         kind: &Kind,
-        id: &str,
+        of: &str,
         attributes: &Attributes,
         wall: &Kind,
     ) -> Result<Vec<(String, Attributes)>, ProviderError> {
-        let Some(path) = self.plan(kind, |it| it.filters(id, attributes))? else {
+        let Some(path) = self.plan(kind, |it| it.filters(of, attributes))? else {
             return Ok(Vec::new());
         };
         match self.linode.list(&path, None).await {
             Ok(rows) => {
-                let told = rows.iter().filter_map(|row| Some((id_of(row)?, decoded(wall, row))));
+                let told = rows.iter().filter_map(|row| Some((id(row)?, decoded(wall, row))));
                 Ok(told.collect())
             }
             Err(error) if error.fault == Fault::Missing => Ok(Vec::new()),

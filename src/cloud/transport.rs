@@ -61,6 +61,16 @@ pub(crate) enum Broken {
     Endless,
 }
 
+impl Broken {
+    /// In words, without the address: its query may hold what is secret.
+    fn words(&self) -> String {
+        match self {
+            Self::Unreachable(error) | Self::Cut(error) => innermost(error),
+            Self::Endless => "its answer is too long".to_owned(),
+        }
+    }
+}
+
 /// Sends once, and logs what became of it: never the query or the body, which may hold what is secret.
 pub(crate) async fn exchange(
     http: &reqwest::Client,
@@ -75,7 +85,10 @@ pub(crate) async fn exchange(
         Ok(Reply { status, body, .. }) => {
             tracing::debug!(method, url, status, milliseconds, bytes = body.len(), "request");
         }
-        Err(why) => tracing::debug!(method, url, milliseconds, ?why, "request without an answer"),
+        Err(broken) => {
+            let why = broken.words();
+            tracing::debug!(method, url, milliseconds, why, "request without an answer");
+        }
     }
     reply
 }

@@ -51,9 +51,14 @@ impl Fault {
 /// and neither has it seen that it did not come.
 const LOOKS_MIN: u32 = 5;
 
+/// Whether a wait has looked often enough to say that it was too long.
+pub fn has_looked(looks: u32) -> bool {
+    looks >= LOOKS_MIN
+}
+
 /// Whether a wait is over, after so many looks; both times on the clock that it waits by.
 pub fn is_late(now: i64, deadline: i64, looks: u32) -> bool {
-    now >= deadline && looks >= LOOKS_MIN
+    now >= deadline && has_looked(looks)
 }
 
 /// How much patience a call is given.

@@ -34,7 +34,7 @@ pub fn example(kind: &str) -> Option<&'static str> {
 mod tests {
     use super::{FOLDERS, builtin, example};
     use crate::engine::schema::{FaultDomain, Grants, Kind};
-    use crate::engine::stack::rules::READY;
+    use crate::engine::stack::rules::{READY, far};
 
     #[test]
     fn every_folder_is_a_kind_of_its_own_name() {
@@ -73,12 +73,8 @@ mod tests {
     #[test]
     fn what_a_kind_leads_to_exists() {
         let catalog = builtin();
-        let named = |check: &str| -> Vec<String> {
-            let names = check.split("self['").skip(1).filter_map(|it| it.split_once('\''));
-            names.map(|it| it.0.to_owned()).filter(|it| it.contains('.')).collect()
-        };
         for kind in catalog.kinds.values() {
-            for name in kind.rules.iter().flat_map(|it| named(&it.check)) {
+            for name in kind.rules.iter().flat_map(|it| far(&it.check)) {
                 let (way, last) = name.rsplit_once('.').expect("it has a dot");
                 let at = way.split('.').fold(kind, |at, step| {
                     let attribute = &at.attributes[step];

@@ -110,9 +110,9 @@ pub fn report(
         None => (run.began, None, run.steps.clone()),
     };
     let mut led = unchecked(&steps);
-    let state = session.store(place).load().ok().flatten();
     // The journal does not say where a name leads.
-    if let Some(state) = state.filter(|_| led.iter().any(|it| it.target.is_empty())) {
+    let is_open = led.iter().any(|it| it.target.is_empty());
+    if let Some(state) = is_open.then(|| session.store(place).load().ok()).flatten().flatten() {
         led.retain_mut(|it| {
             let leads = leads_users(&session.catalog, &state, &it.address);
             leads.map(|leads| it.target = leads).is_some()

@@ -57,7 +57,7 @@ pub async fn perform(hands: Arc<Hands>, job: Job) -> Done {
 fn log_end(step: usize, outcome: &Outcome, milliseconds: i64) {
     match outcome {
         Outcome::Failed { why } => tracing::warn!(step, milliseconds, why, "failed"),
-        Outcome::InDoubt { why } => tracing::warn!(step, milliseconds, why, "in doubt"),
+        Outcome::InDoubt { why } => tracing::warn!(step, milliseconds, why, "indeterminate"),
         Outcome::Recorded(_) | Outcome::Removed | Outcome::Moved { .. } | Outcome::Waited => {
             tracing::info!(step, milliseconds, "done");
         }

@@ -95,7 +95,7 @@ async fn settings() -> Vec<(String, String)> {
     found.into_iter().map(|(name, region)| (name, format!("aws:{region}"))).collect()
 }
 
-/// Only what is taken for lost counts, so that it does no harm to call each part of a host a region.
+/// Only what is assumed lost counts, so that it does no harm to call each part of a host a region.
 fn in_address(said_by: &str, url: &str) -> Vec<(String, String)> {
     let host = url.split("://").last().and_then(|it| it.split(['/', ':', '?']).next());
     let parts = host.unwrap_or_default().split('.');

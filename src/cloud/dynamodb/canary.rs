@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::cloud::dynamodb::fault::Lost;
 use crate::cloud::dynamodb::place::{Dynamo, Place};
 use crate::cloud::error::ProviderError;
-use crate::engine::retry::{Fault, is_late};
+use crate::engine::retry::{Fault, has_looked};
 
 /// Between two looks for it.
 const POLL: Duration = Duration::from_millis(200);
@@ -161,7 +161,7 @@ impl Dynamo {
     async fn too_late(&self, within: Duration, looks: &AtomicU32) {
         self.connections.settings.clock.sleep(within).await;
         let until = tokio::time::Instant::now() + ANSWER;
-        while !is_late(0, 0, looks.load(Relaxed)) && tokio::time::Instant::now() < until {
+        while !has_looked(looks.load(Relaxed)) && tokio::time::Instant::now() < until {
             tokio::time::sleep(POLL / 10).await;
         }
     }

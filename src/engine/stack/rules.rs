@@ -114,7 +114,7 @@ impl<'a> Rules<'a> {
 }
 
 /// The names with which a rule asks for attributes of what its own lead to, and for those that references carry.
-fn far(check: &str) -> Vec<&str> {
+pub fn far(check: &str) -> Vec<&str> {
     let names = check.split("self['").skip(1).filter_map(|it| Some(it.split_once('\'')?.0));
     let mut names: Vec<&str> = names.filter(|it| it.contains('.')).collect();
     names.sort_unstable();
