@@ -15,6 +15,18 @@ fn ids(state: &State) -> Vec<(String, String)> {
     state.records.iter().map(|(address, it)| (address.to_string(), it.id.clone())).collect()
 }
 
+/// A failover has made its machines, and dies when it is about to direct users.
+fn killed_before_users_move(home: &Home) {
+    home.fault("PUT /domains/ hang times=0");
+    let mut run =
+        home.start(&["failover", "duo", "--to", "calm", "--planned", "--yes", "--sandbox"]);
+    run.until(|| {
+        home.state("duo").is_some_and(|it| it.begun.contains_key(&"shop".parse().unwrap()))
+    });
+    run.kill();
+    home.world.heal(None).unwrap();
+}
+
 /// The whole folder, put back as it was: nothing beside the state tells that it is old.
 fn put_back(home: &Home, backup: &std::path::Path) {
     std::fs::remove_dir_all(home.state_folder("duo")).unwrap();
@@ -82,14 +94,7 @@ fn what_the_state_does_not_know_is_named_and_left() {
 #[test]
 fn a_whole_state_of_mid_failover_is_known_by_what_it_made_and_is_gone() {
     let home = duo::home();
-    home.fault("PUT /domains/ hang times=0");
-    let mut run =
-        home.start(&["failover", "duo", "--to", "calm", "--planned", "--yes", "--sandbox"]);
-    run.until(|| {
-        home.state("duo").is_some_and(|it| it.begun.contains_key(&"shop".parse().unwrap()))
-    });
-    run.kill();
-    home.world.heal(None).unwrap();
+    killed_before_users_move(&home);
     let backup = home.path("backup");
     copy(&home.state_folder("duo"), &backup);
     failover(&home).code(0).done();
@@ -120,14 +125,7 @@ fn a_whole_state_of_mid_failover_is_known_by_what_it_made_and_is_gone() {
 #[test]
 fn what_was_made_before_the_journal_was_lost_is_taken_over() {
     let home = duo::home();
-    home.fault("PUT /domains/ hang times=0");
-    let mut run =
-        home.start(&["failover", "duo", "--to", "calm", "--planned", "--yes", "--sandbox"]);
-    run.until(|| {
-        home.state("duo").is_some_and(|it| it.begun.contains_key(&"shop".parse().unwrap()))
-    });
-    run.kill();
-    home.world.heal(None).unwrap();
+    killed_before_users_move(&home);
     let made = ids(&duo::state(&home));
     // A disk gives back zeroes.
     std::fs::write(home.state_folder("duo").join("journal"), b"").unwrap();
