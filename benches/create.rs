@@ -14,17 +14,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifeboat::engine::plan::guard::Allowed;
+use lifeboat::engine::plan::guard::Allowances;
 use lifeboat::engine::plan::propose::{Intent, Keep};
-use lifeboat::engine::retry::Pace;
+use lifeboat::engine::retry::Pacing;
 use lifeboat::ops::apply::apply;
-use lifeboat::ops::closing::Order;
+use lifeboat::ops::closing::RunRequest;
 use lifeboat::ops::course::Losses;
-use lifeboat::ops::place::Place;
+use lifeboat::ops::place::StackRef;
 use lifeboat::ops::plan::plan_on;
 use lifeboat::ops::session::Session;
-use lifeboat::ops::sides::Ask;
-use lifeboat::sandbox::{Options, Sandbox};
+use lifeboat::ops::sides::PlanRequest;
+use lifeboat::sandbox::{Sandbox, SandboxOptions};
 
 const EXAMPLE: &str = "woocommerce";
 /// Looks of a run that oversleeps nothing.
@@ -34,8 +34,8 @@ const ALLOWED: f64 = 1.05;
 
 fn main() {
     // Both at once: they wait, and each in a world of its own.
-    let usual = std::thread::spawn(|| create(Pace::default()));
-    let chain = create(Pace { poll: Some(AT_ONCE), ..Pace::default() });
+    let usual = std::thread::spawn(|| create(Pacing::default()));
+    let chain = create(Pacing { poll: Some(AT_ONCE), ..Pacing::default() });
     let usual = usual.join().unwrap();
     println!("run     seconds  requests  steps");
     println!("usual   {:7.1}  {:8}  {:5}", usual.seconds, usual.requests, usual.steps);
@@ -51,11 +51,11 @@ struct Measured {
     steps: usize,
 }
 
-fn create(pace: Pace) -> Measured {
+fn create(pace: Pacing) -> Measured {
     let root = tempfile::tempdir().unwrap();
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     copy(&repository.join("stacks").join(EXAMPLE), &root.path().join("stacks").join(EXAMPLE));
-    let options = Options { speed: 1.0, ..Options::default() };
+    let options = SandboxOptions { speed: 1.0, ..SandboxOptions::default() };
     let folder = root.path().join("state/sandbox/world");
     let world = Sandbox::open(Some(&folder), &options).unwrap();
     world.log_requests().unwrap();
@@ -63,12 +63,12 @@ fn create(pace: Pace) -> Measured {
     let start = Instant::now();
     let steps = runtime.block_on(async {
         let session = Arc::new(Session::sandbox(root.path(), options, "bench").await.unwrap());
-        let ask = Ask {
-            place: Place::find(EXAMPLE, root.path()).unwrap(),
+        let ask = PlanRequest {
+            place: StackRef::find(EXAMPLE, root.path()).unwrap(),
             overlays: None,
             given: Vec::new(),
             intent: Intent::Apply,
-            allowed: Allowed::default(),
+            allowed: Allowances::default(),
             losses: Losses::default(),
             only_switch: false,
             replace: Vec::new(),
@@ -78,7 +78,7 @@ fn create(pace: Pace) -> Measured {
         };
         let (lease, state) = session.store(&ask.place).lease("bench", "bench", 0).unwrap();
         let proposed = plan_on(&session, &ask, state).await.unwrap();
-        let order = Order {
+        let order = RunRequest {
             command: "bench".into(),
             intent: Intent::Apply,
             instance: None,

@@ -17,9 +17,9 @@ use std::time::Instant;
 use lifeboat::engine::address::Address;
 use lifeboat::engine::graph::Graph;
 use lifeboat::engine::observed::Observation;
-use lifeboat::engine::plan::propose::{Intent, Keep, Options, Worlds, propose};
-use lifeboat::engine::plan::survey::{Known, survey};
-use lifeboat::engine::retry::Pace;
+use lifeboat::engine::plan::propose::{Intent, Keep, PlanInputs, PlanOptions, propose};
+use lifeboat::engine::plan::survey::{KnownValues, survey};
+use lifeboat::engine::retry::Pacing;
 use lifeboat::engine::schema::Catalog;
 use lifeboat::engine::stack::load::{FileProblem, Files, Layer, load};
 use lifeboat::engine::stack::model::Stack;
@@ -29,15 +29,15 @@ use lifeboat::engine::state::record::{Record, State};
 use lifeboat::engine::value::{Attributes, LineageKey, Value};
 use lifeboat::kinds::builtin;
 use lifeboat::ops::apply::apply;
-use lifeboat::ops::closing::Order;
+use lifeboat::ops::closing::RunRequest;
 use lifeboat::ops::course::Losses;
-use lifeboat::ops::place::Place;
+use lifeboat::ops::place::StackRef;
 use lifeboat::ops::plan::{plan, plan_on};
 use lifeboat::ops::session::Session;
-use lifeboat::ops::sides::Ask;
+use lifeboat::ops::sides::PlanRequest;
 use lifeboat::render::text::{TextOptions, text};
 use lifeboat::sandbox;
-use lifeboat::sandbox::faults::How;
+use lifeboat::sandbox::faults::LostHow;
 
 /// The program's own, so that this measures what it does.
 #[global_allocator]
@@ -168,8 +168,8 @@ fn plans(shape: &str, size: usize, is_applied: bool) -> f64 {
     drop(inquiries);
     tell("survey");
     let worlds =
-        Worlds { catalog: &catalog, stack: &stack, order: &order, state, observed: &observed };
-    let plan = propose(&worlds, &Options { now: i64::MAX / 2, ..Options::default() }).0;
+        PlanInputs { catalog: &catalog, stack: &stack, order: &order, state, observed: &observed };
+    let plan = propose(&worlds, &PlanOptions { now: i64::MAX / 2, ..PlanOptions::default() }).0;
     tell("propose");
     let shown = text(&plan, &TextOptions { color: false, width: 100, verbose: false });
     tell("text");
@@ -201,7 +201,7 @@ fn applied(catalog: &Catalog, shape: &str, size: usize) -> Vec<u8> {
     let stack = stack_of(yaml(shape, size).as_bytes(), catalog);
     let graph = Graph::new(&stack).unwrap();
     let mut state = State::new("bench", None, "sandbox", "lineage", LineageKey(vec![7; 16]));
-    let mut known = Known::default();
+    let mut known = KnownValues::default();
     for (at, address) in graph.order().enumerate() {
         let instance = &stack.instances[address];
         let mut attributes = resolve(&stack, catalog, instance, &known).unwrap().attributes;
@@ -267,9 +267,10 @@ fn lost(size: usize) -> f64 {
         let first = Arc::new(session(root.path()).await);
         run(&first, &ask(root.path(), None)).await;
         let world = root.path().join("state/sandbox/world");
-        let world = sandbox::Sandbox::open(Some(&world), &sandbox::Options::default()).unwrap();
+        let world =
+            sandbox::Sandbox::open(Some(&world), &sandbox::SandboxOptions::default()).unwrap();
         for fault_domain in ["linode:us-east", "aws:us-east-1"] {
-            world.lose(fault_domain, How::Hang).unwrap();
+            world.lose(fault_domain, LostHow::Hang).unwrap();
         }
         let start = Instant::now();
         let session = session(root.path()).await;
@@ -292,17 +293,17 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 async fn session(root: &Path) -> Session {
-    let options = sandbox::Options { speed: 10_000.0, ..sandbox::Options::default() };
+    let options = sandbox::SandboxOptions { speed: 10_000.0, ..sandbox::SandboxOptions::default() };
     Session::sandbox(root, options, "bench").await.unwrap()
 }
 
-fn ask(root: &Path, overlay: Option<&str>) -> Ask {
-    Ask {
-        place: Place::find("bench", root).unwrap(),
+fn ask(root: &Path, overlay: Option<&str>) -> PlanRequest {
+    PlanRequest {
+        place: StackRef::find("bench", root).unwrap(),
         overlays: overlay.map(|it| vec![it.to_owned()]),
         given: Vec::new(),
         intent: Intent::Apply,
-        allowed: lifeboat::engine::plan::guard::Allowed::default(),
+        allowed: lifeboat::engine::plan::guard::Allowances::default(),
         losses: Losses::default(),
         only_switch: false,
         replace: Vec::new(),
@@ -313,15 +314,15 @@ fn ask(root: &Path, overlay: Option<&str>) -> Ask {
 }
 
 /// Plans and applies; how much was done.
-async fn run(session: &Arc<Session>, ask: &Ask) -> usize {
+async fn run(session: &Arc<Session>, ask: &PlanRequest) -> usize {
     let (lease, state) = session.store(&ask.place).lease("bench", "bench", 0).unwrap();
     let proposed = plan_on(session, ask, state).await.unwrap();
-    let order = Order {
+    let order = RunRequest {
         command: "bench".into(),
         intent: Intent::Apply,
         instance: None,
         plan_digest: String::new(),
-        pace: Pace::default(),
+        pace: Pacing::default(),
     };
     let (_stop, stopped) = tokio::sync::watch::channel(None);
     let report = apply(session, lease, proposed, &order, Arc::new(|_| {}), stopped).await.unwrap();

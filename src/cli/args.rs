@@ -11,15 +11,15 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
 
-use crate::engine::retry::Pace;
+use crate::engine::retry::Pacing;
 use crate::ops::error::OpsError;
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
 pub use crate::cli::args::sandbox::{
-    AppCommand, FaultArgs, How, HowBroken, LogWhat, RestrictArgs, SandboxCommand,
+    AppCommand, FaultArgs, HowArg, HowBroken, LogWhat, RestrictArgs, SandboxCommand,
 };
 pub use crate::cli::args::stack::{
-    Allow, Format, Layers, Losing, Plain, Shape, Speed, Target, Words, World,
+    AllowArgs, Format, LayerArgs, LossArgs, Plain, ShapeArgs, Speed, TargetArgs, Words, WorldArgs,
 };
 pub use crate::cli::args::state::{StateArgs, StateCommand};
 
@@ -42,32 +42,32 @@ pub struct Arguments {
     #[arg(long, global = true, hide = true)]
     pub sandbox: bool,
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CliCommand {
     /// Make a first stack that runs in the sandbox
     Init {
         /// Where [default: here]
         dir: Option<PathBuf>,
     },
     /// Show every mistake of a stack at once
-    Validate(Layers),
+    Validate(LayerArgs),
     /// Print the merged stack
-    Render(Layers),
+    Render(LayerArgs),
     /// Say where a value comes from and why an action was chosen
     Explain {
         #[command(flatten)]
-        layers: Layers,
+        layers: LayerArgs,
         /// `ADDRESS` or `ADDRESS.ATTRIBUTE`, e.g. `web[0].user_data`
         #[arg(add = ArgValueCompleter::new(complete::addresses))]
         what: String,
         #[command(flatten)]
-        world: World,
+        world: WorldArgs,
     },
     /// Print the dependency graph in Graphviz' dot language
-    Graph(Layers),
+    Graph(LayerArgs),
     /// List the kinds, or document one
     Kinds {
         /// One of those listed, e.g. `linode.instance`
@@ -81,13 +81,13 @@ pub enum Command {
     /// Show what would happen
     Plan {
         #[command(flatten)]
-        layers: Layers,
+        layers: LayerArgs,
         #[command(flatten)]
-        world: World,
+        world: WorldArgs,
         #[command(flatten)]
-        allow: Allow,
+        allow: AllowArgs,
         #[command(flatten)]
-        losing: Losing,
+        losing: LossArgs,
         /// Make this one anew, whatever differs
         #[arg(long, value_name = "ADDRESS")]
         replace: Vec<String>,
@@ -98,7 +98,7 @@ pub enum Command {
         #[arg(long)]
         detailed_exitcode: bool,
         #[command(flatten)]
-        shape: Shape,
+        shape: ShapeArgs,
     },
     /// Say whether a recovery would work, before anybody needs it
     Audit(AuditArgs),
@@ -107,20 +107,20 @@ pub enum Command {
         /// A file that `plan --out` wrote
         plan: PathBuf,
         #[command(flatten)]
-        shape: Shape,
+        shape: ShapeArgs,
     },
     /// Make the world as the layers say, or run a saved plan
     Apply {
         #[command(flatten)]
-        layers: Layers,
+        layers: LayerArgs,
         #[command(flatten)]
-        world: World,
+        world: WorldArgs,
         #[command(flatten)]
         speed: Speed,
         #[command(flatten)]
-        allow: Allow,
+        allow: AllowArgs,
         #[command(flatten)]
-        losing: Losing,
+        losing: LossArgs,
         /// Make this one anew, whatever differs
         #[arg(long, value_name = "ADDRESS")]
         replace: Vec<String>,
@@ -134,9 +134,9 @@ pub enum Command {
     /// Delete everything that state records
     Destroy {
         #[command(flatten)]
-        layers: Layers,
+        layers: LayerArgs,
         #[command(flatten)]
-        world: World,
+        world: WorldArgs,
         #[command(flatten)]
         speed: Speed,
         /// Do not ask
@@ -152,19 +152,19 @@ pub enum Command {
     /// Switch to a recovery overlay, under loss or planned
     Failover {
         #[command(flatten)]
-        target: Target,
+        target: TargetArgs,
         /// The overlay that is laid over those of home; without it, those that there are are listed and nothing is done
         #[arg(long, value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
         to: Option<String>,
         #[command(flatten)]
-        losing: Losing,
+        losing: LossArgs,
         /// When the site was last seen good, e.g. `2026-11-26T03:04:05Z`: the recovery is measured from there on; `watch` hands it over
         #[arg(long, value_name = "TIME")]
         last_good: Option<jiff::Timestamp>,
         #[command(flatten)]
-        allow: Allow,
+        allow: AllowArgs,
         #[command(flatten)]
-        world: World,
+        world: WorldArgs,
         #[command(flatten)]
         speed: Speed,
         /// Do not ask
@@ -174,7 +174,7 @@ pub enum Command {
     /// Switch back home: thaw what was lost, repair it, and direct users there again
     Failback {
         #[command(flatten)]
-        target: Target,
+        target: TargetArgs,
         /// This fault domain is still lost: leave it frozen
         #[arg(long, value_name = "FAULT_DOMAIN")]
         lost: Vec<String>,
@@ -185,9 +185,9 @@ pub enum Command {
         #[arg(long)]
         include_pending: bool,
         #[command(flatten)]
-        allow: Allow,
+        allow: AllowArgs,
         #[command(flatten)]
-        world: World,
+        world: WorldArgs,
         #[command(flatten)]
         speed: Speed,
         /// Do not ask
@@ -197,14 +197,14 @@ pub enum Command {
     /// Rehearse a failover in a workspace of its own, measure it, and delete it again
     Drill {
         #[command(flatten)]
-        target: Target,
+        target: TargetArgs,
         /// The overlay with the `instance` that it happens in
         #[arg(long, value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
         to: String,
         #[command(flatten)]
-        losing: Losing,
+        losing: LossArgs,
         #[command(flatten)]
-        world: World,
+        world: WorldArgs,
         #[command(flatten)]
         speed: Speed,
         /// Only delete what an earlier drill left
@@ -224,9 +224,9 @@ pub enum Command {
     /// Show what is active, lost, held and draining, without asking any cloud
     Status {
         #[command(flatten)]
-        target: Target,
+        target: TargetArgs,
         #[command(flatten)]
-        world: World,
+        world: WorldArgs,
         #[arg(long, value_enum, default_value = "text")]
         format: Plain,
     },
@@ -245,7 +245,7 @@ pub enum Command {
         #[command(flatten)]
         watch: Box<watch::WatchArgs>,
         #[command(flatten)]
-        world: World,
+        world: WorldArgs,
     },
     /// Look into state, or mend it
     #[command(subcommand)]
@@ -262,9 +262,9 @@ pub enum Command {
     },
 }
 
-impl Command {
+impl CliCommand {
     /// The layers of a command that takes overlays with `-o`.
-    pub fn layers(&self) -> Option<&Layers> {
+    pub fn layers(&self) -> Option<&LayerArgs> {
         if let Self::Validate(layers)
         | Self::Render(layers)
         | Self::Graph(layers)
@@ -279,14 +279,14 @@ impl Command {
     }
 
     /// How fast a run is to go.
-    pub fn pace(&self) -> Result<Pace, OpsError> {
+    pub fn pace(&self) -> Result<Pacing, OpsError> {
         match self {
             Self::Apply { speed, .. }
             | Self::Destroy { speed, .. }
             | Self::Failover { speed, .. }
             | Self::Failback { speed, .. }
             | Self::Drill { speed, .. } => speed.pace(),
-            _ => Ok(Pace::default()),
+            _ => Ok(Pacing::default()),
         }
     }
 

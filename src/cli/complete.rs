@@ -8,7 +8,7 @@ use clap_complete::engine::CompletionCandidate;
 
 use crate::kinds::builtin;
 use crate::ops::load;
-use crate::ops::place::{Place, root};
+use crate::ops::place::{StackRef, root};
 
 /// The folders under `stacks/`.
 pub fn stacks(current: &OsStr) -> Vec<CompletionCandidate> {
@@ -62,8 +62,8 @@ fn names() -> Vec<String> {
     names
 }
 
-fn place(stack: &str) -> Option<Place> {
-    Place::find(stack, &std::fs::canonicalize(directory()).ok()?).ok()
+fn place(stack: &str) -> Option<StackRef> {
+    StackRef::find(stack, &std::fs::canonicalize(directory()).ok()?).ok()
 }
 
 /// The first word of the line that is a stack. While completing, the shell gives the whole line.

@@ -1,22 +1,22 @@
 //! What a run says at its end: done, not done, failed, in doubt, and the outputs.
 
 use crate::cli::out::{data, talk};
-use crate::engine::advice::Command;
-use crate::engine::over::{self, Ending, Open};
+use crate::engine::advice::AdvisedCommand;
+use crate::engine::over::{self, Completion, Unfinished};
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::Intent;
 use crate::engine::stack::variables::remembered;
 use crate::engine::value::Value;
-use crate::ops::closing::Report;
+use crate::ops::closing::RunResult;
 use crate::ops::plan::Proposed;
 use crate::render::words::{clean, count};
 
 /// `recorded`: what a run writes down beside its steps.
-pub fn tell(report: &Report, intent: Intent, recorded: &[String]) {
+pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
     troubles(report);
     let verb = if intent == Intent::Destroy { "destroyed" } else { "applied" };
     let steps = count(report.done.len(), "step");
-    if report.ending() == Ending::Undone {
+    if report.ending() == Completion::Undone {
         let left = report.failed.len() + report.in_doubt.len() + report.not_done.len();
         talk(&format!(
             "not complete: {steps} done, {left} not; the same command goes on from here"
@@ -66,13 +66,13 @@ pub fn left(plan: &Plan, name: &str) -> Option<String> {
     let first: Vec<String> = staying.iter().take(5).map(|it| it.address.to_string()).collect();
     let more = if staying.len() > first.len() { ", …" } else { "" };
     let lost: Vec<&str> = plan.lost.iter().map(|it| it.fault_domain.as_str()).collect();
-    let destroy = Command::Destroy { stack: name };
+    let destroy = AdvisedCommand::Destroy { stack: name };
     let how = if lost.is_empty() {
         format!("{destroy} again when all of it answers")
     } else {
         let found: Vec<String> = lost
             .iter()
-            .map(|it| Command::Recovered { stack: name, fault_domain: it }.to_string())
+            .map(|it| AdvisedCommand::Recovered { stack: name, fault_domain: it }.to_string())
             .collect();
         format!("when it answers again: {}, then {destroy}", found.join(", "))
     };
@@ -84,10 +84,10 @@ pub fn left(plan: &Plan, name: &str) -> Option<String> {
 }
 
 /// How one part of a drill went.
-pub fn part(name: &str, report: &Report) {
+pub fn part(name: &str, report: &RunResult) {
     troubles(report);
     let steps = count(report.done.len(), "step");
-    let how = if report.ending() == Ending::Undone { "done, the rest not" } else { "done" };
+    let how = if report.ending() == Completion::Undone { "done, the rest not" } else { "done" };
     talk(&format!("{name}: {steps} {how}"));
     if let Some(open) = open(&report.open) {
         talk(&format!("{name}: {open}"));
@@ -98,10 +98,10 @@ pub fn part(name: &str, report: &Report) {
 }
 
 /// Names of which a part of the users is led elsewhere, in words, and what mends that.
-pub fn shared(open: &[Open]) -> Option<String> {
-    let shared: Vec<(&Open, &String)> =
+pub fn shared(open: &[Unfinished]) -> Option<String> {
+    let shared: Vec<(&Unfinished, &String)> =
         open.iter().filter_map(|it| Some((it, it.remedy.as_ref()?))).collect();
-    let told = |(it, remedy): &(&Open, &String)| {
+    let told = |(it, remedy): &(&Unfinished, &String)| {
         format!("`{}`: {}; {}", it.address, clean(&it.why), clean(remedy))
     };
     let shown: Vec<String> = shared.iter().take(3).map(told).collect();
@@ -111,8 +111,8 @@ pub fn shared(open: &[Open]) -> Option<String> {
 }
 
 /// What was not read, in words; the first few of it with their reasons.
-pub fn open(open: &[Open]) -> Option<String> {
-    let open: Vec<&Open> = open.iter().filter(|it| !it.is_shared()).collect();
+pub fn open(open: &[Unfinished]) -> Option<String> {
+    let open: Vec<&Unfinished> = open.iter().filter(|it| !it.is_shared()).collect();
     if open.is_empty() {
         return None;
     }
@@ -124,7 +124,7 @@ pub fn open(open: &[Open]) -> Option<String> {
     Some(format!("{what} {verb} not read, or wait for what was not: {}{more}", shown.join("; ")))
 }
 
-fn troubles(report: &Report) {
+fn troubles(report: &RunResult) {
     for (address, what, why) in &report.failed {
         talk(&format!("failed: {address}: {what}: {}", clean(why)));
     }

@@ -1,7 +1,7 @@
 //! Exit codes: documented, named, and chosen in this file only.
 
 use crate::engine::diagnostic::Severity;
-use crate::engine::over::Ending;
+use crate::engine::over::Completion;
 use crate::ops::error::OpsError;
 use crate::store::error::StoreError;
 
@@ -43,13 +43,13 @@ impl Exit {
     }
 }
 
-impl From<Ending> for Exit {
+impl From<Completion> for Exit {
     /// Silence ends by itself, a no has to be mended.
-    fn from(ending: Ending) -> Self {
+    fn from(ending: Completion) -> Self {
         match ending {
-            Ending::Over => Self::Done,
-            Ending::Shared | Ending::Unread => Self::Unseen,
-            Ending::Malformed | Ending::Denied | Ending::Undone => Self::Failed,
+            Completion::Over => Self::Done,
+            Completion::Shared | Completion::Unread => Self::Unseen,
+            Completion::Malformed | Completion::Denied | Completion::Undone => Self::Failed,
         }
     }
 }

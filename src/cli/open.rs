@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use serde_json::Map;
 
-use crate::cli::args::{Allow, Arguments, Layers, Losing, World};
+use crate::cli::args::{AllowArgs, Arguments, LayerArgs, LossArgs, WorldArgs};
 use crate::cli::out;
 use crate::engine::address::{Address, NotAnAddress};
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::{Severity, Sources};
-use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::guard::Allowances;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID, SURROUNDINGS};
 use crate::engine::stack::yaml::parse;
@@ -20,12 +20,12 @@ use crate::engine::value::Value;
 use crate::ops::course::{Losses, named};
 use crate::ops::error::OpsError;
 use crate::ops::inside;
-use crate::ops::place::{Place, root};
+use crate::ops::place::{StackRef, root};
 use crate::ops::session::Session;
-use crate::ops::sides::Ask;
-use crate::sandbox::Options;
+use crate::ops::sides::PlanRequest;
+use crate::sandbox::SandboxOptions;
 use crate::store::lease::Lease;
-use crate::store::turn::{Met, Switcher};
+use crate::store::turn::{Contention, SwitchCommand};
 
 /// The largest file of variables.
 const VARIABLE_BYTES_MAX: u64 = 4 << 20;
@@ -50,13 +50,13 @@ pub fn root_of(from: &Path) -> Result<PathBuf, OpsError> {
     root(from).ok_or_else(|| {
         OpsError::input(
             format!("there is no `stacks` folder in {} or above it", from.display()),
-            format!("run {}, or name the folder with -C", Command::Init),
+            format!("run {}, or name the folder with -C", AdvisedCommand::Init),
         )
     })
 }
 
 /// Variables from the environment, then files, then `--var`: later ones win.
-pub fn variables(layers: &Layers) -> Result<Vec<GivenVariable>, OpsError> {
+pub fn variables(layers: &LayerArgs) -> Result<Vec<GivenVariable>, OpsError> {
     let mut given = Vec::new();
     let mut from_env: Vec<(String, String)> = Vec::new();
     // Names that are not UTF-8 cannot be variables of a stack, and are nobody's business here.
@@ -130,7 +130,7 @@ fn variable_file(file: &Path) -> Result<Map<String, serde_json::Value>, OpsError
 }
 
 /// What the flags say is lost.
-pub fn losses(losing: &Losing) -> Losses {
+pub fn losses(losing: &LossArgs) -> Losses {
     match (losing.planned, losing.lost.as_slice()) {
         (false, []) => Losses::Assumed,
         (_, lost) => Losses::Also(lost.to_vec()),
@@ -140,12 +140,12 @@ pub fn losses(losing: &Losing) -> Losses {
 /// What the layers and flags ask for.
 pub fn ask(
     directory: &Path,
-    layers: &Layers,
-    allow: &Allow,
+    layers: &LayerArgs,
+    allow: &AllowArgs,
     intent: Intent,
-) -> Result<Ask, OpsError> {
-    Ok(Ask {
-        place: Place::find(&layers.stack, directory)?,
+) -> Result<PlanRequest, OpsError> {
+    Ok(PlanRequest {
+        place: StackRef::find(&layers.stack, directory)?,
         overlays: (!layers.overlays.is_empty()).then(|| layers.overlays.clone()),
         given: variables(layers)?,
         intent,
@@ -167,8 +167,8 @@ pub fn addresses(texts: &[String]) -> Result<Vec<Address>, OpsError> {
     })
 }
 
-fn allowed(allow: &Allow) -> Result<Allowed, OpsError> {
-    Ok(Allowed {
+fn allowed(allow: &AllowArgs) -> Result<Allowances, OpsError> {
+    Ok(Allowances {
         delete: addresses(&allow.allow_delete)?,
         replace: addresses(&allow.allow_replace)?,
         revert: addresses(&allow.revert_drift)?,
@@ -180,7 +180,7 @@ fn allowed(allow: &Allow) -> Result<Allowed, OpsError> {
 }
 
 /// The clouds or the sandbox, as the flags say.
-pub async fn session(root: &Path, world: &World) -> Result<Arc<Session>, OpsError> {
+pub async fn session(root: &Path, world: &WorldArgs) -> Result<Arc<Session>, OpsError> {
     let who = who();
     if world.sandbox {
         let options = sandbox_options(&world.sandbox_clock)?;
@@ -189,11 +189,11 @@ pub async fn session(root: &Path, world: &World) -> Result<Arc<Session>, OpsErro
     Ok(Arc::new(Session::clouds(|name| std::env::var(name).ok(), &who)))
 }
 
-pub fn sandbox_options(clock: &str) -> Result<Options, OpsError> {
+pub fn sandbox_options(clock: &str) -> Result<SandboxOptions, OpsError> {
     let wrong = || {
         OpsError::usage(format!("`{clock}` is no speed"), "write `manual` or a number such as 100")
     };
-    let mut options = Options::default();
+    let mut options = SandboxOptions::default();
     if clock == "manual" {
         options.manual = true;
     } else {
@@ -209,7 +209,7 @@ pub fn sandbox_options(clock: &str) -> Result<Options, OpsError> {
 /// The right to change this state, and the state.
 pub fn lease(
     session: &Session,
-    place: &Place,
+    place: &StackRef,
     command: &str,
 ) -> Result<(Lease, Option<State>), OpsError> {
     Ok(session.store(place).lease(&session.who, command, session.clock.now())?)
@@ -236,21 +236,21 @@ pub struct Taken {
 /// The same for a switch, which may take it from another; that is told here and there.
 pub fn preempt(
     session: &Session,
-    place: &Place,
+    place: &StackRef,
     command: &str,
     going: Going<'_>,
 ) -> Result<Taken, OpsError> {
     let store = session.store(place);
     let seconds = store.times().lease.as_secs();
     let mut waited = false;
-    let mut tell = |met: Met| match met {
-        Met::Stops { holder, to } => {
+    let mut tell = |met: Contention| match met {
+        Contention::Stops { holder, to } => {
             let aim = to.map(|it| format!(", a switch to {}", named(&it))).unwrap_or_default();
             out::talk(&format!(
                 "the state is being changed by {holder}{aim}; it is asked to stop, and waited for at most {seconds} s"
             ));
         }
-        Met::Same { holder } => {
+        Contention::Same { holder } => {
             waited = true;
             out::talk(&format!(
                 "this switch is being made by {holder}; waiting until that ends; Ctrl-C stops the waiting and nothing else"
@@ -258,7 +258,8 @@ pub fn preempt(
         }
     };
     let Going { to, lost, asks } = going;
-    let who = Switcher { owner: &session.who, command, at: session.clock.now(), to, lost, asks };
+    let who =
+        SwitchCommand { owner: &session.who, command, at: session.clock.now(), to, lost, asks };
     let (lease, state) = store.preempt(who, &mut tell)?;
     if let Some(preempted) = &lease.preempted {
         out::talk(&format!("the lease was taken over from {preempted}"));

@@ -8,8 +8,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::out::{can_move, end_bars, show_bars, talk, told};
 use crate::engine::plain::clean;
-use crate::engine::plan::change::{Call, Plan, Step};
-use crate::engine::state::journal::Outcome;
+use crate::engine::plan::change::{Plan, Step, StepCall};
+use crate::engine::state::journal::StepOutcome;
 use crate::ops::job::Progress;
 
 /// A wait that goes on says so this often where there is no terminal.
@@ -18,7 +18,7 @@ const REMINDER: Duration = Duration::from_secs(10);
 /// Steps that last shorter than this get no bar of their own.
 const TICK: Duration = Duration::from_millis(120);
 
-struct Shown {
+struct ShownProgress {
     steps: Vec<Step>,
     bars: Option<(MultiProgress, ProgressBar)>,
     running: BTreeMap<usize, (Instant, Option<ProgressBar>)>,
@@ -37,7 +37,7 @@ pub fn listener(plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
         show_bars(&bars);
         (bars, total)
     });
-    let shown = Mutex::new(Shown {
+    let shown = Mutex::new(ShownProgress {
         steps: plan.steps.clone(),
         bars,
         running: BTreeMap::new(),
@@ -46,7 +46,7 @@ pub fn listener(plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
     Arc::new(move |progress| shown.lock().unwrap_or_else(PoisonError::into_inner).take(progress))
 }
 
-impl Shown {
+impl ShownProgress {
     fn take(&mut self, progress: Progress) {
         match progress {
             Progress::Started { step } => self.started(step),
@@ -80,22 +80,24 @@ impl Shown {
         }
     }
 
-    fn ended(&mut self, step: usize, outcome: &Outcome) {
+    fn ended(&mut self, step: usize, outcome: &StepOutcome) {
         let text = match outcome {
-            Outcome::Failed { why } => {
+            StepOutcome::Failed { why } => {
                 Some(format!("{} failed: {}", doing(&self.steps[step]), clean(why)))
             }
-            Outcome::InDoubt { why } => {
+            StepOutcome::InDoubt { why } => {
                 Some(format!("{} is indeterminate: {}", doing(&self.steps[step]), clean(why)))
             }
-            Outcome::Recorded(record) => done(&self.steps[step]).map(|it| {
-                if matches!(self.steps[step].call, Call::Create { .. }) {
+            StepOutcome::Recorded(record) => done(&self.steps[step]).map(|it| {
+                if matches!(self.steps[step].call, StepCall::Create { .. }) {
                     format!("{it} ({})", clean(&record.id))
                 } else {
                     it
                 }
             }),
-            Outcome::Removed | Outcome::Moved { .. } | Outcome::Waited => done(&self.steps[step]),
+            StepOutcome::Removed | StepOutcome::Moved { .. } | StepOutcome::Waited => {
+                done(&self.steps[step])
+            }
         };
         let running = self.running.remove(&step);
         if let Some((_, Some(bar))) = running {
@@ -123,18 +125,18 @@ impl Shown {
 
 fn doing(step: &Step) -> String {
     let doing = match &step.call {
-        Call::Move { from } => format!("moving from {from}"),
-        Call::Forget => "forgetting".into(),
-        Call::Create { .. } => "creating".into(),
-        Call::Update { changed, .. } => format!("updating {}", changed.join(", ")),
-        Call::Delete { .. } => "deleting".into(),
-        Call::Rename { .. } => "renaming".into(),
-        Call::Ready => "waiting until it is ready".into(),
-        Call::Gate => "waiting for its `ready` condition".into(),
-        Call::Gone { .. } => "waiting until it is gone".into(),
-        Call::Serving { .. } => "waiting until what users are directed to serves".into(),
-        Call::Replication { .. } => "waiting until a written item arrives".into(),
-        Call::Drain { seconds, .. } => {
+        StepCall::Move { from } => format!("moving from {from}"),
+        StepCall::Forget => "forgetting".into(),
+        StepCall::Create { .. } => "creating".into(),
+        StepCall::Update { changed, .. } => format!("updating {}", changed.join(", ")),
+        StepCall::Delete { .. } => "deleting".into(),
+        StepCall::Rename { .. } => "renaming".into(),
+        StepCall::Ready => "waiting until it is ready".into(),
+        StepCall::Gate => "waiting for its `ready` condition".into(),
+        StepCall::Gone { .. } => "waiting until it is gone".into(),
+        StepCall::Serving { .. } => "waiting until what users are directed to serves".into(),
+        StepCall::Replication { .. } => "waiting until a written item arrives".into(),
+        StepCall::Drain { seconds, .. } => {
             format!("waiting until nobody remembers the old way ({seconds} s)")
         }
     };
@@ -143,18 +145,18 @@ fn doing(step: &Step) -> String {
 
 fn done(step: &Step) -> Option<String> {
     let done = match &step.call {
-        Call::Move { from } => format!("moved from {from}"),
-        Call::Forget => "forgotten".into(),
-        Call::Create { .. } => "created".into(),
-        Call::Update { changed, .. } => format!("updated {}", changed.join(", ")),
-        Call::Delete { .. } => "deleted".into(),
-        Call::Rename { .. } => "renamed".into(),
-        Call::Ready => "ready".into(),
-        Call::Gate => "its `ready` condition holds".into(),
-        Call::Gone { .. } => return None,
-        Call::Serving { .. } => "what users are directed to serves".into(),
-        Call::Replication { .. } => "a written item arrived".into(),
-        Call::Drain { .. } => "nobody remembers the old way any more".into(),
+        StepCall::Move { from } => format!("moved from {from}"),
+        StepCall::Forget => "forgotten".into(),
+        StepCall::Create { .. } => "created".into(),
+        StepCall::Update { changed, .. } => format!("updated {}", changed.join(", ")),
+        StepCall::Delete { .. } => "deleted".into(),
+        StepCall::Rename { .. } => "renamed".into(),
+        StepCall::Ready => "ready".into(),
+        StepCall::Gate => "its `ready` condition holds".into(),
+        StepCall::Gone { .. } => return None,
+        StepCall::Serving { .. } => "what users are directed to serves".into(),
+        StepCall::Replication { .. } => "a written item arrived".into(),
+        StepCall::Drain { .. } => "nobody remembers the old way any more".into(),
     };
     Some(format!("{}: {done}", step.address))
 }

@@ -9,9 +9,9 @@ use crate::engine::value::{Attributes, Value};
 
 /// The values that objects were told to take on in this run, by the path of the object.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Awaited(Arc<Mutex<BTreeMap<String, Attributes>>>);
+pub(crate) struct PendingAttributes(Arc<Mutex<BTreeMap<String, Attributes>>>);
 
-impl Awaited {
+impl PendingAttributes {
     /// Remembers what a change of a group that takes time will bring about.
     pub(crate) fn expect(
         &self,

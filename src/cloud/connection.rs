@@ -16,10 +16,10 @@ use aws_sdk_dynamodb::config::{SharedCredentialsProvider, StalledStreamProtectio
 use tokio::sync::OnceCell;
 
 use crate::cloud::bounded::Bounded;
-use crate::cloud::contact::{Contacts, Place};
+use crate::cloud::contact::{Breakers, Endpoint};
 use crate::cloud::credentials::Learning;
 use crate::cloud::error::{ProviderError, innermost};
-use crate::engine::retry::Fault;
+use crate::engine::retry::ErrorClass;
 
 pub use crate::cloud::settings::{LINODE_URL, Settings, Token, is_loopback};
 
@@ -31,7 +31,7 @@ pub struct Connections {
     authorities: OnceLock<Result<(), String>>,
     aws: OnceCell<SdkConfig>,
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
-    pub(crate) contacts: Contacts,
+    pub(crate) contacts: Breakers,
     /// Regions that questions or changes named, for finding a living member of a group.
     used: Mutex<BTreeSet<String>>,
     /// AWS regions that are declared lost: no connection is ever made to them.
@@ -47,7 +47,7 @@ impl fmt::Debug for Connections {
 impl Connections {
     pub fn new(settings: Settings) -> Self {
         Self {
-            contacts: Contacts::new(settings.first_contact),
+            contacts: Breakers::new(settings.first_contact),
             settings,
             http: OnceLock::new(),
             probing: OnceLock::new(),
@@ -111,7 +111,7 @@ impl Connections {
     /// The token, unless there is none or it would travel in the clear.
     pub(crate) fn linode_token(&self, endpoint: &str) -> Result<&Token, ProviderError> {
         let url = &self.settings.linode_url;
-        let refuse = |words: &str| ProviderError::new(Fault::Unauthenticated, endpoint, words);
+        let refuse = |words: &str| ProviderError::new(ErrorClass::Unauthenticated, endpoint, words);
         if !url.starts_with("https://") && !is_loopback(url) {
             return Err(refuse("a token never travels over plain HTTP except to loopback")
                 .advice("use an https:// address in LINODE_URL"));
@@ -221,8 +221,8 @@ impl Connections {
     }
 
     /// What is lost together with a region's endpoint.
-    pub(crate) fn contact(&self, region: &str) -> Place {
-        Place { name: format!("aws:{region}"), endpoint: self.dynamodb_endpoint(region) }
+    pub(crate) fn contact(&self, region: &str) -> Endpoint {
+        Endpoint { name: format!("aws:{region}"), endpoint: self.dynamodb_endpoint(region) }
     }
 
     /// What people call the endpoint of a region.
@@ -241,14 +241,14 @@ fn plain_http() -> aws_sdk_dynamodb::config::SharedHttpClient {
 
 /// There is nothing that could ask.
 pub(crate) fn no_client(endpoint: &str, why: &str) -> ProviderError {
-    ProviderError::new(Fault::Rejected, endpoint, format!("no HTTPS client can be made: {why}"))
+    ProviderError::new(ErrorClass::Rejected, endpoint, format!("no HTTPS client can be made: {why}"))
         .advice("install the certificate authorities (on Debian: ca-certificates), or name their file in SSL_CERT_FILE")
 }
 
 /// Said instead of a connection.
 pub(crate) fn declared_lost(region: &str, endpoint: &str) -> ProviderError {
     let words = format!("aws:{region} is declared lost, so nothing connects to it");
-    ProviderError::new(Fault::Unreachable, endpoint, words)
+    ProviderError::new(ErrorClass::Unreachable, endpoint, words)
 }
 
 /// Shorter than the whole attempt, so that a dead host is told apart from a lost reply.

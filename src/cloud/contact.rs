@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cloud::error::ProviderError;
-use crate::engine::retry::Fault;
+use crate::engine::retry::ErrorClass;
 
 /// Silence is counted in steps like this: while this process gets no time to run, nobody is blamed for saying nothing.
 const STEP: Duration = Duration::from_millis(50);
@@ -20,7 +20,7 @@ const FRESH: Duration = Duration::from_secs(15);
 
 /// A place that can be lost as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Endpoint {
     /// `aws:us-east-1`, `linode:us-east`.
     pub name: String,
     /// The address under which it is reached.
@@ -29,15 +29,15 @@ pub(crate) struct Place {
 
 /// What places said to one run.
 #[derive(Debug)]
-pub(crate) struct Contacts {
+pub(crate) struct Breakers {
     /// How long a place may say nothing at first.
     first_contact: Duration,
-    seen: Mutex<Seen>,
+    seen: Mutex<Contact>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    places: BTreeMap<String, (Instant, Standing)>,
+struct Contact {
+    places: BTreeMap<String, (Instant, BreakerState)>,
     /// Answers from anywhere.
     answers: u64,
     /// The slowest of them: others may be as slow.
@@ -45,26 +45,26 @@ struct Seen {
 }
 
 #[derive(Debug, Clone)]
-enum Standing {
+enum BreakerState {
     Answered,
-    Silent(Silence),
+    Silent(SilentEndpoint),
 }
 
 /// Why a place is given up: the parts of the error that everyone gets.
 #[derive(Debug, Clone)]
-struct Silence {
-    fault: Fault,
+struct SilentEndpoint {
+    fault: ErrorClass,
     endpoint: String,
     words: String,
 }
 
-impl Silence {
+impl SilentEndpoint {
     fn error(self) -> ProviderError {
         ProviderError::new(self.fault, self.endpoint, self.words)
     }
 }
 
-impl Contacts {
+impl Breakers {
     pub(crate) fn new(first_contact: Duration) -> Self {
         Self { first_contact, seen: Mutex::default() }
     }
@@ -74,10 +74,10 @@ impl Contacts {
     /// patience, repeats included, that the call brings along.
     pub(crate) async fn ask<T>(
         &self,
-        place: &Place,
+        place: &Endpoint,
         call: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
-        if let Some(Standing::Silent(silence)) = self.standing(place) {
+        if let Some(BreakerState::Silent(silence)) = self.standing(place) {
             return Err(silence.error());
         }
         tokio::select! {
@@ -104,28 +104,28 @@ impl Contacts {
         seen.answers += 1;
         seen.slowest = seen.slowest.max(took);
         if let Some(place) = place {
-            seen.places.insert(place.to_owned(), (Instant::now(), Standing::Answered));
+            seen.places.insert(place.to_owned(), (Instant::now(), BreakerState::Answered));
         }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, Contact> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn standing(&self, place: &Place) -> Option<Standing> {
+    fn standing(&self, place: &Endpoint) -> Option<BreakerState> {
         let seen = self.seen();
         let (at, standing) = seen.places.get(&place.name)?;
         (at.elapsed() < FRESH).then(|| standing.clone())
     }
 
-    fn judge<T>(&self, place: &Place, answer: &Result<T, ProviderError>) {
+    fn judge<T>(&self, place: &Endpoint, answer: &Result<T, ProviderError>) {
         let standing = match answer {
-            Err(error) if error.is_silence() => Standing::Silent(Silence {
+            Err(error) if error.is_silence() => BreakerState::Silent(SilentEndpoint {
                 fault: error.fault,
                 endpoint: error.endpoint.clone(),
                 words: error.words.clone(),
             }),
-            _ if said_something(answer) => Standing::Answered,
+            _ if said_something(answer) => BreakerState::Answered,
             // It was never asked: no credentials, a request that makes no sense.
             _ => return,
         };
@@ -133,14 +133,14 @@ impl Contacts {
     }
 
     /// Ends when the place is silent. As long as others answer it is given more time: then it is the network that is slow.
-    async fn silence(&self, place: &Place) -> Silence {
+    async fn silence(&self, place: &Endpoint) -> SilentEndpoint {
         let (mut quiet, mut waited) = (Duration::ZERO, Duration::ZERO);
         let mut answers = self.seen().answers;
         loop {
             tokio::time::sleep(STEP).await;
             match self.standing(place) {
-                Some(Standing::Silent(silence)) => return silence,
-                Some(Standing::Answered) => continue,
+                Some(BreakerState::Silent(silence)) => return silence,
+                Some(BreakerState::Answered) => continue,
                 None => {}
             }
             let (now, slowest) = {
@@ -152,13 +152,13 @@ impl Contacts {
             waited += STEP;
             let patience = self.first_contact.max(slowest * 2).min(LONGEST);
             if quiet >= patience || waited >= LONGEST {
-                let silence = Silence {
-                    fault: Fault::Transient,
+                let silence = SilentEndpoint {
+                    fault: ErrorClass::Transient,
                     endpoint: format!("{} at {}", place.name, place.endpoint),
                     words: format!("no answer within {:.1} s", waited.as_secs_f64()),
                 };
                 tracing::info!(place = place.name, why = silence.words, "given up for a while");
-                let standing = (Instant::now(), Standing::Silent(silence.clone()));
+                let standing = (Instant::now(), BreakerState::Silent(silence.clone()));
                 self.seen().places.insert(place.name.clone(), standing);
                 return silence;
             }
@@ -179,16 +179,16 @@ mod tests {
     use std::future::pending;
     use std::time::Duration;
 
-    use super::{Contacts, Place};
+    use super::{Breakers, Endpoint};
     use crate::cloud::error::ProviderError;
-    use crate::engine::retry::Fault;
+    use crate::engine::retry::ErrorClass;
 
-    fn place(name: &str) -> Place {
-        Place { name: name.into(), endpoint: "http://here".into() }
+    fn place(name: &str) -> Endpoint {
+        Endpoint { name: name.into(), endpoint: "http://here".into() }
     }
 
-    fn contacts() -> Contacts {
-        Contacts::new(Duration::from_millis(100))
+    fn contacts() -> Breakers {
+        Breakers::new(Duration::from_millis(100))
     }
 
     #[tokio::test]
@@ -212,7 +212,7 @@ mod tests {
         let contacts = contacts();
         let lost = place("linode:us-east");
         let broken =
-            async { Err::<(), _>(ProviderError::new(Fault::Unreachable, "GET x", "refused")) };
+            async { Err::<(), _>(ProviderError::new(ErrorClass::Unreachable, "GET x", "refused")) };
         let (one, other) =
             tokio::join!(contacts.ask(&lost, pending()), contacts.ask::<()>(&lost, broken));
         let other = other.unwrap_err().to_string();
@@ -224,7 +224,7 @@ mod tests {
     async fn a_place_that_answered_is_given_all_the_time_that_the_call_takes() {
         let contacts = contacts();
         let slow = place("linode:us-east");
-        let refused = ProviderError::new(Fault::Denied, "GET x", "no").status(403);
+        let refused = ProviderError::new(ErrorClass::Denied, "GET x", "no").status(403);
         assert!(contacts.ask::<()>(&slow, async { Err(refused) }).await.is_err());
         let (done, wait) = tokio::sync::oneshot::channel();
         let later = async {

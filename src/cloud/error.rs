@@ -3,15 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::engine::observed::{Reason, Unseen};
+use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::plain::clean;
 use crate::engine::redact::redactor;
-use crate::engine::retry::Fault;
+use crate::engine::retry::ErrorClass;
 
 /// One failed call: its class, who said what, and what a person can do about it.
 #[derive(Debug, thiserror::Error)]
 pub struct ProviderError {
-    pub fault: Fault,
+    pub fault: ErrorClass,
     /// Method and address without its query: `POST https://api.linode.com/v4/linode/instances`.
     pub endpoint: String,
     pub status: Option<u16>,
@@ -25,7 +25,11 @@ pub struct ProviderError {
 }
 
 impl ProviderError {
-    pub(crate) fn new(fault: Fault, endpoint: impl Into<String>, words: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        fault: ErrorClass,
+        endpoint: impl Into<String>,
+        words: impl Into<String>,
+    ) -> Self {
         // Clouds quote what they were sent, and addresses may hold a password.
         let told = |text: String| clean(&redactor().redact(&text));
         Self {
@@ -41,21 +45,22 @@ impl ProviderError {
 
     /// Nobody answered a look: not even with a no.
     pub fn is_silence(&self) -> bool {
-        matches!(self.fault, Fault::Transient | Fault::Unreachable) && self.status.is_none()
+        matches!(self.fault, ErrorClass::Transient | ErrorClass::Unreachable)
+            && self.status.is_none()
     }
 
     /// What it says of the world: the one place that tells silence from a no.
-    pub fn reason(&self) -> Reason {
+    pub fn reason(&self) -> UnknownReason {
         match self.status {
             // Whoever says that it is not well says nothing about what was asked.
-            Some(500..) if self.fault != Fault::Garbled => Reason::Unreachable,
+            Some(500..) if self.fault != ErrorClass::Garbled => UnknownReason::Unreachable,
             _ => self.fault.reason(),
         }
     }
 
     /// It, as what could not be seen because of it.
-    pub(crate) fn unseen(&self) -> Unseen {
-        Unseen::new(self.reason(), self.to_string())
+    pub(crate) fn unseen(&self) -> Unreadable {
+        Unreadable::new(self.reason(), self.to_string())
     }
 
     #[must_use]
@@ -106,10 +111,10 @@ impl fmt::Display for ProviderError {
         let words = self.words.trim_end_matches('.');
         match (self.fault, self.status) {
             (_, Some(status)) => write!(f, "{} answered {status}: {words}", self.endpoint)?,
-            (Fault::Unreachable, None) => {
+            (ErrorClass::Unreachable, None) => {
                 write!(f, "{} could not be reached: {words}", self.endpoint)?;
             }
-            (Fault::Rejected | Fault::Unauthenticated, None) => {
+            (ErrorClass::Rejected | ErrorClass::Unauthenticated, None) => {
                 write!(f, "{} was not asked: {words}", self.endpoint)?;
             }
             (_, None) => write!(f, "{}: {words}", self.endpoint)?,
@@ -136,17 +141,20 @@ pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::ProviderError;
-    use crate::engine::retry::Fault;
+    use crate::engine::retry::ErrorClass;
 
     #[test]
     fn it_reads_as_a_sentence_with_a_remedy() {
-        let error =
-            ProviderError::new(Fault::Unauthenticated, "GET https://x/v4/account", "Invalid Token")
-                .status(401)
-                .advice("set LINODE_TOKEN");
+        let error = ProviderError::new(
+            ErrorClass::Unauthenticated,
+            "GET https://x/v4/account",
+            "Invalid Token",
+        )
+        .status(401)
+        .advice("set LINODE_TOKEN");
         insta::assert_snapshot!(error, @"GET https://x/v4/account answered 401: Invalid Token; set LINODE_TOKEN");
         let error =
-            ProviderError::new(Fault::Unreachable, "GET https://x/v4/account", "no such host");
+            ProviderError::new(ErrorClass::Unreachable, "GET https://x/v4/account", "no such host");
         insta::assert_snapshot!(error, @"GET https://x/v4/account could not be reached: no such host");
     }
 }

@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 use tokio::sync::Mutex;
 
 use crate::cloud::error::ProviderError;
-use crate::cloud::linode::Linode;
-use crate::engine::retry::Fault;
+use crate::cloud::linode::LinodeApi;
+use crate::engine::retry::ErrorClass;
 
 /// Events of before are over: the longest wait for an event, a migration, takes less.
 const SINCE_MILLISECONDS: i64 = 3_600_000;
@@ -18,10 +18,10 @@ pub(crate) const FRESH: Duration = Duration::from_secs(1);
 
 /// The events of the last hour, as one run reads them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Events(Arc<Mutex<Option<Seen>>>);
+pub(crate) struct Events(Arc<Mutex<Option<SeenEvents>>>);
 
 #[derive(Debug)]
-struct Seen {
+struct SeenEvents {
     /// When the request was sent, in milliseconds.
     at: i64,
     /// `None`: the token may not see events.
@@ -33,7 +33,7 @@ impl Events {
     /// reads waits for that answer, if it was asked for late enough.
     pub(crate) async fn under_way(
         &self,
-        linode: &Linode,
+        linode: &LinodeApi,
         entity: &str,
         id: &str,
         age: Duration,
@@ -49,7 +49,7 @@ impl Events {
             _ => {
                 let at = clock.now();
                 let rows = read(linode, at).await?;
-                *seen = Some(Seen { at, rows: rows.clone() });
+                *seen = Some(SeenEvents { at, rows: rows.clone() });
                 rows
             }
         };
@@ -58,7 +58,7 @@ impl Events {
     }
 }
 
-async fn read(linode: &Linode, now: i64) -> Result<Option<Arc<Vec<Json>>>, ProviderError> {
+async fn read(linode: &LinodeApi, now: i64) -> Result<Option<Arc<Vec<Json>>>, ProviderError> {
     let since = jiff::Timestamp::from_millisecond(now - SINCE_MILLISECONDS).unwrap_or_default();
     // The API writes and reads UTC without saying so.
     let since = since.strftime("%Y-%m-%dT%H:%M:%S").to_string();
@@ -66,7 +66,7 @@ async fn read(linode: &Linode, now: i64) -> Result<Option<Arc<Vec<Json>>>, Provi
     match linode.list("/account/events", Some(&filter)).await {
         Ok(rows) => Ok(Some(Arc::new(rows))),
         // A token that may not see events: then the object's own status has to do.
-        Err(error) if error.fault == Fault::Denied => Ok(None),
+        Err(error) if error.fault == ErrorClass::Denied => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -8,38 +8,41 @@ use tokio::sync::Mutex;
 
 use crate::cloud::decode::id;
 use crate::cloud::error::ProviderError;
-use crate::cloud::linode::Linode;
+use crate::cloud::linode::LinodeApi;
 use crate::engine::plan::granted::Restricted;
-use crate::engine::schema::{Grants as Of, Kind};
+use crate::engine::schema::{GrantRoutes as Of, Kind};
 use crate::engine::value::Attributes;
 
 /// What is known of it so far.
 #[derive(Clone, Default)]
-pub(crate) struct Grants(Arc<Mutex<User>>);
+pub(crate) struct UserGrants(Arc<Mutex<RestrictedUser>>);
 
 #[derive(Default)]
-enum User {
+enum RestrictedUser {
     #[default]
     Unread,
     SeesAll,
     Restricted(Restricted),
 }
 
-impl Grants {
+impl UserGrants {
     /// The next look begins: grants may have changed since the last one.
     pub(crate) async fn forget(&self) {
-        *self.0.lock().await = User::Unread;
+        *self.0.lock().await = RestrictedUser::Unread;
     }
 
     /// Nothing for a user who sees everything.
-    pub(crate) async fn read(&self, linode: &Linode) -> Result<Option<Restricted>, ProviderError> {
+    pub(crate) async fn read(
+        &self,
+        linode: &LinodeApi,
+    ) -> Result<Option<Restricted>, ProviderError> {
         let mut known = self.0.lock().await;
-        if let User::Unread = &*known {
+        if let RestrictedUser::Unread = &*known {
             *known = user(linode).await?;
         }
         Ok(match &*known {
-            User::Restricted(it) => Some(it.clone()),
-            User::Unread | User::SeesAll => None,
+            RestrictedUser::Restricted(it) => Some(it.clone()),
+            RestrictedUser::Unread | RestrictedUser::SeesAll => None,
         })
     }
 
@@ -51,8 +54,8 @@ impl Grants {
         attributes: &Attributes,
     ) -> Option<String> {
         match &*self.0.lock().await {
-            User::Restricted(it) => it.hides(kind, id, attributes),
-            User::Unread | User::SeesAll => None,
+            RestrictedUser::Restricted(it) => it.hides(kind, id, attributes),
+            RestrictedUser::Unread | RestrictedUser::SeesAll => None,
         }
     }
 
@@ -62,20 +65,20 @@ impl Grants {
         else {
             return;
         };
-        if let User::Restricted(it) = &mut *self.0.lock().await {
+        if let RestrictedUser::Restricted(it) = &mut *self.0.lock().await {
             it.objects.entry(entity.clone()).or_default().insert(id.to_owned(), true);
         }
     }
 }
 
-async fn user(linode: &Linode) -> Result<User, ProviderError> {
+async fn user(linode: &LinodeApi) -> Result<RestrictedUser, ProviderError> {
     let profile = linode.get("/profile", &[], None).await?;
     let garbled = |path: &str, what: &str| {
         linode.garbled(path, &format!("the answer does not tell `{what}`"))
     };
     let restricted = profile.get("restricted").and_then(Json::as_bool);
     if !restricted.ok_or_else(|| garbled("/profile", "restricted"))? {
-        return Ok(User::SeesAll);
+        return Ok(RestrictedUser::SeesAll);
     }
     let user = profile.get("username").and_then(Json::as_str);
     let user = user.ok_or_else(|| garbled("/profile", "username"))?;
@@ -84,7 +87,11 @@ async fn user(linode: &Linode) -> Result<User, ProviderError> {
     let global = global.ok_or_else(|| garbled("/profile/grants", "global"))?;
     let given = global.iter().filter(|(_, it)| **it == Json::Bool(true));
     let global = given.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>();
-    Ok(User::Restricted(Restricted { user: user.to_owned(), objects: objects(&grants), global }))
+    Ok(RestrictedUser::Restricted(Restricted {
+        user: user.to_owned(),
+        objects: objects(&grants),
+        global,
+    }))
 }
 
 /// By sort and id: whether it may be changed. A grant of nothing is none.

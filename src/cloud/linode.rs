@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::cloud::connection::{Connections, Token, no_client};
-use crate::cloud::contact::Place;
+use crate::cloud::contact::Endpoint;
 use crate::cloud::decode::id;
 use crate::cloud::error::ProviderError;
-use crate::cloud::patience::patiently;
-use crate::cloud::routes::Call;
-use crate::cloud::transport::{Broken, Reply, Request, exchange, innermost};
-use crate::engine::retry::{Fault, READING};
+use crate::cloud::patience::with_retry;
+use crate::cloud::routes::RestCall;
+use crate::cloud::transport::{BrokenReply, HttpReply, HttpRequest, exchange, innermost};
+use crate::engine::retry::{ErrorClass, READING};
 
 /// The largest page the API gives.
 const PAGE: usize = 500;
@@ -26,13 +26,13 @@ const TOO_LONG: &str = "the answer is longer than any answer of this API";
 
 /// The API as one run reaches it.
 #[derive(Clone)]
-pub(crate) struct Linode {
+pub(crate) struct LinodeApi {
     pub connections: Arc<Connections>,
     /// Where the objects are that it is asked about, as far as that is known.
-    pub place: Option<Place>,
+    pub place: Option<Endpoint>,
 }
 
-impl Linode {
+impl LinodeApi {
     /// One GET, patiently.
     pub(crate) async fn get(
         &self,
@@ -41,8 +41,8 @@ impl Linode {
         filter: Option<&Json>,
     ) -> Result<Json, ProviderError> {
         let settings = &self.connections.settings;
-        patiently(&*settings.clock, READING, &*settings.told, |_| {
-            self.send(Request {
+        with_retry(&*settings.clock, READING, &*settings.told, |_| {
+            self.send(HttpRequest {
                 method: "GET",
                 url: self.url(path),
                 query: query.to_vec(),
@@ -66,8 +66,8 @@ impl Linode {
     }
 
     /// One call that changes something: one attempt.
-    pub(crate) async fn change(&self, call: &Call) -> Result<Json, ProviderError> {
-        self.send(Request {
+    pub(crate) async fn change(&self, call: &RestCall) -> Result<Json, ProviderError> {
+        self.send(HttpRequest {
             method: call.method,
             url: self.url(&call.path),
             query: Vec::new(),
@@ -94,7 +94,7 @@ impl Linode {
             let (Some(pages), Some(Json::Array(data))) = (pages, data) else {
                 let words = "the answer is not a list with pages";
                 let endpoint = format!("GET {}", self.url(path));
-                return Err(ProviderError::new(Fault::Garbled, endpoint, words));
+                return Err(ProviderError::new(ErrorClass::Garbled, endpoint, words));
             };
             let before = rows.len();
             rows.extend(data.into_iter().filter(|row| id(row).is_none_or(|it| seen.insert(it))));
@@ -128,7 +128,7 @@ impl Linode {
                 let user = self.user().await;
                 return Ok(user.ok().filter(|it| bound == Some(it)).unwrap_or(euuid.to_owned()));
             }
-            Err(error) if matches!(error.fault, Fault::Denied | Fault::Missing) => error,
+            Err(error) if matches!(error.fault, ErrorClass::Denied | ErrorClass::Missing) => error,
             Err(error) => return Err(error),
         };
         let user = self.user().await?;
@@ -152,14 +152,14 @@ impl Linode {
     }
 
     pub(crate) fn garbled(&self, path: &str, words: &str) -> ProviderError {
-        ProviderError::new(Fault::Garbled, format!("GET {}", self.url(path)), words)
+        ProviderError::new(ErrorClass::Garbled, format!("GET {}", self.url(path)), words)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.connections.settings.linode_url.trim_end_matches('/'))
     }
 
-    async fn send(&self, request: Request<'_>) -> Result<Json, ProviderError> {
+    async fn send(&self, request: HttpRequest<'_>) -> Result<Json, ProviderError> {
         let endpoint = request.endpoint();
         let token = self.connections.linode_token(&endpoint)?;
         let began = tokio::time::Instant::now();
@@ -171,20 +171,20 @@ impl Linode {
 
     async fn answered(
         &self,
-        request: &Request<'_>,
+        request: &HttpRequest<'_>,
         endpoint: String,
         token: &Token,
     ) -> Result<Json, ProviderError> {
         let http = self.connections.http().map_err(|why| no_client(&endpoint, why))?;
         match exchange(http, request, token).await {
             Ok(reply) => judged(request, &reply, self.connections.settings.clock.now()),
-            Err(Broken::Unreachable(error)) => {
+            Err(BrokenReply::Unreachable(error)) => {
                 let words = innermost(&error);
-                Err(ProviderError::new(Fault::Unreachable, endpoint, words)
+                Err(ProviderError::new(ErrorClass::Unreachable, endpoint, words)
                     .advice("check the network and LINODE_URL")
                     .caused_by(error))
             }
-            Err(Broken::Cut(error)) => {
+            Err(BrokenReply::Cut(error)) => {
                 let fault = lost(request);
                 let words = if error.is_timeout() {
                     "no answer in time".to_owned()
@@ -193,8 +193,12 @@ impl Linode {
                 };
                 Err(ProviderError::new(fault, endpoint, words).caused_by(error))
             }
-            Err(Broken::Endless) => {
-                let fault = if request.changes() { Fault::UnknownOutcome } else { Fault::Garbled };
+            Err(BrokenReply::Endless) => {
+                let fault = if request.changes() {
+                    ErrorClass::UnknownOutcome
+                } else {
+                    ErrorClass::Garbled
+                };
                 Err(ProviderError::new(fault, endpoint, TOO_LONG))
             }
         }
@@ -202,12 +206,12 @@ impl Linode {
 }
 
 /// What it means that no trustworthy answer came: a change may have happened, a read can be repeated.
-fn lost(request: &Request<'_>) -> Fault {
-    if request.changes() { Fault::UnknownOutcome } else { Fault::Transient }
+fn lost(request: &HttpRequest<'_>) -> ErrorClass {
+    if request.changes() { ErrorClass::UnknownOutcome } else { ErrorClass::Transient }
 }
 
 /// The JSON of a good answer, or what its fault means. `now` is in milliseconds.
-fn judged(request: &Request<'_>, reply: &Reply, now: i64) -> Result<Json, ProviderError> {
+fn judged(request: &HttpRequest<'_>, reply: &HttpReply, now: i64) -> Result<Json, ProviderError> {
     if (200..300).contains(&reply.status) {
         return body_of(request, reply);
     }
@@ -215,7 +219,8 @@ fn judged(request: &Request<'_>, reply: &Reply, now: i64) -> Result<Json, Provid
     let fault = fault(request, reply, &words);
     let pause = reply.pause(now).or_else(|| {
         let left = reply.reset?.checked_sub(now / 1000)?;
-        (fault == Fault::Throttled).then(|| Duration::from_secs(left.clamp(1, 120).unsigned_abs()))
+        (fault == ErrorClass::Throttled)
+            .then(|| Duration::from_secs(left.clamp(1, 120).unsigned_abs()))
     });
     let error =
         ProviderError::new(fault, request.endpoint(), words).status(reply.status).after(pause);
@@ -225,9 +230,10 @@ fn judged(request: &Request<'_>, reply: &Reply, now: i64) -> Result<Json, Provid
     })
 }
 
-fn body_of(request: &Request<'_>, reply: &Reply) -> Result<Json, ProviderError> {
+fn body_of(request: &HttpRequest<'_>, reply: &HttpReply) -> Result<Json, ProviderError> {
     let wrong = |words: &str| {
-        let fault = if request.changes() { Fault::UnknownOutcome } else { Fault::Garbled };
+        let fault =
+            if request.changes() { ErrorClass::UnknownOutcome } else { ErrorClass::Garbled };
         Err(ProviderError::new(fault, request.endpoint(), words).status(reply.status))
     };
     if reply.body.is_empty() {
@@ -242,43 +248,43 @@ fn body_of(request: &Request<'_>, reply: &Reply) -> Result<Json, ProviderError> 
     }
 }
 
-fn fault(request: &Request<'_>, reply: &Reply, words: &str) -> Fault {
+fn fault(request: &HttpRequest<'_>, reply: &HttpReply, words: &str) -> ErrorClass {
     let lower = words.to_lowercase();
     match reply.status {
-        400 if words == "Linode busy." => Fault::Busy,
-        400 if reply.html && reply.nginx => Fault::Transient,
+        400 if words == "Linode busy." => ErrorClass::Busy,
+        400 if reply.html && reply.nginx => ErrorClass::Transient,
         400 if ["must be unique", "already exists", "already in use"]
             .iter()
             .any(|it| lower.contains(it)) =>
         {
-            Fault::Conflict
+            ErrorClass::Conflict
         }
-        401 => Fault::Unauthenticated,
-        403 => Fault::Denied,
+        401 => ErrorClass::Unauthenticated,
+        403 => ErrorClass::Denied,
         // A 404 in other words than the API's comes from something else at this address.
-        404 if envelope(reply).is_none() => Fault::Garbled,
-        404 => Fault::Missing,
+        404 if envelope(reply).is_none() => ErrorClass::Garbled,
+        404 => ErrorClass::Missing,
         408 | 500 | 502 | 504 => lost(request),
-        429 => Fault::Throttled,
-        503 if reply.maintenance => Fault::Rejected,
-        503 => Fault::Transient,
-        _ => Fault::Rejected,
+        429 => ErrorClass::Throttled,
+        503 if reply.maintenance => ErrorClass::Rejected,
+        503 => ErrorClass::Transient,
+        _ => ErrorClass::Rejected,
     }
 }
 
-fn advice(fault: Fault, reply: &Reply) -> Option<&'static str> {
+fn advice(fault: ErrorClass, reply: &HttpReply) -> Option<&'static str> {
     match fault {
-        Fault::Unauthenticated => Some("set LINODE_TOKEN to a valid personal access token"),
-        Fault::Denied => Some("give the token the scope and the user the grant for this"),
-        Fault::Garbled => Some("check that LINODE_URL names the Linode API, ending in /v4"),
-        Fault::Rejected if reply.maintenance => {
+        ErrorClass::Unauthenticated => Some("set LINODE_TOKEN to a valid personal access token"),
+        ErrorClass::Denied => Some("give the token the scope and the user the grant for this"),
+        ErrorClass::Garbled => Some("check that LINODE_URL names the Linode API, ending in /v4"),
+        ErrorClass::Rejected if reply.maintenance => {
             Some("Linode is under maintenance: see https://status.linode.com and try again later")
         }
         _ => None,
     }
 }
 
-fn envelope(reply: &Reply) -> Option<Vec<Json>> {
+fn envelope(reply: &HttpReply) -> Option<Vec<Json>> {
     match serde_json::from_slice::<Json>(&reply.body).ok()?.get_mut("errors")?.take() {
         Json::Array(errors) => Some(errors),
         _ => None,
@@ -286,7 +292,7 @@ fn envelope(reply: &Reply) -> Option<Vec<Json>> {
 }
 
 /// `field: reason` of each error; of anything else only what it is, since it may hold anything.
-fn words(reply: &Reply) -> String {
+fn words(reply: &HttpReply) -> String {
     let Some(errors) = envelope(reply) else {
         return title(&reply.body).unwrap_or_else(|| "no JSON and no reason".to_owned());
     };

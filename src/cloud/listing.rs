@@ -9,17 +9,17 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use crate::cloud::contact::Place;
+use crate::cloud::contact::Endpoint;
 use crate::cloud::decode::{decoded, id, looked_up, lookups, mark};
 use crate::cloud::error::ProviderError;
 use crate::cloud::identity::identity;
-use crate::cloud::linode::Linode;
-use crate::cloud::look::Question;
-use crate::cloud::rest::{Rest, expected, is_same, not_ready};
+use crate::cloud::linode::LinodeApi;
+use crate::cloud::look::ReadQuery;
+use crate::cloud::rest::{RestDriver, expected, is_same, not_ready};
 use crate::cloud::routes::Routes;
-use crate::engine::observed::{Beside, Observation, Reason, Unseen};
+use crate::engine::observed::{Neighbor, Observation, UnknownReason, Unreadable};
 use crate::engine::plan::planned::looked_up_by;
-use crate::engine::retry::Fault;
+use crate::engine::retry::ErrorClass;
 use crate::engine::schema::{Catalog, FaultDomain};
 use crate::engine::value::{Attributes, Value};
 
@@ -29,29 +29,29 @@ const AT_ONCE: usize = 8;
 const DEPTH: usize = 8;
 
 /// What a list turned out to be.
-enum Listed {
+enum ListedObject {
     Rows {
         rows: Vec<Json>,
         by_id: BTreeMap<String, usize>,
     },
     /// The container of this collection is not there.
     NoContainer,
-    Unseen(Unseen),
+    Unseen(Unreadable),
 }
 
-type Lists = BTreeMap<String, Listed>;
+type ObjectLists = BTreeMap<String, ListedObject>;
 
 /// Answers every question that is about a kind with routes, in the order given; and what the lists show beside.
 pub(crate) async fn observe(
-    rest: &Rest,
-    questions: &[Question<'_>],
+    rest: &RestDriver,
+    questions: &[ReadQuery<'_>],
     catalog: &Catalog,
-) -> (Vec<Observation>, Vec<Beside>) {
+) -> (Vec<Observation>, Vec<Neighbor>) {
     let linode = &rest.linode;
     rest.grants.forget().await;
     let places: Vec<Result<String, String>> = questions.iter().map(place).collect();
-    let together = Together::new(questions);
-    let mut paths: BTreeMap<String, Option<Place>> = BTreeMap::new();
+    let together = SharedLists::new(questions);
+    let mut paths: BTreeMap<String, Option<Endpoint>> = BTreeMap::new();
     for (question, place) in questions.iter().zip(&places) {
         if let Ok(path) = place {
             let nested = Routes::of(question.kind).is_ok_and(|it| it.is_nested());
@@ -65,7 +65,7 @@ pub(crate) async fn observe(
     let mut objects = BTreeMap::new();
     for (question, place) in questions.iter().zip(&places) {
         if let (Ok(path), Some(id)) = (place, question.id)
-            && let Some(Listed::Rows { by_id, .. }) = lists.get(path)
+            && let Some(ListedObject::Rows { by_id, .. }) = lists.get(path)
             && !by_id.contains_key(id)
             && let Ok(object) =
                 Routes::of(question.kind).and_then(|it| it.object(id, question.attributes))
@@ -83,21 +83,22 @@ pub(crate) async fn observe(
     unhide(rest, questions, &mut answers).await;
     let mut beside = beside(questions, &places, &lists);
     let attached = attached(questions, &lists, catalog);
-    let is_new = |it: &Beside| beside.iter().all(|one| (&one.kind, &one.id) != (&it.kind, &it.id));
-    let attached: Vec<Beside> = attached.into_iter().filter(is_new).collect();
+    let is_new =
+        |it: &Neighbor| beside.iter().all(|one| (&one.kind, &one.id) != (&it.kind, &it.id));
+    let attached: Vec<Neighbor> = attached.into_iter().filter(is_new).collect();
     beside.extend(attached);
     (answers, beside)
 }
 
 /// What state knows nothing of, and that either users take for what was asked about or some stack has marked as its own.
 fn beside(
-    questions: &[Question<'_>],
+    questions: &[ReadQuery<'_>],
     places: &[Result<String, String>],
-    lists: &Lists,
-) -> Vec<Beside> {
+    lists: &ObjectLists,
+) -> Vec<Neighbor> {
     let known: BTreeSet<(&str, &str)> =
         questions.iter().filter_map(|it| Some((it.kind.kind.as_str(), it.id?))).collect();
-    let mut by_list: BTreeMap<&str, (&Question<'_>, BTreeSet<String>)> = BTreeMap::new();
+    let mut by_list: BTreeMap<&str, (&ReadQuery<'_>, BTreeSet<String>)> = BTreeMap::new();
     for (question, place) in questions.iter().zip(places) {
         let Ok(path) = place else { continue };
         let name = looked_up_by(question.kind, question.attributes);
@@ -107,7 +108,7 @@ fn beside(
     }
     let mut found = Vec::new();
     for (path, (question, names)) in by_list {
-        let Some(Listed::Rows { rows, .. }) = lists.get(path) else { continue };
+        let Some(ListedObject::Rows { rows, .. }) = lists.get(path) else { continue };
         let kind = question.kind;
         let of_path = |name: &str| kind.contains_in.as_deref() == name.split('.').next();
         let container = question.attributes.iter().filter(|(name, _)| of_path(name));
@@ -123,7 +124,7 @@ fn beside(
             let mark = mark(kind, row);
             let is_named = looked_up_by(kind, &attributes).is_some_and(|it| names.contains(&it));
             if is_named || mark.is_some() {
-                found.push(Beside { kind: kind.kind.clone(), id, attributes, mark });
+                found.push(Neighbor { kind: kind.kind.clone(), id, attributes, mark });
             }
         }
     }
@@ -131,15 +132,17 @@ fn beside(
 }
 
 /// Filters that state knows nothing of and that stand before what was asked about, or are to.
-fn attached(questions: &[Question<'_>], lists: &Lists, catalog: &Catalog) -> Vec<Beside> {
+fn attached(questions: &[ReadQuery<'_>], lists: &ObjectLists, catalog: &Catalog) -> Vec<Neighbor> {
     let known: BTreeSet<(&str, &str)> =
         questions.iter().filter_map(|it| Some((it.kind.kind.as_str(), it.id?))).collect();
-    let mut found: BTreeMap<(&str, String), Beside> = BTreeMap::new();
+    let mut found: BTreeMap<(&str, String), Neighbor> = BTreeMap::new();
     for question in questions {
         for (name, lookup) in lookups(question.kind) {
             let of = question.kind.attribute(name).and_then(|it| catalog.get(it.to.as_ref()?));
             let Some(kind) = of.filter(|it| it.packets.is_some()) else { continue };
-            let Some(Listed::Rows { rows, by_id }) = lists.get(&lookup.list) else { continue };
+            let Some(ListedObject::Rows { rows, by_id }) = lists.get(&lookup.list) else {
+                continue;
+            };
             let seen = question.id.map(|own| looked_up(lookup, rows, own)).unwrap_or_default();
             let wanted = question.attributes.get(name).and_then(Value::as_text);
             for id in seen.as_text().into_iter().chain(wanted) {
@@ -148,7 +151,7 @@ fn attached(questions: &[Question<'_>], lists: &Lists, catalog: &Catalog) -> Vec
                     // Whose it is does not matter: it stands there.
                     let (attributes, mark) = (decoded(kind, row), None);
                     let it =
-                        Beside { kind: kind.kind.clone(), id: id.to_owned(), attributes, mark };
+                        Neighbor { kind: kind.kind.clone(), id: id.to_owned(), attributes, mark };
                     found.insert((&kind.kind, id.to_owned()), it);
                 }
             }
@@ -158,8 +161,8 @@ fn attached(questions: &[Question<'_>], lists: &Lists, catalog: &Catalog) -> Vec
 }
 
 /// What is recorded and "not found" may be hidden from the user of the token: whoever does not see it knows nothing of it.
-async fn unhide(rest: &Rest, questions: &[Question<'_>], answers: &mut [Observation]) {
-    let may_be_hidden = |question: &Question<'_>| {
+async fn unhide(rest: &RestDriver, questions: &[ReadQuery<'_>], answers: &mut [Observation]) {
+    let may_be_hidden = |question: &ReadQuery<'_>| {
         question.id.is_some() && question.kind.rest.as_ref().is_some_and(|it| it.grants.is_some())
     };
     let absent = questions
@@ -176,7 +179,7 @@ async fn unhide(rest: &Rest, questions: &[Question<'_>], answers: &mut [Observat
             Ok(None) => None,
             Ok(Some(user)) => user
                 .hides(question.kind, id, question.attributes)
-                .map(|why| Unseen::new(Reason::Denied, why)),
+                .map(|why| Unreadable::new(UnknownReason::Denied, why)),
             Err(why) => Some(why.unseen()),
         };
         if let Some(unseen) = unseen {
@@ -185,28 +188,28 @@ async fn unhide(rest: &Rest, questions: &[Question<'_>], answers: &mut [Observat
     }
 }
 
-fn place(question: &Question<'_>) -> Result<String, String> {
+fn place(question: &ReadQuery<'_>) -> Result<String, String> {
     Routes::of(question.kind)?.collection(question.attributes)
 }
 
 /// Which objects are lost together, as far as the questions tell.
-struct Together<'a> {
-    questions: BTreeMap<(&'a str, &'a str), &'a Question<'a>>,
+struct SharedLists<'a> {
+    questions: BTreeMap<(&'a str, &'a str), &'a ReadQuery<'a>>,
 }
 
-impl<'a> Together<'a> {
-    fn new(questions: &'a [Question<'a>]) -> Self {
+impl<'a> SharedLists<'a> {
+    fn new(questions: &'a [ReadQuery<'a>]) -> Self {
         let known = questions.iter().filter_map(|it| Some(((it.kind.kind.as_str(), it.id?), it)));
         Self { questions: known.collect() }
     }
 
     /// The fault domain of the object; a container that nobody asks about stands for itself.
-    fn place(&self, linode: &Linode, question: &Question<'_>, path: &str) -> Place {
+    fn place(&self, linode: &LinodeApi, question: &ReadQuery<'_>, path: &str) -> Endpoint {
         let name = self.fault_domain(question).unwrap_or_else(|| path.to_owned());
-        Place { name, endpoint: linode.url("") }
+        Endpoint { name, endpoint: linode.url("") }
     }
 
-    fn fault_domain(&self, question: &Question<'_>) -> Option<String> {
+    fn fault_domain(&self, question: &ReadQuery<'_>) -> Option<String> {
         let mut at = question;
         for _ in 0..DEPTH {
             let text = |name: &str| match at.attributes.get(name)? {
@@ -229,9 +232,9 @@ impl<'a> Together<'a> {
 }
 
 /// Every list at once, within the limit. Those inside of an object depend on where that is.
-async fn lists(linode: &Linode, paths: BTreeMap<String, Option<Place>>) -> Lists {
+async fn lists(linode: &LinodeApi, paths: BTreeMap<String, Option<Endpoint>>) -> ObjectLists {
     let jobs = paths.into_iter().map(|(path, place)| {
-        let linode = Linode { place: place.clone(), ..linode.clone() };
+        let linode = LinodeApi { place: place.clone(), ..linode.clone() };
         let (name, nested) = (path.clone(), place.is_some());
         let job = async move { linode.list(&path, None).await };
         (name, place, job, move |rows| listed(rows, nested))
@@ -239,25 +242,25 @@ async fn lists(linode: &Linode, paths: BTreeMap<String, Option<Place>>) -> Lists
     all(linode, jobs).await
 }
 
-fn listed(answer: Result<Vec<Json>, ProviderError>, nested: bool) -> Listed {
+fn listed(answer: Result<Vec<Json>, ProviderError>, nested: bool) -> ListedObject {
     match answer {
         Ok(rows) => {
             let by_id =
                 rows.iter().enumerate().filter_map(|(at, row)| Some((id(row)?, at))).collect();
-            Listed::Rows { rows, by_id }
+            ListedObject::Rows { rows, by_id }
         }
-        Err(error) if nested && error.fault == Fault::Missing => Listed::NoContainer,
-        Err(error) => Listed::Unseen(error.unseen()),
+        Err(error) if nested && error.fault == ErrorClass::Missing => ListedObject::NoContainer,
+        Err(error) => ListedObject::Unseen(error.unseen()),
     }
 }
 
 /// Objects that a list did not name, asked for one by one.
 async fn confirmed(
-    linode: &Linode,
-    objects: BTreeMap<String, (Place, String)>,
+    linode: &LinodeApi,
+    objects: BTreeMap<String, (Endpoint, String)>,
 ) -> BTreeMap<String, Result<Json, ProviderError>> {
     let jobs = objects.into_iter().map(|(path, (place, id))| {
-        let linode = Linode { place: Some(place.clone()), ..linode.clone() };
+        let linode = LinodeApi { place: Some(place.clone()), ..linode.clone() };
         let name = path.clone();
         let job = async move { linode.object(&path, &id).await };
         (name, Some(place), job, |answer| answer)
@@ -267,8 +270,8 @@ async fn confirmed(
 
 /// Runs named jobs concurrently, a few at a time in each place; a place that does not answer holds up nobody else.
 async fn all<A, T, F, M>(
-    linode: &Linode,
-    jobs: impl Iterator<Item = (String, Option<Place>, F, M)>,
+    linode: &LinodeApi,
+    jobs: impl Iterator<Item = (String, Option<Endpoint>, F, M)>,
 ) -> BTreeMap<String, T>
 where
     A: Send + 'static,
@@ -304,15 +307,15 @@ where
 }
 
 fn answer(
-    question: &Question<'_>,
+    question: &ReadQuery<'_>,
     path: &str,
-    lists: &Lists,
+    lists: &ObjectLists,
     confirmed: &BTreeMap<String, Result<Json, ProviderError>>,
 ) -> Observation {
     let (rows, by_id) = match &lists[path] {
-        Listed::Rows { rows, by_id } => (rows, by_id),
-        Listed::NoContainer => return Observation::Absent,
-        Listed::Unseen(why) => return Observation::Unseen(why.clone()),
+        ListedObject::Rows { rows, by_id } => (rows, by_id),
+        ListedObject::NoContainer => return Observation::Absent,
+        ListedObject::Unseen(why) => return Observation::Unseen(why.clone()),
     };
     let Some(id) = question.id else { return by_identity(question, rows, lists) };
     if let Some(at) = by_id.get(id) {
@@ -321,14 +324,14 @@ fn answer(
     let object = Routes::of(question.kind).and_then(|it| it.object(id, question.attributes));
     match object.map(|it| &confirmed[&it]) {
         Ok(Ok(row)) => exists(question, row, lists),
-        Ok(Err(error)) if error.fault == Fault::Missing => Observation::Absent,
+        Ok(Err(error)) if error.fault == ErrorClass::Missing => Observation::Absent,
         Ok(Err(error)) => Observation::Unseen(error.unseen()),
         Err(why) => unclear(why),
     }
 }
 
 /// Without an id the identity has to find it, and has to find one.
-fn by_identity(question: &Question<'_>, rows: &[Json], lists: &Lists) -> Observation {
+fn by_identity(question: &ReadQuery<'_>, rows: &[Json], lists: &ObjectLists) -> Observation {
     let Some(wanted) = identity(question.kind, question.attributes) else {
         return unclear(format!("neither id nor identity of {} is known", question.address));
     };
@@ -342,19 +345,19 @@ fn by_identity(question: &Question<'_>, rows: &[Json], lists: &Lists) -> Observa
     }
 }
 
-fn exists(question: &Question<'_>, row: &Json, lists: &Lists) -> Observation {
+fn exists(question: &ReadQuery<'_>, row: &Json, lists: &ObjectLists) -> Observation {
     let mut attributes = decoded(question.kind, row);
     let own = id(row).unwrap_or_default();
     for (name, lookup) in lookups(question.kind) {
         match &lists[&lookup.list] {
-            Listed::Rows { rows, .. } => {
+            ListedObject::Rows { rows, .. } => {
                 attributes.insert(name.clone(), looked_up(lookup, rows, &own));
             }
             // A list that may not be seen matters only to those who use it.
-            Listed::Unseen(why) if uses(question.attributes, name) => {
+            ListedObject::Unseen(why) if uses(question.attributes, name) => {
                 return Observation::Unseen(why.clone());
             }
-            Listed::Unseen(_) | Listed::NoContainer => {}
+            ListedObject::Unseen(_) | ListedObject::NoContainer => {}
         }
     }
     // An object that someone switched off stands still: that is drift, not unreadiness.
@@ -365,7 +368,7 @@ fn exists(question: &Question<'_>, row: &Json, lists: &Lists) -> Observation {
 
 /// Nothing failed, and still nobody can say.
 fn unclear(why: String) -> Observation {
-    Observation::Unseen(Unseen::new(Reason::Unclear, why))
+    Observation::Unseen(Unreadable::new(UnknownReason::Unclear, why))
 }
 
 fn uses(attributes: &Attributes, name: &str) -> bool {

@@ -6,7 +6,7 @@ use crate::engine::value::Attributes;
 
 /// A question about one object; the answer is an `Observation`.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct ReadQuery<'a> {
     pub address: &'a Address,
     pub kind: &'a Kind,
     /// Without one, the identity has to find it.
@@ -17,7 +17,7 @@ pub struct Question<'a> {
 
 /// One member of a group whose members hold the same data.
 #[derive(Debug, Clone, Copy)]
-pub struct Member<'a> {
+pub struct MemberRead<'a> {
     pub kind: &'a Kind,
     pub attributes: &'a Attributes,
 }
@@ -32,7 +32,7 @@ pub struct Created {
 
 /// What one look at one object saw.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Look {
+pub enum ReadResult {
     Exists {
         attributes: Attributes,
         ready: bool,

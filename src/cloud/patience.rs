@@ -8,11 +8,11 @@ use tracing::Instrument as _;
 
 use crate::cloud::clock::Clock;
 use crate::cloud::error::ProviderError;
-use crate::engine::retry::{Patience, Verdict, decide};
+use crate::engine::retry::{RetryDecision, RetryPolicy, decide};
 
 /// One pause between two attempts.
 #[derive(Debug)]
-pub struct Pause<'a> {
+pub struct Backoff<'a> {
     /// The attempt that failed, from 1.
     pub attempt: u32,
     pub pause: Duration,
@@ -20,13 +20,13 @@ pub struct Pause<'a> {
 }
 
 /// Who is told about pauses, e.g. for a progress line.
-pub type Told = dyn Fn(&Pause<'_>) + Send + Sync;
+pub type OnRetry = dyn Fn(&Backoff<'_>) + Send + Sync;
 
 /// Calls until it works or the engine gives up; the last error is returned.
-pub async fn patiently<T, F, Fut>(
+pub async fn with_retry<T, F, Fut>(
     clock: &dyn Clock,
-    patience: Patience,
-    told: &(dyn Fn(&Pause<'_>) + Send + Sync),
+    patience: RetryPolicy,
+    told: &(dyn Fn(&Backoff<'_>) + Send + Sync),
     mut call: F,
 ) -> Result<T, ProviderError>
 where
@@ -42,10 +42,10 @@ where
         };
         let elapsed = Duration::from_millis(u64::try_from(clock.now() - began).unwrap_or(0));
         match decide(error.fault, attempt, elapsed, error.retry_after, patience, chance()) {
-            Verdict::GiveUp => return Err(error),
-            Verdict::AgainAfter(pause) => {
+            RetryDecision::GiveUp => return Err(error),
+            RetryDecision::AgainAfter(pause) => {
                 log_pause(attempt, pause, &error);
-                told(&Pause { attempt, pause, error: &error });
+                told(&Backoff { attempt, pause, error: &error });
                 clock.sleep(pause).await;
                 attempt += 1;
             }
@@ -102,17 +102,17 @@ where
 }
 
 /// Tells nobody.
-pub fn silently(_: &Pause<'_>) {}
+pub fn silently(_: &Backoff<'_>) {}
 
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::{in_turn, patiently};
+    use super::{in_turn, with_retry};
     use crate::cloud::clock::Scaled;
     use crate::cloud::error::ProviderError;
-    use crate::engine::retry::{Fault, READING};
+    use crate::engine::retry::{ErrorClass, READING};
 
     const FAST: Scaled = Scaled { anchor: 0, since: 0, speed: 1000.0 };
 
@@ -120,18 +120,18 @@ mod tests {
     async fn a_silent_candidate_is_not_waited_for_and_a_failing_one_passes_on() {
         let moment = std::time::Duration::from_millis(5);
         let ask = async |fates: &'static [&'static str]| {
-            let passes_on = |it: &ProviderError| it.fault == Fault::Unreachable;
+            let passes_on = |it: &ProviderError| it.fault == ErrorClass::Unreachable;
             let answer = in_turn(fates.iter().copied(), moment, passes_on, |fate| async move {
                 match fate {
                     "silent" => std::future::pending().await,
-                    "gone" => Err(ProviderError::new(Fault::Unreachable, "x", "gone")),
-                    "denied" => Err(ProviderError::new(Fault::Denied, "x", "denied")),
+                    "gone" => Err(ProviderError::new(ErrorClass::Unreachable, "x", "gone")),
+                    "denied" => Err(ProviderError::new(ErrorClass::Denied, "x", "denied")),
                     answer => Ok(answer),
                 }
             });
             answer.await.map(|it| {
                 it.unwrap_or_else(|why| match why.fault {
-                    Fault::Denied => "denied",
+                    ErrorClass::Denied => "denied",
                     _ => "gone",
                 })
             })
@@ -146,13 +146,13 @@ mod tests {
     async fn it_tells_each_pause_and_returns_the_last_error() {
         let told = Mutex::new(Vec::new());
         let calls = AtomicU32::new(0);
-        let result: Result<(), _> = patiently(
+        let result: Result<(), _> = with_retry(
             &FAST,
             READING,
             &|pause| told.lock().unwrap().push((pause.attempt, pause.pause.as_millis())),
             |_| {
                 calls.fetch_add(1, Ordering::Relaxed);
-                async { Err(ProviderError::new(Fault::Transient, "GET x", "bad gateway")) }
+                async { Err(ProviderError::new(ErrorClass::Transient, "GET x", "bad gateway")) }
             },
         )
         .await;

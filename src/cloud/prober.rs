@@ -28,12 +28,12 @@ pub enum ProbeAnswer {
 
 /// What one look found: the answer, and when the certificate ends that came with it, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sighting {
+pub struct ProbeResult {
     pub answer: ProbeAnswer,
     pub certificate_until: Option<i64>,
 }
 
-impl From<ProbeAnswer> for Sighting {
+impl From<ProbeAnswer> for ProbeResult {
     fn from(answer: ProbeAnswer) -> Self {
         Self { answer, certificate_until: None }
     }
@@ -60,7 +60,7 @@ impl Prober {
     }
 
     /// Probes for so long at most, on the wall's clock, over a connection of its own.
-    pub async fn look(&self, probe: Probe, within: Duration) -> Sighting {
+    pub async fn look(&self, probe: Probe, within: Duration) -> ProbeResult {
         let host = match &probe {
             Probe::Tcp { host, .. } => host.clone(),
             Probe::Http { url } => match reqwest::Url::parse(url) {
@@ -107,7 +107,7 @@ impl Prober {
         }
     }
 
-    async fn dial(&self, probe: &Probe, within: Duration) -> Sighting {
+    async fn dial(&self, probe: &Probe, within: Duration) -> ProbeResult {
         match probe {
             Probe::Tcp { host, port } => {
                 let dialled = tokio::net::TcpStream::connect((bare(host), *port));
@@ -125,7 +125,7 @@ impl Prober {
                 match http.get(url).timeout(within).send().await {
                     Ok(reply) => {
                         let certificate_until = certificate_until(&reply);
-                        Sighting { answer: page(reply).await, certificate_until }
+                        ProbeResult { answer: page(reply).await, certificate_until }
                     }
                     Err(error) if error.is_timeout() => ProbeAnswer::Timeout.into(),
                     Err(error) => ProbeAnswer::Refused(innermost(&error)).into(),

@@ -6,21 +6,21 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 pub use crate::cloud::dynamodb::JOIN;
-pub use crate::cloud::look::{Created, Look, Member, Question};
+pub use crate::cloud::look::{Created, MemberRead, ReadQuery, ReadResult};
 
-use crate::cloud::awaited::Awaited;
+use crate::cloud::awaited::PendingAttributes;
 use crate::cloud::connection::Connections;
 use crate::cloud::dynamodb::Dynamo;
 use crate::cloud::error::ProviderError;
 use crate::cloud::events::Events;
-use crate::cloud::grants::Grants;
-use crate::cloud::linode::Linode;
+use crate::cloud::grants::UserGrants;
+use crate::cloud::linode::LinodeApi;
 use crate::cloud::listing;
-use crate::cloud::rest::Rest;
-use crate::engine::observed::{Alike, Beside, Observation};
+use crate::cloud::rest::RestDriver;
+use crate::engine::observed::{Candidate, Neighbor, Observation};
 use crate::engine::plan::granted::Restricted;
-use crate::engine::plan::offered::Source;
-use crate::engine::retry::Fault;
+use crate::engine::plan::offered::OfferSource;
+use crate::engine::retry::ErrorClass;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::value::{Attributes, Value};
 
@@ -28,21 +28,21 @@ use crate::engine::value::{Attributes, Value};
 #[derive(Clone)]
 pub struct Provider {
     connections: Arc<Connections>,
-    rest: Rest,
+    rest: RestDriver,
     dynamo: Dynamo,
 }
 
 impl Provider {
     pub fn new(connections: Arc<Connections>) -> Self {
-        let linode = Linode { connections: Arc::clone(&connections), place: None };
+        let linode = LinodeApi { connections: Arc::clone(&connections), place: None };
         let dynamo = Dynamo { connections: Arc::clone(&connections) };
         Self {
             connections,
-            rest: Rest {
+            rest: RestDriver {
                 linode,
-                awaited: Awaited::default(),
+                awaited: PendingAttributes::default(),
                 events: Events::default(),
-                grants: Grants::default(),
+                grants: UserGrants::default(),
             },
             dynamo,
         }
@@ -61,21 +61,21 @@ impl Provider {
         match cloud {
             "linode" => self.rest.linode.account(bound).await,
             "aws" => self.dynamo.account().await,
-            other => Err(ProviderError::new(Fault::Rejected, other, "no such cloud")),
+            other => Err(ProviderError::new(ErrorClass::Rejected, other, "no such cloud")),
         }
     }
 
     /// What is seen of each object, in the order of the questions.
-    pub async fn observe(&self, questions: &[Question<'_>]) -> Vec<Observation> {
+    pub async fn observe(&self, questions: &[ReadQuery<'_>]) -> Vec<Observation> {
         self.look_around(questions, &Catalog::default()).await.0
     }
 
     /// The same, and what the lists that were read for it show beside, as far as these kinds can say it.
     pub async fn look_around(
         &self,
-        questions: &[Question<'_>],
+        questions: &[ReadQuery<'_>],
         catalog: &Catalog,
-    ) -> (Vec<Observation>, Vec<Beside>) {
+    ) -> (Vec<Observation>, Vec<Neighbor>) {
         let (ours, theirs): (Vec<usize>, Vec<usize>) =
             (0..questions.len()).partition(|at| is_dynamodb(questions[*at].kind));
         let pick = |list: &[usize]| list.iter().map(|at| questions[*at]).collect::<Vec<_>>();
@@ -94,11 +94,11 @@ impl Provider {
     /// clock, from the acknowledged write to the first read. What was written is taken away again.
     pub async fn replicates(
         &self,
-        writer: Member<'_>,
-        reader: Member<'_>,
+        writer: MemberRead<'_>,
+        reader: MemberRead<'_>,
         within: Duration,
     ) -> Result<Duration, ProviderError> {
-        let of = |it: &Member<'_>| {
+        let of = |it: &MemberRead<'_>| {
             let group = it.kind.group.as_ref()?;
             let text = |name: &str| it.attributes.get(name).and_then(Value::as_text);
             Some((text(&group.name)?.to_owned(), text(&group.region)?.to_owned()))
@@ -112,15 +112,19 @@ impl Provider {
             _ => "not both are members of a group that is known",
         };
         let endpoint = format!("{} and {}", writer.kind.kind, reader.kind.kind);
-        Err(ProviderError::new(Fault::Rejected, endpoint, why))
+        Err(ProviderError::new(ErrorClass::Rejected, endpoint, why))
     }
 
     /// A list that the cloud keeps of what it offers, or one object such as the account's settings.
-    pub async fn offers(&self, source: Source, path: &str) -> Result<Vec<Json>, ProviderError> {
+    pub async fn offers(
+        &self,
+        source: OfferSource,
+        path: &str,
+    ) -> Result<Vec<Json>, ProviderError> {
         match source {
-            Source::List => self.rest.linode.list(path, None).await,
-            Source::Object => Ok(vec![self.rest.linode.get(path, &[], None).await?]),
-            Source::Quotas => {
+            OfferSource::List => self.rest.linode.list(path, None).await,
+            OfferSource::Object => Ok(vec![self.rest.linode.get(path, &[], None).await?]),
+            OfferSource::Quotas => {
                 let region = path.rsplit_once(':').map_or(path, |it| it.1);
                 Ok(vec![self.dynamo.quotas(region).await?])
             }
@@ -159,7 +163,7 @@ impl Provider {
         &self,
         kind: &Kind,
         attributes: &Attributes,
-    ) -> Result<Vec<Alike>, ProviderError> {
+    ) -> Result<Vec<Candidate>, ProviderError> {
         if is_dynamodb(kind) {
             self.dynamo.alike(kind, attributes).await
         } else {
@@ -219,7 +223,7 @@ impl Provider {
         id: &str,
         attributes: &Attributes,
         pause: Duration,
-    ) -> Result<Look, ProviderError> {
+    ) -> Result<ReadResult, ProviderError> {
         if is_dynamodb(kind) {
             self.dynamo.look(kind, attributes).await
         } else {
@@ -234,7 +238,7 @@ impl Provider {
         id: &str,
         attributes: &Attributes,
         told: &[String],
-    ) -> Result<Look, ProviderError> {
+    ) -> Result<ReadResult, ProviderError> {
         if is_dynamodb(kind) {
             self.dynamo.look(kind, attributes).await
         } else {
@@ -248,7 +252,7 @@ impl Provider {
         kind: &Kind,
         id: &str,
         attributes: &Attributes,
-    ) -> Result<Look, ProviderError> {
+    ) -> Result<ReadResult, ProviderError> {
         if is_dynamodb(kind) {
             self.dynamo.look(kind, attributes).await
         } else {

@@ -4,30 +4,30 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
-use crate::cloud::awaited::{Awaited, missing};
+use crate::cloud::awaited::{PendingAttributes, missing};
 use crate::cloud::decode::{at, decoded, id, looked_up, lookups, mark};
 use crate::cloud::error::ProviderError;
 use crate::cloud::events::{Events, FRESH};
-use crate::cloud::grants::Grants;
+use crate::cloud::grants::UserGrants;
 use crate::cloud::identity::{identity, part};
-use crate::cloud::linode::Linode;
-use crate::cloud::look::{Created, Look};
+use crate::cloud::linode::LinodeApi;
+use crate::cloud::look::{Created, ReadResult};
 use crate::cloud::routes::Routes;
-use crate::engine::observed::Alike;
-use crate::engine::retry::Fault;
+use crate::engine::observed::Candidate;
+use crate::engine::retry::ErrorClass;
 use crate::engine::schema::{Kind, Ready};
 use crate::engine::value::{Attributes, Value};
 
 /// Acts on kinds with routes.
 #[derive(Clone)]
-pub(crate) struct Rest {
-    pub linode: Linode,
-    pub awaited: Awaited,
+pub(crate) struct RestDriver {
+    pub linode: LinodeApi,
+    pub awaited: PendingAttributes,
     pub events: Events,
-    pub grants: Grants,
+    pub grants: UserGrants,
 }
 
-impl Rest {
+impl RestDriver {
     pub(crate) async fn create(
         &self,
         kind: &Kind,
@@ -39,7 +39,7 @@ impl Rest {
         let Some(id) = id(&row) else {
             let endpoint = format!("{} {}", call.method, self.linode.url(&call.path));
             return Err(ProviderError::new(
-                Fault::UnknownOutcome,
+                ErrorClass::UnknownOutcome,
                 endpoint,
                 "the answer names no id",
             ));
@@ -61,7 +61,7 @@ impl Rest {
         let answer = match self.linode.change(&call).await {
             Ok(answer) => Some(answer),
             // A call that was cut off has arrived after all: the cloud refuses to make again what it has made.
-            Err(error) if error.fault == Fault::Rejected && !changed.is_empty() => {
+            Err(error) if error.fault == ErrorClass::Rejected && !changed.is_empty() => {
                 if !self.is_so(kind, id, attributes, changed).await? {
                     return Err(error);
                 }
@@ -85,10 +85,10 @@ impl Rest {
         names: &[String],
     ) -> Result<bool, ProviderError> {
         Ok(match self.look_at(kind, id, attributes, names).await? {
-            Look::Exists { attributes: seen, .. } => {
+            ReadResult::Exists { attributes: seen, .. } => {
                 names.iter().all(|it| seen.get(it) == attributes.get(it))
             }
-            Look::Absent => false,
+            ReadResult::Absent => false,
         })
     }
 
@@ -101,7 +101,7 @@ impl Rest {
         let call = self.plan(kind, |it| it.delete(id, attributes))?;
         match self.linode.change(&call).await {
             Ok(_) => Ok(()),
-            Err(error) if error.fault == Fault::Missing => {
+            Err(error) if error.fault == ErrorClass::Missing => {
                 self.gone(kind, id, attributes, error).await
             }
             Err(error) => Err(error),
@@ -118,7 +118,7 @@ impl Rest {
     ) -> Result<(), ProviderError> {
         match self.grants.hides(kind, id, attributes).await {
             None => Ok(()),
-            Some(words) => Err(ProviderError { fault: Fault::Denied, words, ..error }),
+            Some(words) => Err(ProviderError { fault: ErrorClass::Denied, words, ..error }),
         }
     }
 
@@ -130,10 +130,10 @@ impl Rest {
         id: &str,
         attributes: &Attributes,
         pause: Duration,
-    ) -> Result<Look, ProviderError> {
+    ) -> Result<ReadResult, ProviderError> {
         if let Some(why) = self.at_work(kind, id, pause.min(FRESH)).await? {
             let (attributes, why_not) = (Attributes::new(), Some(why));
-            return Ok(Look::Exists { attributes, ready: false, why_not });
+            return Ok(ReadResult::Exists { attributes, ready: false, why_not });
         }
         self.look_at(kind, id, attributes, &[]).await
     }
@@ -146,13 +146,13 @@ impl Rest {
         id: &str,
         attributes: &Attributes,
         told: &[String],
-    ) -> Result<Look, ProviderError> {
+    ) -> Result<ReadResult, ProviderError> {
         let path = self.plan(kind, |it| it.object(id, attributes))?;
         let row = match self.linode.object(&path, id).await {
             Ok(row) => row,
-            Err(error) if error.fault == Fault::Missing => {
+            Err(error) if error.fault == ErrorClass::Missing => {
                 self.awaited.forget(&path);
-                return self.gone(kind, id, attributes, error).await.map(|()| Look::Absent);
+                return self.gone(kind, id, attributes, error).await.map(|()| ReadResult::Absent);
             }
             Err(error) => return Err(error),
         };
@@ -172,7 +172,7 @@ impl Rest {
         if why_not.is_none() {
             self.awaited.forget(&path);
         }
-        Ok(Look::Exists { attributes: seen, ready: why_not.is_none(), why_not })
+        Ok(ReadResult::Exists { attributes: seen, ready: why_not.is_none(), why_not })
     }
 
     /// Objects of the same identity, whoever made them.
@@ -180,7 +180,7 @@ impl Rest {
         &self,
         kind: &Kind,
         attributes: &Attributes,
-    ) -> Result<Vec<Alike>, ProviderError> {
+    ) -> Result<Vec<Candidate>, ProviderError> {
         let path = self.plan(kind, |it| it.collection(attributes))?;
         let wanted = self.plan(kind, |it| {
             let missing = || format!("the identity of this {} is not known", it.kind.kind);
@@ -190,7 +190,7 @@ impl Rest {
         let rows = match self.linode.list(&path, filter.as_ref()).await {
             Ok(rows) => rows,
             // Nothing is in a container that is not there.
-            Err(error) if error.fault == Fault::Missing => {
+            Err(error) if error.fault == ErrorClass::Missing => {
                 let container = kind.contains_in.as_ref().and_then(|it| attributes.get(it));
                 let container = container.and_then(Value::as_text).unwrap_or_default();
                 self.grants.read(&self.linode).await?;
@@ -202,7 +202,7 @@ impl Rest {
         let alike = rows.iter().filter(|row| is_same(kind, row, attributes, &wanted));
         Ok(alike
             .filter_map(|row| {
-                Some(Alike { id: id(row)?, created: created(row), mark: mark(kind, row) })
+                Some(Candidate { id: id(row)?, created: created(row), mark: mark(kind, row) })
             })
             .collect())
     }
@@ -218,7 +218,7 @@ impl Rest {
             Ok(rows) => {
                 Ok(rows.iter().filter_map(|row| Some((id(row)?, decoded(kind, row)))).collect())
             }
-            Err(error) if error.fault == Fault::Missing => Ok(Vec::new()),
+            Err(error) if error.fault == ErrorClass::Missing => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
@@ -239,7 +239,7 @@ impl Rest {
                 let told = rows.iter().filter_map(|row| Some((id(row)?, decoded(wall, row))));
                 Ok(told.collect())
             }
-            Err(error) if error.fault == Fault::Missing => Ok(Vec::new()),
+            Err(error) if error.fault == ErrorClass::Missing => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
@@ -252,7 +252,7 @@ impl Rest {
     ) -> Result<T, ProviderError> {
         Routes::of(kind).and_then(make).map_err(|why| {
             ProviderError::new(
-                Fault::Rejected,
+                ErrorClass::Rejected,
                 format!("{} at {}", kind.kind, self.linode.url("")),
                 why,
             )

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json};
 
 use crate::cloud::encode::{encoded, path, put};
-use crate::engine::schema::{Attribute, Group, Kind, Rest};
+use crate::engine::schema::{Attribute, Kind, RestRoutes, UpdateGroup};
 use crate::engine::value::{Attributes, Value};
 
 /// One request below the API's base.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Call {
+pub(crate) struct RestCall {
     pub method: &'static str,
     pub path: String,
     pub body: Option<Json>,
@@ -20,7 +20,7 @@ pub(crate) struct Call {
 #[derive(Clone, Copy)]
 pub(crate) struct Routes<'a> {
     pub kind: &'a Kind,
-    pub rest: &'a Rest,
+    pub rest: &'a RestRoutes,
 }
 
 impl<'a> Routes<'a> {
@@ -71,7 +71,7 @@ impl<'a> Routes<'a> {
         &self,
         attributes: &Attributes,
         mark: Option<&str>,
-    ) -> Result<Call, String> {
+    ) -> Result<RestCall, String> {
         let mut body = Map::new();
         for (name, attribute) in self.kind.settable() {
             if attribute.after_create || self.in_path(name) {
@@ -84,7 +84,7 @@ impl<'a> Routes<'a> {
             put(&mut body, path(name, attribute), self.sent(name, attribute, value, mark)?);
         }
         let path = self.collection(attributes)?;
-        Ok(Call { method: "POST", path, body: Some(body.into()) })
+        Ok(RestCall { method: "POST", path, body: Some(body.into()) })
     }
 
     /// The call that carries the changed attributes of one group; `""` is the plain update.
@@ -95,7 +95,7 @@ impl<'a> Routes<'a> {
         group: &str,
         changed: &[String],
         mark: Option<&str>,
-    ) -> Result<Call, String> {
+    ) -> Result<RestCall, String> {
         let object = self.object(id, attributes)?;
         let Some(group) = self.group(group)? else {
             let names = self.with_companions(changed, attributes);
@@ -106,7 +106,7 @@ impl<'a> Routes<'a> {
                     put(&mut body, path(name, attribute), value);
                 }
             }
-            return Ok(Call { method: "PUT", path: object, body: Some(body.into()) });
+            return Ok(RestCall { method: "PUT", path: object, body: Some(body.into()) });
         };
         let method = if group.method.eq_ignore_ascii_case("put") { "PUT" } else { "POST" };
         let mut names: Vec<String> = group.whole.clone();
@@ -122,11 +122,11 @@ impl<'a> Routes<'a> {
             None => &group.path,
         };
         let body = self.group_body(group, &names, attributes, mark)?;
-        Ok(Call { method, path: format!("{object}{below}"), body: Some(body) })
+        Ok(RestCall { method, path: format!("{object}{below}"), body: Some(body) })
     }
 
-    pub(crate) fn delete(&self, id: &str, attributes: &Attributes) -> Result<Call, String> {
-        Ok(Call { method: "DELETE", path: self.object(id, attributes)?, body: None })
+    pub(crate) fn delete(&self, id: &str, attributes: &Attributes) -> Result<RestCall, String> {
+        Ok(RestCall { method: "DELETE", path: self.object(id, attributes)?, body: None })
     }
 
     /// An answer to a group's call as if it were part of the object; `None` when it tells nothing of it.
@@ -141,7 +141,7 @@ impl<'a> Routes<'a> {
         }
     }
 
-    fn group(&self, name: &str) -> Result<Option<&'a Group>, String> {
+    fn group(&self, name: &str) -> Result<Option<&'a UpdateGroup>, String> {
         if name.is_empty() {
             return Ok(None);
         }
@@ -151,7 +151,7 @@ impl<'a> Routes<'a> {
 
     fn group_body(
         &self,
-        group: &Group,
+        group: &UpdateGroup,
         names: &[String],
         attributes: &Attributes,
         mark: Option<&str>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cloud::clock::Clock;
-use crate::cloud::patience::{Told, silently};
+use crate::cloud::patience::{OnRetry, silently};
 use crate::engine::redact::redactor;
 
 /// Where the Linode API is when nobody says otherwise.
@@ -67,7 +67,7 @@ pub struct Settings {
     /// stretch it by themselves.
     pub first_contact: Duration,
     /// Told about each pause before a read is repeated.
-    pub told: Arc<Told>,
+    pub told: Arc<OnRetry>,
 }
 
 impl fmt::Debug for Settings {

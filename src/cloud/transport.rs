@@ -15,7 +15,7 @@ const PAUSE_SECONDS_MAX: u64 = 24 * 3600;
 
 /// One request; the address is whole, without its query.
 #[derive(Debug, Clone)]
-pub(crate) struct Request<'a> {
+pub(crate) struct HttpRequest<'a> {
     pub method: &'static str,
     pub url: String,
     pub query: Vec<(&'static str, String)>,
@@ -23,7 +23,7 @@ pub(crate) struct Request<'a> {
     pub body: Option<&'a Json>,
 }
 
-impl Request<'_> {
+impl HttpRequest<'_> {
     /// How people name it: method and address.
     pub(crate) fn endpoint(&self) -> String {
         format!("{} {}", self.method, self.url)
@@ -37,7 +37,7 @@ impl Request<'_> {
 
 /// What the other side answered, as far as anyone here cares.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reply {
+pub(crate) struct HttpReply {
     pub status: u16,
     pub html: bool,
     pub nginx: bool,
@@ -52,7 +52,7 @@ pub(crate) struct Reply {
 
 /// How a request broke without a whole answer.
 #[derive(Debug)]
-pub(crate) enum Broken {
+pub(crate) enum BrokenReply {
     /// No connection: nothing was sent.
     Unreachable(reqwest::Error),
     /// Sent, perhaps; no whole answer came back.
@@ -61,7 +61,7 @@ pub(crate) enum Broken {
     Endless,
 }
 
-impl Broken {
+impl BrokenReply {
     /// In words, without the address: its query may hold what is secret.
     fn words(&self) -> String {
         match self {
@@ -74,15 +74,15 @@ impl Broken {
 /// Sends once, and logs what became of it: never the query or the body, which may hold what is secret.
 pub(crate) async fn exchange(
     http: &reqwest::Client,
-    request: &Request<'_>,
+    request: &HttpRequest<'_>,
     token: &Token,
-) -> Result<Reply, Broken> {
+) -> Result<HttpReply, BrokenReply> {
     let began = tokio::time::Instant::now();
     let reply = send(http, request, token).await;
     let milliseconds = began.elapsed().as_millis();
     let (method, url) = (request.method, &request.url);
     match &reply {
-        Ok(Reply { status, body, .. }) => {
+        Ok(HttpReply { status, body, .. }) => {
             tracing::debug!(method, url, status, milliseconds, bytes = body.len(), "request");
         }
         Err(broken) => {
@@ -95,9 +95,9 @@ pub(crate) async fn exchange(
 
 async fn send(
     http: &reqwest::Client,
-    request: &Request<'_>,
+    request: &HttpRequest<'_>,
     token: &Token,
-) -> Result<Reply, Broken> {
+) -> Result<HttpReply, BrokenReply> {
     let method = reqwest::Method::from_bytes(request.method.as_bytes())
         .expect("methods are written in this program");
     let mut builder = http.request(method, &request.url).bearer_auth(token.expose());
@@ -112,26 +112,26 @@ async fn send(
     }
     let mut response = builder.send().await.map_err(broken)?;
     let mut reply = heads(response.status().as_u16(), response.headers());
-    while let Some(chunk) = response.chunk().await.map_err(Broken::Cut)? {
+    while let Some(chunk) = response.chunk().await.map_err(BrokenReply::Cut)? {
         if reply.body.len() + chunk.len() > BODY_BYTES_MAX {
-            return Err(Broken::Endless);
+            return Err(BrokenReply::Endless);
         }
         reply.body.extend_from_slice(&chunk);
     }
     Ok(reply)
 }
 
-fn broken(error: reqwest::Error) -> Broken {
+fn broken(error: reqwest::Error) -> BrokenReply {
     if error.is_connect() || error.is_builder() {
-        Broken::Unreachable(error)
+        BrokenReply::Unreachable(error)
     } else {
-        Broken::Cut(error)
+        BrokenReply::Cut(error)
     }
 }
 
-fn heads(status: u16, headers: &HeaderMap) -> Reply {
+fn heads(status: u16, headers: &HeaderMap) -> HttpReply {
     let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    Reply {
+    HttpReply {
         status,
         html: text("content-type").contains("text/html"),
         nginx: text("server").contains("nginx"),
@@ -159,7 +159,7 @@ fn date(text: &str) -> Option<i64> {
     parsed.ok().map(jiff::Timestamp::as_second)
 }
 
-impl Reply {
+impl HttpReply {
     /// How long it asks to be left alone; `now` is in milliseconds.
     pub(crate) fn pause(&self, now: i64) -> Option<Duration> {
         self.retry_after.or_else(|| {
@@ -187,7 +187,7 @@ fn ascii(json: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{Reply, ascii, date, seconds};
+    use super::{HttpReply, ascii, date, seconds};
 
     #[test]
     fn a_pause_is_a_number_or_a_date_and_has_an_end() {
@@ -200,7 +200,7 @@ mod tests {
         }
         let at = date("Wed, 21 Oct 2026 07:28:00 GMT");
         assert_eq!(at, Some(1_792_567_680));
-        let reply = Reply { retry_at: at, ..Reply::default() };
+        let reply = HttpReply { retry_at: at, ..HttpReply::default() };
         assert_eq!(reply.pause(1_792_567_600_000), Some(Duration::from_secs(80)));
         assert_eq!(reply.pause(1_792_567_700_000), Some(Duration::ZERO));
         assert_eq!(reply.pause(0), Some(Duration::from_secs(86_400)));

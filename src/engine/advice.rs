@@ -7,7 +7,7 @@ use std::fmt;
 
 /// A command to be typed; it is shown between backticks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command<'a> {
+pub enum AdvisedCommand<'a> {
     Init,
     Kinds {
         kind: Option<&'a str>,
@@ -120,7 +120,7 @@ pub enum Command<'a> {
     },
 }
 
-impl Command<'_> {
+impl AdvisedCommand<'_> {
     /// What is typed after `lifeboat`, word by word, before quoting.
     pub fn words(&self) -> Vec<String> {
         let overlays = |list: &[String]| -> Vec<String> {
@@ -196,7 +196,7 @@ fn with(words: &[&str], more: impl IntoIterator<Item = String>) -> Vec<String> {
     words
 }
 
-impl fmt::Display for Command<'_> {
+impl fmt::Display for AdvisedCommand<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{OPENING}")?;
         for (at, word) in self.words().iter().enumerate() {
@@ -291,11 +291,12 @@ fn each(text: &str, mut make: impl FnMut(&str) -> String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, in_world, restored, unbroken};
+    use super::{AdvisedCommand, in_world, restored, unbroken};
 
     #[test]
     fn words_are_quoted_for_a_shell() {
-        let unprotect = Command::StateUnprotect { stack: "shop@drill", address: "node[\"it's\"]" };
+        let unprotect =
+            AdvisedCommand::StateUnprotect { stack: "shop@drill", address: "node[\"it's\"]" };
         assert_eq!(
             unprotect.to_string(),
             r#"`lifeboat state unprotect shop@drill 'node["it'\''s"]'`"#
@@ -306,8 +307,13 @@ mod tests {
     fn commands_say_in_which_world_they_act() {
         let text = format!(
             "see {}, or {}",
-            Command::Kinds { kind: None },
-            Command::Failover { stack: "s", to: "eu", lost: vec!["linode:x"], planned: false }
+            AdvisedCommand::Kinds { kind: None },
+            AdvisedCommand::Failover {
+                stack: "s",
+                to: "eu",
+                lost: vec!["linode:x"],
+                planned: false
+            }
         );
         assert_eq!(
             in_world(&text, true, Some("my shop")),
@@ -320,7 +326,7 @@ mod tests {
 
     #[test]
     fn what_is_wrapped_keeps_its_commands_whole() {
-        let text = format!("first {} and then `x y`, `lifeboat open", Command::Init);
+        let text = format!("first {} and then `x y`, `lifeboat open", AdvisedCommand::Init);
         let whole = unbroken(&text);
         let words: Vec<&str> = whole.split(' ').collect();
         assert_eq!(words.len(), 6 + 1, "{words:?}");

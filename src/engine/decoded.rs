@@ -101,13 +101,13 @@ fn entity(text: &str) -> Option<(Vec<u8>, usize)> {
 }
 
 /// A text as it was before it was escaped.
-pub struct View<'a> {
+pub struct DecodedView<'a> {
     text: Cow<'a, str>,
     /// For each byte of the text where it stood, and its end. Empty: just there.
     places: Vec<usize>,
 }
 
-impl<'a> View<'a> {
+impl<'a> DecodedView<'a> {
     pub fn of(text: &'a str) -> Self {
         Self { text: Cow::Borrowed(text), places: Vec::new() }
     }
@@ -122,7 +122,7 @@ impl<'a> View<'a> {
     }
 
     /// With one kind of escape undone; `None` where there is none.
-    pub fn decoded(&self, how: Decoder) -> Option<View<'static>> {
+    pub fn decoded(&self, how: Decoder) -> Option<DecodedView<'static>> {
         if !self.text.contains(how.sign()) {
             return None;
         }
@@ -150,23 +150,23 @@ impl<'a> View<'a> {
     }
 
     /// Bytes that are no text become blanks, one for one, so that places stay.
-    fn whole(bytes: Vec<u8>, places: Vec<usize>) -> View<'static> {
+    fn whole(bytes: Vec<u8>, places: Vec<usize>) -> DecodedView<'static> {
         let mut text = String::with_capacity(bytes.len());
         for chunk in bytes.utf8_chunks() {
             text.push_str(chunk.valid());
             text.extend(std::iter::repeat_n('\0', chunk.invalid().len()));
         }
-        View { text: Cow::Owned(text), places }
+        DecodedView { text: Cow::Owned(text), places }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Decoder, View};
+    use super::{DecodedView, Decoder};
 
     #[track_caller]
     fn check(how: Decoder, text: &str, needle: &str, expected: &str) {
-        let view = View::of(text).decoded(how).unwrap();
+        let view = DecodedView::of(text).decoded(how).unwrap();
         let at = view.text().find(needle).unwrap_or_else(|| panic!("{}", view.text()));
         assert_eq!(&text[view.origin(at..at + needle.len())], expected);
     }
@@ -183,13 +183,15 @@ mod tests {
         );
         check(Decoder::Html, "&lt;a&#98;&#x63;&nope;&", "<abc", "&lt;a&#98;&#x63;");
         check(Decoder::Url, "%ff%41", "A", "%41");
-        assert!(View::of("plain\\q").decoded(Decoder::Backslash).is_none());
+        assert!(DecodedView::of("plain\\q").decoded(Decoder::Backslash).is_none());
         for text in
             ["%", "%4", "\\", "\\u", "\\u{", "\\ud800\\u0000", "\\ud800", "&#xffffffff;", "&;"]
         {
             for how in Decoder::all(true) {
                 assert!(
-                    View::of(text).decoded(how).is_none_or(|it| it.text().len() <= text.len()),
+                    DecodedView::of(text)
+                        .decoded(how)
+                        .is_none_or(|it| it.text().len() <= text.len()),
                     "{text}"
                 );
             }

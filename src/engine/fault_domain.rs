@@ -8,7 +8,7 @@ use crate::engine::schema::{Catalog, FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::stack::rehearse::objects;
 use crate::engine::stack::uses::named_by;
-use crate::engine::state::record::{Begun, Record, State};
+use crate::engine::state::record::{PendingOperation, Record, State};
 use crate::engine::value::{Attributes, Value};
 
 /// Containers in containers are followed so far.
@@ -16,12 +16,12 @@ const DEPTH_MAX: usize = 8;
 
 /// Fault domains by address: of what is recorded, and of what is desired.
 #[derive(Debug, Default)]
-pub struct Domains {
+pub struct FaultDomains {
     recorded: BTreeMap<Address, String>,
     desired: BTreeMap<Address, String>,
 }
 
-impl Domains {
+impl FaultDomains {
     /// Where everything recorded is.
     pub fn new(catalog: &Catalog, state: Option<&State>) -> Self {
         let Some(state) = state else { return Self::default() };
@@ -66,7 +66,12 @@ impl Domains {
     }
 
     /// Where an object is that a step began to make: by its attributes, or by what contains it.
-    pub fn of_begun(&self, catalog: &Catalog, state: &State, begun: &Begun) -> Option<String> {
+    pub fn of_begun(
+        &self,
+        catalog: &Catalog,
+        state: &State,
+        begun: &PendingOperation,
+    ) -> Option<String> {
         let kind = catalog.get(&begun.kind)?;
         match &kind.fault_domain {
             FaultDomain::Global(name) => Some(name.clone()),

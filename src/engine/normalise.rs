@@ -1,6 +1,6 @@
 //! What the cloud makes of a value, so that desired and observed are compared in one form.
 
-use crate::engine::schema::{Attribute, Kind, Normalise, Type};
+use crate::engine::schema::{Attribute, Kind, Normalize, Type};
 use crate::engine::value::{Attributes, Secret, Value};
 
 /// The value of an attribute in the form in which it is compared.
@@ -48,31 +48,31 @@ fn normal_text(attribute: &Attribute, text: &str, all: &Attributes) -> String {
     rewritten(&attribute.normalise, text, all)
 }
 
-fn rewritten(rules: &[Normalise], text: &str, all: &Attributes) -> String {
+fn rewritten(rules: &[Normalize], text: &str, all: &Attributes) -> String {
     let mut text = text.to_owned();
     let of = |name: &str| all.get(name).and_then(Value::as_text);
     for rule in rules {
         text = match rule {
-            Normalise::LowerCase => text.to_lowercase(),
-            Normalise::TrimSpace => text.trim().to_owned(),
-            Normalise::TrimTrailingDot => text.strip_suffix('.').map_or(text.clone(), Into::into),
-            Normalise::TrimPrefix(prefix) => text.trim_start_matches(prefix.as_str()).to_owned(),
-            Normalise::TrimSuffixOf(name) => match of(name) {
+            Normalize::LowerCase => text.to_lowercase(),
+            Normalize::TrimSpace => text.trim().to_owned(),
+            Normalize::TrimTrailingDot => text.strip_suffix('.').map_or(text.clone(), Into::into),
+            Normalize::TrimPrefix(prefix) => text.trim_start_matches(prefix.as_str()).to_owned(),
+            Normalize::TrimSuffixOf(name) => match of(name) {
                 Some(suffix) => without_suffix(&text, &suffix.to_lowercase()),
                 None => text,
             },
-            Normalise::Qualify(name) => match of(name) {
+            Normalize::Qualify(name) => match of(name) {
                 Some(zone) if !text.contains('.') && !text.is_empty() => format!("{text}.{zone}"),
                 _ => text,
             },
-            Normalise::Address => address(&text).unwrap_or(text),
-            Normalise::Made(template) => made(template, all).unwrap_or(text),
-            Normalise::When(when) => match of(&when.attribute) {
+            Normalize::Address => address(&text).unwrap_or(text),
+            Normalize::Made(template) => made(template, all).unwrap_or(text),
+            Normalize::When(when) => match of(&when.attribute) {
                 Some(it) if when.is.iter().any(|is| is == it) => rewritten(&when.then, &text, all),
                 _ => text,
             },
-            Normalise::Named(words) => words.get(&text).cloned().unwrap_or(text),
-            Normalise::EmptyIsNull => text,
+            Normalize::Named(words) => words.get(&text).cloned().unwrap_or(text),
+            Normalize::EmptyIsNull => text,
         };
     }
     text

@@ -10,20 +10,20 @@ pub enum Observation {
     /// A healthy endpoint of the right account does not list it, and asked by id says not found.
     Absent,
     /// It could not be looked at; why, in a sentence that names the endpoint.
-    Unseen(Unseen),
+    Unseen(Unreadable),
 }
 
 /// Why something could not be looked at: of what sort the failure was, and its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unseen {
-    pub reason: Reason,
+pub struct Unreadable {
+    pub reason: UnknownReason,
     /// A sentence that names the endpoint, what it said and, where there is one, the remedy.
     pub why: String,
 }
 
 /// Sorts of not knowing, by what they say about the world. A "no" is not silence: only what is unreachable can be lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
+pub enum UnknownReason {
     /// Nothing failed: what was asked has no one answer (too young for lists, two of one identity, in doubt).
     Unclear,
     /// It answers, and wants to be asked later.
@@ -36,7 +36,7 @@ pub enum Reason {
     Denied,
 }
 
-impl Reason {
+impl UnknownReason {
     /// The cloud said no, or nonsense: something that a person has to mend, and no sign of a loss.
     pub fn is_no(self) -> bool {
         matches!(self, Self::Denied | Self::Malformed)
@@ -59,22 +59,22 @@ impl Reason {
     }
 }
 
-impl Unseen {
-    pub fn new(reason: Reason, why: impl Into<String>) -> Self {
+impl Unreadable {
+    pub fn new(reason: UnknownReason, why: impl Into<String>) -> Self {
         Self { reason, why: why.into() }
     }
 }
 
 #[cfg(test)]
-impl From<&str> for Unseen {
+impl From<&str> for Unreadable {
     fn from(why: &str) -> Self {
-        Self::new(Reason::Unreachable, why)
+        Self::new(UnknownReason::Unreachable, why)
     }
 }
 
 /// Something that a list shows beside what it was read for: state knows nothing of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Beside {
+pub struct Neighbor {
     pub kind: String,
     pub id: String,
     /// What the row tells, with what the path of the list is made of.
@@ -85,7 +85,7 @@ pub struct Beside {
 
 /// An object that could be taken for another: same identity, whoever made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alike {
+pub struct Candidate {
     pub id: String,
     /// When it was made, as far as the cloud tells, in milliseconds since the Unix epoch.
     pub created: Option<i64>,

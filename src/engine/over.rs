@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::observed::{Beside, Observation, Reason};
-use crate::engine::plan::change::{Change, Foreign, Plan, Stray, Wait};
+use crate::engine::observed::{Neighbor, Observation, UnknownReason};
+use crate::engine::plan::change::{Change, DeferReason, Foreign, Plan, Stray};
 use crate::engine::plan::diff::drift;
 use crate::engine::plan::foreign::{foreign, recorded, sentence};
 use crate::engine::plan::stray;
@@ -14,18 +14,18 @@ use crate::engine::value::Value;
 
 /// Something that keeps a run from being over, whatever became of its steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Open {
+pub struct Unfinished {
     pub address: Address,
     pub why: String,
     /// Of what sort the failure to read it was; `None`: it was read, and stays, or waits for what was not.
-    pub reason: Option<Reason>,
+    pub reason: Option<UnknownReason>,
     /// A part of its users is led elsewhere than they are wanted: what mends that.
     pub remedy: Option<String>,
 }
 
 /// How far something came; the worse is the greater.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ending {
+pub enum Completion {
     /// Everything was read, planned and made.
     #[default]
     Over,
@@ -43,22 +43,22 @@ pub enum Ending {
 
 /// What a plan leaves open even if each of its steps ends well. What is deferred because of a declared loss, or because it was
 /// pending before a switch, does not count: it is no part of it. A destroy is for everything, so to it all that stays does.
-pub fn open(plan: &Plan) -> Vec<Open> {
+pub fn open(plan: &Plan) -> Vec<Unfinished> {
     let destroys = plan.bindings.intent == "destroy";
     let open = |it: &Change| {
-        let held = it.held.as_ref().filter(|it| destroys || it.wait == Wait::Unseen);
+        let held = it.held.as_ref().filter(|it| destroys || it.wait == DeferReason::Unseen);
         let unseen = it.unseen.as_ref();
         let why = unseen.map(|it| it.why.clone()).or(held.map(|it| it.why.clone()))?;
         let (address, reason) = (it.address.clone(), unseen.map(|it| it.reason));
-        Some(Open { address, why, reason, remedy: None })
+        Some(Unfinished { address, why, reason, remedy: None })
     };
     let led = misleading(&plan.foreign).chain(strayed(&plan.strays));
     plan.changes.iter().filter_map(open).chain(led).collect()
 }
 
 /// Names of which a part of the users is led elsewhere.
-fn misleading(found: &[Foreign]) -> impl Iterator<Item = Open> {
-    found.iter().filter(|it| it.misleads).map(|it| Open {
+fn misleading(found: &[Foreign]) -> impl Iterator<Item = Unfinished> {
+    found.iter().filter(|it| it.misleads).map(|it| Unfinished {
         address: it.address.clone(),
         why: sentence(it),
         reason: None,
@@ -67,8 +67,8 @@ fn misleading(found: &[Foreign]) -> impl Iterator<Item = Open> {
 }
 
 /// Names of ours that lead users to what is lost.
-fn strayed(found: &[Stray]) -> impl Iterator<Item = Open> {
-    found.iter().map(|it| Open {
+fn strayed(found: &[Stray]) -> impl Iterator<Item = Unfinished> {
+    found.iter().map(|it| Unfinished {
         address: it.address.clone(),
         why: stray::sentence(it),
         reason: None,
@@ -76,7 +76,7 @@ fn strayed(found: &[Stray]) -> impl Iterator<Item = Open> {
     })
 }
 
-impl Open {
+impl Unfinished {
     /// What, and why.
     pub fn sentence(&self) -> String {
         format!("`{}`: {}", self.address, self.why)
@@ -89,15 +89,15 @@ impl Open {
 }
 
 /// `is_made`: every step ended well, and nothing stopped the run.
-pub fn ending(open: &[Open], is_made: bool) -> Ending {
+pub fn ending(open: &[Unfinished], is_made: bool) -> Completion {
     match (is_made, open) {
-        (false, _) => Ending::Undone,
-        (true, []) => Ending::Over,
-        (true, open) if open.iter().all(Open::is_shared) => Ending::Shared,
+        (false, _) => Completion::Undone,
+        (true, []) => Completion::Over,
+        (true, open) if open.iter().all(Unfinished::is_shared) => Completion::Shared,
         (true, open) => match open.iter().filter_map(|it| it.reason).max() {
-            Some(Reason::Denied) => Ending::Denied,
-            Some(Reason::Malformed) => Ending::Malformed,
-            _ => Ending::Unread,
+            Some(UnknownReason::Denied) => Completion::Denied,
+            Some(UnknownReason::Malformed) => Completion::Malformed,
+            _ => Completion::Unread,
         },
     }
 }
@@ -112,11 +112,11 @@ pub fn astray(
     catalog: &Catalog,
     state: &State,
     observed: &BTreeMap<Address, Observation>,
-    beside: &[Beside],
-) -> Vec<Open> {
+    beside: &[Neighbor],
+) -> Vec<Unfinished> {
     let found = foreign(recorded(catalog, state), catalog, Some(state), beside);
     let strays = stray::recorded(catalog, state);
-    let mut astray: Vec<Open> = misleading(&found).chain(strayed(&strays)).collect();
+    let mut astray: Vec<Unfinished> = misleading(&found).chain(strayed(&strays)).collect();
     for (address, record) in &state.records {
         let Some(kind) = catalog.get(&record.kind).filter(|it| it.drain.is_some()) else {
             continue;
@@ -135,7 +135,7 @@ pub fn astray(
                 (format!("its {name} is {}, and was set to {}", plain(&is), plain(&was)), None)
             }
         };
-        astray.push(Open { address: address.clone(), why, reason, remedy: None });
+        astray.push(Unfinished { address: address.clone(), why, reason, remedy: None });
     }
     astray
 }

@@ -8,7 +8,7 @@ use crate::engine::value::Value;
 /// The rules of one object.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    rules: Vec<Rule>,
+    rules: Vec<FilterRule>,
     /// What becomes of what no rule is about.
     accepts_rest: bool,
     is_off: bool,
@@ -17,7 +17,7 @@ pub struct Filter {
 }
 
 #[derive(Debug, Clone)]
-struct Rule {
+struct FilterRule {
     accepts: bool,
     protocol: String,
     /// It is about every protocol.
@@ -128,7 +128,7 @@ impl Origin {
     }
 }
 
-impl Rule {
+impl FilterRule {
     /// `None` where it cannot be read.
     fn read(packets: &Packets, value: &Value) -> Option<Self> {
         let map = value.as_map()?;
@@ -194,7 +194,7 @@ impl Filter {
         };
         match value(&packets.rules) {
             Some(Value::List(items)) => {
-                let read = items.iter().map(|it| Rule::read(packets, it));
+                let read = items.iter().map(|it| FilterRule::read(packets, it));
                 filter.rules = read.flatten().collect();
                 filter.is_partly_unknown = filter.rules.len() < items.len();
             }
@@ -235,16 +235,18 @@ impl Filter {
         let probe = Opening { protocol: protocol.into(), ports: Some((port, port)) };
         let of_rules = self.rules.iter().enumerate().any(|(at, rule)| {
             let is_shut = |network: &Network| {
-                let fits =
-                    |it: &Rule| it.covers(&probe) && it.sources.iter().any(|it| it.holds(network));
+                let fits = |it: &FilterRule| {
+                    it.covers(&probe) && it.sources.iter().any(|it| it.holds(network))
+                };
                 self.rules[..at].iter().any(|it| !it.accepts && fits(it))
             };
             let mut open = rule.sources.iter().filter(|it| it.is_everybody());
             rule.accepts && rule.covers(&probe) && open.any(|it| !is_shut(it))
         });
         let is_shut = everybody.iter().all(|network| {
-            let fits =
-                |it: &&Rule| it.covers(&probe) && it.sources.iter().any(|it| it.holds(network));
+            let fits = |it: &&FilterRule| {
+                it.covers(&probe) && it.sources.iter().any(|it| it.holds(network))
+            };
             self.rules.iter().find(fits).is_some_and(|it| !it.accepts)
         });
         self.is_off || of_rules || (self.accepts_rest && !is_shut)
@@ -276,19 +278,19 @@ impl Filter {
         }
         let of = |ports| Opening { protocol: protocol.into(), ports: Some(ports) };
         let (one, all) = (port.map(|it| of((it, it))), of(ALL_PORTS));
-        let is_about = |it: &&Rule| match &one {
+        let is_about = |it: &&FilterRule| match &one {
             Some(port) => it.covers(port),
             // One port that is let in is one that is reached; shut are only those that a rule shuts all of.
             None => it.covers(&all) || (it.accepts && it.protocol == protocol),
         };
-        let about: Vec<&Rule> = self.rules.iter().filter(is_about).collect();
+        let about: Vec<&FilterRule> = self.rules.iter().filter(is_about).collect();
         let families = family.map_or(vec![Family::Four, Family::Six], |it| vec![it]);
         let admitted = families.into_iter().map(|it| self.admits_of(&about, origin, it));
         admitted.max().unwrap_or(Admits::Nobody)
     }
 
     /// `about`: the rules that are about the port.
-    fn admits_of(&self, about: &[&Rule], origin: Origin, family: Family) -> Admits {
+    fn admits_of(&self, about: &[&FilterRule], origin: Origin, family: Family) -> Admits {
         let all = if family == Family::Four { "0.0.0.0/0" } else { "::/0" };
         let all = Network::parse(all).expect("a network");
         let mut admitted = Admits::Nobody;

@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use crate::engine::ledger::forecast::{Expected, Forecast};
-use crate::engine::ledger::timed::{Became, Role, Timed};
-use crate::engine::plan::change::{Call, Step};
+use crate::engine::ledger::forecast::{ExpectedTime, Forecast};
+use crate::engine::ledger::timed::{StepPhase, StepResult, StepTiming};
+use crate::engine::plan::change::{Step, StepCall};
 use crate::engine::plan::role::{role, ttl};
 use crate::engine::schedule::Schedule;
 
@@ -15,9 +15,9 @@ pub struct Samples(BTreeMap<(String, String), Vec<u64>>);
 
 impl Samples {
     /// Of the steps that were done.
-    pub fn of<'a>(steps: impl IntoIterator<Item = &'a Timed>) -> Self {
+    pub fn of<'a>(steps: impl IntoIterator<Item = &'a StepTiming>) -> Self {
         let mut samples: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
-        for step in steps.into_iter().filter(|it| it.became == Became::Done) {
+        for step in steps.into_iter().filter(|it| it.became == StepResult::Done) {
             if let Some(took) = step.duration() {
                 samples.entry((step.kind.clone(), step.call.clone())).or_default().push(took);
             }
@@ -35,13 +35,18 @@ impl Samples {
 }
 
 /// How many steps of a provider run at once, and whose steps those are.
-pub struct Lanes<'a> {
+pub struct ConcurrencyLanes<'a> {
     pub provider_of: &'a dyn Fn(&Step) -> String,
     pub limits: BTreeMap<String, usize>,
 }
 
 /// What the steps of a switch are expected to take; `None`: there are none, or they wait for each other in a circle.
-pub fn predict(steps: &[Step], samples: &Samples, lanes: &Lanes<'_>, now: i64) -> Option<Forecast> {
+pub fn predict(
+    steps: &[Step],
+    samples: &Samples,
+    lanes: &ConcurrencyLanes<'_>,
+    now: i64,
+) -> Option<Forecast> {
     if steps.is_empty() {
         return None;
     }
@@ -68,7 +73,8 @@ pub fn predict(steps: &[Step], samples: &Samples, lanes: &Lanes<'_>, now: i64) -
         }
     }
     Some(Forecast {
-        directed: directed.map(|(_, at)| Expected { usual: whole_seconds(at), dns_bound: bound }),
+        directed: directed
+            .map(|(_, at)| ExpectedTime { usual: whole_seconds(at), dns_bound: bound }),
         whole: whole_seconds(usual.whole()),
         longest: whole_seconds(slowest),
         steps: counted,
@@ -79,13 +85,13 @@ pub fn predict(steps: &[Step], samples: &Samples, lanes: &Lanes<'_>, now: i64) -
 
 /// A wait for nobody to come the old way takes as long as the plan says.
 fn is_estimated(step: &Step) -> bool {
-    !matches!(step.call, Call::Drain { .. })
+    !matches!(step.call, StepCall::Drain { .. })
 }
 
 fn expected(step: &Step, samples: &Samples, now: i64, choose: fn(&[u64]) -> Option<u64>) -> u64 {
     match &step.call {
-        Call::Drain { until: Some(until), .. } => u64::try_from(until - now).unwrap_or(0),
-        Call::Drain { seconds, until: None } => seconds.saturating_mul(1_000),
+        StepCall::Drain { until: Some(until), .. } => u64::try_from(until - now).unwrap_or(0),
+        StepCall::Drain { seconds, until: None } => seconds.saturating_mul(1_000),
         _ => choose(samples.like(step)).unwrap_or(step.weight.saturating_mul(1_000)),
     }
 }
@@ -106,7 +112,7 @@ fn whole_seconds(milliseconds: u64) -> u64 {
 /// The last step that directs users and when it ends, and for how long after that somebody may come the old way.
 fn directed(steps: &[Step], ends: &[u64]) -> (Option<(usize, u64)>, u64) {
     let traffic = steps.iter().filter_map(|it| {
-        let seconds = ttl(it, role(it, steps)).filter(|_| role(it, steps) == Role::Traffic)?;
+        let seconds = ttl(it, role(it, steps)).filter(|_| role(it, steps) == StepPhase::Traffic)?;
         Some((it.id, ends[it.id], seconds))
     });
     let traffic: Vec<(usize, u64, u64)> = traffic.collect();
@@ -116,18 +122,18 @@ fn directed(steps: &[Step], ends: &[u64]) -> (Option<(usize, u64)>, u64) {
     (Some((last.0, last.1)), bound)
 }
 
-fn directed_or_whole(steps: &[Step], rehearsal: &Rehearsal) -> (u64, u64) {
+fn directed_or_whole(steps: &[Step], rehearsal: &DrillMeasurement) -> (u64, u64) {
     let (directed, bound) = directed(steps, &rehearsal.ends);
     (directed.map_or_else(|| rehearsal.whole(), |it| it.1), bound)
 }
 
 /// When each step ends, in milliseconds after the begin, and which step it started after.
-struct Rehearsal {
+struct DrillMeasurement {
     ends: Vec<u64>,
     after: Vec<Option<usize>>,
 }
 
-impl Rehearsal {
+impl DrillMeasurement {
     fn whole(&self) -> u64 {
         self.ends.iter().copied().max().unwrap_or(0)
     }
@@ -145,9 +151,14 @@ impl Rehearsal {
 }
 
 /// Carries the steps out on paper, by the same schedule that a run goes by.
-fn rehearse(steps: &[Step], takes: &[u64], lanes: &Lanes<'_>) -> Option<Rehearsal> {
+fn rehearse(
+    steps: &[Step],
+    takes: &[u64],
+    lanes: &ConcurrencyLanes<'_>,
+) -> Option<DrillMeasurement> {
     let mut schedule = Schedule::new(steps, lanes.provider_of, lanes.limits.clone());
-    let mut rehearsal = Rehearsal { ends: vec![0; steps.len()], after: vec![None; steps.len()] };
+    let mut rehearsal =
+        DrillMeasurement { ends: vec![0; steps.len()], after: vec![None; steps.len()] };
     let mut running: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
     let mut now: (u64, Option<usize>) = (0, None);
     let mut done = 0;
@@ -173,13 +184,13 @@ mod tests {
     use proptest::option;
     use proptest::prelude::{Strategy, any, prop_assert, proptest};
 
-    use super::{Lanes, Samples, predict};
+    use super::{ConcurrencyLanes, Samples, predict};
     use crate::engine::address::Address;
-    use crate::engine::ledger::forecast::{Expected, Forecast};
-    use crate::engine::ledger::timed::{Became, Role, Timed};
-    use crate::engine::plan::change::{Call, Directs, Step};
+    use crate::engine::ledger::forecast::{ExpectedTime, Forecast};
+    use crate::engine::ledger::timed::{StepPhase, StepResult, StepTiming};
+    use crate::engine::plan::change::{Step, StepCall, TrafficShift};
 
-    fn step(id: usize, call: Call, waits: &[usize], weight: u64) -> Step {
+    fn step(id: usize, call: StepCall, waits: &[usize], weight: u64) -> Step {
         Step {
             id,
             address: Address::one("shop"),
@@ -195,37 +206,38 @@ mod tests {
 
     /// Make, let it serve, direct users, drain, delete.
     fn switch() -> Vec<Step> {
-        let serving = Call::Serving { of: Vec::new() };
+        let serving = StepCall::Serving { of: Vec::new() };
         let mut steps = vec![
-            step(0, Call::Ready, &[], 60),
+            step(0, StepCall::Ready, &[], 60),
             step(1, serving, &[0], 30),
-            step(2, Call::Rename { attribute: "target".into(), to: None }, &[1], 2),
-            step(3, Call::Drain { seconds: 600, until: None }, &[2], 600),
-            step(4, Call::Delete { deposed: false }, &[3], 2),
+            step(2, StepCall::Rename { attribute: "target".into(), to: None }, &[1], 2),
+            step(3, StepCall::Drain { seconds: 600, until: None }, &[2], 600),
+            step(4, StepCall::Delete { deposed: false }, &[3], 2),
         ];
-        steps[2].directs = Some(Directs { was: Vec::new(), seconds: 600, ttl: 300 });
+        steps[2].directs = Some(TrafficShift { was: Vec::new(), seconds: 600, ttl: 300 });
         steps
     }
 
-    fn measured(call: &str, milliseconds: i64) -> Timed {
-        Timed {
+    fn measured(call: &str, milliseconds: i64) -> StepTiming {
+        StepTiming {
             id: 0,
             address: Address::one("other"),
             kind: "some.kind".into(),
             call: call.into(),
-            role: Role::Work,
+            role: StepPhase::Work,
             waits: Vec::new(),
             started: Some(5),
             ended: Some(5 + milliseconds),
-            became: Became::Done,
+            became: StepResult::Done,
             ttl: None,
             arrived: None,
             unchecked: None,
         }
     }
 
-    fn expected(steps: &[Step], past: &[Timed]) -> Forecast {
-        let lanes = Lanes { provider_of: &|it| it.kind.clone(), limits: BTreeMap::new() };
+    fn expected(steps: &[Step], past: &[StepTiming]) -> Forecast {
+        let lanes =
+            ConcurrencyLanes { provider_of: &|it| it.kind.clone(), limits: BTreeMap::new() };
         predict(steps, &Samples::of(past), &lanes, 0).unwrap()
     }
 
@@ -233,7 +245,7 @@ mod tests {
     fn without_reports_the_kinds_guess() {
         let forecast = expected(&switch(), &[]);
         let wanted = Forecast {
-            directed: Some(Expected { usual: 92, dns_bound: 300 }),
+            directed: Some(ExpectedTime { usual: 92, dns_bound: 300 }),
             whole: 694,
             longest: 92,
             steps: 3,
@@ -246,7 +258,7 @@ mod tests {
     #[test]
     fn measured_steps_take_the_middle_of_what_they_took() {
         let mut failed = measured("ready", 1);
-        failed.became = Became::Failed;
+        failed.became = StepResult::Failed;
         let past = [
             measured("ready", 10_000),
             measured("ready", 90_000),
@@ -257,7 +269,7 @@ mod tests {
             measured("drain gate", 1),
         ];
         let wanted = Forecast {
-            directed: Some(Expected { usual: 51, dns_bound: 300 }),
+            directed: Some(ExpectedTime { usual: 51, dns_bound: 300 }),
             whole: 653,
             longest: 121,
             steps: 3,
@@ -269,10 +281,10 @@ mod tests {
 
     #[test]
     fn what_runs_one_after_another_for_want_of_room_takes_longer() {
-        let steps: Vec<Step> = (0..5).map(|id| step(id, Call::Ready, &[], 10)).collect();
+        let steps: Vec<Step> = (0..5).map(|id| step(id, StepCall::Ready, &[], 10)).collect();
         let whole = |limit: usize| {
             let limits = BTreeMap::from([("cloud".to_owned(), limit)]);
-            let lanes = Lanes { provider_of: &|_| "cloud".into(), limits };
+            let lanes = ConcurrencyLanes { provider_of: &|_| "cloud".into(), limits };
             let forecast = predict(&steps, &Samples::default(), &lanes, 0).unwrap();
             (forecast.whole, forecast.steps)
         };
@@ -281,17 +293,19 @@ mod tests {
 
     #[test]
     fn a_drain_that_an_earlier_run_began_takes_what_is_left() {
-        let drain = Call::Drain { seconds: 0, until: Some(70_000) };
+        let drain = StepCall::Drain { seconds: 0, until: Some(70_000) };
         let steps = vec![step(0, drain, &[], 1)];
-        let lanes = Lanes { provider_of: &|it| it.kind.clone(), limits: BTreeMap::new() };
+        let lanes =
+            ConcurrencyLanes { provider_of: &|it| it.kind.clone(), limits: BTreeMap::new() };
         let forecast = predict(&steps, &Samples::default(), &lanes, 10_000).unwrap();
         assert_eq!((forecast.whole, forecast.steps, forecast.directed), (60, 0, None));
     }
 
     #[test]
     fn no_steps_and_circles_are_not_predicted() {
-        let lanes = Lanes { provider_of: &|it| it.kind.clone(), limits: BTreeMap::new() };
-        let circle = [step(0, Call::Ready, &[1], 1), step(1, Call::Ready, &[0], 1)];
+        let lanes =
+            ConcurrencyLanes { provider_of: &|it| it.kind.clone(), limits: BTreeMap::new() };
+        let circle = [step(0, StepCall::Ready, &[1], 1), step(1, StepCall::Ready, &[0], 1)];
         assert_eq!(predict(&circle, &Samples::default(), &lanes, 0), None);
         assert_eq!(predict(&[], &Samples::default(), &lanes, 0), None);
     }
@@ -304,9 +318,9 @@ mod tests {
                 let numbered = drawn.into_iter().enumerate();
                 let steps = numbered.map(|(id, (mask, weight, slow, ttl))| {
                     let waits: Vec<usize> = (0..id).filter(|it| mask >> it & 5 == 5).collect();
-                    let mut step = step(id, Call::Ready, &waits, weight);
+                    let mut step = step(id, StepCall::Ready, &waits, weight);
                     step.kind = KINDS[usize::from(slow)].into();
-                    let directs = |ttl| Directs { was: Vec::new(), seconds: 0, ttl };
+                    let directs = |ttl| TrafficShift { was: Vec::new(), seconds: 0, ttl };
                     step.directs = ttl.filter(|_| mask % 3 == 0).map(directs);
                     step
                 });
@@ -322,15 +336,15 @@ mod tests {
             past in vec((any::<bool>(), 0..200_000_i64), 0..6),
             limit in 1..4_usize,
         ) {
-            let past: Vec<Timed> = past
+            let past: Vec<StepTiming> = past
                 .into_iter()
                 .map(|(slow, took)| {
-                    Timed { kind: KINDS[usize::from(slow)].into(), ..measured("ready", took) }
+                    StepTiming { kind: KINDS[usize::from(slow)].into(), ..measured("ready", took) }
                 })
                 .collect();
             let samples = Samples::of(&past);
             let limits = BTreeMap::from([("slow".to_owned(), limit)]);
-            let lanes = Lanes { provider_of: &|it| it.kind.clone(), limits };
+            let lanes = ConcurrencyLanes { provider_of: &|it| it.kind.clone(), limits };
             let forecast = predict(&steps, &samples, &lanes, 0).unwrap();
             let takes = |it: &Step| {
                 let known = samples.like(it);

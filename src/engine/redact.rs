@@ -9,7 +9,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, HEXLOWER, HEXLOWER_PERMISSIVE, HEXUPPER};
 use regex::Regex;
 
-use crate::engine::decoded::{Decoder, View};
+use crate::engine::decoded::{DecodedView, Decoder};
 use crate::engine::value::Value;
 
 /// What stands where a secret stood.
@@ -32,18 +32,18 @@ const LONG: usize = 256 * 1024;
 /// All that is known to be secret, and where it is found.
 #[derive(Debug, Default)]
 pub struct Redactor {
-    known: RwLock<Known>,
+    known: RwLock<KnownSecrets>,
 }
 
 #[derive(Default)]
-struct Known {
+struct KnownSecrets {
     secrets: BTreeSet<String>,
     has_blank: bool,
     /// Made when first needed after something was learnt.
     finder: Option<Arc<Finder>>,
 }
 
-impl std::fmt::Debug for Known {
+impl std::fmt::Debug for KnownSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} secrets", self.secrets.len())
     }
@@ -109,7 +109,7 @@ impl Redactor {
         if text.chars().count() < TEXT_MIN {
             return;
         }
-        let is_known = |it: &Known| it.secrets.contains(text);
+        let is_known = |it: &KnownSecrets| it.secrets.contains(text);
         if is_known(&self.known.read().unwrap_or_else(PoisonError::into_inner)) {
             return;
         }
@@ -185,7 +185,7 @@ impl Finder {
     /// In the text, and in what it is when so many layers of encoding are undone.
     fn everywhere(&self, text: &str, layers: usize) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        let mut views = vec![View::of(text)];
+        let mut views = vec![DecodedView::of(text)];
         for layer in 0..=layers {
             for view in &views {
                 found.extend(self.find(view));
@@ -205,7 +205,7 @@ impl Finder {
     }
 
     /// Whole runs of Base64 or hexadecimal in which, unpacked, a secret stands in any form.
-    fn packed(&self, view: &View<'_>, layers: usize) -> Vec<Range<usize>> {
+    fn packed(&self, view: &DecodedView<'_>, layers: usize) -> Vec<Range<usize>> {
         static RUN: LazyLock<Regex> =
             LazyLock::new(|| Regex::new(r"[A-Za-z0-9+/_-]{16,}").expect("this pattern is right"));
         let holds = |run: &str| unpacked(run).any(|it| !self.everywhere(&it, layers).is_empty());
@@ -213,7 +213,7 @@ impl Finder {
         runs.map(|it| view.origin(it.range())).collect()
     }
 
-    fn find(&self, view: &View<'_>) -> Vec<Range<usize>> {
+    fn find(&self, view: &DecodedView<'_>) -> Vec<Range<usize>> {
         let text = view.text();
         let is_part = |it: Option<char>| it.is_some_and(|it| it.is_alphanumeric() || it == '_');
         let alone = |range: Range<usize>| {

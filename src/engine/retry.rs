@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::engine::observed::Reason;
+use crate::engine::observed::UnknownReason;
 
 /// Classes of faults; the edges classify, this module decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub enum ErrorClass {
     /// The object is at work ("Linode busy.", ResourceInUse): the call did nothing, wait and repeat.
     Busy,
     /// Too many calls: the call did nothing, wait as told and repeat.
@@ -31,18 +31,20 @@ pub enum Fault {
     Garbled,
 }
 
-impl Fault {
+impl ErrorClass {
     /// What it says of the world when a look failed by it.
-    pub fn reason(self) -> Reason {
+    pub fn reason(self) -> UnknownReason {
         match self {
-            Self::Busy | Self::Throttled => Reason::Throttled,
-            Self::Transient | Self::UnknownOutcome | Self::Unreachable => Reason::Unreachable,
+            Self::Busy | Self::Throttled => UnknownReason::Throttled,
+            Self::Transient | Self::UnknownOutcome | Self::Unreachable => {
+                UnknownReason::Unreachable
+            }
             Self::Missing
             | Self::Conflict
             | Self::Unauthenticated
             | Self::Denied
-            | Self::Rejected => Reason::Denied,
-            Self::Garbled => Reason::Malformed,
+            | Self::Rejected => UnknownReason::Denied,
+            Self::Garbled => UnknownReason::Malformed,
         }
     }
 }
@@ -63,7 +65,7 @@ pub fn is_late(now: i64, deadline: i64, looks: u32) -> bool {
 
 /// How much patience a call is given.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct RetryPolicy {
     pub attempts: u32,
     /// Patience with `Busy` and `Throttled`, which do end, is counted in time.
     pub within: Duration,
@@ -72,7 +74,7 @@ pub struct Patience {
 }
 
 /// Reads: a few attempts.
-pub const READING: Patience = Patience {
+pub const READING: RetryPolicy = RetryPolicy {
     attempts: 4,
     within: Duration::from_secs(120),
     first_pause: Duration::from_millis(500),
@@ -81,7 +83,7 @@ pub const READING: Patience = Patience {
 
 /// Calls that change something: long patience with an object at work, and a minute of it with a cloud that is not well: users
 /// may wait for just this call, and a switch that gives up here leaves them where they are.
-pub const CHANGING: Patience = Patience {
+pub const CHANGING: RetryPolicy = RetryPolicy {
     attempts: 8,
     within: Duration::from_secs(1800),
     first_pause: Duration::from_secs(1),
@@ -96,13 +98,13 @@ const SILENT_LOOKS: u32 = 2;
 
 /// How long somebody has said nothing to looks that follow each other.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Silence {
+pub struct SilenceBudget {
     looks: u32,
     /// Milliseconds since the Unix epoch.
     since: i64,
 }
 
-impl Silence {
+impl SilenceBudget {
     /// After a look; `true`: it has lasted too long. Any answer ends it.
     pub fn lasts(&mut self, is_silent: bool, now: i64) -> bool {
         if !is_silent {
@@ -126,7 +128,7 @@ pub fn poll(waited: Duration, longest: Duration) -> Duration {
 
 /// How fast a run goes, where somebody says so.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pace {
+pub struct Pacing {
     /// Steps at once, of each provider.
     pub at_once: Option<usize>,
     /// Between two looks of one wait.
@@ -134,7 +136,7 @@ pub struct Pace {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RetryDecision {
     AgainAfter(Duration),
     GiveUp,
 }
@@ -145,13 +147,13 @@ pub enum Verdict {
 /// our own is between half and the whole of what doubling says (AWS calls this equal jitter); one that was asked for is
 /// kept, and up to a tenth longer.
 pub fn decide(
-    fault: Fault,
+    fault: ErrorClass,
     attempt: u32,
     elapsed: Duration,
     retry_after: Option<Duration>,
-    patience: Patience,
+    patience: RetryPolicy,
     chance: f64,
-) -> Verdict {
+) -> RetryDecision {
     let chance = if chance.is_finite() { chance.clamp(0.0, 1.0) } else { 0.0 };
     let doubled = patience.first_pause * 2u32.pow(attempt.saturating_sub(1).min(16));
     let own = doubled.min(patience.longest_pause).mul_f64(0.5 + chance / 2.0);
@@ -159,26 +161,26 @@ pub fn decide(
     let pause = retry_after
         .map_or(own, |it| it.saturating_add((it / 10).min(patience.longest_pause).mul_f64(chance)));
     let again = match fault {
-        Fault::Busy | Fault::Throttled => in_time,
-        Fault::Transient | Fault::Unreachable => in_time && attempt < patience.attempts,
-        Fault::UnknownOutcome
-        | Fault::Missing
-        | Fault::Conflict
-        | Fault::Unauthenticated
-        | Fault::Denied
-        | Fault::Rejected
-        | Fault::Garbled => false,
+        ErrorClass::Busy | ErrorClass::Throttled => in_time,
+        ErrorClass::Transient | ErrorClass::Unreachable => in_time && attempt < patience.attempts,
+        ErrorClass::UnknownOutcome
+        | ErrorClass::Missing
+        | ErrorClass::Conflict
+        | ErrorClass::Unauthenticated
+        | ErrorClass::Denied
+        | ErrorClass::Rejected
+        | ErrorClass::Garbled => false,
     };
-    if again { Verdict::AgainAfter(pause) } else { Verdict::GiveUp }
+    if again { RetryDecision::AgainAfter(pause) } else { RetryDecision::GiveUp }
 }
 
 /// How long what was made a moment ago may be unknown to the part of a cloud that makes something inside it.
 const NEW_SECONDS: u64 = 60;
 
 /// What a fault means for what is made inside something that was made a moment ago: it may not be known everywhere yet.
-pub fn within_new(fault: Fault, elapsed: Duration) -> Fault {
+pub fn within_new(fault: ErrorClass, elapsed: Duration) -> ErrorClass {
     match fault {
-        Fault::Missing if elapsed < Duration::from_secs(NEW_SECONDS) => Fault::Busy,
+        ErrorClass::Missing if elapsed < Duration::from_secs(NEW_SECONDS) => ErrorClass::Busy,
         other => other,
     }
 }
@@ -187,18 +189,21 @@ pub fn within_new(fault: Fault, elapsed: Duration) -> Fault {
 mod tests {
     use std::time::Duration;
 
-    use super::{CHANGING, Fault, READING, Silence, Verdict, decide, is_late, poll, within_new};
+    use super::{
+        CHANGING, ErrorClass, READING, RetryDecision, SilenceBudget, decide, is_late, poll,
+        within_new,
+    };
 
     /// A child's create that hears "no such parent" right after that was made: asked again for a minute, not for ever.
     #[test]
     fn what_is_made_inside_something_new_has_patience_until_that_is_known() {
         let again = |seconds: u64| {
             let elapsed = Duration::from_secs(seconds);
-            let fault = within_new(Fault::Missing, elapsed);
-            decide(fault, 3, elapsed, None, CHANGING, 0.0) != Verdict::GiveUp
+            let fault = within_new(ErrorClass::Missing, elapsed);
+            decide(fault, 3, elapsed, None, CHANGING, 0.0) != RetryDecision::GiveUp
         };
         assert!(again(0) && again(59) && !again(60));
-        assert_eq!(within_new(Fault::Rejected, Duration::ZERO), Fault::Rejected);
+        assert_eq!(within_new(ErrorClass::Rejected, Duration::ZERO), ErrorClass::Rejected);
     }
 
     #[test]
@@ -212,37 +217,37 @@ mod tests {
 
     #[test]
     fn a_lost_reply_is_never_repeated() {
-        let verdict = decide(Fault::UnknownOutcome, 1, Duration::ZERO, None, CHANGING, 1.0);
-        assert_eq!(verdict, Verdict::GiveUp);
+        let verdict = decide(ErrorClass::UnknownOutcome, 1, Duration::ZERO, None, CHANGING, 1.0);
+        assert_eq!(verdict, RetryDecision::GiveUp);
     }
 
     #[test]
     fn retry_after_is_obeyed_and_bounded_by_patience() {
         let after = Some(Duration::from_secs(7));
         assert_eq!(
-            decide(Fault::Throttled, 1, Duration::ZERO, after, READING, 0.0),
-            Verdict::AgainAfter(Duration::from_secs(7))
+            decide(ErrorClass::Throttled, 1, Duration::ZERO, after, READING, 0.0),
+            RetryDecision::AgainAfter(Duration::from_secs(7))
         );
-        let late = decide(Fault::Throttled, 1, READING.within, after, READING, 0.0);
-        assert_eq!(late, Verdict::GiveUp);
-        let spread = decide(Fault::Throttled, 1, Duration::ZERO, after, READING, 1.0);
-        assert_eq!(spread, Verdict::AgainAfter(Duration::from_millis(7_700)));
+        let late = decide(ErrorClass::Throttled, 1, READING.within, after, READING, 0.0);
+        assert_eq!(late, RetryDecision::GiveUp);
+        let spread = decide(ErrorClass::Throttled, 1, Duration::ZERO, after, READING, 1.0);
+        assert_eq!(spread, RetryDecision::AgainAfter(Duration::from_millis(7_700)));
         let for_ever = Some(Duration::MAX);
-        for fault in [Fault::Throttled, Fault::Busy, Fault::Transient] {
+        for fault in [ErrorClass::Throttled, ErrorClass::Busy, ErrorClass::Transient] {
             let verdict = decide(fault, 1, Duration::from_secs(9), for_ever, CHANGING, 1.0);
-            assert_eq!(verdict, Verdict::GiveUp);
+            assert_eq!(verdict, RetryDecision::GiveUp);
         }
     }
 
     #[test]
     fn pauses_double_up_to_the_longest() {
         let pauses: Vec<_> = (1..7)
-            .map(|attempt| decide(Fault::Busy, attempt, Duration::ZERO, None, READING, 1.0))
+            .map(|attempt| decide(ErrorClass::Busy, attempt, Duration::ZERO, None, READING, 1.0))
             .collect();
-        assert_eq!(pauses[1], Verdict::AgainAfter(Duration::from_secs(1)));
-        assert_eq!(pauses[5], Verdict::AgainAfter(READING.longest_pause));
-        let early = decide(Fault::Busy, 2, Duration::ZERO, None, READING, 0.0);
-        assert_eq!(early, Verdict::AgainAfter(Duration::from_millis(500)));
+        assert_eq!(pauses[1], RetryDecision::AgainAfter(Duration::from_secs(1)));
+        assert_eq!(pauses[5], RetryDecision::AgainAfter(READING.longest_pause));
+        let early = decide(ErrorClass::Busy, 2, Duration::ZERO, None, READING, 0.0);
+        assert_eq!(early, RetryDecision::AgainAfter(Duration::from_millis(500)));
     }
 
     #[test]
@@ -255,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_silence_lasts_when_it_is_long_and_was_met_more_than_once() {
-        let mut silence = Silence::default();
+        let mut silence = SilenceBudget::default();
         assert!(!silence.lasts(true, 1_000), "one look may have taken all the time");
         assert!(!silence.lasts(true, 180_999));
         assert!(silence.lasts(true, 181_000));

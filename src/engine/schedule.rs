@@ -7,7 +7,7 @@ use crate::engine::plan::change::Step;
 
 /// How a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum StepState {
     Waiting,
     Running,
     Done,
@@ -19,7 +19,7 @@ pub enum Standing {
 /// Progress of the steps of one plan.
 #[derive(Debug)]
 pub struct Schedule {
-    standing: Vec<Standing>,
+    standing: Vec<StepState>,
     waits_left: Vec<usize>,
     dependents: Vec<Vec<usize>>,
     /// Seconds from the start of a step to the end of the longest path behind it.
@@ -55,7 +55,7 @@ impl Schedule {
             *open_in_segment.entry(step.segment).or_default() += 1;
         }
         let mut schedule = Self {
-            standing: vec![Standing::Waiting; steps.len()],
+            standing: vec![StepState::Waiting; steps.len()],
             waits_left: steps.iter().map(|it| it.waits.len()).collect(),
             remaining: remaining(steps, &dependents),
             dependents,
@@ -103,7 +103,7 @@ impl Schedule {
             }
             for (rank, step) in chosen {
                 ranked.remove(&(rank, step));
-                self.standing[step] = Standing::Running;
+                self.standing[step] = StepState::Running;
                 started.push(step);
             }
         }
@@ -112,9 +112,9 @@ impl Schedule {
 
     /// Takes in how a running step ended.
     pub fn finish(&mut self, step: usize, succeeded: bool) {
-        assert_eq!(self.standing[step], Standing::Running, "only a running step ends");
+        assert_eq!(self.standing[step], StepState::Running, "only a running step ends");
         *self.running.get_mut(&self.providers[step]).expect("it was counted when it started") -= 1;
-        self.standing[step] = if succeeded { Standing::Done } else { Standing::Failed };
+        self.standing[step] = if succeeded { StepState::Done } else { StepState::Failed };
         self.close(step);
         if !succeeded {
             self.skip_dependents(step);
@@ -122,7 +122,7 @@ impl Schedule {
         }
         for dependent in self.dependents[step].clone() {
             self.waits_left[dependent] -= 1;
-            if self.waits_left[dependent] == 0 && self.standing[dependent] == Standing::Waiting {
+            if self.waits_left[dependent] == 0 && self.standing[dependent] == StepState::Waiting {
                 self.offer(dependent);
             }
         }
@@ -141,8 +141,8 @@ impl Schedule {
     fn skip_dependents(&mut self, step: usize) {
         let mut todo = self.dependents[step].clone();
         while let Some(dependent) = todo.pop() {
-            if self.standing[dependent] == Standing::Waiting {
-                self.standing[dependent] = Standing::Skipped;
+            if self.standing[dependent] == StepState::Waiting {
+                self.standing[dependent] = StepState::Skipped;
                 self.close(dependent);
                 todo.extend(&self.dependents[dependent]);
             }
@@ -163,12 +163,12 @@ impl Schedule {
         self.running.values().any(|it| *it > 0)
     }
 
-    pub fn standing(&self, step: usize) -> Standing {
+    pub fn standing(&self, step: usize) -> StepState {
         self.standing[step]
     }
 
     pub fn done(&self) -> usize {
-        self.standing.iter().filter(|it| **it == Standing::Done).count()
+        self.standing.iter().filter(|it| **it == StepState::Done).count()
     }
 }
 
@@ -196,9 +196,9 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::{Strategy, any, proptest};
 
-    use super::{Schedule, Standing};
+    use super::{Schedule, StepState};
     use crate::engine::address::Address;
-    use crate::engine::plan::change::{Call, Step};
+    use crate::engine::plan::change::{Step, StepCall};
 
     const LIMIT: usize = 2;
 
@@ -207,7 +207,7 @@ mod tests {
             id,
             address: Address::one("x"),
             kind: kind.into(),
-            call: Call::Ready,
+            call: StepCall::Ready,
             waits,
             lane: lane.map(Into::into),
             segment,
@@ -245,7 +245,7 @@ mod tests {
         for id in started {
             let waits = steps[*id].waits.iter();
             assert!(
-                waits.clone().all(|it| schedule.standing(*it) == Standing::Done),
+                waits.clone().all(|it| schedule.standing(*it) == StepState::Done),
                 "{id} is early"
             );
         }
@@ -282,11 +282,11 @@ mod tests {
             }
             assert!(!schedule.is_running() && !schedule.has_startable(), "it is over");
             for it in &steps {
-                let blocked = it.waits.iter().any(|wait| schedule.standing(*wait) != Standing::Done);
+                let blocked = it.waits.iter().any(|wait| schedule.standing(*wait) != StepState::Done);
                 let expected = match (blocked, may_fail && fails[it.id]) {
-                    (true, _) => Standing::Skipped,
-                    (false, true) => Standing::Failed,
-                    (false, false) => Standing::Done,
+                    (true, _) => StepState::Skipped,
+                    (false, true) => StepState::Failed,
+                    (false, false) => StepState::Done,
                 };
                 assert_eq!(schedule.standing(it.id), expected, "{}", it.id);
             }

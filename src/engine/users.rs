@@ -1,10 +1,10 @@
 //! Where users are sent: each name that others remember, what it leads to, and whether that is lost.
 
 use crate::engine::address::Address;
-use crate::engine::fault_domain::Domains;
+use crate::engine::fault_domain::FaultDomains;
 use crate::engine::packets::{Admits, Family, Filter};
 use crate::engine::plan::change::{AttributeChange, Change, Plan};
-use crate::engine::plan::closure::Recorded;
+use crate::engine::plan::closure::RecordedTopology;
 use crate::engine::plan::danger::directs_users;
 use crate::engine::plan::door::{family_of, port_of, shut_through};
 use crate::engine::schema::Catalog;
@@ -13,7 +13,7 @@ use crate::engine::value::Value;
 
 /// One way on which users come, as it was last recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Way {
+pub struct UserRoute {
     pub address: Address,
     /// What it says: an address, or a name.
     pub target: String,
@@ -29,8 +29,9 @@ pub struct Way {
 }
 
 /// All of them; `plan`: what the layers would have changed.
-pub fn ways(catalog: &Catalog, state: &State, plan: Option<&Plan>) -> Vec<Way> {
-    let (recorded, domains) = (Recorded::new(catalog, state), Domains::new(catalog, Some(state)));
+pub fn ways(catalog: &Catalog, state: &State, plan: Option<&Plan>) -> Vec<UserRoute> {
+    let (recorded, domains) =
+        (RecordedTopology::new(catalog, state), FaultDomains::new(catalog, Some(state)));
     let mut ways = Vec::new();
     for (address, record) in &state.records {
         let Some(kind) = catalog.get(&record.kind).filter(|it| it.drain.is_some()) else {
@@ -51,7 +52,7 @@ pub fn ways(catalog: &Catalog, state: &State, plan: Option<&Plan>) -> Vec<Way> {
             fault_domain.iter().any(|it| state.lost.iter().any(|lost| lost.fault_domain == *it));
         let shut = shut(catalog, state, &recorded, family_of(kind, &record.attributes), &to);
         let (address, target) = (address.clone(), target.join(", "));
-        ways.push(Way { address, target, to, fault_domain, is_lost, is_to_move, shut });
+        ways.push(UserRoute { address, target, to, fault_domain, is_lost, is_to_move, shut });
     }
     ways
 }
@@ -60,7 +61,7 @@ pub fn ways(catalog: &Catalog, state: &State, plan: Option<&Plan>) -> Vec<Way> {
 fn shut(
     catalog: &Catalog,
     state: &State,
-    recorded: &Recorded<'_>,
+    recorded: &RecordedTopology<'_>,
     family: Option<Family>,
     to: &[Address],
 ) -> Option<String> {

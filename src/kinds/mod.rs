@@ -33,7 +33,7 @@ pub fn example(kind: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::{FOLDERS, builtin, example};
-    use crate::engine::schema::{FaultDomain, Grants, Kind};
+    use crate::engine::schema::{FaultDomain, GrantRoutes, Kind};
     use crate::engine::stack::rules::{READY, far};
 
     #[test]
@@ -102,7 +102,7 @@ mod tests {
         for kind in builtin().kinds.values() {
             let grants = kind.rest.as_ref().map(|it| it.grants.as_ref());
             assert!(grants.is_none_or(|it| it.is_some()), "{}: grants", kind.kind);
-            if let Some(Some(Grants::Inside { id, .. })) = grants {
+            if let Some(Some(GrantRoutes::Inside { id, .. })) = grants {
                 let of = id.split_once('.').map_or(id.as_str(), |it| it.0);
                 assert!(kind.attributes.contains_key(of), "{}: {id}", kind.kind);
                 assert!(kind.contains_in.is_some(), "{}", kind.kind);

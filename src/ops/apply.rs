@@ -7,23 +7,23 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Action, Drift, Loss};
+use crate::engine::plan::change::{Action, Drift, LossDeclaration};
 use crate::engine::plan::propose::Intent;
 use crate::engine::schema::Kind;
 use crate::engine::stack::variables::remembered;
-use crate::engine::state::journal::{Entry, Outcome, fold, replay};
-use crate::engine::state::record::{Lost, Phase, Record, State};
+use crate::engine::state::journal::{JournalEntry, StepOutcome, fold, replay};
+use crate::engine::state::record::{LostDomain, Phase, Record, State};
 use crate::engine::value::LineageKey;
 use crate::ops::call::take_outputs;
-use crate::ops::closing::{Order, Report, housekeeping};
+use crate::ops::closing::{RunRequest, RunResult, housekeeping};
 use crate::ops::error::OpsError;
-use crate::ops::job::{Hands, Pen, Progress, Waiting};
+use crate::ops::job::{JournalWriter, PendingWrite, Progress, StepContext};
 use crate::ops::plan::Proposed;
-use crate::ops::run::Run;
+use crate::ops::run::Executor;
 use crate::ops::session::Session;
 use crate::store::error::StoreError;
 use crate::store::lease::Lease;
-use crate::store::pulse::Pulse;
+use crate::store::pulse::LeaseGuard;
 
 /// Whether applying would change neither the world nor the state.
 pub fn is_idle(proposed: &Proposed) -> bool {
@@ -43,19 +43,24 @@ pub async fn apply(
     session: &Arc<Session>,
     mut lease: Lease,
     proposed: Proposed,
-    order: &Order,
+    order: &RunRequest,
     tell: Arc<dyn Fn(Progress) + Send + Sync>,
     stop: watch::Receiver<Option<String>>,
-) -> Result<Report, OpsError> {
+) -> Result<RunResult, OpsError> {
     let state = open_run(session, &mut lease, &proposed, order)?;
     let pulse = lease.pulse();
     let stop = stop_with(&pulse, stop);
     let (pen, lease_back) = hold_pen(lease);
     let (session_of, pulse_of) = (Arc::clone(session), Arc::clone(&pulse));
-    let hands =
-        Hands { session: session_of, pen: pen.clone(), pulse: pulse_of, tell, pace: order.pace };
+    let hands = StepContext {
+        session: session_of,
+        pen: pen.clone(),
+        pulse: pulse_of,
+        tell,
+        pace: order.pace,
+    };
     let hands = Arc::new(hands);
-    let mut run = Run::new(session, &proposed, state, order.pace);
+    let mut run = Executor::new(session, &proposed, state, order.pace);
     let stopped = run.carry_out(&hands, stop).await;
     let mut report = run.report(stopped);
     let entries = run.close(session, order, &mut report);
@@ -78,7 +83,7 @@ pub async fn apply(
 
 /// One word to stop for: a signal, or the end of the lease.
 fn stop_with(
-    pulse: &Pulse,
+    pulse: &LeaseGuard,
     mut signal: watch::Receiver<Option<String>>,
 ) -> watch::Receiver<Option<String>> {
     let (tell, stop) = watch::channel(signal.borrow().clone());
@@ -104,13 +109,13 @@ fn open_run(
     session: &Session,
     lease: &mut Lease,
     proposed: &Proposed,
-    order: &Order,
+    order: &RunRequest,
 ) -> Result<State, OpsError> {
     let at = session.clock.now();
     let mut entries = Vec::new();
     let mut state = proposed.state.clone();
     if state.is_none() {
-        let founded = Entry::Founded {
+        let founded = JournalEntry::Founded {
             stack: proposed.plan.stack.clone(),
             instance: order.instance.clone(),
             target: session.target.word().into(),
@@ -126,16 +131,16 @@ fn open_run(
     let mut fresh = Vec::new();
     for (cloud, account) in &proposed.plan.bindings.accounts {
         if !state.bound.contains_key(cloud) {
-            fresh.push(Entry::Bound { cloud: cloud.clone(), account: account.clone() });
+            fresh.push(JournalEntry::Bound { cloud: cloud.clone(), account: account.clone() });
         }
     }
     let switched = switched(session, &state, proposed, at);
     let destroys = order.intent == Intent::Destroy;
     // A switch journals its variables together with what they were before.
-    let is_switch = switched.iter().any(|it| matches!(it, Entry::Switched { .. }));
+    let is_switch = switched.iter().any(|it| matches!(it, JournalEntry::Switched { .. }));
     let variables =
         (!destroys && !is_switch).then(|| remembered(&proposed.desired.stack.variables));
-    fresh.push(Entry::RunBegan {
+    fresh.push(JournalEntry::RunBegan {
         who: session.who.clone(),
         command: order.command.clone(),
         at,
@@ -154,12 +159,12 @@ fn open_run(
 }
 
 /// The switch, with all that is lost, before its first call; what has recovered without one.
-fn switched(session: &Session, state: &State, proposed: &Proposed, at: i64) -> Vec<Entry> {
+fn switched(session: &Session, state: &State, proposed: &Proposed, at: i64) -> Vec<JournalEntry> {
     let plan = &proposed.plan;
     let who = || session.who.clone();
-    let lost = |it: &Loss| {
+    let lost = |it: &LossDeclaration| {
         let (since, by) = it.recorded.clone().unwrap_or_else(|| (at, who()));
-        Lost { fault_domain: it.fault_domain.clone(), since, by }
+        LostDomain { fault_domain: it.fault_domain.clone(), since, by }
     };
     let is_new = plan.lost.iter().any(|it| it.recorded.is_none());
     if plan.switch.is_some() || is_new {
@@ -173,15 +178,15 @@ fn switched(session: &Session, state: &State, proposed: &Proposed, at: i64) -> V
             (proposed.keep, proposed.allowed.clone(), proposed.last_good);
         let who = who();
         let switched =
-            Entry::Switched { from, to, lost, variables, keep, allowed, last_good, at, who };
+            JournalEntry::Switched { from, to, lost, variables, keep, allowed, last_good, at, who };
         return vec![switched];
     }
     let found = plan.thaws.iter();
-    found.map(|it| Entry::Found { fault_domain: it.clone(), at, who: who() }).collect()
+    found.map(|it| JournalEntry::Found { fault_domain: it.clone(), at, who: who() }).collect()
 }
 
 /// Records whose computed attributes the cloud tells differently now.
-fn refreshed(session: &Session, state: &State, proposed: &Proposed, at: i64) -> Vec<Entry> {
+fn refreshed(session: &Session, state: &State, proposed: &Proposed, at: i64) -> Vec<JournalEntry> {
     let plan = &proposed.plan;
     let drifted: BTreeMap<&Address, &Drift> =
         plan.drift.iter().map(|it| (&it.address, it)).collect();
@@ -199,8 +204,8 @@ fn refreshed(session: &Session, state: &State, proposed: &Proposed, at: i64) -> 
             acknowledge(&mut seen, kind, drift);
         }
         if seen != *record {
-            let outcome = Outcome::Recorded(Box::new(seen));
-            entries.push(Entry::Ended { address: address.clone(), step: 0, outcome, at });
+            let outcome = StepOutcome::Recorded(Box::new(seen));
+            entries.push(JournalEntry::Ended { address: address.clone(), step: 0, outcome, at });
         }
     }
     entries
@@ -216,8 +221,8 @@ fn acknowledge(record: &mut Record, kind: &Kind, drift: &Drift) {
 }
 
 /// One thread owns the lease and makes entries durable, as many as wait at a time with one sync.
-fn hold_pen(mut lease: Lease) -> (Pen, oneshot::Receiver<Lease>) {
-    let (entries, mut queue) = mpsc::unbounded_channel::<Waiting>();
+fn hold_pen(mut lease: Lease) -> (JournalWriter, oneshot::Receiver<Lease>) {
+    let (entries, mut queue) = mpsc::unbounded_channel::<PendingWrite>();
     let (give_back, back) = oneshot::channel();
     std::thread::spawn(move || {
         while let Some(first) = queue.blocking_recv() {
@@ -225,7 +230,8 @@ fn hold_pen(mut lease: Lease) -> (Pen, oneshot::Receiver<Lease>) {
             while let Ok(next) = queue.try_recv() {
                 waiting.push(next);
             }
-            let all: Vec<Entry> = waiting.iter().flat_map(|(it, _)| it.iter().cloned()).collect();
+            let all: Vec<JournalEntry> =
+                waiting.iter().flat_map(|(it, _)| it.iter().cloned()).collect();
             let written = lease.append(&all).map(|_| ()).map_err(|why: StoreError| why.to_string());
             for (_, done) in waiting {
                 // A task that was given up does not listen any more.
@@ -234,5 +240,5 @@ fn hold_pen(mut lease: Lease) -> (Pen, oneshot::Receiver<Lease>) {
         }
         give_back.send(lease).ok();
     });
-    (Pen { entries, broken: Arc::default() }, back)
+    (JournalWriter { entries, broken: Arc::default() }, back)
 }

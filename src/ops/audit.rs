@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::engine::audit::examine::{Switch, audit as examine, invalid, sources};
-use crate::engine::audit::facts::{Drill, Facts, Online, Store};
-use crate::engine::audit::finding::{Audit, Section};
-use crate::engine::plan::guard::Allowed;
+use crate::engine::audit::examine::{ExaminedSwitch, audit as examine, invalid, sources};
+use crate::engine::audit::facts::{AuditFacts, Drill, Online, Store};
+use crate::engine::audit::finding::{Audit, AuditSection};
+use crate::engine::plan::guard::Allowances;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::walls::SHUT_BY_OTHERS;
 use crate::engine::stack::model::Stack;
@@ -18,15 +18,15 @@ use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::load;
 use crate::ops::look;
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::ops::plan::looked;
 use crate::ops::session::Session;
 use crate::ops::sides;
 
 /// What is to be audited.
 #[derive(Debug, Clone)]
-pub struct Question {
-    pub place: Place,
+pub struct AuditQuestion {
+    pub place: StackRef,
     /// The overlays that are switched to; none: all that take something for lost.
     pub to: Vec<String>,
     pub given: Vec<GivenVariable>,
@@ -38,7 +38,7 @@ pub struct Question {
 }
 
 /// Looks at everything; writes nothing, and calls no cloud unless asked to.
-pub async fn audit(session: &Session, question: &Question) -> Result<Audit, OpsError> {
+pub async fn audit(session: &Session, question: &AuditQuestion) -> Result<Audit, OpsError> {
     let place = &question.place;
     let store = session.store(place);
     let state = store.load()?;
@@ -58,8 +58,8 @@ pub async fn audit(session: &Session, question: &Question) -> Result<Audit, OpsE
             Err(why) => broken.push(mistakes(Some(&overlay), why)?),
         }
     }
-    let switches: Vec<Switch<'_>> =
-        switches.iter().map(|(overlay, stack)| Switch { overlay, stack }).collect();
+    let switches: Vec<ExaminedSwitch<'_>> =
+        switches.iter().map(|(overlay, stack)| ExaminedSwitch { overlay, stack }).collect();
     if question.online {
         let sources = sources(&session.catalog, &home, &switches, state.as_ref());
         facts.offers = Some(look::offers(session, sources).await);
@@ -72,7 +72,7 @@ pub async fn audit(session: &Session, question: &Question) -> Result<Audit, OpsE
 
 fn stack(
     session: &Session,
-    question: &Question,
+    question: &AuditQuestion,
     overlays: &[String],
     state: Option<&State>,
 ) -> Result<Stack, OpsError> {
@@ -85,17 +85,17 @@ fn stack(
 
 /// An audit that ends with the mistakes of the stack itself.
 fn refused(
-    place: &Place,
+    place: &StackRef,
     overlay: Option<&str>,
     why: OpsError,
-    facts: &Facts,
+    facts: &AuditFacts,
 ) -> Result<Audit, OpsError> {
     let sections = vec![mistakes(overlay, why)?];
     Ok(Audit { stack: place.stack.clone(), sections, at: facts.now, ..Audit::default() })
 }
 
 /// Mistakes in layers are findings; everything else ends the audit.
-fn mistakes(overlay: Option<&str>, why: OpsError) -> Result<Section, OpsError> {
+fn mistakes(overlay: Option<&str>, why: OpsError) -> Result<AuditSection, OpsError> {
     match why {
         OpsError::Mistakes { diagnostics, sources } => Ok(invalid(overlay, &diagnostics, &sources)),
         other => Err(other),
@@ -105,7 +105,7 @@ fn mistakes(overlay: Option<&str>, why: OpsError) -> Result<Section, OpsError> {
 /// The asked overlays, else those that take something for lost and are no drill's.
 fn overlays(
     session: &Session,
-    question: &Question,
+    question: &AuditQuestion,
     home: &[String],
 ) -> Result<Vec<String>, OpsError> {
     if !question.to.is_empty() {
@@ -135,16 +135,16 @@ fn overlays(
 
 async fn facts(
     session: &Session,
-    question: &Question,
+    question: &AuditQuestion,
     state: Option<&State>,
-) -> Result<Facts, OpsError> {
+) -> Result<AuditFacts, OpsError> {
     let store = session.store(&question.place);
     let (drills, unread) = drills(session, &question.place)?;
     let online = match (question.online, state) {
         (true, Some(_)) => Some(observe(session, question).await?),
         _ => None,
     };
-    Ok(Facts {
+    Ok(AuditFacts {
         now: session.clock.now(),
         in_sandbox: session.target.is_sandbox(),
         store: Store {
@@ -161,7 +161,7 @@ async fn facts(
 }
 
 /// What each overlay rehearses; one with mistakes is told of where it is laid.
-fn rehearsals(place: &Place) -> BTreeMap<String, Vec<String>> {
+fn rehearsals(place: &StackRef) -> BTreeMap<String, Vec<String>> {
     let names = load::overlays(place).into_iter();
     let rehearsed = names.filter_map(|name| {
         let stack = load::instance_of(place, &name).ok()?;
@@ -172,13 +172,13 @@ fn rehearsals(place: &Place) -> BTreeMap<String, Vec<String>> {
 }
 
 /// What the clouds say of everything recorded, as a plan sees it.
-async fn observe(session: &Session, question: &Question) -> Result<Online, OpsError> {
-    let ask = sides::Ask {
+async fn observe(session: &Session, question: &AuditQuestion) -> Result<Online, OpsError> {
+    let ask = sides::PlanRequest {
         place: question.place.clone(),
         overlays: None,
         given: question.given.clone(),
         intent: Intent::Apply,
-        allowed: Allowed::default(),
+        allowed: Allowances::default(),
         replace: Vec::new(),
         losses: Losses::default(),
         only_switch: false,
@@ -198,7 +198,7 @@ async fn observe(session: &Session, question: &Question) -> Result<Online, OpsEr
 }
 
 /// Reports of drills in every instance of the stack, and files that are none.
-fn drills(session: &Session, place: &Place) -> Result<(Vec<Drill>, Vec<String>), OpsError> {
+fn drills(session: &Session, place: &StackRef) -> Result<(Vec<Drill>, Vec<String>), OpsError> {
     let store = session.store(place);
     let Some(states) = store.folder().parent() else { return Ok((Vec::new(), Vec::new())) };
     let mut files: Vec<PathBuf> = Vec::new();

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use crate::cloud::error::ProviderError;
 use crate::cloud::patience::{chance, log_pause};
-use crate::cloud::provider::{Created, Look};
+use crate::cloud::provider::{Created, ReadResult};
 use crate::engine::normalise::normalise;
 use crate::engine::plan::planned::kept;
 use crate::engine::redact::redactor;
-use crate::engine::retry::{CHANGING, Fault, Patience, Silence, Verdict, decide, within_new};
+use crate::engine::retry::{
+    CHANGING, ErrorClass, RetryDecision, RetryPolicy, SilenceBudget, decide, within_new,
+};
 use crate::engine::schema::Kind;
-use crate::engine::state::journal::{Begun, Outcome};
+use crate::engine::state::journal::{PendingOperation, StepOutcome};
 use crate::engine::state::record::{Deposed, Record, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
-use crate::ops::job::{Hands, Job, Progress};
-use crate::ops::settle::{LIST_LAG_MILLISECONDS, Verdict as Found, judge};
-use crate::store::error::Over;
+use crate::ops::job::{Progress, StepContext, StepInputs};
+use crate::ops::settle::{LIST_LAG_MILLISECONDS, Recovered as Found, classify};
+use crate::store::error::LeaseEnd;
 
 /// How long a create whose reply was lost is looked for before it is made again.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
@@ -35,18 +37,22 @@ enum Attempt<'a> {
 enum Undone {
     /// It did not leave.
     #[error(transparent)]
-    Lease(#[from] Over),
+    Lease(#[from] LeaseEnd),
     #[error(transparent)]
     Cloud(#[from] ProviderError),
 }
 
 impl Undone {
-    fn is(&self, fault: Fault) -> bool {
+    fn is(&self, fault: ErrorClass) -> bool {
         matches!(self, Self::Cloud(why) if why.fault == fault)
     }
 }
 
-async fn attempt(hands: &Hands, job: &Job, call: &Attempt<'_>) -> Result<Created, ProviderError> {
+async fn attempt(
+    hands: &StepContext,
+    job: &StepInputs,
+    call: &Attempt<'_>,
+) -> Result<Created, ProviderError> {
     let provider = &hands.session.provider;
     let mark = job.mark.as_deref();
     // From here on the other side knows them, and may send them back in any form.
@@ -66,15 +72,19 @@ async fn attempt(hands: &Hands, job: &Job, call: &Attempt<'_>) -> Result<Created
 }
 
 /// As long as the slowest of what is changed may take.
-fn patience(kind: &Kind, call: &Attempt<'_>) -> Patience {
+fn patience(kind: &Kind, call: &Attempt<'_>) -> RetryPolicy {
     let Attempt::Update { changed, .. } = call else { return CHANGING };
     let slow = changed.iter().filter_map(|it| kind.attribute(it)?.slow.as_ref());
     let longest = slow.map(|it| Duration::from_secs(it.within_seconds)).max();
-    Patience { within: longest.unwrap_or_default().max(CHANGING.within), ..CHANGING }
+    RetryPolicy { within: longest.unwrap_or_default().max(CHANGING.within), ..CHANGING }
 }
 
 /// Repeats a call as `engine::retry` decides, as long as the lease allows it; a lost reply goes back to the caller.
-async fn patiently(hands: &Hands, job: &Job, call: Attempt<'_>) -> Result<Created, Undone> {
+async fn patiently(
+    hands: &StepContext,
+    job: &StepInputs,
+    call: Attempt<'_>,
+) -> Result<Created, Undone> {
     let clock = &hands.session.clock;
     let patience = patience(&job.kind, &call);
     let started = clock.now();
@@ -89,8 +99,8 @@ async fn patiently(hands: &Hands, job: &Job, call: Attempt<'_>) -> Result<Create
         let made_inside = matches!(call, Attempt::Create) && job.parent_is_new;
         let fault = if made_inside { within_new(why.fault, elapsed) } else { why.fault };
         match decide(fault, attempts, elapsed, why.retry_after, patience, chance()) {
-            Verdict::GiveUp => return Err(why.into()),
-            Verdict::AgainAfter(pause) => {
+            RetryDecision::GiveUp => return Err(why.into()),
+            RetryDecision::AgainAfter(pause) => {
                 log_pause(attempts, pause, &why);
                 (hands.tell)(Progress::Waiting { step: job.step.id, why: why.words.clone() });
                 clock.sleep(pause).await;
@@ -100,13 +110,17 @@ async fn patiently(hands: &Hands, job: &Job, call: Attempt<'_>) -> Result<Create
     }
 }
 
-pub async fn create(hands: &Hands, job: &Job, begun: &Begun) -> Outcome {
+pub async fn create(
+    hands: &StepContext,
+    job: &StepInputs,
+    begun: &PendingOperation,
+) -> StepOutcome {
     let mut lost = 0;
     loop {
         let made = patiently(hands, job, Attempt::Create).await;
         let why = match made {
             Ok(made) => {
-                return Outcome::Recorded(Box::new(recorded(
+                return StepOutcome::Recorded(Box::new(recorded(
                     hands,
                     job,
                     made.id,
@@ -118,29 +132,33 @@ pub async fn create(hands: &Hands, job: &Job, begun: &Begun) -> Outcome {
         if lost > 0
             && let Undone::Lease(over) = &why
         {
-            return Outcome::InDoubt { why: format!("its reply was lost; {over}") };
+            return StepOutcome::InDoubt { why: format!("its reply was lost; {over}") };
         }
-        let unknown = why.is(Fault::UnknownOutcome);
-        let ours_perhaps = why.is(Fault::Conflict) && lost > 0;
+        let unknown = why.is(ErrorClass::UnknownOutcome);
+        let ours_perhaps = why.is(ErrorClass::Conflict) && lost > 0;
         if !unknown && !ours_perhaps {
-            return Outcome::Failed { why: why.to_string() };
+            return StepOutcome::Failed { why: why.to_string() };
         }
         lost += 1;
         // The request may still be on its way: look twice before making it again.
         match look_for(hands, job, begun).await {
             Ok(Some(id)) => {
                 let told = told(hands, job, &id).await;
-                return Outcome::Recorded(Box::new(recorded(hands, job, id, &told)));
+                return StepOutcome::Recorded(Box::new(recorded(hands, job, id, &told)));
             }
             Ok(None) if lost < CHANGING.attempts => {}
-            Ok(None) => return Outcome::Failed { why: why.to_string() },
-            Err(doubt) => return Outcome::InDoubt { why: format!("{why}; {doubt}") },
+            Ok(None) => return StepOutcome::Failed { why: why.to_string() },
+            Err(doubt) => return StepOutcome::InDoubt { why: format!("{why}; {doubt}") },
         }
     }
 }
 
 /// Whether the create of a lost reply was carried out.
-async fn look_for(hands: &Hands, job: &Job, begun: &Begun) -> Result<Option<String>, String> {
+async fn look_for(
+    hands: &StepContext,
+    job: &StepInputs,
+    begun: &PendingOperation,
+) -> Result<Option<String>, String> {
     let nobody = State::new("", None, "", "", LineageKey(Vec::new()));
     // Where the cloud refuses a second one of the same name, another attempt does no harm.
     let patience = if job.kind.identity.unique { SECOND_LOOK } else { LIST_LAG };
@@ -150,7 +168,7 @@ async fn look_for(hands: &Hands, job: &Job, begun: &Begun) -> Result<Option<Stri
         let waited = u64::try_from(clock.now() - since).unwrap_or_default();
         let is_last = Duration::from_millis(waited) >= patience;
         let alike = hands.session.provider.alike(&job.kind, &job.attributes).await;
-        match judge(&job.kind, begun, &nobody, alike.map_err(|why| why.to_string())?) {
+        match classify(&job.kind, begun, &nobody, alike.map_err(|why| why.to_string())?) {
             Found::Made { id, .. } => return Ok(Some(id)),
             Found::Doubt(why) => return Err(why),
             Found::NotMade if is_last => return Ok(None),
@@ -160,15 +178,15 @@ async fn look_for(hands: &Hands, job: &Job, begun: &Begun) -> Result<Option<Stri
 }
 
 /// What the cloud tells of an object whose reply was lost: others need what it made up.
-async fn told(hands: &Hands, job: &Job, id: &str) -> Attributes {
+async fn told(hands: &StepContext, job: &StepInputs, id: &str) -> Attributes {
     match hands.session.provider.look(&job.kind, id, &job.attributes).await {
-        Ok(Look::Exists { attributes, .. }) => attributes,
-        Ok(Look::Absent) | Err(_) => Attributes::new(),
+        Ok(ReadResult::Exists { attributes, .. }) => attributes,
+        Ok(ReadResult::Absent) | Err(_) => Attributes::new(),
     }
 }
 
 /// The record of an object just made.
-fn recorded(hands: &Hands, job: &Job, id: String, told: &Attributes) -> Record {
+fn recorded(hands: &StepContext, job: &StepInputs, id: String, told: &Attributes) -> Record {
     let replaced = job.record.as_ref().filter(|_| job.beside);
     let deposed =
         replaced.map(|old| Deposed { id: old.id.clone(), attributes: old.attributes.clone() });
@@ -203,38 +221,43 @@ pub fn take_outputs(record: &mut Record, kind: &Kind, told: &Attributes) {
 
 /// How an update ended.
 pub enum Updated {
-    Ended(Outcome),
+    Ended(StepOutcome),
     /// The cloud was asked again and says that there is no such object.
     Gone,
 }
 
 impl Updated {
     /// As the end of a step that only changes.
-    pub fn outcome(self) -> Outcome {
+    pub fn outcome(self) -> StepOutcome {
         match self {
             Self::Ended(outcome) => outcome,
-            Self::Gone => Outcome::Failed { why: "it is not there any more".into() },
+            Self::Gone => StepOutcome::Failed { why: "it is not there any more".into() },
         }
     }
 
     fn failed(why: impl Into<String>) -> Self {
-        Self::Ended(Outcome::Failed { why: why.into() })
+        Self::Ended(StepOutcome::Failed { why: why.into() })
     }
 }
 
-pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -> Updated {
+pub async fn update(
+    hands: &StepContext,
+    job: &StepInputs,
+    group: &str,
+    changed: &[String],
+) -> Updated {
     let Some(record) = job.record.clone() else {
         return Updated::failed("it is not recorded, so it cannot be changed");
     };
     let provider = &hands.session.provider;
     let mut lost = 0;
-    let mut silence = Silence::default();
+    let mut silence = SilenceBudget::default();
     let told = loop {
         let call = Attempt::Update { id: &record.id, group, changed };
         match patiently(hands, job, call).await {
             Ok(done) => break done.attributes,
             // Setting the same values again is harmless; actions are looked at by their wait.
-            Err(why) if why.is(Fault::UnknownOutcome) && lost < CHANGING.attempts => {
+            Err(why) if why.is(ErrorClass::UnknownOutcome) && lost < CHANGING.attempts => {
                 lost += 1;
                 hands.session.clock.sleep(CHANGING.first_pause).await;
                 let (kind, id) = (&job.kind, &record.id);
@@ -243,27 +266,32 @@ pub async fn update(hands: &Hands, job: &Job, group: &str, changed: &[String]) -
                 if silence.lasts(is_silent, hands.session.clock.now()) {
                     return Updated::failed(format!("{why}; since then nobody answers"));
                 }
-                if let Ok(Look::Exists { attributes, .. }) = look
+                if let Ok(ReadResult::Exists { attributes, .. }) = look
                     && is_so(job, changed, &attributes)
                 {
                     break attributes;
                 }
             }
-            Err(why) if why.is(Fault::Missing) => {
+            Err(why) if why.is(ErrorClass::Missing) => {
                 let look = provider.look(&job.kind, &record.id, &record.attributes).await;
                 return match look {
-                    Ok(Look::Absent) => Updated::Gone,
+                    Ok(ReadResult::Absent) => Updated::Gone,
                     _ => Updated::failed(why.to_string()),
                 };
             }
             Err(why) => return Updated::failed(why.to_string()),
         }
     };
-    Updated::Ended(Outcome::Recorded(Box::new(changed_record(job, record, changed, &told))))
+    Updated::Ended(StepOutcome::Recorded(Box::new(changed_record(job, record, changed, &told))))
 }
 
 /// What is recorded after an update.
-fn changed_record(job: &Job, mut record: Record, changed: &[String], told: &Attributes) -> Record {
+fn changed_record(
+    job: &StepInputs,
+    mut record: Record,
+    changed: &[String],
+    told: &Attributes,
+) -> Record {
     for name in changed {
         record.tried.remove(name);
         match job.sealed.get(name) {
@@ -287,7 +315,7 @@ fn changed_record(job: &Job, mut record: Record, changed: &[String], told: &Attr
 }
 
 /// Whether the cloud shows every changed attribute as desired.
-fn is_so(job: &Job, changed: &[String], seen: &Attributes) -> bool {
+fn is_so(job: &StepInputs, changed: &[String], seen: &Attributes) -> bool {
     changed.iter().all(|name| {
         let normal = |it: &Value| normalise(&job.kind, name, it, &job.attributes);
         match (seen.get(name), job.attributes.get(name)) {
@@ -297,39 +325,41 @@ fn is_so(job: &Job, changed: &[String], seen: &Attributes) -> bool {
     })
 }
 
-pub async fn delete(hands: &Hands, job: &Job, deposed: bool) -> Outcome {
-    let Some(record) = &job.record else { return Outcome::Removed };
+pub async fn delete(hands: &StepContext, job: &StepInputs, deposed: bool) -> StepOutcome {
+    let Some(record) = &job.record else { return StepOutcome::Removed };
     let (id, attributes) = match (&record.deposed, deposed) {
         (Some(old), true) => (&old.id, &old.attributes),
-        (None, true) => return Outcome::Waited,
+        (None, true) => return StepOutcome::Waited,
         (_, false) => (&record.id, &record.attributes),
     };
     let mut lost = 0;
     loop {
         match patiently(hands, job, Attempt::Delete { id, attributes }).await {
             Ok(_) => break,
-            Err(why) if why.is(Fault::UnknownOutcome) && lost < CHANGING.attempts => {
+            Err(why) if why.is(ErrorClass::UnknownOutcome) && lost < CHANGING.attempts => {
                 lost += 1;
                 hands.session.clock.sleep(CHANGING.first_pause).await;
             }
-            Err(why) => return Outcome::Failed { why: why.to_string() },
+            Err(why) => return StepOutcome::Failed { why: why.to_string() },
         }
     }
     match (job.kind.waits.gone, deposed) {
         // Whoever is killed while it goes still knows of it.
-        (Some(_), true) => Outcome::Waited,
-        (Some(_), false) => {
-            Outcome::Recorded(Box::new(Record { leaving: true, ready: false, ..record.clone() }))
-        }
+        (Some(_), true) => StepOutcome::Waited,
+        (Some(_), false) => StepOutcome::Recorded(Box::new(Record {
+            leaving: true,
+            ready: false,
+            ..record.clone()
+        })),
         (None, _) => went(record, deposed),
     }
 }
 
 /// What is left of a record when its object is gone.
-pub fn went(record: &Record, deposed: bool) -> Outcome {
+pub fn went(record: &Record, deposed: bool) -> StepOutcome {
     if deposed {
-        Outcome::Recorded(Box::new(Record { deposed: None, ..record.clone() }))
+        StepOutcome::Recorded(Box::new(Record { deposed: None, ..record.clone() }))
     } else {
-        Outcome::Removed
+        StepOutcome::Removed
     }
 }

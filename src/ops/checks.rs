@@ -6,24 +6,24 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, stops};
 use crate::engine::observed::Observation;
 use crate::engine::plan::adopted::Unknown;
-use crate::engine::plan::asked::{Allowed, Intent};
+use crate::engine::plan::asked::{Allowances, Intent};
 use crate::engine::plan::change::{Change, Plan};
 use crate::engine::plan::granted;
 use crate::engine::plan::offered::{refused, sources};
-use crate::engine::plan::older::Judged;
+use crate::engine::plan::older::OutdatedCheck;
 use crate::engine::plan::resumed;
 use crate::engine::plan::uninvited::{collections, lists, uninvited};
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::State;
 use crate::ops::error::OpsError;
 use crate::ops::look;
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::ops::session::Session;
 use crate::ops::unknown::declared_by;
 
 /// A plan, and what it was made from.
 #[derive(Clone, Copy)]
-pub struct Made<'a> {
+pub struct MadePlan<'a> {
     pub plan: &'a Plan,
     pub stack: &'a Stack,
     pub state: Option<&'a State>,
@@ -32,8 +32,8 @@ pub struct Made<'a> {
 
 /// What the clouds do not offer, and what the user of the token may not do, is refused before the first call, with its line;
 /// what could not be looked up is told.
-pub async fn by_clouds(session: &Session, made: Made<'_>) -> Result<Vec<Diagnostic>, OpsError> {
-    let Made { plan, stack, .. } = made;
+pub async fn by_clouds(session: &Session, made: MadePlan<'_>) -> Result<Vec<Diagnostic>, OpsError> {
+    let MadePlan { plan, stack, .. } = made;
     let sources = sources(plan, &session.catalog);
     let read = look::offers(session, sources).await;
     let mut found = refused(plan, stack, &session.catalog, &read);
@@ -45,8 +45,8 @@ pub async fn by_clouds(session: &Session, made: Made<'_>) -> Result<Vec<Diagnost
     Ok(found)
 }
 
-async fn by_grants(session: &Session, made: Made<'_>) -> Vec<Diagnostic> {
-    let Made { plan, stack, state, .. } = made;
+async fn by_grants(session: &Session, made: MadePlan<'_>) -> Vec<Diagnostic> {
+    let MadePlan { plan, stack, state, .. } = made;
     if !granted::is_asked(plan, &session.catalog) {
         return Vec::new();
     }
@@ -60,10 +60,10 @@ async fn by_grants(session: &Session, made: Made<'_>) -> Vec<Diagnostic> {
 /// What would go along with what goes, and is not of this stack, is named and needs a word.
 pub async fn by_company(
     session: &Session,
-    made: Made<'_>,
-    word: (Intent, &Allowed),
+    made: MadePlan<'_>,
+    word: (Intent, &Allowances),
 ) -> Vec<Diagnostic> {
-    let Made { plan, stack, observed, .. } = made;
+    let MadePlan { plan, stack, observed, .. } = made;
     let Some(state) = made.state else { return Vec::new() };
     let catalog = &session.catalog;
     let collections = collections(plan, state, catalog);
@@ -73,22 +73,22 @@ pub async fn by_company(
 }
 
 /// A switch that nobody asked for again goes on only while what it had made is there.
-pub fn by_what_was_made(place: &Place, made: Made<'_>) -> Option<Diagnostic> {
+pub fn by_what_was_made(place: &StackRef, made: MadePlan<'_>) -> Option<Diagnostic> {
     resumed::outdated(made.plan, made.state?, made.observed, &place.name())
 }
 
 /// Tagged objects that the state does not know are named; and what a destroy leaves of them.
 pub fn by_tags(
     session: &Session,
-    place: &Place,
-    made: Made<'_>,
-    (intent, allowed): (Intent, &Allowed),
+    place: &StackRef,
+    made: MadePlan<'_>,
+    (intent, allowed): (Intent, &Allowances),
     unknown: &[Unknown],
 ) -> (Option<Diagnostic>, Vec<Change>) {
     let Some(state) = made.state.filter(|_| !unknown.is_empty()) else { return (None, Vec::new()) };
     let is_switch = made.plan.switch.is_some() || state.switching().is_some();
     let ways = declared_by(session, place, state);
     let (plan, catalog, name) = (made.plan, &*session.catalog, &place.name());
-    let judged = Judged { plan, catalog, name, intent, allowed, is_switch, ways: &ways };
+    let judged = OutdatedCheck { plan, catalog, name, intent, allowed, is_switch, ways: &ways };
     (judged.told(unknown), judged.left(unknown))
 }

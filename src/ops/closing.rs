@@ -3,28 +3,28 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::ledger::timed::Timed;
-use crate::engine::over::{Ending, Open, ending, open};
-use crate::engine::plan::change::{Action, Plan, Wait};
+use crate::engine::ledger::timed::StepTiming;
+use crate::engine::over::{Completion, Unfinished, ending, open};
+use crate::engine::plan::change::{Action, DeferReason, Plan};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::propose::Intent;
 use crate::engine::plan::survey::promised;
-use crate::engine::retry::Pace;
-use crate::engine::schedule::Standing;
+use crate::engine::retry::Pacing;
+use crate::engine::schedule::StepState;
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::resolve::resolve_output;
 use crate::engine::stack::variables::remembered;
-use crate::engine::state::journal::{Entry, Outcome, fold};
+use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
-use crate::ops::run::Run;
+use crate::ops::run::Executor;
 use crate::ops::session::Session;
-use crate::store::error::Over;
+use crate::store::error::LeaseEnd;
 
 /// What was asked for, for the journal.
 #[derive(Debug, Clone)]
-pub struct Order {
-    pub pace: Pace,
+pub struct RunRequest {
+    pub pace: Pacing,
     pub command: String,
     pub intent: Intent,
     pub instance: Option<String>,
@@ -33,7 +33,7 @@ pub struct Order {
 
 /// How a run went.
 #[derive(Debug, Clone, Default)]
-pub struct Report {
+pub struct RunResult {
     pub done: Vec<(Address, &'static str)>,
     /// With the reason.
     pub failed: Vec<(Address, &'static str, String)>,
@@ -41,21 +41,21 @@ pub struct Report {
     pub not_done: Vec<(Address, &'static str)>,
     pub outputs: BTreeMap<String, Value>,
     /// What keeps it from being over, whatever became of its steps.
-    pub open: Vec<Open>,
+    pub open: Vec<Unfinished>,
     /// A signal or a broken store stopped it.
     pub stopped: Option<String>,
     /// The lease ended before its time, and that is why.
-    pub lease_over: Option<Over>,
+    pub lease_over: Option<LeaseEnd>,
     /// Every step of the plan with its times.
-    pub steps: Vec<Timed>,
+    pub steps: Vec<StepTiming>,
     /// In milliseconds since the Unix epoch, on the clock of the world.
     pub began: i64,
     pub ended: i64,
 }
 
-impl Report {
+impl RunResult {
     /// How far it came.
-    pub fn ending(&self) -> Ending {
+    pub fn ending(&self) -> Completion {
         let is_made = self.failed.is_empty()
             && self.in_doubt.is_empty()
             && self.not_done.is_empty()
@@ -64,27 +64,28 @@ impl Report {
     }
 
     pub fn is_over(&self) -> bool {
-        self.ending() == Ending::Over
+        self.ending() == Completion::Over
     }
 }
 
-impl Run<'_> {
-    pub fn report(&self, stopped: Option<String>) -> Report {
+impl Executor<'_> {
+    pub fn report(&self, stopped: Option<String>) -> RunResult {
         let ended = self.session.clock.now();
         let began = self.state.last_run.as_ref().map_or(ended, |it| it.at);
-        let mut report = Report { stopped, steps: self.timed(), began, ended, ..Report::default() };
+        let mut report =
+            RunResult { stopped, steps: self.timed(), began, ended, ..RunResult::default() };
         report.open = open(self.plan);
         for step in &self.plan.steps {
             let what = (step.address.clone(), step.call.word());
             match (self.schedule.standing(step.id), self.outcomes.get(&step.id)) {
-                (Standing::Done, _) => report.done.push(what),
-                (_, Some(Outcome::InDoubt { why })) => {
+                (StepState::Done, _) => report.done.push(what),
+                (_, Some(StepOutcome::InDoubt { why })) => {
                     report.in_doubt.push((what.0, what.1, why.clone()));
                 }
-                (Standing::Failed, Some(Outcome::Failed { why })) => {
+                (StepState::Failed, Some(StepOutcome::Failed { why })) => {
                     report.failed.push((what.0, what.1, why.clone()));
                 }
-                (Standing::Running, _) if step.call.mutates() => {
+                (StepState::Running, _) if step.call.mutates() => {
                     let why = "it was interrupted; the next run looks what became of it".into();
                     report.in_doubt.push((what.0, what.1, why));
                 }
@@ -95,7 +96,12 @@ impl Run<'_> {
     }
 
     /// The entries that end the run, folded into the state already.
-    pub fn close(&mut self, session: &Session, order: &Order, report: &mut Report) -> Vec<Entry> {
+    pub fn close(
+        &mut self,
+        session: &Session,
+        order: &RunRequest,
+        report: &mut RunResult,
+    ) -> Vec<JournalEntry> {
         let at = session.clock.now();
         let mut entries = Vec::new();
         if order.intent == Intent::Apply {
@@ -103,7 +109,7 @@ impl Run<'_> {
         }
         let outputs = self.outputs(order);
         report.outputs.clone_from(&outputs);
-        entries.push(Entry::RunEnded {
+        entries.push(JournalEntry::RunEnded {
             at,
             complete: report.is_over(),
             overlays: match order.intent {
@@ -121,7 +127,7 @@ impl Run<'_> {
         entries
     }
 
-    fn outputs(&self, order: &Order) -> BTreeMap<String, Value> {
+    fn outputs(&self, order: &RunRequest) -> BTreeMap<String, Value> {
         if order.intent == Intent::Destroy {
             return BTreeMap::new();
         }
@@ -152,9 +158,9 @@ impl Run<'_> {
 
 /// Protection and dependencies follow the layers even where nothing is called; what is held, or was to be changed, stays
 /// as its own steps left it.
-pub fn housekeeping(stack: &Stack, plan: &Plan, state: &State, at: i64) -> Vec<Entry> {
+pub fn housekeeping(stack: &Stack, plan: &Plan, state: &State, at: i64) -> Vec<JournalEntry> {
     let mut entries = Vec::new();
-    let held: BTreeMap<&Address, Option<Wait>> = plan
+    let held: BTreeMap<&Address, Option<DeferReason>> = plan
         .changes
         .iter()
         .filter(|it| {
@@ -165,8 +171,8 @@ pub fn housekeeping(stack: &Stack, plan: &Plan, state: &State, at: i64) -> Vec<E
         .collect();
     let mut keep = |address: &Address, record: &Record, kept: Record| {
         if kept != *record {
-            let outcome = Outcome::Recorded(Box::new(kept));
-            entries.push(Entry::Ended { address: address.clone(), step: 0, outcome, at });
+            let outcome = StepOutcome::Recorded(Box::new(kept));
+            entries.push(JournalEntry::Ended { address: address.clone(), step: 0, outcome, at });
         }
     };
     for (address, instance) in &stack.instances {
@@ -181,7 +187,7 @@ pub fn housekeeping(stack: &Stack, plan: &Plan, state: &State, at: i64) -> Vec<E
         }
         keep(address, record, kept);
     }
-    for (address, _) in held.iter().filter(|(_, it)| **it == Some(Wait::Retained)) {
+    for (address, _) in held.iter().filter(|(_, it)| **it == Some(DeferReason::Retained)) {
         if let Some(record) = state.records.get(*address) {
             keep(address, record, Record { retained: true, ..record.clone() });
         }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::engine::over::is_recorded;
-use crate::engine::plan::change::Loss;
+use crate::engine::plan::change::LossDeclaration;
 use crate::engine::stack::model::Stack;
-use crate::engine::state::record::{Left, State, Switch};
+use crate::engine::state::record::{LeftSite, State, SwitchRecord};
 use crate::engine::value::Value;
 
 /// Which fault domains are treated as lost.
@@ -22,21 +22,21 @@ pub enum Losses {
 
 /// Lost fault domains, and those that have recovered.
 #[derive(Debug, Clone, Default)]
-pub struct Course {
-    pub lost: Vec<Loss>,
+pub struct SwitchTarget {
+    pub lost: Vec<LossDeclaration>,
     pub thaws: Vec<String>,
     /// The overlays that a switch leaves; of one that goes on, those it began from.
     pub from: Option<Vec<String>>,
     /// These, and those that switches left which were turned before they ended.
-    pub left: Vec<Left>,
+    pub left: Vec<LeftSite>,
     /// What this switch, and those that it turned, have found again so far.
     pub thawed: Vec<String>,
     /// The switch that goes on.
-    pub going_on: Option<Switch>,
+    pub going_on: Option<SwitchRecord>,
 }
 
 /// What follows from state, from what was asked, and from what the overlays assume.
-pub fn course(state: Option<&State>, stack: &Stack, losses: &Losses) -> Course {
+pub fn course(state: Option<&State>, stack: &Stack, losses: &Losses) -> SwitchTarget {
     let left = state.map(|it| left(it, &stack.overlays)).unwrap_or_default();
     let from = left.first().map(|it| it.overlays.clone());
     let recorded = state.map_or(&[][..], |it| &it.lost);
@@ -60,13 +60,20 @@ pub fn course(state: Option<&State>, stack: &Stack, losses: &Losses) -> Course {
     let thawed = thaws.iter().cloned().chain(before).filter(|it| !names.contains(it)).collect();
     let loss = |fault_domain: String| {
         let known = recorded.iter().find(|it| it.fault_domain == fault_domain);
-        Loss { recorded: known.map(|it| (it.since, it.by.clone())), fault_domain }
+        LossDeclaration { recorded: known.map(|it| (it.since, it.by.clone())), fault_domain }
     };
-    Course { lost: names.into_iter().map(loss).collect(), thaws, from, left, thawed, going_on }
+    SwitchTarget {
+        lost: names.into_iter().map(loss).collect(),
+        thaws,
+        from,
+        left,
+        thawed,
+        going_on,
+    }
 }
 
 /// What a switch to these overlays leaves, each once, where it began first; empty where it is none, or nothing was made yet.
-fn left(state: &State, overlays: &[String]) -> Vec<Left> {
+fn left(state: &State, overlays: &[String]) -> Vec<LeftSite> {
     if state.records.is_empty() {
         return Vec::new();
     }
@@ -76,12 +83,12 @@ fn left(state: &State, overlays: &[String]) -> Vec<Left> {
     } else {
         Some((&state.active, &state.variables))
     };
-    let origin = origin.map(|(overlays, variables)| Left {
+    let origin = origin.map(|(overlays, variables)| LeftSite {
         overlays: overlays.clone(),
         variables: variables.clone(),
     });
-    let mut left: Vec<Left> = Vec::new();
-    for it in origin.into_iter().chain(unfinished.into_iter().flat_map(Switch::left)) {
+    let mut left: Vec<LeftSite> = Vec::new();
+    for it in origin.into_iter().chain(unfinished.into_iter().flat_map(SwitchRecord::left)) {
         if it.overlays != overlays && left.iter().all(|known| known.overlays != it.overlays) {
             left.push(it);
         }

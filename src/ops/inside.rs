@@ -18,7 +18,7 @@ pub const PRIVATE: u32 = 0o600;
 
 /// Why a file is not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum ContainedTrouble {
     /// A link, or `..`, leads out of the folder.
     #[error("a link leads out of the folder; nothing outside is read")]
     Outside,
@@ -30,7 +30,7 @@ pub enum Trouble {
     Other(String),
 }
 
-impl From<Errno> for Trouble {
+impl From<Errno> for ContainedTrouble {
     fn from(why: Errno) -> Self {
         match why {
             Errno::NOENT => Self::Missing,
@@ -42,47 +42,52 @@ impl From<Errno> for Trouble {
 }
 
 /// A file below `root`. The parts of `folder` are themselves no links; what is below it may be linked within it.
-pub fn read(root: &Path, folder: &Path, path: &Path, most: u64) -> Result<Vec<u8>, Trouble> {
+pub fn read(
+    root: &Path,
+    folder: &Path,
+    path: &Path,
+    most: u64,
+) -> Result<Vec<u8>, ContainedTrouble> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut at = rustix::fs::open(root, flags, Mode::empty())?;
     for part in parts(folder)? {
         if is_link(&at, &part)? {
-            return Err(Trouble::Outside);
+            return Err(ContainedTrouble::Outside);
         }
         at = openat(&at, &part, flags | OFlags::NOFOLLOW, Mode::empty())?;
     }
     let file = open(at, parts(path)?)?;
     if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
-        return Err(Trouble::Other("it is not a plain file".into()));
+        return Err(ContainedTrouble::Other("it is not a plain file".into()));
     }
     let mut bytes = Vec::new();
     let read = File::from(file).take(most + 1).read_to_end(&mut bytes);
-    read.map_err(|why| Trouble::Other(why.to_string()))?;
-    if bytes.len() as u64 > most { Err(Trouble::TooLarge(most)) } else { Ok(bytes) }
+    read.map_err(|why| ContainedTrouble::Other(why.to_string()))?;
+    if bytes.len() as u64 > most { Err(ContainedTrouble::TooLarge(most)) } else { Ok(bytes) }
 }
 
 /// The parts of a relative path; the last one first.
-fn parts(path: &Path) -> Result<Vec<OsString>, Trouble> {
+fn parts(path: &Path) -> Result<Vec<OsString>, ContainedTrouble> {
     let mut parts = Vec::new();
     for part in path.components() {
         match part {
             Component::Normal(part) => parts.push(part.to_owned()),
             Component::ParentDir => parts.push("..".into()),
             Component::CurDir => {}
-            Component::RootDir | Component::Prefix(_) => return Err(Trouble::Outside),
+            Component::RootDir | Component::Prefix(_) => return Err(ContainedTrouble::Outside),
         }
     }
     Ok(parts)
 }
 
-fn is_link(at: &OwnedFd, part: &OsStr) -> Result<bool, Trouble> {
+fn is_link(at: &OwnedFd, part: &OsStr) -> Result<bool, ContainedTrouble> {
     let found = statat(at, part, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(FileType::from_raw_mode(found.st_mode) == FileType::Symlink)
 }
 
 /// Opens part after part. Nothing between two looks can lead outside: every part is opened in the folder that was opened
 /// before, and never followed.
-fn open(folder: OwnedFd, mut todo: Vec<OsString>) -> Result<OwnedFd, Trouble> {
+fn open(folder: OwnedFd, mut todo: Vec<OsString>) -> Result<OwnedFd, ContainedTrouble> {
     todo.reverse();
     let mut folders = vec![folder];
     let mut links = 0;
@@ -90,14 +95,14 @@ fn open(folder: OwnedFd, mut todo: Vec<OsString>) -> Result<OwnedFd, Trouble> {
         if part == ".." {
             folders.pop();
         }
-        let Some(at) = folders.last() else { return Err(Trouble::Outside) };
+        let Some(at) = folders.last() else { return Err(ContainedTrouble::Outside) };
         if part == ".." {
             continue;
         }
         if is_link(at, &part)? {
             links += 1;
             if links > LINKS_MAX {
-                return Err(Trouble::Other("it leads through too many links".into()));
+                return Err(ContainedTrouble::Other("it leads through too many links".into()));
             }
             let target = readlinkat(at, &part, Vec::new())?;
             let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
@@ -115,7 +120,7 @@ fn open(folder: OwnedFd, mut todo: Vec<OsString>) -> Result<OwnedFd, Trouble> {
         }
         folders.push(opened);
     }
-    Err(Trouble::Other("it is not a plain file".into()))
+    Err(ContainedTrouble::Other("it is not a plain file".into()))
 }
 
 /// The first link between `root` and a path below it, the path itself included. Others are whoever named them.
@@ -158,7 +163,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::path::Path;
 
-    use super::{Trouble, create, link_on_the_way, put, read};
+    use super::{ContainedTrouble, create, link_on_the_way, put, read};
 
     #[test]
     fn links_are_followed_inside_and_nowhere_else() {
@@ -196,16 +201,16 @@ mod tests {
             "../../outside",
             "/outside",
         ] {
-            assert_eq!(say(out), Err(Trouble::Outside), "{out}");
+            assert_eq!(say(out), Err(ContainedTrouble::Outside), "{out}");
         }
-        assert!(matches!(say("files/ring"), Err(Trouble::Other(_))));
-        assert_eq!(say("files/gone"), Err(Trouble::Missing));
-        assert!(matches!(say("files"), Err(Trouble::Other(_))));
-        assert!(matches!(say("files/real/x"), Err(Trouble::Other(_))));
+        assert!(matches!(say("files/ring"), Err(ContainedTrouble::Other(_))));
+        assert_eq!(say("files/gone"), Err(ContainedTrouble::Missing));
+        assert!(matches!(say("files"), Err(ContainedTrouble::Other(_))));
+        assert!(matches!(say("files/real/x"), Err(ContainedTrouble::Other(_))));
         let small = read(root.path(), &folder("shop"), Path::new("files/real"), 3);
-        assert_eq!(small, Err(Trouble::TooLarge(3)));
+        assert_eq!(small, Err(ContainedTrouble::TooLarge(3)));
         let linked = read(root.path(), &folder("linked"), Path::new("files/real"), 100);
-        assert_eq!(linked, Err(Trouble::Outside));
+        assert_eq!(linked, Err(ContainedTrouble::Outside));
         assert_eq!(link_on_the_way(root.path(), &at("stacks/linked/x")), Some(at("stacks/linked")));
         assert_eq!(link_on_the_way(root.path(), &at("stacks/shop/files/real")), None);
     }

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::planned::identity_of;
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::Stack;
 use crate::ops::error::OpsError;
-use crate::ops::load::{self, Desired};
-use crate::ops::place::Place;
+use crate::ops::load::{self, DesiredStack};
+use crate::ops::place::StackRef;
 use crate::ops::session::Session;
 
 /// An overlay of an instance is laid in that instance only.
-pub fn belongs(place: &Place, stack: &Stack) -> Result<(), OpsError> {
+pub fn belongs(place: &StackRef, stack: &Stack) -> Result<(), OpsError> {
     let Some(instance) = &stack.instance else { return Ok(()) };
     if place.instance.as_ref() == Some(instance) {
         return Ok(());
@@ -28,8 +28,8 @@ pub fn belongs(place: &Place, stack: &Stack) -> Result<(), OpsError> {
     let (name, plain) = (place.name(), &place.stack);
     let (own, overlays) = (format!("{plain}@{instance}"), stack.overlays.as_slice());
     let (own, drill) = (
-        Command::Plan { stack: &own, overlays, out: None },
-        Command::Drill { stack: plain, to: overlay, cleanup: false },
+        AdvisedCommand::Plan { stack: &own, overlays, out: None },
+        AdvisedCommand::Drill { stack: plain, to: overlay, cleanup: false },
     );
     Err(OpsError::refused(
         format!("{overlay} belongs to the workspace `{instance}`, and this is {name}"),
@@ -38,12 +38,16 @@ pub fn belongs(place: &Place, stack: &Stack) -> Result<(), OpsError> {
 }
 
 /// Puts the borrowed objects into the stack, as the plain stack recorded them.
-pub fn lend(session: &Session, place: &Place, desired: &mut Desired) -> Result<(), OpsError> {
+pub fn lend(
+    session: &Session,
+    place: &StackRef,
+    desired: &mut DesiredStack,
+) -> Result<(), OpsError> {
     let stack = &mut desired.stack;
     if stack.borrow.is_empty() {
         return Ok(());
     }
-    let plain = Place { instance: None, ..place.clone() };
+    let plain = StackRef { instance: None, ..place.clone() };
     let recorded = session.store(&plain).load()?.map(|it| it.records).unwrap_or_default();
     let mut mistakes = Vec::new();
     for (name, span) in &stack.borrow {
@@ -59,7 +63,7 @@ pub fn lend(session: &Session, place: &Place, desired: &mut Desired) -> Result<(
                         .at(*span, format!("{} has not made `{address}`", place.stack))
                         .help(format!(
                             "apply it first: {}",
-                            Command::Apply { stack: &place.stack }
+                            AdvisedCommand::Apply { stack: &place.stack }
                         )),
                 ),
             }
@@ -72,7 +76,7 @@ pub fn lend(session: &Session, place: &Place, desired: &mut Desired) -> Result<(
 }
 
 /// The identities of what every other instance of the stack has made: whose, and where it is declared.
-pub fn others(session: &Session, place: &Place) -> Result<BTreeMap<String, String>, OpsError> {
+pub fn others(session: &Session, place: &StackRef) -> Result<BTreeMap<String, String>, OpsError> {
     let mut taken = BTreeMap::new();
     for other in place.siblings(session.target.is_sandbox()) {
         let Some(state) = session.store(&other).load()? else { continue };
@@ -90,7 +94,7 @@ pub fn others(session: &Session, place: &Place) -> Result<BTreeMap<String, Strin
 }
 
 /// Where the name of an object is given.
-fn line(layers: &Desired, kind: &Kind, address: &Address) -> Option<String> {
+fn line(layers: &DesiredStack, kind: &Kind, address: &Address) -> Option<String> {
     let instance = layers.stack.instances.get(address)?;
     let named = kind.identity.by.iter().rev().find_map(|it| instance.resource.attributes.get(it));
     let span = named.map_or(instance.resource.span, |it| it.key);

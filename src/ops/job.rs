@@ -10,17 +10,17 @@ use tokio::sync::{mpsc, oneshot};
 use crate::engine::address::Address;
 use crate::engine::packets::Family;
 use crate::engine::plan::change::Step;
-use crate::engine::retry::Pace;
+use crate::engine::retry::Pacing;
 use crate::engine::schema::Kind;
 use crate::engine::stack::resolve::ResolvedGate;
-use crate::engine::state::journal::{Entry, Outcome};
+use crate::engine::state::journal::{JournalEntry, StepOutcome};
 use crate::engine::state::record::Record;
 use crate::engine::value::Attributes;
 use crate::ops::session::Session;
-use crate::store::pulse::Pulse;
+use crate::store::pulse::LeaseGuard;
 
 /// Everything one step needs, worked out when it starts.
-pub struct Job {
+pub struct StepInputs {
     pub step: Step,
     pub kind: Kind,
     /// Resolved: what the object is to be, secrets in clear.
@@ -43,23 +43,23 @@ pub struct Job {
     /// Deadline of waits, where the stack gives one.
     pub timeout: Option<Duration>,
     /// What has to serve before users are directed to it.
-    pub watches: Vec<Watched>,
+    pub watches: Vec<WatchedResource>,
     /// When nobody remembers the old way any more, in milliseconds since the Unix epoch.
     pub drained_at: Option<i64>,
     /// It directs users: for how many seconds resolvers may still answer what was before.
     pub dns_bound: Option<u64>,
     /// Another member of its group, for a written item to arrive from.
-    pub peer: Option<Watched>,
+    pub peer: Option<WatchedResource>,
 }
 
 /// A recorded object that a gate looks at.
 #[derive(Debug, Clone)]
-pub struct Watched {
+pub struct WatchedResource {
     pub address: Address,
     pub kind: Kind,
     pub record: Record,
     /// What is recorded inside, and serves: one of these has to.
-    pub members: Vec<Watched>,
+    pub members: Vec<WatchedResource>,
     /// Where users come to it.
     pub front: Option<Box<Front>>,
 }
@@ -90,24 +90,24 @@ pub enum Progress {
     },
     Ended {
         step: usize,
-        outcome: Outcome,
+        outcome: StepOutcome,
     },
 }
 
 /// Entries that wait to be durable, and who is told when they are.
-pub type Waiting = (Vec<Entry>, oneshot::Sender<Result<(), String>>);
+pub type PendingWrite = (Vec<JournalEntry>, oneshot::Sender<Result<(), String>>);
 
 /// Where entries are made durable before work goes on.
 #[derive(Debug, Clone)]
-pub struct Pen {
-    pub entries: mpsc::UnboundedSender<Waiting>,
+pub struct JournalWriter {
+    pub entries: mpsc::UnboundedSender<PendingWrite>,
     /// A write failed: nothing new may start.
     pub broken: Arc<AtomicBool>,
 }
 
-impl Pen {
+impl JournalWriter {
     /// Returns when the entries are durable.
-    pub async fn write(&self, entries: Vec<Entry>) -> Result<(), String> {
+    pub async fn write(&self, entries: Vec<JournalEntry>) -> Result<(), String> {
         let (done, wait) = oneshot::channel();
         let gone = || "the journal is closed".to_owned();
         self.entries.send((entries, done)).map_err(|_| gone())?;
@@ -120,10 +120,10 @@ impl Pen {
 }
 
 /// What became of a step, and the entries that it made durable.
-pub struct Done {
+pub struct StepDone {
     pub step: usize,
-    pub outcome: Outcome,
-    pub entries: Vec<Entry>,
+    pub outcome: StepOutcome,
+    pub entries: Vec<JournalEntry>,
     /// How long a written item took to arrive at another member of its group.
     pub arrived: Option<Duration>,
 }
@@ -137,11 +137,11 @@ pub struct Times {
     pub arrived: Option<u64>,
 }
 
-pub struct Hands {
+pub struct StepContext {
     pub session: Arc<Session>,
-    pub pen: Pen,
+    pub pen: JournalWriter,
     /// Says whether a call may still leave.
-    pub pulse: Arc<Pulse>,
+    pub pulse: Arc<LeaseGuard>,
     pub tell: Arc<dyn Fn(Progress) + Send + Sync>,
-    pub pace: Pace,
+    pub pace: Pacing,
 }

@@ -2,27 +2,27 @@
 
 use std::path::PathBuf;
 
-use crate::engine::ledger::forecast::{Forecast, Together};
-use crate::engine::ledger::journalled::{Journalled, gone_on, runs};
-use crate::engine::ledger::phases::{Directed, Idle, Span, later};
-use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport, unchecked};
-use crate::engine::ledger::timed::Role;
-use crate::engine::over::Open;
+use crate::engine::ledger::forecast::{Forecast, SummedSteps};
+use crate::engine::ledger::journalled::{JournaledSwitch, gone_on, runs};
+use crate::engine::ledger::phases::{Gap, RunSpan, ShiftRecord, later};
+use crate::engine::ledger::report::{RecoveryObjectives, SwitchKind, SwitchReport, unchecked};
+use crate::engine::ledger::timed::StepPhase;
+use crate::engine::over::Unfinished;
 use crate::engine::plan::change::{Plan, Step};
 use crate::engine::plan::role::role;
-use crate::engine::predict::{Lanes, Samples, predict};
-use crate::engine::retry::Pace;
+use crate::engine::predict::{ConcurrencyLanes, Samples, predict};
+use crate::engine::retry::Pacing;
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::Phase;
 use crate::engine::users::leads_users;
-use crate::ops::closing::Report;
+use crate::ops::closing::RunResult;
 use crate::ops::error::OpsError;
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::ops::plan::Proposed;
 use crate::ops::run::{limits, provider_of};
-use crate::ops::session::{Session, Target};
+use crate::ops::session::{CloudTarget, Session};
 use crate::store::error::StoreError;
-use crate::store::reports::{Damaged, Kept, Reports};
+use crate::store::reports::{DamagedReport, Reports, StoredReport};
 
 /// A switch that is about to be carried out, or gone on with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub struct Switching {
     /// When the site was last seen good, where somebody watched it.
     pub last_good: Option<i64>,
     /// When earlier runs of it directed users.
-    pub directed: Vec<Directed>,
-    pub goals: Goals,
+    pub directed: Vec<ShiftRecord>,
+    pub goals: RecoveryObjectives,
 }
 
 /// The switch in a plan; `None`: it changes no overlays, and no switch stands still.
@@ -59,7 +59,7 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
         _ => return None,
     };
     let directed = before.map(|it| it.directed.clone()).unwrap_or_default();
-    let directs = plan.steps.iter().any(|it| role(it, &plan.steps) == Role::Traffic);
+    let directs = plan.steps.iter().any(|it| role(it, &plan.steps) == StepPhase::Traffic);
     let directs = directs || !directed.is_empty();
     let kind = match (to == state.home, directs || !plan.lost.is_empty()) {
         (true, _) => SwitchKind::Failback,
@@ -81,8 +81,8 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
 }
 
 /// What the layers say that a recovery may cost.
-pub fn goals(stack: &Stack) -> Goals {
-    Goals {
+pub fn goals(stack: &Stack) -> RecoveryObjectives {
+    RecoveryObjectives {
         rto: stack.objectives.rto_seconds.map(|(seconds, _)| seconds),
         rpo: stack.objectives.rpo_seconds.map(|(seconds, _)| seconds),
     }
@@ -92,10 +92,10 @@ pub fn goals(stack: &Stack) -> Goals {
 /// that was cut off stand in the journal.
 pub fn report(
     session: &Session,
-    place: &Place,
+    place: &StackRef,
     switching: &Switching,
     command: &str,
-    run: &Report,
+    run: &RunResult,
 ) -> SwitchReport {
     let recorded = switching.since.unwrap_or(run.began).min(run.began);
     // Time that is not over, or that nobody believes, counts for nothing.
@@ -104,7 +104,7 @@ pub fn report(
     let cut_off = switching.since.and_then(|since| cut_off(session, place, since, run.began));
     let (run_began, idle, steps) = match cut_off {
         Some(it) => {
-            let idle = Idle { from: it.last, to: run.began };
+            let idle = Gap { from: it.last, to: run.began };
             (recorded, Some(idle), gone_on(it.steps, run.steps.clone()))
         }
         None => (run.began, None, run.steps.clone()),
@@ -132,20 +132,25 @@ pub fn report(
         lost: switching.lost.clone(),
         who: session.who.clone(),
         command: command.into(),
-        span: Span { began, recorded, run_began, ended: run.ended.max(run.began) },
+        span: RunSpan { began, recorded, run_began, ended: run.ended.max(run.began) },
         complete: run.is_over(),
         goals: switching.goals,
         earlier: switching.directed.iter().copied().reduce(later),
         idle,
         arrivals: Vec::new(),
         unchecked: led,
-        open: run.open.iter().map(Open::sentence).collect(),
+        open: run.open.iter().map(Unfinished::sentence).collect(),
         steps,
     }
 }
 
 /// The run that began a switch, where it was cut off and this one is the first after it. Any other history is told as one time.
-fn cut_off(session: &Session, place: &Place, since: i64, run_began: i64) -> Option<Journalled> {
+fn cut_off(
+    session: &Session,
+    place: &StackRef,
+    since: i64,
+    run_began: i64,
+) -> Option<JournaledSwitch> {
     // Without its journal less is known, and nothing else is wrong.
     let entries = session.store(place).entries(1).unwrap_or_default();
     let runs = runs(&entries);
@@ -156,20 +161,20 @@ fn cut_off(session: &Session, place: &Place, since: i64, run_began: i64) -> Opti
 }
 
 /// The reports of earlier runs of the switch that began then.
-fn runs_before(session: &Session, place: &Place, began: i64) -> Vec<SwitchReport> {
+fn runs_before(session: &Session, place: &StackRef, began: i64) -> Vec<SwitchReport> {
     // Without them less is known, and nothing else is wrong.
     let (kept, _) = reports(session, place).list().unwrap_or_default();
     kept.into_iter().map(|it| it.report).filter(|it| it.span.began == began).collect()
 }
 
-pub fn reports(session: &Session, place: &Place) -> Reports {
-    Reports::of(&place.state(session.target == Target::Sandbox))
+pub fn reports(session: &Session, place: &StackRef) -> Reports {
+    Reports::of(&place.state(session.target == CloudTarget::Sandbox))
 }
 
 /// Keeps a report beside the state.
 pub fn keep(
     session: &Session,
-    place: &Place,
+    place: &StackRef,
     report: &SwitchReport,
 ) -> Result<PathBuf, StoreError> {
     reports(session, place).write(report)
@@ -179,12 +184,12 @@ pub fn keep(
 #[derive(Debug, Clone, Default)]
 pub struct Past {
     /// The oldest first.
-    pub kept: Vec<Kept>,
-    pub damaged: Vec<Damaged>,
+    pub kept: Vec<StoredReport>,
+    pub damaged: Vec<DamagedReport>,
 }
 
 /// Reports of this instance; for the plain stack, those of every instance of it.
-pub fn past(session: &Session, place: &Place) -> Result<Past, OpsError> {
+pub fn past(session: &Session, place: &StackRef) -> Result<Past, OpsError> {
     let mut past = Past::default();
     for place in places(session, place)? {
         let (kept, damaged) = reports(session, &place).list()?;
@@ -198,9 +203,9 @@ pub fn past(session: &Session, place: &Place) -> Result<Past, OpsError> {
 }
 
 /// The stack itself, and its instances if it is none.
-fn places(session: &Session, place: &Place) -> Result<Vec<Place>, OpsError> {
+fn places(session: &Session, place: &StackRef) -> Result<Vec<StackRef>, OpsError> {
     let mut places = vec![place.clone()];
-    let own = place.state(session.target == Target::Sandbox);
+    let own = place.state(session.target == CloudTarget::Sandbox);
     let states = own.parent().unwrap_or(&own);
     if place.instance.is_some() || !states.is_dir() {
         return Ok(places);
@@ -213,7 +218,7 @@ fn places(session: &Session, place: &Place) -> Result<Vec<Place>, OpsError> {
         instances.extend(instance.map(str::to_owned));
     }
     instances.sort();
-    places.extend(instances.into_iter().map(|it| Place { instance: Some(it), ..place.clone() }));
+    places.extend(instances.into_iter().map(|it| StackRef { instance: Some(it), ..place.clone() }));
     Ok(places)
 }
 
@@ -221,9 +226,9 @@ fn places(session: &Session, place: &Place) -> Result<Vec<Place>, OpsError> {
 /// cannot be read. Nothing where it is no switch.
 pub fn forecast(
     session: &Session,
-    place: &Place,
+    place: &StackRef,
     proposed: &Proposed,
-) -> (Option<Forecast>, Vec<Damaged>) {
+) -> (Option<Forecast>, Vec<DamagedReport>) {
     if switching(proposed).is_none() {
         return (None, Vec::new());
     }
@@ -234,17 +239,17 @@ pub fn forecast(
 /// What these plans will take one after another, where the reports know anything of it, and what of these cannot be read.
 pub fn expected<'a>(
     session: &Session,
-    place: &Place,
+    place: &StackRef,
     plans: impl Iterator<Item = &'a Plan>,
-) -> (Option<Together>, Vec<Damaged>) {
+) -> (Option<SummedSteps>, Vec<DamagedReport>) {
     let (samples, damaged) = samples(session, place);
-    (Together::of(plans.filter_map(|it| expect(session, it, &samples))), damaged)
+    (SummedSteps::of(plans.filter_map(|it| expect(session, it, &samples))), damaged)
 }
 
 /// What the steps in the reports of the stack and its instances took. It serves predictions only: what cannot be read stops
 /// nobody.
-fn samples(session: &Session, place: &Place) -> (Samples, Vec<Damaged>) {
-    let plain = Place { instance: None, ..place.clone() };
+fn samples(session: &Session, place: &StackRef) -> (Samples, Vec<DamagedReport>) {
+    let plain = StackRef { instance: None, ..place.clone() };
     let places = places(session, &plain).unwrap_or_else(|_| vec![plain]);
     let (mut all, mut damaged) = (Vec::new(), Vec::new());
     for place in places {
@@ -260,16 +265,16 @@ fn samples(session: &Session, place: &Place) -> (Samples, Vec<Damaged>) {
     (Samples::of(all.iter().flat_map(|it| &it.report.steps)), damaged)
 }
 
-fn unlisted(reports: &Reports, why: &StoreError) -> Damaged {
+fn unlisted(reports: &Reports, why: &StoreError) -> DamagedReport {
     let why = match why {
         StoreError::Io { source, .. } => source.to_string(),
         other => other.to_string(),
     };
-    Damaged { file: reports.folder().to_owned(), why }
+    DamagedReport { file: reports.folder().to_owned(), why }
 }
 
 fn expect(session: &Session, plan: &Plan, samples: &Samples) -> Option<Forecast> {
     let provider_of = |step: &Step| provider_of(&session.catalog, step);
-    let lanes = Lanes { provider_of: &provider_of, limits: limits(Pace::default()) };
+    let lanes = ConcurrencyLanes { provider_of: &provider_of, limits: limits(Pacing::default()) };
     predict(&plan.steps, samples, &lanes, session.clock.now())
 }

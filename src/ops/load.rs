@@ -4,26 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use crate::engine::diagnostic::{Diagnostic, nearest, stops};
-use crate::engine::fault_domain::{Domains, check_assumed};
+use crate::engine::fault_domain::{FaultDomains, check_assumed};
 use crate::engine::graph::Graph;
-use crate::engine::plan::asked::Way;
+use crate::engine::plan::asked::RecoveryOverlay;
 use crate::engine::redact::redactor;
 use crate::engine::schema::Catalog;
 use crate::engine::stack::load::{FileProblem, Files, Layer, Loaded, load};
-use crate::engine::stack::model::{Shape, Stack, Term};
+use crate::engine::stack::model::{InstanceShape, Stack, Term};
 use crate::engine::stack::variables::{GivenValue, GivenVariable};
 use crate::engine::stack::yaml::BYTES_MAX;
 use crate::engine::value::{Secret, Value};
 use crate::ops::error::OpsError;
-use crate::ops::inside::{self, Trouble};
-use crate::ops::place::Place;
+use crate::ops::inside::{self, ContainedTrouble};
+use crate::ops::place::StackRef;
 
 /// The largest file that `file()` and `template()` read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A stack that has no mistakes, its graph, and what is worth a warning.
 #[derive(Debug)]
-pub struct Desired {
+pub struct DesiredStack {
     pub stack: Stack,
     pub graph: Graph,
     pub warnings: Vec<Diagnostic>,
@@ -31,12 +31,12 @@ pub struct Desired {
 
 /// Reads and checks the stack under these overlays.
 pub fn desired(
-    place: &Place,
+    place: &StackRef,
     overlays: &[String],
     given: &[GivenVariable],
     remembered: &BTreeMap<String, Value>,
     catalog: &Catalog,
-) -> Result<Desired, OpsError> {
+) -> Result<DesiredStack, OpsError> {
     let loaded = layers(place, overlays, given, remembered, catalog)?;
     let Loaded { sources, stack, mut diagnostics, .. } = loaded;
     let Some(stack) = stack.filter(|_| !stops(&diagnostics)) else {
@@ -50,7 +50,7 @@ pub fn desired(
         return Err(OpsError::Mistakes { diagnostics, sources });
     }
     match Graph::new(&stack) {
-        Ok(graph) => Ok(Desired { stack, graph, warnings: diagnostics }),
+        Ok(graph) => Ok(DesiredStack { stack, graph, warnings: diagnostics }),
         Err(mistakes) => {
             diagnostics.extend(mistakes);
             Err(OpsError::Mistakes { diagnostics, sources })
@@ -59,7 +59,7 @@ pub fn desired(
 }
 
 /// Overlays that are to be rehearsed, and are not there.
-fn unknown_rehearsals(place: &Place, stack: &Stack) -> Vec<Diagnostic> {
+fn unknown_rehearsals(place: &StackRef, stack: &Stack) -> Vec<Diagnostic> {
     let names = overlays(place);
     let missing = stack.rehearses.iter().filter(|(name, _)| !names.contains(name));
     let told = missing.map(|(name, span)| {
@@ -73,7 +73,7 @@ fn unknown_rehearsals(place: &Place, stack: &Stack) -> Vec<Diagnostic> {
 
 /// Assumed losses of fault domains in which neither the stack nor anything below its overlays is.
 fn unknown_losses(
-    place: &Place,
+    place: &StackRef,
     stack: &Stack,
     given: &[GivenVariable],
     remembered: &BTreeMap<String, Value>,
@@ -82,20 +82,20 @@ fn unknown_losses(
     if stack.assumes_lost.is_empty() {
         return Ok(Vec::new());
     }
-    let planned = Domains::planned(catalog, stack);
+    let planned = FaultDomains::planned(catalog, stack);
     let told = check_assumed(stack, &planned.names());
     if told.is_empty() {
         return Ok(told);
     }
     // What an overlay assumes lost may be just what it removes.
     let base = layers(place, &[], given, remembered, catalog)?.stack.unwrap_or_default();
-    let below = Domains::planned(catalog, &base);
+    let below = FaultDomains::planned(catalog, &base);
     Ok(check_assumed(stack, &planned.names().union(&below.names()).copied().collect()))
 }
 
 /// Reads the layers, whatever is wrong with them.
 pub fn layers(
-    place: &Place,
+    place: &StackRef,
     overlays: &[String],
     given: &[GivenVariable],
     remembered: &BTreeMap<String, Value>,
@@ -106,7 +106,7 @@ pub fn layers(
         let file = overlay_file(place, name)?;
         layers.push(layer(place, name, &file)?);
     }
-    let files = Folder { place };
+    let files = StackFolder { place };
     let loaded = load(&place.stack, &layers, given, remembered, &files, catalog);
     learn(&loaded, given);
     Ok(loaded)
@@ -154,15 +154,15 @@ fn learn(loaded: &Loaded, given: &[GivenVariable]) {
     let mut terms: Vec<&Term> = terms.collect();
     while let Some(term) = terms.pop() {
         match &term.shape {
-            Shape::Literal(value) => redactor().learn(value),
-            Shape::List(items) => terms.extend(items),
-            Shape::Map(map) => terms.extend(map.values().map(|it| &it.term)),
-            Shape::Expression(_) | Shape::Text(_) => {}
+            InstanceShape::Literal(value) => redactor().learn(value),
+            InstanceShape::List(items) => terms.extend(items),
+            InstanceShape::Map(map) => terms.extend(map.values().map(|it| &it.term)),
+            InstanceShape::Expression(_) | InstanceShape::Text(_) => {}
         }
     }
 }
 
-fn layer(place: &Place, name: &str, file: &Path) -> Result<Layer, OpsError> {
+fn layer(place: &StackRef, name: &str, file: &Path) -> Result<Layer, OpsError> {
     let below = file.strip_prefix(place.folder()).unwrap_or(file);
     let bytes = read(place, &below.to_string_lossy(), BYTES_MAX as u64).map_err(|why| {
         let what = format!("cannot read {}: {why}", place.shown(file));
@@ -172,7 +172,7 @@ fn layer(place: &Place, name: &str, file: &Path) -> Result<Layer, OpsError> {
 }
 
 /// The overlays of a stack, by name.
-pub fn overlays(place: &Place) -> Vec<String> {
+pub fn overlays(place: &StackRef) -> Vec<String> {
     let entries = std::fs::read_dir(place.folder().join("overlays"));
     let mut names: Vec<String> = entries
         .into_iter()
@@ -184,7 +184,7 @@ pub fn overlays(place: &Place) -> Vec<String> {
 }
 
 /// What an overlay says of the instance that it belongs to; its other mistakes are told when it is planned.
-pub fn instance_of(place: &Place, overlay: &str) -> Result<Stack, OpsError> {
+pub fn instance_of(place: &StackRef, overlay: &str) -> Result<Stack, OpsError> {
     let catalog = crate::kinds::builtin();
     let overlays = [overlay.to_owned()];
     let loaded = layers(place, &overlays, &[], &BTreeMap::new(), &catalog)?;
@@ -193,17 +193,17 @@ pub fn instance_of(place: &Place, overlay: &str) -> Result<Stack, OpsError> {
 }
 
 /// The overlays of a stack that are no workspace of their own, and what each assumes lost; one with mistakes is left out.
-pub fn ways(place: &Place) -> Vec<Way> {
+pub fn ways(place: &StackRef) -> Vec<RecoveryOverlay> {
     let read = |overlay: String| {
         let stack = instance_of(place, &overlay).ok().filter(|it| it.instance.is_none())?;
         let assumes_lost = stack.assumes_lost.into_iter().map(|(name, _)| name).collect();
-        Some(Way { overlay, assumes_lost })
+        Some(RecoveryOverlay { overlay, assumes_lost })
     };
     overlays(place).into_iter().filter_map(read).collect()
 }
 
 /// Whether an overlay says which fault domains it assumes lost.
-pub fn assumes_loss(place: &Place, overlay: &str) -> Result<bool, OpsError> {
+pub fn assumes_loss(place: &StackRef, overlay: &str) -> Result<bool, OpsError> {
     let catalog = crate::kinds::builtin();
     let overlays = [overlay.to_owned()];
     let loaded = layers(place, &overlays, &[], &BTreeMap::new(), &catalog)?;
@@ -211,7 +211,7 @@ pub fn assumes_loss(place: &Place, overlay: &str) -> Result<bool, OpsError> {
 }
 
 /// The file of one overlay, which must be there.
-pub fn overlay_file(place: &Place, name: &str) -> Result<PathBuf, OpsError> {
+pub fn overlay_file(place: &StackRef, name: &str) -> Result<PathBuf, OpsError> {
     let names = overlays(place);
     let all = || match names.as_slice() {
         [] => format!("{} has none", place.stack),
@@ -249,26 +249,26 @@ fn cousin<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
 }
 
 /// The stack's folder, and nothing outside it.
-struct Folder<'a> {
-    place: &'a Place,
+struct StackFolder<'a> {
+    place: &'a StackRef,
 }
 
-impl Files for Folder<'_> {
+impl Files for StackFolder<'_> {
     fn read(&self, path: &str) -> Result<Vec<u8>, FileProblem> {
         let is_plain = |it| matches!(it, Component::Normal(_) | Component::CurDir);
         if !Path::new(path).components().all(is_plain) {
             return Err(FileProblem::Outside);
         }
         read(self.place, path, FILE_BYTES_MAX).map_err(|why| match why {
-            Trouble::Outside => FileProblem::Outside,
-            Trouble::Missing => FileProblem::Missing,
-            Trouble::TooLarge(_) => FileProblem::TooLarge,
-            Trouble::Other(why) => FileProblem::Other(why),
+            ContainedTrouble::Outside => FileProblem::Outside,
+            ContainedTrouble::Missing => FileProblem::Missing,
+            ContainedTrouble::TooLarge(_) => FileProblem::TooLarge,
+            ContainedTrouble::Other(why) => FileProblem::Other(why),
         })
     }
 }
 
-fn read(place: &Place, path: &str, most: u64) -> Result<Vec<u8>, Trouble> {
+fn read(place: &StackRef, path: &str, most: u64) -> Result<Vec<u8>, ContainedTrouble> {
     let folder = Path::new("stacks").join(&place.stack);
     inside::read(&place.root, &folder, Path::new(path), most)
 }

@@ -8,33 +8,33 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use crate::cloud::provider::Question;
+use crate::cloud::provider::ReadQuery;
 use crate::engine::address::Address;
-use crate::engine::observed::{Beside, Observation};
-use crate::engine::over::{self, Open};
-use crate::engine::plan::change::Loss;
+use crate::engine::observed::{Neighbor, Observation};
+use crate::engine::over::{self, Unfinished};
+use crate::engine::plan::change::LossDeclaration;
 use crate::engine::plan::granted::Restricted;
-use crate::engine::plan::offered::{Read, Source};
-use crate::engine::plan::survey::{Inquiry, survey};
-use crate::engine::plan::uninvited::{Collection, Found};
+use crate::engine::plan::offered::{OfferSource, ReadOffers};
+use crate::engine::plan::survey::{ReadRequest, survey};
+use crate::engine::plan::uninvited::{CollateralFound, Collection};
 use crate::engine::stack::model::Stack;
-use crate::engine::state::record::{Lost, State};
+use crate::engine::state::record::{LostDomain, State};
 use crate::ops::error::OpsError;
-use crate::ops::session::{Session, Target};
+use crate::ops::session::{CloudTarget, Session};
 
 /// Answers to a survey, and what the lists that were read for it show beside.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct Refreshed {
     pub objects: BTreeMap<Address, Observation>,
-    pub beside: Vec<Beside>,
+    pub beside: Vec<Neighbor>,
 }
 
 /// Looks at everything that a survey asks about.
-pub async fn observe(session: &Session, inquiries: &[Inquiry<'_>]) -> Seen {
-    let questions: Vec<Question<'_>> = inquiries
+pub async fn observe(session: &Session, inquiries: &[ReadRequest<'_>]) -> Refreshed {
+    let questions: Vec<ReadQuery<'_>> = inquiries
         .iter()
         .filter_map(|it| {
-            Some(Question {
+            Some(ReadQuery {
                 address: &it.address,
                 kind: session.catalog.get(&it.kind)?,
                 id: it.id.as_deref(),
@@ -47,24 +47,24 @@ pub async fn observe(session: &Session, inquiries: &[Inquiry<'_>]) -> Seen {
     let milliseconds = began.elapsed().as_millis();
     tracing::info!(objects = questions.len(), milliseconds, "read the clouds");
     let objects = questions.iter().map(|it| it.address.clone()).zip(observations).collect();
-    Seen { objects, beside }
+    Refreshed { objects, beside }
 }
 
 /// Lists that are read at one time.
 const READS_AT_ONCE: usize = 8;
 
 /// Where users are not as state says that they were directed, by looking at each name now; what is lost is not asked.
-pub async fn astray(session: &Session, state: &State) -> Result<Vec<Open>, OpsError> {
-    let loss = |it: &Lost| Loss {
+pub async fn astray(session: &Session, state: &State) -> Result<Vec<Unfinished>, OpsError> {
+    let loss = |it: &LostDomain| LossDeclaration {
         fault_domain: it.fault_domain.clone(),
         recorded: Some((it.since, it.by.clone())),
     };
-    let lost: Vec<Loss> = state.lost.iter().map(loss).collect();
+    let lost: Vec<LossDeclaration> = state.lost.iter().map(loss).collect();
     session.provider.lose(&lost.iter().map(|it| it.fault_domain.clone()).collect::<Vec<_>>());
     let stack = Stack::default();
     let mut inquiries = survey(&session.catalog, &stack, &[], Some(state), &lost);
     let is_name =
-        |it: &Inquiry<'_>| session.catalog.get(&it.kind).is_some_and(|it| it.drain.is_some());
+        |it: &ReadRequest<'_>| session.catalog.get(&it.kind).is_some_and(|it| it.drain.is_some());
     inquiries.retain(is_name);
     session.check_endpoints(&inquiries)?;
     let seen = observe(session, &inquiries).await;
@@ -75,7 +75,7 @@ pub async fn astray(session: &Session, state: &State) -> Result<Vec<Open>, OpsEr
 const OFFERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a plan needs to know of what the clouds offer; each list is read once.
-pub async fn offers(session: &Session, sources: BTreeSet<(Source, String)>) -> Read {
+pub async fn offers(session: &Session, sources: BTreeSet<(OfferSource, String)>) -> ReadOffers {
     let mut known = session.offers.lock().await;
     let mut reading = JoinSet::new();
     for (source, path) in sources.iter().filter(|(_, path)| !known.contains_key(path)).cloned() {
@@ -110,8 +110,8 @@ pub async fn uninvited(
     session: &Session,
     collections: Vec<Collection>,
     lists: BTreeSet<String>,
-) -> Found {
-    let mut found = Found::default();
+) -> CollateralFound {
+    let mut found = CollateralFound::default();
     let mut reading = JoinSet::new();
     let limit = Arc::new(Semaphore::new(READS_AT_ONCE));
     for (at, it) in collections.iter().cloned().enumerate() {
@@ -132,7 +132,7 @@ pub async fn uninvited(
     }
     found.inside = inside.into_values().collect();
     for path in lists {
-        let rows = session.provider.offers(Source::List, &path).await.map_err(|why| why.words);
+        let rows = session.provider.offers(OfferSource::List, &path).await.map_err(|why| why.words);
         found.lists.insert(path, rows);
     }
     found
@@ -141,7 +141,7 @@ pub async fn uninvited(
 /// The accounts of the clouds that a survey touches; another account than the recorded one is refused.
 pub async fn accounts(
     session: &Session,
-    inquiries: &[Inquiry<'_>],
+    inquiries: &[ReadRequest<'_>],
     state: Option<&State>,
 ) -> Result<BTreeMap<String, String>, OpsError> {
     let mut accounts = state.map(|it| it.bound.clone()).unwrap_or_default();
@@ -155,7 +155,7 @@ pub async fn accounts(
             "states of the sandbox and of the clouds live apart; check --sandbox and the state folder",
         ));
     }
-    if session.target == Target::Sandbox {
+    if session.target == CloudTarget::Sandbox {
         return Ok(accounts);
     }
     let clouds: BTreeSet<&str> = inquiries

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 use crate::engine::mark::is_of;
 use crate::engine::observed::Observation;
-use crate::engine::plan::survey::Inquiry;
+use crate::engine::plan::survey::ReadRequest;
 use crate::ops::error::OpsError;
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::ops::session::Session;
 
 /// So many are named.
@@ -16,14 +16,14 @@ const NAMED_MAX: usize = 5;
 /// Refuses where something that carries this stack's tag stands in the place of what would be made.
 pub async fn check(
     session: &Session,
-    place: &Place,
-    inquiries: &[Inquiry<'_>],
+    place: &StackRef,
+    inquiries: &[ReadRequest<'_>],
     observed: &BTreeMap<Address, Observation>,
 ) -> Result<(), OpsError> {
-    let exists = |it: &&Inquiry<'_>| {
+    let exists = |it: &&ReadRequest<'_>| {
         it.id.is_none() && matches!(observed.get(&it.address), Some(Observation::Exists { .. }))
     };
-    let found: Vec<&Inquiry<'_>> = inquiries.iter().filter(exists).collect();
+    let found: Vec<&ReadRequest<'_>> = inquiries.iter().filter(exists).collect();
     if found.is_empty() {
         return Ok(());
     }
@@ -61,7 +61,7 @@ pub async fn check(
 }
 
 /// The ids that other instances of the stack have recorded.
-fn recorded_elsewhere(session: &Session, place: &Place) -> BTreeSet<String> {
+fn recorded_elsewhere(session: &Session, place: &StackRef) -> BTreeSet<String> {
     let siblings = place.siblings(session.target.is_sandbox());
     let states = siblings.iter().filter_map(|it| session.store(it).load().ok()?);
     states.flat_map(|it| it.records.into_values().map(|it| it.id)).collect()

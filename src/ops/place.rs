@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::nearest;
 use crate::ops::error::OpsError;
 use crate::ops::inside::link_on_the_way;
 
 /// A stack as it was named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct StackRef {
     pub root: PathBuf,
     pub stack: String,
     pub instance: Option<String>,
@@ -20,7 +20,7 @@ pub fn root(from: &Path) -> Option<PathBuf> {
     from.ancestors().find(|it| it.join("stacks").is_dir()).map(Path::to_owned)
 }
 
-impl Place {
+impl StackRef {
     /// Understands `name`, `name@instance` and a path to a stack's folder or file.
     pub fn find(named: &str, from: &Path) -> Result<Self, OpsError> {
         let path = from.join(named);
@@ -50,7 +50,7 @@ impl Place {
         let Some(root) = root(from) else {
             return Err(OpsError::input(
                 format!("there is no `stacks` folder in {} or above it", from.display()),
-                format!("run {}, or name the folder with -C", Command::Init),
+                format!("run {}, or name the folder with -C", AdvisedCommand::Init),
             ));
         };
         let place = Self { root, stack: stack.into(), instance };
@@ -155,7 +155,7 @@ fn linked(link: &Path) -> OpsError {
 
 fn known(names: &[String]) -> String {
     if names.is_empty() {
-        format!("run {} for a first stack", Command::Init)
+        format!("run {} for a first stack", AdvisedCommand::Init)
     } else {
         format!("the stacks here are: {}", names.join(", "))
     }

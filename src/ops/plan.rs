@@ -7,42 +7,44 @@ use crate::engine::diagnostic::{Diagnostic, stops};
 use crate::engine::observed::Observation;
 use crate::engine::plan::adopted::Unknown;
 use crate::engine::plan::change::{Action, Note, Plan, note};
-use crate::engine::plan::foreseen::{Foreseen, is_inside, unforeseeable};
-use crate::engine::plan::guard::Allowed;
-use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
-use crate::engine::plan::survey::{Inquiry, survey};
+use crate::engine::plan::foreseen::{SimulatedState, is_inside, unforeseeable};
+use crate::engine::plan::guard::Allowances;
+use crate::engine::plan::propose::{
+    Intent, Keep, PlanInputs, PlanOptions, propose, propose_switch,
+};
+use crate::engine::plan::survey::{ReadRequest, survey};
 use crate::engine::plan::verify::{Checked, OF_SERVING, verify};
 use crate::engine::schema::Catalog;
 use crate::engine::stack::model::Stack;
-use crate::engine::state::journal::{Entry, Outcome, fold};
+use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::State;
 use crate::ops::bindings::bindings;
-use crate::ops::checks::{self, Made};
+use crate::ops::checks::{self, MadePlan};
 use crate::ops::error::OpsError;
 use crate::ops::instance;
-use crate::ops::load::{self, Desired};
-use crate::ops::look::{self, Seen};
+use crate::ops::load::{self, DesiredStack};
+use crate::ops::look::{self, Refreshed};
 use crate::ops::missing;
 use crate::ops::session::Session;
-use crate::ops::settle::{recovered, settle};
-use crate::ops::sides::{Ask, Sides, sides};
-use crate::ops::sooner::{Tried, advice};
+use crate::ops::settle::{recover, recovered};
+use crate::ops::sides::{PlanRequest, SwitchSides, sides};
+use crate::ops::sooner::{TrafficFirstAttempt, advice};
 use crate::ops::unknown;
 
 /// A plan with everything it was made from.
 pub struct Proposed {
-    pub desired: Desired,
+    pub desired: DesiredStack,
     pub plan: Plan,
     pub diagnostics: Vec<Diagnostic>,
     /// As recorded, with interrupted steps settled.
     pub state: Option<State>,
     /// What settling found; to be journalled by who holds the lease.
-    pub settled: Vec<Entry>,
+    pub settled: Vec<JournalEntry>,
     pub observed: BTreeMap<Address, Observation>,
     /// What a switch leaves standing, also when somebody else finishes it.
     pub keep: Keep,
     /// What guards let through, likewise.
-    pub allowed: Allowed,
+    pub allowed: Allowances,
     /// When the site was last seen good, as who watched it says.
     pub last_good: Option<i64>,
 }
@@ -54,16 +56,20 @@ const DEPTH: usize = 4;
 const LOOKS_MAX: usize = 3;
 
 /// Plans against the state as it is now; writes nothing.
-pub async fn plan(session: &Session, ask: &Ask) -> Result<Proposed, OpsError> {
+pub async fn plan(session: &Session, ask: &PlanRequest) -> Result<Proposed, OpsError> {
     newest(session, ask, true).await
 }
 
 /// The same without asking what the clouds offer, for who asks that of more than one plan.
-pub async fn looked(session: &Session, ask: &Ask) -> Result<Proposed, OpsError> {
+pub async fn looked(session: &Session, ask: &PlanRequest) -> Result<Proposed, OpsError> {
     newest(session, ask, false).await
 }
 
-async fn newest(session: &Session, ask: &Ask, is_checked: bool) -> Result<Proposed, OpsError> {
+async fn newest(
+    session: &Session,
+    ask: &PlanRequest,
+    is_checked: bool,
+) -> Result<Proposed, OpsError> {
     let store = session.store(&ask.place);
     let mut state = store.load()?;
     let mut looks = 1;
@@ -87,7 +93,7 @@ async fn newest(session: &Session, ask: &Ask, is_checked: bool) -> Result<Propos
 /// Plans against this state.
 pub async fn plan_on(
     session: &Session,
-    ask: &Ask,
+    ask: &PlanRequest,
     state: Option<State>,
 ) -> Result<Proposed, OpsError> {
     let (mut proposed, unknown) = looked_on(session, ask, state).await?;
@@ -98,7 +104,7 @@ pub async fn plan_on(
 /// What the layers, the state and the observed world come to; and what carries a tag of this stack that no state knows.
 async fn looked_on(
     session: &Session,
-    ask: &Ask,
+    ask: &PlanRequest,
     state: Option<State>,
 ) -> Result<(Proposed, Vec<Unknown>), OpsError> {
     let mut prepared = prepare(session, ask, state)?;
@@ -140,12 +146,12 @@ impl Proposed {
     async fn check(
         &mut self,
         session: &Session,
-        ask: &Ask,
+        ask: &PlanRequest,
         unknown: &[Unknown],
     ) -> Result<(), OpsError> {
         let Self { desired, plan, state, observed, .. } = &*self;
         let stack = &desired.stack;
-        let made = Made { plan, stack, state: state.as_ref(), observed };
+        let made = MadePlan { plan, stack, state: state.as_ref(), observed };
         let word = (ask.intent, &self.allowed);
         let told = checks::by_clouds(session, made).await?;
         let mut noted = checks::by_company(session, made, word).await;
@@ -164,8 +170,8 @@ impl Proposed {
 }
 
 /// Refuses to go on without a state where the clouds show that this stack exists. What cannot be looked at shows nothing.
-pub async fn state_is_missing(session: &Session, ask: &Ask) -> Result<(), OpsError> {
-    let ask = Ask { intent: Intent::Apply, ..ask.clone() };
+pub async fn state_is_missing(session: &Session, ask: &PlanRequest) -> Result<(), OpsError> {
+    let ask = PlanRequest { intent: Intent::Apply, ..ask.clone() };
     let Ok(prepared) = prepare(session, &ask, None) else { return Ok(()) };
     let inquiries = inquiries(session, &ask, &prepared);
     let seen = look::observe(session, &inquiries).await;
@@ -176,14 +182,14 @@ pub async fn state_is_missing(session: &Session, ask: &Ask) -> Result<(), OpsErr
 /// addresses of which nothing can be said before all is there.
 pub async fn plan_on_paper(
     session: &Session,
-    ask: &Ask,
-    foreseen: &Foreseen,
+    ask: &PlanRequest,
+    foreseen: &SimulatedState,
 ) -> Result<Result<Proposed, Vec<Address>>, OpsError> {
     let prepared = prepare(session, ask, Some(foreseen.state.clone()))?;
     let mut observed = foreseen.observed.clone();
     if ask.intent == Intent::Apply {
         let order: Vec<Address> = prepared.sides.desired.graph.order().cloned().collect();
-        let worlds = Worlds {
+        let worlds = PlanInputs {
             catalog: &session.catalog,
             stack: &prepared.sides.desired.stack,
             order: &order,
@@ -198,20 +204,24 @@ pub async fn plan_on_paper(
         session.check_endpoints(&new)?;
         let ids: BTreeSet<&str> =
             foreseen.state.records.values().map(|it| it.id.as_str()).collect();
-        let is_there = |it: &Inquiry<'_>| {
+        let is_there = |it: &ReadRequest<'_>| {
             let kind = session.catalog.get(&it.kind);
             kind.is_some_and(|kind| !is_inside(&ids, kind, &it.attributes))
         };
         new.retain(|it| it.id.is_none() && is_there(it));
         observed.extend(look::observe(session, &new).await.objects);
     }
-    let seen = Seen { objects: observed, beside: Vec::new() };
+    let seen = Refreshed { objects: observed, beside: Vec::new() };
     proposed(session, ask, prepared, BTreeMap::new(), seen).map(Ok)
 }
 
 /// What has to be looked at.
-fn inquiries<'a>(session: &Session, ask: &Ask, it: &'a Prepared) -> Vec<Inquiry<'a>> {
-    let Sides { desired, course, .. } = &it.sides;
+fn inquiries<'a>(
+    session: &Session,
+    ask: &PlanRequest,
+    it: &'a PreparedPlan,
+) -> Vec<ReadRequest<'a>> {
+    let SwitchSides { desired, course, .. } = &it.sides;
     let (state, lost) = (it.state.as_ref(), &course.lost);
     let order: Vec<Address> = desired.graph.order().cloned().collect();
     match ask.intent {
@@ -223,15 +233,16 @@ fn inquiries<'a>(session: &Session, ask: &Ask, it: &'a Prepared) -> Vec<Inquiry<
 /// Lets the engine propose, and stops at mistakes.
 fn proposed(
     session: &Session,
-    ask: &Ask,
-    prepared: Prepared,
+    ask: &PlanRequest,
+    prepared: PreparedPlan,
     accounts: BTreeMap<String, String>,
-    seen: Seen,
+    seen: Refreshed,
 ) -> Result<Proposed, OpsError> {
-    let Seen { objects: observed, beside } = seen;
-    let Prepared { sides: Sides { desired, before, course }, settled, state, .. } = prepared;
+    let Refreshed { objects: observed, beside } = seen;
+    let PreparedPlan { sides: SwitchSides { desired, before, course }, settled, state, .. } =
+        prepared;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
-    let worlds = Worlds {
+    let worlds = PlanInputs {
         catalog: &session.catalog,
         stack: &desired.stack,
         order: &order,
@@ -242,7 +253,7 @@ fn proposed(
     let begun = going_on.map(|it| it.keep).unwrap_or_default();
     let keep = if ask.keep == Keep::Nothing { begun } else { ask.keep };
     let allowed = going_on.map_or(ask.allowed.clone(), |it| ask.allowed.and(&it.allowed));
-    let options = Options {
+    let options = PlanOptions {
         intent: ask.intent,
         now: session.clock.now(),
         bindings: bindings(session, ask.intent, &desired.stack, state.as_ref(), accounts),
@@ -263,9 +274,9 @@ fn proposed(
     let (mut plan, mut diagnostics) = between(&before, &worlds, &options);
     if let Some(state) = state.as_ref().filter(|_| ask.intent == Intent::Apply) {
         let (place, given, losses) = (&ask.place, ask.given.as_slice(), &ask.losses);
-        let again = |worlds: &Worlds<'_>| between(&before, worlds, &options).0;
+        let again = |worlds: &PlanInputs<'_>| between(&before, worlds, &options).0;
         let plan_again = &again;
-        let tried = Tried {
+        let tried = TrafficFirstAttempt {
             session,
             place,
             given,
@@ -298,9 +309,9 @@ fn is_silent(observed: &BTreeMap<Address, Observation>) -> bool {
 
 /// A whole plan, or that of a switch from what these desire.
 pub fn between(
-    before: &[Desired],
-    worlds: &Worlds<'_>,
-    options: &Options,
+    before: &[DesiredStack],
+    worlds: &PlanInputs<'_>,
+    options: &PlanOptions,
 ) -> (Plan, Vec<Diagnostic>) {
     if before.is_empty() {
         return propose(worlds, options);
@@ -308,8 +319,8 @@ pub fn between(
     let orders: Vec<Vec<Address>> =
         before.iter().map(|it| it.graph.order().cloned().collect()).collect();
     let sides = before.iter().zip(&orders);
-    let left: Vec<Worlds<'_>> =
-        sides.map(|(it, order)| Worlds { stack: &it.stack, order, ..*worlds }).collect();
+    let left: Vec<PlanInputs<'_>> =
+        sides.map(|(it, order)| PlanInputs { stack: &it.stack, order, ..*worlds }).collect();
     propose_switch(&left, worlds, options)
 }
 
@@ -328,17 +339,22 @@ pub fn unsafe_steps(catalog: &Catalog, fresh: &Proposed, saved: &Plan) -> Vec<Di
 }
 
 /// What is known before the clouds are looked at.
-struct Prepared {
-    sides: Sides,
-    settled: Vec<Entry>,
+struct PreparedPlan {
+    sides: SwitchSides,
+    settled: Vec<JournalEntry>,
     /// Which creates were found carried out, and why what was found is taken for ours.
     recovered: BTreeMap<Address, String>,
     state: Option<State>,
 }
 
-impl Prepared {
+impl PreparedPlan {
     /// Takes over what this state has made and does not know, with what is in it; what is not to be made stays unknown.
-    async fn adopt(&mut self, session: &Session, ask: &Ask, seen: &mut Seen) -> Vec<Unknown> {
+    async fn adopt(
+        &mut self,
+        session: &Session,
+        ask: &PlanRequest,
+        seen: &mut Refreshed,
+    ) -> Vec<Unknown> {
         let Some(state) = self.state.clone() else { return Vec::new() };
         let stack = &self.sides.desired.stack;
         let found = unknown::find(session, &ask.place, (&state, stack), &seen.beside).await;
@@ -357,9 +373,9 @@ impl Prepared {
             for it in adopted {
                 let (address, at) = (it.address, session.clock.now());
                 seen.beside.retain(|one| (&one.kind, &one.id) != (&it.record.kind, &it.record.id));
-                let outcome = Outcome::Recorded(Box::new(it.record));
+                let outcome = StepOutcome::Recorded(Box::new(it.record));
                 self.recovered.insert(address.clone(), it.why);
-                self.settled.push(Entry::Ended { address, step: 0, outcome, at });
+                self.settled.push(JournalEntry::Ended { address, step: 0, outcome, at });
                 let entry = self.settled.last().expect("it was just pushed");
                 self.state.iter_mut().for_each(|state| fold(state, entry));
             }
@@ -372,7 +388,7 @@ impl Prepared {
     /// Finds out what became of steps that began and did not end.
     async fn settle(&mut self, session: &Session) {
         let Some(state) = &mut self.state else { return };
-        self.settled = settle(session, state, &self.sides.course.lost).await;
+        self.settled = recover(session, state, &self.sides.course.lost).await;
         self.recovered = recovered(state, &session.catalog, &self.settled);
         for entry in &self.settled {
             fold(state, entry);
@@ -380,7 +396,11 @@ impl Prepared {
     }
 }
 
-fn prepare(session: &Session, ask: &Ask, state: Option<State>) -> Result<Prepared, OpsError> {
+fn prepare(
+    session: &Session,
+    ask: &PlanRequest,
+    state: Option<State>,
+) -> Result<PreparedPlan, OpsError> {
     let sides = sides(session, ask, state.as_ref())?;
-    Ok(Prepared { sides, settled: Vec::new(), recovered: BTreeMap::new(), state })
+    Ok(PreparedPlan { sides, settled: Vec::new(), recovered: BTreeMap::new(), state })
 }

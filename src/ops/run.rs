@@ -16,24 +16,24 @@ use crate::engine::mark::mark;
 use crate::engine::observed::Observation;
 use crate::engine::packets::Family;
 use crate::engine::plan::accord::changed;
-use crate::engine::plan::change::{Action, Call, Plan, Step};
+use crate::engine::plan::change::{Action, Plan, Step, StepCall};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::door::{family_of, port_of, shut_through};
 use crate::engine::plan::role::{role, ttl};
-use crate::engine::plan::survey::Known;
-use crate::engine::retry::Pace;
+use crate::engine::plan::survey::KnownValues;
+use crate::engine::retry::Pacing;
 use crate::engine::schedule::Schedule;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::agree::forms;
 use crate::engine::stack::looks::Around;
 use crate::engine::stack::model::{Gate, Instance, Stack};
 use crate::engine::stack::resolve::{ResolvedGate, resolve, resolve_gate};
-use crate::engine::stack::rules::Rules;
-use crate::engine::state::journal::{Entry, Outcome, fold};
+use crate::engine::stack::rules::KindRules;
+use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
-use crate::ops::job::{Done, Front, Hands, Job, Times, Watched};
-use crate::ops::perform::perform;
+use crate::ops::job::{Front, StepContext, StepDone, StepInputs, Times, WatchedResource};
+use crate::ops::perform::execute_step;
 use crate::ops::plan::Proposed;
 use crate::ops::session::Session;
 
@@ -41,7 +41,7 @@ use crate::ops::session::Session;
 const AT_ONCE: [(&str, usize); 2] = [("linode", 10), ("dynamodb", 4)];
 
 /// [`AT_ONCE`] as a schedule takes it, or what was asked for instead.
-pub fn limits(pace: Pace) -> BTreeMap<String, usize> {
+pub fn limits(pace: Pacing) -> BTreeMap<String, usize> {
     let limit = |own: usize| pace.at_once.unwrap_or(own).max(1);
     AT_ONCE.iter().map(|(name, own)| ((*name).to_owned(), limit(*own))).collect()
 }
@@ -54,12 +54,12 @@ pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What a run knows while it goes on.
-pub struct Run<'a> {
+pub struct Executor<'a> {
     pub session: &'a Arc<Session>,
     pub stack: &'a Stack,
     pub plan: &'a Plan,
     pub state: State,
-    pub known: Known,
+    pub known: KnownValues,
     /// Deleted in this run: what a wait for its disappearance looks for.
     pub removed: BTreeMap<Address, Record>,
     pub surveyed: BTreeSet<Address>,
@@ -67,18 +67,18 @@ pub struct Run<'a> {
     pub beside: BTreeSet<Address>,
     pub schedule: Schedule,
     pub last_of: BTreeMap<Address, usize>,
-    pub outcomes: BTreeMap<usize, Outcome>,
+    pub outcomes: BTreeMap<usize, StepOutcome>,
     pub times: BTreeMap<usize, Times>,
     /// Those of every kind that a step met, compiled once.
-    pub rules: RefCell<Rules<'a>>,
+    pub rules: RefCell<KindRules<'a>>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> Executor<'a> {
     pub fn new(
         session: &'a Arc<Session>,
         proposed: &'a Proposed,
         state: State,
-        pace: Pace,
+        pace: Pacing,
     ) -> Self {
         let plan = &proposed.plan;
         let provider_of = |step: &Step| provider_of(&session.catalog, step);
@@ -87,10 +87,10 @@ impl<'a> Run<'a> {
             // A temporary name is never the last word.
             let makes = !matches!(
                 step.call,
-                Call::Delete { .. }
-                    | Call::Gone { .. }
-                    | Call::Forget
-                    | Call::Rename { to: Some(_), .. }
+                StepCall::Delete { .. }
+                    | StepCall::Gone { .. }
+                    | StepCall::Forget
+                    | StepCall::Rename { to: Some(_), .. }
             );
             if makes && !step.call.is_gate() {
                 last_of.insert(step.address.clone(), step.id);
@@ -128,10 +128,10 @@ impl<'a> Run<'a> {
     /// Starts what is free, takes in what ends, until nothing runs and nothing can start.
     pub async fn carry_out(
         &mut self,
-        hands: &Arc<Hands>,
+        hands: &Arc<StepContext>,
         mut stop: watch::Receiver<Option<String>>,
     ) -> Option<String> {
-        let mut running: JoinSet<Done> = JoinSet::new();
+        let mut running: JoinSet<StepDone> = JoinSet::new();
         loop {
             let broken = || "the journal cannot be written".to_owned();
             let stopped = stop.borrow_and_update().clone();
@@ -151,11 +151,11 @@ impl<'a> Run<'a> {
                         let address = job.step.address.to_string();
                         let span =
                             tracing::info_span!("step", address, call = job.step.call.word());
-                        running.spawn(perform(Arc::clone(hands), job).instrument(span));
+                        running.spawn(execute_step(Arc::clone(hands), job).instrument(span));
                     }
-                    Err(why) => self.take_in(Done {
+                    Err(why) => self.take_in(StepDone {
                         step,
-                        outcome: Outcome::Failed { why },
+                        outcome: StepOutcome::Failed { why },
                         entries: Vec::new(),
                         arrived: None,
                     }),
@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
     }
 
     /// After a signal, or when the lease or the journal is gone: calls in flight may finish, waits are given up.
-    async fn drain(&mut self, running: &mut JoinSet<Done>) {
+    async fn drain(&mut self, running: &mut JoinSet<StepDone>) {
         let deadline = tokio::time::Instant::now() + GRACE;
         while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, running.join_next()).await {
             if let Ok(done) = ended {
@@ -191,12 +191,12 @@ impl<'a> Run<'a> {
         running.abort_all();
     }
 
-    fn take_in(&mut self, done: Done) {
+    fn take_in(&mut self, done: StepDone) {
         let times = self.times.entry(done.step).or_default();
         times.ended = Some(self.session.clock.now());
         times.arrived = done.arrived.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
         for entry in &done.entries {
-            if let Entry::Ended { address, outcome: Outcome::Removed, .. } = entry
+            if let JournalEntry::Ended { address, outcome: StepOutcome::Removed, .. } = entry
                 && let Some(record) = self.state.records.get(address)
             {
                 self.removed.insert(address.clone(), record.clone());
@@ -205,25 +205,26 @@ impl<'a> Run<'a> {
         }
         let step = &self.plan.steps[done.step];
         match &done.outcome {
-            Outcome::Recorded(record) => {
+            StepOutcome::Recorded(record) => {
                 let mut object = record.object();
                 if record.deposed.is_some() {
                     object.extend(self.desired_name(&step.address));
                 }
                 self.known.put(step.address.clone(), object);
             }
-            Outcome::Moved { .. } => {
+            StepOutcome::Moved { .. } => {
                 if let Some(record) = self.state.records.get(&step.address) {
                     self.known.put(step.address.clone(), record.object());
                 }
             }
-            Outcome::Removed
-            | Outcome::Waited
-            | Outcome::Failed { .. }
-            | Outcome::InDoubt { .. } => {}
+            StepOutcome::Removed
+            | StepOutcome::Waited
+            | StepOutcome::Failed { .. }
+            | StepOutcome::InDoubt { .. } => {}
         }
-        let failed = matches!(done.outcome, Outcome::Failed { .. } | Outcome::InDoubt { .. });
-        if matches!(step.call, Call::Create { .. }) && !failed {
+        let failed =
+            matches!(done.outcome, StepOutcome::Failed { .. } | StepOutcome::InDoubt { .. });
+        if matches!(step.call, StepCall::Create { .. }) && !failed {
             self.created.insert(step.address.clone());
         }
         self.schedule.finish(done.step, !failed);
@@ -241,7 +242,7 @@ impl<'a> Run<'a> {
     }
 
     /// Works out what a step needs, now that everything before it is known.
-    fn job(&self, id: usize) -> Result<Job, String> {
+    fn job(&self, id: usize) -> Result<StepInputs, String> {
         let step = self.plan.steps[id].clone();
         let session: &'a Session = self.session;
         let found = session.catalog.get(&step.kind).expect("plans hold known kinds");
@@ -250,26 +251,26 @@ impl<'a> Run<'a> {
         let record = self.state.records.get(&step.address).or(self.removed.get(&step.address));
         let (attributes, sealed) = self.attributes(&step, found, instance, record)?;
         let gate = match (&step.call, instance) {
-            (Call::Gate, Some(instance)) => {
+            (StepCall::Gate, Some(instance)) => {
                 self.gate(instance, instance.resource.ready.as_deref())?
             }
-            (Call::Serving { of }, Some(instance)) if of.is_empty() => {
+            (StepCall::Serving { of }, Some(instance)) if of.is_empty() => {
                 self.gate(instance, instance.resource.gate.as_deref())?
             }
-            (Call::Replication { .. }, Some(instance)) => {
+            (StepCall::Replication { .. }, Some(instance)) => {
                 self.gate(instance, instance.resource.gate.as_deref())?
             }
             _ => None,
         };
         let watches = match &step.call {
-            Call::Serving { of } => {
+            StepCall::Serving { of } => {
                 let family = self.family(&step, instance);
                 // Where users are directed they have to be let in; what was only disturbed has to be as it was.
                 let directs = kind.drain.is_some();
                 let watched = |it: &Address| {
                     let watched = self.watched(it)?;
                     let front = directs.then(|| self.front(&watched, family)).flatten();
-                    Ok::<_, String>(Watched { front: front.map(Box::new), ..watched })
+                    Ok::<_, String>(WatchedResource { front: front.map(Box::new), ..watched })
                 };
                 of.iter().map(watched).collect::<Result<_, _>>()?
             }
@@ -277,18 +278,18 @@ impl<'a> Run<'a> {
         };
         let draining = self.state.draining.iter().filter(|it| it.address == step.address);
         let drained_at = match &step.call {
-            Call::Drain { until, .. } => until.or(draining.map(|it| it.until).max()),
+            StepCall::Drain { until, .. } => until.or(draining.map(|it| it.until).max()),
             _ => None,
         };
         let peer = match &step.call {
-            Call::Replication { from } => Some(self.watched(from)?),
+            StepCall::Replication { from } => Some(self.watched(from)?),
             _ => None,
         };
         let taggable = kind.mark.is_some();
         let needs = instance.map(|it| it.needs.iter().map(|(need, _)| need.clone()).collect());
         let protected = instance.and_then(|it| it.resource.lifecycle.prevent_destroy);
         let timeout = instance.and_then(|it| it.resource.timeouts.get(timeout_name(&step.call)));
-        Ok(Job {
+        Ok(StepInputs {
             mark: taggable.then(|| mark(&self.plan.stack, &self.state.lineage, &step.address)),
             surveyed: self.surveyed.contains(&step.address) || self.is_inside_new(&kind, instance),
             parent_is_new: self.is_inside_new(&kind, instance),
@@ -329,8 +330,8 @@ impl<'a> Run<'a> {
         record: Option<&Record>,
     ) -> Result<(Attributes, Attributes), String> {
         let planned = match &step.call {
-            Call::Create { attributes, .. } | Call::Update { attributes, .. } => attributes,
-            Call::Rename { .. } => &Attributes::new(),
+            StepCall::Create { attributes, .. } | StepCall::Update { attributes, .. } => attributes,
+            StepCall::Rename { .. } => &Attributes::new(),
             _ => {
                 let recorded = record.map(|it| it.attributes.clone()).unwrap_or_default();
                 return Ok((recorded.clone(), recorded));
@@ -354,12 +355,12 @@ impl<'a> Run<'a> {
             self.stack.sources.place(span)
         };
         let mut attributes = resolved.attributes.clone();
-        if let Call::Create { label: Some(label), .. } = &step.call
+        if let StepCall::Create { label: Some(label), .. } = &step.call
             && let Some(name) = kind.identity.by.last()
         {
             attributes.insert(name.clone(), Value::Text(label.clone()));
         }
-        if let Call::Rename { attribute, to: Some(to) } = &step.call {
+        if let StepCall::Rename { attribute, to: Some(to) } = &step.call {
             attributes.insert(attribute.clone(), Value::text(to));
         }
         // Whom a member joins was decided when it was planned; the layers do not say it.
@@ -387,12 +388,12 @@ impl<'a> Run<'a> {
         Ok((attributes, sealed))
     }
 
-    fn watched(&self, address: &Address) -> Result<Watched, String> {
+    fn watched(&self, address: &Address) -> Result<WatchedResource, String> {
         let record = self.state.records.get(address);
         let found = record.and_then(|it| Some((it, self.session.catalog.get(&it.kind)?)));
         let (record, kind) = found.ok_or_else(|| format!("`{address}` is not recorded"))?;
         let members = self.members(kind, record);
-        Ok(Watched {
+        Ok(WatchedResource {
             address: address.clone(),
             kind: kind.clone(),
             record: record.clone(),
@@ -411,7 +412,7 @@ impl<'a> Run<'a> {
     }
 
     /// Where users come to something, if that may stand behind filters.
-    fn front(&self, of: &Watched, family: Option<Family>) -> Option<Front> {
+    fn front(&self, of: &WatchedResource, family: Option<Family>) -> Option<Front> {
         let catalog = &self.session.catalog;
         let port = port_of(&of.kind, &of.record.attributes)?;
         let container = of.kind.contains_in.as_ref()?;
@@ -425,7 +426,7 @@ impl<'a> Run<'a> {
     }
 
     /// What is recorded inside an object and may serve.
-    fn members(&self, holder: &Kind, of: &Record) -> Vec<Watched> {
+    fn members(&self, holder: &Kind, of: &Record) -> Vec<WatchedResource> {
         if holder.serves_when.is_none() {
             return Vec::new();
         }
@@ -435,7 +436,7 @@ impl<'a> Run<'a> {
             let to = kind.attribute(container)?.to.as_ref()?;
             let id = record.attributes.get(container).and_then(Value::as_text)?;
             let (kind, record) = (kind.clone(), record.clone());
-            (*to == holder.kind && id == of.id).then(|| Watched {
+            (*to == holder.kind && id == of.id).then(|| WatchedResource {
                 address: address.clone(),
                 kind,
                 record,
@@ -459,18 +460,18 @@ impl<'a> Run<'a> {
 }
 
 /// What is recorded, and what the plain stack lends.
-fn known(stack: &Stack, state: &State) -> Known {
-    let mut known = Known::recorded(state);
+fn known(stack: &Stack, state: &State) -> KnownValues {
+    let mut known = KnownValues::recorded(state);
     for (address, object) in &stack.lent {
         known.objects.insert(address.clone(), Arc::clone(object));
     }
     known
 }
 
-fn timeout_name(call: &Call) -> &'static str {
+fn timeout_name(call: &StepCall) -> &'static str {
     match call {
-        Call::Delete { .. } | Call::Gone { .. } => "delete",
-        Call::Update { .. } | Call::Rename { .. } => "update",
+        StepCall::Delete { .. } | StepCall::Gone { .. } => "delete",
+        StepCall::Update { .. } | StepCall::Rename { .. } => "update",
         _ => "create",
     }
 }

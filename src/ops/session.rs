@@ -9,13 +9,13 @@ use crate::cloud::clock::{Clock, Scaled, Wall};
 use crate::cloud::connection::{Connections, Settings, is_loopback};
 use crate::cloud::prober::Prober;
 use crate::cloud::provider::Provider;
-use crate::engine::plan::offered::Read;
-use crate::engine::plan::survey::Inquiry;
+use crate::engine::plan::offered::ReadOffers;
+use crate::engine::plan::survey::ReadRequest;
 use crate::engine::schema::Catalog;
 use crate::kinds;
 use crate::ops::error::OpsError;
-use crate::ops::place::Place;
-use crate::sandbox::{Options, Sandbox, Serving};
+use crate::ops::place::StackRef;
+use crate::sandbox::{Sandbox, SandboxOptions, ServingSandbox};
 use crate::store::file::FileStore;
 
 /// The driver that an endpoint of its own may replace.
@@ -27,7 +27,7 @@ pub struct Session {
     pub provider: Arc<Provider>,
     pub prober: Arc<Prober>,
     pub clock: Arc<dyn Clock>,
-    pub target: Target,
+    pub target: CloudTarget,
     /// What stands in for DynamoDB, where something does.
     dynamodb_endpoint: Option<String>,
     /// Every cloud it talks to is on this machine.
@@ -35,18 +35,18 @@ pub struct Session {
     /// `user@host`, for the lease and for `status`.
     pub who: String,
     /// What clouds offer, read at most once for each command.
-    pub offers: tokio::sync::Mutex<Read>,
+    pub offers: tokio::sync::Mutex<ReadOffers>,
     /// Keeps the sandbox listening as long as the session lives.
-    _sandbox: Option<(Sandbox, Serving)>,
+    _sandbox: Option<(Sandbox, ServingSandbox)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
+pub enum CloudTarget {
     Clouds,
     Sandbox,
 }
 
-impl Target {
+impl CloudTarget {
     pub fn is_sandbox(self) -> bool {
         self == Self::Sandbox
     }
@@ -64,11 +64,15 @@ impl Session {
     pub fn clouds(read: impl Fn(&str) -> Option<String>, who: &str) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(Wall);
         let settings = Settings::from_env(Arc::clone(&clock), read);
-        Self::new(settings, clock, Target::Clouds, who, None)
+        Self::new(settings, clock, CloudTarget::Clouds, who, None)
     }
 
     /// The world under `state/sandbox/`, served on a port of its own for the length of this session.
-    pub async fn sandbox(root: &Path, options: Options, who: &str) -> Result<Self, OpsError> {
+    pub async fn sandbox(
+        root: &Path,
+        options: SandboxOptions,
+        who: &str,
+    ) -> Result<Self, OpsError> {
         let sandbox = open_sandbox(root, &options)?;
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let serving = sandbox
@@ -78,15 +82,15 @@ impl Session {
         let clock: Arc<dyn Clock> =
             Arc::new(Scaled { anchor: sandbox.now(), since: Wall.now(), speed: sandbox.speed() });
         let settings = Settings::for_sandbox(Arc::clone(&clock), &serving.url());
-        Ok(Self::new(settings, clock, Target::Sandbox, who, Some((sandbox, serving))))
+        Ok(Self::new(settings, clock, CloudTarget::Sandbox, who, Some((sandbox, serving))))
     }
 
     fn new(
         settings: Settings,
         clock: Arc<dyn Clock>,
-        target: Target,
+        target: CloudTarget,
         who: &str,
-        sandbox: Option<(Sandbox, Serving)>,
+        sandbox: Option<(Sandbox, ServingSandbox)>,
     ) -> Self {
         let aws_is_local = settings.dynamodb_endpoint.as_deref().is_some_and(is_loopback);
         let is_local = is_loopback(&settings.linode_url) && aws_is_local;
@@ -108,7 +112,7 @@ impl Session {
     }
 
     /// One address instead of AWS stands for one region, unless it is an emulator on this machine.
-    pub fn check_endpoints(&self, inquiries: &[Inquiry<'_>]) -> Result<(), OpsError> {
+    pub fn check_endpoints(&self, inquiries: &[ReadRequest<'_>]) -> Result<(), OpsError> {
         let Some(endpoint) = self.dynamodb_endpoint.as_ref().filter(|it| !is_loopback(it)) else {
             return Ok(());
         };
@@ -141,8 +145,8 @@ impl Session {
         Ok(())
     }
 
-    pub fn store(&self, place: &Place) -> FileStore {
-        FileStore::new(&place.state(self.target == Target::Sandbox))
+    pub fn store(&self, place: &StackRef) -> FileStore {
+        FileStore::new(&place.state(self.target == CloudTarget::Sandbox))
     }
 }
 
@@ -152,6 +156,6 @@ pub fn world_of(root: &Path) -> PathBuf {
 }
 
 /// The sandbox's world below a root.
-pub fn open_sandbox(root: &Path, options: &Options) -> Result<Sandbox, OpsError> {
+pub fn open_sandbox(root: &Path, options: &SandboxOptions) -> Result<Sandbox, OpsError> {
     Sandbox::open(Some(&world_of(root)), options).map_err(|why| OpsError::Sandbox(why.to_string()))
 }

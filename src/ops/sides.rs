@@ -3,30 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::{Diagnostic, nearest};
-use crate::engine::fault_domain::Domains;
-use crate::engine::plan::guard::Allowed;
+use crate::engine::fault_domain::FaultDomains;
+use crate::engine::plan::guard::Allowances;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::stack::variables::GivenVariable;
-use crate::engine::state::record::{Left, State};
+use crate::engine::state::record::{LeftSite, State};
 use crate::engine::value::Value;
-use crate::ops::course::{Course, Losses, course, named, remembered};
+use crate::ops::course::{Losses, SwitchTarget, course, named, remembered};
 use crate::ops::error::OpsError;
 use crate::ops::instance;
-use crate::ops::load::{self, Desired};
-use crate::ops::place::Place;
+use crate::ops::load::{self, DesiredStack};
+use crate::ops::place::StackRef;
 use crate::ops::session::Session;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub struct Ask {
-    pub place: Place,
+pub struct PlanRequest {
+    pub place: StackRef,
     /// `None`: the active ones.
     pub overlays: Option<Vec<String>>,
     pub given: Vec<GivenVariable>,
     pub intent: Intent,
-    pub allowed: Allowed,
+    pub allowed: Allowances,
     /// Made anew, whatever differs.
     pub replace: Vec<Address>,
     pub losses: Losses,
@@ -40,14 +40,18 @@ pub struct Ask {
 }
 
 /// What a plan is made between, from layers and state alone.
-pub struct Sides {
-    pub desired: Desired,
+pub struct SwitchSides {
+    pub desired: DesiredStack,
     /// What the overlays that a switch leaves desire.
-    pub before: Vec<Desired>,
-    pub course: Course,
+    pub before: Vec<DesiredStack>,
+    pub course: SwitchTarget,
 }
 
-pub fn sides(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Sides, OpsError> {
+pub fn sides(
+    session: &Session,
+    ask: &PlanRequest,
+    state: Option<&State>,
+) -> Result<SwitchSides, OpsError> {
     let desired = wanted(session, ask, state)?;
     let mut course = course(state, &desired.stack, &ask.losses);
     if let Some(state) = state.filter(|it| ask.only_switch && !it.records.is_empty())
@@ -55,7 +59,7 @@ pub fn sides(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Side
     {
         let (overlays, variables) = (state.active.clone(), state.variables.clone());
         course.from = Some(overlays.clone());
-        course.left.push(Left { overlays, variables });
+        course.left.push(LeftSite { overlays, variables });
     }
     let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
     // What was said on this very command line is part of the switch.
@@ -69,19 +73,23 @@ pub fn sides(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Side
         instance::lend(session, &ask.place, &mut desired)?;
         before.push(desired);
     }
-    Ok(Sides { desired, before, course })
+    Ok(SwitchSides { desired, before, course })
 }
 
 /// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked; else what it takes for
 /// lost.
-pub fn check(session: &Session, ask: &Ask, state: &State) -> Result<Vec<String>, OpsError> {
+pub fn check(session: &Session, ask: &PlanRequest, state: &State) -> Result<Vec<String>, OpsError> {
     let desired = wanted(session, ask, Some(state))?;
     let course = course(Some(state), &desired.stack, &ask.losses);
     Ok(course.lost.into_iter().map(|it| it.fault_domain).collect())
 }
 
 /// What the layers desire, and what was named beside them makes sense.
-fn wanted(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Desired, OpsError> {
+fn wanted(
+    session: &Session,
+    ask: &PlanRequest,
+    state: Option<&State>,
+) -> Result<DesiredStack, OpsError> {
     let overlays = overlays_of(ask.overlays.as_deref(), state);
     let empty = BTreeMap::new();
     let remembered = state.map_or(&empty, |it| remembered(it, &overlays));
@@ -99,7 +107,12 @@ fn wanted(session: &Session, ask: &Ask, state: Option<&State>) -> Result<Desired
 }
 
 /// The overlays that a switch leaves say what it is to carry. Without them it can still carry all that differs from the world.
-fn left_unreadable(ask: &Ask, state: Option<&State>, from: &[String], why: OpsError) -> OpsError {
+fn left_unreadable(
+    ask: &PlanRequest,
+    state: Option<&State>,
+    from: &[String],
+    why: OpsError,
+) -> OpsError {
     let (Some(state), Some(to)) = (state, &ask.overlays) else { return why };
     let Some(switch) = state.whole_switch(&overlays_of(Some(to), None)) else { return why };
     OpsError::input(
@@ -111,7 +124,12 @@ fn left_unreadable(ask: &Ask, state: Option<&State>, from: &[String], why: OpsEr
 }
 
 /// The file of an active overlay may be gone, deleted with a branch; who asks for nothing else is told the way home.
-fn active_gone(ask: &Ask, state: Option<&State>, overlays: &[String], why: OpsError) -> OpsError {
+fn active_gone(
+    ask: &PlanRequest,
+    state: Option<&State>,
+    overlays: &[String],
+    why: OpsError,
+) -> OpsError {
     let Some(state) = state.filter(|it| ask.overlays.is_none() && it.active == overlays) else {
         return why;
     };
@@ -123,7 +141,7 @@ fn active_gone(ask: &Ask, state: Option<&State>, overlays: &[String], why: OpsEr
         format!("{why}; it is active"),
         format!(
             "put {gone} back as it was; or go home without it: {}",
-            Command::FailbackWhole { stack: &ask.place.name() }
+            AdvisedCommand::FailbackWhole { stack: &ask.place.name() }
         ),
     )
 }
@@ -132,10 +150,10 @@ fn active_gone(ask: &Ask, state: Option<&State>, overlays: &[String], why: OpsEr
 /// that cannot be read is left out.
 fn leaving(
     session: &Session,
-    ask: &Ask,
+    ask: &PlanRequest,
     overlays: &[String],
     remembered: &BTreeMap<String, Value>,
-) -> Result<Desired, OpsError> {
+) -> Result<DesiredStack, OpsError> {
     let laid = |overlays: &[String]| {
         load::desired(&ask.place, overlays, &ask.given, remembered, &session.catalog)
     };
@@ -158,7 +176,7 @@ fn leaving(
 /// A fault domain that was named and that nothing is in is a slip of the keyboard.
 fn check_lost(
     session: &Session,
-    desired: &Desired,
+    desired: &DesiredStack,
     state: Option<&State>,
     losses: &Losses,
 ) -> Result<(), OpsError> {
@@ -166,8 +184,8 @@ fn check_lost(
     if named.is_empty() {
         return Ok(());
     }
-    let recorded = Domains::new(&session.catalog, state);
-    let planned = Domains::planned(&session.catalog, &desired.stack);
+    let recorded = FaultDomains::new(&session.catalog, state);
+    let planned = FaultDomains::planned(&session.catalog, &desired.stack);
     let known: BTreeSet<&str> = recorded.names().union(&planned.names()).copied().collect();
     let Some(name) = named.iter().find(|it| !known.contains(it.as_str())) else { return Ok(()) };
     let help = nearest(name, known.iter().copied()).map_or_else(

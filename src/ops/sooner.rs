@@ -2,37 +2,37 @@
 
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::change::Plan;
-use crate::engine::plan::propose::Worlds;
-use crate::engine::plan::scale_up::{Sooner, moves_users, told, waiting};
+use crate::engine::plan::propose::PlanInputs;
+use crate::engine::plan::scale_up::{TrafficFirst, moves_users, told, waiting};
 use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID};
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
 use crate::ops::course::Losses;
 use crate::ops::instance;
-use crate::ops::load::{self, Desired};
-use crate::ops::place::Place;
-use crate::ops::session::{Session, Target};
+use crate::ops::load::{self, DesiredStack};
+use crate::ops::place::StackRef;
+use crate::ops::session::{CloudTarget, Session};
 
 /// Everything a switch is tried again with.
-pub struct Tried<'a> {
+pub struct TrafficFirstAttempt<'a> {
     pub session: &'a Session,
-    pub place: &'a Place,
+    pub place: &'a StackRef,
     pub given: &'a [GivenVariable],
     pub losses: &'a Losses,
     /// Plans the same switch towards other layers.
-    pub plan: &'a dyn Fn(&Worlds<'_>) -> Plan,
+    pub plan: &'a dyn Fn(&PlanInputs<'_>) -> Plan,
     /// What the switch leaves.
-    pub before: &'a [Desired],
-    pub worlds: &'a Worlds<'a>,
+    pub before: &'a [DesiredStack],
+    pub worlds: &'a PlanInputs<'a>,
     pub state: &'a State,
 }
 
 /// What is said of a switch whose users wait for more than has to be there.
-pub fn advice(it: &Tried<'_>, plan: &Plan) -> Option<Diagnostic> {
+pub fn advice(it: &TrafficFirstAttempt<'_>, plan: &Plan) -> Option<Diagnostic> {
     let left = it.before.first()?;
     let waits = waiting(it.worlds.catalog, it.worlds.stack, it.state, plan)?;
     if it.place.instance.is_some() {
-        return Some(told(&waits, &Sooner::Drill));
+        return Some(told(&waits, &TrafficFirst::Drill));
     }
     let candidates = it.worlds.stack.variables.iter().filter_map(|(name, variable)| {
         let home = left.stack.variables.get(name)?;
@@ -43,12 +43,13 @@ pub fn advice(it: &Tried<'_>, plan: &Plan) -> Option<Diagnostic> {
     let typed = found.and_then(|(name, home, wanted)| {
         Some((command(it, &name, &home)?, rest(it, &name, &wanted)?))
     });
-    let sooner = typed.map_or(Sooner::Nothing, |(first, rest)| Sooner::Typed { first, rest });
+    let sooner =
+        typed.map_or(TrafficFirst::Nothing, |(first, rest)| TrafficFirst::Typed { first, rest });
     Some(told(&waits, &sooner))
 }
 
 /// Whether users move at once with this variable as it is at home.
-fn is_sooner(it: &Tried<'_>, name: &str, value: &Value) -> bool {
+fn is_sooner(it: &TrafficFirstAttempt<'_>, name: &str, value: &Value) -> bool {
     let mut given = it.given.to_vec();
     given.retain(|it| it.name != name);
     let value = GivenValue::Value(value.clone());
@@ -63,14 +64,14 @@ fn is_sooner(it: &Tried<'_>, name: &str, value: &Value) -> bool {
         return false;
     }
     let order: Vec<_> = desired.graph.order().cloned().collect();
-    let worlds = Worlds { stack: &desired.stack, order: &order, ..*it.worlds };
+    let worlds = PlanInputs { stack: &desired.stack, order: &order, ..*it.worlds };
     let plan = (it.plan)(&worlds);
     let stops = plan.notes.iter().any(|it| it.severity != "warning");
     !stops && moves_users(&plan) && waiting(catalog, &desired.stack, it.state, &plan).is_none()
 }
 
 /// The whole command; `None` where it is no failover, or where the value is not one word.
-fn command(it: &Tried<'_>, name: &str, value: &Value) -> Option<String> {
+fn command(it: &TrafficFirstAttempt<'_>, name: &str, value: &Value) -> Option<String> {
     let overlays = &it.worlds.stack.overlays;
     let to = overlays.strip_prefix(it.state.home.as_slice())?.last()?;
     let set = set(it, name, value)?;
@@ -89,11 +90,11 @@ fn command(it: &Tried<'_>, name: &str, value: &Value) -> Option<String> {
 }
 
 /// What the switch was told not to make is made afterwards: what is said of a variable is remembered, so it is said anew.
-fn rest(it: &Tried<'_>, name: &str, value: &Value) -> Option<String> {
+fn rest(it: &TrafficFirstAttempt<'_>, name: &str, value: &Value) -> Option<String> {
     Some(format!("lifeboat apply {}{}", it.place.name(), set(it, name, value)?))
 }
 
-fn set(it: &Tried<'_>, name: &str, value: &Value) -> Option<String> {
+fn set(it: &TrafficFirstAttempt<'_>, name: &str, value: &Value) -> Option<String> {
     let value = match value {
         Value::Text(text) => text.clone(),
         other => other.json().to_string(),
@@ -101,6 +102,6 @@ fn set(it: &Tried<'_>, name: &str, value: &Value) -> Option<String> {
     let is_word = |it: &str| {
         !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_./:@".contains(&it))
     };
-    let sandbox = if it.session.target == Target::Sandbox { " --sandbox" } else { "" };
+    let sandbox = if it.session.target == CloudTarget::Sandbox { " --sandbox" } else { "" };
     is_word(&value).then(|| format!(" --var {name}={value}{sandbox}"))
 }

@@ -4,25 +4,25 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::plan::change::{Action, Plan};
-use crate::engine::plan::guard::Allowed;
-use crate::engine::plan::propose::{Intent, Keep, Options, Worlds};
+use crate::engine::plan::guard::Allowances;
+use crate::engine::plan::propose::{Intent, Keep, PlanInputs, PlanOptions};
 use crate::engine::stack::variables::GivenVariable;
 use crate::engine::state::record::State;
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::ops::plan::between;
 use crate::ops::session::Session;
-use crate::ops::sides::{Ask, Sides, sides};
+use crate::ops::sides::{PlanRequest, SwitchSides, sides};
 
 /// What state says, and what the layers would have done if everything is as recorded.
-pub struct Status {
+pub struct StackStatus {
     pub state: State,
     /// `Err` when the layers have mistakes: what is recorded is told all the same.
     pub pending: Result<Plan, String>,
 }
 
-impl Status {
+impl StackStatus {
     /// How many changes the layers would have made, if everything is as recorded.
     pub fn pending_changes(&self) -> usize {
         let changes = self.pending.iter().flat_map(|it| &it.changes);
@@ -33,9 +33,9 @@ impl Status {
 /// Asks no cloud and takes no lease.
 pub fn status(
     session: &Session,
-    place: &Place,
+    place: &StackRef,
     given: &[GivenVariable],
-) -> Result<Option<Status>, OpsError> {
+) -> Result<Option<StackStatus>, OpsError> {
     let Some(state) = session.store(place).load()? else { return Ok(None) };
     let pending = pending(session, place, given, &state).map_err(|why| match why {
         OpsError::Mistakes { diagnostics, .. } => {
@@ -43,21 +43,21 @@ pub fn status(
         }
         other => other.to_string(),
     });
-    Ok(Some(Status { state, pending }))
+    Ok(Some(StackStatus { state, pending }))
 }
 
 fn pending(
     session: &Session,
-    place: &Place,
+    place: &StackRef,
     given: &[GivenVariable],
     state: &State,
 ) -> Result<Plan, OpsError> {
-    let ask = Ask {
+    let ask = PlanRequest {
         place: place.clone(),
         overlays: None,
         given: given.to_vec(),
         intent: Intent::Apply,
-        allowed: Allowed::default(),
+        allowed: Allowances::default(),
         replace: Vec::new(),
         losses: Losses::Assumed,
         only_switch: false,
@@ -65,23 +65,23 @@ fn pending(
         keep: Keep::Nothing,
         last_good: None,
     };
-    let Sides { desired, before, course } = sides(session, &ask, Some(state))?;
+    let SwitchSides { desired, before, course } = sides(session, &ask, Some(state))?;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
     let observed = BTreeMap::new();
-    let worlds = Worlds {
+    let worlds = PlanInputs {
         catalog: &session.catalog,
         stack: &desired.stack,
         order: &order,
         state: Some(state),
         observed: &observed,
     };
-    let options = Options {
+    let options = PlanOptions {
         intent: Intent::Apply,
         now: session.clock.now(),
         lost: course.lost,
         thawed: course.thawed,
         from: course.from,
-        ..Options::default()
+        ..PlanOptions::default()
     };
     Ok(between(&before, &worlds, &options).0)
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use crate::cloud::provider::Look;
+use crate::cloud::provider::ReadResult;
 use crate::engine::diagnostic::nearest;
-use crate::engine::fault_domain::Domains;
-use crate::engine::observed::{Reason, Unseen};
+use crate::engine::fault_domain::FaultDomains;
+use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::schema::FaultDomain;
-use crate::engine::state::journal::{Entry, fold};
+use crate::engine::state::journal::{JournalEntry, fold};
 use crate::engine::state::record::State;
 use crate::ops::error::OpsError;
 use crate::ops::session::Session;
@@ -21,11 +21,15 @@ use crate::store::lease::Lease;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Those of the fault domains that do not answer a call that names one of their objects, and why.
-pub async fn silent(session: &Session, state: &State, domains: &[String]) -> Vec<(String, Unseen)> {
+pub async fn silent(
+    session: &Session,
+    state: &State,
+    domains: &[String],
+) -> Vec<(String, Unreadable)> {
     if domains.is_empty() {
         return Vec::new();
     }
-    let placed = Domains::new(&session.catalog, Some(state));
+    let placed = FaultDomains::new(&session.catalog, Some(state));
     // All at once: each silence takes as long as patience lasts.
     let mut asked = JoinSet::new();
     for (at, domain) in domains.iter().enumerate() {
@@ -41,19 +45,19 @@ pub async fn silent(session: &Session, state: &State, domains: &[String]) -> Vec
         let asking = async move {
             let look = provider.look(&kind, &record.id, &record.attributes);
             let why = match tokio::time::timeout(PATIENCE, look).await {
-                Ok(Ok(Look::Exists { .. } | Look::Absent)) => None,
+                Ok(Ok(ReadResult::Exists { .. } | ReadResult::Absent)) => None,
                 Ok(Err(why)) => Some(why.unseen()),
                 Err(_) => {
                     let seconds = PATIENCE.as_secs();
                     let why = format!("a {} of it did not answer within {seconds} s", kind.kind);
-                    Some(Unseen::new(Reason::Unreachable, why))
+                    Some(Unreadable::new(UnknownReason::Unreachable, why))
                 }
             };
             (at, why)
         };
         asked.spawn(asking.in_current_span());
     }
-    let mut silent: Vec<(usize, Unseen)> = Vec::new();
+    let mut silent: Vec<(usize, Unreadable)> = Vec::new();
     while let Some(Ok((at, why))) = asked.join_next().await {
         silent.extend(why.map(|why| (at, why)));
     }
@@ -62,7 +66,7 @@ pub async fn silent(session: &Session, state: &State, domains: &[String]) -> Vec
 }
 
 /// It answered, and not what it should: nobody can say that it is well, nor that it is not.
-pub fn no(domain: &str, unseen: &Unseen, otherwise: &str) -> OpsError {
+pub fn no(domain: &str, unseen: &Unreadable, otherwise: &str) -> OpsError {
     OpsError::input(
         format!("whether {domain} is well could not be seen: {}", unseen.why),
         format!("it answers, so mend that, and run the same command again; {otherwise}"),
@@ -96,7 +100,8 @@ pub async fn found(
         ));
     }
     let fault_domain = domain.to_owned();
-    let found = Entry::Found { fault_domain, at: session.clock.now(), who: session.who.clone() };
+    let found =
+        JournalEntry::Found { fault_domain, at: session.clock.now(), who: session.who.clone() };
     lease.append(std::slice::from_ref(&found))?;
     fold(state, &found);
     Ok(())

@@ -1,22 +1,22 @@
 //! The steps of a run with their times, for its report.
 
-use crate::engine::ledger::timed::{Became, Role, Timed};
+use crate::engine::ledger::timed::{StepPhase, StepResult, StepTiming};
 use crate::engine::plan::role::{is_gated, role, ttl};
-use crate::engine::schedule::Standing;
-use crate::engine::state::journal::Outcome;
+use crate::engine::schedule::StepState;
+use crate::engine::state::journal::StepOutcome;
 use crate::engine::users::leads_users;
-use crate::ops::run::Run;
+use crate::ops::run::Executor;
 
-impl Run<'_> {
+impl Executor<'_> {
     /// Every step of the plan, those that never started as well.
-    pub fn timed(&self) -> Vec<Timed> {
+    pub fn timed(&self) -> Vec<StepTiming> {
         let steps = &self.plan.steps;
         let timed = steps.iter().map(|step| {
             let times = self.times.get(&step.id).copied().unwrap_or_default();
             let role = role(step, steps);
-            let is_unchecked = role == Role::Traffic && !is_gated(step, steps);
+            let is_unchecked = role == StepPhase::Traffic && !is_gated(step, steps);
             let leads = || leads_users(&self.session.catalog, &self.state, &step.address);
-            Timed {
+            StepTiming {
                 id: step.id,
                 address: step.address.clone(),
                 kind: step.kind.clone(),
@@ -34,13 +34,13 @@ impl Run<'_> {
         timed.collect()
     }
 
-    fn became(&self, step: usize, mutates: bool) -> Became {
+    fn became(&self, step: usize, mutates: bool) -> StepResult {
         match (self.schedule.standing(step), self.outcomes.get(&step)) {
-            (Standing::Done, _) => Became::Done,
-            (_, Some(Outcome::InDoubt { .. })) => Became::InDoubt,
-            (Standing::Failed, _) => Became::Failed,
-            (Standing::Running, _) if mutates => Became::InDoubt,
-            _ => Became::NotDone,
+            (StepState::Done, _) => StepResult::Done,
+            (_, Some(StepOutcome::InDoubt { .. })) => StepResult::InDoubt,
+            (StepState::Failed, _) => StepResult::Failed,
+            (StepState::Running, _) if mutates => StepResult::InDoubt,
+            _ => StepResult::NotDone,
         }
     }
 }

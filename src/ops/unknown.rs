@@ -2,30 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use crate::cloud::provider::Look;
+use crate::cloud::provider::ReadResult;
 use crate::engine::address::Address;
 use crate::engine::mark::is_of;
-use crate::engine::observed::{Beside, Observation};
+use crate::engine::observed::{Neighbor, Observation};
 use crate::engine::plan::adopted::{Adopted, Looked, Unknown, unknown};
-use crate::engine::plan::asked::Way;
-use crate::engine::plan::survey::Inquiry;
+use crate::engine::plan::asked::RecoveryOverlay;
+use crate::engine::plan::survey::ReadRequest;
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::State;
 use crate::ops::load;
-use crate::ops::look::Seen;
-use crate::ops::place::Place;
+use crate::ops::look::Refreshed;
+use crate::ops::place::StackRef;
 use crate::ops::session::Session;
 
 /// Tagged by this state, not known to it, and there: lists may still show what was deleted a moment ago.
 pub async fn find(
     session: &Session,
-    place: &Place,
+    place: &StackRef,
     (state, stack): (&State, &Stack),
-    beside: &[Beside],
+    beside: &[Neighbor],
 ) -> Vec<Unknown> {
     let declared = stack.instances.keys();
     let mut found = unknown(state, declared, beside);
-    let is_own = |it: &&Beside| it.mark.as_ref().is_some_and(|it| is_of(it, &state.stack));
+    let is_own = |it: &&Neighbor| it.mark.as_ref().is_some_and(|it| is_of(it, &state.stack));
     let tagged = beside.iter().filter(is_own).count();
     if found.len() < tagged {
         // It may be of an address that only another overlay declares.
@@ -37,7 +37,7 @@ pub async fn find(
     for it in unforgotten(session, place, state, found) {
         let Some(kind) = session.catalog.get(&it.kind) else { continue };
         let look = session.provider.look(kind, &it.id, &it.attributes).await;
-        if !matches!(look, Ok(Look::Absent)) {
+        if !matches!(look, Ok(ReadResult::Absent)) {
             there.push(it);
         }
     }
@@ -47,7 +47,7 @@ pub async fn find(
 /// What no kept snapshot has: the rest was recorded once, and is gone from the state because somebody wanted that.
 fn unforgotten(
     session: &Session,
-    place: &Place,
+    place: &StackRef,
     state: &State,
     found: Vec<Unknown>,
 ) -> Vec<Unknown> {
@@ -60,8 +60,12 @@ fn unforgotten(
 }
 
 /// What each overlay of the stack, laid over home, declares; one with mistakes is left out.
-pub fn declared_by(session: &Session, place: &Place, state: &State) -> Vec<(Way, Vec<Address>)> {
-    let laid = |way: Way| {
+pub fn declared_by(
+    session: &Session,
+    place: &StackRef,
+    state: &State,
+) -> Vec<(RecoveryOverlay, Vec<Address>)> {
+    let laid = |way: RecoveryOverlay| {
         let overlays = [state.home.clone(), vec![way.overlay.clone()]].concat();
         let desired =
             load::desired(place, &overlays, &[], &state.variables, &session.catalog).ok()?;
@@ -73,10 +77,10 @@ pub fn declared_by(session: &Session, place: &Place, state: &State) -> Vec<(Way,
 /// What is to be made, is there, and is this state's own.
 pub async fn adopted(
     session: &Session,
-    place: &Place,
+    place: &StackRef,
     (state, stack): (&State, &Stack),
-    inquiries: &[Inquiry<'_>],
-    seen: &Seen,
+    inquiries: &[ReadRequest<'_>],
+    seen: &Refreshed,
     found: &[Unknown],
 ) -> Vec<Adopted> {
     let mut unknown = found.to_vec();
@@ -99,8 +103,8 @@ pub async fn adopted(
 async fn unlisted(
     session: &Session,
     state: &State,
-    inquiries: &[Inquiry<'_>],
-    seen: &Seen,
+    inquiries: &[ReadRequest<'_>],
+    seen: &Refreshed,
 ) -> Vec<Unknown> {
     let mut beside = Vec::new();
     for it in inquiries.iter().filter(|it| it.id.is_none()) {
@@ -111,7 +115,7 @@ async fn unlisted(
             continue;
         };
         let alike = session.provider.alike(kind, &it.attributes).await.unwrap_or_default();
-        beside.extend(alike.into_iter().map(|alike| Beside {
+        beside.extend(alike.into_iter().map(|alike| Neighbor {
             kind: it.kind.clone(),
             id: alike.id,
             attributes: it.attributes.clone().into_owned(),
@@ -122,9 +126,9 @@ async fn unlisted(
 }
 
 /// Looks at what can be asked for only now, since what it is inside of is known.
-pub async fn look_on(session: &Session, inquiries: Vec<Inquiry<'_>>, seen: &mut Seen) {
-    let is_new = |it: &Inquiry<'_>| !seen.objects.contains_key(&it.address);
-    let new: Vec<Inquiry<'_>> = inquiries.into_iter().filter(is_new).collect();
+pub async fn look_on(session: &Session, inquiries: Vec<ReadRequest<'_>>, seen: &mut Refreshed) {
+    let is_new = |it: &ReadRequest<'_>| !seen.objects.contains_key(&it.address);
+    let new: Vec<ReadRequest<'_>> = inquiries.into_iter().filter(is_new).collect();
     if new.is_empty() {
         return;
     }

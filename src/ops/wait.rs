@@ -6,62 +6,64 @@ use std::time::Duration;
 
 use crate::cloud::error::ProviderError;
 use crate::cloud::prober::{Probe, ProbeAnswer};
-use crate::cloud::provider::Look;
+use crate::cloud::provider::ReadResult;
 use crate::engine::plan::door::shut_by;
 use crate::engine::plan::serving::lets_serve;
-use crate::engine::retry::{Fault, Silence, is_late, poll};
-use crate::engine::schema::{ServesWhen, Wait};
+use crate::engine::retry::{ErrorClass, SilenceBudget, is_late, poll};
+use crate::engine::schema::{ReadinessWait, ServesWhen};
 use crate::engine::stack::knock;
 use crate::engine::stack::resolve::{ResolvedGate, ResolvedProbe};
-use crate::engine::state::journal::Outcome;
+use crate::engine::state::journal::StepOutcome;
 use crate::engine::value::{Attributes, Value};
 use crate::ops::call::{take_outputs, went};
-use crate::ops::job::{Front, Hands, Job, Progress, Watched};
+use crate::ops::job::{Front, Progress, StepContext, StepInputs, WatchedResource};
 
 /// Where neither the kind nor the stack says how long.
-const WAIT: Wait = Wait { within_seconds: 600, poll_seconds: 5 };
+const WAIT: ReadinessWait = ReadinessWait { within_seconds: 600, poll_seconds: 5 };
 
-pub async fn ready(hands: &Hands, job: &Job) -> Outcome {
+pub async fn ready(hands: &StepContext, job: &StepInputs) -> StepOutcome {
     let Some(mut record) = job.record.clone() else {
-        return Outcome::Failed { why: "it is not recorded, so it cannot be awaited".into() };
+        return StepOutcome::Failed { why: "it is not recorded, so it cannot be awaited".into() };
     };
     let rest = job.kind.rest.as_ref().and_then(|it| it.ready.as_ref());
-    let rest =
-        rest.map(|it| Wait { within_seconds: it.within_seconds, poll_seconds: it.poll_seconds });
+    let rest = rest.map(|it| ReadinessWait {
+        within_seconds: it.within_seconds,
+        poll_seconds: it.poll_seconds,
+    });
     let limits = rest.or(job.kind.waits.ready).unwrap_or(WAIT);
-    let sight = Sight::Ready { id: &record.id };
+    let sight = PollResult::Ready { id: &record.id };
     match wait(hands, job, limits, &sight).await {
         Ok(told) => {
             take_outputs(&mut record, &job.kind, &told);
             record.ready = job.is_last;
-            Outcome::Recorded(Box::new(record))
+            StepOutcome::Recorded(Box::new(record))
         }
-        Err(why) => Outcome::Failed { why },
+        Err(why) => StepOutcome::Failed { why },
     }
 }
 
-pub async fn gone(hands: &Hands, job: &Job, deposed: bool) -> Outcome {
-    let Some(record) = &job.record else { return Outcome::Waited };
+pub async fn gone(hands: &StepContext, job: &StepInputs, deposed: bool) -> StepOutcome {
+    let Some(record) = &job.record else { return StepOutcome::Waited };
     let (id, attributes) = match (&record.deposed, deposed) {
         (Some(old), true) => (&old.id, &old.attributes),
         _ => (&record.id, &record.attributes),
     };
-    let sight = Sight::Gone { id, attributes };
+    let sight = PollResult::Gone { id, attributes };
     match wait(hands, job, job.kind.waits.gone.unwrap_or(WAIT), &sight).await {
         Ok(_) => went(record, deposed),
-        Err(why) => Outcome::Failed { why },
+        Err(why) => StepOutcome::Failed { why },
     }
 }
 
-pub async fn gate(hands: &Hands, job: &Job) -> Outcome {
-    let Some(gate) = &job.gate else { return Outcome::Waited };
+pub async fn gate(hands: &StepContext, job: &StepInputs) -> StepOutcome {
+    let Some(gate) = &job.gate else { return StepOutcome::Waited };
     match (probed(hands, job, gate).await, job.record.clone()) {
         (Ok(()), Some(mut record)) => {
             record.ready = job.is_last;
-            Outcome::Recorded(Box::new(record))
+            StepOutcome::Recorded(Box::new(record))
         }
-        (Ok(()), None) => Outcome::Waited,
-        (Err(why), _) => Outcome::Failed { why: format!("`ready` did not hold: {why}") },
+        (Ok(()), None) => StepOutcome::Waited,
+        (Err(why), _) => StepOutcome::Failed { why: format!("`ready` did not hold: {why}") },
     }
 }
 
@@ -71,15 +73,19 @@ fn every(gate: &ResolvedGate) -> u64 {
 }
 
 /// Knocks until a condition holds as many times in a row as it says.
-pub async fn probed(hands: &Hands, job: &Job, gate: &ResolvedGate) -> Result<(), String> {
+pub async fn probed(
+    hands: &StepContext,
+    job: &StepInputs,
+    gate: &ResolvedGate,
+) -> Result<(), String> {
     let probe = probe_of(gate)?;
-    let limits = Wait { within_seconds: gate.within_seconds, poll_seconds: every(gate) };
-    let sight = Sight::Gate { gate, probe, held: AtomicU32::new(0) };
+    let limits = ReadinessWait { within_seconds: gate.within_seconds, poll_seconds: every(gate) };
+    let sight = PollResult::Gate { gate, probe, held: AtomicU32::new(0) };
     wait(hands, job, limits, &sight).await.map(|_| ())
 }
 
 /// What a wait looks at.
-pub enum Sight<'a> {
+pub enum PollResult<'a> {
     Ready {
         id: &'a str,
     },
@@ -94,15 +100,15 @@ pub enum Sight<'a> {
     },
     /// At least one of what it counts is healthy and takes users.
     Serves {
-        watched: &'a Watched,
+        watched: &'a WatchedResource,
         serves: &'a ServesWhen,
     },
     /// A member of a serving set takes users and is healthy.
-    Member(&'a Watched),
+    Member(&'a WatchedResource),
 }
 
 /// One look of a wait.
-enum Seen {
+enum Polled {
     Yes(Attributes),
     NotYet(String),
     /// Nobody answered.
@@ -111,43 +117,51 @@ enum Seen {
 }
 
 /// `pause`: until the next look, if this one is not the last.
-async fn look(hands: &Hands, job: &Job, sight: &Sight<'_>, pause: Duration) -> Seen {
+async fn look(
+    hands: &StepContext,
+    job: &StepInputs,
+    sight: &PollResult<'_>,
+    pause: Duration,
+) -> Polled {
     let provider = &hands.session.provider;
     match sight {
-        Sight::Ready { id } => match provider.ready(&job.kind, id, &job.attributes, pause).await {
-            Ok(Look::Exists { attributes, ready: true, .. }) => Seen::Yes(attributes),
-            Ok(Look::Exists { why_not, .. }) => {
-                Seen::NotYet(why_not.unwrap_or_else(|| "it is not ready".into()))
+        PollResult::Ready { id } => {
+            match provider.ready(&job.kind, id, &job.attributes, pause).await {
+                Ok(ReadResult::Exists { attributes, ready: true, .. }) => Polled::Yes(attributes),
+                Ok(ReadResult::Exists { why_not, .. }) => {
+                    Polled::NotYet(why_not.unwrap_or_else(|| "it is not ready".into()))
+                }
+                Ok(ReadResult::Absent) => Polled::NotYet("it is in no list yet".into()),
+                Err(why) => seen_error(&why),
             }
-            Ok(Look::Absent) => Seen::NotYet("it is in no list yet".into()),
+        }
+        PollResult::Gone { id, attributes } => match provider.look(&job.kind, id, attributes).await
+        {
+            Ok(ReadResult::Absent) => Polled::Yes(Attributes::new()),
+            Ok(ReadResult::Exists { why_not, .. }) => {
+                Polled::NotYet(why_not.unwrap_or_else(|| "it is still there".into()))
+            }
             Err(why) => seen_error(&why),
         },
-        Sight::Gone { id, attributes } => match provider.look(&job.kind, id, attributes).await {
-            Ok(Look::Absent) => Seen::Yes(Attributes::new()),
-            Ok(Look::Exists { why_not, .. }) => {
-                Seen::NotYet(why_not.unwrap_or_else(|| "it is still there".into()))
-            }
-            Err(why) => seen_error(&why),
-        },
-        Sight::Gate { gate, probe, held } => {
+        PollResult::Gate { gate, probe, held } => {
             let answer = hands.session.prober.probe(probe.clone()).await;
             if !accepts(&gate.probe, &answer) {
                 held.store(0, Relaxed);
-                return Seen::NotYet(describe(&answer));
+                return Polled::NotYet(describe(&answer));
             }
             let times = held.fetch_add(1, Relaxed) + 1;
             if times >= gate.times {
-                Seen::Yes(Attributes::new())
+                Polled::Yes(Attributes::new())
             } else {
-                Seen::NotYet(format!("it held {times} of {} times", gate.times))
+                Polled::NotYet(format!("it held {times} of {} times", gate.times))
             }
         }
-        Sight::Serves { watched, serves } => match reached(hands, watched, serves).await {
-            Ok(()) => Seen::Yes(Attributes::new()),
+        PollResult::Serves { watched, serves } => match reached(hands, watched, serves).await {
+            Ok(()) => Polled::Yes(Attributes::new()),
             Err(unserved) => unserved.seen(),
         },
-        Sight::Member(watched) => match takes_users(hands, watched).await {
-            Ok(()) => Seen::Yes(Attributes::new()),
+        PollResult::Member(watched) => match takes_users(hands, watched).await {
+            Ok(()) => Polled::Yes(Attributes::new()),
             Err(unserved) => unserved.seen(),
         },
     }
@@ -161,8 +175,8 @@ struct Unserved {
 }
 
 impl Unserved {
-    fn seen(self) -> Seen {
-        if self.is_silent { Seen::Silent(self.why) } else { Seen::NotYet(self.why) }
+    fn seen(self) -> Polled {
+        if self.is_silent { Polled::Silent(self.why) } else { Polled::NotYet(self.why) }
     }
 }
 
@@ -179,16 +193,20 @@ impl From<ProviderError> for Unserved {
 }
 
 /// What is told of an object now.
-async fn told(hands: &Hands, watched: &Watched) -> Result<Attributes, Unserved> {
+async fn told(hands: &StepContext, watched: &WatchedResource) -> Result<Attributes, Unserved> {
     let record = &watched.record;
     match hands.session.provider.look(&watched.kind, &record.id, &record.attributes).await? {
-        Look::Exists { attributes, .. } => Ok(attributes),
-        Look::Absent => Err("it is not there".to_owned().into()),
+        ReadResult::Exists { attributes, .. } => Ok(attributes),
+        ReadResult::Absent => Err("it is not there".to_owned().into()),
     }
 }
 
 /// `Ok` when something serves and users are let in to it; otherwise what is seen instead.
-async fn reached(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result<(), Unserved> {
+async fn reached(
+    hands: &StepContext,
+    watched: &WatchedResource,
+    serves: &ServesWhen,
+) -> Result<(), Unserved> {
     served(hands, watched, serves).await?;
     let Some(front) = &watched.front else { return Ok(()) };
     let Front { kind, record, wall, port, family } = &**front;
@@ -198,7 +216,11 @@ async fn reached(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Resul
 }
 
 /// `Ok` when something serves; otherwise what is seen instead.
-async fn served(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result<(), Unserved> {
+async fn served(
+    hands: &StepContext,
+    watched: &WatchedResource,
+    serves: &ServesWhen,
+) -> Result<(), Unserved> {
     let attributes = told(hands, watched).await?;
     let counts = attributes.get(&serves.attribute).and_then(Value::as_map);
     match counts.and_then(|it| it.get(&serves.member)) {
@@ -217,7 +239,7 @@ async fn served(hands: &Hands, watched: &Watched, serves: &ServesWhen) -> Result
 
 /// What is counted as healthy may refuse users: one of those that state knows has to take them. Where state knows none, the
 /// count is all that can be said.
-async fn members_serve(hands: &Hands, watched: &Watched) -> Result<(), Unserved> {
+async fn members_serve(hands: &StepContext, watched: &WatchedResource) -> Result<(), Unserved> {
     let mut told = Vec::new();
     let mut is_silent = true;
     for member in &watched.members {
@@ -233,7 +255,7 @@ async fn members_serve(hands: &Hands, watched: &Watched) -> Result<(), Unserved>
 }
 
 /// Whether a member of a serving set is told to be healthy, and takes users.
-async fn takes_users(hands: &Hands, watched: &Watched) -> Result<(), Unserved> {
+async fn takes_users(hands: &StepContext, watched: &WatchedResource) -> Result<(), Unserved> {
     let attributes = told(hands, watched).await?;
     let kind = &watched.kind;
     let Some(serves) = &kind.serves else { return Ok(()) };
@@ -252,20 +274,22 @@ async fn takes_users(hands: &Hands, watched: &Watched) -> Result<(), Unserved> {
     Err(told(&healthy.attribute).into())
 }
 
-fn seen_error(why: &ProviderError) -> Seen {
+fn seen_error(why: &ProviderError) -> Polled {
     match why.fault {
-        Fault::Unauthenticated | Fault::Denied | Fault::Rejected => Seen::Never(why.to_string()),
-        _ if why.is_silence() => Seen::Silent(why.to_string()),
-        _ => Seen::NotYet(why.to_string()),
+        ErrorClass::Unauthenticated | ErrorClass::Denied | ErrorClass::Rejected => {
+            Polled::Never(why.to_string())
+        }
+        _ if why.is_silence() => Polled::Silent(why.to_string()),
+        _ => Polled::NotYet(why.to_string()),
     }
 }
 
 /// Looks again and again until it is so, the deadline is over, or nobody has answered for too long.
 pub async fn wait(
-    hands: &Hands,
-    job: &Job,
-    limits: Wait,
-    sight: &Sight<'_>,
+    hands: &StepContext,
+    job: &StepInputs,
+    limits: ReadinessWait,
+    sight: &PollResult<'_>,
 ) -> Result<Attributes, String> {
     let clock = &hands.session.clock;
     let within = job.timeout.unwrap_or(Duration::from_secs(limits.within_seconds));
@@ -277,15 +301,15 @@ pub async fn wait(
         let own = poll(waited, longest).max(clock.grain().min(longest));
         hands.pace.poll.unwrap_or(own)
     };
-    let mut silence = Silence::default();
+    let mut silence = SilenceBudget::default();
     let mut looks = 0;
     loop {
         looks += 1;
         let (why, is_silent) = match look(hands, job, sight, pause()).await {
-            Seen::Yes(it) => return Ok(it),
-            Seen::Never(why) => return Err(why),
-            Seen::NotYet(why) => (why, false),
-            Seen::Silent(why) => (why, true),
+            Polled::Yes(it) => return Ok(it),
+            Polled::Never(why) => return Err(why),
+            Polled::NotYet(why) => (why, false),
+            Polled::Silent(why) => (why, true),
         };
         if silence.lasts(is_silent, clock.now()) {
             return Err(format!("nobody answers: {why}"));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json as object};
 
-use crate::engine::audit::finding::{Audit, Finding, Level, Section};
+use crate::engine::audit::finding::{Audit, AuditSection, Finding, Level};
 use crate::engine::audit::rules::RULES;
 use crate::render::words::{clean, count};
 
@@ -13,7 +13,7 @@ const BOLD: &str = "1";
 const DIM: &str = "2";
 
 pub fn text(audit: &Audit, color: bool) -> String {
-    let mut page = Page { text: String::new(), color };
+    let mut page = AuditPage { text: String::new(), color };
     for section in &audit.sections {
         page.section(audit, section);
     }
@@ -24,13 +24,13 @@ pub fn text(audit: &Audit, color: bool) -> String {
     page.text
 }
 
-struct Page {
+struct AuditPage {
     text: String,
     color: bool,
 }
 
-impl Page {
-    fn section(&mut self, audit: &Audit, section: &Section) {
+impl AuditPage {
+    fn section(&mut self, audit: &Audit, section: &AuditSection) {
         let lost = if section.lost.is_empty() {
             "nothing is lost".to_owned()
         } else {
@@ -94,7 +94,7 @@ pub fn json(audit: &Audit) -> String {
     format!("{whole:#}\n")
 }
 
-fn section(section: &Section) -> Value {
+fn section(section: &AuditSection) -> Value {
     object!({
         "overlay": section.overlay,
         "lost": section.lost,

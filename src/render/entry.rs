@@ -1,20 +1,20 @@
 //! What a plan says of one address, and the sections that such entries stand in.
 
-use crate::render::lines::Line;
+use crate::render::lines::RenderedLine;
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Section {
+pub struct RenderedSection {
     pub title: &'static str,
     /// What destroys is shown whatever there is room for.
     pub destroys: bool,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<RenderedEntry>,
     /// Lines that belong to no entry.
-    pub lines: Vec<Line>,
+    pub lines: Vec<RenderedLine>,
 }
 
 /// One change of one address, or the drift of one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct RenderedEntry {
     pub symbol: &'static str,
     pub address: String,
     pub kind: String,
@@ -26,5 +26,5 @@ pub struct Entry {
     /// The names of the attributes that change.
     pub attributes: Vec<String>,
     pub place: Option<String>,
-    pub lines: Vec<Line>,
+    pub lines: Vec<RenderedLine>,
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::render::entry::{Entry, Section};
-use crate::render::lines::{Line, Sign};
+use crate::render::entry::{RenderedEntry, RenderedSection};
+use crate::render::lines::{RenderedLine, Sign};
 
 /// Fewer equal changes are told one by one: two addresses are read as fast as a sentence about two.
 const FOLDED_MIN: usize = 3;
@@ -11,12 +11,12 @@ const FOLDED_MIN: usize = 3;
 const LONG_LINES: usize = 4;
 
 /// Entries that say the same become one, where the first of them stood.
-pub fn equal(entries: Vec<Entry>) -> Vec<Entry> {
+pub fn equal(entries: Vec<RenderedEntry>) -> Vec<RenderedEntry> {
     let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
     for it in &entries {
         *numbers.entry(said(it)).or_default() += 1;
     }
-    let mut folded: Vec<Entry> = Vec::new();
+    let mut folded: Vec<RenderedEntry> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for it in entries {
         let said = said(&it);
@@ -33,7 +33,7 @@ pub fn equal(entries: Vec<Entry>) -> Vec<Entry> {
 }
 
 /// All of an entry but whose it is and where that is written.
-fn said(entry: &Entry) -> String {
+fn said(entry: &RenderedEntry) -> String {
     let lines: Vec<String> =
         entry.lines.iter().map(|it| format!("{:?} {} {}", it.sign, it.depth, it.text)).collect();
     let dangers: Vec<String> = entry.dangers.iter().map(|(_, it)| it.clone()).collect();
@@ -41,7 +41,7 @@ fn said(entry: &Entry) -> String {
 }
 
 /// The addresses of an entry, and the kinds that they are of.
-pub fn whose(entry: &Entry) -> (String, String) {
+pub fn whose(entry: &RenderedEntry) -> (String, String) {
     if entry.also.is_empty() {
         return (entry.address.clone(), entry.kind.clone());
     }
@@ -59,10 +59,10 @@ pub fn whose(entry: &Entry) -> (String, String) {
 }
 
 /// A long value that was told already is told by its first line.
-pub fn repeated(sections: &mut [Section]) {
+pub fn repeated(sections: &mut [RenderedSection]) {
     let mut told: BTreeMap<String, String> = BTreeMap::new();
     for entry in sections.iter_mut().flat_map(|it| &mut it.entries) {
-        let mut kept: Vec<Line> = Vec::new();
+        let mut kept: Vec<RenderedLine> = Vec::new();
         for block in blocks(std::mem::take(&mut entry.lines)) {
             if block.len() <= LONG_LINES {
                 kept.extend(block);
@@ -73,7 +73,7 @@ pub fn repeated(sections: &mut [Section]) {
             if let Some(first) = told.get(&text.join("\n")) {
                 kept.extend(block.into_iter().next());
                 let text = format!("(line by line at `{first}`)");
-                kept.push(Line { sign: Sign::Aside, depth: 1, text, comment: None });
+                kept.push(RenderedLine { sign: Sign::Aside, depth: 1, text, comment: None });
             } else {
                 told.insert(text.join("\n"), entry.address.clone());
                 kept.extend(block);
@@ -84,8 +84,8 @@ pub fn repeated(sections: &mut [Section]) {
 }
 
 /// The lines of each attribute.
-fn blocks(lines: Vec<Line>) -> Vec<Vec<Line>> {
-    let mut blocks: Vec<Vec<Line>> = Vec::new();
+fn blocks(lines: Vec<RenderedLine>) -> Vec<Vec<RenderedLine>> {
+    let mut blocks: Vec<Vec<RenderedLine>> = Vec::new();
     for it in lines {
         match blocks.last_mut() {
             Some(last) if it.depth > 0 => last.push(it),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::ledger::forecast::Together;
-use crate::engine::plan::change::{Call, Plan, Step};
-use crate::render::lines::Limits;
+use crate::engine::ledger::forecast::SummedSteps;
+use crate::engine::plan::change::{Plan, Step, StepCall};
+use crate::render::lines::LineLimits;
 use crate::render::outline::{Detail, depths, outline};
 use crate::render::words::{clean, count, duration};
 
@@ -18,14 +18,14 @@ pub struct Foretold<'a> {
     pub cleanup: &'a Plan,
     /// Used, and left as they are.
     pub borrowed: &'a [Address],
-    pub expected: Option<&'a Together>,
+    pub expected: Option<&'a SummedSteps>,
 }
 
 /// As lines, in the order in which it will happen.
 pub fn foretold(it: &Foretold<'_>) -> String {
     let mut lines = vec![String::new()];
     if let Some(plan) = it.switch {
-        let told = outline(plan.into(), Detail { limits: Limits::BRIEF, all: false });
+        let told = outline(plan.into(), Detail { limits: LineLimits::BRIEF, all: false });
         lines.push(format!("Then: {}", told.header));
         lines.push(told.summary);
     }
@@ -68,7 +68,7 @@ fn order(steps: &[Step]) -> Vec<Vec<&Address>> {
     let depths = depths(steps);
     let mut order: BTreeMap<usize, Vec<&Address>> = BTreeMap::new();
     for (step, depth) in steps.iter().zip(depths) {
-        if matches!(step.call, Call::Delete { .. }) {
+        if matches!(step.call, StepCall::Delete { .. }) {
             order.entry(depth).or_default().push(&step.address);
         }
     }

@@ -1,11 +1,11 @@
 //! A plan as one page of HTML that needs nothing else: no script, no request, light or dark.
 
 use crate::engine::plan::wire::plan_digest;
-use crate::render::entry::{Entry, Section};
+use crate::render::entry::{RenderedEntry, RenderedSection};
 use crate::render::escape;
 use crate::render::fold::whose;
-use crate::render::lines::{Limits, Line, Sign};
-use crate::render::outline::{Detail, Notice, Outline, Shown, outline};
+use crate::render::lines::{LineLimits, RenderedLine, Sign};
+use crate::render::outline::{Detail, Notice, Outline, ShownPlan, outline};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --fg: #1f2328; --bg: #fff; --dim: #59636e; --line: #d1d9e0; --soft: #f6f8fa;
@@ -30,10 +30,10 @@ pre { margin: 0; padding: .4rem .7rem; white-space: pre-wrap; overflow-wrap: any
 .add { color: var(--add); } .remove { color: var(--remove); } .change { color: var(--change); }
 ";
 
-pub fn html<'a>(shown: impl Into<Shown<'a>>) -> String {
+pub fn html<'a>(shown: impl Into<ShownPlan<'a>>) -> String {
     let shown = shown.into();
     let plan = shown.plan;
-    let limits = Limits { value: 4000, lines: 2000 };
+    let limits = LineLimits { value: 4000, lines: 2000 };
     let outline = outline(shown, Detail { limits, all: true });
     let header = escape::html(&outline.header);
     let mut page = format!(
@@ -94,7 +94,7 @@ fn notice(notice: &Notice) -> String {
     text + "</div>\n"
 }
 
-fn section(section: &Section) -> String {
+fn section(section: &RenderedSection) -> String {
     let mut text = format!("<h2>{}</h2>\n", section.title);
     for it in &section.entries {
         text.push_str(&entry(it));
@@ -105,7 +105,7 @@ fn section(section: &Section) -> String {
     text
 }
 
-fn entry(entry: &Entry) -> String {
+fn entry(entry: &RenderedEntry) -> String {
     let class = match entry.symbol {
         "+" => "add",
         "-" | "-/+" | "+/-" => "remove",
@@ -137,7 +137,7 @@ fn entry(entry: &Entry) -> String {
     format!("<details class=\"entry{risky}\" open><summary>{head}</summary>{lines}</details>\n")
 }
 
-fn lines(lines: &[Line]) -> String {
+fn lines(lines: &[RenderedLine]) -> String {
     let mut text = String::from("<pre>");
     for line in lines {
         let class = match line.sign {

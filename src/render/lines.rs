@@ -32,7 +32,7 @@ impl Sign {
 
 /// One line, clean and without the white space before its sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct RenderedLine {
     pub sign: Sign,
     pub depth: usize,
     pub text: String,
@@ -42,14 +42,14 @@ pub struct Line {
 
 /// How much is shown of what is long.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct LineLimits {
     /// Characters of one value.
     pub value: usize,
     /// Lines of one attribute.
     pub lines: usize,
 }
 
-impl Limits {
+impl LineLimits {
     pub const BRIEF: Self = Self { value: 120, lines: 60 };
     pub const WIDE: Self = Self { value: 2000, lines: 2000 };
 }
@@ -62,7 +62,7 @@ const DIFF_ITEMS_MAX: usize = 5000;
 const INLINE_MAX: usize = 48;
 
 /// Every line of one attribute.
-pub fn attribute(change: &AttributeChange, limits: Limits) -> Vec<Line> {
+pub fn attribute(change: &AttributeChange, limits: LineLimits) -> Vec<RenderedLine> {
     let mut comment = Vec::new();
     comment.extend(change.place.as_deref().map(clean));
     comment
@@ -75,26 +75,31 @@ pub fn attribute(change: &AttributeChange, limits: Limits) -> Vec<Line> {
 }
 
 /// Every line of one named value that was and will be.
-pub fn difference(name: &str, before: &Value, after: &Value, limits: Limits) -> Vec<Line> {
+pub fn difference(
+    name: &str,
+    before: &Value,
+    after: &Value,
+    limits: LineLimits,
+) -> Vec<RenderedLine> {
     let mut lines = Vec::new();
     Writer { lines: &mut lines, limits }.value(0, name, before, after);
     if lines.len() > limits.lines {
         let over = lines.split_off(limits.lines);
         let text: String = over.iter().map(|it| it.text.as_str()).collect();
         let more = format!("… {}, {}", count(over.len(), "more line"), fingerprint(&text));
-        lines.push(Line { sign: Sign::Aside, depth: 1, text: more, comment: None });
+        lines.push(RenderedLine { sign: Sign::Aside, depth: 1, text: more, comment: None });
     }
     lines
 }
 
 struct Writer<'a> {
-    lines: &'a mut Vec<Line>,
-    limits: Limits,
+    lines: &'a mut Vec<RenderedLine>,
+    limits: LineLimits,
 }
 
 impl Writer<'_> {
     fn push(&mut self, sign: Sign, depth: usize, text: String) {
-        self.lines.push(Line { sign, depth, text, comment: None });
+        self.lines.push(RenderedLine { sign, depth, text, comment: None });
     }
 
     fn value(&mut self, depth: usize, name: &str, before: &Value, after: &Value) {

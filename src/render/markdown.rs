@@ -2,11 +2,11 @@
 
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::wire::plan_digest;
-use crate::render::entry::{Entry, Section};
+use crate::render::entry::{RenderedEntry, RenderedSection};
 use crate::render::escape::{code, fence, prose, quiet, span};
 use crate::render::fold::whose;
-use crate::render::lines::{Limits, Line, Sign};
-use crate::render::outline::{Detail, Notice, Outline, Shown, name, outline};
+use crate::render::lines::{LineLimits, RenderedLine, Sign};
+use crate::render::outline::{Detail, Notice, Outline, ShownPlan, name, outline};
 use crate::render::words::{count, cut, digest};
 
 /// The smallest budget that is kept; a smaller one counts as this. It holds the heading, the
@@ -21,14 +21,14 @@ const HEADING_MAX: usize = 60;
 
 /// What is too long for `max_bytes` is cut from the least to the most dangerous: details first, then lines.
 /// Deletions and replacements are listed by address; if not even these fit, their count and digest are told.
-pub fn markdown<'a>(shown: impl Into<Shown<'a>>, max_bytes: Option<usize>) -> String {
+pub fn markdown<'a>(shown: impl Into<ShownPlan<'a>>, max_bytes: Option<usize>) -> String {
     let shown = shown.into();
     let plan = shown.plan;
-    let outline = outline(shown, Detail { limits: Limits::BRIEF, all: false });
+    let outline = outline(shown, Detail { limits: LineLimits::BRIEF, all: false });
     let budget = max_bytes.map_or(usize::MAX, |it| it.max(MIN_BYTES));
     let head = head(plan, &outline);
     let mut blocks = blocks(&outline);
-    let whole = head.len() + blocks.iter().map(Block::longest).sum::<usize>();
+    let whole = head.len() + blocks.iter().map(MarkdownBlock::longest).sum::<usize>();
     let room =
         if whole <= budget { usize::MAX } else { budget.saturating_sub(head.len() + NOTICE_BYTES) };
     fit(&mut blocks, room);
@@ -72,7 +72,7 @@ fn head(plan: &Plan, outline: &Outline) -> String {
 }
 
 /// A part of the page in up to three lengths; the shortest is nothing.
-struct Block {
+struct MarkdownBlock {
     /// Cut last when lowest.
     rank: usize,
     /// From the longest to the shortest.
@@ -92,7 +92,7 @@ enum What {
     Lines,
 }
 
-impl Block {
+impl MarkdownBlock {
     fn new(what: What, rank: usize, forms: Vec<String>) -> Self {
         Self { rank, chosen: forms.len(), forms, destroys: None, what }
     }
@@ -114,10 +114,10 @@ const DESTROYS: usize = 0;
 const NOTICES: usize = 1;
 
 /// Every part in reading order.
-fn blocks(outline: &Outline) -> Vec<Block> {
+fn blocks(outline: &Outline) -> Vec<MarkdownBlock> {
     let mut blocks = Vec::new();
     for it in &outline.notices {
-        blocks.push(Block::new(What::Notice, NOTICES, vec![notice(it)]));
+        blocks.push(MarkdownBlock::new(What::Notice, NOTICES, vec![notice(it)]));
     }
     for (at, section) in outline.sections.iter().enumerate() {
         let is_risky = section.entries.iter().any(|it| !it.dangers.is_empty());
@@ -126,14 +126,14 @@ fn blocks(outline: &Outline) -> Vec<Block> {
         // Above what is dangerous its title stays as well.
         let title_rank = if is_risky { rank.min(NOTICES) } else { rank };
         let title = format!("\n### {}\n\n", section.title);
-        blocks.push(Block::new(What::Title, title_rank, vec![title]));
+        blocks.push(MarkdownBlock::new(What::Title, title_rank, vec![title]));
         blocks.extend(section.entries.iter().map(|it| {
             let rank = if it.dangers.is_empty() { rank } else { rank.min(NOTICES) };
             entry(it, section, rank)
         }));
         if !section.lines.is_empty() {
             let form = format!("{}\n", fenced(&section.lines));
-            blocks.push(Block::new(What::Lines, rank, vec![form]));
+            blocks.push(MarkdownBlock::new(What::Lines, rank, vec![form]));
         }
     }
     blocks
@@ -141,7 +141,7 @@ fn blocks(outline: &Outline) -> Vec<Block> {
 
 /// Chooses the longest forms that fit: addresses of destroys, notices, destroys in a line, every other
 /// address, every other line; then details in the same order.
-fn fit(blocks: &mut [Block], mut room: usize) {
+fn fit(blocks: &mut [MarkdownBlock], mut room: usize) {
     let mut order: Vec<usize> = (0..blocks.len()).collect();
     order.sort_by_key(|at| blocks[*at].rank);
     let mut grow = |longer: usize, belongs: fn(usize) -> bool| {
@@ -165,7 +165,7 @@ fn fit(blocks: &mut [Block], mut room: usize) {
 }
 
 /// Takes a form if there is room for it.
-fn choose(block: &mut Block, form: usize, room: &mut usize) {
+fn choose(block: &mut MarkdownBlock, form: usize, room: &mut usize) {
     let now = block.chosen().len();
     let wanted = block.forms[form].len();
     if wanted <= now.saturating_add(*room) {
@@ -175,7 +175,7 @@ fn choose(block: &mut Block, form: usize, room: &mut usize) {
 }
 
 /// A title without anything under it says nothing.
-fn hide_titles(blocks: &mut [Block]) {
+fn hide_titles(blocks: &mut [MarkdownBlock]) {
     let mut is_bare = true;
     for at in (0..blocks.len()).rev() {
         if blocks[at].what == What::Title {
@@ -190,7 +190,7 @@ fn hide_titles(blocks: &mut [Block]) {
 }
 
 /// What is not shown: count and digest; destroys apart from everything else.
-fn farewell(blocks: &[Block]) -> String {
+fn farewell(blocks: &[MarkdownBlock]) -> String {
     let mut text = String::new();
     let hidden: Vec<&str> =
         blocks.iter().filter(|it| it.is_gone()).filter_map(|it| it.destroys.as_deref()).collect();
@@ -201,7 +201,7 @@ fn farewell(blocks: &[Block]) -> String {
             digest(&hidden.join("\n")),
         ));
     }
-    let cut: Vec<&Block> =
+    let cut: Vec<&MarkdownBlock> =
         blocks.iter().filter(|it| it.chosen > 0 && it.what != What::Title).collect();
     if cut.is_empty() {
         return text;
@@ -256,7 +256,7 @@ fn said(text: &str) -> String {
 }
 
 /// With its attributes, on one line, or by nothing but its address.
-fn entry(entry: &Entry, section: &Section, rank: usize) -> Block {
+fn entry(entry: &RenderedEntry, section: &RenderedSection, rank: usize) -> MarkdownBlock {
     let (addresses, kinds) = whose(entry);
     let words: Vec<&str> = entry.dangers.iter().map(|it| it.0).collect();
     let alarm =
@@ -280,14 +280,14 @@ fn entry(entry: &Entry, section: &Section, rank: usize) -> Block {
     }
     forms.push(item(&line));
     forms.push(item(&head(&addresses)));
-    Block {
+    MarkdownBlock {
         destroys: section.destroys.then(|| entry.address.clone()),
-        ..Block::new(What::Change, rank, forms)
+        ..MarkdownBlock::new(What::Change, rank, forms)
     }
 }
 
 /// Lines of a diff, in a fence longer than any run of backticks inside.
-fn fenced(lines: &[Line]) -> String {
+fn fenced(lines: &[RenderedLine]) -> String {
     let mut body = String::new();
     for line in lines {
         let sign = match line.sign {

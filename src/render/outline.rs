@@ -2,22 +2,22 @@
 
 use crate::engine::ledger::forecast::Forecast;
 use crate::engine::plan::change::{
-    Action, AttributeChange, Call, Change, Drift, Note, Plan, Step, Wait,
+    Action, AttributeChange, Change, DeferReason, Drift, Note, Plan, Step, StepCall,
 };
 use crate::render::dangers::{dangers, dangers_of, rank, risky};
-use crate::render::entry::{Entry, Section};
+use crate::render::entry::{RenderedEntry, RenderedSection};
 use crate::render::fold;
-use crate::render::lines::{Limits, Line, Sign, attribute, difference, is_short};
+use crate::render::lines::{LineLimits, RenderedLine, Sign, attribute, difference, is_short};
 use crate::render::words::{clean, count, duration, inline, key, moment, symbol};
 
 /// A plan, and how long it is expected to take, if that was asked.
 #[derive(Debug, Clone, Copy)]
-pub struct Shown<'a> {
+pub struct ShownPlan<'a> {
     pub plan: &'a Plan,
     pub forecast: Option<&'a Forecast>,
 }
 
-impl<'a> From<&'a Plan> for Shown<'a> {
+impl<'a> From<&'a Plan> for ShownPlan<'a> {
     fn from(plan: &'a Plan) -> Self {
         Self { plan, forecast: None }
     }
@@ -37,7 +37,7 @@ pub struct Outline {
     /// Why nothing of it will be applied.
     pub verdict: Option<String>,
     pub notices: Vec<Notice>,
-    pub sections: Vec<Section>,
+    pub sections: Vec<RenderedSection>,
     /// How many steps, and how many of them one after another.
     pub steps: String,
 }
@@ -56,7 +56,7 @@ pub struct Notice {
 /// How much of a plan is told.
 #[derive(Debug, Clone, Copy)]
 pub struct Detail {
-    pub limits: Limits,
+    pub limits: LineLimits,
     /// Also what stays as it is, and every step.
     pub all: bool,
 }
@@ -75,29 +75,29 @@ const SECTIONS: [(&str, Belongs); 5] = [
 
 const HELD: [(&str, Belongs); 3] = [
     ("Left behind", Change::is_left_behind),
-    ("Held: not part of this switch", |it| waits(it, Wait::Pending)),
-    ("Held", |it| !it.is_left_behind() && it.held.is_some() && !waits(it, Wait::Pending)),
+    ("Held: not part of this switch", |it| waits(it, DeferReason::Pending)),
+    ("Held", |it| !it.is_left_behind() && it.held.is_some() && !waits(it, DeferReason::Pending)),
 ];
 
-fn waits(change: &Change, wait: Wait) -> bool {
+fn waits(change: &Change, wait: DeferReason) -> bool {
     !change.is_left_behind() && change.held.as_ref().is_some_and(|it| it.wait == wait)
 }
 
-pub fn outline(shown: Shown<'_>, detail: Detail) -> Outline {
+pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
     let plan = shown.plan;
-    let mut sections: Vec<Section> = SECTIONS
+    let mut sections: Vec<RenderedSection> = SECTIONS
         .into_iter()
         .map(|(title, belongs)| changes(plan, title, belongs, detail))
         .collect();
     for (title, belongs) in HELD {
         let held = plan.changes.iter().filter(|it| belongs(it));
-        let entries: Vec<Entry> = held.filter_map(|it| held_back(it, detail)).collect();
-        sections.push(Section { entries: fold::equal(entries), ..section(title) });
+        let entries: Vec<RenderedEntry> = held.filter_map(|it| held_back(it, detail)).collect();
+        sections.push(RenderedSection { entries: fold::equal(entries), ..section(title) });
     }
-    sections.push(Section { lines: gates(plan), ..section("Gates") });
+    sections.push(RenderedSection { lines: gates(plan), ..section("Gates") });
     sections.push(outputs(plan, detail.limits));
-    sections.push(Section { lines: stale(plan), ..section("Stale") });
-    sections.push(Section {
+    sections.push(RenderedSection { lines: stale(plan), ..section("Stale") });
+    sections.push(RenderedSection {
         entries: fold::equal(plan.drift.iter().map(|it| drifted(it, detail.limits)).collect()),
         ..section("Changed outside lifeboat")
     });
@@ -105,7 +105,10 @@ pub fn outline(shown: Shown<'_>, detail: Detail) -> Outline {
         let is_same: Belongs =
             |it| it.action == Action::NoOp && it.unseen.is_none() && it.frozen.is_none();
         sections.push(changes(plan, "Unchanged", is_same, detail));
-        sections.push(Section { lines: plan.steps.iter().map(step).collect(), ..section("Steps") });
+        sections.push(RenderedSection {
+            lines: plan.steps.iter().map(step).collect(),
+            ..section("Steps")
+        });
     }
     fold::repeated(&mut sections);
     sections.retain(|it| !it.entries.is_empty() || !it.lines.is_empty());
@@ -121,21 +124,21 @@ pub fn outline(shown: Shown<'_>, detail: Detail) -> Outline {
     }
 }
 
-fn section(title: &'static str) -> Section {
-    Section { title, destroys: false, entries: Vec::new(), lines: Vec::new() }
+fn section(title: &'static str) -> RenderedSection {
+    RenderedSection { title, destroys: false, entries: Vec::new(), lines: Vec::new() }
 }
 
-fn changes(plan: &Plan, title: &'static str, belongs: Belongs, detail: Detail) -> Section {
+fn changes(plan: &Plan, title: &'static str, belongs: Belongs, detail: Detail) -> RenderedSection {
     let changes: Vec<&Change> = plan.changes.iter().filter(|it| belongs(it)).collect();
     let destroys = changes.iter().any(|it| it.action.destroys());
     let risky = risky(plan);
-    let mut entries: Vec<Entry> =
+    let mut entries: Vec<RenderedEntry> =
         changes.iter().map(|it| entry(it, dangers_of(&risky, it), detail)).collect();
     // The worst first; what is not dangerous stays in the order of the plan.
     entries.sort_by_key(|it| it.dangers.first().map_or(usize::MAX, |it| rank(it.0)));
     // What is destroyed stands alone: each address is read by itself.
     let entries = if destroys { entries } else { fold::equal(entries) };
-    Section { destroys, entries, ..section(title) }
+    RenderedSection { destroys, entries, ..section(title) }
 }
 
 /// The stack, where it is, and what is switched or laid over it.
@@ -311,7 +314,7 @@ fn notice(note: &Note, word: &'static str) -> Notice {
     }
 }
 
-fn entry(change: &Change, dangers: Vec<(&'static str, String)>, detail: Detail) -> Entry {
+fn entry(change: &Change, dangers: Vec<(&'static str, String)>, detail: Detail) -> RenderedEntry {
     let unseen = change.unseen.as_ref().filter(|_| change.action == Action::NoOp);
     let mut reason = Vec::new();
     reason.extend(Some(clean(&change.reason)).filter(|it| !it.is_empty()));
@@ -322,7 +325,7 @@ fn entry(change: &Change, dangers: Vec<(&'static str, String)>, detail: Detail) 
     if change.action.destroys() {
         reason.extend(change.id.as_deref().map(|it| format!("id {}", clean(it))));
     }
-    Entry {
+    RenderedEntry {
         symbol: if unseen.is_some() { "?" } else { symbol(change.action) },
         address: clean(&change.address.to_string()),
         kind: clean(&change.kind),
@@ -336,7 +339,7 @@ fn entry(change: &Change, dangers: Vec<(&'static str, String)>, detail: Detail) 
 }
 
 /// What would be done as well, and has to wait.
-fn held_back(change: &Change, detail: Detail) -> Option<Entry> {
+fn held_back(change: &Change, detail: Detail) -> Option<RenderedEntry> {
     let held = change.held.as_ref()?;
     let would = Change {
         action: held.action,
@@ -355,9 +358,9 @@ fn held_back(change: &Change, detail: Detail) -> Option<Entry> {
 }
 
 /// What is waited for on the way, in the order of the steps.
-fn gates(plan: &Plan) -> Vec<Line> {
+fn gates(plan: &Plan) -> Vec<RenderedLine> {
     let gates = plan.steps.iter().filter(|it| it.call.is_gate());
-    let told = gates.map(|it| Line {
+    let told = gates.map(|it| RenderedLine {
         sign: Sign::Aside,
         depth: 0,
         text: format!("{}: {}", clean(&it.address.to_string()), clean(&gate(it))),
@@ -368,21 +371,21 @@ fn gates(plan: &Plan) -> Vec<Line> {
 
 fn gate(step: &Step) -> String {
     match &step.call {
-        Call::Serving { of } if of.is_empty() => "serving gate, its own `gate` holds".into(),
-        Call::Serving { of } if of[..] == [step.address.clone()] => {
+        StepCall::Serving { of } if of.is_empty() => "serving gate, its own `gate` holds".into(),
+        StepCall::Serving { of } if of[..] == [step.address.clone()] => {
             "serving gate, it is healthy and takes users".into()
         }
-        Call::Serving { of } => {
+        StepCall::Serving { of } => {
             let of: Vec<String> = of.iter().map(ToString::to_string).collect();
             format!("serving gate, something healthy behind {}", of.join(", "))
         }
-        Call::Replication { from } => {
+        StepCall::Replication { from } => {
             format!("replication gate, an item written to {from} arrives here")
         }
-        Call::Drain { until: Some(_), .. } => {
+        StepCall::Drain { until: Some(_), .. } => {
             "drain gate, until nobody comes the way that an earlier run closed".into()
         }
-        Call::Drain { seconds, .. } => {
+        StepCall::Drain { seconds, .. } => {
             format!("drain gate, {} until nobody comes the old way", duration(*seconds))
         }
         other => other.word().into(),
@@ -390,7 +393,7 @@ fn gate(step: &Step) -> String {
 }
 
 /// Values that may be of yesterday.
-fn stale(plan: &Plan) -> Vec<Line> {
+fn stale(plan: &Plan) -> Vec<RenderedLine> {
     let told = plan.stale.iter().map(|it| {
         let since = it.since.map_or_else(String::new, |it| format!(" at {}", moment(it)));
         let text = format!(
@@ -399,18 +402,18 @@ fn stale(plan: &Plan) -> Vec<Line> {
             clean(&it.from.to_string()),
             clean(&it.fault_domain)
         );
-        Line { sign: Sign::Aside, depth: 0, text, comment: None }
+        RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
     });
     told.collect()
 }
 
 /// Attributes that no layer gives are told in one line, unless everything is told.
-fn attributes(change: &Change, detail: Detail) -> Vec<Line> {
+fn attributes(change: &Change, detail: Detail) -> Vec<RenderedLine> {
     let is_default = |it: &&AttributeChange| {
         !detail.all && change.action == Action::Create && it.place.is_none() && is_short(&it.after)
     };
     let given = change.attributes.iter().filter(|it| !is_default(it));
-    let mut lines: Vec<Line> = given.flat_map(|it| attribute(it, detail.limits)).collect();
+    let mut lines: Vec<RenderedLine> = given.flat_map(|it| attribute(it, detail.limits)).collect();
     let defaults: Vec<String> = change
         .attributes
         .iter()
@@ -419,20 +422,20 @@ fn attributes(change: &Change, detail: Detail) -> Vec<Line> {
         .collect();
     if !defaults.is_empty() {
         let text = format!("by default: {}", defaults.join(", "));
-        lines.push(Line { sign: Sign::Add, depth: 0, text, comment: None });
+        lines.push(RenderedLine { sign: Sign::Add, depth: 0, text, comment: None });
     }
     lines
 }
 
-fn outputs(plan: &Plan, limits: Limits) -> Section {
+fn outputs(plan: &Plan, limits: LineLimits) -> RenderedSection {
     let lines = plan.outputs.iter();
     let lines = lines.flat_map(|it| difference(&clean(&it.name), &it.before, &it.after, limits));
-    Section { lines: lines.collect(), ..section("Outputs") }
+    RenderedSection { lines: lines.collect(), ..section("Outputs") }
 }
 
-fn drifted(drift: &Drift, limits: Limits) -> Entry {
+fn drifted(drift: &Drift, limits: LineLimits) -> RenderedEntry {
     let lines = drift.attributes.iter();
-    Entry {
+    RenderedEntry {
         symbol: if drift.absent { "-" } else { "~" },
         address: clean(&drift.address.to_string()),
         kind: clean(&drift.kind),
@@ -447,14 +450,14 @@ fn drifted(drift: &Drift, limits: Limits) -> Entry {
     }
 }
 
-fn step(step: &Step) -> Line {
+fn step(step: &Step) -> RenderedLine {
     let address = clean(&step.address.to_string());
     let waits: Vec<String> = step.waits.iter().map(|it| format!("#{it}")).collect();
     let after =
         if waits.is_empty() { String::new() } else { format!(", after {}", waits.join(" ")) };
     let or = if is_or_create(step) { " or create" } else { "" };
     let text = format!("#{} {}{or} {address}{after}", step.id, step.call.word());
-    Line { sign: Sign::Aside, depth: 0, text, comment: None }
+    RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
 }
 
 /// `14 steps; the longest chain has 6`.
@@ -472,7 +475,7 @@ fn steps(steps: &[Step]) -> String {
 
 /// Whether what turns out to be gone is made again instead of being changed.
 fn is_or_create(step: &Step) -> bool {
-    matches!(step.call, Call::Update { or_create: true, .. })
+    matches!(step.call, StepCall::Update { or_create: true, .. })
 }
 
 /// How many steps wait for each other in the longest row; steps of a cycle are in no row.

@@ -3,8 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use crate::engine::ledger::codec::value;
-use crate::engine::ledger::report::{Compared, SwitchReport, Verdict};
-use crate::engine::ledger::timed::{Became, Timed};
+use crate::engine::ledger::report::{ObjectiveResult, ObjectiveVerdict, SwitchReport};
+use crate::engine::ledger::timed::{StepResult, StepTiming};
 use crate::render::escape::{code, prose};
 use crate::render::words::{clean, duration};
 
@@ -72,22 +72,22 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
 }
 
 /// `recovery time: 6 min 13 s, objective 15 min: met`.
-fn compared(what: &str, it: &Compared) -> String {
+fn compared(what: &str, it: &ObjectiveResult) -> String {
     let measured = match (it.measured, &it.verdict) {
         (Some(measured), _) => took(measured),
-        (None, Verdict::NotMeasured(why)) => format!("not measured, {why}"),
+        (None, ObjectiveVerdict::NotMeasured(why)) => format!("not measured, {why}"),
         (None, _) => "not over yet".into(),
     };
     let verdict = match &it.verdict {
-        Verdict::Missed => "MISSED".to_owned(),
-        Verdict::Unknown(why) => format!("unknown, {why}"),
+        ObjectiveVerdict::Missed => "MISSED".to_owned(),
+        ObjectiveVerdict::Unknown(why) => format!("unknown, {why}"),
         other => other.word().to_owned(),
     };
     match it.objective {
         Some(objective) => {
             format!("{what}: {measured}; objective {}: {verdict}", duration(objective))
         }
-        None if matches!(it.verdict, Verdict::Unknown(_)) => {
+        None if matches!(it.verdict, ObjectiveVerdict::Unknown(_)) => {
             format!("{what}: {measured}: {verdict}; the stack says no objective")
         }
         None => format!("{what}: {measured}; the stack says no objective"),
@@ -143,7 +143,8 @@ pub fn text(report: &SwitchReport) -> String {
         lines.push("  what users waited for, one after another:".into());
         lines.extend(path.into_iter().map(|it| format!("    {}", step(report, it))));
     }
-    let others: Vec<&Timed> = report.steps.iter().filter(|it| it.became != Became::Done).collect();
+    let others: Vec<&StepTiming> =
+        report.steps.iter().filter(|it| it.became != StepResult::Done).collect();
     if !others.is_empty() {
         lines.push("  not done:".into());
         let told = others
@@ -154,7 +155,7 @@ pub fn text(report: &SwitchReport) -> String {
     lines.join("\n")
 }
 
-fn path(report: &SwitchReport) -> Vec<&Timed> {
+fn path(report: &SwitchReport) -> Vec<&StepTiming> {
     report.measured().path.iter().filter_map(|id| report.steps.get(*id)).collect()
 }
 
@@ -176,7 +177,7 @@ fn circumstances(report: &SwitchReport) -> String {
 }
 
 /// `after 40.0 s: serving gate shop, 30.0 s`.
-fn step(report: &SwitchReport, it: &Timed) -> String {
+fn step(report: &SwitchReport, it: &StepTiming) -> String {
     let after = it.started.map(|at| took(u64::try_from(at - report.span.began).unwrap_or(0)));
     let length = it.duration().map_or_else(|| "not ended".into(), took);
     format!(
@@ -203,12 +204,12 @@ pub fn markdown(report: &SwitchReport) -> String {
         let objective = it.objective.map_or_else(|| "–".into(), duration);
         let measured = it.measured.map_or_else(|| "–".into(), took);
         let verdict = match (&it.verdict, it.objective) {
-            (Verdict::NotMeasured(why) | Verdict::Unknown(why), _) => {
+            (ObjectiveVerdict::NotMeasured(why) | ObjectiveVerdict::Unknown(why), _) => {
                 format!("{}: {why}", it.verdict.word())
             }
             (_, None) => "no objective".into(),
-            (Verdict::Missed, _) => "**missed**".into(),
-            (Verdict::Met, _) => "met".into(),
+            (ObjectiveVerdict::Missed, _) => "**missed**".into(),
+            (ObjectiveVerdict::Met, _) => "met".into(),
         };
         text.push_str(&format!("| {what} | {objective} | {measured} | {verdict} |\n"));
     }
@@ -290,7 +291,7 @@ mod tests {
     use super::{list, markdown, paragraph, text, took};
     use crate::engine::ledger::report::SwitchReport;
     use crate::engine::ledger::sample::{planned, report};
-    use crate::engine::ledger::timed::Became;
+    use crate::engine::ledger::timed::StepResult;
 
     #[test]
     fn times_have_a_decimal_up_to_a_minute() {
@@ -327,9 +328,9 @@ mod tests {
     #[test]
     fn a_switch_that_failed_says_what_is_not_done_and_nothing_acts_on_a_terminal() {
         let mut steps = planned();
-        steps[3].became = Became::Failed;
+        steps[3].became = StepResult::Failed;
         for it in &mut steps[4..] {
-            (it.started, it.ended, it.became) = (None, None, Became::NotDone);
+            (it.started, it.ended, it.became) = (None, None, StepResult::NotDone);
         }
         let failed = SwitchReport {
             complete: false,

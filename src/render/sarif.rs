@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::audit::finding::{Audit, Finding, Level, Rule};
+use crate::engine::audit::finding::{Audit, AuditRule, Finding, Level};
 use crate::engine::audit::rules::RULES;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -44,7 +44,7 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-fn rule(rule: &Rule) -> Value {
+fn rule(rule: &AuditRule) -> Value {
     json!({
         "id": rule.id,
         "shortDescription": { "text": rule.title },

@@ -2,22 +2,22 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::plan::change::{Action, Change, Plan};
 use crate::engine::state::record::{Phase, State};
-use crate::engine::users::Way;
+use crate::engine::users::UserRoute;
 use crate::engine::value::Value;
 use crate::render::words::{clean, count, duration, inline, moment};
 
 /// Everything a status is told from.
-pub struct Facts<'a> {
+pub struct StatusFacts<'a> {
     /// `woocommerce@drill`.
     pub name: String,
     /// In milliseconds since the Unix epoch.
     pub now: i64,
     pub state: &'a State,
     /// Where users are sent.
-    pub ways: Vec<Way>,
+    pub ways: Vec<UserRoute>,
     /// What the layers would have done if everything is as recorded.
     pub plan: Option<&'a Plan>,
     /// Why there is no such plan.
@@ -30,13 +30,13 @@ fn named(overlays: &[String]) -> String {
     if overlays.is_empty() { "base".into() } else { clean(&overlays.join(" + ")) }
 }
 
-fn age(facts: &Facts<'_>, since: i64) -> String {
+fn age(facts: &StatusFacts<'_>, since: i64) -> String {
     let seconds = u64::try_from((facts.now - since) / 1_000).unwrap_or(0);
     format!("{}, {} ago", moment(since), duration(seconds))
 }
 
 /// One fact a line, what matters most first.
-pub fn text(facts: &Facts<'_>) -> String {
+pub fn text(facts: &StatusFacts<'_>) -> String {
     let state = facts.state;
     let mut lines = vec![
         format!("{} on {}", clean(&facts.name), clean(&state.target)),
@@ -73,7 +73,7 @@ pub fn text(facts: &Facts<'_>) -> String {
     lines.join("\n")
 }
 
-fn users(it: &Way) -> String {
+fn users(it: &UserRoute) -> String {
     let to: Vec<String> = it.to.iter().map(|it| clean(&it.to_string())).collect();
     let to = if to.is_empty() { "nothing of this stack".to_owned() } else { to.join(", ") };
     let place = it.fault_domain.as_deref().map(clean);
@@ -88,7 +88,7 @@ fn users(it: &Way) -> String {
     )
 }
 
-fn phase(facts: &Facts<'_>) -> String {
+fn phase(facts: &StatusFacts<'_>) -> String {
     match (facts.state.phase, &facts.state.switch) {
         (Phase::Settled, _) => "settled".into(),
         (Phase::Switching, Some(it)) => format!(
@@ -96,13 +96,13 @@ fn phase(facts: &Facts<'_>) -> String {
             named(&it.from),
             age(facts, it.since),
             clean(&it.by),
-            Command::Apply { stack: &facts.name }
+            AdvisedCommand::Apply { stack: &facts.name }
         ),
         (Phase::Switching, None) => "switching".into(),
     }
 }
 
-fn changes(facts: &Facts<'_>) -> Vec<String> {
+fn changes(facts: &StatusFacts<'_>) -> Vec<String> {
     let Some(plan) = facts.plan else {
         let why = clean(facts.trouble.unwrap_or_default());
         return vec![format!("pending: not known, the layers have mistakes: {why}")];
@@ -145,11 +145,11 @@ fn is_pending(change: &Change) -> bool {
 }
 
 /// What the layers want is no news of a stack of which nothing was made, or nothing is left.
-fn nothing_is_applied(facts: &Facts<'_>) -> bool {
+fn nothing_is_applied(facts: &StatusFacts<'_>) -> bool {
     facts.state.records.is_empty() && facts.state.begun.is_empty()
 }
 
-fn stale_since(facts: &Facts<'_>, output: &str) -> String {
+fn stale_since(facts: &StatusFacts<'_>, output: &str) -> String {
     let what = format!("output {output}");
     let stale = facts.plan.into_iter().flat_map(|it| &it.stale).find(|it| it.what == what);
     stale.map_or_else(String::new, |it| {
@@ -159,7 +159,7 @@ fn stale_since(facts: &Facts<'_>, output: &str) -> String {
 }
 
 /// The same for programs; additions do not change the version.
-pub fn json(facts: &Facts<'_>) -> String {
+pub fn json(facts: &StatusFacts<'_>) -> String {
     let state = facts.state;
     let change = |it: &Change| {
         json!({
@@ -209,14 +209,14 @@ pub fn json(facts: &Facts<'_>) -> String {
     serde_json::to_string_pretty(&text).expect("plain data serialises")
 }
 
-fn pending(facts: &Facts<'_>) -> Vec<Json> {
+fn pending(facts: &StatusFacts<'_>) -> Vec<Json> {
     let changes = facts.plan.into_iter().flat_map(|it| &it.changes);
     let changes = changes.filter(|it| is_pending(it) && !nothing_is_applied(facts));
     let told = |it: &Change| json!({ "address": it.address.to_string(), "action": it.action.word(), "why": null });
     changes.map(told).collect()
 }
 
-fn output(facts: &Facts<'_>, name: &str, value: &Value) -> Json {
+fn output(facts: &StatusFacts<'_>, name: &str, value: &Value) -> Json {
     let what = format!("output {name}");
     let stale = facts.plan.into_iter().flat_map(|it| &it.stale).find(|it| it.what == what);
     json!({

@@ -2,18 +2,20 @@
 
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
-use crate::engine::ledger::forecast::{Expected, Forecast};
+use crate::engine::ledger::forecast::{ExpectedTime, Forecast};
 use crate::engine::plain::is_invisible;
-use crate::engine::plan::change::{Action, Change, Danger, Drift, Loss, OutputChange, Plan};
+use crate::engine::plan::change::{
+    Action, Change, Danger, Drift, LossDeclaration, OutputChange, Plan,
+};
 use crate::engine::plan::sample::{CREATE, REPLACE, any_plan, change, note, plan};
-use crate::engine::plan::wire::Envelope;
+use crate::engine::plan::wire::PlanEnvelope;
 use crate::engine::schema::Sort;
 use crate::engine::value::{Attributes, Secret, Value};
 use crate::render::escape;
 use crate::render::html;
 use crate::render::json::json;
 use crate::render::markdown::{MIN_BYTES, markdown};
-use crate::render::outline::Shown;
+use crate::render::outline::ShownPlan;
 use crate::render::text::{TextOptions, text};
 use crate::render::words::{clean, digest};
 
@@ -88,7 +90,7 @@ fn switched() -> Plan {
     plan.instance = Some("drill".into());
     plan.overlays = vec!["scale_up".into()];
     plan.switch = Some((vec![], vec!["scale_up".into()]));
-    plan.lost = vec![Loss { fault_domain: "linode:us-east".into(), recorded: None }];
+    plan.lost = vec![LossDeclaration { fault_domain: "linode:us-east".into(), recorded: None }];
     plan.outputs.push(OutputChange { name: "url".into(), before: "a".into(), after: Value::Open });
     plan
 }
@@ -279,7 +281,7 @@ fn drowned() -> Plan {
         danger("fw", Sort::Exposure, "TCP 22 (SSH) is opened to everybody"),
     ];
     plan.lost = (1..5)
-        .map(|it| Loss { fault_domain: format!("linode:us-east-{it}"), recorded: None })
+        .map(|it| LossDeclaration { fault_domain: format!("linode:us-east-{it}"), recorded: None })
         .collect();
     plan
 }
@@ -361,7 +363,7 @@ proptest! {
     #[test]
     fn markdown_keeps_its_budget(plan in any_plan(), over in 0..4000_usize) {
         let budget = MIN_BYTES + over;
-        let shown = Shown { plan: &plan, forecast: Some(&FORECAST) };
+        let shown = ShownPlan { plan: &plan, forecast: Some(&FORECAST) };
         let cut = markdown(shown, Some(budget));
         prop_assert!(cut.len() <= budget, "{} of {budget}", cut.len());
         prop_assert!(tells_destroys(&plan, &cut));
@@ -395,12 +397,13 @@ proptest! {
 #[test]
 fn pages() {
     insta::assert_snapshot!("html_replaces", html::html(&replaces()));
-    let envelope = Envelope { by: "ci".into(), lifeboat: "0.1.0".into(), ..Envelope::default() };
+    let envelope =
+        PlanEnvelope { by: "ci".into(), lifeboat: "0.1.0".into(), ..PlanEnvelope::default() };
     insta::assert_snapshot!("json_replaces", json(&replaces(), &envelope));
 }
 
 const FORECAST: Forecast = Forecast {
-    directed: Some(Expected { usual: 130, dns_bound: 300 }),
+    directed: Some(ExpectedTime { usual: 130, dns_bound: 300 }),
     whole: 800,
     longest: 180,
     steps: 10,
@@ -413,17 +416,17 @@ fn a_switch_says_how_long_it_is_expected_to_take_and_how_sure_that_is() {
     let plan = empty();
     let lines = |forecast: Forecast| {
         let options = TextOptions { color: false, width: 0, verbose: false };
-        let text = text(Shown { plan: &plan, forecast: Some(&forecast) }, &options);
+        let text = text(ShownPlan { plan: &plan, forecast: Some(&forecast) }, &options);
         text.lines().find(|it| it.starts_with("Expected: ")).unwrap().to_owned()
     };
     insta::assert_snapshot!(lines(FORECAST), @"Expected: 2 min 10 s until users are directed anew, then up to 5 min until everybody is (TTL); 13 min 20 s until all is done; 8 of 10 steps on the critical path measured before, 12 samples; 3 min if each is as slow as the slowest like it");
     insta::assert_snapshot!(lines(Forecast { measured: 0, samples: 0, ..FORECAST }), @"Expected: 2 min 10 s until users are directed anew, then up to 5 min until everybody is (TTL); 13 min 20 s until all is done; a guess from the kinds' own numbers");
     insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Expected: 13 min 20 s until all is done; 1 of 1 step on the critical path measured before, 1 sample; 3 min if each is as slow as the slowest like it");
-    let shown = Shown { plan: &plan, forecast: Some(&FORECAST) };
+    let shown = ShownPlan { plan: &plan, forecast: Some(&FORECAST) };
     let sentence = lines(FORECAST);
     assert!(markdown(shown, None).contains(&sentence));
     assert!(html::html(shown).contains(&format!("<p>{sentence}</p>")));
-    let envelope = Envelope { forecast: Some(FORECAST), ..Envelope::default() };
+    let envelope = PlanEnvelope { forecast: Some(FORECAST), ..PlanEnvelope::default() };
     assert!(json(&plan, &envelope).contains("\"dns_bound\": 300"));
     assert!(
         !text(&plan, &TextOptions { color: false, width: 0, verbose: false }).contains("Expected")

@@ -1,10 +1,10 @@
 //! A plan for a terminal or a log; colour only underlines what the words say.
 
 use crate::engine::advice::{restored, unbroken};
-use crate::render::entry::{Entry, Section};
+use crate::render::entry::{RenderedEntry, RenderedSection};
 use crate::render::fold::whose;
-use crate::render::lines::{Limits, Line, Sign};
-use crate::render::outline::{Detail, Notice, Outline, Shown, outline};
+use crate::render::lines::{LineLimits, RenderedLine, Sign};
+use crate::render::outline::{Detail, Notice, Outline, ShownPlan, outline};
 
 #[derive(Debug, Clone, Copy)]
 pub struct TextOptions {
@@ -24,20 +24,20 @@ const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const CYAN: &str = "36";
 
-pub fn text<'a>(shown: impl Into<Shown<'a>>, options: &TextOptions) -> String {
-    let limits = if options.verbose { Limits::WIDE } else { Limits::BRIEF };
+pub fn text<'a>(shown: impl Into<ShownPlan<'a>>, options: &TextOptions) -> String {
+    let limits = if options.verbose { LineLimits::WIDE } else { LineLimits::BRIEF };
     let outline = outline(shown.into(), Detail { limits, all: options.verbose });
-    let mut page = Page { text: String::new(), options: *options };
+    let mut page = TextPage { text: String::new(), options: *options };
     page.plan(&outline);
     page.text
 }
 
-struct Page {
+struct TextPage {
     text: String,
     options: TextOptions,
 }
 
-impl Page {
+impl TextPage {
     fn plan(&mut self, outline: &Outline) {
         self.paragraph(&outline.header, "", Some(BOLD));
         self.paragraph(&outline.summary, "", Some(BOLD));
@@ -75,7 +75,7 @@ impl Page {
         }
     }
 
-    fn section(&mut self, section: &Section) {
+    fn section(&mut self, section: &RenderedSection) {
         let title = self.paint(BOLD, section.title);
         self.line(&title);
         for entry in &section.entries {
@@ -87,7 +87,7 @@ impl Page {
     }
 
     /// `-/+ web[0] linode.instance: why  # where`, on several lines when it is long.
-    fn entry(&mut self, entry: &Entry) {
+    fn entry(&mut self, entry: &RenderedEntry) {
         let color = match entry.symbol {
             _ if !entry.dangers.is_empty() => ALARM,
             "+" => GREEN,
@@ -137,7 +137,7 @@ impl Page {
         }
     }
 
-    fn value(&mut self, margin: usize, line: &Line) {
+    fn value(&mut self, margin: usize, line: &RenderedLine) {
         let color = match line.sign {
             Sign::Add => Some(GREEN),
             Sign::Remove => Some(RED),

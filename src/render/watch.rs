@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::engine::watch::Event;
+use crate::engine::watch::WatchEvent;
 use crate::render::words::{count, duration};
 
 /// What every line of one watcher says.
@@ -15,7 +15,7 @@ pub struct About {
 }
 
 /// The line of an event, without its end.
-pub fn line(about: &About, at: i64, event: &Event) -> String {
+pub fn line(about: &About, at: i64, event: &WatchEvent) -> String {
     let mut fields = Map::new();
     fields.insert("time".into(), time(at).into());
     fields.insert("event".into(), event.name().into());
@@ -39,84 +39,88 @@ fn seconds(milliseconds: i64) -> u64 {
     u64::try_from(milliseconds / 1_000).unwrap_or_default()
 }
 
-fn facts(event: &Event) -> Vec<(&'static str, Json)> {
+fn facts(event: &WatchEvent) -> Vec<(&'static str, Json)> {
     match event {
-        Event::Started { active, remembers } => {
+        WatchEvent::Started { active, remembers } => {
             vec![("active", json!(active)), ("remembers", json!(remembers))]
         }
-        Event::ProbeFailed { failed, of, .. } => vec![("failed", json!(failed)), ("of", json!(of))],
-        Event::ProbeOk { good, of } => vec![("good", json!(good)), ("of", json!(of))],
-        Event::CertificateExpires { days, until } => {
+        WatchEvent::ProbeFailed { failed, of, .. } => {
+            vec![("failed", json!(failed)), ("of", json!(of))]
+        }
+        WatchEvent::ProbeOk { good, of } => vec![("good", json!(good)), ("of", json!(of))],
+        WatchEvent::CertificateExpires { days, until } => {
             vec![("days", json!(days)), ("until", json!(time(*until)))]
         }
-        Event::Down { since, failed, of } => {
+        WatchEvent::Down { since, failed, of } => {
             vec![("since", json!(time(*since))), ("failed", json!(failed)), ("of", json!(of))]
         }
-        Event::Up { since, good } => vec![("since", json!(time(*since))), ("good", json!(good))],
-        Event::Cooldown { last, until } => {
+        WatchEvent::Up { since, good } => {
+            vec![("since", json!(time(*since))), ("good", json!(good))]
+        }
+        WatchEvent::Cooldown { last, until } => {
             vec![("last_switch", json!(time(*last))), ("until", json!(time(*until)))]
         }
-        Event::Switching { attempt } => vec![("attempt", json!(attempt))],
-        Event::Switched { milliseconds } => vec![("seconds", json!(seconds(*milliseconds)))],
-        Event::SwitchFailed { exit, again, .. } => {
+        WatchEvent::Switching { attempt } => vec![("attempt", json!(attempt))],
+        WatchEvent::Switched { milliseconds } => vec![("seconds", json!(seconds(*milliseconds)))],
+        WatchEvent::SwitchFailed { exit, again, .. } => {
             vec![("exit", json!(exit)), ("again", json!(time(*again)))]
         }
-        Event::Unready { .. }
-        | Event::Undecided { .. }
-        | Event::AlreadySwitched
-        | Event::SwitchHeld { .. }
-        | Event::NotSaved { .. }
-        | Event::Stopped { .. } => Vec::new(),
+        WatchEvent::Unready { .. }
+        | WatchEvent::Undecided { .. }
+        | WatchEvent::AlreadySwitched
+        | WatchEvent::SwitchHeld { .. }
+        | WatchEvent::NotSaved { .. }
+        | WatchEvent::Stopped { .. } => Vec::new(),
     }
 }
 
-fn detail(about: &About, event: &Event) -> String {
+fn detail(about: &About, event: &WatchEvent) -> String {
     let overlay = &about.overlay;
     match event {
-        Event::Started { active, remembers } => {
+        WatchEvent::Started { active, remembers } => {
             let active = if active.is_empty() { "base".into() } else { active.join(" + ") };
             let seen = if *remembers { "; goes on with what was seen before" } else { "" };
             format!("watching; active is {active}{seen}")
         }
-        Event::ProbeFailed { why, failed, of } => {
+        WatchEvent::ProbeFailed { why, failed, of } => {
             format!("{why}; {failed} of the last {of} failed")
         }
-        Event::ProbeOk { good, of } => format!("good again, {good} of {of} in a row"),
-        Event::Unready { why }
-        | Event::Undecided { why }
-        | Event::SwitchHeld { why }
-        | Event::NotSaved { why }
-        | Event::Stopped { why } => why.clone(),
-        Event::CertificateExpires { days, until } if *days < 0 => {
+        WatchEvent::ProbeOk { good, of } => format!("good again, {good} of {of} in a row"),
+        WatchEvent::Unready { why }
+        | WatchEvent::Undecided { why }
+        | WatchEvent::SwitchHeld { why }
+        | WatchEvent::NotSaved { why }
+        | WatchEvent::Stopped { why } => why.clone(),
+        WatchEvent::CertificateExpires { days, until } if *days < 0 => {
             format!("the certificate ended at {}", time(*until))
         }
-        Event::CertificateExpires { days, until } => {
+        WatchEvent::CertificateExpires { days, until } => {
             format!(
                 "the certificate ends in {}, at {}",
                 count(usize::try_from(*days).unwrap_or_default(), "day"),
                 time(*until)
             )
         }
-        Event::Down { since, failed, of } => {
+        WatchEvent::Down { since, failed, of } => {
             format!("down since {}: {failed} of the last {of} failed", time(*since))
         }
-        Event::Up { since, good } => {
+        WatchEvent::Up { since, good } => {
             format!("up: {good} good in a row; it was down since {}", time(*since))
         }
-        Event::Cooldown { last, until } => format!(
+        WatchEvent::Cooldown { last, until } => format!(
             "it would switch, but the last switch began at {}; not before {}",
             time(*last),
             time(*until)
         ),
-        Event::AlreadySwitched => {
+        WatchEvent::AlreadySwitched => {
             format!("{overlay} is active already; there is nothing to switch")
         }
-        Event::Switching { attempt: 1 } => format!("switching to {overlay}"),
-        Event::Switching { attempt } => format!("switching to {overlay}, attempt {attempt}"),
-        Event::Switched { milliseconds } => {
+        WatchEvent::Switching { attempt: 1 } => format!("switching to {overlay}"),
+        WatchEvent::Switching { attempt } => format!("switching to {overlay}, attempt {attempt}"),
+        WatchEvent::Switched { milliseconds } => {
             format!("switched to {overlay} in {}", duration(seconds(*milliseconds)))
         }
-        Event::SwitchFailed { why, again, .. } => {
+        WatchEvent::SwitchFailed { why, again, .. } => {
             format!("{why}; tried again from {} on, while it is down", time(*again))
         }
     }
@@ -125,31 +129,31 @@ fn detail(about: &About, event: &Event) -> String {
 #[cfg(test)]
 mod tests {
     use super::{About, line, time};
-    use crate::engine::watch::Event;
+    use crate::engine::watch::WatchEvent;
 
     #[test]
     fn every_event_is_a_line_with_the_same_head() {
         let about = About { stack: "shop".into(), overlay: "eu".into(), url: "http://x/".into() };
         let why = || "connection\nrefused".to_owned();
         let events = [
-            Event::Started { active: Vec::new(), remembers: true },
-            Event::Unready { why: why() },
-            Event::ProbeFailed { why: why(), failed: 1, of: 5 },
-            Event::ProbeOk { good: 1, of: 3 },
-            Event::Undecided { why: why() },
-            Event::CertificateExpires { days: 1, until: 86_400_000 },
-            Event::CertificateExpires { days: -1, until: 0 },
-            Event::Down { since: 1_500, failed: 3, of: 5 },
-            Event::Up { since: 0, good: 3 },
-            Event::Cooldown { last: 0, until: 86_400_000 },
-            Event::AlreadySwitched,
-            Event::Switching { attempt: 1 },
-            Event::Switching { attempt: 2 },
-            Event::Switched { milliseconds: 61_000 },
-            Event::SwitchHeld { why: why() },
-            Event::SwitchFailed { why: why(), exit: Some(1), again: 60_000 },
-            Event::NotSaved { why: why() },
-            Event::Stopped { why: "SIGTERM".into() },
+            WatchEvent::Started { active: Vec::new(), remembers: true },
+            WatchEvent::Unready { why: why() },
+            WatchEvent::ProbeFailed { why: why(), failed: 1, of: 5 },
+            WatchEvent::ProbeOk { good: 1, of: 3 },
+            WatchEvent::Undecided { why: why() },
+            WatchEvent::CertificateExpires { days: 1, until: 86_400_000 },
+            WatchEvent::CertificateExpires { days: -1, until: 0 },
+            WatchEvent::Down { since: 1_500, failed: 3, of: 5 },
+            WatchEvent::Up { since: 0, good: 3 },
+            WatchEvent::Cooldown { last: 0, until: 86_400_000 },
+            WatchEvent::AlreadySwitched,
+            WatchEvent::Switching { attempt: 1 },
+            WatchEvent::Switching { attempt: 2 },
+            WatchEvent::Switched { milliseconds: 61_000 },
+            WatchEvent::SwitchHeld { why: why() },
+            WatchEvent::SwitchFailed { why: why(), exit: Some(1), again: 60_000 },
+            WatchEvent::NotSaved { why: why() },
+            WatchEvent::Stopped { why: "SIGTERM".into() },
         ];
         let lines: Vec<String> = events.iter().map(|it| line(&about, 1_000, it)).collect();
         assert!(lines.iter().all(|it| !it.contains('\n')));

@@ -14,14 +14,14 @@ pub const MANUAL_BIRTH: Millis = 1_767_225_600_000;
 
 /// One row of the world; `now` is a pure function of it and of the wall.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Clock {
+pub struct WorldClock {
     anchor_world: Millis,
     anchor_wall: Millis,
     speed: f64,
     manual: bool,
 }
 
-impl Clock {
+impl WorldClock {
     /// A clock that starts at the wall's time and runs `speed` times as fast.
     pub fn running(wall: Millis, speed: f64) -> Self {
         Self { anchor_world: wall, anchor_wall: wall, speed, manual: false }
@@ -84,11 +84,11 @@ fn scaled(wall: Millis, speed: f64) -> Millis {
 mod tests {
     use std::time::Duration;
 
-    use super::{Clock, MANUAL_BIRTH};
+    use super::{MANUAL_BIRTH, WorldClock};
 
     #[test]
     fn world_time_runs_at_its_speed_and_jumps_when_advanced() {
-        let mut clock = Clock::running(1_000, 100.0);
+        let mut clock = WorldClock::running(1_000, 100.0);
         assert_eq!(clock.now(1_000), 1_000);
         assert_eq!(clock.now(1_010), 2_000);
         clock.advance(Duration::from_secs(5));
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_manual_clock_only_moves_by_advance() {
-        let mut clock = Clock::manual();
+        let mut clock = WorldClock::manual();
         assert_eq!(clock.now(5), MANUAL_BIRTH);
         clock.advance(Duration::from_mins(1));
         assert_eq!(clock.now(500), MANUAL_BIRTH + 60_000);

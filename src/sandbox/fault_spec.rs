@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::http::Request;
+use crate::sandbox::http::SandboxRequest;
 
 /// As long as a list was seen to lag: something was missing 15 s after it was made, and there after 30.
 pub const STALE_MILLISECONDS: u64 = 20_000;
@@ -75,7 +75,7 @@ impl FaultSpec {
     }
 
     /// Whether this request is one of those.
-    pub fn meets(&self, request: &Request) -> bool {
+    pub fn meets(&self, request: &SandboxRequest) -> bool {
         let path = request
             .path
             .strip_prefix("/v4beta")

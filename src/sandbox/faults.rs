@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::sandbox::draw::draw;
 pub use crate::sandbox::fault_spec::{Effect, FaultSpec};
-use crate::sandbox::http::{Millis, Request};
+use crate::sandbox::http::{Millis, SandboxRequest};
 use crate::sandbox::rows::Rows;
 
 /// How a lost fault domain shows itself to who calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum How {
+pub enum LostHow {
     /// The connection stays open and says nothing.
     Hang,
     /// The connection is closed at once; on one shared port that is as near to a refusal as it gets.
@@ -24,7 +24,7 @@ pub enum How {
     Unavailable,
 }
 
-impl FromStr for How {
+impl FromStr for LostHow {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -45,7 +45,7 @@ pub struct RequestFault {
     pub fired: u64,
 }
 
-impl fmt::Display for How {
+impl fmt::Display for LostHow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Hang => "calls hang",
@@ -91,18 +91,18 @@ impl Doom {
 /// not known, so a drill can try both.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Groups {
+pub enum GroupsMode {
     #[default]
     Frozen,
     Changeable,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lost {
-    pub how: How,
+pub struct LostState {
+    pub how: LostHow,
     pub since: Millis,
     #[serde(default)]
-    pub groups: Groups,
+    pub groups: GroupsMode,
     #[serde(default)]
     pub doom: Doom,
 }
@@ -110,33 +110,33 @@ pub struct Lost {
 /// What a healing ended.
 #[derive(Debug, Clone, Default)]
 pub struct Healed {
-    pub lost: Vec<(String, Lost)>,
+    pub lost: Vec<(String, LostState)>,
     pub unhealthy: Vec<String>,
 }
 
 /// Everything that is wrong at the moment.
 #[derive(Debug, Default)]
 pub struct Faults {
-    lost: Rows<String, Lost>,
+    lost: Rows<String, LostState>,
     unhealthy: Rows<String, Millis>,
     requests: Rows<u64, RequestFault>,
 }
 
 impl Faults {
     /// How this fault domain is lost, if it is.
-    pub fn lost(&self, fault_domain: &str) -> Option<How> {
+    pub fn lost(&self, fault_domain: &str) -> Option<LostHow> {
         self.lost.get(&fault_domain.to_owned()).map(|it| it.how)
     }
 
     /// Loses it, or changes how it is lost; since when it is, and what is doomed in it, stays.
-    pub fn lose(&mut self, now: Millis, fault_domain: &str, how: How) {
-        self.lose_with(now, fault_domain, how, Groups::Frozen);
+    pub fn lose(&mut self, now: Millis, fault_domain: &str, how: LostHow) {
+        self.lose_with(now, fault_domain, how, GroupsMode::Frozen);
     }
 
-    pub fn lose_with(&mut self, now: Millis, fault_domain: &str, how: How, groups: Groups) {
+    pub fn lose_with(&mut self, now: Millis, fault_domain: &str, how: LostHow, groups: GroupsMode) {
         let lost = match self.lost.get(&fault_domain.to_owned()) {
-            Some(before) => Lost { how, groups, ..before.clone() },
-            None => Lost { how, since: now, groups, doom: Doom::Nothing },
+            Some(before) => LostState { how, groups, ..before.clone() },
+            None => LostState { how, since: now, groups, doom: Doom::Nothing },
         };
         self.lost.put(fault_domain.into(), lost);
     }
@@ -148,7 +148,7 @@ impl Faults {
     }
 
     /// Everything that is lost at the moment.
-    pub fn all_lost(&self) -> impl Iterator<Item = (&str, &Lost)> {
+    pub fn all_lost(&self) -> impl Iterator<Item = (&str, &LostState)> {
         self.lost.iter().map(|(name, it)| (name.as_str(), it))
     }
 
@@ -161,7 +161,7 @@ impl Faults {
         self.unhealthy.get(&label.to_owned()).is_some()
     }
 
-    pub fn sicken(&mut self, now: Millis, label: &str) {
+    pub fn mark_unhealthy(&mut self, now: Millis, label: &str) {
         self.unhealthy.put(label.into(), now);
     }
 
@@ -196,7 +196,7 @@ impl Faults {
     }
 
     /// Counts this request against every fault that meets it and says what the first ready one does.
-    pub fn strike(&mut self, seed: u64, request: &Request) -> Option<Effect> {
+    pub fn strike(&mut self, seed: u64, request: &SandboxRequest) -> Option<Effect> {
         let met: Vec<u64> = self
             .requests
             .iter()
@@ -264,11 +264,11 @@ impl Faults {
 
 #[cfg(test)]
 mod tests {
-    use super::{Effect, FaultSpec, Faults, How};
-    use crate::sandbox::http::Request;
+    use super::{Effect, FaultSpec, Faults, LostHow};
+    use crate::sandbox::http::SandboxRequest;
 
-    fn request(method: &str, path: &str) -> Request {
-        Request { method: method.into(), path: path.into(), ..Request::default() }
+    fn request(method: &str, path: &str) -> SandboxRequest {
+        SandboxRequest { method: method.into(), path: path.into(), ..SandboxRequest::default() }
     }
 
     #[test]
@@ -294,12 +294,12 @@ mod tests {
     #[test]
     fn faults_of_requests_end_alone() {
         let mut faults = Faults::default();
-        faults.lose(0, "linode:us-east", How::Hang);
+        faults.lose(0, "linode:us-east", LostHow::Hang);
         faults.add("hang times=0".parse().unwrap());
         assert_eq!(faults.strike(1, &request("GET", "/v4/domains")), Some(Effect::Hang));
         faults.end_requests();
         assert_eq!(faults.strike(1, &request("GET", "/v4/domains")), None);
-        assert_eq!(faults.lost("linode:us-east"), Some(How::Hang));
+        assert_eq!(faults.lost("linode:us-east"), Some(LostHow::Hang));
     }
 
     #[test]
@@ -323,9 +323,9 @@ mod tests {
     #[test]
     fn what_is_lost_is_found_again_by_name_or_all_at_once() {
         let mut faults = Faults::default();
-        faults.lose(0, "linode:us-east", How::Hang);
-        faults.lose(0, "aws:us-east-1", How::Unavailable);
-        faults.sicken(0, "web-0");
+        faults.lose(0, "linode:us-east", LostHow::Hang);
+        faults.lose(0, "aws:us-east-1", LostHow::Unavailable);
+        faults.mark_unhealthy(0, "web-0");
         faults.heal(Some("linode:us-east"));
         assert_eq!((faults.lost("linode:us-east"), faults.is_unhealthy("web-0")), (None, true));
         faults.heal(None);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Table, key and row; `None` means that the row is gone.
-pub type Change = (String, String, Option<Value>);
+pub type RowChange = (String, String, Option<Value>);
 
 /// A log longer than this is folded into a new snapshot.
 const LONG: u64 = 4 * 1024 * 1024;
@@ -29,20 +29,20 @@ pub enum FolderError {
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
     generation: u64,
-    rows: Vec<Change>,
+    rows: Vec<RowChange>,
 }
 
 /// What happened since this process looked last.
 #[derive(Debug, Default)]
-pub struct News {
+pub struct FolderNews {
     /// Forget everything first: there is a new snapshot.
     pub reload: bool,
-    pub changes: Vec<Change>,
+    pub changes: Vec<RowChange>,
 }
 
 /// The folder and how far this process has read it.
 #[derive(Debug)]
-pub struct Folder {
+pub struct WorldFolder {
     path: PathBuf,
     lock: Arc<File>,
     log: File,
@@ -54,9 +54,9 @@ pub struct Folder {
 
 /// The right to read and write the folder until dropped, also when the holder panics.
 #[derive(Debug)]
-pub struct Held(Arc<File>);
+pub struct HeldFolder(Arc<File>);
 
-impl Drop for Held {
+impl Drop for HeldFolder {
     fn drop(&mut self) {
         // Nothing can be done about a failure; the lock ends with the process at the latest.
         self.0.unlock().ok();
@@ -68,7 +68,7 @@ fn header(generation: u64) -> String {
     format!("{{\"generation\":{generation:>12}}}\n")
 }
 
-impl Folder {
+impl WorldFolder {
     /// Opens or makes the folder; nothing is read yet.
     pub fn open(path: &Path) -> Result<Self, FolderError> {
         let failed = |what| move |source| FolderError::Io { what, path: path.to_owned(), source };
@@ -88,9 +88,9 @@ impl Folder {
     }
 
     /// Waits until no other process holds the world.
-    pub fn hold(&self) -> Result<Held, FolderError> {
+    pub fn hold(&self) -> Result<HeldFolder, FolderError> {
         self.lock.lock().map_err(|source| self.failed("locked", source))?;
-        Ok(Held(Arc::clone(&self.lock)))
+        Ok(HeldFolder(Arc::clone(&self.lock)))
     }
 
     fn failed(&self, what: &'static str, source: io::Error) -> FolderError {
@@ -98,14 +98,14 @@ impl Folder {
     }
 
     /// Reads what others wrote. Call only while holding.
-    pub fn news(&mut self) -> Result<News, FolderError> {
+    pub fn news(&mut self) -> Result<FolderNews, FolderError> {
         self.read_news().map_err(|error| match error {
-            Trouble::Io(source) => self.failed("read", source),
-            Trouble::Unreadable(why) => FolderError::Unreadable { path: self.path.clone(), why },
+            ReadError::Io(source) => self.failed("read", source),
+            ReadError::Unreadable(why) => FolderError::Unreadable { path: self.path.clone(), why },
         })
     }
 
-    fn read_news(&mut self) -> Result<News, Trouble> {
+    fn read_news(&mut self) -> Result<FolderNews, ReadError> {
         let stamp = fs::metadata(self.path.join("world.json"))
             .ok()
             .map(|it| (it.modified().unwrap_or(SystemTime::UNIX_EPOCH), it.len()));
@@ -115,22 +115,22 @@ impl Folder {
             && self.log_generation()? == self.generation
         {
             if length == self.cursor {
-                return Ok(News::default());
+                return Ok(FolderNews::default());
             }
-            return Ok(News { reload: false, changes: self.read_tail(length)? });
+            return Ok(FolderNews { reload: false, changes: self.read_tail(length)? });
         }
         let mut changes = self.load_snapshot()?;
         self.snapshot = stamp;
         let of_the_log = self.log_generation()?;
         if of_the_log == 0 && length >= header(0).len() as u64 {
             // A log always begins with its generation; no crash of ours leaves another beginning of this length.
-            return Err(Trouble::Unreadable("its log does not begin as a log does".into()));
+            return Err(ReadError::Unreadable("its log does not begin as a log does".into()));
         }
         if of_the_log == 0 && self.started() == self.generation {
-            return Err(Trouble::Unreadable("its log is empty".into()));
+            return Err(ReadError::Unreadable("its log is empty".into()));
         }
         if of_the_log > self.generation {
-            return Err(Trouble::Unreadable("its snapshot is older than its log".into()));
+            return Err(ReadError::Unreadable("its snapshot is older than its log".into()));
         }
         if of_the_log == self.generation {
             self.cursor = header(0).len() as u64;
@@ -139,10 +139,10 @@ impl Folder {
             // A crash between the new snapshot and the new log: the old log is already in the snapshot.
             self.start_log()?;
         }
-        Ok(News { reload: true, changes })
+        Ok(FolderNews { reload: true, changes })
     }
 
-    fn load_snapshot(&mut self) -> Result<Vec<Change>, Trouble> {
+    fn load_snapshot(&mut self) -> Result<Vec<RowChange>, ReadError> {
         let path = self.path.join("world.json");
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -153,7 +153,7 @@ impl Folder {
             Err(error) => return Err(error.into()),
         };
         let snapshot: Snapshot = serde_json::from_slice(&bytes)
-            .map_err(|error| Trouble::Unreadable(error.to_string()))?;
+            .map_err(|error| ReadError::Unreadable(error.to_string()))?;
         self.generation = snapshot.generation;
         Ok(snapshot.rows)
     }
@@ -194,27 +194,27 @@ impl Folder {
     }
 
     /// Reads whole lines up to `length`; a torn last one is left for the next writer to overwrite.
-    fn read_tail(&mut self, length: u64) -> Result<Vec<Change>, Trouble> {
+    fn read_tail(&mut self, length: u64) -> Result<Vec<RowChange>, ReadError> {
         let mut bytes = Vec::new();
         self.log.seek(SeekFrom::Start(self.cursor))?;
         (&self.log).take(length.saturating_sub(self.cursor)).read_to_end(&mut bytes)?;
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let mut changes = Vec::new();
         for line in bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let of_one_request: Vec<Change> = serde_json::from_slice(line)
-                .map_err(|error| Trouble::Unreadable(error.to_string()))?;
+            let of_one_request: Vec<RowChange> = serde_json::from_slice(line)
+                .map_err(|error| ReadError::Unreadable(error.to_string()))?;
             changes.extend(of_one_request);
         }
         // What a process that was killed began to write is text; anything else was put there by a broken disk.
         if bytes[whole..].contains(&0) {
-            return Err(Trouble::Unreadable("its log ends in zeros".into()));
+            return Err(ReadError::Unreadable("its log ends in zeros".into()));
         }
         self.cursor += whole as u64;
         Ok(changes)
     }
 
     /// Appends what one request changed. Call only while holding, after [`Folder::news`].
-    pub fn append(&mut self, changes: &[Change]) -> Result<(), FolderError> {
+    pub fn append(&mut self, changes: &[RowChange]) -> Result<(), FolderError> {
         let mut line = serde_json::to_vec(changes).expect("rows are plain data and serialise");
         line.push(b'\n');
         self.write_line(&line).map_err(|source| {
@@ -244,11 +244,11 @@ impl Folder {
     }
 
     /// Replaces snapshot and log by these rows; other processes notice by the generation.
-    pub fn compact(&mut self, rows: Vec<Change>) -> Result<(), FolderError> {
+    pub fn compact(&mut self, rows: Vec<RowChange>) -> Result<(), FolderError> {
         self.write_snapshot(rows).map_err(|source| self.failed("written", source))
     }
 
-    fn write_snapshot(&mut self, rows: Vec<Change>) -> io::Result<()> {
+    fn write_snapshot(&mut self, rows: Vec<RowChange>) -> io::Result<()> {
         let (path, new) = (self.path.join("world.json"), self.path.join("world.json.new"));
         let generation = self.generation + 1;
         let mut writer = BufWriter::new(File::create(&new)?);
@@ -285,12 +285,12 @@ impl Folder {
 }
 
 #[derive(Debug)]
-enum Trouble {
+enum ReadError {
     Io(io::Error),
     Unreadable(String),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
@@ -303,19 +303,19 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{Change, Folder};
+    use super::{RowChange, WorldFolder};
 
-    fn change(key: &str) -> Change {
+    fn change(key: &str) -> RowChange {
         ("t".into(), key.into(), Some(json!({ "name": key })))
     }
 
-    fn keys(folder: &mut Folder) -> (bool, Vec<String>) {
+    fn keys(folder: &mut WorldFolder) -> (bool, Vec<String>) {
         let _held = folder.hold().unwrap();
         let news = folder.news().unwrap();
         (news.reload, news.changes.into_iter().map(|(_, key, _)| key).collect())
     }
 
-    fn write(folder: &mut Folder, key: &str) {
+    fn write(folder: &mut WorldFolder, key: &str) {
         let _held = folder.hold().unwrap();
         folder.news().unwrap();
         folder.append(&[change(key)]).unwrap();
@@ -324,8 +324,8 @@ mod tests {
     #[test]
     fn two_readers_see_what_the_other_wrote_and_nothing_twice() {
         let place = tempfile::tempdir().unwrap();
-        let mut one = Folder::open(place.path()).unwrap();
-        let mut two = Folder::open(place.path()).unwrap();
+        let mut one = WorldFolder::open(place.path()).unwrap();
+        let mut two = WorldFolder::open(place.path()).unwrap();
         assert_eq!(keys(&mut one), (true, vec![]));
         write(&mut one, "a");
         assert_eq!(keys(&mut two), (true, vec!["a".into()]));
@@ -337,13 +337,13 @@ mod tests {
     #[test]
     fn a_torn_last_line_is_ignored_and_overwritten() {
         let place = tempfile::tempdir().unwrap();
-        let mut one = Folder::open(place.path()).unwrap();
+        let mut one = WorldFolder::open(place.path()).unwrap();
         keys(&mut one);
         write(&mut one, "a");
         let log = place.path().join("world.log");
         let mut file = fs::OpenOptions::new().append(true).open(&log).unwrap();
         file.write_all(b"[[\"t\",\"torn\",{\"na").unwrap();
-        let mut two = Folder::open(place.path()).unwrap();
+        let mut two = WorldFolder::open(place.path()).unwrap();
         assert_eq!(keys(&mut two).1, ["a"]);
         write(&mut two, "b");
         assert_eq!(keys(&mut one).1, ["b"]);
@@ -353,14 +353,14 @@ mod tests {
     #[test]
     fn what_is_no_log_is_no_empty_world() {
         let place = tempfile::tempdir().unwrap();
-        let mut one = Folder::open(place.path()).unwrap();
+        let mut one = WorldFolder::open(place.path()).unwrap();
         keys(&mut one);
         write(&mut one, "a");
         let log = place.path().join("world.log");
         let whole = fs::read(&log).unwrap();
         let told = |bytes: &[u8]| {
             fs::write(&log, bytes).unwrap();
-            let mut other = Folder::open(place.path()).unwrap();
+            let mut other = WorldFolder::open(place.path()).unwrap();
             let _held = other.hold().unwrap();
             other.news().unwrap_err().to_string()
         };
@@ -372,14 +372,14 @@ mod tests {
             String::from_utf8(whole.clone()).unwrap().replacen("           1}", "           2}", 1);
         assert!(told(newer.as_bytes()).contains("older than its log"));
         fs::write(&log, &whole).unwrap();
-        assert_eq!(keys(&mut Folder::open(place.path()).unwrap()).1, ["a"]);
+        assert_eq!(keys(&mut WorldFolder::open(place.path()).unwrap()).1, ["a"]);
     }
 
     #[test]
     fn a_new_generation_is_noticed_and_survives_a_crash_before_the_new_log() {
         let place = tempfile::tempdir().unwrap();
-        let mut one = Folder::open(place.path()).unwrap();
-        let mut two = Folder::open(place.path()).unwrap();
+        let mut one = WorldFolder::open(place.path()).unwrap();
+        let mut two = WorldFolder::open(place.path()).unwrap();
         keys(&mut one);
         write(&mut one, "a");
         keys(&mut two);

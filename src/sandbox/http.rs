@@ -7,7 +7,7 @@ pub type Millis = i64;
 
 /// One request; header names are lower case.
 #[derive(Debug, Clone, Default)]
-pub struct Request {
+pub struct SandboxRequest {
     pub method: String,
     pub path: String,
     pub query: Vec<(String, String)>,
@@ -15,7 +15,7 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-impl Request {
+impl SandboxRequest {
     /// The first header of this (lower-case) name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
@@ -29,13 +29,13 @@ impl Request {
 
 /// What goes back: a status, headers and bytes.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct SandboxAnswer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl SandboxAnswer {
     /// An answer with a JSON body of the given content type.
     pub fn json(status: u16, content_type: &str, body: &Value) -> Self {
         Self {

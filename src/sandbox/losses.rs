@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::sandbox::fault_domains::{self, nearest};
-use crate::sandbox::faults::{Doom, Groups, Healed, How};
+use crate::sandbox::faults::{Doom, GroupsMode, Healed, LostHow};
 use crate::sandbox::http::Millis;
 use crate::sandbox::linode::apps::App;
 use crate::sandbox::linode::leads::Users;
@@ -14,18 +14,18 @@ use crate::sandbox::linode::{installed, ruin};
 use crate::sandbox::overview::{overview, told};
 use crate::sandbox::request_log::{self, Requests};
 use crate::sandbox::shared::{Sandbox, SandboxError};
-use crate::sandbox::world::World;
+use crate::sandbox::world::SandboxWorld;
 
 /// How fault domains are lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Loss {
-    pub how: How,
-    pub groups: Groups,
+pub struct LossResult {
+    pub how: LostHow,
+    pub groups: GroupsMode,
 }
 
-impl From<How> for Loss {
-    fn from(how: How) -> Self {
-        Self { how, groups: Groups::Frozen }
+impl From<LostHow> for LossResult {
+    fn from(how: LostHow) -> Self {
+        Self { how, groups: GroupsMode::Frozen }
     }
 }
 
@@ -40,12 +40,12 @@ pub enum Destroyed {
 
 impl Sandbox {
     /// Loses a fault domain such as `linode:us-east` or `aws:us-east-1`.
-    pub fn lose(&self, fault_domain: &str, how: How) -> Result<(), SandboxError> {
+    pub fn lose(&self, fault_domain: &str, how: LostHow) -> Result<(), SandboxError> {
         self.lose_all(&[fault_domain.to_owned()], how.into())
     }
 
     /// Loses all of them, or none when one of them does not exist.
-    pub fn lose_all(&self, names: &[String], loss: Loss) -> Result<(), SandboxError> {
+    pub fn lose_all(&self, names: &[String], loss: LossResult) -> Result<(), SandboxError> {
         names.iter().try_for_each(|name| known(name))?;
         self.with(|world, now| {
             for name in names {
@@ -189,7 +189,7 @@ fn known(name: &str) -> Result<(), SandboxError> {
     Err(SandboxError::UnknownFaultDomain { name: name.to_owned(), near })
 }
 
-fn known_machine(world: &World, name: &str) -> Result<(), SandboxError> {
+fn known_machine(world: &SandboxWorld, name: &str) -> Result<(), SandboxError> {
     if world.linode.instances.iter().any(|(_, it)| it.label == name) {
         return Ok(());
     }
@@ -199,11 +199,11 @@ fn known_machine(world: &World, name: &str) -> Result<(), SandboxError> {
     Err(SandboxError::UnknownFaultDomain { name: name.to_owned(), near })
 }
 
-fn is_wrong(world: &World, name: &str) -> bool {
+fn is_wrong(world: &SandboxWorld, name: &str) -> bool {
     world.faults.lost(name).is_some() || world.faults.is_unhealthy(name)
 }
 
-fn heal(world: &mut World, now: Millis, name: Option<&str>) -> Result<Healed, String> {
+fn heal(world: &mut SandboxWorld, now: Millis, name: Option<&str>) -> Result<Healed, String> {
     // What arrived before the loss must not be taken for stranded by it.
     catch_up(world, now)?;
     let healed = world.faults.heal(name);
@@ -213,7 +213,7 @@ fn heal(world: &mut World, now: Millis, name: Option<&str>) -> Result<Healed, St
     Ok(healed)
 }
 
-fn catch_up(world: &mut World, now: Millis) -> Result<(), String> {
+fn catch_up(world: &mut SandboxWorld, now: Millis) -> Result<(), String> {
     if world.tables().is_empty() {
         return Ok(());
     }
@@ -221,7 +221,11 @@ fn catch_up(world: &mut World, now: Millis) -> Result<(), String> {
 }
 
 /// Takes doomed objects out of the world and says which.
-fn destroy(world: &mut World, fault_domain: &str, doom: &Doom) -> Result<Vec<String>, String> {
+fn destroy(
+    world: &mut SandboxWorld,
+    fault_domain: &str,
+    doom: &Doom,
+) -> Result<Vec<String>, String> {
     match fault_domain.split_once(':') {
         _ if *doom == Doom::Nothing => Ok(Vec::new()),
         Some(("linode", region)) => Ok(ruin::destroy(&mut world.linode, region, doom)),
@@ -233,7 +237,7 @@ fn destroy(world: &mut World, fault_domain: &str, doom: &Doom) -> Result<Vec<Str
 }
 
 /// The labels and names of the objects in a fault domain.
-fn names(world: &World, fault_domain: &str) -> Vec<String> {
+fn names(world: &SandboxWorld, fault_domain: &str) -> Vec<String> {
     match fault_domain.split_once(':') {
         Some(("linode", region)) => ruin::names(&world.linode, region),
         Some((_, region)) => world.tables().names(region),

@@ -24,11 +24,11 @@ mod restrict;
 pub mod wire;
 pub mod server;
 
-pub use losses::{Destroyed, Loss};
+pub use losses::{Destroyed, LossResult};
 pub use request_log::Requests;
 pub use restrict::Restriction;
-pub use server::Serving;
-pub use shared::{Options, Sandbox, SandboxError};
+pub use server::ServingSandbox;
+pub use shared::{Sandbox, SandboxError, SandboxOptions};
 
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::faults::{Doom, Lost};
+use crate::sandbox::faults::{Doom, LostState};
 use crate::sandbox::http::Millis;
-use crate::sandbox::world::World;
+use crate::sandbox::world::SandboxWorld;
 
 /// Fault domain → how and since when it is lost, and its objects by kind; what else is wrong stands at the end.
-pub fn overview(world: &World, now: Millis) -> Value {
+pub fn overview(world: &SandboxWorld, now: Millis) -> Value {
     let shown = world.show(now);
     let mut domains: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for (name, lost) in world.faults.all_lost() {
@@ -69,7 +69,7 @@ pub fn overview(world: &World, now: Millis) -> Value {
 }
 
 /// `since 2026-11-24T11:10:37Z (14m 3s ago): calls hang`.
-pub fn told(lost: &Lost, now: Millis) -> String {
+pub fn told(lost: &LostState, now: Millis) -> String {
     let since = instant(lost.since);
     format!("since {since} ({} ago): {}", long(now - lost.since), lost.how)
 }

@@ -4,24 +4,24 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Value, json};
 
-use crate::sandbox::http::{Millis, Request};
-use crate::sandbox::linode::apps::Answer;
+use crate::sandbox::http::{Millis, SandboxRequest};
+use crate::sandbox::linode::apps::AppAnswer;
 use crate::sandbox::linode::model::Config;
-use crate::sandbox::linode::reach::{Source, lets_in};
-use crate::sandbox::linode::{Linode, health, names};
-use crate::sandbox::received::{Outcome, Received};
-use crate::sandbox::world::World;
+use crate::sandbox::linode::reach::{PacketSource, lets_in};
+use crate::sandbox::linode::{LinodeWorld, health, names};
+use crate::sandbox::received::{Received, ReceivedOutcome};
+use crate::sandbox::world::SandboxWorld;
 
 /// A look from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Probe {
+pub enum SandboxProbe {
     Tcp { host: String, port: u16 },
     Http { url: String },
 }
 
 /// What it finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProbeAnswer {
+pub enum SandboxProbeAnswer {
     Open,
     Refused,
     Timeout,
@@ -33,7 +33,7 @@ pub enum ProbeAnswer {
     },
 }
 
-impl ProbeAnswer {
+impl SandboxProbeAnswer {
     pub fn to_json(&self) -> Value {
         match self {
             Self::Open => json!({ "outcome": "open" }),
@@ -55,14 +55,21 @@ pub fn is_ours(address: &str) -> bool {
 }
 
 /// A look as the log of requests has it.
-pub fn received(world: &World, now: Millis, probe: &Probe, answer: &ProbeAnswer) -> Received {
+pub fn received(
+    world: &SandboxWorld,
+    now: Millis,
+    probe: &SandboxProbe,
+    answer: &SandboxProbeAnswer,
+) -> Received {
     let (path, host) = match probe {
-        Probe::Tcp { host, port } => (format!("{host}:{port}"), Some(host.clone())),
-        Probe::Http { url } => (url.clone(), place(url).map(|(host, _)| host)),
+        SandboxProbe::Tcp { host, port } => (format!("{host}:{port}"), Some(host.clone())),
+        SandboxProbe::Http { url } => (url.clone(), place(url).map(|(host, _)| host)),
     };
     let word = match answer {
-        ProbeAnswer::Http { status, .. } => Outcome::Answered(*status),
-        other => Outcome::Met(other.to_json()["outcome"].as_str().unwrap_or_default().to_owned()),
+        SandboxProbeAnswer::Http { status, .. } => ReceivedOutcome::Answered(*status),
+        other => {
+            ReceivedOutcome::Met(other.to_json()["outcome"].as_str().unwrap_or_default().to_owned())
+        }
     };
     let mut fault_domains: Vec<String> = host
         .map(|host| addresses_of(world, host))
@@ -71,11 +78,11 @@ pub fn received(world: &World, now: Millis, probe: &Probe, answer: &ProbeAnswer)
         .filter_map(|address| fault_domain(world, address))
         .collect();
     fault_domains.dedup();
-    let request = Request { method: "PROBE".into(), path, ..Request::default() };
+    let request = SandboxRequest { method: "PROBE".into(), path, ..SandboxRequest::default() };
     Received::new(now, &request, fault_domains, word)
 }
 
-fn fault_domain(world: &World, address: &str) -> Option<String> {
+fn fault_domain(world: &SandboxWorld, address: &str) -> Option<String> {
     let key = format!("address:{address}");
     let machine = world.linode.instances.first(&key).map(|(_, it)| &it.region);
     let region =
@@ -83,84 +90,97 @@ fn fault_domain(world: &World, address: &str) -> Option<String> {
     region.map(|region| format!("linode:{region}"))
 }
 
-fn addresses_of(world: &World, host: String) -> Vec<String> {
+fn addresses_of(world: &SandboxWorld, host: String) -> Vec<String> {
     let is_address = host.parse::<Ipv4Addr>().is_ok() || host.parse::<Ipv6Addr>().is_ok();
     if is_address { vec![host] } else { names::resolve(&world.linode, &host) }
 }
 
 /// Looks.
-pub fn probe(world: &World, now: Millis, probe: &Probe) -> ProbeAnswer {
+pub fn probe(world: &SandboxWorld, now: Millis, probe: &SandboxProbe) -> SandboxProbeAnswer {
     let (host, port, http) = match probe {
-        Probe::Tcp { host, port } => (host.clone(), *port, false),
-        Probe::Http { url } => match place(url) {
+        SandboxProbe::Tcp { host, port } => (host.clone(), *port, false),
+        SandboxProbe::Http { url } => match place(url) {
             Some((host, port)) => (host, port, true),
-            None => return ProbeAnswer::Unresolved,
+            None => return SandboxProbeAnswer::Unresolved,
         },
     };
     let addresses = addresses_of(world, host);
     // As a browser would: the next address only when one does not answer at all.
-    let mut last = ProbeAnswer::Unresolved;
+    let mut last = SandboxProbeAnswer::Unresolved;
     for address in addresses {
         last = at(world, now, &address, port, http);
-        if !matches!(last, ProbeAnswer::Timeout | ProbeAnswer::Refused) {
+        if !matches!(last, SandboxProbeAnswer::Timeout | SandboxProbeAnswer::Refused) {
             break;
         }
     }
     last
 }
 
-fn at(world: &World, now: Millis, address: &str, port: u16, http: bool) -> ProbeAnswer {
+fn at(
+    world: &SandboxWorld,
+    now: Millis,
+    address: &str,
+    port: u16,
+    http: bool,
+) -> SandboxProbeAnswer {
     let key = format!("address:{address}");
-    let source = Source::Users { six: address.contains(':') };
+    let source = PacketSource::Users { six: address.contains(':') };
     if let Some((id, machine)) = world.linode.instances.first(&key) {
         if !lets_in(&world.linode, ("linode", id), source, "TCP", port) {
-            return ProbeAnswer::Timeout;
+            return SandboxProbeAnswer::Timeout;
         }
         let answer = health::answer(&world.linode, &world.faults, now, machine, port);
         return met(answer, http);
     }
     let Some((id, balancer)) = world.linode.nodebalancers.first(&key) else {
-        return ProbeAnswer::Timeout;
+        return SandboxProbeAnswer::Timeout;
     };
     if health::is_lost(&world.faults, &balancer.region)
         || !lets_in(&world.linode, ("nodebalancer", id), source, "TCP", port)
     {
-        return ProbeAnswer::Timeout;
+        return SandboxProbeAnswer::Timeout;
     }
     let configs = world.linode.configs.find(&format!("nodebalancer:{id}"));
     let mut on_port = configs.filter(|(_, it)| it.port == u64::from(port) && it.protocol != "udp");
     match on_port.next() {
-        None => ProbeAnswer::Refused,
+        None => SandboxProbeAnswer::Refused,
         Some((_, config)) => balancer_answers(world, now, config, http),
     }
 }
 
-fn met(answer: Answer, http: bool) -> ProbeAnswer {
+fn met(answer: AppAnswer, http: bool) -> SandboxProbeAnswer {
     match (answer, http) {
         // What is off, lost or behind a firewall answers nobody.
-        (Answer::Silent, _) => ProbeAnswer::Timeout,
-        (Answer::Closed, _) => ProbeAnswer::Refused,
-        (Answer::Well | Answer::Errors, false) => ProbeAnswer::Open,
-        (Answer::Well, true) => ProbeAnswer::Http { status: 200, body: "ok".into() },
-        (Answer::Errors, true) => ProbeAnswer::Http { status: 503, body: "unhealthy".into() },
+        (AppAnswer::Silent, _) => SandboxProbeAnswer::Timeout,
+        (AppAnswer::Closed, _) => SandboxProbeAnswer::Refused,
+        (AppAnswer::Well | AppAnswer::Errors, false) => SandboxProbeAnswer::Open,
+        (AppAnswer::Well, true) => SandboxProbeAnswer::Http { status: 200, body: "ok".into() },
+        (AppAnswer::Errors, true) => {
+            SandboxProbeAnswer::Http { status: 503, body: "unhealthy".into() }
+        }
     }
 }
 
-fn balancer_answers(world: &World, now: Millis, config: &Config, http: bool) -> ProbeAnswer {
-    let cloud: &Linode = &world.linode;
+fn balancer_answers(
+    world: &SandboxWorld,
+    now: Millis,
+    config: &Config,
+    http: bool,
+) -> SandboxProbeAnswer {
+    let cloud: &LinodeWorld = &world.linode;
     let serving = health::in_rotation(cloud, &world.faults, now, config);
     let layer_seven = config.protocol != "tcp";
-    let nobody = || ProbeAnswer::Http {
+    let nobody = || SandboxProbeAnswer::Http {
         status: 503,
         body: "No server is available to handle this request.".into(),
     };
     match (http, serving.first()) {
-        (false, None) if !layer_seven => ProbeAnswer::Refused,
-        (false, _) => ProbeAnswer::Open,
+        (false, None) if !layer_seven => SandboxProbeAnswer::Refused,
+        (false, _) => SandboxProbeAnswer::Open,
         (true, None) if layer_seven => nobody(),
-        (true, None) => ProbeAnswer::Refused,
+        (true, None) => SandboxProbeAnswer::Refused,
         (true, Some(node)) => match health::behind(cloud, &world.faults, now, config, node) {
-            Answer::Closed | Answer::Silent if layer_seven => nobody(),
+            AppAnswer::Closed | AppAnswer::Silent if layer_seven => nobody(),
             answer => met(answer, true),
         },
     }

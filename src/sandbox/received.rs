@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::sandbox::dynamodb::region_of;
-use crate::sandbox::http::{Millis, Request};
-use crate::sandbox::watch::News;
+use crate::sandbox::http::{Millis, SandboxRequest};
+use crate::sandbox::watch::VerdictNews;
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum ReceivedOutcome {
     Answered(u16),
     /// The connection stayed open and said nothing.
     Hung,
@@ -24,7 +24,7 @@ pub enum Outcome {
     Met(String),
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for ReceivedOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answered(status) => write!(f, "{status}"),
@@ -56,21 +56,21 @@ pub struct Received {
     /// Those whose objects it named, or whose endpoint it called; a list names none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fault_domains: Vec<String>,
-    pub outcome: Outcome,
+    pub outcome: ReceivedOutcome,
     /// What had become of users since the request before it, by time and by faults.
-    #[serde(default, skip_serializing_if = "News::is_empty")]
-    pub before: News,
+    #[serde(default, skip_serializing_if = "VerdictNews::is_empty")]
+    pub before: VerdictNews,
     /// What became of users by this request.
-    #[serde(default, skip_serializing_if = "News::is_empty")]
-    pub by_it: News,
+    #[serde(default, skip_serializing_if = "VerdictNews::is_empty")]
+    pub by_it: VerdictNews,
 }
 
 impl Received {
     pub fn new(
         at: Millis,
-        request: &Request,
+        request: &SandboxRequest,
         fault_domains: Vec<String>,
-        outcome: Outcome,
+        outcome: ReceivedOutcome,
     ) -> Self {
         let target = request.header("x-amz-target").and_then(|it| it.rsplit('.').next());
         let agent = request.header("user-agent").unwrap_or_default();
@@ -84,8 +84,8 @@ impl Received {
             table: target.and_then(|_| table(&request.body)),
             fault_domains,
             outcome,
-            before: News::default(),
-            by_it: News::default(),
+            before: VerdictNews::default(),
+            by_it: VerdictNews::default(),
         }
     }
 

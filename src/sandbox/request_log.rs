@@ -20,20 +20,20 @@ pub struct Requests {
 
 impl Requests {
     /// Each request, with where users were before and after it.
-    pub fn watched(&self) -> impl Iterator<Item = Watched<'_>> {
+    pub fn watched(&self) -> impl Iterator<Item = WatchedLog<'_>> {
         let mut users = Users::default();
         self.received.iter().map(move |request| {
             request.before.tell(&mut users);
             let before = users.clone();
             request.by_it.tell(&mut users);
-            Watched { request, before, after: users.clone() }
+            WatchedLog { request, before, after: users.clone() }
         })
     }
 }
 
 /// A request and where users were.
 #[derive(Debug, Clone)]
-pub struct Watched<'a> {
+pub struct WatchedLog<'a> {
     pub request: &'a Received,
     pub before: Users,
     pub after: Users,
@@ -86,12 +86,13 @@ pub fn read(file: &Path) -> io::Result<Requests> {
 #[cfg(test)]
 mod tests {
     use super::{append, clear, read};
-    use crate::sandbox::http::Request;
-    use crate::sandbox::received::{Outcome, Received};
+    use crate::sandbox::http::SandboxRequest;
+    use crate::sandbox::received::{Received, ReceivedOutcome};
 
     fn request(path: &str) -> Received {
-        let request = Request { method: "GET".into(), path: path.into(), ..Request::default() };
-        Received::new(7, &request, vec!["linode:us-east".into()], Outcome::Hung)
+        let request =
+            SandboxRequest { method: "GET".into(), path: path.into(), ..SandboxRequest::default() };
+        Received::new(7, &request, vec!["linode:us-east".into()], ReceivedOutcome::Hung)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sandbox::linode::access::called;
-use crate::sandbox::linode::restricted::{GLOBAL, User};
+use crate::sandbox::linode::restricted::{GLOBAL, RestrictedToken};
 use crate::sandbox::shared::{Sandbox, SandboxError};
 
 /// What a token is good for.
@@ -49,7 +49,7 @@ impl Sandbox {
                 }
             }
             let may: BTreeSet<String> = it.may.iter().cloned().collect();
-            let user = User { name: it.user.clone(), objects, may };
+            let user = RestrictedToken { name: it.user.clone(), objects, may };
             world.linode.restricted.put(token.to_owned(), user);
             Ok(())
         })?

@@ -15,11 +15,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::sandbox::clock;
-use crate::sandbox::http::{Answer, Millis, Request};
-use crate::sandbox::probe::{Probe, split};
+use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
+use crate::sandbox::probe::{SandboxProbe, split};
 use crate::sandbox::shared::Sandbox;
 use crate::sandbox::wire::{Cut, Wires};
-use crate::sandbox::world::Reply;
+use crate::sandbox::world::SandboxReply;
 
 /// Larger bodies than any real call has are refused.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
@@ -28,13 +28,13 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A running server; it stops when this is dropped.
 #[derive(Debug)]
-pub struct Serving {
+pub struct ServingSandbox {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
-impl Serving {
+impl ServingSandbox {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -52,7 +52,7 @@ impl Serving {
     }
 }
 
-impl Drop for Serving {
+impl Drop for ServingSandbox {
     fn drop(&mut self) {
         self.stop.send_replace(true);
     }
@@ -68,16 +68,16 @@ struct Door {
 
 impl Sandbox {
     /// Listens on an address for clients that keep world time; port 0 takes any free one.
-    pub async fn start(&self, listen: SocketAddr) -> io::Result<Serving> {
+    pub async fn start(&self, listen: SocketAddr) -> io::Result<ServingSandbox> {
         self.listen(listen, false).await
     }
 
     /// The same for clients that know of no world: what they are told to wait is told in seconds on the wall.
-    pub async fn serve(&self, listen: SocketAddr) -> io::Result<Serving> {
+    pub async fn serve(&self, listen: SocketAddr) -> io::Result<ServingSandbox> {
         self.listen(listen, true).await
     }
 
-    async fn listen(&self, listen: SocketAddr, on_the_wall: bool) -> io::Result<Serving> {
+    async fn listen(&self, listen: SocketAddr, on_the_wall: bool) -> io::Result<ServingSandbox> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let (stop, mut stopped) = watch::channel(false);
@@ -94,7 +94,7 @@ impl Sandbox {
             // Accepting never fails for good; errors of one connection end that connection.
             serving.await.ok();
         });
-        Ok(Serving { address, stop, task })
+        Ok(ServingSandbox { address, stop, task })
     }
 }
 
@@ -104,7 +104,7 @@ async fn answer(
     request: axum::extract::Request,
 ) -> Response {
     let Some(request) = taken(request).await else {
-        return sent(Answer { status: 413, headers: Vec::new(), body: Vec::new() });
+        return sent(SandboxAnswer { status: 413, headers: Vec::new(), body: Vec::new() });
     };
     if !is_local(&request) {
         return sent(misdirected());
@@ -113,12 +113,12 @@ async fn answer(
     let on_the_wall = door.on_the_wall;
     // File locks and SQLite block; they must not block other connections.
     let reply = spawn_blocking(move || match request.path.strip_prefix("/_sandbox/") {
-        Some(page) => Reply::Answer(own_page(&sandbox, page, &request)),
+        Some(page) => SandboxReply::Answer(own_page(&sandbox, page, &request)),
         None if on_the_wall => on_the_wall_s_clock(sandbox.handle(&request), &sandbox),
         None => sandbox.handle(&request),
     });
     let Ok(reply) = reply.await else {
-        return sent(Answer {
+        return sent(SandboxAnswer {
             status: 500,
             headers: Vec::new(),
             body: b"the sandbox has a bug".to_vec(),
@@ -126,25 +126,25 @@ async fn answer(
     };
     let mut stop = door.stop;
     match reply {
-        Reply::Answer(answer) => sent(answer),
-        Reply::Late(milliseconds, answer) => {
+        SandboxReply::Answer(answer) => sent(answer),
+        SandboxReply::Late(milliseconds, answer) => {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(milliseconds)) => {}
                 _ = stop.wait_for(|it| *it) => cut.now(),
             }
             sent(answer)
         }
-        Reply::Hang => {
+        SandboxReply::Hang => {
             // Until the client gives up, which drops this future, or the server stops.
             stop.wait_for(|it| *it).await.ok();
             cut.now();
             Response::default()
         }
-        Reply::Closed => {
+        SandboxReply::Closed => {
             cut.now();
             Response::default()
         }
-        Reply::Truncated(answer) => {
+        SandboxReply::Truncated(answer) => {
             cut.after(answer.body.len() / 2);
             sent(answer)
         }
@@ -153,7 +153,7 @@ async fn answer(
 
 /// A page of somewhere else that has its name resolved to loopback still sends its own name (DNS rebinding): only names of
 /// this machine are answered. Clients that name no host are no browsers.
-fn is_local(request: &Request) -> bool {
+fn is_local(request: &SandboxRequest) -> bool {
     let Some(host) = request.header("host") else { return true };
     let name = split(host.trim(), 80).map(|(name, _)| name.to_lowercase());
     name.is_some_and(|name| {
@@ -164,14 +164,16 @@ fn is_local(request: &Request) -> bool {
     })
 }
 
-fn misdirected() -> Answer {
+fn misdirected() -> SandboxAnswer {
     let reason = "the sandbox answers only to localhost and addresses of loopback";
-    Answer::json(421, "application/json", &json!({ "errors": [{ "reason": reason }] }))
+    SandboxAnswer::json(421, "application/json", &json!({ "errors": [{ "reason": reason }] }))
 }
 
 /// Who waits as long as it is told waits on the wall, where less of its time passes.
-fn on_the_wall_s_clock(mut reply: Reply, sandbox: &Sandbox) -> Reply {
-    let (Reply::Answer(answer) | Reply::Late(_, answer) | Reply::Truncated(answer)) = &mut reply
+fn on_the_wall_s_clock(mut reply: SandboxReply, sandbox: &Sandbox) -> SandboxReply {
+    let (SandboxReply::Answer(answer)
+    | SandboxReply::Late(_, answer)
+    | SandboxReply::Truncated(answer)) = &mut reply
     else {
         return reply;
     };
@@ -199,7 +201,7 @@ fn seconds(time: Millis) -> f64 {
 }
 
 /// The request in the sandbox's own form; `None` when its body is too large or breaks off.
-async fn taken(request: axum::extract::Request) -> Option<Request> {
+async fn taken(request: axum::extract::Request) -> Option<SandboxRequest> {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, LARGEST_BODY).await.ok()?.to_vec();
     let headers = head
@@ -216,7 +218,7 @@ async fn taken(request: axum::extract::Request) -> Option<Request> {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(name, value)| (decoded(&name.replace('+', " ")), decoded(&value.replace('+', " "))))
         .collect();
-    Some(Request {
+    Some(SandboxRequest {
         method: head.method.to_string(),
         path: decoded(head.uri.path()),
         query,
@@ -246,7 +248,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&plain).into_owned()
 }
 
-fn sent(answer: Answer) -> Response {
+fn sent(answer: SandboxAnswer) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -259,8 +261,8 @@ fn sent(answer: Answer) -> Response {
 }
 
 /// What only a sandbox has: its clock, its contents, and looks at its addresses.
-fn own_page(sandbox: &Sandbox, page: &str, request: &Request) -> Answer {
-    let ok = |body| Answer::json(200, "application/json", &body);
+fn own_page(sandbox: &Sandbox, page: &str, request: &SandboxRequest) -> SandboxAnswer {
+    let ok = |body| SandboxAnswer::json(200, "application/json", &body);
     match page {
         "clock" => ok(json!({
             "now": sandbox.now(), "speed": sandbox.speed(), "manual": sandbox.is_manual(),
@@ -268,22 +270,26 @@ fn own_page(sandbox: &Sandbox, page: &str, request: &Request) -> Answer {
         "show" => match sandbox.show() {
             Ok(all) => ok(all),
             Err(error) => {
-                Answer::json(500, "application/json", &json!({ "error": error.to_string() }))
+                SandboxAnswer::json(500, "application/json", &json!({ "error": error.to_string() }))
             }
         },
         "probe" => {
             let tcp = request.parameter("tcp").and_then(|it| split(it, 80));
-            let tcp = tcp.map(|(host, port)| Probe::Tcp { host, port });
-            let http = request.parameter("url").map(|url| Probe::Http { url: url.into() });
+            let tcp = tcp.map(|(host, port)| SandboxProbe::Tcp { host, port });
+            let http = request.parameter("url").map(|url| SandboxProbe::Http { url: url.into() });
             match tcp.or(http) {
                 Some(probe) => ok(sandbox.probe(&probe).to_json()),
-                None => Answer::json(
+                None => SandboxAnswer::json(
                     400,
                     "application/json",
                     &json!({ "error": "tcp=host:port or url=…" }),
                 ),
             }
         }
-        _ => Answer::json(404, "application/json", &json!({ "error": "clock, show or probe" })),
+        _ => SandboxAnswer::json(
+            404,
+            "application/json",
+            &json!({ "error": "clock, show or probe" }),
+        ),
     }
 }

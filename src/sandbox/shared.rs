@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::sandbox::clock::{self, Clock, DEFAULT_SPEED};
+use crate::sandbox::clock::{self, DEFAULT_SPEED, WorldClock};
 use crate::sandbox::faults::FaultSpec;
-use crate::sandbox::folder::{Folder, FolderError};
-use crate::sandbox::http::{Answer, Millis, Request};
-use crate::sandbox::linode::Limits;
-use crate::sandbox::probe::{self, Probe, ProbeAnswer};
+use crate::sandbox::folder::{FolderError, WorldFolder};
+use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
+use crate::sandbox::linode::RateLimits;
+use crate::sandbox::probe::{self, SandboxProbe, SandboxProbeAnswer};
 use crate::sandbox::received::Received;
 use crate::sandbox::request_log::{self, Requests};
-use crate::sandbox::world::{Reply, World};
+use crate::sandbox::world::{SandboxReply, SandboxWorld};
 
 /// How a world is born; one that exists keeps its clock and seed, except that `manual` stops its clock.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Options {
+pub struct SandboxOptions {
     pub speed: f64,
     pub manual: bool,
     pub seed: u64,
 }
 
-impl Default for Options {
+impl Default for SandboxOptions {
     fn default() -> Self {
         Self { speed: DEFAULT_SPEED, manual: false, seed: 0 }
     }
@@ -57,22 +57,22 @@ fn did_you_mean(near: Option<&str>) -> String {
 
 /// A handle on the sandbox; clones are the same sandbox.
 #[derive(Clone)]
-pub struct Sandbox(Arc<Mutex<Inner>>);
+pub struct Sandbox(Arc<Mutex<SharedWorld>>);
 
 /// The log of a world in memory ends here.
 const MOST_IN_MEMORY: usize = 200_000;
 
 /// How changes are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
+enum RunEnding {
     Append,
     /// As a new snapshot, because rows vanished without being removed one by one.
     Fold,
 }
 
-struct Inner {
-    world: World,
-    folder: Option<Folder>,
+struct SharedWorld {
+    world: SandboxWorld,
+    folder: Option<WorldFolder>,
     place: PathBuf,
     /// The log of a world in memory.
     requests: Requests,
@@ -80,19 +80,19 @@ struct Inner {
 
 impl Sandbox {
     /// Opens the world in a folder, or an empty one in memory.
-    pub fn open(folder: Option<&Path>, options: &Options) -> Result<Self, SandboxError> {
+    pub fn open(folder: Option<&Path>, options: &SandboxOptions) -> Result<Self, SandboxError> {
         let inner = match folder {
             Some(path) => {
-                let folder = Folder::open(path)?;
-                Inner {
-                    world: World::new(Some(folder.items())),
+                let folder = WorldFolder::open(path)?;
+                SharedWorld {
+                    world: SandboxWorld::new(Some(folder.items())),
                     folder: Some(folder),
                     place: path.into(),
                     requests: Requests::default(),
                 }
             }
-            None => Inner {
-                world: World::new(None),
+            None => SharedWorld {
+                world: SandboxWorld::new(None),
                 folder: None,
                 place: "memory".into(),
                 requests: Requests::default(),
@@ -102,9 +102,9 @@ impl Sandbox {
         sandbox.with(|world, _| match world.clock() {
             None => {
                 let born = if options.manual {
-                    Clock::manual()
+                    WorldClock::manual()
                 } else {
-                    Clock::running(clock::wall(), options.speed)
+                    WorldClock::running(clock::wall(), options.speed)
                 };
                 world.set_clock(&born);
                 world.set_seed(options.seed);
@@ -120,7 +120,7 @@ impl Sandbox {
 
     /// Starts a folder over, also one that this version cannot read; the next one to open it gives it a clock.
     pub fn wipe(folder: &Path) -> Result<(), SandboxError> {
-        Folder::open(folder)?.wipe()?;
+        WorldFolder::open(folder)?.wipe()?;
         let path = request_log::place(folder);
         request_log::clear(&path).map_err(|source| SandboxError::Log { path, source })
     }
@@ -128,23 +128,23 @@ impl Sandbox {
     /// Catches up with other processes, does something to the world, and writes down what changed.
     pub(super) fn with<R>(
         &self,
-        act: impl FnOnce(&mut World, Millis) -> R,
+        act: impl FnOnce(&mut SandboxWorld, Millis) -> R,
     ) -> Result<R, SandboxError> {
-        self.held(Ending::Append, act)
+        self.held(RunEnding::Append, act)
     }
 
     fn held<R>(
         &self,
-        ending: Ending,
-        act: impl FnOnce(&mut World, Millis) -> R,
+        ending: RunEnding,
+        act: impl FnOnce(&mut SandboxWorld, Millis) -> R,
     ) -> Result<R, SandboxError> {
         let poisoned = self.0.is_poisoned();
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Inner { world, folder, place, requests } = &mut *guard;
+        let SharedWorld { world, folder, place, requests } = &mut *guard;
         if poisoned {
             // What a panic left half done is not in the log; load what is.
             self.0.clear_poison();
-            folder.iter_mut().for_each(Folder::distrust);
+            folder.iter_mut().for_each(WorldFolder::distrust);
         }
         let held = match folder {
             Some(folder) => {
@@ -169,7 +169,7 @@ impl Sandbox {
         note(requests, folder.as_ref().map(|_| place.as_path()), &world.take_received())?;
         let changes = world.take_changes();
         if let Some(folder) = folder {
-            if ending == Ending::Fold || folder.is_long() {
+            if ending == RunEnding::Fold || folder.is_long() {
                 folder.compact(world.all())?;
             } else if !changes.is_empty() {
                 folder.append(&changes)?;
@@ -185,8 +185,8 @@ impl Sandbox {
         act: impl FnOnce(&mut Requests, Option<&PathBuf>) -> R,
     ) -> Result<R, SandboxError> {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Inner { folder, place, requests, .. } = &mut *guard;
-        let held = folder.as_ref().map(Folder::hold).transpose()?;
+        let SharedWorld { folder, place, requests, .. } = &mut *guard;
+        let held = folder.as_ref().map(WorldFolder::hold).transpose()?;
         let file = folder.as_ref().map(|_| request_log::place(place));
         let result = act(requests, file.as_ref());
         drop(held);
@@ -194,16 +194,16 @@ impl Sandbox {
     }
 
     /// Carries out one request now.
-    pub fn handle(&self, request: &Request) -> Reply {
+    pub fn handle(&self, request: &SandboxRequest) -> SandboxReply {
         self.with(|world, now| world.handle(now, request)).unwrap_or_else(|error| {
             let body = serde_json::json!({ "errors": [{ "reason": error.to_string() }] });
-            Reply::Answer(Answer::json(500, "application/json", &body))
+            SandboxReply::Answer(SandboxAnswer::json(500, "application/json", &body))
         })
     }
 
-    fn clock(&self) -> Clock {
+    fn clock(&self) -> WorldClock {
         let read = self.with(|world, _| world.clock());
-        read.ok().flatten().unwrap_or_else(|| Clock::running(clock::wall(), DEFAULT_SPEED))
+        read.ok().flatten().unwrap_or_else(|| WorldClock::running(clock::wall(), DEFAULT_SPEED))
     }
 
     /// World time.
@@ -241,7 +241,7 @@ impl Sandbox {
 
     /// Makes a machine fail its health checks; [`Sandbox::heal`] with its label ends it.
     pub fn sicken(&self, label: &str) -> Result<(), SandboxError> {
-        self.with(|world, now| world.faults.sicken(now, label))
+        self.with(|world, now| world.faults.mark_unhealthy(now, label))
     }
 
     pub fn fault(&self, spec: FaultSpec) -> Result<(), SandboxError> {
@@ -253,13 +253,13 @@ impl Sandbox {
         self.with(|world, _| world.faults.end_requests())
     }
 
-    pub fn set_limits(&self, limits: &Limits) -> Result<(), SandboxError> {
+    pub fn set_limits(&self, limits: &RateLimits) -> Result<(), SandboxError> {
         self.with(|world, _| world.linode.set_limits(limits))
     }
 
     /// Deletes everything but the clock, the seed, the lag, and whether requests are logged.
     pub fn reset(&self) -> Result<(), SandboxError> {
-        self.held(Ending::Fold, |world, _| {
+        self.held(RunEnding::Fold, |world, _| {
             world.reset().map_err(|(path, source)| SandboxError::Items { path, source })
         })?
     }
@@ -273,13 +273,13 @@ impl Sandbox {
         self.with(|world, now| world.is_empty(now))
     }
 
-    pub fn probe(&self, wanted: &Probe) -> ProbeAnswer {
+    pub fn probe(&self, wanted: &SandboxProbe) -> SandboxProbeAnswer {
         let looked = self.with(|world, now| {
             let answer = probe::probe(world, now, wanted);
             world.note(probe::received(world, now, wanted, &answer));
             answer
         });
-        looked.unwrap_or(ProbeAnswer::Timeout)
+        looked.unwrap_or(SandboxProbeAnswer::Timeout)
     }
 
     /// Starts a record of this process's requests.

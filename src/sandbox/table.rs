@@ -15,18 +15,18 @@ pub trait Keyed {
 
 /// [`Rows`] by number plus an index that is derived, never stored.
 #[derive(Debug)]
-pub struct Table<T> {
+pub struct KeyedRows<T> {
     rows: Rows<u64, T>,
     index: BTreeMap<String, BTreeSet<u64>>,
 }
 
-impl<T> Default for Table<T> {
+impl<T> Default for KeyedRows<T> {
     fn default() -> Self {
         Self { rows: Rows::default(), index: BTreeMap::new() }
     }
 }
 
-impl<T: Keyed + Serialize + DeserializeOwned> Table<T> {
+impl<T: Keyed + Serialize + DeserializeOwned> KeyedRows<T> {
     pub fn get(&self, id: u64) -> Option<&T> {
         self.rows.get(&id)
     }
@@ -120,7 +120,7 @@ impl<T: Keyed + Serialize + DeserializeOwned> Table<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Keyed, Table};
+    use super::{Keyed, KeyedRows};
 
     impl Keyed for String {
         fn keys(&self) -> Vec<String> {
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn rows_are_found_by_what_they_say_now() {
-        let mut table: Table<String> = Table::default();
+        let mut table: KeyedRows<String> = KeyedRows::default();
         table.put(1, "apple".into());
         table.put(2, "avocado".into());
         table.edit(1, |row| *row = "banana".into());
@@ -139,7 +139,7 @@ mod tests {
         table.remove(2);
         assert!(table.ids("first:a").is_empty());
 
-        let mut other: Table<String> = Table::default();
+        let mut other: KeyedRows<String> = KeyedRows::default();
         for (key, row) in table.take_changes() {
             assert!(other.apply(&key, row));
         }

@@ -5,15 +5,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::linode::leads::{Met, Users, Verdict};
+use crate::sandbox::linode::leads::{MetBy, ServedVerdict, Users};
 use crate::sandbox::rows::Rows;
 
 /// What changed between two moments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct News {
+pub struct VerdictNews {
     /// By name; `None` when no record has it any more.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub names: BTreeMap<String, Option<Verdict>>,
+    pub names: BTreeMap<String, Option<ServedVerdict>>,
     /// All balancers that serve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balancers: Option<BTreeSet<String>>,
@@ -22,7 +22,7 @@ pub struct News {
     pub machines: Option<BTreeSet<String>>,
 }
 
-impl News {
+impl VerdictNews {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -44,7 +44,7 @@ impl News {
     }
 }
 
-impl fmt::Display for News {
+impl fmt::Display for VerdictNews {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told: Vec<String> = self
             .names
@@ -58,7 +58,7 @@ impl fmt::Display for News {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for ServedVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.met)?;
         let told: Vec<String> =
@@ -67,7 +67,7 @@ impl fmt::Display for Verdict {
             write!(f, " ({})", told.join(", "))?;
         }
         match self.met {
-            Met::Served => Ok(()),
+            MetBy::Served => Ok(()),
             _ if self.way => f.write_str(", and something serves that it could point at"),
             _ => f.write_str(", and nothing serves that it could point at"),
         }
@@ -76,15 +76,15 @@ impl fmt::Display for Verdict {
 
 /// What the log was told last; part of the world, since any process may write the next line.
 #[derive(Debug, Default)]
-pub struct Told {
-    pub names: Rows<String, Verdict>,
+pub struct ToldVerdicts {
+    pub names: Rows<String, ServedVerdict>,
     pub sets: Rows<String, BTreeSet<String>>,
 }
 
-impl Told {
+impl ToldVerdicts {
     /// What is new, which counts as told from now on.
-    pub fn news(&mut self, users: &Users) -> News {
-        let mut news = News::default();
+    pub fn news(&mut self, users: &Users) -> VerdictNews {
+        let mut news = VerdictNews::default();
         let gone: Vec<String> = self
             .names
             .iter()
@@ -133,25 +133,25 @@ impl Told {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{News, Told};
-    use crate::sandbox::linode::leads::{Met, Users, Verdict};
+    use super::{ToldVerdicts, VerdictNews};
+    use crate::sandbox::linode::leads::{MetBy, ServedVerdict, Users};
 
-    fn users(names: &[(&str, Met)]) -> Users {
-        let verdict = |met| Verdict { met, targets: BTreeMap::new(), way: false };
+    fn users(names: &[(&str, MetBy)]) -> Users {
+        let verdict = |met| ServedVerdict { met, targets: BTreeMap::new(), way: false };
         let names = names.iter().map(|(name, met)| ((*name).to_owned(), verdict(*met)));
         Users { names: names.collect(), ..Users::default() }
     }
 
     #[test]
     fn what_is_told_once_is_not_told_again_and_adds_up_to_all() {
-        let mut told = Told::default();
+        let mut told = ToldVerdicts::default();
         let mut known = Users::default();
         let all = [
-            users(&[("a", Met::Served), ("b", Met::Failing)]),
-            users(&[("a", Met::Served), ("b", Met::Failing)]),
-            users(&[("a", Met::Lost)]),
+            users(&[("a", MetBy::Served), ("b", MetBy::Failing)]),
+            users(&[("a", MetBy::Served), ("b", MetBy::Failing)]),
+            users(&[("a", MetBy::Lost)]),
         ];
-        let news: Vec<News> = all.iter().map(|it| told.news(it)).collect();
+        let news: Vec<VerdictNews> = all.iter().map(|it| told.news(it)).collect();
         assert_eq!(news[0].names.len(), 2);
         assert!(news[1].is_empty());
         assert_eq!(

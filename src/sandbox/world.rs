@@ -5,47 +5,49 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::clock::Clock;
-use crate::sandbox::dynamodb::{self, Away, DynamoDb, Items, Links};
-use crate::sandbox::faults::{Effect, Faults, How};
-use crate::sandbox::folder::Change;
+use crate::sandbox::clock::WorldClock;
+use crate::sandbox::dynamodb::{self, DynamoDb, Items, Links, LostRegion};
+use crate::sandbox::faults::{Effect, Faults, LostHow};
+use crate::sandbox::folder::RowChange;
 use crate::sandbox::gateway::{bad_gateway, caller_identity, refusal};
-use crate::sandbox::http::{Answer, Millis, Request};
+use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
 use crate::sandbox::linode::leads::Users;
-use crate::sandbox::linode::{self, Linode};
-use crate::sandbox::received::{Outcome, Received};
+use crate::sandbox::linode::{self, LinodeWorld};
+use crate::sandbox::received::{Received, ReceivedOutcome};
 use crate::sandbox::rows::Rows;
-use crate::sandbox::watch::{News, Told};
+use crate::sandbox::watch::{ToldVerdicts, VerdictNews};
 
 /// What becomes of a request.
 #[derive(Debug, Clone)]
-pub enum Reply {
-    Answer(Answer),
+pub enum SandboxReply {
+    Answer(SandboxAnswer),
     /// Answered after so many milliseconds on the wall.
-    Late(u64, Answer),
+    Late(u64, SandboxAnswer),
     /// The connection stays open and says nothing.
     Hang,
     /// The connection is closed without an answer.
     Closed,
     /// The answer breaks off in the middle of its body.
-    Truncated(Answer),
+    Truncated(SandboxAnswer),
 }
 
-impl Reply {
+impl SandboxReply {
     /// The answer as the world gave it; `None` when there is none.
-    pub fn answer(&self) -> Option<&Answer> {
+    pub fn answer(&self) -> Option<&SandboxAnswer> {
         match self {
             Self::Answer(answer) | Self::Late(_, answer) | Self::Truncated(answer) => Some(answer),
             Self::Hang | Self::Closed => None,
         }
     }
 
-    fn outcome(&self) -> Outcome {
+    fn outcome(&self) -> ReceivedOutcome {
         match self {
-            Self::Answer(answer) | Self::Late(_, answer) => Outcome::Answered(answer.status),
-            Self::Hang => Outcome::Hung,
-            Self::Closed => Outcome::Closed,
-            Self::Truncated(_) => Outcome::BrokenOff,
+            Self::Answer(answer) | Self::Late(_, answer) => {
+                ReceivedOutcome::Answered(answer.status)
+            }
+            Self::Hang => ReceivedOutcome::Hung,
+            Self::Closed => ReceivedOutcome::Closed,
+            Self::Truncated(_) => ReceivedOutcome::BrokenOff,
         }
     }
 
@@ -64,44 +66,44 @@ impl Reply {
 const LAG: (Millis, Millis) = (300, 1_800);
 
 /// The state of the sandbox under an outside clock.
-pub struct World {
+pub struct SandboxWorld {
     facts: Rows<String, Value>,
     pub faults: Faults,
-    pub linode: Linode,
+    pub linode: LinodeWorld,
     dynamodb: DynamoDb,
     items: Option<Items>,
     items_folder: Option<PathBuf>,
     counts: BTreeMap<String, u64>,
     record: Option<Vec<String>>,
     received: Vec<Received>,
-    told: Told,
+    told: ToldVerdicts,
 }
 
-impl World {
+impl SandboxWorld {
     /// An empty world; items of tables are kept in `items_folder`, which is touched when a table needs it, or in memory.
     pub fn new(items_folder: Option<PathBuf>) -> Self {
         Self {
             facts: Rows::default(),
             faults: Faults::default(),
-            linode: Linode::default(),
+            linode: LinodeWorld::default(),
             dynamodb: DynamoDb::default(),
             items: None,
             items_folder,
             counts: BTreeMap::new(),
             record: None,
             received: Vec::new(),
-            told: Told::default(),
+            told: ToldVerdicts::default(),
         }
     }
 
-    pub fn clock(&self) -> Option<Clock> {
+    pub fn clock(&self) -> Option<WorldClock> {
         self.facts
             .get(&"clock".to_owned())
             .cloned()
             .and_then(|row| serde_json::from_value(row).ok())
     }
 
-    pub fn set_clock(&mut self, clock: &Clock) {
+    pub fn set_clock(&mut self, clock: &WorldClock) {
         self.facts.put("clock".into(), json!(clock));
     }
 
@@ -145,9 +147,9 @@ impl World {
     }
 
     /// What became of users since the log was told last, while someone wants that.
-    fn news(&mut self, now: Millis) -> News {
+    fn news(&mut self, now: Millis) -> VerdictNews {
         if !self.is_logging() {
-            return News::default();
+            return VerdictNews::default();
         }
         let users = self.users(now);
         self.told.news(&users)
@@ -162,7 +164,7 @@ impl World {
     }
 
     /// Carries out one request, unless something is wrong with the world.
-    pub fn handle(&mut self, now: Millis, request: &Request) -> Reply {
+    pub fn handle(&mut self, now: Millis, request: &SandboxRequest) -> SandboxReply {
         let mut concerned = self.fault_domains(request);
         let before = self.news(now);
         let reply = self.decide(now, request, &concerned);
@@ -181,53 +183,64 @@ impl World {
         reply
     }
 
-    fn decide(&mut self, now: Millis, request: &Request, concerned: &[String]) -> Reply {
+    fn decide(
+        &mut self,
+        now: Millis,
+        request: &SandboxRequest,
+        concerned: &[String],
+    ) -> SandboxReply {
         if let Some(how) = concerned.iter().find_map(|it| self.faults.lost(it)) {
             return match how {
-                How::Hang => Reply::Hang,
-                How::Refuse => Reply::Closed,
-                How::Unavailable => Reply::Answer(refusal(request, 503, "Service Unavailable")),
+                LostHow::Hang => SandboxReply::Hang,
+                LostHow::Refuse => SandboxReply::Closed,
+                LostHow::Unavailable => {
+                    SandboxReply::Answer(refusal(request, 503, "Service Unavailable"))
+                }
             };
         }
         match self.faults.strike(self.seed(), request) {
-            None => Reply::Answer(self.carry_out(now, request)),
+            None => SandboxReply::Answer(self.carry_out(now, request)),
             Some(Effect::StaleList { milliseconds }) => {
                 let until = now.saturating_sub(i64::try_from(milliseconds).unwrap_or(i64::MAX));
-                Reply::Answer(self.carry_out_as_of(now, until, request))
+                SandboxReply::Answer(self.carry_out_as_of(now, until, request))
             }
             Some(Effect::TooManyRequests { retry_after }) => {
                 let answer = refusal(request, 429, "Too many requests");
-                Reply::Answer(answer.with("retry-after", retry_after))
+                SandboxReply::Answer(answer.with("retry-after", retry_after))
             }
             Some(Effect::InternalError) => {
-                Reply::Answer(refusal(request, 500, "Internal Server Error"))
+                SandboxReply::Answer(refusal(request, 500, "Internal Server Error"))
             }
             Some(Effect::Unavailable) => {
-                Reply::Answer(refusal(request, 503, "Service Unavailable"))
+                SandboxReply::Answer(refusal(request, 503, "Service Unavailable"))
             }
-            Some(Effect::Unauthenticated) => Reply::Answer(refusal(request, 401, "Invalid Token")),
-            Some(Effect::Forbidden) => {
-                Reply::Answer(refusal(request, 403, "You are not authorized to use this resource."))
+            Some(Effect::Unauthenticated) => {
+                SandboxReply::Answer(refusal(request, 401, "Invalid Token"))
             }
-            Some(Effect::Html502) => Reply::Answer(bad_gateway()),
+            Some(Effect::Forbidden) => SandboxReply::Answer(refusal(
+                request,
+                403,
+                "You are not authorized to use this resource.",
+            )),
+            Some(Effect::Html502) => SandboxReply::Answer(bad_gateway()),
             Some(Effect::LostReply) => {
                 self.carry_out(now, request);
-                Reply::Closed
+                SandboxReply::Closed
             }
             Some(Effect::Slow { milliseconds }) => {
-                Reply::Late(milliseconds, self.carry_out(now, request))
+                SandboxReply::Late(milliseconds, self.carry_out(now, request))
             }
-            Some(Effect::Hang) => Reply::Hang,
-            Some(Effect::Truncated) => Reply::Truncated(self.carry_out(now, request)),
+            Some(Effect::Hang) => SandboxReply::Hang,
+            Some(Effect::Truncated) => SandboxReply::Truncated(self.carry_out(now, request)),
             Some(Effect::Empty200) => {
                 let headers = self.carry_out(now, request).headers;
-                Reply::Answer(Answer { status: 200, headers, body: Vec::new() })
+                SandboxReply::Answer(SandboxAnswer { status: 200, headers, body: Vec::new() })
             }
         }
     }
 
     /// What a request names, or whose endpoint it calls.
-    fn fault_domains(&self, request: &Request) -> Vec<String> {
+    fn fault_domains(&self, request: &SandboxRequest) -> Vec<String> {
         if is_linode(request) {
             return linode::dependence::fault_domains(&self.linode, request);
         }
@@ -240,7 +253,7 @@ impl World {
         act: impl FnOnce(&mut DynamoDb, &mut Items) -> R,
     ) -> Result<R, String> {
         let lost = self.faults.all_lost().filter_map(|(name, it)| {
-            let away = Away { since: it.since, groups: it.groups };
+            let away = LostRegion { since: it.since, groups: it.groups };
             Some((name.strip_prefix("aws:")?.to_owned(), away))
         });
         let links = Links { lost: lost.collect(), lag: self.lag(), seed: self.seed() };
@@ -253,12 +266,17 @@ impl World {
         Ok(act(&mut self.dynamodb, self.items.insert(items)))
     }
 
-    fn carry_out(&mut self, now: Millis, request: &Request) -> Answer {
+    fn carry_out(&mut self, now: Millis, request: &SandboxRequest) -> SandboxAnswer {
         self.carry_out_as_of(now, now, request)
     }
 
     /// `listed`: what was made later is missing from lists.
-    fn carry_out_as_of(&mut self, now: Millis, listed: Millis, request: &Request) -> Answer {
+    fn carry_out_as_of(
+        &mut self,
+        now: Millis,
+        listed: Millis,
+        request: &SandboxRequest,
+    ) -> SandboxAnswer {
         if request.header("x-amz-target").is_some() {
             let answer =
                 self.with_items(|tables, items| tables.handle_as_of(now, listed, request, items));
@@ -272,7 +290,11 @@ impl World {
         {
             return caller_identity();
         }
-        Answer::json(404, "application/json", &json!({ "errors": [{ "reason": "Not found" }] }))
+        SandboxAnswer::json(
+            404,
+            "application/json",
+            &json!({ "errors": [{ "reason": "Not found" }] }),
+        )
     }
 
     pub fn tables(&self) -> &DynamoDb {
@@ -316,7 +338,7 @@ impl World {
         self.record.clone().unwrap_or_default()
     }
 
-    pub fn take_changes(&mut self) -> Vec<Change> {
+    pub fn take_changes(&mut self) -> Vec<RowChange> {
         let mut changes = Vec::new();
         changes.extend(
             self.facts.take_changes().into_iter().map(|(key, row)| ("world".to_owned(), key, row)),
@@ -337,7 +359,7 @@ impl World {
 
     /// Takes over a change that another process made; false when it makes no sense.
     #[must_use]
-    pub fn apply(&mut self, (table, key, row): Change) -> bool {
+    pub fn apply(&mut self, (table, key, row): RowChange) -> bool {
         match table.split_once('.') {
             None if table == "world" => self.facts.apply(&key, row),
             Some(("told", "names")) => self.told.names.apply(&key, row),
@@ -350,8 +372,8 @@ impl World {
     }
 
     /// Every row, for a snapshot.
-    pub fn all(&mut self) -> Vec<Change> {
-        let mut rows: Vec<Change> = Vec::new();
+    pub fn all(&mut self) -> Vec<RowChange> {
+        let mut rows: Vec<RowChange> = Vec::new();
         rows.extend(
             self.facts.all().into_iter().map(|(key, row)| ("world".to_owned(), key, Some(row))),
         );
@@ -395,12 +417,12 @@ impl World {
     }
 }
 
-fn is_linode(request: &Request) -> bool {
+fn is_linode(request: &SandboxRequest) -> bool {
     linode::door::segments(&request.path).is_some()
 }
 
 /// `METHOD path`; DynamoDB's one path is told by operation and region.
-fn name(request: &Request) -> String {
+fn name(request: &SandboxRequest) -> String {
     match request.header("x-amz-target").and_then(|target| target.rsplit('.').next()) {
         Some(operation) => {
             format!(
@@ -413,7 +435,7 @@ fn name(request: &Request) -> String {
     }
 }
 
-fn template(request: &Request) -> String {
+fn template(request: &SandboxRequest) -> String {
     match linode::door::segments(&request.path) {
         Some(segments) => format!("{} {}", request.method, linode::door::template(&segments)),
         None => name(request),

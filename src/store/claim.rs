@@ -20,7 +20,7 @@ const READS_MAX: u32 = 20;
 
 /// What stands in a claim; it never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
+pub struct LockRecord {
     /// Told by the file's name.
     #[serde(skip)]
     pub epoch: u64,
@@ -36,12 +36,12 @@ pub struct Claim {
     pub is_firm: bool,
     /// Where a switch goes; older claims do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aim: Option<Aim>,
+    pub aim: Option<SwitchIntent>,
     /// On the wall, in milliseconds since the Unix epoch.
     pub since: i64,
 }
 
-impl Claim {
+impl LockRecord {
     /// `ann@laptop, process 12 (lifeboat apply shop)`
     pub fn holder(&self) -> String {
         words(&self.owner, &self.command)
@@ -64,7 +64,7 @@ impl Claim {
 
 /// Where a switch goes, and when it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aim {
+pub struct SwitchIntent {
     /// The overlays that it makes active.
     pub to: Vec<String>,
     /// The fault domains that it assumes lost.
@@ -79,7 +79,7 @@ pub struct Aim {
 
 /// A sign of life, replaced at every heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Beat {
+pub struct Heartbeat {
     /// On the wall, in milliseconds since the Unix epoch.
     pub at: i64,
     /// The last one: the lease was given back.
@@ -93,7 +93,7 @@ pub struct Beat {
     pub serial: u64,
 }
 
-impl Beat {
+impl Heartbeat {
     /// Of a holder of whom nothing else is known.
     pub fn plain(at: i64, is_released: bool) -> Self {
         Self { at, is_released, sequence: 0, serial: 0 }
@@ -107,13 +107,13 @@ fn is_zero(it: &u64) -> bool {
 
 /// A request to stop, and who made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stop {
+pub struct StopRequest {
     pub owner: String,
     pub command: String,
     pub at: i64,
 }
 
-impl Stop {
+impl StopRequest {
     pub fn by(&self) -> String {
         words(&self.owner, &self.command)
     }
@@ -140,7 +140,7 @@ pub fn machine() -> String {
 
 /// What a file in the folder is to its epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum RecordPart {
     Claim,
     Stop,
     /// A heartbeat, or a file that has not got its name yet.
@@ -149,18 +149,18 @@ enum Part {
 
 /// One look at an epoch's standing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sight {
+pub struct LockView {
     pub newest: Option<u64>,
     pub is_asked: bool,
 }
 
 /// The claims on one state.
 #[derive(Debug, Clone)]
-pub struct Claims {
+pub struct LockRecords {
     folder: PathBuf,
 }
 
-impl Claims {
+impl LockRecords {
     /// Those on the state in this folder.
     pub fn of(state: &Path) -> Self {
         Self { folder: state.join("lease") }
@@ -170,7 +170,7 @@ impl Claims {
         self.folder.join(format!("{epoch:08}.{what}"))
     }
 
-    fn list(&self) -> Result<Vec<(u64, Part, PathBuf)>, StoreError> {
+    fn list(&self) -> Result<Vec<(u64, RecordPart, PathBuf)>, StoreError> {
         let entries = match std::fs::read_dir(&self.folder) {
             Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(io("list", &self.folder))?,
@@ -184,9 +184,9 @@ impl Claims {
             };
             let Ok(epoch) = epoch.parse() else { continue };
             let part = match what {
-                "claim" => Part::Claim,
-                "stop" => Part::Stop,
-                _ => Part::Other,
+                "claim" => RecordPart::Claim,
+                "stop" => RecordPart::Stop,
+                _ => RecordPart::Other,
             };
             found.push((epoch, part, entry.path()));
         }
@@ -194,17 +194,17 @@ impl Claims {
     }
 
     /// Whether an epoch is still the newest and is wanted by nobody else: one listing of a small folder.
-    pub fn look(&self, epoch: u64) -> Result<Sight, StoreError> {
+    pub fn look(&self, epoch: u64) -> Result<LockView, StoreError> {
         let found = self.list()?;
-        let claims = found.iter().filter(|(_, part, _)| *part == Part::Claim);
-        Ok(Sight {
+        let claims = found.iter().filter(|(_, part, _)| *part == RecordPart::Claim);
+        Ok(LockView {
             newest: claims.map(|(epoch, _, _)| *epoch).max(),
-            is_asked: found.iter().any(|(it, part, _)| *it == epoch && *part == Part::Stop),
+            is_asked: found.iter().any(|(it, part, _)| *it == epoch && *part == RecordPart::Stop),
         })
     }
 
     /// The newest claim.
-    pub fn newest(&self) -> Result<Option<Claim>, StoreError> {
+    pub fn newest(&self) -> Result<Option<LockRecord>, StoreError> {
         for _ in 0..READS_MAX {
             let Some(epoch) = self.look(0)?.newest else { return Ok(None) };
             let claim = match std::fs::read(self.file(epoch, "claim")) {
@@ -212,15 +212,15 @@ impl Claims {
                 Err(why) if why.kind() == std::io::ErrorKind::NotFound => continue,
                 read => read.map_err(io("read", &self.file(epoch, "claim")))?,
             };
-            let claim = serde_json::from_slice(&claim).unwrap_or_else(|_| Claim::unreadable());
-            return Ok(Some(Claim { epoch, ..claim }));
+            let claim = serde_json::from_slice(&claim).unwrap_or_else(|_| LockRecord::unreadable());
+            return Ok(Some(LockRecord { epoch, ..claim }));
         }
         let gone = std::io::Error::other("it changes all the time");
         Err(io("read", &self.folder)(gone))
     }
 
     /// Claims an epoch and holds its lock; `None` if another was quicker.
-    pub fn take(&self, mut claim: Claim) -> Result<Option<File>, StoreError> {
+    pub fn take(&self, mut claim: LockRecord) -> Result<Option<File>, StoreError> {
         std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
         let path = self.file(claim.epoch, "claim");
         let new = self.unnamed(claim.epoch, "claim");
@@ -247,7 +247,7 @@ impl Claims {
     ///
     /// A heartbeat counts where locks do not: from another machine, or on a file system without them. Such machines' clocks
     /// are taken to agree within half a lease.
-    pub fn is_alive(&self, claim: &Claim, lease: Duration) -> Result<bool, StoreError> {
+    pub fn is_alive(&self, claim: &LockRecord, lease: Duration) -> Result<bool, StoreError> {
         let beat = self.last_beat(claim)?;
         if beat.is_released {
             return Ok(false);
@@ -269,35 +269,35 @@ impl Claims {
         })
     }
 
-    pub fn beat(&self, epoch: u64, beat: Beat) -> Result<(), StoreError> {
+    pub fn beat(&self, epoch: u64, beat: Heartbeat) -> Result<(), StoreError> {
         let text = serde_json::to_vec(&beat).expect("a heartbeat is plain data");
         self.put(epoch, "beat", &text)
     }
 
     /// The last sign of life; the claim itself is the first.
-    pub fn last_beat(&self, claim: &Claim) -> Result<Beat, StoreError> {
+    pub fn last_beat(&self, claim: &LockRecord) -> Result<Heartbeat, StoreError> {
         let beat = self.read(claim.epoch, "beat")?;
-        Ok(beat.unwrap_or(Beat::plain(claim.since, false)))
+        Ok(beat.unwrap_or(Heartbeat::plain(claim.since, false)))
     }
 
     /// The heartbeat, of whatever epoch, that knows of the most entries.
-    pub fn told(&self) -> Result<Option<(Beat, PathBuf)>, StoreError> {
-        let files = self.list()?.into_iter().filter(|(_, part, _)| *part == Part::Other);
+    pub fn told(&self) -> Result<Option<(Heartbeat, PathBuf)>, StoreError> {
+        let files = self.list()?.into_iter().filter(|(_, part, _)| *part == RecordPart::Other);
         let beats = files.filter_map(|(_, _, file)| {
-            let beat: Beat = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
+            let beat: Heartbeat = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
             (file.extension().is_some_and(|it| it == "beat")).then_some((beat, file))
         });
         Ok(beats.max_by_key(|(beat, _)| beat.sequence))
     }
 
     /// Sets the stop flag of an epoch.
-    pub fn ask(&self, epoch: u64, stop: &Stop) -> Result<(), StoreError> {
+    pub fn ask(&self, epoch: u64, stop: &StopRequest) -> Result<(), StoreError> {
         let text = serde_json::to_vec(stop).expect("a stop flag is plain data");
         self.put(epoch, "stop", &text)
     }
 
     /// Who wants this epoch to end.
-    pub fn asked(&self, epoch: u64) -> Result<Option<Stop>, StoreError> {
+    pub fn asked(&self, epoch: u64) -> Result<Option<StopRequest>, StoreError> {
         self.read(epoch, "stop")
     }
 

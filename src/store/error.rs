@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::advice::{Command, in_world};
+use crate::engine::advice::{AdvisedCommand, in_world};
 use crate::engine::state::codec::CodecError;
 
 /// Why nothing may be changed any more under a lease.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Over {
+pub enum LeaseEnd {
     /// Asked to stop: what is in flight is finished and recorded, nothing new starts.
     #[error("preempted by {by}")]
     Preempted { by: String },
@@ -18,7 +18,7 @@ pub enum Over {
 
 /// What a holder keeps its lease against.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Grip {
+pub enum HeldBy {
     /// Everybody but a switch.
     Loose,
     /// Everybody but a switch to other overlays than these; an older lifeboat does not say to which it goes.
@@ -32,9 +32,9 @@ pub enum StoreError {
     #[error("cannot {verb} {}", file.display())]
     Io { verb: &'static str, file: PathBuf, source: std::io::Error },
     #[error("the state in {} is being changed by {by}", folder.display())]
-    Held { folder: PathBuf, by: String, grip: Grip },
+    Held { folder: PathBuf, by: String, grip: HeldBy },
     #[error("{over} (the state in {})", folder.display())]
-    Over { folder: PathBuf, over: Over },
+    Over { folder: PathBuf, over: LeaseEnd },
     #[error("{} cannot be read: {source}", file.display())]
     Broken { file: PathBuf, source: CodecError },
     #[error(
@@ -70,18 +70,18 @@ impl StoreError {
     pub fn advice(&self) -> String {
         match self {
             Self::Io { .. } => "check that the folder exists, is writable and has room".into(),
-            Self::Held { grip: Grip::Switch { to: Some(to) }, .. } => format!(
+            Self::Held { grip: HeldBy::Switch { to: Some(to) }, .. } => format!(
                 "wait until it is done; the lease goes with its process. It is a switch to {}, and only another switch turns it",
                 named(to)
             ),
-            Self::Held { grip: Grip::Switch { to: None }, .. } => {
+            Self::Held { grip: HeldBy::Switch { to: None }, .. } => {
                 "wait until it is done, or stop its process: the lease goes with it. It is a switch that does not say where it goes, and none takes the lease from it".into()
             }
-            Self::Held { grip: Grip::Later { to }, .. } => format!(
+            Self::Held { grip: HeldBy::Later { to }, .. } => format!(
                 "it is a switch to {}, and was asked for later than this one, which ends here; if this one is meant all the same, run it again",
                 named(to)
             ),
-            Self::Held { grip: Grip::Loose, .. } => {
+            Self::Held { grip: HeldBy::Loose, .. } => {
                 "wait until it is done; the lease goes with its process. Only a switch of the same stack, `failover` or `failback`, takes it over".into()
             }
             Self::Over { .. } => {
@@ -130,7 +130,7 @@ impl StoreError {
 /// With the one command that goes on from there.
 fn restore(folder: &Path, why: &str) -> String {
     let (stack, is_sandbox) = named_by(folder);
-    let text = format!("{why}: {}", Command::StateRestore { stack: &stack });
+    let text = format!("{why}: {}", AdvisedCommand::StateRestore { stack: &stack });
     in_world(&text, is_sandbox, None).into_owned()
 }
 

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use crate::engine::state::codec::{
     CodecError, JournalRead, decode_journal, decode_state, read_journal,
 };
-use crate::engine::state::journal::{Entry, replay};
+use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::State;
-use crate::store::claim::{Aim, Claim, Claims, machine, wall};
-use crate::store::error::{Grip, StoreError, broken, io};
-use crate::store::known::{Behind, Known};
+use crate::store::claim::{LockRecord, LockRecords, SwitchIntent, machine, wall};
+use crate::store::error::{HeldBy, StoreError, broken, io};
+use crate::store::known::{KnownSerials, OutdatedState};
 use crate::store::lease::{JOURNAL, Lease, Preempted, SNAPSHOT, Start, journals, sweep};
-use crate::store::pulse::{Heart, LeaseTimes, Reached};
+use crate::store::pulse::{KeepAlive, LeaseTimes, RenewalState};
 use crate::store::tracked::check_untracked;
 
 /// How often a reader starts again because a writer just put a new snapshot in place.
@@ -56,7 +56,7 @@ pub(super) struct Claimant<'a> {
     /// On the clock of the world.
     pub at: i64,
     /// Where it goes, if it is a switch.
-    pub aim: Option<&'a Aim>,
+    pub aim: Option<&'a SwitchIntent>,
 }
 
 impl FileStore {
@@ -87,8 +87,8 @@ impl FileStore {
         self.folder.join(JOURNAL)
     }
 
-    pub(super) fn claims(&self) -> Claims {
-        Claims::of(&self.folder)
+    pub(super) fn claims(&self) -> LockRecords {
+        LockRecords::of(&self.folder)
     }
 
     /// The state as of now; takes no lease. `None` before the first apply. One that something beside it knows to be outdated
@@ -98,12 +98,12 @@ impl FileStore {
     }
 
     /// What is read and may be believed.
-    pub(super) fn believed(&self) -> Result<Read, StoreError> {
+    pub(super) fn believed(&self) -> Result<LoadedState, StoreError> {
         check_untracked(&self.folder)?;
-        let known = Known::of(&self.folder)?;
+        let known = KnownSerials::of(&self.folder)?;
         let read = self.read()?;
         let state = read.state.as_ref();
-        if let Some(Behind { what, told_by }) = known.lacking(state) {
+        if let Some(OutdatedState { what, told_by }) = known.lacking(state) {
             let (folder, has) = (self.folder.clone(), state.map(|it| it.serial));
             return Err(StoreError::Outdated { folder, has, what, told_by });
         }
@@ -121,7 +121,7 @@ impl FileStore {
     }
 
     /// The entries since the last snapshot, and those of so many journals before it, in the order in which they were written.
-    pub fn entries(&self, before: usize) -> Result<Vec<Entry>, StoreError> {
+    pub fn entries(&self, before: usize) -> Result<Vec<JournalEntry>, StoreError> {
         let old = journals(&self.folder)?;
         let mut files = old[old.len().saturating_sub(before)..].to_vec();
         files.push(self.journal_file());
@@ -155,7 +155,7 @@ impl FileStore {
         }))
     }
 
-    fn read(&self) -> Result<Read, StoreError> {
+    fn read(&self) -> Result<LoadedState, StoreError> {
         let (mut gap, mut state_serial) = (None, None);
         for _ in 0..READS_MAX {
             // In this order: a writer may fold the journal into a new snapshot between the two, which then holds all we have read.
@@ -180,7 +180,7 @@ impl FileStore {
                 return Err(self.damaged(whole, state.as_ref(), source));
             }
             journal.truncate(whole);
-            return Ok(Read { state, journal });
+            return Ok(LoadedState { state, journal });
         }
         let what = format!("an entry before number {}", gap.unwrap_or_default());
         let (folder, told_by) = (self.folder.clone(), self.journal_file());
@@ -226,10 +226,10 @@ impl FileStore {
                 return Ok(leased);
             }
         }
-        Err(self.held("one process after another".into(), Grip::Loose))
+        Err(self.held("one process after another".into(), HeldBy::Loose))
     }
 
-    pub(super) fn held(&self, by: String, grip: Grip) -> StoreError {
+    pub(super) fn held(&self, by: String, grip: HeldBy) -> StoreError {
         StoreError::Held { folder: self.folder.clone(), by, grip }
     }
 
@@ -239,7 +239,7 @@ impl FileStore {
         who: Claimant<'_>,
         after: u64,
         preempted: Option<Preempted>,
-        mut read: impl FnMut(&Self) -> Result<Read, StoreError>,
+        mut read: impl FnMut(&Self) -> Result<LoadedState, StoreError>,
     ) -> Result<Option<(Lease, Option<State>)>, StoreError> {
         std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
         let claims = self.claims();
@@ -247,7 +247,7 @@ impl FileStore {
         let mut epoch = after.checked_add(1).ok_or_else(last)?;
         loop {
             let Claimant { owner, command, aim, at } = who;
-            let claim = Claim {
+            let claim = LockRecord {
                 epoch,
                 owner: owner.into(),
                 command: command.into(),
@@ -258,10 +258,10 @@ impl FileStore {
                 since: wall(),
             };
             let Some(lock) = claims.take(claim)? else { return Ok(None) };
-            let heart = Heart::start(claims.clone(), epoch, self.times, lock);
+            let heart = KeepAlive::start(claims.clone(), epoch, self.times, lock);
             // In this order: what earlier holders could still put in place goes before anything is read.
             sweep(&self.folder, epoch)?;
-            let Read { state, journal } = read(self)?;
+            let LoadedState { state, journal } = read(self)?;
             if let Some(known) = state.as_ref().map(|it| it.epoch).filter(|it| *it >= epoch) {
                 // The state came from elsewhere, with more leases behind it than this folder has seen.
                 epoch = known.checked_add(1).ok_or_else(|| StoreError::Integrity {
@@ -276,22 +276,22 @@ impl FileStore {
             claims.sweep(epoch)?;
             let folder = &self.folder;
             let start = Start { folder, epoch, heart, owner, at, preempted };
-            let reached = Reached { sequence, serial };
+            let reached = RenewalState { sequence, serial };
             return Ok(Some((Lease::begin(start, &journal, reached)?, state)));
         }
     }
 }
 
 /// What it keeps the lease against.
-pub(super) fn grip(holder: &Claim) -> Grip {
+pub(super) fn grip(holder: &LockRecord) -> HeldBy {
     if !holder.is_firm {
-        return Grip::Loose;
+        return HeldBy::Loose;
     }
-    Grip::Switch { to: holder.aim.as_ref().map(|it| it.to.clone()) }
+    HeldBy::Switch { to: holder.aim.as_ref().map(|it| it.to.clone()) }
 }
 
 /// What a folder holds.
-pub(super) struct Read {
+pub(super) struct LoadedState {
     pub state: Option<State>,
     /// Without a torn tail.
     pub journal: Vec<u8>,
@@ -310,12 +310,12 @@ mod tests {
     use std::io::Write as _;
 
     use super::FileStore;
-    use crate::engine::state::journal::{Entry, fold, replay};
+    use crate::engine::state::journal::{JournalEntry, fold, replay};
     use crate::engine::value::LineageKey;
     use crate::store::error::StoreError;
 
-    fn founded() -> Entry {
-        Entry::Founded {
+    fn founded() -> JournalEntry {
+        JournalEntry::Founded {
             stack: "shop".into(),
             instance: None,
             target: "sandbox".into(),
@@ -344,7 +344,9 @@ mod tests {
         let store = FileStore::new(folder.path());
         let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
         lease.append(&[founded()]).unwrap();
-        lease.append(&[Entry::Bound { cloud: "linode".into(), account: "x".into() }]).unwrap();
+        lease
+            .append(&[JournalEntry::Bound { cloud: "linode".into(), account: "x".into() }])
+            .unwrap();
         drop(lease);
         let journal = folder.path().join("journal");
         let mut file = std::fs::OpenOptions::new().append(true).open(&journal).unwrap();
@@ -352,7 +354,7 @@ mod tests {
         assert_eq!(store.load().unwrap().unwrap().bound["linode"], "x");
         let (mut lease, state) = store.lease("b", "apply shop", 0).unwrap();
         assert_eq!(state.unwrap().bound["linode"], "x");
-        lease.append(&[Entry::Bound { cloud: "aws".into(), account: "y".into() }]).unwrap();
+        lease.append(&[JournalEntry::Bound { cloud: "aws".into(), account: "y".into() }]).unwrap();
         assert_eq!(store.load().unwrap().unwrap().bound["aws"], "y");
     }
 
@@ -364,7 +366,7 @@ mod tests {
         lease.append(&[founded()]).unwrap();
         let mut state = replay(None, 1, &founded()).unwrap();
         lease.save(&state).unwrap();
-        let bound = Entry::Bound { cloud: "aws".into(), account: "y".into() };
+        let bound = JournalEntry::Bound { cloud: "aws".into(), account: "y".into() };
         lease.append(std::slice::from_ref(&bound)).unwrap();
         fold(&mut state, &bound);
         let read = store.load().unwrap().unwrap();
@@ -377,7 +379,7 @@ mod tests {
         let store = FileStore::new(folder.path());
         let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
         lease.append(&[founded()]).unwrap();
-        lease.append(&[Entry::Bound { cloud: "aws".into(), account: "y".into() }]).unwrap();
+        lease.append(&[JournalEntry::Bound { cloud: "aws".into(), account: "y".into() }]).unwrap();
         drop(lease);
         let journal = folder.path().join("journal");
         let text = std::fs::read_to_string(&journal).unwrap();

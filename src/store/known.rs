@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::state::codec::decode_state;
 use crate::engine::state::record::State;
-use crate::store::claim::Claims;
+use crate::store::claim::LockRecords;
 use crate::store::error::{StoreError, io};
 use crate::store::lease::HISTORY;
 use crate::store::reports::Reports;
 
 /// How far a state had come at least; read before the state itself, which only goes on meanwhile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct KnownSerials {
     /// The highest serial that a file of the history is named by, and that file.
     kept: Option<(u64, PathBuf)>,
     /// The highest number of an entry that a holder of the lease had written, its serial, and the heartbeat that says so.
@@ -22,17 +22,17 @@ pub(super) struct Known {
 
 /// What a state lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Behind {
+pub struct OutdatedState {
     /// `serial 4`, `entry 57`, `the run of 2026-11-24T11:05:09Z`
     pub what: String,
     /// The file that knows of it.
     pub told_by: PathBuf,
 }
 
-impl Known {
+impl KnownSerials {
     pub(super) fn of(state: &Path) -> Result<Self, StoreError> {
         let kept = kept(state)?.into_iter().next_back();
-        let told = Claims::of(state).told()?;
+        let told = LockRecords::of(state).told()?;
         let told = told.map(|(beat, file)| (beat.sequence, beat.serial, file));
         // Reports serve people; where they cannot be listed they prove nothing and stop nothing.
         Ok(Self { kept, told, reported: Reports::of(state).newest().ok().flatten() })
@@ -52,17 +52,17 @@ impl Known {
     }
 
     /// What a state lacks that was recorded once; nothing where it is the newest.
-    pub(super) fn lacking(&self, state: Option<&State>) -> Option<Behind> {
+    pub(super) fn lacking(&self, state: Option<&State>) -> Option<OutdatedState> {
         let Some(state) = state else {
             let told = self.told.as_ref().filter(|it| it.0 > 0);
             let told = told.map(|(_, serial, file)| (*serial, file.clone()));
             let (serial, told_by) = self.kept.clone().or(told)?;
-            return Some(Behind { what: format!("serial {serial}"), told_by });
+            return Some(OutdatedState { what: format!("serial {serial}"), told_by });
         };
         if let Some((serial, file)) = self.kept.as_ref().filter(|(it, _)| *it > state.serial)
             && is_of_the_same_life(file, state)
         {
-            return Some(Behind { what: format!("serial {serial}"), told_by: file.clone() });
+            return Some(OutdatedState { what: format!("serial {serial}"), told_by: file.clone() });
         }
         if let Some((entry, serial, file)) = self.told.as_ref().filter(|it| it.0 > state.sequence) {
             let what = if *serial > state.serial {
@@ -70,12 +70,12 @@ impl Known {
             } else {
                 format!("entry {entry} of the journal")
             };
-            return Some(Behind { what, told_by: file.clone() });
+            return Some(OutdatedState { what, told_by: file.clone() });
         }
         let (began, file) = self.unknown_run(state)?;
         let when = jiff::Timestamp::from_millisecond(began).unwrap_or_default();
         let what = format!("the run of {}", when.strftime("%Y-%m-%dT%H:%M:%SZ"));
-        Some(Behind { what, told_by: file })
+        Some(OutdatedState { what, told_by: file })
     }
 
     /// A report of a run that began after the last one that the state knows of.

@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::state::codec::{decode_state, encode_entry, encode_state};
-use crate::engine::state::journal::Entry;
+use crate::engine::state::journal::JournalEntry;
 use crate::engine::state::record::State;
 use crate::store::claim::remove;
-use crate::store::error::{Over, StoreError, broken, io};
+use crate::store::error::{LeaseEnd, StoreError, broken, io};
 use crate::store::private;
-use crate::store::pulse::{Heart, Pulse, Reached};
+use crate::store::pulse::{KeepAlive, LeaseGuard, RenewalState};
 
 pub const SNAPSHOT: &str = "state.snapshot";
 pub const JOURNAL: &str = "journal";
@@ -63,22 +63,22 @@ pub struct Lease {
     pub epoch: u64,
     pub preempted: Option<Preempted>,
     /// Written with the first entries: who only looks, or is refused, leaves the state and every saved plan as they are.
-    opening: Option<Entry>,
-    heart: Heart,
+    opening: Option<JournalEntry>,
+    heart: KeepAlive,
 }
 
 /// What a new lease begins with.
 pub struct Start<'a> {
     pub folder: &'a Path,
     pub epoch: u64,
-    pub heart: Heart,
+    pub heart: KeepAlive,
     pub owner: &'a str,
     pub at: i64,
     pub preempted: Option<Preempted>,
 }
 
 /// A file that has everything but its name.
-struct Prepared {
+struct PreparedSnapshot {
     file: File,
     new: PathBuf,
     path: PathBuf,
@@ -86,11 +86,15 @@ struct Prepared {
 
 impl Lease {
     /// With a journal of its own that begins with these whole entries, up to this number.
-    pub fn begin(start: Start<'_>, whole: &[u8], reached: Reached) -> Result<Self, StoreError> {
+    pub fn begin(
+        start: Start<'_>,
+        whole: &[u8],
+        reached: RenewalState,
+    ) -> Result<Self, StoreError> {
         let Start { folder, epoch, heart, owner, at, preempted } = start;
-        let Reached { sequence, serial } = reached;
+        let RenewalState { sequence, serial } = reached;
         let preempts = preempted.as_ref().map(ToString::to_string);
-        let opening = Entry::Leased { epoch, owner: owner.into(), at, preempted: preempts };
+        let opening = JournalEntry::Leased { epoch, owner: owner.into(), at, preempted: preempts };
         let prepared = prepare(folder, epoch, JOURNAL, whole)?;
         let journal = put_in_place(folder, &heart.pulse, prepared)?;
         let folder = folder.to_owned();
@@ -101,16 +105,16 @@ impl Lease {
     }
 
     /// For those who act under this lease.
-    pub fn pulse(&self) -> Arc<Pulse> {
+    pub fn pulse(&self) -> Arc<LeaseGuard> {
         Arc::clone(&self.heart.pulse)
     }
 
-    fn over(&self, over: Over) -> StoreError {
+    fn over(&self, over: LeaseEnd) -> StoreError {
         StoreError::Over { folder: self.folder.clone(), over }
     }
 
     /// Appends entries; they are durable when this returns. The numbers they got end with the returned one.
-    pub fn append(&mut self, entries: &[Entry]) -> Result<u64, StoreError> {
+    pub fn append(&mut self, entries: &[JournalEntry]) -> Result<u64, StoreError> {
         let path = self.folder.join(JOURNAL);
         if self.is_broken {
             let why = std::io::Error::other("an earlier write failed");
@@ -121,7 +125,7 @@ impl Lease {
         let mut sequence = self.sequence;
         let opening = self.opening.take();
         // Nothing stands before the line that founds the state.
-        let founding = usize::from(matches!(entries.first(), Some(Entry::Founded { .. })));
+        let founding = usize::from(matches!(entries.first(), Some(JournalEntry::Founded { .. })));
         let (first, rest) = entries.split_at(founding);
         for entry in first.iter().chain(&opening).chain(rest) {
             sequence += 1;
@@ -184,16 +188,25 @@ impl Lease {
 }
 
 /// Writes everything of a file but its name.
-fn prepare(folder: &Path, epoch: u64, name: &str, bytes: &[u8]) -> Result<Prepared, StoreError> {
+fn prepare(
+    folder: &Path,
+    epoch: u64,
+    name: &str,
+    bytes: &[u8],
+) -> Result<PreparedSnapshot, StoreError> {
     let new = folder.join(format!("{name}.{epoch:08}.{PREPARED}"));
     let mut file = private::create(&new).map_err(io("write", &new))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("write", &new))?;
-    Ok(Prepared { file, new, path: folder.join(name) })
+    Ok(PreparedSnapshot { file, new, path: folder.join(name) })
 }
 
 /// Gives a prepared file its name, unless the lease is lost.
-fn put_in_place(folder: &Path, pulse: &Pulse, prepared: Prepared) -> Result<File, StoreError> {
-    let Prepared { file, new, path } = prepared;
+fn put_in_place(
+    folder: &Path,
+    pulse: &LeaseGuard,
+    prepared: PreparedSnapshot,
+) -> Result<File, StoreError> {
+    let PreparedSnapshot { file, new, path } = prepared;
     let over = |over| StoreError::Over { folder: folder.to_owned(), over };
     if let Err(why) = pulse.is_ours() {
         remove(&new)?;
@@ -265,16 +278,16 @@ mod tests {
     use std::time::Duration;
 
     use super::{JOURNAL, SNAPSHOT, Start, prepare, put_in_place, sweep};
-    use crate::store::claim::{Claim, Claims, machine};
-    use crate::store::error::{Over, StoreError};
+    use crate::store::claim::{LockRecord, LockRecords, machine};
+    use crate::store::error::{LeaseEnd, StoreError};
     use crate::store::lease::Lease;
-    use crate::store::pulse::{Heart, LeaseTimes, Reached};
+    use crate::store::pulse::{KeepAlive, LeaseTimes, RenewalState};
 
     const STOPPED: LeaseTimes =
         LeaseTimes { lease: Duration::from_secs(60), heartbeat: Duration::from_secs(3_600) };
 
-    fn claim(claims: &Claims, epoch: u64) -> Heart {
-        let claim = Claim {
+    fn claim(claims: &LockRecords, epoch: u64) -> KeepAlive {
+        let claim = LockRecord {
             epoch,
             owner: format!("holder {epoch}"),
             command: String::new(),
@@ -285,12 +298,12 @@ mod tests {
             since: 0,
         };
         let lock = claims.take(claim).unwrap().unwrap();
-        Heart::start(claims.clone(), epoch, STOPPED, lock)
+        KeepAlive::start(claims.clone(), epoch, STOPPED, lock)
     }
 
-    fn begin(folder: &std::path::Path, heart: Heart, epoch: u64) -> Lease {
+    fn begin(folder: &std::path::Path, heart: KeepAlive, epoch: u64) -> Lease {
         let start = Start { folder, epoch, heart, owner: "a", at: 0, preempted: None };
-        Lease::begin(start, b"whole\n", Reached::default()).unwrap()
+        Lease::begin(start, b"whole\n", RenewalState::default()).unwrap()
     }
 
     /// The worst moments to be stopped at: a file is prepared, the epoch was looked at, and the rename comes a day later.
@@ -298,7 +311,7 @@ mod tests {
     fn what_a_late_holder_has_prepared_never_gets_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
-        let claims = Claims::of(folder);
+        let claims = LockRecords::of(folder);
         let first = claim(&claims, 1);
         let looked_at = prepare(folder, 1, SNAPSHOT, b"of the first").unwrap();
         first.pulse.is_ours().unwrap();
@@ -312,20 +325,26 @@ mod tests {
         let late = prepare(folder, 1, SNAPSHOT, b"of the first").unwrap();
         let new = late.new.clone();
         let refused = put_in_place(folder, &first.pulse, late).unwrap_err();
-        assert!(matches!(refused, StoreError::Over { over: Over::Lost { .. }, .. }), "{refused}");
+        assert!(
+            matches!(refused, StoreError::Over { over: LeaseEnd::Lost { .. }, .. }),
+            "{refused}"
+        );
         assert!(!new.exists(), "nothing is left lying about");
         assert_eq!(std::fs::read(folder.join(SNAPSHOT)).unwrap(), b"of the second");
         // Nor does it get its epoch a second time, where that name is free again.
         claims.sweep(2).unwrap();
         assert!(
-            claims.take(Claim { epoch: 1, ..claims.newest().unwrap().unwrap() }).unwrap().is_none()
+            claims
+                .take(LockRecord { epoch: 1, ..claims.newest().unwrap().unwrap() })
+                .unwrap()
+                .is_none()
         );
     }
 
     #[test]
     fn what_a_late_holder_appends_goes_nowhere() {
         let folder = tempfile::tempdir().unwrap();
-        let claims = Claims::of(folder.path());
+        let claims = LockRecords::of(folder.path());
         let mut first = begin(folder.path(), claim(&claims, 1), 1);
         let second = begin(folder.path(), claim(&claims, 2), 2);
         // It had looked, and writes a day later.

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::engine::ledger::phases::Span;
-use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
-use crate::engine::state::journal::{Entry, fold, replay};
+use crate::engine::ledger::phases::RunSpan;
+use crate::engine::ledger::report::{RecoveryObjectives, SwitchKind, SwitchReport};
+use crate::engine::state::journal::{JournalEntry, fold, replay};
 use crate::engine::state::record::State;
 use crate::engine::value::LineageKey;
 use crate::store::error::StoreError;
@@ -15,8 +15,8 @@ use crate::store::reports::Reports;
 
 const HOUR: i64 = 3_600_000;
 
-fn founded(lineage: &str) -> Entry {
-    Entry::Founded {
+fn founded(lineage: &str) -> JournalEntry {
+    JournalEntry::Founded {
         stack: "shop".into(),
         instance: None,
         target: "sandbox".into(),
@@ -26,15 +26,15 @@ fn founded(lineage: &str) -> Entry {
     }
 }
 
-fn bound(cloud: &str) -> Entry {
-    Entry::Bound { cloud: cloud.into(), account: "x".into() }
+fn bound(cloud: &str) -> JournalEntry {
+    JournalEntry::Bound { cloud: cloud.into(), account: "x".into() }
 }
 
 /// One run: an entry, and a snapshot with the next serial.
 fn run(store: &FileStore, at: i64, cloud: &str) -> State {
     let (mut lease, state) = store.lease("ann", "apply shop", at).unwrap();
     let who = ("ann".to_owned(), "apply shop".to_owned());
-    let began = Entry::RunBegan {
+    let began = JournalEntry::RunBegan {
         who: who.0,
         command: who.1,
         at,
@@ -168,7 +168,7 @@ fn a_journal_that_lost_entries_is_refused() {
     assert_eq!((state.serial, state.sequence, state.is_restored), (4, last, true));
     assert!(state.bound.contains_key("four") && !state.bound.contains_key("five"));
     // A run that goes through ends it.
-    let over = Entry::RunEnded {
+    let over = JournalEntry::RunEnded {
         at: 0,
         complete: true,
         overlays: Vec::new(),
@@ -222,9 +222,9 @@ fn a_report_of_a_run_that_the_state_does_not_know_is_believed() {
         lost: Vec::new(),
         who: "ann".into(),
         command: "failover shop --to eu".into(),
-        span: Span { began, recorded: began, run_began: began, ended: began + 60_000 },
+        span: RunSpan { began, recorded: began, run_began: began, ended: began + 60_000 },
         complete: true,
-        goals: Goals::default(),
+        goals: RecoveryObjectives::default(),
         earlier: None,
         idle: None,
         arrivals: Vec::new(),

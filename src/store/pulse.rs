@@ -11,15 +11,15 @@ use std::fs::File;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::store::claim::{Beat, Claims, wall};
-use crate::store::error::{Over, StoreError};
+use crate::store::claim::{Heartbeat, LockRecords, wall};
+use crate::store::error::{LeaseEnd, StoreError};
 
 /// How often a holder says how far it has come, beside its heartbeats: a small file costs a tenth of a durable entry.
 const SAID_EVERY: Duration = Duration::from_millis(100);
 
 /// How far a state has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reached {
+pub struct RenewalState {
     /// The number of its last entry.
     pub sequence: u64,
     pub serial: u64,
@@ -39,48 +39,48 @@ impl Default for LeaseTimes {
 }
 
 /// Told once, when the lease ends before its time.
-type Listener = Box<dyn FnOnce(&Over) + Send>;
+type Listener = Box<dyn FnOnce(&LeaseEnd) + Send>;
 
 /// The pulse of one lease, felt by everybody who acts under it.
-pub struct Pulse {
-    claims: Claims,
+pub struct LeaseGuard {
+    claims: LockRecords,
     epoch: u64,
     times: LeaseTimes,
     /// Whether the last heartbeat was written. One at a time writes.
     released: Mutex<bool>,
-    inner: Mutex<Inner>,
+    inner: Mutex<GuardState>,
     wake: Condvar,
 }
 
-struct Inner {
+struct GuardState {
     /// When the last heartbeat that was confirmed began: for a machine that sleeps, on the wall, too.
     confirmed: Instant,
     confirmed_wall: i64,
-    over: Option<Over>,
+    over: Option<LeaseEnd>,
     /// Something was journalled; before that nothing can be in flight.
     is_writing: bool,
     is_done: bool,
     listeners: Vec<Listener>,
     /// How far the state has come: said with every heartbeat, so that an older state is known as such.
-    reached: Reached,
+    reached: RenewalState,
     /// When that was said last.
     said: Option<Instant>,
     /// The locked claim.
     lock: Option<File>,
 }
 
-impl fmt::Debug for Pulse {
+impl fmt::Debug for LeaseGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pulse").field("epoch", &self.epoch).finish_non_exhaustive()
     }
 }
 
-impl Pulse {
+impl LeaseGuard {
     /// Whether a call that changes something may leave now.
     ///
     /// Every one re-reads the epoch and the stop flag, not only deletes, replaces and traffic steps: here it is one listing of a
     /// small folder. Where the last confirmed heartbeat is older than half a lease the heart has to beat first.
-    pub fn may_call(&self) -> Result<(), Over> {
+    pub fn may_call(&self) -> Result<(), LeaseEnd> {
         let half = self.times.lease / 2;
         let inner = self.lock();
         let slept = u128::from((wall() - inner.confirmed_wall).unsigned_abs());
@@ -90,7 +90,7 @@ impl Pulse {
     }
 
     /// Whether what was written so far stands: the epoch is the newest. What is asked for makes no difference.
-    pub fn is_ours(&self) -> Result<(), Over> {
+    pub fn is_ours(&self) -> Result<(), LeaseEnd> {
         let sight = self.claims.look(self.epoch).map_err(|why| self.unclear(&why))?;
         if sight.newest == Some(self.epoch) { Ok(()) } else { Err(self.lost(sight.newest)) }
     }
@@ -98,7 +98,7 @@ impl Pulse {
     /// What is durable now. It is said with the next heartbeat at the latest; one that cannot be written says it then.
     pub fn knows(&self, sequence: u64, serial: u64) {
         let mut inner = self.lock();
-        inner.reached = Reached { sequence, serial };
+        inner.reached = RenewalState { sequence, serial };
         if inner.said.is_some_and(|it| it.elapsed() < SAID_EVERY) {
             return;
         }
@@ -108,10 +108,10 @@ impl Pulse {
     }
 
     /// Before anything is written. Who was asked to stop before that has already given the lease back.
-    pub fn begin_writing(&self) -> Result<(), Over> {
+    pub fn begin_writing(&self) -> Result<(), LeaseEnd> {
         let mut inner = self.lock();
         match &inner.over {
-            Some(Over::Preempted { .. }) if inner.is_writing => Ok(()),
+            Some(LeaseEnd::Preempted { .. }) if inner.is_writing => Ok(()),
             Some(over) => Err(over.clone()),
             None => {
                 inner.is_writing = true;
@@ -121,12 +121,12 @@ impl Pulse {
     }
 
     /// Why the lease ended before its time, if it did.
-    pub fn over(&self) -> Option<Over> {
+    pub fn over(&self) -> Option<LeaseEnd> {
         self.lock().over.clone()
     }
 
     /// Who is told when it ends before its time; at once, if it has.
-    pub fn when_over(&self, tell: impl FnOnce(&Over) + Send + 'static) {
+    pub fn when_over(&self, tell: impl FnOnce(&LeaseEnd) + Send + 'static) {
         let mut inner = self.lock();
         match inner.over.clone() {
             None => inner.listeners.push(Box::new(tell)),
@@ -137,11 +137,11 @@ impl Pulse {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, GuardState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(&self) -> Result<(), Over> {
+    fn look(&self) -> Result<(), LeaseEnd> {
         if let Some(over) = self.over() {
             return Err(over);
         }
@@ -152,13 +152,13 @@ impl Pulse {
         if sight.is_asked {
             let stop = self.claims.asked(self.epoch).map_err(|why| self.unclear(&why))?;
             let by = stop.map_or_else(|| "another process".into(), |it| it.by());
-            return Err(self.end(Over::Preempted { by }));
+            return Err(self.end(LeaseEnd::Preempted { by }));
         }
         Ok(())
     }
 
     /// One heartbeat. It is written before it is confirmed, so that who finds it old has claimed before we look.
-    fn beat(&self) -> Result<(), Over> {
+    fn beat(&self) -> Result<(), LeaseEnd> {
         let (now, now_wall) = (Instant::now(), wall());
         let written = self.write_beat(false);
         self.look()?;
@@ -175,18 +175,18 @@ impl Pulse {
             return Ok(());
         }
         *released = is_released;
-        let Reached { sequence, serial } = self.lock().reached;
-        self.claims.beat(self.epoch, Beat { at: wall(), is_released, sequence, serial })
+        let RenewalState { sequence, serial } = self.lock().reached;
+        self.claims.beat(self.epoch, Heartbeat { at: wall(), is_released, sequence, serial })
     }
 
     /// It cannot be told whether the lease is ours: nothing leaves, and the next look may know better.
-    fn unclear(&self, why: &StoreError) -> Over {
+    fn unclear(&self, why: &StoreError) -> LeaseEnd {
         let age = self.lock().confirmed.elapsed().as_secs();
         let cause = std::error::Error::source(why).map_or_else(String::new, |it| format!(": {it}"));
-        Over::Lost { why: format!("the last heartbeat is {age} s old, and {why}{cause}") }
+        LeaseEnd::Lost { why: format!("the last heartbeat is {age} s old, and {why}{cause}") }
     }
 
-    fn lost(&self, newest: Option<u64>) -> Over {
+    fn lost(&self, newest: Option<u64>) -> LeaseEnd {
         let holder = self.claims.newest().ok().flatten();
         let why = match (newest, holder) {
             (Some(_), Some(it)) if it.epoch > self.epoch => {
@@ -195,20 +195,20 @@ impl Pulse {
             (Some(newest), _) => format!("there is an epoch {newest}"),
             (None, _) => "its claim is gone from the state's folder".into(),
         };
-        self.end(Over::Lost { why })
+        self.end(LeaseEnd::Lost { why })
     }
 
     /// The lease ends before its time; what it ended with first is what is told, but lost is final.
-    fn end(&self, over: Over) -> Over {
+    fn end(&self, over: LeaseEnd) -> LeaseEnd {
         let mut inner = self.lock();
         match (&inner.over, &over) {
-            (None, _) | (Some(Over::Preempted { .. }), Over::Lost { .. }) => {
+            (None, _) | (Some(LeaseEnd::Preempted { .. }), LeaseEnd::Lost { .. }) => {
                 inner.over = Some(over.clone());
             }
             (Some(first), _) => return first.clone(),
         }
         let listeners = std::mem::take(&mut inner.listeners);
-        let is_idle = matches!(over, Over::Preempted { .. }) && !inner.is_writing;
+        let is_idle = matches!(over, LeaseEnd::Preempted { .. }) && !inner.is_writing;
         let lock = if is_idle { inner.lock.take() } else { None };
         drop(inner);
         if is_idle {
@@ -230,7 +230,7 @@ impl Pulse {
                 .wake
                 .wait_timeout_while(inner, self.times.heartbeat, |it| !it.is_done)
                 .unwrap_or_else(PoisonError::into_inner);
-            if inner.is_done || matches!(inner.over, Some(Over::Lost { .. })) {
+            if inner.is_done || matches!(inner.over, Some(LeaseEnd::Lost { .. })) {
                 return;
             }
             drop(inner);
@@ -250,27 +250,27 @@ fn release(lock: Option<File>) {
 
 /// Keeps the pulse going; the lease is given back with it.
 #[derive(Debug)]
-pub struct Heart {
-    pub pulse: Arc<Pulse>,
+pub struct KeepAlive {
+    pub pulse: Arc<LeaseGuard>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-impl Heart {
+impl KeepAlive {
     /// Starts with a claim just made, whose lock it holds from now on.
-    pub fn start(claims: Claims, epoch: u64, times: LeaseTimes, lock: File) -> Self {
-        let pulse = Arc::new(Pulse {
+    pub fn start(claims: LockRecords, epoch: u64, times: LeaseTimes, lock: File) -> Self {
+        let pulse = Arc::new(LeaseGuard {
             claims,
             epoch,
             times,
             released: Mutex::new(false),
-            inner: Mutex::new(Inner {
+            inner: Mutex::new(GuardState {
                 confirmed: Instant::now(),
                 confirmed_wall: wall(),
                 over: None,
                 is_writing: false,
                 is_done: false,
                 listeners: Vec::new(),
-                reached: Reached::default(),
+                reached: RenewalState::default(),
                 said: None,
                 lock: Some(lock),
             }),
@@ -282,7 +282,7 @@ impl Heart {
     }
 }
 
-impl Drop for Heart {
+impl Drop for KeepAlive {
     fn drop(&mut self) {
         self.pulse.lock().is_done = true;
         self.pulse.wake.notify_all();

@@ -27,14 +27,14 @@ pub struct Reports {
 
 /// A report under its name: the file's, without its ending.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct StoredReport {
     pub name: String,
     pub report: SwitchReport,
 }
 
 /// A file that should be a report and is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damaged {
+pub struct DamagedReport {
     pub file: PathBuf,
     pub why: String,
 }
@@ -98,7 +98,7 @@ impl Reports {
     }
 
     /// Every report, the oldest first, and what is damaged: one bad file does not hide the others.
-    pub fn list(&self) -> Result<(Vec<Kept>, Vec<Damaged>), StoreError> {
+    pub fn list(&self) -> Result<(Vec<StoredReport>, Vec<DamagedReport>), StoreError> {
         let (mut kept, mut damaged) = (Vec::new(), Vec::new());
         for file in self.files()? {
             let read = match std::fs::read_to_string(&file) {
@@ -110,9 +110,9 @@ impl Reports {
             match read {
                 Ok(report) => {
                     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                    kept.push(Kept { name, report });
+                    kept.push(StoredReport { name, report });
                 }
-                Err(why) => damaged.push(Damaged { file, why }),
+                Err(why) => damaged.push(DamagedReport { file, why }),
             }
         }
         kept.sort_by(|one, other| {
@@ -158,8 +158,8 @@ fn file_name(report: &SwitchReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::{REPORTS_MAX, Reports};
-    use crate::engine::ledger::phases::Span;
-    use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
+    use crate::engine::ledger::phases::RunSpan;
+    use crate::engine::ledger::report::{RecoveryObjectives, SwitchKind, SwitchReport};
 
     fn report(ended: i64) -> SwitchReport {
         SwitchReport {
@@ -172,9 +172,9 @@ mod tests {
             lost: Vec::new(),
             who: "ann".into(),
             command: "failback shop".into(),
-            span: Span { began: 0, recorded: 0, run_began: 0, ended },
+            span: RunSpan { began: 0, recorded: 0, run_began: 0, ended },
             complete: true,
-            goals: Goals::default(),
+            goals: RecoveryObjectives::default(),
             earlier: None,
             idle: None,
             arrivals: Vec::new(),

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::address::Address;
 use crate::engine::state::codec::{decode_state, last_number, read_journal};
-use crate::engine::state::journal::{Entry, replay};
-use crate::engine::state::record::{Record, Run, State};
-use crate::store::error::{Grip, StoreError, io};
-use crate::store::file::{Claimant, FileStore, Read, grip, read_if_there};
-use crate::store::known::{Known, is, kept};
+use crate::engine::state::journal::{JournalEntry, replay};
+use crate::engine::state::record::{Record, RunRecord, State};
+use crate::store::error::{HeldBy, StoreError, io};
+use crate::store::file::{Claimant, FileStore, LoadedState, grip, read_if_there};
+use crate::store::known::{KnownSerials, is, kept};
 use crate::store::lease::JOURNAL;
 use crate::store::tracked::check_untracked;
 
@@ -41,13 +41,13 @@ pub struct Restored {
 impl FileStore {
     /// What a restore would go on from; `None` where nothing whole is left.
     pub fn restorable(&self) -> Result<Option<Restorable>, StoreError> {
-        let known = Known::of(self.folder())?;
+        let known = KnownSerials::of(self.folder())?;
         let files = kept(self.folder())?;
         let mut newest_first = files.iter().rev().filter(|(_, it)| is(it, "snapshot"));
         let kept_snapshot = newest_first.find_map(|(_, it)| whole(it));
         let snapshots = [whole(&self.snapshot_file()), kept_snapshot];
         let base = snapshots.into_iter().flatten().max_by_key(|it| it.sequence);
-        let mut entries: BTreeMap<u64, Entry> = BTreeMap::new();
+        let mut entries: BTreeMap<u64, JournalEntry> = BTreeMap::new();
         let (highest, mut last) = known.highest();
         let journals = files.iter().map(|(_, it)| it.clone()).filter(|it| is(it, JOURNAL));
         for file in journals.chain([self.journal_file()]) {
@@ -104,10 +104,10 @@ impl FileStore {
             let newest = store.restorable()?.ok_or_else(nothing)?;
             // The journal is replaced with the lease.
             aside = store.set_aside(after + 1)?;
-            Ok(Read { state: Some(newest.continued(who)), journal: Vec::new() })
+            Ok(LoadedState { state: Some(newest.continued(who)), journal: Vec::new() })
         })?;
         let Some((mut lease, Some(state))) = leased else {
-            return Err(self.held("another process".into(), Grip::Loose));
+            return Err(self.held("another process".into(), HeldBy::Loose));
         };
         lease.replace(&state)?;
         Ok(Restored { state, aside })
@@ -137,7 +137,13 @@ impl Restorable {
         let at = who.at.max(self.reported);
         let (command, finished) = (who.command.into(), Some(at));
         State {
-            last_run: Some(Run { who: who.owner.into(), command, at, finished, destroys: false }),
+            last_run: Some(RunRecord {
+                who: who.owner.into(),
+                command,
+                at,
+                finished,
+                destroys: false,
+            }),
             serial: self.serial + 1,
             sequence: self.last,
             touched: self.last,

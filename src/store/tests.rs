@@ -6,15 +6,15 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use crate::engine::state::journal::{Entry, replay};
+use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::State;
 use crate::engine::value::LineageKey;
-use crate::store::claim::{Beat, Claim, Claims, machine, wall};
-use crate::store::error::{Grip, Over, StoreError};
+use crate::store::claim::{Heartbeat, LockRecord, LockRecords, machine, wall};
+use crate::store::error::{HeldBy, LeaseEnd, StoreError};
 use crate::store::file::FileStore;
 use crate::store::lease::Lease;
 use crate::store::pulse::LeaseTimes;
-use crate::store::turn::{Met, Switcher};
+use crate::store::turn::{Contention, SwitchCommand};
 
 /// A heart that never beats by itself: a process that is stopped.
 const STOPPED: LeaseTimes =
@@ -23,8 +23,8 @@ const STOPPED: LeaseTimes =
 const LIVELY: LeaseTimes =
     LeaseTimes { lease: Duration::from_secs(60), heartbeat: Duration::from_millis(5) };
 
-fn founded() -> Entry {
-    Entry::Founded {
+fn founded() -> JournalEntry {
+    JournalEntry::Founded {
         stack: "shop".into(),
         instance: None,
         target: "sandbox".into(),
@@ -34,8 +34,8 @@ fn founded() -> Entry {
     }
 }
 
-fn bound(cloud: impl ToString) -> Entry {
-    Entry::Bound { cloud: cloud.to_string(), account: "x".into() }
+fn bound(cloud: impl ToString) -> JournalEntry {
+    JournalEntry::Bound { cloud: cloud.to_string(), account: "x".into() }
 }
 
 /// A folder with a state, and its store.
@@ -59,14 +59,14 @@ fn switch_told(
     store: &FileStore,
     owner: &str,
     to: &str,
-    tell: &mut dyn FnMut(Met),
+    tell: &mut dyn FnMut(Contention),
 ) -> Result<(Lease, Option<State>), StoreError> {
     let to = [to.to_owned()];
     store.preempt(switcher(owner, &to), tell)
 }
 
-fn switcher<'a>(owner: &'a str, to: &'a [String]) -> Switcher<'a> {
-    Switcher { owner, command: "failover shop", at: 0, to, lost: &[], asks: false }
+fn switcher<'a>(owner: &'a str, to: &'a [String]) -> SwitchCommand<'a> {
+    SwitchCommand { owner, command: "failover shop", at: 0, to, lost: &[], asks: false }
 }
 
 fn is_held(store: &FileStore) -> Option<String> {
@@ -174,10 +174,10 @@ fn of_ten_at_once_one_has_it_at_a_time() {
 }
 
 /// What a holder leaves behind that was killed, or runs where the lock does not reach.
-fn leave(store: &FileStore, machine: &str, beat: Beat) {
-    let claims = Claims::of(store.folder());
+fn leave(store: &FileStore, machine: &str, beat: Heartbeat) {
+    let claims = LockRecords::of(store.folder());
     let epoch = claims.newest().unwrap().unwrap().epoch + 1;
-    let claim = Claim {
+    let claim = LockRecord {
         epoch,
         owner: "ann@far".into(),
         command: "apply shop".into(),
@@ -195,19 +195,19 @@ fn leave(store: &FileStore, machine: &str, beat: Beat) {
 fn who_died_holds_nothing_and_who_is_far_holds_it_until_its_heartbeat_is_old() {
     let (_folder, store) = shop(LIVELY);
     let (fresh, old) = (wall(), wall() - 61_000);
-    leave(&store, &machine(), Beat::plain(fresh, false));
+    leave(&store, &machine(), Heartbeat::plain(fresh, false));
     let status = store.lease_status().unwrap().unwrap();
     assert_eq!((status.owner.as_str(), status.is_alive, status.beat), ("ann@far", false, fresh));
     assert_eq!(is_held(&store), None);
-    leave(&store, "elsewhere", Beat::plain(fresh, false));
+    leave(&store, "elsewhere", Heartbeat::plain(fresh, false));
     assert!(store.lease_status().unwrap().unwrap().is_alive);
     assert_eq!(is_held(&store), Some("ann@far (lifeboat apply shop)".into()));
-    leave(&store, "elsewhere", Beat::plain(fresh, true));
+    leave(&store, "elsewhere", Heartbeat::plain(fresh, true));
     assert_eq!(is_held(&store), None);
-    leave(&store, "elsewhere", Beat::plain(old, false));
+    leave(&store, "elsewhere", Heartbeat::plain(old, false));
     assert_eq!(is_held(&store), None);
     // A machine that went down in the middle may leave an empty claim.
-    leave(&store, "elsewhere", Beat::plain(fresh, false));
+    leave(&store, "elsewhere", Heartbeat::plain(fresh, false));
     let epoch = store.lease_status().unwrap().unwrap().epoch;
     std::fs::write(store.folder().join(format!("lease/{epoch:08}.claim")), "").unwrap();
     assert_eq!(is_held(&store), None);
@@ -225,7 +225,7 @@ fn a_holder_that_is_asked_finishes_and_gives_it_back() {
     let preempted = std::thread::scope(|scope| {
         let preempting = scope.spawn(|| switch(&store, "bob", "eu").unwrap());
         let over = told.recv().unwrap();
-        assert_eq!(over, Over::Preempted { by: "bob (lifeboat failover shop)".into() });
+        assert_eq!(over, LeaseEnd::Preempted { by: "bob (lifeboat failover shop)".into() });
         assert_eq!(pulse.may_call(), Err(over), "nothing new leaves");
         // What was in flight is recorded all the same.
         lease.append(&[bound("in flight")]).unwrap();
@@ -252,7 +252,10 @@ fn a_holder_that_has_written_nothing_gives_it_back_by_itself() {
     assert!(lease.preempted.as_ref().unwrap().has_answered);
     let before = bytes(&store);
     let refused = idle.append(&[bound("late")]).unwrap_err();
-    assert!(matches!(refused, StoreError::Over { over: Over::Preempted { .. }, .. }), "{refused}");
+    assert!(
+        matches!(refused, StoreError::Over { over: LeaseEnd::Preempted { .. }, .. }),
+        "{refused}"
+    );
     assert!(idle.save(&store.load().unwrap().unwrap()).is_err());
     drop(idle);
     assert_eq!(bytes(&store), before);
@@ -294,18 +297,18 @@ fn a_holder_that_is_silent_loses_it_and_can_do_no_harm_when_it_wakes_up() {
 #[test]
 fn a_switch_of_another_lifeboat_that_tells_no_aim_is_not_preempted() {
     let (_folder, store) = shop(LIVELY);
-    let claims = Claims::of(store.folder());
+    let claims = LockRecords::of(store.folder());
     // As it was written before switches told where they go.
     let text = format!(
         r#"{{"owner":"bob","command":"failover shop","machine":"{}","locked":true,"firm":true,"since":{}}}"#,
         machine(),
         wall()
     );
-    let claim: Claim = serde_json::from_str(&text).unwrap();
-    let lock = claims.take(Claim { epoch: 2, ..claim }).unwrap().unwrap();
+    let claim: LockRecord = serde_json::from_str(&text).unwrap();
+    let lock = claims.take(LockRecord { epoch: 2, ..claim }).unwrap().unwrap();
     for to in ["eu", "base"] {
         match switch(&store, "eve", to) {
-            Err(why @ StoreError::Held { grip: Grip::Switch { to: None }, .. }) => {
+            Err(why @ StoreError::Held { grip: HeldBy::Switch { to: None }, .. }) => {
                 assert!(why.to_string().ends_with("by bob (lifeboat failover shop)"), "{why}");
                 assert!(why.advice().contains("does not say where it goes"), "{}", why.advice());
             }
@@ -345,7 +348,7 @@ fn the_same_switch_is_waited_for_and_a_dead_one_is_taken_over() {
         let waiting = scope.spawn(|| switch_told(&store, "eve", "eu", &mut tell).unwrap());
         assert_eq!(
             told.recv().unwrap(),
-            Met::Same { holder: "bob (lifeboat failover shop)".into() }
+            Contention::Same { holder: "bob (lifeboat failover shop)".into() }
         );
         // Nothing of the holder's is touched: it goes on, and ends when it likes.
         lease.pulse().may_call().unwrap();
@@ -366,15 +369,15 @@ fn the_same_switch_is_stopped_while_it_asks_and_where_it_knows_less() {
     let to = ["eu".to_owned()];
     let lost = ["linode:us-east".to_owned()];
     let take = |who| store.preempt(who, &mut |_| {}).unwrap().0;
-    let mut asking = take(Switcher { asks: true, ..switcher("ann", &to) });
-    let mut lease = take(Switcher { lost: &lost, ..switcher("bob", &to) });
+    let mut asking = take(SwitchCommand { asks: true, ..switcher("ann", &to) });
+    let mut lease = take(SwitchCommand { lost: &lost, ..switcher("bob", &to) });
     assert!(lease.preempted.as_ref().unwrap().has_answered, "it gave it back by itself");
     assert!(asking.append(&[bound("late")]).is_err());
     lease.append(&[bound("half")]).unwrap();
     drop((asking, lease));
 
     // Who has said yes is waited for like everybody.
-    let mut begun = take(Switcher { asks: true, ..switcher("ann", &to) });
+    let mut begun = take(SwitchCommand { asks: true, ..switcher("ann", &to) });
     begun.append(&[bound("half")]).unwrap();
     let mut met = Vec::new();
     let (tell, told) = channel();
@@ -385,12 +388,12 @@ fn the_same_switch_is_stopped_while_it_asks_and_where_it_knows_less() {
         drop(begun);
         waiting.join().unwrap();
     });
-    assert!(matches!(met[..], [Met::Same { .. }]), "{met:?}");
+    assert!(matches!(met[..], [Contention::Same { .. }]), "{met:?}");
 
     let planned = take(switcher("ann", &to));
     let pulse = planned.pulse();
     std::thread::scope(|scope| {
-        let knowing = scope.spawn(|| take(Switcher { lost: &lost, ..switcher("bob", &to) }));
+        let knowing = scope.spawn(|| take(SwitchCommand { lost: &lost, ..switcher("bob", &to) }));
         let (tell, told) = channel();
         pulse.when_over(move |_| tell.send(()).unwrap());
         told.recv().unwrap();
@@ -426,12 +429,12 @@ fn a_switch_that_goes_elsewhere_turns_the_one_that_has_the_lease() {
         let turning =
             scope.spawn(|| switch_told(&store, "eve", "base", &mut |it| met.push(it)).unwrap());
         let over = told.recv().unwrap();
-        assert_eq!(over, Over::Preempted { by: "eve (lifeboat failover shop)".into() });
+        assert_eq!(over, LeaseEnd::Preempted { by: "eve (lifeboat failover shop)".into() });
         drop(lease);
         turning.join().unwrap()
     });
     let holder = "bob (lifeboat failover shop)".to_owned();
-    assert_eq!(met, [Met::Stops { holder, to: Some(vec!["eu".into()]) }]);
+    assert_eq!(met, [Contention::Stops { holder, to: Some(vec!["eu".into()]) }]);
     assert!(lease.preempted.as_ref().unwrap().has_answered);
     let last = store.last_switch(0).unwrap().unwrap();
     assert_eq!(last, ("eve (lifeboat failover shop)".to_owned(), vec!["base".to_owned()]));

@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::state::record::State;
-use crate::store::claim::{Aim, Claim, Claims, Stop, wall};
-use crate::store::error::{Grip, StoreError};
+use crate::store::claim::{LockRecord, LockRecords, StopRequest, SwitchIntent, wall};
+use crate::store::error::{HeldBy, StoreError};
 use crate::store::file::{CLAIMS_MAX, Claimant, FileStore, grip};
 use crate::store::lease::{Lease, Preempted};
 
@@ -25,7 +25,7 @@ const WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Who wants the lease for a switch.
 #[derive(Debug, Clone, Copy)]
-pub struct Switcher<'a> {
+pub struct SwitchCommand<'a> {
     pub owner: &'a str,
     pub command: &'a str,
     /// On the clock of the world.
@@ -40,7 +40,7 @@ pub struct Switcher<'a> {
 
 /// Whom a switch meets; told once for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Met {
+pub enum Contention {
     /// It is asked to stop, and waited for at most one lease.
     Stops { holder: String, to: Option<Vec<String>> },
     /// It makes the same switch, and is waited for.
@@ -48,22 +48,22 @@ pub enum Met {
 }
 
 /// What is done about a living holder.
-enum Way {
+enum PreemptionDecision {
     /// It is asked to stop.
     Stop,
     /// It makes the same switch.
     Wait,
     /// It makes the same switch, and its heart has not beaten for a lease.
     Replace,
-    Yield(Grip),
+    Yield(HeldBy),
 }
 
 /// The course of one preemption.
-struct Turn<'a> {
-    claims: Claims,
+struct Preemption<'a> {
+    claims: LockRecords,
     lease: Duration,
-    aim: Aim,
-    tell: &'a mut dyn FnMut(Met),
+    aim: SwitchIntent,
+    tell: &'a mut dyn FnMut(Contention),
     /// The newest epoch when it began: who had it was there before, whatever clocks say.
     first: u64,
     asked: Option<(u64, Instant)>,
@@ -80,12 +80,12 @@ impl FileStore {
     /// Waits without giving the thread back.
     pub fn preempt(
         &self,
-        who: Switcher<'_>,
-        tell: &mut dyn FnMut(Met),
+        who: SwitchCommand<'_>,
+        tell: &mut dyn FnMut(Contention),
     ) -> Result<(Lease, Option<State>), StoreError> {
         let claims = self.claims();
-        let mut turn = Turn {
-            aim: Aim {
+        let mut turn = Preemption {
+            aim: SwitchIntent {
                 to: who.to.to_vec(),
                 lost: who.lost.to_vec(),
                 asks: who.asks,
@@ -101,7 +101,7 @@ impl FileStore {
             claims,
         };
         let aim = turn.aim.clone();
-        let Switcher { owner, command, at, .. } = who;
+        let SwitchCommand { owner, command, at, .. } = who;
         let claimant = Claimant { owner, command, at, aim: Some(&aim) };
         for _ in 0..CLAIMS_MAX {
             let (after, preempted) = turn.until_free(self, claimant)?;
@@ -114,7 +114,7 @@ impl FileStore {
                 return Ok((lease, state));
             }
         }
-        Err(self.held("one process after another".into(), Grip::Loose))
+        Err(self.held("one process after another".into(), HeldBy::Loose))
     }
 }
 
@@ -132,7 +132,7 @@ impl FileStore {
     }
 }
 
-impl Turn<'_> {
+impl Preemption<'_> {
     /// Returns when nobody stands in the way of the next epoch: the last one, and from whom it is taken.
     fn until_free(
         &mut self,
@@ -148,57 +148,69 @@ impl Turn<'_> {
                 return Ok((epoch, since.map(|_| taken(true))));
             }
             match (self.way(store, &holder)?, since) {
-                (Way::Yield(grip), _) => return Err(store.held(holder.holder(), grip)),
-                (Way::Wait, _) if self.began.elapsed() > WAIT_MAX => {
+                (PreemptionDecision::Yield(grip), _) => {
+                    return Err(store.held(holder.holder(), grip));
+                }
+                (PreemptionDecision::Wait, _) if self.began.elapsed() > WAIT_MAX => {
                     return Err(store.held(holder.holder(), grip(&holder)));
                 }
-                (Way::Wait, _) => {
+                (PreemptionDecision::Wait, _) => {
                     if self.waited_for.replace(epoch) != Some(epoch) {
-                        (self.tell)(Met::Same { holder: holder.holder() });
+                        (self.tell)(Contention::Same { holder: holder.holder() });
                     }
                     std::thread::sleep(WAIT_POLL.min(self.lease / 10));
                 }
-                (Way::Stop, None) if self.holders >= ASKED_MAX => {
+                (PreemptionDecision::Stop, None) if self.holders >= ASKED_MAX => {
                     return Err(store.held(holder.holder(), grip(&holder)));
                 }
-                (Way::Stop, None) => self.stop(&holder, who)?,
-                (Way::Stop, Some(since)) if since.elapsed() < self.lease => {
+                (PreemptionDecision::Stop, None) => self.stop(&holder, who)?,
+                (PreemptionDecision::Stop, Some(since)) if since.elapsed() < self.lease => {
                     std::thread::sleep(POLL.min(self.lease / 10));
                 }
-                (Way::Stop, Some(_)) | (Way::Replace, _) => return Ok((epoch, Some(taken(false)))),
+                (PreemptionDecision::Stop, Some(_)) | (PreemptionDecision::Replace, _) => {
+                    return Ok((epoch, Some(taken(false))));
+                }
             }
         }
     }
 
-    fn way(&self, store: &FileStore, holder: &Claim) -> Result<Way, StoreError> {
+    fn way(
+        &self,
+        store: &FileStore,
+        holder: &LockRecord,
+    ) -> Result<PreemptionDecision, StoreError> {
         if !holder.is_firm {
-            return Ok(Way::Stop);
+            return Ok(PreemptionDecision::Stop);
         }
-        let Some(theirs) = &holder.aim else { return Ok(Way::Yield(grip(holder))) };
+        let Some(theirs) = &holder.aim else { return Ok(PreemptionDecision::Yield(grip(holder))) };
         // Two that were asked for in the same moment: who has the lease keeps it.
         let is_later = holder.epoch > self.first && theirs.since >= self.aim.since;
         if theirs.to != self.aim.to {
-            let later = || Grip::Later { to: theirs.to.clone() };
-            return Ok(if is_later { Way::Yield(later()) } else { Way::Stop });
+            let later = || HeldBy::Later { to: theirs.to.clone() };
+            return Ok(if is_later {
+                PreemptionDecision::Yield(later())
+            } else {
+                PreemptionDecision::Stop
+            });
         }
         let beat = self.claims.last_beat(holder)?;
         // A clock that was set back makes nobody old.
         let age = u128::from(u64::try_from(wall() - beat.at).unwrap_or_default());
         if age >= self.lease.as_millis() {
-            return Ok(Way::Replace);
+            return Ok(PreemptionDecision::Replace);
         }
         // It does not know of a loss that this one knows of.
         let knows_less = self.aim.lost.iter().any(|it| !theirs.lost.contains(it));
         if !is_later && (knows_less || theirs.asks && !has_begun(store, holder)?) {
-            return Ok(Way::Stop);
+            return Ok(PreemptionDecision::Stop);
         }
-        Ok(Way::Wait)
+        Ok(PreemptionDecision::Wait)
     }
 
-    fn stop(&mut self, holder: &Claim, who: Claimant<'_>) -> Result<(), StoreError> {
+    fn stop(&mut self, holder: &LockRecord, who: Claimant<'_>) -> Result<(), StoreError> {
         let to = holder.aim.as_ref().map(|it| it.to.clone());
-        (self.tell)(Met::Stops { holder: holder.holder(), to });
-        let stop = Stop { owner: who.owner.into(), command: who.command.into(), at: wall() };
+        (self.tell)(Contention::Stops { holder: holder.holder(), to });
+        let stop = StopRequest { owner: who.owner.into(), command: who.command.into(), at: wall() };
         self.claims.ask(holder.epoch, &stop)?;
         self.asked = Some((holder.epoch, Instant::now()));
         self.holders += 1;
@@ -207,6 +219,6 @@ impl Turn<'_> {
 }
 
 /// Whether it has written anything: until then a person is asked, who may have gone home.
-fn has_begun(store: &FileStore, holder: &Claim) -> Result<bool, StoreError> {
+fn has_begun(store: &FileStore, holder: &LockRecord) -> Result<bool, StoreError> {
     Ok(store.load()?.is_some_and(|it| it.epoch >= holder.epoch))
 }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::engine::watch::{Memory, Notes};
+use crate::engine::watch::{Notes, WatchMemory};
 use crate::store::error::StoreError;
 use crate::store::private;
 
@@ -17,7 +17,7 @@ pub struct WatchFile {
 
 /// The right to write it. Held for a moment to save, and as long as a switch takes: it goes with its process.
 #[derive(Debug)]
-pub struct Claim {
+pub struct WatchLock {
     file: WatchFile,
     /// Held for the life of the claim.
     lock: File,
@@ -51,23 +51,23 @@ impl WatchFile {
     }
 
     /// The right to write, unless another watcher has it.
-    pub fn claim(&self) -> Result<Option<Claim>, StoreError> {
+    pub fn claim(&self) -> Result<Option<WatchLock>, StoreError> {
         std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
         let path = self.folder.join(format!("watch-{}.lock", self.overlay));
         let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let lock = lock.map_err(io("open", &path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Claim { file: self.clone(), lock })),
+            Ok(()) => Ok(Some(WatchLock { file: self.clone(), lock })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(why)) => Err(io("lock", &path)(why)),
         }
     }
 }
 
-impl Claim {
+impl WatchLock {
     /// Makes this memory know what others have done, and puts it among theirs. Durable when this returns; a reader sees
     /// the old notes or the new ones.
-    pub fn save(&self, memory: &mut Memory) -> Result<(), StoreError> {
+    pub fn save(&self, memory: &mut WatchMemory) -> Result<(), StoreError> {
         let mut notes = self.file.read()?;
         memory.learn(&notes);
         notes.put(memory);
@@ -75,7 +75,7 @@ impl Claim {
     }
 
     /// Puts this memory among the others as it is: what it began is known to have ended.
-    pub fn settle(&self, memory: &Memory) -> Result<(), StoreError> {
+    pub fn settle(&self, memory: &WatchMemory) -> Result<(), StoreError> {
         let mut notes = self.file.read()?;
         notes.put(memory);
         self.write(&notes)
@@ -93,7 +93,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for WatchLock {
     fn drop(&mut self) {
         // Closing is not enough: a child that was forked and has not yet begun its own program has the file open as well.
         self.lock.unlock().ok();
@@ -103,7 +103,7 @@ impl Drop for Claim {
 #[cfg(test)]
 mod tests {
     use super::WatchFile;
-    use crate::engine::watch::{Memory, Notes};
+    use crate::engine::watch::{Notes, WatchMemory};
     use crate::store::error::StoreError;
 
     #[test]
@@ -113,12 +113,12 @@ mod tests {
         assert_eq!(file.read().unwrap(), Notes::default());
         let claim = file.claim().unwrap().unwrap();
         assert!(file.claim().unwrap().is_none());
-        let mut one = Memory { last_switch: Some(7), ..Memory::new("x") };
+        let mut one = WatchMemory { last_switch: Some(7), ..WatchMemory::new("x") };
         claim.save(&mut one).unwrap();
         assert_eq!(file.read().unwrap().of("x"), one);
         drop(claim);
         let claim = file.claim().unwrap().unwrap();
-        let mut two = Memory::new("y");
+        let mut two = WatchMemory::new("y");
         claim.save(&mut two).unwrap();
         assert_eq!(two.last_switch, Some(7), "one has switched");
         two.last_switch = None;

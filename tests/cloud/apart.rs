@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use lifeboat::cloud::provider::Member;
+use lifeboat::cloud::provider::MemberRead;
 use lifeboat::engine::observed::Observation;
-use lifeboat::engine::retry::Fault;
-use lifeboat::sandbox::faults::How;
-use lifeboat::sandbox::http::Request;
+use lifeboat::engine::retry::ErrorClass;
+use lifeboat::sandbox::faults::LostHow;
+use lifeboat::sandbox::http::SandboxRequest;
 use serde_json::{Value as Json, json};
 
 use crate::walk::Walk;
@@ -27,15 +27,15 @@ async fn pair() -> Walk {
     walk
 }
 
-fn member<'a>(walk: &'a Walk, name: &str) -> Member<'a> {
+fn member<'a>(walk: &'a Walk, name: &str) -> MemberRead<'a> {
     let made = &walk.made[name];
-    Member { kind: &made.kind, attributes: &made.attributes }
+    MemberRead { kind: &made.kind, attributes: &made.attributes }
 }
 
 /// How many items the table has, by somebody else's account.
 fn count(walk: &Walk, region: &str) -> Json {
     let scope = format!("AWS4-HMAC-SHA256 Credential=AK/20260101/{region}/dynamodb/aws4_request");
-    let request = Request {
+    let request = SandboxRequest {
         method: "POST".into(),
         path: "/".into(),
         headers: vec![
@@ -44,7 +44,7 @@ fn count(walk: &Walk, region: &str) -> Json {
             ("authorization".into(), scope),
         ],
         body: json!({ "TableName": "shop" }).to_string().into_bytes(),
-        ..Request::default()
+        ..SandboxRequest::default()
     };
     let reply = walk.sandbox.handle(&request);
     let body: Json = serde_json::from_slice(&reply.answer().unwrap().body).unwrap();
@@ -75,14 +75,14 @@ async fn a_canary_that_does_not_arrive_in_time_is_an_error_of_both_ends() {
         walk.provider.replicates(member(&walk, from), member(&walk, to), within).await.unwrap_err()
     };
     let late = fly("table", "copy").await;
-    assert_eq!(late.fault, Fault::Transient);
+    assert_eq!(late.fault, ErrorClass::Transient);
     let told = late.to_string();
     for part in ["`shop`", "(us-east-1)", "(eu-west-1)", "did not arrive within 20s"] {
         assert!(told.contains(part), "{told}");
     }
     assert_eq!(count(&walk, "us-east-1"), 0, "it is taken away all the same");
 
-    walk.sandbox.lose("aws:eu-west-1", How::Hang).unwrap();
+    walk.sandbox.lose("aws:eu-west-1", LostHow::Hang).unwrap();
     let told = fly("table", "copy").await.to_string();
     assert!(told.contains("did not arrive within 20s"), "{told}");
     assert_eq!(count(&walk, "us-east-1"), 0);
@@ -90,7 +90,7 @@ async fn a_canary_that_does_not_arrive_in_time_is_an_error_of_both_ends() {
     assert!(told.contains("(us-east-1)") && told.contains("no answer"), "{told}");
 
     let same = fly("table", "table").await;
-    assert_eq!(same.fault, Fault::Rejected, "{same}");
+    assert_eq!(same.fault, ErrorClass::Rejected, "{same}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +128,7 @@ async fn a_silent_region_is_given_up_as_a_whole() {
             walk.create(&node, &kinds[2], all).await;
         }
     }
-    walk.sandbox.lose("linode:us-east", How::Hang).unwrap();
+    walk.sandbox.lose("linode:us-east", LostHow::Hang).unwrap();
     let began = Instant::now();
     let mut reasons = std::collections::BTreeSet::new();
     for (name, seen) in walk.observe_all().await {

@@ -8,10 +8,10 @@ mod walk;
 use std::sync::Arc;
 
 use lifeboat::cloud::prober::{Probe, ProbeAnswer, Prober};
-use lifeboat::cloud::provider::{JOIN, Look};
+use lifeboat::cloud::provider::{JOIN, ReadResult};
 use lifeboat::engine::observed::Observation;
-use lifeboat::engine::retry::Fault;
-use lifeboat::sandbox::faults::How;
+use lifeboat::engine::retry::ErrorClass;
+use lifeboat::sandbox::faults::LostHow;
 use serde_json::{Value as Json, json};
 
 use crate::walk::{MARK, Walk};
@@ -166,7 +166,7 @@ async fn group(walk: &mut Walk, regions: &[&str]) {
 async fn a_lost_region_is_unseen_and_its_group_is_reached_through_another_member() {
     let mut walk = Walk::new().await;
     group(&mut walk, &["eu-west-1", "ap-south-1"]).await;
-    walk.sandbox.lose("aws:us-east-1", How::Refuse).unwrap();
+    walk.sandbox.lose("aws:us-east-1", LostHow::Refuse).unwrap();
     let seen = walk.observe("table").await;
     assert!(matches!(&seen, Observation::Unseen(it) if it.why.contains("us-east-1")), "{seen:?}");
     assert!(matches!(walk.observe("eu-west-1").await, Observation::Exists { ready: true, .. }));
@@ -178,7 +178,7 @@ async fn a_lost_region_is_unseen_and_its_group_is_reached_through_another_member
     );
     let made = &walk.made["eu-west-1"];
     let look = walk.provider.look(&made.kind, &made.id, &made.attributes).await.unwrap();
-    assert!(matches!(look, Look::Exists { ready: true, .. }), "{look:?}");
+    assert!(matches!(look, ReadResult::Exists { ready: true, .. }), "{look:?}");
 }
 
 /// A table that is gone while its group lives is joined to it, and does not become a group of its own.
@@ -230,10 +230,10 @@ async fn a_table_whose_member_is_still_going_is_busy() {
         walk.provider.delete(&made.kind, &made.id, &made.attributes).await
     };
     let refused = delete("table").await.unwrap_err();
-    assert_eq!(refused.fault, Fault::Rejected, "while it stays: {refused}");
+    assert_eq!(refused.fault, ErrorClass::Rejected, "while it stays: {refused}");
     // It takes minutes to go: on the wall's clock that is longer than the next call, on any machine.
     walk.sandbox.set_speed(1.0).unwrap();
     delete("eu-west-1").await.unwrap();
     let busy = delete("table").await.unwrap_err();
-    assert_eq!(busy.fault, Fault::Busy, "while it goes: {busy}");
+    assert_eq!(busy.fault, ErrorClass::Busy, "while it goes: {busy}");
 }

@@ -8,15 +8,15 @@ use std::time::Duration;
 use lifeboat::cloud::clock::{Clock, Scaled, Wall};
 use lifeboat::cloud::connection::{Connections, Settings};
 use lifeboat::cloud::error::ProviderError;
-use lifeboat::cloud::patience::{patiently, silently};
-use lifeboat::cloud::provider::{Look, Provider, Question};
+use lifeboat::cloud::patience::{silently, with_retry};
+use lifeboat::cloud::provider::{Provider, ReadQuery, ReadResult};
 use lifeboat::engine::address::Address;
 use lifeboat::engine::normalise::normalise;
 use lifeboat::engine::observed::Observation;
 use lifeboat::engine::retry::CHANGING;
 use lifeboat::engine::schema::{Catalog, Kind};
 use lifeboat::engine::value::{Attributes, Value};
-use lifeboat::sandbox::{Options, Sandbox, Serving};
+use lifeboat::sandbox::{Sandbox, SandboxOptions, ServingSandbox};
 use serde_json::Value as Json;
 
 pub(crate) const MARK: &str = "lb:life:abcdefgh2345";
@@ -35,13 +35,14 @@ pub(crate) struct Walk {
     pub clock: Arc<dyn Clock>,
     pub catalog: Catalog,
     pub made: BTreeMap<String, Made>,
-    _serving: Serving,
+    _serving: ServingSandbox,
 }
 
 impl Walk {
     pub(crate) async fn new() -> Self {
         let speed = 200.0;
-        let sandbox = Sandbox::open(None, &Options { speed, ..Options::default() }).unwrap();
+        let sandbox =
+            Sandbox::open(None, &SandboxOptions { speed, ..SandboxOptions::default() }).unwrap();
         let serving = sandbox.start(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let clock: Arc<dyn Clock> =
             Arc::new(Scaled { anchor: sandbox.now(), since: Wall.now(), speed });
@@ -86,7 +87,7 @@ impl Walk {
     pub(crate) async fn create(&mut self, name: &str, kind: &Kind, attributes: Attributes) {
         let alike = self.provider.alike(kind, &attributes).await.unwrap();
         assert_eq!(alike, [], "{name}: nothing is alike before");
-        let created = patiently(&*self.clock, CHANGING, &silently, |_| {
+        let created = with_retry(&*self.clock, CHANGING, &silently, |_| {
             self.provider.create(kind, &attributes, Some(MARK))
         })
         .await
@@ -126,7 +127,7 @@ impl Walk {
             groups.entry(via).or_default().push(attribute.clone());
         }
         for (group, changed) in groups {
-            patiently(&*self.clock, CHANGING, &silently, |_| {
+            with_retry(&*self.clock, CHANGING, &silently, |_| {
                 self.provider.update(kind, id, all, group, &changed, Some(MARK))
             })
             .await
@@ -140,7 +141,7 @@ impl Walk {
         for _ in 0..2000 {
             let look = self.provider.look(kind, id, attributes).await;
             match look.unwrap_or_else(|why| panic!("{name}: {why}")) {
-                Look::Exists { ready: true, .. } => return,
+                ReadResult::Exists { ready: true, .. } => return,
                 other => last = Some(other),
             }
             self.clock.sleep(Duration::from_secs(2)).await;
@@ -156,19 +157,19 @@ impl Walk {
         if all.get("deletion_protection") == Some(&Value::Bool(true)) {
             self.change(name, kind, id, &open, &["deletion_protection".into()]).await;
         }
-        patiently(&*self.clock, CHANGING, &silently, |_| self.provider.delete(kind, id, all))
+        with_retry(&*self.clock, CHANGING, &silently, |_| self.provider.delete(kind, id, all))
             .await
             .unwrap_or_else(|why| panic!("{name}: {why}"));
         let mut gone = false;
         for _ in 0..2000 {
-            gone = self.provider.look(kind, id, all).await.unwrap() == Look::Absent;
+            gone = self.provider.look(kind, id, all).await.unwrap() == ReadResult::Absent;
             if gone {
                 break;
             }
             self.clock.sleep(Duration::from_secs(2)).await;
         }
         assert!(gone, "{name} is never gone");
-        patiently(&*self.clock, CHANGING, &silently, |_| self.provider.delete(kind, id, all))
+        with_retry(&*self.clock, CHANGING, &silently, |_| self.provider.delete(kind, id, all))
             .await
             .unwrap_or_else(|why| panic!("{name}, deleted twice: {why}"));
         let seen = self.observe(name).await;
@@ -179,7 +180,7 @@ impl Walk {
     pub(crate) async fn observe(&self, name: &str) -> Observation {
         let made = &self.made[name];
         let address = Address::one(name);
-        let question = Question {
+        let question = ReadQuery {
             address: &address,
             kind: &made.kind,
             id: Some(&made.id),
@@ -192,8 +193,8 @@ impl Walk {
     pub(crate) async fn observe_all(&self) -> Vec<(String, Observation)> {
         let addresses: Vec<Address> = self.made.keys().map(Address::one).collect();
         let made = addresses.iter().zip(self.made.values());
-        let questions: Vec<Question<'_>> = made
-            .map(|(address, it)| Question {
+        let questions: Vec<ReadQuery<'_>> = made
+            .map(|(address, it)| ReadQuery {
                 address,
                 kind: &it.kind,
                 id: Some(&it.id),

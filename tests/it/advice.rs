@@ -2,7 +2,7 @@
 
 use clap::Parser as _;
 use lifeboat::cli::args::Arguments;
-use lifeboat::engine::advice::Command;
+use lifeboat::engine::advice::AdvisedCommand;
 use lifeboat::render::text::{TextOptions, text};
 
 use crate::harness::{Home, Output};
@@ -79,87 +79,87 @@ fn parses(words: &[String]) {
 }
 
 /// One of each. Whoever adds a command adds it here: the match of [`stands_above`] has no other arm.
-fn samples() -> Vec<Command<'static>> {
+fn samples() -> Vec<AdvisedCommand<'static>> {
     static OVERLAYS: std::sync::LazyLock<Vec<String>> =
         std::sync::LazyLock::new(|| vec!["eu".into(), "more".into()]);
     let (stack, to, address) = ("shop@drill", "eu", "node[\"it's a `key`\"]");
     let lost = vec!["linode:us-east", "aws:us-east-1"];
     let samples = vec![
-        Command::Init,
-        Command::Kinds { kind: None },
-        Command::Kinds { kind: Some("linode.instance") },
-        Command::Graph { stack },
-        Command::Validate { stack, overlays: &[] },
-        Command::Validate { stack, overlays: &OVERLAYS },
-        Command::Plan { stack, overlays: &[], out: None },
-        Command::Plan { stack, overlays: &OVERLAYS, out: Some("my plan") },
-        Command::Apply { stack },
-        Command::ApplyLetting { stack, flag: "--allow-replace", address },
-        Command::ApplyLetting { stack, flag: "--revert-drift", address },
-        Command::ApplyLetting { stack, flag: "--allow-delete", address },
-        Command::ApplySwitch { stack, overlays: &[] },
-        Command::ApplySwitch { stack, overlays: &OVERLAYS },
-        Command::ApplyPlan { file: "my plan" },
-        Command::Destroy { stack },
-        Command::DestroyLetting { stack, address },
-        Command::FailoverWhere { stack },
-        Command::Failover { stack, to, lost: lost.clone(), planned: false },
-        Command::Failover { stack, to, lost: Vec::new(), planned: true },
-        Command::Failback { stack, lost: Vec::new() },
-        Command::Failback { stack, lost },
-        Command::FailoverWhole { stack, to },
-        Command::FailbackWhole { stack },
-        Command::Recovered { stack, fault_domain: "linode:us-east" },
-        Command::Drill { stack, to, cleanup: false },
-        Command::Drill { stack, to, cleanup: true },
-        Command::Status { stack },
-        Command::Reports { stack },
-        Command::StateList { stack },
-        Command::StateRestore { stack },
-        Command::StateForget { stack, address },
-        Command::StateRemember { stack, address },
-        Command::StateUnprotect { stack, address },
-        Command::StateResolve { stack, address },
-        Command::SandboxShow,
-        Command::SandboxLogOn,
-        Command::SandboxUnhealthy { label: "web-0" },
+        AdvisedCommand::Init,
+        AdvisedCommand::Kinds { kind: None },
+        AdvisedCommand::Kinds { kind: Some("linode.instance") },
+        AdvisedCommand::Graph { stack },
+        AdvisedCommand::Validate { stack, overlays: &[] },
+        AdvisedCommand::Validate { stack, overlays: &OVERLAYS },
+        AdvisedCommand::Plan { stack, overlays: &[], out: None },
+        AdvisedCommand::Plan { stack, overlays: &OVERLAYS, out: Some("my plan") },
+        AdvisedCommand::Apply { stack },
+        AdvisedCommand::ApplyLetting { stack, flag: "--allow-replace", address },
+        AdvisedCommand::ApplyLetting { stack, flag: "--revert-drift", address },
+        AdvisedCommand::ApplyLetting { stack, flag: "--allow-delete", address },
+        AdvisedCommand::ApplySwitch { stack, overlays: &[] },
+        AdvisedCommand::ApplySwitch { stack, overlays: &OVERLAYS },
+        AdvisedCommand::ApplyPlan { file: "my plan" },
+        AdvisedCommand::Destroy { stack },
+        AdvisedCommand::DestroyLetting { stack, address },
+        AdvisedCommand::FailoverWhere { stack },
+        AdvisedCommand::Failover { stack, to, lost: lost.clone(), planned: false },
+        AdvisedCommand::Failover { stack, to, lost: Vec::new(), planned: true },
+        AdvisedCommand::Failback { stack, lost: Vec::new() },
+        AdvisedCommand::Failback { stack, lost },
+        AdvisedCommand::FailoverWhole { stack, to },
+        AdvisedCommand::FailbackWhole { stack },
+        AdvisedCommand::Recovered { stack, fault_domain: "linode:us-east" },
+        AdvisedCommand::Drill { stack, to, cleanup: false },
+        AdvisedCommand::Drill { stack, to, cleanup: true },
+        AdvisedCommand::Status { stack },
+        AdvisedCommand::Reports { stack },
+        AdvisedCommand::StateList { stack },
+        AdvisedCommand::StateRestore { stack },
+        AdvisedCommand::StateForget { stack, address },
+        AdvisedCommand::StateRemember { stack, address },
+        AdvisedCommand::StateUnprotect { stack, address },
+        AdvisedCommand::StateResolve { stack, address },
+        AdvisedCommand::SandboxShow,
+        AdvisedCommand::SandboxLogOn,
+        AdvisedCommand::SandboxUnhealthy { label: "web-0" },
     ];
     samples.iter().for_each(stands_above);
     samples
 }
 
 /// Whoever adds a command has to add it here, and so to the samples above.
-fn stands_above(it: &Command<'_>) {
+fn stands_above(it: &AdvisedCommand<'_>) {
     match it {
-        Command::Init
-        | Command::Kinds { .. }
-        | Command::Graph { .. }
-        | Command::Validate { .. }
-        | Command::Plan { .. }
-        | Command::Apply { .. }
-        | Command::ApplyLetting { .. }
-        | Command::DestroyLetting { .. }
-        | Command::ApplySwitch { .. }
-        | Command::ApplyPlan { .. }
-        | Command::Destroy { .. }
-        | Command::FailoverWhere { .. }
-        | Command::Failover { .. }
-        | Command::Failback { .. }
-        | Command::FailoverWhole { .. }
-        | Command::FailbackWhole { .. }
-        | Command::Recovered { .. }
-        | Command::Drill { .. }
-        | Command::Status { .. }
-        | Command::Reports { .. }
-        | Command::StateList { .. }
-        | Command::StateRestore { .. }
-        | Command::StateForget { .. }
-        | Command::StateRemember { .. }
-        | Command::StateUnprotect { .. }
-        | Command::StateResolve { .. }
-        | Command::SandboxShow
-        | Command::SandboxLogOn
-        | Command::SandboxUnhealthy { .. } => {}
+        AdvisedCommand::Init
+        | AdvisedCommand::Kinds { .. }
+        | AdvisedCommand::Graph { .. }
+        | AdvisedCommand::Validate { .. }
+        | AdvisedCommand::Plan { .. }
+        | AdvisedCommand::Apply { .. }
+        | AdvisedCommand::ApplyLetting { .. }
+        | AdvisedCommand::DestroyLetting { .. }
+        | AdvisedCommand::ApplySwitch { .. }
+        | AdvisedCommand::ApplyPlan { .. }
+        | AdvisedCommand::Destroy { .. }
+        | AdvisedCommand::FailoverWhere { .. }
+        | AdvisedCommand::Failover { .. }
+        | AdvisedCommand::Failback { .. }
+        | AdvisedCommand::FailoverWhole { .. }
+        | AdvisedCommand::FailbackWhole { .. }
+        | AdvisedCommand::Recovered { .. }
+        | AdvisedCommand::Drill { .. }
+        | AdvisedCommand::Status { .. }
+        | AdvisedCommand::Reports { .. }
+        | AdvisedCommand::StateList { .. }
+        | AdvisedCommand::StateRestore { .. }
+        | AdvisedCommand::StateForget { .. }
+        | AdvisedCommand::StateRemember { .. }
+        | AdvisedCommand::StateUnprotect { .. }
+        | AdvisedCommand::StateResolve { .. }
+        | AdvisedCommand::SandboxShow
+        | AdvisedCommand::SandboxLogOn
+        | AdvisedCommand::SandboxUnhealthy { .. } => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! Switches and drills whose process was killed: what the next one reports of them, from the journal and its own times.
 
 use lifeboat::engine::state::record::Phase;
-use lifeboat::sandbox::Options;
+use lifeboat::sandbox::SandboxOptions;
 use serde_json::Value as Json;
 
 use crate::drill::{self, DRILL};
@@ -223,7 +223,7 @@ fn a_failover_that_was_killed_at_its_gate_counts_from_its_begin() {
 #[test]
 fn a_cleanup_waits_until_what_is_missing_is_old_enough_to_be_gone() {
     // A minute is three seconds here, and the key is younger than that.
-    let home = Home::with(&Options { speed: 20.0, ..Options::default() });
+    let home = Home::with(&SandboxOptions { speed: 20.0, ..SandboxOptions::default() });
     foretold::small_in(&home);
     let mut running = home.start(&[foretold::SMALL, &["--sandbox"]].concat());
     let made = || home.state("shop@drill").is_some_and(|it| it.records.len() > 1);

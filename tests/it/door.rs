@@ -1,6 +1,6 @@
 //! Firewalls before balancers: nobody is sent where nobody is let in, whoever put the firewall there.
 
-use lifeboat::sandbox::linode::leads::Met;
+use lifeboat::sandbox::linode::leads::MetBy;
 use serde_json::{Value, json};
 
 use crate::duo::{self, STACK, failback, leads, state};
@@ -170,7 +170,7 @@ fn what_nothing_waits_for_is_refused() {
 fn what_shuts_out_users_that_are_there_is_told() {
     let home = duo::home();
     let wall = put_before(&home, "lb");
-    assert_eq!(home.verdict("shop.duo.example.com").unwrap().met, Met::Failing, "the oracle");
+    assert_eq!(home.verdict("shop.duo.example.com").unwrap().met, MetBy::Failing, "the oracle");
     apply(&home, &[]).code(0).says(&["nothing to do", "shut_by_others"]).done();
     let audit = home.sandbox(&["audit", "duo", "--online"]);
     audit.shows(&["firewall-shuts", "(`by-hand`), which is not of this stack"]).done();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lifeboat::engine::state::record::{Phase, State};
 use lifeboat::sandbox::Requests;
-use lifeboat::sandbox::linode::leads::{Met, Verdict};
+use lifeboat::sandbox::linode::leads::{MetBy, ServedVerdict};
 use lifeboat::sandbox::received::Received;
 
 use crate::harness::{Home, Output};
@@ -141,7 +141,7 @@ pub(crate) fn served_by(home: &Home, meant: impl Fn(&str) -> bool, said: &str) {
 
 fn unserved(log: &Requests, meant: impl Fn(&str) -> bool) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut before: BTreeMap<String, Verdict> = BTreeMap::new();
+    let mut before: BTreeMap<String, ServedVerdict> = BTreeMap::new();
     for (at, it) in log.watched().enumerate() {
         let mut now = it.after.names;
         now.retain(|name, verdict| meant(name) && !verdict.targets.is_empty());
@@ -154,12 +154,12 @@ fn unserved(log: &Requests, meant: impl Fn(&str) -> bool) -> Vec<String> {
             for (target, met) in &verdict.targets {
                 let is_new = known.is_none_or(|it| !it.targets.contains_key(target));
                 // What was there when the log was begun was led there before.
-                if at > 0 && is_new && *met != Met::Served {
+                if at > 0 && is_new && *met != MetBy::Served {
                     wrong
                         .push(format!("{name} is led to {target}, which is {met:?}, by {request}"));
                 }
             }
-            if !verdict.targets.values().any(|met| matches!(met, Met::Served | Met::Lost)) {
+            if !verdict.targets.values().any(|met| matches!(met, MetBy::Served | MetBy::Lost)) {
                 wrong.push(format!("{name} serves nobody after {request}: {verdict}"));
             }
         }

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use lifeboat::engine::state::record::State;
 use lifeboat::sandbox::fault_spec::FaultSpec;
-use lifeboat::sandbox::faults::How;
-use lifeboat::sandbox::http::Request;
+use lifeboat::sandbox::faults::LostHow;
+use lifeboat::sandbox::http::SandboxRequest;
 use lifeboat::sandbox::received::Received;
 use lifeboat::sandbox::request_log;
-use lifeboat::sandbox::world::Reply;
-use lifeboat::sandbox::{Options, Sandbox};
+use lifeboat::sandbox::world::SandboxReply;
+use lifeboat::sandbox::{Sandbox, SandboxOptions};
 use lifeboat::store::file::FileStore;
 use serde_json::Value;
 
@@ -44,10 +44,10 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self::with(&Options { speed: SPEED, ..Options::default() })
+        Self::with(&SandboxOptions { speed: SPEED, ..SandboxOptions::default() })
     }
 
-    pub(crate) fn with(options: &Options) -> Self {
+    pub(crate) fn with(options: &SandboxOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("stacks")).unwrap();
         let world = folder.path().join("state/sandbox/world");
@@ -76,8 +76,11 @@ impl Home {
         copy(&fixture.join("stacks"), &folder.path().join("stacks"));
         copy(&fixture.join(moment), &folder.path().join("state/sandbox"));
         let world = folder.path().join("state/sandbox/world");
-        let world =
-            Sandbox::open(Some(&world), &Options { speed: SPEED, ..Options::default() }).unwrap();
+        let world = Sandbox::open(
+            Some(&world),
+            &SandboxOptions { speed: SPEED, ..SandboxOptions::default() },
+        )
+        .unwrap();
         Self { folder, world, environment: Vec::new() }
     }
 
@@ -86,7 +89,7 @@ impl Home {
         let folder = tempfile::tempdir().unwrap();
         copy(self.folder.path(), folder.path());
         let world = folder.path().join("state/sandbox/world");
-        let world = Sandbox::open(Some(&world), &Options::default()).unwrap();
+        let world = Sandbox::open(Some(&world), &SandboxOptions::default()).unwrap();
         Self { folder, world, environment: Vec::new() }
     }
 
@@ -177,7 +180,7 @@ impl Home {
 
     /// A call to the Linode API by somebody else; it must go well.
     pub(crate) fn linode(&self, method: &str, path: &str, body: &Value) -> Value {
-        let request = Request {
+        let request = SandboxRequest {
             method: method.into(),
             path: format!("/v4{path}"),
             query: Vec::new(),
@@ -196,7 +199,7 @@ impl Home {
             "AWS4-HMAC-SHA256 Credential=AK/20261118/{region}/dynamodb/aws4_request, \
              SignedHeaders=host, Signature=0"
         );
-        let request = Request {
+        let request = SandboxRequest {
             method: "POST".into(),
             path: "/".into(),
             query: Vec::new(),
@@ -210,9 +213,9 @@ impl Home {
         self.answered(&request)
     }
 
-    fn answered(&self, request: &Request) -> Value {
+    fn answered(&self, request: &SandboxRequest) -> Value {
         match self.world.handle(request) {
-            Reply::Answer(answer) => {
+            SandboxReply::Answer(answer) => {
                 let body = String::from_utf8_lossy(&answer.body).into_owned();
                 assert_eq!(answer.status, 200, "{} {}: {body}", request.method, request.path);
                 serde_json::from_str(&body).unwrap()
@@ -251,7 +254,7 @@ impl Home {
 
     /// Loses a fault domain, which hangs from now on.
     pub(crate) fn lose(&self, fault_domain: &str) {
-        self.world.lose(fault_domain, How::Hang).unwrap();
+        self.world.lose(fault_domain, LostHow::Hang).unwrap();
     }
 
     /// Destroys everything in a fault domain, or one object of it; in a lost one that shows when it heals.

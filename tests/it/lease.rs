@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lifeboat::engine::state::journal::Entry;
+use lifeboat::engine::state::journal::JournalEntry;
 use lifeboat::engine::state::record::State;
 use lifeboat::store::file::FileStore;
 use lifeboat::store::lease::Lease;
 use lifeboat::store::pulse::LeaseTimes;
-use lifeboat::store::turn::Switcher;
+use lifeboat::store::turn::SwitchCommand;
 
 use crate::converge::fired;
 use crate::harness::{Home, Running, files};
@@ -54,7 +54,7 @@ fn state_of(folder: &Path) -> Vec<Vec<u8>> {
 /// What a failover does that means it.
 fn preempt(store: &FileStore) -> (Lease, Option<State>) {
     let to = ["eu".to_owned()];
-    let who = Switcher {
+    let who = SwitchCommand {
         owner: "tester",
         command: "failover tiny",
         at: 0,
@@ -137,7 +137,7 @@ fn a_stopped_run_that_was_preempted_changes_nothing_when_it_wakes_up() {
         assert!(!lease.preempted.as_ref().unwrap().has_answered, "{said}");
         assert!(lease.epoch > status.epoch);
         assert_eq!(state.unwrap().integrity(), Vec::<String>::new(), "{said}");
-        let ours = Entry::Bound { cloud: "another".into(), account: "x".into() };
+        let ours = JournalEntry::Bound { cloud: "another".into(), account: "x".into() };
         lease.append(&[ours]).unwrap();
         let (calls, bytes) = (changes(home), state_of(&folder));
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lifeboat::sandbox::Options;
+use lifeboat::sandbox::SandboxOptions;
 use serde_json::{Value, json};
 
 use crate::duo;
@@ -144,7 +144,7 @@ resources:
 /// Writes take as long as was said; and whether a group can be changed without one of its members is said with the loss.
 #[test]
 fn writes_and_groups_between_regions_do_as_the_terminal_says() {
-    let home = Home::with(&Options { manual: true, ..Options::default() });
+    let home = Home::with(&SandboxOptions { manual: true, ..SandboxOptions::default() });
     let table = json!({
         "TableName": "shop", "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],

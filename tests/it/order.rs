@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lifeboat::sandbox::linode::leads::Met;
+use lifeboat::sandbox::linode::leads::MetBy;
 use lifeboat::sandbox::received::Received;
 use serde_json::json;
 
@@ -77,7 +77,7 @@ fn an_application_that_starts_late_is_waited_for() {
         home.log_requests();
         home.sandbox(&["apply", "shop", "--yes"]).code(0).done();
         home.users().unharmed(&[NAME], beside);
-        assert_eq!(home.verdict(NAME).unwrap().met, Met::Served);
+        assert_eq!(home.verdict(NAME).unwrap().met, MetBy::Served);
     }
 }
 
@@ -102,7 +102,7 @@ fn a_revision_that_never_becomes_healthy_stops_at_the_first_machine() {
             .done();
         assert_eq!(home.requests().with("DELETE").with("/instances/").len(), gone);
         home.users().unharmed(&[NAME], beside);
-        assert_eq!(home.verdict(NAME).unwrap().met, Met::Served);
+        assert_eq!(home.verdict(NAME).unwrap().met, MetBy::Served);
     }
 }
 
@@ -275,7 +275,7 @@ fn a_way_home_keeps_the_standby_while_nobody_knows_where_users_are() {
         home.log_requests();
         home.sandbox(&["failback", "sites", "--yes"]).done();
         home.users().unharmed(&["shop.sites.example.com"], fault);
-        assert_eq!(home.verdict("shop.sites.example.com").unwrap().met, Met::Served, "{fault}");
+        assert_eq!(home.verdict("shop.sites.example.com").unwrap().met, MetBy::Served, "{fault}");
         home.world.end_faults().unwrap();
         home.sandbox(&["failback", "sites", "--yes"]).code(0).done();
         home.users().unharmed(&["shop.sites.example.com"], fault);

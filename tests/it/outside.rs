@@ -126,9 +126,9 @@ fn another_ttl_attribute_is_waited_for() {
             "stack: tiny\nresources:\n  t: {{ kind: dynamodb.table, region: us-east-1, name: tiny_table, attributes: {{ id: S }}, hash_key: id, ttl_attribute: {it} }}\n"
         )
     };
-    let home = Home::with(&lifeboat::sandbox::Options {
+    let home = Home::with(&lifeboat::sandbox::SandboxOptions {
         speed: 2_000.0,
-        ..lifeboat::sandbox::Options::default()
+        ..lifeboat::sandbox::SandboxOptions::default()
     });
     home.stack("tiny", stack("old"));
     apply(&home, &[]).code(0).done();

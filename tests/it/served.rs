@@ -1,7 +1,7 @@
 //! The sandbox as a program of its own: it needs no stacks, says whose time it keeps, and fails as often as it is told to.
 
-use lifeboat::sandbox::http::Request;
-use lifeboat::sandbox::world::Reply;
+use lifeboat::sandbox::http::SandboxRequest;
+use lifeboat::sandbox::world::SandboxReply;
 
 use crate::harness::Home;
 
@@ -17,10 +17,13 @@ fn a_world_is_served_where_no_stacks_are() {
 
 /// Which of so many calls failed: `x`.
 fn calls(home: &Home, count: usize) -> String {
-    let request =
-        Request { method: "GET".into(), path: "/v4/regions".into(), ..Request::default() };
+    let request = SandboxRequest {
+        method: "GET".into(),
+        path: "/v4/regions".into(),
+        ..SandboxRequest::default()
+    };
     let one = |_| match home.world.handle(&request) {
-        Reply::Answer(answer) if answer.status == 200 => '.',
+        SandboxReply::Answer(answer) if answer.status == 200 => '.',
         _ => 'x',
     };
     (0..count).map(one).collect()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lifeboat::store::file::FileStore;
-use lifeboat::store::turn::Switcher;
+use lifeboat::store::turn::SwitchCommand;
 
 use crate::converge::fired;
 use crate::cut::{Cut, at_each_change};
@@ -88,7 +88,7 @@ fn a_switch_that_has_written_nothing_yet_is_turned_too() {
     home.sandbox(&to("calm")).code(0).done();
     let store = FileStore::new(&home.state_folder("duo"));
     let (owner, command) = ("somebody", "failback duo");
-    let who = Switcher { owner, command, at: 0, to: &[], lost: &[], asks: true };
+    let who = SwitchCommand { owner, command, at: 0, to: &[], lost: &[], asks: true };
     let (lease, _) = store.preempt(who, &mut |_| {}).unwrap();
     let mut again = start(&home, &to("calm"));
     let is_asked = || store.lease_status().unwrap().is_some_and(|it| it.asked_by.is_some());

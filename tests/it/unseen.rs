@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 
 use lifeboat::engine::plan::wire::FORMAT_VERSION;
-use lifeboat::sandbox::Serving;
+use lifeboat::sandbox::ServingSandbox;
 
 use crate::harness::Home;
 
@@ -52,7 +52,7 @@ impl Scripted {
 /// The sandbox on a port, spoken to as if it were the real clouds; its requests are counted in the test's own process.
 pub(crate) struct Cloud {
     pub(crate) home: Home,
-    serving: Option<Serving>,
+    serving: Option<ServingSandbox>,
     runtime: tokio::runtime::Runtime,
 }
 

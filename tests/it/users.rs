@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lifeboat::sandbox::linode::leads::{Met, Verdict};
+use lifeboat::sandbox::linode::leads::{MetBy, ServedVerdict};
 use lifeboat::sandbox::request_log;
 
 use crate::harness::Home;
@@ -17,8 +17,8 @@ pub(crate) struct Users(request_log::Requests);
 pub(crate) struct Moment {
     /// `PUT /v4/domains/… 200`.
     pub(crate) request: String,
-    pub(crate) before: Option<Verdict>,
-    pub(crate) after: Option<Verdict>,
+    pub(crate) before: Option<ServedVerdict>,
+    pub(crate) after: Option<ServedVerdict>,
 }
 
 impl Moment {
@@ -28,8 +28,8 @@ impl Moment {
     }
 }
 
-fn is_served(verdict: Option<&Verdict>) -> bool {
-    verdict.is_some_and(|it| it.met == Met::Served)
+fn is_served(verdict: Option<&ServedVerdict>) -> bool {
+    verdict.is_some_and(|it| it.met == MetBy::Served)
 }
 
 impl Home {
@@ -41,7 +41,7 @@ impl Home {
     }
 
     /// What users of a name meet now; `None`: no record has it.
-    pub(crate) fn verdict(&self, name: &str) -> Option<Verdict> {
+    pub(crate) fn verdict(&self, name: &str) -> Option<ServedVerdict> {
         self.world.users().unwrap().names.remove(name)
     }
 
@@ -49,7 +49,7 @@ impl Home {
     #[track_caller]
     pub(crate) fn served_if_anything_serves(&self, name: &str, said: &str) {
         let verdict = self.verdict(name).unwrap_or_else(|| panic!("{said}: {name} is gone"));
-        assert!(verdict.met == Met::Served || !verdict.way, "{said}: {name} is {verdict}");
+        assert!(verdict.met == MetBy::Served || !verdict.way, "{said}: {name} is {verdict}");
     }
 
     /// From now on the application of every machine answers only so long (world time) after its boot.
@@ -65,8 +65,8 @@ impl Home {
 
     /// From now on it answers errors on every machine whose user data or image holds this text.
     pub(crate) fn app_is_broken_by(&self, text: &str) {
-        use lifeboat::sandbox::linode::apps::Broken;
-        self.world.set_app(text, |it| it.broken = Some(Broken::Errors)).unwrap();
+        use lifeboat::sandbox::linode::apps::BrokenApp;
+        self.world.set_app(text, |it| it.broken = Some(BrokenApp::Errors)).unwrap();
     }
 }
 
@@ -83,7 +83,7 @@ impl Users {
 
     /// The requests that took users of a name from what served them.
     pub(crate) fn harm(&self, name: &str) -> Vec<String> {
-        let told = |it: Option<&Verdict>| it.map_or("gone".to_owned(), ToString::to_string);
+        let told = |it: Option<&ServedVerdict>| it.map_or("gone".to_owned(), ToString::to_string);
         let moments = self.of(name);
         assert!(moments.iter().any(|it| it.after.is_some()), "{name} never was in the log");
         let harmful = moments.iter().filter(|it| it.is_harm());
@@ -120,7 +120,7 @@ resources:
     home
 }
 
-fn met(home: &Home) -> Met {
+fn met(home: &Home) -> MetBy {
     home.verdict("shop.example.com").unwrap().met
 }
 
@@ -128,16 +128,16 @@ fn met(home: &Home) -> Met {
 #[test]
 fn the_sandbox_tells_who_is_served_by_all_that_stands_between() {
     let home = shop(8080);
-    assert_eq!(met(&home), Met::Served);
+    assert_eq!(met(&home), MetBy::Served);
     home.app_listens_on(&[80]);
-    assert_eq!(met(&home), Met::Failing);
+    assert_eq!(met(&home), MetBy::Failing);
     home.app_listens_on(&[80, 8080]);
-    assert_eq!(met(&home), Met::Served);
+    assert_eq!(met(&home), MetBy::Served);
     home.app_is_broken_by("rev-1");
-    assert_eq!(met(&home), Met::Failing);
+    assert_eq!(met(&home), MetBy::Failing);
     home.world.set_app("rev-1", |it| it.broken = None).unwrap();
     home.app_starts_after(Duration::from_hours(240));
-    assert_eq!(met(&home), Met::Failing);
+    assert_eq!(met(&home), MetBy::Failing);
     home.app_starts_after(Duration::ZERO);
     let machine =
         home.linode("GET", "/linode/instances", &serde_json::Value::Null)["data"][0]["id"].clone();
@@ -148,13 +148,13 @@ fn the_sandbox_tells_who_is_served_by_all_that_stands_between() {
     };
     let body = serde_json::json!({ "label": "wall", "rules": rule("10.0.0.0/8"), "devices": { "linodes": [machine] } });
     let wall = home.linode("POST", "/networking/firewalls", &body)["id"].clone();
-    assert_eq!(met(&home), Met::Failing, "balancers come from 192.168.255.0/24");
+    assert_eq!(met(&home), MetBy::Failing, "balancers come from 192.168.255.0/24");
     home.linode("PUT", &format!("/networking/firewalls/{wall}/rules"), &rule("192.168.255.0/24"));
-    assert_eq!(met(&home), Met::Served);
+    assert_eq!(met(&home), MetBy::Served);
     let nodes = "/nodebalancers/1700001/configs/2700001/nodes";
     let node = home.linode("GET", nodes, &serde_json::Value::Null)["data"][0]["id"].clone();
     for (mode, expected) in
-        [("reject", Met::Failing), ("drain", Met::Failing), ("backup", Met::Served)]
+        [("reject", MetBy::Failing), ("drain", MetBy::Failing), ("backup", MetBy::Served)]
     {
         home.linode("PUT", &format!("{nodes}/{node}"), &serde_json::json!({ "mode": mode }));
         assert_eq!(met(&home), expected, "{mode}");

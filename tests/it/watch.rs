@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lifeboat::engine::state::record::Phase;
-use lifeboat::sandbox::Options;
-use lifeboat::sandbox::faults::How;
-use lifeboat::store::claim::{Claim, Claims, machine, wall};
+use lifeboat::sandbox::SandboxOptions;
+use lifeboat::sandbox::faults::LostHow;
+use lifeboat::store::claim::{LockRecord, LockRecords, machine, wall};
 use lifeboat::store::file::FileStore;
-use lifeboat::store::turn::Switcher;
+use lifeboat::store::turn::SwitchCommand;
 use serde_json::Value;
 
 use crate::guards::served;
@@ -106,7 +106,7 @@ fn nobody() -> String {
 
 /// A home with an overlay that can be switched to; `speed` world seconds per second.
 fn home(speed: f64) -> Home {
-    let home = Home::with(&Options { speed, ..Options::default() });
+    let home = Home::with(&SandboxOptions { speed, ..SandboxOptions::default() });
     home.stack("tiny", "stack: tiny\nresources: {}\n");
     home.overlay("tiny", "eu", "overlay: eu\n");
     home
@@ -449,7 +449,7 @@ fn addresses_of_the_sandbox_are_asked_of_it() {
     let url = format!("http://{front}/");
     let once = || names(&watch(&home, &url, &["--once"]).code(0));
     assert_eq!(once(), "");
-    home.world.lose("linode:us-east", How::Hang).unwrap();
+    home.world.lose("linode:us-east", LostHow::Hang).unwrap();
     assert_eq!((once(), once()), ("probe-failed".into(), "probe-failed down".into()));
     home.world.heal(None).unwrap();
     assert_eq!((once(), once()), ("probe-ok".into(), "up".into()));
@@ -477,8 +477,8 @@ fn watch_shop(home: &Home, url: &str, more: &[&str]) -> Output {
 }
 
 fn lose_home(home: &Home) {
-    home.world.lose("linode:us-east", How::Hang).unwrap();
-    home.world.lose("aws:us-east-1", How::Hang).unwrap();
+    home.world.lose("linode:us-east", LostHow::Hang).unwrap();
+    home.world.lose("aws:us-east-1", LostHow::Hang).unwrap();
 }
 
 fn active(home: &Home) -> Vec<String> {
@@ -507,7 +507,7 @@ fn a_lost_site_is_failed_over_once_and_never_back() {
     home.world.heal(None).unwrap();
     assert_eq!(names(&watch_shop(&home, SHOP, &["--rounds", "3"]).code(0)), "");
     assert_eq!(active(&home), ["failover_eu"], "never back");
-    home.world.lose("linode:eu-central", How::Hang).unwrap();
+    home.world.lose("linode:eu-central", LostHow::Hang).unwrap();
     let output = watch_shop(&home, SHOP, &["--rounds", "3"]).code(0);
     assert_eq!(names(&output), "probe-failed probe-failed down already-switched probe-failed");
     assert_eq!(home.state("woocommerce").unwrap().last_run.unwrap().command, run.command);
@@ -537,9 +537,9 @@ fn a_failover_that_finds_the_lease_held_waits_for_the_next_round() {
     lose_home(&home);
     let store = FileStore::new(&home.state_folder("woocommerce"));
     // A lifeboat from before switches told where they go.
-    let claims = Claims::of(store.folder());
+    let claims = LockRecords::of(store.folder());
     let epoch = claims.newest().unwrap().unwrap().epoch + 1;
-    let lease = claims.take(Claim {
+    let lease = claims.take(LockRecord {
         epoch,
         owner: "somebody else".into(),
         command: "failover shop --to eu".into(),
@@ -569,7 +569,7 @@ fn a_watch_turns_nobody_s_switch() {
     lose_home(&home);
     let store = FileStore::new(&home.state_folder("woocommerce"));
     let (owner, command) = ("somebody else", "failback shop");
-    let who = Switcher { owner, command, at: 0, to: &[], lost: &[], asks: false };
+    let who = SwitchCommand { owner, command, at: 0, to: &[], lost: &[], asks: false };
     let (lease, _) = store.preempt(who, &mut |_| {}).unwrap();
     let output = watch_shop(&home, SHOP, &["--rounds", "3"]).code(0);
     let said = "probe-failed probe-failed down switch-held probe-failed switch-held";
@@ -585,7 +585,7 @@ fn a_watch_turns_nobody_s_switch() {
     let rules = ["--down", "2/3", "--up", "2", "--rounds", "3", "--sandbox"];
     let mut watch = home.start(&[&head[..], &rules].concat());
     assert!(watch.until(|| home.path("begun").exists()));
-    let who = Switcher { command: "failback shop --yes", ..who };
+    let who = SwitchCommand { command: "failback shop --yes", ..who };
     drop(store.preempt(who, &mut |_| {}).unwrap());
     std::fs::write(home.path("turned"), "").unwrap();
     let output = watch.end().code(0);

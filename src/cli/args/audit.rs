@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::stack::World;
+use crate::cli::args::stack::WorldArgs;
 
 #[derive(Debug, Clone, Args)]
 pub struct AuditArgs {
@@ -36,7 +36,7 @@ pub struct AuditArgs {
     #[arg(long = "var-file", value_name = "FILE")]
     pub variable_files: Vec<PathBuf>,
     #[command(flatten)]
-    pub world: World,
+    pub world: WorldArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -20,7 +20,7 @@ pub enum SandboxCommand {
         fault_domains: Vec<String>,
         /// What a call to them meets
         #[arg(long, value_enum, default_value = "hang")]
-        how: How,
+        how: HowArg,
         /// Let groups of tables with a member there be changed all the same; what AWS does is not known
         #[arg(long)]
         group_changes: bool,
@@ -162,7 +162,7 @@ pub enum LogWhat {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum How {
+pub enum HowArg {
     Hang,
     Refuse,
     #[value(name = "503")]

@@ -8,13 +8,13 @@ use clap_complete::engine::ArgValueCompleter;
 
 use crate::cli::complete;
 
-use crate::engine::retry::Pace;
+use crate::engine::retry::Pacing;
 use crate::engine::stack::gate::parse_duration;
 use crate::ops::error::OpsError;
 
 /// A stack and what is laid over it.
 #[derive(Debug, Clone, Args)]
-pub struct Layers {
+pub struct LayerArgs {
     /// `NAME`, `NAME@WORKSPACE` or the path of a stack's folder; for apply also a saved plan
     #[arg(add = ArgValueCompleter::new(complete::stacks), value_hint = ValueHint::AnyPath)]
     pub stack: String,
@@ -31,7 +31,7 @@ pub struct Layers {
 
 /// A stack whose overlays state knows.
 #[derive(Debug, Clone, Args)]
-pub struct Target {
+pub struct TargetArgs {
     /// `NAME`, `NAME@WORKSPACE` or the path of a stack's folder
     #[arg(add = ArgValueCompleter::new(complete::stacks))]
     pub stack: String,
@@ -43,10 +43,10 @@ pub struct Target {
     pub variable_files: Vec<PathBuf>,
 }
 
-impl Target {
+impl TargetArgs {
     /// The same with overlays.
-    pub fn under(&self, overlays: Vec<String>) -> Layers {
-        Layers {
+    pub fn under(&self, overlays: Vec<String>) -> LayerArgs {
+        LayerArgs {
             stack: self.stack.clone(),
             overlays,
             variables: self.variables.clone(),
@@ -57,7 +57,7 @@ impl Target {
 
 /// What a switch assumes lost, and what it carries.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Losing {
+pub struct LossArgs {
     /// This fault domain is lost, e.g. `linode:us-east`; without: those that the overlay assumes
     #[arg(long, value_name = "FAULT_DOMAIN", conflicts_with = "planned")]
     pub lost: Vec<String>,
@@ -84,7 +84,7 @@ pub enum Words {
 
 /// Which world is acted on.
 #[derive(Debug, Clone, Args)]
-pub struct World {
+pub struct WorldArgs {
     /// Use the embedded cloud under state/sandbox/: no account, no credentials
     #[arg(long, env = "LIFEBOAT_SANDBOX", value_parser = clap::builder::FalseyValueParser::new())]
     pub sandbox: bool,
@@ -95,7 +95,7 @@ pub struct World {
 
 /// What guards let through.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Allow {
+pub struct AllowArgs {
     /// Let this object, which holds data, be deleted or replaced
     #[arg(long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::addresses))]
     pub allow_delete: Vec<String>,
@@ -131,7 +131,7 @@ pub struct Speed {
 }
 
 impl Speed {
-    pub fn pace(&self) -> Result<Pace, OpsError> {
+    pub fn pace(&self) -> Result<Pacing, OpsError> {
         let seconds = |text: &String| match parse_duration(text) {
             Some(seconds) if (1..=3_600).contains(&seconds) => Ok(Duration::from_secs(seconds)),
             _ => Err(OpsError::usage(
@@ -140,12 +140,12 @@ impl Speed {
             )),
         };
         let poll = self.poll.as_ref().map(seconds).transpose()?;
-        Ok(Pace { at_once: self.parallel.map(usize::from), poll })
+        Ok(Pacing { at_once: self.parallel.map(usize::from), poll })
     }
 }
 
 #[derive(Debug, Clone, Args)]
-pub struct Shape {
+pub struct ShapeArgs {
     /// How to print the plan
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::stack::World;
+use crate::cli::args::stack::WorldArgs;
 
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
@@ -84,5 +84,5 @@ pub struct StateArgs {
     /// `NAME` or `NAME@WORKSPACE`
     pub stack: String,
     #[command(flatten)]
-    pub world: World,
+    pub world: WorldArgs,
 }

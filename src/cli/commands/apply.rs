@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cli::args::{Allow, Layers, Losing, World};
-use crate::cli::commands::Scene;
+use crate::cli::args::{AllowArgs, LayerArgs, LossArgs, WorldArgs};
+use crate::cli::commands::CommandContext;
 use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
 use crate::cli::commands::reports;
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
-use crate::engine::advice::Command;
-use crate::engine::over::{self, Ending};
+use crate::engine::advice::AdvisedCommand;
+use crate::engine::over::{self, Completion};
 use crate::engine::plan::accord::differences;
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
@@ -19,16 +19,16 @@ use crate::engine::plan::wire::plan_digest;
 use crate::engine::state::record::State;
 use crate::ops::apply::is_idle;
 use crate::ops::bindings::{bindings, broken_bindings};
-use crate::ops::closing::Order;
+use crate::ops::closing::RunRequest;
 use crate::ops::course::{Losses, named};
 use crate::ops::error::OpsError;
 use crate::ops::ledger;
 use crate::ops::load::assumes_loss;
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::ops::plan::{Proposed, plan_on, unsafe_steps};
-use crate::ops::session::{Session, Target};
-use crate::ops::sides::{Ask, overlays_of};
-use crate::render::outline::Shown;
+use crate::ops::session::{CloudTarget, Session};
+use crate::ops::sides::{PlanRequest, overlays_of};
+use crate::render::outline::ShownPlan;
 use crate::render::text::{TextOptions, text};
 use crate::store::lease::Lease;
 
@@ -41,11 +41,11 @@ pub struct Consent {
 }
 
 pub async fn apply(
-    scene: &Scene,
-    layers: &Layers,
-    world: &World,
-    allow: &Allow,
-    losing: &Losing,
+    scene: &CommandContext,
+    layers: &LayerArgs,
+    world: &WorldArgs,
+    allow: &AllowArgs,
+    losing: &LossArgs,
     replace: &[String],
     consent: Consent,
 ) -> Result<Exit, OpsError> {
@@ -79,22 +79,22 @@ pub async fn apply(
 /// How a run went, and how far what it was for came.
 pub struct Went {
     pub exit: Exit,
-    pub ending: Ending,
+    pub ending: Completion,
 }
 
 /// Shows a plan, asks, and carries it out.
 pub async fn settled_with(
-    scene: &Scene,
+    scene: &CommandContext,
     session: &Arc<Session>,
     lease: Lease,
     proposed: Proposed,
-    ask: &Ask,
+    ask: &PlanRequest,
     consent: Consent,
     question: &str,
 ) -> Result<Went, OpsError> {
     warn(&proposed, scene.color);
     let forecast = reports::forecast(session, &ask.place, &proposed);
-    show(scene, Shown { plan: &proposed.plan, forecast: forecast.as_ref() });
+    show(scene, ShownPlan { plan: &proposed.plan, forecast: forecast.as_ref() });
     note_drill(&ask.place, &proposed.desired.stack);
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
@@ -109,18 +109,18 @@ pub async fn settled_with(
     }
     if !consent.yes && !agreed(question, "yes") {
         out::talk("nothing changed");
-        return Ok(Went { exit: Exit::Refused, ending: Ending::Undone });
+        return Ok(Went { exit: Exit::Refused, ending: Completion::Undone });
     }
     carry_out(scene, session, lease, proposed, ask).await
 }
 
 /// Carries out what was agreed to before it could be read.
 pub async fn go_on(
-    scene: &Scene,
+    scene: &CommandContext,
     session: &Arc<Session>,
     lease: Lease,
     proposed: Proposed,
-    ask: &Ask,
+    ask: &PlanRequest,
 ) -> Result<Went, OpsError> {
     warn(&proposed, scene.color);
     show(scene, &proposed.plan);
@@ -130,19 +130,19 @@ pub async fn go_on(
 
 /// Runs the steps of a saved plan and nothing else.
 async fn saved(
-    scene: &Scene,
+    scene: &CommandContext,
     file: &Path,
-    layers: &Layers,
-    world: &World,
+    layers: &LayerArgs,
+    world: &WorldArgs,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     let (plan, envelope) = read(file)?;
     may_go_on(consent)?;
     let name =
         plan.instance.as_ref().map_or(plan.stack.clone(), |it| format!("{}@{it}", plan.stack));
-    let place = Place::find(&name, &scene.directory)?;
+    let place = StackRef::find(&name, &scene.directory)?;
     let intent = if plan.bindings.intent == "destroy" { Intent::Destroy } else { Intent::Apply };
-    let ask = Ask {
+    let ask = PlanRequest {
         place,
         overlays: Some(plan.overlays.clone()),
         given: open::variables(layers)?,
@@ -174,11 +174,11 @@ async fn saved(
         let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));
         let file = layers.stack.as_str();
         let (stack, overlays) = (name.as_str(), plan.overlays.as_slice());
-        let anew = Command::Plan { stack, overlays, out: Some(file) };
+        let anew = AdvisedCommand::Plan { stack, overlays, out: Some(file) };
         let help = format!("make a new one: {anew}; nothing was changed");
         return Err(OpsError::refused(what, help));
     }
-    show(scene, Shown { plan: &plan, forecast: envelope.forecast.as_ref() });
+    show(scene, ShownPlan { plan: &plan, forecast: envelope.forecast.as_ref() });
     refuse(&plan)?;
     if let Some(why) = unsafe_steps(&session.catalog, &fresh, &plan).into_iter().next() {
         let help = why.help.unwrap_or_default();
@@ -196,14 +196,14 @@ async fn saved(
 }
 
 pub async fn destroy(
-    scene: &Scene,
-    layers: &Layers,
-    world: &World,
+    scene: &CommandContext,
+    layers: &LayerArgs,
+    world: &WorldArgs,
     allow_delete: Vec<String>,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     may_go_on(consent)?;
-    let allow = Allow { allow_delete, ..Allow::default() };
+    let allow = AllowArgs { allow_delete, ..AllowArgs::default() };
     let ask = open::ask(&scene.directory, layers, &allow, Intent::Destroy)?;
     let session = open::session(&ask.place.root, world).await?;
     let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
@@ -231,10 +231,10 @@ pub async fn destroy(
     Ok(carry_out(scene, &session, lease, proposed, &ask).await?.exit)
 }
 
-pub fn show<'a>(scene: &Scene, shown: impl Into<Shown<'a>>) {
+pub fn show<'a>(scene: &CommandContext, shown: impl Into<ShownPlan<'a>>) {
     let shown = shown.into();
     let plan = typed_here(shown.plan);
-    let shown = Shown { plan: &plan, ..shown };
+    let shown = ShownPlan { plan: &plan, ..shown };
     out::data(&text(
         shown,
         &TextOptions { color: scene.color, width: out::width(), verbose: false },
@@ -242,8 +242,13 @@ pub fn show<'a>(scene: &Scene, shown: impl Into<Shown<'a>>) {
 }
 
 /// On real clouds the stack's name is typed, or `--yes --data-loss` given.
-fn consents(session: &Session, ask: &Ask, consent: Consent, data: bool) -> Result<bool, OpsError> {
-    if consent.yes && session.target == Target::Clouds && data && !consent.data_loss {
+fn consents(
+    session: &Session,
+    ask: &PlanRequest,
+    consent: Consent,
+    data: bool,
+) -> Result<bool, OpsError> {
+    if consent.yes && session.target == CloudTarget::Clouds && data && !consent.data_loss {
         return Err(OpsError::refused(
             "--yes alone does not destroy data on real clouds",
             "add --data-loss, or leave --yes out and type the stack's name",
@@ -255,7 +260,7 @@ fn consents(session: &Session, ask: &Ask, consent: Consent, data: bool) -> Resul
 }
 
 /// A runner without the state of its stack would make everything a second time.
-fn state_is_there(session: &Session, ask: &Ask, found: bool) -> Result<(), OpsError> {
+fn state_is_there(session: &Session, ask: &PlanRequest, found: bool) -> Result<(), OpsError> {
     let in_ci = std::env::var_os("CI").is_some_and(|it| !it.is_empty());
     if found || !in_ci || session.is_local {
         return Ok(());
@@ -288,18 +293,18 @@ pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
     ))
 }
 
-fn unasked_switch(place: &Place, state: &State, asked: &[String]) -> OpsError {
+fn unasked_switch(place: &StackRef, state: &State, asked: &[String]) -> OpsError {
     let name = place.name();
     let proper = match asked.strip_prefix(state.home.as_slice()) {
-        Some([]) => Command::Failback { stack: &name, lost: Vec::new() }.to_string(),
+        Some([]) => AdvisedCommand::Failback { stack: &name, lost: Vec::new() }.to_string(),
         Some([to]) => {
             // Without a loss that it assumes, a switch to it is a planned one.
             let planned = !assumes_loss(place, to).unwrap_or(true);
-            Command::Failover { stack: &name, to, lost: Vec::new(), planned }.to_string()
+            AdvisedCommand::Failover { stack: &name, to, lost: Vec::new(), planned }.to_string()
         }
         _ => "a saved plan".to_owned(),
     };
-    let switch = Command::ApplySwitch { stack: &name, overlays: asked };
+    let switch = AdvisedCommand::ApplySwitch { stack: &name, overlays: asked };
     OpsError::refused(
         format!(
             "the active overlays are {}, and this would switch to {}",
@@ -311,17 +316,17 @@ fn unasked_switch(place: &Place, state: &State, asked: &[String]) -> OpsError {
 }
 
 async fn carry_out(
-    scene: &Scene,
+    scene: &CommandContext,
     session: &Arc<Session>,
     lease: Lease,
     proposed: Proposed,
-    ask: &Ask,
+    ask: &PlanRequest,
 ) -> Result<Went, OpsError> {
     let signals = signals::listen()?;
     lease.pulse().when_over(|over| {
         out::talk(&format!("{over}: nothing new is started; calls in flight finish"));
     });
-    let order = Order {
+    let order = RunRequest {
         pace: scene.pace,
         command: scene.command.clone(),
         intent: ask.intent,
@@ -349,7 +354,7 @@ async fn carry_out(
     }
     if let Some(open) = ending::open(&report.open).filter(|_| ask.intent == Intent::Apply) {
         let what = if switching.is_some() { "the switch is not over: " } else { "" };
-        let apply = Command::Apply { stack: &ask.place.name() };
+        let apply = AdvisedCommand::Apply { stack: &ask.place.name() };
         out::talk(&format!("{what}{open}; {apply} goes on when they answer"));
     }
     if let Some(shared) = ending::shared(&report.open) {

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use aws_config::meta::region::ProvideRegion as _;
 use aws_config::profile::{ProfileFileRegionProvider, load};
 
-use crate::cli::args::{AuditArgs, AuditFormat, Layers};
-use crate::cli::commands::Scene;
+use crate::cli::args::{AuditArgs, AuditFormat, LayerArgs};
+use crate::cli::commands::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::audit::finding::{Audit, Level};
 use crate::engine::stack::recovery::is_fault_domain;
-use crate::ops::audit::{Question, audit as ask};
+use crate::ops::audit::{AuditQuestion, audit as ask};
 use crate::ops::error::OpsError;
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::render::audit::{json, rules, text};
 use crate::render::sarif::sarif;
 
@@ -32,7 +32,7 @@ const ENDPOINTS: [&str; 5] = [
 /// Variables that hold credentials themselves.
 const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
-pub async fn audit(scene: &Scene, arguments: &AuditArgs) -> Result<Exit, OpsError> {
+pub async fn audit(scene: &CommandContext, arguments: &AuditArgs) -> Result<Exit, OpsError> {
     let Some(stack) = arguments.stack.clone().filter(|_| !arguments.rules) else {
         out::data(&rules());
         return Ok(Exit::Done);
@@ -49,25 +49,25 @@ pub async fn audit(scene: &Scene, arguments: &AuditArgs) -> Result<Exit, OpsErro
 }
 
 async fn question(
-    scene: &Scene,
+    scene: &CommandContext,
     arguments: &AuditArgs,
     stack: String,
-) -> Result<Question, OpsError> {
+) -> Result<AuditQuestion, OpsError> {
     if let Some(here) = arguments.here.as_ref().filter(|it| !is_fault_domain(it)) {
         return Err(OpsError::usage(
             format!("`--here {here}` is not a fault domain"),
             "write --here linode:us-east or --here aws:us-east-1",
         ));
     }
-    let layers = Layers {
+    let layers = LayerArgs {
         stack,
         overlays: Vec::new(),
         variables: arguments.variables.clone(),
         variable_files: arguments.variable_files.clone(),
     };
     let settings = if arguments.world.sandbox { Vec::new() } else { settings().await };
-    Ok(Question {
-        place: Place::find(&layers.stack, &scene.directory)?,
+    Ok(AuditQuestion {
+        place: StackRef::find(&layers.stack, &scene.directory)?,
         to: arguments.to.clone(),
         given: open::variables(&layers)?,
         settings,

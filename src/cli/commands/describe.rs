@@ -5,7 +5,7 @@ use clap::CommandFactory as _;
 use crate::cli::args::Arguments;
 use crate::cli::exit::Exit;
 use crate::cli::out;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::nearest;
 use crate::engine::json_schema::json_schema;
 use crate::engine::schema::{Attribute, FaultDomain, Kind, OnChange};
@@ -30,7 +30,7 @@ pub fn kinds(kind: Option<&str>) -> Result<Exit, OpsError> {
     }
     let near = nearest(name, catalog.kinds.keys().map(String::as_str));
     let help = near.map_or_else(
-        || format!("{} lists them", Command::Kinds { kind: None }),
+        || format!("{} lists them", AdvisedCommand::Kinds { kind: None }),
         |it| format!("did you mean `{it}`?"),
     );
     Err(OpsError::input(format!("there is no kind `{name}`"), help))

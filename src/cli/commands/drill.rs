@@ -3,53 +3,53 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::cli::args::{Allow, Losing, Target, World};
+use crate::cli::args::{AllowArgs, LossArgs, TargetArgs, WorldArgs};
 use crate::cli::commands::apply::{Consent, agreed, may_go_on, refuse, show};
 use crate::cli::commands::plan::warn;
-use crate::cli::commands::{Scene, reports};
+use crate::cli::commands::{CommandContext, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
-use crate::engine::over::{self, Ending};
+use crate::engine::advice::AdvisedCommand;
+use crate::engine::over::{self, Completion};
 use crate::engine::plan::change::{Action, Plan};
 use crate::engine::plan::propose::Intent;
 use crate::engine::stack::model::Stack;
 use crate::ops::drill::aftermath::cut_off;
 use crate::ops::drill::cleanup::{Cleaned, clean_up};
-use crate::ops::drill::foresight::{Foresight, foresight};
-use crate::ops::drill::rehearsal::{Rehearsal, rehearse};
-use crate::ops::drill::script::{Audience, Part, Script};
+use crate::ops::drill::foresight::{DrillPreview, foresight};
+use crate::ops::drill::rehearsal::{DrillRun, rehearse};
+use crate::ops::drill::script::{DrillObserver, DrillPhase, DrillSpec};
 use crate::ops::error::OpsError;
 use crate::ops::job::Progress;
 use crate::ops::ledger::goals;
-use crate::ops::load::Desired;
-use crate::ops::place::Place;
+use crate::ops::load::DesiredStack;
+use crate::ops::place::StackRef;
 use crate::ops::plan::{Proposed, plan_on};
 use crate::ops::session::Session;
 use crate::ops::{ledger, load};
 use crate::render::foretold::{Foretold, foretold};
-use crate::render::outline::Shown;
+use crate::render::outline::ShownPlan;
 use crate::render::words::count;
 
 /// What a drill is asked to do.
-pub struct Wanted {
+pub struct DrillArgs {
     pub to: String,
-    pub losing: Losing,
+    pub losing: LossArgs,
     pub cleanup: bool,
     pub yes: bool,
 }
 
 pub async fn drill(
-    scene: &Scene,
-    target: &Target,
-    world: &World,
-    wanted: &Wanted,
+    scene: &CommandContext,
+    target: &TargetArgs,
+    world: &WorldArgs,
+    wanted: &DrillArgs,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
     may_go_on(consent)?;
     let layers = target.under(vec![wanted.to.clone()]);
-    let mut ask = open::ask(&scene.directory, &layers, &Allow::default(), Intent::Apply)?;
+    let mut ask = open::ask(&scene.directory, &layers, &AllowArgs::default(), Intent::Apply)?;
     let session = open::session(&ask.place.root, world).await?;
     let stack = drilled(&session, &ask.place, wanted)?;
     let Some(instance) = stack.instance.clone() else {
@@ -59,7 +59,7 @@ pub async fn drill(
         return Err(another_instance(&ask.place.name(), &ask.place.stack, &wanted.to, &instance));
     }
     ask.place.instance = Some(instance);
-    let script = Script {
+    let script = DrillSpec {
         ask: ask.clone(),
         rehearses: stack.rehearses.iter().map(|(name, _)| name.clone()).collect(),
         overlay: wanted.to.clone(),
@@ -67,7 +67,7 @@ pub async fn drill(
         command: scene.command.clone(),
         pace: scene.pace,
     };
-    let audience = Screen { scene };
+    let audience = ConsoleObserver { scene };
     if wanted.cleanup {
         let cut_off = cut_off(&session, &script)?;
         let cleaned = clean_up(&session, &script, &audience).await?;
@@ -116,7 +116,7 @@ pub async fn drill(
 }
 
 /// What the overlay says of its drill. For a cleanup it need not be there: state knows what it made.
-fn drilled(session: &Session, place: &Place, wanted: &Wanted) -> Result<Stack, OpsError> {
+fn drilled(session: &Session, place: &StackRef, wanted: &DrillArgs) -> Result<Stack, OpsError> {
     let why = match load::instance_of(place, &wanted.to) {
         Ok(it) if it.instance.is_some() && (wanted.cleanup || !it.rehearses.is_empty()) => {
             return Ok(it);
@@ -137,14 +137,14 @@ fn drilled(session: &Session, place: &Place, wanted: &Wanted) -> Result<Stack, O
             return Ok(Stack { instance: it.instance, ..Stack::default() });
         }
         if !state.records.is_empty() || !state.begun.is_empty() {
-            left.push(Command::Destroy { stack: &it.name() }.to_string());
+            left.push(AdvisedCommand::Destroy { stack: &it.name() }.to_string());
         }
     }
     Err(if left.is_empty() { why } else { unread(&wanted.to, why, &left) })
 }
 
 /// Without a switch a drill proves nothing, and must not pass for one.
-fn no_rehearsal(place: &Place, overlay: &str) -> OpsError {
+fn no_rehearsal(place: &StackRef, overlay: &str) -> OpsError {
     let is_switch = |it: &String| {
         load::instance_of(place, it)
             .is_ok_and(|it| it.instance.is_none() && !it.assumes_lost.is_empty())
@@ -169,18 +169,18 @@ fn unread(overlay: &str, why: OpsError, left: &[String]) -> OpsError {
 
 /// Says what will happen, before anything of it is asked or called; `Some`: it will not.
 fn foretell(
-    scene: &Scene,
+    scene: &CommandContext,
     session: &Session,
-    script: &Script,
+    script: &DrillSpec,
     proposed: &Proposed,
-    it: &Foresight,
+    it: &DrillPreview,
 ) -> Result<Option<Exit>, OpsError> {
     let switch = it.switch.as_ref();
     if let Some(switch) = switch {
         warn(switch, scene.color);
         let forecast = reports::forecast(session, &script.ask.place, switch);
         if switch.plan.refusals().next().is_some() {
-            show(scene, Shown { plan: &switch.plan, forecast: forecast.as_ref() });
+            show(scene, ShownPlan { plan: &switch.plan, forecast: forecast.as_ref() });
             return Err(refused("the switch that is rehearsed"));
         }
         if let Some(exit) = waits(&switch.plan) {
@@ -230,7 +230,7 @@ fn are(number: usize, noun: &str) -> String {
     format!("{} {}", count(number, noun), if number == 1 { "is" } else { "are" })
 }
 
-fn rehearsed(script: &Script) -> String {
+fn rehearsed(script: &DrillSpec) -> String {
     if script.rehearses.is_empty() {
         "making it from nothing".to_owned()
     } else {
@@ -244,14 +244,15 @@ fn waits(plan: &Plan) -> Option<Exit> {
     let mut open = over::open(plan);
     open.retain(|it| plan.strays.iter().all(|stray| stray.address != it.address));
     let ending = over::ending(&open, true);
-    if ending == Ending::Over {
+    if ending == Completion::Over {
         return None;
     }
-    if let Some(shared) = ending::shared(&open).filter(|_| ending == Ending::Shared) {
+    if let Some(shared) = ending::shared(&open).filter(|_| ending == Completion::Shared) {
         out::talk(&format!("{shared}; nothing was changed"));
         return Some(ending.into());
     }
-    let why = if ending == Ending::Unread { "does not answer" } else { "could not be looked at" };
+    let why =
+        if ending == Completion::Unread { "does not answer" } else { "could not be looked at" };
     out::talk(&format!("a part of the world {why}, and a drill can wait; nothing was changed"));
     Some(ending.into())
 }
@@ -276,12 +277,15 @@ fn no_instance(overlay: &str) -> OpsError {
 fn another_instance(name: &str, stack: &str, overlay: &str, own: &str) -> OpsError {
     OpsError::refused(
         format!("a drill of `{overlay}` happens in {stack}@{own}, and this is {name}"),
-        format!("{}; nothing was changed", Command::Drill { stack, to: overlay, cleanup: false }),
+        format!(
+            "{}; nothing was changed",
+            AdvisedCommand::Drill { stack, to: overlay, cleanup: false }
+        ),
     )
 }
 
 fn cleanup_of(stack: &str, overlay: &str) -> String {
-    let cleanup = Command::Drill { stack, to: overlay, cleanup: true };
+    let cleanup = AdvisedCommand::Drill { stack, to: overlay, cleanup: true };
     format!("{cleanup} deletes what is left of it")
 }
 
@@ -292,20 +296,20 @@ fn in_use(name: &str, stack: &str, overlay: &str) -> OpsError {
     )
 }
 
-struct Screen<'a> {
-    scene: &'a Scene,
+struct ConsoleObserver<'a> {
+    scene: &'a CommandContext,
 }
 
-impl Audience for Screen<'_> {
-    fn begins(&self, part: Part, plan: &Plan) {
+impl DrillObserver for ConsoleObserver<'_> {
+    fn begins(&self, part: DrillPhase, plan: &Plan) {
         out::end_bars();
         match part {
-            Part::Apply => out::talk("apply: home, as it is before the disaster"),
-            Part::Switch => {
+            DrillPhase::Apply => out::talk("apply: home, as it is before the disaster"),
+            DrillPhase::Switch => {
                 out::talk("switch: what is rehearsed");
                 show(self.scene, plan);
             }
-            Part::Cleanup => {
+            DrillPhase::Cleanup => {
                 let steps = count(plan.steps.len(), "step");
                 out::talk(&format!("cleanup: {steps}"));
             }
@@ -313,7 +317,7 @@ impl Audience for Screen<'_> {
     }
 
     fn warns(&self, cleanup: &Proposed) {
-        let Desired { warnings, stack, .. } = &cleanup.desired;
+        let DesiredStack { warnings, stack, .. } = &cleanup.desired;
         report::all(warnings, &stack.sources, self.scene.color);
     }
 
@@ -322,7 +326,7 @@ impl Audience for Screen<'_> {
     }
 }
 
-fn ended(it: &Rehearsal) -> Exit {
+fn ended(it: &DrillRun) -> Exit {
     out::end_bars();
     ending::part("apply", &it.applied);
     if let Some(switched) = &it.switched {

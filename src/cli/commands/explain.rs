@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::args::{Allow, Layers, World};
-use crate::cli::commands::Scene;
+use crate::cli::args::{AllowArgs, LayerArgs, WorldArgs};
+use crate::cli::commands::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::nearest;
 use crate::engine::plan::change::{Change, Plan};
 use crate::engine::plan::propose::Intent;
-use crate::engine::plan::survey::Known;
+use crate::engine::plan::survey::KnownValues;
 use crate::engine::stack::origin;
 use crate::ops::error::OpsError;
 use crate::ops::load;
@@ -20,12 +20,12 @@ use crate::ops::sides::overlays_of;
 use crate::render::words::inline;
 
 pub async fn explain(
-    scene: &Scene,
-    layers: &Layers,
+    scene: &CommandContext,
+    layers: &LayerArgs,
     what: &str,
-    world: &World,
+    world: &WorldArgs,
 ) -> Result<Exit, OpsError> {
-    let ask = open::ask(&scene.directory, layers, &Allow::default(), Intent::Apply)?;
+    let ask = open::ask(&scene.directory, layers, &AllowArgs::default(), Intent::Apply)?;
     let session = open::session(&ask.place.root, world).await?;
     let state = session.store(&ask.place).load()?;
     let overlays = overlays_of(ask.overlays.as_deref(), state.as_ref());
@@ -43,7 +43,7 @@ pub async fn explain(
     let (address, attribute) = parse(what)?;
     let mut text = String::new();
     if let Some(attribute) = &attribute {
-        let known = state.as_ref().map(Known::recorded).unwrap_or_default();
+        let known = state.as_ref().map(KnownValues::recorded).unwrap_or_default();
         let origin =
             origin::explain(&loaded, &session.catalog, &address, attribute, &known).map_err(
                 |diagnostics| OpsError::Mistakes { diagnostics, sources: loaded.sources.clone() },
@@ -75,7 +75,7 @@ fn reason(plan: &Plan, address: &Address, attribute: Option<&str>) -> Result<Str
     let Some(change) = plan.changes.iter().find(|it| it.address == *address) else {
         let names: Vec<String> = plan.changes.iter().map(|it| it.address.to_string()).collect();
         let help = nearest(&address.to_string(), names.iter().map(String::as_str)).map_or_else(
-            || format!("{} shows the addresses", Command::Graph { stack: &plan.stack }),
+            || format!("{} shows the addresses", AdvisedCommand::Graph { stack: &plan.stack }),
             |it| format!("did you mean `{it}`?"),
         );
         return Err(OpsError::input(format!("there is no `{address}`"), help));

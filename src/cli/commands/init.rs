@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::cli::commands::Scene;
+use crate::cli::commands::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::out;
 use crate::ops::error::OpsError;
@@ -16,7 +16,7 @@ const WORKFLOW: &str = include_str!("init/workflow.yml");
 /// What git must never see: a checkout would put an old state in place of the newest, and a clone would have its key.
 const IGNORED: [&str; 3] = ["/state/*", "!/state/.gitkeep", "*.plan.json"];
 
-pub fn init(scene: &Scene, dir: Option<PathBuf>) -> Result<Exit, OpsError> {
+pub fn init(scene: &CommandContext, dir: Option<PathBuf>) -> Result<Exit, OpsError> {
     let root = dir.map_or_else(|| scene.directory.clone(), |it| scene.directory.join(it));
     let files = [
         ("stacks/first/stack.yaml", STACK),

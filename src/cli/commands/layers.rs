@@ -2,23 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::args::Layers;
-use crate::cli::commands::Scene;
+use crate::cli::args::LayerArgs;
+use crate::cli::commands::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
 use crate::engine::diagnostic::stops;
-use crate::engine::plan::closure::Wanted;
+use crate::engine::plan::closure::DesiredTopology;
 use crate::engine::stack::origin;
 use crate::kinds;
 use crate::ops::error::OpsError;
-use crate::ops::load::{self, Desired};
-use crate::ops::place::Place;
+use crate::ops::load::{self, DesiredStack};
+use crate::ops::place::StackRef;
 use crate::ops::sides::overlays_of;
 use crate::render::words::count;
 
 /// Loads what was named; without `-o` the base, since these commands know no state.
-fn desired(scene: &Scene, layers: &Layers) -> Result<(Place, Desired), OpsError> {
-    let place = Place::find(&layers.stack, &scene.directory)?;
+fn desired(
+    scene: &CommandContext,
+    layers: &LayerArgs,
+) -> Result<(StackRef, DesiredStack), OpsError> {
+    let place = StackRef::find(&layers.stack, &scene.directory)?;
     let overlays = overlays_of(Some(&layers.overlays), None);
     let given = open::variables(layers)?;
     let catalog = kinds::builtin();
@@ -26,7 +29,7 @@ fn desired(scene: &Scene, layers: &Layers) -> Result<(Place, Desired), OpsError>
     Ok((place, desired))
 }
 
-pub fn validate(scene: &Scene, layers: &Layers) -> Result<Exit, OpsError> {
+pub fn validate(scene: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsError> {
     let (place, desired) = desired(scene, layers)?;
     report::all(&desired.warnings, &desired.stack.sources, scene.color);
     let instances = count(desired.stack.instances.len(), "object");
@@ -40,8 +43,8 @@ pub fn validate(scene: &Scene, layers: &Layers) -> Result<Exit, OpsError> {
 }
 
 /// The merged stack; printed even where a layer is wrong, as far as it could be read.
-pub fn render(scene: &Scene, layers: &Layers) -> Result<Exit, OpsError> {
-    let place = Place::find(&layers.stack, &scene.directory)?;
+pub fn render(scene: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsError> {
+    let place = StackRef::find(&layers.stack, &scene.directory)?;
     let overlays = overlays_of(Some(&layers.overlays), None);
     let given = open::variables(layers)?;
     let catalog = kinds::builtin();
@@ -56,10 +59,10 @@ pub fn render(scene: &Scene, layers: &Layers) -> Result<Exit, OpsError> {
     Ok(Exit::Done)
 }
 
-pub fn graph(scene: &Scene, layers: &Layers) -> Result<Exit, OpsError> {
+pub fn graph(scene: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsError> {
     let (_, desired) = desired(scene, layers)?;
     let catalog = kinds::builtin();
-    let derived = Wanted::new(&catalog, &desired.stack).derived(&catalog);
+    let derived = DesiredTopology::new(&catalog, &desired.stack).derived(&catalog);
     out::data(&desired.graph.dot(&derived));
     Ok(Exit::Done)
 }

@@ -4,26 +4,26 @@ use std::borrow::Cow;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::{Allow, Format, Layers, Losing, Shape, World};
-use crate::cli::commands::{Scene, reports};
+use crate::cli::args::{AllowArgs, Format, LayerArgs, LossArgs, ShapeArgs, WorldArgs};
+use crate::cli::commands::{CommandContext, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
-use crate::engine::advice::Command as Typed;
+use crate::engine::advice::AdvisedCommand as Typed;
 use crate::engine::diagnostic::{Diagnostic, Severity};
-use crate::engine::over::{self, Ending};
+use crate::engine::over::{self, Completion};
 use crate::engine::plan::change::{Note, Plan, Stray, note};
 use crate::engine::plan::propose::Intent;
-use crate::engine::plan::wire::{Envelope, decode, encode};
+use crate::engine::plan::wire::{PlanEnvelope, decode, encode};
 use crate::engine::stack::model::Stack;
 use crate::ops::error::OpsError;
 use crate::ops::inside::{link_on_the_way, put};
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::ops::plan::Proposed;
 use crate::ops::session::Session;
 
 use crate::render::html::html;
 use crate::render::markdown::markdown;
-use crate::render::outline::Shown;
+use crate::render::outline::ShownPlan;
 use crate::render::text::{TextOptions, text};
 use crate::render::words::moment;
 
@@ -33,20 +33,20 @@ const HEAD: usize = 64;
 const PLAN_BYTES_MAX: u64 = 1 << 30;
 
 /// What `plan` is to do with its result.
-pub struct Wanted {
+pub struct PlanArgs {
     pub replace: Vec<String>,
     pub out: Option<PathBuf>,
     pub detailed_exitcode: bool,
-    pub shape: Shape,
+    pub shape: ShapeArgs,
 }
 
 pub async fn plan(
-    scene: &Scene,
-    layers: &Layers,
-    world: &World,
-    allow: &Allow,
-    losing: &Losing,
-    wanted: &Wanted,
+    scene: &CommandContext,
+    layers: &LayerArgs,
+    world: &WorldArgs,
+    allow: &AllowArgs,
+    losing: &LossArgs,
+    wanted: &PlanArgs,
 ) -> Result<Exit, OpsError> {
     let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
@@ -61,7 +61,7 @@ pub async fn plan(
     }
     warn(&proposed, scene.color);
     let forecast = reports::forecast(&session, &ask.place, &proposed);
-    let envelope = Envelope {
+    let envelope = PlanEnvelope {
         forecast,
         made_at: session.clock.now(),
         by: session.who.clone(),
@@ -86,7 +86,7 @@ pub async fn plan(
 /// Who changes the world while it is looked at, or did and died over it: a half-made world is told from one that nobody makes.
 fn at_work(
     session: &Session,
-    place: &Place,
+    place: &StackRef,
     proposed: &Proposed,
 ) -> Result<Option<Diagnostic>, OpsError> {
     let name = place.name();
@@ -116,7 +116,7 @@ fn at_work(
 fn exit(plan: &Plan, detailed: bool) -> Exit {
     let ending = over::ending(&over::open(plan), true);
     // What is somebody else's is told, and changes nothing of what this plan would do.
-    let is_read = matches!(ending, Ending::Over | Ending::Shared);
+    let is_read = matches!(ending, Completion::Over | Completion::Shared);
     if plan.refusals().next().is_some() {
         Exit::Refused
     } else if !is_read {
@@ -143,7 +143,7 @@ pub fn warn(proposed: &Proposed, color: bool) {
 }
 
 /// Who works by hand in the instance of a drill is told how that is cleaned.
-pub fn note_drill(place: &Place, stack: &Stack) {
+pub fn note_drill(place: &StackRef, stack: &Stack) {
     if let (Some(_), Some(overlay)) = (&place.instance, stack.overlays.first())
         && !stack.rehearses.is_empty()
     {
@@ -155,14 +155,14 @@ pub fn note_drill(place: &Place, stack: &Stack) {
     }
 }
 
-pub fn show(scene: &Scene, file: &Path, shape: &Shape) -> Result<Exit, OpsError> {
+pub fn show(scene: &CommandContext, file: &Path, shape: &ShapeArgs) -> Result<Exit, OpsError> {
     let (plan, envelope) = read(&scene.directory.join(file))?;
     print(&plan, &envelope, shape, scene.color);
     Ok(Exit::Done)
 }
 
 /// Reads a saved plan.
-pub fn read(file: &Path) -> Result<(Plan, Envelope), OpsError> {
+pub fn read(file: &Path) -> Result<(Plan, PlanEnvelope), OpsError> {
     let mut text = String::new();
     let read =
         std::fs::File::open(file).and_then(|it| it.take(PLAN_BYTES_MAX).read_to_string(&mut text));
@@ -192,10 +192,10 @@ pub fn typed_here(plan: &Plan) -> Cow<'_, Plan> {
     Cow::Owned(plan)
 }
 
-fn print(plan: &Plan, envelope: &Envelope, shape: &Shape, color: bool) {
+fn print(plan: &Plan, envelope: &PlanEnvelope, shape: &ShapeArgs, color: bool) {
     let here = typed_here(plan);
     let plan = &*here;
-    let shown = Shown { plan, forecast: envelope.forecast.as_ref() };
+    let shown = ShownPlan { plan, forecast: envelope.forecast.as_ref() };
     match shape.format {
         Format::Text => {
             let options = TextOptions { color, width: out::width(), verbose: false };

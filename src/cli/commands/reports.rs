@@ -3,29 +3,29 @@
 use std::sync::Arc;
 
 use crate::cli::args::{StateArgs, Words};
-use crate::cli::commands::Scene;
+use crate::cli::commands::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::nearest;
 use crate::engine::ledger::forecast::Forecast;
 use crate::engine::ledger::report::SwitchReport;
-use crate::ops::closing::Report;
+use crate::ops::closing::RunResult;
 use crate::ops::error::OpsError;
 use crate::ops::ledger::{self, Switching};
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::ops::plan::Proposed;
 use crate::ops::session::Session;
 use crate::render;
-use crate::store::reports::{Damaged, Kept};
+use crate::store::reports::{DamagedReport, StoredReport};
 
 pub async fn reports(
-    scene: &Scene,
+    scene: &CommandContext,
     args: &StateArgs,
     name: Option<&str>,
     format: Words,
 ) -> Result<Exit, OpsError> {
-    let place = Place::find(&args.stack, &scene.directory)?;
+    let place = StackRef::find(&args.stack, &scene.directory)?;
     let session = open::session(&place.root, &args.world).await?;
     let past = ledger::past(&session, &place)?;
     warn(&place, &past.damaged);
@@ -55,17 +55,21 @@ pub async fn reports(
 }
 
 /// By its name, or by the beginning of it that only one has.
-fn named<'a>(place: &Place, kept: &'a [Kept], name: &str) -> Result<&'a Kept, OpsError> {
+fn named<'a>(
+    place: &StackRef,
+    kept: &'a [StoredReport],
+    name: &str,
+) -> Result<&'a StoredReport, OpsError> {
     let name = name.strip_suffix(".json").unwrap_or(name);
     if let Some(exact) = kept.iter().find(|it| it.name == name) {
         return Ok(exact);
     }
-    let alike: Vec<&Kept> = kept.iter().filter(|it| it.name.starts_with(name)).collect();
+    let alike: Vec<&StoredReport> = kept.iter().filter(|it| it.name.starts_with(name)).collect();
     match alike.as_slice() {
         [one] => Ok(one),
         [] => {
             let help = nearest(name, kept.iter().map(|it| it.name.as_str())).map_or_else(
-                || format!("{} lists them", Command::Reports { stack: &place.name() }),
+                || format!("{} lists them", AdvisedCommand::Reports { stack: &place.name() }),
                 |it| format!("did you mean `{it}`?"),
             );
             Err(OpsError::input(format!("{} has no report `{name}`", place.name()), help))
@@ -79,7 +83,7 @@ fn named<'a>(place: &Place, kept: &'a [Kept], name: &str) -> Result<&'a Kept, Op
 }
 
 /// What cannot be read is named and left alone.
-pub fn warn(place: &Place, damaged: &[Damaged]) {
+pub fn warn(place: &StackRef, damaged: &[DamagedReport]) {
     for it in damaged {
         let file = place.shown(&it.file);
         out::talk(&format!("warning: {file} is left out: {}", it.why));
@@ -87,7 +91,7 @@ pub fn warn(place: &Place, damaged: &[Damaged]) {
 }
 
 /// How long the switch in a plan is expected to take; nothing for what is no switch.
-pub fn forecast(session: &Session, place: &Place, proposed: &Proposed) -> Option<Forecast> {
+pub fn forecast(session: &Session, place: &StackRef, proposed: &Proposed) -> Option<Forecast> {
     let (forecast, damaged) = ledger::forecast(session, place, proposed);
     warn(place, &damaged);
     forecast
@@ -95,18 +99,18 @@ pub fn forecast(session: &Session, place: &Place, proposed: &Proposed) -> Option
 
 /// What a switch took, said and kept.
 pub fn conclude(
-    scene: &Scene,
+    scene: &CommandContext,
     session: &Arc<Session>,
-    place: &Place,
+    place: &StackRef,
     switching: &Switching,
-    run: &Report,
+    run: &RunResult,
 ) {
     let report = ledger::report(session, place, switching, &scene.command, run);
     tell_and_keep(session, place, &report);
 }
 
 /// A report that cannot be kept does not undo what was done.
-pub fn tell_and_keep(session: &Session, place: &Place, report: &SwitchReport) {
+pub fn tell_and_keep(session: &Session, place: &StackRef, report: &SwitchReport) {
     out::talk(&render::report::paragraph(report));
     match ledger::keep(session, place, report) {
         Ok(file) => out::talk(&format!("  kept in {}", place.shown(&file))),

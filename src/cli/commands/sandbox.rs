@@ -5,20 +5,20 @@ mod app;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::args::{FaultArgs, How as HowArg, LogWhat, RestrictArgs, SandboxCommand};
-use crate::cli::commands::Scene;
+use crate::cli::args::{FaultArgs, HowArg, LogWhat, RestrictArgs, SandboxCommand};
+use crate::cli::commands::CommandContext;
 use crate::cli::commands::sandbox::mistakes::{seconds, wrong};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
-use crate::engine::advice::Command as Typed;
+use crate::engine::advice::AdvisedCommand as Typed;
 use crate::ops::error::OpsError;
 use crate::ops::session::{open_sandbox, world_of};
 use crate::sandbox::fault_spec::{Effect, FaultSpec, STALE_MILLISECONDS};
-use crate::sandbox::faults::{Groups, How};
+use crate::sandbox::faults::{GroupsMode, LostHow};
 use crate::sandbox::overview::instant;
-use crate::sandbox::{Destroyed, Loss, Options, Restriction, Sandbox};
+use crate::sandbox::{Destroyed, LossResult, Restriction, Sandbox, SandboxOptions};
 
-pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsError> {
+pub async fn run(scene: &CommandContext, command: SandboxCommand) -> Result<Exit, OpsError> {
     let root = match open::root_of(&scene.directory) {
         // A world to be served needs no stacks; it lies below the folder in which it is asked for.
         Err(_) => scene.directory.clone(),
@@ -26,7 +26,7 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
     };
     let options = match &command {
         SandboxCommand::Serve { sandbox_clock, .. } => open::sandbox_options(sandbox_clock)?,
-        _ => Options::default(),
+        _ => SandboxOptions::default(),
     };
     let sandbox = match open_sandbox(&root, &options) {
         Err(_) if matches!(command, SandboxCommand::Reset) => {
@@ -40,8 +40,10 @@ pub async fn run(scene: &Scene, command: SandboxCommand) -> Result<Exit, OpsErro
         SandboxCommand::Serve { listen, .. } => return serve(&sandbox, listen).await,
         SandboxCommand::Show => show(&sandbox)?,
         SandboxCommand::Lose { fault_domains, how, group_changes } => {
-            let groups = if group_changes { Groups::Changeable } else { Groups::Frozen };
-            sandbox.lose_all(&fault_domains, Loss { how: how_of(how), groups }).map_err(wrong)?;
+            let groups = if group_changes { GroupsMode::Changeable } else { GroupsMode::Frozen };
+            sandbox
+                .lose_all(&fault_domains, LossResult { how: how_of(how), groups })
+                .map_err(wrong)?;
             tell_lost(&sandbox)?;
         }
         SandboxCommand::Heal { names } => heal(&sandbox, &names)?,
@@ -245,11 +247,11 @@ fn told_time(sandbox: &Sandbox) -> String {
     )
 }
 
-fn how_of(how: HowArg) -> How {
+fn how_of(how: HowArg) -> LostHow {
     match how {
-        HowArg::Hang => How::Hang,
-        HowArg::Refuse => How::Refuse,
-        HowArg::Unavailable => How::Unavailable,
+        HowArg::Hang => LostHow::Hang,
+        HowArg::Refuse => LostHow::Refuse,
+        HowArg::Unavailable => LostHow::Unavailable,
     }
 }
 

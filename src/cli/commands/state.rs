@@ -1,20 +1,20 @@
 //! `state`: looks into what is recorded, and mends it under the lease.
 
-use crate::cli::args::{StateArgs, StateCommand, World};
-use crate::cli::commands::Scene;
+use crate::cli::args::{StateArgs, StateCommand, WorldArgs};
+use crate::cli::commands::CommandContext;
 use crate::cli::commands::apply::{Consent, agreed, may_go_on};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
-use crate::engine::advice::Command as Typed;
+use crate::engine::advice::AdvisedCommand as Typed;
 use crate::engine::diagnostic::nearest;
 use crate::engine::plain::clean;
 use crate::engine::state::codec::CodecError;
-use crate::engine::state::journal::{Entry, Outcome, fold};
+use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::State;
 use crate::ops::course::named;
 use crate::ops::error::OpsError;
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::ops::session::open_sandbox;
 use crate::ops::settle::adopted;
 use crate::render::words::count;
@@ -24,7 +24,7 @@ use crate::store::file::FileStore;
 /// Longer addresses stand in front of their columns.
 const COLUMN_MAX: usize = 80;
 
-pub fn run(scene: &Scene, command: StateCommand) -> Result<Exit, OpsError> {
+pub fn run(scene: &CommandContext, command: StateCommand) -> Result<Exit, OpsError> {
     match command {
         StateCommand::List(state) => {
             let state = read(&store(scene, &state)?)?;
@@ -74,7 +74,7 @@ pub fn run(scene: &Scene, command: StateCommand) -> Result<Exit, OpsError> {
                         "choose a free address",
                     ));
                 }
-                Ok((to.clone(), Outcome::Moved { from: from.clone() }))
+                Ok((to.clone(), StepOutcome::Moved { from: from.clone() }))
             })?;
         }
         StateCommand::Rm { state, address, yes } => return rm(scene, &state, &address, yes),
@@ -86,7 +86,7 @@ pub fn run(scene: &Scene, command: StateCommand) -> Result<Exit, OpsError> {
             change(scene, &state, &address, |state, it| {
                 let mut record = state.records[it].clone();
                 record.protected = false;
-                Ok((it.clone(), Outcome::Recorded(Box::new(record))))
+                Ok((it.clone(), StepOutcome::Recorded(Box::new(record))))
             })?;
         }
         StateCommand::Resolve { state, address, id, nothing } => {
@@ -96,9 +96,9 @@ pub fn run(scene: &Scene, command: StateCommand) -> Result<Exit, OpsError> {
     Ok(Exit::Done)
 }
 
-fn store(scene: &Scene, state: &StateArgs) -> Result<FileStore, OpsError> {
-    let World { sandbox, .. } = state.world;
-    let place = Place::find(&state.stack, &scene.directory)?;
+fn store(scene: &CommandContext, state: &StateArgs) -> Result<FileStore, OpsError> {
+    let WorldArgs { sandbox, .. } = state.world;
+    let place = StackRef::find(&state.stack, &scene.directory)?;
     Ok(FileStore::new(&place.state(sandbox)))
 }
 
@@ -131,13 +131,13 @@ fn find(state: &State, text: &str) -> Result<Address, OpsError> {
 }
 
 /// On the clock of the world that the state is of.
-fn now(scene: &Scene, args: &StateArgs) -> Result<i64, OpsError> {
+fn now(scene: &CommandContext, args: &StateArgs) -> Result<i64, OpsError> {
     use crate::cloud::clock::{Clock as _, Wall};
-    let World { sandbox, sandbox_clock, .. } = &args.world;
+    let WorldArgs { sandbox, sandbox_clock, .. } = &args.world;
     if !sandbox {
         return Ok(Wall.now());
     }
-    let place = Place::find(&args.stack, &scene.directory)?;
+    let place = StackRef::find(&args.stack, &scene.directory)?;
     Ok(open_sandbox(&place.root, &open::sandbox_options(sandbox_clock)?)?.now())
 }
 
@@ -152,7 +152,12 @@ fn may(question: &str, yes: bool) -> Result<bool, OpsError> {
 }
 
 /// What is forgotten stands in the history, from which it is put back.
-fn rm(scene: &Scene, args: &StateArgs, address: &str, yes: bool) -> Result<Exit, OpsError> {
+fn rm(
+    scene: &CommandContext,
+    args: &StateArgs,
+    address: &str,
+    yes: bool,
+) -> Result<Exit, OpsError> {
     let store = store(scene, args)?;
     let state = read(&store)?;
     let address = find(&state, address)?;
@@ -164,7 +169,7 @@ fn rm(scene: &Scene, args: &StateArgs, address: &str, yes: bool) -> Result<Exit,
     if !may("Forget it?", yes)? {
         return Ok(Exit::Refused);
     }
-    change(scene, args, &address.to_string(), |_, it| Ok((it.clone(), Outcome::Removed)))?;
+    change(scene, args, &address.to_string(), |_, it| Ok((it.clone(), StepOutcome::Removed)))?;
     let name = &args.stack;
     let again = Typed::StateRemember { stack: name, address: &address.to_string() };
     out::talk(&format!("to undo it: {again}"));
@@ -172,7 +177,12 @@ fn rm(scene: &Scene, args: &StateArgs, address: &str, yes: bool) -> Result<Exit,
 }
 
 /// Puts back what was forgotten, as it was recorded last.
-fn put_back(scene: &Scene, args: &StateArgs, address: &str, yes: bool) -> Result<Exit, OpsError> {
+fn put_back(
+    scene: &CommandContext,
+    args: &StateArgs,
+    address: &str,
+    yes: bool,
+) -> Result<Exit, OpsError> {
     let store = store(scene, args)?;
     let state = read(&store)?;
     let address = parse(address)?;
@@ -192,12 +202,12 @@ fn put_back(scene: &Scene, args: &StateArgs, address: &str, yes: bool) -> Result
     if !may("Put its record back?", yes)? {
         return Ok(Exit::Refused);
     }
-    mend(scene, args, |_| Ok((address, Outcome::Recorded(Box::new(record)))))?;
+    mend(scene, args, |_| Ok((address, StepOutcome::Recorded(Box::new(record)))))?;
     Ok(Exit::Done)
 }
 
 /// Goes on from the newest state that is whole, where the one that is there cannot be believed.
-fn restore(scene: &Scene, args: &StateArgs, yes: bool) -> Result<Exit, OpsError> {
+fn restore(scene: &CommandContext, args: &StateArgs, yes: bool) -> Result<Exit, OpsError> {
     let store = store(scene, args)?;
     let why = match store.load() {
         Ok(state) => {
@@ -232,7 +242,7 @@ fn restore(scene: &Scene, args: &StateArgs, yes: bool) -> Result<Exit, OpsError>
         return Ok(Exit::Refused);
     }
     let done = store.restore(&open::who(), &scene.command, now(scene, args)?)?;
-    let place = Place::find(&args.stack, &scene.directory)?;
+    let place = StackRef::find(&args.stack, &scene.directory)?;
     let aside: Vec<String> = done.aside.iter().map(|it| place.shown(it)).collect();
     let aside = if aside.is_empty() { "nothing".to_owned() } else { aside.join(", ") };
     out::talk(&format!("restored as serial {}; kept aside: {aside}", done.state.serial));
@@ -243,11 +253,11 @@ fn restore(scene: &Scene, args: &StateArgs, yes: bool) -> Result<Exit, OpsError>
     Ok(Exit::Done)
 }
 
-type Changed = Result<(Address, Outcome), OpsError>;
+type Changed = Result<(Address, StepOutcome), OpsError>;
 
 /// One journalled change of one record, under the lease.
 fn change(
-    scene: &Scene,
+    scene: &CommandContext,
     args: &StateArgs,
     address: &str,
     decide: impl FnOnce(&State, &Address) -> Changed,
@@ -259,7 +269,7 @@ fn change(
 }
 
 fn mend(
-    scene: &Scene,
+    scene: &CommandContext,
     args: &StateArgs,
     decide: impl FnOnce(&State) -> Changed,
 ) -> Result<(), OpsError> {
@@ -268,7 +278,7 @@ fn mend(
     let (mut lease, state) = store.lease(&open::who(), &scene.command, at)?;
     let mut state = state.ok_or_else(|| nothing_there(&store))?;
     let (address, outcome) = decide(&state)?;
-    let entry = Entry::Ended { address: address.clone(), step: 0, outcome, at };
+    let entry = JournalEntry::Ended { address: address.clone(), step: 0, outcome, at };
     fold(&mut state, &entry);
     // A state that contradicts itself would be refused by every later command.
     if let Some(wrong) = state.integrity().into_iter().next() {
@@ -282,7 +292,7 @@ fn mend(
 }
 
 fn settle(
-    scene: &Scene,
+    scene: &CommandContext,
     args: &StateArgs,
     address: &str,
     id: Option<String>,
@@ -314,8 +324,10 @@ fn settle(
             ));
         }
         let outcome = match id {
-            Some(id) if begun.call == "create" => Outcome::Recorded(Box::new(adopted(begun, id))),
-            _ => Outcome::Failed { why: "resolved by hand: nothing was made".into() },
+            Some(id) if begun.call == "create" => {
+                StepOutcome::Recorded(Box::new(adopted(begun, id)))
+            }
+            _ => StepOutcome::Failed { why: "resolved by hand: nothing was made".into() },
         };
         Ok((address, outcome))
     })

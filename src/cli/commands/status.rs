@@ -1,27 +1,27 @@
 //! `status`: what is active, lost, held and draining; nothing is asked of any cloud.
 
-use crate::cli::args::{Plain, Target, World};
-use crate::cli::commands::Scene;
+use crate::cli::args::{Plain, TargetArgs, WorldArgs};
+use crate::cli::commands::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::users::ways;
 use crate::ops::course::named;
 use crate::ops::error::OpsError;
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::ops::session::Session;
-use crate::ops::sides::Ask;
+use crate::ops::sides::PlanRequest;
 use crate::ops::status;
 use crate::render;
 use crate::render::words::count;
 
 pub async fn status(
-    scene: &Scene,
-    target: &Target,
-    world: &World,
+    scene: &CommandContext,
+    target: &TargetArgs,
+    world: &WorldArgs,
     format: Plain,
 ) -> Result<Exit, OpsError> {
-    let place = Place::find(&target.stack, &scene.directory)?;
+    let place = StackRef::find(&target.stack, &scene.directory)?;
     let given = open::variables(&target.under(Vec::new()))?;
     let session = open::session(&place.root, world).await?;
     let Some(status) = status::status(&session, &place, &given)? else {
@@ -32,7 +32,7 @@ pub async fn status(
         Ok(plan) => (Some(plan), None),
         Err(why) => (None, Some(why.as_str())),
     };
-    let facts = render::status::Facts {
+    let facts = render::status::StatusFacts {
         name: place.name(),
         now: session.clock.now(),
         state: &status.state,
@@ -54,7 +54,7 @@ pub async fn status(
 }
 
 /// After a switch: what the layers would have changed as well, and which commands show and make it.
-pub fn pending(session: &Session, ask: &Ask) {
+pub fn pending(session: &Session, ask: &PlanRequest) {
     // Nothing was done with this: what cannot be told now is told by `status` and `plan`.
     let Ok(Some(status)) = status::status(session, &ask.place, &ask.given) else { return };
     let (number, name) = (status.pending_changes(), ask.place.name());
@@ -63,8 +63,8 @@ pub fn pending(session: &Session, ask: &Ask) {
         out::talk(&format!(
             "{} {verb} pending: {} shows {them}, {} makes {them}",
             count(number, "change"),
-            Command::Plan { stack: &name, overlays: &[], out: None },
-            Command::Apply { stack: &name }
+            AdvisedCommand::Plan { stack: &name, overlays: &[], out: None },
+            AdvisedCommand::Apply { stack: &name }
         ));
     }
 }

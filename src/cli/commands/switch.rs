@@ -3,33 +3,33 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::args::{Allow, Losing, StateArgs, Target, World};
-use crate::cli::commands::Scene;
+use crate::cli::args::{AllowArgs, LossArgs, StateArgs, TargetArgs, WorldArgs};
+use crate::cli::commands::CommandContext;
 use crate::cli::commands::apply::{Consent, Went, go_on, may_go_on, settled_with};
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out, signals};
-use crate::engine::advice::Command;
-use crate::engine::over::{self, Ending, Open};
-use crate::engine::plan::asked::Way;
+use crate::engine::advice::AdvisedCommand;
+use crate::engine::over::{self, Completion, Unfinished};
+use crate::engine::plan::asked::RecoveryOverlay;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::retry::SILENT;
 use crate::engine::state::record::{Phase, State};
 use crate::ops::course::{Losses, is_made, named};
 use crate::ops::error::OpsError;
 use crate::ops::load::ways;
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::ops::plan::{plan_on, state_is_missing};
 use crate::ops::session::Session;
-use crate::ops::sides::{Ask, check};
+use crate::ops::sides::{PlanRequest, check};
 use crate::ops::{look, thaw};
 use crate::store::lease::Lease;
 
 /// What every switch is given.
-pub struct Wanted {
-    pub allow: Allow,
-    pub world: World,
+pub struct SwitchArgs {
+    pub allow: AllowArgs,
+    pub world: WorldArgs,
     pub yes: bool,
     /// When the site was last seen good, in milliseconds since the Unix epoch.
     pub last_good: Option<i64>,
@@ -43,25 +43,28 @@ pub struct Back {
 }
 
 pub async fn failover(
-    scene: &Scene,
-    target: &Target,
+    scene: &CommandContext,
+    target: &TargetArgs,
     to: &str,
-    losing: &Losing,
-    wanted: &Wanted,
+    losing: &LossArgs,
+    wanted: &SwitchArgs,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
     if to == "base" {
         return Err(no_way_home(target));
     }
     // What cannot be switched to is told before anybody is asked for consent.
-    crate::ops::load::overlay_file(&Place::find(&target.stack, &scene.directory)?, to)?;
+    crate::ops::load::overlay_file(&StackRef::find(&target.stack, &scene.directory)?, to)?;
     may_go_on(consent)?;
     let (ask, session, known) = begin(scene, target, wanted).await?;
     if losing.planned && !known.lost.is_empty() {
         return Err(not_planned(&ask.place, &known));
     }
-    let mut ask =
-        Ask { losses: open::losses(losing), include_pending: losing.include_pending, ..ask };
+    let mut ask = PlanRequest {
+        losses: open::losses(losing),
+        include_pending: losing.include_pending,
+        ..ask
+    };
     ask.overlays = Some([known.home.clone(), vec![to.to_owned()]].concat());
     // Before anything is asked or advised: what is made for a drill is nowhere to fail over to.
     if let Ok(overlay) = crate::ops::load::instance_of(&ask.place, to) {
@@ -77,7 +80,8 @@ pub async fn failover(
         return there_already(&session, &ask, &known, Some(to)).await;
     }
     let asks = !wanted.yes;
-    let Begun::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)? else {
+    let BegunSwitch::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)?
+    else {
         pending(&session, &ask);
         return Ok(Exit::Done);
     };
@@ -91,15 +95,15 @@ pub async fn failover(
 }
 
 pub async fn failback(
-    scene: &Scene,
-    target: &Target,
+    scene: &CommandContext,
+    target: &TargetArgs,
     back: Back,
-    wanted: &Wanted,
+    wanted: &SwitchArgs,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
     may_go_on(consent)?;
     let (ask, session, known) = begin(scene, target, wanted).await?;
-    let ask = Ask {
+    let ask = PlanRequest {
         overlays: Some(known.home.clone()),
         losses: Losses::Only(back.lost),
         include_pending: back.include_pending,
@@ -112,7 +116,8 @@ pub async fn failback(
     }
     must_answer(&session, &ask, &known).await?;
     let asks = !wanted.yes;
-    let Begun::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)? else {
+    let BegunSwitch::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)?
+    else {
         pending(&session, &ask);
         return Ok(Exit::Done);
     };
@@ -128,16 +133,16 @@ pub async fn failback(
 /// A switch that only waits for what could not be read looks again for a while before it is left standing: most silences pass,
 /// and users may be waiting behind this one.
 async fn look_again(
-    scene: &Scene,
+    scene: &CommandContext,
     session: &Arc<Session>,
-    ask: &Ask,
+    ask: &PlanRequest,
     mut went: Went,
 ) -> Result<Exit, OpsError> {
     let to = ask.overlays.clone().unwrap_or_default();
     let goes_on = |it: &State| it.switching().is_some() && it.active == to;
     // A no does not pass by itself, and what a gate or a step refused is for people to look at.
     let passes = |it: &Went| {
-        let is_unread = matches!(it.ending, Ending::Unread | Ending::Malformed);
+        let is_unread = matches!(it.ending, Completion::Unread | Completion::Malformed);
         is_unread && matches!(it.exit, Exit::Unseen | Exit::Failed)
     };
     let store = session.store(&ask.place);
@@ -177,13 +182,13 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Somebody is about to switch elsewhere, and has not written it yet: who wants to be here turns that.
-fn is_left(session: &Session, ask: &Ask, to: &[String]) -> Result<bool, OpsError> {
+fn is_left(session: &Session, ask: &PlanRequest, to: &[String]) -> Result<bool, OpsError> {
     let held = session.store(&ask.place).lease_status()?.filter(|it| it.is_alive);
     Ok(held.is_some_and(|it| it.to.is_some_and(|it| it != to)))
 }
 
 /// What was begun as planned may turn into a real one on the way: who says so no longer calls it planned.
-fn assume_on_the_way(ask: &mut Ask, state: &State, to: &str) -> Result<(), OpsError> {
+fn assume_on_the_way(ask: &mut PlanRequest, state: &State, to: &str) -> Result<(), OpsError> {
     if state.phase == Phase::Switching && Some(&state.active) == ask.overlays.as_ref() {
         let assumed = crate::ops::load::instance_of(&ask.place, to)?.assumes_lost;
         ask.losses = Losses::Also(assumed.into_iter().map(|(name, _)| name).collect());
@@ -192,7 +197,7 @@ fn assume_on_the_way(ask: &mut Ask, state: &State, to: &str) -> Result<(), OpsEr
 }
 
 /// Every lost fault domain answers again, except those that stay frozen.
-async fn must_answer(session: &Session, ask: &Ask, state: &State) -> Result<(), OpsError> {
+async fn must_answer(session: &Session, ask: &PlanRequest, state: &State) -> Result<(), OpsError> {
     let stays = |it: &String| matches!(&ask.losses, Losses::Only(these) if these.contains(it));
     let lost = state.lost.iter().map(|it| it.fault_domain.clone());
     let thaws: Vec<String> = lost.filter(|it| !stays(it)).collect();
@@ -207,7 +212,7 @@ async fn must_answer(session: &Session, ask: &Ask, state: &State) -> Result<(), 
         _ => Vec::new(),
     };
     let lost = stays.into_iter().chain(silent.iter().map(|(it, _)| it.as_str())).collect();
-    let without = Command::Failback { stack: &ask.place.name(), lost };
+    let without = AdvisedCommand::Failback { stack: &ask.place.name(), lost };
     Err(OpsError::refused(
         format!("{domain} is still silent: {}", unseen.why),
         format!(
@@ -218,13 +223,13 @@ async fn must_answer(session: &Session, ask: &Ask, state: &State) -> Result<(), 
 
 /// The state as it is before anything is locked: who cannot switch is told without disturbing who is at work.
 async fn begin(
-    scene: &Scene,
-    target: &Target,
-    wanted: &Wanted,
-) -> Result<(Ask, Arc<Session>, State), OpsError> {
+    scene: &CommandContext,
+    target: &TargetArgs,
+    wanted: &SwitchArgs,
+) -> Result<(PlanRequest, Arc<Session>, State), OpsError> {
     let layers = target.under(Vec::new());
     let ask = open::ask(&scene.directory, &layers, &wanted.allow, Intent::Apply)?;
-    let ask = Ask { only_switch: true, last_good: wanted.last_good, ..ask };
+    let ask = PlanRequest { only_switch: true, last_good: wanted.last_good, ..ask };
     let session = open::session(&ask.place.root, &wanted.world).await?;
     let known = session.store(&ask.place).load()?.filter(|it| !it.records.is_empty());
     let Some(known) = known else {
@@ -237,7 +242,7 @@ async fn begin(
 }
 
 /// Whether a switch has something to do once it has the lease.
-enum Begun {
+enum BegunSwitch {
     Open {
         lease: Box<Lease>,
         state: Box<State>,
@@ -248,13 +253,13 @@ enum Begun {
 
 /// Takes the lease, also from another, and the state as it is now.
 fn take(
-    scene: &Scene,
+    scene: &CommandContext,
     session: &Session,
-    ask: &Ask,
+    ask: &PlanRequest,
     known: &State,
     lost: &[String],
     asks: bool,
-) -> Result<Begun, OpsError> {
+) -> Result<BegunSwitch, OpsError> {
     let to = ask.overlays.clone().unwrap_or_default();
     let going = Going { to: &to, lost, asks };
     let Taken { lease, state, waited } = open::preempt(session, &ask.place, &scene.command, going)?;
@@ -268,27 +273,27 @@ fn take(
             named(&to),
             by.unwrap_or_default()
         ));
-        return Ok(Begun::MadeMeanwhile);
+        return Ok(BegunSwitch::MadeMeanwhile);
     }
-    Ok(Begun::Open { lease: Box::new(lease), state: Box::new(state) })
+    Ok(BegunSwitch::Open { lease: Box::new(lease), state: Box::new(state) })
 }
 
-fn nothing_yet(place: &Place) -> OpsError {
+fn nothing_yet(place: &StackRef) -> OpsError {
     let name = place.name();
     OpsError::input(
         format!("nothing of {name} was applied yet, so there is nothing to switch"),
-        format!("apply it first: {}", Command::Apply { stack: &name }),
+        format!("apply it first: {}", AdvisedCommand::Apply { stack: &name }),
     )
 }
 
 /// The overlays that can be switched to, and what each assumes lost. Nothing is done without one.
-pub fn where_to(scene: &Scene, target: &Target) -> Result<OpsError, OpsError> {
-    let place = Place::find(&target.stack, &scene.directory)?;
+pub fn where_to(scene: &CommandContext, target: &TargetArgs) -> Result<OpsError, OpsError> {
+    let place = StackRef::find(&target.stack, &scene.directory)?;
     let name = place.name();
-    let told = |way: Way| {
+    let told = |way: RecoveryOverlay| {
         let planned = way.assumes_lost.is_empty();
         let (to, lost) = (way.overlay.as_str(), Vec::new());
-        let switch = Command::Failover { stack: &name, to, lost, planned };
+        let switch = AdvisedCommand::Failover { stack: &name, to, lost, planned };
         let assumes = if planned { "nothing".to_owned() } else { way.assumes_lost.join(", ") };
         format!("\n  {to} assumes lost: {assumes}: {switch}")
     };
@@ -305,7 +310,7 @@ pub fn where_to(scene: &Scene, target: &Target) -> Result<OpsError, OpsError> {
 /// Nothing to switch, and nothing of a switch is left: what is pending is not made by the way.
 async fn there_already(
     session: &Session,
-    ask: &Ask,
+    ask: &PlanRequest,
     state: &State,
     to: Option<&str>,
 ) -> Result<Exit, OpsError> {
@@ -313,7 +318,7 @@ async fn there_already(
     let astray = look::astray(session, state).await?;
     if !astray.is_empty() {
         let site = to.unwrap_or("home");
-        let told = |it: &Open| {
+        let told = |it: &Unfinished| {
             let remedy = it.remedy.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
             format!("{}{remedy}", it.sentence())
         };
@@ -321,7 +326,7 @@ async fn there_already(
         out::talk(&format!(
             "{site} is active in {name}, and users were not seen there: {}; {} shows what is there",
             astray.join("; "),
-            Command::Plan { stack: &name, overlays: &[], out: None }
+            AdvisedCommand::Plan { stack: &name, overlays: &[], out: None }
         ));
         return Ok(Exit::Unseen);
     }
@@ -340,7 +345,7 @@ async fn there_already(
     if let Some(to) = to.filter(|_| ask.losses == Losses::Assumed && !lost.is_empty()) {
         out::talk(&format!(
             "nothing is recorded as lost by this; if it is by now: {}",
-            Command::Failover { stack: &name, to, lost, planned: false }
+            AdvisedCommand::Failover { stack: &name, to, lost, planned: false }
         ));
     }
     pending(session, ask);
@@ -348,28 +353,31 @@ async fn there_already(
 }
 
 /// `base` names what is there without overlays.
-fn no_way_home(target: &Target) -> OpsError {
+fn no_way_home(target: &TargetArgs) -> OpsError {
     OpsError::usage(
         "`base` is no overlay to fail over to",
-        format!("the way home is {}", Command::Failback { stack: &target.stack, lost: Vec::new() }),
+        format!(
+            "the way home is {}",
+            AdvisedCommand::Failback { stack: &target.stack, lost: Vec::new() }
+        ),
     )
 }
 
 /// A planned switch says that nothing is lost, and state says otherwise.
-fn not_planned(place: &Place, state: &State) -> OpsError {
+fn not_planned(place: &StackRef, state: &State) -> OpsError {
     let lost: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let name = place.name();
     OpsError::refused(
         format!("--planned says that nothing is lost, and state says that {} is", lost.join(", ")),
         format!(
             "if it answers again: {}; else leave --planned out, and name it with --lost; nothing was changed",
-            Command::Recovered { stack: &name, fault_domain: lost[0] }
+            AdvisedCommand::Recovered { stack: &name, fault_domain: lost[0] }
         ),
     )
 }
 
 /// An overlay that assumes no loss, and no flag: was the site lost, or is this planned?
-fn says_what_is_lost(ask: &Ask, state: &State, to: &str) -> Result<(), OpsError> {
+fn says_what_is_lost(ask: &PlanRequest, state: &State, to: &str) -> Result<(), OpsError> {
     let goes_on = Some(&state.active) == ask.overlays.as_ref();
     if goes_on || crate::ops::load::assumes_loss(&ask.place, to)? {
         return Ok(());
@@ -387,14 +395,18 @@ fn says_what_is_lost(ask: &Ask, state: &State, to: &str) -> Result<(), OpsError>
         format!(
             "{} while both sites live, `--lost` and the name of each fault domain that is gone, or \
              write `assumes_lost` into the overlay",
-            Command::Failover { stack: &name, to, lost: Vec::new(), planned: true }
+            AdvisedCommand::Failover { stack: &name, to, lost: Vec::new(), planned: true }
         ),
     ))
 }
 
 /// Ends the loss of one fault domain without a switch.
-pub async fn recovered(scene: &Scene, args: &StateArgs, domain: &str) -> Result<Exit, OpsError> {
-    let place = Place::find(&args.stack, &scene.directory)?;
+pub async fn recovered(
+    scene: &CommandContext,
+    args: &StateArgs,
+    domain: &str,
+) -> Result<Exit, OpsError> {
+    let place = StackRef::find(&args.stack, &scene.directory)?;
     let session = open::session(&place.root, &args.world).await?;
     let (mut lease, state) = open::lease(&session, &place, &scene.command)?;
     let mut state = state.ok_or_else(|| nothing_yet(&place))?;
@@ -404,7 +416,7 @@ pub async fn recovered(scene: &Scene, args: &StateArgs, domain: &str) -> Result<
     out::talk(&format!(
         "{domain} has recovered; still lost: {left}; active: {}; {} shows what has to be done",
         named(&state.active),
-        Command::Plan { stack: &place.name(), overlays: &[], out: None }
+        AdvisedCommand::Plan { stack: &place.name(), overlays: &[], out: None }
     ));
     Ok(Exit::Done)
 }

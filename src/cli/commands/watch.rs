@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use crate::cli::args::watch::WatchArgs;
-use crate::cli::args::{Allow, Layers, World};
-use crate::cli::commands::Scene;
+use crate::cli::args::{AllowArgs, LayerArgs, WorldArgs};
+use crate::cli::commands::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, signals};
 use crate::engine::plan::propose::Intent;
 use crate::engine::redact::redactor;
 use crate::engine::stack::gate::parse_duration;
-use crate::engine::watch::{Event, Rules};
+use crate::engine::watch::{WatchEvent, WatchRules};
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
-use crate::ops::place::Place;
+use crate::ops::place::StackRef;
 use crate::ops::sides;
 use crate::ops::watch::switch::Act;
-use crate::ops::watch::target::{Expected, Targets};
-use crate::ops::watch::{Ask, watch};
+use crate::ops::watch::target::{ExpectedAnswer, Targets};
+use crate::ops::watch::{WatchRequest, watch};
 use crate::render::watch::{About, line};
 use crate::render::words::duration;
 
@@ -29,14 +29,18 @@ const SECONDS_MAX: u64 = 366 * 24 * 3600;
 const STALE_WINDOWS: u64 = 4;
 const STALE_SECONDS_MIN: u64 = 3600;
 
-pub async fn run(scene: &Scene, args: &WatchArgs, world: &World) -> Result<Exit, OpsError> {
+pub async fn run(
+    scene: &CommandContext,
+    args: &WatchArgs,
+    world: &WorldArgs,
+) -> Result<Exit, OpsError> {
     let ask = ask(scene, args)?;
     let session = open::session(&ask.place.root, world).await?;
     let about =
         About { stack: ask.place.name(), overlay: ask.overlay.clone(), url: ask.targets.shown() };
     let signals = signals::listen()?;
-    let tell = |at: i64, event: &Event| {
-        if matches!(event, Event::Started { .. }) {
+    let tell = |at: i64, event: &WatchEvent| {
+        if matches!(event, WatchEvent::Started { .. }) {
             introduce(&ask);
         }
         // A watched address may hold a password.
@@ -50,8 +54,8 @@ pub async fn run(scene: &Scene, args: &WatchArgs, world: &World) -> Result<Exit,
     })
 }
 
-fn ask(scene: &Scene, args: &WatchArgs) -> Result<Ask, OpsError> {
-    let place = Place::find(&args.stack, &scene.directory)?;
+fn ask(scene: &CommandContext, args: &WatchArgs) -> Result<WatchRequest, OpsError> {
+    let place = StackRef::find(&args.stack, &scene.directory)?;
     let interval = seconds("--interval", &args.interval)?;
     let timeout = seconds("--timeout", &args.timeout)?;
     if timeout > interval {
@@ -62,10 +66,10 @@ fn ask(scene: &Scene, args: &WatchArgs) -> Result<Ask, OpsError> {
     }
     let (failed, of) = down(&args.down)?;
     let within = Duration::from_secs(timeout);
-    let expected = Expected { status: args.expect, body: args.body.clone(), within };
+    let expected = ExpectedAnswer { status: args.expect, body: args.body.clone(), within };
     let targets = Targets::new(&args.url, &args.controls, expected)?;
     let stale = (interval * of as u64 * STALE_WINDOWS).max(STALE_SECONDS_MIN);
-    let rules = Rules {
+    let rules = WatchRules {
         failed,
         of,
         good: args.up,
@@ -73,7 +77,7 @@ fn ask(scene: &Scene, args: &WatchArgs) -> Result<Ask, OpsError> {
         stale: milliseconds(stale),
         certificate_days: i64::from(args.tls_days),
     };
-    Ok(Ask {
+    Ok(WatchRequest {
         place,
         overlay: args.to.clone(),
         targets,
@@ -88,17 +92,17 @@ fn ask(scene: &Scene, args: &WatchArgs) -> Result<Ask, OpsError> {
 }
 
 /// What the failover would be asked for.
-fn rehearsal(scene: &Scene, args: &WatchArgs) -> Result<sides::Ask, OpsError> {
-    let layers = Layers {
+fn rehearsal(scene: &CommandContext, args: &WatchArgs) -> Result<sides::PlanRequest, OpsError> {
+    let layers = LayerArgs {
         stack: args.stack.clone(),
         overlays: Vec::new(),
         variables: Vec::new(),
         variable_files: Vec::new(),
     };
-    let ask = open::ask(&scene.directory, &layers, &Allow::default(), Intent::Apply)?;
+    let ask = open::ask(&scene.directory, &layers, &AllowArgs::default(), Intent::Apply)?;
     let losses =
         if args.lost.is_empty() { Losses::Assumed } else { Losses::Also(args.lost.clone()) };
-    Ok(sides::Ask { losses, ..ask })
+    Ok(sides::PlanRequest { losses, ..ask })
 }
 
 fn act(args: &WatchArgs) -> Result<Act, OpsError> {
@@ -156,7 +160,7 @@ fn milliseconds(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX / 1_000) * 1_000
 }
 
-fn introduce(ask: &Ask) {
+fn introduce(ask: &WatchRequest) {
     let rules = &ask.rules;
     let does = match &ask.act {
         Act::Report => "only reports: add --failover or --exec to act".to_owned(),

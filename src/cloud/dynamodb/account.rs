@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::cloud::bounded::Bounded;
-use crate::cloud::dynamodb::fault::{Lost, failed};
+use crate::cloud::dynamodb::fault::{LostReply, failed};
 use crate::cloud::dynamodb::place::Dynamo;
 use crate::cloud::error::ProviderError;
-use crate::cloud::patience::{in_turn, patiently};
-use crate::engine::retry::{Fault, READING};
+use crate::cloud::patience::{in_turn, with_retry};
+use crate::engine::retry::{ErrorClass, READING};
 
 /// Asked in turn when neither environment nor profile names a region, or that one is silent.
 const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1"];
@@ -30,14 +30,16 @@ impl Dynamo {
             }
         }
         regions.retain(|it| !self.connections.is_lost(it));
-        patiently(&*settings.clock, READING, &*settings.told, |_| async {
-            let passes_on =
-                |it: &ProviderError| matches!(it.fault, Fault::Unreachable | Fault::Transient);
+        with_retry(&*settings.clock, READING, &*settings.told, |_| async {
+            let passes_on = |it: &ProviderError| {
+                matches!(it.fault, ErrorClass::Unreachable | ErrorClass::Transient)
+            };
             let answer = in_turn(regions.clone(), STAGGER, passes_on, |region| {
                 let dynamo = self.clone();
                 async move { dynamo.caller_in(&region).await }
             });
-            let none = || ProviderError::new(Fault::Unreachable, "AWS STS", "every region is lost");
+            let none =
+                || ProviderError::new(ErrorClass::Unreachable, "AWS STS", "every region is lost");
             answer.await.unwrap_or_else(|| Err(none()))
         })
         .await
@@ -62,10 +64,11 @@ impl Dynamo {
             .interceptor(Bounded)
             .build();
         let sent = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send();
-        let answer =
-            Box::pin(sent).await.map_err(|error| failed(endpoint.clone(), Lost::Read, error))?;
+        let answer = Box::pin(sent)
+            .await
+            .map_err(|error| failed(endpoint.clone(), LostReply::Read, error))?;
         answer.account.ok_or_else(|| {
-            ProviderError::new(Fault::Garbled, endpoint, "an answer without an account")
+            ProviderError::new(ErrorClass::Garbled, endpoint, "an answer without an account")
         })
     }
 }

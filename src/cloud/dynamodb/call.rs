@@ -35,7 +35,7 @@ macro_rules! read {
         let settings = &$dynamo.connections.settings;
         // No patience is spent on a region that is never connected to.
         $dynamo.connections.in_region($region, $operation)?;
-        Box::pin(crate::cloud::patience::patiently(
+        Box::pin(crate::cloud::patience::with_retry(
             &*settings.clock,
             crate::engine::retry::READING,
             &*settings.told,
@@ -44,7 +44,7 @@ macro_rules! read {
                     $dynamo,
                     $region,
                     $operation,
-                    crate::cloud::dynamodb::fault::Lost::Read,
+                    crate::cloud::dynamodb::fault::LostReply::Read,
                     |$client| $make
                 )
             },

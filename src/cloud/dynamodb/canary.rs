@@ -8,10 +8,10 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ScalarAttributeType, TableDescription};
 use uuid::Uuid;
 
-use crate::cloud::dynamodb::fault::Lost;
-use crate::cloud::dynamodb::place::{Dynamo, Place};
+use crate::cloud::dynamodb::fault::LostReply;
+use crate::cloud::dynamodb::place::{Dynamo, TableRef};
 use crate::cloud::error::ProviderError;
-use crate::engine::retry::{Fault, has_looked};
+use crate::engine::retry::{ErrorClass, has_looked};
 
 /// Between two looks for it.
 const POLL: Duration = Duration::from_millis(200);
@@ -21,12 +21,12 @@ const ANSWER: Duration = Duration::from_secs(5);
 const SIGN: &str = "lifeboat";
 
 /// What is written: a key that nobody else has.
-struct Canary {
+struct ReplicationProbe {
     name: String,
     key: Vec<(String, AttributeValue)>,
 }
 
-impl Canary {
+impl ReplicationProbe {
     /// Fits the key of the table; `None` when that is told in no way that anyone knows.
     fn of(table: &TableDescription) -> Option<Self> {
         let random = Uuid::new_v4();
@@ -52,27 +52,30 @@ impl Canary {
 
 /// Where it is written and where it is awaited.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Flight<'a> {
-    pub writer: &'a Place,
-    pub reader: &'a Place,
+pub(crate) struct ProbeInFlight<'a> {
+    pub writer: &'a TableRef,
+    pub reader: &'a TableRef,
     pub within: Duration,
 }
 
 impl Dynamo {
     /// The time, on the session's clock, from the acknowledged write to the first read that finds it. Whatever comes of it,
     /// the canary is taken away again.
-    pub(crate) async fn canary(&self, flight: Flight<'_>) -> Result<Duration, ProviderError> {
+    pub(crate) async fn canary(
+        &self,
+        flight: ProbeInFlight<'_>,
+    ) -> Result<Duration, ProviderError> {
         let contact = self.connections.contact(&flight.writer.region);
         let contacts = &self.connections.contacts;
         let table = contacts.ask(&contact, Box::pin(self.described(flight.writer)));
         let table = table.await.map_err(|why| self.concerning(flight, why))?;
-        let canary = Canary::of(&table).ok_or_else(|| {
+        let canary = ReplicationProbe::of(&table).ok_or_else(|| {
             let words = format!("the key of `{}` cannot be understood", flight.writer.name);
-            self.grounded(flight, Fault::Garbled, words)
+            self.grounded(flight, ErrorClass::Garbled, words)
         })?;
         let measured = match self.write(flight, &canary).await {
             Ok(()) => self.await_arrival(flight, &canary).await,
-            Err(why) if why.fault == Fault::UnknownOutcome => Err(why),
+            Err(why) if why.fault == ErrorClass::UnknownOutcome => Err(why),
             // Nothing was written, so nothing is to be taken away.
             Err(why) => return Err(self.concerning(flight, why)),
         };
@@ -92,12 +95,16 @@ impl Dynamo {
         }
     }
 
-    async fn write(&self, flight: Flight<'_>, canary: &Canary) -> Result<(), ProviderError> {
+    async fn write(
+        &self,
+        flight: ProbeInFlight<'_>,
+        canary: &ReplicationProbe,
+    ) -> Result<(), ProviderError> {
         let place = flight.writer;
         let sign = (!canary.key.iter().any(|(name, _)| name == SIGN))
             .then(|| AttributeValue::S(canary.name.clone()));
         let put = async {
-            call!(self, &place.region, "PutItem", Lost::Change, |client| {
+            call!(self, &place.region, "PutItem", LostReply::Change, |client| {
                 let request = client.put_item().table_name(&place.name);
                 let request = sign.iter().fold(request, |it, sign| it.item(SIGN, sign.clone()));
                 canary.key.iter().fold(request, |it, (name, value)| it.item(name, value.clone()))
@@ -107,15 +114,15 @@ impl Dynamo {
             written = put => written.map(drop),
             () = self.too_long(flight.within) => {
                 let words = format!("it was not accepted within {:?}", flight.within);
-                Err(self.grounded(flight, Fault::UnknownOutcome, words))
+                Err(self.grounded(flight, ErrorClass::UnknownOutcome, words))
             }
         }
     }
 
     async fn await_arrival(
         &self,
-        flight: Flight<'_>,
-        canary: &Canary,
+        flight: ProbeInFlight<'_>,
+        canary: &ReplicationProbe,
     ) -> Result<Duration, ProviderError> {
         let clock = &self.connections.settings.clock;
         let written = clock.now();
@@ -146,7 +153,7 @@ impl Dynamo {
                 let last = last.lock().ok().and_then(|mut it| it.take());
                 let why = last.map(|it| format!(" ({it})")).unwrap_or_default();
                 let words = format!("it did not arrive within {:?}{why}", flight.within);
-                Err(self.grounded(flight, Fault::Transient, words))
+                Err(self.grounded(flight, ErrorClass::Transient, words))
             }
         }
     }
@@ -166,8 +173,12 @@ impl Dynamo {
         }
     }
 
-    async fn is_at(&self, place: &Place, canary: &Canary) -> Result<bool, ProviderError> {
-        let answer = call!(self, &place.region, "GetItem", Lost::Read, |client| {
+    async fn is_at(
+        &self,
+        place: &TableRef,
+        canary: &ReplicationProbe,
+    ) -> Result<bool, ProviderError> {
+        let answer = call!(self, &place.region, "GetItem", LostReply::Read, |client| {
             let request = client.get_item().table_name(&place.name).consistent_read(true);
             canary.key.iter().fold(request, |it, (name, value)| it.key(name, value.clone()))
         })?;
@@ -175,16 +186,25 @@ impl Dynamo {
     }
 
     /// One attempt: the deletion travels to the other members by itself.
-    async fn remove(&self, place: &Place, canary: &Canary) -> Result<(), ProviderError> {
-        call!(self, &place.region, "DeleteItem", Lost::Read, |client| {
+    async fn remove(
+        &self,
+        place: &TableRef,
+        canary: &ReplicationProbe,
+    ) -> Result<(), ProviderError> {
+        call!(self, &place.region, "DeleteItem", LostReply::Read, |client| {
             let request = client.delete_item().table_name(&place.name);
             canary.key.iter().fold(request, |it, (name, value)| it.key(name, value.clone()))
         })
         .map(drop)
     }
 
-    fn grounded(&self, flight: Flight<'_>, fault: Fault, words: String) -> ProviderError {
-        let endpoint = |place: &Place| self.connections.dynamodb_endpoint(&place.region);
+    fn grounded(
+        &self,
+        flight: ProbeInFlight<'_>,
+        fault: ErrorClass,
+        words: String,
+    ) -> ProviderError {
+        let endpoint = |place: &TableRef| self.connections.dynamodb_endpoint(&place.region);
         let way = format!(
             "a canary in `{}` from {} to {}",
             flight.writer.name,
@@ -195,14 +215,17 @@ impl Dynamo {
     }
 
     /// The same error, told of both ends.
-    fn concerning(&self, flight: Flight<'_>, why: ProviderError) -> ProviderError {
+    fn concerning(&self, flight: ProbeInFlight<'_>, why: ProviderError) -> ProviderError {
         self.grounded(flight, why.fault, why.to_string()).caused_by(why)
     }
 }
 
 /// What may be over at the next look.
-fn passes(fault: Fault) -> bool {
-    matches!(fault, Fault::Busy | Fault::Throttled | Fault::Transient | Fault::Unreachable)
+fn passes(fault: ErrorClass) -> bool {
+    matches!(
+        fault,
+        ErrorClass::Busy | ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Unreachable
+    )
 }
 
 #[cfg(test)]
@@ -212,7 +235,7 @@ mod tests {
         TableDescription,
     };
 
-    use super::Canary;
+    use super::ReplicationProbe;
 
     fn table(key: &[(&str, ScalarAttributeType)]) -> TableDescription {
         key.iter()
@@ -230,7 +253,7 @@ mod tests {
     fn a_canary_fits_the_key_and_says_what_it_is() {
         let types = [ScalarAttributeType::S, ScalarAttributeType::N, ScalarAttributeType::B];
         for kind in types {
-            let canary = Canary::of(&table(&[("id", kind.clone())])).unwrap();
+            let canary = ReplicationProbe::of(&table(&[("id", kind.clone())])).unwrap();
             assert!(canary.name.starts_with("lifeboat-canary-"));
             match (&canary.key[0].1, kind) {
                 (AttributeValue::S(text), ScalarAttributeType::S) => assert_eq!(*text, canary.name),
@@ -243,7 +266,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        assert!(Canary::of(&table(&[])).is_none());
-        assert!(Canary::of(&table(&[("id", ScalarAttributeType::from("X"))])).is_none());
+        assert!(ReplicationProbe::of(&table(&[])).is_none());
+        assert!(ReplicationProbe::of(&table(&[("id", ScalarAttributeType::from("X"))])).is_none());
     }
 }

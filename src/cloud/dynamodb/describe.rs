@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
     StreamViewType, TableDescription, TableStatus,
 };
 
-use crate::cloud::dynamodb::place::{KEY, Place};
+use crate::cloud::dynamodb::place::{KEY, TableRef};
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 
@@ -23,7 +23,7 @@ pub(crate) struct Extras {
 /// Its attributes as far as the kind has them. `asked` are the recorded or desired ones.
 pub(crate) fn attributes(
     kind: &Kind,
-    place: &Place,
+    place: &TableRef,
     table: &TableDescription,
     extras: &Extras,
     asked: &Attributes,

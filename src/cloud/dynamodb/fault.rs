@@ -11,19 +11,19 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use crate::cloud::connection::Connections;
 use crate::cloud::error::ProviderError;
 use crate::cloud::transport::innermost;
-use crate::engine::retry::Fault;
+use crate::engine::retry::ErrorClass;
 
 /// How long one read may take at most.
 const READ: Duration = Duration::from_secs(5);
 
 /// What a lost answer means: a read can be repeated, a change may have happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lost {
+pub(crate) enum LostReply {
     Read,
     Change,
 }
 
-impl Lost {
+impl LostReply {
     /// Reads are short: a region that does not answer soon is better known as unseen.
     pub(crate) fn timed(self, config: Builder, connections: &Connections) -> Builder {
         match self {
@@ -32,17 +32,17 @@ impl Lost {
         }
     }
 
-    fn fault(self) -> Fault {
+    fn fault(self) -> ErrorClass {
         match self {
-            Self::Read => Fault::Transient,
-            Self::Change => Fault::UnknownOutcome,
+            Self::Read => ErrorClass::Transient,
+            Self::Change => ErrorClass::UnknownOutcome,
         }
     }
 
-    fn garbled(self) -> Fault {
+    fn garbled(self) -> ErrorClass {
         match self {
-            Self::Read => Fault::Garbled,
-            Self::Change => Fault::UnknownOutcome,
+            Self::Read => ErrorClass::Garbled,
+            Self::Change => ErrorClass::UnknownOutcome,
         }
     }
 }
@@ -50,7 +50,7 @@ impl Lost {
 /// The class, the words and the remedy of a failed call.
 pub(crate) fn failed<E>(
     endpoint: String,
-    lost: Lost,
+    lost: LostReply,
     error: SdkError<E, HttpResponse>,
 ) -> ProviderError
 where
@@ -83,7 +83,7 @@ where
             ProviderError::new(lost.fault(), endpoint, "no answer in time")
         }
         other if has::<CredentialsError>(other) => ProviderError::new(
-            Fault::Unauthenticated,
+            ErrorClass::Unauthenticated,
             endpoint,
             "there are no AWS credentials",
         )
@@ -92,47 +92,49 @@ where
         ),
         SdkError::DispatchFailure(said) => {
             let connecting = said.is_timeout() || never_connected(&error);
-            let fault = if connecting { Fault::Unreachable } else { lost.fault() };
+            let fault = if connecting { ErrorClass::Unreachable } else { lost.fault() };
             ProviderError::new(fault, endpoint, innermost(&error))
         }
-        _ => ProviderError::new(Fault::Rejected, endpoint, innermost(&error)),
+        _ => ProviderError::new(ErrorClass::Rejected, endpoint, innermost(&error)),
     };
     made.caused_by(error)
 }
 
 struct Meaning {
-    fault: Fault,
+    fault: ErrorClass,
     pause: Option<Duration>,
     advice: Option<&'static str>,
 }
 
-fn meaning(status: u16, code: Option<&str>, message: &str, lost: Lost) -> Meaning {
+fn meaning(status: u16, code: Option<&str>, message: &str, lost: LostReply) -> Meaning {
     let says = |part: &str| message.contains(part);
     let seconds = |number| Some(Duration::from_secs(number));
     let plain = |fault| Meaning { fault, pause: None, advice: None };
     let advised = |fault, advice| Meaning { fault, pause: None, advice: Some(advice) };
     let paused = |fault, pause| Meaning { fault, pause, advice: None };
     match code.unwrap_or_default() {
-        "ResourceInUseException" if says("already exists") => plain(Fault::Conflict),
+        "ResourceInUseException" if says("already exists") => plain(ErrorClass::Conflict),
         "ResourceInUseException"
         | "ContinuousBackupsUnavailableException"
-        | "TableInUseException" => plain(Fault::Busy),
+        | "TableInUseException" => plain(ErrorClass::Busy),
         "LimitExceededException" if says("being updated") || says("simultaneous") => {
-            paused(Fault::Busy, seconds(2))
+            paused(ErrorClass::Busy, seconds(2))
         }
         "LimitExceededException" => advised(
-            Fault::Rejected,
+            ErrorClass::Rejected,
             "a quota is used up: wait until the time that it names, or ask AWS for a higher one",
         ),
-        "ThrottlingException" if says("try again after") => paused(Fault::Throttled, seconds(15)),
+        "ThrottlingException" if says("try again after") => {
+            paused(ErrorClass::Throttled, seconds(15))
+        }
         "ThrottlingException"
         | "Throttling"
         | "TooManyRequestsException"
         | "RequestLimitExceeded"
-        | "ProvisionedThroughputExceededException" => plain(Fault::Throttled),
-        "ResourceNotFoundException" | "TableNotFoundException" => plain(Fault::Missing),
+        | "ProvisionedThroughputExceededException" => plain(ErrorClass::Throttled),
+        "ResourceNotFoundException" | "TableNotFoundException" => plain(ErrorClass::Missing),
         "AccessDeniedException" | "AccessDenied" => {
-            advised(Fault::Denied, "allow the action in the IAM policy of these credentials")
+            advised(ErrorClass::Denied, "allow the action in the IAM policy of these credentials")
         }
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
@@ -143,19 +145,19 @@ fn meaning(status: u16, code: Option<&str>, message: &str, lost: Lost) -> Meanin
         | "IncompleteSignatureException"
         | "MissingAuthenticationTokenException"
         | "MissingAuthenticationToken" => advised(
-            Fault::Unauthenticated,
+            ErrorClass::Unauthenticated,
             "renew the AWS credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID)",
         ),
         "ValidationException" => refusal(message),
         "InternalServerError" | "InternalFailure" => plain(lost.fault()),
-        "ServiceUnavailable" => plain(Fault::Transient),
+        "ServiceUnavailable" => plain(ErrorClass::Transient),
         _ => plain(match status {
-            429 => Fault::Throttled,
-            503 => Fault::Transient,
+            429 => ErrorClass::Throttled,
+            503 => ErrorClass::Transient,
             500.. => lost.fault(),
             // No code at all: something in front of DynamoDB spoke.
             _ if code.is_none() => lost.fault(),
-            _ => Fault::Rejected,
+            _ => ErrorClass::Rejected,
         }),
     }
 }
@@ -163,20 +165,21 @@ fn meaning(status: u16, code: Option<&str>, message: &str, lost: Lost) -> Meanin
 /// Validation errors are for good, except for those that say that something is still going on.
 fn refusal(message: &str) -> Meaning {
     let says = |part: &str| message.contains(part);
-    let advised = |advice| Meaning { fault: Fault::Rejected, pause: None, advice: Some(advice) };
+    let advised =
+        |advice| Meaning { fault: ErrorClass::Rejected, pause: None, advice: Some(advice) };
     if says("modified multiple times within a fixed interval") {
         return Meaning {
-            fault: Fault::Throttled,
+            fault: ErrorClass::Throttled,
             pause: Some(Duration::from_mins(5)),
             advice: Some("TTL can be changed once per hour: run apply again later"),
         };
     }
     if says("Cannot describe time to live while table is in") || says("replica is being added") {
-        return Meaning { fault: Fault::Busy, pause: None, advice: None };
+        return Meaning { fault: ErrorClass::Busy, pause: None, advice: None };
     }
     if says("already existed as tables") {
         return Meaning {
-            fault: Fault::Conflict,
+            fault: ErrorClass::Conflict,
             pause: None,
             advice: Some("a table of this name is in the replica's region already"),
         };
@@ -190,7 +193,7 @@ fn refusal(message: &str) -> Meaning {
     if says("Pay-Per-Request or AutoScaled") {
         return advised("use `billing_mode: PAY_PER_REQUEST`");
     }
-    Meaning { fault: Fault::Rejected, pause: None, advice: None }
+    Meaning { fault: ErrorClass::Rejected, pause: None, advice: None }
 }
 
 /// Whether an error of type `T` is among the causes.
@@ -216,46 +219,51 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 
 #[cfg(test)]
 mod tests {
-    use super::{Lost, meaning};
-    use crate::engine::retry::Fault;
+    use super::{LostReply, meaning};
+    use crate::engine::retry::ErrorClass;
 
     #[test]
     fn codes_and_messages() {
         let table = [
-            (400, Some("ResourceInUseException"), "Table already exists: x", Fault::Conflict),
-            (400, Some("ResourceInUseException"), "Table is being created: x", Fault::Busy),
-            (400, Some("LimitExceededException"), "Table tags are being updated", Fault::Busy),
-            (400, Some("LimitExceededException"), "Subscriber limit exceeded", Fault::Rejected),
-            (400, Some("ThrottlingException"), "Rate exceeded", Fault::Throttled),
-            (400, Some("ResourceNotFoundException"), "", Fault::Missing),
-            (400, Some("TableNotFoundException"), "", Fault::Missing),
-            (400, Some("ContinuousBackupsUnavailableException"), "", Fault::Busy),
-            (400, Some("AccessDeniedException"), "", Fault::Denied),
-            (400, Some("UnrecognizedClientException"), "", Fault::Unauthenticated),
-            (400, Some("ValidationException"), "no such thing", Fault::Rejected),
+            (400, Some("ResourceInUseException"), "Table already exists: x", ErrorClass::Conflict),
+            (400, Some("ResourceInUseException"), "Table is being created: x", ErrorClass::Busy),
+            (400, Some("LimitExceededException"), "Table tags are being updated", ErrorClass::Busy),
+            (
+                400,
+                Some("LimitExceededException"),
+                "Subscriber limit exceeded",
+                ErrorClass::Rejected,
+            ),
+            (400, Some("ThrottlingException"), "Rate exceeded", ErrorClass::Throttled),
+            (400, Some("ResourceNotFoundException"), "", ErrorClass::Missing),
+            (400, Some("TableNotFoundException"), "", ErrorClass::Missing),
+            (400, Some("ContinuousBackupsUnavailableException"), "", ErrorClass::Busy),
+            (400, Some("AccessDeniedException"), "", ErrorClass::Denied),
+            (400, Some("UnrecognizedClientException"), "", ErrorClass::Unauthenticated),
+            (400, Some("ValidationException"), "no such thing", ErrorClass::Rejected),
             (
                 400,
                 Some("ValidationException"),
                 "Time to live has been modified multiple times within a fixed interval",
-                Fault::Throttled,
+                ErrorClass::Throttled,
             ),
             (
                 400,
                 Some("ValidationException"),
                 "Failed to create a the new replica … because one or more replicas already existed as tables.",
-                Fault::Conflict,
+                ErrorClass::Conflict,
             ),
-            (500, Some("InternalServerError"), "", Fault::UnknownOutcome),
-            (503, None, "", Fault::Transient),
-            (502, None, "", Fault::UnknownOutcome),
-            (429, None, "", Fault::Throttled),
-            (400, None, "", Fault::UnknownOutcome),
-            (400, Some("UnknownOperationException"), "", Fault::Rejected),
+            (500, Some("InternalServerError"), "", ErrorClass::UnknownOutcome),
+            (503, None, "", ErrorClass::Transient),
+            (502, None, "", ErrorClass::UnknownOutcome),
+            (429, None, "", ErrorClass::Throttled),
+            (400, None, "", ErrorClass::UnknownOutcome),
+            (400, Some("UnknownOperationException"), "", ErrorClass::Rejected),
         ];
         for (status, code, message, fault) in table {
-            let found = meaning(status, code, message, Lost::Change).fault;
+            let found = meaning(status, code, message, LostReply::Change).fault;
             assert_eq!(found, fault, "{status} {code:?} {message}");
         }
-        assert_eq!(meaning(500, None, "", Lost::Read).fault, Fault::Transient);
+        assert_eq!(meaning(500, None, "", LostReply::Read).fault, ErrorClass::Transient);
     }
 }

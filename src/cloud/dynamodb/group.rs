@@ -6,17 +6,17 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::cloud::dynamodb::describe::{attributes, members, not_ready};
-use crate::cloud::dynamodb::fault::Lost;
-use crate::cloud::dynamodb::place::{Dynamo, JOIN, Place};
-use crate::cloud::dynamodb::read::Needs;
+use crate::cloud::dynamodb::fault::LostReply;
+use crate::cloud::dynamodb::place::{Dynamo, JOIN, TableRef};
+use crate::cloud::dynamodb::read::ReadNeeds;
 use crate::cloud::error::ProviderError;
-use crate::cloud::look::{Created, Look};
-use crate::engine::retry::Fault;
+use crate::cloud::look::{Created, ReadResult};
+use crate::engine::retry::ErrorClass;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 
 /// A living member of a group, and what it tells.
-struct Member {
+struct ReplicaRead {
     region: String,
     table: TableDescription,
 }
@@ -25,7 +25,7 @@ impl Dynamo {
     /// Adds the region to the group: one call, and DynamoDB copies the items on its own.
     pub(crate) async fn join(
         &self,
-        place: &Place,
+        place: &TableRef,
         wanted: &Attributes,
     ) -> Result<Created, ProviderError> {
         let member = self.member(place, wanted).await?;
@@ -34,7 +34,7 @@ impl Dynamo {
             .build()
             .expect("a region is all it needs");
         let update = ReplicationGroupUpdate::builder().create(action).build();
-        call!(self, &member.region, "UpdateTable", Lost::Change, |client| client
+        call!(self, &member.region, "UpdateTable", LostReply::Change, |client| client
             .update_table()
             .table_name(&place.name)
             .replica_updates(update))?;
@@ -54,13 +54,15 @@ impl Dynamo {
     /// Takes the region out of the group; its table goes with it.
     pub(crate) async fn leave(
         &self,
-        place: &Place,
+        place: &TableRef,
         wanted: &Attributes,
     ) -> Result<(), ProviderError> {
         let member = match self.member(place, wanted).await {
             Ok(member) => member,
             // Nobody else is left: then it is an ordinary table.
-            Err(error) if error.fault == Fault::Missing => return self.delete_table(place).await,
+            Err(error) if error.fault == ErrorClass::Missing => {
+                return self.delete_table(place).await;
+            }
             Err(error) => return Err(error),
         };
         if status_of(&member.table, &place.region) == Some(&ReplicaStatus::Deleting) {
@@ -74,7 +76,7 @@ impl Dynamo {
             .build()
             .expect("a region is all it needs");
         let update = ReplicationGroupUpdate::builder().delete(action).build();
-        call!(self, &member.region, "UpdateTable", Lost::Change, |client| client
+        call!(self, &member.region, "UpdateTable", LostReply::Change, |client| client
             .update_table()
             .table_name(&place.name)
             .replica_updates(update))
@@ -85,24 +87,26 @@ impl Dynamo {
     pub(crate) async fn look_at_member(
         &self,
         kind: &Kind,
-        place: &Place,
+        place: &TableRef,
         wanted: &Attributes,
-    ) -> Result<Look, ProviderError> {
+    ) -> Result<ReadResult, ProviderError> {
         let (seen, member) =
-            tokio::join!(self.seen(place, Needs::of(kind, wanted)), self.member(place, wanted));
+            tokio::join!(self.seen(place, ReadNeeds::of(kind, wanted)), self.member(place, wanted));
         let entry = match &member {
             Ok(member) => status_of(&member.table, &place.region).cloned(),
             // Without anyone else to ask, its own region's word has to do.
-            Err(error) if matches!(error.fault, Fault::Unreachable | Fault::Transient) => {
+            Err(error)
+                if matches!(error.fault, ErrorClass::Unreachable | ErrorClass::Transient) =>
+            {
                 Some(ReplicaStatus::Active)
             }
-            Err(error) if error.fault == Fault::Missing => None,
-            Err(_) => return member.map(|_| Look::Absent),
+            Err(error) if error.fault == ErrorClass::Missing => None,
+            Err(_) => return member.map(|_| ReadResult::Absent),
         };
         let Some(seen) = seen? else {
             return Ok(match entry.filter(|_| member.is_ok()) {
-                None if member.is_ok() || is_missing(&member) => Look::Absent,
-                None => return member.map(|_| Look::Absent),
+                None if member.is_ok() || is_missing(&member) => ReadResult::Absent,
+                None => return member.map(|_| ReadResult::Absent),
                 Some(entry) => in_motion(Attributes::new(), &entry),
             });
         };
@@ -112,21 +116,29 @@ impl Dynamo {
             Some(entry) => return Ok(in_motion(found, &entry)),
             None => Some("the other members do not name it".to_owned()),
         };
-        Ok(Look::Exists { attributes: found, ready: why_not.is_none(), why_not })
+        Ok(ReadResult::Exists { attributes: found, ready: why_not.is_none(), why_not })
     }
 
     /// A living member other than this one: the table that the replica names, else another that names that table's region.
-    async fn member(&self, place: &Place, wanted: &Attributes) -> Result<Member, ProviderError> {
+    async fn member(
+        &self,
+        place: &TableRef,
+        wanted: &Attributes,
+    ) -> Result<ReplicaRead, ProviderError> {
         let named = wanted.get("table.region").or_else(|| wanted.get(JOIN));
         let first = named.and_then(Value::as_text).ok_or_else(|| {
             let endpoint = self.endpoint("UpdateTable", place);
-            ProviderError::new(Fault::Rejected, endpoint, "the region of its table is not known")
+            ProviderError::new(
+                ErrorClass::Rejected,
+                endpoint,
+                "the region of its table is not known",
+            )
         })?;
-        let at = |region: &str| Place { region: region.to_owned(), name: place.name.clone() };
+        let at = |region: &str| TableRef { region: region.to_owned(), name: place.name.clone() };
         let error = match self.describe(&at(first)).await {
-            Ok(Some(table)) => return Ok(Member { region: first.to_owned(), table }),
+            Ok(Some(table)) => return Ok(ReplicaRead { region: first.to_owned(), table }),
             Ok(None) => ProviderError::new(
-                Fault::Missing,
+                ErrorClass::Missing,
                 self.endpoint("DescribeTable", &at(first)),
                 format!("there is no table `{}`", place.name),
             ),
@@ -136,14 +148,14 @@ impl Dynamo {
             if let Ok(Some(table)) = self.describe(&at(&region)).await
                 && members(&table).iter().any(|it| it == first || *it == place.region)
             {
-                return Ok(Member { region, table });
+                return Ok(ReplicaRead { region, table });
             }
         }
         Err(error)
     }
 
     /// Where else a member could be: as recorded, as its own region says, or where this run has been.
-    async fn others(&self, place: &Place, first: &str, wanted: &Attributes) -> Vec<String> {
+    async fn others(&self, place: &TableRef, first: &str, wanted: &Attributes) -> Vec<String> {
         let mut regions: Vec<String> = Vec::new();
         if let Some(Value::List(recorded)) = wanted.get("table.replicas") {
             regions.extend(recorded.iter().filter_map(Value::as_text).map(str::to_owned));
@@ -158,13 +170,13 @@ impl Dynamo {
     }
 }
 
-fn is_missing(member: &Result<Member, ProviderError>) -> bool {
-    member.as_ref().is_err_and(|it| it.fault == Fault::Missing)
+fn is_missing(member: &Result<ReplicaRead, ProviderError>) -> bool {
+    member.as_ref().is_err_and(|it| it.fault == ErrorClass::Missing)
 }
 
-fn in_motion(attributes: Attributes, entry: &ReplicaStatus) -> Look {
+fn in_motion(attributes: Attributes, entry: &ReplicaStatus) -> ReadResult {
     let why_not = format!("its status in the group is `{}`, not yet `ACTIVE`", entry.as_str());
-    Look::Exists { attributes, ready: false, why_not: Some(why_not) }
+    ReadResult::Exists { attributes, ready: false, why_not: Some(why_not) }
 }
 
 /// What a member says about the replica of a region.

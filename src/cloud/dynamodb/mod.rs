@@ -14,15 +14,15 @@ mod canary;
 
 use std::time::Duration;
 
-use crate::cloud::dynamodb::canary::Flight;
+use crate::cloud::dynamodb::canary::ProbeInFlight;
 pub use crate::cloud::dynamodb::place::JOIN;
 use crate::cloud::dynamodb::place::is_replica;
-pub(crate) use crate::cloud::dynamodb::place::{Dynamo, Place};
+pub(crate) use crate::cloud::dynamodb::place::{Dynamo, TableRef};
 use crate::cloud::error::ProviderError;
-use crate::cloud::look::{Created, Look, Member, Question};
+use crate::cloud::look::{Created, MemberRead, ReadQuery, ReadResult};
 use crate::cloud::settings::host;
-use crate::engine::observed::{Alike, Observation};
-use crate::engine::retry::Fault;
+use crate::engine::observed::{Candidate, Observation};
+use crate::engine::retry::ErrorClass;
 use crate::engine::schema::Kind;
 use crate::engine::value::Attributes;
 
@@ -34,7 +34,7 @@ impl Dynamo {
         self.caller().await
     }
 
-    pub(crate) async fn observe(&self, questions: &[Question<'_>]) -> Vec<Observation> {
+    pub(crate) async fn observe(&self, questions: &[ReadQuery<'_>]) -> Vec<Observation> {
         read::observe(self, questions).await
     }
 
@@ -42,20 +42,20 @@ impl Dynamo {
         &self,
         kind: &Kind,
         attributes: &Attributes,
-    ) -> Result<Vec<Alike>, ProviderError> {
-        self.same_named(&Place::of(kind, attributes)?).await
+    ) -> Result<Vec<Candidate>, ProviderError> {
+        self.same_named(&TableRef::of(kind, attributes)?).await
     }
 
     /// How long a write through one member takes until the other has it.
     pub(crate) async fn replicates(
         &self,
-        writer: Member<'_>,
-        reader: Member<'_>,
+        writer: MemberRead<'_>,
+        reader: MemberRead<'_>,
         within: Duration,
     ) -> Result<Duration, ProviderError> {
-        let from = Place::of(writer.kind, writer.attributes)?;
-        let to = Place::of(reader.kind, reader.attributes)?;
-        self.canary(Flight { writer: &from, reader: &to, within }).await
+        let from = TableRef::of(writer.kind, writer.attributes)?;
+        let to = TableRef::of(reader.kind, reader.attributes)?;
+        self.canary(ProbeInFlight { writer: &from, reader: &to, within }).await
     }
 
     pub(crate) async fn create(
@@ -64,7 +64,7 @@ impl Dynamo {
         attributes: &Attributes,
         mark: Option<&str>,
     ) -> Result<Created, ProviderError> {
-        let place = Place::of(kind, attributes)?;
+        let place = TableRef::of(kind, attributes)?;
         // The engine says so when members of its group live elsewhere: a table of its own would split the group.
         if is_replica(kind) || attributes.contains_key(JOIN) {
             return self.join(&place, attributes).await;
@@ -79,7 +79,7 @@ impl Dynamo {
         group: &str,
         mark: Option<&str>,
     ) -> Result<Attributes, ProviderError> {
-        let place = Place::of(kind, attributes)?;
+        let place = TableRef::of(kind, attributes)?;
         match group {
             "billing" => self.set_billing(&place, attributes).await?,
             "stream" => self.set_stream(&place, attributes).await?,
@@ -89,7 +89,7 @@ impl Dynamo {
             "tags" => self.set_tags(&place, attributes, mark).await?,
             other => {
                 let words = format!("{} has no way `{other}` of updating", kind.kind);
-                return Err(ProviderError::new(Fault::Rejected, kind.kind.clone(), words));
+                return Err(ProviderError::new(ErrorClass::Rejected, kind.kind.clone(), words));
             }
         }
         // A 200 means accepted, not applied, and its body is not the new state: only looking tells.
@@ -101,7 +101,7 @@ impl Dynamo {
         kind: &Kind,
         attributes: &Attributes,
     ) -> Result<(), ProviderError> {
-        let place = Place::of(kind, attributes)?;
+        let place = TableRef::of(kind, attributes)?;
         if is_replica(kind) {
             self.leave(&place, attributes).await
         } else {
@@ -113,8 +113,8 @@ impl Dynamo {
         &self,
         kind: &Kind,
         attributes: &Attributes,
-    ) -> Result<Look, ProviderError> {
-        let place = Place::of(kind, attributes)?;
+    ) -> Result<ReadResult, ProviderError> {
+        let place = TableRef::of(kind, attributes)?;
         if is_replica(kind) {
             self.look_at_member(kind, &place, attributes).await
         } else {

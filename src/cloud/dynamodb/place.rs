@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cloud::connection::Connections;
 use crate::cloud::error::ProviderError;
-use crate::engine::retry::Fault;
+use crate::engine::retry::ErrorClass;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 
@@ -22,12 +22,12 @@ pub(crate) struct Dynamo {
 
 /// One regional table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct TableRef {
     pub region: String,
     pub name: String,
 }
 
-impl Place {
+impl TableRef {
     /// A table's own words name it; a replica has the name of its table.
     pub(crate) fn of(kind: &Kind, attributes: &Attributes) -> Result<Self, ProviderError> {
         let text = |name: &str| attributes.get(name).and_then(Value::as_text);
@@ -37,7 +37,7 @@ impl Place {
             return Ok(Self { region: region.to_owned(), name: name.to_owned() });
         }
         let words = "its region or its name is not known";
-        Err(ProviderError::new(Fault::Rejected, kind.kind.clone(), words))
+        Err(ProviderError::new(ErrorClass::Rejected, kind.kind.clone(), words))
     }
 }
 

@@ -12,11 +12,11 @@ use tracing::Instrument as _;
 
 use crate::cloud::connection::declared_lost;
 use crate::cloud::dynamodb::describe::{Extras, attributes, has_extras, not_ready};
-use crate::cloud::dynamodb::place::{Dynamo, KEY, Place};
+use crate::cloud::dynamodb::place::{Dynamo, KEY, TableRef};
 use crate::cloud::error::ProviderError;
-use crate::cloud::look::Question;
-use crate::engine::observed::{Alike, Observation};
-use crate::engine::retry::Fault;
+use crate::cloud::look::ReadQuery;
+use crate::engine::observed::{Candidate, Observation};
+use crate::engine::retry::ErrorClass;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 
@@ -26,34 +26,34 @@ const TAG_PAGES_MAX: usize = 20;
 const AT_ONCE: usize = 8;
 
 /// A table and what was read beside it.
-pub(crate) struct Seen {
+pub(crate) struct TableRead {
     pub table: TableDescription,
     pub extras: Extras,
 }
 
 /// Which of the reads beside the table a kind needs, and which of them someone relies on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Needs {
-    tags: Need,
-    ttl: Need,
-    recovery: Need,
+pub(crate) struct ReadNeeds {
+    tags: ReadNeed,
+    ttl: ReadNeed,
+    recovery: ReadNeed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Need {
+enum ReadNeed {
     No,
     /// Read, but a permission that is missing for it is no obstacle.
     Nice,
     Must,
 }
 
-impl Needs {
+impl ReadNeeds {
     pub(crate) fn of(kind: &Kind, asked: &Attributes) -> Self {
         let need = |name: &str| match asked.get(name) {
-            _ if !kind.attributes.contains_key(name) => Need::No,
-            None | Some(Value::Null | Value::Bool(false)) => Need::Nice,
-            Some(Value::Map(map)) if map.is_empty() => Need::Nice,
-            Some(_) => Need::Must,
+            _ if !kind.attributes.contains_key(name) => ReadNeed::No,
+            None | Some(Value::Null | Value::Bool(false)) => ReadNeed::Nice,
+            Some(Value::Map(map)) if map.is_empty() => ReadNeed::Nice,
+            Some(_) => ReadNeed::Must,
         };
         Self {
             tags: need("tags"),
@@ -65,7 +65,7 @@ impl Needs {
 
 /// Every table at once, within a limit for each region; only regions that a question names are connected to, and one that
 /// does not answer holds up nobody else.
-pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<Observation> {
+pub(crate) async fn observe(dynamo: &Dynamo, questions: &[ReadQuery<'_>]) -> Vec<Observation> {
     if questions.is_empty() {
         return Vec::new();
     }
@@ -76,7 +76,7 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<
     let mut answers: Vec<Option<Observation>> = vec![None; questions.len()];
     let mut places = BTreeMap::new();
     for (at, question) in questions.iter().enumerate() {
-        let place = match Place::of(question.kind, question.attributes) {
+        let place = match TableRef::of(question.kind, question.attributes) {
             Ok(place) => place,
             Err(why) => {
                 answers[at] = Some(Observation::Unseen(why.unseen()));
@@ -89,7 +89,7 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[Question<'_>]) -> Vec<
             continue;
         }
         places.insert(at, place.clone());
-        let needs = Needs::of(question.kind, question.attributes);
+        let needs = ReadNeeds::of(question.kind, question.attributes);
         let contact = dynamo.connections.contact(&place.region);
         let limit = limits.entry(place.region.clone());
         let limit = Arc::clone(limit.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))));
@@ -128,7 +128,7 @@ impl Dynamo {
     /// The table, or nothing when its region says that it is not there.
     pub(crate) async fn describe(
         &self,
-        place: &Place,
+        place: &TableRef,
     ) -> Result<Option<TableDescription>, ProviderError> {
         let answer = read!(self, &place.region, "DescribeTable", |client| client
             .describe_table()
@@ -142,29 +142,32 @@ impl Dynamo {
                 // An empty 200 is some proxy's invention, never "absent".
                 None => Err(self.garbled("DescribeTable", place, "an answer without a table")),
             },
-            Err(error) if error.fault == Fault::Missing => Ok(None),
+            Err(error) if error.fault == ErrorClass::Missing => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// The table, which has to be there.
-    pub(crate) async fn described(&self, place: &Place) -> Result<TableDescription, ProviderError> {
+    pub(crate) async fn described(
+        &self,
+        place: &TableRef,
+    ) -> Result<TableDescription, ProviderError> {
         self.describe(place).await?.ok_or_else(|| {
             let endpoint = self.endpoint("DescribeTable", place);
             let words = format!("there is no table `{}`", place.name);
-            ProviderError::new(Fault::Missing, endpoint, words)
+            ProviderError::new(ErrorClass::Missing, endpoint, words)
         })
     }
 
     /// The table and, as far as needed, its tags, TTL and recovery.
     pub(crate) async fn seen(
         &self,
-        place: &Place,
-        needs: Needs,
-    ) -> Result<Option<Seen>, ProviderError> {
+        place: &TableRef,
+        needs: ReadNeeds,
+    ) -> Result<Option<TableRead>, ProviderError> {
         let Some(table) = self.describe(place).await? else { return Ok(None) };
         if !has_extras(&table) {
-            return Ok(Some(Seen { table, extras: Extras::default() }));
+            return Ok(Some(TableRead { table, extras: Extras::default() }));
         }
         let arn = table.table_arn().unwrap_or_default().to_owned();
         let (tags, ttl, recovery) = tokio::join!(
@@ -177,13 +180,13 @@ impl Dynamo {
             ttl: ttl?.map(|(name, _)| name.map_or(Value::Null, Value::Text)),
             recovery: recovery?,
         };
-        Ok(Some(Seen { table, extras }))
+        Ok(Some(TableRead { table, extras }))
     }
 
     /// All tags, the mark among them.
     pub(crate) async fn tags(
         &self,
-        place: &Place,
+        place: &TableRef,
         arn: &str,
     ) -> Result<BTreeMap<String, String>, ProviderError> {
         let mut tags = BTreeMap::new();
@@ -213,7 +216,10 @@ impl Dynamo {
     }
 
     /// The TTL attribute in force, and whether it is still being changed.
-    pub(crate) async fn ttl(&self, place: &Place) -> Result<(Option<String>, bool), ProviderError> {
+    pub(crate) async fn ttl(
+        &self,
+        place: &TableRef,
+    ) -> Result<(Option<String>, bool), ProviderError> {
         let answer = read!(self, &place.region, "DescribeTimeToLive", |client| client
             .describe_time_to_live()
             .table_name(&place.name))?;
@@ -236,7 +242,7 @@ impl Dynamo {
         Ok((ttl.attribute_name.filter(|_| on), moving))
     }
 
-    pub(crate) async fn recovery(&self, place: &Place) -> Result<bool, ProviderError> {
+    pub(crate) async fn recovery(&self, place: &TableRef) -> Result<bool, ProviderError> {
         let answer = read!(self, &place.region, "DescribeContinuousBackups", |client| client
             .describe_continuous_backups()
             .table_name(&place.name))?;
@@ -254,30 +260,35 @@ impl Dynamo {
     }
 
     /// A table of the same name in the region, whoever made it.
-    pub(crate) async fn same_named(&self, place: &Place) -> Result<Vec<Alike>, ProviderError> {
+    pub(crate) async fn same_named(
+        &self,
+        place: &TableRef,
+    ) -> Result<Vec<Candidate>, ProviderError> {
         let Some(table) = self.describe(place).await? else { return Ok(Vec::new()) };
         let arn = table.table_arn().unwrap_or_default().to_owned();
         let tags = match self.tags(place, &arn).await {
             Ok(tags) => tags,
             // A table that is being made has no tags yet; tags that may not be read are no mark.
-            Err(error) if matches!(error.fault, Fault::Missing | Fault::Denied) => BTreeMap::new(),
+            Err(error) if matches!(error.fault, ErrorClass::Missing | ErrorClass::Denied) => {
+                BTreeMap::new()
+            }
             Err(error) => return Err(error),
         };
         let created = table.creation_date_time().and_then(|it| it.to_millis().ok());
-        Ok(vec![Alike { id: arn, created, mark: tags.get(KEY).cloned() }])
+        Ok(vec![Candidate { id: arn, created, mark: tags.get(KEY).cloned() }])
     }
 
-    pub(crate) fn endpoint(&self, operation: &str, place: &Place) -> String {
+    pub(crate) fn endpoint(&self, operation: &str, place: &TableRef) -> String {
         format!("{operation} at {}", self.connections.dynamodb_endpoint(&place.region))
     }
 
-    fn garbled(&self, operation: &str, place: &Place, words: &str) -> ProviderError {
-        ProviderError::new(Fault::Garbled, self.endpoint(operation, place), words)
+    fn garbled(&self, operation: &str, place: &TableRef, words: &str) -> ProviderError {
+        ProviderError::new(ErrorClass::Garbled, self.endpoint(operation, place), words)
     }
 }
 
 /// What a description of a table has to have and has not: then it is the description of nothing.
-fn lacks(table: &TableDescription, place: &Place) -> Option<String> {
+fn lacks(table: &TableDescription, place: &TableRef) -> Option<String> {
     // One that is being deleted tells less of itself.
     let leaves = table.table_status() == Some(&TableStatus::Deleting);
     let lacking = match () {
@@ -297,16 +308,16 @@ fn lacks(table: &TableDescription, place: &Place) -> Option<String> {
 
 /// Reads what is needed. What nobody relies on may be forbidden; and what a table in motion does not know yet is not told.
 async fn needed<T>(
-    need: Need,
+    need: ReadNeed,
     read: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<Option<T>, ProviderError> {
-    if need == Need::No {
+    if need == ReadNeed::No {
         return Ok(None);
     }
     match read.await {
         Ok(value) => Ok(Some(value)),
-        Err(error) if error.fault == Fault::Missing => Ok(None),
-        Err(error) if error.fault == Fault::Denied && need == Need::Nice => Ok(None),
+        Err(error) if error.fault == ErrorClass::Missing => Ok(None),
+        Err(error) if error.fault == ErrorClass::Denied && need == ReadNeed::Nice => Ok(None),
         Err(error) => Err(error),
     }
 }

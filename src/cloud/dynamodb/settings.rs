@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::cloud::dynamodb::describe::{is_on_demand, view};
-use crate::cloud::dynamodb::fault::Lost;
-use crate::cloud::dynamodb::place::{Dynamo, KEY, Place};
+use crate::cloud::dynamodb::fault::LostReply;
+use crate::cloud::dynamodb::place::{Dynamo, KEY, TableRef};
 use crate::cloud::dynamodb::table::{streaming, tags, throughput};
 use crate::cloud::error::ProviderError;
-use crate::engine::retry::Fault;
+use crate::engine::retry::ErrorClass;
 use crate::engine::value::{Attributes, Value};
 
 /// How AWS refuses to switch a stream off that is off.
@@ -21,7 +21,7 @@ const STREAM_IS_OFF: &str = "has no stream to disable";
 impl Dynamo {
     pub(crate) async fn set_billing(
         &self,
-        place: &Place,
+        place: &TableRef,
         wanted: &Attributes,
     ) -> Result<(), ProviderError> {
         let table = self.described(place).await?;
@@ -30,7 +30,7 @@ impl Dynamo {
             if on_demand {
                 return Ok(());
             }
-            return call!(self, &place.region, "UpdateTable", Lost::Change, |client| client
+            return call!(self, &place.region, "UpdateTable", LostReply::Change, |client| client
                 .update_table()
                 .table_name(&place.name)
                 .billing_mode(BillingMode::PayPerRequest))
@@ -46,7 +46,7 @@ impl Dynamo {
         }
         // The mode goes with the units when it changes; sent again with new units it would be refused by some.
         let mode = on_demand.then_some(BillingMode::Provisioned);
-        call!(self, &place.region, "UpdateTable", Lost::Change, |client| client
+        call!(self, &place.region, "UpdateTable", LostReply::Change, |client| client
             .update_table()
             .table_name(&place.name)
             .set_billing_mode(mode)
@@ -57,7 +57,7 @@ impl Dynamo {
     /// A stream's view type cannot be changed: it goes off, and on again when the caller comes back.
     pub(crate) async fn set_stream(
         &self,
-        place: &Place,
+        place: &TableRef,
         wanted: &Attributes,
     ) -> Result<(), ProviderError> {
         let table = self.described(place).await?;
@@ -71,7 +71,7 @@ impl Dynamo {
             (None, None) => return Ok(()),
         };
         let off_first = !specification.stream_enabled() && text(wanted, "stream").is_some();
-        let changed = call!(self, &place.region, "UpdateTable", Lost::Change, |client| client
+        let changed = call!(self, &place.region, "UpdateTable", LostReply::Change, |client| client
             .update_table()
             .table_name(&place.name)
             .stream_specification(specification));
@@ -89,7 +89,7 @@ impl Dynamo {
 
     pub(crate) async fn set_protection(
         &self,
-        place: &Place,
+        place: &TableRef,
         wanted: &Attributes,
     ) -> Result<(), ProviderError> {
         let on = is_true(wanted, "deletion_protection");
@@ -97,7 +97,7 @@ impl Dynamo {
         if table.deletion_protection_enabled().unwrap_or(false) == on {
             return Ok(());
         }
-        call!(self, &place.region, "UpdateTable", Lost::Change, |client| client
+        call!(self, &place.region, "UpdateTable", LostReply::Change, |client| client
             .update_table()
             .table_name(&place.name)
             .deletion_protection_enabled(on))
@@ -106,7 +106,7 @@ impl Dynamo {
 
     pub(crate) async fn set_recovery(
         &self,
-        place: &Place,
+        place: &TableRef,
         wanted: &Attributes,
     ) -> Result<(), ProviderError> {
         let on = is_true(wanted, "point_in_time_recovery");
@@ -117,7 +117,7 @@ impl Dynamo {
             .point_in_time_recovery_enabled(on)
             .build()
             .expect("`enabled` is all it needs");
-        call!(self, &place.region, "UpdateContinuousBackups", Lost::Change, |client| client
+        call!(self, &place.region, "UpdateContinuousBackups", LostReply::Change, |client| client
             .update_continuous_backups()
             .table_name(&place.name)
             .point_in_time_recovery_specification(specification))
@@ -127,7 +127,7 @@ impl Dynamo {
     /// Another attribute means: off, wait, on. The wait is the caller's, who comes back.
     pub(crate) async fn set_ttl(
         &self,
-        place: &Place,
+        place: &TableRef,
         wanted: &Attributes,
     ) -> Result<(), ProviderError> {
         let then = text(wanted, "ttl_attribute");
@@ -148,7 +148,7 @@ impl Dynamo {
             .attribute_name(attribute)
             .build()
             .expect("both members are set");
-        call!(self, &place.region, "UpdateTimeToLive", Lost::Change, |client| client
+        call!(self, &place.region, "UpdateTimeToLive", LostReply::Change, |client| client
             .update_time_to_live()
             .table_name(&place.name)
             .time_to_live_specification(specification))?;
@@ -163,7 +163,7 @@ impl Dynamo {
     /// caller to come back.
     pub(crate) async fn set_tags(
         &self,
-        place: &Place,
+        place: &TableRef,
         wanted: &Attributes,
         mark: Option<&str>,
     ) -> Result<(), ProviderError> {
@@ -180,7 +180,7 @@ impl Dynamo {
             .cloned()
             .collect();
         if missing {
-            call!(self, &place.region, "TagResource", Lost::Change, |client| client
+            call!(self, &place.region, "TagResource", LostReply::Change, |client| client
                 .tag_resource()
                 .resource_arn(&arn)
                 .set_tags(Some(then)))?;
@@ -192,7 +192,7 @@ impl Dynamo {
         if extra.is_empty() {
             return Ok(());
         }
-        call!(self, &place.region, "UntagResource", Lost::Change, |client| client
+        call!(self, &place.region, "UntagResource", LostReply::Change, |client| client
             .untag_resource()
             .resource_arn(&arn)
             .set_tag_keys(Some(extra)))
@@ -200,13 +200,13 @@ impl Dynamo {
     }
 
     /// One half is done; the caller waits and comes back for the other.
-    fn later(&self, place: &Place, words: &str) -> ProviderError {
-        ProviderError::new(Fault::Busy, self.endpoint("UpdateTable", place), words)
+    fn later(&self, place: &TableRef, words: &str) -> ProviderError {
+        ProviderError::new(ErrorClass::Busy, self.endpoint("UpdateTable", place), words)
             .after(Some(Duration::from_secs(2)))
     }
 
-    fn refused(&self, place: &Place, words: &str) -> ProviderError {
-        ProviderError::new(Fault::Rejected, self.endpoint("UpdateTable", place), words)
+    fn refused(&self, place: &TableRef, words: &str) -> ProviderError {
+        ProviderError::new(ErrorClass::Rejected, self.endpoint("UpdateTable", place), words)
     }
 }
 

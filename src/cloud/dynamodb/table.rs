@@ -6,12 +6,12 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::cloud::dynamodb::describe::{Extras, attributes, not_ready};
-use crate::cloud::dynamodb::fault::Lost;
-use crate::cloud::dynamodb::place::{Dynamo, KEY, Place};
-use crate::cloud::dynamodb::read::Needs;
+use crate::cloud::dynamodb::fault::LostReply;
+use crate::cloud::dynamodb::place::{Dynamo, KEY, TableRef};
+use crate::cloud::dynamodb::read::ReadNeeds;
 use crate::cloud::error::ProviderError;
-use crate::cloud::look::{Created, Look};
-use crate::engine::retry::Fault;
+use crate::cloud::look::{Created, ReadResult};
+use crate::engine::retry::ErrorClass;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 
@@ -19,14 +19,14 @@ impl Dynamo {
     pub(crate) async fn create_table(
         &self,
         kind: &Kind,
-        place: &Place,
+        place: &TableRef,
         wanted: &Attributes,
         mark: Option<&str>,
     ) -> Result<Created, ProviderError> {
         let shape = shape(wanted, mark).map_err(|why| {
-            ProviderError::new(Fault::Rejected, self.endpoint("CreateTable", place), why)
+            ProviderError::new(ErrorClass::Rejected, self.endpoint("CreateTable", place), why)
         })?;
-        let answer = call!(self, &place.region, "CreateTable", Lost::Change, |client| client
+        let answer = call!(self, &place.region, "CreateTable", LostReply::Change, |client| client
             .create_table()
             .table_name(&place.name)
             .set_attribute_definitions(Some(shape.definitions))
@@ -37,7 +37,11 @@ impl Dynamo {
             .set_deletion_protection_enabled(shape.protected.then_some(true))
             .set_tags((!shape.tags.is_empty()).then_some(shape.tags)))?;
         let unknown = |words: &str| {
-            ProviderError::new(Fault::UnknownOutcome, self.endpoint("CreateTable", place), words)
+            ProviderError::new(
+                ErrorClass::UnknownOutcome,
+                self.endpoint("CreateTable", place),
+                words,
+            )
         };
         let table = answer.table_description.ok_or_else(|| unknown("an answer without a table"))?;
         let id = table.table_arn().ok_or_else(|| unknown("the answer names no ARN"))?.to_owned();
@@ -45,23 +49,25 @@ impl Dynamo {
         Ok(Created { id, attributes: found })
     }
 
-    pub(crate) async fn delete_table(&self, place: &Place) -> Result<(), ProviderError> {
-        let answer = call!(self, &place.region, "DeleteTable", Lost::Change, |client| client
+    pub(crate) async fn delete_table(&self, place: &TableRef) -> Result<(), ProviderError> {
+        let answer = call!(self, &place.region, "DeleteTable", LostReply::Change, |client| client
             .delete_table()
             .table_name(&place.name));
         match answer {
             Ok(_) => Ok(()),
-            Err(error) if error.fault == Fault::Missing => Ok(()),
+            Err(error) if error.fault == ErrorClass::Missing => Ok(()),
             // A member that an interrupted run took out may still be going: that ends.
-            Err(error) if error.fault == Fault::Rejected && self.is_being_left(place).await => {
-                Err(ProviderError { fault: Fault::Busy, ..error })
+            Err(error)
+                if error.fault == ErrorClass::Rejected && self.is_being_left(place).await =>
+            {
+                Err(ProviderError { fault: ErrorClass::Busy, ..error })
             }
             Err(error) => Err(error),
         }
     }
 
     /// Whether another member of its group is on its way out.
-    async fn is_being_left(&self, place: &Place) -> bool {
+    async fn is_being_left(&self, place: &TableRef) -> bool {
         let Ok(Some(table)) = self.describe(place).await else { return false };
         let mut replicas = table.replicas().iter();
         replicas.any(|it| it.replica_status() == Some(&ReplicaStatus::Deleting))
@@ -70,14 +76,14 @@ impl Dynamo {
     pub(crate) async fn look_at_table(
         &self,
         kind: &Kind,
-        place: &Place,
+        place: &TableRef,
         wanted: &Attributes,
-    ) -> Result<Look, ProviderError> {
-        let Some(seen) = self.seen(place, Needs::of(kind, wanted)).await? else {
-            return Ok(Look::Absent);
+    ) -> Result<ReadResult, ProviderError> {
+        let Some(seen) = self.seen(place, ReadNeeds::of(kind, wanted)).await? else {
+            return Ok(ReadResult::Absent);
         };
         let why_not = not_ready(&seen.table);
-        Ok(Look::Exists {
+        Ok(ReadResult::Exists {
             attributes: attributes(kind, place, &seen.table, &seen.extras, wanted),
             ready: why_not.is_none(),
             why_not,
@@ -86,7 +92,7 @@ impl Dynamo {
 }
 
 /// A table as CreateTable wants it.
-struct Shape {
+struct TableShape {
     definitions: Vec<AttributeDefinition>,
     keys: Vec<KeySchemaElement>,
     billing: BillingMode,
@@ -96,7 +102,7 @@ struct Shape {
     tags: Vec<Tag>,
 }
 
-fn shape(wanted: &Attributes, mark: Option<&str>) -> Result<Shape, String> {
+fn shape(wanted: &Attributes, mark: Option<&str>) -> Result<TableShape, String> {
     let text = |name: &str| wanted.get(name).and_then(Value::as_text);
     let types =
         wanted.get("attributes").and_then(Value::as_map).ok_or("`attributes` is not known")?;
@@ -117,7 +123,7 @@ fn shape(wanted: &Attributes, mark: Option<&str>) -> Result<Shape, String> {
         }
     }
     let billing = BillingMode::from(text("billing_mode").unwrap_or("PAY_PER_REQUEST"));
-    Ok(Shape {
+    Ok(TableShape {
         definitions,
         keys,
         throughput: (billing == BillingMode::Provisioned)

@@ -3,55 +3,67 @@
 use std::time::Duration;
 
 use super::judged;
-use crate::cloud::transport::{Reply, Request};
-use crate::engine::retry::Fault;
+use crate::cloud::transport::{HttpReply, HttpRequest};
+use crate::engine::retry::ErrorClass;
 
-fn request(method: &'static str) -> Request<'static> {
+fn request(method: &'static str) -> HttpRequest<'static> {
     let url = "https://api.linode.com/v4/linode/instances".to_owned();
-    Request { method, url, query: Vec::new(), filter: None, body: None }
+    HttpRequest { method, url, query: Vec::new(), filter: None, body: None }
 }
 
-fn said(status: u16, reason: &str) -> Reply {
+fn said(status: u16, reason: &str) -> HttpReply {
     let body = format!(r#"{{"errors":[{{"reason":"{reason}","field":"label"}}]}}"#);
-    Reply { status, body: body.into_bytes(), ..Reply::default() }
+    HttpReply { status, body: body.into_bytes(), ..HttpReply::default() }
 }
 
-fn html(status: u16) -> Reply {
+fn html(status: u16) -> HttpReply {
     let body = b"<html><head><title>Oh no</title></head></html>".to_vec();
-    Reply { status, html: true, nginx: true, body, ..Reply::default() }
+    HttpReply { status, html: true, nginx: true, body, ..HttpReply::default() }
 }
 
-fn fault(method: &'static str, reply: &Reply) -> Fault {
+fn fault(method: &'static str, reply: &HttpReply) -> ErrorClass {
     judged(&request(method), reply, 0).unwrap_err().fault
 }
 
 #[test]
 fn faults_of_reads_and_changes() {
     let busy = br#"{"errors":[{"reason":"Linode busy."}]}"#.to_vec();
-    let maintenance = Reply { maintenance: true, ..said(503, "later") };
-    let table: Vec<(Reply, Fault, Fault)> = vec![
-        (Reply { status: 400, body: busy, ..Reply::default() }, Fault::Busy, Fault::Busy),
-        (html(400), Fault::Transient, Fault::Transient),
-        (said(400, "Label must be unique among your linodes"), Fault::Conflict, Fault::Conflict),
-        (said(400, "region is not valid"), Fault::Rejected, Fault::Rejected),
-        (said(401, "Invalid Token"), Fault::Unauthenticated, Fault::Unauthenticated),
-        (said(403, "Unauthorized"), Fault::Denied, Fault::Denied),
-        (said(404, "Not found"), Fault::Missing, Fault::Missing),
-        (html(404), Fault::Garbled, Fault::Garbled),
-        (said(408, "slow"), Fault::Transient, Fault::UnknownOutcome),
-        (said(429, "Too many requests"), Fault::Throttled, Fault::Throttled),
-        (said(500, "oh"), Fault::Transient, Fault::UnknownOutcome),
-        (html(502), Fault::Transient, Fault::UnknownOutcome),
-        (said(503, "no"), Fault::Transient, Fault::Transient),
-        (maintenance, Fault::Rejected, Fault::Rejected),
-        (html(504), Fault::Transient, Fault::UnknownOutcome),
-        (Reply { status: 200, ..Reply::default() }, Fault::Garbled, Fault::UnknownOutcome),
+    let maintenance = HttpReply { maintenance: true, ..said(503, "later") };
+    let table: Vec<(HttpReply, ErrorClass, ErrorClass)> = vec![
         (
-            Reply { status: 200, body: br#"{"id": 1, "la"#.to_vec(), ..Reply::default() },
-            Fault::Garbled,
-            Fault::UnknownOutcome,
+            HttpReply { status: 400, body: busy, ..HttpReply::default() },
+            ErrorClass::Busy,
+            ErrorClass::Busy,
         ),
-        (html(200), Fault::Garbled, Fault::UnknownOutcome),
+        (html(400), ErrorClass::Transient, ErrorClass::Transient),
+        (
+            said(400, "Label must be unique among your linodes"),
+            ErrorClass::Conflict,
+            ErrorClass::Conflict,
+        ),
+        (said(400, "region is not valid"), ErrorClass::Rejected, ErrorClass::Rejected),
+        (said(401, "Invalid Token"), ErrorClass::Unauthenticated, ErrorClass::Unauthenticated),
+        (said(403, "Unauthorized"), ErrorClass::Denied, ErrorClass::Denied),
+        (said(404, "Not found"), ErrorClass::Missing, ErrorClass::Missing),
+        (html(404), ErrorClass::Garbled, ErrorClass::Garbled),
+        (said(408, "slow"), ErrorClass::Transient, ErrorClass::UnknownOutcome),
+        (said(429, "Too many requests"), ErrorClass::Throttled, ErrorClass::Throttled),
+        (said(500, "oh"), ErrorClass::Transient, ErrorClass::UnknownOutcome),
+        (html(502), ErrorClass::Transient, ErrorClass::UnknownOutcome),
+        (said(503, "no"), ErrorClass::Transient, ErrorClass::Transient),
+        (maintenance, ErrorClass::Rejected, ErrorClass::Rejected),
+        (html(504), ErrorClass::Transient, ErrorClass::UnknownOutcome),
+        (
+            HttpReply { status: 200, ..HttpReply::default() },
+            ErrorClass::Garbled,
+            ErrorClass::UnknownOutcome,
+        ),
+        (
+            HttpReply { status: 200, body: br#"{"id": 1, "la"#.to_vec(), ..HttpReply::default() },
+            ErrorClass::Garbled,
+            ErrorClass::UnknownOutcome,
+        ),
+        (html(200), ErrorClass::Garbled, ErrorClass::UnknownOutcome),
     ];
     for (reply, reading, changing) in table {
         let shown = format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body));
@@ -62,7 +74,9 @@ fn faults_of_reads_and_changes() {
 
 #[test]
 fn a_deleted_object_may_say_nothing() {
-    assert!(judged(&request("DELETE"), &Reply { status: 200, ..Reply::default() }, 0).is_ok());
+    assert!(
+        judged(&request("DELETE"), &HttpReply { status: 200, ..HttpReply::default() }, 0).is_ok()
+    );
 }
 
 #[test]
@@ -75,12 +89,12 @@ fn words_name_field_and_reason() {
 
 #[test]
 fn throttled_calls_say_how_long() {
-    let told = Reply { retry_after: Some(Duration::from_secs(7)), ..said(429, "x") };
+    let told = HttpReply { retry_after: Some(Duration::from_secs(7)), ..said(429, "x") };
     assert_eq!(
         judged(&request("GET"), &told, 0).unwrap_err().retry_after,
         Some(Duration::from_secs(7))
     );
-    let window = Reply { reset: Some(1030), ..said(429, "x") };
+    let window = HttpReply { reset: Some(1030), ..said(429, "x") };
     let error = judged(&request("GET"), &window, 1_000_000).unwrap_err();
     assert_eq!(error.retry_after, Some(Duration::from_secs(30)));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Call, Routes};
+use super::{RestCall, Routes};
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Secret, Value};
 
@@ -17,7 +17,7 @@ fn attributes(json: &Json) -> Attributes {
     }
 }
 
-fn shown(call: Result<Call, String>) -> String {
+fn shown(call: Result<RestCall, String>) -> String {
     match call {
         Ok(call) => format!(
             "{} {} {}",

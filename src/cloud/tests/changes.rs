@@ -7,11 +7,11 @@ use serde_json::json;
 use crate::cloud::connection::{Connections, Settings};
 use crate::cloud::error::ProviderError;
 use crate::cloud::loopback::{Line, Script, no, ok, page};
-use crate::cloud::provider::{Look, Provider, Question};
+use crate::cloud::provider::{Provider, ReadQuery, ReadResult};
 use crate::cloud::tests::{NB, attributes, kind, provider, settings};
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::retry::Fault;
+use crate::engine::retry::ErrorClass;
 use crate::engine::value::Attributes;
 
 #[tokio::test]
@@ -19,16 +19,16 @@ async fn changes_are_tried_once_and_classified() {
     let kind = kind(NB);
     let given = attributes(&json!({ "region": "us-east", "label": "lb" }));
     for (line, fault) in [
-        (Line::Cut, Fault::UnknownOutcome),
-        (Line::Hang, Fault::UnknownOutcome),
-        (Line::Half(r#"{"id":1,"label":"x"}"#.into()), Fault::UnknownOutcome),
-        (Line::Say(200, Vec::new(), String::new()), Fault::UnknownOutcome),
-        (ok(&json!({ "label": "no id" })), Fault::UnknownOutcome),
-        (page(502), Fault::UnknownOutcome),
-        (no(503, "later"), Fault::Transient),
-        (no(400, "Linode busy."), Fault::Busy),
-        (no(400, "Label must be unique"), Fault::Conflict),
-        (no(401, "Invalid Token"), Fault::Unauthenticated),
+        (Line::Cut, ErrorClass::UnknownOutcome),
+        (Line::Hang, ErrorClass::UnknownOutcome),
+        (Line::Half(r#"{"id":1,"label":"x"}"#.into()), ErrorClass::UnknownOutcome),
+        (Line::Say(200, Vec::new(), String::new()), ErrorClass::UnknownOutcome),
+        (ok(&json!({ "label": "no id" })), ErrorClass::UnknownOutcome),
+        (page(502), ErrorClass::UnknownOutcome),
+        (no(503, "later"), ErrorClass::Transient),
+        (no(400, "Linode busy."), ErrorClass::Busy),
+        (no(400, "Label must be unique"), ErrorClass::Conflict),
+        (no(401, "Invalid Token"), ErrorClass::Unauthenticated),
     ] {
         let shown = format!("{line:?}");
         let script = Script::of(vec![("POST", line)]).await;
@@ -38,7 +38,7 @@ async fn changes_are_tried_once_and_classified() {
         assert!(!format!("{error} {error:?}").contains("hush"));
     }
     let error = provider("http://127.0.0.1:1").create(&kind, &given, None).await.unwrap_err();
-    assert_eq!(error.fault, Fault::Unreachable);
+    assert_eq!(error.fault, ErrorClass::Unreachable);
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn what_is_gone_is_deleted_and_absent() {
         Script::of(vec![("DELETE", no(404, "Not found")), ("GET", no(404, "Not found"))]).await;
     let provider = provider(&script.url);
     provider.delete(&kind, "5", &Attributes::new()).await.unwrap();
-    assert_eq!(provider.look(&kind, "5", &Attributes::new()).await.unwrap(), Look::Absent);
+    assert_eq!(provider.look(&kind, "5", &Attributes::new()).await.unwrap(), ReadResult::Absent);
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_redirect_is_not_followed() {
     let script = Script::of(vec![("POST", moved)]).await;
     let given = attributes(&json!({ "region": "us-east", "label": "lb" }));
     let error = provider(&script.url).create(&kind(NB), &given, None).await.unwrap_err();
-    assert_eq!(error.fault, Fault::Rejected);
+    assert_eq!(error.fault, ErrorClass::Rejected);
     assert!(elsewhere.asked().is_empty());
 }
 
@@ -78,18 +78,18 @@ async fn dynamodb_faults_as_the_sdk_shows_them() {
         )
     };
     for (line, fault) in [
-        (error("ResourceInUseException", "Table already exists: shop"), Fault::Conflict),
-        (error("ResourceInUseException", "Table is being deleted: shop"), Fault::Busy),
-        (error("ThrottlingException", "Rate exceeded"), Fault::Throttled),
-        (error("AccessDeniedException", "no"), Fault::Denied),
-        (page(502), Fault::UnknownOutcome),
-        (page(503), Fault::Transient),
-        (page(400), Fault::UnknownOutcome),
-        (Line::Say(200, Vec::new(), String::new()), Fault::UnknownOutcome),
-        (Line::Say(200, Vec::new(), "{\"Table".into()), Fault::UnknownOutcome),
-        (Line::Half("{\"TableDescription\":{}}".into()), Fault::UnknownOutcome),
-        (Line::Cut, Fault::UnknownOutcome),
-        (Line::Hang, Fault::UnknownOutcome),
+        (error("ResourceInUseException", "Table already exists: shop"), ErrorClass::Conflict),
+        (error("ResourceInUseException", "Table is being deleted: shop"), ErrorClass::Busy),
+        (error("ThrottlingException", "Rate exceeded"), ErrorClass::Throttled),
+        (error("AccessDeniedException", "no"), ErrorClass::Denied),
+        (page(502), ErrorClass::UnknownOutcome),
+        (page(503), ErrorClass::Transient),
+        (page(400), ErrorClass::UnknownOutcome),
+        (Line::Say(200, Vec::new(), String::new()), ErrorClass::UnknownOutcome),
+        (Line::Say(200, Vec::new(), "{\"Table".into()), ErrorClass::UnknownOutcome),
+        (Line::Half("{\"TableDescription\":{}}".into()), ErrorClass::UnknownOutcome),
+        (Line::Cut, ErrorClass::UnknownOutcome),
+        (Line::Hang, ErrorClass::UnknownOutcome),
     ] {
         let shown = format!("{line:?}");
         let script = Script::of(vec![("createtable", line)]).await;
@@ -98,7 +98,7 @@ async fn dynamodb_faults_as_the_sdk_shows_them() {
         assert_eq!(script.asked(), ["createtable"], "{shown}");
     }
     let error = provider("http://127.0.0.1:1").create(&table, &given, None).await.unwrap_err();
-    assert_eq!(error.fault, Fault::Unreachable, "{error}");
+    assert_eq!(error.fault, ErrorClass::Unreachable, "{error}");
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn a_region_that_does_not_answer_or_answers_nothing_is_unseen() {
     let table = kind("dynamodb.table");
     let given = attributes(&json!({ "region": "us-east-1", "name": "shop" }));
     let address = Address::one("shop");
-    let question = Question { address: &address, kind: &table, id: None, attributes: &given };
+    let question = ReadQuery { address: &address, kind: &table, id: None, attributes: &given };
     let empty =
         Line::Say(200, vec![("content-type", "application/x-amz-json-1.0".into())], "{}".into());
     for lines in [vec![("describetable", empty)], vec![("describetable", Line::Hang); 4]] {

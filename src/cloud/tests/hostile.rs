@@ -9,10 +9,10 @@ use crate::cloud::bounded::BODY_BYTES_MAX;
 use crate::cloud::connection::{Connections, Settings};
 use crate::cloud::error::ProviderError;
 use crate::cloud::loopback::{Line, Script, no, ok};
-use crate::cloud::provider::{Provider, Question};
+use crate::cloud::provider::{Provider, ReadQuery};
 use crate::cloud::tests::{NB, attributes, kind, provider, rows, settings};
 use crate::engine::address::Address;
-use crate::engine::observed::{Observation, Reason, Unseen};
+use crate::engine::observed::{Observation, UnknownReason, Unreadable};
 use crate::engine::value::Attributes;
 
 /// What one question about an object of a kind yields, and how often was asked for it.
@@ -24,7 +24,7 @@ async fn asked(
 ) -> (Observation, usize) {
     let script = Script::of(lines).await;
     let (kind, given, address) = (kind(name), attributes(&given), Address::one("it"));
-    let question = Question { address: &address, kind: &kind, id, attributes: &given };
+    let question = ReadQuery { address: &address, kind: &kind, id, attributes: &given };
     // Long answers take their time, also on a busy machine.
     let settings = Settings { request_timeout: Duration::from_secs(20), ..settings(&script.url) };
     let provider = Provider::new(Arc::new(Connections::new(settings)));
@@ -34,7 +34,7 @@ async fn asked(
 
 #[track_caller]
 fn malformed(seen: &Observation, word: &str) {
-    let Observation::Unseen(Unseen { reason: Reason::Malformed, why }) = seen else {
+    let Observation::Unseen(Unreadable { reason: UnknownReason::Malformed, why }) = seen else {
         panic!("{word}: {seen:?}")
     };
     assert!(why.contains(word), "{why}");
@@ -78,7 +78,7 @@ async fn a_reason_is_told_in_short() {
     ];
     let (seen, _) = asked(lines, NB, Some("5"), json!({})).await;
     let Observation::Unseen(it) = &seen else { panic!("{seen:?}") };
-    assert!(it.reason == Reason::Denied && it.why.len() < 1_000, "{} bytes", it.why.len());
+    assert!(it.reason == UnknownReason::Denied && it.why.len() < 1_000, "{} bytes", it.why.len());
 }
 
 /// A GET by id that is answered with something else has not shown the object.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cloud::loopback::{Line, Script, no, ok, page};
-use crate::cloud::provider::{Look, Provider, Question};
+use crate::cloud::provider::{Provider, ReadQuery, ReadResult};
 use crate::cloud::tests::{CONFIG, NB, attributes, hasty, kind, provider, rows};
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
@@ -18,10 +18,10 @@ async fn observed_by(provider: &Provider, script: &Script, asked: &[(&str, &str)
     let address = Address::one("it");
     let given = attributes(&json!({ "nodebalancer": "1" }));
     let kinds: Vec<Kind> = asked.iter().map(|(name, _)| kind(name)).collect();
-    let questions: Vec<Question<'_>> = asked
+    let questions: Vec<ReadQuery<'_>> = asked
         .iter()
         .zip(&kinds)
-        .map(|((_, id), kind)| Question {
+        .map(|((_, id), kind)| ReadQuery {
             address: &address,
             kind,
             id: Some(*id),
@@ -183,7 +183,7 @@ async fn an_object_with_an_event_under_way_is_not_ready() {
     .await;
     let given = attributes(&json!({ "image": "linode/debian12", "booted": true }));
     let look = provider(&script.url).look(&kind("linode.instance"), "7", &given).await.unwrap();
-    let Look::Exists { ready: false, why_not: Some(why_not), .. } = look else {
+    let ReadResult::Exists { ready: false, why_not: Some(why_not), .. } = look else {
         panic!("{look:?}")
     };
     insta::assert_snapshot!(why_not, @"its linode_boot is started");
@@ -208,8 +208,8 @@ async fn an_accepted_change_is_awaited_and_a_later_steps_change_is_not() {
     let wanted = attributes(&json!({ "type": "g6-standard-1", "booted": false }));
     provider.update(&kind, "7", &wanted, "resize", &["type".into()], None).await.unwrap();
     let look = provider.look(&kind, "7", &wanted).await.unwrap();
-    let Look::Exists { why_not: Some(why_not), .. } = look else { panic!("{look:?}") };
+    let ReadResult::Exists { why_not: Some(why_not), .. } = look else { panic!("{look:?}") };
     assert_eq!(why_not, "its type is still \"g6-nanode-1\"");
     let look = provider.look(&kind, "7", &wanted).await.unwrap();
-    assert!(matches!(look, Look::Exists { ready: true, .. }), "{look:?}");
+    assert!(matches!(look, ReadResult::Exists { ready: true, .. }), "{look:?}");
 }

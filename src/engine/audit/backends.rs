@@ -3,45 +3,45 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::audit::case::Case;
-use crate::engine::audit::finding::{Finding, Level, Rule, Section};
+use crate::engine::audit::case::AuditCase;
+use crate::engine::audit::finding::{AuditRule, AuditSection, Finding, Level};
 use crate::engine::audit::reads::{reads, tail};
-use crate::engine::audit::side::{Item, Side};
+use crate::engine::audit::side::{Side, SideItem};
 use crate::engine::packets::{Admits, Family, Filter, Network};
 use crate::engine::plan::door::port_of;
 use crate::engine::stack::uses::named_by;
 
-pub static BACKEND_SHUT: Rule = Rule {
+pub static BACKEND_SHUT: AuditRule = AuditRule {
     id: "backend-shut",
     level: Level::Error,
     title: "A backend accepts no users",
     remedy: "let it accept them, or take it away: a balancer sends nobody there, however healthy it is",
 };
-pub static PORTS_DIFFER: Rule = Rule {
+pub static PORTS_DIFFER: AuditRule = AuditRule {
     id: "ports-differ",
     level: Level::Error,
     title: "The standby's backends listen elsewhere than those at home",
     remedy: "give both sides the same ports: the same image and files listen on the same ones",
 };
-pub static FIREWALL_MISSING: Rule = Rule {
+pub static FIREWALL_MISSING: AuditRule = AuditRule {
     id: "firewall-missing",
     level: Level::Warning,
     title: "No firewall stands in front of what serves",
     remedy: "name one: everything that listens, databases and administration too, is open to everybody",
 };
-pub static FIREWALL_SHUTS: Rule = Rule {
+pub static FIREWALL_SHUTS: AuditRule = AuditRule {
     id: "firewall-shuts",
     level: Level::Error,
     title: "A firewall shuts out who has to get in",
     remedy: "let them in with a rule that accepts TCP on that port",
 };
-pub static ADMIN_OPEN: Rule = Rule {
+pub static ADMIN_OPEN: AuditRule = AuditRule {
     id: "administration-open",
     level: Level::Warning,
     title: "Administration is open to everybody",
     remedy: "let in only the addresses that administrators, and whoever runs lifeboat, come from",
 };
-pub static HOME_SINGLE: Rule = Rule {
+pub static HOME_SINGLE: AuditRule = AuditRule {
     id: "home-single",
     level: Level::Warning,
     title: "At home one backend serves all",
@@ -49,14 +49,14 @@ pub static HOME_SINGLE: Rule = Rule {
 };
 
 /// What is true of a side by itself.
-pub fn check_side(side: &Side<'_>, out: &mut Section) {
+pub fn check_side(side: &Side<'_>, out: &mut AuditSection) {
     for item in side.items().filter(|it| it.kind.packets.is_some()) {
         open(side, item, out);
     }
 }
 
 /// What the switch meets: the closures before and after it.
-pub fn check(case: &Case<'_>, out: &mut Section) {
+pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
     for is_home in [true, false] {
         let side = if is_home { case.home } else { case.recovery };
         let mut told = BTreeSet::new();
@@ -75,7 +75,7 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
     unguarded(case, out);
 }
 
-fn open(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
+fn open(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let Some(packets) = &item.kind.packets else { return };
     let Some(filter) = Filter::of(item.kind, |name| item.value(name)) else { return };
     let within = packets.administration.iter();
@@ -92,7 +92,7 @@ fn open(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
     out.findings.push(Finding::new(&ADMIN_OPEN, Some(place), why).about(item.address));
 }
 
-fn shut(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
+fn shut(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let Some(serves) = &item.kind.serves else { return };
     let shown = item.value(&serves.attribute).map(|it| it.json().to_string()).unwrap_or_default();
     let why = format!("`{}` of `{}` is {shown}", serves.attribute, item.address);
@@ -101,7 +101,7 @@ fn shut(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
 }
 
 /// The attribute by which a backend says where users go, and its port, as far as that is known.
-fn port(side: &Side<'_>, item: Item<'_>) -> Option<(String, u16)> {
+fn port(side: &Side<'_>, item: SideItem<'_>) -> Option<(String, u16)> {
     item.kind.contains_in.as_ref()?;
     item.kind.traffic.iter().find_map(|name| {
         let text = item.text(name).map(str::to_owned).or_else(|| tail(side, item, name))?;
@@ -111,8 +111,8 @@ fn port(side: &Side<'_>, item: Item<'_>) -> Option<(String, u16)> {
 }
 
 /// The objects that hold this one, from the nearest.
-fn holders<'a>(side: &'a Side<'_>, item: Item<'_>) -> Vec<Item<'a>> {
-    let mut found: Vec<Item<'a>> = Vec::new();
+fn holders<'a>(side: &'a Side<'_>, item: SideItem<'_>) -> Vec<SideItem<'a>> {
+    let mut found: Vec<SideItem<'a>> = Vec::new();
     let mut next = item.kind.contains_in.clone().map(|it| named_by(side.stack, item.instance, &it));
     while let Some(holder) = next.and_then(|it| side.item(it.first()?)) {
         if found.iter().any(|it| it.address == holder.address) {
@@ -125,7 +125,7 @@ fn holders<'a>(side: &'a Side<'_>, item: Item<'_>) -> Vec<Item<'a>> {
 }
 
 /// The firewall that an object names.
-fn firewall<'a>(side: &'a Side<'_>, item: Item<'_>) -> Option<(String, Item<'a>)> {
+fn firewall<'a>(side: &'a Side<'_>, item: SideItem<'_>) -> Option<(String, SideItem<'a>)> {
     item.kind.references().find_map(|(name, attribute)| {
         let is_filter =
             |kind: &String| side.catalog.get(kind).is_some_and(|it| it.packets.is_some());
@@ -136,7 +136,7 @@ fn firewall<'a>(side: &'a Side<'_>, item: Item<'_>) -> Option<(String, Item<'a>)
 }
 
 /// Whether a kind can stand behind a firewall.
-fn can_be_guarded(side: &Side<'_>, item: Item<'_>) -> bool {
+fn can_be_guarded(side: &Side<'_>, item: SideItem<'_>) -> bool {
     item.kind.references().any(|(_, attribute)| {
         let to = attribute.to.as_ref().and_then(|it| side.catalog.get(it));
         to.is_some_and(|it| it.packets.is_some())
@@ -144,7 +144,12 @@ fn can_be_guarded(side: &Side<'_>, item: Item<'_>) -> bool {
 }
 
 /// Whether firewalls let balancers in to their backends, and users in to the balancers.
-fn guarded(side: &Side<'_>, item: Item<'_>, told: &mut BTreeSet<Address>, out: &mut Section) {
+fn guarded(
+    side: &Side<'_>,
+    item: SideItem<'_>,
+    told: &mut BTreeSet<Address>,
+    out: &mut AuditSection,
+) {
     let Some((attribute, port)) = port(side, item) else { return };
     let holders = holders(side, item);
     let range = holders.iter().find_map(|it| it.kind.reaches_from.as_ref());
@@ -173,10 +178,10 @@ fn guarded(side: &Side<'_>, item: Item<'_>, told: &mut BTreeSet<Address>, out: &
 /// Whether the filter before a balancer lets in anybody of those who come to its port.
 fn admitted(
     side: &Side<'_>,
-    item: Item<'_>,
+    item: SideItem<'_>,
     families: &[Option<Family>],
     told: &mut BTreeSet<Address>,
-    out: &mut Section,
+    out: &mut AuditSection,
 ) {
     let Some(port) = port_of(item.kind, item.attributes()) else { return };
     let Some(holder) = holders(side, item).into_iter().next() else { return };
@@ -194,8 +199,8 @@ fn admitted(
     }
 }
 
-fn single(case: &Case<'_>, out: &mut Section) {
-    let mut backends: BTreeMap<Address, Vec<Item<'_>>> = BTreeMap::new();
+fn single(case: &AuditCase<'_>, out: &mut AuditSection) {
+    let mut backends: BTreeMap<Address, Vec<SideItem<'_>>> = BTreeMap::new();
     for item in case.behind(true).filter(|it| !it.kind.serving_set.is_empty()) {
         let Some(holder) = holders(case.home, item).first().map(|it| it.address.clone()) else {
             continue;
@@ -215,7 +220,7 @@ fn single(case: &Case<'_>, out: &mut Section) {
 }
 
 /// A machine that users are directed to without a balancer, and no other beside it.
-fn alone(case: &Case<'_>, out: &mut Section) {
+fn alone(case: &AuditCase<'_>, out: &mut AuditSection) {
     let [target] = case.home_targets.as_slice() else { return };
     let Some(machine) = case.home.item(target).filter(|it| it.kind.capacity.is_some()) else {
         return;
@@ -225,7 +230,7 @@ fn alone(case: &Case<'_>, out: &mut Section) {
     out.findings.push(Finding::new(&HOME_SINGLE, Some(place), why).about(target));
 }
 
-fn ports(case: &Case<'_>, out: &mut Section) {
+fn ports(case: &AuditCase<'_>, out: &mut AuditSection) {
     let mut home: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
     for item in case.behind(true) {
         if let Some((_, port)) = port(case.home, item) {
@@ -252,16 +257,16 @@ fn ports(case: &Case<'_>, out: &mut Section) {
 }
 
 /// Machines that serve without a firewall: worse, where home has one.
-fn unguarded(case: &Case<'_>, out: &mut Section) {
+fn unguarded(case: &AuditCase<'_>, out: &mut AuditSection) {
     let machines = |is_home: bool| {
         let side = if is_home { case.home } else { case.recovery };
-        let behind: Vec<Item<'_>> = case.behind(is_home).collect();
+        let behind: Vec<SideItem<'_>> = case.behind(is_home).collect();
         let reached = behind.into_iter().filter_map(|it| Some((it, port(side, it)?.0)));
         let reached: BTreeSet<Address> = reached
             .flat_map(|(it, by)| reads(side, it).into_iter().filter(move |read| read.by == by))
             .map(|it| it.of)
             .collect();
-        let found: Vec<Item<'_>> = reached.iter().filter_map(|it| side.item(it)).collect();
+        let found: Vec<SideItem<'_>> = reached.iter().filter_map(|it| side.item(it)).collect();
         found
     };
     let home = machines(true);

@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 
 use crate::engine::address::Address;
-use crate::engine::audit::facts::Facts;
-use crate::engine::audit::side::{Item, Side};
+use crate::engine::audit::facts::AuditFacts;
+use crate::engine::audit::side::{Side, SideItem};
 use crate::engine::packets::Family;
 use crate::engine::plan::door::family_of;
 use crate::engine::state::record::State;
 
 /// A switch as rules see it.
-pub struct Case<'a> {
+pub struct AuditCase<'a> {
     pub overlay: &'a str,
     pub home: &'a Side<'a>,
     pub recovery: &'a Side<'a>,
     pub state: Option<&'a State>,
-    pub facts: &'a Facts,
+    pub facts: &'a AuditFacts,
     pub lost: BTreeSet<String>,
     /// Living objects that direct users to what is lost, or elsewhere than at home.
     pub moving: Vec<Address>,
@@ -29,13 +29,13 @@ pub struct Case<'a> {
     pub closure: BTreeSet<Address>,
 }
 
-impl<'a> Case<'a> {
+impl<'a> AuditCase<'a> {
     pub fn new(
         overlay: &'a str,
         home: &'a Side<'a>,
         recovery: &'a Side<'a>,
         state: Option<&'a State>,
-        facts: &'a Facts,
+        facts: &'a AuditFacts,
     ) -> Self {
         let lost = recovery.stack.assumes_lost.iter().map(|(name, _)| name.clone()).collect();
         let mut case = Self {
@@ -103,7 +103,7 @@ impl<'a> Case<'a> {
     }
 
     /// Whether a traffic attribute that names no resource has another value than at home.
-    fn is_changed(&self, item: Item<'_>) -> bool {
+    fn is_changed(&self, item: SideItem<'_>) -> bool {
         let (Some(home), Some(recovery)) =
             (self.home.item(item.address), self.recovery.item(item.address))
         else {
@@ -116,12 +116,12 @@ impl<'a> Case<'a> {
     }
 
     /// What moves, as it is after the switch.
-    pub fn moved(&self) -> impl Iterator<Item = Item<'_>> {
+    pub fn moved(&self) -> impl Iterator<Item = SideItem<'_>> {
         self.moving.iter().filter_map(|it| self.recovery.item(it))
     }
 
     /// Objects that the recovery needs and that live.
-    pub fn living(&self) -> impl Iterator<Item = Item<'_>> {
+    pub fn living(&self) -> impl Iterator<Item = SideItem<'_>> {
         self.closure
             .iter()
             .filter(|it| !self.recovery.is_in(it, &self.lost))
@@ -142,7 +142,7 @@ impl<'a> Case<'a> {
     }
 
     /// What stands behind a target at home, or after the switch: the targets and all they contain.
-    pub fn behind(&self, is_home: bool) -> impl Iterator<Item = Item<'_>> {
+    pub fn behind(&self, is_home: bool) -> impl Iterator<Item = SideItem<'_>> {
         let (side, targets) =
             if is_home { (self.home, &self.home_targets) } else { (self.recovery, &self.targets) };
         side.wanted.contained(targets).into_iter().filter_map(move |it| side.item(&it))

@@ -2,8 +2,8 @@
 
 use x509_cert::Certificate;
 
-use crate::engine::audit::finding::{Finding, Level, Rule, Section};
-use crate::engine::audit::side::{Item, Side};
+use crate::engine::audit::finding::{AuditRule, AuditSection, Finding, Level};
+use crate::engine::audit::side::{Side, SideItem};
 use crate::engine::plain::counted;
 use crate::engine::value::Value;
 
@@ -13,20 +13,20 @@ const WARNING_DAYS: i64 = 21;
 /// Fewer days than this are an error: a recovery may fall behind it.
 const ERROR_DAYS: i64 = 7;
 
-pub static EXPIRING: Rule = Rule {
+pub static EXPIRING: AuditRule = AuditRule {
     id: "certificate-expiring",
     level: Level::Warning,
     title: "A certificate ends soon",
     remedy: "renew it now, at home and at the standby: both present it",
 };
-pub static UNREADABLE: Rule = Rule {
+pub static UNREADABLE: AuditRule = AuditRule {
     id: "certificate-unreadable",
     level: Level::Warning,
     title: "A certificate cannot be read",
     remedy: "give the PEM text, the certificate first and its chain behind it",
 };
 
-pub fn check(side: &Side<'_>, now: i64, out: &mut Section) {
+pub fn check(side: &Side<'_>, now: i64, out: &mut AuditSection) {
     for item in side.items() {
         for (name, _) in item.kind.settable().filter(|(_, it)| it.certificate) {
             let value = item.value(name).map(Value::exposed);
@@ -46,11 +46,11 @@ pub fn check(side: &Side<'_>, now: i64, out: &mut Section) {
 
 fn certificate(
     side: &Side<'_>,
-    item: Item<'_>,
+    item: SideItem<'_>,
     name: &str,
     pem: &str,
     now: i64,
-    out: &mut Section,
+    out: &mut AuditSection,
 ) {
     let place = Some(side.place_of(item, name));
     let ends = match ends(pem) {

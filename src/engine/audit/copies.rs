@@ -4,33 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::engine::address::Address;
-use crate::engine::audit::case::Case;
-use crate::engine::audit::finding::{Finding, Level, Rule, Section};
+use crate::engine::audit::case::AuditCase;
+use crate::engine::audit::finding::{AuditRule, AuditSection, Finding, Level};
 use crate::engine::audit::independence::{group_name, has_word, would_miss};
 use crate::engine::audit::reads::{reads, texts};
-use crate::engine::audit::side::{Item, Side};
+use crate::engine::audit::side::{Side, SideItem};
 use crate::engine::stack::model::GateProbe;
 use crate::engine::value::Value;
 
-pub static ASSUMES_PART: Rule = Rule {
+pub static ASSUMES_PART: AuditRule = AuditRule {
     id: "assumes-part",
     level: Level::Warning,
     title: "The overlay leaves more than it assumes lost",
     remedy: "add it to `assumes_lost`, so that what still needs it is found; or use it there, too",
 };
-pub static REPLICATION_UNPROVED: Rule = Rule {
+pub static REPLICATION_UNPROVED: AuditRule = AuditRule {
     id: "replication-unproved",
     level: Level::Warning,
     title: "Nothing proves that data arrives where the recovery reads it",
     remedy: "write `gate: { replication: true, within: 60s }`: a planned switch and each drill then wait for a written item",
 };
-pub static NAMES_LOST_ADDRESS: Rule = Rule {
+pub static NAMES_LOST_ADDRESS: AuditRule = AuditRule {
     id: "names-lost-address",
     level: Level::Error,
     title: "What serves after the switch has an address of something lost written out",
     remedy: "refer to the counterpart that lives, as in '${standby_lb.ipv4}'",
 };
-pub static REHEARSAL_MISSING: Rule = Rule {
+pub static REHEARSAL_MISSING: AuditRule = AuditRule {
     id: "rehearsal-missing",
     level: Level::Warning,
     title: "No overlay rehearses the switch",
@@ -40,7 +40,7 @@ pub static REHEARSAL_MISSING: Rule = Rule {
 /// Shorter texts are in too many others by chance.
 const ADDRESS_MIN: usize = 7;
 
-pub fn check(case: &Case<'_>, out: &mut Section) {
+pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
     if !case.lost.is_empty() {
         left(case, out);
         written_out(case, out);
@@ -70,7 +70,7 @@ fn used(side: &Side<'_>, closure: &BTreeSet<Address>) -> BTreeMap<String, BTreeS
 }
 
 /// Members that an object's texts name by group and region, without a reference: the group's name, and the fault domain.
-fn named(side: &Side<'_>, item: Item<'_>) -> Vec<(String, String)> {
+fn named(side: &Side<'_>, item: SideItem<'_>) -> Vec<(String, String)> {
     let names = item.kind.settable().map(|(name, _)| name);
     let texts: Vec<String> = names.flat_map(|name| texts(side, item, name)).collect();
     let members = side.items().filter(|it| it.kind.holds_data);
@@ -85,7 +85,7 @@ fn named(side: &Side<'_>, item: Item<'_>) -> Vec<(String, String)> {
 }
 
 /// Fault domains whose copy of the data home uses, and the recovery another's: it survives their loss, and does not say so.
-fn left(case: &Case<'_>, out: &mut Section) {
+fn left(case: &AuditCase<'_>, out: &mut AuditSection) {
     let home = used(case.home, &case.home_closure);
     let recovery = used(case.recovery, &case.closure);
     let mut told = BTreeSet::new();
@@ -107,15 +107,15 @@ fn left(case: &Case<'_>, out: &mut Section) {
 }
 
 /// Whether some member of each group that the recovery reads waits for a written item.
-fn proved(case: &Case<'_>, out: &mut Section) {
-    let mut members: BTreeMap<String, Vec<Item<'_>>> = BTreeMap::new();
+fn proved(case: &AuditCase<'_>, out: &mut AuditSection) {
+    let mut members: BTreeMap<String, Vec<SideItem<'_>>> = BTreeMap::new();
     for item in case.recovery.items().filter(|it| it.kind.holds_data) {
         if let Some(name) = group_name(item) {
             members.entry(name.json().to_string()).or_default().push(item);
         }
     }
     for of in members.values().filter(|it| it.len() > 1) {
-        let has_gate = |it: &Item<'_>| {
+        let has_gate = |it: &SideItem<'_>| {
             let gate = it.instance.resource.gate.as_ref();
             gate.is_some_and(|it| matches!(it.probe, GateProbe::Replication))
         };
@@ -133,7 +133,7 @@ fn proved(case: &Case<'_>, out: &mut Section) {
 }
 
 /// Addresses that the cloud gave to what is lost, in the texts of what serves afterwards.
-fn written_out(case: &Case<'_>, out: &mut Section) {
+fn written_out(case: &AuditCase<'_>, out: &mut AuditSection) {
     let mut addresses: BTreeMap<String, &Address> = BTreeMap::new();
     for (address, record) in case.state.into_iter().flat_map(|it| &it.records) {
         if !case.home.is_in(address, &case.lost) {

@@ -1,27 +1,27 @@
 //! Whether data is safe from a slip of the hand, whatever is lost.
 
-use crate::engine::audit::facts::Facts;
-use crate::engine::audit::finding::{Finding, Level, Rule, Section};
+use crate::engine::audit::facts::AuditFacts;
+use crate::engine::audit::finding::{AuditRule, AuditSection, Finding, Level};
 use crate::engine::audit::reads::inputs;
-use crate::engine::audit::side::{Item, Side};
+use crate::engine::audit::side::{Side, SideItem};
 use crate::engine::schema::Attribute;
-use crate::engine::stack::model::Shape;
+use crate::engine::stack::model::InstanceShape;
 use crate::engine::value::Value;
 
-pub static UNPROTECTED: Rule = Rule {
+pub static UNPROTECTED: AuditRule = AuditRule {
     id: "data-unprotected",
     level: Level::Warning,
     title: "The cloud lets data be deleted in one call",
     remedy: "switch the cloud's own deletion protection on; it holds against other programs, too",
 };
-pub static NOT_RESTORABLE: Rule = Rule {
+pub static NOT_RESTORABLE: AuditRule = AuditRule {
     id: "data-not-restorable",
     level: Level::Warning,
     title: "What is overwritten or deleted cannot be brought back",
     remedy: "switch it on: a replica copies mistakes as fast as everything else",
 };
 
-pub fn check(side: &Side<'_>, facts: &Facts, out: &mut Section) {
+pub fn check(side: &Side<'_>, facts: &AuditFacts, out: &mut AuditSection) {
     for item in side.items().filter(|it| it.kind.holds_data) {
         missing(side, item, &UNPROTECTED, |it| it.protects, facts, out);
         missing(side, item, &NOT_RESTORABLE, |it| it.restores, facts, out);
@@ -31,11 +31,11 @@ pub fn check(side: &Side<'_>, facts: &Facts, out: &mut Section) {
 /// The switches of a kind that should be on and are not.
 fn missing(
     side: &Side<'_>,
-    item: Item<'_>,
-    rule: &'static Rule,
+    item: SideItem<'_>,
+    rule: &'static AuditRule,
     is_meant: impl Fn(&Attribute) -> bool,
-    facts: &Facts,
-    out: &mut Section,
+    facts: &AuditFacts,
+    out: &mut AuditSection,
 ) {
     for (name, _) in item.kind.settable().filter(|(_, it)| is_meant(it)) {
         let value = item.value(name).map(Value::exposed);
@@ -65,9 +65,10 @@ enum Off {
 }
 
 impl Off {
-    fn of(side: &Side<'_>, item: Item<'_>, name: &str) -> Self {
+    fn of(side: &Side<'_>, item: SideItem<'_>, name: &str) -> Self {
         let given = item.instance.resource.attributes.get(name);
-        let is_expression = given.is_some_and(|it| !matches!(it.term.shape, Shape::Literal(_)));
+        let is_expression =
+            given.is_some_and(|it| !matches!(it.term.shape, InstanceShape::Literal(_)));
         let read = inputs(side, item, name).variables.into_keys();
         let read: Vec<(String, String)> = read
             .filter_map(|name| {

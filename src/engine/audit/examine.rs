@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::audit::case::Case;
-use crate::engine::audit::facts::Facts;
-use crate::engine::audit::finding::{Audit, Finding, Place, Section};
+use crate::engine::audit::case::AuditCase;
+use crate::engine::audit::facts::AuditFacts;
+use crate::engine::audit::finding::{Audit, AuditSection, Finding, FindingPlace};
 use crate::engine::audit::rules::INVALID;
 use crate::engine::audit::side::Side;
 use crate::engine::audit::{
@@ -12,13 +12,13 @@ use crate::engine::audit::{
     standby, traffic,
 };
 use crate::engine::diagnostic::{Diagnostic, Severity, Sources};
-use crate::engine::plan::offered::Source;
+use crate::engine::plan::offered::OfferSource;
 use crate::engine::schema::Catalog;
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::State;
 
 /// One switch to look at: the overlay, and the stack under it.
-pub struct Switch<'a> {
+pub struct ExaminedSwitch<'a> {
     pub overlay: &'a str,
     pub stack: &'a Stack,
 }
@@ -27,9 +27,9 @@ pub struct Switch<'a> {
 pub fn audit(
     catalog: &Catalog,
     home: &Stack,
-    switches: &[Switch<'_>],
+    switches: &[ExaminedSwitch<'_>],
     state: Option<&State>,
-    facts: &Facts,
+    facts: &AuditFacts,
     has_broken: bool,
 ) -> Audit {
     let side = Side::new(catalog, home);
@@ -37,7 +37,7 @@ pub fn audit(
     let mut sections = vec![at_home(&side, is_helpless, state, facts)];
     for switch in switches {
         let recovery = Side::new(catalog, switch.stack);
-        let case = Case::new(switch.overlay, &side, &recovery, state, facts);
+        let case = AuditCase::new(switch.overlay, &side, &recovery, state, facts);
         let section = after(&case, &sections[0]);
         sections.push(section);
     }
@@ -49,16 +49,21 @@ pub fn audit(
 pub fn sources(
     catalog: &Catalog,
     home: &Stack,
-    switches: &[Switch<'_>],
+    switches: &[ExaminedSwitch<'_>],
     state: Option<&State>,
-) -> BTreeSet<(Source, String)> {
+) -> BTreeSet<(OfferSource, String)> {
     let stacks = [home].into_iter().chain(switches.iter().map(|it| it.stack));
     let sides: Vec<Side<'_>> = stacks.map(|it| Side::new(catalog, it)).collect();
     offers::sources(sides.iter(), state)
 }
 
-fn at_home(side: &Side<'_>, is_helpless: bool, state: Option<&State>, facts: &Facts) -> Section {
-    let mut out = Section::default();
+fn at_home(
+    side: &Side<'_>,
+    is_helpless: bool,
+    state: Option<&State>,
+    facts: &AuditFacts,
+) -> AuditSection {
+    let mut out = AuditSection::default();
     for why in &facts.unread {
         out.fact("report", format!("cannot be read: {why}"));
     }
@@ -76,9 +81,10 @@ fn at_home(side: &Side<'_>, is_helpless: bool, state: Option<&State>, facts: &Fa
     out
 }
 
-fn after(case: &Case<'_>, home: &Section) -> Section {
+fn after(case: &AuditCase<'_>, home: &AuditSection) -> AuditSection {
     let lost = case.lost.iter().cloned().collect();
-    let mut out = Section { overlay: Some(case.overlay.to_owned()), lost, ..Section::default() };
+    let mut out =
+        AuditSection { overlay: Some(case.overlay.to_owned()), lost, ..AuditSection::default() };
     independence::check(case, &mut out);
     copies::check(case, &mut out);
     backends::check(case, &mut out);
@@ -100,7 +106,7 @@ fn after(case: &Case<'_>, home: &Section) -> Section {
 }
 
 /// In the order of the files; what one line brings to several objects is told once.
-fn tidy(out: &mut Section) {
+fn tidy(out: &mut AuditSection) {
     out.findings.sort_by(|a, b| (&a.place, a.rule.id).cmp(&(&b.place, b.rule.id)));
     let mut kept: Vec<(Finding, BTreeSet<String>)> = Vec::new();
     for it in std::mem::take(&mut out.findings) {
@@ -124,11 +130,15 @@ fn tidy(out: &mut Section) {
 }
 
 /// Layers that cannot be read as a stack: their mistakes are the findings.
-pub fn invalid(overlay: Option<&str>, diagnostics: &[Diagnostic], sources: &Sources) -> Section {
+pub fn invalid(
+    overlay: Option<&str>,
+    diagnostics: &[Diagnostic],
+    sources: &Sources,
+) -> AuditSection {
     let told = diagnostics.iter().filter(|it| it.severity > Severity::Warning);
     let findings = told.map(|it| {
         let label = it.labels.first();
-        let place = label.map(|label| Place::of(sources, label.span));
+        let place = label.map(|label| FindingPlace::of(sources, label.span));
         let why = match label {
             Some(label) => format!("{}: {} ({})", it.summary, label.text, it.code),
             None => format!("{} ({})", it.summary, it.code),
@@ -140,5 +150,5 @@ pub fn invalid(overlay: Option<&str>, diagnostics: &[Diagnostic], sources: &Sour
         }
     });
     let overlay = overlay.map(str::to_owned);
-    Section { overlay, findings: findings.collect(), ..Section::default() }
+    AuditSection { overlay, findings: findings.collect(), ..AuditSection::default() }
 }

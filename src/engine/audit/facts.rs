@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::Foreign;
-use crate::engine::plan::offered::Read;
+use crate::engine::plan::offered::ReadOffers;
 use crate::engine::value::Value;
 
 /// Facts that the layers do not hold.
 #[derive(Debug, Clone, Default)]
-pub struct Facts {
+pub struct AuditFacts {
     /// In milliseconds since the Unix epoch.
     pub now: i64,
     /// The stack lives in the sandbox, where nobody's data is.
@@ -26,7 +26,7 @@ pub struct Facts {
     /// What the clouds said; `None`: they were not asked.
     pub online: Option<Online>,
     /// What they said of what they offer; `None`: they were not asked.
-    pub offers: Option<Read>,
+    pub offers: Option<ReadOffers>,
 }
 
 /// Where state is kept.

@@ -25,7 +25,7 @@ impl Level {
 
 /// One thing that is looked at.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Rule {
+pub struct AuditRule {
     /// Stable and documented: `target-lost`.
     pub id: &'static str,
     /// How bad it is, unless a finding says otherwise.
@@ -37,14 +37,14 @@ pub struct Rule {
 
 /// A place in a file, written out: findings outlive their sources.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct FindingPlace {
     /// Relative to the root.
     pub file: String,
     pub line: u32,
     pub column: u32,
 }
 
-impl Place {
+impl FindingPlace {
     pub fn of(sources: &Sources, span: Span) -> Self {
         let file = sources.get(span).map_or_else(String::new, |it| it.name.to_string());
         Self { file, line: span.line.max(1), column: span.column.max(1) }
@@ -54,9 +54,9 @@ impl Place {
 /// One defect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    pub rule: &'static Rule,
+    pub rule: &'static AuditRule,
     pub level: Level,
-    pub place: Option<Place>,
+    pub place: Option<FindingPlace>,
     /// The address it is about.
     pub subject: Option<String>,
     pub why: String,
@@ -64,7 +64,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub fn new(rule: &'static Rule, place: Option<Place>, why: impl Into<String>) -> Self {
+    pub fn new(
+        rule: &'static AuditRule,
+        place: Option<FindingPlace>,
+        why: impl Into<String>,
+    ) -> Self {
         Self {
             rule,
             level: rule.level,
@@ -104,7 +108,7 @@ pub struct Fact {
 
 /// What was found about the stack itself, or about one switch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Section {
+pub struct AuditSection {
     /// `None`: the stack as it is at home.
     pub overlay: Option<String>,
     pub lost: Vec<String>,
@@ -112,7 +116,7 @@ pub struct Section {
     pub facts: Vec<Fact>,
 }
 
-impl Section {
+impl AuditSection {
     pub fn fact(&mut self, name: &'static str, text: impl Into<String>) {
         self.facts.push(Fact { name, text: text.into() });
     }
@@ -123,7 +127,7 @@ impl Section {
 pub struct Audit {
     pub stack: String,
     pub home: Vec<String>,
-    pub sections: Vec<Section>,
+    pub sections: Vec<AuditSection>,
     /// When, in milliseconds since the Unix epoch.
     pub at: i64,
 }

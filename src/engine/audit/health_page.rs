@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::audit::case::Case;
-use crate::engine::audit::finding::{Finding, Level, Rule, Section};
+use crate::engine::audit::case::AuditCase;
+use crate::engine::audit::finding::{AuditRule, AuditSection, Finding, Level};
 use crate::engine::audit::reads::texts;
-use crate::engine::audit::side::{Item, Side};
+use crate::engine::audit::side::{Side, SideItem};
 
-pub static CHECK_STATIC: Rule = Rule {
+pub static CHECK_STATIC: AuditRule = AuditRule {
     id: "check-static",
     level: Level::Warning,
     title: "The page of the health check always says yes",
@@ -34,7 +34,7 @@ const STATIC: [&str; 13] = [
 const FAILS: [&str; 10] =
     ["exit", "die(", "throw", "raise", "abort", "error", "fail", "assert", "panic", "unavailable"];
 
-pub fn check(case: &Case<'_>, out: &mut Section) {
+pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
     for is_home in [true, false] {
         let side = if is_home { case.home } else { case.recovery };
         let mut told = BTreeSet::new();
@@ -46,7 +46,7 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
     }
 }
 
-fn page(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
+fn page(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let Some(check) = &item.kind.health_check else { return };
     let method = item.text(&check.method).unwrap_or_default();
     let path = item.text(&check.path).unwrap_or_default();

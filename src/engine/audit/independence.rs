@@ -4,63 +4,63 @@ use std::collections::BTreeSet;
 
 use regex::Regex;
 
-use crate::engine::audit::case::{Case, targets};
-use crate::engine::audit::finding::{Finding, Level, Rule, Section};
-use crate::engine::audit::reads::{Read, reads, texts};
-use crate::engine::audit::side::{Item, Side};
+use crate::engine::audit::case::{AuditCase, targets};
+use crate::engine::audit::finding::{AuditRule, AuditSection, Finding, Level};
+use crate::engine::audit::reads::{AttributeRead, reads, texts};
+use crate::engine::audit::side::{Side, SideItem};
 use crate::engine::schema::FaultDomain;
 use crate::engine::value::Value;
 
-pub static TARGET_LOST: Rule = Rule {
+pub static TARGET_LOST: AuditRule = AuditRule {
     id: "target-lost",
     level: Level::Error,
     title: "After the switch users are still directed to what is lost",
     remedy: "let the overlay direct it to the standby, or remove it",
 };
-pub static TARGET_UNFOLLOWED: Rule = Rule {
+pub static TARGET_UNFOLLOWED: AuditRule = AuditRule {
     id: "target-unfollowed",
     level: Level::Warning,
     title: "The switch directs users to something that no resource describes",
     remedy: "refer to the resource, as in '${standby_lb.ipv4}', so that what stands behind it is waited for and audited",
 };
-pub static NEEDS_LOST: Rule = Rule {
+pub static NEEDS_LOST: AuditRule = AuditRule {
     id: "needs-lost",
     level: Level::Error,
     title: "What serves after the switch needs something that is lost",
     remedy: "use its counterpart outside of what is lost",
 };
-pub static NAMES_LOST_REGION: Rule = Rule {
+pub static NAMES_LOST_REGION: AuditRule = AuditRule {
     id: "names-lost-region",
     level: Level::Warning,
     title: "What serves after the switch mentions a lost region by name",
     remedy: "refer to the region of the object that lives, as in products_eu.region",
 };
-pub static DATA_LOST: Rule = Rule {
+pub static DATA_LOST: AuditRule = AuditRule {
     id: "data-lost",
     level: Level::Error,
     title: "Data has no copy outside of what is lost",
     remedy: "declare a member of its group in another region, in the stack itself: it cannot be made after the loss",
 };
-pub static IMAGE_REGIONAL: Rule = Rule {
+pub static IMAGE_REGIONAL: AuditRule = AuditRule {
     id: "image-regional",
     level: Level::Warning,
     title: "What serves after the switch is made from something that exists in some regions only",
     remedy: "use a public image, or keep a copy of it in the region of the recovery and check that it is there",
 };
-pub static STATE_LOST: Rule = Rule {
+pub static STATE_LOST: AuditRule = AuditRule {
     id: "state-lost",
     level: Level::Error,
     title: "State is kept inside of what is lost",
     remedy: "keep it elsewhere: without it nothing can be switched",
 };
-pub static SETTING_LOST: Rule = Rule {
+pub static SETTING_LOST: AuditRule = AuditRule {
     id: "setting-lost",
     level: Level::Warning,
     title: "The environment leads credentials into what is lost",
     remedy: "set it to a region outside; a profile or single sign-on there must work, too",
 };
 
-pub fn check(case: &Case<'_>, out: &mut Section) {
+pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
     for item in case.moved() {
         targets_live(case, item, out);
     }
@@ -75,7 +75,7 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
     outside(case, out);
 }
 
-fn targets_live(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
+fn targets_live(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let place = item.kind.traffic.first().map(|it| case.recovery.place_of(item, it));
     let all = targets(case.recovery, item.address);
     if all.is_empty() {
@@ -94,7 +94,7 @@ fn targets_live(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
 }
 
 /// What a living object uses of lost ones and would not get; the attributes it was told of.
-fn needs(case: &Case<'_>, item: Item<'_>, out: &mut Section) -> BTreeSet<String> {
+fn needs(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) -> BTreeSet<String> {
     let mut told = BTreeSet::new();
     for read in reads(case.recovery, item) {
         let Some(of) = case.recovery.item(&read.of) else { continue };
@@ -117,7 +117,7 @@ fn needs(case: &Case<'_>, item: Item<'_>, out: &mut Section) -> BTreeSet<String>
 }
 
 /// What is used of a lost object that only works while that lives; plain settings of it do no harm.
-pub fn would_miss(item: Item<'_>, of: Item<'_>, read: &Read) -> Option<String> {
+pub fn would_miss(item: SideItem<'_>, of: SideItem<'_>, read: &AttributeRead) -> Option<String> {
     let Some(name) = &read.attribute else {
         // Members of a group do not need each other to live.
         let is_group = item.kind.group.is_some() && of.kind.group.is_some();
@@ -134,7 +134,12 @@ pub fn would_miss(item: Item<'_>, of: Item<'_>, read: &Read) -> Option<String> {
 }
 
 /// Regions that are written out where no reference shows them.
-fn mentions(case: &Case<'_>, item: Item<'_>, told: &BTreeSet<String>, out: &mut Section) {
+fn mentions(
+    case: &AuditCase<'_>,
+    item: SideItem<'_>,
+    told: &BTreeSet<String>,
+    out: &mut AuditSection,
+) {
     for (name, _) in item.kind.settable() {
         let is_own = matches!(&item.kind.fault_domain, FaultDomain::Region(it) if it == name);
         let is_name = item.kind.identity.by.contains(name);
@@ -165,7 +170,7 @@ pub fn has_word(text: &str, word: &str) -> bool {
     })
 }
 
-fn image(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
+fn image(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     for (name, attribute) in item.kind.settable() {
         let pattern = attribute.regional.as_ref().and_then(|it| Regex::new(it).ok());
         if let (Some(pattern), Some(text)) = (pattern, item.text(name))
@@ -179,7 +184,7 @@ fn image(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
 }
 
 /// Whether lost data lives elsewhere already.
-fn copies(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
+fn copies(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     if !item.kind.holds_data || !case.home.is_in(item.address, &case.lost) {
         return;
     }
@@ -191,7 +196,7 @@ fn copies(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
     }
 }
 
-fn has_living_member(side: &Side<'_>, item: Item<'_>, lost: &BTreeSet<String>) -> bool {
+fn has_living_member(side: &Side<'_>, item: SideItem<'_>, lost: &BTreeSet<String>) -> bool {
     let Some(name) = group_name(item) else { return false };
     side.items().any(|other| {
         other.kind.provider == item.kind.provider
@@ -201,12 +206,12 @@ fn has_living_member(side: &Side<'_>, item: Item<'_>, lost: &BTreeSet<String>) -
 }
 
 /// The name that members of a group share.
-pub fn group_name(item: Item<'_>) -> Option<&Value> {
+pub fn group_name(item: SideItem<'_>) -> Option<&Value> {
     let group = item.kind.group.as_ref()?;
     item.object.attributes.get(&group.name).filter(|it| !it.has_open())
 }
 
-fn outside(case: &Case<'_>, out: &mut Section) {
+fn outside(case: &AuditCase<'_>, out: &mut AuditSection) {
     if case.facts.store.fault_domain.is_none() && !case.lost.is_empty() && !case.facts.in_sandbox {
         let text = "where this machine and its state are was not said: `--here FAULT_DOMAIN` has it compared with what is lost";
         out.fact("here", text.to_owned());
@@ -225,7 +230,10 @@ fn outside(case: &Case<'_>, out: &mut Section) {
 }
 
 /// Where the overlay says that it is lost.
-fn place_of_loss(case: &Case<'_>, domain: &str) -> Option<crate::engine::audit::finding::Place> {
+fn place_of_loss(
+    case: &AuditCase<'_>,
+    domain: &str,
+) -> Option<crate::engine::audit::finding::FindingPlace> {
     let said = case.recovery.stack.assumes_lost.iter().find(|(name, _)| name == domain);
     said.map(|(_, span)| case.recovery.place(*span))
 }

@@ -5,27 +5,27 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use crate::engine::audit::facts::Facts;
-use crate::engine::audit::finding::{Finding, Level, Rule, Section};
-use crate::engine::audit::side::{Item, Side};
-use crate::engine::plan::offered::{Read, Sent, Source, refused_of, sources_of};
+use crate::engine::audit::facts::AuditFacts;
+use crate::engine::audit::finding::{AuditRule, AuditSection, Finding, Level};
+use crate::engine::audit::side::{Side, SideItem};
+use crate::engine::plan::offered::{OfferSource, ReadOffers, SentValues, refused_of, sources_of};
 use crate::engine::schema::{OnChange, Quota};
 use crate::engine::state::record::State;
 
-pub static NOT_OFFERED: Rule = Rule {
+pub static NOT_OFFERED: AuditRule = AuditRule {
     id: "not-offered",
     level: Level::Error,
     title: "What is yet to be made cannot be had",
     remedy: "use what can be had there, or make it now and keep it: after a loss everybody asks for the same",
 };
-pub static OFFERS_UNREAD: Rule = Rule {
+pub static OFFERS_UNREAD: AuditRule = AuditRule {
     id: "offers-unread",
     level: Level::Warning,
     title: "Whether the clouds offer what is yet to be made could not be looked up",
     remedy: "find out why, and audit again: the lists are free, and need a token that may read the account",
 };
 
-pub static QUOTA_EXCEEDED: Rule = Rule {
+pub static QUOTA_EXCEEDED: AuditRule = AuditRule {
     id: "quota-exceeded",
     level: Level::Error,
     title: "The account may not have as much as is yet to be made",
@@ -36,11 +36,12 @@ pub static QUOTA_EXCEEDED: Rule = Rule {
 pub fn sources<'a>(
     sides: impl Iterator<Item = &'a Side<'a>>,
     state: Option<&'a State>,
-) -> BTreeSet<(Source, String)> {
+) -> BTreeSet<(OfferSource, String)> {
     let nothing = BTreeSet::new();
     let of = |side: &'a Side<'a>| {
         let quotas = counted(side, &nothing).into_iter().filter(|it| it.is_new(state));
-        let quotas = quotas.map(|it| (Source::Quotas, it.domain.to_owned())).collect::<Vec<_>>();
+        let quotas =
+            quotas.map(|it| (OfferSource::Quotas, it.domain.to_owned())).collect::<Vec<_>>();
         sources_of(wanted(side, state, &nothing)).into_iter().chain(quotas).collect::<Vec<_>>()
     };
     sides.flat_map(of).collect()
@@ -48,7 +49,7 @@ pub fn sources<'a>(
 
 /// A number of an object that counts against a quota of the account.
 struct Counted<'a> {
-    item: Item<'a>,
+    item: SideItem<'a>,
     name: &'a str,
     quota: &'a Quota,
     domain: &'a str,
@@ -81,8 +82,8 @@ fn quotas(
     side: &Side<'_>,
     state: Option<&State>,
     lost: &BTreeSet<String>,
-    read: &Read,
-    out: &mut Section,
+    read: &ReadOffers,
+    out: &mut AuditSection,
 ) {
     let all = counted(side, lost);
     for it in all.iter().filter(|it| it.is_new(state)) {
@@ -116,18 +117,18 @@ fn wanted<'a>(
     side: &'a Side<'_>,
     state: Option<&'a State>,
     lost: &'a BTreeSet<String>,
-) -> impl Iterator<Item = Sent<'a>> {
+) -> impl Iterator<Item = SentValues<'a>> {
     let living = side.items().filter(|it| !side.is_in(it.address, lost));
     living.filter_map(move |item| {
         let changed = changed(item, state);
         let is_same = changed.as_ref().is_some_and(|it| it.is_empty());
         let (address, kind, attributes) = (item.address, item.kind, &item.object.attributes);
-        (!is_same).then_some(Sent { address, kind, attributes, changed })
+        (!is_same).then_some(SentValues { address, kind, attributes, changed })
     })
 }
 
 /// The attributes that differ from what is recorded, of those that a cloud offers; `None`: it is made, whole.
-fn changed<'a>(item: Item<'a>, state: Option<&State>) -> Option<Cow<'a, [String]>> {
+fn changed<'a>(item: SideItem<'a>, state: Option<&State>) -> Option<Cow<'a, [String]>> {
     let twin = || item.address.twin();
     let records = state.map(|it| &it.records)?;
     let record = records.get(item.address).or_else(|| records.get(&twin()?))?;
@@ -144,8 +145,8 @@ pub fn check(
     side: &Side<'_>,
     state: Option<&State>,
     lost: &BTreeSet<String>,
-    facts: &Facts,
-    out: &mut Section,
+    facts: &AuditFacts,
+    out: &mut AuditSection,
 ) {
     let Some(read) = &facts.offers else { return };
     let all = refused_of(wanted(side, state, lost), side.stack, side.catalog, read);

@@ -1,11 +1,11 @@
 //! Whether the recovery is practised, and whether what serves can be replaced without a gap.
 
-use crate::engine::advice::Command;
-use crate::engine::audit::case::Case;
+use crate::engine::advice::AdvisedCommand;
+use crate::engine::audit::case::AuditCase;
 use crate::engine::audit::copies::REHEARSAL_MISSING;
 use crate::engine::audit::facts::Drill;
-use crate::engine::audit::finding::{Finding, Level, Place, Rule, Section};
-use crate::engine::audit::side::{Item, Side};
+use crate::engine::audit::finding::{AuditRule, AuditSection, Finding, FindingPlace, Level};
+use crate::engine::audit::side::{Side, SideItem};
 use crate::engine::plain::counted;
 use crate::engine::schema::{OnChange, Rename};
 
@@ -13,44 +13,44 @@ const DAY_MILLISECONDS: i64 = 86_400_000;
 /// A drill says something about so many days.
 const DRILL_DAYS: i64 = 90;
 
-pub static NO_RECOVERY: Rule = Rule {
+pub static NO_RECOVERY: AuditRule = AuditRule {
     id: "no-recovery",
     level: Level::Warning,
     title: "No overlay says what to do when something is lost",
     remedy: "write an overlay with `assumes_lost: [FAULT_DOMAIN]` that directs users elsewhere",
 };
-pub static ASSUMES_NOTHING: Rule = Rule {
+pub static ASSUMES_NOTHING: AuditRule = AuditRule {
     id: "assumes-nothing",
     level: Level::Warning,
     title: "The overlay does not say what is lost",
     remedy: "write `assumes_lost: [FAULT_DOMAIN]`: without it only a planned switch can be audited",
 };
-pub static DRILL_OLD: Rule = Rule {
+pub static DRILL_OLD: AuditRule = AuditRule {
     id: "drill-old",
     level: Level::Warning,
     title: "The last drill was long ago",
     remedy: "rehearse it with `drill`",
 };
-pub static DRILL_FAILED: Rule = Rule {
+pub static DRILL_FAILED: AuditRule = AuditRule {
     id: "drill-failed",
     level: Level::Warning,
     title: "The last drill failed",
     remedy: "read its report, mend what failed, and rehearse it again with `drill`",
 };
-pub static DRILL_NEVER: Rule = Rule {
+pub static DRILL_NEVER: AuditRule = AuditRule {
     id: "drill-never",
     level: Level::Note,
     title: "The switch has never been rehearsed",
     remedy: "write an overlay with `workspace: drill` and `rehearses`, and rehearse it with `drill`",
 };
-pub static REPLACE_GAP: Rule = Rule {
+pub static REPLACE_GAP: AuditRule = AuditRule {
     id: "replace-gap",
     level: Level::Warning,
     title: "A new revision takes down what serves before its successor is there",
     remedy: "write `lifecycle: { create_before_destroy: true }`",
 };
 
-pub fn check(case: &Case<'_>, out: &mut Section) {
+pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
     let place = || overlay_top(case.recovery);
     if case.lost.is_empty() {
         let why = format!("`{}` has no `assumes_lost`", case.overlay);
@@ -70,18 +70,18 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
 }
 
 /// The beginning of the topmost layer.
-fn overlay_top(side: &Side<'_>) -> Place {
+fn overlay_top(side: &Side<'_>) -> FindingPlace {
     let layers = side.stack.overlays.len();
     let source = u32::try_from(layers).unwrap_or(0);
     let span = crate::engine::diagnostic::Span { source, line: 1, column: 1, start: 0, end: 0 };
     side.place(span)
 }
 
-fn is_rehearsed(case: &Case<'_>) -> bool {
+fn is_rehearsed(case: &AuditCase<'_>) -> bool {
     case.facts.rehearsals.values().flatten().any(|it| it == case.overlay)
 }
 
-fn drilled(case: &Case<'_>, place: Place, out: &mut Section) {
+fn drilled(case: &AuditCase<'_>, place: FindingPlace, out: &mut AuditSection) {
     let of_this = |it: &&Drill| it.overlays.iter().any(|it| it == case.overlay);
     let Some(last) = case.facts.drills.iter().filter(of_this).max_by_key(|it| it.at) else {
         if !is_rehearsed(case) {
@@ -94,7 +94,7 @@ fn drilled(case: &Case<'_>, place: Place, out: &mut Section) {
         out.findings.push(match own {
             Some((drill, _)) => finding.remedy(format!(
                 "run {}",
-                Command::Drill { stack: &case.home.stack.name, to: drill, cleanup: false }
+                AdvisedCommand::Drill { stack: &case.home.stack.name, to: drill, cleanup: false }
             )),
             None => finding,
         });
@@ -116,7 +116,7 @@ fn drilled(case: &Case<'_>, place: Place, out: &mut Section) {
 }
 
 /// Kinds that a new revision replaces can do so without a gap, and should.
-fn gap(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
+fn gap(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let revisions =
         item.kind.settable().filter(|(_, it)| it.alike && it.on_change == OnChange::Replace);
     let names: Vec<String> = revisions.map(|(name, _)| format!("`{name}`")).collect();

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::audit::side::{Item, Side};
+use crate::engine::audit::side::{Side, SideItem};
 use crate::engine::diagnostic::Span;
-use crate::engine::stack::code::Path;
+use crate::engine::stack::code::CodePath;
 use crate::engine::stack::evaluate::evaluate;
 use crate::engine::stack::expression::Expression;
-use crate::engine::stack::model::{Each, EachValue, Given, Part, Shape, Spread};
+use crate::engine::stack::model::{
+    Each, EachValue, GivenAttribute, InstanceShape, Spread, TextPart,
+};
 use crate::engine::stack::path::Step;
 use crate::engine::stack::term::expressions;
-use crate::engine::stack::view::{Texts as _, View};
+use crate::engine::stack::view::{ScopeView, Texts as _};
 use crate::engine::value::Value;
 
 /// One use of another object.
-pub struct Read {
+pub struct AttributeRead {
     /// The attribute that uses it.
     pub by: String,
     pub of: Address,
@@ -25,7 +27,7 @@ pub struct Read {
 }
 
 /// Every use of another object by an object's attributes.
-pub fn reads(side: &Side<'_>, item: Item<'_>) -> Vec<Read> {
+pub fn reads(side: &Side<'_>, item: SideItem<'_>) -> Vec<AttributeRead> {
     let mut found = Vec::new();
     for (name, given) in &item.instance.resource.attributes {
         let mut all = Vec::new();
@@ -41,11 +43,11 @@ pub fn reads(side: &Side<'_>, item: Item<'_>) -> Vec<Read> {
 
 fn of_path(
     side: &Side<'_>,
-    item: Item<'_>,
-    path: &Path,
+    item: SideItem<'_>,
+    path: &CodePath,
     by: &str,
     expression: &Expression,
-    found: &mut Vec<Read>,
+    found: &mut Vec<AttributeRead>,
 ) {
     let name_at = |at: usize| match path.steps.get(at) {
         Some(Step::Name(name)) => Some(name.to_string()),
@@ -53,7 +55,7 @@ fn of_path(
     };
     let mut add = |of: Address, attribute: Option<String>| {
         let span = expression.place(path.start, path.end);
-        found.push(Read { by: by.to_owned(), of, attribute, span });
+        found.push(AttributeRead { by: by.to_owned(), of, attribute, span });
     };
     if &*path.root == "each" {
         if let Some(Each::Entry { value: EachValue::Instance(of), .. }) =
@@ -84,15 +86,15 @@ fn of_path(
 }
 
 /// The end of a text of which the rest is not known before it is made.
-pub fn tail(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Option<String> {
+pub fn tail(side: &Side<'_>, item: SideItem<'_>, attribute: &str) -> Option<String> {
     let given = item.instance.resource.attributes.get(attribute)?;
-    let Shape::Text(parts) = &given.term.shape else { return None };
+    let InstanceShape::Text(parts) = &given.term.shape else { return None };
     let view = view(side, item);
     let mut tail = String::new();
     for part in parts.iter().rev() {
         match part {
-            Part::Text(text) => tail.insert_str(0, text),
-            Part::Expression(it) => match evaluate(&it.code, &it.text, &view) {
+            TextPart::Text(text) => tail.insert_str(0, text),
+            TextPart::Expression(it) => match evaluate(&it.code, &it.text, &view) {
                 Ok(Value::Text(text)) => tail.insert_str(0, &text),
                 Ok(Value::Int(number)) => tail.insert_str(0, &number.to_string()),
                 _ => break,
@@ -102,8 +104,8 @@ pub fn tail(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Option<String> 
     Some(tail)
 }
 
-fn view<'a>(side: &'a Side<'_>, item: Item<'a>) -> View<'a> {
-    View {
+fn view<'a>(side: &'a Side<'_>, item: SideItem<'a>) -> ScopeView<'a> {
+    ScopeView {
         stack: side.stack,
         catalog: side.catalog,
         scope: None,
@@ -121,9 +123,9 @@ pub struct Inputs {
     pub files: BTreeSet<String>,
 }
 
-pub fn inputs(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Inputs {
+pub fn inputs(side: &Side<'_>, item: SideItem<'_>, attribute: &str) -> Inputs {
     let mut inputs = Inputs::default();
-    let Some(Given { term, .. }) = item.instance.resource.attributes.get(attribute) else {
+    let Some(GivenAttribute { term, .. }) = item.instance.resource.attributes.get(attribute) else {
         return inputs;
     };
     let view = view(side, item);
@@ -147,7 +149,7 @@ pub fn inputs(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Inputs {
 }
 
 /// The texts of an attribute, secrets in clear; of one that is not known before something is made, those that go into it.
-pub fn texts(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Vec<String> {
+pub fn texts(side: &Side<'_>, item: SideItem<'_>, attribute: &str) -> Vec<String> {
     let owned = |value: &Value| value.exposed().as_text().map(str::to_owned);
     if let Some(value) = item.value(attribute).filter(|it| !it.has_open()) {
         return owned(value).into_iter().collect();
@@ -160,10 +162,10 @@ pub fn texts(side: &Side<'_>, item: Item<'_>, attribute: &str) -> Vec<String> {
     let mut all = Vec::new();
     expressions(&given.term, &mut all);
     found.extend(all.into_iter().map(|it| it.text.clone()));
-    if let Shape::Text(parts) = &given.term.shape {
+    if let InstanceShape::Text(parts) = &given.term.shape {
         found.extend(parts.iter().filter_map(|it| match it {
-            Part::Text(text) => Some(text.clone()),
-            Part::Expression(_) => None,
+            TextPart::Text(text) => Some(text.clone()),
+            TextPart::Expression(_) => None,
         }));
     }
     found

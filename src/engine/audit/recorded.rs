@@ -1,55 +1,55 @@
 //! Whether the standby is what state and the clouds say: made, ready, up to date, undrifted, a member of its group.
 
 use crate::engine::audit::backends::FIREWALL_SHUTS;
-use crate::engine::audit::case::Case;
-use crate::engine::audit::facts::Facts;
-use crate::engine::audit::finding::{Finding, Level, Rule, Section};
+use crate::engine::audit::case::AuditCase;
+use crate::engine::audit::facts::AuditFacts;
+use crate::engine::audit::finding::{AuditRule, AuditSection, Finding, Level};
 use crate::engine::audit::independence::group_name;
-use crate::engine::audit::side::{Item, Side};
+use crate::engine::audit::side::{Side, SideItem};
 use crate::engine::observed::Observation;
 use crate::engine::plain::counted;
-use crate::engine::plan::diff::{Sides, diff};
+use crate::engine::plan::diff::{DiffSides, diff};
 use crate::engine::plan::foreign::sentence;
 use crate::engine::state::record::State;
 
-pub static STANDBY_UNMADE: Rule = Rule {
+pub static STANDBY_UNMADE: AuditRule = AuditRule {
     id: "standby-unmade",
     level: Level::Error,
     title: "The standby is declared and does not exist",
     remedy: "apply the stack, and see that it becomes ready",
 };
-pub static STANDBY_STALE: Rule = Rule {
+pub static STANDBY_STALE: AuditRule = AuditRule {
     id: "standby-stale",
     level: Level::Error,
     title: "The standby is not what the layers say",
     remedy: "apply the stack: a switch carries only the switch",
 };
-pub static STANDBY_DRIFTED: Rule = Rule {
+pub static STANDBY_DRIFTED: AuditRule = AuditRule {
     id: "standby-drifted",
     level: Level::Error,
     title: "Somebody changed the standby",
     remedy: "`plan` shows what is different; apply to put it back",
 };
-pub static STANDBY_UNSEEN: Rule = Rule {
+pub static STANDBY_UNSEEN: AuditRule = AuditRule {
     id: "standby-unseen",
     level: Level::Warning,
     title: "The standby could not be looked at",
     remedy: "find out why; what cannot be seen now cannot be switched to",
 };
-pub static REPLICA_INACTIVE: Rule = Rule {
+pub static REPLICA_INACTIVE: AuditRule = AuditRule {
     id: "replica-inactive",
     level: Level::Error,
     title: "A copy of the data that is to live on is not there or not active",
     remedy: "apply the stack and wait until the member is active: its items are copied first",
 };
-pub static REPLICA_SPLIT: Rule = Rule {
+pub static REPLICA_SPLIT: AuditRule = AuditRule {
     id: "replica-split",
     level: Level::Error,
     title: "A copy of the data does not belong to its group",
     remedy: "decide which member holds the truth; `plan` explains the split",
 };
 
-pub static NAME_SHARED: Rule = Rule {
+pub static NAME_SHARED: AuditRule = AuditRule {
     id: "name-shared",
     level: Level::Error,
     title: "Somebody else's record of the same name takes a part of the users",
@@ -57,7 +57,7 @@ pub static NAME_SHARED: Rule = Rule {
 };
 
 /// What others have put beside the names of the stack and before what serves, whatever is switched to.
-pub fn check_others(side: &Side<'_>, facts: &Facts, out: &mut Section) {
+pub fn check_others(side: &Side<'_>, facts: &AuditFacts, out: &mut AuditSection) {
     for it in facts.online.iter().flat_map(|it| &it.foreign) {
         let place = side.item(&it.address).map(|it| side.place(it.instance.resource.span));
         let why = format!("`{}`: {}", it.address, sentence(it));
@@ -68,7 +68,7 @@ pub fn check_others(side: &Side<'_>, facts: &Facts, out: &mut Section) {
     }
 }
 
-pub fn check(case: &Case<'_>, out: &mut Section) {
+pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
     if let Some(state) = case.state {
         out.fact(
             "state",
@@ -106,7 +106,7 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
     }
 }
 
-fn recorded(side: &Side<'_>, state: &State, item: Item<'_>, out: &mut Section) {
+fn recorded(side: &Side<'_>, state: &State, item: SideItem<'_>, out: &mut AuditSection) {
     let rule = if item.kind.group.is_some() { &REPLICA_INACTIVE } else { &STANDBY_UNMADE };
     let mut tell = |rule, why: String| {
         let place = side.place(item.instance.resource.span);
@@ -121,7 +121,7 @@ fn recorded(side: &Side<'_>, state: &State, item: Item<'_>, out: &mut Section) {
         tell(rule, format!("`{}` was made and has never been seen ready", item.address));
         return;
     }
-    let sides = Sides {
+    let sides = DiffSides {
         kind: item.kind,
         desired: item.object,
         record: Some(record),
@@ -148,7 +148,7 @@ fn recorded(side: &Side<'_>, state: &State, item: Item<'_>, out: &mut Section) {
     }
 }
 
-fn observed(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
+fn observed(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let Some(online) = &case.facts.online else { return };
     let mut tell = |rule, why: String| {
         let place = case.recovery.place(item.instance.resource.span);
@@ -184,7 +184,7 @@ fn observed(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
 }
 
 /// The lost member that a living one, as the clouds say, no longer shares a group with.
-fn apart(case: &Case<'_>, item: Item<'_>) -> Option<String> {
+fn apart(case: &AuditCase<'_>, item: SideItem<'_>) -> Option<String> {
     let online = case.facts.online.as_ref()?;
     let group = item.kind.group.as_ref()?;
     let (name, region) = (group_name(item)?, item.text(&group.region)?);

@@ -1,19 +1,19 @@
 //! Every rule, in the order in which `lifeboat audit --rules` lists them.
 
-use crate::engine::audit::finding::{Level, Rule};
+use crate::engine::audit::finding::{AuditRule, Level};
 use crate::engine::audit::{
     backends, certificate, copies, data, health_page, independence, offers, practice, recorded,
     standby, traffic,
 };
 
-pub static INVALID: Rule = Rule {
+pub static INVALID: AuditRule = AuditRule {
     id: "invalid",
     level: Level::Error,
     title: "The layers have a mistake",
     remedy: "`validate` shows every mistake of the layers",
 };
 
-pub static RULES: [&Rule; 50] = [
+pub static RULES: [&AuditRule; 50] = [
     &INVALID,
     &practice::NO_RECOVERY,
     &practice::ASSUMES_NOTHING,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::engine::address::Address;
-use crate::engine::audit::facts::Facts;
+use crate::engine::audit::facts::AuditFacts;
 use crate::engine::audit::tests::{OVERLAY, SERVED, STACK, STANDBY, World, address};
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
@@ -407,7 +407,7 @@ fn protection_that_is_off_however_it_is_said() {
 fn what_the_cloud_does_not_offer() {
     const FOUND: &[&str] = &["not-offered"];
     let offers = |region: &'static str| {
-        move |it: &mut Facts| {
+        move |it: &mut AuditFacts| {
             let row = |region: &str, plan: &str, available: bool| json!({ "region": region, "plan": plan, "available": available });
             let rows = [
                 ("/regions", json!([{ "id": "us-east" }, { "id": "eu-central" }])),

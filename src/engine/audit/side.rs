@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::engine::address::Address;
-use crate::engine::audit::finding::Place;
+use crate::engine::audit::finding::FindingPlace;
 use crate::engine::diagnostic::Span;
-use crate::engine::fault_domain::Domains;
-use crate::engine::plan::closure::Wanted;
+use crate::engine::fault_domain::FaultDomains;
+use crate::engine::plan::closure::DesiredTopology;
 use crate::engine::quick::QuickMap;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::{Instance, Stack};
@@ -19,20 +19,20 @@ pub struct Side<'a> {
     pub stack: &'a Stack,
     pub catalog: &'a Catalog,
     pub objects: QuickMap<Address, Resolved>,
-    pub domains: Domains,
-    pub wanted: Wanted<'a>,
+    pub domains: FaultDomains,
+    pub wanted: DesiredTopology<'a>,
 }
 
 /// One object of a side.
 #[derive(Clone, Copy)]
-pub struct Item<'a> {
+pub struct SideItem<'a> {
     pub address: &'a Address,
     pub instance: &'a Instance,
     pub kind: &'a Kind,
     pub object: &'a Resolved,
 }
 
-impl Item<'_> {
+impl SideItem<'_> {
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.object.attributes.get(name)
     }
@@ -72,23 +72,23 @@ impl Item<'_> {
 impl<'a> Side<'a> {
     pub fn new(catalog: &'a Catalog, stack: &'a Stack) -> Self {
         let objects = objects(stack, catalog);
-        let mut domains = Domains::default();
+        let mut domains = FaultDomains::default();
         for (address, object) in &objects {
             if let Some(instance) = stack.instances.get(address) {
                 domains.take_in(catalog, stack, instance, &object.attributes);
             }
         }
-        Self { stack, catalog, objects, domains, wanted: Wanted::new(catalog, stack) }
+        Self { stack, catalog, objects, domains, wanted: DesiredTopology::new(catalog, stack) }
     }
 
-    pub fn item(&self, address: &Address) -> Option<Item<'_>> {
+    pub fn item(&self, address: &Address) -> Option<SideItem<'_>> {
         let (address, instance) = self.stack.instances.get_key_value(address)?;
         let kind = self.catalog.get(&instance.resource.kind)?;
-        Some(Item { address, instance, kind, object: self.objects.get(address)? })
+        Some(SideItem { address, instance, kind, object: self.objects.get(address)? })
     }
 
     /// Every object, in the order of the layers.
-    pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
+    pub fn items(&self) -> impl Iterator<Item = SideItem<'_>> {
         self.stack.instances.keys().filter_map(|it| self.item(it))
     }
 
@@ -96,17 +96,17 @@ impl<'a> Side<'a> {
         self.domains.of_desired(address).is_some_and(|it| lost.contains(it))
     }
 
-    pub fn place(&self, span: Span) -> Place {
-        Place::of(&self.stack.sources, span)
+    pub fn place(&self, span: Span) -> FindingPlace {
+        FindingPlace::of(&self.stack.sources, span)
     }
 
     /// Where an attribute of an object is given.
-    pub fn place_of(&self, item: Item<'_>, attribute: &str) -> Place {
+    pub fn place_of(&self, item: SideItem<'_>, attribute: &str) -> FindingPlace {
         self.place(item.span(attribute))
     }
 
     /// The beginning of the stack file.
-    pub fn top(&self) -> Place {
+    pub fn top(&self) -> FindingPlace {
         self.place(Span { line: 1, column: 1, ..Span::default() })
     }
 }

@@ -2,33 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::audit::case::Case;
-use crate::engine::audit::finding::{Finding, Level, Rule, Section};
+use crate::engine::audit::case::AuditCase;
+use crate::engine::audit::finding::{AuditRule, AuditSection, Finding, Level};
 use crate::engine::audit::reads::inputs;
-use crate::engine::audit::side::Item;
+use crate::engine::audit::side::SideItem;
 use crate::engine::schema::Kind;
 use crate::engine::value::Value;
 
-pub static STANDBY_COLD: Rule = Rule {
+pub static STANDBY_COLD: AuditRule = AuditRule {
     id: "standby-cold",
     level: Level::Warning,
     title: "What serves after the switch is not made before it",
     remedy: "declare it in the stack itself, small if need be; the overlay then only enlarges it",
 };
-pub static STANDBY_DIFFERS: Rule = Rule {
+pub static STANDBY_DIFFERS: AuditRule = AuditRule {
     id: "standby-differs",
     level: Level::Error,
     title: "The standby is not the same as home",
     remedy: "give both the same image, files and variables",
 };
-pub static STANDBY_SMALLER: Rule = Rule {
+pub static STANDBY_SMALLER: AuditRule = AuditRule {
     id: "standby-smaller",
     level: Level::Warning,
     title: "After the switch there is less to serve with than at home",
     remedy: "let the overlay raise the count or the size",
 };
 
-pub fn check(case: &Case<'_>, out: &mut Section) {
+pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
     if case.targets.is_empty() {
         // Nothing is switched to: that is told already.
         return;
@@ -40,7 +40,7 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
 }
 
 /// Resources of which home has none; what is missing only because of another is not told.
-fn cold(case: &Case<'_>, out: &mut Section) {
+fn cold(case: &AuditCase<'_>, out: &mut AuditSection) {
     let warm: BTreeSet<&str> =
         case.home.stack.instances.keys().map(|it| it.name.as_str()).collect();
     let is_cold = |name: &str| !warm.contains(name);
@@ -60,7 +60,7 @@ fn cold(case: &Case<'_>, out: &mut Section) {
 }
 
 /// What users wait for while it is made: the part of the way that home does not have yet.
-fn way(case: &Case<'_>, out: &mut Section) {
+fn way(case: &AuditCase<'_>, out: &mut AuditSection) {
     let made: Vec<String> = case
         .living()
         .filter(|it| case.home.item(it.address).is_none() && !case.moving.contains(it.address))
@@ -71,8 +71,8 @@ fn way(case: &Case<'_>, out: &mut Section) {
     }
 }
 
-fn different(case: &Case<'_>, out: &mut Section) {
-    let home: Vec<Item<'_>> =
+fn different(case: &AuditCase<'_>, out: &mut AuditSection) {
+    let home: Vec<SideItem<'_>> =
         case.home_closure.iter().filter_map(|it| case.home.item(it)).collect();
     let mut peers: BTreeMap<(&str, &str), Vec<Peer<'_>>> = BTreeMap::new();
     for item in home {
@@ -107,12 +107,12 @@ fn different(case: &Case<'_>, out: &mut Section) {
 
 /// An object at home that a standby is compared with.
 struct Peer<'a> {
-    item: Item<'a>,
+    item: SideItem<'a>,
     value: Option<Value>,
 }
 
 /// A value in which the names of regions do not count; `None` where it is not known yet.
-fn comparable(case: &Case<'_>, item: Item<'_>, name: &str) -> Option<Value> {
+fn comparable(case: &AuditCase<'_>, item: SideItem<'_>, name: &str) -> Option<Value> {
     let value = item.value(name).cloned().unwrap_or_default().exposed();
     if value.has_open() {
         return None;
@@ -134,9 +134,9 @@ fn comparable(case: &Case<'_>, item: Item<'_>, name: &str) -> Option<Value> {
 
 /// Why a standby's attribute is not that of a peer at home; `None`: as far as is known, it is.
 fn reason(
-    case: &Case<'_>,
+    case: &AuditCase<'_>,
     peer: &Peer<'_>,
-    item: Item<'_>,
+    item: SideItem<'_>,
     name: &str,
     mine: Option<&Value>,
 ) -> Option<(Level, String)> {
@@ -179,15 +179,15 @@ fn reason(
     Some((Level::Error, format!("home (`{of}`) has another")))
 }
 
-fn capacity(case: &Case<'_>, out: &mut Section) {
-    let home: Vec<Item<'_>> =
+fn capacity(case: &AuditCase<'_>, out: &mut AuditSection) {
+    let home: Vec<SideItem<'_>> =
         case.home_closure.iter().filter_map(|it| case.home.item(it)).collect();
-    let living: Vec<Item<'_>> = case.living().collect();
+    let living: Vec<SideItem<'_>> = case.living().collect();
     let kinds: BTreeMap<&str, &Kind> =
         home.iter().map(|it| (it.kind.kind.as_str(), it.kind)).collect();
     for kind in kinds.values() {
         let Some(capacity) = &kind.capacity else { continue };
-        let of = |all: &[Item<'_>]| {
+        let of = |all: &[SideItem<'_>]| {
             let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
             for item in all.iter().filter(|it| it.kind.kind == kind.kind) {
                 let size = item.text(&capacity.attribute).unwrap_or("?");
@@ -226,7 +226,7 @@ fn capacity(case: &Case<'_>, out: &mut Section) {
 }
 
 /// Where the overlay says what is lost.
-fn said(case: &Case<'_>) -> Option<crate::engine::audit::finding::Place> {
+fn said(case: &AuditCase<'_>) -> Option<crate::engine::audit::finding::FindingPlace> {
     let said = case.recovery.stack.assumes_lost.first();
     said.map(|(_, span)| case.recovery.place(*span))
 }

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::engine::address::Address;
 use crate::engine::audit::certificate::ends;
-use crate::engine::audit::examine::{Switch, audit, invalid};
-use crate::engine::audit::facts::{Drill, Facts, Online};
+use crate::engine::audit::examine::{ExaminedSwitch, audit, invalid};
+use crate::engine::audit::facts::{AuditFacts, Drill, Online};
 use crate::engine::audit::finding::{Audit, Finding, Level};
 use crate::engine::audit::rules::RULES;
 use crate::engine::diagnostic::stops;
@@ -63,7 +63,7 @@ pub(super) struct World {
     /// Whether the overlay is there at all.
     has_overlay: bool,
     state: Box<dyn Fn(&mut State)>,
-    facts: Box<dyn Fn(&mut Facts)>,
+    facts: Box<dyn Fn(&mut AuditFacts)>,
 }
 
 impl World {
@@ -94,7 +94,7 @@ impl World {
         self
     }
 
-    pub(super) fn facts(mut self, change: impl Fn(&mut Facts) + 'static) -> Self {
+    pub(super) fn facts(mut self, change: impl Fn(&mut AuditFacts) + 'static) -> Self {
         self.facts = Box::new(change);
         self
     }
@@ -130,7 +130,7 @@ impl World {
         let mut facts = seen(&self.catalog, &home, &state);
         (self.state)(&mut state);
         (self.facts)(&mut facts);
-        let switch = Switch { overlay: "failover_eu", stack: &recovery };
+        let switch = ExaminedSwitch { overlay: "failover_eu", stack: &recovery };
         let switches = if self.has_overlay { vec![switch] } else { Vec::new() };
         audit(&self.catalog, &home, &switches, Some(&state), &facts, false)
     }
@@ -176,7 +176,7 @@ fn applied(catalog: &Catalog, stack: &Stack) -> State {
 }
 
 /// A world that is as recorded, in which every member of a group knows the others, and a drill of ten days ago.
-fn seen(catalog: &Catalog, stack: &Stack, state: &State) -> Facts {
+fn seen(catalog: &Catalog, stack: &Stack, state: &State) -> AuditFacts {
     let objects = objects(stack, catalog);
     let mut observed = BTreeMap::new();
     for (address, record) in &state.records {
@@ -198,7 +198,7 @@ fn seen(catalog: &Catalog, stack: &Stack, state: &State) -> Facts {
         observed.insert(address.clone(), Observation::Exists { attributes, ready: true });
     }
     let now = (ENDS - 60 * DAY) * 1000;
-    Facts {
+    AuditFacts {
         now,
         in_sandbox: true,
         rehearsals: [("drill_eu".to_owned(), vec!["failover_eu".to_owned()])].into(),
@@ -213,7 +213,7 @@ fn seen(catalog: &Catalog, stack: &Stack, state: &State) -> Facts {
             foreign: Vec::new(),
             shut: Vec::new(),
         }),
-        ..Facts::default()
+        ..AuditFacts::default()
     }
 }
 

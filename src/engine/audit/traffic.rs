@@ -1,9 +1,9 @@
 //! Whether users follow soon enough, only once the standby serves, and whether anybody would notice that it does not.
 
 use crate::engine::address::Address;
-use crate::engine::audit::case::Case;
-use crate::engine::audit::finding::{Finding, Level, Rule, Section};
-use crate::engine::audit::side::{Item, Side};
+use crate::engine::audit::case::AuditCase;
+use crate::engine::audit::finding::{AuditRule, AuditSection, Finding, Level};
+use crate::engine::audit::side::{Side, SideItem};
 use crate::engine::normalise::stored;
 use crate::engine::plan::danger::{DETECTION_SECONDS_MAX, detection};
 use crate::engine::schema::Drain;
@@ -13,44 +13,44 @@ use crate::engine::value::Value;
 /// Half of the objective for those who remember the old answer; noticing, preparing and gates take the other half.
 const TTL_SHARE: u64 = 2;
 
-pub static NO_OBJECTIVE: Rule = Rule {
+pub static NO_OBJECTIVE: AuditRule = AuditRule {
     id: "no-objective",
     level: Level::Warning,
     title: "The stack does not say how long a recovery may take",
     remedy: "write `objectives: { rto: 15m }`; times to live and drills are compared with it",
 };
-pub static TTL_TOO_LONG: Rule = Rule {
+pub static TTL_TOO_LONG: AuditRule = AuditRule {
     id: "ttl-too-long",
     level: Level::Error,
     title: "Users remember the old answer for more than half of the objective",
     remedy: "lower the time to live, days before it is needed",
 };
-pub static TTL_ROUNDED: Rule = Rule {
+pub static TTL_ROUNDED: AuditRule = AuditRule {
     id: "ttl-rounded",
     level: Level::Warning,
     title: "The cloud stores another number than the layers say",
     remedy: "write the number that is stored",
 };
-pub static GATE_MISSING: Rule = Rule {
+pub static GATE_MISSING: AuditRule = AuditRule {
     id: "gate-missing",
     level: Level::Error,
     title: "Nothing makes traffic wait until the standby serves",
     remedy: "give it a `gate`, or direct it to something whose backends are checked",
 };
-pub static CHECK_MISSING: Rule = Rule {
+pub static CHECK_MISSING: AuditRule = AuditRule {
     id: "check-missing",
     level: Level::Error,
     title: "Backends are not checked",
     remedy: "check a page that only works when the application does",
 };
-pub static CHECK_SHALLOW: Rule = Rule {
+pub static CHECK_SHALLOW: AuditRule = AuditRule {
     id: "check-shallow",
     level: Level::Warning,
     title: "The health check does not look at the application",
     remedy: "check a page of its own, which answers 200 only when the database and what else users need answer",
 };
 
-pub static CHECK_SLOW: Rule = Rule {
+pub static CHECK_SLOW: AuditRule = AuditRule {
     id: "check-slow",
     level: Level::Warning,
     title: "A dead backend keeps getting users for too long",
@@ -58,7 +58,7 @@ pub static CHECK_SLOW: Rule = Rule {
 };
 
 /// What is about the stack, whatever is lost.
-pub fn check_stack(home: &Side<'_>, out: &mut Section) {
+pub fn check_stack(home: &Side<'_>, out: &mut AuditSection) {
     if home.stack.objectives.rto_seconds.is_none() {
         let why = "without `objectives: { rto: … }` nothing says how long is too long";
         out.findings.push(Finding::new(&NO_OBJECTIVE, Some(home.top()), why));
@@ -67,7 +67,7 @@ pub fn check_stack(home: &Side<'_>, out: &mut Section) {
 }
 
 /// Numbers that the cloud rounds.
-pub fn check_numbers(side: &Side<'_>, out: &mut Section) {
+pub fn check_numbers(side: &Side<'_>, out: &mut AuditSection) {
     for item in side.items() {
         for (name, attribute) in item.kind.settable().filter(|(_, it)| !it.rounds_up_to.is_empty())
         {
@@ -85,7 +85,7 @@ pub fn check_numbers(side: &Side<'_>, out: &mut Section) {
     }
 }
 
-pub fn check(case: &Case<'_>, out: &mut Section) {
+pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
     for address in &case.moving {
         // What others remember is what is there now.
         if let Some(item) = case.home.item(address).or_else(|| case.recovery.item(address)) {
@@ -97,7 +97,7 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
     }
     for is_home in [true, false] {
         let side = if is_home { case.home } else { case.recovery };
-        let behind: Vec<Item<'_>> = case.behind(is_home).collect();
+        let behind: Vec<SideItem<'_>> = case.behind(is_home).collect();
         let known: Vec<&Address> = behind.iter().map(|it| it.address).collect();
         for (at, item) in behind.iter().enumerate() {
             if !known[..at].contains(&item.address) {
@@ -109,7 +109,7 @@ pub fn check(case: &Case<'_>, out: &mut Section) {
 }
 
 /// Seconds that others remember a direction for, and the attribute that says so.
-fn time_to_live(side: &Side<'_>, item: Item<'_>, drain: &Drain) -> (u64, String) {
+fn time_to_live(side: &Side<'_>, item: SideItem<'_>, drain: &Drain) -> (u64, String) {
     let own = item.kind.attribute(&drain.ttl).and_then(|attribute| {
         let Some(Value::Int(number)) = item.value(&drain.ttl) else { return None };
         u64::try_from(stored(attribute, *number)).ok()
@@ -127,7 +127,7 @@ fn time_to_live(side: &Side<'_>, item: Item<'_>, drain: &Drain) -> (u64, String)
     inherited.unwrap_or((drain.otherwise, "the cloud's default".into()))
 }
 
-fn remembered(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
+fn remembered(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let Some(drain) = &item.kind.drain else { return };
     let (seconds, source) = time_to_live(case.home, item, drain);
     let Some((rto, _)) = case.recovery.stack.objectives.rto_seconds else {
@@ -156,7 +156,7 @@ fn remembered(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
 }
 
 /// The greatest number that is stored as it is and still short enough.
-fn lower(item: Item<'_>, drain: &Drain, most: u64) -> String {
+fn lower(item: SideItem<'_>, drain: &Drain, most: u64) -> String {
     let stored = item.kind.attribute(&drain.ttl).map(|it| &it.rounds_up_to);
     let fitting = stored.into_iter().flatten().copied();
     let fitting =
@@ -165,7 +165,7 @@ fn lower(item: Item<'_>, drain: &Drain, most: u64) -> String {
     format!("write `{}: {wanted}`, days before it is needed", drain.ttl)
 }
 
-fn gated(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
+fn gated(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     if item.instance.resource.gate.is_some() || item.kind.drain.is_none() {
         return;
     }
@@ -188,14 +188,14 @@ fn gated(case: &Case<'_>, item: Item<'_>, out: &mut Section) {
     out.findings.push(Finding::new(&GATE_MISSING, place, why).about(item.address));
 }
 
-fn super_targets(case: &Case<'_>, item: Item<'_>) -> Vec<Address> {
+fn super_targets(case: &AuditCase<'_>, item: SideItem<'_>) -> Vec<Address> {
     let mut all = case.recovery.wanted.targets(item.kind, item.instance);
     all.retain(|it| !case.recovery.is_in(it, &case.lost));
     all
 }
 
 /// One health check: that there is one, that it is deep, and how soon it tells.
-fn checked(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
+fn checked(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let Some(serves) = &item.kind.serves_when else { return };
     let (attribute, value) = &serves.unless;
     if item.text(attribute) == Some(value) {
@@ -239,7 +239,7 @@ fn checked(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
 }
 
 /// A check that notices later than half of the objective, or than a gate waits.
-fn slow(side: &Side<'_>, item: Item<'_>, out: &mut Section) {
+fn slow(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let Some(check) = &item.kind.health_check else { return };
     let Some(seconds) = detection(check, |name| item.value(name)) else { return };
     let rto = side.stack.objectives.rto_seconds.map(|(rto, _)| rto / TTL_SHARE);

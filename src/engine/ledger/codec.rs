@@ -24,11 +24,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
-use crate::engine::ledger::phases::{Directed, Idle, Span};
+use crate::engine::ledger::phases::{Gap, RunSpan, ShiftRecord};
 use crate::engine::ledger::report::{
-    Compared, Goals, SwitchKind, SwitchReport, Unchecked, Verdict,
+    ObjectiveResult, ObjectiveVerdict, RecoveryObjectives, SwitchKind, SwitchReport, Unchecked,
 };
-use crate::engine::ledger::timed::{Arrival, Became, Role, Timed};
+use crate::engine::ledger::timed::{Arrival, StepPhase, StepResult, StepTiming};
 
 /// What this program writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
@@ -43,7 +43,7 @@ pub enum NotAReport {
 }
 
 #[derive(Deserialize)]
-struct Version {
+struct ReportVersion {
     version: u32,
 }
 
@@ -171,7 +171,7 @@ pub fn value(report: &SwitchReport) -> serde_json::Value {
 
 pub fn decode(text: &str) -> Result<SwitchReport, NotAReport> {
     let damaged = |why: serde_json::Error| NotAReport::Damaged(why.to_string());
-    let version: Version = serde_json::from_str(text).map_err(damaged)?;
+    let version: ReportVersion = serde_json::from_str(text).map_err(damaged)?;
     if version.version > VERSION {
         return Err(NotAReport::Newer(version.version));
     }
@@ -233,10 +233,12 @@ impl From<&SwitchReport> for ReportJson {
     }
 }
 
-impl From<&Compared> for ComparedJson {
-    fn from(it: &Compared) -> Self {
+impl From<&ObjectiveResult> for ComparedJson {
+    fn from(it: &ObjectiveResult) -> Self {
         let why = match &it.verdict {
-            Verdict::NotMeasured(why) | Verdict::Unknown(why) => Some((*why).to_owned()),
+            ObjectiveVerdict::NotMeasured(why) | ObjectiveVerdict::Unknown(why) => {
+                Some((*why).to_owned())
+            }
             _ => None,
         };
         Self {
@@ -261,8 +263,8 @@ impl From<&Unchecked> for UncheckedJson {
     }
 }
 
-impl From<&Timed> for TimedJson {
-    fn from(it: &Timed) -> Self {
+impl From<&StepTiming> for TimedJson {
+    fn from(it: &StepTiming) -> Self {
         Self {
             id: it.id,
             address: it.address.to_string(),
@@ -296,7 +298,7 @@ fn one_of<T: Copy>(
 impl ReportJson {
     fn into_report(self) -> Result<SwitchReport, NotAReport> {
         let (began, recorded) = (self.began_at, self.recorded_at.unwrap_or(self.began_at));
-        let span = Span { began, recorded, run_began: self.run_began_at, ended: self.ended_at };
+        let span = RunSpan { began, recorded, run_began: self.run_began_at, ended: self.ended_at };
         if began > recorded || recorded > span.run_began || span.run_began > span.ended {
             return Err(NotAReport::Damaged("it ends before it begins".into()));
         }
@@ -322,11 +324,14 @@ impl ReportJson {
             command: self.command,
             span,
             complete: self.complete,
-            goals: Goals { rto: self.objectives.rto.objective, rpo: self.objectives.rpo.objective },
+            goals: RecoveryObjectives {
+                rto: self.objectives.rto.objective,
+                rpo: self.objectives.rpo.objective,
+            },
             earlier: self
                 .earlier
-                .map(|it| Directed { at: it.directed_at, dns_bound: it.dns_bound }),
-            idle: self.idle.map(|it| Idle { from: it.from_at, to: it.to_at }),
+                .map(|it| ShiftRecord { at: it.directed_at, dns_bound: it.dns_bound }),
+            idle: self.idle.map(|it| Gap { from: it.from_at, to: it.to_at }),
             arrivals: arrivals.map(arrival).collect::<Result<_, _>>()?,
             unchecked: unchecked.map(led).collect::<Result<_, _>>()?,
             open: self.open,
@@ -337,21 +342,21 @@ impl ReportJson {
 
 impl TimedJson {
     /// Steps are found by their ids, so these are checked here.
-    fn into_timed(self, at: usize, count: usize) -> Result<Timed, NotAReport> {
+    fn into_timed(self, at: usize, count: usize) -> Result<StepTiming, NotAReport> {
         if self.id != at || self.waits.iter().any(|it| *it >= count) {
             let why = format!("step {} is not in its place, or waits for none", self.id);
             return Err(NotAReport::Damaged(why));
         }
-        Ok(Timed {
+        Ok(StepTiming {
             id: self.id,
             address: address(&self.address)?,
             kind: self.kind,
             call: self.call,
-            role: one_of(&Role::ALL, Role::word, &self.role)?,
+            role: one_of(&StepPhase::ALL, StepPhase::word, &self.role)?,
             waits: self.waits,
             started: self.started_at,
             ended: self.ended_at,
-            became: one_of(&Became::ALL, Became::word, &self.outcome)?,
+            became: one_of(&StepResult::ALL, StepResult::word, &self.outcome)?,
             ttl: self.ttl,
             arrived: self.arrived_ms,
             unchecked: None,

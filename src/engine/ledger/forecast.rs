@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Seconds from the begin until users are directed anew, and how long after it some may still come the old way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Expected {
+pub struct ExpectedTime {
     pub usual: u64,
     pub dns_bound: u64,
 }
@@ -13,7 +13,7 @@ pub struct Expected {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forecast {
     /// `None`: no step directs users.
-    pub directed: Option<Expected>,
+    pub directed: Option<ExpectedTime>,
     /// Until everything is done.
     pub whole: u64,
     /// The same as `directed.usual`, or `whole`, if every step takes as long as the slowest like it.
@@ -28,7 +28,7 @@ pub struct Forecast {
 
 /// What several plans take together, one carried out after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Together {
+pub struct SummedSteps {
     /// In seconds.
     pub whole: u64,
     /// On the critical paths: how many steps have to be estimated, and how many of them were measured before.
@@ -36,7 +36,7 @@ pub struct Together {
     pub measured: usize,
 }
 
-impl Together {
+impl SummedSteps {
     /// `None`: nothing of them was ever measured, and a guess helps nobody.
     pub fn of(forecasts: impl IntoIterator<Item = Forecast>) -> Option<Self> {
         let mut together = Self { whole: 0, steps: 0, measured: 0 };

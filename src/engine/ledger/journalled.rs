@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::ledger::timed::{Became, Role, Timed};
-use crate::engine::state::journal::{Entry, Outcome};
+use crate::engine::ledger::timed::{StepPhase, StepResult, StepTiming};
+use crate::engine::state::journal::{JournalEntry, StepOutcome};
 
 /// One run, as far as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Journalled {
+pub struct JournaledSwitch {
     pub who: String,
     pub command: String,
     pub began: i64,
@@ -19,13 +19,13 @@ pub struct Journalled {
     /// When it recorded a switch, and what that assumes lost.
     pub switched: Option<(i64, Vec<String>)>,
     /// Those that began, in the order of their plan.
-    pub steps: Vec<Timed>,
+    pub steps: Vec<StepTiming>,
 }
 
-impl Journalled {
+impl JournaledSwitch {
     /// It did nothing but delete.
     pub fn is_cleanup(&self) -> bool {
-        let of_cleanup = |it: &Timed| matches!(it.call.as_str(), DELETE | GONE | FORGET);
+        let of_cleanup = |it: &StepTiming| matches!(it.call.as_str(), DELETE | GONE | FORGET);
         self.switched.is_none() && !self.steps.is_empty() && self.steps.iter().all(of_cleanup)
     }
 }
@@ -35,17 +35,17 @@ const GONE: &str = "gone";
 const FORGET: &str = "forget";
 
 /// The runs in these entries, the oldest first.
-pub fn runs<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<Journalled> {
-    let mut runs: Vec<Reading> = Vec::new();
+pub fn runs<'a>(entries: impl IntoIterator<Item = &'a JournalEntry>) -> Vec<JournaledSwitch> {
+    let mut runs: Vec<JournalReading> = Vec::new();
     // What is settled between two runs is told by the second of them, and belongs to none.
     let mut is_between = true;
     for entry in entries {
         match entry {
-            Entry::RunBegan { who, command, at, .. } => {
-                runs.push(Reading::new(who, command, *at));
+            JournalEntry::RunBegan { who, command, at, .. } => {
+                runs.push(JournalReading::new(who, command, *at));
                 is_between = false;
             }
-            Entry::Leased { .. } => is_between = true,
+            JournalEntry::Leased { .. } => is_between = true,
             entry if !is_between => {
                 if let Some(run) = runs.last_mut() {
                     run.read(entry);
@@ -54,18 +54,18 @@ pub fn runs<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<Journalled>
             _ => {}
         }
     }
-    runs.into_iter().map(Reading::close).collect()
+    runs.into_iter().map(JournalReading::close).collect()
 }
 
 /// A run while its entries are read, its steps by the ids that they had in the plan.
-struct Reading {
-    run: Journalled,
-    steps: BTreeMap<usize, Timed>,
+struct JournalReading {
+    run: JournaledSwitch,
+    steps: BTreeMap<usize, StepTiming>,
 }
 
-impl Reading {
+impl JournalReading {
     fn new(who: &str, command: &str, at: i64) -> Self {
-        let run = Journalled {
+        let run = JournaledSwitch {
             who: who.into(),
             command: command.into(),
             began: at,
@@ -77,40 +77,40 @@ impl Reading {
         Self { run, steps: BTreeMap::new() }
     }
 
-    fn read(&mut self, entry: &Entry) {
+    fn read(&mut self, entry: &JournalEntry) {
         match entry {
-            Entry::Switched { lost, at, .. } => {
+            JournalEntry::Switched { lost, at, .. } => {
                 let lost = lost.iter().map(|it| it.fault_domain.clone()).collect();
                 self.run.switched = Some((*at, lost));
                 self.at(*at);
             }
-            Entry::Began(it) => {
-                let step = begun(&it.address, &it.kind, &it.call, Role::Work, it.at);
-                self.steps.insert(it.step, Timed { became: Became::InDoubt, ..step });
+            JournalEntry::Began(it) => {
+                let step = begun(&it.address, &it.kind, &it.call, StepPhase::Work, it.at);
+                self.steps.insert(it.step, StepTiming { became: StepResult::InDoubt, ..step });
                 self.at(it.at);
             }
-            Entry::Waiting { address, step, gate, at } => {
+            JournalEntry::Waiting { address, step, gate, at } => {
                 let role = match gate.as_str() {
-                    "serving gate" => Role::Gate,
-                    "replication gate" => Role::Replication,
-                    _ => Role::Drain,
+                    "serving gate" => StepPhase::Gate,
+                    "replication gate" => StepPhase::Replication,
+                    _ => StepPhase::Drain,
                 };
                 self.steps.insert(*step, begun(address, "", gate, role, *at));
                 self.at(*at);
             }
-            Entry::Ended { address, step, outcome, at } => {
+            JournalEntry::Ended { address, step, outcome, at } => {
                 self.end(address, *step, outcome, *at);
                 self.at(*at);
             }
-            Entry::Directed { address, directed, .. } => {
-                let done = |it: &&mut Timed| it.address == *address && it.ended.is_some();
+            JournalEntry::Directed { address, directed, .. } => {
+                let done = |it: &&mut StepTiming| it.address == *address && it.ended.is_some();
                 // Written together with the end of the step that did it.
                 let step = self.steps.values_mut().filter(done).max_by_key(|it| it.ended);
                 if let Some(step) = step {
-                    (step.role, step.ttl) = (Role::Traffic, Some(directed.dns_bound));
+                    (step.role, step.ttl) = (StepPhase::Traffic, Some(directed.dns_bound));
                 }
             }
-            Entry::RunEnded { at, .. } => {
+            JournalEntry::RunEnded { at, .. } => {
                 self.run.is_ended = true;
                 self.at(*at);
             }
@@ -122,11 +122,11 @@ impl Reading {
         self.run.last = self.run.last.max(at);
     }
 
-    fn end(&mut self, address: &Address, id: usize, outcome: &Outcome, at: i64) {
+    fn end(&mut self, address: &Address, id: usize, outcome: &StepOutcome, at: i64) {
         let became = match outcome {
-            Outcome::Failed { .. } => Became::Failed,
-            Outcome::InDoubt { .. } => Became::InDoubt,
-            _ => Became::Done,
+            StepOutcome::Failed { .. } => StepResult::Failed,
+            StepOutcome::InDoubt { .. } => StepResult::InDoubt,
+            _ => StepResult::Done,
         };
         if let Some(step) = self.steps.get_mut(&id).filter(|it| it.address == *address) {
             (step.ended, step.became) = (Some(at), became);
@@ -142,13 +142,16 @@ impl Reading {
             _ => "ready",
         };
         let kind = before.kind.clone();
-        let step =
-            Timed { ended: Some(at), became, ..begun(address, &kind, call, Role::Work, began) };
+        let step = StepTiming {
+            ended: Some(at),
+            became,
+            ..begun(address, &kind, call, StepPhase::Work, began)
+        };
         self.steps.insert(id, step);
     }
 
     /// Numbers the steps anew. The journal does not say what waited for what: a step began when another ended.
-    fn close(self) -> Journalled {
+    fn close(self) -> JournaledSwitch {
         let Self { mut run, steps } = self;
         run.steps = steps.into_values().collect();
         let mut ends: Vec<(i64, usize)> =
@@ -166,18 +169,18 @@ impl Reading {
         let gated: Vec<Address> = run
             .steps
             .iter()
-            .filter(|it| it.role == Role::Gate)
+            .filter(|it| it.role == StepPhase::Gate)
             .map(|it| it.address.clone())
             .collect();
-        for step in run.steps.iter_mut().filter(|it| it.role == Role::Traffic) {
+        for step in run.steps.iter_mut().filter(|it| it.role == StepPhase::Traffic) {
             step.unchecked = (!gated.contains(&step.address)).then(String::new);
         }
         run
     }
 }
 
-fn begun(address: &Address, kind: &str, call: &str, role: Role, at: i64) -> Timed {
-    Timed {
+fn begun(address: &Address, kind: &str, call: &str, role: StepPhase, at: i64) -> StepTiming {
+    StepTiming {
         id: 0,
         address: address.clone(),
         kind: kind.into(),
@@ -186,7 +189,7 @@ fn begun(address: &Address, kind: &str, call: &str, role: Role, at: i64) -> Time
         waits: Vec::new(),
         started: Some(at),
         ended: None,
-        became: Became::NotDone,
+        became: StepResult::NotDone,
         ttl: None,
         arrived: None,
         unchecked: None,
@@ -195,7 +198,7 @@ fn begun(address: &Address, kind: &str, call: &str, role: Role, at: i64) -> Time
 
 /// The steps of a run that was cut off, and those of the one that went on with it, one after the other.
 #[must_use]
-pub fn gone_on(mut cut_off: Vec<Timed>, rest: Vec<Timed>) -> Vec<Timed> {
+pub fn gone_on(mut cut_off: Vec<StepTiming>, rest: Vec<StepTiming>) -> Vec<StepTiming> {
     let offset = cut_off.len();
     let ended = cut_off.iter().filter_map(|it| Some((it.ended?, it.id))).max();
     cut_off.extend(rest.into_iter().map(|it| {
@@ -203,7 +206,7 @@ pub fn gone_on(mut cut_off: Vec<Timed>, rest: Vec<Timed>) -> Vec<Timed> {
         if waits.is_empty() {
             waits.extend(ended.map(|(_, id)| id));
         }
-        Timed { id: it.id + offset, waits, ..it }
+        StepTiming { id: it.id + offset, waits, ..it }
     }));
     cut_off
 }
@@ -212,19 +215,19 @@ pub fn gone_on(mut cut_off: Vec<Timed>, rest: Vec<Timed>) -> Vec<Timed> {
 mod tests {
     use super::{gone_on, runs};
     use crate::engine::address::Address;
-    use crate::engine::ledger::phases::{Idle, measure};
+    use crate::engine::ledger::phases::{Gap, measure};
     use crate::engine::ledger::sample::{BEGAN, report};
-    use crate::engine::ledger::timed::Timed;
-    use crate::engine::state::journal::{Begun, Entry, Outcome};
-    use crate::engine::state::record::{Allowed, Directed, Keep};
+    use crate::engine::ledger::timed::StepTiming;
+    use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome};
+    use crate::engine::state::record::{Allowances, Keep, ShiftRecord};
     use crate::engine::value::Attributes;
 
     fn at(seconds: i64) -> i64 {
         BEGAN + seconds * 1_000
     }
 
-    fn ran(seconds: i64) -> Entry {
-        Entry::RunBegan {
+    fn ran(seconds: i64) -> JournalEntry {
+        JournalEntry::RunBegan {
             who: "ann".into(),
             command: "drill".into(),
             at: at(seconds),
@@ -234,8 +237,8 @@ mod tests {
         }
     }
 
-    fn began(step: usize, name: &str, call: &str, seconds: i64) -> Entry {
-        Entry::Began(Begun {
+    fn began(step: usize, name: &str, call: &str, seconds: i64) -> JournalEntry {
+        JournalEntry::Began(PendingOperation {
             step,
             address: Address::one(name),
             kind: "some.kind".into(),
@@ -248,51 +251,56 @@ mod tests {
         })
     }
 
-    fn ended(step: usize, name: &str, outcome: Outcome, seconds: i64) -> Entry {
-        Entry::Ended { address: Address::one(name), step, outcome, at: at(seconds) }
+    fn ended(step: usize, name: &str, outcome: StepOutcome, seconds: i64) -> JournalEntry {
+        JournalEntry::Ended { address: Address::one(name), step, outcome, at: at(seconds) }
     }
 
-    fn waiting(step: usize, name: &str, gate: &str, seconds: i64) -> Entry {
-        Entry::Waiting { address: Address::one(name), step, gate: gate.into(), at: at(seconds) }
+    fn waiting(step: usize, name: &str, gate: &str, seconds: i64) -> JournalEntry {
+        JournalEntry::Waiting {
+            address: Address::one(name),
+            step,
+            gate: gate.into(),
+            at: at(seconds),
+        }
     }
 
     /// Makes a machine, waits for it, opens the gate, directs users, and dies while they drain.
-    fn killed() -> Vec<Entry> {
+    fn killed() -> Vec<JournalEntry> {
         vec![
-            ended(7, "old", Outcome::Failed { why: "settled".into() }, 0),
+            ended(7, "old", StepOutcome::Failed { why: "settled".into() }, 0),
             ran(0),
-            Entry::Switched {
+            JournalEntry::Switched {
                 from: Vec::new(),
                 to: vec!["eu".into()],
                 lost: Vec::new(),
                 variables: Attributes::new(),
                 keep: Keep::Nothing,
-                allowed: Allowed::default(),
+                allowed: Allowances::default(),
                 last_good: None,
                 at: at(0),
                 who: "ann".into(),
             },
-            ended(0, "seen", Outcome::Waited, 0),
+            ended(0, "seen", StepOutcome::Waited, 0),
             began(3, "web", "create", 0),
-            ended(3, "web", Outcome::Waited, 10),
-            ended(4, "web", Outcome::Waited, 40),
+            ended(3, "web", StepOutcome::Waited, 10),
+            ended(4, "web", StepOutcome::Waited, 40),
             waiting(5, "shop", "serving gate", 40),
-            ended(5, "shop", Outcome::Waited, 70),
+            ended(5, "shop", StepOutcome::Waited, 70),
             began(6, "shop", "update", 71),
-            ended(6, "shop", Outcome::Removed, 73),
-            Entry::Directed {
+            ended(6, "shop", StepOutcome::Removed, 73),
+            JournalEntry::Directed {
                 address: Address::one("shop"),
                 was: Vec::new(),
                 until: Some(at(673)),
-                directed: Directed { at: at(73), dns_bound: 300 },
+                directed: ShiftRecord { at: at(73), dns_bound: 300 },
             },
             waiting(8, "shop", "drain gate", 73),
             began(9, "key", "delete", 80),
         ]
     }
 
-    fn told(steps: &[Timed]) -> String {
-        let line = |it: &Timed| {
+    fn told(steps: &[StepTiming]) -> String {
+        let line = |it: &StepTiming| {
             let seconds =
                 |it: Option<i64>| it.map_or("-".into(), |it| ((it - BEGAN) / 1_000).to_string());
             let (from, to) = (seconds(it.started), seconds(it.ended));
@@ -309,8 +317,13 @@ mod tests {
     fn a_run_that_was_cut_off_is_what_was_written_of_it() {
         let mut entries = killed();
         // Who comes after it settles what it left, and begins a run of its own.
-        entries.push(Entry::Leased { epoch: 2, owner: "bob".into(), at: at(700), preempted: None });
-        entries.push(ended(9, "key", Outcome::Failed { why: "settled".into() }, 700));
+        entries.push(JournalEntry::Leased {
+            epoch: 2,
+            owner: "bob".into(),
+            at: at(700),
+            preempted: None,
+        });
+        entries.push(ended(9, "key", StepOutcome::Failed { why: "settled".into() }, 700));
         entries.push(ran(700));
         let runs = runs(&entries);
         assert_eq!((runs.len(), runs[0].is_ended, runs[0].is_cleanup()), (2, false, false));
@@ -329,11 +342,11 @@ mod tests {
     #[test]
     fn who_goes_on_with_it_measures_from_its_begin_and_counts_nobody_s_time_apart() {
         let run = runs(&killed()).remove(0);
-        let drain = Timed { id: 0, waits: Vec::new(), ..run.steps[4].clone() };
-        let drain = Timed { started: Some(at(700)), ended: Some(at(701)), ..drain };
+        let drain = StepTiming { id: 0, waits: Vec::new(), ..run.steps[4].clone() };
+        let drain = StepTiming { started: Some(at(700)), ended: Some(at(701)), ..drain };
         let steps = gone_on(run.steps, vec![drain]);
         let report = report(steps, 702);
-        let idle = Some(Idle { from: run.last, to: at(700) });
+        let idle = Some(Gap { from: run.last, to: at(700) });
         let measured = measure(report.span, &report.steps, None, idle);
         let phases: Vec<String> = measured
             .phases
@@ -344,7 +357,7 @@ mod tests {
             .collect();
         let phases = phases.join(", ");
         insta::assert_snapshot!(phases, @"idle 620, prepare 40, gate 30, traffic 3, drain 8, cleanup 1");
-        assert_eq!(measured.directed, Some(Directed { at: at(73), dns_bound: 300 }));
+        assert_eq!(measured.directed, Some(ShiftRecord { at: at(73), dns_bound: 300 }));
     }
 
     #[test]
@@ -352,8 +365,8 @@ mod tests {
         let entries = [
             ran(0),
             began(0, "key", "delete", 1),
-            ended(0, "key", Outcome::Removed, 2),
-            ended(1, "key", Outcome::Waited, 9),
+            ended(0, "key", StepOutcome::Removed, 2),
+            ended(1, "key", StepOutcome::Waited, 9),
         ];
         let run = runs(&entries).remove(0);
         assert!(run.is_cleanup());

@@ -1,11 +1,11 @@
 //! From timed steps to the phases of a switch, the time until users were directed anew, and the path that took it.
 
-use crate::engine::ledger::timed::{Became, Role, Timed};
-pub use crate::engine::state::record::Directed;
+use crate::engine::ledger::timed::{StepPhase, StepResult, StepTiming};
+pub use crate::engine::state::record::ShiftRecord;
 
 /// When a switch took place, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct RunSpan {
     /// Users were last known to be served, where somebody watched; else the switch was recorded.
     pub began: i64,
     /// The switch was recorded.
@@ -17,12 +17,12 @@ pub struct Span {
 
 /// A process ended before its end, and another took over: the last thing that the first has written, and the begin of the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Idle {
+pub struct Gap {
     pub from: i64,
     pub to: i64,
 }
 
-impl Idle {
+impl Gap {
     /// How much of it lies between two times.
     fn within(self, from: i64, to: i64) -> i64 {
         self.to.min(to).saturating_sub(self.from.max(from)).max(0)
@@ -74,7 +74,7 @@ impl Phases {
 pub struct Measured {
     pub phases: Phases,
     /// `None`: not every step that directs users was done, or there is none.
-    pub directed: Option<Directed>,
+    pub directed: Option<ShiftRecord>,
     /// Whether there were steps that direct users.
     pub has_traffic: bool,
     /// How long a written item took to arrive at most, in milliseconds, and whether it did.
@@ -85,14 +85,14 @@ pub struct Measured {
 
 /// Measures one run; `earlier`: when a run before it of the same switch directed users.
 pub fn measure(
-    span: Span,
-    steps: &[Timed],
-    earlier: Option<Directed>,
-    idle: Option<Idle>,
+    span: RunSpan,
+    steps: &[StepTiming],
+    earlier: Option<ShiftRecord>,
+    idle: Option<Gap>,
 ) -> Measured {
-    let is_traffic = |it: &&Timed| it.role == Role::Traffic;
-    let has_traffic = steps.iter().any(|it| it.role == Role::Traffic);
-    let all_done = steps.iter().filter(is_traffic).all(|it| it.became == Became::Done);
+    let is_traffic = |it: &&StepTiming| it.role == StepPhase::Traffic;
+    let has_traffic = steps.iter().any(|it| it.role == StepPhase::Traffic);
+    let all_done = steps.iter().filter(is_traffic).all(|it| it.became == StepResult::Done);
     let own = directed(steps).filter(|_| all_done);
     let directed = match (own, earlier) {
         (Some(own), Some(earlier)) => Some(later(own, earlier)),
@@ -101,11 +101,11 @@ pub fn measure(
     };
     let turn = match (own, has_traffic) {
         (Some(own), _) => own.at,
-        (None, true) => started(steps, Role::Cleanup).unwrap_or(i64::MAX),
+        (None, true) => started(steps, StepPhase::Cleanup).unwrap_or(i64::MAX),
         (None, false) if earlier.is_some() => span.run_began,
         // What an earlier run directed, and left no report of, is waited for at a drain gate.
         (None, false) => {
-            let ends = [Role::Drain, Role::Cleanup].map(|it| started(steps, it));
+            let ends = [StepPhase::Drain, StepPhase::Cleanup].map(|it| started(steps, it));
             ends.into_iter().flatten().min().unwrap_or(i64::MAX)
         }
     };
@@ -120,31 +120,41 @@ pub fn measure(
 }
 
 /// The last step that directed users, and how long after it somebody may come the old way.
-fn directed(steps: &[Timed]) -> Option<Directed> {
-    let done = steps.iter().filter(|it| it.role == Role::Traffic && it.became == Became::Done);
-    done.filter_map(|it| Some(Directed { at: it.ended?, dns_bound: it.ttl.unwrap_or(0) }))
+fn directed(steps: &[StepTiming]) -> Option<ShiftRecord> {
+    let done =
+        steps.iter().filter(|it| it.role == StepPhase::Traffic && it.became == StepResult::Done);
+    done.filter_map(|it| Some(ShiftRecord { at: it.ended?, dns_bound: it.ttl.unwrap_or(0) }))
         .reduce(later)
 }
 
 /// The later of two, with the bound of whoever comes the old way last.
-pub fn later(one: Directed, other: Directed) -> Directed {
+pub fn later(one: ShiftRecord, other: ShiftRecord) -> ShiftRecord {
     let at = one.at.max(other.at);
-    let bound = |it: Directed| it.at.saturating_add(milliseconds(it.dns_bound));
+    let bound = |it: ShiftRecord| it.at.saturating_add(milliseconds(it.dns_bound));
     let until = bound(one).max(bound(other));
-    Directed { at, dns_bound: u64::try_from(until.saturating_sub(at)).unwrap_or(0).div_ceil(1_000) }
+    ShiftRecord {
+        at,
+        dns_bound: u64::try_from(until.saturating_sub(at)).unwrap_or(0).div_ceil(1_000),
+    }
 }
 
 fn milliseconds(seconds: u64) -> i64 {
     i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX)
 }
 
-fn started(steps: &[Timed], role: Role) -> Option<i64> {
+fn started(steps: &[StepTiming], role: StepPhase) -> Option<i64> {
     steps.iter().filter(|it| it.role == role).filter_map(|it| it.started).min()
 }
 
 /// Until the turn the steps of the path, one after another, each with the time that it could not start in; from the turn
 /// on what is drained, and the rest.
-fn phases(span: Span, steps: &[Timed], path: &[usize], turn: i64, idle: Option<Idle>) -> Phases {
+fn phases(
+    span: RunSpan,
+    steps: &[StepTiming],
+    path: &[usize],
+    turn: i64,
+    idle: Option<Gap>,
+) -> Phases {
     let ended = span.ended.max(span.run_began);
     let turn = turn.clamp(span.run_began, ended);
     let nobody = |from: i64, to: i64| idle.map_or(0, |it| it.within(from, to));
@@ -160,10 +170,10 @@ fn phases(span: Span, steps: &[Timed], path: &[usize], turn: i64, idle: Option<I
     for step in path.iter().filter_map(|id| steps.get(*id)) {
         let until = step.until(span.ended).unwrap_or(now).min(turn);
         let phase = match step.role {
-            Role::Work | Role::Drain | Role::Cleanup => &mut phases.prepare,
-            Role::Replication => &mut phases.replication,
-            Role::Gate => &mut phases.gate,
-            Role::Traffic => &mut phases.traffic,
+            StepPhase::Work | StepPhase::Drain | StepPhase::Cleanup => &mut phases.prepare,
+            StepPhase::Replication => &mut phases.replication,
+            StepPhase::Gate => &mut phases.gate,
+            StepPhase::Traffic => &mut phases.traffic,
         };
         *phase += length(now, until);
         now = now.max(until);
@@ -178,8 +188,8 @@ fn phases(span: Span, steps: &[Timed], path: &[usize], turn: i64, idle: Option<I
 }
 
 /// The times in which at least one drain gate was waited at, apart from each other.
-fn drained(span: Span, steps: &[Timed]) -> Vec<(i64, i64)> {
-    let drains = steps.iter().filter(|it| it.role == Role::Drain);
+fn drained(span: RunSpan, steps: &[StepTiming]) -> Vec<(i64, i64)> {
+    let drains = steps.iter().filter(|it| it.role == StepPhase::Drain);
     let mut times: Vec<(i64, i64)> =
         drains.filter_map(|it| Some((it.started?, it.until(span.ended)?))).collect();
     times.sort_unstable();
@@ -194,23 +204,23 @@ fn drained(span: Span, steps: &[Timed]) -> Vec<(i64, i64)> {
 }
 
 /// The slowest of the replication gates; one that did not open took at least as long.
-fn replication(span: Span, steps: &[Timed]) -> Option<(u64, bool)> {
-    let gates = steps.iter().filter(|it| it.role == Role::Replication);
+fn replication(span: RunSpan, steps: &[StepTiming]) -> Option<(u64, bool)> {
+    let gates = steps.iter().filter(|it| it.role == StepPhase::Replication);
     let took = gates.filter_map(|it| {
         let whole = it.until(span.ended)?.saturating_sub(it.started?);
         let took = it.arrived.unwrap_or(u64::try_from(whole).unwrap_or(0));
-        Some((took, it.became == Became::Done))
+        Some((took, it.became == StepResult::Done))
     });
     took.reduce(|one, other| (one.0.max(other.0), one.1 && other.1))
 }
 
 /// Back from the last traffic step, or the last step at all: each after the one that it waited for longest.
-fn path(span: Span, steps: &[Timed], to_traffic: bool) -> Vec<usize> {
-    let over = |it: &&Timed| (it.until(span.ended), it.id);
-    let has_started = |it: &&Timed| it.started.is_some() && it.role != Role::Cleanup;
+fn path(span: RunSpan, steps: &[StepTiming], to_traffic: bool) -> Vec<usize> {
+    let over = |it: &&StepTiming| (it.until(span.ended), it.id);
+    let has_started = |it: &&StepTiming| it.started.is_some() && it.role != StepPhase::Cleanup;
     let ends = steps.iter().filter(has_started);
     let last = ends
-        .filter(|it| !to_traffic || (it.role == Role::Traffic && it.ended.is_some()))
+        .filter(|it| !to_traffic || (it.role == StepPhase::Traffic && it.ended.is_some()))
         .max_by_key(over);
     let mut path = Vec::new();
     let mut next = last;

@@ -1,8 +1,8 @@
 //! The report of one switch: what it was, how long it took, and whether that was within its objectives.
 
 use crate::engine::address::Address;
-use crate::engine::ledger::phases::{Directed, Idle, Measured, Span, measure};
-use crate::engine::ledger::timed::{Arrival, Became, Timed};
+use crate::engine::ledger::phases::{Gap, Measured, RunSpan, ShiftRecord, measure};
+use crate::engine::ledger::timed::{Arrival, StepResult, StepTiming};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SwitchKind {
@@ -28,7 +28,7 @@ impl SwitchKind {
 
 /// What a recovery may cost, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Goals {
+pub struct RecoveryObjectives {
     pub rto: Option<u64>,
     pub rpo: Option<u64>,
 }
@@ -49,20 +49,20 @@ pub struct SwitchReport {
     pub lost: Vec<String>,
     pub who: String,
     pub command: String,
-    pub span: Span,
+    pub span: RunSpan,
     pub complete: bool,
-    pub goals: Goals,
+    pub goals: RecoveryObjectives,
     /// When an earlier run of the same switch directed users.
-    pub earlier: Option<Directed>,
+    pub earlier: Option<ShiftRecord>,
     /// Its process ended before its end: from then on nobody was at it, until another one was.
-    pub idle: Option<Idle>,
+    pub idle: Option<Gap>,
     /// What a rehearsal measured beside its steps.
     pub arrivals: Vec<Arrival>,
     /// Where it directed users without a look at whether they are served there, also in earlier runs of it.
     pub unchecked: Vec<Unchecked>,
     /// What keeps it from being over though each of its steps was done, in sentences.
     pub open: Vec<String>,
-    pub steps: Vec<Timed>,
+    pub steps: Vec<StepTiming>,
 }
 
 /// A name that users were directed by, and what it leads to; empty where that is not known.
@@ -73,8 +73,8 @@ pub struct Unchecked {
 }
 
 /// What these steps directed users to without a look at it.
-pub fn unchecked<'a>(steps: impl IntoIterator<Item = &'a Timed>) -> Vec<Unchecked> {
-    let done = steps.into_iter().filter(|it| it.became == Became::Done);
+pub fn unchecked<'a>(steps: impl IntoIterator<Item = &'a StepTiming>) -> Vec<Unchecked> {
+    let done = steps.into_iter().filter(|it| it.became == StepResult::Done);
     let found = done.filter_map(|it| {
         Some(Unchecked { address: it.address.clone(), target: it.unchecked.clone()? })
     });
@@ -83,7 +83,7 @@ pub fn unchecked<'a>(steps: impl IntoIterator<Item = &'a Timed>) -> Vec<Unchecke
 
 /// Whether an objective was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ObjectiveVerdict {
     Met,
     Missed,
     /// And why.
@@ -92,7 +92,7 @@ pub enum Verdict {
     Unknown(&'static str),
 }
 
-impl Verdict {
+impl ObjectiveVerdict {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Met => "met",
@@ -105,18 +105,18 @@ impl Verdict {
 
 /// An objective beside what was measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Compared {
+pub struct ObjectiveResult {
     /// In seconds; `None`: the stack says nothing.
     pub objective: Option<u64>,
     /// In milliseconds.
     pub measured: Option<u64>,
     /// Without an objective: whether it was measured.
-    pub verdict: Verdict,
+    pub verdict: ObjectiveVerdict,
 }
 
-impl Compared {
+impl ObjectiveResult {
     pub fn is_missed(&self) -> bool {
-        self.objective.is_some() && self.verdict == Verdict::Missed
+        self.objective.is_some() && self.verdict == ObjectiveVerdict::Missed
     }
 }
 
@@ -133,45 +133,48 @@ impl SwitchReport {
     }
 
     /// The recovery beside the objective.
-    pub fn rto(&self) -> Compared {
+    pub fn rto(&self) -> ObjectiveResult {
         let objective = self.goals.rto;
         let measured = self.recovery();
         let so_far = u64::try_from(self.span.ended.saturating_sub(self.span.began)).unwrap_or(0);
         let verdict = match (measured, objective) {
-            (Some(it), Some(objective)) if judged(it, objective) == Verdict::Missed => {
-                Verdict::Missed
+            (Some(it), Some(objective)) if judged(it, objective) == ObjectiveVerdict::Missed => {
+                ObjectiveVerdict::Missed
             }
-            (Some(_), _) if !self.unchecked.is_empty() => Verdict::Unknown(UNCHECKED),
-            (Some(_), _) => Verdict::Met,
+            (Some(_), _) if !self.unchecked.is_empty() => ObjectiveVerdict::Unknown(UNCHECKED),
+            (Some(_), _) => ObjectiveVerdict::Met,
             (None, _) if !self.measured().has_traffic => {
-                Verdict::NotMeasured("no step of this run directed users")
+                ObjectiveVerdict::NotMeasured("no step of this run directed users")
             }
             // Where nothing is lost users are served where they are, however long it takes.
             (None, Some(objective))
-                if !self.lost.is_empty() && judged(so_far, objective) == Verdict::Missed =>
+                if !self.lost.is_empty()
+                    && judged(so_far, objective) == ObjectiveVerdict::Missed =>
             {
-                Verdict::Missed
+                ObjectiveVerdict::Missed
             }
-            (None, _) => Verdict::NotMeasured("users were not directed anew"),
+            (None, _) => ObjectiveVerdict::NotMeasured("users were not directed anew"),
         };
-        Compared { objective, measured, verdict }
+        ObjectiveResult { objective, measured, verdict }
     }
 
     /// The slowest replication gate beside the objective.
-    pub fn rpo(&self) -> Compared {
+    pub fn rpo(&self) -> ObjectiveResult {
         let objective = self.goals.rpo;
         let (measured, verdict) = match (self.replication(), objective) {
             (Some((it, true)), Some(objective)) => (Some(it), judged(it, objective)),
-            (Some((it, true)), None) => (Some(it), Verdict::Met),
-            (Some((it, false)), Some(objective)) if judged(it, objective) == Verdict::Missed => {
-                (None, Verdict::Missed)
+            (Some((it, true)), None) => (Some(it), ObjectiveVerdict::Met),
+            (Some((it, false)), Some(objective))
+                if judged(it, objective) == ObjectiveVerdict::Missed =>
+            {
+                (None, ObjectiveVerdict::Missed)
             }
             (Some((_, false)), _) => {
-                (None, Verdict::NotMeasured("the written item did not arrive"))
+                (None, ObjectiveVerdict::NotMeasured("the written item did not arrive"))
             }
-            (None, _) => (None, Verdict::NotMeasured("no replication gate was waited at")),
+            (None, _) => (None, ObjectiveVerdict::NotMeasured("no replication gate was waited at")),
         };
-        Compared { objective, measured, verdict }
+        ObjectiveResult { objective, measured, verdict }
     }
 
     /// The slowest written item, and whether all of them arrived.
@@ -190,6 +193,10 @@ impl SwitchReport {
 /// Why nobody knows whether users were served in time.
 const UNCHECKED: &str = "nothing checked whether users are served";
 
-fn judged(milliseconds: u64, objective: u64) -> Verdict {
-    if milliseconds <= objective.saturating_mul(1_000) { Verdict::Met } else { Verdict::Missed }
+fn judged(milliseconds: u64, objective: u64) -> ObjectiveVerdict {
+    if milliseconds <= objective.saturating_mul(1_000) {
+        ObjectiveVerdict::Met
+    } else {
+        ObjectiveVerdict::Missed
+    }
 }

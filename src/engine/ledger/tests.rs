@@ -7,12 +7,12 @@ use proptest::sample::select;
 
 use crate::engine::address::Address;
 use crate::engine::ledger::codec::{NotAReport, decode, encode};
-use crate::engine::ledger::phases::{Directed, Idle, Span, measure};
+use crate::engine::ledger::phases::{Gap, RunSpan, ShiftRecord, measure};
 use crate::engine::ledger::report::{
-    Goals, SwitchKind, SwitchReport, Unchecked, Verdict, unchecked,
+    ObjectiveVerdict, RecoveryObjectives, SwitchKind, SwitchReport, Unchecked, unchecked,
 };
 use crate::engine::ledger::sample::{BEGAN, planned, report, step};
-use crate::engine::ledger::timed::{Arrival, Became, Role, Timed, with_cleanup};
+use crate::engine::ledger::timed::{Arrival, StepPhase, StepResult, StepTiming, with_cleanup};
 
 /// Everything that is worked out, in one line.
 fn told(report: &SwitchReport) -> String {
@@ -27,7 +27,7 @@ fn told(report: &SwitchReport) -> String {
         format!("directed {} + {}", (it.at - report.span.began) / 1_000, it.dns_bound)
     });
     let verdicts = [report.rto(), report.rpo()].map(|it| match it.verdict {
-        Verdict::NotMeasured(why) => format!("not measured, {why}"),
+        ObjectiveVerdict::NotMeasured(why) => format!("not measured, {why}"),
         other => other.word().into(),
     });
     format!(
@@ -46,25 +46,25 @@ fn a_recovery_that_nothing_checked_is_unknown_and_not_met() {
     let of = |name: &str| Address::one(name);
     let led = |target: &str| Unchecked { address: of("shop"), target: target.into() };
     let mut steps = planned();
-    steps.retain(|it| it.role != Role::Gate);
-    let traffic = steps.iter_mut().find(|it| it.role == Role::Traffic).unwrap();
+    steps.retain(|it| it.role != StepPhase::Gate);
+    let traffic = steps.iter_mut().find(|it| it.role == StepPhase::Traffic).unwrap();
     traffic.unchecked = Some("203.0.113.9".into());
     assert_eq!(unchecked(&steps), [led("203.0.113.9")]);
     traffic_undone(&mut steps);
     assert_eq!(unchecked(&steps), [], "users were not directed");
     let late = SwitchReport { unchecked: vec![led("")], ..report(planned(), 681) };
     let why = "nothing checked whether users are served";
-    assert_eq!(late.rto().verdict, Verdict::Unknown(why));
+    assert_eq!(late.rto().verdict, ObjectiveVerdict::Unknown(why));
     assert!(late.passed(), "no objective is known to be missed");
     let read = decode(&encode(&late)).unwrap();
     assert_eq!((read.unchecked.clone(), read.rto()), (vec![led("")], late.rto()));
-    let missed = SwitchReport { goals: Goals { rto: Some(60), rpo: None }, ..late };
-    assert_eq!(missed.rto().verdict, Verdict::Missed);
+    let missed = SwitchReport { goals: RecoveryObjectives { rto: Some(60), rpo: None }, ..late };
+    assert_eq!(missed.rto().verdict, ObjectiveVerdict::Missed);
 }
 
-fn traffic_undone(steps: &mut [Timed]) {
-    for it in steps.iter_mut().filter(|it| it.role == Role::Traffic) {
-        it.became = Became::Failed;
+fn traffic_undone(steps: &mut [StepTiming]) {
+    for it in steps.iter_mut().filter(|it| it.role == StepPhase::Traffic) {
+        it.became = StepResult::Failed;
     }
 }
 
@@ -99,48 +99,59 @@ fn under_loss_nothing_is_drained_and_resolvers_still_answer_the_old_value() {
 #[test]
 fn a_gate_that_stays_shut_directs_nobody() {
     let mut steps = planned();
-    steps[3].became = Became::Failed;
+    steps[3].became = StepResult::Failed;
     steps[3].ended = Some(BEGAN + 340_000);
     for it in &mut steps[4..] {
-        (it.started, it.ended, it.became) = (None, None, Became::NotDone);
+        (it.started, it.ended, it.became) = (None, None, StepResult::NotDone);
     }
     let failed = SwitchReport { complete: false, ..report(steps, 341) };
     insta::assert_snapshot!(told(&failed), @"prepare 41 gate 300; not directed; path [0, 3]; rto not measured, users were not directed anew; rpo met; passed false");
     // What is not over and longer than it may take is missed already.
-    let slow = SwitchReport { goals: Goals { rto: Some(341), rpo: Some(7) }, ..failed.clone() };
+    let slow = SwitchReport {
+        goals: RecoveryObjectives { rto: Some(341), rpo: Some(7) },
+        ..failed.clone()
+    };
     assert_eq!(
         (slow.rto().verdict, slow.rpo().verdict),
-        (Verdict::NotMeasured("users were not directed anew"), Verdict::Met)
+        (ObjectiveVerdict::NotMeasured("users were not directed anew"), ObjectiveVerdict::Met)
     );
-    let slow = SwitchReport { goals: Goals { rto: Some(340), rpo: Some(6) }, ..failed };
+    let slow =
+        SwitchReport { goals: RecoveryObjectives { rto: Some(340), rpo: Some(6) }, ..failed };
     let lost = SwitchReport { lost: vec!["linode:us-east".into()], ..slow.clone() };
-    assert_eq!((lost.rto().verdict, lost.rpo().verdict), (Verdict::Missed, Verdict::Missed));
+    assert_eq!(
+        (lost.rto().verdict, lost.rpo().verdict),
+        (ObjectiveVerdict::Missed, ObjectiveVerdict::Missed)
+    );
     // Where nothing is lost users are served meanwhile.
     let planned = SwitchReport { lost: Vec::new(), ..slow };
-    assert_eq!(planned.rto().verdict, Verdict::NotMeasured("users were not directed anew"));
+    assert_eq!(
+        planned.rto().verdict,
+        ObjectiveVerdict::NotMeasured("users were not directed anew")
+    );
 }
 
 #[test]
 fn a_switch_that_is_gone_on_with_counts_from_its_begin() {
     let mut all = planned();
-    let rest: Vec<Timed> = all.split_off(5);
-    let rest = rest.into_iter().enumerate().map(|(id, it)| Timed { id, waits: Vec::new(), ..it });
+    let rest: Vec<StepTiming> = all.split_off(5);
+    let rest =
+        rest.into_iter().enumerate().map(|(id, it)| StepTiming { id, waits: Vec::new(), ..it });
     let report = report(rest.collect(), 681);
-    let span = Span { run_began: BEGAN + 100_000, ..report.span };
+    let span = RunSpan { run_began: BEGAN + 100_000, ..report.span };
     let unknown = SwitchReport { span, ..report.clone() };
     insta::assert_snapshot!(told(&unknown), @"earlier 100 drain 573 cleanup 8; not directed; path [1]; rto not measured, no step of this run directed users; rpo not measured, no replication gate was waited at; passed true");
-    let earlier = Some(Directed { at: BEGAN + 73_000, dns_bound: 300 });
+    let earlier = Some(ShiftRecord { at: BEGAN + 73_000, dns_bound: 300 });
     insta::assert_snapshot!(told(&SwitchReport { earlier, ..unknown }), @"earlier 100 drain 573 cleanup 8; directed 73 + 300; path [1]; rto met; rpo not measured, no replication gate was waited at; passed true");
 }
 
 #[test]
 fn the_bound_of_dns_is_that_of_the_last_who_comes_the_old_way() {
     let mut steps = planned();
-    let mut other = step(7, "update", Role::Traffic, 20, 30, &[1]);
+    let mut other = step(7, "update", StepPhase::Traffic, 20, 30, &[1]);
     other.ttl = Some(3_600);
     steps.push(other);
     let measured = report(steps, 681).measured();
-    assert_eq!(measured.directed, Some(Directed { at: BEGAN + 73_000, dns_bound: 3_557 }));
+    assert_eq!(measured.directed, Some(ShiftRecord { at: BEGAN + 73_000, dns_bound: 3_557 }));
 }
 
 #[test]
@@ -153,8 +164,8 @@ fn a_written_item_s_own_time_is_the_measure() {
 #[test]
 fn a_rehearsal_is_told_with_its_cleanup_and_with_what_it_measured_beside() {
     let cleanup = vec![
-        step(0, "delete", Role::Work, 700, 720, &[]),
-        step(1, "delete", Role::Work, 720, 725, &[0]),
+        step(0, "delete", StepPhase::Work, 700, 720, &[]),
+        step(1, "delete", StepPhase::Work, 720, 725, &[0]),
     ];
     let arrival = |took| Arrival { address: Address::one("items"), took };
     let mut steps = planned();
@@ -170,10 +181,13 @@ fn a_rehearsal_is_told_with_its_cleanup_and_with_what_it_measured_beside() {
     };
     insta::assert_snapshot!(told(&drill), @"prepare 40 gate 30 traffic 3 drain 600 cleanup 53; directed 73 + 300; path [0, 1, 2, 3]; rto met; rpo missed; passed false");
     let late = SwitchReport { arrivals: vec![arrival(Some(900)), arrival(None)], ..drill };
-    assert_eq!(late.rpo().verdict, Verdict::NotMeasured("the written item did not arrive"));
-    steps[2].became = Became::Failed;
+    assert_eq!(
+        late.rpo().verdict,
+        ObjectiveVerdict::NotMeasured("the written item did not arrive")
+    );
+    steps[2].became = StepResult::Failed;
     for it in &mut steps[3..] {
-        (it.started, it.ended, it.became) = (None, None, Became::NotDone);
+        (it.started, it.ended, it.became) = (None, None, StepResult::NotDone);
     }
     let failed = SwitchReport { complete: false, ..report(with_cleanup(steps, cleanup), 726) };
     insta::assert_snapshot!(told(&failed), @"prepare 670 gate 30 cleanup 26; not directed; path [0, 1, 2]; rto not measured, users were not directed anew; rpo not measured, no replication gate was waited at; passed false");
@@ -210,12 +224,12 @@ fn other_texts_are_no_reports() {
     assert!(decode("{}").is_err() && decode("").is_err() && decode(&text[..400]).is_err());
 }
 
-fn any_timed() -> impl Strategy<Value = Timed> {
+fn any_timed() -> impl Strategy<Value = StepTiming> {
     let times = (option::of(-50_000..90_000_i64), option::of(0..60_000_i64));
-    let what = (select(&Role::ALL[..]), select(&Became::ALL[..]));
+    let what = (select(&StepPhase::ALL[..]), select(&StepResult::ALL[..]));
     let more = (option::of(0..90_000_u64), option::of(any::<u64>()), vec(any::<usize>(), 0..3));
     (times, what, more).prop_map(|((started, length), (role, became), (ttl, arrived, waits))| {
-        Timed {
+        StepTiming {
             role,
             became,
             ttl,
@@ -229,19 +243,20 @@ fn any_timed() -> impl Strategy<Value = Timed> {
 }
 
 fn any_report() -> impl Strategy<Value = SwitchReport> {
-    let span = (0..5_i64, 0..9_000_i64, 0..90_000_i64).prop_map(|(unseen, earlier, length)| Span {
-        began: BEGAN - unseen,
-        recorded: BEGAN,
-        run_began: BEGAN + earlier,
-        ended: BEGAN + earlier + length,
-    });
+    let span =
+        (0..5_i64, 0..9_000_i64, 0..90_000_i64).prop_map(|(unseen, earlier, length)| RunSpan {
+            began: BEGAN - unseen,
+            recorded: BEGAN,
+            run_began: BEGAN + earlier,
+            ended: BEGAN + earlier + length,
+        });
     let goals = (option::of(0..900_u64), option::of(0..900_u64));
     let directed = (-9_000..90_000_i64, 0..90_000_u64);
     let earlier =
-        option::of(directed.prop_map(|(at, dns_bound)| Directed { at: BEGAN + at, dns_bound }));
+        option::of(directed.prop_map(|(at, dns_bound)| ShiftRecord { at: BEGAN + at, dns_bound }));
     let steps = vec(any_timed(), 0..9);
     let idle = (-9_000..90_000_i64, 0..90_000_i64)
-        .prop_map(|(at, length)| Idle { from: BEGAN + at, to: BEGAN + at + length });
+        .prop_map(|(at, length)| Gap { from: BEGAN + at, to: BEGAN + at + length });
     (span, goals, (earlier, option::of(idle)), steps, any::<bool>()).prop_map(
         |(span, (rto, rpo), (earlier, idle), mut steps, complete)| {
             let count = steps.len();
@@ -251,7 +266,7 @@ fn any_report() -> impl Strategy<Value = SwitchReport> {
             }
             SwitchReport {
                 span,
-                goals: Goals { rto, rpo },
+                goals: RecoveryObjectives { rto, rpo },
                 earlier,
                 idle,
                 complete,

@@ -4,7 +4,7 @@ use crate::engine::address::Address;
 
 /// What a step is to a switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
+pub enum StepPhase {
     /// It makes, changes or deletes something, or waits for what it made.
     Work,
     /// It waits until a written item arrives at another member of its group.
@@ -19,7 +19,7 @@ pub enum Role {
     Cleanup,
 }
 
-impl Role {
+impl StepPhase {
     pub const ALL: [Self; 6] =
         [Self::Work, Self::Replication, Self::Gate, Self::Traffic, Self::Drain, Self::Cleanup];
 
@@ -37,7 +37,7 @@ impl Role {
 
 /// What became of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Became {
+pub enum StepResult {
     Done,
     Failed,
     InDoubt,
@@ -45,7 +45,7 @@ pub enum Became {
     NotDone,
 }
 
-impl Became {
+impl StepResult {
     pub const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::InDoubt, Self::NotDone];
 
     pub fn word(self) -> &'static str {
@@ -60,20 +60,20 @@ impl Became {
 
 /// One step with its times, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timed {
+pub struct StepTiming {
     /// Its place among the steps of its run.
     pub id: usize,
     pub address: Address,
     pub kind: String,
     /// `create`, `drain gate`, …
     pub call: String,
-    pub role: Role,
+    pub role: StepPhase,
     /// Ids of the steps that had to end well before.
     pub waits: Vec<usize>,
     pub started: Option<i64>,
     /// `None` as well where it was given up.
     pub ended: Option<i64>,
-    pub became: Became,
+    pub became: StepResult,
     /// For how many seconds resolvers may still answer what was before; only of what directs users.
     pub ttl: Option<u64>,
     /// Milliseconds until a written item had arrived; only of a replication gate that opened.
@@ -82,7 +82,7 @@ pub struct Timed {
     pub unchecked: Option<String>,
 }
 
-impl Timed {
+impl StepTiming {
     /// From start to end, in milliseconds; `None` unless both are known.
     pub fn duration(&self) -> Option<u64> {
         u64::try_from(self.ended? - self.started?).ok()
@@ -96,12 +96,12 @@ impl Timed {
 
 /// The steps of a rehearsal, with those that took away again what it made.
 #[must_use]
-pub fn with_cleanup(mut rehearsed: Vec<Timed>, cleanup: Vec<Timed>) -> Vec<Timed> {
+pub fn with_cleanup(mut rehearsed: Vec<StepTiming>, cleanup: Vec<StepTiming>) -> Vec<StepTiming> {
     let offset = rehearsed.len();
-    rehearsed.extend(cleanup.into_iter().map(|it| Timed {
+    rehearsed.extend(cleanup.into_iter().map(|it| StepTiming {
         id: it.id + offset,
         waits: it.waits.iter().map(|wait| wait + offset).collect(),
-        role: Role::Cleanup,
+        role: StepPhase::Cleanup,
         ttl: None,
         unchecked: None,
         ..it
@@ -111,9 +111,11 @@ pub fn with_cleanup(mut rehearsed: Vec<Timed>, cleanup: Vec<Timed>) -> Vec<Timed
 
 /// The steps that made home for a rehearsal whose switch was never begun: what they direct recovers nobody.
 #[must_use]
-pub fn of_home(steps: Vec<Timed>) -> Vec<Timed> {
-    let of_home = |it: Timed| match it.role {
-        Role::Traffic => Timed { role: Role::Work, ttl: None, unchecked: None, ..it },
+pub fn of_home(steps: Vec<StepTiming>) -> Vec<StepTiming> {
+    let of_home = |it: StepTiming| match it.role {
+        StepPhase::Traffic => {
+            StepTiming { role: StepPhase::Work, ttl: None, unchecked: None, ..it }
+        }
         _ => it,
     };
     steps.into_iter().map(of_home).collect()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::plan::change::{Action, Call, Change, Plan, Step};
+use crate::engine::plan::change::{Action, Change, Plan, Step, StepCall};
 use crate::engine::value::{Attributes, Value};
 
 /// How many differences are told.
@@ -28,13 +28,13 @@ pub fn discord(plan: &Plan) -> Option<String> {
     astray.or_else(|| undone(plan))
 }
 
-fn verb(call: &Call) -> &'static str {
+fn verb(call: &StepCall) -> &'static str {
     match call {
-        Call::Move { .. } | Call::Rename { .. } => "rename",
-        Call::Forget => "forget",
-        Call::Create { .. } => "create",
-        Call::Update { .. } => "change",
-        Call::Delete { .. } => "delete",
+        StepCall::Move { .. } | StepCall::Rename { .. } => "rename",
+        StepCall::Forget => "forget",
+        StepCall::Create { .. } => "create",
+        StepCall::Update { .. } => "change",
+        StepCall::Delete { .. } => "delete",
         _ => "wait for",
     }
 }
@@ -46,26 +46,26 @@ fn astray(step: &Step, change: &Change) -> Option<String> {
     // What an interrupted replace put beside is deleted when the update that finishes it is made.
     let finishes = action == Action::Update;
     let belongs = match &step.call {
-        Call::Move { from } => change.moved_from.as_ref() == Some(from),
-        Call::Forget => action == Action::Forget,
-        Call::Create { .. } => makes,
-        Call::Update { .. } => makes || finishes,
-        Call::Delete { deposed } | Call::Gone { deposed } => {
+        StepCall::Move { from } => change.moved_from.as_ref() == Some(from),
+        StepCall::Forget => action == Action::Forget,
+        StepCall::Create { .. } => makes,
+        StepCall::Update { .. } => makes || finishes,
+        StepCall::Delete { deposed } | StepCall::Gone { deposed } => {
             action.destroys() || (*deposed && finishes)
         }
-        Call::Rename { .. } => finishes || matches!(action, Action::Replace { .. }),
-        Call::Ready
-        | Call::Gate
-        | Call::Serving { .. }
-        | Call::Replication { .. }
-        | Call::Drain { .. } => true,
+        StepCall::Rename { .. } => finishes || matches!(action, Action::Replace { .. }),
+        StepCall::Ready
+        | StepCall::Gate
+        | StepCall::Serving { .. }
+        | StepCall::Replication { .. }
+        | StepCall::Drain { .. } => true,
     };
     if !belongs {
         return Some(format!("what is shown of it is `{}`", action.word()));
     }
     match &step.call {
-        Call::Create { attributes, label } => unshown(change, attributes, label.as_deref()),
-        Call::Update { changed, attributes, .. } => {
+        StepCall::Create { attributes, label } => unshown(change, attributes, label.as_deref()),
+        StepCall::Update { changed, attributes, .. } => {
             let shown = |name: &String| change.attributes.iter().any(|it| it.name == *name);
             let hidden = changed.iter().find(|it| !makes && !shown(it));
             hidden
@@ -93,9 +93,9 @@ fn undone(plan: &Plan) -> Option<String> {
     let mut forgotten = BTreeSet::new();
     for it in &plan.steps {
         match it.call {
-            Call::Create { .. } => made.insert(&it.address),
-            Call::Delete { deposed: false } => deleted.insert(&it.address),
-            Call::Delete { deposed: true } | Call::Forget => forgotten.insert(&it.address),
+            StepCall::Create { .. } => made.insert(&it.address),
+            StepCall::Delete { deposed: false } => deleted.insert(&it.address),
+            StepCall::Delete { deposed: true } | StepCall::Forget => forgotten.insert(&it.address),
             _ => false,
         };
     }
@@ -231,11 +231,11 @@ fn agrees(planned: &Value, now: &Value) -> bool {
 mod tests {
     use super::{changed, differences, discord};
     use crate::engine::address::Address;
-    use crate::engine::plan::change::{Action, Call, Plan, Step};
+    use crate::engine::plan::change::{Action, Plan, Step, StepCall};
     use crate::engine::plan::sample::{CREATE, change, plan};
     use crate::engine::value::{Attributes, Value};
 
-    fn step(id: usize, address: &str, kind: &str, call: Call) -> Step {
+    fn step(id: usize, address: &str, kind: &str, call: StepCall) -> Step {
         Step {
             id,
             address: Address::one(address),
@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    const DELETE: Call = Call::Delete { deposed: false };
+    const DELETE: StepCall = StepCall::Delete { deposed: false };
 
     /// A table that stays, and a zone that is made.
     fn honest() -> Plan {
@@ -261,7 +261,7 @@ mod tests {
         );
         let mut plan = plan().of(vec![table, zone]);
         let attributes = Attributes::from([("domain".into(), "example.com".into())]);
-        let call = Call::Create { attributes, label: None };
+        let call = StepCall::Create { attributes, label: None };
         plan.steps = vec![step(0, "zone", "linode.domain", call)];
         plan
     }
@@ -293,13 +293,13 @@ mod tests {
             "step 1 would delete `zone`: what is shown of it is `create`",
         );
         check(
-            |it| it.steps.push(step(1, "sessions", "dynamodb.table", Call::Forget)),
+            |it| it.steps.push(step(1, "sessions", "dynamodb.table", StepCall::Forget)),
             "step 1 would forget `sessions`: what is shown of it is `no-op`",
         );
         check(
             |it| {
                 let attributes = Attributes::from([("domain".into(), "evil.example".into())]);
-                it.steps[0].call = Call::Create { attributes, label: None };
+                it.steps[0].call = StepCall::Create { attributes, label: None };
             },
             "step 0 would create `zone`: its `domain` is shown with another value",
         );
@@ -307,7 +307,7 @@ mod tests {
             |it| {
                 let (group, changed) = ("update".into(), vec!["deletion_protection".into()]);
                 let attributes = Attributes::new();
-                let call = Call::Update { group, changed, attributes, or_create: false };
+                let call = StepCall::Update { group, changed, attributes, or_create: false };
                 it.changes[0].action = Action::Update;
                 it.steps.push(step(1, "sessions", "dynamodb.table", call));
             },

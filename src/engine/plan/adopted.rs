@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::{Address, Key};
 use crate::engine::mark::{is_of, mark};
 use crate::engine::normalise::normalise;
-use crate::engine::observed::{Beside, Observation};
+use crate::engine::observed::{Neighbor, Observation};
 use crate::engine::plan::diff::seal;
-use crate::engine::plan::survey::Inquiry;
+use crate::engine::plan::survey::ReadRequest;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::{Record, State};
@@ -38,7 +38,7 @@ const COUNTED: u32 = 100;
 pub fn unknown<'a>(
     state: &'a State,
     addresses: impl Iterator<Item = &'a Address>,
-    beside: &[Beside],
+    beside: &[Neighbor],
 ) -> Vec<Unknown> {
     let recorded: BTreeSet<(&str, &str)> = state
         .records
@@ -48,7 +48,7 @@ pub fn unknown<'a>(
             [Some((it.kind.as_str(), it.id.as_str())), old].into_iter().flatten()
         })
         .collect();
-    let tagged: Vec<(&Beside, &String)> = beside
+    let tagged: Vec<(&Neighbor, &String)> = beside
         .iter()
         .filter(|it| !recorded.contains(&(it.kind.as_str(), it.id.as_str())))
         .filter_map(|it| Some((it, it.mark.as_ref().filter(|it| is_of(it, &state.stack))?)))
@@ -93,12 +93,12 @@ pub struct Looked<'a> {
 
 impl Looked<'_> {
     /// What is to be made, is there, and is ours.
-    pub fn adopted(&self, inquiries: &[Inquiry<'_>]) -> Vec<Adopted> {
+    pub fn adopted(&self, inquiries: &[ReadRequest<'_>]) -> Vec<Adopted> {
         let new = inquiries.iter().filter(|it| it.id.is_none());
         new.filter_map(|it| self.one(it)).collect()
     }
 
-    fn one(&self, asked: &Inquiry<'_>) -> Option<Adopted> {
+    fn one(&self, asked: &ReadRequest<'_>) -> Option<Adopted> {
         let address = &asked.address;
         let Observation::Exists { attributes, ready } = self.observed.get(address)? else {
             return None;
@@ -192,7 +192,7 @@ mod tests {
     use super::{Looked, unknown};
     use crate::engine::address::Address;
     use crate::engine::mark::mark;
-    use crate::engine::observed::Beside;
+    use crate::engine::observed::Neighbor;
     use crate::engine::plan::survey::survey;
     use crate::engine::plan::tests::{applied, order, stack};
     use crate::engine::value::Attributes;
@@ -202,9 +202,9 @@ mod tests {
   http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', port: 80 }
   web: { kind: linode.instance, count: 2, region: us-east, type: g6-nanode-1, label: 'web-${each.index}' }";
 
-    fn beside(kind: &str, id: &str, mark: Option<String>) -> Beside {
+    fn beside(kind: &str, id: &str, mark: Option<String>) -> Neighbor {
         let (kind, id) = (kind.to_owned(), id.to_owned());
-        Beside { kind, id, attributes: Attributes::new(), mark }
+        Neighbor { kind, id, attributes: Attributes::new(), mark }
     }
 
     #[test]

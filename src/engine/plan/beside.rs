@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::plan::change::Action;
-use crate::engine::plan::proposal::Proposal;
+use crate::engine::plan::proposal::PlanBuilder;
 use crate::engine::schema::Rename;
 use crate::engine::stack::uses::named_by;
 
-impl Proposal<'_> {
+impl PlanBuilder<'_> {
     /// Carries `create_before_destroy` over to what such a replacement needs, and to what that contains.
     pub(super) fn carry_beside(&mut self) {
         let is = |at: usize, create_first: bool, it: &Self| {
@@ -52,7 +52,7 @@ impl Proposal<'_> {
 }
 
 /// Whether the cloud lets a second one be there for a while.
-fn can_stand_beside(proposal: &Proposal<'_>, at: usize) -> bool {
+fn can_stand_beside(proposal: &PlanBuilder<'_>, at: usize) -> bool {
     let kind = proposal.planned[at].kind;
     kind.excludes.is_none() && (!kind.identity.unique || kind.identity.rename == Rename::InPlace)
 }

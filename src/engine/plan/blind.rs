@@ -5,23 +5,24 @@ use std::collections::BTreeMap;
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::danger::directs_users;
-use crate::engine::plan::planned::Planned;
-use crate::engine::plan::proposal::Proposal;
-use crate::engine::plan::traffic::Direction;
+use crate::engine::plan::planned::PlannedChange;
+use crate::engine::plan::proposal::PlanBuilder;
+use crate::engine::plan::traffic::ShiftDirection;
 use crate::engine::schema::Catalog;
-use crate::engine::stack::model::{Instance, Part, Shape, Stack};
+use crate::engine::stack::model::{Instance, InstanceShape, Stack, TextPart};
 use crate::engine::value::Value;
 
 /// A warning for each name that a switch directs without a gate.
-pub(super) fn blind(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnostic> {
+pub(super) fn blind(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnostic> {
     // Whoever only applies says nothing of users that are served again.
     if it.options.from.is_none() {
         return Vec::new();
     }
-    let at: BTreeMap<&Address, &Planned<'_>> =
+    let at: BTreeMap<&Address, &PlannedChange<'_>> =
         it.planned.iter().map(|it| (&it.change.address, it)).collect();
-    let moves =
-        |it: &&Direction| it.gate.is_none() && it.until.is_none() && it.drain_seconds.is_some();
+    let moves = |it: &&ShiftDirection| {
+        it.gate.is_none() && it.until.is_none() && it.drain_seconds.is_some()
+    };
     let told = directions.iter().filter(moves).filter_map(|direction| {
         let planned = at.get(&direction.address).copied()?;
         let value = |name: &str| {
@@ -35,8 +36,8 @@ pub(super) fn blind(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnost
 }
 
 fn warning(
-    planned: &Planned<'_>,
-    direction: &Direction,
+    planned: &PlannedChange<'_>,
+    direction: &ShiftDirection,
     stack: &Stack,
     catalog: &Catalog,
 ) -> Diagnostic {
@@ -71,12 +72,12 @@ fn warning(
 /// What the layers write for an attribute, if that is one address or one expression.
 fn written(instance: &Instance, name: &str) -> Option<String> {
     match &instance.resource.attributes.get(name)?.term.shape {
-        Shape::Literal(Value::Text(text)) => Some(text.clone()),
-        Shape::Expression(it) => Some(format!("${{{}}}", it.text)),
-        Shape::Text(parts) => {
-            let part = |it: &Part| match it {
-                Part::Text(text) => text.clone(),
-                Part::Expression(it) => format!("${{{}}}", it.text),
+        InstanceShape::Literal(Value::Text(text)) => Some(text.clone()),
+        InstanceShape::Expression(it) => Some(format!("${{{}}}", it.text)),
+        InstanceShape::Text(parts) => {
+            let part = |it: &TextPart| match it {
+                TextPart::Text(text) => text.clone(),
+                TextPart::Expression(it) => format!("${{{}}}", it.text),
             };
             Some(parts.iter().map(part).collect())
         }
@@ -85,7 +86,7 @@ fn written(instance: &Instance, name: &str) -> Option<String> {
 }
 
 /// The check that could be switched on of the first port that has none.
-fn unchecked_ports(direction: &Direction, stack: &Stack, catalog: &Catalog) -> Option<String> {
+fn unchecked_ports(direction: &ShiftDirection, stack: &Stack, catalog: &Catalog) -> Option<String> {
     direction.serving.iter().find_map(|address| {
         let instance = stack.instances.get(address)?;
         let kind = catalog.get(&instance.resource.kind)?;

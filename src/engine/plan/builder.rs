@@ -3,34 +3,34 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::plan::change::{Action, Call, Step};
-use crate::engine::plan::cycle::{Rule, Rules};
+use crate::engine::plan::change::{Action, Step, StepCall};
+use crate::engine::plan::cycle::{OrderingRule, OrderingRules};
 use crate::engine::plan::lowering::{creation, deletion, lane, readiness, temporary, update};
-use crate::engine::plan::planned::{Planned, is_deposed};
+use crate::engine::plan::planned::{PlannedChange, is_deposed};
 
 /// First and last step of a chain.
 pub(super) type Chain = (usize, usize);
 
 #[derive(Default)]
-pub(super) struct Builder {
+pub(super) struct StepBuilder {
     pub steps: Vec<Step>,
     /// Where an address is created, changed or awaited.
     pub makes: BTreeMap<Address, Chain>,
     /// Where it, or what a replace put beside, is deleted.
     pub deletes: BTreeMap<Address, Chain>,
     segment: usize,
-    pub rules: Rules,
+    pub rules: OrderingRules,
     /// Deletions after which at once something is made that could not stand beside: first step → first step.
     pub exclusive: BTreeSet<Chain>,
     /// Where something goes under a temporary name before it takes its new one.
     pub aside: BTreeMap<Address, usize>,
 }
 
-impl Builder {
+impl StepBuilder {
     pub(super) fn push(
         &mut self,
-        it: &Planned<'_>,
-        call: Call,
+        it: &PlannedChange<'_>,
+        call: StepCall,
         after: Option<usize>,
         weight: u64,
     ) -> usize {
@@ -49,7 +49,11 @@ impl Builder {
         id
     }
 
-    pub(super) fn chain(&mut self, it: &Planned<'_>, calls: Vec<(Call, u64)>) -> Option<Chain> {
+    pub(super) fn chain(
+        &mut self,
+        it: &PlannedChange<'_>,
+        calls: Vec<(StepCall, u64)>,
+    ) -> Option<Chain> {
         self.segment += 1;
         let mut chain: Option<Chain> = None;
         for (call, weight) in calls {
@@ -59,11 +63,11 @@ impl Builder {
         chain
     }
 
-    pub(super) fn lower(&mut self, it: &Planned<'_>) {
+    pub(super) fn lower(&mut self, it: &PlannedChange<'_>) {
         let address = it.change.address.clone();
         let mut make = Vec::new();
         if let Some(from) = &it.change.moved_from {
-            make.push((Call::Move { from: from.clone() }, 0));
+            make.push((StepCall::Move { from: from.clone() }, 0));
         }
         match it.change.action {
             Action::NoOp | Action::Move | Action::Adopt => {}
@@ -71,7 +75,7 @@ impl Builder {
             Action::Update => make.extend(update(it)),
             Action::Await => make.extend(readiness(it)),
             Action::Forget => {
-                let chain = self.chain(it, vec![(Call::Forget, 0)]);
+                let chain = self.chain(it, vec![(StepCall::Forget, 0)]);
                 self.deletes.extend(chain.map(|it| (address.clone(), it)));
             }
             Action::Delete | Action::Replace { create_first: false } => {
@@ -92,7 +96,7 @@ impl Builder {
         if resumes || it.change.action == (Action::Replace { create_first: true }) {
             let mut calls = deletion(it, true);
             if let Some((attribute, _)) = temporary(it) {
-                calls.push((Call::Rename { attribute, to: None }, 1));
+                calls.push((StepCall::Rename { attribute, to: None }, 1));
             }
             let chain = self.chain(it, calls);
             self.deletes.extend(chain.map(|it| (address.clone(), it)));
@@ -101,7 +105,7 @@ impl Builder {
     }
 
     /// Within a replace: delete then create, or create then delete.
-    fn tie_replace(&mut self, it: &Planned<'_>) {
+    fn tie_replace(&mut self, it: &PlannedChange<'_>) {
         let create_first = match it.change.action {
             Action::Replace { create_first } => create_first,
             Action::Update if is_deposed(it) => true,
@@ -119,7 +123,7 @@ impl Builder {
     }
 
     /// What is made waits for what it needs.
-    pub(super) fn wait_for_needs(&mut self, planned: &[Planned<'_>]) {
+    pub(super) fn wait_for_needs(&mut self, planned: &[PlannedChange<'_>]) {
         for it in planned {
             let Some(make) = self.makes.get(&it.change.address).copied() else { continue };
             let Some(instance) = it.instance else { continue };
@@ -132,7 +136,7 @@ impl Builder {
     }
 
     /// What is deleted waits until nothing depends on it any more.
-    pub(super) fn wait_for_dependents(&mut self, planned: &[Planned<'_>]) {
+    pub(super) fn wait_for_dependents(&mut self, planned: &[PlannedChange<'_>]) {
         let actions: BTreeMap<&Address, Action> =
             planned.iter().map(|it| (&it.change.address, it.change.action)).collect();
         for it in planned {
@@ -153,14 +157,14 @@ impl Builder {
     }
 
     /// A wait that no dependency asks for.
-    pub(super) fn derive(&mut self, step: usize, wait: usize, rule: Rule) {
+    pub(super) fn derive(&mut self, step: usize, wait: usize, rule: OrderingRule) {
         if step != wait && !self.steps[step].waits.contains(&wait) {
             self.steps[step].waits.push(wait);
             self.rules.insert((step, wait), rule);
         }
     }
 
-    pub(super) fn gate(&mut self, it: &Planned<'_>, call: Call, weight: u64) -> usize {
+    pub(super) fn gate(&mut self, it: &PlannedChange<'_>, call: StepCall, weight: u64) -> usize {
         self.segment += 1;
         let id = self.push(it, call, None, weight);
         self.steps[id].lane = None;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::NotAnAddress;
-use crate::engine::plan::change::{Call, Directs, Step};
+use crate::engine::plan::change::{Step, StepCall, TrafficShift};
 use crate::engine::value::Attributes;
 
 /// What a field says that no plan can say.
@@ -123,61 +123,61 @@ impl StepJson {
 }
 
 impl DirectsJson {
-    fn into_directs(self) -> Result<Directs, Malformed> {
+    fn into_directs(self) -> Result<TrafficShift, Malformed> {
         let was = self.was.iter().map(|it| it.parse()).collect::<Result<_, _>>()?;
-        Ok(Directs { was, seconds: self.seconds, ttl: self.ttl })
+        Ok(TrafficShift { was, seconds: self.seconds, ttl: self.ttl })
     }
 }
 
-impl From<&Call> for CallJson {
-    fn from(it: &Call) -> Self {
+impl From<&StepCall> for CallJson {
+    fn from(it: &StepCall) -> Self {
         match it {
-            Call::Move { from } => Self::Move { from: from.to_string() },
-            Call::Forget => Self::Forget,
-            Call::Create { attributes, label } => {
+            StepCall::Move { from } => Self::Move { from: from.to_string() },
+            StepCall::Forget => Self::Forget,
+            StepCall::Create { attributes, label } => {
                 Self::Create { label: label.clone(), attributes: attributes.clone() }
             }
-            Call::Update { group, changed, attributes, or_create } => Self::Update {
+            StepCall::Update { group, changed, attributes, or_create } => Self::Update {
                 group: group.clone(),
                 changed: changed.clone(),
                 attributes: attributes.clone(),
                 or_create: *or_create,
             },
-            Call::Delete { deposed } => Self::Delete { deposed: *deposed },
-            Call::Rename { attribute, to } => {
+            StepCall::Delete { deposed } => Self::Delete { deposed: *deposed },
+            StepCall::Rename { attribute, to } => {
                 Self::Rename { attribute: attribute.clone(), to: to.clone() }
             }
-            Call::Ready => Self::Ready,
-            Call::Gone { deposed } => Self::Gone { deposed: *deposed },
-            Call::Gate => Self::Gate,
-            Call::Serving { of } => {
+            StepCall::Ready => Self::Ready,
+            StepCall::Gone { deposed } => Self::Gone { deposed: *deposed },
+            StepCall::Gate => Self::Gate,
+            StepCall::Serving { of } => {
                 Self::Serving { of: of.iter().map(ToString::to_string).collect() }
             }
-            Call::Replication { from } => Self::Replication { from: from.to_string() },
-            Call::Drain { seconds, until } => Self::Drain { seconds: *seconds, until: *until },
+            StepCall::Replication { from } => Self::Replication { from: from.to_string() },
+            StepCall::Drain { seconds, until } => Self::Drain { seconds: *seconds, until: *until },
         }
     }
 }
 
 impl CallJson {
-    fn into_call(self) -> Result<Call, Malformed> {
+    fn into_call(self) -> Result<StepCall, Malformed> {
         Ok(match self {
-            Self::Move { from } => Call::Move { from: from.parse()? },
-            Self::Forget => Call::Forget,
-            Self::Create { label, attributes } => Call::Create { attributes, label },
+            Self::Move { from } => StepCall::Move { from: from.parse()? },
+            Self::Forget => StepCall::Forget,
+            Self::Create { label, attributes } => StepCall::Create { attributes, label },
             Self::Update { group, changed, attributes, or_create } => {
-                Call::Update { group, changed, attributes, or_create }
+                StepCall::Update { group, changed, attributes, or_create }
             }
-            Self::Delete { deposed } => Call::Delete { deposed },
-            Self::Rename { attribute, to } => Call::Rename { attribute, to },
-            Self::Ready => Call::Ready,
-            Self::Gone { deposed } => Call::Gone { deposed },
-            Self::Gate => Call::Gate,
+            Self::Delete { deposed } => StepCall::Delete { deposed },
+            Self::Rename { attribute, to } => StepCall::Rename { attribute, to },
+            Self::Ready => StepCall::Ready,
+            Self::Gone { deposed } => StepCall::Gone { deposed },
+            Self::Gate => StepCall::Gate,
             Self::Serving { of } => {
-                Call::Serving { of: of.iter().map(|it| it.parse()).collect::<Result<_, _>>()? }
+                StepCall::Serving { of: of.iter().map(|it| it.parse()).collect::<Result<_, _>>()? }
             }
-            Self::Replication { from } => Call::Replication { from: from.parse()? },
-            Self::Drain { seconds, until } => Call::Drain { seconds, until },
+            Self::Replication { from } => StepCall::Replication { from: from.parse()? },
+            Self::Drain { seconds, until } => StepCall::Drain { seconds, until },
         })
     }
 }

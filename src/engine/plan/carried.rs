@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 use crate::engine::normalise::normalise;
 use crate::engine::plan::change::{Action, AttributeChange, Change, Plan};
-use crate::engine::plan::closure::Wanted;
+use crate::engine::plan::closure::DesiredTopology;
 use crate::engine::plan::planned::is_name_beside;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::Stack;
@@ -14,7 +14,7 @@ use crate::engine::value::Value;
 
 /// What was pending before the switch, and what the switch cannot do without.
 #[derive(Debug, Default)]
-pub struct Carried {
+pub struct SwitchScope {
     /// What plans under the overlays that are left would change. Where a switch was turned before it ended, the world is
     /// between several of them, and what is pending under some is what one of the switches did or did not do.
     pending: Vec<BTreeMap<Address, Change>>,
@@ -25,30 +25,30 @@ pub struct Carried {
 }
 
 /// What belongs to a switch, whatever was pending before it.
-pub struct Own {
+pub struct OwnChanges {
     pub thawed: BTreeSet<Address>,
     pub redirected: BTreeSet<Address>,
     /// Of these an interrupted replace left an older incarnation.
     pub deposed: BTreeSet<Address>,
 }
 
-impl Carried {
+impl SwitchScope {
     /// `before`: planned under each of the overlays that are left; `after`: under the new ones, everything included.
     pub fn new(
         catalog: &Catalog,
         stack: &Stack,
         before: Vec<Plan>,
         after: &Plan,
-        own: Own,
+        own: OwnChanges,
     ) -> Self {
-        let Own { thawed, redirected, deposed } = own;
+        let OwnChanges { thawed, redirected, deposed } = own;
         assert!(!before.is_empty(), "a switch leaves something");
         let changes = |plan: Plan| plan.changes.into_iter().filter(|it| it.action != Action::NoOp);
         let pending: Vec<BTreeMap<Address, Change>> = before
             .into_iter()
             .map(|it| changes(it).map(|it| (it.address.clone(), it)).collect())
             .collect();
-        let wanted = Wanted::new(catalog, stack);
+        let wanted = DesiredTopology::new(catalog, stack);
         // One closure of all roots: closures of each would be quadratic in long chains.
         let mut roots: Vec<Address> = Vec::new();
         for change in &after.changes {

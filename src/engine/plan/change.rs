@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
-use crate::engine::observed::{Reason, Unseen};
+use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::schema::Sort;
-use crate::engine::state::record::Allowed;
+use crate::engine::state::record::Allowances;
 use crate::engine::value::{Attributes, Value};
 
 /// All that would happen, and what it was worked out from.
@@ -20,12 +20,12 @@ pub struct Plan {
     pub switch: Option<(Vec<String>, Vec<String>)>,
     pub overlays: Vec<String>,
     /// The fault domains that are treated as lost: recorded ones, and those that this plan would record.
-    pub lost: Vec<Loss>,
+    pub lost: Vec<LossDeclaration>,
     /// Fault domains that state says are lost, and that this plan takes as found again.
     pub thaws: Vec<String>,
     pub bindings: Bindings,
     /// What guards let through, by flags or because the switch that goes on was allowed it.
-    pub allowed: Allowed,
+    pub allowed: Allowances,
     /// A switch also carries what was pending before it.
     pub include_pending: bool,
     /// `--replace ADDRESS`: made anew, whatever differs.
@@ -41,7 +41,7 @@ pub struct Plan {
     pub strays: Vec<Stray>,
     pub outputs: Vec<OutputChange>,
     /// Values that come from what cannot be looked at.
-    pub stale: Vec<Stale>,
+    pub stale: Vec<StaleReport>,
     pub steps: Vec<Step>,
     /// Warnings and refusals, with places already written out.
     pub notes: Vec<Note>,
@@ -73,7 +73,7 @@ pub struct Bindings {
 
 /// A fault domain that is treated as lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loss {
+pub struct LossDeclaration {
     pub fault_domain: String,
     /// Since when, and who said so; `None`: this plan assumes it, and applying it records it.
     pub recorded: Option<(i64, String)>,
@@ -81,7 +81,7 @@ pub struct Loss {
 
 /// A value that was recorded and cannot be looked at now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stale {
+pub struct StaleReport {
     /// `output home`, `cdn.target`.
     pub what: String,
     /// The frozen object that it comes from.
@@ -93,7 +93,7 @@ pub struct Stale {
 
 /// Why a change has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
+pub enum DeferReason {
     /// Its object, or what it needs, is in a fault domain that is lost.
     Lost,
     /// It was pending before the switch, which carries only itself.
@@ -108,9 +108,9 @@ pub enum Wait {
 
 /// A change that is not made now.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Held {
+pub struct Deferred {
     pub action: Action,
-    pub wait: Wait,
+    pub wait: DeferReason,
     pub why: String,
     pub attributes: Vec<AttributeChange>,
 }
@@ -129,11 +129,11 @@ pub struct Change {
     /// It holds data that this action would lose.
     pub loses_data: bool,
     /// Why it could not be looked at.
-    pub unseen: Option<Unseen>,
+    pub unseen: Option<Unreadable>,
     /// The lost fault domain that it is in: it is not looked at, and nothing is done to it.
     pub frozen: Option<String>,
     /// What would be done as well, and is not done now.
-    pub held: Option<Held>,
+    pub held: Option<Deferred>,
     /// The id that it has now.
     pub id: Option<String>,
     pub moved_from: Option<Address>,
@@ -251,7 +251,7 @@ pub struct Step {
     pub id: usize,
     pub address: Address,
     pub kind: String,
-    pub call: Call,
+    pub call: StepCall,
     /// Ids of steps that must have ended well.
     pub waits: Vec<usize>,
     /// At most one object of a lane is worked on at a time.
@@ -261,12 +261,12 @@ pub struct Step {
     /// Expected seconds, for the longest path first.
     pub weight: u64,
     /// It directs users away from what others remember for a while.
-    pub directs: Option<Directs>,
+    pub directs: Option<TrafficShift>,
 }
 
 /// What users were directed to before a step, and how long they may still come that way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Directs {
+pub struct TrafficShift {
     pub was: Vec<Address>,
     pub seconds: u64,
     /// For how many seconds resolvers may still answer what was before, whether or not that is waited for.
@@ -274,7 +274,7 @@ pub struct Directs {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum Call {
+pub enum StepCall {
     /// Only the record changes its address.
     Move {
         from: Address,
@@ -325,7 +325,7 @@ pub enum Call {
     },
 }
 
-impl Call {
+impl StepCall {
     /// Whether a request leaves that changes something.
     pub fn mutates(&self) -> bool {
         matches!(
@@ -396,7 +396,7 @@ impl Change {
 
 impl Plan {
     /// The gravest reason why something of it could not be looked at.
-    pub fn unseen(&self) -> Option<Reason> {
+    pub fn unseen(&self) -> Option<UnknownReason> {
         self.changes.iter().filter_map(|it| Some(it.unseen.as_ref()?.reason)).max()
     }
 
@@ -439,7 +439,8 @@ impl Plan {
 
     /// Changes that wait only because what they need could not be looked at.
     pub fn waiting(&self) -> impl Iterator<Item = &Change> {
-        let waits = |it: &&Change| it.held.as_ref().is_some_and(|it| it.wait == Wait::Unseen);
+        let waits =
+            |it: &&Change| it.held.as_ref().is_some_and(|it| it.wait == DeferReason::Unseen);
         self.changes.iter().filter(waits)
     }
 

@@ -12,12 +12,12 @@ use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
 
 /// What contains and needs what, as the layers say.
-pub struct Wanted<'a> {
+pub struct DesiredTopology<'a> {
     stack: &'a Stack,
     contents: BTreeMap<Address, Vec<Address>>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> DesiredTopology<'a> {
     pub fn new(catalog: &Catalog, stack: &'a Stack) -> Self {
         let mut contents: BTreeMap<Address, Vec<Address>> = BTreeMap::new();
         for instance in stack.instances.values() {
@@ -71,7 +71,7 @@ impl<'a> Wanted<'a> {
 }
 
 /// What contains and needs what, as state records it.
-pub struct Recorded<'a> {
+pub struct RecordedTopology<'a> {
     state: &'a State,
     by_id: BTreeMap<(&'a str, &'a str), &'a Address>,
     contents: BTreeMap<Address, Vec<Address>>,
@@ -79,7 +79,7 @@ pub struct Recorded<'a> {
     standing: OnceCell<BTreeMap<String, Vec<Address>>>,
 }
 
-impl<'a> Recorded<'a> {
+impl<'a> RecordedTopology<'a> {
     pub fn new(catalog: &Catalog, state: &'a State) -> Self {
         let by_id: BTreeMap<(&str, &str), &Address> =
             state.records.iter().map(|(at, it)| ((it.kind.as_str(), it.id.as_str()), at)).collect();

@@ -6,7 +6,7 @@ use crate::engine::plan::change::Step;
 
 /// Why a step waits for another that it does not depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rule {
+pub(super) enum OrderingRule {
     /// Users are directed only to what serves.
     Serve,
     /// What served them stays until nobody comes the old way.
@@ -21,7 +21,7 @@ pub(super) enum Rule {
     Name,
 }
 
-impl Rule {
+impl OrderingRule {
     fn words(self) -> &'static str {
         match self {
             Self::Serve => "traffic moves last, to what serves",
@@ -35,7 +35,7 @@ impl Rule {
 }
 
 /// Step → what it waits for → the rule that says so.
-pub(super) type Rules = BTreeMap<(usize, usize), Rule>;
+pub(super) type OrderingRules = BTreeMap<(usize, usize), OrderingRule>;
 
 /// Steps each of which waits for the next, and the last for the first; `None` when every step can be reached.
 pub(super) fn find(steps: &[Step]) -> Option<Vec<usize>> {
@@ -78,7 +78,7 @@ fn unreached(steps: &[Step]) -> Vec<bool> {
 }
 
 /// `delete lb → update shop (rule) → …`.
-pub(super) fn tell(steps: &[Step], cycle: &[usize], rules: &Rules) -> String {
+pub(super) fn tell(steps: &[Step], cycle: &[usize], rules: &OrderingRules) -> String {
     let name = |id: usize| format!("{} `{}`", steps[id].call.word(), steps[id].address);
     let mut told = Vec::new();
     for (at, id) in cycle.iter().enumerate() {

@@ -3,7 +3,7 @@
 use crate::engine::packets::Filter;
 use crate::engine::plain::counted;
 use crate::engine::plan::change::{Action, AttributeChange, Danger};
-use crate::engine::plan::planned::Planned;
+use crate::engine::plan::planned::PlannedChange;
 use crate::engine::schema::{Attribute, HealthCheck, Kind, Sort};
 use crate::engine::stack::model::Stack;
 use crate::engine::stack::uses::named_by;
@@ -13,14 +13,14 @@ use crate::engine::value::Value;
 pub const DETECTION_SECONDS_MAX: u64 = 300;
 
 /// Every danger of a plan, the worst first, otherwise in the order of the changes.
-pub fn dangers(planned: &[Planned<'_>], stack: &Stack) -> Vec<Danger> {
+pub fn dangers(planned: &[PlannedChange<'_>], stack: &Stack) -> Vec<Danger> {
     let mut all: Vec<Danger> = planned.iter().flat_map(|it| of(it, stack)).collect();
     all.sort_by_key(|it| it.sort);
     all
 }
 
 /// The dangers of one change.
-fn of(planned: &Planned<'_>, stack: &Stack) -> Vec<Danger> {
+fn of(planned: &PlannedChange<'_>, stack: &Stack) -> Vec<Danger> {
     let change = &planned.change;
     let is_made = matches!(change.action, Action::Create | Action::Update | Action::Replace { .. });
     let mut said: Vec<(Sort, String)> = Vec::new();
@@ -46,18 +46,18 @@ fn of(planned: &Planned<'_>, stack: &Stack) -> Vec<Danger> {
     said.into_iter().map(danger).collect()
 }
 
-fn recorded<'a>(planned: &'a Planned<'_>, name: &str) -> Option<&'a Value> {
+fn recorded<'a>(planned: &'a PlannedChange<'_>, name: &str) -> Option<&'a Value> {
     planned.record.and_then(|it| it.attributes.get(name))
 }
 
 /// What an attribute had before the change.
-fn before<'a>(planned: &'a Planned<'_>, name: &str) -> Option<&'a Value> {
+fn before<'a>(planned: &'a PlannedChange<'_>, name: &str) -> Option<&'a Value> {
     let changed = planned.change.attributes.iter().find(|it| it.name == name);
     changed.map_or_else(|| recorded(planned, name), |it| Some(&it.before))
 }
 
 /// What an attribute has after the change.
-fn after<'a>(planned: &'a Planned<'_>, name: &str) -> Option<&'a Value> {
+fn after<'a>(planned: &'a PlannedChange<'_>, name: &str) -> Option<&'a Value> {
     let changed = planned.change.attributes.iter().find(|it| it.name == name);
     let desired = || planned.desired.as_ref().and_then(|it| it.get(name));
     changed.map(|it| &it.after).or_else(desired)
@@ -87,7 +87,7 @@ pub fn directs_users<'a>(kind: &Kind, value: impl Fn(&str) -> Option<&'a Value>)
 }
 
 /// Users who are sent elsewhere, most of all to where nothing of this stack is.
-fn of_traffic(planned: &Planned<'_>, stack: &Stack) -> Option<(Sort, String)> {
+fn of_traffic(planned: &PlannedChange<'_>, stack: &Stack) -> Option<(Sort, String)> {
     let (kind, change) = (planned.kind, &planned.change);
     if !directs_users(kind, |name| after(planned, name)) {
         return None;
@@ -114,7 +114,7 @@ fn of_traffic(planned: &Planned<'_>, stack: &Stack) -> Option<(Sort, String)> {
 }
 
 /// What everybody will reach, and does not yet.
-fn of_packets(planned: &Planned<'_>) -> Vec<(Sort, String)> {
+fn of_packets(planned: &PlannedChange<'_>) -> Vec<(Sort, String)> {
     let Some(now) = Filter::of(planned.kind, |name| after(planned, name)) else {
         return Vec::new();
     };
@@ -139,7 +139,7 @@ fn of_packets(planned: &Planned<'_>) -> Vec<(Sort, String)> {
 }
 
 /// A health check that is taken away, looks less deep, or tells too late.
-fn of_check(planned: &Planned<'_>) -> Option<(Sort, String)> {
+fn of_check(planned: &PlannedChange<'_>) -> Option<(Sort, String)> {
     let check = planned.kind.health_check.as_ref()?;
     if planned.change.action == Action::Create {
         return None;

@@ -2,7 +2,7 @@
 
 use crate::engine::address::Address;
 use crate::engine::plan::change::Plan;
-use crate::engine::plan::propose::{Options, Worlds, propose};
+use crate::engine::plan::propose::{PlanInputs, PlanOptions, propose};
 use crate::engine::plan::tests::{applied, order, stack};
 use crate::kinds::builtin;
 
@@ -12,14 +12,14 @@ fn plan(before: &str, after: &str) -> Plan {
     let desired = stack(after, &catalog);
     let order: Vec<Address> = order(&desired);
     state.sequence = 1;
-    let worlds = Worlds {
+    let worlds = PlanInputs {
         catalog: &catalog,
         stack: &desired,
         order: &order,
         state: Some(&state),
         observed: &observed,
     };
-    propose(&worlds, &Options { now: 3_600_000, ..Options::default() }).0
+    propose(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0
 }
 
 fn dangers(before: &str, after: &str) -> String {

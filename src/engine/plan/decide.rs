@@ -8,7 +8,7 @@ use crate::engine::state::record::Record;
 
 /// What is known of one object when its action is chosen.
 #[derive(Clone, Copy)]
-pub struct Standing<'a> {
+pub struct ResourceState<'a> {
     pub record: Option<&'a Record>,
     /// It was recorded and is absent.
     pub gone: bool,
@@ -18,7 +18,7 @@ pub struct Standing<'a> {
 pub fn decide(
     change: &mut Change,
     kind: &Kind,
-    standing: Standing<'_>,
+    standing: ResourceState<'_>,
     difference: Difference,
     instance: &Instance,
 ) {

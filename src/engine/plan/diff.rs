@@ -26,7 +26,7 @@ impl Difference {
 }
 
 /// Everything one comparison looks at.
-pub struct Sides<'a> {
+pub struct DiffSides<'a> {
     pub kind: &'a Kind,
     pub desired: &'a Resolved,
     pub record: Option<&'a Record>,
@@ -36,14 +36,14 @@ pub struct Sides<'a> {
 }
 
 /// Which attributes differ.
-pub fn diff(sides: &Sides<'_>, place: impl Fn(&str) -> Option<String>) -> Difference {
+pub fn diff(sides: &DiffSides<'_>, place: impl Fn(&str) -> Option<String>) -> Difference {
     if is_all_as_it_was(sides) {
         return Difference::default();
     }
     one_by_one(sides, place)
 }
 
-fn one_by_one(sides: &Sides<'_>, place: impl Fn(&str) -> Option<String>) -> Difference {
+fn one_by_one(sides: &DiffSides<'_>, place: impl Fn(&str) -> Option<String>) -> Difference {
     let mut difference = Difference::default();
     for (name, attribute) in sides.kind.settable() {
         if sides.record.is_some() && sides.ignore.contains(name) {
@@ -75,7 +75,7 @@ fn one_by_one(sides: &Sides<'_>, place: impl Fn(&str) -> Option<String>) -> Diff
 }
 
 /// The most common case, in one pass: desired, recorded and observed agree about everything, to the letter.
-fn is_all_as_it_was(sides: &Sides<'_>) -> bool {
+fn is_all_as_it_was(sides: &DiffSides<'_>) -> bool {
     let Some(record) = sides.record else { return false };
     let desired = &sides.desired.attributes;
     let mut pairs = Pairs::new(desired, sides.observed.into_iter().flatten());
@@ -111,7 +111,7 @@ impl<'a, I: Iterator<Item = (&'a String, &'a Value)>> Iterator for Pairs<'a, I> 
 }
 
 /// The common case, without a copy: what is desired is what is there, to the letter.
-fn is_as_it_was(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> bool {
+fn is_as_it_was(sides: &DiffSides<'_>, name: &str, attribute: &Attribute) -> bool {
     let desired = sides.desired.attributes.get(name);
     let recorded = sides.record.and_then(|it| it.attributes.get(name));
     let observed = sides.observed.filter(|_| !attribute.write_only).and_then(|it| it.get(name));
@@ -126,7 +126,7 @@ fn is_as_it_was(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> bool {
 }
 
 /// The desired value, or `None` when the stack does not care.
-fn wanted(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> Option<Value> {
+fn wanted(sides: &DiffSides<'_>, name: &str, attribute: &Attribute) -> Option<Value> {
     let value = sides.desired.attributes.get(name).cloned().unwrap_or_default();
     // A secret that nobody gave means "unchanged" for what exists.
     if is_missing_secret(&value) && sides.record.is_some_and(|it| it.attributes.contains_key(name))
@@ -147,7 +147,7 @@ fn wanted(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> Option<Value>
 
 /// Attributes that differ from what was applied, and are not compared with the layers because their secret is not given.
 /// The fingerprint of what was applied tells so much without it.
-pub fn uncompared(sides: &Sides<'_>) -> Vec<String> {
+pub fn uncompared(sides: &DiffSides<'_>) -> Vec<String> {
     let (Some(record), Some(_)) = (sides.record, sides.observed) else { return Vec::new() };
     let hides = |name: &String, attribute: &Attribute| {
         let desired = sides.desired.attributes.get(name)?;
@@ -174,7 +174,7 @@ pub fn is_missing_secret(value: &Value) -> bool {
 }
 
 /// The value it has: observed where the cloud tells it, else recorded.
-fn had(sides: &Sides<'_>, name: &str, attribute: &Attribute) -> Value {
+fn had(sides: &DiffSides<'_>, name: &str, attribute: &Attribute) -> Value {
     let recorded =
         || sides.record.and_then(|it| it.attributes.get(name)).cloned().unwrap_or_default();
     if attribute.write_only {
@@ -212,7 +212,7 @@ fn conceal(observed: &Value, like: &Value) -> Value {
 }
 
 fn is_same(
-    sides: &Sides<'_>,
+    sides: &DiffSides<'_>,
     name: &str,
     attribute: &Attribute,
     before: &Value,
@@ -318,9 +318,9 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    use super::{Sides, diff, drift, drifted, is_all_as_it_was, one_by_one};
+    use super::{DiffSides, diff, drift, drifted, is_all_as_it_was, one_by_one};
     use crate::engine::observed::Observation;
-    use crate::engine::plan::survey::Known;
+    use crate::engine::plan::survey::KnownValues;
     use crate::engine::plan::tests::{applied, stack};
     use crate::engine::stack::resolve::resolve;
     use crate::engine::value::{Attributes, Value};
@@ -355,7 +355,7 @@ mod tests {
             let address = "shop".parse().unwrap();
             let instance = &stack.instances[&address];
             let kind = &catalog.kinds[&instance.resource.kind];
-            let known = Known::recorded(&state);
+            let known = KnownValues::recorded(&state);
             let desired = resolve(&stack, &catalog, instance, &known).unwrap();
             let names: Vec<String> = kind.attributes.keys().cloned().collect();
             let record = state.records.get_mut(&address).unwrap();
@@ -367,7 +367,7 @@ mod tests {
             }
             let Observation::Exists { attributes, .. } = &*seen else { unreachable!() };
             for observed in [Some(attributes), None] {
-                let sides = Sides {
+                let sides = DiffSides {
                     kind, desired: &desired, record: Some(&*record), observed, key: Some(&state.key), ignore: &[],
                 };
                 prop_assert_eq!(diff(&sides, |_| None), one_by_one(&sides, |_| None));

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
-use crate::engine::observed::{Reason, Unseen};
+use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::plan::calls::{Malformed, StepJson};
 use crate::engine::plan::change::{
-    Action, AttributeChange, Bindings, Change, Danger, Drift, Foreign, Held, Loss, Note,
-    OutputChange, Plan, Stale, Stray, Summary, Wait,
+    Action, AttributeChange, Bindings, Change, Danger, DeferReason, Deferred, Drift, Foreign,
+    LossDeclaration, Note, OutputChange, Plan, StaleReport, Stray, Summary,
 };
 use crate::engine::schema::Sort;
-use crate::engine::state::record::Allowed;
+use crate::engine::state::record::Allowances;
 use crate::engine::value::Value;
 
 /// Everything under `plan`: what the digest is over.
@@ -28,8 +28,8 @@ pub struct PlanJson {
     thaws: Vec<String>,
     #[serde(with = "BindingsJson")]
     bindings: Bindings,
-    #[serde(default, skip_serializing_if = "Allowed::is_nothing")]
-    allowed: Allowed,
+    #[serde(default, skip_serializing_if = "Allowances::is_nothing")]
+    allowed: Allowances,
     #[serde(default, skip_serializing_if = "is_false")]
     include_pending: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -364,7 +364,8 @@ impl ChangeJson {
     fn into_change(self) -> Result<Change, Malformed> {
         // Plans of before the reasons knew only silence.
         let reason = self.unseen_reason.as_deref();
-        let reason = reason.and_then(Reason::from_word).unwrap_or(Reason::Unreachable);
+        let reason =
+            reason.and_then(UnknownReason::from_word).unwrap_or(UnknownReason::Unreachable);
         Ok(Change {
             address: self.address.parse()?,
             kind: self.kind,
@@ -373,7 +374,7 @@ impl ChangeJson {
             place: self.place,
             attributes: self.attributes.into_iter().map(|it| it.0).collect(),
             loses_data: self.loses_data,
-            unseen: self.unseen.map(|why| Unseen::new(reason, why)),
+            unseen: self.unseen.map(|why| Unreadable::new(reason, why)),
             frozen: self.frozen,
             held: self.held.map(HeldJson::into_held).transpose()?,
             id: self.id,
@@ -382,8 +383,8 @@ impl ChangeJson {
     }
 }
 
-impl From<&Held> for HeldJson {
-    fn from(it: &Held) -> Self {
+impl From<&Deferred> for HeldJson {
+    fn from(it: &Deferred) -> Self {
         Self {
             action: it.action.word().into(),
             create_first: create_first(it.action),
@@ -395,10 +396,16 @@ impl From<&Held> for HeldJson {
 }
 
 impl HeldJson {
-    fn into_held(self) -> Result<Held, Malformed> {
-        let waits = [Wait::Lost, Wait::Pending, Wait::Group, Wait::Unseen, Wait::Retained];
+    fn into_held(self) -> Result<Deferred, Malformed> {
+        let waits = [
+            DeferReason::Lost,
+            DeferReason::Pending,
+            DeferReason::Group,
+            DeferReason::Unseen,
+            DeferReason::Retained,
+        ];
         let wait = waits.into_iter().find(|it| wait_word(*it) == self.wait);
-        Ok(Held {
+        Ok(Deferred {
             action: action(&self.action, self.create_first)?,
             wait: wait.ok_or(Malformed::Action(self.wait))?,
             why: self.why,
@@ -407,26 +414,26 @@ impl HeldJson {
     }
 }
 
-fn wait_word(wait: Wait) -> &'static str {
+fn wait_word(wait: DeferReason) -> &'static str {
     match wait {
-        Wait::Lost => "lost",
-        Wait::Pending => "pending",
-        Wait::Group => "group",
-        Wait::Unseen => "unseen",
-        Wait::Retained => "retained",
+        DeferReason::Lost => "lost",
+        DeferReason::Pending => "pending",
+        DeferReason::Group => "group",
+        DeferReason::Unseen => "unseen",
+        DeferReason::Retained => "retained",
     }
 }
 
-impl From<&Loss> for LossJson {
-    fn from(it: &Loss) -> Self {
+impl From<&LossDeclaration> for LossJson {
+    fn from(it: &LossDeclaration) -> Self {
         let (since, by) = it.recorded.clone().unzip();
         Self { fault_domain: it.fault_domain.clone(), since, by }
     }
 }
 
 impl LossJson {
-    fn into_loss(self) -> Loss {
-        Loss { fault_domain: self.fault_domain, recorded: self.since.zip(self.by) }
+    fn into_loss(self) -> LossDeclaration {
+        LossDeclaration { fault_domain: self.fault_domain, recorded: self.since.zip(self.by) }
     }
 }
 
@@ -445,8 +452,8 @@ impl DangerJson {
     }
 }
 
-impl From<&Stale> for StaleJson {
-    fn from(it: &Stale) -> Self {
+impl From<&StaleReport> for StaleJson {
+    fn from(it: &StaleReport) -> Self {
         let from = it.from.to_string();
         let (what, fault_domain) = (it.what.clone(), it.fault_domain.clone());
         Self { what, from, fault_domain, since: it.since }
@@ -454,9 +461,14 @@ impl From<&Stale> for StaleJson {
 }
 
 impl StaleJson {
-    fn into_stale(self) -> Result<Stale, Malformed> {
+    fn into_stale(self) -> Result<StaleReport, Malformed> {
         let from = self.from.parse()?;
-        Ok(Stale { what: self.what, from, fault_domain: self.fault_domain, since: self.since })
+        Ok(StaleReport {
+            what: self.what,
+            from,
+            fault_domain: self.fault_domain,
+            since: self.since,
+        })
     }
 }
 

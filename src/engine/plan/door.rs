@@ -6,12 +6,12 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::packets::{Admits, Family, Filter};
 use crate::engine::plan::change::{Action, Danger};
-use crate::engine::plan::closure::Wanted;
-use crate::engine::plan::planned::Planned;
+use crate::engine::plan::closure::DesiredTopology;
+use crate::engine::plan::planned::PlannedChange;
 use crate::engine::plan::serving::{after, is_there};
-use crate::engine::plan::traffic::Direction;
+use crate::engine::plan::traffic::ShiftDirection;
 use crate::engine::plan::walls::{SHUT_BY_OTHERS, Walls, filters, stranger};
-use crate::engine::schema::{Catalog, Form, Kind, Sort};
+use crate::engine::schema::{Catalog, Kind, Sort, TextForm};
 use crate::engine::stack::model::Stack;
 use crate::engine::value::{Attributes, Value};
 
@@ -38,8 +38,8 @@ fn family<'a>(kind: &Kind, value: impl Fn(&str) -> Option<&'a Value>) -> Option<
     kind.traffic.iter().find_map(|name| {
         let by = kind.attribute(name)?.form_by.as_ref()?;
         match by.of.get(value(&by.attribute)?.as_text()?)? {
-            Form::Ipv4 => Some(Family::Four),
-            Form::Ipv6 => Some(Family::Six),
+            TextForm::Ipv4 => Some(Family::Four),
+            TextForm::Ipv6 => Some(Family::Six),
             _ => None,
         }
     })
@@ -81,16 +81,16 @@ pub fn shut_through<'a>(kind: &'a Kind, catalog: &'a Catalog) -> Option<(&'a Str
 
 /// Where users come in.
 struct Entry<'a, 'b> {
-    at: &'a Planned<'b>,
+    at: &'a PlannedChange<'b>,
     /// What the filter stands before.
-    holder: &'a Planned<'b>,
+    holder: &'a PlannedChange<'b>,
     /// `None`: nobody says which port is meant.
     port: Option<u16>,
 }
 
 /// The ports of balancers, and the machines to which names lead without one.
 fn entries<'a, 'b>(
-    planned: &'a [Planned<'b>],
+    planned: &'a [PlannedChange<'b>],
     catalog: &Catalog,
     walls: &Walls<'a, 'b>,
     fronts: &BTreeMap<Address, BTreeSet<Option<Family>>>,
@@ -100,7 +100,7 @@ fn entries<'a, 'b>(
         let mut holders = ports.iter().filter_map(|it| it.attribute(it.contains_in.as_ref()?));
         holders.any(|it| it.to.as_ref() == Some(&kind.kind))
     };
-    let entry = |it: &'a Planned<'b>| {
+    let entry = |it: &'a PlannedChange<'b>| {
         if it.kind.listens.is_some() {
             let port = after(it).and_then(|attributes| port_of(it.kind, &attributes))?;
             let holder = walls.holder(it).filter(|it| lives(it))?;
@@ -114,12 +114,12 @@ fn entries<'a, 'b>(
 
 /// Every place at which not everybody is let in when the plan is carried out.
 pub(super) fn doors<'a, 'b>(
-    planned: &'a [Planned<'b>],
+    planned: &'a [PlannedChange<'b>],
     (stack, catalog): (&Stack, &Catalog),
     walls: &Walls<'a, 'b>,
-    directions: &[Direction],
+    directions: &[ShiftDirection],
 ) -> Vec<Door> {
-    let fronts = fronts(planned, &Wanted::new(catalog, stack));
+    let fronts = fronts(planned, &DesiredTopology::new(catalog, stack));
     let entries = entries(planned, catalog, walls, &fronts);
     entries.iter().filter_map(|it| door(it, walls, &fronts, directions)).collect()
 }
@@ -128,7 +128,7 @@ fn door(
     entry: &Entry<'_, '_>,
     walls: &Walls<'_, '_>,
     fronts: &BTreeMap<Address, BTreeSet<Option<Family>>>,
-    directions: &[Direction],
+    directions: &[ShiftDirection],
 ) -> Option<Door> {
     let Entry { at, holder, port } = entry;
     let wall = walls.after(holder)?;
@@ -142,8 +142,9 @@ fn door(
     if then == Some(Admits::Everybody) || (port.is_none() && then == Some(Admits::Some)) {
         return None;
     }
-    let stays =
-        |it: &Planned<'_>| is_there(it) && !matches!(it.change.action, Action::Replace { .. });
+    let stays = |it: &PlannedChange<'_>| {
+        is_there(it) && !matches!(it.change.action, Action::Replace { .. })
+    };
     let was = at.record.filter(|_| stays(at) && stays(holder)).map(|record| {
         let port = port.map(|now| port_of(at.kind, &record.attributes).unwrap_or(now));
         let before = walls.before(holder).and_then(|wall| admits(&wall.filter, port));
@@ -153,8 +154,9 @@ fn door(
     let mut directed =
         directions.iter().filter(|it| it.until.is_none() && it.serving.contains(address));
     let is_directed = directed.clone().next().is_some();
-    let watched =
-        |it: &Direction| it.gate.as_ref().is_some_and(|of| of.is_empty() || of.contains(address));
+    let watched = |it: &ShiftDirection| {
+        it.gate.as_ref().is_some_and(|of| of.is_empty() || of.contains(address))
+    };
     Some(Door {
         at: address.clone(),
         holder: holder.change.address.clone(),
@@ -173,15 +175,15 @@ fn door(
 }
 
 /// It is there when the plan is carried out, and can be looked at.
-fn lives(it: &Planned<'_>) -> bool {
+fn lives(it: &PlannedChange<'_>) -> bool {
     let goes = matches!(it.change.action, Action::Delete | Action::Forget);
     !goes && it.change.frozen.is_none() && it.change.unseen.is_none()
 }
 
 /// How users come to what names lead to.
 fn fronts(
-    planned: &[Planned<'_>],
-    wanted: &Wanted<'_>,
+    planned: &[PlannedChange<'_>],
+    wanted: &DesiredTopology<'_>,
 ) -> BTreeMap<Address, BTreeSet<Option<Family>>> {
     let mut fronts: BTreeMap<Address, BTreeSet<Option<Family>>> = BTreeMap::new();
     for it in planned.iter().filter(|it| it.kind.drain.is_some() && lives(it)) {

@@ -1,11 +1,11 @@
 //! What was changed outside, and what a plan does not simply take back: what only a replacement would undo, and where users are sent.
 
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::normalise::normalise;
-use crate::engine::plan::asked::{Intent, Options};
+use crate::engine::plan::asked::{Intent, PlanOptions};
 use crate::engine::plan::change::{Action, AttributeChange};
-use crate::engine::plan::planned::Planned;
+use crate::engine::plan::planned::PlannedChange;
 use crate::engine::schema::{Kind, OnChange};
 use crate::engine::state::record::Record;
 use crate::engine::value::Value;
@@ -60,14 +60,19 @@ fn kept(all: &[&AttributeChange]) -> String {
 
 /// What a plan says about a change that takes back what somebody else did: outside of a switch a refusal, with both ways
 /// on; in a switch, which wins, a word.
-pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Option<Diagnostic> {
+pub(super) fn drifted(
+    it: &PlannedChange<'_>,
+    options: &PlanOptions,
+    stack: &str,
+) -> Option<Diagnostic> {
     let (kind, record) = (it.kind, it.record?);
     if options.intent != Intent::Apply {
         return None;
     }
     let address = &it.change.address;
     let shown = address.to_string();
-    let letting = |flag: &'static str| Command::ApplyLetting { stack, flag, address: &shown };
+    let letting =
+        |flag: &'static str| AdvisedCommand::ApplyLetting { stack, flag, address: &shown };
     let replacing: Vec<&AttributeChange> =
         it.change.attributes.iter().filter(|it| it.replaces.is_some()).collect();
     let is_replaced = matches!(it.change.action, Action::Replace { .. });
@@ -111,7 +116,7 @@ pub(super) fn drifted(it: &Planned<'_>, options: &Options, stack: &str) -> Optio
     Some(placed(it, refusal, "this plan would send users here"))
 }
 
-fn placed(it: &Planned<'_>, told: Diagnostic, label: &str) -> Diagnostic {
+fn placed(it: &PlannedChange<'_>, told: Diagnostic, label: &str) -> Diagnostic {
     let Some(instance) = it.instance else { return told };
     let named =
         it.change.attributes.iter().find_map(|it| instance.resource.attributes.get(&it.name));
@@ -123,9 +128,9 @@ mod tests {
     use std::fmt::Write as _;
 
     use crate::engine::observed::Observation;
-    use crate::engine::plan::asked::{Allowed, Options};
+    use crate::engine::plan::asked::{Allowances, PlanOptions};
     use crate::engine::plan::change::Plan;
-    use crate::engine::plan::propose::{Worlds, propose};
+    use crate::engine::plan::propose::{PlanInputs, propose};
     use crate::engine::plan::switch_tests::{self, FAILOVER};
     use crate::engine::plan::tests::{applied, order, stack};
     use crate::engine::state::record::State;
@@ -138,7 +143,7 @@ mod tests {
   shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: 192.0.2.1, ttl_sec: 300 }";
 
     /// The site, after somebody has changed one attribute in the cloud.
-    fn plan(after: &str, hand: (&str, &str, &str), options: &Options, tried: bool) -> Plan {
+    fn plan(after: &str, hand: (&str, &str, &str), options: &PlanOptions, tried: bool) -> Plan {
         let catalog = builtin();
         let (mut state, mut observed) = applied(&stack(SITE, &catalog), &catalog);
         let (address, name, value) = hand;
@@ -153,14 +158,14 @@ mod tests {
         let desired = stack(after, &catalog);
         let order = order(&desired);
         let state: Option<&State> = Some(&state);
-        let worlds = Worlds {
+        let worlds = PlanInputs {
             catalog: &catalog,
             stack: &desired,
             order: &order,
             state,
             observed: &observed,
         };
-        let options = Options { now: 3_600_000, ..options.clone() };
+        let options = PlanOptions { now: 3_600_000, ..options.clone() };
         propose(&worlds, &options).0
     }
 
@@ -177,7 +182,7 @@ mod tests {
     }
 
     fn check(after: &str, hand: (&str, &str, &str)) -> String {
-        said(&plan(after, hand, &Options::default(), false))
+        said(&plan(after, hand, &PlanOptions::default(), false))
     }
 
     #[test]
@@ -228,17 +233,17 @@ mod tests {
     fn what_a_call_of_ours_may_have_done_is_no_drift() {
         let wanted = SITE.replace("192.0.2.1", "192.0.2.2");
         let moved = ("shop", "target", "192.0.2.99");
-        assert_eq!(said(&plan(&wanted, moved, &Options::default(), true)), "update shop\n");
+        assert_eq!(said(&plan(&wanted, moved, &PlanOptions::default(), true)), "update shop\n");
     }
 
     #[test]
     fn a_word_lets_it_through() {
-        let allowed = Allowed {
+        let allowed = Allowances {
             replace: vec!["web".parse().unwrap()],
             revert: vec!["shop".parse().unwrap()],
-            ..Allowed::default()
+            ..Allowances::default()
         };
-        let options = Options { allowed, ..Options::default() };
+        let options = PlanOptions { allowed, ..PlanOptions::default() };
         let grown = ("web", "type", "g6-standard-8");
         assert_eq!(said(&plan(SITE, grown, &options, false)), "replace web\n");
         let moved = ("shop", "target", "192.0.2.99");
@@ -247,7 +252,8 @@ mod tests {
 
     #[test]
     fn a_new_one_is_made_for_who_asks_for_it() {
-        let options = Options { replace: vec!["web".parse().unwrap()], ..Options::default() };
+        let options =
+            PlanOptions { replace: vec!["web".parse().unwrap()], ..PlanOptions::default() };
         let plan = plan(SITE, ("web", "status", "running"), &options, false);
         let change = plan.changes.iter().find(|it| it.address.name == "web").unwrap();
         assert_eq!(
@@ -255,7 +261,8 @@ mod tests {
             ("replace", "--replace asks for a new one")
         );
         assert!(plan.notes.is_empty(), "{:?}", plan.notes);
-        let options = Options { replace: vec!["wbe".parse().unwrap()], ..Options::default() };
+        let options =
+            PlanOptions { replace: vec!["wbe".parse().unwrap()], ..PlanOptions::default() };
         insta::assert_snapshot!(said(&self::plan(SITE, ("web", "status", "running"), &options, false)), @r#"
         error unknown_address: `--replace wbe`: there is no `wbe`
           did you mean `web`?

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::normalise::identifying;
-use crate::engine::observed::Beside;
+use crate::engine::observed::Neighbor;
 use crate::engine::plan::asked::Intent;
 use crate::engine::plan::change::Foreign;
 use crate::engine::plan::planned::{identity_of, looked_up_by};
-use crate::engine::plan::proposal::Proposal;
+use crate::engine::plan::proposal::PlanBuilder;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::State;
@@ -23,7 +23,7 @@ pub fn foreign<'a>(
     names: impl Iterator<Item = Name<'a>>,
     catalog: &Catalog,
     state: Option<&State>,
-    beside: &[Beside],
+    beside: &[Neighbor],
 ) -> Vec<Foreign> {
     if beside.is_empty() {
         return Vec::new();
@@ -60,7 +60,7 @@ fn is_known(state: &State, kind: &str, id: &str) -> bool {
     let has = |it: &crate::engine::state::record::Record| {
         it.id == id || it.deposed.as_ref().is_some_and(|old| old.id == id)
     };
-    let began = |it: &crate::engine::state::journal::Begun| {
+    let began = |it: &crate::engine::state::journal::PendingOperation| {
         it.call == "create" && it.kind == kind && !it.alike.iter().any(|it| it == id)
     };
     state.records.values().any(|it| it.kind == kind && has(it)) || state.begun.values().any(began)
@@ -111,7 +111,7 @@ pub fn told(found: &[Foreign], stack: &Stack) -> Vec<Diagnostic> {
     told.collect()
 }
 
-impl Proposal<'_> {
+impl PlanBuilder<'_> {
     /// What is beside the names of this plan.
     pub(super) fn foreign(&self) -> Vec<Foreign> {
         if self.options.intent == Intent::Destroy {

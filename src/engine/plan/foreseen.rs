@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Action, Call, Change, Plan};
+use crate::engine::plan::change::{Action, Change, Plan, StepCall};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::group::{GroupName, group_name};
 use crate::engine::plan::planned::kept;
-use crate::engine::plan::propose::Worlds;
-use crate::engine::plan::survey::{Known, promised};
+use crate::engine::plan::propose::PlanInputs;
+use crate::engine::plan::survey::{KnownValues, promised};
 use crate::engine::schema::{Attribute, Kind, Pick, Type};
 use crate::engine::stack::model::Instance;
 use crate::engine::stack::resolve::{resolve, resolve_output, resolve_with};
-use crate::engine::state::record::{Lost, Record, State};
+use crate::engine::state::record::{LostDomain, Record, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// Stands where only carrying out gives a lineage, a key or a name.
@@ -22,19 +22,19 @@ const FORESEEN: &str = "foreseen";
 
 /// The world as a plan would leave it. What only the clouds give out is made up: another value for each object.
 #[derive(Debug, Clone)]
-pub struct Foreseen {
+pub struct SimulatedState {
     pub state: State,
     pub observed: BTreeMap<Address, Observation>,
 }
 
 /// What a plan would leave if every step of it went well.
-pub fn foresee(worlds: &Worlds<'_>, plan: &Plan, now: i64) -> Foreseen {
+pub fn foresee(worlds: &PlanInputs<'_>, plan: &Plan, now: i64) -> SimulatedState {
     let state = worlds.state.cloned().unwrap_or_else(|| founded(plan));
-    let mut known = Known::recorded(&state);
+    let mut known = KnownValues::recorded(&state);
     for (address, object) in &worlds.stack.lent {
         known.objects.insert(address.clone(), Arc::clone(object));
     }
-    let mut paper = Paper { worlds, known, state, observed: worlds.observed.clone(), now };
+    let mut paper = Simulation { worlds, known, state, observed: worlds.observed.clone(), now };
     for change in &plan.changes {
         paper.carry_out(change);
     }
@@ -50,8 +50,8 @@ fn founded(plan: &Plan) -> State {
 }
 
 /// What these layers read in a way that made-up values do not bear: how they are changed is known only when all is there.
-pub fn unforeseeable(worlds: &Worlds<'_>) -> Vec<Address> {
-    let mut known = worlds.state.map(Known::recorded).unwrap_or_default();
+pub fn unforeseeable(worlds: &PlanInputs<'_>) -> Vec<Address> {
+    let mut known = worlds.state.map(KnownValues::recorded).unwrap_or_default();
     let mut found = Vec::new();
     for address in worlds.order {
         let Some(instance) = worlds.stack.instances.get(address) else { continue };
@@ -72,15 +72,15 @@ pub fn unforeseeable(worlds: &Worlds<'_>) -> Vec<Address> {
 }
 
 /// A plan that is carried out on paper.
-struct Paper<'a, 'b> {
-    worlds: &'a Worlds<'b>,
-    known: Known,
+struct Simulation<'a, 'b> {
+    worlds: &'a PlanInputs<'b>,
+    known: KnownValues,
     state: State,
     observed: BTreeMap<Address, Observation>,
     now: i64,
 }
 
-impl Paper<'_, '_> {
+impl Simulation<'_, '_> {
     fn carry_out(&mut self, change: &Change) {
         if let Some(from) = &change.moved_from
             && let Some(record) = self.state.records.remove(from)
@@ -123,7 +123,7 @@ impl Paper<'_, '_> {
 
     /// What fails with made-up values is left open.
     fn attributes(&self, instance: &Instance) -> Attributes {
-        let Worlds { stack, catalog, .. } = *self.worlds;
+        let PlanInputs { stack, catalog, .. } = *self.worlds;
         let resolved = resolve_with(stack, catalog, instance, &self.known, stack, &mut Vec::new());
         let sealed = |it: &Value| seal(it, Some(&self.state.key));
         resolved.attributes.iter().map(|(name, it)| (name.clone(), sealed(it))).collect()
@@ -178,14 +178,14 @@ impl Paper<'_, '_> {
         changed
     }
 
-    fn close(mut self, plan: &Plan) -> Foreseen {
+    fn close(mut self, plan: &Plan) -> SimulatedState {
         let lost = plan.lost.iter().map(|it| {
             let (since, by) = it.recorded.clone().unwrap_or((self.now, FORESEEN.into()));
-            Lost { fault_domain: it.fault_domain.clone(), since, by }
+            LostDomain { fault_domain: it.fault_domain.clone(), since, by }
         });
         self.state.lost = lost.collect();
         self.state.active.clone_from(&plan.overlays);
-        let Worlds { stack, catalog, .. } = *self.worlds;
+        let PlanInputs { stack, catalog, .. } = *self.worlds;
         for (name, output) in &stack.outputs {
             if let Ok(value) = resolve_output(stack, catalog, output, &self.known) {
                 let sealed = seal(&value, Some(&self.state.key));
@@ -193,7 +193,7 @@ impl Paper<'_, '_> {
             }
         }
         self.introduce();
-        Foreseen { state: self.state, observed: self.observed }
+        SimulatedState { state: self.state, observed: self.observed }
     }
 
     /// Members of a group know each other.
@@ -247,7 +247,7 @@ fn made_up(attribute: &Attribute, name: &str, which: &str, number: usize) -> Val
 
 /// What a plan deletes; what is gone already only loses its record.
 pub fn deleted(plan: &Plan) -> BTreeSet<Address> {
-    let deletes = plan.steps.iter().filter(|it| it.call == Call::Delete { deposed: false });
+    let deletes = plan.steps.iter().filter(|it| it.call == StepCall::Delete { deposed: false });
     deletes.map(|it| it.address.clone()).collect()
 }
 
@@ -261,10 +261,10 @@ pub fn is_inside(ids: &BTreeSet<&str>, kind: &Kind, attributes: &Attributes) -> 
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Foreseen, deleted, foresee, unforeseeable};
+    use super::{SimulatedState, deleted, foresee, unforeseeable};
     use crate::engine::observed::Observation;
     use crate::engine::plan::change::{Action, Plan};
-    use crate::engine::plan::propose::{Intent, Options, Worlds, propose, propose_switch};
+    use crate::engine::plan::propose::{Intent, PlanInputs, PlanOptions, propose, propose_switch};
     use crate::engine::plan::tests::{order, stack, told};
     use crate::engine::schema::Catalog;
     use crate::engine::stack::model::Stack;
@@ -284,24 +284,34 @@ mod tests {
   carts_eu: { kind: dynamodb.replica, table: '${carts}', region: eu-west-1 }
   key: { kind: linode.ssh_key, label: '${vars.secret}', ssh_key: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDv0lq2nJ8yB4m1cT6wX9sE3kZr7uP5hG2fN8aQ1oLdR a@b' }";
 
-    fn propose_on(catalog: &Catalog, stack: &Stack, on: Option<&Foreseen>, intent: Intent) -> Plan {
+    fn propose_on(
+        catalog: &Catalog,
+        stack: &Stack,
+        on: Option<&SimulatedState>,
+        intent: Intent,
+    ) -> Plan {
         let (order, nothing) = (order(stack), BTreeMap::new());
         let observed = on.map_or(&nothing, |it| &it.observed);
         let worlds =
-            Worlds { catalog, stack, order: &order, state: on.map(|it| &it.state), observed };
-        propose(&worlds, &Options { intent, now: 5, ..Options::default() }).0
+            PlanInputs { catalog, stack, order: &order, state: on.map(|it| &it.state), observed };
+        propose(&worlds, &PlanOptions { intent, now: 5, ..PlanOptions::default() }).0
     }
 
-    fn foreseen(catalog: &Catalog, stack: &Stack, on: Option<&Foreseen>, plan: &Plan) -> Foreseen {
+    fn foreseen(
+        catalog: &Catalog,
+        stack: &Stack,
+        on: Option<&SimulatedState>,
+        plan: &Plan,
+    ) -> SimulatedState {
         let (order, nothing) = (order(stack), BTreeMap::new());
         let observed = on.map_or(&nothing, |it| &it.observed);
         let worlds =
-            Worlds { catalog, stack, order: &order, state: on.map(|it| &it.state), observed };
+            PlanInputs { catalog, stack, order: &order, state: on.map(|it| &it.state), observed };
         foresee(&worlds, plan, 5)
     }
 
     /// The state on paper, right after its plan: as after a faultless apply.
-    fn made(catalog: &Catalog, stack: &Stack) -> Foreseen {
+    fn made(catalog: &Catalog, stack: &Stack) -> SimulatedState {
         let plan = propose_on(catalog, stack, None, Intent::Apply);
         foreseen(catalog, stack, None, &plan)
     }
@@ -334,15 +344,15 @@ mod tests {
         away.overlays = vec!["away".into()];
         let left = made(&catalog, &home);
         let (home_order, away_order) = (order(&home), order(&away));
-        let after = Worlds {
+        let after = PlanInputs {
             catalog: &catalog,
             stack: &away,
             order: &away_order,
             state: Some(&left.state),
             observed: &left.observed,
         };
-        let before = Worlds { stack: &home, order: &home_order, ..after };
-        let options = Options { now: 5, from: Some(Vec::new()), ..Options::default() };
+        let before = PlanInputs { stack: &home, order: &home_order, ..after };
+        let options = PlanOptions { now: 5, from: Some(Vec::new()), ..PlanOptions::default() };
         let (plan, wrong) = propose_switch(&[before], &after, &options);
         assert!(wrong.is_empty(), "{wrong:?}");
         let does: Vec<String> = plan
@@ -371,7 +381,7 @@ mod tests {
         );
         let stack = stack(&picky, &catalog);
         let order = order(&stack);
-        let worlds = Worlds {
+        let worlds = PlanInputs {
             catalog: &catalog,
             stack: &stack,
             order: &order,

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::fault_domain::Domains;
-use crate::engine::plan::change::Loss;
+use crate::engine::fault_domain::FaultDomains;
+use crate::engine::plan::change::LossDeclaration;
 use crate::engine::schema::{Catalog, FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::state::record::State;
@@ -13,8 +13,8 @@ use crate::engine::value::Attributes;
 /// What is lost, and what that freezes. Nothing is worked out while nothing is lost.
 #[derive(Debug)]
 pub struct Frozen<'a> {
-    lost: &'a [Loss],
-    domains: Domains,
+    lost: &'a [LossDeclaration],
+    domains: FaultDomains,
     /// Cloud → its global fault domain, where that is lost: then nothing of that cloud can be reached.
     clouds: BTreeMap<String, String>,
     /// Living objects that something frozen depends on.
@@ -22,17 +22,17 @@ pub struct Frozen<'a> {
 }
 
 impl<'a> Frozen<'a> {
-    pub fn new(catalog: &Catalog, state: Option<&State>, lost: &'a [Loss]) -> Self {
+    pub fn new(catalog: &Catalog, state: Option<&State>, lost: &'a [LossDeclaration]) -> Self {
         let mut frozen = Self {
             lost,
-            domains: Domains::default(),
+            domains: FaultDomains::default(),
             clouds: BTreeMap::new(),
             needed: BTreeSet::new(),
         };
         if lost.is_empty() {
             return frozen;
         }
-        frozen.domains = Domains::new(catalog, state);
+        frozen.domains = FaultDomains::new(catalog, state);
         for kind in catalog.kinds.values() {
             if let FaultDomain::Global(name) = &kind.fault_domain
                 && frozen.is_lost(name)

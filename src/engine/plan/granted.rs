@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
-use crate::engine::plan::change::{Call, Plan, Step};
-use crate::engine::schema::{Catalog, Grants, Kind};
+use crate::engine::plan::change::{Plan, Step, StepCall};
+use crate::engine::schema::{Catalog, GrantRoutes, Kind};
 use crate::engine::stack::model::Stack;
 use crate::engine::state::record::State;
 use crate::engine::value::{Attributes, Value};
@@ -28,11 +28,11 @@ impl Restricted {
     pub fn hides(&self, kind: &Kind, id: &str, attributes: &Attributes) -> Option<String> {
         let user = &self.user;
         match kind.rest.as_ref()?.grants.as_ref()? {
-            Grants::Own => Some(format!(
+            GrantRoutes::Own => Some(format!(
                 "the token's user `{user}` is restricted, and each user sees only its own {}; use the token of the user who made it",
                 kind.kind
             )),
-            Grants::Each { entity, .. } | Grants::Inside { entity, .. } => {
+            GrantRoutes::Each { entity, .. } | GrantRoutes::Inside { entity, .. } => {
                 let id = named(kind, Some(id), attributes)?.1;
                 let is_named = self.objects.get(entity).is_some_and(|it| it.contains_key(&id));
                 (!is_named).then(|| {
@@ -60,9 +60,9 @@ fn named<'k>(
     attributes: &Attributes,
 ) -> Option<(&'k str, String)> {
     match kind.rest.as_ref()?.grants.as_ref()? {
-        Grants::Own => None,
-        Grants::Each { entity, .. } => Some((entity, id?.to_owned())),
-        Grants::Inside { entity, id } => match attributes.get(id)? {
+        GrantRoutes::Own => None,
+        GrantRoutes::Each { entity, .. } => Some((entity, id?.to_owned())),
+        GrantRoutes::Inside { entity, id } => match attributes.get(id)? {
             Value::Text(id) => Some((entity, id.clone())),
             Value::Int(id) => Some((entity, id.to_string())),
             _ => None,
@@ -134,9 +134,9 @@ fn lacks(
     kind: &Kind,
     restricted: &Restricted,
 ) -> Option<String> {
-    if let Call::Create { attributes, .. } = &step.call {
+    if let StepCall::Create { attributes, .. } = &step.call {
         return match kind.rest.as_ref()?.grants.as_ref()? {
-            Grants::Each { add, .. } => (!restricted.global.contains(add))
+            GrantRoutes::Each { add, .. } => (!restricted.global.contains(add))
                 .then(|| format!("lacks the account-wide grant `{add}`")),
             _ => restricted.only_reads(kind, None, attributes),
         };
@@ -150,8 +150,8 @@ fn lacks(
 #[cfg(test)]
 mod tests {
     use super::{Restricted, refused};
-    use crate::engine::plan::asked::Options;
-    use crate::engine::plan::propose::{Worlds, propose};
+    use crate::engine::plan::asked::PlanOptions;
+    use crate::engine::plan::propose::{PlanInputs, propose};
     use crate::engine::plan::tests::{applied, order, stack};
     use crate::engine::value::{Attributes, Value};
     use crate::kinds::builtin;
@@ -203,14 +203,14 @@ mod tests {
         let (state, observed) = applied(&stack, &catalog);
         let order = order(&stack);
         let told = |of: Option<&_>, sam: &Restricted| {
-            let worlds = Worlds {
+            let worlds = PlanInputs {
                 catalog: &catalog,
                 stack: &stack,
                 order: &order,
                 state: of,
                 observed: &observed,
             };
-            let (mut options, nothing) = (Options::default(), Vec::new());
+            let (mut options, nothing) = (PlanOptions::default(), Vec::new());
             options.now = 3_600_000;
             options.replace = if of.is_some() { vec!["http".parse().unwrap()] } else { nothing };
             let plan = propose(&worlds, &options).0;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::observed::Observation;
 use crate::engine::plan::frozen::Frozen;
@@ -13,7 +13,7 @@ use crate::engine::value::{Attributes, Value};
 
 /// A recorded member that was seen.
 #[derive(Debug, Clone)]
-struct Member {
+struct GroupMember {
     address: Address,
     region: String,
     others: Vec<String>,
@@ -23,14 +23,14 @@ struct Member {
 /// The living members of every group, by provider and name.
 #[derive(Debug, Default)]
 pub struct Groups {
-    members: BTreeMap<GroupName, Vec<Member>>,
+    members: BTreeMap<GroupName, Vec<GroupMember>>,
     /// Members that are frozen, or could not be looked at.
-    away: BTreeMap<GroupName, Away>,
+    away: BTreeMap<GroupName, DistantMember>,
 }
 
 /// A member that can take no part.
 #[derive(Debug, Clone)]
-pub struct Away {
+pub struct DistantMember {
     pub region: String,
     /// It is in a fault domain that is lost; else it could only not be looked at.
     pub is_lost: bool,
@@ -102,7 +102,8 @@ impl Groups {
                     }
                     _ => Vec::new(),
                 };
-                let member = Member { address: address.clone(), region, others, ready: *ready };
+                let member =
+                    GroupMember { address: address.clone(), region, others, ready: *ready };
                 groups.members.entry(name).or_default().push(member);
             }
         }
@@ -115,12 +116,12 @@ impl Groups {
         if let (Some(name), Some(region)) = (name, region)
             && (is_lost || !self.away.contains_key(&name))
         {
-            self.away.insert(name, Away { region, is_lost });
+            self.away.insert(name, DistantMember { region, is_lost });
         }
     }
 
     /// A member of the same group that can take no part.
-    pub fn away(&self, kind: &Kind, attributes: &Attributes) -> Option<&Away> {
+    pub fn away(&self, kind: &Kind, attributes: &Attributes) -> Option<&DistantMember> {
         self.away.get(&group_name(kind, attributes)?)
     }
 
@@ -160,13 +161,13 @@ impl Groups {
     }
 }
 
-fn lost_each_other(stack: &str, name: &str, one: &Member, other: &Member) -> Diagnostic {
+fn lost_each_other(stack: &str, name: &str, one: &GroupMember, other: &GroupMember) -> Diagnostic {
     let text = format!(
         "the group `{name}` is split: `{}` in {} and `{}` in {} do not replicate to each other",
         one.address, one.region, other.address, other.region
     );
     let address = other.address.to_string();
-    let forget = Command::StateForget { stack, address: &address };
+    let forget = AdvisedCommand::StateForget { stack, address: &address };
     Diagnostic::refusal("split_group", text).help(format!(
         "no cloud joins two that exist: each may hold items that the other has not. To keep both, {forget} takes one out of this stack and deletes nothing; then take it out of the layers. To have one, save what only one of them has, delete that one by hand, and apply: it is joined anew"
     ))

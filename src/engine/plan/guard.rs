@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::{Diagnostic, Span};
-pub use crate::engine::plan::asked::Allowed;
-use crate::engine::plan::asked::{Intent, Options};
-use crate::engine::plan::change::{Action, Change, Wait};
+pub use crate::engine::plan::asked::Allowances;
+use crate::engine::plan::asked::{Intent, PlanOptions};
+use crate::engine::plan::change::{Action, Change, DeferReason};
 use crate::engine::plan::drifted::drifted;
-use crate::engine::plan::planned::Planned;
+use crate::engine::plan::planned::PlannedChange;
 use crate::engine::schema::{FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
 use crate::engine::stack::resolve::Resolved;
@@ -19,9 +19,9 @@ use crate::engine::value::Value;
 
 /// Every refusal that follows from the changes.
 pub fn guard(
-    planned: &[Planned<'_>],
+    planned: &[PlannedChange<'_>],
     state: Option<&State>,
-    options: &Options,
+    options: &PlanOptions,
     whose: Whose<'_>,
 ) -> Vec<Diagnostic> {
     let mut refusals = Vec::new();
@@ -63,12 +63,12 @@ fn lifted(address: &Address, declared: bool, whose: Whose<'_>) -> String {
         return format!("write `{off}` there instead, and apply that before it is destroyed");
     }
     let address = address.to_string();
-    let unprotect = Command::StateUnprotect { stack: whose.name, address: &address };
+    let unprotect = AdvisedCommand::StateUnprotect { stack: whose.name, address: &address };
     format!("no layer says so any more, but state remembers it: {unprotect} lifts it")
 }
 
 /// `prevent_destroy`, remembered or declared, and the cloud's own protection.
-fn protected(it: &Planned<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
+fn protected(it: &PlannedChange<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
     if !it.change.action.destroys() {
         return Vec::new();
     }
@@ -106,7 +106,7 @@ fn protected(it: &Planned<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
 }
 
 /// A change that takes the cloud so long that who asks for it should know.
-fn slow(it: &Planned<'_>) -> Vec<Diagnostic> {
+fn slow(it: &PlannedChange<'_>) -> Vec<Diagnostic> {
     if it.change.action != Action::Update {
         return Vec::new();
     }
@@ -129,7 +129,7 @@ fn slow(it: &Planned<'_>) -> Vec<Diagnostic> {
     .collect()
 }
 
-fn data(it: &Planned<'_>, allowed: &Allowed) -> Option<Diagnostic> {
+fn data(it: &PlannedChange<'_>, allowed: &Allowances) -> Option<Diagnostic> {
     if !it.change.loses_data || allowed.delete.contains(&it.change.address) {
         return None;
     }
@@ -147,8 +147,12 @@ fn data(it: &Planned<'_>, allowed: &Allowed) -> Option<Diagnostic> {
 }
 
 /// More than max(3, 30 %) deleted or replaced.
-fn brake(planned: &[Planned<'_>], state: Option<&State>, allowed: &Allowed) -> Option<Diagnostic> {
-    let is_leaving = |it: &&Planned<'_>| it.record.is_some_and(|it| it.leaving);
+fn brake(
+    planned: &[PlannedChange<'_>],
+    state: Option<&State>,
+    allowed: &Allowances,
+) -> Option<Diagnostic> {
+    let is_leaving = |it: &&PlannedChange<'_>| it.record.is_some_and(|it| it.leaving);
     let going = planned.iter().filter(|it| it.change.action.destroys());
     let count = going.filter(|it| !is_leaving(it)).count();
     let records = state.map_or(0, |it| it.records.len());
@@ -163,7 +167,7 @@ fn brake(planned: &[Planned<'_>], state: Option<&State>, allowed: &Allowed) -> O
 }
 
 /// More than max(2, 50 %) of one provider's objects absent: rather a wrong account than a catastrophe.
-fn absent_brake(planned: &[Planned<'_>], allowed: &Allowed) -> Vec<Diagnostic> {
+fn absent_brake(planned: &[PlannedChange<'_>], allowed: &Allowances) -> Vec<Diagnostic> {
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for it in planned.iter().filter(|it| it.record.is_some()) {
         let entry = counts.entry(&it.kind.provider).or_default();
@@ -319,20 +323,20 @@ pub fn never_recorded(
 
 /// Nothing of a cloud can be reached, and something of it would have to change.
 pub fn cloud_lost(
-    planned: &[Planned<'_>],
+    planned: &[PlannedChange<'_>],
     clouds: &BTreeMap<String, String>,
     stack: &str,
 ) -> Vec<Diagnostic> {
     let mut refusals = Vec::new();
     for (cloud, domain) in clouds {
-        let waits = |it: &&Planned<'_>| it.kind.cloud == *cloud && it.change.held.is_some();
+        let waits = |it: &&PlannedChange<'_>| it.kind.cloud == *cloud && it.change.held.is_some();
         let count = planned.iter().filter(waits).count();
         if let Some(first) = planned.iter().find(waits) {
             let text = format!(
                 "{domain} is lost, so nothing of {cloud} can be changed, and {count} of its objects would have to, `{}` first",
                 first.change.address
             );
-            let found = Command::Recovered { stack, fault_domain: domain };
+            let found = AdvisedCommand::Recovered { stack, fault_domain: domain };
             let help = format!("wait until its API answers; then: {found}");
             refusals.push(Diagnostic::refusal("cloud_lost", text).help(help));
         }
@@ -343,16 +347,16 @@ pub fn cloud_lost(
 /// A destroy took things away and did not come to its end: a switch that leaves them out would say that it is over, though
 /// nobody may be served.
 pub fn half_destroyed(
-    planned: &[Planned<'_>],
+    planned: &[PlannedChange<'_>],
     state: Option<&State>,
     to: &[String],
 ) -> Option<Diagnostic> {
     let state = state?;
     let was_destroying = state.last_run.as_ref().is_some_and(|it| it.destroys);
-    let is_missing = |it: &&Planned<'_>| {
+    let is_missing = |it: &&PlannedChange<'_>| {
         let address = &it.change.address;
         let held = it.change.held.as_ref();
-        held.is_some_and(|it| it.wait == Wait::Pending && it.action == Action::Create)
+        held.is_some_and(|it| it.wait == DeferReason::Pending && it.action == Action::Create)
             && (state.destroyed.contains(address) || (was_destroying && it.record.is_some()))
     };
     let first = planned.iter().find(is_missing)?;
@@ -404,7 +408,7 @@ pub fn unknown_kind(address: &Address, kind: &str) -> Diagnostic {
 }
 
 /// The serving order contradicts the dependencies.
-pub fn no_serving_order(allowed: &Allowed, told: &str) -> Option<Diagnostic> {
+pub fn no_serving_order(allowed: &Allowances, told: &str) -> Option<Diagnostic> {
     (!allowed.outage).then(|| {
         let text = format!("no order of these changes keeps something serving all the time: {told}");
         Diagnostic::refusal("no_serving_order", text)
@@ -413,11 +417,16 @@ pub fn no_serving_order(allowed: &Allowed, told: &str) -> Option<Diagnostic> {
 }
 
 /// Users would be sent from what lives to what is lost.
-pub fn into_lost(it: &Planned<'_>, target: &Address, domain: &str, stack: &str) -> Diagnostic {
+pub fn into_lost(
+    it: &PlannedChange<'_>,
+    target: &Address,
+    domain: &str,
+    stack: &str,
+) -> Diagnostic {
     let address = &it.change.address;
     let does = if it.change.action.destroys() { "leave" } else { "direct" };
     let text = format!("`{address}` would {does} users to `{target}`, and {domain} is lost");
-    let found = Command::Recovered { stack, fault_domain: domain };
+    let found = AdvisedCommand::Recovered { stack, fault_domain: domain };
     let help = format!(
         "switch to a site that lives; if it answers again, leave `--lost {domain}` out, or, where state says that it is \
          lost: {found}; or pass --allow-outage"

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::plan::change::{Action, Call, Change, Step, Wait};
+use crate::engine::plan::change::{Action, Change, DeferReason, Step, StepCall};
 use crate::engine::plan::planned::{excludes, set_name};
 use crate::engine::plan::serving::lets_serve;
 use crate::engine::schema::{Catalog, Kind};
@@ -55,7 +55,7 @@ impl<'a> Ancestors<'a> {
 }
 
 /// An object while it is so.
-pub(super) struct Version<'a> {
+pub(super) struct PlanVersion<'a> {
     pub address: &'a Address,
     pub kind: &'a Kind,
     pub attributes: Cow<'a, Attributes>,
@@ -91,13 +91,13 @@ pub(super) struct Take<'a> {
 
 /// All versions of all objects that a plan touches, or that serve beside what it touches.
 pub(super) struct History<'a> {
-    versions: Vec<Version<'a>>,
+    versions: Vec<PlanVersion<'a>>,
     takes: Vec<Take<'a>>,
 }
 
 /// The steps of one address.
 #[derive(Default)]
-struct Own<'a> {
+struct OwnSteps<'a> {
     steps: Vec<&'a Step>,
     gate: Option<usize>,
 }
@@ -105,17 +105,17 @@ struct Own<'a> {
 struct Maker<'a> {
     it: &'a Checked<'a>,
     changes: BTreeMap<&'a Address, &'a Change>,
-    own: BTreeMap<&'a Address, Own<'a>>,
+    own: BTreeMap<&'a Address, OwnSteps<'a>>,
 }
 
 impl<'a> History<'a> {
     pub(super) fn new(it: &'a Checked<'a>) -> Self {
-        let mut own: BTreeMap<&Address, Own<'_>> = BTreeMap::new();
+        let mut own: BTreeMap<&Address, OwnSteps<'_>> = BTreeMap::new();
         for step in it.steps {
             let entry = own.entry(&step.address).or_default();
             match &step.call {
                 // Several may wait for it; all of them have to.
-                Call::Serving { of } if of.len() == 1 && of[0] == step.address => {
+                StepCall::Serving { of } if of.len() == 1 && of[0] == step.address => {
                     entry.gate = Some(step.id);
                 }
                 call if call.is_gate() => {}
@@ -142,7 +142,7 @@ impl<'a> History<'a> {
         history
     }
 
-    pub(super) fn old(&self) -> impl Iterator<Item = &Version<'a>> {
+    pub(super) fn old(&self) -> impl Iterator<Item = &PlanVersion<'a>> {
         self.versions.iter().filter(|it| it.is_old)
     }
 
@@ -156,8 +156,8 @@ impl<'a> History<'a> {
     }
 
     /// The versions that serve, by serving set.
-    pub(super) fn sets(&self) -> BTreeMap<String, Vec<&Version<'a>>> {
-        let mut sets: BTreeMap<String, Vec<&Version<'a>>> = BTreeMap::new();
+    pub(super) fn sets(&self) -> BTreeMap<String, Vec<&PlanVersion<'a>>> {
+        let mut sets: BTreeMap<String, Vec<&PlanVersion<'a>>> = BTreeMap::new();
         let members = self.versions.iter().filter(|it| !it.kind.serving_set.is_empty());
         for it in members.filter(|it| it.serves) {
             sets.entry(set_name(it.kind, &it.attributes)).or_default().push(it);
@@ -205,7 +205,7 @@ impl<'a> Maker<'a> {
         // Where nothing of its own is done, what it serves from may be disturbed: it serves again after that.
         let disturbed: Vec<usize> = needs.iter().flat_map(|it| self.restores(it)).collect();
         // What would have to follow, and waits, leads to what is not there any more.
-        let waits = change.held.as_ref().is_some_and(|it| it.wait == Wait::Unseen);
+        let waits = change.held.as_ref().is_some_and(|it| it.wait == DeferReason::Unseen);
         let is_stuck = made.is_none() && waits;
         if (made.is_none() && disturbed.is_empty())
             || is_stuck
@@ -215,7 +215,7 @@ impl<'a> Maker<'a> {
         }
         let gate = self.own.get(address).and_then(|it| it.gate);
         let from: BTreeSet<usize> = disturbed.into_iter().chain(made).chain(gate).collect();
-        history.versions.push(Version {
+        history.versions.push(PlanVersion {
             address,
             kind,
             serves: lets_serve(kind, &attributes),
@@ -237,19 +237,20 @@ impl<'a> Maker<'a> {
         kind: &'a Kind,
         record: &'a Record,
         steps: &[&'a Step],
-    ) -> Version<'a> {
+    ) -> PlanVersion<'a> {
         // Where an interrupted replace is finished, the one that goes is older than what is recorded.
-        let deletion = |it: &&&Step| matches!(it.call, Call::Delete { .. });
+        let deletion = |it: &&&Step| matches!(it.call, StepCall::Delete { .. });
         let gone = steps.iter().find(deletion).filter(|_| change.action != Action::Update);
         let gone = gone.map(|it| it.id);
         let moved = steps.iter().filter(|it| match &it.call {
-            Call::Update { changed, attributes, .. } => {
+            StepCall::Update { changed, attributes, .. } => {
                 changed.iter().any(|it| takes_away(kind, &record.attributes, attributes, it))
             }
             _ => false,
         });
         let mut takers: BTreeSet<usize> = moved.map(|it| it.id).chain(gone).collect();
-        let beside = |it: &usize| matches!(self.it.steps[*it].call, Call::Delete { deposed: true });
+        let beside =
+            |it: &usize| matches!(self.it.steps[*it].call, StepCall::Delete { deposed: true });
         for need in &record.needs {
             // What is not directed elsewhere itself goes on with what was made beside the old one.
             let taken = self.disturbs(need).into_iter();
@@ -260,7 +261,7 @@ impl<'a> Maker<'a> {
             let holder = self.changes.get(need);
             holder.is_some_and(|it| Some(&it.kind) == container && it.action.destroys())
         });
-        let aside = |it: &&&Step| matches!(it.call, Call::Rename { to: Some(_), .. });
+        let aside = |it: &&&Step| matches!(it.call, StepCall::Rename { to: Some(_), .. });
         let released = match change.action {
             Action::Update => {
                 let renamed = steps.iter().find(|it| renames(kind, &it.call));
@@ -268,12 +269,12 @@ impl<'a> Maker<'a> {
             }
             Action::Replace { create_first: true } => steps
                 .iter()
-                .find(|it| matches!(it.call, Call::Gone { .. }))
+                .find(|it| matches!(it.call, StepCall::Gone { .. }))
                 .map(|it| it.id)
                 .or(gone),
             _ => gone,
         };
-        Version {
+        PlanVersion {
             address: &change.address,
             kind,
             attributes: Cow::Borrowed(&record.attributes),
@@ -300,7 +301,7 @@ impl<'a> Maker<'a> {
         let mut after = record.map(|it| Cow::Borrowed(&it.attributes));
         for step in steps {
             match &step.call {
-                Call::Create { attributes, label } => {
+                StepCall::Create { attributes, label } => {
                     let mut attributes = Cow::Borrowed(attributes);
                     let kind = self.it.catalog.get(&step.kind);
                     let name = kind.and_then(|it| it.identity.by.last());
@@ -311,7 +312,7 @@ impl<'a> Maker<'a> {
                     }
                     after = Some(attributes);
                 }
-                Call::Update { changed, attributes, .. } => {
+                StepCall::Update { changed, attributes, .. } => {
                     let mut now = after.unwrap_or_default();
                     for name in changed {
                         let value = attributes.get(name).cloned().unwrap_or_default();
@@ -319,7 +320,7 @@ impl<'a> Maker<'a> {
                     }
                     after = Some(now);
                 }
-                Call::Delete { deposed: false } | Call::Forget => after = None,
+                StepCall::Delete { deposed: false } | StepCall::Forget => after = None,
                 _ => {}
             }
         }
@@ -341,8 +342,8 @@ impl<'a> Maker<'a> {
         let Some(kind) = self.it.catalog.get(&change.kind) else { return Vec::new() };
         let recorded = self.record(change).map(|it| &it.attributes);
         let is = |step: &&&Step| match &step.call {
-            Call::Delete { .. } => change.action != Action::Update,
-            Call::Update { changed, group, attributes, .. } => {
+            StepCall::Delete { .. } => change.action != Action::Update,
+            StepCall::Update { changed, group, attributes, .. } => {
                 settles(kind, group)
                     || recorded.is_some_and(|recorded| {
                         lets_serve(kind, recorded)
@@ -359,7 +360,7 @@ impl<'a> Maker<'a> {
         let Some(own) = self.own.get(need) else { return Vec::new() };
         let last = own.steps.iter().rev().find(|it| !is_deletion(&it.call));
         let is_touched = !self.disturbs(need).is_empty()
-            || own.steps.iter().any(|it| matches!(it.call, Call::Create { .. }));
+            || own.steps.iter().any(|it| matches!(it.call, StepCall::Create { .. }));
         last.filter(|_| is_touched).map(|it| it.id).into_iter().collect()
     }
 
@@ -408,31 +409,37 @@ fn is_there(change: &Change) -> bool {
     !matches!(change.action, Action::Create | Action::Forget)
 }
 
-fn is_deletion(call: &Call) -> bool {
-    matches!(call, Call::Delete { .. } | Call::Gone { .. } | Call::Forget | Call::Rename { .. })
+fn is_deletion(call: &StepCall) -> bool {
+    matches!(
+        call,
+        StepCall::Delete { .. }
+            | StepCall::Gone { .. }
+            | StepCall::Forget
+            | StepCall::Rename { .. }
+    )
 }
 
-fn renames(kind: &Kind, call: &Call) -> bool {
+fn renames(kind: &Kind, call: &StepCall) -> bool {
     match call {
-        Call::Update { changed, .. } => changed.iter().any(|it| kind.identity.by.contains(it)),
+        StepCall::Update { changed, .. } => changed.iter().any(|it| kind.identity.by.contains(it)),
         _ => false,
     }
 }
 
 /// The step with which an object takes the name that it is to have.
 fn take(action: Action, steps: &[&Step], kind: &Kind) -> Option<usize> {
-    let last_name = |it: &&&Step| matches!(it.call, Call::Rename { to: None, .. });
+    let last_name = |it: &&&Step| matches!(it.call, StepCall::Rename { to: None, .. });
     let found = match action {
         Action::Replace { create_first: true } => steps.iter().find(last_name),
         Action::Update => {
-            let is = |it: &&&Step| matches!(&it.call, Call::Update { changed, .. } if changed.iter().any(|it| kind.identity.by.contains(it)));
+            let is = |it: &&&Step| matches!(&it.call, StepCall::Update { changed, .. } if changed.iter().any(|it| kind.identity.by.contains(it)));
             steps.iter().find(is)
         }
         _ => None,
     };
     let made = || match action {
         Action::Create | Action::Replace { .. } => {
-            steps.iter().find(|it| matches!(it.call, Call::Create { .. }))
+            steps.iter().find(|it| matches!(it.call, StepCall::Create { .. }))
         }
         _ => None,
     };

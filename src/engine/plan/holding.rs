@@ -1,11 +1,11 @@
 //! Holds changes back: those of frozen objects, those that a switch does not carry, those that would reach a lost member.
 
 use crate::engine::address::Address;
-use crate::engine::plan::change::{Action, AttributeChange, Change, Held, Wait};
-use crate::engine::plan::decide::{Standing, action_of, decide};
-use crate::engine::plan::diff::{Difference, Sides, diff};
+use crate::engine::plan::change::{Action, AttributeChange, Change, DeferReason, Deferred};
+use crate::engine::plan::decide::{ResourceState, action_of, decide};
+use crate::engine::plan::diff::{DiffSides, Difference, diff};
 use crate::engine::plan::drifted::replaces_by_drift;
-use crate::engine::plan::proposal::Proposal;
+use crate::engine::plan::proposal::PlanBuilder;
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::{Instance, Scope as _};
 use crate::engine::stack::resolve::Resolved;
@@ -22,7 +22,7 @@ const CHANGED_OUTSIDE: &str =
     "it was changed outside lifeboat, and a switch replaces nothing for that";
 const NOT_OF_THIS_SWITCH: &str = "it is not part of this switch: it was pending before";
 
-impl Proposal<'_> {
+impl PlanBuilder<'_> {
     /// What is planned for an object in a lost fault domain: nothing; what would be is held.
     pub(super) fn freeze(
         &self,
@@ -35,7 +35,7 @@ impl Proposal<'_> {
         let mut change = self.undecided(instance, kind, record);
         change.frozen = Some(domain.to_owned());
         change.reason = format!("{domain} is lost");
-        let sides = Sides {
+        let sides = DiffSides {
             kind,
             desired: resolved,
             record,
@@ -44,7 +44,7 @@ impl Proposal<'_> {
             ignore: &instance.resource.lifecycle.ignore_changes,
         };
         let difference = diff(&sides, |name| resolved.span(name).map(|it| self.place(it)));
-        let standing = Standing { record, gone: false, not_ready: false };
+        let standing = ResourceState { record, gone: false, not_ready: false };
         let mut would = change.clone();
         decide(&mut would, kind, standing, difference, instance);
         if would.action != Action::NoOp {
@@ -59,7 +59,7 @@ impl Proposal<'_> {
                 _ => format!("it waits until {domain} has recovered"),
             };
             let (action, attributes) = (would.action, would.attributes);
-            change.held = Some(Held { action, wait: Wait::Lost, why, attributes });
+            change.held = Some(Deferred { action, wait: DeferReason::Lost, why, attributes });
         }
         change
     }
@@ -71,10 +71,10 @@ impl Proposal<'_> {
         kind: &Kind,
         record: &Record,
         difference: &mut Difference,
-    ) -> Option<Held> {
+    ) -> Option<Deferred> {
         let away = self.away(kind, &record.attributes);
         let mut held: Vec<AttributeChange> = Vec::new();
-        let mut wait = Wait::Pending;
+        let mut wait = DeferReason::Pending;
         let mut why = NOT_OF_THIS_SWITCH.to_owned();
         difference.changes.retain(|it| {
             // What an interrupted replace put beside gets its name when that is finished, which nothing holds back.
@@ -111,7 +111,7 @@ impl Proposal<'_> {
             return None;
         }
         let action = action_of(&held, instance);
-        Some(Held { action, wait, why, attributes: held })
+        Some(Deferred { action, wait, why, attributes: held })
     }
 
     /// Whether a difference comes from something that a switch makes again, or has made again before it was stopped.
@@ -144,26 +144,30 @@ impl Proposal<'_> {
     }
 
     /// Who of its group cannot take part in a change that reaches every member, unless such changes are allowed.
-    pub(super) fn away(&self, kind: &Kind, attributes: &Attributes) -> Option<(Wait, String)> {
+    pub(super) fn away(
+        &self,
+        kind: &Kind,
+        attributes: &Attributes,
+    ) -> Option<(DeferReason, String)> {
         if self.options.allowed.group_changes {
             return None;
         }
         let away = self.groups.away(kind, attributes)?;
         let region = &away.region;
         Some(if away.is_lost {
-            (Wait::Group, format!("the one in {region} is lost"))
+            (DeferReason::Group, format!("the one in {region} is lost"))
         } else {
-            (Wait::Unseen, format!("the one in {region} could not be looked at"))
+            (DeferReason::Unseen, format!("the one in {region} could not be looked at"))
         })
     }
 
     /// Holds a whole change that must wait for something else than its own object.
-    pub(super) fn hold_whole(change: &mut Change, wait: Wait, why: String) {
+    pub(super) fn hold_whole(change: &mut Change, wait: DeferReason, why: String) {
         let mut attributes = std::mem::take(&mut change.attributes);
         attributes.extend(change.held.take().into_iter().flat_map(|it| it.attributes));
         let action = std::mem::replace(&mut change.action, Action::NoOp);
         change.reason = String::new();
-        change.held = Some(Held { action, wait, why, attributes });
+        change.held = Some(Deferred { action, wait, why, attributes });
     }
 
     /// What a switch leaves out as a whole: creations and waits that were pending before it.
@@ -171,7 +175,7 @@ impl Proposal<'_> {
         if self.carried.is_some_and(|it| it.holds(change))
             && matches!(change.action, Action::Create | Action::Await | Action::Delete)
         {
-            Self::hold_whole(change, Wait::Pending, NOT_OF_THIS_SWITCH.into());
+            Self::hold_whole(change, DeferReason::Pending, NOT_OF_THIS_SWITCH.into());
         }
     }
 }

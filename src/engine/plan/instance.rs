@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::engine::address::Address;
-use crate::engine::observed::{Observation, Reason, Unseen};
+use crate::engine::observed::{Observation, UnknownReason, Unreadable};
 use crate::engine::plan::change::{Action, Change};
-use crate::engine::plan::decide::{Standing, decide};
-use crate::engine::plan::diff::{Sides, diff, is_missing_secret, uncompared};
+use crate::engine::plan::decide::{ResourceState, decide};
+use crate::engine::plan::diff::{DiffSides, diff, is_missing_secret, uncompared};
 use crate::engine::plan::guard;
-use crate::engine::plan::planned::{Planned, excludes, identity_of, kept};
-use crate::engine::plan::proposal::{Missing, Proposal};
+use crate::engine::plan::planned::{PlannedChange, excludes, identity_of, kept};
+use crate::engine::plan::proposal::{Missing, PlanBuilder};
 use crate::engine::plan::survey::{promised, record_of};
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::Instance;
@@ -19,7 +19,7 @@ use crate::engine::stack::uses::named_by;
 use crate::engine::state::record::Record;
 use crate::engine::value::{Attributes, Value};
 
-impl<'a> Proposal<'a> {
+impl<'a> PlanBuilder<'a> {
     pub(super) fn instance(&mut self, instance: &'a Instance) {
         let Some(kind) = self.worlds.catalog.get(&instance.resource.kind) else { return };
         if let Some(object) = self.worlds.stack.lent.get(&instance.address) {
@@ -67,7 +67,7 @@ impl<'a> Proposal<'a> {
         let (catalog, stack) = (self.worlds.catalog, self.worlds.stack);
         self.frozen.take_in(catalog, stack, instance, object);
         self.known.put(instance.address.clone(), (**object).clone());
-        self.planned.push(Planned {
+        self.planned.push(PlannedChange {
             change,
             kind,
             desired: None,
@@ -96,7 +96,7 @@ impl<'a> Proposal<'a> {
         }
         let desired = Some(Cow::Owned(self.sealed(resolved.attributes)));
         let not_ready = false;
-        self.planned.push(Planned {
+        self.planned.push(PlannedChange {
             change,
             kind,
             desired,
@@ -170,7 +170,7 @@ impl<'a> Proposal<'a> {
         if let (Some(record), Some(seen)) = (record.filter(|it| !it.leaving), seen) {
             self.note_drift(&instance.address, kind, record, seen);
         }
-        self.planned.push(Planned {
+        self.planned.push(PlannedChange {
             change,
             kind,
             desired: Some(match as_recorded {
@@ -263,7 +263,7 @@ impl<'a> Proposal<'a> {
     ) -> Change {
         let mut change = self.undecided(instance, kind, record);
         if let Some(why) = self.doubt(&instance.address).filter(|_| record.is_none()) {
-            change.unseen = Some(Unseen::new(Reason::Unclear, why));
+            change.unseen = Some(Unreadable::new(UnknownReason::Unclear, why));
             change.reason =
                 "whether it was made is indeterminate, so nothing is planned for it".into();
             return change;
@@ -291,7 +291,7 @@ impl<'a> Proposal<'a> {
             let recorded = self.recorded_as(kind, resolved);
             self.diagnostics.push(guard::exists_already(instance, kind, resolved, recorded));
         }
-        let sides = Sides {
+        let sides = DiffSides {
             kind,
             desired: resolved,
             record,
@@ -309,7 +309,7 @@ impl<'a> Proposal<'a> {
         change.held = record.and_then(|it| self.hold_back(instance, kind, it, &mut difference));
         let not_ready = record.is_some_and(|it| !it.ready)
             || matches!(seen, Some(Observation::Exists { ready: false, .. }));
-        decide(&mut change, kind, Standing { record, gone, not_ready }, difference, instance);
+        decide(&mut change, kind, ResourceState { record, gone, not_ready }, difference, instance);
         self.replace_when_asked(&mut change, instance, record);
         if let Action::Replace { create_first } = &mut change.action {
             *create_first |= self.moves_beside(instance, kind);

@@ -3,15 +3,15 @@
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
 use crate::engine::plan::asked::{Intent, Keep};
-use crate::engine::plan::change::{Action, Change, Held, Wait};
+use crate::engine::plan::change::{Action, Change, DeferReason, Deferred};
 use crate::engine::plan::guard;
 use crate::engine::plan::instance::is_leaving;
-use crate::engine::plan::planned::Planned;
-use crate::engine::plan::proposal::Proposal;
+use crate::engine::plan::planned::PlannedChange;
+use crate::engine::plan::proposal::PlanBuilder;
 use crate::engine::schema::Kind;
 use crate::engine::state::record::Record;
 
-impl Proposal<'_> {
+impl PlanBuilder<'_> {
     pub(super) fn leftovers(&mut self) {
         let Some(state) = self.worlds.state else { return };
         for (address, record) in &state.records {
@@ -27,7 +27,7 @@ impl Proposal<'_> {
                 None => self.living_leftover(address, kind, record),
             };
             let instance = self.worlds.stack.instances.get(address);
-            self.planned.push(Planned {
+            self.planned.push(PlannedChange {
                 change,
                 kind,
                 desired: None,
@@ -63,7 +63,7 @@ impl Proposal<'_> {
         }
         if change.action == Action::Delete && self.frozen.needs(address) {
             let why = "something frozen still depends on it".to_owned();
-            Self::hold_whole(&mut change, Wait::Lost, why);
+            Self::hold_whole(&mut change, DeferReason::Lost, why);
         }
         if change.action == Action::Delete
             && let Some((wait, who)) = self.away(kind, &record.attributes)
@@ -72,7 +72,7 @@ impl Proposal<'_> {
             Self::hold_whole(&mut change, wait, why);
         }
         if let Some(why) = self.silence(address).filter(|_| change.action == Action::Delete) {
-            Self::hold_whole(&mut change, Wait::Unseen, why);
+            Self::hold_whole(&mut change, DeferReason::Unseen, why);
         }
         let leaves = is_leaving(kind, Some(record), seen);
         if !destroys && !leaves {
@@ -99,7 +99,7 @@ impl Proposal<'_> {
         }
         let what = if kind.holds_data { "it holds data" } else { "a failback kept it" };
         let why = format!("{what}; to delete it: --allow-delete '{}'", change.address);
-        Self::hold_whole(change, Wait::Retained, why);
+        Self::hold_whole(change, DeferReason::Retained, why);
     }
 }
 
@@ -126,7 +126,12 @@ fn left_behind(address: &Address, kind: &Kind, record: &Record, domain: &str) ->
     Change {
         reason: format!("{domain} is lost"),
         frozen: Some(domain.to_owned()),
-        held: Some(Held { action: Action::Delete, wait: Wait::Lost, why, attributes: Vec::new() }),
+        held: Some(Deferred {
+            action: Action::Delete,
+            wait: DeferReason::Lost,
+            why,
+            attributes: Vec::new(),
+        }),
         ..blank(address, kind, record)
     }
 }

@@ -1,12 +1,12 @@
 //! Lowers one change to calls: what each action asks of the provider, in which order.
 
-use crate::engine::plan::change::{Action, Call};
-use crate::engine::plan::planned::{Planned, is_deposed, name_beside};
+use crate::engine::plan::change::{Action, StepCall};
+use crate::engine::plan::planned::{PlannedChange, is_deposed, name_beside};
 use crate::engine::schema::{Attribute, Kind, Rename};
 use crate::engine::value::{Attributes, Value};
 
 /// Whether the object does not serve for a while: replaced in place, or by an update after which it has to settle.
-pub(super) fn disrupts(it: &Planned<'_>) -> bool {
+pub(super) fn disrupts(it: &PlannedChange<'_>) -> bool {
     let Some(rest) = it.kind.rest.as_ref().filter(|it| it.ready.is_some()) else { return false };
     let settles = |name: &str| {
         let via = it.kind.attribute(name).map(|it| it.via.as_str()).unwrap_or_default();
@@ -19,7 +19,7 @@ pub(super) fn disrupts(it: &Planned<'_>) -> bool {
     }
 }
 
-pub(super) fn lane(it: &Planned<'_>) -> Option<String> {
+pub(super) fn lane(it: &PlannedChange<'_>) -> Option<String> {
     if it.kind.serialise_by.is_empty() {
         return None;
     }
@@ -34,7 +34,7 @@ pub(super) fn lane(it: &Planned<'_>) -> Option<String> {
 }
 
 /// The attribute and value under which a replacement is made beside what it replaces.
-pub(super) fn temporary(it: &Planned<'_>) -> Option<(String, String)> {
+pub(super) fn temporary(it: &PlannedChange<'_>) -> Option<(String, String)> {
     if it.kind.identity.rename != Rename::InPlace || !it.kind.identity.unique {
         return None;
     }
@@ -44,14 +44,17 @@ pub(super) fn temporary(it: &Planned<'_>) -> Option<(String, String)> {
     Some((name.clone(), name_beside(it.kind, name, text, &seed)))
 }
 
-pub(super) fn creation(it: &Planned<'_>, temporary: Option<(String, String)>) -> Vec<(Call, u64)> {
+pub(super) fn creation(
+    it: &PlannedChange<'_>,
+    temporary: Option<(String, String)>,
+) -> Vec<(StepCall, u64)> {
     let mut attributes = it.desired.as_deref().cloned().unwrap_or_default();
     let mut label = None;
     if let Some((name, value)) = temporary {
         attributes.insert(name, Value::Text(value.clone()));
         label = Some(value);
     }
-    let mut calls = vec![(Call::Create { attributes: attributes.clone(), label }, 5)];
+    let mut calls = vec![(StepCall::Create { attributes: attributes.clone(), label }, 5)];
     let join_as = it.kind.group.as_ref().and_then(|it| it.join_as.as_ref());
     let joins = join_as.is_some_and(|it| attributes.contains_key(it));
     let mut later = Vec::new();
@@ -76,12 +79,12 @@ fn group(
     changed: Vec<String>,
     attributes: &Attributes,
     or_create: bool,
-) -> (Call, u64) {
-    (Call::Update { group: name, changed, attributes: attributes.clone(), or_create }, 2)
+) -> (StepCall, u64) {
+    (StepCall::Update { group: name, changed, attributes: attributes.clone(), or_create }, 2)
 }
 
 /// One call for each group of changed attributes, in the order of the kind.
-pub(super) fn update(it: &Planned<'_>) -> Vec<(Call, u64)> {
+pub(super) fn update(it: &PlannedChange<'_>) -> Vec<(StepCall, u64)> {
     let attributes = it.desired.as_deref().cloned().unwrap_or_default();
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     // The old incarnation still holds the name.
@@ -111,27 +114,27 @@ pub(super) fn update(it: &Planned<'_>) -> Vec<(Call, u64)> {
     calls
 }
 
-pub(super) fn ready(kind: &Kind) -> (Call, u64) {
+pub(super) fn ready(kind: &Kind) -> (StepCall, u64) {
     let rest = kind.rest.as_ref().and_then(|it| it.ready.as_ref()).map(|it| it.within_seconds);
-    (Call::Ready, rest.or(kind.waits.ready.map(|it| it.within_seconds)).unwrap_or(0) / 10)
+    (StepCall::Ready, rest.or(kind.waits.ready.map(|it| it.within_seconds)).unwrap_or(0) / 10)
 }
 
-pub(super) fn readiness(it: &Planned<'_>) -> Vec<(Call, u64)> {
+pub(super) fn readiness(it: &PlannedChange<'_>) -> Vec<(StepCall, u64)> {
     let mut calls = Vec::new();
     let has_ready = it.kind.rest.as_ref().is_some_and(|it| it.ready.is_some());
     if has_ready || it.kind.waits.ready.is_some() {
         calls.push(ready(it.kind));
     }
     if it.instance.is_some_and(|it| it.resource.ready.is_some()) {
-        calls.push((Call::Gate, 30));
+        calls.push((StepCall::Gate, 30));
     }
     calls
 }
 
-pub(super) fn deletion(it: &Planned<'_>, deposed: bool) -> Vec<(Call, u64)> {
-    let mut calls = vec![(Call::Delete { deposed }, 2)];
+pub(super) fn deletion(it: &PlannedChange<'_>, deposed: bool) -> Vec<(StepCall, u64)> {
+    let mut calls = vec![(StepCall::Delete { deposed }, 2)];
     if let Some(wait) = it.kind.waits.gone {
-        calls.push((Call::Gone { deposed }, wait.within_seconds / 10));
+        calls.push((StepCall::Gone { deposed }, wait.within_seconds / 10));
     }
     calls
 }

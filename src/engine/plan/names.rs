@@ -4,28 +4,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
-use crate::engine::plan::builder::Builder;
-use crate::engine::plan::change::{Action, Call};
-use crate::engine::plan::cycle::Rule;
+use crate::engine::plan::builder::StepBuilder;
+use crate::engine::plan::change::{Action, StepCall};
+use crate::engine::plan::cycle::OrderingRule;
 use crate::engine::plan::lowering::temporary;
-use crate::engine::plan::planned::{Planned, excludes, name_beside, place_alone, unique_identity};
+use crate::engine::plan::planned::{
+    PlannedChange, excludes, name_beside, place_alone, unique_identity,
+};
 use crate::engine::plan::serving::{after, is_there};
 use crate::engine::schema::Rename;
 use crate::engine::value::Value;
 
 /// Who has a name before the plan, by that name.
-type Holders = BTreeMap<String, Vec<usize>>;
+type NameHolders = BTreeMap<String, Vec<usize>>;
 
-impl Builder {
+impl StepBuilder {
     /// Every unique identity is free before something else takes it; what cannot be is refused.
-    pub(super) fn release_before_take(&mut self, planned: &[Planned<'_>]) -> Vec<Diagnostic> {
-        let takes = |it: &Planned<'_>| {
+    pub(super) fn release_before_take(&mut self, planned: &[PlannedChange<'_>]) -> Vec<Diagnostic> {
+        let takes = |it: &PlannedChange<'_>| {
             matches!(it.change.action, Action::Create | Action::Update | Action::Replace { .. })
         };
         // Names are names of one kind: what nobody of a kind takes needs no look.
         let kinds: BTreeSet<&str> =
             planned.iter().filter(|it| takes(it)).map(|it| it.kind.kind.as_str()).collect();
-        let mut holders: Holders = BTreeMap::new();
+        let mut holders: NameHolders = BTreeMap::new();
         for (at, it) in planned.iter().enumerate().filter(|(_, it)| is_there(it)) {
             if !kinds.contains(it.kind.kind.as_str()) {
                 continue;
@@ -59,7 +61,7 @@ impl Builder {
         for (taker, holder) in &from {
             let (take, release) = (self.take(&planned[*taker]), self.release(&planned[*holder]));
             if let (Some(take), Some(release)) = (take, release) {
-                self.derive(take, release, Rule::Name);
+                self.derive(take, release, OrderingRule::Name);
             }
         }
         refusals
@@ -68,7 +70,7 @@ impl Builder {
     /// Those that exchange names among themselves: one of them goes under a temporary name meanwhile.
     fn break_exchanges(
         &mut self,
-        planned: &[Planned<'_>],
+        planned: &[PlannedChange<'_>],
         from: &BTreeMap<usize, usize>,
         refusals: &mut Vec<Diagnostic>,
     ) {
@@ -95,7 +97,7 @@ impl Builder {
     }
 
     /// Puts a step before a change that gives it a temporary name; `false` where there is no such name.
-    fn step_aside(&mut self, it: &Planned<'_>) -> bool {
+    fn step_aside(&mut self, it: &PlannedChange<'_>) -> bool {
         let Some(name) = it.kind.identity.by.last() else { return false };
         let recorded = it.record.and_then(|it| it.attributes.get(name)).and_then(Value::as_text);
         let (Some(recorded), Rename::InPlace) = (recorded, it.kind.identity.rename) else {
@@ -104,7 +106,7 @@ impl Builder {
         let Some((first, _)) = self.makes.get(&it.change.address).copied() else { return false };
         let seed = format!("{} {}", it.change.address, it.change.id.as_deref().unwrap_or_default());
         let to = name_beside(it.kind, name, recorded, &seed);
-        let call = Call::Rename { attribute: name.clone(), to: Some(to) };
+        let call = StepCall::Rename { attribute: name.clone(), to: Some(to) };
         let aside = self.push(it, call, None, 1);
         self.steps[aside].segment = self.steps[first].segment;
         let waits = self.steps[first].waits.clone();
@@ -115,7 +117,7 @@ impl Builder {
     }
 
     /// The step after which an object has its old name no more; `None`: it keeps it.
-    fn release(&self, it: &Planned<'_>) -> Option<usize> {
+    fn release(&self, it: &PlannedChange<'_>) -> Option<usize> {
         let address = &it.change.address;
         if let Some(aside) = self.aside.get(address) {
             return Some(*aside);
@@ -127,7 +129,7 @@ impl Builder {
             Action::Replace { create_first: true } => {
                 let (first, last) = self.deletes.get(address).copied()?;
                 let own = first..=last;
-                own.rev().find(|it| !matches!(self.steps[*it].call, Call::Rename { .. }))
+                own.rev().find(|it| !matches!(self.steps[*it].call, StepCall::Rename { .. }))
             }
             Action::Update => self.renaming(it),
             _ => None,
@@ -136,7 +138,7 @@ impl Builder {
     }
 
     /// The step with which an object takes its new name.
-    fn take(&self, it: &Planned<'_>) -> Option<usize> {
+    fn take(&self, it: &PlannedChange<'_>) -> Option<usize> {
         let address = &it.change.address;
         match it.change.action {
             Action::Update => self.renaming(it),
@@ -149,18 +151,18 @@ impl Builder {
     }
 
     /// The update that changes a part of its identity.
-    fn renaming(&self, it: &Planned<'_>) -> Option<usize> {
+    fn renaming(&self, it: &PlannedChange<'_>) -> Option<usize> {
         let (first, last) = self.makes.get(&it.change.address).copied()?;
         let renames = |at: &usize| {
-            let Call::Update { changed, .. } = &self.steps[*at].call else { return false };
+            let StepCall::Update { changed, .. } = &self.steps[*at].call else { return false };
             changed.iter().any(|it2| it.kind.identity.by.contains(it2))
         };
         (first..=last).find(|at| self.steps[*at].address == it.change.address && renames(at))
     }
 
     /// What may not stand beside its successor goes right before that; what cannot go is told.
-    pub(super) fn part_excluded(&mut self, planned: &[Planned<'_>]) -> Vec<Diagnostic> {
-        let mut places: Holders = BTreeMap::new();
+    pub(super) fn part_excluded(&mut self, planned: &[PlannedChange<'_>]) -> Vec<Diagnostic> {
+        let mut places: NameHolders = BTreeMap::new();
         for (at, it) in planned.iter().enumerate().filter(|(_, it)| is_there(it)) {
             let place = it.record.and_then(|record| place_alone(it.kind, &record.attributes));
             if let Some(place) = place {
@@ -189,7 +191,7 @@ impl Builder {
                 match goes.filter(|_| theirs.change.action.destroys()) {
                     Some((first, last)) => {
                         if other != &at {
-                            self.derive(make, last, Rule::Name);
+                            self.derive(make, last, OrderingRule::Name);
                         }
                         self.exclusive.insert((first, make));
                     }
@@ -197,7 +199,7 @@ impl Builder {
                     None => {
                         let moves = after(theirs).is_some_and(|it2| !excludes(it.kind, &new, &it2));
                         match self.makes.get(&theirs.change.address).filter(|_| moves) {
-                            Some((_, last)) => self.derive(make, *last, Rule::Name),
+                            Some((_, last)) => self.derive(make, *last, OrderingRule::Name),
                             None => refusals.push(taken(it, theirs)),
                         }
                     }
@@ -218,7 +220,7 @@ impl Builder {
                 let is_own = (delete..=last).contains(&wait)
                     || others.iter().any(|it| (*it..=self.last_of_deletion(*it)).contains(&wait));
                 if !is_own {
-                    self.derive(delete, wait, Rule::Name);
+                    self.derive(delete, wait, OrderingRule::Name);
                 }
             }
         }
@@ -231,7 +233,7 @@ impl Builder {
 }
 
 /// Whether a change leaves an object the identity that it has.
-fn keeps_name(it: &Planned<'_>) -> bool {
+fn keeps_name(it: &PlannedChange<'_>) -> bool {
     let before = it.record.and_then(|record| unique_identity(it.kind, &record.attributes));
     after(it).is_some_and(|after| unique_identity(it.kind, &after) == before)
 }
@@ -247,7 +249,7 @@ fn circle(from: &BTreeMap<usize, usize>, start: usize) -> Vec<usize> {
     found
 }
 
-fn told_of(it: &Planned<'_>, code: &'static str, text: String, help: &str) -> Diagnostic {
+fn told_of(it: &PlannedChange<'_>, code: &'static str, text: String, help: &str) -> Diagnostic {
     let refusal = Diagnostic::refusal(code, text).help(help);
     match it.instance {
         Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
@@ -260,7 +262,7 @@ fn name_of(address: &Address) -> String {
 }
 
 /// A name that its holder keeps.
-fn taken(it: &Planned<'_>, holder: &Planned<'_>) -> Diagnostic {
+fn taken(it: &PlannedChange<'_>, holder: &PlannedChange<'_>) -> Diagnostic {
     let (own, theirs) = (name_of(&it.change.address), name_of(&holder.change.address));
     let text = format!("{own} cannot stand beside {theirs}, which has the same name and keeps it");
     told_of(
@@ -272,7 +274,7 @@ fn taken(it: &Planned<'_>, holder: &Planned<'_>) -> Diagnostic {
 }
 
 /// Names that are exchanged, and no temporary one is possible.
-fn exchanged(it: &Planned<'_>, other: &Planned<'_>) -> Diagnostic {
+fn exchanged(it: &PlannedChange<'_>, other: &PlannedChange<'_>) -> Diagnostic {
     let (own, theirs) = (name_of(&it.change.address), name_of(&other.change.address));
     let by = it.kind.identity.by.last().cloned().unwrap_or_default();
     let text = format!(

@@ -7,15 +7,15 @@ use serde_json::Value as Json;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Span};
-use crate::engine::plan::change::{Call, Plan};
+use crate::engine::plan::change::{Plan, StepCall};
 use crate::engine::schema::{AccountDefault, Available, Catalog, Chosen, Kind};
 use crate::engine::stack::model::Stack;
-use crate::engine::stack::rules::Rules;
+use crate::engine::stack::rules::KindRules;
 use crate::engine::value::{Attributes, Value};
 
 /// What has to be read, by path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
+pub enum OfferSource {
     /// A list of rows.
     List,
     /// One object.
@@ -25,17 +25,17 @@ pub enum Source {
 }
 
 /// What was read, or why it could not be.
-pub type Read = BTreeMap<String, Result<Vec<Json>, String>>;
+pub type ReadOffers = BTreeMap<String, Result<Vec<Json>, String>>;
 
 /// Attributes that a call would send, with the names of those that it sends; `None`: all, for it makes the object.
-pub struct Sent<'a> {
+pub struct SentValues<'a> {
     pub address: &'a Address,
     pub kind: &'a Kind,
     pub attributes: &'a Attributes,
     pub changed: Option<Cow<'a, [String]>>,
 }
 
-impl Sent<'_> {
+impl SentValues<'_> {
     fn sends(&self, name: &str) -> bool {
         self.changed.as_ref().is_none_or(|it| it.iter().any(|it| it == name))
     }
@@ -45,40 +45,42 @@ impl Sent<'_> {
     }
 }
 
-fn sent<'a>(plan: &'a Plan, catalog: &'a Catalog) -> impl Iterator<Item = Sent<'a>> {
+fn sent<'a>(plan: &'a Plan, catalog: &'a Catalog) -> impl Iterator<Item = SentValues<'a>> {
     plan.steps.iter().filter_map(|step| {
         let kind = catalog.get(&step.kind)?;
         let (attributes, changed) = match &step.call {
-            Call::Create { attributes, .. } => (attributes, None),
-            Call::Update { attributes, changed, .. } => {
+            StepCall::Create { attributes, .. } => (attributes, None),
+            StepCall::Update { attributes, changed, .. } => {
                 (attributes, Some(Cow::Borrowed(changed.as_slice())))
             }
             _ => return None,
         };
-        Some(Sent { address: &step.address, kind, attributes, changed })
+        Some(SentValues { address: &step.address, kind, attributes, changed })
     })
 }
 
 /// What has to be read to judge this plan; nothing for one that sends nothing of the sort.
-pub fn sources(plan: &Plan, catalog: &Catalog) -> BTreeSet<(Source, String)> {
+pub fn sources(plan: &Plan, catalog: &Catalog) -> BTreeSet<(OfferSource, String)> {
     sources_of(sent(plan, catalog))
 }
 
 /// The same for calls that no plan holds yet.
-pub fn sources_of<'a>(all: impl Iterator<Item = Sent<'a>>) -> BTreeSet<(Source, String)> {
+pub fn sources_of<'a>(
+    all: impl Iterator<Item = SentValues<'a>>,
+) -> BTreeSet<(OfferSource, String)> {
     let mut found = BTreeSet::new();
-    let mut rules = Rules::default();
+    let mut rules = KindRules::default();
     for it in all {
         for (name, attribute) in &it.kind.attributes {
             let is_text = it.sends(name) && it.text(name).is_some();
             if let Some(chosen) = attribute.chosen.as_ref().filter(|_| is_text) {
                 let lists = chosen.list.iter().chain(chosen.available.iter().map(|it| &it.list));
-                found.extend(lists.map(|it| (Source::List, it.clone())));
+                found.extend(lists.map(|it| (OfferSource::List, it.clone())));
             }
             if let Some(account) = &attribute.account_default
                 && is_asked(&it, name, account, &mut rules)
             {
-                found.insert((Source::Object, account.path.clone()));
+                found.insert((OfferSource::Object, account.path.clone()));
             }
         }
     }
@@ -87,10 +89,10 @@ pub fn sources_of<'a>(all: impl Iterator<Item = Sent<'a>>) -> BTreeSet<(Source, 
 
 /// Whether it matters what the account gives: some rule would be broken by one of its answers, or one refuses what is given.
 fn is_asked<'a>(
-    it: &Sent<'a>,
+    it: &SentValues<'a>,
     name: &str,
     account: &AccountDefault,
-    rules: &mut Rules<'a>,
+    rules: &mut KindRules<'a>,
 ) -> bool {
     if it.changed.is_some() {
         return false;
@@ -102,14 +104,19 @@ fn is_asked<'a>(
     account.gives.values().any(breaks)
 }
 
-fn with(it: &Sent<'_>, name: &str, value: &str) -> Attributes {
+fn with(it: &SentValues<'_>, name: &str, value: &str) -> Attributes {
     let mut attributes = it.attributes.clone();
     attributes.insert(name.to_owned(), Value::text(value));
     attributes
 }
 
 /// What the cloud would refuse, each with the line that asks for it; and what could not be looked up, as warnings.
-pub fn refused(plan: &Plan, stack: &Stack, catalog: &Catalog, read: &Read) -> Vec<Diagnostic> {
+pub fn refused(
+    plan: &Plan,
+    stack: &Stack,
+    catalog: &Catalog,
+    read: &ReadOffers,
+) -> Vec<Diagnostic> {
     let mut out = refused_of(sent(plan, catalog), stack, catalog, read);
     out.extend(unread(read));
     out
@@ -117,14 +124,14 @@ pub fn refused(plan: &Plan, stack: &Stack, catalog: &Catalog, read: &Read) -> Ve
 
 /// The same for calls that no plan holds yet, without what could not be looked up.
 pub fn refused_of<'a>(
-    all: impl Iterator<Item = Sent<'a>>,
+    all: impl Iterator<Item = SentValues<'a>>,
     stack: &Stack,
     catalog: &Catalog,
-    read: &Read,
+    read: &ReadOffers,
 ) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let mut told = BTreeSet::new();
-    let mut rules = Rules::default();
+    let mut rules = KindRules::default();
     for it in all {
         for (name, attribute) in &it.kind.attributes {
             let mut all: Vec<Diagnostic> = Vec::new();
@@ -184,10 +191,10 @@ fn is_capable(row: &Json, capability: &str) -> bool {
 
 /// A value that the cloud's own list does not hold, or not with what is needed of it.
 fn unknown(
-    it: &Sent<'_>,
+    it: &SentValues<'_>,
     chosen: &Chosen,
     value: &str,
-    read: &Read,
+    read: &ReadOffers,
     catalog: &Catalog,
 ) -> Option<Diagnostic> {
     let rows = read.get(chosen.list.as_ref()?)?.as_ref().ok()?;
@@ -224,7 +231,12 @@ fn unknown(
 }
 
 /// A value that cannot be had in the region that is asked for.
-fn not_here(it: &Sent<'_>, of: &Available, value: &str, read: &Read) -> Option<Diagnostic> {
+fn not_here(
+    it: &SentValues<'_>,
+    of: &Available,
+    value: &str,
+    read: &ReadOffers,
+) -> Option<Diagnostic> {
     let region = it.text(&of.region)?;
     let rows = read.get(&of.list)?.as_ref().ok()?;
     let text = |row: &Json, name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
@@ -248,11 +260,11 @@ fn not_here(it: &Sent<'_>, of: &Available, value: &str, read: &Read) -> Option<D
 
 /// What the account's own settings make of a machine.
 fn by_account<'a>(
-    it: &Sent<'a>,
+    it: &SentValues<'a>,
     name: &str,
     account: &AccountDefault,
-    read: &Read,
-    rules: &mut Rules<'a>,
+    read: &ReadOffers,
+    rules: &mut KindRules<'a>,
 ) -> Vec<Diagnostic> {
     let settings =
         read.get(&account.path).and_then(|it| it.as_ref().ok()).and_then(|it| it.first());
@@ -284,7 +296,7 @@ fn by_account<'a>(
 }
 
 /// What could not be read is said once; nothing stops for it.
-fn unread(read: &Read) -> Option<Diagnostic> {
+fn unread(read: &ReadOffers) -> Option<Diagnostic> {
     let missing: Vec<String> = read
         .iter()
         .filter_map(|(path, it)| it.as_ref().err().map(|why| format!("{path}: {why}")))
@@ -306,9 +318,9 @@ mod tests {
 
     use serde_json::{Value as Json, json};
 
-    use super::{Read, Source, refused, sources};
-    use crate::engine::plan::asked::Options;
-    use crate::engine::plan::propose::{Worlds, propose};
+    use super::{OfferSource, ReadOffers, refused, sources};
+    use crate::engine::plan::asked::PlanOptions;
+    use crate::engine::plan::propose::{PlanInputs, propose};
     use crate::engine::plan::tests::{applied, order, stack};
     use crate::kinds::builtin;
 
@@ -319,14 +331,14 @@ mod tests {
         let catalog = builtin();
         let stack = stack(text, &catalog);
         let (order, observed) = (order(&stack), BTreeMap::new());
-        let worlds = Worlds {
+        let worlds = PlanInputs {
             catalog: &catalog,
             stack: &stack,
             order: &order,
             state: None,
             observed: &observed,
         };
-        let plan = propose(&worlds, &Options::default()).0;
+        let plan = propose(&worlds, &PlanOptions::default()).0;
         let mut said = BTreeMap::from([
             (
                 "/regions".to_owned(),
@@ -360,7 +372,7 @@ mod tests {
         ]);
         change(&mut said);
         let wanted = sources(&plan, &catalog);
-        let read: Read = wanted
+        let read: ReadOffers = wanted
             .iter()
             .map(|(_, path)| {
                 let rows = said.get(path).and_then(Json::as_array).cloned();
@@ -441,14 +453,17 @@ mod tests {
         let stack = stack(WEB, &catalog);
         let (state, observed) = applied(&stack, &catalog);
         let order = order(&stack);
-        let worlds = Worlds {
+        let worlds = PlanInputs {
             catalog: &catalog,
             stack: &stack,
             order: &order,
             state: Some(&state),
             observed: &observed,
         };
-        let plan = propose(&worlds, &Options { now: 3_600_000, ..Options::default() }).0;
-        assert_eq!(sources(&plan, &catalog).into_iter().collect::<Vec<(Source, String)>>(), []);
+        let plan = propose(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0;
+        assert_eq!(
+            sources(&plan, &catalog).into_iter().collect::<Vec<(OfferSource, String)>>(),
+            []
+        );
     }
 }

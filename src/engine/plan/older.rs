@@ -1,32 +1,32 @@
 //! A state that is older than what it has made: what carries its tags and is not in it is named, and users are not moved on its word.
 
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::plan::adopted::Unknown;
-use crate::engine::plan::asked::{Intent, Way};
-use crate::engine::plan::change::{Action, Change, Held, Plan, Wait};
+use crate::engine::plan::asked::{Intent, RecoveryOverlay};
+use crate::engine::plan::change::{Action, Change, DeferReason, Deferred, Plan};
 use crate::engine::schema::Catalog;
-use crate::engine::state::record::Allowed;
+use crate::engine::state::record::Allowances;
 
 /// So many are named.
 const NAMED_MAX: usize = 5;
 
 /// What a plan is judged by.
-pub struct Judged<'a> {
+pub struct OutdatedCheck<'a> {
     pub plan: &'a Plan,
     pub catalog: &'a Catalog,
     /// How commands name the stack.
     pub name: &'a str,
     pub intent: Intent,
-    pub allowed: &'a Allowed,
+    pub allowed: &'a Allowances,
     /// It is a switch, or goes on with one.
     pub is_switch: bool,
     /// The overlays, and what of the unknown each of them declares.
-    pub ways: &'a [(Way, Vec<Address>)],
+    pub ways: &'a [(RecoveryOverlay, Vec<Address>)],
 }
 
-impl Judged<'_> {
+impl OutdatedCheck<'_> {
     /// What is said of tagged objects that state does not know: outside of a switch a refusal where users would be moved.
     pub fn told(&self, unknown: &[Unknown]) -> Option<Diagnostic> {
         let named: Vec<String> = unknown
@@ -69,9 +69,9 @@ impl Judged<'_> {
             loses_data: false,
             unseen: None,
             frozen: None,
-            held: Some(Held {
+            held: Some(Deferred {
                 action: Action::Delete,
-                wait: Wait::Unseen,
+                wait: DeferReason::Unseen,
                 why: "only what state knows is deleted".into(),
                 attributes: Vec::new(),
             }),
@@ -105,18 +105,18 @@ impl Judged<'_> {
             return "they are left: put the newer state back and destroy again, or delete them by hand".into();
         }
         let mut ways = vec!["put the newer state's folder back".to_owned()];
-        let declares = |it: &&(Way, Vec<Address>)| {
+        let declares = |it: &&(RecoveryOverlay, Vec<Address>)| {
             unknown.iter().all(|unknown| it.1.contains(&unknown.address))
         };
         ways.extend(self.ways.iter().filter(declares).map(|(way, _)| {
             let (to, planned) = (way.overlay.as_str(), way.assumes_lost.is_empty());
-            let switch = Command::Failover { stack, to, lost: Vec::new(), planned };
+            let switch = AdvisedCommand::Failover { stack, to, lost: Vec::new(), planned };
             format!("if it is lost, and users are at {to}, go on from there: {switch}")
         }));
         ways.push("if nobody needs them any more, delete them by hand".to_owned());
         if let ([first], false) = (moved, self.is_switch) {
             let (flag, address) = ("--revert-drift", first.to_string());
-            let letting = Command::ApplyLetting { stack, flag, address: &address };
+            let letting = AdvisedCommand::ApplyLetting { stack, flag, address: &address };
             ways.push(format!("to move users all the same: {letting}"));
         }
         ways.join("; ")

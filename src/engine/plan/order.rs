@@ -4,32 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
-use crate::engine::plan::asked::Allowed;
+use crate::engine::plan::asked::Allowances;
 use crate::engine::plan::asked::Intent;
-use crate::engine::plan::builder::Builder;
-use crate::engine::plan::change::{Action, Call, Directs, Step};
-use crate::engine::plan::cycle::{self, Rule};
+use crate::engine::plan::builder::StepBuilder;
+use crate::engine::plan::change::{Action, Step, StepCall, TrafficShift};
+use crate::engine::plan::cycle::{self, OrderingRule};
 use crate::engine::plan::guard;
 use crate::engine::plan::lowering::disrupts;
-use crate::engine::plan::planned::{Planned, is_deposed};
+use crate::engine::plan::planned::{PlannedChange, is_deposed};
 use crate::engine::plan::rolling::{Rolling, disturbs};
 use crate::engine::plan::serving::{emptied_sets, serving_sets};
-use crate::engine::plan::traffic::{Direction, Replicating};
+use crate::engine::plan::traffic::{Replicating, ShiftDirection};
 use crate::engine::schema::Catalog;
 
 /// What the order of steps has to keep to besides dependencies.
-pub(super) struct Course<'a> {
+pub(super) struct OrderingConstraints<'a> {
     pub catalog: &'a Catalog,
-    pub allowed: &'a Allowed,
+    pub allowed: &'a Allowances,
     pub intent: Intent,
-    pub directions: &'a [Direction],
+    pub directions: &'a [ShiftDirection],
     /// What nobody is directed to any more when the plan is carried out.
     pub left: &'a BTreeSet<Address>,
     /// Members of groups at which a written item has to arrive before users are directed.
     pub replicating: &'a [Replicating],
 }
 
-impl Course<'_> {
+impl OrderingConstraints<'_> {
     /// What users were directed to until now, where something of what they are directed to goes.
     fn left_while_shrinking(&self) -> BTreeSet<&Address> {
         if self.directions.iter().all(|it| it.shrinks.is_empty()) {
@@ -40,8 +40,11 @@ impl Course<'_> {
 }
 
 /// The steps of all changes; refusals where no order keeps users served.
-pub(super) fn steps(planned: &[Planned<'_>], course: &Course<'_>) -> (Vec<Step>, Vec<Diagnostic>) {
-    let mut builder = Builder::default();
+pub(super) fn steps(
+    planned: &[PlannedChange<'_>],
+    course: &OrderingConstraints<'_>,
+) -> (Vec<Step>, Vec<Diagnostic>) {
+    let mut builder = StepBuilder::default();
     for it in planned {
         builder.lower(it);
     }
@@ -49,7 +52,7 @@ pub(super) fn steps(planned: &[Planned<'_>], course: &Course<'_>) -> (Vec<Step>,
     builder.wait_for_dependents(planned);
     let mut refusals = Vec::new();
     // Where nothing is changed or deleted no set can lose anything: most plans of large stacks.
-    let touches = |it: &Planned<'_>| {
+    let touches = |it: &PlannedChange<'_>| {
         matches!(it.change.action, Action::Update | Action::Replace { .. } | Action::Delete)
     };
     if course.intent == Intent::Apply {
@@ -80,9 +83,9 @@ pub(super) fn steps(planned: &[Planned<'_>], course: &Course<'_>) -> (Vec<Step>,
     (builder.steps, refusals)
 }
 
-impl Builder {
+impl StepBuilder {
     /// Where rules contradict dependencies, the plan is refused; its steps are shown in the order of dependencies.
-    fn break_cycle(&mut self, plain: &[Vec<usize>], allowed: &Allowed) -> Option<Diagnostic> {
+    fn break_cycle(&mut self, plain: &[Vec<usize>], allowed: &Allowances) -> Option<Diagnostic> {
         let cycle = cycle::find(&self.steps)?;
         let told = cycle::tell(&self.steps, &cycle, &self.rules);
         self.steps.truncate(plain.len());
@@ -93,23 +96,23 @@ impl Builder {
     }
 
     /// Traffic moves last: to what serves, and what served before stays until nobody comes any more.
-    fn direct(&mut self, planned: &[Planned<'_>], course: &Course<'_>) {
+    fn direct(&mut self, planned: &[PlannedChange<'_>], course: &OrderingConstraints<'_>) {
         if course.directions.is_empty() {
             return;
         }
-        let actions: BTreeMap<&Address, &Planned<'_>> =
+        let actions: BTreeMap<&Address, &PlannedChange<'_>> =
             planned.iter().map(|it| (&it.change.address, it)).collect();
         let frontiers = self.frontiers(planned);
-        let moves = |it: &&Direction| it.drain_seconds.is_some() && it.until.is_none();
+        let moves = |it: &&ShiftDirection| it.drain_seconds.is_some() && it.until.is_none();
         let replicating =
             course.replicating.iter().filter(|_| course.directions.iter().any(|it| moves(&it)));
         let replicated: Vec<usize> = replicating
             .filter_map(|it| {
                 let planned = actions.get(&it.to)?;
-                let id = self.gate(planned, Call::Replication { from: it.from.clone() }, 5);
+                let id = self.gate(planned, StepCall::Replication { from: it.from.clone() }, 5);
                 let made = [&it.to, &it.from].map(|it| self.makes.get(it).map(|it| it.1));
                 for made in made.into_iter().flatten() {
-                    self.derive(id, made, Rule::Serve);
+                    self.derive(id, made, OrderingRule::Serve);
                 }
                 Some(id)
             })
@@ -135,20 +138,20 @@ impl Builder {
                     waits.extend(&replicated);
                 }
                 if let Some(of) = &direction.gate {
-                    let gate = self.gate(it, Call::Serving { of: of.clone() }, 30);
+                    let gate = self.gate(it, StepCall::Serving { of: of.clone() }, 30);
                     for wait in &waits {
-                        self.derive(gate, *wait, Rule::Serve);
+                        self.derive(gate, *wait, OrderingRule::Serve);
                     }
                     waits = BTreeSet::from([gate]);
                 }
                 for wait in &waits {
-                    self.derive(first, *wait, Rule::Serve);
+                    self.derive(first, *wait, OrderingRule::Serve);
                 }
             }
             if let (Some((first, _)), Some(seconds)) = (moves, direction.drain_seconds) {
                 let was = direction.old_roots.clone();
                 self.steps[first].directs =
-                    Some(Directs { was, seconds, ttl: direction.ttl_seconds });
+                    Some(TrafficShift { was, seconds, ttl: direction.ttl_seconds });
             }
             self.keep_old(it, direction, moves.map(|(_, last)| last), &actions);
         }
@@ -157,10 +160,10 @@ impl Builder {
     /// Deletions and weakenings behind the old target wait until traffic has moved and drained.
     fn keep_old(
         &mut self,
-        it: &Planned<'_>,
-        direction: &Direction,
+        it: &PlannedChange<'_>,
+        direction: &ShiftDirection,
         moved: Option<usize>,
-        actions: &BTreeMap<&Address, &Planned<'_>>,
+        actions: &BTreeMap<&Address, &PlannedChange<'_>>,
     ) {
         let waiting: Vec<usize> = direction
             .old
@@ -178,9 +181,9 @@ impl Builder {
         }
         let last = match (direction.drain_seconds, direction.until) {
             (Some(seconds), until) if seconds > 0 || until.is_some() => {
-                let drain = self.gate(it, Call::Drain { seconds, until }, seconds.max(1));
+                let drain = self.gate(it, StepCall::Drain { seconds, until }, seconds.max(1));
                 if let Some(moved) = moved {
-                    self.derive(drain, moved, Rule::Drain);
+                    self.derive(drain, moved, OrderingRule::Drain);
                 }
                 Some(drain)
             }
@@ -188,13 +191,13 @@ impl Builder {
         };
         for step in waiting {
             if let Some(last) = last {
-                self.derive(step, last, Rule::Drain);
+                self.derive(step, last, OrderingRule::Drain);
             }
         }
     }
 
     /// The last steps after which an address and all that it needs is there, past what has no steps of its own.
-    fn frontiers(&self, planned: &[Planned<'_>]) -> BTreeMap<Address, BTreeSet<usize>> {
+    fn frontiers(&self, planned: &[PlannedChange<'_>]) -> BTreeMap<Address, BTreeSet<usize>> {
         let mut frontiers: BTreeMap<Address, BTreeSet<usize>> = BTreeMap::new();
         for it in planned {
             let own = self.makes.get(&it.change.address).map(|it| it.1);
@@ -215,7 +218,7 @@ impl Builder {
 }
 
 /// Whether a change takes something from what serves behind the old target.
-pub(super) fn weakens(it: &Planned<'_>, direction: &Direction) -> bool {
+pub(super) fn weakens(it: &PlannedChange<'_>, direction: &ShiftDirection) -> bool {
     let address = &it.change.address;
     let shared = direction.new.contains(address);
     match it.change.action {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Call, Plan, Step};
-use crate::engine::plan::guard::Allowed;
-use crate::engine::plan::propose::{Options, Worlds, propose};
-use crate::engine::plan::scale_up::{Sooner, Waiting, told, waiting};
+use crate::engine::plan::change::{Plan, Step, StepCall};
+use crate::engine::plan::guard::Allowances;
+use crate::engine::plan::propose::{PlanInputs, PlanOptions, propose};
+use crate::engine::plan::scale_up::{TrafficFirst, UsersWaiting, told, waiting};
 use crate::engine::plan::tests::{Case, applied, check, order, plan, stack};
 use crate::engine::plan::verify::{Checked, verify};
 use crate::engine::state::record::State;
@@ -34,12 +34,12 @@ fn beside(text: &str) -> String {
     )
 }
 
-fn allowed() -> Allowed {
-    Allowed { destroys: Some(99), ..Allowed::default() }
+fn allowed() -> Allowances {
+    Allowances { destroys: Some(99), ..Allowances::default() }
 }
 
-fn outage() -> Allowed {
-    Allowed { outage: true, ..allowed() }
+fn outage() -> Allowances {
+    Allowances { outage: true, ..allowed() }
 }
 
 fn codes(plan: &Plan) -> Vec<&str> {
@@ -90,7 +90,7 @@ fn what_waits_in_a_circle_is_never_begun_whatever_flag() {
   web: { kind: linode.instance, region: us-east, type: g6-standard-1, image: linode/debian12, authorized_users: [a], label: web, lifecycle: { create_before_destroy: true }, depends_on: ['${t}'] }";
     let after = before.replace("id: S", "id: N").replace("region: us-east,", "region: eu-central,");
     let delete = vec![Address::one("t")];
-    let allowed = Allowed { delete, ..outage() };
+    let allowed = Allowances { delete, ..outage() };
     let plan = plan(&Case { before, after: &after, allowed, ..Case::default() });
     assert_eq!(codes(&plan), ["waits_in_circle"], "{:?}", plan.notes);
 }
@@ -189,7 +189,7 @@ fn of_names_that_exclude_each_other_one_goes_right_before_the_other_comes() {
     );
     let mut told = String::new();
     for (before, after) in [(RECORD, alias), (alias, RECORD), (RECORD, &same), (RECORD, &beside)] {
-        for allowed in [Allowed::default(), outage()] {
+        for allowed in [Allowances::default(), outage()] {
             told += &check(&Case { before, after, allowed, ..Case::default() });
             told += "\n";
         }
@@ -283,7 +283,7 @@ fn to_where_a_name_may_lead_that_could_not_be_read_nothing_is_taken_away() {
         let touched: Vec<String> = plan
             .steps
             .iter()
-            .filter(|it| matches!(it.call, Call::Delete { .. } | Call::Update { .. }))
+            .filter(|it| matches!(it.call, StepCall::Delete { .. } | StepCall::Update { .. }))
             .map(|it| it.address.to_string())
             .filter(|it| it != "spare")
             .collect();
@@ -298,14 +298,14 @@ fn tampered(before: &str, after: &str, tamper: impl Fn(&mut Vec<Step>)) -> Vec<&
     let (old, new) = (stack(before, &catalog), stack(after, &catalog));
     let (state, observed) = applied(&old, &catalog);
     let order = order(&new);
-    let worlds = Worlds {
+    let worlds = PlanInputs {
         catalog: &catalog,
         stack: &new,
         order: &order,
         state: Some(&state),
         observed: &observed,
     };
-    let options = Options { now: 3_600_000, allowed: allowed(), ..Options::default() };
+    let options = PlanOptions { now: 3_600_000, allowed: allowed(), ..PlanOptions::default() };
     let (mut plan, _) = propose(&worlds, &options);
     assert!(codes(&plan).is_empty(), "{:?}", plan.notes);
     tamper(&mut plan.steps);
@@ -412,14 +412,14 @@ fn users_who_wait_for_more_than_has_to_be_there_are_named() {
     let found = waits(2).unwrap();
     assert_eq!(
         found,
-        Waiting {
+        UsersWaiting {
             name: Address::one("shop"),
             serves: Address::index("node_eu", 0),
             made: vec![Address::index("eu", 1), Address::index("node_eu", 1)],
         }
     );
     assert_eq!(waits(1), None);
-    let none = told(&found, &Sooner::Nothing);
+    let none = told(&found, &TrafficFirst::Nothing);
     assert_eq!(none.code, "users_wait");
     assert!(none.help.unwrap().starts_with("no command moves them before that"));
 }

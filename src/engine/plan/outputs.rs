@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::plan::asked::Intent;
-use crate::engine::plan::change::{OutputChange, Stale};
+use crate::engine::plan::change::{OutputChange, StaleReport};
 use crate::engine::plan::diff::{is_missing_secret, seal};
-use crate::engine::plan::proposal::Proposal;
+use crate::engine::plan::proposal::PlanBuilder;
 use crate::engine::stack::model::{Instance, Term};
 use crate::engine::stack::resolve::resolve_output;
 use crate::engine::stack::term::expressions;
 use crate::engine::stack::uses::uses;
 use crate::engine::value::Value;
 
-impl Proposal<'_> {
+impl PlanBuilder<'_> {
     pub(super) fn outputs(&mut self) -> Vec<OutputChange> {
         let mut after: BTreeMap<String, Value> = BTreeMap::new();
         let worlds = self.worlds;
@@ -57,7 +57,7 @@ impl Proposal<'_> {
     }
 
     /// Values of living changes and of outputs that come from frozen objects.
-    pub(super) fn stale(&self) -> Vec<Stale> {
+    pub(super) fn stale(&self) -> Vec<StaleReport> {
         let mut stale = Vec::new();
         if !self.frozen.is_any() || self.options.intent == Intent::Destroy {
             return stale;
@@ -76,7 +76,12 @@ impl Proposal<'_> {
         stale
     }
 
-    fn stale_value(&self, what: &str, instance: Option<&Instance>, term: &Term) -> Option<Stale> {
+    fn stale_value(
+        &self,
+        what: &str,
+        instance: Option<&Instance>,
+        term: &Term,
+    ) -> Option<StaleReport> {
         used(self, instance, term).into_iter().find_map(|(from, attribute)| {
             let record = self.worlds.state?.records.get(&from)?;
             let kind = self.worlds.catalog.get(&record.kind)?;
@@ -85,7 +90,7 @@ impl Proposal<'_> {
             let made = attribute.as_ref().is_none_or(|it| {
                 it == "id" || kind.attribute(it).is_none_or(|attribute| attribute.computed)
             });
-            made.then(|| Stale {
+            made.then(|| StaleReport {
                 what: what.to_owned(),
                 since: self.frozen.since(fault_domain),
                 fault_domain: fault_domain.to_owned(),
@@ -96,7 +101,7 @@ impl Proposal<'_> {
 }
 
 fn used(
-    proposal: &Proposal<'_>,
+    proposal: &PlanBuilder<'_>,
     instance: Option<&Instance>,
     term: &Term,
 ) -> Vec<(Address, Option<String>)> {

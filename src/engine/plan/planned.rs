@@ -11,7 +11,7 @@ use crate::engine::state::record::Record;
 use crate::engine::value::{Attributes, Value};
 
 /// A change with everything that steps are made from.
-pub struct Planned<'a> {
+pub struct PlannedChange<'a> {
     pub change: Change,
     pub kind: &'a Kind,
     /// Lent by the record where that says just the same.
@@ -22,7 +22,7 @@ pub struct Planned<'a> {
 }
 
 /// Whether an interrupted replace left an older incarnation.
-pub(super) fn is_deposed(it: &Planned<'_>) -> bool {
+pub(super) fn is_deposed(it: &PlannedChange<'_>) -> bool {
     it.record.is_some_and(|it| it.deposed.is_some())
 }
 

@@ -4,17 +4,17 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::{Diagnostic, Span};
-use crate::engine::observed::{Observation, Reason, Unseen};
-use crate::engine::plan::asked::Options;
-use crate::engine::plan::carried::Carried;
+use crate::engine::observed::{Observation, UnknownReason, Unreadable};
+use crate::engine::plan::asked::PlanOptions;
+use crate::engine::plan::carried::SwitchScope;
 use crate::engine::plan::change::{Action, Change, Drift};
 use crate::engine::plan::diff::{drift, seal};
 use crate::engine::plan::frozen::Frozen;
 use crate::engine::plan::group::Groups;
-use crate::engine::plan::planned::Planned;
-use crate::engine::plan::silent::Silent;
+use crate::engine::plan::planned::PlannedChange;
+use crate::engine::plan::silent::UnreachablePlaces;
 use crate::engine::plan::survey::KnownParts;
 use crate::engine::quick::{QuickSet, Seeded};
 use crate::engine::schema::{Catalog, Kind};
@@ -24,7 +24,7 @@ use crate::engine::value::{Attributes, LineageKey};
 
 /// Everything a plan is worked out from.
 #[derive(Clone, Copy)]
-pub struct Worlds<'a> {
+pub struct PlanInputs<'a> {
     pub catalog: &'a Catalog,
     /// For [`crate::engine::plan::asked::Intent::Destroy`] the stack still gives the guards their `lifecycle`.
     pub stack: &'a Stack,
@@ -50,16 +50,16 @@ pub(super) enum Missing {
     Held,
 }
 
-pub(super) struct Proposal<'a> {
-    pub(super) worlds: Worlds<'a>,
-    pub(super) options: &'a Options,
+pub(super) struct PlanBuilder<'a> {
+    pub(super) worlds: PlanInputs<'a>,
+    pub(super) options: &'a PlanOptions,
     pub(super) frozen: Frozen<'a>,
-    pub(super) silent: Silent,
+    pub(super) silent: UnreachablePlaces,
     /// For a switch: what it leaves out.
-    pub(super) carried: Option<&'a Carried>,
+    pub(super) carried: Option<&'a SwitchScope>,
     pub(super) known: KnownParts<'a>,
     pub(super) groups: Groups,
-    pub(super) planned: Vec<Planned<'a>>,
+    pub(super) planned: Vec<PlannedChange<'a>>,
     pub(super) drift: Vec<Drift>,
     pub(super) taken: QuickSet<&'a Address>,
     /// Made anew beside an older incarnation, which serves until users have moved.
@@ -71,11 +71,11 @@ pub(super) struct Proposal<'a> {
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-impl<'a> Proposal<'a> {
+impl<'a> PlanBuilder<'a> {
     pub(super) fn new(
-        worlds: Worlds<'a>,
-        options: &'a Options,
-        carried: Option<&'a Carried>,
+        worlds: PlanInputs<'a>,
+        options: &'a PlanOptions,
+        carried: Option<&'a SwitchScope>,
     ) -> Self {
         let frozen = Frozen::new(worlds.catalog, worlds.state, &options.lost);
         let groups = Groups::new(worlds.catalog, worlds.state, worlds.observed, &frozen);
@@ -85,7 +85,7 @@ impl<'a> Proposal<'a> {
             worlds,
             options,
             frozen,
-            silent: Silent::new(worlds.catalog, worlds.state, worlds.observed),
+            silent: UnreachablePlaces::new(worlds.catalog, worlds.state, worlds.observed),
             carried,
             known: KnownParts::with_capacity(count),
             groups,
@@ -131,7 +131,10 @@ impl<'a> Proposal<'a> {
         let is_young = self.options.now - record.since < YOUNG_MILLISECONDS;
         if *seen == Observation::Absent && is_young && !record.leaving {
             let why = "it was made less than a minute ago and is in no list yet";
-            return Some(Cow::Owned(Observation::Unseen(Unseen::new(Reason::Unclear, why))));
+            return Some(Cow::Owned(Observation::Unseen(Unreadable::new(
+                UnknownReason::Unclear,
+                why,
+            ))));
         }
         Some(Cow::Borrowed(seen))
     }
@@ -146,7 +149,7 @@ impl<'a> Proposal<'a> {
     pub(super) fn doubt(&self, address: &Address) -> Option<String> {
         let begun = self.worlds.state?.begun.get(address).filter(|it| it.call == "create")?;
         let (name, address) = (self.name(), address.to_string());
-        let settle = Command::StateResolve { stack: &name, address: &address };
+        let settle = AdvisedCommand::StateResolve { stack: &name, address: &address };
         Some(format!(
             "a create of a {} began and its end is not known; look what is there; if it is not: {settle}; \
              if it is: the same with `--id` and its id instead of `--nothing`",

@@ -4,59 +4,59 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
-use crate::engine::fault_domain::Domains;
-pub use crate::engine::plan::asked::{Intent, Keep, Options};
+use crate::engine::fault_domain::FaultDomains;
+pub use crate::engine::plan::asked::{Intent, Keep, PlanOptions};
 use crate::engine::plan::blind::blind;
-use crate::engine::plan::carried::{Carried, Own};
+use crate::engine::plan::carried::{OwnChanges, SwitchScope};
 use crate::engine::plan::change::{Change, Danger, Plan, Stray, note};
-use crate::engine::plan::closure::Wanted;
+use crate::engine::plan::closure::DesiredTopology;
 use crate::engine::plan::danger::dangers;
 use crate::engine::plan::door::{Door, doors};
 use crate::engine::plan::foreign;
 use crate::engine::plan::guard;
-use crate::engine::plan::order::{Course, steps};
-use crate::engine::plan::planned::Planned;
-use crate::engine::plan::proposal::Proposal;
-pub use crate::engine::plan::proposal::Worlds;
-use crate::engine::plan::shut::{Shut, shut};
-use crate::engine::plan::traffic::{Direction, directions, left, replicating};
+use crate::engine::plan::order::{OrderingConstraints, steps};
+use crate::engine::plan::planned::PlannedChange;
+use crate::engine::plan::proposal::PlanBuilder;
+pub use crate::engine::plan::proposal::PlanInputs;
+use crate::engine::plan::shut::{ShutBackend, shut};
+use crate::engine::plan::traffic::{ShiftDirection, directions, left, replicating};
 use crate::engine::plan::unseen::unseen;
 use crate::engine::plan::verify::{Checked, verify};
 use crate::engine::plan::walls::Walls;
 use crate::engine::state::record::State;
 
 /// The plan; diagnostics stop it only when they are errors.
-pub fn propose(worlds: &Worlds<'_>, options: &Options) -> (Plan, Vec<Diagnostic>) {
+pub fn propose(worlds: &PlanInputs<'_>, options: &PlanOptions) -> (Plan, Vec<Diagnostic>) {
     proposed(worlds, options, None)
 }
 
 /// The plan of a switch: only what differs between what `before` desires and what `after` desires. Several are left where
 /// switches were turned before they ended.
 pub fn propose_switch(
-    before: &[Worlds<'_>],
-    after: &Worlds<'_>,
-    options: &Options,
+    before: &[PlanInputs<'_>],
+    after: &PlanInputs<'_>,
+    options: &PlanOptions,
 ) -> (Plan, Vec<Diagnostic>) {
     let pending = before.iter().map(|it| propose(it, options).0).collect();
     let (everything, _) = propose(after, options);
     let thawed = thawed(after, options);
     let deposed = deposed(after.state);
-    let own = Own { thawed, redirected: redirected(before, after), deposed };
-    let carried = Carried::new(after.catalog, after.stack, pending, &everything, own);
+    let own = OwnChanges { thawed, redirected: redirected(before, after), deposed };
+    let carried = SwitchScope::new(after.catalog, after.stack, pending, &everything, own);
     proposed(after, options, Some(&carried))
 }
 
 /// What directs users elsewhere than under any of the overlays that are left. Where neither target is known yet the changes look
 /// the same, and are not.
-fn redirected(before: &[Worlds<'_>], after: &Worlds<'_>) -> BTreeSet<Address> {
-    let targets = |worlds: &Worlds<'_>, wanted: &Wanted<'_>, address: &Address| {
+fn redirected(before: &[PlanInputs<'_>], after: &PlanInputs<'_>) -> BTreeSet<Address> {
+    let targets = |worlds: &PlanInputs<'_>, wanted: &DesiredTopology<'_>, address: &Address| {
         let instance = worlds.stack.instances.get(address)?;
         let kind = worlds.catalog.get(&instance.resource.kind)?;
         (!kind.traffic.is_empty()).then(|| wanted.targets(kind, instance))
     };
-    let left: Vec<(&Worlds<'_>, Wanted<'_>)> =
-        before.iter().map(|it| (it, Wanted::new(it.catalog, it.stack))).collect();
-    let wanted = Wanted::new(after.catalog, after.stack);
+    let left: Vec<(&PlanInputs<'_>, DesiredTopology<'_>)> =
+        before.iter().map(|it| (it, DesiredTopology::new(it.catalog, it.stack))).collect();
+    let wanted = DesiredTopology::new(after.catalog, after.stack);
     let differs = |address: &&Address| {
         let now = targets(after, &wanted, address);
         now.is_some() && left.iter().any(|(worlds, wanted)| targets(worlds, wanted, address) != now)
@@ -71,11 +71,11 @@ fn deposed(state: Option<&State>) -> BTreeSet<Address> {
 }
 
 /// What was frozen and is looked at again.
-fn thawed(worlds: &Worlds<'_>, options: &Options) -> BTreeSet<Address> {
+fn thawed(worlds: &PlanInputs<'_>, options: &PlanOptions) -> BTreeSet<Address> {
     let Some(state) = worlds.state.filter(|_| !options.thawed.is_empty()) else {
         return BTreeSet::new();
     };
-    let domains = Domains::new(worlds.catalog, Some(state));
+    let domains = FaultDomains::new(worlds.catalog, Some(state));
     let is_thawed = |it: &&Address| {
         domains.of_record(it).is_some_and(|it| options.thawed.iter().any(|thawed| thawed == it))
     };
@@ -83,11 +83,11 @@ fn thawed(worlds: &Worlds<'_>, options: &Options) -> BTreeSet<Address> {
 }
 
 fn proposed(
-    worlds: &Worlds<'_>,
-    options: &Options,
-    carried: Option<&Carried>,
+    worlds: &PlanInputs<'_>,
+    options: &PlanOptions,
+    carried: Option<&SwitchScope>,
 ) -> (Plan, Vec<Diagnostic>) {
-    let mut proposal = Proposal::new(*worlds, options, carried);
+    let mut proposal = PlanBuilder::new(*worlds, options, carried);
     if options.intent == Intent::Apply {
         for address in worlds.order {
             if let Some(instance) = worlds.stack.instances.get(address) {
@@ -103,7 +103,7 @@ fn proposed(
 }
 
 /// What is not seen, first of all, since it may be why the rest is as it is; then what guards refuse.
-fn guarded(it: &mut Proposal<'_>, directions: &[Direction]) -> Vec<Stray> {
+fn guarded(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Stray> {
     let mut strays = Vec::new();
     if it.options.intent == Intent::Apply {
         let name = it.name();
@@ -125,7 +125,7 @@ fn guarded(it: &mut Proposal<'_>, directions: &[Direction]) -> Vec<Stray> {
     strays
 }
 
-fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
+fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
     let options = it.options;
     let outputs = it.outputs();
     let stale = it.stale();
@@ -141,7 +141,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
     let goes_on = options.from.is_some()
         && it.worlds.state.is_some_and(|state| state.active == it.worlds.stack.overlays);
     let left = left(&it.worlds, &it.planned, &directions, goes_on);
-    let course = Course {
+    let course = OrderingConstraints {
         catalog: it.worlds.catalog,
         allowed: &options.allowed,
         intent: options.intent,
@@ -201,7 +201,7 @@ fn finish(mut it: Proposal<'_>) -> (Plan, Vec<Diagnostic>) {
 }
 
 /// What must not be overlooked; and a refusal of what would shut backends out, unless that is meant.
-fn endangered(it: &mut Proposal<'_>, directions: &[Direction]) -> Vec<Danger> {
+fn endangered(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Danger> {
     let (worlds, options) = (it.worlds, it.options);
     let (stack, kinds) = (worlds.stack, (worlds.stack, worlds.catalog));
     let mut dangers = dangers(&it.planned, stack);
@@ -215,7 +215,7 @@ fn endangered(it: &mut Proposal<'_>, directions: &[Direction]) -> Vec<Danger> {
         let doors = doors(&it.planned, kinds, &walls, directions);
         it.diagnostics.extend(shut.iter().filter_map(|it| it.told(stack, may_shut)));
         it.diagnostics.extend(doors.iter().filter_map(|it| it.told(stack, may_shut)));
-        dangers.extend(shut.iter().filter_map(Shut::danger));
+        dangers.extend(shut.iter().filter_map(ShutBackend::danger));
         dangers.extend(doors.iter().filter_map(Door::danger));
     }
     dangers.sort_by_key(|it| it.sort);
@@ -223,7 +223,7 @@ fn endangered(it: &mut Proposal<'_>, directions: &[Direction]) -> Vec<Danger> {
 }
 
 /// What was asked to be made anew and is declared nowhere.
-fn unknown_replacements(it: &Proposal<'_>) -> Vec<Diagnostic> {
+fn unknown_replacements(it: &PlanBuilder<'_>) -> Vec<Diagnostic> {
     let declared = &it.worlds.stack.instances;
     let unknown = it.options.replace.iter().filter(|it| !declared.contains_key(*it));
     unknown
@@ -238,14 +238,14 @@ fn unknown_replacements(it: &Proposal<'_>) -> Vec<Diagnostic> {
 }
 
 /// Changes that would send users to what is lost.
-fn lost_targets(it: &Proposal<'_>, directions: &[Direction]) -> Vec<Diagnostic> {
+fn lost_targets(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnostic> {
     let into_lost = directions.iter().filter_map(|it| Some((&it.address, it.into_lost.as_ref()?)));
     let into_lost: BTreeMap<&Address, &(Address, String)> = into_lost.collect();
     if it.options.allowed.outage || into_lost.is_empty() {
         return Vec::new();
     }
     let name = it.name();
-    let refusal = |planned: &Planned<'_>| {
+    let refusal = |planned: &PlannedChange<'_>| {
         let (target, domain) = into_lost.get(&planned.change.address)?;
         Some(guard::into_lost(planned, target, domain, &name))
     };

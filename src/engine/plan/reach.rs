@@ -2,9 +2,9 @@
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Span;
-use crate::engine::plan::change::{Action, Change, Wait};
+use crate::engine::plan::change::{Action, Change, DeferReason};
 use crate::engine::plan::guard;
-use crate::engine::plan::proposal::{Missing, Proposal};
+use crate::engine::plan::proposal::{Missing, PlanBuilder};
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::Instance;
 use crate::engine::stack::uses::named_by;
@@ -30,7 +30,7 @@ impl Missing {
     }
 }
 
-impl Proposal<'_> {
+impl PlanBuilder<'_> {
     /// What needs an object that is not there waits with it. A switch cannot wait for what is lost.
     pub(super) fn hold_without(&mut self, instance: &Instance, change: &mut Change) {
         if change.action == Action::NoOp || self.unavailable.is_empty() {
@@ -42,7 +42,7 @@ impl Proposal<'_> {
             self.diagnostics.push(guard::never_recorded(instance, &need, span, theirs));
             return;
         }
-        let wait = if missing == Missing::Lost { Wait::Lost } else { Wait::Unseen };
+        let wait = if missing == Missing::Lost { DeferReason::Lost } else { DeferReason::Unseen };
         let why = format!("it needs `{need}`, {}", missing.words());
         self.hold_making(instance, change, wait, why, missing.follows());
     }
@@ -82,7 +82,7 @@ impl Proposal<'_> {
         let mut containers = containers.flat_map(|it| named_by(self.worlds.stack, instance, it));
         if let Some(holder) = containers.find(|it| self.is_silent(it)) {
             let why = format!("it is made inside `{holder}`, which could not be looked at");
-            self.hold_making(instance, change, Wait::Unseen, why, Missing::Held);
+            self.hold_making(instance, change, DeferReason::Unseen, why, Missing::Held);
             return;
         }
         // Allowed or not: without a living member a new table would be another group of the same name.
@@ -91,9 +91,9 @@ impl Proposal<'_> {
             .filter(|_| !(self.options.allowed.group_changes && self.groups.lives(kind, desired)));
         let Some(away) = away.cloned() else { return };
         let (wait, who) = if away.is_lost {
-            (Wait::Group, "is lost")
+            (DeferReason::Group, "is lost")
         } else {
-            (Wait::Unseen, "could not be looked at")
+            (DeferReason::Unseen, "could not be looked at")
         };
         let mut why = format!("it would join its group, and the member in {} {who}", away.region);
         if self.groups.lives(kind, desired) {
@@ -108,7 +108,7 @@ impl Proposal<'_> {
             return;
         }
         if let Some(why) = self.silence(&change.address) {
-            self.hold_making(instance, change, Wait::Unseen, why, Missing::Held);
+            self.hold_making(instance, change, DeferReason::Unseen, why, Missing::Held);
         }
     }
 
@@ -122,7 +122,7 @@ impl Proposal<'_> {
         &mut self,
         instance: &Instance,
         change: &mut Change,
-        wait: Wait,
+        wait: DeferReason,
         why: String,
         missing: Missing,
     ) {

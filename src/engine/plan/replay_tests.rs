@@ -7,11 +7,11 @@ use proptest::test_runner::RngSeed;
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Action, Call, Plan, Step};
-use crate::engine::plan::closure::Wanted;
-use crate::engine::plan::guard::Allowed;
+use crate::engine::plan::change::{Action, Plan, Step, StepCall};
+use crate::engine::plan::closure::DesiredTopology;
+use crate::engine::plan::guard::Allowances;
 use crate::engine::plan::planned::{excludes, set_name};
-use crate::engine::plan::propose::{Options, Worlds, propose};
+use crate::engine::plan::propose::{PlanInputs, PlanOptions, propose};
 use crate::engine::plan::serving::lets_serve;
 use crate::engine::plan::tests::{applied_with, order, stack};
 use crate::engine::schema::{Catalog, Kind};
@@ -124,7 +124,7 @@ struct Layout(BTreeMap<Address, (Vec<Address>, Vec<Address>)>);
 
 impl Layout {
     fn new(catalog: &Catalog, stack: &Stack) -> Self {
-        let wanted = Wanted::new(catalog, stack);
+        let wanted = DesiredTopology::new(catalog, stack);
         let around = |(address, instance): (&Address, &Instance)| {
             let kind = &catalog.kinds[&instance.resource.kind];
             let container = kind.contains_in.iter();
@@ -266,7 +266,7 @@ impl<'a> Clouds<'a> {
             it.address == *address && it.action == Action::Replace { create_first: true }
         });
         match &step.call {
-            Call::Create { attributes, .. } => {
+            StepCall::Create { attributes, .. } => {
                 let (holder, targets) = self.around(address);
                 let kind = self.kind(&step.kind);
                 if kind.contains_in.is_some() && holder.is_none() {
@@ -282,9 +282,9 @@ impl<'a> Clouds<'a> {
                 self.settle_seen(own);
                 self.conflict(own).map_or(Ok(()), Err)
             }
-            Call::Update { .. } => self.update(step),
-            Call::Rename { attribute, to } => self.rename(address, attribute, to.as_ref()),
-            Call::Delete { deposed } => {
+            StepCall::Update { .. } => self.update(step),
+            StepCall::Rename { attribute, to } => self.rename(address, attribute, to.as_ref()),
+            StepCall::Delete { deposed } => {
                 let chosen = if *deposed { &self.deposed } else { &self.current };
                 if let Some(at) = chosen.get(address).copied() {
                     self.remember(step, at);
@@ -292,27 +292,27 @@ impl<'a> Clouds<'a> {
                 }
                 Ok(())
             }
-            Call::Ready => {
+            StepCall::Ready => {
                 let own = self.current[address];
                 self.objects.get_mut(&own).unwrap().up = true;
                 Ok(())
             }
-            Call::Serving { of } => self.pass(of),
-            Call::Drain { .. } => {
+            StepCall::Serving { of } => self.pass(of),
+            StepCall::Drain { .. } => {
                 self.remembered.remove(address);
                 Ok(())
             }
-            Call::Move { .. }
-            | Call::Forget
-            | Call::Gone { .. }
-            | Call::Gate
-            | Call::Replication { .. } => Ok(()),
+            StepCall::Move { .. }
+            | StepCall::Forget
+            | StepCall::Gone { .. }
+            | StepCall::Gate
+            | StepCall::Replication { .. } => Ok(()),
         }
     }
 
     fn update(&mut self, step: &Step) -> Result<(), String> {
         let address = &step.address;
-        let Call::Update { changed, attributes, group, or_create } = &step.call else {
+        let StepCall::Update { changed, attributes, group, or_create } = &step.call else {
             unreachable!("an update")
         };
         let (_, targets) = self.around(address);
@@ -355,7 +355,7 @@ impl<'a> Clouds<'a> {
     ) -> Result<(), String> {
         let own = self.current[address];
         let instance = &self.stack.instances[address];
-        let known = crate::engine::plan::survey::Known::default();
+        let known = crate::engine::plan::survey::KnownValues::default();
         let resolved =
             crate::engine::stack::resolve::resolve(self.stack, self.catalog, instance, &known);
         let desired = resolved.ok().and_then(|it| it.attributes.get(attribute).cloned());
@@ -469,7 +469,7 @@ impl<'a> Clouds<'a> {
 /// Whether a name goes for a moment because its successor may not stand beside it.
 fn is_exclusive(catalog: &Catalog, state: &State, plan: &Plan) -> bool {
     let creates = plan.steps.iter().filter_map(|it| match &it.call {
-        Call::Create { attributes, .. } => Some((&it.kind, attributes)),
+        StepCall::Create { attributes, .. } => Some((&it.kind, attributes)),
         _ => None,
     });
     creates.into_iter().any(|(kind, attributes)| {
@@ -555,9 +555,9 @@ proptest! {
             observed.insert(unseen.get(&addresses).clone(), Observation::Unseen("no answer".into()));
         }
         let order = order(&new);
-        let worlds = Worlds { catalog: &catalog, stack: &new, order: &order, state: Some(&state), observed: &observed };
-        let allowed = Allowed { destroys: Some(99), absent: Some(99), ..Allowed::default() };
-        let options = Options { now: 3_600_000, allowed, ..Options::default() };
+        let worlds = PlanInputs { catalog: &catalog, stack: &new, order: &order, state: Some(&state), observed: &observed };
+        let allowed = Allowances { destroys: Some(99), absent: Some(99), ..Allowances::default() };
+        let options = PlanOptions { now: 3_600_000, allowed, ..PlanOptions::default() };
         let (plan, _) = propose(&worlds, &options);
         if plan.notes.iter().any(|it| it.severity != "warning") {
             return Ok(());

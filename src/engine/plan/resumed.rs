@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::observed::Observation;
 use crate::engine::plan::change::{Action, Plan};
@@ -52,10 +52,10 @@ fn ways_on(state: &State, stack: &str) -> String {
     let mut ways = vec!["put the newer state's folder back".to_owned()];
     if let [to] = state.active.as_slice() {
         let planned = lost.is_empty();
-        let on = Command::Failover { stack, to, lost: lost.clone(), planned };
+        let on = AdvisedCommand::Failover { stack, to, lost: lost.clone(), planned };
         ways.push(format!("if users are to be at {to}, go on: {on}"));
     }
-    let home = Command::Failback { stack, lost };
+    let home = AdvisedCommand::Failback { stack, lost };
     ways.push(format!("if users are to be at home, go there: {home}"));
     ways.join("; ")
 }

@@ -1,28 +1,28 @@
 //! What each step of a plan is to a switch, and for how long others remember what it directs users away from.
 
-use crate::engine::ledger::timed::Role;
-use crate::engine::plan::change::{Call, Step};
+use crate::engine::ledger::timed::StepPhase;
+use crate::engine::plan::change::{Step, StepCall};
 
 /// Whether a gate of its own opens the way to what a step directs users to. Other gates of the same sort see to it that what was
 /// disturbed serves again.
 pub fn is_gated(step: &Step, steps: &[Step]) -> bool {
     let gates = step.waits.iter().filter_map(|id| steps.get(*id));
-    let mut gates = gates.filter(|it| matches!(it.call, Call::Serving { .. }));
+    let mut gates = gates.filter(|it| matches!(it.call, StepCall::Serving { .. }));
     gates.any(|it| it.address == step.address)
 }
 
 /// A step directs users if others remember what was before, or if a gate of the traffic opens the way to it.
-pub fn role(step: &Step, steps: &[Step]) -> Role {
+pub fn role(step: &Step, steps: &[Step]) -> StepPhase {
     match step.call {
-        Call::Replication { .. } => Role::Replication,
-        Call::Serving { .. } => Role::Gate,
-        Call::Drain { .. } => Role::Drain,
-        _ if step.directs.is_some() || is_gated(step, steps) => Role::Traffic,
-        _ => Role::Work,
+        StepCall::Replication { .. } => StepPhase::Replication,
+        StepCall::Serving { .. } => StepPhase::Gate,
+        StepCall::Drain { .. } => StepPhase::Drain,
+        _ if step.directs.is_some() || is_gated(step, steps) => StepPhase::Traffic,
+        _ => StepPhase::Work,
     }
 }
 
 /// Seconds for which resolvers may still answer what was before a step that directs users.
-pub fn ttl(step: &Step, role: Role) -> Option<u64> {
-    (role == Role::Traffic).then(|| step.directs.as_ref().map_or(0, |it| it.ttl))
+pub fn ttl(step: &Step, role: StepPhase) -> Option<u64> {
+    (role == StepPhase::Traffic).then(|| step.directs.as_ref().map_or(0, |it| it.ttl))
 }

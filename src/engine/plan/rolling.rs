@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::plan::builder::Builder;
-use crate::engine::plan::change::{Action, Call};
-use crate::engine::plan::cycle::Rule;
+use crate::engine::plan::builder::StepBuilder;
+use crate::engine::plan::change::{Action, StepCall};
+use crate::engine::plan::cycle::OrderingRule;
 use crate::engine::plan::lowering::disrupts;
-use crate::engine::plan::planned::{Planned, is_deposed, set_name};
-use crate::engine::plan::serving::{Serving, after};
+use crate::engine::plan::planned::{PlannedChange, is_deposed, set_name};
+use crate::engine::plan::serving::{ServingView, after};
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::value::Value;
 
@@ -17,7 +17,7 @@ const SEEN_SECONDS: u64 = 30;
 
 /// What rolling changes are worked out from.
 pub(super) struct Rolling<'a, 'b> {
-    planned: &'a [Planned<'b>],
+    planned: &'a [PlannedChange<'b>],
     /// Need → who needs it, as the layers say.
     dependents: BTreeMap<&'a Address, Vec<usize>>,
     /// Members of serving sets whose health the cloud tells.
@@ -27,17 +27,17 @@ pub(super) struct Rolling<'a, 'b> {
 }
 
 impl<'a, 'b> Rolling<'a, 'b> {
-    pub(super) fn new(catalog: &Catalog, planned: &'a [Planned<'b>]) -> Self {
-        let serving = Serving::new(planned);
+    pub(super) fn new(catalog: &Catalog, planned: &'a [PlannedChange<'b>]) -> Self {
+        let serving = ServingView::new(planned);
         let mut dependents: BTreeMap<&Address, Vec<usize>> = BTreeMap::new();
         for (one, it) in planned.iter().enumerate() {
             for (need, _) in it.instance.iter().flat_map(|it| &it.needs) {
                 dependents.entry(need).or_default().push(one);
             }
         }
-        let is_seen = |it: &Planned<'_>| is_seen(catalog, &serving, it);
+        let is_seen = |it: &PlannedChange<'_>| is_seen(catalog, &serving, it);
         let seen = (0..planned.len()).filter(|at| is_seen(&planned[*at])).collect();
-        let is_member = |it: &Planned<'_>| {
+        let is_member = |it: &PlannedChange<'_>| {
             let is_living = it.change.unseen.is_none() && it.change.frozen.is_none();
             is_living && !it.kind.serving_set.is_empty() && it.kind.drain.is_none()
         };
@@ -68,7 +68,7 @@ impl<'a, 'b> Rolling<'a, 'b> {
 }
 
 /// Whether it goes over to a container that is made anew: what waits for that waits for its members as well.
-fn moves_along(it: &Planned<'_>) -> bool {
+fn moves_along(it: &PlannedChange<'_>) -> bool {
     let sets = it.record.zip(it.desired.as_deref());
     sets.is_none_or(|(record, desired)| {
         set_name(it.kind, &record.attributes) != set_name(it.kind, desired)
@@ -76,7 +76,7 @@ fn moves_along(it: &Planned<'_>) -> bool {
 }
 
 /// Whether the cloud tells of a member of a serving set whether it is healthy, and it is to serve.
-fn is_seen(catalog: &Catalog, serving: &Serving<'_, '_>, it: &Planned<'_>) -> bool {
+fn is_seen(catalog: &Catalog, serving: &ServingView<'_, '_>, it: &PlannedChange<'_>) -> bool {
     let told = it.kind.serves.as_ref().is_some_and(|it| it.healthy.is_some());
     let is_living = it.change.unseen.is_none() && it.change.frozen.is_none();
     if !told || !is_living || !serving.after(it) {
@@ -99,7 +99,7 @@ fn is_seen(catalog: &Catalog, serving: &Serving<'_, '_>, it: &Planned<'_>) -> bo
 }
 
 /// Whether a member of a serving set is changed in what it serves, or how.
-fn is_moved(it: &Planned<'_>) -> bool {
+fn is_moved(it: &PlannedChange<'_>) -> bool {
     let serves = it.kind.serves.as_ref().map(|it| &it.attribute);
     let moves = |name: &String| it.kind.directs(name) || serves == Some(name);
     match it.change.action {
@@ -109,12 +109,12 @@ fn is_moved(it: &Planned<'_>) -> bool {
     }
 }
 
-impl Builder {
+impl StepBuilder {
     /// Waits until the cloud says that a member serves, after this step.
-    fn seen_after(&mut self, it: &Planned<'_>, after: usize) -> usize {
+    fn seen_after(&mut self, it: &PlannedChange<'_>, after: usize) -> usize {
         let of = vec![it.change.address.clone()];
-        let gate = self.gate(it, Call::Serving { of }, SEEN_SECONDS);
-        self.derive(gate, after, Rule::Seen);
+        let gate = self.gate(it, StepCall::Serving { of }, SEEN_SECONDS);
+        self.derive(gate, after, OrderingRule::Seen);
         gate
     }
 
@@ -155,7 +155,7 @@ impl Builder {
                     _ => make.0,
                 };
                 if let Some(before) = chained {
-                    self.derive(first, before, Rule::Set);
+                    self.derive(first, before, OrderingRule::Set);
                 }
             }
             let last = if rolling.seen.contains(&at) {
@@ -168,7 +168,7 @@ impl Builder {
             if it.change.action == (Action::Replace { create_first: true })
                 && let Some((first, _)) = delete
             {
-                self.derive(first, last, Rule::Seen);
+                self.derive(first, last, OrderingRule::Seen);
             }
             if !is_new {
                 chained = Some(last);
@@ -182,7 +182,7 @@ impl Builder {
             let Some((delete, _)) = self.deletes.get(&it.change.address).copied() else { continue };
             for (first, last) in &made {
                 if !self.exclusive.contains(&(delete, *first)) {
-                    self.derive(delete, *last, Rule::Set);
+                    self.derive(delete, *last, OrderingRule::Set);
                 }
             }
         }
@@ -229,7 +229,7 @@ impl Builder {
             if !disrupts(it) {
                 let Some((first, _)) = self.deletes.get(address).copied() else { continue };
                 for gate in &again {
-                    self.derive(first, *gate, Rule::Seen);
+                    self.derive(first, *gate, OrderingRule::Seen);
                 }
                 continue;
             }
@@ -239,7 +239,7 @@ impl Builder {
             };
             for key in keys {
                 for wait in before.insert(key, again.clone()).unwrap_or_default() {
-                    self.derive(first, wait, Rule::Sibling);
+                    self.derive(first, wait, OrderingRule::Sibling);
                 }
             }
         }
@@ -248,7 +248,7 @@ impl Builder {
     /// The gate at which a member is seen to serve again after what it serves from was disturbed.
     fn again(
         &mut self,
-        member: &Planned<'_>,
+        member: &PlannedChange<'_>,
         made: usize,
         own: Option<&usize>,
         behind: Option<&usize>,
@@ -260,7 +260,7 @@ impl Builder {
                 let gate = self.seen_after(member, made);
                 let theirs = self.makes.get(&member.change.address).map(|it| it.1);
                 if let Some(theirs) = theirs.filter(|_| behind.is_none_or(|it| *it <= 1)) {
-                    self.derive(gate, theirs, Rule::Seen);
+                    self.derive(gate, theirs, OrderingRule::Seen);
                 }
                 gate
             }
@@ -269,13 +269,13 @@ impl Builder {
 }
 
 /// Whether something is taken out of service by a change, or may be.
-pub(super) fn disturbs(it: &Planned<'_>) -> bool {
+pub(super) fn disturbs(it: &PlannedChange<'_>) -> bool {
     let changed = it.change.action.destroys() || it.change.action == Action::Update;
     disrupts(it) || stands_beside(it) || (changed && !it.kind.serving_set.is_empty())
 }
 
 /// Whether what it replaces is still there while it is used already.
-fn stands_beside(it: &Planned<'_>) -> bool {
+fn stands_beside(it: &PlannedChange<'_>) -> bool {
     let resumes = it.change.action == Action::Update && is_deposed(it);
     resumes || it.change.action == (Action::Replace { create_first: true })
 }

@@ -5,13 +5,13 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
 use crate::engine::address::Address;
-use crate::engine::observed::{Reason, Unseen};
+use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::plan::change::{
-    Action, AttributeChange, Bindings, Call, Change, Danger, Directs, Drift, Held, Loss, Note,
-    OutputChange, Plan, Stale, Step, Wait,
+    Action, AttributeChange, Bindings, Change, Danger, DeferReason, Deferred, Drift,
+    LossDeclaration, Note, OutputChange, Plan, StaleReport, Step, StepCall, TrafficShift,
 };
 use crate::engine::schema::Sort;
-use crate::engine::state::record::Allowed;
+use crate::engine::state::record::Allowances;
 use crate::engine::value::{Attributes, Value};
 
 pub const CREATE: Action = Action::Create;
@@ -74,9 +74,9 @@ impl Plan {
         for change in &changes {
             let call = match change.action {
                 Action::NoOp => continue,
-                Action::Delete => Call::Delete { deposed: false },
-                Action::Forget => Call::Forget,
-                _ => Call::Ready,
+                Action::Delete => StepCall::Delete { deposed: false },
+                Action::Forget => StepCall::Forget,
+                _ => StepCall::Ready,
             };
             let id = self.steps.len();
             self.steps.push(Step {
@@ -195,7 +195,7 @@ fn any_change() -> impl Strategy<Value = Change> {
             kind: words.0,
             reason: words.1,
             place: words.2,
-            unseen: words.3.map(|why| Unseen::new(Reason::Denied, why)),
+            unseen: words.3.map(|why| Unreadable::new(UnknownReason::Denied, why)),
             id: words.4,
             attributes: rest.0,
             loses_data: rest.1,
@@ -206,55 +206,56 @@ fn any_change() -> impl Strategy<Value = Change> {
     })
 }
 
-fn any_held() -> impl Strategy<Value = Held> {
+fn any_held() -> impl Strategy<Value = Deferred> {
     let wait = prop_oneof![
-        Just(Wait::Lost),
-        Just(Wait::Pending),
-        Just(Wait::Group),
-        Just(Wait::Unseen),
-        Just(Wait::Retained)
+        Just(DeferReason::Lost),
+        Just(DeferReason::Pending),
+        Just(DeferReason::Group),
+        Just(DeferReason::Unseen),
+        Just(DeferReason::Retained)
     ];
     (action(), wait, text(), vec(changed(), 0..2))
-        .prop_map(|(action, wait, why, attributes)| Held { action, wait, why, attributes })
+        .prop_map(|(action, wait, why, attributes)| Deferred { action, wait, why, attributes })
 }
 
-fn any_loss() -> impl Strategy<Value = Loss> {
+fn any_loss() -> impl Strategy<Value = LossDeclaration> {
     (text(), option::of((any::<i64>(), text())))
-        .prop_map(|(fault_domain, recorded)| Loss { fault_domain, recorded })
+        .prop_map(|(fault_domain, recorded)| LossDeclaration { fault_domain, recorded })
 }
 
-fn any_stale() -> impl Strategy<Value = Stale> {
-    (text(), address(), text(), option::of(any::<i64>()))
-        .prop_map(|(what, from, fault_domain, since)| Stale { what, from, fault_domain, since })
+fn any_stale() -> impl Strategy<Value = StaleReport> {
+    (text(), address(), text(), option::of(any::<i64>())).prop_map(
+        |(what, from, fault_domain, since)| StaleReport { what, from, fault_domain, since },
+    )
 }
 
-fn call() -> impl Strategy<Value = Call> {
+fn call() -> impl Strategy<Value = StepCall> {
     prop_oneof![
-        address().prop_map(|from| Call::Move { from }),
-        Just(Call::Forget),
+        address().prop_map(|from| StepCall::Move { from }),
+        Just(StepCall::Forget),
         (attributes(), option::of(text()))
-            .prop_map(|(attributes, label)| Call::Create { attributes, label }),
+            .prop_map(|(attributes, label)| StepCall::Create { attributes, label }),
         (text(), vec(text(), 0..3), attributes(), any::<bool>()).prop_map(
             |(group, changed, attributes, or_create)| {
-                Call::Update { group, changed, attributes, or_create }
+                StepCall::Update { group, changed, attributes, or_create }
             }
         ),
-        any::<bool>().prop_map(|deposed| Call::Delete { deposed }),
-        (text(), option::of(text())).prop_map(|(attribute, to)| Call::Rename { attribute, to }),
-        Just(Call::Ready),
-        any::<bool>().prop_map(|deposed| Call::Gone { deposed }),
-        Just(Call::Gate),
-        vec(address(), 0..3).prop_map(|of| Call::Serving { of }),
-        address().prop_map(|from| Call::Replication { from }),
+        any::<bool>().prop_map(|deposed| StepCall::Delete { deposed }),
+        (text(), option::of(text())).prop_map(|(attribute, to)| StepCall::Rename { attribute, to }),
+        Just(StepCall::Ready),
+        any::<bool>().prop_map(|deposed| StepCall::Gone { deposed }),
+        Just(StepCall::Gate),
+        vec(address(), 0..3).prop_map(|of| StepCall::Serving { of }),
+        address().prop_map(|from| StepCall::Replication { from }),
         (any::<u64>(), option::of(any::<i64>()))
-            .prop_map(|(seconds, until)| Call::Drain { seconds, until }),
+            .prop_map(|(seconds, until)| StepCall::Drain { seconds, until }),
     ]
 }
 
 fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     let step = (address(), text(), call(), vec(any::<usize>(), 0..3), option::of(text()));
     let directs = (vec(address(), 0..2), any::<(u64, u64)>())
-        .prop_map(|(was, (seconds, ttl))| Directs { was, seconds, ttl });
+        .prop_map(|(was, (seconds, ttl))| TrafficShift { was, seconds, ttl });
     vec((step, any::<usize>(), any::<u64>(), option::of(directs)), 0..6).prop_map(|steps| {
         let numbered = steps.into_iter().enumerate();
         numbered
@@ -342,7 +343,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
     let losses = (vec(any_loss(), 0..3), vec(text(), 0..2), vec(any_stale(), 0..2));
     let allowed = (vec(address(), 0..2), option::of(any::<usize>()), any::<bool>(), any::<bool>());
     let allowed = allowed.prop_map(|(delete, destroys, outage, pending)| {
-        (Allowed { delete, destroys, outage, ..Allowed::default() }, pending)
+        (Allowances { delete, destroys, outage, ..Allowances::default() }, pending)
     });
     let losses = (losses, allowed);
     (head, bindings(), body, any_steps(), vec(any_note(), 0..3), losses).prop_map(

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
-use crate::engine::plan::change::{Action, Call, Change, Plan, Step};
-use crate::engine::plan::closure::Wanted;
+use crate::engine::plan::change::{Action, Change, Plan, Step, StepCall};
+use crate::engine::plan::closure::DesiredTopology;
 use crate::engine::plan::serving::lets_serve;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::Stack;
@@ -13,7 +13,7 @@ use crate::engine::state::record::State;
 
 /// One name whose users wait for more than has to be there.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Waiting {
+pub struct UsersWaiting {
     pub name: Address,
     /// What serves where it is about to lead.
     pub serves: Address,
@@ -22,9 +22,14 @@ pub struct Waiting {
 }
 
 /// The first name that a plan directs elsewhere only after more was made there, where something serves already.
-pub fn waiting(catalog: &Catalog, stack: &Stack, state: &State, plan: &Plan) -> Option<Waiting> {
+pub fn waiting(
+    catalog: &Catalog,
+    stack: &Stack,
+    state: &State,
+    plan: &Plan,
+) -> Option<UsersWaiting> {
     let moves = plan.steps.iter().filter(|it| it.directs.is_some() && it.call.mutates());
-    let wanted = Wanted::new(catalog, stack);
+    let wanted = DesiredTopology::new(catalog, stack);
     let changed = |address: &Address| plan.changes.iter().find(|it| it.address == *address);
     moves.into_iter().find_map(|step| {
         let instance = stack.instances.get(&step.address)?;
@@ -38,11 +43,13 @@ pub fn waiting(catalog: &Catalog, stack: &Stack, state: &State, plan: &Plan) -> 
         let made: Vec<Address> = before(&plan.steps, step)
             .into_iter()
             .map(|it| &plan.steps[it])
-            .filter(|it| matches!(it.call, Call::Create { .. }) && closure.contains(&it.address))
+            .filter(|it| {
+                matches!(it.call, StepCall::Create { .. }) && closure.contains(&it.address)
+            })
             .map(|it| it.address.clone())
             .collect();
         let name = step.address.clone();
-        (!made.is_empty()).then_some(Waiting { name, serves, made })
+        (!made.is_empty()).then_some(UsersWaiting { name, serves, made })
     })
 }
 
@@ -76,7 +83,7 @@ fn before(steps: &[Step], step: &Step) -> BTreeSet<usize> {
 }
 
 /// What can be typed so that users do not wait.
-pub enum Sooner {
+pub enum TrafficFirst {
     /// The command that moves users at once, and the one that makes the rest afterwards.
     Typed {
         first: String,
@@ -88,7 +95,7 @@ pub enum Sooner {
 }
 
 /// Says so, with the commands that move users at once and make the rest later, where there are any.
-pub fn told(it: &Waiting, sooner: &Sooner) -> Diagnostic {
+pub fn told(it: &UsersWaiting, sooner: &TrafficFirst) -> Diagnostic {
     let made: Vec<String> = it.made.iter().map(|it| format!("`{it}`")).collect();
     let text = format!(
         "users of `{}` wait until {} are made, though `{}` is there already where they go",
@@ -97,11 +104,11 @@ pub fn told(it: &Waiting, sooner: &Sooner) -> Diagnostic {
         it.serves
     );
     let help = match sooner {
-        Sooner::Typed { first, rest } => {
+        TrafficFirst::Typed { first, rest } => {
             format!("to move them before that: `{first}`, and then for the rest: `{rest}`")
         }
-        Sooner::Drill => "a drill moves nobody; in a failover users would wait alike".into(),
-        Sooner::Nothing => {
+        TrafficFirst::Drill => "a drill moves nobody; in a failover users would wait alike".into(),
+        TrafficFirst::Nothing => {
             "no command moves them before that: no variable alone decides how much is made".into()
         }
     };

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
-use crate::engine::plan::asked::Allowed;
+use crate::engine::plan::asked::Allowances;
 use crate::engine::plan::change::Action;
-use crate::engine::plan::planned::{Planned, excludes, set_name};
+use crate::engine::plan::planned::{PlannedChange, excludes, set_name};
 use crate::engine::schema::{Attribute, Kind};
 use crate::engine::value::{Attributes, Value};
 
@@ -24,7 +24,7 @@ pub fn lets_serve(kind: &Kind, attributes: &Attributes) -> bool {
 }
 
 /// The attributes that it has when the plan is carried out; `None`: it is not there.
-pub(super) fn after<'a>(it: &'a Planned<'_>) -> Option<Cow<'a, Attributes>> {
+pub(super) fn after<'a>(it: &'a PlannedChange<'_>) -> Option<Cow<'a, Attributes>> {
     let desired = || it.desired.as_deref().map(Cow::Borrowed);
     match it.change.action {
         Action::Delete | Action::Forget => None,
@@ -44,24 +44,24 @@ pub(super) fn after<'a>(it: &'a Planned<'_>) -> Option<Cow<'a, Attributes>> {
 }
 
 /// Whether it is there now, as far as is known.
-pub(super) fn is_there(it: &Planned<'_>) -> bool {
+pub(super) fn is_there(it: &PlannedChange<'_>) -> bool {
     it.record.is_some() && !matches!(it.change.action, Action::Create | Action::Forget)
 }
 
 /// Every planned object by its address, for looks at what it needs.
-pub(super) struct Serving<'a, 'b> {
-    pub planned: &'a [Planned<'b>],
+pub(super) struct ServingView<'a, 'b> {
+    pub planned: &'a [PlannedChange<'b>],
     pub at: BTreeMap<&'a Address, usize>,
 }
 
-impl<'a, 'b> Serving<'a, 'b> {
-    pub(super) fn new(planned: &'a [Planned<'b>]) -> Self {
+impl<'a, 'b> ServingView<'a, 'b> {
+    pub(super) fn new(planned: &'a [PlannedChange<'b>]) -> Self {
         let at = planned.iter().enumerate().map(|(at, it)| (&it.change.address, at)).collect();
         Self { planned, at }
     }
 
     /// Whether it serves before anything is changed: it and what it needs are on.
-    fn before(&self, it: &Planned<'_>) -> bool {
+    fn before(&self, it: &PlannedChange<'_>) -> bool {
         let Some(record) = it.record.filter(|_| is_there(it)) else { return false };
         let on = |need: &Address| {
             self.at.get(need).is_none_or(|at| {
@@ -73,7 +73,7 @@ impl<'a, 'b> Serving<'a, 'b> {
     }
 
     /// Whether it serves when the plan is carried out.
-    pub(super) fn after(&self, it: &Planned<'_>) -> bool {
+    pub(super) fn after(&self, it: &PlannedChange<'_>) -> bool {
         let Some(attributes) = after(it) else { return false };
         let on = |need: &Address| {
             self.at.get(need).is_none_or(|at| {
@@ -86,8 +86,8 @@ impl<'a, 'b> Serving<'a, 'b> {
     }
 
     /// What an object needs and this plan switches off; itself, where it is that.
-    fn culprit(&self, it: &'a Planned<'b>) -> &'a Planned<'b> {
-        let off = |need: &&Planned<'_>| {
+    fn culprit(&self, it: &'a PlannedChange<'b>) -> &'a PlannedChange<'b> {
+        let off = |need: &&PlannedChange<'_>| {
             after(need).is_some_and(|it| !lets_serve(need.kind, &it))
                 && need.change.action == Action::Update
         };
@@ -98,7 +98,7 @@ impl<'a, 'b> Serving<'a, 'b> {
 }
 
 /// Indexes of the planned objects of each serving set.
-pub(super) fn serving_sets(planned: &[Planned<'_>]) -> BTreeMap<String, Vec<usize>> {
+pub(super) fn serving_sets(planned: &[PlannedChange<'_>]) -> BTreeMap<String, Vec<usize>> {
     let mut sets: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, it) in planned.iter().enumerate() {
         if it.kind.serving_set.is_empty() {
@@ -117,15 +117,15 @@ pub(super) fn serving_sets(planned: &[Planned<'_>]) -> BTreeMap<String, Vec<usiz
 
 /// Serving sets in which nothing would be left that serves, or nothing for a while.
 pub(super) fn emptied_sets(
-    planned: &[Planned<'_>],
+    planned: &[PlannedChange<'_>],
     sets: &BTreeMap<String, Vec<usize>>,
-    allowed: &Allowed,
+    allowed: &Allowances,
     left: &BTreeSet<Address>,
 ) -> Vec<Diagnostic> {
     if allowed.outage || sets.is_empty() {
         return Vec::new();
     }
-    let serving = Serving::new(planned);
+    let serving = ServingView::new(planned);
     let going: BTreeSet<&Address> = planned
         .iter()
         .filter(|it| it.change.action.destroys())
@@ -135,20 +135,20 @@ pub(super) fn emptied_sets(
     let mut refusals: Vec<Diagnostic> = Vec::new();
     let mut told: BTreeSet<&Address> = BTreeSet::new();
     for (name, members) in sets {
-        let members: Vec<&Planned<'_>> = members.iter().map(|at| &planned[*at]).collect();
-        let was = |it: &&&Planned<'_>| {
+        let members: Vec<&PlannedChange<'_>> = members.iter().map(|at| &planned[*at]).collect();
+        let was = |it: &&&PlannedChange<'_>| {
             let record = it.record.is_some_and(|it2| set_name(it.kind, &it2.attributes) == *name);
             record && serving.before(it)
         };
-        let is_in = |it: &Planned<'_>| {
+        let is_in = |it: &PlannedChange<'_>| {
             after(it).is_some_and(|it2| set_name(it.kind, &it2) == *name) && serving.after(it)
         };
         // In the place of what it excludes its successor comes at once: there is no other way.
-        let stays = |it: &&Planned<'_>| {
+        let stays = |it: &&PlannedChange<'_>| {
             (!going.contains(&it.change.address) || follows_at_once(it)) && is_in(it)
         };
-        let leaves = |it: &&&Planned<'_>| !stays(it);
-        let leaving: Vec<&&Planned<'_>> = members.iter().filter(was).filter(leaves).collect();
+        let leaves = |it: &&&PlannedChange<'_>| !stays(it);
+        let leaving: Vec<&&PlannedChange<'_>> = members.iter().filter(was).filter(leaves).collect();
         // With its container gone there is no set left to serve from.
         let orphaned =
             leaving.iter().all(|it| container(it, &holders).is_some_and(|it| going.contains(it)));
@@ -165,14 +165,14 @@ pub(super) fn emptied_sets(
 }
 
 /// A replacement in place of what its successor could not stand beside.
-fn follows_at_once(it: &Planned<'_>) -> bool {
+fn follows_at_once(it: &PlannedChange<'_>) -> bool {
     let both = it.record.map(|it| &it.attributes).zip(it.desired.as_deref());
     matches!(it.change.action, Action::Replace { create_first: false })
         && both.is_some_and(|(old, new)| excludes(it.kind, old, new))
 }
 
 /// Recorded objects by kind and id.
-fn holders<'a>(planned: &'a [Planned<'_>]) -> BTreeMap<(&'a str, &'a str), &'a Address> {
+fn holders<'a>(planned: &'a [PlannedChange<'_>]) -> BTreeMap<(&'a str, &'a str), &'a Address> {
     planned
         .iter()
         .filter_map(|it| it.record.map(|record| ((&*record.kind, &*record.id), &it.change.address)))
@@ -180,7 +180,7 @@ fn holders<'a>(planned: &'a [Planned<'_>]) -> BTreeMap<(&'a str, &'a str), &'a A
 }
 
 fn container<'a>(
-    it: &Planned<'_>,
+    it: &PlannedChange<'_>,
     holders: &BTreeMap<(&str, &str), &'a Address>,
 ) -> Option<&'a Address> {
     let attribute = it.kind.contains_in.as_ref()?;
@@ -189,7 +189,7 @@ fn container<'a>(
     holders.get(&(kind.as_str(), id)).copied()
 }
 
-fn emptied(it: &Planned<'_>) -> Diagnostic {
+fn emptied(it: &PlannedChange<'_>) -> Diagnostic {
     let address = &it.change.address;
     let refusal = Diagnostic::refusal("empties_serving_set", format!("to {} `{address}` leaves nothing that serves in its place", it.change.action.word()))
         .help("add its successor first, use `lifecycle: { create_before_destroy: true }`, or pass --allow-outage");

@@ -6,7 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::packets::{Filter, Network};
 use crate::engine::plan::change::Danger;
-use crate::engine::plan::planned::Planned;
+use crate::engine::plan::planned::PlannedChange;
 use crate::engine::plan::walls::{SHUT_BY_OTHERS, Walls};
 use crate::engine::schema::Sort;
 use crate::engine::stack::model::Stack;
@@ -14,7 +14,7 @@ use crate::engine::stack::uses::named_by;
 use crate::engine::value::Value;
 
 /// A machine that its balancer does not reach.
-pub(super) struct Shut {
+pub(super) struct ShutBackend {
     machine: Address,
     wall: String,
     /// `None`: somebody else attached it.
@@ -24,7 +24,11 @@ pub(super) struct Shut {
 }
 
 /// Every machine that is reached now and would not be when the plan is made; and those that what others attached shuts off.
-pub(super) fn shut(planned: &[Planned<'_>], stack: &Stack, walls: &Walls<'_, '_>) -> Vec<Shut> {
+pub(super) fn shut(
+    planned: &[PlannedChange<'_>],
+    stack: &Stack,
+    walls: &Walls<'_, '_>,
+) -> Vec<ShutBackend> {
     let mut found = Vec::new();
     let mut told = BTreeSet::new();
     for node in planned.iter().filter(|it| !it.change.action.destroys()) {
@@ -43,7 +47,7 @@ pub(super) fn shut(planned: &[Planned<'_>], stack: &Stack, walls: &Walls<'_, '_>
             // What is new, and what this plan leaves as it is, it does not take from anybody.
             let is_harmless = machine.record.is_none() || (was_shut && wall.own.is_some());
             if !lets_in(&wall.filter) && !is_harmless && told.insert((wall.name.clone(), port)) {
-                found.push(Shut {
+                found.push(ShutBackend {
                     machine: machine.change.address.clone(),
                     own: wall.own.cloned(),
                     wall: wall.name,
@@ -57,7 +61,7 @@ pub(super) fn shut(planned: &[Planned<'_>], stack: &Stack, walls: &Walls<'_, '_>
 }
 
 /// The attribute that says where a backend is, and its port.
-fn port(node: &Planned<'_>) -> Option<(String, u16)> {
+fn port(node: &PlannedChange<'_>) -> Option<(String, u16)> {
     node.kind.contains_in.as_ref()?;
     let known = |name: &String| {
         let desired = node.desired.as_ref().and_then(|it| it.get(name)).and_then(Value::as_text);
@@ -67,7 +71,7 @@ fn port(node: &Planned<'_>) -> Option<(String, u16)> {
     node.kind.traffic.iter().find_map(known)
 }
 
-impl Shut {
+impl ShutBackend {
     fn says(&self) -> String {
         let Self { wall, from, port, machine, .. } = self;
         let (would, any_more) = match &self.own {

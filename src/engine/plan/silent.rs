@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::fault_domain::Domains;
+use crate::engine::fault_domain::FaultDomains;
 use crate::engine::observed::Observation;
 use crate::engine::schema::{Catalog, FaultDomain, Kind};
 use crate::engine::stack::model::{Instance, Stack};
@@ -12,13 +12,13 @@ use crate::engine::value::Attributes;
 
 /// Nothing is worked out while everybody answers.
 #[derive(Debug, Default)]
-pub(super) struct Silent {
-    domains: Domains,
+pub(super) struct UnreachablePlaces {
+    domains: FaultDomains,
     /// With whether there was an answer after all, which was no or nonsense.
     names: BTreeMap<String, bool>,
 }
 
-impl Silent {
+impl UnreachablePlaces {
     pub(super) fn new(
         catalog: &Catalog,
         state: Option<&State>,
@@ -28,7 +28,7 @@ impl Silent {
         if !observed.values().any(is_unseen) {
             return Self::default();
         }
-        let domains = Domains::new(catalog, state);
+        let domains = FaultDomains::new(catalog, state);
         let (mut unseen, mut answered) = (BTreeMap::new(), BTreeSet::new());
         for (address, record) in state.into_iter().flat_map(|it| &it.records) {
             let Some(kind) = catalog.get(&record.kind).filter(|it| !is_global(it)) else {

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::plan::asked::Intent;
-use crate::engine::plan::change::{Action, Wait};
-use crate::engine::plan::closure::Recorded;
+use crate::engine::plan::change::{Action, DeferReason};
+use crate::engine::plan::closure::RecordedTopology;
 use crate::engine::plan::order::weakens;
-use crate::engine::plan::planned::Planned;
-use crate::engine::plan::proposal::Proposal;
-use crate::engine::plan::traffic::{Direction, unasked};
+use crate::engine::plan::planned::PlannedChange;
+use crate::engine::plan::proposal::PlanBuilder;
+use crate::engine::plan::traffic::{ShiftDirection, unasked};
 
-impl Proposal<'_> {
+impl PlanBuilder<'_> {
     /// Where users are directed by what could not be looked at nobody knows: to what it may lead to stays as it is.
     pub(super) fn hold_behind_unknown(&mut self) {
-        let directs = |it: &&Planned<'_>| {
+        let directs = |it: &&PlannedChange<'_>| {
             it.change.unseen.is_some() && it.record.is_some() && !it.kind.traffic.is_empty()
         };
         let Some(state) = self.worlds.state else { return };
@@ -23,7 +23,7 @@ impl Proposal<'_> {
         if destroys || !self.planned.iter().any(|it| directs(&it)) {
             return;
         }
-        let recorded = Recorded::new(self.worlds.catalog, state);
+        let recorded = RecordedTopology::new(self.worlds.catalog, state);
         let at = self.places();
         let mut held: Vec<(usize, String)> = Vec::new();
         let mut met = BTreeSet::new();
@@ -35,7 +35,7 @@ impl Proposal<'_> {
             let draining = state.draining.iter().filter(|it| it.address == *address);
             roots.extend(draining.flat_map(|it| it.was.iter().cloned()));
             let why = format!("users may be directed to it: `{address}` could not be looked at");
-            let unknown = Direction::unknown(it, &roots, recorded.closure(&roots));
+            let unknown = ShiftDirection::unknown(it, &roots, recorded.closure(&roots));
             for one in unknown.old.iter().filter_map(|it| at.get(it).copied()) {
                 if weakens(&self.planned[one], &unknown) && met.insert(one) {
                     held.push((one, why.clone()));
@@ -44,13 +44,19 @@ impl Proposal<'_> {
         }
         let mut withheld = BTreeSet::new();
         for (at, why) in held {
-            self.withhold(at, Wait::Unseen, why, &mut withheld);
+            self.withhold(at, DeferReason::Unseen, why, &mut withheld);
         }
         self.hold_followers(withheld);
     }
 
     /// Holds a change that was decided already; what it would have made anew is told to those who count on it.
-    fn withhold(&mut self, at: usize, wait: Wait, why: String, withheld: &mut BTreeSet<Address>) {
+    fn withhold(
+        &mut self,
+        at: usize,
+        wait: DeferReason,
+        why: String,
+        withheld: &mut BTreeSet<Address>,
+    ) {
         let change = &mut self.planned[at].change;
         if matches!(change.action, Action::Create | Action::Replace { .. }) {
             withheld.insert(change.address.clone());
@@ -76,7 +82,7 @@ impl Proposal<'_> {
             let mut needs = it.instance.iter().filter(|_| is_open).flat_map(|it| &it.needs);
             let Some((need, _)) = needs.find(|(need, _)| withheld.contains(need)) else { continue };
             let why = format!("it needs `{need}`, which has to wait itself");
-            self.withhold(at, Wait::Unseen, why, &mut withheld);
+            self.withhold(at, DeferReason::Unseen, why, &mut withheld);
         }
         self.hold_led_to();
     }
@@ -84,9 +90,9 @@ impl Proposal<'_> {
     /// Who cannot be directed elsewhere now still comes to what was there: that is not taken away either.
     fn hold_led_to(&mut self) {
         let at = self.places();
-        let waits = |it: &Planned<'_>| {
+        let waits = |it: &PlannedChange<'_>| {
             let held = it.change.held.as_ref();
-            !it.kind.traffic.is_empty() && held.is_some_and(|it| it.wait == Wait::Unseen)
+            !it.kind.traffic.is_empty() && held.is_some_and(|it| it.wait == DeferReason::Unseen)
         };
         let mut held: Vec<(usize, String)> = Vec::new();
         for it in self.planned.iter().filter(|it| waits(it)) {
@@ -101,7 +107,7 @@ impl Proposal<'_> {
         let mut withheld = BTreeSet::new();
         for (at, why) in held {
             if self.planned[at].change.action.destroys() {
-                self.withhold(at, Wait::Unseen, why, &mut withheld);
+                self.withhold(at, DeferReason::Unseen, why, &mut withheld);
             }
         }
         // Each turn holds at least one more.
@@ -109,7 +115,7 @@ impl Proposal<'_> {
     }
 
     /// Users are not moved to what could not be looked at: its gate could not be passed. What serves them stays as it is.
-    pub(super) fn hold_traffic(&mut self, directions: &mut Vec<Direction>) {
+    pub(super) fn hold_traffic(&mut self, directions: &mut Vec<ShiftDirection>) {
         if directions.is_empty() {
             return;
         }
@@ -120,7 +126,7 @@ impl Proposal<'_> {
         };
         // Only a switch asks whether the other side has the data; a gate that cannot be asked is closed.
         let unasked = self.options.from.as_ref().and_then(|_| unasked(&self.planned)).cloned();
-        let is_blocked = |it: &Direction| {
+        let is_blocked = |it: &ShiftDirection| {
             // Where users have moved already, the old way stays until it is known that the new one serves them.
             let leads_to = if it.until.is_some() { &it.new } else { &it.serving };
             let is_name = self.planned[at[&it.address]].kind.drain.is_some();
@@ -128,7 +134,7 @@ impl Proposal<'_> {
             let closed = unasked.clone().filter(|_| moves);
             leads_to.iter().find(silent).filter(|_| is_name).cloned().or(closed)
         };
-        let mut held: Vec<(usize, Wait, String)> = Vec::new();
+        let mut held: Vec<(usize, DeferReason, String)> = Vec::new();
         let mut blocked = BTreeSet::new();
         for direction in directions.iter() {
             let Some(target) = is_blocked(direction) else { continue };
@@ -145,12 +151,12 @@ impl Proposal<'_> {
                 } else {
                     format!("the gate of `{target}` is closed: it could not be asked")
                 };
-                held.push((at[address], Wait::Unseen, own));
+                held.push((at[address], DeferReason::Unseen, own));
                 blocked.insert(address.clone());
             }
             let behind = direction.old.iter().filter_map(|it| at.get(it));
             let behind = behind.filter(|at| weakens(&self.planned[**at], direction));
-            held.extend(behind.map(|at| (*at, Wait::Unseen, why.clone())));
+            held.extend(behind.map(|at| (*at, DeferReason::Unseen, why.clone())));
         }
         let mut withheld = BTreeSet::new();
         for (at, wait, why) in held {
@@ -197,18 +203,18 @@ impl Proposal<'_> {
     }
 
     /// Why a recorded object stays as it is although it may have been meant to go or to let go; `None`: it does not.
-    fn stays(&self, at: usize) -> Option<(Wait, &'static str)> {
+    fn stays(&self, at: usize) -> Option<(DeferReason, &'static str)> {
         let change = &self.planned[at].change;
         if change.unseen.is_some() && self.is_silent(&change.address) {
-            return Some((Wait::Unseen, "and could not be looked at"));
+            return Some((DeferReason::Unseen, "and could not be looked at"));
         }
         // What is frozen keeps what it needs anyway; what was pending before a switch may have nothing to do with it.
         let held = change.held.as_ref().filter(|_| change.frozen.is_none())?;
-        (held.wait != Wait::Pending || held.action.destroys())
+        (held.wait != DeferReason::Pending || held.action.destroys())
             .then_some((held.wait, "and has to wait"))
     }
 }
 
-fn deletes(it: &Planned<'_>) -> bool {
+fn deletes(it: &PlannedChange<'_>) -> bool {
     it.change.action == Action::Delete
 }

@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::Diagnostic;
-use crate::engine::fault_domain::Domains;
+use crate::engine::fault_domain::FaultDomains;
 use crate::engine::observed::Observation;
 use crate::engine::plan::asked::Intent;
 use crate::engine::plan::change::{Action, Stray};
-use crate::engine::plan::closure::{Recorded, Wanted};
+use crate::engine::plan::closure::{DesiredTopology, RecordedTopology};
 use crate::engine::plan::danger::directs_users;
-use crate::engine::plan::planned::{Planned, set_name};
-use crate::engine::plan::proposal::Proposal;
+use crate::engine::plan::planned::{PlannedChange, set_name};
+use crate::engine::plan::proposal::PlanBuilder;
 use crate::engine::plan::serving::after;
 use crate::engine::schema::{Catalog, FaultDomain, Kind};
-use crate::engine::stack::model::{Instance, Shape};
+use crate::engine::stack::model::{Instance, InstanceShape};
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
 
@@ -71,7 +71,8 @@ pub fn recorded(catalog: &Catalog, state: &State) -> Vec<Stray> {
     if state.lost.is_empty() {
         return Vec::new();
     }
-    let (records, domains) = (Recorded::new(catalog, state), Domains::new(catalog, Some(state)));
+    let (records, domains) =
+        (RecordedTopology::new(catalog, state), FaultDomains::new(catalog, Some(state)));
     let names = state.records.iter().filter_map(|(address, record)| {
         let kind = catalog.get(&record.kind)?;
         let value = |name: &str| record.attributes.get(name);
@@ -141,7 +142,7 @@ impl Remedy<'_> {
                 .to_owned();
         };
         let file = format!("stacks/{}/overlays/{overlay}.yaml", self.stack);
-        let then = self.shown.map(|stack| format!("; then {}", Command::Apply { stack }));
+        let then = self.shown.map(|stack| format!("; then {}", AdvisedCommand::Apply { stack }));
         let then = then.unwrap_or_default();
         match like {
             Some((value, other)) => format!(
@@ -154,7 +155,7 @@ impl Remedy<'_> {
     }
 }
 
-impl Proposal<'_> {
+impl PlanBuilder<'_> {
     /// Names that lead to what is lost when this plan is carried out, each told; those of which nobody is served.
     pub(super) fn strays(&mut self) -> Vec<Stray> {
         if self.options.lost.is_empty() || self.options.intent == Intent::Destroy {
@@ -166,15 +167,15 @@ impl Proposal<'_> {
             Some((it.change.address.clone(), domain))
         });
         let lost: BTreeMap<Address, String> = frozen.collect();
-        let wanted = Wanted::new(self.worlds.catalog, self.worlds.stack);
-        let recorded = self.worlds.state.map(|it| Recorded::new(self.worlds.catalog, it));
+        let wanted = DesiredTopology::new(self.worlds.catalog, self.worlds.stack);
+        let recorded = self.worlds.state.map(|it| RecordedTopology::new(self.worlds.catalog, it));
         let names = self.planned.iter().filter_map(|it| {
             let seen = self.worlds.observed.get(&it.change.address);
             led(it, &wanted, recorded.as_ref(), seen)
         });
         let names: Vec<Led<'_>> = names.collect();
         let found = into_lost(&names, |it| lost.get(it).cloned());
-        let at: BTreeMap<&Address, &Planned<'_>> =
+        let at: BTreeMap<&Address, &PlannedChange<'_>> =
             self.planned.iter().map(|it| (&it.change.address, it)).collect();
         let patterns = Patterns::of(&names, &lost, &at);
         let (stack, name) = (self.worlds.stack, self.name());
@@ -207,7 +208,7 @@ impl<'a> Patterns<'a> {
     fn of(
         names: &[Led<'a>],
         lost: &BTreeMap<Address, String>,
-        at: &BTreeMap<&'a Address, &'a Planned<'_>>,
+        at: &BTreeMap<&'a Address, &'a PlannedChange<'_>>,
     ) -> Self {
         let mut found = BTreeMap::new();
         let lives =
@@ -217,7 +218,7 @@ impl<'a> Patterns<'a> {
             let written = || {
                 let instance = other.instance.filter(|it| it.each.is_none())?;
                 let given = instance.resource.attributes.get(other.kind.traffic.first()?)?;
-                let Shape::Expression(it) = &given.term.shape else { return None };
+                let InstanceShape::Expression(it) = &given.term.shape else { return None };
                 Some(format!("${{{}}}", it.text))
             };
             if let Some(written) = written() {
@@ -228,13 +229,13 @@ impl<'a> Patterns<'a> {
         Self(found)
     }
 
-    fn like(&self, it: &Planned<'_>) -> Option<(String, &'a Address)> {
+    fn like(&self, it: &PlannedChange<'_>) -> Option<(String, &'a Address)> {
         self.0.get(&(it.kind.kind.as_str(), sort(it))).cloned()
     }
 }
 
 /// Whether two names of a kind can lead to the same: as text, the attribute that decides it.
-fn sort(it: &Planned<'_>) -> Option<String> {
+fn sort(it: &PlannedChange<'_>) -> Option<String> {
     let alike = it.kind.serving_alike.as_ref()?;
     Some(after(it)?.get(&alike.attribute)?.json().to_string())
 }
@@ -242,9 +243,9 @@ fn sort(it: &Planned<'_>) -> Option<String> {
 /// Where a name leads when the plan is carried out. What is left alone leads where it was seen to lead: a run that was killed
 /// behind its call has not recorded it.
 fn led<'a>(
-    it: &'a Planned<'_>,
-    wanted: &Wanted<'_>,
-    recorded: Option<&Recorded<'_>>,
+    it: &'a PlannedChange<'_>,
+    wanted: &DesiredTopology<'_>,
+    recorded: Option<&RecordedTopology<'_>>,
     seen: Option<&Observation>,
 ) -> Option<Led<'a>> {
     let mut attributes = after(it)?;

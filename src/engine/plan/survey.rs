@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::engine::address::Address;
-use crate::engine::plan::change::Loss;
+use crate::engine::plan::change::LossDeclaration;
 use crate::engine::plan::frozen::Frozen;
 use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::{Catalog, Kind};
@@ -15,7 +15,7 @@ use crate::engine::value::{Attributes, Value};
 
 /// One object to look at: by id when recorded, by identity when it would be created.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Inquiry<'a> {
+pub struct ReadRequest<'a> {
     pub address: Address,
     pub kind: String,
     pub id: Option<String>,
@@ -25,17 +25,17 @@ pub struct Inquiry<'a> {
 
 /// What is known of every address so far.
 #[derive(Debug, Clone, Default)]
-pub struct Known {
+pub struct KnownValues {
     pub objects: QuickMap<Address, Arc<Attributes>>,
 }
 
-impl Scope for Known {
+impl Scope for KnownValues {
     fn object(&self, address: &Address) -> Option<Arc<Attributes>> {
         self.objects.get(address).cloned()
     }
 }
 
-impl Known {
+impl KnownValues {
     pub fn put(&mut self, address: Address, object: Attributes) {
         self.objects.insert(address, Arc::new(object));
     }
@@ -53,7 +53,7 @@ impl Known {
 /// What is known while a plan is made: an object that is just as its record says is read there.
 #[derive(Default)]
 pub struct KnownParts<'a> {
-    known: Known,
+    known: KnownValues,
     records: QuickMap<&'a Address, &'a Record>,
 }
 
@@ -61,7 +61,7 @@ impl<'a> KnownParts<'a> {
     /// Nothing yet, with room for so many.
     pub fn with_capacity(count: usize) -> Self {
         let records = QuickMap::with_capacity_and_hasher(count, Seeded::default());
-        Self { known: Known::default(), records }
+        Self { known: KnownValues::default(), records }
     }
 
     pub fn put(&mut self, address: Address, object: Attributes) {
@@ -124,10 +124,10 @@ pub fn survey<'a>(
     stack: &Stack,
     order: &[Address],
     state: Option<&'a State>,
-    lost: &[Loss],
-) -> Vec<Inquiry<'a>> {
+    lost: &[LossDeclaration],
+) -> Vec<ReadRequest<'a>> {
     let mut inquiries = Vec::new();
-    let mut known = Known::default();
+    let mut known = KnownValues::default();
     let mut frozen = Frozen::new(catalog, state, lost);
     let is_recorded = |it: &Address| state.is_some_and(|state| state.records.contains_key(it));
     if let Some(state) = state {
@@ -137,7 +137,7 @@ pub fn survey<'a>(
             if kind.is_some_and(|it| frozen.of_record(address, it).is_some()) {
                 continue;
             }
-            inquiries.push(Inquiry {
+            inquiries.push(ReadRequest {
                 address: address.clone(),
                 kind: record.kind.clone(),
                 id: Some(record.id.clone()),
@@ -152,7 +152,7 @@ pub fn survey<'a>(
         if recorded.count() == stack.instances.len() || !stack.instances.values().any(is_new) {
             return inquiries;
         }
-        known = Known::recorded(state);
+        known = KnownValues::recorded(state);
     }
     let is_left = |it: &&Address| !is_recorded(it) || stack.lent.contains_key(*it);
     for address in order.iter().filter(is_left) {
@@ -174,7 +174,7 @@ pub fn survey<'a>(
         });
         let is_frozen = frozen.of_desired(address, kind).is_some();
         if identified && !is_frozen && reachable(kind, &resolved.attributes) {
-            inquiries.push(Inquiry {
+            inquiries.push(ReadRequest {
                 address: address.clone(),
                 kind: kind.kind.clone(),
                 id: None,

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::plan::asked::Way;
-use crate::engine::plan::change::{Action, Call, Loss, Plan};
-use crate::engine::plan::guard::Allowed;
-use crate::engine::plan::propose::{Intent, Keep, Options, Worlds, propose, propose_switch};
+use crate::engine::plan::asked::RecoveryOverlay;
+use crate::engine::plan::change::{Action, LossDeclaration, Plan, StepCall};
+use crate::engine::plan::guard::Allowances;
+use crate::engine::plan::propose::{
+    Intent, Keep, PlanInputs, PlanOptions, propose, propose_switch,
+};
 use crate::engine::plan::tests::{NoFiles, applied, order, told};
 use crate::engine::schema::Catalog;
 use crate::engine::stack::load::{Layer, load};
@@ -68,9 +70,9 @@ pub(super) struct Case<'a> {
     pub lost: &'a [&'a str],
     pub thaws: &'a [&'a str],
     pub keep: Keep,
-    pub allowed: Allowed,
+    pub allowed: Allowances,
     /// What could be switched to.
-    pub ways: &'a [Way],
+    pub ways: &'a [RecoveryOverlay],
     pub change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
 }
 
@@ -86,7 +88,7 @@ impl Default for Case<'_> {
             lost: &[],
             thaws: &[],
             keep: Keep::Nothing,
-            allowed: Allowed::default(),
+            allowed: Allowances::default(),
             ways: &[],
             change: &|_, _| {},
         }
@@ -102,8 +104,8 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     let names = |it: Option<&str>| it.map(|_| "x".to_owned()).into_iter().collect::<Vec<_>>();
     state.active = names(case.active);
     (case.change)(&mut state, &mut observed);
-    let loss = |it: &&str| Loss { fault_domain: (*it).into(), recorded: None };
-    let options = Options {
+    let loss = |it: &&str| LossDeclaration { fault_domain: (*it).into(), recorded: None };
+    let options = PlanOptions {
         intent: case.intent,
         now: NOW,
         allowed: case.allowed.clone(),
@@ -113,14 +115,14 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
         keep: case.keep,
         from: Some(names(case.active)),
         ways: case.ways.to_vec(),
-        ..Options::default()
+        ..PlanOptions::default()
     };
     let (mut before, mut after) =
         (layered(&catalog, case.base, case.active), layered(&catalog, case.base, case.to));
     before.overlays = names(case.active);
     after.overlays = names(case.to);
     let (order_before, order_after) = (order(&before), order(&after));
-    let worlds = |stack, order| Worlds {
+    let worlds = |stack, order| PlanInputs {
         catalog: &catalog,
         stack,
         order,
@@ -142,7 +144,7 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
             })
             .collect();
         let turned = turned.iter().map(|(stack, order)| worlds(stack, order.as_slice()));
-        let left: Vec<Worlds<'_>> = [left].into_iter().chain(turned).collect();
+        let left: Vec<PlanInputs<'_>> = [left].into_iter().chain(turned).collect();
         propose_switch(&left, &wanted, &options).0
     }
 }
@@ -213,7 +215,7 @@ fn nobody_is_directed_to_what_is_lost() {
     let home = || Case { active: Some(FAILOVER), to: None, lost: US, ..Case::default() };
     assert_eq!(refusals(&home()), told("lb", "linode:us-east"));
     // Asked for; and where nobody is served before, nobody is worse off.
-    let allowed = Allowed { outage: true, ..Allowed::default() };
+    let allowed = Allowances { outage: true, ..Allowances::default() };
     assert!(refusals(&Case { allowed, ..home() }).is_empty());
     // Two answers under one name: the last that leads to what lives is not taken away.
     let two = SITES.replace("outputs:", "  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb_eu.ipv4}', ttl_sec: 300 }\noutputs:");
@@ -367,11 +369,11 @@ fn what_serves_only_until_it_is_deleted_does_not_open_the_gate() {
         ..Case::default()
     });
     let text = told(&plan);
-    let id = |it: &dyn Fn(&Call) -> bool, at: &Address| {
+    let id = |it: &dyn Fn(&StepCall) -> bool, at: &Address| {
         plan.steps.iter().find(|step| step.address == *at && it(&step.call)).unwrap().id
     };
-    let gone = id(&|it| matches!(it, Call::Delete { .. }), &Address::index("node_eu", 1));
-    let gate = id(&|it| matches!(it, Call::Serving { .. }), &Address::one("shop"));
+    let gone = id(&|it| matches!(it, StepCall::Delete { .. }), &Address::index("node_eu", 1));
+    let gate = id(&|it| matches!(it, StepCall::Serving { .. }), &Address::one("shop"));
     assert!(plan.steps[gate].waits.contains(&gone), "{text}");
 }
 
@@ -447,7 +449,7 @@ fn group_wide_changes_wait_while_a_member_is_lost_and_own_ones_go() {
         base: changed,
         to: None,
         lost: &["aws:eu-west-1"],
-        allowed: Allowed { group_changes, ..Allowed::default() },
+        allowed: Allowances { group_changes, ..Allowances::default() },
         change: &whole,
         ..Case::default()
     };

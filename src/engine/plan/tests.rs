@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use crate::engine::address::Address;
 use crate::engine::graph::Graph;
 use crate::engine::observed::Observation;
-use crate::engine::plan::change::{Call, Plan};
-use crate::engine::plan::guard::Allowed;
-use crate::engine::plan::propose::{Intent, Options, Worlds, propose};
-use crate::engine::plan::survey::Known;
+use crate::engine::plan::change::{Plan, StepCall};
+use crate::engine::plan::guard::Allowances;
+use crate::engine::plan::propose::{Intent, PlanInputs, PlanOptions, propose};
+use crate::engine::plan::survey::KnownValues;
 use crate::engine::schema::Catalog;
 use crate::engine::stack::load::{FileProblem, Files, Layer, load};
 use crate::engine::stack::model::Stack;
@@ -61,7 +61,7 @@ pub(super) fn applied_with(
     for (at, address) in order(stack).iter().enumerate() {
         let instance = &stack.instances[address];
         let kind = catalog.get(&instance.resource.kind).unwrap();
-        let known = Known::recorded(&state);
+        let known = KnownValues::recorded(&state);
         let attributes = resolve(stack, catalog, instance, &known).unwrap().attributes;
         let attributes: Attributes = attributes
             .into_iter()
@@ -103,7 +103,7 @@ pub(super) struct Case<'a> {
     pub after: &'a str,
     pub now: i64,
     pub intent: Intent,
-    pub allowed: Allowed,
+    pub allowed: Allowances,
     pub change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
 }
 
@@ -114,7 +114,7 @@ impl Default for Case<'_> {
             after: "",
             now: 3_600_000,
             intent: Intent::Apply,
-            allowed: Allowed::default(),
+            allowed: Allowances::default(),
             change: &|_, _| {},
         }
     }
@@ -134,18 +134,18 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     let after = if case.after.is_empty() { "  {}" } else { case.after };
     let desired = stack(after, &catalog);
     let order = order(&desired);
-    let worlds = Worlds {
+    let worlds = PlanInputs {
         catalog: &catalog,
         stack: &desired,
         order: &order,
         state: state.as_ref(),
         observed: &observed,
     };
-    let options = Options {
+    let options = PlanOptions {
         intent: case.intent,
         now: case.now,
         allowed: case.allowed.clone(),
-        ..Options::default()
+        ..PlanOptions::default()
     };
     propose(&worlds, &options).0
 }
@@ -196,7 +196,7 @@ pub(super) fn told(plan: &Plan) -> String {
     }
     for step in &plan.steps {
         let group = match &step.call {
-            Call::Update { group, .. } if !group.is_empty() => format!(" {group}"),
+            StepCall::Update { group, .. } if !group.is_empty() => format!(" {group}"),
             _ => String::new(),
         };
         write!(text, "{}: {}{group} {}", step.id, step.call.word(), step.address).unwrap();
@@ -357,7 +357,7 @@ fn what_was_inside_of_what_is_gone_is_gone_however_young() {
             observed.insert(address, Observation::Absent);
         }
     };
-    let allowed = Allowed { absent: Some(9), outage: true, ..Allowed::default() };
+    let allowed = Allowances { absent: Some(9), outage: true, ..Allowances::default() };
     let case = Case { before: SITE, after: SITE, change: &absent, allowed, ..Case::default() };
     let told = check(&case);
     for made in ["create lb: ", "create http: ", "create node[0]: ", "create node[1]: "] {
@@ -431,7 +431,7 @@ fn data_is_not_lost_by_accident() {
     refusal data_loss
     "#);
     let delete = vec![Address::one("t")];
-    let case = Case { allowed: Allowed { delete, ..Allowed::default() }, ..case };
+    let case = Case { allowed: Allowances { delete, ..Allowances::default() }, ..case };
     assert!(plan(&case).notes.is_empty());
 }
 
@@ -476,7 +476,7 @@ fn many_destroys_and_many_absent_want_a_word() {
         |case: &Case<'_>| plan(case).notes.iter().map(|it| it.code.clone()).collect::<Vec<_>>();
     let case = Case { before: &keys, after: &few, ..Case::default() };
     assert_eq!(notes(&case), ["many_destroys"]);
-    let allowed = Allowed { destroys: Some(4), ..Allowed::default() };
+    let allowed = Allowances { destroys: Some(4), ..Allowances::default() };
     assert!(notes(&Case { allowed, ..case }).is_empty());
     let absent = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         for seen in observed.values_mut().take(5) {
@@ -485,7 +485,7 @@ fn many_destroys_and_many_absent_want_a_word() {
     };
     let case = Case { before: &keys, after: &keys, change: &absent, ..Case::default() };
     assert_eq!(notes(&case), ["many_absent"]);
-    let allowed = Allowed { absent: Some(5), ..Allowed::default() };
+    let allowed = Allowances { absent: Some(5), ..Allowances::default() };
     assert!(notes(&Case { allowed, ..case }).is_empty());
 }
 
@@ -513,7 +513,7 @@ fn a_serving_set_is_filled_before_it_is_emptied() {
     1: delete b
     refusal empties_serving_set
     ");
-    let outage = Allowed { outage: true, ..Allowed::default() };
+    let outage = Allowances { outage: true, ..Allowances::default() };
     assert!(plan(&Case { allowed: outage, ..case }).notes.is_empty());
 }
 
@@ -568,7 +568,9 @@ fn a_lost_member_joins_the_living_one_and_takes_nothing_along() {
     0: create t
     1: ready t after [0]
     ");
-    let Call::Create { attributes, .. } = &plan(&case).steps[0].call else { panic!("a create") };
+    let StepCall::Create { attributes, .. } = &plan(&case).steps[0].call else {
+        panic!("a create")
+    };
     assert_eq!(attributes["join.region"], Value::text("eu-west-1"));
 }
 
@@ -765,14 +767,14 @@ fn what_the_cloud_tells_of_a_secret_is_not_told() {
             attributes.insert("tags".into(), Value::List(tags));
         }
         let order = order(&stack);
-        let worlds = Worlds {
+        let worlds = PlanInputs {
             catalog: &catalog,
             stack: &stack,
             order: &order,
             state: Some(&state),
             observed: &observed,
         };
-        propose(&worlds, &Options { now: 3_600_000, ..Options::default() }).0
+        propose(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0
     };
     let same = propose_with("lb-Hunter2");
     assert!(same.steps.is_empty() && same.drift.is_empty(), "{:?} {:?}", same.changes, same.drift);
@@ -804,14 +806,14 @@ fn a_drift_of_a_secret_that_is_not_given_is_said() {
         }
         let stack = stack(text(""));
         let order = order(&stack);
-        let worlds = Worlds {
+        let worlds = PlanInputs {
             catalog: &catalog,
             stack: &stack,
             order: &order,
             state: Some(&state),
             observed: &observed,
         };
-        let plan = propose(&worlds, &Options { now: 3_600_000, ..Options::default() }).0;
+        let plan = propose(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0;
         assert!(plan.steps.is_empty(), "{:?}", plan.steps);
         let notes: Vec<String> =
             plan.notes.iter().map(|it| format!("{}: {}", it.code, it.text)).collect();

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::normalise::stored;
-use crate::engine::plan::change::{Action, Change, Directs};
-use crate::engine::plan::closure::{Recorded, Wanted};
+use crate::engine::plan::change::{Action, Change, TrafficShift};
+use crate::engine::plan::closure::{DesiredTopology, RecordedTopology};
 use crate::engine::plan::frozen::Frozen;
 use crate::engine::plan::group::{Members, group_name};
-use crate::engine::plan::planned::{Planned, set_name};
-use crate::engine::plan::proposal::Worlds;
+use crate::engine::plan::planned::{PlannedChange, set_name};
+use crate::engine::plan::proposal::PlanInputs;
 use crate::engine::schema::{Catalog, Drain, Kind};
 use crate::engine::stack::model::GateProbe;
-use crate::engine::state::journal::Begun;
+use crate::engine::state::journal::PendingOperation;
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
 
@@ -21,7 +21,7 @@ const DRAIN_TIMES: u64 = 2;
 
 /// One change that directs users somewhere else, or takes a way from them.
 #[derive(Debug)]
-pub(super) struct Direction {
+pub(super) struct ShiftDirection {
     pub address: Address,
     /// The change deletes it: others of its set serve instead.
     pub withdraws: bool,
@@ -54,23 +54,23 @@ pub(super) struct Replicating {
     pub from: Address,
 }
 
-fn has_replication_gate(it: &Planned<'_>) -> bool {
+fn has_replication_gate(it: &PlannedChange<'_>) -> bool {
     let gate = it.instance.and_then(|it| it.resource.gate.as_ref());
     gate.is_some_and(|it| matches!(it.probe, GateProbe::Replication))
 }
 
 /// A member of which its replication gate cannot be asked, as it, or the only ones beside it, could not be looked at. Under a
 /// loss nobody is asked: what is lost tells nothing.
-pub(super) fn unasked<'a>(planned: &'a [Planned<'_>]) -> Option<&'a Address> {
-    let unseen = |it: &&Planned<'_>| it.change.unseen.is_some() && it.change.frozen.is_none();
+pub(super) fn unasked<'a>(planned: &'a [PlannedChange<'_>]) -> Option<&'a Address> {
+    let unseen = |it: &&PlannedChange<'_>| it.change.unseen.is_some() && it.change.frozen.is_none();
     if !planned.iter().any(|it| unseen(&it) && it.kind.group.is_some()) {
         return None;
     }
-    let group = |it: &Planned<'_>| group_name(it.kind, it.desired.as_ref()?);
+    let group = |it: &PlannedChange<'_>| group_name(it.kind, it.desired.as_ref()?);
     let pairs = replicating(planned);
     let gated = planned.iter().filter(|it| has_replication_gate(it) && it.change.frozen.is_none());
     let mut gated = gated.filter(|it| !pairs.iter().any(|pair| pair.to == it.change.address));
-    let missed = |to: &&Planned<'_>| {
+    let missed = |to: &&PlannedChange<'_>| {
         let name = group(to);
         unseen(to) || planned.iter().any(|it| unseen(&it) && name.is_some() && group(it) == name)
     };
@@ -78,14 +78,14 @@ pub(super) fn unasked<'a>(planned: &'a [Planned<'_>]) -> Option<&'a Address> {
 }
 
 /// The members with a replication gate, each with another living one of its group.
-pub(super) fn replicating(planned: &[Planned<'_>]) -> Vec<Replicating> {
-    let lives = |it: &&Planned<'_>| {
+pub(super) fn replicating(planned: &[PlannedChange<'_>]) -> Vec<Replicating> {
+    let lives = |it: &&PlannedChange<'_>| {
         it.change.frozen.is_none()
             && it.change.unseen.is_none()
             && it.desired.is_some()
             && it.change.held.as_ref().is_none_or(|it| it.action != Action::Create)
     };
-    let group = |it: &Planned<'_>| group_name(it.kind, it.desired.as_ref()?);
+    let group = |it: &PlannedChange<'_>| group_name(it.kind, it.desired.as_ref()?);
     let members = planned.iter().filter(lives);
     let members: Members<'_> =
         members.filter_map(|it| Some((&it.change.address, group(it)?))).collect();
@@ -98,8 +98,8 @@ pub(super) fn replicating(planned: &[Planned<'_>]) -> Vec<Replicating> {
     pairs.collect()
 }
 
-impl Direction {
-    fn of(it: &Planned<'_>) -> Self {
+impl ShiftDirection {
+    fn of(it: &PlannedChange<'_>) -> Self {
         Self {
             address: it.change.address.clone(),
             withdraws: false,
@@ -117,9 +117,13 @@ impl Direction {
     }
 }
 
-impl Direction {
+impl ShiftDirection {
     /// What could not be looked at may direct users to any of these.
-    pub(super) fn unknown(it: &Planned<'_>, roots: &[Address], old: BTreeSet<Address>) -> Self {
+    pub(super) fn unknown(
+        it: &PlannedChange<'_>,
+        roots: &[Address],
+        old: BTreeSet<Address>,
+    ) -> Self {
         let drain_seconds = it.kind.drain.as_ref().map(|_| 0);
         Self { old_roots: roots.to_vec(), old, drain_seconds, ..Self::of(it) }
     }
@@ -128,11 +132,11 @@ impl Direction {
 /// Every change that directs users, in the order of the plan; then what earlier runs left draining, also what is drained by
 /// now while their switch goes on.
 pub(super) fn directions(
-    worlds: &Worlds<'_>,
+    worlds: &PlanInputs<'_>,
     frozen: &Frozen<'_>,
-    planned: &[Planned<'_>],
+    planned: &[PlannedChange<'_>],
     now: i64,
-) -> Vec<Direction> {
+) -> Vec<ShiftDirection> {
     let draining = || {
         let state = worlds.state.iter();
         // A switch that goes on still has to know what it took its users from, remembered or not.
@@ -145,17 +149,17 @@ pub(super) fn directions(
     if !any && draining().next().is_none() {
         return Vec::new();
     }
-    let view = View {
+    let view = TrafficView {
         worlds,
         frozen,
         planned,
         at: planned.iter().enumerate().map(|(at, it)| (&it.change.address, at)).collect(),
         sets: sets(planned),
-        wanted: Wanted::new(worlds.catalog, worlds.stack),
-        recorded: worlds.state.map(|it| Recorded::new(worlds.catalog, it)),
+        wanted: DesiredTopology::new(worlds.catalog, worlds.stack),
+        recorded: worlds.state.map(|it| RecordedTopology::new(worlds.catalog, it)),
     };
     let changed = planned.iter().filter(|it| directs(it.kind, &it.change));
-    let mut directions: Vec<Direction> = changed.map(|it| view.direction(it)).collect();
+    let mut directions: Vec<ShiftDirection> = changed.map(|it| view.direction(it)).collect();
     for it in draining() {
         directions.extend(view.draining(&it.address, &it.was, it.until));
     }
@@ -165,9 +169,9 @@ pub(super) fn directions(
 /// What nobody is directed to any more: what stood behind old targets, and, where a switch that has moved its users
 /// already goes on, everything to which no name leads.
 pub(super) fn left(
-    worlds: &Worlds<'_>,
-    planned: &[Planned<'_>],
-    directions: &[Direction],
+    worlds: &PlanInputs<'_>,
+    planned: &[PlannedChange<'_>],
+    directions: &[ShiftDirection],
     goes_on: bool,
 ) -> BTreeSet<Address> {
     let mut left: BTreeSet<Address> =
@@ -179,13 +183,13 @@ pub(super) fn left(
     if left.is_empty() {
         return left;
     }
-    let wanted = Wanted::new(worlds.catalog, worlds.stack);
+    let wanted = DesiredTopology::new(worlds.catalog, worlds.stack);
     for it in names() {
         let targets = it.instance.map(|instance| wanted.targets(it.kind, instance));
         let serving = wanted.closure(&targets.unwrap_or_default());
         left.retain(|it| !serving.contains(it));
         // A leftover belongs to what contains it, which the layers still hold.
-        let recorded = worlds.state.map(|it| Recorded::new(worlds.catalog, it));
+        let recorded = worlds.state.map(|it| RecordedTopology::new(worlds.catalog, it));
         let behind: Vec<Address> = serving.into_iter().collect();
         let contents = recorded.map(|it| it.contained(&behind)).unwrap_or_default();
         left.retain(|it| !contents.contains(it));
@@ -204,19 +208,19 @@ fn directs(kind: &Kind, change: &Change) -> bool {
     }
 }
 
-struct View<'a, 'b> {
-    worlds: &'a Worlds<'b>,
+struct TrafficView<'a, 'b> {
+    worlds: &'a PlanInputs<'b>,
     frozen: &'a Frozen<'b>,
-    planned: &'a [Planned<'b>],
+    planned: &'a [PlannedChange<'b>],
     at: BTreeMap<&'a Address, usize>,
     /// By serving set.
     sets: BTreeMap<String, Vec<usize>>,
-    wanted: Wanted<'b>,
-    recorded: Option<Recorded<'b>>,
+    wanted: DesiredTopology<'b>,
+    recorded: Option<RecordedTopology<'b>>,
 }
 
 /// What others remember, by the name under which it answers; each once.
-fn sets(planned: &[Planned<'_>]) -> BTreeMap<String, Vec<usize>> {
+fn sets(planned: &[PlannedChange<'_>]) -> BTreeMap<String, Vec<usize>> {
     let mut sets: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, it) in planned.iter().enumerate().filter(|(_, it)| it.kind.drain.is_some()) {
         let recorded = it.record.map(|it| &it.attributes);
@@ -230,10 +234,10 @@ fn sets(planned: &[Planned<'_>]) -> BTreeMap<String, Vec<usize>> {
     sets
 }
 
-impl View<'_, '_> {
-    fn direction(&self, it: &Planned<'_>) -> Direction {
+impl TrafficView<'_, '_> {
+    fn direction(&self, it: &PlannedChange<'_>) -> ShiftDirection {
         let withdraws = it.change.action == Action::Delete;
-        let mut made = Direction::of(it);
+        let mut made = ShiftDirection::of(it);
         made.withdraws = withdraws;
         let mut roots = if withdraws { self.others_of_set(it) } else { self.targets(it) };
         let into_lost = roots.iter().find_map(|it| Some((it.clone(), self.lost(it)?)));
@@ -277,7 +281,7 @@ impl View<'_, '_> {
     }
 
     /// The records that answer already where one more is to be made.
-    fn siblings(&self, it: &Planned<'_>) -> Vec<&Record> {
+    fn siblings(&self, it: &PlannedChange<'_>) -> Vec<&Record> {
         let Some(desired) = it.desired.as_ref().filter(|_| it.kind.drain.is_some()) else {
             return Vec::new();
         };
@@ -286,33 +290,33 @@ impl View<'_, '_> {
     }
 
     /// Users whom an earlier run directed away.
-    fn draining(&self, address: &Address, was: &[Address], until: i64) -> Option<Direction> {
+    fn draining(&self, address: &Address, was: &[Address], until: i64) -> Option<ShiftDirection> {
         // What was withdrawn is in no plan any more, and users may still come that way: waited for where it led to.
         let mut places = std::iter::once(address).chain(was).filter_map(|it| self.at.get(it));
         let planned = &self.planned[*places.next()?];
         let roots = self.targets(planned);
         let recorded = self.recorded.as_ref()?;
-        Some(Direction {
+        Some(ShiftDirection {
             until: Some(until),
             new: self.wanted.closure(&roots),
             old: recorded.closure(was),
             old_roots: was.to_vec(),
             drain_seconds: Some(0),
-            ..Direction::of(planned)
+            ..ShiftDirection::of(planned)
         })
     }
 
-    fn targets(&self, it: &Planned<'_>) -> Vec<Address> {
+    fn targets(&self, it: &PlannedChange<'_>) -> Vec<Address> {
         it.instance.map(|instance| self.wanted.targets(it.kind, instance)).unwrap_or_default()
     }
 
     /// Where those of its serving set lead that stay.
-    fn others_of_set(&self, it: &Planned<'_>) -> Vec<Address> {
+    fn others_of_set(&self, it: &PlannedChange<'_>) -> Vec<Address> {
         let Some(record) = it.record.filter(|_| it.kind.drain.is_some()) else {
             return Vec::new();
         };
         let name = set_name(it.kind, &record.attributes);
-        let stays = |other: &&Planned<'_>| {
+        let stays = |other: &&PlannedChange<'_>| {
             !other.change.action.destroys()
                 && other.desired.as_ref().is_some_and(|it| set_name(other.kind, it) == name)
         };
@@ -333,7 +337,7 @@ impl View<'_, '_> {
     }
 
     /// Its own gate, else the checked objects behind what users are directed to.
-    fn gate(&self, it: &Planned<'_>, serving: &BTreeSet<Address>) -> Option<Vec<Address>> {
+    fn gate(&self, it: &PlannedChange<'_>, serving: &BTreeSet<Address>) -> Option<Vec<Address>> {
         let own = it.instance.and_then(|it| it.resource.gate.as_ref());
         let probes = own.is_some_and(|it| !matches!(it.probe, GateProbe::Replication));
         if probes && it.change.action != Action::Delete {
@@ -356,7 +360,7 @@ impl View<'_, '_> {
 /// How long others remember a record, in seconds.
 fn ttl(
     catalog: &Catalog,
-    recorded: &Recorded<'_>,
+    recorded: &RecordedTopology<'_>,
     kind: &Kind,
     record: &Record,
     drain: &Drain,
@@ -375,9 +379,9 @@ fn ttl(
 pub fn cut_off(
     catalog: &Catalog,
     state: &State,
-    begun: &Begun,
+    begun: &PendingOperation,
     is_lost: impl Fn(&Address) -> bool,
-) -> Option<Directs> {
+) -> Option<TrafficShift> {
     let kind = catalog.get(&begun.kind)?;
     let drain = kind.drain.as_ref()?;
     let record = state.records.get(&begun.address)?;
@@ -389,11 +393,11 @@ pub fn cut_off(
     if !withdraws && !turns {
         return None;
     }
-    let recorded = Recorded::new(catalog, state);
+    let recorded = RecordedTopology::new(catalog, state);
     let ttl = ttl(catalog, &recorded, kind, record, drain);
     let was = recorded.targets(kind, record);
     let seconds = if was.iter().any(is_lost) { 0 } else { ttl * DRAIN_TIMES };
-    Some(Directs { was, seconds, ttl })
+    Some(TrafficShift { was, seconds, ttl })
 }
 
 /// What the cloud stores for a number of seconds; 0 says nothing.

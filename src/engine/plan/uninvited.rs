@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use crate::engine::address::Address;
-use crate::engine::advice::{Command, quoted};
+use crate::engine::advice::{AdvisedCommand, quoted};
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::observed::Observation;
-use crate::engine::plan::asked::{Allowed, Intent};
+use crate::engine::plan::asked::{Allowances, Intent};
 use crate::engine::plan::change::{Change, Plan};
 use crate::engine::schema::{Catalog, Kind, Lookup};
 use crate::engine::stack::model::Stack;
@@ -26,12 +26,12 @@ pub struct Collection {
 }
 
 /// The objects of a collection with their ids, or why it could not be listed.
-pub type Listed = Result<Vec<(String, Attributes)>, String>;
+pub type CollateralListed = Result<Vec<(String, Attributes)>, String>;
 
 /// What was found: of each collection the objects with their ids, of each list its rows; or why not.
 #[derive(Debug, Default)]
-pub struct Found {
-    pub inside: Vec<(Collection, Listed)>,
+pub struct CollateralFound {
+    pub inside: Vec<(Collection, CollateralListed)>,
     pub lists: BTreeMap<String, Result<Vec<Json>, String>>,
 }
 
@@ -96,8 +96,8 @@ pub fn uninvited(
     state: &State,
     catalog: &Catalog,
     observed: &BTreeMap<Address, Observation>,
-    found: &Found,
-    (intent, allowed): (Intent, &Allowed),
+    found: &CollateralFound,
+    (intent, allowed): (Intent, &Allowances),
 ) -> Vec<Diagnostic> {
     let ids: BTreeSet<(&str, &str)> = state
         .records
@@ -126,7 +126,7 @@ fn inside(
     change: &Change,
     catalog: &Catalog,
     ids: &BTreeSet<(&str, &str)>,
-    found: &Found,
+    found: &CollateralFound,
 ) -> Vec<String> {
     let mut others = Vec::new();
     for (collection, rows) in found.inside.iter().filter(|(it, _)| it.container == change.address) {
@@ -165,7 +165,7 @@ fn attached(
     kind: &Kind,
     catalog: &Catalog,
     ids: &BTreeSet<(&str, &str)>,
-    found: &Found,
+    found: &CollateralFound,
 ) -> Vec<String> {
     let kinds: Vec<(&Kind, &Lookup)> = attaching(kind, catalog).collect();
     let Some((_, first)) = kinds.first() else { return Vec::new() };
@@ -250,7 +250,7 @@ fn refusal(
     let stack_name = name.as_str();
     let word = match intent {
         Intent::Destroy => {
-            Command::DestroyLetting { stack: stack_name, address: &shown }.to_string()
+            AdvisedCommand::DestroyLetting { stack: stack_name, address: &shown }.to_string()
         }
         // A switch is not to be made by an apply.
         Intent::Apply if is_switch => {
@@ -258,7 +258,7 @@ fn refusal(
         }
         Intent::Apply => {
             let flag = "--allow-delete";
-            Command::ApplyLetting { stack: stack_name, flag, address: &shown }.to_string()
+            AdvisedCommand::ApplyLetting { stack: stack_name, flag, address: &shown }.to_string()
         }
     };
     let refusal = Diagnostic::refusal("uninvited", text)

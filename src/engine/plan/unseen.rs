@@ -3,33 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::Diagnostic;
-use crate::engine::fault_domain::Domains;
-use crate::engine::observed::{Observation, Reason, Unseen};
+use crate::engine::fault_domain::FaultDomains;
+use crate::engine::observed::{Observation, UnknownReason, Unreadable};
 use crate::engine::plan::asked::Intent;
-use crate::engine::plan::planned::Planned;
-use crate::engine::plan::proposal::Proposal;
+use crate::engine::plan::planned::PlannedChange;
+use crate::engine::plan::proposal::PlanBuilder;
 use crate::engine::plan::silent::{is_asked_there, is_global};
 
 /// Different failures that are told one by one; whoever has more of them reads these first.
 const CAUSES_MAX: usize = 3;
 
 /// One warning for each thing to mend, then one for those who say nothing.
-pub(super) fn unseen(it: &Proposal<'_>) -> Vec<Diagnostic> {
+pub(super) fn unseen(it: &PlanBuilder<'_>) -> Vec<Diagnostic> {
     if it.planned.iter().all(|it| it.change.unseen.is_none()) {
         return Vec::new();
     }
     let mut told = refusals(it);
-    told.extend(Silence::of(it).told(it));
+    told.extend(UnreachableEndpoint::of(it).told(it));
     told
 }
 
 /// What a cloud said no or nonsense to, by what it said.
-fn refusals(it: &Proposal<'_>) -> Vec<Diagnostic> {
-    let mut causes: BTreeMap<(Reason, &str), Vec<&Address>> = BTreeMap::new();
+fn refusals(it: &PlanBuilder<'_>) -> Vec<Diagnostic> {
+    let mut causes: BTreeMap<(UnknownReason, &str), Vec<&Address>> = BTreeMap::new();
     for planned in &it.planned {
-        if let Some(Unseen { reason, why }) = planned.change.unseen.as_ref()
+        if let Some(Unreadable { reason, why }) = planned.change.unseen.as_ref()
             && reason.is_no()
         {
             causes.entry((*reason, why)).or_default().push(&planned.change.address);
@@ -45,7 +45,7 @@ fn refusals(it: &Proposal<'_>) -> Vec<Diagnostic> {
         .map(|((reason, why), hidden)| {
             let text = format!("{why}; so {} could not be looked at", named(&hidden));
             let (code, help) = match reason {
-                Reason::Malformed => (
+                UnknownReason::Malformed => (
                     "malformed",
                     "it answers, but not what was asked: look at what stands between here and there (an endpoint variable, a proxy); then run the same command again",
                 ),
@@ -72,7 +72,7 @@ fn named(addresses: &[&Address]) -> String {
 
 /// Who said nothing.
 #[derive(Default)]
-struct Silence {
+struct UnreachableEndpoint {
     /// How many objects were not seen, by the fault domain that they are in.
     counts: BTreeMap<String, usize>,
     /// Those of which nothing recorded answered, though it was asked where it is: only they can be lost.
@@ -85,10 +85,10 @@ struct Silence {
     is_heard: bool,
 }
 
-impl Silence {
-    fn of(it: &Proposal<'_>) -> Self {
+impl UnreachableEndpoint {
+    fn of(it: &PlanBuilder<'_>) -> Self {
         let (catalog, stack) = (it.worlds.catalog, it.worlds.stack);
-        let mut domains = Domains::new(catalog, it.worlds.state);
+        let mut domains = FaultDomains::new(catalog, it.worlds.state);
         // What is only to be made has a place as well; what contains it comes before it.
         for planned in &it.planned {
             if let (Some(instance), Some(desired)) = (planned.instance, &planned.desired) {
@@ -130,8 +130,8 @@ impl Silence {
 
     fn take(
         &mut self,
-        planned: &Planned<'_>,
-        unseen: &Unseen,
+        planned: &PlannedChange<'_>,
+        unseen: &Unreadable,
         domain: Option<&str>,
         recorded: Option<&str>,
     ) {
@@ -139,16 +139,16 @@ impl Silence {
         *self.counts.entry(domain.to_owned()).or_default() += 1;
         self.why.get_or_insert_with(|| unseen.why.clone());
         // A list of all regions that fails says nothing of one of them; what is everywhere is not lost by halves.
-        let may_be_lost = unseen.reason == Reason::Unreachable
+        let may_be_lost = unseen.reason == UnknownReason::Unreachable
             && is_asked_there(planned.kind)
             && !is_global(planned.kind);
-        if unseen.reason == Reason::Unreachable && !may_be_lost {
+        if unseen.reason == UnknownReason::Unreachable && !may_be_lost {
             self.apis.insert(planned.kind.cloud.clone());
         }
         self.may_be_lost.extend(recorded.filter(|_| may_be_lost).map(str::to_owned));
     }
 
-    fn told(&self, it: &Proposal<'_>) -> Option<Diagnostic> {
+    fn told(&self, it: &PlanBuilder<'_>) -> Option<Diagnostic> {
         if self.counts.is_empty() {
             return None;
         }
@@ -163,11 +163,11 @@ impl Silence {
     }
 
     /// What to do, in commands that are safe to type.
-    fn help(&self, it: &Proposal<'_>) -> String {
+    fn help(&self, it: &PlanBuilder<'_>) -> String {
         let stack = it.worlds.stack;
         let name = it.name();
         if it.options.intent == Intent::Destroy {
-            let again = Command::Destroy { stack: &name };
+            let again = AdvisedCommand::Destroy { stack: &name };
             return format!("{again} again, when it answers, deletes what is left");
         }
         if !self.is_heard {
@@ -185,13 +185,13 @@ impl Silence {
 }
 
 /// The switch that would live without these.
-fn switch<'a>(it: &'a Proposal<'_>, name: &'a str, lost: BTreeSet<&'a str>) -> String {
+fn switch<'a>(it: &'a PlanBuilder<'_>, name: &'a str, lost: BTreeSet<&'a str>) -> String {
     let overlays = &it.worlds.stack.overlays;
     let home = it.worlds.state.map(|it| it.home.as_slice()).unwrap_or_default();
     let lost_list = || lost.iter().copied().collect::<Vec<_>>();
     let leaves = it.options.from.as_ref().is_some_and(|from| from != overlays);
     if leaves && overlays == home {
-        return Command::Failback { stack: name, lost: lost_list() }.to_string();
+        return AdvisedCommand::Failback { stack: name, lost: lost_list() }.to_string();
     }
     let (going, active) = (overlays.last(), it.worlds.state.map(|it| &it.active));
     let going = going.filter(|_| leaves);
@@ -208,11 +208,13 @@ fn switch<'a>(it: &'a Proposal<'_>, name: &'a str, lost: BTreeSet<&'a str>) -> S
         fitting.next().is_none().then_some(first.overlay.as_str())
     };
     match going.map(String::as_str).or_else(|| assumes(true)).or_else(|| assumes(false)) {
-        Some(to) => {
-            Command::Failover { stack: name, to, lost: lost_list(), planned: false }.to_string()
-        }
+        Some(to) => AdvisedCommand::Failover { stack: name, to, lost: lost_list(), planned: false }
+            .to_string(),
         None => {
-            format!("{} lists what can be switched to", Command::FailoverWhere { stack: name })
+            format!(
+                "{} lists what can be switched to",
+                AdvisedCommand::FailoverWhere { stack: name }
+            )
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::observed::{Observation, Reason, Unseen};
-use crate::engine::plan::asked::{Allowed, Intent, Way};
-use crate::engine::plan::change::{Call, Plan, Wait};
+use crate::engine::observed::{Observation, UnknownReason, Unreadable};
+use crate::engine::plan::asked::{Allowances, Intent, RecoveryOverlay};
+use crate::engine::plan::change::{DeferReason, Plan, StepCall};
 use crate::engine::plan::switch_tests::{Case, FAILOVER, SITES, check, plan};
 use crate::engine::state::record::{Deposed, State};
 
@@ -21,7 +21,7 @@ fn silent<'a>(names: &'a [&'a str]) -> Box<Change<'a>> {
     })
 }
 
-fn held<'a>(plan: &'a Plan, address: &str) -> Option<(Wait, &'a str)> {
+fn held<'a>(plan: &'a Plan, address: &str) -> Option<(DeferReason, &'a str)> {
     let address: Address = address.parse().unwrap();
     let change = plan.changes.iter().find(|it| it.address == address)?;
     change.held.as_ref().map(|it| (it.wait, it.why.as_str()))
@@ -76,12 +76,12 @@ fn silence(plan: &Plan) -> (&str, &str) {
 /// Only who was asked where it is, has something recorded there, and said nothing at all can be lost.
 #[test]
 fn only_silence_is_a_loss_and_the_overlay_that_assumes_it_is_named() {
-    let way = |overlay: &str, lost: &[&str]| Way {
+    let way = |overlay: &str, lost: &[&str]| RecoveryOverlay {
         overlay: overlay.into(),
         assumes_lost: lost.iter().map(ToString::to_string).collect(),
     };
     let us = ["http", "node[0]", "node[1]"];
-    let told = |names: &[&str], ways: &[Way], lost: &'static [&'static str]| {
+    let told = |names: &[&str], ways: &[RecoveryOverlay], lost: &'static [&'static str]| {
         let unseen = silent(names);
         let case = Case { to: None, change: &*unseen, ways, lost, ..Case::default() };
         silence(&plan(&case)).1.to_owned()
@@ -106,15 +106,15 @@ fn only_silence_is_a_loss_and_the_overlay_that_assumes_it_is_named() {
 /// A no proves that it is there: the cause is told, before all else, and not a word about a loss.
 #[test]
 fn a_no_is_told_by_its_cause_and_lost_is_not_a_word_of_it() {
-    let refuse = |reason: Reason, why: &'static str| {
+    let refuse = |reason: UnknownReason, why: &'static str| {
         move |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
             for name in ["http", "node[0]", "node[1]", "lb"] {
-                let unseen = Observation::Unseen(Unseen::new(reason, why));
+                let unseen = Observation::Unseen(Unreadable::new(reason, why));
                 observed.insert(name.parse().unwrap(), unseen);
             }
         }
     };
-    let denied = refuse(Reason::Denied, "GET x answered 401: Invalid Token");
+    let denied = refuse(UnknownReason::Denied, "GET x answered 401: Invalid Token");
     let case = Case { to: None, change: &denied, ..Case::default() };
     let first = &plan(&case).notes[0];
     assert_eq!(first.code, "denied");
@@ -122,19 +122,19 @@ fn a_no_is_told_by_its_cause_and_lost_is_not_a_word_of_it() {
         first.text,
         "GET x answered 401: Invalid Token; so `lb`, `http`, `node[0]` and 1 more could not be looked at"
     );
-    let malformed = refuse(Reason::Malformed, "GET x: not JSON");
+    let malformed = refuse(UnknownReason::Malformed, "GET x: not JSON");
     let case = Case { to: None, change: &malformed, ..Case::default() };
     assert_eq!(plan(&case).notes[0].code, "malformed");
     for it in [&denied as &Change<'_>, &malformed] {
         let plan = plan(&Case { to: None, change: it, ..Case::default() });
-        assert!(plan.unseen().is_some_and(Reason::is_no));
+        assert!(plan.unseen().is_some_and(UnknownReason::is_no));
         let said = format!("{:?}", plan.notes);
         assert!(!said.contains("lost") && !said.contains("unseen_fault_domain"), "{said}");
     }
     // Throttled is neither.
-    let later = refuse(Reason::Throttled, "GET x answered 429");
+    let later = refuse(UnknownReason::Throttled, "GET x answered 429");
     let plan = plan(&Case { to: None, change: &later, ..Case::default() });
-    assert_eq!(plan.unseen(), Some(Reason::Throttled));
+    assert_eq!(plan.unseen(), Some(UnknownReason::Throttled));
     assert!(!format!("{:?}", plan.notes).contains("--lost"), "{:?}", plan.notes);
 }
 
@@ -151,11 +151,11 @@ outputs:";
     let plan = plan(&case);
     assert_eq!(
         held(&plan, "other"),
-        Some((Wait::Unseen, "it is made inside `lb`, which could not be looked at"))
+        Some((DeferReason::Unseen, "it is made inside `lb`, which could not be looked at"))
     );
     left_alone(&plan, &["lb", "other"]);
     let [step] = plan.steps.as_slice() else { panic!("{:?}", plan.steps) };
-    let Call::Create { attributes, .. } = &step.call else { panic!("{step:?}") };
+    let StepCall::Create { attributes, .. } = &step.call else { panic!("{step:?}") };
     // The new label is not there yet: it is recorded with the old one.
     assert_eq!(attributes["label"].as_text(), Some("for-lb-us-ipv4-1"));
 }
@@ -192,7 +192,7 @@ fn nothing_joins_a_group_whose_other_member_is_not_seen() {
         observed.insert("replica".parse().unwrap(), Observation::Unseen("no answer".into()));
     };
     for group_changes in [false, true] {
-        let allowed = Allowed { group_changes, ..Allowed::default() };
+        let allowed = Allowances { group_changes, ..Allowances::default() };
         let case = Case {
             applied: GROUP,
             base: GROUP,
@@ -204,7 +204,7 @@ fn nothing_joins_a_group_whose_other_member_is_not_seen() {
         let plan = plan(&case);
         assert!(plan.steps.is_empty(), "{:?}", plan.steps);
         let why = "it would join its group, and the member in eu-west-1 could not be looked at";
-        assert_eq!(held(&plan, "table"), Some((Wait::Unseen, why)));
+        assert_eq!(held(&plan, "table"), Some((DeferReason::Unseen, why)));
     }
     let more = format!(
         "{GROUP}\n  third: {{ kind: dynamodb.replica, table: '${{table}}', region: eu-central-1 }}"
@@ -218,13 +218,13 @@ fn nothing_joins_a_group_whose_other_member_is_not_seen() {
         ..Case::default()
     };
     let lost: &[&str] = &["aws:eu-west-1"];
-    let joining = plan(&third(lost, Allowed::default()));
+    let joining = plan(&third(lost, Allowances::default()));
     let why = "it would join its group, and the member in eu-west-1 is lost; --allow-group-changes lets it through";
-    assert_eq!(held(&joining, "third"), Some((Wait::Group, why)));
+    assert_eq!(held(&joining, "third"), Some((DeferReason::Group, why)));
     assert!(joining.steps.is_empty());
-    let allowed = Allowed { group_changes: true, ..Allowed::default() };
+    let allowed = Allowances { group_changes: true, ..Allowances::default() };
     assert!(!plan(&third(lost, allowed)).steps.is_empty());
-    assert!(!plan(&third(&[], Allowed::default())).steps.is_empty());
+    assert!(!plan(&third(&[], Allowances::default())).steps.is_empty());
 }
 
 /// One site is lost, the other silent: what is in neither goes, and nothing is begun that could not end.
@@ -270,7 +270,7 @@ fn nothing_is_deleted_under_what_is_not_seen() {
     let plan = plan(&case);
     left_alone(&plan, &["lb_eu", "http_eu", "node_eu[0]", "alias"]);
     let why = "users may be directed to it: `alias` could not be looked at";
-    assert_eq!(held(&plan, "lb_eu"), Some((Wait::Unseen, why)));
+    assert_eq!(held(&plan, "lb_eu"), Some((DeferReason::Unseen, why)));
 }
 
 /// Lists show what is in a region that does not answer: they are no sign that it can be called.
@@ -285,15 +285,15 @@ fn nothing_is_called_where_nobody_who_was_asked_answered() {
     let apply = Case { base: &changed, to: None, change: &*unseen, ..Case::default() };
     let told = plan(&apply);
     let why = "nothing that was asked in linode:eu-central answered";
-    assert_eq!(held(&told, "eu[0]"), Some((Wait::Unseen, why)));
+    assert_eq!(held(&told, "eu[0]"), Some((DeferReason::Unseen, why)));
     assert!(told.steps.iter().any(|it| it.address.to_string() == "web[0]"), "{:?}", told.steps);
     let grows = Case { to: Some(&more), change: &*unseen, ..Case::default() };
     let told = plan(&grows);
-    assert_eq!(held(&told, "eu[1]"), Some((Wait::Unseen, why)));
+    assert_eq!(held(&told, "eu[1]"), Some((DeferReason::Unseen, why)));
     assert!(told.steps.is_empty(), "{:?}", told.steps);
     let goes = Case { to: None, intent: Intent::Destroy, change: &*unseen, ..Case::default() };
     let told = plan(&goes);
-    assert_eq!(held(&told, "lb_eu"), Some((Wait::Unseen, why)));
+    assert_eq!(held(&told, "lb_eu"), Some((DeferReason::Unseen, why)));
     left_alone(&told, &["lb_eu", "http_eu", "eu[0]", "node_eu[0]"]);
     assert!(told.steps.iter().any(|it| it.address.to_string() == "lb"), "{:?}", told.steps);
     // One that was asked there and answered is a sign.
@@ -311,7 +311,7 @@ fn an_interrupted_replace_in_what_is_lost_is_finished_after_the_thaw() {
     let lost: &[&str] = &["linode:us-east"];
     let told = plan(&Case { to: None, lost, change: &begun, ..Case::default() });
     let why = "an interrupted replace is finished when linode:us-east has recovered";
-    assert_eq!(held(&told, "lb"), Some((Wait::Lost, why)));
+    assert_eq!(held(&told, "lb"), Some((DeferReason::Lost, why)));
 }
 
 /// A gate that cannot be asked is closed: a switch does not take users past it. What is lost is not asked.
@@ -352,6 +352,6 @@ fn what_would_be_made_inside_a_replacement_that_waits_waits_as_well() {
     left_alone(&plan, &["lb", "http", "node[0]", "node[1]", "shop"]);
     assert_eq!(
         held(&plan, "http"),
-        Some((Wait::Unseen, "users are still directed to it: `shop` waits"))
+        Some((DeferReason::Unseen, "users are still directed to it: `shop` waits"))
     );
 }

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::diagnostic::Diagnostic;
-use crate::engine::plan::change::{Action, Call, Change, Step};
-use crate::engine::plan::closure::{Recorded, Wanted};
+use crate::engine::plan::change::{Action, Change, Step, StepCall};
+use crate::engine::plan::closure::{DesiredTopology, RecordedTopology};
 use crate::engine::plan::cycle;
 pub use crate::engine::plan::history::Checked;
-use crate::engine::plan::history::{Ancestors, History, Version};
+use crate::engine::plan::history::{Ancestors, History, PlanVersion};
 use crate::engine::plan::planned::{excludes, place_alone, unique_identity};
 
 /// What `--allow-outage` lets through.
@@ -57,8 +57,8 @@ fn names(
     history: &History<'_>,
     ancestors: &mut Ancestors<'_>,
 ) -> Vec<Diagnostic> {
-    let mut holders: BTreeMap<String, Vec<&Version<'_>>> = BTreeMap::new();
-    let mut places: BTreeMap<String, Vec<&Version<'_>>> = BTreeMap::new();
+    let mut holders: BTreeMap<String, Vec<&PlanVersion<'_>>> = BTreeMap::new();
+    let mut places: BTreeMap<String, Vec<&PlanVersion<'_>>> = BTreeMap::new();
     for version in history.old() {
         if let Some(name) = unique_identity(version.kind, &version.attributes) {
             holders.entry(name).or_default().push(version);
@@ -100,14 +100,14 @@ fn not_free(step: &Step, holder: &Address) -> Diagnostic {
 /// A gate opens only where something of what it watches takes users in the end. Of what others put there nothing is known.
 fn gates(it: &Checked<'_>, history: &History<'_>) -> Vec<Diagnostic> {
     let watched = it.steps.iter().filter_map(|step| match &step.call {
-        Call::Serving { of } => Some(of.iter().filter(|it| **it != step.address)),
+        StepCall::Serving { of } => Some(of.iter().filter(|it| **it != step.address)),
         _ => None,
     });
     let watched: BTreeSet<&Address> = watched.flatten().collect();
     if watched.is_empty() {
         return Vec::new();
     }
-    let wanted = Wanted::new(it.catalog, it.stack);
+    let wanted = DesiredTopology::new(it.catalog, it.stack);
     let members = |holder: &Address| -> Vec<Address> {
         let inside = wanted.contained(std::slice::from_ref(holder));
         let serves = |it2: &Address| {
@@ -135,8 +135,8 @@ fn never_opens(holder: &Address) -> Diagnostic {
 
 /// At each step that takes a member away another one of its serving set serves.
 fn sets(it: &Checked<'_>, history: &History<'_>, ancestors: &mut Ancestors<'_>) -> Vec<Diagnostic> {
-    let recorded = it.state.map(|state| Recorded::new(it.catalog, state));
-    let names = recorded.as_ref().map(|recorded| Names::new(it, recorded)).unwrap_or_default();
+    let recorded = it.state.map(|state| RecordedTopology::new(it.catalog, state));
+    let names = recorded.as_ref().map(|recorded| TakenNames::new(it, recorded)).unwrap_or_default();
     let mut refusals = Vec::new();
     for members in history.sets().values() {
         if members.iter().any(|it| it.from.is_empty() && it.takers.is_empty()) {
@@ -146,12 +146,12 @@ fn sets(it: &Checked<'_>, history: &History<'_>, ancestors: &mut Ancestors<'_>) 
         let mut told = BTreeSet::new();
         for member in members.iter().filter(|it| it.is_old && !it.orphaned) {
             for taker in &member.takers {
-                let follows = |it: &&&Version<'_>| it.address == member.address && !it.is_old;
+                let follows = |it: &&&PlanVersion<'_>| it.address == member.address && !it.is_old;
                 let own = it.steps[*taker].address == *member.address;
                 // The only one goes over to what was found ready; of several each is seen to serve before the next.
                 let goes_over =
                     own && olds == 1 && member.moves && members.iter().any(|it| follows(&it));
-                let serves = |other: &Version<'_>, ancestors: &mut Ancestors<'_>| {
+                let serves = |other: &PlanVersion<'_>, ancestors: &mut Ancestors<'_>| {
                     other.from.iter().all(|it| ancestors.has(*taker, *it))
                         && other.takers.iter().all(|it| it != taker && ancestors.has(*it, *taker))
                 };
@@ -185,13 +185,13 @@ fn outage(step: &Step, member: &Address) -> Diagnostic {
 
 /// The names that lead to an object, with the steps that lead them elsewhere.
 #[derive(Default)]
-struct Names {
+struct TakenNames {
     any: bool,
     leading: BTreeMap<Address, Vec<Option<usize>>>,
 }
 
-impl Names {
-    fn new(it: &Checked<'_>, recorded: &Recorded<'_>) -> Self {
+impl TakenNames {
+    fn new(it: &Checked<'_>, recorded: &RecordedTopology<'_>) -> Self {
         let mut names = Self::default();
         let moves: BTreeMap<&Address, usize> = moves(it.steps).collect();
         let frozen: BTreeSet<&Address> =
@@ -237,7 +237,7 @@ fn roots(
     if goes.is_empty() {
         return Vec::new();
     }
-    let recorded = Recorded::new(it.catalog, state);
+    let recorded = RecordedTopology::new(it.catalog, state);
     let in_place: BTreeSet<&Address> = it
         .changes
         .iter()
@@ -248,7 +248,7 @@ fn roots(
     let drains: BTreeMap<&Address, usize> = it
         .steps
         .iter()
-        .filter(|it| matches!(it.call, Call::Drain { .. }))
+        .filter(|it| matches!(it.call, StepCall::Drain { .. }))
         .map(|it| (&it.address, it.id))
         .collect();
     let mut refusals = Vec::new();

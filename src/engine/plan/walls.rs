@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::observed::{Beside, Observation};
+use crate::engine::observed::{Neighbor, Observation};
 use crate::engine::packets::Filter;
 use crate::engine::plan::change::Action;
-use crate::engine::plan::planned::Planned;
+use crate::engine::plan::planned::PlannedChange;
 use crate::engine::plan::serving::{after, is_there};
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::model::Stack;
@@ -30,9 +30,9 @@ pub(super) struct Walls<'a, 'b> {
     stack: &'a Stack,
     catalog: &'a Catalog,
     observed: &'a BTreeMap<Address, Observation>,
-    beside: &'a [Beside],
-    at: BTreeMap<&'a Address, &'a Planned<'b>>,
-    by_id: BTreeMap<(&'a str, &'a str), &'a Planned<'b>>,
+    beside: &'a [Neighbor],
+    at: BTreeMap<&'a Address, &'a PlannedChange<'b>>,
+    by_id: BTreeMap<(&'a str, &'a str), &'a PlannedChange<'b>>,
 }
 
 /// The attributes by which an object names a filter, and the kind of that.
@@ -56,10 +56,10 @@ pub(super) fn stranger(kind: &Kind, id: &str, attributes: &Attributes) -> String
 impl<'a, 'b> Walls<'a, 'b> {
     /// `None`: there are no filters, here or there.
     pub(super) fn new(
-        planned: &'a [Planned<'b>],
+        planned: &'a [PlannedChange<'b>],
         (stack, catalog): (&'a Stack, &'a Catalog),
         observed: &'a BTreeMap<Address, Observation>,
-        beside: &'a [Beside],
+        beside: &'a [Neighbor],
     ) -> Option<Self> {
         let is_filter = |kind: &str| catalog.get(kind).is_some_and(|it| it.packets.is_some());
         let is_any = planned.iter().any(|it| it.kind.packets.is_some())
@@ -77,18 +77,18 @@ impl<'a, 'b> Walls<'a, 'b> {
         })
     }
 
-    pub(super) fn get(&self, address: &Address) -> Option<&'a Planned<'b>> {
+    pub(super) fn get(&self, address: &Address) -> Option<&'a PlannedChange<'b>> {
         self.at.get(address).copied()
     }
 
     /// What contains an object, as the layers say.
-    pub(super) fn holder(&self, it: &Planned<'_>) -> Option<&'a Planned<'b>> {
+    pub(super) fn holder(&self, it: &PlannedChange<'_>) -> Option<&'a PlannedChange<'b>> {
         let named = named_by(self.stack, it.instance?, it.kind.contains_in.as_ref()?);
         self.get(named.first()?)
     }
 
     /// What stands before it when the plan is carried out.
-    pub(super) fn after(&self, it: &Planned<'_>) -> Option<Wall<'a>> {
+    pub(super) fn after(&self, it: &PlannedChange<'_>) -> Option<Wall<'a>> {
         let attributes = after(it)?;
         filters(it.kind, self.catalog).find_map(|(name, kind)| match attributes.get(name) {
             Some(Value::Text(id)) => self.of_id(kind, id, true),
@@ -103,7 +103,7 @@ impl<'a, 'b> Walls<'a, 'b> {
     }
 
     /// What stands before it now; `None` as well where nothing is known.
-    pub(super) fn before(&self, it: &Planned<'_>) -> Option<Wall<'a>> {
+    pub(super) fn before(&self, it: &PlannedChange<'_>) -> Option<Wall<'a>> {
         let record = it.record.filter(|_| is_there(it))?;
         filters(it.kind, self.catalog).find_map(|(name, kind)| {
             let recorded = record.attributes.get(name).and_then(Value::as_text);
@@ -112,7 +112,7 @@ impl<'a, 'b> Walls<'a, 'b> {
     }
 
     /// What was seen to be attached to what is not made anew.
-    fn attached(&self, it: &Planned<'_>, name: &str) -> Option<&'a str> {
+    fn attached(&self, it: &PlannedChange<'_>, name: &str) -> Option<&'a str> {
         let stays = is_there(it) && !matches!(it.change.action, Action::Replace { .. });
         self.seen(&it.change.address).filter(|_| stays)?.get(name)?.as_text()
     }
@@ -135,7 +135,7 @@ impl<'a, 'b> Walls<'a, 'b> {
     }
 
     /// `then`: as it is when the plan is carried out.
-    fn own(&self, it: &'a Planned<'_>, then: bool) -> Option<Wall<'a>> {
+    fn own(&self, it: &'a PlannedChange<'_>, then: bool) -> Option<Wall<'a>> {
         let address = &it.change.address;
         // What somebody changed, and this plan leaves, is as it was seen.
         let seen = self.seen(address).filter(|_| it.change.held.is_some());

@@ -8,7 +8,7 @@ use crate::engine::ledger::forecast::Forecast;
 use crate::engine::plain::json as escaped;
 use crate::engine::plan::accord::discord;
 use crate::engine::plan::calls::Malformed;
-use crate::engine::plan::change::{Call, Plan};
+use crate::engine::plan::change::{Plan, StepCall};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::document::{PlanJson, SummaryJson};
 use crate::engine::value::{Attributes, LineageKey, Value};
@@ -20,7 +20,7 @@ const MAJOR: &str = "1";
 
 /// When, by whom and with what a plan was made: outside its digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Envelope {
+pub struct PlanEnvelope {
     /// In milliseconds since the Unix epoch.
     pub made_at: i64,
     /// Who made it.
@@ -54,7 +54,7 @@ pub enum WireError {
 }
 
 #[derive(Deserialize)]
-struct Version {
+struct DocumentVersion {
     format_version: String,
 }
 
@@ -63,22 +63,22 @@ struct Written<'a> {
     format_version: &'a str,
     /// `sha256:` of `plan` as compact JSON: everything but the envelope and the summary.
     digest: String,
-    envelope: &'a Envelope,
+    envelope: &'a PlanEnvelope,
     summary: SummaryJson,
     plan: PlanJson,
 }
 
 #[derive(Deserialize)]
-struct Read<'a> {
+struct PlanRead<'a> {
     digest: String,
-    envelope: Envelope,
+    envelope: PlanEnvelope,
     summary: SummaryJson,
     #[serde(borrow)]
     plan: &'a RawValue,
 }
 
 /// Pretty JSON in a stable order. The plan must be [`sealed`]: encoding a secret is a bug.
-pub fn encode(plan: &Plan, envelope: &Envelope) -> String {
+pub fn encode(plan: &Plan, envelope: &PlanEnvelope) -> String {
     assert!(is_sealed(plan), "a plan is sealed before it is encoded");
     let written = Written {
         format_version: FORMAT_VERSION,
@@ -92,7 +92,7 @@ pub fn encode(plan: &Plan, envelope: &Envelope) -> String {
 
 /// The plan of a text that [`encode`] made and nobody edited. Its digest has no key: who edits a plan can make a new one, so
 /// it is also seen that it runs what it shows.
-pub fn decode(text: &str) -> Result<(Plan, Envelope), WireError> {
+pub fn decode(text: &str) -> Result<(Plan, PlanEnvelope), WireError> {
     let (plan, envelope) = parse(text)?;
     match discord(&plan) {
         Some(why) => Err(WireError::Discord(why)),
@@ -100,13 +100,13 @@ pub fn decode(text: &str) -> Result<(Plan, Envelope), WireError> {
     }
 }
 
-fn parse(text: &str) -> Result<(Plan, Envelope), WireError> {
+fn parse(text: &str) -> Result<(Plan, PlanEnvelope), WireError> {
     let not_a_plan = |why: serde_json::Error| WireError::NotAPlan(why.to_string());
-    let version: Version = serde_json::from_str(text).map_err(not_a_plan)?;
+    let version: DocumentVersion = serde_json::from_str(text).map_err(not_a_plan)?;
     if version.format_version.split('.').next() != Some(MAJOR) {
         return Err(WireError::Format(version.format_version));
     }
-    let read: Read<'_> = serde_json::from_str(text).map_err(not_a_plan)?;
+    let read: PlanRead<'_> = serde_json::from_str(text).map_err(not_a_plan)?;
     let found = digest(&compact(read.plan.get()));
     if found != read.digest {
         return Err(WireError::Edited { said: read.digest, found });
@@ -156,7 +156,9 @@ fn values(plan: &mut Plan) -> impl Iterator<Item = &mut Value> {
 
 fn calls(plan: &mut Plan) -> impl Iterator<Item = &mut Attributes> {
     plan.steps.iter_mut().filter_map(|it| match &mut it.call {
-        Call::Create { attributes, .. } | Call::Update { attributes, .. } => Some(attributes),
+        StepCall::Create { attributes, .. } | StepCall::Update { attributes, .. } => {
+            Some(attributes)
+        }
         _ => None,
     })
 }
@@ -195,23 +197,25 @@ fn compact(json: &str) -> String {
 mod tests {
     use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
-    use super::{Envelope, FORMAT_VERSION, WireError, decode, encode, parse, plan_digest, sealed};
-    use crate::engine::ledger::forecast::{Expected, Forecast};
+    use super::{
+        FORMAT_VERSION, PlanEnvelope, WireError, decode, encode, parse, plan_digest, sealed,
+    };
+    use crate::engine::ledger::forecast::{ExpectedTime, Forecast};
     use crate::engine::plain::is_invisible;
-    use crate::engine::plan::change::{Call, Plan};
+    use crate::engine::plan::change::{Plan, StepCall};
     use crate::engine::plan::sample::{CREATE, any_plan, change, plan};
     use crate::engine::value::{Attributes, LineageKey, Secret, Value};
 
-    fn envelope() -> Envelope {
+    fn envelope() -> PlanEnvelope {
         let forecast = Forecast {
-            directed: Some(Expected { usual: 130, dns_bound: 300 }),
+            directed: Some(ExpectedTime { usual: 130, dns_bound: 300 }),
             whole: 800,
             longest: 180,
             steps: 10,
             measured: 8,
             samples: 12,
         };
-        Envelope {
+        PlanEnvelope {
             made_at: 1_790_000_000_000,
             by: "ci@host".into(),
             lifeboat: "0.1.0".into(),
@@ -233,7 +237,7 @@ mod tests {
         let users = Value::List(vec![secret()]);
         let attributes =
             Attributes::from([("users".into(), users), ("root_pass".into(), secret())]);
-        plan.steps[0].call = Call::Create { attributes, label: None };
+        plan.steps[0].call = StepCall::Create { attributes, label: None };
         plan
     }
 

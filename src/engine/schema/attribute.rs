@@ -163,7 +163,7 @@ pub struct Attribute {
     pub wire: Option<String>,
     /// How it is found in what the cloud answers, where that is not its wire name.
     #[serde(default)]
-    pub read: Option<Read>,
+    pub read: Option<ReadRule>,
     #[serde(default)]
     pub encode: Option<Encode>,
     #[serde(default)]
@@ -188,7 +188,7 @@ pub struct Attribute {
     pub pattern_says: Option<String>,
     /// The form of a text that a pattern does not tell well.
     #[serde(default)]
-    pub form: Option<Form>,
+    pub form: Option<TextForm>,
     /// Its form, by the value of another attribute.
     #[serde(default)]
     pub form_by: Option<FormBy>,
@@ -221,7 +221,7 @@ pub struct Attribute {
     pub default_without: Option<DefaultWithout>,
     /// What the cloud makes of a value; applied before comparing.
     #[serde(default)]
-    pub normalise: Vec<Normalise>,
+    pub normalise: Vec<Normalize>,
     /// The values that the cloud stores; others are rounded up to the next one.
     #[serde(default)]
     pub rounds_up_to: Vec<i64>,
@@ -230,7 +230,7 @@ pub struct Attribute {
 /// What a text is, where that takes more than a pattern to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Form {
+pub enum TextForm {
     Ipv4,
     Ipv6,
     Ip,
@@ -262,7 +262,7 @@ pub enum Form {
 #[serde(deny_unknown_fields)]
 pub struct FormBy {
     pub attribute: String,
-    pub of: BTreeMap<String, Form>,
+    pub of: BTreeMap<String, TextForm>,
 }
 
 /// A change that the cloud makes in its own time.
@@ -302,7 +302,7 @@ pub struct DefaultWithout {
 /// How the cloud rewrites a value.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Normalise {
+pub enum Normalize {
     LowerCase,
     TrimSpace,
     TrimTrailingDot,
@@ -321,22 +321,22 @@ pub enum Normalise {
     /// Other words for the same, each with the one that counts.
     Named(BTreeMap<String, String>),
     /// Only while another attribute has one of these values.
-    When(When),
+    When(RiskWhen),
 }
 
 /// What is done to a value while another attribute has one of these.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct When {
+pub struct RiskWhen {
     pub attribute: String,
     pub is: Vec<String>,
-    pub then: Vec<Normalise>,
+    pub then: Vec<Normalize>,
 }
 
 /// Where in an answer an attribute is found.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Read {
+pub struct ReadRule {
     /// Dotted path in the object.
     #[serde(default)]
     pub field: Option<String>,
@@ -380,7 +380,7 @@ pub enum Encode {
     Base64,
 }
 
-impl Form {
+impl TextForm {
     /// Too long for a message, or too secret even where nobody said so.
     pub fn is_hidden(self) -> bool {
         matches!(self, Self::Certificate | Self::PrivateKey)

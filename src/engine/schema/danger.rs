@@ -46,14 +46,14 @@ pub struct Risk {
     #[serde(default)]
     pub to: Option<serde_json::Value>,
     #[serde(default)]
-    pub when: Option<When>,
+    pub when: Option<ChangeWhen>,
     /// What happens, for the plan.
     pub says: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum When {
+pub enum ChangeWhen {
     /// It has a value now.
     Set,
     /// It has none any more.
@@ -70,9 +70,9 @@ impl Risk {
             wanted.as_ref().is_none_or(|it| Value::from_json(it) == *value)
         };
         let when = self.when.is_none_or(|it| match it {
-            When::Set => !after.is_null() && before != after,
-            When::Unset => after.is_null() && !before.is_null(),
-            When::Grown => has_grown(before, after),
+            ChangeWhen::Set => !after.is_null() && before != after,
+            ChangeWhen::Unset => after.is_null() && !before.is_null(),
+            ChangeWhen::Grown => has_grown(before, after),
         });
         let counts = !is_new || (self.sort == Sort::Exposure && self.to.is_some());
         counts && is(&self.from, before) && is(&self.to, after) && when

@@ -11,14 +11,14 @@ use serde::Deserialize;
 
 use crate::engine::quick::QuickMap;
 pub use crate::engine::schema::attribute::{
-    Attribute, DefaultWithout, Encode, Form, FormBy, LeadsTo, Lookup, MadeWith, Normalise,
-    OnChange, OnShrink, Pick, Read, Slow, Type,
+    Attribute, DefaultWithout, Encode, FormBy, LeadsTo, Lookup, MadeWith, Normalize, OnChange,
+    OnShrink, Pick, ReadRule, Slow, TextForm, Type,
 };
 pub use crate::engine::schema::catalogue::{
     AccountDefault, Available, Chosen, Quota, Shipped, Wants,
 };
 pub use crate::engine::schema::danger::{Packets, Risk, Sort};
-pub use crate::engine::schema::routes::{Grants, Group, Ready, Rest};
+pub use crate::engine::schema::routes::{GrantRoutes, Ready, RestRoutes, UpdateGroup};
 use crate::engine::value::{Attributes, Value};
 
 /// Every kind that stacks may use, by name.
@@ -76,7 +76,7 @@ pub struct Kind {
     pub serves: Option<Serves>,
     /// The live attribute that says that it is being deleted.
     #[serde(default)]
-    pub leaves: Option<Alike>,
+    pub leaves: Option<LookAlikes>,
     /// The addresses from which it reaches what is behind it; a filter in front of that must let them in.
     #[serde(default)]
     pub reaches_from: Option<String>,
@@ -97,7 +97,7 @@ pub struct Kind {
     pub serving_set: Vec<String>,
     /// Values that count as one there, since users take objects of either for one another.
     #[serde(default)]
-    pub serving_alike: Option<Alike>,
+    pub serving_alike: Option<LookAlikes>,
     /// Objects beside which the cloud lets no other stand.
     #[serde(default)]
     pub excludes: Option<Excludes>,
@@ -110,9 +110,9 @@ pub struct Kind {
     pub attributes: QuickMap<String, Attribute>,
     /// Rules over several attributes, each with its message.
     #[serde(default)]
-    pub rules: Vec<Rule>,
+    pub rules: Vec<KindRule>,
     #[serde(default)]
-    pub rest: Option<Rest>,
+    pub rest: Option<RestRoutes>,
     /// Waits of kinds that a driver of their own serves.
     #[serde(default)]
     pub waits: Waits,
@@ -145,7 +145,7 @@ pub struct Drain {
 /// Several values of one attribute that mean the same.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Alike {
+pub struct LookAlikes {
     pub attribute: String,
     pub values: Vec<String>,
 }
@@ -266,7 +266,7 @@ pub enum Rename {
 /// the attributes of the object itself that its `ready` condition tries.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub struct KindRule {
     /// The rule holds when this is true.
     pub check: String,
     pub message: String,
@@ -281,14 +281,14 @@ pub struct Rule {
 #[serde(deny_unknown_fields)]
 pub struct Waits {
     #[serde(default)]
-    pub ready: Option<Wait>,
+    pub ready: Option<ReadinessWait>,
     #[serde(default)]
-    pub gone: Option<Wait>,
+    pub gone: Option<ReadinessWait>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wait {
+pub struct ReadinessWait {
     pub within_seconds: u64,
     pub poll_seconds: u64,
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// The routes of a kind that the REST driver serves. `{name}` in a path is an attribute or a carried one; `{id}` the object's id.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rest {
+pub struct RestRoutes {
     pub collection: String,
     /// The list can be filtered by these identity attributes; only those that are compared letter by letter, as filters do.
     #[serde(default)]
@@ -17,18 +17,18 @@ pub struct Rest {
     pub filters: Option<String>,
     /// Named updates: `via` of an attribute names one.
     #[serde(default)]
-    pub groups: BTreeMap<String, Group>,
+    pub groups: BTreeMap<String, UpdateGroup>,
     #[serde(default)]
     pub ready: Option<Ready>,
     /// What users of the account see of this kind; nothing said means that all see all of it.
     #[serde(default)]
-    pub grants: Option<Grants>,
+    pub grants: Option<GrantRoutes>,
 }
 
 /// What a restricted user of an account sees of a kind; for whom it is hidden, it is answered for as if it were not there.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Grants {
+pub enum GrantRoutes {
     /// What its grants name by id.
     Each {
         /// The API's word for this kind there.
@@ -49,7 +49,7 @@ pub enum Grants {
 /// One way of updating an object.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Group {
+pub struct UpdateGroup {
     /// `post` or `put`.
     pub method: String,
     /// Below the object's own path; empty is the object itself.

@@ -3,7 +3,7 @@
 use crate::engine::diagnostic::Diagnostic;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::stack::form::wrong;
-use crate::engine::stack::model::{Instance, Shape, Stack, Term};
+use crate::engine::stack::model::{Instance, InstanceShape, Stack, Term};
 use crate::engine::stack::path::is_taken;
 use crate::engine::stack::resolve::Resolved;
 use crate::engine::value::Value;
@@ -54,10 +54,10 @@ pub fn unquoted(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
 
 fn texts(term: &Term, tell: &mut impl FnMut(&str, crate::engine::diagnostic::Span)) {
     match &term.shape {
-        Shape::Literal(value) => within(value, &mut |text| tell(text, term.span)),
-        Shape::List(items) => items.iter().for_each(|it| texts(it, tell)),
-        Shape::Map(map) => map.values().for_each(|it| texts(&it.term, tell)),
-        Shape::Expression(_) | Shape::Text(_) => {}
+        InstanceShape::Literal(value) => within(value, &mut |text| tell(text, term.span)),
+        InstanceShape::List(items) => items.iter().for_each(|it| texts(it, tell)),
+        InstanceShape::Map(map) => map.values().for_each(|it| texts(&it.term, tell)),
+        InstanceShape::Expression(_) | InstanceShape::Text(_) => {}
     }
 }
 

@@ -30,7 +30,7 @@ const PRECISION_DIGITS_MAX: usize = 3;
 
 /// Why an expression is not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Over {
+pub enum OverBudget {
     Steps,
     Bytes,
     /// All expressions of the stack together.
@@ -38,7 +38,7 @@ pub enum Over {
     AllBytes,
 }
 
-impl Over {
+impl OverBudget {
     pub fn words(self) -> String {
         match self {
             Self::Steps => format!("this could take more than {STEPS_MAX} steps"),
@@ -56,13 +56,13 @@ impl Over {
 
 /// An upper bound of a value: its bytes, its elements, and the largest of these.
 #[derive(Debug, Clone, Default)]
-pub struct Shape {
+pub struct ValueShape {
     bytes: u64,
     count: u64,
-    part: Option<Arc<Shape>>,
+    part: Option<Arc<ValueShape>>,
 }
 
-impl Shape {
+impl ValueShape {
     pub fn of(value: &Value) -> Self {
         match value {
             Value::Text(text) => Self::text(text.len() as u64),
@@ -133,7 +133,7 @@ pub struct Cost {
 }
 
 /// What evaluating costs at most, where that is within bounds; `leaves` are those that were looked up.
-pub fn afford(expr: &IdedExpr, leaves: &[OnceLock<Shape>]) -> Result<Cost, Over> {
+pub fn afford(expr: &IdedExpr, leaves: &[OnceLock<ValueShape>]) -> Result<Cost, OverBudget> {
     let mut budget = Budget { leaves, names: Vec::new(), times: 1, steps: 0 };
     let bytes = budget.shape(expr)?.bytes;
     Ok(Cost { steps: budget.steps, bytes })
@@ -159,15 +159,15 @@ impl Clone for Spending {
 }
 
 impl Spending {
-    pub fn spend(&self, cost: Cost) -> Result<(), Over> {
+    pub fn spend(&self, cost: Cost) -> Result<(), OverBudget> {
         if self.is_closed.load(Relaxed) {
             return Ok(());
         }
         let steps = self.steps.fetch_add(cost.steps, Relaxed).saturating_add(cost.steps);
         let bytes = self.bytes.fetch_add(cost.bytes, Relaxed).saturating_add(cost.bytes);
         match (steps > ALL_STEPS_MAX, bytes > ALL_BYTES_MAX) {
-            (true, _) => Err(Over::AllSteps),
-            (_, true) => Err(Over::AllBytes),
+            (true, _) => Err(OverBudget::AllSteps),
+            (_, true) => Err(OverBudget::AllBytes),
             _ => Ok(()),
         }
     }
@@ -178,29 +178,29 @@ impl Spending {
 }
 
 struct Budget<'a> {
-    leaves: &'a [OnceLock<Shape>],
+    leaves: &'a [OnceLock<ValueShape>],
     /// What comprehensions bind, the innermost last.
-    names: Vec<(&'a str, Shape)>,
+    names: Vec<(&'a str, ValueShape)>,
     /// How often what is looked at now runs.
     times: u64,
     steps: u64,
 }
 
 impl<'a> Budget<'a> {
-    fn spend(&mut self, steps: u64) -> Result<(), Over> {
+    fn spend(&mut self, steps: u64) -> Result<(), OverBudget> {
         self.steps = self.steps.saturating_add(steps.saturating_mul(self.times));
-        if self.steps > STEPS_MAX { Err(Over::Steps) } else { Ok(()) }
+        if self.steps > STEPS_MAX { Err(OverBudget::Steps) } else { Ok(()) }
     }
 
-    fn made(&mut self, shape: Shape) -> Result<Shape, Over> {
+    fn made(&mut self, shape: ValueShape) -> Result<ValueShape, OverBudget> {
         if shape.bytes > BYTES_MAX {
-            return Err(Over::Bytes);
+            return Err(OverBudget::Bytes);
         }
         self.spend(1 + shape.bytes / BYTES_PER_STEP)?;
         Ok(shape)
     }
 
-    fn shape(&mut self, expr: &'a IdedExpr) -> Result<Shape, Over> {
+    fn shape(&mut self, expr: &'a IdedExpr) -> Result<ValueShape, OverBudget> {
         if let Some(leaf) = leaf_of(expr) {
             return Ok(self.leaves.get(leaf).and_then(OnceLock::get).cloned().unwrap_or_default());
         }
@@ -209,38 +209,40 @@ impl<'a> Budget<'a> {
                 let bound = self.names.iter().rfind(|(it, _)| it == name);
                 Ok(bound.map(|(_, it)| it.clone()).unwrap_or_default())
             }
-            Expr::Literal(LiteralValue::String(it)) => Ok(Shape::text(it.inner().len() as u64)),
-            Expr::Literal(_) | Expr::Unspecified => Ok(Shape::text(8)),
+            Expr::Literal(LiteralValue::String(it)) => {
+                Ok(ValueShape::text(it.inner().len() as u64))
+            }
+            Expr::Literal(_) | Expr::Unspecified => Ok(ValueShape::text(8)),
             Expr::Select(select) => Ok(self.shape(&select.operand)?.element()),
             Expr::List(list) => {
                 let parts: Result<Vec<_>, _> =
                     list.elements.iter().map(|it| self.shape(it)).collect();
-                self.made(Shape::all(parts?.into_iter()))
+                self.made(ValueShape::all(parts?.into_iter()))
             }
             Expr::Map(map) => {
                 let mut parts = Vec::new();
                 for it in &map.entries {
                     if let EntryExpr::MapEntry(entry) = &it.expr {
                         let (key, value) = (self.shape(&entry.key)?, self.shape(&entry.value)?);
-                        parts.push(Shape { bytes: key.bytes + value.bytes, ..value });
+                        parts.push(ValueShape { bytes: key.bytes + value.bytes, ..value });
                     }
                 }
-                self.made(Shape::all(parts.into_iter()))
+                self.made(ValueShape::all(parts.into_iter()))
             }
             Expr::Comprehension(it) => self.comprehension(it),
             Expr::Call(call) => self.call(call),
-            Expr::Struct(_) => Ok(Shape::default()),
+            Expr::Struct(_) => Ok(ValueShape::default()),
         }
     }
 
     /// Every round adds what its step makes of nothing.
-    fn comprehension(&mut self, it: &'a ComprehensionExpr) -> Result<Shape, Over> {
+    fn comprehension(&mut self, it: &'a ComprehensionExpr) -> Result<ValueShape, OverBudget> {
         let range = self.shape(&it.iter_range)?;
         let begin = self.shape(&it.accu_init)?;
         self.spend(range.count)?;
         let times = self.times;
         self.times = times.saturating_mul(range.count);
-        self.names.push((&it.accu_var, Shape::default()));
+        self.names.push((&it.accu_var, ValueShape::default()));
         self.names.push((&it.iter_var, range.element()));
         let step = self.shape(&it.loop_cond).and_then(|_| self.shape(&it.loop_step));
         self.times = times;
@@ -253,17 +255,17 @@ impl<'a> Budget<'a> {
         result
     }
 
-    fn call(&mut self, call: &'a CallExpr) -> Result<Shape, Over> {
+    fn call(&mut self, call: &'a CallExpr) -> Result<ValueShape, OverBudget> {
         let target = call.target.as_deref().map(|it| self.shape(it)).transpose()?;
         let given: Result<Vec<_>, _> = call.args.iter().map(|it| self.shape(it)).collect();
-        let all: Vec<Shape> = target.into_iter().chain(given?).collect();
-        let nothing = Shape::default();
+        let all: Vec<ValueShape> = target.into_iter().chain(given?).collect();
+        let nothing = ValueShape::default();
         let (first, second) = (all.first().unwrap_or(&nothing), all.get(1).unwrap_or(&nothing));
-        let sum = || all.iter().fold(Shape::default(), |sum, it| sum.and(it, 1));
-        let text = |bytes: u64| Shape::text(bytes);
+        let sum = || all.iter().fold(ValueShape::default(), |sum, it| sum.and(it, 1));
+        let text = |bytes: u64| ValueShape::text(bytes);
         let made = match call.func_name.as_str() {
             ADD => sum(),
-            CONDITIONAL => all.iter().skip(1).fold(Shape::default(), |one, it| one.or(it)),
+            CONDITIONAL => all.iter().skip(1).fold(ValueShape::default(), |one, it| one.or(it)),
             INDEX | OPT_INDEX | OPT_SELECT => first.element(),
             ITEMS => first.clone(),
             "replace" => {
@@ -276,12 +278,16 @@ impl<'a> Budget<'a> {
             "split" => {
                 let count = first.bytes / least(call.args.first()).max(1) + 1;
                 let part = Some(Arc::new(text(first.bytes)));
-                Shape { bytes: first.bytes.saturating_add(count.saturating_mul(SLOT)), count, part }
+                ValueShape {
+                    bytes: first.bytes.saturating_add(count.saturating_mul(SLOT)),
+                    count,
+                    part,
+                }
             }
             "flatten" => {
                 let inner = first.element();
                 let count = first.count.saturating_mul(inner.count.max(1));
-                Shape { bytes: first.bytes, count, part: Some(Arc::new(inner.element())) }
+                ValueShape { bytes: first.bytes, count, part: Some(Arc::new(inner.element())) }
             }
             // Each is compared with each.
             "distinct" => {
@@ -298,7 +304,7 @@ impl<'a> Budget<'a> {
             }
             "format" => {
                 if long_numbers(call) {
-                    return Err(Over::Bytes);
+                    return Err(OverBudget::Bytes);
                 }
                 let made = sum();
                 text(made.bytes.saturating_mul(2).saturating_add(SLOT * 16 * made.count.min(64)))

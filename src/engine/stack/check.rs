@@ -7,34 +7,34 @@ use regex::Regex;
 
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::plain::counted;
-use crate::engine::schema::{Attribute, Form, Type};
+use crate::engine::schema::{Attribute, TextForm, Type};
 use crate::engine::stack::form::wrong;
-use crate::engine::stack::model::{Shape, Term};
+use crate::engine::stack::model::{InstanceShape, Term};
 use crate::engine::stack::world::word;
 use crate::engine::value::{Attributes, Secret, Value};
 
 /// Where a value is written: the term, while its shape is that of the value.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct CheckSite<'a> {
     pub span: Span,
     pub term: Option<&'a Term>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> CheckSite<'a> {
     pub fn of(term: &'a Term) -> Self {
         Self { span: term.span, term: Some(term) }
     }
 
     fn item(self, index: usize) -> Self {
         match self.term.map(|it| &it.shape) {
-            Some(Shape::List(items)) => items.get(index).map_or(self, Self::of),
+            Some(InstanceShape::List(items)) => items.get(index).map_or(self, Self::of),
             _ => Self { term: None, ..self },
         }
     }
 
     fn member(self, name: &str) -> Self {
         match self.term.map(|it| &it.shape) {
-            Some(Shape::Map(map)) => map.get(name).map_or(self, |it| Self::of(&it.term)),
+            Some(InstanceShape::Map(map)) => map.get(name).map_or(self, |it| Self::of(&it.term)),
             _ => Self { term: None, ..self },
         }
     }
@@ -42,7 +42,7 @@ impl<'a> Place<'a> {
     /// The key of a member, to point at what should not be there.
     fn key(self, name: &str) -> Span {
         match self.term.map(|it| &it.shape) {
-            Some(Shape::Map(map)) => map.get(name).map_or(self.span, |it| it.key),
+            Some(InstanceShape::Map(map)) => map.get(name).map_or(self.span, |it| it.key),
             _ => self.span,
         }
     }
@@ -53,7 +53,7 @@ pub fn check(
     value: Value,
     attribute: &Attribute,
     name: &str,
-    at: Place<'_>,
+    at: CheckSite<'_>,
     out: &mut Vec<Diagnostic>,
 ) -> Value {
     let (value, is_secret) = opened(value);
@@ -71,7 +71,7 @@ pub fn check_likely(
     value: Value,
     attribute: &Attribute,
     name: &str,
-    at: Place<'_>,
+    at: CheckSite<'_>,
     out: &mut Vec<Diagnostic>,
 ) {
     let (value, is_secret) = opened(value);
@@ -95,7 +95,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn value(&mut self, value: Value, attribute: &Attribute, at: Place<'_>) -> Value {
+    fn value(&mut self, value: Value, attribute: &Attribute, at: CheckSite<'_>) -> Value {
         match (value, attribute.kind) {
             (value @ (Value::Open | Value::Null | Value::Fingerprint(_)), _)
             | (value @ Value::Bool(_), Type::Bool)
@@ -134,12 +134,12 @@ impl Checker<'_> {
         value
     }
 
-    fn wrong_type(&mut self, value: &Value, attribute: &Attribute, at: Place<'_>) -> Value {
+    fn wrong_type(&mut self, value: &Value, attribute: &Attribute, at: CheckSite<'_>) -> Value {
         let wrong = Diagnostic::error("wrong_type", "Wrong type").at(
             at.span,
             format!("`{}` takes {}, this is {}", self.name, attribute.kind.word(), word(value)),
         );
-        let is_literal = at.term.is_none_or(|it| matches!(it.shape, Shape::Literal(_)));
+        let is_literal = at.term.is_none_or(|it| matches!(it.shape, InstanceShape::Literal(_)));
         self.out.push(match (attribute.kind, value) {
             (Type::Text, Value::Int(_) | Value::Float(_) | Value::Bool(_)) if is_literal => {
                 wrong.help("quote it: '…'")
@@ -175,7 +175,7 @@ impl Checker<'_> {
         Value::Null
     }
 
-    fn text(&mut self, text: String, attribute: &Attribute, at: Place<'_>) -> Value {
+    fn text(&mut self, text: String, attribute: &Attribute, at: CheckSite<'_>) -> Value {
         let name = &self.name.clone();
         let shown = if self.is_secret || attribute.sensitive { "this" } else { text.as_str() };
         let or = attribute.or_matches.as_deref().and_then(regex);
@@ -243,9 +243,9 @@ impl Checker<'_> {
     }
 
     /// What a pattern does not tell.
-    fn form(&mut self, text: &str, shown: &str, attribute: &Attribute, at: Place<'_>) {
+    fn form(&mut self, text: &str, shown: &str, attribute: &Attribute, at: CheckSite<'_>) {
         let says = attribute.form.and_then(|it| wrong(it, text));
-        let shown = if attribute.form.is_some_and(Form::is_hidden) { "this" } else { shown };
+        let shown = if attribute.form.is_some_and(TextForm::is_hidden) { "this" } else { shown };
         let held = attribute.forbids.iter().find(|it| text.contains(it.as_str()));
         let begins = attribute.forbids_prefix.iter().find(|it| text.starts_with(it.as_str()));
         let says = says
@@ -260,7 +260,7 @@ impl Checker<'_> {
         }
     }
 
-    fn int(&mut self, number: i64, attribute: &Attribute, at: Place<'_>) -> Value {
+    fn int(&mut self, number: i64, attribute: &Attribute, at: CheckSite<'_>) -> Value {
         if let Some((least, most)) = attribute.range
             && !(least..=most).contains(&number)
         {
@@ -288,7 +288,7 @@ impl Checker<'_> {
         Value::Int(number)
     }
 
-    fn list(&mut self, items: Vec<Value>, attribute: &Attribute, at: Place<'_>) -> Value {
+    fn list(&mut self, items: Vec<Value>, attribute: &Attribute, at: CheckSite<'_>) -> Value {
         if let Some((least, most)) = attribute.length
             && (items.len() < least || items.len() > most)
         {
@@ -318,7 +318,7 @@ impl Checker<'_> {
     }
 
     /// The names of a map and how many there are, where they are the user's own.
-    fn names(&mut self, map: &Attributes, attribute: &Attribute, at: Place<'_>) {
+    fn names(&mut self, map: &Attributes, attribute: &Attribute, at: CheckSite<'_>) {
         if let Some((least, most)) = attribute.length
             && (map.len() < least || map.len() > most)
         {
@@ -330,12 +330,12 @@ impl Checker<'_> {
         }
         let Some(of) = &attribute.names else { return };
         for name in map.keys() {
-            let place = Place { span: at.key(name), term: None };
+            let place = CheckSite { span: at.key(name), term: None };
             self.text(name.clone(), of, place);
         }
     }
 
-    fn map(&mut self, map: Attributes, attribute: &Attribute, at: Place<'_>) -> Value {
+    fn map(&mut self, map: Attributes, attribute: &Attribute, at: CheckSite<'_>) -> Value {
         let Some(members) = &attribute.members else {
             self.names(&map, attribute, at);
             let Some(of) = &attribute.of else { return Value::Map(map) };

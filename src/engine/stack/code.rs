@@ -8,13 +8,13 @@ use cel::common::ast::SourceInfo;
 use crate::engine::stack::path::{self, Step};
 
 /// A path whose computed steps are expressions.
-pub type Path = path::Path<Box<Code>>;
+pub type CodePath = path::Path<Box<Code>>;
 
 /// What evaluation runs.
 #[derive(Debug)]
 pub enum Code {
     /// Nothing but a path: looked up without CEL.
-    Path(Path),
+    Path(CodePath),
     Cel(Box<Cel>),
 }
 
@@ -30,7 +30,7 @@ pub struct Cel {
 #[derive(Debug)]
 pub enum Leaf {
     Path {
-        path: Path,
+        path: CodePath,
         slice: Slice,
     },
     /// `file(path)`
@@ -62,7 +62,7 @@ pub enum Slice {
 
 /// A mistake inside an expression's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct ExpressionError {
     pub code: &'static str,
     pub start: u32,
     pub end: u32,
@@ -70,7 +70,7 @@ pub struct Trouble {
     pub help: Option<String>,
 }
 
-impl Trouble {
+impl ExpressionError {
     pub fn new(code: &'static str, range: (u32, u32), message: impl Into<String>) -> Self {
         Self { code, start: range.0, end: range.1, message: message.into(), help: None }
     }
@@ -84,7 +84,7 @@ impl Trouble {
 
 impl Code {
     /// Every path to another value, in the order of the text.
-    pub fn paths<'a>(&'a self, found: &mut Vec<&'a Path>) {
+    pub fn paths<'a>(&'a self, found: &mut Vec<&'a CodePath>) {
         match self {
             Self::Path(path) => steps(path, found),
             Self::Cel(cel) => {
@@ -128,7 +128,7 @@ impl Code {
     }
 }
 
-fn steps<'a>(path: &'a Path, found: &mut Vec<&'a Path>) {
+fn steps<'a>(path: &'a CodePath, found: &mut Vec<&'a CodePath>) {
     found.push(path);
     for step in &path.steps {
         if let Step::Computed(code) = step {

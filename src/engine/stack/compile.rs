@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::stack::code::{Code, Trouble};
+use crate::engine::stack::code::{Code, ExpressionError};
 use crate::engine::stack::functions::ENV;
 use crate::engine::stack::path;
 use crate::engine::stack::syntax::{reworded, small};
@@ -16,10 +16,11 @@ const OPERATORS_MAX: usize = 400;
 const DEPTH_MAX: u16 = 48;
 
 /// Compiles an expression.
-pub fn compile(text: &str) -> Result<Code, Trouble> {
+pub fn compile(text: &str) -> Result<Code, ExpressionError> {
     if text.len() > BYTES_MAX {
         let all = (0, small(text.len()));
-        let wrong = Trouble::new("bad_expression", all, format!("longer than {BYTES_MAX} bytes"));
+        let wrong =
+            ExpressionError::new("bad_expression", all, format!("longer than {BYTES_MAX} bytes"));
         return Err(
             wrong.help("move long text into a file and read it with `file(…)` or `template(…)`")
         );
@@ -31,18 +32,18 @@ pub fn compile(text: &str) -> Result<Code, Trouble> {
 }
 
 /// Compiles with CEL even what would be a path.
-pub fn compile_cel(text: &str) -> Result<Code, Trouble> {
+pub fn compile_cel(text: &str) -> Result<Code, ExpressionError> {
     compile_with(text, false)
 }
 
 /// Compiles a kind's rule or a template's part, in which `type` and the like are names.
-pub fn compile_rule(text: &str) -> Result<Code, Trouble> {
+pub fn compile_rule(text: &str) -> Result<Code, ExpressionError> {
     compile_with(text, true)
 }
 
-fn compile_with(text: &str, types_are_names: bool) -> Result<Code, Trouble> {
+fn compile_with(text: &str, types_are_names: bool) -> Result<Code, ExpressionError> {
     if text.trim().is_empty() {
-        return Err(Trouble::new(
+        return Err(ExpressionError::new(
             "bad_expression",
             (0, small(text.len())),
             "nothing is written here",
@@ -50,7 +51,7 @@ fn compile_with(text: &str, types_are_names: bool) -> Result<Code, Trouble> {
     }
     if operators(text) > OPERATORS_MAX {
         let wrong = format!("more than {OPERATORS_MAX} operators, dots and brackets");
-        return Err(Trouble::new("bad_expression", (0, small(text.len())), wrong)
+        return Err(ExpressionError::new("bad_expression", (0, small(text.len())), wrong)
             .help("split it: compute parts in outputs or variables, or use `template(…)`"));
     }
     let parser = ENV.parser().max_recursion_depth(DEPTH_MAX);

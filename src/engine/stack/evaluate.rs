@@ -9,17 +9,17 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, ExecutionError, IdedExpr};
 
-use crate::engine::stack::budget::{Cost, Over, Shape, afford, bytes};
-use crate::engine::stack::code::{Cel, Code, Leaf, Path, Slice, Trouble};
+use crate::engine::stack::budget::{Cost, OverBudget, ValueShape, afford, bytes};
+use crate::engine::stack::code::{Cel, Code, CodePath, ExpressionError, Leaf, Slice};
 use crate::engine::stack::failure::{culprit, extent, reworded};
 use crate::engine::stack::functions::{ENV, from_cel, to_cel};
 use crate::engine::stack::path::Step;
 use crate::engine::stack::syntax::{children, leaf_of};
-use crate::engine::stack::world::{At, Lost, World};
+use crate::engine::stack::world::{Lookup, LookupError, PathStep};
 use crate::engine::value::{Secret, Value};
 
 /// Evaluates code; `text` is the text it was compiled from.
-pub fn evaluate(code: &Code, text: &str, world: &dyn World) -> Result<Value, Trouble> {
+pub fn evaluate(code: &Code, text: &str, world: &dyn Lookup) -> Result<Value, ExpressionError> {
     match code {
         Code::Path(path) => {
             let found = look(path, &Slice::Whole, text, world)?;
@@ -40,22 +40,26 @@ fn whole(text: &str) -> (u32, u32) {
     (0, u32::try_from(text.len()).unwrap_or(0))
 }
 
-fn costly(over: Over, range: (u32, u32)) -> Trouble {
-    Trouble::new("too_costly", range, over.words())
+fn costly(over: OverBudget, range: (u32, u32)) -> ExpressionError {
+    ExpressionError::new("too_costly", range, over.words())
         .help("do it with less: fewer elements, shorter texts, or in several steps")
 }
 
 /// The steps of a path, computed. `None`: one of them is open; the flag: one of them is secret.
-type Steps<'a> = Option<(Vec<At<'a>>, bool)>;
+type Steps<'a> = Option<(Vec<PathStep<'a>>, bool)>;
 
-pub fn steps<'a>(path: &'a Path, text: &str, world: &dyn World) -> Result<Steps<'a>, Trouble> {
+pub fn steps<'a>(
+    path: &'a CodePath,
+    text: &str,
+    world: &dyn Lookup,
+) -> Result<Steps<'a>, ExpressionError> {
     // Whoever asks for a member of it adds a step.
     let mut found = Vec::with_capacity(path.steps.len() + 1);
     let mut is_secret = false;
     for step in &path.steps {
         found.push(match step {
-            Step::Name(name) => At::Name(Cow::Borrowed(name)),
-            Step::Index(index) => At::Index(*index),
+            Step::Name(name) => PathStep::Name(Cow::Borrowed(name)),
+            Step::Index(index) => PathStep::Index(*index),
             Step::Computed(code) => {
                 let mut value = evaluate(code, text, world)?;
                 if let Value::Secret(secret) = &value {
@@ -63,14 +67,14 @@ pub fn steps<'a>(path: &'a Path, text: &str, world: &dyn World) -> Result<Steps<
                     value = secret.expose().clone();
                 }
                 match value {
-                    Value::Text(name) => At::Name(Cow::Owned(name)),
+                    Value::Text(name) => PathStep::Name(Cow::Owned(name)),
                     Value::Int(index) if u32::try_from(index).is_ok() => {
-                        At::Index(u32::try_from(index).unwrap_or_default())
+                        PathStep::Index(u32::try_from(index).unwrap_or_default())
                     }
                     Value::Open => return Ok(None),
                     _ => {
                         let range = (path.start, path.end);
-                        return Err(Trouble::new(
+                        return Err(ExpressionError::new(
                             "failed_expression",
                             range,
                             "an index must be text or an integer from 0",
@@ -84,12 +88,17 @@ pub fn steps<'a>(path: &'a Path, text: &str, world: &dyn World) -> Result<Steps<
 }
 
 /// What is said of a path that leads nowhere. A step that came from a secret is not quoted, and nothing near it is proposed.
-pub fn lost(lost: Lost, path: &Path, is_secret: bool) -> Trouble {
-    let hidden = || Lost::new(lost.code, "there is nothing under this sensitive index");
+pub fn lost(lost: LookupError, path: &CodePath, is_secret: bool) -> ExpressionError {
+    let hidden = || LookupError::new(lost.code, "there is nothing under this sensitive index");
     if is_secret { hidden() } else { lost }.at((path.start, path.end))
 }
 
-fn look(path: &Path, slice: &Slice, text: &str, world: &dyn World) -> Result<Value, Trouble> {
+fn look(
+    path: &CodePath,
+    slice: &Slice,
+    text: &str,
+    world: &dyn Lookup,
+) -> Result<Value, ExpressionError> {
     let Some((steps, is_secret)) = steps(path, text, world)? else { return Ok(Value::Open) };
     let value = world.look(&path.root, &steps, slice).map_err(|it| lost(it, path, is_secret))?;
     Ok(if is_secret { Value::Secret(Secret::new(value)) } else { value })
@@ -98,7 +107,7 @@ fn look(path: &Path, slice: &Slice, text: &str, world: &dyn World) -> Result<Val
 /// The values of the leaves that were reached, and how large they are.
 struct Leaves {
     values: Vec<OnceLock<Box<dyn Val>>>,
-    shapes: Vec<OnceLock<Shape>>,
+    shapes: Vec<OnceLock<ValueShape>>,
 }
 
 impl Leaves {
@@ -137,12 +146,12 @@ impl Reach {
 struct Frame<'a> {
     cel: &'a Cel,
     text: &'a str,
-    world: &'a dyn World,
+    world: &'a dyn Lookup,
     leaves: &'a Leaves,
 }
 
 impl Frame<'_> {
-    fn run(&self) -> Result<Value, Trouble> {
+    fn run(&self) -> Result<Value, ExpressionError> {
         let mut context = Context::with_env(Arc::clone(&ENV));
         context.set_variable_resolver(self.leaves);
         let reach = self.reach(&self.cel.tree, &context)?;
@@ -156,7 +165,7 @@ impl Frame<'_> {
         let answer = self.resolve(&self.cel.tree, &context)?;
         let value = match answer {
             Ok(value) => from_cel(&value)
-                .map_err(|it| Trouble::new("failed_expression", whole(self.text), it))?,
+                .map_err(|it| ExpressionError::new("failed_expression", whole(self.text), it))?,
             Err(error) => return Err(self.failure(&error, reach.is_secret, &context)),
         };
         Ok(if reach.is_secret { Value::Secret(Secret::new(value)) } else { value })
@@ -167,7 +176,7 @@ impl Frame<'_> {
         &self,
         expr: &IdedExpr,
         context: &Context<'_, '_>,
-    ) -> Result<Result<cel::Value, ExecutionError>, Trouble> {
+    ) -> Result<Result<cel::Value, ExecutionError>, ExpressionError> {
         if self.world.is_bounded() {
             let cost = afford(expr, &self.leaves.shapes);
             cost.and_then(|it| self.world.spend(it)).map_err(|over| {
@@ -178,7 +187,7 @@ impl Frame<'_> {
     }
 
     /// What would be read if the expression were evaluated now; an operand that will not run is not counted.
-    fn reach(&self, expr: &IdedExpr, context: &Context<'_, '_>) -> Result<Reach, Trouble> {
+    fn reach(&self, expr: &IdedExpr, context: &Context<'_, '_>) -> Result<Reach, ExpressionError> {
         if let Some(leaf) = leaf_of(expr) {
             return self.leaf(leaf);
         }
@@ -217,7 +226,7 @@ impl Frame<'_> {
         Ok(reach)
     }
 
-    fn leaf(&self, index: usize) -> Result<Reach, Trouble> {
+    fn leaf(&self, index: usize) -> Result<Reach, ExpressionError> {
         let Some(leaf) = self.cel.leaves.get(index) else { return Ok(Reach::default()) };
         let value = match leaf {
             Leaf::Path { path, slice } => look(path, slice, self.text, self.world)?,
@@ -228,7 +237,7 @@ impl Frame<'_> {
                         Value::Text(self.world.file(&path).map_err(|it| it.at(range))?.to_string())
                     }
                     _ => {
-                        return Err(Trouble::new(
+                        return Err(ExpressionError::new(
                             "bad_expression",
                             range,
                             "the path of `file` must be text",
@@ -241,7 +250,7 @@ impl Frame<'_> {
         let reach = Reach { is_open: value.has_open(), is_secret: value.has_secret() };
         if !reach.is_open && self.leaves.values[index].get().is_none() {
             if self.world.is_bounded() {
-                self.leaves.shapes[index].get_or_init(|| Shape::of(&value));
+                self.leaves.shapes[index].get_or_init(|| ValueShape::of(&value));
             }
             let value: Result<Box<dyn Val>, ExecutionError> = to_cel(&value).try_into();
             // Our values are all representable; what is not would be reported as undeclared.
@@ -253,25 +262,30 @@ impl Frame<'_> {
     }
 
     /// Which file is read must be known and not a secret.
-    fn known(&self, code: &Code, range: (u32, u32)) -> Result<Value, Trouble> {
+    fn known(&self, code: &Code, range: (u32, u32)) -> Result<Value, ExpressionError> {
         match evaluate(code, self.text, self.world)? {
-            Value::Open => Err(Trouble::new(
+            Value::Open => Err(ExpressionError::new(
                 "file_problem",
                 range,
                 "which file is read must be known before the world is looked at",
             )
             .help("make the path of variables and `each`")),
             Value::Secret(_) => {
-                Err(Trouble::new("bad_expression", range, "a path cannot be sensitive"))
+                Err(ExpressionError::new("bad_expression", range, "a path cannot be sensitive"))
             }
             value => Ok(value),
         }
     }
 
     /// Templates see what is secret as secret, and what they make of it is.
-    fn template(&self, path: &Code, map: &Code, range: (u32, u32)) -> Result<Value, Trouble> {
+    fn template(
+        &self,
+        path: &Code,
+        map: &Code,
+        range: (u32, u32),
+    ) -> Result<Value, ExpressionError> {
         let Value::Text(path) = self.known(path, range)? else {
-            return Err(Trouble::new(
+            return Err(ExpressionError::new(
                 "bad_expression",
                 range,
                 "the path of `template` must be text",
@@ -299,7 +313,7 @@ impl Frame<'_> {
                 let text = Value::Text(text);
                 Ok(if is_secret { Value::Secret(Secret::new(text)) } else { text })
             }
-            _ => Err(Trouble::new(
+            _ => Err(ExpressionError::new(
                 "bad_expression",
                 range,
                 "the second argument of `template` must be a map",
@@ -312,11 +326,11 @@ impl Frame<'_> {
         error: &ExecutionError,
         is_secret: bool,
         context: &Context<'_, '_>,
-    ) -> Trouble {
+    ) -> ExpressionError {
         let culprit = culprit(&self.cel.tree, context);
         let error = cel::Value::resolve(culprit, context).err().unwrap_or_else(|| error.clone());
         let (start, end) = extent(culprit, &self.cel.info, self.text, &self.cel.leaves);
-        Trouble::new("failed_expression", (start, end), reworded(&error, is_secret))
+        ExpressionError::new("failed_expression", (start, end), reworded(&error, is_secret))
     }
 }
 
@@ -326,26 +340,31 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use crate::engine::stack::code::{Slice, Trouble};
+    use crate::engine::stack::code::{ExpressionError, Slice};
     use crate::engine::stack::compile::{compile, compile_cel};
     use crate::engine::stack::evaluate::evaluate;
-    use crate::engine::stack::world::{At, Lost, World, cut, follow};
+    use crate::engine::stack::world::{Lookup, LookupError, PathStep, cut, follow};
     use crate::engine::value::{Attributes, Secret, Value};
 
     struct Names(Value);
 
-    impl World for Names {
-        fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
-            let mut all = vec![At::Name(root.into())];
+    impl Lookup for Names {
+        fn look(
+            &self,
+            root: &str,
+            steps: &[PathStep<'_>],
+            slice: &Slice,
+        ) -> Result<Value, LookupError> {
+            let mut all = vec![PathStep::Name(root.into())];
             all.extend(steps.iter().cloned());
             follow(&self.0, &all).map(|it| cut(it, slice))
         }
 
-        fn file(&self, path: &str) -> Result<Arc<str>, Lost> {
+        fn file(&self, path: &str) -> Result<Arc<str>, LookupError> {
             Ok(format!("<{path}>").into())
         }
 
-        fn template(&self, path: &str, map: &Attributes) -> Result<String, Lost> {
+        fn template(&self, path: &str, map: &Attributes) -> Result<String, LookupError> {
             Ok(format!("{path}{}", Value::Map(map.clone()).json()))
         }
     }
@@ -377,7 +396,7 @@ mod tests {
         let answer = compile(text).and_then(|it| evaluate(&it, text, &world()));
         match answer {
             Ok(value) => format!("{value:?}"),
-            Err(Trouble { start, end, message, help, .. }) => {
+            Err(ExpressionError { start, end, message, help, .. }) => {
                 let help = help.map(|it| format!(" ({it})")).unwrap_or_default();
                 format!("{}: {message}{help}", &text[start as usize..end as usize])
             }

@@ -7,9 +7,9 @@ use crate::engine::address::{Address, Key};
 use crate::engine::diagnostic::{Diagnostic, Span, stops};
 use crate::engine::quick::QuickMap;
 use crate::engine::schema::Catalog;
-use crate::engine::stack::model::{Each, EachValue, Shape, Spread, Stack, Term};
+use crate::engine::stack::model::{Each, EachValue, InstanceShape, Spread, Stack, Term};
 use crate::engine::stack::resolve::term;
-use crate::engine::stack::view::{Texts, View};
+use crate::engine::stack::view::{ScopeView, Texts};
 use crate::engine::stack::world::word;
 use crate::engine::value::Value;
 
@@ -88,12 +88,14 @@ impl Repeat {
 
 /// The resource that `for_each` names.
 pub fn over(repeat: &Repeat, stack: &Stack) -> Option<String> {
-    let Repeat::ForEach(Term { shape: Shape::Expression(it), .. }) = repeat else { return None };
+    let Repeat::ForEach(Term { shape: InstanceShape::Expression(it), .. }) = repeat else {
+        return None;
+    };
     let path = it.as_path().filter(|it| it.steps.is_empty())?;
     stack.resources.contains_key(&*path.root).then(|| path.root.to_string())
 }
 
-type Found = (Spread, Vec<(Key, Option<Each>)>);
+type Expanded = (Spread, Vec<(Key, Option<Each>)>);
 
 struct Expander<'a> {
     stack: &'a Stack,
@@ -104,7 +106,7 @@ struct Expander<'a> {
 }
 
 impl Expander<'_> {
-    fn entries(&mut self, repeat: &Repeat) -> Found {
+    fn entries(&mut self, repeat: &Repeat) -> Expanded {
         match repeat {
             Repeat::Count(it) => {
                 let count = self.count(it);
@@ -120,7 +122,7 @@ impl Expander<'_> {
 
     fn known(&mut self, it: &Term, what: &str) -> Option<Value> {
         let before = self.out.len();
-        let view = View {
+        let view = ScopeView {
             stack: self.stack,
             catalog: self.catalog,
             scope: None,
@@ -132,7 +134,7 @@ impl Expander<'_> {
         if stops(&self.out[before..]) {
             return None;
         }
-        if matches!(it.shape, Shape::Literal(Value::Open)) {
+        if matches!(it.shape, InstanceShape::Literal(Value::Open)) {
             // An expression that cannot be read, and was told.
             return None;
         }
@@ -165,7 +167,7 @@ impl Expander<'_> {
             Some(other) => {
                 let wrong = Diagnostic::error("wrong_type", "Wrong type")
                     .at(it.span, format!("`count` takes an integer, this is {}", word(&other)));
-                let is_literal = matches!(it.shape, Shape::Literal(_));
+                let is_literal = matches!(it.shape, InstanceShape::Literal(_));
                 self.out.push(match &other {
                     Value::Text(text) if text.parse::<u32>().is_err() => {
                         wrong.help("write a number")
@@ -183,7 +185,7 @@ impl Expander<'_> {
     }
 
     /// One for each instance of another resource, under the same keys.
-    fn over(&mut self, name: &str, span: Span) -> Found {
+    fn over(&mut self, name: &str, span: Span) -> Expanded {
         let spread = self.stack.spreads.get(name).cloned().unwrap_or(Spread::One);
         if spread == Spread::One {
             self.out.push(
@@ -205,7 +207,7 @@ impl Expander<'_> {
         (spread, entries.collect())
     }
 
-    fn for_each(&mut self, it: &Term) -> Found {
+    fn for_each(&mut self, it: &Term) -> Expanded {
         let mut entries: QuickMap<String, Value> = QuickMap::default();
         match self.known(it, "for_each") {
             None => {}

@@ -1,7 +1,7 @@
 //! Expressions inside `${…}`, with the place of every byte of them.
 
 use crate::engine::diagnostic::{Diagnostic, Span};
-use crate::engine::stack::code::{Code, Path, Trouble};
+use crate::engine::stack::code::{Code, CodePath, ExpressionError};
 use crate::engine::stack::compile;
 use crate::engine::stack::place::Places;
 
@@ -31,12 +31,12 @@ impl Expression {
         self.places.span(&self.text, start as usize, end as usize)
     }
 
-    pub fn diagnostic(&self, trouble: &Trouble) -> Diagnostic {
+    pub fn diagnostic(&self, trouble: &ExpressionError) -> Diagnostic {
         diagnostic(trouble, &self.text, &self.places)
     }
 
     /// Every path to another value, in the order of the text; comprehension variables are not among them.
-    pub fn paths(&self) -> Vec<&Path> {
+    pub fn paths(&self) -> Vec<&CodePath> {
         let mut found = Vec::new();
         self.code.paths(&mut found);
         found
@@ -50,7 +50,7 @@ impl Expression {
     }
 
     /// The path, if the expression is nothing else.
-    pub fn as_path(&self) -> Option<&Path> {
+    pub fn as_path(&self) -> Option<&CodePath> {
         match &self.code {
             Code::Path(path) => Some(path),
             Code::Cel(_) => None,
@@ -58,7 +58,7 @@ impl Expression {
     }
 }
 
-fn diagnostic(trouble: &Trouble, text: &str, places: &Places) -> Diagnostic {
+fn diagnostic(trouble: &ExpressionError, text: &str, places: &Places) -> Diagnostic {
     let span = places.span(text, trouble.start as usize, trouble.end as usize);
     let summary = match trouble.code {
         "bad_expression" => "The expression cannot be read",

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use x509_cert::der::asn1::AnyRef;
 use x509_cert::der::{Decode as _, Tag, Tagged as _};
 
-use crate::engine::schema::Form;
+use crate::engine::schema::TextForm;
 
 /// Labels of a name in DNS, and whole names (RFC 1035).
 const LABEL_MAX: usize = 63;
@@ -15,30 +15,30 @@ const NAME_MAX: usize = 253;
 const PORTS_MAX: usize = 15;
 
 /// What to write instead of a text that has not this form; `None`: it has. Empty text is judged by lengths and rules.
-pub fn wrong(form: Form, text: &str) -> Option<String> {
+pub fn wrong(form: TextForm, text: &str) -> Option<String> {
     if text.is_empty() {
         return None;
     }
     match form {
-        Form::Ipv4 => address(text, false),
-        Form::Ipv6 => address(text, true),
-        Form::Ip => {
+        TextForm::Ipv4 => address(text, false),
+        TextForm::Ipv6 => address(text, true),
+        TextForm::Ip => {
             text.parse::<IpAddr>().err().map(|_| "an IPv4 or IPv6 address, without mask".into())
         }
-        Form::Ipv4Network => network(text, false),
-        Form::Ipv6Network => network(text, true),
-        Form::Host => host(text),
-        Form::Zone => zone(text),
-        Form::RecordName => record_name(text),
-        Form::NoTrailingDot => text
+        TextForm::Ipv4Network => network(text, false),
+        TextForm::Ipv6Network => network(text, true),
+        TextForm::Host => host(text),
+        TextForm::Zone => zone(text),
+        TextForm::RecordName => record_name(text),
+        TextForm::NoTrailingDot => text
             .ends_with('.')
             .then(|| format!("without the dot at its end: `{}`", text.trim_end_matches('.'))),
-        Form::Email => email(text),
-        Form::Ports => ports(text),
-        Form::Backend => backend(text),
-        Form::PublicKey => public_key(text),
-        Form::Certificate => certificate(text),
-        Form::PrivateKey => private_key(text),
+        TextForm::Email => email(text),
+        TextForm::Ports => ports(text),
+        TextForm::Backend => backend(text),
+        TextForm::PublicKey => public_key(text),
+        TextForm::Certificate => certificate(text),
+        TextForm::PrivateKey => private_key(text),
     }
 }
 
@@ -280,14 +280,14 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::wrong;
-    use crate::engine::schema::Form;
+    use crate::engine::schema::TextForm;
 
     #[test]
     #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn what_is_wrong_says_what_to_write() {
-        let cases: [(Form, &[&str]); 15] = [
+        let cases: [(TextForm, &[&str]); 15] = [
             (
-                Form::Ipv4,
+                TextForm::Ipv4,
                 &[
                     "192.0.2.1",
                     "www.example.com",
@@ -298,10 +298,10 @@ mod tests {
                     " 192.0.2.1",
                 ],
             ),
-            (Form::Ipv6, &["2001:db8::1", "::ffff:192.0.2.1", "192.0.2.1", "www"]),
-            (Form::Ip, &["192.0.2.1", "::1", "10.0.0.0/8"]),
+            (TextForm::Ipv6, &["2001:db8::1", "::ffff:192.0.2.1", "192.0.2.1", "www"]),
+            (TextForm::Ip, &["192.0.2.1", "::1", "10.0.0.0/8"]),
             (
-                Form::Ipv4Network,
+                TextForm::Ipv4Network,
                 &[
                     "0.0.0.0/0",
                     "10.0.0.1/8",
@@ -312,9 +312,9 @@ mod tests {
                     "10.0.0.0/+8",
                 ],
             ),
-            (Form::Ipv6Network, &["::/0", "2001:db8::/129", "2001:db8::1", "0.0.0.0/0"]),
+            (TextForm::Ipv6Network, &["::/0", "2001:db8::/129", "2001:db8::1", "0.0.0.0/0"]),
             (
-                Form::Host,
+                TextForm::Host,
                 &[
                     "www.example.com",
                     "www.example.com.",
@@ -328,7 +328,7 @@ mod tests {
                 ],
             ),
             (
-                Form::Zone,
+                TextForm::Zone,
                 &[
                     "example.com",
                     "xn--bcher-kva.example",
@@ -340,12 +340,12 @@ mod tests {
                 ],
             ),
             (
-                Form::RecordName,
+                TextForm::RecordName,
                 &["www", "*.eu", "*", "_sip._tcp", "@", "www.", "büro", "a.*", "a b"],
             ),
-            (Form::NoTrailingDot, &["letsencrypt.org", "letsencrypt.org."]),
+            (TextForm::NoTrailingDot, &["letsencrypt.org", "letsencrypt.org."]),
             (
-                Form::Email,
+                TextForm::Email,
                 &[
                     "ops@example.com",
                     "ops",
@@ -356,7 +356,7 @@ mod tests {
                 ],
             ),
             (
-                Form::Ports,
+                TextForm::Ports,
                 &[
                     "22",
                     "80, 443",
@@ -371,7 +371,7 @@ mod tests {
                 ],
             ),
             (
-                Form::Backend,
+                TextForm::Backend,
                 &[
                     "192.168.130.1:80",
                     "[2001:db8::1]:80",
@@ -384,7 +384,7 @@ mod tests {
                 ],
             ),
             (
-                Form::PublicKey,
+                TextForm::PublicKey,
                 &[
                     "ssh-ed25519 AAAAC3Nz me",
                     "ssh-rsa",
@@ -394,7 +394,7 @@ mod tests {
                 ],
             ),
             (
-                Form::Certificate,
+                TextForm::Certificate,
                 &[
                     "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n",
                     "subject=a\r\n-----BEGIN CERTIFICATE-----\r\nMAMC\r\nAQE=\r\n-----END CERTIFICATE-----",
@@ -408,7 +408,7 @@ mod tests {
                 ],
             ),
             (
-                Form::PrivateKey,
+                TextForm::PrivateKey,
                 &[
                     "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----",
                     "-----BEGIN EC PARAMETERS-----\nBgUr\n-----END EC PARAMETERS-----\n-----BEGIN EC PRIVATE KEY-----\nMAA=\n-----END EC PRIVATE KEY-----",

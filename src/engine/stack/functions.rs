@@ -122,14 +122,14 @@ fn environment() -> Env {
     env
 }
 
-type Answer<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+type FunctionResult<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature that cel asks for")]
-fn list_items<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+fn list_items<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> FunctionResult<'b, 'v> {
     Ok(args.remove(0))
 }
 
-fn map_items<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+fn map_items<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> FunctionResult<'b, 'v> {
     let map = args[0].downcast_ref::<CelMap>().ok_or_else(|| failed(ITEMS, "not a map"))?;
     let mut keys: Vec<Key> = map.inner().keys().map(|it| Key::from(it.clone())).collect();
     keys.sort();
@@ -161,33 +161,33 @@ fn int(args: &[CowVal<'_, '_>], index: usize) -> i64 {
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature that cel asks for")]
 #[expect(clippy::needless_pass_by_value, reason = "the signature that cel asks for")]
-fn base64<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+fn base64<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> FunctionResult<'b, 'v> {
     let encoded = data_encoding::BASE64.encode(text(&args, 0).as_bytes());
     Ok(CowVal::owned(CelString::from(encoded)))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that cel asks for")]
-fn host<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+fn host<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> FunctionResult<'b, 'v> {
     cidr_host(text(&args, 0), int(&args, 1))
         .map(|it| CowVal::owned(CelString::from(it)))
         .map_err(|it| failed("cidr_host", it))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that cel asks for")]
-fn subnet<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+fn subnet<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> FunctionResult<'b, 'v> {
     cidr_subnet(text(&args, 0), int(&args, 1), int(&args, 2))
         .map(|it| CowVal::owned(CelString::from(it)))
         .map_err(|it| failed("cidr_subnet", it))
 }
 
 /// An address block: its first address as a number, the length of its prefix and of its addresses.
-struct Block {
+struct AddressBlock {
     first: u128,
     prefix: u32,
     width: u32,
 }
 
-impl Block {
+impl AddressBlock {
     fn parse(text: &str) -> Result<Self, &'static str> {
         const WRONG: &str = "the first argument is not a prefix such as '10.0.0.0/16'";
         let (address, prefix) = text.split_once('/').ok_or(WRONG)?;
@@ -222,21 +222,21 @@ impl Block {
 
 /// The `n`-th address of a block; from the end when negative.
 fn cidr_host(prefix: &str, n: i64) -> Result<String, &'static str> {
-    let block = Block::parse(prefix)?;
-    let n =
-        Block::pick(block.width - block.prefix, n).ok_or("the block has not so many addresses")?;
+    let block = AddressBlock::parse(prefix)?;
+    let n = AddressBlock::pick(block.width - block.prefix, n)
+        .ok_or("the block has not so many addresses")?;
     Ok(block.address(block.first + n))
 }
 
 /// The `n`-th block that is `bits` longer.
 fn cidr_subnet(prefix: &str, bits: i64, n: i64) -> Result<String, &'static str> {
-    let block = Block::parse(prefix)?;
+    let block = AddressBlock::parse(prefix)?;
     let left = block.width - block.prefix;
     let bits = u32::try_from(bits)
         .ok()
         .filter(|it| *it <= left)
         .ok_or("the block has not so many bits")?;
-    let n = Block::pick(bits, n).ok_or("the block has not so many subnets")?;
+    let n = AddressBlock::pick(bits, n).ok_or("the block has not so many subnets")?;
     let shift = left - bits;
     let first = block.first + n.checked_shl(shift).unwrap_or(0);
     Ok(format!("{}/{}", block.address(first), block.prefix + bits))

@@ -9,11 +9,11 @@ use cel::common::ast::operators::ADD;
 use crate::engine::address::Address;
 use crate::engine::diagnostic::{Diagnostic, Severity};
 use crate::engine::schema::{Kind, Type};
-use crate::engine::stack::check::{Place, check_likely};
+use crate::engine::stack::check::{CheckSite, check_likely};
 use crate::engine::stack::code::{Code, Leaf};
 use crate::engine::stack::form::wrong;
 use crate::engine::stack::looks::Around;
-use crate::engine::stack::model::{Instance, Part, Scope, Shape, Term};
+use crate::engine::stack::model::{Instance, InstanceShape, Scope, Term, TextPart};
 use crate::engine::stack::resolve::{Resolved, term};
 use crate::engine::stack::syntax::{children, leaf_of};
 use crate::engine::value::{Attributes, Value};
@@ -64,7 +64,7 @@ pub fn foresee(
             continue;
         }
         let shown = value.as_text().map(str::to_owned);
-        check_likely(value, attribute, name, Place::of(&given.term), &mut wrongs);
+        check_likely(value, attribute, name, CheckSite::of(&given.term), &mut wrongs);
         let form = attribute.form_by.as_ref().and_then(|by| {
             let decides = resolved.attributes.get(&by.attribute)?.as_text()?;
             Some((*by.of.get(decides)?, format!("`{}: {decides}`", by.attribute)))
@@ -91,14 +91,14 @@ pub fn foresee(
 /// what it stands for.
 fn is_plain(term: &Term) -> bool {
     match &term.shape {
-        Shape::Literal(_) => true,
-        Shape::Expression(it) => is_plain_code(&it.code),
-        Shape::Text(parts) => parts.iter().all(|it| match it {
-            Part::Text(_) => true,
-            Part::Expression(it) => is_plain_code(&it.code),
+        InstanceShape::Literal(_) => true,
+        InstanceShape::Expression(it) => is_plain_code(&it.code),
+        InstanceShape::Text(parts) => parts.iter().all(|it| match it {
+            TextPart::Text(_) => true,
+            TextPart::Expression(it) => is_plain_code(&it.code),
         }),
-        Shape::List(items) => items.iter().all(is_plain),
-        Shape::Map(map) => map.values().all(|it| is_plain(&it.term)),
+        InstanceShape::List(items) => items.iter().all(is_plain),
+        InstanceShape::Map(map) => map.values().all(|it| is_plain(&it.term)),
     }
 }
 

@@ -20,9 +20,9 @@ use crate::engine::stack::rehearse::rehearse;
 use crate::engine::stack::template::FileText;
 use crate::engine::stack::term::expressions;
 use crate::engine::stack::uses::of_instance;
-use crate::engine::stack::variables::{GivenVariable, Outside, variables};
-use crate::engine::stack::view::{Texts, View};
-use crate::engine::stack::world::Lost;
+use crate::engine::stack::variables::{GivenVariable, VariableSources, variables};
+use crate::engine::stack::view::{ScopeView, Texts};
+use crate::engine::stack::world::LookupError;
 use crate::engine::stack::yaml::{MISTAKES_MAX, parse};
 use crate::engine::value::Value;
 
@@ -195,7 +195,7 @@ fn build(
     let [variables_of, resources_of, outputs_of, objectives_of] =
         PARTS.map(|part| merged.and_then(Node::as_map)?.get(part).map(|it| &it.node));
     let base = loaded.layers.first().map_or(0, |it| it.span.source);
-    let outside = Outside { remembered, given, base };
+    let outside = VariableSources { remembered, given, base };
     stack.variables = variables(variables_of, &outside, &loaded.sources, &mut out);
     let lowered = lower::resources(resources_of, catalog, &loaded.sources, &mut out);
     stack.outputs = lower::outputs(outputs_of, &loaded.sources, &mut out);
@@ -206,7 +206,7 @@ fn build(
         loaded.diagnostics = out;
         return stack;
     }
-    let reading = Reading { files, read: RefCell::default() };
+    let reading = LayerReading { files, read: RefCell::default() };
     finish(&mut stack, lowered, catalog, &reading, &mut out);
     // What is declared, but wrongly, is not unknown as well.
     let is_declared = |it: &Diagnostic| {
@@ -235,7 +235,7 @@ fn finish(
     stack: &mut Stack,
     lowered: Lowered,
     catalog: &Catalog,
-    reading: &Reading<'_>,
+    reading: &LayerReading<'_>,
     out: &mut Vec<Diagnostic>,
 ) {
     let Lowered { resources, repeats } = lowered;
@@ -262,7 +262,7 @@ fn finish(
         all.retain(|it| !it.files().is_empty());
         for (key, each) in entries.get_mut(name).map_or_else(once, std::mem::take) {
             let address = Address { name: name.clone(), key };
-            let view = View {
+            let view = ScopeView {
                 stack,
                 catalog,
                 scope: None,
@@ -285,26 +285,32 @@ fn finish(
     outputs(stack, catalog, reading, out);
 }
 
-fn outputs(stack: &Stack, catalog: &Catalog, reading: &Reading<'_>, out: &mut Vec<Diagnostic>) {
+fn outputs(
+    stack: &Stack,
+    catalog: &Catalog,
+    reading: &LayerReading<'_>,
+    out: &mut Vec<Diagnostic>,
+) {
     let site = Site { stack, catalog, owner: None, has_self: false };
     for output in stack.outputs.values() {
         let mut all = Vec::new();
         expressions(&output.term, &mut all);
         site.expressions(&all, &mut Vec::new(), out);
-        let view = View { stack, catalog, scope: None, instance: None, own: None, texts: reading };
+        let view =
+            ScopeView { stack, catalog, scope: None, instance: None, own: None, texts: reading };
         all.retain(|it| !it.files().is_empty());
         reading.touch(&all, &view, out);
     }
 }
 
 /// The files read so far.
-struct Reading<'a> {
+struct LayerReading<'a> {
     files: &'a dyn Files,
-    read: RefCell<BTreeMap<String, Result<Arc<FileText>, Lost>>>,
+    read: RefCell<BTreeMap<String, Result<Arc<FileText>, LookupError>>>,
 }
 
-impl Texts for Reading<'_> {
-    fn text(&self, path: &str) -> Result<Arc<FileText>, Lost> {
+impl Texts for LayerReading<'_> {
+    fn text(&self, path: &str) -> Result<Arc<FileText>, LookupError> {
         if let Some(known) = self.read.borrow().get(path) {
             return known.clone();
         }
@@ -314,9 +320,9 @@ impl Texts for Reading<'_> {
     }
 }
 
-impl Reading<'_> {
-    fn read_now(&self, path: &str) -> Result<Arc<FileText>, Lost> {
-        let lost = |message: String| Lost::new("file_problem", message);
+impl LayerReading<'_> {
+    fn read_now(&self, path: &str) -> Result<Arc<FileText>, LookupError> {
+        let lost = |message: String| LookupError::new("file_problem", message);
         let outside = || {
             lost(format!("`{path}` is outside of the stack's folder"))
                 .help("files are read from the folder of stack.yaml and below")
@@ -345,7 +351,7 @@ impl Reading<'_> {
     fn touch(
         &self,
         all: &[&Arc<crate::engine::stack::expression::Expression>],
-        view: &View<'_>,
+        view: &ScopeView<'_>,
         out: &mut Vec<Diagnostic>,
     ) {
         for expression in all {

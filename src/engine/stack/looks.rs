@@ -9,8 +9,8 @@ use crate::engine::schema::{Catalog, MadeWith, Type};
 use crate::engine::stack::code::Slice;
 use crate::engine::stack::model::{Instance, Scope, Stack, Term};
 use crate::engine::stack::resolve::term;
-use crate::engine::stack::view::View;
-use crate::engine::stack::world::{At, Lost, World};
+use crate::engine::stack::view::ScopeView;
+use crate::engine::stack::world::{Lookup, LookupError, PathStep};
 use crate::engine::value::{Attributes, Value};
 
 /// An object, and the attribute of it that is looked at.
@@ -18,12 +18,12 @@ pub type Seen = (Address, Option<String>);
 
 /// A view that notes what is looked at.
 pub struct Looks<'a> {
-    view: &'a View<'a>,
+    view: &'a ScopeView<'a>,
     seen: RefCell<Vec<Seen>>,
 }
 
 impl<'a> Looks<'a> {
-    pub fn new(view: &'a View<'a>) -> Self {
+    pub fn new(view: &'a ScopeView<'a>) -> Self {
         Self { view, seen: RefCell::default() }
     }
 
@@ -36,17 +36,22 @@ impl<'a> Looks<'a> {
     }
 }
 
-impl World for Looks<'_> {
-    fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+impl Lookup for Looks<'_> {
+    fn look(
+        &self,
+        root: &str,
+        steps: &[PathStep<'_>],
+        slice: &Slice,
+    ) -> Result<Value, LookupError> {
         self.seen.borrow_mut().extend(self.view.seen(root, steps, slice));
         self.view.look(root, steps, slice)
     }
 
-    fn file(&self, path: &str) -> Result<Arc<str>, Lost> {
+    fn file(&self, path: &str) -> Result<Arc<str>, LookupError> {
         self.view.file(path)
     }
 
-    fn template(&self, path: &str, map: &Attributes) -> Result<String, Lost> {
+    fn template(&self, path: &str, map: &Attributes) -> Result<String, LookupError> {
         self.view.template(path, map)
     }
 }
@@ -60,8 +65,8 @@ pub struct Around<'a> {
 }
 
 impl<'a> Around<'a> {
-    pub fn view(&self, instance: &'a Instance) -> View<'a> {
-        View {
+    pub fn view(&self, instance: &'a Instance) -> ScopeView<'a> {
+        ScopeView {
             stack: self.stack,
             catalog: self.catalog,
             scope: Some(self.scope),

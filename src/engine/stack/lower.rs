@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use crate::engine::address::{Address, Key, is_name};
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::{Attribute, Catalog, Kind, Rename, Type};
-use crate::engine::stack::check::{Place, check};
+use crate::engine::stack::check::{CheckSite, check};
 use crate::engine::stack::expand::Repeat;
 use crate::engine::stack::gate::{Use, duration, gate};
 use crate::engine::stack::model::{
-    Gate, GateProbe, Given, Lifecycle, Output, Reference, Resource, Shape, Term,
+    Gate, GateProbe, GivenAttribute, InstanceShape, Lifecycle, Output, Reference, Resource, Term,
 };
-use crate::engine::stack::node::{Data, Entry, Map, Node};
+use crate::engine::stack::node::{Data, Map, MapEntry, Node};
 use crate::engine::stack::overlay::texts;
 use crate::engine::stack::path::is_taken;
 use crate::engine::stack::template::show;
@@ -136,7 +136,7 @@ pub fn unknown_keys(map: &Map, known: &[&str], what: &str, out: &mut Vec<Diagnos
     }
 }
 
-fn bool_of(it: Option<&Entry>, what: &str, out: &mut Vec<Diagnostic>) -> Option<bool> {
+fn bool_of(it: Option<&MapEntry>, what: &str, out: &mut Vec<Diagnostic>) -> Option<bool> {
     let it = it?;
     if let Data::Bool(value) = it.node.data {
         return Some(value);
@@ -224,7 +224,7 @@ impl<'a> Lower<'a> {
             self.terms.out.push(
                 Diagnostic::error("missing_key", "A resource needs a `kind`")
                     .at(self.span, format!("`{}` has none", self.name))
-                    .help(format!("{} lists them", Command::Kinds { kind: None })),
+                    .help(format!("{} lists them", AdvisedCommand::Kinds { kind: None })),
             );
             return None;
         };
@@ -235,14 +235,14 @@ impl<'a> Lower<'a> {
             self.terms.out.push(
                 Diagnostic::error("unknown_kind", "Unknown kind")
                     .at(given.node.span, format!("there is no kind `{text}`"))
-                    .help(format!("{} lists them", Command::Kinds { kind: None }))
+                    .help(format!("{} lists them", AdvisedCommand::Kinds { kind: None }))
                     .nearest(text, names),
             );
         }
         found
     }
 
-    fn attributes(&mut self, map: &Map, kind: &Kind) -> QuickMap<String, Given> {
+    fn attributes(&mut self, map: &Map, kind: &Kind) -> QuickMap<String, GivenAttribute> {
         let mut found = QuickMap::with_capacity_and_hasher(map.len(), Seeded::default());
         for (name, it) in map {
             let Some(attribute) = kind.attributes.get(name.as_ref()) else {
@@ -264,7 +264,7 @@ impl<'a> Lower<'a> {
             }
             let mut term = self.terms.term(&it.node);
             self.check(&mut term, attribute, name);
-            found.insert(String::from(&**name), Given { key: it.key, term });
+            found.insert(String::from(&**name), GivenAttribute { key: it.key, term });
         }
         for (name, attribute) in kind.settable() {
             let needs_layer = attribute.required && attribute.default_from.is_none();
@@ -284,7 +284,7 @@ impl<'a> Lower<'a> {
         self.terms.out.push(
             Diagnostic::error("unknown_attribute", "Unknown attribute")
                 .at(key, format!("`{}` has no attribute `{name}`", kind.kind))
-                .help(format!("see {}", Command::Kinds { kind: Some(&kind.kind) }))
+                .help(format!("see {}", AdvisedCommand::Kinds { kind: Some(&kind.kind) }))
                 .nearest(name, known),
         );
     }
@@ -292,7 +292,10 @@ impl<'a> Lower<'a> {
     /// Checks a literal once for all instances; what it becomes is stored.
     fn check(&mut self, term: &mut Term, attribute: &Attribute, name: &str) {
         if attribute.kind == Type::Reference {
-            if !matches!(term.shape, Shape::Expression(_) | Shape::Literal(Value::Open)) {
+            if !matches!(
+                term.shape,
+                InstanceShape::Expression(_) | InstanceShape::Literal(Value::Open)
+            ) {
                 let kind = attribute.to.as_deref().unwrap_or("the right kind");
                 self.terms.out.push(
                     Diagnostic::error("wrong_type", "Wrong type")
@@ -303,12 +306,12 @@ impl<'a> Lower<'a> {
             return;
         }
         let literal = match &mut term.shape {
-            Shape::Literal(value) => Some(std::mem::take(value)),
+            InstanceShape::Literal(value) => Some(std::mem::take(value)),
             _ => literal(term),
         };
         if let Some(literal) = literal {
-            let checked = check(literal, attribute, name, Place::of(term), self.terms.out);
-            term.shape = Shape::Literal(checked);
+            let checked = check(literal, attribute, name, CheckSite::of(term), self.terms.out);
+            term.shape = InstanceShape::Literal(checked);
         }
     }
 
@@ -458,18 +461,22 @@ fn missing_help(name: &str, attribute: &Attribute) -> String {
 /// The value of a term without expressions.
 fn literal(term: &Term) -> Option<Value> {
     match &term.shape {
-        Shape::Literal(value) => Some(value.clone()),
-        Shape::Expression(_) => None,
+        InstanceShape::Literal(value) => Some(value.clone()),
+        InstanceShape::Expression(_) => None,
         // `$${` alone makes a text of several parts.
-        Shape::Text(parts) => {
+        InstanceShape::Text(parts) => {
             let all = parts.iter().map(|it| match it {
-                crate::engine::stack::model::Part::Text(text) => show(&Value::text(text.clone())),
-                crate::engine::stack::model::Part::Expression(_) => None,
+                crate::engine::stack::model::TextPart::Text(text) => {
+                    show(&Value::text(text.clone()))
+                }
+                crate::engine::stack::model::TextPart::Expression(_) => None,
             });
             all.collect::<Option<String>>().map(Value::Text)
         }
-        Shape::List(items) => items.iter().map(literal).collect::<Option<_>>().map(Value::List),
-        Shape::Map(map) => map
+        InstanceShape::List(items) => {
+            items.iter().map(literal).collect::<Option<_>>().map(Value::List)
+        }
+        InstanceShape::Map(map) => map
             .iter()
             .map(|(name, it)| Some((name.clone(), literal(&it.term)?)))
             .collect::<Option<_>>()

@@ -10,7 +10,7 @@ use crate::engine::quick::QuickMap;
 use crate::engine::stack::budget::Spending;
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::template::FileText;
-use crate::engine::stack::world::Lost;
+use crate::engine::stack::world::LookupError;
 use crate::engine::value::{Attributes, Value};
 
 /// Everything the layers say, merged, checked and expanded.
@@ -31,7 +31,7 @@ pub struct Stack {
     /// Files that expressions read, by path relative to the stack's folder, with their digests.
     pub files: BTreeMap<String, String>,
     /// Files that could not be read, and why.
-    pub unread: BTreeMap<String, Lost>,
+    pub unread: BTreeMap<String, LookupError>,
     /// What stands in those files.
     pub texts: BTreeMap<String, Arc<FileText>>,
     pub objectives: Objectives,
@@ -109,7 +109,7 @@ pub struct Resource {
     /// The resource's key in the layer that introduced it.
     pub span: Span,
     pub kind: String,
-    pub attributes: QuickMap<String, Given>,
+    pub attributes: QuickMap<String, GivenAttribute>,
     pub depends_on: Vec<Reference>,
     pub lifecycle: Lifecycle,
     /// Few have one, and it is large.
@@ -122,7 +122,7 @@ pub struct Resource {
 
 /// An attribute as given: where, and what.
 #[derive(Debug, Clone)]
-pub struct Given {
+pub struct GivenAttribute {
     pub key: Span,
     pub term: Term,
 }
@@ -131,22 +131,22 @@ pub struct Given {
 #[derive(Debug, Clone)]
 pub struct Term {
     pub span: Span,
-    pub shape: Shape,
+    pub shape: InstanceShape,
 }
 
 #[derive(Debug, Clone)]
-pub enum Shape {
+pub enum InstanceShape {
     Literal(Value),
     /// A scalar that is exactly one `${…}`; keeps its type.
     Expression(Arc<Expression>),
     /// Text with expressions inside.
-    Text(Vec<Part>),
+    Text(Vec<TextPart>),
     List(Vec<Term>),
-    Map(QuickMap<String, Given>),
+    Map(QuickMap<String, GivenAttribute>),
 }
 
 #[derive(Debug, Clone)]
-pub enum Part {
+pub enum TextPart {
     Text(String),
     Expression(Arc<Expression>),
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::engine::address::{Key, is_name};
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::{Diagnostic, Span, nearest};
 use crate::engine::schema::{Attribute, Catalog, Type};
-use crate::engine::stack::code::{Code, Path, Trouble};
+use crate::engine::stack::code::{Code, CodePath, ExpressionError};
 use crate::engine::stack::expand::{Repeat, over};
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::model::{Resource, Spread, Stack};
@@ -14,7 +14,7 @@ use crate::engine::stack::path::Step;
 use crate::engine::stack::term::expressions;
 use crate::engine::stack::uses::{Need, Select, has, is_own_key};
 use crate::engine::stack::view::{is_list, no_key, unknown, unknown_variable};
-use crate::engine::stack::world::{Lost, beyond};
+use crate::engine::stack::world::{LookupError, beyond};
 
 /// Where an expression stands: what it may refer to.
 #[derive(Clone, Copy)]
@@ -114,7 +114,7 @@ impl Site<'_> {
                 match self.path(path, expression) {
                     Ok(None) => {}
                     Ok(Some(need)) => found.push(need),
-                    Err(Some(lost)) => out.push(expression.diagnostic(&Trouble {
+                    Err(Some(lost)) => out.push(expression.diagnostic(&ExpressionError {
                         code: lost.code,
                         start: path.start,
                         end: path.end,
@@ -131,19 +131,23 @@ impl Site<'_> {
     }
 
     /// The error `None` is a reference to itself.
-    fn path(&self, path: &Path, expression: &Expression) -> Result<Option<Need>, Option<Lost>> {
+    fn path(
+        &self,
+        path: &CodePath,
+        expression: &Expression,
+    ) -> Result<Option<Need>, Option<LookupError>> {
         match &*path.root {
             "vars" => self.variable(path).map(|()| None).map_err(Some),
             "each" => self.each(path).map(|()| None).map_err(Some),
             "self" if self.has_self => self.own(path).map(|()| None).map_err(Some),
-            "self" => Err(Some(Lost::new(
+            "self" => Err(Some(LookupError::new(
                 "unknown_reference",
                 "`self` is known in `ready` and `gate` only",
             ))),
             "stack" => match path.steps.as_slice() {
                 [Step::Name(name)] if &**name == "name" => Ok(None),
                 _ => Err(Some(
-                    Lost::new("unknown_reference", "`stack` has a `name` only")
+                    LookupError::new("unknown_reference", "`stack` has a `name` only")
                         .help("write `stack.name`"),
                 )),
             },
@@ -158,7 +162,7 @@ impl Site<'_> {
         }
     }
 
-    fn variable(&self, path: &Path) -> Result<(), Lost> {
+    fn variable(&self, path: &CodePath) -> Result<(), LookupError> {
         let Some(Step::Name(name)) = path.steps.first() else { return Ok(()) };
         let variables = &self.stack.variables;
         if variables.contains_key(&**name) {
@@ -167,8 +171,8 @@ impl Site<'_> {
         Err(unknown_variable(name, self.stack))
     }
 
-    fn each(&self, path: &Path) -> Result<(), Lost> {
-        let wrong = |message: &str| Err(Lost::new("unknown_reference", message.to_owned()));
+    fn each(&self, path: &CodePath) -> Result<(), LookupError> {
+        let wrong = |message: &str| Err(LookupError::new("unknown_reference", message.to_owned()));
         let field = match path.steps.first() {
             Some(Step::Name(name)) => &**name,
             _ => "",
@@ -261,18 +265,18 @@ impl Site<'_> {
         );
     }
 
-    fn own(&self, path: &Path) -> Result<(), Lost> {
+    fn own(&self, path: &CodePath) -> Result<(), LookupError> {
         let Some((name, _)) = self.owner else { return Ok(()) };
         self.attribute(name, path.steps.first())
     }
 
-    fn resource(&self, root: &str, path: &Path) -> Result<Select, Lost> {
+    fn resource(&self, root: &str, path: &CodePath) -> Result<Select, LookupError> {
         let Some(spread) = self.stack.spread(root) else {
             return Err(unknown(root, self.stack));
         };
         let (select, rest) = match (spread, path.steps.split_first()) {
             (Spread::One, Some((Step::Index(_), _))) => {
-                return Err(Lost::new(
+                return Err(LookupError::new(
                     "unknown_reference",
                     format!("`{root}` is not a list: it has no `count`"),
                 )
@@ -298,7 +302,7 @@ impl Site<'_> {
                 (Select::One(Key::Name(key.to_string())), rest.first())
             }
             (Spread::Keys(_), Some((Step::Index(_), _))) => {
-                return Err(Lost::new(
+                return Err(LookupError::new(
                     "unknown_reference",
                     format!("`{root}` is a map of its keys"),
                 )
@@ -309,26 +313,28 @@ impl Site<'_> {
         Ok(select)
     }
 
-    fn attribute(&self, root: &str, step: Option<&Step<Box<Code>>>) -> Result<(), Lost> {
+    fn attribute(&self, root: &str, step: Option<&Step<Box<Code>>>) -> Result<(), LookupError> {
         let Some(Step::Name(name)) = step else { return Ok(()) };
         let kind = self.stack.resources.get(root).and_then(|it| self.catalog.get(&it.kind));
         let Some(kind) = kind else { return Ok(()) };
         if kind.attribute(name).is_some_and(|it| it.live) {
             // Nobody plans with it: what was made of it would be another thing at every look.
             let message = format!("`{name}` of a {} changes by itself", kind.kind);
-            return Err(Lost::new("live_value", message).help(
+            return Err(LookupError::new("live_value", message).help(
                 "nothing can be made of it; to wait until something works, use `ready` or `gate`",
             ));
         }
         if &**name == "id" || kind.attribute(name).is_some() {
             return Ok(());
         }
-        let lost =
-            Lost::new("unknown_attribute", format!("`{}` has no attribute `{name}`", kind.kind));
+        let lost = LookupError::new(
+            "unknown_attribute",
+            format!("`{}` has no attribute `{name}`", kind.kind),
+        );
         let names = kind.attributes.keys().map(String::as_str);
         Err(match nearest(name, names) {
             Some(near) => lost.help(format!("did you mean `{near}`?")),
-            None => lost.help(format!("see {}", Command::Kinds { kind: Some(&kind.kind) })),
+            None => lost.help(format!("see {}", AdvisedCommand::Kinds { kind: Some(&kind.kind) })),
         })
     }
 }

@@ -5,11 +5,11 @@ use crate::engine::quick::QuickMap;
 use crate::engine::value::{Attributes, Value};
 
 /// A map of nodes in the order of the file.
-pub type Map = QuickMap<Box<str>, Entry>;
+pub type Map = QuickMap<Box<str>, MapEntry>;
 
 /// One entry of a map: the span of its key, and its value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct MapEntry {
     pub key: Span,
     pub node: Node,
 }

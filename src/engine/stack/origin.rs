@@ -157,13 +157,13 @@ pub fn explain_variable(loaded: &Loaded, name: &str) -> Result<Origin, Box<Diagn
     Ok(Origin { subject, value, layers, default: None, variables: Vec::new() })
 }
 
-type Found<'a> = (&'a Stack, &'a Instance, &'a Kind);
+type FoundInstance<'a> = (&'a Stack, &'a Instance, &'a Kind);
 
 fn find<'a>(
     loaded: &'a Loaded,
     catalog: &'a Catalog,
     address: &Address,
-) -> Result<Found<'a>, Box<Diagnostic>> {
+) -> Result<FoundInstance<'a>, Box<Diagnostic>> {
     let nothing =
         || Box::new(Diagnostic::error("unknown_address", format!("there is no `{address}`")));
     let stack = loaded.stack.as_ref().ok_or_else(nothing)?;

@@ -1,7 +1,7 @@
 //! Lays overlays over a stack: RFC 7396 merge patches in which every value keeps the layer it came from.
 
 use crate::engine::diagnostic::{Diagnostic, Span};
-use crate::engine::stack::node::{Data, Entry, Map, Node};
+use crate::engine::stack::node::{Data, Map, MapEntry, Node};
 
 /// The parts of a stack that an overlay may change.
 pub const PARTS: [&str; 4] = ["variables", "resources", "outputs", "objectives"];
@@ -36,12 +36,12 @@ pub fn lay(base: &mut Node, overlay: &Node, out: &mut Vec<Diagnostic>) {
     }
 }
 
-fn empty(like: &Entry) -> Entry {
+fn empty(like: &MapEntry) -> MapEntry {
     let node = Node { data: Data::Map(Box::default()), ..like.node.clone() };
-    Entry { key: like.key, node }
+    MapEntry { key: like.key, node }
 }
 
-fn resource(target: &mut Map, name: &str, change: &Entry, out: &mut Vec<Diagnostic>) {
+fn resource(target: &mut Map, name: &str, change: &MapEntry, out: &mut Vec<Diagnostic>) {
     let Some(patch) = change.node.as_map() else {
         return patch_entry(target, name, change, "resource", out);
     };
@@ -79,7 +79,7 @@ fn resource(target: &mut Map, name: &str, change: &Entry, out: &mut Vec<Diagnost
 }
 
 /// A scalar or list is the variable's new default.
-fn variable(target: &mut Map, name: &str, change: &Entry, out: &mut Vec<Diagnostic>) {
+fn variable(target: &mut Map, name: &str, change: &MapEntry, out: &mut Vec<Diagnostic>) {
     let is_known = target.contains_key(name);
     let is_declaration = change.node.as_map().is_some_and(|it| it.contains_key("type"));
     if !is_known && !is_declaration && !change.node.is_null() {
@@ -92,8 +92,8 @@ fn variable(target: &mut Map, name: &str, change: &Entry, out: &mut Vec<Diagnost
     }
     let is_default = !matches!(change.node.data, Data::Map(_) | Data::Null);
     match target.get_mut(name) {
-        Some(Entry { node: Node { data: Data::Map(declared), .. }, .. }) if is_default => {
-            let default = Entry { key: change.key, node: change.node.clone() };
+        Some(MapEntry { node: Node { data: Data::Map(declared), .. }, .. }) if is_default => {
+            let default = MapEntry { key: change.key, node: change.node.clone() };
             declared.insert("default".into(), default);
         }
         _ => patch_entry(target, name, change, "variable", out),
@@ -104,7 +104,7 @@ fn variable(target: &mut Map, name: &str, change: &Entry, out: &mut Vec<Diagnost
 fn patch_entry(
     target: &mut Map,
     name: &str,
-    change: &Entry,
+    change: &MapEntry,
     what: &str,
     out: &mut Vec<Diagnostic>,
 ) {
@@ -118,7 +118,7 @@ fn patch_entry(
                     .at(change.key, format!("no layer below has the {what} `{name}`"));
             out.push(wrong.nearest(name, target.keys().map(AsRef::as_ref)));
         }
-        (Data::Map(patch), Some(Entry { node: Node { data: Data::Map(below), .. }, .. })) => {
+        (Data::Map(patch), Some(MapEntry { node: Node { data: Data::Map(below), .. }, .. })) => {
             let what = if what == "output" { "key" } else { "attribute" };
             for (name, change) in patch.iter() {
                 patch_entry(below, name, change, what, out);
@@ -130,7 +130,7 @@ fn patch_entry(
         }
         (_, None) => {
             let node = without_nulls(&change.node);
-            target.insert(name.into(), Entry { key: change.key, node });
+            target.insert(name.into(), MapEntry { key: change.key, node });
         }
     }
 }
@@ -143,7 +143,7 @@ fn without_nulls(node: &Node) -> Node {
                 .iter()
                 .filter(|(_, it)| !it.node.is_null())
                 .map(|(name, it)| {
-                    (name.clone(), Entry { key: it.key, node: without_nulls(&it.node) })
+                    (name.clone(), MapEntry { key: it.key, node: without_nulls(&it.node) })
                 })
                 .collect();
             Node { data: Data::Map(Box::new(kept)), ..*node }

@@ -117,7 +117,7 @@ fn straight(raw: &str, decoded: &str, style: Style) -> Option<usize> {
 
 /// For each byte of `decoded`, and its end, the offset in `raw`. `None` when the two do not match.
 fn offsets(raw: &str, decoded: &str, style: Style) -> Option<Vec<u32>> {
-    let mut walk = Walk { raw: raw.as_bytes(), at: 0 };
+    let mut walk = SpanWalk { raw: raw.as_bytes(), at: 0 };
     match style {
         Style::Collection => return None,
         Style::Single | Style::Double => walk.at = 1,
@@ -152,12 +152,12 @@ fn offsets(raw: &str, decoded: &str, style: Style) -> Option<Vec<u32>> {
     Some(found)
 }
 
-struct Walk<'a> {
+struct SpanWalk<'a> {
     raw: &'a [u8],
     at: usize,
 }
 
-impl Walk<'_> {
+impl SpanWalk<'_> {
     /// Whether blanks with a line break in them follow.
     fn at_fold(&self) -> bool {
         self.raw[self.at.min(self.raw.len())..]

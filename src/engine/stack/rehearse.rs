@@ -15,7 +15,7 @@ use crate::engine::stack::looks::Around;
 use crate::engine::stack::model::{Scope, Stack};
 use crate::engine::stack::offered::offered;
 use crate::engine::stack::resolve::{Resolved, resolve_gate, resolve_output, resolve_with};
-use crate::engine::stack::rules::{Rules, far_kinds};
+use crate::engine::stack::rules::{KindRules, far_kinds};
 use crate::engine::stack::same::Same;
 use crate::engine::stack::shut_ports::shut_ports;
 use crate::engine::stack::term::expressions;
@@ -25,12 +25,12 @@ use crate::engine::value::Attributes;
 const MISTAKES_MAX: usize = 200;
 
 /// The desired objects so far, in the order of the stack; what the cloud makes is open.
-struct Desired<'a> {
+struct DesiredSoFar<'a> {
     stack: &'a Stack,
     objects: RefCell<Vec<Option<Arc<Attributes>>>>,
 }
 
-impl Scope for Desired<'_> {
+impl Scope for DesiredSoFar<'_> {
     fn object(&self, address: &Address) -> Option<Arc<Attributes>> {
         let index = self.stack.instances.get_index_of(address)?;
         self.objects.borrow()[index].clone()
@@ -41,11 +41,11 @@ impl Scope for Desired<'_> {
 pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
     unquoted(stack, catalog, out);
     let objects = RefCell::new(vec![None; stack.instances.len()]);
-    let desired = Desired { stack, objects };
-    let mut rules = Rules::default();
+    let desired = DesiredSoFar { stack, objects };
+    let mut rules = KindRules::default();
     let name = stack.shown_name();
     let mut same = Same::of(&name, stack.instances.len());
-    let ties = Ties::new(stack);
+    let ties = Dependencies::new(stack);
     let mut readers = readers(stack, catalog, &ties, !out.is_empty());
     let around = Around { stack, catalog, scope: &desired };
     for index in ties.order() {
@@ -91,9 +91,9 @@ pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
 /// Every instance as far as it is known before anything is made; [`rehearse`] tells what is wrong.
 pub fn objects(stack: &Stack, catalog: &Catalog) -> QuickMap<Address, Resolved> {
     let objects = RefCell::new(vec![None; stack.instances.len()]);
-    let desired = Desired { stack, objects };
+    let desired = DesiredSoFar { stack, objects };
     let mut found = QuickMap::default();
-    for index in Ties::new(stack).order() {
+    for index in Dependencies::new(stack).order() {
         let instance = &stack.instances[index];
         let resolved = resolve_with(stack, catalog, instance, &desired, stack, &mut Vec::new());
         desired.objects.borrow_mut()[index] = Some(Arc::new(resolved.attributes.clone()));
@@ -103,30 +103,30 @@ pub fn objects(stack: &Stack, catalog: &Catalog) -> QuickMap<Address, Resolved> 
 }
 
 /// Which instances look at which, by index.
-struct Ties {
+struct Dependencies {
     /// What each instance needs.
-    needs: Lists,
+    needs: IndexLists,
     /// What needs each instance.
-    dependents: Lists,
+    dependents: IndexLists,
 }
 
 /// Lists of indexes, one after the other in one vector.
-struct Lists {
+struct IndexLists {
     ends: Vec<u32>,
     all: Vec<u32>,
 }
 
-impl Lists {
+impl IndexLists {
     fn of(&self, index: usize) -> &[u32] {
         let start = index.checked_sub(1).map_or(0, |it| self.ends[it]);
         &self.all[start as usize..self.ends[index] as usize]
     }
 }
 
-impl Ties {
+impl Dependencies {
     fn new(stack: &Stack) -> Self {
         let count = stack.instances.len();
-        let mut needs = Lists { ends: Vec::with_capacity(count), all: Vec::new() };
+        let mut needs = IndexLists { ends: Vec::with_capacity(count), all: Vec::new() };
         let mut ends = vec![0_u32; count];
         for instance in stack.instances.values() {
             let known = instance.needs.iter();
@@ -151,7 +151,7 @@ impl Ties {
                 all[*start as usize] = small(index);
             }
         }
-        Self { needs, dependents: Lists { ends, all } }
+        Self { needs, dependents: IndexLists { ends, all } }
     }
 
     /// Instances after what they need, otherwise in the order of the stack. Members of cycles come last.
@@ -182,7 +182,7 @@ fn small(index: usize) -> u32 {
 
 /// For each instance how often anybody will look at it. What an output names is looked at to the very end, and so is what
 /// rules ask for over others; and where something is wrong already, a wrong reference may have no edge and still look.
-fn readers(stack: &Stack, catalog: &Catalog, ties: &Ties, is_wrong: bool) -> Vec<usize> {
+fn readers(stack: &Stack, catalog: &Catalog, ties: &Dependencies, is_wrong: bool) -> Vec<usize> {
     let mut all = Vec::new();
     for output in stack.outputs.values() {
         expressions(&output.term, &mut all);
@@ -213,7 +213,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Ties, readers};
+    use super::{Dependencies, readers};
     use crate::engine::address::Address;
     use crate::engine::diagnostic::Span;
     use crate::engine::quick::QuickMap;
@@ -260,7 +260,7 @@ mod tests {
             let stack = stack(&edges);
             // What is not there has no edge.
             edges.retain(|(_, to)| *to < 8);
-            let ties = Ties::new(&stack);
+            let ties = Dependencies::new(&stack);
             let order = ties.order();
             let readers = readers(&stack, &Catalog::default(), &ties, false);
             let mut sorted = order.clone();

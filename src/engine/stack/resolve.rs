@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use crate::engine::diagnostic::{Diagnostic, Span, stops};
 use crate::engine::schema::{Attribute, Catalog, Kind, Type};
-use crate::engine::stack::check::{Place, check};
-use crate::engine::stack::code::{Path, Slice, Trouble};
+use crate::engine::stack::check::{CheckSite, check};
+use crate::engine::stack::code::{CodePath, ExpressionError, Slice};
 use crate::engine::stack::evaluate::{evaluate, lost, steps};
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::model::{
-    Gate, GateProbe, Instance, Output, Part, Resource, Scope, Shape, Stack, Term,
+    Gate, GateProbe, Instance, InstanceShape, Output, Resource, Scope, Stack, Term, TextPart,
 };
 use crate::engine::stack::template::show;
-use crate::engine::stack::view::{Texts, View};
-use crate::engine::stack::world::{At, World, word};
+use crate::engine::stack::view::{ScopeView, Texts};
+use crate::engine::stack::world::{Lookup, PathStep, word};
 use crate::engine::value::{Attributes, Secret, Value};
 
 /// The longest text that is put together; the largest attribute of any kind takes 64 KiB.
@@ -89,7 +89,7 @@ pub fn resolve_with(
     let resource = &*instance.resource;
     let mut resolved = Resolved::new(&instance.resource);
     let Some(kind) = catalog.get(&resource.kind) else { return resolved };
-    let view = View {
+    let view = ScopeView {
         stack,
         catalog,
         scope: Some(scope),
@@ -105,8 +105,8 @@ pub fn resolve_with(
         }
         let mut value = term(&given.term, &view, out);
         // Literals were checked when the resource was lowered.
-        if !matches!(given.term.shape, Shape::Literal(_)) {
-            value = check(value, attribute, name, Place::of(&given.term), out);
+        if !matches!(given.term.shape, InstanceShape::Literal(_)) {
+            value = check(value, attribute, name, CheckSite::of(&given.term), out);
         }
         if value.is_null() {
             resolved.empty.push(name.clone());
@@ -132,7 +132,7 @@ fn defaults(
         if !(has_default || may_miss) || resolved.attributes.contains_key(name) {
             continue;
         }
-        let place = Place { span: resource.span, term: None };
+        let place = CheckSite { span: resource.span, term: None };
         if attribute.default_from.is_some() {
             let own = instance.address.label();
             let label = match &stack.instance {
@@ -176,13 +176,13 @@ fn refer(
     name: &str,
     attribute: &Attribute,
     given: &Term,
-    view: &View<'_>,
+    view: &ScopeView<'_>,
     resolved: &mut Resolved,
     out: &mut Vec<Diagnostic>,
 ) {
     // Until it is known, and where it is wrong: wrong is told once.
     resolved.attributes.insert(name.to_owned(), Value::Open);
-    let Shape::Expression(expression) = &given.shape else { return };
+    let InstanceShape::Expression(expression) = &given.shape else { return };
     let wanted = std::iter::once("id").chain(attribute.carries.iter().map(String::as_str));
     let mut found = Vec::with_capacity(1 + attribute.carries.len());
     match expression.as_path() {
@@ -228,32 +228,34 @@ fn refer(
 }
 
 fn of_object(
-    path: &Path,
+    path: &CodePath,
     field: &str,
     expression: &Expression,
-    view: &View<'_>,
-) -> Result<Value, Trouble> {
+    view: &ScopeView<'_>,
+) -> Result<Value, ExpressionError> {
     let Some((mut at, is_secret)) = steps(path, &expression.text, view)? else {
         return Ok(Value::Open);
     };
-    at.push(At::Name(field.into()));
+    at.push(PathStep::Name(field.into()));
     view.look(&path.root, &at, &Slice::Whole).map_err(|it| lost(it, path, is_secret))
 }
 
 /// The value of a term. What fails is told and open.
-pub fn term(term_: &Term, view: &dyn World, out: &mut Vec<Diagnostic>) -> Value {
+pub fn term(term_: &Term, view: &dyn Lookup, out: &mut Vec<Diagnostic>) -> Value {
     match &term_.shape {
-        Shape::Literal(value) => value.clone(),
-        Shape::Expression(it) => computed(it, view, out),
-        Shape::Text(parts) => text(term_, parts, view, out),
-        Shape::List(items) => Value::List(items.iter().map(|it| term(it, view, out)).collect()),
-        Shape::Map(map) => Value::Map(
+        InstanceShape::Literal(value) => value.clone(),
+        InstanceShape::Expression(it) => computed(it, view, out),
+        InstanceShape::Text(parts) => text(term_, parts, view, out),
+        InstanceShape::List(items) => {
+            Value::List(items.iter().map(|it| term(it, view, out)).collect())
+        }
+        InstanceShape::Map(map) => Value::Map(
             map.iter().map(|(name, it)| (name.clone(), term(&it.term, view, out))).collect(),
         ),
     }
 }
 
-fn computed(it: &Expression, view: &dyn World, out: &mut Vec<Diagnostic>) -> Value {
+fn computed(it: &Expression, view: &dyn Lookup, out: &mut Vec<Diagnostic>) -> Value {
     evaluate(&it.code, &it.text, view).unwrap_or_else(|trouble| {
         out.push(it.diagnostic(&trouble));
         Value::Open
@@ -261,7 +263,7 @@ fn computed(it: &Expression, view: &dyn World, out: &mut Vec<Diagnostic>) -> Val
 }
 
 /// Text with expressions inside: open as soon as one is, secret as soon as one is.
-fn text(term: &Term, parts: &[Part], view: &dyn World, out: &mut Vec<Diagnostic>) -> Value {
+fn text(term: &Term, parts: &[TextPart], view: &dyn Lookup, out: &mut Vec<Diagnostic>) -> Value {
     let mut text = String::new();
     let (mut is_open, mut is_secret) = (false, false);
     for part in parts {
@@ -275,8 +277,8 @@ fn text(term: &Term, parts: &[Part], view: &dyn World, out: &mut Vec<Diagnostic>
             return Value::Open;
         }
         match part {
-            Part::Text(plain) => text.push_str(plain),
-            Part::Expression(it) => {
+            TextPart::Text(plain) => text.push_str(plain),
+            TextPart::Expression(it) => {
                 let value = computed(it, view, out);
                 is_secret |= value.has_secret();
                 if let Value::Text(shown) = &value {
@@ -309,7 +311,7 @@ pub fn resolve_gate(
     scope: &dyn Scope,
 ) -> Result<ResolvedGate, Vec<Diagnostic>> {
     let own = scope.object(&instance.address).unwrap_or_default();
-    let view = View {
+    let view = ScopeView {
         stack,
         catalog,
         scope: Some(scope),
@@ -347,7 +349,8 @@ pub fn resolve_output(
     output: &Output,
     scope: &dyn Scope,
 ) -> Result<Value, Vec<Diagnostic>> {
-    let view = View { stack, catalog, scope: Some(scope), instance: None, own: None, texts: stack };
+    let view =
+        ScopeView { stack, catalog, scope: Some(scope), instance: None, own: None, texts: stack };
     let mut out = Vec::new();
     let value = term(&output.term, &view, &mut out);
     let value = if output.sensitive { Value::Secret(Secret::new(value)) } else { value };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use crate::engine::diagnostic::{Diagnostic, Severity, Span};
-use crate::engine::schema::{Catalog, Kind, Rule, Type};
+use crate::engine::schema::{Catalog, Kind, KindRule, Type};
 use crate::engine::stack::code::{Code, Slice};
 use crate::engine::stack::compile::compile_rule;
 use crate::engine::stack::evaluate::evaluate;
@@ -14,7 +14,7 @@ use crate::engine::stack::model::Instance;
 use crate::engine::stack::path::Step;
 use crate::engine::stack::resolve::Resolved;
 use crate::engine::stack::term::expressions;
-use crate::engine::stack::world::{At, Lost, World, cut, follow};
+use crate::engine::stack::world::{Lookup, LookupError, PathStep, cut, follow};
 use crate::engine::value::{Attributes, Value};
 
 /// So many values of one attribute are remembered; names mostly differ for each object.
@@ -25,10 +25,10 @@ pub const READY: &str = "ready";
 
 /// The rules of every kind that was met, with what they answered.
 #[derive(Default)]
-pub struct Rules<'a>(BTreeMap<&'a str, Vec<Compiled<'a>>>);
+pub struct KindRules<'a>(BTreeMap<&'a str, Vec<Compiled<'a>>>);
 
 struct Compiled<'a> {
-    rule: &'a Rule,
+    rule: &'a KindRule,
     code: Code,
     /// The names of what attributes lead to.
     far: Vec<&'a str>,
@@ -43,9 +43,9 @@ enum Answers {
     Reads { name: String, seen: Vec<(Value, Answers)> },
 }
 
-impl<'a> Rules<'a> {
+impl<'a> KindRules<'a> {
     fn compiled(kind: &'a Kind) -> Vec<Compiled<'a>> {
-        let compile = |rule: &'a Rule| {
+        let compile = |rule: &'a KindRule| {
             let code = compile_rule(&rule.check).ok()?;
             Some(Compiled { rule, code, far: far(&rule.check), answers: Answers::Unknown })
         };
@@ -57,9 +57,9 @@ impl<'a> Rules<'a> {
     }
 
     /// The rules of a kind that these attributes break.
-    pub fn broken(&mut self, kind: &'a Kind, attributes: &Attributes) -> Vec<&'a Rule> {
+    pub fn broken(&mut self, kind: &'a Kind, attributes: &Attributes) -> Vec<&'a KindRule> {
         let beyond = Attributes::new();
-        let object = Object { kind, attributes, beyond: &beyond };
+        let object = RuledObject { kind, attributes, beyond: &beyond };
         let compiled = self.of(kind).iter_mut();
         compiled.filter_map(|it| (!it.holds(&object)).then_some(it.rule)).collect()
     }
@@ -83,7 +83,7 @@ impl<'a> Rules<'a> {
                 beyond.insert((*name).to_owned(), value);
             }
         }
-        let object = Object { kind, attributes: &resolved.attributes, beyond: &beyond };
+        let object = RuledObject { kind, attributes: &resolved.attributes, beyond: &beyond };
         for it in compiled {
             if !it.holds(&object) {
                 let rule = it.rule;
@@ -170,11 +170,11 @@ fn is_wrong_within(value: Span, out: &[Diagnostic]) -> bool {
 }
 
 impl Compiled<'_> {
-    fn holds(&mut self, object: &Object<'_>) -> bool {
+    fn holds(&mut self, object: &RuledObject<'_>) -> bool {
         if let Some(known) = self.answers.of(object) {
             return known;
         }
-        let reader = Reader { object, read: RefCell::default(), is_whole: Cell::new(false) };
+        let reader = RuleReader { object, read: RefCell::default(), is_whole: Cell::new(false) };
         // Only a plain false breaks a rule; what is not known yet may still turn out well.
         let answer = evaluate(&self.code, &self.rule.check, &reader);
         let holds = !matches!(answer.map(|it| it.exposed()), Ok(Value::Bool(false)));
@@ -186,7 +186,7 @@ impl Compiled<'_> {
 }
 
 impl Answers {
-    fn of(&self, object: &Object<'_>) -> Option<bool> {
+    fn of(&self, object: &RuledObject<'_>) -> Option<bool> {
         let mut at = self;
         loop {
             match at {
@@ -201,7 +201,7 @@ impl Answers {
     }
 
     /// `read` are the names in the order in which they were read, each once.
-    fn remember(&mut self, read: Vec<String>, object: &Object<'_>, holds: bool) {
+    fn remember(&mut self, read: Vec<String>, object: &RuledObject<'_>, holds: bool) {
         let mut at = self;
         for name in read {
             let value = object.value(&name);
@@ -224,14 +224,14 @@ impl Answers {
 }
 
 /// The attributes of one object, as a rule sees them.
-struct Object<'a> {
+struct RuledObject<'a> {
     kind: &'a Kind,
     attributes: &'a Attributes,
     /// What is not its own: [`READY`], and what its attributes lead to.
     beyond: &'a Attributes,
 }
 
-impl Object<'_> {
+impl RuledObject<'_> {
     fn names(&self, name: &str) -> bool {
         self.kind.attribute(name).is_some_and(|it| it.kind == Type::Reference)
     }
@@ -259,14 +259,14 @@ impl Object<'_> {
 }
 
 /// Notes which attributes are read.
-struct Reader<'a> {
-    object: &'a Object<'a>,
+struct RuleReader<'a> {
+    object: &'a RuledObject<'a>,
     read: RefCell<Vec<String>>,
     /// All of them were read at once.
     is_whole: Cell<bool>,
 }
 
-impl Reader<'_> {
+impl RuleReader<'_> {
     fn value(&self, name: &str) -> &Value {
         let mut read = self.read.borrow_mut();
         if !read.iter().any(|it| it == name) {
@@ -276,10 +276,15 @@ impl Reader<'_> {
     }
 }
 
-impl World for Reader<'_> {
-    fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+impl Lookup for RuleReader<'_> {
+    fn look(
+        &self,
+        root: &str,
+        steps: &[PathStep<'_>],
+        slice: &Slice,
+    ) -> Result<Value, LookupError> {
         match (root, steps.split_first()) {
-            ("self", Some((At::Name(name), rest))) => {
+            ("self", Some((PathStep::Name(name), rest))) => {
                 follow(self.value(name), rest).map(|it| cut(it, slice))
             }
             ("self", _) => {
@@ -295,12 +300,12 @@ impl World for Reader<'_> {
         false
     }
 
-    fn file(&self, _: &str) -> Result<Arc<str>, Lost> {
-        Err(Lost::new("bad_rule", "a rule reads no files"))
+    fn file(&self, _: &str) -> Result<Arc<str>, LookupError> {
+        Err(LookupError::new("bad_rule", "a rule reads no files"))
     }
 
-    fn template(&self, _: &str, _: &Attributes) -> Result<String, Lost> {
-        Err(Lost::new("bad_rule", "a rule reads no files"))
+    fn template(&self, _: &str, _: &Attributes) -> Result<String, LookupError> {
+        Err(LookupError::new("bad_rule", "a rule reads no files"))
     }
 }
 
@@ -309,14 +314,14 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    use super::{Compiled, Object, REMEMBERED_MAX, Rules};
+    use super::{Compiled, KindRules, REMEMBERED_MAX, RuledObject};
     use crate::engine::schema::Kind;
     use crate::engine::value::{Attributes, Value};
     use crate::kinds::builtin;
 
     fn holds(compiled: &mut [Compiled<'_>], kind: &Kind, attributes: &Attributes) -> Vec<bool> {
         let beyond = Attributes::new();
-        let object = Object { kind, attributes, beyond: &beyond };
+        let object = RuledObject { kind, attributes, beyond: &beyond };
         compiled.iter_mut().map(|it| it.holds(&object)).collect()
     }
 
@@ -328,7 +333,7 @@ mod tests {
     fn many_names_do_not_hide_the_one_that_breaks_a_rule() {
         let catalog = builtin();
         let kind = &catalog.kinds["linode.domain_record"];
-        let mut compiled = Rules::compiled(kind);
+        let mut compiled = KindRules::compiled(kind);
         let mut all = |name: &str| {
             let mut given = attributes(&[("type", "CNAME".into()), ("name", name.into())]);
             for number in ["port", "weight", "priority"] {
@@ -351,7 +356,7 @@ mod tests {
         ) {
             let catalog = builtin();
             let kind = &catalog.kinds["linode.domain_record"];
-            let mut compiled = Rules::compiled(kind);
+            let mut compiled = KindRules::compiled(kind);
             for (sort, name, service, port) in objects {
                 let mut given = attributes(&[
                     ("type", ["SRV", "CNAME", "CAA", "A"][sort].into()),
@@ -364,7 +369,7 @@ mod tests {
                     given.insert("tag".into(), service);
                 }
                 given.insert("port".into(), Value::Int(port));
-                let fresh = holds(&mut Rules::compiled(kind), kind, &given);
+                let fresh = holds(&mut KindRules::compiled(kind), kind, &given);
                 prop_assert_eq!(holds(&mut compiled, kind, &given), fresh, "{:?}", given);
             }
         }

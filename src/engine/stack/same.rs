@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::diagnostic::{Diagnostic, Span};
 use crate::engine::normalise::identifying;
 use crate::engine::quick::{QuickMap, Seeded};
 use crate::engine::schema::{Excludes, Kind, Type};
-use crate::engine::stack::model::{Instance, Shape};
+use crate::engine::stack::model::{Instance, InstanceShape};
 use crate::engine::stack::path::Step;
 use crate::engine::stack::resolve::Resolved;
 use crate::engine::value::Value;
@@ -138,7 +138,7 @@ fn grouped<'a>(
             .at(here.span, format!("{both}: what exists apart is never made one"))
             .at(other.span, format!("`{}` is here", other.address));
         let address = here.address.to_string();
-        let forget = Command::StateForget { stack: seen.stack, address: &address };
+        let forget = AdvisedCommand::StateForget { stack: seen.stack, address: &address };
         let instead = group.twice.iter().map(|it| format!("{it}; "));
         out.push(wrong.help(format!(
             "{}if both exist already, {forget} takes one out of this stack and leaves it as it is",
@@ -189,7 +189,7 @@ fn alone<'a>(
 /// Adds the address that a reference attribute names, as text; whether there is one.
 fn target(instance: &Instance, name: &str, key: &mut String) -> bool {
     let Some(given) = instance.resource.attributes.get(name) else { return false };
-    let Shape::Expression(expression) = &given.term.shape else { return false };
+    let InstanceShape::Expression(expression) = &given.term.shape else { return false };
     let Some(path) = expression.as_path() else { return false };
     key.push_str(expression.text.trim());
     let is_computed = |it: &Step<_>| matches!(it, Step::Computed(_));

@@ -11,7 +11,7 @@ use crate::engine::stack::likely::{Likely, sampled};
 use crate::engine::stack::looks::{Around, Looks, Seen};
 use crate::engine::stack::model::{Gate, GateProbe, Instance};
 use crate::engine::stack::resolve::{Resolved, term};
-use crate::engine::stack::view::View;
+use crate::engine::stack::view::ScopeView;
 
 /// What a condition knocks at.
 struct Knock {
@@ -57,7 +57,7 @@ fn knock_of(
 ) -> Option<Knock> {
     let own = sampled(kind, &resolved.attributes);
     let likely = Likely(around);
-    let view = View { own: Some(&own), ..Around { scope: &likely, ..around }.view(instance) };
+    let view = ScopeView { own: Some(&own), ..Around { scope: &likely, ..around }.view(instance) };
     let looks = Looks::new(&view);
     let mut wrongs = Vec::new();
     let value = term(gate.target()?, &looks, &mut wrongs);

@@ -4,7 +4,7 @@ use cel::common::ast::operators::INDEX;
 use cel::common::ast::{EntryExpr, Expr, LiteralValue, SourceInfo};
 use cel::{IdedExpr, ParseErrors};
 
-use crate::engine::stack::code::Trouble;
+use crate::engine::stack::code::ExpressionError;
 
 /// A step of a chain, from its root outwards.
 pub(super) enum Link {
@@ -137,15 +137,19 @@ pub(super) fn index_of(node: &IdedExpr) -> &IdedExpr {
 }
 
 /// CEL's first error in words for people. Its own Display panics for far columns and speaks of grammar.
-pub(super) fn reworded(errors: &ParseErrors, text: &str) -> Trouble {
+pub(super) fn reworded(errors: &ParseErrors, text: &str) -> ExpressionError {
     let Some(error) = errors.errors.first() else {
-        return Trouble::new("bad_expression", (0, small(text.len())), "this cannot be read");
+        return ExpressionError::new(
+            "bad_expression",
+            (0, small(text.len())),
+            "this cannot be read",
+        );
     };
     let at = offset(text, error.pos);
     let quoted = error.msg.split('\'').nth(1).unwrap_or_default();
     let next = text[at..].chars().next().map_or(at, |it| at + it.len_utf8());
     let range = (small(at), small(next));
-    let trouble = |message: String| Trouble::new("bad_expression", range, message);
+    let trouble = |message: String| ExpressionError::new("bad_expression", range, message);
     if error.msg.contains("'<EOF>'") && at >= text.trim_end().len() {
         return trouble("the expression ends too early".to_owned());
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crate::engine::stack::code::{Code, Slice};
 use crate::engine::stack::compile::compile_rule;
 use crate::engine::stack::evaluate::evaluate;
-use crate::engine::stack::world::{At, Lost, World, cut, follow, word};
+use crate::engine::stack::world::{Lookup, LookupError, PathStep, cut, follow, word};
 use crate::engine::value::{Attributes, Value};
 
 /// Expressions of one file, and the plain text between them.
@@ -16,11 +16,11 @@ const PIECES_MAX: usize = 4_000;
 pub struct FileText {
     pub path: String,
     pub text: Arc<str>,
-    template: OnceLock<Result<Vec<Piece>, Lost>>,
+    template: OnceLock<Result<Vec<TemplatePiece>, LookupError>>,
 }
 
 #[derive(Debug)]
-enum Piece {
+enum TemplatePiece {
     Text(String),
     Code { code: Code, text: String, line: usize },
 }
@@ -31,7 +31,7 @@ impl FileText {
     }
 
     /// The text with every `{{ … }}` computed from the map.
-    pub fn fill(&self, map: &Attributes) -> Result<String, Lost> {
+    pub fn fill(&self, map: &Attributes) -> Result<String, LookupError> {
         let pieces = match self.template.get_or_init(|| self.parse()) {
             Ok(pieces) => pieces,
             Err(lost) => return Err(lost.clone()),
@@ -39,9 +39,9 @@ impl FileText {
         let mut filled = String::with_capacity(self.text.len());
         for piece in pieces {
             match piece {
-                Piece::Text(text) => filled.push_str(text),
-                Piece::Code { code, text, line } => {
-                    let value = evaluate(code, text, &Names(map)).map_err(|it| {
+                TemplatePiece::Text(text) => filled.push_str(text),
+                TemplatePiece::Code { code, text, line } => {
+                    let value = evaluate(code, text, &TemplateNames(map)).map_err(|it| {
                         let lost = self.lost(*line, &it.message);
                         match it.help {
                             Some(help) => lost.help(help),
@@ -62,11 +62,11 @@ impl FileText {
         Ok(filled)
     }
 
-    fn lost(&self, line: usize, message: &str) -> Lost {
-        Lost::new("bad_template", format!("in {}:{line}: {message}", self.path))
+    fn lost(&self, line: usize, message: &str) -> LookupError {
+        LookupError::new("bad_template", format!("in {}:{line}: {message}", self.path))
     }
 
-    fn parse(&self) -> Result<Vec<Piece>, Lost> {
+    fn parse(&self) -> Result<Vec<TemplatePiece>, LookupError> {
         let mut pieces = Vec::new();
         let mut rest: &str = &self.text;
         let mut line = 1;
@@ -84,12 +84,12 @@ impl FileText {
             }
             // A template's names are its map's keys, `list` and `type` among them.
             let code = compile_rule(text).map_err(|it| self.lost(line, &it.message))?;
-            pieces.push(Piece::Text(before.to_owned()));
-            pieces.push(Piece::Code { code, text: text.to_owned(), line });
+            pieces.push(TemplatePiece::Text(before.to_owned()));
+            pieces.push(TemplatePiece::Code { code, text: text.to_owned(), line });
             line += text.matches('\n').count();
             rest = &after[end + 2..];
         }
-        pieces.push(Piece::Text(rest.to_owned()));
+        pieces.push(TemplatePiece::Text(rest.to_owned()));
         Ok(pieces)
     }
 }
@@ -107,12 +107,17 @@ pub fn show(value: &Value) -> Option<String> {
 }
 
 /// A world of plain names.
-pub struct Names<'a>(pub &'a Attributes);
+pub struct TemplateNames<'a>(pub &'a Attributes);
 
-impl World for Names<'_> {
-    fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+impl Lookup for TemplateNames<'_> {
+    fn look(
+        &self,
+        root: &str,
+        steps: &[PathStep<'_>],
+        slice: &Slice,
+    ) -> Result<Value, LookupError> {
         let Some(value) = self.0.get(root) else {
-            let lost = Lost::new("unknown_reference", format!("there is no `{root}`"));
+            let lost = LookupError::new("unknown_reference", format!("there is no `{root}`"));
             // The keys of a map that is secret as a whole are not told.
             let known = self.0.iter().filter(|(_, it)| !matches!(it, Value::Secret(_)));
             return Err(
@@ -125,12 +130,12 @@ impl World for Names<'_> {
         follow(value, steps).map(|it| cut(it, slice))
     }
 
-    fn file(&self, _: &str) -> Result<Arc<str>, Lost> {
-        Err(Lost::new("bad_template", "`file` cannot be called here"))
+    fn file(&self, _: &str) -> Result<Arc<str>, LookupError> {
+        Err(LookupError::new("bad_template", "`file` cannot be called here"))
     }
 
-    fn template(&self, _: &str, _: &Attributes) -> Result<String, Lost> {
-        Err(Lost::new("bad_template", "`template` cannot be called here"))
+    fn template(&self, _: &str, _: &Attributes) -> Result<String, LookupError> {
+        Err(LookupError::new("bad_template", "`template` cannot be called here"))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::stack::expression::Expression;
-use crate::engine::stack::model::{Given, Part, Shape, Term};
+use crate::engine::stack::model::{GivenAttribute, InstanceShape, Term, TextPart};
 use crate::engine::stack::node::{Data, Node, Style};
 use crate::engine::stack::place::ScalarPlaces;
 use crate::engine::value::Value;
@@ -18,7 +18,7 @@ pub struct Terms<'a> {
     pub out: &'a mut Vec<Diagnostic>,
 }
 
-enum Piece {
+enum TermPiece {
     Text(String),
     /// The range of an expression, without its braces.
     Code(usize, usize),
@@ -28,28 +28,33 @@ impl Terms<'_> {
     pub fn term(&mut self, node: &Node) -> Term {
         let shape = match &node.data {
             Data::Text(text) if opening(text).is_some() => self.text(node, text),
-            Data::List(items) => Shape::List(items.iter().map(|it| self.term(it)).collect()),
-            Data::Map(map) => Shape::Map(
+            Data::List(items) => {
+                InstanceShape::List(items.iter().map(|it| self.term(it)).collect())
+            }
+            Data::Map(map) => InstanceShape::Map(
                 map.iter()
                     .map(|(name, it)| {
-                        (String::from(&**name), Given { key: it.key, term: self.term(&it.node) })
+                        (
+                            String::from(&**name),
+                            GivenAttribute { key: it.key, term: self.term(&it.node) },
+                        )
                     })
                     .collect(),
             ),
-            _ => Shape::Literal(node.value()),
+            _ => InstanceShape::Literal(node.value()),
         };
         Term { span: node.span, shape }
     }
 
-    fn text(&mut self, node: &Node, text: &str) -> Shape {
+    fn text(&mut self, node: &Node, text: &str) -> InstanceShape {
         let source = self.sources.get(node.span).map_or("", |it| &it.text);
         let places = ScalarPlaces::new(node, text, source);
         if let Some(code) = whole(text) {
             return match Expression::new(code, places.part(2, 2 + code.len())) {
-                Ok(expression) => Shape::Expression(Arc::new(expression)),
+                Ok(expression) => InstanceShape::Expression(Arc::new(expression)),
                 Err(wrong) => {
                     self.out.push(*wrong);
-                    Shape::Literal(Value::Open)
+                    InstanceShape::Literal(Value::Open)
                 }
             };
         }
@@ -58,7 +63,7 @@ impl Terms<'_> {
             Err(at) => {
                 let span = places.part(at, at + 2).span("${", 0, 2);
                 self.out.push(unclosed(span, node));
-                return Shape::Literal(Value::Open);
+                return InstanceShape::Literal(Value::Open);
             }
         };
         if pieces.len() > PIECES_MAX {
@@ -67,28 +72,28 @@ impl Terms<'_> {
                     .at(node.span, format!("more than {}", PIECES_MAX / 2))
                     .help("use `template(…)`, or join a list: list.join('')"),
             );
-            return Shape::Literal(Value::Open);
+            return InstanceShape::Literal(Value::Open);
         }
         let mut parts = Vec::with_capacity(pieces.len());
         for piece in pieces {
             parts.push(match piece {
-                Piece::Text(text) => Part::Text(text),
-                Piece::Code(start, end) => {
+                TermPiece::Text(text) => TextPart::Text(text),
+                TermPiece::Code(start, end) => {
                     match Expression::new(&text[start..end], places.part(start, end)) {
-                        Ok(expression) => Part::Expression(Arc::new(expression)),
+                        Ok(expression) => TextPart::Expression(Arc::new(expression)),
                         Err(wrong) => {
                             self.out.push(*wrong);
-                            return Shape::Literal(Value::Open);
+                            return InstanceShape::Literal(Value::Open);
                         }
                     }
                 }
             });
         }
         match parts.as_slice() {
-            [] => Shape::Literal(Value::text("")),
-            [Part::Text(text)] => Shape::Literal(Value::text(text.clone())),
-            [Part::Expression(expression)] => Shape::Expression(Arc::clone(expression)),
-            _ => Shape::Text(parts),
+            [] => InstanceShape::Literal(Value::text("")),
+            [TextPart::Text(text)] => InstanceShape::Literal(Value::text(text.clone())),
+            [TextPart::Expression(expression)] => InstanceShape::Expression(Arc::clone(expression)),
+            _ => InstanceShape::Text(parts),
         }
     }
 }
@@ -117,7 +122,7 @@ fn whole(text: &str) -> Option<&str> {
 }
 
 /// Cuts a text at its expressions. The error is the offset of a `${` that is not closed.
-fn split(text: &str) -> Result<Vec<Piece>, usize> {
+fn split(text: &str) -> Result<Vec<TermPiece>, usize> {
     let mut pieces = Vec::new();
     let mut plain = String::new();
     let mut at = 0;
@@ -132,14 +137,14 @@ fn split(text: &str) -> Result<Vec<Piece>, usize> {
         plain.push_str(&text[at..start]);
         let end = start + 2 + closing(&text[start + 2..]).ok_or(start)?;
         if !plain.is_empty() {
-            pieces.push(Piece::Text(std::mem::take(&mut plain)));
+            pieces.push(TermPiece::Text(std::mem::take(&mut plain)));
         }
-        pieces.push(Piece::Code(start + 2, end));
+        pieces.push(TermPiece::Code(start + 2, end));
         at = end + 1;
     }
     plain.push_str(&text[at..]);
     if !plain.is_empty() {
-        pieces.push(Piece::Text(plain));
+        pieces.push(TermPiece::Text(plain));
     }
     Ok(pieces)
 }
@@ -167,13 +172,13 @@ fn closing(text: &str) -> Option<usize> {
 /// Every expression in a term.
 pub fn expressions<'a>(term: &'a Term, found: &mut Vec<&'a Arc<Expression>>) {
     match &term.shape {
-        Shape::Literal(_) => {}
-        Shape::Expression(it) => found.push(it),
-        Shape::Text(parts) => found.extend(parts.iter().filter_map(|it| match it {
-            Part::Expression(it) => Some(it),
-            Part::Text(_) => None,
+        InstanceShape::Literal(_) => {}
+        InstanceShape::Expression(it) => found.push(it),
+        InstanceShape::Text(parts) => found.extend(parts.iter().filter_map(|it| match it {
+            TextPart::Expression(it) => Some(it),
+            TextPart::Text(_) => None,
         })),
-        Shape::List(items) => items.iter().for_each(|it| expressions(it, found)),
-        Shape::Map(map) => map.values().for_each(|it| expressions(&it.term, found)),
+        InstanceShape::List(items) => items.iter().for_each(|it| expressions(it, found)),
+        InstanceShape::Map(map) => map.values().for_each(|it| expressions(&it.term, found)),
     }
 }

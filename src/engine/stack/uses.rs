@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::address::{Address, Key};
 use crate::engine::diagnostic::Span;
-use crate::engine::stack::code::{Code, Leaf, Path};
+use crate::engine::stack::code::{Code, CodePath, Leaf};
 use crate::engine::stack::expression::Expression;
 use crate::engine::stack::model::{Each, EachValue, Instance, Spread, Stack};
 use crate::engine::stack::path::Step;
@@ -132,7 +132,7 @@ pub fn uses(
 }
 
 /// What a path into a resource selects, and the step after that; of a checked stack.
-fn selected<'a>(spread: &Spread, path: &'a Path) -> (Select, Option<&'a Step<Box<Code>>>) {
+fn selected<'a>(spread: &Spread, path: &'a CodePath) -> (Select, Option<&'a Step<Box<Code>>>) {
     match (spread, path.steps.first()) {
         (Spread::One, first) => (Select::One(Key::One), first),
         (Spread::Count(_), Some(Step::Index(at))) => {
@@ -167,7 +167,7 @@ pub(super) fn is_own_key(code: &Code) -> bool {
     is_key(path)
 }
 
-fn is_key(path: &Path) -> bool {
+fn is_key(path: &CodePath) -> bool {
     let is_name = |name: &str| matches!(name, "index" | "key");
     &*path.root == "each" && matches!(path.steps.as_slice(), [Step::Name(name)] if is_name(name))
 }

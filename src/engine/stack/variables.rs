@@ -64,7 +64,7 @@ const KEYS: [&str; 4] = ["type", "default", "sensitive", "description"];
 const TYPES: [&str; 7] = ["string", "int", "number", "bool", "list", "map", "any"];
 
 /// What may set a variable beside its default, weakest first.
-pub struct Outside<'a> {
+pub struct VariableSources<'a> {
     pub remembered: &'a BTreeMap<String, Value>,
     pub given: &'a [GivenVariable],
     /// The source of the stack file: a default from elsewhere is an overlay's.
@@ -74,7 +74,7 @@ pub struct Outside<'a> {
 /// Every declared variable with its winner.
 pub fn variables(
     declared: Option<&Node>,
-    outside: &Outside<'_>,
+    outside: &VariableSources<'_>,
     sources: &Sources,
     out: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, Variable> {
@@ -103,7 +103,7 @@ pub fn variables(
     found
 }
 
-fn unknown(declared: &Map, outside: &Outside<'_>, out: &mut Vec<Diagnostic>) {
+fn unknown(declared: &Map, outside: &VariableSources<'_>, out: &mut Vec<Diagnostic>) {
     for given in outside.given {
         if declared.contains_key(given.name.as_str()) {
             continue;
@@ -128,7 +128,11 @@ fn unknown(declared: &Map, outside: &Outside<'_>, out: &mut Vec<Diagnostic>) {
 
 /// The environment is there for every stack: what one of them does not declare may be meant for another. Only what
 /// differs from a declared name by case alone is most likely a slip.
-fn other_case(given: &GivenVariable, declared: &Map, outside: &Outside<'_>) -> Option<Diagnostic> {
+fn other_case(
+    given: &GivenVariable,
+    declared: &Map,
+    outside: &VariableSources<'_>,
+) -> Option<Diagnostic> {
     let mut names = declared.keys().map(AsRef::as_ref);
     let near: &str = names.find(|it: &&str| it.eq_ignore_ascii_case(&given.name))?;
     let is_set = outside.given.iter().any(|it| it.name == near);
@@ -143,7 +147,7 @@ fn variable(
     name: &str,
     key: Span,
     node: &Node,
-    outside: &Outside<'_>,
+    outside: &VariableSources<'_>,
     sources: &Sources,
     out: &mut Vec<Diagnostic>,
 ) -> Option<Variable> {
@@ -227,7 +231,7 @@ fn winner(
     map: &Map,
     kind: &str,
     sensitive: bool,
-    outside: &Outside<'_>,
+    outside: &VariableSources<'_>,
     sources: &Sources,
     out: &mut Vec<Diagnostic>,
 ) -> Option<(Value, String)> {

@@ -6,26 +6,26 @@ use std::sync::Arc;
 use crate::engine::address::{Address, Key};
 use crate::engine::diagnostic::nearest;
 use crate::engine::schema::{Catalog, Kind};
-use crate::engine::stack::budget::{Cost, Over};
+use crate::engine::stack::budget::{Cost, OverBudget};
 use crate::engine::stack::code::Slice;
 use crate::engine::stack::model::{Each, EachValue, Scope, Spread, Stack};
 use crate::engine::stack::template::FileText;
-use crate::engine::stack::world::{At, Lost, World, beyond, cut, follow};
+use crate::engine::stack::world::{Lookup, LookupError, PathStep, beyond, cut, follow};
 use crate::engine::value::{Attributes, Value};
 
 /// Where the texts of files come from.
 pub trait Texts {
-    fn text(&self, path: &str) -> Result<Arc<FileText>, Lost>;
+    fn text(&self, path: &str) -> Result<Arc<FileText>, LookupError>;
 }
 
 impl Texts for Stack {
-    fn text(&self, path: &str) -> Result<Arc<FileText>, Lost> {
+    fn text(&self, path: &str) -> Result<Arc<FileText>, LookupError> {
         if let Some(lost) = self.unread.get(path) {
             return Err(lost.clone());
         }
         let found = self.texts.get(path).map(Arc::clone);
         found.ok_or_else(|| {
-            Lost::new(
+            LookupError::new(
                 "file_problem",
                 "which file is read must be known before the world is looked at",
             )
@@ -35,7 +35,7 @@ impl Texts for Stack {
 }
 
 /// The world of one instance, or of an output.
-pub struct View<'a> {
+pub struct ScopeView<'a> {
     pub stack: &'a Stack,
     pub catalog: &'a Catalog,
     /// `None`: before planning, when no object can be looked at.
@@ -46,8 +46,13 @@ pub struct View<'a> {
     pub texts: &'a dyn Texts,
 }
 
-impl World for View<'_> {
-    fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+impl Lookup for ScopeView<'_> {
+    fn look(
+        &self,
+        root: &str,
+        steps: &[PathStep<'_>],
+        slice: &Slice,
+    ) -> Result<Value, LookupError> {
         match root {
             "vars" => self.variable(steps, slice),
             "each" => self.each(steps, slice),
@@ -56,36 +61,38 @@ impl World for View<'_> {
                     let kind = || self.kind_of(self.instance?.0);
                     member(kind, own, steps).map(|it| cut(it, slice))
                 }
-                None => Err(Lost::new(
+                None => Err(LookupError::new(
                     "unknown_reference",
                     "`self` is known in `ready` and `gate` only",
                 )),
             },
             "stack" => match steps {
-                [At::Name(name)] if name == "name" => Ok(Value::text(self.stack.name.clone())),
-                _ => Err(Lost::new("unknown_reference", "`stack` has a `name` only")),
+                [PathStep::Name(name)] if name == "name" => {
+                    Ok(Value::text(self.stack.name.clone()))
+                }
+                _ => Err(LookupError::new("unknown_reference", "`stack` has a `name` only")),
             },
             _ => self.resource(root, steps, slice),
         }
     }
 
-    fn file(&self, path: &str) -> Result<Arc<str>, Lost> {
+    fn file(&self, path: &str) -> Result<Arc<str>, LookupError> {
         Ok(Arc::clone(&self.texts.text(path)?.text))
     }
 
-    fn template(&self, path: &str, map: &Attributes) -> Result<String, Lost> {
+    fn template(&self, path: &str, map: &Attributes) -> Result<String, LookupError> {
         self.texts.text(path)?.fill(map)
     }
 
-    fn spend(&self, cost: Cost) -> Result<(), Over> {
+    fn spend(&self, cost: Cost) -> Result<(), OverBudget> {
         self.stack.spending.spend(cost)
     }
 }
 
-impl View<'_> {
-    fn variable(&self, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+impl ScopeView<'_> {
+    fn variable(&self, steps: &[PathStep<'_>], slice: &Slice) -> Result<Value, LookupError> {
         let variables = &self.stack.variables;
-        let Some((At::Name(name), rest)) = steps.split_first() else {
+        let Some((PathStep::Name(name), rest)) = steps.split_first() else {
             let seen = variables.iter().filter(|(name, _)| match slice {
                 Slice::Members(names) => names.contains(*name),
                 Slice::Whole | Slice::Shape | Slice::Elements(_) => true,
@@ -100,12 +107,12 @@ impl View<'_> {
         }
     }
 
-    fn each(&self, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
-        let wrong = |message: &str| Err(Lost::new("unknown_reference", message.to_owned()));
+    fn each(&self, steps: &[PathStep<'_>], slice: &Slice) -> Result<Value, LookupError> {
+        let wrong = |message: &str| Err(LookupError::new("unknown_reference", message.to_owned()));
         let Some((address, Some(each))) = self.instance else {
             return wrong("`each` is known under `count` and `for_each` only");
         };
-        let Some((At::Name(name), rest)) = steps.split_first() else {
+        let Some((PathStep::Name(name), rest)) = steps.split_first() else {
             return wrong("write `each.index`, `each.key` or `each.value`");
         };
         match (name.as_ref(), each) {
@@ -130,7 +137,12 @@ impl View<'_> {
         }
     }
 
-    fn resource(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+    fn resource(
+        &self,
+        root: &str,
+        steps: &[PathStep<'_>],
+        slice: &Slice,
+    ) -> Result<Value, LookupError> {
         if self.scope.is_none() && self.stack.resources.contains_key(root) {
             return Err(not_known(root));
         }
@@ -139,7 +151,7 @@ impl View<'_> {
         };
         match (spread, steps.split_first()) {
             (Spread::One, _) => self.object(&Address::one(root), steps, slice),
-            (Spread::Count(count), Some((At::Index(index), rest))) => {
+            (Spread::Count(count), Some((PathStep::Index(index), rest))) => {
                 if index >= count {
                     return Err(beyond(*index, *count as usize));
                 }
@@ -152,7 +164,7 @@ impl View<'_> {
                 let all = (0..*count).map(|it| self.element(&Address::index(root, it), slice));
                 Ok(Value::List(all.collect::<Result<_, _>>()?))
             }
-            (Spread::Keys(keys), Some((At::Name(key), rest))) => {
+            (Spread::Keys(keys), Some((PathStep::Name(key), rest))) => {
                 if !keys.iter().any(|it| it == key.as_ref()) {
                     return Err(no_key(root, key, keys));
                 }
@@ -166,11 +178,11 @@ impl View<'_> {
                     let value = self.element(&Address::named(root, key.clone()), slice)?;
                     Ok((key.clone(), value))
                 };
-                Ok(Value::Map(keys.iter().map(one).collect::<Result<_, Lost>>()?))
+                Ok(Value::Map(keys.iter().map(one).collect::<Result<_, LookupError>>()?))
             }
-            (Spread::Count(_), Some((At::Name(name), _))) => Err(is_list(root, name)),
-            (Spread::Keys(_), Some((At::Index(_), _))) => {
-                Err(Lost::new("unknown_reference", format!("`{root}` is a map of its keys"))
+            (Spread::Count(_), Some((PathStep::Name(name), _))) => Err(is_list(root, name)),
+            (Spread::Keys(_), Some((PathStep::Index(_), _))) => {
+                Err(LookupError::new("unknown_reference", format!("`{root}` is a map of its keys"))
                     .help(format!("write {root}[\"key\"]")))
             }
         }
@@ -180,15 +192,15 @@ impl View<'_> {
     pub fn seen(
         &self,
         root: &str,
-        steps: &[At<'_>],
+        steps: &[PathStep<'_>],
         slice: &Slice,
     ) -> Vec<(Address, Option<String>)> {
-        let member = |rest: &[At<'_>]| match rest.first() {
-            Some(At::Name(name)) => Some(name.to_string()),
+        let member = |rest: &[PathStep<'_>]| match rest.first() {
+            Some(PathStep::Name(name)) => Some(name.to_string()),
             _ => None,
         };
         match (root, steps) {
-            ("each", [At::Name(value), rest @ ..]) if value == "value" => {
+            ("each", [PathStep::Name(value), rest @ ..]) if value == "value" => {
                 match self.instance.and_then(|it| it.1) {
                     Some(Each::Entry { value: EachValue::Instance(over), .. }) => {
                         vec![(over.clone(), member(rest))]
@@ -201,10 +213,10 @@ impl View<'_> {
             }
             _ => match (self.stack.spread(root), steps) {
                 (Some(Spread::One), rest) => vec![(Address::one(root), member(rest))],
-                (Some(Spread::Count(_)), [At::Index(index), rest @ ..]) => {
+                (Some(Spread::Count(_)), [PathStep::Index(index), rest @ ..]) => {
                     vec![(Address::index(root, *index), member(rest))]
                 }
-                (Some(Spread::Keys(_)), [At::Name(key), rest @ ..]) => {
+                (Some(Spread::Keys(_)), [PathStep::Name(key), rest @ ..]) => {
                     vec![(Address::named(root, key.clone()), member(rest))]
                 }
                 (Some(spread), []) => all_of(root, spread, slice),
@@ -214,15 +226,18 @@ impl View<'_> {
     }
 
     /// One of many, with what the slice shows of each.
-    fn element(&self, address: &Address, slice: &Slice) -> Result<Value, Lost> {
+    fn element(&self, address: &Address, slice: &Slice) -> Result<Value, LookupError> {
         match slice {
             Slice::Elements(names) => {
                 let kept = names.iter().map(|name| {
-                    let value =
-                        self.object(address, &[At::Name(name.as_str().into())], &Slice::Whole)?;
+                    let value = self.object(
+                        address,
+                        &[PathStep::Name(name.as_str().into())],
+                        &Slice::Whole,
+                    )?;
                     Ok((name.clone(), value))
                 });
-                Ok(Value::Map(kept.collect::<Result<_, Lost>>()?))
+                Ok(Value::Map(kept.collect::<Result<_, LookupError>>()?))
             }
             Slice::Whole | Slice::Shape | Slice::Members(_) => {
                 self.object(address, &[], &Slice::Whole)
@@ -230,10 +245,15 @@ impl View<'_> {
         }
     }
 
-    fn object(&self, address: &Address, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost> {
+    fn object(
+        &self,
+        address: &Address,
+        steps: &[PathStep<'_>],
+        slice: &Slice,
+    ) -> Result<Value, LookupError> {
         let Some(scope) = self.scope else { return Err(not_known(&address.name)) };
         let kind = || self.kind_of(address);
-        if let (Some(parts), Some((At::Name(name), rest))) =
+        if let (Some(parts), Some((PathStep::Name(name), rest))) =
             (scope.parts(address), steps.split_first())
         {
             let own = |name: &str| parts.outputs.get(name).or_else(|| parts.attributes.get(name));
@@ -265,9 +285,9 @@ fn all_of(root: &str, spread: &Spread, slice: &Slice) -> Vec<(Address, Option<St
 fn member<'a>(
     kind: impl FnOnce() -> Option<&'a Kind>,
     object: &Attributes,
-    steps: &[At<'_>],
-) -> Result<Value, Lost> {
-    let Some((At::Name(name), rest)) = steps.split_first() else {
+    steps: &[PathStep<'_>],
+) -> Result<Value, LookupError> {
+    let Some((PathStep::Name(name), rest)) = steps.split_first() else {
         return Ok(Value::Map(object.clone()));
     };
     match object.get(name.as_ref()) {
@@ -288,22 +308,22 @@ fn unset<'a, 'b>(
 }
 
 /// The mistake of a variable that nobody declared.
-pub fn unknown_variable(name: &str, stack: &Stack) -> Lost {
-    let lost = Lost::new("unknown_variable", format!("there is no variable `{name}`"));
+pub fn unknown_variable(name: &str, stack: &Stack) -> LookupError {
+    let lost = LookupError::new("unknown_variable", format!("there is no variable `{name}`"));
     match nearest(name, stack.variables.keys().map(String::as_str)) {
         Some(near) => lost.help(format!("did you mean `vars.{near}`?")),
         None => lost.help(format!("declare it: variables: {{ {name}: {{ type: string }} }}")),
     }
 }
 
-fn not_known(name: &str) -> Lost {
-    Lost::new("not_known", format!("`{name}` is known only when the world is looked at"))
+fn not_known(name: &str) -> LookupError {
+    LookupError::new("not_known", format!("`{name}` is known only when the world is looked at"))
         .help("use variables, which are known beforehand")
 }
 
 /// The mistake of a root that nobody declared.
-pub fn unknown(root: &str, stack: &Stack) -> Lost {
-    let lost = Lost::new("unknown_reference", format!("there is no resource `{root}`"));
+pub fn unknown(root: &str, stack: &Stack) -> LookupError {
+    let lost = LookupError::new("unknown_reference", format!("there is no resource `{root}`"));
     if stack.variables.contains_key(root) {
         return lost.help(format!("did you mean `vars.{root}`?"));
     }
@@ -325,14 +345,14 @@ pub fn unknown(root: &str, stack: &Stack) -> Lost {
 }
 
 /// The mistake of an attribute of a list.
-pub fn is_list(root: &str, name: &str) -> Lost {
-    Lost::new("unknown_reference", format!("`{root}` is a list, since it has a `count`"))
+pub fn is_list(root: &str, name: &str) -> LookupError {
+    LookupError::new("unknown_reference", format!("`{root}` is a list, since it has a `count`"))
         .help(format!("write `{root}[0].{name}`, or `{root}.map(it, it.{name})` for all"))
 }
 
 /// The mistake of a key that `for_each` does not make.
-pub fn no_key(root: &str, key: &str, keys: &[String]) -> Lost {
-    let lost = Lost::new("unknown_reference", format!("`{root}` has no key `{key}`"));
+pub fn no_key(root: &str, key: &str, keys: &[String]) -> LookupError {
+    let lost = LookupError::new("unknown_reference", format!("`{root}` has no key `{key}`"));
     match nearest(key, keys.iter().map(String::as_str)) {
         Some(near) => lost.help(format!("did you mean `{root}[\"{near}\"]`?")),
         None => lost.help(format!("its keys are {}", keys.join(", "))),

@@ -12,7 +12,7 @@ use cel::common::ast::{
 
 use crate::engine::diagnostic::nearest;
 use crate::engine::plain::counted;
-use crate::engine::stack::code::{Cel, Code, Leaf, Path, Slice, Trouble};
+use crate::engine::stack::code::{Cel, Code, CodePath, ExpressionError, Leaf, Slice};
 use crate::engine::stack::functions::{ITEMS, NAMES, NAMESPACES};
 use crate::engine::stack::path::{self, Step};
 use crate::engine::stack::syntax::{
@@ -28,9 +28,9 @@ pub(super) fn finish(
     info: &Arc<SourceInfo>,
     text: &str,
     types_are_names: bool,
-) -> Result<Code, Trouble> {
+) -> Result<Code, ExpressionError> {
     let (leaves, bound) = (Vec::new(), Vec::new());
-    let mut walk = Walk { text, info, leaves, bound, comprehensions: 0, types_are_names };
+    let mut walk = TreeWalk { text, info, leaves, bound, comprehensions: 0, types_are_names };
     walk.expr(&mut tree)?;
     Ok(Code::Cel(Box::new(Cel { tree, leaves: walk.leaves, info: Arc::clone(info) })))
 }
@@ -41,7 +41,7 @@ struct Bound {
     leaf: Option<usize>,
 }
 
-struct Walk<'a> {
+struct TreeWalk<'a> {
     text: &'a str,
     info: &'a Arc<SourceInfo>,
     leaves: Vec<Leaf>,
@@ -50,8 +50,8 @@ struct Walk<'a> {
     types_are_names: bool,
 }
 
-impl Walk<'_> {
-    fn expr(&mut self, expr: &mut IdedExpr) -> Result<(), Trouble> {
+impl TreeWalk<'_> {
+    fn expr(&mut self, expr: &mut IdedExpr) -> Result<(), ExpressionError> {
         if let Some((root, links)) = chain(expr) {
             return self.chain(expr, &root, &links);
         }
@@ -69,18 +69,23 @@ impl Walk<'_> {
             }),
             Expr::Comprehension(it) => self.comprehension(it, range),
             Expr::Struct(_) => {
-                Err(Trouble::new("bad_expression", range, "there are no structures here")
+                Err(ExpressionError::new("bad_expression", range, "there are no structures here")
                     .help("write a map: {'key': value}"))
             }
             Expr::Unspecified => {
-                Err(Trouble::new("bad_expression", range, "something is missing here"))
+                Err(ExpressionError::new("bad_expression", range, "something is missing here"))
             }
             Expr::Ident(_) | Expr::Literal(_) => Ok(()),
         }
     }
 
     /// A name with steps: becomes a leaf unless a comprehension binds the name.
-    fn chain(&mut self, expr: &mut IdedExpr, root: &str, links: &[Link]) -> Result<(), Trouble> {
+    fn chain(
+        &mut self,
+        expr: &mut IdedExpr,
+        root: &str,
+        links: &[Link],
+    ) -> Result<(), ExpressionError> {
         if root.starts_with('@')
             || (links.is_empty() && path::is_type(root) && !self.types_are_names)
         {
@@ -108,7 +113,7 @@ impl Walk<'_> {
                         Some(Link::Name(name)) => Slice::Elements(BTreeSet::from([name.clone()])),
                         _ => Slice::Whole,
                     };
-                    let path = Path { root: root.into(), steps, start, end };
+                    let path = CodePath { root: root.into(), steps, start, end };
                     let leaf = self.leaf(Leaf::Path { path, slice: fields });
                     nth_mut(expr, links.len() - position).expr = leaf;
                     return self.indexes(expr);
@@ -127,13 +132,13 @@ impl Walk<'_> {
             };
             steps.push(step);
         }
-        let path = Path { root: root.into(), steps, start, end };
+        let path = CodePath { root: root.into(), steps, start, end };
         expr.expr = self.leaf(Leaf::Path { path, slice: Slice::Whole });
         Ok(())
     }
 
     /// Walks what stands in the brackets of a chain that stays in the tree.
-    fn indexes(&mut self, expr: &mut IdedExpr) -> Result<(), Trouble> {
+    fn indexes(&mut self, expr: &mut IdedExpr) -> Result<(), ExpressionError> {
         match &mut expr.expr {
             Expr::Select(select) => self.indexes(&mut select.operand),
             Expr::Call(call) if call.func_name == INDEX => {
@@ -180,7 +185,7 @@ impl Walk<'_> {
         false
     }
 
-    fn select(&mut self, select: &mut SelectExpr) -> Result<(), Trouble> {
+    fn select(&mut self, select: &mut SelectExpr) -> Result<(), ExpressionError> {
         self.expr(&mut select.operand)?;
         if select.test {
             self.narrow(&select.operand, Slice::Members(BTreeSet::from([select.field.clone()])));
@@ -196,7 +201,7 @@ impl Walk<'_> {
         }
     }
 
-    fn call(&mut self, expr: &mut IdedExpr) -> Result<(), Trouble> {
+    fn call(&mut self, expr: &mut IdedExpr) -> Result<(), ExpressionError> {
         let range = self.token(expr.id);
         let Expr::Call(call) = &mut expr.expr else { return Ok(()) };
         self.known_function(call, range)?;
@@ -236,12 +241,16 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn known_function(&self, call: &CallExpr, range: (u32, u32)) -> Result<(), Trouble> {
+    fn known_function(&self, call: &CallExpr, range: (u32, u32)) -> Result<(), ExpressionError> {
         let name = call.func_name.as_str();
         if name == "range" {
             let range = (named(self.text, range.0, name), range.1);
-            return Err(Trouble::new("unknown_function", range, "`lists.range` is not available")
-                .help("use `count`, or write the list"));
+            return Err(ExpressionError::new(
+                "unknown_function",
+                range,
+                "`lists.range` is not available",
+            )
+            .help("use `count`, or write the list"));
         }
         let is_word = name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
             && name.starts_with(|it: char| it.is_ascii_alphabetic());
@@ -250,8 +259,11 @@ impl Walk<'_> {
         }
         let start = named(self.text, range.0, name);
         let range = (start, start + small(name.len()));
-        let wrong =
-            Trouble::new("unknown_function", range, format!("there is no function `{name}`"));
+        let wrong = ExpressionError::new(
+            "unknown_function",
+            range,
+            format!("there is no function `{name}`"),
+        );
         Err(match nearest(name, NAMES) {
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
             None => wrong,
@@ -259,13 +271,13 @@ impl Walk<'_> {
     }
 
     /// `file(path)` and `template(path, map)` become leaves.
-    fn reader(&mut self, call: CallExpr, range: (u32, u32)) -> Result<Expr, Trouble> {
+    fn reader(&mut self, call: CallExpr, range: (u32, u32)) -> Result<Expr, ExpressionError> {
         let name = call.func_name;
         let start = named(self.text, range.0, &name);
         let end = self.closing(range.0 as usize).unwrap_or(range.1);
         let range = (start, end);
         if call.args.iter().any(|it| self.uses_bound(it)) {
-            return Err(Trouble::new(
+            return Err(ExpressionError::new(
                 "bad_expression",
                 range,
                 format!("`{name}` cannot use the variable of a `map` or `filter`"),
@@ -276,7 +288,7 @@ impl Walk<'_> {
         if call.args.len() != wanted {
             let form =
                 if name == "file" { "file('path')" } else { "template('path', {'name': value})" };
-            return Err(Trouble::new(
+            return Err(ExpressionError::new(
                 "bad_expression",
                 range,
                 format!("`{name}` takes {}", counted(wanted, "argument")),
@@ -298,13 +310,17 @@ impl Walk<'_> {
         &mut self,
         it: &mut ComprehensionExpr,
         range: (u32, u32),
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ExpressionError> {
         if it.iter_var2.is_some() {
-            return Err(Trouble::new("bad_expression", range, "comprehensions have one variable"));
+            return Err(ExpressionError::new(
+                "bad_expression",
+                range,
+                "comprehensions have one variable",
+            ));
         }
         self.comprehensions += 1;
         if self.comprehensions > COMPREHENSIONS_MAX {
-            return Err(Trouble::new(
+            return Err(ExpressionError::new(
                 "bad_expression",
                 range,
                 format!("more than {COMPREHENSIONS_MAX} comprehensions inside each other"),

@@ -6,27 +6,28 @@ use std::sync::Arc;
 
 use crate::engine::diagnostic::nearest;
 use crate::engine::plain::counted;
-use crate::engine::stack::budget::{Cost, Over};
-use crate::engine::stack::code::{Slice, Trouble};
+use crate::engine::stack::budget::{Cost, OverBudget};
+use crate::engine::stack::code::{ExpressionError, Slice};
 use crate::engine::value::{Attributes, Secret, Value};
 
 /// A step of a path, computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum At<'a> {
+pub enum PathStep<'a> {
     Name(Cow<'a, str>),
     Index(u32),
 }
 
 /// What expressions can look at.
-pub trait World {
+pub trait Lookup {
     /// The value at a path, or as much of it as the slice shows.
-    fn look(&self, root: &str, steps: &[At<'_>], slice: &Slice) -> Result<Value, Lost>;
+    fn look(&self, root: &str, steps: &[PathStep<'_>], slice: &Slice)
+    -> Result<Value, LookupError>;
 
     /// The text of `file(path)`.
-    fn file(&self, path: &str) -> Result<Arc<str>, Lost>;
+    fn file(&self, path: &str) -> Result<Arc<str>, LookupError>;
 
     /// The text of `template(path, map)`.
-    fn template(&self, path: &str, map: &Attributes) -> Result<String, Lost>;
+    fn template(&self, path: &str, map: &Attributes) -> Result<String, LookupError>;
 
     /// Whether what an expression may cost is worked out before it runs. Only what people wrote can be a bomb.
     fn is_bounded(&self) -> bool {
@@ -34,20 +35,20 @@ pub trait World {
     }
 
     /// Counts what is about to be evaluated; an error: all of it together is too much.
-    fn spend(&self, _: Cost) -> Result<(), Over> {
+    fn spend(&self, _: Cost) -> Result<(), OverBudget> {
         Ok(())
     }
 }
 
 /// Why a path or a file leads nowhere; its place is the path's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
+pub struct LookupError {
     pub code: &'static str,
     pub message: String,
     pub help: Option<String>,
 }
 
-impl Lost {
+impl LookupError {
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), help: None }
     }
@@ -58,8 +59,8 @@ impl Lost {
         self
     }
 
-    pub(super) fn at(self, range: (u32, u32)) -> Trouble {
-        Trouble {
+    pub(super) fn at(self, range: (u32, u32)) -> ExpressionError {
+        ExpressionError {
             code: self.code,
             start: range.0,
             end: range.1,
@@ -70,36 +71,37 @@ impl Lost {
 }
 
 /// Follows steps into a plain value.
-pub fn follow(value: &Value, steps: &[At<'_>]) -> Result<Value, Lost> {
+pub fn follow(value: &Value, steps: &[PathStep<'_>]) -> Result<Value, LookupError> {
     let mut at = value;
     for (position, step) in steps.iter().enumerate() {
         at = match (at, step) {
-            (Value::Map(map), At::Name(name)) => map.get(name.as_ref()).ok_or_else(|| {
-                let lost = Lost::new("failed_expression", format!("there is no `{name}`"));
+            (Value::Map(map), PathStep::Name(name)) => map.get(name.as_ref()).ok_or_else(|| {
+                let lost = LookupError::new("failed_expression", format!("there is no `{name}`"));
                 match nearest(name, map.keys().map(String::as_str)) {
                     Some(near) => lost.help(format!("did you mean `{near}`?")),
                     None => lost,
                 }
             })?,
-            (Value::List(items), At::Index(index)) => {
+            (Value::List(items), PathStep::Index(index)) => {
                 items.get(*index as usize).ok_or_else(|| beyond(*index, items.len()))?
             }
             (Value::Open, _) => return Ok(Value::Open),
             (Value::Secret(secret), _) => {
                 let inside = follow(secret.expose(), &steps[position..]);
-                let hidden =
-                    |_| Lost::new("failed_expression", "the sensitive value has no such part");
+                let hidden = |_| {
+                    LookupError::new("failed_expression", "the sensitive value has no such part")
+                };
                 return Ok(Value::Secret(Secret::new(inside.map_err(hidden)?)));
             }
             (Value::Fingerprint(_), _) => return Ok(at.clone()),
-            (other, At::Name(name)) => {
-                return Err(Lost::new(
+            (other, PathStep::Name(name)) => {
+                return Err(LookupError::new(
                     "failed_expression",
                     format!("{} has no `{name}`", word(other)),
                 ));
             }
-            (other, At::Index(index)) => {
-                return Err(Lost::new(
+            (other, PathStep::Index(index)) => {
+                return Err(LookupError::new(
                     "failed_expression",
                     format!("{} has no `[{index}]`", word(other)),
                 ));
@@ -110,8 +112,8 @@ pub fn follow(value: &Value, steps: &[At<'_>]) -> Result<Value, Lost> {
 }
 
 /// The mistake of an index beyond the end.
-pub fn beyond(index: u32, length: usize) -> Lost {
-    Lost::new(
+pub fn beyond(index: u32, length: usize) -> LookupError {
+    LookupError::new(
         "failed_expression",
         format!("there is no `[{index}]`; the list has {}", counted(length, "element")),
     )

@@ -7,7 +7,7 @@ use indexmap::map::Entry as Slot;
 
 use crate::engine::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::quick::Seeded;
-use crate::engine::stack::node::{Data, Entry, Map, Node, Style};
+use crate::engine::stack::node::{Data, Map, MapEntry, Node, Style};
 use crate::engine::stack::scalar::{self, Scalar};
 
 /// The longest file that is read.
@@ -67,7 +67,7 @@ fn not_utf8(name: &str, bytes: &[u8], at: usize, sources: &mut Sources) -> Diagn
 }
 
 /// A collection that is being read.
-enum Open {
+enum OpenNode {
     List { at: Span, anchor: usize, items: Vec<Node> },
     Map { at: Span, anchor: usize, map: Map, key: Option<(Box<str>, Span)> },
 }
@@ -83,7 +83,7 @@ struct Anchored {
 struct Loader<'a> {
     text: &'a str,
     source: u32,
-    open: Vec<Open>,
+    open: Vec<OpenNode>,
     anchors: BTreeMap<usize, Anchored>,
     budget: usize,
     budget_bytes: usize,
@@ -138,7 +138,7 @@ impl<'a> Loader<'a> {
                 if let Some(tag) = tag {
                     self.tag(&tag.original(), at);
                 }
-                let is_key = matches!(self.open.last(), Some(Open::Map { key: None, .. }));
+                let is_key = matches!(self.open.last(), Some(OpenNode::Map { key: None, .. }));
                 if is_key {
                     self.key(&text, style, at);
                     if anchor > 0 {
@@ -154,14 +154,14 @@ impl<'a> Loader<'a> {
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.begin(
-                    Open::List { at, anchor, items: Vec::new() },
+                    OpenNode::List { at, anchor, items: Vec::new() },
                     tag.map(|it| it.original()),
                     at,
                 );
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.begin(
-                    Open::Map { at, anchor, map: empty_map(), key: None },
+                    OpenNode::Map { at, anchor, map: empty_map(), key: None },
                     tag.map(|it| it.original()),
                     at,
                 );
@@ -192,11 +192,11 @@ impl<'a> Loader<'a> {
         );
     }
 
-    fn begin(&mut self, open: Open, tag: Option<String>, at: Span) {
+    fn begin(&mut self, open: OpenNode, tag: Option<String>, at: Span) {
         if let Some(tag) = tag {
             self.tag(&tag, at);
         }
-        if matches!(self.open.last(), Some(Open::Map { key: None, .. })) {
+        if matches!(self.open.last(), Some(OpenNode::Map { key: None, .. })) {
             let wrong = Diagnostic::error("complex_key", "A key must be plain text")
                 .at(at, "this list or map stands where a key is expected");
             self.mistakes.push(self.unquoted(wrong, at.line));
@@ -223,7 +223,7 @@ impl<'a> Loader<'a> {
                     .at(at, "nothing before the `:`"),
             );
         }
-        if let Some(Open::Map { key, .. }) = self.open.last_mut() {
+        if let Some(OpenNode::Map { key, .. }) = self.open.last_mut() {
             *key = Some((text.into(), at));
         }
     }
@@ -290,7 +290,7 @@ impl<'a> Loader<'a> {
         }
         self.budget -= anchored.size;
         self.budget_bytes -= anchored.bytes;
-        if matches!(self.open.last(), Some(Open::Map { key: None, .. })) {
+        if matches!(self.open.last(), Some(OpenNode::Map { key: None, .. })) {
             let text = anchored.node.as_text().map(str::to_owned);
             if let Some(text) = text {
                 self.key(&text, ScalarStyle::SingleQuoted, at);
@@ -323,12 +323,12 @@ impl<'a> Loader<'a> {
 
     fn end(&mut self, at: Span) {
         let (node, anchor) = match self.open.pop() {
-            Some(Open::List { at: start, anchor, items }) => {
+            Some(OpenNode::List { at: start, anchor, items }) => {
                 let end = items.last().map_or(at.end, |it| it.span.end.max(start.end));
                 let span = Span { end: closing(end, at), ..start };
                 (Node { data: Data::List(items), span, style: Style::Collection }, anchor)
             }
-            Some(Open::Map { at: start, anchor, map, .. }) => {
+            Some(OpenNode::Map { at: start, anchor, map, .. }) => {
                 let end = map.last().map_or(at.end, |(_, it)| it.node.span.end.max(start.end));
                 let span = Span { end: closing(end, at), ..start };
                 (Node { data: Data::Map(Box::new(map)), span, style: Style::Collection }, anchor)
@@ -344,8 +344,8 @@ impl<'a> Loader<'a> {
         }
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Open::List { items, .. }) => items.push(node),
-            Some(Open::Map { map, key, .. }) => {
+            Some(OpenNode::List { items, .. }) => items.push(node),
+            Some(OpenNode::Map { map, key, .. }) => {
                 let Some((name, at)) = key.take() else { return };
                 if &*name == "<<" {
                     self.mistakes.push(
@@ -357,7 +357,7 @@ impl<'a> Loader<'a> {
                 }
                 match map.entry(name) {
                     Slot::Vacant(slot) => {
-                        slot.insert(Entry { key: at, node });
+                        slot.insert(MapEntry { key: at, node });
                     }
                     Slot::Occupied(slot) => {
                         let first = slot.get().key;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::engine::state::journal::Entry;
+use crate::engine::state::journal::JournalEntry;
 pub use crate::engine::state::json::{CodecError, VERSION};
 use crate::engine::state::json::{EntryLine, Header, RecordLine, address};
 use crate::engine::state::record::State;
@@ -51,7 +51,7 @@ pub fn decode_state(bytes: &[u8]) -> Result<State, CodecError> {
     let mut lines = text.split_terminator('\n').enumerate().map(|(at, line)| (at + 1, line));
     let (_, first) = lines.next().ok_or(CodecError::Torn)?;
     let first = open(first, 1)?;
-    let version: Version = serde_json::from_str(first).map_err(damaged(1))?;
+    let version: StateVersion = serde_json::from_str(first).map_err(damaged(1))?;
     if version.version > VERSION {
         return Err(CodecError::Newer(version.version));
     }
@@ -77,14 +77,14 @@ pub fn decode_state(bytes: &[u8]) -> Result<State, CodecError> {
 }
 
 /// One line of the journal.
-pub fn encode_entry(sequence: u64, entry: &Entry) -> String {
+pub fn encode_entry(sequence: u64, entry: &JournalEntry) -> String {
     seal(&json(&EntryLine { version: VERSION, sequence, entry: entry.into() }))
 }
 
 /// What a journal holds before its end, or before what is damaged.
 #[derive(Debug, Default)]
 pub struct JournalRead {
-    pub entries: Vec<(u64, Entry)>,
+    pub entries: Vec<(u64, JournalEntry)>,
     /// How many bytes they take: what follows is a torn tail, or damaged.
     pub whole: usize,
     /// What is wrong with the line that begins there, unless it is only torn.
@@ -111,7 +111,7 @@ pub fn read_journal(bytes: &[u8]) -> JournalRead {
 }
 
 /// Every whole entry, and how many bytes they take: what follows is a torn tail.
-pub fn decode_journal(bytes: &[u8]) -> Result<(Vec<(u64, Entry)>, usize), CodecError> {
+pub fn decode_journal(bytes: &[u8]) -> Result<(Vec<(u64, JournalEntry)>, usize), CodecError> {
     let JournalRead { entries, whole, damage } = read_journal(bytes);
     match damage {
         None => Ok((entries, whole)),
@@ -125,10 +125,10 @@ pub fn last_number(bytes: &[u8]) -> u64 {
     lines.filter_map(|(at, line)| Some(entry_of(line, at + 1).ok()?.0)).max().unwrap_or(0)
 }
 
-fn entry_of(line: &[u8], number: usize) -> Result<(u64, Entry), CodecError> {
+fn entry_of(line: &[u8], number: usize) -> Result<(u64, JournalEntry), CodecError> {
     let whole = std::str::from_utf8(line).ok().and_then(|it| it.strip_suffix('\n'));
     let json = open(whole.ok_or(CodecError::Checksum { line: number })?, number)?;
-    let version: Version = serde_json::from_str(json).map_err(damaged(number))?;
+    let version: StateVersion = serde_json::from_str(json).map_err(damaged(number))?;
     if version.version > VERSION {
         return Err(CodecError::Newer(version.version));
     }
@@ -141,7 +141,7 @@ fn json<T: Serialize>(it: &T) -> String {
 }
 
 #[derive(Deserialize)]
-struct Version {
+struct StateVersion {
     version: u32,
 }
 

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-pub use crate::engine::state::record::Begun;
+pub use crate::engine::state::record::PendingOperation;
 use crate::engine::state::record::{
-    Allowed, Directed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
+    Allowances, Draining, Keep, LostDomain, Phase, Record, RunRecord, ShiftRecord, State,
+    SwitchRecord,
 };
 use crate::engine::value::{LineageKey, Value};
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Entry {
+pub enum JournalEntry {
     /// The first line of a state's life.
     Founded {
         stack: String,
@@ -48,11 +49,11 @@ pub enum Entry {
     Switched {
         from: Vec<String>,
         to: Vec<String>,
-        lost: Vec<Lost>,
+        lost: Vec<LostDomain>,
         /// Non-sensitive ones: who finishes it does not have to know what was said when it began.
         variables: BTreeMap<String, Value>,
         keep: Keep,
-        allowed: Allowed,
+        allowed: Allowances,
         /// When the site was last seen good, where somebody watched it.
         last_good: Option<i64>,
         at: i64,
@@ -71,10 +72,10 @@ pub enum Entry {
         was: Vec<Address>,
         /// How long what was before has to stay; `None`: nobody has to be waited for.
         until: Option<i64>,
-        directed: Directed,
+        directed: ShiftRecord,
     },
     /// Durable before the request leaves.
-    Began(Begun),
+    Began(PendingOperation),
     /// A gate is waited at: no request that changes anything.
     Waiting {
         address: Address,
@@ -85,7 +86,7 @@ pub enum Entry {
     Ended {
         address: Address,
         step: usize,
-        outcome: Outcome,
+        outcome: StepOutcome,
         at: i64,
     },
     /// The run is over: what is remembered from now on.
@@ -98,7 +99,7 @@ pub enum Entry {
     },
 }
 
-impl Entry {
+impl JournalEntry {
     /// Users were directed away from there at this time; so many seconds some still come that way, and so many resolvers may
     /// answer the old value, waited for or not.
     pub fn directed(
@@ -113,14 +114,14 @@ impl Entry {
             address: address.clone(),
             was,
             until: (drain > 0).then(|| at.saturating_add(drain)),
-            directed: Directed { at, dns_bound },
+            directed: ShiftRecord { at, dns_bound },
         }
     }
 }
 
 /// How a step ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum StepOutcome {
     /// The object is so now.
     Recorded(Box<Record>),
     /// The object is no more, or no longer ours.
@@ -136,8 +137,8 @@ pub enum Outcome {
 }
 
 /// Folds one entry into the state. `None` before the state was founded.
-pub fn replay(state: Option<State>, sequence: u64, entry: &Entry) -> Option<State> {
-    if let Entry::Founded { stack, instance, target, lineage, key, overlays } = entry {
+pub fn replay(state: Option<State>, sequence: u64, entry: &JournalEntry) -> Option<State> {
+    if let JournalEntry::Founded { stack, instance, target, lineage, key, overlays } = entry {
         let mut state = State::new(stack, instance.as_deref(), target, lineage, key.clone());
         state.home.clone_from(overlays);
         state.active.clone_from(overlays);
@@ -146,7 +147,7 @@ pub fn replay(state: Option<State>, sequence: u64, entry: &Entry) -> Option<Stat
     }
     let mut state = state?;
     fold(&mut state, entry);
-    if !matches!(entry, Entry::Leased { .. }) {
+    if !matches!(entry, JournalEntry::Leased { .. }) {
         state.touched = sequence;
     }
     state.sequence = sequence;
@@ -154,23 +155,23 @@ pub fn replay(state: Option<State>, sequence: u64, entry: &Entry) -> Option<Stat
 }
 
 /// Folds one entry into a founded state.
-pub fn fold(state: &mut State, entry: &Entry) {
+pub fn fold(state: &mut State, entry: &JournalEntry) {
     match entry {
-        Entry::Founded { .. } | Entry::Waiting { .. } => {}
-        Entry::Leased { epoch, .. } => state.epoch = *epoch,
-        Entry::Bound { cloud, account } => {
+        JournalEntry::Founded { .. } | JournalEntry::Waiting { .. } => {}
+        JournalEntry::Leased { epoch, .. } => state.epoch = *epoch,
+        JournalEntry::Bound { cloud, account } => {
             state.bound.insert(cloud.clone(), account.clone());
         }
-        Entry::RunBegan { who, command, at, destroys, variables, .. } => {
+        JournalEntry::RunBegan { who, command, at, destroys, variables, .. } => {
             let (who, command, destroys) = (who.clone(), command.clone(), *destroys);
-            state.last_run = Some(Run { who, command, at: *at, finished: None, destroys });
+            state.last_run = Some(RunRecord { who, command, at: *at, finished: None, destroys });
             state.variables = variables.clone().unwrap_or(std::mem::take(&mut state.variables));
         }
-        Entry::Switched { .. } => switch(state, entry),
-        Entry::Found { fault_domain, .. } => {
+        JournalEntry::Switched { .. } => switch(state, entry),
+        JournalEntry::Found { fault_domain, .. } => {
             state.lost.retain(|it| it.fault_domain != *fault_domain);
         }
-        Entry::Directed { address, was, until, directed } => {
+        JournalEntry::Directed { address, was, until, directed } => {
             if let Some(until) = *until {
                 // Who was directed away before, from elsewhere, may still come that way: a switch that turns does this.
                 state.draining.retain(|it| (&it.address, &it.was) != (address, was));
@@ -181,11 +182,11 @@ pub fn fold(state: &mut State, entry: &Entry) {
                 switch.directed.push(*directed);
             }
         }
-        Entry::Began(begun) => {
+        JournalEntry::Began(begun) => {
             state.begun.insert(begun.address.clone(), begun.clone());
         }
-        Entry::Ended { address, outcome, .. } => end(state, address, outcome),
-        Entry::RunEnded { at, complete, overlays, variables, outputs } => {
+        JournalEntry::Ended { address, outcome, .. } => end(state, address, outcome),
+        JournalEntry::RunEnded { at, complete, overlays, variables, outputs } => {
             if let Some(run) = &mut state.last_run {
                 run.finished = Some(*at);
             }
@@ -206,8 +207,9 @@ pub fn fold(state: &mut State, entry: &Entry) {
     }
 }
 
-fn switch(state: &mut State, entry: &Entry) {
-    let Entry::Switched { from, to, lost, variables, keep, allowed, last_good, at, who } = entry
+fn switch(state: &mut State, entry: &JournalEntry) {
+    let JournalEntry::Switched { from, to, lost, variables, keep, allowed, last_good, at, who } =
+        entry
     else {
         return;
     };
@@ -224,7 +226,7 @@ fn switch(state: &mut State, entry: &Entry) {
         Some(it) => (state.variables.clone(), it.left(), Vec::new()),
         None => (state.variables.clone(), Vec::new(), Vec::new()),
     };
-    state.switch = Some(Switch {
+    state.switch = Some(SwitchRecord {
         from: from.clone(),
         since: *at,
         by: who.clone(),
@@ -242,19 +244,19 @@ fn switch(state: &mut State, entry: &Entry) {
     state.phase = Phase::Switching;
 }
 
-fn end(state: &mut State, address: &Address, outcome: &Outcome) {
+fn end(state: &mut State, address: &Address, outcome: &StepOutcome) {
     match outcome {
-        Outcome::Recorded(record) => {
+        StepOutcome::Recorded(record) => {
             state.destroyed.remove(address);
             state.records.insert(address.clone(), (**record).clone());
         }
-        Outcome::Removed => {
+        StepOutcome::Removed => {
             state.records.remove(address);
             if state.last_run.as_ref().is_some_and(|it| it.destroys) {
                 state.destroyed.insert(address.clone());
             }
         }
-        Outcome::Moved { from } => {
+        StepOutcome::Moved { from } => {
             if let Some(record) = state.records.remove(from) {
                 state.records.insert(address.clone(), record);
             }
@@ -264,9 +266,9 @@ fn end(state: &mut State, address: &Address, outcome: &Outcome) {
                 }
             }
         }
-        Outcome::Failed { .. } => tried(state, address),
-        Outcome::Waited => {}
-        Outcome::InDoubt { .. } => return,
+        StepOutcome::Failed { .. } => tried(state, address),
+        StepOutcome::Waited => {}
+        StepOutcome::InDoubt { .. } => return,
     }
     state.begun.remove(address);
 }

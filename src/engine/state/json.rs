@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
-use crate::engine::state::journal::{Begun, Entry, Outcome};
+use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome};
 use crate::engine::state::record::{
-    Allowed, Deposed, Directed, Draining, Keep, Lost, Phase, Record, Run, State, Switch,
+    Allowances, Deposed, Draining, Keep, LostDomain, Phase, Record, RunRecord, ShiftRecord, State,
+    SwitchRecord,
 };
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -59,7 +60,7 @@ pub(super) struct Header {
     active: Vec<String>,
     phase: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    switch: Option<Switch>,
+    switch: Option<SwitchRecord>,
     lost: Vec<LostJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     draining: Vec<DrainingJson>,
@@ -190,8 +191,8 @@ pub(super) enum EntryJson {
         variables: BTreeMap<String, Value>,
         #[serde(default)]
         keep: Keep,
-        #[serde(default, skip_serializing_if = "Allowed::is_nothing")]
-        allowed: Allowed,
+        #[serde(default, skip_serializing_if = "Allowances::is_nothing")]
+        allowed: Allowances,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last_good: Option<i64>,
         at: i64,
@@ -206,7 +207,7 @@ pub(super) enum EntryJson {
         address: String,
         was: Vec<String>,
         until: Option<i64>,
-        directed: Directed,
+        directed: ShiftRecord,
     },
     Began(BegunJson),
     Waiting {
@@ -313,7 +314,7 @@ impl Header {
             state.begun.insert(begun.address.clone(), begun);
         }
         state.destroyed = addresses(&self.destroyed, line)?.into_iter().collect();
-        state.last_run = self.last_run.map(|it| Run {
+        state.last_run = self.last_run.map(|it| RunRecord {
             destroys: it.destroys,
             who: it.who,
             command: it.command,
@@ -325,13 +326,13 @@ impl Header {
     }
 }
 
-impl From<&Lost> for LostJson {
-    fn from(it: &Lost) -> Self {
+impl From<&LostDomain> for LostJson {
+    fn from(it: &LostDomain) -> Self {
         Self { fault_domain: it.fault_domain.clone(), since: it.since, by: it.by.clone() }
     }
 }
 
-impl From<LostJson> for Lost {
+impl From<LostJson> for LostDomain {
     fn from(it: LostJson) -> Self {
         Self { fault_domain: it.fault_domain, since: it.since, by: it.by }
     }
@@ -357,8 +358,8 @@ impl DrainingJson {
     }
 }
 
-impl From<&Begun> for BegunJson {
-    fn from(it: &Begun) -> Self {
+impl From<&PendingOperation> for BegunJson {
+    fn from(it: &PendingOperation) -> Self {
         Self {
             step: it.step,
             address: it.address.to_string(),
@@ -374,8 +375,8 @@ impl From<&Begun> for BegunJson {
 }
 
 impl BegunJson {
-    fn into_begun(self, line: usize) -> Result<Begun, CodecError> {
-        Ok(Begun {
+    fn into_begun(self, line: usize) -> Result<PendingOperation, CodecError> {
+        Ok(PendingOperation {
             step: self.step,
             address: address(&self.address, line)?,
             kind: self.kind,
@@ -430,37 +431,47 @@ impl RecordJson {
     }
 }
 
-impl From<&Entry> for EntryJson {
-    fn from(entry: &Entry) -> Self {
+impl From<&JournalEntry> for EntryJson {
+    fn from(entry: &JournalEntry) -> Self {
         match entry.clone() {
-            Entry::Founded { stack, instance, target, lineage, key, overlays } => {
+            JournalEntry::Founded { stack, instance, target, lineage, key, overlays } => {
                 let key = data_encoding::HEXLOWER.encode(&key.0);
                 Self::Founded { stack, instance, target, lineage, key, overlays }
             }
-            Entry::Leased { epoch, owner, at, preempted } => {
+            JournalEntry::Leased { epoch, owner, at, preempted } => {
                 Self::Leased { epoch, owner, at, preempted }
             }
-            Entry::Bound { cloud, account } => Self::Bound { cloud, account },
-            Entry::RunBegan { who, command, at, plan, destroys, variables } => {
+            JournalEntry::Bound { cloud, account } => Self::Bound { cloud, account },
+            JournalEntry::RunBegan { who, command, at, plan, destroys, variables } => {
                 Self::RunBegan { who, command, at, plan, destroys, variables }
             }
-            Entry::Switched { from, to, lost, variables, keep, allowed, last_good, at, who } => {
+            JournalEntry::Switched {
+                from,
+                to,
+                lost,
+                variables,
+                keep,
+                allowed,
+                last_good,
+                at,
+                who,
+            } => {
                 let lost = lost.iter().map(Into::into).collect();
                 Self::Switched { from, to, lost, variables, keep, allowed, last_good, at, who }
             }
-            Entry::Found { fault_domain, at, who } => Self::Found { fault_domain, at, who },
-            Entry::Directed { address, was, until, directed } => {
+            JournalEntry::Found { fault_domain, at, who } => Self::Found { fault_domain, at, who },
+            JournalEntry::Directed { address, was, until, directed } => {
                 let was = was.iter().map(ToString::to_string).collect();
                 Self::Directed { address: address.to_string(), was, until, directed }
             }
-            Entry::Began(begun) => Self::Began((&begun).into()),
-            Entry::Waiting { address, step, gate, at } => {
+            JournalEntry::Began(begun) => Self::Began((&begun).into()),
+            JournalEntry::Waiting { address, step, gate, at } => {
                 Self::Waiting { address: address.to_string(), step, gate, at }
             }
-            Entry::Ended { address, step, outcome, at } => {
+            JournalEntry::Ended { address, step, outcome, at } => {
                 Self::Ended { address: address.to_string(), step, outcome: (&outcome).into(), at }
             }
-            Entry::RunEnded { at, complete, overlays, variables, outputs } => {
+            JournalEntry::RunEnded { at, complete, overlays, variables, outputs } => {
                 Self::RunEnded { at, complete, overlays, variables, outputs }
             }
         }
@@ -468,68 +479,85 @@ impl From<&Entry> for EntryJson {
 }
 
 impl EntryJson {
-    pub(super) fn into_entry(self, line: usize) -> Result<Entry, CodecError> {
+    pub(super) fn into_entry(self, line: usize) -> Result<JournalEntry, CodecError> {
         Ok(match self {
             Self::Founded { stack, instance, target, lineage, key: text, overlays } => {
-                Entry::Founded { stack, instance, target, lineage, key: key(&text), overlays }
+                JournalEntry::Founded {
+                    stack,
+                    instance,
+                    target,
+                    lineage,
+                    key: key(&text),
+                    overlays,
+                }
             }
             Self::Leased { epoch, owner, at, preempted } => {
-                Entry::Leased { epoch, owner, at, preempted }
+                JournalEntry::Leased { epoch, owner, at, preempted }
             }
-            Self::Bound { cloud, account } => Entry::Bound { cloud, account },
+            Self::Bound { cloud, account } => JournalEntry::Bound { cloud, account },
             Self::RunBegan { who, command, at, plan, destroys, variables } => {
-                Entry::RunBegan { who, command, at, plan, destroys, variables }
+                JournalEntry::RunBegan { who, command, at, plan, destroys, variables }
             }
             Self::Switched { from, to, lost, variables, keep, allowed, last_good, at, who } => {
                 let lost = lost.into_iter().map(Into::into).collect();
-                Entry::Switched { from, to, lost, variables, keep, allowed, last_good, at, who }
+                JournalEntry::Switched {
+                    from,
+                    to,
+                    lost,
+                    variables,
+                    keep,
+                    allowed,
+                    last_good,
+                    at,
+                    who,
+                }
             }
-            Self::Found { fault_domain, at, who } => Entry::Found { fault_domain, at, who },
-            Self::Directed { address: text, was, until, directed } => Entry::Directed {
+            Self::Found { fault_domain, at, who } => JournalEntry::Found { fault_domain, at, who },
+            Self::Directed { address: text, was, until, directed } => JournalEntry::Directed {
                 address: address(&text, line)?,
                 was: addresses(&was, line)?,
                 until,
                 directed,
             },
-            Self::Began(begun) => Entry::Began(begun.into_begun(line)?),
+            Self::Began(begun) => JournalEntry::Began(begun.into_begun(line)?),
             Self::Waiting { address: text, step, gate, at } => {
-                Entry::Waiting { address: address(&text, line)?, step, gate, at }
+                JournalEntry::Waiting { address: address(&text, line)?, step, gate, at }
             }
-            Self::Ended { address: text, step, outcome, at } => Entry::Ended {
+            Self::Ended { address: text, step, outcome, at } => JournalEntry::Ended {
                 address: address(&text, line)?,
                 step,
                 outcome: outcome.into_outcome(line)?,
                 at,
             },
             Self::RunEnded { at, complete, overlays, variables, outputs } => {
-                Entry::RunEnded { at, complete, overlays, variables, outputs }
+                JournalEntry::RunEnded { at, complete, overlays, variables, outputs }
             }
         })
     }
 }
 
-impl From<&Outcome> for OutcomeJson {
-    fn from(outcome: &Outcome) -> Self {
+impl From<&StepOutcome> for OutcomeJson {
+    fn from(outcome: &StepOutcome) -> Self {
         match outcome {
-            Outcome::Recorded(record) => Self::Recorded((&**record).into()),
-            Outcome::Removed => Self::Removed,
-            Outcome::Moved { from } => Self::Moved { from: from.to_string() },
-            Outcome::Failed { why } => Self::Failed { why: why.clone() },
-            Outcome::InDoubt { why } => Self::InDoubt { why: why.clone() },
-            Outcome::Waited => Self::Waited,
+            StepOutcome::Recorded(record) => Self::Recorded((&**record).into()),
+            StepOutcome::Removed => Self::Removed,
+            StepOutcome::Moved { from } => Self::Moved { from: from.to_string() },
+            StepOutcome::Failed { why } => Self::Failed { why: why.clone() },
+            StepOutcome::InDoubt { why } => Self::InDoubt { why: why.clone() },
+            StepOutcome::Waited => Self::Waited,
         }
     }
 }
 
 impl OutcomeJson {
-    fn into_outcome(self, line: usize) -> Result<Outcome, CodecError> {
+    fn into_outcome(self, line: usize) -> Result<StepOutcome, CodecError> {
         Ok(match self {
-            Self::Recorded(record) => Outcome::Recorded(Box::new(record.into_record(line)?)),
-            Self::Removed => Outcome::Removed,
-            Self::Moved { from } => Outcome::Moved { from: address(&from, line)? },
-            Self::Failed { why } => Outcome::Failed { why },
-            Self::InDoubt { why } => Outcome::InDoubt { why },
-            Self::Waited => Outcome::Waited,
+            Self::Recorded(record) => StepOutcome::Recorded(Box::new(record.into_record(line)?)),
+            Self::Removed => StepOutcome::Removed,
+            Self::Moved { from } => StepOutcome::Moved { from: address(&from, line)? },
+            Self::Failed { why } => StepOutcome::Failed { why },
+            Self::InDoubt { why } => StepOutcome::InDoubt { why },
+            Self::Waited => StepOutcome::Waited,
         })
     }
 }

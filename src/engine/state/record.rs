@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// The recorded world of one stack instance.
@@ -34,8 +34,8 @@ pub struct State {
     pub active: Vec<String>,
     pub phase: Phase,
     /// The switch that is going on, while the phase says so.
-    pub switch: Option<Switch>,
-    pub lost: Vec<Lost>,
+    pub switch: Option<SwitchRecord>,
+    pub lost: Vec<LostDomain>,
     /// What users may still be directed to, because others remember it.
     pub draining: Vec<Draining>,
     /// Non-sensitive variables of the last apply.
@@ -43,8 +43,8 @@ pub struct State {
     pub outputs: BTreeMap<String, Value>,
     pub records: BTreeMap<Address, Record>,
     /// Steps that began and of which no end is recorded.
-    pub begun: BTreeMap<Address, Begun>,
-    pub last_run: Option<Run>,
+    pub begun: BTreeMap<Address, PendingOperation>,
+    pub last_run: Option<RunRecord>,
     /// What a destroy took away that did not come to its end, and nothing has made again.
     pub destroyed: BTreeSet<Address>,
     /// It was put together from what was left, and entries were lost: what was made since is known by its tags, and by
@@ -60,7 +60,7 @@ pub enum Phase {
 
 /// A switch that began and has not ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Switch {
+pub struct SwitchRecord {
     /// The overlays that were active before it.
     pub from: Vec<String>,
     pub since: i64,
@@ -73,30 +73,30 @@ pub struct Switch {
     pub thawed: Vec<String>,
     #[serde(default)]
     pub keep: Keep,
-    #[serde(default, skip_serializing_if = "Allowed::is_nothing")]
-    pub allowed: Allowed,
+    #[serde(default, skip_serializing_if = "Allowances::is_nothing")]
+    pub allowed: Allowances,
     /// When the site was last seen good before it, by who watched: users were without it since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_good: Option<i64>,
     /// When it directed users, step by step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub directed: Vec<Directed>,
+    pub directed: Vec<ShiftRecord>,
     /// What earlier switches left that were turned before they ended, the first one first: the world is between all of
     /// these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub turned: Vec<Left>,
+    pub turned: Vec<LeftSite>,
 }
 
 /// Users were directed at this time; resolvers may have answered the old value for so many seconds after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Directed {
+pub struct ShiftRecord {
     pub at: i64,
     pub dns_bound: u64,
 }
 
 /// Overlays that a switch left, with the non-sensitive variables before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Left {
+pub struct LeftSite {
     pub overlays: Vec<String>,
     pub variables: BTreeMap<String, Value>,
 }
@@ -116,7 +116,7 @@ pub enum Keep {
 /// What the operator allowed on the command line; what was allowed for a switch holds for whoever finishes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Allowed {
+pub struct Allowances {
     /// `--allow-delete ADDRESS`.
     pub delete: Vec<Address>,
     /// `--allow-replace ADDRESS`.
@@ -135,7 +135,7 @@ pub struct Allowed {
     pub group_changes: bool,
 }
 
-impl Allowed {
+impl Allowances {
     /// Nothing beyond what holds anyway.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
@@ -173,7 +173,7 @@ pub struct Draining {
 
 /// A fault domain that is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
+pub struct LostDomain {
     pub fault_domain: String,
     pub since: i64,
     pub by: String,
@@ -181,7 +181,7 @@ pub struct Lost {
 
 /// Who changed it last, and with which command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
+pub struct RunRecord {
     pub who: String,
     pub command: String,
     pub at: i64,
@@ -219,7 +219,7 @@ pub struct Record {
 
 /// A mutating call that was about to leave.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Begun {
+pub struct PendingOperation {
     pub step: usize,
     pub address: Address,
     pub kind: String,
@@ -242,12 +242,12 @@ pub struct Deposed {
     pub attributes: Attributes,
 }
 
-impl Switch {
+impl SwitchRecord {
     /// All that was left since the state was settled, each once, the first one first.
-    pub fn left(&self) -> Vec<Left> {
+    pub fn left(&self) -> Vec<LeftSite> {
         let mut left = self.turned.clone();
         if left.iter().all(|it| it.overlays != self.from) {
-            left.push(Left { overlays: self.from.clone(), variables: self.variables.clone() });
+            left.push(LeftSite { overlays: self.from.clone(), variables: self.variables.clone() });
         }
         left
     }
@@ -258,8 +258,8 @@ impl State {
     pub fn whole_switch(&self, to: &[String]) -> Option<String> {
         let stack = &self.name();
         match to.strip_prefix(self.home.as_slice())? {
-            [] => Some(Command::FailbackWhole { stack }.to_string()),
-            [to] => Some(Command::FailoverWhole { stack, to }.to_string()),
+            [] => Some(AdvisedCommand::FailbackWhole { stack }.to_string()),
+            [to] => Some(AdvisedCommand::FailoverWhole { stack, to }.to_string()),
             _ => None,
         }
     }
@@ -273,7 +273,7 @@ impl State {
     }
 
     /// The switch that began and has not ended.
-    pub fn switching(&self) -> Option<&Switch> {
+    pub fn switching(&self) -> Option<&SwitchRecord> {
         self.switch.as_ref().filter(|_| self.phase == Phase::Switching)
     }
 

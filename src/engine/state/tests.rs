@@ -11,9 +11,10 @@ use crate::engine::plan::sample;
 use crate::engine::state::codec::{
     CodecError, VERSION, decode_journal, decode_state, encode_entry, encode_state,
 };
-use crate::engine::state::journal::{Begun, Entry, Outcome, fold, replay};
+use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome, fold, replay};
 use crate::engine::state::record::{
-    Allowed, Deposed, Directed, Draining, Keep, Left, Lost, Phase, Record, Run, State, Switch,
+    Allowances, Deposed, Draining, Keep, LeftSite, LostDomain, Phase, Record, RunRecord,
+    ShiftRecord, State, SwitchRecord,
 };
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -61,7 +62,7 @@ fn record() -> impl Strategy<Value = Record> {
         )
 }
 
-fn begun() -> impl Strategy<Value = Begun> {
+fn begun() -> impl Strategy<Value = PendingOperation> {
     (
         sample::address(),
         attributes(),
@@ -69,7 +70,7 @@ fn begun() -> impl Strategy<Value = Begun> {
         option::of(sample::text()),
         any::<i64>(),
     )
-        .prop_map(|(address, attributes, alike, mark, at)| Begun {
+        .prop_map(|(address, attributes, alike, mark, at)| PendingOperation {
             step: 3,
             address,
             kind: "linode.domain".into(),
@@ -82,56 +83,58 @@ fn begun() -> impl Strategy<Value = Begun> {
         })
 }
 
-fn outcome() -> impl Strategy<Value = Outcome> {
+fn outcome() -> impl Strategy<Value = StepOutcome> {
     prop_oneof![
-        record().prop_map(|it| Outcome::Recorded(Box::new(it))),
-        sample::address().prop_map(|from| Outcome::Moved { from }),
-        sample::text().prop_map(|why| Outcome::Failed { why }),
-        sample::text().prop_map(|why| Outcome::InDoubt { why }),
-        any::<bool>().prop_map(|it| if it { Outcome::Removed } else { Outcome::Waited }),
+        record().prop_map(|it| StepOutcome::Recorded(Box::new(it))),
+        sample::address().prop_map(|from| StepOutcome::Moved { from }),
+        sample::text().prop_map(|why| StepOutcome::Failed { why }),
+        sample::text().prop_map(|why| StepOutcome::InDoubt { why }),
+        any::<bool>().prop_map(|it| if it { StepOutcome::Removed } else { StepOutcome::Waited }),
     ]
 }
 
-fn entry() -> impl Strategy<Value = Entry> {
+fn entry() -> impl Strategy<Value = JournalEntry> {
     prop_oneof![
-        begun().prop_map(Entry::Began),
-        (sample::address(), outcome(), any::<i64>())
-            .prop_map(|(address, outcome, at)| Entry::Ended { address, step: 1, outcome, at }),
+        begun().prop_map(JournalEntry::Began),
+        (sample::address(), outcome(), any::<i64>()).prop_map(|(address, outcome, at)| {
+            JournalEntry::Ended { address, step: 1, outcome, at }
+        }),
         (sample::text(), sample::text())
-            .prop_map(|(cloud, account)| Entry::Bound { cloud, account }),
-        (any::<u64>(), sample::text(), option::of(sample::text()))
-            .prop_map(|(epoch, owner, preempted)| Entry::Leased { epoch, owner, at: 4, preempted }),
+            .prop_map(|(cloud, account)| JournalEntry::Bound { cloud, account }),
+        (any::<u64>(), sample::text(), option::of(sample::text())).prop_map(
+            |(epoch, owner, preempted)| JournalEntry::Leased { epoch, owner, at: 4, preempted }
+        ),
         (sample::text(), sample::text(), any::<i64>(), any::<bool>(), option::of(attributes()))
             .prop_map(|(who, command, at, destroys, variables)| {
                 let plan = "p".into();
-                Entry::RunBegan { who, command, at, plan, destroys, variables }
+                JournalEntry::RunBegan { who, command, at, plan, destroys, variables }
             }),
-        (sample::text(), any::<i64>()).prop_map(|(fault_domain, at)| Entry::Found {
+        (sample::text(), any::<i64>()).prop_map(|(fault_domain, at)| JournalEntry::Found {
             fault_domain,
             at,
             who: "w".into()
         }),
         (draining(), any::<bool>(), directed()).prop_map(|(it, drains, directed)| {
             let until = drains.then_some(it.until);
-            Entry::Directed { address: it.address, was: it.was, until, directed }
+            JournalEntry::Directed { address: it.address, was: it.was, until, directed }
         }),
         (sample::address(), sample::text(), any::<i64>())
-            .prop_map(|(address, gate, at)| Entry::Waiting { address, step: 2, gate, at }),
+            .prop_map(|(address, gate, at)| JournalEntry::Waiting { address, step: 2, gate, at }),
         (vec(sample::text(), 0..2), vec(lost(), 0..2), any::<i64>()).prop_map(
-            |(from, lost, at)| Entry::Switched {
+            |(from, lost, at)| JournalEntry::Switched {
                 from,
                 to: vec!["eu".into()],
                 lost,
                 variables: [("size".to_owned(), Value::Int(at))].into(),
                 keep: Keep::Data,
-                allowed: Allowed { delete: vec![Address::one("t")], ..Allowed::default() },
+                allowed: Allowances { delete: vec![Address::one("t")], ..Allowances::default() },
                 last_good: Some(at),
                 at,
                 who: "w".into()
             }
         ),
         (any::<bool>(), attributes(), any::<i64>()).prop_map(|(complete, outputs, at)| {
-            Entry::RunEnded {
+            JournalEntry::RunEnded {
                 at,
                 complete,
                 overlays: vec!["eu".into()],
@@ -147,20 +150,17 @@ fn draining() -> impl Strategy<Value = Draining> {
         .prop_map(|(address, was, until)| Draining { address, was, until })
 }
 
-fn directed() -> impl Strategy<Value = Directed> {
-    any::<(i64, u64)>().prop_map(|(at, dns_bound)| Directed { at, dns_bound })
+fn directed() -> impl Strategy<Value = ShiftRecord> {
+    any::<(i64, u64)>().prop_map(|(at, dns_bound)| ShiftRecord { at, dns_bound })
 }
 
-fn lost() -> impl Strategy<Value = Lost> {
-    (sample::text(), any::<i64>(), sample::text()).prop_map(|(fault_domain, since, by)| Lost {
-        fault_domain,
-        since,
-        by,
-    })
+fn lost() -> impl Strategy<Value = LostDomain> {
+    (sample::text(), any::<i64>(), sample::text())
+        .prop_map(|(fault_domain, since, by)| LostDomain { fault_domain, since, by })
 }
 
-fn founded() -> Entry {
-    Entry::Founded {
+fn founded() -> JournalEntry {
+    JournalEntry::Founded {
         stack: "shop".into(),
         instance: Some("drill".into()),
         target: "sandbox".into(),
@@ -188,8 +188,8 @@ fn state() -> impl Strategy<Value = State> {
             if is_switching {
                 state.phase = Phase::Switching;
                 let fault_domain = "linode:us-east".into();
-                state.lost = vec![Lost { fault_domain, since: 5, by: "someone".into() }];
-                let run = Run {
+                state.lost = vec![LostDomain { fault_domain, since: 5, by: "someone".into() }];
+                let run = RunRecord {
                     who: "a".into(),
                     command: "apply".into(),
                     at: 1,
@@ -199,17 +199,17 @@ fn state() -> impl Strategy<Value = State> {
                 state.last_run = Some(run);
                 state.destroyed = [Address::one("gone")].into();
                 let from = vec!["home".into()];
-                state.switch = Some(Switch {
+                state.switch = Some(SwitchRecord {
                     from,
                     since: 4,
                     by: "someone".into(),
                     variables: [("size".to_owned(), Value::Int(2))].into(),
                     thawed: vec!["aws:us-east-1".into()],
                     keep: Keep::All,
-                    allowed: Allowed { destroys: Some(4), ..Allowed::default() },
+                    allowed: Allowances { destroys: Some(4), ..Allowances::default() },
                     last_good: Some(3),
-                    directed: vec![Directed { at: 6, dns_bound: 300 }],
-                    turned: vec![Left {
+                    directed: vec![ShiftRecord { at: 6, dns_bound: 300 }],
+                    turned: vec![LeftSite {
                         overlays: vec!["eu".into()],
                         variables: [("size".to_owned(), Value::Int(3))].into(),
                     }],
@@ -223,7 +223,7 @@ fn state() -> impl Strategy<Value = State> {
 }
 
 /// The journal's bytes.
-fn written(entries: &[Entry]) -> Vec<u8> {
+fn written(entries: &[JournalEntry]) -> Vec<u8> {
     let lines = entries.iter().zip(1..).map(|(entry, at)| encode_entry(at, entry));
     lines.collect::<String>().into_bytes()
 }
@@ -233,25 +233,25 @@ fn written(entries: &[Entry]) -> Vec<u8> {
 fn a_turned_switch_knows_all_that_was_left() {
     let size = |it| -> BTreeMap<String, Value> { [("size".to_owned(), Value::Int(it))].into() };
     let names = |it: &str| it.split_terminator(' ').map(str::to_owned).collect::<Vec<_>>();
-    let to = |from: &str, to: &str, at| Entry::Switched {
+    let to = |from: &str, to: &str, at| JournalEntry::Switched {
         from: names(from),
         to: names(to),
         lost: Vec::new(),
         variables: size(at),
         keep: Keep::Nothing,
-        allowed: Allowed::default(),
+        allowed: Allowances::default(),
         last_good: None,
         at,
         who: "w".into(),
     };
     let mut state = State::new("shop", None, "sandbox", "l", LineageKey(vec![1]));
-    let lost = |it: &str| Lost { fault_domain: it.into(), since: 0, by: "w".into() };
+    let lost = |it: &str| LostDomain { fault_domain: it.into(), since: 0, by: "w".into() };
     (state.variables, state.lost) = (size(0), vec![lost("linode:us-east")]);
     for entry in [to("", "a", 1), to("a", "b", 2), to("b", "c", 3)] {
         fold(&mut state, &entry);
     }
     let switch = state.switching().unwrap();
-    let left = |overlays, at| Left { overlays: names(overlays), variables: size(at) };
+    let left = |overlays, at| LeftSite { overlays: names(overlays), variables: size(at) };
     assert_eq!(switch.turned, [left("", 0), left("a", 1)]);
     assert_eq!(switch.left(), [left("", 0), left("a", 1), left("b", 2)]);
     assert_eq!(switch.thawed, ["linode:us-east"], "what one has recovered the next one repairs");
@@ -261,7 +261,7 @@ fn a_turned_switch_knows_all_that_was_left() {
     fold(&mut state, &to("c", "b", 5));
     fold(&mut state, &to("b", "c", 6));
     assert_eq!(state.switching().unwrap().left().len(), 4);
-    let ended = Entry::RunEnded {
+    let ended = JournalEntry::RunEnded {
         at: 9,
         complete: true,
         overlays: names("c"),
@@ -304,7 +304,7 @@ proptest! {
         let (read, good) = decode_journal(&bytes[..at]).unwrap();
         prop_assert!(good <= at);
         let whole = bytes[..at].split(|it| *it == b'\n').count() - 1;
-        let expected: Vec<(u64, Entry)> = (1..).zip(entries).take(whole).collect();
+        let expected: Vec<(u64, JournalEntry)> = (1..).zip(entries).take(whole).collect();
         prop_assert_eq!(read, expected);
     }
 
@@ -323,10 +323,10 @@ proptest! {
     /// Replaying is a fold: where a snapshot is taken does not matter.
     #[test]
     fn replaying_in_two_parts_is_replaying_at_once(entries in vec(entry(), 0..8), at in any::<prop::sample::Index>()) {
-        let play = |state, entries: &[(u64, Entry)]| {
+        let play = |state, entries: &[(u64, JournalEntry)]| {
             entries.iter().fold(state, |state, (at, entry)| replay(state, *at, entry))
         };
-        let all: Vec<(u64, Entry)> = (1..).zip(std::iter::once(founded()).chain(entries)).collect();
+        let all: Vec<(u64, JournalEntry)> = (1..).zip(std::iter::once(founded()).chain(entries)).collect();
         let (before, after) = all.split_at(1 + at.index(all.len()));
         let snapshot = play(None, before).unwrap();
         let again = decode_state(&encode_state(&snapshot)).unwrap();
@@ -337,7 +337,7 @@ proptest! {
 /// Journals from before leases could be taken over are written and read as they were.
 #[test]
 fn a_lease_that_was_taken_from_nobody_says_nothing_of_it() {
-    let leased = Entry::Leased { epoch: 7, owner: "ann".into(), at: 4, preempted: None };
+    let leased = JournalEntry::Leased { epoch: 7, owner: "ann".into(), at: 4, preempted: None };
     let line = encode_entry(1, &leased);
     let expected = r#"{"leased":{"epoch":7,"owner":"ann","at":4}}}"#;
     assert!(line.trim_end().ends_with(expected), "{line}");

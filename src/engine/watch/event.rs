@@ -2,7 +2,7 @@
 
 /// One event; times are in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum WatchEvent {
     /// It begins; `remembers`: with what an earlier run has seen.
     Started {
         active: Vec<String>,
@@ -71,7 +71,7 @@ pub enum Event {
     },
 }
 
-impl Event {
+impl WatchEvent {
     /// Its name in the log.
     pub fn name(&self) -> &'static str {
         match self {

@@ -6,7 +6,9 @@ use proptest::prelude::{
 };
 
 use super::tests::{MINUTE, reread, round, rules};
-use super::{Active, Decision, Event, Memory, Outcome, Rules, decide, ended, observe};
+use super::{
+    Active, Decision, WatchEvent, WatchMemory, WatchOutcome, WatchRules, decide, ended, observe,
+};
 
 /// One round: what it sees, what state says, and what becomes of a switch that it starts.
 #[derive(Debug, Clone)]
@@ -15,19 +17,19 @@ struct Step {
     /// Minutes since the round before.
     after: i64,
     active: Active,
-    outcome: Outcome,
+    outcome: WatchOutcome,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let letter = prop_oneof![3 => Just('g'), 6 => Just('b'), 2 => Just('c')];
     let active = prop_oneof![8 => Just(Active::Elsewhere), 1 => Just(Active::Underway), 1 => Just(Active::There)];
-    let failed = |moved| Outcome::Failed { why: "exit 1".into(), exit: Some(1), moved };
+    let failed = |moved| WatchOutcome::Failed { why: "exit 1".into(), exit: Some(1), moved };
     let outcome = prop_oneof![
-        4 => Just(Outcome::Done),
+        4 => Just(WatchOutcome::Done),
         1 => Just(failed(true)),
         1 => Just(failed(false)),
-        1 => Just(Outcome::Held { active: Active::Elsewhere }),
-        1 => Just(Outcome::Turned { by: "ann".into() }),
+        1 => Just(WatchOutcome::Held { active: Active::Elsewhere }),
+        1 => Just(WatchOutcome::Turned { by: "ann".into() }),
     ];
     (letter, 1..5_i64, active, outcome).prop_map(|(letter, after, active, outcome)| Step {
         letter,
@@ -38,8 +40,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Thresholds of every sort; the rest as in the other tests.
-fn limits() -> impl Strategy<Value = Rules> {
-    (1..4_usize, 0..4_usize, 1..4_u32).prop_map(|(failed, more, good)| Rules {
+fn limits() -> impl Strategy<Value = WatchRules> {
+    (1..4_usize, 0..4_usize, 1..4_u32).prop_map(|(failed, more, good)| WatchRules {
         failed,
         of: failed + more,
         good,
@@ -56,12 +58,16 @@ struct Led {
     at: i64,
     /// Which outage it belonged to, by its first failure.
     outage: Option<i64>,
-    said: Vec<Event>,
+    said: Vec<WatchEvent>,
     switched: bool,
 }
 
-fn run(rules: &Rules, steps: &[Step], restarts: impl Fn(usize) -> bool) -> (Vec<Led>, Memory) {
-    let mut memory = Memory::new("x");
+fn run(
+    rules: &WatchRules,
+    steps: &[Step],
+    restarts: impl Fn(usize) -> bool,
+) -> (Vec<Led>, WatchMemory) {
+    let mut memory = WatchMemory::new("x");
     let mut at = 0;
     let mut all = Vec::new();
     for (index, step) in steps.iter().enumerate() {
@@ -88,7 +94,7 @@ fn run(rules: &Rules, steps: &[Step], restarts: impl Fn(usize) -> bool) -> (Vec<
     (all, memory)
 }
 
-fn all_said(led: &[Led]) -> Vec<&Event> {
+fn all_said(led: &[Led]) -> Vec<&WatchEvent> {
     led.iter().flat_map(|it| &it.said).collect()
 }
 
@@ -118,11 +124,11 @@ proptest! {
                 prop_assert!(led.at >= at + rules.cooldown || again || underway, "{} after {at}", led.at);
             }
             match step.outcome {
-                Outcome::Done | Outcome::Turned { .. } => {
+                WatchOutcome::Done | WatchOutcome::Turned { .. } => {
                     last = Some((led.at, led.outage, false));
                 }
-                Outcome::Failed { moved: true, .. } => last = Some((led.at, led.outage, true)),
-                Outcome::Failed { moved: false, .. } | Outcome::Held { .. } => {}
+                WatchOutcome::Failed { moved: true, .. } => last = Some((led.at, led.outage, true)),
+                WatchOutcome::Failed { moved: false, .. } | WatchOutcome::Held { .. } => {}
             }
         }
     }
@@ -166,7 +172,7 @@ proptest! {
             }
         }
         let (without, memory_without) = run(&rules, &rest, |_| false);
-        let counted: Vec<&Event> =
+        let counted: Vec<&WatchEvent> =
             all_said(&led).into_iter().filter(|it| it.name() != "undecided").collect();
         prop_assert_eq!(counted, all_said(&without));
         prop_assert_eq!(memory, memory_without);
@@ -192,11 +198,11 @@ proptest! {
             }
             for event in &led.said {
                 match event {
-                    Event::Down { .. } => {
+                    WatchEvent::Down { .. } => {
                         prop_assert!(!down && failed >= rules.failed, "{failed} since it was up");
                         down = true;
                     }
-                    Event::Up { .. } => {
+                    WatchEvent::Up { .. } => {
                         prop_assert!(down && row >= rules.good);
                         (down, failed) = (false, 0);
                     }

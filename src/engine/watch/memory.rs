@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::engine::watch::event::Event;
-use crate::engine::watch::rules::Rules;
+use crate::engine::watch::event::WatchEvent;
+use crate::engine::watch::rules::WatchRules;
 
 /// The version that this program writes, and the newest that it reads.
 const VERSION: u32 = 1;
@@ -18,17 +18,17 @@ const TARGETS_MAX: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notes {
-    memories: Vec<Memory>,
+    memories: Vec<WatchMemory>,
 }
 
 /// Counters, history and the last switch of one target. Times are in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Memory {
+pub struct WatchMemory {
     /// What is watched, as a digest: the history of another target is no evidence.
     pub watched: String,
     /// The last rounds that count, oldest first.
-    pub window: VecDeque<Seen>,
+    pub window: VecDeque<SeenTarget>,
     pub good_in_row: u32,
     /// When it last answered well; a target that never did is more likely a typo than an outage.
     pub answered: Option<i64>,
@@ -45,7 +45,7 @@ pub struct Memory {
 /// One round that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Seen {
+pub struct SeenTarget {
     pub at: i64,
     pub good: bool,
 }
@@ -84,9 +84,9 @@ impl Outage {
     }
 
     /// Said once.
-    pub(super) fn already(&mut self) -> Option<Event> {
+    pub(super) fn already(&mut self) -> Option<WatchEvent> {
         let news = !std::mem::replace(&mut self.told_already, true);
-        news.then_some(Event::AlreadySwitched)
+        news.then_some(WatchEvent::AlreadySwitched)
     }
 }
 
@@ -103,18 +103,18 @@ pub enum Unreadable {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Envelope<T> {
+struct MemoryEnvelope<T> {
     version: u32,
     checksum: String,
     notes: T,
 }
 
 #[derive(Deserialize)]
-struct Version {
+struct MemoryVersion {
     version: u32,
 }
 
-impl Memory {
+impl WatchMemory {
     /// That of a watcher that has seen nothing.
     pub fn new(watched: &str) -> Self {
         Self {
@@ -145,7 +145,7 @@ impl Memory {
     }
 
     /// When users were last known to be served: the last good round, unless nobody looked between it and the outage.
-    pub fn last_good(&self, rules: &Rules) -> Option<i64> {
+    pub fn last_good(&self, rules: &WatchRules) -> Option<i64> {
         let since = self.outage.as_ref().map(|it| it.since);
         let is_watched = |it: &i64| since.is_none_or(|since| since - it <= rules.stale);
         self.answered.filter(is_watched).or(since)
@@ -158,8 +158,8 @@ impl Memory {
 
 impl Notes {
     /// What is remembered of this target; of another one only the last switch counts.
-    pub fn of(&self, watched: &str) -> Memory {
-        let (mut own, mut others) = (Memory::new(watched), Self::default());
+    pub fn of(&self, watched: &str) -> WatchMemory {
+        let (mut own, mut others) = (WatchMemory::new(watched), Self::default());
         for memory in &self.memories {
             if memory.watched == watched {
                 own = memory.clone();
@@ -171,9 +171,9 @@ impl Notes {
         own
     }
 
-    pub fn put(&mut self, memory: &Memory) {
+    pub fn put(&mut self, memory: &WatchMemory) {
         self.memories.retain(|it| it.watched != memory.watched);
-        self.memories.sort_by_key(Memory::latest);
+        self.memories.sort_by_key(WatchMemory::latest);
         let surplus = (self.memories.len() + 1).saturating_sub(TARGETS_MAX);
         self.memories.drain(..surplus);
         self.memories.push(memory.clone());
@@ -183,18 +183,19 @@ impl Notes {
         let notes = serde_json::to_string(self).expect("plain data serialises");
         let checksum = checksum(&notes);
         let notes = RawValue::from_string(notes).expect("what was written is JSON");
-        let envelope = Envelope { version: VERSION, checksum, notes };
+        let envelope = MemoryEnvelope { version: VERSION, checksum, notes };
         let text = serde_json::to_string(&envelope).expect("plain data serialises");
         format!("{text}\n")
     }
 
     pub fn decode(text: &str) -> Result<Self, Unreadable> {
         let damaged = |why: serde_json::Error| Unreadable::Damaged(why.to_string());
-        let version: Version = serde_json::from_str(text).map_err(damaged)?;
+        let version: MemoryVersion = serde_json::from_str(text).map_err(damaged)?;
         if version.version > VERSION {
             return Err(Unreadable::Newer(version.version));
         }
-        let envelope: Envelope<Box<RawValue>> = serde_json::from_str(text).map_err(damaged)?;
+        let envelope: MemoryEnvelope<Box<RawValue>> =
+            serde_json::from_str(text).map_err(damaged)?;
         if checksum(envelope.notes.get()) != envelope.checksum {
             return Err(Unreadable::Checksum);
         }

@@ -9,9 +9,9 @@ pub mod event;
 pub mod rules;
 pub mod memory;
 
-pub use event::Event;
-pub use memory::{Memory, Notes, Outage, Seen};
-pub use rules::Rules;
+pub use event::WatchEvent;
+pub use memory::{Notes, Outage, SeenTarget, WatchMemory};
+pub use rules::WatchRules;
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
@@ -42,7 +42,7 @@ pub enum Control {
 
 /// The proof that a switch may be thought about: made by [`observe`] only, used up by [`decide`].
 #[derive(Debug)]
-pub struct Case {
+pub struct WatchCase {
     at: i64,
 }
 
@@ -66,7 +66,7 @@ pub enum Decision {
 
 /// What became of a switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum WatchOutcome {
     Done,
     /// Somebody else was at it; nothing was done. What state says since.
     Held {
@@ -85,7 +85,11 @@ pub enum Outcome {
 }
 
 /// Takes in one round. A round without a control that answers counts for nothing.
-pub fn observe(memory: &mut Memory, rules: &Rules, round: &Round) -> (Vec<Event>, Option<Case>) {
+pub fn observe(
+    memory: &mut WatchMemory,
+    rules: &WatchRules,
+    round: &Round,
+) -> (Vec<WatchEvent>, Option<WatchCase>) {
     if let Control::Silent(control) = &round.control {
         let target = match &round.target {
             Ok(()) => "the URL answered well".to_owned(),
@@ -94,12 +98,12 @@ pub fn observe(memory: &mut Memory, rules: &Rules, round: &Round) -> (Vec<Event>
         let why = format!(
             "no control target answers ({control}): this observer may be cut off; {target}, which counts nothing"
         );
-        return (vec![Event::Undecided { why }], None);
+        return (vec![WatchEvent::Undecided { why }], None);
     }
     memory.forget(round.at - rules.stale);
     let mut events = certificate(memory, rules, round);
     let before = memory.window.back().is_some_and(|it| !it.good);
-    memory.window.push_back(Seen { at: round.at, good: round.target.is_ok() });
+    memory.window.push_back(SeenTarget { at: round.at, good: round.target.is_ok() });
     while memory.window.len() > rules.of {
         memory.window.pop_front();
     }
@@ -109,50 +113,50 @@ pub fn observe(memory: &mut Memory, rules: &Rules, round: &Round) -> (Vec<Event>
             memory.good_in_row = memory.good_in_row.saturating_add(1);
             memory.answered = Some(round.at);
             if before {
-                events.push(Event::ProbeOk { good: memory.good_in_row, of: rules.good });
+                events.push(WatchEvent::ProbeOk { good: memory.good_in_row, of: rules.good });
             }
             if memory.good_in_row >= rules.good
                 && let Some(outage) = memory.outage.take()
             {
                 // Else one more failure on top of the old ones would be the next outage.
                 memory.window.clear();
-                events.push(Event::Up { since: outage.since, good: memory.good_in_row });
+                events.push(WatchEvent::Up { since: outage.since, good: memory.good_in_row });
             }
             (events, None)
         }
         Err(why) => {
             memory.good_in_row = 0;
-            events.push(Event::ProbeFailed { why: why.clone(), failed, of: rules.of });
+            events.push(WatchEvent::ProbeFailed { why: why.clone(), failed, of: rules.of });
             if failed < rules.failed {
                 return (events, None);
             }
             if memory.outage.is_none() {
                 let first = memory.window.iter().find(|it| !it.good).map_or(round.at, |it| it.at);
                 memory.outage = Some(Outage::new(first));
-                events.push(Event::Down { since: first, failed, of: rules.of });
+                events.push(WatchEvent::Down { since: first, failed, of: rules.of });
             }
-            (events, Some(Case { at: round.at }))
+            (events, Some(WatchCase { at: round.at }))
         }
     }
 }
 
 /// A certificate that ends soon is said once a day.
-fn certificate(memory: &mut Memory, rules: &Rules, round: &Round) -> Vec<Event> {
+fn certificate(memory: &mut WatchMemory, rules: &WatchRules, round: &Round) -> Vec<WatchEvent> {
     let Some(until) = round.certificate_until else { return Vec::new() };
     let days = (until - round.at).div_euclid(DAY);
     let soon = (days < rules.certificate_days).then_some(days);
     let is_news = soon.is_some() && soon != memory.certificate_days;
     memory.certificate_days = soon;
-    if is_news { vec![Event::CertificateExpires { days, until }] } else { Vec::new() }
+    if is_news { vec![WatchEvent::CertificateExpires { days, until }] } else { Vec::new() }
 }
 
 /// Whether it is to be switched now.
 pub fn decide(
-    memory: &mut Memory,
-    rules: &Rules,
-    case: Case,
+    memory: &mut WatchMemory,
+    rules: &WatchRules,
+    case: WatchCase,
     active: Active,
-) -> (Option<Event>, Decision) {
+) -> (Option<WatchEvent>, Decision) {
     let at = case.at;
     let until = memory.last_switch.map(|it| it.saturating_add(rules.cooldown));
     let until = until.filter(|until| at < *until);
@@ -166,7 +170,7 @@ pub fn decide(
             if let Some(until) = until.filter(|_| !outage.is_tried_again(last_switch)) {
                 let news = !std::mem::replace(&mut outage.told_cooldown, true);
                 let last = last_switch.unwrap_or_default();
-                return (news.then_some(Event::Cooldown { last, until }), Decision::Wait);
+                return (news.then_some(WatchEvent::Cooldown { last, until }), Decision::Wait);
             }
         }
     }
@@ -178,39 +182,39 @@ pub fn decide(
     outage.told_already = false;
     let attempt = outage.attempts;
     memory.begun = Some(at);
-    (Some(Event::Switching { attempt }), Decision::Switch { attempt })
+    (Some(WatchEvent::Switching { attempt }), Decision::Switch { attempt })
 }
 
 /// Takes in what became of the switch that began.
-pub fn ended(memory: &mut Memory, at: i64, outcome: Outcome) -> Option<Event> {
+pub fn ended(memory: &mut WatchMemory, at: i64, outcome: WatchOutcome) -> Option<WatchEvent> {
     let begun = memory.begun.take()?;
     let pause = memory.outage.as_ref().map_or(FIRST_PAUSE, |it| pause(it.attempts));
     match outcome {
-        Outcome::Done => {
+        WatchOutcome::Done => {
             memory.last_switch = Some(begun);
             if let Some(outage) = memory.outage.as_mut() {
                 outage.last_attempt = None;
                 outage.attempts = 0;
             }
-            Some(Event::Switched { milliseconds: at - begun })
+            Some(WatchEvent::Switched { milliseconds: at - begun })
         }
-        Outcome::Held { active } => {
+        WatchOutcome::Held { active } => {
             let outage = memory.outage.as_mut()?;
             outage.attempts = outage.attempts.saturating_sub(1);
             if active == Active::There {
                 return outage.already();
             }
-            Some(Event::SwitchHeld { why: "somebody else holds the lease".into() })
+            Some(WatchEvent::SwitchHeld { why: "somebody else holds the lease".into() })
         }
-        Outcome::Turned { by } => {
+        WatchOutcome::Turned { by } => {
             memory.last_switch = Some(begun);
             if let Some(outage) = memory.outage.as_mut() {
                 outage.last_attempt = None;
                 outage.attempts = 0;
             }
-            Some(Event::SwitchHeld { why: format!("it was stopped: {by} switches elsewhere") })
+            Some(WatchEvent::SwitchHeld { why: format!("it was stopped: {by} switches elsewhere") })
         }
-        Outcome::Failed { why, exit, moved } => {
+        WatchOutcome::Failed { why, exit, moved } => {
             let again = at + pause;
             if moved {
                 memory.last_switch = Some(begun);
@@ -219,19 +223,24 @@ pub fn ended(memory: &mut Memory, at: i64, outcome: Outcome) -> Option<Event> {
                 outage.last_attempt = Some(begun);
                 outage.not_before = Some(again);
             }
-            Some(Event::SwitchFailed { why, exit, again })
+            Some(WatchEvent::SwitchFailed { why, exit, again })
         }
     }
 }
 
 /// What is left of a watcher that ended in the middle of a switch.
-pub fn interrupted(memory: &mut Memory, at: i64, active: Active, moved: bool) -> Option<Event> {
+pub fn interrupted(
+    memory: &mut WatchMemory,
+    at: i64,
+    active: Active,
+    moved: bool,
+) -> Option<WatchEvent> {
     memory.begun?;
     if active == Active::There {
-        return ended(memory, at, Outcome::Done);
+        return ended(memory, at, WatchOutcome::Done);
     }
     let why = "the watcher was ended while it switched".to_owned();
-    ended(memory, at, Outcome::Failed { why, exit: None, moved })
+    ended(memory, at, WatchOutcome::Failed { why, exit: None, moved })
 }
 
 /// Doubles with each attempt.

@@ -2,7 +2,7 @@
 
 /// When a URL counts as down or up, and how often it may be switched. Times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
+pub struct WatchRules {
     /// Down: so many failed …
     pub failed: usize,
     /// … of so many last rounds.

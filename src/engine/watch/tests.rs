@@ -2,15 +2,15 @@
 
 use super::memory::Unreadable;
 use super::{
-    Active, Control, DAY, Decision, Event, Memory, Notes, Outcome, Round, Rules, decide, ended,
-    interrupted, observe,
+    Active, Control, DAY, Decision, Notes, Round, WatchEvent, WatchMemory, WatchOutcome,
+    WatchRules, decide, ended, interrupted, observe,
 };
 
 pub(super) const MINUTE: i64 = 60_000;
 
 /// Two of three is down, two in a row is up, and a switch an hour.
-pub(super) fn rules() -> Rules {
-    Rules {
+pub(super) fn rules() -> WatchRules {
+    WatchRules {
         failed: 2,
         of: 3,
         good: 2,
@@ -29,36 +29,42 @@ pub(super) fn round(at: i64, letter: char) -> Round {
     Round { at, target, control, certificate_until: None }
 }
 
-pub(super) fn notes(memory: &Memory) -> Notes {
+pub(super) fn notes(memory: &WatchMemory) -> Notes {
     let mut notes = Notes::default();
     notes.put(memory);
     notes
 }
 
 /// What a restarted watcher knows.
-pub(super) fn reread(memory: &Memory) -> Memory {
+pub(super) fn reread(memory: &WatchMemory) -> WatchMemory {
     Notes::decode(&notes(memory).encode()).unwrap().of(&memory.watched)
 }
 
 /// A round a minute: `g` good, `b` bad, `c` the control silent, too. Whatever began goes as `outcome` says.
-fn run(memory: &mut Memory, from: i64, letters: &str, active: Active, outcome: &Outcome) -> String {
+fn run(
+    memory: &mut WatchMemory,
+    from: i64,
+    letters: &str,
+    active: Active,
+    outcome: &WatchOutcome,
+) -> String {
     let mut said = Vec::new();
     for (at, letter) in (from..).zip(letters.chars()) {
         let at = at * MINUTE;
         let (events, case) = observe(memory, &rules(), &round(at, letter));
-        said.extend(events.iter().map(Event::name));
+        said.extend(events.iter().map(WatchEvent::name));
         let Some(case) = case else { continue };
         let (event, decision) = decide(memory, &rules(), case, active);
-        said.extend(event.iter().map(Event::name));
+        said.extend(event.iter().map(WatchEvent::name));
         if decision != Decision::Wait {
-            said.extend(ended(memory, at, outcome.clone()).iter().map(Event::name));
+            said.extend(ended(memory, at, outcome.clone()).iter().map(WatchEvent::name));
         }
     }
     said.join(" ")
 }
 
 fn done(letters: &str) -> String {
-    run(&mut Memory::new("x"), 0, letters, Active::Elsewhere, &Outcome::Done)
+    run(&mut WatchMemory::new("x"), 0, letters, Active::Elsewhere, &WatchOutcome::Done)
 }
 
 #[test]
@@ -90,27 +96,27 @@ fn without_a_control_nothing_is_counted() {
 
 #[test]
 fn a_second_switch_waits_for_the_cooldown_and_says_so_once() {
-    let mut memory = Memory::new("x");
-    let first = run(&mut memory, 0, "gbbgg", Active::Elsewhere, &Outcome::Done);
+    let mut memory = WatchMemory::new("x");
+    let first = run(&mut memory, 0, "gbbgg", Active::Elsewhere, &WatchOutcome::Done);
     assert!(first.ends_with("switched probe-ok up"), "{first}");
-    let second = run(&mut memory, 5, "bbb", Active::Elsewhere, &Outcome::Done);
+    let second = run(&mut memory, 5, "bbb", Active::Elsewhere, &WatchOutcome::Done);
     assert_eq!(second, "probe-failed probe-failed down cooldown probe-failed");
-    let third = run(&mut memory, 61, "bbb", Active::Elsewhere, &Outcome::Done);
+    let third = run(&mut memory, 61, "bbb", Active::Elsewhere, &WatchOutcome::Done);
     assert_eq!(third, "probe-failed probe-failed switching switched probe-failed cooldown");
 }
 
 #[test]
 fn what_is_active_is_not_switched_to() {
-    let mut memory = Memory::new("x");
-    let said = run(&mut memory, 0, "gbbb", Active::There, &Outcome::Done);
+    let mut memory = WatchMemory::new("x");
+    let said = run(&mut memory, 0, "gbbb", Active::There, &WatchOutcome::Done);
     assert_eq!(said, "probe-failed probe-failed down already-switched probe-failed");
     assert_eq!((memory.begun, memory.last_switch), (None, None));
 }
 
 #[test]
 fn a_failed_switch_is_tried_again_after_pauses_that_double() {
-    let failed = Outcome::Failed { why: "exit 1".into(), exit: Some(1), moved: true };
-    let mut memory = Memory::new("x");
+    let failed = WatchOutcome::Failed { why: "exit 1".into(), exit: Some(1), moved: true };
+    let mut memory = WatchMemory::new("x");
     let letters = "b".repeat(40);
     let mut tried = Vec::new();
     for (at, letter) in (0..).zip(letters.chars()) {
@@ -125,7 +131,7 @@ fn a_failed_switch_is_tried_again_after_pauses_that_double() {
     assert_eq!(up, "probe-ok up");
     let next = run(&mut memory, 43, "bb", Active::Elsewhere, &failed);
     assert_eq!(next, "probe-failed probe-failed down cooldown", "it may have moved users");
-    let resumed = run(&mut memory, 45, "b", Active::Underway, &Outcome::Done);
+    let resumed = run(&mut memory, 45, "b", Active::Underway, &WatchOutcome::Done);
     assert_eq!(
         resumed, "probe-failed switching switched",
         "to finish half a switch is no second one"
@@ -134,21 +140,21 @@ fn a_failed_switch_is_tried_again_after_pauses_that_double() {
 
 #[test]
 fn a_switch_that_moved_nobody_leaves_the_cooldown_alone() {
-    let refused = Outcome::Failed { why: "exit 3".into(), exit: Some(3), moved: false };
-    let mut memory = Memory::new("x");
+    let refused = WatchOutcome::Failed { why: "exit 3".into(), exit: Some(3), moved: false };
+    let mut memory = WatchMemory::new("x");
     run(&mut memory, 0, "gbbgg", Active::Elsewhere, &refused);
-    let next = run(&mut memory, 5, "bb", Active::Elsewhere, &Outcome::Done);
+    let next = run(&mut memory, 5, "bb", Active::Elsewhere, &WatchOutcome::Done);
     assert_eq!(next, "probe-failed probe-failed down switching switched");
 }
 
 #[test]
 fn a_held_lease_is_looked_at_again() {
-    let mut memory = Memory::new("x");
-    let held = Outcome::Held { active: Active::Elsewhere };
+    let mut memory = WatchMemory::new("x");
+    let held = WatchOutcome::Held { active: Active::Elsewhere };
     let said = run(&mut memory, 0, "bbb", Active::Elsewhere, &held);
     let again = "switching switch-held";
     assert_eq!(said, format!("probe-failed probe-failed down {again} probe-failed {again}"));
-    let held = Outcome::Held { active: Active::There };
+    let held = WatchOutcome::Held { active: Active::There };
     let said = run(&mut memory, 3, "bb", Active::Elsewhere, &held);
     assert_eq!(
         said,
@@ -160,8 +166,8 @@ fn a_held_lease_is_looked_at_again() {
 /// Somebody knows more than a watcher does: it keeps its hands off until the cooldown is over.
 #[test]
 fn a_switch_that_was_turned_is_not_turned_back() {
-    let mut memory = Memory::new("x");
-    let turned = Outcome::Turned { by: "ann (lifeboat failback shop)".into() };
+    let mut memory = WatchMemory::new("x");
+    let turned = WatchOutcome::Turned { by: "ann (lifeboat failback shop)".into() };
     let said = run(&mut memory, 0, "bbbb", Active::Elsewhere, &turned);
     assert_eq!(
         said,
@@ -171,17 +177,17 @@ fn a_switch_that_was_turned_is_not_turned_back() {
 
 #[test]
 fn a_watcher_that_was_killed_while_it_switched_may_have_moved_users() {
-    let mut memory = Memory::new("x");
-    run(&mut memory, 0, "gb", Active::Elsewhere, &Outcome::Done);
+    let mut memory = WatchMemory::new("x");
+    run(&mut memory, 0, "gb", Active::Elsewhere, &WatchOutcome::Done);
     let (_, case) = observe(&mut memory, &rules(), &round(2 * MINUTE, 'b'));
     decide(&mut memory, &rules(), case.unwrap(), Active::Elsewhere);
-    let mut other = Memory::new("y");
+    let mut other = WatchMemory::new("y");
     other.learn(&notes(&memory));
     assert_eq!(other.last_switch, Some(2 * MINUTE), "another watcher keeps its hands off");
     let mut again = reread(&memory);
     let event = interrupted(&mut again, 5 * MINUTE, Active::Elsewhere, true);
     assert_eq!(event.map(|it| it.name()), Some("switch-failed"));
-    let said = run(&mut again, 6, "b", Active::Elsewhere, &Outcome::Done);
+    let said = run(&mut again, 6, "b", Active::Elsewhere, &WatchOutcome::Done);
     assert_eq!(said, "probe-failed switching switched", "the same switch, once more");
     let event = interrupted(&mut memory, 5 * MINUTE, Active::There, true);
     assert_eq!(event.map(|it| it.name()), Some("switched"));
@@ -189,26 +195,26 @@ fn a_watcher_that_was_killed_while_it_switched_may_have_moved_users() {
 
 #[test]
 fn old_rounds_and_those_of_another_target_are_no_evidence() {
-    let mut memory = Memory::new("x");
-    run(&mut memory, 0, "gb", Active::Elsewhere, &Outcome::Done);
-    let said = run(&mut memory, 1_000, "b", Active::Elsewhere, &Outcome::Done);
+    let mut memory = WatchMemory::new("x");
+    run(&mut memory, 0, "gb", Active::Elsewhere, &WatchOutcome::Done);
+    let said = run(&mut memory, 1_000, "b", Active::Elsewhere, &WatchOutcome::Done);
     assert_eq!(said, "probe-failed", "the first failure is sixteen hours old");
     memory.last_switch = Some(7);
     let other = notes(&memory).of("y");
-    assert_eq!(other, Memory { last_switch: Some(7), ..Memory::new("y") });
+    assert_eq!(other, WatchMemory { last_switch: Some(7), ..WatchMemory::new("y") });
     assert_eq!(reread(&memory), memory);
 }
 
 #[test]
 fn a_certificate_is_warned_of_once_a_day() {
-    let mut memory = Memory::new("x");
+    let mut memory = WatchMemory::new("x");
     let mut days = Vec::new();
     for hour in 0..48 {
         let at = hour * 60 * MINUTE;
         let good = Round { certificate_until: Some(15 * DAY), ..round(at, 'g') };
         let seen = if hour == 30 { round(at, 'b') } else { good };
         for event in observe(&mut memory, &rules(), &seen).0 {
-            if let Event::CertificateExpires { days: left, .. } = event {
+            if let WatchEvent::CertificateExpires { days: left, .. } = event {
                 days.push((hour, left));
             }
         }
@@ -218,8 +224,8 @@ fn a_certificate_is_warned_of_once_a_day() {
 
 #[test]
 fn a_damaged_memory_is_told_from_a_newer_one() {
-    let mut memory = Memory::new("x");
-    run(&mut memory, 0, "gb", Active::Elsewhere, &Outcome::Done);
+    let mut memory = WatchMemory::new("x");
+    run(&mut memory, 0, "gb", Active::Elsewhere, &WatchOutcome::Done);
     let text = notes(&memory).encode();
     assert_eq!(Notes::decode(&text), Ok(notes(&memory)));
     let flipped = text.replacen("\"good\":false", "\"good\":true", 1);
@@ -235,8 +241,8 @@ fn a_damaged_memory_is_told_from_a_newer_one() {
 fn so_many_targets_are_remembered_and_the_stalest_goes_first() {
     let mut notes = Notes::default();
     for at in 0..20 {
-        notes.put(&Memory { answered: Some(at), ..Memory::new(&format!("target {at}")) });
-        notes.put(&Memory { answered: Some(at), ..Memory::new("often") });
+        notes.put(&WatchMemory { answered: Some(at), ..WatchMemory::new(&format!("target {at}")) });
+        notes.put(&WatchMemory { answered: Some(at), ..WatchMemory::new("often") });
     }
     let known = |name: &str| notes.of(name).answered;
     assert_eq!(

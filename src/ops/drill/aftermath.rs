@@ -1,11 +1,11 @@
 //! The report of a drill whose process ended before its end: what the journal knows of it, and the cleanup by another one.
 
-use crate::engine::ledger::journalled::{Journalled, runs};
-use crate::engine::ledger::phases::{Idle, Span};
-use crate::engine::ledger::report::{Goals, SwitchReport, unchecked};
+use crate::engine::ledger::journalled::{JournaledSwitch, runs};
+use crate::engine::ledger::phases::{Gap, RunSpan};
+use crate::engine::ledger::report::{RecoveryObjectives, SwitchReport, unchecked};
 use crate::engine::ledger::timed::{of_home, with_cleanup};
-use crate::ops::closing::Report;
-use crate::ops::drill::script::Script;
+use crate::ops::closing::RunResult;
+use crate::ops::drill::script::DrillSpec;
 use crate::ops::error::OpsError;
 use crate::ops::ledger;
 use crate::ops::session::Session;
@@ -16,13 +16,13 @@ const JOURNALS_MAX: usize = 6;
 /// A drill that nobody has reported.
 pub struct CutOff {
     /// The switch, or what made home where it did not get so far.
-    main: Journalled,
+    main: JournaledSwitch,
     /// When the last thing of it was written.
     last: i64,
 }
 
 /// Looks for it before its instance is cleaned up. `None`: nothing is left of any, or it was reported.
-pub fn cut_off(session: &Session, script: &Script) -> Result<Option<CutOff>, OpsError> {
+pub fn cut_off(session: &Session, script: &DrillSpec) -> Result<Option<CutOff>, OpsError> {
     let store = session.store(&script.ask.place);
     let Some(state) = store.load()? else { return Ok(None) };
     let mut runs = runs(&store.entries(JOURNALS_MAX)?);
@@ -31,7 +31,7 @@ pub fn cut_off(session: &Session, script: &Script) -> Result<Option<CutOff>, Ops
         return Ok(None);
     }
     let Some(last) = runs.iter().map(|it| it.last).max() else { return Ok(None) };
-    while runs.last().is_some_and(Journalled::is_cleanup) {
+    while runs.last().is_some_and(JournaledSwitch::is_cleanup) {
         runs.pop();
     }
     let Some(mut main) = runs.pop() else { return Ok(None) };
@@ -53,21 +53,21 @@ impl CutOff {
     pub fn report(
         self,
         session: &Session,
-        script: &Script,
-        goals: Goals,
-        cleanup: &Report,
+        script: &DrillSpec,
+        goals: RecoveryObjectives,
+        cleanup: &RunResult,
     ) -> SwitchReport {
         let Self { main, last } = self;
         let ended = cleanup.ended.max(last);
         let is_switched = main.switched.is_some();
         let steps = if is_switched { main.steps } else { of_home(main.steps) };
         let began = main.began;
-        let span = Span { began, recorded: began, run_began: began, ended };
+        let span = RunSpan { began, recorded: began, run_began: began, ended };
         SwitchReport {
             lost: main.switched.map(|(_, lost)| lost).unwrap_or_default(),
             who: main.who,
             command: main.command,
-            idle: Some(Idle { from: last, to: cleanup.began.max(last) }),
+            idle: Some(Gap { from: last, to: cleanup.began.max(last) }),
             unchecked: unchecked(&steps),
             steps: with_cleanup(steps, cleanup.steps.clone()),
             ..script.report(session, goals, span)

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::cloud::provider::Look;
+use crate::cloud::provider::ReadResult;
 use crate::engine::address::Address;
 use crate::engine::ledger::journalled::gone_on;
 use crate::engine::mark::mark;
-use crate::engine::observed::Alike;
-use crate::engine::over::Ending;
-use crate::engine::plan::change::Call;
+use crate::engine::observed::Candidate;
+use crate::engine::over::Completion;
+use crate::engine::plan::change::StepCall;
 use crate::engine::schema::Kind;
 use crate::engine::state::record::State;
-use crate::ops::closing::Report;
-use crate::ops::drill::script::{Audience, Part, Script, Stage};
+use crate::ops::closing::RunResult;
+use crate::ops::drill::script::{DrillContext, DrillObserver, DrillPhase, DrillSpec};
 use crate::ops::error::OpsError;
 use crate::ops::plan::{plan_on, state_is_missing};
 use crate::ops::session::Session;
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// What a cleanup left.
 #[derive(Default)]
 pub struct Cleaned {
-    pub report: Report,
+    pub report: RunResult,
     pub leftovers: Vec<String>,
     /// In all of its rounds.
     pub deleted: BTreeSet<Address>,
@@ -40,10 +40,10 @@ pub struct Cleaned {
 /// Deletes everything of the instance, and looks for what is left by name, id and owner mark.
 pub async fn clean_up(
     session: &Arc<Session>,
-    script: &Script,
-    audience: &dyn Audience,
+    script: &DrillSpec,
+    audience: &dyn DrillObserver,
 ) -> Result<Cleaned, OpsError> {
-    let stage = Stage { session, script, audience };
+    let stage = DrillContext { session, script, audience };
     let store = session.store(&script.ask.place);
     let Some(before) = store.load()? else {
         state_is_missing(session, &script.ask).await?;
@@ -71,13 +71,13 @@ pub async fn clean_up(
 
 impl Cleaned {
     /// Nothing may be left, whatever its last round said.
-    pub fn ending(&self) -> Ending {
-        let left = if self.leftovers.is_empty() { Ending::Over } else { Ending::Unread };
+    pub fn ending(&self) -> Completion {
+        let left = if self.leftovers.is_empty() { Completion::Over } else { Completion::Unread };
         self.report.ending().max(left)
     }
 
     /// Deletes what there is; whether all of it could be looked at and is deleted.
-    async fn round(&mut self, stage: &Stage<'_>) -> Result<bool, OpsError> {
+    async fn round(&mut self, stage: &DrillContext<'_>) -> Result<bool, OpsError> {
         let (session, script) = (stage.session, stage.script);
         let store = session.store(&script.ask.place);
         let at = session.clock.now();
@@ -88,13 +88,13 @@ impl Cleaned {
         if self.report.began == 0 {
             stage.audience.warns(&proposed);
         }
-        stage.audience.begins(Part::Cleanup, &proposed.plan);
+        stage.audience.begins(DrillPhase::Cleanup, &proposed.plan);
         let (_never, nothing) = watch::channel(None);
         let report = stage.run(lease, proposed, &ask, nothing).await?;
         // A step in doubt is settled by looking again.
         let is_settled = store.load()?.is_none_or(|it| it.begun.is_empty());
         let is_over = is_settled && report.is_over();
-        let deletes = Call::Delete { deposed: false }.word();
+        let deletes = StepCall::Delete { deposed: false }.word();
         let deleted = report.done.iter().filter(|(_, call)| *call == deletes);
         self.deleted.extend(deleted.map(|(address, _)| address.clone()));
         self.goes_on(report);
@@ -102,7 +102,7 @@ impl Cleaned {
     }
 
     /// The last round says how it ended, all of them together what it took.
-    fn goes_on(&mut self, report: Report) {
+    fn goes_on(&mut self, report: RunResult) {
         let first = std::mem::replace(&mut self.report, report);
         if first.began > 0 {
             let rest = std::mem::take(&mut self.report.steps);
@@ -123,8 +123,8 @@ async fn leftovers(session: &Session, before: &State) -> Vec<String> {
             continue;
         }
         match session.provider.look(kind, &record.id, &attributes).await {
-            Ok(Look::Absent) => {}
-            Ok(Look::Exists { .. }) => {
+            Ok(ReadResult::Absent) => {}
+            Ok(ReadResult::Exists { .. }) => {
                 found.push(format!("`{address}` ({}, {})", record.kind, record.id));
             }
             Err(why) => found.push(format!("`{address}` may be there: {why}")),
@@ -135,7 +135,7 @@ async fn leftovers(session: &Session, before: &State) -> Vec<String> {
         let own = mark(&before.stack, &before.lineage, address);
         match session.provider.alike(kind, &attributes).await {
             Ok(alike) => {
-                let ours = |it: &Alike| it.mark.as_deref() == Some(own.as_str());
+                let ours = |it: &Candidate| it.mark.as_deref() == Some(own.as_str());
                 let marked = alike.into_iter().filter(ours);
                 found.extend(marked.map(|it| format!("`{address}` ({}, {})", record.kind, it.id)));
             }

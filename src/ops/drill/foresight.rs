@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::engine::address::Address;
 use crate::engine::plan::change::Plan;
-use crate::engine::plan::foreseen::{Foreseen, deleted, foresee};
-use crate::engine::plan::propose::Worlds;
-use crate::ops::drill::script::Script;
+use crate::engine::plan::foreseen::{SimulatedState, deleted, foresee};
+use crate::engine::plan::propose::PlanInputs;
+use crate::ops::drill::script::DrillSpec;
 use crate::ops::error::OpsError;
 use crate::ops::plan::{Proposed, plan_on_paper};
 use crate::ops::session::Session;
 
 /// What a drill will do after home is made, as far as that can be known before.
-pub struct Foresight {
+pub struct DrillPreview {
     /// `None`: the overlay rehearses no switch, or it cannot be known.
     pub switch: Option<Proposed>,
     /// The objects of which it cannot be known how the switch changes them: they read what only making them gives out.
@@ -25,9 +25,9 @@ pub struct Foresight {
 /// Carries out on paper what was proposed and then the switch, and plans what would delete all of it again.
 pub async fn foresight(
     session: &Session,
-    script: &Script,
+    script: &DrillSpec,
     proposed: &Proposed,
-) -> Result<Foresight, OpsError> {
+) -> Result<DrillPreview, OpsError> {
     let mut foreseen = after(session, proposed);
     let (mut switch, mut unknown) = (None, Vec::new());
     if let Some(ask) = script.switch() {
@@ -47,12 +47,12 @@ pub async fn foresight(
     cleanup.outputs.clear();
     let planned = switch.iter_mut().flat_map(|it| &mut it.plan.changes);
     planned.chain(&mut cleanup.changes).for_each(|it| it.id = None);
-    Ok(Foresight { switch, unknown, cleanup, borrowed })
+    Ok(DrillPreview { switch, unknown, cleanup, borrowed })
 }
 
-fn after(session: &Session, proposed: &Proposed) -> Foreseen {
+fn after(session: &Session, proposed: &Proposed) -> SimulatedState {
     let order: Vec<Address> = proposed.desired.graph.order().cloned().collect();
-    let worlds = Worlds {
+    let worlds = PlanInputs {
         catalog: &session.catalog,
         stack: &proposed.desired.stack,
         order: &order,
@@ -64,29 +64,29 @@ fn after(session: &Session, proposed: &Proposed) -> Foreseen {
 
 /// In what a cleanup was another than the foreseen one.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Surprises {
+pub struct Discrepancies {
     /// Deleted, and nobody had said so.
     pub unforeseen: Vec<Address>,
     /// It was said that they are deleted, and something else became of them.
     pub undeleted: Vec<Address>,
 }
 
-impl Surprises {
+impl Discrepancies {
     pub fn is_any(&self) -> bool {
         !self.unforeseen.is_empty() || !self.undeleted.is_empty()
     }
 }
 
-impl Foresight {
+impl DrillPreview {
     /// Where not everything was made, not everything can be deleted; where the switch was unknown, nothing can be held
     /// against what it left.
-    pub fn surprises(&self, really: &BTreeSet<Address>, all_was_made: bool) -> Surprises {
+    pub fn surprises(&self, really: &BTreeSet<Address>, all_was_made: bool) -> Discrepancies {
         if !self.unknown.is_empty() {
-            return Surprises::default();
+            return Discrepancies::default();
         }
         let foreseen = deleted(&self.cleanup);
         let undeleted = foreseen.difference(really).filter(|_| all_was_made);
-        Surprises {
+        Discrepancies {
             unforeseen: really.difference(&foreseen).cloned().collect(),
             undeleted: undeleted.cloned().collect(),
         }
@@ -97,15 +97,15 @@ impl Foresight {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Foresight, Surprises};
+    use super::{Discrepancies, DrillPreview};
     use crate::engine::address::Address;
     use crate::engine::plan::change::{Action, Plan};
     use crate::engine::plan::sample::change;
 
-    fn foresight(unknown: Vec<Address>) -> Foresight {
+    fn foresight(unknown: Vec<Address>) -> DrillPreview {
         let deletes = ["web", "zone"].map(|it| change(it, "some.kind", Action::Delete, ""));
         let cleanup = Plan::default().of(deletes.into());
-        Foresight { switch: None, unknown, cleanup, borrowed: Vec::new() }
+        DrillPreview { switch: None, unknown, cleanup, borrowed: Vec::new() }
     }
 
     fn addresses(names: &[&str]) -> BTreeSet<Address> {
@@ -119,7 +119,7 @@ mod tests {
         assert!(!foresight.surprises(&addresses(&["web"]), false).is_any());
         let other = foresight.surprises(&addresses(&["web", "more"]), true);
         let (unforeseen, undeleted) = (vec![Address::one("more")], vec![Address::one("zone")]);
-        assert_eq!(other, Surprises { unforeseen, undeleted });
+        assert_eq!(other, Discrepancies { unforeseen, undeleted });
         assert!(foresight.surprises(&addresses(&["more"]), false).is_any());
     }
 

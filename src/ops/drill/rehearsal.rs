@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::engine::ledger::phases::Span;
-use crate::engine::ledger::report::{Goals, SwitchReport, unchecked};
+use crate::engine::ledger::phases::RunSpan;
+use crate::engine::ledger::report::{RecoveryObjectives, SwitchReport, unchecked};
 use crate::engine::ledger::timed::{Arrival, of_home, with_cleanup};
-use crate::engine::over::{Ending, Open, ending};
-use crate::ops::closing::Report;
+use crate::engine::over::{Completion, Unfinished, ending};
+use crate::ops::closing::RunResult;
 use crate::ops::drill::cleanup::{Cleaned, clean_up};
-use crate::ops::drill::foresight::{Foresight, Surprises};
+use crate::ops::drill::foresight::{Discrepancies, DrillPreview};
 use crate::ops::drill::replication::Arrived;
-use crate::ops::drill::script::{Audience, Part, Script, Stage};
+use crate::ops::drill::script::{DrillContext, DrillObserver, DrillPhase, DrillSpec};
 use crate::ops::error::OpsError;
 use crate::ops::ledger::goals;
 use crate::ops::plan::{Proposed, plan_on};
@@ -21,42 +21,42 @@ use crate::ops::session::Session;
 use crate::store::lease::Lease;
 
 /// How a drill went.
-pub struct Rehearsal {
-    pub applied: Report,
+pub struct DrillRun {
+    pub applied: RunResult,
     /// `None`: it was not reached, or the overlay rehearses no other.
-    pub switched: Option<Report>,
+    pub switched: Option<RunResult>,
     /// Why the switch could not be planned.
     pub refused: Option<String>,
     /// How long a written item took to each member with a replication gate, or why it did not arrive.
     pub replicated: Vec<Arrived>,
     pub cleaned: Cleaned,
     /// In what the cleanup was another than the foreseen one.
-    pub surprises: Surprises,
+    pub surprises: Discrepancies,
     /// What the switch took for lost.
     pub lost: Vec<String>,
-    pub goals: Goals,
+    pub goals: RecoveryObjectives,
 }
 
-impl Rehearsal {
+impl DrillRun {
     /// Everything that was to be rehearsed was done.
     fn is_played(&self) -> bool {
         self.applied.is_over()
-            && self.switched.as_ref().is_none_or(Report::is_over)
+            && self.switched.as_ref().is_none_or(RunResult::is_over)
             && self.refused.is_none()
     }
 
     /// The worst of its parts. What it should have shown, and did not, is no less than a step that failed.
-    pub fn ending(&self) -> Ending {
+    pub fn ending(&self) -> Completion {
         let is_shown = self.refused.is_none()
             && !self.surprises.is_any()
             && self.replicated.iter().all(|(_, it)| it.is_ok());
         let shown = ending(&[], is_shown);
-        let switched = self.switched.as_ref().map(Report::ending).unwrap_or_default();
+        let switched = self.switched.as_ref().map(RunResult::ending).unwrap_or_default();
         self.applied.ending().max(switched).max(self.cleaned.ending()).max(shown)
     }
 
     /// What it took: the switch, or what was made where it came to none, and the cleanup.
-    pub fn report(&self, session: &Session, script: &Script) -> SwitchReport {
+    pub fn report(&self, session: &Session, script: &DrillSpec) -> SwitchReport {
         let main = self.switched.as_ref().unwrap_or(&self.applied);
         let steps = main.steps.clone();
         let is_reached = self.switched.is_some() || script.rehearses.is_empty();
@@ -67,7 +67,7 @@ impl Rehearsal {
             address: address.clone(),
             took: it.as_ref().ok().map(took),
         };
-        let span = Span {
+        let span = RunSpan {
             began: main.began,
             recorded: main.began,
             run_began: main.began,
@@ -75,10 +75,10 @@ impl Rehearsal {
         };
         SwitchReport {
             lost: self.lost.clone(),
-            complete: self.ending() == Ending::Over,
+            complete: self.ending() == Completion::Over,
             arrivals: self.replicated.iter().map(arrival).collect(),
             unchecked: unchecked(&steps),
-            open: main.open.iter().map(Open::sentence).collect(),
+            open: main.open.iter().map(Unfinished::sentence).collect(),
             steps: with_cleanup(steps, cleanup.steps.clone()),
             ..script.report(session, self.goals, span)
         }
@@ -90,20 +90,20 @@ pub async fn rehearse(
     session: &Arc<Session>,
     lease: Lease,
     proposed: Proposed,
-    script: &Script,
-    foresight: &Foresight,
-    audience: &dyn Audience,
+    script: &DrillSpec,
+    foresight: &DrillPreview,
+    audience: &dyn DrillObserver,
     stop: &watch::Receiver<Option<String>>,
-) -> Result<Rehearsal, OpsError> {
-    let stage = Stage { session, script, audience };
-    audience.begins(Part::Apply, &proposed.plan);
+) -> Result<DrillRun, OpsError> {
+    let stage = DrillContext { session, script, audience };
+    audience.begins(DrillPhase::Apply, &proposed.plan);
     let stack = proposed.desired.stack.clone();
     let applied = stage.run(lease, proposed, &script.ask, stop.clone()).await;
     let mut replicated = Vec::new();
     let mut switched = None;
     let mut lost = Vec::new();
     let mut refused = None;
-    let is_applied = applied.as_ref().is_ok_and(Report::is_over);
+    let is_applied = applied.as_ref().is_ok_and(RunResult::is_over);
     if is_applied {
         replicated = stage.replication(&stack).await;
         match stage.switch(stop).await {
@@ -115,21 +115,21 @@ pub async fn rehearse(
     // Nothing stops the cleanup but a second signal, which ends the process.
     let cleaned = clean_up(session, script, audience).await;
     let (applied, cleaned, goals) = (applied?, cleaned?, goals(&stack));
-    let surprises = Surprises::default();
+    let surprises = Discrepancies::default();
     let mut rehearsal =
-        Rehearsal { applied, switched, refused, replicated, cleaned, surprises, lost, goals };
+        DrillRun { applied, switched, refused, replicated, cleaned, surprises, lost, goals };
     let is_reached = rehearsal.switched.is_some() || script.rehearses.is_empty();
     let all_was_made = rehearsal.is_played() && is_reached;
     rehearsal.surprises = foresight.surprises(&rehearsal.cleaned.deleted, all_was_made);
     Ok(rehearsal)
 }
 
-impl Stage<'_> {
+impl DrillContext<'_> {
     /// The switch itself, and what it assumes lost; `None` where the overlay rehearses no other.
     async fn switch(
         &self,
         stop: &watch::Receiver<Option<String>>,
-    ) -> Result<Option<(Report, Vec<String>)>, OpsError> {
+    ) -> Result<Option<(RunResult, Vec<String>)>, OpsError> {
         let Some(ask) = self.script.switch().filter(|_| stop.borrow().is_none()) else {
             return Ok(None);
         };
@@ -140,7 +140,7 @@ impl Stage<'_> {
         if let Some(refusal) = proposed.plan.refusals().next() {
             return Err(OpsError::refused(refusal.text.clone(), "see the plan above"));
         }
-        self.audience.begins(Part::Switch, &proposed.plan);
+        self.audience.begins(DrillPhase::Switch, &proposed.plan);
         let lost = proposed.plan.lost.iter().map(|it| it.fault_domain.clone()).collect();
         let report = self.run(lease, proposed, &ask, stop.clone()).await?;
         Ok(Some((report, lost)))

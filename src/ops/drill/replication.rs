@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use crate::cloud::provider::Member;
+use crate::cloud::provider::MemberRead;
 use crate::engine::address::Address;
 use crate::engine::plan::group::{Members, group_name};
 use crate::engine::schema::Kind;
 use crate::engine::stack::model::{GateProbe, Stack};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::Attributes;
-use crate::ops::drill::script::Stage;
+use crate::ops::drill::script::DrillContext;
 use crate::ops::session::Session;
 
 /// How long a written item took to a member, or why it did not arrive.
 pub type Arrived = (Address, Result<Duration, String>);
 
-impl Stage<'_> {
+impl DrillContext<'_> {
     /// How far behind the other members are, measured while all of them live. Borrowed ones are left alone.
     pub(super) async fn replication(&self, stack: &Stack) -> Vec<Arrived> {
         let mut measured = Vec::new();
@@ -40,8 +40,8 @@ impl Stage<'_> {
             let within = Duration::from_secs(gate.within_seconds);
             let member = |it: &(Kind, Record)| (it.0.clone(), object(it));
             let ((own_kind, own), (their_kind, theirs)) = (member(&own), member(&theirs));
-            let writer = Member { kind: &their_kind, attributes: &theirs };
-            let reader = Member { kind: &own_kind, attributes: &own };
+            let writer = MemberRead { kind: &their_kind, attributes: &theirs };
+            let reader = MemberRead { kind: &own_kind, attributes: &own };
             let took = self.session.provider.replicates(writer, reader, within).await;
             measured.push((address.clone(), took.map_err(|why| why.to_string())));
         }
@@ -53,13 +53,17 @@ fn object((_, record): &(Kind, Record)) -> Attributes {
     record.object()
 }
 
-type Known = (Kind, Record);
+type KnownReplicas = (Kind, Record);
 
 /// A recorded member of a group and another one.
-fn pair(session: &Session, state: &State, address: &Address) -> Option<(Known, Known)> {
+fn pair(
+    session: &Session,
+    state: &State,
+    address: &Address,
+) -> Option<(KnownReplicas, KnownReplicas)> {
     let known = |it: &Record| Some((session.catalog.get(&it.kind)?.clone(), it.clone()));
     let own = known(state.records.get(address)?)?;
-    let group = |(kind, record): &Known| group_name(kind, &record.object());
+    let group = |(kind, record): &KnownReplicas| group_name(kind, &record.object());
     let members = state.records.iter();
     let members: Members<'_> =
         members.filter_map(|(at, it)| Some((at, group(&known(it)?)?))).collect();

@@ -4,33 +4,33 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::engine::ledger::phases::Span;
-use crate::engine::ledger::report::{Goals, SwitchKind, SwitchReport};
+use crate::engine::ledger::phases::RunSpan;
+use crate::engine::ledger::report::{RecoveryObjectives, SwitchKind, SwitchReport};
 use crate::engine::plan::change::Plan;
 use crate::engine::plan::propose::{Intent, Keep};
 use crate::engine::plan::wire::plan_digest;
-use crate::engine::retry::Pace;
+use crate::engine::retry::Pacing;
 use crate::ops::apply::apply;
-use crate::ops::closing::{Order, Report};
+use crate::ops::closing::{RunRequest, RunResult};
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::job::Progress;
 use crate::ops::plan::Proposed;
 use crate::ops::session::Session;
-use crate::ops::sides::Ask;
+use crate::ops::sides::PlanRequest;
 use crate::store::lease::Lease;
 
 /// Who follows a drill.
-pub trait Audience {
+pub trait DrillObserver {
     /// A part of the drill begins, with its plan.
-    fn begins(&self, part: Part, plan: &Plan);
+    fn begins(&self, part: DrillPhase, plan: &Plan);
     /// What is worth a warning in what a cleanup was planned from.
     fn warns(&self, cleanup: &Proposed);
     fn listener(&self, plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync>;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum DrillPhase {
     /// Home is made as it is before the disaster.
     Apply,
     /// The switch that is rehearsed.
@@ -40,9 +40,9 @@ pub enum Part {
 }
 
 /// What is rehearsed.
-pub struct Script {
+pub struct DrillSpec {
     /// Of the instance, under the drill's overlay.
-    pub ask: Ask,
+    pub ask: PlanRequest,
     /// The drill's own, which names the instance.
     pub overlay: String,
     /// The overlays that the drill switches to on top of that.
@@ -50,10 +50,10 @@ pub struct Script {
     /// What is assumed lost in the switch.
     pub losses: Losses,
     pub command: String,
-    pub pace: Pace,
+    pub pace: Pacing,
 }
 
-impl Script {
+impl DrillSpec {
     /// Home, under the drill's overlay.
     pub fn home(&self) -> Vec<String> {
         self.ask.overlays.clone().unwrap_or_default()
@@ -65,7 +65,12 @@ impl Script {
     }
 
     /// Its report, of which nothing is known yet but whose it is.
-    pub fn report(&self, session: &Session, goals: Goals, span: Span) -> SwitchReport {
+    pub fn report(
+        &self,
+        session: &Session,
+        goals: RecoveryObjectives,
+        span: RunSpan,
+    ) -> SwitchReport {
         SwitchReport {
             kind: SwitchKind::Drill,
             stack: self.ask.place.stack.clone(),
@@ -89,8 +94,8 @@ impl Script {
     }
 
     /// What the rehearsed switch asks for; `None`: the overlay rehearses no other.
-    pub fn switch(&self) -> Option<Ask> {
-        (!self.rehearses.is_empty()).then(|| Ask {
+    pub fn switch(&self) -> Option<PlanRequest> {
+        (!self.rehearses.is_empty()).then(|| PlanRequest {
             overlays: Some([self.home(), self.rehearses.clone()].concat()),
             losses: self.losses.clone(),
             ..self.ask.clone()
@@ -98,8 +103,8 @@ impl Script {
     }
 
     /// Nothing is to be left, and nothing is lost any more.
-    pub fn cleanup(&self) -> Ask {
-        Ask {
+    pub fn cleanup(&self) -> PlanRequest {
+        PlanRequest {
             overlays: None,
             intent: Intent::Destroy,
             losses: Losses::Only(Vec::new()),
@@ -110,21 +115,21 @@ impl Script {
 }
 
 /// What every part of a drill is carried out with.
-pub(super) struct Stage<'a> {
+pub(super) struct DrillContext<'a> {
     pub session: &'a Arc<Session>,
-    pub script: &'a Script,
-    pub audience: &'a dyn Audience,
+    pub script: &'a DrillSpec,
+    pub audience: &'a dyn DrillObserver,
 }
 
-impl Stage<'_> {
+impl DrillContext<'_> {
     pub(super) async fn run(
         &self,
         lease: Lease,
         proposed: Proposed,
-        ask: &Ask,
+        ask: &PlanRequest,
         stop: watch::Receiver<Option<String>>,
-    ) -> Result<Report, OpsError> {
-        let order = Order {
+    ) -> Result<RunResult, OpsError> {
+        let order = RunRequest {
             pace: self.script.pace,
             command: self.script.command.clone(),
             intent: ask.intent,

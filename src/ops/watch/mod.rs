@@ -11,38 +11,38 @@ use tokio::sync::watch;
 
 use crate::engine::state::record::Phase;
 use crate::engine::watch::{
-    Active, Case, Decision, Event, Memory, Outcome, Round, Rules, decide, ended, interrupted,
-    observe,
+    Active, Decision, Round, WatchCase, WatchEvent, WatchMemory, WatchOutcome, WatchRules, decide,
+    ended, interrupted, observe,
 };
 use crate::ops::error::OpsError;
 use crate::ops::load::overlay_file;
-use crate::ops::place::Place;
-use crate::ops::session::{Session, Target};
+use crate::ops::place::StackRef;
+use crate::ops::session::{CloudTarget, Session};
 use crate::ops::sides;
 use crate::ops::watch::rehearse::rehearse;
-use crate::ops::watch::switch::{Act, Facts};
+use crate::ops::watch::switch::{Act, SwitchFacts};
 use crate::ops::watch::target::Targets;
 use crate::render::watch::time;
 use crate::render::words::{count, digest};
 use crate::store::error::StoreError;
-use crate::store::watch::{Claim, WatchFile};
+use crate::store::watch::{WatchFile, WatchLock};
 
 /// How often a claim is tried: other watchers hold it for a moment whenever they save.
 const CLAIMS_MAX: u32 = 40;
 const CLAIM_PAUSE: Duration = Duration::from_millis(10);
 
 /// What is to be watched, and how.
-pub struct Ask {
-    pub place: Place,
+pub struct WatchRequest {
+    pub place: StackRef,
     pub overlay: String,
     pub targets: Targets,
-    pub rules: Rules,
+    pub rules: WatchRules,
     pub interval: Duration,
     /// So many rounds and no more.
     pub rounds: Option<u64>,
     pub act: Act,
     /// The failover that is planned once at the start.
-    pub rehearsal: Option<sides::Ask>,
+    pub rehearsal: Option<sides::PlanRequest>,
     /// How long a switch may take, on the wall's clock.
     pub within: Duration,
     /// Where commands run.
@@ -50,7 +50,7 @@ pub struct Ask {
 }
 
 /// Is told of each event and its time.
-pub type Tell<'a> = &'a (dyn Fn(i64, &Event) + Send + Sync);
+pub type Tell<'a> = &'a (dyn Fn(i64, &WatchEvent) + Send + Sync);
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub struct Ended {
 /// Watches until it is stopped, or for as many rounds as were asked for. A switch that began is seen to its end.
 pub async fn watch(
     session: &Session,
-    ask: &Ask,
+    ask: &WatchRequest,
     tell: Tell<'_>,
     mut stop: watch::Receiver<Option<String>>,
 ) -> Result<Ended, OpsError> {
@@ -71,7 +71,7 @@ pub async fn watch(
     tokio::select! {
         biased;
         why = stopped(&mut stop) => {
-            tell(session.clock.now(), &Event::Stopped { why });
+            tell(session.clock.now(), &WatchEvent::Stopped { why });
             return Ok(Ended { failed: false });
         }
         ready = watcher.rehearse() => ready?,
@@ -101,7 +101,7 @@ pub async fn watch(
             () = session.clock.sleep(Duration::from_millis(left)) => {}
         }
     };
-    tell(session.clock.now(), &Event::Stopped { why });
+    tell(session.clock.now(), &WatchEvent::Stopped { why });
     Ok(Ended { failed: watcher.failed })
 }
 
@@ -121,12 +121,12 @@ fn milliseconds(duration: Duration) -> i64 {
 
 struct Watcher<'a> {
     session: &'a Session,
-    ask: &'a Ask,
+    ask: &'a WatchRequest,
     tell: Tell<'a>,
     file: WatchFile,
-    memory: Memory,
+    memory: WatchMemory,
     /// What is said at the first round, and whether it was.
-    opening: Option<Vec<Event>>,
+    opening: Option<Vec<WatchEvent>>,
     /// The memory could not be written the last time, which was said.
     is_unsaved: bool,
     failed: bool,
@@ -134,7 +134,11 @@ struct Watcher<'a> {
 
 impl<'a> Watcher<'a> {
     /// Everything that can be known to be wrong is said now, not in the disaster.
-    fn start(session: &'a Session, ask: &'a Ask, tell: Tell<'a>) -> Result<Self, OpsError> {
+    fn start(
+        session: &'a Session,
+        ask: &'a WatchRequest,
+        tell: Tell<'a>,
+    ) -> Result<Self, OpsError> {
         overlay_file(&ask.place, &ask.overlay)?;
         let store = session.store(&ask.place);
         let state = store.load()?;
@@ -143,7 +147,7 @@ impl<'a> Watcher<'a> {
         let memory = file.read()?.of(&watched);
         let active = state.map(|it| it.active).unwrap_or_default();
         let remembers = memory.answered.is_some();
-        let opening = Some(vec![Event::Started { active, remembers }]);
+        let opening = Some(vec![WatchEvent::Started { active, remembers }]);
         let mut watcher =
             Self { session, ask, tell, file, memory, opening, is_unsaved: false, failed: false };
         watcher.after_interruption()?;
@@ -157,7 +161,7 @@ impl<'a> Watcher<'a> {
         if self.memory.answered.is_none() {
             return Err(why);
         }
-        let unready = Event::Unready { why: format!("a failover would not work: {why}") };
+        let unready = WatchEvent::Unready { why: format!("a failover would not work: {why}") };
         self.opening.get_or_insert_default().push(unready);
         Ok(())
     }
@@ -180,12 +184,12 @@ impl<'a> Watcher<'a> {
         Ok(())
     }
 
-    fn tell(&self, events: &[Event]) {
+    fn tell(&self, events: &[WatchEvent]) {
         self.tell_of(self.session.clock.now(), events);
     }
 
     /// What a round saw has the time of the round.
-    fn tell_of(&self, at: i64, events: &[Event]) {
+    fn tell_of(&self, at: i64, events: &[WatchEvent]) {
         for event in events {
             (self.tell)(at, event);
         }
@@ -237,32 +241,32 @@ impl<'a> Watcher<'a> {
         if let Err(why) = saved
             && !was_unsaved
         {
-            self.tell(&[Event::NotSaved { why: words(&why) }]);
+            self.tell(&[WatchEvent::NotSaved { why: words(&why) }]);
         }
     }
 
     /// Decides under the claim that all watchers of this overlay share, and switches.
-    async fn consider(&mut self, case: Case, detail: String) {
+    async fn consider(&mut self, case: WatchCase, detail: String) {
         let claim = match self.claim().await {
             Ok(Some(claim)) => claim,
             Ok(None) => {
                 let why = "another watcher of this overlay is switching".into();
-                return self.tell(&[Event::SwitchHeld { why }]);
+                return self.tell(&[WatchEvent::SwitchHeld { why }]);
             }
-            Err(why) => return self.tell(&[Event::Undecided { why: words(&why) }]),
+            Err(why) => return self.tell(&[WatchEvent::Undecided { why: words(&why) }]),
         };
         // A person's switch, most likely, who knows more than an observer does.
         match self.switches_elsewhere() {
             Ok(None) => {}
             Ok(Some(by)) => {
                 let why = format!("{by} switches elsewhere, and is not turned");
-                return self.tell(&[Event::SwitchHeld { why }]);
+                return self.tell(&[WatchEvent::SwitchHeld { why }]);
             }
-            Err(why) => return self.tell(&[Event::Undecided { why: words(&why) }]),
+            Err(why) => return self.tell(&[WatchEvent::Undecided { why: words(&why) }]),
         }
         let active = match claim.save(&mut self.memory).and_then(|()| self.active()) {
             Ok(active) => active,
-            Err(why) => return self.tell(&[Event::Undecided { why: words(&why) }]),
+            Err(why) => return self.tell(&[WatchEvent::Undecided { why: words(&why) }]),
         };
         let (event, decision) = decide(&mut self.memory, &self.ask.rules, case, active);
         let saved = claim.settle(&self.memory);
@@ -274,7 +278,7 @@ impl<'a> Watcher<'a> {
             // What is not durable is not begun: a restart would switch again.
             (Decision::Switch { .. }, Err(why)) => {
                 let why = words(&why);
-                self.end(&claim, Outcome::Failed { why, exit: None, moved: false });
+                self.end(&claim, WatchOutcome::Failed { why, exit: None, moved: false });
             }
             (Decision::Switch { attempt }, Ok(())) => {
                 self.tell(event.as_slice());
@@ -289,15 +293,15 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    fn end(&mut self, claim: &Claim, outcome: Outcome) {
-        self.failed = matches!(outcome, Outcome::Failed { .. });
+    fn end(&mut self, claim: &WatchLock, outcome: WatchOutcome) {
+        self.failed = matches!(outcome, WatchOutcome::Failed { .. });
         let event = ended(&mut self.memory, self.session.clock.now(), outcome);
         self.tell(event.as_slice());
         let saved = claim.settle(&self.memory);
         self.say_saved(saved);
     }
 
-    async fn claim(&self) -> Result<Option<Claim>, StoreError> {
+    async fn claim(&self) -> Result<Option<WatchLock>, StoreError> {
         for _ in 0..CLAIMS_MAX {
             if let Some(claim) = self.file.claim()? {
                 return Ok(Some(claim));
@@ -319,11 +323,11 @@ impl<'a> Watcher<'a> {
     }
 
     /// Who has had the lease since a switch that could not go on, or that could not begin, says why.
-    fn unless_turned(&self, outcome: Outcome, before: u64) -> Outcome {
-        let Outcome::Held { .. } = outcome else { return outcome };
+    fn unless_turned(&self, outcome: WatchOutcome, before: u64) -> WatchOutcome {
+        let WatchOutcome::Held { .. } = outcome else { return outcome };
         let last = self.session.store(&self.ask.place).last_switch(before).ok().flatten();
         match last {
-            Some((by, to)) if self.is_elsewhere(&to) => Outcome::Turned { by },
+            Some((by, to)) if self.is_elsewhere(&to) => WatchOutcome::Turned { by },
             _ => outcome,
         }
     }
@@ -340,14 +344,14 @@ impl<'a> Watcher<'a> {
         Ok(if is_underway { Active::Underway } else { Active::There })
     }
 
-    fn facts(&self, attempt: u32, detail: String) -> Facts {
-        Facts {
+    fn facts(&self, attempt: u32, detail: String) -> SwitchFacts {
+        SwitchFacts {
             root: self.ask.place.root.clone(),
             directory: self.ask.directory.clone(),
             stack: self.ask.place.name(),
             overlay: self.ask.overlay.clone(),
             url: self.ask.targets.url().into(),
-            sandbox: self.session.target == Target::Sandbox,
+            sandbox: self.session.target == CloudTarget::Sandbox,
             since: self.memory.outage.as_ref().map(|it| time(it.since)).unwrap_or_default(),
             last_good: self.memory.last_good(&self.ask.rules).map(time).unwrap_or_default(),
             detail,

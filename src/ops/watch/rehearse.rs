@@ -2,33 +2,33 @@
 
 use std::time::Duration;
 
-use crate::engine::advice::Command;
+use crate::engine::advice::AdvisedCommand;
 use crate::engine::plan::propose::Intent;
 use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
 use crate::ops::load::assumes_loss;
 use crate::ops::plan::plan;
 use crate::ops::session::Session;
-use crate::ops::sides::Ask;
+use crate::ops::sides::PlanRequest;
 
 /// On the wall's clock: a watch that comes back in the disaster has better things to do.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// The command that shows the plan.
-fn shown(ask: &Ask, to: &str) -> String {
+fn shown(ask: &PlanRequest, to: &str) -> String {
     let (name, overlays) = (ask.place.name(), [to.to_owned()]);
     let overlays = ask.overlays.as_deref().unwrap_or(&overlays);
-    Command::Plan { stack: &name, overlays, out: None }.to_string()
+    AdvisedCommand::Plan { stack: &name, overlays, out: None }.to_string()
 }
 
 /// Whether `lifeboat failover` would get past its plan. Nothing is written, and no lease is taken.
-pub async fn rehearse(session: &Session, ask: &Ask, to: &str) -> Result<(), OpsError> {
+pub async fn rehearse(session: &Session, ask: &PlanRequest, to: &str) -> Result<(), OpsError> {
     let store = session.store(&ask.place);
     let Some(state) = store.load()?.filter(|it| !it.records.is_empty()) else {
         let name = ask.place.name();
         return Err(OpsError::input(
             format!("nothing of {name} was applied yet, so nothing can fail over"),
-            format!("apply it first: {}", Command::Apply { stack: &name }),
+            format!("apply it first: {}", AdvisedCommand::Apply { stack: &name }),
         ));
     };
     let overlays = [state.home, vec![to.to_owned()]].concat();
@@ -41,7 +41,7 @@ pub async fn rehearse(session: &Session, ask: &Ask, to: &str) -> Result<(), OpsE
             "add --lost FAULT_DOMAIN for each that is gone when the URL is down, or write `assumes_lost` into the overlay",
         ));
     }
-    let ask = Ask { overlays: Some(overlays), intent: Intent::Apply, ..ask.clone() };
+    let ask = PlanRequest { overlays: Some(overlays), intent: Intent::Apply, ..ask.clone() };
     let proposed = tokio::time::timeout(LONGEST, plan(session, &ask)).await;
     let proposed = proposed.map_err(|_| {
         let what = format!("its plan takes longer than {} s", LONGEST.as_secs());

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::cloud::settings::CREDENTIALS;
-use crate::engine::watch::{Active, Outcome};
+use crate::engine::watch::{Active, WatchOutcome};
 
 /// What is done when it is down.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub enum Act {
 
 /// What the child is told.
 #[derive(Debug, Clone)]
-pub struct Facts {
+pub struct SwitchFacts {
     pub root: PathBuf,
     pub directory: PathBuf,
     pub stack: String,
@@ -49,7 +49,7 @@ pub enum End {
 }
 
 impl Act {
-    fn command(&self, facts: &Facts) -> Option<Command> {
+    fn command(&self, facts: &SwitchFacts) -> Option<Command> {
         match self {
             Self::Report => None,
             Self::Exec { line, pass } => {
@@ -83,7 +83,7 @@ impl Act {
     }
 
     /// Runs it to its end, or for so long. Its words go to stderr: stdout is for events.
-    pub async fn run(&self, facts: &Facts, within: Duration) -> End {
+    pub async fn run(&self, facts: &SwitchFacts, within: Duration) -> End {
         let Some(mut command) = self.command(facts) else {
             return End::Other("nothing is to be run".into());
         };
@@ -100,7 +100,7 @@ impl Act {
     }
 
     /// What the end means; `active` is what state says after it.
-    pub fn meaning(&self, end: &End, active: Active) -> Outcome {
+    pub fn meaning(&self, end: &End, active: Active) -> WatchOutcome {
         let exit = match end {
             End::Exit(code) => Some(*code),
             End::Other(_) => None,
@@ -116,28 +116,30 @@ impl Act {
             (Self::Failover { .. }, End::Other(why)) => format!("the failover: {why}"),
         };
         if exit == Some(4) {
-            return Outcome::Held { active };
+            return WatchOutcome::Held { active };
         }
         if !matches!(self, Self::Failover { .. }) {
-            let failed = || Outcome::Failed { why, exit, moved: true };
-            return if exit == Some(0) { Outcome::Done } else { failed() };
+            let failed = || WatchOutcome::Failed { why, exit, moved: true };
+            return if exit == Some(0) { WatchOutcome::Done } else { failed() };
         }
         // State has the last word: it is done when it says so, and not before.
         match active {
-            Active::There => Outcome::Done,
+            Active::There => WatchOutcome::Done,
             Active::Underway => {
                 let why = format!("{why}; the switch has begun and is not settled");
-                Outcome::Failed { why, exit, moved: true }
+                WatchOutcome::Failed { why, exit, moved: true }
             }
-            Active::Elsewhere => {
-                Outcome::Failed { why: format!("{why}; nothing was switched"), exit, moved: false }
-            }
+            Active::Elsewhere => WatchOutcome::Failed {
+                why: format!("{why}; nothing was switched"),
+                exit,
+                moved: false,
+            },
         }
     }
 }
 
 /// Exactly what a person would type, with the root spelt out.
-fn failover_arguments(facts: &Facts, lost: &[String]) -> Vec<String> {
+fn failover_arguments(facts: &SwitchFacts, lost: &[String]) -> Vec<String> {
     let mut arguments = vec!["failover".to_owned(), facts.stack.clone()];
     arguments.extend(["--to".into(), facts.overlay.clone(), "--yes".into()]);
     if !facts.last_good.is_empty() {
@@ -211,11 +213,11 @@ mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
 
-    use super::{Act, End, Facts, failover_arguments, is_secret};
-    use crate::engine::watch::{Active, Outcome};
+    use super::{Act, End, SwitchFacts, failover_arguments, is_secret};
+    use crate::engine::watch::{Active, WatchOutcome};
 
-    fn facts(sandbox: bool) -> Facts {
-        Facts {
+    fn facts(sandbox: bool) -> SwitchFacts {
+        SwitchFacts {
             root: PathBuf::from("/srv/shop"),
             directory: std::env::temp_dir(),
             stack: "shop@blue".into(),
@@ -256,19 +258,19 @@ mod tests {
     fn state_has_the_last_word_on_a_failover() {
         let failover = Act::Failover { program: PathBuf::new(), lost: Vec::new() };
         let moved = |end, active| match failover.meaning(&end, active) {
-            Outcome::Failed { moved, .. } => Some(moved),
-            Outcome::Done | Outcome::Held { .. } | Outcome::Turned { .. } => None,
+            WatchOutcome::Failed { moved, .. } => Some(moved),
+            WatchOutcome::Done | WatchOutcome::Held { .. } | WatchOutcome::Turned { .. } => None,
         };
-        assert_eq!(failover.meaning(&End::Exit(5), Active::There), Outcome::Done);
+        assert_eq!(failover.meaning(&End::Exit(5), Active::There), WatchOutcome::Done);
         assert_eq!(moved(End::Exit(0), Active::Elsewhere), Some(false));
         assert_eq!(moved(End::Exit(1), Active::Underway), Some(true));
-        let held = Outcome::Held { active: Active::There };
+        let held = WatchOutcome::Held { active: Active::There };
         assert_eq!(failover.meaning(&End::Exit(4), Active::There), held);
         let exec = Act::Exec { line: String::new(), pass: Vec::new() };
-        assert_eq!(exec.meaning(&End::Exit(0), Active::Elsewhere), Outcome::Done);
+        assert_eq!(exec.meaning(&End::Exit(0), Active::Elsewhere), WatchOutcome::Done);
         assert!(matches!(
             exec.meaning(&End::Exit(3), Active::There),
-            Outcome::Failed { exit: Some(3), moved: true, .. }
+            WatchOutcome::Failed { exit: Some(3), moved: true, .. }
         ));
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio::task::JoinSet;
 
-use crate::cloud::prober::{Probe, ProbeAnswer, Prober, Sighting};
+use crate::cloud::prober::{Probe, ProbeAnswer, ProbeResult, Prober};
 use crate::engine::watch::{Control, Round};
 use crate::ops::error::OpsError;
 
@@ -22,15 +22,15 @@ pub struct Targets {
 
 /// What a good answer is.
 #[derive(Debug, Clone)]
-pub struct Expected {
+pub struct ExpectedAnswer {
     pub status: u16,
     pub body: Option<String>,
     pub within: Duration,
 }
 
 impl Targets {
-    pub fn new(url: &str, controls: &[String], expected: Expected) -> Result<Self, OpsError> {
-        let Expected { status, body, within } = expected;
+    pub fn new(url: &str, controls: &[String], expected: ExpectedAnswer) -> Result<Self, OpsError> {
+        let ExpectedAnswer { status, body, within } = expected;
         let url = parsed("--url", url, &["http", "https"])?;
         let controls: Result<Vec<Url>, OpsError> =
             controls.iter().map(|it| parsed("--control", it, &["http", "https", "tcp"])).collect();
@@ -103,7 +103,7 @@ impl Targets {
     }
 
     /// One that answers is enough: the others may have their own troubles.
-    fn control(&self, seen: &[Sighting]) -> Control {
+    fn control(&self, seen: &[ProbeResult]) -> Control {
         if self.controls.is_empty() {
             return Control::NotAsked;
         }
@@ -183,14 +183,14 @@ fn probe_of(url: &Url) -> Probe {
 mod tests {
     use std::time::Duration;
 
-    use super::{Expected, Targets};
-    use crate::cloud::prober::{ProbeAnswer, Sighting};
+    use super::{ExpectedAnswer, Targets};
+    use crate::cloud::prober::{ProbeAnswer, ProbeResult};
     use crate::engine::watch::Control;
 
     fn targets(url: &str, controls: &[&str], body: Option<&str>) -> Result<Targets, String> {
         let controls: Vec<String> = controls.iter().map(ToString::to_string).collect();
         let within = Duration::from_secs(5);
-        let expected = Expected { status: 200, body: body.map(Into::into), within };
+        let expected = ExpectedAnswer { status: 200, body: body.map(Into::into), within };
         Targets::new(url, &controls, expected).map_err(|why| why.to_string())
     }
 
@@ -233,7 +233,7 @@ mod tests {
     fn one_control_that_answers_is_enough_and_a_proxy_is_none() {
         let all = targets("http://shop/", &["http://a/", "tcp://b:53"], None).unwrap();
         let page = |status| ProbeAnswer::Http { status, body: String::new() };
-        let control = |a, b| all.control(&[Sighting::from(a), Sighting::from(b)]);
+        let control = |a, b| all.control(&[ProbeResult::from(a), ProbeResult::from(b)]);
         for answered in [
             control(page(404), ProbeAnswer::Timeout),
             control(page(502), ProbeAnswer::Open),

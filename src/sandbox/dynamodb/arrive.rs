@@ -3,9 +3,9 @@
 use crate::sandbox::dynamodb::effects::{be_created, become_active, open_stream};
 use crate::sandbox::dynamodb::items::Items;
 use crate::sandbox::dynamodb::places::managed_key_arn;
-use crate::sandbox::dynamodb::register::{Event, Register, key_of};
+use crate::sandbox::dynamodb::register::{Register, RegisterEvent, key_of};
 use crate::sandbox::dynamodb::table::{
-    Encryption, Index, Member, OnDemand, Standing, Status, Table, Tags,
+    DynamoTable, Encryption, Index, OnDemand, TableMember, TableStanding, TableStatus, Tags,
 };
 use crate::sandbox::http::Millis;
 
@@ -13,7 +13,7 @@ use crate::sandbox::http::Millis;
 pub fn replica_listed(register: &mut Register, due: Millis, id: &str, region: &str) {
     let Some(group) = register.groups.get_mut(&id.to_owned()) else { return };
     if let Some(member) = group.member_mut(region) {
-        member.standing = Standing::Creating;
+        member.standing = TableStanding::Creating;
     }
     let keys: Vec<String> =
         group.members.iter().map(|it| key_of(&it.region, &group.name)).collect();
@@ -25,11 +25,11 @@ pub fn replica_listed(register: &mut Register, due: Millis, id: &str, region: &s
 }
 
 /// A member from which the newcomer copies: the one that added it, or else any active one.
-fn source_of(register: &Register, id: &str, region: &str) -> Option<Table> {
+fn source_of(register: &Register, id: &str, region: &str) -> Option<DynamoTable> {
     let group = register.groups.get(&id.to_owned())?;
     let wanted = group.member(region)?.source.clone();
     let mut regions: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    let active = |it: &&Member| it.standing == Standing::Active;
+    let active = |it: &&TableMember| it.standing == TableStanding::Active;
     regions.extend(group.members.iter().filter(active).map(|it| it.region.as_str()));
     regions.iter().find_map(|it| register.table(it, &group.name)).cloned()
 }
@@ -40,16 +40,16 @@ pub fn replica_known(register: &mut Register, due: Millis, id: &str, region: &st
         return;
     };
     let (class, read_limit, key) = (member.class.clone(), member.read_limit, member.key.clone());
-    let table = Table {
+    let table = DynamoTable {
         id: register.new_id(region, &source.name),
         region: region.to_owned(),
         created: due,
-        status: Status::Creating,
+        status: TableStatus::Creating,
         work: None,
         indexes: source
             .indexes
             .iter()
-            .map(|it| Index { status: Status::Creating, ..it.clone() })
+            .map(|it| Index { status: TableStatus::Creating, ..it.clone() })
             .collect(),
         // What is each region's own starts empty: protection, recovery, tags.
         protected: false,
@@ -99,10 +99,10 @@ pub fn replica_active(
     }
     // A change of time to live that is under way ends here as well.
     let ttl = due + register.durations.ttl;
-    register.later(ttl, Event::TimeToLiveSettled { table: key });
+    register.later(ttl, RegisterEvent::TimeToLiveSettled { table: key });
     let group = register.groups.get_mut(&id.to_owned());
     if let Some(member) = group.and_then(|it| it.member_mut(region)) {
-        member.standing = Standing::Active;
+        member.standing = TableStanding::Active;
     }
     if let Some(base) = register.table_mut(&source.region, &source.name) {
         become_active(base);
@@ -127,5 +127,5 @@ pub fn replica_left(register: &mut Register, due: Millis, id: &str, region: &str
         }
     }
     let forgets = due + register.durations.replica_table_gone;
-    register.later(forgets, Event::TableGone { table: key_of(region, &name) });
+    register.later(forgets, RegisterEvent::TableGone { table: key_of(region, &name) });
 }

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::dynamodb::describe::seconds;
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Register};
-use crate::sandbox::dynamodb::shape::{Shape, table_name};
-use crate::sandbox::dynamodb::table::{Status, Table};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Register, TableCall};
+use crate::sandbox::dynamodb::shape::{KeyShape, table_name};
+use crate::sandbox::dynamodb::table::{DynamoTable, TableStatus};
 use crate::sandbox::http::Millis;
 
 const DEFAULT_DAYS: i64 = 35;
@@ -14,16 +14,25 @@ const DEFAULT_DAYS: i64 = 35;
 const LAG: Millis = 5 * 60_000;
 const DAY: Millis = 24 * 3_600_000;
 
-fn backed<'a>(register: &'a Register, call: &Call, name: &str) -> Result<&'a Table, Refusal> {
+fn backed<'a>(
+    register: &'a Register,
+    call: &TableCall,
+    name: &str,
+) -> Result<&'a DynamoTable, DynamoDbError> {
     let table = register.table(&call.region, name);
-    table.filter(|it| it.status != Status::Creating).ok_or_else(|| Refusal::table_not_found(name))
+    table
+        .filter(|it| it.status != TableStatus::Creating)
+        .ok_or_else(|| DynamoDbError::table_not_found(name))
 }
 
-pub fn update_continuous_backups(register: &mut Register, call: &Call) -> Result<Value, Refusal> {
+pub fn update_continuous_backups(
+    register: &mut Register,
+    call: &TableCall,
+) -> Result<Value, DynamoDbError> {
     let name = table_name(&call.body, &call.region)?;
     let asked = &call.body["PointInTimeRecoverySpecification"];
     let path = "pointInTimeRecoverySpecification";
-    let mut shape = Shape::default();
+    let mut shape = KeyShape::default();
     shape.required(asked, path);
     if !asked.is_null() {
         shape.required(
@@ -38,14 +47,14 @@ pub fn update_continuous_backups(register: &mut Register, call: &Call) -> Result
     let enabled = asked["PointInTimeRecoveryEnabled"] == true;
     let days = asked["RecoveryPeriodInDays"].as_i64();
     if !enabled && days.is_some() {
-        return Err(Refusal::validation(
+        return Err(DynamoDbError::validation(
             "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time \
              recovery.",
         ));
     }
     let table = backed(register, call, &name)?;
     if call.now < table.backups_from {
-        return Err(Refusal::backups_unavailable(&name));
+        return Err(DynamoDbError::backups_unavailable(&name));
     }
     if let Some(table) = register.table_mut(&call.region, &name) {
         table.recovery_since = enabled.then(|| table.recovery_since.unwrap_or(call.now));
@@ -54,12 +63,15 @@ pub fn update_continuous_backups(register: &mut Register, call: &Call) -> Result
     Ok(description(register.expect_table(&call.region, &name)?, call.now))
 }
 
-pub fn describe_continuous_backups(register: &Register, call: &Call) -> Result<Value, Refusal> {
+pub fn describe_continuous_backups(
+    register: &Register,
+    call: &TableCall,
+) -> Result<Value, DynamoDbError> {
     let name = table_name(&call.body, &call.region)?;
     Ok(description(backed(register, call, &name)?, call.now))
 }
 
-fn description(table: &Table, now: Millis) -> Value {
+fn description(table: &DynamoTable, now: Millis) -> Value {
     let mut recovery = json!({"PointInTimeRecoveryStatus": "DISABLED"});
     if let (Some(days), Some(since)) = (table.recovery, table.recovery_since) {
         recovery = json!({

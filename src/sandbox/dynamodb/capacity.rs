@@ -5,25 +5,27 @@ use serde_json::Value;
 use crate::sandbox::dynamodb::create::{MOST_UNITS, above_most, read_throughput};
 use crate::sandbox::dynamodb::limits::{limits, set_limits};
 use crate::sandbox::dynamodb::places::spoken_time;
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Patch, Register};
-use crate::sandbox::dynamodb::table::{Billing, Status, Table, Throughput, Work};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Patch, Register, TableCall};
+use crate::sandbox::dynamodb::table::{Billing, DynamoTable, TableStatus, Throughput, Work};
 use crate::sandbox::http::Millis;
 
 const DAY: Millis = 24 * 3_600_000;
 
 /// Without scaling of writes no provisioned group can be; the sandbox offers no scaling.
-pub fn needs_scaling() -> Refusal {
-    Refusal::validation("Table write capacity should either be Pay-Per-Request or AutoScaled.")
+pub fn needs_scaling() -> DynamoDbError {
+    DynamoDbError::validation(
+        "Table write capacity should either be Pay-Per-Request or AutoScaled.",
+    )
 }
 
 /// BillingMode, ProvisionedThroughput and updates of indexes, with a stream change where that is allowed.
 pub fn change_capacity(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
+    call: &TableCall,
+    table: &DynamoTable,
     stream: Option<String>,
-) -> Result<(), Refusal> {
+) -> Result<(), DynamoDbError> {
     let body = &call.body;
     let target = match body["BillingMode"].as_str() {
         Some("PAY_PER_REQUEST") => Billing::PayPerRequest,
@@ -43,7 +45,7 @@ pub fn change_capacity(
         }
         if !body["BillingMode"].is_null() && asked.is_null() {
             let text = "ProvisionedThroughput must be specified when BillingMode is PROVISIONED";
-            return Err(Refusal::invalid(text));
+            return Err(DynamoDbError::invalid(text));
         }
         patch.on_demand = switched.then_some(false);
         if !asked.is_null() {
@@ -57,14 +59,14 @@ pub fn change_capacity(
         register.update_until(&key, call.now + wait, Work::Throughput, patch.clone());
         for (name, _) in &patch.indexes {
             if let Some(index) = register.tables.get_mut(&key).and_then(|it| it.index_mut(name)) {
-                index.status = Status::Updating;
+                index.status = TableStatus::Updating;
             }
         }
     }
     Ok(())
 }
 
-fn wait(register: &Register, table: &Table, target: Billing, switched: bool) -> Millis {
+fn wait(register: &Register, table: &DynamoTable, target: Billing, switched: bool) -> Millis {
     let durations = &register.durations;
     match target {
         Billing::Provisioned if switched => durations.to_provisioned,
@@ -76,40 +78,43 @@ fn wait(register: &Register, table: &Table, target: Billing, switched: bool) -> 
 }
 
 /// Name and body of each `Update` of an index.
-fn index_updates<'a>(body: &'a Value, table: &Table) -> Result<Vec<(&'a str, &'a Value)>, Refusal> {
+fn index_updates<'a>(
+    body: &'a Value,
+    table: &DynamoTable,
+) -> Result<Vec<(&'a str, &'a Value)>, DynamoDbError> {
     let mut updates: Vec<(&str, &Value)> = Vec::new();
     for update in body["GlobalSecondaryIndexUpdates"].as_array().into_iter().flatten() {
         let update = &update["Update"];
         let name = update["IndexName"].as_str().unwrap_or("");
         if updates.iter().any(|(seen, _)| *seen == name) {
-            return Err(Refusal::invalid(&format!(
+            return Err(DynamoDbError::invalid(&format!(
                 "Only one global secondary index update per index is allowed simultaneously. \
                  Index: {name}"
             )));
         }
         let Some(index) = table.index(name) else {
             let text = format!("Cannot update an index that is not a GlobalSecondaryIndex: {name}");
-            return Err(Refusal::validation(text));
+            return Err(DynamoDbError::validation(text));
         };
-        if index.status != Status::Active {
+        if index.status != TableStatus::Active {
             let text = format!("Index is being updated. Table: {} Index: {name}", table.name);
-            return Err(Refusal::busy(&text));
+            return Err(DynamoDbError::busy(&text));
         }
         updates.push((name, update));
     }
     Ok(updates)
 }
 
-fn on_demand_only(body: &Value, indexes: &[(&str, &Value)]) -> Result<(), Refusal> {
+fn on_demand_only(body: &Value, indexes: &[(&str, &Value)]) -> Result<(), DynamoDbError> {
     if !body["ProvisionedThroughput"].is_null() {
-        return Err(Refusal::invalid(
+        return Err(DynamoDbError::invalid(
             "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode \
              is PAY_PER_REQUEST",
         ));
     }
     match indexes.iter().find(|(_, update)| !update["ProvisionedThroughput"].is_null()) {
         None => Ok(()),
-        Some((name, _)) => Err(Refusal::invalid(&format!(
+        Some((name, _)) => Err(DynamoDbError::invalid(&format!(
             "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: {name} \
              when BillingMode is PAY_PER_REQUEST"
         ))),
@@ -117,11 +122,11 @@ fn on_demand_only(body: &Value, indexes: &[(&str, &Value)]) -> Result<(), Refusa
 }
 
 fn new_indexes(
-    table: &Table,
+    table: &DynamoTable,
     updates: &[(&str, &Value)],
     switched: bool,
     now: Millis,
-) -> Result<Vec<(String, Throughput)>, Refusal> {
+) -> Result<Vec<(String, Throughput)>, DynamoDbError> {
     let mut patch = Vec::new();
     for (name, update) in updates {
         let asked = &update["ProvisionedThroughput"];
@@ -136,17 +141,17 @@ fn new_indexes(
     let lacking = table.indexes.iter().find(|it| !patch.iter().any(|(name, _)| *name == it.name));
     if let (true, Some(index)) = (switched, lacking) {
         let text = format!("ProvisionedThroughput must be specified for index: {}", index.name);
-        return Err(Refusal::invalid(&text));
+        return Err(DynamoDbError::invalid(&text));
     }
     Ok(patch)
 }
 
 fn new_throughput(
-    table: &Table,
+    table: &DynamoTable,
     asked: &Value,
     switched: bool,
     now: Millis,
-) -> Result<Throughput, Refusal> {
+) -> Result<Throughput, DynamoDbError> {
     for name in ["ReadCapacityUnits", "WriteCapacityUnits"] {
         let units = asked[name].as_i64().unwrap_or(0);
         if units > MOST_UNITS {
@@ -162,10 +167,10 @@ fn changed(
     switched: bool,
     subject: &str,
     now: Millis,
-) -> Result<Throughput, Refusal> {
+) -> Result<Throughput, DynamoDbError> {
     let asked = read_throughput(asked);
     if !switched && (asked.read, asked.write) == (current.read, current.write) {
-        return Err(Refusal::validation(format!(
+        return Err(DynamoDbError::validation(format!(
             "The provisioned throughput for the {subject} will not change. The requested value \
              equals the current value. Current ReadCapacityUnits provisioned for the {subject}: \
              {0}. Requested ReadCapacityUnits: {0}. Current WriteCapacityUnits provisioned for the \
@@ -185,13 +190,13 @@ fn changed(
 }
 
 /// Four decreases a day, then one an hour.
-fn within_budget(current: &Throughput, now: Millis) -> Result<Vec<Millis>, Refusal> {
+fn within_budget(current: &Throughput, now: Millis) -> Result<Vec<Millis>, DynamoDbError> {
     let mut today: Vec<Millis> =
         current.decreased.iter().copied().filter(|at| at / DAY == now / DAY).collect();
     let last = today.last().copied().unwrap_or(0);
     let next = (last + 3_600_000).min((now / DAY + 1) * DAY);
     if today.len() >= 4 && now < next {
-        return Err(Refusal::limit(format!(
+        return Err(DynamoDbError::limit(format!(
             "Subscriber limit exceeded: Provisioned throughput decreases are limited within a \
              given UTC day. After the first 4 decreases, each subsequent decrease in the same UTC \
              day can be performed at most once every 3600 seconds. Number of decreases today: {}. \
@@ -206,12 +211,16 @@ fn within_budget(current: &Throughput, now: Millis) -> Result<Vec<Millis>, Refus
 }
 
 /// Limits of indexes of an on-demand table: at once, like those of the table.
-pub fn index_limits(register: &mut Register, call: &Call, table: &Table) -> Result<(), Refusal> {
+pub fn index_limits(
+    register: &mut Register,
+    call: &TableCall,
+    table: &DynamoTable,
+) -> Result<(), DynamoDbError> {
     let updates = index_updates(&call.body, table)?;
     on_demand_only(&call.body, &updates)?;
     for (name, update) in &updates {
         if update["OnDemandThroughput"].is_null() && update["WarmThroughput"].is_null() {
-            return Err(Refusal::invalid(&format!(
+            return Err(DynamoDbError::invalid(&format!(
                 "The only Updates for index: {name} when TableThroughputMode is PAY_PER_REQUEST \
                  can be to OnDemandThroughput, WarmThroughput"
             )));

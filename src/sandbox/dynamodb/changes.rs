@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::shape::Shape;
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::shape::KeyShape;
 
 /// Which kinds of change a request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum TableChange {
     Encryption,
     Class,
     Protection,
@@ -21,7 +21,7 @@ pub enum Change {
     Limits,
 }
 
-impl Change {
+impl TableChange {
     /// Whether it concerns every member of a group, not only the one that is called.
     pub fn is_shared(self) -> bool {
         !matches!(self, Self::Class | Self::Protection)
@@ -29,8 +29,8 @@ impl Change {
 }
 
 /// What can be told wrong without knowing any table.
-pub fn check_shape(body: &Value) -> Result<(), Refusal> {
-    let mut shape = Shape::default();
+pub fn check_shape(body: &Value) -> Result<(), DynamoDbError> {
+    let mut shape = KeyShape::default();
     shape.one_of(&body["BillingMode"], "billingMode", &["PROVISIONED", "PAY_PER_REQUEST"]);
     shape.throughput(&body["ProvisionedThroughput"], "provisionedThroughput");
     let views = ["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"];
@@ -63,7 +63,7 @@ pub fn check_shape(body: &Value) -> Result<(), Refusal> {
     shape.finish()?;
     let classes = [Some("STANDARD"), Some("STANDARD_INFREQUENT_ACCESS")];
     if !body["TableClass"].is_null() && !classes.contains(&body["TableClass"].as_str()) {
-        return Err(Refusal::validation(
+        return Err(DynamoDbError::validation(
             "Invalid table-class parameter provided. Please try again with a valid table-class \
              value: [STANDARD, STANDARD_INFREQUENT_ACCESS].",
         ));
@@ -72,11 +72,11 @@ pub fn check_shape(body: &Value) -> Result<(), Refusal> {
 }
 
 /// What the request asks for, the loner kinds first.
-pub fn changes(body: &Value) -> Result<Vec<Change>, Refusal> {
+pub fn changes(body: &Value) -> Result<Vec<TableChange>, DynamoDbError> {
     let given = |name: &str| !body[name].is_null();
     let updates = body["GlobalSecondaryIndexUpdates"].as_array();
     if updates.is_some_and(Vec::is_empty) {
-        return Err(Refusal::invalid("List of GlobalSecondaryIndexUpdates is empty"));
+        return Err(DynamoDbError::invalid("List of GlobalSecondaryIndexUpdates is empty"));
     }
     let mut online = false;
     let mut plain = false;
@@ -84,14 +84,14 @@ pub fn changes(body: &Value) -> Result<Vec<Change>, Refusal> {
         let kinds = ["Create", "Delete", "Update"].map(|kind| !update[kind].is_null());
         match kinds.iter().filter(|it| **it).count() {
             0 => {
-                return Err(Refusal::invalid(
+                return Err(DynamoDbError::invalid(
                     "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, \
                      GlobalSecondaryIndexUpdate.Delete must not be null",
                 ));
             }
             1 => {}
             _ => {
-                return Err(Refusal::invalid(
+                return Err(DynamoDbError::invalid(
                     "Only one global secondary index action is allowed per \
                      GlobalSecondaryIndexUpdate object",
                 ));
@@ -101,25 +101,25 @@ pub fn changes(body: &Value) -> Result<Vec<Change>, Refusal> {
         plain |= kinds[2];
     }
     let all = [
-        (given("ReplicaUpdates"), Change::Replicas),
-        (given("SSESpecification"), Change::Encryption),
-        (given("TableClass"), Change::Class),
-        (given("DeletionProtectionEnabled"), Change::Protection),
-        (given("WarmThroughput"), Change::Warm),
-        (online, Change::OnlineIndex),
-        (given("BillingMode"), Change::Billing),
-        (given("ProvisionedThroughput"), Change::Throughput),
-        (plain, Change::IndexUpdate),
-        (given("StreamSpecification"), Change::Stream),
-        (given("OnDemandThroughput"), Change::Limits),
+        (given("ReplicaUpdates"), TableChange::Replicas),
+        (given("SSESpecification"), TableChange::Encryption),
+        (given("TableClass"), TableChange::Class),
+        (given("DeletionProtectionEnabled"), TableChange::Protection),
+        (given("WarmThroughput"), TableChange::Warm),
+        (online, TableChange::OnlineIndex),
+        (given("BillingMode"), TableChange::Billing),
+        (given("ProvisionedThroughput"), TableChange::Throughput),
+        (plain, TableChange::IndexUpdate),
+        (given("StreamSpecification"), TableChange::Stream),
+        (given("OnDemandThroughput"), TableChange::Limits),
     ];
-    let found: Vec<Change> =
+    let found: Vec<TableChange> =
         all.into_iter().filter(|(is, _)| *is).map(|(_, change)| change).collect();
     if found.is_empty() {
         return Err(nothing(body));
     }
     if given("GlobalTableWitnessUpdates") || body["MultiRegionConsistency"] == "STRONG" {
-        return Err(Refusal::validation(
+        return Err(DynamoDbError::validation(
             "The sandbox does not offer global tables with MultiRegionConsistency STRONG",
         ));
     }
@@ -127,12 +127,12 @@ pub fn changes(body: &Value) -> Result<Vec<Change>, Refusal> {
 }
 
 /// The list leaves out a member that the request did carry.
-fn nothing(body: &Value) -> Refusal {
+fn nothing(body: &Value) -> DynamoDbError {
     let consistency = match body["MultiRegionConsistency"] {
         Value::Null => "MultiRegionConsistency, ",
         _ => "",
     };
-    Refusal::validation(format!(
+    DynamoDbError::validation(format!(
         "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, \
          GlobalSecondaryIndexUpdates, SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, \
          ReplicaTransitRoleArn, {consistency}DeletionProtectionEnabled, OnDemandThroughput, \
@@ -141,35 +141,35 @@ fn nothing(body: &Value) -> Refusal {
 }
 
 /// Which kinds may travel together; all others travel alone.
-pub fn one_change(body: &Value, changes: &[Change]) -> Result<(), Refusal> {
+pub fn one_change(body: &Value, changes: &[TableChange]) -> Result<(), DynamoDbError> {
     if changes.len() == 1 {
         return Ok(());
     }
-    let has = |change: Change| changes.contains(&change);
-    let iops = [Change::Billing, Change::Throughput, Change::IndexUpdate];
+    let has = |change: TableChange| changes.contains(&change);
+    let iops = [TableChange::Billing, TableChange::Throughput, TableChange::IndexUpdate];
     let text = match changes[0] {
-        Change::Replicas => {
+        TableChange::Replicas => {
             "Requests that modify replicas or witnesses must not also modify other fields"
         }
-        Change::Encryption => {
+        TableChange::Encryption => {
             "Server-Side Encryption modification must be the only operation in the request"
         }
-        Change::Class => "TableClass modification must be the only operation in the request",
-        Change::Protection => {
+        TableChange::Class => "TableClass modification must be the only operation in the request",
+        TableChange::Protection => {
             "DeletionProtection modification must be the only operation in the request"
         }
-        Change::Warm if has(Change::OnlineIndex) => {
+        TableChange::Warm if has(TableChange::OnlineIndex) => {
             "Create global secondary index cannot be specified when updating WarmThroughput"
         }
-        Change::Warm => "WarmThroughput must be the only operation in the request",
-        Change::OnlineIndex if has(Change::Stream) => {
+        TableChange::Warm => "WarmThroughput must be the only operation in the request",
+        TableChange::OnlineIndex if has(TableChange::Stream) => {
             "You cannot create or delete index while changing stream status"
         }
-        Change::OnlineIndex => "You cannot create or delete index while updating table IOPS",
-        _ if has(Change::Limits) && !(has(Change::Billing) && changes.len() == 2) => {
+        TableChange::OnlineIndex => "You cannot create or delete index while updating table IOPS",
+        _ if has(TableChange::Limits) && !(has(TableChange::Billing) && changes.len() == 2) => {
             "OnDemandThroughput can only be combined with BillingMode in an UpdateTable request"
         }
-        _ if has(Change::Stream)
+        _ if has(TableChange::Stream)
             && iops.into_iter().any(has)
             && !(body["BillingMode"] == "PAY_PER_REQUEST" && changes.len() == 2) =>
         {
@@ -177,5 +177,5 @@ pub fn one_change(body: &Value, changes: &[Change]) -> Result<(), Refusal> {
         }
         _ => return Ok(()),
     };
-    Err(Refusal::invalid(text))
+    Err(DynamoDbError::invalid(text))
 }

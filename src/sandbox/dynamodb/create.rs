@@ -6,11 +6,12 @@ use crate::sandbox::dynamodb::describe::description;
 use crate::sandbox::dynamodb::effects::open_stream;
 use crate::sandbox::dynamodb::encryption::asked_encryption;
 use crate::sandbox::dynamodb::items::Items;
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Event, Register, key_of};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Register, RegisterEvent, TableCall, key_of};
 use crate::sandbox::dynamodb::shape::table_name;
 use crate::sandbox::dynamodb::table::{
-    Billing, Encryption, Group, Index, OnDemand, Status, Table, Tags, Throughput, Warm,
+    Billing, DynamoTable, Encryption, Index, OnDemand, ReplicaGroup, TableStatus, Tags, Throughput,
+    Warm,
 };
 use crate::sandbox::dynamodb::tags::read_tags;
 
@@ -19,13 +20,13 @@ pub const MOST_UNITS: i64 = 40_000;
 
 pub fn create_table(
     register: &mut Register,
-    call: &Call,
+    call: &TableCall,
     items: &mut Items,
-) -> Result<Value, Refusal> {
+) -> Result<Value, DynamoDbError> {
     let body = &call.body;
     if !body["GlobalTableSourceArn"].is_null() {
         let text = "The sandbox has one account and does not offer multi-account global tables";
-        return Err(Refusal::validation(text));
+        return Err(DynamoDbError::validation(text));
     }
     items.judge(&judged(body))?;
     let name = table_name(body, &call.region)?;
@@ -36,7 +37,7 @@ pub fn create_table(
     check_units(body, &call.region)?;
     check_stream(&body["StreamSpecification"])?;
     if taken(register, &call.region, &name) {
-        return Err(Refusal::in_use(format!("Table already exists: {name}")));
+        return Err(DynamoDbError::in_use(format!("Table already exists: {name}")));
     }
     let table = new_table(register, call, name, encryption, Tags { now: tags, before: None }, warm);
     let answer = description(register, &table, call.now);
@@ -46,7 +47,7 @@ pub fn create_table(
     };
     let key = key_of(&table.region, &table.name);
     register.tables.put(key.clone(), table);
-    register.later(call.now + wait, Event::TableCreated { table: key });
+    register.later(call.now + wait, RegisterEvent::TableCreated { table: key });
     Ok(json!({"TableDescription": answer}))
 }
 
@@ -74,30 +75,30 @@ fn judged(body: &Value) -> Value {
 
 /// A table of this name is there, coming or going.
 pub fn taken(register: &Register, region: &str, name: &str) -> bool {
-    let joins = |it: &Group| it.name == name && it.member(region).is_some();
+    let joins = |it: &ReplicaGroup| it.name == name && it.member(region).is_some();
     register.table(region, name).is_some() || register.groups.iter().any(|(_, it)| joins(it))
 }
 
 fn new_table(
     register: &mut Register,
-    call: &Call,
+    call: &TableCall,
     name: String,
     encryption: Option<Encryption>,
     tags: Tags,
     warm: Warm,
-) -> Table {
+) -> DynamoTable {
     let body = &call.body;
     let billing = match body["BillingMode"].as_str() {
         Some("PAY_PER_REQUEST") => Billing::PayPerRequest,
         _ => Billing::Provisioned,
     };
     let list = |name: &str| body[name].as_array().cloned().unwrap_or_default();
-    let mut table = Table {
+    let mut table = DynamoTable {
         id: register.new_id(&call.region, &name),
         region: call.region.clone(),
         name,
         created: call.now,
-        status: Status::Creating,
+        status: TableStatus::Creating,
         work: None,
         key_schema: body["KeySchema"].clone(),
         attributes: list("AttributeDefinitions"),
@@ -137,7 +138,7 @@ pub fn new_index(body: &Value) -> Index {
         name: body["IndexName"].as_str().unwrap_or("").to_owned(),
         key_schema: body["KeySchema"].clone(),
         projection: body["Projection"].clone(),
-        status: Status::Creating,
+        status: TableStatus::Creating,
         backfilling: false,
         throughput: read_throughput(&body["ProvisionedThroughput"]),
         on_demand: read_on_demand(&body["OnDemandThroughput"]),
@@ -158,7 +159,7 @@ fn read_on_demand(body: &Value) -> OnDemand {
 }
 
 /// What the table can bear at once from its first moment; asking for less is refused.
-fn warm(body: &Value) -> Result<Warm, Refusal> {
+fn warm(body: &Value) -> Result<Warm, DynamoDbError> {
     let on_demand = body["BillingMode"] == "PAY_PER_REQUEST";
     let capacity = read_throughput(&body["ProvisionedThroughput"]);
     let floor = if on_demand { (12_000, 4_000) } else { (capacity.read, capacity.write) };
@@ -170,7 +171,7 @@ fn warm(body: &Value) -> Result<Warm, Refusal> {
             } else {
                 "ReadCapacityUnits of ProvisionedThroughput"
             };
-            Err(Refusal::invalid(&format!(
+            Err(DynamoDbError::invalid(&format!(
                 "Requested {name} for WarmThroughput for table is lower than {bound}"
             )))
         }
@@ -185,17 +186,17 @@ fn warm(body: &Value) -> Result<Warm, Refusal> {
 }
 
 /// Capacity is given exactly where the billing mode wants it.
-fn check_billing(body: &Value) -> Result<(), Refusal> {
+fn check_billing(body: &Value) -> Result<(), DynamoDbError> {
     let on_demand = body["BillingMode"] == "PAY_PER_REQUEST";
     match (on_demand, body["ProvisionedThroughput"].is_null()) {
         (true, false) => {
-            return Err(Refusal::invalid(
+            return Err(DynamoDbError::invalid(
                 "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when \
                  BillingMode is PAY_PER_REQUEST",
             ));
         }
         (false, true) => {
-            return Err(Refusal::invalid(
+            return Err(DynamoDbError::invalid(
                 "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode \
                  is PROVISIONED",
             ));
@@ -213,24 +214,24 @@ fn check_billing(body: &Value) -> Result<(), Refusal> {
             (false, false) => format!("ProvisionedThroughput is not specified for index: {name}"),
             _ => continue,
         };
-        return Err(Refusal::invalid(&text));
+        return Err(DynamoDbError::invalid(&text));
     }
     Ok(())
 }
 
-fn check_stream(asked: &Value) -> Result<(), Refusal> {
+fn check_stream(asked: &Value) -> Result<(), DynamoDbError> {
     match (asked["StreamEnabled"].as_bool(), asked["StreamViewType"].is_null()) {
-        (Some(true), true) => Err(Refusal::invalid(
+        (Some(true), true) => Err(DynamoDbError::invalid(
             "Table is being created with a stream enabled, UpdateViewType is required",
         )),
-        (Some(false), false) => Err(Refusal::invalid(
+        (Some(false), false) => Err(DynamoDbError::invalid(
             "Table is being created with a stream disabled, UpdateViewType should not be specified",
         )),
         _ => Ok(()),
     }
 }
 
-fn check_units(body: &Value, region: &str) -> Result<(), Refusal> {
+fn check_units(body: &Value, region: &str) -> Result<(), DynamoDbError> {
     for name in ["ReadCapacityUnits", "WriteCapacityUnits"] {
         let units = body["ProvisionedThroughput"][name].as_i64().unwrap_or(0);
         if units > MOST_UNITS {
@@ -240,8 +241,8 @@ fn check_units(body: &Value, region: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub fn above_most(name: &str, units: i64, region: &str) -> Refusal {
-    Refusal::limit(format!(
+pub fn above_most(name: &str, units: i64, region: &str) -> DynamoDbError {
+    DynamoDbError::limit(format!(
         "The requested {name}, {units}, is above the per table maximum for the account in \
          {region}. Per table maximum: {MOST_UNITS}. Refer to the Amazon DynamoDB Developer Guide \
          for current limits and how to request higher limits."

@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::sandbox::dynamodb::items::Items;
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Register};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Register, TableCall};
 use crate::sandbox::dynamodb::replication::send;
 use crate::sandbox::dynamodb::shape::name_of;
-use crate::sandbox::dynamodb::table::{Status, Table};
+use crate::sandbox::dynamodb::table::{DynamoTable, TableStatus};
 
 /// Runs an item call. Writes are sent to the other members; the world is locked, so the order of calls is the order of
 /// writes.
 pub fn item_call(
     register: &mut Register,
-    call: &Call,
+    call: &TableCall,
     items: &mut Items,
-) -> Result<Value, Refusal> {
+) -> Result<Value, DynamoDbError> {
     let mut body = call.body.clone();
     by_name(&mut body, &call.region)?;
     let tables = tables_of(&body);
@@ -32,7 +32,7 @@ pub fn item_call(
 }
 
 /// Tables may be named by ARN; the engine wants names.
-fn by_name(body: &mut Value, region: &str) -> Result<(), Refusal> {
+fn by_name(body: &mut Value, region: &str) -> Result<(), DynamoDbError> {
     if let Some(arn) = body["TableName"].as_str().filter(|it| it.starts_with("arn:")) {
         body["TableName"] = name_of(arn, region)?.into();
     }
@@ -71,14 +71,19 @@ fn transacted(body: &Value) -> impl Iterator<Item = (&str, &Value)> {
 }
 
 /// A missing table is left to the engine, which checks the request's shape before it says so.
-fn serving(register: &Register, call: &Call, name: &str, body: &Value) -> Result<(), Refusal> {
+fn serving(
+    register: &Register,
+    call: &TableCall,
+    name: &str,
+    body: &Value,
+) -> Result<(), DynamoDbError> {
     let Some(table) = register.table(&call.region, name) else { return Ok(()) };
     if !table.serves() {
-        return Err(Refusal::not_found("Requested resource not found"));
+        return Err(DynamoDbError::not_found("Requested resource not found"));
     }
     let index = body["IndexName"].as_str().and_then(|it| table.index(it));
-    match index.filter(|it| it.status == Status::Creating) {
-        Some(index) => Err(Refusal::validation(format!(
+    match index.filter(|it| it.status == TableStatus::Creating) {
+        Some(index) => Err(DynamoDbError::validation(format!(
             "Cannot read from backfilling global secondary index: {}",
             index.name
         ))),
@@ -87,7 +92,7 @@ fn serving(register: &Register, call: &Call, name: &str, body: &Value) -> Result
 }
 
 /// Table and key of every item that an accepted call wrote, once each, in a settled order.
-fn written(register: &Register, call: &Call, body: &Value) -> Vec<(String, Value)> {
+fn written(register: &Register, call: &TableCall, body: &Value) -> Vec<(String, Value)> {
     let mut keys: BTreeMap<(String, String), Value> = BTreeMap::new();
     let mut note = |name: Option<&str>, item: &Value| {
         let Some(table) = name.and_then(|it| register.table(&call.region, it)) else { return };
@@ -118,7 +123,7 @@ fn written(register: &Register, call: &Call, body: &Value) -> Vec<(String, Value
     keys.into_iter().filter(|(_, key)| complete(key)).map(|((name, _), key)| (name, key)).collect()
 }
 
-fn key_in(table: &Table, item: &Value) -> Value {
+fn key_in(table: &DynamoTable, item: &Value) -> Value {
     let names = table.key_names();
     let parts = names.iter().filter(|it| !item[it.as_str()].is_null());
     parts.map(|it| (it.clone(), item[it.as_str()].clone())).collect::<Map<_, _>>().into()

@@ -3,11 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::dynamodb::places::table_arn;
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Register};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Register, TableCall};
 use crate::sandbox::dynamodb::shape::table_name;
 use crate::sandbox::dynamodb::table::{
-    Billing, Index, Member, OnDemand, Standing, Status, Table, Throughput, Warm,
+    Billing, DynamoTable, Index, OnDemand, TableMember, TableStanding, TableStatus, Throughput,
+    Warm,
 };
 use crate::sandbox::http::Millis;
 
@@ -19,14 +20,14 @@ pub fn seconds(at: Millis) -> Value {
     json!(at as f64 / 1000.0)
 }
 
-pub fn describe_table(register: &Register, call: &Call) -> Result<Value, Refusal> {
+pub fn describe_table(register: &Register, call: &TableCall) -> Result<Value, DynamoDbError> {
     let name = table_name(&call.body, &call.region)?;
     let table = register.expect_table(&call.region, &name)?;
     Ok(json!({"Table": description(register, table, call.now)}))
 }
 
 /// One page of names, in their order.
-pub fn list_tables(register: &Register, call: &Call) -> Result<Value, Refusal> {
+pub fn list_tables(register: &Register, call: &TableCall) -> Result<Value, DynamoDbError> {
     let limit = match &call.body["Limit"] {
         Value::Null => 100,
         limit => limit.as_u64().unwrap_or(0),
@@ -37,7 +38,7 @@ pub fn list_tables(register: &Register, call: &Call) -> Result<Value, Refusal> {
         } else {
             "Member must have value less than or equal to 100"
         };
-        return Err(Refusal::validation(format!(
+        return Err(DynamoDbError::validation(format!(
             "1 validation error detected: Value '{}' at 'limit' failed to satisfy constraint: {rule}",
             call.body["Limit"]
         )));
@@ -63,7 +64,7 @@ pub fn list_tables(register: &Register, call: &Call) -> Result<Value, Refusal> {
 }
 
 /// A TableDescription of now.
-pub fn description(register: &Register, table: &Table, now: Millis) -> Value {
+pub fn description(register: &Register, table: &DynamoTable, now: Millis) -> Value {
     let mut it = Map::new();
     let mut put = |name: &str, value: Value| {
         it.insert(name.to_owned(), value);
@@ -116,7 +117,7 @@ pub fn description(register: &Register, table: &Table, now: Millis) -> Value {
     if let Some(limits) = on_demand(table.on_demand) {
         put("OnDemandThroughput", limits);
     }
-    if table.status != Status::Creating || table.warm.asked {
+    if table.status != TableStatus::Creating || table.warm.asked {
         put("WarmThroughput", warm(table.warm));
     }
     let replicas = replicas(register, table);
@@ -143,18 +144,18 @@ fn throughput(it: &Throughput, now: Millis) -> Value {
 }
 
 /// Absent on a table that was never anything but provisioned.
-fn billing(table: &Table) -> Option<Value> {
+fn billing(table: &DynamoTable) -> Option<Value> {
     if table.billing == Billing::Provisioned && table.on_demand_since.is_none() {
         return None;
     }
     let mut summary = json!({"BillingMode": table.billing.word()});
-    if let Some(at) = table.on_demand_since.filter(|_| table.status != Status::Creating) {
+    if let Some(at) = table.on_demand_since.filter(|_| table.status != TableStatus::Creating) {
         summary["LastUpdateToPayPerRequestDateTime"] = seconds(at);
     }
     Some(summary)
 }
 
-fn local_indexes(table: &Table) -> Value {
+fn local_indexes(table: &DynamoTable) -> Value {
     let arn = table_arn(&table.region, &table.name);
     let described = table.local_indexes.iter().map(|index| {
         let name = index["IndexName"].as_str().unwrap_or("");
@@ -170,7 +171,7 @@ fn local_indexes(table: &Table) -> Value {
     described.collect()
 }
 
-fn index(table: &Table, index: &Index, now: Millis) -> Value {
+fn index(table: &DynamoTable, index: &Index, now: Millis) -> Value {
     let mut value = json!({
         "IndexName": index.name,
         "KeySchema": index.key_schema,
@@ -188,7 +189,7 @@ fn index(table: &Table, index: &Index, now: Millis) -> Value {
     if let Some(limits) = on_demand(index.on_demand) {
         value["OnDemandThroughput"] = limits;
     }
-    if table.status != Status::Creating {
+    if table.status != TableStatus::Creating {
         let floor = match table.billing {
             Billing::PayPerRequest => Warm { read: 12_000, write: 4_000, ..Warm::default() },
             Billing::Provisioned => Warm {
@@ -222,17 +223,17 @@ fn warm(it: Warm) -> Value {
 }
 
 /// The other members as this region sees them, in the order in which it met them.
-pub fn replicas(register: &Register, table: &Table) -> Vec<Value> {
+pub fn replicas(register: &Register, table: &DynamoTable) -> Vec<Value> {
     let Some(group) = register.group_of(table) else { return Vec::new() };
     let others = group.members.iter().filter(|it| it.region != table.region);
     others
-        .filter(|it| it.standing != Standing::Hidden)
+        .filter(|it| it.standing != TableStanding::Hidden)
         .map(|it| replica(register, table, it))
         .collect()
 }
 
 /// Settings show only where they differ from those of the table that was asked.
-fn replica(register: &Register, table: &Table, member: &Member) -> Value {
+fn replica(register: &Register, table: &DynamoTable, member: &TableMember) -> Value {
     let mut entry = json!({"RegionName": member.region, "ReplicaStatus": member.standing.word()});
     let Some(other) = register.table(&member.region, &table.name) else { return entry };
     if let Some(key) = other.encryption.as_ref().filter(|it| it.customer) {

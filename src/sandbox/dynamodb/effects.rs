@@ -2,16 +2,16 @@
 
 use crate::sandbox::dynamodb::places::stream_label;
 use crate::sandbox::dynamodb::register::Patch;
-use crate::sandbox::dynamodb::table::{Billing, Status, Table, Throughput};
+use crate::sandbox::dynamodb::table::{Billing, DynamoTable, TableStatus, Throughput};
 use crate::sandbox::http::Millis;
 
-pub fn become_active(table: &mut Table) {
-    table.status = Status::Active;
+pub fn become_active(table: &mut DynamoTable) {
+    table.status = TableStatus::Active;
     table.work = None;
 }
 
 /// What was accepted earlier shows from now on.
-pub fn apply(table: &mut Table, due: Millis, patch: &Patch) {
+pub fn apply(table: &mut DynamoTable, due: Millis, patch: &Patch) {
     if let Some(throughput) = &patch.throughput {
         table.warm.read = table.warm.read.max(throughput.read);
         table.warm.write = table.warm.write.max(throughput.write);
@@ -23,8 +23,8 @@ pub fn apply(table: &mut Table, due: Millis, patch: &Patch) {
         }
     }
     for index in &mut table.indexes {
-        if index.status == Status::Updating {
-            index.status = Status::Active;
+        if index.status == TableStatus::Updating {
+            index.status = TableStatus::Active;
         }
     }
     match patch.on_demand {
@@ -48,7 +48,7 @@ pub fn apply(table: &mut Table, due: Millis, patch: &Patch) {
     }
 }
 
-fn on_demand(table: &mut Table, due: Millis) {
+fn on_demand(table: &mut DynamoTable, due: Millis) {
     if table.billing == Billing::PayPerRequest {
         return;
     }
@@ -63,17 +63,17 @@ fn on_demand(table: &mut Table, due: Millis) {
     }
 }
 
-pub fn open_stream(table: &mut Table, at: Millis, view: &str) {
+pub fn open_stream(table: &mut DynamoTable, at: Millis, view: &str) {
     table.stream = Some(view.to_owned());
     table.stream_label = Some(stream_label(at));
 }
 
 /// The table and all its indexes are there; recovery follows a little later.
-pub fn be_created(table: &mut Table, due: Millis, backups_from: Millis) {
+pub fn be_created(table: &mut DynamoTable, due: Millis, backups_from: Millis) {
     become_active(table);
     table.backups_from = backups_from;
     table.counted = due;
     for index in &mut table.indexes {
-        index.status = Status::Active;
+        index.status = TableStatus::Active;
     }
 }

@@ -3,26 +3,26 @@
 use serde_json::Value;
 
 use crate::sandbox::dynamodb::places::{iso_time, key_arn, managed_key_arn};
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Event, Register, key_of};
-use crate::sandbox::dynamodb::table::{Encryption, Table};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Register, RegisterEvent, TableCall, key_of};
+use crate::sandbox::dynamodb::table::{DynamoTable, Encryption};
 use crate::sandbox::http::Millis;
 
 const HOUR: Millis = 3_600_000;
 
 /// What an SSESpecification asks for; `None` is the service-owned key.
-pub fn asked_encryption(asked: &Value, region: &str) -> Result<Option<Encryption>, Refusal> {
+pub fn asked_encryption(asked: &Value, region: &str) -> Result<Option<Encryption>, DynamoDbError> {
     let kind = asked["SSEType"].as_str();
     let key = asked["KMSMasterKeyId"].as_str();
     if kind == Some("AES256") {
-        return Err(Refusal::invalid("SSEType AES256 is not supported"));
+        return Err(DynamoDbError::invalid("SSEType AES256 is not supported"));
     }
     if asked["Enabled"] == false {
         if kind.is_some() {
-            return Err(Refusal::invalid("SSEType can not be specified if Enabled is false"));
+            return Err(DynamoDbError::invalid("SSEType can not be specified if Enabled is false"));
         }
         if key.is_some() {
-            return Err(Refusal::invalid(
+            return Err(DynamoDbError::invalid(
                 "KMSMasterKeyId can not be specified if Enabled is false",
             ));
         }
@@ -43,7 +43,7 @@ pub fn asked_encryption(asked: &Value, region: &str) -> Result<Option<Encryption
 }
 
 /// A key of another region is refused at once.
-pub fn usable(key: &str, region: &str) -> Result<(), Refusal> {
+pub fn usable(key: &str, region: &str) -> Result<(), DynamoDbError> {
     let elsewhere = key.starts_with("arn:") && !key.starts_with(&format!("arn:aws:kms:{region}:"));
     if elsewhere {
         let there = key.split(':').nth(3).unwrap_or("");
@@ -51,7 +51,7 @@ pub fn usable(key: &str, region: &str) -> Result<(), Refusal> {
             "KMS validation error: com.amazonaws.services.kms.model.NotFoundException: Invalid \
              arn {there}"
         );
-        return Err(Refusal::validation(text));
+        return Err(DynamoDbError::validation(text));
     }
     Ok(())
 }
@@ -59,21 +59,23 @@ pub fn usable(key: &str, region: &str) -> Result<(), Refusal> {
 /// Changes the key of one table. Re-encryption runs while the table stays ACTIVE.
 pub fn change_encryption(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
-) -> Result<(), Refusal> {
+    call: &TableCall,
+    table: &DynamoTable,
+) -> Result<(), DynamoDbError> {
     let asked = &call.body["SSESpecification"];
     let wanted = asked_encryption(asked, &table.region)?;
     let current = table.encryption.as_ref();
     if current.is_some_and(|it| it.updating) {
-        return Err(Refusal::busy("Server-Side Encryption is still being updated"));
+        return Err(DynamoDbError::busy("Server-Side Encryption is still being updated"));
     }
     match (&wanted, current) {
-        (None, None) => return Err(Refusal::invalid("Table is already encrypted by default")),
+        (None, None) => {
+            return Err(DynamoDbError::invalid("Table is already encrypted by default"));
+        }
         (Some(wanted), Some(current))
             if asked["KMSMasterKeyId"] == current.key.as_str() && wanted.key == current.key =>
         {
-            return Err(Refusal::invalid(
+            return Err(DynamoDbError::invalid(
                 "Table is already encrypted with given KMSMasterKeyId. Use KMSMasterKeyId \
                  parameter if you want to change Master Key",
             ));
@@ -99,23 +101,25 @@ pub fn change_encryption(
                 ..it
             });
         }
-        register.later(until, Event::EncryptionSettled { table: key });
+        register.later(until, RegisterEvent::EncryptionSettled { table: key });
     }
     Ok(())
 }
 
 /// All members use keys of one kind.
-pub fn mixed_keys() -> Refusal {
-    Refusal::invalid("All replica keys must either be Customer Managed CMK or AWS Managed CMK.")
+pub fn mixed_keys() -> DynamoDbError {
+    DynamoDbError::invalid(
+        "All replica keys must either be Customer Managed CMK or AWS Managed CMK.",
+    )
 }
 
 /// Four changes in 24 hours, then one in six; returning to the service's own key counts as well.
-fn within_budget(table: &Table, now: Millis) -> Result<Vec<Millis>, Refusal> {
+fn within_budget(table: &DynamoTable, now: Millis) -> Result<Vec<Millis>, DynamoDbError> {
     let mut recent: Vec<Millis> =
         table.encryption_changes.iter().copied().filter(|at| now - at < 24 * HOUR).collect();
     let last = recent.last().copied().unwrap_or(0);
     if recent.len() >= 4 && now - last < 6 * HOUR {
-        return Err(Refusal::limit(format!(
+        return Err(DynamoDbError::limit(format!(
             "Subscriber limit exceeded: Encryption mode changes are limited in the 24h window \
              ending at {}. After the first 4 change, each subsequent change in the same window can \
              be performed at most once every 21600 seconds. Number of updates today: {}. Last \

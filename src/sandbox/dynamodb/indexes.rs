@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use crate::sandbox::dynamodb::create::new_index;
 use crate::sandbox::dynamodb::items::Items;
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Event, Register};
-use crate::sandbox::dynamodb::table::{Billing, Status, Table, Work, key_names};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Register, RegisterEvent, TableCall};
+use crate::sandbox::dynamodb::table::{Billing, DynamoTable, TableStatus, Work, key_names};
 
 const MOST_INDEXES: usize = 20;
 
-fn one_at_a_time() -> Refusal {
-    Refusal::limit(
+fn one_at_a_time() -> DynamoDbError {
+    DynamoDbError::limit(
         "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously \
          per table",
     )
@@ -20,10 +20,10 @@ fn one_at_a_time() -> Refusal {
 /// The Create or Delete among the index updates of this call.
 pub fn change_index(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
+    call: &TableCall,
+    table: &DynamoTable,
     items: &mut Items,
-) -> Result<(), Refusal> {
+) -> Result<(), DynamoDbError> {
     let updates = call.body["GlobalSecondaryIndexUpdates"].as_array().cloned().unwrap_or_default();
     let mut online = updates.iter().filter(|it| !it["Create"].is_null() || !it["Delete"].is_null());
     let Some(update) = online.next() else { return Ok(()) };
@@ -39,11 +39,11 @@ pub fn change_index(
 
 fn create_index(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
+    call: &TableCall,
+    table: &DynamoTable,
     asked: &Value,
     items: &mut Items,
-) -> Result<(), Refusal> {
+) -> Result<(), DynamoDbError> {
     let index = new_index(asked);
     check_new(call, table, asked, &index.name)?;
     if table.index_work() {
@@ -60,25 +60,35 @@ fn create_index(
     let begins = call.now + durations.index_allocation;
     for key in register.alike(table) {
         if let Some(table) = register.tables.get_mut(&key) {
-            table.status = Status::Updating;
+            table.status = TableStatus::Updating;
             table.work = Some(Work::Index);
             table.attributes.clone_from(&attributes);
             table.indexes.push(index.clone());
         }
         let name = index.name.clone();
-        register.later(begins, Event::IndexBackfills { table: key.clone(), index: name.clone() });
-        register.later(begins + backfill, Event::IndexActive { table: key, index: name });
+        register.later(
+            begins,
+            RegisterEvent::IndexBackfills { table: key.clone(), index: name.clone() },
+        );
+        register.later(begins + backfill, RegisterEvent::IndexActive { table: key, index: name });
     }
     Ok(())
 }
 
-fn check_new(call: &Call, table: &Table, asked: &Value, name: &str) -> Result<(), Refusal> {
+fn check_new(
+    call: &TableCall,
+    table: &DynamoTable,
+    asked: &Value,
+    name: &str,
+) -> Result<(), DynamoDbError> {
     let local = table.local_indexes.iter().any(|it| it["IndexName"] == name);
     if table.index(name).is_some() || local {
-        return Err(Refusal::validation("Attempting to create an index which already exists"));
+        return Err(DynamoDbError::validation(
+            "Attempting to create an index which already exists",
+        ));
     }
     if table.indexes.len() >= MOST_INDEXES {
-        return Err(Refusal::limit(format!(
+        return Err(DynamoDbError::limit(format!(
             "Subscriber limit exceeded: Number of global secondary indexes exceeds per-table limit \
              of {MOST_INDEXES}"
         )));
@@ -87,10 +97,10 @@ fn check_new(call: &Call, table: &Table, asked: &Value, name: &str) -> Result<()
     match (table.billing, capacity.is_null()) {
         (Billing::Provisioned, true) => {
             let text = format!("ProvisionedThroughput must be specified for index: {name}");
-            return Err(Refusal::invalid(&text));
+            return Err(DynamoDbError::invalid(&text));
         }
         (Billing::PayPerRequest, false) => {
-            return Err(Refusal::invalid(&format!(
+            return Err(DynamoDbError::invalid(&format!(
                 "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: \
                  {name} when BillingMode is PAY_PER_REQUEST"
             )));
@@ -99,24 +109,28 @@ fn check_new(call: &Call, table: &Table, asked: &Value, name: &str) -> Result<()
     }
     if call.body["AttributeDefinitions"].is_null() {
         let text = format!("AttributeDefinitions is not specified for index: {name}");
-        return Err(Refusal::invalid(&text));
+        return Err(DynamoDbError::invalid(&text));
     }
     let projection = &asked["Projection"];
     let named = projection["NonKeyAttributes"].is_array();
     match projection["ProjectionType"].as_str() {
-        Some("INCLUDE") if !named => Err(Refusal::invalid(
+        Some("INCLUDE") if !named => Err(DynamoDbError::invalid(
             "ProjectionType is INCLUDE, but NonKeyAttributes is not specified",
         )),
-        Some(kind @ ("ALL" | "KEYS_ONLY")) if named => Err(Refusal::invalid(&format!(
+        Some(kind @ ("ALL" | "KEYS_ONLY")) if named => Err(DynamoDbError::invalid(&format!(
             "ProjectionType is {kind}, but NonKeyAttributes is specified"
         ))),
         Some("INCLUDE" | "ALL" | "KEYS_ONLY") => Ok(()),
-        _ => Err(Refusal::invalid("Unknown ProjectionType: null")),
+        _ => Err(DynamoDbError::invalid("Unknown ProjectionType: null")),
     }
 }
 
 /// The table's attributes and those that the keys of the new index need; others sent are ignored.
-fn attributes_with(call: &Call, table: &Table, keys: &Value) -> Result<Vec<Value>, Refusal> {
+fn attributes_with(
+    call: &TableCall,
+    table: &DynamoTable,
+    keys: &Value,
+) -> Result<Vec<Value>, DynamoDbError> {
     let sent = call.body["AttributeDefinitions"].as_array().cloned().unwrap_or_default();
     let names = |list: &[Value]| -> Vec<String> {
         list.iter().filter_map(|it| it["AttributeName"].as_str()).map(str::to_owned).collect()
@@ -124,7 +138,7 @@ fn attributes_with(call: &Call, table: &Table, keys: &Value) -> Result<Vec<Value
     let keys = key_names(keys);
     let (known, given) = (names(&table.attributes), names(&sent));
     if keys.iter().any(|key| !given.contains(key)) {
-        return Err(Refusal::invalid(&format!(
+        return Err(DynamoDbError::invalid(&format!(
             "Some index key attributes are not defined in AttributeDefinitions. Keys: [{}], \
              AttributeDefinitions: [{}]",
             keys.join(", "),
@@ -141,30 +155,31 @@ fn attributes_with(call: &Call, table: &Table, keys: &Value) -> Result<Vec<Value
 
 fn delete_index(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
+    call: &TableCall,
+    table: &DynamoTable,
     name: &str,
-) -> Result<(), Refusal> {
+) -> Result<(), DynamoDbError> {
     let Some(index) = table.index(name) else {
         let text = format!("Cannot delete an index that is not a GlobalSecondaryIndex: {name}");
-        return Err(Refusal::validation(text));
+        return Err(DynamoDbError::validation(text));
     };
     match index.status {
-        Status::Creating if !index.backfilling => {
-            return Err(Refusal::busy(&format!(
+        TableStatus::Creating if !index.backfilling => {
+            return Err(DynamoDbError::busy(&format!(
                 "Index creation is in resource allocation phase. Retry deletion during backfilling \
                  phase or when the index is active. Table: {} Index: {name}",
                 table.name
             )));
         }
-        Status::Deleting => {
+        TableStatus::Deleting => {
             let text = format!("Index is being deleted. Table: {} Index: {name}", table.name);
-            return Err(Refusal::busy(&text));
+            return Err(DynamoDbError::busy(&text));
         }
         _ => {}
     }
     let others = table.indexes.iter().filter(|it| it.name != name);
-    let working = |status: Status| matches!(status, Status::Creating | Status::Deleting);
+    let working =
+        |status: TableStatus| matches!(status, TableStatus::Creating | TableStatus::Deleting);
     if others.into_iter().any(|it| working(it.status)) {
         return Err(one_at_a_time());
     }
@@ -175,14 +190,14 @@ fn delete_index(
     for key in register.alike(table) {
         register.drop_index_jobs(&key, name);
         if let Some(table) = register.tables.get_mut(&key) {
-            table.status = Status::Updating;
+            table.status = TableStatus::Updating;
             table.work = Some(Work::Index);
             if let Some(index) = table.index_mut(name) {
-                index.status = Status::Deleting;
+                index.status = TableStatus::Deleting;
                 index.backfilling = false;
             }
         }
-        let event = Event::IndexGone { table: key, index: name.to_owned() };
+        let event = RegisterEvent::IndexGone { table: key, index: name.to_owned() };
         register.later(call.now + wait, event);
     }
     Ok(())

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::dynamodb::places::REGIONS;
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::table::{Index, Table};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::table::{DynamoTable, Index};
 
 /// The databases of all regions, opened when first needed.
 pub struct Items {
@@ -70,8 +70,13 @@ impl Items {
     }
 
     /// Runs one item call as the wire has it.
-    pub fn call(&mut self, region: &str, operation: &str, body: &Value) -> Result<Value, Refusal> {
-        let db = self.region(region).map_err(Refusal::internal)?;
+    pub fn call(
+        &mut self,
+        region: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Value, DynamoDbError> {
+        let db = self.region(region).map_err(DynamoDbError::internal)?;
         match operation {
             "PutItem" => run(operation, body, |it| db.put_item(it)),
             "GetItem" => run(operation, body, |it| db.get_item(it)),
@@ -83,14 +88,15 @@ impl Items {
             "BatchWriteItem" => run(operation, body, |it| db.batch_write_item(it)),
             "TransactGetItems" => run(operation, body, |it| db.transact_get_items(it)),
             "TransactWriteItems" => run(operation, body, |it| db.transact_write_items(it)),
-            _ => Err(Refusal::coral("UnknownOperationException", None)),
+            _ => Err(DynamoDbError::coral("UnknownOperationException", None)),
         }
     }
 
     /// Whether a CreateTable request is well formed; the words are the engine's, which took them from the real service.
-    pub fn judge(&mut self, body: &Value) -> Result<(), Refusal> {
+    pub fn judge(&mut self, body: &Value) -> Result<(), DynamoDbError> {
         if self.judge.is_none() {
-            let database = Database::memory().map_err(|error| Refusal::internal(words(error)))?;
+            let database =
+                Database::memory().map_err(|error| DynamoDbError::internal(words(error)))?;
             self.judge = Some(database);
         }
         let db = self.judge.as_ref().expect("it was just made");
@@ -106,7 +112,7 @@ impl Items {
     }
 
     /// Makes the place for the items of a table; what a crash left behind goes first.
-    pub fn create(&mut self, table: &Table) -> Result<(), String> {
+    pub fn create(&mut self, table: &DynamoTable) -> Result<(), String> {
         self.drop_table(&table.region, &table.name)?;
         let mut body = json!({
             "TableName": table.name,
@@ -132,7 +138,7 @@ impl Items {
         }
     }
 
-    pub fn create_index(&mut self, table: &Table, index: &Index) -> Result<(), String> {
+    pub fn create_index(&mut self, table: &DynamoTable, index: &Index) -> Result<(), String> {
         let body = json!({
             "TableName": table.name,
             "AttributeDefinitions": table.attributes,
@@ -192,7 +198,7 @@ impl Items {
         key: &Value,
         from: &str,
         to: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), DynamoDbError> {
         let get = json!({"TableName": name, "Key": key, "ConsistentRead": true});
         let found = self.call(from, "GetItem", &get)?;
         match found.get("Item") {
@@ -232,38 +238,38 @@ fn run<Q: DeserializeOwned, A: Serialize>(
     operation: &str,
     body: &Value,
     act: impl FnOnce(Q) -> dynoxide::Result<A>,
-) -> Result<Value, Refusal> {
+) -> Result<Value, DynamoDbError> {
     let request =
         Q::deserialize(body).map_err(|error| unreadable(operation, &error.to_string()))?;
     let answer = act(request).map_err(|error| refused(operation, &error))?;
-    let mut answer = plain(&answer).map_err(Refusal::internal)?;
+    let mut answer = plain(&answer).map_err(DynamoDbError::internal)?;
     // The engine's maps come in random order; answers should not.
     answer.sort_all_objects();
     Ok(answer)
 }
 
 /// An engine error as the wire has it.
-fn refused(operation: &str, error: &DynoxideError) -> Refusal {
+fn refused(operation: &str, error: &DynoxideError) -> DynamoDbError {
     if let DynoxideError::EnvelopedValidation(message) = error {
         return enveloped(operation, message);
     }
     let mut body: Value = serde_json::from_str(&error.to_json()).unwrap_or(Value::Null);
     body.sort_all_objects();
-    Refusal { status: error.status_code(), body }
+    DynamoDbError { status: error.status_code(), body }
 }
 
 /// Single-item writes wrap this family of errors, other calls do not.
-fn enveloped(operation: &str, message: &str) -> Refusal {
+fn enveloped(operation: &str, message: &str) -> DynamoDbError {
     match operation {
         "PutItem" | "UpdateItem" | "DeleteItem" => {
-            Refusal::validation(format!("1 validation error detected: {message}"))
+            DynamoDbError::validation(format!("1 validation error detected: {message}"))
         }
-        _ => Refusal::validation(message),
+        _ => DynamoDbError::validation(message),
     }
 }
 
 /// A request that did not fit the shape of its operation; the engine marks which family it is.
-fn unreadable(operation: &str, message: &str) -> Refusal {
+fn unreadable(operation: &str, message: &str) -> DynamoDbError {
     for (mark, validation) in [
         ("VALIDATION:", true),
         ("VALIDATION_AS_READ:", true),
@@ -271,7 +277,7 @@ fn unreadable(operation: &str, message: &str) -> Refusal {
         ("SERIALIZATION_AS_READ:", false),
     ] {
         match message.strip_prefix(mark) {
-            Some(text) if validation => return Refusal::validation(text),
+            Some(text) if validation => return DynamoDbError::validation(text),
             Some(text) => return unserialisable(text),
             None => {}
         }
@@ -280,20 +286,20 @@ fn unreadable(operation: &str, message: &str) -> Refusal {
         return enveloped(operation, text);
     }
     if message.contains("empty AttributeValue") {
-        return Refusal::validation(
+        return DynamoDbError::validation(
             "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
         );
     }
     let shape =
         ["missing field", "unknown variant", "invalid type: null", "Supplied AttributeValue"];
     if shape.iter().any(|it| message.contains(it)) {
-        return Refusal::validation(message);
+        return DynamoDbError::validation(message);
     }
     unserialisable("Unexpected value type in payload")
 }
 
 /// This one has a capital `Message`.
-fn unserialisable(message: &str) -> Refusal {
+fn unserialisable(message: &str) -> DynamoDbError {
     let kind = "com.amazon.coral.service#SerializationException";
-    Refusal { status: 400, body: json!({"__type": kind, "Message": message}) }
+    DynamoDbError { status: 400, body: json!({"__type": kind, "Message": message}) }
 }

@@ -2,17 +2,17 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Event, Register};
-use crate::sandbox::dynamodb::table::{Billing, OnDemand, Table};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Register, RegisterEvent, TableCall};
+use crate::sandbox::dynamodb::table::{Billing, DynamoTable, OnDemand};
 
 /// OnDemandThroughput: takes effect at once; -1 clears.
 pub fn limits(
     register: &mut Register,
     body: &Value,
-    table: &Table,
+    table: &DynamoTable,
     billing: Billing,
-) -> Result<(), Refusal> {
+) -> Result<(), DynamoDbError> {
     let asked = &body["OnDemandThroughput"];
     if asked.is_null() {
         return Ok(());
@@ -20,17 +20,17 @@ pub fn limits(
     let units = |name: &str| asked[name].as_i64();
     let members = ["MaxReadRequestUnits", "MaxWriteRequestUnits"];
     let Some(first) = members.into_iter().find(|name| units(name).is_some()) else {
-        return Err(Refusal::internal("Internal server error"));
+        return Err(DynamoDbError::internal("Internal server error"));
     };
     if billing == Billing::Provisioned {
-        return Err(Refusal::invalid(&format!(
+        return Err(DynamoDbError::invalid(&format!(
             "{first} for OnDemandThroughput cannot be specified when the table BillingMode is \
              PROVISIONED"
         )));
     }
     for name in members {
         if units(name).is_some_and(|it| it == 0 || it < -1) {
-            return Err(Refusal::invalid(&format!(
+            return Err(DynamoDbError::invalid(&format!(
                 "Requested {name} for OnDemandThroughput for table is outside of valid range"
             )));
         }
@@ -54,19 +54,23 @@ pub fn set_limits(limits: &mut OnDemand, asked: &Value) {
 }
 
 /// WarmThroughput: may only rise, and takes minutes while the table stays ACTIVE.
-pub fn warm_up(register: &mut Register, call: &Call, table: &Table) -> Result<(), Refusal> {
+pub fn warm_up(
+    register: &mut Register,
+    call: &TableCall,
+    table: &DynamoTable,
+) -> Result<(), DynamoDbError> {
     let asked = &call.body["WarmThroughput"];
     let units = |name: &str| asked[name].as_i64();
     let (read, write) = (units("ReadUnitsPerSecond"), units("WriteUnitsPerSecond"));
     if read.is_none() && write.is_none() {
-        return Err(Refusal::internal("Internal server error"));
+        return Err(DynamoDbError::internal("Internal server error"));
     }
     for (name, units, current) in [
         ("ReadUnitsPerSecond", read, table.warm.read),
         ("WriteUnitsPerSecond", write, table.warm.write),
     ] {
         if units.is_some_and(|it| it < current) {
-            return Err(Refusal::invalid(&format!(
+            return Err(DynamoDbError::invalid(&format!(
                 "Requested {name} for WarmThroughput for table is lower than current \
                  WarmThroughput, decreasing WarmThroughput is not supported"
             )));
@@ -79,7 +83,7 @@ pub fn warm_up(register: &mut Register, call: &Call, table: &Table) -> Result<()
             table.warm.write = write.unwrap_or(table.warm.write);
             table.warm.raising = true;
         }
-        register.later(until, Event::WarmSettled { table: key });
+        register.later(until, RegisterEvent::WarmSettled { table: key });
     }
     Ok(())
 }

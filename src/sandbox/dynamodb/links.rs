@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::sandbox::draw::draw;
-use crate::sandbox::faults::Groups;
+use crate::sandbox::faults::GroupsMode;
 use crate::sandbox::http::Millis;
 
 /// The stream of chance that belongs to replication.
@@ -16,7 +16,7 @@ const REPLICATION: u64 = 0x5EED;
 #[derive(Debug, Clone, Default)]
 pub struct Links {
     /// Regions that are lost.
-    pub lost: BTreeMap<String, Away>,
+    pub lost: BTreeMap<String, LostRegion>,
     /// The shortest and the longest journey of a write, in world time.
     pub lag: (Millis, Millis),
     pub seed: u64,
@@ -24,9 +24,9 @@ pub struct Links {
 
 /// How a region is lost.
 #[derive(Debug, Clone, Copy)]
-pub struct Away {
+pub struct LostRegion {
     pub since: Millis,
-    pub groups: Groups,
+    pub groups: GroupsMode,
 }
 
 /// One item that one member has still to take over from another. What it becomes is looked up when it arrives.
@@ -59,6 +59,6 @@ impl Links {
 
     /// Whether changes of groups with a member there are refused.
     pub fn freezes(&self, region: &str) -> bool {
-        self.lost.get(region).is_some_and(|away| away.groups == Groups::Frozen)
+        self.lost.get(region).is_some_and(|away| away.groups == GroupsMode::Frozen)
     }
 }

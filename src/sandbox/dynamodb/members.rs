@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::refusal::Refusal;
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
 
 /// The calls about tables; their members have one type each wherever they occur. Calls about items are the engine's, but for
 /// the name of the table.
@@ -95,7 +95,7 @@ const MAPS: &[&str] = &[
 ];
 
 /// Refuses a body whose members cannot be read, the way the service does before anything else, and what is not modelled.
-pub fn check(operation: &str, body: &Value) -> Result<(), Refusal> {
+pub fn check(operation: &str, body: &Value) -> Result<(), DynamoDbError> {
     if !CONTROL.contains(&operation) {
         return typed("TableName", &body["TableName"]);
     }
@@ -103,12 +103,14 @@ pub fn check(operation: &str, body: &Value) -> Result<(), Refusal> {
     let unmodelled =
         UNMODELLED.iter().find(|(of, name)| *of == operation && !body[*name].is_null());
     match unmodelled {
-        Some((_, name)) => Err(Refusal::validation(format!("The sandbox does not model {name}"))),
+        Some((_, name)) => {
+            Err(DynamoDbError::validation(format!("The sandbox does not model {name}")))
+        }
         None => Ok(()),
     }
 }
 
-fn walk(value: &Value) -> Result<(), Refusal> {
+fn walk(value: &Value) -> Result<(), DynamoDbError> {
     match value {
         Value::Object(members) => members.iter().try_for_each(|(name, value)| {
             typed(name, value)?;
@@ -120,7 +122,7 @@ fn walk(value: &Value) -> Result<(), Refusal> {
 }
 
 /// The words are the service's, as dynalite's tests recorded them.
-fn typed(name: &str, value: &Value) -> Result<(), Refusal> {
+fn typed(name: &str, value: &Value) -> Result<(), DynamoDbError> {
     let wanted = |names: &[&str]| names.contains(&name);
     let (wanted, good) = match value {
         Value::Null => return Ok(()),
@@ -151,8 +153,8 @@ fn typed(name: &str, value: &Value) -> Result<(), Refusal> {
     }
 }
 
-fn unreadable(why: &str) -> Refusal {
-    Refusal::coral("SerializationException", Some(why))
+fn unreadable(why: &str) -> DynamoDbError {
+    DynamoDbError::coral("SerializationException", Some(why))
 }
 
 #[cfg(test)]

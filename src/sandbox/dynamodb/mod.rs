@@ -39,13 +39,13 @@ use serde_json::{Map, Value, json};
 
 pub use self::durations::Durations;
 pub use self::items::Items;
-pub use self::links::{Away, Links};
+pub use self::links::{Links, LostRegion};
 pub use self::wire::region_of;
 
-use self::refusal::Refusal;
-use self::register::{Call, Register};
+use self::refusal::DynamoDbError;
+use self::register::{Register, TableCall};
 use crate::sandbox::faults::Doom;
-use crate::sandbox::http::{Answer, Millis, Request};
+use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
 
 /// All regions of the one account.
 #[derive(Debug, Clone, Default)]
@@ -86,7 +86,12 @@ impl DynamoDb {
     }
 
     /// Answers one request at this world time, after all that became due by then.
-    pub fn handle(&mut self, now: Millis, request: &Request, items: &mut Items) -> Answer {
+    pub fn handle(
+        &mut self,
+        now: Millis,
+        request: &SandboxRequest,
+        items: &mut Items,
+    ) -> SandboxAnswer {
         self.handle_as_of(now, now, request, items)
     }
 
@@ -95,16 +100,16 @@ impl DynamoDb {
         &mut self,
         now: Millis,
         listed: Millis,
-        request: &Request,
+        request: &SandboxRequest,
         items: &mut Items,
-    ) -> Answer {
+    ) -> SandboxAnswer {
         if let Err(reason) = self.catch_up(now, items) {
-            return wire::answer(now, request, Err(Refusal::internal(reason)));
+            return wire::answer(now, request, Err(DynamoDbError::internal(reason)));
         }
         match wire::read(now, request) {
             Err(answer) => answer,
             Ok(call) => {
-                let call = Call { listed, ..call };
+                let call = TableCall { listed, ..call };
                 wire::answer(now, request, run(&mut self.register, &call, items))
             }
         }
@@ -200,7 +205,11 @@ impl DynamoDb {
     }
 }
 
-fn run(register: &mut Register, call: &Call, items: &mut Items) -> Result<Value, Refusal> {
+fn run(
+    register: &mut Register,
+    call: &TableCall,
+    items: &mut Items,
+) -> Result<Value, DynamoDbError> {
     match call.operation.as_str() {
         "CreateTable" => create::create_table(register, call, items),
         "DescribeTable" => describe::describe_table(register, call),

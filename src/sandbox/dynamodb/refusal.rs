@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// An error answer; the body is what goes over the wire.
 #[derive(Debug, Clone)]
-pub struct Refusal {
+pub struct DynamoDbError {
     pub status: u16,
     pub body: Value,
 }
@@ -12,12 +12,15 @@ pub struct Refusal {
 const MODELLED: &str = "com.amazonaws.dynamodb.v20120810";
 const CORAL: &str = "com.amazon.coral.service";
 
-fn modelled(status: u16, code: &str, message: impl Into<String>) -> Refusal {
+fn modelled(status: u16, code: &str, message: impl Into<String>) -> DynamoDbError {
     let message: String = message.into();
-    Refusal { status, body: json!({"__type": format!("{MODELLED}#{code}"), "message": message}) }
+    DynamoDbError {
+        status,
+        body: json!({"__type": format!("{MODELLED}#{code}"), "message": message}),
+    }
 }
 
-impl Refusal {
+impl DynamoDbError {
     /// A ValidationException with exactly this text.
     pub fn validation(message: impl Into<String>) -> Self {
         let message: String = message.into();

@@ -6,8 +6,10 @@ use serde_json::Value;
 use crate::sandbox::dynamodb::durations::Durations;
 use crate::sandbox::dynamodb::links::{Links, Write};
 use crate::sandbox::dynamodb::places::uuid_of;
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::table::{Group, Standing, Status, Table, Throughput, Work};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::table::{
+    DynamoTable, ReplicaGroup, TableStanding, TableStatus, Throughput, Work,
+};
 use crate::sandbox::http::Millis;
 use crate::sandbox::rows::Rows;
 
@@ -36,7 +38,7 @@ pub struct Patch {
 /// Something that happens by itself when its time has come.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
-pub enum Event {
+pub enum RegisterEvent {
     TableCreated { table: String },
     TableSettled { table: String, patch: Box<Patch> },
     TableGone { table: String },
@@ -53,7 +55,7 @@ pub enum Event {
     ReplicaLeft { group: String, region: String },
 }
 
-impl Event {
+impl RegisterEvent {
     /// The table this is about, if it is about one row only.
     pub fn table(&self) -> Option<&str> {
         match self {
@@ -93,17 +95,17 @@ impl Event {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Job {
+pub struct TableJob {
     pub due: Millis,
-    pub event: Event,
+    pub event: RegisterEvent,
 }
 
 /// The rows and their bookkeeping.
 #[derive(Debug, Clone, Default)]
 pub struct Register {
-    pub tables: Rows<String, Table>,
-    pub groups: Rows<String, Group>,
-    pub jobs: Rows<u64, Job>,
+    pub tables: Rows<String, DynamoTable>,
+    pub groups: Rows<String, ReplicaGroup>,
+    pub jobs: Rows<u64, TableJob>,
     /// Counters, so that ids never come twice.
     pub numbers: Rows<String, u64>,
     /// Writes that other members have still to take over.
@@ -118,17 +120,17 @@ pub fn key_of(region: &str, name: &str) -> String {
 }
 
 impl Register {
-    pub fn table(&self, region: &str, name: &str) -> Option<&Table> {
+    pub fn table(&self, region: &str, name: &str) -> Option<&DynamoTable> {
         self.tables.get(&key_of(region, name))
     }
 
-    pub fn table_mut(&mut self, region: &str, name: &str) -> Option<&mut Table> {
+    pub fn table_mut(&mut self, region: &str, name: &str) -> Option<&mut DynamoTable> {
         self.tables.get_mut(&key_of(region, name))
     }
 
     /// The table, or the answer that there is none.
-    pub fn expect_table(&self, region: &str, name: &str) -> Result<&Table, Refusal> {
-        self.table(region, name).ok_or_else(|| Refusal::no_table(name))
+    pub fn expect_table(&self, region: &str, name: &str) -> Result<&DynamoTable, DynamoDbError> {
+        self.table(region, name).ok_or_else(|| DynamoDbError::no_table(name))
     }
 
     pub fn next(&mut self, counter: &str) -> u64 {
@@ -142,9 +144,9 @@ impl Register {
         uuid_of(&[region, name, &number])
     }
 
-    pub fn later(&mut self, due: Millis, event: Event) {
+    pub fn later(&mut self, due: Millis, event: RegisterEvent) {
         let id = self.next("job");
-        self.jobs.put(id, Job { due, event });
+        self.jobs.put(id, TableJob { due, event });
     }
 
     /// Forgets the table and all that was still to happen to it.
@@ -162,7 +164,7 @@ impl Register {
         self.drop_jobs(|event| event.table() == Some(key) && event.index() == Some(index));
     }
 
-    fn drop_jobs(&mut self, about: impl Fn(&Event) -> bool) {
+    fn drop_jobs(&mut self, about: impl Fn(&RegisterEvent) -> bool) {
         let gone: Vec<u64> =
             self.jobs.iter().filter(|(_, job)| about(&job.event)).map(|(id, _)| *id).collect();
         for id in gone {
@@ -170,17 +172,18 @@ impl Register {
         }
     }
 
-    pub fn group_of(&self, table: &Table) -> Option<&Group> {
+    pub fn group_of(&self, table: &DynamoTable) -> Option<&ReplicaGroup> {
         self.groups.get(table.group.as_ref()?)
     }
 
     /// Keys of the tables that share this one's settings, itself first.
-    pub fn alike(&self, table: &Table) -> Vec<String> {
+    pub fn alike(&self, table: &DynamoTable) -> Vec<String> {
         let mut keys = vec![key_of(&table.region, &table.name)];
         for member in self.group_of(table).map_or(&[] as &[_], |group| &group.members) {
             let other = self.table(&member.region, &table.name);
             let shares = other.is_some_and(|it| it.group == table.group);
-            if shares && member.region != table.region && member.standing != Standing::Deleting {
+            if shares && member.region != table.region && member.standing != TableStanding::Deleting
+            {
                 keys.push(key_of(&member.region, &table.name));
             }
         }
@@ -188,30 +191,30 @@ impl Register {
     }
 
     /// Whether anything is in flight in the group of this table.
-    pub fn group_works(&self, table: &Table) -> bool {
+    pub fn group_works(&self, table: &DynamoTable) -> bool {
         let Some(group) = self.group_of(table) else { return false };
         group.members.iter().any(|member| {
             let quiet = self
                 .table(&member.region, &group.name)
-                .is_some_and(|it| it.status == Status::Active);
-            member.standing != Standing::Active || !quiet
+                .is_some_and(|it| it.status == TableStatus::Active);
+            member.standing != TableStanding::Active || !quiet
         })
     }
 
     /// Marks the table UPDATING until then, when the patch takes effect.
     pub fn update_until(&mut self, key: &str, due: Millis, work: Work, patch: Patch) {
         if let Some(table) = self.tables.get_mut(&key.to_owned()) {
-            table.status = Status::Updating;
+            table.status = TableStatus::Updating;
             table.work = Some(work);
         }
         let patch = Box::new(patch);
-        self.later(due, Event::TableSettled { table: key.to_owned(), patch });
+        self.later(due, RegisterEvent::TableSettled { table: key.to_owned(), patch });
     }
 }
 
 /// One call: when, where, and what it says.
 #[derive(Debug)]
-pub struct Call {
+pub struct TableCall {
     pub now: Millis,
     /// What was made later is missing from lists.
     pub listed: Millis,

@@ -1,26 +1,28 @@
 //! ReplicaUpdates: adding, changing and removing a member of a group, one action per call.
 
-use crate::sandbox::dynamodb::action::Action;
+use crate::sandbox::dynamodb::action::TableAction;
 use crate::sandbox::dynamodb::capacity::needs_scaling;
 use crate::sandbox::dynamodb::create::taken;
 use crate::sandbox::dynamodb::encryption::{mixed_keys, usable};
 use crate::sandbox::dynamodb::items::Items;
 use crate::sandbox::dynamodb::leave::{fed_nobody, leave};
 use crate::sandbox::dynamodb::places::{REGIONS, is_region, key_arn};
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Event, Patch, Register, key_of};
-use crate::sandbox::dynamodb::table::{Billing, Group, Member, Standing, Status, Table, Work};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Patch, Register, RegisterEvent, TableCall, key_of};
+use crate::sandbox::dynamodb::table::{
+    Billing, DynamoTable, ReplicaGroup, TableMember, TableStanding, TableStatus, Work,
+};
 
 /// Carries out the action from the endpoint of `table`.
 pub fn change_replicas(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
-    action: &Action,
+    call: &TableCall,
+    table: &DynamoTable,
+    action: &TableAction,
     items: &mut Items,
-) -> Result<(), Refusal> {
+) -> Result<(), DynamoDbError> {
     if action.region == call.region {
-        return Err(Refusal::validation(
+        return Err(DynamoDbError::validation(
             "Cannot add, delete, or update the local region through ReplicaUpdates. Use \
              CreateTable, DeleteTable, or UpdateTable as required.",
         ));
@@ -31,10 +33,10 @@ pub fn change_replicas(
     let listed = register
         .group_of(table)
         .and_then(|group| group.member(&action.region))
-        .is_some_and(|member| member.standing != Standing::Hidden);
+        .is_some_and(|member| member.standing != TableStanding::Hidden);
     let member = register.table(&action.region, &table.name).filter(|it| it.group == table.group);
     let Some(member) = member.filter(|_| listed).cloned() else {
-        return Err(Refusal::validation(format!(
+        return Err(DynamoDbError::validation(format!(
             "Update global table operation failed because one or more replicas were not part of \
              the global table. Please retry the request without these replicas: [{}].",
             action.region
@@ -49,18 +51,18 @@ pub fn change_replicas(
 
 fn add(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
-    action: &Action,
+    call: &TableCall,
+    table: &DynamoTable,
+    action: &TableAction,
     items: &mut Items,
-) -> Result<(), Refusal> {
+) -> Result<(), DynamoDbError> {
     may_add(register, table, action)?;
     let full = items.has_items(&table.region, &table.name);
-    let member = Member {
+    let member = TableMember {
         region: action.region.clone(),
         source: Some(call.region.clone()),
         added: call.now,
-        standing: Standing::Hidden,
+        standing: TableStanding::Hidden,
         with_items: full,
         class: action.body["TableClassOverride"].as_str().map(str::to_owned),
         read_limit: action.body["OnDemandThroughputOverride"]["MaxReadRequestUnits"].as_i64(),
@@ -73,28 +75,32 @@ fn add(
 }
 
 /// Preconditions in the order in which the service reports them.
-fn may_add(register: &Register, table: &Table, action: &Action) -> Result<(), Refusal> {
+fn may_add(
+    register: &Register,
+    table: &DynamoTable,
+    action: &TableAction,
+) -> Result<(), DynamoDbError> {
     let region = &action.region;
     if !is_region(region) {
-        return Err(Refusal::validation(format!(
+        return Err(DynamoDbError::validation(format!(
             "Region {region} is not supported. The latest version of global tables are only \
              supported in the following regions: [{}]",
             REGIONS.join(", ")
         )));
     }
-    if register.group_works(table) || table.index_work() || table.status != Status::Active {
-        return Err(Refusal::group_busy());
+    if register.group_works(table) || table.index_work() || table.status != TableStatus::Active {
+        return Err(DynamoDbError::group_busy());
     }
     if let Some(group) = register.group_of(table).filter(|it| it.member(region).is_some()) {
         let regions: Vec<&str> = group.members.iter().map(|it| it.region.as_str()).collect();
-        return Err(Refusal::in_use(format!(
+        return Err(DynamoDbError::in_use(format!(
             "Global table with name: '{}' already exists with replicas in regions: '{}'.",
             table.name,
             regions.join(", ")
         )));
     }
     if taken(register, region, &table.name) {
-        return Err(Refusal::validation(format!(
+        return Err(DynamoDbError::validation(format!(
             "Failed to create a the new replica of table with name: ‘{}’ because one or more \
              replicas already existed as tables.",
             table.name
@@ -108,9 +114,9 @@ fn may_add(register: &Register, table: &Table, action: &Action) -> Result<(), Re
 }
 
 /// A customer's key must be named for every replica, and then only there.
-fn fitting_key(table: &Table, action: &Action) -> Result<(), Refusal> {
+fn fitting_key(table: &DynamoTable, action: &TableAction) -> Result<(), DynamoDbError> {
     if table.encryption.as_ref().is_some_and(|it| it.updating) {
-        return Err(Refusal::validation(
+        return Err(DynamoDbError::validation(
             "Operation cannot be performed while replica server-side encryption status is in \
              UPDATING state. Please retry the request after the status is updated to ENABLED.",
         ));
@@ -118,7 +124,7 @@ fn fitting_key(table: &Table, action: &Action) -> Result<(), Refusal> {
     let customer = table.encryption.as_ref().is_some_and(|it| it.customer);
     match action.body["KMSMasterKeyId"].as_str() {
         None if customer => {
-            Err(Refusal::invalid("KMSMasterKeyId must be specified for each replica."))
+            Err(DynamoDbError::invalid("KMSMasterKeyId must be specified for each replica."))
         }
         Some(_) if !customer => Err(mixed_keys()),
         Some(key) => usable(key, &action.region),
@@ -127,7 +133,12 @@ fn fitting_key(table: &Table, action: &Action) -> Result<(), Refusal> {
 }
 
 /// Puts the newcomer into the table's group, which begins with it if there was none.
-fn join(register: &mut Register, call: &Call, table: &Table, member: Member) -> String {
+fn join(
+    register: &mut Register,
+    call: &TableCall,
+    table: &DynamoTable,
+    member: TableMember,
+) -> String {
     if let Some(id) = &table.group {
         if let Some(group) = register.groups.get_mut(id) {
             group.members.push(member);
@@ -135,17 +146,17 @@ fn join(register: &mut Register, call: &Call, table: &Table, member: Member) -> 
         return id.clone();
     }
     let id = format!("{}#{}", table.name, register.next("group"));
-    let first = Member {
+    let first = TableMember {
         region: table.region.clone(),
         source: None,
         added: call.now,
-        standing: Standing::Active,
+        standing: TableStanding::Active,
         with_items: false,
         class: None,
         read_limit: None,
         key: None,
     };
-    let group = Group { name: table.name.clone(), members: vec![first, member] };
+    let group = ReplicaGroup { name: table.name.clone(), members: vec![first, member] };
     register.groups.put(id.clone(), group);
     if let Some(table) = register.table_mut(&table.region, &table.name) {
         table.group = Some(id.clone());
@@ -156,8 +167,8 @@ fn join(register: &mut Register, call: &Call, table: &Table, member: Member) -> 
 /// What will be seen when: entry, regional table, base ACTIVE, and at last the member ACTIVE.
 fn schedule(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
+    call: &TableCall,
+    table: &DynamoTable,
     id: &str,
     region: &str,
     (full, limited): (bool, bool),
@@ -169,28 +180,28 @@ fn schedule(
         (false, false) => durations.replica_empty,
     };
     let (group, region) = (id.to_owned(), region.to_owned());
-    let listed = Event::ReplicaListed { group: group.clone(), region: region.clone() };
+    let listed = RegisterEvent::ReplicaListed { group: group.clone(), region: region.clone() };
     register.later(call.now + durations.replica_entry, listed);
-    let known = Event::ReplicaKnown { group: group.clone(), region: region.clone() };
+    let known = RegisterEvent::ReplicaKnown { group: group.clone(), region: region.clone() };
     register.later(call.now + durations.replica_table, known);
     let base = key_of(&table.region, &table.name);
     let rests = call.now + durations.replica_empty.min(ready);
     register.update_until(&base, rests, Work::Group, Patch::default());
     if full {
-        register.later(call.now + ready / 2, Event::BaseBusy { table: base });
+        register.later(call.now + ready / 2, RegisterEvent::BaseBusy { table: base });
     }
-    register.later(call.now + ready, Event::ReplicaActive { group, region });
+    register.later(call.now + ready, RegisterEvent::ReplicaActive { group, region });
 }
 
 fn remove(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
-    member: &Table,
+    call: &TableCall,
+    table: &DynamoTable,
+    member: &DynamoTable,
     items: &mut Items,
-) -> Result<(), Refusal> {
+) -> Result<(), DynamoDbError> {
     if member.protected {
-        return Err(Refusal::validation(format!(
+        return Err(DynamoDbError::validation(format!(
             "Cannot delete table {} in region {} because it has deletion protection enabled. \
              Disable deletion protection first.",
             member.name, member.region
@@ -198,7 +209,7 @@ fn remove(
     }
     fed_nobody(register, member, call.now)?;
     if register.group_works(table) || table.index_work() {
-        return Err(Refusal::group_busy());
+        return Err(DynamoDbError::group_busy());
     }
     let full = items.has_items(&table.region, &table.name);
     leave(register, call.now, member, full);
@@ -210,18 +221,18 @@ fn remove(
 
 fn override_settings(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
-    member: &Table,
-    action: &Action,
-) -> Result<(), Refusal> {
+    call: &TableCall,
+    table: &DynamoTable,
+    member: &DynamoTable,
+    action: &TableAction,
+) -> Result<(), DynamoDbError> {
     if !action.body["ProvisionedThroughputOverride"].is_null() {
-        return Err(Refusal::invalid(
+        return Err(DynamoDbError::invalid(
             "ProvisionedThroughputOverride cannot be specified when BillingMode is PAY_PER_REQUEST",
         ));
     }
     if register.group_works(table) {
-        return Err(Refusal::group_busy());
+        return Err(DynamoDbError::group_busy());
     }
     let class = action.body["TableClassOverride"].as_str().map(str::to_owned);
     let wait = match class {

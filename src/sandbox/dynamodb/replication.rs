@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::sandbox::dynamodb::items::Items;
 use crate::sandbox::dynamodb::links::Write;
 use crate::sandbox::dynamodb::register::Register;
-use crate::sandbox::dynamodb::table::Standing;
+use crate::sandbox::dynamodb::table::TableStanding;
 use crate::sandbox::http::Millis;
 
 /// Sends an item that was just written in a region to the other members. Numbers of writes follow the order of the calls,
@@ -15,7 +15,7 @@ pub fn send(register: &mut Register, now: Millis, region: &str, table: &str, key
     let group = register.table(region, table).and_then(|it| register.group_of(it));
     let members = group.map_or(&[] as &[_], |it| &it.members).iter();
     let others: Vec<String> = members
-        .filter(|it| it.region != region && it.standing != Standing::Deleting)
+        .filter(|it| it.region != region && it.standing != TableStanding::Deleting)
         .map(|it| it.region.clone())
         .collect();
     for to in others {
@@ -40,14 +40,14 @@ pub fn deliver(register: &mut Register, now: Millis, items: &mut Items) -> Resul
         let Some(write) = register.writes.get(&id).cloned() else { continue };
         match standing(register, &write) {
             // It copies everything when it is made, and takes this over afterwards.
-            Some(Standing::Hidden | Standing::Creating) => continue,
-            Some(Standing::Active) => {
+            Some(TableStanding::Hidden | TableStanding::Creating) => continue,
+            Some(TableStanding::Active) => {
                 items
                     .copy_item(&write.table, &write.key, &write.from, &write.to)
                     .map_err(|it| it.body.to_string())?;
                 overtake(register, &write.to, &write.table, &write.key, id);
             }
-            Some(Standing::Deleting) | None => {}
+            Some(TableStanding::Deleting) | None => {}
         }
         register.writes.remove(&id);
     }
@@ -74,7 +74,7 @@ fn drop_writes(register: &mut Register, about: impl Fn(u64, &Write) -> bool) {
 }
 
 /// Where the receiver stands, as long as both ends are in one group.
-fn standing(register: &Register, write: &Write) -> Option<Standing> {
+fn standing(register: &Register, write: &Write) -> Option<TableStanding> {
     let group = register.group_of(register.table(&write.from, &write.table)?)?;
     group.member(&write.to).map(|it| it.standing)
 }

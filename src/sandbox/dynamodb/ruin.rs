@@ -3,7 +3,7 @@
 use crate::sandbox::dynamodb::items::Items;
 use crate::sandbox::dynamodb::register::{Register, key_of};
 use crate::sandbox::dynamodb::replication::strand;
-use crate::sandbox::dynamodb::table::Table;
+use crate::sandbox::dynamodb::table::DynamoTable;
 use crate::sandbox::faults::Doom;
 
 pub fn names(register: &Register, region: &str) -> Vec<String> {
@@ -20,7 +20,7 @@ pub fn destroy(
 ) -> Result<Vec<String>, String> {
     let tables = register.tables.iter().map(|(_, it)| it);
     let doomed = tables.filter(|it| it.region == region && doom.includes(&it.name));
-    let doomed: Vec<Table> = doomed.cloned().collect();
+    let doomed: Vec<DynamoTable> = doomed.cloned().collect();
     for table in &doomed {
         items.drop_table(region, &table.name)?;
         strand(register, region, &table.name);

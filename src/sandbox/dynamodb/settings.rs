@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use crate::sandbox::dynamodb::places::iso_time;
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Patch, Register, key_of};
-use crate::sandbox::dynamodb::table::{Table, Work};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Patch, Register, TableCall, key_of};
+use crate::sandbox::dynamodb::table::{DynamoTable, Work};
 use crate::sandbox::http::Millis;
 
 const CLASS_WINDOW: Millis = 30 * 24 * 3_600_000;
 
 /// The rules every StreamSpecification of an UpdateTable must meet; in a group it is frozen.
-pub fn wanted_stream(body: &Value, table: &Table) -> Result<Option<String>, Refusal> {
+pub fn wanted_stream(body: &Value, table: &DynamoTable) -> Result<Option<String>, DynamoDbError> {
     let asked = &body["StreamSpecification"];
     if asked.is_null() {
         return Ok(None);
@@ -20,42 +20,51 @@ pub fn wanted_stream(body: &Value, table: &Table) -> Result<Option<String>, Refu
     if asked["StreamEnabled"] == true {
         let Some(view) = view else {
             let text = "If stream is being enabled then UpdateViewType is required";
-            return Err(Refusal::invalid(text));
+            return Err(DynamoDbError::invalid(text));
         };
         if table.stream.is_some() || table.group.is_some() {
             let text = format!("Table already has an enabled stream: TableName: {}", table.name);
-            return Err(Refusal::validation(text));
+            return Err(DynamoDbError::validation(text));
         }
         return Ok(Some(view.to_owned()));
     }
     if view.is_some() {
         let text = "If stream is being disabled, then UpdateViewType must not be specified";
-        return Err(Refusal::invalid(text));
+        return Err(DynamoDbError::invalid(text));
     }
     if table.group.is_some() {
         let text = "Disabling Stream is not allowed for a Global Table replica.";
-        return Err(Refusal::invalid(text));
+        return Err(DynamoDbError::invalid(text));
     }
     if table.stream.is_none() {
         let text = format!("Table has no stream to disable: TableName: {}", table.name);
-        return Err(Refusal::validation(text));
+        return Err(DynamoDbError::validation(text));
     }
     Ok(Some(String::new()))
 }
 
-pub fn change_stream(register: &mut Register, call: &Call, table: &Table, stream: String) {
+pub fn change_stream(
+    register: &mut Register,
+    call: &TableCall,
+    table: &DynamoTable,
+    stream: String,
+) {
     let due = call.now + register.durations.stream;
     let patch = Patch { stream: Some(stream), ..Patch::default() };
     register.update_until(&key_of(&table.region, &table.name), due, Work::Stream, patch);
 }
 
 /// Two changes in 30 days, then none, not even to the same class.
-pub fn change_class(register: &mut Register, call: &Call, table: &Table) -> Result<(), Refusal> {
+pub fn change_class(
+    register: &mut Register,
+    call: &TableCall,
+    table: &DynamoTable,
+) -> Result<(), DynamoDbError> {
     let class = call.body["TableClass"].as_str().unwrap_or("");
     let mut recent: Vec<Millis> =
         table.class_changes.iter().copied().filter(|at| call.now - at < CLASS_WINDOW).collect();
     if recent.len() >= 2 {
-        return Err(Refusal::limit(
+        return Err(DynamoDbError::limit(
             "Subscriber limit exceeded: Updates to TableClass are limited to 2 times in 30 day(s).",
         ));
     }
@@ -77,16 +86,16 @@ pub fn change_class(register: &mut Register, call: &Call, table: &Table) -> Resu
 /// At once on a table of one region; half a minute of UPDATING on a member of a group.
 pub fn change_protection(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
-) -> Result<(), Refusal> {
+    call: &TableCall,
+    table: &DynamoTable,
+) -> Result<(), DynamoDbError> {
     let wanted = call.body["DeletionProtectionEnabled"].as_bool().unwrap_or(false);
     if wanted == table.protected {
         return Ok(());
     }
     let free = table.protection_changed.map_or(0, |at| at + register.durations.protection_pause);
     if call.now < free {
-        return Err(Refusal::throttled(format!(
+        return Err(DynamoDbError::throttled(format!(
             "Deletion protection of table {} was modified too recently. Please try again after {}",
             table.name,
             iso_time(free)

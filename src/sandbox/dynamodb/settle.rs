@@ -5,8 +5,8 @@ use crate::sandbox::dynamodb::arrive::{
 };
 use crate::sandbox::dynamodb::effects::{apply, be_created, become_active};
 use crate::sandbox::dynamodb::items::Items;
-use crate::sandbox::dynamodb::register::{Event, Register};
-use crate::sandbox::dynamodb::table::{Status, key_names};
+use crate::sandbox::dynamodb::register::{Register, RegisterEvent};
+use crate::sandbox::dynamodb::table::{TableStatus, key_names};
 use crate::sandbox::http::Millis;
 
 /// Item counts are refreshed this often, as on the real service.
@@ -48,26 +48,26 @@ fn recount(register: &mut Register, now: Millis, items: &mut Items) {
 fn happen(
     register: &mut Register,
     due: Millis,
-    event: &Event,
+    event: &RegisterEvent,
     items: Option<&mut Items>,
 ) -> Result<(), String> {
     match event {
-        Event::TableCreated { table } => created(register, due, table, items),
-        Event::TableGone { table } => gone(register, table, items),
-        Event::IndexActive { table, index } => index_active(register, table, index, items),
-        Event::IndexGone { table, index } => index_gone(register, table, index, items),
-        Event::ReplicaListed { group, region } => {
+        RegisterEvent::TableCreated { table } => created(register, due, table, items),
+        RegisterEvent::TableGone { table } => gone(register, table, items),
+        RegisterEvent::IndexActive { table, index } => index_active(register, table, index, items),
+        RegisterEvent::IndexGone { table, index } => index_gone(register, table, index, items),
+        RegisterEvent::ReplicaListed { group, region } => {
             replica_listed(register, due, group, region);
             Ok(())
         }
-        Event::ReplicaKnown { group, region } => {
+        RegisterEvent::ReplicaKnown { group, region } => {
             replica_known(register, due, group, region);
             Ok(())
         }
-        Event::ReplicaActive { group, region } => {
+        RegisterEvent::ReplicaActive { group, region } => {
             replica_active(register, due, group, region, items)
         }
-        Event::ReplicaLeft { group, region } => {
+        RegisterEvent::ReplicaLeft { group, region } => {
             replica_left(register, due, group, region);
             Ok(())
         }
@@ -79,33 +79,33 @@ fn happen(
 }
 
 /// Events that change nothing but one row.
-fn row_event(register: &mut Register, due: Millis, event: &Event) {
+fn row_event(register: &mut Register, due: Millis, event: &RegisterEvent) {
     let Some(table) = event.table().and_then(|key| register.tables.get_mut(&key.to_owned())) else {
         return;
     };
     match event {
-        Event::TableSettled { patch, .. } => {
+        RegisterEvent::TableSettled { patch, .. } => {
             become_active(table);
             apply(table, due, patch);
         }
-        Event::BaseBusy { .. } => table.status = Status::Updating,
-        Event::IndexBackfills { index, .. } => {
+        RegisterEvent::BaseBusy { .. } => table.status = TableStatus::Updating,
+        RegisterEvent::IndexBackfills { index, .. } => {
             become_active(table);
             if let Some(index) = table.index_mut(index) {
                 index.backfilling = true;
             }
         }
-        Event::TimeToLiveSettled { .. } => match table.ttl.as_mut() {
+        RegisterEvent::TimeToLiveSettled { .. } => match table.ttl.as_mut() {
             Some(ttl) if ttl.status == "ENABLING" => ttl.status = "ENABLED".into(),
             Some(ttl) if ttl.status == "DISABLING" => table.ttl = None,
             _ => {}
         },
-        Event::EncryptionSettled { .. } => {
+        RegisterEvent::EncryptionSettled { .. } => {
             if let Some(encryption) = table.encryption.as_mut() {
                 encryption.updating = false;
             }
         }
-        Event::WarmSettled { .. } => table.warm.raising = false,
+        RegisterEvent::WarmSettled { .. } => table.warm.raising = false,
         _ => {}
     }
 }
@@ -145,7 +145,7 @@ fn index_active(
         items.create_index(table, index)?;
     }
     if let Some(index) = table.index_mut(name) {
-        index.status = Status::Active;
+        index.status = TableStatus::Active;
         index.backfilling = false;
     }
     Ok(())

@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use crate::sandbox::dynamodb::places::table_arn;
-use crate::sandbox::dynamodb::refusal::Refusal;
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
 
 /// Violations of the request's model, reported all at once.
 #[derive(Debug, Default)]
-pub struct Shape {
+pub struct KeyShape {
     violations: Vec<String>,
 }
 
-impl Shape {
+impl KeyShape {
     fn add(&mut self, value: &Value, path: &str, rule: &str) {
         let value = match value {
             Value::Null => "null".to_owned(),
@@ -75,12 +75,12 @@ impl Shape {
         }
     }
 
-    pub fn finish(self) -> Result<(), Refusal> {
+    pub fn finish(self) -> Result<(), DynamoDbError> {
         let count = self.violations.len();
         let plural = if count == 1 { "" } else { "s" };
         match count {
             0 => Ok(()),
-            _ => Err(Refusal::validation(format!(
+            _ => Err(DynamoDbError::validation(format!(
                 "{count} validation error{plural} detected: {}",
                 self.violations.join("; ")
             ))),
@@ -89,32 +89,32 @@ impl Shape {
 }
 
 /// The table a request names, by name or by an ARN of this region.
-pub fn table_name(body: &Value, region: &str) -> Result<String, Refusal> {
+pub fn table_name(body: &Value, region: &str) -> Result<String, DynamoDbError> {
     let Some(given) = body["TableName"].as_str() else {
-        return Err(Refusal::validation(
+        return Err(DynamoDbError::validation(
             "The parameter 'TableName' is required but was not present in the request",
         ));
     };
     name_of(given, region)
 }
 
-pub fn name_of(given: &str, region: &str) -> Result<String, Refusal> {
+pub fn name_of(given: &str, region: &str) -> Result<String, DynamoDbError> {
     if given.starts_with("arn:") {
         let name = given.rsplit_once(":table/").map_or("", |(_, name)| name);
         if given != table_arn(region, name) {
             let message = format!("1 validation error detected: Invalid AWS region in '{given}'");
-            return Err(Refusal::validation(message));
+            return Err(DynamoDbError::validation(message));
         }
         return Ok(name.to_owned());
     }
     if !(3..=255).contains(&given.len()) {
-        return Err(Refusal::validation(
+        return Err(DynamoDbError::validation(
             "TableName must be at least 3 characters long and at most 255 characters long",
         ));
     }
     let plain = |it: char| it.is_ascii_alphanumeric() || "_.-".contains(it);
     if !given.chars().all(plain) {
-        return Err(Refusal::validation(format!(
+        return Err(DynamoDbError::validation(format!(
             "1 validation error detected: Value '{given}' at 'tableName' failed to satisfy \
              constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
         )));
@@ -123,30 +123,30 @@ pub fn name_of(given: &str, region: &str) -> Result<String, Refusal> {
 }
 
 /// The table an ARN names, for the calls about tags.
-pub fn name_in_arn(body: &Value, region: &str) -> Result<String, Refusal> {
+pub fn name_in_arn(body: &Value, region: &str) -> Result<String, DynamoDbError> {
     let Some(arn) = body["ResourceArn"].as_str() else {
-        return Err(Refusal::validation(
+        return Err(DynamoDbError::validation(
             "1 validation error detected: Value null at 'resourceArn' failed to satisfy \
              constraint: Member must not be null",
         ));
     };
     if !arn.starts_with("arn:") {
-        return Err(Refusal::invalid(&format!("ARNs must start with 'arn:': {arn}")));
+        return Err(DynamoDbError::invalid(&format!("ARNs must start with 'arn:': {arn}")));
     }
     if !arn.starts_with("arn:aws:dynamodb:") {
         let text = format!("Provided Arn is not a DynamoDB resource arn: {arn}");
-        return Err(Refusal::invalid(&text));
+        return Err(DynamoDbError::invalid(&text));
     }
     let name = arn.rsplit_once(":table/").map_or("", |(_, name)| name);
     if name.is_empty() || name.contains('/') {
-        return Err(Refusal::invalid(&format!(
+        return Err(DynamoDbError::invalid(&format!(
             "Invalid resource arn provided, only table or stream is accepted. Provided resource \
              arn: {arn}"
         )));
     }
     if arn != table_arn(region, name) {
         let text = format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}");
-        return Err(Refusal::validation(text));
+        return Err(DynamoDbError::validation(text));
     }
     Ok(name.to_owned())
 }

@@ -8,14 +8,14 @@ use crate::sandbox::http::Millis;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Status {
+pub enum TableStatus {
     Creating,
     Active,
     Updating,
     Deleting,
 }
 
-impl Status {
+impl TableStatus {
     pub fn word(self) -> &'static str {
         match self {
             Self::Creating => "CREATING",
@@ -88,7 +88,7 @@ pub struct Index {
     pub name: String,
     pub key_schema: Value,
     pub projection: Value,
-    pub status: Status,
+    pub status: TableStatus,
     #[serde(default)]
     pub backfilling: bool,
     #[serde(default)]
@@ -123,12 +123,12 @@ pub struct Tags {
 
 /// The row of a table.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Table {
+pub struct DynamoTable {
     pub region: String,
     pub name: String,
     pub id: String,
     pub created: Millis,
-    pub status: Status,
+    pub status: TableStatus,
     #[serde(default)]
     pub work: Option<Work>,
     pub key_schema: Value,
@@ -187,7 +187,7 @@ pub struct Table {
     pub counted: Millis,
 }
 
-impl Table {
+impl DynamoTable {
     pub fn index(&self, name: &str) -> Option<&Index> {
         self.indexes.iter().find(|index| index.name == name)
     }
@@ -198,12 +198,14 @@ impl Table {
 
     /// Whether items can be read and written.
     pub fn serves(&self) -> bool {
-        matches!(self.status, Status::Active | Status::Updating)
+        matches!(self.status, TableStatus::Active | TableStatus::Updating)
     }
 
     /// Whether an index is being made or removed.
     pub fn index_work(&self) -> bool {
-        self.indexes.iter().any(|it| matches!(it.status, Status::Creating | Status::Deleting))
+        self.indexes
+            .iter()
+            .any(|it| matches!(it.status, TableStatus::Creating | TableStatus::Deleting))
     }
 
     pub fn class_word(&self) -> &str {
@@ -224,14 +226,14 @@ pub fn key_names(schema: &Value) -> Vec<String> {
 
 /// Members of one group, in the order in which they joined.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Group {
+pub struct ReplicaGroup {
     pub name: String,
-    pub members: Vec<Member>,
+    pub members: Vec<TableMember>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Standing {
+pub enum TableStanding {
     /// Accepted, not yet listed.
     Hidden,
     Creating,
@@ -239,7 +241,7 @@ pub enum Standing {
     Deleting,
 }
 
-impl Standing {
+impl TableStanding {
     pub fn word(self) -> &'static str {
         match self {
             Self::Hidden | Self::Creating => "CREATING",
@@ -250,13 +252,13 @@ impl Standing {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Member {
+pub struct TableMember {
     pub region: String,
     /// The region whose endpoint added it: that one may not leave for a day.
     #[serde(default)]
     pub source: Option<String>,
     pub added: Millis,
-    pub standing: Standing,
+    pub standing: TableStanding,
     /// Added to a group that held items, which takes long.
     #[serde(default)]
     pub with_items: bool,
@@ -268,17 +270,19 @@ pub struct Member {
     pub key: Option<String>,
 }
 
-impl Group {
-    pub fn member(&self, region: &str) -> Option<&Member> {
+impl ReplicaGroup {
+    pub fn member(&self, region: &str) -> Option<&TableMember> {
         self.members.iter().find(|it| it.region == region)
     }
 
-    pub fn member_mut(&mut self, region: &str) -> Option<&mut Member> {
+    pub fn member_mut(&mut self, region: &str) -> Option<&mut TableMember> {
         self.members.iter_mut().find(|it| it.region == region)
     }
 
     /// The member that is on its way in, if any.
-    pub fn joining(&self) -> Option<&Member> {
-        self.members.iter().find(|it| matches!(it.standing, Standing::Hidden | Standing::Creating))
+    pub fn joining(&self) -> Option<&TableMember> {
+        self.members
+            .iter()
+            .find(|it| matches!(it.standing, TableStanding::Hidden | TableStanding::Creating))
     }
 }

@@ -3,35 +3,35 @@
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Register};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Register, TableCall};
 use crate::sandbox::dynamodb::shape::name_in_arn;
-use crate::sandbox::dynamodb::table::{Status, Table};
+use crate::sandbox::dynamodb::table::{DynamoTable, TableStatus};
 use crate::sandbox::http::Millis;
 
 const MOST_TAGS: usize = 50;
 
 /// The tags of a request, checked one by one.
-pub fn read_tags(list: &Value) -> Result<IndexMap<String, String>, Refusal> {
+pub fn read_tags(list: &Value) -> Result<IndexMap<String, String>, DynamoDbError> {
     let mut tags = IndexMap::new();
     for tag in list.as_array().into_iter().flatten() {
         let key = tag["Key"].as_str().unwrap_or("");
         let value = tag["Value"].as_str();
         if !(1..=128).contains(&key.chars().count()) {
             let text = format!("The Tag Key provided is invalid, Key: {key}");
-            return Err(Refusal::validation(text));
+            return Err(DynamoDbError::validation(text));
         }
         if key.to_lowercase().starts_with("aws:") {
             let text = format!("Tag Key cannot be prefixed with aws:, Key: {key}");
-            return Err(Refusal::validation(text));
+            return Err(DynamoDbError::validation(text));
         }
         let Some(value) = value.filter(|it| it.chars().count() <= 256) else {
             let value = value.unwrap_or("null");
             let text = format!("The Tag Value provided is invalid, Value: {value}");
-            return Err(Refusal::validation(text));
+            return Err(DynamoDbError::validation(text));
         };
         if tags.insert(key.to_owned(), value.to_owned()).is_some() {
-            return Err(Refusal::validation(format!(
+            return Err(DynamoDbError::validation(format!(
                 "Duplicate Tag Keys provided as input: Duplicate Tag Key found {key}"
             )));
         }
@@ -42,35 +42,45 @@ pub fn read_tags(list: &Value) -> Result<IndexMap<String, String>, Refusal> {
     Ok(tags)
 }
 
-fn too_many() -> Refusal {
-    Refusal::validation("Number of Tags exceed the current limit for the provided ResourceArn")
+fn too_many() -> DynamoDbError {
+    DynamoDbError::validation(
+        "Number of Tags exceed the current limit for the provided ResourceArn",
+    )
 }
 
 /// A table that is still being created has no tags to speak of.
-fn tagged<'a>(register: &'a Register, call: &Call, name: &str) -> Result<&'a Table, Refusal> {
+fn tagged<'a>(
+    register: &'a Register,
+    call: &TableCall,
+    name: &str,
+) -> Result<&'a DynamoTable, DynamoDbError> {
     let table = register.table(&call.region, name);
-    table.filter(|it| it.status != Status::Creating).ok_or_else(|| {
+    table.filter(|it| it.status != TableStatus::Creating).ok_or_else(|| {
         let arn = call.body["ResourceArn"].as_str().unwrap_or("");
-        Refusal::not_found(format!("Requested resource not found: ResourcArn: {arn} not found"))
+        DynamoDbError::not_found(format!(
+            "Requested resource not found: ResourcArn: {arn} not found"
+        ))
     })
 }
 
-pub fn tag_resource(register: &mut Register, call: &Call) -> Result<Value, Refusal> {
+pub fn tag_resource(register: &mut Register, call: &TableCall) -> Result<Value, DynamoDbError> {
     let name = name_in_arn(&call.body, &call.region)?;
     let added = read_tags(&call.body["Tags"])?;
     if added.is_empty() {
-        return Err(Refusal::validation("Atleast one Tag needs to be provided as Input."));
+        return Err(DynamoDbError::validation("Atleast one Tag needs to be provided as Input."));
     }
     let mut tags = tagged(register, call, &name)?.tags.now.clone();
     tags.extend(added);
     change(register, call, &name, tags)
 }
 
-pub fn untag_resource(register: &mut Register, call: &Call) -> Result<Value, Refusal> {
+pub fn untag_resource(register: &mut Register, call: &TableCall) -> Result<Value, DynamoDbError> {
     let name = name_in_arn(&call.body, &call.region)?;
     let keys = call.body["TagKeys"].as_array().cloned().unwrap_or_default();
     if keys.is_empty() {
-        return Err(Refusal::validation("Atleast one Tag Key needs to be provided as Input."));
+        return Err(DynamoDbError::validation(
+            "Atleast one Tag Key needs to be provided as Input.",
+        ));
     }
     let mut tags = tagged(register, call, &name)?.tags.now.clone();
     tags.retain(|tag, _| !keys.iter().any(|key| key == tag));
@@ -78,20 +88,20 @@ pub fn untag_resource(register: &mut Register, call: &Call) -> Result<Value, Ref
 }
 
 /// Whether a change of tags is still being written.
-pub fn tags_locked(register: &Register, table: &Table, now: Millis) -> bool {
+pub fn tags_locked(register: &Register, table: &DynamoTable, now: Millis) -> bool {
     let changed = table.tags.before.as_ref().map(|(at, _)| *at);
     changed.is_some_and(|at| now < at + register.durations.tag_lock)
 }
 
 fn change(
     register: &mut Register,
-    call: &Call,
+    call: &TableCall,
     name: &str,
     tags: IndexMap<String, String>,
-) -> Result<Value, Refusal> {
+) -> Result<Value, DynamoDbError> {
     let table = tagged(register, call, name)?;
-    if table.status == Status::Deleting {
-        return Err(Refusal::busy(&format!("Table is being deleted: {name}")));
+    if table.status == TableStatus::Deleting {
+        return Err(DynamoDbError::busy(&format!("Table is being deleted: {name}")));
     }
     if tags == table.tags.now {
         return Ok(Value::Null);
@@ -101,7 +111,7 @@ fn change(
     }
     if tags_locked(register, table, call.now) {
         let text = format!("Subscriber limit exceeded: Table tags are being updated: {name}");
-        return Err(Refusal::limit(text));
+        return Err(DynamoDbError::limit(text));
     }
     if let Some(table) = register.table_mut(&call.region, name) {
         let before = std::mem::replace(&mut table.tags.now, tags);
@@ -111,7 +121,7 @@ fn change(
 }
 
 /// Reads lag behind writes by about two seconds.
-pub fn list_tags(register: &Register, call: &Call) -> Result<Value, Refusal> {
+pub fn list_tags(register: &Register, call: &TableCall) -> Result<Value, DynamoDbError> {
     let name = name_in_arn(&call.body, &call.region)?;
     let tags = &tagged(register, call, &name)?.tags;
     let seen = match &tags.before {

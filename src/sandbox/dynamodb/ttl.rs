@@ -3,16 +3,19 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::dynamodb::frozen;
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Event, Register};
-use crate::sandbox::dynamodb::shape::{Shape, table_name};
-use crate::sandbox::dynamodb::table::{Status, Table, TimeToLive};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Register, RegisterEvent, TableCall};
+use crate::sandbox::dynamodb::shape::{KeyShape, table_name};
+use crate::sandbox::dynamodb::table::{DynamoTable, TableStatus, TimeToLive};
 use crate::sandbox::dynamodb::update::joining;
 
-pub fn update_time_to_live(register: &mut Register, call: &Call) -> Result<Value, Refusal> {
+pub fn update_time_to_live(
+    register: &mut Register,
+    call: &TableCall,
+) -> Result<Value, DynamoDbError> {
     let name = table_name(&call.body, &call.region)?;
     let asked = &call.body["TimeToLiveSpecification"];
-    let mut shape = Shape::default();
+    let mut shape = KeyShape::default();
     shape.required(asked, "timeToLiveSpecification");
     if !asked.is_null() {
         shape.required(&asked["Enabled"], "timeToLiveSpecification.enabled");
@@ -29,7 +32,7 @@ pub fn update_time_to_live(register: &mut Register, call: &Call) -> Result<Value
     differs(&table, enabled, attribute)?;
     let pause = register.durations.ttl_pause;
     if table.ttl_changed.is_some_and(|at| call.now < at + pause) {
-        return Err(Refusal::validation(
+        return Err(DynamoDbError::validation(
             "Time to live has been modified multiple times within a fixed interval",
         ));
     }
@@ -41,49 +44,54 @@ pub fn update_time_to_live(register: &mut Register, call: &Call) -> Result<Value
             table.ttl = Some(TimeToLive { attribute, status: status.into() });
             table.ttl_changed = Some(call.now);
         }
-        register.later(due, Event::TimeToLiveSettled { table: key });
+        register.later(due, RegisterEvent::TimeToLiveSettled { table: key });
     }
     let set = json!({"AttributeName": attribute, "Enabled": enabled});
     Ok(json!({"TimeToLiveSpecification": set}))
 }
 
-fn admit(register: &Register, table: &Table) -> Result<(), Refusal> {
+fn admit(register: &Register, table: &DynamoTable) -> Result<(), DynamoDbError> {
     match table.status {
-        Status::Creating => return Err(Refusal::no_table(&table.name)),
-        Status::Deleting => {
-            return Err(Refusal::busy(&format!("Table is being deleted: {}", table.name)));
+        TableStatus::Creating => return Err(DynamoDbError::no_table(&table.name)),
+        TableStatus::Deleting => {
+            return Err(DynamoDbError::busy(&format!("Table is being deleted: {}", table.name)));
         }
         _ => {}
     }
     let newcomer = register.group_of(table).and_then(|group| group.joining());
     match newcomer.filter(|it| it.with_items) {
-        Some(member) => Err(Refusal::validation(joining(&table.name, &member.region))),
+        Some(member) => Err(DynamoDbError::validation(joining(&table.name, &member.region))),
         None => Ok(()),
     }
 }
 
 /// Sending what is already so is an error here.
-fn differs(table: &Table, enabled: bool, attribute: &str) -> Result<(), Refusal> {
+fn differs(table: &DynamoTable, enabled: bool, attribute: &str) -> Result<(), DynamoDbError> {
     let current = table.ttl.as_ref().filter(|it| it.status != "DISABLING");
     match current {
-        None if !enabled => Err(Refusal::validation("TimeToLive is already disabled")),
-        Some(current) if current.attribute != attribute => Err(Refusal::validation(format!(
+        None if !enabled => Err(DynamoDbError::validation("TimeToLive is already disabled")),
+        Some(current) if current.attribute != attribute => Err(DynamoDbError::validation(format!(
             "TimeToLive is active on a different AttributeName: current AttributeName is {}",
             current.attribute
         ))),
-        Some(_) if enabled => Err(Refusal::validation("TimeToLive is already enabled")),
+        Some(_) if enabled => Err(DynamoDbError::validation("TimeToLive is already enabled")),
         _ => Ok(()),
     }
 }
 
-pub fn describe_time_to_live(register: &Register, call: &Call) -> Result<Value, Refusal> {
+pub fn describe_time_to_live(
+    register: &Register,
+    call: &TableCall,
+) -> Result<Value, DynamoDbError> {
     let name = table_name(&call.body, &call.region)?;
     let table = register.expect_table(&call.region, &name)?;
     let word = table.status.word();
     match table.status {
-        Status::Creating if table.group.is_some() => return Err(Refusal::no_table(&name)),
-        Status::Creating | Status::Deleting => {
-            return Err(Refusal::validation(format!(
+        TableStatus::Creating if table.group.is_some() => {
+            return Err(DynamoDbError::no_table(&name));
+        }
+        TableStatus::Creating | TableStatus::Deleting => {
+            return Err(DynamoDbError::validation(format!(
                 "Cannot describe time to live while table is in {word} state: Current table state \
                  is {word}"
             )));

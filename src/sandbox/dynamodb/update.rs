@@ -4,33 +4,33 @@ use serde_json::{Value, json};
 
 use crate::sandbox::dynamodb::action::read_action;
 use crate::sandbox::dynamodb::capacity::{change_capacity, index_limits};
-use crate::sandbox::dynamodb::changes::{Change, changes, check_shape, one_change};
+use crate::sandbox::dynamodb::changes::{TableChange, changes, check_shape, one_change};
 use crate::sandbox::dynamodb::describe::{description, replicas};
 use crate::sandbox::dynamodb::encryption::change_encryption;
 use crate::sandbox::dynamodb::frozen;
 use crate::sandbox::dynamodb::indexes::change_index;
 use crate::sandbox::dynamodb::items::Items;
 use crate::sandbox::dynamodb::limits::{limits, warm_up};
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::{Call, Register};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::{Register, TableCall};
 use crate::sandbox::dynamodb::replicas::change_replicas;
 use crate::sandbox::dynamodb::settings::{
     change_class, change_protection, change_stream, wanted_stream,
 };
 use crate::sandbox::dynamodb::shape::table_name;
-use crate::sandbox::dynamodb::table::{Billing, Status, Table, Work};
+use crate::sandbox::dynamodb::table::{Billing, DynamoTable, TableStatus, Work};
 
 pub fn update_table(
     register: &mut Register,
-    call: &Call,
+    call: &TableCall,
     items: &mut Items,
-) -> Result<Value, Refusal> {
+) -> Result<Value, DynamoDbError> {
     let name = table_name(&call.body, &call.region)?;
     check_shape(&call.body)?;
     let changes = changes(&call.body)?;
     one_change(&call.body, &changes)?;
     let action = match changes.first() {
-        Some(Change::Replicas) => Some(read_action(&call.body["ReplicaUpdates"])?),
+        Some(TableChange::Replicas) => Some(read_action(&call.body["ReplicaUpdates"])?),
         _ => None,
     };
     let table = register.expect_table(&call.region, &name)?.clone();
@@ -49,7 +49,7 @@ pub fn update_table(
     }
     let table = register.expect_table(&call.region, &name)?;
     let mut answer = description(register, table, call.now);
-    if changes == [Change::Replicas] && replicas(register, table).is_empty() {
+    if changes == [TableChange::Replicas] && replicas(register, table).is_empty() {
         answer["Replicas"] = json!([]);
     }
     Ok(json!({"TableDescription": answer}))
@@ -57,11 +57,11 @@ pub fn update_table(
 
 fn change(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
-    changes: &[Change],
+    call: &TableCall,
+    table: &DynamoTable,
+    changes: &[TableChange],
     items: &mut Items,
-) -> Result<(), Refusal> {
+) -> Result<(), DynamoDbError> {
     if swallowed(&call.body, table, changes) {
         return Ok(());
     }
@@ -75,23 +75,23 @@ fn change(
 }
 
 /// The way back to on-demand, sent while the way to provisioned is under way, is accepted and lost.
-fn swallowed(body: &Value, table: &Table, changes: &[Change]) -> bool {
-    changes == [Change::Billing]
+fn swallowed(body: &Value, table: &DynamoTable, changes: &[TableChange]) -> bool {
+    changes == [TableChange::Billing]
         && table.work == Some(Work::Throughput)
         && body["BillingMode"] == "PAY_PER_REQUEST"
         && body["BillingMode"] == table.billing.word()
 }
 
-fn may_change_replicas(table: &Table) -> Result<(), Refusal> {
+fn may_change_replicas(table: &DynamoTable) -> Result<(), DynamoDbError> {
     match (table.status, &table.group) {
-        (Status::Creating, Some(_)) => {
-            Err(Refusal::validation(joining(&table.name, &table.region)))
+        (TableStatus::Creating, Some(_)) => {
+            Err(DynamoDbError::validation(joining(&table.name, &table.region)))
         }
-        (Status::Creating, None) => {
-            Err(Refusal::busy(&format!("Table is being created: {}", table.name)))
+        (TableStatus::Creating, None) => {
+            Err(DynamoDbError::busy(&format!("Table is being created: {}", table.name)))
         }
-        (Status::Deleting, None) => {
-            Err(Refusal::busy(&format!("Table is being deleted: {}", table.name)))
+        (TableStatus::Deleting, None) => {
+            Err(DynamoDbError::busy(&format!("Table is being deleted: {}", table.name)))
         }
         _ => Ok(()),
     }
@@ -105,21 +105,25 @@ pub fn joining(name: &str, region: &str) -> String {
     )
 }
 
-fn admit(register: &Register, table: &Table, changes: &[Change]) -> Result<(), Refusal> {
+fn admit(
+    register: &Register,
+    table: &DynamoTable,
+    changes: &[TableChange],
+) -> Result<(), DynamoDbError> {
     if table.group.is_some() {
         return match table.status {
-            Status::Creating => Err(Refusal::no_table(&table.name)),
-            _ if register.group_works(table) => Err(Refusal::group_busy()),
+            TableStatus::Creating => Err(DynamoDbError::no_table(&table.name)),
+            _ if register.group_works(table) => Err(DynamoDbError::group_busy()),
             _ => Ok(()),
         };
     }
     let name = &table.name;
     let detail = match (table.status, table.work) {
-        (Status::Active, _) => return Ok(()),
-        (Status::Creating, _) => format!("Table is being created: {name}"),
-        (Status::Deleting, _) => format!("Table is being deleted: {name}"),
-        _ if changes == [Change::Protection] => return Ok(()),
-        (_, Some(Work::Throughput)) if changes == [Change::Warm] => return Ok(()),
+        (TableStatus::Active, _) => return Ok(()),
+        (TableStatus::Creating, _) => format!("Table is being created: {name}"),
+        (TableStatus::Deleting, _) => format!("Table is being deleted: {name}"),
+        _ if changes == [TableChange::Protection] => return Ok(()),
+        (_, Some(Work::Throughput)) if changes == [TableChange::Warm] => return Ok(()),
         (_, Some(Work::Stream)) => format!(
             "A stream status change is currently in progress. Table: {name} Stream: {} Operation: {}",
             table.stream_label.as_deref().unwrap_or(""),
@@ -130,9 +134,9 @@ fn admit(register: &Register, table: &Table, changes: &[Change]) -> Result<(), R
              TableClassUpdateInProgress: {}",
             table.class_word()
         ),
-        (_, Some(Work::Index)) if changes == [Change::OnlineIndex] => return Ok(()),
+        (_, Some(Work::Index)) if changes == [TableChange::OnlineIndex] => return Ok(()),
         (_, Some(Work::Index)) => {
-            let working = table.indexes.iter().filter(|it| it.status != Status::Active);
+            let working = table.indexes.iter().filter(|it| it.status != TableStatus::Active);
             let names: Vec<&str> = working.map(|it| it.name.as_str()).collect();
             format!(
                 "Can't change table IOPS when an index is being created. Table: {name} Indexes: [{}]",
@@ -141,28 +145,28 @@ fn admit(register: &Register, table: &Table, changes: &[Change]) -> Result<(), R
         }
         _ => format!("Table IOPS are currently being updated. Table: {name}"),
     };
-    Err(Refusal::busy(&detail))
+    Err(DynamoDbError::busy(&detail))
 }
 
 fn carry_out(
     register: &mut Register,
-    call: &Call,
-    table: &Table,
-    changes: &[Change],
+    call: &TableCall,
+    table: &DynamoTable,
+    changes: &[TableChange],
     stream: Option<String>,
     items: &mut Items,
-) -> Result<(), Refusal> {
+) -> Result<(), DynamoDbError> {
     match (changes, stream) {
-        ([Change::Encryption], _) => change_encryption(register, call, table),
-        ([Change::Class], _) => change_class(register, call, table),
-        ([Change::Protection], _) => change_protection(register, call, table),
-        ([Change::Warm], _) => warm_up(register, call, table),
-        ([Change::OnlineIndex], _) => change_index(register, call, table, items),
-        ([Change::IndexUpdate], _) if table.billing == Billing::PayPerRequest => {
+        ([TableChange::Encryption], _) => change_encryption(register, call, table),
+        ([TableChange::Class], _) => change_class(register, call, table),
+        ([TableChange::Protection], _) => change_protection(register, call, table),
+        ([TableChange::Warm], _) => warm_up(register, call, table),
+        ([TableChange::OnlineIndex], _) => change_index(register, call, table, items),
+        ([TableChange::IndexUpdate], _) if table.billing == Billing::PayPerRequest => {
             index_limits(register, call, table)
         }
-        ([Change::Limits], _) => limits(register, &call.body, table, table.billing),
-        ([Change::Stream], Some(stream)) => {
+        ([TableChange::Limits], _) => limits(register, &call.body, table, table.billing),
+        ([TableChange::Stream], Some(stream)) => {
             change_stream(register, call, table, stream);
             Ok(())
         }

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::sandbox::dynamodb::members;
 use crate::sandbox::dynamodb::places::{is_region, request_id};
-use crate::sandbox::dynamodb::refusal::Refusal;
-use crate::sandbox::dynamodb::register::Call;
-use crate::sandbox::http::{Answer, Millis, Request};
+use crate::sandbox::dynamodb::refusal::DynamoDbError;
+use crate::sandbox::dynamodb::register::TableCall;
+use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 const TARGET: &str = "DynamoDB_20120810.";
@@ -38,13 +38,13 @@ const KNOWN: &[&str] = &[
 ];
 
 /// The region in the credential scope of the Authorization header.
-pub fn region_of(request: &Request) -> Option<&str> {
+pub fn region_of(request: &SandboxRequest) -> Option<&str> {
     let (_, scope) = request.header("authorization")?.split_once("Credential=")?;
     scope.split(',').next()?.split('/').nth(2)
 }
 
 /// The call that a request makes, or the answer that it makes none.
-pub fn read(now: Millis, request: &Request) -> Result<Call, Answer> {
+pub fn read(now: Millis, request: &SandboxRequest) -> Result<TableCall, SandboxAnswer> {
     if request.method == "GET" {
         let region = region_of(request).unwrap_or("us-east-1");
         let text = format!("healthy: dynamodb.{region}.amazonaws.com ");
@@ -58,45 +58,56 @@ pub fn read(now: Millis, request: &Request) -> Result<Call, Answer> {
     read_call(now, request).map_err(|refusal| answer(now, request, Err(refusal)))
 }
 
-fn read_call(now: Millis, request: &Request) -> Result<Call, Refusal> {
+fn read_call(now: Millis, request: &SandboxRequest) -> Result<TableCall, DynamoDbError> {
     let body: Value = serde_json::from_slice(&request.body)
-        .map_err(|_| Refusal::coral("SerializationException", None))?;
+        .map_err(|_| DynamoDbError::coral("SerializationException", None))?;
     let target = request.header("x-amz-target").and_then(|it| it.strip_prefix(TARGET));
     let operation = target
         .filter(|it| KNOWN.contains(it))
-        .ok_or_else(|| Refusal::coral("UnknownOperationException", None))?;
+        .ok_or_else(|| DynamoDbError::coral("UnknownOperationException", None))?;
     if request.header("authorization").is_none() {
         let text = "Request is missing Authentication Token";
-        return Err(Refusal::coral("MissingAuthenticationTokenException", Some(text)));
+        return Err(DynamoDbError::coral("MissingAuthenticationTokenException", Some(text)));
     }
     let region = region_of(request).ok_or_else(|| {
         let text = "Authorization header requires 'Credential' parameter.";
-        Refusal::coral("IncompleteSignatureException", Some(text))
+        DynamoDbError::coral("IncompleteSignatureException", Some(text))
     })?;
     if !is_region(region) {
         let text = "The security token included in the request is invalid.";
-        return Err(Refusal::coral("UnrecognizedClientException", Some(text)));
+        return Err(DynamoDbError::coral("UnrecognizedClientException", Some(text)));
     }
     if !body.is_object() {
-        return Err(Refusal::coral("SerializationException", None));
+        return Err(DynamoDbError::coral("SerializationException", None));
     }
     members::check(operation, &body)?;
-    Ok(Call { now, listed: now, region: region.to_owned(), operation: operation.to_owned(), body })
+    Ok(TableCall {
+        now,
+        listed: now,
+        region: region.to_owned(),
+        operation: operation.to_owned(),
+        body,
+    })
 }
 
-fn plain(status: u16, text: &str) -> Answer {
+fn plain(status: u16, text: &str) -> SandboxAnswer {
     let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
-    Answer { status, headers, body: text.as_bytes().to_vec() }
+    SandboxAnswer { status, headers, body: text.as_bytes().to_vec() }
 }
 
 /// The answer to a call; some operations answer with an empty body.
-pub fn answer(now: Millis, request: &Request, outcome: Result<Value, Refusal>) -> Answer {
+pub fn answer(
+    now: Millis,
+    request: &SandboxRequest,
+    outcome: Result<Value, DynamoDbError>,
+) -> SandboxAnswer {
     let (status, body) = match outcome {
         Ok(Value::Null) => (200, None),
         Ok(body) => (200, Some(body)),
         Err(refusal) => (refusal.status, Some(refusal.body)),
     };
-    let mut answer = Answer::json(status, CONTENT_TYPE, &body.clone().unwrap_or(Value::Null));
+    let mut answer =
+        SandboxAnswer::json(status, CONTENT_TYPE, &body.clone().unwrap_or(Value::Null));
     if body.is_none() {
         answer.body.clear();
     }

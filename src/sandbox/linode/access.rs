@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::linode::call::{Call, Outcome, Refusal};
-use crate::sandbox::linode::restricted::{GLOBAL, User};
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError};
+use crate::sandbox::linode::restricted::{GLOBAL, RestrictedToken};
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// The sort that a path is about, the grant to add one, and what follows in the path.
 fn sort<'p>(path: &'p [&'p str]) -> Option<(&'static str, &'static str, &'p [&'p str])> {
@@ -19,22 +19,22 @@ fn sort<'p>(path: &'p [&'p str]) -> Option<(&'static str, &'static str, &'p [&'p
     })
 }
 
-fn forbidden() -> Refusal {
-    Refusal::with_status(403, "Unauthorized")
+fn forbidden() -> LinodeError {
+    LinodeError::with_status(403, "Unauthorized")
 }
 
 /// Whether a user may make a call at all.
 pub fn check(
-    cloud: &Linode,
-    user: Option<&User>,
+    cloud: &LinodeWorld,
+    user: Option<&RestrictedToken>,
     method: &str,
     path: &[&str],
-) -> Result<(), Refusal> {
+) -> Result<(), LinodeError> {
     if let ["profile", "sshkeys", id] = path {
         // Of each user's own.
         let key = id.parse().ok().and_then(|it| cloud.sshkeys.get(it));
         let own = key.is_none_or(|it| it.user == user.map_or("", |it| it.name.as_str()));
-        return if own { Ok(()) } else { Err(Refusal::not_found()) };
+        return if own { Ok(()) } else { Err(LinodeError::not_found()) };
     }
     let Some(user) = user else { return Ok(()) };
     if matches!(path, ["account"] | ["account", "settings"]) {
@@ -45,7 +45,7 @@ pub fn check(
         [] if method == "POST" && !user.may.contains(add) => Err(forbidden()),
         [] => Ok(()),
         [id, ..] => match id.parse().ok().map(|it| user.grant(entity, it)) {
-            Some(None) => Err(Refusal::not_found()),
+            Some(None) => Err(LinodeError::not_found()),
             Some(Some(false)) if method != "GET" => Err(forbidden()),
             // Without an id: `types`, `settings`.
             None | Some(Some(_)) => Ok(()),
@@ -54,14 +54,20 @@ pub fn check(
 }
 
 /// The ids that a list shows to a user; `None`: it shows all that is in it.
-pub fn seen(user: &User, path: &[&str]) -> Option<BTreeSet<u64>> {
+pub fn seen(user: &RestrictedToken, path: &[&str]) -> Option<BTreeSet<u64>> {
     let (entity, _, rest) = sort(path)?;
     rest.is_empty()
         .then(|| user.objects.get(entity).into_iter().flatten().map(|it| *it.0).collect())
 }
 
 /// Who makes something may change it.
-pub fn made(cloud: &mut Linode, token: &str, call: &Call<'_>, path: &[&str], made: &Value) {
+pub fn made(
+    cloud: &mut LinodeWorld,
+    token: &str,
+    call: &LinodeCall<'_>,
+    path: &[&str],
+    made: &Value,
+) {
     let Some((entity, _, [])) = sort(path) else { return };
     let is_made = call.request.method == "POST" && call.user.is_some();
     if let Some(id) = made["id"].as_u64().filter(|_| is_made)
@@ -72,7 +78,7 @@ pub fn made(cloud: &mut Linode, token: &str, call: &Call<'_>, path: &[&str], mad
 }
 
 /// What a restricted user may do; nothing for one who may do everything.
-pub fn grants(cloud: &Linode, call: &Call<'_>) -> Outcome {
+pub fn grants(cloud: &LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
     let Some(user) = &call.user else { return Ok(Value::Null) };
     let mut all = Map::new();
     for entity in
@@ -96,7 +102,7 @@ pub fn grants(cloud: &Linode, call: &Call<'_>) -> Outcome {
     Ok(all.into())
 }
 
-fn label(cloud: &Linode, entity: &str, id: u64) -> Option<String> {
+fn label(cloud: &LinodeWorld, entity: &str, id: u64) -> Option<String> {
     match entity {
         "linode" => cloud.instances.get(id).map(|it| it.label.clone()),
         "nodebalancer" => cloud.nodebalancers.get(id).map(|it| it.label.clone()),
@@ -106,7 +112,7 @@ fn label(cloud: &Linode, entity: &str, id: u64) -> Option<String> {
 }
 
 /// The objects of a label; of a zone, its name.
-pub fn called(cloud: &Linode, label: &str) -> Vec<(&'static str, u64)> {
+pub fn called(cloud: &LinodeWorld, label: &str) -> Vec<(&'static str, u64)> {
     let instances = cloud.instances.iter().filter(|(_, it)| it.label == label);
     let balancers = cloud.nodebalancers.iter().filter(|(_, it)| it.label == label);
     let zones = cloud.domains.iter().filter(|(_, it)| it.domain == label);

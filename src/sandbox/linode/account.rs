@@ -3,21 +3,21 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::linode::balancers;
-use crate::sandbox::linode::call::{Call, Outcome, Refusal, done, stamp};
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError, done, stamp};
 use crate::sandbox::linode::domains;
 use crate::sandbox::linode::events;
-use crate::sandbox::linode::form::Form;
+use crate::sandbox::linode::form::RequestBody;
 use crate::sandbox::linode::instance_create::is_ssh_key;
 use crate::sandbox::linode::instance_view;
 use crate::sandbox::linode::listing::page;
 use crate::sandbox::linode::model::SshKey;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 use crate::sandbox::linode::tags;
 
 /// The sandbox's customer. It can never be a real one: the digits spell it out.
 pub const EUUID: &str = "5A4DB0C5-0000-4000-8000-000000000000";
 
-pub fn profile(call: &Call<'_>) -> Outcome {
+pub fn profile(call: &LinodeCall<'_>) -> CallResult {
     let (restricted, name) = (call.user.is_some(), call.who());
     let name = if restricted { name } else { "sandbox" };
     Ok(json!({
@@ -31,7 +31,7 @@ pub fn profile(call: &Call<'_>) -> Outcome {
     }))
 }
 
-pub fn account() -> Outcome {
+pub fn account() -> CallResult {
     Ok(json!({
         "company": "Sandbox", "first_name": "Sand", "last_name": "Box", "email": "sandbox@example.com",
         "address_1": "", "address_2": "", "city": "", "state": "", "zip": "", "country": "US", "phone": "",
@@ -42,7 +42,7 @@ pub fn account() -> Outcome {
     }))
 }
 
-pub fn settings() -> Outcome {
+pub fn settings() -> CallResult {
     Ok(json!({
         "managed": false, "network_helper": true, "longview_subscription": null, "backups_enabled": false,
         "object_storage": "active", "interfaces_for_new_linodes": "legacy_config_default_but_linode_allowed",
@@ -54,22 +54,22 @@ fn key_view(it: &SshKey) -> Value {
     json!({ "id": it.id, "label": it.label, "ssh_key": it.ssh_key, "created": stamp(it.created) })
 }
 
-fn key_event(cloud: &mut Linode, call: &Call<'_>, id: u64, label: &str, action: &str) {
+fn key_event(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64, label: &str, action: &str) {
     let who = events::entity("user_ssh_key", id, label, &format!("/profile/sshkeys/{id}"));
     events::note(cloud, call.now, action, who);
 }
 
-pub fn list_keys(cloud: &Linode, call: &Call<'_>) -> Outcome {
+pub fn list_keys(cloud: &LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
     let own = cloud.sshkeys.iter().filter(|(_, it)| it.user == call.who());
     page(call, own.map(|(_, it)| key_view(it)).collect(), &["label"])
 }
 
-pub fn get_key(cloud: &Linode, id: u64) -> Outcome {
-    cloud.sshkeys.get(id).map(key_view).ok_or_else(Refusal::not_found)
+pub fn get_key(cloud: &LinodeWorld, id: u64) -> CallResult {
+    cloud.sshkeys.get(id).map(key_view).ok_or_else(LinodeError::not_found)
 }
 
-pub fn create_key(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
-    let mut form = Form::new(&call.body);
+pub fn create_key(cloud: &mut LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
+    let mut form = RequestBody::new(&call.body);
     form.require("label");
     form.require("ssh_key");
     let label = form.sized("label", 0, 64).unwrap_or_default();
@@ -86,9 +86,9 @@ pub fn create_key(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     get_key(cloud, id)
 }
 
-pub fn put_key(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn put_key(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     get_key(cloud, id)?;
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     let label = form.sized("label", 0, 64);
     form.finish()?;
     let label = cloud.sshkeys.edit(id, |it| {
@@ -99,20 +99,20 @@ pub fn put_key(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     get_key(cloud, id)
 }
 
-pub fn delete_key(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
-    let row = cloud.sshkeys.remove(id).ok_or_else(Refusal::not_found)?;
+pub fn delete_key(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
+    let row = cloud.sshkeys.remove(id).ok_or_else(LinodeError::not_found)?;
     key_event(cloud, call, id, &row.label, "user_ssh_key_delete");
     done()
 }
 
-pub fn list_tags(cloud: &Linode, call: &Call<'_>) -> Outcome {
+pub fn list_tags(cloud: &LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
     page(call, cloud.tags.iter().map(|(_, label)| json!({ "label": label })).collect(), &[])
 }
 
 /// Everything that wears a tag, as whole objects.
-pub fn tagged(cloud: &Linode, call: &Call<'_>, tag: &str) -> Outcome {
+pub fn tagged(cloud: &LinodeWorld, call: &LinodeCall<'_>, tag: &str) -> CallResult {
     let key = tag.to_lowercase();
-    cloud.tags.get(&key).ok_or_else(Refusal::not_found)?;
+    cloud.tags.get(&key).ok_or_else(LinodeError::not_found)?;
     let index = format!("tag:{key}");
     let wrap = |kind: &str, data: Value| json!({ "type": kind, "data": data });
     let mut rows = Vec::new();
@@ -125,8 +125,8 @@ pub fn tagged(cloud: &Linode, call: &Call<'_>, tag: &str) -> Outcome {
     page(call, rows, &[])
 }
 
-pub fn create_tag(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
-    let mut form = Form::new(&call.body);
+pub fn create_tag(cloud: &mut LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
+    let mut form = RequestBody::new(&call.body);
     form.require("label");
     let label = form.sized("label", 3, 50).unwrap_or_default();
     form.unmodelled(&["volumes", "reserved_ipv4_addresses"]);
@@ -143,7 +143,7 @@ pub fn create_tag(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
 }
 
 /// The objects that are to wear a new tag, if all of them exist.
-fn wearers(form: &mut Form<'_>, cloud: &Linode) -> Vec<(&'static str, u64)> {
+fn wearers(form: &mut RequestBody<'_>, cloud: &LinodeWorld) -> Vec<(&'static str, u64)> {
     let mut wearers = Vec::new();
     for kind in ["linodes", "domains", "nodebalancers", "firewalls"] {
         for item in form.list(kind).into_iter().flatten() {
@@ -156,6 +156,6 @@ fn wearers(form: &mut Form<'_>, cloud: &Linode) -> Vec<(&'static str, u64)> {
     wearers
 }
 
-pub fn delete_tag(cloud: &mut Linode, tag: &str) -> Outcome {
-    if tags::delete(cloud, tag) { done() } else { Err(Refusal::not_found()) }
+pub fn delete_tag(cloud: &mut LinodeWorld, tag: &str) -> CallResult {
+    if tags::delete(cloud, tag) { done() } else { Err(LinodeError::not_found()) }
 }

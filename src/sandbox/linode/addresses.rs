@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::sandbox::linode::catalogue;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// Host numbers that look like a network's own or its broadcast are skipped; so are the first, which resolvers use.
 fn is_host(address: u32) -> bool {
@@ -11,7 +11,7 @@ fn is_host(address: u32) -> bool {
 }
 
 /// A free public IPv4 address from 198.18.0.0/15.
-pub fn public_ipv4(cloud: &mut Linode) -> String {
+pub fn public_ipv4(cloud: &mut LinodeWorld) -> String {
     let base = u32::from(Ipv4Addr::new(198, 18, 0, 0));
     loop {
         let step = cloud.count("public_ipv4", 10);
@@ -27,7 +27,7 @@ pub fn public_ipv4(cloud: &mut Linode) -> String {
 }
 
 /// A free private address of the region from 192.168.128.0/17.
-pub fn private_ipv4(cloud: &mut Linode, region: &str) -> String {
+pub fn private_ipv4(cloud: &mut LinodeWorld, region: &str) -> String {
     let base = u32::from(Ipv4Addr::new(192, 168, 128, 0));
     loop {
         let step = cloud.count(&format!("private_ipv4/{region}"), 10);
@@ -43,7 +43,7 @@ pub fn private_ipv4(cloud: &mut Linode, region: &str) -> String {
 }
 
 /// The SLAAC address of a machine, without its prefix.
-pub fn slaac(cloud: &mut Linode, region: &str) -> String {
+pub fn slaac(cloud: &mut LinodeWorld, region: &str) -> String {
     let step = cloud.count("ipv6", 1);
     let (high, low) = (halves(step).0, halves(step).1);
     let region = halves(catalogue::region_number(region)).1;

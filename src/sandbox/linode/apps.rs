@@ -20,13 +20,13 @@ pub struct App {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ports: Option<BTreeSet<u16>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub broken: Option<Broken>,
+    pub broken: Option<BrokenApp>,
 }
 
 /// How a broken application shows itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Broken {
+pub enum BrokenApp {
     /// It listens and answers every request with an error: a check of the connection alone is content.
     Errors,
     /// It ends as soon as it was started, and nothing listens.
@@ -35,7 +35,7 @@ pub enum Broken {
 
 /// What a connection to a port of a machine meets, firewalls aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum AppAnswer {
     /// A healthy one.
     Well,
     /// It is accepted, and every request is an error.
@@ -71,16 +71,16 @@ impl App {
     }
 
     /// Once the machine runs for so long.
-    pub fn answers(&self, port: u16, runs_for: Millis, unhealthy: bool) -> Answer {
+    pub fn answers(&self, port: u16, runs_for: Millis, unhealthy: bool) -> AppAnswer {
         if port == SSH && self.ports.as_ref().is_none_or(|it| !it.contains(&SSH)) {
-            return Answer::Well;
+            return AppAnswer::Well;
         }
         match self.broken {
-            _ if !self.listens(port) || runs_for < self.delay() => Answer::Closed,
-            Some(Broken::Closed) => Answer::Closed,
-            Some(Broken::Errors) => Answer::Errors,
-            None if unhealthy => Answer::Errors,
-            None => Answer::Well,
+            _ if !self.listens(port) || runs_for < self.delay() => AppAnswer::Closed,
+            Some(BrokenApp::Closed) => AppAnswer::Closed,
+            Some(BrokenApp::Errors) => AppAnswer::Errors,
+            None if unhealthy => AppAnswer::Errors,
+            None => AppAnswer::Well,
         }
     }
 
@@ -92,22 +92,22 @@ impl App {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, App, Broken};
+    use super::{App, AppAnswer, BrokenApp};
 
     #[test]
     fn ssh_answers_before_the_application_does_and_other_ports_never() {
         let app = App { start: Some(60_000), ports: Some([8080].into()), broken: None };
         let at = |port, runs_for| app.answers(port, runs_for, false);
-        assert_eq!((at(22, 0), at(8080, 59_999)), (Answer::Well, Answer::Closed));
-        assert_eq!((at(8080, 60_000), at(80, 60_000)), (Answer::Well, Answer::Closed));
+        assert_eq!((at(22, 0), at(8080, 59_999)), (AppAnswer::Well, AppAnswer::Closed));
+        assert_eq!((at(8080, 60_000), at(80, 60_000)), (AppAnswer::Well, AppAnswer::Closed));
     }
 
     #[test]
     fn a_broken_one_answers_errors_or_not_at_all() {
         let broken = |how| App { broken: Some(how), ..App::default() }.answers(80, 1, false);
-        assert_eq!(broken(Broken::Errors), Answer::Errors);
-        assert_eq!(broken(Broken::Closed), Answer::Closed);
-        assert_eq!(App::default().answers(80, 0, true), Answer::Errors);
-        assert_eq!(App::default().answers(80, 0, false), Answer::Well);
+        assert_eq!(broken(BrokenApp::Errors), AppAnswer::Errors);
+        assert_eq!(broken(BrokenApp::Closed), AppAnswer::Closed);
+        assert_eq!(App::default().answers(80, 0, true), AppAnswer::Errors);
+        assert_eq!(App::default().answers(80, 0, false), AppAnswer::Well);
     }
 }

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::linode::addresses;
-use crate::sandbox::linode::call::{Call, Outcome, Refusal, done, stamp};
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError, done, stamp};
 use crate::sandbox::linode::configs;
 use crate::sandbox::linode::devices;
 use crate::sandbox::linode::events;
-use crate::sandbox::linode::form::Form;
+use crate::sandbox::linode::form::RequestBody;
 use crate::sandbox::linode::instance_create::{firewall, region};
 use crate::sandbox::linode::listing::{Filterable, page};
 use crate::sandbox::linode::model::NodeBalancer;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 use crate::sandbox::linode::tags;
 
 pub const FILTERABLE: Filterable = &["ipv4", "label", "locks", "region", "tags"];
@@ -27,15 +27,15 @@ pub fn view(it: &NodeBalancer) -> Value {
     })
 }
 
-pub fn list(cloud: &Linode, call: &Call<'_>) -> Outcome {
+pub fn list(cloud: &LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
     page(call, cloud.nodebalancers.iter().map(|(_, it)| view(it)).collect(), FILTERABLE)
 }
 
-pub fn get(cloud: &Linode, id: u64) -> Outcome {
-    cloud.nodebalancers.get(id).map(view).ok_or_else(Refusal::not_found)
+pub fn get(cloud: &LinodeWorld, id: u64) -> CallResult {
+    cloud.nodebalancers.get(id).map(view).ok_or_else(LinodeError::not_found)
 }
 
-fn label(form: &mut Form<'_>, cloud: &Linode, own: Option<u64>) -> Option<String> {
+fn label(form: &mut RequestBody<'_>, cloud: &LinodeWorld, own: Option<u64>) -> Option<String> {
     let label = form.sized("label", 3, 32)?;
     if !label.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '-' | '_')) {
         form.error("label", "Must only use ASCII letters, numbers, underscores, and dashes");
@@ -47,8 +47,8 @@ fn label(form: &mut Form<'_>, cloud: &Linode, own: Option<u64>) -> Option<String
     Some(label)
 }
 
-pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
-    let mut form = Form::new(&call.body);
+pub fn create(cloud: &mut LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
+    let mut form = RequestBody::new(&call.body);
     let region = region(&mut form, "NodeBalancers");
     let label = label(&mut form, cloud, None);
     let throttle = form.ranged("client_conn_throttle", 0, 20);
@@ -88,9 +88,9 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     Ok(shown)
 }
 
-pub fn put(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn put(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     get(cloud, id)?;
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     let label = label(&mut form, cloud, Some(id));
     let throttle = form.ranged("client_conn_throttle", 0, 20);
     let udp_throttle = form.ranged("client_udp_sess_throttle", 0, 20);
@@ -111,8 +111,8 @@ pub fn put(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     get(cloud, id)
 }
 
-pub fn delete(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
-    let row = cloud.nodebalancers.remove(id).ok_or_else(Refusal::not_found)?;
+pub fn delete(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
+    let row = cloud.nodebalancers.remove(id).ok_or_else(LinodeError::not_found)?;
     for config in cloud.configs.ids(&format!("nodebalancer:{id}")) {
         configs::remove(cloud, config);
     }

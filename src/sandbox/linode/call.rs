@@ -5,25 +5,25 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::faults::Faults;
-use crate::sandbox::http::{Answer, Millis, Request};
-use crate::sandbox::linode::restricted::User;
+use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
+use crate::sandbox::linode::restricted::RestrictedToken;
 
 /// A request that has passed the door.
 #[derive(Debug)]
-pub struct Call<'a> {
+pub struct LinodeCall<'a> {
     pub now: Millis,
-    pub request: &'a Request,
+    pub request: &'a SandboxRequest,
     pub body: Map<String, Value>,
     pub faults: &'a Faults,
     /// Who asks, where it is a restricted user.
-    pub user: Option<User>,
+    pub user: Option<RestrictedToken>,
     /// The ids that this list shows to its user; `None`: all.
     pub sees: Option<BTreeSet<u64>>,
     /// The ids that lists do not show yet.
     pub unlisted: BTreeSet<u64>,
 }
 
-impl Call<'_> {
+impl LinodeCall<'_> {
     /// The name of a restricted user; empty for the one who sees everything.
     pub fn who(&self) -> &str {
         self.user.as_ref().map_or("", |it| it.name.as_str())
@@ -32,18 +32,18 @@ impl Call<'_> {
 
 /// Why a call is refused: a status and every error that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct LinodeError {
     pub status: u16,
-    pub errors: Vec<Fault>,
+    pub errors: Vec<ErrorField>,
 }
 
 /// One error: its field, if any, and its reason.
-pub type Fault = (Option<String>, String);
+pub type ErrorField = (Option<String>, String);
 
 /// What a handler gives back.
-pub type Outcome = Result<Value, Refusal>;
+pub type CallResult = Result<Value, LinodeError>;
 
-impl Refusal {
+impl LinodeError {
     pub fn not_found() -> Self {
         Self { status: 404, errors: vec![(None, "Not found".into())] }
     }
@@ -64,7 +64,7 @@ impl Refusal {
         Self { status, errors: vec![(None, reason.into())] }
     }
 
-    pub fn answer(&self) -> Answer {
+    pub fn answer(&self) -> SandboxAnswer {
         let errors: Vec<Value> = self
             .errors
             .iter()
@@ -73,12 +73,12 @@ impl Refusal {
                 None => json!({ "reason": reason }),
             })
             .collect();
-        Answer::json(self.status, "application/json", &json!({ "errors": errors }))
+        SandboxAnswer::json(self.status, "application/json", &json!({ "errors": errors }))
     }
 }
 
 /// The body of every action and delete that went well.
-pub fn done() -> Outcome {
+pub fn done() -> CallResult {
     Ok(json!({}))
 }
 

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::linode::call::{Call, Outcome, Refusal, done};
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError, done};
 use crate::sandbox::linode::certificate;
 use crate::sandbox::linode::events;
-use crate::sandbox::linode::form::Form;
+use crate::sandbox::linode::form::RequestBody;
 use crate::sandbox::linode::health;
 use crate::sandbox::linode::listing::page;
-use crate::sandbox::linode::model::{Config, Node};
+use crate::sandbox::linode::model::{BalancerNode, Config};
 use crate::sandbox::linode::nodes;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// What a config is before anyone said anything, by protocol.
 fn blank(protocol: &str) -> Config {
@@ -38,7 +38,7 @@ fn blank(protocol: &str) -> Config {
     }
 }
 
-pub fn view(cloud: &Linode, call: &Call<'_>, it: &Config) -> Value {
+pub fn view(cloud: &LinodeWorld, call: &LinodeCall<'_>, it: &Config) -> Value {
     let (up, down) = health::count(cloud, call.faults, call.now, it);
     let cert = it.ssl_cert.as_deref();
     json!({
@@ -56,7 +56,7 @@ pub fn view(cloud: &Linode, call: &Call<'_>, it: &Config) -> Value {
 }
 
 /// Lays the body over a config and checks the whole; `taken` are the ports that others of the family use.
-fn read(form: &mut Form<'_>, base: Option<Config>, taken: &[u64]) -> Config {
+fn read(form: &mut RequestBody<'_>, base: Option<Config>, taken: &[u64]) -> Config {
     let protocol = form.one_of("protocol", &["http", "https", "tcp", "udp"]);
     let mut it = base.unwrap_or_else(|| blank(protocol.as_deref().unwrap_or("http")));
     let protocol = protocol.unwrap_or_else(|| it.protocol.clone());
@@ -101,7 +101,7 @@ fn read(form: &mut Form<'_>, base: Option<Config>, taken: &[u64]) -> Config {
     it
 }
 
-fn certificates(form: &mut Form<'_>, it: &mut Config) {
+fn certificates(form: &mut RequestBody<'_>, it: &mut Config) {
     for (field, place, marker) in [
         ("ssl_cert", &mut it.ssl_cert, "CERTIFICATE-----"),
         ("ssl_key", &mut it.ssl_key, "PRIVATE KEY-----"),
@@ -123,7 +123,7 @@ fn certificates(form: &mut Form<'_>, it: &mut Config) {
 }
 
 /// What no single field can be checked for.
-fn agree(form: &mut Form<'_>, it: &Config, taken: &[u64]) {
+fn agree(form: &mut RequestBody<'_>, it: &Config, taken: &[u64]) {
     if it.check_timeout >= it.check_interval {
         let field = if form.has("check_timeout") { "check_timeout" } else { "check_interval" };
         form.error(field, "check_timeout must be less than check_interval");
@@ -147,7 +147,7 @@ fn agree(form: &mut Form<'_>, it: &Config, taken: &[u64]) {
 }
 
 /// Ports in use by the balancer's other configs of the same family (TCP and UDP may share a number).
-fn taken(cloud: &Linode, nodebalancer: u64, protocol: &str, own: Option<u64>) -> Vec<u64> {
+fn taken(cloud: &LinodeWorld, nodebalancer: u64, protocol: &str, own: Option<u64>) -> Vec<u64> {
     cloud
         .configs
         .find(&format!("nodebalancer:{nodebalancer}"))
@@ -156,28 +156,28 @@ fn taken(cloud: &Linode, nodebalancer: u64, protocol: &str, own: Option<u64>) ->
         .collect()
 }
 
-fn known(cloud: &Linode, nodebalancer: u64, id: u64) -> Result<&Config, Refusal> {
+fn known(cloud: &LinodeWorld, nodebalancer: u64, id: u64) -> Result<&Config, LinodeError> {
     cloud
         .configs
         .get(id)
         .filter(|it| it.nodebalancer == nodebalancer)
-        .ok_or_else(Refusal::not_found)
+        .ok_or_else(LinodeError::not_found)
 }
 
-fn wanted_protocol(call: &Call<'_>, or: &str) -> String {
+fn wanted_protocol(call: &LinodeCall<'_>, or: &str) -> String {
     call.body.get("protocol").and_then(Value::as_str).unwrap_or(or).to_owned()
 }
 
 /// The nested configs of a balancer that is being made.
-pub fn nested(form: &mut Form<'_>) -> Vec<(Config, Vec<Node>)> {
-    let mut configs: Vec<(Config, Vec<Node>)> = Vec::new();
+pub fn nested(form: &mut RequestBody<'_>) -> Vec<(Config, Vec<BalancerNode>)> {
+    let mut configs: Vec<(Config, Vec<BalancerNode>)> = Vec::new();
     for (index, item) in form.list("configs").into_iter().flatten().enumerate() {
         let prefix = format!("configs[{index}].");
         let Some(body) = item.as_object() else {
             form.error("configs", "configs must be an array of objects");
             continue;
         };
-        let mut inner = Form::within(body, &prefix);
+        let mut inner = RequestBody::within(body, &prefix);
         let udp = body.get("protocol").is_some_and(|it| it == "udp");
         let ports: Vec<u64> = configs
             .iter()
@@ -194,11 +194,11 @@ pub fn nested(form: &mut Form<'_>) -> Vec<(Config, Vec<Node>)> {
 
 /// Stores a config under a new number, with its nodes.
 pub fn store(
-    cloud: &mut Linode,
-    call: &Call<'_>,
+    cloud: &mut LinodeWorld,
+    call: &LinodeCall<'_>,
     nodebalancer: u64,
     config: Config,
-    nodes: Vec<Node>,
+    nodes: Vec<BalancerNode>,
 ) -> u64 {
     let id = cloud.next_id("config");
     cloud.configs.put(id, Config { id, nodebalancer, created: call.now, ..config });
@@ -209,26 +209,26 @@ pub fn store(
     id
 }
 
-fn note(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, action: &str) {
+fn note(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, nodebalancer: u64, action: &str) {
     if let Some(label) = cloud.nodebalancers.get(nodebalancer).map(|it| it.label.clone()) {
         events::note(cloud, call.now, action, events::nodebalancer(nodebalancer, &label));
     }
 }
 
-pub fn list(cloud: &Linode, call: &Call<'_>, nodebalancer: u64) -> Outcome {
-    cloud.nodebalancers.get(nodebalancer).ok_or_else(Refusal::not_found)?;
+pub fn list(cloud: &LinodeWorld, call: &LinodeCall<'_>, nodebalancer: u64) -> CallResult {
+    cloud.nodebalancers.get(nodebalancer).ok_or_else(LinodeError::not_found)?;
     let key = format!("nodebalancer:{nodebalancer}");
     page(call, cloud.configs.find(&key).map(|(_, it)| view(cloud, call, it)).collect(), &[])
 }
 
-pub fn get(cloud: &Linode, call: &Call<'_>, nodebalancer: u64, id: u64) -> Outcome {
+pub fn get(cloud: &LinodeWorld, call: &LinodeCall<'_>, nodebalancer: u64, id: u64) -> CallResult {
     Ok(view(cloud, call, known(cloud, nodebalancer, id)?))
 }
 
-pub fn create(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64) -> Outcome {
-    cloud.nodebalancers.get(nodebalancer).ok_or_else(Refusal::not_found)?;
+pub fn create(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, nodebalancer: u64) -> CallResult {
+    cloud.nodebalancers.get(nodebalancer).ok_or_else(LinodeError::not_found)?;
     let ports = taken(cloud, nodebalancer, &wanted_protocol(call, "http"), None);
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     let config = read(&mut form, None, &ports);
     let nodes = nodes::nested(&mut form, &call.body, "", &config.protocol);
     form.finish()?;
@@ -236,10 +236,15 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64) -> Outcome
     get(cloud, call, nodebalancer, id)
 }
 
-pub fn put(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, id: u64) -> Outcome {
+pub fn put(
+    cloud: &mut LinodeWorld,
+    call: &LinodeCall<'_>,
+    nodebalancer: u64,
+    id: u64,
+) -> CallResult {
     let base = known(cloud, nodebalancer, id)?.clone();
     let ports = taken(cloud, nodebalancer, &wanted_protocol(call, &base.protocol), Some(id));
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     let config = read(&mut form, Some(base), &ports);
     form.finish()?;
     cloud.configs.put(id, config);
@@ -248,10 +253,15 @@ pub fn put(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, id: u64) -> O
 }
 
 /// One call for a config and all its nodes: with an id updated, without one made, left out deleted.
-pub fn rebuild(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, id: u64) -> Outcome {
+pub fn rebuild(
+    cloud: &mut LinodeWorld,
+    call: &LinodeCall<'_>,
+    nodebalancer: u64,
+    id: u64,
+) -> CallResult {
     let base = known(cloud, nodebalancer, id)?.clone();
     let ports = taken(cloud, nodebalancer, &wanted_protocol(call, &base.protocol), Some(id));
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     if !form.has("nodes") {
         form.error("nodes", "nodes is required");
     }
@@ -277,14 +287,19 @@ pub fn rebuild(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, id: u64) 
 }
 
 /// Removes a config and its nodes.
-pub fn remove(cloud: &mut Linode, id: u64) {
+pub fn remove(cloud: &mut LinodeWorld, id: u64) {
     for node in cloud.nodes.ids(&format!("config:{id}")) {
         cloud.nodes.remove(node);
     }
     cloud.configs.remove(id);
 }
 
-pub fn delete(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, id: u64) -> Outcome {
+pub fn delete(
+    cloud: &mut LinodeWorld,
+    call: &LinodeCall<'_>,
+    nodebalancer: u64,
+    id: u64,
+) -> CallResult {
     known(cloud, nodebalancer, id)?;
     remove(cloud, id);
     note(cloud, call, nodebalancer, "nodebalancer_config_delete");

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::sandbox::http::Request;
+use crate::sandbox::http::SandboxRequest;
 use crate::sandbox::linode::catalogue;
 use crate::sandbox::linode::door::segments;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 
 const GLOBAL: &str = "global";
 
 /// `linode:us-east` and the like, in their order; a list of everything depends on none.
-pub fn fault_domains(cloud: &Linode, request: &Request) -> Vec<String> {
+pub fn fault_domains(cloud: &LinodeWorld, request: &SandboxRequest) -> Vec<String> {
     let Some(path) = segments(&request.path) else { return Vec::new() };
     let mut regions = BTreeSet::new();
     in_path(cloud, &request.method, &path, &mut regions);
@@ -25,7 +25,7 @@ pub fn fault_domains(cloud: &Linode, request: &Request) -> Vec<String> {
 }
 
 /// The fault domain of the entity by which a list is narrowed: such a list answers all the same, but it names the object.
-pub fn looked_for(cloud: &Linode, request: &Request) -> Option<String> {
+pub fn looked_for(cloud: &LinodeWorld, request: &SandboxRequest) -> Option<String> {
     let filter: Value = serde_json::from_str(request.header("x-filter")?).ok()?;
     let id = filter["entity.id"].as_u64()?;
     let region = match filter["entity.type"].as_str()? {
@@ -37,19 +37,19 @@ pub fn looked_for(cloud: &Linode, request: &Request) -> Option<String> {
     region.map(|region| format!("linode:{region}"))
 }
 
-fn machine(cloud: &Linode, id: u64) -> Option<String> {
+fn machine(cloud: &LinodeWorld, id: u64) -> Option<String> {
     cloud.instances.get(id).map(|it| it.region.clone())
 }
 
-fn balancer(cloud: &Linode, id: u64) -> Option<String> {
+fn balancer(cloud: &LinodeWorld, id: u64) -> Option<String> {
     cloud.nodebalancers.get(id).map(|it| it.region.clone())
 }
 
-fn entity(cloud: &Linode, kind: &str, id: u64) -> Option<String> {
+fn entity(cloud: &LinodeWorld, kind: &str, id: u64) -> Option<String> {
     if kind == "nodebalancer" { balancer(cloud, id) } else { machine(cloud, id) }
 }
 
-fn in_path(cloud: &Linode, method: &str, path: &[&str], regions: &mut BTreeSet<String>) {
+fn in_path(cloud: &LinodeWorld, method: &str, path: &[&str], regions: &mut BTreeSet<String>) {
     let number = |text: &&str| text.parse::<u64>().ok();
     let global = match path {
         ["linode", "instances", id, ..] => {
@@ -75,7 +75,7 @@ fn in_path(cloud: &Linode, method: &str, path: &[&str], regions: &mut BTreeSet<S
     }
 }
 
-fn in_body(cloud: &Linode, path: &[&str], body: &Value, regions: &mut BTreeSet<String>) {
+fn in_body(cloud: &LinodeWorld, path: &[&str], body: &Value, regions: &mut BTreeSet<String>) {
     let numbers = |list: &Value| -> Vec<u64> {
         list.as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
     };
@@ -112,13 +112,13 @@ fn in_body(cloud: &Linode, path: &[&str], body: &Value, regions: &mut BTreeSet<S
     }
 }
 
-fn addresses(cloud: &Linode, nodes: &Value, regions: &mut BTreeSet<String>) {
+fn addresses(cloud: &LinodeWorld, nodes: &Value, regions: &mut BTreeSet<String>) {
     let nodes = nodes.as_array().into_iter().flatten();
     regions.extend(nodes.filter_map(|node| behind(cloud, &node["address"])));
 }
 
 /// The region of the machine behind a node's public address; private ones are the balancer's own region.
-fn behind(cloud: &Linode, address: &Value) -> Option<String> {
+fn behind(cloud: &LinodeWorld, address: &Value) -> Option<String> {
     let (host, _) = address.as_str()?.rsplit_once(':')?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     cloud.instances.first(&format!("address:{host}")).map(|(_, it)| it.region.clone())

@@ -6,10 +6,10 @@ use crate::sandbox::http::Millis;
 use crate::sandbox::linode::call::stamp;
 use crate::sandbox::linode::events;
 use crate::sandbox::linode::model::Device;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// The label and path of an entity that a firewall can protect.
-fn described(cloud: &Linode, kind: &str, id: u64) -> (Value, String) {
+fn described(cloud: &LinodeWorld, kind: &str, id: u64) -> (Value, String) {
     let (label, path) = match kind {
         "nodebalancer" => (cloud.nodebalancers.get(id).map(|it| &it.label), "nodebalancers"),
         _ => (cloud.instances.get(id).map(|it| &it.label), "linode/instances"),
@@ -17,14 +17,14 @@ fn described(cloud: &Linode, kind: &str, id: u64) -> (Value, String) {
     (json!(label), format!("/v4/{path}/{id}"))
 }
 
-pub fn entity(cloud: &Linode, device: &Device) -> Value {
+pub fn entity(cloud: &LinodeWorld, device: &Device) -> Value {
     let (label, url) = described(cloud, &device.entity_type, device.entity_id);
     json!({
         "id": device.entity_id, "type": device.entity_type, "label": label, "url": url, "parent_entity": null,
     })
 }
 
-pub fn view(cloud: &Linode, device: &Device) -> Value {
+pub fn view(cloud: &LinodeWorld, device: &Device) -> Value {
     json!({
         "id": device.id, "created": stamp(device.created), "updated": stamp(device.created),
         "entity": entity(cloud, device),
@@ -33,7 +33,7 @@ pub fn view(cloud: &Linode, device: &Device) -> Value {
 
 /// Puts a firewall before an entity and returns the device.
 pub fn attach(
-    cloud: &mut Linode,
+    cloud: &mut LinodeWorld,
     now: Millis,
     firewall: u64,
     kind: &str,
@@ -49,7 +49,7 @@ pub fn attach(
 }
 
 /// The firewalls before an entity.
-pub fn firewalls_of(cloud: &Linode, kind: &str, entity_id: u64) -> Vec<u64> {
+pub fn firewalls_of(cloud: &LinodeWorld, kind: &str, entity_id: u64) -> Vec<u64> {
     cloud
         .devices
         .find(&format!("entity:{kind}/{entity_id}"))
@@ -58,7 +58,7 @@ pub fn firewalls_of(cloud: &Linode, kind: &str, entity_id: u64) -> Vec<u64> {
 }
 
 /// Takes every firewall away from an entity, for instance because it is deleted.
-pub fn detach_all(cloud: &mut Linode, kind: &str, entity_id: u64) {
+pub fn detach_all(cloud: &mut LinodeWorld, kind: &str, entity_id: u64) {
     for id in cloud.devices.ids(&format!("entity:{kind}/{entity_id}")) {
         cloud.devices.remove(id);
     }

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::linode::call::{Call, Outcome, Refusal, done, stamp};
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError, done, stamp};
 use crate::sandbox::linode::events;
-use crate::sandbox::linode::form::{Form, is_ipv4, is_ipv6};
+use crate::sandbox::linode::form::{RequestBody, is_ipv4, is_ipv6};
 use crate::sandbox::linode::listing::{Filterable, page};
-use crate::sandbox::linode::model::{Domain, Record};
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::model::{Domain, DomainRecord};
+use crate::sandbox::linode::store::LinodeWorld;
 use crate::sandbox::linode::tags;
 
 pub const FILTERABLE: Filterable = &["domain", "group", "tags"];
@@ -32,12 +32,12 @@ pub fn view(it: &Domain) -> Value {
     })
 }
 
-pub fn list(cloud: &Linode, call: &Call<'_>) -> Outcome {
+pub fn list(cloud: &LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
     page(call, cloud.domains.iter().map(|(_, it)| view(it)).collect(), FILTERABLE)
 }
 
-pub fn get(cloud: &Linode, id: u64) -> Outcome {
-    cloud.domains.get(id).map(view).ok_or_else(Refusal::not_found)
+pub fn get(cloud: &LinodeWorld, id: u64) -> CallResult {
+    cloud.domains.get(id).map(view).ok_or_else(LinodeError::not_found)
 }
 
 /// Letters, digits, `-` and `_` in labels of at most 63, with a top level that is a name.
@@ -54,7 +54,7 @@ pub fn is_domain(text: &str) -> bool {
     labels.len() >= 2 && text.len() <= 253 && labels.iter().all(good) && named
 }
 
-fn addresses(form: &mut Form<'_>, field: &str) -> Option<Vec<String>> {
+fn addresses(form: &mut RequestBody<'_>, field: &str) -> Option<Vec<String>> {
     let list = form.texts(field)?;
     if list.iter().any(|it| !is_ipv4(it) && !is_ipv6(it)) {
         form.error(field, "Must be a valid IP address");
@@ -66,7 +66,7 @@ fn addresses(form: &mut Form<'_>, field: &str) -> Option<Vec<String>> {
 }
 
 /// Lays the body over a zone and checks the whole.
-fn read(form: &mut Form<'_>, cloud: &Linode, base: Option<Domain>) -> Domain {
+fn read(form: &mut RequestBody<'_>, cloud: &LinodeWorld, base: Option<Domain>) -> Domain {
     let own = base.as_ref().map(|it| it.id);
     if base.is_none() {
         form.require("domain");
@@ -137,8 +137,8 @@ fn blank() -> Domain {
     }
 }
 
-pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
-    let mut form = Form::new(&call.body);
+pub fn create(cloud: &mut LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
+    let mut form = RequestBody::new(&call.body);
     let row = read(&mut form, cloud, None);
     form.finish()?;
     let id = cloud.next_id("domain");
@@ -149,9 +149,9 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     get(cloud, id)
 }
 
-pub fn put(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
-    let base = cloud.domains.get(id).ok_or_else(Refusal::not_found)?.clone();
-    let mut form = Form::new(&call.body);
+pub fn put(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
+    let base = cloud.domains.get(id).ok_or_else(LinodeError::not_found)?.clone();
+    let mut form = RequestBody::new(&call.body);
     let row = Domain { updated: call.now, ..read(&mut form, cloud, Some(base)) };
     form.finish()?;
     tags::learn(cloud, &row.tags);
@@ -160,8 +160,8 @@ pub fn put(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     get(cloud, id)
 }
 
-pub fn delete(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
-    let row = cloud.domains.remove(id).ok_or_else(Refusal::not_found)?;
+pub fn delete(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
+    let row = cloud.domains.remove(id).ok_or_else(LinodeError::not_found)?;
     for record in cloud.records.ids(&format!("domain:{id}")) {
         cloud.records.remove(record);
     }
@@ -170,8 +170,8 @@ pub fn delete(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
 }
 
 /// The zone as lines of a zone file.
-pub fn zone_file(cloud: &Linode, id: u64) -> Outcome {
-    let zone = cloud.domains.get(id).ok_or_else(Refusal::not_found)?;
+pub fn zone_file(cloud: &LinodeWorld, id: u64) -> CallResult {
+    let zone = cloud.domains.get(id).ok_or_else(LinodeError::not_found)?;
     let ttl = if zone.ttl_sec == 0 { 86_400 } else { zone.ttl_sec };
     let mut lines = vec![format!("; {} [{id}]", zone.domain), format!("$TTL {ttl}")];
     lines.extend((1..=5).map(|number| format!("@\tIN\tNS\tns{number}.linode.com.")));
@@ -179,7 +179,7 @@ pub fn zone_file(cloud: &Linode, id: u64) -> Outcome {
     Ok(json!({ "zone_file": lines }))
 }
 
-fn line(it: &Record) -> String {
+fn line(it: &DomainRecord) -> String {
     let name = if it.name.is_empty() { "@" } else { &it.name };
     let ttl = if it.ttl_sec == 0 { String::new() } else { format!("{}\t", it.ttl_sec) };
     let target = match it.kind.as_str() {

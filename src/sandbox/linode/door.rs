@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::sandbox::faults::Faults;
-use crate::sandbox::http::{Answer, Millis, Request};
+use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
 use crate::sandbox::linode::access;
 use crate::sandbox::linode::account;
-use crate::sandbox::linode::call::{Call, Refusal};
-use crate::sandbox::linode::limits::Standing;
+use crate::sandbox::linode::call::{LinodeCall, LinodeError};
+use crate::sandbox::linode::limits::RateStanding;
 use crate::sandbox::linode::routes::route;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// Newer than this and linode-cli calls its package registry before it prints.
 const SPEC_VERSION: &str = "4.229.1";
@@ -35,12 +35,12 @@ pub fn template(segments: &[&str]) -> String {
 
 /// Answers one call; what was made after `listed` is missing from lists.
 pub fn handle(
-    cloud: &mut Linode,
+    cloud: &mut LinodeWorld,
     faults: &Faults,
     (now, listed): (Millis, Millis),
-    request: &Request,
-) -> Answer {
-    let Some(path) = segments(&request.path) else { return Refusal::not_found().answer() };
+    request: &SandboxRequest,
+) -> SandboxAnswer {
+    let Some(path) = segments(&request.path) else { return LinodeError::not_found().answer() };
     let token = match enter(request, &path) {
         Ok(token) => token,
         Err(refusal) => return dressed(refusal.answer(), &path, request, None),
@@ -49,7 +49,7 @@ pub fn handle(
     let limits = cloud.limits();
     let standing = cloud.windows.enter(now, &limits, &token, &operation);
     if standing.retry_after.is_some() {
-        let refusal = Refusal::with_status(429, "Too many requests");
+        let refusal = LinodeError::with_status(429, "Too many requests");
         return dressed(refusal.answer(), &path, request, Some(&standing));
     }
     let user = cloud.restricted.get(&token).cloned();
@@ -57,25 +57,25 @@ pub fn handle(
         access::check(cloud, user.as_ref(), &request.method, &path)?;
         let sees = user.as_ref().and_then(|it| access::seen(it, &path));
         let unlisted = if listed < now { cloud.made_after(listed) } else { BTreeSet::new() };
-        let call = Call { now, request, body, faults, user, sees, unlisted };
+        let call = LinodeCall { now, request, body, faults, user, sees, unlisted };
         let made = route(cloud, &call, &path)?;
         access::made(cloud, &token, &call, &path, &made);
         Ok(made)
     });
     let answer = match outcome {
         // Who sees everything has no grants to tell.
-        Ok(Value::Null) => Answer::empty(204),
-        Ok(body) => Answer::json(200, "application/json", &body),
+        Ok(Value::Null) => SandboxAnswer::empty(204),
+        Ok(body) => SandboxAnswer::json(200, "application/json", &body),
         Err(refusal) => refusal.answer(),
     };
     dressed(answer, &path, request, Some(&standing))
 }
 
 /// The token, or an empty one where none is needed.
-fn enter(request: &Request, path: &[&str]) -> Result<String, Refusal> {
+fn enter(request: &SandboxRequest, path: &[&str]) -> Result<String, LinodeError> {
     let public = request.method == "GET"
         && matches!(path, ["regions" | "images", ..] | ["linode", "types" | "kernels", ..]);
-    let refused = || Refusal::with_status(401, "Invalid Token");
+    let refused = || LinodeError::with_status(401, "Invalid Token");
     let Some(header) = request.header("authorization") else {
         return if public { Ok(String::new()) } else { Err(refused()) };
     };
@@ -88,7 +88,7 @@ fn enter(request: &Request, path: &[&str]) -> Result<String, Refusal> {
     }
 }
 
-fn body(request: &Request) -> Result<Map<String, Value>, Refusal> {
+fn body(request: &SandboxRequest) -> Result<Map<String, Value>, LinodeError> {
     if !matches!(request.method.as_str(), "POST" | "PUT")
         || request.body.iter().all(u8::is_ascii_whitespace)
     {
@@ -97,16 +97,16 @@ fn body(request: &Request) -> Result<Map<String, Value>, Refusal> {
     match serde_json::from_slice(&request.body) {
         Ok(Value::Object(body)) => Ok(body),
         Ok(Value::Null) => Ok(Map::new()),
-        _ => Err(Refusal::plain("Invalid JSON")),
+        _ => Err(LinodeError::plain("Invalid JSON")),
     }
 }
 
 fn dressed(
-    answer: Answer,
+    answer: SandboxAnswer,
     path: &[&str],
-    request: &Request,
-    standing: Option<&Standing>,
-) -> Answer {
+    request: &SandboxRequest,
+    standing: Option<&RateStanding>,
+) -> SandboxAnswer {
     let area = match path.first().copied().unwrap_or_default() {
         "linode" => "linodes",
         "networking" if path.get(1) == Some(&"firewalls") => "firewall",

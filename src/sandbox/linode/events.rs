@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::http::Millis;
-use crate::sandbox::linode::call::{Call, Outcome, Refusal, done, stamp};
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError, done, stamp};
 use crate::sandbox::linode::listing::{Filterable, page};
-use crate::sandbox::linode::model::Event;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::model::LinodeEvent;
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// More than this are not kept; the oldest go first.
 const MOST: usize = 2_000;
@@ -46,13 +46,13 @@ pub fn firewall(id: u64, label: &str) -> Value {
 }
 
 /// Writes that something is a fact from now on.
-pub fn note(cloud: &mut Linode, now: Millis, action: &str, entity: Value) {
+pub fn note(cloud: &mut LinodeWorld, now: Millis, action: &str, entity: Value) {
     write(cloud, now, action, None, entity, Value::Null);
 }
 
 /// Writes that a job runs.
 pub fn write(
-    cloud: &mut Linode,
+    cloud: &mut LinodeWorld,
     now: Millis,
     action: &str,
     job: Option<(Millis, Millis)>,
@@ -61,9 +61,10 @@ pub fn write(
 ) {
     let id = cloud.next_id("event");
     let action = action.to_owned();
-    cloud
-        .events
-        .put(id, Event { id, action, created: now, job, entity, secondary_entity, seen: false });
+    cloud.events.put(
+        id,
+        LinodeEvent { id, action, created: now, job, entity, secondary_entity, seen: false },
+    );
     while cloud.events.len() > MOST {
         let Some(oldest) = cloud.events.iter().next().map(|(id, _)| id) else { break };
         cloud.events.remove(oldest);
@@ -71,7 +72,7 @@ pub fn write(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds of a job")]
-fn view(event: &Event, now: Millis) -> Value {
+fn view(event: &LinodeEvent, now: Millis) -> Value {
     let (status, percent, duration) = match event.job {
         None => ("notification", None, None),
         Some((starts, _)) if now < starts => ("scheduled", Some(0), None),
@@ -91,18 +92,18 @@ fn view(event: &Event, now: Millis) -> Value {
 }
 
 /// Newest first, as people read them.
-pub fn list(cloud: &Linode, call: &Call<'_>) -> Outcome {
+pub fn list(cloud: &LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
     let mut rows: Vec<Value> =
         cloud.events.iter().map(|(_, event)| view(event, call.now)).collect();
     rows.reverse();
     page(call, rows, FILTERABLE)
 }
 
-pub fn get(cloud: &Linode, call: &Call<'_>, id: u64) -> Outcome {
-    cloud.events.get(id).map(|event| view(event, call.now)).ok_or_else(Refusal::not_found)
+pub fn get(cloud: &LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
+    cloud.events.get(id).map(|event| view(event, call.now)).ok_or_else(LinodeError::not_found)
 }
 
-pub fn see(cloud: &mut Linode, id: u64) -> Outcome {
-    cloud.events.edit(id, |event| event.seen = true).ok_or_else(Refusal::not_found)?;
+pub fn see(cloud: &mut LinodeWorld, id: u64) -> CallResult {
+    cloud.events.edit(id, |event| event.seen = true).ok_or_else(LinodeError::not_found)?;
     done()
 }

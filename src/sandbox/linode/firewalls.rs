@@ -4,14 +4,14 @@ use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::sandbox::linode::call::{Call, Outcome, Refusal, done, stamp};
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError, done, stamp};
 use crate::sandbox::linode::devices;
 use crate::sandbox::linode::events;
-use crate::sandbox::linode::form::{Form, is_label};
+use crate::sandbox::linode::form::{RequestBody, is_label};
 use crate::sandbox::linode::listing::{Filterable, page};
 use crate::sandbox::linode::model::{Device, Firewall};
 use crate::sandbox::linode::rules;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 use crate::sandbox::linode::tags;
 
 pub const FILTERABLE: Filterable = &["created", "id", "label", "tags", "updated"];
@@ -25,7 +25,7 @@ fn rules_view(it: &Firewall) -> Value {
     view
 }
 
-pub fn view(cloud: &Linode, it: &Firewall) -> Value {
+pub fn view(cloud: &LinodeWorld, it: &Firewall) -> Value {
     let entities: Vec<Value> = cloud
         .devices
         .find(&format!("firewall:{}", it.id))
@@ -37,19 +37,19 @@ pub fn view(cloud: &Linode, it: &Firewall) -> Value {
     })
 }
 
-fn known(cloud: &Linode, id: u64) -> Result<&Firewall, Refusal> {
-    cloud.firewalls.get(id).ok_or_else(Refusal::not_found)
+fn known(cloud: &LinodeWorld, id: u64) -> Result<&Firewall, LinodeError> {
+    cloud.firewalls.get(id).ok_or_else(LinodeError::not_found)
 }
 
-pub fn list(cloud: &Linode, call: &Call<'_>) -> Outcome {
+pub fn list(cloud: &LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
     page(call, cloud.firewalls.iter().map(|(_, it)| view(cloud, it)).collect(), FILTERABLE)
 }
 
-pub fn get(cloud: &Linode, id: u64) -> Outcome {
+pub fn get(cloud: &LinodeWorld, id: u64) -> CallResult {
     Ok(view(cloud, known(cloud, id)?))
 }
 
-fn label(form: &mut Form<'_>, cloud: &Linode, own: Option<u64>) -> Option<String> {
+fn label(form: &mut RequestBody<'_>, cloud: &LinodeWorld, own: Option<u64>) -> Option<String> {
     let label = form.sized("label", 3, 32)?;
     if !is_label(&label) {
         form.error("label", "Must only use ASCII letters, numbers, underscores, dashes, and periods, begin with a letter and end with a letter or number");
@@ -61,13 +61,13 @@ fn label(form: &mut Form<'_>, cloud: &Linode, own: Option<u64>) -> Option<String
     Some(label)
 }
 
-pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
-    let mut form = Form::new(&call.body);
+pub fn create(cloud: &mut LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
+    let mut form = RequestBody::new(&call.body);
     form.require("label");
     let label = label(&mut form, cloud, None);
     form.require("rules");
     let rules = form.object("rules").map(|body| {
-        let mut inner = Form::within(body, "rules.");
+        let mut inner = RequestBody::within(body, "rules.");
         let rules = rules::read(&mut inner, body, None);
         form.absorb(inner);
         rules
@@ -96,10 +96,10 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
     get(cloud, id)
 }
 
-fn wanted_devices(form: &mut Form<'_>, cloud: &Linode) -> Vec<(&'static str, u64)> {
+fn wanted_devices(form: &mut RequestBody<'_>, cloud: &LinodeWorld) -> Vec<(&'static str, u64)> {
     let mut wanted = Vec::new();
     let empty = Map::new();
-    let mut inner = Form::within(form.object("devices").unwrap_or(&empty), "devices.");
+    let mut inner = RequestBody::within(form.object("devices").unwrap_or(&empty), "devices.");
     for (field, kind) in [("linodes", "linode"), ("nodebalancers", "nodebalancer")] {
         for item in inner.list(field).into_iter().flatten() {
             match item
@@ -118,7 +118,7 @@ fn wanted_devices(form: &mut Form<'_>, cloud: &Linode) -> Vec<(&'static str, u64
 }
 
 /// The entity, if it exists and no firewall stands before it yet.
-fn free(cloud: &Linode, kind: &str, id: u64) -> Result<u64, String> {
+fn free(cloud: &LinodeWorld, kind: &str, id: u64) -> Result<u64, String> {
     let (exists, name) = match kind {
         "nodebalancer" => (cloud.nodebalancers.get(id).is_some(), "NodeBalancer"),
         _ => (cloud.instances.get(id).is_some(), "Linode"),
@@ -132,9 +132,9 @@ fn free(cloud: &Linode, kind: &str, id: u64) -> Result<u64, String> {
     Ok(id)
 }
 
-pub fn put(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn put(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     known(cloud, id)?;
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     let label = label(&mut form, cloud, Some(id));
     let status = form.one_of("status", &["enabled", "disabled"]);
     let tag_list = form.tags();
@@ -160,8 +160,8 @@ pub fn put(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     get(cloud, id)
 }
 
-pub fn delete(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
-    let row = cloud.firewalls.remove(id).ok_or_else(Refusal::not_found)?;
+pub fn delete(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
+    let row = cloud.firewalls.remove(id).ok_or_else(LinodeError::not_found)?;
     for device in cloud.devices.ids(&format!("firewall:{id}")) {
         cloud.devices.remove(device);
     }
@@ -169,14 +169,14 @@ pub fn delete(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     done()
 }
 
-pub fn get_rules(cloud: &Linode, id: u64) -> Outcome {
+pub fn get_rules(cloud: &LinodeWorld, id: u64) -> CallResult {
     Ok(rules_view(known(cloud, id)?))
 }
 
 /// Replaces all rules and both policies; the version steps only when they differ.
-pub fn put_rules(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn put_rules(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     let before = known(cloud, id)?.rules.clone();
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     let wanted = rules::read(&mut form, &call.body, Some(&before));
     form.finish()?;
     cloud.firewalls.edit(id, |it| {
@@ -191,24 +191,24 @@ pub fn put_rules(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     get_rules(cloud, id)
 }
 
-pub fn list_devices(cloud: &Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn list_devices(cloud: &LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     known(cloud, id)?;
     let rows =
         cloud.devices.find(&format!("firewall:{id}")).map(|(_, it)| devices::view(cloud, it));
     page(call, rows.collect(), &["created", "id", "updated"])
 }
 
-fn device(cloud: &Linode, id: u64, device: u64) -> Result<&Device, Refusal> {
-    cloud.devices.get(device).filter(|it| it.firewall == id).ok_or_else(Refusal::not_found)
+fn device(cloud: &LinodeWorld, id: u64, device: u64) -> Result<&Device, LinodeError> {
+    cloud.devices.get(device).filter(|it| it.firewall == id).ok_or_else(LinodeError::not_found)
 }
 
-pub fn get_device(cloud: &Linode, id: u64, device_id: u64) -> Outcome {
+pub fn get_device(cloud: &LinodeWorld, id: u64, device_id: u64) -> CallResult {
     device(cloud, id, device_id).map(|it| devices::view(cloud, it))
 }
 
-pub fn add_device(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn add_device(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     known(cloud, id)?;
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     form.require("id");
     form.require("type");
     let kind = form.one_of("type", &["linode", "nodebalancer", "linode_interface"]);
@@ -224,7 +224,12 @@ pub fn add_device(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     Ok(devices::view(cloud, &device))
 }
 
-pub fn remove_device(cloud: &mut Linode, call: &Call<'_>, id: u64, device_id: u64) -> Outcome {
+pub fn remove_device(
+    cloud: &mut LinodeWorld,
+    call: &LinodeCall<'_>,
+    id: u64,
+    device_id: u64,
+) -> CallResult {
     device(cloud, id, device_id)?;
     cloud.devices.remove(device_id);
     let label = known(cloud, id)?.label.clone();
@@ -233,7 +238,12 @@ pub fn remove_device(cloud: &mut Linode, call: &Call<'_>, id: u64, device_id: u6
 }
 
 /// `GET …/firewalls` of a machine or a balancer.
-pub fn of_entity(cloud: &Linode, call: &Call<'_>, kind: &str, entity: u64) -> Outcome {
+pub fn of_entity(
+    cloud: &LinodeWorld,
+    call: &LinodeCall<'_>,
+    kind: &str,
+    entity: u64,
+) -> CallResult {
     let found = devices::firewalls_of(cloud, kind, entity);
     let rows =
         found.iter().filter_map(|id| cloud.firewalls.get(*id)).map(|it| view(cloud, it)).collect();
@@ -241,8 +251,13 @@ pub fn of_entity(cloud: &Linode, call: &Call<'_>, kind: &str, entity: u64) -> Ou
 }
 
 /// `PUT …/firewalls` with the complete list of ids.
-pub fn set_of_entity(cloud: &mut Linode, call: &Call<'_>, kind: &str, entity: u64) -> Outcome {
-    let mut form = Form::new(&call.body);
+pub fn set_of_entity(
+    cloud: &mut LinodeWorld,
+    call: &LinodeCall<'_>,
+    kind: &str,
+    entity: u64,
+) -> CallResult {
+    let mut form = RequestBody::new(&call.body);
     form.require("firewall_ids");
     let ids: Vec<u64> =
         form.list("firewall_ids").into_iter().flatten().filter_map(Value::as_u64).collect();

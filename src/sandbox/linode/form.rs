@@ -4,17 +4,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value};
 
-use crate::sandbox::linode::call::{Fault, Refusal};
+use crate::sandbox::linode::call::{ErrorField, LinodeError};
 
 /// A body under examination. Unknown keys are ignored, as the real one does; `null` reads as absent.
 #[derive(Debug)]
-pub struct Form<'a> {
+pub struct RequestBody<'a> {
     body: &'a Map<String, Value>,
     prefix: String,
-    errors: Vec<Fault>,
+    errors: Vec<ErrorField>,
 }
 
-impl<'a> Form<'a> {
+impl<'a> RequestBody<'a> {
     pub fn new(body: &'a Map<String, Value>) -> Self {
         Self::within(body, "")
     }
@@ -154,7 +154,7 @@ impl<'a> Form<'a> {
     }
 
     /// Takes over what a nested form found.
-    pub fn absorb(&mut self, nested: Form<'_>) {
+    pub fn absorb(&mut self, nested: RequestBody<'_>) {
         self.errors.extend(nested.errors);
     }
 
@@ -163,11 +163,11 @@ impl<'a> Form<'a> {
     }
 
     /// All errors at once, or none.
-    pub fn finish(self) -> Result<(), Refusal> {
+    pub fn finish(self) -> Result<(), LinodeError> {
         if self.errors.is_empty() {
             return Ok(());
         }
-        Err(Refusal { status: 400, errors: self.errors })
+        Err(LinodeError { status: 400, errors: self.errors })
     }
 }
 

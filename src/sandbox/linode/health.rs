@@ -2,14 +2,14 @@
 
 use crate::sandbox::faults::Faults;
 use crate::sandbox::http::Millis;
-use crate::sandbox::linode::apps::Answer;
+use crate::sandbox::linode::apps::AppAnswer;
 use crate::sandbox::linode::installed;
-use crate::sandbox::linode::model::{Config, Instance, Node};
-use crate::sandbox::linode::reach::{Source, lets_in};
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::model::{BalancerNode, Config, LinodeInstance};
+use crate::sandbox::linode::reach::{PacketSource, lets_in};
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// Runs, in a region that is not lost.
-pub fn is_up(faults: &Faults, now: Millis, it: &Instance) -> bool {
+pub fn is_up(faults: &Faults, now: Millis, it: &LinodeInstance) -> bool {
     it.timeline.status(now) == "running" && !is_lost(faults, &it.region)
 }
 
@@ -18,7 +18,7 @@ pub fn is_lost(faults: &Faults, region: &str) -> bool {
 }
 
 /// The machine behind a node's `address:port`: private addresses mean the balancer's own region.
-pub fn machine<'a>(cloud: &'a Linode, node: &Node) -> Option<&'a Instance> {
+pub fn machine<'a>(cloud: &'a LinodeWorld, node: &BalancerNode) -> Option<&'a LinodeInstance> {
     let (address, _) = node.address.rsplit_once(':')?;
     let address = address.trim_start_matches('[').trim_end_matches(']');
     let region = &cloud.nodebalancers.get(node.nodebalancer)?.region;
@@ -30,39 +30,43 @@ pub fn machine<'a>(cloud: &'a Linode, node: &Node) -> Option<&'a Instance> {
 }
 
 /// The port that a node addresses.
-pub fn port(node: &Node) -> u16 {
+pub fn port(node: &BalancerNode) -> u16 {
     node.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0)
 }
 
 /// What a connection to a port of a machine meets.
 pub fn answer(
-    cloud: &Linode,
+    cloud: &LinodeWorld,
     faults: &Faults,
     now: Millis,
-    machine: &Instance,
+    machine: &LinodeInstance,
     port: u16,
-) -> Answer {
+) -> AppAnswer {
     match machine.timeline.running_since(now) {
         Some(since) if is_up(faults, now, machine) => {
             let unhealthy = faults.is_unhealthy(&machine.label);
             installed::of(cloud, machine).answers(port, now - since, unhealthy)
         }
-        _ => Answer::Silent,
+        _ => AppAnswer::Silent,
     }
 }
 
 /// As whom a balancer comes to a node: from the private network, or over the Internet to a public address.
-fn balancer_source(node: &Node) -> Source {
-    if node.address.starts_with('[') { Source::Users { six: true } } else { Source::Balancers }
+fn balancer_source(node: &BalancerNode) -> PacketSource {
+    if node.address.starts_with('[') {
+        PacketSource::Users { six: true }
+    } else {
+        PacketSource::Balancers
+    }
 }
 
 /// `UP`, `DOWN`, or `Unknown` before the first check has passed.
 pub fn status(
-    cloud: &Linode,
+    cloud: &LinodeWorld,
     faults: &Faults,
     now: Millis,
     config: &Config,
-    node: &Node,
+    node: &BalancerNode,
 ) -> &'static str {
     let machine = machine(cloud, node);
     if config.check == "none" {
@@ -78,12 +82,12 @@ pub fn status(
 
 /// Whether the last check of a node found it well.
 fn passes(
-    cloud: &Linode,
+    cloud: &LinodeWorld,
     faults: &Faults,
     now: Millis,
     config: &Config,
-    node: &Node,
-    machine: &Instance,
+    node: &BalancerNode,
+    machine: &LinodeInstance,
 ) -> bool {
     // Datagrams cannot be asked; a port of its own stands for them.
     let port = if config.protocol == "udp" {
@@ -96,9 +100,9 @@ fn passes(
     let begun = begun + installed::of(cloud, machine).delay();
     let is_new = now < begun + first_check(config);
     let well = match answer(cloud, faults, now, machine, port) {
-        Answer::Well => true,
-        Answer::Errors => config.check == "connection",
-        Answer::Closed | Answer::Silent => false,
+        AppAnswer::Well => true,
+        AppAnswer::Errors => config.check == "connection",
+        AppAnswer::Closed | AppAnswer::Silent => false,
     };
     // Who is made unhealthy fails whatever check there is.
     well && !is_new
@@ -112,7 +116,7 @@ fn first_check(config: &Config) -> Millis {
 }
 
 /// How many nodes of a config are up, and how many are not (unknown ones count as down).
-pub fn count(cloud: &Linode, faults: &Faults, now: Millis, config: &Config) -> (usize, usize) {
+pub fn count(cloud: &LinodeWorld, faults: &Faults, now: Millis, config: &Config) -> (usize, usize) {
     let mut counts = (0, 0);
     for (_, node) in cloud.nodes.find(&format!("config:{}", config.id)) {
         if status(cloud, faults, now, config, node) == "UP" {
@@ -126,12 +130,12 @@ pub fn count(cloud: &Linode, faults: &Faults, now: Millis, config: &Config) -> (
 
 /// The nodes that a balancer sends traffic to: those that accept, or else the backups.
 pub fn in_rotation<'a>(
-    cloud: &'a Linode,
+    cloud: &'a LinodeWorld,
     faults: &Faults,
     now: Millis,
     config: &Config,
-) -> Vec<&'a Node> {
-    let up = |mode: &str| -> Vec<&'a Node> {
+) -> Vec<&'a BalancerNode> {
+    let up = |mode: &str| -> Vec<&'a BalancerNode> {
         cloud
             .nodes
             .find(&format!("config:{}", config.id))
@@ -146,27 +150,27 @@ pub fn in_rotation<'a>(
 
 /// What a user meets whom a balancer sends to this node, which its checks may be wrong about.
 pub fn behind(
-    cloud: &Linode,
+    cloud: &LinodeWorld,
     faults: &Faults,
     now: Millis,
     config: &Config,
-    node: &Node,
-) -> Answer {
-    let Some(machine) = machine(cloud, node) else { return Answer::Silent };
+    node: &BalancerNode,
+) -> AppAnswer {
+    let Some(machine) = machine(cloud, node) else { return AppAnswer::Silent };
     let protocol = if config.protocol == "udp" { "UDP" } else { "TCP" };
     if !lets_in(cloud, ("linode", machine.id), balancer_source(node), protocol, port(node)) {
-        return Answer::Silent;
+        return AppAnswer::Silent;
     }
     answer(cloud, faults, now, machine, port(node))
 }
 
 /// Whether users who come to this port of a balancer are served.
-pub fn serves(cloud: &Linode, faults: &Faults, now: Millis, config: &Config) -> bool {
+pub fn serves(cloud: &LinodeWorld, faults: &Faults, now: Millis, config: &Config) -> bool {
     let protocol = if config.protocol == "udp" { "UDP" } else { "TCP" };
     let port = u16::try_from(config.port).unwrap_or(0);
     let balancer = ("nodebalancer", config.nodebalancer);
-    lets_in(cloud, balancer, Source::Users { six: false }, protocol, port)
+    lets_in(cloud, balancer, PacketSource::Users { six: false }, protocol, port)
         && in_rotation(cloud, faults, now, config)
             .iter()
-            .any(|node| behind(cloud, faults, now, config, node) == Answer::Well)
+            .any(|node| behind(cloud, faults, now, config, node) == AppAnswer::Well)
 }

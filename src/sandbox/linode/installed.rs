@@ -1,12 +1,12 @@
 //! Which application runs on which machine: its revision is told by a text in the user data or the image.
 
 use crate::sandbox::linode::apps::App;
-use crate::sandbox::linode::model::Instance;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::model::LinodeInstance;
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// What is known of the application on this machine: of all machines, overlaid with what is known of those whose user data
 /// or image holds a text.
-pub fn of(cloud: &Linode, machine: &Instance) -> App {
+pub fn of(cloud: &LinodeWorld, machine: &LinodeInstance) -> App {
     let mut app = App::default();
     let mut revision: Option<String> = None;
     for (text, row) in cloud.apps.iter() {
@@ -19,7 +19,7 @@ pub fn of(cloud: &Linode, machine: &Instance) -> App {
 }
 
 /// What tells one revision from another: the image, and the user data in clear.
-fn revision_of(machine: &Instance) -> String {
+fn revision_of(machine: &LinodeInstance) -> String {
     let bytes =
         machine.user_data.as_ref().and_then(|it| data_encoding::BASE64.decode(it.as_bytes()).ok());
     let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
@@ -27,7 +27,7 @@ fn revision_of(machine: &Instance) -> String {
 }
 
 /// Changes what is known of the application where a text is found; an empty text is found everywhere.
-pub fn set(cloud: &mut Linode, text: &str, change: impl FnOnce(&mut App)) {
+pub fn set(cloud: &mut LinodeWorld, text: &str, change: impl FnOnce(&mut App)) {
     let key = text.to_owned();
     let mut app = cloud.apps.get(&key).cloned().unwrap_or_default();
     change(&mut app);
@@ -39,7 +39,7 @@ pub fn set(cloud: &mut Linode, text: &str, change: impl FnOnce(&mut App)) {
 }
 
 /// The labels of the machines on which a text is found.
-pub fn machines(cloud: &Linode, text: &str) -> Vec<String> {
+pub fn machines(cloud: &LinodeWorld, text: &str) -> Vec<String> {
     let found = cloud.instances.iter().filter(|(_, it)| revision_of(it).contains(text));
     found.map(|(_, it)| it.label.clone()).collect()
 }

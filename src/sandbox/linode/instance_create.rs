@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use crate::sandbox::http::Millis;
 use crate::sandbox::linode::addresses;
-use crate::sandbox::linode::call::{Call, Outcome};
+use crate::sandbox::linode::call::{CallResult, LinodeCall};
 use crate::sandbox::linode::catalogue::{self, plan_number};
 use crate::sandbox::linode::devices;
 use crate::sandbox::linode::events;
-use crate::sandbox::linode::form::{Form, is_label};
+use crate::sandbox::linode::form::{RequestBody, is_label};
 use crate::sandbox::linode::instance_view;
-use crate::sandbox::linode::model::{Disk, Instance};
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::model::{Disk, LinodeInstance};
+use crate::sandbox::linode::store::LinodeWorld;
 use crate::sandbox::linode::tags;
 use crate::sandbox::linode::timeline::{BOOT, DEPLOY, PREPARE, Timeline};
 use crate::sandbox::linode::users;
@@ -38,8 +38,8 @@ pub struct Deployment {
     pub authorized_users: Vec<String>,
 }
 
-pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
-    let mut form = Form::new(&call.body);
+pub fn create(cloud: &mut LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
+    let mut form = RequestBody::new(&call.body);
     // What is wrong with the region comes before what is wrong with the type.
     let region = region(&mut form, "Linodes");
     let plan = plan(&mut form);
@@ -65,7 +65,7 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
 
     let id = cloud.next_id("linode");
     let now = call.now;
-    let mut instance = Instance {
+    let mut instance = LinodeInstance {
         id,
         label: label.unwrap_or_else(|| format!("linode{id}")),
         group,
@@ -109,9 +109,9 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
 
 /// Puts the deployment onto the machine and queues the jobs: `(action, status meanwhile, duration)`, then boot.
 pub fn deploy(
-    cloud: &mut Linode,
+    cloud: &mut LinodeWorld,
     now: Millis,
-    instance: &mut Instance,
+    instance: &mut LinodeInstance,
     deployment: Deployment,
     (action, during, takes): (&str, &str, Millis),
 ) {
@@ -158,7 +158,7 @@ pub fn deploy(
 }
 
 /// The config that a machine boots with, as its events tell it.
-pub fn booted_config(it: &Instance) -> Value {
+pub fn booted_config(it: &LinodeInstance) -> Value {
     let config = instance_view::configs(it).into_iter().next();
     config.map_or(Value::Null, |config| {
         json!({
@@ -169,7 +169,7 @@ pub fn booted_config(it: &Instance) -> Value {
 }
 
 /// Reads and checks what create and rebuild have in common.
-pub fn deployment(form: &mut Form<'_>, cloud: &Linode, region: &str) -> Deployment {
+pub fn deployment(form: &mut RequestBody<'_>, cloud: &LinodeWorld, region: &str) -> Deployment {
     form.unmodelled(&["stackscript_id", "stackscript_data"]);
     let image = form.text("image");
     let row = image.as_deref().and_then(catalogue::image);
@@ -207,9 +207,9 @@ pub fn deployment(form: &mut Form<'_>, cloud: &Linode, region: &str) -> Deployme
     }
 }
 
-fn user_data(form: &mut Form<'_>, region: &str, image: Option<&Value>) -> Option<String> {
+fn user_data(form: &mut RequestBody<'_>, region: &str, image: Option<&Value>) -> Option<String> {
     let metadata = form.object("metadata")?;
-    let mut nested = Form::within(metadata, "metadata.");
+    let mut nested = RequestBody::within(metadata, "metadata.");
     let text = nested.text("user_data");
     if let Some(text) = &text {
         match data_encoding::BASE64.decode(text.as_bytes()) {
@@ -231,7 +231,7 @@ fn user_data(form: &mut Form<'_>, region: &str, image: Option<&Value>) -> Option
     text
 }
 
-pub fn maintenance_policy(form: &mut Form<'_>) -> Option<String> {
+pub fn maintenance_policy(form: &mut RequestBody<'_>) -> Option<String> {
     let policy = form.text("maintenance_policy")?;
     if !["linode/migrate", "linode/power_off_on"].contains(&policy.as_str()) {
         form.error("maintenance_policy", "Unsupported maintenance policy slug format.");
@@ -240,7 +240,7 @@ pub fn maintenance_policy(form: &mut Form<'_>) -> Option<String> {
 }
 
 /// The region, if it exists and can do this.
-pub fn region(form: &mut Form<'_>, capability: &str) -> String {
+pub fn region(form: &mut RequestBody<'_>, capability: &str) -> String {
     form.require("region");
     let region = form.text("region");
     if let Some(id) = &region
@@ -251,7 +251,7 @@ pub fn region(form: &mut Form<'_>, capability: &str) -> String {
     region.unwrap_or_default()
 }
 
-pub fn plan(form: &mut Form<'_>) -> String {
+pub fn plan(form: &mut RequestBody<'_>) -> String {
     form.require("type");
     let plan = form.text("type");
     if plan.as_deref().is_some_and(|id| catalogue::plan(id).is_none()) {
@@ -261,7 +261,7 @@ pub fn plan(form: &mut Form<'_>) -> String {
 }
 
 /// The label; `own` is the machine that may keep it.
-pub fn label(form: &mut Form<'_>, cloud: &Linode, own: Option<u64>) -> Option<String> {
+pub fn label(form: &mut RequestBody<'_>, cloud: &LinodeWorld, own: Option<u64>) -> Option<String> {
     let label = form.sized("label", 3, 64)?;
     if !is_label(&label) {
         form.error("label", "Must only use ASCII letters, numbers, underscores, dashes, and periods, begin with a letter and end with a letter or number");
@@ -274,7 +274,7 @@ pub fn label(form: &mut Form<'_>, cloud: &Linode, own: Option<u64>) -> Option<St
 }
 
 /// The firewall to stand before a new entity; −1 means none.
-pub fn firewall(form: &mut Form<'_>, cloud: &Linode) -> Option<u64> {
+pub fn firewall(form: &mut RequestBody<'_>, cloud: &LinodeWorld) -> Option<u64> {
     if form.value("firewall_id").and_then(Value::as_i64) == Some(-1) {
         return None;
     }

@@ -8,10 +8,10 @@ use crate::sandbox::http::Millis;
 use crate::sandbox::linode::addresses::reverse_name;
 use crate::sandbox::linode::call::stamp;
 use crate::sandbox::linode::catalogue::{self, plan_number};
-use crate::sandbox::linode::model::Instance;
+use crate::sandbox::linode::model::LinodeInstance;
 
 /// The machine as every call that returns one shows it. What was write-only stays out.
-pub fn instance(it: &Instance, now: Millis) -> Value {
+pub fn instance(it: &LinodeInstance, now: Millis) -> Value {
     let plan = it.plan_at(now);
     let number = |name: &str| plan_number(plan, name);
     let region = catalogue::region(&it.region);
@@ -54,7 +54,7 @@ fn host(region: &str, id: u64) -> String {
 }
 
 /// One of the machine's IPv4 addresses.
-pub fn address(it: &Instance, address: &str, public: bool) -> Value {
+pub fn address(it: &LinodeInstance, address: &str, public: bool) -> Value {
     let gateway = address.rsplit_once('.').map(|(network, _)| format!("{network}.1"));
     json!({
         "address": address,
@@ -72,7 +72,7 @@ pub fn address(it: &Instance, address: &str, public: bool) -> Value {
 }
 
 /// `GET …/ips`.
-pub fn addresses(it: &Instance) -> Value {
+pub fn addresses(it: &LinodeInstance) -> Value {
     let public: Vec<Value> = it.public.iter().map(|ip| address(it, ip, true)).collect();
     let private: Vec<Value> = it.private.iter().map(|ip| address(it, ip, false)).collect();
     // The host half of the address is the same on the link.
@@ -85,18 +85,18 @@ pub fn addresses(it: &Instance) -> Value {
 }
 
 /// The address that a machine gives itself.
-pub fn slaac(it: &Instance) -> Value {
+pub fn slaac(it: &LinodeInstance) -> Value {
     six(it, &it.ipv6, true)
 }
 
-fn six(it: &Instance, address: &str, public: bool) -> Value {
+fn six(it: &LinodeInstance, address: &str, public: bool) -> Value {
     json!({
         "address": address, "gateway": "fe80::1", "subnet_mask": "ffff:ffff:ffff:ffff::", "prefix": 64,
         "type": "ipv6", "rdns": null, "linode_id": it.id, "region": it.region, "public": public,
     })
 }
 
-pub fn disks(it: &Instance, now: Millis) -> Vec<Value> {
+pub fn disks(it: &LinodeInstance, now: Millis) -> Vec<Value> {
     let status = if it.timeline.status(now) == "provisioning" { "not ready" } else { "ready" };
     it.disks
         .iter()
@@ -110,7 +110,7 @@ pub fn disks(it: &Instance, now: Millis) -> Vec<Value> {
         .collect()
 }
 
-pub fn configs(it: &Instance) -> Vec<Value> {
+pub fn configs(it: &LinodeInstance) -> Vec<Value> {
     let Some(id) = it.config_id else { return Vec::new() };
     let device = |slot: usize| {
         it.disks

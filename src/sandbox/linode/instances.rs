@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::linode::addresses;
-use crate::sandbox::linode::call::{Call, Outcome, Refusal, done};
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError, done};
 use crate::sandbox::linode::devices;
 use crate::sandbox::linode::events;
-use crate::sandbox::linode::form::Form;
+use crate::sandbox::linode::form::RequestBody;
 use crate::sandbox::linode::instance_create;
 use crate::sandbox::linode::instance_view;
 use crate::sandbox::linode::listing::{Filterable, page};
-use crate::sandbox::linode::model::Instance;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::model::LinodeInstance;
+use crate::sandbox::linode::store::LinodeWorld;
 use crate::sandbox::linode::tags;
 
 const FILTERABLE: Filterable = &[
@@ -33,23 +33,23 @@ const DAYS: [&str; 8] =
 const WINDOWS: [&str; 13] =
     ["Scheduling", "W0", "W2", "W4", "W6", "W8", "W10", "W12", "W14", "W16", "W18", "W20", "W22"];
 
-fn known(cloud: &Linode, id: u64) -> Result<&Instance, Refusal> {
-    cloud.instances.get(id).ok_or_else(Refusal::not_found)
+fn known(cloud: &LinodeWorld, id: u64) -> Result<&LinodeInstance, LinodeError> {
+    cloud.instances.get(id).ok_or_else(LinodeError::not_found)
 }
 
-pub fn list(cloud: &Linode, call: &Call<'_>) -> Outcome {
+pub fn list(cloud: &LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
     let rows =
         cloud.instances.iter().map(|(_, it)| instance_view::instance(it, call.now)).collect();
     page(call, rows, FILTERABLE)
 }
 
-pub fn get(cloud: &Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn get(cloud: &LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     Ok(instance_view::instance(known(cloud, id)?, call.now))
 }
 
-pub fn put(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn put(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     known(cloud, id)?;
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     let label = instance_create::label(&mut form, cloud, Some(id));
     let tag_list = form.tags();
     let group = form.text("group");
@@ -60,7 +60,7 @@ pub fn put(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
         form.object("backups").and_then(|it| it.get("schedule")).and_then(Value::as_object);
     let (mut day, mut window) = (None, None);
     if let Some(schedule) = schedule {
-        let mut nested = Form::within(schedule, "backups.schedule.");
+        let mut nested = RequestBody::within(schedule, "backups.schedule.");
         day = nested.one_of("day", &DAYS);
         window = nested.one_of("window", &WINDOWS);
         form.absorb(nested);
@@ -91,8 +91,8 @@ pub fn put(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
 }
 
 /// Always accepted, whatever job runs: addresses, disks and the place behind firewalls are free at once.
-pub fn delete(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
-    let instance = cloud.instances.remove(id).ok_or_else(Refusal::not_found)?;
+pub fn delete(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
+    let instance = cloud.instances.remove(id).ok_or_else(LinodeError::not_found)?;
     devices::detach_all(cloud, "linode", id);
     let job = Some((call.now, call.now + 2_000));
     let who = events::linode(id, &instance.label);
@@ -100,13 +100,13 @@ pub fn delete(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     done()
 }
 
-pub fn addresses(cloud: &Linode, id: u64) -> Outcome {
+pub fn addresses(cloud: &LinodeWorld, id: u64) -> CallResult {
     Ok(instance_view::addresses(known(cloud, id)?))
 }
 
-pub fn add_address(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn add_address(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     let instance = known(cloud, id)?;
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     form.require("type");
     form.require("public");
     form.unmodelled(&["address"]);
@@ -139,23 +139,28 @@ pub fn add_address(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
 }
 
 /// One address of a machine.
-pub fn address(cloud: &Linode, id: u64, address: &str) -> Outcome {
+pub fn address(cloud: &LinodeWorld, id: u64, address: &str) -> CallResult {
     let instance = known(cloud, id)?;
     let public = instance.public.iter().any(|it| it == address);
     if !public && instance.private.as_deref() != Some(address) {
-        return Err(Refusal::not_found());
+        return Err(LinodeError::not_found());
     }
     Ok(instance_view::address(instance, address, public))
 }
 
-pub fn remove_address(cloud: &mut Linode, call: &Call<'_>, id: u64, address: &str) -> Outcome {
+pub fn remove_address(
+    cloud: &mut LinodeWorld,
+    call: &LinodeCall<'_>,
+    id: u64,
+    address: &str,
+) -> CallResult {
     let instance = known(cloud, id)?;
     let public = instance.public.iter().any(|it| it == address);
     if !public && instance.private.as_deref() != Some(address) {
-        return Err(Refusal::not_found());
+        return Err(LinodeError::not_found());
     }
     if public && instance.public.len() == 1 {
-        return Err(Refusal::plain("Linode must have at least one public IPv4 address."));
+        return Err(LinodeError::plain("Linode must have at least one public IPv4 address."));
     }
     let label = instance.label.clone();
     cloud.instances.edit(id, |it| {
@@ -166,11 +171,11 @@ pub fn remove_address(cloud: &mut Linode, call: &Call<'_>, id: u64, address: &st
     done()
 }
 
-pub fn disks(cloud: &Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn disks(cloud: &LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     page(call, instance_view::disks(known(cloud, id)?, call.now), &["label", "size"])
 }
 
-pub fn configs(cloud: &Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn configs(cloud: &LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     page(
         call,
         instance_view::configs(known(cloud, id)?),
@@ -179,7 +184,7 @@ pub fn configs(cloud: &Linode, call: &Call<'_>, id: u64) -> Outcome {
 }
 
 /// The balancers with a node that points at this machine's private address.
-pub fn nodebalancers(cloud: &Linode, id: u64) -> Result<Vec<u64>, Refusal> {
+pub fn nodebalancers(cloud: &LinodeWorld, id: u64) -> Result<Vec<u64>, LinodeError> {
     let instance = known(cloud, id)?;
     let Some(private) = &instance.private else { return Ok(Vec::new()) };
     let mut found: Vec<u64> = cloud
@@ -199,7 +204,7 @@ pub fn nodebalancers(cloud: &Linode, id: u64) -> Result<Vec<u64>, Refusal> {
 }
 
 /// `GET /networking/ips`: every address that a machine or a balancer has.
-pub fn all_addresses(cloud: &Linode, call: &Call<'_>) -> Outcome {
+pub fn all_addresses(cloud: &LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
     let mut rows = Vec::new();
     for (_, it) in cloud.instances.iter() {
         rows.extend(it.public.iter().map(|ip| instance_view::address(it, ip, true)));

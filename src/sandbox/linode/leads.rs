@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::sandbox::faults::Faults;
 use crate::sandbox::http::Millis;
-use crate::sandbox::linode::apps::Answer;
+use crate::sandbox::linode::apps::AppAnswer;
 use crate::sandbox::linode::health;
 use crate::sandbox::linode::installed;
-use crate::sandbox::linode::model::{Instance, NodeBalancer};
+use crate::sandbox::linode::model::{LinodeInstance, NodeBalancer};
 use crate::sandbox::linode::names;
-use crate::sandbox::linode::reach::{Source, lets_in};
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::reach::{PacketSource, lets_in};
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// What whoever follows a name meets; the best of its addresses counts for the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Met {
+pub enum MetBy {
     /// Nothing of this world has the address.
     Nobody,
     /// Its region is lost.
@@ -31,7 +31,7 @@ pub enum Met {
     Served,
 }
 
-impl fmt::Display for Met {
+impl fmt::Display for MetBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nobody => "nobody",
@@ -44,10 +44,10 @@ impl fmt::Display for Met {
 
 /// What was found out about one name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
-    pub met: Met,
+pub struct ServedVerdict {
+    pub met: MetBy,
     /// By address; empty when the name leads nowhere.
-    pub targets: BTreeMap<String, Met>,
+    pub targets: BTreeMap<String, MetBy>,
     /// Something serves that it could point at: a balancer, and where it points at a machine or there is no balancer, a machine.
     pub way: bool,
 }
@@ -56,7 +56,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Users {
     /// By name, with its zone.
-    pub names: BTreeMap<String, Verdict>,
+    pub names: BTreeMap<String, ServedVerdict>,
     /// The labels of all balancers that serve.
     pub balancers: BTreeSet<String>,
     /// The labels of all machines that serve under an address of their own.
@@ -64,17 +64,17 @@ pub struct Users {
 }
 
 /// Looks after every name of every zone.
-pub fn users(cloud: &Linode, faults: &Faults, now: Millis) -> Users {
+pub fn users(cloud: &LinodeWorld, faults: &Faults, now: Millis) -> Users {
     let balancers: BTreeSet<String> = cloud
         .nodebalancers
         .iter()
-        .filter(|(_, it)| of_balancer(cloud, faults, now, it) == Met::Served)
+        .filter(|(_, it)| of_balancer(cloud, faults, now, it) == MetBy::Served)
         .map(|(_, it)| it.label.clone())
         .collect();
     let machines: BTreeSet<String> = cloud
         .instances
         .iter()
-        .filter(|(_, it)| of_machine(cloud, faults, now, it, false) == Met::Served)
+        .filter(|(_, it)| of_machine(cloud, faults, now, it, false) == MetBy::Served)
         .map(|(_, it)| it.label.clone())
         .collect();
     let mut names = BTreeMap::new();
@@ -90,19 +90,19 @@ pub fn users(cloud: &Linode, faults: &Faults, now: Millis) -> Users {
             continue;
         }
         let addresses = names::resolve(cloud, &name);
-        let targets: BTreeMap<String, Met> =
+        let targets: BTreeMap<String, MetBy> =
             addresses.into_iter().map(|it| (it.clone(), met(cloud, faults, now, &it))).collect();
-        let met = targets.values().max().copied().unwrap_or(Met::Nobody);
+        let met = targets.values().max().copied().unwrap_or(MetBy::Nobody);
         let of_a_machine = |it: &String| cloud.instances.first(&format!("address:{it}")).is_some();
         let or_a_machine = cloud.nodebalancers.is_empty() || targets.keys().any(of_a_machine);
         let way = !balancers.is_empty() || or_a_machine && !machines.is_empty();
-        names.insert(name, Verdict { met, targets, way });
+        names.insert(name, ServedVerdict { met, targets, way });
     }
     Users { names, balancers, machines }
 }
 
 /// What is met under an address.
-fn met(cloud: &Linode, faults: &Faults, now: Millis, address: &str) -> Met {
+fn met(cloud: &LinodeWorld, faults: &Faults, now: Millis, address: &str) -> MetBy {
     let key = format!("address:{address}");
     if let Some((_, machine)) = cloud.instances.first(&key) {
         return of_machine(cloud, faults, now, machine, address.contains(':'));
@@ -110,30 +110,36 @@ fn met(cloud: &Linode, faults: &Faults, now: Millis, address: &str) -> Met {
     cloud
         .nodebalancers
         .first(&key)
-        .map_or(Met::Nobody, |(_, it)| of_balancer(cloud, faults, now, it))
+        .map_or(MetBy::Nobody, |(_, it)| of_balancer(cloud, faults, now, it))
 }
 
 /// A balancer serves while one of its ports does.
-fn of_balancer(cloud: &Linode, faults: &Faults, now: Millis, it: &NodeBalancer) -> Met {
+fn of_balancer(cloud: &LinodeWorld, faults: &Faults, now: Millis, it: &NodeBalancer) -> MetBy {
     if health::is_lost(faults, &it.region) {
-        return Met::Lost;
+        return MetBy::Lost;
     }
     let mut configs = cloud.configs.find(&format!("nodebalancer:{}", it.id));
     serves(configs.any(|(_, config)| health::serves(cloud, faults, now, config)))
 }
 
 /// A machine serves while its application is well on a port that users may come to.
-fn of_machine(cloud: &Linode, faults: &Faults, now: Millis, it: &Instance, six: bool) -> Met {
+fn of_machine(
+    cloud: &LinodeWorld,
+    faults: &Faults,
+    now: Millis,
+    it: &LinodeInstance,
+    six: bool,
+) -> MetBy {
     if health::is_lost(faults, &it.region) {
-        return Met::Lost;
+        return MetBy::Lost;
     }
     let well = |port: u16| {
-        health::answer(cloud, faults, now, it, port) == Answer::Well
-            && lets_in(cloud, ("linode", it.id), Source::Users { six }, "TCP", port)
+        health::answer(cloud, faults, now, it, port) == AppAnswer::Well
+            && lets_in(cloud, ("linode", it.id), PacketSource::Users { six }, "TCP", port)
     };
     serves(installed::of(cloud, it).front().into_iter().any(well))
 }
 
-fn serves(it: bool) -> Met {
-    if it { Met::Served } else { Met::Failing }
+fn serves(it: bool) -> MetBy {
+    if it { MetBy::Served } else { MetBy::Failing }
 }

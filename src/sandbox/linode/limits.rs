@@ -15,14 +15,14 @@ pub struct Limit {
 
 /// What is allowed; part of the world, so that a test or a benchmark can lift it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
+pub struct RateLimits {
     /// For every operation that is not named.
     pub others: Limit,
     /// By `METHOD /path/{}`.
     pub named: BTreeMap<String, Limit>,
 }
 
-impl Default for Limits {
+impl Default for RateLimits {
     /// As recorded in 2026.
     fn default() -> Self {
         let named = [
@@ -37,7 +37,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl RateLimits {
     /// No limit that anyone would meet.
     pub fn lifted() -> Self {
         Self { others: Limit { calls: 1_000_000_000, seconds: 60 }, named: BTreeMap::new() }
@@ -56,7 +56,7 @@ struct Window {
 
 /// What a call finds in its window.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing {
+pub struct RateStanding {
     pub limit: u64,
     pub remaining: u64,
     /// When the window closes, in seconds since the epoch.
@@ -73,10 +73,10 @@ impl Windows {
     pub fn enter(
         &mut self,
         now: Millis,
-        limits: &Limits,
+        limits: &RateLimits,
         token: &str,
         operation: &str,
-    ) -> Standing {
+    ) -> RateStanding {
         let limit = limits.of(operation);
         let length = limit.seconds * 1_000;
         let window = self
@@ -91,7 +91,7 @@ impl Windows {
         if allowed {
             window.calls += 1;
         }
-        Standing {
+        RateStanding {
             limit: limit.calls,
             remaining: limit.calls - window.calls,
             reset: (closes + 999) / 1_000,
@@ -102,11 +102,11 @@ impl Windows {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limits, Windows};
+    use super::{RateLimits, Windows};
 
     #[test]
     fn a_window_fills_and_opens_again() {
-        let (mut windows, limits) = (Windows::default(), Limits::default());
+        let (mut windows, limits) = (Windows::default(), RateLimits::default());
         let operation = "POST /linode/instances";
         for _ in 0..20 {
             assert_eq!(windows.enter(0, &limits, "t", operation).retry_after, None);

@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::linode::call::{Call, Outcome, Refusal};
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError};
 
 /// The fields that this list can be filtered and ordered by; `details.*` stands for a whole subtree.
 pub type Filterable = &'static [&'static str];
 
 /// One page of the rows that pass the filter.
-pub fn page(call: &Call<'_>, mut rows: Vec<Value>, filterable: Filterable) -> Outcome {
+pub fn page(call: &LinodeCall<'_>, mut rows: Vec<Value>, filterable: Filterable) -> CallResult {
     let (number, size) = window(call)?;
     if let Some(sees) = &call.sees {
         rows.retain(|row| row["id"].as_u64().is_some_and(|it| sees.contains(&it)));
@@ -20,10 +20,10 @@ pub fn page(call: &Call<'_>, mut rows: Vec<Value>, filterable: Filterable) -> Ou
     }
     if let Some(text) = call.request.header("x-filter").filter(|text| !text.trim().is_empty()) {
         let filter: Value = serde_json::from_str(text)
-            .map_err(|_| Refusal::field("X-Filter", "X-Filter is not valid JSON"))?;
+            .map_err(|_| LinodeError::field("X-Filter", "X-Filter is not valid JSON"))?;
         let filter = filter
             .as_object()
-            .ok_or_else(|| Refusal::field("X-Filter", "X-Filter must be an object"))?;
+            .ok_or_else(|| LinodeError::field("X-Filter", "X-Filter must be an object"))?;
         check(filter, filterable)?;
         rows.retain(|row| passes(filter, row));
         order(filter, &mut rows);
@@ -34,7 +34,7 @@ pub fn page(call: &Call<'_>, mut rows: Vec<Value>, filterable: Filterable) -> Ou
     Ok(json!({ "data": data, "page": number, "pages": pages, "results": results }))
 }
 
-fn window(call: &Call<'_>) -> Result<(usize, usize), Refusal> {
+fn window(call: &LinodeCall<'_>) -> Result<(usize, usize), LinodeError> {
     let number = |name: &str, or: usize| match call.request.parameter(name) {
         None => Some(or),
         Some(text) => text.parse::<usize>().ok(),
@@ -50,25 +50,25 @@ fn window(call: &Call<'_>) -> Result<(usize, usize), Refusal> {
     }
     match (page, size) {
         (Some(page), Some(size)) => Ok((page, size)),
-        _ => Err(Refusal { status: 400, errors }),
+        _ => Err(LinodeError { status: 400, errors }),
     }
 }
 
 /// Refuses a filter for its fields before looking at any row, so that an empty list refuses it too.
-fn check(filter: &Map<String, Value>, filterable: Filterable) -> Result<(), Refusal> {
+fn check(filter: &Map<String, Value>, filterable: Filterable) -> Result<(), LinodeError> {
     let known = |field: &str| {
         filterable.iter().any(|it| {
             *it == field || it.strip_suffix('*').is_some_and(|prefix| field.starts_with(prefix))
         })
     };
     let cannot =
-        |field: &str| Err(Refusal::field("X-Filter", &format!("Cannot filter on {field}")));
+        |field: &str| Err(LinodeError::field("X-Filter", &format!("Cannot filter on {field}")));
     for (key, value) in filter {
         match key.as_str() {
             "+and" | "+or" => {
                 for part in value.as_array().into_iter().flatten() {
                     let part = part.as_object().ok_or_else(|| {
-                        Refusal::field("X-Filter", &format!("{key} takes a list of filters"))
+                        LinodeError::field("X-Filter", &format!("{key} takes a list of filters"))
                     })?;
                     check(part, filterable)?;
                 }
@@ -81,7 +81,7 @@ fn check(filter: &Map<String, Value>, filterable: Filterable) -> Result<(), Refu
             }
             "+order" => {
                 if !matches!(value.as_str(), Some("asc" | "desc")) {
-                    return Err(Refusal::field("X-Filter", "+order must be asc or desc"));
+                    return Err(LinodeError::field("X-Filter", "+order must be asc or desc"));
                 }
             }
             field if known(field) => {}

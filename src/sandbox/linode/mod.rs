@@ -40,8 +40,8 @@ pub mod door;
 pub mod dependence;
 pub mod show;
 
-pub use limits::Limits;
-pub use store::Linode;
+pub use limits::RateLimits;
+pub use store::LinodeWorld;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use crate::sandbox::table::Keyed;
 
 /// A machine. Write-only inputs are kept too, so that `sandbox show` can tell them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Instance {
+pub struct LinodeInstance {
     pub id: u64,
     pub label: String,
     pub group: String,
@@ -40,7 +40,7 @@ pub struct Instance {
     pub resize: Option<(Millis, String)>,
 }
 
-impl Instance {
+impl LinodeInstance {
     pub fn plan_at(&self, now: Millis) -> &str {
         match &self.resize {
             Some((at, plan)) if *at <= now => plan,
@@ -62,7 +62,7 @@ pub struct Disk {
     pub created: Millis,
 }
 
-impl Keyed for Instance {
+impl Keyed for LinodeInstance {
     fn keys(&self) -> Vec<String> {
         let mut keys = vec![format!("label:{}", self.label.to_lowercase())];
         keys.extend(self.public.iter().map(|address| format!("address:{address}")));
@@ -140,7 +140,7 @@ impl Keyed for Config {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Node {
+pub struct BalancerNode {
     pub id: u64,
     pub config: u64,
     pub nodebalancer: u64,
@@ -154,7 +154,7 @@ pub struct Node {
     pub created: Millis,
 }
 
-impl Keyed for Node {
+impl Keyed for BalancerNode {
     fn keys(&self) -> Vec<String> {
         let host = self.address.rsplit_once(':').map_or("", |(host, _)| host);
         vec![format!("config:{}", self.config), format!("host:{host}")]
@@ -190,7 +190,7 @@ impl Keyed for Domain {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Record {
+pub struct DomainRecord {
     pub id: u64,
     pub domain: u64,
     pub kind: String,
@@ -207,7 +207,7 @@ pub struct Record {
     pub updated: Millis,
 }
 
-impl Keyed for Record {
+impl Keyed for DomainRecord {
     fn keys(&self) -> Vec<String> {
         vec![
             format!("domain:{}", self.domain),
@@ -275,7 +275,7 @@ impl Keyed for SshKey {
 
 /// Something that happened, or is happening; where it stands follows from the time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Event {
+pub struct LinodeEvent {
     pub id: u64,
     pub action: String,
     pub created: Millis,
@@ -286,7 +286,7 @@ pub struct Event {
     pub seen: bool,
 }
 
-impl Keyed for Event {
+impl Keyed for LinodeEvent {
     fn keys(&self) -> Vec<String> {
         Vec::new()
     }

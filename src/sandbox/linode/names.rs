@@ -1,13 +1,13 @@
 //! What a name resolves to: the sandbox's own zones are its only name servers.
 
-use crate::sandbox::linode::model::Record;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::model::DomainRecord;
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// CNAMEs followed before giving up.
 const MOST_HOPS: usize = 8;
 
 /// Every address of a name, A before AAAA; empty when nobody knows it.
-pub fn resolve(cloud: &Linode, name: &str) -> Vec<String> {
+pub fn resolve(cloud: &LinodeWorld, name: &str) -> Vec<String> {
     let mut name = name.trim_end_matches('.').to_lowercase();
     for _ in 0..MOST_HOPS {
         if let Some(address) = machine_name(&name) {
@@ -37,14 +37,14 @@ fn machine_name(name: &str) -> Option<String> {
 }
 
 /// The records of a name in the most specific active zone that holds it; a wildcard when there are none.
-fn records<'a>(cloud: &'a Linode, name: &str) -> Vec<&'a Record> {
+fn records<'a>(cloud: &'a LinodeWorld, name: &str) -> Vec<&'a DomainRecord> {
     let mut zone = name;
     loop {
         if let Some((id, _)) =
             cloud.domains.first(&format!("domain:{zone}")).filter(|(_, it)| it.status == "active")
         {
             let relative = name.strip_suffix(zone).unwrap_or_default().trim_end_matches('.');
-            let of = |relative: &str| -> Vec<&'a Record> {
+            let of = |relative: &str| -> Vec<&'a DomainRecord> {
                 cloud.records.find(&format!("name:{id}/{relative}")).map(|(_, it)| it).collect()
             };
             let found = of(relative);

@@ -3,15 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::http::Millis;
-use crate::sandbox::linode::call::{Call, Outcome, Refusal, done};
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError, done};
 use crate::sandbox::linode::events;
-use crate::sandbox::linode::form::{Form, is_ipv4, is_ipv6};
+use crate::sandbox::linode::form::{RequestBody, is_ipv4, is_ipv6};
 use crate::sandbox::linode::health;
 use crate::sandbox::linode::listing::page;
-use crate::sandbox::linode::model::{Config, Node};
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::model::{BalancerNode, Config};
+use crate::sandbox::linode::store::LinodeWorld;
 
-fn view(cloud: &Linode, call: &Call<'_>, config: &Config, it: &Node) -> Value {
+fn view(cloud: &LinodeWorld, call: &LinodeCall<'_>, config: &Config, it: &BalancerNode) -> Value {
     json!({
         "id": it.id, "address": it.address, "label": it.label,
         "status": health::status(cloud, call.faults, call.now, config, it), "weight": it.weight,
@@ -19,20 +19,20 @@ fn view(cloud: &Linode, call: &Call<'_>, config: &Config, it: &Node) -> Value {
     })
 }
 
-fn config(cloud: &Linode, nodebalancer: u64, id: u64) -> Result<&Config, Refusal> {
+fn config(cloud: &LinodeWorld, nodebalancer: u64, id: u64) -> Result<&Config, LinodeError> {
     cloud
         .configs
         .get(id)
         .filter(|it| it.nodebalancer == nodebalancer)
-        .ok_or_else(Refusal::not_found)
+        .ok_or_else(LinodeError::not_found)
 }
 
-fn known(cloud: &Linode, config: u64, id: u64) -> Result<&Node, Refusal> {
-    cloud.nodes.get(id).filter(|it| it.config == config).ok_or_else(Refusal::not_found)
+fn known(cloud: &LinodeWorld, config: u64, id: u64) -> Result<&BalancerNode, LinodeError> {
+    cloud.nodes.get(id).filter(|it| it.config == config).ok_or_else(LinodeError::not_found)
 }
 
 /// `ip:port` with a private IPv4, or `[ip]:port` with an IPv6.
-fn check_address(form: &mut Form<'_>, address: &str) {
+fn check_address(form: &mut RequestBody<'_>, address: &str) {
     let parts =
         address.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok_and(|it| it > 0));
     let Some((host, _)) = parts else {
@@ -50,14 +50,14 @@ fn check_address(form: &mut Form<'_>, address: &str) {
 }
 
 /// Lays a body over a node; `prefix` names nested ones.
-fn read(form: &mut Form<'_>, base: Option<Node>, protocol: &str) -> Node {
+fn read(form: &mut RequestBody<'_>, base: Option<BalancerNode>, protocol: &str) -> BalancerNode {
     if base.is_none() {
         form.require("label");
         form.require("address");
     }
     form.unmodelled(&["subnet_id"]);
     let udp = protocol == "udp";
-    let mut it = base.unwrap_or_else(|| Node {
+    let mut it = base.unwrap_or_else(|| BalancerNode {
         id: 0,
         config: 0,
         nodebalancer: 0,
@@ -91,11 +91,11 @@ fn read(form: &mut Form<'_>, base: Option<Node>, protocol: &str) -> Node {
 
 /// The `nodes` of a config body; those with an `id` keep it.
 pub fn nested(
-    form: &mut Form<'_>,
+    form: &mut RequestBody<'_>,
     body: &Map<String, Value>,
     prefix: &str,
     protocol: &str,
-) -> Vec<Node> {
+) -> Vec<BalancerNode> {
     let mut nodes = Vec::new();
     let Some(items) = body.get("nodes").and_then(Value::as_array) else { return nodes };
     for (index, item) in items.iter().enumerate() {
@@ -103,7 +103,7 @@ pub fn nested(
             form.error("nodes", "nodes must be an array of objects");
             continue;
         };
-        let mut inner = Form::within(body, &format!("{prefix}nodes[{index}]."));
+        let mut inner = RequestBody::within(body, &format!("{prefix}nodes[{index}]."));
         let mut node = read(&mut inner, None, protocol);
         node.id = inner.number("id").unwrap_or(0);
         form.absorb(inner);
@@ -113,35 +113,57 @@ pub fn nested(
 }
 
 /// Stores a node, under a new number if it has none; checks start over when its address is new.
-pub fn store(cloud: &mut Linode, now: Millis, nodebalancer: u64, config: u64, node: Node) -> u64 {
+pub fn store(
+    cloud: &mut LinodeWorld,
+    now: Millis,
+    nodebalancer: u64,
+    config: u64,
+    node: BalancerNode,
+) -> u64 {
     let id = if node.id == 0 { cloud.next_id("node") } else { node.id };
     let old = cloud.nodes.get(id);
     let created = old.map_or(now, |old| old.created);
     let since = old.filter(|old| old.address == node.address).map_or(now, |old| old.since);
-    cloud.nodes.put(id, Node { id, config, nodebalancer, since, created, ..node });
+    cloud.nodes.put(id, BalancerNode { id, config, nodebalancer, since, created, ..node });
     id
 }
 
-fn note(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, action: &str) {
+fn note(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, nodebalancer: u64, action: &str) {
     if let Some(label) = cloud.nodebalancers.get(nodebalancer).map(|it| it.label.clone()) {
         events::note(cloud, call.now, action, events::nodebalancer(nodebalancer, &label));
     }
 }
 
-pub fn list(cloud: &Linode, call: &Call<'_>, nodebalancer: u64, config_id: u64) -> Outcome {
+pub fn list(
+    cloud: &LinodeWorld,
+    call: &LinodeCall<'_>,
+    nodebalancer: u64,
+    config_id: u64,
+) -> CallResult {
     let config = config(cloud, nodebalancer, config_id)?;
     let key = format!("config:{config_id}");
     page(call, cloud.nodes.find(&key).map(|(_, it)| view(cloud, call, config, it)).collect(), &[])
 }
 
-pub fn get(cloud: &Linode, call: &Call<'_>, nodebalancer: u64, config_id: u64, id: u64) -> Outcome {
+pub fn get(
+    cloud: &LinodeWorld,
+    call: &LinodeCall<'_>,
+    nodebalancer: u64,
+    config_id: u64,
+    id: u64,
+) -> CallResult {
     let config = config(cloud, nodebalancer, config_id)?;
     Ok(view(cloud, call, config, known(cloud, config_id, id)?))
 }
 
-pub fn create(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, config_id: u64) -> Outcome {
+pub fn create(
+    cloud: &mut LinodeWorld,
+    call: &LinodeCall<'_>,
+    nodebalancer: u64,
+    config_id: u64,
+) -> CallResult {
     let protocol = config(cloud, nodebalancer, config_id)?.protocol.clone();
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     let node = read(&mut form, None, &protocol);
     form.finish()?;
     let id = store(cloud, call.now, nodebalancer, config_id, node);
@@ -150,15 +172,15 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>, nodebalancer: u64, config_id:
 }
 
 pub fn put(
-    cloud: &mut Linode,
-    call: &Call<'_>,
+    cloud: &mut LinodeWorld,
+    call: &LinodeCall<'_>,
     nodebalancer: u64,
     config_id: u64,
     id: u64,
-) -> Outcome {
+) -> CallResult {
     let protocol = config(cloud, nodebalancer, config_id)?.protocol.clone();
     let base = known(cloud, config_id, id)?.clone();
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     let node = read(&mut form, Some(base), &protocol);
     form.finish()?;
     store(cloud, call.now, nodebalancer, config_id, node);
@@ -167,12 +189,12 @@ pub fn put(
 }
 
 pub fn delete(
-    cloud: &mut Linode,
-    call: &Call<'_>,
+    cloud: &mut LinodeWorld,
+    call: &LinodeCall<'_>,
     nodebalancer: u64,
     config_id: u64,
     id: u64,
-) -> Outcome {
+) -> CallResult {
     config(cloud, nodebalancer, config_id)?;
     known(cloud, config_id, id)?;
     cloud.nodes.remove(id);

@@ -3,24 +3,24 @@
 use serde_json::Value;
 
 use crate::sandbox::http::Millis;
-use crate::sandbox::linode::call::{Call, Outcome, Refusal, done};
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError, done};
 use crate::sandbox::linode::catalogue::{self, plan_number};
 use crate::sandbox::linode::events;
-use crate::sandbox::linode::form::Form;
+use crate::sandbox::linode::form::RequestBody;
 use crate::sandbox::linode::instance_create::{booted_config, deploy, deployment, plan};
 use crate::sandbox::linode::instance_view;
-use crate::sandbox::linode::model::Instance;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::model::LinodeInstance;
+use crate::sandbox::linode::store::LinodeWorld;
 use crate::sandbox::linode::timeline::{BOOT, REBUILD, RESIZE, SHUTDOWN};
 
 /// The machine, unless it does not exist or has a job.
-fn idle(cloud: &Linode, now: Millis, id: u64) -> Result<&Instance, Refusal> {
-    let instance = cloud.instances.get(id).ok_or_else(Refusal::not_found)?;
-    if instance.timeline.is_busy(now) { Err(Refusal::busy()) } else { Ok(instance) }
+fn idle(cloud: &LinodeWorld, now: Millis, id: u64) -> Result<&LinodeInstance, LinodeError> {
+    let instance = cloud.instances.get(id).ok_or_else(LinodeError::not_found)?;
+    if instance.timeline.is_busy(now) { Err(LinodeError::busy()) } else { Ok(instance) }
 }
 
 fn run(
-    cloud: &mut Linode,
+    cloud: &mut LinodeWorld,
     now: Millis,
     id: u64,
     action: &str,
@@ -39,8 +39,8 @@ fn run(
 }
 
 /// A machine has one configuration profile here; another one cannot be booted.
-fn profile(call: &Call<'_>, instance: &Instance) -> Result<(), Refusal> {
-    let mut form = Form::new(&call.body);
+fn profile(call: &LinodeCall<'_>, instance: &LinodeInstance) -> Result<(), LinodeError> {
+    let mut form = RequestBody::new(&call.body);
     if form.number("config_id").is_some_and(|it| Some(it) != instance.config_id) {
         form.error("config_id", "config_id is not valid");
     }
@@ -48,10 +48,15 @@ fn profile(call: &Call<'_>, instance: &Instance) -> Result<(), Refusal> {
 }
 
 /// `POST …/backups/enable` and `…/cancel`.
-pub fn backups(cloud: &mut Linode, call: &Call<'_>, id: u64, enabled: bool) -> Outcome {
-    let instance = cloud.instances.get(id).ok_or_else(Refusal::not_found)?;
+pub fn backups(
+    cloud: &mut LinodeWorld,
+    call: &LinodeCall<'_>,
+    id: u64,
+    enabled: bool,
+) -> CallResult {
+    let instance = cloud.instances.get(id).ok_or_else(LinodeError::not_found)?;
     if !enabled && !instance.backups_enabled {
-        return Err(Refusal::plain("Backups are not enabled for this Linode."));
+        return Err(LinodeError::plain("Backups are not enabled for this Linode."));
     }
     let changed = cloud.instances.edit(id, |it| {
         let changed = it.backups_enabled != enabled;
@@ -69,11 +74,11 @@ pub fn backups(cloud: &mut Linode, call: &Call<'_>, id: u64, enabled: bool) -> O
     done()
 }
 
-pub fn boot(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn boot(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     let instance = idle(cloud, call.now, id)?;
     profile(call, instance)?;
     if instance.config_id.is_none() {
-        return Err(Refusal::plain("The Linode has no configuration profiles to boot."));
+        return Err(LinodeError::plain("The Linode has no configuration profiles to boot."));
     }
     // Booting what runs is no error and no job.
     if instance.timeline.status(call.now) != "running" {
@@ -82,27 +87,27 @@ pub fn boot(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     done()
 }
 
-pub fn shutdown(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn shutdown(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     if idle(cloud, call.now, id)?.timeline.status(call.now) != "offline" {
         run(cloud, call.now, id, "linode_shutdown", SHUTDOWN, "shutting_down", "offline");
     }
     done()
 }
 
-pub fn reboot(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn reboot(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     let instance = idle(cloud, call.now, id)?;
     profile(call, instance)?;
     if instance.config_id.is_none() {
-        return Err(Refusal::plain("The Linode has no configuration profiles to boot."));
+        return Err(LinodeError::plain("The Linode has no configuration profiles to boot."));
     }
     run(cloud, call.now, id, "linode_reboot", SHUTDOWN + BOOT, "rebooting", "running");
     done()
 }
 
-pub fn resize(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn resize(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     let now = call.now;
-    let instance = cloud.instances.get(id).ok_or_else(Refusal::not_found)?;
-    let mut form = Form::new(&call.body);
+    let instance = cloud.instances.get(id).ok_or_else(LinodeError::not_found)?;
+    let mut form = RequestBody::new(&call.body);
     let wanted = plan(&mut form);
     if !catalogue::is_available(&wanted, &instance.region) {
         form.error("type", "This plan is not available in this region");
@@ -111,14 +116,14 @@ pub fn resize(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     let grow = form.flag("allow_auto_disk_resize").unwrap_or(true);
     form.finish()?;
     if instance.timeline.is_busy(now) {
-        return Err(Refusal::busy());
+        return Err(LinodeError::busy());
     }
     if instance.plan_at(now) == wanted {
-        return Err(Refusal::plain("Linode is already running this service plan."));
+        return Err(LinodeError::plain("Linode is already running this service plan."));
     }
     let room = plan_number(&wanted, "disk");
     if instance.disks.iter().map(|disk| disk.size).sum::<u64>() > room {
-        return Err(Refusal::plain(
+        return Err(LinodeError::plain(
             "Linode has allocated more disk than the new service plan allows. Delete or resize disks smaller.",
         ));
     }
@@ -139,10 +144,10 @@ pub fn resize(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
     done()
 }
 
-pub fn rebuild(cloud: &mut Linode, call: &Call<'_>, id: u64) -> Outcome {
+pub fn rebuild(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     let now = call.now;
-    let region = cloud.instances.get(id).ok_or_else(Refusal::not_found)?.region.clone();
-    let mut form = Form::new(&call.body);
+    let region = cloud.instances.get(id).ok_or_else(LinodeError::not_found)?.region.clone();
+    let mut form = RequestBody::new(&call.body);
     if !form.has("image") {
         form.objection("You must specify an image");
     }

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde_json::Value;
 
 use crate::sandbox::linode::devices;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// Who knocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum PacketSource {
     /// Somebody on the Internet; one address stands for all (RFC 5737, RFC 9637).
     Users { six: bool },
     /// NodeBalancers, checks and traffic alike: from anywhere in 192.168.255.0/24 (Linode's documentation of NodeBalancers).
@@ -18,23 +18,23 @@ pub enum Source {
 
 /// A network as its first bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Network {
+struct SourceNetwork {
     address: IpAddr,
     bits: u32,
 }
 
-impl Source {
-    fn network(self) -> Network {
+impl PacketSource {
+    fn network(self) -> SourceNetwork {
         let (address, bits) = match self {
             Self::Users { six: false } => (Ipv4Addr::new(203, 0, 113, 7).into(), 32),
             Self::Users { six: true } => (Ipv6Addr::new(0x3fff, 0xb, 0, 0, 0, 0, 0, 7).into(), 128),
             Self::Balancers => (Ipv4Addr::new(192, 168, 255, 0).into(), 24),
         };
-        Network { address, bits }
+        SourceNetwork { address, bits }
     }
 }
 
-impl Network {
+impl SourceNetwork {
     fn read(text: &str) -> Option<Self> {
         let (address, bits) = text.split_once('/')?;
         Some(Self { address: address.parse().ok()?, bits: bits.parse().ok()? })
@@ -66,9 +66,9 @@ impl Network {
 
 /// Whether every firewall before an entity lets a connection in; `protocol` is `TCP` or `UDP`.
 pub fn lets_in(
-    cloud: &Linode,
+    cloud: &LinodeWorld,
     (kind, entity): (&str, u64),
-    source: Source,
+    source: PacketSource,
     protocol: &str,
     port: u16,
 ) -> bool {
@@ -79,7 +79,7 @@ pub fn lets_in(
         .all(|it| is_accepted(&it.rules, source.network(), protocol, port))
 }
 
-fn is_accepted(rules: &Value, source: Network, protocol: &str, port: u16) -> bool {
+fn is_accepted(rules: &Value, source: SourceNetwork, protocol: &str, port: u16) -> bool {
     let accepts = |action: &Value| action == "ACCEPT";
     for rule in rules["inbound"].as_array().into_iter().flatten() {
         let accept = accepts(&rule["action"]);
@@ -113,13 +113,13 @@ fn has_port(rule: &Value, port: u16) -> bool {
 }
 
 /// Some of the senders shut out is as bad as all of them; some of them let in is not enough.
-fn is_from(addresses: &Value, source: Network, accept: bool) -> bool {
+fn is_from(addresses: &Value, source: SourceNetwork, accept: bool) -> bool {
     let family = if source.address.is_ipv4() { "ipv4" } else { "ipv6" };
     let mut networks = addresses[family]
         .as_array()
         .into_iter()
         .flatten()
-        .filter_map(|it| Network::read(it.as_str()?));
+        .filter_map(|it| SourceNetwork::read(it.as_str()?));
     networks.any(|it| if accept { it.covers(source) } else { it.overlaps(source) })
 }
 
@@ -127,13 +127,13 @@ fn is_from(addresses: &Value, source: Network, accept: bool) -> bool {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Source, is_accepted};
+    use super::{PacketSource, is_accepted};
 
-    fn lets_in(rules: &Value, source: Source, port: u16) -> bool {
+    fn lets_in(rules: &Value, source: PacketSource, port: u16) -> bool {
         is_accepted(rules, source.network(), "TCP", port)
     }
 
-    const USERS: Source = Source::Users { six: false };
+    const USERS: PacketSource = PacketSource::Users { six: false };
 
     fn rule(action: &str, protocol: &str, ports: &str, network: &str) -> Value {
         json!({ "action": action, "protocol": protocol, "ports": ports, "addresses": { "ipv4": [network] } })
@@ -147,9 +147,9 @@ mod tests {
             rule("ACCEPT", "6", "22", "0.0.0.0/0"),
         ]});
         let seen = |source| [80, 81, 443, 22, 8080].map(|port| lets_in(&closed, source, port));
-        assert_eq!(seen(Source::Balancers), [true, false, true, true, false]);
+        assert_eq!(seen(PacketSource::Balancers), [true, false, true, true, false]);
         assert_eq!(seen(USERS), [false, false, false, true, false]);
-        assert!(!lets_in(&closed, Source::Users { six: true }, 22), "no rule is about IPv6");
+        assert!(!lets_in(&closed, PacketSource::Users { six: true }, 22), "no rule is about IPv6");
         let open = json!({ "inbound_policy": "ACCEPT", "inbound": [] });
         assert!(lets_in(&open, USERS, 80));
     }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn balancers_must_all_be_let_in_and_none_shut_out() {
         let only = |action: &str, policy: &str, network: &str| json!({ "inbound_policy": policy, "inbound": [rule(action, "ALL", "", network)] });
-        let seen = |rules: &Value| lets_in(rules, Source::Balancers, 80);
+        let seen = |rules: &Value| lets_in(rules, PacketSource::Balancers, 80);
         assert!(seen(&only("ACCEPT", "DROP", "192.168.0.0/16")));
         assert!(!seen(&only("ACCEPT", "DROP", "192.168.255.4/32")));
         assert!(!seen(&only("ACCEPT", "DROP", "192.168.254.0/24")));

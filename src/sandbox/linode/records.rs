@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::linode::call::{Call, Outcome, Refusal, done, stamp};
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError, done, stamp};
 use crate::sandbox::linode::domains::rounded;
 use crate::sandbox::linode::events;
-use crate::sandbox::linode::form::{Form, is_ipv4, is_ipv6};
+use crate::sandbox::linode::form::{RequestBody, is_ipv4, is_ipv6};
 use crate::sandbox::linode::listing::page;
-use crate::sandbox::linode::model::{Domain, Record};
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::model::{Domain, DomainRecord};
+use crate::sandbox::linode::store::LinodeWorld;
 
 const TYPES: [&str; 9] = ["A", "AAAA", "NS", "MX", "CNAME", "TXT", "SRV", "PTR", "CAA"];
 /// Records that one zone can hold.
 const MOST: usize = 12_000;
 
-pub fn view(it: &Record) -> Value {
+pub fn view(it: &DomainRecord) -> Value {
     json!({
         "id": it.id, "type": it.kind, "name": it.name, "target": it.target, "priority": it.priority,
         "weight": it.weight, "port": it.port, "service": it.service, "protocol": it.protocol,
@@ -22,12 +22,12 @@ pub fn view(it: &Record) -> Value {
     })
 }
 
-fn zone(cloud: &Linode, id: u64) -> Result<&Domain, Refusal> {
-    cloud.domains.get(id).ok_or_else(Refusal::not_found)
+fn zone(cloud: &LinodeWorld, id: u64) -> Result<&Domain, LinodeError> {
+    cloud.domains.get(id).ok_or_else(LinodeError::not_found)
 }
 
-fn known(cloud: &Linode, domain: u64, id: u64) -> Result<&Record, Refusal> {
-    cloud.records.get(id).filter(|it| it.domain == domain).ok_or_else(Refusal::not_found)
+fn known(cloud: &LinodeWorld, domain: u64, id: u64) -> Result<&DomainRecord, LinodeError> {
+    cloud.records.get(id).filter(|it| it.domain == domain).ok_or_else(LinodeError::not_found)
 }
 
 /// The name relative to the zone: a fully qualified one loses the zone, the zone itself becomes empty.
@@ -43,7 +43,7 @@ fn relative(name: &str, zone: &str) -> String {
     }
 }
 
-fn check_name(form: &mut Form<'_>, name: &str) {
+fn check_name(form: &mut RequestBody<'_>, name: &str) {
     let good = |c: char| c.is_ascii_alphanumeric() || "-_.*".contains(c);
     if name == "@" || !name.chars().all(good) {
         form.error("name", "Name contains invalid characters");
@@ -55,7 +55,7 @@ fn check_name(form: &mut Form<'_>, name: &str) {
 }
 
 /// Lays the body over a record and checks the whole.
-fn read(form: &mut Form<'_>, zone: &Domain, base: Option<Record>) -> Record {
+fn read(form: &mut RequestBody<'_>, zone: &Domain, base: Option<DomainRecord>) -> DomainRecord {
     let new = base.is_none();
     let mut it = base.unwrap_or_else(|| blank(zone.id));
     if new {
@@ -93,7 +93,7 @@ fn stored_target(kind: &str, target: &str, zone: &str) -> String {
     }
 }
 
-fn by_type(form: &mut Form<'_>, it: &mut Record) {
+fn by_type(form: &mut RequestBody<'_>, it: &mut DomainRecord) {
     let null_mx = it.kind == "MX" && it.name.is_empty() && it.priority == 0;
     if it.target.is_empty() && !null_mx && !it.kind.is_empty() {
         form.error("target", "target is required");
@@ -123,7 +123,7 @@ fn by_type(form: &mut Form<'_>, it: &mut Record) {
 }
 
 /// A CNAME and anything else cannot share a name, in either direction.
-fn check_alone(form: &mut Form<'_>, cloud: &Linode, it: &Record) {
+fn check_alone(form: &mut RequestBody<'_>, cloud: &LinodeWorld, it: &DomainRecord) {
     let key = format!("name:{}/{}", it.domain, it.name.to_lowercase());
     let mut others = cloud.records.find(&key).filter(|(id, _)| *id != it.id);
     if others.any(|(_, other)| other.kind == "CNAME" || it.kind == "CNAME") {
@@ -131,8 +131,8 @@ fn check_alone(form: &mut Form<'_>, cloud: &Linode, it: &Record) {
     }
 }
 
-fn blank(domain: u64) -> Record {
-    Record {
+fn blank(domain: u64) -> DomainRecord {
+    DomainRecord {
         id: 0,
         domain,
         kind: String::new(),
@@ -150,24 +150,24 @@ fn blank(domain: u64) -> Record {
     }
 }
 
-pub fn list(cloud: &Linode, call: &Call<'_>, domain: u64) -> Outcome {
+pub fn list(cloud: &LinodeWorld, call: &LinodeCall<'_>, domain: u64) -> CallResult {
     zone(cloud, domain)?;
     let rows = cloud.records.find(&format!("domain:{domain}")).map(|(_, it)| view(it)).collect();
     page(call, rows, &["name", "tag", "target", "type"])
 }
 
-pub fn get(cloud: &Linode, domain: u64, id: u64) -> Outcome {
+pub fn get(cloud: &LinodeWorld, domain: u64, id: u64) -> CallResult {
     known(cloud, domain, id).map(view)
 }
 
-fn note(cloud: &mut Linode, call: &Call<'_>, domain: u64, action: &str) {
+fn note(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, domain: u64, action: &str) {
     if let Some(name) = cloud.domains.get(domain).map(|it| it.domain.clone()) {
         events::note(cloud, call.now, action, events::domain(domain, &name));
     }
 }
 
-pub fn create(cloud: &mut Linode, call: &Call<'_>, domain: u64) -> Outcome {
-    let mut form = Form::new(&call.body);
+pub fn create(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, domain: u64) -> CallResult {
+    let mut form = RequestBody::new(&call.body);
     let row = read(&mut form, zone(cloud, domain)?, None);
     check_alone(&mut form, cloud, &row);
     if cloud.records.ids(&format!("domain:{domain}")).len() >= MOST {
@@ -175,23 +175,23 @@ pub fn create(cloud: &mut Linode, call: &Call<'_>, domain: u64) -> Outcome {
     }
     form.finish()?;
     let id = cloud.next_id("record");
-    cloud.records.put(id, Record { id, created: call.now, updated: call.now, ..row });
+    cloud.records.put(id, DomainRecord { id, created: call.now, updated: call.now, ..row });
     note(cloud, call, domain, "dns_record_create");
     get(cloud, domain, id)
 }
 
-pub fn put(cloud: &mut Linode, call: &Call<'_>, domain: u64, id: u64) -> Outcome {
+pub fn put(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, domain: u64, id: u64) -> CallResult {
     let base = known(cloud, domain, id)?.clone();
-    let mut form = Form::new(&call.body);
+    let mut form = RequestBody::new(&call.body);
     let row = read(&mut form, zone(cloud, domain)?, Some(base));
     check_alone(&mut form, cloud, &row);
     form.finish()?;
-    cloud.records.put(id, Record { updated: call.now, ..row });
+    cloud.records.put(id, DomainRecord { updated: call.now, ..row });
     note(cloud, call, domain, "dns_record_update");
     get(cloud, domain, id)
 }
 
-pub fn delete(cloud: &mut Linode, call: &Call<'_>, domain: u64, id: u64) -> Outcome {
+pub fn delete(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, domain: u64, id: u64) -> CallResult {
     known(cloud, domain, id)?;
     cloud.records.remove(id);
     note(cloud, call, domain, "dns_record_delete");

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A restricted user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct User {
+pub struct RestrictedToken {
     pub name: String,
     /// By the API's word for a sort, and by id: whether it may change it, or only look at it.
     pub objects: BTreeMap<String, BTreeMap<u64, bool>>,
@@ -32,7 +32,7 @@ pub const GLOBAL: [&str; 14] = [
     "longview_subscription",
 ];
 
-impl User {
+impl RestrictedToken {
     /// Whether it may change an object; `None`: it does not see it.
     pub fn grant(&self, entity: &str, id: u64) -> Option<bool> {
         self.objects.get(entity)?.get(&id).copied()

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::sandbox::linode::access;
 use crate::sandbox::linode::account;
 use crate::sandbox::linode::balancers;
-use crate::sandbox::linode::call::{Call, Outcome, Refusal};
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError};
 use crate::sandbox::linode::catalogue;
 use crate::sandbox::linode::configs;
 use crate::sandbox::linode::domains;
@@ -17,15 +17,15 @@ use crate::sandbox::linode::listing::page;
 use crate::sandbox::linode::nodes;
 use crate::sandbox::linode::power;
 use crate::sandbox::linode::records;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 use crate::sandbox::linode::users;
 
-fn id(text: &str) -> Result<u64, Refusal> {
-    text.parse().map_err(|_| Refusal::not_found())
+fn id(text: &str) -> Result<u64, LinodeError> {
+    text.parse().map_err(|_| LinodeError::not_found())
 }
 
 /// Answers a call that has come through the door.
-pub fn route(cloud: &mut Linode, call: &Call<'_>, path: &[&str]) -> Outcome {
+pub fn route(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, path: &[&str]) -> CallResult {
     match path {
         ["linode", "instances", rest @ ..] => instance(cloud, call, rest),
         ["nodebalancers", rest @ ..] => balancer(cloud, call, rest),
@@ -35,19 +35,19 @@ pub fn route(cloud: &mut Linode, call: &Call<'_>, path: &[&str]) -> Outcome {
     }
 }
 
-fn method<'a>(call: &'a Call<'_>) -> &'a str {
+fn method<'a>(call: &'a LinodeCall<'_>) -> &'a str {
     &call.request.method
 }
 
-fn unknown(path_exists: bool) -> Outcome {
+fn unknown(path_exists: bool) -> CallResult {
     if path_exists {
-        Err(Refusal::with_status(405, "Method Not Allowed"))
+        Err(LinodeError::with_status(405, "Method Not Allowed"))
     } else {
-        Err(Refusal::not_found())
+        Err(LinodeError::not_found())
     }
 }
 
-fn instance(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
+fn instance(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, rest: &[&str]) -> CallResult {
     match (method(call), rest) {
         ("GET", []) => instances::list(cloud, call),
         ("POST", []) => instance_create::create(cloud, call),
@@ -88,19 +88,19 @@ fn instance(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
 }
 
 fn entity_firewalls(
-    cloud: &mut Linode,
-    call: &Call<'_>,
+    cloud: &mut LinodeWorld,
+    call: &LinodeCall<'_>,
     verb: &str,
     kind: &str,
     entity: u64,
-) -> Outcome {
+) -> CallResult {
     match verb {
         "PUT" => firewalls::set_of_entity(cloud, call, kind, entity),
         _ => firewalls::of_entity(cloud, call, kind, entity),
     }
 }
 
-fn balancer(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
+fn balancer(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, rest: &[&str]) -> CallResult {
     match (method(call), rest) {
         ("GET", []) => balancers::list(cloud, call),
         ("POST", []) => balancers::create(cloud, call),
@@ -110,7 +110,7 @@ fn balancer(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
         ("DELETE", [it]) => balancers::delete(cloud, call, id(it)?),
         ("GET", [it, "stats"]) => {
             balancers::get(cloud, id(it)?)?;
-            Err(Refusal::plain("Stats are unavailable at this time."))
+            Err(LinodeError::plain("Stats are unavailable at this time."))
         }
         ("GET", [it, "vpcs"]) => {
             balancers::get(cloud, id(it)?)?;
@@ -155,7 +155,7 @@ fn balancer_price() -> Value {
     })
 }
 
-fn domain(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
+fn domain(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, rest: &[&str]) -> CallResult {
     match (method(call), rest) {
         ("GET", []) => domains::list(cloud, call),
         ("POST", []) => domains::create(cloud, call),
@@ -172,7 +172,7 @@ fn domain(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
     }
 }
 
-fn firewall(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
+fn firewall(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, rest: &[&str]) -> CallResult {
     match (method(call), rest) {
         ("GET", []) => firewalls::list(cloud, call),
         ("POST", []) => firewalls::create(cloud, call),
@@ -195,8 +195,8 @@ fn firewall(cloud: &mut Linode, call: &Call<'_>, rest: &[&str]) -> Outcome {
 }
 
 /// Catalogues, account, profile and tags.
-fn rest(cloud: &mut Linode, call: &Call<'_>, path: &[&str]) -> Outcome {
-    let one = |row: Option<&Value>| row.cloned().ok_or_else(Refusal::not_found);
+fn rest(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, path: &[&str]) -> CallResult {
+    let one = |row: Option<&Value>| row.cloned().ok_or_else(LinodeError::not_found);
     match (method(call), path) {
         ("GET", ["regions"]) => {
             page(call, catalogue::regions().to_vec(), &["country", "site_type"])

@@ -1,11 +1,11 @@
 //! A catastrophe: objects are gone without anyone having deleted them, and no event tells of it.
 
 use crate::sandbox::faults::Doom;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 use crate::sandbox::linode::{configs, devices};
 
 /// The labels and names of what is in a region, or in `global`.
-pub fn names(cloud: &Linode, region: &str) -> Vec<String> {
+pub fn names(cloud: &LinodeWorld, region: &str) -> Vec<String> {
     let machines = cloud.instances.iter().filter(|(_, it)| it.region == region);
     let balancers = cloud.nodebalancers.iter().filter(|(_, it)| it.region == region);
     let mut names: Vec<String> = machines.map(|(_, it)| it.label.clone()).collect();
@@ -19,7 +19,7 @@ pub fn names(cloud: &Linode, region: &str) -> Vec<String> {
 }
 
 /// Takes what is doomed out of the world, with all that is inside of it, and says what went.
-pub fn destroy(cloud: &mut Linode, region: &str, doom: &Doom) -> Vec<String> {
+pub fn destroy(cloud: &mut LinodeWorld, region: &str, doom: &Doom) -> Vec<String> {
     let mut gone = Vec::new();
     let machines = cloud.instances.iter().filter(|(_, it)| it.region == region);
     let machines = machines.filter(|(_, it)| doom.includes(&it.label));
@@ -42,7 +42,7 @@ pub fn destroy(cloud: &mut Linode, region: &str, doom: &Doom) -> Vec<String> {
     gone
 }
 
-fn destroy_global(cloud: &mut Linode, doom: &Doom) -> Vec<String> {
+fn destroy_global(cloud: &mut LinodeWorld, doom: &Doom) -> Vec<String> {
     let mut gone = Vec::new();
     let zones = cloud.domains.iter().filter(|(_, it)| doom.includes(&it.domain));
     for id in zones.map(|(id, _)| id).collect::<Vec<_>>() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::linode::form::{Form, is_network};
+use crate::sandbox::linode::form::{RequestBody, is_network};
 
 /// Rules in both directions together.
 const MOST_RULES: usize = 25;
@@ -10,7 +10,11 @@ const MOST_ADDRESSES: usize = 255;
 
 /// Checks a rule set and keeps it as it came: absent stays absent, null stays null, order stays. It replaces all rules, so
 /// that a direction which is left out has none (the API's own words); a policy that is left out is as in `before`.
-pub fn read(form: &mut Form<'_>, body: &Map<String, Value>, before: Option<&Value>) -> Value {
+pub fn read(
+    form: &mut RequestBody<'_>,
+    body: &Map<String, Value>,
+    before: Option<&Value>,
+) -> Value {
     let mut rules = Map::new();
     let mut count = 0;
     for (direction, policy) in [("inbound", "inbound_policy"), ("outbound", "outbound_policy")] {
@@ -36,7 +40,7 @@ pub fn read(form: &mut Form<'_>, body: &Map<String, Value>, before: Option<&Valu
     Value::Object(rules)
 }
 
-fn check(form: &mut Form<'_>, place: &str, rule: &Map<String, Value>) {
+fn check(form: &mut RequestBody<'_>, place: &str, rule: &Map<String, Value>) {
     if rule.get("ruleset").is_some_and(|it| !it.is_null()) {
         form.error(&format!("{place}.ruleset"), "the sandbox does not model rule sets");
         return;
@@ -92,7 +96,11 @@ fn check_ports(ports: &str) -> Result<(), &'static str> {
     if pieces > 15 { Err("A rule can have at most 15 ports") } else { Ok(()) }
 }
 
-fn check_addresses(form: &mut Form<'_>, place: &str, addresses: Option<&Map<String, Value>>) {
+fn check_addresses(
+    form: &mut RequestBody<'_>,
+    place: &str,
+    addresses: Option<&Map<String, Value>>,
+) {
     let mut count = 0;
     for (family, six) in [("ipv4", false), ("ipv6", true)] {
         let Some(list) = addresses.and_then(|it| it.get(family)).and_then(Value::as_array) else {

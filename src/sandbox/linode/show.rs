@@ -6,11 +6,11 @@ use crate::sandbox::faults::Faults;
 use crate::sandbox::http::Millis;
 use crate::sandbox::linode::devices;
 use crate::sandbox::linode::health;
-use crate::sandbox::linode::model::{Config, Domain, Firewall, Instance, NodeBalancer};
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::model::{Config, Domain, Firewall, LinodeInstance, NodeBalancer};
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// Collections by name; empty ones are left out.
-pub fn show(cloud: &Linode, faults: &Faults, now: Millis) -> Value {
+pub fn show(cloud: &LinodeWorld, faults: &Faults, now: Millis) -> Value {
     let mut all = Map::new();
     let mut add = |name: &str, rows: Vec<Value>| {
         if !rows.is_empty() {
@@ -29,7 +29,7 @@ pub fn show(cloud: &Linode, faults: &Faults, now: Millis) -> Value {
     Value::Object(all)
 }
 
-fn instance(it: &Instance, faults: &Faults, now: Millis) -> Value {
+fn instance(it: &LinodeInstance, faults: &Faults, now: Millis) -> Value {
     let user_data = it.user_data.as_ref().map(|text| {
         let bytes = data_encoding::BASE64.decode(text.as_bytes()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -41,7 +41,7 @@ fn instance(it: &Instance, faults: &Faults, now: Millis) -> Value {
     })
 }
 
-fn balancer(cloud: &Linode, faults: &Faults, now: Millis, it: &NodeBalancer) -> Value {
+fn balancer(cloud: &LinodeWorld, faults: &Faults, now: Millis, it: &NodeBalancer) -> Value {
     let configs = cloud.configs.find(&format!("nodebalancer:{}", it.id));
     let configs: Vec<Value> = configs.map(|(_, config)| port(cloud, faults, now, config)).collect();
     json!({
@@ -49,7 +49,7 @@ fn balancer(cloud: &Linode, faults: &Faults, now: Millis, it: &NodeBalancer) -> 
     })
 }
 
-fn port(cloud: &Linode, faults: &Faults, now: Millis, config: &Config) -> Value {
+fn port(cloud: &LinodeWorld, faults: &Faults, now: Millis, config: &Config) -> Value {
     let nodes: Vec<Value> = cloud
         .nodes
         .find(&format!("config:{}", config.id))
@@ -65,7 +65,7 @@ fn port(cloud: &Linode, faults: &Faults, now: Millis, config: &Config) -> Value 
     })
 }
 
-fn domain(cloud: &Linode, it: &Domain) -> Value {
+fn domain(cloud: &LinodeWorld, it: &Domain) -> Value {
     let records: Vec<Value> = cloud
         .records
         .find(&format!("domain:{}", it.id))
@@ -79,7 +79,7 @@ fn domain(cloud: &Linode, it: &Domain) -> Value {
     json!({ "id": it.id, "domain": it.domain, "type": it.kind, "tags": it.tags, "records": records })
 }
 
-fn firewall(cloud: &Linode, it: &Firewall) -> Value {
+fn firewall(cloud: &LinodeWorld, it: &Firewall) -> Value {
     let entities: Vec<Value> = cloud
         .devices
         .find(&format!("firewall:{}", it.id))

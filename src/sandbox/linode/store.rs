@@ -6,17 +6,18 @@ use serde_json::{Value, json};
 
 use crate::sandbox::http::Millis;
 use crate::sandbox::linode::apps::App;
-use crate::sandbox::linode::limits::{Limits, Windows};
+use crate::sandbox::linode::limits::{RateLimits, Windows};
 use crate::sandbox::linode::model::{
-    Config, Device, Domain, Event, Firewall, Instance, Node, NodeBalancer, Record, SshKey,
+    BalancerNode, Config, Device, Domain, DomainRecord, Firewall, LinodeEvent, LinodeInstance,
+    NodeBalancer, SshKey,
 };
-use crate::sandbox::linode::restricted::User;
+use crate::sandbox::linode::restricted::RestrictedToken;
 use crate::sandbox::rows::Rows;
-use crate::sandbox::table::Table;
+use crate::sandbox::table::KeyedRows;
 
 /// Everything that exists at Linode.
 #[derive(Debug, Default)]
-pub struct Linode {
+pub struct LinodeWorld {
     pub counters: Rows<String, u64>,
     pub settings: Rows<String, Value>,
     /// What is known of the application, by a text that tells its revision; empty: of every one.
@@ -25,17 +26,17 @@ pub struct Linode {
     /// Email by user name, of those who were added.
     pub users: Rows<String, String>,
     /// The users who do not see everything, by their tokens.
-    pub restricted: Rows<String, User>,
-    pub instances: Table<Instance>,
-    pub nodebalancers: Table<NodeBalancer>,
-    pub configs: Table<Config>,
-    pub nodes: Table<Node>,
-    pub domains: Table<Domain>,
-    pub records: Table<Record>,
-    pub firewalls: Table<Firewall>,
-    pub devices: Table<Device>,
-    pub sshkeys: Table<SshKey>,
-    pub events: Table<Event>,
+    pub restricted: Rows<String, RestrictedToken>,
+    pub instances: KeyedRows<LinodeInstance>,
+    pub nodebalancers: KeyedRows<NodeBalancer>,
+    pub configs: KeyedRows<Config>,
+    pub nodes: KeyedRows<BalancerNode>,
+    pub domains: KeyedRows<Domain>,
+    pub records: KeyedRows<DomainRecord>,
+    pub firewalls: KeyedRows<Firewall>,
+    pub devices: KeyedRows<Device>,
+    pub sshkeys: KeyedRows<SshKey>,
+    pub events: KeyedRows<LinodeEvent>,
     pub windows: Windows,
 }
 
@@ -54,7 +55,7 @@ macro_rules! each_table {
     };
 }
 
-impl Linode {
+impl LinodeWorld {
     /// The next number of a kind; kinds start far apart, so that a mixed-up id is not found.
     pub fn next_id(&mut self, kind: &str) -> u64 {
         let first = match kind {
@@ -101,12 +102,12 @@ impl Linode {
         found
     }
 
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> RateLimits {
         let stored = self.settings.get(&"limits".to_owned()).cloned();
         stored.and_then(|row| serde_json::from_value(row).ok()).unwrap_or_default()
     }
 
-    pub fn set_limits(&mut self, limits: &Limits) {
+    pub fn set_limits(&mut self, limits: &RateLimits) {
         self.settings.put("limits".into(), json!(limits));
     }
 

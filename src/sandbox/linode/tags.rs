@@ -1,9 +1,9 @@
 //! Tags: made on first use, spelt as they were first spelt, and the way back from a tag to what wears it.
 
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// Remembers tags that are new.
-pub fn learn(cloud: &mut Linode, tags: &[String]) {
+pub fn learn(cloud: &mut LinodeWorld, tags: &[String]) {
     for tag in tags {
         let key = tag.to_lowercase();
         if cloud.tags.get(&key).is_none() {
@@ -13,7 +13,7 @@ pub fn learn(cloud: &mut Linode, tags: &[String]) {
 }
 
 /// Forgets a tag and takes it from everything that wears it; false when there is none.
-pub fn delete(cloud: &mut Linode, tag: &str) -> bool {
+pub fn delete(cloud: &mut LinodeWorld, tag: &str) -> bool {
     let key = tag.to_lowercase();
     let keep = |tags: &mut Vec<String>| tags.retain(|it| it.to_lowercase() != key);
     let index = format!("tag:{key}");
@@ -33,7 +33,7 @@ pub fn delete(cloud: &mut Linode, tag: &str) -> bool {
 }
 
 /// Whether there is such an object; kinds as `POST /tags` names them.
-pub fn exists(cloud: &Linode, kind: &str, id: u64) -> bool {
+pub fn exists(cloud: &LinodeWorld, kind: &str, id: u64) -> bool {
     match kind {
         "linodes" => cloud.instances.get(id).is_some(),
         "domains" => cloud.domains.get(id).is_some(),
@@ -43,7 +43,7 @@ pub fn exists(cloud: &Linode, kind: &str, id: u64) -> bool {
 }
 
 /// An object wears a tag from now on.
-pub fn put_on(cloud: &mut Linode, kind: &str, id: u64, tag: &str) {
+pub fn put_on(cloud: &mut LinodeWorld, kind: &str, id: u64, tag: &str) {
     let wear = |tags: &mut Vec<String>| {
         if !tags.iter().any(|it| it.eq_ignore_ascii_case(tag)) {
             tags.push(tag.to_owned());

@@ -16,7 +16,7 @@ pub const TAIL: Millis = 5_000;
 
 /// One job: what the machine shows while it runs and what it is afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Job {
+pub struct LinodeJob {
     pub starts: Millis,
     pub ends: Millis,
     pub during: String,
@@ -29,7 +29,7 @@ pub struct Job {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
     settled: String,
-    jobs: Vec<Job>,
+    jobs: Vec<LinodeJob>,
 }
 
 impl Default for Timeline {
@@ -80,7 +80,13 @@ impl Timeline {
         let starts = self.jobs.last().map_or(now, |last| last.ends.max(now));
         let ends = starts + takes;
         let busy_until = if then == "running" { ends + TAIL } else { ends };
-        self.jobs.push(Job { starts, ends, during: during.into(), then: then.into(), busy_until });
+        self.jobs.push(LinodeJob {
+            starts,
+            ends,
+            during: during.into(),
+            then: then.into(),
+            busy_until,
+        });
         (starts, ends)
     }
 }

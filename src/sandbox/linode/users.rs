@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::linode::call::{Call, Outcome, Refusal};
-use crate::sandbox::linode::form::Form;
+use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError};
+use crate::sandbox::linode::form::RequestBody;
 use crate::sandbox::linode::listing::page;
-use crate::sandbox::linode::store::Linode;
+use crate::sandbox::linode::store::LinodeWorld;
 
 /// The owner, and those whom the stacks that come with lifeboat let in to their machines.
 const ALWAYS: [&str; 7] = ["sandbox", "ops", "someone", "example", "life", "me", "a"];
 
 /// Whether somebody's keys can be put on a machine.
-pub fn is_known(cloud: &Linode, name: &str) -> bool {
+pub fn is_known(cloud: &LinodeWorld, name: &str) -> bool {
     ALWAYS.contains(&name) || cloud.users.get(&name.to_owned()).is_some()
 }
 
@@ -34,21 +34,21 @@ fn always(name: &str) -> Value {
     view(name, &format!("{name}@example.com"))
 }
 
-pub fn list(cloud: &Linode, call: &Call<'_>) -> Outcome {
+pub fn list(cloud: &LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
     let added = cloud.users.iter().map(|(name, email)| view(name, email));
     page(call, ALWAYS.map(always).into_iter().chain(added).collect(), &["username"])
 }
 
-pub fn get(cloud: &Linode, name: &str) -> Outcome {
+pub fn get(cloud: &LinodeWorld, name: &str) -> CallResult {
     if ALWAYS.contains(&name) {
         return Ok(always(name));
     }
-    let email = cloud.users.get(&name.to_owned()).ok_or_else(Refusal::not_found)?;
+    let email = cloud.users.get(&name.to_owned()).ok_or_else(LinodeError::not_found)?;
     Ok(view(name, email))
 }
 
-pub fn create(cloud: &mut Linode, call: &Call<'_>) -> Outcome {
-    let mut form = Form::new(&call.body);
+pub fn create(cloud: &mut LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
+    let mut form = RequestBody::new(&call.body);
     form.require("username");
     form.require("email");
     let name = form.sized("username", 3, 32).unwrap_or_default();

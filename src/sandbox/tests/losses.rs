@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{machine, manual, ok, request};
-use crate::sandbox::faults::How;
-use crate::sandbox::http::Request;
-use crate::sandbox::probe::Probe;
+use crate::sandbox::faults::LostHow;
+use crate::sandbox::http::SandboxRequest;
+use crate::sandbox::probe::SandboxProbe;
 use crate::sandbox::received::Received;
 use crate::sandbox::{Destroyed, Sandbox, SandboxError};
 
@@ -16,7 +16,7 @@ fn dynamodb(sandbox: &Sandbox, region: &str, operation: &str, body: &Value) -> O
     let scope = format!(
         "AWS4-HMAC-SHA256 Credential=AK/20260101/{region}/dynamodb/aws4_request, Signature=0"
     );
-    let request = Request {
+    let request = SandboxRequest {
         method: "POST".into(),
         path: "/".into(),
         headers: vec![
@@ -25,7 +25,7 @@ fn dynamodb(sandbox: &Sandbox, region: &str, operation: &str, body: &Value) -> O
             ("authorization".into(), scope),
         ],
         body: body.to_string().into_bytes(),
-        ..Request::default()
+        ..SandboxRequest::default()
     };
     let reply = sandbox.handle(&request);
     reply.answer().map(|it| serde_json::from_slice(&it.body).unwrap())
@@ -68,7 +68,7 @@ fn count(sandbox: &Sandbox, region: &str) -> Value {
 fn a_name_that_is_none_loses_and_destroys_nothing() {
     let sandbox = Sandbox::open(None, &manual()).unwrap();
     let names = ["aws:us-east-1".to_owned(), "linode:us-eest".to_owned()];
-    let error = sandbox.lose_all(&names, How::Hang.into()).unwrap_err();
+    let error = sandbox.lose_all(&names, LostHow::Hang.into()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "there is no fault domain `linode:us-eest`; did you mean `linode:us-east`?"
@@ -91,9 +91,9 @@ fn a_name_that_is_none_loses_and_destroys_nothing() {
 #[test]
 fn losing_again_keeps_since_when() {
     let sandbox = Sandbox::open(None, &manual()).unwrap();
-    sandbox.lose("aws:us-east-1", How::Hang).unwrap();
+    sandbox.lose("aws:us-east-1", LostHow::Hang).unwrap();
     pass(&sandbox, 843);
-    sandbox.lose("aws:us-east-1", How::Unavailable).unwrap();
+    sandbox.lose("aws:us-east-1", LostHow::Unavailable).unwrap();
     let told = "since 2026-01-01T00:00:00Z (14m 3s ago): calls are answered 503".to_owned();
     assert_eq!(sandbox.lost().unwrap(), [("aws:us-east-1".to_owned(), told)]);
 }
@@ -120,7 +120,7 @@ fn what_a_catastrophe_took_is_gone_when_its_region_heals() {
         rows.map(|it| it["label"].as_str().unwrap().to_owned()).collect()
     };
 
-    sandbox.lose("linode:us-east", How::Hang).unwrap();
+    sandbox.lose("linode:us-east", LostHow::Hang).unwrap();
     let destroyed = sandbox.destroy("linode:us-east", None).unwrap();
     assert_eq!(destroyed, Destroyed::WhenHealed(vec!["web-0".into(), "front-us".into()]));
     assert_eq!(labels("/nodebalancers"), ["front-eu", "front-us"], "nobody has looked yet");
@@ -143,7 +143,7 @@ fn survivors_no_longer_list_a_destroyed_member_and_give_it_all_items_again() {
     group(&sandbox);
     // On its way when the region is lost, and nowhere after the catastrophe.
     put(&sandbox, "us-east-1", "stranded");
-    sandbox.lose("aws:us-east-1", How::Hang).unwrap();
+    sandbox.lose("aws:us-east-1", LostHow::Hang).unwrap();
     sandbox.destroy("aws:us-east-1", Some("shop")).unwrap();
     pass(&sandbox, 5);
     let there = json!({ "TableName": "shop" });
@@ -179,15 +179,15 @@ fn every_process_writes_into_one_log_while_it_is_on() {
     let path = format!("/linode/instances/{}", web["id"]);
     ok(&two, "GET", "/linode/instances", &Value::Null);
     group(&one);
-    two.lose("linode:us-east", How::Hang).unwrap();
-    one.lose("aws:us-east-1", How::Refuse).unwrap();
+    two.lose("linode:us-east", LostHow::Hang).unwrap();
+    one.lose("aws:us-east-1", LostHow::Refuse).unwrap();
     one.handle(&request("PUT", &path, &json!({ "label": "web-1" })));
     dynamodb(&two, "us-east-1", "DescribeTable", &json!({ "TableName": "shop" }));
     let mut filtered = request("GET", "/account/events", &Value::Null);
     let filter = json!({ "entity.type": "linode", "entity.id": web["id"] });
     filtered.headers.push(("x-filter".into(), filter.to_string()));
     two.handle(&filtered);
-    two.probe(&Probe::Tcp { host: web["ipv4"][0].as_str().unwrap().into(), port: 22 });
+    two.probe(&SandboxProbe::Tcp { host: web["ipv4"][0].as_str().unwrap().into(), port: 22 });
     let log = one.requests().unwrap();
     let told: Vec<String> = log.received.iter().map(ToString::to_string).collect();
     let told: Vec<&str> = told.iter().map(String::as_str).collect();
@@ -241,7 +241,7 @@ fn the_overview_goes_by_what_is_lost_together() {
     group(&sandbox);
     let zone = json!({ "domain": "example.com", "type": "master", "soa_email": "ops@example.com" });
     ok(&sandbox, "POST", "/domains", &zone);
-    sandbox.lose("linode:us-east", How::Hang).unwrap();
+    sandbox.lose("linode:us-east", LostHow::Hang).unwrap();
     sandbox.destroy("linode:us-east", Some("web-0")).unwrap();
     let shown = sandbox.overview().unwrap();
     let names: Vec<&String> = shown.as_object().unwrap().keys().collect();

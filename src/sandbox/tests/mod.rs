@@ -7,20 +7,20 @@ mod serving;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::http::Request;
-use crate::sandbox::{Options, Sandbox};
+use crate::sandbox::http::SandboxRequest;
+use crate::sandbox::{Sandbox, SandboxOptions};
 
-pub(super) fn manual() -> Options {
-    Options { manual: true, ..Options::default() }
+pub(super) fn manual() -> SandboxOptions {
+    SandboxOptions { manual: true, ..SandboxOptions::default() }
 }
 
-pub(super) fn request(method: &str, path: &str, body: &Value) -> Request {
-    Request {
+pub(super) fn request(method: &str, path: &str, body: &Value) -> SandboxRequest {
+    SandboxRequest {
         method: method.into(),
         path: format!("/v4{path}"),
         headers: vec![("authorization".into(), "Bearer token".into())],
         body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
-        ..Request::default()
+        ..SandboxRequest::default()
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{machine, manual, ok};
-use crate::sandbox::faults::How;
-use crate::sandbox::linode::Limits;
-use crate::sandbox::{Options, Sandbox};
+use crate::sandbox::faults::LostHow;
+use crate::sandbox::linode::RateLimits;
+use crate::sandbox::{Sandbox, SandboxOptions};
 
 fn labels(sandbox: &Sandbox) -> Vec<String> {
     let list = ok(sandbox, "GET", "/linode/instances", &Value::Null);
@@ -23,7 +23,7 @@ fn labels(sandbox: &Sandbox) -> Vec<String> {
 fn two_handles_on_one_folder_are_one_world() {
     let place = tempfile::tempdir().unwrap();
     let one = Sandbox::open(Some(place.path()), &manual()).unwrap();
-    let two = Sandbox::open(Some(place.path()), &Options::default()).unwrap();
+    let two = Sandbox::open(Some(place.path()), &SandboxOptions::default()).unwrap();
     assert!(two.is_manual(), "a world keeps the clock it was born with");
     let a = machine(&one, "web-a");
     let b = machine(&two, "web-b");
@@ -37,14 +37,14 @@ fn two_handles_on_one_folder_are_one_world() {
     one.advance(Duration::from_mins(2)).unwrap();
     let path = format!("/linode/instances/{}", b["id"]);
     assert_eq!(ok(&two, "GET", &path, &Value::Null)["status"], "running", "time passes for both");
-    two.lose("linode:us-east", How::Hang).unwrap();
+    two.lose("linode:us-east", LostHow::Hang).unwrap();
     assert!(one.handle(&super::request("GET", &path, &Value::Null)).answer().is_none());
     one.heal(None).unwrap();
 
     ok(&two, "DELETE", &path, &Value::Null);
     assert_eq!(labels(&one), ["web-a", "web-c"]);
     drop((one, two));
-    let again = Sandbox::open(Some(place.path()), &Options::default()).unwrap();
+    let again = Sandbox::open(Some(place.path()), &SandboxOptions::default()).unwrap();
     assert_eq!(labels(&again), ["web-a", "web-c"]);
 }
 
@@ -56,7 +56,7 @@ fn writers_in_several_threads_lose_nothing() {
             let place = place.path();
             scope.spawn(move || {
                 let sandbox = Sandbox::open(Some(place), &manual()).unwrap();
-                sandbox.set_limits(&Limits::lifted()).unwrap();
+                sandbox.set_limits(&RateLimits::lifted()).unwrap();
                 for number in 0..25 {
                     let body =
                         json!({ "region": "us-east", "label": format!("lb-{writer}-{number}") });
@@ -90,7 +90,7 @@ fn a_long_log_is_folded_without_anyone_noticing() {
     let place = tempfile::tempdir().unwrap();
     let one = Sandbox::open(Some(place.path()), &manual()).unwrap();
     let two = Sandbox::open(Some(place.path()), &manual()).unwrap();
-    one.set_limits(&Limits::lifted()).unwrap();
+    one.set_limits(&RateLimits::lifted()).unwrap();
     let made = machine(&one, "web-a");
     let path = format!("/linode/instances/{}/rebuild", made["id"]);
     let body = json!({

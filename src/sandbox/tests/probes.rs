@@ -6,22 +6,22 @@ use serde_json::{Value, json};
 
 use super::{machine, manual, ok};
 use crate::sandbox::Sandbox;
-use crate::sandbox::faults::How;
-use crate::sandbox::probe::{Probe, ProbeAnswer};
+use crate::sandbox::faults::LostHow;
+use crate::sandbox::probe::{SandboxProbe, SandboxProbeAnswer};
 
 fn look(sandbox: &Sandbox, what: &str) -> String {
     let probe = if what.contains("://") {
-        Probe::Http { url: what.into() }
+        SandboxProbe::Http { url: what.into() }
     } else {
         let (host, port) = what.rsplit_once(':').unwrap();
-        Probe::Tcp { host: host.into(), port: port.parse().unwrap() }
+        SandboxProbe::Tcp { host: host.into(), port: port.parse().unwrap() }
     };
     match sandbox.probe(&probe) {
-        ProbeAnswer::Open => "open".into(),
-        ProbeAnswer::Refused => "refused".into(),
-        ProbeAnswer::Timeout => "timeout".into(),
-        ProbeAnswer::Unresolved => "unresolved".into(),
-        ProbeAnswer::Http { status, .. } => status.to_string(),
+        SandboxProbeAnswer::Open => "open".into(),
+        SandboxProbeAnswer::Refused => "refused".into(),
+        SandboxProbeAnswer::Timeout => "timeout".into(),
+        SandboxProbeAnswer::Unresolved => "unresolved".into(),
+        SandboxProbeAnswer::Http { status, .. } => status.to_string(),
     }
 }
 
@@ -66,7 +66,7 @@ fn machines_balancers_and_names() {
     sandbox.sicken("web-0").unwrap();
     assert_eq!(seen(&sandbox), "open 503 503 refused 503 open unresolved open");
     sandbox.heal(Some("web-0")).unwrap();
-    sandbox.lose("linode:us-east", How::Refuse).unwrap();
+    sandbox.lose("linode:us-east", LostHow::Refuse).unwrap();
     assert_eq!(
         seen(&sandbox),
         "timeout timeout timeout timeout timeout timeout unresolved timeout"

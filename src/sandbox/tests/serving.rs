@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::manual;
-use crate::sandbox::faults::How;
-use crate::sandbox::{Options, Sandbox, Serving};
+use crate::sandbox::faults::LostHow;
+use crate::sandbox::{Sandbox, SandboxOptions, ServingSandbox};
 
 /// Longer than any answer takes, shorter than anyone likes to wait.
 const PATIENCE: Duration = Duration::from_millis(400);
 
-async fn served() -> (Sandbox, Serving, reqwest::Client) {
+async fn served() -> (Sandbox, ServingSandbox, reqwest::Client) {
     let sandbox = Sandbox::open(None, &manual()).unwrap();
     let serving = sandbox.start("127.0.0.1:0".parse().unwrap()).await.unwrap();
     // Without TLS there is nothing to load and nothing to wait for.
@@ -20,11 +20,15 @@ async fn served() -> (Sandbox, Serving, reqwest::Client) {
     (sandbox, serving, client)
 }
 
-fn get(client: &reqwest::Client, serving: &Serving, path: &str) -> reqwest::RequestBuilder {
+fn get(client: &reqwest::Client, serving: &ServingSandbox, path: &str) -> reqwest::RequestBuilder {
     client.get(format!("{}{path}", serving.url())).bearer_auth("token")
 }
 
-fn post(client: &reqwest::Client, serving: &Serving, label: &str) -> reqwest::RequestBuilder {
+fn post(
+    client: &reqwest::Client,
+    serving: &ServingSandbox,
+    label: &str,
+) -> reqwest::RequestBuilder {
     let body = json!({ "region": "us-east", "label": label });
     client.post(format!("{}/v4/nodebalancers", serving.url())).bearer_auth("token").json(&body)
 }
@@ -56,15 +60,15 @@ async fn clients_are_answered_at_the_same_time_and_lists_take_filters() {
 async fn a_lost_region_hangs_until_the_client_gives_up() {
     let (sandbox, serving, client) = served().await;
     let made: Value = post(&client, &serving, "front").send().await.unwrap().json().await.unwrap();
-    sandbox.lose("linode:us-east", How::Hang).unwrap();
+    sandbox.lose("linode:us-east", LostHow::Hang).unwrap();
     let path = format!("/v4/nodebalancers/{}", made["id"]);
     let error = get(&client, &serving, &path).timeout(PATIENCE).send().await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
     assert_eq!(get(&client, &serving, "/v4/nodebalancers").send().await.unwrap().status(), 200);
-    sandbox.lose("linode:us-east", How::Refuse).unwrap();
+    sandbox.lose("linode:us-east", LostHow::Refuse).unwrap();
     let error = get(&client, &serving, &path).send().await.unwrap_err();
     assert!(error.is_request() && !error.is_timeout(), "{error:?}");
-    sandbox.lose("aws:us-east-1", How::Hang).unwrap();
+    sandbox.lose("aws:us-east-1", LostHow::Hang).unwrap();
     let call = client
         .post(serving.url())
         .header("x-amz-target", "DynamoDB_20120810.ListTables")
@@ -75,7 +79,7 @@ async fn a_lost_region_hangs_until_the_client_gives_up() {
         .timeout(PATIENCE);
     assert!(call.send().await.unwrap_err().is_timeout());
     // Someone still hangs; the server stops all the same.
-    sandbox.lose("linode:us-east", How::Hang).unwrap();
+    sandbox.lose("linode:us-east", LostHow::Hang).unwrap();
     sandbox.record();
     let hanging = tokio::spawn(get(&client, &serving, &path).send());
     while sandbox.recorded().is_empty() {
@@ -157,8 +161,8 @@ async fn only_names_of_this_machine_are_answered() {
 
 #[tokio::test]
 async fn who_keeps_no_world_time_is_told_seconds_on_the_wall() {
-    let sandbox = Sandbox::open(None, &Options::default()).unwrap();
-    let waits = async |serving: &Serving| {
+    let sandbox = Sandbox::open(None, &SandboxOptions::default()).unwrap();
+    let waits = async |serving: &ServingSandbox| {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         sandbox.fault("GET /regions 429 retry_after=250".parse().unwrap()).unwrap();
         let answer = get(&client, serving, "/v4/regions").send().await.unwrap();

@@ -5,7 +5,7 @@ use crate::cli::commands::sandbox::mistakes::{seconds, wrong};
 use crate::cli::out;
 use crate::ops::error::OpsError;
 use crate::sandbox::Sandbox;
-use crate::sandbox::linode::apps::{App, Broken};
+use crate::sandbox::linode::apps::{App, BrokenApp};
 
 pub(super) fn run(sandbox: &Sandbox, what: Option<AppCommand>) -> Result<(), OpsError> {
     match what {
@@ -20,8 +20,8 @@ pub(super) fn run(sandbox: &Sandbox, what: Option<AppCommand>) -> Result<(), Ops
         }
         Some(AppCommand::Break { text, how }) => {
             let how = match how {
-                HowBroken::Errors => Broken::Errors,
-                HowBroken::Closed => Broken::Closed,
+                HowBroken::Errors => BrokenApp::Errors,
+                HowBroken::Closed => BrokenApp::Closed,
             };
             let found = sandbox.set_app(&text, |it| it.broken = Some(how)).map_err(wrong)?;
             if found.is_empty() {
@@ -69,8 +69,8 @@ fn words(app: &App) -> String {
         words.push(format!("it listens on {}", ports.join(", ")));
     }
     match app.broken {
-        Some(Broken::Errors) => words.push("it answers 503".into()),
-        Some(Broken::Closed) => words.push("nothing listens".into()),
+        Some(BrokenApp::Errors) => words.push("it answers 503".into()),
+        Some(BrokenApp::Closed) => words.push("nothing listens".into()),
         None => {}
     }
     words.join("; ")

@@ -1,6 +1,6 @@
 //! What may be wrong with what is asked of the sandbox, in words for people.
 
-use crate::engine::advice::Command as Typed;
+use crate::engine::advice::AdvisedCommand as Typed;
 use crate::engine::stack::gate::parse_duration;
 use crate::ops::error::OpsError;
 use crate::sandbox::SandboxError;

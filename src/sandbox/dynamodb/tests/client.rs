@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use crate::sandbox::dynamodb::{Durations, DynamoDb, Items};
-use crate::sandbox::http::{Answer, Millis, Request};
+use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
 
 /// 2026-11-18 09:46:40 UTC.
 pub(super) const START: Millis = 1_794_995_200_000;
@@ -32,14 +32,20 @@ impl Client {
         Self { cloud: DynamoDb::with_durations(Durations::instant()), items: Items::memory() }
     }
 
-    pub(super) fn send(&mut self, at: Millis, region: &str, operation: &str, body: &str) -> Answer {
+    pub(super) fn send(
+        &mut self,
+        at: Millis,
+        region: &str,
+        operation: &str,
+        body: &str,
+    ) -> SandboxAnswer {
         let request = request(region, operation, body);
         self.cloud.handle(START + at, &request, &mut self.items)
     }
 
     /// Plays a script and panics at the first line that turns out otherwise.
     pub(super) fn play(&mut self, script: &str) {
-        let mut last: Option<(String, Answer)> = None;
+        let mut last: Option<(String, SandboxAnswer)> = None;
         for line in script.lines().map(str::trim).filter(|it| !it.is_empty()) {
             if line.starts_with(['=', '!']) {
                 let (request, answer) = last.as_ref().expect("a request stands before it");
@@ -59,12 +65,12 @@ pub(super) fn check(script: &str) {
     Client::new().play(script);
 }
 
-pub(super) fn request(region: &str, operation: &str, body: &str) -> Request {
+pub(super) fn request(region: &str, operation: &str, body: &str) -> SandboxRequest {
     let scope = format!(
         "AWS4-HMAC-SHA256 Credential=AK/20261118/{region}/dynamodb/aws4_request, \
          SignedHeaders=host, Signature=0"
     );
-    Request {
+    SandboxRequest {
         method: "POST".into(),
         path: "/".into(),
         query: Vec::new(),
@@ -109,7 +115,7 @@ fn body(text: &str) -> String {
 }
 
 /// The answer as one line: `ok`, or `Code: text`.
-pub(super) fn outcome(answer: &Answer) -> String {
+pub(super) fn outcome(answer: &SandboxAnswer) -> String {
     if answer.status == 200 {
         return "ok".into();
     }
@@ -120,7 +126,7 @@ pub(super) fn outcome(answer: &Answer) -> String {
     format!("{code}: {text}")
 }
 
-fn compare(request: &str, answer: &Answer, line: &str) {
+fn compare(request: &str, answer: &SandboxAnswer, line: &str) {
     let (sign, expected) = line.split_at(1);
     let expected = expected.trim();
     if sign == "!" {

@@ -3,8 +3,8 @@
 use crate::sandbox::dynamodb::tests::client::{Client, ORDERS, START};
 use crate::sandbox::dynamodb::tests::joining::add;
 use crate::sandbox::dynamodb::tests::leaving::delete;
-use crate::sandbox::dynamodb::{Away, Links};
-use crate::sandbox::faults::Groups;
+use crate::sandbox::dynamodb::{Links, LostRegion};
+use crate::sandbox::faults::GroupsMode;
 use crate::sandbox::http::Millis;
 
 /// The same journey for every write: two seconds.
@@ -12,8 +12,8 @@ fn calm() -> Links {
     Links { lag: (2_000, 2_000), ..Links::default() }
 }
 
-fn without(region: &str, since: Millis, groups: Groups) -> Links {
-    let lost = [(region.to_owned(), Away { since: START + since, groups })];
+fn without(region: &str, since: Millis, groups: GroupsMode) -> Links {
+    let lost = [(region.to_owned(), LostRegion { since: START + since, groups })];
     Links { lost: lost.into(), ..calm() }
 }
 
@@ -77,7 +77,7 @@ fn a_lost_region_is_caught_up_with_when_it_is_back() {
         = ok
         "#,
     );
-    client.cloud.set_links(without("us-east-1", 54_000, Groups::Frozen));
+    client.cloud.set_links(without("us-east-1", 54_000, GroupsMode::Frozen));
     client.play(
         r#"
         90s us-west-2 Scan orders
@@ -138,7 +138,7 @@ fn a_group_with_a_lost_member_is_frozen_but_for_what_is_each_regions_own() {
         )
     };
     let mut client = pair();
-    client.cloud.set_links(without("us-west-2", 45_000, Groups::Frozen));
+    client.cloud.set_links(without("us-west-2", 45_000, GroupsMode::Frozen));
     client.play(&script("! ValidationException: The sandbox refuses changes of all members of orders while the region us-west-2 is lost"));
     client.play(
         r#"
@@ -153,14 +153,14 @@ fn a_group_with_a_lost_member_is_frozen_but_for_what_is_each_regions_own() {
         "#,
     );
     let mut client = pair();
-    client.cloud.set_links(without("us-west-2", 45_000, Groups::Changeable));
+    client.cloud.set_links(without("us-west-2", 45_000, GroupsMode::Changeable));
     client.play(&script("= ok"));
 }
 
 #[test]
 fn a_lost_region_cannot_be_joined() {
     let mut client = Client::new();
-    client.cloud.set_links(without("us-west-2", 0, Groups::Frozen));
+    client.cloud.set_links(without("us-west-2", 0, GroupsMode::Frozen));
     client.play(&format!(
         "{ORDERS}
         10s us-east-1 UpdateTable orders, {}

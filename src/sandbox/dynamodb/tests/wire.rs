@@ -2,9 +2,9 @@
 
 use crate::sandbox::dynamodb::region_of;
 use crate::sandbox::dynamodb::tests::client::{Client, START, outcome, request};
-use crate::sandbox::http::Request;
+use crate::sandbox::http::SandboxRequest;
 
-fn ask(change: impl FnOnce(&mut Request)) -> (u16, String, String) {
+fn ask(change: impl FnOnce(&mut SandboxRequest)) -> (u16, String, String) {
     let mut client = Client::new();
     let mut request = request("us-east-1", "ListTables", "{}");
     change(&mut request);
@@ -15,7 +15,7 @@ fn ask(change: impl FnOnce(&mut Request)) -> (u16, String, String) {
 #[test]
 fn refusals_of_the_front_door() {
     let header = |name: &'static str, value: Option<&'static str>| {
-        move |it: &mut Request| {
+        move |it: &mut SandboxRequest| {
             it.headers.retain(|(key, _)| key != name);
             it.headers.extend(value.map(|value| (name.to_owned(), value.to_owned())));
         }
@@ -42,7 +42,7 @@ fn refusals_of_the_front_door() {
 #[test]
 fn the_region_stands_in_the_scope() {
     assert_eq!(region_of(&request("eu-west-1", "ListTables", "{}")), Some("eu-west-1"));
-    assert_eq!(region_of(&Request::default()), None);
+    assert_eq!(region_of(&SandboxRequest::default()), None);
 }
 
 #[test]

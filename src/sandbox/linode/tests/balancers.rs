@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Bench, told};
-use crate::sandbox::faults::How;
+use crate::sandbox::faults::LostHow;
 
 fn balancer(bench: &mut Bench) -> String {
     let made = bench.ok("POST /nodebalancers", &json!({ "region": "us-east" }));
@@ -116,11 +116,11 @@ fn nodes_are_up_as_long_as_the_machine_behind_them_is() {
     assert_eq!(look(&mut bench), r#"DOWN {"up":0,"down":1}"#);
     bench.later(100);
     assert_eq!(look(&mut bench), r#"UP {"up":1,"down":0}"#);
-    bench.world.faults.sicken(0, "web-0");
+    bench.world.faults.mark_unhealthy(0, "web-0");
     assert_eq!(look(&mut bench), r#"DOWN {"up":0,"down":1}"#);
     bench.world.faults.heal(Some("web-0"));
     assert_eq!(look(&mut bench), r#"UP {"up":1,"down":0}"#);
-    bench.world.faults.lose(0, "linode:us-east", How::Hang);
+    bench.world.faults.lose(0, "linode:us-east", LostHow::Hang);
     assert!(bench.reply(&format!("GET {config}"), &Value::Null, &[]).answer().is_none());
     bench.world.faults.heal(None);
     // With no checks a node is up when its machine runs, and otherwise nobody knows.

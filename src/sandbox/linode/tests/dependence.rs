@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::Bench;
-use crate::sandbox::faults::How;
-use crate::sandbox::world::Reply;
+use crate::sandbox::faults::LostHow;
+use crate::sandbox::world::SandboxReply;
 
 fn hangs(bench: &mut Bench, call: &str, body: &Value) -> bool {
-    matches!(bench.reply(call, body, &[]), Reply::Hang)
+    matches!(bench.reply(call, body, &[]), SandboxReply::Hang)
 }
 
 /// A balancer with one config, and the config.
@@ -24,7 +24,7 @@ fn machines_and_regions_by_path_and_body() {
     let here = bench.machine("us-east", "here")["id"].clone();
     let there = bench.machine("eu-west", "there")["id"].clone();
     let (lb, config) = balancer(&mut bench, "us-east", "here");
-    bench.world.faults.lose(0, "linode:us-east", How::Hang);
+    bench.world.faults.lose(0, "linode:us-east", LostHow::Hang);
     for (call, body, expected) in [
         (format!("GET /linode/instances/{here}"), Value::Null, true),
         (format!("POST /linode/instances/{here}/boot"), Value::Null, true),
@@ -56,7 +56,7 @@ fn firewalls_of_and_nodes_from_a_lost_region() {
     let wall = bench.ok("POST /networking/firewalls", &body)["id"].clone();
     let devices = format!("/networking/firewalls/{wall}/devices");
     let device = bench.get(&devices)["data"][0]["id"].clone();
-    bench.world.faults.lose(0, "linode:us-east", How::Hang);
+    bench.world.faults.lose(0, "linode:us-east", LostHow::Hang);
     for (call, body, expected) in [
         ("GET /networking/firewalls".into(), Value::Null, false),
         (format!("GET /networking/firewalls/{wall}"), Value::Null, false),
@@ -98,14 +98,14 @@ fn firewalls_of_and_nodes_from_a_lost_region() {
 fn a_loss_can_refuse_or_say_503_and_what_is_global_can_be_lost_too() {
     let mut bench = Bench::new();
     let here = bench.machine("us-east", "here")["id"].clone();
-    bench.world.faults.lose(0, "linode:us-east", How::Unavailable);
+    bench.world.faults.lose(0, "linode:us-east", LostHow::Unavailable);
     assert_eq!(
         bench.said(&format!("GET /linode/instances/{here}"), &Value::Null),
         "503 Service Unavailable"
     );
-    bench.world.faults.lose(0, "linode:global", How::Refuse);
+    bench.world.faults.lose(0, "linode:global", LostHow::Refuse);
     let zone = json!({ "domain": "example.com", "type": "master", "soa_email": "a@example.com" });
-    assert!(matches!(bench.reply("POST /domains", &zone, &[]), Reply::Closed));
+    assert!(matches!(bench.reply("POST /domains", &zone, &[]), SandboxReply::Closed));
     for (call, body, closed) in [
         ("GET /domains", Value::Null, false),
         ("GET /profile", Value::Null, false),
@@ -116,7 +116,7 @@ fn a_loss_can_refuse_or_say_503_and_what_is_global_can_be_lost_too() {
         ("POST /nodebalancers", json!({ "region": "eu-west" }), false),
     ] {
         let reply = bench.reply(call, &body, &[]);
-        assert_eq!(matches!(reply, Reply::Closed), closed, "{call} {body}");
+        assert_eq!(matches!(reply, SandboxReply::Closed), closed, "{call} {body}");
     }
     bench.world.faults.heal(None);
     bench.ok("POST /domains", &zone);

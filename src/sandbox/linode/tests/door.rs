@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Bench, told};
-use crate::sandbox::linode::restricted::User;
-use crate::sandbox::world::Reply;
+use crate::sandbox::linode::restricted::RestrictedToken;
+use crate::sandbox::world::SandboxReply;
 
 #[test]
 fn only_catalogues_are_open_to_everyone() {
@@ -32,7 +32,7 @@ fn only_catalogues_are_open_to_everyone() {
 fn every_answer_tells_its_limits_and_the_version() {
     let mut bench = Bench::new();
     let reply = bench.reply("GET /domains", &Value::Null, &[]);
-    let header = |reply: &Reply, wanted: &str| {
+    let header = |reply: &SandboxReply, wanted: &str| {
         let headers = &reply.answer().unwrap().headers;
         headers
             .iter()
@@ -73,11 +73,11 @@ fn faults_of_requests_say_whether_the_request_was_carried_out() {
         let body = json!({ "region": "us-east", "label": format!("lb-{effect}").replace([' ', '='], "-") });
         let reply = bench.reply("POST /nodebalancers", &body, &[]);
         let said = match &reply {
-            Reply::Answer(answer) => answer.status.to_string(),
-            Reply::Late(_, answer) => format!("late {}", answer.status),
-            Reply::Truncated(answer) => format!("truncated {}", answer.status),
-            Reply::Closed => "closed".into(),
-            Reply::Hang => "hang".into(),
+            SandboxReply::Answer(answer) => answer.status.to_string(),
+            SandboxReply::Late(_, answer) => format!("late {}", answer.status),
+            SandboxReply::Truncated(answer) => format!("truncated {}", answer.status),
+            SandboxReply::Closed => "closed".into(),
+            SandboxReply::Hang => "hang".into(),
         };
         assert_eq!(said, kind, "{effect}");
         made += usize::from(carried_out);
@@ -115,7 +115,7 @@ fn a_restricted_user_sees_what_it_was_granted() {
         (answer.status, body)
     };
     assert_eq!(said(&mut bench, "GET /profile/grants", &Value::Null), (204, Value::Null));
-    let user = User {
+    let user = RestrictedToken {
         name: "sam".into(),
         objects: [("linode".to_owned(), [(mine, true), (read, false)].into())].into(),
         may: ["add_domains".to_owned()].into(),

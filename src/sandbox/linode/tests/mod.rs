@@ -13,28 +13,33 @@ mod zones;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::http::{Millis, Request};
-use crate::sandbox::world::{Reply, World};
+use crate::sandbox::http::{Millis, SandboxRequest};
+use crate::sandbox::world::{SandboxReply, SandboxWorld};
 
 /// A world under a clock that the test turns.
 pub(super) struct Bench {
-    pub(super) world: World,
+    pub(super) world: SandboxWorld,
     pub(super) now: Millis,
 }
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self { world: World::new(None), now: 1_767_225_600_000 }
+        Self { world: SandboxWorld::new(None), now: 1_767_225_600_000 }
     }
 
     pub(super) fn later(&mut self, seconds: Millis) {
         self.now += seconds * 1_000;
     }
 
-    pub(super) fn reply(&mut self, call: &str, body: &Value, headers: &[(&str, &str)]) -> Reply {
+    pub(super) fn reply(
+        &mut self,
+        call: &str,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> SandboxReply {
         let (method, rest) = call.split_once(' ').unwrap();
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut request = Request {
+        let mut request = SandboxRequest {
             method: method.into(),
             path: format!("/v4{path}"),
             query: query
