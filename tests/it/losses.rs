@@ -271,7 +271,7 @@ fn a_balancer_that_serves_is_not_taken_apart_for_one_that_does_not() {
     home.sandbox(&away).code(1).says(&["`http` does not serve"]).done();
     home.sandbox(&["apply", "duo", "--yes"]).code(1).says(&["`http` does not serve"]).done();
     // The way home first gives the nodes their own addresses, which the new balancer cannot reach either.
-    failback(&home).code(1).done();
+    failback(&home).code(1).says(&["node[0]", "does not serve"]).done();
     let deleted = home.requests().0.into_iter().any(|it| it.method == "DELETE");
     assert!(!deleted, "{}", home.shown());
     assert_eq!(leads(&home), ["us"]);
