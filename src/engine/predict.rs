@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use crate::engine::ledger::forecast::{ExpectedTime, Forecast};
-use crate::engine::ledger::timed::{StepPhase, StepResult, StepTiming};
+use crate::engine::ledger::timed::{StepResult, StepTiming};
 use crate::engine::plan::change::{Step, StepCall};
+use crate::engine::plan::forecast::{ExpectedTime, Forecast};
+use crate::engine::plan::role::StepPhase;
 use crate::engine::plan::role::{role, ttl};
 use crate::engine::schedule::Schedule;
 
@@ -186,9 +187,10 @@ mod tests {
 
     use super::{ConcurrencyLanes, Samples, predict};
     use crate::engine::address::Address;
-    use crate::engine::ledger::forecast::{ExpectedTime, Forecast};
-    use crate::engine::ledger::timed::{StepPhase, StepResult, StepTiming};
+    use crate::engine::ledger::timed::{StepResult, StepTiming};
     use crate::engine::plan::change::{Step, StepCall, TrafficShift};
+    use crate::engine::plan::forecast::{ExpectedTime, Forecast};
+    use crate::engine::plan::role::StepPhase;
 
     fn step(id: usize, call: StepCall, waits: &[usize], weight: u64) -> Step {
         Step {

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::engine::ledger::forecast::{Forecast, SummedSteps};
 use crate::engine::ledger::journalled::{JournaledSwitch, gone_on, runs};
 use crate::engine::ledger::phases::{Gap, RunSpan, ShiftRecord, later};
 use crate::engine::ledger::report::{RecoveryObjectives, SwitchKind, SwitchReport, unchecked};
-use crate::engine::ledger::timed::StepPhase;
 use crate::engine::over::Unfinished;
 use crate::engine::plan::change::{Plan, Step};
+use crate::engine::plan::forecast::{Forecast, SummedSteps};
+use crate::engine::plan::role::StepPhase;
 use crate::engine::plan::role::role;
 use crate::engine::predict::{ConcurrencyLanes, Samples, predict};
 use crate::engine::retry::Pacing;

@@ -1,6 +1,7 @@
 //! The steps of a run with their times, for its report.
 
-use crate::engine::ledger::timed::{StepPhase, StepResult, StepTiming};
+use crate::engine::ledger::timed::{StepResult, StepTiming};
+use crate::engine::plan::role::StepPhase;
 use crate::engine::plan::role::{is_gated, role, ttl};
 use crate::engine::schedule::StepState;
 use crate::engine::state::journal::StepOutcome;

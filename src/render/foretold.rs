@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::ledger::forecast::SummedSteps;
 use crate::engine::plan::change::{Plan, Step, StepCall};
+use crate::engine::plan::forecast::SummedSteps;
 use crate::render::lines::LineLimits;
 use crate::render::outline::{Detail, depths, outline};
 use crate::render::words::{clean, count, duration};

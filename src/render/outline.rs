@@ -1,9 +1,9 @@
 //! The order and the words of a plan, once for every rendering.
 
-use crate::engine::ledger::forecast::Forecast;
 use crate::engine::plan::change::{
     Action, AttributeChange, Change, DeferReason, Drift, Note, Plan, Step, StepCall,
 };
+use crate::engine::plan::forecast::Forecast;
 use crate::render::dangers::{dangers, dangers_of, rank, risky};
 use crate::render::entry::{RenderedEntry, RenderedSection};
 use crate::render::fold;

@@ -2,11 +2,11 @@
 
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
-use crate::engine::ledger::forecast::{ExpectedTime, Forecast};
 use crate::engine::plain::is_invisible;
 use crate::engine::plan::change::{
     Action, Change, Danger, Drift, LossDeclaration, OutputChange, Plan,
 };
+use crate::engine::plan::forecast::{ExpectedTime, Forecast};
 use crate::engine::plan::sample::{CREATE, REPLACE, any_plan, change, note, plan};
 use crate::engine::plan::wire::PlanEnvelope;
 use crate::engine::schema::Sort;

@@ -28,7 +28,8 @@ use crate::engine::ledger::phases::{Gap, RunSpan, ShiftRecord};
 use crate::engine::ledger::report::{
     ObjectiveResult, ObjectiveVerdict, RecoveryObjectives, SwitchKind, SwitchReport, Unchecked,
 };
-use crate::engine::ledger::timed::{Arrival, StepPhase, StepResult, StepTiming};
+use crate::engine::ledger::timed::{Arrival, StepResult, StepTiming};
+use crate::engine::plan::role::StepPhase;
 
 /// What this program writes, and the newest that it reads.
 pub const VERSION: u32 = 1;

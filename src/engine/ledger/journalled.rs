@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::ledger::timed::{StepPhase, StepResult, StepTiming};
+use crate::engine::ledger::timed::{StepResult, StepTiming};
+use crate::engine::plan::role::StepPhase;
 use crate::engine::state::journal::{JournalEntry, StepOutcome};
 
 /// One run, as far as it was written.

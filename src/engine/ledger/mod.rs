@@ -5,7 +5,6 @@ pub mod phases;
 pub mod journalled;
 pub mod report;
 pub mod codec;
-pub mod forecast;
 
 #[cfg(test)]
 pub mod sample;

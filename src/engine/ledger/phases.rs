@@ -1,6 +1,7 @@
 //! From timed steps to the phases of a switch, the time until users were directed anew, and the path that took it.
 
-use crate::engine::ledger::timed::{StepPhase, StepResult, StepTiming};
+use crate::engine::ledger::timed::{StepResult, StepTiming};
+use crate::engine::plan::role::StepPhase;
 pub use crate::engine::state::record::ShiftRecord;
 
 /// When a switch took place, in milliseconds since the Unix epoch.

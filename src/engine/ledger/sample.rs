@@ -3,7 +3,8 @@
 use crate::engine::address::Address;
 use crate::engine::ledger::phases::RunSpan;
 use crate::engine::ledger::report::{RecoveryObjectives, SwitchKind, SwitchReport};
-use crate::engine::ledger::timed::{StepPhase, StepResult, StepTiming};
+use crate::engine::ledger::timed::{StepResult, StepTiming};
+use crate::engine::plan::role::StepPhase;
 
 /// `2026-11-24T12:00:00Z`
 pub const BEGAN: i64 = 1_795_521_600_000;

@@ -12,7 +12,8 @@ use crate::engine::ledger::report::{
     ObjectiveVerdict, RecoveryObjectives, SwitchKind, SwitchReport, Unchecked, unchecked,
 };
 use crate::engine::ledger::sample::{BEGAN, planned, report, step};
-use crate::engine::ledger::timed::{Arrival, StepPhase, StepResult, StepTiming, with_cleanup};
+use crate::engine::ledger::timed::{Arrival, StepResult, StepTiming, with_cleanup};
+use crate::engine::plan::role::StepPhase;
 
 /// Everything that is worked out, in one line.
 fn told(report: &SwitchReport) -> String {

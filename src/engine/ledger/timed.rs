@@ -1,39 +1,7 @@
 //! Steps of a run with the times at which they started and ended, on the clock of the world.
 
 use crate::engine::address::Address;
-
-/// What a step is to a switch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StepPhase {
-    /// It makes, changes or deletes something, or waits for what it made.
-    Work,
-    /// It waits until a written item arrives at another member of its group.
-    Replication,
-    /// It waits until what users are about to be directed to serves.
-    Gate,
-    /// It directs users.
-    Traffic,
-    /// It waits until nobody comes the old way any more.
-    Drain,
-    /// It takes away again what a rehearsal made.
-    Cleanup,
-}
-
-impl StepPhase {
-    pub const ALL: [Self; 6] =
-        [Self::Work, Self::Replication, Self::Gate, Self::Traffic, Self::Drain, Self::Cleanup];
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Work => "work",
-            Self::Replication => "replication",
-            Self::Gate => "gate",
-            Self::Traffic => "traffic",
-            Self::Drain => "drain",
-            Self::Cleanup => "cleanup",
-        }
-    }
-}
+use crate::engine::plan::role::StepPhase;
 
 /// What became of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod role;
+pub mod forecast;
 pub mod asked;
 pub mod planned;
 pub mod diff;

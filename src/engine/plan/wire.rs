@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::engine::ledger::forecast::Forecast;
 use crate::engine::plain::json as escaped;
 use crate::engine::plan::accord::discord;
 use crate::engine::plan::calls::Malformed;
 use crate::engine::plan::change::{Plan, StepCall};
 use crate::engine::plan::diff::seal;
 use crate::engine::plan::document::{PlanJson, SummaryJson};
+use crate::engine::plan::forecast::Forecast;
 use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// What this program writes. A newer minor version only adds what an older reader may ignore;
@@ -200,9 +200,9 @@ mod tests {
     use super::{
         FORMAT_VERSION, PlanEnvelope, WireError, decode, encode, parse, plan_digest, sealed,
     };
-    use crate::engine::ledger::forecast::{ExpectedTime, Forecast};
     use crate::engine::plain::is_invisible;
     use crate::engine::plan::change::{Plan, StepCall};
+    use crate::engine::plan::forecast::{ExpectedTime, Forecast};
     use crate::engine::plan::sample::{CREATE, any_plan, change, plan};
     use crate::engine::value::{Attributes, LineageKey, Secret, Value};
 
