@@ -14,16 +14,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifeboat::engine::plan::guard::Allowances;
-use lifeboat::engine::plan::propose::{Intent, Keep};
+use lifeboat::engine::plan::guard::rules::Allowances;
+use lifeboat::engine::plan::planner::{Intent, Keep};
 use lifeboat::engine::retry::Pacing;
-use lifeboat::ops::apply::apply;
-use lifeboat::ops::closing::RunRequest;
-use lifeboat::ops::course::Losses;
-use lifeboat::ops::place::StackRef;
-use lifeboat::ops::plan::plan_on;
-use lifeboat::ops::session::Session;
-use lifeboat::ops::sides::PlanRequest;
+use lifeboat::ops::apply::finish::RunRequest;
+use lifeboat::ops::apply::run::apply;
+use lifeboat::ops::load::session::Session;
+use lifeboat::ops::load::sides::PlanRequest;
+use lifeboat::ops::load::stack_ref::StackRef;
+use lifeboat::ops::load::switch_target::Losses;
+use lifeboat::ops::plan::make::plan_on;
 use lifeboat::sandbox::{Sandbox, SandboxOptions};
 
 const EXAMPLE: &str = "woocommerce";

@@ -16,28 +16,28 @@ use std::time::Instant;
 
 use lifeboat::engine::address::Address;
 use lifeboat::engine::graph::Graph;
+use lifeboat::engine::lang::load::{FileProblem, Files, Layer, load};
+use lifeboat::engine::lang::model::Stack;
+use lifeboat::engine::lang::resolve::resolve;
 use lifeboat::engine::observed::Observation;
-use lifeboat::engine::plan::propose::{Intent, Keep, PlanInputs, PlanOptions, propose};
-use lifeboat::engine::plan::survey::{KnownValues, survey};
+use lifeboat::engine::plan::draft::refresh::{KnownValues, survey};
+use lifeboat::engine::plan::planner::{Intent, Keep, PlanInputs, PlanOptions, propose};
 use lifeboat::engine::retry::Pacing;
 use lifeboat::engine::schema::Catalog;
-use lifeboat::engine::stack::load::{FileProblem, Files, Layer, load};
-use lifeboat::engine::stack::model::Stack;
-use lifeboat::engine::stack::resolve::resolve;
 use lifeboat::engine::state::codec::{decode_state, encode_state};
 use lifeboat::engine::state::record::{Record, State};
 use lifeboat::engine::value::{Attributes, LineageKey, Value};
 use lifeboat::kinds::builtin;
-use lifeboat::ops::apply::apply;
-use lifeboat::ops::closing::RunRequest;
-use lifeboat::ops::course::Losses;
-use lifeboat::ops::place::StackRef;
-use lifeboat::ops::plan::{plan, plan_on};
-use lifeboat::ops::session::Session;
-use lifeboat::ops::sides::PlanRequest;
-use lifeboat::render::text::{TextOptions, text};
+use lifeboat::ops::apply::finish::RunRequest;
+use lifeboat::ops::apply::run::apply;
+use lifeboat::ops::load::session::Session;
+use lifeboat::ops::load::sides::PlanRequest;
+use lifeboat::ops::load::stack_ref::StackRef;
+use lifeboat::ops::load::switch_target::Losses;
+use lifeboat::ops::plan::make::{plan, plan_on};
+use lifeboat::render::plan::text::{TextOptions, text};
 use lifeboat::sandbox;
-use lifeboat::sandbox::faults::LostHow;
+use lifeboat::sandbox::faults::state::LostHow;
 
 /// The program's own, so that this measures what it does.
 #[global_allocator]
@@ -303,7 +303,7 @@ fn ask(root: &Path, overlay: Option<&str>) -> PlanRequest {
         overlays: overlay.map(|it| vec![it.to_owned()]),
         given: Vec::new(),
         intent: Intent::Apply,
-        allowed: lifeboat::engine::plan::guard::Allowances::default(),
+        allowed: lifeboat::engine::plan::guard::rules::Allowances::default(),
         losses: Losses::default(),
         only_switch: false,
         replace: Vec::new(),

@@ -36,37 +36,37 @@
 //!    journal: began ─▶ cloud call ─▶ journal: ended ─▶ fold ─▶ … until over ─▶ snapshot, serial + 1
 //! ```
 //!
-//! - [`engine::stack::load`] reads layers, [`engine::graph`] orders them, [`engine::plan::survey`] says what has to be looked at.
-//! - [`engine::plan::diff`] is where it is decided *which* attributes differ; `on_change` and `on_shrink` of the kind say what that means;
-//!   [`engine::plan::propose`] turns it into one action for each address. "Where is it decided that another region means
+//! - [`engine::lang::load`] reads layers, [`engine::graph`] orders them, [`engine::plan::draft::refresh`] says what has to be looked at.
+//! - [`engine::plan::diff::attributes`] is where it is decided *which* attributes differ; `on_change` and `on_shrink` of the kind say what that means;
+//!   [`engine::plan::planner`] turns it into one action for each address. "Where is it decided that another region means
 //!   replace?" — in `src/kinds/linode/instance/kind.yaml`, at `region`.
-//! - [`engine::plan::order`] lowers actions to steps and says what each waits for; [`engine::plan::guard`] refuses.
-//! - [`engine::schedule`] says which steps may start now. [`ops::apply`] starts them, [`ops::perform`] carries one out,
+//! - [`engine::plan::steps::order`] lowers actions to steps and says what each waits for; [`engine::plan::guard::rules`] refuses.
+//! - [`engine::schedule`] says which steps may start now. [`ops::apply::run`] starts them, [`ops::apply::execute_step`] carries one out,
 //!   [`engine::retry`] decides what a fault means.
-//! - [`engine::fault_domain`] says what is lost together. A plan under loss freezes it ([`engine::plan::frozen`]); what would be done to it,
-//!   what a switch does not carry ([`engine::plan::carried`]), what would have to reach something unseen (`engine::plan::reach`), and what that
-//!   still needs (`engine::plan::stay`), is held. Where users are directed decides what waits for what
-//!   (`engine::plan::traffic`, over the closures of [`engine::plan::closure`]); gates are steps like any other ([`ops::gates`]).
-//! - [`ops::course`] says where a command goes: from which overlays to which, under which losses. Where switches were turned before they
+//! - [`engine::fault_domain`] says what is lost together. A plan under loss freezes it ([`engine::plan::availability::frozen`]); what would be done to it,
+//!   what a switch does not carry ([`engine::plan::draft::switch_scope`]), what would have to reach something unseen (`engine::plan::build::defer_unreachable`), and what that
+//!   still needs (`engine::plan::steps::retain_dependencies`), is held. Where users are directed decides what waits for what
+//!   (`engine::plan::traffic::shifts`, over the closures of [`engine::plan::draft::topology`]); gates are steps like any other ([`ops::apply::gates`]).
+//! - [`ops::load::switch_target`] says where a command goes: from which overlays to which, under which losses. Where switches were turned before they
 //!   ended, the world is between several overlays, and all of them are left. A drill is three such runs in an
-//!   instance of its own ([`ops::drill`], [`ops::instance`]); the second and the third are planned on paper before the first
-//!   ([`engine::plan::foreseen`]).
-//! - [`ops::timing`] measures every step on the world's clock, [`engine::ledger`] tells the phases of a switch from that and
+//!   instance of its own ([`ops::drill`], [`ops::load::workspace`]); the second and the third are planned on paper before the first
+//!   ([`engine::plan::simulate`]).
+//! - [`ops::apply::timing`] measures every step on the world's clock, [`engine::recovery::report`] tells the phases of a switch from that and
 //!   compares them with the objectives; what was cut off it reads from the journal
-//!   ([`engine::ledger::journalled`]). [`engine::predict`] carries the next one out on paper.
+//!   ([`engine::recovery::report::journaled`]). [`engine::recovery::predict`] carries the next one out on paper.
 //! - Destroy is the same with an empty stack; a saved plan is the same with its steps read from a file. There is no second path.
 //!
 //! # The laws
 //!
 //! 1. Unseen is not absent: what could not be looked at is never deleted, forgotten or made again ([`engine::observed`]).
-//! 2. A plan is a script: `apply PLANFILE` runs its steps and nothing else, if its bindings hold ([`ops::bindings::broken_bindings`]).
-//! 3. Intent before call: "began" is durable before a request leaves, and settled after a crash ([`ops::settle`]).
-//! 4. One writer: nothing is written without a [`store::lease::Lease`], and no call leaves but on its [`store::pulse::Pulse`]; epochs only
-//!    grow ([`store::claim`]). A switch stops what is no switch, waits for its like, and turns one that goes elsewhere ([`store::turn`]).
+//! 2. A plan is a script: `apply PLANFILE` runs its steps and nothing else, if its bindings hold ([`ops::plan::bindings::broken_bindings`]).
+//! 3. Intent before call: "began" is durable before a request leaves, and settled after a crash ([`ops::plan::recover`]).
+//! 4. One writer: nothing is written without a [`store::lease::Lease`], and no call leaves but on its [`store::keep_alive::Pulse`]; epochs only
+//!    grow ([`store::lock_record`]). A switch stops what is no switch, waits for its like, and turns one that goes elsewhere ([`store::preempt`]).
 //! 5. A reader never sees a torn or empty state ([`store::file`]).
-//! 6. The second run is empty: what the server rewrites is normalised before it is compared ([`engine::normalise`]).
-//! 7. Never empty a serving set ([`engine::plan::order`], [`engine::plan::guard`]).
-//! 8. No destroy that was not shown, and no data by accident ([`engine::plan::guard`]).
+//! 6. The second run is empty: what the server rewrites is normalised before it is compared ([`engine::normalize`]).
+//! 7. Never empty a serving set ([`engine::plan::steps::order`], [`engine::plan::guard::rules`]).
+//! 8. No destroy that was not shown, and no data by accident ([`engine::plan::guard::rules`]).
 //! 9. No secret leaves: [`engine::value::Secret`] has no Display and no JSON; plans and state keep fingerprints.
 //! 10. Everything has a limit and a reason ([`engine::retry`], the waits of each `kind.yaml`).
 //!

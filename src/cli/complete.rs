@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap_complete::engine::CompletionCandidate;
 
 use crate::kinds::builtin;
-use crate::ops::load;
-use crate::ops::place::{StackRef, root};
+use crate::ops::load::layers;
+use crate::ops::load::stack_ref::{StackRef, root};
 
 /// The folders under `stacks/`.
 pub fn stacks(current: &OsStr) -> Vec<CompletionCandidate> {
@@ -20,7 +20,7 @@ pub fn overlays(current: &OsStr) -> Vec<CompletionCandidate> {
     let named = chosen();
     let stacks = named.map_or_else(names, |it| vec![it]);
     let places = stacks.iter().filter_map(|it| place(it));
-    let mut overlays: Vec<String> = places.flat_map(|it| load::overlays(&it)).collect();
+    let mut overlays: Vec<String> = places.flat_map(|it| layers::overlays(&it)).collect();
     overlays.sort();
     overlays.dedup();
     beginning(current, overlays)
@@ -33,7 +33,7 @@ pub fn kinds(current: &OsStr) -> Vec<CompletionCandidate> {
 /// The addresses of the stack that stands on the line.
 pub fn addresses(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(place) = chosen().and_then(|it| place(&it)) else { return Vec::new() };
-    let layers = load::layers(&place, &[], &[], &BTreeMap::new(), &builtin());
+    let layers = layers::layers(&place, &[], &[], &BTreeMap::new(), &builtin());
     let stack = layers.ok().and_then(|it| it.stack);
     let addresses = stack.into_iter().flat_map(|it| it.instances.into_keys());
     beginning(current, addresses.map(|it| it.to_string()).collect())

@@ -1,14 +1,14 @@
 //! What a run says at its end: done, not done, failed, in doubt, and the outputs.
 
 use crate::cli::out::{data, talk};
-use crate::engine::advice::AdvisedCommand;
-use crate::engine::over::{self, Completion, Unfinished};
-use crate::engine::plan::change::Plan;
-use crate::engine::plan::propose::Intent;
-use crate::engine::stack::variables::remembered;
+use crate::engine::lang::merge::variables::remembered;
+use crate::engine::plan::model::change::Plan;
+use crate::engine::plan::planner::Intent;
+use crate::engine::recovery::completion::{self, Completion, Unfinished};
+use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::value::Value;
-use crate::ops::closing::RunResult;
-use crate::ops::plan::Proposed;
+use crate::ops::apply::finish::RunResult;
+use crate::ops::plan::make::Proposed;
 use crate::render::words::{clean, count};
 
 /// `recorded`: what a run writes down beside its steps.
@@ -59,7 +59,7 @@ pub fn recorded(proposed: &Proposed) -> Vec<String> {
 
 /// What a destroy leaves, in words, and how it is finished.
 pub fn left(plan: &Plan, name: &str) -> Option<String> {
-    let staying = over::open(plan);
+    let staying = completion::open(plan);
     if staying.is_empty() || plan.bindings.intent != "destroy" {
         return None;
     }

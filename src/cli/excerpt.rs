@@ -2,8 +2,8 @@
 
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
-use crate::engine::diagnostic::{Source, Span};
-use crate::engine::plain::{clean, is_invisible};
+use crate::engine::text::diagnostic::{Source, Span};
+use crate::engine::text::plain::{clean, is_invisible};
 
 /// Longer excerpts are cut around their subject: a line may be a whole file of JSON.
 const BYTES_MAX: usize = 4 * 1024;
@@ -123,8 +123,8 @@ fn harmless(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use crate::cli::report::render;
-    use crate::engine::diagnostic::{Diagnostic, Sources, Span};
-    use crate::engine::plain::is_invisible;
+    use crate::engine::text::diagnostic::{Diagnostic, Sources, Span};
+    use crate::engine::text::plain::is_invisible;
 
     fn said(text: &str, start: usize, end: usize) -> String {
         let mut sources = Sources::default();

@@ -1,7 +1,7 @@
 //! Exit codes: documented, named, and chosen in this file only.
 
-use crate::engine::diagnostic::Severity;
-use crate::engine::over::Completion;
+use crate::engine::recovery::completion::Completion;
+use crate::engine::text::diagnostic::Severity;
 use crate::ops::error::OpsError;
 use crate::store::error::StoreError;
 

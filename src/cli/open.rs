@@ -9,23 +9,23 @@ use serde_json::Map;
 use crate::cli::args::{AllowArgs, Arguments, LayerArgs, LossArgs, WorldArgs};
 use crate::cli::out;
 use crate::engine::address::{Address, NotAnAddress};
-use crate::engine::advice::AdvisedCommand;
-use crate::engine::diagnostic::{Severity, Sources};
-use crate::engine::plan::guard::Allowances;
-use crate::engine::plan::propose::{Intent, Keep};
-use crate::engine::stack::variables::{GivenValue, GivenVariable, SAID, SURROUNDINGS};
-use crate::engine::stack::yaml::parse;
+use crate::engine::lang::merge::variables::{GivenValue, GivenVariable, SAID, SURROUNDINGS};
+use crate::engine::lang::yaml::reader::parse;
+use crate::engine::plan::guard::rules::Allowances;
+use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::state::record::State;
+use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::diagnostic::{Severity, Sources};
 use crate::engine::value::Value;
-use crate::ops::course::{Losses, named};
+use crate::ops::contained;
 use crate::ops::error::OpsError;
-use crate::ops::inside;
-use crate::ops::place::{StackRef, root};
-use crate::ops::session::Session;
-use crate::ops::sides::PlanRequest;
+use crate::ops::load::session::Session;
+use crate::ops::load::sides::PlanRequest;
+use crate::ops::load::stack_ref::{StackRef, root};
+use crate::ops::load::switch_target::{Losses, named};
 use crate::sandbox::SandboxOptions;
 use crate::store::lease::Lease;
-use crate::store::turn::{Contention, SwitchCommand};
+use crate::store::preempt::{Contention, SwitchCommand};
 
 /// The largest file of variables.
 const VARIABLE_BYTES_MAX: u64 = 4 << 20;
@@ -104,7 +104,7 @@ fn variable_file(file: &Path) -> Result<Map<String, serde_json::Value>, OpsError
     // What comes with a stack is read as its layers are: a link in it leads nowhere else.
     let bytes = if let Some(root) = root {
         let below = absolute.strip_prefix(root.join("stacks")).unwrap_or(&absolute);
-        inside::read(&root, Path::new("stacks"), below, VARIABLE_BYTES_MAX)
+        contained::read(&root, Path::new("stacks"), below, VARIABLE_BYTES_MAX)
             .map_err(|why| wrong(why.to_string()))?
     } else {
         let mut bytes = Vec::new();

@@ -11,9 +11,9 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use terminal_size::{Width, terminal_size_of};
 
 use crate::cli::echo;
-use crate::engine::advice::in_world;
-use crate::engine::plain::{colored, json, lines};
-use crate::engine::redact::redactor;
+use crate::engine::text::advice::in_world;
+use crate::engine::text::plain::{colored, json, lines};
+use crate::engine::text::redact::redactor;
 
 /// Writes data. A reader that went away (`plan | head`) is no mistake.
 pub fn data(text: &str) {

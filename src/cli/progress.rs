@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::out::{can_move, end_bars, show_bars, talk, told};
-use crate::engine::plain::clean;
-use crate::engine::plan::change::{Plan, Step, StepCall};
+use crate::engine::plan::model::change::{Plan, Step, StepCall};
 use crate::engine::state::journal::StepOutcome;
-use crate::ops::job::Progress;
+use crate::engine::text::plain::clean;
+use crate::ops::apply::step_inputs::Progress;
 
 /// A wait that goes on says so this often where there is no terminal.
 const REMINDER: Duration = Duration::from_secs(10);

@@ -4,10 +4,10 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnost
 
 use crate::cli::excerpt::Excerpt;
 use crate::cli::out::{talk, talk_width, talks_in_color};
-use crate::engine::advice::{restored, unbroken};
-use crate::engine::diagnostic::{Diagnostic, Severity, Sources};
-use crate::engine::plain::clean;
-use crate::engine::redact::redactor;
+use crate::engine::text::advice::{restored, unbroken};
+use crate::engine::text::diagnostic::{Diagnostic, Severity, Sources};
+use crate::engine::text::plain::clean;
+use crate::engine::text::redact::redactor;
 use crate::ops::error::OpsError;
 
 /// Who has more mistakes than this mends the first ones first.

@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::engine::observed::{UnknownReason, Unreadable};
-use crate::engine::plain::clean;
-use crate::engine::redact::redactor;
 use crate::engine::retry::ErrorClass;
+use crate::engine::text::plain::clean;
+use crate::engine::text::redact::redactor;
 
 /// One failed call: its class, who said what, and what a person can do about it.
 #[derive(Debug, thiserror::Error)]

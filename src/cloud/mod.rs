@@ -2,29 +2,15 @@
 
 pub mod clock;
 pub mod error;
-pub mod patience;
+pub mod retry;
 pub mod settings;
-mod contact;
-mod bounded;
-mod credentials;
-pub mod connection;
-mod identity;
-mod encode;
-mod decode;
-mod routes;
-mod transport;
-mod linode;
-mod look;
-mod awaited;
-mod events;
-mod grants;
-mod rest;
-mod listing;
+mod breaker;
+pub mod http;
+pub(crate) mod wire;
+pub(crate) mod linode;
+pub(crate) mod rest;
 mod dynamodb;
-mod certificate;
-pub mod prober;
 pub mod provider;
-
 #[cfg(test)]
 mod loopback;
 #[cfg(test)]

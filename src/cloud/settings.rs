@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cloud::clock::Clock;
-use crate::cloud::patience::{OnRetry, silently};
-use crate::engine::redact::redactor;
+use crate::cloud::retry::{OnRetry, silently};
+use crate::engine::text::redact::redactor;
 
 /// Where the Linode API is when nobody says otherwise.
 pub const LINODE_URL: &str = "https://api.linode.com/v4";
@@ -161,7 +161,7 @@ mod tests {
 
     use super::{Settings, Token, is_loopback};
     use crate::cloud::clock::Wall;
-    use crate::cloud::connection::Connections;
+    use crate::cloud::http::connection::Connections;
 
     fn settings(url: &str) -> Settings {
         Settings::from_env(Arc::new(Wall), |name| match name {

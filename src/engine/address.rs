@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::plain::{clean, uncleaned};
+use crate::engine::text::plain::{clean, uncleaned};
 
 /// Which instance of a resource is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,7 +127,7 @@ pub fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Address;
-    use crate::engine::plain::is_invisible;
+    use crate::engine::text::plain::is_invisible;
 
     #[test]
     fn what_is_printed_parses_to_the_same() {

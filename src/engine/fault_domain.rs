@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::diagnostic::{Diagnostic, nearest};
+use crate::engine::lang::lower::dependencies::named_by;
+use crate::engine::lang::model::{Instance, Stack};
+use crate::engine::lang::validate::dry_run::objects;
 use crate::engine::schema::{Catalog, FaultDomain, Kind};
-use crate::engine::stack::model::{Instance, Stack};
-use crate::engine::stack::rehearse::objects;
-use crate::engine::stack::uses::named_by;
 use crate::engine::state::record::{PendingOperation, Record, State};
+use crate::engine::text::diagnostic::{Diagnostic, nearest};
 use crate::engine::value::{Attributes, Value};
 
 /// Containers in containers are followed so far.

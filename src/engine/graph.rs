@@ -9,9 +9,9 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef as _;
 
 use crate::engine::address::Address;
-use crate::engine::diagnostic::{Diagnostic, Span};
+use crate::engine::lang::model::Stack;
 use crate::engine::quick::QuickSet;
-use crate::engine::stack::model::Stack;
+use crate::engine::text::diagnostic::{Diagnostic, Span};
 
 /// A directed graph without cycles; an edge leads from what is needed to what needs it.
 #[derive(Debug, Clone)]
@@ -233,8 +233,8 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::engine::address::Address;
-    use crate::engine::diagnostic::Span;
     use crate::engine::graph::Graph;
+    use crate::engine::text::diagnostic::Span;
 
     type Needs = Vec<(Address, Vec<(Address, Span)>)>;
 
@@ -251,7 +251,7 @@ mod tests {
             .collect()
     }
 
-    fn graph(needs: &Needs) -> Result<Graph, Vec<crate::engine::diagnostic::Diagnostic>> {
+    fn graph(needs: &Needs) -> Result<Graph, Vec<crate::engine::text::diagnostic::Diagnostic>> {
         Graph::of(needs.iter().map(|(it, needs)| (it, needs.as_slice())), |it| {
             format!("x:{}", it.line)
         })

@@ -1,29 +1,19 @@
 //! Decides: pure rules from text and values to plans; knows no files, clocks, network or async.
 
-pub mod plain;
+pub mod value;
+pub mod text;
 pub mod address;
 pub mod quick;
-pub mod advice;
-pub mod value;
-pub mod decoded;
-pub mod redact;
-pub mod diagnostic;
 pub mod schema;
 pub mod packets;
 pub mod observed;
 pub mod retry;
-pub mod mark;
-pub mod normalise;
-pub mod stack;
+pub mod ownership_tag;
+pub mod normalize;
+pub mod lang;
 pub mod graph;
-pub mod json_schema;
 pub mod state;
 pub mod fault_domain;
 pub mod plan;
 pub mod schedule;
-pub mod over;
-pub mod users;
-pub mod ledger;
-pub mod audit;
-pub mod predict;
-pub mod watch;
+pub mod recovery;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::plan::change::Step;
+use crate::engine::plan::model::change::Step;
 
 /// How a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,7 +198,7 @@ mod tests {
 
     use super::{Schedule, StepState};
     use crate::engine::address::Address;
-    use crate::engine::plan::change::{Step, StepCall};
+    use crate::engine::plan::model::change::{Step, StepCall};
 
     const LIMIT: usize = 2;
 

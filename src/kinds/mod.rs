@@ -33,8 +33,8 @@ pub fn example(kind: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::{FOLDERS, builtin, example};
+    use crate::engine::lang::validate::kind_rules::{READY, far};
     use crate::engine::schema::{FaultDomain, GrantRoutes, Kind};
-    use crate::engine::stack::rules::{READY, far};
 
     #[test]
     fn every_folder_is_a_kind_of_its_own_name() {

@@ -3,25 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::engine::audit::examine::{ExaminedSwitch, audit as examine, invalid, sources};
-use crate::engine::audit::facts::{AuditFacts, Drill, Online, Store};
-use crate::engine::audit::finding::{Audit, AuditSection};
-use crate::engine::plan::guard::Allowances;
-use crate::engine::plan::propose::{Intent, Keep};
-use crate::engine::plan::walls::SHUT_BY_OTHERS;
-use crate::engine::stack::model::Stack;
-use crate::engine::stack::node::{Data, Node};
-use crate::engine::stack::variables::GivenVariable;
+use crate::engine::lang::merge::variables::GivenVariable;
+use crate::engine::lang::model::Stack;
+use crate::engine::lang::yaml::node::{Data, Node};
+use crate::engine::plan::guard::rules::Allowances;
+use crate::engine::plan::planner::{Intent, Keep};
+use crate::engine::plan::traffic::filters::SHUT_BY_OTHERS;
+use crate::engine::recovery::audit::examine::{ExaminedSwitch, audit as examine, invalid, sources};
+use crate::engine::recovery::audit::facts::{AuditFacts, Drill, Online, Store};
+use crate::engine::recovery::audit::finding::{Audit, AuditSection};
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
-use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
-use crate::ops::load;
-use crate::ops::look;
-use crate::ops::place::StackRef;
-use crate::ops::plan::looked;
-use crate::ops::session::Session;
-use crate::ops::sides;
+use crate::ops::load::layers;
+use crate::ops::load::session::Session;
+use crate::ops::load::sides;
+use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::switch_target::Losses;
+use crate::ops::plan::make::looked;
+use crate::ops::plan::refresh;
 
 /// What is to be audited.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ pub async fn audit(session: &Session, question: &AuditQuestion) -> Result<Audit,
         switches.iter().map(|(overlay, stack)| ExaminedSwitch { overlay, stack }).collect();
     if question.online {
         let sources = sources(&session.catalog, &home, &switches, state.as_ref());
-        facts.offers = Some(look::offers(session, sources).await);
+        facts.offers = Some(refresh::offers(session, sources).await);
     }
     let has_broken = !broken.is_empty();
     let mut audit = examine(&session.catalog, &home, &switches, state.as_ref(), &facts, has_broken);
@@ -79,7 +79,7 @@ fn stack(
     let empty = BTreeMap::new();
     let remembered = state.map_or(&empty, |it| &it.variables);
     let desired =
-        load::desired(&question.place, overlays, &question.given, remembered, &session.catalog)?;
+        layers::desired(&question.place, overlays, &question.given, remembered, &session.catalog)?;
     Ok(desired.stack)
 }
 
@@ -112,12 +112,12 @@ fn overlays(
         return Ok(question.to.clone());
     }
     let mut found = Vec::new();
-    for name in load::overlays(&question.place) {
+    for name in layers::overlays(&question.place) {
         let mut layers = home.to_vec();
         layers.push(name.clone());
         let nothing = BTreeMap::new();
         let loaded =
-            load::layers(&question.place, &layers, &question.given, &nothing, &session.catalog)?;
+            layers::layers(&question.place, &layers, &question.given, &nothing, &session.catalog)?;
         // One that cannot be read at all may be the one that matters.
         let is_whole = loaded.layers.len() > layers.len();
         let keys = loaded.layers.last().filter(|_| is_whole).and_then(Node::as_map);
@@ -162,9 +162,9 @@ async fn facts(
 
 /// What each overlay rehearses; one with mistakes is told of where it is laid.
 fn rehearsals(place: &StackRef) -> BTreeMap<String, Vec<String>> {
-    let names = load::overlays(place).into_iter();
+    let names = layers::overlays(place).into_iter();
     let rehearsed = names.filter_map(|name| {
-        let stack = load::instance_of(place, &name).ok()?;
+        let stack = layers::instance_of(place, &name).ok()?;
         let of: Vec<String> = stack.rehearses.into_iter().map(|(it, _)| it).collect();
         (!of.is_empty()).then_some((name, of))
     });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cloud::error::ProviderError;
-use crate::engine::diagnostic::{Diagnostic, Sources};
+use crate::engine::text::diagnostic::{Diagnostic, Sources};
 use crate::store::error::StoreError;
 
 #[derive(Debug, thiserror::Error)]

@@ -1,33 +1,13 @@
 //! Joins: each operation as a recipe over engine, clouds, store and sandbox.
 
 pub mod error;
-pub mod inside;
-pub mod place;
-pub mod session;
+pub mod contained;
 pub mod load;
-pub mod look;
-pub mod settle;
-pub mod course;
-pub mod instance;
-pub mod sides;
-pub mod bindings;
-pub mod sooner;
-pub mod missing;
-pub mod unknown;
-pub mod checks;
 pub mod plan;
 pub mod audit;
-pub mod thaw;
+pub mod recovered;
 pub mod status;
-pub mod job;
-pub mod call;
-pub mod wait;
-pub mod gates;
-pub mod perform;
-pub mod run;
-pub mod timing;
-pub mod closing;
 pub mod apply;
-pub mod ledger;
+pub mod recovery_reports;
 pub mod drill;
 pub mod watch;

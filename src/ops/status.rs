@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::plan::change::{Action, Plan};
-use crate::engine::plan::guard::Allowances;
-use crate::engine::plan::propose::{Intent, Keep, PlanInputs, PlanOptions};
-use crate::engine::stack::variables::GivenVariable;
+use crate::engine::lang::merge::variables::GivenVariable;
+use crate::engine::plan::guard::rules::Allowances;
+use crate::engine::plan::model::change::{Action, Plan};
+use crate::engine::plan::planner::{Intent, Keep, PlanInputs, PlanOptions};
 use crate::engine::state::record::State;
-use crate::ops::course::Losses;
 use crate::ops::error::OpsError;
-use crate::ops::place::StackRef;
-use crate::ops::plan::between;
-use crate::ops::session::Session;
-use crate::ops::sides::{PlanRequest, SwitchSides, sides};
+use crate::ops::load::session::Session;
+use crate::ops::load::sides::{PlanRequest, SwitchSides, sides};
+use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::switch_target::Losses;
+use crate::ops::plan::make::between;
 
 /// What state says, and what the layers would have done if everything is as recorded.
 pub struct StackStatus {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json as object};
 
-use crate::engine::audit::finding::{Audit, AuditSection, Finding, Level};
-use crate::engine::audit::rules::RULES;
+use crate::engine::recovery::audit::finding::{Audit, AuditSection, Finding, Level};
+use crate::engine::recovery::audit::rules::RULES;
 use crate::render::words::{clean, count};
 
 /// The version of the JSON: a field that goes or changes its meaning makes a new one.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use similar::{Algorithm, ChangeTag, DiffOp, TextDiff, capture_diff_slices};
 
-use crate::engine::plan::change::AttributeChange;
+use crate::engine::plan::model::change::AttributeChange;
 use crate::engine::value::{Attributes, Value};
 use crate::render::words::{SENSITIVE, clean, count, cut, fingerprint, inline, key};
 

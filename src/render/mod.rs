@@ -7,21 +7,12 @@
 
 pub mod words;
 pub mod lines;
-pub mod entry;
-pub mod dangers;
-pub mod fold;
-pub mod outline;
-pub mod text;
 pub mod escape;
-pub mod markdown;
-pub mod json;
-pub mod html;
+pub mod plan;
 pub mod audit;
 pub mod sarif;
 pub mod status;
 pub mod report;
-pub mod foretold;
 pub mod watch;
-
 #[cfg(test)]
 mod tests;

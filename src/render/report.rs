@@ -2,9 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::engine::ledger::codec::value;
-use crate::engine::ledger::report::{ObjectiveResult, ObjectiveVerdict, SwitchReport};
-use crate::engine::ledger::timed::{StepResult, StepTiming};
+use crate::engine::recovery::report::codec::value;
+use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
+use crate::engine::recovery::report::summary::{ObjectiveResult, ObjectiveVerdict, SwitchReport};
 use crate::render::escape::{code, prose};
 use crate::render::words::{clean, duration};
 
@@ -289,9 +289,9 @@ pub fn markdown_list(reports: &[(&str, &SwitchReport)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{list, markdown, paragraph, text, took};
-    use crate::engine::ledger::report::SwitchReport;
-    use crate::engine::ledger::sample::{planned, report};
-    use crate::engine::ledger::timed::StepResult;
+    use crate::engine::recovery::report::sample::{planned, report};
+    use crate::engine::recovery::report::step_timing::StepResult;
+    use crate::engine::recovery::report::summary::SwitchReport;
 
     #[test]
     fn times_have_a_decimal_up_to_a_minute() {

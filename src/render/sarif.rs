@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::audit::finding::{Audit, AuditRule, Finding, Level};
-use crate::engine::audit::rules::RULES;
+use crate::engine::recovery::audit::finding::{Audit, AuditRule, Finding, Level};
+use crate::engine::recovery::audit::rules::RULES;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 

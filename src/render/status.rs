@@ -2,10 +2,10 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::engine::advice::AdvisedCommand;
-use crate::engine::plan::change::{Action, Change, Plan};
+use crate::engine::plan::model::change::{Action, Change, Plan};
+use crate::engine::recovery::user_routes::UserRoute;
 use crate::engine::state::record::{Phase, State};
-use crate::engine::users::UserRoute;
+use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::value::Value;
 use crate::render::words::{clean, count, duration, inline, moment};
 

@@ -2,21 +2,21 @@
 
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
-use crate::engine::plain::is_invisible;
-use crate::engine::plan::change::{
+use crate::engine::plan::format::codec::PlanEnvelope;
+use crate::engine::plan::model::change::{
     Action, Change, Danger, Drift, LossDeclaration, OutputChange, Plan,
 };
-use crate::engine::plan::forecast::{ExpectedTime, Forecast};
-use crate::engine::plan::sample::{CREATE, REPLACE, any_plan, change, note, plan};
-use crate::engine::plan::wire::PlanEnvelope;
+use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
+use crate::engine::plan::tests::sample::{CREATE, REPLACE, any_plan, change, note, plan};
 use crate::engine::schema::Sort;
+use crate::engine::text::plain::is_invisible;
 use crate::engine::value::{Attributes, Secret, Value};
 use crate::render::escape;
-use crate::render::html;
-use crate::render::json::json;
-use crate::render::markdown::{MIN_BYTES, markdown};
-use crate::render::outline::ShownPlan;
-use crate::render::text::{TextOptions, text};
+use crate::render::plan::html;
+use crate::render::plan::json::json;
+use crate::render::plan::markdown::{MIN_BYTES, markdown};
+use crate::render::plan::outline::ShownPlan;
+use crate::render::plan::text::{TextOptions, text};
 use crate::render::words::{clean, digest};
 
 const NONE: Value = Value::Null;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::engine::watch::WatchEvent;
+use crate::engine::recovery::watch::WatchEvent;
 use crate::render::words::{count, duration};
 
 /// What every line of one watcher says.
@@ -129,7 +129,7 @@ fn detail(about: &About, event: &WatchEvent) -> String {
 #[cfg(test)]
 mod tests {
     use super::{About, line, time};
-    use crate::engine::watch::WatchEvent;
+    use crate::engine::recovery::watch::WatchEvent;
 
     #[test]
     fn every_event_is_a_line_with_the_same_head() {

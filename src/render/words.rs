@@ -2,9 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
-pub use crate::engine::plain::clean;
-use crate::engine::plan::change::Action;
+use crate::engine::plan::model::change::Action;
 use crate::engine::schema::Sort;
+pub use crate::engine::text::plain::clean;
 use crate::engine::value::Value;
 
 pub const SENSITIVE: &str = "(sensitive)";

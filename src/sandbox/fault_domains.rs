@@ -1,14 +1,14 @@
 //! The names of all that can be lost, and what a misspelt one may have meant.
 
 use crate::sandbox::dynamodb::places::REGIONS;
-use crate::sandbox::linode::catalogue;
+use crate::sandbox::linode::data::catalog;
 
 /// What of Linode belongs to no region: zones, records, firewalls, keys.
 pub const GLOBAL: &str = "linode:global";
 
 /// Every fault domain of this world.
 pub fn all() -> Vec<String> {
-    let linode = catalogue::regions().iter().filter_map(|row| row["id"].as_str());
+    let linode = catalog::regions().iter().filter_map(|row| row["id"].as_str());
     let mut names = vec![GLOBAL.to_owned()];
     names.extend(linode.map(|region| format!("linode:{region}")));
     names.extend(REGIONS.iter().map(|region| format!("aws:{region}")));

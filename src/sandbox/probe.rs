@@ -5,12 +5,14 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde_json::{Value, json};
 
 use crate::sandbox::http::{Millis, SandboxRequest};
-use crate::sandbox::linode::apps::AppAnswer;
-use crate::sandbox::linode::model::Config;
-use crate::sandbox::linode::reach::{PacketSource, lets_in};
-use crate::sandbox::linode::{LinodeWorld, health, names};
-use crate::sandbox::received::{Received, ReceivedOutcome};
-use crate::sandbox::world::SandboxWorld;
+use crate::sandbox::linode::LinodeWorld;
+use crate::sandbox::linode::balancer::health;
+use crate::sandbox::linode::data::apps::AppAnswer;
+use crate::sandbox::linode::data::model::Config;
+use crate::sandbox::linode::dns::names;
+use crate::sandbox::linode::firewall::reach::{PacketSource, lets_in};
+use crate::sandbox::requests::received::{Received, ReceivedOutcome};
+use crate::sandbox::world::core::SandboxWorld;
 
 /// A look from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]

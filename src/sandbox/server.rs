@@ -19,7 +19,7 @@ use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
 use crate::sandbox::probe::{SandboxProbe, split};
 use crate::sandbox::shared::Sandbox;
 use crate::sandbox::wire::{Cut, Wires};
-use crate::sandbox::world::SandboxReply;
+use crate::sandbox::world::core::SandboxReply;
 
 /// Larger bodies than any real call has are refused.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;

@@ -7,14 +7,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::sandbox::clock::{self, DEFAULT_SPEED, WorldClock};
-use crate::sandbox::faults::FaultSpec;
-use crate::sandbox::folder::{FolderError, WorldFolder};
+use crate::sandbox::faults::state::FaultSpec;
 use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
 use crate::sandbox::linode::RateLimits;
 use crate::sandbox::probe::{self, SandboxProbe, SandboxProbeAnswer};
-use crate::sandbox::received::Received;
-use crate::sandbox::request_log::{self, Requests};
-use crate::sandbox::world::{SandboxReply, SandboxWorld};
+use crate::sandbox::requests::log::{self, Requests};
+use crate::sandbox::requests::received::Received;
+use crate::sandbox::world::core::{SandboxReply, SandboxWorld};
+use crate::sandbox::world::folder::{FolderError, WorldFolder};
 
 /// How a world is born; one that exists keeps its clock and seed, except that `manual` stops its clock.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,8 +121,8 @@ impl Sandbox {
     /// Starts a folder over, also one that this version cannot read; the next one to open it gives it a clock.
     pub fn wipe(folder: &Path) -> Result<(), SandboxError> {
         WorldFolder::open(folder)?.wipe()?;
-        let path = request_log::place(folder);
-        request_log::clear(&path).map_err(|source| SandboxError::Log { path, source })
+        let path = log::place(folder);
+        log::clear(&path).map_err(|source| SandboxError::Log { path, source })
     }
 
     /// Catches up with other processes, does something to the world, and writes down what changed.
@@ -187,7 +187,7 @@ impl Sandbox {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let SharedWorld { folder, place, requests, .. } = &mut *guard;
         let held = folder.as_ref().map(WorldFolder::hold).transpose()?;
-        let file = folder.as_ref().map(|_| request_log::place(place));
+        let file = folder.as_ref().map(|_| log::place(place));
         let result = act(requests, file.as_ref());
         drop(held);
         Ok(result)
@@ -307,8 +307,8 @@ fn note(
     match folder {
         _ if received.is_empty() => Ok(()),
         Some(folder) => {
-            let path = request_log::place(folder);
-            let written = request_log::append(&path, received);
+            let path = log::place(folder);
+            let written = log::append(&path, received);
             written.map_err(|source| SandboxError::Log { path, source })
         }
         None => {

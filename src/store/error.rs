@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::advice::{AdvisedCommand, in_world};
 use crate::engine::state::codec::CodecError;
+use crate::engine::text::advice::{AdvisedCommand, in_world};
 
 /// Why nothing may be changed any more under a lease.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

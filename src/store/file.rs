@@ -8,11 +8,11 @@ use crate::engine::state::codec::{
 };
 use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::State;
-use crate::store::claim::{LockRecord, LockRecords, SwitchIntent, machine, wall};
 use crate::store::error::{HeldBy, StoreError, broken, io};
-use crate::store::known::{KnownSerials, OutdatedState};
+use crate::store::keep_alive::{KeepAlive, LeaseTimes, RenewalState};
+use crate::store::known_serials::{KnownSerials, OutdatedState};
 use crate::store::lease::{JOURNAL, Lease, Preempted, SNAPSHOT, Start, journals, sweep};
-use crate::store::pulse::{KeepAlive, LeaseTimes, RenewalState};
+use crate::store::lock_record::{LockRecord, LockRecords, SwitchIntent, machine, wall};
 use crate::store::tracked::check_untracked;
 
 /// How often a reader starts again because a writer just put a new snapshot in place.

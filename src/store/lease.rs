@@ -18,10 +18,10 @@ use std::sync::Arc;
 use crate::engine::state::codec::{decode_state, encode_entry, encode_state};
 use crate::engine::state::journal::JournalEntry;
 use crate::engine::state::record::State;
-use crate::store::claim::remove;
 use crate::store::error::{LeaseEnd, StoreError, broken, io};
+use crate::store::keep_alive::{KeepAlive, LeaseGuard, RenewalState};
+use crate::store::lock_record::remove;
 use crate::store::private;
-use crate::store::pulse::{KeepAlive, LeaseGuard, RenewalState};
 
 pub const SNAPSHOT: &str = "state.snapshot";
 pub const JOURNAL: &str = "journal";
@@ -278,10 +278,10 @@ mod tests {
     use std::time::Duration;
 
     use super::{JOURNAL, SNAPSHOT, Start, prepare, put_in_place, sweep};
-    use crate::store::claim::{LockRecord, LockRecords, machine};
     use crate::store::error::{LeaseEnd, StoreError};
+    use crate::store::keep_alive::{KeepAlive, LeaseTimes, RenewalState};
     use crate::store::lease::Lease;
-    use crate::store::pulse::{KeepAlive, LeaseTimes, RenewalState};
+    use crate::store::lock_record::{LockRecord, LockRecords, machine};
 
     const STOPPED: LeaseTimes =
         LeaseTimes { lease: Duration::from_secs(60), heartbeat: Duration::from_secs(3_600) };

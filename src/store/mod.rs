@@ -2,17 +2,15 @@
 
 pub mod private;
 pub mod error;
-pub mod claim;
-pub mod pulse;
+pub mod lock_record;
+pub mod keep_alive;
 pub mod lease;
 pub mod tracked;
 pub mod reports;
-pub mod known;
+pub mod known_serials;
 pub mod file;
 pub mod restore;
-pub mod turn;
+pub mod preempt;
 pub mod watch;
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod outdated_tests;
+pub mod tests;

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::engine::ledger::codec::{decode, encode};
-use crate::engine::ledger::report::SwitchReport;
-use crate::engine::redact::redactor;
-use crate::store::claim::remove;
+use crate::engine::recovery::report::codec::{decode, encode};
+use crate::engine::recovery::report::summary::SwitchReport;
+use crate::engine::text::redact::redactor;
 use crate::store::error::{StoreError, io};
+use crate::store::lock_record::remove;
 use crate::store::private;
 
 /// How many are kept.
@@ -158,8 +158,8 @@ fn file_name(report: &SwitchReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::{REPORTS_MAX, Reports};
-    use crate::engine::ledger::phases::RunSpan;
-    use crate::engine::ledger::report::{RecoveryObjectives, SwitchKind, SwitchReport};
+    use crate::engine::recovery::report::phases::RunSpan;
+    use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchKind, SwitchReport};
 
     fn report(ended: i64) -> SwitchReport {
         SwitchReport {

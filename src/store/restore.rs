@@ -9,7 +9,7 @@ use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::{Record, RunRecord, State};
 use crate::store::error::{HeldBy, StoreError, io};
 use crate::store::file::{Claimant, FileStore, LoadedState, grip, read_if_there};
-use crate::store::known::{KnownSerials, is, kept};
+use crate::store::known_serials::{KnownSerials, is, kept};
 use crate::store::lease::JOURNAL;
 use crate::store::tracked::check_untracked;
 

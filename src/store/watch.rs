@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::engine::watch::{Notes, WatchMemory};
+use crate::engine::recovery::watch::{Notes, WatchMemory};
 use crate::store::error::StoreError;
 use crate::store::private;
 
@@ -103,7 +103,7 @@ impl Drop for WatchLock {
 #[cfg(test)]
 mod tests {
     use super::WatchFile;
-    use crate::engine::watch::{Notes, WatchMemory};
+    use crate::engine::recovery::watch::{Notes, WatchMemory};
     use crate::store::error::StoreError;
 
     #[test]

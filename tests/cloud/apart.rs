@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lifeboat::cloud::provider::MemberRead;
 use lifeboat::engine::observed::Observation;
 use lifeboat::engine::retry::ErrorClass;
-use lifeboat::sandbox::faults::LostHow;
+use lifeboat::sandbox::faults::state::LostHow;
 use lifeboat::sandbox::http::SandboxRequest;
 use serde_json::{Value as Json, json};
 

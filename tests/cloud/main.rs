@@ -7,11 +7,11 @@ mod walk;
 
 use std::sync::Arc;
 
-use lifeboat::cloud::prober::{Probe, ProbeAnswer, Prober};
+use lifeboat::cloud::http::prober::{Probe, ProbeAnswer, Prober};
 use lifeboat::cloud::provider::{JOIN, ReadResult};
 use lifeboat::engine::observed::Observation;
 use lifeboat::engine::retry::ErrorClass;
-use lifeboat::sandbox::faults::LostHow;
+use lifeboat::sandbox::faults::state::LostHow;
 use serde_json::{Value as Json, json};
 
 use crate::walk::{MARK, Walk};

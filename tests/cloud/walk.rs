@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat::cloud::clock::{Clock, Scaled, Wall};
-use lifeboat::cloud::connection::{Connections, Settings};
 use lifeboat::cloud::error::ProviderError;
-use lifeboat::cloud::patience::{silently, with_retry};
+use lifeboat::cloud::http::connection::{Connections, Settings};
 use lifeboat::cloud::provider::{Provider, ReadQuery, ReadResult};
+use lifeboat::cloud::retry::{silently, with_retry};
 use lifeboat::engine::address::Address;
-use lifeboat::engine::normalise::normalise;
+use lifeboat::engine::normalize::normalise;
 use lifeboat::engine::observed::Observation;
 use lifeboat::engine::retry::CHANGING;
 use lifeboat::engine::schema::{Catalog, Kind};

@@ -2,8 +2,8 @@
 
 use clap::Parser as _;
 use lifeboat::cli::args::Arguments;
-use lifeboat::engine::advice::AdvisedCommand;
-use lifeboat::render::text::{TextOptions, text};
+use lifeboat::engine::text::advice::AdvisedCommand;
+use lifeboat::render::plan::text::{TextOptions, text};
 
 use crate::harness::{Home, Output};
 
@@ -173,7 +173,8 @@ fn every_command_that_a_message_can_tell_is_accepted_in_every_world() {
             if command.words().iter().any(|it| it.contains('`')) {
                 continue;
             }
-            let typed = lifeboat::engine::advice::in_world(&text, sandbox, directory).into_owned();
+            let typed =
+                lifeboat::engine::text::advice::in_world(&text, sandbox, directory).into_owned();
             let [words] = commands(&typed).try_into().expect("it is one command");
             parses(&words);
             assert_eq!(words[..command.words().len()], command.words());
@@ -189,7 +190,7 @@ fn a_plan_keeps_its_commands_on_one_line() {
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
     home.lose("linode:us-east");
     let plan = home.sandbox(&["plan", "tiny", "--format", "json"]).code(5);
-    let (plan, _) = lifeboat::engine::plan::wire::decode(&plan.stdout).unwrap();
+    let (plan, _) = lifeboat::engine::plan::format::codec::decode(&plan.stdout).unwrap();
     let whole = "`lifeboat failover tiny --to eu --lost linode:us-east --sandbox`";
     for width in [1, 20, 40, 60, 80, 100, 200] {
         let shown = text(&plan, &TextOptions { color: false, width, verbose: false });

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 
-use lifeboat::sandbox::received::Received;
+use lifeboat::sandbox::requests::received::Received;
 
 use crate::converge::{fired, in_parallel};
 use crate::harness::Home;

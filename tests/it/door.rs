@@ -1,6 +1,6 @@
 //! Firewalls before balancers: nobody is sent where nobody is let in, whoever put the firewall there.
 
-use lifeboat::sandbox::linode::leads::MetBy;
+use lifeboat::sandbox::linode::dns::targets::MetBy;
 use serde_json::{Value, json};
 
 use crate::duo::{self, STACK, failback, leads, state};

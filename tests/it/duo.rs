@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use lifeboat::engine::state::record::{Phase, State};
 use lifeboat::sandbox::Requests;
-use lifeboat::sandbox::linode::leads::{MetBy, ServedVerdict};
-use lifeboat::sandbox::received::Received;
+use lifeboat::sandbox::linode::dns::targets::{MetBy, ServedVerdict};
+use lifeboat::sandbox::requests::received::Received;
 
 use crate::harness::{Home, Output};
 

@@ -9,12 +9,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use lifeboat::engine::state::record::State;
-use lifeboat::sandbox::fault_spec::FaultSpec;
-use lifeboat::sandbox::faults::LostHow;
+use lifeboat::sandbox::faults::spec::FaultSpec;
+use lifeboat::sandbox::faults::state::LostHow;
 use lifeboat::sandbox::http::SandboxRequest;
-use lifeboat::sandbox::received::Received;
-use lifeboat::sandbox::request_log;
-use lifeboat::sandbox::world::SandboxReply;
+use lifeboat::sandbox::requests::log;
+use lifeboat::sandbox::requests::received::Received;
+use lifeboat::sandbox::world::core::SandboxReply;
 use lifeboat::sandbox::{Sandbox, SandboxOptions};
 use lifeboat::store::file::FileStore;
 use serde_json::Value;
@@ -231,7 +231,7 @@ impl Home {
 
     /// How long that log is, in bytes: cheap enough to be asked all the time.
     pub(crate) fn log_length(&self) -> u64 {
-        let log = request_log::place(&self.path("state/sandbox/world"));
+        let log = log::place(&self.path("state/sandbox/world"));
         log.metadata().map_or(0, |it| it.len())
     }
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use lifeboat::engine::state::journal::JournalEntry;
 use lifeboat::engine::state::record::State;
 use lifeboat::store::file::FileStore;
+use lifeboat::store::keep_alive::LeaseTimes;
 use lifeboat::store::lease::Lease;
-use lifeboat::store::pulse::LeaseTimes;
-use lifeboat::store::turn::SwitchCommand;
+use lifeboat::store::preempt::SwitchCommand;
 
 use crate::converge::fired;
 use crate::harness::{Home, Running, files};

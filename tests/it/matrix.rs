@@ -92,7 +92,7 @@ impl Run {
     fn calls(self) -> BTreeSet<String> {
         let home = self.home();
         self.run(&home).code(0).done();
-        let call = |it: &lifeboat::sandbox::received::Received| {
+        let call = |it: &lifeboat::sandbox::requests::received::Received| {
             it.operation.clone().unwrap_or_else(|| {
                 let path = it.path.trim_start_matches("/v4beta").trim_start_matches("/v4");
                 let object = path.rsplit_once('/').filter(|it| it.1.parse::<u64>().is_ok());

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use lifeboat::sandbox::linode::leads::MetBy;
-use lifeboat::sandbox::received::Received;
+use lifeboat::sandbox::linode::dns::targets::MetBy;
+use lifeboat::sandbox::requests::received::Received;
 use serde_json::json;
 
 use crate::converge::fired;

@@ -1,6 +1,6 @@
 //! Active and active: two records of one name, of which a switch takes one away and brings it back.
 
-use lifeboat::sandbox::received::Received;
+use lifeboat::sandbox::requests::received::Received;
 
 use crate::duo::{AWS, LINODE, leads, served};
 use crate::harness::Home;

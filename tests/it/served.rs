@@ -1,7 +1,7 @@
 //! The sandbox as a program of its own: it needs no stacks, says whose time it keeps, and fails as often as it is told to.
 
 use lifeboat::sandbox::http::SandboxRequest;
-use lifeboat::sandbox::world::SandboxReply;
+use lifeboat::sandbox::world::core::SandboxReply;
 
 use crate::harness::Home;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lifeboat::store::file::FileStore;
-use lifeboat::store::turn::SwitchCommand;
+use lifeboat::store::preempt::SwitchCommand;
 
 use crate::converge::fired;
 use crate::cut::{Cut, at_each_change};

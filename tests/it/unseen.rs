@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 
-use lifeboat::engine::plan::wire::FORMAT_VERSION;
+use lifeboat::engine::plan::format::codec::FORMAT_VERSION;
 use lifeboat::sandbox::ServingSandbox;
 
 use crate::harness::Home;

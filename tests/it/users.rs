@@ -1,17 +1,17 @@
 //! Where users were at every logged request, as the sandbox saw it: `home.users()` after `home.log_requests()` and some runs.
 //!
-//! The verdict is the sandbox's own (`src/sandbox/linode/leads.rs`): node modes, ports, firewalls and the application count.
+//! The verdict is the sandbox's own (`src/sandbox/linode/dns/targets.rs`): node modes, ports, firewalls and the application count.
 //! A request is blamed only for what it changed itself; what time and faults did is told apart.
 
 use std::time::Duration;
 
-use lifeboat::sandbox::linode::leads::{MetBy, ServedVerdict};
-use lifeboat::sandbox::request_log;
+use lifeboat::sandbox::linode::dns::targets::{MetBy, ServedVerdict};
+use lifeboat::sandbox::requests::log;
 
 use crate::harness::Home;
 
 /// The log of requests, to be asked about users.
-pub(crate) struct Users(request_log::Requests);
+pub(crate) struct Users(log::Requests);
 
 /// A name at one request, before it and after it; `None`: no record had it.
 pub(crate) struct Moment {
@@ -65,7 +65,7 @@ impl Home {
 
     /// From now on it answers errors on every machine whose user data or image holds this text.
     pub(crate) fn app_is_broken_by(&self, text: &str) {
-        use lifeboat::sandbox::linode::apps::BrokenApp;
+        use lifeboat::sandbox::linode::data::apps::BrokenApp;
         self.world.set_app(text, |it| it.broken = Some(BrokenApp::Errors)).unwrap();
     }
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use lifeboat::engine::state::record::Phase;
 use lifeboat::sandbox::SandboxOptions;
-use lifeboat::sandbox::faults::LostHow;
-use lifeboat::store::claim::{LockRecord, LockRecords, machine, wall};
+use lifeboat::sandbox::faults::state::LostHow;
 use lifeboat::store::file::FileStore;
-use lifeboat::store::turn::SwitchCommand;
+use lifeboat::store::lock_record::{LockRecord, LockRecords, machine, wall};
+use lifeboat::store::preempt::SwitchCommand;
 use serde_json::Value;
 
 use crate::guards::served;

@@ -21,10 +21,10 @@ const RETIRED: &[(&str, &str)] = &[
 /// Where an old word stands for another thing than the one that was renamed, with the reason.
 const ALLOWED: &[(&str, &str)] = &[
     // The codes of diagnostics are stable names that pipelines match.
-    ("src/engine/plan/offered.rs", "catalogue_unread"),
-    ("src/sandbox/linode/catalogue.rs", "catalogue"),
+    ("src/engine/plan/checks/offers.rs", "catalogue_unread"),
+    ("src/sandbox/linode/data/catalog.rs", "catalogue"),
     // A word of the overlays of before is told its name of today.
-    ("src/engine/stack/lower.rs", "instance"),
+    ("src/engine/lang/lower/resources.rs", "instance"),
 ];
 
 /// The texts of a source: what stands between quotes, comments left out.

@@ -8,8 +8,8 @@ use clap_complete::engine::ArgValueCompleter;
 
 use crate::cli::complete;
 
+use crate::engine::lang::check::gate::parse_duration;
 use crate::engine::retry::Pacing;
-use crate::engine::stack::gate::parse_duration;
 use crate::ops::error::OpsError;
 
 /// A stack and what is laid over it.

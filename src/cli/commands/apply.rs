@@ -10,26 +10,26 @@ use crate::cli::commands::reports;
 use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
-use crate::engine::advice::AdvisedCommand;
-use crate::engine::over::{self, Completion};
-use crate::engine::plan::accord::differences;
-use crate::engine::plan::change::Plan;
-use crate::engine::plan::propose::{Intent, Keep};
-use crate::engine::plan::wire::plan_digest;
+use crate::engine::plan::format::codec::plan_digest;
+use crate::engine::plan::format::same_as_planned::differences;
+use crate::engine::plan::model::change::Plan;
+use crate::engine::plan::planner::{Intent, Keep};
+use crate::engine::recovery::completion::{self, Completion};
 use crate::engine::state::record::State;
-use crate::ops::apply::is_idle;
-use crate::ops::bindings::{bindings, broken_bindings};
-use crate::ops::closing::RunRequest;
-use crate::ops::course::{Losses, named};
+use crate::engine::text::advice::AdvisedCommand;
+use crate::ops::apply::finish::RunRequest;
+use crate::ops::apply::run::is_idle;
 use crate::ops::error::OpsError;
-use crate::ops::ledger;
-use crate::ops::load::assumes_loss;
-use crate::ops::place::StackRef;
-use crate::ops::plan::{Proposed, plan_on, unsafe_steps};
-use crate::ops::session::{CloudTarget, Session};
-use crate::ops::sides::{PlanRequest, overlays_of};
-use crate::render::outline::ShownPlan;
-use crate::render::text::{TextOptions, text};
+use crate::ops::load::layers::assumes_loss;
+use crate::ops::load::session::{CloudTarget, Session};
+use crate::ops::load::sides::{PlanRequest, overlays_of};
+use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::switch_target::{Losses, named};
+use crate::ops::plan::bindings::{bindings, broken_bindings};
+use crate::ops::plan::make::{Proposed, plan_on, unsafe_steps};
+use crate::ops::recovery_reports;
+use crate::render::plan::outline::ShownPlan;
+use crate::render::plan::text::{TextOptions, text};
 use crate::store::lease::Lease;
 
 /// What was agreed to on the command line.
@@ -98,13 +98,13 @@ pub async fn settled_with(
     note_drill(&ask.place, &proposed.desired.stack);
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
-        let open = over::open(&proposed.plan);
+        let open = completion::open(&proposed.plan);
         let waits = open.iter().any(|it| !it.is_shared());
         out::talk(if waits { "nothing can be done now" } else { "nothing to do" });
         for told in [ending::open(&open), ending::shared(&open)].into_iter().flatten() {
             out::talk(&told);
         }
-        let ending = over::ending(&open, true);
+        let ending = completion::ending(&open, true);
         return Ok(Went { exit: ending.into(), ending });
     }
     if !consent.yes && !agreed(question, "yes") {
@@ -222,7 +222,7 @@ pub async fn destroy(
         out::talk(&format!("These hold data, which goes with them:\n{}", data.join("\n")));
     }
     if proposed.plan.steps.is_empty() {
-        let stays = !over::open(&proposed.plan).is_empty();
+        let stays = !completion::open(&proposed.plan).is_empty();
         out::talk(if stays { "nothing can be destroyed now" } else { "nothing to destroy" });
     } else if !consents(&session, &ask, consent, !data.is_empty())? {
         out::talk("nothing changed");
@@ -336,9 +336,9 @@ async fn carry_out(
     let tell = progress::listener(&proposed.plan);
     let left = ending::left(&proposed.plan, &ask.place.name());
     let recorded = ending::recorded(&proposed);
-    let switching = ledger::switching(&proposed);
+    let switching = recovery_reports::switching(&proposed);
     let report =
-        crate::ops::apply::apply(session, lease, proposed, &order, tell, signals.stop.clone())
+        crate::ops::apply::run::apply(session, lease, proposed, &order, tell, signals.stop.clone())
             .await;
     out::end_bars();
     let report = report?;

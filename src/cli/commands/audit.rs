@@ -9,11 +9,11 @@ use crate::cli::args::{AuditArgs, AuditFormat, LayerArgs};
 use crate::cli::commands::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
-use crate::engine::audit::finding::{Audit, Level};
-use crate::engine::stack::recovery::is_fault_domain;
+use crate::engine::lang::lower::recovery_keys::is_fault_domain;
+use crate::engine::recovery::audit::finding::{Audit, Level};
 use crate::ops::audit::{AuditQuestion, audit as ask};
 use crate::ops::error::OpsError;
-use crate::ops::place::StackRef;
+use crate::ops::load::stack_ref::StackRef;
 use crate::render::audit::{json, rules, text};
 use crate::render::sarif::sarif;
 

@@ -5,10 +5,10 @@ use clap::CommandFactory as _;
 use crate::cli::args::Arguments;
 use crate::cli::exit::Exit;
 use crate::cli::out;
-use crate::engine::advice::AdvisedCommand;
-use crate::engine::diagnostic::nearest;
-use crate::engine::json_schema::json_schema;
+use crate::engine::lang::json_schema::json_schema;
 use crate::engine::schema::{Attribute, FaultDomain, Kind, OnChange};
+use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::diagnostic::nearest;
 use crate::kinds::{builtin, example};
 use crate::ops::error::OpsError;
 

@@ -10,26 +10,27 @@ use crate::cli::commands::{CommandContext, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
-use crate::engine::advice::AdvisedCommand;
-use crate::engine::over::{self, Completion};
-use crate::engine::plan::change::{Action, Plan};
-use crate::engine::plan::propose::Intent;
-use crate::engine::stack::model::Stack;
-use crate::ops::drill::aftermath::cut_off;
+use crate::engine::lang::model::Stack;
+use crate::engine::plan::model::change::{Action, Plan};
+use crate::engine::plan::planner::Intent;
+use crate::engine::recovery::completion::{self, Completion};
+use crate::engine::text::advice::AdvisedCommand;
+use crate::ops::apply::step_inputs::Progress;
 use crate::ops::drill::cleanup::{Cleaned, clean_up};
-use crate::ops::drill::foresight::{DrillPreview, foresight};
+use crate::ops::drill::crashed::cut_off;
+use crate::ops::drill::preview::{DrillPreview, foresight};
 use crate::ops::drill::rehearsal::{DrillRun, rehearse};
-use crate::ops::drill::script::{DrillObserver, DrillPhase, DrillSpec};
+use crate::ops::drill::spec::{DrillObserver, DrillPhase, DrillSpec};
 use crate::ops::error::OpsError;
-use crate::ops::job::Progress;
-use crate::ops::ledger::goals;
-use crate::ops::load::DesiredStack;
-use crate::ops::place::StackRef;
-use crate::ops::plan::{Proposed, plan_on};
-use crate::ops::session::Session;
-use crate::ops::{ledger, load};
-use crate::render::foretold::{Foretold, foretold};
-use crate::render::outline::ShownPlan;
+use crate::ops::load::layers;
+use crate::ops::load::layers::DesiredStack;
+use crate::ops::load::session::Session;
+use crate::ops::load::stack_ref::StackRef;
+use crate::ops::plan::make::{Proposed, plan_on};
+use crate::ops::recovery_reports;
+use crate::ops::recovery_reports::goals;
+use crate::render::plan::drill_preview::{Foretold, foretold};
+use crate::render::plan::outline::ShownPlan;
 use crate::render::words::count;
 
 /// What a drill is asked to do.
@@ -117,7 +118,7 @@ pub async fn drill(
 
 /// What the overlay says of its drill. For a cleanup it need not be there: state knows what it made.
 fn drilled(session: &Session, place: &StackRef, wanted: &DrillArgs) -> Result<Stack, OpsError> {
-    let why = match load::instance_of(place, &wanted.to) {
+    let why = match layers::instance_of(place, &wanted.to) {
         Ok(it) if it.instance.is_some() && (wanted.cleanup || !it.rehearses.is_empty()) => {
             return Ok(it);
         }
@@ -146,10 +147,10 @@ fn drilled(session: &Session, place: &StackRef, wanted: &DrillArgs) -> Result<St
 /// Without a switch a drill proves nothing, and must not pass for one.
 fn no_rehearsal(place: &StackRef, overlay: &str) -> OpsError {
     let is_switch = |it: &String| {
-        load::instance_of(place, it)
+        layers::instance_of(place, it)
             .is_ok_and(|it| it.instance.is_none() && !it.assumes_lost.is_empty())
     };
-    let switches: Vec<String> = load::overlays(place).into_iter().filter(is_switch).collect();
+    let switches: Vec<String> = layers::overlays(place).into_iter().filter(is_switch).collect();
     let one = switches.first().map_or("OVERLAY", String::as_str);
     OpsError::input(
         format!("`{overlay}` rehearses nothing: a drill of it would switch nowhere"),
@@ -193,7 +194,8 @@ fn foretell(
     }
     let plans = || std::iter::once(&proposed.plan).chain(switch.map(|it| &it.plan));
     let place = &script.ask.place;
-    let (expected, damaged) = ledger::expected(session, place, plans().chain([&it.cleanup]));
+    let (expected, damaged) =
+        recovery_reports::expected(session, place, plans().chain([&it.cleanup]));
     if switch.is_none() {
         reports::warn(place, &damaged);
     }
@@ -241,9 +243,9 @@ fn rehearsed(script: &DrillSpec) -> String {
 /// A part of the world was not read: a drill can wait. A name that its switch would leave where all is lost is no reason to: that
 /// is what a rehearsal shows.
 fn waits(plan: &Plan) -> Option<Exit> {
-    let mut open = over::open(plan);
+    let mut open = completion::open(plan);
     open.retain(|it| plan.strays.iter().all(|stray| stray.address != it.address));
-    let ending = over::ending(&open, true);
+    let ending = completion::ending(&open, true);
     if ending == Completion::Over {
         return None;
     }

@@ -7,16 +7,16 @@ use crate::cli::commands::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
-use crate::engine::advice::AdvisedCommand;
-use crate::engine::diagnostic::nearest;
-use crate::engine::plan::change::{Change, Plan};
-use crate::engine::plan::propose::Intent;
-use crate::engine::plan::survey::KnownValues;
-use crate::engine::stack::origin;
+use crate::engine::lang::origin;
+use crate::engine::plan::draft::refresh::KnownValues;
+use crate::engine::plan::model::change::{Change, Plan};
+use crate::engine::plan::planner::Intent;
+use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::diagnostic::nearest;
 use crate::ops::error::OpsError;
-use crate::ops::load;
-use crate::ops::plan::plan_on;
-use crate::ops::sides::overlays_of;
+use crate::ops::load::layers;
+use crate::ops::load::sides::overlays_of;
+use crate::ops::plan::make::plan_on;
 use crate::render::words::inline;
 
 pub async fn explain(
@@ -31,7 +31,7 @@ pub async fn explain(
     let overlays = overlays_of(ask.overlays.as_deref(), state.as_ref());
     let empty = BTreeMap::new();
     let remembered = state.as_ref().map_or(&empty, |it| &it.variables);
-    let loaded = load::layers(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
+    let loaded = layers::layers(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
     if let Some(name) = what.strip_prefix("vars.") {
         let origin = origin::explain_variable(&loaded, name).map_err(|diagnostic| {
             let sources = loaded.sources.clone();

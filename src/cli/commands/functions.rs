@@ -156,7 +156,7 @@ fn line(page: &mut String, (how, what): &(&str, &str)) {
 #[cfg(test)]
 mod tests {
     use super::page;
-    use crate::engine::stack::functions::NAMES;
+    use crate::engine::lang::cel::functions::NAMES;
 
     #[test]
     fn every_function_that_is_known_is_told() {

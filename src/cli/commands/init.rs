@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::cli::commands::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::out;
+use crate::ops::contained::link_on_the_way;
 use crate::ops::error::OpsError;
-use crate::ops::inside::link_on_the_way;
 
 const STACK: &str = include_str!("init/stack.yaml");
 const OVERLAY: &str = include_str!("init/two.yaml");

@@ -6,14 +6,14 @@ use crate::cli::args::LayerArgs;
 use crate::cli::commands::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
-use crate::engine::diagnostic::stops;
-use crate::engine::plan::closure::DesiredTopology;
-use crate::engine::stack::origin;
+use crate::engine::lang::origin;
+use crate::engine::plan::draft::topology::DesiredTopology;
+use crate::engine::text::diagnostic::stops;
 use crate::kinds;
 use crate::ops::error::OpsError;
-use crate::ops::load::{self, DesiredStack};
-use crate::ops::place::StackRef;
-use crate::ops::sides::overlays_of;
+use crate::ops::load::layers::{self, DesiredStack};
+use crate::ops::load::sides::overlays_of;
+use crate::ops::load::stack_ref::StackRef;
 use crate::render::words::count;
 
 /// Loads what was named; without `-o` the base, since these commands know no state.
@@ -25,7 +25,7 @@ fn desired(
     let overlays = overlays_of(Some(&layers.overlays), None);
     let given = open::variables(layers)?;
     let catalog = kinds::builtin();
-    let desired = load::desired(&place, &overlays, &given, &BTreeMap::new(), &catalog)?;
+    let desired = layers::desired(&place, &overlays, &given, &BTreeMap::new(), &catalog)?;
     Ok((place, desired))
 }
 
@@ -48,7 +48,7 @@ pub fn render(scene: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsErr
     let overlays = overlays_of(Some(&layers.overlays), None);
     let given = open::variables(layers)?;
     let catalog = kinds::builtin();
-    let loaded = load::layers(&place, &overlays, &given, &BTreeMap::new(), &catalog)?;
+    let loaded = layers::layers(&place, &overlays, &given, &BTreeMap::new(), &catalog)?;
     out::data(&origin::render(&loaded, &catalog));
     if stops(&loaded.diagnostics) {
         return Err(OpsError::Mistakes {

@@ -20,11 +20,11 @@ use crate::cli::args::{Arguments, CliCommand};
 use crate::cli::exit::Exit;
 use crate::cli::out::wants_color;
 use crate::cli::{open, out};
-use crate::engine::plain::clean;
-use crate::engine::redact::redactor;
 use crate::engine::retry::Pacing;
+use crate::engine::text::plain::clean;
+use crate::engine::text::redact::redactor;
 use crate::ops::error::OpsError;
-use crate::ops::load::is_overlay_name;
+use crate::ops::load::layers::is_overlay_name;
 
 /// What every command is given.
 pub struct CommandContext {

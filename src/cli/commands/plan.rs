@@ -8,23 +8,23 @@ use crate::cli::args::{AllowArgs, Format, LayerArgs, LossArgs, ShapeArgs, WorldA
 use crate::cli::commands::{CommandContext, reports};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
-use crate::engine::advice::AdvisedCommand as Typed;
-use crate::engine::diagnostic::{Diagnostic, Severity};
-use crate::engine::over::{self, Completion};
-use crate::engine::plan::change::{Note, Plan, Stray, note};
-use crate::engine::plan::propose::Intent;
-use crate::engine::plan::wire::{PlanEnvelope, decode, encode};
-use crate::engine::stack::model::Stack;
+use crate::engine::lang::model::Stack;
+use crate::engine::plan::format::codec::{PlanEnvelope, decode, encode};
+use crate::engine::plan::model::change::{Note, Plan, Stray, note};
+use crate::engine::plan::planner::Intent;
+use crate::engine::recovery::completion::{self, Completion};
+use crate::engine::text::advice::AdvisedCommand as Typed;
+use crate::engine::text::diagnostic::{Diagnostic, Severity};
+use crate::ops::contained::{link_on_the_way, put};
 use crate::ops::error::OpsError;
-use crate::ops::inside::{link_on_the_way, put};
-use crate::ops::place::StackRef;
-use crate::ops::plan::Proposed;
-use crate::ops::session::Session;
+use crate::ops::load::session::Session;
+use crate::ops::load::stack_ref::StackRef;
+use crate::ops::plan::make::Proposed;
 
-use crate::render::html::html;
-use crate::render::markdown::markdown;
-use crate::render::outline::ShownPlan;
-use crate::render::text::{TextOptions, text};
+use crate::render::plan::html::html;
+use crate::render::plan::markdown::markdown;
+use crate::render::plan::outline::ShownPlan;
+use crate::render::plan::text::{TextOptions, text};
 use crate::render::words::moment;
 
 /// Enough of a file to see whether it is a plan.
@@ -53,7 +53,7 @@ pub async fn plan(
     ask.include_pending = losing.include_pending;
     ask.replace = open::addresses(&wanted.replace)?;
     let session = open::session(&ask.place.root, world).await?;
-    let mut proposed = crate::ops::plan::plan(&session, &ask).await?;
+    let mut proposed = crate::ops::plan::make::plan(&session, &ask).await?;
     if let Some(who) = at_work(&session, &ask.place, &proposed)? {
         // Who reviews the plan elsewhere has to know it as well.
         proposed.plan.notes.push(note(&who, |_| String::new()));
@@ -114,7 +114,7 @@ fn at_work(
 
 /// Refused is 3, a no 1, unseen 5, changes 2 when asked for.
 fn exit(plan: &Plan, detailed: bool) -> Exit {
-    let ending = over::ending(&over::open(plan), true);
+    let ending = completion::ending(&completion::open(plan), true);
     // What is somebody else's is told, and changes nothing of what this plan would do.
     let is_read = matches!(ending, Completion::Over | Completion::Shared);
     if plan.refusals().next().is_some() {

@@ -6,16 +6,16 @@ use crate::cli::args::{StateArgs, Words};
 use crate::cli::commands::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
-use crate::engine::advice::AdvisedCommand;
-use crate::engine::diagnostic::nearest;
-use crate::engine::ledger::report::SwitchReport;
-use crate::engine::plan::forecast::Forecast;
-use crate::ops::closing::RunResult;
+use crate::engine::plan::model::forecast::Forecast;
+use crate::engine::recovery::report::summary::SwitchReport;
+use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::diagnostic::nearest;
+use crate::ops::apply::finish::RunResult;
 use crate::ops::error::OpsError;
-use crate::ops::ledger::{self, Switching};
-use crate::ops::place::StackRef;
-use crate::ops::plan::Proposed;
-use crate::ops::session::Session;
+use crate::ops::load::session::Session;
+use crate::ops::load::stack_ref::StackRef;
+use crate::ops::plan::make::Proposed;
+use crate::ops::recovery_reports::{self, Switching};
 use crate::render;
 use crate::store::reports::{DamagedReport, StoredReport};
 
@@ -27,7 +27,7 @@ pub async fn reports(
 ) -> Result<Exit, OpsError> {
     let place = StackRef::find(&args.stack, &scene.directory)?;
     let session = open::session(&place.root, &args.world).await?;
-    let past = ledger::past(&session, &place)?;
+    let past = recovery_reports::past(&session, &place)?;
     warn(&place, &past.damaged);
     let Some(name) = name else {
         let all: Vec<(&str, &SwitchReport)> =
@@ -46,7 +46,7 @@ pub async fn reports(
     out::data(
         match format {
             Words::Text => render::report::text(&kept.report),
-            Words::Json => crate::engine::ledger::codec::encode(&kept.report),
+            Words::Json => crate::engine::recovery::report::codec::encode(&kept.report),
             Words::Markdown => render::report::markdown(&kept.report),
         }
         .trim_end(),
@@ -92,7 +92,7 @@ pub fn warn(place: &StackRef, damaged: &[DamagedReport]) {
 
 /// How long the switch in a plan is expected to take; nothing for what is no switch.
 pub fn forecast(session: &Session, place: &StackRef, proposed: &Proposed) -> Option<Forecast> {
-    let (forecast, damaged) = ledger::forecast(session, place, proposed);
+    let (forecast, damaged) = recovery_reports::forecast(session, place, proposed);
     warn(place, &damaged);
     forecast
 }
@@ -105,14 +105,14 @@ pub fn conclude(
     switching: &Switching,
     run: &RunResult,
 ) {
-    let report = ledger::report(session, place, switching, &scene.command, run);
+    let report = recovery_reports::report(session, place, switching, &scene.command, run);
     tell_and_keep(session, place, &report);
 }
 
 /// A report that cannot be kept does not undo what was done.
 pub fn tell_and_keep(session: &Session, place: &StackRef, report: &SwitchReport) {
     out::talk(&render::report::paragraph(report));
-    match ledger::keep(session, place, report) {
+    match recovery_reports::keep(session, place, report) {
         Ok(file) => out::talk(&format!("  kept in {}", place.shown(&file))),
         Err(why) => out::talk(&format!("warning: the report was not kept: {why}")),
     }

@@ -10,12 +10,12 @@ use crate::cli::commands::CommandContext;
 use crate::cli::commands::sandbox::mistakes::{seconds, wrong};
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
-use crate::engine::advice::AdvisedCommand as Typed;
+use crate::engine::text::advice::AdvisedCommand as Typed;
 use crate::ops::error::OpsError;
-use crate::ops::session::{open_sandbox, world_of};
-use crate::sandbox::fault_spec::{Effect, FaultSpec, STALE_MILLISECONDS};
-use crate::sandbox::faults::{GroupsMode, LostHow};
-use crate::sandbox::overview::instant;
+use crate::ops::load::session::{open_sandbox, world_of};
+use crate::sandbox::faults::spec::{Effect, FaultSpec, STALE_MILLISECONDS};
+use crate::sandbox::faults::state::{GroupsMode, LostHow};
+use crate::sandbox::world::overview::instant;
 use crate::sandbox::{Destroyed, LossResult, Restriction, Sandbox, SandboxOptions};
 
 pub async fn run(scene: &CommandContext, command: SandboxCommand) -> Result<Exit, OpsError> {

@@ -10,20 +10,21 @@ use crate::cli::commands::status::pending;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out, signals};
-use crate::engine::advice::AdvisedCommand;
-use crate::engine::over::{self, Completion, Unfinished};
-use crate::engine::plan::asked::RecoveryOverlay;
-use crate::engine::plan::propose::{Intent, Keep};
+use crate::engine::plan::model::options::RecoveryOverlay;
+use crate::engine::plan::planner::{Intent, Keep};
+use crate::engine::recovery::completion::{self, Completion, Unfinished};
 use crate::engine::retry::SILENT;
 use crate::engine::state::record::{Phase, State};
-use crate::ops::course::{Losses, is_made, named};
+use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::error::OpsError;
-use crate::ops::load::ways;
-use crate::ops::place::StackRef;
-use crate::ops::plan::{plan_on, state_is_missing};
-use crate::ops::session::Session;
-use crate::ops::sides::{PlanRequest, check};
-use crate::ops::{look, thaw};
+use crate::ops::load::layers::ways;
+use crate::ops::load::session::Session;
+use crate::ops::load::sides::{PlanRequest, check};
+use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::switch_target::{Losses, is_made, named};
+use crate::ops::plan::make::{plan_on, state_is_missing};
+use crate::ops::plan::refresh;
+use crate::ops::recovered;
 use crate::store::lease::Lease;
 
 /// What every switch is given.
@@ -54,7 +55,7 @@ pub async fn failover(
         return Err(no_way_home(target));
     }
     // What cannot be switched to is told before anybody is asked for consent.
-    crate::ops::load::overlay_file(&StackRef::find(&target.stack, &scene.directory)?, to)?;
+    crate::ops::load::layers::overlay_file(&StackRef::find(&target.stack, &scene.directory)?, to)?;
     may_go_on(consent)?;
     let (ask, session, known) = begin(scene, target, wanted).await?;
     if losing.planned && !known.lost.is_empty() {
@@ -67,8 +68,8 @@ pub async fn failover(
     };
     ask.overlays = Some([known.home.clone(), vec![to.to_owned()]].concat());
     // Before anything is asked or advised: what is made for a drill is nowhere to fail over to.
-    if let Ok(overlay) = crate::ops::load::instance_of(&ask.place, to) {
-        crate::ops::instance::belongs(&ask.place, &overlay)?;
+    if let Ok(overlay) = crate::ops::load::layers::instance_of(&ask.place, to) {
+        crate::ops::load::workspace::belongs(&ask.place, &overlay)?;
     }
     if losing.lost.is_empty() && !losing.planned {
         says_what_is_lost(&ask, &known, to)?;
@@ -169,7 +170,7 @@ async fn look_again(
             return Ok(went.exit);
         }
         let proposed = plan_on(session, ask, Some(state)).await?;
-        if proposed.plan.steps.is_empty() && !over::open(&proposed.plan).is_empty() {
+        if proposed.plan.steps.is_empty() && !completion::open(&proposed.plan).is_empty() {
             continue;
         }
         went = go_on(scene, session, lease, proposed, ask).await?;
@@ -190,7 +191,7 @@ fn is_left(session: &Session, ask: &PlanRequest, to: &[String]) -> Result<bool, 
 /// What was begun as planned may turn into a real one on the way: who says so no longer calls it planned.
 fn assume_on_the_way(ask: &mut PlanRequest, state: &State, to: &str) -> Result<(), OpsError> {
     if state.phase == Phase::Switching && Some(&state.active) == ask.overlays.as_ref() {
-        let assumed = crate::ops::load::instance_of(&ask.place, to)?.assumes_lost;
+        let assumed = crate::ops::load::layers::instance_of(&ask.place, to)?.assumes_lost;
         ask.losses = Losses::Also(assumed.into_iter().map(|(name, _)| name).collect());
     }
     Ok(())
@@ -201,11 +202,11 @@ async fn must_answer(session: &Session, ask: &PlanRequest, state: &State) -> Res
     let stays = |it: &String| matches!(&ask.losses, Losses::Only(these) if these.contains(it));
     let lost = state.lost.iter().map(|it| it.fault_domain.clone());
     let thaws: Vec<String> = lost.filter(|it| !stays(it)).collect();
-    let silent = thaw::silent(session, state, &thaws).await;
+    let silent = recovered::silent(session, state, &thaws).await;
     let Some((domain, unseen)) = silent.first() else { return Ok(()) };
     // A no is no silence: going home without it is not the answer.
     if let Some((domain, no)) = silent.iter().find(|(_, it)| it.reason.is_no()) {
-        return Err(thaw::no(domain, no, "nothing was changed"));
+        return Err(recovered::no(domain, no, "nothing was changed"));
     }
     let stays: Vec<&str> = match &ask.losses {
         Losses::Only(these) => these.iter().map(String::as_str).collect(),
@@ -315,7 +316,7 @@ async fn there_already(
     to: Option<&str>,
 ) -> Result<Exit, OpsError> {
     let name = ask.place.name();
-    let astray = look::astray(session, state).await?;
+    let astray = refresh::astray(session, state).await?;
     if !astray.is_empty() {
         let site = to.unwrap_or("home");
         let told = |it: &Unfinished| {
@@ -336,7 +337,7 @@ async fn there_already(
     });
     let is_new = |it: &&String| !state.lost.iter().any(|lost| lost.fault_domain == **it);
     let assumed = match to {
-        Some(to) => crate::ops::load::instance_of(&ask.place, to)?.assumes_lost,
+        Some(to) => crate::ops::load::layers::instance_of(&ask.place, to)?.assumes_lost,
         None => Vec::new(),
     };
     let assumed: Vec<String> = assumed.into_iter().map(|(domain, _)| domain).collect();
@@ -379,7 +380,7 @@ fn not_planned(place: &StackRef, state: &State) -> OpsError {
 /// An overlay that assumes no loss, and no flag: was the site lost, or is this planned?
 fn says_what_is_lost(ask: &PlanRequest, state: &State, to: &str) -> Result<(), OpsError> {
     let goes_on = Some(&state.active) == ask.overlays.as_ref();
-    if goes_on || crate::ops::load::assumes_loss(&ask.place, to)? {
+    if goes_on || crate::ops::load::layers::assumes_loss(&ask.place, to)? {
         return Ok(());
     }
     let name = ask.place.name();
@@ -410,7 +411,7 @@ pub async fn recovered(
     let session = open::session(&place.root, &args.world).await?;
     let (mut lease, state) = open::lease(&session, &place, &scene.command)?;
     let mut state = state.ok_or_else(|| nothing_yet(&place))?;
-    thaw::found(&session, &mut lease, &mut state, domain).await?;
+    recovered::found(&session, &mut lease, &mut state, domain).await?;
     let left: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
     out::talk(&format!(

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use crate::cloud::bounded::Bounded;
-use crate::cloud::dynamodb::fault::{LostReply, failed};
-use crate::cloud::dynamodb::place::Dynamo;
+use crate::cloud::dynamodb::error_class::{LostReply, failed};
+use crate::cloud::dynamodb::table_ref::Dynamo;
 use crate::cloud::error::ProviderError;
-use crate::cloud::patience::{in_turn, with_retry};
+use crate::cloud::http::bounded::Bounded;
+use crate::cloud::retry::{in_turn, with_retry};
 use crate::engine::retry::{ErrorClass, READING};
 
 /// Asked in turn when neither environment nor profile names a region, or that one is silent.

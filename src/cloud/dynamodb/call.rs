@@ -21,8 +21,9 @@ macro_rules! call {
             };
             tracing::debug!(operation, region, is_ok, milliseconds, request_id, "request");
         }
-        let answer = answer
-            .map_err(|error| crate::cloud::dynamodb::fault::failed(endpoint, $outcome, error));
+        let answer = answer.map_err(|error| {
+            crate::cloud::dynamodb::error_class::failed(endpoint, $outcome, error)
+        });
         let place = $dynamo.connections.contact($region).name;
         $dynamo.connections.contacts.note(Some(&place), &answer, began.elapsed());
         answer
@@ -35,7 +36,7 @@ macro_rules! read {
         let settings = &$dynamo.connections.settings;
         // No patience is spent on a region that is never connected to.
         $dynamo.connections.in_region($region, $operation)?;
-        Box::pin(crate::cloud::patience::with_retry(
+        Box::pin(crate::cloud::retry::with_retry(
             &*settings.clock,
             crate::engine::retry::READING,
             &*settings.told,
@@ -44,7 +45,7 @@ macro_rules! read {
                     $dynamo,
                     $region,
                     $operation,
-                    crate::cloud::dynamodb::fault::LostReply::Read,
+                    crate::cloud::dynamodb::error_class::LostReply::Read,
                     |$client| $make
                 )
             },

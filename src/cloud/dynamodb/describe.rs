@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
     StreamViewType, TableDescription, TableStatus,
 };
 
-use crate::cloud::dynamodb::place::{KEY, TableRef};
+use crate::cloud::dynamodb::table_ref::{KEY, TableRef};
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 

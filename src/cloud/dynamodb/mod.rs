@@ -1,7 +1,7 @@
 //! The driver of DynamoDB's kinds: tables and the further members of their groups.
 
-mod place;
-mod fault;
+mod table_ref;
+mod error_class;
 #[macro_use]
 mod call;
 mod account;
@@ -10,16 +10,16 @@ mod read;
 mod table;
 mod group;
 mod settings;
-mod canary;
+mod replication_probe;
 
 use std::time::Duration;
 
-use crate::cloud::dynamodb::canary::ProbeInFlight;
-pub use crate::cloud::dynamodb::place::JOIN;
-use crate::cloud::dynamodb::place::is_replica;
-pub(crate) use crate::cloud::dynamodb::place::{Dynamo, TableRef};
+use crate::cloud::dynamodb::replication_probe::ProbeInFlight;
+pub use crate::cloud::dynamodb::table_ref::JOIN;
+use crate::cloud::dynamodb::table_ref::is_replica;
+pub(crate) use crate::cloud::dynamodb::table_ref::{Dynamo, TableRef};
 use crate::cloud::error::ProviderError;
-use crate::cloud::look::{Created, MemberRead, ReadQuery, ReadResult};
+use crate::cloud::rest::read::{Created, MemberRead, ReadQuery, ReadResult};
 use crate::cloud::settings::host;
 use crate::engine::observed::{Candidate, Observation};
 use crate::engine::retry::ErrorClass;

@@ -8,9 +8,9 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::cloud::dynamodb::describe::{is_on_demand, view};
-use crate::cloud::dynamodb::fault::LostReply;
-use crate::cloud::dynamodb::place::{Dynamo, KEY, TableRef};
+use crate::cloud::dynamodb::error_class::LostReply;
 use crate::cloud::dynamodb::table::{streaming, tags, throughput};
+use crate::cloud::dynamodb::table_ref::{Dynamo, KEY, TableRef};
 use crate::cloud::error::ProviderError;
 use crate::engine::retry::ErrorClass;
 use crate::engine::value::{Attributes, Value};

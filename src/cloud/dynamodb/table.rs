@@ -6,11 +6,11 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::cloud::dynamodb::describe::{Extras, attributes, not_ready};
-use crate::cloud::dynamodb::fault::LostReply;
-use crate::cloud::dynamodb::place::{Dynamo, KEY, TableRef};
+use crate::cloud::dynamodb::error_class::LostReply;
 use crate::cloud::dynamodb::read::ReadNeeds;
+use crate::cloud::dynamodb::table_ref::{Dynamo, KEY, TableRef};
 use crate::cloud::error::ProviderError;
-use crate::cloud::look::{Created, ReadResult};
+use crate::cloud::rest::read::{Created, ReadResult};
 use crate::engine::retry::ErrorClass;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::cloud::connection::{Connections, Settings};
 use crate::cloud::error::ProviderError;
+use crate::cloud::http::connection::{Connections, Settings};
 use crate::cloud::loopback::{Line, Script, no, ok, page};
 use crate::cloud::provider::{Provider, ReadQuery, ReadResult};
 use crate::cloud::tests::{NB, attributes, kind, provider, settings};

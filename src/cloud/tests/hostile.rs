@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use crate::cloud::bounded::BODY_BYTES_MAX;
-use crate::cloud::connection::{Connections, Settings};
 use crate::cloud::error::ProviderError;
+use crate::cloud::http::bounded::BODY_BYTES_MAX;
+use crate::cloud::http::connection::{Connections, Settings};
 use crate::cloud::loopback::{Line, Script, no, ok};
 use crate::cloud::provider::{Provider, ReadQuery};
 use crate::cloud::tests::{NB, attributes, kind, provider, rows, settings};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::cloud::clock::Scaled;
-use crate::cloud::connection::{Connections, Settings, Token};
+use crate::cloud::http::connection::{Connections, Settings, Token};
 use crate::cloud::loopback::{Line, ok};
 use crate::cloud::provider::Provider;
 use crate::engine::schema::Kind;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::engine::quick::QuickMap;
-use crate::engine::schema::catalogue::{AccountDefault, Chosen, Quota, Wants};
 use crate::engine::schema::danger::Risk;
+use crate::engine::schema::offers::{AccountDefault, Chosen, Quota, Wants};
 use crate::engine::value::Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

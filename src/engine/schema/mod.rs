@@ -1,7 +1,7 @@
 //! What a kind is: attributes, what a change of each means, identity, containment and routes, as read from `kind.yaml`.
 
 pub mod danger;
-pub mod catalogue;
+pub mod offers;
 pub mod attribute;
 pub mod routes;
 
@@ -14,10 +14,8 @@ pub use crate::engine::schema::attribute::{
     Attribute, DefaultWithout, Encode, FormBy, LeadsTo, Lookup, MadeWith, Normalize, OnChange,
     OnShrink, Pick, ReadRule, Slow, TextForm, Type,
 };
-pub use crate::engine::schema::catalogue::{
-    AccountDefault, Available, Chosen, Quota, Shipped, Wants,
-};
 pub use crate::engine::schema::danger::{Packets, Risk, Sort};
+pub use crate::engine::schema::offers::{AccountDefault, Available, Chosen, Quota, Shipped, Wants};
 pub use crate::engine::schema::routes::{GrantRoutes, Ready, RestRoutes, UpdateGroup};
 use crate::engine::value::{Attributes, Value};
 

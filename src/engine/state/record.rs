@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
-use crate::engine::advice::AdvisedCommand;
+use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// The recorded world of one stack instance.

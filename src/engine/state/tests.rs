@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use crate::engine::address::Address;
-use crate::engine::plan::sample;
+use crate::engine::plan::tests::sample;
 use crate::engine::state::codec::{
     CodecError, VERSION, decode_journal, decode_state, encode_entry, encode_state,
 };

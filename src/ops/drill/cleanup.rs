@@ -8,18 +8,18 @@ use tokio::sync::watch;
 
 use crate::cloud::provider::ReadResult;
 use crate::engine::address::Address;
-use crate::engine::ledger::journalled::gone_on;
-use crate::engine::mark::mark;
 use crate::engine::observed::Candidate;
-use crate::engine::over::Completion;
-use crate::engine::plan::change::StepCall;
+use crate::engine::ownership_tag::mark;
+use crate::engine::plan::model::change::StepCall;
+use crate::engine::recovery::completion::Completion;
+use crate::engine::recovery::report::journaled::gone_on;
 use crate::engine::schema::Kind;
 use crate::engine::state::record::State;
-use crate::ops::closing::RunResult;
-use crate::ops::drill::script::{DrillContext, DrillObserver, DrillPhase, DrillSpec};
+use crate::ops::apply::finish::RunResult;
+use crate::ops::drill::spec::{DrillContext, DrillObserver, DrillPhase, DrillSpec};
 use crate::ops::error::OpsError;
-use crate::ops::plan::{plan_on, state_is_missing};
-use crate::ops::session::Session;
+use crate::ops::load::session::Session;
+use crate::ops::plan::make::{plan_on, state_is_missing};
 
 /// How often a cleanup is tried before it says what is left.
 const ROUNDS_MAX: usize = 3;

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::engine::ledger::phases::RunSpan;
-use crate::engine::ledger::report::{RecoveryObjectives, SwitchReport, unchecked};
-use crate::engine::ledger::timed::{Arrival, of_home, with_cleanup};
-use crate::engine::over::{Completion, Unfinished, ending};
-use crate::ops::closing::RunResult;
+use crate::engine::recovery::completion::{Completion, Unfinished, ending};
+use crate::engine::recovery::report::phases::RunSpan;
+use crate::engine::recovery::report::step_timing::{Arrival, of_home, with_cleanup};
+use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchReport, unchecked};
+use crate::ops::apply::finish::RunResult;
 use crate::ops::drill::cleanup::{Cleaned, clean_up};
-use crate::ops::drill::foresight::{Discrepancies, DrillPreview};
+use crate::ops::drill::preview::{Discrepancies, DrillPreview};
 use crate::ops::drill::replication::Arrived;
-use crate::ops::drill::script::{DrillContext, DrillObserver, DrillPhase, DrillSpec};
+use crate::ops::drill::spec::{DrillContext, DrillObserver, DrillPhase, DrillSpec};
 use crate::ops::error::OpsError;
-use crate::ops::ledger::goals;
-use crate::ops::plan::{Proposed, plan_on};
-use crate::ops::session::Session;
+use crate::ops::load::session::Session;
+use crate::ops::plan::make::{Proposed, plan_on};
+use crate::ops::recovery_reports::goals;
 use crate::store::lease::Lease;
 
 /// How a drill went.

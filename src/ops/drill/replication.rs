@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::cloud::provider::MemberRead;
 use crate::engine::address::Address;
-use crate::engine::plan::group::{Members, group_name};
+use crate::engine::lang::model::{GateProbe, Stack};
+use crate::engine::plan::availability::replica_group::{Members, group_name};
 use crate::engine::schema::Kind;
-use crate::engine::stack::model::{GateProbe, Stack};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::Attributes;
-use crate::ops::drill::script::DrillContext;
-use crate::ops::session::Session;
+use crate::ops::drill::spec::DrillContext;
+use crate::ops::load::session::Session;
 
 /// How long a written item took to a member, or why it did not arrive.
 pub type Arrived = (Address, Result<Duration, String>);

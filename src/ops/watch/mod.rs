@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::engine::state::record::Phase;
-use crate::engine::watch::{
+use crate::engine::recovery::watch::{
     Active, Decision, Round, WatchCase, WatchEvent, WatchMemory, WatchOutcome, WatchRules, decide,
     ended, interrupted, observe,
 };
+use crate::engine::state::record::Phase;
 use crate::ops::error::OpsError;
-use crate::ops::load::overlay_file;
-use crate::ops::place::StackRef;
-use crate::ops::session::{CloudTarget, Session};
-use crate::ops::sides;
+use crate::ops::load::layers::overlay_file;
+use crate::ops::load::session::{CloudTarget, Session};
+use crate::ops::load::sides;
+use crate::ops::load::stack_ref::StackRef;
 use crate::ops::watch::rehearse::rehearse;
 use crate::ops::watch::switch::{Act, SwitchFacts};
 use crate::ops::watch::target::Targets;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::engine::advice::AdvisedCommand;
-use crate::engine::plan::propose::Intent;
-use crate::ops::course::Losses;
+use crate::engine::plan::planner::Intent;
+use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::error::OpsError;
-use crate::ops::load::assumes_loss;
-use crate::ops::plan::plan;
-use crate::ops::session::Session;
-use crate::ops::sides::PlanRequest;
+use crate::ops::load::layers::assumes_loss;
+use crate::ops::load::session::Session;
+use crate::ops::load::sides::PlanRequest;
+use crate::ops::load::switch_target::Losses;
+use crate::ops::plan::make::plan;
 
 /// On the wall's clock: a watch that comes back in the disaster has better things to do.
 const LONGEST: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::cloud::settings::CREDENTIALS;
-use crate::engine::watch::{Active, WatchOutcome};
+use crate::engine::recovery::watch::{Active, WatchOutcome};
 
 /// What is done when it is down.
 #[derive(Debug, Clone)]
@@ -214,7 +214,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Act, End, SwitchFacts, failover_arguments, is_secret};
-    use crate::engine::watch::{Active, WatchOutcome};
+    use crate::engine::recovery::watch::{Active, WatchOutcome};
 
     fn facts(sandbox: bool) -> SwitchFacts {
         SwitchFacts {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio::task::JoinSet;
 
-use crate::cloud::prober::{Probe, ProbeAnswer, ProbeResult, Prober};
-use crate::engine::watch::{Control, Round};
+use crate::cloud::http::prober::{Probe, ProbeAnswer, ProbeResult, Prober};
+use crate::engine::recovery::watch::{Control, Round};
 use crate::ops::error::OpsError;
 
 /// What is watched, and with what; made by [`Targets::new`] only.
@@ -184,8 +184,8 @@ mod tests {
     use std::time::Duration;
 
     use super::{ExpectedAnswer, Targets};
-    use crate::cloud::prober::{ProbeAnswer, ProbeResult};
-    use crate::engine::watch::Control;
+    use crate::cloud::http::prober::{ProbeAnswer, ProbeResult};
+    use crate::engine::recovery::watch::Control;
 
     fn targets(url: &str, controls: &[&str], body: Option<&str>) -> Result<Targets, String> {
         let controls: Vec<String> = controls.iter().map(ToString::to_string).collect();

@@ -2,35 +2,15 @@
 
 pub mod durations;
 pub mod links;
-pub mod refusal;
+pub mod api_error;
 pub mod members;
 pub mod places;
+pub mod store;
 pub mod table;
-pub mod register;
-pub mod shape;
-pub mod items;
-pub mod effects;
-pub mod replication;
-pub mod arrive;
-pub mod settle;
-pub mod describe;
-pub mod encryption;
-pub mod tags;
-pub mod create;
-pub mod limits;
-pub mod capacity;
-pub mod frozen;
-pub mod indexes;
-pub mod settings;
-pub mod leave;
-pub mod action;
-pub mod replicas;
-pub mod changes;
+pub mod group;
 pub mod update;
-pub mod ttl;
-pub mod backups;
 pub mod data;
-pub mod ruin;
+pub mod destroy_data;
 pub mod wire;
 #[cfg(test)]
 mod tests;
@@ -38,13 +18,22 @@ mod tests;
 use serde_json::{Map, Value, json};
 
 pub use self::durations::Durations;
-pub use self::items::Items;
 pub use self::links::{Links, LostRegion};
 pub use self::wire::region_of;
+pub use crate::sandbox::dynamodb::store::items::Items;
 
-use self::refusal::DynamoDbError;
-use self::register::{Register, TableCall};
-use crate::sandbox::faults::Doom;
+use crate::sandbox::dynamodb::api_error::DynamoDbError;
+use crate::sandbox::dynamodb::group::replica_delete;
+use crate::sandbox::dynamodb::store::describe;
+use crate::sandbox::dynamodb::store::due;
+use crate::sandbox::dynamodb::store::register::{Register, TableCall};
+use crate::sandbox::dynamodb::store::replication;
+use crate::sandbox::dynamodb::table::backups;
+use crate::sandbox::dynamodb::table::create;
+use crate::sandbox::dynamodb::table::tags;
+use crate::sandbox::dynamodb::update::ttl;
+use crate::sandbox::dynamodb::update::update_table;
+use crate::sandbox::faults::state::Doom;
 use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
 
 /// All regions of the one account.
@@ -66,13 +55,13 @@ impl DynamoDb {
 
     /// Makes happen what became due by now.
     pub fn catch_up(&mut self, now: Millis, items: &mut Items) -> Result<(), String> {
-        settle::settle(&mut self.register, now, Some(items))?;
+        due::settle(&mut self.register, now, Some(items))?;
         replication::deliver(&mut self.register, now, items)
     }
 
     /// The names of the tables in a region.
     pub fn names(&self, region: &str) -> Vec<String> {
-        ruin::names(&self.register, region)
+        destroy_data::names(&self.register, region)
     }
 
     /// Takes doomed tables of a region out of the world and says which.
@@ -82,7 +71,7 @@ impl DynamoDb {
         doom: &Doom,
         items: &mut Items,
     ) -> Result<Vec<String>, String> {
-        ruin::destroy(&mut self.register, region, doom, items)
+        destroy_data::destroy(&mut self.register, region, doom, items)
     }
 
     /// Answers one request at this world time, after all that became due by then.
@@ -200,7 +189,7 @@ impl DynamoDb {
     fn settled(&self, now: Millis) -> Register {
         let mut register = self.register.clone();
         // Without items nothing can fail here.
-        let _ = settle::settle(&mut register, now, None);
+        let _ = due::settle(&mut register, now, None);
         register
     }
 }
@@ -213,8 +202,8 @@ fn run(
     match call.operation.as_str() {
         "CreateTable" => create::create_table(register, call, items),
         "DescribeTable" => describe::describe_table(register, call),
-        "UpdateTable" => update::update_table(register, call, items),
-        "DeleteTable" => leave::delete_table(register, call, items),
+        "UpdateTable" => update_table::update_table(register, call, items),
+        "DeleteTable" => replica_delete::delete_table(register, call, items),
         "ListTables" => describe::list_tables(register, call),
         "DescribeLimits" => Ok(create::describe_limits()),
         "TagResource" => tags::tag_resource(register, call),

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
+use crate::sandbox::dynamodb::api_error::DynamoDbError;
 use crate::sandbox::dynamodb::members;
 use crate::sandbox::dynamodb::places::{is_region, request_id};
-use crate::sandbox::dynamodb::refusal::DynamoDbError;
-use crate::sandbox::dynamodb::register::TableCall;
+use crate::sandbox::dynamodb::store::register::TableCall;
 use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::sandbox::http::SandboxRequest;
-use crate::sandbox::linode::catalogue;
-use crate::sandbox::linode::door::segments;
-use crate::sandbox::linode::store::LinodeWorld;
+use crate::sandbox::linode::auth::segments;
+use crate::sandbox::linode::data::catalog;
+use crate::sandbox::linode::data::store::LinodeWorld;
 
 const GLOBAL: &str = "global";
 
@@ -81,7 +81,7 @@ fn in_body(cloud: &LinodeWorld, path: &[&str], body: &Value, regions: &mut BTree
     };
     match path {
         ["linode", "instances"] | ["nodebalancers"] => {
-            let region = body["region"].as_str().filter(|it| catalogue::region(it).is_some());
+            let region = body["region"].as_str().filter(|it| catalog::region(it).is_some());
             regions.extend(region.map(str::to_owned));
             if body["firewall_id"].as_u64().is_some() {
                 regions.insert(GLOBAL.to_owned());

@@ -2,22 +2,22 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::linode::access;
-use crate::sandbox::linode::account;
-use crate::sandbox::linode::balancers;
-use crate::sandbox::linode::call::{CallResult, LinodeCall, LinodeError};
-use crate::sandbox::linode::catalogue;
-use crate::sandbox::linode::configs;
-use crate::sandbox::linode::domains;
-use crate::sandbox::linode::events;
-use crate::sandbox::linode::firewalls;
-use crate::sandbox::linode::instance_create;
-use crate::sandbox::linode::instances;
-use crate::sandbox::linode::listing::page;
-use crate::sandbox::linode::nodes;
-use crate::sandbox::linode::power;
-use crate::sandbox::linode::records;
-use crate::sandbox::linode::store::LinodeWorld;
+use crate::sandbox::linode::account::access;
+use crate::sandbox::linode::account::profile;
+use crate::sandbox::linode::balancer::balancers;
+use crate::sandbox::linode::balancer::configs;
+use crate::sandbox::linode::balancer::nodes;
+use crate::sandbox::linode::data::catalog;
+use crate::sandbox::linode::data::store::LinodeWorld;
+use crate::sandbox::linode::dns::domains;
+use crate::sandbox::linode::dns::records;
+use crate::sandbox::linode::firewall::firewalls;
+use crate::sandbox::linode::machine::create;
+use crate::sandbox::linode::machine::instances;
+use crate::sandbox::linode::machine::power;
+use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError};
+use crate::sandbox::linode::request::events;
+use crate::sandbox::linode::request::listing::page;
 use crate::sandbox::linode::users;
 
 fn id(text: &str) -> Result<u64, LinodeError> {
@@ -50,7 +50,7 @@ fn unknown(path_exists: bool) -> CallResult {
 fn instance(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, rest: &[&str]) -> CallResult {
     match (method(call), rest) {
         ("GET", []) => instances::list(cloud, call),
-        ("POST", []) => instance_create::create(cloud, call),
+        ("POST", []) => create::create(cloud, call),
         ("GET", [it]) => instances::get(cloud, call, id(it)?),
         ("PUT", [it]) => instances::put(cloud, call, id(it)?),
         ("DELETE", [it]) => instances::delete(cloud, call, id(it)?),
@@ -198,31 +198,29 @@ fn firewall(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, rest: &[&str]) -> Ca
 fn rest(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, path: &[&str]) -> CallResult {
     let one = |row: Option<&Value>| row.cloned().ok_or_else(LinodeError::not_found);
     match (method(call), path) {
-        ("GET", ["regions"]) => {
-            page(call, catalogue::regions().to_vec(), &["country", "site_type"])
-        }
+        ("GET", ["regions"]) => page(call, catalog::regions().to_vec(), &["country", "site_type"]),
         ("GET", ["regions", "availability"]) => {
-            page(call, catalogue::availability(None), &["available", "plan", "region"])
+            page(call, catalog::availability(None), &["available", "plan", "region"])
         }
         ("GET", ["regions", it, "availability"]) => {
-            one(catalogue::region(it))?;
-            Ok(json!(catalogue::availability(Some(it))))
+            one(catalog::region(it))?;
+            Ok(json!(catalog::availability(Some(it))))
         }
-        ("GET", ["regions", it]) => one(catalogue::region(it)),
-        ("GET", ["linode", "types"]) => page(call, catalogue::types().to_vec(), TYPE_FIELDS),
-        ("GET", ["linode", "types", it]) => one(catalogue::plan(it)),
-        ("GET", ["images"]) => page(call, catalogue::images().to_vec(), IMAGE_FIELDS),
-        ("GET", ["images", it]) => one(catalogue::image(it)),
-        ("GET", ["images", vendor, it]) => one(catalogue::image(&format!("{vendor}/{it}"))),
-        ("GET", ["profile"]) => account::profile(call),
+        ("GET", ["regions", it]) => one(catalog::region(it)),
+        ("GET", ["linode", "types"]) => page(call, catalog::types().to_vec(), TYPE_FIELDS),
+        ("GET", ["linode", "types", it]) => one(catalog::plan(it)),
+        ("GET", ["images"]) => page(call, catalog::images().to_vec(), IMAGE_FIELDS),
+        ("GET", ["images", it]) => one(catalog::image(it)),
+        ("GET", ["images", vendor, it]) => one(catalog::image(&format!("{vendor}/{it}"))),
+        ("GET", ["profile"]) => profile::profile(call),
         ("GET", ["profile", "grants"]) => access::grants(cloud, call),
-        ("GET", ["profile", "sshkeys"]) => account::list_keys(cloud, call),
-        ("POST", ["profile", "sshkeys"]) => account::create_key(cloud, call),
-        ("GET", ["profile", "sshkeys", it]) => account::get_key(cloud, id(it)?),
-        ("PUT", ["profile", "sshkeys", it]) => account::put_key(cloud, call, id(it)?),
-        ("DELETE", ["profile", "sshkeys", it]) => account::delete_key(cloud, call, id(it)?),
-        ("GET", ["account"]) => account::account(),
-        ("GET", ["account", "settings"]) => account::settings(),
+        ("GET", ["profile", "sshkeys"]) => profile::list_keys(cloud, call),
+        ("POST", ["profile", "sshkeys"]) => profile::create_key(cloud, call),
+        ("GET", ["profile", "sshkeys", it]) => profile::get_key(cloud, id(it)?),
+        ("PUT", ["profile", "sshkeys", it]) => profile::put_key(cloud, call, id(it)?),
+        ("DELETE", ["profile", "sshkeys", it]) => profile::delete_key(cloud, call, id(it)?),
+        ("GET", ["account"]) => profile::account(),
+        ("GET", ["account", "settings"]) => profile::settings(),
         ("GET", ["account", "users"]) => users::list(cloud, call),
         ("POST", ["account", "users"]) => users::create(cloud, call),
         ("GET", ["account", "users", it]) => users::get(cloud, it),
@@ -230,10 +228,10 @@ fn rest(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, path: &[&str]) -> CallRe
         ("GET", ["account", "events", it]) => events::get(cloud, call, id(it)?),
         ("POST", ["account", "events", it, "seen"]) => events::see(cloud, id(it)?),
         ("GET", ["networking", "ips"]) => instances::all_addresses(cloud, call),
-        ("GET", ["tags"]) => account::list_tags(cloud, call),
-        ("POST", ["tags"]) => account::create_tag(cloud, call),
-        ("GET", ["tags", tag]) => account::tagged(cloud, call, tag),
-        ("DELETE", ["tags", tag]) => account::delete_tag(cloud, tag),
+        ("GET", ["tags"]) => profile::list_tags(cloud, call),
+        ("POST", ["tags"]) => profile::create_tag(cloud, call),
+        ("GET", ["tags", tag]) => profile::tagged(cloud, call, tag),
+        ("DELETE", ["tags", tag]) => profile::delete_tag(cloud, tag),
         (_, ["regions" | "images" | "tags" | "account" | "profile"]) => unknown(true),
         _ => unknown(false),
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{machine, manual, ok, request};
-use crate::sandbox::faults::LostHow;
+use crate::sandbox::faults::state::LostHow;
 use crate::sandbox::http::SandboxRequest;
 use crate::sandbox::probe::SandboxProbe;
-use crate::sandbox::received::Received;
+use crate::sandbox::requests::received::Received;
 use crate::sandbox::{Destroyed, Sandbox, SandboxError};
 
 /// The body of a DynamoDB call, or `None` when there was no answer.

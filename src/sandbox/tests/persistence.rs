@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{machine, manual, ok};
-use crate::sandbox::faults::LostHow;
+use crate::sandbox::faults::state::LostHow;
 use crate::sandbox::linode::RateLimits;
 use crate::sandbox::{Sandbox, SandboxOptions};
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{machine, manual, ok};
 use crate::sandbox::Sandbox;
-use crate::sandbox::faults::LostHow;
+use crate::sandbox::faults::state::LostHow;
 use crate::sandbox::probe::{SandboxProbe, SandboxProbeAnswer};
 
 fn look(sandbox: &Sandbox, what: &str) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::manual;
-use crate::sandbox::faults::LostHow;
+use crate::sandbox::faults::state::LostHow;
 use crate::sandbox::{Sandbox, SandboxOptions, ServingSandbox};
 
 /// Longer than any answer takes, shorter than anyone likes to wait.

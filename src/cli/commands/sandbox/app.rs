@@ -5,7 +5,7 @@ use crate::cli::commands::sandbox::mistakes::{seconds, wrong};
 use crate::cli::out;
 use crate::ops::error::OpsError;
 use crate::sandbox::Sandbox;
-use crate::sandbox::linode::apps::{App, BrokenApp};
+use crate::sandbox::linode::data::apps::{App, BrokenApp};
 
 pub(super) fn run(sandbox: &Sandbox, what: Option<AppCommand>) -> Result<(), OpsError> {
     match what {

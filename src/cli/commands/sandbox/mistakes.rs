@@ -1,7 +1,7 @@
 //! What may be wrong with what is asked of the sandbox, in words for people.
 
-use crate::engine::advice::AdvisedCommand as Typed;
-use crate::engine::stack::gate::parse_duration;
+use crate::engine::lang::check::gate::parse_duration;
+use crate::engine::text::advice::AdvisedCommand as Typed;
 use crate::ops::error::OpsError;
 use crate::sandbox::SandboxError;
 

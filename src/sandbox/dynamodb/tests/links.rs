@@ -4,7 +4,7 @@ use crate::sandbox::dynamodb::tests::client::{Client, ORDERS, START};
 use crate::sandbox::dynamodb::tests::joining::add;
 use crate::sandbox::dynamodb::tests::leaving::delete;
 use crate::sandbox::dynamodb::{Links, LostRegion};
-use crate::sandbox::faults::GroupsMode;
+use crate::sandbox::faults::state::GroupsMode;
 use crate::sandbox::http::Millis;
 
 /// The same journey for every write: two seconds.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Bench, told};
 use crate::kinds::builtin;
-use crate::sandbox::linode::catalogue::{plan_number, types};
+use crate::sandbox::linode::data::catalog::{plan_number, types};
 
 #[test]
 fn a_create_is_refused_for_all_its_mistakes_at_once() {

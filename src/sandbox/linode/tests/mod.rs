@@ -14,7 +14,7 @@ mod zones;
 use serde_json::{Value, json};
 
 use crate::sandbox::http::{Millis, SandboxRequest};
-use crate::sandbox::world::{SandboxReply, SandboxWorld};
+use crate::sandbox::world::core::{SandboxReply, SandboxWorld};
 
 /// A world under a clock that the test turns.
 pub(super) struct Bench {

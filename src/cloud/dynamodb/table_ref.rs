@@ -1,0 +1,46 @@
+//! Which table, in which region, and how one run reaches it.
+
+use std::sync::Arc;
+
+use crate::cloud::error::ProviderError;
+use crate::cloud::http::connection::Connections;
+use crate::engine::retry::ErrorClass;
+use crate::engine::schema::Kind;
+use crate::engine::value::{Attributes, Value};
+
+/// The tag key that carries the owner mark.
+pub(crate) const KEY: &str = "lifeboat";
+
+/// The attribute that makes a create join a group: the region of a living member. Nobody sets it in a stack.
+pub const JOIN: &str = "join.region";
+
+/// DynamoDB as one run reaches it.
+#[derive(Clone)]
+pub(crate) struct Dynamo {
+    pub connections: Arc<Connections>,
+}
+
+/// One regional table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TableRef {
+    pub region: String,
+    pub name: String,
+}
+
+impl TableRef {
+    /// A table's own words name it; a replica has the name of its table.
+    pub(crate) fn of(kind: &Kind, attributes: &Attributes) -> Result<Self, ProviderError> {
+        let text = |name: &str| attributes.get(name).and_then(Value::as_text);
+        let name =
+            if is_replica(kind) { text("table.name").or(text("name")) } else { text("name") };
+        if let (Some(region), Some(name)) = (text("region"), name) {
+            return Ok(Self { region: region.to_owned(), name: name.to_owned() });
+        }
+        let words = "its region or its name is not known";
+        Err(ProviderError::new(ErrorClass::Rejected, kind.kind.clone(), words))
+    }
+}
+
+pub(crate) fn is_replica(kind: &Kind) -> bool {
+    kind.kind == "dynamodb.replica"
+}

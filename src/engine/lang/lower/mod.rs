@@ -1,0 +1,7 @@
+//! From the merged tree to declared resources, their instances, and what each of them needs.
+
+pub mod instances;
+pub mod dependencies;
+pub mod references;
+pub mod resources;
+pub mod recovery_keys;

@@ -1,0 +1,340 @@
+//! References: checks that each leads somewhere, and gathers what a resource needs.
+
+use std::sync::Arc;
+
+use crate::engine::address::{Key, is_name};
+use crate::engine::lang::cel::code::{Code, CodePath, ExpressionError};
+use crate::engine::lang::cel::expression::Expression;
+use crate::engine::lang::cel::lookup::{LookupError, beyond};
+use crate::engine::lang::cel::path::Step;
+use crate::engine::lang::lower::dependencies::{Need, Select, has, is_own_key};
+use crate::engine::lang::lower::instances::{Repeat, over};
+use crate::engine::lang::model::{Resource, Spread, Stack};
+use crate::engine::lang::term::expressions;
+use crate::engine::lang::view::{is_list, no_key, unknown, unknown_variable};
+use crate::engine::schema::{Attribute, Catalog, Type};
+use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::diagnostic::{Diagnostic, Span, nearest};
+
+/// Where an expression stands: what it may refer to.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    pub stack: &'a Stack,
+    pub catalog: &'a Catalog,
+    /// The resource that it belongs to, and how that is repeated.
+    pub owner: Option<(&'a str, Option<&'a Repeat>)>,
+    pub has_self: bool,
+}
+
+/// Checks the references of a resource and gathers what it needs.
+pub fn needs(
+    resource: &Resource,
+    repeat: Option<&Repeat>,
+    stack: &Stack,
+    catalog: &Catalog,
+    out: &mut Vec<Diagnostic>,
+) -> Vec<Need> {
+    let mut found = Vec::new();
+    let site = Site { stack, catalog, owner: Some((&resource.name, repeat)), has_self: false };
+    let mut all = Vec::new();
+    for given in resource.attributes.values() {
+        expressions(&given.term, &mut all);
+    }
+    site.expressions(&all, &mut found, out);
+    if let Some(kind) = catalog.get(&resource.kind) {
+        for (name, given) in &resource.attributes {
+            let Some(attribute) = kind.attribute(name) else { continue };
+            let (of, many) = match &attribute.of {
+                Some(of) => (of.as_ref(), true),
+                None => (attribute, false),
+            };
+            if of.kind == Type::Reference {
+                let mut all = Vec::new();
+                expressions(&given.term, &mut all);
+                for it in all {
+                    site.referred(name, of, many, it, out);
+                }
+            }
+        }
+    }
+    let mut all = Vec::new();
+    for gate in resource.ready.iter().chain(&resource.gate) {
+        gate.target().into_iter().for_each(|it| expressions(it, &mut all));
+    }
+    Site { has_self: true, ..site }.expressions(&all, &mut found, out);
+    for reference in &resource.depends_on {
+        let select = match &reference.address {
+            Some(address) if address.key != Key::One => Select::One(address.key.clone()),
+            _ => Select::All,
+        };
+        if reference.name == resource.name {
+            out.push(self_reference(&resource.name, reference.span));
+        } else if let Some(spread) = stack.spread(&reference.name) {
+            if let Select::One(key) = &select
+                && !has(spread, key)
+            {
+                out.push(
+                    Diagnostic::error("unknown_reference", "Unknown reference")
+                        .at(reference.span, format!("`{}` has no such instance", reference.name)),
+                );
+                continue;
+            }
+            found.push(Need { name: reference.name.clone(), select, span: reference.span });
+        } else {
+            let lost = unknown(&reference.name, stack);
+            let wrong = Diagnostic::error("unknown_reference", "Unknown reference")
+                .at(reference.span, lost.message);
+            out.push(match lost.help {
+                Some(help) => wrong.help(help),
+                None => wrong,
+            });
+        }
+    }
+    found
+}
+
+fn self_reference(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::error("self_reference", "A resource refers to itself")
+        .at(span, format!("this is part of `{name}`"))
+        .help("`self` is known in `ready` and `gate` only; use `each.index` or a variable")
+}
+
+impl Site<'_> {
+    /// Checks the references of some expressions.
+    pub fn expressions(
+        &self,
+        all: &[&Arc<Expression>],
+        found: &mut Vec<Need>,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        let mut paths = Vec::new();
+        for expression in all {
+            expression.code.paths(&mut paths);
+            for path in paths.drain(..) {
+                match self.path(path, expression) {
+                    Ok(None) => {}
+                    Ok(Some(need)) => found.push(need),
+                    Err(Some(lost)) => out.push(expression.diagnostic(&ExpressionError {
+                        code: lost.code,
+                        start: path.start,
+                        end: path.end,
+                        message: lost.message,
+                        help: lost.help,
+                    })),
+                    Err(None) => {
+                        let span = expression.place(path.start, path.end);
+                        out.push(self_reference(&path.root, span));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The error `None` is a reference to itself.
+    fn path(
+        &self,
+        path: &CodePath,
+        expression: &Expression,
+    ) -> Result<Option<Need>, Option<LookupError>> {
+        match &*path.root {
+            "vars" => self.variable(path).map(|()| None).map_err(Some),
+            "each" => self.each(path).map(|()| None).map_err(Some),
+            "self" if self.has_self => self.own(path).map(|()| None).map_err(Some),
+            "self" => Err(Some(LookupError::new(
+                "unknown_reference",
+                "`self` is known in `ready` and `gate` only",
+            ))),
+            "stack" => match path.steps.as_slice() {
+                [Step::Name(name)] if &**name == "name" => Ok(None),
+                _ => Err(Some(
+                    LookupError::new("unknown_reference", "`stack` has a `name` only")
+                        .help("write `stack.name`"),
+                )),
+            },
+            root => {
+                if self.owner.is_some_and(|(name, _)| name == root) {
+                    return Err(None);
+                }
+                let select = self.resource(root, path).map_err(Some)?;
+                let span = expression.place(path.start, path.end);
+                Ok(Some(Need { name: root.to_owned(), select, span }))
+            }
+        }
+    }
+
+    fn variable(&self, path: &CodePath) -> Result<(), LookupError> {
+        let Some(Step::Name(name)) = path.steps.first() else { return Ok(()) };
+        let variables = &self.stack.variables;
+        if variables.contains_key(&**name) {
+            return Ok(());
+        }
+        Err(unknown_variable(name, self.stack))
+    }
+
+    fn each(&self, path: &CodePath) -> Result<(), LookupError> {
+        let wrong = |message: &str| Err(LookupError::new("unknown_reference", message.to_owned()));
+        let field = match path.steps.first() {
+            Some(Step::Name(name)) => &**name,
+            _ => "",
+        };
+        match (self.owner.and_then(|(_, repeat)| repeat), field) {
+            (Some(Repeat::ForEach(_)), "value") => {
+                let over = self.owner.and_then(|(_, repeat)| over(repeat?, self.stack));
+                over.map_or(Ok(()), |root| self.attribute(&root, path.steps.get(1)))
+            }
+            (Some(Repeat::Count(_)), "index") | (Some(Repeat::ForEach(_)), "key") => Ok(()),
+            (Some(Repeat::Count(_)), _) => wrong("under `count` there is `each.index`"),
+            (Some(Repeat::ForEach(_)), _) => {
+                wrong("under `for_each` there are `each.key` and `each.value`")
+            }
+            (None, _) => wrong("`each` is known under `count` and `for_each` only"),
+        }
+    }
+
+    /// A reference attribute names one resource of the right kind, itself and not one of its attributes.
+    fn referred(
+        &self,
+        name: &str,
+        attribute: &Attribute,
+        many: bool,
+        expression: &Expression,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        let Some(path) = expression.as_path() else { return };
+        let (root, rest, is_all) = match (&*path.root, path.steps.split_first(), self.owner) {
+            ("each", Some((Step::Name(value), rest)), Some((_, repeat))) if &**value == "value" => {
+                match repeat.and_then(|it| over(it, self.stack)) {
+                    Some(root) => (root, rest, false),
+                    None => return self.no_reference(name, attribute, expression, out),
+                }
+            }
+            (root, steps, _) => match self.stack.spread(root) {
+                None if matches!(root, "vars" | "each" | "stack") => {
+                    return self.no_reference(name, attribute, expression, out);
+                }
+                None => return,
+                Some(Spread::One) => (root.to_owned(), path.steps.as_slice(), false),
+                Some(_) => match steps {
+                    None => (root.to_owned(), path.steps.as_slice(), true),
+                    Some((_, rest)) => (root.to_owned(), rest, false),
+                },
+            },
+        };
+        let Some(resource) = self.stack.resources.get(&root) else { return };
+        let wrong = |label: String| {
+            Diagnostic::error("wrong_reference", "Not such a resource").at(expression.span(), label)
+        };
+        if let Some(wanted) = attribute.to.as_deref().filter(|it| *it != resource.kind) {
+            out.push(
+                wrong(format!("`{name}` takes a {wanted}, `{root}` is a {}", resource.kind))
+                    .help(format!("name a resource of kind {wanted}")),
+            );
+        } else if is_all && !many {
+            let first = match self.stack.spread(&root) {
+                Some(Spread::Keys(keys)) => {
+                    format!("[\"{}\"]", keys.first().map_or("key", |it| it))
+                }
+                _ => "[0]".to_owned(),
+            };
+            out.push(
+                wrong(format!("`{root}` is several resources"))
+                    .help(format!("name one of them: '${{{root}{first}}}'")),
+            );
+        } else if !rest.is_empty() {
+            out.push(
+                wrong(format!("`{name}` takes the resource itself"))
+                    .help(format!("write '${{{root}}}'")),
+            );
+        }
+    }
+
+    fn no_reference(
+        &self,
+        name: &str,
+        attribute: &Attribute,
+        expression: &Expression,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        let wanted = attribute.to.as_deref().unwrap_or("the right kind");
+        let known = self.stack.resources.values().find(|it| it.kind == wanted && is_name(&it.name));
+        let example = known.map_or("name", |it| it.name.as_str());
+        out.push(
+            Diagnostic::error("wrong_reference", "Not such a resource")
+                .at(expression.span(), format!("`{name}` takes a resource"))
+                .help(format!("name a resource of kind {wanted}: '${{{example}}}'")),
+        );
+    }
+
+    fn own(&self, path: &CodePath) -> Result<(), LookupError> {
+        let Some((name, _)) = self.owner else { return Ok(()) };
+        self.attribute(name, path.steps.first())
+    }
+
+    fn resource(&self, root: &str, path: &CodePath) -> Result<Select, LookupError> {
+        let Some(spread) = self.stack.spread(root) else {
+            return Err(unknown(root, self.stack));
+        };
+        let (select, rest) = match (spread, path.steps.split_first()) {
+            (Spread::One, Some((Step::Index(_), _))) => {
+                return Err(LookupError::new(
+                    "unknown_reference",
+                    format!("`{root}` is not a list: it has no `count`"),
+                )
+                .help(format!("write `{root}`")));
+            }
+            (Spread::One, _) => (Select::One(Key::One), path.steps.first()),
+            (_, None) => return Ok(Select::All),
+            (_, Some((Step::Computed(code), rest))) => {
+                (if is_own_key(code) { Select::Each } else { Select::All }, rest.first())
+            }
+            (Spread::Count(count), Some((Step::Index(index), rest))) => {
+                if index >= count {
+                    return Err(beyond(*index, *count as usize));
+                }
+                (Select::One(Key::Index(*index)), rest.first())
+            }
+            (Spread::Count(_), Some((Step::Name(name), _))) => return Err(is_list(root, name)),
+            (Spread::Keys(keys), Some((Step::Name(key), rest))) => {
+                // No keys at all: what went wrong there was said there.
+                if !keys.is_empty() && !keys.iter().any(|it| **it == **key) {
+                    return Err(no_key(root, key, keys));
+                }
+                (Select::One(Key::Name(key.to_string())), rest.first())
+            }
+            (Spread::Keys(_), Some((Step::Index(_), _))) => {
+                return Err(LookupError::new(
+                    "unknown_reference",
+                    format!("`{root}` is a map of its keys"),
+                )
+                .help(format!("write `{root}[\"key\"]`")));
+            }
+        };
+        self.attribute(root, rest)?;
+        Ok(select)
+    }
+
+    fn attribute(&self, root: &str, step: Option<&Step<Box<Code>>>) -> Result<(), LookupError> {
+        let Some(Step::Name(name)) = step else { return Ok(()) };
+        let kind = self.stack.resources.get(root).and_then(|it| self.catalog.get(&it.kind));
+        let Some(kind) = kind else { return Ok(()) };
+        if kind.attribute(name).is_some_and(|it| it.live) {
+            // Nobody plans with it: what was made of it would be another thing at every look.
+            let message = format!("`{name}` of a {} changes by itself", kind.kind);
+            return Err(LookupError::new("live_value", message).help(
+                "nothing can be made of it; to wait until something works, use `ready` or `gate`",
+            ));
+        }
+        if &**name == "id" || kind.attribute(name).is_some() {
+            return Ok(());
+        }
+        let lost = LookupError::new(
+            "unknown_attribute",
+            format!("`{}` has no attribute `{name}`", kind.kind),
+        );
+        let names = kind.attributes.keys().map(String::as_str);
+        Err(match nearest(name, names) {
+            Some(near) => lost.help(format!("did you mean `{near}`?")),
+            None => lost.help(format!("see {}", AdvisedCommand::Kinds { kind: Some(&kind.kind) })),
+        })
+    }
+}

@@ -1,0 +1,4 @@
+//! One desired world out of several layers and the variables that others set.
+
+pub mod overlay;
+pub mod variables;

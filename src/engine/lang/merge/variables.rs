@@ -1,0 +1,331 @@
+//! Variables: their types, and which of the places that may set one wins.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::is_name;
+use crate::engine::lang::cel::lookup::word;
+use crate::engine::lang::model::Variable;
+use crate::engine::lang::yaml::node::{Map, Node};
+use crate::engine::lang::yaml::reader::parse;
+use crate::engine::text::diagnostic::{Diagnostic, Sources, Span, nearest};
+use crate::engine::value::{Secret, Value};
+
+/// A value from outside the layers.
+#[derive(Debug, Clone)]
+pub struct GivenVariable {
+    pub name: String,
+    /// `LIFEBOAT_VAR_domain`, `--var`, the name of a file.
+    pub from: String,
+    pub value: GivenValue,
+}
+
+impl GivenVariable {
+    /// Said on the command line of this very run, rather than by its surroundings.
+    pub fn is_said(&self) -> bool {
+        self.from == SAID
+    }
+}
+
+/// How environment variables begin that set a variable of a stack.
+pub const SURROUNDINGS: &str = "LIFEBOAT_VAR_";
+
+/// Where a variable comes from that was said on the command line.
+pub const SAID: &str = "--var";
+
+/// Where a variable comes from that an earlier apply was given.
+const REMEMBERED: &str = "the last apply";
+
+/// Who gave a secret that has no value.
+const NOBODY: &str = "nobody";
+
+/// What is remembered for the next run: each value that somebody gave, and of a secret only that there was one. Defaults
+/// and overlays speak for themselves.
+pub fn remembered(variables: &BTreeMap<String, Variable>) -> BTreeMap<String, Value> {
+    let given = variables.iter().filter(|(_, it)| it.is_given() && it.from != NOBODY);
+    given
+        .map(|(name, it)| {
+            if it.sensitive || it.value.has_secret() {
+                (name.clone(), Value::Fingerprint(String::new()))
+            } else {
+                (name.clone(), it.value.clone())
+            }
+        })
+        .collect()
+}
+
+#[derive(Debug, Clone)]
+pub enum GivenValue {
+    /// Becomes the declared type.
+    Text(String),
+    Value(Value),
+}
+
+const KEYS: [&str; 4] = ["type", "default", "sensitive", "description"];
+const TYPES: [&str; 7] = ["string", "int", "number", "bool", "list", "map", "any"];
+
+/// What may set a variable beside its default, weakest first.
+pub struct VariableSources<'a> {
+    pub remembered: &'a BTreeMap<String, Value>,
+    pub given: &'a [GivenVariable],
+    /// The source of the stack file: a default from elsewhere is an overlay's.
+    pub base: u32,
+}
+
+/// Every declared variable with its winner.
+pub fn variables(
+    declared: Option<&Node>,
+    outside: &VariableSources<'_>,
+    sources: &Sources,
+    out: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, Variable> {
+    let mut found = BTreeMap::new();
+    if let Some(declared) = declared {
+        match declared.as_map() {
+            Some(map) => {
+                for (name, it) in map {
+                    if let Some(variable) = variable(name, it.key, &it.node, outside, sources, out)
+                    {
+                        found.insert(String::from(&**name), variable);
+                    }
+                }
+                unknown(map, outside, out);
+            }
+            None if declared.is_null() => {}
+            None => out.push(
+                Diagnostic::error("wrong_type", "`variables` must be a map")
+                    .at(declared.span, format!("this is {}", declared.word())),
+            ),
+        }
+    }
+    if declared.and_then(Node::as_map).is_none() {
+        unknown(&Map::default(), outside, out);
+    }
+    found
+}
+
+fn unknown(declared: &Map, outside: &VariableSources<'_>, out: &mut Vec<Diagnostic>) {
+    for given in outside.given {
+        if declared.contains_key(given.name.as_str()) {
+            continue;
+        }
+        if given.from.starts_with(SURROUNDINGS) {
+            out.extend(other_case(given, declared, outside));
+            continue;
+        }
+        let summary =
+            format!("`{}` sets `{}`, which the stack does not declare", given.from, given.name);
+        let wrong = Diagnostic::error("unknown_variable", summary);
+        out.push(match nearest(&given.name, declared.keys().map(AsRef::as_ref)) {
+            Some(near) => wrong.help(format!("did you mean `{near}`?")),
+            None if !is_name(&given.name) => {
+                wrong.help("a variable's name is small letters, digits and `_`")
+            }
+            None => wrong
+                .help(format!("declare it: variables: {{ {}: {{ type: string }} }}", given.name)),
+        });
+    }
+}
+
+/// The environment is there for every stack: what one of them does not declare may be meant for another. Only what
+/// differs from a declared name by case alone is most likely a slip.
+fn other_case(
+    given: &GivenVariable,
+    declared: &Map,
+    outside: &VariableSources<'_>,
+) -> Option<Diagnostic> {
+    let mut names = declared.keys().map(AsRef::as_ref);
+    let near: &str = names.find(|it: &&str| it.eq_ignore_ascii_case(&given.name))?;
+    let is_set = outside.given.iter().any(|it| it.name == near);
+    let summary = format!("`{}` sets nothing: no variable is called `{}`", given.from, given.name);
+    (!is_set).then(|| {
+        Diagnostic::warning("variable_case", summary)
+            .help(format!("did you mean `{SURROUNDINGS}{near}`?"))
+    })
+}
+
+fn variable(
+    name: &str,
+    key: Span,
+    node: &Node,
+    outside: &VariableSources<'_>,
+    sources: &Sources,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Variable> {
+    if !is_name(name) {
+        out.push(
+            Diagnostic::error("bad_name", "A variable's name is small letters, digits and `_`")
+                .at(key, format!("`{name}` is not such a name")),
+        );
+    }
+    let Some(map) = node.as_map() else {
+        out.push(
+            Diagnostic::error("wrong_type", "A variable is declared by a map")
+                .at(node.span, format!("this is {}", node.word()))
+                .help(format!("write `{name}: {{ type: string, default: … }}`")),
+        );
+        return None;
+    };
+    for (name, it) in map {
+        if !KEYS.contains(&name.as_ref()) {
+            let wrong = Diagnostic::error("unknown_key", "Unknown key")
+                .at(it.key, "a variable has no such key");
+            out.push(wrong.help(format!("a variable has {}", KEYS.join(", "))).nearest(name, KEYS));
+        }
+    }
+    let kind = declared_type(name, key, map, out)?;
+    let sensitive = match map.get("sensitive").map(|it| it.node.value()) {
+        None => false,
+        Some(Value::Bool(it)) => it,
+        Some(_) => {
+            let span = map.get("sensitive").map_or(key, |it| it.node.span);
+            out.push(
+                Diagnostic::error("wrong_type", "`sensitive` is true or false")
+                    .at(span, "this is neither"),
+            );
+            // Whoever wrote something there meant it: it is not quoted.
+            true
+        }
+    };
+    let (value, from) = winner(name, key, map, kind, sensitive, outside, sources, out)?;
+    let value = if sensitive { Value::Secret(Secret::new(value)) } else { value };
+    Some(Variable { value, sensitive, from, span: key })
+}
+
+fn declared_type<'a>(
+    name: &str,
+    key: Span,
+    map: &'a Map,
+    out: &mut Vec<Diagnostic>,
+) -> Option<&'a str> {
+    let Some(kind) = map.get("type") else {
+        out.push(
+            Diagnostic::error("missing_key", "A variable needs a type")
+                .at(key, format!("`{name}` has none"))
+                .help(format!("add `type:` with one of {}", TYPES.join(", "))),
+        );
+        return None;
+    };
+    let text = kind.node.as_text().unwrap_or_default();
+    if TYPES.contains(&text) {
+        return Some(text);
+    }
+    let wrong = Diagnostic::error("unknown_type", "Unknown type")
+        .at(kind.node.span, format!("`{text}` is not a type"))
+        .help(format!("one of {}", TYPES.join(", ")));
+    out.push(wrong.nearest(text, TYPES));
+    None
+}
+
+/// What exists keeps its secret; a create that needs it is refused when it is planned.
+fn missing_secret(name: &str, key: Span) -> Diagnostic {
+    Diagnostic::warning("missing_secret", "A sensitive variable is not given")
+        .at(key, format!("`{name}` counts as unchanged where it was applied before"))
+        .help(format!("give it with --var {name}=…, LIFEBOAT_VAR_{name}=… or a default"))
+}
+
+/// The value that wins, and who gave it.
+#[expect(clippy::too_many_arguments, reason = "one caller; each is a different thing to look at")]
+fn winner(
+    name: &str,
+    key: Span,
+    map: &Map,
+    kind: &str,
+    sensitive: bool,
+    outside: &VariableSources<'_>,
+    sources: &Sources,
+    out: &mut Vec<Diagnostic>,
+) -> Option<(Value, String)> {
+    if let Some(given) = outside.given.iter().rfind(|it| it.name == name) {
+        let value = match &given.value {
+            GivenValue::Text(text) => from_text(text, kind),
+            GivenValue::Value(value) => typed(value.clone(), kind),
+        };
+        if value.is_none() {
+            let shown = match &given.value {
+                GivenValue::Text(text) if !sensitive => format!(", not `{text}`"),
+                _ => String::new(),
+            };
+            out.push(
+                Diagnostic::error(
+                    "wrong_type",
+                    format!("`{}` has the wrong type for `{name}`", given.from),
+                )
+                .at(key, format!("declared as {kind}{shown}")),
+            );
+        }
+        return value.map(|it| (it, given.from.clone()));
+    }
+    // A secret is not remembered, only that it was given: its default would be taken for another one.
+    let was_given = matches!(outside.remembered.get(name), Some(Value::Fingerprint(_)));
+    if sensitive && was_given {
+        out.push(missing_secret(name, key));
+        return Some((Value::Open, REMEMBERED.to_owned()));
+    }
+    if let Some(value) = outside.remembered.get(name).and_then(|it| typed(it.clone(), kind)) {
+        return Some((value, REMEMBERED.to_owned()));
+    }
+    let Some(default) = map.get("default") else {
+        if sensitive {
+            out.push(missing_secret(name, key));
+            return Some((Value::Open, NOBODY.to_owned()));
+        }
+        let ways = format!("--var {name}=…, LIFEBOAT_VAR_{name}=… or a default");
+        out.push(
+            Diagnostic::error("missing_variable", "A variable is not given")
+                .at(key, format!("`{name}` has no default"))
+                .help(format!("give it with {ways}")),
+        );
+        return None;
+    };
+    let from = if default.node.span.source == outside.base {
+        "default".to_owned()
+    } else {
+        sources.line(default.node.span)
+    };
+    let value = default.node.value();
+    let Some(value) = typed(value.clone(), kind) else {
+        out.push(Diagnostic::error("wrong_type", "The default has another type").at(
+            default.node.span,
+            format!("`{name}` is declared as {kind}, this is {}", word(&value)),
+        ));
+        return None;
+    };
+    if value.as_text().is_some_and(|it| it.contains("${")) {
+        out.push(
+            Diagnostic::error("expression_in_default", "A default cannot be computed")
+                .at(default.node.span, "this is taken as it is written")
+                .help("compute where the variable is used"),
+        );
+    }
+    Some((value, from))
+}
+
+/// A value as the declared type, if it is one.
+fn typed(value: Value, kind: &str) -> Option<Value> {
+    let fits = match (&value, kind) {
+        #[expect(clippy::cast_precision_loss, reason = "numbers beyond 2^53 are written as int")]
+        (Value::Int(it), "number") => return Some(Value::Float(*it as f64)),
+        (Value::Text(_), "string")
+        | (Value::Int(_), "int")
+        | (Value::Float(_), "number")
+        | (Value::Bool(_), "bool")
+        | (Value::List(_), "list")
+        | (Value::Map(_), "map") => true,
+        (Value::Null | Value::Fingerprint(_), _) => false,
+        (_, kind) => kind == "any",
+    };
+    fits.then_some(value)
+}
+
+/// Text from the command line or the environment as the declared type.
+fn from_text(text: &str, kind: &str) -> Option<Value> {
+    if kind == "string" {
+        return Some(Value::text(text));
+    }
+    let (node, mistakes) = parse("", text.as_bytes(), &mut Sources::default());
+    let value = node.filter(|_| mistakes.is_empty()).map(|it| it.value());
+    match (value, kind) {
+        (None, "any") => Some(Value::text(text)),
+        (value, _) => value.and_then(|it| typed(it, kind)),
+    }
+}

@@ -1,0 +1,400 @@
+//! Plans one declared instance: what it is now, what it is to be, and what later expressions see of it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::engine::address::Address;
+use crate::engine::lang::lower::dependencies::named_by;
+use crate::engine::lang::model::Instance;
+use crate::engine::lang::resolve::{Resolved, resolve};
+use crate::engine::observed::{Observation, UnknownReason, Unreadable};
+use crate::engine::plan::diff::action::{ResourceState, decide};
+use crate::engine::plan::diff::attributes::{DiffSides, diff, is_missing_secret, uncompared};
+use crate::engine::plan::draft::plan_builder::{Missing, PlanBuilder};
+use crate::engine::plan::draft::refresh::{promised, record_of};
+use crate::engine::plan::guard::rules;
+use crate::engine::plan::model::change::{Action, Change};
+use crate::engine::plan::model::planned_change::{PlannedChange, excludes, identity_of, kept};
+use crate::engine::schema::Kind;
+use crate::engine::state::record::Record;
+use crate::engine::value::{Attributes, Value};
+
+impl<'a> PlanBuilder<'a> {
+    pub fn instance(&mut self, instance: &'a Instance) {
+        let Some(kind) = self.worlds.catalog.get(&instance.resource.kind) else { return };
+        if let Some(object) = self.worlds.stack.lent.get(&instance.address) {
+            self.borrowed(instance, kind, object);
+            return;
+        }
+        let found = record_of(self.worlds.state, self.worlds.stack, instance)
+            .filter(|(from, _)| !self.taken.contains(from));
+        if let Some((from, record)) = &found
+            && record.kind != kind.kind
+        {
+            // An id means nothing to another kind: neither call may use it.
+            self.diagnostics.push(rules::kind_changed(instance, &record.kind));
+            self.taken.insert(from);
+            return;
+        }
+        let worlds = self.worlds;
+        let resolved = match resolve(worlds.stack, worlds.catalog, instance, &self.known) {
+            Ok(resolved) => resolved,
+            Err(mistakes) => {
+                self.diagnostics.extend(mistakes);
+                return;
+            }
+        };
+        self.frozen.take_in(worlds.catalog, worlds.stack, instance, &resolved.attributes);
+        self.silent.take_in(worlds.catalog, worlds.stack, instance, &resolved.attributes);
+        let record = found.as_ref().map(|(_, record)| *record);
+        let from = found.map(|(from, _)| from);
+        self.taken.extend(from);
+        let domain = match (from, record) {
+            (Some(from), Some(_)) => self.frozen.of_record(from, kind),
+            _ => self.frozen.of_desired(&instance.address, kind),
+        };
+        if let Some(domain) = domain.map(str::to_owned) {
+            self.frozen_instance(instance, kind, resolved, record, &domain);
+            return;
+        }
+        self.living_instance(instance, kind, resolved, record, from);
+    }
+
+    /// What the plain stack lends is used, and nothing is ever done to it.
+    fn borrowed(&mut self, instance: &'a Instance, kind: &'a Kind, object: &Arc<Attributes>) {
+        let mut change = self.undecided(instance, kind, None);
+        change.reason = format!("borrowed from {}", self.worlds.stack.name);
+        let (catalog, stack) = (self.worlds.catalog, self.worlds.stack);
+        self.frozen.take_in(catalog, stack, instance, object);
+        self.known.put(instance.address.clone(), (**object).clone());
+        self.planned.push(PlannedChange {
+            change,
+            kind,
+            desired: None,
+            record: None,
+            instance: Some(instance),
+            not_ready: false,
+        });
+    }
+
+    /// Its recorded outputs serve; what was never recorded is not there for anybody.
+    fn frozen_instance(
+        &mut self,
+        instance: &'a Instance,
+        kind: &'a Kind,
+        resolved: Resolved,
+        record: Option<&'a Record>,
+        domain: &str,
+    ) {
+        let change = self.freeze(instance, kind, &resolved, record, domain);
+        let address = &instance.address;
+        if let Some(record) = record {
+            self.known.put_record(address, record);
+        } else {
+            self.unavailable.insert(address.clone(), Missing::Lost);
+            self.known.put(address.clone(), promised(kind, &resolved.attributes));
+        }
+        let desired = Some(Cow::Owned(self.sealed(resolved.attributes)));
+        let not_ready = false;
+        self.planned.push(PlannedChange {
+            change,
+            kind,
+            desired,
+            record,
+            instance: Some(instance),
+            not_ready,
+        });
+    }
+
+    fn living_instance(
+        &mut self,
+        instance: &'a Instance,
+        kind: &'a Kind,
+        mut resolved: Resolved,
+        record: Option<&'a Record>,
+        from: Option<&'a Address>,
+    ) {
+        let seen = match (from, record) {
+            (Some(_), Some(_)) if self.went_with_its_container(instance, kind) => {
+                Some(Cow::Owned(Observation::Absent))
+            }
+            (Some(from), Some(record)) => self.seen(from, record),
+            _ => self.worlds.observed.get(&instance.address).map(Cow::Borrowed),
+        };
+        let seen = seen.as_deref();
+        if record.is_some() && seen == Some(&Observation::Absent) {
+            self.gone.insert(instance.address.clone());
+        }
+        let mut change = self.change(instance, kind, &resolved, record, seen);
+        self.diagnostics.extend(rules::touches_borrowed(
+            self.worlds.stack,
+            instance,
+            kind,
+            &change,
+        ));
+        if let Some(whose) = self.collides(kind, &resolved.attributes, &change) {
+            self.diagnostics.push(rules::collides(instance, kind, &resolved, &whose));
+        }
+        self.hold_pending(&mut change);
+        self.hold_without(instance, &mut change);
+        self.hold_beyond_reach(instance, kind, &resolved.attributes, &mut change);
+        self.hold_in_silence(instance, &mut change);
+        self.require_secrets(instance, &resolved, &change);
+        let joins = (change.action == Action::Create)
+            .then(|| self.groups.join(kind, &resolved.attributes))
+            .flatten();
+        if let Some((join_as, region)) = &joins {
+            resolved.attributes.insert(join_as.clone(), Value::text(region));
+            change.reason = format!("{}; it joins the living member in {region}", change.reason);
+        }
+        change.moved_from = from.filter(|it| **it != instance.address).cloned();
+        if change.action == Action::NoOp && change.moved_from.is_some() {
+            change.action = Action::Move;
+            change.reason = "it goes under another address; the object stays".into();
+        }
+        // Who joins comes back under the name and id that the others know.
+        let returns = joins.is_some() && record.is_some();
+        let action = if returns { Action::Update } else { change.action };
+        // What could not be looked at stays as it was, for everybody.
+        let is_unseen = change.unseen.is_some();
+        if is_unseen && record.is_none() {
+            self.miss(&instance.address);
+        }
+        let as_recorded = record.filter(|it| is_as_recorded(action, kind, &resolved, it, seen));
+        if let Some(record) = record.filter(|_| is_unseen).or(as_recorded) {
+            self.known.put_record(&instance.address, record);
+        } else {
+            let object = remembered(kind, &resolved, record, seen, action, &change);
+            self.known.put(instance.address.clone(), object);
+        }
+        if let (Some(record), Some(seen)) = (record.filter(|it| !it.leaving), seen) {
+            self.note_drift(&instance.address, kind, record, seen);
+        }
+        self.planned.push(PlannedChange {
+            change,
+            kind,
+            desired: Some(match as_recorded {
+                Some(record) => Cow::Borrowed(&record.attributes),
+                None => Cow::Owned(self.sealed(resolved.attributes)),
+            }),
+            record,
+            instance: Some(instance),
+            not_ready: record.is_some_and(|it| !it.ready)
+                || matches!(seen, Some(Observation::Exists { ready: false, .. })),
+        });
+    }
+
+    /// Under which other address state has what is desired here, and that no layer declares any more.
+    fn recorded_as(&self, kind: &Kind, resolved: &Resolved) -> Option<&'a Address> {
+        let identity = identity_of(kind, &resolved.attributes)?;
+        let left = self.worlds.state?.records.iter().filter(|(address, record)| {
+            record.kind == kind.kind && !self.worlds.stack.instances.contains_key(*address)
+        });
+        let mut same =
+            left.filter(|(_, it)| identity_of(kind, &it.attributes).as_ref() == Some(&identity));
+        same.next().map(|(address, _)| address)
+    }
+
+    /// Neither seen nor recorded: nobody can say what it is.
+    fn miss(&mut self, address: &Address) {
+        let in_doubt = self.doubt(address).is_some();
+        let missing = if in_doubt { Missing::InDoubt } else { Missing::Unseen };
+        self.unavailable.insert(address.clone(), missing);
+    }
+
+    /// Deleting a container deletes what is in it.
+    fn went_with_its_container(&self, instance: &Instance, kind: &Kind) -> bool {
+        let containers = kind.contains_in.iter().filter(|_| !self.gone.is_empty());
+        let mut containers = containers.flat_map(|it| named_by(self.worlds.stack, instance, it));
+        containers.any(|it| self.gone.contains(&it))
+    }
+
+    /// Whether its container is made anew beside the old one, which serves until users have moved: with what it contains.
+    fn moves_beside(&self, instance: &Instance, kind: &Kind) -> bool {
+        let containers = kind.contains_in.iter();
+        let mut containers = containers.flat_map(|it| named_by(self.worlds.stack, instance, it));
+        containers.any(|it| self.beside.contains(&it))
+    }
+
+    /// Whose identity in another instance a change would take, in words.
+    fn collides(&self, kind: &Kind, attributes: &Attributes, change: &Change) -> Option<String> {
+        if change.action == Action::NoOp || self.options.others.is_empty() {
+            return None;
+        }
+        self.options.others.get(&identity_of(kind, attributes)?).cloned()
+    }
+
+    /// What is made needs every secret; all that are missing are told at once, before any call.
+    fn require_secrets(&mut self, instance: &Instance, resolved: &Resolved, change: &Change) {
+        if !matches!(change.action, Action::Create | Action::Replace { .. }) {
+            return;
+        }
+        for (name, _) in resolved.attributes.iter().filter(|(_, it)| is_missing_secret(it)) {
+            let span = resolved.span(name).unwrap_or(instance.resource.span);
+            let variables = self.worlds.stack.variables.iter();
+            let missing = variables.filter(|(_, it)| is_missing_secret(&it.value));
+            let missing: Vec<String> = missing.map(|(name, _)| name.clone()).collect();
+            self.diagnostics.push(rules::missing_secret(instance, name, span, &missing));
+        }
+    }
+
+    /// Somebody wants a new one, whatever differs.
+    fn replace_when_asked(
+        &self,
+        change: &mut Change,
+        instance: &Instance,
+        record: Option<&Record>,
+    ) {
+        let is_there = record.is_some_and(|it| it.deposed.is_none());
+        if is_there && self.options.replace.contains(&instance.address) {
+            let create_first = instance.resource.lifecycle.create_before_destroy;
+            change.action = Action::Replace { create_first };
+            change.reason = "--replace asks for a new one".into();
+        }
+    }
+
+    fn change(
+        &mut self,
+        instance: &Instance,
+        kind: &Kind,
+        resolved: &Resolved,
+        record: Option<&Record>,
+        seen: Option<&Observation>,
+    ) -> Change {
+        let mut change = self.undecided(instance, kind, record);
+        if let Some(why) = self.doubt(&instance.address).filter(|_| record.is_none()) {
+            change.unseen = Some(Unreadable::new(UnknownReason::Unclear, why));
+            change.reason =
+                "whether it was made is indeterminate, so nothing is planned for it".into();
+            return change;
+        }
+        if let Some(Observation::Unseen(unseen)) = seen {
+            change.unseen = Some(unseen.clone());
+            change.reason = "it could not be looked at, so nothing is planned against it".into();
+            return change;
+        }
+        if is_leaving(kind, record, seen) {
+            self.diagnostics.push(rules::still_leaving(instance, kind, record.is_some()));
+            change.reason = "it is being deleted, so nothing is planned for it".into();
+            return change;
+        }
+        let was_left = record.is_some_and(|it| it.leaving);
+        let absent = record.is_some() && seen == Some(&Observation::Absent);
+        let record = record.filter(|_| !absent);
+        // What lifeboat itself has deleted was not deleted outside.
+        let gone = absent && !was_left;
+        let observed = match seen {
+            Some(Observation::Exists { attributes, .. }) if record.is_some() => Some(attributes),
+            _ => None,
+        };
+        if record.is_none() && matches!(seen, Some(Observation::Exists { .. })) {
+            let recorded = self.recorded_as(kind, resolved);
+            self.diagnostics.push(rules::exists_already(instance, kind, resolved, recorded));
+        }
+        let sides = DiffSides {
+            kind,
+            desired: resolved,
+            record,
+            observed,
+            key: self.key(),
+            ignore: &instance.resource.lifecycle.ignore_changes,
+        };
+        let mut difference = diff(&sides, |name| resolved.span(name).map(|it| self.place(it)));
+        for name in uncompared(&sides) {
+            self.diagnostics.push(rules::secret_drift(instance, &name, resolved));
+        }
+        for name in &difference.refused {
+            self.diagnostics.push(rules::unchangeable(instance, kind, name, resolved));
+        }
+        change.held = record.and_then(|it| self.hold_back(instance, kind, it, &mut difference));
+        let not_ready = record.is_some_and(|it| !it.ready)
+            || matches!(seen, Some(Observation::Exists { ready: false, .. }));
+        decide(&mut change, kind, ResourceState { record, gone, not_ready }, difference, instance);
+        self.replace_when_asked(&mut change, instance, record);
+        if let Action::Replace { create_first } = &mut change.action {
+            *create_first |= self.moves_beside(instance, kind);
+            // What may not stand beside its successor has to go first, whatever the layers say.
+            *create_first &=
+                !record.is_some_and(|it| excludes(kind, &it.attributes, &resolved.attributes));
+        }
+        if change.action == (Action::Replace { create_first: true })
+            || record.is_some_and(|it| it.deposed.is_some())
+        {
+            self.beside.insert(instance.address.clone());
+        }
+        change.loses_data = kind.holds_data && change.action.destroys();
+        change
+    }
+}
+
+/// Whether what is there is being deleted, by the word of the cloud or by our own.
+pub fn is_leaving(kind: &Kind, record: Option<&Record>, seen: Option<&Observation>) -> bool {
+    let Some(Observation::Exists { attributes, .. }) = seen else { return false };
+    kind.is_leaving(attributes) || record.is_some_and(|it| it.leaving)
+}
+
+/// Whether an object stays, and is in every attribute what its record says.
+fn is_as_recorded(
+    action: Action,
+    kind: &Kind,
+    resolved: &Resolved,
+    record: &Record,
+    seen: Option<&Observation>,
+) -> bool {
+    let is_made_so = match seen {
+        Some(Observation::Exists { attributes, .. }) => {
+            let mut made = kind.attributes.iter().filter(|(_, it)| it.computed);
+            made.all(|(name, _)| {
+                attributes.get(name).is_none_or(|it| record.outputs.get(name) == Some(it))
+            })
+        }
+        _ => true,
+    };
+    action == Action::NoOp && is_made_so && resolved.attributes == record.attributes
+}
+
+/// What later expressions see of an address.
+fn remembered(
+    kind: &Kind,
+    resolved: &Resolved,
+    record: Option<&Record>,
+    seen: Option<&Observation>,
+    action: Action,
+    change: &Change,
+) -> Attributes {
+    match (action, record) {
+        (Action::Create | Action::Replace { .. }, _) | (_, None) => {
+            promised(kind, &resolved.attributes)
+        }
+        (_, Some(record)) => {
+            // As a record keeps it: what it was when it was made, it is at each look.
+            let mut object = kept(kind, &resolved.attributes);
+            // What is held stays as it was, for everybody.
+            for it in change.held.iter().flat_map(|it| &it.attributes) {
+                let recorded = record.attributes.get(&it.name).cloned();
+                object.insert(it.name.clone(), recorded.unwrap_or_default());
+            }
+            add_outputs(&mut object, kind, record, seen);
+            for (name, attribute) in &kind.attributes {
+                if change.attributes.iter().any(|it| attribute.opened_by.contains(&it.name)) {
+                    object.insert(name.clone(), Value::Open);
+                }
+            }
+            object.insert("id".into(), Value::Text(record.id.clone()));
+            object
+        }
+    }
+}
+
+/// Computed attributes as seen now, else as recorded.
+fn add_outputs(object: &mut Attributes, kind: &Kind, record: &Record, seen: Option<&Observation>) {
+    object.extend(record.outputs.iter().map(|(name, value)| (name.clone(), value.clone())));
+    if let Some(Observation::Exists { attributes, .. }) = seen {
+        // What changes by itself is no part of it: else an output of it would never be what was set.
+        for (name, _) in kind.attributes.iter().filter(|(_, it)| it.computed && !it.live) {
+            if let Some(value) = attributes.get(name) {
+                object.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! A switch that goes on without a word: refused when what it had made is gone, for then its state is older than the world.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::observed::Observation;
+use crate::engine::plan::model::change::{Action, Plan};
+use crate::engine::state::record::State;
+use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::diagnostic::Diagnostic;
+
+/// So many are named.
+const NAMED_MAX: usize = 5;
+
+/// What an unfinished switch had made and is gone. A machine that was lost meanwhile looks the same, so a word is enough to
+/// go on; without one, whoever put back the state of a switch that was taken back since would have users moved again.
+pub fn outdated(
+    plan: &Plan,
+    state: &State,
+    observed: &BTreeMap<Address, Observation>,
+    stack: &str,
+) -> Option<Diagnostic> {
+    let switch = state.switching()?;
+    let is_made_again = |address: &Address| {
+        let mut changes = plan.changes.iter();
+        changes.any(|it| it.address == *address && it.action == Action::Create)
+    };
+    let gone: Vec<String> = state
+        .records
+        .iter()
+        .filter(|(address, it)| {
+            it.since >= switch.since
+                && matches!(observed.get(*address), Some(Observation::Absent))
+                && is_made_again(address)
+        })
+        .map(|(address, it)| format!("`{address}` ({}, {})", it.kind, it.id))
+        .collect();
+    if gone.is_empty() {
+        return None;
+    }
+    let more = if gone.len() > NAMED_MAX { ", …" } else { "" };
+    let text = format!(
+        "the switch to {} is recorded as unfinished, and what it made is gone: {}{more}; so the state may be older than a failback that came later",
+        state.active.join(" + "),
+        gone[..gone.len().min(NAMED_MAX)].join(", ")
+    );
+    Some(Diagnostic::refusal("outdated_switch", text).help(ways_on(state, stack)))
+}
+
+fn ways_on(state: &State, stack: &str) -> String {
+    let lost: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
+    let mut ways = vec!["put the newer state's folder back".to_owned()];
+    if let [to] = state.active.as_slice() {
+        let planned = lost.is_empty();
+        let on = AdvisedCommand::Failover { stack, to, lost: lost.clone(), planned };
+        ways.push(format!("if users are to be at {to}, go on: {on}"));
+    }
+    let home = AdvisedCommand::Failback { stack, lost };
+    ways.push(format!("if users are to be at home, go there: {home}"));
+    ways.join("; ")
+}

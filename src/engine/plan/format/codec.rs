@@ -1,0 +1,315 @@
+//! The only JSON of a plan: what `plan --out` writes and `--format json` prints.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::engine::plan::diff::attributes::seal;
+use crate::engine::plan::format::calls::Malformed;
+use crate::engine::plan::format::document::{PlanJson, SummaryJson};
+use crate::engine::plan::format::same_as_planned::discord;
+use crate::engine::plan::model::change::{Plan, StepCall};
+use crate::engine::plan::model::forecast::Forecast;
+use crate::engine::text::plain::json as escaped;
+use crate::engine::value::{Attributes, LineageKey, Value};
+
+/// What this program writes. A newer minor version only adds what an older reader may ignore;
+/// a newer major version is refused.
+pub const FORMAT_VERSION: &str = "1.5";
+const MAJOR: &str = "1";
+
+/// When, by whom and with what a plan was made: outside its digest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanEnvelope {
+    /// In milliseconds since the Unix epoch.
+    pub made_at: i64,
+    /// Who made it.
+    pub by: String,
+    /// The version of the lifeboat that wrote it.
+    pub lifeboat: String,
+    /// Of a switch: how long it is expected to take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
+}
+
+/// Why a text is not a plan that may be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    #[error("it is not a plan: {0}; `plan` writes one with `--out`")]
+    NotAPlan(String),
+    #[error(
+        "its format is version {0}, and this lifeboat reads {MAJOR}.x; use the lifeboat that made it, or plan again with this one"
+    )]
+    Format(String),
+    #[error(
+        "it was edited after it was made: its digest says {said}, its content is {found}; change the stack and plan again"
+    )]
+    Edited { said: String, found: String },
+    #[error("its summary does not count its changes; it was edited after it was made, plan again")]
+    Summary,
+    #[error("it would do what it does not show: {0}; it was edited after it was made, plan again")]
+    Discord(String),
+    #[error("it is damaged: {0}; plan again")]
+    Damaged(#[from] Malformed),
+}
+
+#[derive(Deserialize)]
+struct DocumentVersion {
+    format_version: String,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    format_version: &'a str,
+    /// `sha256:` of `plan` as compact JSON: everything but the envelope and the summary.
+    digest: String,
+    envelope: &'a PlanEnvelope,
+    summary: SummaryJson,
+    plan: PlanJson,
+}
+
+#[derive(Deserialize)]
+struct PlanRead<'a> {
+    digest: String,
+    envelope: PlanEnvelope,
+    summary: SummaryJson,
+    #[serde(borrow)]
+    plan: &'a RawValue,
+}
+
+/// Pretty JSON in a stable order. The plan must be [`sealed`]: encoding a secret is a bug.
+pub fn encode(plan: &Plan, envelope: &PlanEnvelope) -> String {
+    assert!(is_sealed(plan), "a plan is sealed before it is encoded");
+    let written = Written {
+        format_version: FORMAT_VERSION,
+        digest: plan_digest(plan),
+        envelope,
+        summary: SummaryJson::of(plan),
+        plan: plan.into(),
+    };
+    escaped(&serde_json::to_string_pretty(&written).expect("plain data serialises")) + "\n"
+}
+
+/// The plan of a text that [`encode`] made and nobody edited. Its digest has no key: who edits a plan can make a new one, so
+/// it is also seen that it runs what it shows.
+pub fn decode(text: &str) -> Result<(Plan, PlanEnvelope), WireError> {
+    let (plan, envelope) = parse(text)?;
+    match discord(&plan) {
+        Some(why) => Err(WireError::Discord(why)),
+        None => Ok((plan, envelope)),
+    }
+}
+
+fn parse(text: &str) -> Result<(Plan, PlanEnvelope), WireError> {
+    let not_a_plan = |why: serde_json::Error| WireError::NotAPlan(why.to_string());
+    let version: DocumentVersion = serde_json::from_str(text).map_err(not_a_plan)?;
+    if version.format_version.split('.').next() != Some(MAJOR) {
+        return Err(WireError::Format(version.format_version));
+    }
+    let read: PlanRead<'_> = serde_json::from_str(text).map_err(not_a_plan)?;
+    let found = digest(&compact(read.plan.get()));
+    if found != read.digest {
+        return Err(WireError::Edited { said: read.digest, found });
+    }
+    let json: PlanJson = serde_json::from_str(read.plan.get()).map_err(not_a_plan)?;
+    let plan = json.into_plan()?;
+    if read.summary != SummaryJson::of(&plan) {
+        return Err(WireError::Summary);
+    }
+    Ok((plan, read.envelope))
+}
+
+/// `sha256:` of the canonical plan: the same for equal plans, whoever made them and when.
+pub fn plan_digest(plan: &Plan) -> String {
+    let json = serde_json::to_string(&PlanJson::from(plan)).expect("plain data serialises");
+    digest(&escaped(&json))
+}
+
+fn digest(text: &str) -> String {
+    format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes())))
+}
+
+/// The plan with every secret replaced by its fingerprint; without a key, by an empty one.
+#[must_use]
+pub fn sealed(plan: &Plan, key: Option<&LineageKey>) -> Plan {
+    let mut plan = plan.clone();
+    for value in values(&mut plan) {
+        *value = seal(value, key);
+    }
+    for attributes in calls(&mut plan) {
+        for value in attributes.values_mut() {
+            *value = seal(value, key);
+        }
+    }
+    plan
+}
+
+fn values(plan: &mut Plan) -> impl Iterator<Item = &mut Value> {
+    let changes = plan.changes.iter_mut().flat_map(|it| &mut it.attributes);
+    let drifted = plan.drift.iter_mut().flat_map(|it| &mut it.attributes);
+    let outputs = plan.outputs.iter_mut().flat_map(|it| [&mut it.before, &mut it.after]);
+    changes
+        .flat_map(|it| [&mut it.before, &mut it.after])
+        .chain(drifted.flat_map(|(_, recorded, observed)| [recorded, observed]))
+        .chain(outputs)
+}
+
+fn calls(plan: &mut Plan) -> impl Iterator<Item = &mut Attributes> {
+    plan.steps.iter_mut().filter_map(|it| match &mut it.call {
+        StepCall::Create { attributes, .. } | StepCall::Update { attributes, .. } => {
+            Some(attributes)
+        }
+        _ => None,
+    })
+}
+
+fn is_sealed(plan: &Plan) -> bool {
+    fn holds(value: &Value) -> bool {
+        match value {
+            Value::Secret(_) => true,
+            Value::List(items) => items.iter().any(holds),
+            Value::Map(map) => map.values().any(holds),
+            _ => false,
+        }
+    }
+    let mut plan = plan.clone();
+    !values(&mut plan).any(|it| holds(it))
+        && !calls(&mut plan).flat_map(|it| it.values()).any(holds)
+}
+
+/// JSON without the white space between its tokens.
+fn compact(json: &str) -> String {
+    let mut compact = String::with_capacity(json.len());
+    let (mut inside, mut after_backslash) = (false, false);
+    for it in json.chars() {
+        if inside || !it.is_ascii_whitespace() {
+            compact.push(it);
+        }
+        if it == '"' && !after_backslash {
+            inside = !inside;
+        }
+        after_backslash = inside && it == '\\' && !after_backslash;
+    }
+    compact
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+
+    use super::{
+        FORMAT_VERSION, PlanEnvelope, WireError, decode, encode, parse, plan_digest, sealed,
+    };
+    use crate::engine::plan::model::change::{Plan, StepCall};
+    use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
+    use crate::engine::plan::tests::sample::{CREATE, any_plan, change, plan};
+    use crate::engine::text::plain::is_invisible;
+    use crate::engine::value::{Attributes, LineageKey, Secret, Value};
+
+    fn envelope() -> PlanEnvelope {
+        let forecast = Forecast {
+            directed: Some(ExpectedTime { usual: 130, dns_bound: 300 }),
+            whole: 800,
+            longest: 180,
+            steps: 10,
+            measured: 8,
+            samples: 12,
+        };
+        PlanEnvelope {
+            made_at: 1_790_000_000_000,
+            by: "ci@host".into(),
+            lifeboat: "0.1.0".into(),
+            forecast: Some(forecast),
+        }
+    }
+
+    fn secret() -> Value {
+        Value::Secret(Secret::new("hunter2".into()))
+    }
+
+    fn secretive() -> Plan {
+        let change = change("web", "linode.instance", CREATE, "new").with(
+            "root_pass",
+            Value::Null,
+            secret(),
+        );
+        let mut plan = plan().of(vec![change]);
+        let users = Value::List(vec![secret()]);
+        let attributes =
+            Attributes::from([("users".into(), users), ("root_pass".into(), secret())]);
+        plan.steps[0].call = StepCall::Create { attributes, label: None };
+        plan
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn what_is_encoded_decodes_to_the_same(plan in any_plan()) {
+            let text = encode(&plan, &envelope());
+            prop_assert!(!text.contains(|it| is_invisible(it) && it != '\n'));
+            let (decoded, said) = parse(&text).unwrap();
+            prop_assert_eq!(plan_digest(&decoded), plan_digest(&plan));
+            prop_assert_eq!(decoded, plan);
+            prop_assert_eq!(said, envelope());
+        }
+    }
+
+    #[test]
+    fn the_envelope_and_white_space_are_outside_the_digest() {
+        let text = encode(&secretive_sealed(), &envelope());
+        let later = text.replace("1790000000000", "1790000000001");
+        let later = later.replace("\"measured\": 8", "\"measured\": 9");
+        assert_eq!(decode(&later).unwrap().1.forecast.unwrap().measured, 9);
+        let flat: String = later.lines().map(str::trim_start).collect();
+        assert_eq!(decode(&flat).unwrap().0, decode(&text).unwrap().0);
+    }
+
+    fn secretive_sealed() -> Plan {
+        sealed(&secretive(), Some(&LineageKey(vec![7])))
+    }
+
+    #[test]
+    fn a_plan_edited_by_hand_is_refused() {
+        let text = encode(&secretive_sealed(), &envelope());
+        let edited = text.replace("\"action\": \"create\"", "\"action\": \"delete\"");
+        assert_ne!(edited, text);
+        assert!(matches!(decode(&edited), Err(WireError::Edited { .. })));
+        let counted = text.replace("\"create\": 1", "\"create\": 0");
+        assert_eq!(decode(&counted), Err(WireError::Summary));
+    }
+
+    #[test]
+    fn a_newer_major_version_is_refused_with_a_way_out() {
+        let text = encode(&plan(), &envelope());
+        let version = |it: &str| {
+            let said = format!("\"format_version\": \"{FORMAT_VERSION}\"");
+            assert!(text.contains(&said));
+            text.replace(&said, &format!("\"format_version\": \"{it}\""))
+        };
+        let newer = version("2.0");
+        let why = decode(&newer).unwrap_err();
+        assert_eq!(why, WireError::Format("2.0".into()));
+        assert!(
+            why.to_string().ends_with("use the lifeboat that made it, or plan again with this one")
+        );
+        assert!(decode(&version("1.7")).is_ok());
+        for text in ["", "{}", "[1]", "stack: shop"] {
+            assert!(matches!(decode(text), Err(WireError::NotAPlan(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn sealing_leaves_no_secret_anywhere() {
+        for key in [None, Some(&LineageKey(vec![7]))] {
+            let text = encode(&sealed(&secretive(), key), &envelope());
+            assert!(!text.contains("hunter2") && text.contains("$sensitive"));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "sealed")]
+    fn a_secret_is_never_encoded() {
+        encode(&secretive(), &envelope());
+    }
+}

@@ -1,0 +1,4 @@
+//! What no plan does without being told to, and what of a plan must not be overlooked.
+
+pub mod rules;
+pub mod danger;

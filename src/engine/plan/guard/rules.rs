@@ -1,0 +1,439 @@
+//! Guards: what no plan does without being told to.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::lang::lower::dependencies::named_by;
+use crate::engine::lang::model::{Instance, Stack};
+use crate::engine::lang::resolve::Resolved;
+use crate::engine::plan::diff::drift::drifted;
+use crate::engine::plan::model::change::{Action, Change, DeferReason};
+pub use crate::engine::plan::model::options::Allowances;
+use crate::engine::plan::model::options::{Intent, PlanOptions};
+use crate::engine::plan::model::planned_change::PlannedChange;
+use crate::engine::schema::{FaultDomain, Kind};
+use crate::engine::state::record::State;
+use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::diagnostic::{Diagnostic, Span};
+use crate::engine::value::Value;
+
+/// Every refusal that follows from the changes.
+pub fn guard(
+    planned: &[PlannedChange<'_>],
+    state: Option<&State>,
+    options: &PlanOptions,
+    whose: Whose<'_>,
+) -> Vec<Diagnostic> {
+    let mut refusals = Vec::new();
+    for it in planned {
+        refusals.extend(protected(it, whose));
+        refusals.extend(drifted(it, options, whose.name));
+        refusals.extend(slow(it));
+        if options.intent == Intent::Apply {
+            refusals.extend(data(it, &options.allowed));
+        }
+    }
+    if options.intent == Intent::Apply {
+        refusals.extend(brake(planned, state, &options.allowed));
+        refusals.extend(absent_brake(planned, &options.allowed));
+    }
+    refusals
+}
+
+/// The stack that a plan is of, for advice about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    /// As commands name it: `shop@drill`.
+    pub name: &'a str,
+    /// Of a workspace: the overlay that it is made of.
+    pub overlay: Option<&'a str>,
+}
+
+/// How a protection is lifted, by who it was put up. The protection of the plain stack is none of a workspace's business.
+fn lifted(address: &Address, declared: bool, whose: Whose<'_>) -> String {
+    let off = "lifecycle: { prevent_destroy: false }";
+    if let Some(overlay) = whose.overlay {
+        let name = &address.name;
+        return format!(
+            "write `{off}` for `{name}` into the overlay `{overlay}`: that lifts it in {} and nowhere else",
+            whose.name
+        );
+    }
+    if declared {
+        return format!("write `{off}` there instead, and apply that before it is destroyed");
+    }
+    let address = address.to_string();
+    let unprotect = AdvisedCommand::StateUnprotect { stack: whose.name, address: &address };
+    format!("no layer says so any more, but state remembers it: {unprotect} lifts it")
+}
+
+/// `prevent_destroy`, remembered or declared, and the cloud's own protection.
+fn protected(it: &PlannedChange<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
+    if !it.change.action.destroys() {
+        return Vec::new();
+    }
+    let address = &it.change.address;
+    let verb = it.change.action.word();
+    let mut refusals = Vec::new();
+    let declared = it.instance.and_then(|it| it.resource.lifecycle.prevent_destroy);
+    let remembered = it.record.is_some_and(|it| it.protected);
+    if declared.unwrap_or(remembered) {
+        let refusal = Diagnostic::refusal(
+            "prevent_destroy",
+            format!("`{address}` is protected, and this plan would {verb} it"),
+        )
+        .help(lifted(address, declared.is_some(), whose));
+        refusals.push(match it.instance.and_then(|it| it.resource.lifecycle.span) {
+            Some(span) => refusal.at(span, "protected here"),
+            None => refusal,
+        });
+    }
+    for (name, _) in it.kind.attributes.iter().filter(|(_, it)| it.protects) {
+        let on = it.record.and_then(|it| it.attributes.get(name)) == Some(&Value::Bool(true));
+        if on {
+            let text =
+                format!("`{address}` has `{name}: true`, so the cloud will refuse to {verb} it");
+            let refusal = Diagnostic::refusal("cloud_protection", text)
+                .help(format!("apply `{name}: false` for it first"));
+            let given = it.instance.and_then(|it| it.resource.attributes.get(name));
+            refusals.push(match given {
+                Some(given) => refusal.at(given.key, "protected here"),
+                None => refusal,
+            });
+        }
+    }
+    refusals
+}
+
+/// A change that takes the cloud so long that who asks for it should know.
+fn slow(it: &PlannedChange<'_>) -> Vec<Diagnostic> {
+    if it.change.action != Action::Update {
+        return Vec::new();
+    }
+    let changes =
+        it.change.attributes.iter().filter(|it| !it.before.is_null() && !it.after.is_null());
+    let slow = changes
+        .filter_map(|change| Some((&change.name, it.kind.attribute(&change.name)?.slow.as_ref()?)));
+    slow.map(|(name, slow)| {
+        let text =
+            format!("a change of `{name}` of `{}` takes long: {}", it.change.address, slow.says);
+        let told = Diagnostic::warning("slow_change", text).help(format!(
+            "it is waited for, at most {} min; a run that is stopped meanwhile goes on next time",
+            slow.within_seconds / 60
+        ));
+        match it.instance.and_then(|it| it.resource.attributes.get(name)) {
+            Some(given) => told.at(given.key, "asked for here"),
+            None => told,
+        }
+    })
+    .collect()
+}
+
+fn data(it: &PlannedChange<'_>, allowed: &Allowances) -> Option<Diagnostic> {
+    if !it.change.loses_data || allowed.delete.contains(&it.change.address) {
+        return None;
+    }
+    let address = &it.change.address;
+    let word = it.change.action.word();
+    let refusal = Diagnostic::refusal(
+        "data_loss",
+        format!("to {word} `{address}` ({}) loses its data", it.kind.kind),
+    )
+    .help(format!("if that is meant: --allow-delete '{address}'"));
+    Some(match it.instance {
+        Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
+        None => refusal,
+    })
+}
+
+/// More than max(3, 30 %) deleted or replaced.
+fn brake(
+    planned: &[PlannedChange<'_>],
+    state: Option<&State>,
+    allowed: &Allowances,
+) -> Option<Diagnostic> {
+    let is_leaving = |it: &&PlannedChange<'_>| it.record.is_some_and(|it| it.leaving);
+    let going = planned.iter().filter(|it| it.change.action.destroys());
+    let count = going.filter(|it| !is_leaving(it)).count();
+    let records = state.map_or(0, |it| it.records.len());
+    let limit = (records * 3 / 10).max(3);
+    if count <= limit || allowed.destroys.is_some_and(|it| count <= it) {
+        return None;
+    }
+    Some(
+        Diagnostic::refusal("many_destroys", format!("{count} of {records} objects would be deleted or replaced; more than {limit} at once needs a word"))
+            .help(format!("if that is meant: --allow-destroys {count}")),
+    )
+}
+
+/// More than max(2, 50 %) of one provider's objects absent: rather a wrong account than a catastrophe.
+fn absent_brake(planned: &[PlannedChange<'_>], allowed: &Allowances) -> Vec<Diagnostic> {
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for it in planned.iter().filter(|it| it.record.is_some()) {
+        let entry = counts.entry(&it.kind.provider).or_default();
+        entry.0 += 1;
+        // What lifeboat itself deleted is no surprise.
+        let is_ours = it.record.is_some_and(|it| it.leaving);
+        let absent = !is_ours && matches!(it.change.action, Action::Create | Action::Forget);
+        entry.1 += usize::from(absent);
+    }
+    let over = |(all, absent): (usize, usize)| absent > (all / 2).max(2);
+    counts
+        .into_iter()
+        .filter(|(_, counts)| over(*counts) && allowed.absent.is_none_or(|it| counts.1 > it))
+        .map(|(provider, (all, absent))| {
+            Diagnostic::refusal(
+                "many_absent",
+                format!("{absent} of {all} recorded {provider} objects are absent"),
+            )
+            .help(format!(
+                "check the account and the token; if they really are gone: --allow-absent {absent}"
+            ))
+        })
+        .collect()
+}
+
+/// Something of the same identity is there and not in state.
+pub fn exists_already(
+    instance: &Instance,
+    kind: &Kind,
+    resolved: &Resolved,
+    recorded: Option<&Address>,
+) -> Diagnostic {
+    let identity: Vec<String> = kind
+        .identity
+        .by
+        .iter()
+        .map(|name| {
+            format!(
+                "{name} {}",
+                resolved.attributes.get(name).map_or_else(String::new, |it| it.json().to_string())
+            )
+        })
+        .collect();
+    let (what, address) =
+        (format!("a {} with {}", kind.kind, identity.join(", ")), &instance.address);
+    let place = format!("`{address}` would be made a second time");
+    let (text, help) = if let Some(recorded) = recorded {
+        let help = format!(
+            "if `{recorded}` goes by the name of `{address}` now, add `moved_from: {recorded}` to `{address}`: the object stays"
+        );
+        (format!("{what} exists already: state has it as `{recorded}`"), help)
+    } else {
+        let help = "somebody else made it, or a state that is older than it: give this one another name; nothing is taken over by itself";
+        (format!("{what} exists already and is not in state"), help.to_owned())
+    };
+    Diagnostic::refusal("exists_already", text).at(instance.resource.span, place).help(help)
+}
+
+/// It is there, and being deleted: nothing can be made of it, and nothing in its place yet.
+pub fn still_leaving(instance: &Instance, kind: &Kind, is_ours: bool) -> Diagnostic {
+    let address = &instance.address;
+    let whose = if is_ours { "lifeboat deletes it" } else { "it is being deleted" };
+    Diagnostic::refusal(
+        "still_leaving",
+        format!("`{address}` ({}) is on its way out: {whose}, and it is not gone yet", kind.kind),
+    )
+    .at(instance.resource.span, format!("`{address}` cannot be made before that"))
+    .help(
+        "wait until it is gone, which takes some minutes, and run this again: it is made anew then",
+    )
+}
+
+pub fn unchangeable(
+    instance: &Instance,
+    kind: &Kind,
+    name: &str,
+    resolved: &Resolved,
+) -> Diagnostic {
+    let span = resolved.span(name).unwrap_or(instance.resource.span);
+    Diagnostic::error(
+        "unchangeable",
+        format!("`{name}` of `{}` cannot be changed", instance.address),
+    )
+    .at(span, format!("{} neither changes nor replaces for it", kind.kind))
+}
+
+/// The same name stands for something else now.
+pub fn kind_changed(instance: &Instance, recorded: &str) -> Diagnostic {
+    let address = &instance.address;
+    let now = &instance.resource.kind;
+    Diagnostic::error("kind_changed", format!("`{address}` was a {recorded} and is a {now} now"))
+        .at(instance.resource.span, "the object behind this name would be lost sight of")
+        .help("give the new resource another name: the old one is then deleted, and the new one created")
+}
+
+/// What only belongs inside, or beside, what was borrowed would change it for its owner.
+pub fn touches_borrowed(
+    stack: &Stack,
+    instance: &Instance,
+    kind: &Kind,
+    change: &Change,
+) -> Option<Diagnostic> {
+    if change.action == Action::NoOp || stack.lent.is_empty() {
+        return None;
+    }
+    let is_global = matches!(kind.fault_domain, FaultDomain::Global(_));
+    let attributes = kind.contains_in.iter().filter(|_| !is_global);
+    let joins = kind.references().map(|(name, _)| name).filter(|_| kind.group.is_some());
+    let lent = attributes.chain(joins).flat_map(|it| named_by(stack, instance, it));
+    let lent = lent.into_iter().find(|it| stack.lent.contains_key(it))?;
+    let text = format!("`{}` would change `{lent}`, which is only borrowed", instance.address);
+    Some(
+        Diagnostic::refusal("touches_borrowed", text)
+            .at(
+                instance.resource.span,
+                format!("the {} of another instance would change", kind.kind),
+            )
+            .help(format!(
+                "borrow `{}` as well, or give this instance a `{lent}` of its own",
+                instance.resource.name
+            )),
+    )
+}
+
+/// Another instance has an object of this identity.
+pub fn collides(instance: &Instance, kind: &Kind, resolved: &Resolved, whose: &str) -> Diagnostic {
+    let named = kind.identity.by.iter().rev().find_map(|it| resolved.span(it));
+    let span = named.unwrap_or(instance.resource.span);
+    let text = format!("`{}` has the identity of {whose}", instance.address);
+    Diagnostic::refusal("instance_collision", text)
+        .at(span, format!("the same {} in two instances of one stack", kind.kind))
+        .help("give it another name in the overlay of this instance, or borrow it")
+}
+
+/// A switch that needs what is not there, and cannot be made.
+pub fn never_recorded(
+    instance: &Instance,
+    need: &Address,
+    span: Span,
+    theirs: Option<Span>,
+) -> Diagnostic {
+    let text = format!(
+        "`{}` needs a value of `{need}`, which was never made, and its fault domain is lost",
+        instance.address
+    );
+    let told = Diagnostic::error("never_recorded", text).at(span, "this use cannot be filled in");
+    match theirs {
+        Some(span) => told.at(span, "this is to be made in a fault domain that is lost"),
+        None => told,
+    }
+    .help("take it out of the overlay, or declare it in a fault domain that lives")
+}
+
+/// Nothing of a cloud can be reached, and something of it would have to change.
+pub fn cloud_lost(
+    planned: &[PlannedChange<'_>],
+    clouds: &BTreeMap<String, String>,
+    stack: &str,
+) -> Vec<Diagnostic> {
+    let mut refusals = Vec::new();
+    for (cloud, domain) in clouds {
+        let waits = |it: &&PlannedChange<'_>| it.kind.cloud == *cloud && it.change.held.is_some();
+        let count = planned.iter().filter(waits).count();
+        if let Some(first) = planned.iter().find(waits) {
+            let text = format!(
+                "{domain} is lost, so nothing of {cloud} can be changed, and {count} of its objects would have to, `{}` first",
+                first.change.address
+            );
+            let found = AdvisedCommand::Recovered { stack, fault_domain: domain };
+            let help = format!("wait until its API answers; then: {found}");
+            refusals.push(Diagnostic::refusal("cloud_lost", text).help(help));
+        }
+    }
+    refusals
+}
+
+/// A destroy took things away and did not come to its end: a switch that leaves them out would say that it is over, though
+/// nobody may be served.
+pub fn half_destroyed(
+    planned: &[PlannedChange<'_>],
+    state: Option<&State>,
+    to: &[String],
+) -> Option<Diagnostic> {
+    let state = state?;
+    let was_destroying = state.last_run.as_ref().is_some_and(|it| it.destroys);
+    let is_missing = |it: &&PlannedChange<'_>| {
+        let address = &it.change.address;
+        let held = it.change.held.as_ref();
+        held.is_some_and(|it| it.wait == DeferReason::Pending && it.action == Action::Create)
+            && (state.destroyed.contains(address) || (was_destroying && it.record.is_some()))
+    };
+    let first = planned.iter().find(is_missing)?;
+    let count = planned.iter().filter(is_missing).count();
+    let text = format!(
+        "a destroy of this stack was stopped half-way: {count} of its objects are gone, `{}` first, and a switch alone does not make them again",
+        first.change.address
+    );
+    let switch = state.whole_switch(to).unwrap_or_else(|| "`--include-pending`".to_owned());
+    let switch = format!("{switch} makes them again and switches");
+    Some(Diagnostic::refusal("half_destroyed", text).help(switch))
+}
+
+/// Somebody changed what only its secret could compare.
+pub fn secret_drift(instance: &Instance, name: &str, resolved: &Resolved) -> Diagnostic {
+    let span = resolved.span(name).unwrap_or(instance.resource.span);
+    let text = format!(
+        "`{name}` of `{}` is not what was applied, and not compared with the layers: its secret is not given",
+        instance.address
+    );
+    Diagnostic::warning("secret_drift", text)
+        .at(span, "changed outside lifeboat")
+        .help("give the secret, and the plan shows whether this would be taken back")
+}
+
+/// A create without its secret.
+pub fn missing_secret(
+    instance: &Instance,
+    name: &str,
+    span: Span,
+    missing: &[String],
+) -> Diagnostic {
+    let ways = missing
+        .iter()
+        .map(|it| format!("give `{it}` with LIFEBOAT_VAR_{it}=…, --var-file or --var {it}=…"));
+    let ways: Vec<String> = ways.collect();
+    let text = format!("`{}` cannot be made without its secret `{name}`", instance.address);
+    Diagnostic::error("missing_secret", text)
+        .at(span, "a sensitive variable used here is not given")
+        .help(ways.join("; "))
+}
+
+pub fn unknown_kind(address: &Address, kind: &str) -> Diagnostic {
+    Diagnostic::error(
+        "unknown_kind_in_state",
+        format!("state holds `{address}` of kind `{kind}`, which this lifeboat does not know"),
+    )
+    .help("use the lifeboat that made it, or a newer one")
+}
+
+/// The serving order contradicts the dependencies.
+pub fn no_serving_order(allowed: &Allowances, told: &str) -> Option<Diagnostic> {
+    (!allowed.outage).then(|| {
+        let text = format!("no order of these changes keeps something serving all the time: {told}");
+        Diagnostic::refusal("no_serving_order", text)
+            .help("use `lifecycle: { create_before_destroy: true }`, make the change in two applies, or pass --allow-outage")
+    })
+}
+
+/// Users would be sent from what lives to what is lost.
+pub fn into_lost(
+    it: &PlannedChange<'_>,
+    target: &Address,
+    domain: &str,
+    stack: &str,
+) -> Diagnostic {
+    let address = &it.change.address;
+    let does = if it.change.action.destroys() { "leave" } else { "direct" };
+    let text = format!("`{address}` would {does} users to `{target}`, and {domain} is lost");
+    let found = AdvisedCommand::Recovered { stack, fault_domain: domain };
+    let help = format!(
+        "switch to a site that lives; if it answers again, leave `--lost {domain}` out, or, where state says that it is \
+         lost: {found}; or pass --allow-outage"
+    );
+    let refusal = Diagnostic::refusal("lost_target", text).help(help);
+    match it.instance {
+        Some(instance) => refusal.at(instance.resource.span, "nobody would be served there"),
+        None => refusal,
+    }
+}

@@ -1,0 +1,465 @@
+//! What a plan is made of: changes with their reasons, steps with what they wait for, and what it is bound to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::address::Address;
+use crate::engine::observed::{UnknownReason, Unreadable};
+use crate::engine::schema::Sort;
+use crate::engine::state::record::Allowances;
+use crate::engine::text::diagnostic::{Diagnostic, Span};
+use crate::engine::value::{Attributes, Value};
+
+/// All that would happen, and what it was worked out from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    pub stack: String,
+    pub instance: Option<String>,
+    /// `Some((from, to))` when the active overlays change.
+    pub switch: Option<(Vec<String>, Vec<String>)>,
+    pub overlays: Vec<String>,
+    /// The fault domains that are treated as lost: recorded ones, and those that this plan would record.
+    pub lost: Vec<LossDeclaration>,
+    /// Fault domains that state says are lost, and that this plan takes as found again.
+    pub thaws: Vec<String>,
+    pub bindings: Bindings,
+    /// What guards let through, by flags or because the switch that goes on was allowed it.
+    pub allowed: Allowances,
+    /// A switch also carries what was pending before it.
+    pub include_pending: bool,
+    /// `--replace ADDRESS`: made anew, whatever differs.
+    pub replace: Vec<Address>,
+    /// One for each address, in the order of the graph; no-ops included.
+    pub changes: Vec<Change>,
+    /// What of the changes must not be overlooked, the worst first.
+    pub dangers: Vec<Danger>,
+    pub drift: Vec<Drift>,
+    /// What is somebody else's, and takes users of ours.
+    pub foreign: Vec<Foreign>,
+    /// Names of ours that lead users to what is lost, and that nothing of this plan leads elsewhere.
+    pub strays: Vec<Stray>,
+    pub outputs: Vec<OutputChange>,
+    /// Values that come from what cannot be looked at.
+    pub stale: Vec<StaleReport>,
+    pub steps: Vec<Step>,
+    /// Warnings and refusals, with places already written out.
+    pub notes: Vec<Note>,
+}
+
+/// What must still hold when the plan is applied.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Bindings {
+    /// The lifeboat that made it.
+    pub version: String,
+    /// Digest of every kind's description.
+    pub kinds: String,
+    /// `file` → SHA-256 of each layer and of each file that expressions read.
+    pub files: BTreeMap<String, String>,
+    /// Fingerprint of each variable's value; empty for a secret of a stack that has no state yet.
+    pub variables: BTreeMap<String, String>,
+    /// Empty before the first apply.
+    pub lineage: String,
+    pub serial: u64,
+    pub sequence: u64,
+    pub active: Vec<String>,
+    pub lost: Vec<String>,
+    /// `clouds` or `sandbox`.
+    pub target: String,
+    pub accounts: BTreeMap<String, String>,
+    /// `apply` or `destroy`.
+    pub intent: String,
+}
+
+/// A fault domain that is treated as lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LossDeclaration {
+    pub fault_domain: String,
+    /// Since when, and who said so; `None`: this plan assumes it, and applying it records it.
+    pub recorded: Option<(i64, String)>,
+}
+
+/// A value that was recorded and cannot be looked at now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleReport {
+    /// `output home`, `cdn.target`.
+    pub what: String,
+    /// The frozen object that it comes from.
+    pub from: Address,
+    pub fault_domain: String,
+    /// When that was lost, in milliseconds since the Unix epoch.
+    pub since: Option<i64>,
+}
+
+/// Why a change has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeferReason {
+    /// Its object, or what it needs, is in a fault domain that is lost.
+    Lost,
+    /// It was pending before the switch, which carries only itself.
+    Pending,
+    /// It would reach every member of a group, and one of them is lost.
+    Group,
+    /// It needs what could not be looked at, though nobody says that it is lost.
+    Unseen,
+    /// It holds data, or was asked to be kept: a failback does not delete it.
+    Retained,
+}
+
+/// A change that is not made now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deferred {
+    pub action: Action,
+    pub wait: DeferReason,
+    pub why: String,
+    pub attributes: Vec<AttributeChange>,
+}
+
+/// To one address.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    pub address: Address,
+    pub kind: String,
+    pub action: Action,
+    /// Why this action, in a sentence.
+    pub reason: String,
+    /// `file:line` of what asks for it.
+    pub place: Option<String>,
+    pub attributes: Vec<AttributeChange>,
+    /// It holds data that this action would lose.
+    pub loses_data: bool,
+    /// Why it could not be looked at.
+    pub unseen: Option<Unreadable>,
+    /// The lost fault domain that it is in: it is not looked at, and nothing is done to it.
+    pub frozen: Option<String>,
+    /// What would be done as well, and is not done now.
+    pub held: Option<Deferred>,
+    /// The id that it has now.
+    pub id: Option<String>,
+    pub moved_from: Option<Address>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    NoOp,
+    /// Nothing but a wait for readiness.
+    Await,
+    Move,
+    Adopt,
+    Create,
+    Update,
+    Replace {
+        create_first: bool,
+    },
+    Delete,
+    /// Gone already: only the record goes.
+    Forget,
+}
+
+impl Action {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NoOp => "no-op",
+            Self::Await => "await",
+            Self::Move => "move",
+            Self::Adopt => "adopt",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Replace { .. } => "replace",
+            Self::Delete => "delete",
+            Self::Forget => "forget",
+        }
+    }
+
+    /// Whether an object is destroyed on the way.
+    pub fn destroys(self) -> bool {
+        matches!(self, Self::Replace { .. } | Self::Delete)
+    }
+}
+
+/// To one attribute of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttributeChange {
+    pub name: String,
+    /// Sealed.
+    pub before: Value,
+    /// Sealed; [`Value::Open`] when only applying will know.
+    pub after: Value,
+    /// Why it means replace, if it does.
+    pub replaces: Option<String>,
+    /// `file:line` where the desired value was given.
+    pub place: Option<String>,
+}
+
+/// What a change would lose, move, expose or leave unprotected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Danger {
+    pub address: Address,
+    pub sort: Sort,
+    /// `point-in-time recovery is switched off`.
+    pub says: String,
+}
+
+/// Observed differs from recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drift {
+    pub address: Address,
+    pub kind: String,
+    /// It is gone.
+    pub absent: bool,
+    /// Name, recorded, observed.
+    pub attributes: Vec<(String, Value, Value)>,
+}
+
+/// Somebody else's object that users take for one of ours: they are led by either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// Ours.
+    pub address: Address,
+    pub kind: String,
+    /// Theirs.
+    pub id: String,
+    /// Where theirs leads.
+    pub leads_to: String,
+    /// That is elsewhere than where any of ours is to lead.
+    pub misleads: bool,
+}
+
+/// A name of ours of which every way leads users to what is lost; the JSON of plans has these fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stray {
+    pub address: Address,
+    /// What it says: an address, or a name.
+    pub target: String,
+    /// What stands there.
+    pub to: Address,
+    pub fault_domain: String,
+    /// What leads its users to where they are served.
+    pub remedy: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputChange {
+    pub name: String,
+    pub before: Value,
+    pub after: Value,
+}
+
+/// One provider call, or one wait, with the steps it waits for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub id: usize,
+    pub address: Address,
+    pub kind: String,
+    pub call: StepCall,
+    /// Ids of steps that must have ended well.
+    pub waits: Vec<usize>,
+    /// At most one object of a lane is worked on at a time.
+    pub lane: Option<String>,
+    /// Steps of one object that belong together within a lane.
+    pub segment: usize,
+    /// Expected seconds, for the longest path first.
+    pub weight: u64,
+    /// It directs users away from what others remember for a while.
+    pub directs: Option<TrafficShift>,
+}
+
+/// What users were directed to before a step, and how long they may still come that way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrafficShift {
+    pub was: Vec<Address>,
+    pub seconds: u64,
+    /// For how many seconds resolvers may still answer what was before, whether or not that is waited for.
+    pub ttl: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepCall {
+    /// Only the record changes its address.
+    Move {
+        from: Address,
+    },
+    /// Only the record goes.
+    Forget,
+    /// What the plan knows of the attributes; open ones are resolved when it starts.
+    Create {
+        attributes: Attributes,
+        label: Option<String>,
+    },
+    Update {
+        group: String,
+        changed: Vec<String>,
+        attributes: Attributes,
+        /// What turns out to be gone is made again: it holds no data.
+        or_create: bool,
+    },
+    Delete {
+        deposed: bool,
+    },
+    /// The `create_before_destroy` name gives way to the desired one; or its own to a temporary one, for others to take.
+    Rename {
+        attribute: String,
+        to: Option<String>,
+    },
+    /// The cloud says that it is usable.
+    Ready,
+    /// The cloud says that it is gone.
+    Gone {
+        deposed: bool,
+    },
+    /// The resource's own `ready` condition.
+    Gate,
+    /// What users are about to be directed to serves: its own `gate`, or a healthy node behind each of these.
+    Serving {
+        of: Vec<Address>,
+    },
+    /// An item written to another member of its group arrives at this one.
+    Replication {
+        from: Address,
+    },
+    /// Nobody remembers the old way any more.
+    Drain {
+        seconds: u64,
+        /// Of traffic directed by an earlier run: when it is over.
+        until: Option<i64>,
+    },
+}
+
+impl StepCall {
+    /// Whether a request leaves that changes something.
+    pub fn mutates(&self) -> bool {
+        matches!(
+            self,
+            Self::Create { .. } | Self::Update { .. } | Self::Delete { .. } | Self::Rename { .. }
+        )
+    }
+
+    /// Whether it waits at a gate, which leaves the record as it is.
+    pub fn is_gate(&self) -> bool {
+        matches!(self, Self::Serving { .. } | Self::Replication { .. } | Self::Drain { .. })
+    }
+
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Move { .. } => "move",
+            Self::Forget => "forget",
+            Self::Create { .. } => "create",
+            Self::Update { .. } => "update",
+            Self::Delete { .. } => "delete",
+            Self::Rename { .. } => "rename",
+            Self::Ready => "ready",
+            Self::Gone { .. } => "gone",
+            Self::Gate => "gate",
+            Self::Serving { .. } => "serving gate",
+            Self::Replication { .. } => "replication gate",
+            Self::Drain { .. } => "drain gate",
+        }
+    }
+}
+
+/// A warning or refusal that belongs to the plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Note {
+    pub code: String,
+    /// `warning` or `refusal`.
+    pub severity: String,
+    pub text: String,
+    pub places: Vec<String>,
+    pub help: Option<String>,
+}
+
+/// How many changes of each sort.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub create: usize,
+    pub update: usize,
+    pub replace: usize,
+    pub delete: usize,
+    pub forget: usize,
+    pub moved: usize,
+    pub await_: usize,
+    pub unseen: usize,
+    pub frozen: usize,
+    pub held: usize,
+    pub left_behind: usize,
+    pub drift: usize,
+    pub outputs: usize,
+    pub unchanged: usize,
+}
+
+impl Change {
+    /// A frozen object that the layers no longer want as it is: deleted or replaced after the thaw.
+    pub fn is_left_behind(&self) -> bool {
+        self.frozen.is_some() && self.held.as_ref().is_some_and(|it| it.action.destroys())
+    }
+}
+
+impl Plan {
+    /// The gravest reason why something of it could not be looked at.
+    pub fn unseen(&self) -> Option<UnknownReason> {
+        self.changes.iter().filter_map(|it| Some(it.unseen.as_ref()?.reason)).max()
+    }
+
+    pub fn summary(&self) -> Summary {
+        let mut summary =
+            Summary { drift: self.drift.len(), outputs: self.outputs.len(), ..Summary::default() };
+        for change in &self.changes {
+            summary.unseen += usize::from(change.unseen.is_some());
+            summary.frozen += usize::from(change.frozen.is_some());
+            if change.is_left_behind() {
+                summary.left_behind += 1;
+            } else {
+                summary.held += usize::from(change.held.is_some());
+            }
+            let count = match change.action {
+                // What could not be looked at is not known to be unchanged.
+                Action::NoOp if change.unseen.is_some() || change.frozen.is_some() => continue,
+                Action::NoOp => &mut summary.unchanged,
+                Action::Await => &mut summary.await_,
+                Action::Move | Action::Adopt => &mut summary.moved,
+                Action::Create => &mut summary.create,
+                Action::Update => &mut summary.update,
+                Action::Replace { .. } => &mut summary.replace,
+                Action::Delete => &mut summary.delete,
+                Action::Forget => &mut summary.forget,
+            };
+            *count += 1;
+        }
+        summary
+    }
+
+    /// Whether applying would do anything, a switch of overlays included.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+            && self.outputs.is_empty()
+            && self.switch.is_none()
+            && self.thaws.is_empty()
+            && self.lost.iter().all(|it| it.recorded.is_some())
+    }
+
+    /// Changes that wait only because what they need could not be looked at.
+    pub fn waiting(&self) -> impl Iterator<Item = &Change> {
+        let waits =
+            |it: &&Change| it.held.as_ref().is_some_and(|it| it.wait == DeferReason::Unseen);
+        self.changes.iter().filter(waits)
+    }
+
+    pub fn refusals(&self) -> impl Iterator<Item = &Note> {
+        self.notes.iter().filter(|it| it.severity == "refusal")
+    }
+}
+
+/// What happened to the spans of a note: places are written out, since a plan outlives its sources.
+pub fn note(diagnostic: &Diagnostic, place: impl Fn(Span) -> String) -> Note {
+    Note {
+        code: diagnostic.code.into(),
+        severity: match diagnostic.severity {
+            crate::engine::text::diagnostic::Severity::Refusal => "refusal".into(),
+            crate::engine::text::diagnostic::Severity::Error => "error".into(),
+            crate::engine::text::diagnostic::Severity::Warning => "warning".into(),
+        },
+        text: diagnostic.summary.clone(),
+        places: diagnostic.labels.iter().map(|it| place(it.span)).collect(),
+        help: diagnostic.help.clone(),
+    }
+}

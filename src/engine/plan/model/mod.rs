@@ -1,0 +1,7 @@
+//! What a plan is made of, and what it is asked to do.
+
+pub mod change;
+pub mod step_phase;
+pub mod forecast;
+pub mod options;
+pub mod planned_change;

@@ -1,0 +1,53 @@
+//! What a plan is asked to do, and what its guards may let through.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::observed::Neighbor;
+use crate::engine::plan::model::change::{Bindings, LossDeclaration};
+pub use crate::engine::state::record::{Allowances, Keep};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Intent {
+    #[default]
+    Apply,
+    /// An empty stack is desired.
+    Destroy,
+}
+
+/// An overlay that could be switched to, and the fault domains that it assumes lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecoveryOverlay {
+    pub overlay: String,
+    pub assumes_lost: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PlanOptions {
+    pub intent: Intent,
+    /// In milliseconds since the Unix epoch; only ages are taken from it.
+    pub now: i64,
+    pub bindings: Bindings,
+    pub allowed: Allowances,
+    /// A switch also carries what was pending before it.
+    pub include_pending: bool,
+    /// `--replace ADDRESS`: made anew, whatever differs.
+    pub replace: Vec<Address>,
+    /// The fault domains that are treated as lost.
+    pub lost: Vec<LossDeclaration>,
+    /// Those that state says are lost and this plan takes as found.
+    pub thaws: Vec<String>,
+    /// Those, and others that the switch which goes on has found before.
+    pub thawed: Vec<String>,
+    pub keep: Keep,
+    /// Identities that other instances of the stack have, with whose they are and where they are declared.
+    pub others: BTreeMap<String, String>,
+    /// How commands name the stack, `shop@drill`; empty: by its own names.
+    pub name: String,
+    /// What lists showed beside what was asked about.
+    pub beside: Vec<Neighbor>,
+    /// The overlays that could be switched to.
+    pub ways: Vec<RecoveryOverlay>,
+    /// The overlays that a switch leaves; of one that goes on, those it began from.
+    pub from: Option<Vec<String>>,
+}

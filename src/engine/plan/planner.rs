@@ -1,0 +1,253 @@
+//! Proposes a plan: one change for each address, the steps that follow, and what the guards say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::fault_domain::FaultDomains;
+use crate::engine::plan::checks::foreign;
+use crate::engine::plan::checks::unknown::unseen;
+use crate::engine::plan::draft::plan_builder::PlanBuilder;
+pub use crate::engine::plan::draft::plan_builder::PlanInputs;
+use crate::engine::plan::draft::switch_scope::{OwnChanges, SwitchScope};
+use crate::engine::plan::draft::topology::DesiredTopology;
+use crate::engine::plan::guard::danger::dangers;
+use crate::engine::plan::guard::rules;
+use crate::engine::plan::model::change::{Change, Danger, Plan, Stray, note};
+pub use crate::engine::plan::model::options::{Intent, Keep, PlanOptions};
+use crate::engine::plan::model::planned_change::PlannedChange;
+use crate::engine::plan::steps::order::{OrderingConstraints, steps};
+use crate::engine::plan::steps::verify::{Checked, verify};
+use crate::engine::plan::traffic::balancer_firewalls::{Door, doors};
+use crate::engine::plan::traffic::filters::Walls;
+use crate::engine::plan::traffic::shifts::{ShiftDirection, directions, left, replicating};
+use crate::engine::plan::traffic::shut_backends::{ShutBackend, shut};
+use crate::engine::plan::traffic::unchecked_targets::blind;
+use crate::engine::state::record::State;
+use crate::engine::text::diagnostic::Diagnostic;
+
+/// The plan; diagnostics stop it only when they are errors.
+pub fn propose(worlds: &PlanInputs<'_>, options: &PlanOptions) -> (Plan, Vec<Diagnostic>) {
+    proposed(worlds, options, None)
+}
+
+/// The plan of a switch: only what differs between what `before` desires and what `after` desires. Several are left where
+/// switches were turned before they ended.
+pub fn propose_switch(
+    before: &[PlanInputs<'_>],
+    after: &PlanInputs<'_>,
+    options: &PlanOptions,
+) -> (Plan, Vec<Diagnostic>) {
+    let pending = before.iter().map(|it| propose(it, options).0).collect();
+    let (everything, _) = propose(after, options);
+    let thawed = thawed(after, options);
+    let deposed = deposed(after.state);
+    let own = OwnChanges { thawed, redirected: redirected(before, after), deposed };
+    let carried = SwitchScope::new(after.catalog, after.stack, pending, &everything, own);
+    proposed(after, options, Some(&carried))
+}
+
+/// What directs users elsewhere than under any of the overlays that are left. Where neither target is known yet the changes look
+/// the same, and are not.
+fn redirected(before: &[PlanInputs<'_>], after: &PlanInputs<'_>) -> BTreeSet<Address> {
+    let targets = |worlds: &PlanInputs<'_>, wanted: &DesiredTopology<'_>, address: &Address| {
+        let instance = worlds.stack.instances.get(address)?;
+        let kind = worlds.catalog.get(&instance.resource.kind)?;
+        (!kind.traffic.is_empty()).then(|| wanted.targets(kind, instance))
+    };
+    let left: Vec<(&PlanInputs<'_>, DesiredTopology<'_>)> =
+        before.iter().map(|it| (it, DesiredTopology::new(it.catalog, it.stack))).collect();
+    let wanted = DesiredTopology::new(after.catalog, after.stack);
+    let differs = |address: &&Address| {
+        let now = targets(after, &wanted, address);
+        now.is_some() && left.iter().any(|(worlds, wanted)| targets(worlds, wanted, address) != now)
+    };
+    after.stack.instances.keys().filter(differs).cloned().collect()
+}
+
+/// What an interrupted replace left an older incarnation of.
+fn deposed(state: Option<&State>) -> BTreeSet<Address> {
+    let records = state.into_iter().flat_map(|it| &it.records);
+    records.filter(|(_, it)| it.deposed.is_some()).map(|(address, _)| address.clone()).collect()
+}
+
+/// What was frozen and is looked at again.
+fn thawed(worlds: &PlanInputs<'_>, options: &PlanOptions) -> BTreeSet<Address> {
+    let Some(state) = worlds.state.filter(|_| !options.thawed.is_empty()) else {
+        return BTreeSet::new();
+    };
+    let domains = FaultDomains::new(worlds.catalog, Some(state));
+    let is_thawed = |it: &&Address| {
+        domains.of_record(it).is_some_and(|it| options.thawed.iter().any(|thawed| thawed == it))
+    };
+    state.records.keys().filter(is_thawed).cloned().collect()
+}
+
+fn proposed(
+    worlds: &PlanInputs<'_>,
+    options: &PlanOptions,
+    carried: Option<&SwitchScope>,
+) -> (Plan, Vec<Diagnostic>) {
+    let mut proposal = PlanBuilder::new(*worlds, options, carried);
+    if options.intent == Intent::Apply {
+        for address in worlds.order {
+            if let Some(instance) = worlds.stack.instances.get(address) {
+                proposal.instance(instance);
+            }
+        }
+    }
+    proposal.leftovers();
+    proposal.hold_behind_unknown();
+    proposal.hold_needed();
+    proposal.carry_beside();
+    finish(proposal)
+}
+
+/// What is not seen, first of all, since it may be why the rest is as it is; then what guards refuse.
+fn guarded(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Stray> {
+    let mut strays = Vec::new();
+    if it.options.intent == Intent::Apply {
+        let name = it.name();
+        it.diagnostics.extend(it.groups.split(&name));
+        it.diagnostics.extend(lost_targets(it, directions));
+        it.diagnostics.extend(blind(it, directions));
+        strays = it.strays();
+        let overlays = &it.worlds.stack.overlays;
+        it.diagnostics.extend(rules::half_destroyed(&it.planned, it.worlds.state, overlays));
+        it.diagnostics.extend(rules::cloud_lost(&it.planned, it.frozen.clouds(), &it.name()));
+    }
+    let told = unseen(it);
+    it.diagnostics.splice(0..0, told);
+    let name = it.name();
+    let overlay = it.worlds.stack.overlays.first().filter(|_| name.contains('@'));
+    let whose = rules::Whose { name: &name, overlay: overlay.map(String::as_str) };
+    it.diagnostics.extend(rules::guard(&it.planned, it.worlds.state, it.options, whose));
+    it.diagnostics.extend(unknown_replacements(it));
+    strays
+}
+
+fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
+    let options = it.options;
+    let outputs = it.outputs();
+    let stale = it.stale();
+    let mut directions = match options.intent {
+        Intent::Apply => directions(&it.worlds, &it.frozen, &it.planned, options.now),
+        Intent::Destroy => Vec::new(),
+    };
+    it.hold_traffic(&mut directions);
+    it.hold_needed();
+    directions.retain(|it| it.until.is_none_or(|until| until > options.now));
+    // Only a switch asks whether the other side has the data.
+    let replicating = if options.from.is_some() { replicating(&it.planned) } else { Vec::new() };
+    let goes_on = options.from.is_some()
+        && it.worlds.state.is_some_and(|state| state.active == it.worlds.stack.overlays);
+    let left = left(&it.worlds, &it.planned, &directions, goes_on);
+    let course = OrderingConstraints {
+        catalog: it.worlds.catalog,
+        allowed: &options.allowed,
+        intent: options.intent,
+        directions: &directions,
+        left: &left,
+        replicating: &replicating,
+    };
+    let (steps, refusals) = steps(&it.planned, &course);
+    let is_ordered = refusals.is_empty();
+    it.diagnostics.extend(refusals);
+    let strays = guarded(&mut it, &directions);
+    let stack = it.worlds.stack;
+    let switch = it.worlds.state.and_then(|state| {
+        (state.active != stack.overlays && options.intent == Intent::Apply)
+            .then(|| (state.active.clone(), stack.overlays.clone()))
+    });
+    let foreign = it.foreign();
+    it.diagnostics.extend(foreign::told(&foreign, stack));
+    let dangers = endangered(&mut it, &directions);
+    let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
+    let checked = Checked {
+        catalog: it.worlds.catalog,
+        stack,
+        state: it.worlds.state,
+        changes: &changes,
+        steps: &steps,
+        // A destroy is itself the intent.
+        outage: options.allowed.outage || options.intent == Intent::Destroy,
+    };
+    // What no order could be found for is refused already.
+    if is_ordered {
+        it.diagnostics.extend(verify(&checked));
+    }
+    let notes = it.diagnostics.iter().map(|it| note(it, |span| stack.sources.line(span))).collect();
+    let plan = Plan {
+        stack: stack.name.clone(),
+        instance: stack.instance.clone(),
+        switch,
+        overlays: stack.overlays.clone(),
+        lost: options.lost.clone(),
+        thaws: options.thaws.clone(),
+        bindings: options.bindings.clone(),
+        allowed: options.allowed.clone(),
+        include_pending: options.include_pending,
+        replace: options.replace.clone(),
+        changes,
+        dangers,
+        drift: it.drift,
+        foreign,
+        strays,
+        outputs,
+        stale,
+        steps,
+        notes,
+    };
+    (plan, it.diagnostics)
+}
+
+/// What must not be overlooked; and a refusal of what would shut backends out, unless that is meant.
+fn endangered(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Danger> {
+    let (worlds, options) = (it.worlds, it.options);
+    let (stack, kinds) = (worlds.stack, (worlds.stack, worlds.catalog));
+    let mut dangers = dangers(&it.planned, stack);
+    let may_shut = options.allowed.outage;
+    let walls = match options.intent {
+        Intent::Apply => Walls::new(&it.planned, kinds, worlds.observed, &options.beside),
+        Intent::Destroy => None,
+    };
+    if let Some(walls) = walls {
+        let shut = shut(&it.planned, stack, &walls);
+        let doors = doors(&it.planned, kinds, &walls, directions);
+        it.diagnostics.extend(shut.iter().filter_map(|it| it.told(stack, may_shut)));
+        it.diagnostics.extend(doors.iter().filter_map(|it| it.told(stack, may_shut)));
+        dangers.extend(shut.iter().filter_map(ShutBackend::danger));
+        dangers.extend(doors.iter().filter_map(Door::danger));
+    }
+    dangers.sort_by_key(|it| it.sort);
+    dangers
+}
+
+/// What was asked to be made anew and is declared nowhere.
+fn unknown_replacements(it: &PlanBuilder<'_>) -> Vec<Diagnostic> {
+    let declared = &it.worlds.stack.instances;
+    let unknown = it.options.replace.iter().filter(|it| !declared.contains_key(*it));
+    unknown
+        .map(|address| {
+            let names: Vec<String> = declared.keys().map(ToString::to_string).collect();
+            let text = format!("`--replace {address}`: there is no `{address}`");
+            Diagnostic::error("unknown_address", text)
+                .help("name an address as the plan prints it")
+                .nearest(&address.to_string(), names.iter().map(String::as_str))
+        })
+        .collect()
+}
+
+/// Changes that would send users to what is lost.
+fn lost_targets(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnostic> {
+    let into_lost = directions.iter().filter_map(|it| Some((&it.address, it.into_lost.as_ref()?)));
+    let into_lost: BTreeMap<&Address, &(Address, String)> = into_lost.collect();
+    if it.options.allowed.outage || into_lost.is_empty() {
+        return Vec::new();
+    }
+    let name = it.name();
+    let refusal = |planned: &PlannedChange<'_>| {
+        let (target, domain) = into_lost.get(&planned.change.address)?;
+        Some(rules::into_lost(planned, target, domain, &name))
+    };
+    it.planned.iter().filter_map(refusal).collect()
+}

@@ -1,0 +1,90 @@
+//! Steps that wait for each other: found, and told with the rule behind each wait that a rule made.
+
+use std::collections::BTreeMap;
+
+use crate::engine::plan::model::change::Step;
+
+/// Why a step waits for another that it does not depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderingRule {
+    /// Users are directed only to what serves.
+    Serve,
+    /// What served them stays until nobody comes the old way.
+    Drain,
+    /// A serving set is never emptied.
+    Set,
+    /// Siblings are disturbed one after another.
+    Sibling,
+    /// What was disturbed is seen to serve again.
+    Seen,
+    /// A name is given up before something else takes it.
+    Name,
+}
+
+impl OrderingRule {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Serve => "traffic moves last, to what serves",
+            Self::Drain => "what served stays until nobody comes the old way",
+            Self::Set => "a serving set is never emptied",
+            Self::Sibling => "siblings are disturbed one after another",
+            Self::Seen => "the next is disturbed when the last is seen to serve again",
+            Self::Name => "a name is given up before something else takes it",
+        }
+    }
+}
+
+/// Step → what it waits for → the rule that says so.
+pub type OrderingRules = BTreeMap<(usize, usize), OrderingRule>;
+
+/// Steps each of which waits for the next, and the last for the first; `None` when every step can be reached.
+pub fn find(steps: &[Step]) -> Option<Vec<usize>> {
+    let unreached = unreached(steps);
+    let first = unreached.iter().position(|it| *it)?;
+    let mut way = vec![first];
+    loop {
+        let last = way[way.len() - 1];
+        // What cannot be reached waits for something that cannot be reached either.
+        let next = *steps[last].waits.iter().find(|it| unreached[**it])?;
+        if let Some(at) = way.iter().position(|it| *it == next) {
+            return Some(way.split_off(at));
+        }
+        way.push(next);
+    }
+}
+
+/// Kahn's count: the steps that no order reaches.
+fn unreached(steps: &[Step]) -> Vec<bool> {
+    // What is waited for twice is counted twice, and taken off twice.
+    let mut left: Vec<usize> = steps.iter().map(|it| it.waits.len()).collect();
+    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    for step in steps {
+        for wait in &step.waits {
+            dependents[*wait].push(step.id);
+        }
+    }
+    let mut free: Vec<usize> = (0..steps.len()).filter(|it| left[*it] == 0).collect();
+    let mut unreached = vec![true; steps.len()];
+    while let Some(step) = free.pop() {
+        unreached[step] = false;
+        for dependent in &dependents[step] {
+            left[*dependent] -= 1;
+            if left[*dependent] == 0 {
+                free.push(*dependent);
+            }
+        }
+    }
+    unreached
+}
+
+/// `delete lb → update shop (rule) → …`.
+pub fn tell(steps: &[Step], cycle: &[usize], rules: &OrderingRules) -> String {
+    let name = |id: usize| format!("{} `{}`", steps[id].call.word(), steps[id].address);
+    let mut told = Vec::new();
+    for (at, id) in cycle.iter().enumerate() {
+        let next = cycle[(at + 1) % cycle.len()];
+        let why = rules.get(&(*id, next)).map(|it| format!(" ({})", it.words()));
+        told.push(format!("{} waits for {}{}", name(*id), name(next), why.unwrap_or_default()));
+    }
+    told.join("; ")
+}

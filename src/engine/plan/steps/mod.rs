@@ -1,0 +1,12 @@
+//! From changes to steps: which calls each is, what every call waits for, and whether the whole keeps the laws.
+
+pub mod lower;
+pub mod cycle;
+pub mod step_builder;
+pub mod taken_names;
+pub mod rolling;
+pub mod neighbors;
+pub mod order;
+pub mod retain_dependencies;
+pub mod history;
+pub mod verify;

@@ -1,0 +1,111 @@
+//! What a plan says must not be overlooked: layers before and after, and the dangers of the way between them.
+
+use crate::engine::address::Address;
+use crate::engine::plan::model::change::Plan;
+use crate::engine::plan::planner::{PlanInputs, PlanOptions, propose};
+use crate::engine::plan::tests::{applied, order, stack};
+use crate::kinds::builtin;
+
+fn plan(before: &str, after: &str) -> Plan {
+    let catalog = builtin();
+    let (mut state, observed) = applied(&stack(before, &catalog), &catalog);
+    let desired = stack(after, &catalog);
+    let order: Vec<Address> = order(&desired);
+    state.sequence = 1;
+    let worlds = PlanInputs {
+        catalog: &catalog,
+        stack: &desired,
+        order: &order,
+        state: Some(&state),
+        observed: &observed,
+    };
+    propose(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0
+}
+
+fn dangers(before: &str, after: &str) -> String {
+    let plan = plan(before, after);
+    let lines =
+        plan.dangers.iter().map(|it| format!("{} {}: {}", it.sort.word(), it.address, it.says));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+const SAFE: &str = "  fw:
+    kind: linode.firewall
+    inbound:
+      - { action: ACCEPT, protocol: TCP, ports: '80', addresses: { ipv4: [0.0.0.0/0] } }
+  lb: { kind: linode.nodebalancer, region: us-east, firewall: '${fw}' }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', check: http, check_path: /ok, check_interval: 15, check_timeout: 5 }
+  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }
+  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb.ipv4}' }
+  note: { kind: linode.domain_record, domain: '${zone}', type: TXT, name: note, target: hello }
+  orders: { kind: dynamodb.table, region: us-east-1, name: orders, attributes: { id: S }, hash_key: id, deletion_protection: true, point_in_time_recovery: true }";
+
+#[test]
+fn what_opens_moves_or_switches_off_is_told_the_worst_first() {
+    let after = SAFE
+        .replace("'80', addresses: { ipv4: [0.0.0.0/0] } }", "'80', addresses: { ipv4: [0.0.0.0/0] } }\n      - { action: ACCEPT, protocol: TCP, ports: '20-30', addresses: { ipv6: ['::/0'] } }")
+        .replace(", firewall: '${fw}'", "")
+        .replace("check: http, check_path: /ok", "check: none")
+        .replace("target: '${lb.ipv4}'", "target: 203.0.113.9")
+        .replace("target: hello", "target: world")
+        .replace("deletion_protection: true, point_in_time_recovery: true", "ttl_attribute: gone");
+    insta::assert_snapshot!(dangers(SAFE, &after), @r"
+    data orders: `ttl_attribute`: DynamoDB deletes each item whose time in it has passed
+    traffic shop: users are sent to 203.0.113.9, which is nothing of this stack
+    exposure fw: TCP 20-30 (SSH) is opened to everybody
+    exposure lb: `firewall`: no firewall stands in front of it any more
+    protection http: the health check is switched off: a dead backend keeps getting users
+    protection orders: `deletion_protection`: the cloud lets it be deleted
+    protection orders: `point_in_time_recovery` is switched off: what is overwritten or deleted in it cannot be brought back
+    ");
+    assert_eq!(dangers(SAFE, SAFE), "");
+    // The way back closes and switches on: only users move.
+    insta::assert_snapshot!(dangers(&after, SAFE), @"traffic shop: `target` directs users");
+}
+
+#[test]
+fn a_check_that_tells_too_late_or_looks_less_deep_is_as_good_as_none() {
+    let late = SAFE.replace("check_interval: 15", "check_interval: 3600");
+    insta::assert_snapshot!(dangers(SAFE, &late), @"protection http: a dead backend keeps getting users for 181 minutes");
+    let shallow = SAFE.replace("check: http, check_path: /ok", "check: connection");
+    insta::assert_snapshot!(dangers(SAFE, &shallow), @"protection http: the health check does not look at the application any more (`http` → `connection`)");
+}
+
+#[test]
+fn what_goes_with_its_data_and_a_name_that_goes_are_told() {
+    let after: String = SAFE
+        .lines()
+        .filter(|it| !it.contains("orders:") && !it.contains("shop:"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    insta::assert_snapshot!(dangers(SAFE, &after), @r"
+    data orders: its data is lost
+    traffic shop: the name leads nowhere any more
+    ");
+}
+
+#[test]
+fn what_is_new_exposes_and_sends_away_but_switches_nothing_off() {
+    let open = "  fw: { kind: linode.firewall, inbound_policy: ACCEPT, inbound: [{ action: ACCEPT, protocol: TCP, ports: '22', addresses: { ipv4: [0.0.0.0/1] } }] }
+  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }
+  away: { kind: linode.domain_record, domain: '${zone}', type: CNAME, name: away, target: shop.example.net }
+  orders: { kind: dynamodb.table, region: us-east-1, name: orders, attributes: { id: S }, hash_key: id }";
+    let before = "  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }";
+    insta::assert_snapshot!(dangers(before, open), @r"
+    traffic away: users are sent to shop.example.net, which is nothing of this stack
+    exposure fw: `inbound_policy`: everybody gets in wherever no rule says otherwise
+    exposure fw: TCP 22 (SSH) is opened to everybody
+    ");
+}
+
+#[test]
+fn an_old_zone_and_an_old_port_that_go_are_told() {
+    let zone = SAFE.replace("domain: example.com", "domain: example.net");
+    insta::assert_snapshot!(dangers(SAFE, &zone), @"traffic zone: `domain`: every name in the old zone leads nowhere any more");
+    let port = SAFE.replace("check: http,", "port: 8080, check: http,");
+    // And the firewall in front of it knows only the old one.
+    insta::assert_snapshot!(dangers(SAFE, &port), @r"
+    traffic http: `port`: nothing answers on the old port any more
+    traffic fw: `fw` lets nobody in to port 8080 of `lb`: no user reaches `http`, however healthy what is behind it is
+    ");
+}

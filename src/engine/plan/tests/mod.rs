@@ -1,0 +1,831 @@
+//! Plans as data in, text out: layers before and after, what the clouds say, and the changes and steps that follow.
+
+pub mod sample;
+pub mod danger;
+pub mod switch;
+pub mod unknown;
+pub mod order;
+pub mod replay;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::engine::address::Address;
+use crate::engine::graph::Graph;
+use crate::engine::lang::load::{FileProblem, Files, Layer, load};
+use crate::engine::lang::model::Stack;
+use crate::engine::lang::resolve::resolve;
+use crate::engine::observed::Observation;
+use crate::engine::plan::draft::refresh::KnownValues;
+use crate::engine::plan::guard::rules::Allowances;
+use crate::engine::plan::model::change::{Plan, StepCall};
+use crate::engine::plan::planner::{Intent, PlanInputs, PlanOptions, propose};
+use crate::engine::schema::Catalog;
+use crate::engine::state::record::{Record, State};
+use crate::engine::value::{Attributes, LineageKey, Value};
+use crate::kinds::builtin;
+
+pub(super) struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _: &str) -> Result<Vec<u8>, FileProblem> {
+        Err(FileProblem::Missing)
+    }
+}
+
+pub(super) fn stack(resources: &str, catalog: &Catalog) -> Stack {
+    let text = format!(
+        "stack: t\nvariables:\n  secret: {{ type: string, sensitive: true }}\nresources:\n{resources}\n"
+    );
+    let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes: text.into_bytes() };
+    let loaded = load("t", &[layer], &[], &BTreeMap::new(), &NoFiles, catalog);
+    let wrong: Vec<_> = loaded
+        .diagnostics
+        .iter()
+        .filter(|it| it.severity > crate::engine::text::diagnostic::Severity::Warning)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    loaded.stack.unwrap()
+}
+
+pub(super) fn order(stack: &Stack) -> Vec<Address> {
+    Graph::new(stack).unwrap().order().cloned().collect()
+}
+
+/// The state after a faultless apply, and what the clouds would tell.
+pub(super) fn applied(stack: &Stack, catalog: &Catalog) -> (State, BTreeMap<Address, Observation>) {
+    applied_with(stack, catalog, |name, id| Value::Text(format!("{name}-{id}")))
+}
+
+/// The same, with what the cloud makes up.
+pub(super) fn applied_with(
+    stack: &Stack,
+    catalog: &Catalog,
+    output: impl Fn(&str, &str) -> Value,
+) -> (State, BTreeMap<Address, Observation>) {
+    let mut state = State::new("t", None, "sandbox", "l", LineageKey(vec![1]));
+    let mut observed = BTreeMap::new();
+    for (at, address) in order(stack).iter().enumerate() {
+        let instance = &stack.instances[address];
+        let kind = catalog.get(&instance.resource.kind).unwrap();
+        let known = KnownValues::recorded(&state);
+        let attributes = resolve(stack, catalog, instance, &known).unwrap().attributes;
+        let attributes: Attributes = attributes
+            .into_iter()
+            .filter(|(_, it)| !it.is_null())
+            .map(|(name, it)| (name, it.sealed(&state.key)))
+            .collect();
+        let id = (at + 1).to_string();
+        let mut outputs = Attributes::new();
+        for (name, _) in kind.attributes.iter().filter(|(_, it)| it.computed && !it.live) {
+            outputs.insert(name.clone(), output(name, &id));
+        }
+        outputs.insert("id".into(), Value::Text(id.clone()));
+        let mut told = attributes.clone();
+        told.extend(outputs.clone());
+        told.retain(|name, _| kind.attribute(name).is_some_and(|it| !it.write_only));
+        observed.insert(address.clone(), Observation::Exists { attributes: told, ready: true });
+        let record = Record {
+            kind: kind.kind.clone(),
+            id,
+            attributes,
+            outputs,
+            needs: instance.needs.iter().map(|(need, _)| need.clone()).collect(),
+            ready: true,
+            protected: instance.resource.lifecycle.prevent_destroy.unwrap_or(false),
+            retained: false,
+            leaving: false,
+            since: 0,
+            deposed: None,
+            tried: Attributes::new(),
+        };
+        state.records.insert(address.clone(), record);
+    }
+    (state, observed)
+}
+
+/// One case: the layers that were applied, those that are desired now, and what differs in the world.
+pub(super) struct Case<'a> {
+    pub before: &'a str,
+    pub after: &'a str,
+    pub now: i64,
+    pub intent: Intent,
+    pub allowed: Allowances,
+    pub change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
+}
+
+impl Default for Case<'_> {
+    fn default() -> Self {
+        Self {
+            before: "",
+            after: "",
+            now: 3_600_000,
+            intent: Intent::Apply,
+            allowed: Allowances::default(),
+            change: &|_, _| {},
+        }
+    }
+}
+
+pub(super) fn plan(case: &Case<'_>) -> Plan {
+    let catalog = builtin();
+    let applied_state =
+        (!case.before.is_empty()).then(|| applied(&stack(case.before, &catalog), &catalog));
+    let (mut state, mut observed) = match applied_state {
+        Some((state, observed)) => (Some(state), observed),
+        None => (None, BTreeMap::new()),
+    };
+    if let Some(state) = &mut state {
+        (case.change)(state, &mut observed);
+    }
+    let after = if case.after.is_empty() { "  {}" } else { case.after };
+    let desired = stack(after, &catalog);
+    let order = order(&desired);
+    let worlds = PlanInputs {
+        catalog: &catalog,
+        stack: &desired,
+        order: &order,
+        state: state.as_ref(),
+        observed: &observed,
+    };
+    let options = PlanOptions {
+        intent: case.intent,
+        now: case.now,
+        allowed: case.allowed.clone(),
+        ..PlanOptions::default()
+    };
+    propose(&worlds, &options).0
+}
+
+pub(super) fn check(case: &Case<'_>) -> String {
+    told(&plan(case))
+}
+
+/// Changes with their reasons, then steps with what they wait for, then notes.
+pub(super) fn told(plan: &Plan) -> String {
+    let mut text = String::new();
+    for it in plan.changes.iter().filter(|it| {
+        it.action != crate::engine::plan::model::change::Action::NoOp || it.unseen.is_some()
+    }) {
+        writeln!(text, "{} {}: {}", it.action.word(), it.address, it.reason).unwrap();
+        if it.action != crate::engine::plan::model::change::Action::Create {
+            for change in &it.attributes {
+                writeln!(text, "  {}: {:?} → {:?}", change.name, change.before, change.after)
+                    .unwrap();
+            }
+        }
+    }
+    for it in plan.changes.iter().filter(|it| it.held.is_some()) {
+        let held = it.held.as_ref().unwrap();
+        let names: Vec<&str> = held.attributes.iter().map(|it| it.name.as_str()).collect();
+        let names = if held.action == crate::engine::plan::model::change::Action::Create {
+            String::new()
+        } else {
+            names.join(" ")
+        };
+        writeln!(text, "held {} {} {names}: {}", held.action.word(), it.address, held.why).unwrap();
+    }
+    for it in &plan.stale {
+        writeln!(text, "stale {} from {}", it.what, it.from).unwrap();
+    }
+    for it in &plan.drift {
+        let names: Vec<&str> = it.attributes.iter().map(|(name, ..)| name.as_str()).collect();
+        writeln!(
+            text,
+            "drift {}{} {}",
+            it.address,
+            if it.absent { " absent" } else { "" },
+            names.join(" ")
+        )
+        .unwrap();
+    }
+    for step in &plan.steps {
+        let group = match &step.call {
+            StepCall::Update { group, .. } if !group.is_empty() => format!(" {group}"),
+            _ => String::new(),
+        };
+        write!(text, "{}: {}{group} {}", step.id, step.call.word(), step.address).unwrap();
+        writeln!(
+            text,
+            "{}",
+            if step.waits.is_empty() { String::new() } else { format!(" after {:?}", step.waits) }
+        )
+        .unwrap();
+    }
+    for note in &plan.notes {
+        writeln!(text, "{} {}", note.severity, note.code).unwrap();
+    }
+    text
+}
+
+const SITE: &str = "
+  lb: { kind: linode.nodebalancer, region: us-east, label: lb-1 }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', port: 80 }
+  web: { kind: linode.instance, count: 2, region: us-east, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: 'web-${each.index}', private_ip: true }
+  node: { kind: linode.nodebalancer_node, for_each: '${web}', config: '${http}', label: '${each.value.label}', address: '192.168.1.${each.key}:80' }";
+
+#[test]
+fn what_is_needed_is_made_first() {
+    insta::assert_snapshot!(check(&Case { after: SITE, ..Case::default() }), @r"
+    create lb: it is not in state yet
+    create http: it is not in state yet
+    create web[0]: it is not in state yet
+    create web[1]: it is not in state yet
+    create node[0]: it is not in state yet
+    create node[1]: it is not in state yet
+    0: create lb
+    1: create http after [0]
+    2: create web[0]
+    3: ready web[0] after [2]
+    4: create web[1]
+    5: ready web[1] after [4]
+    6: create node[0] after [1, 3]
+    7: create node[1] after [1, 5]
+    ");
+}
+
+#[test]
+fn the_second_plan_is_empty() {
+    assert_eq!(check(&Case { before: SITE, after: SITE, ..Case::default() }), "");
+}
+
+#[test]
+fn a_destroy_goes_the_other_way() {
+    let case = Case { before: SITE, after: SITE, intent: Intent::Destroy, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    delete http: the stack is to be destroyed
+    delete lb: the stack is to be destroyed
+    delete node[0]: the stack is to be destroyed
+    delete node[1]: the stack is to be destroyed
+    delete web[0]: the stack is to be destroyed
+    delete web[1]: the stack is to be destroyed
+    0: delete http after [2, 3]
+    1: delete lb after [0]
+    2: delete node[0]
+    3: delete node[1]
+    4: delete web[0] after [2]
+    5: delete web[1] after [3]
+    ");
+}
+
+#[test]
+fn a_replace_takes_what_stands_on_it_along() {
+    let after = SITE.replace("region: us-east, label: lb-1", "region: eu-central, label: lb-1");
+    let case = Case { before: SITE, after: &after, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r#"
+    replace lb: region: a NodeBalancer does not move between regions
+      region: "us-east" → "eu-central"
+    replace http: nodebalancer: a config belongs to one NodeBalancer
+      nodebalancer: "1" → {"$open":true}
+    replace node[0]: config: a node belongs to one config
+      config: "2" → {"$open":true}
+    replace node[1]: config: a node belongs to one config
+      config: "2" → {"$open":true}
+    0: delete lb after [2]
+    1: create lb after [0]
+    2: delete http after [4, 6]
+    3: create http after [1, 2]
+    4: delete node[0]
+    5: create node[0] after [3, 4]
+    6: delete node[1]
+    7: create node[1] after [3, 6]
+    refusal many_destroys
+    "#);
+}
+
+#[test]
+fn create_before_destroy_puts_the_new_one_beside() {
+    let before = SITE.replace(
+        "private_ip: true }",
+        "private_ip: true, lifecycle: { create_before_destroy: true } }",
+    );
+    let after = before.replace("linode/debian12", "linode/ubuntu24.04");
+    let case = Case { before: &before, after: &after, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r#"
+    replace web[0]: image: an image is deployed when the disks are made
+      image: "linode/debian12" → "linode/ubuntu24.04"
+    replace web[1]: image: an image is deployed when the disks are made
+      image: "linode/debian12" → "linode/ubuntu24.04"
+    0: create web[0]
+    1: ready web[0] after [0]
+    2: delete web[0] after [1]
+    3: rename web[0] after [2]
+    4: create web[1]
+    5: ready web[1] after [4]
+    6: delete web[1] after [5]
+    7: rename web[1] after [6]
+    "#);
+}
+
+#[test]
+fn unseen_is_never_deleted_forgotten_or_made_again() {
+    let unseen = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        for seen in observed.values_mut() {
+            *seen = Observation::Unseen("no answer".into());
+        }
+    };
+    let gone = Case { before: SITE, change: &unseen, ..Case::default() };
+    let other = SITE.replace("us-east", "eu-central");
+    let changed = Case { before: SITE, after: &other, change: &unseen, ..Case::default() };
+    for case in [gone, changed] {
+        let plan = plan(&case);
+        assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+        assert!(plan.changes.iter().all(|it| it.unseen.is_some()));
+    }
+}
+
+#[test]
+fn absent_is_made_again_unless_it_is_too_young_to_be_listed() {
+    let absent = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        observed.insert(Address::index("web", 1), Observation::Absent);
+    };
+    let old = Case { before: SITE, after: SITE, change: &absent, ..Case::default() };
+    insta::assert_snapshot!(check(&old), @r"
+    create web[1]: it was deleted outside lifeboat
+    drift web[1] absent 
+    0: create web[1]
+    1: ready web[1] after [0]
+    ");
+    let young = Case { now: 30_000, ..old };
+    insta::assert_snapshot!(check(&young), @"no-op web[1]: it could not be looked at, so nothing is planned against it");
+}
+
+/// Its balancer was deleted outside lifeboat, and everything in it with it: lists that lag have no part in that.
+#[test]
+fn what_was_inside_of_what_is_gone_is_gone_however_young() {
+    let absent = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        for name in ["lb", "http", "node[0]", "node[1]"] {
+            let address: Address = name.parse().unwrap();
+            if name != "lb" {
+                state.records.get_mut(&address).unwrap().since = 3_599_000;
+            }
+            observed.insert(address, Observation::Absent);
+        }
+    };
+    let allowed = Allowances { absent: Some(9), outage: true, ..Allowances::default() };
+    let case = Case { before: SITE, after: SITE, change: &absent, allowed, ..Case::default() };
+    let told = check(&case);
+    for made in ["create lb: ", "create http: ", "create node[0]: ", "create node[1]: "] {
+        assert!(told.contains(made), "{made}: {told}");
+    }
+}
+
+#[test]
+fn drift_is_shown_and_repaired() {
+    let by_hand = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        if let Some(Observation::Exists { attributes, .. }) =
+            observed.get_mut(&Address::one("http"))
+        {
+            attributes.insert("check_attempts".into(), Value::Int(7));
+        }
+    };
+    let case = Case { before: SITE, after: SITE, change: &by_hand, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    update http: check_attempts differs
+      check_attempts: 7 → 3
+    drift http check_attempts
+    0: update http
+    ");
+    let ignored =
+        SITE.replace("port: 80 }", "port: 80, lifecycle: { ignore_changes: [check_attempts] } }");
+    let case = Case { after: &ignored, ..case };
+    insta::assert_snapshot!(check(&case), @"drift http check_attempts");
+}
+
+#[test]
+fn count_may_appear_and_a_name_may_change() {
+    let one = "  web: { kind: linode.nodebalancer, region: us-east, label: a-lb }";
+    let many = "  web: { kind: linode.nodebalancer, count: 1, region: us-east, label: a-lb }";
+    insta::assert_snapshot!(check(&Case { before: one, after: many, ..Case::default() }), @r"
+    move web[0]: it goes under another address; the object stays
+    0: move web[0]
+    ");
+    let moved =
+        "  site: { kind: linode.nodebalancer, region: us-east, label: a-lb, moved_from: web }";
+    insta::assert_snapshot!(check(&Case { before: one, after: moved, ..Case::default() }), @r"
+    move site: it goes under another address; the object stays
+    0: move site
+    ");
+}
+
+#[test]
+fn what_is_not_ready_is_awaited_and_never_replaced() {
+    let not_ready = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+        state.records.get_mut(&Address::index("web", 0)).unwrap().ready = false;
+    };
+    let case = Case { before: SITE, after: SITE, change: &not_ready, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    await web[0]: it is not ready yet
+    0: ready web[0]
+    ");
+}
+
+const TABLE: &str = "  t: { kind: dynamodb.table, region: us-east-1, name: tab, attributes: { id: S }, hash_key: id }";
+
+#[test]
+fn data_is_not_lost_by_accident() {
+    let other = TABLE.replace("id: S", "id: N");
+    let case = Case { before: TABLE, after: &other, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r#"
+    replace t: attributes: the type of a key attribute is fixed
+      attributes: {"id":"S"} → {"id":"N"}
+    0: delete t
+    1: gone t after [0]
+    2: create t after [1]
+    3: ready t after [2]
+    refusal data_loss
+    "#);
+    let delete = vec![Address::one("t")];
+    let case = Case { allowed: Allowances { delete, ..Allowances::default() }, ..case };
+    assert!(plan(&case).notes.is_empty());
+}
+
+#[test]
+fn protection_is_remembered_when_its_block_is_gone() {
+    let protected =
+        TABLE.replace("hash_key: id }", "hash_key: id, lifecycle: { prevent_destroy: true } }");
+    let case =
+        Case { before: &protected, intent: Intent::Destroy, after: TABLE, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    delete t: the stack is to be destroyed
+    0: delete t
+    1: gone t after [0]
+    refusal prevent_destroy
+    ");
+    let lifted =
+        TABLE.replace("hash_key: id }", "hash_key: id, lifecycle: { prevent_destroy: false } }");
+    let case = Case { after: &lifted, ..case };
+    assert!(plan(&case).notes.is_empty());
+    let by_cloud = TABLE.replace("hash_key: id }", "hash_key: id, deletion_protection: true }");
+    let case = Case { before: &by_cloud, after: &by_cloud, ..case };
+    insta::assert_snapshot!(check(&case), @r"
+    delete t: the stack is to be destroyed
+    0: delete t
+    1: gone t after [0]
+    refusal cloud_protection
+    ");
+}
+
+#[test]
+fn many_destroys_and_many_absent_want_a_word() {
+    let keys: String = (0..8).fold(String::new(), |mut text, at| {
+        writeln!(
+            text,
+            "  k{at}: {{ kind: linode.ssh_key, label: k{at}, ssh_key: 'ssh-ed25519 AAAA{at} x' }}"
+        )
+        .unwrap();
+        text
+    });
+    let few: String = keys.lines().take(4).fold(String::new(), |text, line| text + line + "\n");
+    let notes =
+        |case: &Case<'_>| plan(case).notes.iter().map(|it| it.code.clone()).collect::<Vec<_>>();
+    let case = Case { before: &keys, after: &few, ..Case::default() };
+    assert_eq!(notes(&case), ["many_destroys"]);
+    let allowed = Allowances { destroys: Some(4), ..Allowances::default() };
+    assert!(notes(&Case { allowed, ..case }).is_empty());
+    let absent = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        for seen in observed.values_mut().take(5) {
+            *seen = Observation::Absent;
+        }
+    };
+    let case = Case { before: &keys, after: &keys, change: &absent, ..Case::default() };
+    assert_eq!(notes(&case), ["many_absent"]);
+    let allowed = Allowances { absent: Some(5), ..Allowances::default() };
+    assert!(notes(&Case { allowed, ..case }).is_empty());
+}
+
+const RECORDS: &str = "
+  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }
+  a: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: 192.0.2.1 }
+  b: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: 192.0.2.2 }";
+
+#[test]
+fn a_serving_set_is_filled_before_it_is_emptied() {
+    let after = RECORDS.replace("  b:", "  c:").replace("192.0.2.2", "192.0.2.3");
+    let case = Case { before: RECORDS, after: &after, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    create c: it is not in state yet
+    delete b: no layer declares it any more
+    0: create c
+    1: delete b after [0]
+    ");
+    let zone_only = RECORDS.lines().take(2).collect::<Vec<_>>().join("\n");
+    let case = Case { after: &zone_only, ..case };
+    insta::assert_snapshot!(check(&case), @r"
+    delete a: no layer declares it any more
+    delete b: no layer declares it any more
+    0: delete a
+    1: delete b
+    refusal empties_serving_set
+    ");
+    let outage = Allowances { outage: true, ..Allowances::default() };
+    assert!(plan(&Case { allowed: outage, ..case }).notes.is_empty());
+}
+
+#[test]
+fn members_of_a_group_are_worked_on_one_at_a_time() {
+    let group = format!(
+        "{TABLE}\n  r: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}\n  s: {{ kind: dynamodb.replica, table: '${{t}}', region: ap-south-1 }}"
+    );
+    let plan = plan(&Case { after: &group, ..Case::default() });
+    let lanes: std::collections::BTreeSet<_> =
+        plan.steps.iter().map(|it| it.lane.clone()).collect();
+    assert_eq!(lanes.len(), 1, "{lanes:?}");
+}
+
+#[test]
+fn a_missing_secret_stops_a_create_and_changes_nothing_that_exists() {
+    let with = "  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, label: web, root_pass: '${vars.secret}' }";
+    let create = plan(&Case { after: with, ..Case::default() });
+    assert_eq!(create.notes[0].code, "missing_secret");
+    assert_eq!(check(&Case { before: with, after: with, ..Case::default() }), "");
+}
+
+#[test]
+fn same_inputs_give_the_same_plan() {
+    let after = SITE.replace("linode/debian12", "linode/ubuntu24.04");
+    let case = Case { before: SITE, after: &after, ..Case::default() };
+    assert_eq!(plan(&case), plan(&case));
+}
+
+/// Both members of a group, as the cloud tells them.
+fn grouped(observed: &mut BTreeMap<Address, Observation>, replica_sees: &str) {
+    for (name, other) in [("t", "eu-west-1"), ("r", replica_sees)] {
+        if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&Address::one(name))
+        {
+            attributes.insert("replicas".into(), Value::List(vec![Value::text(other)]));
+        }
+    }
+}
+
+#[test]
+fn a_lost_member_joins_the_living_one_and_takes_nothing_along() {
+    let group =
+        format!("{TABLE}\n  r: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}");
+    let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        grouped(observed, "us-east-1");
+        observed.insert(Address::one("t"), Observation::Absent);
+    };
+    let case = Case { before: &group, after: &group, change: &gone, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r"
+    create t: it was deleted outside lifeboat; it joins the living member in eu-west-1
+    drift t absent 
+    0: create t
+    1: ready t after [0]
+    ");
+    let StepCall::Create { attributes, .. } = &plan(&case).steps[0].call else {
+        panic!("a create")
+    };
+    assert_eq!(attributes["join.region"], Value::text("eu-west-1"));
+}
+
+#[test]
+fn a_split_group_is_refused() {
+    let group =
+        format!("{TABLE}\n  r: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}");
+    let split = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        grouped(observed, "ap-south-1");
+    };
+    let case = Case { before: &group, after: &group, change: &split, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @"refusal split_group");
+    let whole = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        grouped(observed, "us-east-1");
+    };
+    assert_eq!(check(&Case { change: &whole, ..case }), "");
+}
+
+/// What was told to go is neither kept nor made again before it is gone, and then nobody else has deleted it.
+#[test]
+fn what_is_on_its_way_out_is_waited_for() {
+    let left = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+        state.records.get_mut(&Address::one("t")).unwrap().leaving = true;
+    };
+    let said = |after: &str, change: &dyn Fn(&mut State, &mut BTreeMap<Address, Observation>)| {
+        check(&Case { before: TABLE, after, change, ..Case::default() })
+    };
+    assert_eq!(said(TABLE, &left).trim(), "refusal still_leaving");
+    let told = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        let Some(Observation::Exists { attributes, ready }) = observed.get_mut(&Address::one("t"))
+        else {
+            panic!("it is there")
+        };
+        attributes.insert("status".into(), Value::text("DELETING"));
+        *ready = false;
+    };
+    assert_eq!(said(TABLE, &told).trim(), "refusal still_leaving");
+    let gone = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        left(state, observed);
+        observed.insert(Address::one("t"), Observation::Absent);
+    };
+    let again = said(TABLE, &gone);
+    assert!(again.contains("create t: it is not in state yet"), "{again}");
+    assert!(!again.contains("drift"), "{again}");
+    // Its data was lost when its deletion began, by whoever allowed that.
+    let none = "  k: { kind: linode.ssh_key, label: k, ssh_key: ssh-ed25519 AAAA }";
+    let went = said(none, &left);
+    assert!(went.contains("delete t: it is being deleted") && !went.contains("refusal"), "{went}");
+}
+
+#[test]
+fn siblings_are_disrupted_one_at_a_time() {
+    let after = SITE.replace("g6-nanode-1", "g6-standard-1");
+    let case = Case { before: SITE, after: &after, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r#"
+    update web[0]: type differs
+      type: "g6-nanode-1" → "g6-standard-1"
+    update web[1]: type differs
+      type: "g6-nanode-1" → "g6-standard-1"
+    0: update resize web[0]
+    1: ready web[0] after [0]
+    2: update resize web[1] after [1]
+    3: ready web[1] after [2]
+    "#);
+}
+
+/// The disk decides, not the vCPUs: a highmem plan of more has less of it. Of a plan that is not known nothing is said.
+#[test]
+fn a_smaller_plan_is_another_machine_and_a_larger_one_the_same() {
+    let sized = |plan: &str| {
+        format!(
+            "  web: {{ kind: linode.instance, region: us-east, type: {plan}, label: web, lifecycle: {{ create_before_destroy: true }} }}"
+        )
+    };
+    let mut told = String::new();
+    for (before, after) in [
+        ("g6-standard-4", "g6-standard-2"),
+        ("g6-standard-2", "g6-standard-4"),
+        ("g6-standard-1", "g7-highmem-2"),
+        ("g6-standard-4", "g6-dedicated-4"),
+        ("g6-standard-4", "g9-unheard-of-1"),
+        ("g9-unheard-of-1", "g6-nanode-1"),
+    ] {
+        let (before, after) = (sized(before), sized(after));
+        told += &check(&Case { before: &before, after: &after, ..Case::default() });
+    }
+    insta::assert_snapshot!(told, @r#"
+    replace web: type: Linode does not shrink a disk in place
+      type: "g6-standard-4" → "g6-standard-2"
+    0: create web
+    1: ready web after [0]
+    2: delete web after [1]
+    3: rename web after [2]
+    update web: type differs
+      type: "g6-standard-2" → "g6-standard-4"
+    0: update resize web
+    1: ready web after [0]
+    replace web: type: Linode does not shrink a disk in place
+      type: "g6-standard-1" → "g7-highmem-2"
+    0: create web
+    1: ready web after [0]
+    2: delete web after [1]
+    3: rename web after [2]
+    update web: type differs
+      type: "g6-standard-4" → "g6-dedicated-4"
+    0: update resize web
+    1: ready web after [0]
+    update web: type differs
+      type: "g6-standard-4" → "g9-unheard-of-1"
+    0: update resize web
+    1: ready web after [0]
+    update web: type differs
+      type: "g9-unheard-of-1" → "g6-nanode-1"
+    0: update resize web
+    1: ready web after [0]
+    "#);
+}
+
+#[test]
+fn another_kind_under_the_same_name_is_a_mistake() {
+    let before = "  a: { kind: linode.firewall, label: wall }";
+    let after = "  a: { kind: linode.nodebalancer, region: us-east, label: wall }";
+    insta::assert_snapshot!(check(&Case { before, after, ..Case::default() }), @"error kind_changed");
+}
+
+#[test]
+fn one_record_moves_to_one_address() {
+    let before = "  b: { kind: linode.nodebalancer, region: us-east, label: one }";
+    let after = "
+  c: { kind: linode.nodebalancer, region: us-east, label: one, moved_from: b }
+  d: { kind: linode.nodebalancer, region: us-east, label: two, moved_from: b }";
+    insta::assert_snapshot!(check(&Case { before, after, ..Case::default() }), @r"
+    move c: it goes under another address; the object stays
+    create d: it is not in state yet
+    0: move c
+    1: create d
+    ");
+}
+
+#[test]
+fn an_interrupted_replace_is_finished_before_the_next_and_after_its_users_have_moved() {
+    let before = SITE.replace(
+        "private_ip: true }",
+        "private_ip: true, lifecycle: { create_before_destroy: true } }",
+    );
+    let after = before.replace("linode/debian12", "linode/ubuntu24.04");
+    let interrupted = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        let address = Address::index("web", 0);
+        let record = state.records.get_mut(&address).unwrap();
+        let (id, attributes) = ("99".to_owned(), record.attributes.clone());
+        record.deposed = Some(crate::engine::state::record::Deposed { id, attributes });
+        record.attributes.insert("label".into(), Value::text("web-0-abcde"));
+        if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&address) {
+            attributes.insert("label".into(), Value::text("web-0-abcde"));
+        }
+        if let Some(Observation::Exists { attributes, .. }) =
+            observed.get_mut(&Address::index("node", 0))
+        {
+            attributes.insert("address".into(), Value::text("192.168.1.9:80"));
+        }
+        let node = state.records.get_mut(&Address::index("node", 0)).unwrap();
+        node.attributes.insert("address".into(), Value::text("192.168.1.9:80"));
+    };
+    let case = Case { before: &before, after: &after, change: &interrupted, ..Case::default() };
+    insta::assert_snapshot!(check(&case), @r#"
+    update web[0]: an interrupted replace is finished first: what it replaced is deleted; the rest follows with the next apply
+      label: "web-0-abcde" → "web-0"
+    replace web[1]: image: an image is deployed when the disks are made
+      image: "linode/debian12" → "linode/ubuntu24.04"
+    update node[0]: address differs
+      address: "192.168.1.9:80" → "192.168.1.0:80"
+    0: delete web[0] after [6]
+    1: rename web[0] after [0]
+    2: create web[1]
+    3: ready web[1] after [2]
+    4: delete web[1] after [3]
+    5: rename web[1] after [4]
+    6: update node[0]
+    "#);
+}
+
+#[test]
+fn what_the_cloud_tells_of_a_secret_is_not_told() {
+    let catalog = builtin();
+    let text = "stack: t\nvariables:\n  pw: { type: string, sensitive: true, default: Hunter2 }\nresources:\n  lb: { kind: linode.nodebalancer, region: us-east, label: 'lb-${vars.pw}', tags: ['t-${vars.pw}', plain] }\n";
+    let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes: text.into() };
+    let stack = load("t", &[layer], &[], &BTreeMap::new(), &NoFiles, &catalog).stack.unwrap();
+    let (state, mut observed) = applied(&stack, &catalog);
+    let mut propose_with = |label: &str| {
+        if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&Address::one("lb"))
+        {
+            let tags = vec![Value::text("plain"), Value::text("t-hunter2")];
+            attributes.insert("label".into(), Value::text(label));
+            attributes.insert("tags".into(), Value::List(tags));
+        }
+        let order = order(&stack);
+        let worlds = PlanInputs {
+            catalog: &catalog,
+            stack: &stack,
+            order: &order,
+            state: Some(&state),
+            observed: &observed,
+        };
+        propose(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0
+    };
+    let same = propose_with("lb-Hunter2");
+    assert!(same.steps.is_empty() && same.drift.is_empty(), "{:?} {:?}", same.changes, same.drift);
+    let shown = format!("{:?}", propose_with("lb-Hunter3"));
+    assert!(shown.contains("sensitive") && !shown.to_lowercase().contains("hunter"), "{shown}");
+}
+
+/// Without its secret nothing is changed; what somebody else changed is said all the same.
+#[test]
+fn a_drift_of_a_secret_that_is_not_given_is_said() {
+    let catalog = builtin();
+    let told = |label: &str, tag: &str| {
+        let text = |default: &str| {
+            format!(
+                "stack: t\nvariables:\n  pw: {{ type: string, sensitive: true{default} }}\nresources:\n  lb: {{ kind: linode.nodebalancer, region: us-east, label: 'lb-${{vars.pw}}', tags: ['t-${{vars.pw}}', plain] }}\n"
+            )
+        };
+        let stack = |text: String| {
+            let layer =
+                Layer { name: String::new(), file: "stack.yaml".into(), bytes: text.into() };
+            load("t", &[layer], &[], &BTreeMap::new(), &NoFiles, &catalog).stack.unwrap()
+        };
+        let (state, mut observed) = applied(&stack(text(", default: Hunter2")), &catalog);
+        if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&Address::one("lb"))
+        {
+            let tags = vec![Value::text("plain"), Value::text(tag)];
+            attributes.insert("label".into(), Value::text(label));
+            attributes.insert("tags".into(), Value::List(tags));
+        }
+        let stack = stack(text(""));
+        let order = order(&stack);
+        let worlds = PlanInputs {
+            catalog: &catalog,
+            stack: &stack,
+            order: &order,
+            state: Some(&state),
+            observed: &observed,
+        };
+        let plan = propose(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0;
+        assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+        let notes: Vec<String> =
+            plan.notes.iter().map(|it| format!("{}: {}", it.code, it.text)).collect();
+        notes.join("\n")
+    };
+    assert_eq!(told("lb-Hunter2", "t-hunter2"), "");
+    insta::assert_snapshot!(told("lb-mine", "t-hunter2"), @"secret_drift: `label` of `lb` is not what was applied, and not compared with the layers: its secret is not given");
+    // Tags are stored in small letters: by its fingerprint nobody can tell which they were.
+    assert_eq!(told("lb-Hunter2", "t-mine"), "");
+}

@@ -1,0 +1,524 @@
+//! Switches as data in, text out: what is frozen, what is held, what waits for what, and what is refused.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::lang::load::{Layer, load};
+use crate::engine::lang::model::Stack;
+use crate::engine::observed::Observation;
+use crate::engine::plan::guard::rules::Allowances;
+use crate::engine::plan::model::change::{Action, LossDeclaration, Plan, StepCall};
+use crate::engine::plan::model::options::RecoveryOverlay;
+use crate::engine::plan::planner::{
+    Intent, Keep, PlanInputs, PlanOptions, propose, propose_switch,
+};
+use crate::engine::plan::tests::{NoFiles, applied, order, told};
+use crate::engine::schema::Catalog;
+use crate::engine::state::record::{Deposed, Draining, Phase, State};
+use crate::engine::value::Value;
+use crate::kinds::builtin;
+
+const NOW: i64 = 3_600_000;
+
+/// Two sites, one record.
+pub const SITES: &str = "
+  lb: { kind: linode.nodebalancer, region: us-east, label: lb-us }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', check: http, check_path: /ok, check_timeout: 5 }
+  web: { kind: linode.instance, count: 2, region: us-east, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: 'web-${each.index}', private_ip: true }
+  node: { kind: linode.nodebalancer_node, for_each: '${web}', config: '${http}', label: '${each.value.label}', address: '192.168.1.${each.key}:80' }
+  lb_eu: { kind: linode.nodebalancer, region: eu-central, label: lb-eu }
+  http_eu: { kind: linode.nodebalancer_config, nodebalancer: '${lb_eu}', check: http, check_path: /ok, check_timeout: 5 }
+  eu: { kind: linode.instance, count: '${vars.size}', region: eu-central, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: 'eu-${each.index}', private_ip: true }
+  node_eu: { kind: linode.nodebalancer_node, for_each: '${eu}', config: '${http_eu}', label: '${each.value.label}', address: '192.168.2.${each.key}:80' }
+  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }
+  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb.ipv4}', ttl_sec: 300 }
+outputs:
+  home: '${lb.ipv4}'";
+
+pub const FAILOVER: &str =
+    "variables: { size: 2 }\nresources:\n  shop: { target: '${lb_eu.ipv4}' }\n";
+
+fn layered(catalog: &Catalog, base: &str, overlay: Option<&str>) -> Stack {
+    let text =
+        format!("stack: t\nvariables:\n  size: {{ type: int, default: 1 }}\nresources:{base}\n");
+    let mut layers =
+        vec![Layer { name: String::new(), file: "stack.yaml".into(), bytes: text.into_bytes() }];
+    if let Some(overlay) = overlay {
+        let (name, file) = ("x".to_owned(), "overlays/x.yaml".to_owned());
+        layers.push(Layer { name, file, bytes: overlay.as_bytes().to_vec() });
+    }
+    let loaded = load("t", &layers, &[], &BTreeMap::new(), &NoFiles, catalog);
+    let wrong: Vec<_> = loaded
+        .diagnostics
+        .iter()
+        .filter(|it| it.severity > crate::engine::text::diagnostic::Severity::Warning)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    loaded.stack.unwrap()
+}
+
+/// One switch: what was applied, what the layers say now, the overlay, and what is lost.
+pub struct Case<'a> {
+    pub applied: &'a str,
+    pub base: &'a str,
+    /// The overlay that was active; `None`: the base.
+    pub active: Option<&'a str>,
+    /// Left by switches that were turned before they did anything; `None`: the base.
+    pub turned: &'a [Option<&'a str>],
+    pub to: Option<&'a str>,
+    pub intent: Intent,
+    pub lost: &'a [&'a str],
+    pub thaws: &'a [&'a str],
+    pub keep: Keep,
+    pub allowed: Allowances,
+    /// What could be switched to.
+    pub ways: &'a [RecoveryOverlay],
+    pub change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
+}
+
+impl Default for Case<'_> {
+    fn default() -> Self {
+        Self {
+            applied: SITES,
+            base: SITES,
+            active: None,
+            turned: &[],
+            to: Some(FAILOVER),
+            intent: Intent::Apply,
+            lost: &[],
+            thaws: &[],
+            keep: Keep::Nothing,
+            allowed: Allowances::default(),
+            ways: &[],
+            change: &|_, _| {},
+        }
+    }
+}
+
+pub fn plan(case: &Case<'_>) -> Plan {
+    let catalog = builtin();
+    let (mut state, mut observed) = applied(
+        &layered(&catalog, case.applied, case.turned.first().copied().unwrap_or(case.active)),
+        &catalog,
+    );
+    let names = |it: Option<&str>| it.map(|_| "x".to_owned()).into_iter().collect::<Vec<_>>();
+    state.active = names(case.active);
+    (case.change)(&mut state, &mut observed);
+    let loss = |it: &&str| LossDeclaration { fault_domain: (*it).into(), recorded: None };
+    let options = PlanOptions {
+        intent: case.intent,
+        now: NOW,
+        allowed: case.allowed.clone(),
+        lost: case.lost.iter().map(loss).collect(),
+        thaws: case.thaws.iter().map(ToString::to_string).collect(),
+        thawed: case.thaws.iter().map(ToString::to_string).collect(),
+        keep: case.keep,
+        from: Some(names(case.active)),
+        ways: case.ways.to_vec(),
+        ..PlanOptions::default()
+    };
+    let (mut before, mut after) =
+        (layered(&catalog, case.base, case.active), layered(&catalog, case.base, case.to));
+    before.overlays = names(case.active);
+    after.overlays = names(case.to);
+    let (order_before, order_after) = (order(&before), order(&after));
+    let worlds = |stack, order| PlanInputs {
+        catalog: &catalog,
+        stack,
+        order,
+        state: Some(&state),
+        observed: &observed,
+    };
+    let left = worlds(&before, order_before.as_slice());
+    let wanted = worlds(&after, order_after.as_slice());
+    if case.active == case.to {
+        propose(&wanted, &options).0
+    } else {
+        let turned: Vec<(Stack, Vec<Address>)> = case
+            .turned
+            .iter()
+            .map(|it| {
+                let stack = layered(&catalog, case.base, *it);
+                let order = order(&stack);
+                (stack, order)
+            })
+            .collect();
+        let turned = turned.iter().map(|(stack, order)| worlds(stack, order.as_slice()));
+        let left: Vec<PlanInputs<'_>> = [left].into_iter().chain(turned).collect();
+        propose_switch(&left, &wanted, &options).0
+    }
+}
+
+pub fn check(case: &Case<'_>) -> String {
+    told(&plan(case))
+}
+
+const US: &[&str] = &["linode:us-east"];
+
+#[test]
+fn traffic_moves_after_all_behind_its_new_target_and_its_gate() {
+    insta::assert_snapshot!(check(&Case::default()));
+}
+
+/// Two overlays that want the same of the standby, and the first was stopped before it did anything: what both want is
+/// what the second is asked for, and only a merge that nobody asked for waits.
+#[test]
+fn a_switch_that_turns_another_carries_what_both_go_for() {
+    let merged = format!(
+        "{}\n  late: {{ kind: linode.nodebalancer, region: eu-central, label: late }}",
+        SITES.split("\noutputs:").next().unwrap()
+    );
+    let other = FAILOVER.replace(
+        "resources:",
+        "resources:\n  extra: { kind: linode.nodebalancer, region: eu-central, label: extra }",
+    );
+    let unfinished = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+        state.phase = Phase::Switching;
+    };
+    let plan = plan(&Case {
+        base: &merged,
+        active: Some(FAILOVER),
+        turned: &[None],
+        to: Some(&other),
+        change: &unfinished,
+        ..Case::default()
+    });
+    let action = |name: &str| {
+        let change = plan.changes.iter().find(|it| it.address.to_string() == name).unwrap();
+        (change.action, change.held.is_some())
+    };
+    assert_eq!(action("shop"), (Action::Update, false), "{}", told(&plan));
+    assert_eq!(action("eu[1]"), (Action::Create, false));
+    assert_eq!(action("node_eu[1]"), (Action::Create, false));
+    assert_eq!(action("extra"), (Action::Create, false));
+    assert_eq!(action("late"), (Action::NoOp, true));
+}
+
+#[test]
+fn under_loss_nothing_is_planned_for_what_is_frozen_and_its_outputs_are_stale() {
+    let text = check(&Case { lost: US, ..Case::default() });
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn nobody_is_directed_to_what_is_lost() {
+    let refusals = |case: &Case<'_>| {
+        let plan = plan(case);
+        plan.refusals().map(|it| format!("{}: {}", it.code, it.text)).collect::<Vec<_>>()
+    };
+    let eu: &[&str] = &["linode:eu-central"];
+    let told = |target: &str, domain: &str| {
+        vec![format!("lost_target: `shop` would direct users to `{target}`, and {domain} is lost")]
+    };
+    let there = Case { lost: eu, ..Case::default() };
+    assert_eq!(refusals(&there), told("lb_eu", "linode:eu-central"));
+    let home = || Case { active: Some(FAILOVER), to: None, lost: US, ..Case::default() };
+    assert_eq!(refusals(&home()), told("lb", "linode:us-east"));
+    // Asked for; and where nobody is served before, nobody is worse off.
+    let allowed = Allowances { outage: true, ..Allowances::default() };
+    assert!(refusals(&Case { allowed, ..home() }).is_empty());
+    // Two answers under one name: the last that leads to what lives is not taken away.
+    let two = SITES.replace("outputs:", "  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb_eu.ipv4}', ttl_sec: 300 }\noutputs:");
+    let alone = "resources:\n  shop: null\n";
+    let active =
+        |lost| Case { applied: &two, base: &two, to: Some(alone), lost, ..Case::default() };
+    assert!(refusals(&active(US)).is_empty());
+    let told = "lost_target: `shop` would leave users to `lb_eu`, and linode:eu-central is lost";
+    assert_eq!(refusals(&active(eu)), [told]);
+    let both: &[&str] = &["linode:eu-central", "linode:us-east"];
+    assert!(refusals(&Case { lost: both, ..home() }).is_empty());
+}
+
+#[test]
+fn home_again_drains_before_the_standby_shrinks() {
+    let case = Case { active: Some(FAILOVER), to: None, ..Case::default() };
+    insta::assert_snapshot!(check(&case));
+}
+
+#[test]
+fn what_was_pending_is_not_part_of_the_switch() {
+    let merged = SITES.replace("image: linode/debian12", "image: linode/debian13").replace(
+        "check_path: /ok, check_timeout: 5 }\n  eu",
+        "check_path: /new, check_timeout: 5 }\n  eu",
+    );
+    let text = check(&Case { base: &merged, ..Case::default() });
+    assert!(!text.lines().any(|it| it.starts_with("replace")), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn changes_of_frozen_objects_are_held_or_left_behind() {
+    let smaller =
+        FAILOVER.replace("resources:", "resources:\n  web: { count: 1, type: g6-standard-2 }");
+    let text = check(&Case { to: Some(&smaller), lost: US, ..Case::default() });
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_the_switch_needs_is_made_even_if_it_was_missing_before() {
+    let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        observed.insert(Address::index("eu", 0), Observation::Absent);
+        observed.insert(Address::index("web", 0), Observation::Absent);
+    };
+    insta::assert_snapshot!(check(&Case { change: &gone, ..Case::default() }));
+}
+
+#[test]
+fn a_create_that_needs_what_was_never_made_cannot_be_part_of_a_switch() {
+    let needs = "variables: { size: 1 }\nresources:\n  late: { kind: linode.nodebalancer, region: us-east, label: late }\n  alias: { kind: linode.domain_record, domain: '${zone}', type: A, name: alias, target: '${late.ipv4}' }\n";
+    let text = check(&Case { to: Some(needs), lost: US, ..Case::default() });
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn with_its_global_fault_domain_lost_nothing_of_a_cloud_is_changed() {
+    insta::assert_snapshot!(check(&Case { lost: &["linode:global"], ..Case::default() }));
+}
+
+#[test]
+fn silence_that_nobody_declared_freezes_nothing_and_names_the_fault_domain() {
+    let silent = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        for name in ["lb", "http"] {
+            observed.insert(Address::one(name), Observation::Unseen("no answer".into()));
+        }
+    };
+    let case = Case { to: None, change: &silent, ..Case::default() };
+    let plan = plan(&case);
+    assert!(plan.steps.is_empty());
+    insta::assert_snapshot!(told(&plan));
+}
+
+#[test]
+fn a_thaw_repairs_what_is_gone_and_leaves_merges_for_later() {
+    let merged = SITES.replace("label: lb-us", "label: lb-us-2");
+    let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        observed.insert(Address::index("web", 1), Observation::Absent);
+        observed.insert(Address::index("node", 1), Observation::Absent);
+    };
+    let case = Case {
+        base: &merged,
+        active: Some(FAILOVER),
+        to: None,
+        thaws: US,
+        change: &gone,
+        ..Case::default()
+    };
+    insta::assert_snapshot!(check(&case));
+}
+
+#[test]
+fn a_failback_keeps_what_holds_data() {
+    let with_data = "variables: { size: 1 }\nresources:\n  orders: { kind: dynamodb.table, region: eu-west-1, name: orders, attributes: { id: S }, hash_key: id }\n  spare: { kind: linode.nodebalancer, region: eu-central, label: spare }\n";
+    let case = |keep| Case { active: Some(with_data), to: None, keep, ..Case::default() };
+    insta::assert_snapshot!(check(&case(Keep::Data)));
+    assert!(check(&case(Keep::All)).contains("held delete spare"));
+}
+
+#[test]
+fn what_an_earlier_run_left_draining_is_waited_for() {
+    let draining = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+        let was = vec![Address::one("lb_eu")];
+        state.draining = vec![Draining { address: Address::one("shop"), was, until: NOW + 9_000 }];
+    };
+    // The record is home already; only the standby has still to shrink.
+    let moved =
+        FAILOVER.replace("shop: { target: '${lb_eu.ipv4}' }", "{}").replace("resources:\n  {}", "");
+    let case = Case { active: Some(&moved), to: None, change: &draining, ..Case::default() };
+    insta::assert_snapshot!(check(&case));
+}
+
+/// What it contains is made beside, too; and none of the old goes before users have left, also when the switch goes on.
+#[test]
+fn a_balancer_made_beside_the_old_one_leaves_that_whole_until_users_have_moved() {
+    let sites = SITES
+        .replace("label: lb-us }", "label: lb-us, lifecycle: { create_before_destroy: true } }");
+    let moved = "resources:\n  lb: { region: us-west }\n";
+    let begun = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        let address = Address::one("lb");
+        let record = state.records.get_mut(&address).unwrap();
+        let old = Deposed { id: "99".into(), attributes: record.attributes.clone() };
+        record.deposed = Some(old);
+        let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&address) else {
+            panic!("it is there")
+        };
+        for it in [&mut record.attributes, attributes] {
+            it.insert("region".into(), Value::text("us-west"));
+            it.insert("label".into(), Value::text("lb-us-abcde"));
+        }
+        // The record still leads to the old one.
+        for it in [&mut record.outputs, attributes] {
+            it.insert("ipv4".into(), Value::text("192.0.2.7"));
+        }
+    };
+    let case =
+        |change| Case { applied: &sites, base: &sites, to: Some(moved), change, ..Case::default() };
+    let text = check(&case(&|_, _| {}));
+    let goes_on = check(&case(&begun));
+    insta::assert_snapshot!(format!("{text}-- goes on --\n{goes_on}"));
+}
+
+/// The other node would open the gate, and be gone when users come.
+#[test]
+fn what_serves_only_until_it_is_deleted_does_not_open_the_gate() {
+    let plan = plan(&Case {
+        applied: &SITES.replace("'${vars.size}', region: eu-central", "2, region: eu-central"),
+        to: Some(
+            "resources:\n  shop: { target: '${lb_eu.ipv4}' }\n  eu: { count: 1, image: linode/ubuntu24.04 }\n",
+        ),
+        base: &SITES.replace("'${vars.size}', region: eu-central", "2, region: eu-central"),
+        ..Case::default()
+    });
+    let text = told(&plan);
+    let id = |it: &dyn Fn(&StepCall) -> bool, at: &Address| {
+        plan.steps.iter().find(|step| step.address == *at && it(&step.call)).unwrap().id
+    };
+    let gone = id(&|it| matches!(it, StepCall::Delete { .. }), &Address::index("node_eu", 1));
+    let gate = id(&|it| matches!(it, StepCall::Serving { .. }), &Address::one("shop"));
+    assert!(plan.steps[gate].waits.contains(&gone), "{text}");
+}
+
+/// It was cut before the new one got the name of the old one: that is no pending change, and nodes keep the name.
+#[test]
+fn a_replace_that_a_stopped_switch_left_is_finished_under_its_own_name() {
+    for old in [Some("99"), None] {
+        finished_under_its_own_name(old);
+    }
+}
+
+/// `old`: what it replaced, unless that is deleted already.
+fn finished_under_its_own_name(old: Option<&str>) {
+    let first = "authorized_users: [a], lifecycle: { create_before_destroy: true }, label: 'eu-";
+    let sites = SITES.replace("authorized_users: [a], label: 'eu-", first);
+    let begun = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        let address = Address::index("eu", 0);
+        let record = state.records.get_mut(&address).unwrap();
+        let attributes = record.attributes.clone();
+        record.deposed = old.map(|id| Deposed { id: id.into(), attributes });
+        let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&address) else {
+            panic!("it is there")
+        };
+        for it in [&mut record.attributes, attributes] {
+            it.insert("label".into(), Value::text("eu-0-abcde"));
+        }
+    };
+    let plan = plan(&Case {
+        applied: &sites,
+        base: &sites,
+        active: Some(FAILOVER),
+        to: None,
+        change: &begun,
+        ..Case::default()
+    });
+    let change = |name| {
+        let address = Address::index(name, 0);
+        plan.changes.iter().find(|it| it.address == address).unwrap()
+    };
+    assert_eq!(change("eu").held, None);
+    let names: Vec<_> =
+        change("eu").attributes.iter().map(|it| (it.name.as_str(), it.after.as_text())).collect();
+    assert_eq!(names, [("label", Some("eu-0"))]);
+    assert_eq!(change("node_eu").attributes, [], "{}", told(&plan));
+}
+
+const GROUP: &str = "
+  table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id }
+  replica: { kind: dynamodb.replica, table: '${table}', region: eu-west-1 }
+  own: { kind: dynamodb.replica, table: '${table}', region: eu-central-1 }";
+
+#[test]
+fn group_wide_changes_wait_while_a_member_is_lost_and_own_ones_go() {
+    let changed = "
+  table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id, tags: { a: b }, ttl_attribute: until }
+  replica: { kind: dynamodb.replica, table: '${table}', region: eu-west-1, deletion_protection: true }
+  own: { kind: dynamodb.replica, table: '${table}', region: eu-central-1 }";
+    let whole = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        for (name, others) in
+            [("table", ["eu-west-1", "eu-central-1"]), ("own", ["eu-west-1", "us-east-1"])]
+        {
+            let Some(Observation::Exists { attributes, .. }) =
+                observed.get_mut(&Address::one(name))
+            else {
+                panic!("{name} is there")
+            };
+            let others = others.map(Value::from).to_vec();
+            attributes.insert("replicas".into(), Value::List(others));
+        }
+    };
+    let case = |group_changes| Case {
+        applied: GROUP,
+        base: changed,
+        to: None,
+        lost: &["aws:eu-west-1"],
+        allowed: Allowances { group_changes, ..Allowances::default() },
+        change: &whole,
+        ..Case::default()
+    };
+    insta::assert_snapshot!(format!(
+        "{}-- allowed --\n{}",
+        check(&case(false)),
+        check(&case(true))
+    ));
+}
+
+#[test]
+fn a_target_replaced_in_place_is_refused_with_the_rule() {
+    let moved = FAILOVER.replace("resources:", "resources:\n  lb: { region: us-west }");
+    let moved = moved.replace("shop: { target: '${lb_eu.ipv4}' }", "shop: { ttl_sec: 120 }");
+    let plan = plan(&Case { to: Some(&moved), ..Case::default() });
+    let note = plan.notes.iter().find(|it| it.code == "no_serving_order").expect("it is refused");
+    insta::assert_snapshot!(note.text);
+}
+
+/// Addresses that nobody here makes: what is behind them is not ours to keep.
+#[test]
+fn literal_targets_that_depend_on_each_other_move_in_the_order_of_the_stack() {
+    let records = |last: u8| {
+        format!(
+            "
+  zone: {{ kind: linode.domain, domain: example.com, soa_email: a@example.com }}
+  a: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: a, target: 192.0.2.{last} }}
+  b: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: b, target: 192.0.2.{last}, depends_on: [a] }}"
+        )
+    };
+    let (before, after) = (records(1), records(2));
+    let text = check(&Case { applied: &before, base: &after, to: None, ..Case::default() });
+    assert!(text.contains("0: update a\n1: update b after [0]\n"), "{text}");
+    // Nothing looks at what is spelled out.
+    assert_eq!(text.matches("unchecked_target").count(), 2, "{text}");
+}
+
+/// A cold standby: nothing of it is left at home, and nobody is directed to it any more.
+#[test]
+fn a_set_may_be_emptied_once_nobody_is_directed_to_it() {
+    let cold = SITES.replace("count: '${vars.size}'", "count: '${vars.size - 1}'");
+    let case =
+        |base| Case { applied: base, base, active: Some(FAILOVER), to: None, ..Case::default() };
+    let text = check(&case(&cold));
+    assert!(!text.contains("empties_serving_set"), "{text}");
+    assert!(text.contains("delete node_eu[0]"), "{text}");
+    // Another name still leads there.
+    let alias = cold.replace("outputs:", "  alias: { kind: linode.domain_record, domain: '${zone}', type: A, name: alias, target: '${lb_eu.ipv4}' }\noutputs:");
+    let text = check(&case(&alias));
+    assert!(text.contains("empties_serving_set"), "{text}");
+}
+
+const ACTIVE: &str = "
+  lb: { kind: linode.nodebalancer, region: us-east, label: lb-us }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', check: http, check_path: /ok, check_timeout: 5 }
+  lb_eu: { kind: linode.nodebalancer, region: eu-central, label: lb-eu }
+  http_eu: { kind: linode.nodebalancer_config, nodebalancer: '${lb_eu}', check: http, check_path: /ok, check_timeout: 5 }
+  eu: { kind: linode.instance, count: '${vars.size}', region: eu-central, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: 'eu-${each.index}', private_ip: true }
+  node_eu: { kind: linode.nodebalancer_node, for_each: '${eu}', config: '${http_eu}', label: '${each.value.label}', address: '192.168.2.${each.key}:80' }
+  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }
+  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb.ipv4}', ttl_sec: 300 }
+  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb_eu.ipv4}', ttl_sec: 300 }";
+
+const ONE_SITE: &str = "variables: { size: 2 }\nresources:\n  shop: null\n";
+
+#[test]
+fn one_of_two_ways_goes_after_the_other_is_checked_and_comes_back_before_the_other_shrinks() {
+    let there = Case { applied: ACTIVE, base: ACTIVE, to: Some(ONE_SITE), ..Case::default() };
+    let back =
+        Case { applied: ACTIVE, base: ACTIVE, active: Some(ONE_SITE), to: None, ..Case::default() };
+    insta::assert_snapshot!(format!("{}-- and back --\n{}", check(&there), check(&back)));
+}

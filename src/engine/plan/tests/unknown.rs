@@ -1,0 +1,357 @@
+//! What could not be looked at, as data in, text out: what waits for it, what goes on, and what has to stay.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::observed::{Observation, UnknownReason, Unreadable};
+use crate::engine::plan::model::change::{DeferReason, Plan, StepCall};
+use crate::engine::plan::model::options::{Allowances, Intent, RecoveryOverlay};
+use crate::engine::plan::tests::switch::{Case, FAILOVER, SITES, check, plan};
+use crate::engine::state::record::{Deposed, State};
+
+type Change<'a> = dyn Fn(&mut State, &mut BTreeMap<Address, Observation>) + 'a;
+
+/// These were asked about, and nobody answered.
+fn silent<'a>(names: &'a [&'a str]) -> Box<Change<'a>> {
+    Box::new(move |_, observed| {
+        for name in names {
+            let unseen = Observation::Unseen("no answer".into());
+            observed.insert(name.parse().unwrap(), unseen);
+        }
+    })
+}
+
+fn held<'a>(plan: &'a Plan, address: &str) -> Option<(DeferReason, &'a str)> {
+    let address: Address = address.parse().unwrap();
+    let change = plan.changes.iter().find(|it| it.address == address)?;
+    change.held.as_ref().map(|it| (it.wait, it.why.as_str()))
+}
+
+/// Nobody is called about any of these.
+#[track_caller]
+fn left_alone(plan: &Plan, addresses: &[&str]) {
+    for step in &plan.steps {
+        let address = step.address.to_string();
+        assert!(!addresses.contains(&address.as_str()), "{} {address}", step.call.word());
+    }
+}
+
+#[test]
+fn what_needs_what_was_never_made_and_not_seen_waits_and_the_rest_goes_on() {
+    let more = "
+  late: { kind: linode.nodebalancer, region: us-east, label: late }
+  late_http: { kind: linode.nodebalancer_config, nodebalancer: '${late}', check: http, check_path: /ok, check_timeout: 5 }
+  alias: { kind: linode.domain_record, domain: '${zone}', type: TXT, name: alias, target: '${late.ipv4}' }
+  after: { kind: linode.nodebalancer, region: eu-central, label: after, depends_on: [late] }
+  more_after: { kind: linode.nodebalancer, region: eu-central, label: 'x-${after.hostname}' }
+  free: { kind: linode.nodebalancer, region: eu-central, label: free }
+outputs:";
+    // A new value that is not known, beside one that is.
+    let base = SITES.replace("outputs:", more).replace(
+        "nodebalancer: '${lb_eu}', check: http, check_path: /ok",
+        "nodebalancer: '${lb_eu}', check: http, check_path: '/${late.ipv4}'",
+    );
+    let unseen = silent(&["late"]);
+    let case = Case { base: &base, to: None, change: &*unseen, ..Case::default() };
+    let plan = plan(&case);
+    left_alone(&plan, &["late", "late_http", "alias", "after", "more_after", "http_eu"]);
+    insta::assert_snapshot!(check(&case));
+    // Also the fault domain of what was never made is named; but others of it answered, so it is not lost.
+    let (text, help) = silence(&plan);
+    assert!(text.contains("linode:us-east (1): no answer"), "{text}");
+    assert_eq!(
+        help,
+        "this is no sign that a site is lost; run the same command again when it answers"
+    );
+}
+
+/// What is told of those who say nothing.
+#[track_caller]
+fn silence(plan: &Plan) -> (&str, &str) {
+    let mut notes = plan.notes.iter().filter(|it| it.code == "unseen_fault_domain");
+    let note = notes.next().expect("somebody is silent");
+    (&note.text, note.help.as_deref().expect("something can be done"))
+}
+
+/// Only who was asked where it is, has something recorded there, and said nothing at all can be lost.
+#[test]
+fn only_silence_is_a_loss_and_the_overlay_that_assumes_it_is_named() {
+    let way = |overlay: &str, lost: &[&str]| RecoveryOverlay {
+        overlay: overlay.into(),
+        assumes_lost: lost.iter().map(ToString::to_string).collect(),
+    };
+    let us = ["http", "node[0]", "node[1]"];
+    let told = |names: &[&str], ways: &[RecoveryOverlay], lost: &'static [&'static str]| {
+        let unseen = silent(names);
+        let case = Case { to: None, change: &*unseen, ways, lost, ..Case::default() };
+        silence(&plan(&case)).1.to_owned()
+    };
+    let one =
+        [way("failover", &["linode:us-east"]), way("other", &["linode:us-east", "aws:us-east-1"])];
+    let whole = "if it does not answer soon and is lost: `lifeboat failover t --to failover --lost linode:us-east`";
+    assert_eq!(told(&us, &one, &[]), whole);
+    // None assumes just that: the only one that assumes it among others, with what is lost said.
+    let among = "if it does not answer soon and is lost: `lifeboat failover t --to other --lost linode:us-east`";
+    assert_eq!(told(&us, &one[1..], &[]), among);
+    let which = "if it does not answer soon and is lost: `lifeboat failover t` lists what can be switched to";
+    assert_eq!(told(&us, &[one[0].clone(), one[0].clone()], &[]), which);
+    assert_eq!(told(&us, &[], &[]), which);
+    // Zones and records are everywhere, lists are of all regions, and one that answered there is a sign of life.
+    let no_sign = "this is no sign that a site is lost; run the same command again when it answers";
+    assert_eq!(told(&["shop", "zone"], &one, &[]), no_sign);
+    assert_eq!(told(&["lb", "web[0]", "web[1]"], &one, &[]), no_sign);
+    assert_eq!(told(&["http"], &one, &[]), no_sign);
+}
+
+/// A no proves that it is there: the cause is told, before all else, and not a word about a loss.
+#[test]
+fn a_no_is_told_by_its_cause_and_lost_is_not_a_word_of_it() {
+    let refuse = |reason: UnknownReason, why: &'static str| {
+        move |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+            for name in ["http", "node[0]", "node[1]", "lb"] {
+                let unseen = Observation::Unseen(Unreadable::new(reason, why));
+                observed.insert(name.parse().unwrap(), unseen);
+            }
+        }
+    };
+    let denied = refuse(UnknownReason::Denied, "GET x answered 401: Invalid Token");
+    let case = Case { to: None, change: &denied, ..Case::default() };
+    let first = &plan(&case).notes[0];
+    assert_eq!(first.code, "denied");
+    assert_eq!(
+        first.text,
+        "GET x answered 401: Invalid Token; so `lb`, `http`, `node[0]` and 1 more could not be looked at"
+    );
+    let malformed = refuse(UnknownReason::Malformed, "GET x: not JSON");
+    let case = Case { to: None, change: &malformed, ..Case::default() };
+    assert_eq!(plan(&case).notes[0].code, "malformed");
+    for it in [&denied as &Change<'_>, &malformed] {
+        let plan = plan(&Case { to: None, change: it, ..Case::default() });
+        assert!(plan.unseen().is_some_and(UnknownReason::is_no));
+        let said = format!("{:?}", plan.notes);
+        assert!(!said.contains("lost") && !said.contains("unseen_fault_domain"), "{said}");
+    }
+    // Throttled is neither.
+    let later = refuse(UnknownReason::Throttled, "GET x answered 429");
+    let plan = plan(&Case { to: None, change: &later, ..Case::default() });
+    assert_eq!(plan.unseen(), Some(UnknownReason::Throttled));
+    assert!(!format!("{:?}", plan.notes).contains("--lost"), "{:?}", plan.notes);
+}
+
+/// Recorded values serve; a call that has to reach the object itself waits.
+#[test]
+fn what_is_recorded_and_not_seen_lends_its_recorded_values() {
+    let more = "
+  other: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', port: 81, check: http, check_path: /ok, check_timeout: 5 }
+  named: { kind: linode.nodebalancer, region: eu-central, label: 'for-${lb.label}-${lb.ipv4.replace(\".\", \"-\")}' }
+outputs:";
+    let base = SITES.replace("outputs:", more).replace("label: lb-us }", "label: lb-new }");
+    let unseen = silent(&["lb"]);
+    let case = Case { base: &base, to: None, change: &*unseen, ..Case::default() };
+    let plan = plan(&case);
+    assert_eq!(
+        held(&plan, "other"),
+        Some((DeferReason::Unseen, "it is made inside `lb`, which could not be looked at"))
+    );
+    left_alone(&plan, &["lb", "other"]);
+    let [step] = plan.steps.as_slice() else { panic!("{:?}", plan.steps) };
+    let StepCall::Create { attributes, .. } = &step.call else { panic!("{step:?}") };
+    // The new label is not there yet: it is recorded with the old one.
+    assert_eq!(attributes["label"].as_text(), Some("for-lb-us-ipv4-1"));
+}
+
+/// The switch goes as far as it can, and what serves users is left as it is.
+#[test]
+fn users_stay_where_they_are_while_their_new_target_is_not_seen() {
+    let smaller = FAILOVER.replace("resources:", "resources:\n  web: { count: 1 }");
+    let unseen = silent(&["http_eu"]);
+    let case = Case { to: Some(&smaller), change: &*unseen, ..Case::default() };
+    let plan = plan(&case);
+    left_alone(&plan, &["shop", "web[1]", "node[1]", "node_eu[1]"]);
+    assert!(plan.waiting().count() == 4);
+    insta::assert_snapshot!(check(&case));
+    // What is only too young to be listed is asked at its gate.
+    let young = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        let address: Address = "http_eu".parse().unwrap();
+        state.records.get_mut(&address).unwrap().since = 3_599_000;
+        observed.insert(address, Observation::Absent);
+    };
+    let case = Case { change: &young, ..Case::default() };
+    assert!(check(&case).contains("serving gate shop"), "{}", check(&case));
+}
+
+const GROUP: &str = "
+  table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id }
+  replica: { kind: dynamodb.replica, table: '${table}', region: eu-west-1 }";
+
+/// With the only other member not seen, a new table would be a second group of the same name.
+#[test]
+fn nothing_joins_a_group_whose_other_member_is_not_seen() {
+    let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        observed.insert("table".parse().unwrap(), Observation::Absent);
+        observed.insert("replica".parse().unwrap(), Observation::Unseen("no answer".into()));
+    };
+    for group_changes in [false, true] {
+        let allowed = Allowances { group_changes, ..Allowances::default() };
+        let case = Case {
+            applied: GROUP,
+            base: GROUP,
+            to: None,
+            allowed,
+            change: &gone,
+            ..Case::default()
+        };
+        let plan = plan(&case);
+        assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+        let why = "it would join its group, and the member in eu-west-1 could not be looked at";
+        assert_eq!(held(&plan, "table"), Some((DeferReason::Unseen, why)));
+    }
+    let more = format!(
+        "{GROUP}\n  third: {{ kind: dynamodb.replica, table: '${{table}}', region: eu-central-1 }}"
+    );
+    let third = |lost, allowed| Case {
+        applied: GROUP,
+        base: &more,
+        to: None,
+        lost,
+        allowed,
+        ..Case::default()
+    };
+    let lost: &[&str] = &["aws:eu-west-1"];
+    let joining = plan(&third(lost, Allowances::default()));
+    let why = "it would join its group, and the member in eu-west-1 is lost; --allow-group-changes lets it through";
+    assert_eq!(held(&joining, "third"), Some((DeferReason::Group, why)));
+    assert!(joining.steps.is_empty());
+    let allowed = Allowances { group_changes: true, ..Allowances::default() };
+    assert!(!plan(&third(lost, allowed)).steps.is_empty());
+    assert!(!plan(&third(&[], Allowances::default())).steps.is_empty());
+}
+
+/// One site is lost, the other silent: what is in neither goes, and nothing is begun that could not end.
+#[test]
+fn a_destroy_deletes_what_it_can_and_keeps_what_that_needs() {
+    let base = SITES.replace(
+        "outputs:",
+        "  table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id }
+  replica: { kind: dynamodb.replica, table: '${table}', region: eu-west-1 }
+  wall: { kind: linode.firewall, label: wall }
+  other: { kind: linode.firewall, label: other }
+  guarded: { kind: linode.instance, region: eu-central, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: guarded, firewall: '${wall}' }
+outputs:",
+    );
+    let unseen = silent(&["lb_eu", "http_eu", "eu[0]", "node_eu[0]", "guarded"]);
+    let case = Case {
+        applied: &base,
+        base: &base,
+        to: None,
+        intent: Intent::Destroy,
+        lost: &["linode:us-east", "aws:us-east-1"],
+        change: &*unseen,
+        ..Case::default()
+    };
+    let plan = plan(&case);
+    left_alone(&plan, &["table", "replica", "wall", "guarded", "lb_eu"]);
+    insta::assert_snapshot!(check(&case));
+}
+
+/// A record that may still lead there is not seen: neither what it needs nor what serves behind that is deleted.
+#[test]
+fn nothing_is_deleted_under_what_is_not_seen() {
+    let two = SITES.replace("outputs:", "  alias: { kind: linode.domain_record, domain: '${zone}', type: A, name: alias, target: '${lb_eu.ipv4}' }\noutputs:");
+    let without = two
+        .replace("  lb_eu: { kind: linode.nodebalancer, region: eu-central, label: lb-eu }\n", "")
+        .lines()
+        .filter(|it| !it.contains("http_eu:") && !it.contains("node_eu:"))
+        .map(|it| it.replace("${lb_eu.ipv4}", "192.0.2.9") + "\n")
+        .collect::<String>();
+    let unseen = silent(&["alias"]);
+    let case =
+        Case { applied: &two, base: &without, to: None, change: &*unseen, ..Case::default() };
+    let plan = plan(&case);
+    left_alone(&plan, &["lb_eu", "http_eu", "node_eu[0]", "alias"]);
+    let why = "users may be directed to it: `alias` could not be looked at";
+    assert_eq!(held(&plan, "lb_eu"), Some((DeferReason::Unseen, why)));
+}
+
+/// Lists show what is in a region that does not answer: they are no sign that it can be called.
+#[test]
+fn nothing_is_called_where_nobody_who_was_asked_answered() {
+    let changed = SITES
+        .replace("label: 'eu-${each.index}'", "label: 'eu-${each.index}', tags: [new]")
+        .replace("label: 'web-${each.index}'", "label: 'web-${each.index}', tags: [new]");
+    let more =
+        FAILOVER.replace("shop: { target: '${lb_eu.ipv4}' }", "{}").replace("resources:\n  {}", "");
+    let unseen = silent(&["http_eu", "node_eu[0]"]);
+    let apply = Case { base: &changed, to: None, change: &*unseen, ..Case::default() };
+    let told = plan(&apply);
+    let why = "nothing that was asked in linode:eu-central answered";
+    assert_eq!(held(&told, "eu[0]"), Some((DeferReason::Unseen, why)));
+    assert!(told.steps.iter().any(|it| it.address.to_string() == "web[0]"), "{:?}", told.steps);
+    let grows = Case { to: Some(&more), change: &*unseen, ..Case::default() };
+    let told = plan(&grows);
+    assert_eq!(held(&told, "eu[1]"), Some((DeferReason::Unseen, why)));
+    assert!(told.steps.is_empty(), "{:?}", told.steps);
+    let goes = Case { to: None, intent: Intent::Destroy, change: &*unseen, ..Case::default() };
+    let told = plan(&goes);
+    assert_eq!(held(&told, "lb_eu"), Some((DeferReason::Unseen, why)));
+    left_alone(&told, &["lb_eu", "http_eu", "eu[0]", "node_eu[0]"]);
+    assert!(told.steps.iter().any(|it| it.address.to_string() == "lb"), "{:?}", told.steps);
+    // One that was asked there and answered is a sign.
+    let one = silent(&["node_eu[0]"]);
+    let told = plan(&Case { base: &changed, to: None, change: &*one, ..Case::default() });
+    assert!(told.steps.iter().any(|it| it.address.to_string() == "eu[0]"), "{:?}", told.steps);
+}
+
+#[test]
+fn an_interrupted_replace_in_what_is_lost_is_finished_after_the_thaw() {
+    let begun = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+        let record = state.records.get_mut(&Address::one("lb")).unwrap();
+        record.deposed = Some(Deposed { id: "99".into(), attributes: record.attributes.clone() });
+    };
+    let lost: &[&str] = &["linode:us-east"];
+    let told = plan(&Case { to: None, lost, change: &begun, ..Case::default() });
+    let why = "an interrupted replace is finished when linode:us-east has recovered";
+    assert_eq!(held(&told, "lb"), Some((DeferReason::Lost, why)));
+}
+
+/// A gate that cannot be asked is closed: a switch does not take users past it. What is lost is not asked.
+#[test]
+fn users_do_not_pass_a_replication_gate_that_could_not_be_asked() {
+    let base = SITES.replace(
+        "outputs:",
+        "  table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id }
+  replica: { kind: dynamodb.replica, table: '${table}', region: eu-west-1, gate: { replication: true, within: 60s } }
+outputs:",
+    );
+    let moves = |unseen: &[&str], lost: &[&str]| {
+        let unseen = silent(unseen);
+        let case = Case { applied: &base, base: &base, lost, change: &*unseen, ..Case::default() };
+        let plan = plan(&case);
+        let moves =
+            plan.steps.iter().any(|it| it.call.mutates() && it.address == Address::one("shop"));
+        (moves, held(&plan, "shop").map(|it| it.1.to_owned()))
+    };
+    let closed = Some("the gate of `replica` is closed: it could not be asked".to_owned());
+    for unseen in [&["replica"][..], &["table"], &["table", "replica"]] {
+        assert_eq!(moves(unseen, &[]), (false, closed.clone()), "{unseen:?}");
+    }
+    assert_eq!(moves(&[], &[]), (true, None));
+    assert_eq!(moves(&[], &["aws:us-east-1"]), (true, None));
+}
+
+/// Users cannot be moved to what is made anew, so that waits, and with it all that would have been made inside it.
+#[test]
+fn what_would_be_made_inside_a_replacement_that_waits_waits_as_well() {
+    let base = SITES.replace(
+        "region: us-east, label: lb-us }",
+        "region: us-west, label: lb-us, lifecycle: { create_before_destroy: true } }",
+    );
+    let unseen = silent(&["node[1]"]);
+    let case = Case { base: &base, to: None, change: &*unseen, ..Case::default() };
+    let plan = plan(&case);
+    left_alone(&plan, &["lb", "http", "node[0]", "node[1]", "shop"]);
+    assert_eq!(
+        held(&plan, "http"),
+        Some((DeferReason::Unseen, "users are still directed to it: `shop` waits"))
+    );
+}

@@ -1,0 +1,404 @@
+//! Traffic moves last: which changes direct users, what has to serve before, and what must stay until they are gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::lang::model::GateProbe;
+use crate::engine::normalize::stored;
+use crate::engine::plan::availability::frozen::Frozen;
+use crate::engine::plan::availability::replica_group::{Members, group_name};
+use crate::engine::plan::draft::plan_builder::PlanInputs;
+use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
+use crate::engine::plan::model::change::{Action, Change, TrafficShift};
+use crate::engine::plan::model::planned_change::{PlannedChange, set_name};
+use crate::engine::schema::{Catalog, Drain, Kind};
+use crate::engine::state::journal::PendingOperation;
+use crate::engine::state::record::{Record, State};
+use crate::engine::value::{Attributes, Value};
+
+/// Others remember a value for as long as its TTL, and some a while longer.
+const DRAIN_TIMES: u64 = 2;
+
+/// One change that directs users somewhere else, or takes a way from them.
+#[derive(Debug)]
+pub struct ShiftDirection {
+    pub address: Address,
+    /// The change deletes it: others of its set serve instead.
+    pub withdraws: bool,
+    /// No change of this plan: an earlier run directed users, who may still come the old way until then.
+    pub until: Option<i64>,
+    /// It leads to an object in a lost fault domain, where nobody is served.
+    pub into_lost: Option<(Address, String)>,
+    /// What users are directed to, with all that it contains.
+    pub serving: BTreeSet<Address>,
+    /// What is deleted out of what users are directed to: it must serve without that.
+    pub shrinks: BTreeSet<Address>,
+    /// A gate is waited at, of its own or at each of these.
+    pub gate: Option<Vec<Address>>,
+    /// The serving closure of the new target.
+    pub new: BTreeSet<Address>,
+    /// What was directed to before.
+    pub old_roots: Vec<Address>,
+    /// The serving closure of the old target.
+    pub old: BTreeSet<Address>,
+    /// How long users may still come the old way, where others remember it.
+    pub drain_seconds: Option<u64>,
+    /// For how many seconds others remember it, lost or not.
+    pub ttl_seconds: u64,
+}
+
+/// A member of a group at which an item written to another has to arrive before users are directed.
+#[derive(Debug)]
+pub struct Replicating {
+    pub to: Address,
+    pub from: Address,
+}
+
+fn has_replication_gate(it: &PlannedChange<'_>) -> bool {
+    let gate = it.instance.and_then(|it| it.resource.gate.as_ref());
+    gate.is_some_and(|it| matches!(it.probe, GateProbe::Replication))
+}
+
+/// A member of which its replication gate cannot be asked, as it, or the only ones beside it, could not be looked at. Under a
+/// loss nobody is asked: what is lost tells nothing.
+pub fn unasked<'a>(planned: &'a [PlannedChange<'_>]) -> Option<&'a Address> {
+    let unseen = |it: &&PlannedChange<'_>| it.change.unseen.is_some() && it.change.frozen.is_none();
+    if !planned.iter().any(|it| unseen(&it) && it.kind.group.is_some()) {
+        return None;
+    }
+    let group = |it: &PlannedChange<'_>| group_name(it.kind, it.desired.as_ref()?);
+    let pairs = replicating(planned);
+    let gated = planned.iter().filter(|it| has_replication_gate(it) && it.change.frozen.is_none());
+    let mut gated = gated.filter(|it| !pairs.iter().any(|pair| pair.to == it.change.address));
+    let missed = |to: &&PlannedChange<'_>| {
+        let name = group(to);
+        unseen(to) || planned.iter().any(|it| unseen(&it) && name.is_some() && group(it) == name)
+    };
+    gated.find(missed).map(|it| &it.change.address)
+}
+
+/// The members with a replication gate, each with another living one of its group.
+pub fn replicating(planned: &[PlannedChange<'_>]) -> Vec<Replicating> {
+    let lives = |it: &&PlannedChange<'_>| {
+        it.change.frozen.is_none()
+            && it.change.unseen.is_none()
+            && it.desired.is_some()
+            && it.change.held.as_ref().is_none_or(|it| it.action != Action::Create)
+    };
+    let group = |it: &PlannedChange<'_>| group_name(it.kind, it.desired.as_ref()?);
+    let members = planned.iter().filter(lives);
+    let members: Members<'_> =
+        members.filter_map(|it| Some((&it.change.address, group(it)?))).collect();
+    let gated = planned.iter().filter(lives).filter(|it| has_replication_gate(it));
+    let pairs = gated.filter_map(|to| {
+        let own = &to.change.address;
+        let from = members.other(own, &group(to)?)?;
+        Some(Replicating { to: own.clone(), from: from.clone() })
+    });
+    pairs.collect()
+}
+
+impl ShiftDirection {
+    fn of(it: &PlannedChange<'_>) -> Self {
+        Self {
+            address: it.change.address.clone(),
+            withdraws: false,
+            until: None,
+            into_lost: None,
+            serving: BTreeSet::new(),
+            shrinks: BTreeSet::new(),
+            gate: None,
+            new: BTreeSet::new(),
+            old_roots: Vec::new(),
+            old: BTreeSet::new(),
+            drain_seconds: None,
+            ttl_seconds: 0,
+        }
+    }
+}
+
+impl ShiftDirection {
+    /// What could not be looked at may direct users to any of these.
+    pub fn unknown(it: &PlannedChange<'_>, roots: &[Address], old: BTreeSet<Address>) -> Self {
+        let drain_seconds = it.kind.drain.as_ref().map(|_| 0);
+        Self { old_roots: roots.to_vec(), old, drain_seconds, ..Self::of(it) }
+    }
+}
+
+/// Every change that directs users, in the order of the plan; then what earlier runs left draining, also what is drained by
+/// now while their switch goes on.
+pub fn directions(
+    worlds: &PlanInputs<'_>,
+    frozen: &Frozen<'_>,
+    planned: &[PlannedChange<'_>],
+    now: i64,
+) -> Vec<ShiftDirection> {
+    let draining = || {
+        let state = worlds.state.iter();
+        // A switch that goes on still has to know what it took its users from, remembered or not.
+        state.flat_map(|state| {
+            let goes_on = state.switching().is_some();
+            state.draining.iter().filter(move |it| goes_on || it.until > now)
+        })
+    };
+    let any = planned.iter().any(|it| directs(it.kind, &it.change));
+    if !any && draining().next().is_none() {
+        return Vec::new();
+    }
+    let view = TrafficView {
+        worlds,
+        frozen,
+        planned,
+        at: planned.iter().enumerate().map(|(at, it)| (&it.change.address, at)).collect(),
+        sets: sets(planned),
+        wanted: DesiredTopology::new(worlds.catalog, worlds.stack),
+        recorded: worlds.state.map(|it| RecordedTopology::new(worlds.catalog, it)),
+    };
+    let changed = planned.iter().filter(|it| directs(it.kind, &it.change));
+    let mut directions: Vec<ShiftDirection> = changed.map(|it| view.direction(it)).collect();
+    for it in draining() {
+        directions.extend(view.draining(&it.address, &it.was, it.until));
+    }
+    directions
+}
+
+/// What nobody is directed to any more: what stood behind old targets, and, where a switch that has moved its users
+/// already goes on, everything to which no name leads.
+pub fn left(
+    worlds: &PlanInputs<'_>,
+    planned: &[PlannedChange<'_>],
+    directions: &[ShiftDirection],
+    goes_on: bool,
+) -> BTreeSet<Address> {
+    let mut left: BTreeSet<Address> =
+        directions.iter().flat_map(|it| it.old.iter().cloned()).collect();
+    let names = || planned.iter().filter(|it| it.kind.drain.is_some() && it.desired.is_some());
+    if goes_on && names().next().is_some() {
+        left.extend(planned.iter().map(|it| it.change.address.clone()));
+    }
+    if left.is_empty() {
+        return left;
+    }
+    let wanted = DesiredTopology::new(worlds.catalog, worlds.stack);
+    for it in names() {
+        let targets = it.instance.map(|instance| wanted.targets(it.kind, instance));
+        let serving = wanted.closure(&targets.unwrap_or_default());
+        left.retain(|it| !serving.contains(it));
+        // A leftover belongs to what contains it, which the layers still hold.
+        let recorded = worlds.state.map(|it| RecordedTopology::new(worlds.catalog, it));
+        let behind: Vec<Address> = serving.into_iter().collect();
+        let contents = recorded.map(|it| it.contained(&behind)).unwrap_or_default();
+        left.retain(|it| !contents.contains(it));
+    }
+    left
+}
+
+/// Whether a change directs users: to something new, or away from something.
+fn directs(kind: &Kind, change: &Change) -> bool {
+    match change.action {
+        Action::Create | Action::Delete => !kind.traffic.is_empty(),
+        Action::Update | Action::Replace { .. } => {
+            change.attributes.iter().any(|it| kind.directs(&it.name))
+        }
+        _ => false,
+    }
+}
+
+struct TrafficView<'a, 'b> {
+    worlds: &'a PlanInputs<'b>,
+    frozen: &'a Frozen<'b>,
+    planned: &'a [PlannedChange<'b>],
+    at: BTreeMap<&'a Address, usize>,
+    /// By serving set.
+    sets: BTreeMap<String, Vec<usize>>,
+    wanted: DesiredTopology<'b>,
+    recorded: Option<RecordedTopology<'b>>,
+}
+
+/// What others remember, by the name under which it answers; each once.
+fn sets(planned: &[PlannedChange<'_>]) -> BTreeMap<String, Vec<usize>> {
+    let mut sets: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, it) in planned.iter().enumerate().filter(|(_, it)| it.kind.drain.is_some()) {
+        let recorded = it.record.map(|it| &it.attributes);
+        for attributes in recorded.into_iter().chain(it.desired.as_deref()) {
+            let members = sets.entry(set_name(it.kind, attributes)).or_default();
+            if members.last() != Some(&at) {
+                members.push(at);
+            }
+        }
+    }
+    sets
+}
+
+impl TrafficView<'_, '_> {
+    fn direction(&self, it: &PlannedChange<'_>) -> ShiftDirection {
+        let withdraws = it.change.action == Action::Delete;
+        let mut made = ShiftDirection::of(it);
+        made.withdraws = withdraws;
+        let mut roots = if withdraws { self.others_of_set(it) } else { self.targets(it) };
+        let into_lost = roots.iter().find_map(|it| Some((it.clone(), self.lost(it)?)));
+        if withdraws {
+            roots.retain(|it| !self.is_frozen(it));
+        }
+        made.serving = self.wanted.contained(&roots);
+        made.shrinks = self.shrinks(&roots);
+        made.gate = self.gate(it, &made.serving);
+        // Beside what serves already, a new way is one more answer: until it is known everybody comes the old ways.
+        let before = it.record.map_or_else(|| self.siblings(it), |record| vec![record]);
+        if let (Some(record), Some(recorded)) = (before.first(), &self.recorded) {
+            made.old_roots =
+                before.iter().flat_map(|record| recorded.targets(it.kind, record)).collect();
+            made.old = recorded.closure(&made.old_roots);
+            let was_lost = made.old_roots.iter().any(|it| self.is_frozen(it));
+            // From one lost place to another nobody is worse off; who is left with a living one is served.
+            if !was_lost && (!withdraws || roots.is_empty()) {
+                made.into_lost = into_lost;
+            }
+            // Only what stood behind an old target asks for it; chains of records have closures as long as themselves.
+            if !made.old.is_empty() {
+                made.new = self.wanted.closure(&roots);
+            }
+            if let Some(drain) = &it.kind.drain {
+                made.ttl_seconds = ttl(self.worlds.catalog, recorded, it.kind, record, drain);
+                made.drain_seconds =
+                    Some(if was_lost { 0 } else { made.ttl_seconds * DRAIN_TIMES });
+            }
+        }
+        made
+    }
+
+    /// What these contain, as state records it, and what is deleted.
+    fn shrinks(&self, roots: &[Address]) -> BTreeSet<Address> {
+        let contained = self.recorded.as_ref().map(|it| it.contained(roots)).unwrap_or_default();
+        let goes = |it: &Address| {
+            self.at.get(it).is_some_and(|at| self.planned[*at].change.action == Action::Delete)
+        };
+        contained.into_iter().filter(goes).collect()
+    }
+
+    /// The records that answer already where one more is to be made.
+    fn siblings(&self, it: &PlannedChange<'_>) -> Vec<&Record> {
+        let Some(desired) = it.desired.as_ref().filter(|_| it.kind.drain.is_some()) else {
+            return Vec::new();
+        };
+        let members = self.sets.get(&set_name(it.kind, desired)).into_iter().flatten();
+        members.filter_map(|at| self.planned[*at].record).collect()
+    }
+
+    /// Users whom an earlier run directed away.
+    fn draining(&self, address: &Address, was: &[Address], until: i64) -> Option<ShiftDirection> {
+        // What was withdrawn is in no plan any more, and users may still come that way: waited for where it led to.
+        let mut places = std::iter::once(address).chain(was).filter_map(|it| self.at.get(it));
+        let planned = &self.planned[*places.next()?];
+        let roots = self.targets(planned);
+        let recorded = self.recorded.as_ref()?;
+        Some(ShiftDirection {
+            until: Some(until),
+            new: self.wanted.closure(&roots),
+            old: recorded.closure(was),
+            old_roots: was.to_vec(),
+            drain_seconds: Some(0),
+            ..ShiftDirection::of(planned)
+        })
+    }
+
+    fn targets(&self, it: &PlannedChange<'_>) -> Vec<Address> {
+        it.instance.map(|instance| self.wanted.targets(it.kind, instance)).unwrap_or_default()
+    }
+
+    /// Where those of its serving set lead that stay.
+    fn others_of_set(&self, it: &PlannedChange<'_>) -> Vec<Address> {
+        let Some(record) = it.record.filter(|_| it.kind.drain.is_some()) else {
+            return Vec::new();
+        };
+        let name = set_name(it.kind, &record.attributes);
+        let stays = |other: &&PlannedChange<'_>| {
+            !other.change.action.destroys()
+                && other.desired.as_ref().is_some_and(|it| set_name(other.kind, it) == name)
+        };
+        let members = self.sets.get(&name).into_iter().flatten();
+        let others = members.map(|at| &self.planned[*at]).filter(stays);
+        others.flat_map(|it| self.targets(it)).collect()
+    }
+
+    fn is_frozen(&self, address: &Address) -> bool {
+        self.lost(address).is_some()
+    }
+
+    /// The lost fault domain that it is in.
+    fn lost(&self, address: &Address) -> Option<String> {
+        let it = self.at.get(address).map(|at| &self.planned[*at])?;
+        let recorded = || self.frozen.of_record(address, it.kind).map(str::to_owned);
+        it.change.frozen.clone().or_else(recorded)
+    }
+
+    /// Its own gate, else the checked objects behind what users are directed to.
+    fn gate(&self, it: &PlannedChange<'_>, serving: &BTreeSet<Address>) -> Option<Vec<Address>> {
+        let own = it.instance.and_then(|it| it.resource.gate.as_ref());
+        let probes = own.is_some_and(|it| !matches!(it.probe, GateProbe::Replication));
+        if probes && it.change.action != Action::Delete {
+            return Some(Vec::new());
+        }
+        let checked: Vec<Address> =
+            serving.iter().filter(|it| self.is_checked(it)).cloned().collect();
+        (!checked.is_empty()).then_some(checked)
+    }
+
+    fn is_checked(&self, address: &Address) -> bool {
+        let Some(it) = self.at.get(address).map(|at| &self.planned[*at]) else { return false };
+        let Some(serves) = &it.kind.serves_when else { return false };
+        let (attribute, unchecked) = &serves.unless;
+        let value = it.desired.as_ref().and_then(|it| it.get(attribute)).and_then(Value::as_text);
+        it.change.frozen.is_none() && value != Some(unchecked)
+    }
+}
+
+/// How long others remember a record, in seconds.
+fn ttl(
+    catalog: &Catalog,
+    recorded: &RecordedTopology<'_>,
+    kind: &Kind,
+    record: &Record,
+    drain: &Drain,
+) -> u64 {
+    let inherited = || {
+        let container = recorded.container(kind, record)?;
+        let kind = catalog.get(&container.kind)?;
+        seconds(kind, &drain.inherits, &container.attributes)
+    };
+    let own = seconds(kind, &drain.ttl, &record.attributes);
+    own.or_else(inherited).unwrap_or(drain.otherwise)
+}
+
+/// Where an update or a withdrawal that began, and was cut off, may have taken users from. Whether it arrived nobody knows; who is still
+/// directed there loses nothing by what waits for the drain. Nobody comes back from what is lost.
+pub fn cut_off(
+    catalog: &Catalog,
+    state: &State,
+    begun: &PendingOperation,
+    is_lost: impl Fn(&Address) -> bool,
+) -> Option<TrafficShift> {
+    let kind = catalog.get(&begun.kind)?;
+    let drain = kind.drain.as_ref()?;
+    let record = state.records.get(&begun.address)?;
+    let differs = |name: &String| {
+        begun.attributes.get(name).is_some_and(|it| Some(it) != record.attributes.get(name))
+    };
+    let withdraws = begun.call == "delete" && record.deposed.is_none();
+    let turns = begun.call == "update" && kind.traffic.iter().any(differs);
+    if !withdraws && !turns {
+        return None;
+    }
+    let recorded = RecordedTopology::new(catalog, state);
+    let ttl = ttl(catalog, &recorded, kind, record, drain);
+    let was = recorded.targets(kind, record);
+    let seconds = if was.iter().any(is_lost) { 0 } else { ttl * DRAIN_TIMES };
+    Some(TrafficShift { was, seconds, ttl })
+}
+
+/// What the cloud stores for a number of seconds; 0 says nothing.
+fn seconds(kind: &Kind, name: &str, attributes: &Attributes) -> Option<u64> {
+    let Some(Value::Int(given)) = attributes.get(name) else { return None };
+    let stored = stored(kind.attribute(name)?, *given);
+    u64::try_from(stored).ok().filter(|it| *it > 0)
+}

@@ -1,0 +1,96 @@
+//! Users who would be directed to what nothing looks at: whether they are served there nobody would know.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::lang::model::{Instance, InstanceShape, Stack, TextPart};
+use crate::engine::plan::draft::plan_builder::PlanBuilder;
+use crate::engine::plan::guard::danger::directs_users;
+use crate::engine::plan::model::planned_change::PlannedChange;
+use crate::engine::plan::traffic::shifts::ShiftDirection;
+use crate::engine::schema::Catalog;
+use crate::engine::text::diagnostic::Diagnostic;
+use crate::engine::value::Value;
+
+/// A warning for each name that a switch directs without a gate.
+pub fn blind(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnostic> {
+    // Whoever only applies says nothing of users that are served again.
+    if it.options.from.is_none() {
+        return Vec::new();
+    }
+    let at: BTreeMap<&Address, &PlannedChange<'_>> =
+        it.planned.iter().map(|it| (&it.change.address, it)).collect();
+    let moves = |it: &&ShiftDirection| {
+        it.gate.is_none() && it.until.is_none() && it.drain_seconds.is_some()
+    };
+    let told = directions.iter().filter(moves).filter_map(|direction| {
+        let planned = at.get(&direction.address).copied()?;
+        let value = |name: &str| {
+            let recorded = || planned.record.and_then(|it| it.attributes.get(name));
+            planned.desired.as_ref().and_then(|it| it.get(name)).or_else(recorded)
+        };
+        let is_name = planned.kind.drain.is_some() && directs_users(planned.kind, value);
+        is_name.then(|| warning(planned, direction, it.worlds.stack, it.worlds.catalog))
+    });
+    told.collect()
+}
+
+fn warning(
+    planned: &PlannedChange<'_>,
+    direction: &ShiftDirection,
+    stack: &Stack,
+    catalog: &Catalog,
+) -> Diagnostic {
+    let address = &direction.address;
+    let checks = unchecked_ports(direction, stack, catalog);
+    let or_check = checks
+        .map_or_else(String::new, |it| format!(", or {it}: then what is behind it is waited for"));
+    let Some(instance) = planned.instance.filter(|_| !direction.withdraws) else {
+        let text = format!(
+            "`{address}` is taken away, and nothing checks whether what is left of its name serves"
+        );
+        return Diagnostic::warning("unchecked_target", text)
+            .help(format!("look at that before{or_check}"));
+    };
+    let name = planned.kind.traffic.first().map_or("", String::as_str);
+    let target = written(instance, name);
+    let shown = target.clone().unwrap_or_else(|| "where it leads".to_owned());
+    let text =
+        format!("`{address}` directs users to {shown}, and nothing checks whether it serves");
+    let host = target.unwrap_or_else(|| "192.0.2.1".to_owned());
+    let host = if host.contains(':') && !host.contains("${") { format!("[{host}]") } else { host };
+    let help = format!(
+        "give `{address}` a gate, with a page that tests what users need: `gate: {{ http: 'http://{host}/', within: 5m }}`{or_check}"
+    );
+    let given = instance.resource.attributes.get(name);
+    let span = given.map_or(instance.resource.span, |it| it.term.span);
+    Diagnostic::warning("unchecked_target", text)
+        .at(span, "users are sent there without a look")
+        .help(help)
+}
+
+/// What the layers write for an attribute, if that is one address or one expression.
+fn written(instance: &Instance, name: &str) -> Option<String> {
+    match &instance.resource.attributes.get(name)?.term.shape {
+        InstanceShape::Literal(Value::Text(text)) => Some(text.clone()),
+        InstanceShape::Expression(it) => Some(format!("${{{}}}", it.text)),
+        InstanceShape::Text(parts) => {
+            let part = |it: &TextPart| match it {
+                TextPart::Text(text) => text.clone(),
+                TextPart::Expression(it) => format!("${{{}}}", it.text),
+            };
+            Some(parts.iter().map(part).collect())
+        }
+        _ => None,
+    }
+}
+
+/// The check that could be switched on of the first port that has none.
+fn unchecked_ports(direction: &ShiftDirection, stack: &Stack, catalog: &Catalog) -> Option<String> {
+    direction.serving.iter().find_map(|address| {
+        let instance = stack.instances.get(address)?;
+        let kind = catalog.get(&instance.resource.kind)?;
+        let (attribute, _) = &kind.serves_when.as_ref()?.unless;
+        Some(format!("`{address}` a `{attribute}`"))
+    })
+}

@@ -1,0 +1,232 @@
+//! Whether the standby is there before it is needed, the same as home, and large enough.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::recovery::audit::case::AuditCase;
+use crate::engine::recovery::audit::finding::{AuditRule, AuditSection, Finding, Level};
+use crate::engine::recovery::audit::reads::inputs;
+use crate::engine::recovery::audit::side::SideItem;
+use crate::engine::schema::Kind;
+use crate::engine::value::Value;
+
+pub static STANDBY_COLD: AuditRule = AuditRule {
+    id: "standby-cold",
+    level: Level::Warning,
+    title: "What serves after the switch is not made before it",
+    remedy: "declare it in the stack itself, small if need be; the overlay then only enlarges it",
+};
+pub static STANDBY_DIFFERS: AuditRule = AuditRule {
+    id: "standby-differs",
+    level: Level::Error,
+    title: "The standby is not the same as home",
+    remedy: "give both the same image, files and variables",
+};
+pub static STANDBY_SMALLER: AuditRule = AuditRule {
+    id: "standby-smaller",
+    level: Level::Warning,
+    title: "After the switch there is less to serve with than at home",
+    remedy: "let the overlay raise the count or the size",
+};
+
+pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
+    if case.targets.is_empty() {
+        // Nothing is switched to: that is told already.
+        return;
+    }
+    cold(case, out);
+    way(case, out);
+    different(case, out);
+    capacity(case, out);
+}
+
+/// Resources of which home has none; what is missing only because of another is not told.
+fn cold(case: &AuditCase<'_>, out: &mut AuditSection) {
+    let warm: BTreeSet<&str> =
+        case.home.stack.instances.keys().map(|it| it.name.as_str()).collect();
+    let is_cold = |name: &str| !warm.contains(name);
+    let mut told = BTreeSet::new();
+    for item in case.living() {
+        let name = &item.address.name;
+        let follows = item.instance.needs.iter().any(|(it, _)| is_cold(&it.name));
+        if is_cold(name) && !follows && told.insert(name) {
+            let why = format!(
+                "`{}` is made by the switch: every minute of that is an outage",
+                item.address
+            );
+            let place = case.recovery.place(item.instance.resource.span);
+            out.findings.push(Finding::new(&STANDBY_COLD, Some(place), why).about(item.address));
+        }
+    }
+}
+
+/// What users wait for while it is made: the part of the way that home does not have yet.
+fn way(case: &AuditCase<'_>, out: &mut AuditSection) {
+    let made: Vec<String> = case
+        .living()
+        .filter(|it| case.home.item(it.address).is_none() && !case.moving.contains(it.address))
+        .map(|it| format!("`{}`", it.address))
+        .collect();
+    if !made.is_empty() {
+        out.fact("way", format!("before users are moved the switch makes {}", made.join(", ")));
+    }
+}
+
+fn different(case: &AuditCase<'_>, out: &mut AuditSection) {
+    let home: Vec<SideItem<'_>> =
+        case.home_closure.iter().filter_map(|it| case.home.item(it)).collect();
+    let mut peers: BTreeMap<(&str, &str), Vec<Peer<'_>>> = BTreeMap::new();
+    for item in home {
+        for (name, _) in item.kind.settable().filter(|(_, it)| it.alike) {
+            let peer = Peer { item, value: comparable(case, item, name) };
+            peers.entry((&item.kind.kind, name)).or_default().push(peer);
+        }
+    }
+    let mut told = BTreeSet::new();
+    // What serves on both sides is the same by itself.
+    for item in case.living().filter(|it| !case.home_closure.contains(it.address)) {
+        for (name, _) in item.kind.settable().filter(|(_, it)| it.alike) {
+            let Some(peers) = peers.get(&(item.kind.kind.as_str(), name.as_str())) else {
+                continue;
+            };
+            let mine = comparable(case, item, name);
+            let is_same = mine.is_some() && peers.iter().any(|it| it.value == mine);
+            if is_same || told.contains(&(&item.address.name, name)) {
+                continue;
+            }
+            let reasons = peers.iter().map(|it| reason(case, it, item, name, mine.as_ref()));
+            if let Some(Some((level, reason))) = reasons.min() {
+                told.insert((&item.address.name, name));
+                let why = format!("`{name}` of `{}`: {reason}", item.address);
+                let place = case.recovery.place_of(item, name);
+                let finding = Finding::new(&STANDBY_DIFFERS, Some(place), why);
+                out.findings.push(finding.about(item.address).at_level(level));
+            }
+        }
+    }
+}
+
+/// An object at home that a standby is compared with.
+struct Peer<'a> {
+    item: SideItem<'a>,
+    value: Option<Value>,
+}
+
+/// A value in which the names of regions do not count; `None` where it is not known yet.
+fn comparable(case: &AuditCase<'_>, item: SideItem<'_>, name: &str) -> Option<Value> {
+    let value = item.value(name).cloned().unwrap_or_default().exposed();
+    if value.has_open() {
+        return None;
+    }
+    let Value::Text(mut text) = value else { return Some(value) };
+    let domains = [&case.home.domains, &case.recovery.domains];
+    let mut regions: Vec<&str> = domains
+        .iter()
+        .flat_map(|it| it.names())
+        .filter_map(|it| it.split_once(':').map(|it| it.1))
+        .collect();
+    // The longer ones first: `us-east-1` holds `us-east`.
+    regions.sort_by_key(|it| std::cmp::Reverse(it.len()));
+    for region in regions {
+        text = text.replace(region, "\u{0}");
+    }
+    Some(Value::Text(text))
+}
+
+/// Why a standby's attribute is not that of a peer at home; `None`: as far as is known, it is.
+fn reason(
+    case: &AuditCase<'_>,
+    peer: &Peer<'_>,
+    item: SideItem<'_>,
+    name: &str,
+    mine: Option<&Value>,
+) -> Option<(Level, String)> {
+    let (home, here) = (inputs(case.home, peer.item, name), inputs(case.recovery, item, name));
+    let of = peer.item.address;
+    let list =
+        |all: Vec<&String>| all.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
+    let files: Vec<&String> = home.files.symmetric_difference(&here.files).collect();
+    if !files.is_empty() {
+        let text = format!("home and the standby read other files: {}", list(files));
+        return Some((Level::Error, text));
+    }
+    let missing: Vec<&String> =
+        home.variables.keys().filter(|it| !here.variables.contains_key(*it)).collect();
+    if !missing.is_empty() {
+        let text = format!("home (`{of}`) follows {}, the standby does not", list(missing));
+        return Some((Level::Error, text));
+    }
+    let other: Vec<&String> = home
+        .variables
+        .iter()
+        .filter(|(name, value)| here.variables.get(*name) != Some(*value))
+        .map(|(name, _)| name)
+        .collect();
+    if !other.is_empty() {
+        let text = format!("the overlay gives {} another value than home has", list(other));
+        return Some((Level::Error, text));
+    }
+    let (before, after) = (peer.value.as_ref()?, mine?);
+    if before == after {
+        return None;
+    }
+    if let (Value::Text(before), Value::Text(after)) = (before, after)
+        && (before.contains('\n') || after.contains('\n'))
+    {
+        let at = before.lines().zip(after.lines()).take_while(|(a, b)| a == b).count() + 1;
+        let text = format!("line {at} differs from `{of}` in more than a region");
+        return Some((Level::Warning, text));
+    }
+    Some((Level::Error, format!("home (`{of}`) has another")))
+}
+
+fn capacity(case: &AuditCase<'_>, out: &mut AuditSection) {
+    let home: Vec<SideItem<'_>> =
+        case.home_closure.iter().filter_map(|it| case.home.item(it)).collect();
+    let living: Vec<SideItem<'_>> = case.living().collect();
+    let kinds: BTreeMap<&str, &Kind> =
+        home.iter().map(|it| (it.kind.kind.as_str(), it.kind)).collect();
+    for kind in kinds.values() {
+        let Some(capacity) = &kind.capacity else { continue };
+        let of = |all: &[SideItem<'_>]| {
+            let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
+            for item in all.iter().filter(|it| it.kind.kind == kind.kind) {
+                let size = item.text(&capacity.attribute).unwrap_or("?");
+                *sizes.entry(size.to_owned()).or_default() += 1;
+            }
+            sizes
+        };
+        let (before, after) = (of(&home), of(&living));
+        let total = |sizes: &BTreeMap<String, u64>| -> Option<u64> {
+            sizes.iter().map(|(size, count)| Some(capacity.of.get(size)? * count)).sum()
+        };
+        let shown = |sizes: &BTreeMap<String, u64>| {
+            let parts: Vec<String> =
+                sizes.iter().map(|(size, count)| format!("{count} × {size}")).collect();
+            let parts = if parts.is_empty() { "none".to_owned() } else { parts.join(" + ") };
+            match total(sizes) {
+                Some(sum) => format!("{parts} ({sum} {})", capacity.unit),
+                None => parts,
+            }
+        };
+        let text = format!("home has {}, the recovery {}", shown(&before), shown(&after));
+        let is_less = match (total(&before), total(&after)) {
+            (Some(before), Some(after)) => after < before,
+            _ => before.iter().any(|(size, count)| after.get(size).is_none_or(|it| it < count)),
+        };
+        if is_less {
+            let first = living.iter().find(|it| it.kind.kind == kind.kind);
+            let place = first.map(|it| case.recovery.place_of(*it, &capacity.attribute));
+            let place = place.or_else(|| said(case));
+            let mut finding = Finding::new(&STANDBY_SMALLER, place, text.clone());
+            finding.subject = first.map(|it| it.address.name.clone());
+            out.findings.push(finding);
+        }
+        out.fact("capacity", text);
+    }
+}
+
+/// Where the overlay says what is lost.
+fn said(case: &AuditCase<'_>) -> Option<crate::engine::recovery::audit::finding::FindingPlace> {
+    let said = case.recovery.stack.assumes_lost.first();
+    said.map(|(_, span)| case.recovery.place(*span))
+}

@@ -1,0 +1,202 @@
+//! The report of one switch: what it was, how long it took, and whether that was within its objectives.
+
+use crate::engine::address::Address;
+use crate::engine::recovery::report::phases::{Gap, Measured, RunSpan, ShiftRecord, measure};
+use crate::engine::recovery::report::step_timing::{Arrival, StepResult, StepTiming};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SwitchKind {
+    Failover,
+    Failback,
+    Drill,
+    /// Other overlays that direct nobody anew.
+    Switch,
+}
+
+impl SwitchKind {
+    pub const ALL: [Self; 4] = [Self::Failover, Self::Failback, Self::Drill, Self::Switch];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failover => "failover",
+            Self::Failback => "failback",
+            Self::Drill => "drill",
+            Self::Switch => "switch",
+        }
+    }
+}
+
+/// What a recovery may cost, in seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecoveryObjectives {
+    pub rto: Option<u64>,
+    pub rpo: Option<u64>,
+}
+
+/// The facts of one switch; everything else is worked out from them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwitchReport {
+    pub kind: SwitchKind,
+    pub stack: String,
+    pub instance: Option<String>,
+    /// `clouds` or `sandbox`.
+    pub target: String,
+    /// Overlays.
+    pub from: Vec<String>,
+    /// Overlays; of a drill, those that it rehearses the switch to.
+    pub to: Vec<String>,
+    /// Fault domains; none: the switch was planned, both sides lived.
+    pub lost: Vec<String>,
+    pub who: String,
+    pub command: String,
+    pub span: RunSpan,
+    pub complete: bool,
+    pub goals: RecoveryObjectives,
+    /// When an earlier run of the same switch directed users.
+    pub earlier: Option<ShiftRecord>,
+    /// Its process ended before its end: from then on nobody was at it, until another one was.
+    pub idle: Option<Gap>,
+    /// What a rehearsal measured beside its steps.
+    pub arrivals: Vec<Arrival>,
+    /// Where it directed users without a look at whether they are served there, also in earlier runs of it.
+    pub unchecked: Vec<Unchecked>,
+    /// What keeps it from being over though each of its steps was done, in sentences.
+    pub open: Vec<String>,
+    pub steps: Vec<StepTiming>,
+}
+
+/// A name that users were directed by, and what it leads to; empty where that is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unchecked {
+    pub address: Address,
+    pub target: String,
+}
+
+/// What these steps directed users to without a look at it.
+pub fn unchecked<'a>(steps: impl IntoIterator<Item = &'a StepTiming>) -> Vec<Unchecked> {
+    let done = steps.into_iter().filter(|it| it.became == StepResult::Done);
+    let found = done.filter_map(|it| {
+        Some(Unchecked { address: it.address.clone(), target: it.unchecked.clone()? })
+    });
+    found.collect()
+}
+
+/// Whether an objective was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectiveVerdict {
+    Met,
+    Missed,
+    /// And why.
+    NotMeasured(&'static str),
+    /// Users were directed in time, and nobody looked whether they were served; and why.
+    Unknown(&'static str),
+}
+
+impl ObjectiveVerdict {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "missed",
+            Self::NotMeasured(_) => "not measured",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+/// An objective beside what was measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectiveResult {
+    /// In seconds; `None`: the stack says nothing.
+    pub objective: Option<u64>,
+    /// In milliseconds.
+    pub measured: Option<u64>,
+    /// Without an objective: whether it was measured.
+    pub verdict: ObjectiveVerdict,
+}
+
+impl ObjectiveResult {
+    pub fn is_missed(&self) -> bool {
+        self.objective.is_some() && self.verdict == ObjectiveVerdict::Missed
+    }
+}
+
+impl SwitchReport {
+    pub fn measured(&self) -> Measured {
+        measure(self.span, &self.steps, self.earlier, self.idle)
+    }
+
+    /// From the begin until nobody is directed the old way any more, in milliseconds: the time that counts.
+    pub fn recovery(&self) -> Option<u64> {
+        let directed = self.measured().directed?;
+        let until = u64::try_from(directed.at.saturating_sub(self.span.began)).unwrap_or(0);
+        Some(until.saturating_add(directed.dns_bound.saturating_mul(1_000)))
+    }
+
+    /// The recovery beside the objective.
+    pub fn rto(&self) -> ObjectiveResult {
+        let objective = self.goals.rto;
+        let measured = self.recovery();
+        let so_far = u64::try_from(self.span.ended.saturating_sub(self.span.began)).unwrap_or(0);
+        let verdict = match (measured, objective) {
+            (Some(it), Some(objective)) if judged(it, objective) == ObjectiveVerdict::Missed => {
+                ObjectiveVerdict::Missed
+            }
+            (Some(_), _) if !self.unchecked.is_empty() => ObjectiveVerdict::Unknown(UNCHECKED),
+            (Some(_), _) => ObjectiveVerdict::Met,
+            (None, _) if !self.measured().has_traffic => {
+                ObjectiveVerdict::NotMeasured("no step of this run directed users")
+            }
+            // Where nothing is lost users are served where they are, however long it takes.
+            (None, Some(objective))
+                if !self.lost.is_empty()
+                    && judged(so_far, objective) == ObjectiveVerdict::Missed =>
+            {
+                ObjectiveVerdict::Missed
+            }
+            (None, _) => ObjectiveVerdict::NotMeasured("users were not directed anew"),
+        };
+        ObjectiveResult { objective, measured, verdict }
+    }
+
+    /// The slowest replication gate beside the objective.
+    pub fn rpo(&self) -> ObjectiveResult {
+        let objective = self.goals.rpo;
+        let (measured, verdict) = match (self.replication(), objective) {
+            (Some((it, true)), Some(objective)) => (Some(it), judged(it, objective)),
+            (Some((it, true)), None) => (Some(it), ObjectiveVerdict::Met),
+            (Some((it, false)), Some(objective))
+                if judged(it, objective) == ObjectiveVerdict::Missed =>
+            {
+                (None, ObjectiveVerdict::Missed)
+            }
+            (Some((_, false)), _) => {
+                (None, ObjectiveVerdict::NotMeasured("the written item did not arrive"))
+            }
+            (None, _) => (None, ObjectiveVerdict::NotMeasured("no replication gate was waited at")),
+        };
+        ObjectiveResult { objective, measured, verdict }
+    }
+
+    /// The slowest written item, and whether all of them arrived.
+    fn replication(&self) -> Option<(u64, bool)> {
+        let beside = self.arrivals.iter().map(|it| (it.took.unwrap_or(0), it.took.is_some()));
+        let all = self.measured().replication.into_iter().chain(beside);
+        all.reduce(|one, other| (one.0.max(other.0), one.1 && other.1))
+    }
+
+    /// Everything was done, and no objective is known to be missed.
+    pub fn passed(&self) -> bool {
+        self.complete && !self.rto().is_missed() && !self.rpo().is_missed()
+    }
+}
+
+/// Why nobody knows whether users were served in time.
+const UNCHECKED: &str = "nothing checked whether users are served";
+
+fn judged(milliseconds: u64, objective: u64) -> ObjectiveVerdict {
+    if milliseconds <= objective.saturating_mul(1_000) {
+        ObjectiveVerdict::Met
+    } else {
+        ObjectiveVerdict::Missed
+    }
+}

@@ -1,0 +1,327 @@
+//! Phases, verdicts and the JSON of reports: data in, text out, and the laws they keep.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
+use proptest::sample::select;
+
+use crate::engine::address::Address;
+use crate::engine::plan::model::step_phase::StepPhase;
+use crate::engine::recovery::report::codec::{NotAReport, decode, encode};
+use crate::engine::recovery::report::phases::{Gap, RunSpan, ShiftRecord, measure};
+use crate::engine::recovery::report::sample::{BEGAN, planned, report, step};
+use crate::engine::recovery::report::step_timing::{Arrival, StepResult, StepTiming, with_cleanup};
+use crate::engine::recovery::report::summary::{
+    ObjectiveVerdict, RecoveryObjectives, SwitchKind, SwitchReport, Unchecked, unchecked,
+};
+
+/// Everything that is worked out, in one line.
+fn told(report: &SwitchReport) -> String {
+    let measured = report.measured();
+    let phases = measured.phases.named();
+    let phases: Vec<String> = phases
+        .iter()
+        .filter(|(_, it)| *it > 0)
+        .map(|(name, it)| format!("{name} {}", it / 1_000))
+        .collect();
+    let directed = measured.directed.map_or("not directed".into(), |it| {
+        format!("directed {} + {}", (it.at - report.span.began) / 1_000, it.dns_bound)
+    });
+    let verdicts = [report.rto(), report.rpo()].map(|it| match it.verdict {
+        ObjectiveVerdict::NotMeasured(why) => format!("not measured, {why}"),
+        other => other.word().into(),
+    });
+    format!(
+        "{}; {directed}; path {:?}; rto {}; rpo {}; passed {}",
+        phases.join(" "),
+        measured.path,
+        verdicts[0],
+        verdicts[1],
+        report.passed()
+    )
+}
+
+/// Users were directed in time; whether they are served there nobody looked.
+#[test]
+fn a_recovery_that_nothing_checked_is_unknown_and_not_met() {
+    let of = |name: &str| Address::one(name);
+    let led = |target: &str| Unchecked { address: of("shop"), target: target.into() };
+    let mut steps = planned();
+    steps.retain(|it| it.role != StepPhase::Gate);
+    let traffic = steps.iter_mut().find(|it| it.role == StepPhase::Traffic).unwrap();
+    traffic.unchecked = Some("203.0.113.9".into());
+    assert_eq!(unchecked(&steps), [led("203.0.113.9")]);
+    traffic_undone(&mut steps);
+    assert_eq!(unchecked(&steps), [], "users were not directed");
+    let late = SwitchReport { unchecked: vec![led("")], ..report(planned(), 681) };
+    let why = "nothing checked whether users are served";
+    assert_eq!(late.rto().verdict, ObjectiveVerdict::Unknown(why));
+    assert!(late.passed(), "no objective is known to be missed");
+    let read = decode(&encode(&late)).unwrap();
+    assert_eq!((read.unchecked.clone(), read.rto()), (vec![led("")], late.rto()));
+    let missed = SwitchReport { goals: RecoveryObjectives { rto: Some(60), rpo: None }, ..late };
+    assert_eq!(missed.rto().verdict, ObjectiveVerdict::Missed);
+}
+
+fn traffic_undone(steps: &mut [StepTiming]) {
+    for it in steps.iter_mut().filter(|it| it.role == StepPhase::Traffic) {
+        it.became = StepResult::Failed;
+    }
+}
+
+#[test]
+fn a_planned_switch_is_told_by_phases() {
+    let report = report(planned(), 681);
+    insta::assert_snapshot!(told(&report), @"prepare 40 gate 30 traffic 3 drain 600 cleanup 8; directed 73 + 300; path [0, 3, 4]; rto met; rpo met; passed true");
+}
+
+#[test]
+fn only_what_users_waited_for_is_counted() {
+    let mut steps = planned();
+    steps[2].ended = Some(BEGAN + 72_000);
+    steps[4].started = Some(BEGAN + 72_000);
+    insta::assert_snapshot!(told(&report(steps, 681)), @"prepare 5 replication 67 traffic 1 drain 600 cleanup 8; directed 73 + 300; path [1, 2, 4]; rto met; rpo missed; passed false");
+}
+
+#[test]
+fn under_loss_nothing_is_drained_and_resolvers_still_answer_the_old_value() {
+    let mut steps = planned();
+    steps.truncate(5);
+    steps.remove(2);
+    for (at, it) in steps.iter_mut().enumerate() {
+        it.id = at;
+    }
+    steps[3].waits = vec![2];
+    steps[2].waits = vec![0];
+    let report = SwitchReport { lost: vec!["linode:us-east".into()], ..report(steps, 73) };
+    insta::assert_snapshot!(told(&report), @"prepare 40 gate 30 traffic 3; directed 73 + 300; path [0, 2, 3]; rto met; rpo not measured, no replication gate was waited at; passed true");
+}
+
+#[test]
+fn a_gate_that_stays_shut_directs_nobody() {
+    let mut steps = planned();
+    steps[3].became = StepResult::Failed;
+    steps[3].ended = Some(BEGAN + 340_000);
+    for it in &mut steps[4..] {
+        (it.started, it.ended, it.became) = (None, None, StepResult::NotDone);
+    }
+    let failed = SwitchReport { complete: false, ..report(steps, 341) };
+    insta::assert_snapshot!(told(&failed), @"prepare 41 gate 300; not directed; path [0, 3]; rto not measured, users were not directed anew; rpo met; passed false");
+    // What is not over and longer than it may take is missed already.
+    let slow = SwitchReport {
+        goals: RecoveryObjectives { rto: Some(341), rpo: Some(7) },
+        ..failed.clone()
+    };
+    assert_eq!(
+        (slow.rto().verdict, slow.rpo().verdict),
+        (ObjectiveVerdict::NotMeasured("users were not directed anew"), ObjectiveVerdict::Met)
+    );
+    let slow =
+        SwitchReport { goals: RecoveryObjectives { rto: Some(340), rpo: Some(6) }, ..failed };
+    let lost = SwitchReport { lost: vec!["linode:us-east".into()], ..slow.clone() };
+    assert_eq!(
+        (lost.rto().verdict, lost.rpo().verdict),
+        (ObjectiveVerdict::Missed, ObjectiveVerdict::Missed)
+    );
+    // Where nothing is lost users are served meanwhile.
+    let planned = SwitchReport { lost: Vec::new(), ..slow };
+    assert_eq!(
+        planned.rto().verdict,
+        ObjectiveVerdict::NotMeasured("users were not directed anew")
+    );
+}
+
+#[test]
+fn a_switch_that_is_gone_on_with_counts_from_its_begin() {
+    let mut all = planned();
+    let rest: Vec<StepTiming> = all.split_off(5);
+    let rest =
+        rest.into_iter().enumerate().map(|(id, it)| StepTiming { id, waits: Vec::new(), ..it });
+    let report = report(rest.collect(), 681);
+    let span = RunSpan { run_began: BEGAN + 100_000, ..report.span };
+    let unknown = SwitchReport { span, ..report.clone() };
+    insta::assert_snapshot!(told(&unknown), @"earlier 100 drain 573 cleanup 8; not directed; path [1]; rto not measured, no step of this run directed users; rpo not measured, no replication gate was waited at; passed true");
+    let earlier = Some(ShiftRecord { at: BEGAN + 73_000, dns_bound: 300 });
+    insta::assert_snapshot!(told(&SwitchReport { earlier, ..unknown }), @"earlier 100 drain 573 cleanup 8; directed 73 + 300; path [1]; rto met; rpo not measured, no replication gate was waited at; passed true");
+}
+
+#[test]
+fn the_bound_of_dns_is_that_of_the_last_who_comes_the_old_way() {
+    let mut steps = planned();
+    let mut other = step(7, "update", StepPhase::Traffic, 20, 30, &[1]);
+    other.ttl = Some(3_600);
+    steps.push(other);
+    let measured = report(steps, 681).measured();
+    assert_eq!(measured.directed, Some(ShiftRecord { at: BEGAN + 73_000, dns_bound: 3_557 }));
+}
+
+#[test]
+fn a_written_item_s_own_time_is_the_measure() {
+    let mut steps = planned();
+    steps[2].arrived = Some(850);
+    assert_eq!(report(steps, 681).rpo().measured, Some(850));
+}
+
+#[test]
+fn a_rehearsal_is_told_with_its_cleanup_and_with_what_it_measured_beside() {
+    let cleanup = vec![
+        step(0, "delete", StepPhase::Work, 700, 720, &[]),
+        step(1, "delete", StepPhase::Work, 720, 725, &[0]),
+    ];
+    let arrival = |took| Arrival { address: Address::one("items"), took };
+    let mut steps = planned();
+    steps.remove(2);
+    for (at, it) in steps.iter_mut().enumerate() {
+        it.id = at;
+        it.waits = at.checked_sub(1).into_iter().collect();
+    }
+    let drill = SwitchReport {
+        kind: SwitchKind::Drill,
+        arrivals: vec![arrival(Some(900)), arrival(Some(61_000))],
+        ..report(with_cleanup(steps.clone(), cleanup.clone()), 726)
+    };
+    insta::assert_snapshot!(told(&drill), @"prepare 40 gate 30 traffic 3 drain 600 cleanup 53; directed 73 + 300; path [0, 1, 2, 3]; rto met; rpo missed; passed false");
+    let late = SwitchReport { arrivals: vec![arrival(Some(900)), arrival(None)], ..drill };
+    assert_eq!(
+        late.rpo().verdict,
+        ObjectiveVerdict::NotMeasured("the written item did not arrive")
+    );
+    steps[2].became = StepResult::Failed;
+    for it in &mut steps[3..] {
+        (it.started, it.ended, it.became) = (None, None, StepResult::NotDone);
+    }
+    let failed = SwitchReport { complete: false, ..report(with_cleanup(steps, cleanup), 726) };
+    insta::assert_snapshot!(told(&failed), @"prepare 670 gate 30 cleanup 26; not directed; path [0, 1, 2]; rto not measured, users were not directed anew; rpo not measured, no replication gate was waited at; passed false");
+}
+
+#[test]
+fn a_report_reads_like_this() {
+    let mut report = report(planned(), 681);
+    report.steps.truncate(5);
+    report.steps[4].ended = Some(BEGAN + 73_149);
+    report.steps[2].arrived = Some(850);
+    insta::assert_snapshot!(encode(&report));
+}
+
+#[test]
+fn other_texts_are_no_reports() {
+    let text = encode(&report(planned(), 681));
+    let newer = text.replacen("\"version\": 1", "\"version\": 2", 1);
+    assert_eq!(decode(&newer), Err(NotAReport::Newer(2)));
+    let wrong = |from: &str, to: &str| {
+        let edited = text.replacen(from, to, 1);
+        assert_ne!(edited, text, "{from}");
+        decode(&edited).unwrap_err().to_string()
+    };
+    assert_eq!(wrong("failover", "failure"), "it is not a report: it does not know `failure`");
+    assert_eq!(
+        wrong("\"id\": 3", "\"id\": 4"),
+        "it is not a report: step 4 is not in its place, or waits for none"
+    );
+    assert_eq!(
+        wrong("\"run_began_at\": 1", "\"run_began_at\": 2"),
+        "it is not a report: it ends before it begins"
+    );
+    assert!(decode("{}").is_err() && decode("").is_err() && decode(&text[..400]).is_err());
+}
+
+fn any_timed() -> impl Strategy<Value = StepTiming> {
+    let times = (option::of(-50_000..90_000_i64), option::of(0..60_000_i64));
+    let what = (select(&StepPhase::ALL[..]), select(&StepResult::ALL[..]));
+    let more = (option::of(0..90_000_u64), option::of(any::<u64>()), vec(any::<usize>(), 0..3));
+    (times, what, more).prop_map(|((started, length), (role, became), (ttl, arrived, waits))| {
+        StepTiming {
+            role,
+            became,
+            ttl,
+            arrived,
+            waits,
+            started: started.map(|it| BEGAN + it),
+            ended: started.zip(length).map(|(it, length)| BEGAN + it + length),
+            ..step(0, "create", role, 0, 0, &[])
+        }
+    })
+}
+
+fn any_report() -> impl Strategy<Value = SwitchReport> {
+    let span =
+        (0..5_i64, 0..9_000_i64, 0..90_000_i64).prop_map(|(unseen, earlier, length)| RunSpan {
+            began: BEGAN - unseen,
+            recorded: BEGAN,
+            run_began: BEGAN + earlier,
+            ended: BEGAN + earlier + length,
+        });
+    let goals = (option::of(0..900_u64), option::of(0..900_u64));
+    let directed = (-9_000..90_000_i64, 0..90_000_u64);
+    let earlier =
+        option::of(directed.prop_map(|(at, dns_bound)| ShiftRecord { at: BEGAN + at, dns_bound }));
+    let steps = vec(any_timed(), 0..9);
+    let idle = (-9_000..90_000_i64, 0..90_000_i64)
+        .prop_map(|(at, length)| Gap { from: BEGAN + at, to: BEGAN + at + length });
+    (span, goals, (earlier, option::of(idle)), steps, any::<bool>()).prop_map(
+        |(span, (rto, rpo), (earlier, idle), mut steps, complete)| {
+            let count = steps.len();
+            for (at, it) in steps.iter_mut().enumerate() {
+                it.id = at;
+                it.waits.iter_mut().for_each(|it| *it %= count);
+            }
+            SwitchReport {
+                span,
+                goals: RecoveryObjectives { rto, rpo },
+                earlier,
+                idle,
+                complete,
+                ..report(steps, 0)
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn phases_add_up_to_the_whole(report in any_report()) {
+        let measured = measure(report.span, &report.steps, report.earlier, report.idle);
+        let sum: u64 = measured.phases.named().iter().map(|(_, it)| it).sum();
+        prop_assert_eq!(i64::try_from(sum).unwrap(), report.span.ended - report.span.began);
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_to_the_same(report in any_report()) {
+        prop_assert_eq!(decode(&encode(&report)).unwrap(), report);
+    }
+
+    #[test]
+    fn the_path_ends_where_users_were_directed_and_no_step_is_on_it_twice(report in any_report()) {
+        let measured = report.measured();
+        let mut seen = measured.path.clone();
+        seen.sort_unstable();
+        seen.dedup();
+        prop_assert_eq!(seen.len(), measured.path.len());
+        for pair in measured.path.windows(2) {
+            prop_assert!(report.steps[pair[1]].waits.contains(&pair[0]));
+        }
+        if let (Some(directed), None, Some(last)) = (measured.directed, report.earlier, measured.path.last()) {
+            prop_assert_eq!(report.steps[*last].ended, Some(directed.at));
+        }
+    }
+
+    #[test]
+    fn a_cleanup_keeps_who_waits_for_whom_and_is_no_part_of_the_switch(
+        one in any_report(),
+        two in any_report(),
+    ) {
+        let first = one.steps.len();
+        let all = with_cleanup(one.steps.clone(), two.steps.clone());
+        for (at, it) in all.iter().enumerate() {
+            prop_assert_eq!(it.id, at);
+            if at >= first {
+                let waits: Vec<usize> = it.waits.iter().map(|it| it - first).collect();
+                prop_assert_eq!(&waits, &two.steps[at - first].waits);
+            }
+        }
+        let without = measure(one.span, &one.steps, one.earlier, one.idle);
+        let with = measure(one.span, &all, one.earlier, one.idle);
+        prop_assert_eq!(with.directed, without.directed);
+        prop_assert_eq!(with.path, without.path);
+    }
+}

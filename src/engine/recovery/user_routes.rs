@@ -1,0 +1,98 @@
+//! Where users are sent: each name that others remember, what it leads to, and whether that is lost.
+
+use crate::engine::address::Address;
+use crate::engine::fault_domain::FaultDomains;
+use crate::engine::packets::{Admits, Family, Filter};
+use crate::engine::plan::draft::topology::RecordedTopology;
+use crate::engine::plan::guard::danger::directs_users;
+use crate::engine::plan::model::change::{AttributeChange, Change, Plan};
+use crate::engine::plan::traffic::balancer_firewalls::{family_of, port_of, shut_through};
+use crate::engine::schema::Catalog;
+use crate::engine::state::record::State;
+use crate::engine::value::Value;
+
+/// One way on which users come, as it was last recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRoute {
+    pub address: Address,
+    /// What it says: an address, or a name.
+    pub target: String,
+    /// What stands there.
+    pub to: Vec<Address>,
+    /// Where that is.
+    pub fault_domain: Option<String>,
+    pub is_lost: bool,
+    /// The layers want it to lead elsewhere, or not to be there.
+    pub is_to_move: bool,
+    /// The filter of this stack that lets nobody in there, in a sentence.
+    pub shut: Option<String>,
+}
+
+/// All of them; `plan`: what the layers would have changed.
+pub fn ways(catalog: &Catalog, state: &State, plan: Option<&Plan>) -> Vec<UserRoute> {
+    let (recorded, domains) =
+        (RecordedTopology::new(catalog, state), FaultDomains::new(catalog, Some(state)));
+    let mut ways = Vec::new();
+    for (address, record) in &state.records {
+        let Some(kind) = catalog.get(&record.kind).filter(|it| it.drain.is_some()) else {
+            continue;
+        };
+        let mut changes = plan.into_iter().flat_map(|it| &it.changes);
+        let change = changes.find(|it| it.address == *address);
+        let is_to_move = change.is_some_and(|it| moves(it, |name| kind.directs(name)));
+        let to = recorded.leads_to(kind, record);
+        // A text under a name leads nobody anywhere.
+        if to.is_empty() && !is_to_move {
+            continue;
+        }
+        let targets = kind.traffic.iter().filter_map(|it| record.attributes.get(it));
+        let target: Vec<&str> = targets.filter_map(Value::as_text).collect();
+        let fault_domain = to.iter().find_map(|it| domains.of_record(it)).map(str::to_owned);
+        let is_lost =
+            fault_domain.iter().any(|it| state.lost.iter().any(|lost| lost.fault_domain == *it));
+        let shut = shut(catalog, state, &recorded, family_of(kind, &record.attributes), &to);
+        let (address, target) = (address.clone(), target.join(", "));
+        ways.push(UserRoute { address, target, to, fault_domain, is_lost, is_to_move, shut });
+    }
+    ways
+}
+
+/// The first filter before what users come to that lets none of them in, as far as state knows.
+fn shut(
+    catalog: &Catalog,
+    state: &State,
+    recorded: &RecordedTopology<'_>,
+    family: Option<Family>,
+    to: &[Address],
+) -> Option<String> {
+    recorded.contained(to).iter().find_map(|address| {
+        let record = state.records.get(address)?;
+        let kind = catalog.get(&record.kind)?;
+        let port = port_of(kind, &record.attributes)?;
+        let holder = recorded.container(kind, record)?;
+        let (name, wall) = shut_through(catalog.get(&holder.kind)?, catalog)?;
+        let id = holder.attributes.get(name)?.as_text()?;
+        let named = recorded.of_id(&wall.kind, id)?;
+        let own = state.records.get(named)?;
+        let filter = Filter::of(wall, |name| own.attributes.get(name))?;
+        let is_shut = filter.admits("TCP", Some(port), family) == Admits::Nobody;
+        is_shut.then(|| format!("`{named}` lets nobody in to port {port}"))
+    })
+}
+
+/// Where a name leads its users, as state says; empty where it was taken away, `None` where it leads nobody.
+pub fn leads_users(catalog: &Catalog, state: &State, address: &Address) -> Option<String> {
+    let Some(record) = state.records.get(address) else { return Some(String::new()) };
+    let kind = catalog.get(&record.kind)?;
+    let is_name = kind.drain.is_some() && directs_users(kind, |name| record.attributes.get(name));
+    let targets = kind.traffic.iter().filter_map(|it| record.attributes.get(it)?.as_text());
+    is_name.then(|| targets.collect::<Vec<_>>().join(", "))
+}
+
+fn moves(change: &Change, directs: impl Fn(&str) -> bool) -> bool {
+    let held = change.held.as_ref();
+    let goes = change.action.destroys() || held.is_some_and(|it| it.action.destroys());
+    let held = held.into_iter().flat_map(|it| &it.attributes);
+    let is_directed = |it: &AttributeChange| directs(&it.name);
+    goes || change.attributes.iter().chain(held).any(is_directed)
+}

@@ -1,0 +1,479 @@
+//! A run while it goes on: starts what is free, takes in what ends, works out what each step needs.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use crate::engine::address::Address;
+use crate::engine::lang::model::{Gate, Instance, Stack};
+use crate::engine::lang::resolve::{ResolvedGate, resolve, resolve_gate};
+use crate::engine::lang::validate::attribute_reads::Around;
+use crate::engine::lang::validate::implied::forms;
+use crate::engine::lang::validate::kind_rules::KindRules;
+use crate::engine::observed::Observation;
+use crate::engine::ownership_tag::mark;
+use crate::engine::packets::Family;
+use crate::engine::plan::diff::attributes::seal;
+use crate::engine::plan::draft::refresh::KnownValues;
+use crate::engine::plan::format::same_as_planned::changed;
+use crate::engine::plan::model::change::{Action, Plan, Step, StepCall};
+use crate::engine::plan::model::step_phase::{role, ttl};
+use crate::engine::plan::traffic::balancer_firewalls::{family_of, port_of, shut_through};
+use crate::engine::retry::Pacing;
+use crate::engine::schedule::Schedule;
+use crate::engine::schema::{Catalog, Kind};
+use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
+use crate::engine::state::record::{Record, State};
+use crate::engine::text::diagnostic::{Diagnostic, on_one_line, stops};
+use crate::engine::value::{Attributes, Value};
+use crate::ops::apply::execute_step::execute_step;
+use crate::ops::apply::step_inputs::{
+    Front, StepContext, StepDone, StepInputs, Times, WatchedResource,
+};
+use crate::ops::load::session::Session;
+use crate::ops::plan::make::Proposed;
+
+/// Steps at once, by provider.
+const AT_ONCE: [(&str, usize); 2] = [("linode", 10), ("dynamodb", 4)];
+
+/// [`AT_ONCE`] as a schedule takes it, or what was asked for instead.
+pub fn limits(pace: Pacing) -> BTreeMap<String, usize> {
+    let limit = |own: usize| pace.at_once.unwrap_or(own).max(1);
+    AT_ONCE.iter().map(|(name, own)| ((*name).to_owned(), limit(*own))).collect()
+}
+
+pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
+    catalog.get(&step.kind).map(|it| it.provider.clone()).unwrap_or_default()
+}
+
+/// How long calls in flight may take after a signal.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What a run knows while it goes on.
+pub struct Executor<'a> {
+    pub session: &'a Arc<Session>,
+    pub stack: &'a Stack,
+    pub plan: &'a Plan,
+    pub state: State,
+    pub known: KnownValues,
+    /// Deleted in this run: what a wait for its disappearance looks for.
+    pub removed: BTreeMap<Address, Record>,
+    pub surveyed: BTreeSet<Address>,
+    pub created: BTreeSet<Address>,
+    pub beside: BTreeSet<Address>,
+    pub schedule: Schedule,
+    pub last_of: BTreeMap<Address, usize>,
+    pub outcomes: BTreeMap<usize, StepOutcome>,
+    pub times: BTreeMap<usize, Times>,
+    /// Those of every kind that a step met, compiled once.
+    pub rules: RefCell<KindRules<'a>>,
+}
+
+impl<'a> Executor<'a> {
+    pub fn new(
+        session: &'a Arc<Session>,
+        proposed: &'a Proposed,
+        state: State,
+        pace: Pacing,
+    ) -> Self {
+        let plan = &proposed.plan;
+        let provider_of = |step: &Step| provider_of(&session.catalog, step);
+        let mut last_of = BTreeMap::new();
+        for step in &plan.steps {
+            // A temporary name is never the last word.
+            let makes = !matches!(
+                step.call,
+                StepCall::Delete { .. }
+                    | StepCall::Gone { .. }
+                    | StepCall::Forget
+                    | StepCall::Rename { to: Some(_), .. }
+            );
+            if makes && !step.call.is_gate() {
+                last_of.insert(step.address.clone(), step.id);
+            }
+        }
+        let surveyed = proposed
+            .observed
+            .iter()
+            .filter(|(_, it)| **it == Observation::Absent)
+            .map(|(address, _)| address.clone())
+            .collect();
+        Self {
+            session,
+            stack: &proposed.desired.stack,
+            plan,
+            known: known(&proposed.desired.stack, &state),
+            state,
+            removed: BTreeMap::new(),
+            surveyed,
+            created: BTreeSet::new(),
+            beside: plan
+                .changes
+                .iter()
+                .filter(|it| it.action == Action::Replace { create_first: true })
+                .map(|it| it.address.clone())
+                .collect(),
+            schedule: Schedule::new(&plan.steps, provider_of, limits(pace)),
+            last_of,
+            outcomes: BTreeMap::new(),
+            times: BTreeMap::new(),
+            rules: RefCell::default(),
+        }
+    }
+
+    /// Starts what is free, takes in what ends, until nothing runs and nothing can start.
+    pub async fn carry_out(
+        &mut self,
+        hands: &Arc<StepContext>,
+        mut stop: watch::Receiver<Option<String>>,
+    ) -> Option<String> {
+        let mut running: JoinSet<StepDone> = JoinSet::new();
+        loop {
+            let broken = || "the journal cannot be written".to_owned();
+            let stopped = stop.borrow_and_update().clone();
+            let stopped = stopped.or_else(|| hands.pen.broken.load(Relaxed).then(broken));
+            if stopped.is_some() {
+                self.schedule.stop();
+                self.drain(&mut running).await;
+                return stopped;
+            }
+            let started = self.schedule.start();
+            let has_started = !started.is_empty();
+            for step in started {
+                let started = Some(self.session.clock.now());
+                self.times.insert(step, Times { started, ..Times::default() });
+                match self.job(step) {
+                    Ok(job) => {
+                        let address = job.step.address.to_string();
+                        let span =
+                            tracing::info_span!("step", address, call = job.step.call.word());
+                        running.spawn(execute_step(Arc::clone(hands), job).instrument(span));
+                    }
+                    Err(why) => self.take_in(StepDone {
+                        step,
+                        outcome: StepOutcome::Failed { why },
+                        entries: Vec::new(),
+                        arrived: None,
+                    }),
+                }
+            }
+            if running.is_empty() {
+                // Steps that could not even start may have set others free or skipped them.
+                if has_started {
+                    continue;
+                }
+                return None;
+            }
+            tokio::select! {
+                ended = running.join_next() => {
+                    if let Some(Ok(done)) = ended {
+                        self.take_in(done);
+                    }
+                }
+                // Its sender lives as long as the lease.
+                Ok(()) = stop.changed() => {}
+            }
+        }
+    }
+
+    /// After a signal, or when the lease or the journal is gone: calls in flight may finish, waits are given up.
+    async fn drain(&mut self, running: &mut JoinSet<StepDone>) {
+        let deadline = tokio::time::Instant::now() + GRACE;
+        while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, running.join_next()).await {
+            if let Ok(done) = ended {
+                self.take_in(done);
+            }
+        }
+        running.abort_all();
+    }
+
+    fn take_in(&mut self, done: StepDone) {
+        let times = self.times.entry(done.step).or_default();
+        times.ended = Some(self.session.clock.now());
+        times.arrived = done.arrived.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+        for entry in &done.entries {
+            if let JournalEntry::Ended { address, outcome: StepOutcome::Removed, .. } = entry
+                && let Some(record) = self.state.records.get(address)
+            {
+                self.removed.insert(address.clone(), record.clone());
+            }
+            fold(&mut self.state, entry);
+        }
+        let step = &self.plan.steps[done.step];
+        match &done.outcome {
+            StepOutcome::Recorded(record) => {
+                let mut object = record.object();
+                if record.deposed.is_some() {
+                    object.extend(self.desired_name(&step.address));
+                }
+                self.known.put(step.address.clone(), object);
+            }
+            StepOutcome::Moved { .. } => {
+                if let Some(record) = self.state.records.get(&step.address) {
+                    self.known.put(step.address.clone(), record.object());
+                }
+            }
+            StepOutcome::Removed
+            | StepOutcome::Waited
+            | StepOutcome::Failed { .. }
+            | StepOutcome::InDoubt { .. } => {}
+        }
+        let failed =
+            matches!(done.outcome, StepOutcome::Failed { .. } | StepOutcome::InDoubt { .. });
+        if matches!(step.call, StepCall::Create { .. }) && !failed {
+            self.created.insert(step.address.clone());
+        }
+        self.schedule.finish(done.step, !failed);
+        self.outcomes.insert(done.step, done.outcome);
+    }
+
+    /// What a replace made beside goes under a name of its own for a while; others see the desired one.
+    fn desired_name(&self, address: &Address) -> Option<(String, Value)> {
+        let instance = self.stack.instances.get(address)?;
+        let kind = self.session.catalog.get(&instance.resource.kind)?;
+        let name = kind.identity.by.last()?;
+        let resolved = resolve(self.stack, &self.session.catalog, instance, &self.known).ok()?;
+        let value = resolved.attributes.get(name)?;
+        Some((name.clone(), seal(value, Some(&self.state.key))))
+    }
+
+    /// Works out what a step needs, now that everything before it is known.
+    fn job(&self, id: usize) -> Result<StepInputs, String> {
+        let step = self.plan.steps[id].clone();
+        let session: &'a Session = self.session;
+        let found = session.catalog.get(&step.kind).expect("plans hold known kinds");
+        let kind = found.clone();
+        let instance = self.stack.instances.get(&step.address);
+        let record = self.state.records.get(&step.address).or(self.removed.get(&step.address));
+        let (attributes, sealed) = self.attributes(&step, found, instance, record)?;
+        let gate = match (&step.call, instance) {
+            (StepCall::Gate, Some(instance)) => {
+                self.gate(instance, instance.resource.ready.as_deref())?
+            }
+            (StepCall::Serving { of }, Some(instance)) if of.is_empty() => {
+                self.gate(instance, instance.resource.gate.as_deref())?
+            }
+            (StepCall::Replication { .. }, Some(instance)) => {
+                self.gate(instance, instance.resource.gate.as_deref())?
+            }
+            _ => None,
+        };
+        let watches = match &step.call {
+            StepCall::Serving { of } => {
+                let family = self.family(&step, instance);
+                // Where users are directed they have to be let in; what was only disturbed has to be as it was.
+                let directs = kind.drain.is_some();
+                let watched = |it: &Address| {
+                    let watched = self.watched(it)?;
+                    let front = directs.then(|| self.front(&watched, family)).flatten();
+                    Ok::<_, String>(WatchedResource { front: front.map(Box::new), ..watched })
+                };
+                of.iter().map(watched).collect::<Result<_, _>>()?
+            }
+            _ => Vec::new(),
+        };
+        let draining = self.state.draining.iter().filter(|it| it.address == step.address);
+        let drained_at = match &step.call {
+            StepCall::Drain { until, .. } => until.or(draining.map(|it| it.until).max()),
+            _ => None,
+        };
+        let peer = match &step.call {
+            StepCall::Replication { from } => Some(self.watched(from)?),
+            _ => None,
+        };
+        let taggable = kind.mark.is_some();
+        let needs = instance.map(|it| it.needs.iter().map(|(need, _)| need.clone()).collect());
+        let protected = instance.and_then(|it| it.resource.lifecycle.prevent_destroy);
+        let timeout = instance.and_then(|it| it.resource.timeouts.get(timeout_name(&step.call)));
+        Ok(StepInputs {
+            mark: taggable.then(|| mark(&self.plan.stack, &self.state.lineage, &step.address)),
+            surveyed: self.surveyed.contains(&step.address) || self.is_inside_new(&kind, instance),
+            parent_is_new: self.is_inside_new(&kind, instance),
+            needs: needs.or(record.map(|it| it.needs.clone())).unwrap_or_default(),
+            protected: protected.unwrap_or(record.is_some_and(|it| it.protected)),
+            beside: self.beside.contains(&step.address),
+            is_last: self.last_of.get(&step.address) == Some(&id),
+            timeout: timeout.map(|it| Duration::from_secs(*it)),
+            watches,
+            drained_at,
+            dns_bound: ttl(&step, role(&step, &self.plan.steps)),
+            peer,
+            record: record.cloned(),
+            step,
+            kind,
+            attributes,
+            sealed,
+            gate,
+        })
+    }
+
+    /// What this run made a moment ago holds nothing that could be taken for ours.
+    fn is_inside_new(&self, kind: &Kind, instance: Option<&Instance>) -> bool {
+        let (Some(_), Some(instance)) = (&kind.contains_in, instance) else { return false };
+        instance.needs.iter().any(|(need, _)| {
+            let to = kind.contains_in.as_ref().and_then(|it| kind.attribute(it)?.to.as_ref());
+            let holder = self.stack.instances.get(need).map(|it| &it.resource.kind);
+            holder == to && self.created.contains(need)
+        })
+    }
+
+    /// Resolved anew; what the plan knew must be unchanged.
+    fn attributes(
+        &self,
+        step: &Step,
+        kind: &'a Kind,
+        instance: Option<&Instance>,
+        record: Option<&Record>,
+    ) -> Result<(Attributes, Attributes), String> {
+        let planned = match &step.call {
+            StepCall::Create { attributes, .. } | StepCall::Update { attributes, .. } => attributes,
+            StepCall::Rename { .. } => &Attributes::new(),
+            _ => {
+                let recorded = record.map(|it| it.attributes.clone()).unwrap_or_default();
+                return Ok((recorded.clone(), recorded));
+            }
+        };
+        let instance = instance.ok_or("the layers no longer hold it")?;
+        let told = |mistakes: &[Diagnostic]| on_one_line(mistakes, &self.stack.sources);
+        let resolved = resolve(self.stack, &self.session.catalog, instance, &self.known)
+            .map_err(|mistakes| told(&mistakes))?;
+        // What only now is known has to go together as what was known before.
+        let mut wrong = Vec::new();
+        forms(kind, instance, &resolved, &mut wrong);
+        let catalog = &*self.session.catalog;
+        let around = Around { stack: self.stack, catalog, scope: &self.known };
+        self.rules.borrow_mut().check(kind, instance, &resolved, around, &mut wrong);
+        if stops(&wrong) {
+            return Err(told(&wrong));
+        }
+        let place = |name: &str| {
+            let span = resolved.value_span(name).unwrap_or(instance.resource.span);
+            self.stack.sources.place(span)
+        };
+        let mut attributes = resolved.attributes.clone();
+        if let StepCall::Create { label: Some(label), .. } = &step.call
+            && let Some(name) = kind.identity.by.last()
+        {
+            attributes.insert(name.clone(), Value::Text(label.clone()));
+        }
+        if let StepCall::Rename { attribute, to: Some(to) } = &step.call {
+            attributes.insert(attribute.clone(), Value::text(to));
+        }
+        // Whom a member joins was decided when it was planned; the layers do not say it.
+        if let Some((name, region)) = kind.join_as().and_then(|it| planned.get_key_value(it)) {
+            attributes.insert(name.clone(), region.clone());
+        }
+        let sealed: Attributes = attributes
+            .iter()
+            .map(|(name, it)| (name.clone(), seal(it, Some(&self.state.key))))
+            .collect();
+        if let Some((name, planned, now)) = changed(planned, &sealed) {
+            return Err(format!(
+                "`{name}` ({}) is {} now, and the plan said {}; plan again",
+                place(name),
+                now.json(),
+                planned.json()
+            ));
+        }
+        if let Some((name, _)) = attributes.iter().find(|(_, it)| it.has_open()) {
+            return Err(format!(
+                "`{name}` ({}) is still not known, though everything it needs is there",
+                place(name)
+            ));
+        }
+        Ok((attributes, sealed))
+    }
+
+    fn watched(&self, address: &Address) -> Result<WatchedResource, String> {
+        let record = self.state.records.get(address);
+        let found = record.and_then(|it| Some((it, self.session.catalog.get(&it.kind)?)));
+        let (record, kind) = found.ok_or_else(|| format!("`{address}` is not recorded"))?;
+        let members = self.members(kind, record);
+        Ok(WatchedResource {
+            address: address.clone(),
+            kind: kind.clone(),
+            record: record.clone(),
+            members,
+            front: None,
+        })
+    }
+
+    /// The addresses under which users come by what a step directs.
+    fn family(&self, step: &Step, instance: Option<&Instance>) -> Option<Family> {
+        let kind = self.session.catalog.get(&step.kind)?;
+        let resolved = instance
+            .and_then(|it| resolve(self.stack, &self.session.catalog, it, &self.known).ok());
+        let recorded = || Some(self.state.records.get(&step.address)?.attributes.clone());
+        family_of(kind, &resolved.map(|it| it.attributes).or_else(recorded)?)
+    }
+
+    /// Where users come to something, if that may stand behind filters.
+    fn front(&self, of: &WatchedResource, family: Option<Family>) -> Option<Front> {
+        let catalog = &self.session.catalog;
+        let port = port_of(&of.kind, &of.record.attributes)?;
+        let container = of.kind.contains_in.as_ref()?;
+        let to = of.kind.attribute(container)?.to.as_ref()?;
+        let id = of.record.attributes.get(container)?.as_text()?;
+        let mut records = self.state.records.values();
+        let record = records.find(|it| it.kind == *to && it.id == id)?.clone();
+        let kind = catalog.get(to)?.clone();
+        let wall = shut_through(&kind, catalog)?.1.clone();
+        Some(Front { kind, record, wall, port, family })
+    }
+
+    /// What is recorded inside an object and may serve.
+    fn members(&self, holder: &Kind, of: &Record) -> Vec<WatchedResource> {
+        if holder.serves_when.is_none() {
+            return Vec::new();
+        }
+        let inside = |(address, record): (&Address, &Record)| {
+            let kind = self.session.catalog.get(&record.kind)?;
+            let container = kind.contains_in.as_ref().filter(|_| kind.serves.is_some())?;
+            let to = kind.attribute(container)?.to.as_ref()?;
+            let id = record.attributes.get(container).and_then(Value::as_text)?;
+            let (kind, record) = (kind.clone(), record.clone());
+            (*to == holder.kind && id == of.id).then(|| WatchedResource {
+                address: address.clone(),
+                kind,
+                record,
+                members: Vec::new(),
+                front: None,
+            })
+        };
+        self.state.records.iter().filter_map(inside).collect()
+    }
+
+    fn gate(
+        &self,
+        instance: &Instance,
+        gate: Option<&Gate>,
+    ) -> Result<Option<ResolvedGate>, String> {
+        let Some(gate) = gate else { return Ok(None) };
+        resolve_gate(self.stack, &self.session.catalog, instance, gate, &self.known)
+            .map(Some)
+            .map_err(|mistakes| on_one_line(&mistakes, &self.stack.sources))
+    }
+}
+
+/// What is recorded, and what the plain stack lends.
+fn known(stack: &Stack, state: &State) -> KnownValues {
+    let mut known = KnownValues::recorded(state);
+    for (address, object) in &stack.lent {
+        known.objects.insert(address.clone(), Arc::clone(object));
+    }
+    known
+}
+
+fn timeout_name(call: &StepCall) -> &'static str {
+    match call {
+        StepCall::Delete { .. } | StepCall::Gone { .. } => "delete",
+        StepCall::Update { .. } | StepCall::Rename { .. } => "update",
+        _ => "create",
+    }
+}

@@ -1,0 +1,196 @@
+//! How a run ends: what is done and what is not, and the entries that say so.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::lang::merge::variables::remembered;
+use crate::engine::lang::model::Stack;
+use crate::engine::lang::resolve::resolve_output;
+use crate::engine::plan::diff::attributes::seal;
+use crate::engine::plan::draft::refresh::promised;
+use crate::engine::plan::model::change::{Action, DeferReason, Plan};
+use crate::engine::plan::planner::Intent;
+use crate::engine::recovery::completion::{Completion, Unfinished, ending, open};
+use crate::engine::recovery::report::step_timing::StepTiming;
+use crate::engine::retry::Pacing;
+use crate::engine::schedule::StepState;
+use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
+use crate::engine::state::record::{Record, State};
+use crate::engine::value::{Attributes, Value};
+use crate::ops::apply::executor::Executor;
+use crate::ops::load::session::Session;
+use crate::store::error::LeaseEnd;
+
+/// What was asked for, for the journal.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    pub pace: Pacing,
+    pub command: String,
+    pub intent: Intent,
+    pub instance: Option<String>,
+    pub plan_digest: String,
+}
+
+/// How a run went.
+#[derive(Debug, Clone, Default)]
+pub struct RunResult {
+    pub done: Vec<(Address, &'static str)>,
+    /// With the reason.
+    pub failed: Vec<(Address, &'static str, String)>,
+    pub in_doubt: Vec<(Address, &'static str, String)>,
+    pub not_done: Vec<(Address, &'static str)>,
+    pub outputs: BTreeMap<String, Value>,
+    /// What keeps it from being over, whatever became of its steps.
+    pub open: Vec<Unfinished>,
+    /// A signal or a broken store stopped it.
+    pub stopped: Option<String>,
+    /// The lease ended before its time, and that is why.
+    pub lease_over: Option<LeaseEnd>,
+    /// Every step of the plan with its times.
+    pub steps: Vec<StepTiming>,
+    /// In milliseconds since the Unix epoch, on the clock of the world.
+    pub began: i64,
+    pub ended: i64,
+}
+
+impl RunResult {
+    /// How far it came.
+    pub fn ending(&self) -> Completion {
+        let is_made = self.failed.is_empty()
+            && self.in_doubt.is_empty()
+            && self.not_done.is_empty()
+            && self.stopped.is_none();
+        ending(&self.open, is_made)
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.ending() == Completion::Over
+    }
+}
+
+impl Executor<'_> {
+    pub fn report(&self, stopped: Option<String>) -> RunResult {
+        let ended = self.session.clock.now();
+        let began = self.state.last_run.as_ref().map_or(ended, |it| it.at);
+        let mut report =
+            RunResult { stopped, steps: self.timed(), began, ended, ..RunResult::default() };
+        report.open = open(self.plan);
+        for step in &self.plan.steps {
+            let what = (step.address.clone(), step.call.word());
+            match (self.schedule.standing(step.id), self.outcomes.get(&step.id)) {
+                (StepState::Done, _) => report.done.push(what),
+                (_, Some(StepOutcome::InDoubt { why })) => {
+                    report.in_doubt.push((what.0, what.1, why.clone()));
+                }
+                (StepState::Failed, Some(StepOutcome::Failed { why })) => {
+                    report.failed.push((what.0, what.1, why.clone()));
+                }
+                (StepState::Running, _) if step.call.mutates() => {
+                    let why = "it was interrupted; the next run looks what became of it".into();
+                    report.in_doubt.push((what.0, what.1, why));
+                }
+                _ => report.not_done.push(what),
+            }
+        }
+        report
+    }
+
+    /// The entries that end the run, folded into the state already.
+    pub fn close(
+        &mut self,
+        session: &Session,
+        order: &RunRequest,
+        report: &mut RunResult,
+    ) -> Vec<JournalEntry> {
+        let at = session.clock.now();
+        let mut entries = Vec::new();
+        if order.intent == Intent::Apply {
+            entries.extend(housekeeping(self.stack, self.plan, &self.state, at));
+        }
+        let outputs = self.outputs(order);
+        report.outputs.clone_from(&outputs);
+        entries.push(JournalEntry::RunEnded {
+            at,
+            complete: report.is_over(),
+            overlays: match order.intent {
+                Intent::Apply => self.stack.overlays.clone(),
+                // Nothing is left to be under an overlay: the next apply starts at home.
+                Intent::Destroy if self.state.records.is_empty() => self.state.home.clone(),
+                Intent::Destroy => self.state.active.clone(),
+            },
+            variables: remembered(&self.stack.variables),
+            outputs,
+        });
+        for entry in &entries {
+            fold(&mut self.state, entry);
+        }
+        entries
+    }
+
+    fn outputs(&self, order: &RunRequest) -> BTreeMap<String, Value> {
+        if order.intent == Intent::Destroy {
+            return BTreeMap::new();
+        }
+        let mut known = self.known.clone();
+        for (address, instance) in &self.stack.instances {
+            if let Some(kind) = self.session.catalog.get(&instance.resource.kind)
+                && !known.objects.contains_key(address)
+            {
+                known.put(address.clone(), promised(kind, &Attributes::new()));
+            }
+        }
+        let mut outputs = BTreeMap::new();
+        for (name, output) in &self.stack.outputs {
+            let value = resolve_output(self.stack, &self.session.catalog, output, &known);
+            match value.ok().filter(|it| !it.has_open()) {
+                Some(value) => outputs.insert(name.clone(), seal(&value, Some(&self.state.key))),
+                // Not known after a failure: what was recorded stays.
+                None => self
+                    .state
+                    .outputs
+                    .get(name)
+                    .and_then(|it| outputs.insert(name.clone(), it.clone())),
+            };
+        }
+        outputs
+    }
+}
+
+/// Protection and dependencies follow the layers even where nothing is called; what is held, or was to be changed, stays
+/// as its own steps left it.
+pub fn housekeeping(stack: &Stack, plan: &Plan, state: &State, at: i64) -> Vec<JournalEntry> {
+    let mut entries = Vec::new();
+    let held: BTreeMap<&Address, Option<DeferReason>> = plan
+        .changes
+        .iter()
+        .filter(|it| {
+            let calls = !matches!(it.action, Action::NoOp | Action::Await | Action::Move);
+            calls || it.held.is_some() || it.frozen.is_some() || it.unseen.is_some()
+        })
+        .map(|it| (&it.address, it.held.as_ref().map(|it| it.wait)))
+        .collect();
+    let mut keep = |address: &Address, record: &Record, kept: Record| {
+        if kept != *record {
+            let outcome = StepOutcome::Recorded(Box::new(kept));
+            entries.push(JournalEntry::Ended { address: address.clone(), step: 0, outcome, at });
+        }
+    };
+    for (address, instance) in &stack.instances {
+        let Some(record) = state.records.get(address) else { continue };
+        let mut kept = record.clone();
+        kept.retained = false;
+        kept.leaving &= held.contains_key(address);
+        if !held.contains_key(address) {
+            kept.needs = instance.needs.iter().map(|(need, _)| need.clone()).collect();
+            kept.protected =
+                instance.resource.lifecycle.prevent_destroy.unwrap_or(record.protected);
+        }
+        keep(address, record, kept);
+    }
+    for (address, _) in held.iter().filter(|(_, it)| **it == Some(DeferReason::Retained)) {
+        if let Some(record) = state.records.get(*address) {
+            keep(address, record, Record { retained: true, ..record.clone() });
+        }
+    }
+    entries
+}

@@ -1,0 +1,105 @@
+//! The gates of a switch: what users are directed to serves, written items arrive, nobody remembers the old way.
+
+use std::time::Duration;
+
+use crate::cloud::provider::MemberRead;
+use crate::engine::schema::{Kind, ReadinessWait, ServesWhen};
+use crate::engine::state::journal::StepOutcome;
+use crate::engine::state::record::Record;
+use crate::engine::value::Attributes;
+use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs, WatchedResource};
+use crate::ops::apply::waits::{PollResult, probed, wait};
+
+/// How often a wait for nobody to come any more says that it still waits.
+const REMINDER: Duration = Duration::from_secs(30);
+
+/// Its own `gate`, or at least one healthy object behind each that is checked.
+pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
+    if let Some(gate) = &job.gate {
+        return match probed(hands, job, gate).await {
+            Ok(()) => StepOutcome::Waited,
+            Err(why) => StepOutcome::Failed { why: format!("`gate` did not hold: {why}") },
+        };
+    }
+    for watched in &job.watches {
+        let (serves, sight) = match &watched.kind.serves_when {
+            Some(serves) => (Some(serves), PollResult::Serves { watched, serves }),
+            // What contains a member says how long its health may take.
+            None => (checked_by(hands, &watched.kind), PollResult::Member(watched)),
+        };
+        let Some(serves) = serves else { continue };
+        let limits = ReadinessWait {
+            within_seconds: serves.within_seconds,
+            poll_seconds: serves.poll_seconds,
+        };
+        if let Err(why) = wait(hands, job, limits, &sight).await {
+            let why = format!("`{}` does not serve: {why}", watched.address);
+            return StepOutcome::Failed { why };
+        }
+    }
+    StepOutcome::Waited
+}
+
+/// How what contains objects of a kind finds out whether they are healthy.
+fn checked_by<'a>(hands: &'a StepContext, kind: &Kind) -> Option<&'a ServesWhen> {
+    let container = kind.attribute(kind.contains_in.as_ref()?)?.to.as_ref()?;
+    hands.session.catalog.get(container)?.serves_when.as_ref()
+}
+
+/// An item written to another member of the group is read from this one within the bound of its gate.
+pub async fn replication(
+    hands: &StepContext,
+    job: &StepInputs,
+    arrived: &mut Option<Duration>,
+) -> StepOutcome {
+    let (Some(gate), Some(record), Some(peer)) = (&job.gate, &job.record, &job.peer) else {
+        return StepOutcome::Failed { why: "no other member of its group is recorded".into() };
+    };
+    let (theirs, own) = (members(peer), record_of(&job.kind, record));
+    let writer = MemberRead { kind: &peer.kind, attributes: &theirs };
+    let reader = MemberRead { kind: &job.kind, attributes: &own };
+    let within = Duration::from_secs(gate.within_seconds);
+    // The item is written into the group's table: a change, if a small one.
+    if let Err(over) = hands.pulse.may_call() {
+        return StepOutcome::Failed { why: over.to_string() };
+    }
+    match hands.session.provider.replicates(writer, reader, within).await {
+        Ok(took) => {
+            *arrived = Some(took);
+            StepOutcome::Waited
+        }
+        Err(why) => StepOutcome::Failed { why: format!("`replication` did not hold: {why}") },
+    }
+}
+
+fn members(watched: &WatchedResource) -> Attributes {
+    record_of(&watched.kind, &watched.record)
+}
+
+/// What is applied, and what the cloud made of it where the group is known by that.
+fn record_of(kind: &Kind, record: &Record) -> Attributes {
+    let mut attributes = record.attributes.clone();
+    for name in kind.group.iter().flat_map(|it| [&it.name, &it.region]) {
+        if let Some(value) = record.outputs.get(name).filter(|_| !attributes.contains_key(name)) {
+            attributes.insert(name.clone(), value.clone());
+        }
+    }
+    attributes
+}
+
+/// Until those who remember the old way have forgotten it.
+pub async fn drain(hands: &StepContext, job: &StepInputs, seconds: u64) -> StepOutcome {
+    let clock = &hands.session.clock;
+    let whole = i64::try_from(seconds).unwrap_or(i64::MAX / 2_000) * 1_000;
+    let until = job.drained_at.unwrap_or_else(|| clock.now() + whole);
+    loop {
+        let left = u64::try_from(until - clock.now()).unwrap_or(0);
+        if left == 0 {
+            return StepOutcome::Waited;
+        }
+        let left = Duration::from_millis(left);
+        let why = format!("{} s left", left.as_secs());
+        (hands.tell)(Progress::Waiting { step: job.step.id, why });
+        clock.sleep(left.min(REMINDER)).await;
+    }
+}

@@ -1,0 +1,11 @@
+//! Carries a plan out: step after step, under the lease, journaled.
+
+pub mod step_inputs;
+pub mod mutations;
+pub mod waits;
+pub mod gates;
+pub mod execute_step;
+pub mod executor;
+pub mod timing;
+pub mod finish;
+pub mod run;

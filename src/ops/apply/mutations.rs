@@ -1,0 +1,365 @@
+//! Makes the calls of a step: creates, updates and deletes, with lost replies looked up and never blindly repeated.
+
+use std::time::Duration;
+
+use crate::cloud::error::ProviderError;
+use crate::cloud::provider::{Created, ReadResult};
+use crate::cloud::retry::{chance, log_pause};
+use crate::engine::normalize::normalise;
+use crate::engine::plan::model::planned_change::kept;
+use crate::engine::retry::{
+    CHANGING, ErrorClass, RetryDecision, RetryPolicy, SilenceBudget, decide, within_new,
+};
+use crate::engine::schema::Kind;
+use crate::engine::state::journal::{PendingOperation, StepOutcome};
+use crate::engine::state::record::{Deposed, Record, State};
+use crate::engine::text::redact::redactor;
+use crate::engine::value::{Attributes, LineageKey, Value};
+use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs};
+use crate::ops::plan::recover::{LIST_LAG_MILLISECONDS, Recovered as Found, classify};
+use crate::store::error::LeaseEnd;
+
+/// How long a create whose reply was lost is looked for before it is made again.
+const SECOND_LOOK: Duration = Duration::from_secs(5);
+
+/// The same where the cloud would make a second one: lists lag.
+const LIST_LAG: Duration = Duration::from_millis(LIST_LAG_MILLISECONDS.unsigned_abs());
+
+/// One call that changes something.
+enum Attempt<'a> {
+    Create,
+    Update { id: &'a str, group: &'a str, changed: &'a [String] },
+    Delete { id: &'a str, attributes: &'a Attributes },
+}
+
+/// Why a call did not go well.
+#[derive(Debug, thiserror::Error)]
+enum Undone {
+    /// It did not leave.
+    #[error(transparent)]
+    Lease(#[from] LeaseEnd),
+    #[error(transparent)]
+    Cloud(#[from] ProviderError),
+}
+
+impl Undone {
+    fn is(&self, fault: ErrorClass) -> bool {
+        matches!(self, Self::Cloud(why) if why.fault == fault)
+    }
+}
+
+async fn attempt(
+    hands: &StepContext,
+    job: &StepInputs,
+    call: &Attempt<'_>,
+) -> Result<Created, ProviderError> {
+    let provider = &hands.session.provider;
+    let mark = job.mark.as_deref();
+    // From here on the other side knows them, and may send them back in any form.
+    job.attributes.values().for_each(|it| redactor().learn(it));
+    match call {
+        Attempt::Create => provider.create(&job.kind, &job.attributes, mark).await,
+        Attempt::Update { id, group, changed } => {
+            let told =
+                provider.update(&job.kind, id, &job.attributes, group, changed, mark).await?;
+            Ok(Created { id: (*id).to_owned(), attributes: told })
+        }
+        Attempt::Delete { id, attributes } => {
+            provider.delete(&job.kind, id, attributes).await?;
+            Ok(Created { id: (*id).to_owned(), attributes: Attributes::new() })
+        }
+    }
+}
+
+/// As long as the slowest of what is changed may take.
+fn patience(kind: &Kind, call: &Attempt<'_>) -> RetryPolicy {
+    let Attempt::Update { changed, .. } = call else { return CHANGING };
+    let slow = changed.iter().filter_map(|it| kind.attribute(it)?.slow.as_ref());
+    let longest = slow.map(|it| Duration::from_secs(it.within_seconds)).max();
+    RetryPolicy { within: longest.unwrap_or_default().max(CHANGING.within), ..CHANGING }
+}
+
+/// Repeats a call as `engine::retry` decides, as long as the lease allows it; a lost reply goes back to the caller.
+async fn patiently(
+    hands: &StepContext,
+    job: &StepInputs,
+    call: Attempt<'_>,
+) -> Result<Created, Undone> {
+    let clock = &hands.session.clock;
+    let patience = patience(&job.kind, &call);
+    let started = clock.now();
+    let mut attempts = 1;
+    loop {
+        hands.pulse.may_call()?;
+        let why = match attempt(hands, job, &call).await {
+            Ok(done) => return Ok(done),
+            Err(why) => why,
+        };
+        let elapsed = Duration::from_millis(u64::try_from(clock.now() - started).unwrap_or(0));
+        let made_inside = matches!(call, Attempt::Create) && job.parent_is_new;
+        let fault = if made_inside { within_new(why.fault, elapsed) } else { why.fault };
+        match decide(fault, attempts, elapsed, why.retry_after, patience, chance()) {
+            RetryDecision::GiveUp => return Err(why.into()),
+            RetryDecision::AgainAfter(pause) => {
+                log_pause(attempts, pause, &why);
+                (hands.tell)(Progress::Waiting { step: job.step.id, why: why.words.clone() });
+                clock.sleep(pause).await;
+                attempts += 1;
+            }
+        }
+    }
+}
+
+pub async fn create(
+    hands: &StepContext,
+    job: &StepInputs,
+    begun: &PendingOperation,
+) -> StepOutcome {
+    let mut lost = 0;
+    loop {
+        let made = patiently(hands, job, Attempt::Create).await;
+        let why = match made {
+            Ok(made) => {
+                return StepOutcome::Recorded(Box::new(recorded(
+                    hands,
+                    job,
+                    made.id,
+                    &made.attributes,
+                )));
+            }
+            Err(why) => why,
+        };
+        if lost > 0
+            && let Undone::Lease(over) = &why
+        {
+            return StepOutcome::InDoubt { why: format!("its reply was lost; {over}") };
+        }
+        let unknown = why.is(ErrorClass::UnknownOutcome);
+        let ours_perhaps = why.is(ErrorClass::Conflict) && lost > 0;
+        if !unknown && !ours_perhaps {
+            return StepOutcome::Failed { why: why.to_string() };
+        }
+        lost += 1;
+        // The request may still be on its way: look twice before making it again.
+        match look_for(hands, job, begun).await {
+            Ok(Some(id)) => {
+                let told = told(hands, job, &id).await;
+                return StepOutcome::Recorded(Box::new(recorded(hands, job, id, &told)));
+            }
+            Ok(None) if lost < CHANGING.attempts => {}
+            Ok(None) => return StepOutcome::Failed { why: why.to_string() },
+            Err(doubt) => return StepOutcome::InDoubt { why: format!("{why}; {doubt}") },
+        }
+    }
+}
+
+/// Whether the create of a lost reply was carried out.
+async fn look_for(
+    hands: &StepContext,
+    job: &StepInputs,
+    begun: &PendingOperation,
+) -> Result<Option<String>, String> {
+    let nobody = State::new("", None, "", "", LineageKey(Vec::new()));
+    // Where the cloud refuses a second one of the same name, another attempt does no harm.
+    let patience = if job.kind.identity.unique { SECOND_LOOK } else { LIST_LAG };
+    let clock = &hands.session.clock;
+    let since = clock.now();
+    loop {
+        let waited = u64::try_from(clock.now() - since).unwrap_or_default();
+        let is_last = Duration::from_millis(waited) >= patience;
+        let alike = hands.session.provider.alike(&job.kind, &job.attributes).await;
+        match classify(&job.kind, begun, &nobody, alike.map_err(|why| why.to_string())?) {
+            Found::Made { id, .. } => return Ok(Some(id)),
+            Found::Doubt(why) => return Err(why),
+            Found::NotMade if is_last => return Ok(None),
+            Found::NotMade => clock.sleep(SECOND_LOOK).await,
+        }
+    }
+}
+
+/// What the cloud tells of an object whose reply was lost: others need what it made up.
+async fn told(hands: &StepContext, job: &StepInputs, id: &str) -> Attributes {
+    match hands.session.provider.look(&job.kind, id, &job.attributes).await {
+        Ok(ReadResult::Exists { attributes, .. }) => attributes,
+        Ok(ReadResult::Absent) | Err(_) => Attributes::new(),
+    }
+}
+
+/// The record of an object just made.
+fn recorded(hands: &StepContext, job: &StepInputs, id: String, told: &Attributes) -> Record {
+    let replaced = job.record.as_ref().filter(|_| job.beside);
+    let deposed =
+        replaced.map(|old| Deposed { id: old.id.clone(), attributes: old.attributes.clone() });
+    let mut record = Record {
+        kind: job.kind.kind.clone(),
+        id,
+        attributes: kept(&job.kind, &job.sealed),
+        outputs: Attributes::new(),
+        needs: job.needs.clone(),
+        ready: job.is_last,
+        protected: job.protected,
+        retained: false,
+        leaving: false,
+        since: hands.session.clock.now(),
+        deposed,
+        tried: Attributes::new(),
+    };
+    take_outputs(&mut record, &job.kind, told);
+    record
+}
+
+/// Takes over what the cloud made: computed attributes, and those the stack left to the cloud.
+pub fn take_outputs(record: &mut Record, kind: &Kind, told: &Attributes) {
+    for (name, attribute) in &kind.attributes {
+        let from_cloud = attribute.computed
+            || (attribute.optional_computed && !record.attributes.contains_key(name));
+        if let Some(value) = told.get(name).filter(|_| from_cloud && !attribute.live) {
+            record.outputs.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// How an update ended.
+pub enum Updated {
+    Ended(StepOutcome),
+    /// The cloud was asked again and says that there is no such object.
+    Gone,
+}
+
+impl Updated {
+    /// As the end of a step that only changes.
+    pub fn outcome(self) -> StepOutcome {
+        match self {
+            Self::Ended(outcome) => outcome,
+            Self::Gone => StepOutcome::Failed { why: "it is not there any more".into() },
+        }
+    }
+
+    fn failed(why: impl Into<String>) -> Self {
+        Self::Ended(StepOutcome::Failed { why: why.into() })
+    }
+}
+
+pub async fn update(
+    hands: &StepContext,
+    job: &StepInputs,
+    group: &str,
+    changed: &[String],
+) -> Updated {
+    let Some(record) = job.record.clone() else {
+        return Updated::failed("it is not recorded, so it cannot be changed");
+    };
+    let provider = &hands.session.provider;
+    let mut lost = 0;
+    let mut silence = SilenceBudget::default();
+    let told = loop {
+        let call = Attempt::Update { id: &record.id, group, changed };
+        match patiently(hands, job, call).await {
+            Ok(done) => break done.attributes,
+            // Setting the same values again is harmless; actions are looked at by their wait.
+            Err(why) if why.is(ErrorClass::UnknownOutcome) && lost < CHANGING.attempts => {
+                lost += 1;
+                hands.session.clock.sleep(CHANGING.first_pause).await;
+                let (kind, id) = (&job.kind, &record.id);
+                let look = provider.look_at(kind, id, &job.attributes, changed).await;
+                let is_silent = look.as_ref().is_err_and(ProviderError::is_silence);
+                if silence.lasts(is_silent, hands.session.clock.now()) {
+                    return Updated::failed(format!("{why}; since then nobody answers"));
+                }
+                if let Ok(ReadResult::Exists { attributes, .. }) = look
+                    && is_so(job, changed, &attributes)
+                {
+                    break attributes;
+                }
+            }
+            Err(why) if why.is(ErrorClass::Missing) => {
+                let look = provider.look(&job.kind, &record.id, &record.attributes).await;
+                return match look {
+                    Ok(ReadResult::Absent) => Updated::Gone,
+                    _ => Updated::failed(why.to_string()),
+                };
+            }
+            Err(why) => return Updated::failed(why.to_string()),
+        }
+    };
+    Updated::Ended(StepOutcome::Recorded(Box::new(changed_record(job, record, changed, &told))))
+}
+
+/// What is recorded after an update.
+fn changed_record(
+    job: &StepInputs,
+    mut record: Record,
+    changed: &[String],
+    told: &Attributes,
+) -> Record {
+    for name in changed {
+        record.tried.remove(name);
+        match job.sealed.get(name) {
+            Some(value) if !value.is_null() => {
+                record.attributes.insert(name.clone(), value.clone())
+            }
+            _ if job.kind.attribute(name).is_some_and(|it| it.write_only) => {
+                record.attributes.insert(name.clone(), Value::Null)
+            }
+            _ => record.attributes.remove(name),
+        };
+    }
+    for (name, value) in job.sealed.iter().filter(|(name, _)| name.contains('.')) {
+        record.attributes.insert(name.clone(), value.clone());
+    }
+    record.needs.clone_from(&job.needs);
+    record.protected = job.protected;
+    record.ready = job.is_last;
+    take_outputs(&mut record, &job.kind, told);
+    record
+}
+
+/// Whether the cloud shows every changed attribute as desired.
+fn is_so(job: &StepInputs, changed: &[String], seen: &Attributes) -> bool {
+    changed.iter().all(|name| {
+        let normal = |it: &Value| normalise(&job.kind, name, it, &job.attributes);
+        match (seen.get(name), job.attributes.get(name)) {
+            (Some(seen), Some(desired)) => normal(seen) == normal(desired),
+            _ => false,
+        }
+    })
+}
+
+pub async fn delete(hands: &StepContext, job: &StepInputs, deposed: bool) -> StepOutcome {
+    let Some(record) = &job.record else { return StepOutcome::Removed };
+    let (id, attributes) = match (&record.deposed, deposed) {
+        (Some(old), true) => (&old.id, &old.attributes),
+        (None, true) => return StepOutcome::Waited,
+        (_, false) => (&record.id, &record.attributes),
+    };
+    let mut lost = 0;
+    loop {
+        match patiently(hands, job, Attempt::Delete { id, attributes }).await {
+            Ok(_) => break,
+            Err(why) if why.is(ErrorClass::UnknownOutcome) && lost < CHANGING.attempts => {
+                lost += 1;
+                hands.session.clock.sleep(CHANGING.first_pause).await;
+            }
+            Err(why) => return StepOutcome::Failed { why: why.to_string() },
+        }
+    }
+    match (job.kind.waits.gone, deposed) {
+        // Whoever is killed while it goes still knows of it.
+        (Some(_), true) => StepOutcome::Waited,
+        (Some(_), false) => StepOutcome::Recorded(Box::new(Record {
+            leaving: true,
+            ready: false,
+            ..record.clone()
+        })),
+        (None, _) => went(record, deposed),
+    }
+}
+
+/// What is left of a record when its object is gone.
+pub fn went(record: &Record, deposed: bool) -> StepOutcome {
+    if deposed {
+        StepOutcome::Recorded(Box::new(Record { deposed: None, ..record.clone() }))
+    } else {
+        StepOutcome::Removed
+    }
+}

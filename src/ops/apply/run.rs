@@ -1,0 +1,244 @@
+//! Applies a plan: founds or takes over the state, holds the pen, runs the steps, saves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::engine::address::Address;
+use crate::engine::lang::merge::variables::remembered;
+use crate::engine::observed::Observation;
+use crate::engine::plan::model::change::{Action, Drift, LossDeclaration};
+use crate::engine::plan::planner::Intent;
+use crate::engine::schema::Kind;
+use crate::engine::state::journal::{JournalEntry, StepOutcome, fold, replay};
+use crate::engine::state::record::{LostDomain, Phase, Record, State};
+use crate::engine::value::LineageKey;
+use crate::ops::apply::executor::Executor;
+use crate::ops::apply::finish::{RunRequest, RunResult, housekeeping};
+use crate::ops::apply::mutations::take_outputs;
+use crate::ops::apply::step_inputs::{JournalWriter, PendingWrite, Progress, StepContext};
+use crate::ops::error::OpsError;
+use crate::ops::load::session::Session;
+use crate::ops::plan::make::Proposed;
+use crate::store::error::StoreError;
+use crate::store::keep_alive::LeaseGuard;
+use crate::store::lease::Lease;
+
+/// Whether applying would change neither the world nor the state.
+pub fn is_idle(proposed: &Proposed) -> bool {
+    let Some(state) = &proposed.state else { return false };
+    // A switch that did everything and was cut off before it could say so is still to be ended; what was said on the command
+    // line is remembered also where it is so already.
+    state.phase == Phase::Settled
+        && remembered(&proposed.desired.stack.variables) == state.variables
+        && proposed.plan.is_empty()
+        && proposed.plan.drift.is_empty()
+        && proposed.settled.is_empty()
+        && housekeeping(&proposed.desired.stack, &proposed.plan, state, 0).is_empty()
+}
+
+/// Runs the steps of a plan under a lease.
+pub async fn apply(
+    session: &Arc<Session>,
+    mut lease: Lease,
+    proposed: Proposed,
+    order: &RunRequest,
+    tell: Arc<dyn Fn(Progress) + Send + Sync>,
+    stop: watch::Receiver<Option<String>>,
+) -> Result<RunResult, OpsError> {
+    let state = open_run(session, &mut lease, &proposed, order)?;
+    let pulse = lease.pulse();
+    let stop = stop_with(&pulse, stop);
+    let (pen, lease_back) = hold_pen(lease);
+    let (session_of, pulse_of) = (Arc::clone(session), Arc::clone(&pulse));
+    let hands = StepContext {
+        session: session_of,
+        pen: pen.clone(),
+        pulse: pulse_of,
+        tell,
+        pace: order.pace,
+    };
+    let hands = Arc::new(hands);
+    let mut run = Executor::new(session, &proposed, state, order.pace);
+    let stopped = run.carry_out(&hands, stop).await;
+    let mut report = run.report(stopped);
+    let entries = run.close(session, order, &mut report);
+    let written = pen.write(entries).await;
+    drop(pen);
+    drop(hands);
+    let mut lease = lease_back.await.map_err(|_| OpsError::Input {
+        what: "the journal could not be closed".into(),
+        help: "the state is whole up to its last entry; run the command again".into(),
+    })?;
+    // What was done is told even where it could not be folded into a snapshot: the journal holds it.
+    let written = written.and_then(|()| lease.save(&run.state).map_err(|why| why.to_string()));
+    if let Err(why) = written {
+        report.stopped = Some(why);
+    }
+    // Who was asked to stop when everything was done has done everything.
+    report.lease_over = pulse.over().filter(|_| report.stopped.is_some());
+    Ok(report)
+}
+
+/// One word to stop for: a signal, or the end of the lease.
+fn stop_with(
+    pulse: &LeaseGuard,
+    mut signal: watch::Receiver<Option<String>>,
+) -> watch::Receiver<Option<String>> {
+    let (tell, stop) = watch::channel(signal.borrow().clone());
+    let tell = Arc::new(tell);
+    let from_pulse = Arc::clone(&tell);
+    pulse.when_over(move |over| {
+        from_pulse.send_replace(Some(over.to_string()));
+    });
+    tokio::spawn(async move {
+        tokio::select! {
+            Ok(()) = signal.changed() => {
+                let word = signal.borrow().clone();
+                tell.send_replace(word);
+            }
+            () = tell.closed() => {}
+        }
+    });
+    stop
+}
+
+/// Founds the state if need be, and journals what was settled, seen and is about to run.
+fn open_run(
+    session: &Session,
+    lease: &mut Lease,
+    proposed: &Proposed,
+    order: &RunRequest,
+) -> Result<State, OpsError> {
+    let at = session.clock.now();
+    let mut entries = Vec::new();
+    let mut state = proposed.state.clone();
+    if state.is_none() {
+        let founded = JournalEntry::Founded {
+            stack: proposed.plan.stack.clone(),
+            instance: order.instance.clone(),
+            target: session.target.word().into(),
+            lineage: uuid::Uuid::new_v4().to_string(),
+            key: LineageKey(uuid::Uuid::new_v4().as_bytes().to_vec()),
+            overlays: proposed.desired.stack.overlays.clone(),
+        };
+        state = replay(state, 0, &founded);
+        entries.push(founded);
+    }
+    let mut state = state.expect("it was just founded");
+    entries.extend(proposed.settled.iter().cloned());
+    let mut fresh = Vec::new();
+    for (cloud, account) in &proposed.plan.bindings.accounts {
+        if !state.bound.contains_key(cloud) {
+            fresh.push(JournalEntry::Bound { cloud: cloud.clone(), account: account.clone() });
+        }
+    }
+    let switched = switched(session, &state, proposed, at);
+    let destroys = order.intent == Intent::Destroy;
+    // A switch journals its variables together with what they were before.
+    let is_switch = switched.iter().any(|it| matches!(it, JournalEntry::Switched { .. }));
+    let variables =
+        (!destroys && !is_switch).then(|| remembered(&proposed.desired.stack.variables));
+    fresh.push(JournalEntry::RunBegan {
+        who: session.who.clone(),
+        command: order.command.clone(),
+        at,
+        plan: order.plan_digest.clone(),
+        destroys,
+        variables,
+    });
+    fresh.extend(switched);
+    fresh.extend(refreshed(session, &state, proposed, at));
+    for entry in &fresh {
+        fold(&mut state, entry);
+    }
+    entries.extend(fresh);
+    lease.append(&entries)?;
+    Ok(state)
+}
+
+/// The switch, with all that is lost, before its first call; what has recovered without one.
+fn switched(session: &Session, state: &State, proposed: &Proposed, at: i64) -> Vec<JournalEntry> {
+    let plan = &proposed.plan;
+    let who = || session.who.clone();
+    let lost = |it: &LossDeclaration| {
+        let (since, by) = it.recorded.clone().unwrap_or_else(|| (at, who()));
+        LostDomain { fault_domain: it.fault_domain.clone(), since, by }
+    };
+    let is_new = plan.lost.iter().any(|it| it.recorded.is_none());
+    if plan.switch.is_some() || is_new {
+        // A further loss does not make one forget where a switch that goes on came from.
+        let going_on = state.switch.as_ref().filter(|_| state.phase == Phase::Switching);
+        let from = going_on.map_or_else(|| state.active.clone(), |it| it.from.clone());
+        let (from, to) = plan.switch.clone().unwrap_or((from, state.active.clone()));
+        let lost = plan.lost.iter().map(lost).collect();
+        let variables = remembered(&proposed.desired.stack.variables);
+        let (keep, allowed, last_good) =
+            (proposed.keep, proposed.allowed.clone(), proposed.last_good);
+        let who = who();
+        let switched =
+            JournalEntry::Switched { from, to, lost, variables, keep, allowed, last_good, at, who };
+        return vec![switched];
+    }
+    let found = plan.thaws.iter();
+    found.map(|it| JournalEntry::Found { fault_domain: it.clone(), at, who: who() }).collect()
+}
+
+/// Records whose computed attributes the cloud tells differently now.
+fn refreshed(session: &Session, state: &State, proposed: &Proposed, at: i64) -> Vec<JournalEntry> {
+    let plan = &proposed.plan;
+    let drifted: BTreeMap<&Address, &Drift> =
+        plan.drift.iter().map(|it| (&it.address, it)).collect();
+    let settled: BTreeSet<&Address> =
+        plan.changes.iter().filter(|it| it.action == Action::NoOp).map(|it| &it.address).collect();
+    let mut entries = Vec::new();
+    for (address, record) in &state.records {
+        let Some(Observation::Exists { attributes, .. }) = proposed.observed.get(address) else {
+            continue;
+        };
+        let Some(kind) = session.catalog.get(&record.kind) else { continue };
+        let mut seen = record.clone();
+        take_outputs(&mut seen, kind, attributes);
+        if let Some(drift) = drifted.get(address).filter(|_| settled.contains(address)) {
+            acknowledge(&mut seen, kind, drift);
+        }
+        if seen != *record {
+            let outcome = StepOutcome::Recorded(Box::new(seen));
+            entries.push(JournalEntry::Ended { address: address.clone(), step: 0, outcome, at });
+        }
+    }
+    entries
+}
+
+/// What differs from the record and is as desired is recorded so: an interrupted call of ours, mostly.
+fn acknowledge(record: &mut Record, kind: &Kind, drift: &Drift) {
+    for (name, _, observed) in &drift.attributes {
+        if kind.attribute(name).is_some_and(|it| !it.computed) {
+            record.attributes.insert(name.clone(), observed.clone());
+        }
+    }
+}
+
+/// One thread owns the lease and makes entries durable, as many as wait at a time with one sync.
+fn hold_pen(mut lease: Lease) -> (JournalWriter, oneshot::Receiver<Lease>) {
+    let (entries, mut queue) = mpsc::unbounded_channel::<PendingWrite>();
+    let (give_back, back) = oneshot::channel();
+    std::thread::spawn(move || {
+        while let Some(first) = queue.blocking_recv() {
+            let mut waiting = vec![first];
+            while let Ok(next) = queue.try_recv() {
+                waiting.push(next);
+            }
+            let all: Vec<JournalEntry> =
+                waiting.iter().flat_map(|(it, _)| it.iter().cloned()).collect();
+            let written = lease.append(&all).map(|_| ()).map_err(|why: StoreError| why.to_string());
+            for (_, done) in waiting {
+                // A task that was given up does not listen any more.
+                done.send(written.clone()).ok();
+            }
+        }
+        give_back.send(lease).ok();
+    });
+    (JournalWriter { entries, broken: Arc::default() }, back)
+}

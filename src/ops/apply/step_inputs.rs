@@ -1,0 +1,147 @@
+//! What one step needs, what it tells while it runs, and the pen that makes its entries durable.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::engine::address::Address;
+use crate::engine::lang::resolve::ResolvedGate;
+use crate::engine::packets::Family;
+use crate::engine::plan::model::change::Step;
+use crate::engine::retry::Pacing;
+use crate::engine::schema::Kind;
+use crate::engine::state::journal::{JournalEntry, StepOutcome};
+use crate::engine::state::record::Record;
+use crate::engine::value::Attributes;
+use crate::ops::load::session::Session;
+use crate::store::keep_alive::LeaseGuard;
+
+/// Everything one step needs, worked out when it starts.
+pub struct StepInputs {
+    pub step: Step,
+    pub kind: Kind,
+    /// Resolved: what the object is to be, secrets in clear.
+    pub attributes: Attributes,
+    /// The same, sealed: what may be journalled.
+    pub sealed: Attributes,
+    pub record: Option<Record>,
+    pub gate: Option<ResolvedGate>,
+    pub mark: Option<String>,
+    /// A listing under this run's lease has shown that nothing alike is there.
+    pub surveyed: bool,
+    /// What it is made inside was made a moment ago, and may not be known everywhere yet.
+    pub parent_is_new: bool,
+    pub needs: Vec<Address>,
+    pub protected: bool,
+    /// A replace makes it beside what it replaces.
+    pub beside: bool,
+    /// The step after which the object counts as ready.
+    pub is_last: bool,
+    /// Deadline of waits, where the stack gives one.
+    pub timeout: Option<Duration>,
+    /// What has to serve before users are directed to it.
+    pub watches: Vec<WatchedResource>,
+    /// When nobody remembers the old way any more, in milliseconds since the Unix epoch.
+    pub drained_at: Option<i64>,
+    /// It directs users: for how many seconds resolvers may still answer what was before.
+    pub dns_bound: Option<u64>,
+    /// Another member of its group, for a written item to arrive from.
+    pub peer: Option<WatchedResource>,
+}
+
+/// A recorded object that a gate looks at.
+#[derive(Debug, Clone)]
+pub struct WatchedResource {
+    pub address: Address,
+    pub kind: Kind,
+    pub record: Record,
+    /// What is recorded inside, and serves: one of these has to.
+    pub members: Vec<WatchedResource>,
+    /// Where users come to it.
+    pub front: Option<Box<Front>>,
+}
+
+/// What users come through to an object that a gate looks at.
+#[derive(Debug, Clone)]
+pub struct Front {
+    /// What contains it, and may stand behind filters.
+    pub kind: Kind,
+    pub record: Record,
+    /// The kind of those.
+    pub wall: Kind,
+    pub port: u16,
+    /// The addresses under which they come; `None`: either.
+    pub family: Option<Family>,
+}
+
+/// What a running step tells.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    Started {
+        step: usize,
+    },
+    /// Still at it; why.
+    Waiting {
+        step: usize,
+        why: String,
+    },
+    Ended {
+        step: usize,
+        outcome: StepOutcome,
+    },
+}
+
+/// Entries that wait to be durable, and who is told when they are.
+pub type PendingWrite = (Vec<JournalEntry>, oneshot::Sender<Result<(), String>>);
+
+/// Where entries are made durable before work goes on.
+#[derive(Debug, Clone)]
+pub struct JournalWriter {
+    pub entries: mpsc::UnboundedSender<PendingWrite>,
+    /// A write failed: nothing new may start.
+    pub broken: Arc<AtomicBool>,
+}
+
+impl JournalWriter {
+    /// Returns when the entries are durable.
+    pub async fn write(&self, entries: Vec<JournalEntry>) -> Result<(), String> {
+        let (done, wait) = oneshot::channel();
+        let gone = || "the journal is closed".to_owned();
+        self.entries.send((entries, done)).map_err(|_| gone())?;
+        let written = wait.await.map_err(|_| gone())?;
+        if written.is_err() {
+            self.broken.store(true, Relaxed);
+        }
+        written
+    }
+}
+
+/// What became of a step, and the entries that it made durable.
+pub struct StepDone {
+    pub step: usize,
+    pub outcome: StepOutcome,
+    pub entries: Vec<JournalEntry>,
+    /// How long a written item took to arrive at another member of its group.
+    pub arrived: Option<Duration>,
+}
+
+/// When a step started and ended, in milliseconds since the Unix epoch on the clock of the world.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    pub started: Option<i64>,
+    pub ended: Option<i64>,
+    /// See [`Done::arrived`], in milliseconds.
+    pub arrived: Option<u64>,
+}
+
+pub struct StepContext {
+    pub session: Arc<Session>,
+    pub pen: JournalWriter,
+    /// Says whether a call may still leave.
+    pub pulse: Arc<LeaseGuard>,
+    pub tell: Arc<dyn Fn(Progress) + Send + Sync>,
+    pub pace: Pacing,
+}

@@ -1,0 +1,47 @@
+//! The steps of a run with their times, for its report.
+
+use crate::engine::plan::model::step_phase::StepPhase;
+use crate::engine::plan::model::step_phase::{is_gated, role, ttl};
+use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
+use crate::engine::recovery::user_routes::leads_users;
+use crate::engine::schedule::StepState;
+use crate::engine::state::journal::StepOutcome;
+use crate::ops::apply::executor::Executor;
+
+impl Executor<'_> {
+    /// Every step of the plan, those that never started as well.
+    pub fn timed(&self) -> Vec<StepTiming> {
+        let steps = &self.plan.steps;
+        let timed = steps.iter().map(|step| {
+            let times = self.times.get(&step.id).copied().unwrap_or_default();
+            let role = role(step, steps);
+            let is_unchecked = role == StepPhase::Traffic && !is_gated(step, steps);
+            let leads = || leads_users(&self.session.catalog, &self.state, &step.address);
+            StepTiming {
+                id: step.id,
+                address: step.address.clone(),
+                kind: step.kind.clone(),
+                call: step.call.word().into(),
+                role,
+                waits: step.waits.clone(),
+                started: times.started,
+                ended: times.ended,
+                became: self.became(step.id, step.call.mutates()),
+                ttl: ttl(step, role),
+                arrived: times.arrived,
+                unchecked: is_unchecked.then(leads).flatten(),
+            }
+        });
+        timed.collect()
+    }
+
+    fn became(&self, step: usize, mutates: bool) -> StepResult {
+        match (self.schedule.standing(step), self.outcomes.get(&step)) {
+            (StepState::Done, _) => StepResult::Done,
+            (_, Some(StepOutcome::InDoubt { .. })) => StepResult::InDoubt,
+            (StepState::Failed, _) => StepResult::Failed,
+            (StepState::Running, _) if mutates => StepResult::InDoubt,
+            _ => StepResult::NotDone,
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! The waits of a step: until an object is ready, until it is gone, until its own `ready` condition holds.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use crate::cloud::error::ProviderError;
+use crate::cloud::http::prober::{Probe, ProbeAnswer};
+use crate::cloud::provider::ReadResult;
+use crate::engine::lang::check::probe_address;
+use crate::engine::lang::resolve::{ResolvedGate, ResolvedProbe};
+use crate::engine::plan::traffic::balancer_firewalls::shut_by;
+use crate::engine::plan::traffic::serving::lets_serve;
+use crate::engine::retry::{ErrorClass, SilenceBudget, is_late, poll};
+use crate::engine::schema::{ReadinessWait, ServesWhen};
+use crate::engine::state::journal::StepOutcome;
+use crate::engine::value::{Attributes, Value};
+use crate::ops::apply::mutations::{take_outputs, went};
+use crate::ops::apply::step_inputs::{Front, Progress, StepContext, StepInputs, WatchedResource};
+
+/// Where neither the kind nor the stack says how long.
+const WAIT: ReadinessWait = ReadinessWait { within_seconds: 600, poll_seconds: 5 };
+
+pub async fn ready(hands: &StepContext, job: &StepInputs) -> StepOutcome {
+    let Some(mut record) = job.record.clone() else {
+        return StepOutcome::Failed { why: "it is not recorded, so it cannot be awaited".into() };
+    };
+    let rest = job.kind.rest.as_ref().and_then(|it| it.ready.as_ref());
+    let rest = rest.map(|it| ReadinessWait {
+        within_seconds: it.within_seconds,
+        poll_seconds: it.poll_seconds,
+    });
+    let limits = rest.or(job.kind.waits.ready).unwrap_or(WAIT);
+    let sight = PollResult::Ready { id: &record.id };
+    match wait(hands, job, limits, &sight).await {
+        Ok(told) => {
+            take_outputs(&mut record, &job.kind, &told);
+            record.ready = job.is_last;
+            StepOutcome::Recorded(Box::new(record))
+        }
+        Err(why) => StepOutcome::Failed { why },
+    }
+}
+
+pub async fn gone(hands: &StepContext, job: &StepInputs, deposed: bool) -> StepOutcome {
+    let Some(record) = &job.record else { return StepOutcome::Waited };
+    let (id, attributes) = match (&record.deposed, deposed) {
+        (Some(old), true) => (&old.id, &old.attributes),
+        _ => (&record.id, &record.attributes),
+    };
+    let sight = PollResult::Gone { id, attributes };
+    match wait(hands, job, job.kind.waits.gone.unwrap_or(WAIT), &sight).await {
+        Ok(_) => went(record, deposed),
+        Err(why) => StepOutcome::Failed { why },
+    }
+}
+
+pub async fn gate(hands: &StepContext, job: &StepInputs) -> StepOutcome {
+    let Some(gate) = &job.gate else { return StepOutcome::Waited };
+    match (probed(hands, job, gate).await, job.record.clone()) {
+        (Ok(()), Some(mut record)) => {
+            record.ready = job.is_last;
+            StepOutcome::Recorded(Box::new(record))
+        }
+        (Ok(()), None) => StepOutcome::Waited,
+        (Err(why), _) => StepOutcome::Failed { why: format!("`ready` did not hold: {why}") },
+    }
+}
+
+/// A gate that has to hold several times in a row is over when the last of them is seen.
+fn every(gate: &ResolvedGate) -> u64 {
+    (gate.within_seconds / 10).clamp(1, 5)
+}
+
+/// Knocks until a condition holds as many times in a row as it says.
+pub async fn probed(
+    hands: &StepContext,
+    job: &StepInputs,
+    gate: &ResolvedGate,
+) -> Result<(), String> {
+    let probe = probe_of(gate)?;
+    let limits = ReadinessWait { within_seconds: gate.within_seconds, poll_seconds: every(gate) };
+    let sight = PollResult::Gate { gate, probe, held: AtomicU32::new(0) };
+    wait(hands, job, limits, &sight).await.map(|_| ())
+}
+
+/// What a wait looks at.
+pub enum PollResult<'a> {
+    Ready {
+        id: &'a str,
+    },
+    Gone {
+        id: &'a str,
+        attributes: &'a Attributes,
+    },
+    Gate {
+        gate: &'a ResolvedGate,
+        probe: Probe,
+        held: AtomicU32,
+    },
+    /// At least one of what it counts is healthy and takes users.
+    Serves {
+        watched: &'a WatchedResource,
+        serves: &'a ServesWhen,
+    },
+    /// A member of a serving set takes users and is healthy.
+    Member(&'a WatchedResource),
+}
+
+/// One look of a wait.
+enum Polled {
+    Yes(Attributes),
+    NotYet(String),
+    /// Nobody answered.
+    Silent(String),
+    Never(String),
+}
+
+/// `pause`: until the next look, if this one is not the last.
+async fn look(
+    hands: &StepContext,
+    job: &StepInputs,
+    sight: &PollResult<'_>,
+    pause: Duration,
+) -> Polled {
+    let provider = &hands.session.provider;
+    match sight {
+        PollResult::Ready { id } => {
+            match provider.ready(&job.kind, id, &job.attributes, pause).await {
+                Ok(ReadResult::Exists { attributes, ready: true, .. }) => Polled::Yes(attributes),
+                Ok(ReadResult::Exists { why_not, .. }) => {
+                    Polled::NotYet(why_not.unwrap_or_else(|| "it is not ready".into()))
+                }
+                Ok(ReadResult::Absent) => Polled::NotYet("it is in no list yet".into()),
+                Err(why) => seen_error(&why),
+            }
+        }
+        PollResult::Gone { id, attributes } => match provider.look(&job.kind, id, attributes).await
+        {
+            Ok(ReadResult::Absent) => Polled::Yes(Attributes::new()),
+            Ok(ReadResult::Exists { why_not, .. }) => {
+                Polled::NotYet(why_not.unwrap_or_else(|| "it is still there".into()))
+            }
+            Err(why) => seen_error(&why),
+        },
+        PollResult::Gate { gate, probe, held } => {
+            let answer = hands.session.prober.probe(probe.clone()).await;
+            if !accepts(&gate.probe, &answer) {
+                held.store(0, Relaxed);
+                return Polled::NotYet(describe(&answer));
+            }
+            let times = held.fetch_add(1, Relaxed) + 1;
+            if times >= gate.times {
+                Polled::Yes(Attributes::new())
+            } else {
+                Polled::NotYet(format!("it held {times} of {} times", gate.times))
+            }
+        }
+        PollResult::Serves { watched, serves } => match reached(hands, watched, serves).await {
+            Ok(()) => Polled::Yes(Attributes::new()),
+            Err(unserved) => unserved.seen(),
+        },
+        PollResult::Member(watched) => match takes_users(hands, watched).await {
+            Ok(()) => Polled::Yes(Attributes::new()),
+            Err(unserved) => unserved.seen(),
+        },
+    }
+}
+
+/// Why nobody is served yet.
+struct Unserved {
+    why: String,
+    /// Nobody said so: there was no answer.
+    is_silent: bool,
+}
+
+impl Unserved {
+    fn seen(self) -> Polled {
+        if self.is_silent { Polled::Silent(self.why) } else { Polled::NotYet(self.why) }
+    }
+}
+
+impl From<String> for Unserved {
+    fn from(why: String) -> Self {
+        Self { why, is_silent: false }
+    }
+}
+
+impl From<ProviderError> for Unserved {
+    fn from(why: ProviderError) -> Self {
+        Self { why: why.to_string(), is_silent: why.is_silence() }
+    }
+}
+
+/// What is told of an object now.
+async fn told(hands: &StepContext, watched: &WatchedResource) -> Result<Attributes, Unserved> {
+    let record = &watched.record;
+    match hands.session.provider.look(&watched.kind, &record.id, &record.attributes).await? {
+        ReadResult::Exists { attributes, .. } => Ok(attributes),
+        ReadResult::Absent => Err("it is not there".to_owned().into()),
+    }
+}
+
+/// `Ok` when something serves and users are let in to it; otherwise what is seen instead.
+async fn reached(
+    hands: &StepContext,
+    watched: &WatchedResource,
+    serves: &ServesWhen,
+) -> Result<(), Unserved> {
+    served(hands, watched, serves).await?;
+    let Some(front) = &watched.front else { return Ok(()) };
+    let Front { kind, record, wall, port, family } = &**front;
+    let provider = &hands.session.provider;
+    let seen = provider.filters(kind, &record.id, &record.attributes, wall).await?;
+    shut_by(wall, &seen, *port, *family).map_or(Ok(()), |why| Err(why.into()))
+}
+
+/// `Ok` when something serves; otherwise what is seen instead.
+async fn served(
+    hands: &StepContext,
+    watched: &WatchedResource,
+    serves: &ServesWhen,
+) -> Result<(), Unserved> {
+    let attributes = told(hands, watched).await?;
+    let counts = attributes.get(&serves.attribute).and_then(Value::as_map);
+    match counts.and_then(|it| it.get(&serves.member)) {
+        Some(Value::Int(count)) if *count > 0 => members_serve(hands, watched).await,
+        Some(Value::Int(_)) => {
+            let all: Vec<String> = counts
+                .into_iter()
+                .flatten()
+                .map(|(name, it)| format!("{name} {}", it.json()))
+                .collect();
+            Err(format!("{}: {}", serves.attribute, all.join(", ")).into())
+        }
+        _ => Err(format!("the cloud does not tell `{}`", serves.attribute).into()),
+    }
+}
+
+/// What is counted as healthy may refuse users: one of those that state knows has to take them. Where state knows none, the
+/// count is all that can be said.
+async fn members_serve(hands: &StepContext, watched: &WatchedResource) -> Result<(), Unserved> {
+    let mut told = Vec::new();
+    let mut is_silent = true;
+    for member in &watched.members {
+        match takes_users(hands, member).await {
+            Ok(()) => return Ok(()),
+            Err(unserved) => {
+                is_silent &= unserved.is_silent;
+                told.push(format!("`{}`: {}", member.address, unserved.why));
+            }
+        }
+    }
+    if told.is_empty() { Ok(()) } else { Err(Unserved { why: told.join("; "), is_silent }) }
+}
+
+/// Whether a member of a serving set is told to be healthy, and takes users.
+async fn takes_users(hands: &StepContext, watched: &WatchedResource) -> Result<(), Unserved> {
+    let attributes = told(hands, watched).await?;
+    let kind = &watched.kind;
+    let Some(serves) = &kind.serves else { return Ok(()) };
+    let told = |name: &str| match attributes.get(name) {
+        Some(value) => format!("{name} {}", value.json()),
+        None => format!("the cloud does not tell `{name}`"),
+    };
+    if !lets_serve(kind, &attributes) {
+        return Err(told(&serves.attribute).into());
+    }
+    let Some(healthy) = &serves.healthy else { return Ok(()) };
+    let status = attributes.get(&healthy.attribute).and_then(Value::as_text);
+    if status.is_some_and(|it| healthy.is.iter().any(|is| is == it)) {
+        return Ok(());
+    }
+    Err(told(&healthy.attribute).into())
+}
+
+fn seen_error(why: &ProviderError) -> Polled {
+    match why.fault {
+        ErrorClass::Unauthenticated | ErrorClass::Denied | ErrorClass::Rejected => {
+            Polled::Never(why.to_string())
+        }
+        _ if why.is_silence() => Polled::Silent(why.to_string()),
+        _ => Polled::NotYet(why.to_string()),
+    }
+}
+
+/// Looks again and again until it is so, the deadline is over, or nobody has answered for too long.
+pub async fn wait(
+    hands: &StepContext,
+    job: &StepInputs,
+    limits: ReadinessWait,
+    sight: &PollResult<'_>,
+) -> Result<Attributes, String> {
+    let clock = &hands.session.clock;
+    let within = job.timeout.unwrap_or(Duration::from_secs(limits.within_seconds));
+    let began = clock.now();
+    let deadline = began.saturating_add(i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 2));
+    let longest = Duration::from_secs(limits.poll_seconds);
+    let pause = || {
+        let waited = Duration::from_millis(u64::try_from(clock.now() - began).unwrap_or(0));
+        let own = poll(waited, longest).max(clock.grain().min(longest));
+        hands.pace.poll.unwrap_or(own)
+    };
+    let mut silence = SilenceBudget::default();
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let (why, is_silent) = match look(hands, job, sight, pause()).await {
+            Polled::Yes(it) => return Ok(it),
+            Polled::Never(why) => return Err(why),
+            Polled::NotYet(why) => (why, false),
+            Polled::Silent(why) => (why, true),
+        };
+        if silence.lasts(is_silent, clock.now()) {
+            return Err(format!("nobody answers: {why}"));
+        }
+        if is_late(clock.now(), deadline, looks) {
+            return Err(format!("not within {} s: {why}", within.as_secs()));
+        }
+        (hands.tell)(Progress::Waiting { step: job.step.id, why });
+        clock.sleep(pause()).await;
+    }
+}
+
+fn describe(answer: &ProbeAnswer) -> String {
+    match answer {
+        ProbeAnswer::Open => "the port is open".into(),
+        ProbeAnswer::Refused(why) => format!("refused: {why}"),
+        ProbeAnswer::Timeout => "no answer".into(),
+        ProbeAnswer::Http { status, .. } => format!("HTTP {status}"),
+    }
+}
+
+/// What to try; a target that is still open cannot be.
+fn probe_of(gate: &ResolvedGate) -> Result<Probe, String> {
+    let known = |it: &Value| match it.exposed() {
+        Value::Text(text) => Ok(text),
+        _ => Err("what is to be tried is not known".to_owned()),
+    };
+    match &gate.probe {
+        ResolvedProbe::Http { url, .. } => {
+            Ok(Probe::Http { url: probe_address::page(&known(url)?)?.to_owned() })
+        }
+        ResolvedProbe::Tcp(target) => {
+            let target = known(target)?;
+            let (host, port) = probe_address::address(&target)?;
+            Ok(Probe::Tcp { host: host.to_owned(), port })
+        }
+        ResolvedProbe::Replication => {
+            Err("a `replication` gate is not tried by knocking at an address".to_owned())
+        }
+    }
+}
+
+fn accepts(wanted: &ResolvedProbe, answer: &ProbeAnswer) -> bool {
+    match (wanted, answer) {
+        (ResolvedProbe::Tcp(_), ProbeAnswer::Open) => true,
+        (ResolvedProbe::Http { expect, body: wanted, .. }, ProbeAnswer::Http { status, body }) => {
+            status == expect && wanted.as_ref().is_none_or(|it| body.contains(it))
+        }
+        _ => false,
+    }
+}

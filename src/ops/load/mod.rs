@@ -1,0 +1,8 @@
+//! What a command works on: the stack's folder, its layers, its state, and where a switch goes.
+
+pub mod stack_ref;
+pub mod session;
+pub mod layers;
+pub mod switch_target;
+pub mod workspace;
+pub mod sides;

@@ -1,0 +1,207 @@
+//! What a plan is made between: what is asked for, what the layers want, and what a switch leaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::fault_domain::FaultDomains;
+use crate::engine::lang::merge::variables::GivenVariable;
+use crate::engine::plan::guard::rules::Allowances;
+use crate::engine::plan::planner::{Intent, Keep};
+use crate::engine::state::record::{LeftSite, State};
+use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::diagnostic::{Diagnostic, nearest};
+use crate::engine::value::Value;
+use crate::ops::error::OpsError;
+use crate::ops::load::layers::{self, DesiredStack};
+use crate::ops::load::session::Session;
+use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::switch_target::{Losses, SwitchTarget, course, named, remembered};
+use crate::ops::load::workspace;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct PlanRequest {
+    pub place: StackRef,
+    /// `None`: the active ones.
+    pub overlays: Option<Vec<String>>,
+    pub given: Vec<GivenVariable>,
+    pub intent: Intent,
+    pub allowed: Allowances,
+    /// Made anew, whatever differs.
+    pub replace: Vec<Address>,
+    pub losses: Losses,
+    /// Nothing but a switch: where there is none to make, what is pending stays so.
+    pub only_switch: bool,
+    /// A switch also carries what was pending before it.
+    pub include_pending: bool,
+    pub keep: Keep,
+    /// When the site was last seen good, in milliseconds since the Unix epoch: a switch is reported from there on.
+    pub last_good: Option<i64>,
+}
+
+/// What a plan is made between, from layers and state alone.
+pub struct SwitchSides {
+    pub desired: DesiredStack,
+    /// What the overlays that a switch leaves desire.
+    pub before: Vec<DesiredStack>,
+    pub course: SwitchTarget,
+}
+
+pub fn sides(
+    session: &Session,
+    ask: &PlanRequest,
+    state: Option<&State>,
+) -> Result<SwitchSides, OpsError> {
+    let desired = wanted(session, ask, state)?;
+    let mut course = course(state, &desired.stack, &ask.losses);
+    if let Some(state) = state.filter(|it| ask.only_switch && !it.records.is_empty())
+        && course.left.is_empty()
+    {
+        let (overlays, variables) = (state.active.clone(), state.variables.clone());
+        course.from = Some(overlays.clone());
+        course.left.push(LeftSite { overlays, variables });
+    }
+    let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
+    // What was said on this very command line is part of the switch.
+    let given: Vec<GivenVariable> = ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
+    let mut before = Vec::new();
+    for left in course.left.iter().filter(|_| carries_itself) {
+        // What was said when a switch began is part of it as well.
+        let (from, remembered) = (&left.overlays, &left.variables);
+        let desired = layers::desired(&ask.place, from, &given, remembered, &session.catalog);
+        let mut desired = desired.map_err(|why| left_unreadable(ask, state, from, why))?;
+        workspace::lend(session, &ask.place, &mut desired)?;
+        before.push(desired);
+    }
+    Ok(SwitchSides { desired, before, course })
+}
+
+/// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked; else what it takes for
+/// lost.
+pub fn check(session: &Session, ask: &PlanRequest, state: &State) -> Result<Vec<String>, OpsError> {
+    let desired = wanted(session, ask, Some(state))?;
+    let course = course(Some(state), &desired.stack, &ask.losses);
+    Ok(course.lost.into_iter().map(|it| it.fault_domain).collect())
+}
+
+/// What the layers desire, and what was named beside them makes sense.
+fn wanted(
+    session: &Session,
+    ask: &PlanRequest,
+    state: Option<&State>,
+) -> Result<DesiredStack, OpsError> {
+    let overlays = overlays_of(ask.overlays.as_deref(), state);
+    let empty = BTreeMap::new();
+    let remembered = state.map_or(&empty, |it| remembered(it, &overlays));
+    if ask.intent == Intent::Destroy {
+        let desired = leaving(session, ask, &overlays, remembered)?;
+        check_lost(session, &desired, state, &ask.losses)?;
+        return Ok(desired);
+    }
+    let desired = layers::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog);
+    let mut desired = desired.map_err(|why| active_gone(ask, state, &overlays, why))?;
+    workspace::belongs(&ask.place, &desired.stack)?;
+    workspace::lend(session, &ask.place, &mut desired)?;
+    check_lost(session, &desired, state, &ask.losses)?;
+    Ok(desired)
+}
+
+/// The overlays that a switch leaves say what it is to carry. Without them it can still carry all that differs from the world.
+fn left_unreadable(
+    ask: &PlanRequest,
+    state: Option<&State>,
+    from: &[String],
+    why: OpsError,
+) -> OpsError {
+    let (Some(state), Some(to)) = (state, &ask.overlays) else { return why };
+    let Some(switch) = state.whole_switch(&overlays_of(Some(to), None)) else { return why };
+    OpsError::input(
+        format!("this switch leaves {}, which cannot be read: {why}", named(from)),
+        format!(
+            "put it back as it was; or {switch} goes without it, and carries everything that differs from its target"
+        ),
+    )
+}
+
+/// The file of an active overlay may be gone, deleted with a branch; who asks for nothing else is told the way home.
+fn active_gone(
+    ask: &PlanRequest,
+    state: Option<&State>,
+    overlays: &[String],
+    why: OpsError,
+) -> OpsError {
+    let Some(state) = state.filter(|it| ask.overlays.is_none() && it.active == overlays) else {
+        return why;
+    };
+    let gone = |it: &&String| layers::overlay_file(&ask.place, it).is_err();
+    let Some(gone) = overlays.iter().find(gone).filter(|it| !state.home.contains(it)) else {
+        return why;
+    };
+    OpsError::input(
+        format!("{why}; it is active"),
+        format!(
+            "put {gone} back as it was; or go home without it: {}",
+            AdvisedCommand::FailbackWhole { stack: &ask.place.name() }
+        ),
+    )
+}
+
+/// What is laid over what is to go. State says what that is and what protects it: nothing is borrowed for it, and an overlay
+/// that cannot be read is left out.
+fn leaving(
+    session: &Session,
+    ask: &PlanRequest,
+    overlays: &[String],
+    remembered: &BTreeMap<String, Value>,
+) -> Result<DesiredStack, OpsError> {
+    let laid = |overlays: &[String]| {
+        layers::desired(&ask.place, overlays, &ask.given, remembered, &session.catalog)
+    };
+    let (why, mut desired) = match laid(overlays) {
+        Ok(mut desired) => {
+            workspace::belongs(&ask.place, &desired.stack)?;
+            // What is wrong with layers is nothing to who deletes what they made.
+            desired.warnings.clear();
+            return Ok(desired);
+        }
+        Err(why) if overlays.is_empty() => return Err(why),
+        Err(why) => (why, laid(&[])?),
+    };
+    let left_out = format!("left out, for they cannot be read: {}", overlays.join(" + "));
+    let help = format!("what is deleted, and what is protected, is taken from the state ({why})");
+    desired.warnings = vec![Diagnostic::warning("overlays_left_out", left_out).help(help)];
+    Ok(desired)
+}
+
+/// A fault domain that was named and that nothing is in is a slip of the keyboard.
+fn check_lost(
+    session: &Session,
+    desired: &DesiredStack,
+    state: Option<&State>,
+    losses: &Losses,
+) -> Result<(), OpsError> {
+    let (Losses::Also(named) | Losses::Only(named)) = losses else { return Ok(()) };
+    if named.is_empty() {
+        return Ok(());
+    }
+    let recorded = FaultDomains::new(&session.catalog, state);
+    let planned = FaultDomains::planned(&session.catalog, &desired.stack);
+    let known: BTreeSet<&str> = recorded.names().union(&planned.names()).copied().collect();
+    let Some(name) = named.iter().find(|it| !known.contains(it.as_str())) else { return Ok(()) };
+    let help = nearest(name, known.iter().copied()).map_or_else(
+        || {
+            let known: Vec<&str> = known.iter().copied().collect();
+            format!("this stack is in {}", known.join(", "))
+        },
+        |it| format!("did you mean `{it}`?"),
+    );
+    Err(OpsError::input(format!("nothing of this stack is in `{name}`"), help))
+}
+
+/// The asked overlays, else the active ones; `base` means none.
+pub fn overlays_of(asked: Option<&[String]>, state: Option<&State>) -> Vec<String> {
+    match asked {
+        Some(asked) => asked.iter().filter(|it| *it != "base").cloned().collect(),
+        None => state.map(|it| it.active.clone()).unwrap_or_default(),
+    }
+}

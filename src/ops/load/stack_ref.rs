@@ -1,0 +1,162 @@
+//! Where things are: the root, a stack's folder, its state.
+
+use std::path::{Path, PathBuf};
+
+use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::diagnostic::nearest;
+use crate::ops::contained::link_on_the_way;
+use crate::ops::error::OpsError;
+
+/// A stack as it was named on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackRef {
+    pub root: PathBuf,
+    pub stack: String,
+    pub instance: Option<String>,
+}
+
+/// The nearest ancestor that holds `stacks/`.
+pub fn root(from: &Path) -> Option<PathBuf> {
+    from.ancestors().find(|it| it.join("stacks").is_dir()).map(Path::to_owned)
+}
+
+impl StackRef {
+    /// Understands `name`, `name@instance` and a path to a stack's folder or file.
+    pub fn find(named: &str, from: &Path) -> Result<Self, OpsError> {
+        let path = from.join(named);
+        if (named.contains('/') || named == ".") && path.exists() {
+            let below = root(&path).and_then(|it| link_on_the_way(&it, &path));
+            return match below {
+                Some(link) => Err(linked(&link)),
+                None => Self::at(&path),
+            };
+        }
+        let (stack, instance) = match named.split_once('@') {
+            Some((stack, instance)) => (stack, Some(instance.to_owned())),
+            None => (named, None),
+        };
+        let is_plain = |it: &str| {
+            !it.is_empty()
+                && it
+                    .chars()
+                    .all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || "-_".contains(it))
+        };
+        if instance.as_ref().is_some_and(|it| !is_plain(it)) {
+            return Err(OpsError::input(
+                format!("`{named}` does not name a workspace"),
+                "write NAME@WORKSPACE; a workspace's name has lower-case letters, digits, `-` and `_`",
+            ));
+        }
+        let Some(root) = root(from) else {
+            return Err(OpsError::input(
+                format!("there is no `stacks` folder in {} or above it", from.display()),
+                format!("run {}, or name the folder with -C", AdvisedCommand::Init),
+            ));
+        };
+        let place = Self { root, stack: stack.into(), instance };
+        if let Some(link) = link_on_the_way(&place.root, &place.folder()) {
+            return Err(linked(&link));
+        }
+        if place.file().is_file() {
+            return Ok(place);
+        }
+        let names = place.names();
+        let near = nearest(stack, names.iter().map(String::as_str))
+            .map_or_else(|| known(&names), |it| format!("did you mean `{it}`?"));
+        Err(OpsError::input(
+            format!("there is no stack `{stack}`: {} is missing", place.file().display()),
+            near,
+        ))
+    }
+
+    fn at(path: &Path) -> Result<Self, OpsError> {
+        let path =
+            path.canonicalize().map_err(|source| OpsError::File { file: path.into(), source })?;
+        let folder = if path.is_file() { path.parent().unwrap_or(&path).to_owned() } else { path };
+        let name = folder.file_name().map(|it| it.to_string_lossy().into_owned());
+        match (root(&folder), name) {
+            (Some(root), Some(stack)) if folder == root.join("stacks").join(&stack) => {
+                Ok(Self { root, stack, instance: None })
+            }
+            _ => Err(OpsError::input(
+                format!("{} is not the folder of a stack", folder.display()),
+                "a stack is the folder `stacks/NAME` with a `stack.yaml` in it",
+            )),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.root.join("stacks"));
+        let mut names: Vec<String> = entries
+            .into_iter()
+            .flatten()
+            .filter_map(|it| it.ok().filter(|it| it.path().join("stack.yaml").is_file()))
+            .map(|it| it.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.root.join("stacks").join(&self.stack)
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.folder().join("stack.yaml")
+    }
+
+    /// `name` or `name@instance`.
+    pub fn name(&self) -> String {
+        match &self.instance {
+            Some(instance) => format!("{}@{instance}", self.stack),
+            None => self.stack.clone(),
+        }
+    }
+
+    pub fn state(&self, sandbox: bool) -> PathBuf {
+        let state = self.root.join("state");
+        let states = if sandbox { state.join("sandbox").join("states") } else { state };
+        states.join(self.name())
+    }
+
+    /// The other instances of the stack that have a state, the plain one among them.
+    pub fn siblings(&self, sandbox: bool) -> Vec<Self> {
+        let own = self.state(sandbox);
+        let entries = own.parent().map(std::fs::read_dir);
+        let mut found: Vec<Self> = entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|it| it.ok()?.file_name().into_string().ok())
+            .filter_map(|name| match name.split_once('@') {
+                None => (name == self.stack).then_some(None),
+                Some((stack, instance)) => (stack == self.stack).then(|| Some(instance.to_owned())),
+            })
+            .filter(|it| *it != self.instance)
+            .map(|instance| Self { instance, ..self.clone() })
+            .collect();
+        found.sort_by(|one, other| one.instance.cmp(&other.instance));
+        found
+    }
+
+    /// The path as people see it: below the root.
+    pub fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
+    }
+}
+
+/// Git keeps links, so a pull request could bring one.
+fn linked(link: &Path) -> OpsError {
+    OpsError::input(
+        format!("{} is a link; a stack is a folder of its own", link.display()),
+        "put the folder itself there; what is outside of it is not read",
+    )
+}
+
+fn known(names: &[String]) -> String {
+    if names.is_empty() {
+        format!("run {} for a first stack", AdvisedCommand::Init)
+    } else {
+        format!("the stacks here are: {}", names.join(", "))
+    }
+}

@@ -1,0 +1,68 @@
+//! A stack without state that exists all the same: its ownership tags are visible in the clouds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::observed::Observation;
+use crate::engine::ownership_tag::is_of;
+use crate::engine::plan::draft::refresh::ReadRequest;
+use crate::ops::error::OpsError;
+use crate::ops::load::session::Session;
+use crate::ops::load::stack_ref::StackRef;
+
+/// So many are named.
+const NAMED_MAX: usize = 5;
+
+/// Refuses where something that carries this stack's tag stands in the place of what would be made.
+pub async fn check(
+    session: &Session,
+    place: &StackRef,
+    inquiries: &[ReadRequest<'_>],
+    observed: &BTreeMap<Address, Observation>,
+) -> Result<(), OpsError> {
+    let exists = |it: &&ReadRequest<'_>| {
+        it.id.is_none() && matches!(observed.get(&it.address), Some(Observation::Exists { .. }))
+    };
+    let found: Vec<&ReadRequest<'_>> = inquiries.iter().filter(exists).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let elsewhere = recorded_elsewhere(session, place);
+    let mut ours = Vec::new();
+    for it in found {
+        let Some(kind) = session.catalog.get(&it.kind).filter(|it| it.mark.is_some()) else {
+            continue;
+        };
+        let alike = session.provider.alike(kind, &it.attributes).await.unwrap_or_default();
+        let is_ours =
+            |mark: &Option<String>| mark.as_ref().is_some_and(|it| is_of(it, &place.stack));
+        let tagged = alike.iter().filter(|it| is_ours(&it.mark) && !elsewhere.contains(&it.id));
+        ours.extend(tagged.map(|alike| format!("`{}` ({}, {})", it.address, it.kind, alike.id)));
+        if ours.len() > NAMED_MAX {
+            break;
+        }
+    }
+    if ours.is_empty() {
+        return Ok(());
+    }
+    let more = if ours.len() > NAMED_MAX { ", …" } else { "" };
+    ours.truncate(NAMED_MAX);
+    let folder = place.state(session.target.is_sandbox());
+    Err(OpsError::refused(
+        format!(
+            "this stack exists; its state is missing: {}{more} carry the ownership tag of {}, and {} holds no state",
+            ours.join(", "),
+            place.stack,
+            folder.display()
+        ),
+        "nothing was changed, and none of it is to be deleted or renamed for this. Put the state's folder back, from a backup or from the machine that applied last; \
+         if these belong to another project that has a stack of this name, rename this one",
+    ))
+}
+
+/// The ids that other instances of the stack have recorded.
+fn recorded_elsewhere(session: &Session, place: &StackRef) -> BTreeSet<String> {
+    let siblings = place.siblings(session.target.is_sandbox());
+    let states = siblings.iter().filter_map(|it| session.store(it).load().ok()?);
+    states.flat_map(|it| it.records.into_values().map(|it| it.id)).collect()
+}

@@ -1,0 +1,108 @@
+//! The end of a loss: whether a fault domain answers again, and the entry that says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use crate::cloud::provider::ReadResult;
+use crate::engine::fault_domain::FaultDomains;
+use crate::engine::observed::{UnknownReason, Unreadable};
+use crate::engine::schema::FaultDomain;
+use crate::engine::state::journal::{JournalEntry, fold};
+use crate::engine::state::record::State;
+use crate::engine::text::diagnostic::nearest;
+use crate::ops::error::OpsError;
+use crate::ops::load::session::Session;
+use crate::store::lease::Lease;
+
+/// How long a fault domain may take to answer one call, on the wall's clock.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Those of the fault domains that do not answer a call that names one of their objects, and why.
+pub async fn silent(
+    session: &Session,
+    state: &State,
+    domains: &[String],
+) -> Vec<(String, Unreadable)> {
+    if domains.is_empty() {
+        return Vec::new();
+    }
+    let placed = FaultDomains::new(&session.catalog, Some(state));
+    // All at once: each silence takes as long as patience lasts.
+    let mut asked = JoinSet::new();
+    for (at, domain) in domains.iter().enumerate() {
+        // What is in a region by its own attribute is asked for by name, so that lists do not answer for it.
+        let own = state.records.iter().find_map(|(address, record)| {
+            let kind = session.catalog.get(&record.kind)?;
+            let is_own = !matches!(kind.fault_domain, FaultDomain::Of(_));
+            (is_own && placed.of_record(address) == Some(domain)).then_some((kind, record))
+        });
+        let Some((kind, record)) = own else { continue };
+        let (provider, kind, record) =
+            (Arc::clone(&session.provider), kind.clone(), record.clone());
+        let asking = async move {
+            let look = provider.look(&kind, &record.id, &record.attributes);
+            let why = match tokio::time::timeout(PATIENCE, look).await {
+                Ok(Ok(ReadResult::Exists { .. } | ReadResult::Absent)) => None,
+                Ok(Err(why)) => Some(why.unseen()),
+                Err(_) => {
+                    let seconds = PATIENCE.as_secs();
+                    let why = format!("a {} of it did not answer within {seconds} s", kind.kind);
+                    Some(Unreadable::new(UnknownReason::Unreachable, why))
+                }
+            };
+            (at, why)
+        };
+        asked.spawn(asking.in_current_span());
+    }
+    let mut silent: Vec<(usize, Unreadable)> = Vec::new();
+    while let Some(Ok((at, why))) = asked.join_next().await {
+        silent.extend(why.map(|why| (at, why)));
+    }
+    silent.sort_by_key(|(at, _)| *at);
+    silent.into_iter().map(|(at, why)| (domains[at].clone(), why)).collect()
+}
+
+/// It answered, and not what it should: nobody can say that it is well, nor that it is not.
+pub fn no(domain: &str, unseen: &Unreadable, otherwise: &str) -> OpsError {
+    OpsError::input(
+        format!("whether {domain} is well could not be seen: {}", unseen.why),
+        format!("it answers, so mend that, and run the same command again; {otherwise}"),
+    )
+}
+
+/// Journals that a lost fault domain is found, if it answers.
+pub async fn found(
+    session: &Session,
+    lease: &mut Lease,
+    state: &mut State,
+    domain: &str,
+) -> Result<(), OpsError> {
+    let lost: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
+    if !lost.contains(&domain) {
+        let help = match nearest(domain, lost.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if lost.is_empty() => "nothing is lost".to_owned(),
+            None => format!("lost are: {}", lost.join(", ")),
+        };
+        return Err(OpsError::input(format!("state does not say that `{domain}` is lost"), help));
+    }
+    let asked = [domain.to_owned()];
+    if let Some((_, unseen)) = silent(session, state, &asked).await.first() {
+        if unseen.reason.is_no() {
+            return Err(no(domain, unseen, "it stays frozen until then"));
+        }
+        return Err(OpsError::refused(
+            format!("{domain} is still silent: {}", unseen.why),
+            "it stays frozen; say so again when it answers",
+        ));
+    }
+    let fault_domain = domain.to_owned();
+    let found =
+        JournalEntry::Found { fault_domain, at: session.clock.now(), who: session.who.clone() };
+    lease.append(std::slice::from_ref(&found))?;
+    fold(state, &found);
+    Ok(())
+}

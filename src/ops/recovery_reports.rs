@@ -1,0 +1,282 @@
+//! The RTO ledger of a stack: which switch a run carries out, its report, and the reports that are kept.
+
+use std::path::PathBuf;
+
+use crate::engine::lang::model::Stack;
+use crate::engine::plan::model::change::{Plan, Step};
+use crate::engine::plan::model::forecast::{Forecast, SummedSteps};
+use crate::engine::plan::model::step_phase::StepPhase;
+use crate::engine::plan::model::step_phase::role;
+use crate::engine::recovery::completion::Unfinished;
+use crate::engine::recovery::predict::{ConcurrencyLanes, Samples, predict};
+use crate::engine::recovery::report::journaled::{JournaledSwitch, gone_on, runs};
+use crate::engine::recovery::report::phases::{Gap, RunSpan, ShiftRecord, later};
+use crate::engine::recovery::report::summary::{
+    RecoveryObjectives, SwitchKind, SwitchReport, unchecked,
+};
+use crate::engine::recovery::user_routes::leads_users;
+use crate::engine::retry::Pacing;
+use crate::engine::state::record::Phase;
+use crate::ops::apply::executor::{limits, provider_of};
+use crate::ops::apply::finish::RunResult;
+use crate::ops::error::OpsError;
+use crate::ops::load::session::{CloudTarget, Session};
+use crate::ops::load::stack_ref::StackRef;
+use crate::ops::plan::make::Proposed;
+use crate::store::error::StoreError;
+use crate::store::reports::{DamagedReport, Reports, StoredReport};
+
+/// A switch that is about to be carried out, or gone on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switching {
+    pub kind: SwitchKind,
+    pub stack: String,
+    pub from: Vec<String>,
+    pub to: Vec<String>,
+    pub lost: Vec<String>,
+    /// When it was recorded, if an earlier run did that.
+    pub since: Option<i64>,
+    /// When the site was last seen good, where somebody watched it.
+    pub last_good: Option<i64>,
+    /// When earlier runs of it directed users.
+    pub directed: Vec<ShiftRecord>,
+    pub goals: RecoveryObjectives,
+}
+
+/// The switch in a plan; `None`: it changes no overlays, and no switch stands still.
+pub fn switching(proposed: &Proposed) -> Option<Switching> {
+    let plan = &proposed.plan;
+    let state = proposed.state.as_ref()?;
+    let (from, to, before) = match (&plan.switch, &state.switch) {
+        (Some((from, to)), _) => (from.clone(), to.clone(), None),
+        (None, Some(it))
+            if state.phase == Phase::Switching
+                && state.active == plan.overlays
+                // A loss that was only declared has switched nobody.
+                && it.from != state.active
+                && plan.bindings.intent == "apply" =>
+        {
+            (it.from.clone(), state.active.clone(), Some(it))
+        }
+        _ => return None,
+    };
+    let directed = before.map(|it| it.directed.clone()).unwrap_or_default();
+    let directs = plan.steps.iter().any(|it| role(it, &plan.steps) == StepPhase::Traffic);
+    let directs = directs || !directed.is_empty();
+    let kind = match (to == state.home, directs || !plan.lost.is_empty()) {
+        (true, _) => SwitchKind::Failback,
+        (false, true) => SwitchKind::Failover,
+        (false, false) => SwitchKind::Switch,
+    };
+    let lost = plan.lost.iter().map(|it| it.fault_domain.clone()).collect();
+    Some(Switching {
+        kind,
+        stack: plan.stack.clone(),
+        from,
+        to,
+        lost,
+        since: before.map(|it| it.since),
+        last_good: before.and_then(|it| it.last_good).or(proposed.last_good),
+        directed,
+        goals: goals(&proposed.desired.stack),
+    })
+}
+
+/// What the layers say that a recovery may cost.
+pub fn goals(stack: &Stack) -> RecoveryObjectives {
+    RecoveryObjectives {
+        rto: stack.objectives.rto_seconds.map(|(seconds, _)| seconds),
+        rpo: stack.objectives.rpo_seconds.map(|(seconds, _)| seconds),
+    }
+}
+
+/// What became of a switch. A run that went on with one takes over what state knows of its earlier runs; the steps of one
+/// that was cut off stand in the journal.
+pub fn report(
+    session: &Session,
+    place: &StackRef,
+    switching: &Switching,
+    command: &str,
+    run: &RunResult,
+) -> SwitchReport {
+    let recorded = switching.since.unwrap_or(run.began).min(run.began);
+    // Time that is not over, or that nobody believes, counts for nothing.
+    let began = switching.last_good.map_or(recorded, |it| it.clamp(0, recorded));
+    let before = switching.since.map(|_| runs_before(session, place, began)).unwrap_or_default();
+    let cut_off = switching.since.and_then(|since| cut_off(session, place, since, run.began));
+    let (run_began, idle, steps) = match cut_off {
+        Some(it) => {
+            let idle = Gap { from: it.last, to: run.began };
+            (recorded, Some(idle), gone_on(it.steps, run.steps.clone()))
+        }
+        None => (run.began, None, run.steps.clone()),
+    };
+    let mut led = unchecked(&steps);
+    // The journal does not say where a name leads.
+    let is_open = led.iter().any(|it| it.target.is_empty());
+    if let Some(state) = is_open.then(|| session.store(place).load().ok()).flatten().flatten() {
+        led.retain_mut(|it| {
+            let leads = leads_users(&session.catalog, &state, &it.address);
+            leads.map(|leads| it.target = leads).is_some()
+        });
+    }
+    let earlier = before.iter().flat_map(|it| it.unchecked.iter().cloned());
+    let earlier: Vec<_> =
+        earlier.filter(|it| led.iter().all(|one| one.address != it.address)).collect();
+    led.extend(earlier);
+    SwitchReport {
+        kind: before.first().map_or(switching.kind, |it| it.kind),
+        stack: switching.stack.clone(),
+        instance: place.instance.clone(),
+        target: session.target.word().into(),
+        from: switching.from.clone(),
+        to: switching.to.clone(),
+        lost: switching.lost.clone(),
+        who: session.who.clone(),
+        command: command.into(),
+        span: RunSpan { began, recorded, run_began, ended: run.ended.max(run.began) },
+        complete: run.is_over(),
+        goals: switching.goals,
+        earlier: switching.directed.iter().copied().reduce(later),
+        idle,
+        arrivals: Vec::new(),
+        unchecked: led,
+        open: run.open.iter().map(Unfinished::sentence).collect(),
+        steps,
+    }
+}
+
+/// The run that began a switch, where it was cut off and this one is the first after it. Any other history is told as one time.
+fn cut_off(
+    session: &Session,
+    place: &StackRef,
+    since: i64,
+    run_began: i64,
+) -> Option<JournaledSwitch> {
+    // Without its journal less is known, and nothing else is wrong.
+    let entries = session.store(place).entries(1).unwrap_or_default();
+    let runs = runs(&entries);
+    let at = runs.iter().position(|it| it.began == run_began)?;
+    let before = at.checked_sub(1).and_then(|it| runs.into_iter().nth(it))?;
+    let begins = before.switched.as_ref().is_some_and(|(at, _)| *at == since);
+    (begins && !before.is_ended).then_some(before)
+}
+
+/// The reports of earlier runs of the switch that began then.
+fn runs_before(session: &Session, place: &StackRef, began: i64) -> Vec<SwitchReport> {
+    // Without them less is known, and nothing else is wrong.
+    let (kept, _) = reports(session, place).list().unwrap_or_default();
+    kept.into_iter().map(|it| it.report).filter(|it| it.span.began == began).collect()
+}
+
+pub fn reports(session: &Session, place: &StackRef) -> Reports {
+    Reports::of(&place.state(session.target == CloudTarget::Sandbox))
+}
+
+/// Keeps a report beside the state.
+pub fn keep(
+    session: &Session,
+    place: &StackRef,
+    report: &SwitchReport,
+) -> Result<PathBuf, StoreError> {
+    reports(session, place).write(report)
+}
+
+/// The reports of one stack.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    /// The oldest first.
+    pub kept: Vec<StoredReport>,
+    pub damaged: Vec<DamagedReport>,
+}
+
+/// Reports of this instance; for the plain stack, those of every instance of it.
+pub fn past(session: &Session, place: &StackRef) -> Result<Past, OpsError> {
+    let mut past = Past::default();
+    for place in places(session, place)? {
+        let (kept, damaged) = reports(session, &place).list()?;
+        past.kept.extend(kept);
+        past.damaged.extend(damaged);
+    }
+    past.kept.sort_by(|one, other| {
+        (one.report.span.ended, &one.name).cmp(&(other.report.span.ended, &other.name))
+    });
+    Ok(past)
+}
+
+/// The stack itself, and its instances if it is none.
+fn places(session: &Session, place: &StackRef) -> Result<Vec<StackRef>, OpsError> {
+    let mut places = vec![place.clone()];
+    let own = place.state(session.target == CloudTarget::Sandbox);
+    let states = own.parent().unwrap_or(&own);
+    if place.instance.is_some() || !states.is_dir() {
+        return Ok(places);
+    }
+    let wrong = |source| OpsError::File { file: states.to_owned(), source };
+    let mut instances = Vec::new();
+    for entry in std::fs::read_dir(states).map_err(wrong)? {
+        let name = entry.map_err(wrong)?.file_name().to_string_lossy().into_owned();
+        let instance = name.strip_prefix(&place.stack).and_then(|it| it.strip_prefix('@'));
+        instances.extend(instance.map(str::to_owned));
+    }
+    instances.sort();
+    places.extend(instances.into_iter().map(|it| StackRef { instance: Some(it), ..place.clone() }));
+    Ok(places)
+}
+
+/// How long the switch in a plan will take, from what the reports of the stack and its instances measured, and what of these
+/// cannot be read. Nothing where it is no switch.
+pub fn forecast(
+    session: &Session,
+    place: &StackRef,
+    proposed: &Proposed,
+) -> (Option<Forecast>, Vec<DamagedReport>) {
+    if switching(proposed).is_none() {
+        return (None, Vec::new());
+    }
+    let (samples, damaged) = samples(session, place);
+    (expect(session, &proposed.plan, &samples), damaged)
+}
+
+/// What these plans will take one after another, where the reports know anything of it, and what of these cannot be read.
+pub fn expected<'a>(
+    session: &Session,
+    place: &StackRef,
+    plans: impl Iterator<Item = &'a Plan>,
+) -> (Option<SummedSteps>, Vec<DamagedReport>) {
+    let (samples, damaged) = samples(session, place);
+    (SummedSteps::of(plans.filter_map(|it| expect(session, it, &samples))), damaged)
+}
+
+/// What the steps in the reports of the stack and its instances took. It serves predictions only: what cannot be read stops
+/// nobody.
+fn samples(session: &Session, place: &StackRef) -> (Samples, Vec<DamagedReport>) {
+    let plain = StackRef { instance: None, ..place.clone() };
+    let places = places(session, &plain).unwrap_or_else(|_| vec![plain]);
+    let (mut all, mut damaged) = (Vec::new(), Vec::new());
+    for place in places {
+        let reports = reports(session, &place);
+        match reports.list() {
+            Ok((kept, torn)) => {
+                all.extend(kept);
+                damaged.extend(torn);
+            }
+            Err(why) => damaged.push(unlisted(&reports, &why)),
+        }
+    }
+    (Samples::of(all.iter().flat_map(|it| &it.report.steps)), damaged)
+}
+
+fn unlisted(reports: &Reports, why: &StoreError) -> DamagedReport {
+    let why = match why {
+        StoreError::Io { source, .. } => source.to_string(),
+        other => other.to_string(),
+    };
+    DamagedReport { file: reports.folder().to_owned(), why }
+}
+
+fn expect(session: &Session, plan: &Plan, samples: &Samples) -> Option<Forecast> {
+    let provider_of = |step: &Step| provider_of(&session.catalog, step);
+    let lanes = ConcurrencyLanes { provider_of: &provider_of, limits: limits(Pacing::default()) };
+    predict(&plan.steps, samples, &lanes, session.clock.now())
+}

@@ -1,0 +1,64 @@
+//! The words of what must not be overlooked: one line of how much there is, and what is said of each change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::address::Address;
+use crate::engine::plan::model::change::{Change, Danger, Plan};
+use crate::engine::schema::Sort;
+use crate::render::words::{clean, cut, danger};
+
+/// So many addresses are named in the heading, each with so many characters.
+const NAMED_MAX: usize = 3;
+const NAME_MAX: usize = 30;
+
+/// The dangers of each address.
+pub type Risky<'a> = BTreeMap<&'a Address, Vec<&'a Danger>>;
+
+/// Sorted by whose they are.
+pub fn risky(plan: &Plan) -> Risky<'_> {
+    let mut risky = Risky::new();
+    for it in &plan.dangers {
+        risky.entry(&it.address).or_default().push(it);
+    }
+    risky
+}
+
+/// The words of a change's dangers. A plan of an older lifeboat says only whether it loses data.
+pub fn dangers_of(risky: &Risky<'_>, change: &Change) -> Vec<(&'static str, String)> {
+    let said = risky.get(&change.address).into_iter().flatten();
+    let mut dangers: Vec<(Sort, String)> = said.map(|it| (it.sort, clean(&it.says))).collect();
+    let loses = change.action.destroys() && change.loses_data;
+    if loses && dangers.iter().all(|it| it.0 != Sort::Data) {
+        dangers.push((Sort::Data, "its data is lost".into()));
+    }
+    dangers.sort_by_key(|it| it.0);
+    dangers.into_iter().map(|(sort, says)| (danger(sort), says)).collect()
+}
+
+/// The worst first.
+pub fn rank(word: &str) -> usize {
+    Sort::ALL.iter().position(|it| danger(*it) == word).unwrap_or(Sort::ALL.len())
+}
+
+/// Data that is lost is named, as far as a heading has room; of the rest it is told how much.
+pub fn dangers(plan: &Plan) -> Option<String> {
+    let risky = risky(plan);
+    let mut of: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+    for change in &plan.changes {
+        for (word, _) in dangers_of(&risky, change) {
+            of.entry(rank(word)).or_default().insert(clean(&change.address.to_string()));
+        }
+    }
+    let told = of.into_iter().filter_map(|(rank, addresses)| {
+        let word = danger(*Sort::ALL.get(rank)?);
+        let shown: Vec<String> =
+            addresses.iter().take(NAMED_MAX).map(|it| cut(it, NAME_MAX)).collect();
+        let more = match addresses.len().saturating_sub(NAMED_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Some(format!("{word} ×{}: {}{more}", addresses.len(), shown.join(", ")))
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}

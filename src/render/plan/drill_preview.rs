@@ -1,0 +1,76 @@
+//! What a drill will do, told before it: the switch in two lines, what is deleted again in which order, and what is borrowed.
+
+use std::collections::BTreeMap;
+
+use crate::engine::address::Address;
+use crate::engine::plan::model::change::{Plan, Step, StepCall};
+use crate::engine::plan::model::forecast::SummedSteps;
+use crate::render::lines::LineLimits;
+use crate::render::plan::outline::{Detail, depths, outline};
+use crate::render::words::{clean, count, duration};
+
+/// A drill that was carried out on paper.
+pub struct Foretold<'a> {
+    /// `None`: there is none, or it cannot be known before.
+    pub switch: Option<&'a Plan>,
+    /// Objects of which it cannot be known how the switch changes them.
+    pub unknown: &'a [Address],
+    pub cleanup: &'a Plan,
+    /// Used, and left as they are.
+    pub borrowed: &'a [Address],
+    pub expected: Option<&'a SummedSteps>,
+}
+
+/// As lines, in the order in which it will happen.
+pub fn foretold(it: &Foretold<'_>) -> String {
+    let mut lines = vec![String::new()];
+    if let Some(plan) = it.switch {
+        let told = outline(plan.into(), Detail { limits: LineLimits::BRIEF, all: false });
+        lines.push(format!("Then: {}", told.header));
+        lines.push(told.summary);
+    }
+    if !it.unknown.is_empty() {
+        lines.push(format!(
+            "Then: a switch that cannot be planned before home is there, for what only making it gives out: {}",
+            named(it.unknown)
+        ));
+    }
+    let order = order(&it.cleanup.steps);
+    let all: usize = order.iter().map(Vec::len).sum();
+    let data = it.cleanup.changes.iter().filter(|it| it.loses_data).count();
+    let data = if data > 0 { format!(", {data} with data") } else { String::new() };
+    let what = count(all, "object");
+    lines
+        .push(format!("At the end, whatever happens: {what} to delete again{data}, in this order"));
+    for (at, together) in order.iter().enumerate() {
+        lines.push(format!("  {:>2}. {}", at + 1, named(together.iter().copied())));
+    }
+    if !it.borrowed.is_empty() {
+        lines.push(format!("Borrowed, and left as they are: {}", named(it.borrowed)));
+    }
+    if let Some(expected) = it.expected {
+        lines.push(format!(
+            "Expected: {} in all; {} of {} on the critical paths measured before",
+            duration(expected.whole),
+            expected.measured,
+            count(expected.steps, "step")
+        ));
+    }
+    lines.join("\n")
+}
+
+fn named<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> String {
+    addresses.into_iter().map(|it| clean(&it.to_string())).collect::<Vec<_>>().join(", ")
+}
+
+/// What is deleted, those together that need not wait for each other.
+fn order(steps: &[Step]) -> Vec<Vec<&Address>> {
+    let depths = depths(steps);
+    let mut order: BTreeMap<usize, Vec<&Address>> = BTreeMap::new();
+    for (step, depth) in steps.iter().zip(depths) {
+        if matches!(step.call, StepCall::Delete { .. }) {
+            order.entry(depth).or_default().push(&step.address);
+        }
+    }
+    order.into_values().collect()
+}

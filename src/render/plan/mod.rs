@@ -1,0 +1,11 @@
+//! A plan for people: on a terminal, in a pull request, in a browser.
+
+pub mod entry;
+pub mod dangers;
+pub mod fold;
+pub mod outline;
+pub mod text;
+pub mod markdown;
+pub mod json;
+pub mod html;
+pub mod drill_preview;

@@ -1,0 +1,509 @@
+//! The order and the words of a plan, once for every rendering.
+
+use crate::engine::plan::model::change::{
+    Action, AttributeChange, Change, DeferReason, Drift, Note, Plan, Step, StepCall,
+};
+use crate::engine::plan::model::forecast::Forecast;
+use crate::render::lines::{LineLimits, RenderedLine, Sign, attribute, difference, is_short};
+use crate::render::plan::dangers::{dangers, dangers_of, rank, risky};
+use crate::render::plan::entry::{RenderedEntry, RenderedSection};
+use crate::render::plan::fold;
+use crate::render::words::{clean, count, duration, inline, key, moment, symbol};
+
+/// A plan, and how long it is expected to take, if that was asked.
+#[derive(Debug, Clone, Copy)]
+pub struct ShownPlan<'a> {
+    pub plan: &'a Plan,
+    pub forecast: Option<&'a Forecast>,
+}
+
+impl<'a> From<&'a Plan> for ShownPlan<'a> {
+    fn from(plan: &'a Plan) -> Self {
+        Self { plan, forecast: None }
+    }
+}
+
+/// A plan in reading order; every text in it is clean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    /// `woocommerce@drill on sandbox, switch base → scale_up`.
+    pub header: String,
+    /// `Plan: 2 to create, …`.
+    pub summary: String,
+    /// How much of it must not be overlooked: `Danger: DATA LOSS of orders; EXPOSURE of 2`.
+    pub dangers: Option<String>,
+    /// How long a switch is expected to take, and how sure that is.
+    pub forecast: Option<String>,
+    /// Why nothing of it will be applied.
+    pub verdict: Option<String>,
+    pub notices: Vec<Notice>,
+    pub sections: Vec<RenderedSection>,
+    /// How many steps, and how many of them one after another.
+    pub steps: String,
+}
+
+/// A refusal, a mistake or a warning.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// `Refused`, `Error` or `Warning`.
+    pub word: &'static str,
+    pub code: String,
+    pub text: String,
+    pub places: Vec<String>,
+    pub help: Option<String>,
+}
+
+/// How much of a plan is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Detail {
+    pub limits: LineLimits,
+    /// Also what stays as it is, and every step.
+    pub all: bool,
+}
+
+type Belongs = fn(&Change) -> bool;
+
+const SECTIONS: [(&str, Belongs); 5] = [
+    ("Deletions and replacements", |it| it.action.destroys()),
+    ("Updates", |it| it.action == Action::Update),
+    ("Creations", |it| it.action == Action::Create),
+    ("Moves, waits and records", |it| {
+        matches!(it.action, Action::Move | Action::Adopt | Action::Await | Action::Forget)
+    }),
+    ("Not seen", |it| it.action == Action::NoOp && it.unseen.is_some()),
+];
+
+const HELD: [(&str, Belongs); 3] = [
+    ("Left behind", Change::is_left_behind),
+    ("Held: not part of this switch", |it| waits(it, DeferReason::Pending)),
+    ("Held", |it| !it.is_left_behind() && it.held.is_some() && !waits(it, DeferReason::Pending)),
+];
+
+fn waits(change: &Change, wait: DeferReason) -> bool {
+    !change.is_left_behind() && change.held.as_ref().is_some_and(|it| it.wait == wait)
+}
+
+pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
+    let plan = shown.plan;
+    let mut sections: Vec<RenderedSection> = SECTIONS
+        .into_iter()
+        .map(|(title, belongs)| changes(plan, title, belongs, detail))
+        .collect();
+    for (title, belongs) in HELD {
+        let held = plan.changes.iter().filter(|it| belongs(it));
+        let entries: Vec<RenderedEntry> = held.filter_map(|it| held_back(it, detail)).collect();
+        sections.push(RenderedSection { entries: fold::equal(entries), ..section(title) });
+    }
+    sections.push(RenderedSection { lines: gates(plan), ..section("Gates") });
+    sections.push(outputs(plan, detail.limits));
+    sections.push(RenderedSection { lines: stale(plan), ..section("Stale") });
+    sections.push(RenderedSection {
+        entries: fold::equal(plan.drift.iter().map(|it| drifted(it, detail.limits)).collect()),
+        ..section("Changed outside lifeboat")
+    });
+    if detail.all {
+        let is_same: Belongs =
+            |it| it.action == Action::NoOp && it.unseen.is_none() && it.frozen.is_none();
+        sections.push(changes(plan, "Unchanged", is_same, detail));
+        sections.push(RenderedSection {
+            lines: plan.steps.iter().map(step).collect(),
+            ..section("Steps")
+        });
+    }
+    fold::repeated(&mut sections);
+    sections.retain(|it| !it.entries.is_empty() || !it.lines.is_empty());
+    Outline {
+        header: header(plan),
+        summary: summary(plan),
+        dangers: dangers(plan),
+        forecast: shown.forecast.map(forecast),
+        verdict: verdict(plan),
+        notices: notices(plan),
+        sections,
+        steps: steps(&plan.steps),
+    }
+}
+
+fn section(title: &'static str) -> RenderedSection {
+    RenderedSection { title, destroys: false, entries: Vec::new(), lines: Vec::new() }
+}
+
+fn changes(plan: &Plan, title: &'static str, belongs: Belongs, detail: Detail) -> RenderedSection {
+    let changes: Vec<&Change> = plan.changes.iter().filter(|it| belongs(it)).collect();
+    let destroys = changes.iter().any(|it| it.action.destroys());
+    let risky = risky(plan);
+    let mut entries: Vec<RenderedEntry> =
+        changes.iter().map(|it| entry(it, dangers_of(&risky, it), detail)).collect();
+    // The worst first; what is not dangerous stays in the order of the plan.
+    entries.sort_by_key(|it| it.dangers.first().map_or(usize::MAX, |it| rank(it.0)));
+    // What is destroyed stands alone: each address is read by itself.
+    let entries = if destroys { entries } else { fold::equal(entries) };
+    RenderedSection { destroys, entries, ..section(title) }
+}
+
+/// The stack, where it is, and what is switched or laid over it.
+fn header(plan: &Plan) -> String {
+    let mut header = name(plan);
+    if !plan.bindings.target.is_empty() {
+        header.push_str(&format!(" on {}", clean(&plan.bindings.target)));
+    }
+    let overlays = |names: &[String]| match names {
+        [] => "base".to_owned(),
+        names => names.iter().map(|it| clean(it)).collect::<Vec<_>>().join(" + "),
+    };
+    if let Some((from, to)) = &plan.switch {
+        header.push_str(&format!(", switch {} → {}", overlays(from), overlays(to)));
+    } else if !plan.overlays.is_empty() {
+        header.push_str(&format!(", overlay {}", overlays(&plan.overlays)));
+    }
+    if plan.bindings.intent == "destroy" {
+        header.push_str(", destroy");
+    }
+    let losses = |assumed: bool| -> Vec<String> {
+        let chosen = plan.lost.iter().filter(|it| it.recorded.is_none() == assumed);
+        chosen.map(|it| clean(&it.fault_domain)).collect()
+    };
+    for (words, lost) in [("lost", losses(false)), ("assumed lost", losses(true))] {
+        if !lost.is_empty() {
+            header.push_str(&format!(", {words}: {}", lost.join(", ")));
+        }
+    }
+    if !plan.thaws.is_empty() {
+        let found: Vec<String> = plan.thaws.iter().map(|it| clean(it)).collect();
+        header.push_str(&format!(", recovered: {}", found.join(", ")));
+    }
+    header
+}
+
+/// `woocommerce@drill`.
+pub fn name(plan: &Plan) -> String {
+    match &plan.instance {
+        Some(instance) => format!("{}@{}", clean(&plan.stack), clean(instance)),
+        None => clean(&plan.stack),
+    }
+}
+
+fn summary(plan: &Plan) -> String {
+    let it = plan.summary();
+    let mut rest = vec![format!("{} unchanged", it.unchanged)];
+    rest.extend((it.unseen > 0).then(|| format!("{} not seen", it.unseen)));
+    rest.extend((it.frozen > 0).then(|| format!("{} frozen", it.frozen)));
+    rest.extend((it.held > 0).then(|| format!("{} held", it.held)));
+    rest.extend((it.left_behind > 0).then(|| format!("{} left behind", it.left_behind)));
+    rest.extend((it.drift > 0).then(|| format!("{} changed outside lifeboat", it.drift)));
+    let rest = rest.join(", ");
+    if plan.is_empty() && it.forget + it.moved + it.await_ == 0 {
+        let why = match (verdict(plan), it.unseen, it.frozen) {
+            (Some(_), ..) => "Nothing could be planned",
+            (None, 0, 0) => "The world is as the layers describe it",
+            (None, 0, _) => "What is not lost is as the layers describe it",
+            (None, ..) => "What could be seen is as the layers describe it",
+        };
+        return format!("No changes. {why}; {rest}");
+    }
+    let lost = |replaces: bool| {
+        let lost = plan.changes.iter().filter(|it| {
+            it.loses_data && it.action.destroys() && (it.action != Action::Delete) == replaces
+        });
+        match lost.count() {
+            0 => String::new(),
+            1 => " (1 with its data)".into(),
+            more => format!(" ({more} with their data)"),
+        }
+    };
+    let mut todo = vec![
+        format!("{} to create", it.create),
+        format!("{} to update", it.update),
+        format!("{} to replace{}", it.replace, lost(true)),
+        format!("{} to delete{}", it.delete, lost(false)),
+    ];
+    let adopted = plan.changes.iter().filter(|it| it.action == Action::Adopt).count();
+    let others = [
+        (it.moved - adopted, "to move"),
+        (adopted, "to adopt"),
+        (it.await_, "to await"),
+        (it.forget, "to forget"),
+    ];
+    for (number, words) in others.into_iter().filter(|(number, _)| *number > 0) {
+        todo.push(format!("{number} {words}"));
+    }
+    if it.outputs > 0 {
+        todo.push(format!("{} to set", count(it.outputs, "output")));
+    }
+    format!("Plan: {}; {rest}", todo.join(", "))
+}
+
+/// `Expected: 2 min 10 s until users are directed anew, then up to 5 min until everybody is (TTL); …`.
+fn forecast(it: &Forecast) -> String {
+    let whole = duration(it.whole);
+    let mut text = match it.directed {
+        Some(directed) => format!(
+            "Expected: {} until users are directed anew, then up to {} until everybody is (TTL); {whole} until all is done",
+            duration(directed.usual),
+            duration(directed.dns_bound)
+        ),
+        None => format!("Expected: {whole} until all is done"),
+    };
+    if it.samples == 0 && it.steps > 0 {
+        text.push_str("; a guess from the kinds' own numbers");
+    } else if it.steps > 0 {
+        text.push_str(&format!(
+            "; {} of {} on the critical path measured before, {}; {} if each is as slow as the slowest like it",
+            it.measured,
+            count(it.steps, "step"),
+            count(it.samples, "sample"),
+            duration(it.longest)
+        ));
+    }
+    text
+}
+
+fn verdict(plan: &Plan) -> Option<String> {
+    let number = |severity: &str| plan.notes.iter().filter(|it| it.severity == severity).count();
+    let mut stops = Vec::new();
+    for (number, noun) in [(number("refusal"), "refusal"), (number("error"), "error")] {
+        stops.extend((number > 0).then(|| count(number, noun)));
+    }
+    (!stops.is_empty())
+        .then(|| format!("{}: nothing of this plan can be applied", stops.join(" and ")))
+}
+
+/// Refusals, then errors, then warnings.
+fn notices(plan: &Plan) -> Vec<Notice> {
+    let of = |severity: &'static str, word: &'static str| {
+        let notes = plan.notes.iter().filter(move |it| match severity {
+            "warning" => it.severity != "refusal" && it.severity != "error",
+            severity => it.severity == severity,
+        });
+        notes.map(move |it| notice(it, word))
+    };
+    let notes =
+        of("refusal", "Refused").chain(of("error", "Error")).chain(of("warning", "Warning"));
+    notes.chain(allowed(plan)).collect()
+}
+
+/// What guards let through: a saved plan carries it, so who reviews one sees it.
+fn allowed(plan: &Plan) -> Option<Notice> {
+    let it = &plan.allowed;
+    let mut flags: Vec<String> =
+        it.delete.iter().map(|it| format!("--allow-delete '{}'", clean(&it.to_string()))).collect();
+    flags.extend(it.destroys.map(|it| format!("--allow-destroys {it}")));
+    flags.extend(it.absent.map(|it| format!("--allow-absent {it}")));
+    flags.extend(it.outage.then(|| "--allow-outage".to_owned()));
+    flags.extend(it.group_changes.then(|| "--allow-group-changes".to_owned()));
+    flags.extend(plan.include_pending.then(|| "--include-pending".to_owned()));
+    if flags.is_empty() {
+        return None;
+    }
+    Some(Notice {
+        word: "Warning",
+        code: "allowed".into(),
+        text: format!("made with {}", flags.join(" ")),
+        places: Vec::new(),
+        help: None,
+    })
+}
+
+fn notice(note: &Note, word: &'static str) -> Notice {
+    Notice {
+        word,
+        code: clean(&note.code),
+        text: clean(&note.text),
+        places: note.places.iter().map(|it| clean(it)).collect(),
+        help: note.help.as_deref().map(clean),
+    }
+}
+
+fn entry(change: &Change, dangers: Vec<(&'static str, String)>, detail: Detail) -> RenderedEntry {
+    let unseen = change.unseen.as_ref().filter(|_| change.action == Action::NoOp);
+    let mut reason = Vec::new();
+    reason.extend(Some(clean(&change.reason)).filter(|it| !it.is_empty()));
+    reason.extend(change.unseen.as_ref().map(|it| clean(&it.why)));
+    reason.extend(
+        change.moved_from.as_ref().map(|it| format!("moved from {}", clean(&it.to_string()))),
+    );
+    if change.action.destroys() {
+        reason.extend(change.id.as_deref().map(|it| format!("id {}", clean(it))));
+    }
+    RenderedEntry {
+        symbol: if unseen.is_some() { "?" } else { symbol(change.action) },
+        address: clean(&change.address.to_string()),
+        kind: clean(&change.kind),
+        reason: reason.join("; "),
+        dangers,
+        also: Vec::new(),
+        attributes: change.attributes.iter().map(|it| key(&it.name)).collect(),
+        place: change.place.as_deref().map(clean),
+        lines: attributes(change, detail),
+    }
+}
+
+/// What would be done as well, and has to wait.
+fn held_back(change: &Change, detail: Detail) -> Option<RenderedEntry> {
+    let held = change.held.as_ref()?;
+    let would = Change {
+        action: held.action,
+        reason: held.why.clone(),
+        attributes: held.attributes.clone(),
+        unseen: None,
+        loses_data: false,
+        ..change.clone()
+    };
+    let mut entry = entry(&would, Vec::new(), detail);
+    if held.action == Action::Create {
+        entry.lines.clear();
+    }
+    entry.reason = format!("{} {}: {}", "would", held.action.word(), clean(&held.why));
+    Some(entry)
+}
+
+/// What is waited for on the way, in the order of the steps.
+fn gates(plan: &Plan) -> Vec<RenderedLine> {
+    let gates = plan.steps.iter().filter(|it| it.call.is_gate());
+    let told = gates.map(|it| RenderedLine {
+        sign: Sign::Aside,
+        depth: 0,
+        text: format!("{}: {}", clean(&it.address.to_string()), clean(&gate(it))),
+        comment: None,
+    });
+    told.collect()
+}
+
+fn gate(step: &Step) -> String {
+    match &step.call {
+        StepCall::Serving { of } if of.is_empty() => "serving gate, its own `gate` holds".into(),
+        StepCall::Serving { of } if of[..] == [step.address.clone()] => {
+            "serving gate, it is healthy and takes users".into()
+        }
+        StepCall::Serving { of } => {
+            let of: Vec<String> = of.iter().map(ToString::to_string).collect();
+            format!("serving gate, something healthy behind {}", of.join(", "))
+        }
+        StepCall::Replication { from } => {
+            format!("replication gate, an item written to {from} arrives here")
+        }
+        StepCall::Drain { until: Some(_), .. } => {
+            "drain gate, until nobody comes the way that an earlier run closed".into()
+        }
+        StepCall::Drain { seconds, .. } => {
+            format!("drain gate, {} until nobody comes the old way", duration(*seconds))
+        }
+        other => other.word().into(),
+    }
+}
+
+/// Values that may be of yesterday.
+fn stale(plan: &Plan) -> Vec<RenderedLine> {
+    let told = plan.stale.iter().map(|it| {
+        let since = it.since.map_or_else(String::new, |it| format!(" at {}", moment(it)));
+        let text = format!(
+            "{} comes from `{}`, recorded before {} was lost{since}",
+            clean(&it.what),
+            clean(&it.from.to_string()),
+            clean(&it.fault_domain)
+        );
+        RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
+    });
+    told.collect()
+}
+
+/// Attributes that no layer gives are told in one line, unless everything is told.
+fn attributes(change: &Change, detail: Detail) -> Vec<RenderedLine> {
+    let is_default = |it: &&AttributeChange| {
+        !detail.all && change.action == Action::Create && it.place.is_none() && is_short(&it.after)
+    };
+    let given = change.attributes.iter().filter(|it| !is_default(it));
+    let mut lines: Vec<RenderedLine> = given.flat_map(|it| attribute(it, detail.limits)).collect();
+    let defaults: Vec<String> = change
+        .attributes
+        .iter()
+        .filter(is_default)
+        .map(|it| format!("{}: {}", key(&it.name), inline(&it.after)))
+        .collect();
+    if !defaults.is_empty() {
+        let text = format!("by default: {}", defaults.join(", "));
+        lines.push(RenderedLine { sign: Sign::Add, depth: 0, text, comment: None });
+    }
+    lines
+}
+
+fn outputs(plan: &Plan, limits: LineLimits) -> RenderedSection {
+    let lines = plan.outputs.iter();
+    let lines = lines.flat_map(|it| difference(&clean(&it.name), &it.before, &it.after, limits));
+    RenderedSection { lines: lines.collect(), ..section("Outputs") }
+}
+
+fn drifted(drift: &Drift, limits: LineLimits) -> RenderedEntry {
+    let lines = drift.attributes.iter();
+    RenderedEntry {
+        symbol: if drift.absent { "-" } else { "~" },
+        address: clean(&drift.address.to_string()),
+        kind: clean(&drift.kind),
+        reason: if drift.absent { "it is gone".into() } else { "recorded → observed".into() },
+        dangers: Vec::new(),
+        also: Vec::new(),
+        attributes: drift.attributes.iter().map(|it| key(&it.0)).collect(),
+        place: None,
+        lines: lines
+            .flat_map(|(name, before, after)| difference(&clean(name), before, after, limits))
+            .collect(),
+    }
+}
+
+fn step(step: &Step) -> RenderedLine {
+    let address = clean(&step.address.to_string());
+    let waits: Vec<String> = step.waits.iter().map(|it| format!("#{it}")).collect();
+    let after =
+        if waits.is_empty() { String::new() } else { format!(", after {}", waits.join(" ")) };
+    let or = if is_or_create(step) { " or create" } else { "" };
+    let text = format!("#{} {}{or} {address}{after}", step.id, step.call.word());
+    RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
+}
+
+/// `14 steps; the longest chain has 6`.
+fn steps(steps: &[Step]) -> String {
+    let number = match steps.len() {
+        0 => "No steps".into(),
+        1 => "1 step".into(),
+        number => format!("{}; the longest chain has {}", count(number, "step"), longest(steps)),
+    };
+    if !steps.iter().any(is_or_create) {
+        return number;
+    }
+    format!("{number}; update, or create what is gone by then")
+}
+
+/// Whether what turns out to be gone is made again instead of being changed.
+fn is_or_create(step: &Step) -> bool {
+    matches!(step.call, StepCall::Update { or_create: true, .. })
+}
+
+/// How many steps wait for each other in the longest row; steps of a cycle are in no row.
+fn longest(steps: &[Step]) -> usize {
+    depths(steps).into_iter().max().unwrap_or(0)
+}
+
+/// For each step how many are in the longest row that ends with it; 0 for those of a cycle, and behind it.
+pub fn depths(steps: &[Step]) -> Vec<usize> {
+    let mut waiting: Vec<usize> = steps.iter().map(|it| it.waits.len()).collect();
+    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    for (at, step) in steps.iter().enumerate() {
+        for wait in step.waits.iter().filter(|it| **it < steps.len()) {
+            dependents[*wait].push(at);
+        }
+    }
+    let mut length = vec![1; steps.len()];
+    let mut depths = vec![0; steps.len()];
+    let mut free: Vec<usize> = (0..steps.len()).filter(|it| waiting[*it] == 0).collect();
+    while let Some(at) = free.pop() {
+        depths[at] = length[at];
+        for dependent in &dependents[at] {
+            length[*dependent] = length[*dependent].max(length[at] + 1);
+            waiting[*dependent] -= 1;
+            if waiting[*dependent] == 0 {
+                free.push(*dependent);
+            }
+        }
+    }
+    depths
+}

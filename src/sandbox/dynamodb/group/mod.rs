@@ -1,0 +1,5 @@
+//! Members that join a group, change and leave it.
+
+pub mod replica_delete;
+pub mod action;
+pub mod replicas;

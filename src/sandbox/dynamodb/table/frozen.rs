@@ -1,0 +1,26 @@
+//! Changes that concern a whole group while a member's region is lost.
+//!
+//! What the real service does is not known: during a pause of replication it disallows them, so they are refused unless
+//! the loss says otherwise.
+
+use crate::sandbox::dynamodb::api_error::DynamoDbError;
+use crate::sandbox::dynamodb::store::register::Register;
+use crate::sandbox::dynamodb::store::table::DynamoTable;
+
+/// Refuses when a member, or the region that the change names, is cut off.
+pub fn whole(
+    register: &Register,
+    table: &DynamoTable,
+    named: Option<&str>,
+) -> Result<(), DynamoDbError> {
+    let members = register.group_of(table).map_or(&[] as &[_], |it| &it.members).iter();
+    let mut concerned = named.into_iter().chain(members.map(|it| it.region.as_str()));
+    match concerned.find(|region| register.links.freezes(region)) {
+        None => Ok(()),
+        Some(region) => Err(DynamoDbError::validation(format!(
+            "The sandbox refuses changes of all members of {} while the region {region} is lost; what the service \
+             does then is not known",
+            table.name
+        ))),
+    }
+}

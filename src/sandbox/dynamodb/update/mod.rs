@@ -1,0 +1,5 @@
+//! UpdateTable and UpdateTimeToLive: one logical change per call.
+
+pub mod changes;
+pub mod update_table;
+pub mod ttl;

@@ -1,0 +1,4 @@
+//! Rows of a world: stored, changed, and written out as changes.
+
+pub mod change;
+pub mod keyed;

@@ -1,0 +1,297 @@
+//! The heartbeat of a lease: confirms again and again that the epoch is still ours, and says whether a call may leave.
+//!
+//! Where a look may be answered from a cache (NFS keeps listings for seconds), it is as old as the last heartbeat, which
+//! writes before it looks: that is what half a lease is for. On a disk of this machine it is never old.
+//!
+//! What remains: a process that is stopped between the last look and the request itself, for longer than who preempts it
+//! waits, makes that one call when it wakes up. Its step is begun in the journal, so the new holder looks what became of it.
+
+use std::fmt;
+use std::fs::File;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::store::error::{LeaseEnd, StoreError};
+use crate::store::lock_record::{Heartbeat, LockRecords, wall};
+
+/// How often a holder says how far it has come, beside its heartbeats: a small file costs a tenth of a durable entry.
+const SAID_EVERY: Duration = Duration::from_millis(100);
+
+/// How far a state has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RenewalState {
+    /// The number of its last entry.
+    pub sequence: u64,
+    pub serial: u64,
+}
+
+/// How long a lease holds without a heartbeat, and how often the heart beats. Seconds of the wall, whatever clock the world has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseTimes {
+    pub lease: Duration,
+    pub heartbeat: Duration,
+}
+
+impl Default for LeaseTimes {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(30), heartbeat: Duration::from_secs(5) }
+    }
+}
+
+/// Told once, when the lease ends before its time.
+type Listener = Box<dyn FnOnce(&LeaseEnd) + Send>;
+
+/// The pulse of one lease, felt by everybody who acts under it.
+pub struct LeaseGuard {
+    claims: LockRecords,
+    epoch: u64,
+    times: LeaseTimes,
+    /// Whether the last heartbeat was written. One at a time writes.
+    released: Mutex<bool>,
+    inner: Mutex<GuardState>,
+    wake: Condvar,
+}
+
+struct GuardState {
+    /// When the last heartbeat that was confirmed began: for a machine that sleeps, on the wall, too.
+    confirmed: Instant,
+    confirmed_wall: i64,
+    over: Option<LeaseEnd>,
+    /// Something was journalled; before that nothing can be in flight.
+    is_writing: bool,
+    is_done: bool,
+    listeners: Vec<Listener>,
+    /// How far the state has come: said with every heartbeat, so that an older state is known as such.
+    reached: RenewalState,
+    /// When that was said last.
+    said: Option<Instant>,
+    /// The locked claim.
+    lock: Option<File>,
+}
+
+impl fmt::Debug for LeaseGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pulse").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl LeaseGuard {
+    /// Whether a call that changes something may leave now.
+    ///
+    /// Every one re-reads the epoch and the stop flag, not only deletes, replaces and traffic steps: here it is one listing of a
+    /// small folder. Where the last confirmed heartbeat is older than half a lease the heart has to beat first.
+    pub fn may_call(&self) -> Result<(), LeaseEnd> {
+        let half = self.times.lease / 2;
+        let inner = self.lock();
+        let slept = u128::from((wall() - inner.confirmed_wall).unsigned_abs());
+        let is_young = inner.confirmed.elapsed() < half && slept < half.as_millis();
+        drop(inner);
+        if is_young { self.look() } else { self.beat() }
+    }
+
+    /// Whether what was written so far stands: the epoch is the newest. What is asked for makes no difference.
+    pub fn is_ours(&self) -> Result<(), LeaseEnd> {
+        let sight = self.claims.look(self.epoch).map_err(|why| self.unclear(&why))?;
+        if sight.newest == Some(self.epoch) { Ok(()) } else { Err(self.lost(sight.newest)) }
+    }
+
+    /// What is durable now. It is said with the next heartbeat at the latest; one that cannot be written says it then.
+    pub fn knows(&self, sequence: u64, serial: u64) {
+        let mut inner = self.lock();
+        inner.reached = RenewalState { sequence, serial };
+        if inner.said.is_some_and(|it| it.elapsed() < SAID_EVERY) {
+            return;
+        }
+        inner.said = Some(Instant::now());
+        drop(inner);
+        self.write_beat(false).ok();
+    }
+
+    /// Before anything is written. Who was asked to stop before that has already given the lease back.
+    pub fn begin_writing(&self) -> Result<(), LeaseEnd> {
+        let mut inner = self.lock();
+        match &inner.over {
+            Some(LeaseEnd::Preempted { .. }) if inner.is_writing => Ok(()),
+            Some(over) => Err(over.clone()),
+            None => {
+                inner.is_writing = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Why the lease ended before its time, if it did.
+    pub fn over(&self) -> Option<LeaseEnd> {
+        self.lock().over.clone()
+    }
+
+    /// Who is told when it ends before its time; at once, if it has.
+    pub fn when_over(&self, tell: impl FnOnce(&LeaseEnd) + Send + 'static) {
+        let mut inner = self.lock();
+        match inner.over.clone() {
+            None => inner.listeners.push(Box::new(tell)),
+            Some(over) => {
+                drop(inner);
+                tell(&over);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, GuardState> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self) -> Result<(), LeaseEnd> {
+        if let Some(over) = self.over() {
+            return Err(over);
+        }
+        let sight = self.claims.look(self.epoch).map_err(|why| self.unclear(&why))?;
+        if sight.newest != Some(self.epoch) {
+            return Err(self.lost(sight.newest));
+        }
+        if sight.is_asked {
+            let stop = self.claims.asked(self.epoch).map_err(|why| self.unclear(&why))?;
+            let by = stop.map_or_else(|| "another process".into(), |it| it.by());
+            return Err(self.end(LeaseEnd::Preempted { by }));
+        }
+        Ok(())
+    }
+
+    /// One heartbeat. It is written before it is confirmed, so that who finds it old has claimed before we look.
+    fn beat(&self) -> Result<(), LeaseEnd> {
+        let (now, now_wall) = (Instant::now(), wall());
+        let written = self.write_beat(false);
+        self.look()?;
+        written.map_err(|why| self.unclear(&why))?;
+        let mut inner = self.lock();
+        inner.confirmed = now;
+        inner.confirmed_wall = now_wall;
+        Ok(())
+    }
+
+    fn write_beat(&self, is_released: bool) -> Result<(), StoreError> {
+        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        if *released {
+            return Ok(());
+        }
+        *released = is_released;
+        let RenewalState { sequence, serial } = self.lock().reached;
+        self.claims.beat(self.epoch, Heartbeat { at: wall(), is_released, sequence, serial })
+    }
+
+    /// It cannot be told whether the lease is ours: nothing leaves, and the next look may know better.
+    fn unclear(&self, why: &StoreError) -> LeaseEnd {
+        let age = self.lock().confirmed.elapsed().as_secs();
+        let cause = std::error::Error::source(why).map_or_else(String::new, |it| format!(": {it}"));
+        LeaseEnd::Lost { why: format!("the last heartbeat is {age} s old, and {why}{cause}") }
+    }
+
+    fn lost(&self, newest: Option<u64>) -> LeaseEnd {
+        let holder = self.claims.newest().ok().flatten();
+        let why = match (newest, holder) {
+            (Some(_), Some(it)) if it.epoch > self.epoch => {
+                format!("epoch {} belongs to {}", it.epoch, it.holder())
+            }
+            (Some(newest), _) => format!("there is an epoch {newest}"),
+            (None, _) => "its claim is gone from the state's folder".into(),
+        };
+        self.end(LeaseEnd::Lost { why })
+    }
+
+    /// The lease ends before its time; what it ended with first is what is told, but lost is final.
+    fn end(&self, over: LeaseEnd) -> LeaseEnd {
+        let mut inner = self.lock();
+        match (&inner.over, &over) {
+            (None, _) | (Some(LeaseEnd::Preempted { .. }), LeaseEnd::Lost { .. }) => {
+                inner.over = Some(over.clone());
+            }
+            (Some(first), _) => return first.clone(),
+        }
+        let listeners = std::mem::take(&mut inner.listeners);
+        let is_idle = matches!(over, LeaseEnd::Preempted { .. }) && !inner.is_writing;
+        let lock = if is_idle { inner.lock.take() } else { None };
+        drop(inner);
+        if is_idle {
+            // Nothing is in flight: whoever waits need not wait for a person at a prompt.
+            self.write_beat(true).ok();
+            release(lock);
+        }
+        for tell in listeners {
+            tell(&over);
+        }
+        over
+    }
+
+    /// Beats until the lease is given back or lost.
+    fn keep_beating(&self) {
+        loop {
+            let inner = self.lock();
+            let (inner, _) = self
+                .wake
+                .wait_timeout_while(inner, self.times.heartbeat, |it| !it.is_done)
+                .unwrap_or_else(PoisonError::into_inner);
+            if inner.is_done || matches!(inner.over, Some(LeaseEnd::Lost { .. })) {
+                return;
+            }
+            drop(inner);
+            // What it finds out is kept and told; what it cannot find out it tries again.
+            self.beat().ok();
+        }
+    }
+}
+
+/// Gives a lock back. Closing is not enough: a child that was forked and has not yet begun its own program has the file open
+/// as well.
+fn release(lock: Option<File>) {
+    if let Some(lock) = lock {
+        lock.unlock().ok();
+    }
+}
+
+/// Keeps the pulse going; the lease is given back with it.
+#[derive(Debug)]
+pub struct KeepAlive {
+    pub pulse: Arc<LeaseGuard>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl KeepAlive {
+    /// Starts with a claim just made, whose lock it holds from now on.
+    pub fn start(claims: LockRecords, epoch: u64, times: LeaseTimes, lock: File) -> Self {
+        let pulse = Arc::new(LeaseGuard {
+            claims,
+            epoch,
+            times,
+            released: Mutex::new(false),
+            inner: Mutex::new(GuardState {
+                confirmed: Instant::now(),
+                confirmed_wall: wall(),
+                over: None,
+                is_writing: false,
+                is_done: false,
+                listeners: Vec::new(),
+                reached: RenewalState::default(),
+                said: None,
+                lock: Some(lock),
+            }),
+            wake: Condvar::new(),
+        });
+        let felt = Arc::clone(&pulse);
+        let thread = std::thread::spawn(move || felt.keep_beating());
+        Self { pulse, thread: Some(thread) }
+    }
+}
+
+impl Drop for KeepAlive {
+    fn drop(&mut self) {
+        self.pulse.lock().is_done = true;
+        self.pulse.wake.notify_all();
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+        // A machine that the lock does not reach learns it from this; where it cannot be written it waits one lease.
+        self.pulse.write_beat(true).ok();
+        let lock = self.pulse.lock().lock.take();
+        release(lock);
+    }
+}

@@ -1,0 +1,224 @@
+//! Who takes the lease from another: a switch stops what is no switch, waits for its like, and turns one that goes elsewhere.
+//!
+//! Two switches never pull to and fro. Who meets its like waits; of two that go to different places the one that was asked for
+//! later goes on, and the other ends. Nobody starts again by itself.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::state::record::State;
+use crate::store::error::{HeldBy, StoreError};
+use crate::store::file::{CLAIMS_MAX, Claimant, FileStore, grip};
+use crate::store::lease::{Lease, Preempted};
+use crate::store::lock_record::{LockRecord, LockRecords, StopRequest, SwitchIntent, wall};
+
+/// How many holders, one after another, who preempts asks to stop.
+const ASKED_MAX: u32 = 5;
+
+/// Between two looks at whether a holder that was asked has given its lease back.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Between two looks at whether the same switch is over, which may last an hour.
+const WAIT_POLL: Duration = Duration::from_millis(200);
+
+/// How long the same switch is waited for: longer than any lasts.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// Who wants the lease for a switch.
+#[derive(Debug, Clone, Copy)]
+pub struct SwitchCommand<'a> {
+    pub owner: &'a str,
+    pub command: &'a str,
+    /// On the clock of the world.
+    pub at: i64,
+    /// The overlays that it makes active.
+    pub to: &'a [String],
+    /// The fault domains that it assumes lost.
+    pub lost: &'a [String],
+    /// Somebody is asked before it begins.
+    pub asks: bool,
+}
+
+/// Whom a switch meets; told once for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contention {
+    /// It is asked to stop, and waited for at most one lease.
+    Stops { holder: String, to: Option<Vec<String>> },
+    /// It makes the same switch, and is waited for.
+    Same { holder: String },
+}
+
+/// What is done about a living holder.
+enum PreemptionDecision {
+    /// It is asked to stop.
+    Stop,
+    /// It makes the same switch.
+    Wait,
+    /// It makes the same switch, and its heart has not beaten for a lease.
+    Replace,
+    Yield(HeldBy),
+}
+
+/// The course of one preemption.
+struct Preemption<'a> {
+    claims: LockRecords,
+    lease: Duration,
+    aim: SwitchIntent,
+    tell: &'a mut dyn FnMut(Contention),
+    /// The newest epoch when it began: who had it was there before, whatever clocks say.
+    first: u64,
+    asked: Option<(u64, Instant)>,
+    holders: u32,
+    waited_for: Option<u64>,
+    began: Instant,
+}
+
+impl FileStore {
+    /// Takes the right to write from whom has it: asks it to stop, waits for it at most one lease, and takes the next epoch
+    /// whether it answered or not. The same switch is not stopped: it is waited for until it ends or its heart stops, unless a
+    /// person has still to be asked before it begins, or it does not know of a loss.
+    ///
+    /// Waits without giving the thread back.
+    pub fn preempt(
+        &self,
+        who: SwitchCommand<'_>,
+        tell: &mut dyn FnMut(Contention),
+    ) -> Result<(Lease, Option<State>), StoreError> {
+        let claims = self.claims();
+        let mut turn = Preemption {
+            aim: SwitchIntent {
+                to: who.to.to_vec(),
+                lost: who.lost.to_vec(),
+                asks: who.asks,
+                since: wall(),
+            },
+            lease: self.times().lease,
+            tell,
+            first: claims.newest()?.map_or(0, |it| it.epoch),
+            asked: None,
+            holders: 0,
+            waited_for: None,
+            began: Instant::now(),
+            claims,
+        };
+        let aim = turn.aim.clone();
+        let SwitchCommand { owner, command, at, .. } = who;
+        let claimant = Claimant { owner, command, at, aim: Some(&aim) };
+        for _ in 0..CLAIMS_MAX {
+            let (after, preempted) = turn.until_free(self, claimant)?;
+            let leased = self.claim(claimant, after, preempted, Self::believed)?;
+            if let Some((mut lease, state)) = leased {
+                if state.is_some() && lease.preempted.is_some() {
+                    // Who was preempted stands in the journal even if nothing else follows.
+                    lease.append(&[])?;
+                }
+                return Ok((lease, state));
+            }
+        }
+        Err(self.held("one process after another".into(), HeldBy::Loose))
+    }
+}
+
+impl FileStore {
+    /// The newest epoch that anybody has claimed.
+    pub fn last_epoch(&self) -> Result<u64, StoreError> {
+        Ok(self.claims().newest()?.map_or(0, |it| it.epoch))
+    }
+
+    /// The switch that had the lease last, and where it goes; `None` if that was not after this epoch, or another command
+    /// had it since.
+    pub fn last_switch(&self, after: u64) -> Result<Option<(String, Vec<String>)>, StoreError> {
+        let last = self.claims().newest()?.filter(|it| it.epoch > after);
+        Ok(last.and_then(|it| Some((it.holder(), it.aim?.to))))
+    }
+}
+
+impl Preemption<'_> {
+    /// Returns when nobody stands in the way of the next epoch: the last one, and from whom it is taken.
+    fn until_free(
+        &mut self,
+        store: &FileStore,
+        who: Claimant<'_>,
+    ) -> Result<(u64, Option<Preempted>), StoreError> {
+        loop {
+            let Some(holder) = self.claims.newest()? else { return Ok((0, None)) };
+            let epoch = holder.epoch;
+            let since = self.asked.filter(|(it, _)| *it == epoch).map(|(_, since)| since);
+            let taken = |has_answered| Preempted { holder: holder.holder(), has_answered };
+            if !self.claims.is_alive(&holder, self.lease)? {
+                return Ok((epoch, since.map(|_| taken(true))));
+            }
+            match (self.way(store, &holder)?, since) {
+                (PreemptionDecision::Yield(grip), _) => {
+                    return Err(store.held(holder.holder(), grip));
+                }
+                (PreemptionDecision::Wait, _) if self.began.elapsed() > WAIT_MAX => {
+                    return Err(store.held(holder.holder(), grip(&holder)));
+                }
+                (PreemptionDecision::Wait, _) => {
+                    if self.waited_for.replace(epoch) != Some(epoch) {
+                        (self.tell)(Contention::Same { holder: holder.holder() });
+                    }
+                    std::thread::sleep(WAIT_POLL.min(self.lease / 10));
+                }
+                (PreemptionDecision::Stop, None) if self.holders >= ASKED_MAX => {
+                    return Err(store.held(holder.holder(), grip(&holder)));
+                }
+                (PreemptionDecision::Stop, None) => self.stop(&holder, who)?,
+                (PreemptionDecision::Stop, Some(since)) if since.elapsed() < self.lease => {
+                    std::thread::sleep(POLL.min(self.lease / 10));
+                }
+                (PreemptionDecision::Stop, Some(_)) | (PreemptionDecision::Replace, _) => {
+                    return Ok((epoch, Some(taken(false))));
+                }
+            }
+        }
+    }
+
+    fn way(
+        &self,
+        store: &FileStore,
+        holder: &LockRecord,
+    ) -> Result<PreemptionDecision, StoreError> {
+        if !holder.is_firm {
+            return Ok(PreemptionDecision::Stop);
+        }
+        let Some(theirs) = &holder.aim else { return Ok(PreemptionDecision::Yield(grip(holder))) };
+        // Two that were asked for in the same moment: who has the lease keeps it.
+        let is_later = holder.epoch > self.first && theirs.since >= self.aim.since;
+        if theirs.to != self.aim.to {
+            let later = || HeldBy::Later { to: theirs.to.clone() };
+            return Ok(if is_later {
+                PreemptionDecision::Yield(later())
+            } else {
+                PreemptionDecision::Stop
+            });
+        }
+        let beat = self.claims.last_beat(holder)?;
+        // A clock that was set back makes nobody old.
+        let age = u128::from(u64::try_from(wall() - beat.at).unwrap_or_default());
+        if age >= self.lease.as_millis() {
+            return Ok(PreemptionDecision::Replace);
+        }
+        // It does not know of a loss that this one knows of.
+        let knows_less = self.aim.lost.iter().any(|it| !theirs.lost.contains(it));
+        if !is_later && (knows_less || theirs.asks && !has_begun(store, holder)?) {
+            return Ok(PreemptionDecision::Stop);
+        }
+        Ok(PreemptionDecision::Wait)
+    }
+
+    fn stop(&mut self, holder: &LockRecord, who: Claimant<'_>) -> Result<(), StoreError> {
+        let to = holder.aim.as_ref().map(|it| it.to.clone());
+        (self.tell)(Contention::Stops { holder: holder.holder(), to });
+        let stop = StopRequest { owner: who.owner.into(), command: who.command.into(), at: wall() };
+        self.claims.ask(holder.epoch, &stop)?;
+        self.asked = Some((holder.epoch, Instant::now()));
+        self.holders += 1;
+        Ok(())
+    }
+}
+
+/// Whether it has written anything: until then a person is asked, who may have gone home.
+fn has_begun(store: &FileStore, holder: &LockRecord) -> Result<bool, StoreError> {
+    Ok(store.load()?.is_some_and(|it| it.epoch >= holder.epoch))
+}

@@ -1,0 +1,298 @@
+//! States that are older than what lies beside them, damaged or gone: never believed, and what there is goes on from the newest.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::engine::recovery::report::phases::RunSpan;
+use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchKind, SwitchReport};
+use crate::engine::state::journal::{JournalEntry, fold, replay};
+use crate::engine::state::record::State;
+use crate::engine::value::LineageKey;
+use crate::store::error::StoreError;
+use crate::store::file::FileStore;
+use crate::store::reports::Reports;
+
+const HOUR: i64 = 3_600_000;
+
+fn founded(lineage: &str) -> JournalEntry {
+    JournalEntry::Founded {
+        stack: "shop".into(),
+        instance: None,
+        target: "sandbox".into(),
+        lineage: lineage.into(),
+        key: LineageKey(vec![1, 2]),
+        overlays: Vec::new(),
+    }
+}
+
+fn bound(cloud: &str) -> JournalEntry {
+    JournalEntry::Bound { cloud: cloud.into(), account: "x".into() }
+}
+
+/// One run: an entry, and a snapshot with the next serial.
+fn run(store: &FileStore, at: i64, cloud: &str) -> State {
+    let (mut lease, state) = store.lease("ann", "apply shop", at).unwrap();
+    let who = ("ann".to_owned(), "apply shop".to_owned());
+    let began = JournalEntry::RunBegan {
+        who: who.0,
+        command: who.1,
+        at,
+        plan: String::new(),
+        destroys: false,
+        variables: None,
+    };
+    let mut entries = vec![began, bound(cloud)];
+    let mut state = state.unwrap_or_else(|| {
+        entries.insert(0, founded("l"));
+        replay(None, 1, &founded("l")).unwrap()
+    });
+    for it in &entries {
+        fold(&mut state, it);
+    }
+    lease.append(&entries).unwrap();
+    state.serial += 1;
+    lease.save(&state).unwrap();
+    drop(lease);
+    store.load().unwrap().unwrap()
+}
+
+/// A folder after three runs.
+fn shop() -> (tempfile::TempDir, FileStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileStore::new(&folder.path().join("state/shop"));
+    for (at, cloud) in [(1, "one"), (2, "two"), (3, "three")] {
+        run(&store, at * HOUR, cloud);
+    }
+    (folder, store)
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::remove_file(to).ok();
+    std::fs::copy(from, to).unwrap();
+}
+
+fn refused(store: &FileStore) -> String {
+    let read = store.load().unwrap_err();
+    // Who wants to write is told the same, and what told it is not lost by that.
+    for _ in 0..2 {
+        let wrote = store.lease("bob", "apply shop", 0).map(|_| ()).unwrap_err();
+        assert_eq!(wrote.to_string(), read.to_string());
+    }
+    let folder = store.folder().display().to_string();
+    format!("{read}\n{}", read.advice()).replace(&folder, "[STATE]")
+}
+
+fn restored(store: &FileStore) -> (State, Vec<String>) {
+    let done = store.restore("ann", "state restore shop", 9 * HOUR).unwrap();
+    let state = store.load().unwrap().expect("what was restored is believed");
+    assert_eq!(state, State { epoch: state.epoch, ..done.state });
+    let aside = done.aside.iter().map(|it| it.strip_prefix(store.folder()).unwrap());
+    (state, aside.map(|it| it.display().to_string()).collect())
+}
+
+#[test]
+fn a_snapshot_that_a_checkout_put_back_is_refused_and_the_newest_is_put_in_place() {
+    let (_folder, store) = shop();
+    let file = |name: &str| store.folder().join(name);
+    copy(&file("history/00000001.snapshot"), &file("state.snapshot"));
+    insta::assert_snapshot!(refused(&store), @"
+    the state is outdated: serial 3 was recorded, as [STATE]/history/00000003.journal tells, and [STATE] has serial 1
+    nothing was changed: an old state would undo what was done since. Put the newer one back, or the newest that its history holds: `lifeboat state restore shop`
+    ");
+    let (state, aside) = restored(&store);
+    assert_eq!((state.serial, state.is_restored), (4, false));
+    assert!(state.bound.contains_key("three"), "{:?}", state.bound);
+    assert_eq!(aside, ["discarded/00000006.snapshot", "discarded/00000006.journal"]);
+}
+
+#[test]
+fn a_state_that_is_gone_though_something_knows_of_it_is_not_founded_anew() {
+    let (_folder, store) = shop();
+    for name in ["state.snapshot", "journal"] {
+        std::fs::remove_file(store.folder().join(name)).unwrap();
+    }
+    insta::assert_snapshot!(refused(&store), @"
+    the state is missing: serial 3 was recorded, as [STATE]/history/00000003.journal tells, and [STATE] holds none
+    nothing was changed: without its state everything would be made a second time. Put it back, or the newest that its history holds: `lifeboat state restore shop`
+    ");
+    assert!(restored(&store).0.bound.contains_key("three"));
+    // Heartbeats alone know as well.
+    let (_folder, store) = shop();
+    for name in ["state.snapshot", "journal"] {
+        std::fs::remove_file(store.folder().join(name)).unwrap();
+    }
+    std::fs::remove_dir_all(store.folder().join("history")).unwrap();
+    assert!(refused(&store).starts_with("the state is missing: serial 3 was recorded"));
+    let nothing = store.restore("ann", "state restore shop", 0).unwrap_err();
+    assert!(nothing.to_string().starts_with("nothing whole is left of the state in "), "{nothing}");
+    assert!(nothing.advice().contains("from a backup"), "{}", nothing.advice());
+    assert!(refused(&store).starts_with("the state is missing: serial 3 was recorded"));
+}
+
+/// Three entries behind the last snapshot.
+fn begun() -> (tempfile::TempDir, FileStore) {
+    let (folder, store) = shop();
+    let (mut lease, _) = store.lease("ann", "apply shop", 4 * HOUR).unwrap();
+    lease.append(&[bound("four"), bound("five"), bound("six")]).unwrap();
+    drop(lease);
+    (folder, store)
+}
+
+#[test]
+fn a_journal_that_lost_entries_is_refused() {
+    let (_folder, store) = begun();
+    let journal = store.folder().join("journal");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    let (epoch, last) = (4, 14);
+    std::fs::write(&journal, "").unwrap();
+    let said = refused(&store);
+    assert!(
+        said.starts_with(&format!("the state is outdated: entry {last} of the journal was")),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("[STATE]/lease/{epoch:08}.beat tells, and [STATE] has serial 3")),
+        "{said}"
+    );
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    assert_eq!(lines.len(), 4, "{whole}");
+    for gone in 0..lines.len() {
+        let rest: Vec<&str> =
+            lines.iter().enumerate().filter(|(at, _)| *at != gone).map(|(_, it)| *it).collect();
+        std::fs::write(&journal, rest.concat()).unwrap();
+        assert!(refused(&store).starts_with("the state is outdated: "), "line {gone}");
+    }
+    std::fs::write(&journal, lines[..2].concat()).unwrap();
+    let (state, _) = restored(&store);
+    assert_eq!((state.serial, state.sequence, state.is_restored), (4, last, true));
+    assert!(state.bound.contains_key("four") && !state.bound.contains_key("five"));
+    // A run that goes through ends it.
+    let over = JournalEntry::RunEnded {
+        at: 0,
+        complete: true,
+        overlays: Vec::new(),
+        variables: std::collections::BTreeMap::new(),
+        outputs: std::collections::BTreeMap::new(),
+    };
+    let mut state = state;
+    fold(&mut state, &over);
+    assert!(!state.is_restored);
+}
+
+#[test]
+fn damage_in_the_middle_names_file_place_and_last_good_serial() {
+    let (_folder, store) = begun();
+    let journal = store.folder().join("journal");
+    let whole = std::fs::read(&journal).unwrap();
+    let mut flipped = whole.clone();
+    let at = whole.split_inclusive(|it| *it == b'\n').take(2).map(<[u8]>::len).sum::<usize>();
+    flipped[at + 20] ^= 1;
+    std::fs::write(&journal, &flipped).unwrap();
+    let said = refused(&store).replace(&at.to_string(), "[AT]");
+    insta::assert_snapshot!(said, @"
+    [STATE]/journal is damaged at byte [AT], line 3: the checksum does not match; the entries before it are whole: up to number 12, serial 3
+    nothing was changed; go on from what is whole, with what is damaged kept aside: `lifeboat state restore shop`
+    ");
+    assert_eq!(std::fs::read(&journal).unwrap(), flipped, "it is left alone");
+    let found = store.restorable().unwrap().unwrap();
+    assert_eq!((found.state.sequence, found.lost), (12, 2));
+    let (state, aside) = restored(&store);
+    assert!(state.bound.contains_key("four") && !state.bound.contains_key("five"));
+    assert_eq!(std::fs::read(store.folder().join(&aside[1])).unwrap(), flipped);
+    // A snapshot as well.
+    let snapshot = store.folder().join("state.snapshot");
+    let mut flipped = std::fs::read(&snapshot).unwrap();
+    flipped[30] ^= 1;
+    std::fs::write(&snapshot, flipped).unwrap();
+    assert!(refused(&store).contains("state.snapshot cannot be read: line 1"));
+    assert!(restored(&store).0.bound.contains_key("three"));
+}
+
+#[test]
+fn a_report_of_a_run_that_the_state_does_not_know_is_believed() {
+    let (_folder, store) = shop();
+    let report = |began: i64| SwitchReport {
+        kind: SwitchKind::Failover,
+        stack: "shop".into(),
+        instance: None,
+        target: "sandbox".into(),
+        from: Vec::new(),
+        to: vec!["eu".into()],
+        lost: Vec::new(),
+        who: "ann".into(),
+        command: "failover shop --to eu".into(),
+        span: RunSpan { began, recorded: began, run_began: began, ended: began + 60_000 },
+        complete: true,
+        goals: RecoveryObjectives::default(),
+        earlier: None,
+        idle: None,
+        arrivals: Vec::new(),
+        unchecked: Vec::new(),
+        open: Vec::new(),
+        steps: Vec::new(),
+    };
+    Reports::of(store.folder()).write(&report(3 * HOUR)).unwrap();
+    assert!(store.load().is_ok(), "its last run");
+    Reports::of(store.folder()).write(&report(5 * HOUR)).unwrap();
+    let said = refused(&store);
+    assert!(
+        said.starts_with("the state is outdated: the run of 1970-01-01T05:00:00Z was recorded"),
+        "{said}"
+    );
+    assert_eq!(restored(&store).0.serial, 4);
+}
+
+/// Somebody removed a state to begin anew, and left its history.
+#[test]
+fn the_history_of_another_life_says_nothing() {
+    let (_folder, store) = shop();
+    for name in ["state.snapshot", "journal"] {
+        std::fs::remove_file(store.folder().join(name)).unwrap();
+    }
+    std::fs::remove_dir_all(store.folder().join("lease")).unwrap();
+    let journal = crate::engine::state::codec::encode_entry(1, &founded("another"));
+    std::fs::write(store.folder().join("journal"), journal).unwrap();
+    assert_eq!(store.load().unwrap().unwrap().lineage, "another");
+}
+
+#[test]
+fn a_reader_beside_a_writer_never_takes_the_state_for_outdated() {
+    let (_folder, store) = shop();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !over.load(Relaxed) {
+                store.load().expect("it only goes on");
+            }
+        });
+        for at in 4..40 {
+            run(&store, at * HOUR, "more");
+        }
+        over.store(true, Relaxed);
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn a_state_that_git_tracks_is_refused_with_the_command_that_ends_it() {
+    let (folder, store) = shop();
+    let git = |words: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        git.arg("-C").arg(folder.path()).args(words);
+        git.output().is_ok_and(|it| it.status.success())
+    };
+    if !git(&["init", "-q"]) {
+        return;
+    }
+    assert!(store.load().is_ok());
+    assert!(git(&["add", "-A"]));
+    let Err(why @ StoreError::Tracked { .. }) = store.load() else { panic!("it is believed") };
+    assert!(store.lease("bob", "apply shop", 0).is_err());
+    assert!(store.restore("bob", "state restore shop", 0).is_err(), "that is no way out of this");
+    let advice = why.advice();
+    let command = advice.split('`').nth(1).unwrap();
+    let typed = std::process::Command::new("/bin/sh").args(["-c", command]).status().unwrap();
+    assert!(typed.success(), "{command}");
+    assert!(store.load().unwrap().is_some(), "the files stay");
+}
