@@ -39,7 +39,7 @@
 //! - [`engine::lang::load`] reads layers, [`engine::graph`] orders them, [`engine::plan::draft::refresh`] says what has to be looked at.
 //! - [`engine::plan::diff::attributes`] is where it is decided *which* attributes differ; `on_change` and `on_shrink` of the kind say what that means;
 //!   [`engine::plan::planner`] turns it into one action for each address. "Where is it decided that another region means
-//!   replace?" — in `src/kinds/linode/instance/kind.yaml`, at `region`.
+//!   replace?" — in `src/core/kinds/linode/instance/kind.yaml`, at `region`.
 //! - [`engine::plan::steps::order`] lowers actions to steps and says what each waits for; [`engine::plan::guard::rules`] refuses.
 //! - [`engine::schedule`] says which steps may start now. [`ops::apply::run`] starts them, [`ops::apply::execute_step`] carries one out,
 //!   [`engine::retry`] decides what a fault means.
@@ -61,10 +61,10 @@
 //! 1. Unseen is not absent: what could not be looked at is never deleted, forgotten or made again ([`engine::observed`]).
 //! 2. A plan is a script: `apply PLANFILE` runs its steps and nothing else, if its bindings hold ([`ops::plan::bindings::broken_bindings`]).
 //! 3. Intent before call: "began" is durable before a request leaves, and settled after a crash ([`ops::plan::recover`]).
-//! 4. One writer: nothing is written without a [`store::lease::Lease`], and no call leaves but on its [`store::keep_alive::Pulse`]; epochs only
+//! 4. One writer: nothing is written without a [`store::lease::Lease`], and no call leaves but on its [`store::keep_alive::LeaseGuard`]; epochs only
 //!    grow ([`store::lock_record`]). A switch stops what is no switch, waits for its like, and turns one that goes elsewhere ([`store::preempt`]).
 //! 5. A reader never sees a torn or empty state ([`store::file`]).
-//! 6. The second run is empty: what the server rewrites is normalised before it is compared ([`engine::normalize`]).
+//! 6. The second run is empty: what the server rewrites is normalized before it is compared ([`engine::normalize`]).
 //! 7. Never empty a serving set ([`engine::plan::steps::order`], [`engine::plan::guard::rules`]).
 //! 8. No destroy that was not shown, and no data by accident ([`engine::plan::guard::rules`]).
 //! 9. No secret leaves: [`engine::value::Secret`] has no Display and no JSON; plans and state keep fingerprints.
@@ -72,15 +72,13 @@
 //!
 //! # A new kind
 //!
-//! is a folder under `src/kinds/` with `kind.yaml`, `example.yaml` and `life.yaml`. The build script finds it; checking,
+//! is a folder under `src/core/kinds/` with `kind.yaml`, `example.yaml` and `life.yaml`. The build script finds it; checking,
 //! diffing, guarding, the REST driver, `lifeboat kinds`, the JSON Schema and the life test in `tests/it/kinds.rs` read it. A
 //! kind of Linode needs no Rust but the sandbox's own view of it in `src/sandbox/linode/`.
 
-pub mod engine;
-pub mod kinds;
-pub mod render;
+pub use lifeboat_core::{engine, kinds, render};
 pub mod cloud;
 pub mod store;
-pub mod sandbox;
+pub use lifeboat_sandbox as sandbox;
 pub mod ops;
 pub mod cli;

@@ -12,6 +12,7 @@ pub mod progress;
 pub mod signals;
 pub mod ending;
 pub mod open;
+pub mod context;
 pub mod commands;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -54,7 +55,7 @@ pub fn main() -> u8 {
         }
     };
     let color = out::wants_color(arguments.no_color);
-    let run = tracing::info_span!("run", command = commands::typed());
+    let run = tracing::info_span!("run", command = context::typed());
     let ended = runtime.block_on(commands::run(arguments).instrument(run));
     out::end_bars();
     let code = match ended {

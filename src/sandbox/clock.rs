@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::http::Millis;
+use crate::http::Millis;
 
 /// How much faster than the wall a world runs unless it is told otherwise.
 pub const DEFAULT_SPEED: f64 = 100.0;

@@ -1,7 +1,7 @@
 //! The names of all that can be lost, and what a misspelt one may have meant.
 
-use crate::sandbox::dynamodb::places::REGIONS;
-use crate::sandbox::linode::data::catalog;
+use crate::dynamodb::places::REGIONS;
+use crate::linode::data::catalog;
 
 /// What of Linode belongs to no region: zones, records, firewalls, keys.
 pub const GLOBAL: &str = "linode:global";

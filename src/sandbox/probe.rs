@@ -4,15 +4,15 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Value, json};
 
-use crate::sandbox::http::{Millis, SandboxRequest};
-use crate::sandbox::linode::LinodeWorld;
-use crate::sandbox::linode::balancer::health;
-use crate::sandbox::linode::data::apps::AppAnswer;
-use crate::sandbox::linode::data::model::Config;
-use crate::sandbox::linode::dns::names;
-use crate::sandbox::linode::firewall::reach::{PacketSource, lets_in};
-use crate::sandbox::requests::received::{Received, ReceivedOutcome};
-use crate::sandbox::world::core::SandboxWorld;
+use crate::http::{Millis, SandboxRequest};
+use crate::linode::LinodeWorld;
+use crate::linode::balancer::health;
+use crate::linode::data::apps::AppAnswer;
+use crate::linode::data::model::Config;
+use crate::linode::dns::names;
+use crate::linode::firewall::reach::{PacketSource, lets_in};
+use crate::requests::received::{Received, ReceivedOutcome};
+use crate::world::core::SandboxWorld;
 
 /// A look from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]

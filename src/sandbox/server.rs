@@ -14,12 +14,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::sandbox::clock;
-use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
-use crate::sandbox::probe::{SandboxProbe, split};
-use crate::sandbox::shared::Sandbox;
-use crate::sandbox::wire::{Cut, Wires};
-use crate::sandbox::world::core::SandboxReply;
+use crate::clock;
+use crate::http::{Millis, SandboxAnswer, SandboxRequest};
+use crate::probe::{SandboxProbe, split};
+use crate::shared::Sandbox;
+use crate::wire::{Cut, Wires};
+use crate::world::core::SandboxReply;
 
 /// Larger bodies than any real call has are refused.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::sandbox::clock::{self, DEFAULT_SPEED, WorldClock};
-use crate::sandbox::faults::state::FaultSpec;
-use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
-use crate::sandbox::linode::RateLimits;
-use crate::sandbox::probe::{self, SandboxProbe, SandboxProbeAnswer};
-use crate::sandbox::requests::log::{self, Requests};
-use crate::sandbox::requests::received::Received;
-use crate::sandbox::world::core::{SandboxReply, SandboxWorld};
-use crate::sandbox::world::folder::{FolderError, WorldFolder};
+use crate::clock::{self, DEFAULT_SPEED, WorldClock};
+use crate::faults::state::FaultSpec;
+use crate::http::{Millis, SandboxAnswer, SandboxRequest};
+use crate::linode::RateLimits;
+use crate::probe::{self, SandboxProbe, SandboxProbeAnswer};
+use crate::requests::log::{self, Requests};
+use crate::requests::received::Received;
+use crate::world::core::{SandboxReply, SandboxWorld};
+use crate::world::folder::{FolderError, WorldFolder};
 
 /// How a world is born; one that exists keeps its clock and seed, except that `manual` stops its clock.
 #[derive(Debug, Clone, PartialEq)]

@@ -18,7 +18,7 @@ use crate::walk::{MARK, Walk};
 
 async fn live(kind: &str) {
     let folder = kind.replace('.', "/");
-    let text = std::fs::read_to_string(format!("src/kinds/{folder}/life.yaml")).unwrap();
+    let text = std::fs::read_to_string(format!("src/core/kinds/{folder}/life.yaml")).unwrap();
     let life: Json = serde_yaml::from_str(&text).unwrap();
     let mut walk = Walk::new().await;
     let name = life["address"].as_str().unwrap();

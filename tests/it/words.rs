@@ -21,10 +21,10 @@ const RETIRED: &[(&str, &str)] = &[
 /// Where an old word stands for another thing than the one that was renamed, with the reason.
 const ALLOWED: &[(&str, &str)] = &[
     // The codes of diagnostics are stable names that pipelines match.
-    ("src/engine/plan/checks/offers.rs", "catalogue_unread"),
+    ("src/core/engine/plan/checks/offers.rs", "catalogue_unread"),
     ("src/sandbox/linode/data/catalog.rs", "catalogue"),
     // A word of the overlays of before is told its name of today.
-    ("src/engine/lang/lower/resources.rs", "instance"),
+    ("src/core/engine/lang/lower/resources.rs", "instance"),
 ];
 
 /// The texts of a source: what stands between quotes, comments left out.
@@ -51,7 +51,7 @@ fn retired_words_are_in_no_message_help_or_document() {
     for path in files(&root.join("docs"), "md").into_iter().chain([root.join("README.md")]) {
         add(&path, std::fs::read_to_string(&path).unwrap());
     }
-    for path in files(&root.join("src/kinds"), "yaml")
+    for path in files(&root.join("src/core/kinds"), "yaml")
         .into_iter()
         .chain(files(&root.join("stacks"), "yaml"))
     {

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::cli::args::{AllowArgs, LayerArgs, LossArgs, WorldArgs};
-use crate::cli::commands::CommandContext;
 use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
 use crate::cli::commands::reports;
 use crate::cli::commands::status::pending;
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::plan::format::codec::plan_digest;
@@ -41,7 +41,7 @@ pub struct Consent {
 }
 
 pub async fn apply(
-    scene: &CommandContext,
+    context: &CommandContext,
     layers: &LayerArgs,
     world: &WorldArgs,
     allow: &AllowArgs,
@@ -49,21 +49,21 @@ pub async fn apply(
     replace: &[String],
     consent: Consent,
 ) -> Result<Exit, OpsError> {
-    let file = scene.directory.join(&layers.stack);
+    let file = context.directory.join(&layers.stack);
     if file.is_file() && !file.ends_with("stack.yaml") {
-        return saved(scene, &file, layers, world, consent).await;
+        return saved(context, &file, layers, world, consent).await;
     }
     if file.extension().is_some_and(|it| it == "json") {
         let what = format!("there is no plan file {}", file.display());
         return Err(OpsError::input(what, "`plan` writes one with `--out`"));
     }
     may_go_on(consent)?;
-    let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
+    let mut ask = open::ask(&context.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
     ask.replace = open::addresses(replace)?;
     let session = open::session(&ask.place.root, world).await?;
-    let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
+    let (lease, state) = open::lease(&session, &ask.place, &context.command)?;
     if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
         let asked = overlays_of(Some(asked), None);
         if asked != state.active && !state.records.is_empty() && !consent.switch {
@@ -73,7 +73,7 @@ pub async fn apply(
     state_is_there(&session, &ask, state.is_some())?;
     let proposed = plan_on(&session, &ask, state).await?;
     let question = "Apply these changes? Only `yes` is accepted:";
-    Ok(settled_with(scene, &session, lease, proposed, &ask, consent, question).await?.exit)
+    Ok(settled_with(context, &session, lease, proposed, &ask, consent, question).await?.exit)
 }
 
 /// How a run went, and how far what it was for came.
@@ -84,7 +84,7 @@ pub struct Went {
 
 /// Shows a plan, asks, and carries it out.
 pub async fn settled_with(
-    scene: &CommandContext,
+    context: &CommandContext,
     session: &Arc<Session>,
     lease: Lease,
     proposed: Proposed,
@@ -92,9 +92,9 @@ pub async fn settled_with(
     consent: Consent,
     question: &str,
 ) -> Result<Went, OpsError> {
-    warn(&proposed, scene.color);
+    warn(&proposed, context.color);
     let forecast = reports::forecast(session, &ask.place, &proposed);
-    show(scene, ShownPlan { plan: &proposed.plan, forecast: forecast.as_ref() });
+    show(context, ShownPlan { plan: &proposed.plan, forecast: forecast.as_ref() });
     note_drill(&ask.place, &proposed.desired.stack);
     refuse(&proposed.plan)?;
     if is_idle(&proposed) {
@@ -111,26 +111,26 @@ pub async fn settled_with(
         out::talk("nothing changed");
         return Ok(Went { exit: Exit::Refused, ending: Completion::Undone });
     }
-    carry_out(scene, session, lease, proposed, ask).await
+    carry_out(context, session, lease, proposed, ask).await
 }
 
 /// Carries out what was agreed to before it could be read.
 pub async fn go_on(
-    scene: &CommandContext,
+    context: &CommandContext,
     session: &Arc<Session>,
     lease: Lease,
     proposed: Proposed,
     ask: &PlanRequest,
 ) -> Result<Went, OpsError> {
-    warn(&proposed, scene.color);
-    show(scene, &proposed.plan);
+    warn(&proposed, context.color);
+    show(context, &proposed.plan);
     refuse(&proposed.plan)?;
-    carry_out(scene, session, lease, proposed, ask).await
+    carry_out(context, session, lease, proposed, ask).await
 }
 
 /// Runs the steps of a saved plan and nothing else.
 async fn saved(
-    scene: &CommandContext,
+    context: &CommandContext,
     file: &Path,
     layers: &LayerArgs,
     world: &WorldArgs,
@@ -140,7 +140,7 @@ async fn saved(
     may_go_on(consent)?;
     let name =
         plan.instance.as_ref().map_or(plan.stack.clone(), |it| format!("{}@{it}", plan.stack));
-    let place = StackRef::find(&name, &scene.directory)?;
+    let place = StackRef::find(&name, &context.directory)?;
     let intent = if plan.bindings.intent == "destroy" { Intent::Destroy } else { Intent::Apply };
     let ask = PlanRequest {
         place,
@@ -161,7 +161,7 @@ async fn saved(
         let what = format!("the plan was made for the {made_for}, and this is the {this}");
         return Err(OpsError::refused(what, "check --sandbox; nothing was asked of any cloud"));
     }
-    let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
+    let (lease, state) = open::lease(&session, &ask.place, &context.command)?;
     let fresh = plan_on(&session, &ask, state.clone()).await?;
     let accounts = fresh.plan.bindings.accounts.clone();
     let now = bindings(&session, ask.intent, &fresh.desired.stack, state.as_ref(), accounts);
@@ -178,7 +178,7 @@ async fn saved(
         let help = format!("make a new one: {anew}; nothing was changed");
         return Err(OpsError::refused(what, help));
     }
-    show(scene, ShownPlan { plan: &plan, forecast: envelope.forecast.as_ref() });
+    show(context, ShownPlan { plan: &plan, forecast: envelope.forecast.as_ref() });
     refuse(&plan)?;
     if let Some(why) = unsafe_steps(&session.catalog, &fresh, &plan).into_iter().next() {
         let help = why.help.unwrap_or_default();
@@ -192,11 +192,11 @@ async fn saved(
         return Ok(Exit::Refused);
     }
     let proposed = Proposed { plan, ..fresh };
-    Ok(carry_out(scene, &session, lease, proposed, &ask).await?.exit)
+    Ok(carry_out(context, &session, lease, proposed, &ask).await?.exit)
 }
 
 pub async fn destroy(
-    scene: &CommandContext,
+    context: &CommandContext,
     layers: &LayerArgs,
     world: &WorldArgs,
     allow_delete: Vec<String>,
@@ -204,12 +204,12 @@ pub async fn destroy(
 ) -> Result<Exit, OpsError> {
     may_go_on(consent)?;
     let allow = AllowArgs { allow_delete, ..AllowArgs::default() };
-    let ask = open::ask(&scene.directory, layers, &allow, Intent::Destroy)?;
+    let ask = open::ask(&context.directory, layers, &allow, Intent::Destroy)?;
     let session = open::session(&ask.place.root, world).await?;
-    let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
+    let (lease, state) = open::lease(&session, &ask.place, &context.command)?;
     let proposed = plan_on(&session, &ask, state).await?;
-    report::all(&proposed.desired.warnings, &proposed.desired.stack.sources, scene.color);
-    show(scene, &proposed.plan);
+    report::all(&proposed.desired.warnings, &proposed.desired.stack.sources, context.color);
+    show(context, &proposed.plan);
     refuse(&proposed.plan)?;
     let data: Vec<String> = proposed
         .plan
@@ -228,16 +228,16 @@ pub async fn destroy(
         out::talk("nothing changed");
         return Ok(Exit::Refused);
     }
-    Ok(carry_out(scene, &session, lease, proposed, &ask).await?.exit)
+    Ok(carry_out(context, &session, lease, proposed, &ask).await?.exit)
 }
 
-pub fn show<'a>(scene: &CommandContext, shown: impl Into<ShownPlan<'a>>) {
+pub fn show<'a>(context: &CommandContext, shown: impl Into<ShownPlan<'a>>) {
     let shown = shown.into();
     let plan = typed_here(shown.plan);
     let shown = ShownPlan { plan: &plan, ..shown };
     out::data(&text(
         shown,
-        &TextOptions { color: scene.color, width: out::width(), verbose: false },
+        &TextOptions { color: context.color, width: out::width(), verbose: false },
     ));
 }
 
@@ -316,7 +316,7 @@ fn unasked_switch(place: &StackRef, state: &State, asked: &[String]) -> OpsError
 }
 
 async fn carry_out(
-    scene: &CommandContext,
+    context: &CommandContext,
     session: &Arc<Session>,
     lease: Lease,
     proposed: Proposed,
@@ -327,8 +327,8 @@ async fn carry_out(
         out::talk(&format!("{over}: nothing new is started; calls in flight finish"));
     });
     let order = RunRequest {
-        pace: scene.pace,
-        command: scene.command.clone(),
+        pace: context.pace,
+        command: context.command.clone(),
         intent: ask.intent,
         instance: ask.place.instance.clone(),
         plan_digest: plan_digest(&proposed.plan),
@@ -347,7 +347,7 @@ async fn carry_out(
         out::talk(&left);
     }
     if let Some(switching) = &switching {
-        reports::conclude(scene, session, &ask.place, switching, &report);
+        reports::conclude(context, session, &ask.place, switching, &report);
         if report.is_over() {
             pending(session, ask);
         }

@@ -6,7 +6,7 @@ use aws_config::meta::region::ProvideRegion as _;
 use aws_config::profile::{ProfileFileRegionProvider, load};
 
 use crate::cli::args::{AuditArgs, AuditFormat, LayerArgs};
-use crate::cli::commands::CommandContext;
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::lang::lower::recovery_keys::is_fault_domain;
@@ -32,16 +32,16 @@ const ENDPOINTS: [&str; 5] = [
 /// Variables that hold credentials themselves.
 const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
-pub async fn audit(scene: &CommandContext, arguments: &AuditArgs) -> Result<Exit, OpsError> {
+pub async fn audit(context: &CommandContext, arguments: &AuditArgs) -> Result<Exit, OpsError> {
     let Some(stack) = arguments.stack.clone().filter(|_| !arguments.rules) else {
         out::data(&rules());
         return Ok(Exit::Done);
     };
-    let question = question(scene, arguments, stack).await?;
+    let question = question(context, arguments, stack).await?;
     let session = open::session(&question.place.root, &arguments.world).await?;
     let audit = ask(&session, &question).await?;
     out::data(&match arguments.format {
-        AuditFormat::Text => out::typed_here(&text(&audit, scene.color)).into_owned(),
+        AuditFormat::Text => out::typed_here(&text(&audit, context.color)).into_owned(),
         AuditFormat::Json => json(&audit),
         AuditFormat::Sarif => sarif(&audit),
     });
@@ -49,7 +49,7 @@ pub async fn audit(scene: &CommandContext, arguments: &AuditArgs) -> Result<Exit
 }
 
 async fn question(
-    scene: &CommandContext,
+    context: &CommandContext,
     arguments: &AuditArgs,
     stack: String,
 ) -> Result<AuditQuestion, OpsError> {
@@ -67,7 +67,7 @@ async fn question(
     };
     let settings = if arguments.world.sandbox { Vec::new() } else { settings().await };
     Ok(AuditQuestion {
-        place: StackRef::find(&layers.stack, &scene.directory)?,
+        place: StackRef::find(&layers.stack, &context.directory)?,
         to: arguments.to.clone(),
         given: open::variables(&layers)?,
         settings,

@@ -42,7 +42,7 @@ pub struct DrillArgs {
 }
 
 pub async fn drill(
-    scene: &CommandContext,
+    context: &CommandContext,
     target: &TargetArgs,
     world: &WorldArgs,
     wanted: &DrillArgs,
@@ -50,7 +50,7 @@ pub async fn drill(
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
     may_go_on(consent)?;
     let layers = target.under(vec![wanted.to.clone()]);
-    let mut ask = open::ask(&scene.directory, &layers, &AllowArgs::default(), Intent::Apply)?;
+    let mut ask = open::ask(&context.directory, &layers, &AllowArgs::default(), Intent::Apply)?;
     let session = open::session(&ask.place.root, world).await?;
     let stack = drilled(&session, &ask.place, wanted)?;
     let Some(instance) = stack.instance.clone() else {
@@ -65,10 +65,10 @@ pub async fn drill(
         rehearses: stack.rehearses.iter().map(|(name, _)| name.clone()).collect(),
         overlay: wanted.to.clone(),
         losses: open::losses(&wanted.losing),
-        command: scene.command.clone(),
-        pace: scene.pace,
+        command: context.command.clone(),
+        pace: context.pace,
     };
-    let audience = ConsoleObserver { scene };
+    let audience = ConsoleObserver { context };
     if wanted.cleanup {
         let cut_off = cut_off(&session, &script)?;
         let cleaned = clean_up(&session, &script, &audience).await?;
@@ -79,19 +79,19 @@ pub async fn drill(
         }
         return Ok(exit);
     }
-    let (lease, state) = open::lease(&session, &ask.place, &scene.command)?;
+    let (lease, state) = open::lease(&session, &ask.place, &context.command)?;
     if state.as_ref().is_some_and(|it| !it.records.is_empty() || !it.begun.is_empty()) {
         return Err(in_use(&ask.place.name(), &ask.place.stack, &wanted.to));
     }
     let proposed = plan_on(&session, &ask, state).await?;
-    warn(&proposed, scene.color);
-    show(scene, &proposed.plan);
+    warn(&proposed, context.color);
+    show(context, &proposed.plan);
     refuse(&proposed.plan)?;
     if let Some(exit) = waits(&proposed.plan) {
         return Ok(exit);
     }
     let foresight = foresight(&session, &script, &proposed).await?;
-    if let Some(exit) = foretell(scene, &session, &script, &proposed, &foresight)? {
+    if let Some(exit) = foretell(context, &session, &script, &proposed, &foresight)? {
         return Ok(exit);
     }
     if !wanted.yes && !agreed("Rehearse it? Only `yes` is accepted:", "yes") {
@@ -170,7 +170,7 @@ fn unread(overlay: &str, why: OpsError, left: &[String]) -> OpsError {
 
 /// Says what will happen, before anything of it is asked or called; `Some`: it will not.
 fn foretell(
-    scene: &CommandContext,
+    context: &CommandContext,
     session: &Session,
     script: &DrillSpec,
     proposed: &Proposed,
@@ -178,10 +178,10 @@ fn foretell(
 ) -> Result<Option<Exit>, OpsError> {
     let switch = it.switch.as_ref();
     if let Some(switch) = switch {
-        warn(switch, scene.color);
+        warn(switch, context.color);
         let forecast = reports::forecast(session, &script.ask.place, switch);
         if switch.plan.refusals().next().is_some() {
-            show(scene, ShownPlan { plan: &switch.plan, forecast: forecast.as_ref() });
+            show(context, ShownPlan { plan: &switch.plan, forecast: forecast.as_ref() });
             return Err(refused("the switch that is rehearsed"));
         }
         if let Some(exit) = waits(&switch.plan) {
@@ -189,7 +189,7 @@ fn foretell(
         }
     }
     if it.cleanup.refusals().next().is_some() {
-        show(scene, &it.cleanup);
+        show(context, &it.cleanup);
         return Err(refused("the cleanup after it"));
     }
     let plans = || std::iter::once(&proposed.plan).chain(switch.map(|it| &it.plan));
@@ -299,7 +299,7 @@ fn in_use(name: &str, stack: &str, overlay: &str) -> OpsError {
 }
 
 struct ConsoleObserver<'a> {
-    scene: &'a CommandContext,
+    context: &'a CommandContext,
 }
 
 impl DrillObserver for ConsoleObserver<'_> {
@@ -309,7 +309,7 @@ impl DrillObserver for ConsoleObserver<'_> {
             DrillPhase::Apply => out::talk("apply: home, as it is before the disaster"),
             DrillPhase::Switch => {
                 out::talk("switch: what is rehearsed");
-                show(self.scene, plan);
+                show(self.context, plan);
             }
             DrillPhase::Cleanup => {
                 let steps = count(plan.steps.len(), "step");
@@ -320,7 +320,7 @@ impl DrillObserver for ConsoleObserver<'_> {
 
     fn warns(&self, cleanup: &Proposed) {
         let DesiredStack { warnings, stack, .. } = &cleanup.desired;
-        report::all(warnings, &stack.sources, self.scene.color);
+        report::all(warnings, &stack.sources, self.context.color);
     }
 
     fn listener(&self, plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {

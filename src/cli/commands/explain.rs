@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cli::args::{AllowArgs, LayerArgs, WorldArgs};
-use crate::cli::commands::CommandContext;
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
@@ -20,12 +20,12 @@ use crate::ops::plan::make::plan_on;
 use crate::render::words::inline;
 
 pub async fn explain(
-    scene: &CommandContext,
+    context: &CommandContext,
     layers: &LayerArgs,
     what: &str,
     world: &WorldArgs,
 ) -> Result<Exit, OpsError> {
-    let ask = open::ask(&scene.directory, layers, &AllowArgs::default(), Intent::Apply)?;
+    let ask = open::ask(&context.directory, layers, &AllowArgs::default(), Intent::Apply)?;
     let session = open::session(&ask.place.root, world).await?;
     let state = session.store(&ask.place).load()?;
     let overlays = overlays_of(ask.overlays.as_deref(), state.as_ref());

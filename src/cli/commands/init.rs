@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::cli::commands::CommandContext;
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::out;
 use crate::ops::contained::link_on_the_way;
@@ -16,8 +16,8 @@ const WORKFLOW: &str = include_str!("init/workflow.yml");
 /// What git must never see: a checkout would put an old state in place of the newest, and a clone would have its key.
 const IGNORED: [&str; 3] = ["/state/*", "!/state/.gitkeep", "*.plan.json"];
 
-pub fn init(scene: &CommandContext, dir: Option<PathBuf>) -> Result<Exit, OpsError> {
-    let root = dir.map_or_else(|| scene.directory.clone(), |it| scene.directory.join(it));
+pub fn init(context: &CommandContext, dir: Option<PathBuf>) -> Result<Exit, OpsError> {
+    let root = dir.map_or_else(|| context.directory.clone(), |it| context.directory.join(it));
     let files = [
         ("stacks/first/stack.yaml", STACK),
         ("stacks/first/overlays/two.yaml", OVERLAY),
@@ -52,7 +52,7 @@ pub fn init(scene: &CommandContext, dir: Option<PathBuf>) -> Result<Exit, OpsErr
     }
     ignore(&root)?;
     let cd =
-        if root == scene.directory { String::new() } else { format!("cd {}\n", root.display()) };
+        if root == context.directory { String::new() } else { format!("cd {}\n", root.display()) };
     out::data(&format!(
         "{cd}lifeboat plan first --sandbox\nlifeboat apply first --sandbox --yes\nlifeboat plan first -o two --sandbox"
     ));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cli::args::LayerArgs;
-use crate::cli::commands::CommandContext;
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
 use crate::engine::lang::origin;
@@ -18,10 +18,10 @@ use crate::render::words::count;
 
 /// Loads what was named; without `-o` the base, since these commands know no state.
 fn desired(
-    scene: &CommandContext,
+    context: &CommandContext,
     layers: &LayerArgs,
 ) -> Result<(StackRef, DesiredStack), OpsError> {
-    let place = StackRef::find(&layers.stack, &scene.directory)?;
+    let place = StackRef::find(&layers.stack, &context.directory)?;
     let overlays = overlays_of(Some(&layers.overlays), None);
     let given = open::variables(layers)?;
     let catalog = kinds::builtin();
@@ -29,9 +29,9 @@ fn desired(
     Ok((place, desired))
 }
 
-pub fn validate(scene: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsError> {
-    let (place, desired) = desired(scene, layers)?;
-    report::all(&desired.warnings, &desired.stack.sources, scene.color);
+pub fn validate(context: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsError> {
+    let (place, desired) = desired(context, layers)?;
+    report::all(&desired.warnings, &desired.stack.sources, context.color);
     let instances = count(desired.stack.instances.len(), "object");
     let overlays = if desired.stack.overlays.is_empty() {
         String::new()
@@ -43,8 +43,8 @@ pub fn validate(scene: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsE
 }
 
 /// The merged stack; printed even where a layer is wrong, as far as it could be read.
-pub fn render(scene: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsError> {
-    let place = StackRef::find(&layers.stack, &scene.directory)?;
+pub fn render(context: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsError> {
+    let place = StackRef::find(&layers.stack, &context.directory)?;
     let overlays = overlays_of(Some(&layers.overlays), None);
     let given = open::variables(layers)?;
     let catalog = kinds::builtin();
@@ -59,8 +59,8 @@ pub fn render(scene: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsErr
     Ok(Exit::Done)
 }
 
-pub fn graph(scene: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsError> {
-    let (_, desired) = desired(scene, layers)?;
+pub fn graph(context: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsError> {
+    let (_, desired) = desired(context, layers)?;
     let catalog = kinds::builtin();
     let derived = DesiredTopology::new(&catalog, &desired.stack).derived(&catalog);
     out::data(&desired.graph.dot(&derived));

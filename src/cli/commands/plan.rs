@@ -41,14 +41,14 @@ pub struct PlanArgs {
 }
 
 pub async fn plan(
-    scene: &CommandContext,
+    context: &CommandContext,
     layers: &LayerArgs,
     world: &WorldArgs,
     allow: &AllowArgs,
     losing: &LossArgs,
     wanted: &PlanArgs,
 ) -> Result<Exit, OpsError> {
-    let mut ask = open::ask(&scene.directory, layers, allow, Intent::Apply)?;
+    let mut ask = open::ask(&context.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
     ask.replace = open::addresses(&wanted.replace)?;
@@ -59,7 +59,7 @@ pub async fn plan(
         proposed.plan.notes.push(note(&who, |_| String::new()));
         proposed.diagnostics.push(who);
     }
-    warn(&proposed, scene.color);
+    warn(&proposed, context.color);
     let forecast = reports::forecast(&session, &ask.place, &proposed);
     let envelope = PlanEnvelope {
         forecast,
@@ -67,10 +67,10 @@ pub async fn plan(
         by: session.who.clone(),
         lifeboat: env!("CARGO_PKG_VERSION").into(),
     };
-    print(&proposed.plan, &envelope, &wanted.shape, scene.color);
+    print(&proposed.plan, &envelope, &wanted.shape, context.color);
     note_drill(&ask.place, &proposed.desired.stack);
     if let Some(file) = &wanted.out {
-        let path = scene.directory.join(file);
+        let path = context.directory.join(file);
         save(&ask.place.root, &path, &encode(&proposed.plan, &envelope))?;
         let shown = file.display().to_string();
         let use_ = if proposed.plan.refusals().next().is_some() {
@@ -155,9 +155,9 @@ pub fn note_drill(place: &StackRef, stack: &Stack) {
     }
 }
 
-pub fn show(scene: &CommandContext, file: &Path, shape: &ShapeArgs) -> Result<Exit, OpsError> {
-    let (plan, envelope) = read(&scene.directory.join(file))?;
-    print(&plan, &envelope, shape, scene.color);
+pub fn show(context: &CommandContext, file: &Path, shape: &ShapeArgs) -> Result<Exit, OpsError> {
+    let (plan, envelope) = read(&context.directory.join(file))?;
+    print(&plan, &envelope, shape, context.color);
     Ok(Exit::Done)
 }
 

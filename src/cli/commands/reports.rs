@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cli::args::{StateArgs, Words};
-use crate::cli::commands::CommandContext;
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::plan::model::forecast::Forecast;
@@ -20,12 +20,12 @@ use crate::render;
 use crate::store::reports::{DamagedReport, StoredReport};
 
 pub async fn reports(
-    scene: &CommandContext,
+    context: &CommandContext,
     args: &StateArgs,
     name: Option<&str>,
     format: Words,
 ) -> Result<Exit, OpsError> {
-    let place = StackRef::find(&args.stack, &scene.directory)?;
+    let place = StackRef::find(&args.stack, &context.directory)?;
     let session = open::session(&place.root, &args.world).await?;
     let past = recovery_reports::past(&session, &place)?;
     warn(&place, &past.damaged);
@@ -99,13 +99,13 @@ pub fn forecast(session: &Session, place: &StackRef, proposed: &Proposed) -> Opt
 
 /// What a switch took, said and kept.
 pub fn conclude(
-    scene: &CommandContext,
+    context: &CommandContext,
     session: &Arc<Session>,
     place: &StackRef,
     switching: &Switching,
     run: &RunResult,
 ) {
-    let report = recovery_reports::report(session, place, switching, &scene.command, run);
+    let report = recovery_reports::report(session, place, switching, &context.command, run);
     tell_and_keep(session, place, &report);
 }
 

@@ -6,8 +6,8 @@ mod app;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::args::{FaultArgs, HowArg, LogWhat, RestrictArgs, SandboxCommand};
-use crate::cli::commands::CommandContext;
 use crate::cli::commands::sandbox::mistakes::{seconds, wrong};
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::text::advice::AdvisedCommand as Typed;
@@ -18,10 +18,10 @@ use crate::sandbox::faults::state::{GroupsMode, LostHow};
 use crate::sandbox::world::overview::instant;
 use crate::sandbox::{Destroyed, LossResult, Restriction, Sandbox, SandboxOptions};
 
-pub async fn run(scene: &CommandContext, command: SandboxCommand) -> Result<Exit, OpsError> {
-    let root = match open::root_of(&scene.directory) {
+pub async fn run(context: &CommandContext, command: SandboxCommand) -> Result<Exit, OpsError> {
+    let root = match open::root_of(&context.directory) {
         // A world to be served needs no stacks; it lies below the folder in which it is asked for.
-        Err(_) => scene.directory.clone(),
+        Err(_) => context.directory.clone(),
         Ok(root) => root,
     };
     let options = match &command {

@@ -1,8 +1,8 @@
 //! `state`: looks into what is recorded, and mends it under the lease.
 
 use crate::cli::args::{StateArgs, StateCommand, WorldArgs};
-use crate::cli::commands::CommandContext;
 use crate::cli::commands::apply::{Consent, agreed, may_go_on};
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
@@ -24,10 +24,10 @@ use crate::store::file::FileStore;
 /// Longer addresses stand in front of their columns.
 const COLUMN_MAX: usize = 80;
 
-pub fn run(scene: &CommandContext, command: StateCommand) -> Result<Exit, OpsError> {
+pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsError> {
     match command {
         StateCommand::List(state) => {
-            let state = read(&store(scene, &state)?)?;
+            let state = read(&store(context, &state)?)?;
             let lengths = state.records.keys().map(|it| it.to_string().chars().count());
             let width = lengths.max().unwrap_or(0).min(COLUMN_MAX);
             let lines: Vec<String> = state
@@ -45,7 +45,7 @@ pub fn run(scene: &CommandContext, command: StateCommand) -> Result<Exit, OpsErr
             out::data(&lines.join("\n"));
         }
         StateCommand::Show { state, address } => {
-            let state = read(&store(scene, &state)?)?;
+            let state = read(&store(context, &state)?)?;
             let address = find(&state, &address)?;
             let record = &state.records[&address];
             let shown = serde_json::json!({
@@ -61,13 +61,13 @@ pub fn run(scene: &CommandContext, command: StateCommand) -> Result<Exit, OpsErr
             out::data(&serde_yaml::to_string(&shown).unwrap_or_else(|_| shown.to_string()));
         }
         StateCommand::Log(state) => {
-            for entry in store(scene, &state)?.journal()? {
+            for entry in store(context, &state)?.journal()? {
                 out::data(&entry);
             }
         }
         StateCommand::Mv { state, from, to } => {
             let to: Address = parse(&to)?;
-            change(scene, &state, &from, |state, from| {
+            change(context, &state, &from, |state, from| {
                 if state.records.contains_key(&to) {
                     return Err(OpsError::input(
                         format!("`{to}` is taken"),
@@ -77,28 +77,30 @@ pub fn run(scene: &CommandContext, command: StateCommand) -> Result<Exit, OpsErr
                 Ok((to.clone(), StepOutcome::Moved { from: from.clone() }))
             })?;
         }
-        StateCommand::Rm { state, address, yes } => return rm(scene, &state, &address, yes),
-        StateCommand::Restore { state, address: None, yes } => return restore(scene, &state, yes),
+        StateCommand::Rm { state, address, yes } => return rm(context, &state, &address, yes),
+        StateCommand::Restore { state, address: None, yes } => {
+            return restore(context, &state, yes);
+        }
         StateCommand::Restore { state, address: Some(address), yes } => {
-            return put_back(scene, &state, &address, yes);
+            return put_back(context, &state, &address, yes);
         }
         StateCommand::Unprotect { state, address } => {
-            change(scene, &state, &address, |state, it| {
+            change(context, &state, &address, |state, it| {
                 let mut record = state.records[it].clone();
                 record.protected = false;
                 Ok((it.clone(), StepOutcome::Recorded(Box::new(record))))
             })?;
         }
         StateCommand::Resolve { state, address, id, nothing } => {
-            settle(scene, &state, &address, id, nothing)?;
+            settle(context, &state, &address, id, nothing)?;
         }
     }
     Ok(Exit::Done)
 }
 
-fn store(scene: &CommandContext, state: &StateArgs) -> Result<FileStore, OpsError> {
+fn store(context: &CommandContext, state: &StateArgs) -> Result<FileStore, OpsError> {
     let WorldArgs { sandbox, .. } = state.world;
-    let place = StackRef::find(&state.stack, &scene.directory)?;
+    let place = StackRef::find(&state.stack, &context.directory)?;
     Ok(FileStore::new(&place.state(sandbox)))
 }
 
@@ -131,13 +133,13 @@ fn find(state: &State, text: &str) -> Result<Address, OpsError> {
 }
 
 /// On the clock of the world that the state is of.
-fn now(scene: &CommandContext, args: &StateArgs) -> Result<i64, OpsError> {
+fn now(context: &CommandContext, args: &StateArgs) -> Result<i64, OpsError> {
     use crate::cloud::clock::{Clock as _, Wall};
     let WorldArgs { sandbox, sandbox_clock, .. } = &args.world;
     if !sandbox {
         return Ok(Wall.now());
     }
-    let place = StackRef::find(&args.stack, &scene.directory)?;
+    let place = StackRef::find(&args.stack, &context.directory)?;
     Ok(open_sandbox(&place.root, &open::sandbox_options(sandbox_clock)?)?.now())
 }
 
@@ -153,12 +155,12 @@ fn may(question: &str, yes: bool) -> Result<bool, OpsError> {
 
 /// What is forgotten stands in the history, from which it is put back.
 fn rm(
-    scene: &CommandContext,
+    context: &CommandContext,
     args: &StateArgs,
     address: &str,
     yes: bool,
 ) -> Result<Exit, OpsError> {
-    let store = store(scene, args)?;
+    let store = store(context, args)?;
     let state = read(&store)?;
     let address = find(&state, address)?;
     let record = &state.records[&address];
@@ -169,7 +171,7 @@ fn rm(
     if !may("Forget it?", yes)? {
         return Ok(Exit::Refused);
     }
-    change(scene, args, &address.to_string(), |_, it| Ok((it.clone(), StepOutcome::Removed)))?;
+    change(context, args, &address.to_string(), |_, it| Ok((it.clone(), StepOutcome::Removed)))?;
     let name = &args.stack;
     let again = Typed::StateRemember { stack: name, address: &address.to_string() };
     out::talk(&format!("to undo it: {again}"));
@@ -178,12 +180,12 @@ fn rm(
 
 /// Puts back what was forgotten, as it was recorded last.
 fn put_back(
-    scene: &CommandContext,
+    context: &CommandContext,
     args: &StateArgs,
     address: &str,
     yes: bool,
 ) -> Result<Exit, OpsError> {
-    let store = store(scene, args)?;
+    let store = store(context, args)?;
     let state = read(&store)?;
     let address = parse(address)?;
     if state.records.contains_key(&address) {
@@ -202,13 +204,13 @@ fn put_back(
     if !may("Put its record back?", yes)? {
         return Ok(Exit::Refused);
     }
-    mend(scene, args, |_| Ok((address, StepOutcome::Recorded(Box::new(record)))))?;
+    mend(context, args, |_| Ok((address, StepOutcome::Recorded(Box::new(record)))))?;
     Ok(Exit::Done)
 }
 
 /// Goes on from the newest state that is whole, where the one that is there cannot be believed.
-fn restore(scene: &CommandContext, args: &StateArgs, yes: bool) -> Result<Exit, OpsError> {
-    let store = store(scene, args)?;
+fn restore(context: &CommandContext, args: &StateArgs, yes: bool) -> Result<Exit, OpsError> {
+    let store = store(context, args)?;
     let why = match store.load() {
         Ok(state) => {
             let serial = state.ok_or_else(|| nothing_there(&store))?.serial;
@@ -241,8 +243,8 @@ fn restore(scene: &CommandContext, args: &StateArgs, yes: bool) -> Result<Exit, 
     if !may("Go on from there?", yes)? {
         return Ok(Exit::Refused);
     }
-    let done = store.restore(&open::who(), &scene.command, now(scene, args)?)?;
-    let place = StackRef::find(&args.stack, &scene.directory)?;
+    let done = store.restore(&open::who(), &context.command, now(context, args)?)?;
+    let place = StackRef::find(&args.stack, &context.directory)?;
     let aside: Vec<String> = done.aside.iter().map(|it| place.shown(it)).collect();
     let aside = if aside.is_empty() { "nothing".to_owned() } else { aside.join(", ") };
     out::talk(&format!("restored as serial {}; kept aside: {aside}", done.state.serial));
@@ -257,25 +259,25 @@ type Changed = Result<(Address, StepOutcome), OpsError>;
 
 /// One journalled change of one record, under the lease.
 fn change(
-    scene: &CommandContext,
+    context: &CommandContext,
     args: &StateArgs,
     address: &str,
     decide: impl FnOnce(&State, &Address) -> Changed,
 ) -> Result<(), OpsError> {
-    mend(scene, args, |state| {
+    mend(context, args, |state| {
         let address = find(state, address)?;
         decide(state, &address)
     })
 }
 
 fn mend(
-    scene: &CommandContext,
+    context: &CommandContext,
     args: &StateArgs,
     decide: impl FnOnce(&State) -> Changed,
 ) -> Result<(), OpsError> {
-    let store = store(scene, args)?;
-    let at = now(scene, args)?;
-    let (mut lease, state) = store.lease(&open::who(), &scene.command, at)?;
+    let store = store(context, args)?;
+    let at = now(context, args)?;
+    let (mut lease, state) = store.lease(&open::who(), &context.command, at)?;
     let mut state = state.ok_or_else(|| nothing_there(&store))?;
     let (address, outcome) = decide(&state)?;
     let entry = JournalEntry::Ended { address: address.clone(), step: 0, outcome, at };
@@ -292,7 +294,7 @@ fn mend(
 }
 
 fn settle(
-    scene: &CommandContext,
+    context: &CommandContext,
     args: &StateArgs,
     address: &str,
     id: Option<String>,
@@ -304,7 +306,7 @@ fn settle(
             "add --id ID, or --nothing",
         ));
     }
-    mend(scene, args, |state| {
+    mend(context, args, |state| {
         let address = parse(address)?;
         let begun = state.begun.get(&address).ok_or_else(|| {
             OpsError::input(

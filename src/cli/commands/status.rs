@@ -1,7 +1,7 @@
 //! `status`: what is active, lost, held and draining; nothing is asked of any cloud.
 
 use crate::cli::args::{Plain, TargetArgs, WorldArgs};
-use crate::cli::commands::CommandContext;
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::recovery::user_routes::ways;
@@ -16,12 +16,12 @@ use crate::render;
 use crate::render::words::count;
 
 pub async fn status(
-    scene: &CommandContext,
+    context: &CommandContext,
     target: &TargetArgs,
     world: &WorldArgs,
     format: Plain,
 ) -> Result<Exit, OpsError> {
-    let place = StackRef::find(&target.stack, &scene.directory)?;
+    let place = StackRef::find(&target.stack, &context.directory)?;
     let given = open::variables(&target.under(Vec::new()))?;
     let session = open::session(&place.root, world).await?;
     let Some(status) = status::status(&session, &place, &given)? else {

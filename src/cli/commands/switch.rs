@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::args::{AllowArgs, LossArgs, StateArgs, TargetArgs, WorldArgs};
-use crate::cli::commands::CommandContext;
 use crate::cli::commands::apply::{Consent, Went, go_on, may_go_on, settled_with};
 use crate::cli::commands::status::pending;
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out, signals};
@@ -44,7 +44,7 @@ pub struct Back {
 }
 
 pub async fn failover(
-    scene: &CommandContext,
+    context: &CommandContext,
     target: &TargetArgs,
     to: &str,
     losing: &LossArgs,
@@ -55,9 +55,12 @@ pub async fn failover(
         return Err(no_way_home(target));
     }
     // What cannot be switched to is told before anybody is asked for consent.
-    crate::ops::load::layers::overlay_file(&StackRef::find(&target.stack, &scene.directory)?, to)?;
+    crate::ops::load::layers::overlay_file(
+        &StackRef::find(&target.stack, &context.directory)?,
+        to,
+    )?;
     may_go_on(consent)?;
-    let (ask, session, known) = begin(scene, target, wanted).await?;
+    let (ask, session, known) = begin(context, target, wanted).await?;
     if losing.planned && !known.lost.is_empty() {
         return Err(not_planned(&ask.place, &known));
     }
@@ -81,7 +84,7 @@ pub async fn failover(
         return there_already(&session, &ask, &known, Some(to)).await;
     }
     let asks = !wanted.yes;
-    let BegunSwitch::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)?
+    let BegunSwitch::Open { lease, state } = take(context, &session, &ask, &known, &lost, asks)?
     else {
         pending(&session, &ask);
         return Ok(Exit::Done);
@@ -91,19 +94,19 @@ pub async fn failover(
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = format!("Fail over to {to}? Only `yes` is accepted:");
-    let went = settled_with(scene, &session, *lease, proposed, &ask, consent, &question).await?;
-    look_again(scene, &session, &ask, went).await
+    let went = settled_with(context, &session, *lease, proposed, &ask, consent, &question).await?;
+    look_again(context, &session, &ask, went).await
 }
 
 pub async fn failback(
-    scene: &CommandContext,
+    context: &CommandContext,
     target: &TargetArgs,
     back: Back,
     wanted: &SwitchArgs,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
     may_go_on(consent)?;
-    let (ask, session, known) = begin(scene, target, wanted).await?;
+    let (ask, session, known) = begin(context, target, wanted).await?;
     let ask = PlanRequest {
         overlays: Some(known.home.clone()),
         losses: Losses::Only(back.lost),
@@ -117,7 +120,7 @@ pub async fn failback(
     }
     must_answer(&session, &ask, &known).await?;
     let asks = !wanted.yes;
-    let BegunSwitch::Open { lease, state } = take(scene, &session, &ask, &known, &lost, asks)?
+    let BegunSwitch::Open { lease, state } = take(context, &session, &ask, &known, &lost, asks)?
     else {
         pending(&session, &ask);
         return Ok(Exit::Done);
@@ -127,14 +130,14 @@ pub async fn failback(
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let question = "Fail back home? Only `yes` is accepted:";
-    let went = settled_with(scene, &session, *lease, proposed, &ask, consent, question).await?;
-    look_again(scene, &session, &ask, went).await
+    let went = settled_with(context, &session, *lease, proposed, &ask, consent, question).await?;
+    look_again(context, &session, &ask, went).await
 }
 
 /// A switch that only waits for what could not be read looks again for a while before it is left standing: most silences pass,
 /// and users may be waiting behind this one.
 async fn look_again(
-    scene: &CommandContext,
+    context: &CommandContext,
     session: &Arc<Session>,
     ask: &PlanRequest,
     mut went: Went,
@@ -163,7 +166,7 @@ async fn look_again(
         left = left.saturating_sub(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
         // Who took over meanwhile goes on with it, or goes elsewhere.
-        let Ok((lease, Some(state))) = open::lease(session, &ask.place, &scene.command) else {
+        let Ok((lease, Some(state))) = open::lease(session, &ask.place, &context.command) else {
             return Ok(went.exit);
         };
         if !goes_on(&state) {
@@ -173,7 +176,7 @@ async fn look_again(
         if proposed.plan.steps.is_empty() && !completion::open(&proposed.plan).is_empty() {
             continue;
         }
-        went = go_on(scene, session, lease, proposed, ask).await?;
+        went = go_on(context, session, lease, proposed, ask).await?;
     }
     Ok(went.exit)
 }
@@ -224,12 +227,12 @@ async fn must_answer(session: &Session, ask: &PlanRequest, state: &State) -> Res
 
 /// The state as it is before anything is locked: who cannot switch is told without disturbing who is at work.
 async fn begin(
-    scene: &CommandContext,
+    context: &CommandContext,
     target: &TargetArgs,
     wanted: &SwitchArgs,
 ) -> Result<(PlanRequest, Arc<Session>, State), OpsError> {
     let layers = target.under(Vec::new());
-    let ask = open::ask(&scene.directory, &layers, &wanted.allow, Intent::Apply)?;
+    let ask = open::ask(&context.directory, &layers, &wanted.allow, Intent::Apply)?;
     let ask = PlanRequest { only_switch: true, last_good: wanted.last_good, ..ask };
     let session = open::session(&ask.place.root, &wanted.world).await?;
     let known = session.store(&ask.place).load()?.filter(|it| !it.records.is_empty());
@@ -254,7 +257,7 @@ enum BegunSwitch {
 
 /// Takes the lease, also from another, and the state as it is now.
 fn take(
-    scene: &CommandContext,
+    context: &CommandContext,
     session: &Session,
     ask: &PlanRequest,
     known: &State,
@@ -263,7 +266,8 @@ fn take(
 ) -> Result<BegunSwitch, OpsError> {
     let to = ask.overlays.clone().unwrap_or_default();
     let going = Going { to: &to, lost, asks };
-    let Taken { lease, state, waited } = open::preempt(session, &ask.place, &scene.command, going)?;
+    let Taken { lease, state, waited } =
+        open::preempt(session, &ask.place, &context.command, going)?;
     let state = state.ok_or_else(|| nothing_yet(&ask.place))?;
     let is_made = |it: &State| is_made(it, &to, &ask.losses);
     if is_made(&state) && (waited || !is_made(known)) {
@@ -288,8 +292,8 @@ fn nothing_yet(place: &StackRef) -> OpsError {
 }
 
 /// The overlays that can be switched to, and what each assumes lost. Nothing is done without one.
-pub fn where_to(scene: &CommandContext, target: &TargetArgs) -> Result<OpsError, OpsError> {
-    let place = StackRef::find(&target.stack, &scene.directory)?;
+pub fn where_to(context: &CommandContext, target: &TargetArgs) -> Result<OpsError, OpsError> {
+    let place = StackRef::find(&target.stack, &context.directory)?;
     let name = place.name();
     let told = |way: RecoveryOverlay| {
         let planned = way.assumes_lost.is_empty();
@@ -403,13 +407,13 @@ fn says_what_is_lost(ask: &PlanRequest, state: &State, to: &str) -> Result<(), O
 
 /// Ends the loss of one fault domain without a switch.
 pub async fn recovered(
-    scene: &CommandContext,
+    context: &CommandContext,
     args: &StateArgs,
     domain: &str,
 ) -> Result<Exit, OpsError> {
-    let place = StackRef::find(&args.stack, &scene.directory)?;
+    let place = StackRef::find(&args.stack, &context.directory)?;
     let session = open::session(&place.root, &args.world).await?;
-    let (mut lease, state) = open::lease(&session, &place, &scene.command)?;
+    let (mut lease, state) = open::lease(&session, &place, &context.command)?;
     let mut state = state.ok_or_else(|| nothing_yet(&place))?;
     recovered::found(&session, &mut lease, &mut state, domain).await?;
     let left: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();

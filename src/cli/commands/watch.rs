@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cli::args::watch::WatchArgs;
 use crate::cli::args::{AllowArgs, LayerArgs, WorldArgs};
-use crate::cli::commands::CommandContext;
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, signals};
 use crate::engine::lang::check::gate::parse_duration;
@@ -30,11 +30,11 @@ const STALE_WINDOWS: u64 = 4;
 const STALE_SECONDS_MIN: u64 = 3600;
 
 pub async fn run(
-    scene: &CommandContext,
+    context: &CommandContext,
     args: &WatchArgs,
     world: &WorldArgs,
 ) -> Result<Exit, OpsError> {
-    let ask = ask(scene, args)?;
+    let ask = ask(context, args)?;
     let session = open::session(&ask.place.root, world).await?;
     let about =
         About { stack: ask.place.name(), overlay: ask.overlay.clone(), url: ask.targets.shown() };
@@ -54,8 +54,8 @@ pub async fn run(
     })
 }
 
-fn ask(scene: &CommandContext, args: &WatchArgs) -> Result<WatchRequest, OpsError> {
-    let place = StackRef::find(&args.stack, &scene.directory)?;
+fn ask(context: &CommandContext, args: &WatchArgs) -> Result<WatchRequest, OpsError> {
+    let place = StackRef::find(&args.stack, &context.directory)?;
     let interval = seconds("--interval", &args.interval)?;
     let timeout = seconds("--timeout", &args.timeout)?;
     if timeout > interval {
@@ -85,21 +85,21 @@ fn ask(scene: &CommandContext, args: &WatchArgs) -> Result<WatchRequest, OpsErro
         interval: Duration::from_secs(interval),
         rounds: if args.once { Some(1) } else { args.rounds },
         act: act(args)?,
-        rehearsal: if args.failover { Some(rehearsal(scene, args)?) } else { None },
+        rehearsal: if args.failover { Some(rehearsal(context, args)?) } else { None },
         within: Duration::from_secs(seconds("--within", &args.within)?),
-        directory: scene.directory.clone(),
+        directory: context.directory.clone(),
     })
 }
 
 /// What the failover would be asked for.
-fn rehearsal(scene: &CommandContext, args: &WatchArgs) -> Result<sides::PlanRequest, OpsError> {
+fn rehearsal(context: &CommandContext, args: &WatchArgs) -> Result<sides::PlanRequest, OpsError> {
     let layers = LayerArgs {
         stack: args.stack.clone(),
         overlays: Vec::new(),
         variables: Vec::new(),
         variable_files: Vec::new(),
     };
-    let ask = open::ask(&scene.directory, &layers, &AllowArgs::default(), Intent::Apply)?;
+    let ask = open::ask(&context.directory, &layers, &AllowArgs::default(), Intent::Apply)?;
     let losses =
         if args.lost.is_empty() { Losses::Assumed } else { Losses::Also(args.lost.clone()) };
     Ok(sides::PlanRequest { losses, ..ask })

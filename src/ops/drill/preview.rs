@@ -99,12 +99,22 @@ mod tests {
 
     use super::{Discrepancies, DrillPreview};
     use crate::engine::address::Address;
-    use crate::engine::plan::model::change::{Action, Plan};
-    use crate::engine::plan::tests::sample::change;
+    use crate::engine::plan::model::change::{Plan, Step, StepCall};
 
     fn foresight(unknown: Vec<Address>) -> DrillPreview {
-        let deletes = ["web", "zone"].map(|it| change(it, "some.kind", Action::Delete, ""));
-        let cleanup = Plan::default().of(deletes.into());
+        let delete = |(id, address): (usize, &str)| Step {
+            id,
+            address: Address::one(address),
+            kind: "some.kind".into(),
+            call: StepCall::Delete { deposed: false },
+            waits: Vec::new(),
+            lane: None,
+            segment: id,
+            weight: 1,
+            directs: None,
+        };
+        let steps = ["web", "zone"].into_iter().enumerate().map(delete).collect();
+        let cleanup = Plan { steps, ..Plan::default() };
         DrillPreview { switch: None, unknown, cleanup, borrowed: Vec::new() }
     }
 

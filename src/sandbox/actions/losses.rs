@@ -5,17 +5,17 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::sandbox::fault_domains::{self, nearest};
-use crate::sandbox::faults::state::{Doom, GroupsMode, Healed, LostHow};
-use crate::sandbox::http::Millis;
-use crate::sandbox::linode::data::apps::App;
-use crate::sandbox::linode::destroy_data;
-use crate::sandbox::linode::dns::targets::Users;
-use crate::sandbox::linode::machine::installed;
-use crate::sandbox::requests::log::{self, Requests};
-use crate::sandbox::shared::{Sandbox, SandboxError};
-use crate::sandbox::world::core::SandboxWorld;
-use crate::sandbox::world::overview::{overview, told};
+use crate::fault_domains::{self, nearest};
+use crate::faults::state::{Doom, GroupsMode, Healed, LostHow};
+use crate::http::Millis;
+use crate::linode::data::apps::App;
+use crate::linode::destroy_data;
+use crate::linode::dns::targets::Users;
+use crate::linode::machine::installed;
+use crate::requests::log::{self, Requests};
+use crate::shared::{Sandbox, SandboxError};
+use crate::world::core::SandboxWorld;
+use crate::world::overview::{overview, told};
 
 /// How fault domains are lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

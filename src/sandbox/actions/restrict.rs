@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::sandbox::linode::account::access::called;
-use crate::sandbox::linode::data::restricted::{GLOBAL, RestrictedToken};
-use crate::sandbox::shared::{Sandbox, SandboxError};
+use crate::linode::account::access::called;
+use crate::linode::data::restricted::{GLOBAL, RestrictedToken};
+use crate::shared::{Sandbox, SandboxError};
 
 /// What a token is good for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

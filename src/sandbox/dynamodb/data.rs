@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::store::items::Items;
-use crate::sandbox::dynamodb::store::register::{Register, TableCall};
-use crate::sandbox::dynamodb::store::replication::send;
-use crate::sandbox::dynamodb::store::shape::name_of;
-use crate::sandbox::dynamodb::store::table::{DynamoTable, TableStatus};
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::store::items::Items;
+use crate::dynamodb::store::register::{Register, TableCall};
+use crate::dynamodb::store::replication::send;
+use crate::dynamodb::store::shape::name_of;
+use crate::dynamodb::store::table::{DynamoTable, TableStatus};
 
 /// Runs an item call. Writes are sent to the other members; the world is locked, so the order of calls is the order of
 /// writes.

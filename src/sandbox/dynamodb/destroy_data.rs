@@ -1,10 +1,10 @@
 //! A catastrophe: tables of a region are gone, and the survivors of their groups no longer list them.
 
-use crate::sandbox::dynamodb::store::items::Items;
-use crate::sandbox::dynamodb::store::register::{Register, key_of};
-use crate::sandbox::dynamodb::store::replication::strand;
-use crate::sandbox::dynamodb::store::table::DynamoTable;
-use crate::sandbox::faults::state::Doom;
+use crate::dynamodb::store::items::Items;
+use crate::dynamodb::store::register::{Register, key_of};
+use crate::dynamodb::store::replication::strand;
+use crate::dynamodb::store::table::DynamoTable;
+use crate::faults::state::Doom;
 
 pub fn names(register: &Register, region: &str) -> Vec<String> {
     let tables = register.tables.iter().filter(|(_, it)| it.region == region);

@@ -1,6 +1,6 @@
 //! How long the control plane takes, as measured on the real service.
 
-use crate::sandbox::http::Millis;
+use crate::http::Millis;
 
 const SECOND: Millis = 1_000;
 const MINUTE: Millis = 60 * SECOND;

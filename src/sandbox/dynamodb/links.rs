@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::sandbox::faults::state::GroupsMode;
-use crate::sandbox::http::Millis;
-use crate::sandbox::rng::draw;
+use crate::faults::state::GroupsMode;
+use crate::http::Millis;
+use crate::rng::draw;
 
 /// The stream of chance that belongs to replication.
 const REPLICATION: u64 = 0x5EED;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::api_error::DynamoDbError;
 
 /// The calls about tables; their members have one type each wherever they occur. Calls about items are the engine's, but for
 /// the name of the table.

@@ -20,21 +20,21 @@ use serde_json::{Map, Value, json};
 pub use self::durations::Durations;
 pub use self::links::{Links, LostRegion};
 pub use self::wire::region_of;
-pub use crate::sandbox::dynamodb::store::items::Items;
+pub use crate::dynamodb::store::items::Items;
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::group::replica_delete;
-use crate::sandbox::dynamodb::store::describe;
-use crate::sandbox::dynamodb::store::due;
-use crate::sandbox::dynamodb::store::register::{Register, TableCall};
-use crate::sandbox::dynamodb::store::replication;
-use crate::sandbox::dynamodb::table::backups;
-use crate::sandbox::dynamodb::table::create;
-use crate::sandbox::dynamodb::table::tags;
-use crate::sandbox::dynamodb::update::ttl;
-use crate::sandbox::dynamodb::update::update_table;
-use crate::sandbox::faults::state::Doom;
-use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::group::replica_delete;
+use crate::dynamodb::store::describe;
+use crate::dynamodb::store::due;
+use crate::dynamodb::store::register::{Register, TableCall};
+use crate::dynamodb::store::replication;
+use crate::dynamodb::table::backups;
+use crate::dynamodb::table::create;
+use crate::dynamodb::table::tags;
+use crate::dynamodb::update::ttl;
+use crate::dynamodb::update::update_table;
+use crate::faults::state::Doom;
+use crate::http::{Millis, SandboxAnswer, SandboxRequest};
 
 /// All regions of the one account.
 #[derive(Debug, Clone, Default)]

@@ -3,7 +3,7 @@
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use sha2::{Digest, Sha256};
 
-use crate::sandbox::http::Millis;
+use crate::http::Millis;
 
 /// The one account of the sandbox.
 pub const ACCOUNT: &str = "000000000000";

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::members;
-use crate::sandbox::dynamodb::places::{is_region, request_id};
-use crate::sandbox::dynamodb::store::register::TableCall;
-use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::members;
+use crate::dynamodb::places::{is_region, request_id};
+use crate::dynamodb::store::register::TableCall;
+use crate::http::{Millis, SandboxAnswer, SandboxRequest};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 const TARGET: &str = "DynamoDB_20120810.";

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::http::SandboxRequest;
+use crate::http::SandboxRequest;
 
 /// As long as a list was seen to lag: something was missing 15 s after it was made, and there after 30.
 pub const STALE_MILLISECONDS: u64 = 20_000;

@@ -7,10 +7,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use crate::sandbox::faults::spec::{Effect, FaultSpec};
-use crate::sandbox::http::{Millis, SandboxRequest};
-use crate::sandbox::rng::draw;
-use crate::sandbox::rows::change::Rows;
+pub use crate::faults::spec::{Effect, FaultSpec};
+use crate::http::{Millis, SandboxRequest};
+use crate::rng::draw;
+use crate::rows::change::Rows;
 
 /// How a lost fault domain shows itself to who calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -265,7 +265,7 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use super::{Effect, FaultSpec, Faults, LostHow};
-    use crate::sandbox::http::SandboxRequest;
+    use crate::http::SandboxRequest;
 
     fn request(method: &str, path: &str) -> SandboxRequest {
         SandboxRequest { method: method.into(), path: path.into(), ..SandboxRequest::default() }

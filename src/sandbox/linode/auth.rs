@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::sandbox::faults::state::Faults;
-use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
-use crate::sandbox::linode::account::access;
-use crate::sandbox::linode::account::profile;
-use crate::sandbox::linode::data::limits::RateStanding;
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::request::call::{LinodeCall, LinodeError};
-use crate::sandbox::linode::routes::route;
+use crate::faults::state::Faults;
+use crate::http::{Millis, SandboxAnswer, SandboxRequest};
+use crate::linode::account::access;
+use crate::linode::account::profile;
+use crate::linode::data::limits::RateStanding;
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::request::call::{LinodeCall, LinodeError};
+use crate::linode::routes::route;
 
 /// Newer than this and linode-cli calls its package registry before it prints.
 const SPEC_VERSION: &str = "4.229.1";

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::sandbox::http::SandboxRequest;
-use crate::sandbox::linode::auth::segments;
-use crate::sandbox::linode::data::catalog;
-use crate::sandbox::linode::data::store::LinodeWorld;
+use crate::http::SandboxRequest;
+use crate::linode::auth::segments;
+use crate::linode::data::catalog;
+use crate::linode::data::store::LinodeWorld;
 
 const GLOBAL: &str = "global";
 

@@ -1,9 +1,9 @@
 //! A catastrophe: objects are gone without anyone having deleted them, and no event tells of it.
 
-use crate::sandbox::faults::state::Doom;
-use crate::sandbox::linode::balancer::configs;
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::firewall::devices;
+use crate::faults::state::Doom;
+use crate::linode::balancer::configs;
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::firewall::devices;
 
 /// The labels and names of what is in a region, or in `global`.
 pub fn names(cloud: &LinodeWorld, region: &str) -> Vec<String> {

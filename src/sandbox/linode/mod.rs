@@ -16,5 +16,5 @@ pub mod show;
 #[cfg(test)]
 mod tests;
 
-pub use crate::sandbox::linode::data::limits::RateLimits;
-pub use crate::sandbox::linode::data::store::LinodeWorld;
+pub use crate::linode::data::limits::RateLimits;
+pub use crate::linode::data::store::LinodeWorld;

@@ -2,23 +2,23 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::linode::account::access;
-use crate::sandbox::linode::account::profile;
-use crate::sandbox::linode::balancer::balancers;
-use crate::sandbox::linode::balancer::configs;
-use crate::sandbox::linode::balancer::nodes;
-use crate::sandbox::linode::data::catalog;
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::dns::domains;
-use crate::sandbox::linode::dns::records;
-use crate::sandbox::linode::firewall::firewalls;
-use crate::sandbox::linode::machine::create;
-use crate::sandbox::linode::machine::instances;
-use crate::sandbox::linode::machine::power;
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError};
-use crate::sandbox::linode::request::events;
-use crate::sandbox::linode::request::listing::page;
-use crate::sandbox::linode::users;
+use crate::linode::account::access;
+use crate::linode::account::profile;
+use crate::linode::balancer::balancers;
+use crate::linode::balancer::configs;
+use crate::linode::balancer::nodes;
+use crate::linode::data::catalog;
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::dns::domains;
+use crate::linode::dns::records;
+use crate::linode::firewall::firewalls;
+use crate::linode::machine::create;
+use crate::linode::machine::instances;
+use crate::linode::machine::power;
+use crate::linode::request::call::{CallResult, LinodeCall, LinodeError};
+use crate::linode::request::events;
+use crate::linode::request::listing::page;
+use crate::linode::users;
 
 fn id(text: &str) -> Result<u64, LinodeError> {
     text.parse().map_err(|_| LinodeError::not_found())

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::faults::state::Faults;
-use crate::sandbox::http::Millis;
-use crate::sandbox::linode::balancer::health;
-use crate::sandbox::linode::data::model::{Config, Domain, Firewall, LinodeInstance, NodeBalancer};
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::firewall::devices;
+use crate::faults::state::Faults;
+use crate::http::Millis;
+use crate::linode::balancer::health;
+use crate::linode::data::model::{Config, Domain, Firewall, LinodeInstance, NodeBalancer};
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::firewall::devices;
 
 /// Collections by name; empty ones are left out.
 pub fn show(cloud: &LinodeWorld, faults: &Faults, now: Millis) -> Value {

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::request::body::RequestBody;
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError};
-use crate::sandbox::linode::request::listing::page;
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::request::body::RequestBody;
+use crate::linode::request::call::{CallResult, LinodeCall, LinodeError};
+use crate::linode::request::listing::page;
 
 /// The owner, and those whom the stacks that come with lifeboat let in to their machines.
 const ALWAYS: [&str; 7] = ["sandbox", "ops", "someone", "example", "life", "me", "a"];

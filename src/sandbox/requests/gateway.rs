@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::sandbox::http::{SandboxAnswer, SandboxRequest};
-use crate::sandbox::linode;
+use crate::http::{SandboxAnswer, SandboxRequest};
+use crate::linode;
 
 /// A refusal in the words of whom was called.
 pub fn refusal(request: &SandboxRequest, status: u16, reason: &str) -> SandboxAnswer {

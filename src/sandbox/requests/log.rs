@@ -4,8 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::sandbox::linode::dns::targets::Users;
-use crate::sandbox::requests::received::Received;
+use crate::linode::dns::targets::Users;
+use crate::requests::received::Received;
 
 /// It ends here: older requests are worth more than newer ones, and a test must not miss what was dropped in silence.
 const LARGEST: u64 = 32 * 1024 * 1024;
@@ -86,8 +86,8 @@ pub fn read(file: &Path) -> io::Result<Requests> {
 #[cfg(test)]
 mod tests {
     use super::{append, clear, read};
-    use crate::sandbox::http::SandboxRequest;
-    use crate::sandbox::requests::received::{Received, ReceivedOutcome};
+    use crate::http::SandboxRequest;
+    use crate::requests::received::{Received, ReceivedOutcome};
 
     fn request(path: &str) -> Received {
         let request =

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::region_of;
-use crate::sandbox::http::{Millis, SandboxRequest};
-use crate::sandbox::requests::verdicts::VerdictNews;
+use crate::dynamodb::region_of;
+use crate::http::{Millis, SandboxRequest};
+use crate::requests::verdicts::VerdictNews;
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::linode::dns::targets::{MetBy, ServedVerdict, Users};
-use crate::sandbox::rows::change::Rows;
+use crate::linode::dns::targets::{MetBy, ServedVerdict, Users};
+use crate::rows::change::Rows;
 
 /// What changed between two moments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,7 +134,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{ToldVerdicts, VerdictNews};
-    use crate::sandbox::linode::dns::targets::{MetBy, ServedVerdict, Users};
+    use crate::linode::dns::targets::{MetBy, ServedVerdict, Users};
 
     fn users(names: &[(&str, MetBy)]) -> Users {
         let verdict = |met| ServedVerdict { met, targets: BTreeMap::new(), way: false };

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::sandbox::rows::change::Rows;
+use crate::rows::change::Rows;
 
 /// A row that says under which other keys it can be found.
 pub trait Keyed {

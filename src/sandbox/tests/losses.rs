@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{machine, manual, ok, request};
-use crate::sandbox::faults::state::LostHow;
-use crate::sandbox::http::SandboxRequest;
-use crate::sandbox::probe::SandboxProbe;
-use crate::sandbox::requests::received::Received;
-use crate::sandbox::{Destroyed, Sandbox, SandboxError};
+use crate::faults::state::LostHow;
+use crate::http::SandboxRequest;
+use crate::probe::SandboxProbe;
+use crate::requests::received::Received;
+use crate::{Destroyed, Sandbox, SandboxError};
 
 /// The body of a DynamoDB call, or `None` when there was no answer.
 fn dynamodb(sandbox: &Sandbox, region: &str, operation: &str, body: &Value) -> Option<Value> {

@@ -7,8 +7,8 @@ mod serving;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::http::SandboxRequest;
-use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::http::SandboxRequest;
+use crate::{Sandbox, SandboxOptions};
 
 pub(super) fn manual() -> SandboxOptions {
     SandboxOptions { manual: true, ..SandboxOptions::default() }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{machine, manual, ok};
-use crate::sandbox::faults::state::LostHow;
-use crate::sandbox::linode::RateLimits;
-use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::faults::state::LostHow;
+use crate::linode::RateLimits;
+use crate::{Sandbox, SandboxOptions};
 
 fn labels(sandbox: &Sandbox) -> Vec<String> {
     let list = ok(sandbox, "GET", "/linode/instances", &Value::Null);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{machine, manual, ok};
-use crate::sandbox::Sandbox;
-use crate::sandbox::faults::state::LostHow;
-use crate::sandbox::probe::{SandboxProbe, SandboxProbeAnswer};
+use crate::Sandbox;
+use crate::faults::state::LostHow;
+use crate::probe::{SandboxProbe, SandboxProbeAnswer};
 
 fn look(sandbox: &Sandbox, what: &str) -> String {
     let probe = if what.contains("://") {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::manual;
-use crate::sandbox::faults::state::LostHow;
-use crate::sandbox::{Sandbox, SandboxOptions, ServingSandbox};
+use crate::faults::state::LostHow;
+use crate::{Sandbox, SandboxOptions, ServingSandbox};
 
 /// Longer than any answer takes, shorter than anyone likes to wait.
 const PATIENCE: Duration = Duration::from_millis(400);

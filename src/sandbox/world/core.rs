@@ -5,17 +5,17 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::clock::WorldClock;
-use crate::sandbox::dynamodb::{self, DynamoDb, Items, Links, LostRegion};
-use crate::sandbox::faults::state::{Effect, Faults, LostHow};
-use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
-use crate::sandbox::linode::dns::targets::Users;
-use crate::sandbox::linode::{self, LinodeWorld};
-use crate::sandbox::requests::gateway::{bad_gateway, caller_identity, refusal};
-use crate::sandbox::requests::received::{Received, ReceivedOutcome};
-use crate::sandbox::requests::verdicts::{ToldVerdicts, VerdictNews};
-use crate::sandbox::rows::change::Rows;
-use crate::sandbox::world::folder::RowChange;
+use crate::clock::WorldClock;
+use crate::dynamodb::{self, DynamoDb, Items, Links, LostRegion};
+use crate::faults::state::{Effect, Faults, LostHow};
+use crate::http::{Millis, SandboxAnswer, SandboxRequest};
+use crate::linode::dns::targets::Users;
+use crate::linode::{self, LinodeWorld};
+use crate::requests::gateway::{bad_gateway, caller_identity, refusal};
+use crate::requests::received::{Received, ReceivedOutcome};
+use crate::requests::verdicts::{ToldVerdicts, VerdictNews};
+use crate::rows::change::Rows;
+use crate::world::folder::RowChange;
 
 /// What becomes of a request.
 #[derive(Debug, Clone)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::faults::state::{Doom, LostState};
-use crate::sandbox::http::Millis;
-use crate::sandbox::world::core::SandboxWorld;
+use crate::faults::state::{Doom, LostState};
+use crate::http::Millis;
+use crate::world::core::SandboxWorld;
 
 /// Fault domain → how and since when it is lost, and its objects by kind; what else is wrong stands at the end.
 pub fn overview(world: &SandboxWorld, now: Millis) -> Value {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::store::shape::KeyShape;
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::store::shape::KeyShape;
 
 /// One action: `Create`, `Update` or `Delete`, and what it says.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::store::describe::description;
-use crate::sandbox::dynamodb::store::items::Items;
-use crate::sandbox::dynamodb::store::register::{Register, RegisterEvent, TableCall, key_of};
-use crate::sandbox::dynamodb::store::shape::table_name;
-use crate::sandbox::dynamodb::store::table::{DynamoTable, TableStanding, TableStatus};
-use crate::sandbox::dynamodb::table::tags::tags_locked;
-use crate::sandbox::http::Millis;
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::store::describe::description;
+use crate::dynamodb::store::items::Items;
+use crate::dynamodb::store::register::{Register, RegisterEvent, TableCall, key_of};
+use crate::dynamodb::store::shape::table_name;
+use crate::dynamodb::store::table::{DynamoTable, TableStanding, TableStatus};
+use crate::dynamodb::table::tags::tags_locked;
+use crate::http::Millis;
 
 /// DeleteTable; on a member of a group it means leaving the group.
 pub fn delete_table(

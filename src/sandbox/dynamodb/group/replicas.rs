@@ -1,19 +1,17 @@
 //! ReplicaUpdates: adding, changing and removing a member of a group, one action per call.
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::group::action::TableAction;
-use crate::sandbox::dynamodb::group::replica_delete::{fed_nobody, leave};
-use crate::sandbox::dynamodb::places::{REGIONS, is_region, key_arn};
-use crate::sandbox::dynamodb::store::items::Items;
-use crate::sandbox::dynamodb::store::register::{
-    Patch, Register, RegisterEvent, TableCall, key_of,
-};
-use crate::sandbox::dynamodb::store::table::{
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::group::action::TableAction;
+use crate::dynamodb::group::replica_delete::{fed_nobody, leave};
+use crate::dynamodb::places::{REGIONS, is_region, key_arn};
+use crate::dynamodb::store::items::Items;
+use crate::dynamodb::store::register::{Patch, Register, RegisterEvent, TableCall, key_of};
+use crate::dynamodb::store::table::{
     Billing, DynamoTable, ReplicaGroup, TableMember, TableStanding, TableStatus, Work,
 };
-use crate::sandbox::dynamodb::table::capacity::needs_scaling;
-use crate::sandbox::dynamodb::table::create::taken;
-use crate::sandbox::dynamodb::table::encryption::{mixed_keys, usable};
+use crate::dynamodb::table::capacity::needs_scaling;
+use crate::dynamodb::table::create::taken;
+use crate::dynamodb::table::encryption::{mixed_keys, usable};
 
 /// Carries out the action from the endpoint of `table`.
 pub fn change_replicas(

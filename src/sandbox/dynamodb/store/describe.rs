@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::places::table_arn;
-use crate::sandbox::dynamodb::store::register::{Register, TableCall};
-use crate::sandbox::dynamodb::store::shape::table_name;
-use crate::sandbox::dynamodb::store::table::{
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::places::table_arn;
+use crate::dynamodb::store::register::{Register, TableCall};
+use crate::dynamodb::store::shape::table_name;
+use crate::dynamodb::store::table::{
     Billing, DynamoTable, Index, OnDemand, TableMember, TableStanding, TableStatus, Throughput,
     Warm,
 };
-use crate::sandbox::http::Millis;
+use crate::http::Millis;
 
 const DAY: Millis = 24 * 3_600_000;
 

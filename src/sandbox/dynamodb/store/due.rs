@@ -1,13 +1,13 @@
 //! Makes happen what became due: the only place where time changes rows.
 
-use crate::sandbox::dynamodb::store::effects::{apply, be_created, become_active};
-use crate::sandbox::dynamodb::store::items::Items;
-use crate::sandbox::dynamodb::store::register::{Register, RegisterEvent};
-use crate::sandbox::dynamodb::store::replica_create::{
+use crate::dynamodb::store::effects::{apply, be_created, become_active};
+use crate::dynamodb::store::items::Items;
+use crate::dynamodb::store::register::{Register, RegisterEvent};
+use crate::dynamodb::store::replica_create::{
     replica_active, replica_known, replica_left, replica_listed,
 };
-use crate::sandbox::dynamodb::store::table::{TableStatus, key_names};
-use crate::sandbox::http::Millis;
+use crate::dynamodb::store::table::{TableStatus, key_names};
+use crate::http::Millis;
 
 /// Item counts are refreshed this often, as on the real service.
 const COUNT_EVERY: Millis = 6 * 3_600_000;

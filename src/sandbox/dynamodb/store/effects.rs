@@ -1,9 +1,9 @@
 //! What a due event does to the row of one table.
 
-use crate::sandbox::dynamodb::places::stream_label;
-use crate::sandbox::dynamodb::store::register::Patch;
-use crate::sandbox::dynamodb::store::table::{Billing, DynamoTable, TableStatus, Throughput};
-use crate::sandbox::http::Millis;
+use crate::dynamodb::places::stream_label;
+use crate::dynamodb::store::register::Patch;
+use crate::dynamodb::store::table::{Billing, DynamoTable, TableStatus, Throughput};
+use crate::http::Millis;
 
 pub fn become_active(table: &mut DynamoTable) {
     table.status = TableStatus::Active;

@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::places::REGIONS;
-use crate::sandbox::dynamodb::store::table::{DynamoTable, Index};
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::places::REGIONS;
+use crate::dynamodb::store::table::{DynamoTable, Index};
 
 /// The databases of all regions, opened when first needed.
 pub struct Items {

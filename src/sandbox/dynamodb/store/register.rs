@@ -3,15 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::durations::Durations;
-use crate::sandbox::dynamodb::links::{Links, Write};
-use crate::sandbox::dynamodb::places::uuid_of;
-use crate::sandbox::dynamodb::store::table::{
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::durations::Durations;
+use crate::dynamodb::links::{Links, Write};
+use crate::dynamodb::places::uuid_of;
+use crate::dynamodb::store::table::{
     DynamoTable, ReplicaGroup, TableStanding, TableStatus, Throughput, Work,
 };
-use crate::sandbox::http::Millis;
-use crate::sandbox::rows::change::Rows;
+use crate::http::Millis;
+use crate::rows::change::Rows;
 
 /// New values that show once the table is ACTIVE again.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -1,13 +1,13 @@
 //! A member's way into its group, and the end of its way out.
 
-use crate::sandbox::dynamodb::places::managed_key_arn;
-use crate::sandbox::dynamodb::store::effects::{be_created, become_active, open_stream};
-use crate::sandbox::dynamodb::store::items::Items;
-use crate::sandbox::dynamodb::store::register::{Register, RegisterEvent, key_of};
-use crate::sandbox::dynamodb::store::table::{
+use crate::dynamodb::places::managed_key_arn;
+use crate::dynamodb::store::effects::{be_created, become_active, open_stream};
+use crate::dynamodb::store::items::Items;
+use crate::dynamodb::store::register::{Register, RegisterEvent, key_of};
+use crate::dynamodb::store::table::{
     DynamoTable, Encryption, Index, OnDemand, TableMember, TableStanding, TableStatus, Tags,
 };
-use crate::sandbox::http::Millis;
+use crate::http::Millis;
 
 /// The new member appears in the others' lists; their streams are switched on.
 pub fn replica_listed(register: &mut Register, due: Millis, id: &str, region: &str) {

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::links::Write;
-use crate::sandbox::dynamodb::store::items::Items;
-use crate::sandbox::dynamodb::store::register::Register;
-use crate::sandbox::dynamodb::store::table::TableStanding;
-use crate::sandbox::http::Millis;
+use crate::dynamodb::links::Write;
+use crate::dynamodb::store::items::Items;
+use crate::dynamodb::store::register::Register;
+use crate::dynamodb::store::table::TableStanding;
+use crate::http::Millis;
 
 /// Sends an item that was just written in a region to the other members. Numbers of writes follow the order of the calls,
 /// so they tell which writer was the last.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::places::table_arn;
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::places::table_arn;
 
 /// Violations of the request's model, reported all at once.
 #[derive(Debug, Default)]

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::store::describe::seconds;
-use crate::sandbox::dynamodb::store::register::{Register, TableCall};
-use crate::sandbox::dynamodb::store::shape::{KeyShape, table_name};
-use crate::sandbox::dynamodb::store::table::{DynamoTable, TableStatus};
-use crate::sandbox::http::Millis;
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::store::describe::seconds;
+use crate::dynamodb::store::register::{Register, TableCall};
+use crate::dynamodb::store::shape::{KeyShape, table_name};
+use crate::dynamodb::store::table::{DynamoTable, TableStatus};
+use crate::http::Millis;
 
 const DEFAULT_DAYS: i64 = 35;
 /// The latest time that can be restored lags behind by this much.

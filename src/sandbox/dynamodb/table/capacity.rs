@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::places::spoken_time;
-use crate::sandbox::dynamodb::store::register::{Patch, Register, TableCall};
-use crate::sandbox::dynamodb::store::table::{Billing, DynamoTable, TableStatus, Throughput, Work};
-use crate::sandbox::dynamodb::table::create::{MOST_UNITS, above_most, read_throughput};
-use crate::sandbox::dynamodb::table::limits::{limits, set_limits};
-use crate::sandbox::http::Millis;
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::places::spoken_time;
+use crate::dynamodb::store::register::{Patch, Register, TableCall};
+use crate::dynamodb::store::table::{Billing, DynamoTable, TableStatus, Throughput, Work};
+use crate::dynamodb::table::create::{MOST_UNITS, above_most, read_throughput};
+use crate::dynamodb::table::limits::{limits, set_limits};
+use crate::http::Millis;
 
 const DAY: Millis = 24 * 3_600_000;
 

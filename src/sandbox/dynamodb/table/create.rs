@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::store::describe::description;
-use crate::sandbox::dynamodb::store::effects::open_stream;
-use crate::sandbox::dynamodb::store::items::Items;
-use crate::sandbox::dynamodb::store::register::{Register, RegisterEvent, TableCall, key_of};
-use crate::sandbox::dynamodb::store::shape::table_name;
-use crate::sandbox::dynamodb::store::table::{
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::store::describe::description;
+use crate::dynamodb::store::effects::open_stream;
+use crate::dynamodb::store::items::Items;
+use crate::dynamodb::store::register::{Register, RegisterEvent, TableCall, key_of};
+use crate::dynamodb::store::shape::table_name;
+use crate::dynamodb::store::table::{
     Billing, DynamoTable, Encryption, Index, OnDemand, ReplicaGroup, TableStatus, Tags, Throughput,
     Warm,
 };
-use crate::sandbox::dynamodb::table::encryption::asked_encryption;
-use crate::sandbox::dynamodb::table::tags::read_tags;
+use crate::dynamodb::table::encryption::asked_encryption;
+use crate::dynamodb::table::tags::read_tags;
 
 /// The most a table may be given without asking for more.
 pub const MOST_UNITS: i64 = 40_000;

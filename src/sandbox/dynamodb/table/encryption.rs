@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::places::{iso_time, key_arn, managed_key_arn};
-use crate::sandbox::dynamodb::store::register::{Register, RegisterEvent, TableCall, key_of};
-use crate::sandbox::dynamodb::store::table::{DynamoTable, Encryption};
-use crate::sandbox::http::Millis;
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::places::{iso_time, key_arn, managed_key_arn};
+use crate::dynamodb::store::register::{Register, RegisterEvent, TableCall, key_of};
+use crate::dynamodb::store::table::{DynamoTable, Encryption};
+use crate::http::Millis;
 
 const HOUR: Millis = 3_600_000;
 

@@ -3,9 +3,9 @@
 //! What the real service does is not known: during a pause of replication it disallows them, so they are refused unless
 //! the loss says otherwise.
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::store::register::Register;
-use crate::sandbox::dynamodb::store::table::DynamoTable;
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::store::register::Register;
+use crate::dynamodb::store::table::DynamoTable;
 
 /// Refuses when a member, or the region that the change names, is cut off.
 pub fn whole(

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::store::items::Items;
-use crate::sandbox::dynamodb::store::register::{Register, RegisterEvent, TableCall};
-use crate::sandbox::dynamodb::store::table::{Billing, DynamoTable, TableStatus, Work, key_names};
-use crate::sandbox::dynamodb::table::create::new_index;
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::store::items::Items;
+use crate::dynamodb::store::register::{Register, RegisterEvent, TableCall};
+use crate::dynamodb::store::table::{Billing, DynamoTable, TableStatus, Work, key_names};
+use crate::dynamodb::table::create::new_index;
 
 const MOST_INDEXES: usize = 20;
 

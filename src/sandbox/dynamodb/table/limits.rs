@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::store::register::{Register, RegisterEvent, TableCall};
-use crate::sandbox::dynamodb::store::table::{Billing, DynamoTable, OnDemand};
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::store::register::{Register, RegisterEvent, TableCall};
+use crate::dynamodb::store::table::{Billing, DynamoTable, OnDemand};
 
 /// OnDemandThroughput: takes effect at once; -1 clears.
 pub fn limits(

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::places::iso_time;
-use crate::sandbox::dynamodb::store::register::{Patch, Register, TableCall, key_of};
-use crate::sandbox::dynamodb::store::table::{DynamoTable, Work};
-use crate::sandbox::http::Millis;
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::places::iso_time;
+use crate::dynamodb::store::register::{Patch, Register, TableCall, key_of};
+use crate::dynamodb::store::table::{DynamoTable, Work};
+use crate::http::Millis;
 
 const CLASS_WINDOW: Millis = 30 * 24 * 3_600_000;
 

@@ -3,11 +3,11 @@
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::store::register::{Register, TableCall};
-use crate::sandbox::dynamodb::store::shape::name_in_arn;
-use crate::sandbox::dynamodb::store::table::{DynamoTable, TableStatus};
-use crate::sandbox::http::Millis;
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::store::register::{Register, TableCall};
+use crate::dynamodb::store::shape::name_in_arn;
+use crate::dynamodb::store::table::{DynamoTable, TableStatus};
+use crate::http::Millis;
 
 const MOST_TAGS: usize = 50;
 

@@ -1,6 +1,6 @@
 //! Billing modes, capacities and indexes of a table of one region.
 
-use crate::sandbox::dynamodb::tests::client::{Client, ORDERS, check};
+use crate::dynamodb::tests::client::{Client, ORDERS, check};
 
 const PAID: &str = r#"
 0s us-east-1 CreateTable orders, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "ProvisionedThroughput": {"ReadCapacityUnits": 10, "WriteCapacityUnits": 10}

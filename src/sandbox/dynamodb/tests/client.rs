@@ -6,8 +6,8 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::{Durations, DynamoDb, Items};
-use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
+use crate::dynamodb::{Durations, DynamoDb, Items};
+use crate::http::{Millis, SandboxAnswer, SandboxRequest};
 
 /// 2026-11-18 09:46:40 UTC.
 pub(super) const START: Millis = 1_794_995_200_000;

@@ -1,7 +1,7 @@
 //! Which settings all members share, and which stay each region's own.
 
-use crate::sandbox::dynamodb::tests::client::{ORDERS, check};
-use crate::sandbox::dynamodb::tests::joining::add;
+use crate::dynamodb::tests::client::{ORDERS, check};
+use crate::dynamodb::tests::joining::add;
 
 fn group() -> String {
     format!("{ORDERS}\n10s us-east-1 UpdateTable orders, {}\n= ok\n", add("us-west-2"))

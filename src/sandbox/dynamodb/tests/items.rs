@@ -1,8 +1,8 @@
 //! Items: conditions, batches, transactions, and both ways between members.
 
-use crate::sandbox::dynamodb::Items;
-use crate::sandbox::dynamodb::tests::client::{Client, ORDERS, check};
-use crate::sandbox::dynamodb::tests::joining::add;
+use crate::dynamodb::Items;
+use crate::dynamodb::tests::client::{Client, ORDERS, check};
+use crate::dynamodb::tests::joining::add;
 
 #[test]
 fn items_flow_both_ways() {

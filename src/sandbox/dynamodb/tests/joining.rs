@@ -1,6 +1,6 @@
 //! Adding members to a group: what is seen when, and what is refused.
 
-use crate::sandbox::dynamodb::tests::client::{ORDERS, check};
+use crate::dynamodb::tests::client::{ORDERS, check};
 
 pub(super) fn add(region: &str) -> String {
     format!(r#""ReplicaUpdates": [{{"Create": {{"RegionName": "{region}"}}}}]"#)

@@ -1,7 +1,7 @@
 //! Members that leave: timing, protection, and the region that fed another.
 
-use crate::sandbox::dynamodb::tests::client::{ORDERS, check};
-use crate::sandbox::dynamodb::tests::joining::add;
+use crate::dynamodb::tests::client::{ORDERS, check};
+use crate::dynamodb::tests::joining::add;
 
 pub(super) fn delete(region: &str) -> String {
     format!(r#""ReplicaUpdates": [{{"Delete": {{"RegionName": "{region}"}}}}]"#)

@@ -1,6 +1,6 @@
 //! A table of one region from its first to its last moment.
 
-use crate::sandbox::dynamodb::tests::client::{Client, ORDERS, check};
+use crate::dynamodb::tests::client::{Client, ORDERS, check};
 
 #[test]
 fn a_table_comes_and_goes() {

@@ -1,11 +1,11 @@
 //! What is between the regions: journeys of writes, regions that are cut off, and groups that are frozen meanwhile.
 
-use crate::sandbox::dynamodb::tests::client::{Client, ORDERS, START};
-use crate::sandbox::dynamodb::tests::joining::add;
-use crate::sandbox::dynamodb::tests::leaving::delete;
-use crate::sandbox::dynamodb::{Links, LostRegion};
-use crate::sandbox::faults::state::GroupsMode;
-use crate::sandbox::http::Millis;
+use crate::dynamodb::tests::client::{Client, ORDERS, START};
+use crate::dynamodb::tests::joining::add;
+use crate::dynamodb::tests::leaving::delete;
+use crate::dynamodb::{Links, LostRegion};
+use crate::faults::state::GroupsMode;
+use crate::http::Millis;
 
 /// The same journey for every write: two seconds.
 fn calm() -> Links {

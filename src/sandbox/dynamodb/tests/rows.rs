@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::sandbox::dynamodb::tests::client::{Client, ORDERS, START};
-use crate::sandbox::dynamodb::tests::joining::add;
+use crate::dynamodb::tests::client::{Client, ORDERS, START};
+use crate::dynamodb::tests::joining::add;
 
 #[test]
 fn another_process_sees_the_same() {

@@ -1,6 +1,6 @@
 //! One change per UpdateTable, and what each single change refuses.
 
-use crate::sandbox::dynamodb::tests::client::{Client, ORDERS, check};
+use crate::dynamodb::tests::client::{Client, ORDERS, check};
 
 #[test]
 fn one_change_per_call() {

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::sandbox::dynamodb::tests::client::{Client, ORDERS};
-use crate::sandbox::http::Millis;
+use crate::dynamodb::tests::client::{Client, ORDERS};
+use crate::http::Millis;
 
 const REGIONS: [&str; 3] = ["us-east-1", "us-west-2", "eu-west-1"];
 

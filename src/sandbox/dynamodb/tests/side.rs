@@ -1,6 +1,6 @@
 //! What hangs on a table: tags, time to live, recovery.
 
-use crate::sandbox::dynamodb::tests::client::{ORDERS, check};
+use crate::dynamodb::tests::client::{ORDERS, check};
 
 #[test]
 fn tags_lock_and_lag() {

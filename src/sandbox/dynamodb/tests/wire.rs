@@ -1,8 +1,8 @@
 //! The front door, in the order of its checks.
 
-use crate::sandbox::dynamodb::region_of;
-use crate::sandbox::dynamodb::tests::client::{Client, START, outcome, request};
-use crate::sandbox::http::SandboxRequest;
+use crate::dynamodb::region_of;
+use crate::dynamodb::tests::client::{Client, START, outcome, request};
+use crate::http::SandboxRequest;
 
 fn ask(change: impl FnOnce(&mut SandboxRequest)) -> (u16, String, String) {
     let mut client = Client::new();

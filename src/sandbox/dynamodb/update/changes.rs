@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::store::shape::KeyShape;
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::store::shape::KeyShape;
 
 /// Which kinds of change a request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

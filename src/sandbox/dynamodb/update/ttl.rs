@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::store::register::{Register, RegisterEvent, TableCall};
-use crate::sandbox::dynamodb::store::shape::{KeyShape, table_name};
-use crate::sandbox::dynamodb::store::table::{DynamoTable, TableStatus, TimeToLive};
-use crate::sandbox::dynamodb::table::frozen;
-use crate::sandbox::dynamodb::update::update_table::joining;
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::store::register::{Register, RegisterEvent, TableCall};
+use crate::dynamodb::store::shape::{KeyShape, table_name};
+use crate::dynamodb::store::table::{DynamoTable, TableStatus, TimeToLive};
+use crate::dynamodb::table::frozen;
+use crate::dynamodb::update::update_table::joining;
 
 pub fn update_time_to_live(
     register: &mut Register,

@@ -2,23 +2,23 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::dynamodb::api_error::DynamoDbError;
-use crate::sandbox::dynamodb::group::action::read_action;
-use crate::sandbox::dynamodb::group::replicas::change_replicas;
-use crate::sandbox::dynamodb::store::describe::{description, replicas};
-use crate::sandbox::dynamodb::store::items::Items;
-use crate::sandbox::dynamodb::store::register::{Register, TableCall};
-use crate::sandbox::dynamodb::store::shape::table_name;
-use crate::sandbox::dynamodb::store::table::{Billing, DynamoTable, TableStatus, Work};
-use crate::sandbox::dynamodb::table::capacity::{change_capacity, index_limits};
-use crate::sandbox::dynamodb::table::encryption::change_encryption;
-use crate::sandbox::dynamodb::table::frozen;
-use crate::sandbox::dynamodb::table::indexes::change_index;
-use crate::sandbox::dynamodb::table::limits::{limits, warm_up};
-use crate::sandbox::dynamodb::table::settings::{
+use crate::dynamodb::api_error::DynamoDbError;
+use crate::dynamodb::group::action::read_action;
+use crate::dynamodb::group::replicas::change_replicas;
+use crate::dynamodb::store::describe::{description, replicas};
+use crate::dynamodb::store::items::Items;
+use crate::dynamodb::store::register::{Register, TableCall};
+use crate::dynamodb::store::shape::table_name;
+use crate::dynamodb::store::table::{Billing, DynamoTable, TableStatus, Work};
+use crate::dynamodb::table::capacity::{change_capacity, index_limits};
+use crate::dynamodb::table::encryption::change_encryption;
+use crate::dynamodb::table::frozen;
+use crate::dynamodb::table::indexes::change_index;
+use crate::dynamodb::table::limits::{limits, warm_up};
+use crate::dynamodb::table::settings::{
     change_class, change_protection, change_stream, wanted_stream,
 };
-use crate::sandbox::dynamodb::update::changes::{TableChange, changes, check_shape, one_change};
+use crate::dynamodb::update::changes::{TableChange, changes, check_shape, one_change};
 
 pub fn update_table(
     register: &mut Register,

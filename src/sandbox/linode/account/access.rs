@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::linode::data::restricted::{GLOBAL, RestrictedToken};
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError};
+use crate::linode::data::restricted::{GLOBAL, RestrictedToken};
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::request::call::{CallResult, LinodeCall, LinodeError};
 
 /// The sort that a path is about, the grant to add one, and what follows in the path.
 fn sort<'p>(path: &'p [&'p str]) -> Option<(&'static str, &'static str, &'p [&'p str])> {

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::linode::balancer::balancers;
-use crate::sandbox::linode::data::model::SshKey;
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::dns::domains;
-use crate::sandbox::linode::machine::create::is_ssh_key;
-use crate::sandbox::linode::machine::view;
-use crate::sandbox::linode::request::body::RequestBody;
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError, done, stamp};
-use crate::sandbox::linode::request::events;
-use crate::sandbox::linode::request::listing::page;
-use crate::sandbox::linode::request::tags;
+use crate::linode::balancer::balancers;
+use crate::linode::data::model::SshKey;
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::dns::domains;
+use crate::linode::machine::create::is_ssh_key;
+use crate::linode::machine::view;
+use crate::linode::request::body::RequestBody;
+use crate::linode::request::call::{CallResult, LinodeCall, LinodeError, done, stamp};
+use crate::linode::request::events;
+use crate::linode::request::listing::page;
+use crate::linode::request::tags;
 
 /// The sandbox's customer. It can never be a real one: the digits spell it out.
 pub const EUUID: &str = "5A4DB0C5-0000-4000-8000-000000000000";

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::linode::balancer::configs;
-use crate::sandbox::linode::data::model::NodeBalancer;
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::firewall::devices;
-use crate::sandbox::linode::machine::addresses;
-use crate::sandbox::linode::machine::create::{firewall, region};
-use crate::sandbox::linode::request::body::RequestBody;
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError, done, stamp};
-use crate::sandbox::linode::request::events;
-use crate::sandbox::linode::request::listing::{Filterable, page};
-use crate::sandbox::linode::request::tags;
+use crate::linode::balancer::configs;
+use crate::linode::data::model::NodeBalancer;
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::firewall::devices;
+use crate::linode::machine::addresses;
+use crate::linode::machine::create::{firewall, region};
+use crate::linode::request::body::RequestBody;
+use crate::linode::request::call::{CallResult, LinodeCall, LinodeError, done, stamp};
+use crate::linode::request::events;
+use crate::linode::request::listing::{Filterable, page};
+use crate::linode::request::tags;
 
 pub const FILTERABLE: Filterable = &["ipv4", "label", "locks", "region", "tags"];
 

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::linode::balancer::certificate;
-use crate::sandbox::linode::balancer::health;
-use crate::sandbox::linode::balancer::nodes;
-use crate::sandbox::linode::data::model::{BalancerNode, Config};
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::request::body::RequestBody;
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError, done};
-use crate::sandbox::linode::request::events;
-use crate::sandbox::linode::request::listing::page;
+use crate::linode::balancer::certificate;
+use crate::linode::balancer::health;
+use crate::linode::balancer::nodes;
+use crate::linode::data::model::{BalancerNode, Config};
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::request::body::RequestBody;
+use crate::linode::request::call::{CallResult, LinodeCall, LinodeError, done};
+use crate::linode::request::events;
+use crate::linode::request::listing::page;
 
 /// What a config is before anyone said anything, by protocol.
 fn blank(protocol: &str) -> Config {

@@ -1,12 +1,12 @@
 //! Who is alive, derived and never stored: a machine, a node behind its balancer's checks, and whom users of a balancer meet.
 
-use crate::sandbox::faults::state::Faults;
-use crate::sandbox::http::Millis;
-use crate::sandbox::linode::data::apps::AppAnswer;
-use crate::sandbox::linode::data::model::{BalancerNode, Config, LinodeInstance};
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::firewall::reach::{PacketSource, lets_in};
-use crate::sandbox::linode::machine::installed;
+use crate::faults::state::Faults;
+use crate::http::Millis;
+use crate::linode::data::apps::AppAnswer;
+use crate::linode::data::model::{BalancerNode, Config, LinodeInstance};
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::firewall::reach::{PacketSource, lets_in};
+use crate::linode::machine::installed;
 
 /// Runs, in a region that is not lost.
 pub fn is_up(faults: &Faults, now: Millis, it: &LinodeInstance) -> bool {

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::http::Millis;
-use crate::sandbox::linode::balancer::health;
-use crate::sandbox::linode::data::model::{BalancerNode, Config};
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::request::body::{RequestBody, is_ipv4, is_ipv6};
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError, done};
-use crate::sandbox::linode::request::events;
-use crate::sandbox::linode::request::listing::page;
+use crate::http::Millis;
+use crate::linode::balancer::health;
+use crate::linode::data::model::{BalancerNode, Config};
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::request::body::{RequestBody, is_ipv4, is_ipv6};
+use crate::linode::request::call::{CallResult, LinodeCall, LinodeError, done};
+use crate::linode::request::events;
+use crate::linode::request::listing::page;
 
 fn view(cloud: &LinodeWorld, call: &LinodeCall<'_>, config: &Config, it: &BalancerNode) -> Value {
     json!({

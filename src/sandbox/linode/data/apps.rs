@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::http::Millis;
+use crate::http::Millis;
 
 /// Where every image listens as soon as it has booted, whatever runs on it.
 const SSH: u16 = 22;

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::sandbox::http::Millis;
-use crate::sandbox::linode::data::timeline::Timeline;
-use crate::sandbox::rows::keyed::Keyed;
+use crate::http::Millis;
+use crate::linode::data::timeline::Timeline;
+use crate::rows::keyed::Keyed;
 
 /// A machine. Write-only inputs are kept too, so that `sandbox show` can tell them.
 #[derive(Debug, Clone, Serialize, Deserialize)]

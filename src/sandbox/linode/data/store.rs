@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::http::Millis;
-use crate::sandbox::linode::data::apps::App;
-use crate::sandbox::linode::data::limits::{RateLimits, Windows};
-use crate::sandbox::linode::data::model::{
+use crate::http::Millis;
+use crate::linode::data::apps::App;
+use crate::linode::data::limits::{RateLimits, Windows};
+use crate::linode::data::model::{
     BalancerNode, Config, Device, Domain, DomainRecord, Firewall, LinodeEvent, LinodeInstance,
     NodeBalancer, SshKey,
 };
-use crate::sandbox::linode::data::restricted::RestrictedToken;
-use crate::sandbox::rows::change::Rows;
-use crate::sandbox::rows::keyed::KeyedRows;
+use crate::linode::data::restricted::RestrictedToken;
+use crate::rows::change::Rows;
+use crate::rows::keyed::KeyedRows;
 
 /// Everything that exists at Linode.
 #[derive(Debug, Default)]

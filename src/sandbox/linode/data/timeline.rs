@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::http::Millis;
+use crate::http::Millis;
 
 /// How long jobs take, in world milliseconds; near the middle of what was recorded.
 pub const DEPLOY: Millis = 28_000;

@@ -1,7 +1,7 @@
 //! What a name resolves to: the sandbox's own zones are its only name servers.
 
-use crate::sandbox::linode::data::model::DomainRecord;
-use crate::sandbox::linode::data::store::LinodeWorld;
+use crate::linode::data::model::DomainRecord;
+use crate::linode::data::store::LinodeWorld;
 
 /// CNAMEs followed before giving up.
 const MOST_HOPS: usize = 8;

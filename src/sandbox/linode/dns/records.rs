@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::linode::data::model::{Domain, DomainRecord};
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::dns::domains::rounded;
-use crate::sandbox::linode::request::body::{RequestBody, is_ipv4, is_ipv6};
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError, done, stamp};
-use crate::sandbox::linode::request::events;
-use crate::sandbox::linode::request::listing::page;
+use crate::linode::data::model::{Domain, DomainRecord};
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::dns::domains::rounded;
+use crate::linode::request::body::{RequestBody, is_ipv4, is_ipv6};
+use crate::linode::request::call::{CallResult, LinodeCall, LinodeError, done, stamp};
+use crate::linode::request::events;
+use crate::linode::request::listing::page;
 
 const TYPES: [&str; 9] = ["A", "AAAA", "NS", "MX", "CNAME", "TXT", "SRV", "PTR", "CAA"];
 /// Records that one zone can hold.

@@ -7,15 +7,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::faults::state::Faults;
-use crate::sandbox::http::Millis;
-use crate::sandbox::linode::balancer::health;
-use crate::sandbox::linode::data::apps::AppAnswer;
-use crate::sandbox::linode::data::model::{LinodeInstance, NodeBalancer};
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::dns::names;
-use crate::sandbox::linode::firewall::reach::{PacketSource, lets_in};
-use crate::sandbox::linode::machine::installed;
+use crate::faults::state::Faults;
+use crate::http::Millis;
+use crate::linode::balancer::health;
+use crate::linode::data::apps::AppAnswer;
+use crate::linode::data::model::{LinodeInstance, NodeBalancer};
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::dns::names;
+use crate::linode::firewall::reach::{PacketSource, lets_in};
+use crate::linode::machine::installed;
 
 /// What whoever follows a name meets; the best of its addresses counts for the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

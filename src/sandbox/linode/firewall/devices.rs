@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::http::Millis;
-use crate::sandbox::linode::data::model::Device;
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::request::call::stamp;
-use crate::sandbox::linode::request::events;
+use crate::http::Millis;
+use crate::linode::data::model::Device;
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::request::call::stamp;
+use crate::linode::request::events;
 
 /// The label and path of an entity that a firewall can protect.
 fn described(cloud: &LinodeWorld, kind: &str, id: u64) -> (Value, String) {

@@ -4,15 +4,15 @@ use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::sandbox::linode::data::model::{Device, Firewall};
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::firewall::devices;
-use crate::sandbox::linode::firewall::rules;
-use crate::sandbox::linode::request::body::{RequestBody, is_label};
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError, done, stamp};
-use crate::sandbox::linode::request::events;
-use crate::sandbox::linode::request::listing::{Filterable, page};
-use crate::sandbox::linode::request::tags;
+use crate::linode::data::model::{Device, Firewall};
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::firewall::devices;
+use crate::linode::firewall::rules;
+use crate::linode::request::body::{RequestBody, is_label};
+use crate::linode::request::call::{CallResult, LinodeCall, LinodeError, done, stamp};
+use crate::linode::request::events;
+use crate::linode::request::listing::{Filterable, page};
+use crate::linode::request::tags;
 
 pub const FILTERABLE: Filterable = &["created", "id", "label", "tags", "updated"];
 

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::Value;
 
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::firewall::devices;
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::firewall::devices;
 
 /// Who knocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

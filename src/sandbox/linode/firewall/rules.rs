@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::linode::request::body::{RequestBody, is_network};
+use crate::linode::request::body::{RequestBody, is_network};
 
 /// Rules in both directions together.
 const MOST_RULES: usize = 25;

@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::sandbox::linode::data::catalog;
-use crate::sandbox::linode::data::store::LinodeWorld;
+use crate::linode::data::catalog;
+use crate::linode::data::store::LinodeWorld;
 
 /// Host numbers that look like a network's own or its broadcast are skipped; so are the first, which resolvers use.
 fn is_host(address: u32) -> bool {

@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::http::Millis;
-use crate::sandbox::linode::data::catalog::{self, plan_number};
-use crate::sandbox::linode::data::model::{Disk, LinodeInstance};
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::data::timeline::{BOOT, DEPLOY, PREPARE, Timeline};
-use crate::sandbox::linode::firewall::devices;
-use crate::sandbox::linode::machine::addresses;
-use crate::sandbox::linode::machine::view;
-use crate::sandbox::linode::request::body::{RequestBody, is_label};
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall};
-use crate::sandbox::linode::request::events;
-use crate::sandbox::linode::request::tags;
-use crate::sandbox::linode::users;
+use crate::http::Millis;
+use crate::linode::data::catalog::{self, plan_number};
+use crate::linode::data::model::{Disk, LinodeInstance};
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::data::timeline::{BOOT, DEPLOY, PREPARE, Timeline};
+use crate::linode::firewall::devices;
+use crate::linode::machine::addresses;
+use crate::linode::machine::view;
+use crate::linode::request::body::{RequestBody, is_label};
+use crate::linode::request::call::{CallResult, LinodeCall};
+use crate::linode::request::events;
+use crate::linode::request::tags;
+use crate::linode::users;
 
 /// What the real one takes as well (linode-openapi, and the reduced list of 4.229).
 const UNMODELLED: &[&str] = &[

@@ -1,8 +1,8 @@
 //! Which application runs on which machine: its revision is told by a text in the user data or the image.
 
-use crate::sandbox::linode::data::apps::App;
-use crate::sandbox::linode::data::model::LinodeInstance;
-use crate::sandbox::linode::data::store::LinodeWorld;
+use crate::linode::data::apps::App;
+use crate::linode::data::model::LinodeInstance;
+use crate::linode::data::store::LinodeWorld;
 
 /// What is known of the application on this machine: of all machines, overlaid with what is known of those whose user data
 /// or image holds a text.

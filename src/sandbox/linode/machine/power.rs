@@ -2,16 +2,16 @@
 
 use serde_json::Value;
 
-use crate::sandbox::http::Millis;
-use crate::sandbox::linode::data::catalog::{self, plan_number};
-use crate::sandbox::linode::data::model::LinodeInstance;
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::data::timeline::{BOOT, REBUILD, RESIZE, SHUTDOWN};
-use crate::sandbox::linode::machine::create::{booted_config, deploy, deployment, plan};
-use crate::sandbox::linode::machine::view;
-use crate::sandbox::linode::request::body::RequestBody;
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError, done};
-use crate::sandbox::linode::request::events;
+use crate::http::Millis;
+use crate::linode::data::catalog::{self, plan_number};
+use crate::linode::data::model::LinodeInstance;
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::data::timeline::{BOOT, REBUILD, RESIZE, SHUTDOWN};
+use crate::linode::machine::create::{booted_config, deploy, deployment, plan};
+use crate::linode::machine::view;
+use crate::linode::request::body::RequestBody;
+use crate::linode::request::call::{CallResult, LinodeCall, LinodeError, done};
+use crate::linode::request::events;
 
 /// The machine, unless it does not exist or has a job.
 fn idle(cloud: &LinodeWorld, now: Millis, id: u64) -> Result<&LinodeInstance, LinodeError> {

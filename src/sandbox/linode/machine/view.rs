@@ -4,11 +4,11 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::sandbox::http::Millis;
-use crate::sandbox::linode::data::catalog::{self, plan_number};
-use crate::sandbox::linode::data::model::LinodeInstance;
-use crate::sandbox::linode::machine::addresses::reverse_name;
-use crate::sandbox::linode::request::call::stamp;
+use crate::http::Millis;
+use crate::linode::data::catalog::{self, plan_number};
+use crate::linode::data::model::LinodeInstance;
+use crate::linode::machine::addresses::reverse_name;
+use crate::linode::request::call::stamp;
 
 /// The machine as every call that returns one shows it. What was write-only stays out.
 pub fn instance(it: &LinodeInstance, now: Millis) -> Value {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value};
 
-use crate::sandbox::linode::request::call::{ErrorField, LinodeError};
+use crate::linode::request::call::{ErrorField, LinodeError};
 
 /// A body under examination. Unknown keys are ignored, as the real one does; `null` reads as absent.
 #[derive(Debug)]

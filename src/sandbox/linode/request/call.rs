@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::faults::state::Faults;
-use crate::sandbox::http::{Millis, SandboxAnswer, SandboxRequest};
-use crate::sandbox::linode::data::restricted::RestrictedToken;
+use crate::faults::state::Faults;
+use crate::http::{Millis, SandboxAnswer, SandboxRequest};
+use crate::linode::data::restricted::RestrictedToken;
 
 /// A request that has passed the door.
 #[derive(Debug)]

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::http::Millis;
-use crate::sandbox::linode::data::model::LinodeEvent;
-use crate::sandbox::linode::data::store::LinodeWorld;
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError, done, stamp};
-use crate::sandbox::linode::request::listing::{Filterable, page};
+use crate::http::Millis;
+use crate::linode::data::model::LinodeEvent;
+use crate::linode::data::store::LinodeWorld;
+use crate::linode::request::call::{CallResult, LinodeCall, LinodeError, done, stamp};
+use crate::linode::request::listing::{Filterable, page};
 
 /// More than this are not kept; the oldest go first.
 const MOST: usize = 2_000;

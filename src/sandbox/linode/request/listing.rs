@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::linode::request::call::{CallResult, LinodeCall, LinodeError};
+use crate::linode::request::call::{CallResult, LinodeCall, LinodeError};
 
 /// The fields that this list can be filtered and ordered by; `details.*` stands for a whole subtree.
 pub type Filterable = &'static [&'static str];

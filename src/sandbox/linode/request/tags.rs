@@ -1,6 +1,6 @@
 //! Tags: made on first use, spelt as they were first spelt, and the way back from a tag to what wears it.
 
-use crate::sandbox::linode::data::store::LinodeWorld;
+use crate::linode::data::store::LinodeWorld;
 
 /// Remembers tags that are new.
 pub fn learn(cloud: &mut LinodeWorld, tags: &[String]) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Bench, told};
-use crate::sandbox::faults::state::LostHow;
+use crate::faults::state::LostHow;
 
 fn balancer(bench: &mut Bench) -> String {
     let made = bench.ok("POST /nodebalancers", &json!({ "region": "us-east" }));

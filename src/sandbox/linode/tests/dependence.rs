@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::Bench;
-use crate::sandbox::faults::state::LostHow;
-use crate::sandbox::world::core::SandboxReply;
+use crate::faults::state::LostHow;
+use crate::world::core::SandboxReply;
 
 fn hangs(bench: &mut Bench, call: &str, body: &Value) -> bool {
     matches!(bench.reply(call, body, &[]), SandboxReply::Hang)

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Bench, told};
-use crate::sandbox::linode::data::restricted::RestrictedToken;
-use crate::sandbox::world::core::SandboxReply;
+use crate::linode::data::restricted::RestrictedToken;
+use crate::world::core::SandboxReply;
 
 #[test]
 fn only_catalogues_are_open_to_everyone() {

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Bench, told};
-use crate::kinds::builtin;
-use crate::sandbox::linode::data::catalog::{plan_number, types};
+use crate::linode::data::catalog::{plan_number, types};
+use lifeboat_core::kinds::builtin;
 
 #[test]
 fn a_create_is_refused_for_all_its_mistakes_at_once() {

@@ -18,7 +18,7 @@ fn labels(bench: &mut Bench, path: &str, filter: &Value) -> Vec<String> {
 #[test]
 fn pages_are_between_25_and_500_rows() {
     let mut bench = Bench::new();
-    bench.world.linode.set_limits(&crate::sandbox::linode::RateLimits::lifted());
+    bench.world.linode.set_limits(&crate::linode::RateLimits::lifted());
     for number in 0..60 {
         bench.ok(
             "POST /nodebalancers",

@@ -13,8 +13,8 @@ mod zones;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::http::{Millis, SandboxRequest};
-use crate::sandbox::world::core::{SandboxReply, SandboxWorld};
+use crate::http::{Millis, SandboxRequest};
+use crate::world::core::{SandboxReply, SandboxWorld};
 
 /// A world under a clock that the test turns.
 pub(super) struct Bench {

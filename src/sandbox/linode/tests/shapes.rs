@@ -29,7 +29,7 @@ struct Got {
 
 /// The recorded answer to the first call of this method whose path ends like this (`{}` stands for a number).
 fn recorded(tape: &str, method: &str, end: &str) -> Value {
-    let file = format!("{}/tests/fixtures/linode/{tape}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let file = format!("{}/../../tests/fixtures/linode/{tape}.yaml", env!("CARGO_MANIFEST_DIR"));
     let tape: Tape = serde_yaml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let templated = |url: &str| {
         let path = url.split('?').next().unwrap().to_owned();

@@ -1,0 +1,51 @@
+//! What every command is given: where it works, how it may look, and how fast a run is to go.
+
+use crate::cli::args::Arguments;
+use crate::cli::out::wants_color;
+use crate::cli::{open, out};
+use crate::engine::retry::Pacing;
+use crate::engine::text::plain::clean;
+use crate::engine::text::redact::redactor;
+use crate::ops::error::OpsError;
+
+/// What every command is given.
+pub struct CommandContext {
+    pub directory: std::path::PathBuf,
+    pub color: bool,
+    /// As typed, without the values of variables.
+    pub command: String,
+    /// How fast a run is to go.
+    pub pace: Pacing,
+}
+
+impl CommandContext {
+    pub fn of(arguments: &Arguments) -> Result<Self, OpsError> {
+        let given = arguments.directory.as_ref().map(|it| it.display().to_string());
+        out::act_in(arguments.command.is_in_sandbox(), given);
+        Ok(Self {
+            directory: open::directory(arguments)?,
+            color: wants_color(arguments.no_color),
+            command: typed(),
+            pace: arguments.command.pace()?,
+        })
+    }
+}
+
+/// The command line for the journal; what is behind `--var` may be secret.
+pub fn typed() -> String {
+    let mut words = Vec::new();
+    let mut hide = false;
+    for word in std::env::args_os().skip(1) {
+        let word = word.to_string_lossy().into_owned();
+        let given = if hide { Some(word.as_str()) } else { word.strip_prefix("--var=") };
+        if let Some(given) = given {
+            let name = given.split('=').next().unwrap_or_default();
+            words.push(if hide { format!("{name}=…") } else { format!("--var={name}=…") });
+            hide = false;
+        } else {
+            hide = word == "--var";
+            words.push(word);
+        }
+    }
+    clean(&redactor().redact(&words.join(" ")))
+}

@@ -1,0 +1,251 @@
+//! The desired world: a stack, its declared resources and their instances, with a span for every part.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::address::Address;
+use crate::engine::fast_map::FastMap;
+use crate::engine::lang::cel::budget::Spending;
+use crate::engine::lang::cel::expression::Expression;
+use crate::engine::lang::cel::lookup::LookupError;
+use crate::engine::lang::cel::template::FileText;
+use crate::engine::text::diagnostic::{Sources, Span};
+use crate::engine::value::{Attributes, Value};
+
+/// Everything the layers say, merged, checked and expanded.
+#[derive(Debug, Clone, Default)]
+pub struct Stack {
+    pub name: String,
+    /// The overlays laid over it, in order.
+    pub overlays: Vec<String>,
+    pub sources: Sources,
+    pub variables: BTreeMap<String, Variable>,
+    /// Declared resources, in the order of the layers.
+    pub resources: FastMap<String, Arc<Resource>>,
+    /// Every instance after `count` and `for_each`, in the order of `resources`.
+    pub instances: FastMap<Address, Instance>,
+    pub outputs: FastMap<String, Output>,
+    /// How the resources are spread that are repeated, by name; [`Stack::spread`] knows all.
+    pub spreads: FastMap<String, Spread>,
+    /// Files that expressions read, by path relative to the stack's folder, with their digests.
+    pub files: BTreeMap<String, String>,
+    /// Files that could not be read, and why.
+    pub unread: BTreeMap<String, LookupError>,
+    /// What stands in those files.
+    pub texts: BTreeMap<String, Arc<FileText>>,
+    pub objectives: Objectives,
+    /// The fault domains that a switch to these overlays assumes lost.
+    pub assumes_lost: Vec<(String, Span)>,
+    pub instance: Option<String>,
+    /// The overlays that a drill in this instance switches to.
+    pub rehearses: Vec<(String, Span)>,
+    /// The resources of the plain stack that this instance uses and does not make.
+    pub borrow: Vec<(String, Span)>,
+    /// Their objects, as the plain stack recorded them.
+    pub lent: BTreeMap<Address, Arc<Attributes>>,
+    /// What its expressions have cost while it was read.
+    pub spending: Spending,
+}
+
+impl Stack {
+    /// `NAME` or `NAME@WORKSPACE`, as commands take it.
+    pub fn shown_name(&self) -> String {
+        match &self.instance {
+            Some(instance) => format!("{}@{instance}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// How many instances a resource has; `None`: nobody declares it.
+    pub fn spread(&self, name: &str) -> Option<&Spread> {
+        let one = || self.resources.contains_key(name).then_some(&Spread::One);
+        self.spreads.get(name).or_else(one)
+    }
+}
+
+/// What a recovery may cost, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Objectives {
+    /// Until users are served again.
+    pub rto_seconds: Option<(u64, Span)>,
+    /// How much of the latest data may be missing.
+    pub rpo_seconds: Option<(u64, Span)>,
+}
+
+/// How a resource is repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spread {
+    /// An object: neither `count` nor `for_each`.
+    One,
+    /// A list: `count`, or `for_each` over a list of resources.
+    Count(u32),
+    /// A map: `for_each`.
+    Keys(Arc<[String]>),
+}
+
+/// One variable with its winning value.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    pub value: Value,
+    pub sensitive: bool,
+    /// Who won: `default`, `overlays/x.yaml:3`, `LIFEBOAT_VAR_x`, `--var`, …
+    pub from: String,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+impl Variable {
+    /// Whether somebody gave it from outside the layers, now or at an earlier apply.
+    pub fn is_given(&self) -> bool {
+        self.from != "default" && !self.from.contains(".yaml:")
+    }
+}
+
+/// One declared resource.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    pub name: String,
+    /// The resource's key in the layer that introduced it.
+    pub span: Span,
+    pub kind: String,
+    pub attributes: FastMap<String, GivenAttribute>,
+    pub depends_on: Vec<Reference>,
+    pub lifecycle: Lifecycle,
+    /// Few have one, and it is large.
+    pub ready: Option<Box<Gate>>,
+    pub gate: Option<Box<Gate>>,
+    /// Seconds per operation: `create`, `update`, `delete`.
+    pub timeouts: BTreeMap<String, u64>,
+    pub moved_from: Option<Address>,
+}
+
+/// An attribute as given: where, and what.
+#[derive(Debug, Clone)]
+pub struct GivenAttribute {
+    pub key: Span,
+    pub term: Term,
+}
+
+/// A value of a layer, with expressions in it.
+#[derive(Debug, Clone)]
+pub struct Term {
+    pub span: Span,
+    pub shape: InstanceShape,
+}
+
+#[derive(Debug, Clone)]
+pub enum InstanceShape {
+    Literal(Value),
+    /// A scalar that is exactly one `${…}`; keeps its type.
+    Expression(Arc<Expression>),
+    /// Text with expressions inside.
+    Text(Vec<TextPart>),
+    List(Vec<Term>),
+    Map(FastMap<String, GivenAttribute>),
+}
+
+#[derive(Debug, Clone)]
+pub enum TextPart {
+    Text(String),
+    Expression(Arc<Expression>),
+}
+
+/// A use of another resource: all its instances or a certain one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    pub name: String,
+    /// `None`: all instances.
+    pub address: Option<Address>,
+    pub span: Span,
+}
+
+/// How a resource may be changed.
+#[derive(Debug, Clone, Default)]
+pub struct Lifecycle {
+    pub create_before_destroy: bool,
+    /// `Some(false)` lifts a protection that state remembers.
+    pub prevent_destroy: Option<bool>,
+    pub ignore_changes: Vec<String>,
+    pub span: Option<Span>,
+}
+
+/// A condition to wait for.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    pub span: Span,
+    pub probe: GateProbe,
+    /// How many times in a row it must hold.
+    pub times: u32,
+    pub within_seconds: u64,
+}
+
+#[derive(Debug, Clone)]
+pub enum GateProbe {
+    /// `host:port` accepts a connection.
+    Tcp(Term),
+    /// The URL answers so.
+    Http { url: Term, expect: u16, body: Option<String> },
+    /// What is written to one member of the group is read from another.
+    Replication,
+}
+
+/// One instance of a resource.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    pub address: Address,
+    pub resource: Arc<Resource>,
+    /// Most stand for themselves alone.
+    pub each: Option<Box<Each>>,
+    /// What it needs, with the place that says so: from its own expressions and `depends_on`.
+    pub needs: Vec<(Address, Span)>,
+}
+
+/// What `each` is for an instance.
+#[derive(Debug, Clone)]
+pub enum Each {
+    Index(u32),
+    Entry { key: String, value: EachValue },
+}
+
+#[derive(Debug, Clone)]
+pub enum EachValue {
+    Value(Value),
+    /// `for_each` over another resource: that resource's instance.
+    Instance(Address),
+}
+
+#[derive(Debug, Clone)]
+pub struct Output {
+    pub span: Span,
+    pub term: Term,
+    pub sensitive: bool,
+}
+
+/// What expressions may look at: the objects of other instances as far as they are known.
+pub trait Scope {
+    /// All known attributes of an instance (`id` among them); open ones are [`Value::Open`].
+    fn object(&self, address: &Address) -> Option<Arc<Attributes>>;
+
+    /// The same without a copy, where the scope holds its parts only.
+    fn parts(&self, _address: &Address) -> Option<Parts<'_>> {
+        None
+    }
+}
+
+/// An object in parts: what the cloud made hides what was desired, and its id everything.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    pub attributes: &'a Attributes,
+    pub outputs: &'a Attributes,
+    pub id: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    pub fn member(&self, name: &str) -> Option<Cow<'a, Value>> {
+        if name == "id" {
+            return Some(Cow::Owned(Value::text(self.id)));
+        }
+        self.outputs.get(name).or_else(|| self.attributes.get(name)).map(Cow::Borrowed)
+    }
+}

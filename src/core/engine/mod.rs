@@ -1,0 +1,19 @@
+//! Decides: pure rules from text and values to plans; knows no files, clocks, network or async.
+
+pub mod value;
+pub mod text;
+pub mod address;
+pub mod fast_map;
+pub mod schema;
+pub mod packets;
+pub mod observed;
+pub mod retry;
+pub mod ownership_tag;
+pub mod normalize;
+pub mod lang;
+pub mod graph;
+pub mod state;
+pub mod fault_domain;
+pub mod plan;
+pub mod schedule;
+pub mod recovery;

@@ -1,0 +1,10 @@
+//! The recorded world: state, the journal it is a fold of, and their JSON.
+
+pub mod record;
+pub mod journal;
+mod json;
+mod journal_json;
+pub mod codec;
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,0 @@
-//! The recorded world: state, the journal it is a fold of, and their JSON.
-
-pub mod record;
-pub mod journal;
-mod json;
-pub mod codec;
-
-#[cfg(test)]
-mod tests;
