@@ -27,7 +27,7 @@ impl WorldClock {
         Self { anchor_world: wall, anchor_wall: wall, speed, manual: false }
     }
 
-    /// A clock that only [`Clock::advance`] moves.
+    /// A clock that only [`Self::advance`] moves.
     pub fn manual() -> Self {
         Self { anchor_world: MANUAL_BIRTH, anchor_wall: 0, speed: DEFAULT_SPEED, manual: true }
     }

@@ -8,7 +8,7 @@ use crate::cli::{open, out};
 use crate::engine::address::Address;
 use crate::engine::state::codec::CodecError;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
-use crate::engine::state::record::State;
+use crate::engine::state::record::{Record, State};
 use crate::engine::text::advice::AdvisedCommand as Typed;
 use crate::engine::text::diagnostic::nearest;
 use crate::engine::text::plain::clean;
@@ -27,22 +27,7 @@ const COLUMN_MAX: usize = 80;
 pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsError> {
     match command {
         StateCommand::List(state) => {
-            let state = read(&store(context, &state)?)?;
-            let lengths = state.records.keys().map(|it| it.to_string().chars().count());
-            let width = lengths.max().unwrap_or(0).min(COLUMN_MAX);
-            let lines: Vec<String> = state
-                .records
-                .iter()
-                .map(|(address, it)| {
-                    format!(
-                        "{:width$}  {}  {}",
-                        address.to_string(),
-                        clean(&it.kind),
-                        clean(&it.id)
-                    )
-                })
-                .collect();
-            out::data(&lines.join("\n"));
+            list(&read(&store(context, &state)?)?);
         }
         StateCommand::Show { state, address } => {
             let state = read(&store(context, &state)?)?;
@@ -96,6 +81,16 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
         }
     }
     Ok(Exit::Done)
+}
+
+fn list(state: &State) {
+    let lengths = state.records.keys().map(|it| it.to_string().chars().count());
+    let width = lengths.max().unwrap_or(0).min(COLUMN_MAX);
+    let line = |(address, record): (&Address, &Record)| {
+        let (kind, id) = (clean(&record.kind), clean(&record.id));
+        format!("{:width$}  {kind}  {id}", address.to_string())
+    };
+    out::data(&state.records.iter().map(line).collect::<Vec<_>>().join("\n"));
 }
 
 fn store(context: &CommandContext, state: &StateArgs) -> Result<FileStore, OpsError> {

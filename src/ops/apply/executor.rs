@@ -42,7 +42,7 @@ use crate::ops::plan::make::Proposed;
 /// Steps at once, by provider.
 const AT_ONCE: [(&str, usize); 2] = [("linode", 10), ("dynamodb", 4)];
 
-/// [`AT_ONCE`] as a schedule takes it, or what was asked for instead.
+/// `AT_ONCE` as a schedule takes it, or what was asked for instead.
 pub fn limits(pace: Pacing) -> BTreeMap<String, usize> {
     let limit = |own: usize| pace.at_once.unwrap_or(own).max(1);
     AT_ONCE.iter().map(|(name, own)| ((*name).to_owned(), limit(*own))).collect()

@@ -133,7 +133,7 @@ pub struct StepDone {
 pub struct Times {
     pub started: Option<i64>,
     pub ended: Option<i64>,
-    /// See [`Done::arrived`], in milliseconds.
+    /// See [`StepDone::arrived`], in milliseconds.
     pub arrived: Option<u64>,
 }
 

@@ -213,7 +213,7 @@ impl WorldFolder {
         Ok(changes)
     }
 
-    /// Appends what one request changed. Call only while holding, after [`Folder::news`].
+    /// Appends what one request changed. Call only while holding, after [`Self::news`].
     pub fn append(&mut self, changes: &[RowChange]) -> Result<(), FolderError> {
         let mut line = serde_json::to_vec(changes).expect("rows are plain data and serialise");
         line.push(b'\n');

@@ -1,8 +1,8 @@
 //! Watching from outside: answers become up and down with hysteresis, and down becomes at most one switch.
 //!
 //! A watcher feeds each round to [`observe`]. Only a round that failed, while a control answered, while enough of the last
-//! rounds failed, yields a [`Case`]; without a case nothing can be decided. [`decide`] takes the case and what state says of
-//! the active overlays; [`ended`] takes what became of the switch. Between all of them stands the [`Memory`], which is all that
+//! rounds failed, yields a [`WatchCase`]; without a case nothing can be decided. [`decide`] takes the case and what state says of
+//! the active overlays; [`ended`] takes what became of the switch. Between all of them stands the [`WatchMemory`], which is all that
 //! a restarted watcher needs to decide the same.
 
 pub mod event;
