@@ -14,7 +14,7 @@ use crate::cloud::dynamodb::describe::{Extras, attributes, has_extras, not_ready
 use crate::cloud::dynamodb::table_ref::{Dynamo, KEY, TableRef};
 use crate::cloud::error::ProviderError;
 use crate::cloud::http::connection::declared_lost;
-use crate::cloud::rest::read::ReadQuery;
+use crate::cloud::read::ReadQuery;
 use crate::engine::observed::{Candidate, Observation};
 use crate::engine::retry::ErrorClass;
 use crate::engine::schema::Kind;
