@@ -33,7 +33,7 @@ impl Provider {
     pub fn new(connections: Arc<Connections>) -> Self {
         let is_sandbox = connections.settings.sandbox;
         let rest: Arc<dyn Driver> = Arc::new(RestDriver::new(Arc::clone(&connections)));
-        let tables: Arc<dyn Driver> = Arc::new(Dynamo { connections });
+        let tables: Arc<dyn Driver> = Arc::new(Dynamo::new(connections));
         Self { drivers: [rest, tables].into(), is_sandbox }
     }
 

@@ -163,7 +163,7 @@ impl Dynamo {
         if let Ok(Some(table)) = self.describe(place).await {
             regions.extend(members(&table));
         }
-        regions.extend(self.connections.used_regions());
+        regions.extend(self.regions.used());
         let mut known = std::collections::BTreeSet::from([first.to_owned(), place.region.clone()]);
         regions.retain(|it| known.insert(it.clone()));
         regions

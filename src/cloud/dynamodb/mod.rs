@@ -1,5 +1,6 @@
 //! The driver of DynamoDB's kinds: tables and the further members of their groups.
 
+mod regions;
 mod table_ref;
 mod error_class;
 #[macro_use]
@@ -17,6 +18,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::cloud::driver::{Driver, Reply, Tried};
+use crate::cloud::dynamodb::regions::AWS;
 use crate::cloud::dynamodb::replication_probe::ProbeInFlight;
 pub use crate::cloud::dynamodb::table_ref::JOIN;
 use crate::cloud::dynamodb::table_ref::is_replica;
@@ -30,9 +32,8 @@ use crate::engine::retry::ErrorClass;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::value::Attributes;
 
-/// What kinds call the driver in `provider`, and its cloud in `cloud`.
+/// What kinds call the driver in `provider`.
 const DYNAMODB: &str = "dynamodb";
-const AWS: &str = "aws";
 
 impl Driver for Dynamo {
     fn provider(&self) -> &str {
@@ -44,7 +45,7 @@ impl Driver for Dynamo {
     }
 
     fn lose(&self, fault_domains: &[String]) {
-        self.connections.lose(fault_domains);
+        self.regions.lose(fault_domains);
     }
 
     fn account<'a>(&'a self, _bound: Option<&'a str>) -> Tried<'a, String> {
