@@ -22,6 +22,13 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The same of a verb that may fail.
 pub type Tried<'a, T> = Reply<'a, Result<T, ProviderError>>;
 
+/// The addresses that somebody gave fit not to what is to be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misdirected {
+    pub what: String,
+    pub help: &'static str,
+}
+
 /// Reads and changes the objects of the kinds that name it as their `provider`. A read is repeated as the engine decides; a
 /// change is one attempt.
 pub trait Driver: Send + Sync {
@@ -30,6 +37,22 @@ pub trait Driver: Send + Sync {
 
     /// What kinds call its cloud in `cloud`: whose account it is, and how its fault domains begin.
     fn cloud(&self) -> &str;
+
+    /// Steps of its kinds that a run carries out at one time, where nobody says otherwise.
+    fn at_once(&self) -> usize;
+
+    /// Whether everything that it talks to is on this machine.
+    fn is_local(&self) -> bool;
+
+    /// Why objects with these attributes cannot be where its calls go.
+    fn misdirected(&self, _asked: &[&Attributes]) -> Option<Misdirected> {
+        None
+    }
+
+    /// What around this process leads calls, or the credentials for them, through a fault domain: what says so, and which.
+    fn surroundings(&self) -> Reply<'_, Vec<(String, String)>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 
     /// From now on nothing connects to the endpoints of these fault domains, and of no others.
     fn lose(&self, _fault_domains: &[String]) {}

@@ -1,5 +1,6 @@
 //! The one door to the clouds: every kind says which driver acts on it, and here that driver is found.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::Value as Json;
 pub use crate::cloud::dynamodb::JOIN;
 pub use crate::cloud::read::{Created, MemberRead, ReadQuery, ReadResult};
 
-use crate::cloud::driver::{Driver, together};
+use crate::cloud::driver::{Driver, Misdirected, together};
 use crate::cloud::dynamodb::Dynamo;
 use crate::cloud::error::ProviderError;
 use crate::cloud::http::connection::Connections;
@@ -34,7 +35,12 @@ impl Provider {
         let is_sandbox = connections.settings.sandbox;
         let rest: Arc<dyn Driver> = Arc::new(RestDriver::new(Arc::clone(&connections)));
         let tables: Arc<dyn Driver> = Arc::new(Dynamo::new(connections));
-        Self { drivers: [rest, tables].into(), is_sandbox }
+        Self::over([rest, tables].into(), is_sandbox)
+    }
+
+    /// Over these drivers.
+    pub(crate) fn over(drivers: Arc<[Arc<dyn Driver>]>, is_sandbox: bool) -> Self {
+        Self { drivers, is_sandbox }
     }
 
     /// The driver that a kind names.
@@ -44,6 +50,29 @@ impl Provider {
             let why = format!("this lifeboat has no driver `{}`", kind.provider);
             ProviderError::new(ErrorClass::Rejected, kind.kind.clone(), why)
         })
+    }
+
+    /// Steps that a run carries out at one time, by provider.
+    pub fn at_once(&self) -> BTreeMap<String, usize> {
+        self.drivers.iter().map(|it| (it.provider().to_owned(), it.at_once())).collect()
+    }
+
+    /// Whether every cloud is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.drivers.iter().all(|it| it.is_local())
+    }
+
+    /// Why one of these objects cannot be where its calls go.
+    pub fn misdirected(&self, asked: &[(&Kind, &Attributes)]) -> Option<Misdirected> {
+        self.drivers.iter().find_map(|driver| {
+            let own = asked.iter().filter(|(kind, _)| kind.provider == driver.provider());
+            driver.misdirected(&own.map(|(_, it)| *it).collect::<Vec<_>>())
+        })
+    }
+
+    /// What around this process leads calls, or the credentials for them, through a fault domain: what says so, and which.
+    pub async fn surroundings(&self) -> Vec<(String, String)> {
+        together(self.drivers.iter().map(|it| it.surroundings()).collect()).await.concat()
     }
 
     /// From now on nothing connects to the endpoints of these fault domains, and of no others.

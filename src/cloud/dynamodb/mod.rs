@@ -12,12 +12,14 @@ mod table;
 mod group;
 mod settings;
 mod replication_probe;
+mod surroundings;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::cloud::driver::{Driver, Reply, Tried};
+use crate::cloud::driver::{Driver, Misdirected, Reply, Tried};
 use crate::cloud::dynamodb::regions::AWS;
 use crate::cloud::dynamodb::replication_probe::ProbeInFlight;
 pub use crate::cloud::dynamodb::table_ref::JOIN;
@@ -25,7 +27,7 @@ use crate::cloud::dynamodb::table_ref::is_replica;
 pub(crate) use crate::cloud::dynamodb::table_ref::{Dynamo, TableRef};
 use crate::cloud::error::ProviderError;
 use crate::cloud::read::{Created, MemberRead, ReadQuery, ReadResult};
-use crate::cloud::settings::host;
+use crate::cloud::settings::{host, is_loopback};
 use crate::engine::observed::{Candidate, Neighbor, Observation};
 use crate::engine::plan::checks::offers::OfferSource;
 use crate::engine::retry::ErrorClass;
@@ -35,6 +37,9 @@ use crate::engine::value::Attributes;
 /// What kinds call the driver in `provider`.
 const DYNAMODB: &str = "dynamodb";
 
+/// Steps of its kinds at once.
+const AT_ONCE: usize = 4;
+
 impl Driver for Dynamo {
     fn provider(&self) -> &str {
         DYNAMODB
@@ -42,6 +47,42 @@ impl Driver for Dynamo {
 
     fn cloud(&self) -> &str {
         AWS
+    }
+
+    fn at_once(&self) -> usize {
+        AT_ONCE
+    }
+
+    fn is_local(&self) -> bool {
+        self.connections.settings.dynamodb_endpoint.as_deref().is_some_and(is_loopback)
+    }
+
+    /// One address instead of AWS stands for one region, unless it is an emulator on this machine.
+    fn misdirected(&self, asked: &[&Attributes]) -> Option<Misdirected> {
+        let endpoint = &self.connections.settings.dynamodb_endpoint;
+        let endpoint = endpoint.as_ref().filter(|it| !is_loopback(it))?;
+        let regions: BTreeSet<&str> =
+            asked.iter().filter_map(|it| it.get("region")?.as_text()).collect();
+        if regions.len() > 1 {
+            let regions: Vec<&str> = regions.into_iter().collect();
+            let what = format!(
+                "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, and this stack is in {}",
+                regions.join(" and ")
+            );
+            let help = "one address cannot stand for several regions, except on loopback; unset it";
+            return Some(Misdirected { what, help });
+        }
+        let is_plain = !regions.is_empty() && endpoint.starts_with("http://");
+        is_plain.then(|| Misdirected {
+            what: format!(
+                "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, and credentials do not travel over plain HTTP"
+            ),
+            help: "use https, or an emulator on loopback",
+        })
+    }
+
+    fn surroundings(&self) -> Reply<'_, Vec<(String, String)>> {
+        Box::pin(surroundings::surroundings())
     }
 
     fn lose(&self, fault_domains: &[String]) {

@@ -10,9 +10,10 @@ use serde_json::Value as Json;
 
 use crate::cloud::driver::{Driver, Reply, Tried};
 use crate::cloud::error::ProviderError;
-use crate::cloud::linode::LINODE;
+use crate::cloud::linode::{AT_ONCE, LINODE};
 use crate::cloud::read::{Created, ReadQuery, ReadResult};
 use crate::cloud::rest::driver::RestDriver;
+use crate::cloud::settings::is_loopback;
 use crate::engine::observed::{Candidate, Neighbor, Observation};
 use crate::engine::plan::checks::grants::Restricted;
 use crate::engine::plan::checks::offers::OfferSource;
@@ -27,6 +28,14 @@ impl Driver for RestDriver {
 
     fn cloud(&self) -> &str {
         LINODE
+    }
+
+    fn at_once(&self) -> usize {
+        AT_ONCE
+    }
+
+    fn is_local(&self) -> bool {
+        is_loopback(&self.linode.connections.settings.linode_url)
     }
 
     fn account<'a>(&'a self, bound: Option<&'a str>) -> Tried<'a, String> {
