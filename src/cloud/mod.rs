@@ -5,6 +5,8 @@ pub mod error;
 pub mod retry;
 pub mod settings;
 mod breaker;
+pub mod read;
+pub mod driver;
 pub mod http;
 pub(crate) mod wire;
 pub(crate) mod linode;

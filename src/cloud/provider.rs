@@ -1,22 +1,19 @@
-//! The one door to the clouds: chooses the driver by the kind.
+//! The one door to the clouds: every kind says which driver acts on it, and here that driver is found.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
 
 pub use crate::cloud::dynamodb::JOIN;
-pub use crate::cloud::rest::read::{Created, MemberRead, ReadQuery, ReadResult};
+pub use crate::cloud::read::{Created, MemberRead, ReadQuery, ReadResult};
 
+use crate::cloud::driver::{Driver, Misdirected, together};
 use crate::cloud::dynamodb::Dynamo;
 use crate::cloud::error::ProviderError;
 use crate::cloud::http::connection::Connections;
-use crate::cloud::linode::client::LinodeApi;
-use crate::cloud::linode::events::Events;
-use crate::cloud::linode::grants::UserGrants;
 use crate::cloud::rest::driver::RestDriver;
-use crate::cloud::rest::listing;
-use crate::cloud::rest::pending_attributes::PendingAttributes;
 use crate::engine::observed::{Candidate, Neighbor, Observation};
 use crate::engine::plan::checks::grants::Restricted;
 use crate::engine::plan::checks::offers::OfferSource;
@@ -27,41 +24,70 @@ use crate::engine::value::{Attributes, Value};
 /// Reads and changes objects of every kind. Reads are repeated as the engine decides; a change is one attempt.
 #[derive(Clone)]
 pub struct Provider {
-    connections: Arc<Connections>,
-    rest: RestDriver,
-    dynamo: Dynamo,
+    drivers: Arc<[Arc<dyn Driver>]>,
+    /// No account is to be checked: there is only one.
+    is_sandbox: bool,
 }
 
 impl Provider {
+    /// The drivers of the built-in kinds.
     pub fn new(connections: Arc<Connections>) -> Self {
-        let linode = LinodeApi { connections: Arc::clone(&connections), place: None };
-        let dynamo = Dynamo { connections: Arc::clone(&connections) };
-        Self {
-            connections,
-            rest: RestDriver {
-                linode,
-                awaited: PendingAttributes::default(),
-                events: Events::default(),
-                grants: UserGrants::default(),
-            },
-            dynamo,
-        }
+        let is_sandbox = connections.settings.sandbox;
+        let rest: Arc<dyn Driver> = Arc::new(RestDriver::new(Arc::clone(&connections)));
+        let tables: Arc<dyn Driver> = Arc::new(Dynamo::new(connections));
+        Self::over([rest, tables].into(), is_sandbox)
+    }
+
+    /// Over these drivers.
+    pub(crate) fn over(drivers: Arc<[Arc<dyn Driver>]>, is_sandbox: bool) -> Self {
+        Self { drivers, is_sandbox }
+    }
+
+    /// The driver that a kind names.
+    fn driver(&self, kind: &Kind) -> Result<&dyn Driver, ProviderError> {
+        let found = self.drivers.iter().find(|it| it.provider() == kind.provider);
+        found.map(|it| &**it).ok_or_else(|| {
+            let why = format!("this lifeboat has no driver `{}`", kind.provider);
+            ProviderError::new(ErrorClass::Rejected, kind.kind.clone(), why)
+        })
+    }
+
+    /// Steps that a run carries out at one time, by provider.
+    pub fn at_once(&self) -> BTreeMap<String, usize> {
+        self.drivers.iter().map(|it| (it.provider().to_owned(), it.at_once())).collect()
+    }
+
+    /// Whether every cloud is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.drivers.iter().all(|it| it.is_local())
+    }
+
+    /// Why one of these objects cannot be where its calls go.
+    pub fn misdirected(&self, asked: &[(&Kind, &Attributes)]) -> Option<Misdirected> {
+        self.drivers.iter().find_map(|driver| {
+            let own = asked.iter().filter(|(kind, _)| kind.provider == driver.provider());
+            driver.misdirected(&own.map(|(_, it)| *it).collect::<Vec<_>>())
+        })
+    }
+
+    /// What around this process leads calls, or the credentials for them, through a fault domain: what says so, and which.
+    pub async fn surroundings(&self) -> Vec<(String, String)> {
+        together(self.drivers.iter().map(|it| it.surroundings()).collect()).await.concat()
     }
 
     /// From now on nothing connects to the endpoints of these fault domains, and of no others.
     pub fn lose(&self, fault_domains: &[String]) {
-        self.connections.lose(fault_domains);
+        self.drivers.iter().for_each(|it| it.lose(fault_domains));
     }
 
     /// Whose credentials these are: state is bound to the answer, and `bound` is what it is bound to so far.
     pub async fn account(&self, cloud: &str, bound: Option<&str>) -> Result<String, ProviderError> {
-        if self.connections.settings.sandbox {
+        if self.is_sandbox {
             return Ok("sandbox".to_owned());
         }
-        match cloud {
-            "linode" => self.rest.linode.account(bound).await,
-            "aws" => self.dynamo.account().await,
-            other => Err(ProviderError::new(ErrorClass::Rejected, other, "no such cloud")),
+        match self.drivers.iter().find(|it| it.cloud() == cloud) {
+            Some(driver) => driver.account(bound).await,
+            None => Err(ProviderError::new(ErrorClass::Rejected, cloud, "no such cloud")),
         }
     }
 
@@ -76,18 +102,26 @@ impl Provider {
         questions: &[ReadQuery<'_>],
         catalog: &Catalog,
     ) -> (Vec<Observation>, Vec<Neighbor>) {
-        let (ours, theirs): (Vec<usize>, Vec<usize>) =
-            (0..questions.len()).partition(|at| is_dynamodb(questions[*at].kind));
-        let pick = |list: &[usize]| list.iter().map(|at| questions[*at]).collect::<Vec<_>>();
-        let (tables, rows) = (pick(&ours), pick(&theirs));
-        let (tables, (rows, beside)) = tokio::join!(
-            self.dynamo.observe(&tables),
-            listing::observe(&self.rest, &rows, catalog)
-        );
-        let mut answers: Vec<(usize, Observation)> =
-            ours.into_iter().zip(tables).chain(theirs.into_iter().zip(rows)).collect();
-        answers.sort_by_key(|(at, _)| *at);
-        (answers.into_iter().map(|(_, it)| it).collect(), beside)
+        let mut answers: Vec<Option<Observation>> = questions
+            .iter()
+            .map(|it| Some(Observation::Unseen(self.driver(it.kind).err()?.unseen())))
+            .collect();
+        let asked = |driver: &Arc<dyn Driver>| -> Vec<(usize, ReadQuery<'_>)> {
+            let questions = questions.iter().copied().enumerate();
+            questions.filter(|(_, it)| it.kind.provider == driver.provider()).collect()
+        };
+        let asked: Vec<(Vec<usize>, Vec<ReadQuery<'_>>)> =
+            self.drivers.iter().map(|it| asked(it).into_iter().unzip()).collect();
+        let replies = self.drivers.iter().zip(&asked);
+        let replies = replies.map(|(driver, (_, questions))| driver.observe(questions, catalog));
+        let mut beside = Vec::new();
+        for ((places, _), (seen, theirs)) in asked.iter().zip(together(replies.collect()).await) {
+            for (at, seen) in places.iter().zip(seen) {
+                answers[*at] = Some(seen);
+            }
+            beside.extend(theirs);
+        }
+        (answers.into_iter().flatten().collect(), beside)
     }
 
     /// Writes something into one member of a group and waits until another has it; the time that took, on the session's
@@ -105,7 +139,7 @@ impl Provider {
         };
         let why = match (of(&writer), of(&reader)) {
             (Some((name, from)), Some((other, to))) if name == other && from != to => {
-                return self.dynamo.replicates(writer, reader, within).await;
+                return self.driver(writer.kind)?.replicates(writer, reader, within).await;
             }
             (Some(one), Some(other)) if one == other => "a member does not replicate to itself",
             (Some(_), Some(_)) => "they are not members of one group",
@@ -121,33 +155,33 @@ impl Provider {
         source: OfferSource,
         path: &str,
     ) -> Result<Vec<Json>, ProviderError> {
-        match source {
-            OfferSource::List => self.rest.linode.list(path, None).await,
-            OfferSource::Object => Ok(vec![self.rest.linode.get(path, &[], None).await?]),
-            OfferSource::Quotas => {
-                let region = path.rsplit_once(':').map_or(path, |it| it.1);
-                Ok(vec![self.dynamo.quotas(region).await?])
-            }
+        match self.drivers.iter().find(|it| it.tells(source)) {
+            Some(driver) => driver.offers(source, path).await,
+            None => Err(ProviderError::new(ErrorClass::Rejected, path, "no cloud tells this")),
         }
     }
 
-    /// The user of the token that kinds with routes are reached by, where it does not see everything; read at most once
-    /// between two looks at the world.
+    /// The user of some credentials, where it does not see everything; read at most once between two looks at the world.
     pub async fn restricted(&self) -> Result<Option<Restricted>, ProviderError> {
-        self.rest.grants.read(&self.rest.linode).await
+        for driver in self.drivers.iter() {
+            if let Some(user) = driver.restricted().await? {
+                return Ok(Some(user));
+            }
+        }
+        Ok(None)
     }
 
-    /// Whatever is in the collection of a kind with routes, with ids.
+    /// Whatever is in the collection of a kind, with ids.
     pub async fn inside(
         &self,
         kind: &Kind,
         attributes: &Attributes,
     ) -> Result<Vec<(String, Attributes)>, ProviderError> {
-        self.rest.inside(kind, attributes).await
+        self.driver(kind)?.inside(kind, attributes).await
     }
 
-    /// The filters that stand before an object of a kind with routes, whoever attached them: their ids, and what they say in
-    /// the words of `wall`, their kind.
+    /// The filters that stand before an object, whoever attached them: their ids, and what they say in the words of `wall`,
+    /// their kind.
     pub async fn filters(
         &self,
         kind: &Kind,
@@ -155,7 +189,7 @@ impl Provider {
         attributes: &Attributes,
         wall: &Kind,
     ) -> Result<Vec<(String, Attributes)>, ProviderError> {
-        self.rest.filters(kind, id, attributes, wall).await
+        self.driver(kind)?.filters(kind, id, attributes, wall).await
     }
 
     /// Objects of the same identity, whoever made them.
@@ -164,11 +198,7 @@ impl Provider {
         kind: &Kind,
         attributes: &Attributes,
     ) -> Result<Vec<Candidate>, ProviderError> {
-        if is_dynamodb(kind) {
-            self.dynamo.alike(kind, attributes).await
-        } else {
-            self.rest.alike(kind, attributes).await
-        }
+        self.driver(kind)?.alike(kind, attributes).await
     }
 
     pub async fn create(
@@ -177,11 +207,7 @@ impl Provider {
         attributes: &Attributes,
         mark: Option<&str>,
     ) -> Result<Created, ProviderError> {
-        if is_dynamodb(kind) {
-            self.dynamo.create(kind, attributes, mark).await
-        } else {
-            self.rest.create(kind, attributes, mark).await
-        }
+        self.driver(kind)?.create(kind, attributes, mark).await
     }
 
     /// Carries the changed attributes of one update group (`""` is the plain update).
@@ -194,11 +220,7 @@ impl Provider {
         changed: &[String],
         mark: Option<&str>,
     ) -> Result<Attributes, ProviderError> {
-        if is_dynamodb(kind) {
-            self.dynamo.update(kind, attributes, group, mark).await
-        } else {
-            self.rest.update(kind, id, attributes, group, changed, mark).await
-        }
+        self.driver(kind)?.update(kind, id, attributes, group, changed, mark).await
     }
 
     /// What is not there any more is deleted already.
@@ -208,15 +230,11 @@ impl Provider {
         id: &str,
         attributes: &Attributes,
     ) -> Result<(), ProviderError> {
-        if is_dynamodb(kind) {
-            self.dynamo.delete(kind, attributes).await
-        } else {
-            self.rest.delete(kind, id, attributes).await
-        }
+        self.driver(kind)?.delete(kind, id, attributes).await
     }
 
-    /// The same for somebody who waits until it is ready and looks again after `pause`: nothing is read for each that can
-    /// be read for all.
+    /// What one object is now, for somebody who waits until it is ready and looks again after `pause`: nothing is read for
+    /// each that can be read for all.
     pub async fn ready(
         &self,
         kind: &Kind,
@@ -224,11 +242,7 @@ impl Provider {
         attributes: &Attributes,
         pause: Duration,
     ) -> Result<ReadResult, ProviderError> {
-        if is_dynamodb(kind) {
-            self.dynamo.look(kind, attributes).await
-        } else {
-            self.rest.ready(kind, id, attributes, pause).await
-        }
+        self.driver(kind)?.ready(kind, id, attributes, pause).await
     }
 
     /// The same, also with those of these attributes that only other lists tell.
@@ -239,11 +253,7 @@ impl Provider {
         attributes: &Attributes,
         told: &[String],
     ) -> Result<ReadResult, ProviderError> {
-        if is_dynamodb(kind) {
-            self.dynamo.look(kind, attributes).await
-        } else {
-            self.rest.look_at(kind, id, attributes, told).await
-        }
+        self.driver(kind)?.look(kind, id, attributes, told).await
     }
 
     /// What one object is now, as far as it tells itself.
@@ -253,15 +263,6 @@ impl Provider {
         id: &str,
         attributes: &Attributes,
     ) -> Result<ReadResult, ProviderError> {
-        if is_dynamodb(kind) {
-            self.dynamo.look(kind, attributes).await
-        } else {
-            self.rest.look_at(kind, id, attributes, &[]).await
-        }
+        self.driver(kind)?.look(kind, id, attributes, &[]).await
     }
-}
-
-/// Kinds with routes go to the API that is driven by them; this provider has a driver of its own.
-fn is_dynamodb(kind: &Kind) -> bool {
-    kind.provider == "dynamodb"
 }

@@ -11,3 +11,5 @@ pub mod apply;
 pub mod recovery_reports;
 pub mod drill;
 pub mod watch;
+#[cfg(test)]
+mod tests;

@@ -277,6 +277,7 @@ fn unlisted(reports: &Reports, why: &StoreError) -> DamagedReport {
 
 fn expect(session: &Session, plan: &Plan, samples: &Samples) -> Option<Forecast> {
     let provider_of = |step: &Step| provider_of(&session.catalog, step);
-    let lanes = ConcurrencyLanes { provider_of: &provider_of, limits: limits(Pacing::default()) };
+    let limits = limits(session, Pacing::default());
+    let lanes = ConcurrencyLanes { provider_of: &provider_of, limits };
     predict(&plan.steps, samples, &lanes, session.clock.now())
 }

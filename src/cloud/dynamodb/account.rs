@@ -23,13 +23,13 @@ impl Dynamo {
         let settings = &self.connections.settings;
         let own = self.connections.aws().await.region().map(ToString::to_string);
         let mut regions: Vec<String> = own.into_iter().collect();
-        regions.extend(self.connections.used_regions());
+        regions.extend(self.regions.used());
         for region in REGIONS {
             if !regions.iter().any(|it| it == region) {
                 regions.push(region.to_owned());
             }
         }
-        regions.retain(|it| !self.connections.is_lost(it));
+        regions.retain(|it| !self.regions.is_lost(it));
         with_retry(&*settings.clock, READING, &*settings.told, |_| async {
             let passes_on = |it: &ProviderError| {
                 matches!(it.fault, ErrorClass::Unreachable | ErrorClass::Transient)

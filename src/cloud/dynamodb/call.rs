@@ -3,9 +3,8 @@
 /// Sends an operation in a region: one attempt, its fault classified.
 macro_rules! call {
     ($dynamo:expr, $region:expr, $operation:literal, $outcome:expr, |$client:ident| $make:expr) => {{
-        let endpoint =
-            format!("{} at {}", $operation, $dynamo.connections.dynamodb_endpoint($region));
-        let region = $dynamo.connections.in_region($region, &endpoint)?;
+        let endpoint = format!("{} at {}", $operation, $dynamo.address($region));
+        let region = $dynamo.in_region($region, &endpoint)?;
         let region = $outcome.timed(region, &$dynamo.connections);
         let $client = $dynamo.connections.dynamodb().await;
         let began = tokio::time::Instant::now();
@@ -24,7 +23,7 @@ macro_rules! call {
         let answer = answer.map_err(|error| {
             crate::cloud::dynamodb::error_class::failed(endpoint, $outcome, error)
         });
-        let place = $dynamo.connections.contact($region).name;
+        let place = $dynamo.contact($region).name;
         $dynamo.connections.contacts.note(Some(&place), &answer, began.elapsed());
         answer
     }};
@@ -35,7 +34,7 @@ macro_rules! read {
     ($dynamo:expr, $region:expr, $operation:literal, |$client:ident| $make:expr) => {{
         let settings = &$dynamo.connections.settings;
         // No patience is spent on a region that is never connected to.
-        $dynamo.connections.in_region($region, $operation)?;
+        $dynamo.in_region($region, $operation)?;
         Box::pin(crate::cloud::retry::with_retry(
             &*settings.clock,
             crate::engine::retry::READING,

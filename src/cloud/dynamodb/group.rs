@@ -10,7 +10,7 @@ use crate::cloud::dynamodb::error_class::LostReply;
 use crate::cloud::dynamodb::read::ReadNeeds;
 use crate::cloud::dynamodb::table_ref::{Dynamo, JOIN, TableRef};
 use crate::cloud::error::ProviderError;
-use crate::cloud::rest::read::{Created, ReadResult};
+use crate::cloud::read::{Created, ReadResult};
 use crate::engine::retry::ErrorClass;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
@@ -163,7 +163,7 @@ impl Dynamo {
         if let Ok(Some(table)) = self.describe(place).await {
             regions.extend(members(&table));
         }
-        regions.extend(self.connections.used_regions());
+        regions.extend(self.regions.used());
         let mut known = std::collections::BTreeSet::from([first.to_owned(), place.region.clone()]);
         regions.retain(|it| known.insert(it.clone()));
         regions

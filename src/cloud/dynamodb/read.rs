@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::cloud::dynamodb::describe::{Extras, attributes, has_extras, not_ready};
+use crate::cloud::dynamodb::regions::declared_lost;
 use crate::cloud::dynamodb::table_ref::{Dynamo, KEY, TableRef};
 use crate::cloud::error::ProviderError;
-use crate::cloud::http::connection::declared_lost;
-use crate::cloud::rest::read::ReadQuery;
+use crate::cloud::read::ReadQuery;
 use crate::engine::observed::{Candidate, Observation};
 use crate::engine::retry::ErrorClass;
 use crate::engine::schema::Kind;
@@ -83,14 +83,14 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[ReadQuery<'_>]) -> Vec
                 continue;
             }
         };
-        if dynamo.connections.is_lost(&place.region) {
+        if dynamo.regions.is_lost(&place.region) {
             let why = declared_lost(&place.region, "DescribeTable");
             answers[at] = Some(Observation::Unseen(why.unseen()));
             continue;
         }
         places.insert(at, place.clone());
         let needs = ReadNeeds::of(question.kind, question.attributes);
-        let contact = dynamo.connections.contact(&place.region);
+        let contact = dynamo.contact(&place.region);
         let limit = limits.entry(place.region.clone());
         let limit = Arc::clone(limit.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))));
         let dynamo = dynamo.clone();
@@ -279,7 +279,7 @@ impl Dynamo {
     }
 
     pub(crate) fn endpoint(&self, operation: &str, place: &TableRef) -> String {
-        format!("{operation} at {}", self.connections.dynamodb_endpoint(&place.region))
+        format!("{operation} at {}", self.address(&place.region))
     }
 
     fn garbled(&self, operation: &str, place: &TableRef, words: &str) -> ProviderError {

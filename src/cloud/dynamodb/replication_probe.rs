@@ -65,7 +65,7 @@ impl Dynamo {
         &self,
         flight: ProbeInFlight<'_>,
     ) -> Result<Duration, ProviderError> {
-        let contact = self.connections.contact(&flight.writer.region);
+        let contact = self.contact(&flight.writer.region);
         let contacts = &self.connections.contacts;
         let table = contacts.ask(&contact, Box::pin(self.described(flight.writer)));
         let table = table.await.map_err(|why| self.concerning(flight, why))?;
@@ -204,7 +204,7 @@ impl Dynamo {
         fault: ErrorClass,
         words: String,
     ) -> ProviderError {
-        let endpoint = |place: &TableRef| self.connections.dynamodb_endpoint(&place.region);
+        let endpoint = |place: &TableRef| self.address(&place.region);
         let way = format!(
             "a canary in `{}` from {} to {}",
             flight.writer.name,

@@ -10,7 +10,7 @@ use crate::cloud::dynamodb::error_class::LostReply;
 use crate::cloud::dynamodb::read::ReadNeeds;
 use crate::cloud::dynamodb::table_ref::{Dynamo, KEY, TableRef};
 use crate::cloud::error::ProviderError;
-use crate::cloud::rest::read::{Created, ReadResult};
+use crate::cloud::read::{Created, ReadResult};
 use crate::engine::retry::ErrorClass;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use aws_config::Region;
+
+use crate::cloud::breaker::Endpoint;
+use crate::cloud::dynamodb::regions::{Regions, declared_lost, fault_domain};
 use crate::cloud::error::ProviderError;
 use crate::cloud::http::connection::Connections;
 use crate::engine::retry::ErrorClass;
@@ -18,6 +22,40 @@ pub const JOIN: &str = "join.region";
 #[derive(Clone)]
 pub(crate) struct Dynamo {
     pub connections: Arc<Connections>,
+    pub regions: Arc<Regions>,
+}
+
+impl Dynamo {
+    pub(crate) fn new(connections: Arc<Connections>) -> Self {
+        Self { connections, regions: Arc::default() }
+    }
+
+    /// The region of one call; a lost one is never connected to.
+    pub(crate) fn in_region(
+        &self,
+        region: &str,
+        endpoint: &str,
+    ) -> Result<aws_sdk_dynamodb::config::Builder, ProviderError> {
+        if self.regions.is_lost(region) {
+            return Err(declared_lost(region, endpoint));
+        }
+        self.connections.check_authorities(endpoint)?;
+        self.regions.use_also(region);
+        Ok(aws_sdk_dynamodb::config::Builder::new().region(Region::new(region.to_owned())))
+    }
+
+    /// What is lost together with a region's endpoint.
+    pub(crate) fn contact(&self, region: &str) -> Endpoint {
+        Endpoint { name: fault_domain(region), endpoint: self.address(region) }
+    }
+
+    /// What people call the endpoint of a region.
+    pub(crate) fn address(&self, region: &str) -> String {
+        match &self.connections.settings.dynamodb_endpoint {
+            Some(endpoint) => format!("{} ({region})", endpoint.trim_end_matches('/')),
+            None => format!("https://dynamodb.{region}.amazonaws.com"),
+        }
+    }
 }
 
 /// One regional table.

@@ -1,21 +1,20 @@
 //! How the clouds are reached: clients and credentials, made once per run and only when used.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{SharedCredentialsProvider, StalledStreamProtectionConfig};
 use tokio::sync::OnceCell;
 
-use crate::cloud::breaker::{Breakers, Endpoint};
+use crate::cloud::breaker::Breakers;
 use crate::cloud::error::{ProviderError, innermost};
 use crate::cloud::http::bounded::Bounded;
 use crate::cloud::http::credentials::Learning;
@@ -32,10 +31,6 @@ pub struct Connections {
     aws: OnceCell<SdkConfig>,
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
     pub(crate) contacts: Breakers,
-    /// Regions that questions or changes named, for finding a living member of a group.
-    used: Mutex<BTreeSet<String>>,
-    /// AWS regions that are declared lost: no connection is ever made to them.
-    lost: Mutex<BTreeSet<String>>,
 }
 
 impl fmt::Debug for Connections {
@@ -54,8 +49,6 @@ impl Connections {
             authorities: OnceLock::new(),
             aws: OnceCell::new(),
             dynamodb: OnceCell::new(),
-            used: Mutex::default(),
-            lost: Mutex::default(),
         }
     }
 
@@ -169,7 +162,7 @@ impl Connections {
             .build()
     }
 
-    /// The one client of all regions; calls choose theirs with [`Connections::in_region`].
+    /// The one client of all regions; calls choose theirs.
     pub(crate) async fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
         self.dynamodb
             .get_or_init(async || {
@@ -186,52 +179,6 @@ impl Connections {
             })
             .await
     }
-
-    /// The region of one call; a lost one is never connected to.
-    pub(crate) fn in_region(
-        &self,
-        region: &str,
-        endpoint: &str,
-    ) -> Result<aws_sdk_dynamodb::config::Builder, ProviderError> {
-        if self.is_lost(region) {
-            return Err(declared_lost(region, endpoint));
-        }
-        self.check_authorities(endpoint)?;
-        if let Ok(mut used) = self.used.lock() {
-            used.insert(region.to_owned());
-        }
-        Ok(aws_sdk_dynamodb::config::Builder::new().region(Region::new(region.to_owned())))
-    }
-
-    /// From now on these fault domains, and only these, are left alone.
-    pub fn lose(&self, fault_domains: &[String]) {
-        let regions = fault_domains.iter().filter_map(|it| it.strip_prefix("aws:"));
-        if let Ok(mut lost) = self.lost.lock() {
-            *lost = regions.map(str::to_owned).collect();
-        }
-    }
-
-    pub(crate) fn is_lost(&self, region: &str) -> bool {
-        self.lost.lock().is_ok_and(|it| it.contains(region))
-    }
-
-    /// The regions that this run has had business in.
-    pub(crate) fn used_regions(&self) -> Vec<String> {
-        self.used.lock().map(|used| used.iter().cloned().collect()).unwrap_or_default()
-    }
-
-    /// What is lost together with a region's endpoint.
-    pub(crate) fn contact(&self, region: &str) -> Endpoint {
-        Endpoint { name: format!("aws:{region}"), endpoint: self.dynamodb_endpoint(region) }
-    }
-
-    /// What people call the endpoint of a region.
-    pub(crate) fn dynamodb_endpoint(&self, region: &str) -> String {
-        match &self.settings.dynamodb_endpoint {
-            Some(endpoint) => format!("{} ({region})", endpoint.trim_end_matches('/')),
-            None => format!("https://dynamodb.{region}.amazonaws.com"),
-        }
-    }
 }
 
 /// No certificates are looked for where none are needed.
@@ -243,12 +190,6 @@ fn plain_http() -> aws_sdk_dynamodb::config::SharedHttpClient {
 pub(crate) fn no_client(endpoint: &str, why: &str) -> ProviderError {
     ProviderError::new(ErrorClass::Rejected, endpoint, format!("no HTTPS client can be made: {why}"))
         .advice("install the certificate authorities (on Debian: ca-certificates), or name their file in SSL_CERT_FILE")
-}
-
-/// Said instead of a connection.
-pub(crate) fn declared_lost(region: &str, endpoint: &str) -> ProviderError {
-    let words = format!("aws:{region} is declared lost, so nothing connects to it");
-    ProviderError::new(ErrorClass::Unreachable, endpoint, words)
 }
 
 /// Shorter than the whole attempt, so that a dead host is told apart from a lost reply.

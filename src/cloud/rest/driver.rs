@@ -1,16 +1,18 @@
 //! The driver of every kind that has routes: creates, updates, deletes, looks and finds, from data alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
 use crate::cloud::error::ProviderError;
+use crate::cloud::http::connection::Connections;
 use crate::cloud::http::identity::{identity, part};
 use crate::cloud::linode::client::LinodeApi;
 use crate::cloud::linode::events::{Events, FRESH};
 use crate::cloud::linode::grants::UserGrants;
+use crate::cloud::read::{Created, ReadResult};
 use crate::cloud::rest::pending_attributes::{PendingAttributes, missing};
-use crate::cloud::rest::read::{Created, ReadResult};
 use crate::cloud::wire::decode::{at, decoded, id, looked_up, lookups, mark};
 use crate::cloud::wire::routes::Routes;
 use crate::engine::observed::Candidate;
@@ -28,7 +30,16 @@ pub(crate) struct RestDriver {
 }
 
 impl RestDriver {
-    pub(crate) async fn create(
+    pub(crate) fn new(connections: Arc<Connections>) -> Self {
+        Self {
+            linode: LinodeApi { connections, place: None },
+            awaited: PendingAttributes::default(),
+            events: Events::default(),
+            grants: UserGrants::default(),
+        }
+    }
+
+    pub(crate) async fn make(
         &self,
         kind: &Kind,
         attributes: &Attributes,
@@ -48,7 +59,7 @@ impl RestDriver {
         Ok(Created { id, attributes: decoded(kind, &row) })
     }
 
-    pub(crate) async fn update(
+    pub(crate) async fn change(
         &self,
         kind: &Kind,
         id: &str,
@@ -92,7 +103,7 @@ impl RestDriver {
         })
     }
 
-    pub(crate) async fn delete(
+    pub(crate) async fn remove(
         &self,
         kind: &Kind,
         id: &str,
@@ -124,7 +135,7 @@ impl RestDriver {
 
     /// Whether an object is ready. What its events say is read once for all who wait, and only when they say that nothing
     /// is under way the object itself is looked at.
-    pub(crate) async fn ready(
+    pub(crate) async fn is_ready(
         &self,
         kind: &Kind,
         id: &str,
@@ -176,7 +187,7 @@ impl RestDriver {
     }
 
     /// Objects of the same identity, whoever made them.
-    pub(crate) async fn alike(
+    pub(crate) async fn same_identity(
         &self,
         kind: &Kind,
         attributes: &Attributes,
@@ -208,7 +219,7 @@ impl RestDriver {
     }
 
     /// Whatever is in a collection.
-    pub(crate) async fn inside(
+    pub(crate) async fn rows(
         &self,
         kind: &Kind,
         attributes: &Attributes,
@@ -224,7 +235,7 @@ impl RestDriver {
     }
 
     /// The filters that stand before an object, with their ids, in the words of their kind.
-    pub(crate) async fn filters(
+    pub(crate) async fn filters_of(
         &self,
         kind: &Kind,
         of: &str,

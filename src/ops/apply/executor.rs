@@ -39,13 +39,10 @@ use crate::ops::apply::step_inputs::{
 use crate::ops::load::session::Session;
 use crate::ops::plan::make::Proposed;
 
-/// Steps at once, by provider.
-const AT_ONCE: [(&str, usize); 2] = [("linode", 10), ("dynamodb", 4)];
-
-/// `AT_ONCE` as a schedule takes it, or what was asked for instead.
-pub fn limits(pace: Pacing) -> BTreeMap<String, usize> {
+/// Steps at once, by provider: what their drivers say, or what was asked for instead.
+pub fn limits(session: &Session, pace: Pacing) -> BTreeMap<String, usize> {
     let limit = |own: usize| pace.at_once.unwrap_or(own).max(1);
-    AT_ONCE.iter().map(|(name, own)| ((*name).to_owned(), limit(*own))).collect()
+    session.provider.at_once().into_iter().map(|(name, own)| (name, limit(own))).collect()
 }
 
 pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
@@ -119,7 +116,7 @@ impl<'a> Executor<'a> {
                 .filter(|it| it.action == Action::Replace { create_first: true })
                 .map(|it| it.address.clone())
                 .collect(),
-            schedule: Schedule::new(&plan.steps, provider_of, limits(pace)),
+            schedule: Schedule::new(&plan.steps, provider_of, limits(session, pace)),
             last_of,
             outcomes: BTreeMap::new(),
             times: BTreeMap::new(),

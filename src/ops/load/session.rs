@@ -1,25 +1,22 @@
 //! One command's hold on the world: catalog, clouds or sandbox, clock, and who is asking.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cloud::clock::{Clock, Scaled, Wall};
-use crate::cloud::http::connection::{Connections, Settings, is_loopback};
+use crate::cloud::http::connection::{Connections, Settings};
 use crate::cloud::http::prober::Prober;
 use crate::cloud::provider::Provider;
 use crate::engine::plan::checks::offers::ReadOffers;
 use crate::engine::plan::draft::refresh::ReadRequest;
-use crate::engine::schema::Catalog;
+use crate::engine::schema::{Catalog, Kind};
+use crate::engine::value::Attributes;
 use crate::kinds;
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
 use crate::sandbox::{Sandbox, SandboxOptions, ServingSandbox};
 use crate::store::file::FileStore;
-
-/// The driver that an endpoint of its own may replace.
-const AWS_PROVIDER: &str = "dynamodb";
 
 /// What an operation acts with.
 pub struct Session {
@@ -28,8 +25,6 @@ pub struct Session {
     pub prober: Arc<Prober>,
     pub clock: Arc<dyn Clock>,
     pub target: CloudTarget,
-    /// What stands in for DynamoDB, where something does.
-    dynamodb_endpoint: Option<String>,
     /// Every cloud it talks to is on this machine.
     pub is_local: bool,
     /// `user@host`, for the lease and for `status`.
@@ -92,57 +87,43 @@ impl Session {
         who: &str,
         sandbox: Option<(Sandbox, ServingSandbox)>,
     ) -> Self {
-        let aws_is_local = settings.dynamodb_endpoint.as_deref().is_some_and(is_loopback);
-        let is_local = is_loopback(&settings.linode_url) && aws_is_local;
-        let dynamodb_endpoint = settings.dynamodb_endpoint.clone();
         let connections = Arc::new(Connections::new(settings));
-        let prober = Arc::new(Prober::new(Arc::clone(&connections)));
+        let prober = Prober::new(Arc::clone(&connections));
+        Self::over(Provider::new(connections), prober, clock, target, who, sandbox)
+    }
+
+    /// Over these clouds, on this clock.
+    pub(in crate::ops) fn over(
+        provider: Provider,
+        prober: Prober,
+        clock: Arc<dyn Clock>,
+        target: CloudTarget,
+        who: &str,
+        sandbox: Option<(Sandbox, ServingSandbox)>,
+    ) -> Self {
         Self {
             catalog: Arc::new(kinds::builtin()),
-            provider: Arc::new(Provider::new(connections)),
-            prober,
+            is_local: provider.is_local(),
+            provider: Arc::new(provider),
+            prober: Arc::new(prober),
             clock,
             target,
-            is_local,
-            dynamodb_endpoint,
             who: who.into(),
             offers: tokio::sync::Mutex::default(),
             _sandbox: sandbox,
         }
     }
 
-    /// One address instead of AWS stands for one region, unless it is an emulator on this machine.
+    /// Whether what is asked about can be where calls go: addresses that somebody gave may not fit the stack.
     pub fn check_endpoints(&self, inquiries: &[ReadRequest<'_>]) -> Result<(), OpsError> {
-        let Some(endpoint) = self.dynamodb_endpoint.as_ref().filter(|it| !is_loopback(it)) else {
-            return Ok(());
-        };
-        let of_aws = inquiries
+        let asked: Vec<(&Kind, &Attributes)> = inquiries
             .iter()
-            .filter(|it| self.catalog.get(&it.kind).is_some_and(|it| it.provider == AWS_PROVIDER));
-        let regions: BTreeSet<&str> =
-            of_aws.filter_map(|it| it.attributes.get("region")?.as_text()).collect();
-        if regions.is_empty() {
-            return Ok(());
+            .filter_map(|it| Some((self.catalog.get(&it.kind)?, &*it.attributes)))
+            .collect();
+        match self.provider.misdirected(&asked) {
+            Some(why) => Err(OpsError::input(why.what, why.help)),
+            None => Ok(()),
         }
-        if regions.len() > 1 {
-            let regions: Vec<&str> = regions.into_iter().collect();
-            return Err(OpsError::input(
-                format!(
-                    "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, and this stack is in {}",
-                    regions.join(" and ")
-                ),
-                "one address cannot stand for several regions, except on loopback; unset it",
-            ));
-        }
-        if endpoint.starts_with("http://") {
-            return Err(OpsError::input(
-                format!(
-                    "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, and credentials do not travel over plain HTTP"
-                ),
-                "use https, or an emulator on loopback",
-            ));
-        }
-        Ok(())
     }
 
     pub fn store(&self, place: &StackRef) -> FileStore {

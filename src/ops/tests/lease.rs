@@ -1,0 +1,104 @@
+//! Law 4: a call that changes something leaves only while the lease is ours.
+
+use std::sync::Arc;
+
+use crate::engine::lang::resolve::{ResolvedGate, ResolvedProbe};
+use crate::engine::plan::model::change::StepCall;
+use crate::ops::apply::step_inputs::WatchedResource;
+use crate::ops::tests::calls::update;
+use crate::ops::tests::memory::Fault;
+use crate::ops::tests::stage::{NAME, Stage, create, end, name_attributes, take_over};
+
+#[tokio::test]
+async fn no_create_leaves_when_the_lease_is_gone() {
+    let stage = Stage::new();
+    let (lease, _) = stage.lease();
+    stage.lose_lease();
+    let done = stage.step_under(&lease, stage.name_step(create()), usize::MAX).await;
+    assert_eq!((end(&done.outcome), stage.log.changes()), ("failed", 0));
+}
+
+#[tokio::test]
+async fn no_update_leaves_when_the_lease_is_gone() {
+    let stage = Stage::new();
+    let job = update(&stage, false);
+    let (lease, _) = stage.lease();
+    stage.lose_lease();
+    let done = stage.step_under(&lease, job, usize::MAX).await;
+    assert_eq!((end(&done.outcome), stage.log.changes()), ("failed", 0));
+}
+
+#[tokio::test]
+async fn no_delete_leaves_when_the_lease_is_gone() {
+    let stage = Stage::new();
+    let mut job = stage.name_step(StepCall::Delete { deposed: false });
+    let id = stage.cloud.put(NAME, &name_attributes(), None);
+    job.record = Some(stage.record(NAME, &id, name_attributes()));
+    let (lease, _) = stage.lease();
+    stage.lose_lease();
+    let done = stage.step_under(&lease, job, usize::MAX).await;
+    assert_eq!((end(&done.outcome), stage.log.changes()), ("failed", 0));
+    assert_eq!(stage.cloud.objects().len(), 1);
+}
+
+/// The item that it would write is a change as well.
+#[tokio::test]
+async fn no_item_of_a_replication_gate_is_written_when_the_lease_is_gone() {
+    let stage = Stage::new();
+    let (kind, record) = (stage.kind(NAME), stage.record(NAME, "1", name_attributes()));
+    let from = crate::engine::address::Address::one("other");
+    let mut job = stage.name_step(StepCall::Replication { from: from.clone() });
+    job.gate =
+        Some(ResolvedGate { probe: ResolvedProbe::Replication, within_seconds: 60, times: 1 });
+    let record_of = record.clone();
+    job.record = Some(record);
+    job.peer = Some(WatchedResource {
+        address: from,
+        kind,
+        record: record_of,
+        members: Vec::new(),
+        front: None,
+    });
+    let (lease, _) = stage.lease();
+    stage.lose_lease();
+    let done = stage.step_under(&lease, job, usize::MAX).await;
+    assert_eq!((end(&done.outcome), stage.log.changes()), ("failed", 0));
+}
+
+/// The first attempt left in time; before the second one somebody else has taken over.
+#[tokio::test]
+async fn no_further_attempt_leaves_when_the_lease_is_gone() {
+    let stage = Stage::new();
+    let (lease, _) = stage.lease();
+    let (session, place) = (Arc::clone(&stage.session), stage.place());
+    stage.cloud.before("create", move || take_over(&session, &place));
+    stage.cloud.next("create", Fault::Unwell);
+    let done = stage.step_under(&lease, stage.name_step(create()), usize::MAX).await;
+    assert_eq!((end(&done.outcome), stage.log.count("create")), ("failed", 1));
+    assert!(stage.cloud.objects().is_empty());
+}
+
+/// Whoever comes next has to look what became of it.
+#[tokio::test]
+async fn create_is_in_doubt_when_the_lease_ends_after_its_lost_reply() {
+    let stage = Stage::new();
+    let (lease, _) = stage.lease();
+    let (session, place) = (Arc::clone(&stage.session), stage.place());
+    stage.cloud.before("alike", move || take_over(&session, &place));
+    stage.cloud.next("create", Fault::CutOff);
+    let done = stage.step_under(&lease, stage.name_step(create()), usize::MAX).await;
+    assert_eq!((end(&done.outcome), stage.log.count("create")), ("in doubt", 1));
+}
+
+/// What was to be changed is gone, and so is the lease: it is not made anew.
+#[tokio::test]
+async fn update_or_create_makes_nothing_anew_when_the_lease_is_gone() {
+    let stage = Stage::new();
+    let job = update(&stage, true);
+    stage.cloud.objects().iter().for_each(|it| stage.cloud.remove(&it.id));
+    let (lease, _) = stage.lease();
+    let (session, place) = (Arc::clone(&stage.session), stage.place());
+    stage.cloud.before("look", move || take_over(&session, &place));
+    let done = stage.step_under(&lease, job, usize::MAX).await;
+    assert_eq!((end(&done.outcome), stage.log.count("create")), ("failed", 0));
+}

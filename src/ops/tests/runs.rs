@@ -1,0 +1,103 @@
+//! Laws 2, 5, 6 and 11 over whole runs: a plan is a script, nothing starts behind a broken journal, over means seen.
+
+use tokio::sync::watch;
+
+use crate::engine::address::Address;
+use crate::engine::plan::model::change::StepCall;
+use crate::engine::recovery::completion::Completion;
+use crate::engine::retry::Pacing;
+use crate::engine::state::record::Phase;
+use crate::engine::value::Value;
+use crate::ops::apply::executor::Executor;
+use crate::ops::plan::make::plan_on;
+use crate::ops::tests::memory::Fault;
+use crate::ops::tests::stage::{NAME, Stage, ZONE, in_time};
+
+#[tokio::test]
+async fn apply_twice_changes_nothing_the_second_time() {
+    let stage = Stage::new();
+    assert!(stage.apply().await.is_over());
+    assert_eq!(stage.cloud.objects().len(), 2);
+    let changes = stage.log.changes();
+    assert!(stage.plan().await.unwrap().plan.is_empty());
+    assert!(stage.apply().await.is_over());
+    assert_eq!(stage.log.changes(), changes);
+}
+
+/// The plan was looked over with one value, and the layers say another now.
+#[tokio::test]
+async fn apply_stops_the_step_of_a_value_that_is_other_than_planned() {
+    let stage = Stage::new();
+    let (lease, state) = stage.lease();
+    let mut made = in_time(plan_on(&stage.session, &stage.ask(), state)).await.unwrap();
+    for step in &mut made.plan.steps {
+        if let StepCall::Create { attributes, .. } = &mut step.call
+            && step.kind == NAME
+        {
+            attributes.insert("target".into(), Value::text("192.0.2.66"));
+        }
+    }
+    let report = stage.run(lease, made).await.unwrap();
+    let (address, _, why) = &report.failed[0];
+    assert_eq!(*address, Address::one("www"));
+    assert!(why.contains("192.0.2.1") && why.contains("192.0.2.66"), "{why}");
+    let made: Vec<String> = stage.cloud.objects().into_iter().map(|it| it.kind).collect();
+    assert_eq!(made, [ZONE]);
+    assert!(!report.is_over());
+}
+
+/// The first entry cannot be written: nothing is called, and the second step, which waits for nothing, does not start.
+#[tokio::test]
+async fn carry_out_starts_nothing_more_when_the_journal_cannot_be_written() {
+    let stage = Stage::new();
+    let two = "stack: shop\nresources:\n  one: { kind: linode.domain, domain: one.example, soa_email: a@one.example }\n  two: { kind: linode.domain, domain: two.example, soa_email: a@two.example }\n";
+    std::fs::write(stage.place().file(), two).unwrap();
+    let made = stage.plan().await.unwrap();
+    let (lease, _) = stage.lease();
+    let hands = stage.hands(&lease, 2);
+    let pace = Pacing { at_once: Some(1), poll: None };
+    let mut run = Executor::new(&stage.session, &made, stage.empty_state(), pace);
+    let (_signal, stop) = watch::channel(None);
+    // The third write is the beginning of the second step.
+    let stopped = in_time(run.carry_out(&hands, stop)).await;
+    assert_eq!(stage.log.count("create"), 1);
+    assert!(stopped.is_some(), "it says why it stopped");
+}
+
+#[tokio::test]
+async fn apply_is_not_over_while_a_step_is_undone() {
+    let stage = Stage::new();
+    stage.cloud.next("create", Fault::Slow(std::time::Duration::from_secs(1)));
+    stage.cloud.next("create", Fault::Refused);
+    let report = stage.apply().await;
+    assert_eq!(report.ending(), Completion::Undone);
+    assert_eq!(report.failed.len(), 1);
+}
+
+/// The switch is begun, its one change is refused: until that was made, state says that it goes on.
+#[tokio::test]
+async fn a_switch_is_settled_only_when_each_of_its_changes_was_made() {
+    let stage = Stage::new();
+    assert!(stage.apply().await.is_over());
+    stage.cloud.always("update", Fault::Refused);
+    let report = stage.carry_out(&stage.ask_elsewhere()).await.unwrap();
+    assert_eq!(report.ending(), Completion::Undone);
+    assert_eq!(stage.state().phase, Phase::Switching);
+    stage.cloud.mend();
+    let report = stage.carry_out(&stage.ask_elsewhere()).await.unwrap();
+    assert!(report.is_over(), "{report:?}");
+    let state = stage.state();
+    assert_eq!((state.phase, state.active), (Phase::Settled, vec!["eu".to_owned()]));
+}
+
+/// Nothing of it fails, since nothing of it could be planned.
+#[tokio::test]
+async fn a_switch_is_not_settled_while_what_it_changes_was_not_read() {
+    let stage = Stage::new();
+    assert!(stage.apply().await.is_over());
+    stage.cloud.always("observe", Fault::Silent);
+    let report = stage.carry_out(&stage.ask_elsewhere()).await.unwrap();
+    assert!(report.failed.is_empty(), "{report:?}");
+    assert_eq!(report.ending(), Completion::Unread);
+    assert_eq!(stage.state().phase, Phase::Switching);
+}

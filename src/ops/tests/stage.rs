@@ -1,0 +1,363 @@
+//! What a test of ops stands on: a folder with one stack, a session over a cloud in memory, a lease, and one log of it all.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::cloud::clock::Clock;
+use crate::cloud::driver::Driver;
+use crate::cloud::http::connection::{Connections, Settings};
+use crate::cloud::http::prober::Prober;
+use crate::cloud::provider::Provider;
+use crate::engine::address::Address;
+use crate::engine::ownership_tag::mark;
+use crate::engine::plan::guard::rules::Allowances;
+use crate::engine::plan::model::change::{Step, StepCall};
+use crate::engine::plan::planner::{Intent, Keep};
+use crate::engine::retry::Pacing;
+use crate::engine::schema::Kind;
+use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome};
+use crate::engine::state::record::{Record, State};
+use crate::engine::value::{Attributes, LineageKey, Value};
+use crate::ops::apply::execute_step::execute_step;
+use crate::ops::apply::finish::{RunRequest, RunResult};
+use crate::ops::apply::run::apply;
+use crate::ops::apply::step_inputs::{
+    JournalWriter, PendingWrite, Progress, StepContext, StepDone, StepInputs,
+};
+use crate::ops::error::OpsError;
+use crate::ops::load::session::{CloudTarget, Session};
+use crate::ops::load::sides::PlanRequest;
+use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::switch_target::Losses;
+use crate::ops::plan::make::{Proposed, plan, plan_on};
+use crate::ops::tests::memory::{Log, ManualClock, MemoryDriver};
+use crate::store::lease::Lease;
+use crate::store::lock_record::{LockRecord, LockRecords, machine, wall};
+
+/// A test that takes longer on the wall goes round in a circle.
+const LONGEST: Duration = Duration::from_secs(20);
+
+pub(crate) const ZONE: &str = "linode.domain";
+pub(crate) const NAME: &str = "linode.domain_record";
+
+/// A zone, a name in it, and a site that the name can lead to instead.
+const STACK: &str = "
+stack: shop
+resources:
+  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }
+  www: { kind: linode.domain_record, domain: '${zone}', type: A, name: www, target: 192.0.2.1 }
+";
+const ELSEWHERE: &str = "
+overlay: eu
+resources:
+  www: { target: 192.0.2.2 }
+";
+
+/// Ends a test that would never end.
+pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LONGEST, work).await.expect("it goes round in a circle")
+}
+
+pub(crate) struct Stage {
+    pub clock: Arc<ManualClock>,
+    pub cloud: Arc<MemoryDriver>,
+    pub log: Log,
+    pub session: Arc<Session>,
+    pub root: tempfile::TempDir,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("stacks/shop");
+        std::fs::create_dir_all(folder.join("overlays")).unwrap();
+        std::fs::write(folder.join("stack.yaml"), STACK).unwrap();
+        std::fs::write(folder.join("overlays/eu.yaml"), ELSEWHERE).unwrap();
+        let (clock, log) = (ManualClock::new(), Log::default());
+        let cloud = MemoryDriver::new(Arc::clone(&clock), log.clone());
+        let driver: Arc<dyn Driver> = Arc::<MemoryDriver>::clone(&cloud);
+        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let provider = Provider::over([driver].into(), false);
+        let settings = Settings::from_env(Arc::clone(&time), |_| None);
+        let prober = Prober::new(Arc::new(Connections::new(settings)));
+        let target = CloudTarget::Clouds;
+        let session = Arc::new(Session::over(provider, prober, time, target, "ann@test", None));
+        Self { clock, cloud, log, session, root }
+    }
+
+    pub(crate) fn kind(&self, name: &str) -> Kind {
+        self.session.catalog.get(name).unwrap().clone()
+    }
+
+    pub(crate) fn place(&self) -> StackRef {
+        StackRef::find("shop", self.root.path()).unwrap()
+    }
+
+    pub(crate) fn ask(&self) -> PlanRequest {
+        PlanRequest {
+            place: self.place(),
+            overlays: None,
+            given: Vec::new(),
+            intent: Intent::Apply,
+            allowed: Allowances::default(),
+            replace: Vec::new(),
+            losses: Losses::default(),
+            only_switch: false,
+            include_pending: false,
+            keep: Keep::default(),
+            last_good: None,
+        }
+    }
+
+    /// The same for a switch to the site elsewhere.
+    pub(crate) fn ask_elsewhere(&self) -> PlanRequest {
+        PlanRequest { overlays: Some(vec!["eu".to_owned()]), ..self.ask() }
+    }
+
+    pub(crate) fn lease(&self) -> (Lease, Option<State>) {
+        let store = self.session.store(&self.place());
+        store.lease("ann@test", "apply shop", self.clock.now()).unwrap()
+    }
+
+    /// Somebody else has it now.
+    pub(crate) fn lose_lease(&self) {
+        take_over(&self.session, &self.place());
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.session.store(&self.place()).load().unwrap().unwrap()
+    }
+
+    pub(crate) async fn plan(&self) -> Result<Proposed, OpsError> {
+        in_time(plan(&self.session, &self.ask())).await
+    }
+
+    pub(crate) async fn apply(&self) -> RunResult {
+        self.carry_out(&self.ask()).await.unwrap()
+    }
+
+    /// Plans under the lease and applies what is planned.
+    pub(crate) async fn carry_out(&self, ask: &PlanRequest) -> Result<RunResult, OpsError> {
+        let (lease, state) = self.lease();
+        let proposed = in_time(plan_on(&self.session, ask, state)).await?;
+        self.run(lease, proposed).await
+    }
+
+    pub(crate) async fn run(&self, lease: Lease, made: Proposed) -> Result<RunResult, OpsError> {
+        let order = RunRequest {
+            pace: Pacing::default(),
+            command: "apply shop".into(),
+            intent: Intent::Apply,
+            instance: None,
+            plan_digest: String::new(),
+        };
+        let (_signal, stop) = watch::channel(None);
+        in_time(apply(&self.session, lease, made, &order, Arc::new(|_| ()), stop)).await
+    }
+
+    /// Carries out one step under a lease of its own; what is journalled stands in the log.
+    pub(crate) async fn step(&self, job: StepInputs) -> StepDone {
+        let (lease, _) = self.lease();
+        self.step_under(&lease, job, usize::MAX).await
+    }
+
+    /// The same under this lease; only so many writes to the journal succeed.
+    pub(crate) async fn step_under(
+        &self,
+        lease: &Lease,
+        job: StepInputs,
+        writes: usize,
+    ) -> StepDone {
+        let hands = self.hands(lease, writes);
+        in_time(execute_step(hands, job)).await
+    }
+
+    /// What steps act with; only so many writes to the journal succeed.
+    pub(crate) fn hands(&self, lease: &Lease, writes: usize) -> Arc<StepContext> {
+        let pen = journal(self.log.clone(), writes);
+        let pulse = lease.pulse();
+        let (session, pace) = (Arc::clone(&self.session), Pacing::default());
+        let log = self.log.clone();
+        let tell = Arc::new(move |it: Progress| {
+            if let Progress::Waiting { .. } = it {
+                log.note("waits");
+            }
+        });
+        Arc::new(StepContext { session, pen, pulse, tell, pace })
+    }
+
+    /// What a step of the stack's name needs.
+    pub(crate) fn name_step(&self, call: StepCall) -> StepInputs {
+        self.inputs("www", NAME, name_attributes(), call)
+    }
+
+    /// The same of its zone.
+    pub(crate) fn zone_step(&self, call: StepCall) -> StepInputs {
+        self.inputs("zone", ZONE, zone_attributes(), call)
+    }
+
+    pub(crate) fn inputs(
+        &self,
+        name: &str,
+        kind: &str,
+        attributes: Attributes,
+        call: StepCall,
+    ) -> StepInputs {
+        let kind = self.kind(kind);
+        let address = Address::one(name);
+        let step = Step {
+            id: 0,
+            address: address.clone(),
+            kind: kind.kind.clone(),
+            call,
+            waits: Vec::new(),
+            lane: None,
+            segment: 0,
+            weight: 1,
+            directs: None,
+        };
+        StepInputs {
+            step,
+            mark: kind.mark.is_some().then(|| mark("shop", "lineage", &address)),
+            sealed: attributes.clone(),
+            attributes,
+            kind,
+            record: None,
+            gate: None,
+            surveyed: true,
+            parent_is_new: false,
+            needs: Vec::new(),
+            protected: false,
+            beside: false,
+            is_last: true,
+            timeout: None,
+            watches: Vec::new(),
+            drained_at: None,
+            dns_bound: None,
+            peer: None,
+        }
+    }
+
+    /// A state that knows nothing yet.
+    pub(crate) fn empty_state(&self) -> State {
+        State::new("shop", None, "clouds", "lineage", LineageKey(vec![7]))
+    }
+
+    /// A call that began just now.
+    pub(crate) fn begun(&self, job: &StepInputs) -> PendingOperation {
+        PendingOperation {
+            step: 0,
+            address: job.step.address.clone(),
+            kind: job.kind.kind.clone(),
+            call: job.step.call.word().into(),
+            attributes: job.sealed.clone(),
+            needs: Vec::new(),
+            alike: Vec::new(),
+            mark: job.mark.clone(),
+            at: self.clock.now(),
+        }
+    }
+
+    /// What is recorded of an object that was made long ago.
+    pub(crate) fn record(&self, kind: &str, id: &str, attributes: Attributes) -> Record {
+        Record {
+            kind: kind.into(),
+            id: id.into(),
+            attributes,
+            outputs: Attributes::new(),
+            needs: Vec::new(),
+            ready: true,
+            protected: false,
+            retained: false,
+            leaving: false,
+            since: self.clock.now() - 3_600_000,
+            deposed: None,
+            tried: Attributes::new(),
+        }
+    }
+}
+
+/// Claims the epoch after the newest one.
+pub(crate) fn take_over(session: &Session, place: &StackRef) {
+    let claims = LockRecords::of(session.store(place).folder());
+    let epoch = claims.newest().unwrap().unwrap().epoch + 1;
+    let claim = LockRecord {
+        epoch,
+        owner: "bob@elsewhere".into(),
+        command: "failover shop".into(),
+        machine: machine(),
+        is_locked: true,
+        is_firm: false,
+        aim: None,
+        since: wall(),
+    };
+    claims.take(claim).unwrap().unwrap();
+}
+
+pub(crate) fn create() -> StepCall {
+    StepCall::Create { attributes: Attributes::new(), label: None }
+}
+
+fn attributes(of: &[(&str, &str)]) -> Attributes {
+    of.iter().map(|(name, it)| ((*name).to_owned(), Value::text(*it))).collect()
+}
+
+pub(crate) fn zone_attributes() -> Attributes {
+    attributes(&[("domain", "example.com"), ("soa_email", "ops@example.com")])
+}
+
+pub(crate) fn name_attributes() -> Attributes {
+    attributes(&[
+        ("domain", "7"),
+        ("domain.domain", "example.com"),
+        ("type", "A"),
+        ("name", "www"),
+        ("target", "192.0.2.1"),
+    ])
+}
+
+/// A journal that makes its entries durable a while after they were handed in, and notes them then.
+fn journal(log: Log, writes: usize) -> JournalWriter {
+    let (entries, mut queue) = mpsc::unbounded_channel::<PendingWrite>();
+    tokio::spawn(async move {
+        let mut left = writes;
+        while let Some((entries, done)) = queue.recv().await {
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+            let answer = match left.checked_sub(1) {
+                Some(fewer) => {
+                    left = fewer;
+                    entries.iter().for_each(|it| log.note(line(it)));
+                    Ok(())
+                }
+                None => Err("the disk is full".to_owned()),
+            };
+            done.send(answer).ok();
+        }
+    });
+    JournalWriter { entries, broken: Arc::new(AtomicBool::new(false)) }
+}
+
+fn line(entry: &JournalEntry) -> String {
+    match entry {
+        JournalEntry::Began(it) => format!("began {} {}", it.call, it.address),
+        JournalEntry::Ended { address, outcome, .. } => format!("ended {address} {}", end(outcome)),
+        JournalEntry::Waiting { address, gate, .. } => format!("waiting {gate} {address}"),
+        _ => "another entry".to_owned(),
+    }
+}
+
+pub(crate) fn end(outcome: &StepOutcome) -> &'static str {
+    match outcome {
+        StepOutcome::Recorded(_) => "recorded",
+        StepOutcome::Removed => "removed",
+        StepOutcome::Moved { .. } => "moved",
+        StepOutcome::Waited => "waited",
+        StepOutcome::Failed { .. } => "failed",
+        StepOutcome::InDoubt { .. } => "in doubt",
+    }
+}
