@@ -128,16 +128,16 @@ impl Session {
             let regions: Vec<&str> = regions.into_iter().collect();
             return Err(OpsError::input(
                 format!(
-                    "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, and this stack is in {}",
+                    "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, but this stack is in {}",
                     regions.join(" and ")
                 ),
-                "one address cannot stand for several regions, except on loopback; unset it",
+                "one endpoint cannot serve several regions, except on loopback; unset it",
             ));
         }
         if endpoint.starts_with("http://") {
             return Err(OpsError::input(
                 format!(
-                    "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, and credentials do not travel over plain HTTP"
+                    "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, but credentials are never sent over plain HTTP"
                 ),
                 "use https, or an emulator on loopback",
             ));
