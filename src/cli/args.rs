@@ -25,20 +25,26 @@ pub use crate::cli::args::state::{StateArgs, StateCommand};
 
 use crate::cli::complete;
 
-/// Plan and apply disaster recovery for DynamoDB and Linode stacks.
+/// Declarative disaster recovery for DynamoDB and Linode.
 #[derive(Debug, Parser)]
-#[command(name = "lifeboat", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "lifeboat",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "The glossary explains the terms: docs/glossary.md"
+)]
 pub struct Arguments {
-    /// Work as if started in this folder
+    /// Run as if lifeboat had been started in DIR
     #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
     pub directory: Option<PathBuf>,
-    /// No color, whatever the terminal
+    /// Disable colored output
     #[arg(long, global = true)]
     pub no_color: bool,
-    /// Log to stderr what is done; -vv: each request as well; -vvv: the clients of the clouds, too
+    /// Log operations to stderr; -vv: also each request; -vvv: also the SDK and HTTP clients
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Use the embedded cloud; commands that ask no cloud take it as well, and do the same
+    /// Use the embedded cloud; commands that call no cloud accept the flag and ignore it
     #[arg(long, global = true, hide = true)]
     pub sandbox: bool,
     #[command(subcommand)]
@@ -47,16 +53,16 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
-    /// Make a first stack that runs in the sandbox
+    /// Create an example stack, a .gitignore, and a CI workflow
     Init {
-        /// Where [default: here]
+        /// Target directory [default: .]
         dir: Option<PathBuf>,
     },
-    /// Show every mistake of a stack at once
+    /// Check a stack and report all of its errors
     Validate(LayerArgs),
-    /// Print the merged stack
+    /// Print the stack with its overlays merged
     Render(LayerArgs),
-    /// Say where a value comes from and why an action was chosen
+    /// Show where a value comes from and why an action was planned
     Explain {
         #[command(flatten)]
         layers: LayerArgs,
@@ -66,19 +72,19 @@ pub enum CliCommand {
         #[command(flatten)]
         world: WorldArgs,
     },
-    /// Print the dependency graph in Graphviz' dot language
+    /// Print the dependency graph in Graphviz DOT format
     Graph(LayerArgs),
-    /// List the kinds, or document one
+    /// List the resource kinds, or document one of them
     Kinds {
-        /// One of those listed, e.g. `linode.instance`
+        /// A kind to document, e.g. `linode.instance`
         #[arg(add = ArgValueCompleter::new(complete::kinds))]
         kind: Option<String>,
     },
-    /// List what an expression may name and call
+    /// List the names and functions available in expressions
     Functions,
     /// Print the JSON Schema of stack files
     Schema,
-    /// Show what would happen
+    /// Show the changes required by the current configuration
     Plan {
         #[command(flatten)]
         layers: LayerArgs,
@@ -88,28 +94,28 @@ pub enum CliCommand {
         allow: AllowArgs,
         #[command(flatten)]
         losing: LossArgs,
-        /// Make this one anew, whatever differs
+        /// Force replacement of this resource
         #[arg(long, value_name = "ADDRESS")]
         replace: Vec<String>,
-        /// Save the plan; `apply FILE` then runs exactly its steps
+        /// Save the plan to FILE; `lifeboat apply FILE` then runs exactly these steps
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// Exit 2 when something would change
+        /// Exit with code 2 if there are changes
         #[arg(long)]
         detailed_exitcode: bool,
         #[command(flatten)]
         shape: ShapeArgs,
     },
-    /// Say whether a recovery would work, before anybody needs it
+    /// Check whether a failover would work before you need it
     Audit(AuditArgs),
-    /// Render a saved plan again
+    /// Show a saved plan
     Show {
-        /// A file that `plan --out` wrote
+        /// A plan file written by `lifeboat plan --out`
         plan: PathBuf,
         #[command(flatten)]
         shape: ShapeArgs,
     },
-    /// Make the world as the layers say, or run a saved plan
+    /// Create or update infrastructure, or apply a saved plan
     Apply {
         #[command(flatten)]
         layers: LayerArgs,
@@ -121,17 +127,17 @@ pub enum CliCommand {
         allow: AllowArgs,
         #[command(flatten)]
         losing: LossArgs,
-        /// Make this one anew, whatever differs
+        /// Force replacement of this resource
         #[arg(long, value_name = "ADDRESS")]
         replace: Vec<String>,
-        /// Do not ask
+        /// Skip interactive approval
         #[arg(long)]
         yes: bool,
-        /// Change the active overlays to those given with -o
+        /// Allow the apply to change the active overlays to those given with -o
         #[arg(long)]
         switch: bool,
     },
-    /// Delete everything that state records
+    /// Delete every resource recorded in the state
     Destroy {
         #[command(flatten)]
         layers: LayerArgs,
@@ -139,26 +145,26 @@ pub enum CliCommand {
         world: WorldArgs,
         #[command(flatten)]
         speed: Speed,
-        /// Do not ask
+        /// Skip interactive approval
         #[arg(long)]
         yes: bool,
-        /// Let this object take along what is not of this stack
+        /// Allow deleting this resource although resources outside this stack are deleted with it
         #[arg(long, value_name = "ADDRESS")]
         allow_delete: Vec<String>,
-        /// With --yes on real clouds: data goes, too
+        /// Allow destroying resources that hold data (required with --yes outside the sandbox)
         #[arg(long)]
         data_loss: bool,
     },
-    /// Switch to a recovery overlay, under loss or planned
+    /// Fail over to a recovery overlay (unplanned or planned)
     Failover {
         #[command(flatten)]
         target: TargetArgs,
-        /// The overlay that is laid over those of home; without it, those that there are are listed and nothing is done
+        /// Overlay to activate on top of the home overlays; if omitted, list the available overlays and exit
         #[arg(long, value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
         to: Option<String>,
         #[command(flatten)]
         losing: LossArgs,
-        /// When the site was last seen good, e.g. `2026-11-26T03:04:05Z`: the recovery is measured from there on; `watch` hands it over
+        /// Time when the site was last seen healthy, e.g. `2026-11-26T03:04:05Z`; the recovery time is measured from it (`watch` sets it)
         #[arg(long, value_name = "TIME")]
         last_good: Option<jiff::Timestamp>,
         #[command(flatten)]
@@ -167,21 +173,21 @@ pub enum CliCommand {
         world: WorldArgs,
         #[command(flatten)]
         speed: Speed,
-        /// Do not ask
+        /// Skip interactive approval
         #[arg(long)]
         yes: bool,
     },
-    /// Switch back home: thaw what was lost, repair it, and direct users there again
+    /// Fail back to the home site: reconcile it, then shift traffic back
     Failback {
         #[command(flatten)]
         target: TargetArgs,
-        /// This fault domain is still lost: leave it frozen
+        /// Fault domain that is still down and must not be touched (repeatable)
         #[arg(long, value_name = "FAULT_DOMAIN")]
         lost: Vec<String>,
-        /// Keep what only the other side wanted
+        /// Keep standby-only resources instead of deleting them
         #[arg(long)]
         keep_standby: bool,
-        /// Also carry what was pending before
+        /// Also apply changes that were pending before the switch
         #[arg(long)]
         include_pending: bool,
         #[command(flatten)]
@@ -190,15 +196,15 @@ pub enum CliCommand {
         world: WorldArgs,
         #[command(flatten)]
         speed: Speed,
-        /// Do not ask
+        /// Skip interactive approval
         #[arg(long)]
         yes: bool,
     },
-    /// Rehearse a failover in a workspace of its own, measure it, and delete it again
+    /// Rehearse a failover in an isolated workspace, measure RTO and RPO, then delete it
     Drill {
         #[command(flatten)]
         target: TargetArgs,
-        /// The overlay with the `instance` that it happens in
+        /// Overlay to rehearse; it must set `workspace`
         #[arg(long, value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
         to: String,
         #[command(flatten)]
@@ -207,21 +213,21 @@ pub enum CliCommand {
         world: WorldArgs,
         #[command(flatten)]
         speed: Speed,
-        /// Only delete what an earlier drill left
+        /// Only delete the resources that an earlier drill left running
         #[arg(long)]
         cleanup: bool,
-        /// Do not ask
+        /// Skip interactive approval
         #[arg(long)]
         yes: bool,
     },
-    /// Mark a fault domain as recovered: it answers again
+    /// Mark a fault domain as recovered
     Recovered {
         #[command(flatten)]
         state: StateArgs,
-        /// As `status` names it, e.g. `linode:us-east`
+        /// Fault domain as shown by `lifeboat status`, e.g. `linode:us-east`
         fault_domain: String,
     },
-    /// Show what is active, lost, held and draining, without asking any cloud
+    /// Show what is active, lost, deferred, and draining, without calling any cloud
     Status {
         #[command(flatten)]
         target: TargetArgs,
@@ -230,16 +236,16 @@ pub enum CliCommand {
         #[arg(long, value_enum, default_value = "text")]
         format: Plain,
     },
-    /// Show what switches and drills took, phase by phase, against the stack's objectives
+    /// Show how long switches and drills took, phase by phase, against the stack's objectives
     Reports {
         #[command(flatten)]
         state: StateArgs,
-        /// One of those listed, or the beginning of its name
+        /// Report to show, by name or unique prefix; if omitted, list all reports
         name: Option<String>,
         #[arg(long, value_enum, default_value = "text")]
         format: Words,
     },
-    /// Probe a URL from outside, and switch when it is down
+    /// Probe a URL from outside and fail over when it is down
     #[command(long_about = watch::MANUAL)]
     Watch {
         #[command(flatten)]
@@ -247,17 +253,17 @@ pub enum CliCommand {
         #[command(flatten)]
         world: WorldArgs,
     },
-    /// Look into state, or mend it
+    /// Inspect or repair the state
     #[command(subcommand)]
     State(StateCommand),
-    /// The embedded local cloud
+    /// Run and control the embedded local cloud
     #[command(subcommand)]
     Sandbox(SandboxCommand),
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     Completions { shell: clap_complete::Shell },
-    /// Print the manual page of lifeboat, or of one of its commands
+    /// Print the manual page of lifeboat or of one of its commands
     Man {
-        /// As the page names it: `plan`, `state list`, `lifeboat-state-list`
+        /// Command to document, e.g. `plan`, `state list`, or `lifeboat-state-list`
         command: Vec<String>,
     },
 }

@@ -19,7 +19,7 @@ pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
     if report.ending() == Completion::Undone {
         let left = report.failed.len() + report.in_doubt.len() + report.not_done.len();
         talk(&format!(
-            "not complete: {steps} done, {left} not; the same command goes on from here"
+            "incomplete: {steps} succeeded, {left} remaining; run the same command again to resume"
         ));
     } else if report.done.is_empty() && !recorded.is_empty() {
         talk(&format!("recorded: {}", recorded.join(", ")));
@@ -45,9 +45,9 @@ pub fn recorded(proposed: &Proposed) -> Vec<String> {
     recorded.extend(plan.thaws.iter().map(|it| format!("{it} has recovered")));
     if let Some((_, to)) = &plan.switch {
         let to = if to.is_empty() { "base".to_owned() } else { to.join(" + ") };
-        recorded.push(format!("active is {to}"));
+        recorded.push(format!("active overlays: {to}"));
     }
-    recorded.extend((!plan.drift.is_empty()).then(|| "what was seen".to_owned()));
+    recorded.extend((!plan.drift.is_empty()).then(|| "observed changes".to_owned()));
     let outputs = plan.outputs.len();
     recorded.extend((outputs > 0).then(|| count(outputs, "output")));
     let before = proposed.state.as_ref().map(|it| it.variables.clone()).unwrap_or_default();
@@ -68,17 +68,17 @@ pub fn left(plan: &Plan, name: &str) -> Option<String> {
     let lost: Vec<&str> = plan.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let destroy = AdvisedCommand::Destroy { stack: name };
     let how = if lost.is_empty() {
-        format!("{destroy} again when all of it answers")
+        format!("run {destroy} again once everything is reachable")
     } else {
         let found: Vec<String> = lost
             .iter()
             .map(|it| AdvisedCommand::Recovered { stack: name, fault_domain: it }.to_string())
             .collect();
-        format!("when it answers again: {}, then {destroy}", found.join(", "))
+        format!("once it has recovered: {}, then {destroy}", found.join(", "))
     };
     Some(format!(
-        "left: {} ({}{more}): lost, not seen, or needed there; {how}",
-        count(staying.len(), "object"),
+        "remaining: {} ({}{more}), because they are lost, could not be read, or are still needed; {how}",
+        count(staying.len(), "resource"),
         first.join(", ")
     ))
 }
@@ -87,7 +87,8 @@ pub fn left(plan: &Plan, name: &str) -> Option<String> {
 pub fn part(name: &str, report: &RunResult) {
     troubles(report);
     let steps = count(report.done.len(), "step");
-    let how = if report.ending() == Completion::Undone { "done, the rest not" } else { "done" };
+    let how =
+        if report.ending() == Completion::Undone { "done, the rest incomplete" } else { "done" };
     talk(&format!("{name}: {steps} {how}"));
     if let Some(open) = open(&report.open) {
         talk(&format!("{name}: {open}"));
@@ -106,8 +107,9 @@ pub fn shared(open: &[Unfinished]) -> Option<String> {
     };
     let shown: Vec<String> = shared.iter().take(3).map(told).collect();
     let more = if shared.len() > shown.len() { "; …" } else { "" };
-    (!shown.is_empty())
-        .then(|| format!("not all users are where they are wanted: {}{more}", shown.join("; ")))
+    (!shown.is_empty()).then(|| {
+        format!("some users are still sent to the wrong target: {}{more}", shown.join("; "))
+    })
 }
 
 /// What was not read, in words; the first few of it with their reasons.
@@ -119,9 +121,12 @@ pub fn open(open: &[Unfinished]) -> Option<String> {
     let shown: Vec<String> =
         open.iter().take(3).map(|it| format!("`{}`: {}", it.address, clean(&it.why))).collect();
     let more = if open.len() > shown.len() { "; …" } else { "" };
-    let verb = if open.len() == 1 { "was" } else { "were" };
-    let what = count(open.len(), "object");
-    Some(format!("{what} {verb} not read, or wait for what was not: {}{more}", shown.join("; ")))
+    let verb = if open.len() == 1 { "depends" } else { "depend" };
+    let what = count(open.len(), "resource");
+    Some(format!(
+        "{what} could not be read or {verb} on one that could not: {}{more}",
+        shown.join("; ")
+    ))
 }
 
 fn troubles(report: &RunResult) {

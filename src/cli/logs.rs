@@ -27,7 +27,7 @@ pub(super) fn begin(verbose: u8) -> Result<(), OpsError> {
     }
     let targets = Targets::from_str(&directives).map_err(|why| {
         OpsError::usage(
-            format!("`{VARIABLE}` cannot be read: {why}"),
+            format!("cannot parse `{VARIABLE}`: {why}"),
             "write a level (error, warn, info, debug, trace), or TARGET=LEVEL with commas between them, such as lifeboat=debug",
         )
     })?;

@@ -41,7 +41,7 @@ pub fn directory(arguments: &Arguments) -> Result<PathBuf, OpsError> {
     } else {
         Err(OpsError::input(
             format!("{} is not a folder", folder.display()),
-            "name a folder with -C",
+            "set a folder with -C",
         ))
     }
 }
@@ -49,8 +49,8 @@ pub fn directory(arguments: &Arguments) -> Result<PathBuf, OpsError> {
 pub fn root_of(from: &Path) -> Result<PathBuf, OpsError> {
     root(from).ok_or_else(|| {
         OpsError::input(
-            format!("there is no `stacks` folder in {} or above it", from.display()),
-            format!("run {}, or name the folder with -C", AdvisedCommand::Init),
+            format!("no `stacks` folder found in {} or its parents", from.display()),
+            format!("run {}, or set the folder with -C", AdvisedCommand::Init),
         )
     })
 }
@@ -65,7 +65,7 @@ pub fn variables(layers: &LayerArgs) -> Result<Vec<GivenVariable>, OpsError> {
             continue;
         };
         let value = value.into_string().map_err(|_| {
-            OpsError::input(format!("the value of {from} is not UTF-8"), "give it as UTF-8")
+            OpsError::input(format!("the value of {from} is not UTF-8"), "encode it as UTF-8")
         })?;
         from_env.push((from.to_owned(), value));
     }
@@ -83,7 +83,7 @@ pub fn variables(layers: &LayerArgs) -> Result<Vec<GivenVariable>, OpsError> {
     for text in &layers.variables {
         // What stands there instead may be a secret whose name was forgotten.
         let Some((name, value)) = text.split_once('=') else {
-            return Err(OpsError::usage("a `--var` has no `=`", "write --var NAME=VALUE"));
+            return Err(OpsError::usage("a `--var` argument has no `=`", "write --var NAME=VALUE"));
         };
         let value = GivenValue::Text(value.into());
         given.push(GivenVariable { name: name.into(), from: SAID.into(), value });
@@ -125,7 +125,7 @@ fn variable_file(file: &Path) -> Result<Map<String, serde_json::Value>, OpsError
     }
     match node.map(|it| it.value().json()) {
         Some(serde_json::Value::Object(map)) => Ok(map),
-        _ => Err(wrong("it is no map".into())),
+        _ => Err(wrong("it is not a map".into())),
     }
 }
 
@@ -163,7 +163,7 @@ pub fn ask(
 pub fn addresses(texts: &[String]) -> Result<Vec<Address>, OpsError> {
     let parsed: Result<Vec<_>, _> = texts.iter().map(|it| it.parse()).collect();
     parsed.map_err(|why: NotAnAddress| {
-        OpsError::usage(why.to_string(), "name an address as the plan prints it, in quotes")
+        OpsError::usage(why.to_string(), "write an address as the plan prints it, in quotes")
     })
 }
 
@@ -191,7 +191,10 @@ pub async fn session(root: &Path, world: &WorldArgs) -> Result<Arc<Session>, Ops
 
 pub fn sandbox_options(clock: &str) -> Result<SandboxOptions, OpsError> {
     let wrong = || {
-        OpsError::usage(format!("`{clock}` is no speed"), "write `manual` or a number such as 100")
+        OpsError::usage(
+            format!("`{clock}` is not a valid clock speed"),
+            "write `manual` or a number such as 100",
+        )
     };
     let mut options = SandboxOptions::default();
     if clock == "manual" {
@@ -247,13 +250,13 @@ pub fn preempt(
         Contention::Stops { holder, to } => {
             let aim = to.map(|it| format!(", a switch to {}", named(&it))).unwrap_or_default();
             out::talk(&format!(
-                "the state is being changed by {holder}{aim}; it is asked to stop, and waited for at most {seconds} s"
+                "{holder} holds the lease{aim}; asking it to stop, waiting up to {seconds} s"
             ));
         }
         Contention::Same { holder } => {
             waited = true;
             out::talk(&format!(
-                "this switch is being made by {holder}; waiting until that ends; Ctrl-C stops the waiting and nothing else"
+                "{holder} is already making this switch; waiting for it to finish; Ctrl-C stops only the waiting"
             ));
         }
     };
@@ -262,7 +265,7 @@ pub fn preempt(
         SwitchCommand { owner: &session.who, command, at: session.clock.now(), to, lost, asks };
     let (lease, state) = store.preempt(who, &mut tell)?;
     if let Some(preempted) = &lease.preempted {
-        out::talk(&format!("the lease was taken over from {preempted}"));
+        out::talk(&format!("took over the lease from {preempted}"));
     }
     Ok(Taken { lease, state, waited })
 }

@@ -133,11 +133,11 @@ fn doing(step: &Step) -> String {
         StepCall::Rename { .. } => "renaming".into(),
         StepCall::Ready => "waiting until it is ready".into(),
         StepCall::Gate => "waiting for its `ready` condition".into(),
-        StepCall::Gone { .. } => "waiting until it is gone".into(),
-        StepCall::Serving { .. } => "waiting until what users are directed to serves".into(),
-        StepCall::Replication { .. } => "waiting until a written item arrives".into(),
+        StepCall::Gone { .. } => "waiting for deletion".into(),
+        StepCall::Serving { .. } => "waiting for the new target to become healthy".into(),
+        StepCall::Replication { .. } => "waiting for replication".into(),
         StepCall::Drain { seconds, .. } => {
-            format!("waiting until nobody remembers the old way ({seconds} s)")
+            format!("draining: waiting {seconds} s for DNS caches to expire")
         }
     };
     format!("{}: {doing}", step.address)
@@ -154,9 +154,9 @@ fn done(step: &Step) -> Option<String> {
         StepCall::Ready => "ready".into(),
         StepCall::Gate => "its `ready` condition holds".into(),
         StepCall::Gone { .. } => return None,
-        StepCall::Serving { .. } => "what users are directed to serves".into(),
-        StepCall::Replication { .. } => "a written item arrived".into(),
-        StepCall::Drain { .. } => "nobody remembers the old way any more".into(),
+        StepCall::Serving { .. } => "the new target is healthy".into(),
+        StepCall::Replication { .. } => "replication verified".into(),
+        StepCall::Drain { .. } => "drained: DNS caches have expired".into(),
     };
     Some(format!("{}: {done}", step.address))
 }

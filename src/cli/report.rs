@@ -21,7 +21,7 @@ pub fn error(why: &OpsError, color: bool) {
         OpsError::Mistakes { diagnostics, sources } => {
             all(diagnostics, sources, color);
             let count = diagnostics.iter().filter(|it| it.severity > Severity::Warning).count();
-            let noun = if count == 1 { "mistake" } else { "mistakes" };
+            let noun = if count == 1 { "error" } else { "errors" };
             talk(&format!("{count} {noun}; nothing was changed"));
         }
         OpsError::Input { what, help } | OpsError::Usage { what, help } => {

@@ -48,7 +48,7 @@ pub fn listen() -> Result<Signals, OpsError> {
                     second.send_replace(true);
                     continue;
                 }
-                talk(&format!("{name}: nothing new is started; calls in flight finish"));
+                talk(&format!("{name} received: finishing in-flight calls, starting no new steps"));
                 number.send_replace(Some(code));
                 stop.send_replace(Some(name.to_owned()));
             }

@@ -157,7 +157,11 @@ impl Breakers {
                     endpoint: format!("{} at {}", place.name, place.endpoint),
                     words: format!("no answer within {:.1} s", waited.as_secs_f64()),
                 };
-                tracing::info!(place = place.name, why = silence.words, "given up for a while");
+                tracing::info!(
+                    place = place.name,
+                    why = silence.words,
+                    "the circuit breaker is open"
+                );
                 let standing = (Instant::now(), BreakerState::Silent(silence.clone()));
                 self.seen().places.insert(place.name.clone(), standing);
                 return silence;
@@ -202,7 +206,7 @@ mod tests {
         assert_eq!(one, other);
         assert!(one.starts_with("aws:us-east-1 at http://here: no answer within 0."), "{one}");
         assert_eq!(living.unwrap(), 1);
-        let asked = async { panic!("it is not asked again") };
+        let asked = async { panic!("it is not called again") };
         let again = contacts.ask::<()>(&lost, asked).await.unwrap_err().to_string();
         assert_eq!(again, one);
     }

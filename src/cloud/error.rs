@@ -115,14 +115,14 @@ impl fmt::Display for ProviderError {
                 write!(f, "{} could not be reached: {words}", self.endpoint)?;
             }
             (ErrorClass::Rejected | ErrorClass::Unauthenticated, None) => {
-                write!(f, "{} was not asked: {words}", self.endpoint)?;
+                write!(f, "{} was not called: {words}", self.endpoint)?;
             }
             (_, None) => write!(f, "{}: {words}", self.endpoint)?,
         }
         match &self.advice {
             Some(advice) => write!(f, "; {advice}"),
             None => match self.retry_after.filter(|it| *it > PATIENT) {
-                Some(pause) => write!(f, "; it asks to be left alone for {} s", pause.as_secs()),
+                Some(pause) => write!(f, "; it asks to retry after {} s", pause.as_secs()),
                 None => Ok(()),
             },
         }

@@ -143,7 +143,7 @@ impl Provider {
             }
             (Some(one), Some(other)) if one == other => "a member does not replicate to itself",
             (Some(_), Some(_)) => "they are not members of one group",
-            _ => "not both are members of a group that is known",
+            _ => "they are not both members of a known group",
         };
         let endpoint = format!("{} and {}", writer.kind.kind, reader.kind.kind);
         Err(ProviderError::new(ErrorClass::Rejected, endpoint, why))

@@ -20,9 +20,9 @@ pub const PRIVATE: u32 = 0o600;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContainedTrouble {
     /// A link, or `..`, leads out of the folder.
-    #[error("a link leads out of the folder; nothing outside is read")]
+    #[error("a symbolic link leads outside the folder, where nothing is read")]
     Outside,
-    #[error("there is no such file")]
+    #[error("the file does not exist")]
     Missing,
     #[error("it is larger than {0} bytes")]
     TooLarge(u64),
@@ -58,7 +58,7 @@ pub fn read(
     }
     let file = open(at, parts(path)?)?;
     if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
-        return Err(ContainedTrouble::Other("it is not a plain file".into()));
+        return Err(ContainedTrouble::Other("it is not a regular file".into()));
     }
     let mut bytes = Vec::new();
     let read = File::from(file).take(most + 1).read_to_end(&mut bytes);
@@ -102,7 +102,7 @@ fn open(folder: OwnedFd, mut todo: Vec<OsString>) -> Result<OwnedFd, ContainedTr
         if is_link(at, &part)? {
             links += 1;
             if links > LINKS_MAX {
-                return Err(ContainedTrouble::Other("it leads through too many links".into()));
+                return Err(ContainedTrouble::Other("too many symbolic links".into()));
             }
             let target = readlinkat(at, &part, Vec::new())?;
             let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
@@ -120,7 +120,7 @@ fn open(folder: OwnedFd, mut todo: Vec<OsString>) -> Result<OwnedFd, ContainedTr
         }
         folders.push(opened);
     }
-    Err(ContainedTrouble::Other("it is not a plain file".into()))
+    Err(ContainedTrouble::Other("it is not a regular file".into()))
 }
 
 /// The first link between `root` and a path below it, the path itself included. Others are whoever named them.

@@ -9,7 +9,7 @@ use crate::store::error::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum OpsError {
     /// The user's text is wrong; every mistake at once.
-    #[error("the stack has mistakes")]
+    #[error("the stack has errors")]
     Mistakes { diagnostics: Vec<Diagnostic>, sources: Sources },
     /// A guard said no: exit 3, nothing was called.
     #[error("{what}")]

@@ -49,7 +49,7 @@ pub async fn silent(
                 Ok(Err(why)) => Some(why.unseen()),
                 Err(_) => {
                     let seconds = PATIENCE.as_secs();
-                    let why = format!("a {} of it did not answer within {seconds} s", kind.kind);
+                    let why = format!("reading a {} in it timed out after {seconds} s", kind.kind);
                     Some(Unreadable::new(UnknownReason::Unreachable, why))
                 }
             };
@@ -68,8 +68,8 @@ pub async fn silent(
 /// It answered, and not what it should: nobody can say that it is well, nor that it is not.
 pub fn no(domain: &str, unseen: &Unreadable, otherwise: &str) -> OpsError {
     OpsError::input(
-        format!("whether {domain} is well could not be seen: {}", unseen.why),
-        format!("it answers, so mend that, and run the same command again; {otherwise}"),
+        format!("the health of {domain} could not be checked: {}", unseen.why),
+        format!("it is reachable, so fix that and run the same command again; {otherwise}"),
     )
 }
 
@@ -84,19 +84,19 @@ pub async fn found(
     if !lost.contains(&domain) {
         let help = match nearest(domain, lost.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if lost.is_empty() => "nothing is lost".to_owned(),
-            None => format!("lost are: {}", lost.join(", ")),
+            None if lost.is_empty() => "no fault domain is lost".to_owned(),
+            None => format!("lost fault domains: {}", lost.join(", ")),
         };
-        return Err(OpsError::input(format!("state does not say that `{domain}` is lost"), help));
+        return Err(OpsError::input(format!("the state does not record `{domain}` as lost"), help));
     }
     let asked = [domain.to_owned()];
     if let Some((_, unseen)) = silent(session, state, &asked).await.first() {
         if unseen.reason.is_no() {
-            return Err(no(domain, unseen, "it stays frozen until then"));
+            return Err(no(domain, unseen, "it remains marked as lost until then"));
         }
         return Err(OpsError::refused(
-            format!("{domain} is still silent: {}", unseen.why),
-            "it stays frozen; say so again when it answers",
+            format!("{domain} is still unreachable: {}", unseen.why),
+            "it remains marked as lost; retry once it is reachable",
         ));
     }
     let fault_domain = domain.to_owned();

@@ -31,19 +31,19 @@ pub enum HeldBy {
 pub enum StoreError {
     #[error("cannot {verb} {}", file.display())]
     Io { verb: &'static str, file: PathBuf, source: std::io::Error },
-    #[error("the state in {} is being changed by {by}", folder.display())]
+    #[error("the state in {} is locked by {by}", folder.display())]
     Held { folder: PathBuf, by: String, grip: HeldBy },
     #[error("{over} (the state in {})", folder.display())]
     Over { folder: PathBuf, over: LeaseEnd },
     #[error("{} cannot be read: {source}", file.display())]
     Broken { file: PathBuf, source: CodecError },
     #[error(
-        "{} is damaged at byte {offset}, {source}; the entries before it are whole: up to number {entry}, serial {serial}",
+        "{} is damaged at byte {offset}, {source}; the entries before it are intact: up to number {entry}, serial {serial}",
         file.display()
     )]
     Damaged { file: PathBuf, offset: usize, serial: u64, entry: u64, source: CodecError },
     /// Something that is written after the state, or with it, knows more than it does.
-    #[error("{}: {what} was recorded, as {} tells, and {}", standing(*has), told_by.display(), place(*has, folder))]
+    #[error("{}: {what} was recorded, according to {}, but {}", standing(*has), told_by.display(), place(*has, folder))]
     Outdated {
         folder: PathBuf,
         /// Its serial; `None`: there is no state.
@@ -55,11 +55,11 @@ pub enum StoreError {
         "git tracks the state in {}: {}", repository.join(folder).display(), files.join(", ")
     )]
     Tracked { repository: PathBuf, folder: String, files: Vec<String> },
-    #[error("nothing whole is left of the state in {}: no snapshot, no journal, no history", folder.display())]
+    #[error("no intact part is left of the state in {}: no snapshot, no journal, no history", folder.display())]
     NothingWhole { folder: PathBuf },
-    #[error("the state in {} contradicts itself: {}", folder.display(), wrong.join("; "))]
+    #[error("the state in {} is inconsistent: {}", folder.display(), wrong.join("; "))]
     Integrity { folder: PathBuf, wrong: Vec<String> },
-    #[error("{} is the claim of the last epoch that can be counted: no lease can follow it", file.display())]
+    #[error("{} has the highest possible epoch, so no new lease can be taken", file.display())]
     LastEpoch { file: PathBuf },
     #[error("{} cannot be read: {why}", file.display())]
     Memory { file: PathBuf, why: String },
@@ -69,48 +69,47 @@ impl StoreError {
     /// What to do about it.
     pub fn advice(&self) -> String {
         match self {
-            Self::Io { .. } => "check that the folder exists, is writable and has room".into(),
+            Self::Io { .. } => "check that the folder exists, is writable, and has free space".into(),
             Self::Held { grip: HeldBy::Switch { to: Some(to) }, .. } => format!(
-                "wait until it is done; the lease goes with its process. It is a switch to {}, and only another switch turns it",
+                "wait until it has finished; the lease is released when its process ends. It is a switch to {}, and only another switch can preempt it",
                 named(to)
             ),
             Self::Held { grip: HeldBy::Switch { to: None }, .. } => {
-                "wait until it is done, or stop its process: the lease goes with it. It is a switch that does not say where it goes, and none takes the lease from it".into()
+                "wait until it has finished, or stop its process to release the lease. It is a switch that does not name its target, so it cannot be preempted".into()
             }
             Self::Held { grip: HeldBy::Later { to }, .. } => format!(
-                "it is a switch to {}, and was asked for later than this one, which ends here; if this one is meant all the same, run it again",
+                "it is a switch to {} that was requested after this one, so this one ends here; to switch anyway, run this command again",
                 named(to)
             ),
             Self::Held { grip: HeldBy::Loose, .. } => {
-                "wait until it is done; the lease goes with its process. Only a switch of the same stack, `failover` or `failback`, takes it over".into()
+                "wait until it has finished; the lease is released when its process ends. Only a switch of the same stack (`failover` or `failback`) can preempt it".into()
             }
             Self::Over { .. } => {
-                "the state is whole; when the other is done, run the command again".into()
+                "the state is intact; run the command again when the other one has finished".into()
             }
             Self::Broken { source: CodecError::Newer(_), .. } => {
-                "use the lifeboat that wrote it, or a newer one; nothing was changed".into()
+                "use the version of lifeboat that wrote it, or a newer one; nothing was changed".into()
             }
             Self::Broken { file, .. } | Self::Damaged { file, .. } => restore(
                 file.parent().unwrap_or(file),
-                "nothing was changed; go on from what is whole, with what is damaged kept aside",
+                "nothing was changed; restore the newest intact state, keeping the damaged files",
             ),
             Self::Outdated { folder, has: Some(_), .. } => restore(
                 folder,
-                "nothing was changed: an old state would undo what was done since. Put the newer one back, or the newest that its history holds",
+                "nothing was changed: an outdated state would undo later changes. Put the newer state back, or restore the newest one from its history",
             ),
             Self::Outdated { folder, has: None, .. } => restore(
                 folder,
-                "nothing was changed: without its state everything would be made a second time. Put it back, or the newest that its history holds",
+                "nothing was changed: without its state, everything would be created a second time. Put the state back, or restore the newest one from its history",
             ),
             Self::Tracked { repository, folder, .. } => format!(
-                "nothing was changed: a checkout would put an old state in place of the newest, and whoever has a clone has its key. \
-                 Take it out of git, the files stay: `git -C '{}' rm -r -q --cached -- '{folder}'`, and add the line `/state/*` to .gitignore",
+                "nothing was changed: a checkout would replace the newest state with an old one, and every clone contains its key. Remove it from git, keeping the files: `git -C '{}' rm -r -q --cached -- '{folder}'`, and add the line `/state/*` to .gitignore",
                 repository.display()
             ),
             Self::LastEpoch { file } => {
                 let folder = file.parent().and_then(Path::parent).unwrap_or(file);
                 format!(
-                    "no lifeboat has come so far, so the claim was not written by one; nothing was changed. Epochs only grow, so it must not be removed while anybody may write: when no lifeboat runs anywhere, move {} away",
+                    "the lease epoch counter is exhausted, so lifeboat did not write this file; nothing was changed. Do not remove it while another process may write: when lifeboat runs nowhere, move {} away",
                     folder.join("lease").display()
                 )
             }
@@ -118,10 +117,10 @@ impl StoreError {
                 "nothing was changed; put the folder back from a backup, or from the machine that applied last".into()
             }
             Self::Memory { .. } => {
-                "nothing was changed; move it away to start anew: the history and the time of the last switch are then forgotten".into()
+                "nothing was changed; move it away to start fresh: this discards the history and the time of the last switch".into()
             }
             Self::Integrity { folder, .. } => {
-                restore(folder, "nothing was changed; go on from the newest that is sound")
+                restore(folder, "nothing was changed; restore the newest sound state")
             }
         }
     }
@@ -151,7 +150,7 @@ fn standing(has: Option<u64>) -> &'static str {
 fn place(has: Option<u64>, folder: &Path) -> String {
     match has {
         Some(serial) => format!("{} has serial {serial}", folder.display()),
-        None => format!("{} holds none", folder.display()),
+        None => format!("{} contains none", folder.display()),
     }
 }
 

@@ -266,7 +266,7 @@ impl FileStore {
                 // The state came from elsewhere, with more leases behind it than this folder has seen.
                 epoch = known.checked_add(1).ok_or_else(|| StoreError::Integrity {
                     folder: self.folder.clone(),
-                    wrong: vec![format!("epoch {known} is the last that can be counted")],
+                    wrong: vec![format!("epoch {known} is the highest possible")],
                 })?;
                 continue;
             }

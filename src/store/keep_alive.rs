@@ -192,8 +192,8 @@ impl LeaseGuard {
             (Some(_), Some(it)) if it.epoch > self.epoch => {
                 format!("epoch {} belongs to {}", it.epoch, it.holder())
             }
-            (Some(newest), _) => format!("there is an epoch {newest}"),
-            (None, _) => "its claim is gone from the state's folder".into(),
+            (Some(newest), _) => format!("a newer epoch exists: {newest}"),
+            (None, _) => "its lock file was removed from the state folder".into(),
         };
         self.end(LeaseEnd::Lost { why })
     }

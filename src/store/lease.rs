@@ -46,7 +46,7 @@ pub struct Preempted {
 
 impl std::fmt::Display for Preempted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let how = if self.has_answered { "which gave it back" } else { "which did not answer" };
+        let how = if self.has_answered { "which released it" } else { "which did not respond" };
         write!(f, "{}, {how}", self.holder)
     }
 }

@@ -215,7 +215,7 @@ impl LockRecords {
             let claim = serde_json::from_slice(&claim).unwrap_or_else(|_| LockRecord::unreadable());
             return Ok(Some(LockRecord { epoch, ..claim }));
         }
-        let gone = std::io::Error::other("it changes all the time");
+        let gone = std::io::Error::other("it kept changing while it was read; retry");
         Err(io("read", &self.folder)(gone))
     }
 

@@ -100,7 +100,7 @@ async fn a_canary_that_cannot_be_taken_away_is_told_of() {
     let within = Duration::from_secs(3_600);
     let left = walk.provider.replicates(member(&walk, "table"), member(&walk, "copy"), within);
     let told = left.await.unwrap_err().to_string();
-    for part in ["it arrived after", "could not be deleted", "lifeboat-canary-", "by hand"] {
+    for part in ["the item arrived after", "could not be deleted", "lifeboat-canary-", "by hand"] {
         assert!(told.contains(part), "{told}");
     }
     assert_eq!(count(&walk, "us-east-1"), 1);

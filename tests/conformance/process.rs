@@ -136,7 +136,7 @@ impl Peer {
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
-        panic!("the emulator does not answer at {health}");
+        panic!("the emulator is unreachable at {health}");
     }
 }
 

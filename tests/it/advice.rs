@@ -279,7 +279,7 @@ fn a_no_is_told_with_its_cause_first_and_never_as_a_loss() {
         ("DescribeTable 403 times=0", "AccessDeniedException", "denied"),
         ("GET /nodebalancers 401 times=0", "Invalid Token", "denied"),
         ("GET /domains 403 times=0", "not authorized", "denied"),
-        ("GET /nodebalancers empty200 times=0", "an empty answer", "malformed"),
+        ("GET /nodebalancers empty200 times=0", "an empty response", "malformed"),
     ];
     for (fault, cause, code) in cases {
         home.fault(fault);

@@ -40,22 +40,22 @@ fn report(home: &Home) -> Value {
 fn a_second_name_that_leads_to_what_is_lost_keeps_a_switch_open() {
     let (home, ip) = home_with(&format!("{ADMIN}{OLD}"));
     lose(&home);
-    let leads_there = format!("`old`: it leads users to {ip} (`lb`), and linode:us-east is lost");
+    let leads_there = format!("`old`: it sends users to {ip} (`lb`), but linode:us-east is lost");
     let advice = [
-        "the switch is not over: not all users are where they are wanted",
-        "`admin`: it leads users to",
+        "the switch is incomplete: some users are still sent to the wrong target",
+        "`admin`: it sends users to",
         leads_there.as_str(),
-        "write `old: { target: '${eu_lb.ipv4}' }`, as `shop` has it, under `resources` in stacks/duo/overlays/eu.yaml; then `lifeboat apply duo --sandbox`",
+        "write `old: { target: '${eu_lb.ipv4}' }`, like `shop`, under `resources` in stacks/duo/overlays/eu.yaml; then `lifeboat apply duo --sandbox`",
     ];
     for round in 0..2 {
         let told = failover(&home).code(5).says(&advice);
         assert!(!told.stderr.contains(": complete") && !told.stderr.contains("met"), "{told}");
         assert_eq!((leads(&home), state(&home).phase), (vec!["eu".into()], Phase::Switching));
         if round == 0 {
-            told.shows(&["leads_into_lost", "`old` directs users to `lb`"]).done();
+            told.shows(&["leads_into_lost", "`old` sends users to `lb`"]).done();
         }
     }
-    let way = format!("users: old leads to lb ({ip}) in linode:us-east, which is lost\n");
+    let way = format!("users: old points to lb ({ip}) in linode:us-east, which is lost\n");
     home.sandbox(&["status", "duo"]).code(0).shows(&[&way]).done();
     let plan = home.sandbox(&["plan", "duo", "--format", "json"]).json();
     let strays = plan["plan"]["strays"].as_array().unwrap().clone();
@@ -79,12 +79,12 @@ fn a_name_that_is_served_elsewhere_as_well_is_only_told() {
     let (home, _) = home_with(TWIN);
     lose(&home);
     let told =
-        failover(&home).code(0).shows(&["leads_into_lost", "`twin` directs users to `web[0]`"]);
+        failover(&home).code(0).shows(&["leads_into_lost", "`twin` sends users to `web[0]`"]);
     told.says(&["failover of duo to eu: complete"]).done();
     assert_eq!(state(&home).phase, Phase::Settled);
 }
 
-/// Whoever is there already is told the same; a text under a name leads nobody.
+/// Whoever already exists is told the same; a text under a name leads nobody.
 #[test]
 fn a_loss_that_is_declared_later_is_looked_at_the_same_way() {
     let text = "  said: { kind: linode.domain_record, domain: '${zone}', type: TXT, name: said, target: '{ip}', ttl_sec: 30 }\n";
@@ -92,23 +92,26 @@ fn a_loss_that_is_declared_later_is_looked_at_the_same_way() {
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
     lose(&home);
     let told = home.sandbox(&["apply", "duo", "--lost", LINODE, "--lost", duo::AWS, "--yes"]);
-    let told = told.code(5).says(&["not all users are where they are wanted: `old`", &ip]);
+    let told = told.code(5).says(&["some users are still sent to the wrong target: `old`", &ip]);
     assert!(!told.to_string().contains("`said`"), "{told}");
     home.sandbox(&["apply", "duo", "--yes"]).code(5).says(&["applied: 0 steps", "`old`"]).done();
 }
 
-/// Made after the switch: who says that all is there already looks first.
+/// Made after the switch: who says that all already exists looks first.
 #[test]
 fn who_is_there_already_is_told_of_a_name_that_came_later() {
     let home = duo::home();
     lose(&home);
     failover(&home).code(0).done();
     home.stack("duo", with(OLD, &ip_of(&home, "lb")));
-    duo::apply(&home).code(5).says(&["not all users are where they are wanted: `old`"]).done();
+    duo::apply(&home)
+        .code(5)
+        .says(&["some users are still sent to the wrong target: `old`"])
+        .done();
     assert_eq!(state(&home).phase, Phase::Settled);
     failover(&home)
         .code(5)
-        .says(&["users were not seen there", "`old`", "write a `target` that lives for `old`"])
+        .says(&["users could not be confirmed there", "`old`", "set a healthy `target` for `old`"])
         .done();
 }
 
@@ -127,10 +130,10 @@ fn a_drill_shows_the_name_that_was_forgotten() {
     );
     home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
     let told = home.sandbox(crate::drill::DRILL).code(5).says(&[
-        "switch: not all users are where they are wanted: `admin`",
-        "`admin: { target: '${standby_lb.ipv4}' }`, as `shop` has it, under `resources` in stacks/woocommerce/overlays/failover_eu.yaml\n",
-        "nothing is left behind",
-        "drill of woocommerce@drill to failover_eu: not complete",
+        "switch: some users are still sent to the wrong target: `admin`",
+        "`admin: { target: '${standby_lb.ipv4}' }`, like `shop`, under `resources` in stacks/woocommerce/overlays/failover_eu.yaml\n",
+        "nothing is orphaned",
+        "drill of woocommerce@drill to failover_eu: incomplete",
     ]);
     assert!(!told.stderr.contains("lifeboat apply woocommerce@drill"), "{told}");
 }
@@ -160,10 +163,10 @@ fn what_nothing_checks_is_not_said_to_serve() {
         let told =
             told.shows(&["unchecked_target", "stacks/duo/overlays/bare.yaml:4", "gate: { http:"]);
         let told = told.says(&[
-            "failover of duo to bare: complete, and nothing checked whether users are served",
-            "objective 15 min: unknown, nothing checked whether users are served",
+            "failover of duo to bare: complete, but nothing verified that users are served",
+            "objective 15 min: unknown, nothing verified that users are served",
             "nothing checked whether `",
-            "serves, where `shop` leads",
+            "the target of `shop`, serves",
         ]);
         let shown = if target.contains("eu[0]") { "`" } else { shown };
         assert!(told.stderr.contains(shown) && !told.stderr.contains(": met"), "{target}: {told}");

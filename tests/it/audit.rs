@@ -38,11 +38,9 @@ fn the_example_passes_before_and_after_it_is_made() {
     drilled(&home, "state");
     // What the sandbox may leave off is off where data would be, until its switch is given.
     let open = home.run(&["audit", "woocommerce", "--strict"]).code(1);
-    open.shows(&["data-unprotected", "by `protect` as it is by default"]).done();
+    open.shows(&["data-unprotected", "by `protect` by default"]).done();
     let audit = home.run(&["audit", "woocommerce", "--strict", "--var", "protect=true"]).code(0);
-    audit
-        .shows(&["nothing was found", "failover_eu", "0 errors, 0 warnings, 0 notes", "50 s"])
-        .done();
+    audit.shows(&["no findings", "failover_eu", "0 errors, 0 warnings, 0 notes", "50 s"]).done();
     home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
     drilled(&home, "state/sandbox/states");
     let before = home.state("woocommerce").unwrap();
@@ -98,7 +96,7 @@ fn online_tells_that_the_standby_cannot_be_had() {
         home.sandbox(&["audit", "woocommerce"]).code(0).done();
         let audit = home.sandbox(&online).code(1);
         assert_eq!(told(&audit), [format!("{OVERLAY}:8 not-offered")], "{audit}");
-        audit.shows(&["`g7-premium-2` is not to be had in `eu-central`", "de-fra-2"]).done();
+        audit.shows(&["`g7-premium-2` is not available in `eu-central`", "de-fra-2"]).done();
     }
     // What home itself could not get ends no audit: it is a finding like the others.
     edit(
@@ -131,7 +129,7 @@ fn online_tells_that_the_account_may_not_have_so_much() {
     let told = home.sandbox(&["audit", "wide", "--online"]).code(1);
     told.shows(&[
         "error [quota-exceeded]",
-        "`read_capacity` of all in aws:us-east-1 comes to 90000, and 80000 is the most of the account",
+        "the total `read_capacity` in aws:us-east-1 is 90000, but the account's maximum is 80000",
     ])
     .done();
     home.stack("wide", stack(20_000));
@@ -256,7 +254,7 @@ fn the_environment_is_looked_at_where_the_clouds_are_real() {
 #[test]
 fn rules_are_listed() {
     let rules = Home::new().run(&["audit", "--rules"]).code(0);
-    rules.shows(&["target-lost (error)", "drill-never (note)", "to do:"]).done();
+    rules.shows(&["target-lost (error)", "drill-never (note)", "fix:"]).done();
 }
 
 /// The parts of SARIF 2.1.0 that an audit uses, as the standard describes them.

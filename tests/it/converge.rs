@@ -374,10 +374,7 @@ fn of_two_at_once_one_is_told_to_wait() {
     let mut first = home.start(&["apply", "small", "--yes", "--sandbox"]);
     assert!(first.until(|| journal_lines(&home) >= 1));
     for command in ["apply", "destroy"] {
-        home.sandbox(&[command, "small", "--yes"])
-            .code(4)
-            .says(&["is being changed by", "wait"])
-            .done();
+        home.sandbox(&[command, "small", "--yes"]).code(4).says(&["is locked by", "wait"]).done();
     }
     // Looking needs no lease. What the other has made since the state was read may still look like a stranger's.
     let plan = home.sandbox(&["plan", "small"]);
@@ -397,7 +394,7 @@ fn a_signal_leaves_a_whole_state() {
         running
             .end()
             .code(*code)
-            .says(&["nothing new is started", "the same command goes on"])
+            .says(&["starting no new steps", "run the same command again to resume"])
             .done();
         assert_eq!(home.state("small").unwrap().integrity(), Vec::<String>::new());
         assert_eq!(converge(&home, signal), 1);

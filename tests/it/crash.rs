@@ -131,7 +131,7 @@ fn a_drill_killed_after_any_request_is_cleaned_up_by_another_process() {
     after_each_request(&home, DRILL, |home, said| {
         home.sandbox(&[DRILL, &["--cleanup", "--yes"]].concat())
             .code(0)
-            .says(&["nothing is left behind"])
+            .says(&["nothing is orphaned"])
             .done();
         // What was going when it was killed ends by itself.
         home.world.advance(std::time::Duration::from_secs(600)).unwrap();
@@ -152,7 +152,7 @@ fn a_killed_failback_that_keeps_the_standby_keeps_it() {
     let cut = Cut::Unanswered("PUT /domains".into());
     assert!(cut.kills(&home, &["failback", "duo", "--keep-standby"]));
     assert_eq!(state(&home).phase, Phase::Switching);
-    duo::apply(&home).code(0).shows(&["a failback kept it"]).done();
+    duo::apply(&home).code(0).shows(&["it was kept by a failback"]).done();
     assert_eq!((leads(&home), machines(&home)), (vec!["us".to_owned()], 4));
     settled(&home, &[], "kept");
 }

@@ -27,8 +27,8 @@ fn a_drill_that_was_killed_before_its_switch_is_reported_by_its_cleanup() {
     home.sandbox(CLEANUP)
         .code(0)
         .says(&[
-            "nothing is left behind",
-            "drill of woocommerce@drill to failover_eu: not complete, its process ended before its end\n",
+            "nothing is orphaned",
+            "drill of woocommerce@drill to failover_eu: incomplete, the process died before it finished\n",
             "\n  idle ",
             "recovery time: not measured",
             "kept in state/sandbox/states/woocommerce@drill/reports/20",
@@ -90,7 +90,7 @@ fn a_drill_that_was_killed_after_its_switch_has_measured_the_recovery() {
     };
     assert!(running.until(directed));
     running.kill();
-    home.sandbox(CLEANUP).code(0).says(&["its process ended before its end"]).done();
+    home.sandbox(CLEANUP).code(0).says(&["the process died before it finished"]).done();
     let report = reports(&home, "woocommerce").remove(0);
     add_up(&report);
     assert_eq!(report["lost"], serde_json::json!(["aws:us-east-1", "linode:us-east"]));
@@ -101,7 +101,7 @@ fn a_drill_that_was_killed_after_its_switch_has_measured_the_recovery() {
     let name = report["name"].as_str().unwrap();
     home.sandbox(&["reports", "woocommerce", name, "--format", "markdown"])
         .code(0)
-        .shows(&["not complete, its process ended before its end", "| idle | "])
+        .shows(&["incomplete, the process died before it finished", "| idle | "])
         .done();
 }
 
@@ -110,10 +110,10 @@ fn a_drill_that_was_killed_after_its_switch_has_measured_the_recovery() {
 fn a_drill_that_has_reported_itself_is_not_reported_again() {
     let home = drill::shop();
     home.fault("DELETE /profile/sshkeys 500 times=99");
-    home.sandbox(DRILL).code(1).says(&["left behind: `ops_key`"]).done();
+    home.sandbox(DRILL).code(1).says(&["remaining: `ops_key`"]).done();
     assert_eq!(reports(&home, "woocommerce").len(), 1);
     home.world.heal(None).unwrap();
-    home.sandbox(CLEANUP).code(0).says(&["nothing is left behind"]).done();
+    home.sandbox(CLEANUP).code(0).says(&["nothing is orphaned"]).done();
     assert_eq!(reports(&home, "woocommerce").len(), 1);
 }
 
@@ -240,7 +240,7 @@ fn a_cleanup_waits_until_what_is_missing_is_old_enough_to_be_gone() {
         3,
         "two rounds and how they ended: {told}"
     );
-    told.says(&["nothing is left behind"]).done();
+    told.says(&["nothing is orphaned"]).done();
 }
 
 /// Nothing is borrowed for what is to go.
@@ -253,7 +253,7 @@ fn a_drill_that_was_killed_is_cleaned_up_though_nobody_lends_any_more() {
     running.kill();
     home.sandbox(&["destroy", "woocommerce", "--yes"]).code(0).done();
     assert!(home.state("woocommerce").unwrap().records.is_empty());
-    home.sandbox(CLEANUP).code(0).says(&["nothing is left behind"]).done();
+    home.sandbox(CLEANUP).code(0).says(&["nothing is orphaned"]).done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
 }
 
@@ -274,17 +274,20 @@ fn a_drill_that_was_killed_is_cleaned_up_though_its_overlay_is_gone_or_broken() 
     std::fs::remove_file(home.path("stacks/shop/overlays/rehearsed.yaml")).unwrap();
     home.sandbox(&cleanup("shop"))
         .code(1)
-        .says(&["there is no overlay `rehearsed`", "`lifeboat destroy shop@drill --sandbox`"])
+        .says(&[
+            "the overlay `rehearsed` does not exist",
+            "`lifeboat destroy shop@drill --sandbox`",
+        ])
         .done();
     // Another instance than that of the drill is none of its business.
     home.sandbox(&["drill", "shop@drill", "--to", "mistyped", "--cleanup", "--yes"])
         .code(1)
-        .says(&["there is no overlay `mistyped`", "`lifeboat destroy shop@drill --sandbox`"])
+        .says(&["the overlay `mistyped` does not exist", "`lifeboat destroy shop@drill --sandbox`"])
         .done();
     assert!(!home.state("shop@drill").unwrap().records.is_empty());
     home.sandbox(&cleanup("shop@drill"))
         .code(0)
-        .says(&[left_out, "taken from the state", "nothing is left behind"])
+        .says(&[left_out, "taken from the state", "nothing is orphaned"])
         .done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
     killed();

@@ -67,7 +67,7 @@ fn a_filter_that_shuts_users_out_is_refused() {
             let plan = home.sandbox(&["plan", "duo"]).code(3);
             plan.shows(&[
                 "Danger: TRAFFIC",
-                "Refused [shuts_users]: `wall` lets nobody in to port 80",
+                "Refused [shuts_users]: `wall` blocks all traffic to port 80",
             ])
             .shows(&["--allow-outage"])
             .done();
@@ -77,11 +77,11 @@ fn a_filter_that_shuts_users_out_is_refused() {
     // Some do this on purpose: all users come from their network's addresses.
     home.stack("duo", walled("lb", &accept("80", "203.0.113.0/24")));
     let plan = home.sandbox(&["plan", "duo"]).code(0);
-    plan.shows(&["TRAFFIC", "lets only some networks in to port 80 of `lb`"]).done();
+    plan.shows(&["TRAFFIC", "admits only some networks to port 80 of `lb`"]).done();
     home.stack("duo", walled("lb", &accept("80", "0.0.0.0/0")));
     apply(&home, &[]).code(0).done();
     let again = home.sandbox(&["plan", "duo"]).code(0).to_string();
-    assert!(!again.contains("lets only some") && !again.contains("TRAFFIC"), "{again}");
+    assert!(!again.contains("admits only some") && !again.contains("TRAFFIC"), "{again}");
 }
 
 /// What was allowed once is no reason to send users there: on the way out, and on the way home.
@@ -97,7 +97,7 @@ fn nobody_is_switched_to_what_the_layers_shut() {
     home.stack("duo", walled("eu_lb", ""));
     apply(&home, &["--allow-outage"]).code(0).done();
     // It is so already, and told.
-    apply(&home, &[]).code(0).shows(&["shut_out", "`wall` lets nobody in to port 80"]).done();
+    apply(&home, &[]).code(0).shows(&["shut_out", "`wall` blocks all traffic to port 80"]).done();
     home.sandbox(CALM).code(3).shows(&["Refused [shuts_users]"]).done();
     assert_eq!(leads(&home), ["us"]);
     home.stack("duo", &wall);
@@ -121,11 +121,11 @@ fn nobody_is_switched_to_what_somebody_shut() {
         let wall = put_before(&home, balancer);
         let name = format!("linode.firewall {wall} (`by-hand`)");
         let shut = format!(
-            "{name}, which is not of this stack, lets nobody in to port 80 of `{balancer}`"
+            "{name}, which is not part of this stack, blocks all traffic to port 80 of `{balancer}`"
         );
         assert!(noted(&home).contains(&shut), "{shut}");
         let switch = || if balancer == "lb" { failback(&home) } else { home.sandbox(CALM) };
-        let says = format!("{name} lets nobody in to port 80");
+        let says = format!("{name} blocks all traffic to port 80");
         switch().code(1).says(&["does not serve: not within", &says]).done();
         assert_eq!(leads(&home), [there], "users stay where they are");
         take_away(&home, &wall);
@@ -143,7 +143,7 @@ fn nobody_is_directed_by_an_apply_to_what_somebody_shut() {
     home.stack("duo", STACK.replace("target: '${lb.ipv4}'", "target: '${eu_lb.ipv4}'"));
     apply(&home, &[])
         .code(1)
-        .says(&["`eu_http` does not serve", "(`by-hand`) lets nobody in to port 80"])
+        .says(&["`eu_http` does not serve", "(`by-hand`) blocks all traffic to port 80"])
         .done();
     assert_eq!(leads(&home), ["us"]);
     // Switched off it is in nobody's way.
@@ -178,9 +178,9 @@ fn what_shuts_out_users_that_are_there_is_told() {
     home.stack("duo", walled("lb", ""));
     apply(&home, &["--allow-outage"]).code(0).done();
     let status = home.sandbox(&["status", "duo"]).code(0);
-    status.shows(&["in linode:us-east; `wall` lets nobody in to port 80\n"]).done();
+    status.shows(&["in linode:us-east; `wall` blocks all traffic to port 80\n"]).done();
     let json = home.sandbox(&["status", "duo", "--format", "json"]).json();
-    assert_eq!(json["users"][0]["shut"], "`wall` lets nobody in to port 80");
+    assert_eq!(json["users"][0]["shut"], "`wall` blocks all traffic to port 80");
 }
 
 /// A name that leads to a machine itself: at no port would anybody be let in.
@@ -196,7 +196,7 @@ fn nobody_is_sent_to_a_machine_that_is_shut() {
     // Nobody comes to it but a balancer, which would not reach it any more.
     apply(&home, &[]).code(3).shows(&["shuts_backends"]).done();
     apply(&home, &["--allow-outage"]).code(0).done();
-    let shut = "`wall` lets nobody in to `eu[0]` at any port";
+    let shut = "`wall` blocks all traffic to `eu[0]`";
     home.sandbox(CALM).code(3).shows(&["Refused [shuts_users]", shut]).done();
     let open = walled(
         "eu",
@@ -217,6 +217,6 @@ fn what_shuts_a_backend_off_by_hand_is_told() {
     let rules = json!({ "inbound_policy": "DROP", "outbound_policy": "ACCEPT", "inbound": [], "outbound": [] });
     let body = json!({ "label": "by-hand", "rules": rules, "devices": { "linodes": [id] } });
     home.linode("POST", "/networking/firewalls", &body);
-    let shut = "which is not of this stack, does not let 192.168.255.0/24 in to port 80: no balancer reaches `eu[0]`";
+    let shut = "which is not part of this stack, does not admit 192.168.255.0/24 to port 80: no balancer can reach `eu[0]`";
     assert!(noted(&home).contains(shut));
 }

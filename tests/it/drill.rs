@@ -44,7 +44,7 @@ fn a_drill_rehearses_the_switch_and_leaves_the_world_as_it_was() {
     home.sandbox(DRILL)
         .code(0)
         .shows(&["switch drill_eu → drill_eu + failover_eu", "assumed lost"])
-        .says(&["apply: ", "switch: ", "cleanup: 17 steps\n", "nothing is left behind"])
+        .says(&["apply: ", "switch: ", "cleanup: 17 steps\n", "nothing is orphaned"])
         .done();
     same(&before, &world(&home), "the world is as it was");
     let after = home.state("woocommerce").unwrap();
@@ -114,7 +114,7 @@ fn a_killed_drill_is_cleaned_up_by_another_process() {
         home.sandbox(DRILL).code(3).says(&["is in use", "--cleanup"]).done();
         home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"])
             .code(0)
-            .says(&["nothing is left behind"])
+            .says(&["nothing is orphaned"])
             .done();
         same(&before, &world(&home), &format!("killed at {records} records"));
     }
@@ -133,7 +133,7 @@ fn a_cleanup_that_was_killed_is_finished_by_another_process() {
     running.kill();
     home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"])
         .code(0)
-        .says(&["nothing is left behind"])
+        .says(&["nothing is orphaned"])
         .done();
     // The last delete may have been on its way: the cloud ends it by itself.
     home.run(&["sandbox", "advance", "10m"]).code(0).done();
@@ -145,7 +145,7 @@ fn a_drill_waits_for_a_world_that_answers() {
     let home = shop();
     home.lose("aws:us-east-1");
     home.log_requests();
-    home.sandbox(DRILL).code(5).says(&["does not answer", "nothing was changed"]).done();
+    home.sandbox(DRILL).code(5).says(&["is unreachable", "nothing was changed"]).done();
     home.requests().mutating().none();
 }
 
@@ -155,7 +155,7 @@ fn a_drill_happens_in_the_instance_of_its_overlay() {
     home.log_requests();
     home.sandbox(&["drill", "woocommerce@other", "--to", "drill_eu", "--yes"])
         .code(3)
-        .says(&["happens in woocommerce@drill", "this is woocommerce@other"])
+        .says(&["runs in woocommerce@drill", "not in woocommerce@other"])
         .done();
     home.requests().mutating().none();
 }
@@ -169,7 +169,7 @@ fn a_signal_and_a_failure_are_followed_by_the_cleanup() {
         running.until(|| home.state("woocommerce@drill").is_some_and(|it| it.records.len() > 3))
     );
     running.signal("INT");
-    running.end().code(130).says(&["nothing is left behind"]).done();
+    running.end().code(130).says(&["nothing is orphaned"]).done();
     same(&before, &world(&home), "interrupted");
     // Nothing ever answers so, and the standby never becomes ready.
     edit(
@@ -177,7 +177,7 @@ fn a_signal_and_a_failure_are_followed_by_the_cleanup() {
         "  standby: {",
         "  standby: { ready: { tcp: null, http: 'http://${self.ipv4}:22/', expect: 418, within: 30s },",
     );
-    home.sandbox(DRILL).code(1).says(&["did not hold", "nothing is left behind"]).done();
+    home.sandbox(DRILL).code(1).says(&["was not met", "no resources remain"]).done();
     same(&before, &world(&home), "failed");
 }
 
@@ -198,11 +198,11 @@ fn a_second_signal_ends_it_at_once_and_the_cleanup_comes_later() {
     };
     assert!(running.until(deletes), "the cleanup has begun");
     running.signal("INT");
-    running.end().code(130).says(&["stopped in the middle", "--cleanup"]).done();
+    running.end().code(130).says(&["the drill was interrupted", "--cleanup"]).done();
     home.world.heal(None).unwrap();
     home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"])
         .code(0)
-        .says(&["nothing is left behind"])
+        .says(&["nothing is orphaned"])
         .done();
     same(&before, &world(&home), "left in a hurry");
 }
@@ -238,7 +238,7 @@ fn an_overlay_of_an_instance_is_laid_nowhere_else() {
 #[test]
 fn what_is_borrowed_must_be_there_and_is_not_grown_into() {
     let home = Home::woocommerce();
-    home.sandbox(DRILL).code(1).says(&["nothing_to_borrow", "has not made `zone`"]).done();
+    home.sandbox(DRILL).code(1).says(&["nothing_to_borrow", "has not created `zone`"]).done();
     let home = shop();
     edit(&home, "borrow: [zone, ", "borrow: [lb, zone, ");
     edit(&home, "  lb: { label: drill-us }\n", "");

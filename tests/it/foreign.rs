@@ -29,10 +29,10 @@ fn failover(home: &Home) -> crate::harness::Output {
 fn a_second_record_of_the_name_is_told_and_keeps_a_switch_open() {
     let home = duo::home();
     let id = old(&home).to_string();
-    let says = [id.as_str(), "linode.domain_record", "198.18.0.", "not of this stack"];
+    let says = [id.as_str(), "linode.domain_record", "198.18.0.", "not part of this stack"];
     home.log_requests();
     let plan = home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(0);
-    plan.shows(&["foreign_record", "leave it there"]).shows(&says).done();
+    plan.shows(&["foreign_record", "would not move it"]).shows(&says).done();
     // Of the list that is read anyway.
     assert_eq!(home.requests().with(&zone(&home)).len(), 1, "{}", home.requests());
     let json = home.sandbox(&["plan", "duo", "--format", "json"]).code(0).stdout;
@@ -58,7 +58,7 @@ fn a_second_record_of_the_name_is_told_and_keeps_a_switch_open() {
     // One that comes afterwards.
     let lb = duo::state(&home).records[&"lb".parse().unwrap()].outputs["ipv4"].json();
     let id = add(&home, &json!({ "type": "A", "name": "shop", "target": lb })).to_string();
-    failover(&home).code(5).says(&[&id, "users were not seen there"]).done();
+    failover(&home).code(5).says(&[&id, "users were unknown there"]).done();
     // Home is where that one leads.
     home.linode("PUT", &format!("{}/{id}", zone(&home)), &json!({ "target": "192.0.2.9" }));
     home.sandbox(&["failback", "duo", "--yes"]).code(5).says(&[&id]).done();

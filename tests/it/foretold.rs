@@ -50,21 +50,24 @@ fn everything_is_said_before_the_first_call() {
     told.shows(&[
         "Then: woocommerce@drill on sandbox, switch drill_eu → drill_eu + failover_eu, assumed lost: aws:us-east-1, linode:us-east\n\
          Plan: 2 to create, 1 to update, 0 to replace, 0 to delete; 10 unchanged, 5 frozen\n\
-         At the end, whatever happens: 15 objects to delete again, 2 with data, in this order\n   \
+         Finally, in any case: 15 objects to delete, 2 with data, in this order\n   \
          1. lb_node[0], sessions_eu, shop, standby_node[0], standby_node[1]\n   \
          2. lb_http, standby[0], standby[1], standby_http, web[0]\n   \
          3. lb, ops_key, sessions, standby_lb, wall\n\
-         Borrowed, and left as they are: products, products_eu, zone\n",
+         Borrowed and not changed: products, products_eu, zone\n",
         // And so it is when its time has come.
         "\nPlan: 2 to create, 1 to update, 0 to replace, 0 to delete; 10 unchanged, 5 frozen\nDanger: TRAFFIC ×1: shop\n",
     ])
     .says(&[
-        "rehearsed in woocommerce@drill: the switch to failover_eu; 15 objects are made for it, and all of it is deleted again, data included\n\
-         if this process dies: `lifeboat drill woocommerce --to drill_eu --cleanup --sandbox` deletes what is left of it\n\
+        "the drill runs in woocommerce@drill and rehearses the switch to failover_eu; 15 objects are created for it and deleted afterwards, including data\n\
+         if this process dies: `lifeboat drill woocommerce --to drill_eu --cleanup --sandbox` deletes the remaining resources\n\
          apply: ",
     ])
     .done();
-    home.sandbox(DRILL).code(0).shows(&["\nExpected: ", " in all; ", "measured before\n"]).done();
+    home.sandbox(DRILL)
+        .code(0)
+        .shows(&["\nEstimated: ", " in total; ", "have been measured\n"])
+        .done();
 }
 
 #[test]
@@ -74,7 +77,7 @@ fn what_a_cleanup_could_not_delete_is_not_begun() {
         (
             "  lb: { label",
             "  lb: { lifecycle: { prevent_destroy: true }, label",
-            ["`lb` is protected", layer],
+            ["`lb` has `prevent_destroy`", layer],
         ),
         (
             "  sessions: { name",
@@ -111,7 +114,7 @@ fn the_cleanup_is_foreseen_behind_the_switch() {
     home.log_requests();
     home.sandbox(SMALL)
         .code(3)
-        .shows(&["`more` is protected", "  at stacks/shop/overlays/other.yaml:2\n"])
+        .shows(&["`more` has `prevent_destroy`", "  at stacks/shop/overlays/other.yaml:2\n"])
         .says(&["a guard would stop the cleanup"])
         .done();
     home.requests().mutating().none();
@@ -121,7 +124,7 @@ fn the_cleanup_is_foreseen_behind_the_switch() {
 fn a_switch_that_would_be_refused_is_not_rehearsed() {
     let home = small("resources:\n  carts: { name: other_carts }\n");
     home.log_requests();
-    let stopped = ["a guard would stop the switch that is rehearsed", "nothing was changed"];
+    let stopped = ["a guard would stop the rehearsed switch", "nothing was changed"];
     home.sandbox(SMALL)
         .code(3)
         .shows(&["switch rehearsed → rehearsed + other", "data_loss", "`carts`"])
@@ -146,8 +149,8 @@ fn a_switch_that_needs_what_only_making_gives_out_is_planned_later() {
     );
     home.sandbox(SMALL)
         .code(0)
-        .shows(&["a switch that cannot be planned before home is there", ": more\n"])
-        .says(&["switch: ", "nothing is left behind"])
+        .shows(&["a switch that cannot be fully planned yet", ": more\n"])
+        .says(&["switch: ", "nothing is orphaned"])
         .done();
 }
 
@@ -169,10 +172,10 @@ fn a_cleanup_that_was_not_foreseen_fails_the_drill() {
         .end()
         .code(1)
         .says(&[
-            "the cleanup was not as foreseen: deleted, and not foreseen: `extra`",
-            "the cleanup was not as foreseen: foreseen, and not deleted by the cleanup: `key`, `more`",
-            "nothing is left behind",
-            "drill of shop@drill to other: not complete",
+            "the cleanup differed from the preview: deleted, but not in the preview: `extra`",
+            "the cleanup differed from the preview: in the preview, but not deleted: `key`, `more`",
+            "nothing is orphaned",
+            "drill of shop@drill to other: incomplete",
         ])
         .done();
 }

@@ -125,7 +125,7 @@ fn what_a_user_may_not_do_is_refused_before_the_first_call() {
     home.log_requests();
     for (from, to) in [("[one]", "[two]"), ("port: 80", "port: 81"), ("  http", "  # http")] {
         home.stack("tiny", TINY.replace(from, to));
-        apply().code(1).says(&["not_granted", "may only look at the `nodebalancer`"]).done();
+        apply().code(1).says(&["not_granted", "may only read the `nodebalancer`"]).done();
     }
     home.sandbox(&["destroy", "tiny", "--yes"]).code(1).says(&["not_granted"]).done();
     home.requests().mutating().none();

@@ -38,8 +38,8 @@ fn what_needs_something_unseen_waits_and_the_rest_is_made() {
     nothing_failed(&applied);
     applied
         .shows(&[
-            "would create: it needs `fresh`, which could not be looked at",
-            "would create: it needs `after`, which has to wait itself",
+            "would create: it depends on `fresh`, which could not be read",
+            "would create: it depends on `after`, which is itself deferred",
             "--lost aws:us-east-1",
         ])
         .says(&["applied: 1 step done"])
@@ -59,7 +59,7 @@ fn what_is_not_seen_keeps_the_dependencies_it_had() {
     let before = needs();
     home.stack("duo", duo::STACK.replace("target: '${lb.ipv4}'", "target: '${eu_lb.ipv4}'"));
     home.fault("GET /domains/ 503 times=1000");
-    duo::apply(&home).code(5).shows(&["1 not seen"]).done();
+    duo::apply(&home).code(5).shows(&["1 unknown"]).done();
     assert_eq!(needs(), before, "it still leads to the old one");
     assert_eq!(leads(&home), ["us"]);
     home.world.heal(None).unwrap();
@@ -77,7 +77,7 @@ fn nothing_is_called_in_a_region_that_does_not_answer() {
     home.log_requests();
     let applied = duo::apply(&home).code(5);
     nothing_failed(&applied);
-    applied.shows(&["would update: nothing that was asked in linode:eu-central answered"]).done();
+    applied.shows(&["would update: linode:eu-central is unreachable"]).done();
     home.requests().mutating().to_fault_domain(EU).none();
     assert!(home.requests().mutating().to_fault_domain(LINODE).len() >= 2, "home is changed");
     home.world.heal(None).unwrap();
@@ -100,11 +100,11 @@ fn users_are_not_sent_to_what_does_not_answer_and_the_switch_stays_open() {
     let turned = home.sandbox(&turn).code(5);
     nothing_failed(&turned);
     turned
-        .shows(&["would update: users would come to `eu_http`, which could not be looked at"])
+        .shows(&["would update: users would be sent to `eu_http`, which could not be read"])
         .says(&[
-            "the switch is not over: ",
-            "`shop`: users would come to `eu_http`, which could not be looked at",
-            "`lifeboat apply duo --sandbox` goes on when they answer",
+            "the switch is incomplete: ",
+            "`shop`: users would be sent to `eu_http`, which could not be read",
+            "run `lifeboat apply duo --sandbox` to resume once they are reachable",
         ])
         .done();
     home.requests().mutating().none();
@@ -128,7 +128,7 @@ fn a_destroy_between_two_lost_sites_says_what_is_left_and_how_it_ends() {
     home.log_requests();
     let destroyed = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
     nothing_failed(&destroyed);
-    let how = "when it answers again: `lifeboat recovered duo aws:us-east-1 --sandbox`, `lifeboat recovered duo linode:us-east --sandbox`, then `lifeboat destroy duo --sandbox`";
+    let how = "once it has recovered: `lifeboat recovered duo aws:us-east-1 --sandbox`, `lifeboat recovered duo linode:us-east --sandbox`, then `lifeboat destroy duo --sandbox`";
     destroyed.says(&["destroyed: 2 steps done", "left: ", how]).done();
     for it in [LINODE, AWS, EU, AWS_EU] {
         home.requests().mutating().to_fault_domain(it).none();
@@ -147,13 +147,13 @@ fn a_destroy_keeps_the_living_replica_of_a_lost_table() {
     nothing_failed(&first);
     first
         .shows(&[
-            "would delete: it would leave its group through every member, and the one in us-east-1 could",
-            "no full answer about what is in aws:us-east-1",
+            "would delete: leaving its group would change every member, but the member in us-east-1 could",
+            "could not read everything in aws:us-east-1",
         ])
         .says(&["left: 2 objects (copy, table): ", "`lifeboat destroy duo --sandbox` again"])
         .done();
     let again = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
-    again.says(&["nothing can be destroyed now", "left: 2 objects"]).done();
+    again.says(&["nothing can be destroyed right now", "left: 2 objects"]).done();
     home.world.heal(None).unwrap();
     home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
@@ -166,9 +166,9 @@ fn the_end_of_a_switch_names_what_is_pending() {
     home.sandbox(&["apply", "duo", "-o", "more", "--switch", "--yes"]).code(0).done();
     duo::lose(&home);
     let there = failover(&home).code(0);
-    assert!(!there.stderr.contains("pending"), "what is left behind is told as such: {there}");
+    assert!(!there.stderr.contains("pending"), "what is orphaned is told as such: {there}");
     home.world.heal(None).unwrap();
-    let shows = "2 changes are pending: `lifeboat plan duo --sandbox` shows them, `lifeboat apply duo --sandbox` makes them";
+    let shows = "2 changes are pending: run `lifeboat plan duo --sandbox` to see them and `lifeboat apply duo --sandbox` to apply them";
     failback(&home).code(0).says(&[shows]).done();
     home.sandbox(&["status", "duo"]).code(0).shows(&["pending: 2 changes", "delete web[2]"]).done();
     // The next failover does not carry them either.
@@ -186,10 +186,10 @@ fn the_end_of_a_switch_names_what_is_pending() {
 fn a_switch_to_where_one_is_changes_nothing_and_names_what_is_pending() {
     let home = duo::home();
     home.stack("duo", with(LATE));
-    let one = "1 change is pending: `lifeboat plan duo --sandbox` shows it, `lifeboat apply duo --sandbox` makes it";
+    let one = "1 change is pending: run `lifeboat plan duo --sandbox` to see it and `lifeboat apply duo --sandbox` to apply it";
     let before = state(&home);
     home.log_requests();
-    failback(&home).code(0).says(&["duo is at home already: nothing to switch", one]).done();
+    failback(&home).code(0).says(&["duo is already at home: nothing to switch", one]).done();
     assert_eq!(state(&home).touched, before.touched);
     home.requests().mutating().none();
 
@@ -198,7 +198,7 @@ fn a_switch_to_where_one_is_changes_nothing_and_names_what_is_pending() {
     };
     calm(&["--planned"]).code(0).says(&[one]).done();
     let switched = state(&home);
-    calm(&["--planned"]).code(0).says(&["calm is active already in duo", one]).done();
+    calm(&["--planned"]).code(0).says(&["calm is already active in duo", one]).done();
     assert_eq!(state(&home).touched, switched.touched);
 
     // A loss that is named now is recorded, and nothing else is done.
@@ -208,7 +208,7 @@ fn a_switch_to_where_one_is_changes_nothing_and_names_what_is_pending() {
     home.requests().mutating().none();
     let lost: Vec<String> = state(&home).lost.into_iter().map(|it| it.fault_domain).collect();
     assert_eq!(lost, [LINODE]);
-    calm(&["--lost", LINODE]).code(0).says(&["calm is active already"]).done();
+    calm(&["--lost", LINODE]).code(0).says(&["calm is already active"]).done();
     assert!(!home.shown().contains("duo-late"), "{}", home.shown());
 
     home.world.heal(None).unwrap();
@@ -248,7 +248,7 @@ fn a_failover_that_is_over_says_how_a_later_loss_is_named() {
     home.sandbox(&["failover", "duo", "--to", "eu", "--planned", "--yes"]).code(0).done();
     let flags =
         "`lifeboat failover duo --to eu --lost linode:us-east --lost aws:us-east-1 --sandbox`";
-    failover(&home).code(0).says(&["eu is active already in duo", flags]).done();
+    failover(&home).code(0).says(&["eu is already active in duo", flags]).done();
 }
 
 #[test]
@@ -258,7 +258,12 @@ fn overlays_are_names_and_near_ones_are_named() {
     let path = ["failover", "woocommerce", "--to", "../x", "--planned", "--yes"];
     let refused = home.sandbox(&path).code(1);
     assert!(!refused.stderr.contains("--out"), "{refused}");
-    refused.says(&["an overlay is a name", "are: drill_eu, failover_eu, scale_up"]).done();
+    refused
+        .says(&[
+            "write the overlay's name without its folder",
+            "are: drill_eu, failover_eu, scale_up",
+        ])
+        .done();
     home.sandbox(&["drill", "woocommerce", "--to", "drill-us", "--yes"])
         .code(1)
         .says(&["did you mean `drill_eu`?"])
@@ -280,18 +285,17 @@ fn the_instance_of_a_drill_says_what_it_is() {
     home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--yes"]).code(0).done();
     let status = home.sandbox(&["status", "woocommerce@drill"]).code(0);
     assert!(!status.stdout.contains("pending"), "{status}");
-    status.shows(&["applied: nothing", "objects: 0"]).done();
+    status.shows(&["applied: nothing", "resources: 0"]).done();
     let status = home.sandbox(&["status", "woocommerce@drill", "--format", "json"]).code(0);
     assert_eq!(status.json()["pending"], serde_json::json!([]));
-    let cleanup =
-        "`lifeboat drill woocommerce --to drill_eu --cleanup --sandbox` deletes everything of it";
+    let cleanup = "`lifeboat drill woocommerce --to drill_eu --cleanup --sandbox` deletes all of its resources";
     home.sandbox(&["plan", "woocommerce@drill"]).code(0).says(&[cleanup]).done();
     home.sandbox(&["apply", "woocommerce@drill", "--yes"]).code(0).says(&[cleanup]).done();
     // What it borrows is not pending.
     let status = home.sandbox(&["status", "woocommerce@drill"]).code(0);
     assert!(!status.stdout.contains("pending"), "{status}");
     let cleaned = home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"]);
-    cleaned.code(0).says(&["nothing is left behind"]).done();
+    cleaned.code(0).says(&["nothing is orphaned"]).done();
 }
 
 /// A gate that cannot be asked is closed: nobody knows whether what was written here has arrived there.
@@ -311,6 +315,6 @@ fn failover_keeps_users_where_they_are_while_a_replication_gate_cannot_be_asked(
         assert_eq!(leads(&home), ["us"], "{fault}: {told}");
         home.world.heal(None).unwrap();
     }
-    home.sandbox(&failover).code(0).says(&["a written item arrived", "complete"]).done();
+    home.sandbox(&failover).code(0).says(&["replication verified", "complete"]).done();
     assert_eq!(leads(&home), ["eu"]);
 }

@@ -108,7 +108,7 @@ fn a_first_stack_is_not_written_through_links() {
     std::fs::create_dir_all(home.path("new")).unwrap();
     std::fs::create_dir_all(home.path("outside")).unwrap();
     symlink("../outside", home.path("new/.github")).unwrap();
-    home.run(&["init", "new"]).code(1).says(&["is a link", "nothing was written"]).done();
+    home.run(&["init", "new"]).code(1).says(&["is a symbolic link", "nothing was written"]).done();
     assert!(!home.path("new/stacks").exists());
     std::fs::remove_file(home.path("new/.github")).unwrap();
     symlink("nowhere", home.path("new/.gitignore")).unwrap();

@@ -129,10 +129,7 @@ fn a_stopped_run_that_was_preempted_changes_nothing_when_it_wakes_up() {
         let status = store.lease_status().unwrap().unwrap();
         assert!(status.is_alive, "a stopped process is not a dead one");
         assert_eq!(status.command, format!("{command} tiny --yes"));
-        home.run(&["apply", "tiny", "--yes"])
-            .code(4)
-            .says(&["is being changed by", command])
-            .done();
+        home.run(&["apply", "tiny", "--yes"]).code(4).says(&["is locked by", command]).done();
         let (mut lease, state) = preempt(&store);
         assert!(!lease.preempted.as_ref().unwrap().has_answered, "{said}");
         assert!(lease.epoch > status.epoch);
@@ -180,15 +177,15 @@ fn a_run_that_is_asked_stops_in_good_order() {
     assert_eq!(state.integrity(), Vec::<String>::new());
     assert!(state.begun.is_empty(), "what was in flight is recorded: {:?}", state.begun);
     assert!(!state.records.is_empty() && state.records.len() <= RECORDS, "it was in the middle");
-    assert!(store.journal().unwrap()[0].contains("which gave it back"), "{:?}", store.journal());
+    assert!(store.journal().unwrap()[0].contains("which released it"), "{:?}", store.journal());
     let calls = changes(home);
     running
         .end()
         .code(4)
         .says(&[
-            "preempted by tester (lifeboat failover tiny): nothing new is started",
+            "preempted by tester (lifeboat failover tiny): finishing in-flight calls, starting no new steps",
             "stopped: preempted by tester",
-            "the same command goes on from here",
+            "run the same command again to resume",
         ])
         .done();
     assert_eq!(changes(home), calls);
@@ -220,7 +217,7 @@ fn a_failover_preempts_an_apply_and_waits_for_another_failover() {
     first
         .end()
         .code(0)
-        .says(&["apply tiny --yes --sandbox); it is asked to stop", "which gave it back"])
+        .says(&["apply tiny --yes --sandbox); it is asked to stop", "which released it"])
         .done();
     applying.end().code(4).says(&["stopped: preempted by", "(lifeboat failover tiny"]).done();
     home.world.heal(None).unwrap();

@@ -62,7 +62,7 @@ pub(crate) fn add_up(report: &Json) {
 fn a_planned_switch_and_the_way_back_are_measured_and_kept() {
     let home = shop();
     let none = home.sandbox(&["reports", "shop"]).code(0);
-    none.shows(&["shop has no reports: no switch was made yet"]).done();
+    none.shows(&["shop has no reports, because no switch has been made yet"]).done();
     home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"])
         .code(0)
         .says(&[
@@ -70,10 +70,10 @@ fn a_planned_switch_and_the_way_back_are_measured_and_kept() {
             "\n  prepare ",
             "\n  traffic ",
             // Linode stores 120 for 100.
-            "\n  DNS bound          2 min  resolvers may answer the old value so long",
+            "\n  DNS bound          2 min  resolvers may return the old value for this long",
             "\n  recovery time: ",
             "; objective 30 min: met",
-            "data behind: not measured, no replication gate was waited at; objective 1 min: not measured",
+            "data behind: not measured, the run had no replication gate; objective 1 min: not measured",
             "kept in state/sandbox/states/shop/reports/20",
         ])
         .done();
@@ -123,7 +123,7 @@ fn in_three_dresses(home: &Home, name: &str) {
         .code(0)
         .shows(&[
             "failover of shop to eu: complete",
-            "what users waited for, one after another:",
+            "critical path of the recovery:",
             "create more_eu, ",
             "update record, ",
         ])
@@ -148,7 +148,10 @@ fn in_three_dresses(home: &Home, name: &str) {
         .shows(&["| report |"])
         .done();
     let one = ["reports", "shop", "2"];
-    home.sandbox(&one).code(1).says(&["2 reports begin with `2`", name]).done();
+    home.sandbox(&one)
+        .code(1)
+        .says(&["the name `2` is ambiguous: 2 reports start with it", name])
+        .done();
     let typo = name.replace("failover", "failovre");
     home.sandbox(&["reports", "shop", &typo]).code(1).says(&["did you mean", name]).done();
 }
@@ -162,7 +165,7 @@ fn a_damaged_report_is_named_and_the_others_are_shown() {
     home.sandbox(&["reports", "shop"])
         .code(0)
         .shows(&["failover of shop to eu"])
-        .says(&["warning: state/sandbox/states/shop/reports/20200101T000000Z-drill-eu.json is left out: it is not a report"])
+        .says(&["warning: skipped state/sandbox/states/shop/reports/20200101T000000Z-drill-eu.json: it is not a report"])
         .done();
     home.sandbox(&["plan", "shop", "-o", "base"])
         .code(0)
@@ -196,7 +199,11 @@ fn a_switch_that_fails_is_kept_too_and_the_one_that_goes_on_counts_from_its_begi
     home.run(&["sandbox", "fault", "unhealthy", "eu-more"]).code(0).done();
     home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"])
         .code(1)
-        .says(&["failover of shop to eu: not complete", "\n  gate ", "recovery time: not measured, users were not directed anew; objective 30 min: not measured"])
+        .says(&[
+            "failover of shop to eu: incomplete",
+            "\n  gate ",
+            "recovery time: not measured, traffic was not shifted; objective 30 min: not measured",
+        ])
         .done();
     home.run(&["sandbox", "heal", "eu-web"]).code(0).done();
     home.run(&["sandbox", "heal", "eu-more"]).code(0).done();
@@ -231,11 +238,11 @@ fn a_plan_says_how_long_its_switch_will_take_and_how_sure_that_is() {
         .shows(&[
             "\nExpected: ",
             " until users are directed anew, then up to 2 min until",
-            "a guess from the kinds' own",
+            "based on built-in defaults",
         ])
         .done();
     let switch = ["failover", "shop", "--to", "eu", "--planned", "--yes"];
-    home.sandbox(&switch).code(0).shows(&["a guess from the kinds' own"]).done();
+    home.sandbox(&switch).code(0).shows(&["based on built-in defaults"]).done();
     home.sandbox(&["failback", "shop", "--yes"]).code(0).shows(&["\nExpected: "]).done();
     let output =
         home.sandbox(&[&plan[..], &["--format", "json", "--out", "p.json"]].concat()).code(0);
@@ -251,7 +258,7 @@ fn a_plan_says_how_long_its_switch_will_take_and_how_sure_that_is() {
     for format in ["text", "markdown", "html"] {
         home.run(&["show", "p.json", "--format", format])
             .code(0)
-            .shows(&["Expected: ", "on the critical path measured before"])
+            .shows(&["Estimated: ", "on the critical path have been measured"])
             .done();
     }
 }
@@ -295,7 +302,7 @@ fn a_drill_is_reported_for_the_overlay_that_it_rehearses() {
     );
     // What the drill measured is what the real switch is expected to take.
     home.sandbox(&["plan", "woocommerce", "-o", "failover_eu"])
-        .shows(&["Expected: ", "on the critical path measured before"])
+        .shows(&["Estimated: ", "on the critical path have been measured"])
         .done();
 
     // Both tables have a replication gate, whose own time is the measure.
@@ -308,7 +315,7 @@ fn a_drill_is_reported_for_the_overlay_that_it_rehearses() {
     home.stack("woocommerce", stack.replace("rto: 15m", "rto: 10s"));
     home.sandbox(&drill)
         .code(1)
-        .says(&["complete, an objective was missed", "objective 10 s: MISSED"])
+        .says(&["complete, but an objective was missed", "objective 10 s: MISSED"])
         .done();
     home.sandbox(&["audit", "woocommerce"]).shows(&["drill-failed"]).done();
 }
@@ -321,7 +328,7 @@ fn a_missed_objective_is_said_and_changes_no_exit_code() {
     home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"])
         .code(0)
         .says(&[
-            "failover of shop to eu: complete, an objective was missed",
+            "failover of shop to eu: complete, but an objective was missed",
             "; objective 2 min: MISSED",
         ])
         .done();
@@ -339,6 +346,6 @@ fn reports_that_cannot_be_listed_stop_no_failover() {
     let warnings: Vec<&str> = warnings.filter(|it| it.contains("is left out")).collect();
     assert_eq!(warnings.len(), 1, "{told}");
     assert!(warnings[0].contains("state/sandbox/states/shop/reports is left out"), "{told}");
-    told.says(&["failover of shop to eu: complete", "the report was not kept"]).done();
+    told.says(&["failover of shop to eu: complete", "the report was not saved"]).done();
     assert_eq!(home.state("shop").unwrap().active, ["eu"]);
 }

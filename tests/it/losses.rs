@@ -104,7 +104,8 @@ fn a_destroyed_home_table_joins_the_survivor() {
     let was = state(&home).records[&"table".parse().unwrap()].clone();
     home.log_requests();
     let back = failback(&home).code(0);
-    back.shows(&["joins the living member in eu-west-1", "web[1]", "node[1]"]).done();
+    back.shows(&["joins the group through its healthy member in eu-west-1", "web[1]", "node[1]"])
+        .done();
     let asked = home.requests();
     asked.with("CreateTable").none();
     asked.with("DeleteTable").none();
@@ -178,7 +179,7 @@ outputs:";
     home.world.heal(None).unwrap();
     failback(&home).code(0).done();
     assert_eq!(leads(&home), ["us"]);
-    // What the second failover left behind was no part of the way home.
+    // What the second failover orphaned was no part of the way home.
     home.sandbox(&["plan", "duo"]).code(0).shows(&["2 to delete", "eu[1]"]).done();
     duo::apply(&home).code(0).done();
     settled(&home, &[], "home from the third");
@@ -214,7 +215,7 @@ fn nobody_is_sent_to_what_is_lost() {
     let away = ["failover", "duo", "--to", "eu", "--lost", "linode:eu-central", "--yes"];
     home.sandbox(&away)
         .code(3)
-        .shows(&["`shop` would direct users to `eu_lb`, and linode:eu-central is lost"])
+        .shows(&["`shop` would send users to `eu_lb`, but linode:eu-central is lost"])
         .done();
     home.requests().mutating().none();
     assert!(state(&home).lost.is_empty(), "a refusal records nothing");
@@ -224,7 +225,7 @@ fn nobody_is_sent_to_what_is_lost() {
     home.sandbox(&["failback", "duo", "--lost", LINODE, "--lost", AWS, "--yes"])
         .code(3)
         .shows(&[
-            "`shop` would direct users to `lb`",
+            "`shop` would send users to `lb`",
             "`lifeboat recovered duo linode:us-east --sandbox`",
         ])
         .done();
@@ -252,7 +253,7 @@ fn drift_is_named_after_the_thaw() {
     home.sandbox(&["recovered", "duo", LINODE]).code(0).done();
     home.sandbox(&["plan", "duo", "--detailed-exitcode"])
         .code(2)
-        .shows(&["Changed outside lifeboat", "lb", "client_conn_throttle", "7"])
+        .shows(&["Changed outside of lifeboat", "lb", "client_conn_throttle", "7"])
         .done();
     failback(&home).code(0).shows(&["lb", "client_conn_throttle"]).done();
     settled(&home, &[], "drifted");
@@ -285,7 +286,7 @@ fn destroying_leaves_what_is_frozen() {
     failover(&home).code(0).done();
     home.log_requests();
     let destroy = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
-    destroy.shows(&["left behind in linode:us-east", "lb"]).done();
+    destroy.shows(&["linode:us-east is lost; it will be deleted", "lb"]).done();
     nothing_lost_was_asked(&home);
     let left: Vec<String> = state(&home).records.keys().map(ToString::to_string).collect();
     assert_eq!(left, ["copy", "http", "lb", "node[0]", "node[1]", "table", "web[0]", "web[1]"]);
@@ -316,14 +317,14 @@ fn a_name_that_leads_to_what_is_lost_is_told() {
     home.lose(LINODE);
     home.sandbox(&["apply", "duo", "--lost", LINODE, "--yes"])
         .code(5)
-        .shows(&["leads_into_lost", "`shop` directs users to `lb`, and linode:us-east is lost"])
+        .shows(&["leads_into_lost", "`shop` sends users to `lb`, but linode:us-east is lost"])
         .says(&[
-            "not all users are where they are wanted: `shop`",
-            "a switch to an overlay that directs it elsewhere",
+            "some users are still sent to the wrong target: `shop`",
+            "a switch to an overlay that points it elsewhere",
         ])
         .done();
     let plan = home.sandbox(&["plan", "duo"]);
-    plan.shows(&["`shop` directs users to `lb`, and linode:us-east is lost"]).done();
+    plan.shows(&["`shop` sends users to `lb`, but linode:us-east is lost"]).done();
     let there =
         home.sandbox(&["failover", "duo", "--to", "calm", "--lost", LINODE, "--yes"]).code(0);
     assert!(!there.stdout.contains("leads_into_lost"), "{there}");

@@ -30,7 +30,7 @@ fn losing_and_healing_say_what_is_lost_afterwards() {
     let home = Home::new();
     let typo = home.run(&["sandbox", "lose", "aws:us-east-1", "linode:us-eest"]).code(1);
     typo.says(&["no fault domain `linode:us-eest`", "did you mean `linode:us-east`?"]).done();
-    home.run(&["sandbox", "heal"]).code(0).says(&["nothing is lost"]).done();
+    home.run(&["sandbox", "heal"]).code(0).says(&["no fault domain is lost"]).done();
     home.run(&["sandbox", "lose", "linode:us-east"]).code(0).done();
     home.run(&["sandbox", "lose", "aws:us-east-1", "--how", "503"])
         .code(0)
@@ -45,13 +45,16 @@ fn losing_and_healing_say_what_is_lost_afterwards() {
         .says(&["linode:us-east was neither lost nor unhealthy", "lost: aws:us-east-1"])
         .done();
     home.run(&["sandbox", "heal", "linode:us-eest"]).code(1).says(&["did you mean"]).done();
-    home.run(&["sandbox", "heal", "aws:us-east-1"]).code(0).says(&["nothing is lost"]).done();
+    home.run(&["sandbox", "heal", "aws:us-east-1"])
+        .code(0)
+        .says(&["no fault domain is lost"])
+        .done();
 }
 
 #[test]
 fn the_binary_s_requests_are_in_the_log() {
     let home = Home::holding("tiny", STACK);
-    home.run(&["sandbox", "log", "show"]).code(0).says(&["not logged at the moment"]).done();
+    home.run(&["sandbox", "log", "show"]).code(0).says(&["request logging is off"]).done();
     home.log_requests();
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
     let looks = home.probes();
@@ -92,7 +95,7 @@ fn what_a_catastrophe_took_is_absent_after_the_heal() {
     home.lose("aws:us-east-1");
     home.run(&["sandbox", "destroy", "aws:us-east-1"])
         .code(0)
-        .says(&["gone when it heals: tiny-items"])
+        .says(&["visible once the fault domain is healed: tiny-items"])
         .done();
     home.destroy("linode:us-east", Some("web-0"));
     home.world.heal(None).unwrap();

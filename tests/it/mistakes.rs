@@ -281,7 +281,7 @@ fn what_linode_rounds_is_a_warning() {
     home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
 }
 
-/// A missing secret is a warning as long as nothing has to be made with it.
+/// A missing secret is a warning as long as nothing has to be planned with it.
 #[test]
 fn a_missing_secret() {
     let home = Home::holding(

@@ -80,7 +80,7 @@ fn what_the_state_does_not_know_is_named_and_left() {
     home.sandbox(&["plan", "duo"]).code(0).shows(&["older_state", "`eu[1]`"]).done();
     home.sandbox(&["destroy", "duo", "--yes"])
         .code(3)
-        .shows(&["older_state", "`eu[1]`", "they are left", "uninvited"])
+        .shows(&["older_state", "`eu[1]`", "they are not deleted", "uninvited"])
         .done();
     home.sandbox(&["destroy", "duo", "--yes", "--allow-delete", "eu_http"])
         .code(5)
@@ -170,6 +170,7 @@ fn a_drill_without_its_state_names_what_carries_its_tags() {
     std::fs::remove_dir_all(home.state_folder(instance)).unwrap();
     let said =
         home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"]).code(3);
-    let said = said.says(&["this stack exists; its state is missing", "carry the ownership tag"]);
+    let said =
+        said.says(&["this stack exists, but its state is missing", "carry the ownership tag"]);
     assert!(!said.to_string().contains("nothing is left"), "{said}");
 }

@@ -50,7 +50,7 @@ fn the_second_of_a_pair_is_disturbed_when_the_first_is_seen_to_serve() {
         home.log_requests();
         home.sandbox(&["apply", "shop", "--yes"])
             .code(0)
-            .shows(&["node[0]: serving gate, it is healthy and takes users"])
+            .shows(&["node[0]: serving gate: wait until it is healthy and takes traffic"])
             .done();
         let log = home.requests().0;
         let gone = position(&log, |it| it.method == "DELETE" && it.path.contains("/instances/"));
@@ -119,7 +119,7 @@ fn what_is_gone_when_it_is_to_be_changed_is_made_again() {
     );
     home.sandbox(&["plan", "shop", "--out", "shop.plan.json"])
         .code(0)
-        .shows(&["or create what is gone by then"])
+        .shows(&["is created instead"])
         .done();
     let state = home.state("shop").unwrap();
     let path = |address: &str| {

@@ -76,7 +76,7 @@ fn a_new_one_is_made_for_who_asks() {
     let web = id(&home, "web");
     home.sandbox(&["plan", "tiny", "--replace", "web"])
         .code(0)
-        .shows(&["--replace asks for a new one"])
+        .shows(&["replacement was requested with --replace"])
         .done();
     apply(&home, &["--replace", "web"]).code(0).done();
     assert_ne!(id(&home, "web"), web);
@@ -157,7 +157,8 @@ fn destroy_goes_on_while_a_replica_of_ours_is_being_deleted() {
     // It can be neither kept nor made again before it is gone, and nobody else has anything to do with it.
     home.world.set_speed(2.0).unwrap();
     let kept = home.sandbox(&["apply", "duo", "--yes"]).code(3);
-    kept.shows(&["`copy` (dynamodb.replica) is on its way out", "run this again"]).done();
+    kept.shows(&["`copy` (dynamodb.replica) is still being deleted", "run this command again"])
+        .done();
     home.world.set_speed(100.0).unwrap();
     let again = home.sandbox(&destroy).code(0);
     assert!(!again.to_string().contains("uninvited"), "{again}");

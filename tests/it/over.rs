@@ -17,15 +17,15 @@ fn a_switch_whose_traffic_could_not_be_read_is_not_over() {
         duo::lose(&home);
         home.fault(&format!("GET /domains {fault} times=0"));
         for _ in 0..2 {
-            let told = failover(&home).code(exit).says(&["not complete", "the switch is not over"]);
-            assert!(!told.stderr.contains("active already"), "{fault}: {told}");
+            let told = failover(&home).code(exit).says(&["incomplete", "the switch is not over"]);
+            assert!(!told.stderr.contains("already active"), "{fault}: {told}");
             assert_eq!((leads(&home), state(&home).phase), (vec!["us".into()], Phase::Switching));
         }
         let status = home.sandbox(&["status", "duo"]).code(0);
         status
             .shows(&[
                 "users: shop leads to lb (198.18.",
-                "in linode:us-east, which is lost; the layers want it elsewhere",
+                "in linode:us-east, which is lost; the configuration points it elsewhere",
             ])
             .done();
         home.world.heal(None).unwrap();
@@ -54,7 +54,7 @@ fn who_is_there_already_is_looked_at() {
     let home = duo::home();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
     let again = ["failover", "duo", "--to", "calm", "--planned", "--yes"];
-    home.sandbox(&again).code(0).says(&["active already"]).done();
+    home.sandbox(&again).code(0).says(&["already active"]).done();
     let world = home.world.show().unwrap();
     let zone = &world["linode"]["domains"][0];
     let path = format!("/domains/{}/records/{}", zone["id"], zone["records"][0]["id"]);
@@ -62,7 +62,7 @@ fn who_is_there_already_is_looked_at() {
     home.sandbox(&again)
         .code(5)
         .says(&[
-            "users were not seen there",
+            "users were unknown there",
             "`shop`: its target is 192.0.2.7",
             "`lifeboat plan duo --sandbox`",
         ])
@@ -79,7 +79,7 @@ fn a_failover_that_stops_a_destroy_half_way_is_refused() {
     let switch = ["failover", "duo", "--to", "calm", "--planned"];
     let refused = home.sandbox(&[&switch[..], &["--yes"]].concat()).code(3);
     refused
-        .shows(&["half_destroyed", "a destroy of this stack was stopped half-way"])
+        .shows(&["half_destroyed", "a destroy of this stack was interrupted"])
         .shows(&["`lifeboat failover duo --to calm --include-pending --sandbox`"])
         .done();
     let destroyed = destroy.end();
@@ -114,7 +114,7 @@ fn a_run_that_was_cut_off_is_finished_with_its_variables() {
     let next = ["apply", "two", "--yes", "--var", "revision=v2"];
     let mut cut = home.start(&[&next[..], &["--sandbox"]].concat());
     assert!(cut.until(|| fired(&home) > 0));
-    noted(&home, "run_under_way", "is changing two at the moment (lifeboat apply two --yes");
+    noted(&home, "run_under_way", "is changing two right now (lifeboat apply two --yes");
     cut.kill();
     home.world.heal(None).unwrap();
     let died = noted(&home, "run_died", "(lifeboat apply two --yes --var revision=…");
@@ -150,7 +150,7 @@ fn a_variable_is_remembered_though_nothing_is_to_do() {
     home.sandbox(&given).code(0).says(&["nothing to do"]).done();
 }
 
-/// Its branch was merged back and its file went: the way home is named, and works.
+/// Its branch was merged back and its file went: to go home, run named, and works.
 #[test]
 fn an_active_overlay_without_its_file_is_left_all_the_same() {
     let home = duo::home();
@@ -161,7 +161,7 @@ fn an_active_overlay_without_its_file_is_left_all_the_same() {
         let told = home.sandbox(
             &[&[command, "duo"][..], &["--yes"][..usize::from(command == "apply")]].concat(),
         );
-        told.code(1).says(&["there is no overlay `calm`", way]).done();
+        told.code(1).says(&["the overlay `calm` does not exist", way]).done();
     }
     home.sandbox(&["failback", "duo", "--yes"])
         .code(1)

@@ -51,8 +51,8 @@ fn what_stood_behind_a_removed_record_stays_until_it_is_forgotten() {
     home.sandbox(&[&away[..], &["--allow-destroys", "5"]].concat())
         .code(0)
         .shows(&[
-            "shop_us: serving gate, something healthy behind eu_http",
-            "shop_us: drain gate, 4 min",
+            "shop_us: serving gate: wait for a healthy target behind eu_http",
+            "shop_us: drain gate: wait 4 min",
         ])
         .done();
     assert_eq!(leads(&home), ["eu"]);
@@ -81,7 +81,7 @@ fn the_other_one_does_not_come_back_while_its_site_is_lost() {
     home.sandbox(&["failover", "pair", "--to", "aside", "--yes"]).code(0).done();
     home.log_requests();
     let back = home.sandbox(&["failback", "pair", "--lost", LINODE, "--yes"]).code(3);
-    back.shows(&["lost_target", "`shop_us` would direct users to `us_lb`"]).done();
+    back.shows(&["lost_target", "`shop_us` would send users to `us_lb`"]).done();
     home.requests().mutating().none();
     assert_eq!(leads(&home), ["eu"]);
 }

@@ -63,7 +63,10 @@ fn what_is_forgotten_is_put_back() {
     let home = Home::holding("tiny", TINY);
     apply(&home).code(0).done();
     let before = home.state("tiny").unwrap();
-    home.sandbox(&["state", "rm", "tiny", "lb"]).code(64).says(&["add --yes"]).done();
+    home.sandbox(&["state", "rm", "tiny", "lb"])
+        .code(64)
+        .says(&["add --yes to skip the prompt"])
+        .done();
     assert_eq!(home.state("tiny").unwrap().records, before.records);
     let said = home.sandbox(&["state", "rm", "tiny", "lb", "--yes"]).code(0).stderr;
     assert!(home.state("tiny").unwrap().records.is_empty());
@@ -108,7 +111,7 @@ fn an_id_says_what_became_of_a_create_only() {
     run.kill();
     home.world.heal(None).unwrap();
     let said = home.sandbox(&["state", "resolve", "tiny", "lb", "--id", "999"]).code(1).stderr;
-    assert!(said.contains("was no create"), "{said}");
+    assert!(said.contains("is not a create"), "{said}");
     assert_eq!(home.state("tiny").unwrap().begun.len(), 1);
     let nothing = said.split('`').find(|it| it.starts_with("lifeboat state resolve")).unwrap();
     let words: Vec<&str> =
@@ -155,7 +158,8 @@ fn a_stack_whose_state_is_missing_is_known_by_its_tags() {
         &["destroy", "duo", "--yes"],
         &["failover", "duo", "--to", "calm", "--planned", "--yes"],
     ] {
-        let said = home.sandbox(command).code(3).says(&["this stack exists; its state is missing"]);
+        let said =
+            home.sandbox(command).code(3).says(&["this stack exists, but its state is missing"]);
         assert!(!said.stderr.contains("delete the other"), "{said}");
     }
     home.requests().mutating().none();

@@ -16,7 +16,10 @@ fn a_drill_that_rehearses_nothing_is_refused() {
     crate::drill::edit(&home, "borrow:", "rehearses: failover_ue\nborrow:");
     home.run(&["validate", "woocommerce", "-o", "drill_eu"])
         .code(1)
-        .says(&["there is no overlay `failover_ue` to rehearse", "did you mean `failover_eu`?"])
+        .says(&[
+            "the overlay `failover_ue` to rehearse does not exist",
+            "did you mean `failover_eu`?",
+        ])
         .done();
 }
 

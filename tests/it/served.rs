@@ -10,7 +10,7 @@ fn a_world_is_served_where_no_stacks_are() {
     let home = Home::new();
     std::fs::remove_dir(home.path("stacks")).unwrap();
     let mut served = home.start(&["sandbox", "serve", "--listen", "127.0.0.1:0"]);
-    served.until_says("dates in it are its own");
+    served.until_says("dates in the sandbox refer to it");
     served.signal("TERM");
     served.end().code(0).shows(&["serving the sandbox at http://127.0.0.1:"]).done();
 }
@@ -42,5 +42,5 @@ fn calls_fail_as_often_as_was_said() {
     fault(&home, &["--probability", "0.5"]).code(0).done();
     let failed = calls(&home, 200).matches('x').count();
     assert!((60..140).contains(&failed), "{failed} of 200");
-    fault(&home, &["--probability", "1.5"]).code(64).says(&["1.5 is no probability"]).done();
+    fault(&home, &["--probability", "1.5"]).code(64).says(&["1.5 is not a probability"]).done();
 }

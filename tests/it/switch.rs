@@ -18,7 +18,7 @@ fn the_story_line_by_line() {
         .code(0)
         .shows(&[
             "switch base → failover_eu",
-            "shop: serving gate, something healthy behind standby_http",
+            "shop: serving gate: wait for a healthy target behind standby_http",
         ])
         .done();
     home.sandbox(&["status", SHOP])
@@ -40,7 +40,7 @@ fn the_story_line_by_line() {
         .done();
     home.sandbox(&["failback", SHOP, "--yes"])
         .code(0)
-        .shows(&["switch failover_eu → base", "shop: drain gate, 10 min"])
+        .shows(&["switch failover_eu → base", "shop: drain gate: wait 10 min"])
         .done();
 
     home.run(&["sandbox", "lose", LINODE, AWS]).code(0).done();
@@ -55,7 +55,7 @@ fn the_story_line_by_line() {
         .shows(&[
             "8 frozen",
             "standby[1]",
-            "output home comes from `lb`, recorded before linode:us-east was lost",
+            "output home uses a value of `lb` that was recorded before linode:us-east was lost",
         ])
         .done();
     let asked = home.requests();
@@ -90,7 +90,10 @@ fn slips_change_nothing() {
     let before = duo::state(&home);
     home.log_requests();
     let to = |more: &[&str]| home.sandbox(&[&["failover", "duo"], more, &["--yes"]].concat());
-    to(&["--to", "ue"]).code(1).says(&["there is no overlay `ue`", "did you mean `eu`?"]).done();
+    to(&["--to", "ue"])
+        .code(1)
+        .says(&["the overlay `ue` does not exist", "did you mean `eu`?"])
+        .done();
     to(&["--to", "eu", "--lost", "linode:us-eest"])
         .code(1)
         .says(&["`linode:us-eest`", "did you mean `linode:us-east`?"])
@@ -98,13 +101,13 @@ fn slips_change_nothing() {
     to(&["--to", "eu", "--lost", LINODE, "--planned"]).code(64).says(&["--planned"]).done();
     to(&["--to", "calm"])
         .code(64)
-        .says(&["`calm` does not say what is lost", "--planned", "--lost", "assumes_lost"])
+        .says(&["`calm` has no `assumes_lost`", "--planned", "--lost", "assumes_lost"])
         .done();
     to(&["--to", "base"])
         .code(64)
-        .says(&["`base` is no overlay to fail over to", "lifeboat failback duo"])
+        .says(&["`base` is not an overlay to fail over to", "lifeboat failback duo"])
         .done();
-    to(&["--to", "eu/x"]).code(1).says(&["is not the name of an overlay"]).done();
+    to(&["--to", "eu/x"]).code(1).says(&["is not a valid overlay name"]).done();
     home.sandbox(&["failover", "duo", "--to", "eu"])
         .code(64)
         .says(&["no terminal", "--yes"])
@@ -114,7 +117,7 @@ fn slips_change_nothing() {
         .code(1)
         .says(&["did you mean `aws:us-east-1`?"])
         .done();
-    home.sandbox(&["recovered", "duo", LINODE]).code(1).says(&["nothing is lost"]).done();
+    home.sandbox(&["recovered", "duo", LINODE]).code(1).says(&["no fault domain is lost"]).done();
     home.overlay("duo", "typo", "overlay: typo\nassumes_lost: ['linode:us-eest']\n");
     to(&["--to", "typo"]).code(1).says(&["did you mean `linode:us-east`"]).done();
     home.requests().mutating().none();
@@ -125,7 +128,7 @@ fn slips_change_nothing() {
     nothing.overlay("duo", "calm", duo::CALM);
     for command in [&["failover", "duo", "--to", "calm", "--planned"][..], &["failback", "duo"]] {
         let refused = nothing.sandbox(&[command, &["--yes"]].concat()).code(1);
-        refused.says(&["nothing of duo was applied yet", "lifeboat apply duo"]).done();
+        refused.says(&["duo has not been applied yet", "lifeboat apply duo"]).done();
     }
     assert!(nothing.is_untouched());
 }
@@ -168,7 +171,7 @@ fn who_is_still_silent_is_not_gone_home_to() {
     home.log_requests();
     failback(&home)
         .code(3)
-        .says(&["linode:us-east is still silent", "--lost linode:us-east"])
+        .says(&["linode:us-east is still unreachable", "--lost linode:us-east"])
         .done();
     home.requests().mutating().none();
     home.sandbox(&["recovered", "duo", LINODE]).code(3).says(&["still silent"]).done();

@@ -108,7 +108,7 @@ fn drains(home: &Home) -> Vec<String> {
 /// It was stopped as every preempted run is, and says by whom.
 fn stopped(output: Output, by: &str) {
     let word = format!("(lifeboat {by}");
-    output.code(4).says(&["stopped: preempted by", &word, "not complete"]).done();
+    output.code(4).says(&["stopped: preempted by", &word, "incomplete"]).done();
 }
 
 /// Nobody goes the old way any more, and what waits for that is done by what CI runs.
@@ -122,7 +122,7 @@ fn two_failovers_to_the_same_place_make_one() {
     let home = home();
     let first = at_the_gate(&home, &to("calm"));
     let mut second = start(&home, &to("calm"));
-    second.until_says("this switch is being made by");
+    second.until_says("is already making this switch");
     let lease = || FileStore::new(&home.state_folder("duo")).lease_status().unwrap().unwrap();
     assert_eq!((lease().is_alive, lease().asked_by), (true, None));
     // CI meanwhile: it preempts nobody, and is told whom it met.
@@ -143,7 +143,7 @@ fn who_waits_goes_on_where_a_killed_switch_stopped() {
     let home = home();
     let first = at_the_gate(&home, &to("calm"));
     let mut waiting = start(&home, &to("calm"));
-    waiting.until_says("this switch is being made by");
+    waiting.until_says("is already making this switch");
     first.kill();
     heal(&home);
     waiting.end().code(0).says(&["applied: "]).done();
@@ -156,7 +156,7 @@ fn to_stop_waiting_stops_nothing_else() {
     let home = home();
     let first = at_the_gate(&home, &to("calm"));
     let mut waiting = start(&home, &to("calm"));
-    waiting.until_says("this switch is being made by");
+    waiting.until_says("is already making this switch");
     // Not SIGINT: who starts tests in the background of a shell has that ignored.
     waiting.signal("TERM");
     assert_ne!(waiting.end().code, Some(0));
@@ -172,7 +172,7 @@ fn a_failback_turns_a_failover_that_has_moved_nobody() {
     let home = home();
     let first = at_the_gate(&home, &to("calm"));
     let back = duo::failback(&home).code(0);
-    back.says(&["a switch to calm; it is asked to stop", "which gave it back"]).done();
+    back.says(&["a switch to calm; it is asked to stop", "which released it"]).done();
     stopped(first.end(), "failback duo");
     assert_eq!((machines(&home), leads(&home), drains(&home)), (3, vec!["us".into()], vec![]));
     heal(&home);
@@ -231,7 +231,7 @@ fn a_failover_turns_one_to_another_place() {
         let home = home();
         let first = at_the_gate(&home, &to("calm"));
         let mut second = start(&home, &to(overlay));
-        second.until_says("the lease was taken over from");
+        second.until_says("took over the lease from");
         heal(&home);
         stopped(first.end(), &format!("failover duo --to {overlay}"));
         second.end().code(0).says(&["a switch to calm; it is asked to stop"]).done();
@@ -250,7 +250,7 @@ fn who_knows_of_a_loss_goes_on_with_the_same_switch() {
     let real =
         ["failover", "duo", "--to", "calm", "--lost", duo::LINODE, "--lost", duo::AWS, "--yes"];
     let mut second = start(&home, &real);
-    second.until_says("the lease was taken over from");
+    second.until_says("took over the lease from");
     stopped(first.end(), "failover duo --to calm");
     heal(&home);
     second.end().code(0).done();

@@ -53,10 +53,7 @@ fn the_standby_stays_when_home_falls_silent_again() {
     draining(&home, &["failback", "duo", "--yes"], "us").kill();
     duo::lose(&home);
     home.world.advance(Duration::from_secs(3 * 86_400)).unwrap();
-    duo::apply(&home)
-        .code(5)
-        .shows(&["users come to `", "now, which could not be looked at"])
-        .done();
+    duo::apply(&home).code(5).shows(&["users are at `", "now, which could not be read"]).done();
     assert_eq!(machines(&home), 4);
     home.world.heal(None).unwrap();
     duo::apply(&home).code(0).done();

@@ -139,7 +139,7 @@ fn names(output: &Output) -> String {
     names[1..names.len() - 1].join(" ")
 }
 
-/// What each run of a command left behind.
+/// What each run of a command orphaned.
 fn ran(home: &Home) -> Vec<String> {
     let text = std::fs::read_to_string(home.path("ran")).unwrap_or_default();
     text.lines().map(Into::into).collect()
@@ -162,8 +162,11 @@ fn down_and_up_again_in_events() {
         assert_eq!(event["url"], url.as_str());
         assert!(event["time"].as_str().unwrap().ends_with('Z') && event["detail"].is_string());
     }
-    assert_eq!(events[1]["detail"], "HTTP 500 instead of 200; 1 of the last 3 failed");
-    assert_eq!(events[2]["detail"], "the body lacks `Welcome`; 2 of the last 3 failed");
+    assert_eq!(events[1]["detail"], "HTTP 500 instead of 200; 1 of the last 3 probes failed");
+    assert_eq!(
+        events[2]["detail"],
+        "the body does not contain `Welcome`; 2 of the last 3 probes failed"
+    );
     assert_eq!(events[3]["since"], events[1]["time"]);
     output.says(&["only reports"]).done();
 }
@@ -197,22 +200,22 @@ fn what_is_asked_wrongly_is_said_before_anything_is_looked_at() {
     let control = format!("tcp://{}", site.address);
     for (more, code, says) in [
         (&["--down", "4/3"][..], 64, "--down 4/3 can never be"),
-        (&["--down", "0/3"], 64, "would be down without a failure"),
-        (&["--interval", "soon"], 64, "--interval soon is no duration"),
+        (&["--down", "0/3"], 64, "would mean down without a failure"),
+        (&["--interval", "soon"], 64, "--interval soon is not a valid duration"),
         (&["--timeout", "31s"], 64, "--timeout 31s is longer than --interval 30s"),
         (&["--up", "0"], 64, "--up"),
         (&["--exec", " "], 64, "--exec is empty"),
         (&["--exec", "true", "--failover"], 64, "cannot be used with"),
         (&["--lost", "linode:us-east"], 64, "--failover"),
         (&["--once", "--rounds", "2"], 64, "cannot be used with"),
-        (&["--control", &control], 64, "is at the place that is watched"),
-        (&["--failover"], 1, "nothing of tiny was applied yet"),
+        (&["--control", &control], 64, "is on the host that is watched"),
+        (&["--failover"], 1, "tiny has not been applied yet"),
     ] {
         home.run(&[&plain(&url)[..], more].concat()).code(code).says(&[says]).done();
     }
     home.run(&["watch", "tiny", "--to", "us", "--url", &url, "--sandbox"])
         .code(1)
-        .says(&["there is no overlay `us`", "the overlays of tiny are: eu"])
+        .says(&["the overlay `us` does not exist", "the overlays of tiny are: eu"])
         .done();
     assert_eq!(site.asked(), 0);
     assert!(home.is_untouched());
@@ -254,7 +257,7 @@ fn without_a_control_that_answers_nothing_is_decided() {
         "undecided undecided undecided probe-failed probe-failed down switching switched"
     );
     let undecided = &events(&output)[1]["detail"];
-    assert!(undecided.as_str().unwrap().contains("HTTP 502): this observer may be cut off"));
+    assert!(undecided.as_str().unwrap().contains("HTTP 502), so this host may be offline"));
     assert_eq!(ran(&home), ["1"]);
 }
 
@@ -299,7 +302,10 @@ fn a_command_that_fails_is_tried_again_and_the_run_says_so() {
             "switch-failed" => {
                 assert_eq!(event["exit"], 3);
                 let detail = event["detail"].as_str().unwrap();
-                assert!(detail.starts_with("the command: exit 3; tried again from"), "{detail}");
+                assert!(
+                    detail.starts_with("the command: exit 3; the next attempt is at"),
+                    "{detail}"
+                );
                 event["again"].as_str().unwrap().clone_into(&mut again);
                 assert!(again[..17] > time[..17], "at least a minute later: {output}");
             }
@@ -593,7 +599,9 @@ fn a_watch_turns_nobody_s_switch() {
         names(&output),
         "probe-failed switching switch-held probe-failed cooldown probe-failed"
     );
-    output.shows(&["it was stopped: ", "(lifeboat failback shop --yes) switches elsewhere"]).done();
+    output
+        .shows(&["it was superseded: ", "(lifeboat failback shop --yes) is switching elsewhere"])
+        .done();
 }
 
 #[test]
@@ -618,13 +626,14 @@ fn what_would_stop_the_failover_is_said_when_the_watch_begins() {
     let home = shop();
     let typo = ["--once", "--lost", "linode:us-eest"];
     let other = "http://shop.example.com/other";
-    let says = ["nothing of this stack is in `linode:us-eest`", "did you mean `linode:us-east`?"];
+    let says =
+        ["this stack has no resources in `linode:us-eest`", "did you mean `linode:us-east`?"];
     watch_shop(&home, other, &typo).code(1).says(&says).done();
     // A watch that comes back may come back in the disaster: it says so and watches on.
     let output = watch_shop(&home, SHOP, &typo).code(0);
     assert_eq!(names(&output), "unready");
     let up = ["watch", "woocommerce", "--to", "scale_up", "--url", SHOP, "--once", "--failover"];
-    home.sandbox(&up).code(64).says(&["does not say what is lost", "--lost FAULT_DOMAIN"]).done();
+    home.sandbox(&up).code(64).says(&["has no `assumes_lost`", "add --lost"]).done();
     let global = ["--once", "--lost", "linode:us-east", "--lost", "linode:global"];
     watch_shop(&home, other, &global).code(3).says(&["would be refused", "linode:global"]).done();
 }

@@ -8,31 +8,31 @@ use crate::cli::args::stack::WorldArgs;
 
 #[derive(Debug, Clone, Args)]
 pub struct AuditArgs {
-    /// `NAME`, `NAME@WORKSPACE` or the path of a stack's folder
+    /// Stack as `NAME`, `NAME@WORKSPACE`, or the path to its folder
     #[arg(required_unless_present = "rules")]
     pub stack: Option<String>,
-    /// Audit the switch to this overlay; several. Without: to every overlay that has `assumes_lost`
+    /// Overlay to audit (repeatable). Default: every overlay with `assumes_lost`
     #[arg(long, value_name = "OVERLAY")]
     pub to: Vec<String>,
-    /// How to print what was found
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
     pub format: AuditFormat,
-    /// Also ask the clouds: drift, whether replicas are active members of their groups, and whether what is yet to be made can be had
+    /// Also call the clouds: check for drift, that replicas are active in their groups, and that the resources still to be created are available
     #[arg(long)]
     pub online: bool,
-    /// Exit 1 for warnings, too
+    /// Exit with code 1 for warnings, too
     #[arg(long)]
     pub strict: bool,
-    /// The fault domain that this machine is in, with the state it keeps, e.g. `linode:us-east`
+    /// Fault domain that this machine and its copy of the state are in, e.g. `linode:us-east`
     #[arg(long, value_name = "FAULT_DOMAIN")]
     pub here: Option<String>,
-    /// List the rules
+    /// List the audit rules and exit
     #[arg(long)]
     pub rules: bool,
-    /// Set a variable
+    /// Set a variable (repeatable)
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub variables: Vec<String>,
-    /// Set variables from a YAML file
+    /// Set variables from a YAML file (repeatable)
     #[arg(long = "var-file", value_name = "FILE")]
     pub variable_files: Vec<PathBuf>,
     #[command(flatten)]
@@ -43,6 +43,6 @@ pub struct AuditArgs {
 pub enum AuditFormat {
     Text,
     Json,
-    /// SARIF 2.1.0, for code hosts
+    /// SARIF 2.1.0, for code scanning
     Sarif,
 }

@@ -4,92 +4,100 @@ use clap::{Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
 pub enum SandboxCommand {
-    /// Serve it for other clients
+    /// Serve the sandbox to other clients
     Serve {
-        /// Address on loopback; port 0 lets the system choose
+        /// Loopback address to listen on; port 0 picks a free port
         #[arg(long, default_value = "127.0.0.1:7070")]
         listen: std::net::SocketAddr,
+        /// Clock of a new sandbox: `manual`, or a speed-up factor over wall-clock time
         #[arg(long, value_name = "SPEED", default_value = "100")]
         sandbox_clock: String,
     },
-    /// Show what exists in it
+    /// Show what exists in the sandbox
     Show,
-    /// Lose fault domains, e.g. `linode:us-east`, `aws:us-east-1`
+    /// Take fault domains down, e.g. `linode:us-east`, `aws:us-east-1`
     Lose {
         #[arg(required = true)]
         fault_domains: Vec<String>,
-        /// What a call to them meets
+        /// How calls to them fail
         #[arg(long, value_enum, default_value = "hang")]
         how: HowArg,
-        /// Let groups of tables with a member there be changed all the same; what AWS does is not known
+        /// Allow changes to table groups with a member there; how AWS behaves is not known
         #[arg(long)]
         group_changes: bool,
     },
-    /// Heal a fault domain or an instance, or everything
-    Heal { names: Vec<String> },
-    /// Destroy what is in a fault domain, as a catastrophe would; in a lost one it shows when it heals
+    /// Bring back a fault domain or an instance, or everything
+    Heal {
+        /// Fault domains or instance labels; if omitted, everything
+        names: Vec<String>,
+    },
+    /// Destroy the resources in a fault domain, as a catastrophe would; in a lost one this shows once it is healed
     Destroy {
         fault_domain: String,
-        /// Only the object of this label or name
+        /// Destroy only the resource with this label or name
         #[arg(long, value_name = "NAME")]
         object: Option<String>,
     },
-    /// Log the requests that it receives, from any process
+    /// Log the requests that the sandbox receives from any process
     Log {
         #[arg(value_enum)]
         what: LogWhat,
     },
-    /// Set how long writes travel between regions, in milliseconds of its time
+    /// Set the replication lag between regions, in milliseconds of sandbox time
     Lag {
+        /// Minimum lag
         least: u32,
-        /// The longest journey [default: as the shortest]
+        /// Maximum lag [default: the same as the minimum]
         most: Option<u32>,
     },
-    /// Make calls fail: `unhealthy LABEL`, or an effect with what it meets
+    /// Inject a fault: `unhealthy LABEL`, or an effect and the calls that it affects
     Fault {
         /// `unhealthy`, `429`, `500`, `503`, `lost-reply`, `slow`, `html502`, `truncated`, `empty200`,
-        /// `hang`, or `stale-list` (lists lack what is younger than 20 s)
+        /// `hang`, or `stale-list` (lists omit resources younger than 20 s)
         effect: String,
-        /// The instance's label, for `unhealthy`
+        /// Label of the instance, for `unhealthy`
         label: Option<String>,
         #[command(flatten)]
         spec: FaultArgs,
     },
-    /// Say how the application on its machines behaves; without a word: how it does now
+    /// Set how the application on the instances behaves; without a subcommand, show the current behavior
     App {
         #[command(subcommand)]
         what: Option<AppCommand>,
     },
-    /// Make a token that of a restricted user, who sees what is named and nothing else
+    /// Turn a token into that of a restricted user, who sees only the named resources
     Restrict(RestrictArgs),
-    /// Let world time pass, e.g. `24h`
-    Advance { duration: String },
-    /// Delete everything in it
+    /// Advance the sandbox's clock, e.g. by `24h`
+    Advance {
+        /// How far, e.g. `90s`, `5m`, `24h`, or `7d`
+        duration: String,
+    },
+    /// Delete everything in the sandbox
     Reset,
 }
 
 /// Which calls a fault meets.
 #[derive(Debug, clap::Args)]
 pub struct FaultArgs {
-    /// Only calls with this method, e.g. POST
+    /// Affect only calls with this HTTP method, e.g. POST
     #[arg(long)]
     pub method: Option<String>,
-    /// Prefix of the path, e.g. /linode/instances
+    /// Affect only calls whose path starts with this, e.g. /linode/instances
     #[arg(long)]
     pub path: Option<String>,
-    /// DynamoDB operation, e.g. CreateTable
+    /// Affect only this DynamoDB operation, e.g. CreateTable
     #[arg(long)]
     pub operation: Option<String>,
-    /// How often; 0 means for ever
+    /// Number of calls to affect (0 = unlimited)
     #[arg(long, default_value = "1")]
     pub times: u64,
-    /// Only from the nth of these calls on
+    /// Start with the Nth of these calls
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
     pub nth: u64,
-    /// From there on only every nth of them
+    /// From there on, affect only every Nth call
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
     pub every: u64,
-    /// Each with this probability, between 0 and 1, drawn from the world's seed
+    /// Affect each call with this probability, between 0 and 1, drawn from the sandbox's seed
     #[arg(long, default_value = "1")]
     pub probability: f64,
 }
@@ -97,67 +105,67 @@ pub struct FaultArgs {
 /// What a restricted user sees and may do.
 #[derive(Debug, clap::Args)]
 pub struct RestrictArgs {
-    /// Labels of instances, NodeBalancers and firewalls, and names of zones, that it may change
+    /// Labels of instances, NodeBalancers, and firewalls, and names of zones, that the user may change
     pub labels: Vec<String>,
-    /// The same of what it may only look at
+    /// Label or zone that the user may only read (repeatable)
     #[arg(long, value_name = "LABEL")]
     pub read_only: Vec<String>,
     /// An account-wide grant, e.g. `add_linodes`
     #[arg(long, value_name = "GRANT")]
     pub may: Vec<String>,
-    /// Whose token that is
+    /// Name of the user
     #[arg(long, value_name = "NAME", default_value = "restricted")]
     pub user: String,
-    /// The token; with `--sandbox` lifeboat has `sandbox`
+    /// The token to restrict; with `--sandbox`, lifeboat uses the token `sandbox`
     #[arg(long, default_value = "sandbox")]
     pub token: String,
-    /// Make it the token of a user who sees everything again
+    /// Turn the token back into that of an unrestricted user
     #[arg(long, conflicts_with_all = ["labels", "read_only", "may", "user"])]
     pub lift: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum AppCommand {
-    /// It answers only so long after its machine has booted, e.g. `3m`
+    /// The application answers this long after its instance has booted, e.g. `3m`
     Start {
         delay: String,
-        /// Only where the user data or the image holds this
+        /// Only on instances whose user data or image contains this text
         #[arg(long, value_name = "TEXT", default_value = "")]
         of: String,
     },
-    /// It listens on these ports, besides SSH; none given: on every port
+    /// The application listens on these ports, besides SSH; if none is given, on every port
     Ports {
         ports: Vec<u16>,
-        /// Only where the user data or the image holds this
+        /// Only on instances whose user data or image contains this text
         #[arg(long, value_name = "TEXT", default_value = "")]
         of: String,
     },
-    /// It is broken where the user data or the image holds this text, now and later
+    /// The application is broken on every present and future instance whose user data or image contains this text
     Break {
         text: String,
-        /// How that shows
+        /// How it is broken
         #[arg(long, value_enum, default_value = "errors")]
         how: HowBroken,
     },
-    /// It is well again where the user data or the image holds this text, or everywhere
+    /// The application works again on instances whose user data or image contains this text, or on all instances
     Mend { text: Option<String> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum HowBroken {
-    /// It listens and answers 503: a check of the connection alone is content
+    /// It listens and answers 503, so a check of the connection alone passes
     Errors,
-    /// Nothing listens
+    /// It does not listen
     Closed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogWhat {
-    /// Begin a new log
+    /// Start a new log
     On,
-    /// End it; what is in it stays
+    /// Stop logging; keep the log
     Off,
-    /// Print it
+    /// Print the log
     Show,
 }
 

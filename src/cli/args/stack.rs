@@ -15,16 +15,16 @@ use crate::ops::error::OpsError;
 /// A stack and what is laid over it.
 #[derive(Debug, Clone, Args)]
 pub struct LayerArgs {
-    /// `NAME`, `NAME@WORKSPACE` or the path of a stack's folder; for apply also a saved plan
+    /// Stack as `NAME`, `NAME@WORKSPACE`, or the path to its folder; `apply` also accepts a saved plan
     #[arg(add = ArgValueCompleter::new(complete::stacks), value_hint = ValueHint::AnyPath)]
     pub stack: String,
-    /// Lay this overlay over the stack; `base` means none; several in order. Without: what state says is active, or the base where no state is read
+    /// Overlay to apply (repeatable, in order; `base` = none). Default: the active overlays; `base` for commands that read no state
     #[arg(short = 'o', long = "overlay", value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
     pub overlays: Vec<String>,
-    /// Set a variable
+    /// Set a variable (repeatable)
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub variables: Vec<String>,
-    /// Set variables from a YAML file
+    /// Set variables from a YAML file (repeatable)
     #[arg(long = "var-file", value_name = "FILE")]
     pub variable_files: Vec<PathBuf>,
 }
@@ -32,13 +32,13 @@ pub struct LayerArgs {
 /// A stack whose overlays state knows.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArgs {
-    /// `NAME`, `NAME@WORKSPACE` or the path of a stack's folder
+    /// Stack as `NAME`, `NAME@WORKSPACE`, or the path to its folder
     #[arg(add = ArgValueCompleter::new(complete::stacks))]
     pub stack: String,
-    /// Set a variable
+    /// Set a variable (repeatable)
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub variables: Vec<String>,
-    /// Set variables from a YAML file
+    /// Set variables from a YAML file (repeatable)
     #[arg(long = "var-file", value_name = "FILE")]
     pub variable_files: Vec<PathBuf>,
 }
@@ -58,13 +58,13 @@ impl TargetArgs {
 /// What a switch assumes lost, and what it carries.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LossArgs {
-    /// This fault domain is lost, e.g. `linode:us-east`; without: those that the overlay assumes
+    /// Fault domain that is lost, e.g. `linode:us-east` (repeatable). Default: the overlay's `assumes_lost`
     #[arg(long, value_name = "FAULT_DOMAIN", conflicts_with = "planned")]
     pub lost: Vec<String>,
-    /// Nothing is lost: both sides live
+    /// Planned switch: both sites are up
     #[arg(long)]
     pub planned: bool,
-    /// A switch also carries what was pending before it
+    /// Also apply changes that were pending before the switch
     #[arg(long)]
     pub include_pending: bool,
 }
@@ -85,10 +85,10 @@ pub enum Words {
 /// Which world is acted on.
 #[derive(Debug, Clone, Args)]
 pub struct WorldArgs {
-    /// Use the embedded cloud under state/sandbox/: no account, no credentials
+    /// Use the embedded cloud in state/sandbox/; needs no account or credentials
     #[arg(long, env = "LIFEBOAT_SANDBOX", value_parser = clap::builder::FalseyValueParser::new())]
     pub sandbox: bool,
-    /// How the sandbox's time runs when its world is new: `manual`, or how many times as fast as the wall's
+    /// Clock of a new sandbox: `manual`, or a speed-up factor over wall-clock time
     #[arg(long, value_name = "SPEED", default_value = "100")]
     pub sandbox_clock: String,
 }
@@ -96,25 +96,25 @@ pub struct WorldArgs {
 /// What guards let through.
 #[derive(Debug, Clone, Default, Args)]
 pub struct AllowArgs {
-    /// Let this object, which holds data, be deleted or replaced
+    /// Allow this resource, which holds data, to be deleted or replaced (repeatable)
     #[arg(long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::addresses))]
     pub allow_delete: Vec<String>,
-    /// Replace this object though nothing but a change outside lifeboat is the reason
+    /// Allow replacing this resource although drift is the only reason (repeatable)
     #[arg(long, value_name = "ADDRESS")]
     pub allow_replace: Vec<String>,
-    /// Send users where the layers say, though somebody has sent them elsewhere outside lifeboat
+    /// Allow taking back a change that somebody made to this traffic route outside of lifeboat (repeatable)
     #[arg(long, value_name = "ADDRESS")]
     pub revert_drift: Vec<String>,
-    /// Let this many objects be deleted or replaced
+    /// Allow up to N deletions or replacements
     #[arg(long, value_name = "N")]
     pub allow_destroys: Option<usize>,
-    /// Believe that this many objects are absent
+    /// Accept that up to N recorded resources no longer exist
     #[arg(long, value_name = "N")]
     pub allow_absent: Option<usize>,
-    /// Let a serving set be empty for a while
+    /// Allow a temporary outage (a serving set without a healthy member)
     #[arg(long)]
     pub allow_outage: bool,
-    /// While a member of a DynamoDB group is lost: let changes through that reach every member
+    /// Allow changes to every member of a DynamoDB group while one of its members is lost
     #[arg(long)]
     pub allow_group_changes: bool,
 }
@@ -122,10 +122,10 @@ pub struct AllowArgs {
 /// How fast a run goes.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Speed {
-    /// Steps at once, of each provider [default: 10 of Linode, 4 of DynamoDB]
+    /// Maximum concurrent steps per provider [default: 10 for Linode, 4 for DynamoDB]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub parallel: Option<u16>,
-    /// Between two looks of one wait, e.g. `10s` [default: a second at first, later what the kind says]
+    /// Polling interval while waiting, e.g. `10s` [default: 1s at first, then the kind's interval]
     #[arg(long, value_name = "DURATION")]
     pub poll: Option<String>,
 }
@@ -135,7 +135,7 @@ impl Speed {
         let seconds = |text: &String| match parse_duration(text) {
             Some(seconds) if (1..=3_600).contains(&seconds) => Ok(Duration::from_secs(seconds)),
             _ => Err(OpsError::usage(
-                format!("`--poll {text}` is no time between two looks"),
+                format!("`--poll {text}` is not a valid polling interval"),
                 "write 1s to 1h, such as 10s",
             )),
         };
@@ -146,10 +146,10 @@ impl Speed {
 
 #[derive(Debug, Clone, Args)]
 pub struct ShapeArgs {
-    /// How to print the plan
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
-    /// Keep Markdown within this many bytes; destroys are never cut out
+    /// Truncate Markdown output to N bytes; deletions are never omitted
     #[arg(long, value_name = "N")]
     pub max_bytes: Option<usize>,
 }

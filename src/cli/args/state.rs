@@ -6,58 +6,60 @@ use crate::cli::args::stack::WorldArgs;
 
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
-    /// List what is recorded
+    /// List the recorded resources
     List(StateArgs),
-    /// Show one record
+    /// Show the record of one resource
     Show {
         #[command(flatten)]
         state: StateArgs,
-        /// As `state list` prints it
+        /// Address as shown by `lifeboat state list`
         address: String,
     },
-    /// Show the journal since the last snapshot
+    /// Show the journal entries since the last snapshot
     Log(StateArgs),
-    /// Give a record another address; the object stays
+    /// Move a record to another address; the resource is not changed
     Mv {
         #[command(flatten)]
         state: StateArgs,
+        /// Current address of the record
         from: String,
+        /// New address of the record
         to: String,
     },
-    /// Forget a record; the object stays
+    /// Remove a record from the state; the resource is not changed
     Rm {
         #[command(flatten)]
         state: StateArgs,
         address: String,
-        /// Do not ask
+        /// Skip interactive approval
         #[arg(long)]
         yes: bool,
     },
-    /// Go on from the newest state that is whole, or put a forgotten record back
+    /// Restore the newest intact state, or a record that was removed
     Restore {
         #[command(flatten)]
         state: StateArgs,
-        /// A record that `state rm` forgot; without it, the state itself
+        /// Address of a record that `state rm` removed; if omitted, restore the whole state
         address: Option<String>,
-        /// Do not ask
+        /// Skip interactive approval
         #[arg(long)]
         yes: bool,
     },
-    /// Lift a remembered `prevent_destroy`
+    /// Clear the recorded `prevent_destroy`
     Unprotect {
         #[command(flatten)]
         state: StateArgs,
         address: String,
     },
-    /// Say what became of an interrupted operation
+    /// Resolve an interrupted operation
     Resolve {
         #[command(flatten)]
         state: StateArgs,
         address: String,
-        /// The id of the object that was made
+        /// ID of the resource that the operation created
         #[arg(long, conflicts_with = "nothing")]
         id: Option<String>,
-        /// Nothing was made
+        /// The operation created nothing
         #[arg(long)]
         nothing: bool,
     },
@@ -81,7 +83,7 @@ impl StateCommand {
 
 #[derive(Debug, Clone, Args)]
 pub struct StateArgs {
-    /// `NAME` or `NAME@WORKSPACE`
+    /// Stack as `NAME` or `NAME@WORKSPACE`
     pub stack: String,
     #[command(flatten)]
     pub world: WorldArgs,

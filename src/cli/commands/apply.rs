@@ -54,8 +54,8 @@ pub async fn apply(
         return saved(context, &file, layers, world, consent).await;
     }
     if file.extension().is_some_and(|it| it == "json") {
-        let what = format!("there is no plan file {}", file.display());
-        return Err(OpsError::input(what, "`plan` writes one with `--out`"));
+        let what = format!("the plan file {} does not exist", file.display());
+        return Err(OpsError::input(what, "create one with `lifeboat plan --out FILE`"));
     }
     may_go_on(consent)?;
     let mut ask = open::ask(&context.directory, layers, allow, Intent::Apply)?;
@@ -100,7 +100,7 @@ pub async fn settled_with(
     if is_idle(&proposed) {
         let open = completion::open(&proposed.plan);
         let waits = open.iter().any(|it| !it.is_shared());
-        out::talk(if waits { "nothing can be done now" } else { "nothing to do" });
+        out::talk(if waits { "no changes can be applied right now" } else { "nothing to do" });
         for told in [ending::open(&open), ending::shared(&open)].into_iter().flatten() {
             out::talk(&told);
         }
@@ -158,8 +158,9 @@ async fn saved(
     let session = open::session(&ask.place.root, world).await?;
     if plan.bindings.target != session.target.word() {
         let (made_for, this) = (&plan.bindings.target, session.target.word());
-        let what = format!("the plan was made for the {made_for}, and this is the {this}");
-        return Err(OpsError::refused(what, "check --sandbox; nothing was asked of any cloud"));
+        let what =
+            format!("the plan was made for the {made_for}, but this command uses the {this}");
+        return Err(OpsError::refused(what, "check the --sandbox flag; no cloud was called"));
     }
     let (lease, state) = open::lease(&session, &ask.place, &context.command)?;
     let fresh = plan_on(&session, &ask, state.clone()).await?;
@@ -175,7 +176,7 @@ async fn saved(
         let file = layers.stack.as_str();
         let (stack, overlays) = (name.as_str(), plan.overlays.as_slice());
         let anew = AdvisedCommand::Plan { stack, overlays, out: Some(file) };
-        let help = format!("make a new one: {anew}; nothing was changed");
+        let help = format!("create a new plan: {anew}; nothing was changed");
         return Err(OpsError::refused(what, help));
     }
     show(context, ShownPlan { plan: &plan, forecast: envelope.forecast.as_ref() });
@@ -183,7 +184,7 @@ async fn saved(
     if let Some(why) = unsafe_steps(&session.catalog, &fresh, &plan).into_iter().next() {
         let help = why.help.unwrap_or_default();
         return Err(OpsError::refused(
-            format!("its steps cannot be carried out: {}", why.summary),
+            format!("the steps of the plan cannot be carried out: {}", why.summary),
             help,
         ));
     }
@@ -219,11 +220,14 @@ pub async fn destroy(
         .map(|it| format!("  - {} ({})", it.address, it.kind))
         .collect();
     if !data.is_empty() {
-        out::talk(&format!("These hold data, which goes with them:\n{}", data.join("\n")));
+        out::talk(&format!(
+            "The following resources hold data that will be permanently deleted:\n{}",
+            data.join("\n")
+        ));
     }
     if proposed.plan.steps.is_empty() {
         let stays = !completion::open(&proposed.plan).is_empty();
-        out::talk(if stays { "nothing can be destroyed now" } else { "nothing to destroy" });
+        out::talk(if stays { "nothing can be destroyed right now" } else { "nothing to destroy" });
     } else if !consents(&session, &ask, consent, !data.is_empty())? {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
@@ -250,8 +254,8 @@ fn consents(
 ) -> Result<bool, OpsError> {
     if consent.yes && session.target == CloudTarget::Clouds && data && !consent.data_loss {
         return Err(OpsError::refused(
-            "--yes alone does not destroy data on real clouds",
-            "add --data-loss, or leave --yes out and type the stack's name",
+            "--yes alone does not allow destroying data on real clouds",
+            "add --data-loss, or omit --yes and type the name of the stack",
         ));
     }
     let name = ask.place.name();
@@ -267,8 +271,8 @@ fn state_is_there(session: &Session, ask: &PlanRequest, found: bool) -> Result<(
     }
     let folder = ask.place.state(false);
     Err(OpsError::refused(
-        format!("this is CI, and there is no state of this stack in {}", folder.display()),
-        "bring the state folder to this runner, or make the first apply from where the state is kept",
+        format!("this run is in CI, and {} contains no state of this stack", folder.display()),
+        "make the state folder available to this runner, or run the first apply where the state is kept",
     ))
 }
 
@@ -276,7 +280,10 @@ pub fn may_go_on(consent: Consent) -> Result<(), OpsError> {
     if consent.yes || out::can_ask() {
         return Ok(());
     }
-    Err(OpsError::usage("there is no terminal to ask on", "add --yes"))
+    Err(OpsError::usage(
+        "cannot prompt for approval: stdin is not a terminal",
+        "add --yes to skip the prompt",
+    ))
 }
 
 pub fn agreed(question: &str, word: &str) -> bool {
@@ -288,8 +295,8 @@ pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
         return Ok(());
     }
     Err(OpsError::refused(
-        "a guard stopped this plan; nothing was changed",
-        "each refusal above says what would let it through",
+        "a guard refused this plan; nothing was changed",
+        "each refusal above names the option that allows it",
     ))
 }
 
@@ -307,11 +314,11 @@ fn unasked_switch(place: &StackRef, state: &State, asked: &[String]) -> OpsError
     let switch = AdvisedCommand::ApplySwitch { stack: &name, overlays: asked };
     OpsError::refused(
         format!(
-            "the active overlays are {}, and this would switch to {}",
+            "the active overlays are {}, and this apply would switch to {}",
             named(&state.active),
             named(asked)
         ),
-        format!("if that is meant: {proper}, or {switch}"),
+        format!("if you want to switch: {proper}, or {switch}"),
     )
 }
 
@@ -324,7 +331,7 @@ async fn carry_out(
 ) -> Result<Went, OpsError> {
     let signals = signals::listen()?;
     lease.pulse().when_over(|over| {
-        out::talk(&format!("{over}: nothing new is started; calls in flight finish"));
+        out::talk(&format!("{over}: finishing in-flight calls, starting no new steps"));
     });
     let order = RunRequest {
         pace: context.pace,
@@ -353,12 +360,12 @@ async fn carry_out(
         }
     }
     if let Some(open) = ending::open(&report.open).filter(|_| ask.intent == Intent::Apply) {
-        let what = if switching.is_some() { "the switch is not over: " } else { "" };
+        let what = if switching.is_some() { "the switch is incomplete: " } else { "" };
         let apply = AdvisedCommand::Apply { stack: &ask.place.name() };
-        out::talk(&format!("{what}{open}; {apply} goes on when they answer"));
+        out::talk(&format!("{what}{open}; run {apply} to resume once they are reachable"));
     }
     if let Some(shared) = ending::shared(&report.open) {
-        let what = if switching.is_some() { "the switch is not over: " } else { "" };
+        let what = if switching.is_some() { "the switch is incomplete: " } else { "" };
         out::talk(&format!("{what}{shared}"));
     }
     let ending = report.ending();

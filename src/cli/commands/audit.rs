@@ -39,7 +39,7 @@ fn question(
     if let Some(here) = arguments.here.as_ref().filter(|it| !is_fault_domain(it)) {
         return Err(OpsError::usage(
             format!("`--here {here}` is not a fault domain"),
-            "write --here linode:us-east or --here aws:us-east-1",
+            "write a fault domain such as --here linode:us-east or --here aws:us-east-1",
         ));
     }
     let layers = LayerArgs {

@@ -33,7 +33,7 @@ pub fn kinds(kind: Option<&str>) -> Result<Exit, OpsError> {
         || format!("{} lists them", AdvisedCommand::Kinds { kind: None }),
         |it| format!("did you mean `{it}`?"),
     );
-    Err(OpsError::input(format!("there is no kind `{name}`"), help))
+    Err(OpsError::input(format!("unknown kind `{name}`"), help))
 }
 
 fn page(kind: &Kind) -> String {
@@ -45,17 +45,17 @@ fn page(kind: &Kind) -> String {
         FaultDomain::Region(attribute) | FaultDomain::Of(attribute) => format!("its {attribute}"),
         FaultDomain::Global(name) => name.clone(),
     };
-    text.push_str(&format!("\nLost with: {lost_with}\n"));
-    text.push_str(&format!("Told apart by: {}\n", kind.identity.by.join(", ")));
+    text.push_str(&format!("\nFault domain: {lost_with}\n"));
+    text.push_str(&format!("Identity: {}\n", kind.identity.by.join(", ")));
     if kind.holds_data {
-        text.push_str("Holds data: deleting or replacing it needs --allow-delete\n");
+        text.push_str("Holds data: deleting or replacing it requires --allow-delete\n");
     }
     text.push_str("\nAttributes:\n");
     for (name, attribute) in kind.settable() {
         text.push_str(&line(name, attribute));
         members(&mut text, attribute, 2);
     }
-    text.push_str("\nMade by the cloud:\n");
+    text.push_str("\nRead-only attributes (set by the cloud):\n");
     for (name, attribute) in kind.attributes.iter().filter(|(_, it)| it.computed) {
         text.push_str(&line(name, attribute));
     }
@@ -105,12 +105,12 @@ fn line(name: &str, attribute: &Attribute) -> String {
     }
     if attribute.on_change == OnChange::Replace {
         facts.push(format!(
-            "a change replaces: {}",
-            attribute.why.as_deref().unwrap_or("it is fixed")
+            "changing it forces replacement: {}",
+            attribute.why.as_deref().unwrap_or("it is immutable")
         ));
     }
     if let Some(it) = attribute.on_shrink.as_ref().filter(|it| it.becomes == OnChange::Replace) {
-        facts.push(format!("a change to a smaller one replaces: {}", it.why));
+        facts.push(format!("decreasing it forces replacement: {}", it.why));
     }
     let doc =
         if attribute.doc.is_empty() { String::new() } else { format!("\n      {}", attribute.doc) };
@@ -158,7 +158,7 @@ pub fn man(words: &[String]) -> Result<Exit, OpsError> {
                 || format!("`{} --help` lists them", name.replace('-', " ")),
                 |it| format!("did you mean `{it}`?"),
             );
-            return Err(OpsError::input(format!("there is no page `{name}-{word}`"), help));
+            return Err(OpsError::input(format!("there is no manual page `{name}-{word}`"), help));
         };
         name = format!("{name}-{word}");
         command = found;

@@ -104,7 +104,7 @@ pub async fn drill(
     let rehearsal = tokio::select! {
         ended = rehearsed => ended?,
         () = signals.second() => {
-            out::talk(&format!("stopped in the middle; {}", cleanup_of(&ask.place.stack, &wanted.to)));
+            out::talk(&format!("the drill was interrupted; {}", cleanup_of(&ask.place.stack, &wanted.to)));
             return Ok(signals.number().map_or(Exit::Failed, Exit::Signal));
         }
     };
@@ -153,19 +153,24 @@ fn no_rehearsal(place: &StackRef, overlay: &str) -> OpsError {
     let switches: Vec<String> = layers::overlays(place).into_iter().filter(is_switch).collect();
     let one = switches.first().map_or("OVERLAY", String::as_str);
     OpsError::input(
-        format!("`{overlay}` rehearses nothing: a drill of it would switch nowhere"),
+        format!(
+            "overlay `{overlay}` sets no `rehearses`: its drill would have nothing to switch to"
+        ),
         format!("write `rehearses: {one}` in stacks/{}/overlays/{overlay}.yaml", place.stack),
     )
 }
 
 /// Nobody can say which instance it means.
 fn unread(overlay: &str, why: OpsError, left: &[String]) -> OpsError {
-    let what = format!("the workspace of `{overlay}` is not known: {why}");
+    let what = format!("the workspace of overlay `{overlay}` cannot be determined: {why}");
     let first = match why {
         OpsError::Input { help, .. } => help,
         _ => format!("mend {overlay}"),
     };
-    OpsError::input(what, format!("{first}; or delete what is left: {}", left.join(", ")))
+    OpsError::input(
+        what,
+        format!("{first}; or delete the remaining resources: {}", left.join(", ")),
+    )
 }
 
 /// Says what will happen, before anything of it is asked or called; `Some`: it will not.
@@ -182,7 +187,7 @@ fn foretell(
         let forecast = reports::forecast(session, &script.ask.place, switch);
         if switch.plan.refusals().next().is_some() {
             show(context, ShownPlan { plan: &switch.plan, forecast: forecast.as_ref() });
-            return Err(refused("the switch that is rehearsed"));
+            return Err(refused("the rehearsed switch"));
         }
         if let Some(exit) = waits(&switch.plan) {
             return Ok(Some(exit));
@@ -190,7 +195,7 @@ fn foretell(
     }
     if it.cleanup.refusals().next().is_some() {
         show(context, &it.cleanup);
-        return Err(refused("the cleanup after it"));
+        return Err(refused("the cleanup after the drill"));
     }
     let plans = || std::iter::once(&proposed.plan).chain(switch.map(|it| &it.plan));
     let place = &script.ask.place;
@@ -213,10 +218,10 @@ fn foretell(
         .map(|it| &it.address)
         .collect();
     out::talk(&format!(
-        "rehearsed in {}: {}; {} made for it, and all of it is deleted again, data included",
+        "the drill runs in {} and rehearses {}; {} created for it and deleted afterwards, including data",
         script.ask.place.name(),
         rehearsed(script),
-        are(made.len(), "object"),
+        are(made.len(), "resource"),
     ));
     let cleanup = cleanup_of(&script.ask.place.stack, &script.overlay);
     out::talk(&format!("if this process dies: {cleanup}"));
@@ -234,7 +239,7 @@ fn are(number: usize, noun: &str) -> String {
 
 fn rehearsed(script: &DrillSpec) -> String {
     if script.rehearses.is_empty() {
-        "making it from nothing".to_owned()
+        "creating it from scratch".to_owned()
     } else {
         format!("the switch to {}", script.rehearses.join(" + "))
     }
@@ -253,32 +258,31 @@ fn waits(plan: &Plan) -> Option<Exit> {
         out::talk(&format!("{shared}; nothing was changed"));
         return Some(ending.into());
     }
-    let why =
-        if ending == Completion::Unread { "does not answer" } else { "could not be looked at" };
-    out::talk(&format!("a part of the world {why}, and a drill can wait; nothing was changed"));
+    let why = if ending == Completion::Unread { "is unreachable" } else { "could not be read" };
+    out::talk(&format!(
+        "part of the infrastructure {why}; run the drill later; nothing was changed"
+    ));
     Some(ending.into())
 }
 
 /// What a guard would stop later is not begun.
 fn refused(what: &str) -> OpsError {
     OpsError::refused(
-        format!("a guard would stop {what}; nothing was changed"),
-        "each refusal above says what would let it through; lift it in the overlay of the drill",
+        format!("a guard would refuse {what}; nothing was changed"),
+        "each refusal above names the option that allows it; change it in the drill's overlay",
     )
 }
 
 fn no_instance(overlay: &str) -> OpsError {
     OpsError::input(
-        format!(
-            "overlay `{overlay}` sets no `workspace`: a drill of it would run against production"
-        ),
-        "write `workspace: drill` into it, and give what it makes names of its own",
+        format!("overlay `{overlay}` sets no `workspace`: a drill would run against production"),
+        "add `workspace: drill` to the overlay, and give its resources distinct names",
     )
 }
 
 fn another_instance(name: &str, stack: &str, overlay: &str, own: &str) -> OpsError {
     OpsError::refused(
-        format!("a drill of `{overlay}` happens in {stack}@{own}, and this is {name}"),
+        format!("a drill of `{overlay}` runs in {stack}@{own}, not in {name}"),
         format!(
             "{}; nothing was changed",
             AdvisedCommand::Drill { stack, to: overlay, cleanup: false }
@@ -288,12 +292,12 @@ fn another_instance(name: &str, stack: &str, overlay: &str, own: &str) -> OpsErr
 
 fn cleanup_of(stack: &str, overlay: &str) -> String {
     let cleanup = AdvisedCommand::Drill { stack, to: overlay, cleanup: true };
-    format!("{cleanup} deletes what is left of it")
+    format!("{cleanup} deletes the remaining resources")
 }
 
 fn in_use(name: &str, stack: &str, overlay: &str) -> OpsError {
     OpsError::refused(
-        format!("{name} is in use: another drill is going on, or was not cleaned up"),
+        format!("{name} is in use: another drill is running, or an earlier one was not cleaned up"),
         cleanup_of(stack, overlay),
     )
 }
@@ -306,9 +310,9 @@ impl DrillObserver for ConsoleObserver<'_> {
     fn begins(&self, part: DrillPhase, plan: &Plan) {
         out::end_bars();
         match part {
-            DrillPhase::Apply => out::talk("apply: home, as it is before the disaster"),
+            DrillPhase::Apply => out::talk("apply: creating home as it is before the disaster"),
             DrillPhase::Switch => {
-                out::talk("switch: what is rehearsed");
+                out::talk("switch: rehearsing the failover");
                 show(self.context, plan);
             }
             DrillPhase::Cleanup => {
@@ -335,12 +339,12 @@ fn ended(it: &DrillRun) -> Exit {
         ending::part("switch", switched);
     }
     if let Some(why) = &it.refused {
-        out::talk(&format!("the switch was not made: {why}"));
+        out::talk(&format!("the switch was not carried out: {why}"));
     }
     for (address, took) in &it.replicated {
         match took {
             Ok(took) => out::talk(&format!(
-                "replication: a written item arrived at {address} after {:.1} s",
+                "replication: verified at {address} after {:.1} s",
                 took.as_secs_f64()
             )),
             Err(why) => out::talk(&format!("replication: {address}: {why}")),
@@ -350,11 +354,14 @@ fn ended(it: &DrillRun) -> Exit {
         addresses.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
     };
     for (what, addresses) in [
-        ("deleted, and not foreseen", &it.surprises.unforeseen),
-        ("foreseen, and not deleted by the cleanup", &it.surprises.undeleted),
+        ("deleted, but not in the preview", &it.surprises.unforeseen),
+        ("in the preview, but not deleted", &it.surprises.undeleted),
     ] {
         if !addresses.is_empty() {
-            out::talk(&format!("the cleanup was not as foreseen: {what}: {}", named(addresses)));
+            out::talk(&format!(
+                "the cleanup differed from the preview: {what}: {}",
+                named(addresses)
+            ));
         }
     }
     told(&it.cleaned);
@@ -365,10 +372,10 @@ fn told(cleaned: &Cleaned) -> Exit {
     out::end_bars();
     ending::part("cleanup", &cleaned.report);
     if cleaned.leftovers.is_empty() {
-        out::talk("nothing is left behind");
+        out::talk("no resources remain");
     }
     for it in &cleaned.leftovers {
-        out::talk(&format!("left behind: {it}"));
+        out::talk(&format!("remaining: {it}"));
     }
     cleaned.ending().into()
 }

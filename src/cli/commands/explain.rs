@@ -59,14 +59,14 @@ pub async fn explain(
 /// `web[0].user_data` → address and attribute; a dot inside a key is part of the key.
 fn parse(what: &str) -> Result<(Address, Option<String>), OpsError> {
     let wrong = |why: crate::engine::address::NotAnAddress| {
-        OpsError::usage(why.to_string(), "name ADDRESS or ADDRESS.ATTRIBUTE, quoted for the shell")
+        OpsError::usage(why.to_string(), "write ADDRESS or ADDRESS.ATTRIBUTE, quoted for the shell")
     };
     if let Ok(address) = what.parse() {
         return Ok((address, None));
     }
     match what.rsplit_once('.') {
         Some((address, attribute)) => Ok((address.parse().map_err(wrong)?, Some(attribute.into()))),
-        None => Err(wrong(what.parse::<Address>().expect_err("it was tried above"))),
+        None => Err(wrong(what.parse::<Address>().expect_err("see the errors above"))),
     }
 }
 
@@ -75,10 +75,15 @@ fn reason(plan: &Plan, address: &Address, attribute: Option<&str>) -> Result<Str
     let Some(change) = plan.changes.iter().find(|it| it.address == *address) else {
         let names: Vec<String> = plan.changes.iter().map(|it| it.address.to_string()).collect();
         let help = nearest(&address.to_string(), names.iter().map(String::as_str)).map_or_else(
-            || format!("{} shows the addresses", AdvisedCommand::Graph { stack: &plan.stack }),
+            || {
+                format!(
+                    "run {} to list the addresses",
+                    AdvisedCommand::Graph { stack: &plan.stack }
+                )
+            },
             |it| format!("did you mean `{it}`?"),
         );
-        return Err(OpsError::input(format!("there is no `{address}`"), help));
+        return Err(OpsError::input(format!("`{address}` does not exist"), help));
     };
     let mut text = format!("{address}: {}", change.action.word());
     if !change.reason.is_empty() {
@@ -93,7 +98,7 @@ fn reason(plan: &Plan, address: &Address, attribute: Option<&str>) -> Result<Str
         plan.drift.iter().filter(|it| it.address == *address).flat_map(|it| &it.attributes);
     for (name, recorded, observed) in drifted {
         text.push_str(&format!(
-            "  {name} was changed outside lifeboat: {} → {}\n",
+            "  {name} was changed outside of lifeboat: {} → {}\n",
             inline(recorded),
             inline(observed)
         ));

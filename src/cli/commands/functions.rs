@@ -8,9 +8,9 @@ const NAMES: [(&str, &str); 7] = [
     ("vars.NAME", "a variable of the stack"),
     (
         "NAME, NAME.ATTRIBUTE",
-        "another resource, or what it has; with count or for_each NAME[0], NAME[\"key\"]",
+        "another resource or one of its attributes; with count or for_each: NAME[0], NAME[\"key\"]",
     ),
-    ("each.index", "0, 1, 2 …: which one of a resource with `count` this is"),
+    ("each.index", "the index of this instance of a resource with `count`: 0, 1, 2 …"),
     (
         "each.key",
         "under `for_each`: the text, the map's key, or the index or key of the other resource",
@@ -28,10 +28,10 @@ const FUNCTIONS: [(&str, &[(&str, &str)]); 7] = [
     (
         "Files, addresses, encodings",
         &[
-            ("file(PATH)", "the text of a file in the stack's folder"),
+            ("file(PATH)", "the contents of a file in the stack's folder"),
             (
                 "template(PATH, MAP)",
-                "the same, with each {{ EXPRESSION }} in it filled in; the keys of the map are its variables",
+                "the same, with each {{ EXPRESSION }} evaluated; the keys of the map are its variables",
             ),
             ("base64(TEXT)", "the text in base64"),
             (
@@ -40,19 +40,19 @@ const FUNCTIONS: [(&str, &[(&str, &str)]); 7] = [
             ),
             (
                 "cidr_subnet(PREFIX, BITS, N)",
-                "subnet N of a network, longer by so many bits: cidr_subnet('10.0.0.0/16', 8, 2) is '10.0.2.0/24'",
+                "subnet N of a network, with a prefix longer by BITS: cidr_subnet('10.0.0.0/16', 8, 2) is '10.0.2.0/24'",
             ),
         ],
     ),
     (
         "Any value",
         &[
-            ("size(X)", "how many characters, items or keys"),
+            ("size(X)", "the number of characters, items, or keys"),
             ("has(X.NAME)", "whether a map has the key"),
-            ("type(X), dyn(X)", "its type; itself, of any type"),
+            ("type(X), dyn(X)", "the type of X; X with its static type erased"),
             (
                 "string(X), int(X), uint(X), double(X), bool(X), bytes(X)",
-                "the same as another type",
+                "the value converted to another type",
             ),
         ],
     ),
@@ -62,7 +62,7 @@ const FUNCTIONS: [(&str, &[(&str, &str)]); 7] = [
             ("T.contains(S), T.startsWith(S), T.endsWith(S), T.matches(REGEX)", "true or false"),
             (
                 "T.charAt(N), T.indexOf(S), T.lastIndexOf(S), T.substring(FROM, TO)",
-                "a part, or where it is",
+                "a substring, or its position",
             ),
             (
                 "T.replace(OLD, NEW), T.trim(), T.reverse(), T.lowerAscii(), T.upperAscii()",
@@ -80,14 +80,14 @@ const FUNCTIONS: [(&str, &[(&str, &str)]); 7] = [
         &[
             (
                 "L.map(x, E), L.filter(x, E), L.all(x, E), L.exists(x, E), L.exists_one(x, E)",
-                "of each item; of a map: of each key; existsOne is the same as exists_one",
+                "for each item of a list or each key of a map; existsOne is the same as exists_one",
             ),
             ("L.transformList(i, x, E), M.transformMap(k, v, E)", "with the index or key"),
             (
                 "L.first(), L.last(), L.slice(FROM, TO), L.flatten(), L.distinct(), L.reverse()",
                 "parts, or another list",
             ),
-            ("L.sort(), L.sortBy(x, E)", "in order"),
+            ("L.sort(), L.sortBy(x, E)", "sorted"),
         ],
     ),
     (
@@ -95,30 +95,30 @@ const FUNCTIONS: [(&str, &[(&str, &str)]); 7] = [
         &[
             (
                 "math.greatest(…), math.least(…), math.abs(N), math.sign(N), math.sqrt(N)",
-                "of numbers",
+                "arithmetic on numbers",
             ),
-            ("math.ceil(N), math.floor(N), math.round(N), math.trunc(N)", "without a fraction"),
+            ("math.ceil(N), math.floor(N), math.round(N), math.trunc(N)", "rounded to an integer"),
             ("math.isInf(N), math.isNaN(N), math.isFinite(N)", "true or false"),
             (
                 "math.bitAnd(A, B), math.bitOr(A, B), math.bitXor(A, B), math.bitNot(A), math.bitShiftLeft(A, N), math.bitShiftRight(A, N)",
-                "bit by bit",
+                "bitwise operations",
             ),
         ],
     ),
     (
-        "What may be missing",
+        "Optional values",
         &[
             (
                 "optional.of(X), optional.none(), optional.ofNonZeroValue(X)",
-                "a value that may be missing",
+                "a value that may be absent",
             ),
             (
                 "O.hasValue(), O.value(), O.orValue(X), O.or(O), O.optMap(x, E), O.optFlatMap(x, E), O.unwrapOpt(), optional.unwrap(L)",
-                "whether it is there, itself, or another",
+                "whether the value is present, the value itself, or a fallback",
             ),
         ],
     ),
-    ("Names inside", &[("cel.bind(x, VALUE, E)", "E, in which x is the value")]),
+    ("Local names", &[("cel.bind(x, VALUE, E)", "E, in which x is the value")]),
 ];
 
 const WIDTH: usize = 26;
@@ -130,8 +130,8 @@ pub fn functions() -> Exit {
 
 fn page() -> String {
     let mut page = String::from(
-        "An expression stands in ${…} and is written in CEL (cel.dev): + - * / % == != < <= > >= in && || ! ?: [ ] and\n\
-         what follows. Quote it in YAML: '${…}'.\n\nNames\n",
+        "Expressions are written in CEL (cel.dev) inside ${…} and support + - * / % == != < <= > >= in && || ! ?: [ ] and\n\
+         the following names and functions. Quote them in YAML: '${…}'.\n\nNames\n",
     );
     for it in &NAMES {
         line(&mut page, it);

@@ -26,7 +26,7 @@ pub fn init(context: &CommandContext, dir: Option<PathBuf>) -> Result<Exit, OpsE
     // The first stack must not grow into one that is there: look before anything is written.
     let there = root.join("stacks/first");
     if there.symlink_metadata().is_ok() {
-        let what = format!("{} is there already", there.display());
+        let what = format!("{} already exists", there.display());
         return Err(OpsError::input(
             what,
             "choose another folder, or remove it; nothing was written",
@@ -38,8 +38,8 @@ pub fn init(context: &CommandContext, dir: Option<PathBuf>) -> Result<Exit, OpsE
         link_on_the_way(&root, file.parent().unwrap_or(&root))
     });
     if let Some(link) = linked {
-        let what = format!("{} is a link, and is not followed", link.display());
-        return Err(OpsError::input(what, "put a folder there; nothing was written"));
+        let what = format!("{} is a symbolic link, which lifeboat does not follow", link.display());
+        return Err(OpsError::input(what, "replace it with a folder; nothing was written"));
     }
     for (name, text) in files {
         let file = root.join(name);
@@ -65,7 +65,10 @@ fn ignore(root: &Path) -> Result<(), OpsError> {
     let found = file.symlink_metadata().ok();
     if found.as_ref().is_some_and(std::fs::Metadata::is_symlink) {
         // Git keeps links: what they lead to is not ours to write.
-        out::talk(&format!("kept    .gitignore, a link: add {} to it", IGNORED.join(", ")));
+        out::talk(&format!(
+            "kept    .gitignore (a symbolic link): add {} to it yourself",
+            IGNORED.join(", ")
+        ));
         return Ok(());
     }
     let there = match std::fs::read_to_string(&file) {

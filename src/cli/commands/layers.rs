@@ -32,7 +32,7 @@ fn desired(
 pub fn validate(context: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsError> {
     let (place, desired) = desired(context, layers)?;
     report::all(&desired.warnings, &desired.stack.sources, context.color);
-    let instances = count(desired.stack.instances.len(), "object");
+    let instances = count(desired.stack.instances.len(), "resource");
     let overlays = if desired.stack.overlays.is_empty() {
         String::new()
     } else {

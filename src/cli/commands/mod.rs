@@ -99,7 +99,7 @@ fn file_is_no_overlay(command: &Command) -> Result<(), OpsError> {
     let slip = command.layers().and_then(|it| it.overlays.iter().find(|it| !is_overlay_name(it)));
     let Some(name) = slip else { return Ok(()) };
     Err(OpsError::input(
-        format!("`{name}` is not the name of an overlay"),
-        "an overlay is a name, without folder and `.yaml`; did you mean --out?",
+        format!("`{name}` is not a valid overlay name"),
+        "write the overlay's name without its folder and `.yaml`; did you mean --out?",
     ))
 }

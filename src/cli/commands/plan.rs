@@ -74,9 +74,9 @@ pub async fn plan(
         save(&ask.place.root, &path, &encode(&proposed.plan, &envelope))?;
         let shown = file.display().to_string();
         let use_ = if proposed.plan.refusals().next().is_some() {
-            "it is refused, and cannot be applied".to_owned()
+            "a guard refused it, so it cannot be applied".to_owned()
         } else {
-            format!("{} runs exactly this", Typed::ApplyPlan { file: &shown })
+            format!("run {} to apply exactly this plan", Typed::ApplyPlan { file: &shown })
         };
         out::talk(&format!("saved to {shown}; {use_}"));
     }
@@ -91,24 +91,22 @@ fn at_work(
 ) -> Result<Option<Diagnostic>, OpsError> {
     let name = place.name();
     if let Some(it) = session.store(place).lease_status()?.filter(|it| it.is_alive) {
-        let text =
-            format!("{} is changing {name} at the moment (lifeboat {})", it.owner, it.command);
-        return Ok(Some(
-            Diagnostic::warning("run_under_way", text)
-                .help("this plan shows a world in the middle of that; plan again when it is done"),
-        ));
+        let text = format!("{} is changing {name} right now (lifeboat {})", it.owner, it.command);
+        return Ok(Some(Diagnostic::warning("run_under_way", text).help(
+            "this plan shows an intermediate state; plan again when that run has finished",
+        )));
     }
     let run = proposed.state.as_ref().and_then(|it| it.last_run.as_ref());
     let Some(run) = run.filter(|it| it.finished.is_none()) else { return Ok(None) };
     let goes_on =
         if run.destroys { Typed::Destroy { stack: &name } } else { Typed::Apply { stack: &name } };
     let text = format!(
-        "the last run (lifeboat {}) by {}, which began {}, died before its end",
+        "the last run (lifeboat {}) by {}, started at {}, died before it finished",
         run.command,
         run.who,
         moment(run.at)
     );
-    let help = format!("this plan shows what it left half-made; {goes_on} goes on from here");
+    let help = format!("this plan shows partially applied changes; run {goes_on} to resume");
     Ok(Some(Diagnostic::warning("run_died", text).help(help)))
 }
 
@@ -148,7 +146,7 @@ pub fn note_drill(place: &StackRef, stack: &Stack) {
         && !stack.rehearses.is_empty()
     {
         out::talk(&format!(
-            "{} is the workspace of a drill: {} deletes everything of it",
+            "{} is the workspace of a drill: {} deletes all of its resources",
             place.name(),
             Typed::Drill { stack: &place.stack, to: overlay, cleanup: true }
         ));
@@ -168,8 +166,8 @@ pub fn read(file: &Path) -> Result<(Plan, PlanEnvelope), OpsError> {
         std::fs::File::open(file).and_then(|it| it.take(PLAN_BYTES_MAX).read_to_string(&mut text));
     read.map_err(|source| OpsError::File { file: file.to_owned(), source })?;
     decode(&text).map_err(|why| {
-        let what = format!("{} is not a plan: {why}", file.display());
-        OpsError::input(what, "`plan` writes one with `--out`")
+        let what = format!("{} is not a plan file: {why}", file.display());
+        OpsError::input(what, "create one with `lifeboat plan --out FILE`")
     })
 }
 
@@ -211,21 +209,24 @@ fn print(plan: &Plan, envelope: &PlanEnvelope, shape: &ShapeArgs, color: bool) {
 fn save(root: &Path, file: &Path, text: &str) -> Result<(), OpsError> {
     let wrong = |what: String| {
         let help =
-            "name a file that is not there yet, or that holds an older plan; nothing was written";
+            "name a file that does not exist yet or that holds an older plan; nothing was written";
         OpsError::input(format!("{}: {what}", file.display()), help)
     };
     if let Some(link) = link_on_the_way(root, file) {
-        return Err(wrong(format!("{} is a link, and is not followed", link.display())));
+        return Err(wrong(format!(
+            "{} is a symbolic link, which lifeboat does not follow",
+            link.display()
+        )));
     }
     match std::fs::symlink_metadata(file) {
-        Ok(it) if !it.is_file() => return Err(wrong("it is no plain file".into())),
+        Ok(it) if !it.is_file() => return Err(wrong("it is not a regular file".into())),
         Ok(_) => {
             let mut head = [0; HEAD];
             let read = std::fs::File::open(file).and_then(|mut it| it.read(&mut head));
             let length = read.map_err(|why| wrong(why.to_string()))?;
             let head = String::from_utf8_lossy(&head[..length]);
             if !head.trim_start().starts_with("{\n  \"format_version\"") && length > 0 {
-                return Err(wrong("it is there already, and is no plan".into()));
+                return Err(wrong("it already exists and is not a plan".into()));
             }
         }
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => {}

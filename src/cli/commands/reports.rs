@@ -34,7 +34,10 @@ pub async fn reports(
             past.kept.iter().map(|it| (it.name.as_str(), &it.report)).collect();
         match format {
             Words::Text if all.is_empty() => {
-                out::data(&format!("{} has no reports: no switch was made yet", place.name()));
+                out::data(&format!(
+                    "{} has no reports, because no switch has been made yet",
+                    place.name()
+                ));
             }
             Words::Text => out::data(&render::report::list(&all)),
             Words::Json => out::data(&render::report::json(&all)),
@@ -76,8 +79,9 @@ fn named<'a>(
         }
         several => {
             let names: Vec<&str> = several.iter().map(|it| it.name.as_str()).collect();
-            let what = format!("{} reports begin with `{name}`", names.len());
-            Err(OpsError::input(what, format!("name one of {}", names.join(", "))))
+            let what =
+                format!("the name `{name}` is ambiguous: {} reports start with it", names.len());
+            Err(OpsError::input(what, format!("write one of {}", names.join(", "))))
         }
     }
 }
@@ -86,7 +90,7 @@ fn named<'a>(
 pub fn warn(place: &StackRef, damaged: &[DamagedReport]) {
     for it in damaged {
         let file = place.shown(&it.file);
-        out::talk(&format!("warning: {file} is left out: {}", it.why));
+        out::talk(&format!("warning: skipped {file}: {}", it.why));
     }
 }
 
@@ -113,7 +117,7 @@ pub fn conclude(
 pub fn tell_and_keep(session: &Session, place: &StackRef, report: &SwitchReport) {
     out::talk(&render::report::paragraph(report));
     match recovery_reports::keep(session, place, report) {
-        Ok(file) => out::talk(&format!("  kept in {}", place.shown(&file))),
-        Err(why) => out::talk(&format!("warning: the report was not kept: {why}")),
+        Ok(file) => out::talk(&format!("  saved in {}", place.shown(&file))),
+        Err(why) => out::talk(&format!("warning: the report was not saved: {why}")),
     }
 }

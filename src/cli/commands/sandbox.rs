@@ -67,7 +67,7 @@ pub async fn run(context: &CommandContext, command: SandboxCommand) -> Result<Ex
         SandboxCommand::Reset => {
             sandbox.reset().map_err(wrong)?;
             out::talk(
-                "the world is empty; states under state/sandbox/states still remember theirs",
+                "the sandbox is empty; the states in state/sandbox/states still record the deleted resources",
             );
         }
     }
@@ -83,9 +83,9 @@ fn fault(
     if effect == "unhealthy" {
         let label = label.ok_or_else(|| {
             OpsError::usage(
-                "`unhealthy` needs the label of an instance",
+                "`unhealthy` requires the label of an instance",
                 format!(
-                    "{} names them; `web-0` would be: {}",
+                    "run {} to list the labels; for `web-0`: {}",
                     Typed::SandboxShow,
                     Typed::SandboxUnhealthy { label: "web-0" }
                 ),
@@ -95,7 +95,7 @@ fn fault(
     }
     let FaultArgs { method, path, operation, times, nth, every, probability } = met;
     if !(0.0..=1.0).contains(&probability) {
-        let what = format!("{probability} is no probability");
+        let what = format!("{probability} is not a probability");
         return Err(OpsError::usage(what, "write a number between 0 and 1, such as 0.1"));
     }
     let effect = effect_of(effect)?;
@@ -108,11 +108,11 @@ fn restrict(sandbox: &Sandbox, what: RestrictArgs) -> Result<(), OpsError> {
     let RestrictArgs { labels, read_only, may, user, token, lift } = what;
     if lift {
         sandbox.restrict(&token, None).map_err(wrong)?;
-        out::talk("its user sees everything");
+        out::talk("the token is unrestricted");
         return Ok(());
     }
     let seen = labels.len() + read_only.len();
-    let said = format!("its user is `{user}` now, who sees what {seen} names stand for");
+    let said = format!("the token now belongs to `{user}`, who sees {seen} named resources");
     let restriction = Restriction { user, changes: labels, reads: read_only, may };
     sandbox.restrict(&token, Some(&restriction)).map_err(wrong)?;
     out::talk(&said);
@@ -122,7 +122,7 @@ fn restrict(sandbox: &Sandbox, what: RestrictArgs) -> Result<(), OpsError> {
 fn heal(sandbox: &Sandbox, names: &[String]) -> Result<(), OpsError> {
     if names.is_empty() {
         sandbox.heal(None).map_err(wrong)?;
-        out::talk("everything is healed");
+        out::talk("every fault has been cleared");
     }
     for name in names {
         let healed = sandbox.heal(Some(name)).map_err(wrong)?;
@@ -148,9 +148,12 @@ fn tell_lost(sandbox: &Sandbox) -> Result<(), OpsError> {
 fn words_of(fault_domain: &str, destroyed: &Destroyed) -> String {
     let (names, when) = match destroyed {
         Destroyed::Now(names) => (names, "destroyed"),
-        Destroyed::WhenHealed(names) => (names, "destroyed; gone when it heals"),
+        Destroyed::WhenHealed(names) => {
+            (names, "destroyed; visible once the fault domain is healed")
+        }
     };
-    let names = if names.is_empty() { "nothing was there".to_owned() } else { names.join(", ") };
+    let names =
+        if names.is_empty() { "there was nothing to destroy".to_owned() } else { names.join(", ") };
     format!("{fault_domain} {when}: {names}")
 }
 
@@ -158,7 +161,7 @@ fn log(sandbox: &Sandbox, what: LogWhat) -> Result<(), OpsError> {
     match what {
         LogWhat::On => {
             sandbox.log_requests().map_err(wrong)?;
-            out::talk("requests are logged from now on");
+            out::talk("request logging is on");
         }
         LogWhat::Off => sandbox.stop_logging().map_err(wrong)?,
         LogWhat::Show => {
@@ -175,12 +178,12 @@ fn log(sandbox: &Sandbox, what: LogWhat) -> Result<(), OpsError> {
             }
             if requests.is_full {
                 out::talk(&format!(
-                    "the log was full here; {} begins a new one",
+                    "the log is full; run {} to start a new one",
                     Typed::SandboxLogOn
                 ));
             } else if !sandbox.is_logging().map_err(wrong)? {
                 out::talk(&format!(
-                    "requests are not logged at the moment; {} logs them",
+                    "request logging is off; run {} to turn it on",
                     Typed::SandboxLogOn
                 ));
             }
@@ -192,7 +195,7 @@ fn log(sandbox: &Sandbox, what: LogWhat) -> Result<(), OpsError> {
 fn show(sandbox: &Sandbox) -> Result<(), OpsError> {
     let shown = sandbox.overview().map_err(wrong)?;
     if shown.as_object().is_some_and(serde_json::Map::is_empty) {
-        out::data("an empty world");
+        out::data("the sandbox is empty");
         return Ok(());
     }
     out::talk(&told_time(sandbox));
@@ -204,7 +207,7 @@ fn show(sandbox: &Sandbox) -> Result<(), OpsError> {
 async fn serve(sandbox: &Sandbox, listen: std::net::SocketAddr) -> Result<Exit, OpsError> {
     if !listen.ip().is_loopback() {
         return Err(OpsError::usage(
-            format!("{listen} is not on this machine's loopback"),
+            format!("{listen} is not a loopback address"),
             "the sandbox checks no credentials; use 127.0.0.1:PORT",
         ));
     }
@@ -238,11 +241,11 @@ fn told_time(sandbox: &Sandbox) -> String {
     let now = instant(sandbox.now());
     if sandbox.is_manual() {
         return format!(
-            "in the sandbox it is {now}, and its clock stands still; dates in it are its own"
+            "the sandbox's clock is stopped at {now}; dates in the sandbox refer to it"
         );
     }
     format!(
-        "in the sandbox it is {now}, and its clock runs {} times as fast as the wall's; dates in it are its own",
+        "the sandbox's clock shows {now} and runs {} times faster than wall-clock time; dates in the sandbox refer to it",
         sandbox.speed()
     )
 }
@@ -271,7 +274,7 @@ fn effect_of(word: &str) -> Result<Effect, OpsError> {
         "stale-list" => Effect::StaleList { milliseconds: STALE_MILLISECONDS },
         _ => {
             return Err(OpsError::usage(
-                format!("`{word}` is no fault"),
+                format!("unknown fault `{word}`"),
                 "write unhealthy, 401, 403, 429, 500, 503, lost-reply, slow, html502, truncated, empty200, hang or stale-list",
             ));
         }

@@ -55,8 +55,8 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
             change(context, &state, &from, |state, from| {
                 if state.records.contains_key(&to) {
                     return Err(OpsError::input(
-                        format!("`{to}` is taken"),
-                        "choose a free address",
+                        format!("`{to}` already has a record"),
+                        "choose an address without a record",
                     ));
                 }
                 Ok((to.clone(), StepOutcome::Moved { from: from.clone() }))
@@ -104,13 +104,16 @@ fn read(store: &FileStore) -> Result<State, OpsError> {
 }
 
 fn nothing_there(store: &FileStore) -> OpsError {
-    let what = format!("there is no state in {}", store.folder().display());
-    OpsError::input(what, "it is made by the first apply; with --sandbox, the sandbox's own")
+    let what = format!("{} contains no state", store.folder().display());
+    OpsError::input(
+        what,
+        "the first apply creates it; the sandbox has its own, which needs --sandbox",
+    )
 }
 
 fn parse(text: &str) -> Result<Address, OpsError> {
     text.parse().map_err(|why: crate::engine::address::NotAnAddress| {
-        OpsError::usage(why.to_string(), "quote it for the shell")
+        OpsError::usage(why.to_string(), "quote the address for the shell")
     })
 }
 
@@ -121,7 +124,12 @@ fn find(state: &State, text: &str) -> Result<Address, OpsError> {
     }
     let names: Vec<String> = state.records.keys().map(ToString::to_string).collect();
     let help = nearest(text, names.iter().map(String::as_str)).map_or_else(
-        || format!("{} shows what is recorded", Typed::StateList { stack: &state.name() }),
+        || {
+            format!(
+                "run {} to list the recorded resources",
+                Typed::StateList { stack: &state.name() }
+            )
+        },
         |it| format!("did you mean `{it}`?"),
     );
     Err(OpsError::input(format!("`{address}` is not recorded"), help))
@@ -160,16 +168,16 @@ fn rm(
     let address = find(&state, address)?;
     let record = &state.records[&address];
     out::talk(&format!(
-        "`{address}` is the {} with the id {}: it stays as it is, and lifeboat no longer knows that it is yours",
+        "`{address}` is the {} with the ID {}: it keeps running, but lifeboat will no longer track it",
         record.kind, record.id
     ));
-    if !may("Forget it?", yes)? {
+    if !may("Remove its record?", yes)? {
         return Ok(Exit::Refused);
     }
     change(context, args, &address.to_string(), |_, it| Ok((it.clone(), StepOutcome::Removed)))?;
     let name = &args.stack;
     let again = Typed::StateRemember { stack: name, address: &address.to_string() };
-    out::talk(&format!("to undo it: {again}"));
+    out::talk(&format!("to undo this: {again}"));
     Ok(Exit::Done)
 }
 
@@ -185,18 +193,21 @@ fn put_back(
     let address = parse(address)?;
     if state.records.contains_key(&address) {
         return Err(OpsError::input(
-            format!("`{address}` is recorded"),
-            "only what was forgotten is put back; nothing was changed",
+            format!("`{address}` already has a record"),
+            "only a removed record can be restored; nothing was changed",
         ));
     }
     let record = store.forgotten(&state, &address)?.ok_or_else(|| {
         OpsError::input(
-            format!("no snapshot of the history has a record of `{address}`"),
-            format!("it keeps the last 50, in {}", store.folder().join("history").display()),
+            format!("no snapshot in the history contains a record of `{address}`"),
+            format!(
+                "the history keeps the last 50 snapshots, in {}",
+                store.folder().join("history").display()
+            ),
         )
     })?;
-    out::talk(&format!("`{address}` was the {} with the id {}", record.kind, record.id));
-    if !may("Put its record back?", yes)? {
+    out::talk(&format!("`{address}` was the {} with the ID {}", record.kind, record.id));
+    if !may("Restore its record?", yes)? {
         return Ok(Exit::Refused);
     }
     mend(context, args, |_| Ok((address, StepOutcome::Recorded(Box::new(record)))))?;
@@ -210,7 +221,7 @@ fn restore(context: &CommandContext, args: &StateArgs, yes: bool) -> Result<Exit
         Ok(state) => {
             let serial = state.ok_or_else(|| nothing_there(&store))?.serial;
             out::talk(&format!(
-                "nothing to restore: the state is whole and the newest, serial {serial}"
+                "nothing to restore: the state is intact and the newest, serial {serial}"
             ));
             return Ok(Exit::Done);
         }
@@ -225,26 +236,29 @@ fn restore(context: &CommandContext, args: &StateArgs, yes: bool) -> Result<Exit
     out::talk(&why.to_string());
     let lost = match found.lost {
         0 => String::new(),
-        1 => "; 1 entry that came after it is lost".to_owned(),
-        lost => format!("; {lost} entries that came after it are lost"),
+        1 => "; 1 later entry is lost".to_owned(),
+        lost => format!("; {lost} later entries are lost"),
     };
     out::talk(&format!(
-        "the newest that is whole: serial {}, entry {}, {} recorded, active: {}{lost}",
+        "newest intact state: serial {}, entry {}, {} recorded, active: {}{lost}",
         found.state.serial,
         found.state.sequence,
-        count(found.state.records.len(), "object"),
+        count(found.state.records.len(), "resource"),
         named(&found.state.active),
     ));
-    if !may("Go on from there?", yes)? {
+    if !may("Restore this state?", yes)? {
         return Ok(Exit::Refused);
     }
     let done = store.restore(&open::who(), &context.command, now(context, args)?)?;
     let place = StackRef::find(&args.stack, &context.directory)?;
     let aside: Vec<String> = done.aside.iter().map(|it| place.shown(it)).collect();
     let aside = if aside.is_empty() { "nothing".to_owned() } else { aside.join(", ") };
-    out::talk(&format!("restored as serial {}; kept aside: {aside}", done.state.serial));
     out::talk(&format!(
-        "look what is missing before anything is applied: {}",
+        "restored as serial {}; the old files are kept in {aside}",
+        done.state.serial
+    ));
+    out::talk(&format!(
+        "check what is missing before you apply anything: {}",
         Typed::Plan { stack: &args.stack, overlays: &[], out: None }
     ));
     Ok(Exit::Done)
@@ -284,7 +298,7 @@ fn mend(
     lease.append(&[entry])?;
     state.serial += 1;
     lease.save(&state)?;
-    out::talk(&format!("{address}: done; the next plan tells what follows"));
+    out::talk(&format!("updated `{address}` in the state; run `lifeboat plan` to see the effect"));
     Ok(())
 }
 
@@ -297,25 +311,25 @@ fn settle(
 ) -> Result<(), OpsError> {
     if id.is_none() && !nothing {
         return Err(OpsError::usage(
-            "it is not said what became of the step",
-            "add --id ID, or --nothing",
+            "the result of the step is missing",
+            "add --id ID if the step created a resource, or --nothing if it did not",
         ));
     }
     mend(context, args, |state| {
         let address = parse(address)?;
         let begun = state.begun.get(&address).ok_or_else(|| {
             OpsError::input(
-                format!("no step of `{address}` is indeterminate"),
-                "only a step that began and did not end can be settled",
+                format!("`{address}` has no interrupted operation"),
+                "only an operation that began and has no recorded end can be resolved",
             )
         })?;
         if id.is_some() && begun.call != "create" {
             return Err(OpsError::input(
                 format!(
-                    "the step of `{address}` was no create, so no id can say what became of it"
+                    "the interrupted operation on `{address}` is not a create, so --id does not apply"
                 ),
                 format!(
-                    "nothing was changed; the next plan looks at the object anew: {}",
+                    "nothing was changed; the next plan reads the resource again: {}",
                     Typed::StateResolve { stack: &args.stack, address: &address.to_string() }
                 ),
             ));
@@ -324,7 +338,7 @@ fn settle(
             Some(id) if begun.call == "create" => {
                 StepOutcome::Recorded(Box::new(adopted(begun, id)))
             }
-            _ => StepOutcome::Failed { why: "resolved by hand: nothing was made".into() },
+            _ => StepOutcome::Failed { why: "resolved by hand: nothing was created".into() },
         };
         Ok((address, outcome))
     })

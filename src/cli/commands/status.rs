@@ -25,7 +25,7 @@ pub async fn status(
     let given = open::variables(&target.under(Vec::new()))?;
     let session = open::session(&place.root, world).await?;
     let Some(status) = status::status(&session, &place, &given)? else {
-        out::data(&format!("{} was not applied yet", place.name()));
+        out::data(&format!("{} has not been applied yet", place.name()));
         return Ok(Exit::Done);
     };
     let (plan, trouble) = match &status.pending {
@@ -40,7 +40,7 @@ pub async fn status(
         plan,
         trouble,
         lease: session.store(&place).lease_status()?.map(|it| {
-            let gone = if it.is_alive { "" } else { ", whose process is gone" };
+            let gone = if it.is_alive { "" } else { ", whose process has died" };
             let aim = it.to.map(|it| format!(", a switch to {}", named(&it))).unwrap_or_default();
             let asked = it.asked_by.map(|it| format!(", asked to stop by {it}"));
             format!("{} ({}){aim}{gone}{}", it.owner, it.command, asked.unwrap_or_default())
@@ -61,7 +61,7 @@ pub fn pending(session: &Session, ask: &PlanRequest) {
     if number > 0 {
         let (verb, them) = if number == 1 { ("is", "it") } else { ("are", "them") };
         out::talk(&format!(
-            "{} {verb} pending: {} shows {them}, {} makes {them}",
+            "{} {verb} pending: run {} to see {them} and {} to apply {them}",
             count(number, "change"),
             AdvisedCommand::Plan { stack: &name, overlays: &[], out: None },
             AdvisedCommand::Apply { stack: &name }

@@ -153,7 +153,7 @@ async fn look_again(
     if !passes(&went) || !store.load()?.is_some_and(|it| goes_on(&it)) {
         return Ok(went.exit);
     }
-    out::talk(&format!("what was not read is looked at again for {} s", SILENT.as_secs()));
+    out::talk(&format!("retrying the reads that failed for up to {} s", SILENT.as_secs()));
     let signals = signals::listen()?;
     let mut stop = signals.stop.clone();
     let mut pause = FIRST_PAUSE;
@@ -218,9 +218,9 @@ async fn must_answer(session: &Session, ask: &PlanRequest, state: &State) -> Res
     let lost = stays.into_iter().chain(silent.iter().map(|(it, _)| it.as_str())).collect();
     let without = AdvisedCommand::Failback { stack: &ask.place.name(), lost };
     Err(OpsError::refused(
-        format!("{domain} is still silent: {}", unseen.why),
+        format!("{domain} is still unreachable: {}", unseen.why),
         format!(
-            "wait until it answers; if it has to be, go home without it: {without}; nothing was changed"
+            "wait until it is reachable; if you cannot wait, fail back without it: {without}; nothing was changed"
         ),
     ))
 }
@@ -274,7 +274,7 @@ fn take(
         let by = state.last_run.as_ref();
         let by = by.map(|it| format!(" by {} (lifeboat {})", it.who, it.command));
         out::talk(&format!(
-            "the switch to {} was already made{}; nothing is left to do",
+            "the switch to {} was already made{}; nothing to do",
             named(&to),
             by.unwrap_or_default()
         ));
@@ -286,7 +286,7 @@ fn take(
 fn nothing_yet(place: &StackRef) -> OpsError {
     let name = place.name();
     OpsError::input(
-        format!("nothing of {name} was applied yet, so there is nothing to switch"),
+        format!("{name} has not been applied yet, so there is nothing to switch"),
         format!("apply it first: {}", AdvisedCommand::Apply { stack: &name }),
     )
 }
@@ -304,10 +304,10 @@ pub fn where_to(context: &CommandContext, target: &TargetArgs) -> Result<OpsErro
     };
     let ways: Vec<String> = ways(&place).into_iter().map(told).collect();
     Ok(OpsError::usage(
-        "no --to says where to; nothing was done",
+        "--to is missing; nothing was changed",
         match ways.as_slice() {
-            [] => format!("{name} has no overlay to switch to: write one into `overlays/`"),
-            ways => format!("these can be switched to:{}", ways.concat()),
+            [] => format!("{name} has no overlay to switch to: add one in `overlays/`"),
+            ways => format!("available overlays:{}", ways.concat()),
         },
     ))
 }
@@ -329,15 +329,15 @@ async fn there_already(
         };
         let astray: Vec<String> = astray.iter().map(told).collect();
         out::talk(&format!(
-            "{site} is active in {name}, and users were not seen there: {}; {} shows what is there",
+            "{site} is active in {name}, but users could not be confirmed there: {}; run {} to see what exists",
             astray.join("; "),
             AdvisedCommand::Plan { stack: &name, overlays: &[], out: None }
         ));
         return Ok(Exit::Unseen);
     }
     out::talk(&match to {
-        None => format!("{name} is at home already: nothing to switch, nothing changed"),
-        Some(to) => format!("{to} is active already in {name}: nothing to switch, nothing changed"),
+        None => format!("{name} is already at home: nothing to switch, nothing changed"),
+        Some(to) => format!("{to} is already active in {name}: nothing to switch, nothing changed"),
     });
     let is_new = |it: &&String| !state.lost.iter().any(|lost| lost.fault_domain == **it);
     let assumed = match to {
@@ -349,7 +349,7 @@ async fn there_already(
     // A planned switch that is over says nothing of a loss that came later.
     if let Some(to) = to.filter(|_| ask.losses == Losses::Assumed && !lost.is_empty()) {
         out::talk(&format!(
-            "nothing is recorded as lost by this; if it is by now: {}",
+            "this did not record any fault domain as lost; if one is lost now: {}",
             AdvisedCommand::Failover { stack: &name, to, lost, planned: false }
         ));
     }
@@ -360,9 +360,9 @@ async fn there_already(
 /// `base` names what is there without overlays.
 fn no_way_home(target: &TargetArgs) -> OpsError {
     OpsError::usage(
-        "`base` is no overlay to fail over to",
+        "`base` is not an overlay to fail over to",
         format!(
-            "the way home is {}",
+            "to go home, run {}",
             AdvisedCommand::Failback { stack: &target.stack, lost: Vec::new() }
         ),
     )
@@ -373,9 +373,12 @@ fn not_planned(place: &StackRef, state: &State) -> OpsError {
     let lost: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let name = place.name();
     OpsError::refused(
-        format!("--planned says that nothing is lost, and state says that {} is", lost.join(", ")),
         format!(
-            "if it answers again: {}; else leave --planned out, and name it with --lost; nothing was changed",
+            "--planned means that no fault domain is lost, but the state records {} as lost",
+            lost.join(", ")
+        ),
+        format!(
+            "if it has recovered: {}; otherwise omit --planned and name it with --lost; nothing was changed",
             AdvisedCommand::Recovered { stack: &name, fault_domain: lost[0] }
         ),
     )
@@ -388,9 +391,10 @@ fn says_what_is_lost(ask: &PlanRequest, state: &State, to: &str) -> Result<(), O
         return Ok(());
     }
     let name = ask.place.name();
-    let what = format!("overlay `{to}` does not say what is lost");
+    let what =
+        format!("overlay `{to}` has no `assumes_lost`, and neither --lost nor --planned was given");
     if out::can_ask() {
-        let question = "Is nothing lost, and both sites alive? Only `yes` is accepted:";
+        let question = "Are both sites up, with no fault domain lost? Only `yes` is accepted:";
         if out::ask(question).as_deref() == Some("yes") {
             return Ok(());
         }
@@ -419,7 +423,7 @@ pub async fn recovered(
     let left: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
     out::talk(&format!(
-        "{domain} has recovered; still lost: {left}; active: {}; {} shows what has to be done",
+        "{domain} has recovered; still lost: {left}; active: {}; run {} to see the required changes",
         named(&state.active),
         AdvisedCommand::Plan { stack: &place.name(), overlays: &[], out: None }
     ));

@@ -61,7 +61,7 @@ fn ask(context: &CommandContext, args: &WatchArgs) -> Result<WatchRequest, OpsEr
     if timeout > interval {
         return Err(OpsError::usage(
             format!("--timeout {} is longer than --interval {}", args.timeout, args.interval),
-            "a probe must be over before the next round begins",
+            "a probe must finish before the next one starts",
         ));
     }
     let (failed, of) = down(&args.down)?;
@@ -107,10 +107,9 @@ fn rehearsal(context: &CommandContext, args: &WatchArgs) -> Result<sides::PlanRe
 
 fn act(args: &WatchArgs) -> Result<Act, OpsError> {
     match &args.exec {
-        Some(command) if command.trim().is_empty() => Err(OpsError::usage(
-            "--exec is empty",
-            "name a command, or leave it out to only report",
-        )),
+        Some(command) if command.trim().is_empty() => {
+            Err(OpsError::usage("--exec is empty", "give a command, or omit --exec to only report"))
+        }
         Some(command) => Ok(Act::Exec { line: command.clone(), pass: args.pass.clone() }),
         None if args.failover => {
             // Asked now: after an upgrade the file under this name is the new program.
@@ -135,13 +134,13 @@ fn down(text: &str) -> Result<(usize, usize), OpsError> {
     let number = |it: &str| it.parse::<usize>().map_err(|_| wrong("is not N/M"));
     let (failed, of) = (number(parts.0)?, number(parts.1)?);
     if failed == 0 {
-        return Err(wrong("would be down without a failure"));
+        return Err(wrong("would mean down without a failure"));
     }
     if failed > of {
-        return Err(wrong("can never be: there are fewer rounds than have to fail"));
+        return Err(wrong("can never be reached: N is larger than M"));
     }
     if of > ROUNDS_MAX {
-        return Err(wrong(&format!("is too long a history: it holds {ROUNDS_MAX} rounds at most")));
+        return Err(wrong(&format!("is too long: the history holds at most {ROUNDS_MAX} probes")));
     }
     Ok((failed, of))
 }
@@ -150,7 +149,7 @@ fn seconds(flag: &str, text: &str) -> Result<u64, OpsError> {
     let parsed = parse_duration(text).filter(|it| (1..=SECONDS_MAX).contains(it));
     parsed.ok_or_else(|| {
         OpsError::usage(
-            format!("{flag} {text} is no duration"),
+            format!("{flag} {text} is not a valid duration"),
             "write 30s, 5m, 24h or 7d; from 1s to 366d",
         )
     })
@@ -163,13 +162,13 @@ fn milliseconds(seconds: u64) -> i64 {
 fn introduce(ask: &WatchRequest) {
     let rules = &ask.rules;
     let does = match &ask.act {
-        Act::Report => "only reports: add --failover or --exec to act".to_owned(),
+        Act::Report => "only reports (add --failover or --exec to act)".to_owned(),
         Act::Exec { .. } => "then runs the command".to_owned(),
         Act::Failover { .. } => format!("then fails over to {}", ask.overlay),
     };
     let cooldown = u64::try_from(rules.cooldown / 1_000).unwrap_or_default();
     out::talk(&format!(
-        "watching {} every {}: down when {} of the last {} failed, up after {} good; at most one switch in {}; {does}",
+        "watching {} every {}: down when {} of the last {} probes failed, up after {} healthy ones; at most one switch per {}; {does}",
         ask.targets.shown(),
         duration(ask.interval.as_secs()),
         rules.failed,
@@ -179,7 +178,7 @@ fn introduce(ask: &WatchRequest) {
     ));
     if !ask.targets.has_control() && !matches!(ask.act, Act::Report) {
         out::talk(
-            "warning: without --control, a cut of this machine's own network looks like an outage",
+            "warning: without --control, a network failure of this host looks like an outage of the site",
         );
     }
 }

@@ -65,7 +65,7 @@ where
             let words = match (meta.code(), message) {
                 (Some(code), "") => code.to_owned(),
                 (Some(code), message) => format!("{code}: {message}"),
-                (None, _) => "no reason that DynamoDB would give".to_owned(),
+                (None, _) => "the response gives no reason".to_owned(),
             };
             let made = ProviderError::new(meaning.fault, endpoint, words)
                 .status(status)
@@ -77,7 +77,8 @@ where
         }
         SdkError::ResponseError(said) => {
             let status = said.raw().status().as_u16();
-            ProviderError::new(lost.garbled(), endpoint, "the answer cannot be read").status(status)
+            ProviderError::new(lost.garbled(), endpoint, "the response cannot be parsed")
+                .status(status)
         }
         SdkError::TimeoutError(_) => {
             ProviderError::new(lost.fault(), endpoint, "no answer in time")
@@ -122,7 +123,7 @@ fn meaning(status: u16, code: Option<&str>, message: &str, lost: LostReply) -> M
         }
         "LimitExceededException" => advised(
             ErrorClass::Rejected,
-            "a quota is used up: wait until the time that it names, or ask AWS for a higher one",
+            "a quota is exhausted: wait until the time given, or request a higher one from AWS",
         ),
         "ThrottlingException" if says("try again after") => {
             paused(ErrorClass::Throttled, seconds(15))
@@ -181,11 +182,11 @@ fn refusal(message: &str) -> Meaning {
         return Meaning {
             fault: ErrorClass::Conflict,
             pause: None,
-            advice: Some("a table of this name is in the replica's region already"),
+            advice: Some("a table with this name already exists in the replica's region"),
         };
     }
     if says("acted as a source region") {
-        return advised("remove the replica that was made through it first, or wait 24 hours");
+        return advised("first remove the replica that was created through it, or wait 24 hours");
     }
     if says("deletion protection") || says("protected against deletion") {
         return advised("apply `deletion_protection: false` first");

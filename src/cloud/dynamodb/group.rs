@@ -114,7 +114,7 @@ impl Dynamo {
         let why_not = match entry {
             Some(ReplicaStatus::Active) => not_ready(&seen.table),
             Some(entry) => return Ok(in_motion(found, &entry)),
-            None => Some("the other members do not name it".to_owned()),
+            None => Some("the other members do not list it".to_owned()),
         };
         Ok(ReadResult::Exists { attributes: found, ready: why_not.is_none(), why_not })
     }
@@ -128,11 +128,7 @@ impl Dynamo {
         let named = wanted.get("table.region").or_else(|| wanted.get(JOIN));
         let first = named.and_then(Value::as_text).ok_or_else(|| {
             let endpoint = self.endpoint("UpdateTable", place);
-            ProviderError::new(
-                ErrorClass::Rejected,
-                endpoint,
-                "the region of its table is not known",
-            )
+            ProviderError::new(ErrorClass::Rejected, endpoint, "the region of its table is unknown")
         })?;
         let at = |region: &str| TableRef { region: region.to_owned(), name: place.name.clone() };
         let error = match self.describe(&at(first)).await {
@@ -140,7 +136,7 @@ impl Dynamo {
             Ok(None) => ProviderError::new(
                 ErrorClass::Missing,
                 self.endpoint("DescribeTable", &at(first)),
-                format!("there is no table `{}`", place.name),
+                format!("the table `{}` does not exist", place.name),
             ),
             Err(error) => error,
         };

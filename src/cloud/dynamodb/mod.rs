@@ -66,7 +66,7 @@ impl Driver for Dynamo {
         if regions.len() > 1 {
             let regions: Vec<&str> = regions.into_iter().collect();
             let what = format!(
-                "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, and this stack is in {}",
+                "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, but this stack is in {}",
                 regions.join(" and ")
             );
             let help = "one address cannot stand for several regions, except on loopback; unset it";
@@ -75,7 +75,7 @@ impl Driver for Dynamo {
         let is_plain = !regions.is_empty() && endpoint.starts_with("http://");
         is_plain.then(|| Misdirected {
             what: format!(
-                "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, and credentials do not travel over plain HTTP"
+                "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, but credentials are never sent over plain HTTP"
             ),
             help: "use https, or an emulator on loopback",
         })

@@ -154,7 +154,7 @@ impl Dynamo {
     ) -> Result<TableDescription, ProviderError> {
         self.describe(place).await?.ok_or_else(|| {
             let endpoint = self.endpoint("DescribeTable", place);
-            let words = format!("there is no table `{}`", place.name);
+            let words = format!("the table `{}` does not exist", place.name);
             ProviderError::new(ErrorClass::Missing, endpoint, words)
         })
     }
@@ -209,7 +209,7 @@ impl Dynamo {
                 return Err(self.garbled(
                     "ListTagsOfResource",
                     place,
-                    "a list of tags without end",
+                    "the list of tags never ends",
                 ));
             }
         }

@@ -70,7 +70,7 @@ impl Dynamo {
         let table = contacts.ask(&contact, Box::pin(self.described(flight.writer)));
         let table = table.await.map_err(|why| self.concerning(flight, why))?;
         let canary = ReplicationProbe::of(&table).ok_or_else(|| {
-            let words = format!("the key of `{}` cannot be understood", flight.writer.name);
+            let words = format!("the key of `{}` is not supported", flight.writer.name);
             self.grounded(flight, ErrorClass::Garbled, words)
         })?;
         let measured = match self.write(flight, &canary).await {
@@ -85,7 +85,7 @@ impl Dynamo {
             (Err(why), Ok(())) => Err(self.concerning(flight, why)),
             (measured, Err(left)) => {
                 let outcome = match measured {
-                    Ok(took) => format!("it arrived after {took:?}"),
+                    Ok(took) => format!("the item arrived after {took:?}"),
                     Err(why) => why.to_string(),
                 };
                 let words = format!("{outcome}; and it could not be deleted: {left}");
@@ -113,7 +113,7 @@ impl Dynamo {
         tokio::select! {
             written = put => written.map(drop),
             () = self.too_long(flight.within) => {
-                let words = format!("it was not accepted within {:?}", flight.within);
+                let words = format!("the write was not accepted within {:?}", flight.within);
                 Err(self.grounded(flight, ErrorClass::UnknownOutcome, words))
             }
         }
@@ -152,7 +152,7 @@ impl Dynamo {
             () = self.too_late(flight.within, &looks) => {
                 let last = last.lock().ok().and_then(|mut it| it.take());
                 let why = last.map(|it| format!(" ({it})")).unwrap_or_default();
-                let words = format!("it did not arrive within {:?}{why}", flight.within);
+                let words = format!("the item did not arrive within {:?}{why}", flight.within);
                 Err(self.grounded(flight, ErrorClass::Transient, words))
             }
         }
@@ -206,7 +206,7 @@ impl Dynamo {
     ) -> ProviderError {
         let endpoint = |place: &TableRef| self.address(&place.region);
         let way = format!(
-            "a canary in `{}` from {} to {}",
+            "the replication probe in `{}` from {} to {}",
             flight.writer.name,
             endpoint(flight.writer),
             endpoint(flight.reader)

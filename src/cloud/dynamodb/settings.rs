@@ -81,7 +81,7 @@ impl Dynamo {
             other => drop(other?),
         }
         if off_first {
-            Err(self.later(place, "the old stream is being switched off first"))
+            Err(self.later(place, "the old stream is being disabled first"))
         } else {
             Ok(())
         }
@@ -136,7 +136,7 @@ impl Dynamo {
             return Ok(());
         }
         if moving {
-            return Err(self.later(place, "TTL is still being switched"));
+            return Err(self.later(place, "TTL is still changing"));
         }
         let (enabled, attribute) = match (&now, then) {
             (Some(now), _) => (false, now.as_str()),
@@ -153,7 +153,7 @@ impl Dynamo {
             .table_name(&place.name)
             .time_to_live_specification(specification))?;
         if now.is_some() && then.is_some() {
-            Err(self.later(place, "TTL on the old attribute is being switched off first"))
+            Err(self.later(place, "TTL on the old attribute is being disabled first"))
         } else {
             Ok(())
         }
@@ -187,7 +187,7 @@ impl Dynamo {
             if extra.is_empty() {
                 return Ok(());
             }
-            return Err(self.later(place, "the new tags are being written before old ones go"));
+            return Err(self.later(place, "the new tags are written before old ones are removed"));
         }
         if extra.is_empty() {
             return Ok(());

@@ -105,7 +105,7 @@ struct TableShape {
 fn shape(wanted: &Attributes, mark: Option<&str>) -> Result<TableShape, String> {
     let text = |name: &str| wanted.get(name).and_then(Value::as_text);
     let types =
-        wanted.get("attributes").and_then(Value::as_map).ok_or("`attributes` is not known")?;
+        wanted.get("attributes").and_then(Value::as_map).ok_or("`attributes` is unknown")?;
     let mut definitions = Vec::new();
     for (name, kind) in types {
         let kind = kind.as_text().ok_or_else(|| format!("the type of `{name}` is not known"))?;

@@ -74,7 +74,7 @@ impl TableRef {
         if let (Some(region), Some(name)) = (text("region"), name) {
             return Ok(Self { region: region.to_owned(), name: name.to_owned() });
         }
-        let words = "its region or its name is not known";
+        let words = "its region or its name is unknown";
         Err(ProviderError::new(ErrorClass::Rejected, kind.kind.clone(), words))
     }
 }

@@ -106,7 +106,7 @@ impl Connections {
         let url = &self.settings.linode_url;
         let refuse = |words: &str| ProviderError::new(ErrorClass::Unauthenticated, endpoint, words);
         if !url.starts_with("https://") && !is_loopback(url) {
-            return Err(refuse("a token never travels over plain HTTP except to loopback")
+            return Err(refuse("tokens are never sent over plain HTTP except to loopback")
                 .advice("use an https:// address in LINODE_URL"));
         }
         self.settings.linode_token.as_ref().ok_or_else(|| {
@@ -188,8 +188,8 @@ fn plain_http() -> aws_sdk_dynamodb::config::SharedHttpClient {
 
 /// There is nothing that could ask.
 pub(crate) fn no_client(endpoint: &str, why: &str) -> ProviderError {
-    ProviderError::new(ErrorClass::Rejected, endpoint, format!("no HTTPS client can be made: {why}"))
-        .advice("install the certificate authorities (on Debian: ca-certificates), or name their file in SSL_CERT_FILE")
+    ProviderError::new(ErrorClass::Rejected, endpoint, format!("cannot create an HTTPS client: {why}"))
+        .advice("install the certificate authorities (on Debian: ca-certificates), or set SSL_CERT_FILE to their file")
 }
 
 /// Shorter than the whole attempt, so that a dead host is told apart from a lost reply.

@@ -66,7 +66,7 @@ impl Prober {
             Probe::Http { url } => match reqwest::Url::parse(url) {
                 Ok(url) => url.host_str().unwrap_or_default().to_owned(),
                 Err(why) => {
-                    return ProbeAnswer::Refused(format!("`{url}` is no URL: {why}")).into();
+                    return ProbeAnswer::Refused(format!("`{url}` is not a URL: {why}")).into();
                 }
             },
         };
@@ -76,7 +76,7 @@ impl Prober {
                 self.ask_sandbox(base, &probe).await.into()
             }
             (None, true) => ProbeAnswer::Refused(format!(
-                "{host} is an address of the sandbox, which is not in use"
+                "{host} is an address of the sandbox that is not in use"
             ))
             .into(),
             _ => self.dial(&probe, within).await,
@@ -169,7 +169,7 @@ fn told(json: &Json) -> ProbeAnswer {
             }
         }
         "refused" => ProbeAnswer::Refused("connection refused".to_owned()),
-        "unresolved" => ProbeAnswer::Refused("no zone knows the name".to_owned()),
+        "unresolved" => ProbeAnswer::Refused("no zone contains the name".to_owned()),
         other => ProbeAnswer::Refused(format!("the sandbox answered `{other}`")),
     }
 }

@@ -66,7 +66,7 @@ impl BrokenReply {
     fn words(&self) -> String {
         match self {
             Self::Unreachable(error) | Self::Cut(error) => innermost(error),
-            Self::Endless => "its answer is too long".to_owned(),
+            Self::Endless => "its response is too long".to_owned(),
         }
     }
 }

@@ -22,7 +22,7 @@ const ROWS_MAX: usize = 100_000;
 /// Reasons of one answer that are told.
 const REASONS_MAX: usize = 5;
 
-const TOO_LONG: &str = "the answer is longer than any answer of this API";
+const TOO_LONG: &str = "the response is longer than any response of this API";
 
 /// The API as one run reaches it.
 #[derive(Clone)]
@@ -59,9 +59,9 @@ impl LinodeApi {
         match id(&row) {
             Some(it) if it == own => Ok(row),
             Some(it) => {
-                Err(self.garbled(path, &format!("the answer is about another object, {it}")))
+                Err(self.garbled(path, &format!("the response describes another resource, {it}")))
             }
-            None => Err(self.garbled(path, "the answer is not the object: it has no id")),
+            None => Err(self.garbled(path, "the response is not the resource: it has no ID")),
         }
     }
 
@@ -92,7 +92,7 @@ impl LinodeApi {
             let pages = answer.get("pages").and_then(Json::as_u64);
             let data = answer.get_mut("data").map(Json::take);
             let (Some(pages), Some(Json::Array(data))) = (pages, data) else {
-                let words = "the answer is not a list with pages";
+                let words = "the response is not a paginated list";
                 let endpoint = format!("GET {}", self.url(path));
                 return Err(ProviderError::new(ErrorClass::Garbled, endpoint, words));
             };
@@ -106,7 +106,7 @@ impl LinodeApi {
                 return Err(self.garbled(path, &words));
             }
             if pages > PAGES_MAX || rows.len() > ROWS_MAX {
-                let words = format!("a list of {pages} pages, which nobody reads");
+                let words = format!("the list has too many pages: {pages}");
                 return Err(self.garbled(path, &words));
             }
             page += 1;
@@ -119,7 +119,7 @@ impl LinodeApi {
         let denied = match self.get("/account", &[], None).await {
             Ok(account) => {
                 let Some(euuid) = account.get("euuid").and_then(Json::as_str) else {
-                    return Err(self.garbled("/account", "the answer names no `euuid`"));
+                    return Err(self.garbled("/account", "the response contains no `euuid`"));
                 };
                 if bound.is_none_or(|it| it == euuid) {
                     return Ok(euuid.to_owned());
@@ -135,12 +135,12 @@ impl LinodeApi {
         match bound {
             Some(bound) if bound != user => Err(ProviderError {
                 words: format!(
-                    "{}; this stack belongs to account {bound}, and this token may not say of which one it is",
+                    "{}; this stack belongs to account {bound}, but this token may not read which account it belongs to",
                     denied.words.trim_end_matches('.')
                 ),
                 ..denied
             }
-            .advice("give it the scope account:read_only")),
+            .advice("give the token the scope account:read_only")),
             _ => Ok(user),
         }
     }
@@ -148,7 +148,7 @@ impl LinodeApi {
     async fn user(&self) -> Result<String, ProviderError> {
         let profile = self.get("/profile", &[], None).await?;
         let user = profile.get("username").and_then(Json::as_str).map(str::to_owned);
-        user.ok_or_else(|| self.garbled("/profile", "the answer names no `username`"))
+        user.ok_or_else(|| self.garbled("/profile", "the response contains no `username`"))
     }
 
     pub(crate) fn garbled(&self, path: &str, words: &str) -> ProviderError {
@@ -238,13 +238,17 @@ fn body_of(request: &HttpRequest<'_>, reply: &HttpReply) -> Result<Json, Provide
     };
     if reply.body.is_empty() {
         // A deleted object has nothing more to say.
-        return if request.method == "DELETE" { Ok(Json::Null) } else { wrong("an empty answer") };
+        return if request.method == "DELETE" {
+            Ok(Json::Null)
+        } else {
+            wrong("an empty response")
+        };
     }
     match serde_json::from_slice(&reply.body) {
         Ok(json @ Json::Object(_)) => Ok(json),
-        Ok(_) => wrong("the answer is not a JSON object"),
+        Ok(_) => wrong("the response is not a JSON object"),
         Err(_) if request.method == "DELETE" => Ok(Json::Null),
-        Err(_) => wrong("the answer is not JSON"),
+        Err(_) => wrong("the response is not JSON"),
     }
 }
 
@@ -275,7 +279,9 @@ fn fault(request: &HttpRequest<'_>, reply: &HttpReply, words: &str) -> ErrorClas
 fn advice(fault: ErrorClass, reply: &HttpReply) -> Option<&'static str> {
     match fault {
         ErrorClass::Unauthenticated => Some("set LINODE_TOKEN to a valid personal access token"),
-        ErrorClass::Denied => Some("give the token the scope and the user the grant for this"),
+        ErrorClass::Denied => {
+            Some("give the token the required scope and its user the required grant")
+        }
         ErrorClass::Garbled => Some("check that LINODE_URL names the Linode API, ending in /v4"),
         ErrorClass::Rejected if reply.maintenance => {
             Some("Linode is under maintenance: see https://status.linode.com and try again later")

@@ -74,7 +74,7 @@ impl UserGrants {
 async fn user(linode: &LinodeApi) -> Result<RestrictedUser, ProviderError> {
     let profile = linode.get("/profile", &[], None).await?;
     let garbled = |path: &str, what: &str| {
-        linode.garbled(path, &format!("the answer does not tell `{what}`"))
+        linode.garbled(path, &format!("the response does not contain `{what}`"))
     };
     let restricted = profile.get("restricted").and_then(Json::as_bool);
     if !restricted.ok_or_else(|| garbled("/profile", "restricted"))? {

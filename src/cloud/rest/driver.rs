@@ -52,7 +52,7 @@ impl RestDriver {
             return Err(ProviderError::new(
                 ErrorClass::UnknownOutcome,
                 endpoint,
-                "the answer names no id",
+                "the response contains no ID",
             ));
         };
         self.grants.made(kind, &id).await;
@@ -194,7 +194,7 @@ impl RestDriver {
     ) -> Result<Vec<Candidate>, ProviderError> {
         let path = self.plan(kind, |it| it.collection(attributes))?;
         let wanted = self.plan(kind, |it| {
-            let missing = || format!("the identity of this {} is not known", it.kind.kind);
+            let missing = || format!("the identity of this {} is unknown", it.kind.kind);
             identity(it.kind, attributes).ok_or_else(missing)
         })?;
         let filter = self.plan(kind, |it| Ok(filter(it, attributes)))?;

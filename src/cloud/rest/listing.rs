@@ -333,15 +333,20 @@ fn answer(
 /// Without an id the identity has to find it, and has to find one.
 fn by_identity(question: &ReadQuery<'_>, rows: &[Json], lists: &ObjectLists) -> Observation {
     let Some(wanted) = identity(question.kind, question.attributes) else {
-        return unclear(format!("neither id nor identity of {} is known", question.address));
+        return unclear(format!(
+            "neither the ID nor the identity of {} is known",
+            question.address
+        ));
     };
     let same = rows.iter().filter(|row| is_same(question.kind, row, question.attributes, &wanted));
     match same.collect::<Vec<_>>().as_slice() {
         [] => Observation::Absent,
         [row] => exists(question, row, lists),
-        several => {
-            unclear(format!("{} objects have the identity of {}", several.len(), question.address))
-        }
+        several => unclear(format!(
+            "{} resources have the identity of {}",
+            several.len(),
+            question.address
+        )),
     }
 }
 

@@ -49,10 +49,10 @@ async fn an_answer_that_does_not_end_is_not_read_to_its_end() {
     };
     let lines = vec![("/networking", rows(0..0, 1, 1)), ("nodebalancers?", long())];
     let (seen, _) = asked(lines, NB, Some("5"), json!({})).await;
-    malformed(&seen, "longer than any answer");
+    malformed(&seen, "longer than any response");
     let given = json!({ "region": "us-east-1", "name": "shop" });
     let (seen, _) = asked(vec![("describetable", long())], "dynamodb.table", None, given).await;
-    malformed(&seen, "the answer cannot be read");
+    malformed(&seen, "the response cannot be parsed");
 }
 
 #[tokio::test]
@@ -86,8 +86,8 @@ async fn a_reason_is_told_in_short() {
 async fn an_answer_about_something_else_is_no_answer() {
     let others = [
         (json!({ "id": 6, "label": "lb", "region": "us-east" }), "another object, 6"),
-        (json!({ "hello": "world" }), "has no id"),
-        (json!({ "id": null, "label": "lb" }), "has no id"),
+        (json!({ "hello": "world" }), "has no ID"),
+        (json!({ "id": null, "label": "lb" }), "has no ID"),
     ];
     for (row, word) in others {
         let lines = vec![
@@ -171,7 +171,7 @@ async fn a_token_that_may_not_see_the_account_is_not_of_another() {
     let user = || ("/profile", ok(&json!({ "username": "ops" })));
     let narrow = || vec![("/account", no(403, "Unauthorized")), user()];
     assert_eq!(of(narrow(), "ops").await, "ops");
-    insta::assert_snapshot!(of(narrow(), "E1").await, @"denied: GET http://here/v4/account answered 403: Unauthorized; this stack belongs to account E1, and this token may not say of which one it is; give it the scope account:read_only");
+    insta::assert_snapshot!(of(narrow(), "E1").await, @"denied: GET http://here/v4/account answered 403: Unauthorized; this stack belongs to account E1, but this token may not read which account it belongs to; give the token the scope account:read_only");
     let whole = || vec![("/account", ok(&json!({ "euuid": "E2" }))), user()];
     assert_eq!(of(whole(), "E1").await, "E2");
     assert_eq!(of(whole(), "ops").await, "ops", "bound by a token that saw no more");

@@ -59,7 +59,7 @@ async fn one_list_answers_every_question_and_what_it_lacks_is_confirmed() {
     exists "1"
     absent
     exists "78"
-    denied: GET http://here/v4/nodebalancers/79 answered 403: Unauthorized; give the token the scope and the user the grant for this
+    denied: GET http://here/v4/nodebalancers/79 answered 403: Unauthorized; give the token the required scope and its user the required grant
     "#);
     assert_eq!(script.asked().len(), 7, "{:?}", script.asked());
     assert!(script.asked().contains(&"GET /v4/nodebalancers?page=2&page_size=500".to_owned()));
@@ -127,9 +127,9 @@ async fn a_place_that_asks_for_patience_is_not_silent() {
 #[tokio::test]
 async fn answers_that_are_none_are_unseen() {
     for (line, word) in [
-        (Line::Say(200, Vec::new(), String::new()), "an empty answer"),
+        (Line::Say(200, Vec::new(), String::new()), "an empty response"),
         (page(200), "not JSON"),
-        (ok(&json!({ "data": [] })), "not a list with pages"),
+        (ok(&json!({ "data": [] })), "not a paginated list"),
         (ok(&json!([])), "not a JSON object"),
     ] {
         let script =

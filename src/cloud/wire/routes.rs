@@ -38,7 +38,7 @@ impl<'a> Routes<'a> {
             let value = match attributes.get(name).map(Value::exposed) {
                 Some(Value::Text(text)) if !text.is_empty() => text,
                 Some(Value::Int(number)) => number.to_string(),
-                _ => return Err(format!("`{name}` of this {} is not known", self.kind.kind)),
+                _ => return Err(format!("`{name}` of this {} is unknown", self.kind.kind)),
             };
             path.push_str(head);
             path.push_str(&segment(&value));

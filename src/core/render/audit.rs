@@ -32,21 +32,21 @@ struct AuditPage {
 impl AuditPage {
     fn section(&mut self, audit: &Audit, section: &AuditSection) {
         let lost = if section.lost.is_empty() {
-            "nothing is lost".to_owned()
+            "no fault domain is lost".to_owned()
         } else {
             format!("{} lost", section.lost.join(" and "))
         };
         let home = if audit.home.is_empty() { "base".to_owned() } else { audit.home.join(" + ") };
         let title = match &section.overlay {
-            None => format!("{}, as it is at home ({home})", audit.stack),
-            Some(overlay) => format!("{}, switched to {overlay}: {lost}", audit.stack),
+            None => format!("{} at home ({home})", audit.stack),
+            Some(overlay) => format!("{} after a switch to {overlay}: {lost}", audit.stack),
         };
         self.text.push_str(&format!("{}\n", self.paint(BOLD, &clean(&title))));
         for finding in &section.findings {
             self.finding(finding);
         }
         if section.findings.is_empty() {
-            self.text.push_str("  nothing was found\n");
+            self.text.push_str("  no findings\n");
         }
         for fact in &section.facts {
             let line = format!("  {}: {}", fact.name, clean(&fact.text));
@@ -68,7 +68,7 @@ impl AuditPage {
         let title = finding.rule.title;
         self.text.push_str(&format!("  {}: {title}{place}\n", self.paint(color, &head)));
         self.text.push_str(&format!("      {}\n", clean(&finding.why)));
-        self.text.push_str(&format!("      to do: {}\n", clean(&finding.remedy)));
+        self.text.push_str(&format!("      fix: {}\n", clean(&finding.remedy)));
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -124,7 +124,7 @@ pub fn rules() -> String {
     let mut text = String::new();
     for rule in RULES {
         text.push_str(&format!(
-            "{} ({})\n    {}\n    to do: {}\n",
+            "{} ({})\n    {}\n    fix: {}\n",
             rule.id,
             rule.level.word(),
             rule.title,

@@ -131,7 +131,7 @@ impl Writer<'_> {
             Sign::Add => format!("{name}: {}", show(after)),
             Sign::Remove => format!("{name}: {}", show(before)),
             _ if is_secret(before) && is_secret(after) => {
-                format!("{name}: {SENSITIVE} → {SENSITIVE}, not the same")
+                format!("{name}: {SENSITIVE} → {SENSITIVE}, the values differ")
             }
             _ => format!("{name}: {} → {}", show(before), show(after)),
         };

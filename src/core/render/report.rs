@@ -47,15 +47,15 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
     let mut rows = Vec::new();
     for (phase, milliseconds) in measured.phases.named() {
         let note = match phase {
-            "detection" => "from when the site was last seen good until the switch began",
-            "earlier" => "the switch stood still, or an earlier run was at it",
-            "idle" => "its process had ended, and nobody was at it",
-            "prepare" => "until what has to serve was made ready",
-            "replication" => "until written items arrived",
-            "gate" => "until it served",
-            "traffic" => "until users were directed anew",
-            "drain" => "until nobody came the old way",
-            _ => "until the rest was tidied up",
+            "detection" => "from the last healthy probe until the switch began",
+            "earlier" => "an earlier run of this switch, or a pause between runs",
+            "idle" => "the process had died and no other run had taken over",
+            "prepare" => "until the new site was ready",
+            "replication" => "until replication was verified",
+            "gate" => "until the new site passed its health checks",
+            "traffic" => "until traffic was shifted",
+            "drain" => "until DNS caches had expired",
+            _ => "until the remaining changes were made",
         };
         if milliseconds > 0 || phase == "prepare" {
             rows.push(Row { phase: phase.into(), took: took(milliseconds), note });
@@ -64,7 +64,7 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
             rows.push(Row {
                 phase: "DNS bound".into(),
                 took: took(directed.dns_bound.saturating_mul(1_000)),
-                note: "resolvers may answer the old value so long; not waited for",
+                note: "resolvers may return the old value for this long; not waited for",
             });
         }
     }
@@ -76,7 +76,7 @@ fn compared(what: &str, it: &ObjectiveResult) -> String {
     let measured = match (it.measured, &it.verdict) {
         (Some(measured), _) => took(measured),
         (None, ObjectiveVerdict::NotMeasured(why)) => format!("not measured, {why}"),
-        (None, _) => "not over yet".into(),
+        (None, _) => "not finished yet".into(),
     };
     let verdict = match &it.verdict {
         ObjectiveVerdict::Missed => "MISSED".to_owned(),
@@ -88,19 +88,19 @@ fn compared(what: &str, it: &ObjectiveResult) -> String {
             format!("{what}: {measured}; objective {}: {verdict}", duration(objective))
         }
         None if matches!(it.verdict, ObjectiveVerdict::Unknown(_)) => {
-            format!("{what}: {measured}: {verdict}; the stack says no objective")
+            format!("{what}: {measured}: {verdict}; the stack sets no objective")
         }
-        None => format!("{what}: {measured}; the stack says no objective"),
+        None => format!("{what}: {measured}; the stack sets no objective"),
     }
 }
 
 fn outcome(report: &SwitchReport) -> &'static str {
     match (report.complete, report.passed()) {
-        (false, _) if report.idle.is_some() => "not complete, its process ended before its end",
-        (false, _) => "not complete",
-        (true, false) => "complete, an objective was missed",
+        (false, _) if report.idle.is_some() => "incomplete, the process died before it finished",
+        (false, _) => "incomplete",
+        (true, false) => "complete, but an objective was missed",
         (true, true) if !report.unchecked.is_empty() => {
-            "complete, and nothing checked whether users are served"
+            "complete, but nothing verified that users are served"
         }
         (true, true) => "complete",
     }
@@ -111,9 +111,9 @@ fn unchecked(report: &SwitchReport, shown: impl Fn(&str) -> String) -> Vec<Strin
     let told = report.unchecked.iter().map(|it| {
         let address = shown(&it.address.to_string());
         if it.target.is_empty() {
-            format!("nothing checked whether users of {address} are served")
+            format!("nothing verified that users of {address} are served")
         } else {
-            format!("nothing checked whether {} serves, where {address} leads", shown(&it.target))
+            format!("nothing verified that {}, the target of {address}, serves", shown(&it.target))
         }
     });
     told.collect()
@@ -135,12 +135,12 @@ pub fn paragraph(report: &SwitchReport) -> String {
 /// Everything, for people.
 pub fn text(report: &SwitchReport) -> String {
     let mut lines = vec![paragraph(report)];
-    lines.extend(report.open.iter().map(|it| format!("  not over: {}", clean(it))));
+    lines.extend(report.open.iter().map(|it| format!("  incomplete: {}", clean(it))));
     lines.push(format!("  {}", circumstances(report)));
     lines.push(format!("  by {}: `{}`", clean(&report.who), clean(&report.command)));
     let path = path(report);
     if !path.is_empty() {
-        lines.push("  what users waited for, one after another:".into());
+        lines.push("  critical path of the recovery:".into());
         lines.extend(path.into_iter().map(|it| format!("    {}", step(report, it))));
     }
     let others: Vec<&StepTiming> =
@@ -149,10 +149,14 @@ pub fn text(report: &SwitchReport) -> String {
         lines.push("  not done:".into());
         let told = others
             .into_iter()
-            .map(|it| format!("    {} {} ({})", clean(&it.call), it.address, it.became.word()));
+            .map(|it| format!("    {} {} ({})", clean(&it.call), it.address, ended_as(it.became)));
         lines.extend(told);
     }
     lines.join("\n")
+}
+
+fn ended_as(it: StepResult) -> &'static str {
+    if it == StepResult::InDoubt { "indeterminate" } else { it.word() }
 }
 
 fn path(report: &SwitchReport) -> Vec<&StepTiming> {
@@ -179,7 +183,7 @@ fn circumstances(report: &SwitchReport) -> String {
 /// `after 40.0 s: serving gate shop, 30.0 s`.
 fn step(report: &SwitchReport, it: &StepTiming) -> String {
     let after = it.started.map(|at| took(u64::try_from(at - report.span.began).unwrap_or(0)));
-    let length = it.duration().map_or_else(|| "not ended".into(), took);
+    let length = it.duration().map_or_else(|| "not finished".into(), took);
     format!(
         "after {}: {} {}, {length}",
         after.unwrap_or_default(),
@@ -213,7 +217,7 @@ pub fn markdown(report: &SwitchReport) -> String {
         };
         text.push_str(&format!("| {what} | {objective} | {measured} | {verdict} |\n"));
     }
-    let open = report.open.iter().map(|it| format!("not over: {}", prose(it)));
+    let open = report.open.iter().map(|it| format!("incomplete: {}", prose(it)));
     let aside: Vec<String> = unchecked(report, code).into_iter().chain(open).collect();
     if !aside.is_empty() {
         text.push('\n');
@@ -223,7 +227,9 @@ pub fn markdown(report: &SwitchReport) -> String {
     }
     let path = path(report);
     if !path.is_empty() {
-        text.push_str("\nWhat users waited for, one after another:\n\n| after | step | | time |\n|---:|---|---|---:|\n");
+        text.push_str(
+            "\nCritical path of the recovery:\n\n| after | step | | time |\n|---:|---|---|---:|\n",
+        );
     }
     for it in path {
         let after = it.started.map_or(0, |at| u64::try_from(at - report.span.began).unwrap_or(0));
@@ -232,7 +238,7 @@ pub fn markdown(report: &SwitchReport) -> String {
             took(after),
             prose(&it.call),
             code(&it.address.to_string()),
-            it.duration().map_or_else(|| "not ended".into(), took)
+            it.duration().map_or_else(|| "not finished".into(), took)
         ));
     }
     text
@@ -303,12 +309,12 @@ mod tests {
     fn a_switch_says_where_its_time_went() {
         insta::assert_snapshot!(paragraph(&report(planned(), 681)), @r#"
     failover of shop to eu: complete
-      prepare           40.0 s  until what has to serve was made ready
-      gate              30.0 s  until it served
-      traffic            3.0 s  until users were directed anew
-      DNS bound          5 min  resolvers may answer the old value so long; not waited for
-      drain             10 min  until nobody came the old way
-      cleanup            8.0 s  until the rest was tidied up
+      prepare           40.0 s  until the new site was ready
+      gate              30.0 s  until the new site passed its health checks
+      traffic            3.0 s  until traffic was shifted
+      DNS bound          5 min  resolvers may return the old value for this long; not waited for
+      drain             10 min  until DNS caches had expired
+      cleanup            8.0 s  until the remaining changes were made
       recovery time: 6 min 13 s; objective 15 min: met
       data behind: 7.0 s; objective 1 min: met
     "#);
@@ -318,7 +324,7 @@ mod tests {
         insta::assert_snapshot!(rest.trim_start_matches('\n'), @r#"
       base → eu on sandbox, planned, 2026-11-24T12:00:00Z to 2026-11-24T12:11:21Z
       by ann@laptop: `failover shop --to eu --planned`
-      what users waited for, one after another:
+      critical path of the recovery:
         after 0.0 s: create shop, 40.0 s
         after 40.0 s: serving gate shop, 30.0 s
         after 1 min 11 s: update shop, 2.0 s
@@ -340,14 +346,14 @@ mod tests {
             ..report(steps, 1_000)
         };
         insta::assert_snapshot!(text(&failed), @r#"
-    failover of shop to e|u: not complete
-      prepare      16 min 10 s  until what has to serve was made ready
-      gate              30.0 s  until it served
-      recovery time: not over yet; objective 15 min: MISSED
+    failover of shop to e|u: incomplete
+      prepare      16 min 10 s  until the new site was ready
+      gate              30.0 s  until the new site passed its health checks
+      recovery time: not finished yet; objective 15 min: MISSED
       data behind: 7.0 s; objective 1 min: met
       base → e|u on sandbox, lost: linode:us-east, 2026-11-24T12:00:00Z to 2026-11-24T12:16:40Z
       by a\u{1b}[2Jb: `failover shop --to eu --planned`
-      what users waited for, one after another:
+      critical path of the recovery:
         after 0.0 s: create shop, 40.0 s
         after 40.0 s: serving gate shop, 30.0 s
       not done:
@@ -358,7 +364,7 @@ mod tests {
     "#);
         insta::assert_snapshot!(markdown(&failed));
         insta::assert_snapshot!(list(&[("one", &failed), ("two", &report(planned(), 681))]), @r#"
-    one  failover of shop to e|u: not complete
+    one  failover of shop to e|u: incomplete
     two  failover of shop to eu: complete, recovery 6 min 13 s (met)
     "#);
     }

@@ -60,12 +60,12 @@ pub fn text(facts: &StatusFacts<'_>) -> String {
             age(facts, run.at),
             clean(&run.who),
             clean(&run.command),
-            if run.finished.is_some() { "" } else { ", not finished" }
+            if run.finished.is_some() { "" } else { ", unfinished" }
         ),
         None => "last run: none".into(),
     });
     lines.push(format!("lease: {}", facts.lease.as_deref().map_or("free".into(), clean)));
-    lines.push(format!("objects: {}", state.records.len()));
+    lines.push(format!("resources: {}", state.records.len()));
     for (name, value) in &state.outputs {
         let stale = stale_since(facts, name);
         lines.push(format!("output {}: {}{stale}", clean(name), inline(value)));
@@ -75,14 +75,14 @@ pub fn text(facts: &StatusFacts<'_>) -> String {
 
 fn users(it: &UserRoute) -> String {
     let to: Vec<String> = it.to.iter().map(|it| clean(&it.to_string())).collect();
-    let to = if to.is_empty() { "nothing of this stack".to_owned() } else { to.join(", ") };
+    let to = if to.is_empty() { "a target outside this stack".to_owned() } else { to.join(", ") };
     let place = it.fault_domain.as_deref().map(clean);
     let place = place.map_or_else(String::new, |it| format!(" in {it}"));
     let lost = if it.is_lost { ", which is lost" } else { "" };
-    let moves = if it.is_to_move { "; the layers want it elsewhere" } else { "" };
+    let moves = if it.is_to_move { "; the configuration points it elsewhere" } else { "" };
     let shut = it.shut.as_deref().map_or_else(String::new, |it| format!("; {}", clean(it)));
     format!(
-        "users: {} leads to {to} ({}){place}{lost}{shut}{moves}",
+        "users: {} points to {to} ({}){place}{lost}{shut}{moves}",
         clean(&it.address.to_string()),
         clean(&it.target)
     )
@@ -92,7 +92,7 @@ fn phase(facts: &StatusFacts<'_>) -> String {
     match (facts.state.phase, &facts.state.switch) {
         (Phase::Settled, _) => "settled".into(),
         (Phase::Switching, Some(it)) => format!(
-            "switching from {} since {} by {}; {} goes on with it",
+            "switching from {} since {} by {}; run {} to resume",
             named(&it.from),
             age(facts, it.since),
             clean(&it.by),
@@ -105,7 +105,7 @@ fn phase(facts: &StatusFacts<'_>) -> String {
 fn changes(facts: &StatusFacts<'_>) -> Vec<String> {
     let Some(plan) = facts.plan else {
         let why = clean(facts.trouble.unwrap_or_default());
-        return vec![format!("pending: not known, the layers have mistakes: {why}")];
+        return vec![format!("pending: unknown, because the configuration has errors: {why}")];
     };
     if nothing_is_applied(facts) {
         return vec!["applied: nothing".into()];
@@ -113,7 +113,7 @@ fn changes(facts: &StatusFacts<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     for it in &plan.changes {
         if let Some(held) = &it.held {
-            let word = if it.is_left_behind() { "left behind" } else { "held" };
+            let word = if it.is_left_behind() { "orphaned" } else { "deferred" };
             lines.push(format!(
                 "{word}: {} {}: {}",
                 held.action.word(),
@@ -131,7 +131,7 @@ fn changes(facts: &StatusFacts<'_>) -> Vec<String> {
             .collect();
         let more = if pending.len() > 5 { ", …" } else { "" };
         lines.push(format!(
-            "pending: {} if all is as recorded: {}{more}",
+            "pending: {} if nothing has drifted: {}{more}",
             count(pending.len(), "change"),
             first.join(", ")
         ));

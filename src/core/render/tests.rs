@@ -41,7 +41,7 @@ fn empty() -> Plan {
 
 fn creates() -> Plan {
     let web = |index: i64| {
-        change(&format!("web[{index}]"), "linode.instance", CREATE, "it is not in state yet")
+        change(&format!("web[{index}]"), "linode.instance", CREATE, "not in state")
             .with("label", NONE, format!("web-{index}").as_str())
             .with("private_ip", NONE, true)
             .with("tags", NONE, list(&["a", "b"]))
@@ -66,8 +66,7 @@ fn replaces() -> Plan {
     let first = Action::Replace { create_first: true };
     let lb = change("lb", "linode.nodebalancer", first, "region: it cannot be changed in place");
     let lb = lb.with("region", "us-east", "eu-west").forced("it cannot be changed in place");
-    let mut table =
-        change("orders", "dynamodb.table", Action::Delete, "no layer declares it any more");
+    let mut table = change("orders", "dynamodb.table", Action::Delete, "it is no longer declared");
     table.loses_data = true;
     table.place = None;
     table.id = Some("orders".into());
@@ -76,8 +75,8 @@ fn replaces() -> Plan {
     plan.notes.push(note(
         "refusal",
         "data_loss",
-        "to delete `orders` (dynamodb.table) loses its data",
-        "if that is meant: --allow-delete 'orders'",
+        "this plan would delete `orders` (dynamodb.table) and permanently delete its data",
+        "to allow this: --allow-delete 'orders'",
     ));
     plan
 }
@@ -109,14 +108,14 @@ fn drifted() -> Plan {
 }
 
 fn unseen() -> Plan {
-    let reason = "it could not be looked at, so nothing is planned against it";
+    let reason = "it could not be read, so no change is planned for it";
     let mut hidden = change("products", "dynamodb.table", Action::NoOp, reason);
     hidden.unseen = Some("dynamodb.us-east-1.amazonaws.com did not answer within 5 s".into());
     let mut moved = change(
         "web[0]",
         "linode.instance",
         Action::Move,
-        "it goes under another address; the object stays",
+        "the record moves to another address; the resource is not changed",
     );
     moved.moved_from = Some("web".parse().unwrap());
     let wait = change("lb", "linode.nodebalancer", Action::Await, "it is not ready yet");
@@ -124,7 +123,7 @@ fn unseen() -> Plan {
         "old",
         "linode.instance",
         Action::Forget,
-        "it is gone already and no layer declares it",
+        "it no longer exists and is no longer declared",
     );
     plan().of(vec![hidden, moved, wait, gone])
 }
@@ -165,19 +164,16 @@ fn long() -> Plan {
 
 /// 299 creations, and a deletion as the very last.
 fn many() -> Plan {
-    let mut changes: Vec<Change> =
-        (0..299)
-            .map(|it| {
-                change(&format!("web[{it}]"), "linode.instance", CREATE, "it is not in state yet")
-                    .with("label", NONE, format!("web-{it}").as_str())
-            })
-            .collect();
-    changes.push(change(
-        "database",
-        "dynamodb.table",
-        Action::Delete,
-        "no layer declares it any more",
-    ));
+    let mut changes: Vec<Change> = (0..299)
+        .map(|it| {
+            change(&format!("web[{it}]"), "linode.instance", CREATE, "not in state").with(
+                "label",
+                NONE,
+                format!("web-{it}").as_str(),
+            )
+        })
+        .collect();
+    changes.push(change("database", "dynamodb.table", Action::Delete, "it is no longer declared"));
     plan().of(changes)
 }
 
@@ -259,15 +255,9 @@ fn drowned() -> Plan {
         )
     };
     let mut changes: Vec<Change> = (0..45).map(tags).collect();
-    changes.push(change(
-        "lb",
-        "linode.nodebalancer",
-        Action::Delete,
-        "no layer declares it any more",
-    ));
+    changes.push(change("lb", "linode.nodebalancer", Action::Delete, "it is no longer declared"));
     changes.push(change("fw", "linode.firewall", Action::Update, "inbound differs"));
-    let mut orders =
-        change("orders", "dynamodb.table", Action::Delete, "no layer declares it any more");
+    let mut orders = change("orders", "dynamodb.table", Action::Delete, "it is no longer declared");
     orders.loses_data = true;
     changes.push(orders);
     let mut plan = plan().of(changes);
@@ -277,8 +267,8 @@ fn drowned() -> Plan {
         says: says.into(),
     };
     plan.dangers = vec![
-        danger("orders", Sort::Data, "its data is lost"),
-        danger("fw", Sort::Exposure, "TCP 22 (SSH) is opened to everybody"),
+        danger("orders", Sort::Data, "its data will be permanently deleted"),
+        danger("fw", Sort::Exposure, "TCP 22 (SSH) will be open to everyone"),
     ];
     plan.lost = (1..5)
         .map(|it| LossDeclaration { fault_domain: format!("linode:us-east-{it}"), recorded: None })
@@ -293,14 +283,16 @@ fn danger_comes_first_and_what_is_equal_is_told_once() {
     insta::assert_snapshot!("text_drowned", page);
     let painted = text(&drowned(), &TextOptions { color: true, ..plain });
     assert!(
-        painted.contains("\u{1b}[1;31m        DATA LOSS: its data is lost\u{1b}[0m"),
+        painted.contains(
+            "\u{1b}[1;31m        DATA LOSS: its data will be permanently deleted\u{1b}[0m"
+        ),
         "{painted}"
     );
     let page = markdown(&drowned(), None);
     insta::assert_snapshot!("markdown_drowned", page);
     let page = html::html(&drowned());
     let at = |it: &str| page.find(it).unwrap_or_else(|| panic!("{it} in {page}"));
-    assert!(at("DATA LOSS: its data is lost") < at("<code>lb</code>"));
+    assert!(at("DATA LOSS: its data will be permanently deleted") < at("<code>lb</code>"));
     assert!(at("EXPOSURE: TCP 22") < at("tags on 45: web[0], web[1]"));
     assert!(page.contains("class=\"entry risky\""));
     // Where there is little room, the dangerous ones are told before the many.
@@ -308,7 +300,7 @@ fn danger_comes_first_and_what_is_equal_is_told_once() {
     many.changes.push(change("fw", "linode.firewall", Action::Update, "inbound differs"));
     many.dangers = drowned().dangers;
     let cut = markdown(&many, Some(MIN_BYTES));
-    assert!(cut.len() <= MIN_BYTES && cut.contains("opened to everybody"), "{cut}");
+    assert!(cut.len() <= MIN_BYTES && cut.contains("open to everyone"), "{cut}");
 }
 
 #[test]
@@ -316,7 +308,7 @@ fn a_long_value_is_told_once() {
     let script: Vec<String> = (0..55).map(|it| format!("line {it}\n")).collect();
     let script = script.concat();
     let web = |it: i64| {
-        change(&format!("web[{it}]"), "linode.instance", CREATE, "it is not in state yet")
+        change(&format!("web[{it}]"), "linode.instance", CREATE, "not in state")
             .with("label", NONE, format!("web-{it}").as_str())
             .with("user_data", NONE, script.as_str())
     };
@@ -417,11 +409,11 @@ fn a_switch_says_how_long_it_is_expected_to_take_and_how_sure_that_is() {
     let lines = |forecast: Forecast| {
         let options = TextOptions { color: false, width: 0, verbose: false };
         let text = text(ShownPlan { plan: &plan, forecast: Some(&forecast) }, &options);
-        text.lines().find(|it| it.starts_with("Expected: ")).unwrap().to_owned()
+        text.lines().find(|it| it.starts_with("Estimated: ")).unwrap().to_owned()
     };
-    insta::assert_snapshot!(lines(FORECAST), @"Expected: 2 min 10 s until users are directed anew, then up to 5 min until everybody is (TTL); 13 min 20 s until all is done; 8 of 10 steps on the critical path measured before, 12 samples; 3 min if each is as slow as the slowest like it");
-    insta::assert_snapshot!(lines(Forecast { measured: 0, samples: 0, ..FORECAST }), @"Expected: 2 min 10 s until users are directed anew, then up to 5 min until everybody is (TTL); 13 min 20 s until all is done; a guess from the kinds' own numbers");
-    insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Expected: 13 min 20 s until all is done; 1 of 1 step on the critical path measured before, 1 sample; 3 min if each is as slow as the slowest like it");
+    insta::assert_snapshot!(lines(FORECAST), @"Estimated: traffic shifted after 2 min 10 s; DNS caches expire up to 5 min later (TTL); 13 min 20 s in total; 8 of 10 steps on the critical path have been measured, 12 samples; 3 min if every step is as slow as its slowest sample");
+    insta::assert_snapshot!(lines(Forecast { measured: 0, samples: 0, ..FORECAST }), @"Estimated: traffic shifted after 2 min 10 s; DNS caches expire up to 5 min later (TTL); 13 min 20 s in total; based on built-in defaults, with no measurements yet");
+    insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Estimated: 13 min 20 s in total; 1 of 1 step on the critical path have been measured, 1 sample; 3 min if every step is as slow as its slowest sample");
     let shown = ShownPlan { plan: &plan, forecast: Some(&FORECAST) };
     let sentence = lines(FORECAST);
     assert!(markdown(shown, None).contains(&sentence));
@@ -429,7 +421,7 @@ fn a_switch_says_how_long_it_is_expected_to_take_and_how_sure_that_is() {
     let envelope = PlanEnvelope { forecast: Some(FORECAST), ..PlanEnvelope::default() };
     assert!(json(&plan, &envelope).contains("\"dns_bound\": 300"));
     assert!(
-        !text(&plan, &TextOptions { color: false, width: 0, verbose: false }).contains("Expected")
+        !text(&plan, &TextOptions { color: false, width: 0, verbose: false }).contains("Estimated")
     );
 }
 

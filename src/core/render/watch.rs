@@ -79,41 +79,43 @@ fn detail(about: &About, event: &WatchEvent) -> String {
     match event {
         WatchEvent::Started { active, remembers } => {
             let active = if active.is_empty() { "base".into() } else { active.join(" + ") };
-            let seen = if *remembers { "; goes on with what was seen before" } else { "" };
-            format!("watching; active is {active}{seen}")
+            let seen = if *remembers { "; continuing with the recorded history" } else { "" };
+            format!("watching; the active overlay is {active}{seen}")
         }
         WatchEvent::ProbeFailed { why, failed, of } => {
-            format!("{why}; {failed} of the last {of} failed")
+            format!("{why}; {failed} of the last {of} probes failed")
         }
-        WatchEvent::ProbeOk { good, of } => format!("good again, {good} of {of} in a row"),
+        WatchEvent::ProbeOk { good, of } => {
+            format!("healthy again: {good} of {of} required probes in a row")
+        }
         WatchEvent::Unready { why }
         | WatchEvent::Undecided { why }
         | WatchEvent::SwitchHeld { why }
         | WatchEvent::NotSaved { why }
         | WatchEvent::Stopped { why } => why.clone(),
         WatchEvent::CertificateExpires { days, until } if *days < 0 => {
-            format!("the certificate ended at {}", time(*until))
+            format!("the certificate expired at {}", time(*until))
         }
         WatchEvent::CertificateExpires { days, until } => {
             format!(
-                "the certificate ends in {}, at {}",
+                "the certificate expires in {}, at {}",
                 count(usize::try_from(*days).unwrap_or_default(), "day"),
                 time(*until)
             )
         }
         WatchEvent::Down { since, failed, of } => {
-            format!("down since {}: {failed} of the last {of} failed", time(*since))
+            format!("down since {}: {failed} of the last {of} probes failed", time(*since))
         }
         WatchEvent::Up { since, good } => {
-            format!("up: {good} good in a row; it was down since {}", time(*since))
+            format!("up: {good} healthy probes in a row; it was down since {}", time(*since))
         }
         WatchEvent::Cooldown { last, until } => format!(
-            "it would switch, but the last switch began at {}; not before {}",
+            "no switch during the cooldown: the last switch began at {}; the next one is possible at {}",
             time(*last),
             time(*until)
         ),
         WatchEvent::AlreadySwitched => {
-            format!("{overlay} is active already; there is nothing to switch")
+            format!("{overlay} is already active; nothing to switch")
         }
         WatchEvent::Switching { attempt: 1 } => format!("switching to {overlay}"),
         WatchEvent::Switching { attempt } => format!("switching to {overlay}, attempt {attempt}"),
@@ -121,7 +123,7 @@ fn detail(about: &About, event: &WatchEvent) -> String {
             format!("switched to {overlay} in {}", duration(seconds(*milliseconds)))
         }
         WatchEvent::SwitchFailed { why, again, .. } => {
-            format!("{why}; tried again from {} on, while it is down", time(*again))
+            format!("{why}; the next attempt is at {} if the URL is still down", time(*again))
         }
     }
 }

@@ -372,7 +372,7 @@ impl<'a> Executor<'a> {
             .collect();
         if let Some((name, planned, now)) = changed(planned, &sealed) {
             return Err(format!(
-                "`{name}` ({}) is {} now, and the plan said {}; plan again",
+                "`{name}` ({}) is {}, which differs from the planned value {}; plan again",
                 place(name),
                 now.json(),
                 planned.json()
@@ -380,7 +380,7 @@ impl<'a> Executor<'a> {
         }
         if let Some((name, _)) = attributes.iter().find(|(_, it)| it.has_open()) {
             return Err(format!(
-                "`{name}` ({}) is still not known, though everything it needs is there",
+                "`{name}` ({}) is still unknown although everything that it depends on exists",
                 place(name)
             ));
         }

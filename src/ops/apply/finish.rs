@@ -76,7 +76,7 @@ impl Executor<'_> {
             RunResult { stopped, steps: self.timed(), began, ended, ..RunResult::default() };
         report.open = open(self.plan);
         for step in &self.plan.steps {
-            let what = (step.address.clone(), step.call.word());
+            let what = (step.address.clone(), step.call.phrase());
             match (self.schedule.standing(step.id), self.outcomes.get(&step.id)) {
                 (StepState::Done, _) => report.done.push(what),
                 (_, Some(StepOutcome::InDoubt { why })) => {
@@ -86,7 +86,7 @@ impl Executor<'_> {
                     report.failed.push((what.0, what.1, why.clone()));
                 }
                 (StepState::Running, _) if step.call.mutates() => {
-                    let why = "it was interrupted; the next run looks what became of it".into();
+                    let why = "it was interrupted; the next run checks its result".into();
                     report.in_doubt.push((what.0, what.1, why));
                 }
                 _ => report.not_done.push(what),

@@ -18,7 +18,9 @@ pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
     if let Some(gate) = &job.gate {
         return match probed(hands, job, gate).await {
             Ok(()) => StepOutcome::Waited,
-            Err(why) => StepOutcome::Failed { why: format!("`gate` did not hold: {why}") },
+            Err(why) => {
+                StepOutcome::Failed { why: format!("the `gate` condition was not met: {why}") }
+            }
         };
     }
     for watched in &job.watches {
@@ -68,7 +70,9 @@ pub async fn replication(
             *arrived = Some(took);
             StepOutcome::Waited
         }
-        Err(why) => StepOutcome::Failed { why: format!("`replication` did not hold: {why}") },
+        Err(why) => {
+            StepOutcome::Failed { why: format!("the `replication` condition was not met: {why}") }
+        }
     }
 }
 

@@ -231,7 +231,7 @@ impl Updated {
     pub fn outcome(self) -> StepOutcome {
         match self {
             Self::Ended(outcome) => outcome,
-            Self::Gone => StepOutcome::Failed { why: "it is not there any more".into() },
+            Self::Gone => StepOutcome::Failed { why: "it no longer exists".into() },
         }
     }
 
@@ -264,7 +264,9 @@ pub async fn update(
                 let look = provider.look_at(kind, id, &job.attributes, changed).await;
                 let is_silent = look.as_ref().is_err_and(ProviderError::is_silence);
                 if silence.lasts(is_silent, hands.session.clock.now()) {
-                    return Updated::failed(format!("{why}; since then nobody answers"));
+                    return Updated::failed(format!(
+                        "{why}; since then, the cloud has been unreachable"
+                    ));
                 }
                 if let Ok(ReadResult::Exists { attributes, .. }) = look
                     && is_so(job, changed, &attributes)

@@ -69,7 +69,7 @@ pub async fn apply(
     drop(hands);
     let mut lease = lease_back.await.map_err(|_| OpsError::Input {
         what: "the journal could not be closed".into(),
-        help: "the state is whole up to its last entry; run the command again".into(),
+        help: "the state is intact up to its last entry; run the command again".into(),
     })?;
     // What was done is told even where it could not be folded into a snapshot: the journal holds it.
     let written = written.and_then(|()| lease.save(&run.state).map_err(|why| why.to_string()));

@@ -63,7 +63,9 @@ pub async fn gate(hands: &StepContext, job: &StepInputs) -> StepOutcome {
             StepOutcome::Recorded(Box::new(record))
         }
         (Ok(()), None) => StepOutcome::Waited,
-        (Err(why), _) => StepOutcome::Failed { why: format!("`ready` did not hold: {why}") },
+        (Err(why), _) => {
+            StepOutcome::Failed { why: format!("the `ready` condition was not met: {why}") }
+        }
     }
 }
 
@@ -131,7 +133,7 @@ async fn look(
                 Ok(ReadResult::Exists { why_not, .. }) => {
                     Polled::NotYet(why_not.unwrap_or_else(|| "it is not ready".into()))
                 }
-                Ok(ReadResult::Absent) => Polled::NotYet("it is in no list yet".into()),
+                Ok(ReadResult::Absent) => Polled::NotYet("not listed by the API yet".into()),
                 Err(why) => seen_error(&why),
             }
         }
@@ -139,7 +141,7 @@ async fn look(
         {
             Ok(ReadResult::Absent) => Polled::Yes(Attributes::new()),
             Ok(ReadResult::Exists { why_not, .. }) => {
-                Polled::NotYet(why_not.unwrap_or_else(|| "it is still there".into()))
+                Polled::NotYet(why_not.unwrap_or_else(|| "it still exists".into()))
             }
             Err(why) => seen_error(&why),
         },
@@ -153,7 +155,7 @@ async fn look(
             if times >= gate.times {
                 Polled::Yes(Attributes::new())
             } else {
-                Polled::NotYet(format!("it held {times} of {} times", gate.times))
+                Polled::NotYet(format!("it passed {times} of {} times", gate.times))
             }
         }
         PollResult::Serves { watched, serves } => match reached(hands, watched, serves).await {
@@ -197,7 +199,7 @@ async fn told(hands: &StepContext, watched: &WatchedResource) -> Result<Attribut
     let record = &watched.record;
     match hands.session.provider.look(&watched.kind, &record.id, &record.attributes).await? {
         ReadResult::Exists { attributes, .. } => Ok(attributes),
-        ReadResult::Absent => Err("it is not there".to_owned().into()),
+        ReadResult::Absent => Err("it does not exist".to_owned().into()),
     }
 }
 
@@ -233,7 +235,7 @@ async fn served(
                 .collect();
             Err(format!("{}: {}", serves.attribute, all.join(", ")).into())
         }
-        _ => Err(format!("the cloud does not tell `{}`", serves.attribute).into()),
+        _ => Err(format!("the cloud does not return `{}`", serves.attribute).into()),
     }
 }
 
@@ -261,7 +263,7 @@ async fn takes_users(hands: &StepContext, watched: &WatchedResource) -> Result<(
     let Some(serves) = &kind.serves else { return Ok(()) };
     let told = |name: &str| match attributes.get(name) {
         Some(value) => format!("{name} {}", value.json()),
-        None => format!("the cloud does not tell `{name}`"),
+        None => format!("the cloud does not return `{name}`"),
     };
     if !lets_serve(kind, &attributes) {
         return Err(told(&serves.attribute).into());
@@ -312,10 +314,10 @@ pub async fn wait(
             Polled::Silent(why) => (why, true),
         };
         if silence.lasts(is_silent, clock.now()) {
-            return Err(format!("nobody answers: {why}"));
+            return Err(format!("unreachable: {why}"));
         }
         if is_late(clock.now(), deadline, looks) {
-            return Err(format!("not within {} s: {why}", within.as_secs()));
+            return Err(format!("timed out after {} s: {why}", within.as_secs()));
         }
         (hands.tell)(Progress::Waiting { step: job.step.id, why });
         clock.sleep(pause()).await;
@@ -335,7 +337,7 @@ fn describe(answer: &ProbeAnswer) -> String {
 fn probe_of(gate: &ResolvedGate) -> Result<Probe, String> {
     let known = |it: &Value| match it.exposed() {
         Value::Text(text) => Ok(text),
-        _ => Err("what is to be tried is not known".to_owned()),
+        _ => Err("the address to check is unknown".to_owned()),
     };
     match &gate.probe {
         ResolvedProbe::Http { url, .. } => {
@@ -347,7 +349,7 @@ fn probe_of(gate: &ResolvedGate) -> Result<Probe, String> {
             Ok(Probe::Tcp { host: host.to_owned(), port })
         }
         ResolvedProbe::Replication => {
-            Err("a `replication` gate is not tried by knocking at an address".to_owned())
+            Err("a `replication` gate has no address to check".to_owned())
         }
     }
 }

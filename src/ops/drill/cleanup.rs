@@ -127,7 +127,7 @@ async fn leftovers(session: &Session, before: &State) -> Vec<String> {
             Ok(ReadResult::Exists { .. }) => {
                 found.push(format!("`{address}` ({}, {})", record.kind, record.id));
             }
-            Err(why) => found.push(format!("`{address}` may be there: {why}")),
+            Err(why) => found.push(format!("`{address}` may exist: {why}")),
         }
         if kind.mark.is_none() {
             continue;
@@ -139,7 +139,7 @@ async fn leftovers(session: &Session, before: &State) -> Vec<String> {
                 let marked = alike.into_iter().filter(ours);
                 found.extend(marked.map(|it| format!("`{address}` ({}, {})", record.kind, it.id)));
             }
-            Err(why) => found.push(format!("`{address}` may be there: {why}")),
+            Err(why) => found.push(format!("`{address}` may exist: {why}")),
         }
     }
     found

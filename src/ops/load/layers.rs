@@ -64,7 +64,7 @@ fn unknown_rehearsals(place: &StackRef, stack: &Stack) -> Vec<Diagnostic> {
     let missing = stack.rehearses.iter().filter(|(name, _)| !names.contains(name));
     let told = missing.map(|(name, span)| {
         Diagnostic::error("unknown_reference", "Unknown overlay")
-            .at(*span, format!("there is no overlay `{name}` to rehearse"))
+            .at(*span, format!("the overlay `{name}` to rehearse does not exist"))
             .help(format!("the overlays of {} are: {}", place.stack, names.join(", ")))
             .nearest(name, names.iter().map(String::as_str))
     });
@@ -166,7 +166,7 @@ fn layer(place: &StackRef, name: &str, file: &Path) -> Result<Layer, OpsError> {
     let below = file.strip_prefix(place.folder()).unwrap_or(file);
     let bytes = read(place, &below.to_string_lossy(), BYTES_MAX as u64).map_err(|why| {
         let what = format!("cannot read {}: {why}", place.shown(file));
-        OpsError::input(what, "a layer is a plain file in the folder of its stack")
+        OpsError::input(what, "a layer must be a regular file in the folder of its stack")
     })?;
     Ok(Layer { name: name.into(), file: place.shown(file), bytes })
 }
@@ -219,8 +219,8 @@ pub fn overlay_file(place: &StackRef, name: &str) -> Result<PathBuf, OpsError> {
     };
     if !is_overlay_name(name) {
         return Err(OpsError::input(
-            format!("`{name}` is not the name of an overlay"),
-            format!("an overlay is a name, without folder and `.yaml`; {}", all()),
+            format!("`{name}` is not a valid overlay name"),
+            format!("write the overlay's name without its folder and `.yaml`; {}", all()),
         ));
     }
     let file = place.folder().join("overlays").join(format!("{name}.yaml"));
@@ -229,7 +229,7 @@ pub fn overlay_file(place: &StackRef, name: &str) -> Result<PathBuf, OpsError> {
     }
     let near = nearest(name, names.iter().map(String::as_str)).or_else(|| cousin(name, &names));
     Err(OpsError::input(
-        format!("there is no overlay `{name}`: {} is missing", place.shown(&file)),
+        format!("the overlay `{name}` does not exist: {} is missing", place.shown(&file)),
         near.map_or_else(all, |it| format!("did you mean `{it}`?")),
     ))
 }

@@ -118,7 +118,7 @@ fn left_unreadable(
     OpsError::input(
         format!("this switch leaves {}, which cannot be read: {why}", named(from)),
         format!(
-            "put it back as it was; or {switch} goes without it, and carries everything that differs from its target"
+            "restore it; or {switch} switches without it and applies every difference from its target"
         ),
     )
 }
@@ -140,7 +140,7 @@ fn active_gone(
     OpsError::input(
         format!("{why}; it is active"),
         format!(
-            "put {gone} back as it was; or go home without it: {}",
+            "restore {gone}; or fail back without it: {}",
             AdvisedCommand::FailbackWhole { stack: &ask.place.name() }
         ),
     )
@@ -167,8 +167,9 @@ fn leaving(
         Err(why) if overlays.is_empty() => return Err(why),
         Err(why) => (why, laid(&[])?),
     };
-    let left_out = format!("left out, for they cannot be read: {}", overlays.join(" + "));
-    let help = format!("what is deleted, and what is protected, is taken from the state ({why})");
+    let left_out = format!("skipped, because they cannot be read: {}", overlays.join(" + "));
+    let help =
+        format!("the resources to delete and their protection are taken from the state ({why})");
     desired.warnings = vec![Diagnostic::warning("overlays_left_out", left_out).help(help)];
     Ok(desired)
 }
@@ -195,7 +196,7 @@ fn check_lost(
         },
         |it| format!("did you mean `{it}`?"),
     );
-    Err(OpsError::input(format!("nothing of this stack is in `{name}`"), help))
+    Err(OpsError::input(format!("this stack has no resources in `{name}`"), help))
 }
 
 /// The asked overlays, else the active ones; `base` means none.

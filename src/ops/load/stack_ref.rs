@@ -44,13 +44,13 @@ impl StackRef {
         if instance.as_ref().is_some_and(|it| !is_plain(it)) {
             return Err(OpsError::input(
                 format!("`{named}` does not name a workspace"),
-                "write NAME@WORKSPACE; a workspace's name has lower-case letters, digits, `-` and `_`",
+                "write NAME@WORKSPACE; a workspace name consists of lowercase letters, digits, `-`, and `_`",
             ));
         }
         let Some(root) = root(from) else {
             return Err(OpsError::input(
-                format!("there is no `stacks` folder in {} or above it", from.display()),
-                format!("run {}, or name the folder with -C", AdvisedCommand::Init),
+                format!("no `stacks` folder found in {} or its parents", from.display()),
+                format!("run {}, or set the folder with -C", AdvisedCommand::Init),
             ));
         };
         let place = Self { root, stack: stack.into(), instance };
@@ -64,7 +64,7 @@ impl StackRef {
         let near = nearest(stack, names.iter().map(String::as_str))
             .map_or_else(|| known(&names), |it| format!("did you mean `{it}`?"));
         Err(OpsError::input(
-            format!("there is no stack `{stack}`: {} is missing", place.file().display()),
+            format!("the stack `{stack}` does not exist: {} is missing", place.file().display()),
             near,
         ))
     }
@@ -148,15 +148,15 @@ impl StackRef {
 /// Git keeps links, so a pull request could bring one.
 fn linked(link: &Path) -> OpsError {
     OpsError::input(
-        format!("{} is a link; a stack is a folder of its own", link.display()),
-        "put the folder itself there; what is outside of it is not read",
+        format!("{} is a symbolic link, but a stack must be a real folder", link.display()),
+        "move the folder itself there; files outside it are not read",
     )
 }
 
 fn known(names: &[String]) -> String {
     if names.is_empty() {
-        format!("run {} for a first stack", AdvisedCommand::Init)
+        format!("run {} to create an example stack", AdvisedCommand::Init)
     } else {
-        format!("the stacks here are: {}", names.join(", "))
+        format!("available stacks: {}", names.join(", "))
     }
 }

@@ -32,8 +32,8 @@ pub fn belongs(place: &StackRef, stack: &Stack) -> Result<(), OpsError> {
         AdvisedCommand::Drill { stack: plain, to: overlay, cleanup: false },
     );
     Err(OpsError::refused(
-        format!("{overlay} belongs to the workspace `{instance}`, and this is {name}"),
-        format!("name it: {own}, or rehearse it: {drill}"),
+        format!("{overlay} belongs to the workspace `{instance}`, but this is {name}"),
+        format!("to use the workspace: {own}; to rehearse it: {drill}"),
     ))
 }
 
@@ -60,7 +60,7 @@ pub fn lend(
                 }
                 None => mistakes.push(
                     Diagnostic::error("nothing_to_borrow", "There is nothing to borrow")
-                        .at(*span, format!("{} has not made `{address}`", place.stack))
+                        .at(*span, format!("{} has not created `{address}`", place.stack))
                         .help(format!(
                             "apply it first: {}",
                             AdvisedCommand::Apply { stack: &place.stack }

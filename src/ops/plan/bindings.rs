@@ -63,16 +63,17 @@ pub fn broken_bindings(planned: &Bindings, now: &Bindings) -> Vec<String> {
     let mut broken = Vec::new();
     if planned.target != now.target {
         broken.push(format!(
-            "it was made for the {}, and this is the {}",
+            "it was made for the {}, but this command uses the {}",
             planned.target, now.target
         ));
     }
     if (&planned.version, &planned.kinds) != (&now.version, &now.kinds) {
-        broken.push("it was made by another lifeboat".into());
+        broken.push("it was created by a different lifeboat version".into());
     }
     if planned.lineage != now.lineage {
         broken.push(
-            "the state is of another lineage: the stack was applied or destroyed meanwhile".into(),
+            "the state has a different lineage: the stack was applied or destroyed meanwhile"
+                .into(),
         );
     } else if planned.serial != now.serial {
         broken.push(format!(
@@ -80,12 +81,14 @@ pub fn broken_bindings(planned: &Bindings, now: &Bindings) -> Vec<String> {
             planned.serial, now.serial
         ));
     } else if planned.sequence != now.sequence {
-        broken.push("the state has changed since: a run was interrupted, or it was mended".into());
+        broken.push(
+            "the state has changed since: a run was interrupted, or the state was repaired".into(),
+        );
     }
     if planned.active != now.active {
         let named = |it: &[String]| if it.is_empty() { "base".to_owned() } else { it.join(" + ") };
         broken.push(format!(
-            "the active overlays are {} now, not {}",
+            "the active overlays are now {}, not {}",
             named(&now.active),
             named(&planned.active)
         ));
@@ -93,7 +96,7 @@ pub fn broken_bindings(planned: &Bindings, now: &Bindings) -> Vec<String> {
     if planned.lost != now.lost {
         let named = |it: &[String]| if it.is_empty() { "nothing".into() } else { it.join(", ") };
         broken.push(format!(
-            "what is lost is {} now, not {}",
+            "the lost fault domains are now {}, not {}",
             named(&now.lost),
             named(&planned.lost)
         ));
@@ -109,7 +112,7 @@ pub fn broken_bindings(planned: &Bindings, now: &Bindings) -> Vec<String> {
     for (name, fingerprint) in &planned.variables {
         let same = fingerprint.is_empty() || now.variables.get(name) == Some(fingerprint);
         if !same {
-            broken.push(format!("the variable `{name}` has another value"));
+            broken.push(format!("the variable `{name}` has a different value"));
         }
     }
     for (cloud, account) in &planned.accounts {

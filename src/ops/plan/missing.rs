@@ -50,13 +50,12 @@ pub async fn check(
     let folder = place.state(session.target.is_sandbox());
     Err(OpsError::refused(
         format!(
-            "this stack exists; its state is missing: {}{more} carry the ownership tag of {}, and {} holds no state",
+            "this stack exists, but its state is missing: {}{more} carry the ownership tag of {}, but {} contains no state",
             ours.join(", "),
             place.stack,
             folder.display()
         ),
-        "nothing was changed, and none of it is to be deleted or renamed for this. Put the state's folder back, from a backup or from the machine that applied last; \
-         if these belong to another project that has a stack of this name, rename this one",
+        "nothing was changed; do not delete or rename these resources. Restore the state folder from a backup or from the machine that applied last; if they belong to another project that has a stack with this name, rename this stack",
     ))
 }
 

@@ -45,7 +45,7 @@ pub async fn recover(
             deleted(session, state, begun).await
         } else {
             // Changes and deletes are safe to repeat: the plan looks at the object anew.
-            StepOutcome::Failed { why: "interrupted; looked at anew".into() }
+            StepOutcome::Failed { why: "interrupted; read again".into() }
         };
         let (address, step, at) = (begun.address.clone(), begun.step, session.clock.now());
         entries.push(JournalEntry::Ended { address, step, outcome, at });
@@ -64,7 +64,7 @@ pub async fn recover(
 async fn created(session: &Session, state: &State, begun: &PendingOperation) -> StepOutcome {
     let Some(kind) = session.catalog.get(&begun.kind) else {
         return StepOutcome::InDoubt {
-            why: format!("this lifeboat does not know `{}`", begun.kind),
+            why: format!("this version of lifeboat does not know `{}`", begun.kind),
         };
     };
     match looked_for(session, kind, begun, state).await {
@@ -79,14 +79,14 @@ async fn created(session: &Session, state: &State, begun: &PendingOperation) -> 
             }
             StepOutcome::Recorded(Box::new(record))
         }
-        Recovered::NotMade => StepOutcome::Failed { why: "it was not made".into() },
+        Recovered::NotMade => StepOutcome::Failed { why: "it was not created".into() },
         Recovered::Doubt(why) => StepOutcome::InDoubt { why },
     }
 }
 
 /// What is not there any more was deleted by that call; what is left, or on its way, the plan looks at anew.
 async fn deleted(session: &Session, state: &State, begun: &PendingOperation) -> StepOutcome {
-    let again = || StepOutcome::Failed { why: "interrupted; looked at anew".into() };
+    let again = || StepOutcome::Failed { why: "interrupted; read again".into() };
     // What was made a moment ago may be in no list yet.
     let is_old = |it: &&Record| session.clock.now() - it.since > 2 * LIST_LAG_MILLISECONDS;
     let record = state.records.get(&begun.address).filter(|it| it.deposed.is_none());
@@ -169,11 +169,11 @@ pub fn classify(
     match fresh.as_slice() {
         [] => Recovered::NotMade,
         [one] if one.created.is_some() => {
-            let why = "it alone was made while the create of this address was under way";
+            let why = "it is the only one created while this address was being created";
             Recovered::Made { id: one.id.clone(), why }
         }
         [one] if kind.contains_in.is_some() => {
-            let why = "it alone is new inside what this stack has made";
+            let why = "it is the only new one inside a resource of this stack";
             Recovered::Made { id: one.id.clone(), why }
         }
         several => {
@@ -199,16 +199,19 @@ pub fn recovered(
         let begun = state.begun.get(address).filter(|it| it.call == "create")?;
         let kind = kinds.get(&record.kind)?;
         let why = if kind.mark.is_some() {
-            "its create began and its reply was lost, and it carries this address's tag or came alone since"
+            "its creation started but the reply was lost, and it carries this address's tag or is the only new one since"
         } else if kind.contains_in.is_some() {
-            "its create began and its reply was lost, and it alone came since into what contains it"
+            "its creation started but the reply was lost, and it is the only new one in its container since"
         } else {
-            "its create began and its reply was lost, and it alone came since"
+            "its creation started but the reply was lost, and it is the only new one since"
         };
         (begun.kind == record.kind).then(|| {
             (
                 address.clone(),
-                format!("adopt (recovered): {} is taken for ours, since {why}", record.id),
+                format!(
+                    "adopt (recovered): {} is treated as created by this stack, because {why}",
+                    record.id
+                ),
             )
         })
     };

@@ -148,11 +148,11 @@ pub async fn accounts(
     if let Some(state) = state.filter(|it| it.target != session.target.word()) {
         return Err(OpsError::refused(
             format!(
-                "this state belongs to the {}, and this is the {}",
+                "this state belongs to the {}, but this command uses the {}",
                 state.target,
                 session.target.word()
             ),
-            "states of the sandbox and of the clouds live apart; check --sandbox and the state folder",
+            "the sandbox and the clouds have separate states; check --sandbox and the state folder",
         ));
     }
     if session.target == CloudTarget::Sandbox {
@@ -169,7 +169,7 @@ pub async fn accounts(
             (Ok(account), Some(bound)) if account != *bound => {
                 return Err(OpsError::refused(
                     format!(
-                        "this stack belongs to {cloud} account {bound}, and the credentials are of {account}"
+                        "this stack belongs to {cloud} account {bound}, but the credentials belong to {account}"
                     ),
                     "use the credentials of that account; nothing was planned",
                 ));

@@ -222,10 +222,10 @@ impl<'a> Watcher<'a> {
         let Err(why) = &round.target else { return Ok(()) };
         Err(OpsError::input(
             format!(
-                "{} did not answer well ({why}), and no watch has ever seen it do so: a URL that never answered is more likely a typo than an outage",
+                "{} is failing ({why}) and has never been seen healthy: a URL that never worked is more likely a typo than an outage",
                 self.ask.targets.shown()
             ),
-            "check --url, --expect and --body, and start the watch while it is well; nothing was changed",
+            "check --url, --expect, and --body, and start watch while the URL is healthy; nothing was changed",
         ))
     }
 
@@ -259,7 +259,7 @@ impl<'a> Watcher<'a> {
         match self.switches_elsewhere() {
             Ok(None) => {}
             Ok(Some(by)) => {
-                let why = format!("{by} switches elsewhere, and is not turned");
+                let why = format!("{by} is switching elsewhere and is not preempted");
                 return self.tell(&[WatchEvent::SwitchHeld { why }]);
             }
             Err(why) => return self.tell(&[WatchEvent::Undecided { why: words(&why) }]),

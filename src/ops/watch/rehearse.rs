@@ -27,7 +27,7 @@ pub async fn rehearse(session: &Session, ask: &PlanRequest, to: &str) -> Result<
     let Some(state) = store.load()?.filter(|it| !it.records.is_empty()) else {
         let name = ask.place.name();
         return Err(OpsError::input(
-            format!("nothing of {name} was applied yet, so nothing can fail over"),
+            format!("{name} has not been applied yet, so it cannot fail over"),
             format!("apply it first: {}", AdvisedCommand::Apply { stack: &name }),
         ));
     };
@@ -37,15 +37,15 @@ pub async fn rehearse(session: &Session, ask: &PlanRequest, to: &str) -> Result<
     }
     if ask.losses == Losses::Assumed && !assumes_loss(&ask.place, to)? {
         return Err(OpsError::usage(
-            format!("overlay `{to}` does not say what is lost, so a failover would ask"),
-            "add --lost FAULT_DOMAIN for each that is gone when the URL is down, or write `assumes_lost` into the overlay",
+            format!("overlay `{to}` has no `assumes_lost`, so a failover would have to ask"),
+            "add --lost for each fault domain that is lost when the URL is down, or add `assumes_lost` to the overlay",
         ));
     }
     let ask = PlanRequest { overlays: Some(overlays), intent: Intent::Apply, ..ask.clone() };
     let proposed = tokio::time::timeout(LONGEST, plan(session, &ask)).await;
     let proposed = proposed.map_err(|_| {
         let what = format!("its plan takes longer than {} s", LONGEST.as_secs());
-        OpsError::input(what, format!("look at {}", shown(&ask, to)))
+        OpsError::input(what, format!("see {}", shown(&ask, to)))
     })??;
     let refusals: Vec<String> =
         proposed.plan.refusals().map(|it| format!("{} [{}]", it.text, it.code)).collect();

@@ -85,7 +85,7 @@ impl Act {
     /// Runs it to its end, or for so long. Its words go to stderr: stdout is for events.
     pub async fn run(&self, facts: &SwitchFacts, within: Duration) -> End {
         let Some(mut command) = self.command(facts) else {
-            return End::Other("nothing is to be run".into());
+            return End::Other("there is no command to run".into());
         };
         command.stdin(Stdio::null()).stdout(Stdio::from(std::io::stderr()));
         // Its own group: what it starts ends with it, and the terminal's Ctrl-C is for the watch.
@@ -126,7 +126,7 @@ impl Act {
         match active {
             Active::There => WatchOutcome::Done,
             Active::Underway => {
-                let why = format!("{why}; the switch has begun and is not settled");
+                let why = format!("{why}; the switch has begun but is not complete");
                 WatchOutcome::Failed { why, exit, moved: true }
             }
             Active::Elsewhere => WatchOutcome::Failed {
@@ -168,7 +168,7 @@ async fn wait(mut child: Child, within: Duration) -> End {
             // It may have ended by itself a moment ago; either way it is collected.
             child.kill().ok();
             child.wait().ok();
-            return End::Other(format!("not done within {} s; it was killed", within.as_secs()));
+            return End::Other(format!("it timed out after {} s and was killed", within.as_secs()));
         }
         tokio::time::sleep(POLL).await;
     }
@@ -198,10 +198,10 @@ fn end(status: ExitStatus) -> End {
 fn meaning(code: i32) -> &'static str {
     match code {
         0 => "done",
-        1 => "the input is wrong, or a step or gate failed",
+        1 => "the input is invalid, or a step or gate failed",
         3 => "refused before the first call",
-        5 => "part of the world is unseen, or a part of the users is led elsewhere",
-        64 => "the command line is wrong",
+        5 => "part of the infrastructure could not be read, or some users are sent elsewhere",
+        64 => "usage error",
         70 => "a bug in lifeboat",
         129 | 130 | 143 => "stopped by a signal",
         _ => "not done",

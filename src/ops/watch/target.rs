@@ -38,12 +38,12 @@ impl Targets {
         let place = |it: &Url| (it.host_str().map(str::to_lowercase), it.port_or_known_default());
         if let Some(same) = controls.iter().find(|it| place(it) == place(&url)) {
             return Err(OpsError::usage(
-                format!("--control {} is at the place that is watched", shown(same)),
-                "name something that stays up when the URL is down; else nothing can ever be decided",
+                format!("--control {} is on the host that is watched", shown(same)),
+                "use a target that stays up when the URL is down; otherwise no decision is possible",
             ));
         }
         if body.as_ref().is_some_and(String::is_empty) {
-            return Err(OpsError::usage("--body is empty, which every page holds", "leave it out"));
+            return Err(OpsError::usage("--body is empty, which every page contains", "omit it"));
         }
         Ok(Self { url, expect: status, body, controls, within })
     }
@@ -77,7 +77,7 @@ impl Targets {
         let mut seen = looks.join_all().await;
         seen.sort_by_key(|(index, _)| *index);
         let mut seen = seen.into_iter().map(|(_, it)| it);
-        let target = seen.next().expect("the URL is looked at in every round");
+        let target = seen.next().expect("the URL is always probed");
         Round {
             at,
             certificate_until: target.certificate_until,
@@ -93,7 +93,9 @@ impl Targets {
                 Err(format!("HTTP {status} instead of {}", self.expect))
             }
             ProbeAnswer::Http { body, .. } => match &self.body {
-                Some(text) if !body.contains(text) => Err(format!("the body lacks `{text}`")),
+                Some(text) if !body.contains(text) => {
+                    Err(format!("the body does not contain `{text}`"))
+                }
                 _ => Ok(()),
             },
             ProbeAnswer::Open => Err("the port is open, but nothing speaks HTTP".into()),
@@ -130,15 +132,15 @@ fn parsed(flag: &str, text: &str, schemes: &[&str]) -> Result<Url, OpsError> {
         let what = format!("{flag} {} {why}", shown_text(text));
         OpsError::usage(what, format!("write it as {}", forms(schemes)))
     };
-    let url = Url::parse(text).map_err(|why| wrong(&format!("is no URL: {why}")))?;
+    let url = Url::parse(text).map_err(|why| wrong(&format!("is not a URL: {why}")))?;
     if !schemes.contains(&url.scheme()) {
         return Err(wrong(&format!("begins with `{}:`", url.scheme())));
     }
     if url.host_str().is_none_or(str::is_empty) {
-        return Err(wrong("names no host"));
+        return Err(wrong("has no host"));
     }
     if url.port_or_known_default().is_none() {
-        return Err(wrong("names no port"));
+        return Err(wrong("has no port"));
     }
     Ok(url)
 }
@@ -202,7 +204,7 @@ mod tests {
             ("tcp://shop:80", &[], "begins with `tcp:`"),
             ("http://", &[], "is no URL"),
             ("me:hush@shop", &[], "--url `…@shop` begins with `me:`"),
-            ("http://shop/", &["tcp://x"], "--control `tcp://x` names no port"),
+            ("http://shop/", &["tcp://x"], "--control `tcp://x` has no port"),
             ("https://shop/a", &["tcp://SHOP:443"], "is at the place that is watched"),
         ] {
             let why = targets(url, controls, None).unwrap_err();

@@ -239,10 +239,10 @@ fn a_holder_that_is_asked_finishes_and_gives_it_back() {
     });
     let (lease, state) = preempted;
     let how = lease.preempted.as_ref().unwrap();
-    assert_eq!(how.to_string(), "ann (lifeboat apply shop), which gave it back");
+    assert_eq!(how.to_string(), "ann (lifeboat apply shop), which released it");
     assert_eq!(state.unwrap().bound.into_keys().collect::<Vec<_>>(), ["before", "in flight"]);
     let journal = store.journal().unwrap().join("\n");
-    assert!(journal.contains("preempted: Some(\"ann (lifeboat apply shop), which gave it back\")"));
+    assert!(journal.contains("preempted: Some(\"ann (lifeboat apply shop), which released it\")"));
 }
 
 /// A person at a prompt must not keep a failover waiting.
@@ -312,7 +312,7 @@ fn a_switch_of_another_lifeboat_that_tells_no_aim_is_not_preempted() {
         match switch(&store, "eve", to) {
             Err(why @ StoreError::Held { grip: HeldBy::Switch { to: None }, .. }) => {
                 assert!(why.to_string().ends_with("by bob (lifeboat failover shop)"), "{why}");
-                assert!(why.advice().contains("does not say where it goes"), "{}", why.advice());
+                assert!(why.advice().contains("does not name its target"), "{}", why.advice());
             }
             other => panic!("{other:?}"),
         }
@@ -364,7 +364,7 @@ fn the_same_switch_is_waited_for_and_a_dead_one_is_taken_over() {
     assert!(told.try_recv().is_err(), "it is said once");
 }
 
-/// A person may have gone home; and who does not know of a loss would wait for what does not answer.
+/// A person may have gone home; and who does not know of a loss would wait for what is unreachable.
 #[test]
 fn the_same_switch_is_stopped_while_it_asks_and_where_it_knows_less() {
     let (_folder, store) = shop(LIVELY);
@@ -413,7 +413,7 @@ fn the_same_switch_whose_heart_stopped_is_taken_over_without_a_further_wait() {
     asleep.append(&[bound("bob's")]).unwrap();
     let (lease, state) = switch(&store, "eve", "eu").unwrap();
     let how = lease.preempted.as_ref().unwrap();
-    assert_eq!(how.to_string(), "bob (lifeboat failover shop), which did not answer");
+    assert_eq!(how.to_string(), "bob (lifeboat failover shop), which did not respond");
     assert!(state.unwrap().bound.contains_key("bob's"));
     assert!(asleep.append(&[bound("late")]).is_err(), "its epoch is over");
     assert!(asleep.pulse().may_call().is_err());
@@ -551,7 +551,7 @@ fn a_call_leaves_only_after_a_young_heartbeat() {
     assert_eq!(lease.pulse().over(), None);
     std::fs::remove_dir_all(store.folder().join("lease")).unwrap();
     let over = lease.pulse().may_call().unwrap_err().to_string();
-    assert_eq!(over, "the lease was lost: its claim is gone from the state's folder");
+    assert_eq!(over, "the lease was lost: its lock file was removed from the state folder");
 }
 
 /// A name that a slip of somebody's hand gave, or damage.

@@ -97,8 +97,8 @@ fn a_snapshot_that_a_checkout_put_back_is_refused_and_the_newest_is_put_in_place
     let file = |name: &str| store.folder().join(name);
     copy(&file("history/00000001.snapshot"), &file("state.snapshot"));
     insta::assert_snapshot!(refused(&store), @"
-    the state is outdated: serial 3 was recorded, as [STATE]/history/00000003.journal tells, and [STATE] has serial 1
-    nothing was changed: an old state would undo what was done since. Put the newer one back, or the newest that its history holds: `lifeboat state restore shop`
+    the state is outdated: serial 3 was recorded, according to [STATE]/history/00000003.journal, but [STATE] has serial 1
+    nothing was changed: an outdated state would undo later changes. Put the newer state back, or restore the newest one from its history: `lifeboat state restore shop`
     ");
     let (state, aside) = restored(&store);
     assert_eq!((state.serial, state.is_restored), (4, false));
@@ -113,8 +113,8 @@ fn a_state_that_is_gone_though_something_knows_of_it_is_not_founded_anew() {
         std::fs::remove_file(store.folder().join(name)).unwrap();
     }
     insta::assert_snapshot!(refused(&store), @"
-    the state is missing: serial 3 was recorded, as [STATE]/history/00000003.journal tells, and [STATE] holds none
-    nothing was changed: without its state everything would be made a second time. Put it back, or the newest that its history holds: `lifeboat state restore shop`
+    the state is missing: serial 3 was recorded, according to [STATE]/history/00000003.journal, but [STATE] contains none
+    nothing was changed: without its state, everything would be created a second time. Put the state back, or restore the newest one from its history: `lifeboat state restore shop`
     ");
     assert!(restored(&store).0.bound.contains_key("three"));
     // Heartbeats alone know as well.
@@ -152,7 +152,7 @@ fn a_journal_that_lost_entries_is_refused() {
         "{said}"
     );
     assert!(
-        said.contains(&format!("[STATE]/lease/{epoch:08}.beat tells, and [STATE] has serial 3")),
+        said.contains(&format!("[STATE]/lease/{epoch:08}.beat, but [STATE] has serial 3")),
         "{said}"
     );
     let lines: Vec<&str> = whole.split_inclusive('\n').collect();
@@ -191,8 +191,8 @@ fn damage_in_the_middle_names_file_place_and_last_good_serial() {
     std::fs::write(&journal, &flipped).unwrap();
     let said = refused(&store).replace(&at.to_string(), "[AT]");
     insta::assert_snapshot!(said, @"
-    [STATE]/journal is damaged at byte [AT], line 3: the checksum does not match; the entries before it are whole: up to number 12, serial 3
-    nothing was changed; go on from what is whole, with what is damaged kept aside: `lifeboat state restore shop`
+    [STATE]/journal is damaged at byte [AT], line 3: the checksum does not match; the entries before it are intact: up to number 12, serial 3
+    nothing was changed; restore the newest intact state, keeping the damaged files: `lifeboat state restore shop`
     ");
     assert_eq!(std::fs::read(&journal).unwrap(), flipped, "it is left alone");
     let found = store.restorable().unwrap().unwrap();

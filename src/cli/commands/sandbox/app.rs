@@ -25,7 +25,7 @@ pub(super) fn run(sandbox: &Sandbox, what: Option<AppCommand>) -> Result<(), Ops
             };
             let found = sandbox.set_app(&text, |it| it.broken = Some(how)).map_err(wrong)?;
             if found.is_empty() {
-                out::talk(&format!("no machine holds `{text}` at the moment"));
+                out::talk(&format!("no instance contains `{text}` right now"));
             } else {
                 out::talk(&format!("broken now: {}", found.join(", ")));
             }
@@ -49,11 +49,14 @@ pub(super) fn run(sandbox: &Sandbox, what: Option<AppCommand>) -> Result<(), Ops
 fn tell(sandbox: &Sandbox) -> Result<(), OpsError> {
     let apps = sandbox.apps().map_err(wrong)?;
     if apps.is_empty() {
-        out::data("the application answers on every port as soon as its machine has booted");
+        out::data("the application answers on every port as soon as its instance has booted");
     }
     for (text, app) in apps {
-        let place =
-            if text.is_empty() { "everywhere".to_owned() } else { format!("where `{text}` is") };
+        let place = if text.is_empty() {
+            "everywhere".to_owned()
+        } else {
+            format!("on instances that contain `{text}`")
+        };
         out::data(&format!("{place}: {}", words(&app)));
     }
     Ok(())
@@ -62,7 +65,7 @@ fn tell(sandbox: &Sandbox) -> Result<(), OpsError> {
 fn words(app: &App) -> String {
     let mut words = Vec::new();
     if let Some(delay) = app.start {
-        words.push(format!("it answers {} s after its machine has booted", delay / 1_000));
+        words.push(format!("it answers {} s after its instance has booted", delay / 1_000));
     }
     if let Some(ports) = &app.ports {
         let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
@@ -70,7 +73,7 @@ fn words(app: &App) -> String {
     }
     match app.broken {
         Some(BrokenApp::Errors) => words.push("it answers 503".into()),
-        Some(BrokenApp::Closed) => words.push("nothing listens".into()),
+        Some(BrokenApp::Closed) => words.push("it does not listen".into()),
         None => {}
     }
     words.join("; ")

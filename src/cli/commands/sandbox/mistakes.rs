@@ -12,12 +12,12 @@ pub(super) fn wrong(why: SandboxError) -> OpsError {
     };
     match &why {
         SandboxError::UnknownFaultDomain { name, near } => OpsError::input(
-            format!("there is no fault domain `{name}`, and nothing was changed"),
+            format!("unknown fault domain `{name}`; nothing was changed"),
             help(near, "write `linode:REGION`, `linode:global` or `aws:REGION`"),
         ),
         SandboxError::NoSuchObject { fault_domain, name, near } => OpsError::input(
-            format!("nothing in {fault_domain} is called `{name}`, and nothing was changed"),
-            help(near, &format!("{} lists what is there", Typed::SandboxShow)),
+            format!("{fault_domain} has no resource named `{name}`; nothing was changed"),
+            help(near, &format!("run {} to list its resources", Typed::SandboxShow)),
         ),
         _ => OpsError::Sandbox(why.to_string()),
     }
@@ -25,7 +25,7 @@ pub(super) fn wrong(why: SandboxError) -> OpsError {
 
 pub(super) fn seconds(duration: &str) -> Result<u64, OpsError> {
     parse_duration(duration).ok_or_else(|| {
-        let what = format!("`{duration}` is no duration");
+        let what = format!("`{duration}` is not a valid duration");
         OpsError::usage(what, "write 90s, 5m, 24h or 7d")
     })
 }

@@ -97,7 +97,7 @@ fn rules_of_a_firewall_are_one_whole_without_their_common_name() {
 fn parents_stand_in_the_path_and_not_in_the_body() {
     let node = json!({ "config": "3", "config.nodebalancer": "2", "label": "a", "address": "192.168.130.1:80" });
     insta::assert_snapshot!(created(&kind("linode.nodebalancer_node"), &node, None), @r#"POST /nodebalancers/2/configs/3/nodes {"label":"a","address":"192.168.130.1:80"}"#);
-    insta::assert_snapshot!(created(&kind("linode.nodebalancer_node"), &json!({ "config": "3" }), None), @"refused: `config.nodebalancer` of this linode.nodebalancer_node is not known");
+    insta::assert_snapshot!(created(&kind("linode.nodebalancer_node"), &json!({ "config": "3" }), None), @"refused: `config.nodebalancer` of this linode.nodebalancer_node is unknown");
     let kind = kind("linode.domain_record");
     let odd = attributes(&json!({ "domain": "a/b?c" }));
     insta::assert_snapshot!(shown(Routes::of(&kind).unwrap().delete("7", &odd)), @"DELETE /domains/a%2Fb%3Fc/records/7");

@@ -79,9 +79,9 @@ fn definitions() -> Map<String, Value> {
                 "assumes_lost": {
                     "type": "array",
                     "items": { "type": "string", "pattern": "^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$" },
-                    "description": "What a switch to it assumes lost: `linode:us-east`.",
+                    "description": "Fault domains that a switch to this overlay assumes lost: `linode:us-east`.",
                 },
-                "workspace": { "type": "string", "pattern": "^[a-z][a-z0-9_-]*$", "description": "A life of its own, with its own state." },
+                "workspace": { "type": "string", "pattern": "^[a-z][a-z0-9_-]*$", "description": "Name of a separate workspace with its own state." },
                 "rehearses": { "oneOf": [{ "type": "string" }, texts], "description": "The overlays that a drill switches to." },
                 "borrow": texts,
                 "objectives": { "$ref": "#/$defs/objectives" },
@@ -122,8 +122,8 @@ fn blocks() -> Map<String, Value> {
             "type": ["object", "null"],
             "additionalProperties": false,
             "properties": {
-                "rto": { "anyOf": [{ "$ref": "#/$defs/duration" }, { "type": "null" }], "description": "Until users are served again." },
-                "rpo": { "anyOf": [{ "$ref": "#/$defs/duration" }, { "type": "null" }], "description": "How much of the latest data may be missing." },
+                "rto": { "anyOf": [{ "$ref": "#/$defs/duration" }, { "type": "null" }], "description": "Maximum time until users are served again." },
+                "rpo": { "anyOf": [{ "$ref": "#/$defs/duration" }, { "type": "null" }], "description": "Maximum age of the latest data that may be lost." },
             },
         },
         "gate": {

@@ -164,7 +164,7 @@ fn merge(stack_name: &str, layers: &[Layer], loaded: &mut Loaded) {
                 .help(format!("write `{key}: {expected}`")),
             ),
             None if is_base => out.push(
-                Diagnostic::error("missing_key", "A stack says its name")
+                Diagnostic::error("missing_key", "Missing `stack` key")
                     .at(Span { end: node.span.start, ..node.span }, "`stack` is missing")
                     .help(format!("write `stack: {expected}`")),
             ),
@@ -324,8 +324,8 @@ impl LayerReading<'_> {
     fn read_now(&self, path: &str) -> Result<Arc<FileText>, LookupError> {
         let lost = |message: String| LookupError::new("file_problem", message);
         let outside = || {
-            lost(format!("`{path}` is outside of the stack's folder"))
-                .help("files are read from the folder of stack.yaml and below")
+            lost(format!("`{path}` is outside the stack's folder"))
+                .help("only files in the folder of stack.yaml and below can be read")
         };
         let leaves = path.starts_with('/')
             || path.contains(['\\', '\0'])
@@ -335,8 +335,8 @@ impl LayerReading<'_> {
         }
         let bytes = self.files.read(path).map_err(|problem| match problem {
             FileProblem::Outside => outside(),
-            FileProblem::Missing => lost(format!("there is no file `{path}`"))
-                .help("paths begin at the folder of stack.yaml"),
+            FileProblem::Missing => lost(format!("the file `{path}` does not exist"))
+                .help("paths are relative to the folder of stack.yaml"),
             FileProblem::TooLarge => lost(format!("`{path}` is larger than 1 MiB")),
             FileProblem::Other(why) => lost(format!("`{path}`: {why}")),
         })?;

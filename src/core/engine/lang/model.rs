@@ -67,9 +67,9 @@ impl Stack {
 /// What a recovery may cost, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Objectives {
-    /// Until users are served again.
+    /// Maximum time until users are served again.
     pub rto_seconds: Option<(u64, Span)>,
-    /// How much of the latest data may be missing.
+    /// Maximum age of the latest data that may be lost.
     pub rpo_seconds: Option<(u64, Span)>,
 }
 

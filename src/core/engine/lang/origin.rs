@@ -120,8 +120,8 @@ pub fn explain(
     }
     let default = match () {
         () if resolved.is_given(attribute) => None,
-        () if known.computed => Some("the cloud makes it"),
-        () if known.default_from.is_some() => Some("made of the stack's name and the address"),
+        () if known.computed => Some("set by the cloud"),
+        () if known.default_from.is_some() => Some("built from the stack's name and the address"),
         () if known.default.is_some() => Some("the kind's default"),
         () => Some("not set"),
     };
@@ -165,7 +165,7 @@ fn find<'a>(
     address: &Address,
 ) -> Result<FoundInstance<'a>, Box<Diagnostic>> {
     let nothing =
-        || Box::new(Diagnostic::error("unknown_address", format!("there is no `{address}`")));
+        || Box::new(Diagnostic::error("unknown_address", format!("`{address}` does not exist")));
     let stack = loaded.stack.as_ref().ok_or_else(nothing)?;
     let Some(instance) = stack.instances.get(address) else {
         let names: Vec<String> = stack.instances.keys().map(ToString::to_string).collect();

@@ -142,7 +142,7 @@ fn defaults(
             let before = out.len();
             let value = check(Value::Text(label.clone()), attribute, name, place, out);
             for wrong in &mut out[before..] {
-                wrong.help = Some(format!("the default `{label}` does not do: give it a `{name}`"));
+                wrong.help = Some(format!("the default `{label}` is not valid: set a `{name}`"));
             }
             resolved.attributes.insert(name.clone(), value);
         } else if let Some(default) = default(attribute, resolved) {
@@ -155,7 +155,7 @@ fn defaults(
             if !is_told {
                 out.push(
                     Diagnostic::error("missing_attribute", "A required attribute is missing")
-                        .at(span, format!("`{name}` turns out to be empty")),
+                        .at(span, format!("`{name}` evaluates to an empty value")),
                 );
             }
         }
@@ -209,7 +209,7 @@ fn refer(
                     Diagnostic::error("wrong_type", "Wrong type")
                         .at(
                             given.span,
-                            format!("`{name}` takes a reference, this is {}", word(&other)),
+                            format!("`{name}` takes a reference, but this is {}", word(&other)),
                         )
                         .help(format!("name a resource of kind {kind}: '${{name}}'")),
                 );
@@ -270,9 +270,9 @@ fn text(term: &Term, parts: &[TextPart], view: &dyn Lookup, out: &mut Vec<Diagno
         if text.len() > TEXT_BYTES_MAX {
             // Told once: who uses it does not know it.
             out.push(
-                Diagnostic::error("too_long", "This text grows too long")
+                Diagnostic::error("too_long", "This text is too long")
                     .at(term.span, format!("more than {} KiB", TEXT_BYTES_MAX >> 10))
-                    .help("no attribute takes so much"),
+                    .help("no attribute accepts that much"),
             );
             return Value::Open;
         }
@@ -290,7 +290,7 @@ fn text(term: &Term, parts: &[TextPart], view: &dyn Lookup, out: &mut Vec<Diagno
                 } else {
                     is_open = true;
                     out.push(
-                        Diagnostic::error("not_text", "This cannot stand inside text")
+                        Diagnostic::error("not_text", "This value cannot be used inside text")
                             .at(it.span(), format!("it is {}", word(&value)))
                             .help("use one of its parts, or join a list: list.join(',')"),
                     );
@@ -326,7 +326,7 @@ pub fn resolve_gate(
         if !is_text {
             out.push(
                 Diagnostic::error("wrong_type", "Wrong type")
-                    .at(it.span, format!("`{what}` takes text, this is {}", word(&value))),
+                    .at(it.span, format!("`{what}` takes text, but this is {}", word(&value))),
             );
         }
         value

@@ -103,7 +103,7 @@ fn unclosed(span: Span, node: &Node) -> Diagnostic {
         .at(span, "no `}` follows");
     if node.style == Style::Plain {
         wrong.help(
-            "quote the expression: '${…}'; outside of quotes ` #` begins a comment and `: ` a map",
+            "quote the expression: '${…}'; outside quotes, ` #` starts a comment and `: ` a map",
         )
     } else {
         wrong.help("for a literal `${` write `$${`")

@@ -27,9 +27,9 @@ impl Texts for Stack {
         found.ok_or_else(|| {
             LookupError::new(
                 "file_problem",
-                "which file is read must be known before the world is looked at",
+                "the file's path must be known before the clouds are read",
             )
-            .help("make the path of variables and `each`")
+            .help("build the path from variables and `each`")
         })
     }
 }
@@ -63,14 +63,17 @@ impl Lookup for ScopeView<'_> {
                 }
                 None => Err(LookupError::new(
                     "unknown_reference",
-                    "`self` is known in `ready` and `gate` only",
+                    "`self` is available only in `ready` and `gate`",
                 )),
             },
             "stack" => match steps {
                 [PathStep::Name(name)] if name == "name" => {
                     Ok(Value::text(self.stack.name.clone()))
                 }
-                _ => Err(LookupError::new("unknown_reference", "`stack` has a `name` only")),
+                _ => Err(LookupError::new(
+                    "unknown_reference",
+                    "`stack` has only the attribute `name`",
+                )),
             },
             _ => self.resource(root, steps, slice),
         }
@@ -110,7 +113,7 @@ impl ScopeView<'_> {
     fn each(&self, steps: &[PathStep<'_>], slice: &Slice) -> Result<Value, LookupError> {
         let wrong = |message: &str| Err(LookupError::new("unknown_reference", message.to_owned()));
         let Some((address, Some(each))) = self.instance else {
-            return wrong("`each` is known under `count` and `for_each` only");
+            return wrong("`each` is available only with `count` and `for_each`");
         };
         let Some((PathStep::Name(name), rest)) = steps.split_first() else {
             return wrong("write `each.index`, `each.key` or `each.value`");
@@ -130,10 +133,8 @@ impl ScopeView<'_> {
             ("value", Each::Entry { value: EachValue::Instance(address), .. }) => {
                 self.object(address, rest, slice)
             }
-            (_, Each::Index(_)) => wrong("under `count` there is `each.index`"),
-            (_, Each::Entry { .. }) => {
-                wrong("under `for_each` there are `each.key` and `each.value`")
-            }
+            (_, Each::Index(_)) => wrong("with `count`, use `each.index`"),
+            (_, Each::Entry { .. }) => wrong("with `for_each`, use `each.key` and `each.value`"),
         }
     }
 
@@ -317,7 +318,7 @@ pub fn unknown_variable(name: &str, stack: &Stack) -> LookupError {
 }
 
 fn not_known(name: &str) -> LookupError {
-    LookupError::new("not_known", format!("`{name}` is known only when the world is looked at"))
+    LookupError::new("not_known", format!("`{name}` is known only after the clouds are read"))
         .help("use variables, which are known beforehand")
 }
 
@@ -330,8 +331,8 @@ pub fn unknown(root: &str, stack: &Stack) -> LookupError {
     // What the same is called elsewhere.
     let here = match root {
         "var" | "variable" | "variables" | "local" | "locals" => Some("a variable is `vars.NAME`"),
-        "count" => Some("the number of an instance is `each.index`"),
-        "this" => Some("in `ready` and `gate` the resource itself is `self`"),
+        "count" => Some("the index of an instance is `each.index`"),
+        "this" => Some("in `ready` and `gate`, the resource itself is `self`"),
         _ => None,
     };
     if let Some(here) = here {

@@ -229,9 +229,9 @@ fn unknown_replacements(it: &PlanBuilder<'_>) -> Vec<Diagnostic> {
     unknown
         .map(|address| {
             let names: Vec<String> = declared.keys().map(ToString::to_string).collect();
-            let text = format!("`--replace {address}`: there is no `{address}`");
+            let text = format!("`--replace {address}`: `{address}` does not exist");
             Diagnostic::error("unknown_address", text)
-                .help("name an address as the plan prints it")
+                .help("write an address as the plan prints it")
                 .nearest(&address.to_string(), names.iter().map(String::as_str))
         })
         .collect()

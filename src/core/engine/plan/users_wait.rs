@@ -98,18 +98,18 @@ pub enum TrafficFirst {
 pub fn told(it: &UsersWaiting, sooner: &TrafficFirst) -> Diagnostic {
     let made: Vec<String> = it.made.iter().map(|it| format!("`{it}`")).collect();
     let text = format!(
-        "users of `{}` wait until {} are made, though `{}` is there already where they go",
+        "users of `{}` wait until {} are created, although `{}` already exists at their new site",
         it.name,
         made.join(", "),
         it.serves
     );
     let help = match sooner {
         TrafficFirst::Typed { first, rest } => {
-            format!("to move them before that: `{first}`, and then for the rest: `{rest}`")
+            format!("to move them earlier: `{first}`, and then for the rest: `{rest}`")
         }
-        TrafficFirst::Drill => "a drill moves nobody; in a failover users would wait alike".into(),
+        TrafficFirst::Drill => "a drill moves no users; in a failover they would wait just as long".into(),
         TrafficFirst::Nothing => {
-            "no command moves them before that: no variable alone decides how much is made".into()
+            "no command can move them earlier, because no single variable decides how many resources are created".into()
         }
     };
     Diagnostic::warning("users_wait", text).help(help)

@@ -62,7 +62,7 @@ fn misleading(found: &[Foreign]) -> impl Iterator<Item = Unfinished> {
         address: it.address.clone(),
         why: sentence(it),
         reason: None,
-        remedy: Some("take that away, or declare it in this stack as well".to_owned()),
+        remedy: Some("remove it, or declare it in this stack, too".to_owned()),
     })
 }
 
@@ -124,15 +124,15 @@ pub fn astray(
         let (why, reason) = match observed.get(address) {
             None => continue,
             Some(Observation::Unseen(it)) => {
-                (format!("where it leads could not be read: {}", it.why), Some(it.reason))
+                (format!("its target could not be read: {}", it.why), Some(it.reason))
             }
-            Some(Observation::Absent) => ("it is gone".to_owned(), None),
+            Some(Observation::Absent) => ("it no longer exists".to_owned(), None),
             Some(seen) => {
                 let mut drifted = drift(kind, record, seen).into_iter();
                 let Some((name, was, is)) = drifted.find(|it| kind.directs(&it.0)) else {
                     continue;
                 };
-                (format!("its {name} is {}, and was set to {}", plain(&is), plain(&was)), None)
+                (format!("its {name} is {}, but was set to {}", plain(&is), plain(&was)), None)
             }
         };
         astray.push(Unfinished { address: address.clone(), why, reason, remedy: None });

@@ -76,7 +76,7 @@ fn shut(
         let own = state.records.get(named)?;
         let filter = Filter::of(wall, |name| own.attributes.get(name))?;
         let is_shut = filter.admits("TCP", Some(port), family) == Admits::Nobody;
-        is_shut.then(|| format!("`{named}` lets nobody in to port {port}"))
+        is_shut.then(|| format!("`{named}` blocks all traffic to port {port}"))
     })
 }
 

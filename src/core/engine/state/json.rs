@@ -17,13 +17,13 @@ pub const VERSION: u32 = 1;
 /// Why bytes are not a state or an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    #[error("its format is version {0}, and this lifeboat reads up to {VERSION}")]
+    #[error("its format is version {0}, but this version of lifeboat reads up to {VERSION}")]
     Newer(u32),
     #[error("line {line}: {why}")]
     Damaged { line: usize, why: String },
     #[error("line {line}: the checksum does not match")]
     Checksum { line: usize },
-    #[error("it ends before its last line")]
+    #[error("it is truncated")]
     Torn,
 }
 

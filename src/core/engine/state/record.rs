@@ -205,7 +205,7 @@ pub struct Record {
     pub ready: bool,
     /// `prevent_destroy` was applied.
     pub protected: bool,
-    /// No layer wants it, and a failback kept it: it is not deleted unless that is asked for.
+    /// No layer wants it, and it was kept by a failback: it is not deleted unless that is asked for.
     pub retained: bool,
     /// The cloud was told to delete it, and it was not seen to be gone.
     pub leaving: bool,
@@ -317,18 +317,18 @@ impl State {
         let mut ids = BTreeSet::new();
         for (address, record) in &self.records {
             if record.id.is_empty() && record.ready {
-                wrong.push(format!("`{address}` is ready but has no id"));
+                wrong.push(format!("`{address}` is ready but has no ID"));
             }
             let scope =
                 (&record.kind, &record.id, record.attributes.get("region").map(Value::as_text));
             if !record.id.is_empty() && !ids.insert(scope) {
-                wrong.push(format!("`{address}` has the id {} of another record", record.id));
+                wrong.push(format!("`{address}` has the same ID {} as another record", record.id));
             }
             if record.needs.contains(address) {
-                wrong.push(format!("`{address}` needs itself"));
+                wrong.push(format!("`{address}` depends on itself"));
             }
             if record.attributes.values().any(|it| matches!(it, Value::Secret(_))) {
-                wrong.push(format!("`{address}` holds a secret in clear"));
+                wrong.push(format!("`{address}` contains a plain-text secret"));
             }
         }
         if self.lineage.is_empty() {

@@ -29,7 +29,7 @@ pub fn dangers_of(risky: &Risky<'_>, change: &Change) -> Vec<(&'static str, Stri
     let mut dangers: Vec<(Sort, String)> = said.map(|it| (it.sort, clean(&it.says))).collect();
     let loses = change.action.destroys() && change.loses_data;
     if loses && dangers.iter().all(|it| it.0 != Sort::Data) {
-        dangers.push((Sort::Data, "its data is lost".into()));
+        dangers.push((Sort::Data, "its data will be permanently deleted".into()));
     }
     dangers.sort_by_key(|it| it.0);
     dangers.into_iter().map(|(sort, says)| (danger(sort), says)).collect()

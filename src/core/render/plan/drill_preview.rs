@@ -31,7 +31,7 @@ pub fn foretold(it: &Foretold<'_>) -> String {
     }
     if !it.unknown.is_empty() {
         lines.push(format!(
-            "Then: a switch that cannot be planned before home is there, for what only making it gives out: {}",
+            "Then: a switch that cannot be fully planned yet, because it depends on values known only after home is created: {}",
             named(it.unknown)
         ));
     }
@@ -39,18 +39,17 @@ pub fn foretold(it: &Foretold<'_>) -> String {
     let all: usize = order.iter().map(Vec::len).sum();
     let data = it.cleanup.changes.iter().filter(|it| it.loses_data).count();
     let data = if data > 0 { format!(", {data} with data") } else { String::new() };
-    let what = count(all, "object");
-    lines
-        .push(format!("At the end, whatever happens: {what} to delete again{data}, in this order"));
+    let what = count(all, "resource");
+    lines.push(format!("Finally, in any case: {what} to delete{data}, in this order"));
     for (at, together) in order.iter().enumerate() {
         lines.push(format!("  {:>2}. {}", at + 1, named(together.iter().copied())));
     }
     if !it.borrowed.is_empty() {
-        lines.push(format!("Borrowed, and left as they are: {}", named(it.borrowed)));
+        lines.push(format!("Borrowed and not changed: {}", named(it.borrowed)));
     }
     if let Some(expected) = it.expected {
         lines.push(format!(
-            "Expected: {} in all; {} of {} on the critical paths measured before",
+            "Estimated: {} in total; {} of {} on the critical paths have been measured",
             duration(expected.whole),
             expected.measured,
             count(expected.steps, "step")

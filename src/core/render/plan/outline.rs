@@ -67,16 +67,18 @@ const SECTIONS: [(&str, Belongs); 5] = [
     ("Deletions and replacements", |it| it.action.destroys()),
     ("Updates", |it| it.action == Action::Update),
     ("Creations", |it| it.action == Action::Create),
-    ("Moves, waits and records", |it| {
+    ("Other changes", |it| {
         matches!(it.action, Action::Move | Action::Adopt | Action::Await | Action::Forget)
     }),
-    ("Not seen", |it| it.action == Action::NoOp && it.unseen.is_some()),
+    ("Unknown", |it| it.action == Action::NoOp && it.unseen.is_some()),
 ];
 
 const HELD: [(&str, Belongs); 3] = [
-    ("Left behind", Change::is_left_behind),
-    ("Held: not part of this switch", |it| waits(it, DeferReason::Pending)),
-    ("Held", |it| !it.is_left_behind() && it.held.is_some() && !waits(it, DeferReason::Pending)),
+    ("Orphaned", Change::is_left_behind),
+    ("Deferred: not part of this switch", |it| waits(it, DeferReason::Pending)),
+    ("Deferred", |it| {
+        !it.is_left_behind() && it.held.is_some() && !waits(it, DeferReason::Pending)
+    }),
 ];
 
 fn waits(change: &Change, wait: DeferReason) -> bool {
@@ -99,7 +101,7 @@ pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
     sections.push(RenderedSection { lines: stale(plan), ..section("Stale") });
     sections.push(RenderedSection {
         entries: fold::equal(plan.drift.iter().map(|it| drifted(it, detail.limits)).collect()),
-        ..section("Changed outside lifeboat")
+        ..section("Changed outside of lifeboat")
     });
     if detail.all {
         let is_same: Belongs =
@@ -186,20 +188,20 @@ pub fn name(plan: &Plan) -> String {
 fn summary(plan: &Plan) -> String {
     let it = plan.summary();
     let mut rest = vec![format!("{} unchanged", it.unchanged)];
-    rest.extend((it.unseen > 0).then(|| format!("{} not seen", it.unseen)));
+    rest.extend((it.unseen > 0).then(|| format!("{} unknown", it.unseen)));
     rest.extend((it.frozen > 0).then(|| format!("{} frozen", it.frozen)));
-    rest.extend((it.held > 0).then(|| format!("{} held", it.held)));
-    rest.extend((it.left_behind > 0).then(|| format!("{} left behind", it.left_behind)));
-    rest.extend((it.drift > 0).then(|| format!("{} changed outside lifeboat", it.drift)));
+    rest.extend((it.held > 0).then(|| format!("{} deferred", it.held)));
+    rest.extend((it.left_behind > 0).then(|| format!("{} orphaned", it.left_behind)));
+    rest.extend((it.drift > 0).then(|| format!("{} changed outside of lifeboat", it.drift)));
     let rest = rest.join(", ");
     if plan.is_empty() && it.forget + it.moved + it.await_ == 0 {
         let why = match (verdict(plan), it.unseen, it.frozen) {
-            (Some(_), ..) => "Nothing could be planned",
-            (None, 0, 0) => "The world is as the layers describe it",
-            (None, 0, _) => "What is not lost is as the layers describe it",
-            (None, ..) => "What could be seen is as the layers describe it",
+            (Some(_), ..) => "Planning failed",
+            (None, 0, 0) => "Your infrastructure matches the configuration",
+            (None, 0, _) => "Everything outside the lost fault domains matches the configuration",
+            (None, ..) => "Everything that could be read matches the configuration",
         };
-        return format!("No changes. {why}; {rest}");
+        return format!("No changes. {why} ({rest})");
     }
     let lost = |replaces: bool| {
         let lost = plan.changes.iter().filter(|it| {
@@ -238,17 +240,17 @@ fn forecast(it: &Forecast) -> String {
     let whole = duration(it.whole);
     let mut text = match it.directed {
         Some(directed) => format!(
-            "Expected: {} until users are directed anew, then up to {} until everybody is (TTL); {whole} until all is done",
+            "Estimated: traffic shifted after {}; DNS caches expire up to {} later (TTL); {whole} in total",
             duration(directed.usual),
             duration(directed.dns_bound)
         ),
-        None => format!("Expected: {whole} until all is done"),
+        None => format!("Estimated: {whole} in total"),
     };
     if it.samples == 0 && it.steps > 0 {
-        text.push_str("; a guess from the kinds' own numbers");
+        text.push_str("; based on built-in defaults, with no measurements yet");
     } else if it.steps > 0 {
         text.push_str(&format!(
-            "; {} of {} on the critical path measured before, {}; {} if each is as slow as the slowest like it",
+            "; {} of {} on the critical path have been measured, {}; {} if every step is as slow as its slowest sample",
             it.measured,
             count(it.steps, "step"),
             count(it.samples, "sample"),
@@ -264,8 +266,7 @@ fn verdict(plan: &Plan) -> Option<String> {
     for (number, noun) in [(number("refusal"), "refusal"), (number("error"), "error")] {
         stops.extend((number > 0).then(|| count(number, noun)));
     }
-    (!stops.is_empty())
-        .then(|| format!("{}: nothing of this plan can be applied", stops.join(" and ")))
+    (!stops.is_empty()).then(|| format!("{}: this plan cannot be applied", stops.join(" and ")))
 }
 
 /// Refusals, then errors, then warnings.
@@ -298,7 +299,7 @@ fn allowed(plan: &Plan) -> Option<Notice> {
     Some(Notice {
         word: "Warning",
         code: "allowed".into(),
-        text: format!("made with {}", flags.join(" ")),
+        text: format!("planned with {}", flags.join(" ")),
         places: Vec::new(),
         help: None,
     })
@@ -371,22 +372,24 @@ fn gates(plan: &Plan) -> Vec<RenderedLine> {
 
 fn gate(step: &Step) -> String {
     match &step.call {
-        StepCall::Serving { of } if of.is_empty() => "serving gate, its own `gate` holds".into(),
+        StepCall::Serving { of } if of.is_empty() => {
+            "serving gate: wait until its `gate` condition holds".into()
+        }
         StepCall::Serving { of } if of[..] == [step.address.clone()] => {
-            "serving gate, it is healthy and takes users".into()
+            "serving gate: wait until it is healthy and takes traffic".into()
         }
         StepCall::Serving { of } => {
             let of: Vec<String> = of.iter().map(ToString::to_string).collect();
-            format!("serving gate, something healthy behind {}", of.join(", "))
+            format!("serving gate: wait for a healthy target behind {}", of.join(", "))
         }
         StepCall::Replication { from } => {
-            format!("replication gate, an item written to {from} arrives here")
+            format!("replication gate: wait until an item written to {from} arrives here")
         }
         StepCall::Drain { until: Some(_), .. } => {
-            "drain gate, until nobody comes the way that an earlier run closed".into()
+            "drain gate: wait until DNS caches from an earlier run have expired".into()
         }
         StepCall::Drain { seconds, .. } => {
-            format!("drain gate, {} until nobody comes the old way", duration(*seconds))
+            format!("drain gate: wait {} until DNS caches have expired", duration(*seconds))
         }
         other => other.word().into(),
     }
@@ -397,7 +400,7 @@ fn stale(plan: &Plan) -> Vec<RenderedLine> {
     let told = plan.stale.iter().map(|it| {
         let since = it.since.map_or_else(String::new, |it| format!(" at {}", moment(it)));
         let text = format!(
-            "{} comes from `{}`, recorded before {} was lost{since}",
+            "{} uses a value of `{}` that was recorded before {} was lost{since}",
             clean(&it.what),
             clean(&it.from.to_string()),
             clean(&it.fault_domain)
@@ -421,7 +424,7 @@ fn attributes(change: &Change, detail: Detail) -> Vec<RenderedLine> {
         .map(|it| format!("{}: {}", key(&it.name), inline(&it.after)))
         .collect();
     if !defaults.is_empty() {
-        let text = format!("by default: {}", defaults.join(", "));
+        let text = format!("defaults: {}", defaults.join(", "));
         lines.push(RenderedLine { sign: Sign::Add, depth: 0, text, comment: None });
     }
     lines
@@ -439,7 +442,11 @@ fn drifted(drift: &Drift, limits: LineLimits) -> RenderedEntry {
         symbol: if drift.absent { "-" } else { "~" },
         address: clean(&drift.address.to_string()),
         kind: clean(&drift.kind),
-        reason: if drift.absent { "it is gone".into() } else { "recorded → observed".into() },
+        reason: if drift.absent {
+            "deleted outside of lifeboat".into()
+        } else {
+            "recorded → observed".into()
+        },
         dangers: Vec::new(),
         also: Vec::new(),
         attributes: drift.attributes.iter().map(|it| key(&it.0)).collect(),
@@ -456,7 +463,8 @@ fn step(step: &Step) -> RenderedLine {
     let after =
         if waits.is_empty() { String::new() } else { format!(", after {}", waits.join(" ")) };
     let or = if is_or_create(step) { " or create" } else { "" };
-    let text = format!("#{} {}{or} {address}{after}", step.id, step.call.word());
+    let of = if step.call.is_gate() || step.call.word() != step.call.phrase() { ":" } else { "" };
+    let text = format!("#{} {}{or}{of} {address}{after}", step.id, step.call.phrase());
     RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
 }
 
@@ -465,12 +473,12 @@ fn steps(steps: &[Step]) -> String {
     let number = match steps.len() {
         0 => "No steps".into(),
         1 => "1 step".into(),
-        number => format!("{}; the longest chain has {}", count(number, "step"), longest(steps)),
+        number => format!("{}, critical path {}", count(number, "step"), longest(steps)),
     };
     if !steps.iter().any(is_or_create) {
         return number;
     }
-    format!("{number}; update, or create what is gone by then")
+    format!("{number}; a resource that no longer exists when its update starts is created instead")
 }
 
 /// Whether what turns out to be gone is made again instead of being changed.

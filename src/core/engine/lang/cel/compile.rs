@@ -46,7 +46,7 @@ fn compile_with(text: &str, types_are_names: bool) -> Result<Code, ExpressionErr
         return Err(ExpressionError::new(
             "bad_expression",
             (0, small(text.len())),
-            "nothing is written here",
+            "the expression is empty",
         ));
     }
     if operators(text) > OPERATORS_MAX {

@@ -42,7 +42,7 @@ fn whole(text: &str) -> (u32, u32) {
 
 fn costly(over: OverBudget, range: (u32, u32)) -> ExpressionError {
     ExpressionError::new("too_costly", range, over.words())
-        .help("do it with less: fewer elements, shorter texts, or in several steps")
+        .help("reduce the work: use fewer elements, shorter texts, or several steps")
 }
 
 /// The steps of a path, computed. `None`: one of them is open; the flag: one of them is secret.
@@ -89,7 +89,7 @@ pub fn steps<'a>(
 
 /// What is said of a path that leads nowhere. A step that came from a secret is not quoted, and nothing near it is proposed.
 pub fn lost(lost: LookupError, path: &CodePath, is_secret: bool) -> ExpressionError {
-    let hidden = || LookupError::new(lost.code, "there is nothing under this sensitive index");
+    let hidden = || LookupError::new(lost.code, "this sensitive index does not exist");
     if is_secret { hidden() } else { lost }.at((path.start, path.end))
 }
 
@@ -267,9 +267,9 @@ impl Frame<'_> {
             Value::Open => Err(ExpressionError::new(
                 "file_problem",
                 range,
-                "which file is read must be known before the world is looked at",
+                "the file's path must be known before the clouds are read",
             )
-            .help("make the path of variables and `each`")),
+            .help("build the path from variables and `each`")),
             Value::Secret(_) => {
                 Err(ExpressionError::new("bad_expression", range, "a path cannot be sensitive"))
             }
@@ -517,7 +517,7 @@ mod tests {
             let quoted = said.split_once(": ").map_or("", |(_, message)| message);
             assert!(!quoted.contains("hunter") && !quoted.contains("4711"), "{text}: {said}");
         }
-        check("near[secret]", "near[secret]: there is nothing under this sensitive index");
+        check("near[secret]", "near[secret]: this sensitive index does not exist");
     }
 
     #[test]
@@ -533,10 +533,10 @@ mod tests {
 
     #[test]
     fn mistakes_name_the_place() {
-        check("vars.nmae", "vars.nmae: there is no `nmae` (did you mean `name`?)");
-        check("vars.n + 'x'", "vars.n + 'x': `+` does not go with an integer and text");
-        check("1 + (vars.n + 'x')", "vars.n + 'x': `+` does not go with an integer and text");
-        check("vars.n +", ": the expression ends too early");
+        check("vars.nmae", "vars.nmae: `nmae` does not exist (did you mean `name`?)");
+        check("vars.n + 'x'", "vars.n + 'x': `+` cannot be applied to an integer and text");
+        check("1 + (vars.n + 'x')", "vars.n + 'x': `+` cannot be applied to an integer and text");
+        check("vars.n +", ": the expression is incomplete");
         check("vars.n = 3", "=: `=` compares nothing (to compare, write `==`)");
         check("vars.n ++ 3", "+: `+` cannot stand here");
         check("'abc", "': this text has no closing quote");
@@ -548,9 +548,9 @@ mod tests {
             "tempalte('x', {})",
             "tempalte: there is no function `tempalte` (did you mean `template`?)",
         );
-        check("", ": nothing is written here");
+        check("", ": the expression is empty");
         check("vars.n / 0", "vars.n / 0: division by zero");
-        check("web[7].label", "web[7].label: there is no `[7]`; the list has 2 elements");
+        check("web[7].label", "web[7].label: `[7]` does not exist; the list has 2 elements");
         check("bytes('a')", "bytes('a'): bytes, types and functions cannot be a value here");
         check("1.0 / 0.0", "1.0 / 0.0: the number is not finite");
     }

@@ -63,11 +63,11 @@ pub fn extent(expr: &IdedExpr, info: &SourceInfo, text: &str, leaves: &[Leaf]) -
 /// What went wrong, in words for people; never a value, since a message could carry a secret.
 pub fn reworded(error: &ExecutionError, is_secret: bool) -> String {
     match error {
-        ExecutionError::NoSuchKey(key) if !is_secret => format!("there is no `{key}`"),
+        ExecutionError::NoSuchKey(key) if !is_secret => format!("`{key}` does not exist"),
         ExecutionError::NoSuchKey(_) => "there is no such key".to_owned(),
         ExecutionError::NoSuchOverload(it) => overload(it.function(), it.argument_types()),
         ExecutionError::UnexpectedType { got, want } => {
-            format!("{} stands where {} is needed", plain_type(got), plain_type(want))
+            format!("found {} where {} is required", plain_type(got), plain_type(want))
         }
         ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
             let types = [left.type_of().to_string(), right.type_of().to_string()];
@@ -80,7 +80,7 @@ pub fn reworded(error: &ExecutionError, is_secret: bool) -> String {
         ExecutionError::IndexOutOfBounds(_) => "the list is not that long".to_owned(),
         ExecutionError::DuplicateKey(_) => "a key is given twice".to_owned(),
         ExecutionError::InvalidArgumentCount { expected, actual } => {
-            format!("it takes {}, and got {actual}", counted(*expected, "argument"))
+            format!("it takes {}, but got {actual}", counted(*expected, "argument"))
         }
         ExecutionError::UndeclaredReference(name) => {
             format!("there is no function `{name}` for this value")
@@ -112,7 +112,7 @@ fn overload(function: &str, types: &[String]) -> String {
         other => other,
     };
     let types: Vec<&str> = types.iter().map(|it| plain_type(it)).collect();
-    format!("`{operator}` does not go with {}", types.join(" and "))
+    format!("`{operator}` cannot be applied to {}", types.join(" and "))
 }
 
 fn plain_type(name: &str) -> &str {
@@ -120,7 +120,7 @@ fn plain_type(name: &str) -> &str {
         "string" => "text",
         "int" => "an integer",
         "uint" => "an unsigned integer",
-        "double" | "float" => "a number with a fraction",
+        "double" | "float" => "a fractional number",
         "bool" => "true or false",
         "null" | "null_type" => "nothing",
         "list" => "a list",

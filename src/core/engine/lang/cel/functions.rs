@@ -224,7 +224,7 @@ impl AddressBlock {
 fn cidr_host(prefix: &str, n: i64) -> Result<String, &'static str> {
     let block = AddressBlock::parse(prefix)?;
     let n = AddressBlock::pick(block.width - block.prefix, n)
-        .ok_or("the block has not so many addresses")?;
+        .ok_or("the CIDR block has fewer addresses")?;
     Ok(block.address(block.first + n))
 }
 
@@ -232,11 +232,9 @@ fn cidr_host(prefix: &str, n: i64) -> Result<String, &'static str> {
 fn cidr_subnet(prefix: &str, bits: i64, n: i64) -> Result<String, &'static str> {
     let block = AddressBlock::parse(prefix)?;
     let left = block.width - block.prefix;
-    let bits = u32::try_from(bits)
-        .ok()
-        .filter(|it| *it <= left)
-        .ok_or("the block has not so many bits")?;
-    let n = AddressBlock::pick(bits, n).ok_or("the block has not so many subnets")?;
+    let bits =
+        u32::try_from(bits).ok().filter(|it| *it <= left).ok_or("the CIDR block has fewer bits")?;
+    let n = AddressBlock::pick(bits, n).ok_or("the CIDR block has fewer subnets")?;
     let shift = left - bits;
     let first = block.first + n.checked_shl(shift).unwrap_or(0);
     Ok(format!("{}/{}", block.address(first), block.prefix + bits))
@@ -283,7 +281,7 @@ pub fn from_cel(value: &cel::Value) -> Result<Value, &'static str> {
             }
             Value::Map(found)
         }
-        cel::Value::Opaque(_) => return Err("it may be absent; say what then: `.orValue(…)`"),
+        cel::Value::Opaque(_) => return Err("it may be absent; give a fallback: `.orValue(…)`"),
         _ => return Err("bytes, types and functions cannot be a value here"),
     })
 }

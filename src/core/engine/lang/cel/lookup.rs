@@ -76,7 +76,8 @@ pub fn follow(value: &Value, steps: &[PathStep<'_>]) -> Result<Value, LookupErro
     for (position, step) in steps.iter().enumerate() {
         at = match (at, step) {
             (Value::Map(map), PathStep::Name(name)) => map.get(name.as_ref()).ok_or_else(|| {
-                let lost = LookupError::new("failed_expression", format!("there is no `{name}`"));
+                let lost =
+                    LookupError::new("failed_expression", format!("`{name}` does not exist"));
                 match nearest(name, map.keys().map(String::as_str)) {
                     Some(near) => lost.help(format!("did you mean `{near}`?")),
                     None => lost,
@@ -89,7 +90,7 @@ pub fn follow(value: &Value, steps: &[PathStep<'_>]) -> Result<Value, LookupErro
             (Value::Secret(secret), _) => {
                 let inside = follow(secret.expose(), &steps[position..]);
                 let hidden = |_| {
-                    LookupError::new("failed_expression", "the sensitive value has no such part")
+                    LookupError::new("failed_expression", "the sensitive value has no such element")
                 };
                 return Ok(Value::Secret(Secret::new(inside.map_err(hidden)?)));
             }
@@ -115,7 +116,7 @@ pub fn follow(value: &Value, steps: &[PathStep<'_>]) -> Result<Value, LookupErro
 pub fn beyond(index: u32, length: usize) -> LookupError {
     LookupError::new(
         "failed_expression",
-        format!("there is no `[{index}]`; the list has {}", counted(length, "element")),
+        format!("`[{index}]` does not exist; the list has {}", counted(length, "element")),
     )
 }
 
@@ -129,7 +130,7 @@ pub fn word(value: &Value) -> &'static str {
         Value::Text(_) => "text",
         Value::List(_) => "a list",
         Value::Map(_) => "a map",
-        Value::Open => "a value not known yet",
+        Value::Open => "a value known only after apply",
         Value::Secret(_) | Value::Fingerprint(_) => "a sensitive value",
     }
 }

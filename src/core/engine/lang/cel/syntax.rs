@@ -142,7 +142,7 @@ pub fn reworded(errors: &ParseErrors, text: &str) -> ExpressionError {
         return ExpressionError::new(
             "bad_expression",
             (0, small(text.len())),
-            "this cannot be read",
+            "this is not a valid expression",
         );
     };
     let at = offset(text, error.pos);
@@ -151,7 +151,7 @@ pub fn reworded(errors: &ParseErrors, text: &str) -> ExpressionError {
     let range = (small(at), small(next));
     let trouble = |message: String| ExpressionError::new("bad_expression", range, message);
     if error.msg.contains("'<EOF>'") && at >= text.trim_end().len() {
-        return trouble("the expression ends too early".to_owned());
+        return trouble("the expression is incomplete".to_owned());
     }
     if let Some(word) = error.msg.strip_prefix("reserved identifier: ") {
         let mut said = trouble(format!("`{word}` is a reserved word"));
@@ -172,7 +172,7 @@ pub fn reworded(errors: &ParseErrors, text: &str) -> ExpressionError {
         &text[at..next]
     };
     match found {
-        "" => trouble("the expression ends too early".to_owned()),
+        "" => trouble("the expression is incomplete".to_owned()),
         it if it.starts_with(['\'', '"']) => trouble("this text has no closing quote".to_owned()),
         it if it.starts_with('=') => {
             trouble("`=` compares nothing".to_owned()).help("to compare, write `==`")

@@ -53,7 +53,7 @@ impl FileText {
                             *line,
                             &format!("`{{{{ {} }}}}` is {}", text.trim(), word(&value)),
                         )
-                        .help("only text, numbers and booleans become text")
+                        .help("only text, numbers, and booleans can be converted to text")
                     })?;
                     filled.push_str(&shown);
                 }
@@ -117,7 +117,7 @@ impl Lookup for TemplateNames<'_> {
         slice: &Slice,
     ) -> Result<Value, LookupError> {
         let Some(value) = self.0.get(root) else {
-            let lost = LookupError::new("unknown_reference", format!("there is no `{root}`"));
+            let lost = LookupError::new("unknown_reference", format!("`{root}` does not exist"));
             // The keys of a map that is secret as a whole are not told.
             let known = self.0.iter().filter(|(_, it)| !matches!(it, Value::Secret(_)));
             return Err(
@@ -181,12 +181,12 @@ mod tests {
     #[test]
     fn templates_are_filled_and_the_shell_is_left_alone() {
         check("a ${HOME} {{ name }}{{n + 1}}\n", "a ${HOME} shop3\n");
-        check("\n\n{{ nmae }}", "in files/t:3: there is no `nmae` (did you mean `name`?)");
+        check("\n\n{{ nmae }}", "in files/t:3: `nmae` does not exist (did you mean `name`?)");
         check("{{ name", "in files/t:1: `{{` is not closed (end the expression with `}}`)");
         check(
             "{{ list }}",
-            "in files/t:1: `{{ list }}` is a list (only text, numbers and booleans become text)",
+            "in files/t:1: `{{ list }}` is a list (only text, numbers, and booleans can be converted to text)",
         );
-        check("{{ n + }}", "in files/t:1: the expression ends too early ()");
+        check("{{ n + }}", "in files/t:1: the expression is incomplete ()");
     }
 }

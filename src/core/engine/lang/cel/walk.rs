@@ -69,12 +69,14 @@ impl TreeWalk<'_> {
             }),
             Expr::Comprehension(it) => self.comprehension(it, range),
             Expr::Struct(_) => {
-                Err(ExpressionError::new("bad_expression", range, "there are no structures here")
+                Err(ExpressionError::new("bad_expression", range, "structures are not supported")
                     .help("write a map: {'key': value}"))
             }
-            Expr::Unspecified => {
-                Err(ExpressionError::new("bad_expression", range, "something is missing here"))
-            }
+            Expr::Unspecified => Err(ExpressionError::new(
+                "bad_expression",
+                range,
+                "the expression is incomplete here",
+            )),
             Expr::Ident(_) | Expr::Literal(_) => Ok(()),
         }
     }

@@ -137,7 +137,7 @@ impl Checker<'_> {
     fn wrong_type(&mut self, value: &Value, attribute: &Attribute, at: CheckSite<'_>) -> Value {
         let wrong = Diagnostic::error("wrong_type", "Wrong type").at(
             at.span,
-            format!("`{}` takes {}, this is {}", self.name, attribute.kind.word(), word(value)),
+            format!("`{}` takes {}, but this is {}", self.name, attribute.kind.word(), word(value)),
         );
         let is_literal = at.term.is_none_or(|it| matches!(it.shape, InstanceShape::Literal(_)));
         self.out.push(match (attribute.kind, value) {
@@ -151,16 +151,16 @@ impl Checker<'_> {
                 wrong.help(if is_literal { "remove the quotes" } else { "convert it: int(…)" })
             }
             (Type::Int, Value::Text(text)) => match seconds(text) {
-                Some(seconds) => {
-                    wrong.help(format!("write a number; in seconds, {text} is {seconds}"))
-                }
+                Some(seconds) => wrong.help(format!("write a number; {text} is {seconds} seconds")),
                 None => wrong.help("write a number"),
             },
             (Type::Bool, Value::Text(text)) => {
                 wrong.help(match text.to_ascii_lowercase().as_str() {
-                    "yes" | "on" | "true" | "y" => "write true: YAML 1.2 knows true and false only",
+                    "yes" | "on" | "true" | "y" => {
+                        "write true: YAML 1.2 supports only true and false"
+                    }
                     "no" | "off" | "false" | "n" => {
-                        "write false: YAML 1.2 knows true and false only"
+                        "write false: YAML 1.2 supports only true and false"
                     }
                     _ => "write true or false",
                 })
@@ -230,7 +230,7 @@ impl Checker<'_> {
     /// How long a value is; how long a secret is, is a part of it.
     fn sized(&self, attribute: &Attribute, length: usize, unit: &str) -> String {
         if self.is_secret || attribute.sensitive {
-            return format!("`{}` has another number of {unit}s", self.name);
+            return format!("`{}` has a different number of {unit}s", self.name);
         }
         format!("`{}` has {}", self.name, counted(length, unit))
     }

@@ -32,13 +32,12 @@ impl Use<'_> {
     /// Tells a probe that says nothing about such an object.
     fn check(self, at: Span, probe: &GateProbe, out: &mut Vec<Diagnostic>) {
         let wrong = |label: String| {
-            Diagnostic::error("wrong_gate", "Such a gate says nothing about this kind")
-                .at(at, label)
+            Diagnostic::error("wrong_gate", "This gate does not apply to this kind").at(at, label)
         };
         let is_replication = matches!(probe, GateProbe::Replication);
         match self {
             Self::Ready if is_replication => out.push(
-                wrong("`replication` is about a group, `ready` about one object".into())
+                wrong("`replication` checks a group, but `ready` checks one resource".into())
                     .help("write it under `gate`"),
             ),
             Self::Gate { kind, catalog } if is_replication && kind.group.is_none() => {
@@ -53,9 +52,12 @@ impl Use<'_> {
                 let help = if kind.group.is_some() {
                     "write `gate: { replication: true, within: 60s }`"
                 } else {
-                    "to wait until it works, use `ready`; `gate` goes where traffic is directed"
+                    "to wait until it works, use `ready`; `gate` belongs on resources that decide where users are sent"
                 };
-                out.push(wrong(format!("nothing of a `{}` directs users", kind.kind)).help(help));
+                out.push(
+                    wrong(format!("a `{}` does not decide where users are sent", kind.kind))
+                        .help(help),
+                );
             }
             Self::Ready | Self::Gate { .. } => {}
         }
@@ -106,8 +108,8 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<(Sp
             if replication.node.data != Data::Bool(true) {
                 terms.out.push(
                     Diagnostic::error("wrong_type", "Wrong type")
-                        .at(replication.node.span, "`replication` takes nothing but true")
-                        .help("for no gate, leave it out"),
+                        .at(replication.node.span, "`replication` takes only true")
+                        .help("for no gate, remove it"),
                 );
             }
             Some((replication.key, GateProbe::Replication))
@@ -131,8 +133,8 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<(Sp
         }
         _ => {
             terms.out.push(
-                Diagnostic::error("missing_key", format!("`{what}` says what to try"))
-                    .at(span, "give one of `tcp`, `http` and `replication`"),
+                Diagnostic::error("missing_key", format!("`{what}` has no check"))
+                    .at(span, "set one of `tcp`, `http`, and `replication`"),
             );
             None
         }
@@ -141,7 +143,7 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<(Sp
 
 /// What cannot be tried is told before the day on which users wait for it.
 fn wrong_form(node: &Node, why: &str) -> Diagnostic {
-    Diagnostic::error("wrong_form", "Nothing that can be tried").at(node.span, why.to_owned())
+    Diagnostic::error("wrong_form", "Not a valid check address").at(node.span, why.to_owned())
 }
 
 /// Tells keys that mean nothing where no page is asked for.
@@ -150,7 +152,7 @@ fn only_http(map: &Map, out: &mut Vec<Diagnostic>) {
         if let Some(it) = map.get(name) {
             out.push(
                 Diagnostic::error("unknown_key", "Unknown key")
-                    .at(it.key, format!("`{name}` goes with `http` only")),
+                    .at(it.key, format!("`{name}` requires `http`")),
             );
         }
     }

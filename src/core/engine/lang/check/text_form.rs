@@ -85,7 +85,7 @@ fn punycode(text: &str) -> Option<String> {
     }
     let ascii = idna::domain_to_ascii(text).ok().filter(|it| it.is_ascii() && !it.is_empty());
     Some(match ascii {
-        Some(ascii) => format!("DNS knows it in punycode only: `{ascii}`"),
+        Some(ascii) => format!("write it in punycode, the only form that DNS supports: `{ascii}`"),
         None => {
             "letters of ASCII only; names in other scripts are written in punycode, `xn--…`".into()
         }
@@ -246,7 +246,7 @@ fn is_sequence(der: &[u8]) -> bool {
 
 fn certificate(text: &str) -> Option<String> {
     if text.contains("PRIVATE KEY-----") {
-        return Some("the certificate; what it holds is a private key, and that is no secret here: take it out of the file, and make another".into());
+        return Some("the certificate, but the file contains a private key, which would not be kept secret: remove it from the file, and create a new key".into());
     }
     pem(text, "CERTIFICATE", |label| matches!(label, "CERTIFICATE" | "X509 CERTIFICATE"))
 }
@@ -254,7 +254,7 @@ fn certificate(text: &str) -> Option<String> {
 fn private_key(text: &str) -> Option<String> {
     const KEYS: [&str; 3] = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"];
     if text.contains("ENCRYPTED") {
-        return Some("a private key without a passphrase: nobody is there to type it".into());
+        return Some("a private key without a passphrase, because nobody can type it".into());
     }
     pem(text, "PRIVATE KEY", |label| KEYS.contains(&label))
 }
@@ -267,7 +267,7 @@ fn pem(text: &str, wanted: &str, is_wanted: impl Fn(&str) -> bool) -> Option<Str
     };
     if text.contains("\\n") {
         return Some(
-            "real line breaks in place of `\\n`: a block that begins with `|`, or a file".into(),
+            "real line breaks instead of `\\n`: use a block that begins with `|`, or a file".into(),
         );
     }
     let Some(blocks) = blocks(text) else { return says() };

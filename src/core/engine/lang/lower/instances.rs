@@ -49,8 +49,8 @@ pub fn expand(
             if !seen.insert(over.as_str()) {
                 let span = repeats[over.as_str()].span();
                 out.push(
-                    Diagnostic::error("cycle", "Resources repeat each other")
-                        .at(span, format!("`for_each` of `{over}` leads back to itself")),
+                    Diagnostic::error("cycle", "Resources repeat over each other in a cycle")
+                        .at(span, format!("`for_each` of `{over}` refers back to itself")),
                 );
                 for name in chain.drain(..) {
                     entries.insert(name.to_owned(), Vec::new());
@@ -139,11 +139,11 @@ impl Expander<'_> {
             return None;
         }
         if value.has_secret() || value.has_open() {
-            let why = if value.has_secret() { "sensitive" } else { "not known yet" };
+            let why = if value.has_secret() { "sensitive" } else { "known only after apply" };
             self.out.push(
                 Diagnostic::error("not_known", format!("`{what}` must be known"))
                     .at(it.span, format!("this is {why}"))
-                    .help("addresses are made of it; use variables that are not sensitive"),
+                    .help("it becomes part of addresses; use variables that are not sensitive"),
             );
             return None;
         }
@@ -166,7 +166,7 @@ impl Expander<'_> {
             }
             Some(other) => {
                 let wrong = Diagnostic::error("wrong_type", "Wrong type")
-                    .at(it.span, format!("`count` takes an integer, this is {}", word(&other)));
+                    .at(it.span, format!("`count` takes an integer, but this is {}", word(&other)));
                 let is_literal = matches!(it.shape, InstanceShape::Literal(_));
                 self.out.push(match &other {
                     Value::Text(text) if text.parse::<u32>().is_err() => {
@@ -175,7 +175,7 @@ impl Expander<'_> {
                     Value::Text(_) if is_literal => wrong.help("remove the quotes"),
                     Value::Text(_) => wrong.help("convert it: int(…)"),
                     Value::List(_) | Value::Map(_) => {
-                        wrong.help("write `for_each`, or how many there are: size(…)")
+                        wrong.help("use `for_each`, or write the number of elements: size(…)")
                     }
                     _ => wrong.help("write a number"),
                 });
@@ -189,9 +189,9 @@ impl Expander<'_> {
         let spread = self.stack.spreads.get(name).cloned().unwrap_or(Spread::One);
         if spread == Spread::One {
             self.out.push(
-                Diagnostic::error("wrong_type", "Nothing to repeat over")
+                Diagnostic::error("wrong_type", "This resource is not repeated")
                     .at(span, format!("`{name}` has neither `count` nor `for_each`"))
-                    .help(format!("use '${{{name}}}' where it is needed, without `for_each`")),
+                    .help(format!("remove `for_each`, and use '${{{name}}}' where it is needed")),
             );
         }
         let all = self.entries.get(name).into_iter().flatten();
@@ -220,7 +220,7 @@ impl Expander<'_> {
                                 .at(
                                     it.span,
                                     format!(
-                                        "a list for `for_each` holds text, here is {}",
+                                        "a list for `for_each` contains text, but this is {}",
                                         word(&item)
                                     ),
                                 )
@@ -230,8 +230,8 @@ impl Expander<'_> {
                     };
                     if entries.insert(key.clone(), item.clone()).is_some() {
                         self.out.push(
-                            Diagnostic::error("duplicate_key", "A key comes twice")
-                                .at(it.span, format!("`{key}` is in the list twice")),
+                            Diagnostic::error("duplicate_key", "Duplicate key")
+                                .at(it.span, format!("`{key}` appears in the list twice")),
                         );
                     }
                 }
@@ -239,7 +239,7 @@ impl Expander<'_> {
             Some(other) => self.out.push(Diagnostic::error("wrong_type", "Wrong type").at(
                 it.span,
                 format!(
-                    "`for_each` takes a list of text, a map or a repeated resource, this is {}",
+                    "`for_each` takes a list of text, a map, or a repeated resource, but this is {}",
                     word(&other)
                 ),
             )),

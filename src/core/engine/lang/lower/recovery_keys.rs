@@ -32,12 +32,10 @@ pub fn overlay_keys(layers: &[Node], stack: &mut Stack, out: &mut Vec<Diagnostic
         if let Some(it) = map.get("workspace") {
             let name = it.node.as_text().filter(|it| is_workspace_name(it));
             if name.is_none() {
-                out.push(
-                    Diagnostic::error("bad_name", "A name that cannot be used").at(
-                        it.node.span,
-                        "a workspace's name is small letters, digits, `_` and `-`",
-                    ),
-                );
+                out.push(Diagnostic::error("bad_name", "Invalid name").at(
+                    it.node.span,
+                    "a workspace name consists of lowercase letters, digits, `_`, and `-`",
+                ));
             }
             stack.instance = name.map(str::to_owned).or(stack.instance.take());
         }
@@ -53,9 +51,9 @@ fn borrows_for_a_workspace(layers: &[Node], out: &mut Vec<Diagnostic>) {
         return;
     }
     out.extend(overlays().filter_map(|it| it.get("borrow")).map(|it| {
-        Diagnostic::error("missing_key", "Only a workspace borrows")
+        Diagnostic::error("missing_key", "`borrow` requires `workspace`")
             .at(it.key, "this overlay has no `workspace`, so the stack would borrow from itself")
-            .help("write `workspace: drill` beside it, or take `borrow` out")
+            .help("add `workspace: drill` beside it, or remove `borrow`")
     }));
 }
 
@@ -103,9 +101,9 @@ fn rehearses(map: &Map, stack: &mut Stack, out: &mut Vec<Diagnostic>) {
     };
     if !map.contains_key("workspace") {
         out.push(
-            Diagnostic::error("missing_key", "A rehearsal has a workspace of its own")
+            Diagnostic::error("missing_key", "`rehearses` requires `workspace`")
                 .at(it.key, "this overlay has no `workspace`")
-                .help("write `workspace: drill` beside it"),
+                .help("add `workspace: drill` beside it"),
         );
     }
     let own = map.get("overlay").and_then(|it| it.node.as_text());
@@ -113,8 +111,8 @@ fn rehearses(map: &Map, stack: &mut Stack, out: &mut Vec<Diagnostic>) {
         if Some(name.as_str()) == own {
             out.push(
                 Diagnostic::error("bad_name", "An overlay cannot rehearse itself")
-                    .at(span, "this is the overlay that says so")
-                    .help("name the overlay that a failover switches to"),
+                    .at(span, "it names itself")
+                    .help("write the overlay that a failover switches to"),
             );
         } else {
             stack.rehearses.push((name, span));

@@ -96,7 +96,7 @@ pub fn needs(
 fn self_reference(name: &str, span: Span) -> Diagnostic {
     Diagnostic::error("self_reference", "A resource refers to itself")
         .at(span, format!("this is part of `{name}`"))
-        .help("`self` is known in `ready` and `gate` only; use `each.index` or a variable")
+        .help("`self` is available only in `ready` and `gate`; use `each.index` or a variable")
 }
 
 impl Site<'_> {
@@ -142,12 +142,12 @@ impl Site<'_> {
             "self" if self.has_self => self.own(path).map(|()| None).map_err(Some),
             "self" => Err(Some(LookupError::new(
                 "unknown_reference",
-                "`self` is known in `ready` and `gate` only",
+                "`self` is available only in `ready` and `gate`",
             ))),
             "stack" => match path.steps.as_slice() {
                 [Step::Name(name)] if &**name == "name" => Ok(None),
                 _ => Err(Some(
-                    LookupError::new("unknown_reference", "`stack` has a `name` only")
+                    LookupError::new("unknown_reference", "`stack` has only the attribute `name`")
                         .help("write `stack.name`"),
                 )),
             },
@@ -183,11 +183,11 @@ impl Site<'_> {
                 over.map_or(Ok(()), |root| self.attribute(&root, path.steps.get(1)))
             }
             (Some(Repeat::Count(_)), "index") | (Some(Repeat::ForEach(_)), "key") => Ok(()),
-            (Some(Repeat::Count(_)), _) => wrong("under `count` there is `each.index`"),
+            (Some(Repeat::Count(_)), _) => wrong("with `count`, use `each.index`"),
             (Some(Repeat::ForEach(_)), _) => {
-                wrong("under `for_each` there are `each.key` and `each.value`")
+                wrong("with `for_each`, use `each.key` and `each.value`")
             }
-            (None, _) => wrong("`each` is known under `count` and `for_each` only"),
+            (None, _) => wrong("`each` is available only with `count` and `for_each`"),
         }
     }
 
@@ -222,11 +222,12 @@ impl Site<'_> {
         };
         let Some(resource) = self.stack.resources.get(&root) else { return };
         let wrong = |label: String| {
-            Diagnostic::error("wrong_reference", "Not such a resource").at(expression.span(), label)
+            Diagnostic::error("wrong_reference", "Wrong kind of resource")
+                .at(expression.span(), label)
         };
         if let Some(wanted) = attribute.to.as_deref().filter(|it| *it != resource.kind) {
             out.push(
-                wrong(format!("`{name}` takes a {wanted}, `{root}` is a {}", resource.kind))
+                wrong(format!("`{name}` takes a {wanted}, but `{root}` is a {}", resource.kind))
                     .help(format!("name a resource of kind {wanted}")),
             );
         } else if is_all && !many {
@@ -259,7 +260,7 @@ impl Site<'_> {
         let known = self.stack.resources.values().find(|it| it.kind == wanted && is_name(&it.name));
         let example = known.map_or("name", |it| it.name.as_str());
         out.push(
-            Diagnostic::error("wrong_reference", "Not such a resource")
+            Diagnostic::error("wrong_reference", "Wrong kind of resource")
                 .at(expression.span(), format!("`{name}` takes a resource"))
                 .help(format!("name a resource of kind {wanted}: '${{{example}}}'")),
         );
@@ -319,9 +320,9 @@ impl Site<'_> {
         let Some(kind) = kind else { return Ok(()) };
         if kind.attribute(name).is_some_and(|it| it.live) {
             // Nobody plans with it: what was made of it would be another thing at every look.
-            let message = format!("`{name}` of a {} changes by itself", kind.kind);
+            let message = format!("`{name}` of a {} changes without an apply", kind.kind);
             return Err(LookupError::new("live_value", message).help(
-                "nothing can be made of it; to wait until something works, use `ready` or `gate`",
+                "it cannot be used in expressions; to wait until something works, use `ready` or `gate`",
             ));
         }
         if &**name == "id" || kind.attribute(name).is_some() {

@@ -127,7 +127,7 @@ pub fn unknown_keys(map: &Map, known: &[&str], what: &str, out: &mut Vec<Diagnos
                 .at(it.key, format!("{what} has no `{name}`"));
             let renamed = RENAMED.iter().find(|(old, new)| *old == &**name && known.contains(new));
             out.push(match renamed {
-                Some((_, new)) => wrong.help(format!("it is called `{new}` now")),
+                Some((_, new)) => wrong.help(format!("it is now called `{new}`")),
                 None => wrong
                     .help(format!("it has {}", known.join(", ")))
                     .nearest(name, known.iter().copied()),
@@ -142,8 +142,10 @@ fn bool_of(it: Option<&MapEntry>, what: &str, out: &mut Vec<Diagnostic>) -> Opti
         return Some(value);
     }
     out.push(
-        Diagnostic::error("wrong_type", "Wrong type")
-            .at(it.node.span, format!("`{what}` takes true or false, this is {}", it.node.word())),
+        Diagnostic::error("wrong_type", "Wrong type").at(
+            it.node.span,
+            format!("`{what}` takes true or false, but this is {}", it.node.word()),
+        ),
     );
     None
 }
@@ -157,7 +159,7 @@ struct Lower<'a> {
 
 impl<'a> Lower<'a> {
     fn check_name(&mut self) {
-        let wrong = Diagnostic::error("bad_name", "A name that cannot be used");
+        let wrong = Diagnostic::error("bad_name", "Invalid name");
         if !is_name(self.name) {
             let better: String = self
                 .name
@@ -165,8 +167,10 @@ impl<'a> Lower<'a> {
                 .chars()
                 .map(|it| if it.is_ascii_lowercase() || it.is_ascii_digit() { it } else { '_' })
                 .collect();
-            let wrong = wrong
-                .at(self.span, "a name is small letters, digits and `_`, beginning with a letter");
+            let wrong = wrong.at(
+                self.span,
+                "a name consists of lowercase letters, digits, and `_`, and starts with a letter",
+            );
             self.terms.out.push(if is_name(&better) {
                 wrong.help(format!("write `{better}`"))
             } else {
@@ -175,7 +179,7 @@ impl<'a> Lower<'a> {
         } else if is_taken(self.name) {
             self.terms.out.push(
                 wrong
-                    .at(self.span, format!("`{}` means something else in expressions", self.name))
+                    .at(self.span, format!("`{}` is a reserved word in expressions", self.name))
                     .help(format!("write `{}_`", self.name)),
             );
         }
@@ -184,7 +188,7 @@ impl<'a> Lower<'a> {
     fn resource(&mut self, node: &Node) -> Option<(Resource, Option<Repeat>)> {
         let Some(map) = node.as_map() else {
             self.terms.out.push(
-                Diagnostic::error("wrong_type", "A resource is declared by a map")
+                Diagnostic::error("wrong_type", "A resource must be a map")
                     .at(
                         if node.is_null() { self.span } else { node.span },
                         format!("this is {}", node.word()),
@@ -222,7 +226,7 @@ impl<'a> Lower<'a> {
     fn kind(&mut self, map: &Map) -> Option<&'a Kind> {
         let Some(given) = map.get("kind") else {
             self.terms.out.push(
-                Diagnostic::error("missing_key", "A resource needs a `kind`")
+                Diagnostic::error("missing_key", "A resource requires a `kind`")
                     .at(self.span, format!("`{}` has none", self.name))
                     .help(format!("{} lists them", AdvisedCommand::Kinds { kind: None })),
             );
@@ -234,7 +238,7 @@ impl<'a> Lower<'a> {
             let names = self.catalog.kinds.keys().map(String::as_str);
             self.terms.out.push(
                 Diagnostic::error("unknown_kind", "Unknown kind")
-                    .at(given.node.span, format!("there is no kind `{text}`"))
+                    .at(given.node.span, format!("unknown kind `{text}`"))
                     .help(format!("{} lists them", AdvisedCommand::Kinds { kind: None }))
                     .nearest(text, names),
             );
@@ -253,8 +257,11 @@ impl<'a> Lower<'a> {
             };
             if attribute.computed {
                 self.terms.out.push(
-                    Diagnostic::error("computed_attribute", "An attribute that the cloud makes")
-                        .at(it.key, format!("`{name}` cannot be set"))
+                    Diagnostic::error("computed_attribute", "Read-only attribute")
+                        .at(
+                            it.key,
+                            format!("`{name}` is set by the cloud and cannot be configured"),
+                        )
                         .help("remove it"),
                 );
                 continue;
@@ -322,10 +329,13 @@ impl<'a> Lower<'a> {
             (None, Some(it)) => Some(Repeat::ForEach(self.terms.term(&it.node))),
             (Some(count), Some(for_each)) => {
                 self.terms.out.push(
-                    Diagnostic::error("count_and_for_each", "A resource is repeated in one way")
-                        .at(for_each.key, "given beside `count`")
-                        .at(count.key, "given here")
-                        .help("keep one of them"),
+                    Diagnostic::error(
+                        "count_and_for_each",
+                        "`count` and `for_each` exclude each other",
+                    )
+                    .at(for_each.key, "set beside `count`")
+                    .at(count.key, "set here")
+                    .help("keep one of them"),
                 );
                 None
             }
@@ -373,12 +383,12 @@ impl<'a> Lower<'a> {
             out.push(
                 Diagnostic::error(
                     "cannot_rename",
-                    "This kind cannot be created before the old one is destroyed",
+                    "This kind does not support `create_before_destroy`",
                 )
                 .at(
                     first.key,
                     format!(
-                        "the cloud does not rename a `{}`, so both would have one name",
+                        "the cloud cannot rename a `{}`, so both would have the same name",
                         kind.kind
                     ),
                 )
@@ -432,7 +442,7 @@ impl<'a> Lower<'a> {
         if found.is_none() {
             self.terms.out.push(
                 Diagnostic::error("bad_address", "Not an address")
-                    .at(it.node.span, "the address that it had before")
+                    .at(it.node.span, "this takes the previous address of the resource")
                     .help("write `name`, `name[0]` or `name[\"key\"]`"),
             );
         }

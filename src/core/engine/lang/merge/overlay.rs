@@ -49,7 +49,7 @@ fn resource(target: &mut Map, name: &str, change: &MapEntry, out: &mut Vec<Diagn
         None if !patch.contains_key("kind") => {
             let wrong = Diagnostic::error(
                 "unknown_resource",
-                "An overlay changes a resource that is not there",
+                "An overlay changes a resource that does not exist",
             )
             .at(change.key, format!("no layer below declares `{name}`"))
             .help("to add a resource, give it a `kind`");
@@ -66,9 +66,9 @@ fn resource(target: &mut Map, name: &str, change: &MapEntry, out: &mut Vec<Diagn
                         "kind_changed",
                         "An overlay cannot change the kind of a resource",
                     )
-                    .at(new.node.span, format!("`{name}` becomes another kind here"))
-                    .at(old.node.span, "its kind is given here")
-                    .help(format!("remove it with `{name}: null` and add one of another name")),
+                    .at(new.node.span, format!("the kind of `{name}` is changed here"))
+                    .at(old.node.span, "its kind is set here")
+                    .help(format!("remove it with `{name}: null`, and add one with another name")),
                 );
                 return;
             }
@@ -84,7 +84,7 @@ fn variable(target: &mut Map, name: &str, change: &MapEntry, out: &mut Vec<Diagn
     let is_declaration = change.node.as_map().is_some_and(|it| it.contains_key("type"));
     if !is_known && !is_declaration && !change.node.is_null() {
         let wrong =
-            Diagnostic::error("unknown_variable", "An overlay sets a variable that is not there")
+            Diagnostic::error("unknown_variable", "An overlay sets a variable that does not exist")
                 .at(change.key, format!("no layer below declares `{name}`"))
                 .help("to declare a variable, give it a `type`");
         out.push(wrong.nearest(name, target.keys().map(AsRef::as_ref)));
@@ -113,9 +113,11 @@ fn patch_entry(
             target.shift_remove(name);
         }
         (Data::Null, None) => {
-            let wrong =
-                Diagnostic::error("nothing_to_remove", "An overlay removes what is not there")
-                    .at(change.key, format!("no layer below has the {what} `{name}`"));
+            let wrong = Diagnostic::error(
+                "nothing_to_remove",
+                "An overlay removes an entry that does not exist",
+            )
+            .at(change.key, format!("no layer below has the {what} `{name}`"));
             out.push(wrong.nearest(name, target.keys().map(AsRef::as_ref)));
         }
         (Data::Map(patch), Some(MapEntry { node: Node { data: Data::Map(below), .. }, .. })) => {

@@ -118,7 +118,7 @@ fn unknown(declared: &Map, outside: &VariableSources<'_>, out: &mut Vec<Diagnost
         out.push(match nearest(&given.name, declared.keys().map(AsRef::as_ref)) {
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
             None if !is_name(&given.name) => {
-                wrong.help("a variable's name is small letters, digits and `_`")
+                wrong.help("a variable name consists of lowercase letters, digits, and `_`")
             }
             None => wrong
                 .help(format!("declare it: variables: {{ {}: {{ type: string }} }}", given.name)),
@@ -136,7 +136,7 @@ fn other_case(
     let mut names = declared.keys().map(AsRef::as_ref);
     let near: &str = names.find(|it: &&str| it.eq_ignore_ascii_case(&given.name))?;
     let is_set = outside.given.iter().any(|it| it.name == near);
-    let summary = format!("`{}` sets nothing: no variable is called `{}`", given.from, given.name);
+    let summary = format!("`{}` has no effect: no variable is called `{}`", given.from, given.name);
     (!is_set).then(|| {
         Diagnostic::warning("variable_case", summary)
             .help(format!("did you mean `{SURROUNDINGS}{near}`?"))
@@ -153,13 +153,13 @@ fn variable(
 ) -> Option<Variable> {
     if !is_name(name) {
         out.push(
-            Diagnostic::error("bad_name", "A variable's name is small letters, digits and `_`")
-                .at(key, format!("`{name}` is not such a name")),
+            Diagnostic::error("bad_name", "Invalid variable name")
+                .at(key, format!("`{name}` is not a name of lowercase letters, digits, and `_`")),
         );
     }
     let Some(map) = node.as_map() else {
         out.push(
-            Diagnostic::error("wrong_type", "A variable is declared by a map")
+            Diagnostic::error("wrong_type", "A variable must be a map")
                 .at(node.span, format!("this is {}", node.word()))
                 .help(format!("write `{name}: {{ type: string, default: … }}`")),
         );
@@ -199,7 +199,7 @@ fn declared_type<'a>(
 ) -> Option<&'a str> {
     let Some(kind) = map.get("type") else {
         out.push(
-            Diagnostic::error("missing_key", "A variable needs a type")
+            Diagnostic::error("missing_key", "A variable requires a type")
                 .at(key, format!("`{name}` has none"))
                 .help(format!("add `type:` with one of {}", TYPES.join(", "))),
         );
@@ -218,9 +218,9 @@ fn declared_type<'a>(
 
 /// What exists keeps its secret; a create that needs it is refused when it is planned.
 fn missing_secret(name: &str, key: Span) -> Diagnostic {
-    Diagnostic::warning("missing_secret", "A sensitive variable is not given")
-        .at(key, format!("`{name}` counts as unchanged where it was applied before"))
-        .help(format!("give it with --var {name}=…, LIFEBOAT_VAR_{name}=… or a default"))
+    Diagnostic::warning("missing_secret", "A sensitive variable is not set")
+        .at(key, format!("`{name}` is treated as unchanged where it was applied before"))
+        .help(format!("set it with --var {name}=…, LIFEBOAT_VAR_{name}=…, or a default"))
 }
 
 /// The value that wins, and who gave it.
@@ -271,9 +271,9 @@ fn winner(
         }
         let ways = format!("--var {name}=…, LIFEBOAT_VAR_{name}=… or a default");
         out.push(
-            Diagnostic::error("missing_variable", "A variable is not given")
+            Diagnostic::error("missing_variable", "A variable is not set")
                 .at(key, format!("`{name}` has no default"))
-                .help(format!("give it with {ways}")),
+                .help(format!("set it with {ways}")),
         );
         return None;
     };
@@ -284,16 +284,16 @@ fn winner(
     };
     let value = default.node.value();
     let Some(value) = typed(value.clone(), kind) else {
-        out.push(Diagnostic::error("wrong_type", "The default has another type").at(
+        out.push(Diagnostic::error("wrong_type", "The default has the wrong type").at(
             default.node.span,
-            format!("`{name}` is declared as {kind}, this is {}", word(&value)),
+            format!("`{name}` is declared as {kind}, but this is {}", word(&value)),
         ));
         return None;
     };
     if value.as_text().is_some_and(|it| it.contains("${")) {
         out.push(
             Diagnostic::error("expression_in_default", "A default cannot be computed")
-                .at(default.node.span, "this is taken as it is written")
+                .at(default.node.span, "this text is used literally")
                 .help("compute where the variable is used"),
         );
     }

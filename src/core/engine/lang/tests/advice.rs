@@ -36,17 +36,17 @@ const WEB: &str = "kind: linode.instance, region: us-east, type: g6-nanode-1";
 
 #[test]
 fn a_value_of_another_type_is_told_how_it_is_written() {
-    insta::assert_snapshot!(resources(&format!("  web: {{ {WEB}, count: \"2\" }}")), @"5: `count` takes an integer, this is text | remove the quotes");
-    insta::assert_snapshot!(resources(&format!("  web: {{ {WEB}, private_ip: yes }}")), @"5: `private_ip` takes true or false, this is text | write true: YAML 1.2 knows true and false only");
+    insta::assert_snapshot!(resources(&format!("  web: {{ {WEB}, count: \"2\" }}")), @"5: `count` takes an integer, but this is text | remove the quotes");
+    insta::assert_snapshot!(resources(&format!("  web: {{ {WEB}, private_ip: yes }}")), @"5: `private_ip` takes true or false, but this is text | write true: YAML 1.2 supports only true and false");
     let record = "  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }\n  www: { kind: linode.domain_record, domain: '${zone}', type: A, name: www, target: 192.0.2.1, ttl_sec: 5m }";
-    insta::assert_snapshot!(resources(record), @"6: `ttl_sec` takes an integer, this is text | write a number; in seconds, 5m is 300");
+    insta::assert_snapshot!(resources(record), @"6: `ttl_sec` takes an integer, but this is text | write a number; 5m is 300 seconds");
     insta::assert_snapshot!(resources("  web: { kind: linode.instance, type: g6-nanode-1 }"), @"5: `web` needs `region` | add `region:` (Region id, e.g. `us-east`)");
 }
 
 #[test]
 fn words_of_other_tools_are_told_what_they_are_called_here() {
     insta::assert_snapshot!(resources(&format!("  web: {{ {WEB}, count: '${{var.size}}' }}")), @"5: `var` is a reserved word | a variable is `vars.NAME`");
-    insta::assert_snapshot!(resources(&format!("  web: {{ {WEB}, count: 2, label: 'w-${{count.index}}' }}")), @"5: there is no resource `count` | the number of an instance is `each.index`");
+    insta::assert_snapshot!(resources(&format!("  web: {{ {WEB}, count: 2, label: 'w-${{count.index}}' }}")), @"5: there is no resource `count` | the index of an instance is `each.index`");
 }
 
 #[test]

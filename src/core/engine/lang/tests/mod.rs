@@ -165,10 +165,10 @@ fn what_the_environment_sets_for_other_stacks_is_no_mistake() {
     let stack = "stack: s\nvariables: { size: { type: int, default: 1 }, db: { type: string, default: a } }\nresources: {}\n";
     let told = |given: &[(&str, &str)]| problems(&[("", stack)], given);
     assert_eq!(told(&[("LIFEBOAT_VAR_domain", "x"), ("LIFEBOAT_VAR_OTHER", "x")]), "");
-    insta::assert_snapshot!(told(&[("LIFEBOAT_VAR_SIZE", "2")]), @"warning: `LIFEBOAT_VAR_SIZE` sets nothing: no variable is called `SIZE` -- did you mean `LIFEBOAT_VAR_size`?");
+    insta::assert_snapshot!(told(&[("LIFEBOAT_VAR_SIZE", "2")]), @"warning: `LIFEBOAT_VAR_SIZE` has no effect: no variable is called `SIZE` -- did you mean `LIFEBOAT_VAR_size`?");
     assert_eq!(told(&[("LIFEBOAT_VAR_SIZE", "2"), ("LIFEBOAT_VAR_size", "3")]), "");
     insta::assert_snapshot!(told(&[("domain", "x")]), @"`--var` sets `domain`, which the stack does not declare -- declare it: variables: { domain: { type: string } }");
-    insta::assert_snapshot!(told(&[("9OTHER", "x")]), @"`--var` sets `9OTHER`, which the stack does not declare -- a variable's name is small letters, digits and `_`");
+    insta::assert_snapshot!(told(&[("9OTHER", "x")]), @"`--var` sets `9OTHER`, which the stack does not declare -- a variable name consists of lowercase letters, digits, and `_`");
     let warned = crate::engine::text::diagnostic::stops(
         &load_layers(&[("", stack)], &[("LIFEBOAT_VAR_DB", "b")]).diagnostics,
     );
@@ -246,10 +246,10 @@ fn broken_yaml_is_told_with_its_place() {
     }
     insta::assert_snapshot!(all, @r##"
     ""
-    stack.yaml:1:1: The file is empty [«» nothing is written here] -- a stack begins with `stack: NAME`, an overlay with `overlay: NAME`
+    stack.yaml:1:1: The file is empty [«» the expression is empty] -- a stack begins with `stack: NAME`, an overlay with `overlay: NAME`
 
     "# nothing\n"
-    stack.yaml:1:1: The file is empty [«» nothing is written here] -- a stack begins with `stack: NAME`, an overlay with `overlay: NAME`
+    stack.yaml:1:1: The file is empty [«» the expression is empty] -- a stack begins with `stack: NAME`, an overlay with `overlay: NAME`
 
     "stack: s\nresources: {\n"
     stack.yaml:2:12: This is not YAML [«{» unclosed bracket '{']
@@ -355,37 +355,37 @@ fn every_mistake_is_told_in_one_run() {
   y: { kind: linode.nodebalancer_config, nodebalancer: '${vars.n}', port: 80 }
   z: { kind: linode.nodebalancer, region: us-east, label: 007 }
 "#), @r#"
-    stack.yaml:6:3: A name that cannot be used [«Web» a name is small letters, digits and `_`, beginning with a letter] -- write `web`
-    stack.yaml:7:3: A name that cannot be used [«for» `for` means something else in expressions] -- write `for_`
-    stack.yaml:8:3: A name that cannot be used [«math» `math` means something else in expressions] -- write `math_`
-    stack.yaml:9:14: Unknown kind [«linode.nodebalncer» there is no kind `linode.nodebalncer`] -- did you mean `linode.nodebalancer`?
-    stack.yaml:10:3: A resource needs a `kind` [«b» `b` has none] -- `lifeboat kinds` lists them
+    stack.yaml:6:3: Invalid name [«Web» a name consists of lowercase letters, digits, and `_`, and starts with a letter] -- write `web`
+    stack.yaml:7:3: Invalid name [«for» `for` is a reserved word in expressions] -- write `for_`
+    stack.yaml:8:3: Invalid name [«math» `math` is a reserved word in expressions] -- write `math_`
+    stack.yaml:9:14: Unknown kind [«linode.nodebalncer» unknown kind `linode.nodebalncer`] -- did you mean `linode.nodebalancer`?
+    stack.yaml:10:3: A resource requires a `kind` [«b» `b` has none] -- `lifeboat kinds` lists them
     stack.yaml:11:3: A required attribute is missing [«c» `c` needs `region`] -- add `region:`
     stack.yaml:11:35: Unknown attribute [«regoin» `linode.nodebalancer` has no attribute `regoin`] -- did you mean `region`?
-    stack.yaml:12:43: Wrong type [«5» `region` takes text, this is an integer] -- quote it: '…'
-    stack.yaml:12:53: Wrong type [«007» `label` takes text, this is an integer] -- quote it: '…'
-    stack.yaml:12:58: An attribute that the cloud makes [«ipv4» `ipv4` cannot be set] -- remove it
+    stack.yaml:12:43: Wrong type [«5» `region` takes text, but this is an integer] -- quote it: '…'
+    stack.yaml:12:53: Wrong type [«007» `label` takes text, but this is an integer] -- quote it: '…'
+    stack.yaml:12:58: Read-only attribute [«ipv4» `ipv4` is set by the cloud and cannot be configured] -- remove it
     stack.yaml:13:56: Wrong type [«lb» `nodebalancer` takes a reference to a resource] -- name a resource of kind linode.nodebalancer: '${name}'
     stack.yaml:13:66: Out of range [«99999» `port` cannot be 99999] -- from 1 to 65535
     stack.yaml:13:83: Not one of the choices [«htp» `protocol` cannot be `htp`] -- did you mean `http`?
-    stack.yaml:13:103: Wrong type [«'5'» `check_timeout` takes an integer, this is text] -- remove the quotes
-    stack.yaml:14:59: Not such a resource [«zone» `nodebalancer` takes a linode.nodebalancer, `zone` is a linode.domain] -- name a resource of kind linode.nodebalancer
+    stack.yaml:13:103: Wrong type [«'5'» `check_timeout` takes an integer, but this is text] -- remove the quotes
+    stack.yaml:14:59: Wrong kind of resource [«zone» `nodebalancer` takes a linode.nodebalancer, but `zone` is a linode.domain] -- name a resource of kind linode.nodebalancer
     stack.yaml:15:46: Unknown reference [«vras.n» there is no resource `vras`] -- did you mean `vars`?
     stack.yaml:15:66: Unknown variable [«vars.m» there is no variable `m`] -- did you mean `vars.n`?
     stack.yaml:16:46: Unknown reference [«zoen.domain» there is no resource `zoen`] -- did you mean `zone`?
     stack.yaml:16:71: Unknown attribute [«zone.domian» `linode.domain` has no attribute `domian`] -- did you mean `domain`?
-    stack.yaml:17:46: A resource refers to itself [«i.region» this is part of `i`] -- `self` is known in `ready` and `gate` only; use `each.index` or a variable
-    stack.yaml:17:68: A resource is repeated in one way [«for_each» given beside `count`] [stack.yaml:17:58 «count» given here] -- keep one of them
-    stack.yaml:18:57: The expression cannot be read [«» the expression ends too early]
-    stack.yaml:19:53: The expression cannot be computed [«vars.n + 'x'» `+` does not go with an integer and text]
-    stack.yaml:20:46: Unknown reference [«self.region» `self` is known in `ready` and `gate` only]
-    stack.yaml:20:71: Unknown reference [«each.index» `each` is known under `count` and `for_each` only]
-    stack.yaml:22:33: Two resources are one object [«domain» `zone2` has the same domain as `zone`] [stack.yaml:21:32 «domain» `zone` is here] -- give one of them another domain
-    stack.yaml:22:54: The attributes do not go together [«type» a zone of type master needs a `soa_email`]
-    stack.yaml:23:65: Two resources are one object [«label» `many[1]` has the same label as `many[0]`] -- make the label depend on `each`
+    stack.yaml:17:46: A resource refers to itself [«i.region» this is part of `i`] -- `self` is available only in `ready` and `gate`; use `each.index` or a variable
+    stack.yaml:17:68: `count` and `for_each` exclude each other [«for_each» set beside `count`] [stack.yaml:17:58 «count» set here] -- keep one of them
+    stack.yaml:18:57: The expression cannot be read [«» the expression is incomplete]
+    stack.yaml:19:53: The expression cannot be computed [«vars.n + 'x'» `+` cannot be applied to an integer and text]
+    stack.yaml:20:46: Unknown reference [«self.region» `self` is available only in `ready` and `gate`]
+    stack.yaml:20:71: Unknown reference [«each.index» `each` is available only with `count` and `for_each`]
+    stack.yaml:22:33: Two resources have the same identity [«domain» `zone2` has the same domain as `zone`] [stack.yaml:21:32 «domain» `zone` is here] -- give one of them another domain
+    stack.yaml:22:54: Conflicting attributes [«type» a zone of type master needs a `soa_email`]
+    stack.yaml:23:65: Two resources have the same identity [«label» `many[1]` has the same label as `many[0]`] -- make the label depend on `each`
     stack.yaml:24:46: Unknown reference [«many.region» `many` is a list, since it has a `count`] -- write `many[0].region`, or `many.map(it, it.region)` for all
-    stack.yaml:24:71: The expression cannot be computed [«many[5].label» there is no `[5]`; the list has 2 elements]
-    stack.yaml:25:48: This cannot stand inside text [«many» it is a list] -- use one of its parts, or join a list: list.join(',')
+    stack.yaml:24:71: The expression cannot be computed [«many[5].label» `[5]` does not exist; the list has 2 elements]
+    stack.yaml:25:48: This value cannot be used inside text [«many» it is a list] -- use one of its parts, or join a list: list.join(',')
     stack.yaml:25:69: Unknown reference [«mnay» there is no resource `mnay`] -- did you mean `many`?
     stack.yaml:26:103: warning: The cloud rounds this value [«301» stored as 3600] -- write `ttl_sec: 3600`
     stack.yaml:26:124: Unknown key [«every» `gate` has no such key] -- it has tcp, http, replication, expect, body, times, within
@@ -393,13 +393,13 @@ fn every_mistake_is_told_in_one_run() {
     stack.yaml:27:65: Unknown key [«prevent_destory» `lifecycle` has no `prevent_destory`] -- did you mean `prevent_destroy`?
     stack.yaml:27:105: Unknown attribute [«lable» `linode.nodebalancer` has no attribute `lable`] -- did you mean `label`?
     stack.yaml:27:135: Not a duration [«5» `create` takes a number with a unit] -- write `90s`, `5m` or `1h30m`
-    stack.yaml:28:3: A resource is declared by a map [«t» this is nothing] -- write `t: { kind: …, … }`
-    stack.yaml:29:43: Wrong type [«'${vars.n > 2 ? vars.n : 5}'» `region` takes text, this is an integer] -- convert it: string(…)
+    stack.yaml:28:3: A resource must be a map [«t» this is nothing] -- write `t: { kind: …, … }`
+    stack.yaml:29:43: Wrong type [«'${vars.n > 2 ? vars.n : 5}'» `region` takes text, but this is an integer] -- convert it: string(…)
     stack.yaml:30:44: An expression is not closed [«${» no `}` follows] -- for a literal `${` write `$${`
-    stack.yaml:31:59: Not such a resource [«many» `many` is several resources] -- name one of them: '${many[0]}'
-    stack.yaml:32:59: Not such a resource [«many[0].id» `nodebalancer` takes the resource itself] -- write '${many}'
-    stack.yaml:33:59: Not such a resource [«vars.n» `nodebalancer` takes a resource] -- name a resource of kind linode.nodebalancer: '${for}'
-    stack.yaml:34:59: Wrong type [«007» `label` takes text, this is an integer] -- quote it: '…'
+    stack.yaml:31:59: Wrong kind of resource [«many» `many` is several resources] -- name one of them: '${many[0]}'
+    stack.yaml:32:59: Wrong kind of resource [«many[0].id» `nodebalancer` takes the resource itself] -- write '${many}'
+    stack.yaml:33:59: Wrong kind of resource [«vars.n» `nodebalancer` takes a resource] -- name a resource of kind linode.nodebalancer: '${for}'
+    stack.yaml:34:59: Wrong type [«007» `label` takes text, but this is an integer] -- quote it: '…'
     "#);
 }
 
@@ -418,15 +418,15 @@ fn files_are_read_inside_the_folder_only() {
   j: { kind: linode.nodebalancer, region: '${["a"].map(x, file(x))[0]}' }
   lb: { kind: linode.nodebalancer, region: us-east }
 "#), @r#"
-    stack.yaml:6:46: The file cannot be read [«file("../secret")» `../secret` is outside of the stack's folder] -- files are read from the folder of stack.yaml and below
-    stack.yaml:7:46: The file cannot be read [«file("/etc/passwd")» `/etc/passwd` is outside of the stack's folder] -- files are read from the folder of stack.yaml and below
-    stack.yaml:8:46: The file cannot be read [«file("files/nothing")» there is no file `files/nothing`] -- paths begin at the folder of stack.yaml
-    stack.yaml:9:46: The file cannot be read [«file("files/link")» `files/link` is outside of the stack's folder] -- files are read from the folder of stack.yaml and below
+    stack.yaml:6:46: The file cannot be read [«file("../secret")» `../secret` is outside the stack's folder] -- only files in the folder of stack.yaml and below can be read
+    stack.yaml:7:46: The file cannot be read [«file("/etc/passwd")» `/etc/passwd` is outside the stack's folder] -- only files in the folder of stack.yaml and below can be read
+    stack.yaml:8:46: The file cannot be read [«file("files/nothing")» the file `files/nothing` does not exist] -- paths are relative to the folder of stack.yaml
+    stack.yaml:9:46: The file cannot be read [«file("files/link")» `files/link` is outside the stack's folder] -- only files in the folder of stack.yaml and below can be read
     stack.yaml:10:46: The file cannot be read [«file("files/large")» `files/large` is larger than 1 MiB]
     stack.yaml:11:46: The file cannot be read [«file("files/binary")» `files/binary` is not UTF-8]
-    stack.yaml:12:46: The expression is wrong [«template("files/broken", {"revision": "x"})» in files/broken:2: `+` does not go with text and an integer]
-    stack.yaml:13:46: The expression is wrong [«template("files/broken", {})» in files/broken:2: there is no `revision`] -- a template sees only the keys of its map
-    stack.yaml:14:46: The file cannot be read [«file(lb.ipv4)» which file is read must be known before the world is looked at] -- make the path of variables and `each`
+    stack.yaml:12:46: The expression is wrong [«template("files/broken", {"revision": "x"})» in files/broken:2: `+` cannot be applied to text and an integer]
+    stack.yaml:13:46: The expression is wrong [«template("files/broken", {})» in files/broken:2: `revision` does not exist] -- a template sees only the keys of its map
+    stack.yaml:14:46: The file cannot be read [«file(lb.ipv4)» the file's path must be known before the clouds are read] -- build the path from variables and `each`
     stack.yaml:15:59: The expression cannot be read [«file(x)» `file` cannot use the variable of a `map` or `filter`] -- read the file once, outside
     "#);
 }
@@ -451,13 +451,13 @@ outputs:
   extra: '${vars.standby_size}'
 ";
     insta::assert_snapshot!(problems(&[("", SHOP), ("eu", overlay)], &[]), @r#"
-    stack.yaml:47:53: The attributes do not go together [«type» a zone of type master needs a `soa_email`]
+    stack.yaml:47:53: Conflicting attributes [«type» a zone of type master needs a `soa_email`]
     overlays/eu.yaml:3:1: Unknown key [«worksapce» an overlay has no `worksapce`] -- did you mean `workspace`?
-    overlays/eu.yaml:6:3: An overlay sets a variable that is not there [«standby_sise» no layer below declares `standby_sise`] -- did you mean `standby_size`?
-    overlays/eu.yaml:9:37: An overlay removes what is not there [«labl» no layer below has the attribute `labl`] -- did you mean `label`?
-    overlays/eu.yaml:10:17: An overlay cannot change the kind of a resource [«linode.domain» `shop` becomes another kind here] [stack.yaml:49:11 «linode.domain_record» its kind is given here] -- remove it with `shop: null` and add one of another name
-    overlays/eu.yaml:11:3: An overlay changes a resource that is not there [«shp» no layer below declares `shp`] -- did you mean `shop`?
-    overlays/eu.yaml:12:3: An overlay removes what is not there [«gone» no layer below has the resource `gone`] -- did you mean `zone`?
+    overlays/eu.yaml:6:3: An overlay sets a variable that does not exist [«standby_sise» no layer below declares `standby_sise`] -- did you mean `standby_size`?
+    overlays/eu.yaml:9:37: An overlay removes an entry that does not exist [«labl» no layer below has the attribute `labl`] -- did you mean `label`?
+    overlays/eu.yaml:10:17: An overlay cannot change the kind of a resource [«linode.domain» the kind of `shop` is changed here] [stack.yaml:49:11 «linode.domain_record» its kind is set here] -- remove it with `shop: null`, and add one with another name
+    overlays/eu.yaml:11:3: An overlay changes a resource that does not exist [«shp» no layer below declares `shp`] -- did you mean `shop`?
+    overlays/eu.yaml:12:3: An overlay removes an entry that does not exist [«gone» no layer below has the resource `gone`] -- did you mean `zone`?
     "#);
 }
 
@@ -483,7 +483,7 @@ fn objectives_are_laid_over_like_the_rest() {
     insta::assert_snapshot!(problems(&[("", &format!("{SHOP}objectives: {{ rto: 15, rop: 1m }}\n")), ("eu", "overlay: eu\nobjectives: { rpo: null }\n")], &[]), @r#"
     stack.yaml:58:20: Not a duration [«15» `rto` takes a number with a unit] -- write `90s`, `5m` or `1h30m`
     stack.yaml:58:24: Unknown key [«rop» `objectives` has no `rop`] -- did you mean `rpo`?
-    overlays/eu.yaml:2:15: An overlay removes what is not there [«rpo» no layer below has the objective `rpo`] -- did you mean `rop`?
+    overlays/eu.yaml:2:15: An overlay removes an entry that does not exist [«rpo» no layer below has the objective `rpo`] -- did you mean `rop`?
     "#);
     insta::assert_snapshot!(problems(&[("", &format!("{SHOP}objectives: 15m\n"))], &[]), @r#"stack.yaml:58:13: `objectives` must be a map [«15m» this is text]"#);
 }
@@ -522,23 +522,23 @@ workspace: Drill 1
     let codes: Vec<&str> = loaded.diagnostics.iter().map(|it| it.code).collect();
     assert!(codes.contains(&"bad_fault_domain"), "{codes:?}");
     insta::assert_snapshot!(say(&loaded.sources, &loaded.diagnostics), @r#"
-    overlays/drill.yaml:2:17: An overlay cannot rehearse itself [«drill» this is the overlay that says so] -- name the overlay that a failover switches to
+    overlays/drill.yaml:2:17: An overlay cannot rehearse itself [«drill» it names itself] -- write the overlay that a failover switches to
     overlays/drill.yaml:2:24: `rehearses` must be a list of text [«5» this is an integer]
     overlays/drill.yaml:3:10: Unknown reference [«zoen» there is no resource `zoen` to borrow] -- did you mean `zone`?
     overlays/drill.yaml:3:16: Unknown reference [«'web[0]'» there is no resource `web[0]` to borrow] -- `borrow` names resources of the stack, without index
     overlays/drill.yaml:4:16: Not a fault domain [«us-east» a fault domain is a cloud and a region] -- write `linode:us-east` or `aws:us-east-1`
     overlays/drill.yaml:4:25: Not a fault domain [«'Linode:us-east'» a fault domain is a cloud and a region] -- write `linode:us-east` or `aws:us-east-1`
     overlays/drill.yaml:4:61: `assumes_lost` must be a list of text [«7» this is an integer]
-    overlays/drill.yaml:5:12: A name that cannot be used [«Drill 1» a workspace's name is small letters, digits, `_` and `-`]
+    overlays/drill.yaml:5:12: Invalid name [«Drill 1» a workspace name consists of lowercase letters, digits, `_`, and `-`]
     "#);
     let without = "overlay: drill\nrehearses: eu\n";
-    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", without)], &[]), @r#"overlays/drill.yaml:2:1: A rehearsal has a workspace of its own [«rehearses» this overlay has no `workspace`] -- write `workspace: drill` beside it"#);
+    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", without)], &[]), @r#"overlays/drill.yaml:2:1: `rehearses` requires `workspace` [«rehearses» this overlay has no `workspace`] -- add `workspace: drill` beside it"#);
     let plain = "overlay: drill\nborrow: [zone]\n";
-    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", plain)], &[]), @r#"overlays/drill.yaml:2:1: Only a workspace borrows [«borrow» this overlay has no `workspace`, so the stack would borrow from itself] -- write `workspace: drill` beside it, or take `borrow` out"#);
+    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", plain)], &[]), @r#"overlays/drill.yaml:2:1: `borrow` requires `workspace` [«borrow» this overlay has no `workspace`, so the stack would borrow from itself] -- add `workspace: drill` beside it, or remove `borrow`"#);
     // Two overlays of one instance may share the words.
     // Whoever writes the key of before is told the one of today.
     let old = "overlay: drill\ninstance: drill\n";
-    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", old)], &[]), @"overlays/drill.yaml:2:1: Unknown key [«instance» an overlay has no `instance`] -- it is called `workspace` now");
+    insta::assert_snapshot!(problems(&[("", SHOP), ("drill", old)], &[]), @"overlays/drill.yaml:2:1: Unknown key [«instance» an overlay has no `instance`] -- it is now called `workspace`");
     let own = "overlay: own\nworkspace: drill\n";
     assert_eq!(problems(&[("", SHOP), ("drill", plain), ("own", own)], &[]), "");
 }
@@ -567,14 +567,14 @@ fn gates_go_where_they_say_something() {
     let loaded = load_layers(&[("", &text)], &[]);
     assert!(loaded.diagnostics.iter().any(|it| it.code == "wrong_gate"));
     insta::assert_snapshot!(say(&loaded.sources, &loaded.diagnostics), @r#"
-    stack.yaml:3:103: Such a gate says nothing about this kind [«http» nothing of a `dynamodb.table` directs users] -- write `gate: { replication: true, within: 60s }`
-    stack.yaml:4:116: Wrong type [«false» `replication` takes nothing but true] -- for no gate, leave it out
-    stack.yaml:4:123: Unknown key [«expect» `expect` goes with `http` only]
-    stack.yaml:5:104: Such a gate says nothing about this kind [«replication» `replication` is about a group, `ready` about one object] -- write it under `gate`
-    stack.yaml:6:60: Such a gate says nothing about this kind [«tcp» nothing of a `linode.nodebalancer` directs users] -- to wait until it works, use `ready`; `gate` goes where traffic is directed
-    stack.yaml:7:60: Such a gate says nothing about this kind [«replication» a `linode.nodebalancer` has no replicas] -- `replication` goes with dynamodb.replica, dynamodb.table
-    stack.yaml:8:59: `ready` says what to try [«{ tcp: 'a:1', http: 'b' }» give one of `tcp`, `http` and `replication`]
-    stack.yaml:9:101: `gate` says what to try [«{ replicaton: true }» give one of `tcp`, `http` and `replication`]
+    stack.yaml:3:103: This gate does not apply to this kind [«http» a `dynamodb.table` does not decide where users are sent] -- write `gate: { replication: true, within: 60s }`
+    stack.yaml:4:116: Wrong type [«false» `replication` takes only true] -- for no gate, remove it
+    stack.yaml:4:123: Unknown key [«expect» `expect` requires `http`]
+    stack.yaml:5:104: This gate does not apply to this kind [«replication» `replication` checks a group, but `ready` checks one resource] -- write it under `gate`
+    stack.yaml:6:60: This gate does not apply to this kind [«tcp» a `linode.nodebalancer` does not decide where users are sent] -- to wait until it works, use `ready`; `gate` belongs on resources that decide where users are sent
+    stack.yaml:7:60: This gate does not apply to this kind [«replication» a `linode.nodebalancer` has no replicas] -- `replication` goes with dynamodb.replica, dynamodb.table
+    stack.yaml:8:59: `ready` has no check [«{ tcp: 'a:1', http: 'b' }» set one of `tcp`, `http`, and `replication`]
+    stack.yaml:9:101: `gate` has no check [«{ replicaton: true }» set one of `tcp`, `http`, and `replication`]
     stack.yaml:9:103: Unknown key [«replicaton» `gate` has no such key] -- did you mean `replication`?
     "#);
 }
@@ -662,13 +662,13 @@ fn values_tell_their_origin() {
       from overlays/eu.yaml:5: (sensitive)
       instead of stack.yaml:25: '${vars.db_password}'
     web[0].ipv4 = (known after apply)
-      the cloud makes it
+      set by the cloud
     lb.client_conn_throttle = 0
       the kind's default
     zone.description = ""
       the kind's default
-    there is no `web` -- write `web[0]`
-    there is no `shpo` -- did you mean `shop`?
+    `web` does not exist -- write `web[0]`
+    `shpo` does not exist -- did you mean `shop`?
     `linode.domain_record` has no attribute `ttl` -- did you mean `ttl_sec`?
     "#);
 }
@@ -815,15 +815,15 @@ outputs:
   lb: { kind: linode.nodebalancer, region: us-east }
 "#), @r#"
     stack.yaml:6:42: Out of range [«-1» `count` cannot be -1] -- from 0 to 250000
-    stack.yaml:7:42: Wrong type [«many» `count` takes an integer, this is text] -- write a number
-    stack.yaml:8:45: The expression is wrong [«lb.ipv4» `lb` is known only when the world is looked at] -- use variables, which are known beforehand
-    stack.yaml:9:45: Nothing to repeat over [«'${lb}'» `lb` has neither `count` nor `for_each`] -- use '${lb}' where it is needed, without `for_each`
-    stack.yaml:10:45: A key comes twice [«[a, a, 5]» `a` is in the list twice]
-    stack.yaml:11:45: Resources repeat each other [«'${g}'» `for_each` of `f` leads back to itself]
-    stack.yaml:13:45: Wrong type [«'${vars.n}'» `for_each` takes a list of text, a map or a repeated resource, this is an integer]
+    stack.yaml:7:42: Wrong type [«many» `count` takes an integer, but this is text] -- write a number
+    stack.yaml:8:45: The expression is wrong [«lb.ipv4» `lb` is known only after the clouds are read] -- use variables, which are known beforehand
+    stack.yaml:9:45: This resource is not repeated [«'${lb}'» `lb` has neither `count` nor `for_each`] -- remove `for_each`, and use '${lb}' where it is needed
+    stack.yaml:10:45: Duplicate key [«[a, a, 5]» `a` appears in the list twice]
+    stack.yaml:11:45: Resources repeat over each other in a cycle [«'${g}'» `for_each` of `f` refers back to itself]
+    stack.yaml:13:45: Wrong type [«'${vars.n}'» `for_each` takes a list of text, a map, or a repeated resource, but this is an integer]
     stack.yaml:14:59: Unknown reference [«k["frra"]» `k` has no key `frra`] -- did you mean `k["fra"]`?
-    stack.yaml:15:59: Not such a resource [«k» `k` is several resources] -- name one of them: '${k["fra"]}'
-    stack.yaml:16:79: Unknown reference [«each.index» under `for_each` there are `each.key` and `each.value`]
+    stack.yaml:15:59: Wrong kind of resource [«k» `k` is several resources] -- name one of them: '${k["fra"]}'
+    stack.yaml:16:79: Unknown reference [«each.index» with `for_each`, use `each.key` and `each.value`]
     "#);
 }
 

@@ -152,7 +152,7 @@ impl<'a> Around<'a> {
                 continue;
             };
             let needs = format!("{}: {}", with.attribute, with.is);
-            *wrong = Diagnostic::error("never_made", "The cloud never makes this value")
+            *wrong = Diagnostic::error("never_made", "This value will never exist")
                 .at(span, format!("`{address}` has no `{member}` without `{needs}`"))
                 .help(format!("write `{needs}` for `{}`", address.name));
         }

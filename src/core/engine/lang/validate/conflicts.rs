@@ -94,7 +94,7 @@ fn identity<'a>(
 
 fn one_object(what: &str, one: (&Address, Span), other: (&Address, Span)) -> Diagnostic {
     let ((one, span), (other, first)) = (one, other);
-    let wrong = Diagnostic::error("same_identity", "Two resources are one object")
+    let wrong = Diagnostic::error("same_identity", "Two resources have the same identity")
         .at(span, format!("`{one}` has the same {what} as `{other}`"));
     let wrong = if first == span { wrong } else { wrong.at(first, format!("`{other}` is here")) };
     if other.name == one.name {
@@ -134,14 +134,14 @@ fn grouped<'a>(
         out.push(one_object(&format!("{}, {}", group.name, group.region), one, other));
     } else if let Some(other) = members.iter().find(|it| founds && it.founds) {
         let both = format!("`{}` and `{}` are both called `{name}`", here.address, other.address);
-        let wrong = Diagnostic::error("two_founders", "One group is founded twice")
-            .at(here.span, format!("{both}: what exists apart is never made one"))
+        let wrong = Diagnostic::error("two_founders", "One group is created twice")
+            .at(here.span, format!("{both}: two existing tables are never merged"))
             .at(other.span, format!("`{}` is here", other.address));
         let address = here.address.to_string();
         let forget = AdvisedCommand::StateForget { stack: seen.stack, address: &address };
         let instead = group.twice.iter().map(|it| format!("{it}; "));
         out.push(wrong.help(format!(
-            "{}if both exist already, {forget} takes one out of this stack and leaves it as it is",
+            "{}if both already exist, {forget} removes one from this stack without changing it",
             instead.collect::<String>()
         )));
     }
@@ -179,10 +179,10 @@ fn alone<'a>(
     let Excludes { by, attribute, value } = excludes;
     let by = by.last().map_or("name", String::as_str);
     out.push(
-        Diagnostic::error("stands_alone", "The cloud lets nothing stand beside it")
+        Diagnostic::error("stands_alone", "The cloud does not allow another one beside it")
             .at(span, format!("`{}` has the same `{by}` as `{}`", instance.address, other.address))
             .at(other.span, format!("`{}` is here", other.address))
-            .help(format!("an object with `{attribute}: {value}` is the only one of its `{by}`; give one of them another `{by}`")),
+            .help(format!("a resource with `{attribute}: {value}` must be the only one of its `{by}`; give one of them another `{by}`")),
     );
 }
 

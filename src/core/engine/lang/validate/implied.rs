@@ -43,8 +43,8 @@ pub fn unquoted(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
                 // What else is wrong with it is wrong because of this.
                 out.retain(|it| it.labels.first().is_none_or(|it| it.span != span));
                 out.push(
-                    Diagnostic::error("unquoted_reference", "Text where a value is meant")
-                        .at(span, "this is taken as it is written")
+                    Diagnostic::error("unquoted_reference", "Text instead of a value")
+                        .at(span, "this text is used literally")
                         .help(meant),
                 );
             });
@@ -78,7 +78,7 @@ fn meant(text: &str, stack: &Stack, catalog: &Catalog) -> Option<String> {
     let inside = text.split("{{").skip(1).filter_map(|it| Some(it.split_once("}}")?.0.trim()));
     let inside = inside.into_iter().find(|it| is_path(it, stack, catalog))?;
     Some(format!(
-        "write ${{{inside}}} for it, in single quotes; double braces are filled in by `template()` only"
+        "write ${{{inside}}} instead, in single quotes; only `template()` evaluates double braces"
     ))
 }
 

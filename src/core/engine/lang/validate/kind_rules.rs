@@ -94,9 +94,8 @@ impl<'a> KindRules<'a> {
                 }
                 let ready = || instance.resource.ready.as_ref().filter(|_| rule.at == READY);
                 let at = resolved.span(&rule.at).or_else(|| ready().map(|it| it.span));
-                let mut wrong =
-                    Diagnostic::error("broken_rule", "The attributes do not go together")
-                        .at(at.unwrap_or(instance.resource.span), rule.message.clone());
+                let mut wrong = Diagnostic::error("broken_rule", "Conflicting attributes")
+                    .at(at.unwrap_or(instance.resource.span), rule.message.clone());
                 for name in &it.far {
                     let last = name.rsplit('.').next().unwrap_or_default();
                     let Some(of) = whose.get(*name).map(|it| &**it) else { continue };

@@ -36,12 +36,12 @@ fn judged(chosen: &Chosen, value: &str, all: &Attributes, catalog: &Catalog) -> 
             chosen.same_part_as.as_ref().and_then(|it| all.get(it)).and_then(Value::as_text);
         let theirs = beside.and_then(|it| shipped.part_of(it)).filter(|it| *it != part)?;
         let text = format!(
-            "`{value}` is in the partition `{part}`, and `{}` in `{theirs}`",
+            "`{value}` is in the partition `{part}`, but `{}` is in `{theirs}`",
             beside.unwrap_or_default()
         );
         return Some(
             Diagnostic::error("other_partition", text)
-                .help("nothing replicates between partitions"),
+                .help("replication between partitions is not possible"),
         );
     }
     if let Some(meant) = meant(shipped, value) {
@@ -51,14 +51,14 @@ fn judged(chosen: &Chosen, value: &str, all: &Attributes, catalog: &Catalog) -> 
         );
     }
     if let Some(other) = catalog.shipped.values().find(|it| it.part_of(value).is_some()) {
-        let text = format!("`{value}` is {}, and this takes {}", one(&other.what), one(what));
+        let text = format!("`{value}` is {}, but this takes {}", one(&other.what), one(what));
         let near = nearest(value, shipped.values());
         let help = near.map_or_else(|| some_of(shipped), |it| format!("did you mean `{it}`?"));
         return Some(Diagnostic::error("not_offered", text).help(help));
     }
     let near = nearest(value, shipped.values());
     let help = near.map_or_else(|| some_of(shipped), |it| format!("did you mean `{it}`?"));
-    let text = format!("this lifeboat knows no {what} `{value}`");
+    let text = format!("this version of lifeboat does not know the {what} `{value}`");
     let told = match chosen.list {
         Some(_) => Diagnostic::warning("not_known_here", text),
         None => Diagnostic::error("not_offered", text),

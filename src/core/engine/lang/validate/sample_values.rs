@@ -72,7 +72,7 @@ pub fn foresee(
         if let (Some((form, with)), Some(shown)) = (form, shown)
             && let Some(says) = wrong(form, &shown)
         {
-            let label = format!("`{name}` would be such as `{shown}`, with {with}");
+            let label = format!("`{name}` would look like `{shown}`, with {with}");
             wrongs.push(
                 Diagnostic::error("wrong_form", "Not a value of this attribute")
                     .at(given.term.span, label)

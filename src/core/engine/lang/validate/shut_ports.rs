@@ -39,9 +39,9 @@ pub fn shut_ports(
         let at = gate.target().map_or(gate.span, |it| it.span);
         let Knock { owner, port, .. } = &knock;
         out.push(
-            Diagnostic::error("shut_port", "This can never hold")
-                .at(at, format!("`{word}` tries port {port} of `{owner}`, and `{}` lets nobody in there", wall.address))
-                .at(wall.resource.span, "the filter")
+            Diagnostic::error("shut_port", "This check can never pass")
+                .at(at, format!("`{word}` checks port {port} of `{owner}`, but `{}` blocks all traffic to it", wall.address))
+                .at(wall.resource.span, "the firewall")
                 .help(format!("let in where lifeboat runs, with a rule that accepts TCP on {port}; or try a port that is open")),
         );
     }

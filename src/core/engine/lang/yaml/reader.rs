@@ -47,7 +47,7 @@ pub fn parse(name: &str, bytes: &[u8], sources: &mut Sources) -> (Option<Node>, 
         let span = Span { source, line: 1, column: 1, ..Span::default() };
         loader.mistakes.push(
             Diagnostic::error("empty_file", "The file is empty")
-                .at(span, "nothing is written here")
+                .at(span, "the expression is empty")
                 .help("a stack begins with `stack: NAME`, an overlay with `overlay: NAME`"),
         );
     }

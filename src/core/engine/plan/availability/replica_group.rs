@@ -169,6 +169,6 @@ fn lost_each_other(stack: &str, name: &str, one: &GroupMember, other: &GroupMemb
     let address = other.address.to_string();
     let forget = AdvisedCommand::StateForget { stack, address: &address };
     Diagnostic::refusal("split_group", text).help(format!(
-        "no cloud joins two that exist: each may hold items that the other has not. To keep both, {forget} takes one out of this stack and deletes nothing; then take it out of the layers. To have one, save what only one of them has, delete that one by hand, and apply: it is joined anew"
+        "two existing tables cannot be joined, because each may hold items that the other does not have. To keep both, {forget} removes one from this stack without deleting it; then remove it from the configuration. To keep one, copy the items that only the other one has, delete the other one by hand, and apply: it joins the group again"
     ))
 }

@@ -66,8 +66,8 @@ impl UnreachablePlaces {
     pub fn why(&self, address: &Address) -> Option<String> {
         let domain = self.domains.of_record(address).or(self.domains.of_desired(address))?;
         Some(match self.names.get(domain)? {
-            false => format!("nothing that was asked in {domain} answered"),
-            true => format!("nothing that was asked in {domain} was answered as it should be"),
+            false => format!("{domain} is unreachable"),
+            true => format!("{domain} gave no valid answer"),
         })
     }
 }

@@ -145,12 +145,16 @@ impl<'a> PlanBuilder<'a> {
             .flatten();
         if let Some((join_as, region)) = &joins {
             resolved.attributes.insert(join_as.clone(), Value::text(region));
-            change.reason = format!("{}; it joins the living member in {region}", change.reason);
+            change.reason = format!(
+                "{}; it joins the group through its healthy member in {region}",
+                change.reason
+            );
         }
         change.moved_from = from.filter(|it| **it != instance.address).cloned();
         if change.action == Action::NoOp && change.moved_from.is_some() {
             change.action = Action::Move;
-            change.reason = "it goes under another address; the object stays".into();
+            change.reason =
+                "the record moves to another address; the resource is not changed".into();
         }
         // Who joins comes back under the name and id that the others know.
         let returns = joins.is_some() && record.is_some();
@@ -249,7 +253,7 @@ impl<'a> PlanBuilder<'a> {
         if is_there && self.options.replace.contains(&instance.address) {
             let create_first = instance.resource.lifecycle.create_before_destroy;
             change.action = Action::Replace { create_first };
-            change.reason = "--replace asks for a new one".into();
+            change.reason = "replacement was requested with --replace".into();
         }
     }
 
@@ -265,17 +269,17 @@ impl<'a> PlanBuilder<'a> {
         if let Some(why) = self.doubt(&instance.address).filter(|_| record.is_none()) {
             change.unseen = Some(Unreadable::new(UnknownReason::Unclear, why));
             change.reason =
-                "whether it was made is indeterminate, so nothing is planned for it".into();
+                "an interrupted operation may have created it, so nothing is planned for it".into();
             return change;
         }
         if let Some(Observation::Unseen(unseen)) = seen {
             change.unseen = Some(unseen.clone());
-            change.reason = "it could not be looked at, so nothing is planned against it".into();
+            change.reason = "it could not be read, so no change is planned for it".into();
             return change;
         }
         if is_leaving(kind, record, seen) {
             self.diagnostics.push(rules::still_leaving(instance, kind, record.is_some()));
-            change.reason = "it is being deleted, so nothing is planned for it".into();
+            change.reason = "it is being deleted, so no change is planned for it".into();
             return change;
         }
         let was_left = record.is_some_and(|it| it.leaving);

@@ -15,9 +15,9 @@ impl Missing {
     fn words(self) -> &'static str {
         match self {
             Self::Lost => "which waits until its fault domain has recovered",
-            Self::Unseen => "which could not be looked at",
-            Self::InDoubt => "of which nobody knows whether it was made",
-            Self::Held => "which has to wait itself",
+            Self::Unseen => "which could not be read",
+            Self::InDoubt => "which an interrupted operation may have created",
+            Self::Held => "which is itself deferred",
         }
     }
 
@@ -43,7 +43,7 @@ impl PlanBuilder<'_> {
             return;
         }
         let wait = if missing == Missing::Lost { DeferReason::Lost } else { DeferReason::Unseen };
-        let why = format!("it needs `{need}`, {}", missing.words());
+        let why = format!("it depends on `{need}`, {}", missing.words());
         self.hold_making(instance, change, wait, why, missing.follows());
     }
 
@@ -81,7 +81,7 @@ impl PlanBuilder<'_> {
         let containers = kind.contains_in.iter();
         let mut containers = containers.flat_map(|it| named_by(self.worlds.stack, instance, it));
         if let Some(holder) = containers.find(|it| self.is_silent(it)) {
-            let why = format!("it is made inside `{holder}`, which could not be looked at");
+            let why = format!("it belongs to `{holder}`, which could not be read");
             self.hold_making(instance, change, DeferReason::Unseen, why, Missing::Held);
             return;
         }
@@ -93,11 +93,11 @@ impl PlanBuilder<'_> {
         let (wait, who) = if away.is_lost {
             (DeferReason::Group, "is lost")
         } else {
-            (DeferReason::Unseen, "could not be looked at")
+            (DeferReason::Unseen, "could not be read")
         };
-        let mut why = format!("it would join its group, and the member in {} {who}", away.region);
+        let mut why = format!("it would join its group, but the member in {} {who}", away.region);
         if self.groups.lives(kind, desired) {
-            why.push_str("; --allow-group-changes lets it through");
+            why.push_str("; --allow-group-changes allows it");
         }
         self.hold_making(instance, change, wait, why, Missing::Held);
     }

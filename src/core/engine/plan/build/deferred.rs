@@ -19,8 +19,8 @@ fn is_address(text: &str, host: &str) -> bool {
 }
 
 const CHANGED_OUTSIDE: &str =
-    "it was changed outside lifeboat, and a switch replaces nothing for that";
-const NOT_OF_THIS_SWITCH: &str = "it is not part of this switch: it was pending before";
+    "it was changed outside of lifeboat, and a switch does not replace resources because of drift";
+const NOT_OF_THIS_SWITCH: &str = "it was already pending and is not part of this switch";
 
 impl PlanBuilder<'_> {
     /// What is planned for an object in a lost fault domain: nothing; what would be is held.
@@ -51,10 +51,12 @@ impl PlanBuilder<'_> {
             change.place = would.place;
             let why = match (would.action, record) {
                 (Action::Replace { .. }, Some(_)) => {
-                    format!("left behind in {domain}, which is lost: replaced after the thaw")
+                    format!("{domain} is lost; it will be replaced once {domain} has recovered")
                 }
                 _ if record.is_some_and(|it| it.deposed.is_some()) => {
-                    format!("an interrupted replace is finished when {domain} has recovered")
+                    format!(
+                        "an interrupted replacement will be finished once {domain} has recovered"
+                    )
                 }
                 _ => format!("it waits until {domain} has recovered"),
             };
@@ -97,8 +99,7 @@ impl PlanBuilder<'_> {
             if let Some((theirs, who)) = of_group.filter(|_| !is_pending) {
                 wait = *theirs;
                 why = format!(
-                    "it would reach every member of the group, and {who}; --allow-group-changes \
-                     lets it through"
+                    "it would change every member of the group, but {who}; --allow-group-changes allows it"
                 );
             }
             if of_group.is_some() || is_pending {
@@ -151,9 +152,9 @@ impl PlanBuilder<'_> {
         let away = self.groups.away(kind, attributes)?;
         let region = &away.region;
         Some(if away.is_lost {
-            (DeferReason::Group, format!("the one in {region} is lost"))
+            (DeferReason::Group, format!("the member in {region} is lost"))
         } else {
-            (DeferReason::Unseen, format!("the one in {region} could not be looked at"))
+            (DeferReason::Unseen, format!("the member in {region} could not be read"))
         })
     }
 

@@ -45,30 +45,30 @@ impl PlanBuilder<'_> {
         let destroys = self.options.intent == Intent::Destroy;
         (change.action, change.reason, change.unseen) = match seen {
             Some(Observation::Absent) => {
-                (Action::Forget, "it is gone already and no layer declares it".into(), None)
+                (Action::Forget, "it no longer exists and is no longer declared".into(), None)
             }
             Some(Observation::Unseen(unseen)) => (
                 Action::NoOp,
-                "it could not be looked at, so it is neither deleted nor forgotten".into(),
+                "it could not be read, so it is neither deleted nor forgotten".into(),
                 Some(unseen.clone()),
             ),
             seen if is_leaving(kind, Some(record), seen) => {
-                (Action::Delete, "it is being deleted, and not gone yet".into(), None)
+                (Action::Delete, "its deletion is in progress".into(), None)
             }
-            _ if destroys => (Action::Delete, "the stack is to be destroyed".into(), None),
-            _ => (Action::Delete, "no layer declares it any more".into(), None),
+            _ if destroys => (Action::Delete, "the stack is being destroyed".into(), None),
+            _ => (Action::Delete, "it is no longer declared".into(), None),
         };
         if let (Some(seen), Intent::Apply, false) = (seen, self.options.intent, record.leaving) {
             self.note_drift(address, kind, record, seen);
         }
         if change.action == Action::Delete && self.frozen.needs(address) {
-            let why = "something frozen still depends on it".to_owned();
+            let why = "a frozen resource still depends on it".to_owned();
             Self::hold_whole(&mut change, DeferReason::Lost, why);
         }
         if change.action == Action::Delete
             && let Some((wait, who)) = self.away(kind, &record.attributes)
         {
-            let why = format!("it would leave its group through every member, and {who}");
+            let why = format!("leaving its group would change every member, but {who}");
             Self::hold_whole(&mut change, wait, why);
         }
         if let Some(why) = self.silence(address).filter(|_| change.action == Action::Delete) {
@@ -97,7 +97,7 @@ impl PlanBuilder<'_> {
         if change.action != Action::Delete || asked_for || !(kept_now || record.retained) {
             return;
         }
-        let what = if kind.holds_data { "it holds data" } else { "a failback kept it" };
+        let what = if kind.holds_data { "it holds data" } else { "it was kept by a failback" };
         let why = format!("{what}; to delete it: --allow-delete '{}'", change.address);
         Self::hold_whole(change, DeferReason::Retained, why);
     }
@@ -122,7 +122,7 @@ fn blank(address: &Address, kind: &Kind, record: &Record) -> Change {
 
 /// Kept in state and shown, and deleted after the thaw.
 fn left_behind(address: &Address, kind: &Kind, record: &Record, domain: &str) -> Change {
-    let why = format!("left behind in {domain}, which is lost: deleted after the thaw");
+    let why = format!("{domain} is lost; it will be deleted once {domain} has recovered");
     Change {
         reason: format!("{domain} is lost"),
         frozen: Some(domain.to_owned()),

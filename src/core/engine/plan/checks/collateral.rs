@@ -138,7 +138,7 @@ fn inside(
                 others.extend(strange.map(|(id, it)| named(kind, id, it)));
             }
             Err(why) => {
-                others.push(format!("whatever is in it, which could not be listed ({why})"));
+                others.push(format!("its contents, which could not be listed ({why})"));
             }
         }
     }
@@ -172,7 +172,9 @@ fn attached(
     let rows = match found.lists.get(&first.list) {
         Some(Ok(rows)) => rows,
         Some(Err(why)) => {
-            return vec![format!("whatever is attached to it, which could not be listed ({why})")];
+            return vec![format!(
+                "the resources attached to it, which could not be listed ({why})"
+            )];
         }
         None => return Vec::new(),
     };
@@ -243,7 +245,7 @@ fn refusal(
     let more = others.len().saturating_sub(NAMED_MAX);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     let text = format!(
-        "to {} `{address}` would touch what is not of this stack: {named}{more}",
+        "to {} `{address}` would affect resources outside this stack: {named}{more}",
         change.action.word()
     );
     let (name, shown) = (stack.shown_name(), address.to_string());
@@ -262,7 +264,7 @@ fn refusal(
         }
     };
     let refusal = Diagnostic::refusal("uninvited", text)
-        .help(format!("take them out of it first; if they may go with it: {word}"));
+        .help(format!("remove them from it first; to delete them with it: {word}"));
     match stack.instances.get(address) {
         Some(instance) => refusal.at(instance.resource.span, change.reason.clone()),
         None => refusal,

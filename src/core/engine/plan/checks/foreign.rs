@@ -86,12 +86,12 @@ fn leads_to(kind: &Kind, attributes: &Attributes) -> String {
 pub fn sentence(it: &Foreign) -> String {
     if !it.misleads {
         return format!(
-            "{} {}, which is not of this stack, leads to {} as well, and a switch would leave it there",
+            "{} {}, which is not part of this stack, also points to {}, and a switch would not move it",
             it.kind, it.id, it.leads_to
         );
     }
     format!(
-        "who asks for it is also led to {} by {} {}, which is not of this stack",
+        "its users are also sent to {} by {} {}, which is not part of this stack",
         it.leads_to, it.kind, it.id
     )
 }
@@ -101,7 +101,7 @@ pub fn told(found: &[Foreign], stack: &Stack) -> Vec<Diagnostic> {
     let told = found.iter().map(|it| {
         let text = format!("`{}`: {}", it.address, sentence(it));
         let warning = Diagnostic::warning("foreign_record", text).help(
-            "take that one away, or declare it in this stack as well; while both are there, a switch moves a part of the users only, and is not over",
+            "remove that record, or declare it in this stack, too; while both exist, a switch moves only some of the users and stays incomplete",
         );
         match stack.instances.get(&it.address) {
             Some(instance) => warning.at(instance.resource.span, "the same name"),

@@ -29,7 +29,7 @@ impl Restricted {
         let user = &self.user;
         match kind.rest.as_ref()?.grants.as_ref()? {
             GrantRoutes::Own => Some(format!(
-                "the token's user `{user}` is restricted, and each user sees only its own {}; use the token of the user who made it",
+                "the token's user `{user}` is restricted, and each user sees only its own {}; use the token of the user who created it",
                 kind.kind
             )),
             GrantRoutes::Each { entity, .. } | GrantRoutes::Inside { entity, .. } => {
@@ -37,8 +37,7 @@ impl Restricted {
                 let is_named = self.objects.get(entity).is_some_and(|it| it.contains_key(&id));
                 (!is_named).then(|| {
                     format!(
-                        "the token's user `{user}` is restricted, and its grants ({TOLD_AT}) name no such `{entity}`, so it may be hidden; \
-                         grant it, or use the token of an unrestricted user"
+                        "the token's user `{user}` is restricted, and its grants ({TOLD_AT}) do not include this `{entity}`, so it may exist without being visible; grant access to it, or use the token of an unrestricted user"
                     )
                 })
             }
@@ -49,7 +48,7 @@ impl Restricted {
     fn only_reads(&self, kind: &Kind, id: Option<&str>, attributes: &Attributes) -> Option<String> {
         let (entity, id) = named(kind, id, attributes)?;
         let may_write = *self.objects.get(entity)?.get(&id)?;
-        (!may_write).then(|| format!("may only look at the `{entity}` {id}"))
+        (!may_write).then(|| format!("may only read the `{entity}` {id}"))
     }
 }
 
@@ -104,14 +103,14 @@ pub fn refused(
         };
         let first = needed_by[0];
         let text = format!(
-            "the token's user `{}` is restricted and {what}: `{first}`{more} cannot be made or changed",
+            "the token's user `{}` is restricted and {what}: `{first}`{more} cannot be created or changed",
             restricted.user
         );
         let wrong = Diagnostic::error("not_granted", text).help(format!(
-            "give that user the grant ({TOLD_AT} tells those that it has), or use the token of a user who has it"
+            "give that user the grant ({TOLD_AT} lists its grants), or use the token of a user who has it"
         ));
         match stack.instances.get(first) {
-            Some(instance) => wrong.at(instance.resource.span, "asked for here"),
+            Some(instance) => wrong.at(instance.resource.span, "requested here"),
             None => wrong,
         }
     });
@@ -120,10 +119,11 @@ pub fn refused(
 
 /// What could not be read is said; nothing stops for it.
 pub fn unread(why: &str) -> Diagnostic {
-    let text =
-        format!("what the token's user may do was not checked, for it could not be read: {why}");
+    let text = format!(
+        "the permissions of the token's user could not be read and were not checked: {why}"
+    );
     Diagnostic::warning("grants_unread", text)
-        .help("the plan holds; what the user may not do is refused when it is made")
+        .help("the plan is still valid; the cloud will refuse any step that the user may not make")
 }
 
 /// Which grant of the user a step would fail for want of.
@@ -217,11 +217,11 @@ mod tests {
             let told = refused(&plan, &stack, of, &catalog, sam);
             told.into_iter().map(|it| it.summary).collect::<Vec<_>>().join("\n")
         };
-        insta::assert_snapshot!(told(None, &sam(&[], &["add_linodes"])), @"the token's user `sam` is restricted and lacks the account-wide grant `add_nodebalancers`: `lb` cannot be made or changed");
+        insta::assert_snapshot!(told(None, &sam(&[], &["add_linodes"])), @"the token's user `sam` is restricted and lacks the account-wide grant `add_nodebalancers`: `lb` cannot be created or changed");
         assert_eq!(told(None, &sam(&[], &["add_nodebalancers"])), "");
         let lb = state.records[&"lb".parse().unwrap()].id.clone();
         assert_eq!(told(Some(&state), &sam(&[("nodebalancer", &lb, true)], &[])), "");
         let reads = told(Some(&state), &sam(&[("nodebalancer", &lb, false)], &[]));
-        assert!(reads.contains("may only look at") && reads.contains("`http`"), "{reads}");
+        assert!(reads.contains("may only read") && reads.contains("`http`"), "{reads}");
     }
 }

@@ -149,11 +149,11 @@ pub fn refused_of<'a>(
                     let row = row(read.get(list)?.as_ref().ok()?, value)?;
                     (!is_capable(row, &wants.capability)).then(|| {
                         let text = format!(
-                            "`{value}` has no `{}`, which `{name}` needs",
+                            "`{value}` has no `{}`, which `{name}` requires",
                             wants.capability
                         );
                         Diagnostic::error("not_offered", text).help(format!(
-                            "leave `{name}` out, or use another `{}`",
+                            "remove `{name}`, or choose another `{}`",
                             wants.attribute
                         ))
                     })
@@ -166,7 +166,7 @@ pub fn refused_of<'a>(
             // Instances of one resource are told once.
             let all = all.into_iter().filter(|one| told.insert((at, one.summary.clone())));
             out.extend(all.map(|one| match (at, one.labels.is_empty()) {
-                (Some(at), true) => one.at(at, format!("asked for by `{}`", it.address)),
+                (Some(at), true) => one.at(at, format!("requested by `{}`", it.address)),
                 _ => one,
             }));
         }
@@ -252,9 +252,9 @@ fn not_here(
     let help = if elsewhere.is_empty() {
         format!("choose another {}", of.field)
     } else {
-        format!("it can be had in {}", elsewhere.join(", "))
+        format!("it is available in {}", elsewhere.join(", "))
     };
-    let text = format!("`{value}` is not to be had in `{region}`");
+    let text = format!("`{value}` is not available in `{region}`");
     Some(Diagnostic::error("not_available", text).help(help))
 }
 
@@ -270,11 +270,11 @@ fn by_account<'a>(
         read.get(&account.path).and_then(|it| it.as_ref().ok()).and_then(|it| it.first());
     let setting = settings.and_then(|it| it.get(&account.field)).and_then(Json::as_str);
     let Some(setting) = setting.filter(|_| it.changed.is_none()) else { return Vec::new() };
-    let says = format!("the account says `{}: {setting}`", account.field);
+    let says = format!("the account has the setting `{}: {setting}`", account.field);
     if let Some(given) = it.text(name) {
         let refuses =
             account.refuses.get(setting).is_some_and(|all| all.iter().any(|it| it == given));
-        let text = format!("`{name}: {given}` is refused: {says}");
+        let text = format!("`{name}: {given}` would be refused: {says}");
         let help = "change that setting of the account, or this value";
         return refuses
             .then(|| Diagnostic::error("account_refuses", text).help(help))
@@ -303,11 +303,11 @@ fn unread(read: &ReadOffers) -> Option<Diagnostic> {
         .collect();
     (!missing.is_empty()).then(|| {
         let text = format!(
-            "some values were not checked, for the lists of the cloud could not be read: {}",
+            "some values were not checked, because the cloud's lists could not be read: {}",
             missing.join("; ")
         );
         Diagnostic::warning("catalogue_unread", text)
-            .help("the plan holds; what the cloud does not offer it refuses when it is made")
+            .help("the plan is still valid; the cloud will refuse any step that uses a value it does not offer")
     })
 }
 

@@ -40,7 +40,7 @@ impl OutdatedCheck<'_> {
         let more = if unknown.len() > named.len() { ", …" } else { "" };
         let verb = if unknown.len() == 1 { "carries" } else { "carry" };
         let text = format!(
-            "the state does not know what it has made: {}{more} {verb} its ownership tag, so it is older than that, or was told to forget it",
+            "the state has no record of existing resources: {}{more} {verb} its ownership tag, so either the state is outdated or the records were removed from it",
             named.join(", ")
         );
         let moved = self.moved();
@@ -63,7 +63,7 @@ impl OutdatedCheck<'_> {
             address: it.address.clone(),
             kind: it.kind.clone(),
             action: Action::NoOp,
-            reason: "it carries the stack's ownership tag, and the state does not know it".into(),
+            reason: "it carries the stack's ownership tag, but is not in the state".into(),
             place: None,
             attributes: Vec::new(),
             loses_data: false,
@@ -72,7 +72,7 @@ impl OutdatedCheck<'_> {
             held: Some(Deferred {
                 action: Action::Delete,
                 wait: DeferReason::Unseen,
-                why: "only what state knows is deleted".into(),
+                why: "only recorded resources are deleted".into(),
                 attributes: Vec::new(),
             }),
             id: Some(it.id.clone()),
@@ -102,22 +102,22 @@ impl OutdatedCheck<'_> {
     fn ways_on(&self, unknown: &[Unknown], moved: &[&Address]) -> String {
         let stack = self.name;
         if self.intent == Intent::Destroy {
-            return "they are left: put the newer state back and destroy again, or delete them by hand".into();
+            return "they are not deleted: put the newer state back and destroy again, or delete them by hand".into();
         }
-        let mut ways = vec!["put the newer state's folder back".to_owned()];
+        let mut ways = vec!["put the newer state folder back".to_owned()];
         let declares = |it: &&(RecoveryOverlay, Vec<Address>)| {
             unknown.iter().all(|unknown| it.1.contains(&unknown.address))
         };
         ways.extend(self.ways.iter().filter(declares).map(|(way, _)| {
             let (to, planned) = (way.overlay.as_str(), way.assumes_lost.is_empty());
             let switch = AdvisedCommand::Failover { stack, to, lost: Vec::new(), planned };
-            format!("if it is lost, and users are at {to}, go on from there: {switch}")
+            format!("if it is lost and users are at {to}, continue from there: {switch}")
         }));
-        ways.push("if nobody needs them any more, delete them by hand".to_owned());
+        ways.push("if they are no longer needed, delete them by hand".to_owned());
         if let ([first], false) = (moved, self.is_switch) {
             let (flag, address) = ("--revert-drift", first.to_string());
             let letting = AdvisedCommand::ApplyLetting { stack, flag, address: &address };
-            ways.push(format!("to move users all the same: {letting}"));
+            ways.push(format!("to move users anyway: {letting}"));
         }
         ways.join("; ")
     }

@@ -40,7 +40,7 @@ pub fn outdated(
     }
     let more = if gone.len() > NAMED_MAX { ", …" } else { "" };
     let text = format!(
-        "the switch to {} is recorded as unfinished, and what it made is gone: {}{more}; so the state may be older than a failback that came later",
+        "the switch to {} is recorded as unfinished, but the resources that it created no longer exist: {}{more}; the state may be older than a later failback",
         state.active.join(" + "),
         gone[..gone.len().min(NAMED_MAX)].join(", ")
     );
@@ -49,13 +49,13 @@ pub fn outdated(
 
 fn ways_on(state: &State, stack: &str) -> String {
     let lost: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
-    let mut ways = vec!["put the newer state's folder back".to_owned()];
+    let mut ways = vec!["put the newer state folder back".to_owned()];
     if let [to] = state.active.as_slice() {
         let planned = lost.is_empty();
         let on = AdvisedCommand::Failover { stack, to, lost: lost.clone(), planned };
-        ways.push(format!("if users are to be at {to}, go on: {on}"));
+        ways.push(format!("if users belong at {to}, resume: {on}"));
     }
     let home = AdvisedCommand::Failback { stack, lost };
-    ways.push(format!("if users are to be at home, go there: {home}"));
+    ways.push(format!("if users belong at home, fail back: {home}"));
     ways.join("; ")
 }

@@ -43,19 +43,20 @@ fn refusals(it: &PlanBuilder<'_>) -> Vec<Diagnostic> {
         .into_iter()
         .take(CAUSES_MAX)
         .map(|((reason, why), hidden)| {
-            let text = format!("{why}; so {} could not be looked at", named(&hidden));
+            let text = format!("{why}; so {} could not be read", named(&hidden));
             let (code, help) = match reason {
                 UnknownReason::Malformed => (
                     "malformed",
-                    "it answers, but not what was asked: look at what stands between here and there (an endpoint variable, a proxy); then run the same command again",
+                    "the endpoint returned an unexpected response: check what is between this machine and the cloud (an endpoint variable, a proxy), then run the same command again",
                 ),
-                _ => ("denied", "it answers, and says no: mend that, then run the same command again"),
+                _ => ("denied", "the cloud is reachable but denied the request: fix that, then run the same command again"),
             };
             Diagnostic::warning(code, text).help(help)
         })
         .collect();
     if let Some(last) = told.last_mut().filter(|_| more > 0) {
-        last.summary.push_str(&format!("; {more} more such causes stand beside what they hide"));
+        last.summary
+            .push_str(&format!("; {more} more causes are shown at the resources that they affect"));
     }
     told
 }
@@ -156,7 +157,7 @@ impl UnreachableEndpoint {
         let named: Vec<String> = counts.map(|(it, count)| format!("{it} ({count})")).collect();
         let why = self.why.as_deref().unwrap_or_default();
         let text = format!(
-            "no full answer about what is in {}: {why}; nothing is planned against what was not seen",
+            "could not read everything in {}: {why}; no changes are planned for what could not be read",
             named.join(", ")
         );
         Some(Diagnostic::warning("unseen_fault_domain", text).help(self.help(it)))
@@ -168,19 +169,19 @@ impl UnreachableEndpoint {
         let name = it.name();
         if it.options.intent == Intent::Destroy {
             let again = AdvisedCommand::Destroy { stack: &name };
-            return format!("{again} again, when it answers, deletes what is left");
+            return format!("once it is reachable, {again} deletes what remains");
         }
         if !self.is_heard {
-            return "nobody at all answered: look at the network of this machine first, then run the same command again".into();
+            return "no cloud could be reached at all: check this machine's network first, then run the same command again".into();
         }
         if self.may_be_lost.is_empty() || !stack.rehearses.is_empty() {
-            return "this is no sign that a site is lost; run the same command again when it answers".into();
+            return "this does not mean that a site is lost; run the same command again once it is reachable".into();
         }
         let declared = it.options.lost.iter().map(|it| it.fault_domain.as_str());
         let lost: BTreeSet<&str> =
             declared.chain(self.may_be_lost.iter().map(String::as_str)).collect();
         let switch = switch(it, &name, lost);
-        format!("if it does not answer soon and is lost: {switch}")
+        format!("if it stays unreachable and is lost: {switch}")
     }
 }
 
@@ -212,7 +213,7 @@ fn switch<'a>(it: &'a PlanBuilder<'_>, name: &'a str, lost: BTreeSet<&'a str>) -
             .to_string(),
         None => {
             format!(
-                "{} lists what can be switched to",
+                "{} lists the available overlays",
                 AdvisedCommand::FailoverWhere { stack: name }
             )
         }

@@ -126,7 +126,7 @@ impl Looked<'_> {
             if !self.is_older || !is_as_asked(kind, &asked.attributes, attributes) {
                 return None;
             }
-            (told?.to_owned(), format!("it stands in `{ours}` just as it was to stand"))
+            (told?.to_owned(), format!("it exists in `{ours}` with the planned settings"))
         };
         let since = self.now;
         let mut record = Record {
@@ -148,7 +148,8 @@ impl Looked<'_> {
                 record.outputs.insert(name.clone(), value.clone());
             }
         }
-        let why = format!("adopt (recovered): {id} is taken for ours, since {why}");
+        let why =
+            format!("adopt (recovered): {id} is treated as created by this stack, because {why}");
         Some(Adopted { address: address.clone(), record, why })
     }
 

@@ -29,15 +29,11 @@ pub fn decide(
         // Two incarnations are there already: the second is made the only one before a third is thought of.
         change.attributes.retain(|it| kind.identity.by.contains(&it.name));
         change.action = Action::Update;
-        change.reason = "an interrupted replace is finished first: what it replaced is deleted; the rest follows with the next apply".into();
+        change.reason = "an interrupted replacement is finished first by deleting the old resource; other changes follow with the next apply".into();
         return;
     }
     let (action, reason) = if record.is_none() {
-        let reason = if standing.gone {
-            "it was deleted outside lifeboat"
-        } else {
-            "it is not in state yet"
-        };
+        let reason = if standing.gone { "deleted outside of lifeboat" } else { "not in state" };
         (Action::Create, reason.to_owned())
     } else if replaces {
         let create_first = instance.resource.lifecycle.create_before_destroy;

@@ -36,12 +36,12 @@ fn directs_by_drift(kind: &Kind, record: &Record, it: &AttributeChange) -> bool 
     kind.directs(&it.name) && is_outside(kind, record, it)
 }
 
-/// `type ("a" as recorded, "b" now)` of each.
+/// `type (recorded: "a", observed: "b")` of each.
 fn told(record: &Record, all: &[&AttributeChange]) -> String {
     let recorded =
         |it: &AttributeChange| record.attributes.get(&it.name).cloned().unwrap_or_default();
     let one = |it: &&AttributeChange| {
-        format!("`{}` ({} as recorded, {} now)", it.name, recorded(it).json(), it.before.json())
+        format!("`{}` (recorded: {}, observed: {})", it.name, recorded(it).json(), it.before.json())
     };
     all.iter().map(one).collect::<Vec<_>>().join(", ")
 }
@@ -50,7 +50,7 @@ fn told(record: &Record, all: &[&AttributeChange]) -> String {
 fn kept(all: &[&AttributeChange]) -> String {
     let one = |it: &&AttributeChange| {
         if it.before.has_secret() {
-            format!("what `{}` is now", it.name)
+            format!("the observed `{}`", it.name)
         } else {
             format!("`{}: {}`", it.name, it.before.json())
         }
@@ -79,15 +79,15 @@ pub fn drifted(it: &PlannedChange<'_>, options: &PlanOptions, stack: &str) -> Op
         && replacing.iter().all(|it| replaces_by_drift(kind, record, it))
     {
         let text = format!(
-            "only a change outside lifeboat is the reason to replace `{address}`: {}",
+            "`{address}` would be replaced only because it was changed outside of lifeboat: {}",
             told(record, &replacing)
         );
         let refusal = Diagnostic::refusal("drift_replaces", text).help(format!(
-            "to keep it as it is, write {} for it; to replace it: {}",
+            "to keep it as it is, set {}; to replace it: {}",
             kept(&replacing),
             letting("--allow-replace")
         ));
-        return Some(placed(it, refusal, "replaced to be so again"));
+        return Some(placed(it, refusal, "it would be replaced to restore this value"));
     }
     let is_changed = is_replaced || it.change.action == Action::Update;
     let directing: Vec<&AttributeChange> =
@@ -96,16 +96,16 @@ pub fn drifted(it: &PlannedChange<'_>, options: &PlanOptions, stack: &str) -> Op
         return None;
     }
     let what = format!(
-        "`{address}` was changed outside lifeboat, and users with it: {}",
+        "traffic was shifted outside of lifeboat by a change to `{address}`: {}",
         told(record, &directing)
     );
     if options.from.is_some() {
-        let help = "the switch decides where users are sent, so it takes that back";
+        let help = "the switch decides where users are sent, so it reverts that change";
         let warning = Diagnostic::warning("drift_overruled", what).help(help);
-        return Some(placed(it, warning, "so it will be"));
+        return Some(placed(it, warning, "the switch sets this value"));
     }
     let refusal = Diagnostic::refusal("drift_directs", what).help(format!(
-        "to keep it as it is, write {} for it; to take it back: {}",
+        "to keep it as it is, set {}; to revert it: {}",
         kept(&directing),
         letting("--revert-drift")
     ));
@@ -186,21 +186,21 @@ mod tests {
         let grown = ("web", "type", "g6-standard-8");
         insta::assert_snapshot!(check(SITE, grown), @r#"
         replace web
-        refusal drift_replaces: only a change outside lifeboat is the reason to replace `web`: `type` ("g6-standard-2" as recorded, "g6-standard-8" now)
-          to keep it as it is, write `type: "g6-standard-8"` for it; to replace it: `lifeboat apply t --allow-replace web`
+        refusal drift_replaces: `web` would be replaced only because it was changed outside of lifeboat: `type` (recorded: "g6-standard-2", observed: "g6-standard-8")
+          to keep it as it is, set `type: "g6-standard-8"`; to replace it: `lifeboat apply t --allow-replace web`
         "#);
         let rebuilt = ("web", "image", "linode/debian13");
         insta::assert_snapshot!(check(SITE, rebuilt), @r#"
         replace web
-        refusal drift_replaces: only a change outside lifeboat is the reason to replace `web`: `image` ("linode/debian12" as recorded, "linode/debian13" now)
-          to keep it as it is, write `image: "linode/debian13"` for it; to replace it: `lifeboat apply t --allow-replace web`
+        refusal drift_replaces: `web` would be replaced only because it was changed outside of lifeboat: `image` (recorded: "linode/debian12", observed: "linode/debian13")
+          to keep it as it is, set `image: "linode/debian13"`; to replace it: `lifeboat apply t --allow-replace web`
         "#);
         // To another size: without what was done by hand it would be a resize in place.
         let wanted = SITE.replace("g6-standard-2", "g6-standard-4");
         insta::assert_snapshot!(check(&wanted, grown), @r#"
         replace web
-        refusal drift_replaces: only a change outside lifeboat is the reason to replace `web`: `type` ("g6-standard-2" as recorded, "g6-standard-8" now)
-          to keep it as it is, write `type: "g6-standard-8"` for it; to replace it: `lifeboat apply t --allow-replace web`
+        refusal drift_replaces: `web` would be replaced only because it was changed outside of lifeboat: `type` (recorded: "g6-standard-2", observed: "g6-standard-8")
+          to keep it as it is, set `type: "g6-standard-8"`; to replace it: `lifeboat apply t --allow-replace web`
         "#);
         // The layers themselves want another image: they are the reason.
         let wanted = SITE.replace("debian12", "ubuntu24.04");
@@ -215,8 +215,8 @@ mod tests {
         let moved = ("shop", "target", "192.0.2.99");
         insta::assert_snapshot!(check(SITE, moved), @r#"
         update shop
-        refusal drift_directs: `shop` was changed outside lifeboat, and users with it: `target` ("192.0.2.1" as recorded, "192.0.2.99" now)
-          to keep it as it is, write `target: "192.0.2.99"` for it; to take it back: `lifeboat apply t --revert-drift shop`
+        refusal drift_directs: traffic was shifted outside of lifeboat by a change to `shop`: `target` (recorded: "192.0.2.1", observed: "192.0.2.99")
+          to keep it as it is, set `target: "192.0.2.99"`; to revert it: `lifeboat apply t --revert-drift shop`
         "#);
         let wanted = SITE.replace("192.0.2.1", "192.0.2.2");
         assert!(check(&wanted, moved).contains("drift_directs"));
@@ -254,13 +254,13 @@ mod tests {
         let change = plan.changes.iter().find(|it| it.address.name == "web").unwrap();
         assert_eq!(
             (change.action.word(), &*change.reason),
-            ("replace", "--replace asks for a new one")
+            ("replace", "replacement was requested with --replace")
         );
         assert!(plan.notes.is_empty(), "{:?}", plan.notes);
         let options =
             PlanOptions { replace: vec!["wbe".parse().unwrap()], ..PlanOptions::default() };
         insta::assert_snapshot!(said(&self::plan(SITE, ("web", "status", "running"), &options, false)), @r#"
-        error unknown_address: `--replace wbe`: there is no `wbe`
+        error unknown_address: `--replace wbe`: `wbe` does not exist
           did you mean `web`?
         "#);
     }
@@ -290,8 +290,8 @@ mod tests {
         create eu[1]
         create node_eu[1]
         update shop
-        warning drift_overruled: `shop` was changed outside lifeboat, and users with it: `target` ("ipv4-1" as recorded, "192.0.2.99" now)
-          the switch decides where users are sent, so it takes that back
+        warning drift_overruled: traffic was shifted outside of lifeboat by a change to `shop`: `target` (recorded: "ipv4-1", observed: "192.0.2.99")
+          the switch decides where users are sent, so it reverts that change
         "#);
         let held: Vec<String> = plan
             .changes
@@ -299,8 +299,8 @@ mod tests {
             .filter_map(|it| Some(format!("{}: {}", it.address, it.held.as_ref()?.why)))
             .collect();
         insta::assert_snapshot!(held.join("\n"), @r#"
-        web[0]: it was changed outside lifeboat, and a switch replaces nothing for that
-        eu[0]: it was changed outside lifeboat, and a switch replaces nothing for that
+        web[0]: it was changed outside of lifeboat, and a switch does not replace resources because of drift
+        eu[0]: it was changed outside of lifeboat, and a switch does not replace resources because of drift
         "#);
     }
 }

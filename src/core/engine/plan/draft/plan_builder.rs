@@ -130,7 +130,7 @@ impl<'a> PlanBuilder<'a> {
         let seen = self.worlds.observed.get(address)?;
         let is_young = self.options.now - record.since < YOUNG_MILLISECONDS;
         if *seen == Observation::Absent && is_young && !record.leaving {
-            let why = "it was made less than a minute ago and is in no list yet";
+            let why = "it was created less than a minute ago and the API does not list it yet";
             return Some(Cow::Owned(Observation::Unseen(Unreadable::new(
                 UnknownReason::Unclear,
                 why,
@@ -151,8 +151,7 @@ impl<'a> PlanBuilder<'a> {
         let (name, address) = (self.name(), address.to_string());
         let settle = AdvisedCommand::StateResolve { stack: &name, address: &address };
         Some(format!(
-            "a create of a {} began and its end is not known; look what is there; if it is not: {settle}; \
-             if it is: the same with `--id` and its id instead of `--nothing`",
+            "the creation of a {} was interrupted and its result is unknown; check whether it exists; if it does not: {settle}; if it does: the same with `--id` and its ID instead of `--nothing`",
             begun.kind
         ))
     }

@@ -35,19 +35,23 @@ pub struct PlanEnvelope {
 /// Why a text is not a plan that may be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
-    #[error("it is not a plan: {0}; `plan` writes one with `--out`")]
+    #[error("it is not a plan: {0}; create one with `lifeboat plan --out FILE`")]
     NotAPlan(String),
     #[error(
-        "its format is version {0}, and this lifeboat reads {MAJOR}.x; use the lifeboat that made it, or plan again with this one"
+        "its format is version {0}, but this version of lifeboat reads {MAJOR}.x; use the version that created it, or plan again with this one"
     )]
     Format(String),
     #[error(
-        "it was edited after it was made: its digest says {said}, its content is {found}; change the stack and plan again"
+        "it was edited after it was created: its digest is {said}, but its content has {found}; change the stack and plan again"
     )]
     Edited { said: String, found: String },
-    #[error("its summary does not count its changes; it was edited after it was made, plan again")]
+    #[error(
+        "its summary does not match its changes; it was edited after it was created, so plan again"
+    )]
     Summary,
-    #[error("it would do what it does not show: {0}; it was edited after it was made, plan again")]
+    #[error(
+        "its steps do not match the changes that it shows: {0}; it was edited after it was created, so plan again"
+    )]
     Discord(String),
     #[error("it is damaged: {0}; plan again")]
     Damaged(#[from] Malformed),
@@ -291,7 +295,8 @@ mod tests {
         let why = decode(&newer).unwrap_err();
         assert_eq!(why, WireError::Format("2.0".into()));
         assert!(
-            why.to_string().ends_with("use the lifeboat that made it, or plan again with this one")
+            why.to_string()
+                .ends_with("use the version that created it, or plan again with this one")
         );
         assert!(decode(&version("1.7")).is_ok());
         for text in ["", "{}", "[1]", "stack: shop"] {

@@ -14,13 +14,13 @@ pub fn discord(plan: &Plan) -> Option<String> {
     let mut changes: BTreeMap<&Address, &Change> = BTreeMap::new();
     for it in &plan.changes {
         if changes.insert(&it.address, it).is_some() {
-            return Some(format!("`{}` stands in it twice", it.address));
+            return Some(format!("`{}` appears twice", it.address));
         }
     }
     let astray = plan.steps.iter().find_map(|step| {
         let change = changes.get(&step.address).filter(|it| it.kind == step.kind);
         let why =
-            change.map_or_else(|| Some("no change of it is shown".into()), |it| astray(step, it));
+            change.map_or_else(|| Some("no change to it is shown".into()), |it| astray(step, it));
         why.map(|why| {
             format!("step {} would {} `{}`: {why}", step.id, verb(&step.call), step.address)
         })
@@ -61,7 +61,7 @@ fn astray(step: &Step, change: &Change) -> Option<String> {
         | StepCall::Drain { .. } => true,
     };
     if !belongs {
-        return Some(format!("what is shown of it is `{}`", action.word()));
+        return Some(format!("the change shown is `{}`", action.word()));
     }
     match &step.call {
         StepCall::Create { attributes, label } => unshown(change, attributes, label.as_deref()),
@@ -110,7 +110,11 @@ fn undone(plan: &Plan) -> Option<String> {
         Action::NoOp | Action::Await | Action::Move | Action::Adopt | Action::Update => true,
     };
     let undone = plan.changes.iter().find(|it| !is_made(it))?;
-    Some(format!("it would {} `{}`, and no step of it does", undone.action.word(), undone.address))
+    Some(format!(
+        "it shows {} of `{}`, but has no step for it",
+        undone.action.word(),
+        undone.address
+    ))
 }
 
 /// In what a saved plan differs from the one that is made now; empty when both do the same, and now nothing more is to be
@@ -118,7 +122,7 @@ fn undone(plan: &Plan) -> Option<String> {
 pub fn differences(saved: &Plan, now: &Plan) -> Vec<String> {
     let mut told = changed_changes(saved, now);
     if told.is_empty() && saved.changes != now.changes {
-        told.push("what was seen of its resources has changed".into());
+        told.push("the observed values of its resources have changed".into());
     }
     let calls = |it: &Plan| -> BTreeMap<(String, &'static str), usize> {
         let mut calls = BTreeMap::new();
@@ -140,14 +144,14 @@ pub fn differences(saved: &Plan, now: &Plan) -> Vec<String> {
     let parts = [
         ("the order of its steps", saved.steps == now.steps),
         ("its outputs", saved.outputs == now.outputs),
-        ("what was changed outside lifeboat", saved.drift == now.drift),
-        ("the switch that it makes", saved.switch == now.switch),
-        ("what it assumes lost", (&saved.lost, &saved.thaws) == (&now.lost, &now.thaws)),
+        ("the changes made outside of lifeboat", saved.drift == now.drift),
+        ("the switch", saved.switch == now.switch),
+        ("the fault domains assumed lost", (&saved.lost, &saved.thaws) == (&now.lost, &now.thaws)),
         ("its stale values", saved.stale == now.stale),
     ];
     let other = parts.iter().filter(|(_, same)| !same && told.is_empty());
     let other: Vec<String> =
-        other.map(|(what, _)| format!("{what} would be otherwise now")).collect();
+        other.map(|(what, _)| format!("{what} would be different now")).collect();
     told.extend(other);
     let known: Vec<&str> = saved.notes.iter().map(|it| it.text.as_str()).collect();
     let new = now.notes.iter().filter(|it| !known.contains(&it.text.as_str()));
@@ -155,7 +159,7 @@ pub fn differences(saved: &Plan, now: &Plan) -> Vec<String> {
     // What was warned of then and is no more, or was only assumed then and is said now, changes nothing of what is done.
     let bare = |it: &Plan| Plan { notes: Vec::new(), ..it.clone() };
     if told.is_empty() && bare(saved) != bare(now) {
-        told.push("a plan that is made now has other words".into());
+        told.push("a new plan would read differently".into());
     }
     let left = told.len().saturating_sub(TOLD_MAX);
     told.truncate(TOLD_MAX);
@@ -189,7 +193,7 @@ fn changed_changes(saved: &Plan, now: &Plan) -> Vec<String> {
                 their.attributes.iter().chain(&our.attributes).map(|it| &it.name).collect();
             let names: Vec<&str> =
                 names.iter().filter(|it| other(it)).map(|it| it.as_str()).collect();
-            told.push(format!("`{address}`: other values of {}", names.join(", ")));
+            told.push(format!("`{address}`: different values of {}", names.join(", ")));
         }
     }
     told
@@ -278,23 +282,23 @@ mod tests {
         assert_eq!(discord(&honest()), None);
         check(
             |it| it.steps.push(step(1, "sessions", "dynamodb.table", DELETE)),
-            "step 1 would delete `sessions`: what is shown of it is `no-op`",
+            "step 1 would delete `sessions`: the change shown is `no-op`",
         );
         check(
             |it| it.steps.push(step(1, "orders", "dynamodb.table", DELETE)),
-            "step 1 would delete `orders`: no change of it is shown",
+            "step 1 would delete `orders`: no change to it is shown",
         );
         check(
             |it| it.steps.push(step(1, "zone", "dynamodb.table", DELETE)),
-            "step 1 would delete `zone`: no change of it is shown",
+            "step 1 would delete `zone`: no change to it is shown",
         );
         check(
             |it| it.steps.push(step(1, "zone", "linode.domain", DELETE)),
-            "step 1 would delete `zone`: what is shown of it is `create`",
+            "step 1 would delete `zone`: the change shown is `create`",
         );
         check(
             |it| it.steps.push(step(1, "sessions", "dynamodb.table", StepCall::Forget)),
-            "step 1 would forget `sessions`: what is shown of it is `no-op`",
+            "step 1 would forget `sessions`: the change shown is `no-op`",
         );
         check(
             |it| {
@@ -313,8 +317,8 @@ mod tests {
             },
             "step 1 would change `sessions`: its `deletion_protection` is not shown",
         );
-        check(|it| it.steps.clear(), "it would create `zone`, and no step of it does");
-        check(|it| it.changes.push(it.changes[0].clone()), "`sessions` stands in it twice");
+        check(|it| it.steps.clear(), "it shows create of `zone`, but has no step for it");
+        check(|it| it.changes.push(it.changes[0].clone()), "`sessions` appears twice");
     }
 
     #[test]
@@ -325,7 +329,7 @@ mod tests {
         now.changes[1].attributes[0].after = "example.org".into();
         assert_eq!(
             differences(&saved, &now),
-            ["`sessions`: no-op in the plan, update now", "`zone`: other values of domain"]
+            ["`sessions`: no-op in the plan, update now", "`zone`: different values of domain"]
         );
         let mut now = honest();
         now.steps[0].call = DELETE;
@@ -335,7 +339,7 @@ mod tests {
         );
         let mut now = honest();
         now.steps[0].weight = 7;
-        assert_eq!(differences(&saved, &now), ["the order of its steps would be otherwise now"]);
+        assert_eq!(differences(&saved, &now), ["the order of its steps would be different now"]);
     }
 
     #[test]

@@ -25,11 +25,11 @@ fn of(planned: &PlannedChange<'_>, stack: &Stack) -> Vec<Danger> {
     let is_made = matches!(change.action, Action::Create | Action::Update | Action::Replace { .. });
     let mut said: Vec<(Sort, String)> = Vec::new();
     if change.action.destroys() && change.loses_data {
-        said.push((Sort::Data, "its data is lost".into()));
+        said.push((Sort::Data, "its data will be permanently deleted".into()));
     }
     if change.action == Action::Delete && planned.kind.drain.is_some() {
         let users = directs_users(planned.kind, |name| recorded(planned, name));
-        said.extend(users.then(|| (Sort::Traffic, "the name leads nowhere any more".into())));
+        said.extend(users.then(|| (Sort::Traffic, "the name will no longer resolve".into())));
     }
     if is_made {
         let is_new = change.action == Action::Create;
@@ -67,10 +67,13 @@ fn of_attribute(attribute: &Attribute, it: &AttributeChange, is_new: bool) -> Ve
     let mut said = Vec::new();
     let is_switched_off = !is_new && it.before == Value::Bool(true) && it.after != it.before;
     if attribute.protects && is_switched_off {
-        said.push((Sort::Protection, format!("`{}`: the cloud lets it be deleted", it.name)));
+        said.push((
+            Sort::Protection,
+            format!("`{}`: the cloud will no longer refuse to delete it", it.name),
+        ));
     }
     if attribute.restores && is_switched_off {
-        let why = "what is overwritten or deleted in it cannot be brought back";
+        let why = "overwritten or deleted items can no longer be restored";
         said.push((Sort::Protection, format!("`{}` is switched off: {why}", it.name)));
     }
     let risks = attribute.risks.iter().filter(|risk| risk.is(&it.before, &it.after, is_new));
@@ -105,11 +108,15 @@ fn of_traffic(planned: &PlannedChange<'_>, stack: &Stack) -> Option<(Sort, Strin
     match (is_foreign, &changed.after) {
         (true, Value::Text(text)) => Some((
             Sort::Traffic,
-            format!("users are sent to {text}, which is nothing of this stack"),
+            format!("users will be sent to {text}, which is not part of this stack"),
         )),
-        (true, _) => Some((Sort::Traffic, "users are sent to nothing of this stack".into())),
+        (true, _) => {
+            Some((Sort::Traffic, "users will be sent to a target outside this stack".into()))
+        }
         (false, _) if change.action == Action::Create => None,
-        (false, _) => Some((Sort::Traffic, format!("`{}` directs users", changed.name))),
+        (false, _) => {
+            Some((Sort::Traffic, format!("`{}` decides where users are sent", changed.name)))
+        }
     }
 }
 
@@ -133,7 +140,7 @@ fn of_packets(planned: &PlannedChange<'_>) -> Vec<(Sort, String)> {
             names.iter().filter(|(port, _)| held(*port)).map(|(_, name)| name.as_str()).collect();
         let within =
             if within.is_empty() { String::new() } else { format!(" ({})", within.join(", ")) };
-        said.push((Sort::Exposure, format!("{it}{within} is opened to everybody")));
+        said.push((Sort::Exposure, format!("{it}{within} will be open to everyone")));
     }
     said
 }
@@ -153,9 +160,9 @@ fn of_check(planned: &PlannedChange<'_>) -> Option<(Sort, String)> {
     };
     let is_deep = |method: &str| check.deep.iter().any(|it| it == method);
     let says = if had != has && is_off(&has) {
-        "the health check is switched off: a dead backend keeps getting users".to_owned()
+        "the health check is disabled: a dead backend will keep receiving users".to_owned()
     } else if had != has && is_deep(&had) && !is_deep(&has) {
-        format!("the health check does not look at the application any more (`{had}` → `{has}`)")
+        format!("the health check no longer tests the application (`{had}` → `{has}`)")
     } else {
         let late = |seconds: Option<u64>| seconds.filter(|it| *it > DETECTION_SECONDS_MAX);
         let seconds = late(detection(check, |name| after(planned, name)))?;
@@ -163,7 +170,7 @@ fn of_check(planned: &PlannedChange<'_>) -> Option<(Sort, String)> {
             return None;
         }
         format!(
-            "a dead backend keeps getting users for {}",
+            "a dead backend will keep receiving users for {}",
             counted(seconds.div_ceil(60), "minute")
         )
     };

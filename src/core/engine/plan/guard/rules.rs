@@ -55,16 +55,16 @@ fn lifted(address: &Address, declared: bool, whose: Whose<'_>) -> String {
     if let Some(overlay) = whose.overlay {
         let name = &address.name;
         return format!(
-            "write `{off}` for `{name}` into the overlay `{overlay}`: that lifts it in {} and nowhere else",
+            "set `{off}` for `{name}` in the overlay `{overlay}`: that removes the protection in {} only",
             whose.name
         );
     }
     if declared {
-        return format!("write `{off}` there instead, and apply that before it is destroyed");
+        return format!("set `{off}` there, and apply that before destroying it");
     }
     let address = address.to_string();
     let unprotect = AdvisedCommand::StateUnprotect { stack: whose.name, address: &address };
-    format!("no layer says so any more, but state remembers it: {unprotect} lifts it")
+    format!("it is no longer declared, but still recorded in the state; to clear it: {unprotect}")
 }
 
 /// `prevent_destroy`, remembered or declared, and the cloud's own protection.
@@ -80,7 +80,7 @@ fn protected(it: &PlannedChange<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
     if declared.unwrap_or(remembered) {
         let refusal = Diagnostic::refusal(
             "prevent_destroy",
-            format!("`{address}` is protected, and this plan would {verb} it"),
+            format!("`{address}` has `prevent_destroy`, but this plan would {verb} it"),
         )
         .help(lifted(address, declared.is_some(), whose));
         refusals.push(match it.instance.and_then(|it| it.resource.lifecycle.span) {
@@ -94,7 +94,7 @@ fn protected(it: &PlannedChange<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
             let text =
                 format!("`{address}` has `{name}: true`, so the cloud will refuse to {verb} it");
             let refusal = Diagnostic::refusal("cloud_protection", text)
-                .help(format!("apply `{name}: false` for it first"));
+                .help(format!("set `{name}: false` for it and apply that first"));
             let given = it.instance.and_then(|it| it.resource.attributes.get(name));
             refusals.push(match given {
                 Some(given) => refusal.at(given.key, "protected here"),
@@ -116,13 +116,13 @@ fn slow(it: &PlannedChange<'_>) -> Vec<Diagnostic> {
         .filter_map(|change| Some((&change.name, it.kind.attribute(&change.name)?.slow.as_ref()?)));
     slow.map(|(name, slow)| {
         let text =
-            format!("a change of `{name}` of `{}` takes long: {}", it.change.address, slow.says);
+            format!("changing `{name}` of `{}` takes a long time: {}", it.change.address, slow.says);
         let told = Diagnostic::warning("slow_change", text).help(format!(
-            "it is waited for, at most {} min; a run that is stopped meanwhile goes on next time",
+            "lifeboat waits up to {} min for it; if the run is stopped meanwhile, the next run resumes",
             slow.within_seconds / 60
         ));
         match it.instance.and_then(|it| it.resource.attributes.get(name)) {
-            Some(given) => told.at(given.key, "asked for here"),
+            Some(given) => told.at(given.key, "requested here"),
             None => told,
         }
     })
@@ -137,9 +137,12 @@ fn data(it: &PlannedChange<'_>, allowed: &Allowances) -> Option<Diagnostic> {
     let word = it.change.action.word();
     let refusal = Diagnostic::refusal(
         "data_loss",
-        format!("to {word} `{address}` ({}) loses its data", it.kind.kind),
+        format!(
+            "this plan would {word} `{address}` ({}) and permanently delete its data",
+            it.kind.kind
+        ),
     )
-    .help(format!("if that is meant: --allow-delete '{address}'"));
+    .help(format!("to allow this: --allow-delete '{address}'"));
     Some(match it.instance {
         Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
         None => refusal,
@@ -161,8 +164,8 @@ fn brake(
         return None;
     }
     Some(
-        Diagnostic::refusal("many_destroys", format!("{count} of {records} objects would be deleted or replaced; more than {limit} at once needs a word"))
-            .help(format!("if that is meant: --allow-destroys {count}")),
+        Diagnostic::refusal("many_destroys", format!("this plan deletes or replaces {count} of {records} resources; more than {limit} at once require confirmation"))
+            .help(format!("to allow this: --allow-destroys {count}")),
     )
 }
 
@@ -184,10 +187,10 @@ fn absent_brake(planned: &[PlannedChange<'_>], allowed: &Allowances) -> Vec<Diag
         .map(|(provider, (all, absent))| {
             Diagnostic::refusal(
                 "many_absent",
-                format!("{absent} of {all} recorded {provider} objects are absent"),
+                format!("{absent} of {all} recorded {provider} resources do not exist"),
             )
             .help(format!(
-                "check the account and the token; if they really are gone: --allow-absent {absent}"
+                "check the account and the token; if the resources really were deleted: --allow-absent {absent}"
             ))
         })
         .collect()
@@ -213,15 +216,15 @@ pub fn exists_already(
         .collect();
     let (what, address) =
         (format!("a {} with {}", kind.kind, identity.join(", ")), &instance.address);
-    let place = format!("`{address}` would be made a second time");
+    let place = format!("`{address}` would be created a second time");
     let (text, help) = if let Some(recorded) = recorded {
         let help = format!(
-            "if `{recorded}` goes by the name of `{address}` now, add `moved_from: {recorded}` to `{address}`: the object stays"
+            "if you renamed `{recorded}` to `{address}`, add `moved_from: {recorded}` to `{address}`: the existing resource is kept"
         );
-        (format!("{what} exists already: state has it as `{recorded}`"), help)
+        (format!("{what} already exists: it is recorded in the state as `{recorded}`"), help)
     } else {
-        let help = "somebody else made it, or a state that is older than it: give this one another name; nothing is taken over by itself";
-        (format!("{what} exists already and is not in state"), help.to_owned())
+        let help = "it was created outside this state, or the state is outdated: choose another name; existing resources are never adopted automatically";
+        (format!("{what} already exists and is not in state"), help.to_owned())
     };
     Diagnostic::refusal("exists_already", text).at(instance.resource.span, place).help(help)
 }
@@ -229,14 +232,14 @@ pub fn exists_already(
 /// It is there, and being deleted: nothing can be made of it, and nothing in its place yet.
 pub fn still_leaving(instance: &Instance, kind: &Kind, is_ours: bool) -> Diagnostic {
     let address = &instance.address;
-    let whose = if is_ours { "lifeboat deletes it" } else { "it is being deleted" };
+    let whose = if is_ours { "lifeboat is deleting it" } else { "it is being deleted" };
     Diagnostic::refusal(
         "still_leaving",
-        format!("`{address}` ({}) is on its way out: {whose}, and it is not gone yet", kind.kind),
+        format!("`{address}` ({}) is still being deleted: {whose}", kind.kind),
     )
-    .at(instance.resource.span, format!("`{address}` cannot be made before that"))
+    .at(instance.resource.span, format!("`{address}` cannot be created before that"))
     .help(
-        "wait until it is gone, which takes some minutes, and run this again: it is made anew then",
+        "wait a few minutes until it has been deleted, then run this command again to create it anew",
     )
 }
 
@@ -251,16 +254,19 @@ pub fn unchangeable(
         "unchangeable",
         format!("`{name}` of `{}` cannot be changed", instance.address),
     )
-    .at(span, format!("{} neither changes nor replaces for it", kind.kind))
+    .at(span, format!("{} does not support changing this attribute", kind.kind))
 }
 
 /// The same name stands for something else now.
 pub fn kind_changed(instance: &Instance, recorded: &str) -> Diagnostic {
     let address = &instance.address;
     let now = &instance.resource.kind;
-    Diagnostic::error("kind_changed", format!("`{address}` was a {recorded} and is a {now} now"))
-        .at(instance.resource.span, "the object behind this name would be lost sight of")
-        .help("give the new resource another name: the old one is then deleted, and the new one created")
+    Diagnostic::error(
+        "kind_changed",
+        format!("`{address}` is recorded as {recorded} but declared as {now}"),
+    )
+    .at(instance.resource.span, "the existing resource would no longer be tracked")
+    .help("give the new resource another name: then the old one is deleted and the new one created")
 }
 
 /// What only belongs inside, or beside, what was borrowed would change it for its owner.
@@ -283,10 +289,10 @@ pub fn touches_borrowed(
         Diagnostic::refusal("touches_borrowed", text)
             .at(
                 instance.resource.span,
-                format!("the {} of another instance would change", kind.kind),
+                format!("the {} of another workspace would change", kind.kind),
             )
             .help(format!(
-                "borrow `{}` as well, or give this instance a `{lent}` of its own",
+                "borrow `{}`, too, or give this workspace its own `{lent}`",
                 instance.resource.name
             )),
     )
@@ -298,8 +304,8 @@ pub fn collides(instance: &Instance, kind: &Kind, resolved: &Resolved, whose: &s
     let span = named.unwrap_or(instance.resource.span);
     let text = format!("`{}` has the identity of {whose}", instance.address);
     Diagnostic::refusal("instance_collision", text)
-        .at(span, format!("the same {} in two instances of one stack", kind.kind))
-        .help("give it another name in the overlay of this instance, or borrow it")
+        .at(span, format!("the same {} in two workspaces of one stack", kind.kind))
+        .help("give it another name in the overlay of this workspace, or borrow it")
 }
 
 /// A switch that needs what is not there, and cannot be made.
@@ -310,15 +316,16 @@ pub fn never_recorded(
     theirs: Option<Span>,
 ) -> Diagnostic {
     let text = format!(
-        "`{}` needs a value of `{need}`, which was never made, and its fault domain is lost",
+        "`{}` depends on a value of `{need}`, which was never created, and its fault domain is lost",
         instance.address
     );
-    let told = Diagnostic::error("never_recorded", text).at(span, "this use cannot be filled in");
+    let told =
+        Diagnostic::error("never_recorded", text).at(span, "this reference cannot be resolved");
     match theirs {
-        Some(span) => told.at(span, "this is to be made in a fault domain that is lost"),
+        Some(span) => told.at(span, "this resource would be created in a lost fault domain"),
         None => told,
     }
-    .help("take it out of the overlay, or declare it in a fault domain that lives")
+    .help("remove it from the overlay, or declare it in a healthy fault domain")
 }
 
 /// Nothing of a cloud can be reached, and something of it would have to change.
@@ -333,11 +340,11 @@ pub fn cloud_lost(
         let count = planned.iter().filter(waits).count();
         if let Some(first) = planned.iter().find(waits) {
             let text = format!(
-                "{domain} is lost, so nothing of {cloud} can be changed, and {count} of its objects would have to, `{}` first",
+                "{domain} is lost, so nothing in {cloud} can be changed, but this plan has to change {count} of its resources, first `{}`",
                 first.change.address
             );
             let found = AdvisedCommand::Recovered { stack, fault_domain: domain };
-            let help = format!("wait until its API answers; then: {found}");
+            let help = format!("wait until its API is reachable; then: {found}");
             refusals.push(Diagnostic::refusal("cloud_lost", text).help(help));
         }
     }
@@ -362,11 +369,11 @@ pub fn half_destroyed(
     let first = planned.iter().find(is_missing)?;
     let count = planned.iter().filter(is_missing).count();
     let text = format!(
-        "a destroy of this stack was stopped half-way: {count} of its objects are gone, `{}` first, and a switch alone does not make them again",
+        "a destroy of this stack was interrupted: {count} of its resources no longer exist, among them `{}`, and the switch alone does not create them again",
         first.change.address
     );
     let switch = state.whole_switch(to).unwrap_or_else(|| "`--include-pending`".to_owned());
-    let switch = format!("{switch} makes them again and switches");
+    let switch = format!("{switch} creates them again and switches");
     Some(Diagnostic::refusal("half_destroyed", text).help(switch))
 }
 
@@ -374,12 +381,12 @@ pub fn half_destroyed(
 pub fn secret_drift(instance: &Instance, name: &str, resolved: &Resolved) -> Diagnostic {
     let span = resolved.span(name).unwrap_or(instance.resource.span);
     let text = format!(
-        "`{name}` of `{}` is not what was applied, and not compared with the layers: its secret is not given",
+        "`{name}` of `{}` was changed outside of lifeboat and cannot be compared with the configuration, because its secret is not set",
         instance.address
     );
     Diagnostic::warning("secret_drift", text)
-        .at(span, "changed outside lifeboat")
-        .help("give the secret, and the plan shows whether this would be taken back")
+        .at(span, "changed outside of lifeboat")
+        .help("set the secret to see whether this plan would revert the change")
 }
 
 /// A create without its secret.
@@ -391,26 +398,26 @@ pub fn missing_secret(
 ) -> Diagnostic {
     let ways = missing
         .iter()
-        .map(|it| format!("give `{it}` with LIFEBOAT_VAR_{it}=…, --var-file or --var {it}=…"));
+        .map(|it| format!("set `{it}` with LIFEBOAT_VAR_{it}=…, --var-file or --var {it}=…"));
     let ways: Vec<String> = ways.collect();
-    let text = format!("`{}` cannot be made without its secret `{name}`", instance.address);
+    let text = format!("`{}` cannot be created without its secret `{name}`", instance.address);
     Diagnostic::error("missing_secret", text)
-        .at(span, "a sensitive variable used here is not given")
+        .at(span, "a sensitive variable used here is not set")
         .help(ways.join("; "))
 }
 
 pub fn unknown_kind(address: &Address, kind: &str) -> Diagnostic {
     Diagnostic::error(
         "unknown_kind_in_state",
-        format!("state holds `{address}` of kind `{kind}`, which this lifeboat does not know"),
+        format!("the state records `{address}` of kind `{kind}`, which this version of lifeboat does not know"),
     )
-    .help("use the lifeboat that made it, or a newer one")
+    .help("use the version of lifeboat that created it, or a newer one")
 }
 
 /// The serving order contradicts the dependencies.
 pub fn no_serving_order(allowed: &Allowances, told: &str) -> Option<Diagnostic> {
     (!allowed.outage).then(|| {
-        let text = format!("no order of these changes keeps something serving all the time: {told}");
+        let text = format!("no order of these changes avoids an outage: {told}");
         Diagnostic::refusal("no_serving_order", text)
             .help("use `lifecycle: { create_before_destroy: true }`, make the change in two applies, or pass --allow-outage")
     })
@@ -424,16 +431,15 @@ pub fn into_lost(
     stack: &str,
 ) -> Diagnostic {
     let address = &it.change.address;
-    let does = if it.change.action.destroys() { "leave" } else { "direct" };
-    let text = format!("`{address}` would {does} users to `{target}`, and {domain} is lost");
+    let does = if it.change.action.destroys() { "leave" } else { "send" };
+    let text = format!("`{address}` would {does} users to `{target}`, but {domain} is lost");
     let found = AdvisedCommand::Recovered { stack, fault_domain: domain };
     let help = format!(
-        "switch to a site that lives; if it answers again, leave `--lost {domain}` out, or, where state says that it is \
-         lost: {found}; or pass --allow-outage"
+        "switch to a healthy site; if {domain} has recovered, omit `--lost {domain}` or, if the state records it as lost: {found}; or pass --allow-outage"
     );
     let refusal = Diagnostic::refusal("lost_target", text).help(help);
     match it.instance {
-        Some(instance) => refusal.at(instance.resource.span, "nobody would be served there"),
+        Some(instance) => refusal.at(instance.resource.span, "users would not be served there"),
         None => refusal,
     }
 }

@@ -339,6 +339,16 @@ impl StepCall {
         matches!(self, Self::Serving { .. } | Self::Replication { .. } | Self::Drain { .. })
     }
 
+    /// For a sentence: a call as its word, a wait as what is waited for.
+    pub fn phrase(&self) -> &'static str {
+        match self {
+            Self::Ready => "wait until ready",
+            Self::Gone { .. } => "wait for deletion",
+            Self::Gate => "wait for the `ready` condition",
+            other => other.word(),
+        }
+    }
+
     pub fn word(&self) -> &'static str {
         match self {
             Self::Move { .. } => "move",

@@ -24,12 +24,12 @@ pub enum OrderingRule {
 impl OrderingRule {
     fn words(self) -> &'static str {
         match self {
-            Self::Serve => "traffic moves last, to what serves",
-            Self::Drain => "what served stays until nobody comes the old way",
+            Self::Serve => "traffic is shifted last, to a healthy target",
+            Self::Drain => "the old target stays until DNS caches have expired",
             Self::Set => "a serving set is never emptied",
-            Self::Sibling => "siblings are disturbed one after another",
-            Self::Seen => "the next is disturbed when the last is seen to serve again",
-            Self::Name => "a name is given up before something else takes it",
+            Self::Sibling => "siblings are changed one at a time",
+            Self::Seen => "a sibling is changed only once the previous one is healthy again",
+            Self::Name => "a name is released before another resource takes it",
         }
     }
 }

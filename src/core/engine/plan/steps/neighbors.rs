@@ -43,7 +43,10 @@ impl PlanBuilder<'_> {
                     let who = self.planned[one].change.address.clone();
                     let change = &mut self.planned[other].change;
                     change.action = Action::Replace { create_first: true };
-                    change.reason = format!("{}; made first, as `{who}` is", change.reason);
+                    change.reason = format!(
+                        "{}; created before the old one is deleted, like `{who}`",
+                        change.reason
+                    );
                     todo.push(other);
                 }
             }

@@ -34,7 +34,7 @@ impl PlanBuilder<'_> {
             let address = &it.change.address;
             let draining = state.draining.iter().filter(|it| it.address == *address);
             roots.extend(draining.flat_map(|it| it.was.iter().cloned()));
-            let why = format!("users may be directed to it: `{address}` could not be looked at");
+            let why = format!("users may be sent to it: `{address}` could not be read");
             let unknown = ShiftDirection::unknown(it, &roots, recorded.closure(&roots));
             for one in unknown.old.iter().filter_map(|it| at.get(it).copied()) {
                 if weakens(&self.planned[one], &unknown) && met.insert(one) {
@@ -81,7 +81,7 @@ impl PlanBuilder<'_> {
             };
             let mut needs = it.instance.iter().filter(|_| is_open).flat_map(|it| &it.needs);
             let Some((need, _)) = needs.find(|(need, _)| withheld.contains(need)) else { continue };
-            let why = format!("it needs `{need}`, which has to wait itself");
+            let why = format!("it depends on `{need}`, which is itself deferred");
             self.withhold(at, DeferReason::Unseen, why, &mut withheld);
         }
         self.hold_led_to();
@@ -99,7 +99,7 @@ impl PlanBuilder<'_> {
             for need in it.record.iter().flat_map(|it| &it.needs).filter_map(|it| at.get(it)) {
                 if self.planned[*need].change.action.destroys() {
                     let why =
-                        format!("users are still directed to it: `{}` waits", it.change.address);
+                        format!("users are still sent to it: `{}` is deferred", it.change.address);
                     held.push((*need, why));
                 }
             }
@@ -141,15 +141,17 @@ impl PlanBuilder<'_> {
             let address = &direction.address;
             let moves = direction.until.is_none();
             let why = if moves {
-                format!("users are still directed to it: `{address}` waits")
+                format!("users are still sent to it: `{address}` is deferred")
             } else {
-                format!("users come to `{target}` now, which could not be looked at")
+                format!("users are at `{target}` now, which could not be read")
             };
             if moves {
                 let own = if direction.serving.contains(&target) {
-                    format!("users would come to `{target}`, which could not be looked at")
+                    format!("users would be sent to `{target}`, which could not be read")
                 } else {
-                    format!("the gate of `{target}` is closed: it could not be asked")
+                    format!(
+                        "the gate of `{target}` cannot be checked, because `{target}` could not be read"
+                    )
                 };
                 held.push((at[address], DeferReason::Unseen, own));
                 blocked.insert(address.clone());
@@ -206,12 +208,12 @@ impl PlanBuilder<'_> {
     fn stays(&self, at: usize) -> Option<(DeferReason, &'static str)> {
         let change = &self.planned[at].change;
         if change.unseen.is_some() && self.is_silent(&change.address) {
-            return Some((DeferReason::Unseen, "and could not be looked at"));
+            return Some((DeferReason::Unseen, "and could not be read"));
         }
         // What is frozen keeps what it needs anyway; what was pending before a switch may have nothing to do with it.
         let held = change.held.as_ref().filter(|_| change.frozen.is_none())?;
         (held.wait != DeferReason::Pending || held.action.destroys())
-            .then_some((held.wait, "and has to wait"))
+            .then_some((held.wait, "and is deferred"))
     }
 }
 

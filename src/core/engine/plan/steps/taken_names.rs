@@ -264,12 +264,12 @@ fn name_of(address: &Address) -> String {
 /// A name that its holder keeps.
 fn taken(it: &PlannedChange<'_>, holder: &PlannedChange<'_>) -> Diagnostic {
     let (own, theirs) = (name_of(&it.change.address), name_of(&holder.change.address));
-    let text = format!("{own} cannot stand beside {theirs}, which has the same name and keeps it");
+    let text = format!("{own} cannot exist beside {theirs}, which keeps the same name");
     told_of(
         it,
         "name_taken",
         text,
-        "give one of them another name, or take the other one out of the layers",
+        "give one of them another name, or remove the other one from the configuration",
     )
 }
 
@@ -278,8 +278,8 @@ fn exchanged(it: &PlannedChange<'_>, other: &PlannedChange<'_>) -> Diagnostic {
     let (own, theirs) = (name_of(&it.change.address), name_of(&other.change.address));
     let by = it.kind.identity.by.last().cloned().unwrap_or_default();
     let text = format!(
-        "{own} and {theirs} would exchange their `{by}`, and each has to be free before it is taken"
+        "{own} and {theirs} would swap their `{by}`, but each has to be free before the other can take it"
     );
-    let help = format!("make it in two applies: first give one of them a `{by}` that nobody has");
+    let help = format!("make the change in two applies: first give one of them an unused `{by}`");
     told_of(it, "exchange", text, &help)
 }

@@ -44,10 +44,10 @@ pub fn verify(it: &Checked<'_>) -> Vec<Diagnostic> {
 
 /// Steps that wait for each other could never begin.
 pub fn in_circle(told: &str) -> Diagnostic {
-    let text = format!("these changes wait for each other, so none of them could begin: {told}");
+    let text =
+        format!("these changes depend on each other in a cycle, so none of them can start: {told}");
     Diagnostic::refusal("waits_in_circle", text).help(
-        "use `lifecycle: { create_before_destroy: true }` for what is replaced, or make the change in two applies; \
-         no flag lifts this",
+        "use `lifecycle: { create_before_destroy: true }` for the replaced resources, or make the change in two applies; no flag overrides this",
     )
 }
 
@@ -89,12 +89,12 @@ fn names(
 
 fn not_free(step: &Step, holder: &Address) -> Diagnostic {
     let text = format!(
-        "to {} `{}` takes a name that `{holder}` has not given up by then",
+        "to {} `{}` requires a name that `{holder}` has not released by then",
         step.call.word(),
         step.address
     );
     Diagnostic::refusal("name_not_free", text)
-        .help("make the change in two applies: first give one of them a name that nobody has")
+        .help("make the change in two applies: first give one of them an unused name")
 }
 
 /// A gate opens only where something of what it watches takes users in the end. Of what others put there nothing is known.
@@ -126,11 +126,9 @@ fn gates(it: &Checked<'_>, history: &History<'_>) -> Vec<Diagnostic> {
 }
 
 fn never_opens(holder: &Address) -> Diagnostic {
-    let text = format!(
-        "users would wait for ever to be directed to `{holder}`: nothing in it takes users"
-    );
+    let text = format!("the gate would never open: `{holder}` has no member that accepts users");
     Diagnostic::refusal("gate_never_opens", text)
-        .help("let one of its members take users, or leave the name where it leads")
+        .help("let one of its members accept users, or leave the name as it is")
 }
 
 /// At each step that takes a member away another one of its serving set serves.
@@ -174,12 +172,12 @@ fn sets(it: &Checked<'_>, history: &History<'_>, ancestors: &mut Ancestors<'_>) 
 
 fn outage(step: &Step, member: &Address) -> Diagnostic {
     let text = format!(
-        "to {} `{}` takes `{member}` out of service, and nothing else of its serving set serves meanwhile",
+        "to {} `{}` takes `{member}` out of service while nothing else in its serving set serves",
         step.call.word(),
         step.address
     );
     Diagnostic::refusal("empties_serving_set", text).help(
-        "use `lifecycle: { create_before_destroy: true }`, add another one that serves first, or pass --allow-outage",
+        "use `lifecycle: { create_before_destroy: true }`, first add another one that serves, or pass --allow-outage",
     )
 }
 
@@ -279,11 +277,11 @@ fn roots(
 
 fn still_leads(step: &Step, name: &Address) -> Diagnostic {
     let text = format!(
-        "to {} `{}` takes away what users of `{name}` may still come to",
+        "to {} `{}` removes a target that users of `{name}` may still be sent to",
         step.call.word(),
         step.address
     );
     Diagnostic::refusal("empties_serving_set", text).help(
-        "use `lifecycle: { create_before_destroy: true }`, direct the name elsewhere first, or pass --allow-outage",
+        "use `lifecycle: { create_before_destroy: true }`, point the name elsewhere first, or pass --allow-outage",
     )
 }

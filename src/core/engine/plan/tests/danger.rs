@@ -49,26 +49,26 @@ fn what_opens_moves_or_switches_off_is_told_the_worst_first() {
         .replace("target: '${lb.ipv4}'", "target: 203.0.113.9")
         .replace("target: hello", "target: world")
         .replace("deletion_protection: true, point_in_time_recovery: true", "ttl_attribute: gone");
-    insta::assert_snapshot!(dangers(SAFE, &after), @r"
+    insta::assert_snapshot!(dangers(SAFE, &after), @r#"
     data orders: `ttl_attribute`: DynamoDB deletes each item whose time in it has passed
-    traffic shop: users are sent to 203.0.113.9, which is nothing of this stack
-    exposure fw: TCP 20-30 (SSH) is opened to everybody
+    traffic shop: users will be sent to 203.0.113.9, which is not part of this stack
+    exposure fw: TCP 20-30 (SSH) will be open to everyone
     exposure lb: `firewall`: no firewall stands in front of it any more
-    protection http: the health check is switched off: a dead backend keeps getting users
-    protection orders: `deletion_protection`: the cloud lets it be deleted
-    protection orders: `point_in_time_recovery` is switched off: what is overwritten or deleted in it cannot be brought back
-    ");
+    protection http: the health check is disabled: a dead backend will keep receiving users
+    protection orders: `deletion_protection`: the cloud will no longer refuse to delete it
+    protection orders: `point_in_time_recovery` is switched off: overwritten or deleted items can no longer be restored
+    "#);
     assert_eq!(dangers(SAFE, SAFE), "");
     // The way back closes and switches on: only users move.
-    insta::assert_snapshot!(dangers(&after, SAFE), @"traffic shop: `target` directs users");
+    insta::assert_snapshot!(dangers(&after, SAFE), @"traffic shop: `target` decides where users are sent");
 }
 
 #[test]
 fn a_check_that_tells_too_late_or_looks_less_deep_is_as_good_as_none() {
     let late = SAFE.replace("check_interval: 15", "check_interval: 3600");
-    insta::assert_snapshot!(dangers(SAFE, &late), @"protection http: a dead backend keeps getting users for 181 minutes");
+    insta::assert_snapshot!(dangers(SAFE, &late), @"protection http: a dead backend will keep receiving users for 181 minutes");
     let shallow = SAFE.replace("check: http, check_path: /ok", "check: connection");
-    insta::assert_snapshot!(dangers(SAFE, &shallow), @"protection http: the health check does not look at the application any more (`http` → `connection`)");
+    insta::assert_snapshot!(dangers(SAFE, &shallow), @"protection http: the health check no longer tests the application (`http` → `connection`)");
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn what_goes_with_its_data_and_a_name_that_goes_are_told() {
         .collect::<Vec<_>>()
         .join("\n");
     insta::assert_snapshot!(dangers(SAFE, &after), @r"
-    data orders: its data is lost
-    traffic shop: the name leads nowhere any more
+    data orders: its data will be permanently deleted
+    traffic shop: the name will no longer resolve
     ");
 }
 
@@ -91,21 +91,21 @@ fn what_is_new_exposes_and_sends_away_but_switches_nothing_off() {
   away: { kind: linode.domain_record, domain: '${zone}', type: CNAME, name: away, target: shop.example.net }
   orders: { kind: dynamodb.table, region: us-east-1, name: orders, attributes: { id: S }, hash_key: id }";
     let before = "  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }";
-    insta::assert_snapshot!(dangers(before, open), @r"
-    traffic away: users are sent to shop.example.net, which is nothing of this stack
+    insta::assert_snapshot!(dangers(before, open), @r#"
+    traffic away: users will be sent to shop.example.net, which is not part of this stack
     exposure fw: `inbound_policy`: everybody gets in wherever no rule says otherwise
-    exposure fw: TCP 22 (SSH) is opened to everybody
-    ");
+    exposure fw: TCP 22 (SSH) will be open to everyone
+    "#);
 }
 
 #[test]
 fn an_old_zone_and_an_old_port_that_go_are_told() {
     let zone = SAFE.replace("domain: example.com", "domain: example.net");
-    insta::assert_snapshot!(dangers(SAFE, &zone), @"traffic zone: `domain`: every name in the old zone leads nowhere any more");
+    insta::assert_snapshot!(dangers(SAFE, &zone), @"traffic zone: `domain`: no name in the old zone will resolve any more");
     let port = SAFE.replace("check: http,", "port: 8080, check: http,");
     // And the firewall in front of it knows only the old one.
-    insta::assert_snapshot!(dangers(SAFE, &port), @r"
+    insta::assert_snapshot!(dangers(SAFE, &port), @r#"
     traffic http: `port`: nothing answers on the old port any more
-    traffic fw: `fw` lets nobody in to port 8080 of `lb`: no user reaches `http`, however healthy what is behind it is
-    ");
+    traffic fw: `fw` blocks all traffic to port 8080 of `lb`: no user can reach `http`, even if its backends are healthy
+    "#);
 }

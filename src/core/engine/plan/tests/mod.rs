@@ -227,12 +227,12 @@ const SITE: &str = "
 #[test]
 fn what_is_needed_is_made_first() {
     insta::assert_snapshot!(check(&Case { after: SITE, ..Case::default() }), @r"
-    create lb: it is not in state yet
-    create http: it is not in state yet
-    create web[0]: it is not in state yet
-    create web[1]: it is not in state yet
-    create node[0]: it is not in state yet
-    create node[1]: it is not in state yet
+    create lb: not in state
+    create http: not in state
+    create web[0]: not in state
+    create web[1]: not in state
+    create node[0]: not in state
+    create node[1]: not in state
     0: create lb
     1: create http after [0]
     2: create web[0]
@@ -253,12 +253,12 @@ fn the_second_plan_is_empty() {
 fn a_destroy_goes_the_other_way() {
     let case = Case { before: SITE, after: SITE, intent: Intent::Destroy, ..Case::default() };
     insta::assert_snapshot!(check(&case), @r"
-    delete http: the stack is to be destroyed
-    delete lb: the stack is to be destroyed
-    delete node[0]: the stack is to be destroyed
-    delete node[1]: the stack is to be destroyed
-    delete web[0]: the stack is to be destroyed
-    delete web[1]: the stack is to be destroyed
+    delete http: the stack is being destroyed
+    delete lb: the stack is being destroyed
+    delete node[0]: the stack is being destroyed
+    delete node[1]: the stack is being destroyed
+    delete web[0]: the stack is being destroyed
+    delete web[1]: the stack is being destroyed
     0: delete http after [2, 3]
     1: delete lb after [0]
     2: delete node[0]
@@ -341,13 +341,13 @@ fn absent_is_made_again_unless_it_is_too_young_to_be_listed() {
     };
     let old = Case { before: SITE, after: SITE, change: &absent, ..Case::default() };
     insta::assert_snapshot!(check(&old), @r"
-    create web[1]: it was deleted outside lifeboat
+    create web[1]: deleted outside of lifeboat
     drift web[1] absent 
     0: create web[1]
     1: ready web[1] after [0]
     ");
     let young = Case { now: 30_000, ..old };
-    insta::assert_snapshot!(check(&young), @"no-op web[1]: it could not be looked at, so nothing is planned against it");
+    insta::assert_snapshot!(check(&young), @"no-op web[1]: it could not be read, so no change is planned for it");
 }
 
 /// Its balancer was deleted outside lifeboat, and everything in it with it: lists that lag have no part in that.
@@ -397,13 +397,13 @@ fn count_may_appear_and_a_name_may_change() {
     let one = "  web: { kind: linode.nodebalancer, region: us-east, label: a-lb }";
     let many = "  web: { kind: linode.nodebalancer, count: 1, region: us-east, label: a-lb }";
     insta::assert_snapshot!(check(&Case { before: one, after: many, ..Case::default() }), @r"
-    move web[0]: it goes under another address; the object stays
+    move web[0]: the record moves to another address; the resource is not changed
     0: move web[0]
     ");
     let moved =
         "  site: { kind: linode.nodebalancer, region: us-east, label: a-lb, moved_from: web }";
     insta::assert_snapshot!(check(&Case { before: one, after: moved, ..Case::default() }), @r"
-    move site: it goes under another address; the object stays
+    move site: the record moves to another address; the resource is not changed
     0: move site
     ");
 }
@@ -447,7 +447,7 @@ fn protection_is_remembered_when_its_block_is_gone() {
     let case =
         Case { before: &protected, intent: Intent::Destroy, after: TABLE, ..Case::default() };
     insta::assert_snapshot!(check(&case), @r"
-    delete t: the stack is to be destroyed
+    delete t: the stack is being destroyed
     0: delete t
     1: gone t after [0]
     refusal prevent_destroy
@@ -459,7 +459,7 @@ fn protection_is_remembered_when_its_block_is_gone() {
     let by_cloud = TABLE.replace("hash_key: id }", "hash_key: id, deletion_protection: true }");
     let case = Case { before: &by_cloud, after: &by_cloud, ..case };
     insta::assert_snapshot!(check(&case), @r"
-    delete t: the stack is to be destroyed
+    delete t: the stack is being destroyed
     0: delete t
     1: gone t after [0]
     refusal cloud_protection
@@ -504,16 +504,16 @@ fn a_serving_set_is_filled_before_it_is_emptied() {
     let after = RECORDS.replace("  b:", "  c:").replace("192.0.2.2", "192.0.2.3");
     let case = Case { before: RECORDS, after: &after, ..Case::default() };
     insta::assert_snapshot!(check(&case), @r"
-    create c: it is not in state yet
-    delete b: no layer declares it any more
+    create c: not in state
+    delete b: it is no longer declared
     0: create c
     1: delete b after [0]
     ");
     let zone_only = RECORDS.lines().take(2).collect::<Vec<_>>().join("\n");
     let case = Case { after: &zone_only, ..case };
     insta::assert_snapshot!(check(&case), @r"
-    delete a: no layer declares it any more
-    delete b: no layer declares it any more
+    delete a: it is no longer declared
+    delete b: it is no longer declared
     0: delete a
     1: delete b
     refusal empties_serving_set
@@ -568,7 +568,7 @@ fn a_lost_member_joins_the_living_one_and_takes_nothing_along() {
     };
     let case = Case { before: &group, after: &group, change: &gone, ..Case::default() };
     insta::assert_snapshot!(check(&case), @r"
-    create t: it was deleted outside lifeboat; it joins the living member in eu-west-1
+    create t: deleted outside of lifeboat; it joins the group through its healthy member in eu-west-1
     drift t absent 
     0: create t
     1: ready t after [0]
@@ -618,12 +618,15 @@ fn what_is_on_its_way_out_is_waited_for() {
         observed.insert(Address::one("t"), Observation::Absent);
     };
     let again = said(TABLE, &gone);
-    assert!(again.contains("create t: it is not in state yet"), "{again}");
+    assert!(again.contains("create t: not in state"), "{again}");
     assert!(!again.contains("drift"), "{again}");
     // Its data was lost when its deletion began, by whoever allowed that.
     let none = "  k: { kind: linode.ssh_key, label: k, ssh_key: ssh-ed25519 AAAA }";
     let went = said(none, &left);
-    assert!(went.contains("delete t: it is being deleted") && !went.contains("refusal"), "{went}");
+    assert!(
+        went.contains("delete t: its deletion is in progress") && !went.contains("refusal"),
+        "{went}"
+    );
 }
 
 #[test]
@@ -708,8 +711,8 @@ fn one_record_moves_to_one_address() {
   c: { kind: linode.nodebalancer, region: us-east, label: one, moved_from: b }
   d: { kind: linode.nodebalancer, region: us-east, label: two, moved_from: b }";
     insta::assert_snapshot!(check(&Case { before, after, ..Case::default() }), @r"
-    move c: it goes under another address; the object stays
-    create d: it is not in state yet
+    move c: the record moves to another address; the resource is not changed
+    create d: not in state
     0: move c
     1: create d
     ");
@@ -741,7 +744,7 @@ fn an_interrupted_replace_is_finished_before_the_next_and_after_its_users_have_m
     };
     let case = Case { before: &before, after: &after, change: &interrupted, ..Case::default() };
     insta::assert_snapshot!(check(&case), @r#"
-    update web[0]: an interrupted replace is finished first: what it replaced is deleted; the rest follows with the next apply
+    update web[0]: an interrupted replacement is finished first by deleting the old resource; other changes follow with the next apply
       label: "web-0-abcde" → "web-0"
     replace web[1]: image: an image is deployed when the disks are made
       image: "linode/debian12" → "linode/ubuntu24.04"
@@ -825,7 +828,7 @@ fn a_drift_of_a_secret_that_is_not_given_is_said() {
         notes.join("\n")
     };
     assert_eq!(told("lb-Hunter2", "t-hunter2"), "");
-    insta::assert_snapshot!(told("lb-mine", "t-hunter2"), @"secret_drift: `label` of `lb` is not what was applied, and not compared with the layers: its secret is not given");
+    insta::assert_snapshot!(told("lb-mine", "t-hunter2"), @"secret_drift: `label` of `lb` was changed outside of lifeboat and cannot be compared with the configuration, because its secret is not set");
     // Tags are stored in small letters: by its fingerprint nobody can tell which they were.
     assert_eq!(told("lb-Hunter2", "t-mine"), "");
 }

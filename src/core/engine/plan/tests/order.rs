@@ -421,5 +421,5 @@ fn users_who_wait_for_more_than_has_to_be_there_are_named() {
     assert_eq!(waits(1), None);
     let none = told(&found, &TrafficFirst::Nothing);
     assert_eq!(none.code, "users_wait");
-    assert!(none.help.unwrap().starts_with("no command moves them before that"));
+    assert!(none.help.unwrap().starts_with("no command can move them earlier"));
 }

@@ -208,7 +208,7 @@ fn nobody_is_directed_to_what_is_lost() {
     };
     let eu: &[&str] = &["linode:eu-central"];
     let told = |target: &str, domain: &str| {
-        vec![format!("lost_target: `shop` would direct users to `{target}`, and {domain} is lost")]
+        vec![format!("lost_target: `shop` would send users to `{target}`, but {domain} is lost")]
     };
     let there = Case { lost: eu, ..Case::default() };
     assert_eq!(refusals(&there), told("lb_eu", "linode:eu-central"));
@@ -223,7 +223,7 @@ fn nobody_is_directed_to_what_is_lost() {
     let active =
         |lost| Case { applied: &two, base: &two, to: Some(alone), lost, ..Case::default() };
     assert!(refusals(&active(US)).is_empty());
-    let told = "lost_target: `shop` would leave users to `lb_eu`, and linode:eu-central is lost";
+    let told = "lost_target: `shop` would leave users to `lb_eu`, but linode:eu-central is lost";
     assert_eq!(refusals(&active(eu)), [told]);
     let both: &[&str] = &["linode:eu-central", "linode:us-east"];
     assert!(refusals(&Case { lost: both, ..home() }).is_empty());

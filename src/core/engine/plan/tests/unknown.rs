@@ -1,4 +1,4 @@
-//! What could not be looked at, as data in, text out: what waits for it, what goes on, and what has to stay.
+//! What could not be read, as data in, text out: what waits for it, what goes on, and what has to stay.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ outputs:";
     assert!(text.contains("linode:us-east (1): no answer"), "{text}");
     assert_eq!(
         help,
-        "this is no sign that a site is lost; run the same command again when it answers"
+        "this does not mean that a site is lost; run the same command again once it is reachable"
     );
 }
 
@@ -88,16 +88,18 @@ fn only_silence_is_a_loss_and_the_overlay_that_assumes_it_is_named() {
     };
     let one =
         [way("failover", &["linode:us-east"]), way("other", &["linode:us-east", "aws:us-east-1"])];
-    let whole = "if it does not answer soon and is lost: `lifeboat failover t --to failover --lost linode:us-east`";
+    let whole = "if it stays unreachable and is lost: `lifeboat failover t --to failover --lost linode:us-east`";
     assert_eq!(told(&us, &one, &[]), whole);
     // None assumes just that: the only one that assumes it among others, with what is lost said.
-    let among = "if it does not answer soon and is lost: `lifeboat failover t --to other --lost linode:us-east`";
+    let among = "if it stays unreachable and is lost: `lifeboat failover t --to other --lost linode:us-east`";
     assert_eq!(told(&us, &one[1..], &[]), among);
-    let which = "if it does not answer soon and is lost: `lifeboat failover t` lists what can be switched to";
+    let which =
+        "if it stays unreachable and is lost: `lifeboat failover t` lists the available overlays";
     assert_eq!(told(&us, &[one[0].clone(), one[0].clone()], &[]), which);
     assert_eq!(told(&us, &[], &[]), which);
     // Zones and records are everywhere, lists are of all regions, and one that answered there is a sign of life.
-    let no_sign = "this is no sign that a site is lost; run the same command again when it answers";
+    let no_sign =
+        "this does not mean that a site is lost; run the same command again once it is reachable";
     assert_eq!(told(&["shop", "zone"], &one, &[]), no_sign);
     assert_eq!(told(&["lb", "web[0]", "web[1]"], &one, &[]), no_sign);
     assert_eq!(told(&["http"], &one, &[]), no_sign);
@@ -120,7 +122,7 @@ fn a_no_is_told_by_its_cause_and_lost_is_not_a_word_of_it() {
     assert_eq!(first.code, "denied");
     assert_eq!(
         first.text,
-        "GET x answered 401: Invalid Token; so `lb`, `http`, `node[0]` and 1 more could not be looked at"
+        "GET x answered 401: Invalid Token; so `lb`, `http`, `node[0]` and 1 more could not be read"
     );
     let malformed = refuse(UnknownReason::Malformed, "GET x: not JSON");
     let case = Case { to: None, change: &malformed, ..Case::default() };
@@ -151,7 +153,7 @@ outputs:";
     let plan = plan(&case);
     assert_eq!(
         held(&plan, "other"),
-        Some((DeferReason::Unseen, "it is made inside `lb`, which could not be looked at"))
+        Some((DeferReason::Unseen, "it belongs to `lb`, which could not be read"))
     );
     left_alone(&plan, &["lb", "other"]);
     let [step] = plan.steps.as_slice() else { panic!("{:?}", plan.steps) };
@@ -184,7 +186,7 @@ const GROUP: &str = "
   table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id }
   replica: { kind: dynamodb.replica, table: '${table}', region: eu-west-1 }";
 
-/// With the only other member not seen, a new table would be a second group of the same name.
+/// With the only other member unknown, a new table would be a second group of the same name.
 #[test]
 fn nothing_joins_a_group_whose_other_member_is_not_seen() {
     let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
@@ -203,7 +205,7 @@ fn nothing_joins_a_group_whose_other_member_is_not_seen() {
         };
         let plan = plan(&case);
         assert!(plan.steps.is_empty(), "{:?}", plan.steps);
-        let why = "it would join its group, and the member in eu-west-1 could not be looked at";
+        let why = "it would join its group, but the member in eu-west-1 could not be read";
         assert_eq!(held(&plan, "table"), Some((DeferReason::Unseen, why)));
     }
     let more = format!(
@@ -219,7 +221,7 @@ fn nothing_joins_a_group_whose_other_member_is_not_seen() {
     };
     let lost: &[&str] = &["aws:eu-west-1"];
     let joining = plan(&third(lost, Allowances::default()));
-    let why = "it would join its group, and the member in eu-west-1 is lost; --allow-group-changes lets it through";
+    let why = "it would join its group, but the member in eu-west-1 is lost; --allow-group-changes allows it";
     assert_eq!(held(&joining, "third"), Some((DeferReason::Group, why)));
     assert!(joining.steps.is_empty());
     let allowed = Allowances { group_changes: true, ..Allowances::default() };
@@ -254,7 +256,7 @@ outputs:",
     insta::assert_snapshot!(check(&case));
 }
 
-/// A record that may still lead there is not seen: neither what it needs nor what serves behind that is deleted.
+/// A record that may still lead there is unknown: neither what it needs nor what serves behind that is deleted.
 #[test]
 fn nothing_is_deleted_under_what_is_not_seen() {
     let two = SITES.replace("outputs:", "  alias: { kind: linode.domain_record, domain: '${zone}', type: A, name: alias, target: '${lb_eu.ipv4}' }\noutputs:");
@@ -269,11 +271,11 @@ fn nothing_is_deleted_under_what_is_not_seen() {
         Case { applied: &two, base: &without, to: None, change: &*unseen, ..Case::default() };
     let plan = plan(&case);
     left_alone(&plan, &["lb_eu", "http_eu", "node_eu[0]", "alias"]);
-    let why = "users may be directed to it: `alias` could not be looked at";
+    let why = "users may be sent to it: `alias` could not be read";
     assert_eq!(held(&plan, "lb_eu"), Some((DeferReason::Unseen, why)));
 }
 
-/// Lists show what is in a region that does not answer: they are no sign that it can be called.
+/// Lists show what is in a region that is unreachable: they are no sign that it can be called.
 #[test]
 fn nothing_is_called_where_nobody_who_was_asked_answered() {
     let changed = SITES
@@ -284,7 +286,7 @@ fn nothing_is_called_where_nobody_who_was_asked_answered() {
     let unseen = silent(&["http_eu", "node_eu[0]"]);
     let apply = Case { base: &changed, to: None, change: &*unseen, ..Case::default() };
     let told = plan(&apply);
-    let why = "nothing that was asked in linode:eu-central answered";
+    let why = "linode:eu-central is unreachable";
     assert_eq!(held(&told, "eu[0]"), Some((DeferReason::Unseen, why)));
     assert!(told.steps.iter().any(|it| it.address.to_string() == "web[0]"), "{:?}", told.steps);
     let grows = Case { to: Some(&more), change: &*unseen, ..Case::default() };
@@ -310,7 +312,7 @@ fn an_interrupted_replace_in_what_is_lost_is_finished_after_the_thaw() {
     };
     let lost: &[&str] = &["linode:us-east"];
     let told = plan(&Case { to: None, lost, change: &begun, ..Case::default() });
-    let why = "an interrupted replace is finished when linode:us-east has recovered";
+    let why = "an interrupted replacement will be finished once linode:us-east has recovered";
     assert_eq!(held(&told, "lb"), Some((DeferReason::Lost, why)));
 }
 
@@ -331,7 +333,9 @@ outputs:",
             plan.steps.iter().any(|it| it.call.mutates() && it.address == Address::one("shop"));
         (moves, held(&plan, "shop").map(|it| it.1.to_owned()))
     };
-    let closed = Some("the gate of `replica` is closed: it could not be asked".to_owned());
+    let closed = Some(
+        "the gate of `replica` cannot be checked, because `replica` could not be read".to_owned(),
+    );
     for unseen in [&["replica"][..], &["table"], &["table", "replica"]] {
         assert_eq!(moves(unseen, &[]), (false, closed.clone()), "{unseen:?}");
     }
@@ -352,6 +356,6 @@ fn what_would_be_made_inside_a_replacement_that_waits_waits_as_well() {
     left_alone(&plan, &["lb", "http", "node[0]", "node[1]", "shop"]);
     assert_eq!(
         held(&plan, "http"),
-        Some((DeferReason::Unseen, "users are still directed to it: `shop` waits"))
+        Some((DeferReason::Unseen, "users are still sent to it: `shop` is deferred"))
     );
 }

@@ -70,7 +70,9 @@ pub fn shut_by(
     seen.iter().find_map(|(id, attributes)| {
         let filter = Filter::of(kind, |name| attributes.get(name))?;
         let is_shut = filter.admits("TCP", Some(port), family) == Admits::Nobody;
-        is_shut.then(|| format!("{} lets nobody in to port {port}", stranger(kind, id, attributes)))
+        is_shut.then(|| {
+            format!("{} blocks all traffic to port {port}", stranger(kind, id, attributes))
+        })
     })
 }
 
@@ -203,12 +205,12 @@ impl Door {
     fn says(&self) -> String {
         let Self { wall, port, at, holder, .. } = self;
         match port {
-            None => format!("{wall} lets nobody in to `{at}` at any port: no user reaches it"),
+            None => format!("{wall} blocks all traffic to `{at}`: no user can reach it"),
             Some(port) if self.is_shut => format!(
-                "{wall} lets nobody in to port {port} of `{holder}`: no user reaches `{at}`, however healthy what is behind it is"
+                "{wall} blocks all traffic to port {port} of `{holder}`: no user can reach `{at}`, even if its backends are healthy"
             ),
             Some(port) => {
-                format!("{wall} lets only some networks in to port {port} of `{holder}`")
+                format!("{wall} admits only some networks to port {port} of `{holder}`")
             }
         }
     }
@@ -225,8 +227,7 @@ impl Door {
         if !self.is_shut {
             return None;
         }
-        let let_in =
-            "let users in with a rule that accepts TCP on that port from 0.0.0.0/0 and ::/0";
+        let let_in = "add a rule that accepts TCP on that port from 0.0.0.0/0 and ::/0";
         let is_meant = match &self.own {
             Some(_) => self.is_change || self.is_directed,
             None => self.is_directed && !self.is_gated,
@@ -234,20 +235,18 @@ impl Door {
         let told = if is_meant && !is_allowed {
             // A gate asks whether users are served, and not whether that is wanted.
             let waits = self.is_directed && self.is_gated;
-            let waits =
-                if waits { "; its gate waits until they are let in all the same" } else { "" };
-            Diagnostic::refusal("shuts_users", self.says()).help(format!(
-                "{let_in}; or, if nobody is to be served meanwhile, --allow-outage{waits}"
-            ))
+            let waits = if waits { "; its gate still waits until they are admitted" } else { "" };
+            Diagnostic::refusal("shuts_users", self.says())
+                .help(format!("{let_in}; or, to accept the outage, --allow-outage{waits}"))
         } else {
             match &self.own {
                 Some(_) => Diagnostic::warning("shut_out", self.says()).help(let_in),
                 None => Diagnostic::warning(SHUT_BY_OTHERS, self.says())
-                    .help("take it away, or open it there"),
+                    .help("remove it, or open it there"),
             }
         };
         let of = self.own.as_ref().unwrap_or(&self.holder);
-        let label = if self.own.is_some() { "the filter" } else { "it is in front of this" };
+        let label = if self.own.is_some() { "the firewall" } else { "it protects this resource" };
         Some(match stack.instances.get(of) {
             Some(instance) => told.at(instance.resource.span, label),
             None => told,

@@ -131,7 +131,7 @@ impl<'a, 'b> Walls<'a, 'b> {
         let theirs = self.beside.iter().find(|it| it.kind == kind.kind && it.id == id)?;
         let filter = Filter::of(kind, |name| theirs.attributes.get(name))?;
         let name = stranger(kind, id, &theirs.attributes);
-        Some(Wall { name: format!("{name}, which is not of this stack,"), own: None, filter })
+        Some(Wall { name: format!("{name}, which is not part of this stack,"), own: None, filter })
     }
 
     /// `then`: as it is when the plan is carried out.

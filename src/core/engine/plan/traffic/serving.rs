@@ -191,7 +191,7 @@ fn container<'a>(
 
 fn emptied(it: &PlannedChange<'_>) -> Diagnostic {
     let address = &it.change.address;
-    let refusal = Diagnostic::refusal("empties_serving_set", format!("to {} `{address}` leaves nothing that serves in its place", it.change.action.word()))
+    let refusal = Diagnostic::refusal("empties_serving_set", format!("to {} `{address}` leaves nothing to serve in its place", it.change.action.word()))
         .help("add its successor first, use `lifecycle: { create_before_destroy: true }`, or pass --allow-outage");
     match it.instance {
         Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),

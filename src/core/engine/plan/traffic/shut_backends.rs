@@ -75,11 +75,11 @@ impl ShutBackend {
     fn says(&self) -> String {
         let Self { wall, from, port, machine, .. } = self;
         let (would, any_more) = match &self.own {
-            Some(_) => ("would not let", " any more"),
-            None => ("does not let", ""),
+            Some(_) => ("would not admit", " any more"),
+            None => ("does not admit", ""),
         };
         format!(
-            "{wall} {would} {from} in to port {port}: no balancer reaches `{machine}`{any_more}, checks included"
+            "{wall} {would} {from} to port {port}: no balancer can reach `{machine}`{any_more}, not even for health checks"
         )
     }
 
@@ -90,19 +90,19 @@ impl ShutBackend {
 
     /// A refusal, unless it may be; what others did is only told.
     pub fn told(&self, stack: &Stack, is_allowed: bool) -> Option<Diagnostic> {
-        const LET_IN: &str = "let them in with a rule that accepts TCP on that port";
+        const LET_IN: &str = "add a rule that accepts TCP on that port from them";
         let Some(own) = &self.own else {
             let instance = stack.instances.get(&self.machine);
             let warning = Diagnostic::warning(SHUT_BY_OTHERS, self.says()).help(LET_IN);
             return Some(match instance {
-                Some(it) => warning.at(it.resource.span, "it is in front of this"),
+                Some(it) => warning.at(it.resource.span, "it protects this resource"),
                 None => warning,
             });
         };
         let refusal = Diagnostic::refusal("shuts_backends", self.says())
-            .help(format!("{LET_IN}; or, if nobody is to be served meanwhile, --allow-outage"));
+            .help(format!("{LET_IN}; or, to accept the outage, --allow-outage"));
         let refusal = match stack.instances.get(own) {
-            Some(instance) => refusal.at(instance.resource.span, "the filter"),
+            Some(instance) => refusal.at(instance.resource.span, "the firewall"),
             None => refusal,
         };
         (!is_allowed).then_some(refusal)

@@ -110,7 +110,7 @@ fn is_global(kind: &Kind) -> bool {
 /// In a sentence.
 pub fn sentence(it: &Stray) -> String {
     let (to, domain) = (&it.to, &it.fault_domain);
-    format!("it leads users to {} (`{to}`), and {domain} is lost", it.target)
+    format!("it sends users to {} (`{to}`), but {domain} is lost", it.target)
 }
 
 impl Found<'_> {
@@ -138,7 +138,7 @@ impl Remedy<'_> {
     /// `like`: another name that is served, and what the layers write for it.
     fn of(&self, name: &str, attribute: &str, like: Option<(String, &Address)>) -> String {
         let Some(overlay) = self.overlays.last().filter(|_| self.overlays != self.home) else {
-            return "a switch to an overlay that directs it elsewhere brings them to a site that lives"
+            return "a switch to an overlay that points it elsewhere moves them to a healthy site"
                 .to_owned();
         };
         let file = format!("stacks/{}/overlays/{overlay}.yaml", self.stack);
@@ -146,10 +146,10 @@ impl Remedy<'_> {
         let then = then.unwrap_or_default();
         match like {
             Some((value, other)) => format!(
-                "write `{name}: {{ {attribute}: '{value}' }}`, as `{other}` has it, under `resources` in {file}{then}"
+                "write `{name}: {{ {attribute}: '{value}' }}`, like `{other}`, under `resources` in {file}{then}"
             ),
             None => format!(
-                "write a `{attribute}` that lives for `{name}` under `resources` in {file}{then}"
+                "set a healthy `{attribute}` for `{name}` under `resources` in {file}{then}"
             ),
         }
     }
@@ -284,10 +284,10 @@ fn led<'a>(
 
 fn warning(it: &Stray, instance: Option<&Instance>) -> Diagnostic {
     let (address, to, domain) = (&it.address, &it.to, &it.fault_domain);
-    let text = format!("`{address}` directs users to `{to}`, and {domain} is lost");
+    let text = format!("`{address}` sends users to `{to}`, but {domain} is lost");
     let warning = Diagnostic::warning("leads_into_lost", text).help(it.remedy.clone());
     match instance {
-        Some(instance) => warning.at(instance.resource.span, "nobody is served there"),
+        Some(instance) => warning.at(instance.resource.span, "users are not served there"),
         None => warning,
     }
 }

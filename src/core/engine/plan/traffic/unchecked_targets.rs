@@ -44,19 +44,18 @@ fn warning(
     let address = &direction.address;
     let checks = unchecked_ports(direction, stack, catalog);
     let or_check = checks
-        .map_or_else(String::new, |it| format!(", or {it}: then what is behind it is waited for"));
+        .map_or_else(String::new, |it| format!(", or {it}: then lifeboat waits for its backends"));
     let Some(instance) = planned.instance.filter(|_| !direction.withdraws) else {
         let text = format!(
-            "`{address}` is taken away, and nothing checks whether what is left of its name serves"
+            "`{address}` will be removed, and nothing verifies that the remaining targets of its name serve"
         );
         return Diagnostic::warning("unchecked_target", text)
-            .help(format!("look at that before{or_check}"));
+            .help(format!("check that first{or_check}"));
     };
     let name = planned.kind.traffic.first().map_or("", String::as_str);
     let target = written(instance, name);
-    let shown = target.clone().unwrap_or_else(|| "where it leads".to_owned());
-    let text =
-        format!("`{address}` directs users to {shown}, and nothing checks whether it serves");
+    let shown = target.clone().unwrap_or_else(|| "its target".to_owned());
+    let text = format!("`{address}` sends users to {shown}, and nothing verifies that it serves");
     let host = target.unwrap_or_else(|| "192.0.2.1".to_owned());
     let host = if host.contains(':') && !host.contains("${") { format!("[{host}]") } else { host };
     let help = format!(
@@ -65,7 +64,7 @@ fn warning(
     let given = instance.resource.attributes.get(name);
     let span = given.map_or(instance.resource.span, |it| it.term.span);
     Diagnostic::warning("unchecked_target", text)
-        .at(span, "users are sent there without a look")
+        .at(span, "users are sent there without a check")
         .help(help)
 }
 

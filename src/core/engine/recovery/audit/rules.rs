@@ -16,8 +16,8 @@ use crate::engine::recovery::audit::finding::{AuditRule, Level};
 pub static INVALID: AuditRule = AuditRule {
     id: "invalid",
     level: Level::Error,
-    title: "The layers have a mistake",
-    remedy: "`validate` shows every mistake of the layers",
+    title: "The configuration has an error",
+    remedy: "`lifeboat validate` shows every error in the configuration",
 };
 
 pub static RULES: [&AuditRule; 50] = [

@@ -37,7 +37,7 @@ pub const VERSION: u32 = 1;
 /// Why a text is no report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAReport {
-    #[error("its format is version {0}, and this lifeboat reads up to {VERSION}")]
+    #[error("its format is version {0}, but this version of lifeboat reads up to {VERSION}")]
     Newer(u32),
     #[error("it is not a report: {0}")]
     Damaged(String),
@@ -283,7 +283,7 @@ impl From<&StepTiming> for TimedJson {
 }
 
 fn address(text: &str) -> Result<Address, NotAReport> {
-    text.parse().map_err(|_| NotAReport::Damaged(format!("`{text}` is no address")))
+    text.parse().map_err(|_| NotAReport::Damaged(format!("`{text}` is not an address")))
 }
 
 /// The one of a few words that was written.
@@ -301,7 +301,7 @@ impl ReportJson {
         let (began, recorded) = (self.began_at, self.recorded_at.unwrap_or(self.began_at));
         let span = RunSpan { began, recorded, run_began: self.run_began_at, ended: self.ended_at };
         if began > recorded || recorded > span.run_began || span.run_began > span.ended {
-            return Err(NotAReport::Damaged("it ends before it begins".into()));
+            return Err(NotAReport::Damaged("its end is before its beginning".into()));
         }
         let count = self.steps.len();
         let arrivals = self.arrivals.into_iter();

@@ -1,4 +1,4 @@
-//! From timed steps to the phases of a switch, the time until users were directed anew, and the path that took it.
+//! From timed steps to the phases of a switch, the time until traffic was shifted, and the path that took it.
 
 use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
@@ -41,7 +41,7 @@ pub struct Phases {
     pub idle: u64,
     /// Until the first gate on the way to the traffic; where users were not directed, all that no gate took.
     pub prepare: u64,
-    /// Users had to wait until written items arrived: 0 where something else took longer.
+    /// Users had to wait until replication was verified: 0 where something else took longer.
     pub replication: u64,
     /// What users were about to be directed to had to serve.
     pub gate: u64,

@@ -144,7 +144,7 @@ impl SwitchReport {
             (Some(_), _) if !self.unchecked.is_empty() => ObjectiveVerdict::Unknown(UNCHECKED),
             (Some(_), _) => ObjectiveVerdict::Met,
             (None, _) if !self.measured().has_traffic => {
-                ObjectiveVerdict::NotMeasured("no step of this run directed users")
+                ObjectiveVerdict::NotMeasured("no step of this run shifted traffic")
             }
             // Where nothing is lost users are served where they are, however long it takes.
             (None, Some(objective))
@@ -153,7 +153,7 @@ impl SwitchReport {
             {
                 ObjectiveVerdict::Missed
             }
-            (None, _) => ObjectiveVerdict::NotMeasured("users were not directed anew"),
+            (None, _) => ObjectiveVerdict::NotMeasured("traffic was not shifted"),
         };
         ObjectiveResult { objective, measured, verdict }
     }
@@ -170,9 +170,9 @@ impl SwitchReport {
                 (None, ObjectiveVerdict::Missed)
             }
             (Some((_, false)), _) => {
-                (None, ObjectiveVerdict::NotMeasured("the written item did not arrive"))
+                (None, ObjectiveVerdict::NotMeasured("replication was not verified"))
             }
-            (None, _) => (None, ObjectiveVerdict::NotMeasured("no replication gate was waited at")),
+            (None, _) => (None, ObjectiveVerdict::NotMeasured("the run had no replication gate")),
         };
         ObjectiveResult { objective, measured, verdict }
     }
@@ -191,7 +191,7 @@ impl SwitchReport {
 }
 
 /// Why nobody knows whether users were served in time.
-const UNCHECKED: &str = "nothing checked whether users are served";
+const UNCHECKED: &str = "nothing verified that users are served";
 
 fn judged(milliseconds: u64, objective: u64) -> ObjectiveVerdict {
     if milliseconds <= objective.saturating_mul(1_000) {

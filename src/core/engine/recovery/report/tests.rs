@@ -54,7 +54,7 @@ fn a_recovery_that_nothing_checked_is_unknown_and_not_met() {
     traffic_undone(&mut steps);
     assert_eq!(unchecked(&steps), [], "users were not directed");
     let late = SwitchReport { unchecked: vec![led("")], ..report(planned(), 681) };
-    let why = "nothing checked whether users are served";
+    let why = "nothing verified that users are served";
     assert_eq!(late.rto().verdict, ObjectiveVerdict::Unknown(why));
     assert!(late.passed(), "no objective is known to be missed");
     let read = decode(&encode(&late)).unwrap();
@@ -94,7 +94,7 @@ fn under_loss_nothing_is_drained_and_resolvers_still_answer_the_old_value() {
     steps[3].waits = vec![2];
     steps[2].waits = vec![0];
     let report = SwitchReport { lost: vec!["linode:us-east".into()], ..report(steps, 73) };
-    insta::assert_snapshot!(told(&report), @"prepare 40 gate 30 traffic 3; directed 73 + 300; path [0, 2, 3]; rto met; rpo not measured, no replication gate was waited at; passed true");
+    insta::assert_snapshot!(told(&report), @"prepare 40 gate 30 traffic 3; directed 73 + 300; path [0, 2, 3]; rto met; rpo not measured, the run had no replication gate; passed true");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_gate_that_stays_shut_directs_nobody() {
         (it.started, it.ended, it.became) = (None, None, StepResult::NotDone);
     }
     let failed = SwitchReport { complete: false, ..report(steps, 341) };
-    insta::assert_snapshot!(told(&failed), @"prepare 41 gate 300; not directed; path [0, 3]; rto not measured, users were not directed anew; rpo met; passed false");
+    insta::assert_snapshot!(told(&failed), @"prepare 41 gate 300; not directed; path [0, 3]; rto not measured, traffic was not shifted; rpo met; passed false");
     // What is not over and longer than it may take is missed already.
     let slow = SwitchReport {
         goals: RecoveryObjectives { rto: Some(341), rpo: Some(7) },
@@ -114,7 +114,7 @@ fn a_gate_that_stays_shut_directs_nobody() {
     };
     assert_eq!(
         (slow.rto().verdict, slow.rpo().verdict),
-        (ObjectiveVerdict::NotMeasured("users were not directed anew"), ObjectiveVerdict::Met)
+        (ObjectiveVerdict::NotMeasured("traffic was not shifted"), ObjectiveVerdict::Met)
     );
     let slow =
         SwitchReport { goals: RecoveryObjectives { rto: Some(340), rpo: Some(6) }, ..failed };
@@ -123,12 +123,9 @@ fn a_gate_that_stays_shut_directs_nobody() {
         (lost.rto().verdict, lost.rpo().verdict),
         (ObjectiveVerdict::Missed, ObjectiveVerdict::Missed)
     );
-    // Where nothing is lost users are served meanwhile.
+    // Where no fault domain is lost users are served meanwhile.
     let planned = SwitchReport { lost: Vec::new(), ..slow };
-    assert_eq!(
-        planned.rto().verdict,
-        ObjectiveVerdict::NotMeasured("users were not directed anew")
-    );
+    assert_eq!(planned.rto().verdict, ObjectiveVerdict::NotMeasured("traffic was not shifted"));
 }
 
 #[test]
@@ -140,9 +137,9 @@ fn a_switch_that_is_gone_on_with_counts_from_its_begin() {
     let report = report(rest.collect(), 681);
     let span = RunSpan { run_began: BEGAN + 100_000, ..report.span };
     let unknown = SwitchReport { span, ..report.clone() };
-    insta::assert_snapshot!(told(&unknown), @"earlier 100 drain 573 cleanup 8; not directed; path [1]; rto not measured, no step of this run directed users; rpo not measured, no replication gate was waited at; passed true");
+    insta::assert_snapshot!(told(&unknown), @"earlier 100 drain 573 cleanup 8; not directed; path [1]; rto not measured, no step of this run shifted traffic; rpo not measured, the run had no replication gate; passed true");
     let earlier = Some(ShiftRecord { at: BEGAN + 73_000, dns_bound: 300 });
-    insta::assert_snapshot!(told(&SwitchReport { earlier, ..unknown }), @"earlier 100 drain 573 cleanup 8; directed 73 + 300; path [1]; rto met; rpo not measured, no replication gate was waited at; passed true");
+    insta::assert_snapshot!(told(&SwitchReport { earlier, ..unknown }), @"earlier 100 drain 573 cleanup 8; directed 73 + 300; path [1]; rto met; rpo not measured, the run had no replication gate; passed true");
 }
 
 #[test]
@@ -182,16 +179,13 @@ fn a_rehearsal_is_told_with_its_cleanup_and_with_what_it_measured_beside() {
     };
     insta::assert_snapshot!(told(&drill), @"prepare 40 gate 30 traffic 3 drain 600 cleanup 53; directed 73 + 300; path [0, 1, 2, 3]; rto met; rpo missed; passed false");
     let late = SwitchReport { arrivals: vec![arrival(Some(900)), arrival(None)], ..drill };
-    assert_eq!(
-        late.rpo().verdict,
-        ObjectiveVerdict::NotMeasured("the written item did not arrive")
-    );
+    assert_eq!(late.rpo().verdict, ObjectiveVerdict::NotMeasured("replication was not verified"));
     steps[2].became = StepResult::Failed;
     for it in &mut steps[3..] {
         (it.started, it.ended, it.became) = (None, None, StepResult::NotDone);
     }
     let failed = SwitchReport { complete: false, ..report(with_cleanup(steps, cleanup), 726) };
-    insta::assert_snapshot!(told(&failed), @"prepare 670 gate 30 cleanup 26; not directed; path [0, 1, 2]; rto not measured, users were not directed anew; rpo not measured, no replication gate was waited at; passed false");
+    insta::assert_snapshot!(told(&failed), @"prepare 670 gate 30 cleanup 26; not directed; path [0, 1, 2]; rto not measured, traffic was not shifted; rpo not measured, the run had no replication gate; passed false");
 }
 
 #[test]
@@ -220,7 +214,7 @@ fn other_texts_are_no_reports() {
     );
     assert_eq!(
         wrong("\"run_began_at\": 1", "\"run_began_at\": 2"),
-        "it is not a report: it ends before it begins"
+        "it is not a report: its end is before its beginning"
     );
     assert!(decode("{}").is_err() && decode("").is_err() && decode(&text[..400]).is_err());
 }

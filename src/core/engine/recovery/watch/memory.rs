@@ -93,7 +93,7 @@ impl Outage {
 /// Why bytes are no memory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    #[error("its format is version {0}, and this lifeboat reads up to {VERSION}")]
+    #[error("its format is version {0}, but this version of lifeboat reads up to {VERSION}")]
     Newer(u32),
     #[error("{0}")]
     Damaged(String),

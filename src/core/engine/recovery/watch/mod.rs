@@ -92,11 +92,11 @@ pub fn observe(
 ) -> (Vec<WatchEvent>, Option<WatchCase>) {
     if let Control::Silent(control) = &round.control {
         let target = match &round.target {
-            Ok(()) => "the URL answered well".to_owned(),
-            Err(why) => format!("the URL did not answer well ({why})"),
+            Ok(()) => "the URL is healthy".to_owned(),
+            Err(why) => format!("the URL is unhealthy ({why})"),
         };
         let why = format!(
-            "no control target answers ({control}): this observer may be cut off; {target}, which counts nothing"
+            "no control target answers ({control}), so this host may be offline; {target}, but this probe does not count"
         );
         return (vec![WatchEvent::Undecided { why }], None);
     }
@@ -204,7 +204,7 @@ pub fn ended(memory: &mut WatchMemory, at: i64, outcome: WatchOutcome) -> Option
             if active == Active::There {
                 return outage.already();
             }
-            Some(WatchEvent::SwitchHeld { why: "somebody else holds the lease".into() })
+            Some(WatchEvent::SwitchHeld { why: "another process holds the lease".into() })
         }
         WatchOutcome::Turned { by } => {
             memory.last_switch = Some(begun);
@@ -212,7 +212,9 @@ pub fn ended(memory: &mut WatchMemory, at: i64, outcome: WatchOutcome) -> Option
                 outage.last_attempt = None;
                 outage.attempts = 0;
             }
-            Some(WatchEvent::SwitchHeld { why: format!("it was stopped: {by} switches elsewhere") })
+            Some(WatchEvent::SwitchHeld {
+                why: format!("it was superseded: {by} is switching elsewhere"),
+            })
         }
         WatchOutcome::Failed { why, exit, moved } => {
             let again = at + pause;
@@ -239,7 +241,7 @@ pub fn interrupted(
     if active == Active::There {
         return ended(memory, at, WatchOutcome::Done);
     }
-    let why = "the watcher was ended while it switched".to_owned();
+    let why = "watch was terminated during the switch".to_owned();
     ended(memory, at, WatchOutcome::Failed { why, exit: None, moved })
 }
 

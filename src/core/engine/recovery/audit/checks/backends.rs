@@ -15,37 +15,37 @@ pub static BACKEND_SHUT: AuditRule = AuditRule {
     id: "backend-shut",
     level: Level::Error,
     title: "A backend accepts no users",
-    remedy: "let it accept them, or take it away: a balancer sends nobody there, however healthy it is",
+    remedy: "let it accept users, or remove it: a balancer sends no users there, even if it is healthy",
 };
 pub static PORTS_DIFFER: AuditRule = AuditRule {
     id: "ports-differ",
     level: Level::Error,
-    title: "The standby's backends listen elsewhere than those at home",
-    remedy: "give both sides the same ports: the same image and files listen on the same ones",
+    title: "The standby's backends listen on other ports than those at home",
+    remedy: "give both sites the same ports: the same image and files listen on the same ports",
 };
 pub static FIREWALL_MISSING: AuditRule = AuditRule {
     id: "firewall-missing",
     level: Level::Warning,
-    title: "No firewall stands in front of what serves",
-    remedy: "name one: everything that listens, databases and administration too, is open to everybody",
+    title: "A serving resource has no firewall",
+    remedy: "add one: every listening port, including databases and administration, is open to everyone",
 };
 pub static FIREWALL_SHUTS: AuditRule = AuditRule {
     id: "firewall-shuts",
     level: Level::Error,
-    title: "A firewall shuts out who has to get in",
-    remedy: "let them in with a rule that accepts TCP on that port",
+    title: "A firewall blocks required traffic",
+    remedy: "add a rule that accepts TCP on that port from them",
 };
 pub static ADMIN_OPEN: AuditRule = AuditRule {
     id: "administration-open",
     level: Level::Warning,
-    title: "Administration is open to everybody",
-    remedy: "let in only the addresses that administrators, and whoever runs lifeboat, come from",
+    title: "Administration ports are open to everyone",
+    remedy: "admit only the addresses of administrators and of the machines that run lifeboat",
 };
 pub static HOME_SINGLE: AuditRule = AuditRule {
     id: "home-single",
     level: Level::Warning,
-    title: "At home one backend serves all",
-    remedy: "make it two: the loss of a single machine, or its replacement, should be no disaster",
+    title: "Home has a single backend",
+    remedy: "run two: losing or replacing a single machine should not be a disaster",
 };
 
 /// What is true of a side by itself.
@@ -87,7 +87,7 @@ fn open(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
         return;
     }
     let at = if filter.is_open() { &packets.policy } else { &packets.rules };
-    let why = format!("`{}` lets everybody in to {}", item.address, names.join(" and "));
+    let why = format!("`{}` admits everyone to {}", item.address, names.join(" and "));
     let place = side.place_of(item, at);
     out.findings.push(Finding::new(&ADMIN_OPEN, Some(place), why).about(item.address));
 }
@@ -165,7 +165,7 @@ fn guarded(
         }
         if told.insert(wall.address.clone()) {
             let why = format!(
-                "`{}`, in front of `{}`, does not let {text} in to port {port}: no balancer reaches it, checks included",
+                "`{}`, in front of `{}`, does not admit {text} to port {port}: no balancer can reach it, not even for health checks",
                 wall.address, machine.address
             );
             let rules = wall.kind.packets.as_ref().map_or("", |it| &it.rules);
@@ -190,7 +190,7 @@ fn admitted(
     let admits = families.iter().map(|it| filter.admits("TCP", Some(port), *it)).max();
     if admits == Some(Admits::Nobody) && told.insert(wall.address.clone()) {
         let why = format!(
-            "`{}`, in front of `{}`, lets nobody in to port {port}: no user reaches `{}`",
+            "`{}`, in front of `{}`, blocks all traffic to port {port}: no user can reach `{}`",
             wall.address, holder.address, item.address
         );
         let rules = wall.kind.packets.as_ref().map_or("", |it| &it.rules);
@@ -225,7 +225,7 @@ fn alone(case: &AuditCase<'_>, out: &mut AuditSection) {
     let Some(machine) = case.home.item(target).filter(|it| it.kind.capacity.is_some()) else {
         return;
     };
-    let why = format!("`{target}` is all that users are directed to");
+    let why = format!("`{target}` is the only target of users");
     let place = case.home.place(machine.instance.resource.span);
     out.findings.push(Finding::new(&HOME_SINGLE, Some(place), why).about(target));
 }
@@ -246,7 +246,7 @@ fn ports(case: &AuditCase<'_>, out: &mut AuditSection) {
         if told.insert(item.address.clone()) {
             let usual: Vec<String> = usual.iter().map(ToString::to_string).collect();
             let why = format!(
-                "`{}` leads to port {port}, and home's backends listen on {}",
+                "`{}` uses port {port}, but home's backends listen on {}",
                 item.address,
                 usual.join(", ")
             );
@@ -282,7 +282,10 @@ fn unguarded(case: &AuditCase<'_>, out: &mut AuditSection) {
         let (level, why) = if has_wall {
             (
                 Level::Error,
-                format!("`{}` has no firewall, and what serves at home has one", machine.address),
+                format!(
+                    "`{}` has no firewall, but its counterpart at home has one",
+                    machine.address
+                ),
             )
         } else {
             (Level::Warning, format!("`{}` has no firewall", machine.address))

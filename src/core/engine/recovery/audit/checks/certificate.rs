@@ -16,14 +16,14 @@ const ERROR_DAYS: i64 = 7;
 pub static EXPIRING: AuditRule = AuditRule {
     id: "certificate-expiring",
     level: Level::Warning,
-    title: "A certificate ends soon",
-    remedy: "renew it now, at home and at the standby: both present it",
+    title: "A certificate expires soon",
+    remedy: "renew it now, at home and at the standby: both use it",
 };
 pub static UNREADABLE: AuditRule = AuditRule {
     id: "certificate-unreadable",
     level: Level::Warning,
     title: "A certificate cannot be read",
-    remedy: "give the PEM text, the certificate first and its chain behind it",
+    remedy: "set it to PEM text: the certificate first, followed by its chain",
 };
 
 pub fn check(side: &Side<'_>, now: i64, out: &mut AuditSection) {
@@ -63,9 +63,9 @@ fn certificate(
     };
     let left = (ends - now / 1000).div_euclid(DAY_SECONDS);
     let text = if left < 0 {
-        format!("`{name}` of `{}` ended {} ago", item.address, counted(-left, "day"))
+        format!("`{name}` of `{}` expired {} ago", item.address, counted(-left, "day"))
     } else {
-        format!("`{name}` of `{}` is good for {}", item.address, counted(left, "day"))
+        format!("`{name}` of `{}` is valid for {}", item.address, counted(left, "day"))
     };
     if left < WARNING_DAYS {
         let level = if left < ERROR_DAYS { Level::Error } else { Level::Warning };
@@ -82,5 +82,5 @@ pub fn ends(pem: &str) -> Result<i64, String> {
         let not_after = it.tbs_certificate().validity().not_after;
         i64::try_from(not_after.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
     });
-    ends.min().ok_or_else(|| "there is no certificate in it".to_owned())
+    ends.min().ok_or_else(|| "it contains no certificate".to_owned())
 }

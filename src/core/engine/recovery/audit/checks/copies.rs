@@ -15,26 +15,26 @@ use crate::engine::value::Value;
 pub static ASSUMES_PART: AuditRule = AuditRule {
     id: "assumes-part",
     level: Level::Warning,
-    title: "The overlay leaves more than it assumes lost",
-    remedy: "add it to `assumes_lost`, so that what still needs it is found; or use it there, too",
+    title: "The overlay abandons more than it assumes lost",
+    remedy: "add it to `assumes_lost`, so that the audit finds what still depends on it; or use it in the overlay, too",
 };
 pub static REPLICATION_UNPROVED: AuditRule = AuditRule {
     id: "replication-unproved",
     level: Level::Warning,
-    title: "Nothing proves that data arrives where the recovery reads it",
-    remedy: "write `gate: { replication: true, within: 60s }`: a planned switch and each drill then wait for a written item",
+    title: "Nothing verifies that data is replicated to where the recovery reads it",
+    remedy: "write `gate: { replication: true, within: 60s }`: a planned switch and each drill then wait until a written item has been replicated",
 };
 pub static NAMES_LOST_ADDRESS: AuditRule = AuditRule {
     id: "names-lost-address",
     level: Level::Error,
-    title: "What serves after the switch has an address of something lost written out",
-    remedy: "refer to the counterpart that lives, as in '${standby_lb.ipv4}'",
+    title: "A resource that serves after the switch has a hard-coded address of a lost resource",
+    remedy: "refer to its healthy counterpart, as in '${standby_lb.ipv4}'",
 };
 pub static REHEARSAL_MISSING: AuditRule = AuditRule {
     id: "rehearsal-missing",
     level: Level::Warning,
     title: "No overlay rehearses the switch",
-    remedy: "write an overlay with `workspace: drill` and `rehearses`, and rehearse it with `drill`",
+    remedy: "write an overlay with `workspace: drill` and `rehearses`, and run `lifeboat drill`",
 };
 
 /// Shorter texts are in too many others by chance.
@@ -96,7 +96,7 @@ fn left(case: &AuditCase<'_>, out: &mut AuditSection) {
         for domain in domains.iter().filter(|it| !now.contains(*it) && !case.lost.contains(*it)) {
             if told.insert(domain.clone()) {
                 let why = format!(
-                    "home uses the copy of {name} in {domain}, the recovery another one, and {domain} is not assumed lost"
+                    "home uses the copy of {name} in {domain} and the recovery another one, but {domain} is not assumed lost"
                 );
                 let said = case.recovery.stack.assumes_lost.first();
                 let place = said.map(|(_, span)| case.recovery.place(*span));
@@ -156,7 +156,7 @@ fn written_out(case: &AuditCase<'_>, out: &mut AuditSection) {
                 && told.insert((item.address.name.clone(), name.clone()))
             {
                 let why = format!(
-                    "`{name}` of `{}` has {found} in it, which is an address of `{of}`",
+                    "`{name}` of `{}` contains {found}, which is an address of `{of}`",
                     item.address
                 );
                 let place = case.recovery.place_of(item, name);

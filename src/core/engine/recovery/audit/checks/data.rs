@@ -12,13 +12,13 @@ pub static UNPROTECTED: AuditRule = AuditRule {
     id: "data-unprotected",
     level: Level::Warning,
     title: "The cloud lets data be deleted in one call",
-    remedy: "switch the cloud's own deletion protection on; it holds against other programs, too",
+    remedy: "enable the cloud's own deletion protection; it also protects against other programs",
 };
 pub static NOT_RESTORABLE: AuditRule = AuditRule {
     id: "data-not-restorable",
     level: Level::Warning,
-    title: "What is overwritten or deleted cannot be brought back",
-    remedy: "switch it on: a replica copies mistakes as fast as everything else",
+    title: "Overwritten or deleted items cannot be restored",
+    remedy: "enable it: a replica copies mistakes as fast as everything else",
 };
 
 pub fn check(side: &Side<'_>, facts: &AuditFacts, out: &mut AuditSection) {
@@ -93,8 +93,8 @@ impl Off {
             Self::Written { is_expression: true } => " by an expression".into(),
             Self::Variables(all) => {
                 let said = |(name, from): &(String, String)| match from.as_str() {
-                    "default" => format!("`{name}` as it is by default"),
-                    other => format!("`{name}` as {other} has it"),
+                    "default" => format!("`{name}` by default"),
+                    other => format!("`{name}` as set by {other}"),
                 };
                 format!(" by {}", all.iter().map(said).collect::<Vec<_>>().join(" and "))
             }
@@ -105,7 +105,7 @@ impl Off {
         match self {
             Self::Written { is_expression: false } => format!("write `{attribute}: true`; {why}"),
             Self::Written { is_expression: true } => {
-                format!("let the expression be true; {why}")
+                format!("make the expression true; {why}")
             }
             Self::Variables(all) => {
                 let names: Vec<String> = all.iter().map(|(name, _)| format!("`{name}`")).collect();

@@ -10,8 +10,8 @@ use crate::engine::recovery::audit::side::{Side, SideItem};
 pub static CHECK_STATIC: AuditRule = AuditRule {
     id: "check-static",
     level: Level::Warning,
-    title: "The page of the health check always says yes",
-    remedy: "let it ask the database and what else users need, and answer 503 when one of them does not answer",
+    title: "The page of the health check always succeeds",
+    remedy: "let it test the database and everything else that users need, and answer 503 when one of them fails",
 };
 
 /// Files that a web server hands out whether or not an application runs.
@@ -58,17 +58,19 @@ fn page(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let lower = path.to_ascii_lowercase();
     let why = if STATIC.iter().any(|it| lower.ends_with(it)) {
         format!(
-            "`{path}` is a file by its name, which is there whether or not the application works"
+            "`{path}` looks like a static file, which exists whether or not the application works"
         )
     } else {
         match written(side, path) {
             Some((of, text)) if !can_fail(&text) => {
-                format!("nothing in `{path}`, as `{of}` writes it, can answer anything but yes")
+                format!("`{path}`, as written by `{of}`, cannot report a failure")
             }
             Some(_) => return,
             None => {
-                let text =
-                    format!("what `{path}` of `{}` looks at is not in the layers", item.address);
+                let text = format!(
+                    "what `{path}` of `{}` checks is not in the configuration",
+                    item.address
+                );
                 return out.fact("check", text);
             }
         }

@@ -14,49 +14,49 @@ use crate::engine::value::Value;
 pub static TARGET_LOST: AuditRule = AuditRule {
     id: "target-lost",
     level: Level::Error,
-    title: "After the switch users are still directed to what is lost",
-    remedy: "let the overlay direct it to the standby, or remove it",
+    title: "After the switch, users are still sent to a lost fault domain",
+    remedy: "let the overlay point it to the standby, or remove it",
 };
 pub static TARGET_UNFOLLOWED: AuditRule = AuditRule {
     id: "target-unfollowed",
     level: Level::Warning,
-    title: "The switch directs users to something that no resource describes",
-    remedy: "refer to the resource, as in '${standby_lb.ipv4}', so that what stands behind it is waited for and audited",
+    title: "The switch sends users to a target that no resource declares",
+    remedy: "refer to the resource, as in '${standby_lb.ipv4}', so that its backends are checked and audited",
 };
 pub static NEEDS_LOST: AuditRule = AuditRule {
     id: "needs-lost",
     level: Level::Error,
-    title: "What serves after the switch needs something that is lost",
-    remedy: "use its counterpart outside of what is lost",
+    title: "A resource that serves after the switch depends on a lost resource",
+    remedy: "use its counterpart outside the lost fault domains",
 };
 pub static NAMES_LOST_REGION: AuditRule = AuditRule {
     id: "names-lost-region",
     level: Level::Warning,
-    title: "What serves after the switch mentions a lost region by name",
-    remedy: "refer to the region of the object that lives, as in products_eu.region",
+    title: "A resource that serves after the switch names a lost region",
+    remedy: "refer to the region of its healthy counterpart, as in products_eu.region",
 };
 pub static DATA_LOST: AuditRule = AuditRule {
     id: "data-lost",
     level: Level::Error,
-    title: "Data has no copy outside of what is lost",
-    remedy: "declare a member of its group in another region, in the stack itself: it cannot be made after the loss",
+    title: "Data has no copy outside the lost fault domains",
+    remedy: "declare a member of its group in another region, in the stack itself: it cannot be created after the loss",
 };
 pub static IMAGE_REGIONAL: AuditRule = AuditRule {
     id: "image-regional",
     level: Level::Warning,
-    title: "What serves after the switch is made from something that exists in some regions only",
-    remedy: "use a public image, or keep a copy of it in the region of the recovery and check that it is there",
+    title: "A resource that serves after the switch is created from an image that exists only in some regions",
+    remedy: "use a public image, or keep a copy in the region of the recovery and check that it exists",
 };
 pub static STATE_LOST: AuditRule = AuditRule {
     id: "state-lost",
     level: Level::Error,
-    title: "State is kept inside of what is lost",
-    remedy: "keep it elsewhere: without it nothing can be switched",
+    title: "The state is stored in a lost fault domain",
+    remedy: "store it elsewhere: without it, no switch is possible",
 };
 pub static SETTING_LOST: AuditRule = AuditRule {
     id: "setting-lost",
     level: Level::Warning,
-    title: "The environment leads credentials into what is lost",
+    title: "The credentials depend on a lost fault domain",
     remedy: "set it to a region outside; a profile or single sign-on there must work, too",
 };
 
@@ -81,14 +81,13 @@ fn targets_live(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection
     if all.is_empty() {
         let known = item.kind.traffic.iter().find_map(|it| item.text(it));
         if let Some(text) = known.filter(|_| item.kind.drain.is_some()) {
-            let why =
-                format!("`{}` is directed to {text}, behind which nothing is known", item.address);
+            let why = format!("`{}` points to {text}, whose backends are unknown", item.address);
             out.findings.push(Finding::new(&TARGET_UNFOLLOWED, place, why).about(item.address));
         }
     } else if all.iter().all(|it| case.recovery.is_in(it, &case.lost)) {
         let target = &all[0];
         let domain = case.recovery.domains.of_desired(target).unwrap_or_default();
-        let why = format!("`{}` still names `{target}`, which is in {domain}", item.address);
+        let why = format!("`{}` still points to `{target}`, which is in {domain}", item.address);
         out.findings.push(Finding::new(&TARGET_LOST, place, why).about(item.address));
     }
 }
@@ -122,7 +121,7 @@ pub fn would_miss(item: SideItem<'_>, of: SideItem<'_>, read: &AttributeRead) ->
         // Members of a group do not need each other to live.
         let is_group = item.kind.group.is_some() && of.kind.group.is_some();
         let is_reference = item.kind.references().any(|(name, _)| *name == read.by);
-        return (is_reference && !is_group).then(|| "the object itself".to_owned());
+        return (is_reference && !is_group).then(|| "the resource itself".to_owned());
     };
     let shared = of.kind.group.as_ref().and_then(|it| it.name.rsplit('.').next());
     if shared == Some(name.as_str()) {
@@ -151,7 +150,7 @@ fn mentions(
         for domain in &case.lost {
             let region = domain.split_once(':').map_or(domain.as_str(), |it| it.1);
             if texts.iter().any(|it| has_word(it, region)) {
-                let why = format!("`{name}` of `{}` holds the text {region}", item.address);
+                let why = format!("`{name}` of `{}` contains {region}", item.address);
                 let place = case.recovery.place_of(item, name);
                 let finding = Finding::new(&NAMES_LOST_REGION, Some(place), why);
                 out.findings.push(finding.about(item.address));
@@ -190,7 +189,8 @@ fn copies(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     }
     if !has_living_member(case.home, item, &case.lost) {
         let domain = case.home.domains.of_desired(item.address).unwrap_or_default();
-        let why = format!("`{}` is in {domain}, and nothing outside holds its data", item.address);
+        let why =
+            format!("`{}` is in {domain}, and no copy of its data exists outside", item.address);
         let place = case.home.place(item.instance.resource.span);
         out.findings.push(Finding::new(&DATA_LOST, Some(place), why).about(item.address));
     }
@@ -213,7 +213,7 @@ pub fn group_name(item: SideItem<'_>) -> Option<&Value> {
 
 fn outside(case: &AuditCase<'_>, out: &mut AuditSection) {
     if case.facts.store.fault_domain.is_none() && !case.lost.is_empty() && !case.facts.in_sandbox {
-        let text = "where this machine and its state are was not said: `--here FAULT_DOMAIN` has it compared with what is lost";
+        let text = "the location of this machine and its state is unknown: pass `--here FAULT_DOMAIN` to compare it with the lost fault domains";
         out.fact("here", text.to_owned());
     }
     if let Some(domain) =
@@ -224,7 +224,7 @@ fn outside(case: &AuditCase<'_>, out: &mut AuditSection) {
     }
     for (name, domain) in case.facts.settings.iter().filter(|(_, it)| case.lost.contains(it)) {
         let region = domain.split_once(':').map_or(domain.as_str(), |it| it.1);
-        let why = format!("{name} is {region} here, and {domain} is assumed lost");
+        let why = format!("{name} is {region} here, but {domain} is assumed lost");
         out.findings.push(Finding::new(&SETTING_LOST, place_of_loss(case, domain), why));
     }
 }

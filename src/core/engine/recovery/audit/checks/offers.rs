@@ -17,21 +17,21 @@ use crate::engine::state::record::State;
 pub static NOT_OFFERED: AuditRule = AuditRule {
     id: "not-offered",
     level: Level::Error,
-    title: "What is yet to be made cannot be had",
-    remedy: "use what can be had there, or make it now and keep it: after a loss everybody asks for the same",
+    title: "A resource that does not exist yet is not available",
+    remedy: "use what is available there, or create it now and keep it: after a loss, everybody needs the same capacity",
 };
 pub static OFFERS_UNREAD: AuditRule = AuditRule {
     id: "offers-unread",
     level: Level::Warning,
-    title: "Whether the clouds offer what is yet to be made could not be looked up",
-    remedy: "find out why, and audit again: the lists are free, and need a token that may read the account",
+    title: "The availability of resources that do not exist yet could not be checked",
+    remedy: "find out why, and audit again: the lists are free and need a token that may read the account",
 };
 
 pub static QUOTA_EXCEEDED: AuditRule = AuditRule {
     id: "quota-exceeded",
     level: Level::Error,
-    title: "The account may not have as much as is yet to be made",
-    remedy: "ask the cloud for a larger quota now: after a loss it takes longest",
+    title: "The account's quota is too small for the resources that do not exist yet",
+    remedy: "request a larger quota now: after a loss, that takes longest",
 };
 
 /// What has to be read of the clouds to judge these.
@@ -98,12 +98,12 @@ fn quotas(
         let (each, whole) = (most(&it.quota.each), most(&it.quota.all));
         let why = if it.number > each {
             format!(
-                "`{}` of `{}` is {}, and {each} is the most",
+                "`{}` of `{}` is {}, but the maximum is {each}",
                 it.name, it.item.address, it.number
             )
         } else if together > whole {
             format!(
-                "`{}` of all in {} comes to {together}, and {whole} is the most of the account",
+                "the total `{}` in {} is {together}, but the account's maximum is {whole}",
                 it.name, it.domain
             )
         } else {

@@ -18,37 +18,37 @@ const DRILL_DAYS: i64 = 90;
 pub static NO_RECOVERY: AuditRule = AuditRule {
     id: "no-recovery",
     level: Level::Warning,
-    title: "No overlay says what to do when something is lost",
-    remedy: "write an overlay with `assumes_lost: [FAULT_DOMAIN]` that directs users elsewhere",
+    title: "No overlay describes a recovery",
+    remedy: "write an overlay with `assumes_lost: [FAULT_DOMAIN]` that sends users elsewhere",
 };
 pub static ASSUMES_NOTHING: AuditRule = AuditRule {
     id: "assumes-nothing",
     level: Level::Warning,
-    title: "The overlay does not say what is lost",
-    remedy: "write `assumes_lost: [FAULT_DOMAIN]`: without it only a planned switch can be audited",
+    title: "The overlay has no `assumes_lost`",
+    remedy: "write `assumes_lost: [FAULT_DOMAIN]`: without it, only a planned switch can be audited",
 };
 pub static DRILL_OLD: AuditRule = AuditRule {
     id: "drill-old",
     level: Level::Warning,
     title: "The last drill was long ago",
-    remedy: "rehearse it with `drill`",
+    remedy: "run `lifeboat drill`",
 };
 pub static DRILL_FAILED: AuditRule = AuditRule {
     id: "drill-failed",
     level: Level::Warning,
     title: "The last drill failed",
-    remedy: "read its report, mend what failed, and rehearse it again with `drill`",
+    remedy: "read its report, fix what failed, and run `lifeboat drill` again",
 };
 pub static DRILL_NEVER: AuditRule = AuditRule {
     id: "drill-never",
     level: Level::Note,
     title: "The switch has never been rehearsed",
-    remedy: "write an overlay with `workspace: drill` and `rehearses`, and rehearse it with `drill`",
+    remedy: "write an overlay with `workspace: drill` and `rehearses`, and run `lifeboat drill`",
 };
 pub static REPLACE_GAP: AuditRule = AuditRule {
     id: "replace-gap",
     level: Level::Warning,
-    title: "A new revision takes down what serves before its successor is there",
+    title: "A new revision takes down a serving resource before its replacement exists",
     remedy: "write `lifecycle: { create_before_destroy: true }`",
 };
 
@@ -135,9 +135,9 @@ fn gap(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let finding = if is_possible {
         finding
     } else {
-        finding
-            .at_level(Level::Note)
-            .remedy("the cloud does not rename this kind: add a second one, and remove the first afterwards")
+        finding.at_level(Level::Note).remedy(
+            "the cloud cannot rename this kind: add a second one, and remove the first afterwards",
+        )
     };
     if !out.findings.contains(&finding) {
         out.findings.push(finding);

@@ -15,45 +15,45 @@ use crate::engine::text::plain::counted;
 pub static STANDBY_UNMADE: AuditRule = AuditRule {
     id: "standby-unmade",
     level: Level::Error,
-    title: "The standby is declared and does not exist",
-    remedy: "apply the stack, and see that it becomes ready",
+    title: "The standby is declared but does not exist",
+    remedy: "apply the stack, and check that it becomes ready",
 };
 pub static STANDBY_STALE: AuditRule = AuditRule {
     id: "standby-stale",
     level: Level::Error,
-    title: "The standby is not what the layers say",
-    remedy: "apply the stack: a switch carries only the switch",
+    title: "The standby does not match the configuration",
+    remedy: "apply the stack: a switch does not apply pending changes",
 };
 pub static STANDBY_DRIFTED: AuditRule = AuditRule {
     id: "standby-drifted",
     level: Level::Error,
-    title: "Somebody changed the standby",
-    remedy: "`plan` shows what is different; apply to put it back",
+    title: "The standby has drifted",
+    remedy: "`lifeboat plan` shows the differences; apply to revert them",
 };
 pub static STANDBY_UNSEEN: AuditRule = AuditRule {
     id: "standby-unseen",
     level: Level::Warning,
-    title: "The standby could not be looked at",
-    remedy: "find out why; what cannot be seen now cannot be switched to",
+    title: "The standby could not be read",
+    remedy: "find out why; you cannot fail over to a site that cannot be read",
 };
 pub static REPLICA_INACTIVE: AuditRule = AuditRule {
     id: "replica-inactive",
     level: Level::Error,
-    title: "A copy of the data that is to live on is not there or not active",
+    title: "A data replica that must survive is missing or not active",
     remedy: "apply the stack and wait until the member is active: its items are copied first",
 };
 pub static REPLICA_SPLIT: AuditRule = AuditRule {
     id: "replica-split",
     level: Level::Error,
     title: "A copy of the data does not belong to its group",
-    remedy: "decide which member holds the truth; `plan` explains the split",
+    remedy: "decide which member has the authoritative data; `lifeboat plan` explains the split",
 };
 
 pub static NAME_SHARED: AuditRule = AuditRule {
     id: "name-shared",
     level: Level::Error,
-    title: "Somebody else's record of the same name takes a part of the users",
-    remedy: "take it away, or declare it in this stack as well: a switch moves only what is declared",
+    title: "A record outside this stack with the same name receives some of the users",
+    remedy: "remove it, or declare it in this stack, too: a switch moves only declared records",
 };
 
 /// What others have put beside the names of the stack and before what serves, whatever is switched to.
@@ -76,7 +76,7 @@ pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
                 "serial {} in {}, {}",
                 state.serial,
                 case.facts.store.shown,
-                counted(state.records.len(), "object")
+                counted(state.records.len(), "resource")
             ),
         );
         // As it is to be now: before the switch, or after it.
@@ -90,16 +90,19 @@ pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
             None => out.fact(
                 "state",
                 format!(
-                    "{} is active: the standby was not compared with it",
+                    "{} is active: the standby was not compared with home",
                     state.active.join(" + ")
                 ),
             ),
         }
     } else {
-        out.fact("state", "nothing is recorded yet: whether the standby exists was not looked at");
+        out.fact("state", "nothing is recorded yet: the standby was not checked");
     }
     if case.state.is_some() && case.facts.online.is_none() {
-        out.fact("clouds", "not asked: drift and replication were not looked at (`--online` does)");
+        out.fact(
+            "clouds",
+            "the clouds were not called: drift and replication were not checked (use `--online`)",
+        );
     }
     for item in case.living() {
         observed(case, item, out);
@@ -114,11 +117,11 @@ fn recorded(side: &Side<'_>, state: &State, item: SideItem<'_>, out: &mut AuditS
     };
     let twin = item.address.twin().and_then(|it| state.records.get(&it));
     let Some(record) = state.records.get(item.address).or(twin) else {
-        tell(rule, format!("state records no `{}`", item.address));
+        tell(rule, format!("the state has no record of `{}`", item.address));
         return;
     };
     if !record.ready {
-        tell(rule, format!("`{}` was made and has never been seen ready", item.address));
+        tell(rule, format!("`{}` was created but has never been ready", item.address));
         return;
     }
     let sides = DiffSides {
@@ -139,7 +142,7 @@ fn recorded(side: &Side<'_>, state: &State, item: SideItem<'_>, out: &mut AuditS
         .collect();
     if let Some(first) = changed.first() {
         let why = format!(
-            "`{}` was last applied with another {}",
+            "`{}` was last applied with a different {}",
             item.address,
             changed.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
         );
@@ -159,8 +162,12 @@ fn observed(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) {
         tell(
             &STANDBY_DRIFTED,
             match shown.len() {
-                0 => format!("`{}` is gone", item.address),
-                _ => format!("{} of `{}` is not what was applied", shown.join(", "), item.address),
+                0 => format!("`{}` no longer exists", item.address),
+                _ => format!(
+                    "{} of `{}` was changed outside of lifeboat",
+                    shown.join(", "),
+                    item.address
+                ),
             },
         );
     }

@@ -12,19 +12,19 @@ use crate::engine::value::Value;
 pub static STANDBY_COLD: AuditRule = AuditRule {
     id: "standby-cold",
     level: Level::Warning,
-    title: "What serves after the switch is not made before it",
-    remedy: "declare it in the stack itself, small if need be; the overlay then only enlarges it",
+    title: "A resource that serves after the switch is created only by the switch",
+    remedy: "declare it in the stack itself, if necessary with a small size; the overlay then only scales it up",
 };
 pub static STANDBY_DIFFERS: AuditRule = AuditRule {
     id: "standby-differs",
     level: Level::Error,
-    title: "The standby is not the same as home",
-    remedy: "give both the same image, files and variables",
+    title: "The standby differs from home",
+    remedy: "give both the same image, files, and variables",
 };
 pub static STANDBY_SMALLER: AuditRule = AuditRule {
     id: "standby-smaller",
     level: Level::Warning,
-    title: "After the switch there is less to serve with than at home",
+    title: "The standby has less capacity than home",
     remedy: "let the overlay raise the count or the size",
 };
 
@@ -50,7 +50,7 @@ fn cold(case: &AuditCase<'_>, out: &mut AuditSection) {
         let follows = item.instance.needs.iter().any(|(it, _)| is_cold(&it.name));
         if is_cold(name) && !follows && told.insert(name) {
             let why = format!(
-                "`{}` is made by the switch: every minute of that is an outage",
+                "`{}` is created by the switch: every minute of that is an outage",
                 item.address
             );
             let place = case.recovery.place(item.instance.resource.span);
@@ -67,7 +67,10 @@ fn way(case: &AuditCase<'_>, out: &mut AuditSection) {
         .map(|it| format!("`{}`", it.address))
         .collect();
     if !made.is_empty() {
-        out.fact("way", format!("before users are moved the switch makes {}", made.join(", ")));
+        out.fact(
+            "way",
+            format!("before traffic is shifted, the switch creates {}", made.join(", ")),
+        );
     }
 }
 
@@ -146,13 +149,13 @@ fn reason(
         |all: Vec<&String>| all.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
     let files: Vec<&String> = home.files.symmetric_difference(&here.files).collect();
     if !files.is_empty() {
-        let text = format!("home and the standby read other files: {}", list(files));
+        let text = format!("home and the standby read different files: {}", list(files));
         return Some((Level::Error, text));
     }
     let missing: Vec<&String> =
         home.variables.keys().filter(|it| !here.variables.contains_key(*it)).collect();
     if !missing.is_empty() {
-        let text = format!("home (`{of}`) follows {}, the standby does not", list(missing));
+        let text = format!("home (`{of}`) uses {}, but the standby does not", list(missing));
         return Some((Level::Error, text));
     }
     let other: Vec<&String> = home
@@ -162,7 +165,7 @@ fn reason(
         .map(|(name, _)| name)
         .collect();
     if !other.is_empty() {
-        let text = format!("the overlay gives {} another value than home has", list(other));
+        let text = format!("the overlay sets {} to a different value than home", list(other));
         return Some((Level::Error, text));
     }
     let (before, after) = (peer.value.as_ref()?, mine?);
@@ -173,10 +176,10 @@ fn reason(
         && (before.contains('\n') || after.contains('\n'))
     {
         let at = before.lines().zip(after.lines()).take_while(|(a, b)| a == b).count() + 1;
-        let text = format!("line {at} differs from `{of}` in more than a region");
+        let text = format!("line {at} differs from `{of}` in more than the region");
         return Some((Level::Warning, text));
     }
-    Some((Level::Error, format!("home (`{of}`) has another")))
+    Some((Level::Error, format!("home (`{of}`) has a different one")))
 }
 
 fn capacity(case: &AuditCase<'_>, out: &mut AuditSection) {

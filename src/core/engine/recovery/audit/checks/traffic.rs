@@ -16,51 +16,51 @@ const TTL_SHARE: u64 = 2;
 pub static NO_OBJECTIVE: AuditRule = AuditRule {
     id: "no-objective",
     level: Level::Warning,
-    title: "The stack does not say how long a recovery may take",
-    remedy: "write `objectives: { rto: 15m }`; times to live and drills are compared with it",
+    title: "The stack has no recovery time objective",
+    remedy: "write `objectives: { rto: 15m }`; TTLs and drills are compared with it",
 };
 pub static TTL_TOO_LONG: AuditRule = AuditRule {
     id: "ttl-too-long",
     level: Level::Error,
-    title: "Users remember the old answer for more than half of the objective",
-    remedy: "lower the time to live, days before it is needed",
+    title: "DNS caches keep the old answer for more than half of the objective",
+    remedy: "lower the TTL days before it is needed",
 };
 pub static TTL_ROUNDED: AuditRule = AuditRule {
     id: "ttl-rounded",
     level: Level::Warning,
-    title: "The cloud stores another number than the layers say",
-    remedy: "write the number that is stored",
+    title: "The cloud stores a different number than the configuration sets",
+    remedy: "write the stored number",
 };
 pub static GATE_MISSING: AuditRule = AuditRule {
     id: "gate-missing",
     level: Level::Error,
-    title: "Nothing makes traffic wait until the standby serves",
-    remedy: "give it a `gate`, or direct it to something whose backends are checked",
+    title: "Traffic can shift before the standby serves",
+    remedy: "give it a `gate`, or point it to a target whose backends are checked",
 };
 pub static CHECK_MISSING: AuditRule = AuditRule {
     id: "check-missing",
     level: Level::Error,
     title: "Backends are not checked",
-    remedy: "check a page that only works when the application does",
+    remedy: "check a page that works only when the application does",
 };
 pub static CHECK_SHALLOW: AuditRule = AuditRule {
     id: "check-shallow",
     level: Level::Warning,
-    title: "The health check does not look at the application",
-    remedy: "check a page of its own, which answers 200 only when the database and what else users need answer",
+    title: "The health check does not test the application",
+    remedy: "check a dedicated page that answers 200 only when the database and everything else that users need works",
 };
 
 pub static CHECK_SLOW: AuditRule = AuditRule {
     id: "check-slow",
     level: Level::Warning,
-    title: "A dead backend keeps getting users for too long",
-    remedy: "check more often: 3 × 15 s + 5 s notices within a minute",
+    title: "A dead backend keeps receiving users for too long",
+    remedy: "check more often: 3 × 15 s + 5 s detects a failure within a minute",
 };
 
 /// What is about the stack, whatever is lost.
 pub fn check_stack(home: &Side<'_>, out: &mut AuditSection) {
     if home.stack.objectives.rto_seconds.is_none() {
-        let why = "without `objectives: { rto: … }` nothing says how long is too long";
+        let why = "without `objectives: { rto: … }`, there is no limit to compare with";
         out.findings.push(Finding::new(&NO_OBJECTIVE, Some(home.top()), why));
     }
     check_numbers(home, out);
@@ -75,7 +75,7 @@ pub fn check_numbers(side: &Side<'_>, out: &mut AuditSection) {
             let kept = stored(attribute, *number);
             if kept != *number {
                 let why = format!(
-                    "`{name}` of `{}` is {number}, and {kept} is what is stored",
+                    "`{name}` of `{}` is {number}, but the cloud stores {kept}",
                     item.address
                 );
                 let place = side.place_of(item, name);
@@ -131,18 +131,18 @@ fn remembered(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) 
     let Some(drain) = &item.kind.drain else { return };
     let (seconds, source) = time_to_live(case.home, item, drain);
     let Some((rto, _)) = case.recovery.stack.objectives.rto_seconds else {
-        let text = format!("`{}` is remembered for {} ({source})", item.address, span_of(seconds));
+        let text = format!("`{}` is cached for {} ({source})", item.address, span_of(seconds));
         out.fact("ttl", text);
         return;
     };
     let text = format!(
-        "`{}` is remembered for {} ({source}); the objective is {}",
+        "`{}` is cached for {} ({source}); the objective is {}",
         item.address,
         span_of(seconds),
         span_of(rto)
     );
     if seconds > rto / TTL_SHARE {
-        let why = format!("{text}, of which half is for noticing and preparing");
+        let why = format!("{text}, half of which is needed for detection and preparation");
         let place = case.home.place_of(item, &drain.ttl);
         out.findings.push(
             Finding::new(&TTL_TOO_LONG, Some(place), why).about(item.address).remedy(lower(
@@ -181,7 +181,7 @@ fn gated(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) {
         return;
     }
     let why = format!(
-        "`{}` is directed to `{}`, which has no health check, and has no `gate` of its own",
+        "`{}` points to `{}`, which has no health check, and has no `gate` of its own",
         item.address, roots[0]
     );
     let place = item.kind.traffic.first().map(|it| case.recovery.place_of(item, it));
@@ -200,7 +200,7 @@ fn checked(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let (attribute, value) = &serves.unless;
     if item.text(attribute) == Some(value) {
         let why = format!(
-            "`{attribute}` of `{}` is {value}: a dead backend keeps getting users, and a switch to it has nothing to wait for",
+            "`{attribute}` of `{}` is {value}: a dead backend keeps receiving users, and a switch to it has nothing to wait for",
             item.address
         );
         let place = side.place_of(item, attribute);
@@ -212,7 +212,9 @@ fn checked(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
     let is_deep = check.deep.iter().any(|it| it == method);
     let path = item.text(&check.path).unwrap_or_default();
     let wrong = match (is_deep, path) {
-        (false, _) => Some((&check.method, format!("a {method} proves that something listens"))),
+        (false, _) => {
+            Some((&check.method, format!("a {method} proves only that something listens")))
+        }
         (true, "" | "/") => {
             Some((&check.path, "the front page may be served by a cache or a default site".into()))
         }
@@ -230,7 +232,7 @@ fn checked(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
         out.fact(
             "detection",
             format!(
-                "`{}` takes a backend out after {}: {attempts} × {interval} s + {timeout} s",
+                "`{}` removes a dead backend after {}: {attempts} × {interval} s + {timeout} s",
                 item.address,
                 span_of(total)
             ),
@@ -253,7 +255,7 @@ fn slow(side: &Side<'_>, item: SideItem<'_>, out: &mut AuditSection) {
         return;
     }
     let why = format!(
-        "`{}` takes a dead backend out after {}, and {} is the most",
+        "`{}` removes a dead backend after {}, but the maximum is {}",
         item.address,
         span_of(seconds),
         span_of(most)

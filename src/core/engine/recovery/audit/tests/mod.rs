@@ -849,9 +849,8 @@ fn protection_that_is_off_by_a_variable_is_found_where_data_is() {
     let world = World::new().facts(|it| it.in_sandbox = false);
     let found = said(&world, &world.audit());
     assert_eq!(found.len(), 4, "{found:#?}");
-    let is_it = |it: &String| {
-        it.contains("data-unprotected") && it.contains("by `protect` as it is by default")
-    };
+    let is_it =
+        |it: &String| it.contains("data-unprotected") && it.contains("by `protect` by default");
     assert!(found.iter().all(is_it), "{found:#?}");
     let on = world.edit(
         "",
@@ -900,12 +899,12 @@ fn what_is_worked_out_is_told() {
     let facts: Vec<String> =
         audit.sections[1].facts.iter().map(|it| format!("{}: {}", it.name, it.text)).collect();
     insta::assert_snapshot!(facts.join("\n"), @r#"
-    ttl: `shop` is remembered for 5 min (`ttl_sec`); the objective is 15 min
-    detection: `lb_http` takes a backend out after 50 s: 3 × 15 s + 5 s
-    detection: `standby_http` takes a backend out after 50 s: 3 × 15 s + 5 s
-    way: before users are moved the switch makes `standby[1]`
+    ttl: `shop` is cached for 5 min (`ttl_sec`); the objective is 15 min
+    detection: `lb_http` removes a dead backend after 50 s: 3 × 15 s + 5 s
+    detection: `standby_http` removes a dead backend after 50 s: 3 × 15 s + 5 s
+    way: before traffic is shifted, the switch creates `standby[1]`
     capacity: home has 2 × g6-standard-2 (4 vCPU), the recovery 2 × g6-standard-2 (4 vCPU)
-    state: serial 0 in , 18 objects
+    state: serial 0 in , 18 resources
     drill: the last drill of `failover_eu` was 10 days ago and passed
     "#);
 }
@@ -925,7 +924,7 @@ fn of_two_sites_that_serve_the_lost_one_must_go() {
     };
     assert_eq!(told("shop: null", 2), Vec::<String>::new());
     let [one] = told("wall: {}", 2).try_into().unwrap();
-    assert!(one.starts_with("error target-lost: `shop` still names `lb`"), "{one}");
+    assert!(one.starts_with("error target-lost: `shop` still points to `lb`"), "{one}");
     let [one] = told("shop: null", 1).try_into().unwrap();
     assert!(one.starts_with("warning standby-smaller"), "{one}");
 }
@@ -979,7 +978,7 @@ fn a_kind_that_is_never_renamed_cannot_be_replaced_without_a_gap() {
     let found = world.audit();
     let told: Vec<(&str, Level)> = found.findings().map(|it| (it.rule.id, it.level)).collect();
     assert_eq!(told, [("replace-gap", Level::Note); 2]);
-    assert!(found.findings().all(|it| it.remedy.contains("does not rename")));
+    assert!(found.findings().all(|it| it.remedy.contains("cannot rename")));
 }
 
 #[test]

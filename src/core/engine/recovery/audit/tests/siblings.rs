@@ -436,7 +436,7 @@ fn what_the_cloud_does_not_offer() {
     check(vec![
         ("all can be had", World::new().facts(offers("us-west")), &[]),
         ("the second machine of the standby", World::new().facts(offers("eu-central")), FOUND),
-        ("what is there already is not asked for", World::new().facts(offers("us-east")), &[]),
+        ("what already exists is not asked for", World::new().facts(offers("us-east")), &[]),
         (
             "a machine of home that is not made yet",
             World::new().facts(offers("us-east")).state(gone(&["web[1]"])),
