@@ -327,7 +327,7 @@ fn a_protection_in_a_drill_is_lifted_in_its_overlay_and_nowhere_else() {
     let told = home.sandbox(&["drill", "tiny", "--to", "drill", "--yes"]).code(3);
     let heard = format!("{}{}", told.stdout, told.stderr);
     assert!(!heard.contains("unprotect"), "{told}");
-    assert!(heard.contains("into the overlay `drill`"), "{told}");
+    assert!(heard.contains("in the overlay `drill`"), "{told}");
     home.overlay(
         "tiny",
         "drill",

@@ -70,7 +70,7 @@ fn a_second_name_that_leads_to_what_is_lost_keeps_a_switch_open() {
     home.overlay("duo", "eu", format!("{mended}assumes_lost: ['{LINODE}', '{}']\n", duo::AWS));
     duo::apply(&home).code(0).says(&["failover of duo to eu: complete"]).done();
     settled(&home, &["eu"], "all names have moved");
-    failover(&home).code(0).says(&["active already"]).done();
+    failover(&home).code(0).says(&["already active"]).done();
 }
 
 /// Where another record of the name leads to what lives, it is told, and no more.

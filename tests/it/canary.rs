@@ -240,7 +240,7 @@ fn no_canary_is_in_a_mistake() {
     home.write("secrets.yaml", format!("- {FILED}\n"));
     says_nothing(home.run(&["validate", "birds"]).code(1).says(&["dfault", "rot_pass"]));
     says_nothing(
-        home.run(&["validate", "birds", "--var-file", "secrets.yaml"]).code(1).says(&["no map"]),
+        home.run(&["validate", "birds", "--var-file", "secrets.yaml"]).code(1).says(&["not a map"]),
     );
     home.write("secrets.yaml", format!("a: '{FILED}\n"));
     says_nothing(

@@ -43,7 +43,7 @@ fn a_second_record_of_the_name_is_told_and_keeps_a_switch_open() {
     home.sandbox(&["apply", "duo", "--yes"]).code(0).says(&["nothing to do"]).done();
     home.sandbox(&["audit", "duo", "--online"]).shows(&["name-shared", &id]).done();
     for _ in 0..2 {
-        let said = failover(&home).code(5).says(&["the switch is not over"]).says(&says);
+        let said = failover(&home).code(5).says(&["the switch is incomplete"]).says(&says);
         assert!(!said.to_string().contains(": complete"), "{said}");
         // Ours moved all the same: half of the users are better than none.
         assert_eq!(duo::leads(&home), ["eu", "us"]);

@@ -46,7 +46,7 @@ fn everything_is_said_before_the_first_call() {
     let home = shop();
     home.sandbox(&["drill", "woocommerce", "--to", "drill_eu"]).code(64).done();
     let told = home.sandbox(DRILL).code(0);
-    assert!(!told.stdout.contains("Expected: "), "nothing was measured yet: {told}");
+    assert!(!told.stdout.contains("Estimated: "), "nothing was measured yet: {told}");
     told.shows(&[
         "Then: woocommerce@drill on sandbox, switch drill_eu → drill_eu + failover_eu, assumed lost: aws:us-east-1, linode:us-east\n\
          Plan: 2 to create, 1 to update, 0 to replace, 0 to delete; 10 unchanged, 5 frozen\n\

@@ -236,14 +236,15 @@ fn a_plan_says_how_long_its_switch_will_take_and_how_sure_that_is() {
     home.sandbox(&plan)
         .code(0)
         .shows(&[
-            "\nExpected: ",
-            " until users are directed anew, then up to 2 min until",
+            "\nEstimated: ",
+            "Estimated: traffic shifted after ",
+            "DNS caches expire up to 2 min later",
             "based on built-in defaults",
         ])
         .done();
     let switch = ["failover", "shop", "--to", "eu", "--planned", "--yes"];
     home.sandbox(&switch).code(0).shows(&["based on built-in defaults"]).done();
-    home.sandbox(&["failback", "shop", "--yes"]).code(0).shows(&["\nExpected: "]).done();
+    home.sandbox(&["failback", "shop", "--yes"]).code(0).shows(&["\nEstimated: "]).done();
     let output =
         home.sandbox(&[&plan[..], &["--format", "json", "--out", "p.json"]].concat()).code(0);
     let json: Json = serde_json::from_str(&output.stdout).unwrap();

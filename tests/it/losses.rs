@@ -144,7 +144,7 @@ fn however_it_is_lost_it_is_left_alone() {
         failover(&home).code(0).done();
         nothing_lost_was_asked(&home);
         settled(&home, &["eu"], how);
-        failback(&home).code(3).says(&["still silent"]).done();
+        failback(&home).code(3).says(&["still unreachable"]).done();
         home.world.heal(None).unwrap();
         failback(&home).code(0).done();
         settled(&home, &[], how);
@@ -199,7 +199,7 @@ fn what_is_still_lost_stays_frozen_on_the_way_home() {
     settled(&home, &[], "home without its table");
     assert_eq!(leads(&home), ["us"]);
     assert_eq!(state(&home).lost.len(), 1);
-    home.sandbox(&["recovered", "duo", AWS]).code(3).says(&["still silent"]).done();
+    home.sandbox(&["recovered", "duo", AWS]).code(3).says(&["still unreachable"]).done();
     home.world.heal(None).unwrap();
     home.sandbox(&["recovered", "duo", AWS]).code(0).says(&["still lost: nothing"]).done();
     home.log_requests();

@@ -122,7 +122,7 @@ fn a_first_stack_runs_at_once() {
 fn nobody_to_ask_and_no_yes_is_a_usage_error() {
     let home = Home::woocommerce();
     for command in ["apply", "destroy"] {
-        home.sandbox(&[command, "woocommerce"]).code(64).says(&["no terminal", "--yes"]).done();
+        home.sandbox(&[command, "woocommerce"]).code(64).says(&["not a terminal", "--yes"]).done();
     }
     home.run(&["plan"]).code(64).says(&["STACK"]).done();
     home.run(&["fly"]).code(64).done();

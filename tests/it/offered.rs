@@ -32,7 +32,7 @@ fn what_no_list_holds_is_refused_with_its_line() {
     refused(&WEB.replace("debian12", "debian99"), &["there is no Linode image `linode/debian99`"]);
     refused(
         &WEB.replace("g6-standard-1", "g7-premium-2"),
-        &["`g7-premium-2` is not available in `us-east`", "it can be had in"],
+        &["`g7-premium-2` is not available in `us-east`", "it is available in"],
     );
 }
 

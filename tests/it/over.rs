@@ -17,7 +17,7 @@ fn a_switch_whose_traffic_could_not_be_read_is_not_over() {
         duo::lose(&home);
         home.fault(&format!("GET /domains {fault} times=0"));
         for _ in 0..2 {
-            let told = failover(&home).code(exit).says(&["incomplete", "the switch is not over"]);
+            let told = failover(&home).code(exit).says(&["incomplete", "the switch is incomplete"]);
             assert!(!told.stderr.contains("already active"), "{fault}: {told}");
             assert_eq!((leads(&home), state(&home).phase), (vec!["us".into()], Phase::Switching));
         }

@@ -143,7 +143,7 @@ fn a_runner_without_state_founds_nothing_beside_a_local_database() {
     home.set("LINODE_TOKEN", "token");
     home.set("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1");
     home.set("LINODE_URL", "https://192.0.2.1/v4");
-    home.run(&["apply", "tiny", "--yes"]).code(3).says(&["there is no state of this stack"]).done();
+    home.run(&["apply", "tiny", "--yes"]).code(3).says(&["contains no state of this stack"]).done();
 }
 
 /// A runner without the state of its stack is not told to delete production.

@@ -9,7 +9,7 @@ fn a_drill_that_rehearses_nothing_is_refused() {
     home.sandbox(crate::drill::DRILL)
         .code(1)
         .says(&[
-            "`drill_eu` rehearses nothing",
+            "`drill_eu` sets no `rehearses`",
             "write `rehearses: failover_eu` in stacks/woocommerce/overlays/drill_eu.yaml",
         ])
         .done();

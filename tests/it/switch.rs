@@ -69,7 +69,7 @@ fn the_story_line_by_line() {
     home.sandbox(&["failback", SHOP, "--yes"])
         .code(3)
         .says(&[
-            "still silent",
+            "still unreachable",
             "nothing was changed",
             "--lost aws:us-east-1 --lost linode:us-east",
         ])
@@ -155,7 +155,7 @@ fn a_slip_preempts_nobody() {
     home.sandbox(&["failover", "duo", "--to", "calm", "--lost", "linode:eu-centrl", "--yes"])
         .code(1)
         .done();
-    home.sandbox(&["failback", "duo", "--yes"]).code(3).says(&["still silent"]).done();
+    home.sandbox(&["failback", "duo", "--yes"]).code(3).says(&["still unreachable"]).done();
     assert_eq!((lease().epoch, lease().is_alive), (before, true));
     running.kill();
 }
@@ -174,7 +174,7 @@ fn who_is_still_silent_is_not_gone_home_to() {
         .says(&["linode:us-east is still unreachable", "--lost linode:us-east"])
         .done();
     home.requests().mutating().none();
-    home.sandbox(&["recovered", "duo", LINODE]).code(3).says(&["still silent"]).done();
+    home.sandbox(&["recovered", "duo", LINODE]).code(3).says(&["still unreachable"]).done();
     home.sandbox(&["recovered", "duo", "linode:us-eest"]).code(1).says(&["did you mean"]).done();
     assert_eq!(duo::state(&home).lost, lost, "nothing is found by a refusal");
     home.requests().mutating().none();

@@ -249,7 +249,7 @@ fn plans_that_were_touched_are_refused() {
     home.write("cut.json", plan.split_at(plan.len() / 2).0);
     home.sandbox(&["apply", "edited.json", "--yes"])
         .code(1)
-        .says(&["edited after it was made"])
+        .says(&["edited after it was created"])
         .done();
     home.sandbox(&["apply", "future.json", "--yes"]).code(1).says(&["version 2.0"]).done();
     home.sandbox(&["apply", "cut.json", "--yes"]).code(1).says(&["not a plan"]).done();

@@ -55,7 +55,7 @@ pub async fn apply(
     }
     if file.extension().is_some_and(|it| it == "json") {
         let what = format!("the plan file {} does not exist", file.display());
-        return Err(OpsError::input(what, "create one with `lifeboat plan --out FILE`"));
+        return Err(OpsError::input(what, "create one with `plan --out`"));
     }
     may_go_on(consent)?;
     let mut ask = open::ask(&context.directory, layers, allow, Intent::Apply)?;

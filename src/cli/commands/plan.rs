@@ -5,7 +5,8 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{AllowArgs, Format, LayerArgs, LossArgs, ShapeArgs, WorldArgs};
-use crate::cli::commands::{CommandContext, reports};
+use crate::cli::commands::reports;
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
 use crate::engine::lang::model::Stack;
@@ -166,8 +167,8 @@ pub fn read(file: &Path) -> Result<(Plan, PlanEnvelope), OpsError> {
         std::fs::File::open(file).and_then(|it| it.take(PLAN_BYTES_MAX).read_to_string(&mut text));
     read.map_err(|source| OpsError::File { file: file.to_owned(), source })?;
     decode(&text).map_err(|why| {
-        let what = format!("{} is not a plan file: {why}", file.display());
-        OpsError::input(what, "create one with `lifeboat plan --out FILE`")
+        let what = format!("{} is not a plan: {why}", file.display());
+        OpsError::input(what, "create one with `plan --out`")
     })
 }
 

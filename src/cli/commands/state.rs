@@ -298,7 +298,7 @@ fn mend(
     lease.append(&[entry])?;
     state.serial += 1;
     lease.save(&state)?;
-    out::talk(&format!("updated `{address}` in the state; run `lifeboat plan` to see the effect"));
+    out::talk(&format!("updated `{address}` in the state; the next plan shows the effect"));
     Ok(())
 }
 

@@ -69,7 +69,7 @@ impl Driver for Dynamo {
                 "AWS_ENDPOINT_URL_DYNAMODB is {endpoint}, but this stack is in {}",
                 regions.join(" and ")
             );
-            let help = "one address cannot stand for several regions, except on loopback; unset it";
+            let help = "one endpoint cannot serve several regions, except on loopback; unset it";
             return Some(Misdirected { what, help });
         }
         let is_plain = !regions.is_empty() && endpoint.starts_with("http://");

@@ -125,7 +125,10 @@ fn a_state_that_is_gone_though_something_knows_of_it_is_not_founded_anew() {
     std::fs::remove_dir_all(store.folder().join("history")).unwrap();
     assert!(refused(&store).starts_with("the state is missing: serial 3 was recorded"));
     let nothing = store.restore("ann", "state restore shop", 0).unwrap_err();
-    assert!(nothing.to_string().starts_with("nothing whole is left of the state in "), "{nothing}");
+    assert!(
+        nothing.to_string().starts_with("no intact part is left of the state in "),
+        "{nothing}"
+    );
     assert!(nothing.advice().contains("from a backup"), "{}", nothing.advice());
     assert!(refused(&store).starts_with("the state is missing: serial 3 was recorded"));
 }

@@ -220,7 +220,7 @@ fn farewell(blocks: &[MarkdownBlock]) -> String {
     let all =
         if hidden.is_empty() { " Every deletion and replacement is listed above." } else { "" };
     text.push_str(&format!(
-        "\n> ✂️ **Cut to fit:** {} ({}, `{}`).{all} Run `lifeboat show` on the saved plan to see all of it\n",
+        "\n> ✂️ **Cut to fit:** {} ({}, `{}`).{all} Run `show` on the saved plan to see all of it\n",
         parts.join(", "),
         count(whole.len(), "byte"),
         digest(&whole),

@@ -235,7 +235,7 @@ fn summary(plan: &Plan) -> String {
     format!("Plan: {}; {rest}", todo.join(", "))
 }
 
-/// `Expected: 2 min 10 s until users are directed anew, then up to 5 min until everybody is (TTL); …`.
+/// `Estimated: traffic shifted after 2 min 10 s; DNS caches expire up to 5 min later (TTL); …`.
 fn forecast(it: &Forecast) -> String {
     let whole = duration(it.whole);
     let mut text = match it.directed {

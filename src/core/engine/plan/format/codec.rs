@@ -35,7 +35,7 @@ pub struct PlanEnvelope {
 /// Why a text is not a plan that may be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
-    #[error("it is not a plan: {0}; create one with `lifeboat plan --out FILE`")]
+    #[error("it is not a plan: {0}; create one with `plan --out`")]
     NotAPlan(String),
     #[error(
         "its format is version {0}, but this version of lifeboat reads {MAJOR}.x; use the version that created it, or plan again with this one"
@@ -50,7 +50,7 @@ pub enum WireError {
     )]
     Summary,
     #[error(
-        "its steps do not match the changes that it shows: {0}; it was edited after it was created, so plan again"
+        "its steps do not match its changes: {0}; it was edited after it was created, so plan again"
     )]
     Discord(String),
     #[error("it is damaged: {0}; plan again")]

@@ -17,7 +17,7 @@ pub static INVALID: AuditRule = AuditRule {
     id: "invalid",
     level: Level::Error,
     title: "The configuration has an error",
-    remedy: "`lifeboat validate` shows every error in the configuration",
+    remedy: "`validate` shows every error in the configuration",
 };
 
 pub static RULES: [&AuditRule; 50] = [

@@ -34,7 +34,7 @@ pub static REHEARSAL_MISSING: AuditRule = AuditRule {
     id: "rehearsal-missing",
     level: Level::Warning,
     title: "No overlay rehearses the switch",
-    remedy: "write an overlay with `workspace: drill` and `rehearses`, and run `lifeboat drill`",
+    remedy: "write an overlay with `workspace: drill` and `rehearses`, and run `drill`",
 };
 
 /// Shorter texts are in too many others by chance.

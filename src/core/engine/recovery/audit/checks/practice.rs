@@ -31,19 +31,19 @@ pub static DRILL_OLD: AuditRule = AuditRule {
     id: "drill-old",
     level: Level::Warning,
     title: "The last drill was long ago",
-    remedy: "run `lifeboat drill`",
+    remedy: "run `drill`",
 };
 pub static DRILL_FAILED: AuditRule = AuditRule {
     id: "drill-failed",
     level: Level::Warning,
     title: "The last drill failed",
-    remedy: "read its report, fix what failed, and run `lifeboat drill` again",
+    remedy: "read its report, fix what failed, and run `drill` again",
 };
 pub static DRILL_NEVER: AuditRule = AuditRule {
     id: "drill-never",
     level: Level::Note,
     title: "The switch has never been rehearsed",
-    remedy: "write an overlay with `workspace: drill` and `rehearses`, and run `lifeboat drill`",
+    remedy: "write an overlay with `workspace: drill` and `rehearses`, and run `drill`",
 };
 pub static REPLACE_GAP: AuditRule = AuditRule {
     id: "replace-gap",

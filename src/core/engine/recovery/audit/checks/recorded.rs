@@ -28,7 +28,7 @@ pub static STANDBY_DRIFTED: AuditRule = AuditRule {
     id: "standby-drifted",
     level: Level::Error,
     title: "The standby has drifted",
-    remedy: "`lifeboat plan` shows the differences; apply to revert them",
+    remedy: "`plan` shows the differences; apply to revert them",
 };
 pub static STANDBY_UNSEEN: AuditRule = AuditRule {
     id: "standby-unseen",
@@ -46,7 +46,7 @@ pub static REPLICA_SPLIT: AuditRule = AuditRule {
     id: "replica-split",
     level: Level::Error,
     title: "A copy of the data does not belong to its group",
-    remedy: "decide which member has the authoritative data; `lifeboat plan` explains the split",
+    remedy: "decide which member has the authoritative data; `plan` explains the split",
 };
 
 pub static NAME_SHARED: AuditRule = AuditRule {
