@@ -5,7 +5,8 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{AllowArgs, Format, LayerArgs, LossArgs, ShapeArgs, WorldArgs};
-use crate::cli::commands::{CommandContext, reports};
+use crate::cli::commands::reports;
+use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
 use crate::engine::lang::model::Stack;

@@ -201,3 +201,17 @@ async fn apply_that_was_killed_during_a_create_finds_it_while_lists_lag_and_make
     let record = state.records.values().find(|it| it.kind == NAME).unwrap();
     assert_eq!(record.id, names[0]);
 }
+
+/// What the second run found out is in its journal before it calls anything: the third one need not find it out again.
+#[tokio::test]
+async fn apply_that_was_killed_twice_still_knows_what_it_recovered() {
+    let stage = Stage::new();
+    stage.cloud.next("create", Fault::Never);
+    killed_at_a_create(&stage, 0).await;
+    stage.cloud.next("create", Fault::Never);
+    killed_at_a_create(&stage, 1).await;
+    let state = stage.state();
+    let begun: Vec<&str> = state.begun.keys().map(|it| it.name.as_str()).collect();
+    assert_eq!(begun, ["www"]);
+    assert!(state.records.values().any(|it| it.kind == ZONE));
+}
