@@ -93,7 +93,7 @@ impl Session {
     }
 
     /// Over these clouds, on this clock.
-    pub(in crate::ops) fn over(
+    pub(crate) fn over(
         provider: Provider,
         prober: Prober,
         clock: Arc<dyn Clock>,

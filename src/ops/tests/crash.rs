@@ -148,12 +148,12 @@ async fn recover_asks_nobody_in_a_lost_fault_domain() {
     assert!(stage.log.lines().is_empty());
 }
 
-/// Ends when the cloud has been told to make something: who was to carry it out is killed there.
-async fn killed_at_a_create(stage: &Stage, before: usize) {
+/// Ends when the cloud holds so many objects: who was to carry it out is killed there.
+async fn killed_when(stage: &Stage, is_it: impl Fn(usize) -> bool) {
     let (lease, state) = stage.lease();
     let made = in_time(plan_on(&stage.session, &stage.ask(), state)).await.unwrap();
     let until = async {
-        while stage.cloud.objects().len() <= before {
+        while !is_it(stage.cloud.objects().len()) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
@@ -175,7 +175,7 @@ async fn killed_at_a_create(stage: &Stage, before: usize) {
 async fn apply_that_was_killed_during_a_create_adopts_it_by_its_tag() {
     let stage = Stage::new();
     stage.cloud.next("create", Fault::Never);
-    killed_at_a_create(&stage, 0).await;
+    killed_when(&stage, |objects| objects == 1).await;
     assert_eq!(stage.state().begun.len(), 1, "it is known that something began");
     let report = stage.apply().await;
     assert!(report.is_over(), "{report:?}");
@@ -191,7 +191,7 @@ async fn apply_that_was_killed_during_a_create_finds_it_while_lists_lag_and_make
     stage.cloud.next("create", Fault::Slow(Duration::ZERO));
     stage.cloud.next("create", Fault::Never);
     stage.cloud.lag(Duration::from_secs(20));
-    killed_at_a_create(&stage, 1).await;
+    killed_when(&stage, |objects| objects == 2).await;
     let report = stage.apply().await;
     assert!(report.is_over(), "{report:?}");
     let names: Vec<String> =
@@ -200,4 +200,26 @@ async fn apply_that_was_killed_during_a_create_finds_it_while_lists_lag_and_make
     let state = stage.state();
     let record = state.records.values().find(|it| it.kind == NAME).unwrap();
     assert_eq!(record.id, names[0]);
+}
+
+/// What the second run found out is in its journal before it calls anything: the third one need not find it out again.
+#[tokio::test]
+async fn apply_that_was_killed_twice_still_knows_what_it_recovered() {
+    let stage = Stage::new();
+    assert!(stage.apply().await.is_over());
+    stage.clock.advance(Duration::from_secs(600));
+    let zone = |name: &str, domain: &str| {
+        format!("  {name}: {{ kind: linode.domain, domain: {domain}, soa_email: a@b.example }}\n")
+    };
+    let stack = format!("stack: shop\nresources:\n{}", zone("zone", "example.com"));
+    std::fs::write(stage.place().file(), &stack).unwrap();
+    std::fs::remove_file(stage.place().folder().join("overlays/eu.yaml")).unwrap();
+    stage.cloud.next("delete", Fault::Never);
+    killed_when(&stage, |objects| objects == 1).await;
+    let begun = || stage.state().begun.keys().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(begun(), ["www"]);
+    std::fs::write(stage.place().file(), stack + &zone("two", "two.example")).unwrap();
+    stage.cloud.next("create", Fault::Never);
+    killed_when(&stage, |objects| objects == 2).await;
+    assert_eq!(begun(), ["two"]);
 }

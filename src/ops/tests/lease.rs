@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::engine::address::Address;
 use crate::engine::lang::resolve::{ResolvedGate, ResolvedProbe};
 use crate::engine::plan::model::change::StepCall;
-use crate::ops::apply::step_inputs::WatchedResource;
+use crate::engine::schema::Membership;
+use crate::engine::value::Value;
+use crate::ops::apply::step_inputs::{StepInputs, WatchedResource};
 use crate::ops::tests::calls::update;
 use crate::ops::tests::memory::Fault;
 use crate::ops::tests::stage::{NAME, Stage, create, end, name_attributes, take_over};
@@ -41,28 +44,39 @@ async fn no_delete_leaves_when_the_lease_is_gone() {
     assert_eq!(stage.cloud.objects().len(), 1);
 }
 
-/// The item that it would write is a change as well.
-#[tokio::test]
-async fn no_item_of_a_replication_gate_is_written_when_the_lease_is_gone() {
-    let stage = Stage::new();
-    let (kind, record) = (stage.kind(NAME), stage.record(NAME, "1", name_attributes()));
-    let from = crate::engine::address::Address::one("other");
+/// A gate that writes an item into another member of the group.
+fn replication(stage: &Stage) -> StepInputs {
+    let from = Address::one("other");
     let mut job = stage.name_step(StepCall::Replication { from: from.clone() });
+    // Names that lead to two places stand for the members of a group.
+    let (name, region, others) = ("name".to_owned(), "target".to_owned(), String::new());
+    job.kind.group = Some(Membership { name, region, others, join_as: None, twice: None });
     job.gate =
         Some(ResolvedGate { probe: ResolvedProbe::Replication, within_seconds: 60, times: 1 });
-    let record_of = record.clone();
+    let record = stage.record(NAME, "1", name_attributes());
+    let mut theirs = record.clone();
+    theirs.attributes.insert("target".into(), Value::text("192.0.2.2"));
     job.record = Some(record);
     job.peer = Some(WatchedResource {
         address: from,
-        kind,
-        record: record_of,
+        kind: job.kind.clone(),
+        record: theirs,
         members: Vec::new(),
         front: None,
     });
+    job
+}
+
+/// The item is a change as well.
+#[tokio::test]
+async fn no_item_of_a_replication_gate_is_written_when_the_lease_is_gone() {
+    let stage = Stage::new();
     let (lease, _) = stage.lease();
+    let done = stage.step_under(&lease, replication(&stage), usize::MAX).await;
+    assert_eq!((end(&done.outcome), stage.log.changes()), ("waited", 1));
     stage.lose_lease();
-    let done = stage.step_under(&lease, job, usize::MAX).await;
-    assert_eq!((end(&done.outcome), stage.log.changes()), ("failed", 0));
+    let done = stage.step_under(&lease, replication(&stage), usize::MAX).await;
+    assert_eq!((end(&done.outcome), stage.log.changes()), ("failed", 1));
 }
 
 /// The first attempt left in time; before the second one somebody else has taken over.

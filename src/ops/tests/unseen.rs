@@ -1,5 +1,7 @@
 //! Law 1: unknown is not absent, so silence never leads to a create, a delete or a forgotten record.
 
+use std::time::Duration;
+
 use crate::engine::plan::model::change::{Plan, StepCall};
 use crate::engine::state::journal::StepOutcome;
 use crate::ops::error::OpsError;
@@ -20,6 +22,8 @@ async fn plan_neither_makes_nor_forgets_what_nobody_answers_for() {
     for fault in [Fault::Silent, Fault::Unwell] {
         let stage = Stage::new();
         assert!(stage.apply().await.is_over());
+        // Long enough ago that a list without it would be believed.
+        stage.clock.advance(Duration::from_secs(600));
         stage.cloud.always("observe", fault);
         let made = stage.plan().await.unwrap();
         assert_eq!(drastic(&made.plan), Vec::<&str>::new(), "{fault:?}");
@@ -33,7 +37,7 @@ async fn plan_makes_again_what_is_seen_to_be_gone() {
     let stage = Stage::new();
     assert!(stage.apply().await.is_over());
     let name = stage.cloud.objects().into_iter().find(|it| it.kind == NAME).unwrap();
-    stage.clock.advance(std::time::Duration::from_secs(600));
+    stage.clock.advance(Duration::from_secs(600));
     stage.cloud.remove(&name.id);
     let made = stage.plan().await.unwrap();
     assert_eq!(drastic(&made.plan), ["create"]);
