@@ -223,6 +223,73 @@ fn no_kind_is_named_in_general_code() {
     report(broken);
 }
 
+/// Texts of general code that name a provider or its cloud all the same, and why.
+const NAMING: [(&str, &str, &str); 5] = [
+    (
+        "src/cloud/settings.rs",
+        "https://api.linode.com/v4",
+        "where LINODE_URL leads if nobody sets it",
+    ),
+    (
+        "src/cli/commands/audit.rs",
+        "write --here linode:us-east",
+        "advice shows what a fault domain is",
+    ),
+    (
+        "src/cli/commands/sandbox/mistakes.rs",
+        "write `linode:REGION`",
+        "the same, of the sandbox's own",
+    ),
+    (
+        "src/core/engine/lang/lower/recovery_keys.rs",
+        "write `linode:us-east`",
+        "the same, in an overlay",
+    ),
+    (
+        "src/core/engine/lang/json_schema.rs",
+        "What a switch to it assumes lost",
+        "the same, in an editor",
+    ),
+];
+
+/// Concurrency, accounts, endpoints and fault domains of a provider are its driver's: a new cloud is a new driver, and no
+/// branch anywhere else.
+#[test]
+fn no_provider_is_named_in_general_code() {
+    let catalog = lifeboat::kinds::builtin();
+    let kinds = catalog.kinds.values();
+    let names: BTreeSet<&str> =
+        kinds.flat_map(|it| [it.provider.as_str(), it.cloud.as_str()]).collect();
+    assert!(names.len() >= 3, "{names:?}");
+    let names: Vec<&str> = names.into_iter().collect();
+    let name = Regex::new(&format!(r"\b({})\b", names.join("|"))).unwrap();
+    // Where kinds live, where each is driven and pretended, and a first stack.
+    let home = [
+        "src/core/kinds/",
+        "src/sandbox/",
+        "src/cloud/linode/",
+        "src/cloud/dynamodb/",
+        "src/cli/commands/init/",
+    ];
+    let mut broken = Vec::new();
+    let mut met = BTreeSet::new();
+    for it in in_use().filter(|it| !home.iter().any(|home| it.name.starts_with(home))) {
+        for text in it.texts.iter().filter(|text| name.is_match(text)) {
+            let allowed =
+                NAMING.iter().find(|(file, part, _)| *file == it.name && text.contains(*part));
+            match allowed {
+                Some((file, part, _)) => {
+                    met.insert((*file, *part));
+                }
+                None => broken.push(format!("{} names a provider: {text}", it.name)),
+            }
+        }
+    }
+    let stale = NAMING.iter().filter(|(file, part, _)| !met.contains(&(*file, *part)));
+    broken.extend(stale.map(|(file, part, _)| format!("{file} does not say {part} any more")));
+    report(broken);
+}
+
 /// What is to be typed is built in one place, so that a test can type all of it.
 #[test]
 fn no_command_is_written_by_hand_into_a_message() {

@@ -16,7 +16,7 @@ use crate::ops::tests::stage::{
 
 /// A state in which this call began just now.
 fn began(stage: &Stage, job: &StepInputs) -> State {
-    let mut state = stage.empty_state();
+    let mut state = Stage::empty_state();
     state.begun.insert(job.step.address.clone(), stage.begun(job));
     state
 }

@@ -303,7 +303,7 @@ impl Driver for MemoryDriver {
                         Some(id) => heap.of(it.kind, id),
                         None => heap.same(it.kind, it.attributes, now).first().copied(),
                     };
-                    Ok(found.map(|it| Heap::shown(it)))
+                    Ok(found.map(Heap::shown))
                 });
                 answers.push(match seen.await {
                     Ok(Some(attributes)) => Observation::Exists { attributes, ready: true },
@@ -357,7 +357,7 @@ impl Driver for MemoryDriver {
                 return Err(ProviderError::new(ErrorClass::Conflict, "create", "it is taken"));
             }
             let id = heap.put(&kind.kind, attributes, mark, now);
-            let attributes = heap.of(kind, &id).map(|it| Heap::shown(it)).unwrap();
+            let attributes = heap.of(kind, &id).map(Heap::shown).unwrap();
             Ok(Created { id, attributes })
         }))
     }
@@ -379,7 +379,7 @@ impl Driver for MemoryDriver {
                 let value = attributes.get(name).cloned().unwrap_or_default();
                 object.attributes.insert(name.clone(), value);
             }
-            Ok(heap.of(kind, id).map(|it| Heap::shown(it)).unwrap())
+            Ok(heap.of(kind, id).map(Heap::shown).unwrap())
         }))
     }
 

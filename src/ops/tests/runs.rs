@@ -56,7 +56,7 @@ async fn carry_out_starts_nothing_more_when_the_journal_cannot_be_written() {
     let (lease, _) = stage.lease();
     let hands = stage.hands(&lease, 2);
     let pace = Pacing { at_once: Some(1), poll: None };
-    let mut run = Executor::new(&stage.session, &made, stage.empty_state(), pace);
+    let mut run = Executor::new(&stage.session, &made, Stage::empty_state(), pace);
     let (_signal, stop) = watch::channel(None);
     // The third write is the beginning of the second step.
     let stopped = in_time(run.carry_out(&hands, stop)).await;

@@ -242,7 +242,7 @@ impl Stage {
     }
 
     /// A state that knows nothing yet.
-    pub(crate) fn empty_state(&self) -> State {
+    pub(crate) fn empty_state() -> State {
         State::new("shop", None, "clouds", "lineage", LineageKey(vec![7]))
     }
 
@@ -331,7 +331,9 @@ fn journal(log: Log, writes: usize) -> JournalWriter {
             let answer = match left.checked_sub(1) {
                 Some(fewer) => {
                     left = fewer;
-                    entries.iter().for_each(|it| log.note(line(it)));
+                    for it in &entries {
+                        log.note(line(it));
+                    }
                     Ok(())
                 }
                 None => Err("the disk is full".to_owned()),
