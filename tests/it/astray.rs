@@ -84,7 +84,7 @@ fn a_name_that_is_served_elsewhere_as_well_is_only_told() {
     assert_eq!(state(&home).phase, Phase::Settled);
 }
 
-/// Whoever already exists is told the same; a text under a name leads nobody.
+/// Who is there already is told the same; a text under a name leads nobody.
 #[test]
 fn a_loss_that_is_declared_later_is_looked_at_the_same_way() {
     let text = "  said: { kind: linode.domain_record, domain: '${zone}', type: TXT, name: said, target: '{ip}', ttl_sec: 30 }\n";
@@ -97,7 +97,7 @@ fn a_loss_that_is_declared_later_is_looked_at_the_same_way() {
     home.sandbox(&["apply", "duo", "--yes"]).code(5).says(&["applied: 0 steps", "`old`"]).done();
 }
 
-/// Made after the switch: who says that all already exists looks first.
+/// Made after the switch: who says that all is there already looks first.
 #[test]
 fn who_is_there_already_is_told_of_a_name_that_came_later() {
     let home = duo::home();
@@ -132,7 +132,7 @@ fn a_drill_shows_the_name_that_was_forgotten() {
     let told = home.sandbox(crate::drill::DRILL).code(5).says(&[
         "switch: some users are still sent to the wrong target: `admin`",
         "`admin: { target: '${standby_lb.ipv4}' }`, like `shop`, under `resources` in stacks/woocommerce/overlays/failover_eu.yaml\n",
-        "nothing is orphaned",
+        "no resources remain",
         "drill of woocommerce@drill to failover_eu: incomplete",
     ]);
     assert!(!told.stderr.contains("lifeboat apply woocommerce@drill"), "{told}");

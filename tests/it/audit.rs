@@ -74,7 +74,10 @@ fn online_tells_drift_and_offline_says_that_it_did_not_look() {
     let id = &state.records[&"standby_lb".parse().unwrap()].id;
     let label = serde_json::json!({ "label": "somebody-elses" });
     home.linode("PUT", &format!("/nodebalancers/{id}"), &label);
-    home.sandbox(&["audit", "woocommerce"]).code(0).shows(&["clouds: not asked"]).done();
+    home.sandbox(&["audit", "woocommerce"])
+        .code(0)
+        .shows(&["clouds: the clouds were not called"])
+        .done();
     let online = ["audit", "woocommerce", "--online", "--format", "json"];
     let audit = home.sandbox(&online).code(1);
     let [one] = told(&audit).try_into().expect("one finding");

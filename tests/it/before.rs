@@ -1,4 +1,4 @@
-//! What the binary of 825af76 orphaned stays usable: its state, a journal that was cut in mid-run, and its saved plans.
+//! What the binary of 825af76 left behind stays usable: its state, a journal that was cut in mid-run, and its saved plans.
 
 use crate::harness::{Home, repository};
 

@@ -131,7 +131,7 @@ fn a_drill_killed_after_any_request_is_cleaned_up_by_another_process() {
     after_each_request(&home, DRILL, |home, said| {
         home.sandbox(&[DRILL, &["--cleanup", "--yes"]].concat())
             .code(0)
-            .says(&["nothing is orphaned"])
+            .says(&["no resources remain"])
             .done();
         // What was going when it was killed ends by itself.
         home.world.advance(std::time::Duration::from_secs(600)).unwrap();

@@ -27,7 +27,7 @@ fn a_drill_that_was_killed_before_its_switch_is_reported_by_its_cleanup() {
     home.sandbox(CLEANUP)
         .code(0)
         .says(&[
-            "nothing is orphaned",
+            "no resources remain",
             "drill of woocommerce@drill to failover_eu: incomplete, the process died before it finished\n",
             "\n  idle ",
             "recovery time: not measured",
@@ -113,7 +113,7 @@ fn a_drill_that_has_reported_itself_is_not_reported_again() {
     home.sandbox(DRILL).code(1).says(&["remaining: `ops_key`"]).done();
     assert_eq!(reports(&home, "woocommerce").len(), 1);
     home.world.heal(None).unwrap();
-    home.sandbox(CLEANUP).code(0).says(&["nothing is orphaned"]).done();
+    home.sandbox(CLEANUP).code(0).says(&["no resources remain"]).done();
     assert_eq!(reports(&home, "woocommerce").len(), 1);
 }
 
@@ -240,7 +240,7 @@ fn a_cleanup_waits_until_what_is_missing_is_old_enough_to_be_gone() {
         3,
         "two rounds and how they ended: {told}"
     );
-    told.says(&["nothing is orphaned"]).done();
+    told.says(&["no resources remain"]).done();
 }
 
 /// Nothing is borrowed for what is to go.
@@ -253,7 +253,7 @@ fn a_drill_that_was_killed_is_cleaned_up_though_nobody_lends_any_more() {
     running.kill();
     home.sandbox(&["destroy", "woocommerce", "--yes"]).code(0).done();
     assert!(home.state("woocommerce").unwrap().records.is_empty());
-    home.sandbox(CLEANUP).code(0).says(&["nothing is orphaned"]).done();
+    home.sandbox(CLEANUP).code(0).says(&["no resources remain"]).done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
 }
 
@@ -287,7 +287,7 @@ fn a_drill_that_was_killed_is_cleaned_up_though_its_overlay_is_gone_or_broken() 
     assert!(!home.state("shop@drill").unwrap().records.is_empty());
     home.sandbox(&cleanup("shop@drill"))
         .code(0)
-        .says(&[left_out, "taken from the state", "nothing is orphaned"])
+        .says(&[left_out, "taken from the state", "no resources remain"])
         .done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
     killed();

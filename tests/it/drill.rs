@@ -44,7 +44,7 @@ fn a_drill_rehearses_the_switch_and_leaves_the_world_as_it_was() {
     home.sandbox(DRILL)
         .code(0)
         .shows(&["switch drill_eu → drill_eu + failover_eu", "assumed lost"])
-        .says(&["apply: ", "switch: ", "cleanup: 17 steps\n", "nothing is orphaned"])
+        .says(&["apply: ", "switch: ", "cleanup: 17 steps\n", "no resources remain"])
         .done();
     same(&before, &world(&home), "the world is as it was");
     let after = home.state("woocommerce").unwrap();
@@ -114,7 +114,7 @@ fn a_killed_drill_is_cleaned_up_by_another_process() {
         home.sandbox(DRILL).code(3).says(&["is in use", "--cleanup"]).done();
         home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"])
             .code(0)
-            .says(&["nothing is orphaned"])
+            .says(&["no resources remain"])
             .done();
         same(&before, &world(&home), &format!("killed at {records} records"));
     }
@@ -133,7 +133,7 @@ fn a_cleanup_that_was_killed_is_finished_by_another_process() {
     running.kill();
     home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"])
         .code(0)
-        .says(&["nothing is orphaned"])
+        .says(&["no resources remain"])
         .done();
     // The last delete may have been on its way: the cloud ends it by itself.
     home.run(&["sandbox", "advance", "10m"]).code(0).done();
@@ -169,7 +169,7 @@ fn a_signal_and_a_failure_are_followed_by_the_cleanup() {
         running.until(|| home.state("woocommerce@drill").is_some_and(|it| it.records.len() > 3))
     );
     running.signal("INT");
-    running.end().code(130).says(&["nothing is orphaned"]).done();
+    running.end().code(130).says(&["no resources remain"]).done();
     same(&before, &world(&home), "interrupted");
     // Nothing ever answers so, and the standby never becomes ready.
     edit(
@@ -202,7 +202,7 @@ fn a_second_signal_ends_it_at_once_and_the_cleanup_comes_later() {
     home.world.heal(None).unwrap();
     home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"])
         .code(0)
-        .says(&["nothing is orphaned"])
+        .says(&["no resources remain"])
         .done();
     same(&before, &world(&home), "left in a hurry");
 }

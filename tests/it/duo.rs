@@ -83,7 +83,7 @@ pub(crate) fn state(home: &Home) -> State {
     home.state("duo").unwrap()
 }
 
-/// The switch is over, these overlays are active, and nothing to do.
+/// The switch is over, these overlays are active, and nothing is left to do.
 #[track_caller]
 pub(crate) fn settled(home: &Home, active: &[&str], said: &str) {
     let state = state(home);

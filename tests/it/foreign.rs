@@ -58,7 +58,7 @@ fn a_second_record_of_the_name_is_told_and_keeps_a_switch_open() {
     // One that comes afterwards.
     let lb = duo::state(&home).records[&"lb".parse().unwrap()].outputs["ipv4"].json();
     let id = add(&home, &json!({ "type": "A", "name": "shop", "target": lb })).to_string();
-    failover(&home).code(5).says(&[&id, "users were unknown there"]).done();
+    failover(&home).code(5).says(&[&id, "users could not be confirmed there"]).done();
     // Home is where that one leads.
     home.linode("PUT", &format!("{}/{id}", zone(&home)), &json!({ "target": "192.0.2.9" }));
     home.sandbox(&["failback", "duo", "--yes"]).code(5).says(&[&id]).done();

@@ -50,7 +50,7 @@ fn everything_is_said_before_the_first_call() {
     told.shows(&[
         "Then: woocommerce@drill on sandbox, switch drill_eu → drill_eu + failover_eu, assumed lost: aws:us-east-1, linode:us-east\n\
          Plan: 2 to create, 1 to update, 0 to replace, 0 to delete; 10 unchanged, 5 frozen\n\
-         Finally, in any case: 15 objects to delete, 2 with data, in this order\n   \
+         Finally, in any case: 15 resources to delete, 2 with data, in this order\n   \
          1. lb_node[0], sessions_eu, shop, standby_node[0], standby_node[1]\n   \
          2. lb_http, standby[0], standby[1], standby_http, web[0]\n   \
          3. lb, ops_key, sessions, standby_lb, wall\n\
@@ -59,7 +59,7 @@ fn everything_is_said_before_the_first_call() {
         "\nPlan: 2 to create, 1 to update, 0 to replace, 0 to delete; 10 unchanged, 5 frozen\nDanger: TRAFFIC ×1: shop\n",
     ])
     .says(&[
-        "the drill runs in woocommerce@drill and rehearses the switch to failover_eu; 15 objects are created for it and deleted afterwards, including data\n\
+        "the drill runs in woocommerce@drill and rehearses the switch to failover_eu; 15 resources are created for it and deleted afterwards, including data\n\
          if this process dies: `lifeboat drill woocommerce --to drill_eu --cleanup --sandbox` deletes the remaining resources\n\
          apply: ",
     ])
@@ -124,7 +124,7 @@ fn the_cleanup_is_foreseen_behind_the_switch() {
 fn a_switch_that_would_be_refused_is_not_rehearsed() {
     let home = small("resources:\n  carts: { name: other_carts }\n");
     home.log_requests();
-    let stopped = ["a guard would stop the rehearsed switch", "nothing was changed"];
+    let stopped = ["a guard would refuse the rehearsed switch", "nothing was changed"];
     home.sandbox(SMALL)
         .code(3)
         .shows(&["switch rehearsed → rehearsed + other", "data_loss", "`carts`"])
@@ -150,7 +150,7 @@ fn a_switch_that_needs_what_only_making_gives_out_is_planned_later() {
     home.sandbox(SMALL)
         .code(0)
         .shows(&["a switch that cannot be fully planned yet", ": more\n"])
-        .says(&["switch: ", "nothing is orphaned"])
+        .says(&["switch: ", "no resources remain"])
         .done();
 }
 
@@ -174,7 +174,7 @@ fn a_cleanup_that_was_not_foreseen_fails_the_drill() {
         .says(&[
             "the cleanup differed from the preview: deleted, but not in the preview: `extra`",
             "the cleanup differed from the preview: in the preview, but not deleted: `key`, `more`",
-            "nothing is orphaned",
+            "no resources remain",
             "drill of shop@drill to other: incomplete",
         ])
         .done();

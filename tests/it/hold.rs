@@ -150,10 +150,10 @@ fn a_destroy_keeps_the_living_replica_of_a_lost_table() {
             "would delete: leaving its group would change every member, but the member in us-east-1 could",
             "could not read everything in aws:us-east-1",
         ])
-        .says(&["left: 2 objects (copy, table): ", "`lifeboat destroy duo --sandbox` again"])
+        .says(&["remaining: 2 resources (copy, table): ", "`lifeboat destroy duo --sandbox` again"])
         .done();
     let again = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
-    again.says(&["nothing can be destroyed right now", "left: 2 objects"]).done();
+    again.says(&["nothing can be destroyed right now", "remaining: 2 resources"]).done();
     home.world.heal(None).unwrap();
     home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
@@ -166,7 +166,7 @@ fn the_end_of_a_switch_names_what_is_pending() {
     home.sandbox(&["apply", "duo", "-o", "more", "--switch", "--yes"]).code(0).done();
     duo::lose(&home);
     let there = failover(&home).code(0);
-    assert!(!there.stderr.contains("pending"), "what is orphaned is told as such: {there}");
+    assert!(!there.stderr.contains("pending"), "what is left behind is told as such: {there}");
     home.world.heal(None).unwrap();
     let shows = "2 changes are pending: run `lifeboat plan duo --sandbox` to see them and `lifeboat apply duo --sandbox` to apply them";
     failback(&home).code(0).says(&[shows]).done();
@@ -295,7 +295,7 @@ fn the_instance_of_a_drill_says_what_it_is() {
     let status = home.sandbox(&["status", "woocommerce@drill"]).code(0);
     assert!(!status.stdout.contains("pending"), "{status}");
     let cleaned = home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"]);
-    cleaned.code(0).says(&["nothing is orphaned"]).done();
+    cleaned.code(0).says(&["no resources remain"]).done();
 }
 
 /// A gate that cannot be asked is closed: nobody knows whether what was written here has arrived there.

@@ -217,7 +217,11 @@ fn a_failover_preempts_an_apply_and_waits_for_another_failover() {
     first
         .end()
         .code(0)
-        .says(&["apply tiny --yes --sandbox); it is asked to stop", "which released it"])
+        .says(&[
+            "apply tiny --yes --sandbox) holds the lease",
+            "asking it to stop",
+            "which released it",
+        ])
         .done();
     applying.end().code(4).says(&["stopped: preempted by", "(lifeboat failover tiny"]).done();
     home.world.heal(None).unwrap();

@@ -179,7 +179,7 @@ outputs:";
     home.world.heal(None).unwrap();
     failback(&home).code(0).done();
     assert_eq!(leads(&home), ["us"]);
-    // What the second failover orphaned was no part of the way home.
+    // What the second failover left behind was no part of the way home.
     home.sandbox(&["plan", "duo"]).code(0).shows(&["2 to delete", "eu[1]"]).done();
     duo::apply(&home).code(0).done();
     settled(&home, &[], "home from the third");
@@ -304,7 +304,7 @@ fn a_destroy_that_leaves_something_says_so() {
         .code(5)
         .says(&[
             "destroyed: ",
-            "left: 7 objects",
+            "remaining: 7 resources",
             "lifeboat recovered duo linode:us-east --sandbox",
         ])
         .done();

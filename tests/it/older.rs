@@ -84,7 +84,7 @@ fn what_the_state_does_not_know_is_named_and_left() {
         .done();
     home.sandbox(&["destroy", "duo", "--yes", "--allow-delete", "eu_http"])
         .code(5)
-        .says(&["left: 1 object (eu[1])"])
+        .says(&["remaining: 1 resource (eu[1])"])
         .done();
     let left = home.world.show().unwrap()["linode"]["instances"].as_array().unwrap().len();
     assert_eq!(left, 1, "{}", home.shown());

@@ -44,7 +44,10 @@ fn a_switch_looks_again_for_what_it_could_not_read() {
     let home = duo::home();
     duo::lose(&home);
     home.fault("GET /domains 500 times=9");
-    failover(&home).code(0).says(&["looked at again", "failover of duo to eu: complete"]).done();
+    failover(&home)
+        .code(0)
+        .says(&["retrying the reads that failed", "failover of duo to eu: complete"])
+        .done();
     assert_eq!(leads(&home), ["eu"]);
 }
 
@@ -62,7 +65,7 @@ fn who_is_there_already_is_looked_at() {
     home.sandbox(&again)
         .code(5)
         .says(&[
-            "users were unknown there",
+            "users could not be confirmed there",
             "`shop`: its target is 192.0.2.7",
             "`lifeboat plan duo --sandbox`",
         ])
@@ -118,7 +121,9 @@ fn a_run_that_was_cut_off_is_finished_with_its_variables() {
     cut.kill();
     home.world.heal(None).unwrap();
     let died = noted(&home, "run_died", "(lifeboat apply two --yes --var revision=…");
-    assert!(died["help"].as_str().unwrap().contains("`lifeboat apply two --sandbox` goes on"));
+    assert!(
+        died["help"].as_str().unwrap().contains("run `lifeboat apply two --sandbox` to resume")
+    );
     home.sandbox(&apply).code(0).done();
     home.world.advance(Duration::from_secs(61)).unwrap();
     home.sandbox(&["plan", "two", "--detailed-exitcode"]).code(0).done();
@@ -150,7 +155,7 @@ fn a_variable_is_remembered_though_nothing_is_to_do() {
     home.sandbox(&given).code(0).says(&["nothing to do"]).done();
 }
 
-/// Its branch was merged back and its file went: to go home, run named, and works.
+/// Its branch was merged back and its file went: the way home is named, and works.
 #[test]
 fn an_active_overlay_without_its_file_is_left_all_the_same() {
     let home = duo::home();

@@ -139,7 +139,7 @@ fn names(output: &Output) -> String {
     names[1..names.len() - 1].join(" ")
 }
 
-/// What each run of a command orphaned.
+/// What each run of a command left behind.
 fn ran(home: &Home) -> Vec<String> {
     let text = std::fs::read_to_string(home.path("ran")).unwrap_or_default();
     text.lines().map(Into::into).collect()

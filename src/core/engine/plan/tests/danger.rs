@@ -50,10 +50,10 @@ fn what_opens_moves_or_switches_off_is_told_the_worst_first() {
         .replace("target: hello", "target: world")
         .replace("deletion_protection: true, point_in_time_recovery: true", "ttl_attribute: gone");
     insta::assert_snapshot!(dangers(SAFE, &after), @r#"
-    data orders: `ttl_attribute`: DynamoDB deletes each item whose time in it has passed
+    data orders: `ttl_attribute`: DynamoDB will delete every item whose time in it has passed
     traffic shop: users will be sent to 203.0.113.9, which is not part of this stack
     exposure fw: TCP 20-30 (SSH) will be open to everyone
-    exposure lb: `firewall`: no firewall stands in front of it any more
+    exposure lb: `firewall`: it will no longer be protected by a firewall
     protection http: the health check is disabled: a dead backend will keep receiving users
     protection orders: `deletion_protection`: the cloud will no longer refuse to delete it
     protection orders: `point_in_time_recovery` is switched off: overwritten or deleted items can no longer be restored
@@ -93,7 +93,7 @@ fn what_is_new_exposes_and_sends_away_but_switches_nothing_off() {
     let before = "  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }";
     insta::assert_snapshot!(dangers(before, open), @r#"
     traffic away: users will be sent to shop.example.net, which is not part of this stack
-    exposure fw: `inbound_policy`: everybody gets in wherever no rule says otherwise
+    exposure fw: `inbound_policy`: traffic that no rule matches will be accepted from everyone
     exposure fw: TCP 22 (SSH) will be open to everyone
     "#);
 }
@@ -105,7 +105,7 @@ fn an_old_zone_and_an_old_port_that_go_are_told() {
     let port = SAFE.replace("check: http,", "port: 8080, check: http,");
     // And the firewall in front of it knows only the old one.
     insta::assert_snapshot!(dangers(SAFE, &port), @r#"
-    traffic http: `port`: nothing answers on the old port any more
+    traffic http: `port`: the old port will no longer be served
     traffic fw: `fw` blocks all traffic to port 8080 of `lb`: no user can reach `http`, even if its backends are healthy
     "#);
 }
