@@ -165,7 +165,7 @@ fn what_nothing_checks_is_not_said_to_serve() {
         let told = told.says(&[
             "failover of duo to bare: complete, but nothing verified that users are served",
             "objective 15 min: unknown, nothing verified that users are served",
-            "nothing checked whether `",
+            "nothing verified that `",
             "the target of `shop`, serves",
         ]);
         let shown = if target.contains("eu[0]") { "`" } else { shown };

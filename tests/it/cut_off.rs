@@ -31,7 +31,7 @@ fn a_drill_that_was_killed_before_its_switch_is_reported_by_its_cleanup() {
             "drill of woocommerce@drill to failover_eu: incomplete, the process died before it finished\n",
             "\n  idle ",
             "recovery time: not measured",
-            "kept in state/sandbox/states/woocommerce@drill/reports/20",
+            "saved in state/sandbox/states/woocommerce@drill/reports/20",
         ])
         .done();
     let all = reports(&home, "woocommerce");

@@ -126,7 +126,7 @@ fn nobody_is_switched_to_what_somebody_shut() {
         assert!(noted(&home).contains(&shut), "{shut}");
         let switch = || if balancer == "lb" { failback(&home) } else { home.sandbox(CALM) };
         let says = format!("{name} blocks all traffic to port 80");
-        switch().code(1).says(&["does not serve: not within", &says]).done();
+        switch().code(1).says(&["does not serve: timed out", &says]).done();
         assert_eq!(leads(&home), [there], "users stay where they are");
         take_away(&home, &wall);
         switch().code(0).done();
@@ -173,7 +173,7 @@ fn what_shuts_out_users_that_are_there_is_told() {
     assert_eq!(home.verdict("shop.duo.example.com").unwrap().met, MetBy::Failing, "the oracle");
     apply(&home, &[]).code(0).says(&["nothing to do", "shut_by_others"]).done();
     let audit = home.sandbox(&["audit", "duo", "--online"]);
-    audit.shows(&["firewall-shuts", "(`by-hand`), which is not of this stack"]).done();
+    audit.shows(&["firewall-shuts", "(`by-hand`), which is not part of this stack"]).done();
     take_away(&home, &wall);
     home.stack("duo", walled("lb", ""));
     apply(&home, &["--allow-outage"]).code(0).done();

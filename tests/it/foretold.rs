@@ -100,7 +100,7 @@ fn what_a_cleanup_could_not_delete_is_not_begun() {
         home.sandbox(DRILL)
             .code(3)
             .shows(&names)
-            .says(&["a guard would stop the cleanup", "nothing was changed"])
+            .says(&["a guard would refuse the cleanup", "nothing was changed"])
             .done();
         home.requests().mutating().none();
         assert!(home.state("woocommerce@drill").is_none(), "no state was founded");
@@ -115,7 +115,7 @@ fn the_cleanup_is_foreseen_behind_the_switch() {
     home.sandbox(SMALL)
         .code(3)
         .shows(&["`more` has `prevent_destroy`", "  at stacks/shop/overlays/other.yaml:2\n"])
-        .says(&["a guard would stop the cleanup"])
+        .says(&["a guard would refuse the cleanup"])
         .done();
     home.requests().mutating().none();
 }

@@ -41,7 +41,7 @@ fn zones(home: &Home) -> serde_json::Value {
 }
 
 const TOLD: [&str; 5] =
-    ["denied", "user `sam` is restricted", "no such `domain`", "`shop`", "unrestricted"];
+    ["denied", "user `sam` is restricted", "include this `domain`", "`shop`", "unrestricted"];
 
 #[test]
 fn a_hidden_zone_is_denied_and_no_second_record_is_made() {
@@ -80,7 +80,7 @@ fn a_hidden_site_is_neither_forgotten_nor_made_again() {
     restrict(&home, &[&WITHOUT_HOME[..], &EVERY_GRANT].concat());
     home.sandbox(&["plan", "duo"])
         .code(1)
-        .shows(&["no such `linode`", "no such `nodebalancer`"])
+        .shows(&["include this `linode`", "`nodebalancer`"])
         .done();
     home.sandbox(&["apply", "duo", "--yes"]).code(1).done();
     let now = home.state("duo").unwrap().records;

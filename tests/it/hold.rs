@@ -129,7 +129,7 @@ fn a_destroy_between_two_lost_sites_says_what_is_left_and_how_it_ends() {
     let destroyed = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
     nothing_failed(&destroyed);
     let how = "once it has recovered: `lifeboat recovered duo aws:us-east-1 --sandbox`, `lifeboat recovered duo linode:us-east --sandbox`, then `lifeboat destroy duo --sandbox`";
-    destroyed.says(&["destroyed: 2 steps done", "left: ", how]).done();
+    destroyed.says(&["destroyed: 2 steps done", "remaining: 14 resources", how]).done();
     for it in [LINODE, AWS, EU, AWS_EU] {
         home.requests().mutating().to_fault_domain(it).none();
     }
@@ -150,7 +150,7 @@ fn a_destroy_keeps_the_living_replica_of_a_lost_table() {
             "would delete: leaving its group would change every member, but the member in us-east-1 could",
             "could not read everything in aws:us-east-1",
         ])
-        .says(&["remaining: 2 resources (copy, table): ", "`lifeboat destroy duo --sandbox` again"])
+        .says(&["remaining: 2 resources (copy, table), because ", "`lifeboat destroy duo --sandbox` again"])
         .done();
     let again = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
     again.says(&["nothing can be destroyed right now", "remaining: 2 resources"]).done();

@@ -74,7 +74,7 @@ fn a_planned_switch_and_the_way_back_are_measured_and_kept() {
             "\n  recovery time: ",
             "; objective 30 min: met",
             "data behind: not measured, the run had no replication gate; objective 1 min: not measured",
-            "kept in state/sandbox/states/shop/reports/20",
+            "saved in state/sandbox/states/shop/reports/20",
         ])
         .done();
     home.sandbox(&["failback", "shop", "--yes"])
@@ -169,7 +169,7 @@ fn a_damaged_report_is_named_and_the_others_are_shown() {
         .done();
     home.sandbox(&["plan", "shop", "-o", "base"])
         .code(0)
-        .says(&["20200101T000000Z-drill-eu.json is left out"])
+        .says(&["skipped state/sandbox/states/shop/reports/20200101T000000Z-drill-eu.json"])
         .done();
     assert!(file.exists(), "it is left alone");
 }
@@ -280,7 +280,7 @@ fn a_drill_is_reported_for_the_overlay_that_it_rehearses() {
             "drill of woocommerce@drill to failover_eu: complete",
             "\n  cleanup ",
             "objective 15 min: met",
-            "kept in state/sandbox/states/woocommerce@drill/reports/20",
+            "saved in state/sandbox/states/woocommerce@drill/reports/20",
         ])
         .done();
     let output = home.sandbox(&["reports", "woocommerce", "--format", "json"]).code(0);
@@ -344,9 +344,9 @@ fn reports_that_cannot_be_listed_stop_no_failover() {
     home.sandbox(&["plan", "shop", "-o", "eu"]).code(0).done();
     let told = home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"]).code(0);
     let warnings = told.stderr.lines().filter(|it| it.starts_with("warning: "));
-    let warnings: Vec<&str> = warnings.filter(|it| it.contains("is left out")).collect();
+    let warnings: Vec<&str> = warnings.filter(|it| it.contains("skipped")).collect();
     assert_eq!(warnings.len(), 1, "{told}");
-    assert!(warnings[0].contains("state/sandbox/states/shop/reports is left out"), "{told}");
+    assert!(warnings[0].contains("skipped state/sandbox/states/shop/reports"), "{told}");
     told.says(&["failover of shop to eu: complete", "the report was not saved"]).done();
     assert_eq!(home.state("shop").unwrap().active, ["eu"]);
 }

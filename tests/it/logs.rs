@@ -57,7 +57,7 @@ fn no_log_without_a_flag_and_the_variable_alone_is_enough() {
     home.set("LIFEBOAT_LOG", "lifeboat=loud");
     home.sandbox(&["plan", "tiny"])
         .code(64)
-        .says(&["`LIFEBOAT_LOG` cannot be read", "lifeboat=debug"])
+        .says(&["cannot parse `LIFEBOAT_LOG`", "lifeboat=debug"])
         .done();
 }
 

@@ -29,7 +29,7 @@ fn a_large_site_that_hangs_is_not_asked_once() {
     nothing_lost_was_asked(&home);
     home.log_requests();
     let plan = home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(0);
-    plan.shows(&["lost: aws:us-east-1, linode:us-east", "257 frozen"]).done();
+    plan.shows(&["lost: aws:us-east-1, linode:us-east", "9 unchanged, 257"]).done();
     duo::apply(&home).code(0).done();
     nothing_lost_was_asked(&home);
     let asked = home.requests();
@@ -231,7 +231,10 @@ fn nobody_is_sent_to_what_is_lost() {
         .done();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"])
         .code(3)
-        .says(&["state says that aws:us-east-1, linode:us-east is", "lifeboat recovered duo"])
+        .says(&[
+            "the state records aws:us-east-1, linode:us-east as lost",
+            "lifeboat recovered duo",
+        ])
         .done();
     home.requests().mutating().none();
     assert_eq!(leads(&home), ["eu"]);
@@ -272,7 +275,10 @@ fn a_balancer_that_serves_is_not_taken_apart_for_one_that_does_not() {
     home.sandbox(&away).code(1).says(&["`http` does not serve"]).done();
     home.sandbox(&["apply", "duo", "--yes"]).code(1).says(&["`http` does not serve"]).done();
     // The way home first gives the nodes their own addresses, which the new balancer cannot reach either.
-    failback(&home).code(1).says(&["node[0]", "does not serve"]).done();
+    failback(&home)
+        .code(1)
+        .says(&["failed: node[0]: update", "private addresses of its own region only"])
+        .done();
     let deleted = home.requests().0.into_iter().any(|it| it.method == "DELETE");
     assert!(!deleted, "{}", home.shown());
     assert_eq!(leads(&home), ["us"]);

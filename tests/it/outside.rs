@@ -45,7 +45,7 @@ fn a_machine_that_was_scaled_up_by_hand_is_not_destroyed() {
     refused
         .shows(&[
             "drift_replaces",
-            "\"g6-standard-1\" as recorded, \"g6-standard-4\" now",
+            "(recorded: \"g6-standard-1\", observed: \"g6-standard-4\")",
             "`type: \"g6-standard-4\"`",
         ])
         .done();

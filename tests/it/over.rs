@@ -24,7 +24,7 @@ fn a_switch_whose_traffic_could_not_be_read_is_not_over() {
         let status = home.sandbox(&["status", "duo"]).code(0);
         status
             .shows(&[
-                "users: shop leads to lb (198.18.",
+                "users: shop points to lb (198.18.",
                 "in linode:us-east, which is lost; the configuration points it elsewhere",
             ])
             .done();
@@ -33,7 +33,7 @@ fn a_switch_whose_traffic_could_not_be_read_is_not_over() {
         settled(&home, &["eu"], fault);
         home.sandbox(&["status", "duo"])
             .code(0)
-            .shows(&["users: shop leads to eu_lb", "in linode:eu-central\n"])
+            .shows(&["users: shop points to eu_lb", "in linode:eu-central\n"])
             .done();
     }
 }

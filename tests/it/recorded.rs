@@ -75,7 +75,7 @@ fn what_is_forgotten_is_put_back() {
     home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
     home.sandbox(&["state", "restore", "tiny", "lb", "--yes"])
         .code(1)
-        .says(&["is recorded"])
+        .says(&["already has a record"])
         .done();
     home.sandbox(&["state", "restore", "tiny", "web", "--yes"])
         .code(1)

@@ -46,7 +46,7 @@ fn the_story_line_by_line() {
     home.run(&["sandbox", "lose", LINODE, AWS]).code(0).done();
     home.log_requests();
     let unseen = home.sandbox(&["plan", SHOP]).code(5);
-    unseen.shows(&["not seen", "--lost aws:us-east-1 --lost", "No steps"]).done();
+    unseen.shows(&["could not read everything", "--lost aws:us-east-1 --lost", "No steps"]).done();
     home.requests().mutating().none();
 
     home.log_requests();
@@ -110,7 +110,7 @@ fn slips_change_nothing() {
     to(&["--to", "eu/x"]).code(1).says(&["is not a valid overlay name"]).done();
     home.sandbox(&["failover", "duo", "--to", "eu"])
         .code(64)
-        .says(&["no terminal", "--yes"])
+        .says(&["stdin is not a terminal", "--yes"])
         .done();
     home.sandbox(&["failback", "duo"]).code(64).says(&["--yes"]).done();
     home.sandbox(&["failback", "duo", "--lost", "aws:us-eest-1", "--yes"])

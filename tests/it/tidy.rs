@@ -232,7 +232,7 @@ const NAMING: [(&str, &str, &str); 5] = [
     ),
     (
         "src/cli/commands/audit.rs",
-        "write --here linode:us-east",
+        "such as --here linode:us-east",
         "advice shows what a fault domain is",
     ),
     (
@@ -247,7 +247,7 @@ const NAMING: [(&str, &str, &str); 5] = [
     ),
     (
         "src/core/engine/lang/json_schema.rs",
-        "What a switch to it assumes lost",
+        "a switch to this overlay assumes lost",
         "the same, in an editor",
     ),
 ];

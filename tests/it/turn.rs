@@ -172,7 +172,7 @@ fn a_failback_turns_a_failover_that_has_moved_nobody() {
     let home = home();
     let first = at_the_gate(&home, &to("calm"));
     let back = duo::failback(&home).code(0);
-    back.says(&["a switch to calm; it is asked to stop", "which released it"]).done();
+    back.says(&["a switch to calm; asking it to stop", "which released it"]).done();
     stopped(first.end(), "failback duo");
     assert_eq!((machines(&home), leads(&home), drains(&home)), (3, vec!["us".into()], vec![]));
     heal(&home);
@@ -234,7 +234,7 @@ fn a_failover_turns_one_to_another_place() {
         second.until_says("took over the lease from");
         heal(&home);
         stopped(first.end(), &format!("failover duo --to {overlay}"));
-        second.end().code(0).says(&["a switch to calm; it is asked to stop"]).done();
+        second.end().code(0).says(&["a switch to calm; asking it to stop"]).done();
         assert_eq!((machines(&home), leads(&home)), (count, vec!["eu".to_owned()]), "{overlay}");
         assert_eq!(home.shown().contains("duo-extra"), extra);
         settled(&home, &[overlay], overlay);

@@ -91,7 +91,7 @@ fn a_switch_that_has_written_nothing_yet_is_turned_too() {
     let is_asked = || store.lease_status().unwrap().is_some_and(|it| it.asked_by.is_some());
     assert!(again.until(is_asked));
     drop(lease);
-    again.end().code(0).says(&["a switch to base; it is asked to stop"]).done();
+    again.end().code(0).says(&["a switch to base; asking it to stop"]).done();
     settled(&home, &["calm"], "as it was");
 }
 

@@ -580,7 +580,7 @@ fn a_watch_turns_nobody_s_switch() {
     let output = watch_shop(&home, SHOP, &["--rounds", "3"]).code(0);
     let said = "probe-failed probe-failed down switch-held probe-failed switch-held";
     assert_eq!(names(&output), said);
-    output.shows(&["somebody else (lifeboat failback shop) switches elsewhere"]).done();
+    output.shows(&["somebody else (lifeboat failback shop) is switching elsewhere"]).done();
     assert_eq!(store.lease_status().unwrap().unwrap().asked_by, None);
     drop(lease);
     assert!(active(&home).is_empty());

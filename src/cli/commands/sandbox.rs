@@ -137,7 +137,7 @@ fn heal(sandbox: &Sandbox, names: &[String]) -> Result<(), OpsError> {
 fn tell_lost(sandbox: &Sandbox) -> Result<(), OpsError> {
     let lost = sandbox.lost().map_err(wrong)?;
     if lost.is_empty() {
-        out::talk("nothing is lost");
+        out::talk("no fault domain is lost");
     }
     for (name, since) in lost {
         out::talk(&format!("lost: {name} {since}"));

@@ -53,6 +53,7 @@ pub(crate) fn fault_domain(region: &str) -> String {
 
 /// Said instead of a connection.
 pub(crate) fn declared_lost(region: &str, endpoint: &str) -> ProviderError {
-    let words = format!("{} is declared lost, so lifeboat does not connect to it", fault_domain(region));
+    let words =
+        format!("{} is declared lost, so lifeboat does not connect to it", fault_domain(region));
     ProviderError::new(ErrorClass::Unreachable, endpoint, words)
 }
