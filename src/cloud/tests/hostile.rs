@@ -57,7 +57,7 @@ async fn an_answer_that_does_not_end_is_not_read_to_its_end() {
 
 #[tokio::test]
 async fn a_list_without_end_ends() {
-    for (pages, word) in [(u64::MAX, "nobody reads"), (3, "brings nothing new")] {
+    for (pages, word) in [(u64::MAX, "too many pages"), (3, "brings nothing new")] {
         let page = || ok(&json!({ "data": [{ "id": 1 }], "page": 1, "pages": pages }));
         let lines = vec![
             ("/networking", rows(0..0, 1, 1)),
@@ -85,7 +85,7 @@ async fn a_reason_is_told_in_short() {
 #[tokio::test]
 async fn an_answer_about_something_else_is_no_answer() {
     let others = [
-        (json!({ "id": 6, "label": "lb", "region": "us-east" }), "another object, 6"),
+        (json!({ "id": 6, "label": "lb", "region": "us-east" }), "another resource, 6"),
         (json!({ "hello": "world" }), "has no ID"),
         (json!({ "id": null, "label": "lb" }), "has no ID"),
     ];

@@ -199,13 +199,13 @@ mod tests {
     #[test]
     fn what_cannot_be_watched_is_refused_without_its_password() {
         for (url, controls, says) in [
-            ("shop.example.com", &[][..], "--url `shop.example.com` is no URL"),
+            ("shop.example.com", &[][..], "--url `shop.example.com` is not a URL"),
             ("ftp://shop/", &[], "begins with `ftp:`"),
             ("tcp://shop:80", &[], "begins with `tcp:`"),
-            ("http://", &[], "is no URL"),
+            ("http://", &[], "is not a URL"),
             ("me:hush@shop", &[], "--url `…@shop` begins with `me:`"),
             ("http://shop/", &["tcp://x"], "--control `tcp://x` has no port"),
-            ("https://shop/a", &["tcp://SHOP:443"], "is at the place that is watched"),
+            ("https://shop/a", &["tcp://SHOP:443"], "is on the host that is watched"),
         ] {
             let why = targets(url, controls, None).unwrap_err();
             assert!(why.contains(says) && !why.contains("hush"), "{why}");
@@ -222,7 +222,7 @@ mod tests {
         let page = |status, body: &str| ProbeAnswer::Http { status, body: body.into() };
         for (answer, said) in [
             (page(200, "Welcome!"), Ok(())),
-            (page(200, "welcome"), Err("the body lacks `Welcome`")),
+            (page(200, "welcome"), Err("the body does not contain `Welcome`")),
             (page(301, "Welcome"), Err("HTTP 301 instead of 200")),
             (ProbeAnswer::Timeout, Err("no answer within 5 s")),
             (ProbeAnswer::Refused("Connection refused".into()), Err("Connection refused")),
