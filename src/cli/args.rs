@@ -44,7 +44,7 @@ pub struct Arguments {
     /// Log operations to stderr; -vv: also each request; -vvv: also the SDK and HTTP clients
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Use the embedded cloud; commands that call no cloud accept the flag and ignore it
+    /// Use the embedded cloud and its states; commands that read layers only accept the flag, too
     #[arg(long, global = true, hide = true)]
     pub sandbox: bool,
     #[command(subcommand)]

@@ -22,7 +22,7 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The same of a verb that may fail.
 pub type Tried<'a, T> = Reply<'a, Result<T, ProviderError>>;
 
-/// The addresses that somebody gave fit not to what is to be reached.
+/// The endpoints that somebody set do not fit what is to be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misdirected {
     pub what: String,
