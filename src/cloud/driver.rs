@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -171,19 +170,4 @@ pub trait Driver: Send + Sync {
 fn unable<'a, T: Send + 'a>(endpoint: &str, why: &str) -> Tried<'a, T> {
     let refused = ProviderError::new(ErrorClass::Rejected, endpoint, why);
     Box::pin(std::future::ready(Err(refused)))
-}
-
-/// All replies, asked for at once, in their order.
-pub(crate) async fn together<T>(mut replies: Vec<Reply<'_, T>>) -> Vec<T> {
-    let mut done: Vec<Option<T>> = replies.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        for (reply, done) in replies.iter_mut().zip(&mut done).filter(|(_, it)| it.is_none()) {
-            if let Poll::Ready(it) = reply.as_mut().poll(context) {
-                *done = Some(it);
-            }
-        }
-        if done.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    done.into_iter().flatten().collect()
 }

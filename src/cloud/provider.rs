@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::Value as Json;
 
 pub use crate::cloud::dynamodb::JOIN;
 pub use crate::cloud::read::{Created, MemberRead, ReadQuery, ReadResult};
 
-use crate::cloud::driver::{Driver, Misdirected, together};
+use crate::cloud::driver::{Driver, Misdirected};
 use crate::cloud::dynamodb::Dynamo;
 use crate::cloud::error::ProviderError;
 use crate::cloud::http::connection::Connections;
@@ -72,7 +73,7 @@ impl Provider {
 
     /// What around this process leads calls, or the credentials for them, through a fault domain: what says so, and which.
     pub async fn surroundings(&self) -> Vec<(String, String)> {
-        together(self.drivers.iter().map(|it| it.surroundings()).collect()).await.concat()
+        join_all(self.drivers.iter().map(|it| it.surroundings())).await.concat()
     }
 
     /// From now on nothing connects to the endpoints of these fault domains, and of no others.
@@ -115,7 +116,7 @@ impl Provider {
         let replies = self.drivers.iter().zip(&asked);
         let replies = replies.map(|(driver, (_, questions))| driver.observe(questions, catalog));
         let mut beside = Vec::new();
-        for ((places, _), (seen, theirs)) in asked.iter().zip(together(replies.collect()).await) {
+        for ((places, _), (seen, theirs)) in asked.iter().zip(join_all(replies).await) {
             for (at, seen) in places.iter().zip(seen) {
                 answers[*at] = Some(seen);
             }
