@@ -11,6 +11,7 @@ use crate::cloud::dynamodb::read::ReadNeeds;
 use crate::cloud::dynamodb::table_ref::{Dynamo, JOIN, TableRef};
 use crate::cloud::error::ProviderError;
 use crate::cloud::read::{Created, ReadResult};
+use crate::engine::observed::Candidate;
 use crate::engine::retry::ErrorClass;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
@@ -117,6 +118,35 @@ impl Dynamo {
             None => Some("the other members do not list it".to_owned()),
         };
         Ok(ReadResult::Exists { attributes: found, ready: why_not.is_none(), why_not })
+    }
+
+    /// What stands where the region would join: its member of the group, told by its own region or, in the seconds before
+    /// that finds it, by the others; or a table of the same name outside the group.
+    pub(crate) async fn in_its_place(
+        &self,
+        place: &TableRef,
+        wanted: &Attributes,
+    ) -> Result<Vec<Candidate>, ProviderError> {
+        let own = self.same_named(place).await?;
+        let member = match self.member(place, wanted).await {
+            Ok(member) => Some(member.table),
+            Err(error) if error.fault == ErrorClass::Missing => None,
+            Err(error) => return Err(error),
+        };
+        let entry = member.as_ref().and_then(|it| status_of(it, &place.region));
+        let coming = matches!(entry, Some(ReplicaStatus::Creating));
+        Ok(match member {
+            Some(table) if own.is_empty() && coming => {
+                let id = elsewhere(table.table_arn().unwrap_or_default(), &place.region);
+                // A member that its region does not find yet was added some seconds ago.
+                let created = Some(self.connections.settings.clock.now());
+                vec![Candidate { id, created, mark: None, foreign: false }]
+            }
+            _ => {
+                let foreign = entry.is_none();
+                own.into_iter().map(|it| Candidate { foreign, ..it }).collect()
+            }
+        })
     }
 
     /// A living member other than this one: the table that the replica names, else another that names that table's region.

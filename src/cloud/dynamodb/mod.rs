@@ -23,8 +23,8 @@ use crate::cloud::driver::{Driver, Misdirected, Reply, Tried};
 use crate::cloud::dynamodb::regions::AWS;
 use crate::cloud::dynamodb::replication_probe::ProbeInFlight;
 pub use crate::cloud::dynamodb::table_ref::JOIN;
-use crate::cloud::dynamodb::table_ref::is_replica;
 pub(crate) use crate::cloud::dynamodb::table_ref::{Dynamo, TableRef};
+use crate::cloud::dynamodb::table_ref::{is_replica, joins};
 use crate::cloud::error::ProviderError;
 use crate::cloud::read::{Created, MemberRead, ReadQuery, ReadResult};
 use crate::cloud::settings::{host, is_loopback};
@@ -122,7 +122,14 @@ impl Driver for Dynamo {
         kind: &'a Kind,
         attributes: &'a Attributes,
     ) -> Tried<'a, Vec<Candidate>> {
-        Box::pin(async move { self.same_named(&TableRef::of(kind, attributes)?).await })
+        Box::pin(async move {
+            let place = TableRef::of(kind, attributes)?;
+            if joins(kind, attributes) {
+                self.in_its_place(&place, attributes).await
+            } else {
+                self.same_named(&place).await
+            }
+        })
     }
 
     fn create<'a>(
@@ -133,8 +140,7 @@ impl Driver for Dynamo {
     ) -> Tried<'a, Created> {
         Box::pin(async move {
             let place = TableRef::of(kind, attributes)?;
-            // The engine says so when members of its group live elsewhere: a table of its own would split the group.
-            if is_replica(kind) || attributes.contains_key(JOIN) {
+            if joins(kind, attributes) {
                 return self.join(&place, attributes).await;
             }
             self.create_table(kind, &place, attributes, mark).await

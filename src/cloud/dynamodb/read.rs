@@ -275,7 +275,7 @@ impl Dynamo {
             Err(error) => return Err(error),
         };
         let created = table.creation_date_time().and_then(|it| it.to_millis().ok());
-        Ok(vec![Candidate { id: arn, created, mark: tags.get(KEY).cloned() }])
+        Ok(vec![Candidate { id: arn, created, mark: tags.get(KEY).cloned(), foreign: false }])
     }
 
     pub(crate) fn endpoint(&self, operation: &str, place: &TableRef) -> String {

@@ -82,3 +82,9 @@ impl TableRef {
 pub(crate) fn is_replica(kind: &Kind) -> bool {
     kind.kind == "dynamodb.replica"
 }
+
+/// Whether a create joins a group. The engine says so of a table when members of its group live elsewhere: one of its own
+/// would split the group.
+pub(crate) fn joins(kind: &Kind, attributes: &Attributes) -> bool {
+    is_replica(kind) || attributes.contains_key(JOIN)
+}

@@ -213,7 +213,8 @@ impl RestDriver {
         let alike = rows.iter().filter(|row| is_same(kind, row, attributes, &wanted));
         Ok(alike
             .filter_map(|row| {
-                Some(Candidate { id: id(row)?, created: created(row), mark: mark(kind, row) })
+                let (created, mark) = (created(row), mark(kind, row));
+                Some(Candidate { id: id(row)?, created, mark, foreign: false })
             })
             .collect())
     }

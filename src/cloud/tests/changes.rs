@@ -135,3 +135,54 @@ async fn the_account_is_the_customer_or_the_user_of_a_token_that_may_not_see_it(
     assert_eq!(of(narrow).await.0, "ops");
     assert_eq!(of(vec![("/account", no(401, "Invalid Token"))]).await.0, "Unauthenticated");
 }
+
+/// A table as DescribeTable tells it, with what it says of the replica in us-west-2.
+fn described(region: &str, replica: Option<&str>) -> Line {
+    let replicas: Vec<_> = replica
+        .iter()
+        .map(|it| json!({ "RegionName": "us-west-2", "ReplicaStatus": it }))
+        .collect();
+    ok(&json!({ "Table": {
+        "TableName": "shop", "TableStatus": "ACTIVE", "Replicas": replicas, "CreationDateTime": 5.0,
+        "TableArn": format!("arn:aws:dynamodb:{region}:1:table/shop"),
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+    } }))
+}
+
+/// Its own region finds a member some seconds after the others list it, and a table of that name may be no member at all.
+#[tokio::test]
+async fn alike_tells_a_replica_by_its_group() {
+    let replica = kind("dynamodb.replica");
+    let given = json!({ "region": "us-west-2", "table": "t", "table.region": "us-east-1", "table.name": "shop" });
+    let given = attributes(&given);
+    let absent = || {
+        let words = json!({ "__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "message": "no" });
+        Line::Say(
+            400,
+            vec![("content-type", "application/x-amz-json-1.0".into())],
+            words.to_string(),
+        )
+    };
+    let (west, east) = ("us-west-2", "us-east-1");
+    for (own, group, expected) in [
+        (None, None, None),
+        (None, Some("CREATING"), Some(false)),
+        (None, Some("DELETING"), None),
+        (Some(west), Some("CREATING"), Some(false)),
+        (Some(west), Some("ACTIVE"), Some(false)),
+        (Some(west), None, Some(true)),
+    ] {
+        let tags = ("listtags", ok(&json!({ "Tags": [] })));
+        let own_lines = match own {
+            Some(region) => vec![("describetable", described(region, None)), tags],
+            None => vec![("describetable", absent())],
+        };
+        let lines = own_lines.into_iter().chain([("describetable", described(east, group))]);
+        let script = Script::of(lines.collect()).await;
+        let alike = provider(&script.url).alike(&replica, &given).await.unwrap();
+        let told: Vec<bool> = alike.iter().map(|it| it.foreign).collect();
+        assert_eq!(told, Vec::from_iter(expected), "{own:?}, listed as {group:?}");
+        assert!(alike.iter().all(|it| it.id.contains(":us-west-2:")), "{alike:?}");
+    }
+}

@@ -91,4 +91,6 @@ pub struct Candidate {
     pub created: Option<i64>,
     /// The owner mark that it carries.
     pub mark: Option<String>,
+    /// It is in the way, and no create of this identity makes such a thing: a table outside the group that a replica joins.
+    pub foreign: bool,
 }

@@ -16,14 +16,11 @@ use crate::engine::state::record::{Deposed, Record, State};
 use crate::engine::text::redact::redactor;
 use crate::engine::value::{Attributes, LineageKey, Value};
 use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs};
-use crate::ops::plan::recover::{LIST_LAG_MILLISECONDS, Recovered as Found, classify};
+use crate::ops::plan::recover::{Recovered as Found, classify};
 use crate::store::error::LeaseEnd;
 
-/// How long a create whose reply was lost is looked for before it is made again.
+/// A create whose reply was lost is looked for so long at least before it is made again.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
-
-/// The same where the cloud would make a second one: lists lag.
-const LIST_LAG: Duration = Duration::from_millis(LIST_LAG_MILLISECONDS.unsigned_abs());
 
 /// One call that changes something.
 enum Attempt<'a> {
@@ -160,15 +157,16 @@ async fn look_for(
     begun: &PendingOperation,
 ) -> Result<Option<String>, String> {
     let nobody = State::new("", None, "", "", LineageKey(Vec::new()));
-    // Where the cloud refuses a second one of the same name, another attempt does no harm.
-    let patience = if job.kind.identity.unique { SECOND_LOOK } else { LIST_LAG };
+    let patience = job.kind.identity.appears_within().max(SECOND_LOOK);
     let clock = &hands.session.clock;
     let since = clock.now();
     loop {
         let waited = u64::try_from(clock.now() - since).unwrap_or_default();
         let is_last = Duration::from_millis(waited) >= patience;
         let alike = hands.session.provider.alike(&job.kind, &job.attributes).await;
-        match classify(&job.kind, begun, &nobody, alike.map_err(|why| why.to_string())?) {
+        let alike = alike.map_err(|why| why.to_string())?;
+        // The attempts are not over: whatever came since the first one may be theirs.
+        match classify(&job.kind, begun, clock.now(), &nobody, alike) {
             Found::Made { id, .. } => return Ok(Some(id)),
             Found::Doubt(why) => return Err(why),
             Found::NotMade if is_last => return Ok(None),

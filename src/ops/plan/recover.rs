@@ -9,19 +9,14 @@ use crate::engine::fault_domain::FaultDomains;
 use crate::engine::observed::Candidate;
 use crate::engine::plan::model::change::LossDeclaration;
 use crate::engine::plan::traffic::shifts::cut_off;
-use crate::engine::schema::{Catalog, Kind};
+use crate::engine::retry::CHANGING;
+use crate::engine::schema::{Catalog, Kind, LIST_LAG};
 use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome};
 use crate::engine::state::record::{Deposed, Record, State};
 use crate::ops::load::session::Session;
 
 /// Clocks of clouds and of this machine may differ by this much.
 const SKEW_MILLISECONDS: i64 = 5_000;
-
-/// So long a list may lack what was made: a disk was missing 15 s after it was made, and there after 30 (shared/linode-api.md).
-pub const LIST_LAG_MILLISECONDS: i64 = 30_000;
-
-/// A create that is tried again and again leaves at most so long after it began; what was made later is somebody else's.
-const CREATE_MILLISECONDS: i64 = 15 * 60_000;
 
 /// One entry for each step that could be settled; what stays in doubt stays begun, as does what is in a lost fault domain.
 pub async fn recover(
@@ -88,7 +83,7 @@ async fn created(session: &Session, state: &State, begun: &PendingOperation) -> 
 async fn deleted(session: &Session, state: &State, begun: &PendingOperation) -> StepOutcome {
     let again = || StepOutcome::Failed { why: "interrupted; read again".into() };
     // What was made a moment ago may be in no list yet.
-    let is_old = |it: &&Record| session.clock.now() - it.since > 2 * LIST_LAG_MILLISECONDS;
+    let is_old = |it: &&Record| since(session, it.since) > 2 * LIST_LAG;
     let record = state.records.get(&begun.address).filter(|it| it.deposed.is_none());
     let record = record.filter(is_old);
     let Some((record, kind)) = record.zip(session.catalog.get(&begun.kind)) else { return again() };
@@ -105,24 +100,35 @@ async fn deleted(session: &Session, state: &State, begun: &PendingOperation) -> 
     }
 }
 
-/// Looks again when lists have had the time that they may lag, where the cloud would make a second one.
+/// Looks again when the cloud has had the time after which an object is found.
 async fn looked_for(
     session: &Session,
     kind: &Kind,
     begun: &PendingOperation,
     state: &State,
 ) -> Recovered {
-    let pause = begun.at + LIST_LAG_MILLISECONDS - session.clock.now();
+    let pause = kind.identity.appears_within().saturating_sub(since(session, begun.at));
+    // The run that made it is over, and it tried for at most so long.
+    let until = begun.at + milliseconds(CHANGING.within);
     let look = async || match session.provider.alike(kind, &begun.attributes).await {
         Err(why) => Recovered::Doubt(why.to_string()),
-        Ok(alike) => classify(kind, begun, state, alike),
+        Ok(alike) => classify(kind, begun, until, state, alike),
     };
     let verdict = look().await;
-    if verdict != Recovered::NotMade || kind.identity.unique || pause <= 0 {
+    if verdict != Recovered::NotMade || pause.is_zero() {
         return verdict;
     }
-    session.clock.sleep(Duration::from_millis(pause.unsigned_abs())).await;
+    session.clock.sleep(pause).await;
     look().await
+}
+
+/// How long ago that was; nothing, where a clock was set back.
+fn since(session: &Session, at: i64) -> Duration {
+    Duration::from_millis(u64::try_from(session.clock.now() - at).unwrap_or(0))
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What became of a create.
@@ -137,13 +143,15 @@ pub enum Recovered {
     Doubt(String),
 }
 
-/// Law 3: look-alikes now, less those seen before, less every id recorded.
+/// Law 3: look-alikes now, less those seen before, less every id recorded. `until` is when the last attempt may have left,
+/// in milliseconds since the Unix epoch: what was made later is somebody else's.
 ///
 /// Without an ownership tag it is ours if it alone came while the create was under way, or lies inside an object of ours
 /// where the cloud does not tell when it came. What could equally be a stranger's is in doubt.
 pub fn classify(
     kind: &Kind,
     begun: &PendingOperation,
+    until: i64,
     state: &State,
     alike: Vec<Candidate>,
 ) -> Recovered {
@@ -153,15 +161,17 @@ pub fn classify(
             .iter()
             .any(|(address, it)| it.kind == begun.kind && it.id == id && *address != begun.address)
     };
-    let candidates: Vec<Candidate> =
-        alike.into_iter().filter(|it| !begun.alike.contains(&it.id) && !recorded(&it.id)).collect();
+    let candidates: Vec<Candidate> = alike
+        .into_iter()
+        .filter(|it| !it.foreign && !begun.alike.contains(&it.id) && !recorded(&it.id))
+        .collect();
     let marked = candidates.iter().find(|it| it.mark.is_some() && it.mark == begun.mark);
     if let Some(ours) = marked {
         let why = "it carries the ownership tag of this address";
         return Recovered::Made { id: ours.id.clone(), why };
     }
     let since = begun.at - SKEW_MILLISECONDS;
-    let until = begun.at + CREATE_MILLISECONDS + SKEW_MILLISECONDS;
+    let until = until + SKEW_MILLISECONDS;
     let fresh: Vec<&Candidate> = candidates
         .iter()
         .filter(|it| it.mark.is_none() && it.created.is_none_or(|at| since <= at && at <= until))
@@ -245,6 +255,9 @@ mod tests {
     use crate::engine::state::record::State;
     use crate::engine::value::{Attributes, LineageKey};
 
+    /// When its last attempt may have left.
+    const UNTIL: i64 = 1_000_000 + 30 * 60_000;
+
     fn begun(alike: &[&str]) -> PendingOperation {
         PendingOperation {
             step: 0,
@@ -260,7 +273,7 @@ mod tests {
     }
 
     fn seen(id: &str, created: Option<i64>, mark: Option<&str>) -> Candidate {
-        Candidate { id: id.into(), created, mark: mark.map(Into::into) }
+        Candidate { id: id.into(), created, mark: mark.map(Into::into), foreign: false }
     }
 
     /// Found, whatever shows that it is ours.
@@ -281,7 +294,7 @@ mod tests {
         let state = State::new("shop", None, "sandbox", "l", LineageKey(vec![1]));
         let catalog = crate::kinds::builtin();
         let kind = catalog.get(kind).unwrap();
-        let found = match classify(kind, begun, &state, alike) {
+        let found = match classify(kind, begun, UNTIL, &state, alike) {
             Recovered::Made { id, .. } => made(&id),
             other => other,
         };
@@ -306,13 +319,21 @@ mod tests {
 
     #[test]
     fn what_came_long_after_the_create_is_a_strangers() {
-        let late = 1_000_000 + 20 * 60_000;
+        let late = UNTIL + 60_000;
         check(&begun(&[]), vec![seen("7", Some(late), None)], Recovered::NotMade);
         let record = "linode.domain_record";
         let ours = || seen("8", Some(1_001_000), None);
         check_kind(record, &begun(&[]), vec![ours()], made("8"));
         let two = vec![ours(), seen("9", Some(1_001_000), None)];
         check_kind(record, &begun(&[]), two, Recovered::Doubt("it may be any of: 8, 9".into()));
+    }
+
+    #[test]
+    fn classify_adopts_no_table_outside_the_group_of_a_replica() {
+        let outside = || Candidate { foreign: true, ..seen("7", Some(1_001_000), None) };
+        check_kind("dynamodb.replica", &begun(&[]), vec![outside()], Recovered::NotMade);
+        let own = seen("8", Some(1_001_000), None);
+        check_kind("dynamodb.replica", &begun(&[]), vec![outside(), own], made("8"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Law 3 after a crash: every call that began is adopted by its tag, cleared, or in doubt; no orphan and no duplicate.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cloud::clock::Clock as _;
@@ -89,6 +90,21 @@ async fn recover_looks_again_when_lists_have_had_the_time_that_they_may_lag() {
     let job = stage.name_step(create());
     stage.cloud.lag(Duration::from_secs(20));
     let id = stage.cloud.put(NAME, &name_attributes(), None);
+    let outcome = recovered(&stage, &began(&stage, &job)).await;
+    assert_eq!(adopted(&outcome), Some(id.as_str()));
+}
+
+/// The cloud refuses a second one of the same name: one that is found too late would be refused as somebody else's.
+#[tokio::test]
+async fn recover_waits_as_long_as_its_kind_says_for_what_may_not_be_found_yet() {
+    let mut stage = Stage::new();
+    let catalog = Arc::make_mut(&mut Arc::get_mut(&mut stage.session).unwrap().catalog);
+    let zone = catalog.kinds.get_mut(ZONE).unwrap();
+    assert!(zone.identity.unique, "another create would be refused");
+    zone.identity.appears_within_seconds = Some(15);
+    let job = stage.zone_step(create());
+    stage.cloud.lag(Duration::from_secs(10));
+    let id = stage.cloud.put(ZONE, &zone_attributes(), job.mark.as_deref());
     let outcome = recovered(&stage, &began(&stage, &job)).await;
     assert_eq!(adopted(&outcome), Some(id.as_str()));
 }

@@ -336,6 +336,7 @@ impl Driver for MemoryDriver {
                 id: it.id.clone(),
                 created: Some(it.created),
                 mark: it.mark.clone(),
+                foreign: false,
             };
             let same = heap.same(kind, attributes, self.clock.now());
             Ok(same.into_iter().map(candidate).collect())

@@ -6,6 +6,7 @@ pub mod attribute;
 pub mod routes;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -246,6 +247,10 @@ pub struct Identity {
     /// The cloud itself refuses a second object of the same identity.
     #[serde(default)]
     pub unique: bool,
+    /// So long after it was made an object may be missing where it is looked for; `LIST_LAG` where nothing is said, and no
+    /// time where the cloud refuses a second one.
+    #[serde(default)]
+    pub appears_within_seconds: Option<u64>,
     /// Small and capital letters are the same to the cloud there.
     #[serde(default)]
     pub caseless: bool,
@@ -257,6 +262,20 @@ pub enum Rename {
     InPlace,
     #[default]
     Never,
+}
+
+/// So long a list may lack what was made: a disk was in no list 15 s after it was made, and there after 30 (shared/linode-api.md).
+pub const LIST_LAG: Duration = Duration::from_secs(30);
+
+impl Identity {
+    /// How long a create whose outcome is unknown is looked for before it counts as not made.
+    pub fn appears_within(&self) -> Duration {
+        match self.appears_within_seconds {
+            Some(seconds) => Duration::from_secs(seconds),
+            None if self.unique => Duration::ZERO,
+            None => LIST_LAG,
+        }
+    }
 }
 
 /// A rule over several attributes, as a CEL expression over them; unset ones are null, carried ones are `self['table.name']`,
