@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, HEXLOWER, HEXLOWER_PERMISSIVE, HEXUPPER};
 use regex::Regex;
 
@@ -178,7 +178,9 @@ impl Finder {
         }
         let (forms, is_word): (Vec<_>, Vec<_>) = all.into_iter().unzip();
         let mut builder = AhoCorasick::builder();
-        let forms = builder.match_kind(MatchKind::LeftmostLongest).build(forms).ok()?;
+        // A run learns secrets one by one and reads short texts: to build the DFA would cost more than all its searches.
+        builder.kind(Some(AhoCorasickKind::ContiguousNFA)).match_kind(MatchKind::LeftmostLongest);
+        let forms = builder.build(forms).ok()?;
         Some(Self { forms, is_word, has_blank })
     }
 
