@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 use sha2::Sha256;
 
@@ -66,6 +67,21 @@ impl fmt::Debug for Value {
 /// The key under which a lineage fingerprints its secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LineageKey(pub Vec<u8>);
+
+/// In hexadecimal.
+impl Serialize for LineageKey {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for LineageKey {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let bytes = data_encoding::HEXLOWER.decode(text.as_bytes());
+        bytes.map(Self).map_err(serde::de::Error::custom)
+    }
+}
 
 impl fmt::Debug for LineageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,12 +193,12 @@ impl Value {
 
     /// The reverse of [`Value::json`] for sealed values; numbers beyond `i64` become floats.
     pub fn from_json(json: &serde_json::Value) -> Self {
-        serde::Deserialize::deserialize(json).expect("every JSON value is a value")
+        Deserialize::deserialize(json).expect("every JSON value is a value")
     }
 }
 
-impl serde::Serialize for Value {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeMap as _;
         let marked = |to: S, name: &str, value: &serde_json::Value| {
             let mut map = to.serialize_map(Some(1))?;
@@ -204,16 +220,16 @@ impl serde::Serialize for Value {
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Value {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Reader)
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ValueVisitor)
     }
 }
 
 /// Reads JSON straight into values, so that large states are not held twice.
-struct Reader;
+struct ValueVisitor;
 
-impl<'de> serde::de::Visitor<'de> for Reader {
+impl<'de> serde::de::Visitor<'de> for ValueVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

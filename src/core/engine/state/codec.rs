@@ -3,11 +3,48 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::engine::address::Address;
 use crate::engine::state::journal::JournalEntry;
-use crate::engine::state::journal_json::EntryLine;
-pub use crate::engine::state::json::{CodecError, VERSION};
-use crate::engine::state::json::{Header, RecordLine, address};
-use crate::engine::state::record::State;
+use crate::engine::state::record::{Record, State};
+
+/// The version that this program writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// Why bytes are not a state or an entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    #[error("its format is version {0}, but this version of lifeboat reads up to {VERSION}")]
+    Newer(u32),
+    #[error("line {line}: {why}")]
+    Damaged { line: usize, why: String },
+    #[error("line {line}: the checksum does not match")]
+    Checksum { line: usize },
+    #[error("it is truncated")]
+    Torn,
+}
+
+/// The first line of a snapshot.
+#[derive(Serialize)]
+struct Header<'a> {
+    version: u32,
+    #[serde(flatten)]
+    state: &'a State,
+}
+
+/// A line of a snapshot.
+#[derive(Serialize, Deserialize)]
+struct RecordLine<A, R> {
+    address: A,
+    record: R,
+}
+
+/// A line of a journal.
+#[derive(Serialize, Deserialize)]
+struct EntryLine<E> {
+    version: u32,
+    sequence: u64,
+    entry: E,
+}
 
 /// First eight hexadecimal digits of SHA-256: finds damage, not malice.
 fn checksum(bytes: &[u8]) -> String {
@@ -34,12 +71,9 @@ fn damaged(line: usize) -> impl FnOnce(serde_json::Error) -> CodecError {
 
 /// The bytes of a snapshot: a header, a line per record, a last line.
 pub fn encode_state(state: &State) -> Vec<u8> {
-    let mut text = seal(&json(&Header::from(state)));
+    let mut text = seal(&json(&Header { version: VERSION, state }));
     for (address, record) in &state.records {
-        text.push_str(&seal(&json(&RecordLine {
-            address: address.to_string(),
-            record: record.into(),
-        })));
+        text.push_str(&seal(&json(&RecordLine { address, record })));
     }
     text.push_str(&seal(&json(&Last { end: state.records.len() })));
     text.into_bytes()
@@ -56,12 +90,11 @@ pub fn decode_state(bytes: &[u8]) -> Result<State, CodecError> {
     if version.version > VERSION {
         return Err(CodecError::Newer(version.version));
     }
-    let header: Header = serde_json::from_str(first).map_err(damaged(1))?;
-    let mut state = header.into_state(1)?;
+    let mut state: State = serde_json::from_str(first).map_err(damaged(1))?;
     let mut records = Vec::new();
     for (number, line) in lines {
         let line = open(line, number)?;
-        let line: RecordLine = match serde_json::from_str(line) {
+        let line: RecordLine<Address, Record> = match serde_json::from_str(line) {
             Ok(line) => line,
             Err(why) => {
                 let last: Last = serde_json::from_str(line).map_err(|_| damaged(number)(why))?;
@@ -71,15 +104,14 @@ pub fn decode_state(bytes: &[u8]) -> Result<State, CodecError> {
                 return if is_whole { Ok(state) } else { Err(CodecError::Torn) };
             }
         };
-        let address = address(&line.address, number)?;
-        records.push((address, line.record.into_record(number)?));
+        records.push((line.address, line.record));
     }
     Err(CodecError::Torn)
 }
 
 /// One line of the journal.
 pub fn encode_entry(sequence: u64, entry: &JournalEntry) -> String {
-    seal(&json(&EntryLine { version: VERSION, sequence, entry: entry.into() }))
+    seal(&json(&EntryLine { version: VERSION, sequence, entry }))
 }
 
 /// What a journal holds before its end, or before what is damaged.
@@ -133,8 +165,8 @@ fn entry_of(line: &[u8], number: usize) -> Result<(u64, JournalEntry), CodecErro
     if version.version > VERSION {
         return Err(CodecError::Newer(version.version));
     }
-    let line: EntryLine = serde_json::from_str(json).map_err(damaged(number))?;
-    Ok((line.sequence, line.entry.into_entry(number)?))
+    let line: EntryLine<JournalEntry> = serde_json::from_str(json).map_err(damaged(number))?;
+    Ok((line.sequence, line.entry))
 }
 
 fn json<T: Serialize>(it: &T) -> String {

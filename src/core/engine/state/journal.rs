@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::address::Address;
 pub use crate::engine::state::record::PendingOperation;
 use crate::engine::state::record::{
@@ -11,7 +13,8 @@ use crate::engine::state::record::{
 use crate::engine::value::{LineageKey, Value};
 
 /// One line of the journal.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum JournalEntry {
     /// The first line of a state's life.
     Founded {
@@ -28,6 +31,7 @@ pub enum JournalEntry {
         owner: String,
         at: i64,
         /// From whom it was taken, and how.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         preempted: Option<String>,
     },
     /// Which account of a cloud this state belongs to.
@@ -41,8 +45,10 @@ pub enum JournalEntry {
         at: i64,
         plan: String,
         /// Everything is to go.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         destroys: bool,
         /// Non-sensitive ones: who finishes it, where it is cut off, goes on with them. Those of a switch stand in its own entry.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         variables: Option<BTreeMap<String, Value>>,
     },
     /// Durable before the first mutating call of a switch.
@@ -51,10 +57,14 @@ pub enum JournalEntry {
         to: Vec<String>,
         lost: Vec<LostDomain>,
         /// Non-sensitive ones: who finishes it does not have to know what was said when it began.
+        #[serde(default)]
         variables: BTreeMap<String, Value>,
+        #[serde(default)]
         keep: Keep,
+        #[serde(default, skip_serializing_if = "Allowances::is_nothing")]
         allowed: Allowances,
         /// When the site was last seen good, where somebody watched it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         last_good: Option<i64>,
         at: i64,
         who: String,
@@ -120,7 +130,8 @@ impl JournalEntry {
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StepOutcome {
     /// The object is so now.
     Recorded(Box<Record>),

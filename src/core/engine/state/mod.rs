@@ -2,8 +2,6 @@
 
 pub mod record;
 pub mod journal;
-mod json;
-mod journal_json;
 pub mod codec;
 
 #[cfg(test)]

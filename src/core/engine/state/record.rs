@@ -8,8 +8,8 @@ use crate::engine::address::Address;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::value::{Attributes, LineageKey, Value};
 
-/// The recorded world of one stack instance.
-#[derive(Debug, Clone, PartialEq)]
+/// The recorded world of one stack instance. Serialized, it is the first line of a snapshot: the records follow, a line each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     pub stack: String,
     pub instance: Option<String>,
@@ -34,25 +34,32 @@ pub struct State {
     pub active: Vec<String>,
     pub phase: Phase,
     /// The switch that is going on, while the phase says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch: Option<SwitchRecord>,
     pub lost: Vec<LostDomain>,
     /// What users may still be directed to, because others remember it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub draining: Vec<Draining>,
     /// Non-sensitive variables of the last apply.
     pub variables: BTreeMap<String, Value>,
     pub outputs: BTreeMap<String, Value>,
+    #[serde(skip)]
     pub records: BTreeMap<Address, Record>,
     /// Steps that began and of which no end is recorded.
+    #[serde(with = "pending_operations")]
     pub begun: BTreeMap<Address, PendingOperation>,
     pub last_run: Option<RunRecord>,
     /// What a destroy took away that did not come to its end, and nothing has made again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub destroyed: BTreeSet<Address>,
     /// It was put together from what was left, and entries were lost: what was made since is known by its tags, and by
     /// standing where it was to stand. Until a run has gone through.
+    #[serde(rename = "restored", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_restored: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     Settled,
     Switching,
@@ -161,7 +168,7 @@ impl Allowances {
 }
 
 /// Traffic that was directed away a while ago and may still come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draining {
     /// What directs it: a record.
     pub address: Address,
@@ -172,7 +179,7 @@ pub struct Draining {
 }
 
 /// A fault domain that is gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostDomain {
     pub fault_domain: String,
     pub since: i64,
@@ -180,18 +187,19 @@ pub struct LostDomain {
 }
 
 /// Who changed it last, and with which command.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     pub who: String,
     pub command: String,
     pub at: i64,
     pub finished: Option<i64>,
     /// Everything was to go.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destroys: bool,
 }
 
 /// One thing that was made.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub kind: String,
     pub id: String,
@@ -204,21 +212,26 @@ pub struct Record {
     /// Its readiness, and its `ready` gate, were seen.
     pub ready: bool,
     /// `prevent_destroy` was applied.
+    #[serde(default)]
     pub protected: bool,
     /// No layer wants it, and it was kept by a failback: it is not deleted unless that is asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retained: bool,
     /// The cloud was told to delete it, and it was not seen to be gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaving: bool,
     /// When it was made or adopted, in milliseconds since the Unix epoch.
     pub since: i64,
     /// An older incarnation that a `create_before_destroy` replace has still to delete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deposed: Option<Deposed>,
     /// What calls that ended badly would have made of it, and may have: found so, nobody else has changed it.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub tried: Attributes,
 }
 
 /// A mutating call that was about to leave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PendingOperation {
     pub step: usize,
     pub address: Address,
@@ -236,10 +249,33 @@ pub struct PendingOperation {
 }
 
 /// What a replace has put beside.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Deposed {
     pub id: String,
     pub attributes: Attributes,
+}
+
+/// They name their address themselves, so files hold a list.
+mod pending_operations {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Address, PendingOperation};
+
+    pub(super) fn serialize<S: Serializer>(
+        all: &BTreeMap<Address, PendingOperation>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_seq(all.values())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<BTreeMap<Address, PendingOperation>, D::Error> {
+        let all = Vec::<PendingOperation>::deserialize(from)?;
+        Ok(all.into_iter().map(|it| (it.address.clone(), it)).collect())
+    }
 }
 
 impl SwitchRecord {
