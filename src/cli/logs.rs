@@ -41,17 +41,17 @@ pub(super) fn begin(verbose: u8) -> Result<(), OpsError> {
 struct Stderr;
 
 impl MakeWriter<'_> for Stderr {
-    type Writer = Line;
+    type Writer = LogLine;
 
-    fn make_writer(&self) -> Line {
-        Line(Vec::new())
+    fn make_writer(&self) -> LogLine {
+        LogLine(Vec::new())
     }
 }
 
 /// One event, written when it is whole: a secret may be torn over two writes.
-struct Line(Vec<u8>);
+struct LogLine(Vec<u8>);
 
-impl io::Write for Line {
+impl io::Write for LogLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -62,7 +62,7 @@ impl io::Write for Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for LogLine {
     fn drop(&mut self) {
         out::log(String::from_utf8_lossy(&self.0).trim_end());
     }

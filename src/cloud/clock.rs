@@ -24,7 +24,7 @@ const GRAIN: Duration = Duration::from_millis(25);
 /// Real time, as it was when this process first asked, and from then on by a clock that nobody sets: a wait must not end
 /// because the machine's clock was put forward, nor last an hour more because it was put back.
 #[derive(Debug, Clone, Copy)]
-pub struct Wall;
+pub struct WallClock;
 
 /// What the machine's clock and the steady one said at the same moment.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,7 @@ fn steady() -> i64 {
     i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX)
 }
 
-impl Clock for Wall {
+impl Clock for WallClock {
     fn now(&self) -> i64 {
         static ANCHOR: LazyLock<Anchor> = LazyLock::new(|| Anchor {
             wall: jiff::Timestamp::now().as_millisecond(),
@@ -84,7 +84,7 @@ impl Clock for Scaled {
         reason = "milliseconds of centuries fit"
     )]
     fn now(&self) -> i64 {
-        self.anchor + ((Wall.now() - self.since) as f64 * self.speed) as i64
+        self.anchor + ((WallClock.now() - self.since) as f64 * self.speed) as i64
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -98,16 +98,16 @@ impl Clock for Scaled {
 
 #[cfg(test)]
 mod tests {
-    use super::{Anchor, Clock as _, Wall, steady};
+    use super::{Anchor, Clock as _, WallClock, steady};
 
     #[test]
     fn time_goes_on_from_an_anchor_whatever_the_machine_s_clock_is_set_to() {
         let anchor = Anchor { wall: 1_000_000, steady: 70 };
         assert_eq!(anchor.now(70), 1_000_000);
         assert_eq!(anchor.now(3_600_070), 4_600_000);
-        let (before, began) = (Wall.now(), steady());
+        let (before, began) = (WallClock.now(), steady());
         while steady() < began + 3 {}
-        let (after, ended) = (Wall.now(), steady());
+        let (after, ended) = (WallClock.now(), steady());
         assert!((after - before - (ended - began)).abs() <= 2, "{before} {after} {began} {ended}");
     }
 }

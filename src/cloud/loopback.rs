@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// One scripted answer.
 #[derive(Debug, Clone)]
-pub(crate) enum Line {
+pub(crate) enum ScriptedReply {
     /// Status, further headers, body.
     Say(u16, Vec<(&'static str, String)>, String),
     /// Half of the body that the head promises.
@@ -21,20 +21,20 @@ pub(crate) enum Line {
 }
 
 /// A good JSON answer.
-pub(crate) fn ok(body: &serde_json::Value) -> Line {
-    Line::Say(200, vec![("content-type", "application/json".into())], body.to_string())
+pub(crate) fn ok(body: &serde_json::Value) -> ScriptedReply {
+    ScriptedReply::Say(200, vec![("content-type", "application/json".into())], body.to_string())
 }
 
 /// A refusal in the API's envelope.
-pub(crate) fn no(status: u16, reason: &str) -> Line {
+pub(crate) fn no(status: u16, reason: &str) -> ScriptedReply {
     let body = serde_json::json!({ "errors": [{ "reason": reason }] });
-    Line::Say(status, vec![("content-type", "application/json".into())], body.to_string())
+    ScriptedReply::Say(status, vec![("content-type", "application/json".into())], body.to_string())
 }
 
 /// A page of something in front of the API.
-pub(crate) fn page(status: u16) -> Line {
+pub(crate) fn page(status: u16) -> ScriptedReply {
     let html = "<html><head><title>Bad Gateway</title></head></html>".to_owned();
-    Line::Say(status, vec![("content-type", "text/html".into())], html)
+    ScriptedReply::Say(status, vec![("content-type", "text/html".into())], html)
 }
 
 /// The address of a server that speaks these lines, one per request, and what it was asked.
@@ -45,7 +45,7 @@ pub(crate) struct Script {
 
 impl Script {
     /// Lines are chosen by the first word that the request's first line contains, each used once in its turn.
-    pub(crate) async fn of(lines: Vec<(&'static str, Line)>) -> Self {
+    pub(crate) async fn of(lines: Vec<(&'static str, ScriptedReply)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -67,7 +67,7 @@ impl Script {
 
 async fn speak(
     mut stream: TcpStream,
-    lines: Arc<Mutex<VecDeque<(&'static str, Line)>>>,
+    lines: Arc<Mutex<VecDeque<(&'static str, ScriptedReply)>>>,
     asked: Arc<Mutex<Vec<String>>>,
 ) {
     let request = heard(&mut stream).await;
@@ -88,13 +88,13 @@ async fn speak(
         at.and_then(|at| lines.remove(at)).map(|(_, line)| line)
     };
     let (status, headers, body, sent) = match line {
-        Some(Line::Say(status, headers, body)) => (status, headers, body.clone(), body),
-        Some(Line::Half(body)) => {
+        Some(ScriptedReply::Say(status, headers, body)) => (status, headers, body.clone(), body),
+        Some(ScriptedReply::Half(body)) => {
             let half = body[..body.len() / 2].to_owned();
             (200, Vec::new(), body, half)
         }
-        Some(Line::Cut) => return,
-        Some(Line::Hang) => return std::future::pending().await,
+        Some(ScriptedReply::Cut) => return,
+        Some(ScriptedReply::Hang) => return std::future::pending().await,
         None => (500, Vec::new(), String::new(), "the script has no such line".to_owned()),
     };
     let mut answer = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());

@@ -160,11 +160,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::{Settings, Token, is_loopback};
-    use crate::cloud::clock::Wall;
+    use crate::cloud::clock::WallClock;
     use crate::cloud::http::connection::Connections;
 
     fn settings(url: &str) -> Settings {
-        Settings::from_env(Arc::new(Wall), |name| match name {
+        Settings::from_env(Arc::new(WallClock), |name| match name {
             "LINODE_URL" => Some(url.to_owned()),
             "LINODE_TOKEN" => Some("hush".to_owned()),
             _ => None,

@@ -188,7 +188,7 @@ async fn observe(session: &Session, question: &AuditQuestion) -> Result<Online, 
     };
     let proposed = looked(session, &ask).await?;
     let drift = proposed.plan.drift.into_iter().map(|it| {
-        let names = it.attributes.into_iter().map(|(name, ..)| name);
+        let names = it.attributes.into_iter().map(|it| it.name);
         (it.address, if it.absent { Vec::new() } else { names.collect() })
     });
     let foreign = proposed.plan.foreign;

@@ -59,7 +59,7 @@ impl Drop for ServingSandbox {
 }
 
 #[derive(Clone)]
-struct Door {
+struct AppState {
     sandbox: Sandbox,
     /// Its clients sleep on the wall's clock and not on the world's.
     on_the_wall: bool,
@@ -81,7 +81,7 @@ impl Sandbox {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let (stop, mut stopped) = watch::channel(false);
-        let door = Door { sandbox: self.clone(), on_the_wall, stop: stopped.clone() };
+        let door = AppState { sandbox: self.clone(), on_the_wall, stop: stopped.clone() };
         let service = Router::new()
             .fallback(answer)
             .with_state(door)
@@ -99,7 +99,7 @@ impl Sandbox {
 }
 
 async fn answer(
-    State(door): State<Door>,
+    State(door): State<AppState>,
     ConnectInfo(cut): ConnectInfo<Cut>,
     request: axum::extract::Request,
 ) -> Response {

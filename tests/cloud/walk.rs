@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat::cloud::clock::{Clock, Scaled, Wall};
+use lifeboat::cloud::clock::{Clock, Scaled, WallClock};
 use lifeboat::cloud::error::ProviderError;
 use lifeboat::cloud::http::connection::{Connections, Settings};
 use lifeboat::cloud::provider::{Provider, ReadQuery, ReadResult};
@@ -45,7 +45,7 @@ impl Walk {
             Sandbox::open(None, &SandboxOptions { speed, ..SandboxOptions::default() }).unwrap();
         let serving = sandbox.start(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let clock: Arc<dyn Clock> =
-            Arc::new(Scaled { anchor: sandbox.now(), since: Wall.now(), speed });
+            Arc::new(Scaled { anchor: sandbox.now(), since: WallClock.now(), speed });
         let settings = Settings::for_sandbox(Arc::clone(&clock), &serving.url());
         let connections = Arc::new(Connections::new(settings));
         Self {

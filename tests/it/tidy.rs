@@ -374,3 +374,22 @@ fn every_code_is_in_a_test_or_a_snapshot() {
     let expected: Vec<String> = UNSHOWN_CODES.iter().map(ToString::to_string).collect();
     assert_eq!(unshown, expected, "left: no test shows these; right: the list in this file");
 }
+
+/// A name of a type is said once in the whole house, so that whoever searches for it finds one thing. Associated types have the
+/// names that their traits give them.
+#[test]
+fn no_type_name_is_declared_twice() {
+    let declared =
+        Regex::new(r"(?m)^(?:    )?(?:pub(?:\([\w: ]+\))? )?(?:struct|enum|trait|union) (\w+)")
+            .unwrap();
+    let alias = Regex::new(r"(?m)^(?:pub(?:\([\w: ]+\))? )?type (\w+)").unwrap();
+    let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for source in SOURCES.iter() {
+        for found in declared.captures_iter(&source.text).chain(alias.captures_iter(&source.text)) {
+            places.entry(found.get(1).unwrap().as_str()).or_default().push(&source.name);
+        }
+    }
+    assert!(places.len() > 500, "the search finds types: {}", places.len());
+    let twice = places.iter().filter(|(_, places)| places.len() > 1);
+    report(twice.map(|(name, places)| format!("{name}: {}", places.join(", "))).collect());
+}

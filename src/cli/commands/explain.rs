@@ -9,7 +9,7 @@ use crate::cli::{open, out};
 use crate::engine::address::Address;
 use crate::engine::lang::origin;
 use crate::engine::plan::draft::refresh::KnownValues;
-use crate::engine::plan::model::change::{Change, Plan};
+use crate::engine::plan::model::change::{Change, DriftedAttribute, Plan};
 use crate::engine::plan::planner::Intent;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::nearest;
@@ -96,7 +96,7 @@ fn reason(plan: &Plan, address: &Address, attribute: Option<&str>) -> Result<Str
     text.push_str(&attributes(change, attribute));
     let drifted =
         plan.drift.iter().filter(|it| it.address == *address).flat_map(|it| &it.attributes);
-    for (name, recorded, observed) in drifted {
+    for DriftedAttribute { name, recorded, observed } in drifted {
         text.push_str(&format!(
             "  {name} was changed outside of lifeboat: {} → {}\n",
             inline(recorded),

@@ -137,10 +137,10 @@ fn find(state: &State, text: &str) -> Result<Address, OpsError> {
 
 /// On the clock of the world that the state is of.
 fn now(context: &CommandContext, args: &StateArgs) -> Result<i64, OpsError> {
-    use crate::cloud::clock::{Clock as _, Wall};
+    use crate::cloud::clock::{Clock as _, WallClock};
     let WorldArgs { sandbox, sandbox_clock, .. } = &args.world;
     if !sandbox {
-        return Ok(Wall.now());
+        return Ok(WallClock.now());
     }
     let place = StackRef::find(&args.stack, &context.directory)?;
     Ok(open_sandbox(&place.root, &open::sandbox_options(sandbox_clock)?)?.now())

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cloud::error::ProviderError;
 use crate::cloud::http::connection::{Connections, Settings};
-use crate::cloud::loopback::{Line, Script, no, ok, page};
+use crate::cloud::loopback::{Script, ScriptedReply, no, ok, page};
 use crate::cloud::provider::{Provider, ReadQuery, ReadResult};
 use crate::cloud::tests::{NB, attributes, kind, provider, settings};
 use crate::engine::address::Address;
@@ -19,10 +19,10 @@ async fn changes_are_tried_once_and_classified() {
     let kind = kind(NB);
     let given = attributes(&json!({ "region": "us-east", "label": "lb" }));
     for (line, fault) in [
-        (Line::Cut, ErrorClass::UnknownOutcome),
-        (Line::Hang, ErrorClass::UnknownOutcome),
-        (Line::Half(r#"{"id":1,"label":"x"}"#.into()), ErrorClass::UnknownOutcome),
-        (Line::Say(200, Vec::new(), String::new()), ErrorClass::UnknownOutcome),
+        (ScriptedReply::Cut, ErrorClass::UnknownOutcome),
+        (ScriptedReply::Hang, ErrorClass::UnknownOutcome),
+        (ScriptedReply::Half(r#"{"id":1,"label":"x"}"#.into()), ErrorClass::UnknownOutcome),
+        (ScriptedReply::Say(200, Vec::new(), String::new()), ErrorClass::UnknownOutcome),
         (ok(&json!({ "label": "no id" })), ErrorClass::UnknownOutcome),
         (page(502), ErrorClass::UnknownOutcome),
         (no(503, "later"), ErrorClass::Transient),
@@ -54,8 +54,11 @@ async fn what_is_gone_is_deleted_and_absent() {
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let elsewhere = Script::of(Vec::new()).await;
-    let moved =
-        Line::Say(302, vec![("location", format!("{}/v4/x", elsewhere.url))], String::new());
+    let moved = ScriptedReply::Say(
+        302,
+        vec![("location", format!("{}/v4/x", elsewhere.url))],
+        String::new(),
+    );
     let script = Script::of(vec![("POST", moved)]).await;
     let given = attributes(&json!({ "region": "us-east", "label": "lb" }));
     let error = provider(&script.url).create(&kind(NB), &given, None).await.unwrap_err();
@@ -71,7 +74,7 @@ async fn dynamodb_faults_as_the_sdk_shows_them() {
     }));
     let error = |code: &str, message: &str| {
         let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message });
-        Line::Say(
+        ScriptedReply::Say(
             400,
             vec![("content-type", "application/x-amz-json-1.0".into())],
             body.to_string(),
@@ -85,11 +88,11 @@ async fn dynamodb_faults_as_the_sdk_shows_them() {
         (page(502), ErrorClass::UnknownOutcome),
         (page(503), ErrorClass::Transient),
         (page(400), ErrorClass::UnknownOutcome),
-        (Line::Say(200, Vec::new(), String::new()), ErrorClass::UnknownOutcome),
-        (Line::Say(200, Vec::new(), "{\"Table".into()), ErrorClass::UnknownOutcome),
-        (Line::Half("{\"TableDescription\":{}}".into()), ErrorClass::UnknownOutcome),
-        (Line::Cut, ErrorClass::UnknownOutcome),
-        (Line::Hang, ErrorClass::UnknownOutcome),
+        (ScriptedReply::Say(200, Vec::new(), String::new()), ErrorClass::UnknownOutcome),
+        (ScriptedReply::Say(200, Vec::new(), "{\"Table".into()), ErrorClass::UnknownOutcome),
+        (ScriptedReply::Half("{\"TableDescription\":{}}".into()), ErrorClass::UnknownOutcome),
+        (ScriptedReply::Cut, ErrorClass::UnknownOutcome),
+        (ScriptedReply::Hang, ErrorClass::UnknownOutcome),
     ] {
         let shown = format!("{line:?}");
         let script = Script::of(vec![("createtable", line)]).await;
@@ -107,9 +110,12 @@ async fn a_region_that_does_not_answer_or_answers_nothing_is_unseen() {
     let given = attributes(&json!({ "region": "us-east-1", "name": "shop" }));
     let address = Address::one("shop");
     let question = ReadQuery { address: &address, kind: &table, id: None, attributes: &given };
-    let empty =
-        Line::Say(200, vec![("content-type", "application/x-amz-json-1.0".into())], "{}".into());
-    for lines in [vec![("describetable", empty)], vec![("describetable", Line::Hang); 4]] {
+    let empty = ScriptedReply::Say(
+        200,
+        vec![("content-type", "application/x-amz-json-1.0".into())],
+        "{}".into(),
+    );
+    for lines in [vec![("describetable", empty)], vec![("describetable", ScriptedReply::Hang); 4]] {
         let script = Script::of(lines).await;
         let seen = provider(&script.url).observe(&[question]).await;
         assert!(matches!(seen[0], Observation::Unseen(_)), "{seen:?}");
@@ -137,7 +143,7 @@ async fn the_account_is_the_customer_or_the_user_of_a_token_that_may_not_see_it(
 }
 
 /// A table as DescribeTable tells it, with what it says of the replica in us-west-2.
-fn described(region: &str, replica: Option<&str>) -> Line {
+fn described(region: &str, replica: Option<&str>) -> ScriptedReply {
     let replicas: Vec<_> = replica
         .iter()
         .map(|it| json!({ "RegionName": "us-west-2", "ReplicaStatus": it }))
@@ -158,7 +164,7 @@ async fn alike_tells_a_replica_by_its_group() {
     let given = attributes(&given);
     let absent = || {
         let words = json!({ "__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "message": "no" });
-        Line::Say(
+        ScriptedReply::Say(
             400,
             vec![("content-type", "application/x-amz-json-1.0".into())],
             words.to_string(),

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::cloud::error::ProviderError;
 use crate::cloud::http::bounded::BODY_BYTES_MAX;
 use crate::cloud::http::connection::{Connections, Settings};
-use crate::cloud::loopback::{Line, Script, no, ok};
+use crate::cloud::loopback::{Script, ScriptedReply, no, ok};
 use crate::cloud::provider::{Provider, ReadQuery};
 use crate::cloud::tests::{NB, attributes, kind, provider, rows, settings};
 use crate::engine::address::Address;
@@ -17,7 +17,7 @@ use crate::engine::value::Attributes;
 
 /// What one question about an object of a kind yields, and how often was asked for it.
 async fn asked(
-    lines: Vec<(&'static str, Line)>,
+    lines: Vec<(&'static str, ScriptedReply)>,
     name: &str,
     id: Option<&str>,
     given: Json,
@@ -45,7 +45,7 @@ fn malformed(seen: &Observation, word: &str) {
 async fn an_answer_that_does_not_end_is_not_read_to_its_end() {
     let long = || {
         let kind = vec![("content-type", "application/json".to_owned())];
-        Line::Say(200, kind, format!("{{\"data\": [\"{}", "x".repeat(BODY_BYTES_MAX)))
+        ScriptedReply::Say(200, kind, format!("{{\"data\": [\"{}", "x".repeat(BODY_BYTES_MAX)))
     };
     let lines = vec![("/networking", rows(0..0, 1, 1)), ("nodebalancers?", long())];
     let (seen, _) = asked(lines, NB, Some("5"), json!({})).await;

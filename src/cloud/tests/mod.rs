@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cloud::clock::Scaled;
 use crate::cloud::http::connection::{Connections, Settings, Token};
-use crate::cloud::loopback::{Line, ok};
+use crate::cloud::loopback::{ScriptedReply, ok};
 use crate::cloud::provider::Provider;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
@@ -50,7 +50,7 @@ pub(crate) fn attributes(json: &Json) -> Attributes {
     Value::from_json(json).as_map().unwrap().clone()
 }
 
-pub(crate) fn rows(ids: std::ops::Range<u32>, page: u32, pages: u32) -> Line {
+pub(crate) fn rows(ids: std::ops::Range<u32>, page: u32, pages: u32) -> ScriptedReply {
     let data: Vec<Json> =
         ids.map(|id| json!({ "id": id, "label": format!("l{id}"), "region": "us-east" })).collect();
     ok(&json!({ "data": data, "page": page, "pages": pages, "results": 0 }))

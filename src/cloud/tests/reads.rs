@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cloud::loopback::{Line, Script, no, ok, page};
+use crate::cloud::loopback::{Script, ScriptedReply, no, ok, page};
 use crate::cloud::provider::{Provider, ReadQuery, ReadResult};
 use crate::cloud::tests::{CONFIG, NB, attributes, hasty, kind, provider, rows};
 use crate::engine::address::Address;
@@ -98,12 +98,13 @@ async fn a_wrong_address_makes_nothing_absent() {
 #[tokio::test]
 async fn reads_are_repeated_in_passing_trouble_and_obey_the_clock() {
     let told = vec![("content-type", "application/json".into()), ("retry-after", "3".into())];
-    let throttled = Line::Say(429, told, r#"{"errors":[{"reason":"Too many requests"}]}"#.into());
+    let throttled =
+        ScriptedReply::Say(429, told, r#"{"errors":[{"reason":"Too many requests"}]}"#.into());
     let script = Script::of(vec![
         ("/networking/firewalls", rows(0..0, 1, 1)),
         ("nodebalancers?", throttled),
-        ("nodebalancers?", Line::Cut),
-        ("nodebalancers?", Line::Half(r#"{"data":[],"page":1,"pages":1}"#.into())),
+        ("nodebalancers?", ScriptedReply::Cut),
+        ("nodebalancers?", ScriptedReply::Half(r#"{"data":[],"page":1,"pages":1}"#.into())),
         ("nodebalancers?", rows(5..6, 1, 1)),
     ])
     .await;
@@ -115,11 +116,12 @@ async fn reads_are_repeated_in_passing_trouble_and_obey_the_clock() {
 #[tokio::test]
 async fn a_place_that_asks_for_patience_is_not_silent() {
     let told = vec![("content-type", "application/json".into()), ("retry-after", "40".into())];
-    let throttled = Line::Say(429, told, r#"{"errors":[{"reason":"Too many requests"}]}"#.into());
+    let throttled =
+        ScriptedReply::Say(429, told, r#"{"errors":[{"reason":"Too many requests"}]}"#.into());
     let script = Script::of(vec![("/configs", throttled), ("/configs", rows(6..7, 1, 1))]).await;
     let seen = observed_by(&hasty(&script.url), &script, &[(CONFIG, "6")]).await;
     assert_eq!(seen, [r#"exists "6""#]);
-    let script = Script::of(vec![("/configs", Line::Hang)]).await;
+    let script = Script::of(vec![("/configs", ScriptedReply::Hang)]).await;
     let seen = observed_by(&hasty(&script.url), &script, &[(CONFIG, "6")]).await;
     assert!(seen[0].contains("no answer within 0."), "{seen:?}");
 }
@@ -127,7 +129,7 @@ async fn a_place_that_asks_for_patience_is_not_silent() {
 #[tokio::test]
 async fn answers_that_are_none_are_unseen() {
     for (line, word) in [
-        (Line::Say(200, Vec::new(), String::new()), "an empty response"),
+        (ScriptedReply::Say(200, Vec::new(), String::new()), "an empty response"),
         (page(200), "not JSON"),
         (ok(&json!({ "data": [] })), "not a paginated list"),
         (ok(&json!([])), "not a JSON object"),

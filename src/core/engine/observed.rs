@@ -1,5 +1,7 @@
 //! What looking at the clouds can yield: exists, absent, unseen.
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::value::Attributes;
 
 /// What was seen of one recorded object.
@@ -22,7 +24,8 @@ pub struct Unreadable {
 }
 
 /// Sorts of not knowing, by what they say about the world. A "no" is not silence: only what is unreachable can be lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum UnknownReason {
     /// Nothing failed: what was asked has no one answer (too young for lists, two of one identity, in doubt).
     Unclear,
@@ -50,12 +53,6 @@ impl UnknownReason {
             Self::Malformed => "malformed",
             Self::Denied => "denied",
         }
-    }
-
-    pub fn from_word(word: &str) -> Option<Self> {
-        let all =
-            [Self::Unclear, Self::Throttled, Self::Unreachable, Self::Malformed, Self::Denied];
-        all.into_iter().find(|it| it.word() == word)
     }
 }
 

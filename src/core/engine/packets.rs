@@ -50,7 +50,7 @@ pub enum Admits {
 
 /// Where those stand who come to a port.
 #[derive(Clone, Copy)]
-enum Origin {
+enum ClientOrigin {
     Internet,
     /// Also in a network of somebody's own.
     Anywhere,
@@ -122,7 +122,7 @@ impl Network {
     }
 }
 
-impl Origin {
+impl ClientOrigin {
     fn holds(self, network: &Network) -> bool {
         matches!(self, Self::Anywhere) || !network.is_private()
     }
@@ -254,7 +254,7 @@ impl Filter {
 
     /// Which users reach a port, or any port at all; of one family or of both. What is not known yet may let everybody in.
     pub fn admits(&self, protocol: &str, port: Option<u16>, family: Option<Family>) -> Admits {
-        self.admits_from(Origin::Internet, protocol, port, family)
+        self.admits_from(ClientOrigin::Internet, protocol, port, family)
     }
 
     /// Whether nobody reaches a port of an address, so far as the rules can be read. Who knocks at a public address has one,
@@ -262,13 +262,13 @@ impl Filter {
     pub fn keeps_all_out(&self, protocol: &str, port: u16, host: IpAddr) -> bool {
         let (family, bits) = if host.is_ipv4() { (Family::Four, 32) } else { (Family::Six, 128) };
         let is_private = Network { address: host, prefix: bits }.is_private();
-        let origin = if is_private { Origin::Anywhere } else { Origin::Internet };
+        let origin = if is_private { ClientOrigin::Anywhere } else { ClientOrigin::Internet };
         self.admits_from(origin, protocol, Some(port), Some(family)) == Admits::Nobody
     }
 
     fn admits_from(
         &self,
-        origin: Origin,
+        origin: ClientOrigin,
         protocol: &str,
         port: Option<u16>,
         family: Option<Family>,
@@ -290,7 +290,7 @@ impl Filter {
     }
 
     /// `about`: the rules that are about the port.
-    fn admits_of(&self, about: &[&FilterRule], origin: Origin, family: Family) -> Admits {
+    fn admits_of(&self, about: &[&FilterRule], origin: ClientOrigin, family: Family) -> Admits {
         let all = if family == Family::Four { "0.0.0.0/0" } else { "::/0" };
         let all = Network::parse(all).expect("a network");
         let mut admitted = Admits::Nobody;

@@ -82,7 +82,7 @@ pub fn difference(
     limits: LineLimits,
 ) -> Vec<RenderedLine> {
     let mut lines = Vec::new();
-    Writer { lines: &mut lines, limits }.value(0, name, before, after);
+    LineWriter { lines: &mut lines, limits }.value(0, name, before, after);
     if lines.len() > limits.lines {
         let over = lines.split_off(limits.lines);
         let text: String = over.iter().map(|it| it.text.as_str()).collect();
@@ -92,12 +92,12 @@ pub fn difference(
     lines
 }
 
-struct Writer<'a> {
+struct LineWriter<'a> {
     lines: &'a mut Vec<RenderedLine>,
     limits: LineLimits,
 }
 
-impl Writer<'_> {
+impl LineWriter<'_> {
     fn push(&mut self, sign: Sign, depth: usize, text: String) {
         self.lines.push(RenderedLine { sign, depth, text, comment: None });
     }

@@ -4,7 +4,7 @@ use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
 use crate::engine::plan::format::codec::PlanEnvelope;
 use crate::engine::plan::model::change::{
-    Action, Change, Danger, Drift, LossDeclaration, OutputChange, Plan,
+    Action, Change, Danger, Drift, DriftedAttribute, LossDeclaration, OutputChange, Plan,
 };
 use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
 use crate::engine::plan::tests::sample::{CREATE, REPLACE, any_plan, change, note, plan};
@@ -102,7 +102,14 @@ fn drifted() -> Plan {
         absent,
         attributes,
     };
-    plan.drift.push(shop(false, vec![("ttl_sec".into(), 300.into(), 60.into())]));
+    plan.drift.push(shop(
+        false,
+        vec![DriftedAttribute {
+            name: "ttl_sec".into(),
+            recorded: 300.into(),
+            observed: 60.into(),
+        }],
+    ));
     plan.drift.push(shop(true, vec![]));
     plan
 }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::engine::address::Address;
 use crate::engine::lang::merge::variables::remembered;
 use crate::engine::observed::Observation;
-use crate::engine::plan::model::change::{Action, Drift, LossDeclaration};
+use crate::engine::plan::model::change::{Action, Drift, DriftedAttribute, LossDeclaration};
 use crate::engine::plan::planner::Intent;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold, replay};
@@ -213,7 +213,7 @@ fn refreshed(session: &Session, state: &State, proposed: &Proposed, at: i64) -> 
 
 /// What differs from the record and is as desired is recorded so: an interrupted call of ours, mostly.
 fn acknowledge(record: &mut Record, kind: &Kind, drift: &Drift) {
-    for (name, _, observed) in &drift.attributes {
+    for DriftedAttribute { name, observed, .. } in &drift.attributes {
         if kind.attribute(name).is_some_and(|it| !it.computed) {
             record.attributes.insert(name.clone(), observed.clone());
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cloud::clock::{Clock, Scaled, Wall};
+use crate::cloud::clock::{Clock, Scaled, WallClock};
 use crate::cloud::http::connection::{Connections, Settings};
 use crate::cloud::http::prober::Prober;
 use crate::cloud::provider::Provider;
@@ -57,7 +57,7 @@ impl CloudTarget {
 impl Session {
     /// The real clouds, or what the environment says instead.
     pub fn clouds(read: impl Fn(&str) -> Option<String>, who: &str) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(Wall);
+        let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let settings = Settings::from_env(Arc::clone(&clock), read);
         Self::new(settings, clock, CloudTarget::Clouds, who, None)
     }
@@ -74,8 +74,11 @@ impl Session {
             .start(address)
             .await
             .map_err(|why| OpsError::Sandbox(format!("cannot listen on loopback: {why}")))?;
-        let clock: Arc<dyn Clock> =
-            Arc::new(Scaled { anchor: sandbox.now(), since: Wall.now(), speed: sandbox.speed() });
+        let clock: Arc<dyn Clock> = Arc::new(Scaled {
+            anchor: sandbox.now(),
+            since: WallClock.now(),
+            speed: sandbox.speed(),
+        });
         let settings = Settings::for_sandbox(Arc::clone(&clock), &serving.url());
         Ok(Self::new(settings, clock, CloudTarget::Sandbox, who, Some((sandbox, serving))))
     }

@@ -97,7 +97,7 @@ pub(crate) enum Fault {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Object {
+pub(crate) struct CloudObject {
     pub kind: String,
     pub id: String,
     pub attributes: Attributes,
@@ -107,7 +107,7 @@ pub(crate) struct Object {
 
 #[derive(Default)]
 struct Heap {
-    objects: Vec<Object>,
+    objects: Vec<CloudObject>,
     /// By verb, for the next calls.
     next: BTreeMap<&'static str, VecDeque<Fault>>,
     /// By verb, for every call.
@@ -173,7 +173,7 @@ impl MemoryDriver {
         self.heap.lock().unwrap().objects.retain(|it| it.id != id);
     }
 
-    pub(crate) fn objects(&self) -> Vec<Object> {
+    pub(crate) fn objects(&self) -> Vec<CloudObject> {
         self.heap.lock().unwrap().objects.clone()
     }
 
@@ -236,27 +236,27 @@ impl Heap {
         let id = format!("{}", 100 + self.made);
         let (kind, mark) = (kind.to_owned(), mark.map(str::to_owned));
         let attributes = attributes.clone();
-        self.objects.push(Object { kind, id: id.clone(), attributes, mark, created });
+        self.objects.push(CloudObject { kind, id: id.clone(), attributes, mark, created });
         id
     }
 
-    fn of(&self, kind: &Kind, id: &str) -> Option<&Object> {
+    fn of(&self, kind: &Kind, id: &str) -> Option<&CloudObject> {
         self.objects.iter().find(|it| it.kind == kind.kind && it.id == id)
     }
 
     /// What lists show of a kind.
-    fn listed<'a>(&'a self, kind: &'a Kind, now: i64) -> impl Iterator<Item = &'a Object> {
-        let is_listed = move |it: &&Object| it.created + self.lag <= now || self.lag == 0;
+    fn listed<'a>(&'a self, kind: &'a Kind, now: i64) -> impl Iterator<Item = &'a CloudObject> {
+        let is_listed = move |it: &&CloudObject| it.created + self.lag <= now || self.lag == 0;
         self.objects.iter().filter(|it| it.kind == kind.kind).filter(is_listed)
     }
 
-    fn same<'a>(&'a self, kind: &'a Kind, like: &Attributes, now: i64) -> Vec<&'a Object> {
+    fn same<'a>(&'a self, kind: &'a Kind, like: &Attributes, now: i64) -> Vec<&'a CloudObject> {
         let wanted = identity(kind, like);
         self.listed(kind, now).filter(|it| identity(kind, &it.attributes) == wanted).collect()
     }
 
     /// What is read of an object.
-    fn shown(of: &Object) -> Attributes {
+    fn shown(of: &CloudObject) -> Attributes {
         let mut attributes = of.attributes.clone();
         attributes.retain(|name, _| !name.contains('.'));
         attributes.insert("id".into(), Value::text(&of.id));
@@ -332,7 +332,7 @@ impl Driver for MemoryDriver {
         attributes: &'a Attributes,
     ) -> Tried<'a, Vec<Candidate>> {
         Box::pin(self.go("alike", move |heap| {
-            let candidate = |it: &Object| Candidate {
+            let candidate = |it: &CloudObject| Candidate {
                 id: it.id.clone(),
                 created: Some(it.created),
                 mark: it.mark.clone(),
@@ -351,7 +351,7 @@ impl Driver for MemoryDriver {
     ) -> Tried<'a, Created> {
         Box::pin(self.go("create", move |heap| {
             let now = self.clock.now();
-            let is_taken = |it: &Object| {
+            let is_taken = |it: &CloudObject| {
                 it.kind == kind.kind && identity(kind, &it.attributes) == identity(kind, attributes)
             };
             if kind.identity.unique && heap.objects.iter().any(is_taken) {

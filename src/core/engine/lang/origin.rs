@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::engine::address::Address;
-use crate::engine::lang::cel::path::Step;
+use crate::engine::lang::cel::path::Segment;
 use crate::engine::lang::load::Loaded;
 use crate::engine::lang::model::{Instance, Scope, Stack};
 use crate::engine::lang::resolve::resolve;
@@ -187,7 +187,7 @@ fn used(stack: &Stack, instance: &Instance, attribute: &str) -> Vec<(String, Val
     }
     let mut found = BTreeMap::new();
     for path in all.iter().flat_map(|it| it.paths()) {
-        if let ("vars", Some(Step::Name(name))) = (&*path.root, path.steps.first())
+        if let ("vars", Some(Segment::Name(name))) = (&*path.root, path.steps.first())
             && let Some(variable) = stack.variables.get(&**name)
         {
             found.insert(name.to_string(), (variable.value.clone(), variable.from.clone()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::lang::cel::code::{CodePath, ExpressionError, Slice};
 use crate::engine::lang::cel::evaluate::{evaluate, lost, steps};
 use crate::engine::lang::cel::expression::Expression;
-use crate::engine::lang::cel::lookup::{Lookup, PathStep, word};
+use crate::engine::lang::cel::lookup::{NameLookup, PathStep, word};
 use crate::engine::lang::cel::template::show;
 use crate::engine::lang::check::attribute::{CheckSite, check};
 use crate::engine::lang::model::{
@@ -241,7 +241,7 @@ fn of_object(
 }
 
 /// The value of a term. What fails is told and open.
-pub fn term(term_: &Term, view: &dyn Lookup, out: &mut Vec<Diagnostic>) -> Value {
+pub fn term(term_: &Term, view: &dyn NameLookup, out: &mut Vec<Diagnostic>) -> Value {
     match &term_.shape {
         InstanceShape::Literal(value) => value.clone(),
         InstanceShape::Expression(it) => computed(it, view, out),
@@ -255,7 +255,7 @@ pub fn term(term_: &Term, view: &dyn Lookup, out: &mut Vec<Diagnostic>) -> Value
     }
 }
 
-fn computed(it: &Expression, view: &dyn Lookup, out: &mut Vec<Diagnostic>) -> Value {
+fn computed(it: &Expression, view: &dyn NameLookup, out: &mut Vec<Diagnostic>) -> Value {
     evaluate(&it.code, &it.text, view).unwrap_or_else(|trouble| {
         out.push(it.diagnostic(&trouble));
         Value::Open
@@ -263,7 +263,12 @@ fn computed(it: &Expression, view: &dyn Lookup, out: &mut Vec<Diagnostic>) -> Va
 }
 
 /// Text with expressions inside: open as soon as one is, secret as soon as one is.
-fn text(term: &Term, parts: &[TextPart], view: &dyn Lookup, out: &mut Vec<Diagnostic>) -> Value {
+fn text(
+    term: &Term,
+    parts: &[TextPart],
+    view: &dyn NameLookup,
+    out: &mut Vec<Diagnostic>,
+) -> Value {
     let mut text = String::new();
     let (mut is_open, mut is_secret) = (false, false);
     for part in parts {

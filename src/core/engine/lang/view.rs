@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::address::{Address, Key};
 use crate::engine::lang::cel::budget::{Cost, OverBudget};
 use crate::engine::lang::cel::code::Slice;
-use crate::engine::lang::cel::lookup::{Lookup, LookupError, PathStep, beyond, cut, follow};
+use crate::engine::lang::cel::lookup::{LookupError, NameLookup, PathStep, beyond, cut, follow};
 use crate::engine::lang::cel::template::FileText;
 use crate::engine::lang::model::{Each, EachValue, Scope, Spread, Stack};
 use crate::engine::schema::{Catalog, Kind};
@@ -46,7 +46,7 @@ pub struct ScopeView<'a> {
     pub texts: &'a dyn Texts,
 }
 
-impl Lookup for ScopeView<'_> {
+impl NameLookup for ScopeView<'_> {
     fn look(
         &self,
         root: &str,

@@ -17,7 +17,7 @@ pub use crate::engine::plan::model::options::{Intent, Keep, PlanOptions};
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::plan::steps::order::{OrderingConstraints, steps};
 use crate::engine::plan::steps::verify::{Checked, verify};
-use crate::engine::plan::traffic::balancer_firewalls::{Door, doors};
+use crate::engine::plan::traffic::balancer_firewalls::{FilteredPort, doors};
 use crate::engine::plan::traffic::filters::Walls;
 use crate::engine::plan::traffic::shifts::{ShiftDirection, directions, left, replicating};
 use crate::engine::plan::traffic::shut_backends::{ShutBackend, shut};
@@ -216,7 +216,7 @@ fn endangered(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Da
         it.diagnostics.extend(shut.iter().filter_map(|it| it.told(stack, may_shut)));
         it.diagnostics.extend(doors.iter().filter_map(|it| it.told(stack, may_shut)));
         dangers.extend(shut.iter().filter_map(ShutBackend::danger));
-        dangers.extend(doors.iter().filter_map(Door::danger));
+        dangers.extend(doors.iter().filter_map(FilteredPort::danger));
     }
     dangers.sort_by_key(|it| it.sort);
     dangers

@@ -129,10 +129,9 @@ pub fn astray(
             Some(Observation::Absent) => ("it no longer exists".to_owned(), None),
             Some(seen) => {
                 let mut drifted = drift(kind, record, seen).into_iter();
-                let Some((name, was, is)) = drifted.find(|it| kind.directs(&it.0)) else {
-                    continue;
-                };
-                (format!("its {name} is {}, but was set to {}", plain(&is), plain(&was)), None)
+                let Some(it) = drifted.find(|it| kind.directs(&it.name)) else { continue };
+                let (is, was) = (plain(&it.observed), plain(&it.recorded));
+                (format!("its {} is {is}, but was set to {was}", it.name), None)
             }
         };
         astray.push(Unfinished { address: address.clone(), why, reason, remedy: None });

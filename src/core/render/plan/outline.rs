@@ -449,10 +449,10 @@ fn drifted(drift: &Drift, limits: LineLimits) -> RenderedEntry {
         },
         dangers: Vec::new(),
         also: Vec::new(),
-        attributes: drift.attributes.iter().map(|it| key(&it.0)).collect(),
+        attributes: drift.attributes.iter().map(|it| key(&it.name)).collect(),
         place: None,
         lines: lines
-            .flat_map(|(name, before, after)| difference(&clean(name), before, after, limits))
+            .flat_map(|it| difference(&clean(&it.name), &it.recorded, &it.observed, limits))
             .collect(),
     }
 }

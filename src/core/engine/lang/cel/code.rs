@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cel::common::ast::SourceInfo;
 
-use crate::engine::lang::cel::path::{self, Step};
+use crate::engine::lang::cel::path::{self, Segment};
 
 /// A path whose computed steps are expressions.
 pub type CodePath = path::Path<Box<Code>>;
@@ -109,7 +109,7 @@ impl Code {
             match leaf {
                 Leaf::Path { path, .. } => {
                     for step in &path.steps {
-                        if let Step::Computed(code) = step {
+                        if let Segment::Computed(code) = step {
                             code.files(found);
                         }
                     }
@@ -131,7 +131,7 @@ impl Code {
 fn steps<'a>(path: &'a CodePath, found: &mut Vec<&'a CodePath>) {
     found.push(path);
     for step in &path.steps {
-        if let Step::Computed(code) = step {
+        if let Segment::Computed(code) = step {
             code.paths(found);
         }
     }

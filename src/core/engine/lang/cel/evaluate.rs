@@ -13,13 +13,13 @@ use crate::engine::lang::cel::budget::{Cost, OverBudget, ValueShape, afford, byt
 use crate::engine::lang::cel::code::{Cel, Code, CodePath, ExpressionError, Leaf, Slice};
 use crate::engine::lang::cel::failure::{culprit, extent, reworded};
 use crate::engine::lang::cel::functions::{ENV, from_cel, to_cel};
-use crate::engine::lang::cel::lookup::{Lookup, LookupError, PathStep};
-use crate::engine::lang::cel::path::Step;
+use crate::engine::lang::cel::lookup::{LookupError, NameLookup, PathStep};
+use crate::engine::lang::cel::path::Segment;
 use crate::engine::lang::cel::syntax::{children, leaf_of};
 use crate::engine::value::{Secret, Value};
 
 /// Evaluates code; `text` is the text it was compiled from.
-pub fn evaluate(code: &Code, text: &str, world: &dyn Lookup) -> Result<Value, ExpressionError> {
+pub fn evaluate(code: &Code, text: &str, world: &dyn NameLookup) -> Result<Value, ExpressionError> {
     match code {
         Code::Path(path) => {
             let found = look(path, &Slice::Whole, text, world)?;
@@ -51,16 +51,16 @@ type Steps<'a> = Option<(Vec<PathStep<'a>>, bool)>;
 pub fn steps<'a>(
     path: &'a CodePath,
     text: &str,
-    world: &dyn Lookup,
+    world: &dyn NameLookup,
 ) -> Result<Steps<'a>, ExpressionError> {
     // Whoever asks for a member of it adds a step.
     let mut found = Vec::with_capacity(path.steps.len() + 1);
     let mut is_secret = false;
     for step in &path.steps {
         found.push(match step {
-            Step::Name(name) => PathStep::Name(Cow::Borrowed(name)),
-            Step::Index(index) => PathStep::Index(*index),
-            Step::Computed(code) => {
+            Segment::Name(name) => PathStep::Name(Cow::Borrowed(name)),
+            Segment::Index(index) => PathStep::Index(*index),
+            Segment::Computed(code) => {
                 let mut value = evaluate(code, text, world)?;
                 if let Value::Secret(secret) = &value {
                     is_secret = true;
@@ -97,7 +97,7 @@ fn look(
     path: &CodePath,
     slice: &Slice,
     text: &str,
-    world: &dyn Lookup,
+    world: &dyn NameLookup,
 ) -> Result<Value, ExpressionError> {
     let Some((steps, is_secret)) = steps(path, text, world)? else { return Ok(Value::Open) };
     let value = world.look(&path.root, &steps, slice).map_err(|it| lost(it, path, is_secret))?;
@@ -146,7 +146,7 @@ impl Reach {
 struct Frame<'a> {
     cel: &'a Cel,
     text: &'a str,
-    world: &'a dyn Lookup,
+    world: &'a dyn NameLookup,
     leaves: &'a Leaves,
 }
 
@@ -343,12 +343,12 @@ mod tests {
     use crate::engine::lang::cel::code::{ExpressionError, Slice};
     use crate::engine::lang::cel::compile::{compile, compile_cel};
     use crate::engine::lang::cel::evaluate::evaluate;
-    use crate::engine::lang::cel::lookup::{Lookup, LookupError, PathStep, cut, follow};
+    use crate::engine::lang::cel::lookup::{LookupError, NameLookup, PathStep, cut, follow};
     use crate::engine::value::{Attributes, Secret, Value};
 
     struct Names(Value);
 
-    impl Lookup for Names {
+    impl NameLookup for Names {
         fn look(
             &self,
             root: &str,

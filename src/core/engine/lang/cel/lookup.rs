@@ -18,7 +18,7 @@ pub enum PathStep<'a> {
 }
 
 /// What expressions can look at.
-pub trait Lookup {
+pub trait NameLookup {
     /// The value at a path, or as much of it as the slice shows.
     fn look(&self, root: &str, steps: &[PathStep<'_>], slice: &Slice)
     -> Result<Value, LookupError>;

@@ -4,7 +4,7 @@
 #[derive(Debug)]
 pub struct Path<C> {
     pub root: Box<str>,
-    pub steps: Vec<Step<C>>,
+    pub steps: Vec<Segment<C>>,
     /// The range of bytes in the expression's text.
     pub start: u32,
     pub end: u32,
@@ -12,7 +12,7 @@ pub struct Path<C> {
 
 /// One step of a path; `C` is what computes a step that is not constant.
 #[derive(Debug)]
-pub enum Step<C> {
+pub enum Segment<C> {
     Name(Box<str>),
     Index(u32),
     Computed(C),
@@ -57,7 +57,7 @@ pub fn is_taken(name: &str) -> bool {
 pub fn parse<C>(text: &str) -> Option<Path<C>> {
     let trimmed = text.trim_matches([' ', '\n', '\t', '\r']);
     let offset = text.len() - text.trim_start_matches([' ', '\n', '\t', '\r']).len();
-    let mut left = Reader { text: trimmed, at: 0 };
+    let mut left = PathReader { text: trimmed, at: 0 };
     let root = left.word()?;
     if RESERVED.contains(&root) || is_type(root) {
         return None;
@@ -66,7 +66,7 @@ pub fn parse<C>(text: &str) -> Option<Path<C>> {
     let mut steps = Vec::with_capacity(trimmed.bytes().filter(opens_step).count());
     while left.at < trimmed.len() {
         match left.byte()? {
-            b'.' => steps.push(Step::Name(left.word()?.into())),
+            b'.' => steps.push(Segment::Name(left.word()?.into())),
             b'[' => steps.push(left.index()?),
             _ => return None,
         }
@@ -84,12 +84,12 @@ pub fn is_type(name: &str) -> bool {
     TAKEN[10..].contains(&name) || name == "null_type"
 }
 
-struct Reader<'a> {
+struct PathReader<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> PathReader<'a> {
     fn byte(&mut self) -> Option<u8> {
         let byte = *self.text.as_bytes().get(self.at)?;
         self.at += 1;
@@ -108,18 +108,18 @@ impl<'a> Reader<'a> {
         Some(word)
     }
 
-    fn index<C>(&mut self) -> Option<Step<C>> {
+    fn index<C>(&mut self) -> Option<Segment<C>> {
         let rest = self.text.get(self.at..)?;
         let length = rest.find(']')?;
         let inside = &rest[..length];
         self.at += length + 1;
         if inside.bytes().all(|it| it.is_ascii_digit()) && (1..=9).contains(&inside.len()) {
-            return inside.parse().ok().map(Step::Index);
+            return inside.parse().ok().map(Segment::Index);
         }
         let quote = inside.chars().next().filter(|it| matches!(it, '"' | '\''))?;
         let key = inside.strip_prefix(quote)?.strip_suffix(quote)?;
         let is_plain = !key.contains(['"', '\'', '\\', '\n', '\r']) && !key.is_empty();
-        is_plain.then(|| Step::Name(key.into()))
+        is_plain.then(|| Segment::Name(key.into()))
     }
 }
 

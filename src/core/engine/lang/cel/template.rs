@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crate::engine::lang::cel::code::{Code, Slice};
 use crate::engine::lang::cel::compile::compile_rule;
 use crate::engine::lang::cel::evaluate::evaluate;
-use crate::engine::lang::cel::lookup::{Lookup, LookupError, PathStep, cut, follow, word};
+use crate::engine::lang::cel::lookup::{LookupError, NameLookup, PathStep, cut, follow, word};
 use crate::engine::value::{Attributes, Value};
 
 /// Expressions of one file, and the plain text between them.
@@ -109,7 +109,7 @@ pub fn show(value: &Value) -> Option<String> {
 /// A world of plain names.
 pub struct TemplateNames<'a>(pub &'a Attributes);
 
-impl Lookup for TemplateNames<'_> {
+impl NameLookup for TemplateNames<'_> {
     fn look(
         &self,
         root: &str,

@@ -12,7 +12,7 @@ use cel::common::ast::{
 
 use crate::engine::lang::cel::code::{Cel, Code, CodePath, ExpressionError, Leaf, Slice};
 use crate::engine::lang::cel::functions::{ITEMS, NAMES, NAMESPACES};
-use crate::engine::lang::cel::path::{self, Step};
+use crate::engine::lang::cel::path::{self, Segment};
 use crate::engine::lang::cel::syntax::{
     Link, chain, children, index_of, leaf_of, named, nth, nth_mut, root_of, small, token,
 };
@@ -107,8 +107,8 @@ impl TreeWalk<'_> {
             let node = nth(expr, links.len() - 1 - position);
             end = self.step_end(node).max(end);
             let step = match link {
-                Link::Name(name) => Step::Name(name.as_str().into()),
-                Link::Index(index) => Step::Index(*index),
+                Link::Name(name) => Segment::Name(name.as_str().into()),
+                Link::Index(index) => Segment::Index(*index),
                 Link::Other if self.uses_bound(index_of(node)) => {
                     // Which one is only known while evaluating: lend all of them, with what is seen of each.
                     let fields = match links.get(position + 1) {
@@ -124,7 +124,7 @@ impl TreeWalk<'_> {
                     let node = nth_mut(expr, links.len() - 1 - position);
                     let Expr::Call(call) = &mut node.expr else { return Ok(()) };
                     let index = mem::take(&mut call.args[1]);
-                    Step::Computed(Box::new(finish(
+                    Segment::Computed(Box::new(finish(
                         index,
                         self.info,
                         self.text,

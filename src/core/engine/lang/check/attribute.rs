@@ -399,11 +399,11 @@ fn seconds(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(each)
 }
 
-type Patterns = Mutex<BTreeMap<String, Option<Arc<Regex>>>>;
+type PatternCache = Mutex<BTreeMap<String, Option<Arc<Regex>>>>;
 
-/// Patterns come from kinds, so there are few; each is compiled once.
+/// PatternCache come from kinds, so there are few; each is compiled once.
 fn regex(pattern: &str) -> Option<Arc<Regex>> {
-    static KNOWN: LazyLock<Patterns> = LazyLock::new(Patterns::default);
+    static KNOWN: LazyLock<PatternCache> = LazyLock::new(PatternCache::default);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(found) = known.get(pattern) {
         return found.clone();

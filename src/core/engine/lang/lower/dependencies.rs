@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::address::{Address, Key};
 use crate::engine::lang::cel::code::{Code, CodePath, Leaf};
 use crate::engine::lang::cel::expression::Expression;
-use crate::engine::lang::cel::path::Step;
+use crate::engine::lang::cel::path::Segment;
 use crate::engine::lang::cel::syntax::leaf_of;
 use crate::engine::lang::model::{Each, EachValue, Instance, Spread, Stack};
 use crate::engine::lang::term::expressions;
@@ -106,7 +106,7 @@ pub fn uses(
 ) -> Vec<(Address, Option<String>)> {
     let mut found = Vec::new();
     for path in all.iter().flat_map(|it| it.paths()) {
-        let is_value = matches!(path.steps.first(), Some(Step::Name(it)) if &**it == "value");
+        let is_value = matches!(path.steps.first(), Some(Segment::Name(it)) if &**it == "value");
         if &*path.root == "each" && is_value {
             if let Some(Each::Entry { value: EachValue::Instance(over), .. }) =
                 instance.and_then(|it| it.each.as_deref())
@@ -132,24 +132,24 @@ pub fn uses(
 }
 
 /// What a path into a resource selects, and the step after that; of a checked stack.
-fn selected<'a>(spread: &Spread, path: &'a CodePath) -> (Select, Option<&'a Step<Box<Code>>>) {
+fn selected<'a>(spread: &Spread, path: &'a CodePath) -> (Select, Option<&'a Segment<Box<Code>>>) {
     match (spread, path.steps.first()) {
         (Spread::One, first) => (Select::One(Key::One), first),
-        (Spread::Count(_), Some(Step::Index(at))) => {
+        (Spread::Count(_), Some(Segment::Index(at))) => {
             (Select::One(Key::Index(*at)), path.steps.get(1))
         }
-        (Spread::Keys(_), Some(Step::Name(key))) => {
+        (Spread::Keys(_), Some(Segment::Name(key))) => {
             (Select::One(Key::Name(key.to_string())), path.steps.get(1))
         }
-        (_, Some(Step::Computed(code))) if is_own_key(code) => (Select::Each, path.steps.get(1)),
-        (_, Some(Step::Computed(_))) => (Select::All, path.steps.get(1)),
+        (_, Some(Segment::Computed(code))) if is_own_key(code) => (Select::Each, path.steps.get(1)),
+        (_, Some(Segment::Computed(_))) => (Select::All, path.steps.get(1)),
         _ => (Select::All, None),
     }
 }
 
-fn name_of(step: Option<&Step<Box<Code>>>) -> Option<String> {
+fn name_of(step: Option<&Segment<Box<Code>>>) -> Option<String> {
     match step {
-        Some(Step::Name(name)) => Some(name.to_string()),
+        Some(Segment::Name(name)) => Some(name.to_string()),
         _ => None,
     }
 }
@@ -169,5 +169,5 @@ pub fn is_own_key(code: &Code) -> bool {
 
 fn is_key(path: &CodePath) -> bool {
     let is_name = |name: &str| matches!(name, "index" | "key");
-    &*path.root == "each" && matches!(path.steps.as_slice(), [Step::Name(name)] if is_name(name))
+    &*path.root == "each" && matches!(path.steps.as_slice(), [Segment::Name(name)] if is_name(name))
 }

@@ -6,7 +6,7 @@ use crate::engine::address::{Key, is_name};
 use crate::engine::lang::cel::code::{Code, CodePath, ExpressionError};
 use crate::engine::lang::cel::expression::Expression;
 use crate::engine::lang::cel::lookup::{LookupError, beyond};
-use crate::engine::lang::cel::path::Step;
+use crate::engine::lang::cel::path::Segment;
 use crate::engine::lang::lower::dependencies::{Need, Select, has, is_own_key};
 use crate::engine::lang::lower::instances::{Repeat, over};
 use crate::engine::lang::model::{Resource, Spread, Stack};
@@ -145,7 +145,7 @@ impl Site<'_> {
                 "`self` is available only in `ready` and `gate`",
             ))),
             "stack" => match path.steps.as_slice() {
-                [Step::Name(name)] if &**name == "name" => Ok(None),
+                [Segment::Name(name)] if &**name == "name" => Ok(None),
                 _ => Err(Some(
                     LookupError::new("unknown_reference", "`stack` has only the attribute `name`")
                         .help("write `stack.name`"),
@@ -163,7 +163,7 @@ impl Site<'_> {
     }
 
     fn variable(&self, path: &CodePath) -> Result<(), LookupError> {
-        let Some(Step::Name(name)) = path.steps.first() else { return Ok(()) };
+        let Some(Segment::Name(name)) = path.steps.first() else { return Ok(()) };
         let variables = &self.stack.variables;
         if variables.contains_key(&**name) {
             return Ok(());
@@ -174,7 +174,7 @@ impl Site<'_> {
     fn each(&self, path: &CodePath) -> Result<(), LookupError> {
         let wrong = |message: &str| Err(LookupError::new("unknown_reference", message.to_owned()));
         let field = match path.steps.first() {
-            Some(Step::Name(name)) => &**name,
+            Some(Segment::Name(name)) => &**name,
             _ => "",
         };
         match (self.owner.and_then(|(_, repeat)| repeat), field) {
@@ -202,7 +202,9 @@ impl Site<'_> {
     ) {
         let Some(path) = expression.as_path() else { return };
         let (root, rest, is_all) = match (&*path.root, path.steps.split_first(), self.owner) {
-            ("each", Some((Step::Name(value), rest)), Some((_, repeat))) if &**value == "value" => {
+            ("each", Some((Segment::Name(value), rest)), Some((_, repeat)))
+                if &**value == "value" =>
+            {
                 match repeat.and_then(|it| over(it, self.stack)) {
                     Some(root) => (root, rest, false),
                     None => return self.no_reference(name, attribute, expression, out),
@@ -276,7 +278,7 @@ impl Site<'_> {
             return Err(unknown(root, self.stack));
         };
         let (select, rest) = match (spread, path.steps.split_first()) {
-            (Spread::One, Some((Step::Index(_), _))) => {
+            (Spread::One, Some((Segment::Index(_), _))) => {
                 return Err(LookupError::new(
                     "unknown_reference",
                     format!("`{root}` is not a list: it has no `count`"),
@@ -285,24 +287,24 @@ impl Site<'_> {
             }
             (Spread::One, _) => (Select::One(Key::One), path.steps.first()),
             (_, None) => return Ok(Select::All),
-            (_, Some((Step::Computed(code), rest))) => {
+            (_, Some((Segment::Computed(code), rest))) => {
                 (if is_own_key(code) { Select::Each } else { Select::All }, rest.first())
             }
-            (Spread::Count(count), Some((Step::Index(index), rest))) => {
+            (Spread::Count(count), Some((Segment::Index(index), rest))) => {
                 if index >= count {
                     return Err(beyond(*index, *count as usize));
                 }
                 (Select::One(Key::Index(*index)), rest.first())
             }
-            (Spread::Count(_), Some((Step::Name(name), _))) => return Err(is_list(root, name)),
-            (Spread::Keys(keys), Some((Step::Name(key), rest))) => {
+            (Spread::Count(_), Some((Segment::Name(name), _))) => return Err(is_list(root, name)),
+            (Spread::Keys(keys), Some((Segment::Name(key), rest))) => {
                 // No keys at all: what went wrong there was said there.
                 if !keys.is_empty() && !keys.iter().any(|it| **it == **key) {
                     return Err(no_key(root, key, keys));
                 }
                 (Select::One(Key::Name(key.to_string())), rest.first())
             }
-            (Spread::Keys(_), Some((Step::Index(_), _))) => {
+            (Spread::Keys(_), Some((Segment::Index(_), _))) => {
                 return Err(LookupError::new(
                     "unknown_reference",
                     format!("`{root}` is a map of its keys"),
@@ -314,8 +316,8 @@ impl Site<'_> {
         Ok(select)
     }
 
-    fn attribute(&self, root: &str, step: Option<&Step<Box<Code>>>) -> Result<(), LookupError> {
-        let Some(Step::Name(name)) = step else { return Ok(()) };
+    fn attribute(&self, root: &str, step: Option<&Segment<Box<Code>>>) -> Result<(), LookupError> {
+        let Some(Segment::Name(name)) = step else { return Ok(()) };
         let kind = self.stack.resources.get(root).and_then(|it| self.catalog.get(&it.kind));
         let Some(kind) = kind else { return Ok(()) };
         if kind.attribute(name).is_some_and(|it| it.live) {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::engine::lang::load::{FileProblem, Files, Layer, load};
 
-struct NoFiles;
+struct EmptyFolder;
 
-impl Files for NoFiles {
+impl Files for EmptyFolder {
     fn read(&self, _: &str) -> Result<Vec<u8>, FileProblem> {
         Err(FileProblem::Missing)
     }
@@ -17,7 +17,7 @@ fn told(stack: &str) -> String {
     let bytes = stack.as_bytes().to_vec();
     let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes };
     let catalog = crate::kinds::builtin();
-    let loaded = load("t", &[layer], &[], &BTreeMap::new(), &NoFiles, &catalog);
+    let loaded = load("t", &[layer], &[], &BTreeMap::new(), &EmptyFolder, &catalog);
     let lines = loaded.diagnostics.iter().map(|it| {
         let label = it.labels.first().expect("a place");
         let help = it.help.as_deref().unwrap_or("(none)");

@@ -79,9 +79,9 @@ outputs:
   url: 'http://${vars.domain}/'
 "#;
 
-struct Folder;
+struct InMemoryFolder;
 
-impl Files for Folder {
+impl Files for InMemoryFolder {
     fn read(&self, path: &str) -> Result<Vec<u8>, FileProblem> {
         match path {
             "files/cloud-init.yaml" => {
@@ -122,7 +122,7 @@ fn load_layers(layers: &[(&str, &str)], given: &[(&str, &str)]) -> Loaded {
         })
         .collect();
     let name = if layers[0].bytes.starts_with(b"stack: woocommerce") { "woocommerce" } else { "s" };
-    load(name, &layers, &given, &BTreeMap::new(), &Folder, &crate::kinds::builtin())
+    load(name, &layers, &given, &BTreeMap::new(), &InMemoryFolder, &crate::kinds::builtin())
 }
 
 /// One line for each diagnostic, with its labels and help.
@@ -314,7 +314,8 @@ fn bytes_that_are_not_text_are_refused() {
         file: "stack.yaml".into(),
         bytes: b"stack: s\na: \xff\n".to_vec(),
     };
-    let loaded = load("s", &[layer], &[], &BTreeMap::new(), &Folder, &crate::kinds::builtin());
+    let loaded =
+        load("s", &[layer], &[], &BTreeMap::new(), &InMemoryFolder, &crate::kinds::builtin());
     insta::assert_snapshot!(say(&loaded.sources, &loaded.diagnostics), @r#"stack.yaml:2:4: The file is not UTF-8 [«» byte 0xff cannot stand here] -- save the file as UTF-8"#);
 }
 
@@ -607,8 +608,14 @@ fn the_examples_of_all_kinds_are_right() {
     for kind in crate::kinds::builtin().kinds.keys() {
         let text = crate::kinds::example(kind).unwrap_or_default();
         let layer = Layer { name: String::new(), file: format!("{kind}.yaml"), bytes: text.into() };
-        let loaded =
-            load("example", &[layer], &[], &BTreeMap::new(), &Folder, &crate::kinds::builtin());
+        let loaded = load(
+            "example",
+            &[layer],
+            &[],
+            &BTreeMap::new(),
+            &InMemoryFolder,
+            &crate::kinds::builtin(),
+        );
         assert_eq!(say(&loaded.sources, &loaded.diagnostics), "", "{kind}");
     }
 }
@@ -831,7 +838,7 @@ proptest! {
     #[test]
     fn no_bytes_panic_the_loader(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes };
-        load("s", &[layer], &[], &BTreeMap::new(), &Folder, &crate::kinds::builtin());
+        load("s", &[layer], &[], &BTreeMap::new(), &InMemoryFolder, &crate::kinds::builtin());
     }
 
     /// The example with a piece cut out, doubled or replaced: every span lies on characters.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::address::Address;
 use crate::engine::lang::cel::code::Slice;
-use crate::engine::lang::cel::lookup::{Lookup, LookupError, PathStep};
+use crate::engine::lang::cel::lookup::{LookupError, NameLookup, PathStep};
 use crate::engine::lang::model::{Instance, Scope, Stack, Term};
 use crate::engine::lang::resolve::term;
 use crate::engine::lang::view::ScopeView;
@@ -36,7 +36,7 @@ impl<'a> Looks<'a> {
     }
 }
 
-impl Lookup for Looks<'_> {
+impl NameLookup for Looks<'_> {
     fn look(
         &self,
         root: &str,

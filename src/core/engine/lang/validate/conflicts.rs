@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::engine::address::Address;
 use crate::engine::fast_map::{FastMap, FoldHash};
-use crate::engine::lang::cel::path::Step;
+use crate::engine::lang::cel::path::Segment;
 use crate::engine::lang::model::{Instance, InstanceShape};
 use crate::engine::lang::resolve::Resolved;
 use crate::engine::normalize::identifying;
@@ -18,14 +18,14 @@ const IDENTITY_MOSTLY: usize = 64;
 
 type Identities<'a> = FastMap<(&'a str, String), (&'a Address, Span)>;
 
-type Groups<'a> = FastMap<(&'a str, String), Vec<Declared<'a>>>;
+type IdentityGroups<'a> = FastMap<(&'a str, String), Vec<Declared<'a>>>;
 
 /// What was seen so far.
 pub struct Same<'a> {
     stack: &'a str,
     identities: Identities<'a>,
     places: FastMap<(&'a str, String), Standing<'a>>,
-    groups: Groups<'a>,
+    groups: IdentityGroups<'a>,
 }
 
 /// What these attributes say, in one text; `None` while one of them is not known.
@@ -192,7 +192,7 @@ fn target(instance: &Instance, name: &str, key: &mut String) -> bool {
     let InstanceShape::Expression(expression) = &given.term.shape else { return false };
     let Some(path) = expression.as_path() else { return false };
     key.push_str(expression.text.trim());
-    let is_computed = |it: &Step<_>| matches!(it, Step::Computed(_));
+    let is_computed = |it: &Segment<_>| matches!(it, Segment::Computed(_));
     if &*path.root == "each" || path.steps.iter().any(is_computed) {
         key.push_str(&format!(" for {}", instance.address));
     }

@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 use crate::engine::lang::cel::code::{Code, Slice};
 use crate::engine::lang::cel::compile::compile_rule;
 use crate::engine::lang::cel::evaluate::evaluate;
-use crate::engine::lang::cel::lookup::{Lookup, LookupError, PathStep, cut, follow};
-use crate::engine::lang::cel::path::Step;
+use crate::engine::lang::cel::lookup::{LookupError, NameLookup, PathStep, cut, follow};
+use crate::engine::lang::cel::path::Segment;
 use crate::engine::lang::model::Instance;
 use crate::engine::lang::resolve::Resolved;
 use crate::engine::lang::term::expressions;
@@ -153,7 +153,7 @@ fn tried(instance: &Instance) -> Value {
     }
     let own = all.iter().flat_map(|it| it.paths()).filter(|it| &*it.root == "self");
     let names = own.filter_map(|it| match it.steps.first() {
-        Some(Step::Name(name)) => Some(Value::text(&**name)),
+        Some(Segment::Name(name)) => Some(Value::text(&**name)),
         _ => None,
     });
     Value::List(names.collect())
@@ -275,7 +275,7 @@ impl RuleReader<'_> {
     }
 }
 
-impl Lookup for RuleReader<'_> {
+impl NameLookup for RuleReader<'_> {
     fn look(
         &self,
         root: &str,

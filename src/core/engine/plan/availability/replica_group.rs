@@ -1,4 +1,4 @@
-//! Groups without a primary: who lives, whom a new member joins, and members that have lost each other.
+//! ReplicaGroups without a primary: who lives, whom a new member joins, and members that have lost each other.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ struct GroupMember {
 
 /// The living members of every group, by provider and name.
 #[derive(Debug, Default)]
-pub struct Groups {
+pub struct ReplicaGroups {
     members: BTreeMap<GroupName, Vec<GroupMember>>,
     /// Members that are frozen, or could not be looked at.
     away: BTreeMap<GroupName, DistantMember>,
@@ -70,7 +70,7 @@ fn text(attributes: &Attributes, name: &str) -> Option<String> {
     attributes.get(name).and_then(Value::as_text).map(Into::into)
 }
 
-impl Groups {
+impl ReplicaGroups {
     pub fn new(
         catalog: &Catalog,
         state: Option<&State>,

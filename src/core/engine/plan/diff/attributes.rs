@@ -6,7 +6,7 @@ use std::iter::Peekable;
 use crate::engine::lang::resolve::Resolved;
 use crate::engine::normalize::normalise;
 use crate::engine::observed::Observation;
-use crate::engine::plan::model::change::AttributeChange;
+use crate::engine::plan::model::change::{AttributeChange, DriftedAttribute};
 use crate::engine::schema::{Attribute, Kind, OnChange, Type};
 use crate::engine::state::record::Record;
 use crate::engine::value::{Attributes, LineageKey, Secret, Value};
@@ -259,11 +259,7 @@ pub fn seal(value: &Value, key: Option<&LineageKey>) -> Value {
 }
 
 /// What the cloud says now against what was recorded: name, recorded, observed.
-pub fn drift(
-    kind: &Kind,
-    record: &Record,
-    observation: &Observation,
-) -> Vec<(String, Value, Value)> {
+pub fn drift(kind: &Kind, record: &Record, observation: &Observation) -> Vec<DriftedAttribute> {
     let Observation::Exists { attributes: observed, .. } = observation else { return Vec::new() };
     let mut pairs = Pairs::new(&record.attributes, observed.iter());
     let mut outputs = record.outputs.iter();
@@ -275,7 +271,7 @@ pub fn drift(
     drifted(kind, record, observed)
 }
 
-fn drifted(kind: &Kind, record: &Record, observed: &Attributes) -> Vec<(String, Value, Value)> {
+fn drifted(kind: &Kind, record: &Record, observed: &Attributes) -> Vec<DriftedAttribute> {
     let mut found = Vec::new();
     for (name, attribute) in &kind.attributes {
         if attribute.live || attribute.write_only {
@@ -297,7 +293,8 @@ fn drifted(kind: &Kind, record: &Record, observed: &Attributes) -> Vec<(String, 
         }
         let normal = |it: &Value| normalise(kind, name, it, &record.attributes);
         if normal(before) != normal(now) && !(before.is_null() && is_default(attribute, now)) {
-            found.push((name.clone(), before.clone(), now.clone()));
+            let (recorded, observed) = (before.clone(), now.clone());
+            found.push(DriftedAttribute { name: name.clone(), recorded, observed });
         }
     }
     found

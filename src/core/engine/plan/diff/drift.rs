@@ -284,7 +284,7 @@ mod tests {
                 attributes.insert(name.into(), Value::text(value));
             }
         };
-        let case = switch::Case { to: Some(FAILOVER), change: &hand, ..Default::default() };
+        let case = switch::SwitchCase { to: Some(FAILOVER), change: &hand, ..Default::default() };
         let plan = switch::plan(&case);
         insta::assert_snapshot!(said(&plan), @r#"
         create eu[1]

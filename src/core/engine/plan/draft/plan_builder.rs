@@ -8,7 +8,7 @@ use crate::engine::fast_map::{FastSet, FoldHash};
 use crate::engine::lang::model::{Instance, Stack};
 use crate::engine::observed::{Observation, UnknownReason, Unreadable};
 use crate::engine::plan::availability::frozen::Frozen;
-use crate::engine::plan::availability::replica_group::Groups;
+use crate::engine::plan::availability::replica_group::ReplicaGroups;
 use crate::engine::plan::availability::unreachable::UnreachablePlaces;
 use crate::engine::plan::diff::attributes::{drift, seal};
 use crate::engine::plan::draft::refresh::KnownParts;
@@ -58,7 +58,7 @@ pub struct PlanBuilder<'a> {
     /// For a switch: what it leaves out.
     pub carried: Option<&'a SwitchScope>,
     pub known: KnownParts<'a>,
-    pub groups: Groups,
+    pub groups: ReplicaGroups,
     pub planned: Vec<PlannedChange<'a>>,
     pub drift: Vec<Drift>,
     pub taken: FastSet<&'a Address>,
@@ -78,7 +78,7 @@ impl<'a> PlanBuilder<'a> {
         carried: Option<&'a SwitchScope>,
     ) -> Self {
         let frozen = Frozen::new(worlds.catalog, worlds.state, &options.lost);
-        let groups = Groups::new(worlds.catalog, worlds.state, worlds.observed, &frozen);
+        let groups = ReplicaGroups::new(worlds.catalog, worlds.state, worlds.observed, &frozen);
         // Most plans have one change for each instance, and most instances a record.
         let count = worlds.order.len();
         Self {

@@ -5,10 +5,8 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::engine::plan::diff::attributes::seal;
-use crate::engine::plan::format::calls::Malformed;
-use crate::engine::plan::format::document::{PlanJson, SummaryJson};
 use crate::engine::plan::format::same_as_planned::discord;
-use crate::engine::plan::model::change::{Plan, StepCall};
+use crate::engine::plan::model::change::{Plan, StepCall, Summary};
 use crate::engine::plan::model::forecast::Forecast;
 use crate::engine::text::plain::json as escaped;
 use crate::engine::value::{Attributes, LineageKey, Value};
@@ -53,8 +51,10 @@ pub enum WireError {
         "its steps do not match its changes: {0}; it was edited after it was created, so plan again"
     )]
     Discord(String),
-    #[error("it is damaged: {0}; plan again")]
-    Damaged(#[from] Malformed),
+    #[error(
+        "it is damaged: step {0} is not in its place, or waits for a step that is not there; plan again"
+    )]
+    Step(usize),
 }
 
 #[derive(Deserialize)]
@@ -68,15 +68,31 @@ struct Written<'a> {
     /// `sha256:` of `plan` as compact JSON: everything but the envelope and the summary.
     digest: String,
     envelope: &'a PlanEnvelope,
-    summary: SummaryJson,
-    plan: PlanJson,
+    summary: PlanCounts,
+    plan: &'a Plan,
+}
+
+/// Counts for readers; decoding compares them with the changes.
+#[derive(Serialize, Deserialize, PartialEq, Eq)]
+struct PlanCounts {
+    #[serde(flatten)]
+    changes: Summary,
+    refusals: usize,
+    steps: usize,
+}
+
+impl PlanCounts {
+    fn of(plan: &Plan) -> Self {
+        let (refusals, steps) = (plan.refusals().count(), plan.steps.len());
+        Self { changes: plan.summary(), refusals, steps }
+    }
 }
 
 #[derive(Deserialize)]
 struct PlanRead<'a> {
     digest: String,
     envelope: PlanEnvelope,
-    summary: SummaryJson,
+    summary: PlanCounts,
     #[serde(borrow)]
     plan: &'a RawValue,
 }
@@ -88,8 +104,8 @@ pub fn encode(plan: &Plan, envelope: &PlanEnvelope) -> String {
         format_version: FORMAT_VERSION,
         digest: plan_digest(plan),
         envelope,
-        summary: SummaryJson::of(plan),
-        plan: plan.into(),
+        summary: PlanCounts::of(plan),
+        plan,
     };
     escaped(&serde_json::to_string_pretty(&written).expect("plain data serialises")) + "\n"
 }
@@ -115,9 +131,15 @@ fn parse(text: &str) -> Result<(Plan, PlanEnvelope), WireError> {
     if found != read.digest {
         return Err(WireError::Edited { said: read.digest, found });
     }
-    let json: PlanJson = serde_json::from_str(read.plan.get()).map_err(not_a_plan)?;
-    let plan = json.into_plan()?;
-    if read.summary != SummaryJson::of(&plan) {
+    let plan: Plan = serde_json::from_str(read.plan.get()).map_err(not_a_plan)?;
+    // Schedules index steps by their ids.
+    let count = plan.steps.len();
+    let is_astray = |at: usize, waits: &[usize]| waits.iter().any(|it| *it >= count || *it == at);
+    let mut steps = plan.steps.iter().enumerate();
+    if let Some((_, step)) = steps.find(|(at, it)| it.id != *at || is_astray(*at, &it.waits)) {
+        return Err(WireError::Step(step.id));
+    }
+    if read.summary != PlanCounts::of(&plan) {
         return Err(WireError::Summary);
     }
     Ok((plan, read.envelope))
@@ -125,7 +147,7 @@ fn parse(text: &str) -> Result<(Plan, PlanEnvelope), WireError> {
 
 /// `sha256:` of the canonical plan: the same for equal plans, whoever made them and when.
 pub fn plan_digest(plan: &Plan) -> String {
-    let json = serde_json::to_string(&PlanJson::from(plan)).expect("plain data serialises");
+    let json = serde_json::to_string(plan).expect("plain data serialises");
     digest(&escaped(&json))
 }
 
@@ -154,7 +176,7 @@ fn values(plan: &mut Plan) -> impl Iterator<Item = &mut Value> {
     let outputs = plan.outputs.iter_mut().flat_map(|it| [&mut it.before, &mut it.after]);
     changes
         .flat_map(|it| [&mut it.before, &mut it.after])
-        .chain(drifted.flat_map(|(_, recorded, observed)| [recorded, observed]))
+        .chain(drifted.flat_map(|it| [&mut it.recorded, &mut it.observed]))
         .chain(outputs)
 }
 
@@ -271,6 +293,14 @@ mod tests {
 
     fn secretive_sealed() -> Plan {
         sealed(&secretive(), Some(&LineageKey(vec![7])))
+    }
+
+    /// A failover of the example as lifeboat 0.1 saved it: read and written again, it is the same text with the same digest.
+    #[test]
+    fn the_format_of_plans_stays() {
+        let golden = include_str!("golden/failover.json");
+        let (plan, envelope) = decode(golden).unwrap();
+        assert_eq!(encode(&plan, &envelope), golden);
     }
 
     #[test]

@@ -1,6 +1,4 @@
 //! A plan as JSON: the names and the order of its fields, and whether two plans say the same.
 
 pub mod same_as_planned;
-pub mod calls;
-pub mod document;
 pub mod codec;

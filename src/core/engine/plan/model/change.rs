@@ -6,49 +6,60 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
 use crate::engine::observed::{UnknownReason, Unreadable};
+use crate::engine::plan::model::shapes::{overlay_change, recorded_loss, unseen};
 use crate::engine::schema::Sort;
 use crate::engine::state::record::Allowances;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 use crate::engine::value::{Attributes, Value};
 
-/// All that would happen, and what it was worked out from.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// All that would happen, and what it was worked out from. Serialized, it is the part of a plan's JSON that the digest is over.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub stack: String,
     pub instance: Option<String>,
     /// `Some((from, to))` when the active overlays change.
+    #[serde(with = "overlay_change")]
     pub switch: Option<(Vec<String>, Vec<String>)>,
     pub overlays: Vec<String>,
     /// The fault domains that are treated as lost: recorded ones, and those that this plan would record.
+    #[serde(default)]
     pub lost: Vec<LossDeclaration>,
     /// Fault domains that state says are lost, and that this plan takes as found again.
+    #[serde(default)]
     pub thaws: Vec<String>,
     pub bindings: Bindings,
     /// What guards let through, by flags or because the switch that goes on was allowed it.
+    #[serde(default, skip_serializing_if = "Allowances::is_nothing")]
     pub allowed: Allowances,
     /// A switch also carries what was pending before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub include_pending: bool,
     /// `--replace ADDRESS`: made anew, whatever differs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replace: Vec<Address>,
-    /// One for each address, in the order of the graph; no-ops included.
-    pub changes: Vec<Change>,
-    /// What of the changes must not be overlooked, the worst first.
-    pub dangers: Vec<Danger>,
-    pub drift: Vec<Drift>,
-    /// What is somebody else's, and takes users of ours.
-    pub foreign: Vec<Foreign>,
-    /// Names of ours that lead users to what is lost, and that nothing of this plan leads elsewhere.
-    pub strays: Vec<Stray>,
-    pub outputs: Vec<OutputChange>,
-    /// Values that come from what cannot be looked at.
-    pub stale: Vec<StaleReport>,
-    pub steps: Vec<Step>,
     /// Warnings and refusals, with places already written out.
     pub notes: Vec<Note>,
+    /// One for each address, in the order of the graph; no-ops included.
+    pub changes: Vec<Change>,
+    /// What of the changes must not be overlooked, the worst first. Since format 1.3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dangers: Vec<Danger>,
+    pub outputs: Vec<OutputChange>,
+    /// Values that come from what cannot be looked at.
+    #[serde(default)]
+    pub stale: Vec<StaleReport>,
+    pub drift: Vec<Drift>,
+    /// What is somebody else's, and takes users of ours. Since format 1.4.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<Foreign>,
+    /// Names of ours that lead users to what is lost, and that nothing of this plan leads elsewhere. Since format 1.5.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strays: Vec<Stray>,
+    pub steps: Vec<Step>,
 }
 
 /// What must still hold when the plan is applied.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bindings {
     /// The lifeboat that made it.
     pub version: String,
@@ -72,15 +83,16 @@ pub struct Bindings {
 }
 
 /// A fault domain that is treated as lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LossDeclaration {
     pub fault_domain: String,
     /// Since when, and who said so; `None`: this plan assumes it, and applying it records it.
+    #[serde(flatten, with = "recorded_loss")]
     pub recorded: Option<(i64, String)>,
 }
 
 /// A value that was recorded and cannot be looked at now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaleReport {
     /// `output home`, `cdn.target`.
     pub what: String,
@@ -92,7 +104,8 @@ pub struct StaleReport {
 }
 
 /// Why a change has to wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeferReason {
     /// Its object, or what it needs, is in a fault domain that is lost.
     Lost,
@@ -107,8 +120,9 @@ pub enum DeferReason {
 }
 
 /// A change that is not made now.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Deferred {
+    #[serde(flatten)]
     pub action: Action,
     pub wait: DeferReason,
     pub why: String,
@@ -116,30 +130,33 @@ pub struct Deferred {
 }
 
 /// To one address.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     pub address: Address,
     pub kind: String,
+    #[serde(flatten)]
     pub action: Action,
     /// Why this action, in a sentence.
     pub reason: String,
     /// `file:line` of what asks for it.
     pub place: Option<String>,
-    pub attributes: Vec<AttributeChange>,
-    /// It holds data that this action would lose.
-    pub loses_data: bool,
+    /// The id that it has now.
+    pub id: Option<String>,
+    pub moved_from: Option<Address>,
     /// Why it could not be looked at.
+    #[serde(flatten, with = "unseen")]
     pub unseen: Option<Unreadable>,
     /// The lost fault domain that it is in: it is not looked at, and nothing is done to it.
     pub frozen: Option<String>,
     /// What would be done as well, and is not done now.
     pub held: Option<Deferred>,
-    /// The id that it has now.
-    pub id: Option<String>,
-    pub moved_from: Option<Address>,
+    /// It holds data that this action would lose.
+    pub loses_data: bool,
+    pub attributes: Vec<AttributeChange>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
 pub enum Action {
     NoOp,
     /// Nothing but a wait for readiness.
@@ -149,6 +166,8 @@ pub enum Action {
     Create,
     Update,
     Replace {
+        /// Whether the new one is made before the old one is deleted.
+        #[serde(rename = "create_first")]
         create_first: bool,
     },
     Delete,
@@ -177,8 +196,8 @@ impl Action {
     }
 }
 
-/// To one attribute of it.
-#[derive(Debug, Clone, PartialEq)]
+/// To one attribute of it. In JSON an open value is `{"$open": true}`, a secret `{"$sensitive": "FINGERPRINT"}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AttributeChange {
     pub name: String,
     /// Sealed.
@@ -192,27 +211,37 @@ pub struct AttributeChange {
 }
 
 /// What a change would lose, move, expose or leave unprotected.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Danger {
     pub address: Address,
+    #[serde(rename = "danger")]
     pub sort: Sort,
     /// `point-in-time recovery is switched off`.
     pub says: String,
 }
 
 /// Observed differs from recorded.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Drift {
     pub address: Address,
     pub kind: String,
     /// It is gone.
     pub absent: bool,
-    /// Name, recorded, observed.
-    pub attributes: Vec<(String, Value, Value)>,
+    pub attributes: Vec<DriftedAttribute>,
+}
+
+/// One attribute of what differs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DriftedAttribute {
+    pub name: String,
+    /// Sealed.
+    pub recorded: Value,
+    /// Sealed.
+    pub observed: Value,
 }
 
 /// Somebody else's object that users take for one of ours: they are led by either.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Foreign {
     /// Ours.
     pub address: Address,
@@ -225,7 +254,7 @@ pub struct Foreign {
     pub misleads: bool,
 }
 
-/// A name of ours of which every way leads users to what is lost; the JSON of plans has these fields.
+/// A name of ours of which every way leads users to what is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stray {
     pub address: Address,
@@ -238,7 +267,7 @@ pub struct Stray {
     pub remedy: String,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutputChange {
     pub name: String,
     pub before: Value,
@@ -246,12 +275,11 @@ pub struct OutputChange {
 }
 
 /// One provider call, or one wait, with the steps it waits for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     pub id: usize,
     pub address: Address,
     pub kind: String,
-    pub call: StepCall,
     /// Ids of steps that must have ended well.
     pub waits: Vec<usize>,
     /// At most one object of a lane is worked on at a time.
@@ -261,19 +289,23 @@ pub struct Step {
     /// Expected seconds, for the longest path first.
     pub weight: u64,
     /// It directs users away from what others remember for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directs: Option<TrafficShift>,
+    pub call: StepCall,
 }
 
 /// What users were directed to before a step, and how long they may still come that way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficShift {
     pub was: Vec<Address>,
     pub seconds: u64,
     /// For how many seconds resolvers may still answer what was before, whether or not that is waited for.
+    #[serde(default)]
     pub ttl: u64,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum StepCall {
     /// Only the record changes its address.
     Move {
@@ -283,14 +315,15 @@ pub enum StepCall {
     Forget,
     /// What the plan knows of the attributes; open ones are resolved when it starts.
     Create {
-        attributes: Attributes,
         label: Option<String>,
+        attributes: Attributes,
     },
     Update {
         group: String,
         changed: Vec<String>,
         attributes: Attributes,
         /// What turns out to be gone is made again: it holds no data.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         or_create: bool,
     },
     Delete {
@@ -299,6 +332,7 @@ pub enum StepCall {
     /// The `create_before_destroy` name gives way to the desired one; or its own to a temporary one, for others to take.
     Rename {
         attribute: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<String>,
     },
     /// The cloud says that it is usable.
@@ -368,33 +402,38 @@ impl StepCall {
 }
 
 /// A warning or refusal that belongs to the plan.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Note {
-    pub code: String,
     /// `warning` or `refusal`.
     pub severity: String,
+    pub code: String,
     pub text: String,
     pub places: Vec<String>,
     pub help: Option<String>,
 }
 
 /// How many changes of each sort.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     pub create: usize,
     pub update: usize,
     pub replace: usize,
     pub delete: usize,
     pub forget: usize,
+    #[serde(rename = "move")]
     pub moved: usize,
+    #[serde(rename = "await")]
     pub await_: usize,
     pub unseen: usize,
+    #[serde(default)]
     pub frozen: usize,
+    #[serde(default)]
     pub held: usize,
+    #[serde(default)]
     pub left_behind: usize,
-    pub drift: usize,
-    pub outputs: usize,
     pub unchanged: usize,
+    pub outputs: usize,
+    pub drift: usize,
 }
 
 impl Change {

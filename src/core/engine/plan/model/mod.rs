@@ -1,5 +1,6 @@
 //! What a plan is made of, and what it is asked to do.
 
+mod shapes;
 pub mod change;
 pub mod step_phase;
 pub mod forecast;

@@ -105,7 +105,7 @@ pub(super) fn applied_with(
 }
 
 /// One case: the layers that were applied, those that are desired now, and what differs in the world.
-pub(super) struct Case<'a> {
+pub(super) struct PlanCase<'a> {
     pub before: &'a str,
     pub after: &'a str,
     pub now: i64,
@@ -114,7 +114,7 @@ pub(super) struct Case<'a> {
     pub change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
 }
 
-impl Default for Case<'_> {
+impl Default for PlanCase<'_> {
     fn default() -> Self {
         Self {
             before: "",
@@ -127,7 +127,7 @@ impl Default for Case<'_> {
     }
 }
 
-pub(super) fn plan(case: &Case<'_>) -> Plan {
+pub(super) fn plan(case: &PlanCase<'_>) -> Plan {
     let catalog = builtin();
     let applied_state =
         (!case.before.is_empty()).then(|| applied(&stack(case.before, &catalog), &catalog));
@@ -157,7 +157,7 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     propose(&worlds, &options).0
 }
 
-pub(super) fn check(case: &Case<'_>) -> String {
+pub(super) fn check(case: &PlanCase<'_>) -> String {
     told(&plan(case))
 }
 
@@ -189,7 +189,7 @@ pub(super) fn told(plan: &Plan) -> String {
         writeln!(text, "stale {} from {}", it.what, it.from).unwrap();
     }
     for it in &plan.drift {
-        let names: Vec<&str> = it.attributes.iter().map(|(name, ..)| name.as_str()).collect();
+        let names: Vec<&str> = it.attributes.iter().map(|it| it.name.as_str()).collect();
         writeln!(
             text,
             "drift {}{} {}",
@@ -226,7 +226,7 @@ const SITE: &str = "
 
 #[test]
 fn what_is_needed_is_made_first() {
-    insta::assert_snapshot!(check(&Case { after: SITE, ..Case::default() }), @r"
+    insta::assert_snapshot!(check(&PlanCase { after: SITE, ..PlanCase::default() }), @r"
     create lb: not in state
     create http: not in state
     create web[0]: not in state
@@ -246,12 +246,13 @@ fn what_is_needed_is_made_first() {
 
 #[test]
 fn the_second_plan_is_empty() {
-    assert_eq!(check(&Case { before: SITE, after: SITE, ..Case::default() }), "");
+    assert_eq!(check(&PlanCase { before: SITE, after: SITE, ..PlanCase::default() }), "");
 }
 
 #[test]
 fn a_destroy_goes_the_other_way() {
-    let case = Case { before: SITE, after: SITE, intent: Intent::Destroy, ..Case::default() };
+    let case =
+        PlanCase { before: SITE, after: SITE, intent: Intent::Destroy, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r"
     delete http: the stack is being destroyed
     delete lb: the stack is being destroyed
@@ -271,7 +272,7 @@ fn a_destroy_goes_the_other_way() {
 #[test]
 fn a_replace_takes_what_stands_on_it_along() {
     let after = SITE.replace("region: us-east, label: lb-1", "region: eu-central, label: lb-1");
-    let case = Case { before: SITE, after: &after, ..Case::default() };
+    let case = PlanCase { before: SITE, after: &after, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r#"
     replace lb: region: a NodeBalancer does not move between regions
       region: "us-east" → "eu-central"
@@ -300,7 +301,7 @@ fn create_before_destroy_puts_the_new_one_beside() {
         "private_ip: true, lifecycle: { create_before_destroy: true } }",
     );
     let after = before.replace("linode/debian12", "linode/ubuntu24.04");
-    let case = Case { before: &before, after: &after, ..Case::default() };
+    let case = PlanCase { before: &before, after: &after, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r#"
     replace web[0]: image: an image is deployed when the disks are made
       image: "linode/debian12" → "linode/ubuntu24.04"
@@ -324,9 +325,9 @@ fn unseen_is_never_deleted_forgotten_or_made_again() {
             *seen = Observation::Unseen("no answer".into());
         }
     };
-    let gone = Case { before: SITE, change: &unseen, ..Case::default() };
+    let gone = PlanCase { before: SITE, change: &unseen, ..PlanCase::default() };
     let other = SITE.replace("us-east", "eu-central");
-    let changed = Case { before: SITE, after: &other, change: &unseen, ..Case::default() };
+    let changed = PlanCase { before: SITE, after: &other, change: &unseen, ..PlanCase::default() };
     for case in [gone, changed] {
         let plan = plan(&case);
         assert!(plan.steps.is_empty(), "{:?}", plan.steps);
@@ -339,14 +340,14 @@ fn absent_is_made_again_unless_it_is_too_young_to_be_listed() {
     let absent = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         observed.insert(Address::index("web", 1), Observation::Absent);
     };
-    let old = Case { before: SITE, after: SITE, change: &absent, ..Case::default() };
+    let old = PlanCase { before: SITE, after: SITE, change: &absent, ..PlanCase::default() };
     insta::assert_snapshot!(check(&old), @r"
     create web[1]: deleted outside of lifeboat
     drift web[1] absent 
     0: create web[1]
     1: ready web[1] after [0]
     ");
-    let young = Case { now: 30_000, ..old };
+    let young = PlanCase { now: 30_000, ..old };
     insta::assert_snapshot!(check(&young), @"no-op web[1]: it could not be read, so no change is planned for it");
 }
 
@@ -363,7 +364,8 @@ fn what_was_inside_of_what_is_gone_is_gone_however_young() {
         }
     };
     let allowed = Allowances { absent: Some(9), outage: true, ..Allowances::default() };
-    let case = Case { before: SITE, after: SITE, change: &absent, allowed, ..Case::default() };
+    let case =
+        PlanCase { before: SITE, after: SITE, change: &absent, allowed, ..PlanCase::default() };
     let told = check(&case);
     for made in ["create lb: ", "create http: ", "create node[0]: ", "create node[1]: "] {
         assert!(told.contains(made), "{made}: {told}");
@@ -379,7 +381,7 @@ fn drift_is_shown_and_repaired() {
             attributes.insert("check_attempts".into(), Value::Int(7));
         }
     };
-    let case = Case { before: SITE, after: SITE, change: &by_hand, ..Case::default() };
+    let case = PlanCase { before: SITE, after: SITE, change: &by_hand, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r"
     update http: check_attempts differs
       check_attempts: 7 → 3
@@ -388,7 +390,7 @@ fn drift_is_shown_and_repaired() {
     ");
     let ignored =
         SITE.replace("port: 80 }", "port: 80, lifecycle: { ignore_changes: [check_attempts] } }");
-    let case = Case { after: &ignored, ..case };
+    let case = PlanCase { after: &ignored, ..case };
     insta::assert_snapshot!(check(&case), @"drift http check_attempts");
 }
 
@@ -396,13 +398,13 @@ fn drift_is_shown_and_repaired() {
 fn count_may_appear_and_a_name_may_change() {
     let one = "  web: { kind: linode.nodebalancer, region: us-east, label: a-lb }";
     let many = "  web: { kind: linode.nodebalancer, count: 1, region: us-east, label: a-lb }";
-    insta::assert_snapshot!(check(&Case { before: one, after: many, ..Case::default() }), @r"
+    insta::assert_snapshot!(check(&PlanCase { before: one, after: many, ..PlanCase::default() }), @r"
     move web[0]: the record moves to another address; the resource is not changed
     0: move web[0]
     ");
     let moved =
         "  site: { kind: linode.nodebalancer, region: us-east, label: a-lb, moved_from: web }";
-    insta::assert_snapshot!(check(&Case { before: one, after: moved, ..Case::default() }), @r"
+    insta::assert_snapshot!(check(&PlanCase { before: one, after: moved, ..PlanCase::default() }), @r"
     move site: the record moves to another address; the resource is not changed
     0: move site
     ");
@@ -413,7 +415,7 @@ fn what_is_not_ready_is_awaited_and_never_replaced() {
     let not_ready = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
         state.records.get_mut(&Address::index("web", 0)).unwrap().ready = false;
     };
-    let case = Case { before: SITE, after: SITE, change: &not_ready, ..Case::default() };
+    let case = PlanCase { before: SITE, after: SITE, change: &not_ready, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r"
     await web[0]: it is not ready yet
     0: ready web[0]
@@ -425,7 +427,7 @@ const TABLE: &str = "  t: { kind: dynamodb.table, region: us-east-1, name: tab, 
 #[test]
 fn data_is_not_lost_by_accident() {
     let other = TABLE.replace("id: S", "id: N");
-    let case = Case { before: TABLE, after: &other, ..Case::default() };
+    let case = PlanCase { before: TABLE, after: &other, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r#"
     replace t: attributes: the type of a key attribute is fixed
       attributes: {"id":"S"} → {"id":"N"}
@@ -436,7 +438,7 @@ fn data_is_not_lost_by_accident() {
     refusal data_loss
     "#);
     let delete = vec![Address::one("t")];
-    let case = Case { allowed: Allowances { delete, ..Allowances::default() }, ..case };
+    let case = PlanCase { allowed: Allowances { delete, ..Allowances::default() }, ..case };
     assert!(plan(&case).notes.is_empty());
 }
 
@@ -444,8 +446,12 @@ fn data_is_not_lost_by_accident() {
 fn protection_is_remembered_when_its_block_is_gone() {
     let protected =
         TABLE.replace("hash_key: id }", "hash_key: id, lifecycle: { prevent_destroy: true } }");
-    let case =
-        Case { before: &protected, intent: Intent::Destroy, after: TABLE, ..Case::default() };
+    let case = PlanCase {
+        before: &protected,
+        intent: Intent::Destroy,
+        after: TABLE,
+        ..PlanCase::default()
+    };
     insta::assert_snapshot!(check(&case), @r"
     delete t: the stack is being destroyed
     0: delete t
@@ -454,10 +460,10 @@ fn protection_is_remembered_when_its_block_is_gone() {
     ");
     let lifted =
         TABLE.replace("hash_key: id }", "hash_key: id, lifecycle: { prevent_destroy: false } }");
-    let case = Case { after: &lifted, ..case };
+    let case = PlanCase { after: &lifted, ..case };
     assert!(plan(&case).notes.is_empty());
     let by_cloud = TABLE.replace("hash_key: id }", "hash_key: id, deletion_protection: true }");
-    let case = Case { before: &by_cloud, after: &by_cloud, ..case };
+    let case = PlanCase { before: &by_cloud, after: &by_cloud, ..case };
     insta::assert_snapshot!(check(&case), @r"
     delete t: the stack is being destroyed
     0: delete t
@@ -478,20 +484,20 @@ fn many_destroys_and_many_absent_want_a_word() {
     });
     let few: String = keys.lines().take(4).fold(String::new(), |text, line| text + line + "\n");
     let notes =
-        |case: &Case<'_>| plan(case).notes.iter().map(|it| it.code.clone()).collect::<Vec<_>>();
-    let case = Case { before: &keys, after: &few, ..Case::default() };
+        |case: &PlanCase<'_>| plan(case).notes.iter().map(|it| it.code.clone()).collect::<Vec<_>>();
+    let case = PlanCase { before: &keys, after: &few, ..PlanCase::default() };
     assert_eq!(notes(&case), ["many_destroys"]);
     let allowed = Allowances { destroys: Some(4), ..Allowances::default() };
-    assert!(notes(&Case { allowed, ..case }).is_empty());
+    assert!(notes(&PlanCase { allowed, ..case }).is_empty());
     let absent = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         for seen in observed.values_mut().take(5) {
             *seen = Observation::Absent;
         }
     };
-    let case = Case { before: &keys, after: &keys, change: &absent, ..Case::default() };
+    let case = PlanCase { before: &keys, after: &keys, change: &absent, ..PlanCase::default() };
     assert_eq!(notes(&case), ["many_absent"]);
     let allowed = Allowances { absent: Some(5), ..Allowances::default() };
-    assert!(notes(&Case { allowed, ..case }).is_empty());
+    assert!(notes(&PlanCase { allowed, ..case }).is_empty());
 }
 
 const RECORDS: &str = "
@@ -502,7 +508,7 @@ const RECORDS: &str = "
 #[test]
 fn a_serving_set_is_filled_before_it_is_emptied() {
     let after = RECORDS.replace("  b:", "  c:").replace("192.0.2.2", "192.0.2.3");
-    let case = Case { before: RECORDS, after: &after, ..Case::default() };
+    let case = PlanCase { before: RECORDS, after: &after, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r"
     create c: not in state
     delete b: it is no longer declared
@@ -510,7 +516,7 @@ fn a_serving_set_is_filled_before_it_is_emptied() {
     1: delete b after [0]
     ");
     let zone_only = RECORDS.lines().take(2).collect::<Vec<_>>().join("\n");
-    let case = Case { after: &zone_only, ..case };
+    let case = PlanCase { after: &zone_only, ..case };
     insta::assert_snapshot!(check(&case), @r"
     delete a: it is no longer declared
     delete b: it is no longer declared
@@ -519,7 +525,7 @@ fn a_serving_set_is_filled_before_it_is_emptied() {
     refusal empties_serving_set
     ");
     let outage = Allowances { outage: true, ..Allowances::default() };
-    assert!(plan(&Case { allowed: outage, ..case }).notes.is_empty());
+    assert!(plan(&PlanCase { allowed: outage, ..case }).notes.is_empty());
 }
 
 #[test]
@@ -527,7 +533,7 @@ fn members_of_a_group_are_worked_on_one_at_a_time() {
     let group = format!(
         "{TABLE}\n  r: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}\n  s: {{ kind: dynamodb.replica, table: '${{t}}', region: ap-south-1 }}"
     );
-    let plan = plan(&Case { after: &group, ..Case::default() });
+    let plan = plan(&PlanCase { after: &group, ..PlanCase::default() });
     let lanes: std::collections::BTreeSet<_> =
         plan.steps.iter().map(|it| it.lane.clone()).collect();
     assert_eq!(lanes.len(), 1, "{lanes:?}");
@@ -536,15 +542,15 @@ fn members_of_a_group_are_worked_on_one_at_a_time() {
 #[test]
 fn a_missing_secret_stops_a_create_and_changes_nothing_that_exists() {
     let with = "  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, label: web, root_pass: '${vars.secret}' }";
-    let create = plan(&Case { after: with, ..Case::default() });
+    let create = plan(&PlanCase { after: with, ..PlanCase::default() });
     assert_eq!(create.notes[0].code, "missing_secret");
-    assert_eq!(check(&Case { before: with, after: with, ..Case::default() }), "");
+    assert_eq!(check(&PlanCase { before: with, after: with, ..PlanCase::default() }), "");
 }
 
 #[test]
 fn same_inputs_give_the_same_plan() {
     let after = SITE.replace("linode/debian12", "linode/ubuntu24.04");
-    let case = Case { before: SITE, after: &after, ..Case::default() };
+    let case = PlanCase { before: SITE, after: &after, ..PlanCase::default() };
     assert_eq!(plan(&case), plan(&case));
 }
 
@@ -566,7 +572,7 @@ fn a_lost_member_joins_the_living_one_and_takes_nothing_along() {
         grouped(observed, "us-east-1");
         observed.insert(Address::one("t"), Observation::Absent);
     };
-    let case = Case { before: &group, after: &group, change: &gone, ..Case::default() };
+    let case = PlanCase { before: &group, after: &group, change: &gone, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r"
     create t: deleted outside of lifeboat; it joins the group through its healthy member in eu-west-1
     drift t absent 
@@ -586,12 +592,12 @@ fn a_split_group_is_refused() {
     let split = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         grouped(observed, "ap-south-1");
     };
-    let case = Case { before: &group, after: &group, change: &split, ..Case::default() };
+    let case = PlanCase { before: &group, after: &group, change: &split, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @"refusal split_group");
     let whole = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         grouped(observed, "us-east-1");
     };
-    assert_eq!(check(&Case { change: &whole, ..case }), "");
+    assert_eq!(check(&PlanCase { change: &whole, ..case }), "");
 }
 
 /// What was told to go is neither kept nor made again before it is gone, and then nobody else has deleted it.
@@ -601,7 +607,7 @@ fn what_is_on_its_way_out_is_waited_for() {
         state.records.get_mut(&Address::one("t")).unwrap().leaving = true;
     };
     let said = |after: &str, change: &dyn Fn(&mut State, &mut BTreeMap<Address, Observation>)| {
-        check(&Case { before: TABLE, after, change, ..Case::default() })
+        check(&PlanCase { before: TABLE, after, change, ..PlanCase::default() })
     };
     assert_eq!(said(TABLE, &left).trim(), "refusal still_leaving");
     let told = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
@@ -632,7 +638,7 @@ fn what_is_on_its_way_out_is_waited_for() {
 #[test]
 fn siblings_are_disrupted_one_at_a_time() {
     let after = SITE.replace("g6-nanode-1", "g6-standard-1");
-    let case = Case { before: SITE, after: &after, ..Case::default() };
+    let case = PlanCase { before: SITE, after: &after, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r#"
     update web[0]: type differs
       type: "g6-nanode-1" → "g6-standard-1"
@@ -663,7 +669,7 @@ fn a_smaller_plan_is_another_machine_and_a_larger_one_the_same() {
         ("g9-unheard-of-1", "g6-nanode-1"),
     ] {
         let (before, after) = (sized(before), sized(after));
-        told += &check(&Case { before: &before, after: &after, ..Case::default() });
+        told += &check(&PlanCase { before: &before, after: &after, ..PlanCase::default() });
     }
     insta::assert_snapshot!(told, @r#"
     replace web: type: Linode does not shrink a disk in place
@@ -701,7 +707,7 @@ fn a_smaller_plan_is_another_machine_and_a_larger_one_the_same() {
 fn another_kind_under_the_same_name_is_a_mistake() {
     let before = "  a: { kind: linode.firewall, label: wall }";
     let after = "  a: { kind: linode.nodebalancer, region: us-east, label: wall }";
-    insta::assert_snapshot!(check(&Case { before, after, ..Case::default() }), @"error kind_changed");
+    insta::assert_snapshot!(check(&PlanCase { before, after, ..PlanCase::default() }), @"error kind_changed");
 }
 
 #[test]
@@ -710,7 +716,7 @@ fn one_record_moves_to_one_address() {
     let after = "
   c: { kind: linode.nodebalancer, region: us-east, label: one, moved_from: b }
   d: { kind: linode.nodebalancer, region: us-east, label: two, moved_from: b }";
-    insta::assert_snapshot!(check(&Case { before, after, ..Case::default() }), @r"
+    insta::assert_snapshot!(check(&PlanCase { before, after, ..PlanCase::default() }), @r"
     move c: the record moves to another address; the resource is not changed
     create d: not in state
     0: move c
@@ -742,7 +748,8 @@ fn an_interrupted_replace_is_finished_before_the_next_and_after_its_users_have_m
         let node = state.records.get_mut(&Address::index("node", 0)).unwrap();
         node.attributes.insert("address".into(), Value::text("192.168.1.9:80"));
     };
-    let case = Case { before: &before, after: &after, change: &interrupted, ..Case::default() };
+    let case =
+        PlanCase { before: &before, after: &after, change: &interrupted, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r#"
     update web[0]: an interrupted replacement is finished first by deleting the old resource; other changes follow with the next apply
       label: "web-0-abcde" → "web-0"

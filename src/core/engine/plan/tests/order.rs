@@ -8,7 +8,7 @@ use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Plan, Step, StepCall};
 use crate::engine::plan::planner::{PlanInputs, PlanOptions, propose};
 use crate::engine::plan::steps::verify::{Checked, verify};
-use crate::engine::plan::tests::{Case, applied, check, order, plan, stack};
+use crate::engine::plan::tests::{PlanCase, applied, check, order, plan, stack};
 use crate::engine::plan::users_wait::{TrafficFirst, UsersWaiting, told, waiting};
 use crate::engine::state::record::State;
 use crate::kinds::builtin;
@@ -73,7 +73,8 @@ fn what_is_made_beside_takes_along_what_it_needs() {
         shop().replace("label: lb-1", "label: lb-1, lifecycle: { create_before_destroy: true }");
     let after = before.replace("region: us-east", "region: eu-central");
     for allowed in [allowed(), outage()] {
-        let plan = plan(&Case { before: &before, after: &after, allowed, ..Case::default() });
+        let plan =
+            plan(&PlanCase { before: &before, after: &after, allowed, ..PlanCase::default() });
         assert!(codes(&plan).is_empty(), "{:?}", plan.notes);
         let moved = step(&plan, "update", "shop");
         for web in ["web[0]", "web[1]"] {
@@ -91,14 +92,15 @@ fn what_waits_in_a_circle_is_never_begun_whatever_flag() {
     let after = before.replace("id: S", "id: N").replace("region: us-east,", "region: eu-central,");
     let delete = vec![Address::one("t")];
     let allowed = Allowances { delete, ..outage() };
-    let plan = plan(&Case { before, after: &after, allowed, ..Case::default() });
+    let plan = plan(&PlanCase { before, after: &after, allowed, ..PlanCase::default() });
     assert_eq!(codes(&plan), ["waits_in_circle"], "{:?}", plan.notes);
 }
 
 #[test]
 fn the_second_of_a_pair_goes_when_the_first_is_seen_to_serve_again() {
     let after = shop().replace("linode/debian12", "linode/ubuntu24.04");
-    let case = Case { before: &shop(), after: &after, allowed: allowed(), ..Case::default() };
+    let case =
+        PlanCase { before: &shop(), after: &after, allowed: allowed(), ..PlanCase::default() };
     insta::assert_snapshot!(check(&case));
 }
 
@@ -107,14 +109,15 @@ fn of_those_made_beside_each_old_one_goes_when_its_node_is_seen_to_serve() {
     let before = beside(&shop());
     let after =
         before.replace("linode/debian12", "linode/ubuntu24.04").replace("192.168.1.", "192.168.2.");
-    let case = Case { before: &before, after: &after, allowed: allowed(), ..Case::default() };
+    let case =
+        PlanCase { before: &before, after: &after, allowed: allowed(), ..PlanCase::default() };
     insta::assert_snapshot!(check(&case));
 }
 
 #[test]
 fn a_larger_plan_comes_to_one_machine_after_another() {
     let after = shop().replace("g6-standard-1", "g6-standard-2");
-    let case = Case { before: &shop(), after: &after, ..Case::default() };
+    let case = PlanCase { before: &shop(), after: &after, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case));
 }
 
@@ -125,9 +128,9 @@ fn the_only_one_that_serves_is_not_taken_away_in_place() {
         [("linode/debian12", "linode/ubuntu24.04"), ("g6-standard-1", "g6-standard-2")]
     {
         let after = one.replace(from, to);
-        let case = Case { before: &one, after: &after, ..Case::default() };
+        let case = PlanCase { before: &one, after: &after, ..PlanCase::default() };
         assert_eq!(codes(&plan(&case)), ["empties_serving_set"], "{to}");
-        assert!(codes(&plan(&Case { allowed: outage(), ..case })).is_empty(), "{to}");
+        assert!(codes(&plan(&PlanCase { allowed: outage(), ..case })).is_empty(), "{to}");
     }
 }
 
@@ -144,7 +147,7 @@ fn two_that_serve_in_one_set_under_other_names_are_siblings() {
         format!("{}{}{}", head.trim_end(), one("blue", 1), one("green", 2))
     };
     let (before, after) = (pair("linode/debian12"), pair("linode/ubuntu24.04"));
-    let plan = plan(&Case { before: &before, after: &after, ..Case::default() });
+    let plan = plan(&PlanCase { before: &before, after: &after, ..PlanCase::default() });
     assert!(codes(&plan).is_empty(), "{:?}", plan.notes);
     let gate = step(&plan, "serving gate", "node_blue");
     assert!(comes_after(&plan, gate, step(&plan, "ready", "blue")));
@@ -161,12 +164,12 @@ fn no_set_is_left_with_what_takes_nobody() {
         with("soa_email: a@example.com", "soa_email: a@example.com, status: disabled"),
     ];
     for after in &off {
-        let case = Case { before: &shop(), after, ..Case::default() };
+        let case = PlanCase { before: &shop(), after, ..PlanCase::default() };
         assert_eq!(codes(&plan(&case)), ["empties_serving_set"], "{after}");
-        assert!(codes(&plan(&Case { allowed: outage(), ..case })).is_empty(), "{after}");
+        assert!(codes(&plan(&PlanCase { allowed: outage(), ..case })).is_empty(), "{after}");
     }
     let backup = with("label: '${each.value.label}'", "mode: backup, label: '${each.value.label}'");
-    let plan = plan(&Case { before: &shop(), after: &backup, ..Case::default() });
+    let plan = plan(&PlanCase { before: &shop(), after: &backup, ..PlanCase::default() });
     assert!(codes(&plan).is_empty(), "a backup serves where nothing accepts: {:?}", plan.notes);
 }
 
@@ -190,18 +193,18 @@ fn of_names_that_exclude_each_other_one_goes_right_before_the_other_comes() {
     let mut told = String::new();
     for (before, after) in [(RECORD, alias), (alias, RECORD), (RECORD, &same), (RECORD, &beside)] {
         for allowed in [Allowances::default(), outage()] {
-            told += &check(&Case { before, after, allowed, ..Case::default() });
+            told += &check(&PlanCase { before, after, allowed, ..PlanCase::default() });
             told += "\n";
         }
     }
     insta::assert_snapshot!(told);
     let change = unseen(&["a"]);
-    let case = Case {
+    let case = PlanCase {
         before: RECORD,
         after: alias,
         allowed: outage(),
         change: &change,
-        ..Case::default()
+        ..PlanCase::default()
     };
     assert_eq!(codes(&plan(&case)), ["name_taken"], "it could not be read, so it stays");
 }
@@ -209,7 +212,7 @@ fn of_names_that_exclude_each_other_one_goes_right_before_the_other_comes() {
 #[test]
 fn a_name_that_goes_over_to_another_name_leaves_nothing() {
     let after = RECORD.replace("name: shop", "name: www");
-    let case = Case { before: RECORD, after: &after, ..Case::default() };
+    let case = PlanCase { before: RECORD, after: &after, ..PlanCase::default() };
     assert_eq!(codes(&plan(&case)), ["empties_serving_set"]);
     let six = format!(
         "{RECORD}\n  six: {{ kind: linode.domain_record, domain: '${{zone}}', type: AAAA, name: shop, target: '2001:db8::1' }}"
@@ -218,7 +221,7 @@ fn a_name_that_goes_over_to_another_name_leaves_nothing() {
         .replace("  a:", "  b:")
         .replace("type: A,", "type: TXT,")
         .replace("name: shop, target: 192", "name: txt, target: 192");
-    let plan = plan(&Case { before: &six, after: &without, ..Case::default() });
+    let plan = plan(&PlanCase { before: &six, after: &without, ..PlanCase::default() });
     assert!(codes(&plan).is_empty(), "the name still answers: {:?}", plan.notes);
 }
 
@@ -246,7 +249,7 @@ fn names_are_given_up_before_they_are_taken() {
     ];
     let mut told = String::new();
     for (before, after) in &cases {
-        let case = Case { before, after, allowed: outage(), ..Case::default() };
+        let case = PlanCase { before, after, allowed: outage(), ..PlanCase::default() };
         told += &check(&case);
         told += "\n";
     }
@@ -277,8 +280,13 @@ fn to_where_a_name_may_lead_that_could_not_be_read_nothing_is_taken_away() {
     let moved = moved.join("\n");
     for after in [&fewer, &moved] {
         let change = unseen(&["shop"]);
-        let case =
-            Case { before: &spare, after, allowed: outage(), change: &change, ..Case::default() };
+        let case = PlanCase {
+            before: &spare,
+            after,
+            allowed: outage(),
+            change: &change,
+            ..PlanCase::default()
+        };
         let plan = plan(&case);
         let touched: Vec<String> = plan
             .steps
@@ -381,11 +389,11 @@ fn nobody_waits_at_a_gate_that_never_opens() {
         shop()
     );
     let after = sites.replace("target: '${lb.ipv4}'", "target: '${lb_eu.ipv4}'");
-    let case = Case { before: &sites, after: &after, allowed: outage(), ..Case::default() };
+    let case = PlanCase { before: &sites, after: &after, allowed: outage(), ..PlanCase::default() };
     assert_eq!(codes(&plan(&case)), ["gate_never_opens"]);
     let accepts = |it: &str| it.replace(", mode: drain", "");
     let (before, after) = (accepts(&sites), accepts(&after));
-    let case = Case { before: &before, after: &after, ..case };
+    let case = PlanCase { before: &before, after: &after, ..case };
     assert!(codes(&plan(&case)).is_empty());
 }
 
@@ -406,7 +414,7 @@ fn users_who_wait_for_more_than_has_to_be_there_are_named() {
     let (state, _) = applied(&stack(&before, &catalog), &catalog);
     let waits = |count: u8| {
         let after = sites(count, "lb_eu");
-        let plan = plan(&Case { before: &before, after: &after, ..Case::default() });
+        let plan = plan(&PlanCase { before: &before, after: &after, ..PlanCase::default() });
         waiting(&catalog, &stack(&after, &catalog), &state, &plan)
     };
     let found = waits(2).unwrap();

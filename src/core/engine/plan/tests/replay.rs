@@ -109,7 +109,7 @@ fn output(name: &str, id: &str) -> Value {
 
 /// One object in the model.
 #[derive(Debug, Clone)]
-struct Object {
+struct ReplayObject {
     kind: String,
     attributes: Attributes,
     holder: Option<usize>,
@@ -142,7 +142,7 @@ struct Clouds<'a> {
     stack: &'a Stack,
     layout: &'a Layout,
     plan: &'a Plan,
-    objects: BTreeMap<usize, Object>,
+    objects: BTreeMap<usize, ReplayObject>,
     current: BTreeMap<Address, usize>,
     deposed: BTreeMap<Address, usize>,
     /// By the address that led them: where users may still come.
@@ -217,7 +217,7 @@ impl<'a> Clouds<'a> {
         ready: bool,
     ) {
         let object =
-            Object { kind: kind.into(), attributes, holder, targets, up: ready, seen: ready };
+            ReplayObject { kind: kind.into(), attributes, holder, targets, up: ready, seen: ready };
         self.objects.insert(self.next, object);
         self.current.insert(address.clone(), self.next);
         self.next += 1;
@@ -227,7 +227,7 @@ impl<'a> Clouds<'a> {
     fn conflict(&self, own: usize) -> Option<String> {
         let one = &self.objects[&own];
         let kind = self.kind(&one.kind);
-        let identity = |it: &Object| -> Vec<String> {
+        let identity = |it: &ReplayObject| -> Vec<String> {
             let part = |name: &String| match &kind.contains_in {
                 Some(container) if container == name => format!("{:?}", it.holder),
                 _ => it.attributes.get(name).map_or_else(String::new, |it| it.json().to_string()),

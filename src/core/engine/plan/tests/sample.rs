@@ -8,7 +8,8 @@ use crate::engine::address::Address;
 use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::plan::model::change::{
     Action, AttributeChange, Bindings, Change, Danger, DeferReason, Deferred, Drift,
-    LossDeclaration, Note, OutputChange, Plan, StaleReport, Step, StepCall, TrafficShift,
+    DriftedAttribute, LossDeclaration, Note, OutputChange, Plan, StaleReport, Step, StepCall,
+    TrafficShift,
 };
 use crate::engine::schema::Sort;
 use crate::engine::state::record::Allowances;
@@ -320,7 +321,12 @@ fn any_danger() -> impl Strategy<Value = Danger> {
 }
 
 fn any_drift() -> impl Strategy<Value = Drift> {
-    let attributes = vec((text(), value(), value()), 0..3);
+    let one = (text(), value(), value()).prop_map(|(name, recorded, observed)| DriftedAttribute {
+        name,
+        recorded,
+        observed,
+    });
+    let attributes = vec(one, 0..3);
     (address(), text(), any::<bool>(), attributes)
         .prop_map(|(address, kind, absent, attributes)| Drift { address, kind, absent, attributes })
 }

@@ -58,7 +58,7 @@ fn layered(catalog: &Catalog, base: &str, overlay: Option<&str>) -> Stack {
 }
 
 /// One switch: what was applied, what the layers say now, the overlay, and what is lost.
-pub struct Case<'a> {
+pub struct SwitchCase<'a> {
     pub applied: &'a str,
     pub base: &'a str,
     /// The overlay that was active; `None`: the base.
@@ -76,7 +76,7 @@ pub struct Case<'a> {
     pub change: &'a dyn Fn(&mut State, &mut BTreeMap<Address, Observation>),
 }
 
-impl Default for Case<'_> {
+impl Default for SwitchCase<'_> {
     fn default() -> Self {
         Self {
             applied: SITES,
@@ -95,7 +95,7 @@ impl Default for Case<'_> {
     }
 }
 
-pub fn plan(case: &Case<'_>) -> Plan {
+pub fn plan(case: &SwitchCase<'_>) -> Plan {
     let catalog = builtin();
     let (mut state, mut observed) = applied(
         &layered(&catalog, case.applied, case.turned.first().copied().unwrap_or(case.active)),
@@ -149,7 +149,7 @@ pub fn plan(case: &Case<'_>) -> Plan {
     }
 }
 
-pub fn check(case: &Case<'_>) -> String {
+pub fn check(case: &SwitchCase<'_>) -> String {
     told(&plan(case))
 }
 
@@ -157,7 +157,7 @@ const US: &[&str] = &["linode:us-east"];
 
 #[test]
 fn traffic_moves_after_all_behind_its_new_target_and_its_gate() {
-    insta::assert_snapshot!(check(&Case::default()));
+    insta::assert_snapshot!(check(&SwitchCase::default()));
 }
 
 /// Two overlays that want the same of the standby, and the first was stopped before it did anything: what both want is
@@ -175,13 +175,13 @@ fn a_switch_that_turns_another_carries_what_both_go_for() {
     let unfinished = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
         state.phase = Phase::Switching;
     };
-    let plan = plan(&Case {
+    let plan = plan(&SwitchCase {
         base: &merged,
         active: Some(FAILOVER),
         turned: &[None],
         to: Some(&other),
         change: &unfinished,
-        ..Case::default()
+        ..SwitchCase::default()
     });
     let action = |name: &str| {
         let change = plan.changes.iter().find(|it| it.address.to_string() == name).unwrap();
@@ -196,13 +196,13 @@ fn a_switch_that_turns_another_carries_what_both_go_for() {
 
 #[test]
 fn under_loss_nothing_is_planned_for_what_is_frozen_and_its_outputs_are_stale() {
-    let text = check(&Case { lost: US, ..Case::default() });
+    let text = check(&SwitchCase { lost: US, ..SwitchCase::default() });
     insta::assert_snapshot!(text);
 }
 
 #[test]
 fn nobody_is_directed_to_what_is_lost() {
-    let refusals = |case: &Case<'_>| {
+    let refusals = |case: &SwitchCase<'_>| {
         let plan = plan(case);
         plan.refusals().map(|it| format!("{}: {}", it.code, it.text)).collect::<Vec<_>>()
     };
@@ -210,28 +210,34 @@ fn nobody_is_directed_to_what_is_lost() {
     let told = |target: &str, domain: &str| {
         vec![format!("lost_target: `shop` would send users to `{target}`, but {domain} is lost")]
     };
-    let there = Case { lost: eu, ..Case::default() };
+    let there = SwitchCase { lost: eu, ..SwitchCase::default() };
     assert_eq!(refusals(&there), told("lb_eu", "linode:eu-central"));
-    let home = || Case { active: Some(FAILOVER), to: None, lost: US, ..Case::default() };
+    let home =
+        || SwitchCase { active: Some(FAILOVER), to: None, lost: US, ..SwitchCase::default() };
     assert_eq!(refusals(&home()), told("lb", "linode:us-east"));
     // Asked for; and where nobody is served before, nobody is worse off.
     let allowed = Allowances { outage: true, ..Allowances::default() };
-    assert!(refusals(&Case { allowed, ..home() }).is_empty());
+    assert!(refusals(&SwitchCase { allowed, ..home() }).is_empty());
     // Two answers under one name: the last that leads to what lives is not taken away.
     let two = SITES.replace("outputs:", "  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb_eu.ipv4}', ttl_sec: 300 }\noutputs:");
     let alone = "resources:\n  shop: null\n";
-    let active =
-        |lost| Case { applied: &two, base: &two, to: Some(alone), lost, ..Case::default() };
+    let active = |lost| SwitchCase {
+        applied: &two,
+        base: &two,
+        to: Some(alone),
+        lost,
+        ..SwitchCase::default()
+    };
     assert!(refusals(&active(US)).is_empty());
     let told = "lost_target: `shop` would leave users to `lb_eu`, but linode:eu-central is lost";
     assert_eq!(refusals(&active(eu)), [told]);
     let both: &[&str] = &["linode:eu-central", "linode:us-east"];
-    assert!(refusals(&Case { lost: both, ..home() }).is_empty());
+    assert!(refusals(&SwitchCase { lost: both, ..home() }).is_empty());
 }
 
 #[test]
 fn home_again_drains_before_the_standby_shrinks() {
-    let case = Case { active: Some(FAILOVER), to: None, ..Case::default() };
+    let case = SwitchCase { active: Some(FAILOVER), to: None, ..SwitchCase::default() };
     insta::assert_snapshot!(check(&case));
 }
 
@@ -241,7 +247,7 @@ fn what_was_pending_is_not_part_of_the_switch() {
         "check_path: /ok, check_timeout: 5 }\n  eu",
         "check_path: /new, check_timeout: 5 }\n  eu",
     );
-    let text = check(&Case { base: &merged, ..Case::default() });
+    let text = check(&SwitchCase { base: &merged, ..SwitchCase::default() });
     assert!(!text.lines().any(|it| it.starts_with("replace")), "{text}");
     insta::assert_snapshot!(text);
 }
@@ -250,7 +256,7 @@ fn what_was_pending_is_not_part_of_the_switch() {
 fn changes_of_frozen_objects_are_held_or_left_behind() {
     let smaller =
         FAILOVER.replace("resources:", "resources:\n  web: { count: 1, type: g6-standard-2 }");
-    let text = check(&Case { to: Some(&smaller), lost: US, ..Case::default() });
+    let text = check(&SwitchCase { to: Some(&smaller), lost: US, ..SwitchCase::default() });
     insta::assert_snapshot!(text);
 }
 
@@ -260,19 +266,22 @@ fn what_the_switch_needs_is_made_even_if_it_was_missing_before() {
         observed.insert(Address::index("eu", 0), Observation::Absent);
         observed.insert(Address::index("web", 0), Observation::Absent);
     };
-    insta::assert_snapshot!(check(&Case { change: &gone, ..Case::default() }));
+    insta::assert_snapshot!(check(&SwitchCase { change: &gone, ..SwitchCase::default() }));
 }
 
 #[test]
 fn a_create_that_needs_what_was_never_made_cannot_be_part_of_a_switch() {
     let needs = "variables: { size: 1 }\nresources:\n  late: { kind: linode.nodebalancer, region: us-east, label: late }\n  alias: { kind: linode.domain_record, domain: '${zone}', type: A, name: alias, target: '${late.ipv4}' }\n";
-    let text = check(&Case { to: Some(needs), lost: US, ..Case::default() });
+    let text = check(&SwitchCase { to: Some(needs), lost: US, ..SwitchCase::default() });
     insta::assert_snapshot!(text);
 }
 
 #[test]
 fn with_its_global_fault_domain_lost_nothing_of_a_cloud_is_changed() {
-    insta::assert_snapshot!(check(&Case { lost: &["linode:global"], ..Case::default() }));
+    insta::assert_snapshot!(check(&SwitchCase {
+        lost: &["linode:global"],
+        ..SwitchCase::default()
+    }));
 }
 
 #[test]
@@ -282,7 +291,7 @@ fn silence_that_nobody_declared_freezes_nothing_and_names_the_fault_domain() {
             observed.insert(Address::one(name), Observation::Unseen("no answer".into()));
         }
     };
-    let case = Case { to: None, change: &silent, ..Case::default() };
+    let case = SwitchCase { to: None, change: &silent, ..SwitchCase::default() };
     let plan = plan(&case);
     assert!(plan.steps.is_empty());
     insta::assert_snapshot!(told(&plan));
@@ -295,13 +304,13 @@ fn a_thaw_repairs_what_is_gone_and_leaves_merges_for_later() {
         observed.insert(Address::index("web", 1), Observation::Absent);
         observed.insert(Address::index("node", 1), Observation::Absent);
     };
-    let case = Case {
+    let case = SwitchCase {
         base: &merged,
         active: Some(FAILOVER),
         to: None,
         thaws: US,
         change: &gone,
-        ..Case::default()
+        ..SwitchCase::default()
     };
     insta::assert_snapshot!(check(&case));
 }
@@ -309,7 +318,8 @@ fn a_thaw_repairs_what_is_gone_and_leaves_merges_for_later() {
 #[test]
 fn a_failback_keeps_what_holds_data() {
     let with_data = "variables: { size: 1 }\nresources:\n  orders: { kind: dynamodb.table, region: eu-west-1, name: orders, attributes: { id: S }, hash_key: id }\n  spare: { kind: linode.nodebalancer, region: eu-central, label: spare }\n";
-    let case = |keep| Case { active: Some(with_data), to: None, keep, ..Case::default() };
+    let case =
+        |keep| SwitchCase { active: Some(with_data), to: None, keep, ..SwitchCase::default() };
     insta::assert_snapshot!(check(&case(Keep::Data)));
     assert!(check(&case(Keep::All)).contains("held delete spare"));
 }
@@ -323,7 +333,8 @@ fn what_an_earlier_run_left_draining_is_waited_for() {
     // The record is home already; only the standby has still to shrink.
     let moved =
         FAILOVER.replace("shop: { target: '${lb_eu.ipv4}' }", "{}").replace("resources:\n  {}", "");
-    let case = Case { active: Some(&moved), to: None, change: &draining, ..Case::default() };
+    let case =
+        SwitchCase { active: Some(&moved), to: None, change: &draining, ..SwitchCase::default() };
     insta::assert_snapshot!(check(&case));
 }
 
@@ -350,8 +361,13 @@ fn a_balancer_made_beside_the_old_one_leaves_that_whole_until_users_have_moved()
             it.insert("ipv4".into(), Value::text("192.0.2.7"));
         }
     };
-    let case =
-        |change| Case { applied: &sites, base: &sites, to: Some(moved), change, ..Case::default() };
+    let case = |change| SwitchCase {
+        applied: &sites,
+        base: &sites,
+        to: Some(moved),
+        change,
+        ..SwitchCase::default()
+    };
     let text = check(&case(&|_, _| {}));
     let goes_on = check(&case(&begun));
     insta::assert_snapshot!(format!("{text}-- goes on --\n{goes_on}"));
@@ -360,13 +376,13 @@ fn a_balancer_made_beside_the_old_one_leaves_that_whole_until_users_have_moved()
 /// The other node would open the gate, and be gone when users come.
 #[test]
 fn what_serves_only_until_it_is_deleted_does_not_open_the_gate() {
-    let plan = plan(&Case {
+    let plan = plan(&SwitchCase {
         applied: &SITES.replace("'${vars.size}', region: eu-central", "2, region: eu-central"),
         to: Some(
             "resources:\n  shop: { target: '${lb_eu.ipv4}' }\n  eu: { count: 1, image: linode/ubuntu24.04 }\n",
         ),
         base: &SITES.replace("'${vars.size}', region: eu-central", "2, region: eu-central"),
-        ..Case::default()
+        ..SwitchCase::default()
     });
     let text = told(&plan);
     let id = |it: &dyn Fn(&StepCall) -> bool, at: &Address| {
@@ -401,13 +417,13 @@ fn finished_under_its_own_name(old: Option<&str>) {
             it.insert("label".into(), Value::text("eu-0-abcde"));
         }
     };
-    let plan = plan(&Case {
+    let plan = plan(&SwitchCase {
         applied: &sites,
         base: &sites,
         active: Some(FAILOVER),
         to: None,
         change: &begun,
-        ..Case::default()
+        ..SwitchCase::default()
     });
     let change = |name| {
         let address = Address::index(name, 0);
@@ -444,14 +460,14 @@ fn group_wide_changes_wait_while_a_member_is_lost_and_own_ones_go() {
             attributes.insert("replicas".into(), Value::List(others));
         }
     };
-    let case = |group_changes| Case {
+    let case = |group_changes| SwitchCase {
         applied: GROUP,
         base: changed,
         to: None,
         lost: &["aws:eu-west-1"],
         allowed: Allowances { group_changes, ..Allowances::default() },
         change: &whole,
-        ..Case::default()
+        ..SwitchCase::default()
     };
     insta::assert_snapshot!(format!(
         "{}-- allowed --\n{}",
@@ -464,7 +480,7 @@ fn group_wide_changes_wait_while_a_member_is_lost_and_own_ones_go() {
 fn a_target_replaced_in_place_is_refused_with_the_rule() {
     let moved = FAILOVER.replace("resources:", "resources:\n  lb: { region: us-west }");
     let moved = moved.replace("shop: { target: '${lb_eu.ipv4}' }", "shop: { ttl_sec: 120 }");
-    let plan = plan(&Case { to: Some(&moved), ..Case::default() });
+    let plan = plan(&SwitchCase { to: Some(&moved), ..SwitchCase::default() });
     let note = plan.notes.iter().find(|it| it.code == "no_serving_order").expect("it is refused");
     insta::assert_snapshot!(note.text);
 }
@@ -481,7 +497,8 @@ fn literal_targets_that_depend_on_each_other_move_in_the_order_of_the_stack() {
         )
     };
     let (before, after) = (records(1), records(2));
-    let text = check(&Case { applied: &before, base: &after, to: None, ..Case::default() });
+    let text =
+        check(&SwitchCase { applied: &before, base: &after, to: None, ..SwitchCase::default() });
     assert!(text.contains("0: update a\n1: update b after [0]\n"), "{text}");
     // Nothing looks at what is spelled out.
     assert_eq!(text.matches("unchecked_target").count(), 2, "{text}");
@@ -491,8 +508,13 @@ fn literal_targets_that_depend_on_each_other_move_in_the_order_of_the_stack() {
 #[test]
 fn a_set_may_be_emptied_once_nobody_is_directed_to_it() {
     let cold = SITES.replace("count: '${vars.size}'", "count: '${vars.size - 1}'");
-    let case =
-        |base| Case { applied: base, base, active: Some(FAILOVER), to: None, ..Case::default() };
+    let case = |base| SwitchCase {
+        applied: base,
+        base,
+        active: Some(FAILOVER),
+        to: None,
+        ..SwitchCase::default()
+    };
     let text = check(&case(&cold));
     assert!(!text.contains("empties_serving_set"), "{text}");
     assert!(text.contains("delete node_eu[0]"), "{text}");
@@ -517,8 +539,14 @@ const ONE_SITE: &str = "variables: { size: 2 }\nresources:\n  shop: null\n";
 
 #[test]
 fn one_of_two_ways_goes_after_the_other_is_checked_and_comes_back_before_the_other_shrinks() {
-    let there = Case { applied: ACTIVE, base: ACTIVE, to: Some(ONE_SITE), ..Case::default() };
-    let back =
-        Case { applied: ACTIVE, base: ACTIVE, active: Some(ONE_SITE), to: None, ..Case::default() };
+    let there =
+        SwitchCase { applied: ACTIVE, base: ACTIVE, to: Some(ONE_SITE), ..SwitchCase::default() };
+    let back = SwitchCase {
+        applied: ACTIVE,
+        base: ACTIVE,
+        active: Some(ONE_SITE),
+        to: None,
+        ..SwitchCase::default()
+    };
     insta::assert_snapshot!(format!("{}-- and back --\n{}", check(&there), check(&back)));
 }

@@ -6,13 +6,13 @@ use crate::engine::address::Address;
 use crate::engine::observed::{Observation, UnknownReason, Unreadable};
 use crate::engine::plan::model::change::{DeferReason, Plan, StepCall};
 use crate::engine::plan::model::options::{Allowances, Intent, RecoveryOverlay};
-use crate::engine::plan::tests::switch::{Case, FAILOVER, SITES, check, plan};
+use crate::engine::plan::tests::switch::{FAILOVER, SITES, SwitchCase, check, plan};
 use crate::engine::state::record::{Deposed, State};
 
-type Change<'a> = dyn Fn(&mut State, &mut BTreeMap<Address, Observation>) + 'a;
+type WorldEdit<'a> = dyn Fn(&mut State, &mut BTreeMap<Address, Observation>) + 'a;
 
 /// These were asked about, and nobody answered.
-fn silent<'a>(names: &'a [&'a str]) -> Box<Change<'a>> {
+fn silent<'a>(names: &'a [&'a str]) -> Box<WorldEdit<'a>> {
     Box::new(move |_, observed| {
         for name in names {
             let unseen = Observation::Unseen("no answer".into());
@@ -52,7 +52,7 @@ outputs:";
         "nodebalancer: '${lb_eu}', check: http, check_path: '/${late.ipv4}'",
     );
     let unseen = silent(&["late"]);
-    let case = Case { base: &base, to: None, change: &*unseen, ..Case::default() };
+    let case = SwitchCase { base: &base, to: None, change: &*unseen, ..SwitchCase::default() };
     let plan = plan(&case);
     left_alone(&plan, &["late", "late_http", "alias", "after", "more_after", "http_eu"]);
     insta::assert_snapshot!(check(&case));
@@ -83,7 +83,7 @@ fn only_silence_is_a_loss_and_the_overlay_that_assumes_it_is_named() {
     let us = ["http", "node[0]", "node[1]"];
     let told = |names: &[&str], ways: &[RecoveryOverlay], lost: &'static [&'static str]| {
         let unseen = silent(names);
-        let case = Case { to: None, change: &*unseen, ways, lost, ..Case::default() };
+        let case = SwitchCase { to: None, change: &*unseen, ways, lost, ..SwitchCase::default() };
         silence(&plan(&case)).1.to_owned()
     };
     let one =
@@ -117,7 +117,7 @@ fn a_no_is_told_by_its_cause_and_lost_is_not_a_word_of_it() {
         }
     };
     let denied = refuse(UnknownReason::Denied, "GET x answered 401: Invalid Token");
-    let case = Case { to: None, change: &denied, ..Case::default() };
+    let case = SwitchCase { to: None, change: &denied, ..SwitchCase::default() };
     let first = &plan(&case).notes[0];
     assert_eq!(first.code, "denied");
     assert_eq!(
@@ -125,17 +125,17 @@ fn a_no_is_told_by_its_cause_and_lost_is_not_a_word_of_it() {
         "GET x answered 401: Invalid Token; so `lb`, `http`, `node[0]` and 1 more could not be read"
     );
     let malformed = refuse(UnknownReason::Malformed, "GET x: not JSON");
-    let case = Case { to: None, change: &malformed, ..Case::default() };
+    let case = SwitchCase { to: None, change: &malformed, ..SwitchCase::default() };
     assert_eq!(plan(&case).notes[0].code, "malformed");
-    for it in [&denied as &Change<'_>, &malformed] {
-        let plan = plan(&Case { to: None, change: it, ..Case::default() });
+    for it in [&denied as &WorldEdit<'_>, &malformed] {
+        let plan = plan(&SwitchCase { to: None, change: it, ..SwitchCase::default() });
         assert!(plan.unseen().is_some_and(UnknownReason::is_no));
         let said = format!("{:?}", plan.notes);
         assert!(!said.contains("lost") && !said.contains("unseen_fault_domain"), "{said}");
     }
     // Throttled is neither.
     let later = refuse(UnknownReason::Throttled, "GET x answered 429");
-    let plan = plan(&Case { to: None, change: &later, ..Case::default() });
+    let plan = plan(&SwitchCase { to: None, change: &later, ..SwitchCase::default() });
     assert_eq!(plan.unseen(), Some(UnknownReason::Throttled));
     assert!(!format!("{:?}", plan.notes).contains("--lost"), "{:?}", plan.notes);
 }
@@ -149,7 +149,7 @@ fn what_is_recorded_and_not_seen_lends_its_recorded_values() {
 outputs:";
     let base = SITES.replace("outputs:", more).replace("label: lb-us }", "label: lb-new }");
     let unseen = silent(&["lb"]);
-    let case = Case { base: &base, to: None, change: &*unseen, ..Case::default() };
+    let case = SwitchCase { base: &base, to: None, change: &*unseen, ..SwitchCase::default() };
     let plan = plan(&case);
     assert_eq!(
         held(&plan, "other"),
@@ -167,7 +167,7 @@ outputs:";
 fn users_stay_where_they_are_while_their_new_target_is_not_seen() {
     let smaller = FAILOVER.replace("resources:", "resources:\n  web: { count: 1 }");
     let unseen = silent(&["http_eu"]);
-    let case = Case { to: Some(&smaller), change: &*unseen, ..Case::default() };
+    let case = SwitchCase { to: Some(&smaller), change: &*unseen, ..SwitchCase::default() };
     let plan = plan(&case);
     left_alone(&plan, &["shop", "web[1]", "node[1]", "node_eu[1]"]);
     assert!(plan.waiting().count() == 4);
@@ -178,7 +178,7 @@ fn users_stay_where_they_are_while_their_new_target_is_not_seen() {
         state.records.get_mut(&address).unwrap().since = 3_599_000;
         observed.insert(address, Observation::Absent);
     };
-    let case = Case { change: &young, ..Case::default() };
+    let case = SwitchCase { change: &young, ..SwitchCase::default() };
     assert!(check(&case).contains("serving gate shop"), "{}", check(&case));
 }
 
@@ -195,13 +195,13 @@ fn nothing_joins_a_group_whose_other_member_is_not_seen() {
     };
     for group_changes in [false, true] {
         let allowed = Allowances { group_changes, ..Allowances::default() };
-        let case = Case {
+        let case = SwitchCase {
             applied: GROUP,
             base: GROUP,
             to: None,
             allowed,
             change: &gone,
-            ..Case::default()
+            ..SwitchCase::default()
         };
         let plan = plan(&case);
         assert!(plan.steps.is_empty(), "{:?}", plan.steps);
@@ -211,13 +211,13 @@ fn nothing_joins_a_group_whose_other_member_is_not_seen() {
     let more = format!(
         "{GROUP}\n  third: {{ kind: dynamodb.replica, table: '${{table}}', region: eu-central-1 }}"
     );
-    let third = |lost, allowed| Case {
+    let third = |lost, allowed| SwitchCase {
         applied: GROUP,
         base: &more,
         to: None,
         lost,
         allowed,
-        ..Case::default()
+        ..SwitchCase::default()
     };
     let lost: &[&str] = &["aws:eu-west-1"];
     let joining = plan(&third(lost, Allowances::default()));
@@ -242,14 +242,14 @@ fn a_destroy_deletes_what_it_can_and_keeps_what_that_needs() {
 outputs:",
     );
     let unseen = silent(&["lb_eu", "http_eu", "eu[0]", "node_eu[0]", "guarded"]);
-    let case = Case {
+    let case = SwitchCase {
         applied: &base,
         base: &base,
         to: None,
         intent: Intent::Destroy,
         lost: &["linode:us-east", "aws:us-east-1"],
         change: &*unseen,
-        ..Case::default()
+        ..SwitchCase::default()
     };
     let plan = plan(&case);
     left_alone(&plan, &["table", "replica", "wall", "guarded", "lb_eu"]);
@@ -267,8 +267,13 @@ fn nothing_is_deleted_under_what_is_not_seen() {
         .map(|it| it.replace("${lb_eu.ipv4}", "192.0.2.9") + "\n")
         .collect::<String>();
     let unseen = silent(&["alias"]);
-    let case =
-        Case { applied: &two, base: &without, to: None, change: &*unseen, ..Case::default() };
+    let case = SwitchCase {
+        applied: &two,
+        base: &without,
+        to: None,
+        change: &*unseen,
+        ..SwitchCase::default()
+    };
     let plan = plan(&case);
     left_alone(&plan, &["lb_eu", "http_eu", "node_eu[0]", "alias"]);
     let why = "users may be sent to it: `alias` could not be read";
@@ -284,23 +289,25 @@ fn nothing_is_called_where_nobody_who_was_asked_answered() {
     let more =
         FAILOVER.replace("shop: { target: '${lb_eu.ipv4}' }", "{}").replace("resources:\n  {}", "");
     let unseen = silent(&["http_eu", "node_eu[0]"]);
-    let apply = Case { base: &changed, to: None, change: &*unseen, ..Case::default() };
+    let apply = SwitchCase { base: &changed, to: None, change: &*unseen, ..SwitchCase::default() };
     let told = plan(&apply);
     let why = "linode:eu-central is unreachable";
     assert_eq!(held(&told, "eu[0]"), Some((DeferReason::Unseen, why)));
     assert!(told.steps.iter().any(|it| it.address.to_string() == "web[0]"), "{:?}", told.steps);
-    let grows = Case { to: Some(&more), change: &*unseen, ..Case::default() };
+    let grows = SwitchCase { to: Some(&more), change: &*unseen, ..SwitchCase::default() };
     let told = plan(&grows);
     assert_eq!(held(&told, "eu[1]"), Some((DeferReason::Unseen, why)));
     assert!(told.steps.is_empty(), "{:?}", told.steps);
-    let goes = Case { to: None, intent: Intent::Destroy, change: &*unseen, ..Case::default() };
+    let goes =
+        SwitchCase { to: None, intent: Intent::Destroy, change: &*unseen, ..SwitchCase::default() };
     let told = plan(&goes);
     assert_eq!(held(&told, "lb_eu"), Some((DeferReason::Unseen, why)));
     left_alone(&told, &["lb_eu", "http_eu", "eu[0]", "node_eu[0]"]);
     assert!(told.steps.iter().any(|it| it.address.to_string() == "lb"), "{:?}", told.steps);
     // One that was asked there and answered is a sign.
     let one = silent(&["node_eu[0]"]);
-    let told = plan(&Case { base: &changed, to: None, change: &*one, ..Case::default() });
+    let told =
+        plan(&SwitchCase { base: &changed, to: None, change: &*one, ..SwitchCase::default() });
     assert!(told.steps.iter().any(|it| it.address.to_string() == "eu[0]"), "{:?}", told.steps);
 }
 
@@ -311,7 +318,7 @@ fn an_interrupted_replace_in_what_is_lost_is_finished_after_the_thaw() {
         record.deposed = Some(Deposed { id: "99".into(), attributes: record.attributes.clone() });
     };
     let lost: &[&str] = &["linode:us-east"];
-    let told = plan(&Case { to: None, lost, change: &begun, ..Case::default() });
+    let told = plan(&SwitchCase { to: None, lost, change: &begun, ..SwitchCase::default() });
     let why = "an interrupted replacement will be finished once linode:us-east has recovered";
     assert_eq!(held(&told, "lb"), Some((DeferReason::Lost, why)));
 }
@@ -327,7 +334,13 @@ outputs:",
     );
     let moves = |unseen: &[&str], lost: &[&str]| {
         let unseen = silent(unseen);
-        let case = Case { applied: &base, base: &base, lost, change: &*unseen, ..Case::default() };
+        let case = SwitchCase {
+            applied: &base,
+            base: &base,
+            lost,
+            change: &*unseen,
+            ..SwitchCase::default()
+        };
         let plan = plan(&case);
         let moves =
             plan.steps.iter().any(|it| it.call.mutates() && it.address == Address::one("shop"));
@@ -351,7 +364,7 @@ fn what_would_be_made_inside_a_replacement_that_waits_waits_as_well() {
         "region: us-west, label: lb-us, lifecycle: { create_before_destroy: true } }",
     );
     let unseen = silent(&["node[1]"]);
-    let case = Case { base: &base, to: None, change: &*unseen, ..Case::default() };
+    let case = SwitchCase { base: &base, to: None, change: &*unseen, ..SwitchCase::default() };
     let plan = plan(&case);
     left_alone(&plan, &["lb", "http", "node[0]", "node[1]", "shop"]);
     assert_eq!(

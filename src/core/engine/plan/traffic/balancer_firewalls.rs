@@ -16,7 +16,7 @@ use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::{Attributes, Value};
 
 /// A port of a balancer, or a machine without one, at which not everybody is let in.
-pub struct Door {
+pub struct FilteredPort {
     /// The port's own object, or the machine.
     at: Address,
     holder: Address,
@@ -120,7 +120,7 @@ pub fn doors<'a, 'b>(
     (stack, catalog): (&Stack, &Catalog),
     walls: &Walls<'a, 'b>,
     directions: &[ShiftDirection],
-) -> Vec<Door> {
+) -> Vec<FilteredPort> {
     let fronts = fronts(planned, &DesiredTopology::new(catalog, stack));
     let entries = entries(planned, catalog, walls, &fronts);
     entries.iter().filter_map(|it| door(it, walls, &fronts, directions)).collect()
@@ -131,7 +131,7 @@ fn door(
     walls: &Walls<'_, '_>,
     fronts: &BTreeMap<Address, BTreeSet<Option<Family>>>,
     directions: &[ShiftDirection],
-) -> Option<Door> {
+) -> Option<FilteredPort> {
     let Entry { at, holder, port } = entry;
     let wall = walls.after(holder)?;
     let any = BTreeSet::from([None]);
@@ -159,7 +159,7 @@ fn door(
     let watched = |it: &ShiftDirection| {
         it.gate.as_ref().is_some_and(|of| of.is_empty() || of.contains(address))
     };
-    Some(Door {
+    Some(FilteredPort {
         at: address.clone(),
         holder: holder.change.address.clone(),
         own: wall.own.cloned(),
@@ -201,7 +201,7 @@ fn fronts(
     fronts
 }
 
-impl Door {
+impl FilteredPort {
     fn says(&self) -> String {
         let Self { wall, port, at, holder, .. } = self;
         match port {

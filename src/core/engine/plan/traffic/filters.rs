@@ -17,7 +17,7 @@ use crate::engine::value::{Attributes, Value};
 pub const SHUT_BY_OTHERS: &str = "shut_by_others";
 
 /// What stands before something.
-pub struct Wall<'a> {
+pub struct AttachedFirewall<'a> {
     /// For sentences.
     pub name: String,
     /// Its address, where it is of this stack.
@@ -88,7 +88,7 @@ impl<'a, 'b> Walls<'a, 'b> {
     }
 
     /// What stands before it when the plan is carried out.
-    pub fn after(&self, it: &PlannedChange<'_>) -> Option<Wall<'a>> {
+    pub fn after(&self, it: &PlannedChange<'_>) -> Option<AttachedFirewall<'a>> {
         let attributes = after(it)?;
         filters(it.kind, self.catalog).find_map(|(name, kind)| match attributes.get(name) {
             Some(Value::Text(id)) => self.of_id(kind, id, true),
@@ -103,7 +103,7 @@ impl<'a, 'b> Walls<'a, 'b> {
     }
 
     /// What stands before it now; `None` as well where nothing is known.
-    pub fn before(&self, it: &PlannedChange<'_>) -> Option<Wall<'a>> {
+    pub fn before(&self, it: &PlannedChange<'_>) -> Option<AttachedFirewall<'a>> {
         let record = it.record.filter(|_| is_there(it))?;
         filters(it.kind, self.catalog).find_map(|(name, kind)| {
             let recorded = record.attributes.get(name).and_then(Value::as_text);
@@ -124,18 +124,22 @@ impl<'a, 'b> Walls<'a, 'b> {
         }
     }
 
-    fn of_id(&self, kind: &Kind, id: &str, then: bool) -> Option<Wall<'a>> {
+    fn of_id(&self, kind: &Kind, id: &str, then: bool) -> Option<AttachedFirewall<'a>> {
         if let Some(own) = self.by_id.get(&(kind.kind.as_str(), id)) {
             return self.own(own, then);
         }
         let theirs = self.beside.iter().find(|it| it.kind == kind.kind && it.id == id)?;
         let filter = Filter::of(kind, |name| theirs.attributes.get(name))?;
         let name = stranger(kind, id, &theirs.attributes);
-        Some(Wall { name: format!("{name}, which is not part of this stack,"), own: None, filter })
+        Some(AttachedFirewall {
+            name: format!("{name}, which is not part of this stack,"),
+            own: None,
+            filter,
+        })
     }
 
     /// `then`: as it is when the plan is carried out.
-    fn own(&self, it: &'a PlannedChange<'_>, then: bool) -> Option<Wall<'a>> {
+    fn own(&self, it: &'a PlannedChange<'_>, then: bool) -> Option<AttachedFirewall<'a>> {
         let address = &it.change.address;
         // What somebody changed, and this plan leaves, is as it was seen.
         let seen = self.seen(address).filter(|_| it.change.held.is_some());
@@ -150,6 +154,6 @@ impl<'a, 'b> Walls<'a, 'b> {
                 Filter::of(it.kind, |name| record.attributes.get(name))
             }
         };
-        Some(Wall { name: format!("`{address}`"), own: Some(address), filter: filter? })
+        Some(AttachedFirewall { name: format!("`{address}`"), own: Some(address), filter: filter? })
     }
 }

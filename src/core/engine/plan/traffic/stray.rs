@@ -20,7 +20,7 @@ use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Value;
 
 /// Where one of our names leads.
-struct Led<'a> {
+struct LedName<'a> {
     address: &'a Address,
     /// Others of it answer for the same name.
     set: String,
@@ -32,7 +32,7 @@ struct Led<'a> {
 
 /// A name that leads to what is lost.
 struct Found<'a> {
-    led: &'a Led<'a>,
+    led: &'a LedName<'a>,
     to: Address,
     fault_domain: String,
     /// Another record of the name leads elsewhere.
@@ -41,11 +41,11 @@ struct Found<'a> {
 
 /// A name none of whose ways is known to live leads nobody where he is served.
 fn into_lost<'a>(
-    names: &'a [Led<'a>],
+    names: &'a [LedName<'a>],
     lost: impl Fn(&Address) -> Option<String>,
 ) -> Vec<Found<'a>> {
     // A way that leads to several things is one into what is lost only where all of these are.
-    let domain = |it: &Led<'_>| {
+    let domain = |it: &LedName<'_>| {
         let domains: Option<Vec<String>> = it.to.iter().map(&lost).collect();
         Some((it.to.first()?.clone(), domains?.into_iter().next()?))
     };
@@ -76,7 +76,7 @@ pub fn recorded(catalog: &Catalog, state: &State) -> Vec<Stray> {
     let names = state.records.iter().filter_map(|(address, record)| {
         let kind = catalog.get(&record.kind)?;
         let value = |name: &str| record.attributes.get(name);
-        is_name(kind, value).then(|| Led {
+        is_name(kind, value).then(|| LedName {
             address,
             set: set_name(kind, &record.attributes),
             target: texts(kind, value).join(", "),
@@ -84,7 +84,7 @@ pub fn recorded(catalog: &Catalog, state: &State) -> Vec<Stray> {
             is_moved: false,
         })
     });
-    let names: Vec<Led<'_>> = names.collect();
+    let names: Vec<LedName<'_>> = names.collect();
     let lost = |it: &Address| {
         let kind = catalog.get(&state.records.get(it)?.kind)?;
         let domain = domains.of_record(it).filter(|_| !is_global(kind))?;
@@ -173,11 +173,11 @@ impl PlanBuilder<'_> {
             let seen = self.worlds.observed.get(&it.change.address);
             led(it, &wanted, recorded.as_ref(), seen)
         });
-        let names: Vec<Led<'_>> = names.collect();
+        let names: Vec<LedName<'_>> = names.collect();
         let found = into_lost(&names, |it| lost.get(it).cloned());
         let at: BTreeMap<&Address, &PlannedChange<'_>> =
             self.planned.iter().map(|it| (&it.change.address, it)).collect();
-        let patterns = Patterns::of(&names, &lost, &at);
+        let patterns = AddressPatterns::of(&names, &lost, &at);
         let (stack, name) = (self.worlds.stack, self.name());
         let home = self.worlds.state.map_or(&[][..], |it| &it.home);
         let shown = Some(name.as_str()).filter(|_| stack.rehearses.is_empty());
@@ -202,17 +202,17 @@ impl PlanBuilder<'_> {
 }
 
 /// What the layers write for names that lead to what lives, the first of each kind and sort.
-struct Patterns<'a>(BTreeMap<(&'a str, Option<String>), (String, &'a Address)>);
+struct AddressPatterns<'a>(BTreeMap<(&'a str, Option<String>), (String, &'a Address)>);
 
-impl<'a> Patterns<'a> {
+impl<'a> AddressPatterns<'a> {
     fn of(
-        names: &[Led<'a>],
+        names: &[LedName<'a>],
         lost: &BTreeMap<Address, String>,
         at: &BTreeMap<&'a Address, &'a PlannedChange<'_>>,
     ) -> Self {
         let mut found = BTreeMap::new();
         let lives =
-            |it: &&Led<'a>| !it.to.is_empty() && !it.to.iter().any(|it| lost.contains_key(it));
+            |it: &&LedName<'a>| !it.to.is_empty() && !it.to.iter().any(|it| lost.contains_key(it));
         for led in names.iter().filter(lives) {
             let Some(other) = at.get(led.address).copied() else { continue };
             let written = || {
@@ -247,7 +247,7 @@ fn led<'a>(
     wanted: &DesiredTopology<'_>,
     recorded: Option<&RecordedTopology<'_>>,
     seen: Option<&Observation>,
-) -> Option<Led<'a>> {
+) -> Option<LedName<'a>> {
     let mut attributes = after(it)?;
     let mut is_elsewhere = false;
     if let (Action::NoOp, Some(Observation::Exists { attributes: seen, .. })) =
@@ -279,7 +279,7 @@ fn led<'a>(
     };
     let set = set_name(it.kind, &attributes);
     let (address, target) = (&it.change.address, texts.join(", "));
-    Some(Led { address, set, target, to, is_moved: is_changed })
+    Some(LedName { address, set, target, to, is_moved: is_changed })
 }
 
 fn warning(it: &Stray, instance: Option<&Instance>) -> Diagnostic {

@@ -6,7 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::lang::cel::code::CodePath;
 use crate::engine::lang::cel::evaluate::evaluate;
 use crate::engine::lang::cel::expression::Expression;
-use crate::engine::lang::cel::path::Step;
+use crate::engine::lang::cel::path::Segment;
 use crate::engine::lang::model::{
     Each, EachValue, GivenAttribute, InstanceShape, Spread, TextPart,
 };
@@ -50,7 +50,7 @@ fn of_path(
     found: &mut Vec<AttributeRead>,
 ) {
     let name_at = |at: usize| match path.steps.get(at) {
-        Some(Step::Name(name)) => Some(name.to_string()),
+        Some(Segment::Name(name)) => Some(name.to_string()),
         _ => None,
     };
     let mut add = |of: Address, attribute: Option<String>| {
@@ -69,10 +69,10 @@ fn of_path(
     let name = || path.root.to_string();
     match (side.stack.spread(&path.root), path.steps.first()) {
         (Some(Spread::One), _) => add(Address::one(name()), name_at(0)),
-        (Some(Spread::Count(_)), Some(Step::Index(at))) => {
+        (Some(Spread::Count(_)), Some(Segment::Index(at))) => {
             add(Address::index(name(), *at), name_at(1));
         }
-        (Some(Spread::Keys(_)), Some(Step::Name(key))) => {
+        (Some(Spread::Keys(_)), Some(Segment::Name(key))) => {
             add(Address::named(name(), key.to_string()), name_at(1));
         }
         (Some(Spread::Count(count)), _) => {
@@ -133,7 +133,7 @@ pub fn inputs(side: &Side<'_>, item: SideItem<'_>, attribute: &str) -> Inputs {
     expressions(term, &mut all);
     for expression in all {
         for path in expression.paths() {
-            if let ("vars", Some(Step::Name(name))) = (&*path.root, path.steps.first())
+            if let ("vars", Some(Segment::Name(name))) = (&*path.root, path.steps.first())
                 && let Some(variable) = side.stack.variables.get(&**name)
             {
                 inputs.variables.insert(name.to_string(), variable.value.clone());

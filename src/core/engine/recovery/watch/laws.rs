@@ -12,7 +12,7 @@ use super::{
 
 /// One round: what it sees, what state says, and what becomes of a switch that it starts.
 #[derive(Debug, Clone)]
-struct Step {
+struct ProbeRound {
     letter: char,
     /// Minutes since the round before.
     after: i64,
@@ -20,7 +20,7 @@ struct Step {
     outcome: WatchOutcome,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = ProbeRound> {
     let letter = prop_oneof![3 => Just('g'), 6 => Just('b'), 2 => Just('c')];
     let active = prop_oneof![8 => Just(Active::Elsewhere), 1 => Just(Active::Underway), 1 => Just(Active::There)];
     let failed = |moved| WatchOutcome::Failed { why: "exit 1".into(), exit: Some(1), moved };
@@ -31,7 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(WatchOutcome::Held { active: Active::Elsewhere }),
         1 => Just(WatchOutcome::Turned { by: "ann".into() }),
     ];
-    (letter, 1..5_i64, active, outcome).prop_map(|(letter, after, active, outcome)| Step {
+    (letter, 1..5_i64, active, outcome).prop_map(|(letter, after, active, outcome)| ProbeRound {
         letter,
         after,
         active,
@@ -49,12 +49,12 @@ fn limits() -> impl Strategy<Value = WatchRules> {
     })
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<ProbeRound>> {
     vec(step(), 0..120)
 }
 
 /// What one round led to.
-struct Led {
+struct RoundResult {
     at: i64,
     /// Which outage it belonged to, by its first failure.
     outage: Option<i64>,
@@ -64,9 +64,9 @@ struct Led {
 
 fn run(
     rules: &WatchRules,
-    steps: &[Step],
+    steps: &[ProbeRound],
     restarts: impl Fn(usize) -> bool,
-) -> (Vec<Led>, WatchMemory) {
+) -> (Vec<RoundResult>, WatchMemory) {
     let mut memory = WatchMemory::new("x");
     let mut at = 0;
     let mut all = Vec::new();
@@ -89,12 +89,12 @@ fn run(
                 said.extend(ended(&mut memory, at, step.outcome.clone()));
             }
         }
-        all.push(Led { at, outage, said, switched });
+        all.push(RoundResult { at, outage, said, switched });
     }
     (all, memory)
 }
 
-fn all_said(led: &[Led]) -> Vec<&WatchEvent> {
+fn all_said(led: &[RoundResult]) -> Vec<&WatchEvent> {
     led.iter().flat_map(|it| &it.said).collect()
 }
 
@@ -163,11 +163,11 @@ proptest! {
     fn rounds_without_a_control_change_nothing(rules in limits(), steps in steps()) {
         let (led, memory) = run(&rules, &steps, |_| false);
         let mut skipped = 0;
-        let mut rest: Vec<Step> = Vec::new();
+        let mut rest: Vec<ProbeRound> = Vec::new();
         for step in &steps {
             skipped += step.after;
             if step.letter != 'c' {
-                rest.push(Step { after: skipped, ..step.clone() });
+                rest.push(ProbeRound { after: skipped, ..step.clone() });
                 skipped = 0;
             }
         }

@@ -92,7 +92,7 @@ impl Outage {
 
 /// Why bytes are no memory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum UnreadableNotes {
     #[error("its format is version {0}, but this version of lifeboat reads up to {VERSION}")]
     Newer(u32),
     #[error("{0}")]
@@ -188,16 +188,16 @@ impl Notes {
         format!("{text}\n")
     }
 
-    pub fn decode(text: &str) -> Result<Self, Unreadable> {
-        let damaged = |why: serde_json::Error| Unreadable::Damaged(why.to_string());
+    pub fn decode(text: &str) -> Result<Self, UnreadableNotes> {
+        let damaged = |why: serde_json::Error| UnreadableNotes::Damaged(why.to_string());
         let version: MemoryVersion = serde_json::from_str(text).map_err(damaged)?;
         if version.version > VERSION {
-            return Err(Unreadable::Newer(version.version));
+            return Err(UnreadableNotes::Newer(version.version));
         }
         let envelope: MemoryEnvelope<Box<RawValue>> =
             serde_json::from_str(text).map_err(damaged)?;
         if checksum(envelope.notes.get()) != envelope.checksum {
-            return Err(Unreadable::Checksum);
+            return Err(UnreadableNotes::Checksum);
         }
         serde_json::from_str(envelope.notes.get()).map_err(damaged)
     }

@@ -1,6 +1,6 @@
 //! Rounds in, events out.
 
-use super::memory::Unreadable;
+use super::memory::UnreadableNotes;
 use super::{
     Active, Control, DAY, Decision, Notes, Round, WatchEvent, WatchMemory, WatchOutcome,
     WatchRules, decide, ended, interrupted, observe,
@@ -229,11 +229,11 @@ fn a_damaged_memory_is_told_from_a_newer_one() {
     let text = notes(&memory).encode();
     assert_eq!(Notes::decode(&text), Ok(notes(&memory)));
     let flipped = text.replacen("\"good\":false", "\"good\":true", 1);
-    assert_eq!(Notes::decode(&flipped), Err(Unreadable::Checksum));
+    assert_eq!(Notes::decode(&flipped), Err(UnreadableNotes::Checksum));
     let newer = text.replacen("\"version\":1", "\"version\":2", 1);
-    assert_eq!(Notes::decode(&newer), Err(Unreadable::Newer(2)));
+    assert_eq!(Notes::decode(&newer), Err(UnreadableNotes::Newer(2)));
     for cut in 0..text.trim_end().len() {
-        assert!(matches!(Notes::decode(&text[..cut]), Err(Unreadable::Damaged(_))), "{cut}");
+        assert!(matches!(Notes::decode(&text[..cut]), Err(UnreadableNotes::Damaged(_))), "{cut}");
     }
 }
 

@@ -43,9 +43,9 @@ JLesIDbDdPi5H8llbRQG7A==
 const ENDS: i64 = 1_804_160_446;
 const DAY: i64 = 86_400;
 
-struct Folder;
+struct AuditFolder;
 
-impl Files for Folder {
+impl Files for AuditFolder {
     fn read(&self, path: &str) -> Result<Vec<u8>, FileProblem> {
         match path {
             "files/cloud-init.yaml" => Ok(CLOUD_INIT.into()),
@@ -116,7 +116,7 @@ impl World {
         if overlay {
             layers.push(layer("failover_eu", "overlays/failover_eu.yaml", &self.overlay));
         }
-        load("woocommerce", &layers, &[], &BTreeMap::new(), &Folder, &self.catalog)
+        load("woocommerce", &layers, &[], &BTreeMap::new(), &AuditFolder, &self.catalog)
     }
 
     pub(super) fn audit(&self) -> Audit {

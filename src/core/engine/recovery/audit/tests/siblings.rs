@@ -19,9 +19,9 @@ fn rules(world: &World) -> BTreeSet<&'static str> {
 }
 
 /// What is planted, and the rules that must say so; no other may.
-type Line = (&'static str, World, &'static [&'static str]);
+type SiblingCase = (&'static str, World, &'static [&'static str]);
 
-fn check(lines: Vec<Line>) {
+fn check(lines: Vec<SiblingCase>) {
     let wrong: Vec<String> = lines
         .into_iter()
         .filter_map(|(what, world, wanted)| {

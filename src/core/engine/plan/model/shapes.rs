@@ -1,0 +1,84 @@
+//! Parts of a plan that its JSON shapes otherwise than the types do: two fields for one value, or one for two.
+
+/// `{ "from": …, "to": … }`, or null.
+pub(super) mod overlay_change {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    type Overlays = Vec<String>;
+
+    #[derive(Serialize, Deserialize)]
+    struct FromTo<T> {
+        from: T,
+        to: T,
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        it: &Option<(Overlays, Overlays)>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        it.as_ref().map(|(from, to)| FromTo { from, to }).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<(Overlays, Overlays)>, D::Error> {
+        let it = Option::<FromTo<Overlays>>::deserialize(from)?;
+        Ok(it.map(|it| (it.from, it.to)))
+    }
+}
+
+/// `since` and `by`, both null where the plan itself assumes the loss.
+pub(super) mod recorded_loss {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct SinceBy {
+        since: Option<i64>,
+        by: Option<String>,
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        it: &Option<(i64, String)>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let (since, by) = it.clone().unzip();
+        SinceBy { since, by }.serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<(i64, String)>, D::Error> {
+        let it = SinceBy::deserialize(from)?;
+        Ok(it.since.zip(it.by))
+    }
+}
+
+/// `unseen`, the words or null, and `unseen_reason`, which older plans do not have: they knew only silence.
+pub(super) mod unseen {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::engine::observed::{UnknownReason, Unreadable};
+
+    #[derive(Serialize, Deserialize)]
+    struct WordsAndReason {
+        unseen: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unseen_reason: Option<UnknownReason>,
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        it: &Option<Unreadable>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let (unseen, unseen_reason) = it.clone().map(|it| (it.why, it.reason)).unzip();
+        WordsAndReason { unseen, unseen_reason }.serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Unreadable>, D::Error> {
+        let WordsAndReason { unseen, unseen_reason } = WordsAndReason::deserialize(from)?;
+        let reason = unseen_reason.unwrap_or(UnknownReason::Unreachable);
+        Ok(unseen.map(|why| Unreadable::new(reason, why)))
+    }
+}
