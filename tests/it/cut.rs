@@ -1,4 +1,7 @@
 //! Runs that are killed with -9 at a request: what tests of switches and drills cut them with.
+//!
+//! A switch makes some 80 requests and each is a place to be killed at: `LIFEBOAT_CUTS=all cargo test --test it crash::` kills
+//! at all of them. Without it one in three is drawn, with `PROPTEST_RNG_SEED` others; at every change a run is killed anyway.
 
 use std::cell::Cell;
 use std::sync::atomic::AtomicBool;
@@ -14,6 +17,17 @@ const FOR_EVER: &str = "slow ms=600000 times=1";
 
 /// No run of these tests makes more requests.
 const REQUESTS_MAX: usize = 500;
+
+/// Of so many requests in a row one is drawn.
+const DRAWN: usize = 3;
+
+/// Whether a run is to be killed after its k-th request; the first and those past the usual length always.
+fn is_drawn(k: usize, least: usize) -> bool {
+    let number = |name| std::env::var(name).ok()?.parse::<usize>().ok();
+    let seed = number("PROPTEST_RNG_SEED").unwrap_or_default();
+    let all = std::env::var("LIFEBOAT_CUTS").is_ok_and(|it| it == "all");
+    all || k == 1 || k >= least || k % DRAWN == seed % DRAWN
+}
 
 /// Where a run is cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +72,7 @@ impl Cut {
     }
 }
 
-/// Kills a run after each of its requests, one more each time, until it is over before; every time in a copy of this home.
+/// Kills a run after each of its requests, or each that is drawn, one more each time, until it is over before; every time in a copy of this home.
 /// `check` is told where it was cut; the log of requests begins with the run.
 pub(crate) fn after_each_request(
     home: &Home,
@@ -70,7 +84,7 @@ pub(crate) fn after_each_request(
     let is_over = AtomicBool::new(false);
     let all: Vec<usize> = (1..REQUESTS_MAX).collect();
     in_parallel(&all, |k| {
-        if *k > least && is_over.load(SeqCst) {
+        if !is_drawn(*k, least) || *k > least && is_over.load(SeqCst) {
             return;
         }
         let home = home.copy();
