@@ -20,8 +20,8 @@ use lifeboat::engine::lang::load::{FileProblem, Files, Layer, load};
 use lifeboat::engine::lang::model::Stack;
 use lifeboat::engine::lang::resolve::resolve;
 use lifeboat::engine::observed::Observation;
-use lifeboat::engine::plan::draft::refresh::{KnownValues, survey};
-use lifeboat::engine::plan::planner::{Intent, Keep, PlanInputs, PlanOptions, propose};
+use lifeboat::engine::plan::draft::refresh::{KnownValues, read_requests};
+use lifeboat::engine::plan::planner::{Intent, Keep, PlanInputs, PlanOptions, plan_changes};
 use lifeboat::engine::retry::Pacing;
 use lifeboat::engine::schema::Catalog;
 use lifeboat::engine::state::codec::{decode_state, encode_state};
@@ -163,13 +163,14 @@ fn plans(shape: &str, size: usize, is_applied: bool) -> f64 {
     let order: Vec<Address> = graph.order().cloned().collect();
     tell("graph");
     let state = state.as_ref();
-    let inquiries = survey(&catalog, &stack, &order, state, &[]);
+    let inquiries = read_requests(&catalog, &stack, &order, state, &[]);
     assert!(!inquiries.is_empty());
     drop(inquiries);
     tell("survey");
     let worlds =
         PlanInputs { catalog: &catalog, stack: &stack, order: &order, state, observed: &observed };
-    let plan = propose(&worlds, &PlanOptions { now: i64::MAX / 2, ..PlanOptions::default() }).0;
+    let plan =
+        plan_changes(&worlds, &PlanOptions { now: i64::MAX / 2, ..PlanOptions::default() }).0;
     tell("propose");
     let shown = text(&plan, &TextOptions { color: false, width: 100, verbose: false });
     tell("text");

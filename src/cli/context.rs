@@ -4,7 +4,7 @@ use crate::cli::args::Arguments;
 use crate::cli::out::wants_color;
 use crate::cli::{open, out};
 use crate::engine::retry::Pacing;
-use crate::engine::text::plain::clean;
+use crate::engine::text::plain::escape_control;
 use crate::engine::text::redact::redactor;
 use crate::ops::error::OpsError;
 
@@ -47,5 +47,5 @@ pub fn typed() -> String {
             words.push(word);
         }
     }
-    clean(&redactor().redact(&words.join(" ")))
+    escape_control(&redactor().redact(&words.join(" ")))
 }

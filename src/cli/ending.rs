@@ -6,10 +6,11 @@ use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::completion::{self, Completion, Unfinished};
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
 use crate::ops::apply::finish::RunResult;
 use crate::ops::plan::make::Proposed;
-use crate::render::words::{clean, count};
+use crate::render::words::{count, escape_control};
 
 /// `recorded`: what a run writes down beside its steps.
 pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
@@ -28,11 +29,11 @@ pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
     }
     for (name, value) in &report.outputs {
         let shown = match value {
-            Value::Text(text) => clean(text),
+            Value::Text(text) => escape_control(text),
             Value::Fingerprint(_) => "(sensitive)".into(),
             other => other.json().to_string(),
         };
-        data(&format!("{} = {shown}", clean(name)));
+        data(&format!("{} = {shown}", escape_control(name)));
     }
 }
 
@@ -42,10 +43,9 @@ pub fn recorded(proposed: &Proposed) -> Vec<String> {
     let mut recorded = Vec::new();
     let new = plan.lost.iter().filter(|it| it.recorded.is_none());
     recorded.extend(new.map(|it| format!("{} is lost", it.fault_domain)));
-    recorded.extend(plan.thaws.iter().map(|it| format!("{it} has recovered")));
+    recorded.extend(plan.recovered.iter().map(|it| format!("{it} has recovered")));
     if let Some((_, to)) = &plan.switch {
-        let to = if to.is_empty() { "base".to_owned() } else { to.join(" + ") };
-        recorded.push(format!("active overlays: {to}"));
+        recorded.push(format!("active overlays: {}", OverlayNames(to)));
     }
     recorded.extend((!plan.drift.is_empty()).then(|| "observed changes".to_owned()));
     let outputs = plan.outputs.len();
@@ -103,7 +103,7 @@ pub fn shared(open: &[Unfinished]) -> Option<String> {
     let shared: Vec<(&Unfinished, &String)> =
         open.iter().filter_map(|it| Some((it, it.remedy.as_ref()?))).collect();
     let told = |(it, remedy): &(&Unfinished, &String)| {
-        format!("`{}`: {}; {}", it.address, clean(&it.why), clean(remedy))
+        format!("`{}`: {}; {}", it.address, escape_control(&it.why), escape_control(remedy))
     };
     let shown: Vec<String> = shared.iter().take(3).map(told).collect();
     let more = if shared.len() > shown.len() { "; …" } else { "" };
@@ -118,8 +118,11 @@ pub fn open(open: &[Unfinished]) -> Option<String> {
     if open.is_empty() {
         return None;
     }
-    let shown: Vec<String> =
-        open.iter().take(3).map(|it| format!("`{}`: {}", it.address, clean(&it.why))).collect();
+    let shown: Vec<String> = open
+        .iter()
+        .take(3)
+        .map(|it| format!("`{}`: {}", it.address, escape_control(&it.why)))
+        .collect();
     let more = if open.len() > shown.len() { "; …" } else { "" };
     let verb = if open.len() == 1 { "depends" } else { "depend" };
     let what = count(open.len(), "resource");
@@ -131,15 +134,15 @@ pub fn open(open: &[Unfinished]) -> Option<String> {
 
 fn troubles(report: &RunResult) {
     for (address, what, why) in &report.failed {
-        talk(&format!("failed: {address}: {what}: {}", clean(why)));
+        talk(&format!("failed: {address}: {what}: {}", escape_control(why)));
     }
     for (address, what, why) in &report.in_doubt {
-        talk(&format!("indeterminate: {address}: {what}: {}", clean(why)));
+        talk(&format!("indeterminate: {address}: {what}: {}", escape_control(why)));
     }
     for (address, what) in &report.not_done {
         talk(&format!("not done: {address}: {what}"));
     }
     if let Some(why) = &report.stopped {
-        talk(&format!("stopped: {}", clean(why)));
+        talk(&format!("stopped: {}", escape_control(why)));
     }
 }

@@ -3,7 +3,7 @@
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
 use crate::engine::text::diagnostic::{Source, Span};
-use crate::engine::text::plain::{clean, is_invisible};
+use crate::engine::text::plain::{escape_control, is_invisible};
 
 /// Longer excerpts are cut around their subject: a line may be a whole file of JSON.
 const BYTES_MAX: usize = 4 * 1024;
@@ -45,7 +45,7 @@ impl Excerpt {
         // The subject's line is known; counting from the start of a large file for each report is not needed.
         let between = text[range.start..from].matches('\n').count();
         Self {
-            name: clean(&source.name),
+            name: escape_control(&source.name),
             text: harmless(&text[range.clone()]),
             start: range.start,
             line: (subject.line as usize).saturating_sub(1 + between),

@@ -16,13 +16,14 @@ use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::{Severity, Sources};
+use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
 use crate::ops::contained;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::{StackRef, root};
-use crate::ops::load::switch_target::{Losses, named};
+use crate::ops::load::switch_target::Losses;
 use crate::sandbox::SandboxOptions;
 use crate::store::lease::Lease;
 use crate::store::preempt::{Contention, SwitchCommand};
@@ -248,7 +249,8 @@ pub fn preempt(
     let mut waited = false;
     let mut tell = |met: Contention| match met {
         Contention::Stops { holder, to } => {
-            let aim = to.map(|it| format!(", a switch to {}", named(&it))).unwrap_or_default();
+            let aim =
+                to.map(|it| format!(", a switch to {}", OverlayNames(&it))).unwrap_or_default();
             out::talk(&format!(
                 "{holder} holds the lease{aim}; asking it to stop, waiting up to {seconds} s"
             ));

@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::cli::out::{can_move, end_bars, show_bars, talk, told};
 use crate::engine::plan::model::change::{Plan, Step, StepCall};
 use crate::engine::state::journal::StepOutcome;
-use crate::engine::text::plain::clean;
+use crate::engine::text::plain::escape_control;
 use crate::ops::apply::step_inputs::Progress;
 
 /// A wait that goes on says so this often where there is no terminal.
@@ -66,7 +66,7 @@ impl ShownProgress {
     }
 
     fn waiting(&mut self, step: usize, why: &str) {
-        let text = told(&format!("{}: {}", doing(&self.steps[step]), clean(why)));
+        let text = told(&format!("{}: {}", doing(&self.steps[step]), escape_control(why)));
         if let Some((since, bar)) = self.running.get(&step) {
             if let Some(bar) = bar {
                 bar.set_message(text);
@@ -83,14 +83,16 @@ impl ShownProgress {
     fn ended(&mut self, step: usize, outcome: &StepOutcome) {
         let text = match outcome {
             StepOutcome::Failed { why } => {
-                Some(format!("{} failed: {}", doing(&self.steps[step]), clean(why)))
+                Some(format!("{} failed: {}", doing(&self.steps[step]), escape_control(why)))
             }
-            StepOutcome::InDoubt { why } => {
-                Some(format!("{} is indeterminate: {}", doing(&self.steps[step]), clean(why)))
-            }
+            StepOutcome::InDoubt { why } => Some(format!(
+                "{} is indeterminate: {}",
+                doing(&self.steps[step]),
+                escape_control(why)
+            )),
             StepOutcome::Recorded(record) => done(&self.steps[step]).map(|it| {
                 if matches!(self.steps[step].call, StepCall::Create { .. }) {
-                    format!("{it} ({})", clean(&record.id))
+                    format!("{it} ({})", escape_control(&record.id))
                 } else {
                     it
                 }

@@ -6,7 +6,7 @@ use crate::cli::excerpt::Excerpt;
 use crate::cli::out::{talk, talk_width, talks_in_color};
 use crate::engine::text::advice::{restored, unbroken};
 use crate::engine::text::diagnostic::{Diagnostic, Severity, Sources};
-use crate::engine::text::plain::clean;
+use crate::engine::text::plain::escape_control;
 use crate::engine::text::redact::redactor;
 use crate::ops::error::OpsError;
 
@@ -85,7 +85,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String
 
 /// What is said of somebody's text: on one line, and before it is wrapped, which could hide a secret from the redactor.
 fn told(text: &str) -> String {
-    let text = clean(&redactor().redact(text));
+    let text = escape_control(&redactor().redact(text));
     match text.char_indices().nth(WORDS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

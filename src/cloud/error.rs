@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::retry::ErrorClass;
-use crate::engine::text::plain::clean;
+use crate::engine::text::plain::escape_control;
 use crate::engine::text::redact::redactor;
 
 /// One failed call: its class, who said what, and what a person can do about it.
@@ -31,7 +31,7 @@ impl ProviderError {
         words: impl Into<String>,
     ) -> Self {
         // Clouds quote what they were sent, and addresses may hold a password.
-        let told = |text: String| clean(&redactor().redact(&text));
+        let told = |text: String| escape_control(&redactor().redact(&text));
         Self {
             fault,
             endpoint: told(endpoint.into()),

@@ -105,7 +105,7 @@ impl Provider {
     ) -> (Vec<Observation>, Vec<Neighbor>) {
         let mut answers: Vec<Option<Observation>> = questions
             .iter()
-            .map(|it| Some(Observation::Unseen(self.driver(it.kind).err()?.unseen())))
+            .map(|it| Some(Observation::Unknown(self.driver(it.kind).err()?.unseen())))
             .collect();
         let asked = |driver: &Arc<dyn Driver>| -> Vec<(usize, ReadQuery<'_>)> {
             let questions = questions.iter().copied().enumerate();

@@ -1,4 +1,4 @@
-//! The loop around `engine::retry::decide`: calls again as long as the engine says so.
+//! The one loop around `engine::retry::decide`: calls again as long as the engine says so, after pauses that nobody shares.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 
 use crate::cloud::clock::Clock;
 use crate::cloud::error::ProviderError;
-use crate::engine::retry::{RetryDecision, RetryPolicy, decide};
+use crate::engine::retry::{ErrorClass, RetryDecision, RetryPolicy, decide};
 
 /// One pause between two attempts.
 #[derive(Debug)]
@@ -25,26 +25,49 @@ pub type OnRetry = dyn Fn(&Backoff<'_>) + Send + Sync;
 /// Calls until it works or the engine gives up; the last error is returned.
 pub async fn with_retry<T, F, Fut>(
     clock: &dyn Clock,
-    patience: RetryPolicy,
+    policy: RetryPolicy,
     told: &(dyn Fn(&Backoff<'_>) + Send + Sync),
-    mut call: F,
+    call: F,
 ) -> Result<T, ProviderError>
 where
     F: FnMut(u32) -> Fut,
     Fut: Future<Output = Result<T, ProviderError>>,
+{
+    let class = |error: &ProviderError, _| error.fault;
+    with_retry_by(clock, policy, (Ok, class), told, call).await
+}
+
+/// The same where not every failure is the cloud's: `of_cloud` tells, and another is returned at once. `class` says what a
+/// failure counts as, so long after the first attempt began.
+pub async fn with_retry_by<T, E, F, Fut>(
+    clock: &dyn Clock,
+    policy: RetryPolicy,
+    (of_cloud, class): (
+        impl Fn(E) -> Result<ProviderError, E>,
+        impl Fn(&ProviderError, Duration) -> ErrorClass,
+    ),
+    told: &(dyn Fn(&Backoff<'_>) + Send + Sync),
+    mut call: F,
+) -> Result<T, E>
+where
+    E: From<ProviderError>,
+    F: FnMut(u32) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
 {
     let began = clock.now();
     let mut attempt = 1;
     loop {
         let error = match call(attempt).await {
             Ok(done) => return Ok(done),
-            Err(error) => error,
+            Err(error) => of_cloud(error)?,
         };
         let elapsed = Duration::from_millis(u64::try_from(clock.now() - began).unwrap_or(0));
-        match decide(error.fault, attempt, elapsed, error.retry_after, patience, chance()) {
-            RetryDecision::GiveUp => return Err(error),
+        let class = class(&error, elapsed);
+        match decide(class, attempt, elapsed, error.retry_after, policy, chance()) {
+            RetryDecision::GiveUp => return Err(error.into()),
             RetryDecision::AgainAfter(pause) => {
-                log_pause(attempt, pause, &error);
+                let milliseconds = pause.as_millis();
+                tracing::info!(attempt, milliseconds, %error, "calls again after a pause");
                 told(&Backoff { attempt, pause, error: &error });
                 clock.sleep(pause).await;
                 attempt += 1;
@@ -53,14 +76,8 @@ where
     }
 }
 
-/// Both loops that call again say so in the log alike.
-pub fn log_pause(attempt: u32, pause: Duration, error: &ProviderError) {
-    let milliseconds = pause.as_millis();
-    tracing::info!(attempt, milliseconds, %error, "calls again after a pause");
-}
-
 /// A number from 0 to 1 that nobody else draws: those who fail together must not come back together.
-pub fn chance() -> f64 {
+fn chance() -> f64 {
     use std::hash::{BuildHasher as _, Hasher as _};
     // Every such state has random keys of its own.
     let drawn = std::hash::RandomState::new().build_hasher().finish();

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -134,36 +134,12 @@ pub fn link_on_the_way(root: &Path, path: &Path) -> Option<PathBuf> {
     })
 }
 
-/// Puts a file in place whole or not at all, for its owner alone. Whatever stands beside it under a name that could be taken
-/// for a draft of it is left alone.
-pub fn put(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = OsString::from(".");
-    name.push(file.file_name().unwrap_or_default());
-    name.push(format!(".{}.new", uuid::Uuid::new_v4().simple()));
-    let draft = file.with_file_name(name);
-    let written = create(&draft, bytes).and_then(|()| std::fs::rename(&draft, file));
-    if written.is_err() {
-        // It was made by us a moment ago.
-        std::fs::remove_file(&draft).ok();
-    }
-    written
-}
-
-/// Makes a file that is not there; a link under its name is there.
-pub fn create(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    let mut made = options.write(true).create_new(true).mode(PRIVATE).open(file)?;
-    made.write_all(bytes)?;
-    made.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::symlink;
     use std::path::Path;
 
-    use super::{ContainedTrouble, create, link_on_the_way, put, read};
+    use super::{ContainedTrouble, link_on_the_way, read};
 
     #[test]
     fn links_are_followed_inside_and_nowhere_else() {
@@ -213,22 +189,5 @@ mod tests {
         assert_eq!(linked, Err(ContainedTrouble::Outside));
         assert_eq!(link_on_the_way(root.path(), &at("stacks/linked/x")), Some(at("stacks/linked")));
         assert_eq!(link_on_the_way(root.path(), &at("stacks/shop/files/real")), None);
-    }
-
-    #[test]
-    fn what_is_put_in_place_follows_no_link_and_is_its_owner_s_alone() {
-        let root = tempfile::tempdir().unwrap();
-        let at = |it: &str| root.path().join(it);
-        std::fs::write(at("victim"), "mine").unwrap();
-        symlink("victim", at("p.json.new")).unwrap();
-        symlink("victim", at("made")).unwrap();
-        put(&at("p.json"), b"one").unwrap();
-        put(&at("p.json"), b"two").unwrap();
-        assert!(create(&at("made"), b"x").is_err());
-        assert_eq!(std::fs::read(at("p.json")).unwrap(), b"two");
-        assert_eq!(std::fs::read(at("victim")).unwrap(), b"mine");
-        assert_eq!(std::fs::metadata(at("p.json")).unwrap().permissions().mode() & 0o777, 0o600);
-        put(&at("folder/x"), b"x").unwrap_err();
-        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 4);
     }
 }

@@ -101,7 +101,7 @@ pub async fn found(
     }
     let fault_domain = domain.to_owned();
     let found =
-        JournalEntry::Found { fault_domain, at: session.clock.now(), who: session.who.clone() };
+        JournalEntry::Recovered { fault_domain, at: session.clock.now(), who: session.who.clone() };
     lease.append(std::slice::from_ref(&found))?;
     fold(state, &found);
     Ok(())

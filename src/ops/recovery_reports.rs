@@ -16,7 +16,6 @@ use crate::engine::recovery::report::summary::{
 };
 use crate::engine::recovery::user_routes::leads_users;
 use crate::engine::retry::Pacing;
-use crate::engine::state::record::Phase;
 use crate::ops::apply::executor::{limits, provider_of};
 use crate::ops::apply::finish::RunResult;
 use crate::ops::error::OpsError;
@@ -47,11 +46,10 @@ pub struct Switching {
 pub fn switching(proposed: &Proposed) -> Option<Switching> {
     let plan = &proposed.plan;
     let state = proposed.state.as_ref()?;
-    let (from, to, before) = match (&plan.switch, &state.switch) {
+    let (from, to, before) = match (&plan.switch, state.switching()) {
         (Some((from, to)), _) => (from.clone(), to.clone(), None),
         (None, Some(it))
-            if state.phase == Phase::Switching
-                && state.active == plan.overlays
+            if state.active == plan.overlays
                 // A loss that was only declared has switched nobody.
                 && it.from != state.active
                 && plan.bindings.intent == "apply" =>

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::state::codec::CodecError;
 use crate::engine::text::advice::{AdvisedCommand, in_world};
+use crate::engine::text::names::OverlayNames;
 
 /// Why nothing may be changed any more under a lease.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,14 +73,14 @@ impl StoreError {
             Self::Io { .. } => "check that the folder exists, is writable, and has free space".into(),
             Self::Held { grip: HeldBy::Switch { to: Some(to) }, .. } => format!(
                 "wait until it has finished; the lease is released when its process ends. It is a switch to {}, and only another switch can preempt it",
-                named(to)
+                OverlayNames(to)
             ),
             Self::Held { grip: HeldBy::Switch { to: None }, .. } => {
                 "wait until it has finished, or stop its process to release the lease. It is a switch that does not name its target, so it cannot be preempted".into()
             }
             Self::Held { grip: HeldBy::Later { to }, .. } => format!(
                 "it is a switch to {} that was requested after this one, so this one ends here; to switch anyway, run this command again",
-                named(to)
+                OverlayNames(to)
             ),
             Self::Held { grip: HeldBy::Loose, .. } => {
                 "wait until it has finished; the lease is released when its process ends. Only a switch of the same stack (`failover` or `failback`) can preempt it".into()
@@ -152,10 +153,6 @@ fn place(has: Option<u64>, folder: &Path) -> String {
         Some(serial) => format!("{} has serial {serial}", folder.display()),
         None => format!("{} contains none", folder.display()),
     }
-}
-
-fn named(overlays: &[String]) -> String {
-    if overlays.is_empty() { "base".into() } else { overlays.join(" + ") }
 }
 
 pub(super) fn io(verb: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> StoreError {

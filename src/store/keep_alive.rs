@@ -80,7 +80,7 @@ impl LeaseGuard {
     ///
     /// Every one re-reads the epoch and the stop flag, not only deletes, replaces and traffic steps: here it is one listing of a
     /// small folder. Where the last confirmed heartbeat is older than half a lease the heart has to beat first.
-    pub fn may_call(&self) -> Result<(), LeaseEnd> {
+    pub fn ensure_fenced(&self) -> Result<(), LeaseEnd> {
         let half = self.times.lease / 2;
         let inner = self.lock();
         let slept = u128::from((wall() - inner.confirmed_wall).unsigned_abs());
@@ -152,7 +152,7 @@ impl LeaseGuard {
         if sight.is_asked {
             let stop = self.claims.asked(self.epoch).map_err(|why| self.unclear(&why))?;
             let by = stop.map_or_else(|| "another process".into(), |it| it.by());
-            return Err(self.end(LeaseEnd::Preempted { by }));
+            return Err(self.end_lease(LeaseEnd::Preempted { by }));
         }
         Ok(())
     }
@@ -195,11 +195,11 @@ impl LeaseGuard {
             (Some(newest), _) => format!("a newer epoch exists: {newest}"),
             (None, _) => "its lock file was removed from the state folder".into(),
         };
-        self.end(LeaseEnd::Lost { why })
+        self.end_lease(LeaseEnd::Lost { why })
     }
 
     /// The lease ends before its time; what it ended with first is what is told, but lost is final.
-    fn end(&self, over: LeaseEnd) -> LeaseEnd {
+    fn end_lease(&self, over: LeaseEnd) -> LeaseEnd {
         let mut inner = self.lock();
         match (&inner.over, &over) {
             (None, _) | (Some(LeaseEnd::Preempted { .. }), LeaseEnd::Lost { .. }) => {
@@ -223,7 +223,7 @@ impl LeaseGuard {
     }
 
     /// Beats until the lease is given back or lost.
-    fn keep_beating(&self) {
+    fn keep_renewing(&self) {
         loop {
             let inner = self.lock();
             let (inner, _) = self
@@ -277,7 +277,7 @@ impl KeepAlive {
             wake: Condvar::new(),
         });
         let felt = Arc::clone(&pulse);
-        let thread = std::thread::spawn(move || felt.keep_beating());
+        let thread = std::thread::spawn(move || felt.keep_renewing());
         Self { pulse, thread: Some(thread) }
     }
 }

@@ -217,7 +217,7 @@ fn put_in_place(
         pulse.is_ours().map_err(over)?;
         return Err(io("replace", &path)(why));
     }
-    File::open(folder).and_then(|it| it.sync_all()).map_err(io("sync", folder))?;
+    private::sync_folder_of(&path).map_err(io("sync", folder))?;
     Ok(file)
 }
 

@@ -104,7 +104,7 @@ impl FileStore {
         let SwitchCommand { owner, command, at, .. } = who;
         let claimant = Claimant { owner, command, at, aim: Some(&aim) };
         for _ in 0..CLAIMS_MAX {
-            let (after, preempted) = turn.until_free(self, claimant)?;
+            let (after, preempted) = turn.wait_until_free(self, claimant)?;
             let leased = self.claim(claimant, after, preempted, Self::believed)?;
             if let Some((mut lease, state)) = leased {
                 if state.is_some() && lease.preempted.is_some() {
@@ -134,7 +134,7 @@ impl FileStore {
 
 impl Preemption<'_> {
     /// Returns when nobody stands in the way of the next epoch: the last one, and from whom it is taken.
-    fn until_free(
+    fn wait_until_free(
         &mut self,
         store: &FileStore,
         who: Claimant<'_>,

@@ -1,6 +1,5 @@
 //! Reports of switches beside the state: one file each, whole or not at all, the newest of them.
 
-use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +62,7 @@ impl Reports {
         let linked = self.link(&new, &base);
         remove(&new)?;
         let path = linked?;
-        File::open(&self.folder).and_then(|it| it.sync_all()).map_err(io("sync", &self.folder))?;
+        private::sync_folder_of(&path).map_err(io("sync", &self.folder))?;
         self.prune()?;
         Ok(path)
     }

@@ -1,11 +1,10 @@
 //! A watcher's memory beside the state of its stack: replaced whole, under a lock that watchers of one overlay share.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::engine::recovery::watch::{Notes, WatchMemory};
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, io};
 use crate::store::private;
 
 /// Where the memory of the watchers of one overlay is kept.
@@ -21,11 +20,6 @@ pub struct WatchLock {
     file: WatchFile,
     /// Held for the life of the claim.
     lock: File,
-}
-
-fn io(verb: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
-    let file = file.to_owned();
-    move |source| StoreError::Io { verb, file, source }
 }
 
 impl WatchFile {
@@ -83,13 +77,7 @@ impl WatchLock {
 
     fn write(&self, notes: &Notes) -> Result<(), StoreError> {
         let file = self.file.path();
-        let new = file.with_extension("json.new");
-        let mut out = private::create(&new).map_err(io("write", &new))?;
-        let written = out.write_all(notes.encode().as_bytes()).and_then(|()| out.sync_all());
-        written.map_err(io("write", &new))?;
-        std::fs::rename(&new, &file).map_err(io("replace", &file))?;
-        let folder = File::open(&self.file.folder).and_then(|it| it.sync_all());
-        folder.map_err(io("sync", &self.file.folder))
+        private::replace(&file, notes.encode().as_bytes()).map_err(io("replace", &file))
     }
 }
 

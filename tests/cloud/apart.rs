@@ -134,7 +134,7 @@ async fn a_silent_region_is_given_up_as_a_whole() {
     for (name, seen) in walk.observe_all().await {
         let is_within = !name.starts_with("lb") && name.contains("us-east");
         match seen {
-            Observation::Unseen(it) if is_within => _ = reasons.insert(it.why),
+            Observation::Unknown(it) if is_within => _ = reasons.insert(it.why),
             Observation::Exists { .. } if !is_within => {}
             other => panic!("{name}: {other:?}"),
         }

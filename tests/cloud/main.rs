@@ -168,12 +168,12 @@ async fn a_lost_region_is_unseen_and_its_group_is_reached_through_another_member
     group(&mut walk, &["eu-west-1", "ap-south-1"]).await;
     walk.sandbox.lose("aws:us-east-1", LostHow::Refuse).unwrap();
     let seen = walk.observe("table").await;
-    assert!(matches!(&seen, Observation::Unseen(it) if it.why.contains("us-east-1")), "{seen:?}");
+    assert!(matches!(&seen, Observation::Unknown(it) if it.why.contains("us-east-1")), "{seen:?}");
     assert!(matches!(walk.observe("eu-west-1").await, Observation::Exists { ready: true, .. }));
     walk.provider.lose(&["aws:us-east-1".to_owned()]);
     let seen = walk.observe("table").await;
     assert!(
-        matches!(&seen, Observation::Unseen(it) if it.why.contains("declared lost")),
+        matches!(&seen, Observation::Unknown(it) if it.why.contains("declared lost")),
         "{seen:?}"
     );
     let made = &walk.made["eu-west-1"];

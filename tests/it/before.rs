@@ -38,11 +38,11 @@ fn apply_of_a_change_to_an_older_state_ends_and_settles() {
 fn failover_cut_by_a_kill_of_the_older_binary_is_resumed() {
     let home = left("cut");
     let state = home.state("small").unwrap();
-    assert_eq!(state.begun.len(), 1, "one step was begun and has no end");
+    assert_eq!(state.pending.len(), 1, "one step was begun and has no end");
     let resumed = home.sandbox(&["failover", "small", "--to", "eu", "--yes"]);
     assert_eq!(resumed.code, Some(0), "{resumed}");
     let state = home.state("small").unwrap();
-    assert!(state.begun.is_empty(), "{:?}", state.begun);
+    assert!(state.pending.is_empty(), "{:?}", state.pending);
     assert!(state.records.contains_key(&"node_eu[1]".parse().unwrap()));
     let plan = home.sandbox(&["plan", "small", "--detailed-exitcode"]);
     assert_eq!(plan.code, Some(0), "{plan}");

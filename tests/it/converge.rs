@@ -64,7 +64,7 @@ fn check_whole(home: &Home, said: &str) {
     let plan = home.sandbox(&["plan", "small", "--detailed-exitcode"]);
     assert_eq!(plan.code, Some(0), "{said}: {plan}");
     let state = home.state("small").unwrap();
-    assert!(state.begun.is_empty(), "{said}: nothing is in doubt: {:?}", state.begun);
+    assert!(state.pending.is_empty(), "{said}: nothing is in doubt: {:?}", state.pending);
     let mut recorded: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for record in state.records.values().filter(|it| it.kind.starts_with("linode.")) {
         recorded.entry(record.kind.clone()).or_default().push(record.id.clone());

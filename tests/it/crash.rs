@@ -137,7 +137,10 @@ fn a_drill_killed_after_any_request_is_cleaned_up_by_another_process() {
         home.world.advance(std::time::Duration::from_secs(600)).unwrap();
         same(&before, &world(home), said);
         let rehearsed = home.state("duo@drill");
-        assert!(rehearsed.is_none_or(|it| it.records.is_empty() && it.begun.is_empty()), "{said}");
+        assert!(
+            rehearsed.is_none_or(|it| it.records.is_empty() && it.pending.is_empty()),
+            "{said}"
+        );
         let now = state(home);
         assert_eq!((&now.records, &now.active), (&real.records, &real.active), "{said}");
         served_by(home, |name| name == "shop.duo.example.com", said);

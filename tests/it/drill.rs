@@ -105,7 +105,7 @@ fn a_killed_drill_is_cleaned_up_by_another_process() {
         let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
         let made = || {
             home.state("woocommerce@drill")
-                .is_some_and(|it| it.records.len() + it.begun.len() >= records)
+                .is_some_and(|it| it.records.len() + it.pending.len() >= records)
         };
         assert!(running.until(made));
         running.kill();
@@ -194,7 +194,7 @@ fn a_second_signal_ends_it_at_once_and_the_cleanup_comes_later() {
     running.signal("INT");
     let deletes = || {
         home.state("woocommerce@drill")
-            .is_some_and(|it| it.begun.values().any(|it| it.call == "delete"))
+            .is_some_and(|it| it.pending.values().any(|it| it.call == "delete"))
     };
     assert!(running.until(deletes), "the cleanup has begun");
     running.signal("INT");

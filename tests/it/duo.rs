@@ -92,7 +92,7 @@ pub(crate) fn settled(home: &Home, active: &[&str], said: &str) {
         (&owned(active)[..], Phase::Settled),
         "{said}"
     );
-    assert!(state.begun.is_empty(), "{said}: {:?}", state.begun);
+    assert!(state.pending.is_empty(), "{said}: {:?}", state.pending);
     let plan = home.sandbox(&["plan", "duo", "--detailed-exitcode"]);
     assert_eq!(plan.code, Some(0), "{said}: {plan}");
     served(home, said);

@@ -161,7 +161,7 @@ fn a_cleanup_that_was_not_foreseen_fails_the_drill() {
     home.fault("POST /nodebalancers slow ms=1500");
     let mut running = home.start(&[SMALL, &["--sandbox"]].concat());
     let begun =
-        || home.state("shop@drill").is_some_and(|it| it.begun.keys().any(|it| it.name == "lb"));
+        || home.state("shop@drill").is_some_and(|it| it.pending.keys().any(|it| it.name == "lb"));
     assert!(running.until(begun), "home is being made");
     home.overlay(
         "shop",

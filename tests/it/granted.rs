@@ -160,7 +160,7 @@ fn what_began_in_a_hidden_zone_stays_in_doubt() {
     home.fault("POST /domains/ lost_reply times=0");
     home.fault("GET /domains/ hang nth=2 times=0");
     let mut run = home.start(&["apply", "duo", "--yes", "--sandbox"]);
-    run.until(|| home.state("duo").is_some_and(|it| !it.begun.is_empty()));
+    run.until(|| home.state("duo").is_some_and(|it| !it.pending.is_empty()));
     run.until(|| duo_records(&home) == 2);
     run.kill();
     home.world.heal(None).unwrap();

@@ -80,7 +80,7 @@ fn stop(running: &mut Running<'_>) {
 fn check_whole(home: &Home, folder: &Path, said: &str) {
     home.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
     let state = FileStore::new(folder).load().unwrap().unwrap();
-    assert!(state.begun.is_empty(), "{said}: {:?}", state.begun);
+    assert!(state.pending.is_empty(), "{said}: {:?}", state.pending);
     assert_eq!(state.records.len(), RECORDS + 1, "{said}");
     let world = home.world.show().unwrap();
     let records = world["linode"]["domains"][0]["records"].as_array().unwrap().len();
@@ -175,7 +175,7 @@ fn a_run_that_is_asked_stops_in_good_order() {
     );
     let state = state.unwrap();
     assert_eq!(state.integrity(), Vec::<String>::new());
-    assert!(state.begun.is_empty(), "what was in flight is recorded: {:?}", state.begun);
+    assert!(state.pending.is_empty(), "what was in flight is recorded: {:?}", state.pending);
     assert!(!state.records.is_empty() && state.records.len() <= RECORDS, "it was in the middle");
     assert!(store.journal().unwrap()[0].contains("which released it"), "{:?}", store.journal());
     let calls = changes(home);
@@ -254,7 +254,7 @@ resources:
     assert!(running.until(is_made));
     let (lease, state) = preempt(&store);
     assert!(lease.preempted.as_ref().unwrap().has_answered);
-    assert!(state.unwrap().begun.is_empty());
+    assert!(state.unwrap().pending.is_empty());
     running.end().code(4).says(&["stopped: preempted by tester (lifeboat failover tiny)"]).done();
 }
 

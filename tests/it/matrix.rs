@@ -150,7 +150,7 @@ impl Square {
             (state.active.iter().map(String::as_str).collect::<Vec<_>>(), state.phase),
             (active.to_vec(), Phase::Settled)
         );
-        assert!(state.begun.is_empty(), "{said}: {:?}", state.begun);
+        assert!(state.pending.is_empty(), "{said}: {:?}", state.pending);
         home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(0).done();
         served_by(&home, is_real, &said);
     }

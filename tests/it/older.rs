@@ -21,7 +21,7 @@ fn killed_before_users_move(home: &Home) {
     let mut run =
         home.start(&["failover", "duo", "--to", "calm", "--planned", "--yes", "--sandbox"]);
     run.until(|| {
-        home.state("duo").is_some_and(|it| it.begun.contains_key(&"shop".parse().unwrap()))
+        home.state("duo").is_some_and(|it| it.pending.contains_key(&"shop".parse().unwrap()))
     });
     run.kill();
     home.world.heal(None).unwrap();

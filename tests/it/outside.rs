@@ -149,7 +149,7 @@ fn destroy_goes_on_while_a_replica_of_ours_is_being_deleted() {
     let is_going = || {
         let world = home.world.show().unwrap();
         // And its end is journalled: from then on only the wait is left.
-        let is_told = home.state("duo").is_some_and(|it| !it.begun.contains_key(&copy));
+        let is_told = home.state("duo").is_some_and(|it| !it.pending.contains_key(&copy));
         is_told && world["dynamodb"]["us-east-1"]["duo"]["replicas"]["eu-west-1"] == "DELETING"
     };
     assert!(running.until(is_going), "the replica is being deleted");
@@ -180,7 +180,7 @@ fn what_was_told_to_go_is_waited_for_by_who_goes_on() {
     // The end of the call is journalled: from then on only the wait is left.
     let is_going = || {
         let world = home.world.show().unwrap();
-        home.state("tiny").is_some_and(|it| !it.begun.contains_key(&address))
+        home.state("tiny").is_some_and(|it| !it.pending.contains_key(&address))
             && world["dynamodb"]["us-east-1"]["tiny_table"]["replicas"]["eu-west-1"] == "DELETING"
     };
     assert!(running.until(is_going), "the replica is being deleted");

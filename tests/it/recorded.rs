@@ -107,17 +107,17 @@ fn an_id_says_what_became_of_a_create_only() {
     home.fault("PUT /nodebalancers/ hang times=9");
     let run = home.start(&["apply", "tiny", "--yes", "--sandbox"]);
     let mut run = run;
-    run.until(|| home.state("tiny").is_some_and(|it| !it.begun.is_empty()));
+    run.until(|| home.state("tiny").is_some_and(|it| !it.pending.is_empty()));
     run.kill();
     home.world.heal(None).unwrap();
     let said = home.sandbox(&["state", "resolve", "tiny", "lb", "--id", "999"]).code(1).stderr;
     assert!(said.contains("is not a create"), "{said}");
-    assert_eq!(home.state("tiny").unwrap().begun.len(), 1);
+    assert_eq!(home.state("tiny").unwrap().pending.len(), 1);
     let nothing = said.split('`').find(|it| it.starts_with("lifeboat state resolve")).unwrap();
     let words: Vec<&str> =
         nothing.split_whitespace().skip(1).map(|it| it.trim_matches('\'')).collect();
     home.run(&words).code(0).done();
-    assert!(home.state("tiny").unwrap().begun.is_empty());
+    assert!(home.state("tiny").unwrap().pending.is_empty());
 }
 
 #[test]

@@ -17,6 +17,8 @@ use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::{self, Completion};
 use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::names::OverlayNames;
+use crate::engine::text::names::StackName;
 use crate::ops::apply::finish::RunRequest;
 use crate::ops::apply::run::is_idle;
 use crate::ops::error::OpsError;
@@ -24,7 +26,7 @@ use crate::ops::load::layers::assumes_loss;
 use crate::ops::load::session::{CloudTarget, Session};
 use crate::ops::load::sides::{PlanRequest, overlays_of};
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::switch_target::{Losses, named};
+use crate::ops::load::switch_target::Losses;
 use crate::ops::plan::bindings::{bindings, broken_bindings};
 use crate::ops::plan::make::{Proposed, plan_on, unsafe_steps};
 use crate::ops::recovery_reports;
@@ -57,7 +59,7 @@ pub async fn apply(
         let what = format!("the plan file {} does not exist", file.display());
         return Err(OpsError::input(what, "create one with `plan --out`"));
     }
-    may_go_on(consent)?;
+    require_terminal(consent)?;
     let mut ask = open::ask(&context.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
@@ -107,7 +109,7 @@ pub async fn settled_with(
         let ending = completion::ending(&open, true);
         return Ok(Went { exit: ending.into(), ending });
     }
-    if !consent.yes && !agreed(question, "yes") {
+    if !consent.yes && !confirm(question, "yes") {
         out::talk("nothing changed");
         return Ok(Went { exit: Exit::Refused, ending: Completion::Undone });
     }
@@ -137,9 +139,9 @@ async fn saved(
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     let (plan, envelope) = read(file)?;
-    may_go_on(consent)?;
-    let name =
-        plan.instance.as_ref().map_or(plan.stack.clone(), |it| format!("{}@{it}", plan.stack));
+    require_terminal(consent)?;
+    let name = StackName { stack: &plan.stack, workspace: plan.instance.as_deref() };
+    let name = name.to_string();
     let place = StackRef::find(&name, &context.directory)?;
     let intent = if plan.bindings.intent == "destroy" { Intent::Destroy } else { Intent::Apply };
     let ask = PlanRequest {
@@ -188,7 +190,7 @@ async fn saved(
             help,
         ));
     }
-    if !consent.yes && !agreed("Apply this plan? Only `yes` is accepted:", "yes") {
+    if !consent.yes && !confirm("Apply this plan? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
     }
@@ -203,7 +205,7 @@ pub async fn destroy(
     allow_delete: Vec<String>,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
-    may_go_on(consent)?;
+    require_terminal(consent)?;
     let allow = AllowArgs { allow_delete, ..AllowArgs::default() };
     let ask = open::ask(&context.directory, layers, &allow, Intent::Destroy)?;
     let session = open::session(&ask.place.root, world).await?;
@@ -260,7 +262,7 @@ fn consents(
     }
     let name = ask.place.name();
     let question = format!("Type the stack's name, {name}, to destroy it:");
-    Ok(consent.yes || agreed(&question, &name))
+    Ok(consent.yes || confirm(&question, &name))
 }
 
 /// A runner without the state of its stack would make everything a second time.
@@ -276,7 +278,7 @@ fn state_is_there(session: &Session, ask: &PlanRequest, found: bool) -> Result<(
     ))
 }
 
-pub fn may_go_on(consent: Consent) -> Result<(), OpsError> {
+pub fn require_terminal(consent: Consent) -> Result<(), OpsError> {
     if consent.yes || out::can_ask() {
         return Ok(());
     }
@@ -286,7 +288,7 @@ pub fn may_go_on(consent: Consent) -> Result<(), OpsError> {
     ))
 }
 
-pub fn agreed(question: &str, word: &str) -> bool {
+pub fn confirm(question: &str, word: &str) -> bool {
     out::ask(question).as_deref() == Some(word)
 }
 
@@ -315,8 +317,8 @@ fn unasked_switch(place: &StackRef, state: &State, asked: &[String]) -> OpsError
     OpsError::refused(
         format!(
             "the active overlays are {}, and this apply would switch to {}",
-            named(&state.active),
-            named(asked)
+            OverlayNames(&state.active),
+            OverlayNames(asked)
         ),
         format!("if you want to switch: {proper}, or {switch}"),
     )

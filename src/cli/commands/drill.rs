@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cli::args::{AllowArgs, LossArgs, TargetArgs, WorldArgs};
-use crate::cli::commands::apply::{Consent, agreed, may_go_on, refuse, show};
+use crate::cli::commands::apply::{Consent, confirm, refuse, require_terminal, show};
 use crate::cli::commands::plan::warn;
 use crate::cli::commands::reports;
 use crate::cli::context::CommandContext;
@@ -49,7 +49,7 @@ pub async fn drill(
     wanted: &DrillArgs,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
-    may_go_on(consent)?;
+    require_terminal(consent)?;
     let layers = target.under(vec![wanted.to.clone()]);
     let mut ask = open::ask(&context.directory, &layers, &AllowArgs::default(), Intent::Apply)?;
     let session = open::session(&ask.place.root, world).await?;
@@ -81,7 +81,7 @@ pub async fn drill(
         return Ok(exit);
     }
     let (lease, state) = open::lease(&session, &ask.place, &context.command)?;
-    if state.as_ref().is_some_and(|it| !it.records.is_empty() || !it.begun.is_empty()) {
+    if state.as_ref().is_some_and(|it| !it.records.is_empty() || !it.pending.is_empty()) {
         return Err(in_use(&ask.place.name(), &ask.place.stack, &wanted.to));
     }
     let proposed = plan_on(&session, &ask, state).await?;
@@ -95,7 +95,7 @@ pub async fn drill(
     if let Some(exit) = foretell(context, &session, &script, &proposed, &foresight)? {
         return Ok(exit);
     }
-    if !wanted.yes && !agreed("Rehearse it? Only `yes` is accepted:", "yes") {
+    if !wanted.yes && !confirm("Rehearse it? Only `yes` is accepted:", "yes") {
         out::talk("nothing changed");
         return Ok(Exit::Refused);
     }
@@ -138,7 +138,7 @@ fn drilled(session: &Session, place: &StackRef, wanted: &DrillArgs) -> Result<St
         if place.instance.is_some() && state.active.contains(&wanted.to) {
             return Ok(Stack { instance: it.instance, ..Stack::default() });
         }
-        if !state.records.is_empty() || !state.begun.is_empty() {
+        if !state.records.is_empty() || !state.pending.is_empty() {
             left.push(AdvisedCommand::Destroy { stack: &it.name() }.to_string());
         }
     }

@@ -16,7 +16,7 @@ use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::completion::{self, Completion};
 use crate::engine::text::advice::AdvisedCommand as Typed;
 use crate::engine::text::diagnostic::{Diagnostic, Severity};
-use crate::ops::contained::{link_on_the_way, put};
+use crate::ops::contained::link_on_the_way;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
@@ -27,6 +27,7 @@ use crate::render::plan::markdown::markdown;
 use crate::render::plan::outline::ShownPlan;
 use crate::render::plan::text::{TextOptions, text};
 use crate::render::words::moment;
+use crate::store::private::replace;
 
 /// Enough of a file to see whether it is a plan.
 const HEAD: usize = 64;
@@ -233,5 +234,5 @@ fn save(root: &Path, file: &Path, text: &str) -> Result<(), OpsError> {
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => {}
         Err(why) => return Err(wrong(why.to_string())),
     }
-    put(file, text.as_bytes()).map_err(|why| wrong(format!("it cannot be written: {why}")))
+    replace(file, text.as_bytes()).map_err(|why| wrong(format!("it cannot be written: {why}")))
 }

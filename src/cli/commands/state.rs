@@ -1,7 +1,7 @@
 //! `state`: looks into what is recorded, and mends it under the lease.
 
 use crate::cli::args::{StateArgs, StateCommand, WorldArgs};
-use crate::cli::commands::apply::{Consent, agreed, may_go_on};
+use crate::cli::commands::apply::{Consent, confirm, require_terminal};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
@@ -11,11 +11,11 @@ use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::text::advice::AdvisedCommand as Typed;
 use crate::engine::text::diagnostic::nearest;
-use crate::engine::text::plain::clean;
+use crate::engine::text::names::OverlayNames;
+use crate::engine::text::plain::escape_control;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::open_sandbox;
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::switch_target::named;
 use crate::ops::plan::recover::adopted;
 use crate::render::words::count;
 use crate::store::error::StoreError;
@@ -87,7 +87,7 @@ fn list(state: &State) {
     let lengths = state.records.keys().map(|it| it.to_string().chars().count());
     let width = lengths.max().unwrap_or(0).min(COLUMN_MAX);
     let line = |(address, record): (&Address, &Record)| {
-        let (kind, id) = (clean(&record.kind), clean(&record.id));
+        let (kind, id) = (escape_control(&record.kind), escape_control(&record.id));
         format!("{:width$}  {kind}  {id}", address.to_string())
     };
     out::data(&state.records.iter().map(line).collect::<Vec<_>>().join("\n"));
@@ -148,8 +148,8 @@ fn now(context: &CommandContext, args: &StateArgs) -> Result<i64, OpsError> {
 
 /// Whether it may go on: asked on a terminal, or said with `--yes`.
 fn may(question: &str, yes: bool) -> Result<bool, OpsError> {
-    may_go_on(Consent { yes, switch: false, data_loss: false })?;
-    let agreed = yes || agreed(&format!("{question} Only `yes` is accepted:"), "yes");
+    require_terminal(Consent { yes, switch: false, data_loss: false })?;
+    let agreed = yes || confirm(&format!("{question} Only `yes` is accepted:"), "yes");
     if !agreed {
         out::talk("nothing changed");
     }
@@ -244,7 +244,7 @@ fn restore(context: &CommandContext, args: &StateArgs, yes: bool) -> Result<Exit
         found.state.serial,
         found.state.sequence,
         count(found.state.records.len(), "resource"),
-        named(&found.state.active),
+        OverlayNames(&found.state.active),
     ));
     if !may("Restore this state?", yes)? {
         return Ok(Exit::Refused);
@@ -317,7 +317,7 @@ fn settle(
     }
     mend(context, args, |state| {
         let address = parse(address)?;
-        let begun = state.begun.get(&address).ok_or_else(|| {
+        let begun = state.pending.get(&address).ok_or_else(|| {
             OpsError::input(
                 format!("`{address}` has no interrupted operation"),
                 "only an operation that began and has no recorded end can be resolved",

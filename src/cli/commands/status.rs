@@ -6,11 +6,11 @@ use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::recovery::user_routes::ways;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::names::OverlayNames;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::switch_target::named;
 use crate::ops::status;
 use crate::render;
 use crate::render::words::count;
@@ -41,7 +41,8 @@ pub async fn status(
         trouble,
         lease: session.store(&place).lease_status()?.map(|it| {
             let gone = if it.is_alive { "" } else { ", whose process has died" };
-            let aim = it.to.map(|it| format!(", a switch to {}", named(&it))).unwrap_or_default();
+            let aim =
+                it.to.map(|it| format!(", a switch to {}", OverlayNames(&it))).unwrap_or_default();
             let asked = it.asked_by.map(|it| format!(", asked to stop by {it}"));
             format!("{} ({}){aim}{gone}{}", it.owner, it.command, asked.unwrap_or_default())
         }),

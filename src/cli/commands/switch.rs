@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::args::{AllowArgs, LossArgs, StateArgs, TargetArgs, WorldArgs};
-use crate::cli::commands::apply::{Consent, Went, go_on, may_go_on, settled_with};
+use crate::cli::commands::apply::{Consent, Went, go_on, require_terminal, settled_with};
 use crate::cli::commands::status::pending;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
@@ -14,14 +14,15 @@ use crate::engine::plan::model::options::RecoveryOverlay;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::{self, Completion, Unfinished};
 use crate::engine::retry::SILENT;
-use crate::engine::state::record::{Phase, State};
+use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::names::OverlayNames;
 use crate::ops::error::OpsError;
-use crate::ops::load::layers::ways;
+use crate::ops::load::layers::recovery_overlays;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::{PlanRequest, check};
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::switch_target::{Losses, is_made, named};
+use crate::ops::load::switch_target::{Losses, is_made};
 use crate::ops::plan::make::{plan_on, state_is_missing};
 use crate::ops::plan::refresh;
 use crate::ops::recovered;
@@ -59,7 +60,7 @@ pub async fn failover(
         &StackRef::find(&target.stack, &context.directory)?,
         to,
     )?;
-    may_go_on(consent)?;
+    require_terminal(consent)?;
     let (ask, session, known) = begin(context, target, wanted).await?;
     if losing.planned && !known.lost.is_empty() {
         return Err(not_planned(&ask.place, &known));
@@ -105,7 +106,7 @@ pub async fn failback(
     wanted: &SwitchArgs,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
-    may_go_on(consent)?;
+    require_terminal(consent)?;
     let (ask, session, known) = begin(context, target, wanted).await?;
     let ask = PlanRequest {
         overlays: Some(known.home.clone()),
@@ -193,7 +194,7 @@ fn is_left(session: &Session, ask: &PlanRequest, to: &[String]) -> Result<bool, 
 
 /// What was begun as planned may turn into a real one on the way: who says so no longer calls it planned.
 fn assume_on_the_way(ask: &mut PlanRequest, state: &State, to: &str) -> Result<(), OpsError> {
-    if state.phase == Phase::Switching && Some(&state.active) == ask.overlays.as_ref() {
+    if state.switching().is_some() && Some(&state.active) == ask.overlays.as_ref() {
         let assumed = crate::ops::load::layers::instance_of(&ask.place, to)?.assumes_lost;
         ask.losses = Losses::Also(assumed.into_iter().map(|(name, _)| name).collect());
     }
@@ -275,7 +276,7 @@ fn take(
         let by = by.map(|it| format!(" by {} (lifeboat {})", it.who, it.command));
         out::talk(&format!(
             "the switch to {} was already made{}; nothing to do",
-            named(&to),
+            OverlayNames(&to),
             by.unwrap_or_default()
         ));
         return Ok(BegunSwitch::MadeMeanwhile);
@@ -302,7 +303,7 @@ pub fn where_to(context: &CommandContext, target: &TargetArgs) -> Result<OpsErro
         let assumes = if planned { "nothing".to_owned() } else { way.assumes_lost.join(", ") };
         format!("\n  {to} assumes lost: {assumes}: {switch}")
     };
-    let ways: Vec<String> = ways(&place).into_iter().map(told).collect();
+    let ways: Vec<String> = recovery_overlays(&place).into_iter().map(told).collect();
     Ok(OpsError::usage(
         "--to is missing; nothing was changed",
         match ways.as_slice() {
@@ -424,7 +425,7 @@ pub async fn recovered(
     let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
     out::talk(&format!(
         "{domain} has recovered; still lost: {left}; active: {}; run {} to see the required changes",
-        named(&state.active),
+        OverlayNames(&state.active),
         AdvisedCommand::Plan { stack: &place.name(), overlays: &[], out: None }
     ));
     Ok(Exit::Done)

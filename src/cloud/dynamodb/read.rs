@@ -79,13 +79,13 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[ReadQuery<'_>]) -> Vec
         let place = match TableRef::of(question.kind, question.attributes) {
             Ok(place) => place,
             Err(why) => {
-                answers[at] = Some(Observation::Unseen(why.unseen()));
+                answers[at] = Some(Observation::Unknown(why.unseen()));
                 continue;
             }
         };
         if dynamo.regions.is_lost(&place.region) {
             let why = declared_lost(&place.region, "DescribeTable");
-            answers[at] = Some(Observation::Unseen(why.unseen()));
+            answers[at] = Some(Observation::Unknown(why.unseen()));
             continue;
         }
         places.insert(at, place.clone());
@@ -118,7 +118,7 @@ pub(crate) async fn observe(dynamo: &Dynamo, questions: &[ReadQuery<'_>]) -> Vec
                 ready: not_ready(&seen.table).is_none(),
             },
             Ok(None) => Observation::Absent,
-            Err(why) => Observation::Unseen(why.unseen()),
+            Err(why) => Observation::Unknown(why.unseen()),
         });
     }
     answers.into_iter().map(|it| it.expect("every question got its answer above")).collect()

@@ -183,7 +183,7 @@ async fn unhide(rest: &RestDriver, questions: &[ReadQuery<'_>], answers: &mut [O
             Err(why) => Some(why.unseen()),
         };
         if let Some(unseen) = unseen {
-            *seen = Observation::Unseen(unseen);
+            *seen = Observation::Unknown(unseen);
         }
     }
 }
@@ -315,7 +315,7 @@ fn answer(
     let (rows, by_id) = match &lists[path] {
         ListedObject::Rows { rows, by_id } => (rows, by_id),
         ListedObject::NoContainer => return Observation::Absent,
-        ListedObject::Unseen(why) => return Observation::Unseen(why.clone()),
+        ListedObject::Unseen(why) => return Observation::Unknown(why.clone()),
     };
     let Some(id) = question.id else { return by_identity(question, rows, lists) };
     if let Some(at) = by_id.get(id) {
@@ -325,7 +325,7 @@ fn answer(
     match object.map(|it| &confirmed[&it]) {
         Ok(Ok(row)) => exists(question, row, lists),
         Ok(Err(error)) if error.fault == ErrorClass::Missing => Observation::Absent,
-        Ok(Err(error)) => Observation::Unseen(error.unseen()),
+        Ok(Err(error)) => Observation::Unknown(error.unseen()),
         Err(why) => unclear(why),
     }
 }
@@ -360,7 +360,7 @@ fn exists(question: &ReadQuery<'_>, row: &Json, lists: &ObjectLists) -> Observat
             }
             // A list that may not be seen matters only to those who use it.
             ListedObject::Unseen(why) if uses(question.attributes, name) => {
-                return Observation::Unseen(why.clone());
+                return Observation::Unknown(why.clone());
             }
             ListedObject::Unseen(_) | ListedObject::NoContainer => {}
         }
@@ -373,7 +373,7 @@ fn exists(question: &ReadQuery<'_>, row: &Json, lists: &ObjectLists) -> Observat
 
 /// Nothing failed, and still nobody can say.
 fn unclear(why: String) -> Observation {
-    Observation::Unseen(Unreadable::new(UnknownReason::Unclear, why))
+    Observation::Unknown(Unreadable::new(UnknownReason::Unclear, why))
 }
 
 fn uses(attributes: &Attributes, name: &str) -> bool {

@@ -118,7 +118,7 @@ async fn a_region_that_does_not_answer_or_answers_nothing_is_unseen() {
     for lines in [vec![("describetable", empty)], vec![("describetable", ScriptedReply::Hang); 4]] {
         let script = Script::of(lines).await;
         let seen = provider(&script.url).observe(&[question]).await;
-        assert!(matches!(seen[0], Observation::Unseen(_)), "{seen:?}");
+        assert!(matches!(seen[0], Observation::Unknown(_)), "{seen:?}");
     }
 }
 

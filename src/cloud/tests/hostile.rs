@@ -34,7 +34,7 @@ async fn asked(
 
 #[track_caller]
 fn malformed(seen: &Observation, word: &str) {
-    let Observation::Unseen(Unreadable { reason: UnknownReason::Malformed, why }) = seen else {
+    let Observation::Unknown(Unreadable { reason: UnknownReason::Malformed, why }) = seen else {
         panic!("{word}: {seen:?}")
     };
     assert!(why.contains(word), "{why}");
@@ -77,7 +77,7 @@ async fn a_reason_is_told_in_short() {
         ("nodebalancers?", no(403, &"no ".repeat(1_000_000))),
     ];
     let (seen, _) = asked(lines, NB, Some("5"), json!({})).await;
-    let Observation::Unseen(it) = &seen else { panic!("{seen:?}") };
+    let Observation::Unknown(it) = &seen else { panic!("{seen:?}") };
     assert!(it.reason == UnknownReason::Denied && it.why.len() < 1_000, "{} bytes", it.why.len());
 }
 

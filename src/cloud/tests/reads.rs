@@ -34,7 +34,7 @@ async fn observed_by(provider: &Provider, script: &Script, asked: &[(&str, &str)
         .map(|it| match it {
             Observation::Exists { attributes, .. } => format!("exists {:?}", attributes["id"]),
             Observation::Absent => "absent".to_owned(),
-            Observation::Unseen(it) => format!("{}: {}", it.reason.word(), it.why),
+            Observation::Unknown(it) => format!("{}: {}", it.reason.word(), it.why),
         })
         .map(|it| it.replace(&script.url, "http://here"))
         .collect()

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::cloud::wire::encode::path;
-use crate::engine::ownership_tag::is_mark;
+use crate::engine::ownership_tag::is_ownership_tag;
 use crate::engine::schema::{Attribute, Kind, Lookup, Pick, Type};
 use crate::engine::value::{Attributes, Value};
 
@@ -43,7 +43,7 @@ pub(crate) fn id(row: &Json) -> Option<String> {
 pub(crate) fn mark(kind: &Kind, row: &Json) -> Option<String> {
     let name = kind.mark.as_deref()?;
     let tags = at(row, path(name, kind.attribute(name)?))?.as_array()?;
-    tags.iter().filter_map(Json::as_str).find(|it| is_mark(it)).map(str::to_owned)
+    tags.iter().filter_map(Json::as_str).find(|it| is_ownership_tag(it)).map(str::to_owned)
 }
 
 /// Whether an attribute is the parent that stands in the collection's path: what is read says nothing about it.
@@ -114,9 +114,9 @@ fn picked(pick: &Pick, found: &Json) -> Value {
 
 fn unmarked(value: Value) -> Value {
     match value {
-        Value::List(items) => {
-            Value::List(items.into_iter().filter(|it| !it.as_text().is_some_and(is_mark)).collect())
-        }
+        Value::List(items) => Value::List(
+            items.into_iter().filter(|it| !it.as_text().is_some_and(is_ownership_tag)).collect(),
+        ),
         other => other,
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::text::plain::{clean, uncleaned};
+use crate::engine::text::plain::{escape_control, uncleaned};
 
 /// Which instance of a resource is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +56,7 @@ impl Address {
     }
 
     /// `web` and `web[0]` name the same thing when `count` appears or goes.
-    pub fn twin(&self) -> Option<Self> {
+    pub fn zeroth_alias(&self) -> Option<Self> {
         match self.key {
             Key::One => Some(Self::index(self.name.clone(), 0)),
             Key::Index(0) => Some(Self::one(self.name.clone())),
@@ -77,12 +77,12 @@ impl fmt::Display for Address {
 
 /// What is printed is read back, also where a key holds what no terminal may see.
 fn quoted(key: &str) -> String {
-    format!("\"{}\"", clean(&key.replace('\\', "\\\\").replace('"', "\\\"")))
+    format!("\"{}\"", escape_control(&key.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
 /// Why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not an address; write `name`, `name[0]` or `name[\"key\"]`", clean(.0))]
+#[error("`{}` is not an address; write `name`, `name[0]` or `name[\"key\"]`", escape_control(.0))]
 pub struct NotAnAddress(pub String);
 
 impl FromStr for Address {

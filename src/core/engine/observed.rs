@@ -12,7 +12,7 @@ pub enum Observation {
     /// A healthy endpoint of the right account does not list it, and asked by id says not found.
     Absent,
     /// It could not be looked at; why, in a sentence that names the endpoint.
-    Unseen(Unreadable),
+    Unknown(Unreadable),
 }
 
 /// Why something could not be looked at: of what sort the failure was, and its words.

@@ -7,7 +7,7 @@ use crate::engine::address::Address;
 const CODE_CHARACTERS: usize = 12;
 
 /// `lb:<stack, at most 20>:<12 base32 characters of SHA-256(lineage, address)>`, lower case.
-pub fn mark(stack: &str, lineage: &str, address: &Address) -> String {
+pub fn ownership_tag(stack: &str, lineage: &str, address: &Address) -> String {
     let stack: String = stack.chars().take(20).collect();
     format!("lb:{stack}:{}", short(&format!("{lineage} {address}"), CODE_CHARACTERS)).to_lowercase()
 }
@@ -15,7 +15,7 @@ pub fn mark(stack: &str, lineage: &str, address: &Address) -> String {
 /// Whether an owner mark names this stack; which lineage and address it is of does not show.
 pub fn is_of(tag: &str, stack: &str) -> bool {
     let stack: String = stack.chars().take(20).collect();
-    is_mark(tag)
+    is_ownership_tag(tag)
         && tag
             .strip_prefix("lb:")
             .and_then(|it| it.rsplit_once(':'))
@@ -29,7 +29,7 @@ pub fn short(text: &str, characters: usize) -> String {
 }
 
 /// Whether a tag has the shape of an owner mark, whoever made it; anything else is the user's own.
-pub fn is_mark(tag: &str) -> bool {
+pub fn is_ownership_tag(tag: &str) -> bool {
     let Some((stack, code)) = tag.strip_prefix("lb:").and_then(|it| it.rsplit_once(':')) else {
         return false;
     };
@@ -40,26 +40,26 @@ pub fn is_mark(tag: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_mark, is_of, mark};
+    use super::{is_of, is_ownership_tag, ownership_tag};
     use crate::engine::address::Address;
 
     #[test]
     fn only_the_shape_of_a_mark_is_one() {
-        let made = mark("woocommerce", "lineage", &Address::index("web", 0));
-        assert!(is_mark(&made), "{made}");
+        let made = ownership_tag("woocommerce", "lineage", &Address::index("web", 0));
+        assert!(is_ownership_tag(&made), "{made}");
         for other in ["lb:", "lb:x:short", "lb:front:internal", "shop", "lb:x:ABCDEFGH2345"] {
-            assert!(!is_mark(other), "{other}");
+            assert!(!is_ownership_tag(other), "{other}");
         }
     }
 
     #[test]
     fn marks_tell_stacks_lineages_and_addresses_apart() {
         let web = Address::one("web");
-        let one = mark("shop", "a", &web);
-        assert_ne!(one, mark("shop", "b", &web));
-        assert_ne!(one, mark("shop", "a", &Address::one("lb")));
+        let one = ownership_tag("shop", "a", &web);
+        assert_ne!(one, ownership_tag("shop", "b", &web));
+        assert_ne!(one, ownership_tag("shop", "a", &Address::one("lb")));
         assert!(is_of(&one, "shop") && !is_of(&one, "shop2") && !is_of("lb:shop:x", "shop"));
-        let long = mark("a-very-long-name-of-a-stack", "a", &web);
+        let long = ownership_tag("a-very-long-name-of-a-stack", "a", &web);
         assert!(long.len() <= 50, "Linode's tags have at most 50 characters: {long}");
     }
 }

@@ -212,7 +212,7 @@ mod tests {
             lane: lane.map(Into::into),
             segment,
             weight: (id as u64 * 7) % 5,
-            directs: None,
+            shift: None,
         }
     }
 

@@ -4,7 +4,8 @@ use serde_json::{Value, json as object};
 
 use crate::engine::recovery::audit::finding::{Audit, AuditSection, Finding, Level};
 use crate::engine::recovery::audit::rules::RULES;
-use crate::render::words::{clean, count};
+use crate::engine::text::names::OverlayNames;
+use crate::render::words::{count, escape_control};
 
 /// The version of the JSON: a field that goes or changes its meaning makes a new one.
 const VERSION: u32 = 1;
@@ -36,12 +37,12 @@ impl AuditPage {
         } else {
             format!("{} lost", section.lost.join(" and "))
         };
-        let home = if audit.home.is_empty() { "base".to_owned() } else { audit.home.join(" + ") };
+        let home = OverlayNames(&audit.home);
         let title = match &section.overlay {
             None => format!("{} at home ({home})", audit.stack),
             Some(overlay) => format!("{} after a switch to {overlay}: {lost}", audit.stack),
         };
-        self.text.push_str(&format!("{}\n", self.paint(BOLD, &clean(&title))));
+        self.text.push_str(&format!("{}\n", self.paint(BOLD, &escape_control(&title))));
         for finding in &section.findings {
             self.finding(finding);
         }
@@ -49,7 +50,7 @@ impl AuditPage {
             self.text.push_str("  no findings\n");
         }
         for fact in &section.facts {
-            let line = format!("  {}: {}", fact.name, clean(&fact.text));
+            let line = format!("  {}: {}", fact.name, escape_control(&fact.text));
             self.text.push_str(&format!("{}\n", self.paint(DIM, &line)));
         }
         self.text.push('\n');
@@ -63,12 +64,12 @@ impl AuditPage {
         };
         let head = format!("{} [{}]", finding.level.word(), finding.rule.id);
         let place = finding.place.as_ref().map_or_else(String::new, |it| {
-            self.paint(DIM, &format!("  # {}:{}", clean(&it.file), it.line))
+            self.paint(DIM, &format!("  # {}:{}", escape_control(&it.file), it.line))
         });
         let title = finding.rule.title;
         self.text.push_str(&format!("  {}: {title}{place}\n", self.paint(color, &head)));
-        self.text.push_str(&format!("      {}\n", clean(&finding.why)));
-        self.text.push_str(&format!("      fix: {}\n", clean(&finding.remedy)));
+        self.text.push_str(&format!("      {}\n", escape_control(&finding.why)));
+        self.text.push_str(&format!("      fix: {}\n", escape_control(&finding.remedy)));
     }
 
     fn paint(&self, code: &str, text: &str) -> String {

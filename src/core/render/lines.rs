@@ -6,7 +6,7 @@ use similar::{Algorithm, ChangeTag, DiffOp, TextDiff, capture_diff_slices};
 
 use crate::engine::plan::model::change::AttributeChange;
 use crate::engine::value::{Attributes, Value};
-use crate::render::words::{SENSITIVE, clean, count, cut, fingerprint, inline, key};
+use crate::render::words::{SENSITIVE, count, cut, escape_control, fingerprint, inline, key};
 
 /// What a line says of what it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,9 +64,10 @@ const INLINE_MAX: usize = 48;
 /// Every line of one attribute.
 pub fn attribute(change: &AttributeChange, limits: LineLimits) -> Vec<RenderedLine> {
     let mut comment = Vec::new();
-    comment.extend(change.place.as_deref().map(clean));
-    comment
-        .extend(change.replaces.as_deref().map(|it| format!("forces replacement: {}", clean(it))));
+    comment.extend(change.place.as_deref().map(escape_control));
+    comment.extend(
+        change.replaces.as_deref().map(|it| format!("forces replacement: {}", escape_control(it))),
+    );
     let mut lines = difference(&key(&change.name), &change.before, &change.after, limits);
     if let (Some(first), false) = (lines.first_mut(), comment.is_empty()) {
         first.comment = Some(comment.join(", "));
@@ -213,7 +214,7 @@ impl LineWriter<'_> {
                     ChangeTag::Insert => Sign::Add,
                 };
                 let line = change.value().strip_suffix('\n').unwrap_or(change.value());
-                self.push(sign, depth, cut(&clean(line), self.limits.value));
+                self.push(sign, depth, cut(&escape_control(line), self.limits.value));
                 if change.missing_newline() {
                     self.push(Sign::Aside, depth, "(no newline at the end)".into());
                 }

@@ -5,8 +5,9 @@ use serde_json::{Value as Json, json};
 use crate::engine::recovery::report::codec::value;
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
 use crate::engine::recovery::report::summary::{ObjectiveResult, ObjectiveVerdict, SwitchReport};
+use crate::engine::text::names::{OverlayNames, StackName};
 use crate::render::escape::{code, prose};
-use crate::render::words::{clean, duration};
+use crate::render::words::{duration, escape_control};
 
 /// `failover of woocommerce to failover_eu`.
 pub fn title(report: &SwitchReport) -> String {
@@ -16,12 +17,12 @@ pub fn title(report: &SwitchReport) -> String {
 
 /// `woocommerce@drill`.
 fn name(report: &SwitchReport) -> String {
-    let instance = report.instance.as_deref().map(|it| format!("@{it}")).unwrap_or_default();
-    clean(&format!("{}{instance}", report.stack))
+    let name = StackName { stack: &report.stack, workspace: report.instance.as_deref() };
+    escape_control(&name.to_string())
 }
 
 fn overlays(names: &[String]) -> String {
-    if names.is_empty() { "base".into() } else { clean(&names.join(" + ")) }
+    escape_control(&OverlayNames(names).to_string())
 }
 
 /// `0.4 s`, `59.9 s`, `2 min 5 s`.
@@ -127,7 +128,7 @@ pub fn paragraph(report: &SwitchReport) -> String {
     }
     lines.push(format!("  {}", compared("recovery time", &report.rto())));
     lines.push(format!("  {}", compared("data behind", &report.rpo())));
-    let quoted = |it: &str| format!("`{}`", clean(it));
+    let quoted = |it: &str| format!("`{}`", escape_control(it));
     lines.extend(unchecked(report, quoted).into_iter().map(|it| format!("  {it}")));
     lines.join("\n")
 }
@@ -135,9 +136,13 @@ pub fn paragraph(report: &SwitchReport) -> String {
 /// Everything, for people.
 pub fn text(report: &SwitchReport) -> String {
     let mut lines = vec![paragraph(report)];
-    lines.extend(report.open.iter().map(|it| format!("  incomplete: {}", clean(it))));
+    lines.extend(report.open.iter().map(|it| format!("  incomplete: {}", escape_control(it))));
     lines.push(format!("  {}", circumstances(report)));
-    lines.push(format!("  by {}: `{}`", clean(&report.who), clean(&report.command)));
+    lines.push(format!(
+        "  by {}: `{}`",
+        escape_control(&report.who),
+        escape_control(&report.command)
+    ));
     let path = path(report);
     if !path.is_empty() {
         lines.push("  critical path of the recovery:".into());
@@ -147,9 +152,9 @@ pub fn text(report: &SwitchReport) -> String {
         report.steps.iter().filter(|it| it.became != StepResult::Done).collect();
     if !others.is_empty() {
         lines.push("  not done:".into());
-        let told = others
-            .into_iter()
-            .map(|it| format!("    {} {} ({})", clean(&it.call), it.address, ended_as(it.became)));
+        let told = others.into_iter().map(|it| {
+            format!("    {} {} ({})", escape_control(&it.call), it.address, ended_as(it.became))
+        });
         lines.extend(told);
     }
     lines.join("\n")
@@ -167,14 +172,14 @@ fn path(report: &SwitchReport) -> Vec<&StepTiming> {
 fn circumstances(report: &SwitchReport) -> String {
     let lost = match report.lost.as_slice() {
         [] => "planned".to_owned(),
-        lost => format!("lost: {}", clean(&lost.join(", "))),
+        lost => format!("lost: {}", escape_control(&lost.join(", "))),
     };
     let moment = crate::render::words::moment;
     format!(
         "{} → {} on {}, {lost}, {} to {}",
         overlays(&report.from),
         overlays(&report.to),
-        clean(&report.target),
+        escape_control(&report.target),
         moment(report.span.began),
         moment(report.span.ended)
     )
@@ -187,8 +192,8 @@ fn step(report: &SwitchReport, it: &StepTiming) -> String {
     format!(
         "after {}: {} {}, {length}",
         after.unwrap_or_default(),
-        clean(&it.call),
-        clean(&it.address.to_string())
+        escape_control(&it.call),
+        escape_control(&it.address.to_string())
     )
 }
 
@@ -253,7 +258,7 @@ pub fn list(reports: &[(&str, &SwitchReport)]) -> String {
             (Some(it), None) => format!(", recovery {}", took(it)),
             (None, _) => String::new(),
         };
-        format!("{}  {}: {}{recovery}", clean(name), title(report), outcome(report))
+        format!("{}  {}: {}{recovery}", escape_control(name), title(report), outcome(report))
     };
     reports.iter().map(line).collect::<Vec<_>>().join("\n")
 }

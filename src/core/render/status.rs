@@ -6,8 +6,9 @@ use crate::engine::plan::model::change::{Action, Change, Plan};
 use crate::engine::recovery::user_routes::UserRoute;
 use crate::engine::state::record::{Phase, State};
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
-use crate::render::words::{clean, count, duration, inline, moment};
+use crate::render::words::{count, duration, escape_control, inline, moment};
 
 /// Everything a status is told from.
 pub struct StatusFacts<'a> {
@@ -27,7 +28,7 @@ pub struct StatusFacts<'a> {
 }
 
 fn named(overlays: &[String]) -> String {
-    if overlays.is_empty() { "base".into() } else { clean(&overlays.join(" + ")) }
+    escape_control(&OverlayNames(overlays).to_string())
 }
 
 fn age(facts: &StatusFacts<'_>, since: i64) -> String {
@@ -39,15 +40,19 @@ fn age(facts: &StatusFacts<'_>, since: i64) -> String {
 pub fn text(facts: &StatusFacts<'_>) -> String {
     let state = facts.state;
     let mut lines = vec![
-        format!("{} on {}", clean(&facts.name), clean(&state.target)),
+        format!("{} on {}", escape_control(&facts.name), escape_control(&state.target)),
         format!("active: {}", named(&state.active)),
         format!("home: {}", named(&state.home)),
         format!("phase: {}", phase(facts)),
     ];
     lines.extend(facts.ways.iter().map(users));
     for it in &state.lost {
-        let domain = clean(&it.fault_domain);
-        lines.push(format!("lost: {domain} since {} by {}", age(facts, it.since), clean(&it.by)));
+        let domain = escape_control(&it.fault_domain);
+        lines.push(format!(
+            "lost: {domain} since {} by {}",
+            age(facts, it.since),
+            escape_control(&it.by)
+        ));
     }
     for it in state.draining.iter().filter(|it| it.until > facts.now) {
         let left = u64::try_from((it.until - facts.now) / 1_000).unwrap_or(0);
@@ -58,33 +63,34 @@ pub fn text(facts: &StatusFacts<'_>) -> String {
         Some(run) => format!(
             "last run: {} by {}: `{}`{}",
             age(facts, run.at),
-            clean(&run.who),
-            clean(&run.command),
+            escape_control(&run.who),
+            escape_control(&run.command),
             if run.finished.is_some() { "" } else { ", unfinished" }
         ),
         None => "last run: none".into(),
     });
-    lines.push(format!("lease: {}", facts.lease.as_deref().map_or("free".into(), clean)));
+    lines.push(format!("lease: {}", facts.lease.as_deref().map_or("free".into(), escape_control)));
     lines.push(format!("resources: {}", state.records.len()));
     for (name, value) in &state.outputs {
         let stale = stale_since(facts, name);
-        lines.push(format!("output {}: {}{stale}", clean(name), inline(value)));
+        lines.push(format!("output {}: {}{stale}", escape_control(name), inline(value)));
     }
     lines.join("\n")
 }
 
 fn users(it: &UserRoute) -> String {
-    let to: Vec<String> = it.to.iter().map(|it| clean(&it.to_string())).collect();
+    let to: Vec<String> = it.to.iter().map(|it| escape_control(&it.to_string())).collect();
     let to = if to.is_empty() { "a target outside this stack".to_owned() } else { to.join(", ") };
-    let place = it.fault_domain.as_deref().map(clean);
+    let place = it.fault_domain.as_deref().map(escape_control);
     let place = place.map_or_else(String::new, |it| format!(" in {it}"));
     let lost = if it.is_lost { ", which is lost" } else { "" };
     let moves = if it.is_to_move { "; the configuration points it elsewhere" } else { "" };
-    let shut = it.shut.as_deref().map_or_else(String::new, |it| format!("; {}", clean(it)));
+    let shut =
+        it.shut.as_deref().map_or_else(String::new, |it| format!("; {}", escape_control(it)));
     format!(
         "users: {} points to {to} ({}){place}{lost}{shut}{moves}",
-        clean(&it.address.to_string()),
-        clean(&it.target)
+        escape_control(&it.address.to_string()),
+        escape_control(&it.target)
     )
 }
 
@@ -95,7 +101,7 @@ fn phase(facts: &StatusFacts<'_>) -> String {
             "switching from {} since {} by {}; run {} to resume",
             named(&it.from),
             age(facts, it.since),
-            clean(&it.by),
+            escape_control(&it.by),
             AdvisedCommand::Apply { stack: &facts.name }
         ),
         (Phase::Switching, None) => "switching".into(),
@@ -104,7 +110,7 @@ fn phase(facts: &StatusFacts<'_>) -> String {
 
 fn changes(facts: &StatusFacts<'_>) -> Vec<String> {
     let Some(plan) = facts.plan else {
-        let why = clean(facts.trouble.unwrap_or_default());
+        let why = escape_control(facts.trouble.unwrap_or_default());
         return vec![format!("pending: unknown, because the configuration has errors: {why}")];
     };
     if nothing_is_applied(facts) {
@@ -112,13 +118,13 @@ fn changes(facts: &StatusFacts<'_>) -> Vec<String> {
     }
     let mut lines = Vec::new();
     for it in &plan.changes {
-        if let Some(held) = &it.held {
+        if let Some(held) = &it.deferred {
             let word = if it.is_left_behind() { "orphaned" } else { "deferred" };
             lines.push(format!(
                 "{word}: {} {}: {}",
                 held.action.word(),
-                clean(&it.address.to_string()),
-                clean(&held.why)
+                escape_control(&it.address.to_string()),
+                escape_control(&held.why)
             ));
         }
     }
@@ -127,7 +133,7 @@ fn changes(facts: &StatusFacts<'_>) -> Vec<String> {
         let first: Vec<String> = pending
             .iter()
             .take(5)
-            .map(|it| format!("{} {}", it.action.word(), clean(&it.address.to_string())))
+            .map(|it| format!("{} {}", it.action.word(), escape_control(&it.address.to_string())))
             .collect();
         let more = if pending.len() > 5 { ", …" } else { "" };
         lines.push(format!(
@@ -146,7 +152,7 @@ fn is_pending(change: &Change) -> bool {
 
 /// What the layers want is no news of a stack of which nothing was made, or nothing is left.
 fn nothing_is_applied(facts: &StatusFacts<'_>) -> bool {
-    facts.state.records.is_empty() && facts.state.begun.is_empty()
+    facts.state.records.is_empty() && facts.state.pending.is_empty()
 }
 
 fn stale_since(facts: &StatusFacts<'_>, output: &str) -> String {
@@ -154,7 +160,7 @@ fn stale_since(facts: &StatusFacts<'_>, output: &str) -> String {
     let stale = facts.plan.into_iter().flat_map(|it| &it.stale).find(|it| it.what == what);
     stale.map_or_else(String::new, |it| {
         let since = it.since.map_or_else(String::new, |it| format!(" since {}", moment(it)));
-        format!("  (stale: {} is lost{since})", clean(&it.fault_domain))
+        format!("  (stale: {} is lost{since})", escape_control(&it.fault_domain))
     })
 }
 
@@ -164,8 +170,8 @@ pub fn json(facts: &StatusFacts<'_>) -> String {
     let change = |it: &Change| {
         json!({
             "address": it.address.to_string(),
-            "action": it.held.as_ref().map_or(it.action, |it| it.action).word(),
-            "why": it.held.as_ref().map(|it| it.why.clone()),
+            "action": it.deferred.as_ref().map_or(it.action, |it| it.action).word(),
+            "why": it.deferred.as_ref().map(|it| it.why.clone()),
         })
     };
     let chosen = |wanted: &dyn Fn(&Change) -> bool| -> Vec<Json> {
@@ -196,7 +202,7 @@ pub fn json(facts: &StatusFacts<'_>) -> String {
         })).collect::<Vec<_>>(),
         "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
         "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),
-        "held": chosen(&|it| it.held.is_some() && !it.is_left_behind()),
+        "held": chosen(&|it| it.deferred.is_some() && !it.is_left_behind()),
         "left_behind": chosen(&Change::is_left_behind),
         "pending": pending(facts),
         "trouble": facts.trouble,

@@ -17,7 +17,7 @@ use crate::render::plan::json::json;
 use crate::render::plan::markdown::{MIN_BYTES, markdown};
 use crate::render::plan::outline::ShownPlan;
 use crate::render::plan::text::{TextOptions, text};
-use crate::render::words::{clean, digest};
+use crate::render::words::{digest, escape_control};
 
 const NONE: Value = Value::Null;
 
@@ -117,7 +117,7 @@ fn drifted() -> Plan {
 fn unseen() -> Plan {
     let reason = "it could not be read, so no change is planned for it";
     let mut hidden = change("products", "dynamodb.table", Action::NoOp, reason);
-    hidden.unseen = Some("dynamodb.us-east-1.amazonaws.com did not answer within 5 s".into());
+    hidden.unknown = Some("dynamodb.us-east-1.amazonaws.com did not answer within 5 s".into());
     let mut moved = change(
         "web[0]",
         "linode.instance",
@@ -348,7 +348,7 @@ fn a_budget_never_hides_a_destroy() {
 fn tells_destroys(plan: &Plan, text: &str) -> bool {
     let addresses = plan.changes.iter().filter(|it| it.action.destroys());
     let hidden = addresses
-        .filter(|it| !text.contains(&escape::code(&clean(&it.address.to_string()))))
+        .filter(|it| !text.contains(&escape::code(&escape_control(&it.address.to_string()))))
         .count();
     let told = text.split_once(" not listed**").and_then(|(before, _)| {
         before.rsplit_once("**")?.1.split(' ').next()?.parse::<usize>().ok()

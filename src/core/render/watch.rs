@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::engine::recovery::watch::WatchEvent;
+use crate::engine::text::names::OverlayNames;
 use crate::render::words::{count, duration};
 
 /// What every line of one watcher says.
@@ -78,7 +79,7 @@ fn detail(about: &About, event: &WatchEvent) -> String {
     let overlay = &about.overlay;
     match event {
         WatchEvent::Started { active, remembers } => {
-            let active = if active.is_empty() { "base".into() } else { active.join(" + ") };
+            let active = OverlayNames(active);
             let seen = if *remembers { "; continuing with the recorded history" } else { "" };
             format!("watching; the active overlay is {active}{seen}")
         }

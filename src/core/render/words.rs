@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::plan::model::change::Action;
 use crate::engine::schema::Sort;
-pub use crate::engine::text::plain::clean;
+pub use crate::engine::text::plain::escape_control;
 use crate::engine::value::Value;
 
 pub const SENSITIVE: &str = "(sensitive)";
@@ -114,12 +114,12 @@ pub fn key(name: &str) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", clean(&text.replace('\\', "\\\\").replace('"', "\\\"")))
+    format!("\"{}\"", escape_control(&text.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{clean, count, cut, duration, inline};
+    use super::{count, cut, duration, escape_control, inline};
     use crate::engine::value::{Attributes, Value};
 
     #[test]
@@ -138,7 +138,10 @@ mod tests {
 
     #[test]
     fn nothing_that_acts_on_a_terminal_is_left() {
-        assert_eq!(clean("a\u{1b}[2Jb\u{202e}c\r\n\u{9b}"), "a\\u{1b}[2Jb\\u{202e}c\\r\\n\\u{9b}");
+        assert_eq!(
+            escape_control("a\u{1b}[2Jb\u{202e}c\r\n\u{9b}"),
+            "a\\u{1b}[2Jb\\u{202e}c\\r\\n\\u{9b}"
+        );
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn log_end(step: usize, outcome: &StepOutcome, milliseconds: i64) {
 fn directed(job: &StepInputs, outcome: &StepOutcome, at: i64) -> Option<JournalEntry> {
     let dns_bound = job.dns_bound?;
     let (was, seconds) =
-        job.step.directs.as_ref().map(|it| (it.was.clone(), it.seconds)).unwrap_or_default();
+        job.step.shift.as_ref().map(|it| (it.was.clone(), it.seconds)).unwrap_or_default();
     let done = matches!(outcome, StepOutcome::Recorded(_) | StepOutcome::Removed);
     done.then(|| JournalEntry::directed(&job.step.address, was, seconds, dns_bound, at))
 }
@@ -130,7 +130,7 @@ async fn write_begun(
         mark: job.mark.clone(),
         at: hands.session.clock.now(),
     };
-    let began = JournalEntry::Began(begun.clone());
+    let began = JournalEntry::Pending(begun.clone());
     hands.pen.write(vec![began.clone()]).await?;
     entries.push(began);
     Ok(begun)
@@ -158,7 +158,7 @@ async fn act(
     arrived: &mut Option<Duration>,
 ) -> StepOutcome {
     let began = entries.iter().find_map(|it| match it {
-        JournalEntry::Began(begun) => Some(begun.clone()),
+        JournalEntry::Pending(begun) => Some(begun.clone()),
         _ => None,
     });
     match &job.step.call {

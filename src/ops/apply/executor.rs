@@ -17,7 +17,7 @@ use crate::engine::lang::validate::attribute_reads::Around;
 use crate::engine::lang::validate::implied::forms;
 use crate::engine::lang::validate::kind_rules::KindRules;
 use crate::engine::observed::Observation;
-use crate::engine::ownership_tag::mark;
+use crate::engine::ownership_tag::ownership_tag;
 use crate::engine::packets::Family;
 use crate::engine::plan::diff::attributes::seal;
 use crate::engine::plan::draft::refresh::KnownValues;
@@ -289,7 +289,8 @@ impl<'a> Executor<'a> {
         let protected = instance.and_then(|it| it.resource.lifecycle.prevent_destroy);
         let timeout = instance.and_then(|it| it.resource.timeouts.get(timeout_name(&step.call)));
         Ok(StepInputs {
-            mark: taggable.then(|| mark(&self.plan.stack, &self.state.lineage, &step.address)),
+            mark: taggable
+                .then(|| ownership_tag(&self.plan.stack, &self.state.lineage, &step.address)),
             surveyed: self.surveyed.contains(&step.address) || self.is_inside_new(&kind, instance),
             parent_is_new: self.is_inside_new(&kind, instance),
             needs: needs.or(record.map(|it| it.needs.clone())).unwrap_or_default(),

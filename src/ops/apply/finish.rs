@@ -105,7 +105,7 @@ impl Executor<'_> {
         let at = session.clock.now();
         let mut entries = Vec::new();
         if order.intent == Intent::Apply {
-            entries.extend(housekeeping(self.stack, self.plan, &self.state, at));
+            entries.extend(record_metadata_updates(self.stack, self.plan, &self.state, at));
         }
         let outputs = self.outputs(order);
         report.outputs.clone_from(&outputs);
@@ -158,16 +158,21 @@ impl Executor<'_> {
 
 /// Protection and dependencies follow the layers even where nothing is called; what is held, or was to be changed, stays
 /// as its own steps left it.
-pub fn housekeeping(stack: &Stack, plan: &Plan, state: &State, at: i64) -> Vec<JournalEntry> {
+pub fn record_metadata_updates(
+    stack: &Stack,
+    plan: &Plan,
+    state: &State,
+    at: i64,
+) -> Vec<JournalEntry> {
     let mut entries = Vec::new();
     let held: BTreeMap<&Address, Option<DeferReason>> = plan
         .changes
         .iter()
         .filter(|it| {
             let calls = !matches!(it.action, Action::NoOp | Action::Await | Action::Move);
-            calls || it.held.is_some() || it.frozen.is_some() || it.unseen.is_some()
+            calls || it.deferred.is_some() || it.frozen.is_some() || it.unknown.is_some()
         })
-        .map(|it| (&it.address, it.held.as_ref().map(|it| it.wait)))
+        .map(|it| (&it.address, it.deferred.as_ref().map(|it| it.wait)))
         .collect();
     let mut keep = |address: &Address, record: &Record, kept: Record| {
         if kept != *record {

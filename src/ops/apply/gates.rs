@@ -62,7 +62,7 @@ pub async fn replication(
     let reader = MemberRead { kind: &job.kind, attributes: &own };
     let within = Duration::from_secs(gate.within_seconds);
     // The item is written into the group's table: a change, if a small one.
-    if let Err(over) = hands.pulse.may_call() {
+    if let Err(over) = hands.pulse.ensure_fenced() {
         return StepOutcome::Failed { why: over.to_string() };
     }
     match hands.session.provider.replicates(writer, reader, within).await {

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use crate::cloud::error::ProviderError;
 use crate::cloud::provider::{Created, ReadResult};
-use crate::cloud::retry::{chance, log_pause};
+use crate::cloud::retry::{Backoff, with_retry_by};
 use crate::engine::normalize::normalise;
 use crate::engine::plan::model::planned_change::kept;
-use crate::engine::retry::{
-    CHANGING, ErrorClass, RetryDecision, RetryPolicy, SilenceBudget, decide, within_new,
-};
+use crate::engine::retry::{CHANGING, ErrorClass, RetryPolicy, SilenceBudget, within_new};
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{PendingOperation, StepOutcome};
 use crate::engine::state::record::{Deposed, Record, State};
@@ -40,6 +38,14 @@ enum Undone {
 }
 
 impl Undone {
+    /// What the cloud answered, where the call left.
+    fn of_cloud(self) -> Result<ProviderError, Self> {
+        match self {
+            Self::Cloud(why) => Ok(why),
+            Self::Lease(_) => Err(self),
+        }
+    }
+
     fn is(&self, fault: ErrorClass) -> bool {
         matches!(self, Self::Cloud(why) if why.fault == fault)
     }
@@ -76,35 +82,26 @@ fn patience(kind: &Kind, call: &Attempt<'_>) -> RetryPolicy {
     RetryPolicy { within: longest.unwrap_or_default().max(CHANGING.within), ..CHANGING }
 }
 
-/// Repeats a call as `engine::retry` decides, as long as the lease allows it; a lost reply goes back to the caller.
-async fn patiently(
+/// Repeats a call as the engine decides, as long as the lease allows it; a lost reply goes back to the caller.
+async fn with_policy(
     hands: &StepContext,
     job: &StepInputs,
     call: Attempt<'_>,
 ) -> Result<Created, Undone> {
-    let clock = &hands.session.clock;
-    let patience = patience(&job.kind, &call);
-    let started = clock.now();
-    let mut attempts = 1;
-    loop {
-        hands.pulse.may_call()?;
-        let why = match attempt(hands, job, &call).await {
-            Ok(done) => return Ok(done),
-            Err(why) => why,
-        };
-        let elapsed = Duration::from_millis(u64::try_from(clock.now() - started).unwrap_or(0));
-        let made_inside = matches!(call, Attempt::Create) && job.parent_is_new;
-        let fault = if made_inside { within_new(why.fault, elapsed) } else { why.fault };
-        match decide(fault, attempts, elapsed, why.retry_after, patience, chance()) {
-            RetryDecision::GiveUp => return Err(why.into()),
-            RetryDecision::AgainAfter(pause) => {
-                log_pause(attempts, pause, &why);
-                (hands.tell)(Progress::Waiting { step: job.step.id, why: why.words.clone() });
-                clock.sleep(pause).await;
-                attempts += 1;
-            }
-        }
-    }
+    let made_inside_new = matches!(call, Attempt::Create) && job.parent_is_new;
+    let class = |why: &ProviderError, elapsed| {
+        if made_inside_new { within_new(why.fault, elapsed) } else { why.fault }
+    };
+    let told = |pause: &Backoff<'_>| {
+        let why = pause.error.words.clone();
+        (hands.tell)(Progress::Waiting { step: job.step.id, why });
+    };
+    let (clock, call) = (&*hands.session.clock, &call);
+    with_retry_by(clock, patience(&job.kind, call), (Undone::of_cloud, class), &told, |_| async {
+        hands.pulse.ensure_fenced()?;
+        Ok(attempt(hands, job, call).await?)
+    })
+    .await
 }
 
 pub async fn create(
@@ -114,7 +111,7 @@ pub async fn create(
 ) -> StepOutcome {
     let mut lost = 0;
     loop {
-        let made = patiently(hands, job, Attempt::Create).await;
+        let made = with_policy(hands, job, Attempt::Create).await;
         let why = match made {
             Ok(made) => {
                 return StepOutcome::Recorded(Box::new(recorded(
@@ -252,7 +249,7 @@ pub async fn update(
     let mut silence = SilenceBudget::default();
     let told = loop {
         let call = Attempt::Update { id: &record.id, group, changed };
-        match patiently(hands, job, call).await {
+        match with_policy(hands, job, call).await {
             Ok(done) => break done.attributes,
             // Setting the same values again is harmless; actions are looked at by their wait.
             Err(why) if why.is(ErrorClass::UnknownOutcome) && lost < CHANGING.attempts => {
@@ -334,7 +331,7 @@ pub async fn delete(hands: &StepContext, job: &StepInputs, deposed: bool) -> Ste
     };
     let mut lost = 0;
     loop {
-        match patiently(hands, job, Attempt::Delete { id, attributes }).await {
+        match with_policy(hands, job, Attempt::Delete { id, attributes }).await {
             Ok(_) => break,
             Err(why) if why.is(ErrorClass::UnknownOutcome) && lost < CHANGING.attempts => {
                 lost += 1;

@@ -15,7 +15,7 @@ use crate::engine::state::journal::{JournalEntry, StepOutcome, fold, replay};
 use crate::engine::state::record::{LostDomain, Phase, Record, State};
 use crate::engine::value::LineageKey;
 use crate::ops::apply::executor::Executor;
-use crate::ops::apply::finish::{RunRequest, RunResult, housekeeping};
+use crate::ops::apply::finish::{RunRequest, RunResult, record_metadata_updates};
 use crate::ops::apply::mutations::take_outputs;
 use crate::ops::apply::step_inputs::{JournalWriter, PendingWrite, Progress, StepContext};
 use crate::ops::error::OpsError;
@@ -35,7 +35,7 @@ pub fn is_idle(proposed: &Proposed) -> bool {
         && proposed.plan.is_empty()
         && proposed.plan.drift.is_empty()
         && proposed.settled.is_empty()
-        && housekeeping(&proposed.desired.stack, &proposed.plan, state, 0).is_empty()
+        && record_metadata_updates(&proposed.desired.stack, &proposed.plan, state, 0).is_empty()
 }
 
 /// Runs the steps of a plan under a lease.
@@ -169,8 +169,7 @@ fn switched(session: &Session, state: &State, proposed: &Proposed, at: i64) -> V
     let is_new = plan.lost.iter().any(|it| it.recorded.is_none());
     if plan.switch.is_some() || is_new {
         // A further loss does not make one forget where a switch that goes on came from.
-        let going_on = state.switch.as_ref().filter(|_| state.phase == Phase::Switching);
-        let from = going_on.map_or_else(|| state.active.clone(), |it| it.from.clone());
+        let from = state.switching().map_or_else(|| state.active.clone(), |it| it.from.clone());
         let (from, to) = plan.switch.clone().unwrap_or((from, state.active.clone()));
         let lost = plan.lost.iter().map(lost).collect();
         let variables = remembered(&proposed.desired.stack.variables);
@@ -181,8 +180,8 @@ fn switched(session: &Session, state: &State, proposed: &Proposed, at: i64) -> V
             JournalEntry::Switched { from, to, lost, variables, keep, allowed, last_good, at, who };
         return vec![switched];
     }
-    let found = plan.thaws.iter();
-    found.map(|it| JournalEntry::Found { fault_domain: it.clone(), at, who: who() }).collect()
+    let found = plan.recovered.iter();
+    found.map(|it| JournalEntry::Recovered { fault_domain: it.clone(), at, who: who() }).collect()
 }
 
 /// Records whose computed attributes the cloud tells differently now.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::cloud::provider::ReadResult;
 use crate::engine::address::Address;
 use crate::engine::observed::Candidate;
-use crate::engine::ownership_tag::mark;
+use crate::engine::ownership_tag::ownership_tag;
 use crate::engine::plan::model::change::StepCall;
 use crate::engine::recovery::completion::Completion;
 use crate::engine::recovery::report::journaled::gone_on;
@@ -92,7 +92,7 @@ impl Cleaned {
         let (_never, nothing) = watch::channel(None);
         let report = stage.run(lease, proposed, &ask, nothing).await?;
         // A step in doubt is settled by looking again.
-        let is_settled = store.load()?.is_none_or(|it| it.begun.is_empty());
+        let is_settled = store.load()?.is_none_or(|it| it.pending.is_empty());
         let is_over = is_settled && report.is_over();
         let deletes = StepCall::Delete { deposed: false }.word();
         let deleted = report.done.iter().filter(|(_, call)| *call == deletes);
@@ -132,7 +132,7 @@ async fn leftovers(session: &Session, before: &State) -> Vec<String> {
         if kind.mark.is_none() {
             continue;
         }
-        let own = mark(&before.stack, &before.lineage, address);
+        let own = ownership_tag(&before.stack, &before.lineage, address);
         match session.provider.alike(kind, &attributes).await {
             Ok(alike) => {
                 let ours = |it: &Candidate| it.mark.as_deref() == Some(own.as_str());

@@ -27,7 +27,7 @@ pub fn cut_off(session: &Session, script: &DrillSpec) -> Result<Option<CutOff>, 
     let Some(state) = store.load()? else { return Ok(None) };
     let mut runs = runs(&store.entries(JOURNALS_MAX)?);
     let is_over = runs.last().is_none_or(|it| it.is_ended);
-    if is_over && state.records.is_empty() && state.begun.is_empty() {
+    if is_over && state.records.is_empty() && state.pending.is_empty() {
         return Ok(None);
     }
     let Some(last) = runs.iter().map(|it| it.last).max() else { return Ok(None) };

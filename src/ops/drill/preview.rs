@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::engine::address::Address;
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::PlanInputs;
-use crate::engine::plan::simulate::{SimulatedState, deleted, foresee};
+use crate::engine::plan::simulate::{SimulatedState, deleted, simulate};
 use crate::ops::drill::spec::DrillSpec;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
@@ -59,7 +59,7 @@ fn after(session: &Session, proposed: &Proposed) -> SimulatedState {
         state: proposed.state.as_ref(),
         observed: &proposed.observed,
     };
-    foresee(&worlds, &proposed.plan, session.clock.now())
+    simulate(&worlds, &proposed.plan, session.clock.now())
 }
 
 /// In what a cleanup was another than the foreseen one.
@@ -111,7 +111,7 @@ mod tests {
             lane: None,
             segment: id,
             weight: 1,
-            directs: None,
+            shift: None,
         };
         let steps = ["web", "zone"].into_iter().enumerate().map(delete).collect();
         let cleanup = Plan { steps, ..Plan::default() };

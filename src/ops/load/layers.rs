@@ -193,7 +193,7 @@ pub fn instance_of(place: &StackRef, overlay: &str) -> Result<Stack, OpsError> {
 }
 
 /// The overlays of a stack that are no workspace of their own, and what each assumes lost; one with mistakes is left out.
-pub fn ways(place: &StackRef) -> Vec<RecoveryOverlay> {
+pub fn recovery_overlays(place: &StackRef) -> Vec<RecoveryOverlay> {
     let read = |overlay: String| {
         let stack = instance_of(place, &overlay).ok().filter(|it| it.instance.is_none())?;
         let assumes_lost = stack.assumes_lost.into_iter().map(|(name, _)| name).collect();

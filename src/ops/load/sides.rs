@@ -10,12 +10,13 @@ use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::state::record::{LeftSite, State};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::{Diagnostic, nearest};
+use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
 use crate::ops::error::OpsError;
 use crate::ops::load::layers::{self, DesiredStack};
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::switch_target::{Losses, SwitchTarget, course, named, remembered};
+use crate::ops::load::switch_target::{Losses, SwitchTarget, remembered, resolve_target};
 use crate::ops::load::workspace;
 
 /// What is asked for.
@@ -53,7 +54,7 @@ pub fn sides(
     state: Option<&State>,
 ) -> Result<SwitchSides, OpsError> {
     let desired = wanted(session, ask, state)?;
-    let mut course = course(state, &desired.stack, &ask.losses);
+    let mut course = resolve_target(state, &desired.stack, &ask.losses);
     if let Some(state) = state.filter(|it| ask.only_switch && !it.records.is_empty())
         && course.left.is_empty()
     {
@@ -80,7 +81,7 @@ pub fn sides(
 /// lost.
 pub fn check(session: &Session, ask: &PlanRequest, state: &State) -> Result<Vec<String>, OpsError> {
     let desired = wanted(session, ask, Some(state))?;
-    let course = course(Some(state), &desired.stack, &ask.losses);
+    let course = resolve_target(Some(state), &desired.stack, &ask.losses);
     Ok(course.lost.into_iter().map(|it| it.fault_domain).collect())
 }
 
@@ -116,7 +117,7 @@ fn left_unreadable(
     let (Some(state), Some(to)) = (state, &ask.overlays) else { return why };
     let Some(switch) = state.whole_switch(&overlays_of(Some(to), None)) else { return why };
     OpsError::input(
-        format!("this switch leaves {}, which cannot be read: {why}", named(from)),
+        format!("this switch leaves {}, which cannot be read: {why}", OverlayNames(from)),
         format!(
             "restore it; or {switch} switches without it and applies every difference from its target"
         ),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::nearest;
+use crate::engine::text::names::StackName;
 use crate::ops::contained::link_on_the_way;
 use crate::ops::error::OpsError;
 
@@ -107,10 +108,7 @@ impl StackRef {
 
     /// `name` or `name@instance`.
     pub fn name(&self) -> String {
-        match &self.instance {
-            Some(instance) => format!("{}@{instance}", self.stack),
-            None => self.stack.clone(),
-        }
+        StackName { stack: &self.stack, workspace: self.instance.as_deref() }.to_string()
     }
 
     pub fn state(&self, sandbox: bool) -> PathBuf {

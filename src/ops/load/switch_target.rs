@@ -36,7 +36,7 @@ pub struct SwitchTarget {
 }
 
 /// What follows from state, from what was asked, and from what the overlays assume.
-pub fn course(state: Option<&State>, stack: &Stack, losses: &Losses) -> SwitchTarget {
+pub fn resolve_target(state: Option<&State>, stack: &Stack, losses: &Losses) -> SwitchTarget {
     let left = state.map(|it| left(it, &stack.overlays)).unwrap_or_default();
     let from = left.first().map(|it| it.overlays.clone());
     let recorded = state.map_or(&[][..], |it| &it.lost);
@@ -56,7 +56,7 @@ pub fn course(state: Option<&State>, stack: &Stack, losses: &Losses) -> SwitchTa
     let thaws: Vec<String> = thaws.filter(|it| !names.contains(it)).collect();
     let unfinished = state.and_then(State::switching);
     let going_on = unfinished.filter(|_| !begins).cloned();
-    let before = unfinished.into_iter().flat_map(|it| it.thawed.iter().cloned());
+    let before = unfinished.into_iter().flat_map(|it| it.recovered.iter().cloned());
     let thawed = thaws.iter().cloned().chain(before).filter(|it| !names.contains(it)).collect();
     let loss = |fault_domain: String| {
         let known = recorded.iter().find(|it| it.fault_domain == fault_domain);
@@ -105,11 +105,6 @@ pub fn remembered<'a>(state: &'a State, overlays: &[String]) -> &'a BTreeMap<Str
         }
         _ => &state.variables,
     }
-}
-
-/// `a + b`, or `base`.
-pub fn named(overlays: &[String]) -> String {
-    if overlays.is_empty() { "base".to_owned() } else { overlays.join(" + ") }
 }
 
 /// Whether a switch to these overlays under these losses is over, as far as state knows.

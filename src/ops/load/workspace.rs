@@ -52,7 +52,7 @@ pub fn lend(
     let mut mistakes = Vec::new();
     for (name, span) in &stack.borrow {
         for address in stack.instances.keys().filter(|it| it.name == *name) {
-            let twin = address.twin();
+            let twin = address.zeroth_alias();
             let record = recorded.get(address).or_else(|| recorded.get(&twin?));
             match record {
                 Some(record) => {

@@ -6,11 +6,11 @@ use crate::engine::address::Address;
 use crate::engine::lang::model::Stack;
 use crate::engine::observed::Observation;
 use crate::engine::plan::checks::unrecorded::Unknown;
-use crate::engine::plan::draft::refresh::{ReadRequest, survey};
+use crate::engine::plan::draft::refresh::{ReadRequest, read_requests};
 use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Action, Note, Plan, note};
 use crate::engine::plan::planner::{
-    Intent, Keep, PlanInputs, PlanOptions, propose, propose_switch,
+    Intent, Keep, PlanInputs, PlanOptions, plan_changes, plan_switch,
 };
 use crate::engine::plan::simulate::{SimulatedState, is_inside, unforeseeable};
 use crate::engine::plan::steps::verify::{Checked, OF_SERVING, verify};
@@ -225,8 +225,8 @@ fn inquiries<'a>(
     let (state, lost) = (it.state.as_ref(), &course.lost);
     let order: Vec<Address> = desired.graph.order().cloned().collect();
     match ask.intent {
-        Intent::Apply => survey(&session.catalog, &desired.stack, &order, state, lost),
-        Intent::Destroy => survey(&session.catalog, &Stack::default(), &[], state, lost),
+        Intent::Apply => read_requests(&session.catalog, &desired.stack, &order, state, lost),
+        Intent::Destroy => read_requests(&session.catalog, &Stack::default(), &[], state, lost),
     }
 }
 
@@ -268,7 +268,7 @@ fn proposed(
         beside,
         name: ask.place.name(),
         // Read only where somebody may have to be told.
-        ways: if is_silent(&observed) { layers::ways(&ask.place) } else { Vec::new() },
+        ways: if is_silent(&observed) { layers::recovery_overlays(&ask.place) } else { Vec::new() },
         from: course.from,
     };
     let (mut plan, mut diagnostics) = between(&before, &worlds, &options);
@@ -304,7 +304,7 @@ fn proposed(
 }
 
 fn is_silent(observed: &BTreeMap<Address, Observation>) -> bool {
-    let silent = |it: &Observation| matches!(it, Observation::Unseen(it) if !it.reason.is_no());
+    let silent = |it: &Observation| matches!(it, Observation::Unknown(it) if !it.reason.is_no());
     observed.values().any(silent)
 }
 
@@ -315,14 +315,14 @@ pub fn between(
     options: &PlanOptions,
 ) -> (Plan, Vec<Diagnostic>) {
     if before.is_empty() {
-        return propose(worlds, options);
+        return plan_changes(worlds, options);
     }
     let orders: Vec<Vec<Address>> =
         before.iter().map(|it| it.graph.order().cloned().collect()).collect();
     let sides = before.iter().zip(&orders);
     let left: Vec<PlanInputs<'_>> =
         sides.map(|(it, order)| PlanInputs { stack: &it.stack, order, ..*worlds }).collect();
-    propose_switch(&left, worlds, options)
+    plan_switch(&left, worlds, options)
 }
 
 /// Why the steps of a saved plan must not be begun, whatever they say of themselves. Where a fresh plan would need an outage,

@@ -25,11 +25,11 @@ pub async fn recover(
     lost: &[LossDeclaration],
 ) -> Vec<JournalEntry> {
     let mut entries = Vec::new();
-    if state.begun.is_empty() {
+    if state.pending.is_empty() {
         return entries;
     }
     let domains = FaultDomains::new(&session.catalog, Some(state));
-    for begun in state.begun.values() {
+    for begun in state.pending.values() {
         let domain = domains.of_begun(&session.catalog, state, begun);
         if lost.iter().any(|it| Some(&it.fault_domain) == domain.as_ref()) {
             continue;
@@ -206,7 +206,7 @@ pub fn recovered(
         _ => None,
     });
     let told = |(address, record): (&Address, &Record)| {
-        let begun = state.begun.get(address).filter(|it| it.call == "create")?;
+        let begun = state.pending.get(address).filter(|it| it.call == "create")?;
         let kind = kinds.get(&record.kind)?;
         let why = if kind.mark.is_some() {
             "its creation started but the reply was lost, and it carries this address's tag or is the only new one since"

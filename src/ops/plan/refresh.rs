@@ -15,7 +15,7 @@ use crate::engine::observed::{Neighbor, Observation};
 use crate::engine::plan::checks::collateral::{CollateralFound, Collection};
 use crate::engine::plan::checks::grants::Restricted;
 use crate::engine::plan::checks::offers::{OfferSource, ReadOffers};
-use crate::engine::plan::draft::refresh::{ReadRequest, survey};
+use crate::engine::plan::draft::refresh::{ReadRequest, read_requests};
 use crate::engine::plan::model::change::LossDeclaration;
 use crate::engine::recovery::completion::{self, Unfinished};
 use crate::engine::state::record::{LostDomain, State};
@@ -62,7 +62,7 @@ pub async fn astray(session: &Session, state: &State) -> Result<Vec<Unfinished>,
     let lost: Vec<LossDeclaration> = state.lost.iter().map(loss).collect();
     session.provider.lose(&lost.iter().map(|it| it.fault_domain.clone()).collect::<Vec<_>>());
     let stack = Stack::default();
-    let mut inquiries = survey(&session.catalog, &stack, &[], Some(state), &lost);
+    let mut inquiries = read_requests(&session.catalog, &stack, &[], Some(state), &lost);
     let is_name =
         |it: &ReadRequest<'_>| session.catalog.get(&it.kind).is_some_and(|it| it.drain.is_some());
     inquiries.retain(is_name);

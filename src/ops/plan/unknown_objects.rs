@@ -71,7 +71,7 @@ pub fn declared_by(
             layers::desired(place, &overlays, &[], &state.variables, &session.catalog).ok()?;
         Some((way, desired.stack.instances.into_keys().collect()))
     };
-    layers::ways(place).into_iter().filter_map(laid).collect()
+    layers::recovery_overlays(place).into_iter().filter_map(laid).collect()
 }
 
 /// What is to be made, is there, and is this state's own.

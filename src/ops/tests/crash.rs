@@ -18,7 +18,7 @@ use crate::ops::tests::stage::{
 /// A state in which this call began just now.
 fn began(stage: &Stage, job: &StepInputs) -> State {
     let mut state = Stage::empty_state();
-    state.begun.insert(job.step.address.clone(), stage.begun(job));
+    state.pending.insert(job.step.address.clone(), stage.begun(job));
     state
 }
 
@@ -79,7 +79,7 @@ async fn recover_adopts_nothing_that_was_there_before_the_call_began() {
     let job = stage.name_step(create());
     let id = stage.cloud.put(NAME, &name_attributes(), None);
     let mut state = began(&stage, &job);
-    state.begun.values_mut().for_each(|it| it.alike.push(id.clone()));
+    state.pending.values_mut().for_each(|it| it.alike.push(id.clone()));
     assert_eq!(end(&recovered(&stage, &state).await), "failed");
 }
 
@@ -192,12 +192,12 @@ async fn apply_that_was_killed_during_a_create_adopts_it_by_its_tag() {
     let stage = Stage::new();
     stage.cloud.next("create", Fault::Never);
     killed_when(&stage, |objects| objects == 1).await;
-    assert_eq!(stage.state().begun.len(), 1, "it is known that something began");
+    assert_eq!(stage.state().pending.len(), 1, "it is known that something began");
     let report = stage.apply().await;
     assert!(report.is_over(), "{report:?}");
     let zones = stage.cloud.objects().into_iter().filter(|it| it.kind == ZONE).count();
     assert_eq!(zones, 1);
-    assert!(stage.state().begun.is_empty());
+    assert!(stage.state().pending.is_empty());
 }
 
 /// The name carries no tag, may stand there twice, and is in no list for twenty seconds.
@@ -232,7 +232,7 @@ async fn apply_that_was_killed_twice_still_knows_what_it_recovered() {
     std::fs::remove_file(stage.place().folder().join("overlays/eu.yaml")).unwrap();
     stage.cloud.next("delete", Fault::Never);
     killed_when(&stage, |objects| objects == 1).await;
-    let begun = || stage.state().begun.keys().map(ToString::to_string).collect::<Vec<_>>();
+    let begun = || stage.state().pending.keys().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(begun(), ["www"]);
     std::fs::write(stage.place().file(), stack + &zone("two", "two.example")).unwrap();
     stage.cloud.next("create", Fault::Never);

@@ -74,7 +74,7 @@ async fn execute_step_journals_all_that_is_alike_before_a_create_that_no_survey_
     let mut job = stage.name_step(create());
     job.surveyed = false;
     let done = stage.step(job).await;
-    let JournalEntry::Began(begun) = &done.entries[0] else { panic!("{:?}", done.entries) };
+    let JournalEntry::Pending(begun) = &done.entries[0] else { panic!("{:?}", done.entries) };
     assert_eq!(begun.alike, [id]);
 }
 

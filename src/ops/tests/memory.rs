@@ -308,7 +308,7 @@ impl Driver for MemoryDriver {
                 answers.push(match seen.await {
                     Ok(Some(attributes)) => Observation::Exists { attributes, ready: true },
                     Ok(None) => Observation::Absent,
-                    Err(why) => Observation::Unseen(why.unseen()),
+                    Err(why) => Observation::Unknown(why.unseen()),
                 });
             }
             (answers, Vec::new())

@@ -12,7 +12,7 @@ use crate::cloud::http::connection::{Connections, Settings};
 use crate::cloud::http::prober::Prober;
 use crate::cloud::provider::Provider;
 use crate::engine::address::Address;
-use crate::engine::ownership_tag::mark;
+use crate::engine::ownership_tag::ownership_tag;
 use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Step, StepCall};
 use crate::engine::plan::planner::{Intent, Keep};
@@ -217,11 +217,11 @@ impl Stage {
             lane: None,
             segment: 0,
             weight: 1,
-            directs: None,
+            shift: None,
         };
         StepInputs {
             step,
-            mark: kind.mark.is_some().then(|| mark("shop", "lineage", &address)),
+            mark: kind.mark.is_some().then(|| ownership_tag("shop", "lineage", &address)),
             sealed: attributes.clone(),
             attributes,
             kind,
@@ -346,7 +346,7 @@ fn journal(log: Log, writes: usize) -> JournalWriter {
 
 fn line(entry: &JournalEntry) -> String {
     match entry {
-        JournalEntry::Began(it) => format!("began {} {}", it.call, it.address),
+        JournalEntry::Pending(it) => format!("began {} {}", it.call, it.address),
         JournalEntry::Ended { address, outcome, .. } => format!("ended {address} {}", end(outcome)),
         JournalEntry::Waiting { address, gate, .. } => format!("waiting {gate} {address}"),
         _ => "another entry".to_owned(),

@@ -27,7 +27,7 @@ async fn plan_neither_makes_nor_forgets_what_nobody_answers_for() {
         stage.cloud.always("observe", fault);
         let made = stage.plan().await.unwrap();
         assert_eq!(drastic(&made.plan), Vec::<&str>::new(), "{fault:?}");
-        assert!(made.plan.changes.iter().any(|it| it.unseen.is_some()));
+        assert!(made.plan.changes.iter().any(|it| it.unknown.is_some()));
     }
 }
 

@@ -223,12 +223,12 @@ fn a_holder_that_is_asked_finishes_and_gives_it_back() {
     let pulse = lease.pulse();
     let (tell, told) = channel();
     pulse.when_over(move |over| tell.send(over.clone()).unwrap());
-    pulse.may_call().unwrap();
+    pulse.ensure_fenced().unwrap();
     let preempted = std::thread::scope(|scope| {
         let preempting = scope.spawn(|| switch(&store, "bob", "eu").unwrap());
         let over = told.recv().unwrap();
         assert_eq!(over, LeaseEnd::Preempted { by: "bob (lifeboat failover shop)".into() });
-        assert_eq!(pulse.may_call(), Err(over), "nothing new leaves");
+        assert_eq!(pulse.ensure_fenced(), Err(over), "nothing new leaves");
         // What was in flight is recorded all the same.
         lease.append(&[bound("in flight")]).unwrap();
         let mut state = store.load().unwrap().unwrap();
@@ -277,7 +277,7 @@ fn a_holder_that_is_silent_loses_it_and_can_do_no_harm_when_it_wakes_up() {
     lease.append(&[bound("bob's")]).unwrap();
     let before = bytes(&store);
 
-    let over = asleep.pulse().may_call().unwrap_err();
+    let over = asleep.pulse().ensure_fenced().unwrap_err();
     let words = format!(
         "the lease was lost: epoch {} belongs to bob (lifeboat failover shop)",
         lease.epoch
@@ -335,7 +335,7 @@ fn an_apply_preempts_nobody_and_names_the_switch_that_it_meets() {
         }
         other => panic!("{other:?}"),
     }
-    lease.pulse().may_call().unwrap();
+    lease.pulse().ensure_fenced().unwrap();
     assert_eq!(store.lease_status().unwrap().unwrap().to, Some(vec!["eu".to_owned()]));
 }
 
@@ -353,7 +353,7 @@ fn the_same_switch_is_waited_for_and_a_dead_one_is_taken_over() {
             Contention::Same { holder: "bob (lifeboat failover shop)".into() }
         );
         // Nothing of the holder's is touched: it goes on, and ends when it likes.
-        lease.pulse().may_call().unwrap();
+        lease.pulse().ensure_fenced().unwrap();
         lease.append(&[bound("whole")]).unwrap();
         assert_eq!(store.lease_status().unwrap().unwrap().asked_by, None);
         drop(lease);
@@ -416,7 +416,7 @@ fn the_same_switch_whose_heart_stopped_is_taken_over_without_a_further_wait() {
     assert_eq!(how.to_string(), "bob (lifeboat failover shop), which did not respond");
     assert!(state.unwrap().bound.contains_key("bob's"));
     assert!(asleep.append(&[bound("late")]).is_err(), "its epoch is over");
-    assert!(asleep.pulse().may_call().is_err());
+    assert!(asleep.pulse().ensure_fenced().is_err());
 }
 
 #[test]
@@ -527,7 +527,7 @@ fn a_call_leaves_only_after_a_young_heartbeat() {
     let beat = store.folder().join(format!("lease/{:08}.beat", lease.epoch));
     // It is young enough without one: what says how far the state has come is taken away.
     std::fs::remove_file(&beat).unwrap();
-    lease.pulse().may_call().unwrap();
+    lease.pulse().ensure_fenced().unwrap();
     assert!(!beat.exists());
     drop(lease);
 
@@ -535,22 +535,22 @@ fn a_call_leaves_only_after_a_young_heartbeat() {
     let store = store.with_times(LeaseTimes { lease: Duration::ZERO, ..STOPPED });
     let lease = take(&store, "ann");
     let beat = store.folder().join(format!("lease/{:08}.beat", lease.epoch));
-    lease.pulse().may_call().unwrap();
+    lease.pulse().ensure_fenced().unwrap();
     assert!(beat.exists());
     // A heartbeat that cannot be written is none.
     std::fs::remove_file(&beat).unwrap();
     std::fs::create_dir(&beat).unwrap();
-    let over = lease.pulse().may_call().unwrap_err().to_string();
+    let over = lease.pulse().ensure_fenced().unwrap_err().to_string();
     assert!(
         over.starts_with("the lease was lost: the last heartbeat is 0 s old, and cannot write"),
         "{over}"
     );
     // It is not lost for good: nobody else has it.
     std::fs::remove_dir(&beat).unwrap();
-    lease.pulse().may_call().unwrap();
+    lease.pulse().ensure_fenced().unwrap();
     assert_eq!(lease.pulse().over(), None);
     std::fs::remove_dir_all(store.folder().join("lease")).unwrap();
-    let over = lease.pulse().may_call().unwrap_err().to_string();
+    let over = lease.pulse().ensure_fenced().unwrap_err().to_string();
     assert_eq!(over, "the lease was lost: its lock file was removed from the state folder");
 }
 

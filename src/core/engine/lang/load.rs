@@ -18,7 +18,7 @@ use crate::engine::lang::merge::overlay::{PARTS, lay};
 use crate::engine::lang::merge::variables::{GivenVariable, VariableSources, variables};
 use crate::engine::lang::model::{Instance, Stack};
 use crate::engine::lang::term::expressions;
-use crate::engine::lang::validate::dry_run::rehearse;
+use crate::engine::lang::validate::dry_run::dry_run;
 use crate::engine::lang::view::{ScopeView, Texts};
 use crate::engine::lang::yaml::node::Node;
 use crate::engine::lang::yaml::reader::{MISTAKES_MAX, parse};
@@ -224,7 +224,7 @@ fn build(
     };
     out.retain(|it| !is_declared(it));
     reading.keep(&mut stack);
-    rehearse(&stack, catalog, &mut out);
+    dry_run(&stack, catalog, &mut out);
     stack.spending.close();
     stack.sources = loaded.sources.clone();
     loaded.diagnostics = out;

@@ -11,6 +11,7 @@ use crate::engine::lang::cel::expression::Expression;
 use crate::engine::lang::cel::lookup::LookupError;
 use crate::engine::lang::cel::template::FileText;
 use crate::engine::text::diagnostic::{Sources, Span};
+use crate::engine::text::names::StackName;
 use crate::engine::value::{Attributes, Value};
 
 /// Everything the layers say, merged, checked and expanded.
@@ -51,10 +52,7 @@ pub struct Stack {
 impl Stack {
     /// `NAME` or `NAME@WORKSPACE`, as commands take it.
     pub fn shown_name(&self) -> String {
-        match &self.instance {
-            Some(instance) => format!("{}@{instance}", self.name),
-            None => self.name.clone(),
-        }
+        StackName { stack: &self.name, workspace: self.instance.as_deref() }.to_string()
     }
 
     /// How many instances a resource has; `None`: nobody declares it.

@@ -26,19 +26,19 @@ use crate::engine::state::record::State;
 use crate::engine::text::diagnostic::Diagnostic;
 
 /// The plan; diagnostics stop it only when they are errors.
-pub fn propose(worlds: &PlanInputs<'_>, options: &PlanOptions) -> (Plan, Vec<Diagnostic>) {
+pub fn plan_changes(worlds: &PlanInputs<'_>, options: &PlanOptions) -> (Plan, Vec<Diagnostic>) {
     proposed(worlds, options, None)
 }
 
 /// The plan of a switch: only what differs between what `before` desires and what `after` desires. Several are left where
 /// switches were turned before they ended.
-pub fn propose_switch(
+pub fn plan_switch(
     before: &[PlanInputs<'_>],
     after: &PlanInputs<'_>,
     options: &PlanOptions,
 ) -> (Plan, Vec<Diagnostic>) {
-    let pending = before.iter().map(|it| propose(it, options).0).collect();
-    let (everything, _) = propose(after, options);
+    let pending = before.iter().map(|it| plan_changes(it, options).0).collect();
+    let (everything, _) = plan_changes(after, options);
     let thawed = thawed(after, options);
     let deposed = deposed(after.state);
     let own = OwnChanges { thawed, redirected: redirected(before, after), deposed };
@@ -182,7 +182,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
         switch,
         overlays: stack.overlays.clone(),
         lost: options.lost.clone(),
-        thaws: options.thaws.clone(),
+        recovered: options.thaws.clone(),
         bindings: options.bindings.clone(),
         allowed: options.allowed.clone(),
         include_pending: options.include_pending,

@@ -28,7 +28,7 @@ pub struct SimulatedState {
 }
 
 /// What a plan would leave if every step of it went well.
-pub fn foresee(worlds: &PlanInputs<'_>, plan: &Plan, now: i64) -> SimulatedState {
+pub fn simulate(worlds: &PlanInputs<'_>, plan: &Plan, now: i64) -> SimulatedState {
     let state = worlds.state.cloned().unwrap_or_else(|| founded(plan));
     let mut known = KnownValues::recorded(&state);
     for (address, object) in &worlds.stack.lent {
@@ -162,7 +162,7 @@ impl Simulation<'_, '_> {
         let mut changed = record;
         changed.ready |= change.action == Action::Await;
         // What is held stays as its own steps left it.
-        if change.held.is_none() && change.frozen.is_none() {
+        if change.deferred.is_none() && change.frozen.is_none() {
             changed.needs = needs(instance);
             changed.protected = is_protected(instance, Some(&changed));
         }
@@ -261,11 +261,13 @@ pub fn is_inside(ids: &BTreeSet<&str>, kind: &Kind, attributes: &Attributes) -> 
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{SimulatedState, deleted, foresee, unforeseeable};
+    use super::{SimulatedState, deleted, simulate, unforeseeable};
     use crate::engine::lang::model::Stack;
     use crate::engine::observed::Observation;
     use crate::engine::plan::model::change::{Action, Plan};
-    use crate::engine::plan::planner::{Intent, PlanInputs, PlanOptions, propose, propose_switch};
+    use crate::engine::plan::planner::{
+        Intent, PlanInputs, PlanOptions, plan_changes, plan_switch,
+    };
     use crate::engine::plan::tests::{order, stack, told};
     use crate::engine::schema::Catalog;
     use crate::kinds::builtin;
@@ -294,7 +296,7 @@ mod tests {
         let observed = on.map_or(&nothing, |it| &it.observed);
         let worlds =
             PlanInputs { catalog, stack, order: &order, state: on.map(|it| &it.state), observed };
-        propose(&worlds, &PlanOptions { intent, now: 5, ..PlanOptions::default() }).0
+        plan_changes(&worlds, &PlanOptions { intent, now: 5, ..PlanOptions::default() }).0
     }
 
     fn foreseen(
@@ -307,7 +309,7 @@ mod tests {
         let observed = on.map_or(&nothing, |it| &it.observed);
         let worlds =
             PlanInputs { catalog, stack, order: &order, state: on.map(|it| &it.state), observed };
-        foresee(&worlds, plan, 5)
+        simulate(&worlds, plan, 5)
     }
 
     /// The state on paper, right after its plan: as after a faultless apply.
@@ -353,7 +355,7 @@ mod tests {
         };
         let before = PlanInputs { stack: &home, order: &home_order, ..after };
         let options = PlanOptions { now: 5, from: Some(Vec::new()), ..PlanOptions::default() };
-        let (plan, wrong) = propose_switch(&[before], &after, &options);
+        let (plan, wrong) = plan_switch(&[before], &after, &options);
         assert!(wrong.is_empty(), "{wrong:?}");
         let does: Vec<String> = plan
             .changes
@@ -362,7 +364,7 @@ mod tests {
             .map(|it| format!("{} {}", it.action.word(), it.address))
             .collect();
         assert_eq!(does, ["update lb_eu", "update shop", "delete node[1]", "delete web[1]"]);
-        let left = foresee(&after, &plan, 6);
+        let left = simulate(&after, &plan, 6);
         assert_eq!(left.state.active, ["away"]);
         let shop = &left.state.records[&"shop".parse().unwrap()];
         assert_eq!(shop.attributes["target"].as_text(), Some("(ipv4 of lb_eu)"));

@@ -28,7 +28,7 @@ pub fn waiting(
     state: &State,
     plan: &Plan,
 ) -> Option<UsersWaiting> {
-    let moves = plan.steps.iter().filter(|it| it.directs.is_some() && it.call.mutates());
+    let moves = plan.steps.iter().filter(|it| it.shift.is_some() && it.call.mutates());
     let wanted = DesiredTopology::new(catalog, stack);
     let changed = |address: &Address| plan.changes.iter().find(|it| it.address == *address);
     moves.into_iter().find_map(|step| {
@@ -55,14 +55,14 @@ pub fn waiting(
 
 /// Whether a plan directs users elsewhere at all.
 pub fn moves_users(plan: &Plan) -> bool {
-    plan.steps.iter().any(|it| it.directs.is_some() && it.call.mutates())
+    plan.steps.iter().any(|it| it.shift.is_some() && it.call.mutates())
 }
 
 /// A member of a serving set that is there, takes users, and is left alone until they come.
 fn serves_now(catalog: &Catalog, state: &State, change: &Change) -> bool {
     let is_member = |it: &&Kind| !it.serving_set.is_empty() && it.drain.is_none();
     let Some(kind) = catalog.get(&change.kind).filter(is_member) else { return false };
-    let is_seen = change.unseen.is_none() && change.frozen.is_none();
+    let is_seen = change.unknown.is_none() && change.frozen.is_none();
     let record = state.records.get(&change.address);
     is_seen
         && !change.action.destroys()

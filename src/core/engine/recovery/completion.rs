@@ -46,8 +46,8 @@ pub enum Completion {
 pub fn open(plan: &Plan) -> Vec<Unfinished> {
     let destroys = plan.bindings.intent == "destroy";
     let open = |it: &Change| {
-        let held = it.held.as_ref().filter(|it| destroys || it.wait == DeferReason::Unseen);
-        let unseen = it.unseen.as_ref();
+        let held = it.deferred.as_ref().filter(|it| destroys || it.wait == DeferReason::Unseen);
+        let unseen = it.unknown.as_ref();
         let why = unseen.map(|it| it.why.clone()).or(held.map(|it| it.why.clone()))?;
         let (address, reason) = (it.address.clone(), unseen.map(|it| it.reason));
         Some(Unfinished { address, why, reason, remedy: None })
@@ -123,7 +123,7 @@ pub fn astray(
         };
         let (why, reason) = match observed.get(address) {
             None => continue,
-            Some(Observation::Unseen(it)) => {
+            Some(Observation::Unknown(it)) => {
                 (format!("its target could not be read: {}", it.why), Some(it.reason))
             }
             Some(Observation::Absent) => ("it no longer exists".to_owned(), None),

@@ -202,7 +202,7 @@ mod tests {
             lane: None,
             segment: id,
             weight,
-            directs: None,
+            shift: None,
         }
     }
 
@@ -216,7 +216,7 @@ mod tests {
             step(3, StepCall::Drain { seconds: 600, until: None }, &[2], 600),
             step(4, StepCall::Delete { deposed: false }, &[3], 2),
         ];
-        steps[2].directs = Some(TrafficShift { was: Vec::new(), seconds: 600, ttl: 300 });
+        steps[2].shift = Some(TrafficShift { was: Vec::new(), seconds: 600, ttl: 300 });
         steps
     }
 
@@ -323,7 +323,7 @@ mod tests {
                     let mut step = step(id, StepCall::Ready, &waits, weight);
                     step.kind = KINDS[usize::from(slow)].into();
                     let directs = |ttl| TrafficShift { was: Vec::new(), seconds: 0, ttl };
-                    step.directs = ttl.filter(|_| mask % 3 == 0).map(directs);
+                    step.shift = ttl.filter(|_| mask % 3 == 0).map(directs);
                     step
                 });
                 steps.collect()
@@ -358,7 +358,7 @@ mod tests {
             prop_assert!(forecast.whole <= sum.div_ceil(1_000), "{forecast:?}");
             prop_assert!(forecast.measured <= forecast.steps && forecast.steps <= steps.len());
             if let Some(directed) = forecast.directed {
-                let traffic = steps.iter().filter(|it| it.directs.is_some());
+                let traffic = steps.iter().filter(|it| it.shift.is_some());
                 prop_assert!(directed.usual * 1_000 >= traffic.map(takes).max().unwrap());
                 prop_assert!(directed.usual <= forecast.whole);
             }

@@ -90,7 +90,7 @@ pub fn leads_users(catalog: &Catalog, state: &State, address: &Address) -> Optio
 }
 
 fn moves(change: &Change, directs: impl Fn(&str) -> bool) -> bool {
-    let held = change.held.as_ref();
+    let held = change.deferred.as_ref();
     let goes = change.action.destroys() || held.is_some_and(|it| it.action.destroys());
     let held = held.into_iter().flat_map(|it| &it.attributes);
     let is_directed = |it: &AttributeChange| directs(&it.name);

@@ -70,7 +70,8 @@ pub enum JournalEntry {
         who: String,
     },
     /// A fault domain answers again, and may be acted on.
-    Found {
+    #[serde(rename = "found")]
+    Recovered {
         fault_domain: String,
         at: i64,
         who: String,
@@ -85,7 +86,8 @@ pub enum JournalEntry {
         directed: ShiftRecord,
     },
     /// Durable before the request leaves.
-    Began(PendingOperation),
+    #[serde(rename = "began")]
+    Pending(PendingOperation),
     /// A gate is waited at: no request that changes anything.
     Waiting {
         address: Address,
@@ -179,7 +181,7 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
             state.variables = variables.clone().unwrap_or(std::mem::take(&mut state.variables));
         }
         JournalEntry::Switched { .. } => switch(state, entry),
-        JournalEntry::Found { fault_domain, .. } => {
+        JournalEntry::Recovered { fault_domain, .. } => {
             state.lost.retain(|it| it.fault_domain != *fault_domain);
         }
         JournalEntry::Directed { address, was, until, directed } => {
@@ -193,8 +195,8 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
                 switch.directed.push(*directed);
             }
         }
-        JournalEntry::Began(begun) => {
-            state.begun.insert(begun.address.clone(), begun.clone());
+        JournalEntry::Pending(begun) => {
+            state.pending.insert(begun.address.clone(), begun.clone());
         }
         JournalEntry::Ended { address, outcome, .. } => end(state, address, outcome),
         JournalEntry::RunEnded { at, complete, overlays, variables, outputs } => {
@@ -227,7 +229,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
     let unfinished = state.switching().cloned();
     let is_lost = |name: &String| lost.iter().any(|it| it.fault_domain == *name);
     let known = state.lost.iter().map(|it| it.fault_domain.clone());
-    let before = unfinished.iter().flat_map(|it| it.thawed.iter().cloned());
+    let before = unfinished.iter().flat_map(|it| it.recovered.iter().cloned());
     let thawed: BTreeSet<String> = known.chain(before).filter(|it| !is_lost(it)).collect();
     // A further loss on the way is no other switch; to go elsewhere, or back, is one that starts in the middle of another.
     let goes_on = unfinished.as_ref().is_some_and(|it| it.from == *from && state.active == *to);
@@ -241,7 +243,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
         from: from.clone(),
         since: *at,
         by: who.clone(),
-        thawed: thawed.into_iter().collect(),
+        recovered: thawed.into_iter().collect(),
         keep: *keep,
         allowed: allowed.clone(),
         variables: variables_before,
@@ -281,12 +283,12 @@ fn end(state: &mut State, address: &Address, outcome: &StepOutcome) {
         StepOutcome::Waited => {}
         StepOutcome::InDoubt { .. } => return,
     }
-    state.begun.remove(address);
+    state.pending.remove(address);
 }
 
 /// A change that ended badly may have been made all the same: what it would have set is remembered.
 fn tried(state: &mut State, address: &Address) {
-    let begun = state.begun.get(address).filter(|it| it.call != "create" && it.call != "delete");
+    let begun = state.pending.get(address).filter(|it| it.call != "create" && it.call != "delete");
     let (Some(begun), Some(record)) = (begun, state.records.get_mut(address)) else { return };
     let differs = |(name, value): &(&String, &Value)| record.attributes.get(*name) != Some(*value);
     let tried = begun.attributes.iter().filter(differs);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::names::StackName;
 use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// The recorded world of one stack instance. Serialized, it is the first line of a snapshot: the records follow, a line each.
@@ -46,8 +47,8 @@ pub struct State {
     #[serde(skip)]
     pub records: BTreeMap<Address, Record>,
     /// Steps that began and of which no end is recorded.
-    #[serde(with = "pending_operations")]
-    pub begun: BTreeMap<Address, PendingOperation>,
+    #[serde(rename = "begun", with = "pending_operations")]
+    pub pending: BTreeMap<Address, PendingOperation>,
     pub last_run: Option<RunRecord>,
     /// What a destroy took away that did not come to its end, and nothing has made again.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -76,8 +77,8 @@ pub struct SwitchRecord {
     #[serde(default)]
     pub variables: BTreeMap<String, Value>,
     /// Fault domains that it found again.
-    #[serde(default)]
-    pub thawed: Vec<String>,
+    #[serde(rename = "thawed", default)]
+    pub recovered: Vec<String>,
     #[serde(default)]
     pub keep: Keep,
     #[serde(default, skip_serializing_if = "Allowances::is_nothing")]
@@ -302,10 +303,7 @@ impl State {
 
     /// As commands name it: `shop@drill`.
     pub fn name(&self) -> String {
-        match &self.instance {
-            Some(instance) => format!("{}@{instance}", self.stack),
-            None => self.stack.clone(),
-        }
+        StackName { stack: &self.stack, workspace: self.instance.as_deref() }.to_string()
     }
 
     /// The switch that began and has not ended.
@@ -340,7 +338,7 @@ impl State {
             variables: BTreeMap::new(),
             outputs: BTreeMap::new(),
             records: BTreeMap::new(),
-            begun: BTreeMap::new(),
+            pending: BTreeMap::new(),
             last_run: None,
             destroyed: BTreeSet::new(),
             is_restored: false,

@@ -95,7 +95,7 @@ fn outcome() -> impl Strategy<Value = StepOutcome> {
 
 fn entry() -> impl Strategy<Value = JournalEntry> {
     prop_oneof![
-        begun().prop_map(JournalEntry::Began),
+        begun().prop_map(JournalEntry::Pending),
         (sample::address(), outcome(), any::<i64>()).prop_map(|(address, outcome, at)| {
             JournalEntry::Ended { address, step: 1, outcome, at }
         }),
@@ -109,7 +109,7 @@ fn entry() -> impl Strategy<Value = JournalEntry> {
                 let plan = "p".into();
                 JournalEntry::RunBegan { who, command, at, plan, destroys, variables }
             }),
-        (sample::text(), any::<i64>()).prop_map(|(fault_domain, at)| JournalEntry::Found {
+        (sample::text(), any::<i64>()).prop_map(|(fault_domain, at)| JournalEntry::Recovered {
             fault_domain,
             at,
             who: "w".into()
@@ -182,7 +182,7 @@ fn state() -> impl Strategy<Value = State> {
             let mut state = State::new("shop", None, "clouds", "lineage", key);
             state.serial = serial.into();
             state.records = records;
-            state.begun = begun.into_iter().map(|it| (it.address.clone(), it)).collect();
+            state.pending = begun.into_iter().map(|it| (it.address.clone(), it)).collect();
             state.outputs = outputs;
             state.home = vec!["home".into()];
             if is_switching {
@@ -204,7 +204,7 @@ fn state() -> impl Strategy<Value = State> {
                     since: 4,
                     by: "someone".into(),
                     variables: [("size".to_owned(), Value::Int(2))].into(),
-                    thawed: vec!["aws:us-east-1".into()],
+                    recovered: vec!["aws:us-east-1".into()],
                     keep: Keep::All,
                     allowed: Allowances { destroys: Some(4), ..Allowances::default() },
                     last_good: Some(3),
@@ -269,7 +269,7 @@ fn a_turned_switch_knows_all_that_was_left() {
     let left = |overlays, at| LeftSite { overlays: names(overlays), variables: size(at) };
     assert_eq!(switch.turned, [left("", 0), left("a", 1)]);
     assert_eq!(switch.left(), [left("", 0), left("a", 1), left("b", 2)]);
-    assert_eq!(switch.thawed, ["linode:us-east"], "what one has recovered the next one repairs");
+    assert_eq!(switch.recovered, ["linode:us-east"], "what one has recovered the next one repairs");
     // A further loss is the same switch; back to where it was is another one, and each is known once.
     fold(&mut state, &to("b", "c", 4));
     assert_eq!(state.switching().unwrap().turned.len(), 2);

@@ -19,7 +19,7 @@ pub fn is_invisible(it: char) -> bool {
 }
 
 /// Text on one line in which nothing can act on a terminal, hide, or turn the line around.
-pub fn clean(text: &str) -> String {
+pub fn escape_control(text: &str) -> String {
     escaped(text, |_| false).into_owned()
 }
 
@@ -107,14 +107,17 @@ pub fn uncleaned(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{clean, colored, lines, uncleaned};
+    use super::{colored, escape_control, lines, uncleaned};
 
     #[test]
     fn nothing_acts_on_a_terminal() {
         let nasty = "a\u{1b}]8;;http://x\u{7}b\r\nc\u{202e}d\u{9b}31me";
-        assert_eq!(clean(nasty), "a\\u{1b}]8;;http://x\\u{7}b\\r\\nc\\u{202e}d\\u{9b}31me");
+        assert_eq!(
+            escape_control(nasty),
+            "a\\u{1b}]8;;http://x\\u{7}b\\r\\nc\\u{202e}d\\u{9b}31me"
+        );
         assert_eq!(lines("a\n\tb\r"), "a\n\tb\\r");
-        assert_eq!(uncleaned(&clean("a\u{1b}\n\u{202e}")).unwrap(), "a\u{1b}\n\u{202e}");
+        assert_eq!(uncleaned(&escape_control("a\u{1b}\n\u{202e}")).unwrap(), "a\u{1b}\n\u{202e}");
         for wrong in ["\\", "\\q", "\\u{", "\\u{}", "\\u{110000}", "\\u1b"] {
             assert_eq!(uncleaned(wrong), None, "{wrong}");
         }

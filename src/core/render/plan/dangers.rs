@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 use crate::engine::plan::model::change::{Change, Danger, Plan};
 use crate::engine::schema::Sort;
-use crate::render::words::{clean, cut, danger};
+use crate::render::words::{cut, danger, escape_control};
 
 /// So many addresses are named in the heading, each with so many characters.
 const NAMED_MAX: usize = 3;
@@ -26,7 +26,8 @@ pub fn risky(plan: &Plan) -> Risky<'_> {
 /// The words of a change's dangers. A plan of an older lifeboat says only whether it loses data.
 pub fn dangers_of(risky: &Risky<'_>, change: &Change) -> Vec<(&'static str, String)> {
     let said = risky.get(&change.address).into_iter().flatten();
-    let mut dangers: Vec<(Sort, String)> = said.map(|it| (it.sort, clean(&it.says))).collect();
+    let mut dangers: Vec<(Sort, String)> =
+        said.map(|it| (it.sort, escape_control(&it.says))).collect();
     let loses = change.action.destroys() && change.loses_data;
     if loses && dangers.iter().all(|it| it.0 != Sort::Data) {
         dangers.push((Sort::Data, "its data will be permanently deleted".into()));
@@ -46,7 +47,7 @@ pub fn dangers(plan: &Plan) -> Option<String> {
     let mut of: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
     for change in &plan.changes {
         for (word, _) in dangers_of(&risky, change) {
-            of.entry(rank(word)).or_default().insert(clean(&change.address.to_string()));
+            of.entry(rank(word)).or_default().insert(escape_control(&change.address.to_string()));
         }
     }
     let told = of.into_iter().filter_map(|(rank, addresses)| {

@@ -7,7 +7,7 @@ use crate::engine::plan::model::change::{Plan, Step, StepCall};
 use crate::engine::plan::model::forecast::SummedSteps;
 use crate::render::lines::LineLimits;
 use crate::render::plan::outline::{Detail, depths, outline};
-use crate::render::words::{clean, count, duration};
+use crate::render::words::{count, duration, escape_control};
 
 /// A drill that was carried out on paper.
 pub struct Foretold<'a> {
@@ -59,7 +59,7 @@ pub fn foretold(it: &Foretold<'_>) -> String {
 }
 
 fn named<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> String {
-    addresses.into_iter().map(|it| clean(&it.to_string())).collect::<Vec<_>>().join(", ")
+    addresses.into_iter().map(|it| escape_control(&it.to_string())).collect::<Vec<_>>().join(", ")
 }
 
 /// What is deleted, those together that need not wait for each other.

@@ -4,11 +4,12 @@ use crate::engine::plan::model::change::{
     Action, AttributeChange, Change, DeferReason, Drift, Note, Plan, Step, StepCall,
 };
 use crate::engine::plan::model::forecast::Forecast;
+use crate::engine::text::names::StackName;
 use crate::render::lines::{LineLimits, RenderedLine, Sign, attribute, difference, is_short};
 use crate::render::plan::dangers::{dangers, dangers_of, rank, risky};
 use crate::render::plan::entry::{RenderedEntry, RenderedSection};
 use crate::render::plan::fold;
-use crate::render::words::{clean, count, duration, inline, key, moment, symbol};
+use crate::render::words::{count, duration, escape_control, inline, key, moment, symbol};
 
 /// A plan, and how long it is expected to take, if that was asked.
 #[derive(Debug, Clone, Copy)]
@@ -70,19 +71,19 @@ const SECTIONS: [(&str, Belongs); 5] = [
     ("Other changes", |it| {
         matches!(it.action, Action::Move | Action::Adopt | Action::Await | Action::Forget)
     }),
-    ("Unknown", |it| it.action == Action::NoOp && it.unseen.is_some()),
+    ("Unknown", |it| it.action == Action::NoOp && it.unknown.is_some()),
 ];
 
 const HELD: [(&str, Belongs); 3] = [
     ("Orphaned", Change::is_left_behind),
     ("Deferred: not part of this switch", |it| waits(it, DeferReason::Pending)),
     ("Deferred", |it| {
-        !it.is_left_behind() && it.held.is_some() && !waits(it, DeferReason::Pending)
+        !it.is_left_behind() && it.deferred.is_some() && !waits(it, DeferReason::Pending)
     }),
 ];
 
 fn waits(change: &Change, wait: DeferReason) -> bool {
-    !change.is_left_behind() && change.held.as_ref().is_some_and(|it| it.wait == wait)
+    !change.is_left_behind() && change.deferred.as_ref().is_some_and(|it| it.wait == wait)
 }
 
 pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
@@ -105,7 +106,7 @@ pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
     });
     if detail.all {
         let is_same: Belongs =
-            |it| it.action == Action::NoOp && it.unseen.is_none() && it.frozen.is_none();
+            |it| it.action == Action::NoOp && it.unknown.is_none() && it.frozen.is_none();
         sections.push(changes(plan, "Unchanged", is_same, detail));
         sections.push(RenderedSection {
             lines: plan.steps.iter().map(step).collect(),
@@ -147,11 +148,11 @@ fn changes(plan: &Plan, title: &'static str, belongs: Belongs, detail: Detail) -
 fn header(plan: &Plan) -> String {
     let mut header = name(plan);
     if !plan.bindings.target.is_empty() {
-        header.push_str(&format!(" on {}", clean(&plan.bindings.target)));
+        header.push_str(&format!(" on {}", escape_control(&plan.bindings.target)));
     }
     let overlays = |names: &[String]| match names {
         [] => "base".to_owned(),
-        names => names.iter().map(|it| clean(it)).collect::<Vec<_>>().join(" + "),
+        names => names.iter().map(|it| escape_control(it)).collect::<Vec<_>>().join(" + "),
     };
     if let Some((from, to)) = &plan.switch {
         header.push_str(&format!(", switch {} → {}", overlays(from), overlays(to)));
@@ -163,15 +164,15 @@ fn header(plan: &Plan) -> String {
     }
     let losses = |assumed: bool| -> Vec<String> {
         let chosen = plan.lost.iter().filter(|it| it.recorded.is_none() == assumed);
-        chosen.map(|it| clean(&it.fault_domain)).collect()
+        chosen.map(|it| escape_control(&it.fault_domain)).collect()
     };
     for (words, lost) in [("lost", losses(false)), ("assumed lost", losses(true))] {
         if !lost.is_empty() {
             header.push_str(&format!(", {words}: {}", lost.join(", ")));
         }
     }
-    if !plan.thaws.is_empty() {
-        let found: Vec<String> = plan.thaws.iter().map(|it| clean(it)).collect();
+    if !plan.recovered.is_empty() {
+        let found: Vec<String> = plan.recovered.iter().map(|it| escape_control(it)).collect();
         header.push_str(&format!(", recovered: {}", found.join(", ")));
     }
     header
@@ -179,10 +180,8 @@ fn header(plan: &Plan) -> String {
 
 /// `woocommerce@drill`.
 pub fn name(plan: &Plan) -> String {
-    match &plan.instance {
-        Some(instance) => format!("{}@{}", clean(&plan.stack), clean(instance)),
-        None => clean(&plan.stack),
-    }
+    let name = StackName { stack: &plan.stack, workspace: plan.instance.as_deref() };
+    escape_control(&name.to_string())
 }
 
 fn summary(plan: &Plan) -> String {
@@ -286,8 +285,11 @@ fn notices(plan: &Plan) -> Vec<Notice> {
 /// What guards let through: a saved plan carries it, so who reviews one sees it.
 fn allowed(plan: &Plan) -> Option<Notice> {
     let it = &plan.allowed;
-    let mut flags: Vec<String> =
-        it.delete.iter().map(|it| format!("--allow-delete '{}'", clean(&it.to_string()))).collect();
+    let mut flags: Vec<String> = it
+        .delete
+        .iter()
+        .map(|it| format!("--allow-delete '{}'", escape_control(&it.to_string())))
+        .collect();
     flags.extend(it.destroys.map(|it| format!("--allow-destroys {it}")));
     flags.extend(it.absent.map(|it| format!("--allow-absent {it}")));
     flags.extend(it.outage.then(|| "--allow-outage".to_owned()));
@@ -308,45 +310,48 @@ fn allowed(plan: &Plan) -> Option<Notice> {
 fn notice(note: &Note, word: &'static str) -> Notice {
     Notice {
         word,
-        code: clean(&note.code),
-        text: clean(&note.text),
-        places: note.places.iter().map(|it| clean(it)).collect(),
-        help: note.help.as_deref().map(clean),
+        code: escape_control(&note.code),
+        text: escape_control(&note.text),
+        places: note.places.iter().map(|it| escape_control(it)).collect(),
+        help: note.help.as_deref().map(escape_control),
     }
 }
 
 fn entry(change: &Change, dangers: Vec<(&'static str, String)>, detail: Detail) -> RenderedEntry {
-    let unseen = change.unseen.as_ref().filter(|_| change.action == Action::NoOp);
+    let unseen = change.unknown.as_ref().filter(|_| change.action == Action::NoOp);
     let mut reason = Vec::new();
-    reason.extend(Some(clean(&change.reason)).filter(|it| !it.is_empty()));
-    reason.extend(change.unseen.as_ref().map(|it| clean(&it.why)));
+    reason.extend(Some(escape_control(&change.reason)).filter(|it| !it.is_empty()));
+    reason.extend(change.unknown.as_ref().map(|it| escape_control(&it.why)));
     reason.extend(
-        change.moved_from.as_ref().map(|it| format!("moved from {}", clean(&it.to_string()))),
+        change
+            .moved_from
+            .as_ref()
+            .map(|it| format!("moved from {}", escape_control(&it.to_string()))),
     );
     if change.action.destroys() {
-        reason.extend(change.id.as_deref().map(|it| format!("id {}", clean(it))));
+        reason.extend(change.id.as_deref().map(|it| format!("id {}", escape_control(it))));
     }
     RenderedEntry {
         symbol: if unseen.is_some() { "?" } else { symbol(change.action) },
-        address: clean(&change.address.to_string()),
-        kind: clean(&change.kind),
+        address: escape_control(&change.address.to_string()),
+        kind: escape_control(&change.kind),
         reason: reason.join("; "),
         dangers,
         also: Vec::new(),
         attributes: change.attributes.iter().map(|it| key(&it.name)).collect(),
-        place: change.place.as_deref().map(clean),
+        place: change.place.as_deref().map(escape_control),
         lines: attributes(change, detail),
     }
 }
 
 /// What would be done as well, and has to wait.
 fn held_back(change: &Change, detail: Detail) -> Option<RenderedEntry> {
-    let held = change.held.as_ref()?;
+    let held = change.deferred.as_ref()?;
     let would = Change {
         action: held.action,
         reason: held.why.clone(),
         attributes: held.attributes.clone(),
-        unseen: None,
+        unknown: None,
         loses_data: false,
         ..change.clone()
     };
@@ -354,7 +359,7 @@ fn held_back(change: &Change, detail: Detail) -> Option<RenderedEntry> {
     if held.action == Action::Create {
         entry.lines.clear();
     }
-    entry.reason = format!("{} {}: {}", "would", held.action.word(), clean(&held.why));
+    entry.reason = format!("{} {}: {}", "would", held.action.word(), escape_control(&held.why));
     Some(entry)
 }
 
@@ -364,7 +369,7 @@ fn gates(plan: &Plan) -> Vec<RenderedLine> {
     let told = gates.map(|it| RenderedLine {
         sign: Sign::Aside,
         depth: 0,
-        text: format!("{}: {}", clean(&it.address.to_string()), clean(&gate(it))),
+        text: format!("{}: {}", escape_control(&it.address.to_string()), escape_control(&gate(it))),
         comment: None,
     });
     told.collect()
@@ -401,9 +406,9 @@ fn stale(plan: &Plan) -> Vec<RenderedLine> {
         let since = it.since.map_or_else(String::new, |it| format!(" at {}", moment(it)));
         let text = format!(
             "{} uses a value of `{}` that was recorded before {} was lost{since}",
-            clean(&it.what),
-            clean(&it.from.to_string()),
-            clean(&it.fault_domain)
+            escape_control(&it.what),
+            escape_control(&it.from.to_string()),
+            escape_control(&it.fault_domain)
         );
         RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
     });
@@ -432,7 +437,8 @@ fn attributes(change: &Change, detail: Detail) -> Vec<RenderedLine> {
 
 fn outputs(plan: &Plan, limits: LineLimits) -> RenderedSection {
     let lines = plan.outputs.iter();
-    let lines = lines.flat_map(|it| difference(&clean(&it.name), &it.before, &it.after, limits));
+    let lines =
+        lines.flat_map(|it| difference(&escape_control(&it.name), &it.before, &it.after, limits));
     RenderedSection { lines: lines.collect(), ..section("Outputs") }
 }
 
@@ -440,8 +446,8 @@ fn drifted(drift: &Drift, limits: LineLimits) -> RenderedEntry {
     let lines = drift.attributes.iter();
     RenderedEntry {
         symbol: if drift.absent { "-" } else { "~" },
-        address: clean(&drift.address.to_string()),
-        kind: clean(&drift.kind),
+        address: escape_control(&drift.address.to_string()),
+        kind: escape_control(&drift.kind),
         reason: if drift.absent {
             "deleted outside of lifeboat".into()
         } else {
@@ -452,13 +458,15 @@ fn drifted(drift: &Drift, limits: LineLimits) -> RenderedEntry {
         attributes: drift.attributes.iter().map(|it| key(&it.name)).collect(),
         place: None,
         lines: lines
-            .flat_map(|it| difference(&clean(&it.name), &it.recorded, &it.observed, limits))
+            .flat_map(|it| {
+                difference(&escape_control(&it.name), &it.recorded, &it.observed, limits)
+            })
             .collect(),
     }
 }
 
 fn step(step: &Step) -> RenderedLine {
-    let address = clean(&step.address.to_string());
+    let address = escape_control(&step.address.to_string());
     let waits: Vec<String> = step.waits.iter().map(|it| format!("#{it}")).collect();
     let after =
         if waits.is_empty() { String::new() } else { format!(", after {}", waits.join(" ")) };

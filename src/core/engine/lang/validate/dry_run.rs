@@ -38,7 +38,7 @@ impl Scope for DesiredSoFar<'_> {
 }
 
 /// Resolves all instances, gates and outputs and tells what is wrong.
-pub fn rehearse(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
+pub fn dry_run(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
     unquoted(stack, catalog, out);
     let objects = RefCell::new(vec![None; stack.instances.len()]);
     let desired = DesiredSoFar { stack, objects };

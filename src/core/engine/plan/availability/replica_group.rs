@@ -87,7 +87,7 @@ impl ReplicaGroups {
             }
             let (attributes, ready) = match observed.get(address) {
                 Some(Observation::Exists { attributes, ready }) => (attributes, ready),
-                Some(Observation::Unseen(_)) => {
+                Some(Observation::Unknown(_)) => {
                     groups.miss(kind, group, &record.attributes, false);
                     continue;
                 }

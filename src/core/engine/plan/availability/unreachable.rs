@@ -24,7 +24,7 @@ impl UnreachablePlaces {
         state: Option<&State>,
         observed: &BTreeMap<Address, Observation>,
     ) -> Self {
-        let is_unseen = |it: &Observation| matches!(it, Observation::Unseen(_));
+        let is_unseen = |it: &Observation| matches!(it, Observation::Unknown(_));
         if !observed.values().any(is_unseen) {
             return Self::default();
         }
@@ -36,7 +36,7 @@ impl UnreachablePlaces {
             };
             let Some(domain) = domains.of_record(address) else { continue };
             match observed.get(address) {
-                Some(Observation::Unseen(it)) => {
+                Some(Observation::Unknown(it)) => {
                     *unseen.entry(domain.to_owned()).or_insert(true) &= it.reason.is_no();
                 }
                 Some(Observation::Exists { .. }) if is_asked_there(kind) => {

@@ -57,7 +57,7 @@ impl<'a> PlanBuilder<'a> {
             self.frozen_instance(instance, kind, resolved, record, &domain);
             return;
         }
-        self.living_instance(instance, kind, resolved, record, from);
+        self.plan_living_instance(instance, kind, resolved, record, from);
     }
 
     /// What the plain stack lends is used, and nothing is ever done to it.
@@ -106,7 +106,7 @@ impl<'a> PlanBuilder<'a> {
         });
     }
 
-    fn living_instance(
+    fn plan_living_instance(
         &mut self,
         instance: &'a Instance,
         kind: &'a Kind,
@@ -160,7 +160,7 @@ impl<'a> PlanBuilder<'a> {
         let returns = joins.is_some() && record.is_some();
         let action = if returns { Action::Update } else { change.action };
         // What could not be looked at stays as it was, for everybody.
-        let is_unseen = change.unseen.is_some();
+        let is_unseen = change.unknown.is_some();
         if is_unseen && record.is_none() {
             self.miss(&instance.address);
         }
@@ -267,13 +267,13 @@ impl<'a> PlanBuilder<'a> {
     ) -> Change {
         let mut change = self.undecided(instance, kind, record);
         if let Some(why) = self.doubt(&instance.address).filter(|_| record.is_none()) {
-            change.unseen = Some(Unreadable::new(UnknownReason::Unclear, why));
+            change.unknown = Some(Unreadable::new(UnknownReason::Unclear, why));
             change.reason =
                 "an interrupted operation may have created it, so nothing is planned for it".into();
             return change;
         }
-        if let Some(Observation::Unseen(unseen)) = seen {
-            change.unseen = Some(unseen.clone());
+        if let Some(Observation::Unknown(unseen)) = seen {
+            change.unknown = Some(unseen.clone());
             change.reason = "it could not be read, so no change is planned for it".into();
             return change;
         }
@@ -310,7 +310,7 @@ impl<'a> PlanBuilder<'a> {
         for name in &difference.refused {
             self.diagnostics.push(rules::unchangeable(instance, kind, name, resolved));
         }
-        change.held = record.and_then(|it| self.hold_back(instance, kind, it, &mut difference));
+        change.deferred = record.and_then(|it| self.hold_back(instance, kind, it, &mut difference));
         let not_ready = record.is_some_and(|it| !it.ready)
             || matches!(seen, Some(Observation::Exists { ready: false, .. }));
         decide(&mut change, kind, ResourceState { record, gone, not_ready }, difference, instance);
@@ -374,7 +374,7 @@ fn remembered(
             // As a record keeps it: what it was when it was made, it is at each look.
             let mut object = kept(kind, &resolved.attributes);
             // What is held stays as it was, for everybody.
-            for it in change.held.iter().flat_map(|it| &it.attributes) {
+            for it in change.deferred.iter().flat_map(|it| &it.attributes) {
                 let recorded = record.attributes.get(&it.name).cloned();
                 object.insert(it.name.clone(), recorded.unwrap_or_default());
             }

@@ -61,7 +61,7 @@ impl PlanBuilder<'_> {
                 _ => format!("it waits until {domain} has recovered"),
             };
             let (action, attributes) = (would.action, would.attributes);
-            change.held = Some(Deferred { action, wait: DeferReason::Lost, why, attributes });
+            change.deferred = Some(Deferred { action, wait: DeferReason::Lost, why, attributes });
         }
         change
     }
@@ -161,10 +161,10 @@ impl PlanBuilder<'_> {
     /// Holds a whole change that must wait for something else than its own object.
     pub fn hold_whole(change: &mut Change, wait: DeferReason, why: String) {
         let mut attributes = std::mem::take(&mut change.attributes);
-        attributes.extend(change.held.take().into_iter().flat_map(|it| it.attributes));
+        attributes.extend(change.deferred.take().into_iter().flat_map(|it| it.attributes));
         let action = std::mem::replace(&mut change.action, Action::NoOp);
         change.reason = String::new();
-        change.held = Some(Deferred { action, wait, why, attributes });
+        change.deferred = Some(Deferred { action, wait, why, attributes });
     }
 
     /// What a switch leaves out as a whole: creations and waits that were pending before it.

@@ -43,11 +43,11 @@ impl PlanBuilder<'_> {
         let seen = seen.as_deref();
         let mut change = blank(address, kind, record);
         let destroys = self.options.intent == Intent::Destroy;
-        (change.action, change.reason, change.unseen) = match seen {
+        (change.action, change.reason, change.unknown) = match seen {
             Some(Observation::Absent) => {
                 (Action::Forget, "it no longer exists and is no longer declared".into(), None)
             }
-            Some(Observation::Unseen(unseen)) => (
+            Some(Observation::Unknown(unseen)) => (
                 Action::NoOp,
                 "it could not be read, so it is neither deleted nor forgotten".into(),
                 Some(unseen.clone()),
@@ -112,9 +112,9 @@ fn blank(address: &Address, kind: &Kind, record: &Record) -> Change {
         place: None,
         attributes: Vec::new(),
         loses_data: false,
-        unseen: None,
+        unknown: None,
         frozen: None,
-        held: None,
+        deferred: None,
         id: Some(record.id.clone()),
         moved_from: None,
     }
@@ -126,7 +126,7 @@ fn left_behind(address: &Address, kind: &Kind, record: &Record, domain: &str) ->
     Change {
         reason: format!("{domain} is lost"),
         frozen: Some(domain.to_owned()),
-        held: Some(Deferred {
+        deferred: Some(Deferred {
             action: Action::Delete,
             wait: DeferReason::Lost,
             why,

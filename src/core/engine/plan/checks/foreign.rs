@@ -63,7 +63,7 @@ fn is_known(state: &State, kind: &str, id: &str) -> bool {
     let began = |it: &crate::engine::state::journal::PendingOperation| {
         it.call == "create" && it.kind == kind && !it.alike.iter().any(|it| it == id)
     };
-    state.records.values().any(|it| it.kind == kind && has(it)) || state.begun.values().any(began)
+    state.records.values().any(|it| it.kind == kind && has(it)) || state.pending.values().any(began)
 }
 
 /// The names that state records.

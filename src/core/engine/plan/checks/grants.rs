@@ -151,7 +151,7 @@ fn lacks(
 mod tests {
     use super::{Restricted, refused};
     use crate::engine::plan::model::options::PlanOptions;
-    use crate::engine::plan::planner::{PlanInputs, propose};
+    use crate::engine::plan::planner::{PlanInputs, plan_changes};
     use crate::engine::plan::tests::{applied, order, stack};
     use crate::engine::value::{Attributes, Value};
     use crate::kinds::builtin;
@@ -213,7 +213,7 @@ mod tests {
             let (mut options, nothing) = (PlanOptions::default(), Vec::new());
             options.now = 3_600_000;
             options.replace = if of.is_some() { vec!["http".parse().unwrap()] } else { nothing };
-            let plan = propose(&worlds, &options).0;
+            let plan = plan_changes(&worlds, &options).0;
             let told = refused(&plan, &stack, of, &catalog, sam);
             told.into_iter().map(|it| it.summary).collect::<Vec<_>>().join("\n")
         };

@@ -320,7 +320,7 @@ mod tests {
 
     use super::{OfferSource, ReadOffers, refused, sources};
     use crate::engine::plan::model::options::PlanOptions;
-    use crate::engine::plan::planner::{PlanInputs, propose};
+    use crate::engine::plan::planner::{PlanInputs, plan_changes};
     use crate::engine::plan::tests::{applied, order, stack};
     use crate::kinds::builtin;
 
@@ -338,7 +338,7 @@ mod tests {
             state: None,
             observed: &observed,
         };
-        let plan = propose(&worlds, &PlanOptions::default()).0;
+        let plan = plan_changes(&worlds, &PlanOptions::default()).0;
         let mut said = BTreeMap::from([
             (
                 "/regions".to_owned(),
@@ -460,7 +460,8 @@ mod tests {
             state: Some(&state),
             observed: &observed,
         };
-        let plan = propose(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0;
+        let plan =
+            plan_changes(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0;
         assert_eq!(
             sources(&plan, &catalog).into_iter().collect::<Vec<(OfferSource, String)>>(),
             []

@@ -67,9 +67,9 @@ impl OutdatedCheck<'_> {
             place: None,
             attributes: Vec::new(),
             loses_data: false,
-            unseen: None,
+            unknown: None,
             frozen: None,
-            held: Some(Deferred {
+            deferred: Some(Deferred {
                 action: Action::Delete,
                 wait: DeferReason::Unseen,
                 why: "only recorded resources are deleted".into(),

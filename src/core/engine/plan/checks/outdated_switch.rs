@@ -8,6 +8,7 @@ use crate::engine::plan::model::change::{Action, Plan};
 use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::Diagnostic;
+use crate::engine::text::names::OverlayNames;
 
 /// So many are named.
 const NAMED_MAX: usize = 5;
@@ -41,7 +42,7 @@ pub fn outdated(
     let more = if gone.len() > NAMED_MAX { ", …" } else { "" };
     let text = format!(
         "the switch to {} is recorded as unfinished, but the resources that it created no longer exist: {}{more}; the state may be older than a later failback",
-        state.active.join(" + "),
+        OverlayNames(&state.active),
         gone[..gone.len().min(NAMED_MAX)].join(", ")
     );
     Some(Diagnostic::refusal("outdated_switch", text).help(ways_on(state, stack)))

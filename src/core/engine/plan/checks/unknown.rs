@@ -17,7 +17,7 @@ const CAUSES_MAX: usize = 3;
 
 /// One warning for each thing to mend, then one for those who say nothing.
 pub fn unseen(it: &PlanBuilder<'_>) -> Vec<Diagnostic> {
-    if it.planned.iter().all(|it| it.change.unseen.is_none()) {
+    if it.planned.iter().all(|it| it.change.unknown.is_none()) {
         return Vec::new();
     }
     let mut told = refusals(it);
@@ -29,7 +29,7 @@ pub fn unseen(it: &PlanBuilder<'_>) -> Vec<Diagnostic> {
 fn refusals(it: &PlanBuilder<'_>) -> Vec<Diagnostic> {
     let mut causes: BTreeMap<(UnknownReason, &str), Vec<&Address>> = BTreeMap::new();
     for planned in &it.planned {
-        if let Some(Unreadable { reason, why }) = planned.change.unseen.as_ref()
+        if let Some(Unreadable { reason, why }) = planned.change.unknown.as_ref()
             && reason.is_no()
         {
             causes.entry((*reason, why)).or_default().push(&planned.change.address);
@@ -103,11 +103,11 @@ impl UnreachableEndpoint {
             let recorded = planned.record.and_then(|_| domains.of_record(address));
             let domain = recorded.or_else(|| domains.of_desired(address));
             match it.worlds.observed.get(address) {
-                Some(Observation::Unseen(unseen)) if unseen.reason.is_no() => {
+                Some(Observation::Unknown(unseen)) if unseen.reason.is_no() => {
                     silence.is_heard = true;
                     answered.extend(domain.map(str::to_owned));
                 }
-                Some(Observation::Unseen(unseen)) => {
+                Some(Observation::Unknown(unseen)) => {
                     silence.take(planned, unseen, domain, recorded);
                 }
                 Some(Observation::Exists { .. } | Observation::Absent) => {

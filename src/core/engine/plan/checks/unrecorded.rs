@@ -6,7 +6,7 @@ use crate::engine::address::{Address, Key};
 use crate::engine::lang::model::Stack;
 use crate::engine::normalize::normalise;
 use crate::engine::observed::{Neighbor, Observation};
-use crate::engine::ownership_tag::{is_of, mark};
+use crate::engine::ownership_tag::{is_of, ownership_tag};
 use crate::engine::plan::diff::attributes::seal;
 use crate::engine::plan::draft::refresh::ReadRequest;
 use crate::engine::schema::{Catalog, Kind};
@@ -67,8 +67,8 @@ pub fn unknown<'a>(
     let of_mark: BTreeMap<String, Address> = known
         .into_iter()
         // What a step that began may have made is in doubt, and told as that.
-        .filter(|it| !state.begun.contains_key(it))
-        .map(|it| (mark(&state.stack, &state.lineage, &it), it))
+        .filter(|it| !state.pending.contains_key(it))
+        .map(|it| (ownership_tag(&state.stack, &state.lineage, &it), it))
         .collect();
     let found = tagged.into_iter().filter_map(|(it, mark)| {
         let (kind, id, attributes) = (it.kind.clone(), it.id.clone(), it.attributes.clone());
@@ -105,7 +105,7 @@ impl Looked<'_> {
         };
         let kind = self.catalog.get(&asked.kind)?;
         let instance = self.stack.instances.get(address)?;
-        if self.state.begun.contains_key(address) {
+        if self.state.pending.contains_key(address) {
             return None;
         }
         let told = attributes.get("id").and_then(Value::as_text);
@@ -193,8 +193,8 @@ mod tests {
     use super::{Looked, unknown};
     use crate::engine::address::Address;
     use crate::engine::observed::Neighbor;
-    use crate::engine::ownership_tag::mark;
-    use crate::engine::plan::draft::refresh::survey;
+    use crate::engine::ownership_tag::ownership_tag;
+    use crate::engine::plan::draft::refresh::read_requests;
     use crate::engine::plan::tests::{applied, order, stack};
     use crate::engine::value::Attributes;
     use crate::kinds::builtin;
@@ -214,12 +214,12 @@ mod tests {
         let stack = stack(SITE, &catalog);
         let (state, _) = applied(&stack, &catalog);
         let web = |index| Address::index("web", index);
-        let own = |address: &Address| Some(mark(&state.stack, &state.lineage, address));
+        let own = |address: &Address| Some(ownership_tag(&state.stack, &state.lineage, address));
         let recorded = state.records[&web(0)].id.clone();
         let rows = [
             beside("linode.instance", "901", own(&web(7))),
-            beside("linode.instance", "902", Some(mark(&state.stack, "another", &web(7)))),
-            beside("linode.instance", "903", Some(mark("other", &state.lineage, &web(7)))),
+            beside("linode.instance", "902", Some(ownership_tag(&state.stack, "another", &web(7)))),
+            beside("linode.instance", "903", Some(ownership_tag("other", &state.lineage, &web(7)))),
             beside("linode.instance", "904", own(&Address::one("never"))),
             beside("linode.instance", &recorded, own(&web(0))),
             beside("linode.instance", "905", None),
@@ -240,7 +240,7 @@ mod tests {
         let adopted = |is_older: bool, of: &str| {
             let stack = crate::engine::plan::tests::stack(&SITE.replace("port: 80", of), &catalog);
             let order = order(&stack);
-            let inquiries = survey(&catalog, &stack, &order, Some(&state), &[]);
+            let inquiries = read_requests(&catalog, &stack, &order, Some(&state), &[]);
             let looked = Looked {
                 catalog: &catalog,
                 state: &state,

@@ -126,7 +126,7 @@ mod tests {
     use crate::engine::observed::Observation;
     use crate::engine::plan::model::change::Plan;
     use crate::engine::plan::model::options::{Allowances, PlanOptions};
-    use crate::engine::plan::planner::{PlanInputs, propose};
+    use crate::engine::plan::planner::{PlanInputs, plan_changes};
     use crate::engine::plan::tests::switch::{self, FAILOVER};
     use crate::engine::plan::tests::{applied, order, stack};
     use crate::engine::state::record::State;
@@ -162,7 +162,7 @@ mod tests {
             observed: &observed,
         };
         let options = PlanOptions { now: 3_600_000, ..options.clone() };
-        propose(&worlds, &options).0
+        plan_changes(&worlds, &options).0
     }
 
     fn said(plan: &Plan) -> String {
@@ -296,7 +296,7 @@ mod tests {
         let held: Vec<String> = plan
             .changes
             .iter()
-            .filter_map(|it| Some(format!("{}: {}", it.address, it.held.as_ref()?.why)))
+            .filter_map(|it| Some(format!("{}: {}", it.address, it.deferred.as_ref()?.why)))
             .collect();
         insta::assert_snapshot!(held.join("\n"), @r#"
         web[0]: it was changed outside of lifeboat, and a switch does not replace resources because of drift

@@ -109,12 +109,10 @@ impl<'a> PlanBuilder<'a> {
 
     /// How commands name the stack.
     pub fn name(&self) -> String {
-        let stack = self.worlds.stack;
-        match &stack.instance {
-            _ if !self.options.name.is_empty() => self.options.name.clone(),
-            Some(instance) => format!("{}@{instance}", stack.name),
-            None => stack.name.clone(),
+        if self.options.name.is_empty() {
+            return self.worlds.stack.shown_name();
         }
+        self.options.name.clone()
     }
 
     pub fn key(&self) -> Option<&'a LineageKey> {
@@ -131,7 +129,7 @@ impl<'a> PlanBuilder<'a> {
         let is_young = self.options.now - record.since < YOUNG_MILLISECONDS;
         if *seen == Observation::Absent && is_young && !record.leaving {
             let why = "it was created less than a minute ago and the API does not list it yet";
-            return Some(Cow::Owned(Observation::Unseen(Unreadable::new(
+            return Some(Cow::Owned(Observation::Unknown(Unreadable::new(
                 UnknownReason::Unclear,
                 why,
             ))));
@@ -142,12 +140,12 @@ impl<'a> PlanBuilder<'a> {
     /// Whether somebody was asked about it and did not answer. What is only too young to be listed, or in doubt, is no sign of
     /// a loss.
     pub fn is_silent(&self, address: &Address) -> bool {
-        matches!(self.worlds.observed.get(address), Some(Observation::Unseen(_)))
+        matches!(self.worlds.observed.get(address), Some(Observation::Unknown(_)))
     }
 
     /// A create that began, of which nobody knows whether it was carried out.
     pub fn doubt(&self, address: &Address) -> Option<String> {
-        let begun = self.worlds.state?.begun.get(address).filter(|it| it.call == "create")?;
+        let begun = self.worlds.state?.pending.get(address).filter(|it| it.call == "create")?;
         let (name, address) = (self.name(), address.to_string());
         let settle = AdvisedCommand::StateResolve { stack: &name, address: &address };
         Some(format!(
@@ -166,9 +164,9 @@ impl<'a> PlanBuilder<'a> {
             place: Some(self.place(instance.resource.span)),
             attributes: Vec::new(),
             loses_data: false,
-            unseen: None,
+            unknown: None,
             frozen: None,
-            held: None,
+            deferred: None,
             id: record.map(|it| it.id.clone()),
             moved_from: None,
         }

@@ -110,7 +110,7 @@ pub fn record_of<'a>(
     if let Some(own) = records.get_key_value(&instance.address) {
         return Some(own);
     }
-    let candidates = [instance.resource.moved_from.clone(), instance.address.twin()];
+    let candidates = [instance.resource.moved_from.clone(), instance.address.zeroth_alias()];
     candidates.into_iter().flatten().find_map(|from| {
         let (from, record) = records.get_key_value(&from)?;
         let free = !stack.instances.contains_key(from) && record.kind == instance.resource.kind;
@@ -119,7 +119,7 @@ pub fn record_of<'a>(
 }
 
 /// Everything recorded, and everything that would be created and has a known identity.
-pub fn survey<'a>(
+pub fn read_requests<'a>(
     catalog: &Catalog,
     stack: &Stack,
     order: &[Address],

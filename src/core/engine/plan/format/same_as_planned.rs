@@ -146,7 +146,10 @@ pub fn differences(saved: &Plan, now: &Plan) -> Vec<String> {
         ("its outputs", saved.outputs == now.outputs),
         ("the changes made outside of lifeboat", saved.drift == now.drift),
         ("the switch", saved.switch == now.switch),
-        ("the fault domains assumed lost", (&saved.lost, &saved.thaws) == (&now.lost, &now.thaws)),
+        (
+            "the fault domains assumed lost",
+            (&saved.lost, &saved.recovered) == (&now.lost, &now.recovered),
+        ),
         ("its stale values", saved.stale == now.stale),
     ];
     let other = parts.iter().filter(|(_, same)| !same && told.is_empty());
@@ -249,7 +252,7 @@ mod tests {
             lane: None,
             segment: 1,
             weight: 1,
-            directs: None,
+            shift: None,
         }
     }
 

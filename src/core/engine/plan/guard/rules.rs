@@ -336,7 +336,8 @@ pub fn cloud_lost(
 ) -> Vec<Diagnostic> {
     let mut refusals = Vec::new();
     for (cloud, domain) in clouds {
-        let waits = |it: &&PlannedChange<'_>| it.kind.cloud == *cloud && it.change.held.is_some();
+        let waits =
+            |it: &&PlannedChange<'_>| it.kind.cloud == *cloud && it.change.deferred.is_some();
         let count = planned.iter().filter(waits).count();
         if let Some(first) = planned.iter().find(waits) {
             let text = format!(
@@ -362,7 +363,7 @@ pub fn half_destroyed(
     let was_destroying = state.last_run.as_ref().is_some_and(|it| it.destroys);
     let is_missing = |it: &&PlannedChange<'_>| {
         let address = &it.change.address;
-        let held = it.change.held.as_ref();
+        let held = it.change.deferred.as_ref();
         held.is_some_and(|it| it.wait == DeferReason::Pending && it.action == Action::Create)
             && (state.destroyed.contains(address) || (was_destroying && it.record.is_some()))
     };

@@ -25,8 +25,8 @@ pub struct Plan {
     #[serde(default)]
     pub lost: Vec<LossDeclaration>,
     /// Fault domains that state says are lost, and that this plan takes as found again.
-    #[serde(default)]
-    pub thaws: Vec<String>,
+    #[serde(rename = "thaws", default)]
+    pub recovered: Vec<String>,
     pub bindings: Bindings,
     /// What guards let through, by flags or because the switch that goes on was allowed it.
     #[serde(default, skip_serializing_if = "Allowances::is_nothing")]
@@ -145,11 +145,12 @@ pub struct Change {
     pub moved_from: Option<Address>,
     /// Why it could not be looked at.
     #[serde(flatten, with = "unseen")]
-    pub unseen: Option<Unreadable>,
+    pub unknown: Option<Unreadable>,
     /// The lost fault domain that it is in: it is not looked at, and nothing is done to it.
     pub frozen: Option<String>,
     /// What would be done as well, and is not done now.
-    pub held: Option<Deferred>,
+    #[serde(rename = "held")]
+    pub deferred: Option<Deferred>,
     /// It holds data that this action would lose.
     pub loses_data: bool,
     pub attributes: Vec<AttributeChange>,
@@ -289,8 +290,8 @@ pub struct Step {
     /// Expected seconds, for the longest path first.
     pub weight: u64,
     /// It directs users away from what others remember for a while.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub directs: Option<TrafficShift>,
+    #[serde(rename = "directs", default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<TrafficShift>,
     pub call: StepCall,
 }
 
@@ -439,30 +440,30 @@ pub struct Summary {
 impl Change {
     /// A frozen object that the layers no longer want as it is: deleted or replaced after the thaw.
     pub fn is_left_behind(&self) -> bool {
-        self.frozen.is_some() && self.held.as_ref().is_some_and(|it| it.action.destroys())
+        self.frozen.is_some() && self.deferred.as_ref().is_some_and(|it| it.action.destroys())
     }
 }
 
 impl Plan {
     /// The gravest reason why something of it could not be looked at.
     pub fn unseen(&self) -> Option<UnknownReason> {
-        self.changes.iter().filter_map(|it| Some(it.unseen.as_ref()?.reason)).max()
+        self.changes.iter().filter_map(|it| Some(it.unknown.as_ref()?.reason)).max()
     }
 
     pub fn summary(&self) -> Summary {
         let mut summary =
             Summary { drift: self.drift.len(), outputs: self.outputs.len(), ..Summary::default() };
         for change in &self.changes {
-            summary.unseen += usize::from(change.unseen.is_some());
+            summary.unseen += usize::from(change.unknown.is_some());
             summary.frozen += usize::from(change.frozen.is_some());
             if change.is_left_behind() {
                 summary.left_behind += 1;
             } else {
-                summary.held += usize::from(change.held.is_some());
+                summary.held += usize::from(change.deferred.is_some());
             }
             let count = match change.action {
                 // What could not be looked at is not known to be unchanged.
-                Action::NoOp if change.unseen.is_some() || change.frozen.is_some() => continue,
+                Action::NoOp if change.unknown.is_some() || change.frozen.is_some() => continue,
                 Action::NoOp => &mut summary.unchanged,
                 Action::Await => &mut summary.await_,
                 Action::Move | Action::Adopt => &mut summary.moved,
@@ -482,14 +483,14 @@ impl Plan {
         self.steps.is_empty()
             && self.outputs.is_empty()
             && self.switch.is_none()
-            && self.thaws.is_empty()
+            && self.recovered.is_empty()
             && self.lost.iter().all(|it| it.recorded.is_some())
     }
 
     /// Changes that wait only because what they need could not be looked at.
     pub fn waiting(&self) -> impl Iterator<Item = &Change> {
         let waits =
-            |it: &&Change| it.held.as_ref().is_some_and(|it| it.wait == DeferReason::Unseen);
+            |it: &&Change| it.deferred.as_ref().is_some_and(|it| it.wait == DeferReason::Unseen);
         self.changes.iter().filter(waits)
     }
 

@@ -49,12 +49,12 @@ pub fn role(step: &Step, steps: &[Step]) -> StepPhase {
         StepCall::Replication { .. } => StepPhase::Replication,
         StepCall::Serving { .. } => StepPhase::Gate,
         StepCall::Drain { .. } => StepPhase::Drain,
-        _ if step.directs.is_some() || is_gated(step, steps) => StepPhase::Traffic,
+        _ if step.shift.is_some() || is_gated(step, steps) => StepPhase::Traffic,
         _ => StepPhase::Work,
     }
 }
 
 /// Seconds for which resolvers may still answer what was before a step that directs users.
 pub fn ttl(step: &Step, role: StepPhase) -> Option<u64> {
-    (role == StepPhase::Traffic).then(|| step.directs.as_ref().map_or(0, |it| it.ttl))
+    (role == StepPhase::Traffic).then(|| step.shift.as_ref().map_or(0, |it| it.ttl))
 }

@@ -180,7 +180,7 @@ impl<'a> Maker<'a> {
         let address = &change.address;
         let record = self.record(change);
         let steps: &[&Step] = self.own.get(address).map_or(&[], |it| &it.steps);
-        let seen = change.frozen.is_none() && change.unseen.is_none();
+        let seen = change.frozen.is_none() && change.unknown.is_none();
         let after = self.after(record, steps);
         if let Some(record) = record.filter(|_| is_there(change)) {
             let mut old = self.old(change, kind, record, steps);
@@ -205,7 +205,7 @@ impl<'a> Maker<'a> {
         // Where nothing of its own is done, what it serves from may be disturbed: it serves again after that.
         let disturbed: Vec<usize> = needs.iter().flat_map(|it| self.restores(it)).collect();
         // What would have to follow, and waits, leads to what is not there any more.
-        let waits = change.held.as_ref().is_some_and(|it| it.wait == DeferReason::Unseen);
+        let waits = change.deferred.as_ref().is_some_and(|it| it.wait == DeferReason::Unseen);
         let is_stuck = made.is_none() && waits;
         if (made.is_none() && disturbed.is_empty())
             || is_stuck

@@ -62,7 +62,7 @@ pub fn steps(
         }
         refusals.extend(builder.part_excluded(planned));
         let plain: Vec<Vec<usize>> = builder.steps.iter().map(|it| it.waits.clone()).collect();
-        builder.direct(planned, course);
+        builder.order_traffic_shifts(planned, course);
         if any {
             let sets = serving_sets(planned);
             if planned.iter().any(disturbs) {
@@ -96,7 +96,11 @@ impl StepBuilder {
     }
 
     /// Traffic moves last: to what serves, and what served before stays until nobody comes any more.
-    fn direct(&mut self, planned: &[PlannedChange<'_>], course: &OrderingConstraints<'_>) {
+    fn order_traffic_shifts(
+        &mut self,
+        planned: &[PlannedChange<'_>],
+        course: &OrderingConstraints<'_>,
+    ) {
         if course.directions.is_empty() {
             return;
         }
@@ -150,15 +154,15 @@ impl StepBuilder {
             }
             if let (Some((first, _)), Some(seconds)) = (moves, direction.drain_seconds) {
                 let was = direction.old_roots.clone();
-                self.steps[first].directs =
+                self.steps[first].shift =
                     Some(TrafficShift { was, seconds, ttl: direction.ttl_seconds });
             }
-            self.keep_old(it, direction, moves.map(|(_, last)| last), &actions);
+            self.keep_old_closure(it, direction, moves.map(|(_, last)| last), &actions);
         }
     }
 
     /// Deletions and weakenings behind the old target wait until traffic has moved and drained.
-    fn keep_old(
+    fn keep_old_closure(
         &mut self,
         it: &PlannedChange<'_>,
         direction: &ShiftDirection,

@@ -15,7 +15,7 @@ impl PlanBuilder<'_> {
     /// Where users are directed by what could not be looked at nobody knows: to what it may lead to stays as it is.
     pub fn hold_behind_unknown(&mut self) {
         let directs = |it: &&PlannedChange<'_>| {
-            it.change.unseen.is_some() && it.record.is_some() && !it.kind.traffic.is_empty()
+            it.change.unknown.is_some() && it.record.is_some() && !it.kind.traffic.is_empty()
         };
         let Some(state) = self.worlds.state else { return };
         // A destroy is itself the intent.
@@ -91,7 +91,7 @@ impl PlanBuilder<'_> {
     fn hold_led_to(&mut self) {
         let at = self.places();
         let waits = |it: &PlannedChange<'_>| {
-            let held = it.change.held.as_ref();
+            let held = it.change.deferred.as_ref();
             !it.kind.traffic.is_empty() && held.is_some_and(|it| it.wait == DeferReason::Unseen)
         };
         let mut held: Vec<(usize, String)> = Vec::new();
@@ -121,7 +121,7 @@ impl PlanBuilder<'_> {
         }
         let at = self.places();
         let silent = |it: &&Address| {
-            let unseen = at.get(*it).is_some_and(|at| self.planned[*at].change.unseen.is_some());
+            let unseen = at.get(*it).is_some_and(|at| self.planned[*at].change.unknown.is_some());
             (unseen && self.is_silent(it)) || self.silence(it).is_some()
         };
         // Only a switch asks whether the other side has the data; a gate that cannot be asked is closed.
@@ -207,11 +207,11 @@ impl PlanBuilder<'_> {
     /// Why a recorded object stays as it is although it may have been meant to go or to let go; `None`: it does not.
     fn stays(&self, at: usize) -> Option<(DeferReason, &'static str)> {
         let change = &self.planned[at].change;
-        if change.unseen.is_some() && self.is_silent(&change.address) {
+        if change.unknown.is_some() && self.is_silent(&change.address) {
             return Some((DeferReason::Unseen, "and could not be read"));
         }
         // What is frozen keeps what it needs anyway; what was pending before a switch may have nothing to do with it.
-        let held = change.held.as_ref().filter(|_| change.frozen.is_none())?;
+        let held = change.deferred.as_ref().filter(|_| change.frozen.is_none())?;
         (held.wait != DeferReason::Pending || held.action.destroys())
             .then_some((held.wait, "and is deferred"))
     }

@@ -38,7 +38,7 @@ impl<'a, 'b> Rolling<'a, 'b> {
         let is_seen = |it: &PlannedChange<'_>| is_seen(catalog, &serving, it);
         let seen = (0..planned.len()).filter(|at| is_seen(&planned[*at])).collect();
         let is_member = |it: &PlannedChange<'_>| {
-            let is_living = it.change.unseen.is_none() && it.change.frozen.is_none();
+            let is_living = it.change.unknown.is_none() && it.change.frozen.is_none();
             is_living && !it.kind.serving_set.is_empty() && it.kind.drain.is_none()
         };
         let members = (0..planned.len()).filter(|at| is_member(&planned[*at])).collect();
@@ -78,7 +78,7 @@ fn moves_along(it: &PlannedChange<'_>) -> bool {
 /// Whether the cloud tells of a member of a serving set whether it is healthy, and it is to serve.
 fn is_seen(catalog: &Catalog, serving: &ServingView<'_, '_>, it: &PlannedChange<'_>) -> bool {
     let told = it.kind.serves.as_ref().is_some_and(|it| it.healthy.is_some());
-    let is_living = it.change.unseen.is_none() && it.change.frozen.is_none();
+    let is_living = it.change.unknown.is_none() && it.change.frozen.is_none();
     if !told || !is_living || !serving.after(it) {
         return false;
     }

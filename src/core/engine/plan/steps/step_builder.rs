@@ -44,7 +44,7 @@ impl StepBuilder {
             lane: lane(it),
             segment: self.segment,
             weight,
-            directs: None,
+            shift: None,
         });
         id
     }

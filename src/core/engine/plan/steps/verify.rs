@@ -119,7 +119,7 @@ fn gates(it: &Checked<'_>, history: &History<'_>) -> Vec<Diagnostic> {
     let never = |holder: &&Address| {
         let members = members(holder);
         let known =
-            |it2: &Address| it.changes.iter().all(|it| it.address != *it2 || it.unseen.is_none());
+            |it2: &Address| it.changes.iter().all(|it| it.address != *it2 || it.unknown.is_none());
         !members.is_empty() && members.iter().all(|it| known(it) && !history.serves_after(it))
     };
     watched.into_iter().filter(never).map(never_opens).collect()
@@ -219,7 +219,7 @@ impl TakenNames {
 
 /// The steps that direct users, by the address that does.
 fn moves(steps: &[Step]) -> impl Iterator<Item = (&Address, usize)> {
-    let moves = steps.iter().filter(|it| it.directs.is_some() && !it.call.is_gate());
+    let moves = steps.iter().filter(|it| it.shift.is_some() && !it.call.is_gate());
     moves.map(|it| (&it.address, it.id))
 }
 
@@ -262,8 +262,7 @@ fn roots(
         for root in roots.iter().cloned().chain(inside).collect::<Vec<_>>() {
             let Some(at) = goes.get(&root) else { continue };
             let left = away.is_some_and(|it| ancestors.has(*at, it));
-            let waits =
-                away.and_then(|at| it.steps[at].directs.as_ref()).map_or(0, |it| it.seconds);
+            let waits = away.and_then(|at| it.steps[at].shift.as_ref()).map_or(0, |it| it.seconds);
             let drained =
                 waits == 0 || drains.get(name.address).is_some_and(|it| ancestors.has(*at, *it));
             if !left || !drained {

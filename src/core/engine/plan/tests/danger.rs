@@ -2,7 +2,7 @@
 
 use crate::engine::address::Address;
 use crate::engine::plan::model::change::Plan;
-use crate::engine::plan::planner::{PlanInputs, PlanOptions, propose};
+use crate::engine::plan::planner::{PlanInputs, PlanOptions, plan_changes};
 use crate::engine::plan::tests::{applied, order, stack};
 use crate::kinds::builtin;
 
@@ -19,7 +19,7 @@ fn plan(before: &str, after: &str) -> Plan {
         state: Some(&state),
         observed: &observed,
     };
-    propose(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0
+    plan_changes(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0
 }
 
 fn dangers(before: &str, after: &str) -> String {

@@ -19,7 +19,7 @@ use crate::engine::observed::Observation;
 use crate::engine::plan::draft::refresh::KnownValues;
 use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Plan, StepCall};
-use crate::engine::plan::planner::{Intent, PlanInputs, PlanOptions, propose};
+use crate::engine::plan::planner::{Intent, PlanInputs, PlanOptions, plan_changes};
 use crate::engine::schema::Catalog;
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
@@ -154,7 +154,7 @@ pub(super) fn plan(case: &PlanCase<'_>) -> Plan {
         allowed: case.allowed.clone(),
         ..PlanOptions::default()
     };
-    propose(&worlds, &options).0
+    plan_changes(&worlds, &options).0
 }
 
 pub(super) fn check(case: &PlanCase<'_>) -> String {
@@ -165,7 +165,7 @@ pub(super) fn check(case: &PlanCase<'_>) -> String {
 pub(super) fn told(plan: &Plan) -> String {
     let mut text = String::new();
     for it in plan.changes.iter().filter(|it| {
-        it.action != crate::engine::plan::model::change::Action::NoOp || it.unseen.is_some()
+        it.action != crate::engine::plan::model::change::Action::NoOp || it.unknown.is_some()
     }) {
         writeln!(text, "{} {}: {}", it.action.word(), it.address, it.reason).unwrap();
         if it.action != crate::engine::plan::model::change::Action::Create {
@@ -175,8 +175,8 @@ pub(super) fn told(plan: &Plan) -> String {
             }
         }
     }
-    for it in plan.changes.iter().filter(|it| it.held.is_some()) {
-        let held = it.held.as_ref().unwrap();
+    for it in plan.changes.iter().filter(|it| it.deferred.is_some()) {
+        let held = it.deferred.as_ref().unwrap();
         let names: Vec<&str> = held.attributes.iter().map(|it| it.name.as_str()).collect();
         let names = if held.action == crate::engine::plan::model::change::Action::Create {
             String::new()
@@ -322,7 +322,7 @@ fn create_before_destroy_puts_the_new_one_beside() {
 fn unseen_is_never_deleted_forgotten_or_made_again() {
     let unseen = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         for seen in observed.values_mut() {
-            *seen = Observation::Unseen("no answer".into());
+            *seen = Observation::Unknown("no answer".into());
         }
     };
     let gone = PlanCase { before: SITE, change: &unseen, ..PlanCase::default() };
@@ -331,7 +331,7 @@ fn unseen_is_never_deleted_forgotten_or_made_again() {
     for case in [gone, changed] {
         let plan = plan(&case);
         assert!(plan.steps.is_empty(), "{:?}", plan.steps);
-        assert!(plan.changes.iter().all(|it| it.unseen.is_some()));
+        assert!(plan.changes.iter().all(|it| it.unknown.is_some()));
     }
 }
 
@@ -789,7 +789,7 @@ fn what_the_cloud_tells_of_a_secret_is_not_told() {
             state: Some(&state),
             observed: &observed,
         };
-        propose(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0
+        plan_changes(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0
     };
     let same = propose_with("lb-Hunter2");
     assert!(same.steps.is_empty() && same.drift.is_empty(), "{:?} {:?}", same.changes, same.drift);
@@ -828,7 +828,8 @@ fn a_drift_of_a_secret_that_is_not_given_is_said() {
             state: Some(&state),
             observed: &observed,
         };
-        let plan = propose(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0;
+        let plan =
+            plan_changes(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0;
         assert!(plan.steps.is_empty(), "{:?}", plan.steps);
         let notes: Vec<String> =
             plan.notes.iter().map(|it| format!("{}: {}", it.code, it.text)).collect();

@@ -6,7 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::observed::Observation;
 use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Plan, Step, StepCall};
-use crate::engine::plan::planner::{PlanInputs, PlanOptions, propose};
+use crate::engine::plan::planner::{PlanInputs, PlanOptions, plan_changes};
 use crate::engine::plan::steps::verify::{Checked, verify};
 use crate::engine::plan::tests::{PlanCase, applied, check, order, plan, stack};
 use crate::engine::plan::users_wait::{TrafficFirst, UsersWaiting, told, waiting};
@@ -260,7 +260,7 @@ fn unseen(names: &[&str]) -> impl Fn(&mut State, &mut BTreeMap<Address, Observat
     let names: Vec<Address> = names.iter().map(|it| it.parse().unwrap()).collect();
     move |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         for it in &names {
-            observed.insert(it.clone(), Observation::Unseen("503".into()));
+            observed.insert(it.clone(), Observation::Unknown("503".into()));
         }
     }
 }
@@ -314,7 +314,7 @@ fn tampered(before: &str, after: &str, tamper: impl Fn(&mut Vec<Step>)) -> Vec<&
         observed: &observed,
     };
     let options = PlanOptions { now: 3_600_000, allowed: allowed(), ..PlanOptions::default() };
-    let (mut plan, _) = propose(&worlds, &options);
+    let (mut plan, _) = plan_changes(&worlds, &options);
     assert!(codes(&plan).is_empty(), "{:?}", plan.notes);
     tamper(&mut plan.steps);
     let checked = Checked {

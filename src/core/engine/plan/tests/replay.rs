@@ -13,7 +13,7 @@ use crate::engine::plan::draft::topology::DesiredTopology;
 use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Action, Plan, Step, StepCall};
 use crate::engine::plan::model::planned_change::{excludes, set_name};
-use crate::engine::plan::planner::{PlanInputs, PlanOptions, propose};
+use crate::engine::plan::planner::{PlanInputs, PlanOptions, plan_changes};
 use crate::engine::plan::tests::{applied_with, order, stack};
 use crate::engine::plan::traffic::serving::lets_serve;
 use crate::engine::schema::{Catalog, Kind};
@@ -398,7 +398,7 @@ impl<'a> Clouds<'a> {
     }
 
     fn remember(&mut self, step: &Step, own: usize) {
-        if let Some(directs) = step.directs.as_ref().filter(|it| it.seconds > 0) {
+        if let Some(directs) = step.shift.as_ref().filter(|it| it.seconds > 0) {
             let _ = directs;
             let old = self.objects[&own].targets.clone();
             self.remembered.entry(step.address.clone()).or_default().extend(old);
@@ -553,13 +553,13 @@ proptest! {
             observed.insert(address.clone(), Observation::Absent);
         }
         if strike == 2 {
-            observed.insert(unseen.get(&addresses).clone(), Observation::Unseen("no answer".into()));
+            observed.insert(unseen.get(&addresses).clone(), Observation::Unknown("no answer".into()));
         }
         let order = order(&new);
         let worlds = PlanInputs { catalog: &catalog, stack: &new, order: &order, state: Some(&state), observed: &observed };
         let allowed = Allowances { destroys: Some(99), absent: Some(99), ..Allowances::default() };
         let options = PlanOptions { now: 3_600_000, allowed, ..PlanOptions::default() };
-        let (plan, _) = propose(&worlds, &options);
+        let (plan, _) = plan_changes(&worlds, &options);
         if plan.notes.iter().any(|it| it.severity != "warning") {
             return Ok(());
         }

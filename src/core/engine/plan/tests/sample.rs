@@ -40,9 +40,9 @@ pub fn change(address: &str, kind: &str, action: Action, reason: &str) -> Change
         place: Some("stacks/woocommerce/stack.yaml:12".into()),
         attributes: Vec::new(),
         loses_data: false,
-        unseen: None,
+        unknown: None,
         frozen: None,
-        held: None,
+        deferred: None,
         id: None,
         moved_from: None,
     }
@@ -89,7 +89,7 @@ impl Plan {
                 lane: None,
                 segment: id,
                 weight: 1,
-                directs: None,
+                shift: None,
             });
         }
         self.changes.extend(changes);
@@ -196,13 +196,13 @@ fn any_change() -> impl Strategy<Value = Change> {
             kind: words.0,
             reason: words.1,
             place: words.2,
-            unseen: words.3.map(|why| Unreadable::new(UnknownReason::Denied, why)),
+            unknown: words.3.map(|why| Unreadable::new(UnknownReason::Denied, why)),
             id: words.4,
             attributes: rest.0,
             loses_data: rest.1,
             moved_from: rest.2,
             frozen: frozen.0,
-            held: frozen.1,
+            deferred: frozen.1,
         }
     })
 }
@@ -269,7 +269,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
                 lane,
                 segment,
                 weight,
-                directs,
+                shift: directs,
             })
             .collect()
     })
@@ -358,7 +358,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             include_pending: allowed.1,
             replace: Vec::new(),
             lost: losses.0,
-            thaws: losses.1,
+            recovered: losses.1,
             stale: losses.2,
             stack: head.0,
             instance: head.1,

@@ -10,7 +10,7 @@ use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Action, LossDeclaration, Plan, StepCall};
 use crate::engine::plan::model::options::RecoveryOverlay;
 use crate::engine::plan::planner::{
-    Intent, Keep, PlanInputs, PlanOptions, propose, propose_switch,
+    Intent, Keep, PlanInputs, PlanOptions, plan_changes, plan_switch,
 };
 use crate::engine::plan::tests::{NoFiles, applied, order, told};
 use crate::engine::schema::Catalog;
@@ -132,7 +132,7 @@ pub fn plan(case: &SwitchCase<'_>) -> Plan {
     let left = worlds(&before, order_before.as_slice());
     let wanted = worlds(&after, order_after.as_slice());
     if case.active == case.to {
-        propose(&wanted, &options).0
+        plan_changes(&wanted, &options).0
     } else {
         let turned: Vec<(Stack, Vec<Address>)> = case
             .turned
@@ -145,7 +145,7 @@ pub fn plan(case: &SwitchCase<'_>) -> Plan {
             .collect();
         let turned = turned.iter().map(|(stack, order)| worlds(stack, order.as_slice()));
         let left: Vec<PlanInputs<'_>> = [left].into_iter().chain(turned).collect();
-        propose_switch(&left, &wanted, &options).0
+        plan_switch(&left, &wanted, &options).0
     }
 }
 
@@ -185,7 +185,7 @@ fn a_switch_that_turns_another_carries_what_both_go_for() {
     });
     let action = |name: &str| {
         let change = plan.changes.iter().find(|it| it.address.to_string() == name).unwrap();
-        (change.action, change.held.is_some())
+        (change.action, change.deferred.is_some())
     };
     assert_eq!(action("shop"), (Action::Update, false), "{}", told(&plan));
     assert_eq!(action("eu[1]"), (Action::Create, false));
@@ -288,7 +288,7 @@ fn with_its_global_fault_domain_lost_nothing_of_a_cloud_is_changed() {
 fn silence_that_nobody_declared_freezes_nothing_and_names_the_fault_domain() {
     let silent = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         for name in ["lb", "http"] {
-            observed.insert(Address::one(name), Observation::Unseen("no answer".into()));
+            observed.insert(Address::one(name), Observation::Unknown("no answer".into()));
         }
     };
     let case = SwitchCase { to: None, change: &silent, ..SwitchCase::default() };
@@ -429,7 +429,7 @@ fn finished_under_its_own_name(old: Option<&str>) {
         let address = Address::index(name, 0);
         plan.changes.iter().find(|it| it.address == address).unwrap()
     };
-    assert_eq!(change("eu").held, None);
+    assert_eq!(change("eu").deferred, None);
     let names: Vec<_> =
         change("eu").attributes.iter().map(|it| (it.name.as_str(), it.after.as_text())).collect();
     assert_eq!(names, [("label", Some("eu-0"))]);

@@ -15,7 +15,7 @@ type WorldEdit<'a> = dyn Fn(&mut State, &mut BTreeMap<Address, Observation>) + '
 fn silent<'a>(names: &'a [&'a str]) -> Box<WorldEdit<'a>> {
     Box::new(move |_, observed| {
         for name in names {
-            let unseen = Observation::Unseen("no answer".into());
+            let unseen = Observation::Unknown("no answer".into());
             observed.insert(name.parse().unwrap(), unseen);
         }
     })
@@ -24,7 +24,7 @@ fn silent<'a>(names: &'a [&'a str]) -> Box<WorldEdit<'a>> {
 fn held<'a>(plan: &'a Plan, address: &str) -> Option<(DeferReason, &'a str)> {
     let address: Address = address.parse().unwrap();
     let change = plan.changes.iter().find(|it| it.address == address)?;
-    change.held.as_ref().map(|it| (it.wait, it.why.as_str()))
+    change.deferred.as_ref().map(|it| (it.wait, it.why.as_str()))
 }
 
 /// Nobody is called about any of these.
@@ -111,7 +111,7 @@ fn a_no_is_told_by_its_cause_and_lost_is_not_a_word_of_it() {
     let refuse = |reason: UnknownReason, why: &'static str| {
         move |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
             for name in ["http", "node[0]", "node[1]", "lb"] {
-                let unseen = Observation::Unseen(Unreadable::new(reason, why));
+                let unseen = Observation::Unknown(Unreadable::new(reason, why));
                 observed.insert(name.parse().unwrap(), unseen);
             }
         }
@@ -191,7 +191,7 @@ const GROUP: &str = "
 fn nothing_joins_a_group_whose_other_member_is_not_seen() {
     let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         observed.insert("table".parse().unwrap(), Observation::Absent);
-        observed.insert("replica".parse().unwrap(), Observation::Unseen("no answer".into()));
+        observed.insert("replica".parse().unwrap(), Observation::Unknown("no answer".into()));
     };
     for group_changes in [false, true] {
         let allowed = Allowances { group_changes, ..Allowances::default() };

@@ -179,7 +179,7 @@ fn door(
 /// It is there when the plan is carried out, and can be looked at.
 fn lives(it: &PlannedChange<'_>) -> bool {
     let goes = matches!(it.change.action, Action::Delete | Action::Forget);
-    !goes && it.change.frozen.is_none() && it.change.unseen.is_none()
+    !goes && it.change.frozen.is_none() && it.change.unknown.is_none()
 }
 
 /// How users come to what names lead to.

@@ -142,7 +142,7 @@ impl<'a, 'b> Walls<'a, 'b> {
     fn own(&self, it: &'a PlannedChange<'_>, then: bool) -> Option<AttachedFirewall<'a>> {
         let address = &it.change.address;
         // What somebody changed, and this plan leaves, is as it was seen.
-        let seen = self.seen(address).filter(|_| it.change.held.is_some());
+        let seen = self.seen(address).filter(|_| it.change.deferred.is_some());
         let filter = match (then, seen) {
             (true, Some(seen)) => Filter::of(it.kind, |name| seen.get(name)),
             (true, None) => {

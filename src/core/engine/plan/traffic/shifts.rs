@@ -62,7 +62,8 @@ fn has_replication_gate(it: &PlannedChange<'_>) -> bool {
 /// A member of which its replication gate cannot be asked, as it, or the only ones beside it, could not be looked at. Under a
 /// loss nobody is asked: what is lost tells nothing.
 pub fn unasked<'a>(planned: &'a [PlannedChange<'_>]) -> Option<&'a Address> {
-    let unseen = |it: &&PlannedChange<'_>| it.change.unseen.is_some() && it.change.frozen.is_none();
+    let unseen =
+        |it: &&PlannedChange<'_>| it.change.unknown.is_some() && it.change.frozen.is_none();
     if !planned.iter().any(|it| unseen(&it) && it.kind.group.is_some()) {
         return None;
     }
@@ -81,9 +82,9 @@ pub fn unasked<'a>(planned: &'a [PlannedChange<'_>]) -> Option<&'a Address> {
 pub fn replicating(planned: &[PlannedChange<'_>]) -> Vec<Replicating> {
     let lives = |it: &&PlannedChange<'_>| {
         it.change.frozen.is_none()
-            && it.change.unseen.is_none()
+            && it.change.unknown.is_none()
             && it.desired.is_some()
-            && it.change.held.as_ref().is_none_or(|it| it.action != Action::Create)
+            && it.change.deferred.as_ref().is_none_or(|it| it.action != Action::Create)
     };
     let group = |it: &PlannedChange<'_>| group_name(it.kind, it.desired.as_ref()?);
     let members = planned.iter().filter(lives);

@@ -85,7 +85,7 @@ impl JournalReading {
                 self.run.switched = Some((*at, lost));
                 self.at(*at);
             }
-            JournalEntry::Began(it) => {
+            JournalEntry::Pending(it) => {
                 let step = begun(&it.address, &it.kind, &it.call, StepPhase::Work, it.at);
                 self.steps.insert(it.step, StepTiming { became: StepResult::InDoubt, ..step });
                 self.at(it.at);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn began(step: usize, name: &str, call: &str, seconds: i64) -> JournalEntry {
-        JournalEntry::Began(PendingOperation {
+        JournalEntry::Pending(PendingOperation {
             step,
             address: Address::one(name),
             kind: "some.kind".into(),

@@ -131,7 +131,7 @@ fn wanted<'a>(
 
 /// The attributes that differ from what is recorded, of those that a cloud offers; `None`: it is made, whole.
 fn changed<'a>(item: SideItem<'a>, state: Option<&State>) -> Option<Cow<'a, [String]>> {
-    let twin = || item.address.twin();
+    let twin = || item.address.zeroth_alias();
     let records = state.map(|it| &it.records)?;
     let record = records.get(item.address).or_else(|| records.get(&twin()?))?;
     let chosen = item.kind.settable().filter(|(_, it)| it.chosen.is_some());

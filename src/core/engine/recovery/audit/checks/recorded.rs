@@ -10,6 +10,7 @@ use crate::engine::recovery::audit::facts::AuditFacts;
 use crate::engine::recovery::audit::finding::{AuditRule, AuditSection, Finding, Level};
 use crate::engine::recovery::audit::side::{Side, SideItem};
 use crate::engine::state::record::State;
+use crate::engine::text::names::OverlayNames;
 use crate::engine::text::plain::counted;
 
 pub static STANDBY_UNMADE: AuditRule = AuditRule {
@@ -91,7 +92,7 @@ pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
                 "state",
                 format!(
                     "{} is active: the standby was not compared with home",
-                    state.active.join(" + ")
+                    OverlayNames(&state.active)
                 ),
             ),
         }
@@ -115,7 +116,7 @@ fn recorded(side: &Side<'_>, state: &State, item: SideItem<'_>, out: &mut AuditS
         let place = side.place(item.instance.resource.span);
         out.findings.push(Finding::new(rule, Some(place), why).about(item.address));
     };
-    let twin = item.address.twin().and_then(|it| state.records.get(&it));
+    let twin = item.address.zeroth_alias().and_then(|it| state.records.get(&it));
     let Some(record) = state.records.get(item.address).or(twin) else {
         tell(rule, format!("the state has no record of `{}`", item.address));
         return;
@@ -172,7 +173,7 @@ fn observed(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) {
         );
     }
     match online.observed.get(item.address) {
-        Some(Observation::Unseen(unseen)) => {
+        Some(Observation::Unknown(unseen)) => {
             tell(&STANDBY_UNSEEN, format!("`{}`: {}", item.address, unseen.why));
         }
         Some(Observation::Exists { ready: false, .. }) if item.kind.group.is_some() => {

@@ -623,7 +623,7 @@ fn recorded() -> Vec<Plant> {
             "standby-unseen",
             Warning,
             "  standby_lb:",
-            observed("standby_lb", Observation::Unseen("no answer".into())),
+            observed("standby_lb", Observation::Unknown("no answer".into())),
         ),
         plant(
             "replica-inactive",
