@@ -19,8 +19,9 @@ pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
     let steps = count(report.done.len(), "step");
     if report.ending() == Completion::Undone {
         let left = report.failed.len() + report.in_doubt.len() + report.not_done.len();
+        let remedy = report.remedy().map(|it| format!("{it} and ")).unwrap_or_default();
         talk(&format!(
-            "incomplete: {steps} succeeded, {left} remaining; run the same command again to resume"
+            "incomplete: {steps} succeeded, {left} remaining; {remedy}run the same command again to resume"
         ));
     } else if report.done.is_empty() && !recorded.is_empty() {
         talk(&format!("recorded: {}", recorded.join(", ")));
@@ -60,7 +61,7 @@ pub fn recorded(proposed: &Proposed) -> Vec<String> {
 /// What a destroy leaves, in words, and how it is finished.
 pub fn left(plan: &Plan, name: &str) -> Option<String> {
     let staying = completion::open(plan);
-    if staying.is_empty() || plan.bindings.intent != "destroy" {
+    if staying.is_empty() || plan.bindings.intent != Intent::Destroy {
         return None;
     }
     let first: Vec<String> = staying.iter().take(5).map(|it| it.address.to_string()).collect();
@@ -134,10 +135,10 @@ pub fn open(open: &[Unfinished]) -> Option<String> {
 
 fn troubles(report: &RunResult) {
     for (address, what, why) in &report.failed {
-        talk(&format!("failed: {address}: {what}: {}", escape_control(why)));
+        talk(&format!("failed: {address}: {what}: {}", escape_control(&why.why)));
     }
     for (address, what, why) in &report.in_doubt {
-        talk(&format!("indeterminate: {address}: {what}: {}", escape_control(why)));
+        talk(&format!("indeterminate: {address}: {what}: {}", escape_control(&why.why)));
     }
     for (address, what) in &report.not_done {
         talk(&format!("not done: {address}: {what}"));

@@ -82,13 +82,13 @@ impl ShownProgress {
 
     fn ended(&mut self, step: usize, outcome: &StepOutcome) {
         let text = match outcome {
-            StepOutcome::Failed { why } => {
-                Some(format!("{} failed: {}", doing(&self.steps[step]), escape_control(why)))
+            StepOutcome::Failed(it) => {
+                Some(format!("{} failed: {}", doing(&self.steps[step]), escape_control(&it.why)))
             }
-            StepOutcome::InDoubt { why } => Some(format!(
+            StepOutcome::InDoubt(it) => Some(format!(
                 "{} is indeterminate: {}",
                 doing(&self.steps[step]),
-                escape_control(why)
+                escape_control(&it.why)
             )),
             StepOutcome::Recorded(record) => done(&self.steps[step]).map(|it| {
                 if matches!(self.steps[step].call, StepCall::Create { .. }) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::retry::ErrorClass;
+use crate::engine::state::journal::StepFailure;
 use crate::engine::text::plain::escape_control;
 use crate::engine::text::redact::redactor;
 
@@ -104,6 +105,12 @@ fn short(mut words: String) -> String {
         words.push_str(&format!("… ({all} bytes)"));
     }
     words
+}
+
+impl From<ProviderError> for StepFailure {
+    fn from(why: ProviderError) -> Self {
+        Self { why: why.to_string(), class: Some(why.fault) }
+    }
 }
 
 impl fmt::Display for ProviderError {

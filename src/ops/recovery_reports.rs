@@ -7,6 +7,7 @@ use crate::engine::plan::model::change::{Plan, Step};
 use crate::engine::plan::model::forecast::{Forecast, SummedSteps};
 use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::plan::model::step_phase::role;
+use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::completion::Unfinished;
 use crate::engine::recovery::predict::{ConcurrencyLanes, Samples, predict};
 use crate::engine::recovery::report::journaled::{JournaledSwitch, gone_on, runs};
@@ -52,7 +53,7 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
             if state.active == plan.overlays
                 // A loss that was only declared has switched nobody.
                 && it.from != state.active
-                && plan.bindings.intent == "apply" =>
+                && plan.bindings.intent == Intent::Apply =>
         {
             (it.from.clone(), state.active.clone(), Some(it))
         }

@@ -1,6 +1,7 @@
 //! Drills: an instance of its own that is measured, taken away again, and never touches what is real.
 
 use crate::harness::Home;
+use lifeboat::engine::state::record::MutatingCall;
 
 /// A real shop that is applied, and a drill that can rehearse losing it.
 pub(crate) fn shop() -> Home {
@@ -194,7 +195,7 @@ fn a_second_signal_ends_it_at_once_and_the_cleanup_comes_later() {
     running.signal("INT");
     let deletes = || {
         home.state("woocommerce@drill")
-            .is_some_and(|it| it.pending.values().any(|it| it.call == "delete"))
+            .is_some_and(|it| it.pending.values().any(|it| it.call == MutatingCall::Delete))
     };
     assert!(running.until(deletes), "the cleanup has begun");
     running.signal("INT");

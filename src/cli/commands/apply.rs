@@ -143,7 +143,7 @@ async fn saved(
     let name = StackName { stack: &plan.stack, workspace: plan.instance.as_deref() };
     let name = name.to_string();
     let place = StackRef::find(&name, &context.directory)?;
-    let intent = if plan.bindings.intent == "destroy" { Intent::Destroy } else { Intent::Apply };
+    let intent = plan.bindings.intent;
     let ask = PlanRequest {
         place,
         overlays: Some(plan.overlays.clone()),

@@ -8,7 +8,7 @@ use crate::cli::{open, out};
 use crate::engine::address::Address;
 use crate::engine::state::codec::CodecError;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
-use crate::engine::state::record::{Record, State};
+use crate::engine::state::record::{MutatingCall, Record, State};
 use crate::engine::text::advice::AdvisedCommand as Typed;
 use crate::engine::text::diagnostic::nearest;
 use crate::engine::text::names::OverlayNames;
@@ -323,7 +323,7 @@ fn settle(
                 "only an operation that began and has no recorded end can be resolved",
             )
         })?;
-        if id.is_some() && begun.call != "create" {
+        if id.is_some() && begun.call != MutatingCall::Create {
             return Err(OpsError::input(
                 format!(
                     "the interrupted operation on `{address}` is not a create, so --id does not apply"
@@ -335,10 +335,10 @@ fn settle(
             ));
         }
         let outcome = match id {
-            Some(id) if begun.call == "create" => {
+            Some(id) if begun.call == MutatingCall::Create => {
                 StepOutcome::Recorded(Box::new(adopted(begun, id)))
             }
-            _ => StepOutcome::Failed { why: "resolved by hand: nothing was created".into() },
+            _ => StepOutcome::failed("resolved by hand: nothing was created"),
         };
         Ok((address, outcome))
     })

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::observed::UnknownReason;
 
 /// Classes of faults; the edges classify, this module decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
     /// The object is at work ("Linode busy.", ResourceInUse): the call did nothing, wait and repeat.
     Busy,
@@ -32,6 +35,22 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    /// What a person has to do before the same call can succeed; `None`: it may by itself.
+    pub fn remedy(self) -> Option<&'static str> {
+        match self {
+            Self::Unauthenticated => Some("correct the credentials"),
+            Self::Denied => Some("grant what was denied"),
+            Self::Rejected | Self::Conflict => Some("correct what was refused"),
+            Self::Busy
+            | Self::Throttled
+            | Self::Transient
+            | Self::UnknownOutcome
+            | Self::Unreachable
+            | Self::Missing
+            | Self::Garbled => None,
+        }
+    }
+
     /// What it says of the world when a look failed by it.
     pub fn reason(self) -> UnknownReason {
         match self {

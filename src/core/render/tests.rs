@@ -9,6 +9,7 @@ use crate::engine::plan::model::change::{
 use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
 use crate::engine::plan::tests::sample::{CREATE, REPLACE, any_plan, change, note, plan};
 use crate::engine::schema::Sort;
+use crate::engine::text::diagnostic::Severity;
 use crate::engine::text::plain::is_invisible;
 use crate::engine::value::{Attributes, Secret, Value};
 use crate::render::escape;
@@ -71,9 +72,14 @@ fn replaces() -> Plan {
     table.place = None;
     table.id = Some("orders".into());
     let mut plan = plan().of(vec![web, lb, table]);
-    plan.notes.push(note("warning", "unmarked", "`web` could not be tagged", "allow tags:write"));
     plan.notes.push(note(
-        "refusal",
+        Severity::Warning,
+        "unmarked",
+        "`web` could not be tagged",
+        "allow tags:write",
+    ));
+    plan.notes.push(note(
+        Severity::Refusal,
         "data_loss",
         "this plan would delete `orders` (dynamodb.table) and permanently delete its data",
         "to allow this: --allow-delete 'orders'",

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::plan::model::change::StepCall;
-use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome};
+use crate::engine::state::journal::{JournalEntry, PendingOperation, StepFailure, StepOutcome};
+use crate::engine::state::record::MutatingCall;
 use crate::engine::text::redact::redactor;
 use crate::ops::apply::gates::{drain, replication, serving};
 use crate::ops::apply::mutations::{Updated, create, delete, update};
@@ -13,10 +14,13 @@ use crate::ops::apply::waits::{gate, gone, ready};
 
 /// What is shown and journalled of an end: without what a cloud quotes of what it was sent.
 fn told(outcome: StepOutcome) -> StepOutcome {
-    let told = |why: String| redactor().redact(&why).into_owned();
+    let told = |it: StepFailure| {
+        let why = redactor().redact(&it.why).into_owned();
+        StepFailure { why, ..it }
+    };
     match outcome {
-        StepOutcome::Failed { why } => StepOutcome::Failed { why: told(why) },
-        StepOutcome::InDoubt { why } => StepOutcome::InDoubt { why: told(why) },
+        StepOutcome::Failed(it) => StepOutcome::Failed(told(it)),
+        StepOutcome::InDoubt(it) => StepOutcome::InDoubt(told(it)),
         other => other,
     }
 }
@@ -31,7 +35,7 @@ pub async fn execute_step(hands: Arc<StepContext>, job: StepInputs) -> StepDone 
     let mut arrived = None;
     let outcome = match begin(&hands, &job, &mut entries).await {
         Ok(()) => act(&hands, &job, &mut entries, &mut arrived).await,
-        Err(why) => StepOutcome::Failed { why },
+        Err(why) => StepOutcome::failed(why),
     };
     let outcome = told(outcome);
     let at = hands.session.clock.now();
@@ -49,8 +53,8 @@ pub async fn execute_step(hands: Arc<StepContext>, job: StepInputs) -> StepDone 
             outcome
         }
         // The call was made and cannot be recorded: the step stays begun and is settled next time.
-        Err(why) if !entries.is_empty() => StepOutcome::InDoubt { why },
-        Err(why) => StepOutcome::Failed { why },
+        Err(why) if !entries.is_empty() => StepOutcome::in_doubt(why),
+        Err(why) => StepOutcome::failed(why),
     };
     log_end(step, &outcome, hands.session.clock.now() - began);
     (hands.tell)(Progress::Ended { step, outcome: outcome.clone() });
@@ -60,8 +64,12 @@ pub async fn execute_step(hands: Arc<StepContext>, job: StepInputs) -> StepDone 
 /// `milliseconds` are on the clock of the world, which in the sandbox runs faster than the wall's.
 fn log_end(step: usize, outcome: &StepOutcome, milliseconds: i64) {
     match outcome {
-        StepOutcome::Failed { why } => tracing::warn!(step, milliseconds, why, "failed"),
-        StepOutcome::InDoubt { why } => tracing::warn!(step, milliseconds, why, "indeterminate"),
+        StepOutcome::Failed(StepFailure { why, class }) => {
+            tracing::warn!(step, milliseconds, why, ?class, "failed");
+        }
+        StepOutcome::InDoubt(StepFailure { why, class }) => {
+            tracing::warn!(step, milliseconds, why, ?class, "indeterminate");
+        }
         StepOutcome::Recorded(_)
         | StepOutcome::Removed
         | StepOutcome::Moved { .. }
@@ -85,7 +93,7 @@ async fn begin(
     hands: &StepContext,
     job: &StepInputs,
     entries: &mut Vec<JournalEntry>,
-) -> Result<(), String> {
+) -> Result<(), StepFailure> {
     if job.step.call.is_gate() {
         let waiting = JournalEntry::Waiting {
             address: job.step.address.clone(),
@@ -96,34 +104,32 @@ async fn begin(
         hands.pen.write(vec![waiting.clone()]).await?;
         entries.push(waiting);
     }
-    if !job.step.call.mutates() {
-        return Ok(());
-    }
+    let Some(call) = job.step.call.mutation() else { return Ok(()) };
     if let Some(over) = hands.pulse.over() {
-        return Err(over.to_string());
+        return Err(over.to_string().into());
     }
-    let looks = matches!(job.step.call, StepCall::Create { .. }) && !job.surveyed;
-    write_begun(hands, job, job.step.call.word(), looks, entries).await.map(|_| ())
+    let looks = call == MutatingCall::Create && !job.surveyed;
+    write_begun(hands, job, call, looks, entries).await.map(|_| ())
 }
 
 /// Journals that a call is about to leave; of a create with all that is alike now.
 async fn write_begun(
     hands: &StepContext,
     job: &StepInputs,
-    call: &str,
+    call: MutatingCall,
     looks: bool,
     entries: &mut Vec<JournalEntry>,
-) -> Result<PendingOperation, String> {
+) -> Result<PendingOperation, StepFailure> {
     let mut alike = Vec::new();
     if looks {
         let seen = hands.session.provider.alike(&job.kind, &job.attributes).await;
-        alike = seen.map_err(|why| why.to_string())?.into_iter().map(|it| it.id).collect();
+        alike = seen?.into_iter().map(|it| it.id).collect();
     }
     let begun = PendingOperation {
         step: job.step.id,
         address: job.step.address.clone(),
         kind: job.kind.kind.clone(),
-        call: call.into(),
+        call,
         attributes: job.sealed.clone(),
         needs: job.needs.clone(),
         alike,
@@ -143,11 +149,11 @@ async fn create_again(
     entries: &mut Vec<JournalEntry>,
 ) -> StepOutcome {
     if let Some(over) = hands.pulse.over() {
-        return StepOutcome::Failed { why: over.to_string() };
+        return StepOutcome::failed(over.to_string());
     }
-    match write_begun(hands, job, "create", true, entries).await {
+    match write_begun(hands, job, MutatingCall::Create, true, entries).await {
         Ok(begun) => create(hands, job, &begun).await,
-        Err(why) => StepOutcome::Failed { why },
+        Err(why) => StepOutcome::failed(why),
     }
 }
 
@@ -166,7 +172,7 @@ async fn act(
         StepCall::Forget => StepOutcome::Removed,
         StepCall::Create { .. } => match began {
             Some(begun) => create(hands, job, &begun).await,
-            None => StepOutcome::Failed { why: "a create is journalled before it is made".into() },
+            None => StepOutcome::failed("a create is journalled before it is made"),
         },
         StepCall::Update { group, changed, or_create, .. } => {
             match update(hands, job, group, changed).await {

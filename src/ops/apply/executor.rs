@@ -154,7 +154,7 @@ impl<'a> Executor<'a> {
                     }
                     Err(why) => self.take_in(StepDone {
                         step,
-                        outcome: StepOutcome::Failed { why },
+                        outcome: StepOutcome::failed(why),
                         entries: Vec::new(),
                         arrived: None,
                     }),
@@ -218,11 +218,10 @@ impl<'a> Executor<'a> {
             }
             StepOutcome::Removed
             | StepOutcome::Waited
-            | StepOutcome::Failed { .. }
-            | StepOutcome::InDoubt { .. } => {}
+            | StepOutcome::Failed(_)
+            | StepOutcome::InDoubt(_) => {}
         }
-        let failed =
-            matches!(done.outcome, StepOutcome::Failed { .. } | StepOutcome::InDoubt { .. });
+        let failed = matches!(done.outcome, StepOutcome::Failed(_) | StepOutcome::InDoubt(_));
         if matches!(step.call, StepCall::Create { .. }) && !failed {
             self.created.insert(step.address.clone());
         }

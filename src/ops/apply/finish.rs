@@ -14,7 +14,7 @@ use crate::engine::recovery::completion::{Completion, Unfinished, ending, open};
 use crate::engine::recovery::report::step_timing::StepTiming;
 use crate::engine::retry::Pacing;
 use crate::engine::schedule::StepState;
-use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
+use crate::engine::state::journal::{JournalEntry, StepFailure, StepOutcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::executor::Executor;
@@ -36,8 +36,8 @@ pub struct RunRequest {
 pub struct RunResult {
     pub done: Vec<(Address, &'static str)>,
     /// With the reason.
-    pub failed: Vec<(Address, &'static str, String)>,
-    pub in_doubt: Vec<(Address, &'static str, String)>,
+    pub failed: Vec<(Address, &'static str, StepFailure)>,
+    pub in_doubt: Vec<(Address, &'static str, StepFailure)>,
     pub not_done: Vec<(Address, &'static str)>,
     pub outputs: BTreeMap<String, Value>,
     /// What keeps it from being over, whatever became of its steps.
@@ -63,6 +63,12 @@ impl RunResult {
         ending(&self.open, is_made)
     }
 
+    /// What a person has to do before the same command can do better, by the gravest of what clouds answered.
+    pub fn remedy(&self) -> Option<&'static str> {
+        let classes = self.failed.iter().filter_map(|(_, _, why)| why.class);
+        classes.filter(|it| it.remedy().is_some()).min()?.remedy()
+    }
+
     pub fn is_over(&self) -> bool {
         self.ending() == Completion::Over
     }
@@ -79,11 +85,11 @@ impl Executor<'_> {
             let what = (step.address.clone(), step.call.phrase());
             match (self.schedule.standing(step.id), self.outcomes.get(&step.id)) {
                 (StepState::Done, _) => report.done.push(what),
-                (_, Some(StepOutcome::InDoubt { why })) => {
-                    report.in_doubt.push((what.0, what.1, why.clone()));
+                (_, Some(StepOutcome::InDoubt(it))) => {
+                    report.in_doubt.push((what.0, what.1, it.clone()));
                 }
-                (StepState::Failed, Some(StepOutcome::Failed { why })) => {
-                    report.failed.push((what.0, what.1, why.clone()));
+                (StepState::Failed, Some(StepOutcome::Failed(it))) => {
+                    report.failed.push((what.0, what.1, it.clone()));
                 }
                 (StepState::Running, _) if step.call.mutates() => {
                     let why = "it was interrupted; the next run checks its result".into();

@@ -18,9 +18,7 @@ pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
     if let Some(gate) = &job.gate {
         return match probed(hands, job, gate).await {
             Ok(()) => StepOutcome::Waited,
-            Err(why) => {
-                StepOutcome::Failed { why: format!("the `gate` condition was not met: {why}") }
-            }
+            Err(why) => StepOutcome::failed(format!("the `gate` condition was not met: {why}")),
         };
     }
     for watched in &job.watches {
@@ -36,7 +34,7 @@ pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
         };
         if let Err(why) = wait(hands, job, limits, &sight).await {
             let why = format!("`{}` does not serve: {why}", watched.address);
-            return StepOutcome::Failed { why };
+            return StepOutcome::failed(why);
         }
     }
     StepOutcome::Waited
@@ -55,7 +53,7 @@ pub async fn replication(
     arrived: &mut Option<Duration>,
 ) -> StepOutcome {
     let (Some(gate), Some(record), Some(peer)) = (&job.gate, &job.record, &job.peer) else {
-        return StepOutcome::Failed { why: "no other member of its group is recorded".into() };
+        return StepOutcome::failed("no other member of its group is recorded");
     };
     let (theirs, own) = (members(peer), record_of(&job.kind, record));
     let writer = MemberRead { kind: &peer.kind, attributes: &theirs };
@@ -63,16 +61,14 @@ pub async fn replication(
     let within = Duration::from_secs(gate.within_seconds);
     // The item is written into the group's table: a change, if a small one.
     if let Err(over) = hands.pulse.ensure_fenced() {
-        return StepOutcome::Failed { why: over.to_string() };
+        return StepOutcome::failed(over.to_string());
     }
     match hands.session.provider.replicates(writer, reader, within).await {
         Ok(took) => {
             *arrived = Some(took);
             StepOutcome::Waited
         }
-        Err(why) => {
-            StepOutcome::Failed { why: format!("the `replication` condition was not met: {why}") }
-        }
+        Err(why) => StepOutcome::failed(format!("the `replication` condition was not met: {why}")),
     }
 }
 

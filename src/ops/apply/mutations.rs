@@ -9,7 +9,7 @@ use crate::engine::normalize::normalise;
 use crate::engine::plan::model::planned_change::kept;
 use crate::engine::retry::{CHANGING, ErrorClass, RetryPolicy, SilenceBudget, within_new};
 use crate::engine::schema::Kind;
-use crate::engine::state::journal::{PendingOperation, StepOutcome};
+use crate::engine::state::journal::{PendingOperation, StepFailure, StepOutcome};
 use crate::engine::state::record::{Deposed, Record, State};
 use crate::engine::text::redact::redactor;
 use crate::engine::value::{Attributes, LineageKey, Value};
@@ -35,6 +35,15 @@ enum Undone {
     Lease(#[from] LeaseEnd),
     #[error(transparent)]
     Cloud(#[from] ProviderError),
+}
+
+impl From<Undone> for StepFailure {
+    fn from(why: Undone) -> Self {
+        match why {
+            Undone::Lease(over) => over.to_string().into(),
+            Undone::Cloud(why) => why.into(),
+        }
+    }
 }
 
 impl Undone {
@@ -126,12 +135,12 @@ pub async fn create(
         if lost > 0
             && let Undone::Lease(over) = &why
         {
-            return StepOutcome::InDoubt { why: format!("its reply was lost; {over}") };
+            return StepOutcome::in_doubt(format!("its reply was lost; {over}"));
         }
         let unknown = why.is(ErrorClass::UnknownOutcome);
         let ours_perhaps = why.is(ErrorClass::Conflict) && lost > 0;
         if !unknown && !ours_perhaps {
-            return StepOutcome::Failed { why: why.to_string() };
+            return StepOutcome::failed(why);
         }
         lost += 1;
         // The request may still be on its way: look twice before making it again.
@@ -141,8 +150,8 @@ pub async fn create(
                 return StepOutcome::Recorded(Box::new(recorded(hands, job, id, &told)));
             }
             Ok(None) if lost < CHANGING.attempts => {}
-            Ok(None) => return StepOutcome::Failed { why: why.to_string() },
-            Err(doubt) => return StepOutcome::InDoubt { why: format!("{why}; {doubt}") },
+            Ok(None) => return StepOutcome::failed(why),
+            Err(doubt) => return StepOutcome::in_doubt(format!("{why}; {doubt}")),
         }
     }
 }
@@ -226,12 +235,12 @@ impl Updated {
     pub fn outcome(self) -> StepOutcome {
         match self {
             Self::Ended(outcome) => outcome,
-            Self::Gone => StepOutcome::Failed { why: "it no longer exists".into() },
+            Self::Gone => StepOutcome::failed("it no longer exists"),
         }
     }
 
-    fn failed(why: impl Into<String>) -> Self {
-        Self::Ended(StepOutcome::Failed { why: why.into() })
+    fn failed(why: impl Into<StepFailure>) -> Self {
+        Self::Ended(StepOutcome::failed(why))
     }
 }
 
@@ -273,10 +282,10 @@ pub async fn update(
                 let look = provider.look(&job.kind, &record.id, &record.attributes).await;
                 return match look {
                     Ok(ReadResult::Absent) => Updated::Gone,
-                    _ => Updated::failed(why.to_string()),
+                    _ => Updated::failed(why),
                 };
             }
-            Err(why) => return Updated::failed(why.to_string()),
+            Err(why) => return Updated::failed(why),
         }
     };
     Updated::Ended(StepOutcome::Recorded(Box::new(changed_record(job, record, changed, &told))))
@@ -337,7 +346,7 @@ pub async fn delete(hands: &StepContext, job: &StepInputs, deposed: bool) -> Ste
                 lost += 1;
                 hands.session.clock.sleep(CHANGING.first_pause).await;
             }
-            Err(why) => return StepOutcome::Failed { why: why.to_string() },
+            Err(why) => return StepOutcome::failed(why),
         }
     }
     match (job.kind.waits.gone, deposed) {

@@ -38,7 +38,7 @@ impl Executor<'_> {
     fn became(&self, step: usize, mutates: bool) -> StepResult {
         match (self.schedule.standing(step), self.outcomes.get(&step)) {
             (StepState::Done, _) => StepResult::Done,
-            (_, Some(StepOutcome::InDoubt { .. })) => StepResult::InDoubt,
+            (_, Some(StepOutcome::InDoubt(_))) => StepResult::InDoubt,
             (StepState::Failed, _) => StepResult::Failed,
             (StepState::Running, _) if mutates => StepResult::InDoubt,
             _ => StepResult::NotDone,

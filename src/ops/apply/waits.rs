@@ -23,7 +23,7 @@ const WAIT: ReadinessWait = ReadinessWait { within_seconds: 600, poll_seconds: 5
 
 pub async fn ready(hands: &StepContext, job: &StepInputs) -> StepOutcome {
     let Some(mut record) = job.record.clone() else {
-        return StepOutcome::Failed { why: "it is not recorded, so it cannot be awaited".into() };
+        return StepOutcome::failed("it is not recorded, so it cannot be awaited");
     };
     let rest = job.kind.rest.as_ref().and_then(|it| it.ready.as_ref());
     let rest = rest.map(|it| ReadinessWait {
@@ -38,7 +38,7 @@ pub async fn ready(hands: &StepContext, job: &StepInputs) -> StepOutcome {
             record.ready = job.is_last;
             StepOutcome::Recorded(Box::new(record))
         }
-        Err(why) => StepOutcome::Failed { why },
+        Err(why) => StepOutcome::failed(why),
     }
 }
 
@@ -51,7 +51,7 @@ pub async fn gone(hands: &StepContext, job: &StepInputs, deposed: bool) -> StepO
     let sight = PollResult::Gone { id, attributes };
     match wait(hands, job, job.kind.waits.gone.unwrap_or(WAIT), &sight).await {
         Ok(_) => went(record, deposed),
-        Err(why) => StepOutcome::Failed { why },
+        Err(why) => StepOutcome::failed(why),
     }
 }
 
@@ -63,9 +63,7 @@ pub async fn gate(hands: &StepContext, job: &StepInputs) -> StepOutcome {
             StepOutcome::Recorded(Box::new(record))
         }
         (Ok(()), None) => StepOutcome::Waited,
-        (Err(why), _) => {
-            StepOutcome::Failed { why: format!("the `ready` condition was not met: {why}") }
-        }
+        (Err(why), _) => StepOutcome::failed(format!("the `ready` condition was not met: {why}")),
     }
 }
 

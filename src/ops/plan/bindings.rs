@@ -50,7 +50,7 @@ pub fn bindings(
             .unwrap_or_default(),
         target: session.target.word().into(),
         accounts,
-        intent: if intent == Intent::Destroy { "destroy" } else { "apply" }.into(),
+        intent,
     }
 }
 

@@ -335,7 +335,7 @@ pub fn unsafe_steps(catalog: &Catalog, fresh: &Proposed, saved: &Plan) -> Vec<Di
         state: fresh.state.as_ref(),
         changes: &saved.changes,
         steps: &saved.steps,
-        outage: needs_outage || saved.bindings.intent == "destroy",
+        outage: needs_outage || saved.bindings.intent == Intent::Destroy,
     })
 }
 

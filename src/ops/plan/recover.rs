@@ -12,7 +12,7 @@ use crate::engine::plan::traffic::shifts::cut_off;
 use crate::engine::retry::CHANGING;
 use crate::engine::schema::{Catalog, Kind, LIST_LAG};
 use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome};
-use crate::engine::state::record::{Deposed, Record, State};
+use crate::engine::state::record::{Deposed, MutatingCall, Record, State};
 use crate::ops::load::session::Session;
 
 /// Clocks of clouds and of this machine may differ by this much.
@@ -34,13 +34,13 @@ pub async fn recover(
         if lost.iter().any(|it| Some(&it.fault_domain) == domain.as_ref()) {
             continue;
         }
-        let outcome = if begun.call == "create" {
+        let outcome = if begun.call == MutatingCall::Create {
             created(session, state, begun).await
-        } else if begun.call == "delete" {
+        } else if begun.call == MutatingCall::Delete {
             deleted(session, state, begun).await
         } else {
             // Changes and deletes are safe to repeat: the plan looks at the object anew.
-            StepOutcome::Failed { why: "interrupted; read again".into() }
+            StepOutcome::failed("interrupted; read again")
         };
         let (address, step, at) = (begun.address.clone(), begun.step, session.clock.now());
         entries.push(JournalEntry::Ended { address, step, outcome, at });
@@ -58,9 +58,10 @@ pub async fn recover(
 
 async fn created(session: &Session, state: &State, begun: &PendingOperation) -> StepOutcome {
     let Some(kind) = session.catalog.get(&begun.kind) else {
-        return StepOutcome::InDoubt {
-            why: format!("this version of lifeboat does not know `{}`", begun.kind),
-        };
+        return StepOutcome::in_doubt(format!(
+            "this version of lifeboat does not know `{}`",
+            begun.kind
+        ));
     };
     match looked_for(session, kind, begun, state).await {
         Recovered::Made { id, .. } => {
@@ -74,14 +75,14 @@ async fn created(session: &Session, state: &State, begun: &PendingOperation) -> 
             }
             StepOutcome::Recorded(Box::new(record))
         }
-        Recovered::NotMade => StepOutcome::Failed { why: "it was not created".into() },
-        Recovered::Doubt(why) => StepOutcome::InDoubt { why },
+        Recovered::NotMade => StepOutcome::failed("it was not created"),
+        Recovered::Doubt(why) => StepOutcome::in_doubt(why),
     }
 }
 
 /// What is not there any more was deleted by that call; what is left, or on its way, the plan looks at anew.
 async fn deleted(session: &Session, state: &State, begun: &PendingOperation) -> StepOutcome {
-    let again = || StepOutcome::Failed { why: "interrupted; read again".into() };
+    let again = || StepOutcome::failed("interrupted; read again");
     // What was made a moment ago may be in no list yet.
     let is_old = |it: &&Record| since(session, it.since) > 2 * LIST_LAG;
     let record = state.records.get(&begun.address).filter(|it| it.deposed.is_none());
@@ -206,7 +207,7 @@ pub fn recovered(
         _ => None,
     });
     let told = |(address, record): (&Address, &Record)| {
-        let begun = state.pending.get(address).filter(|it| it.call == "create")?;
+        let begun = state.pending.get(address).filter(|it| it.call == MutatingCall::Create)?;
         let kind = kinds.get(&record.kind)?;
         let why = if kind.mark.is_some() {
             "its creation started but the reply was lost, and it carries this address's tag or is the only new one since"
@@ -252,7 +253,7 @@ mod tests {
     use crate::engine::address::Address;
     use crate::engine::observed::Candidate;
     use crate::engine::state::journal::PendingOperation;
-    use crate::engine::state::record::State;
+    use crate::engine::state::record::{MutatingCall, State};
     use crate::engine::value::{Attributes, LineageKey};
 
     /// When its last attempt may have left.
@@ -263,7 +264,7 @@ mod tests {
             step: 0,
             address: Address::one("web"),
             kind: "linode.instance".into(),
-            call: "create".into(),
+            call: MutatingCall::Create,
             attributes: Attributes::new(),
             needs: Vec::new(),
             alike: alike.iter().map(ToString::to_string).collect(),

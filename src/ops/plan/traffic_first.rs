@@ -5,7 +5,7 @@ use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::PlanInputs;
 use crate::engine::plan::users_wait::{TrafficFirst, moves_users, told, waiting};
 use crate::engine::state::record::State;
-use crate::engine::text::diagnostic::Diagnostic;
+use crate::engine::text::diagnostic::{Diagnostic, Severity};
 use crate::engine::value::Value;
 use crate::ops::load::layers::{self, DesiredStack};
 use crate::ops::load::session::{CloudTarget, Session};
@@ -66,7 +66,7 @@ fn is_sooner(it: &TrafficFirstAttempt<'_>, name: &str, value: &Value) -> bool {
     let order: Vec<_> = desired.graph.order().cloned().collect();
     let worlds = PlanInputs { stack: &desired.stack, order: &order, ..*it.worlds };
     let plan = (it.plan)(&worlds);
-    let stops = plan.notes.iter().any(|it| it.severity != "warning");
+    let stops = plan.notes.iter().any(|it| it.severity != Severity::Warning);
     !stops && moves_users(&plan) && waiting(catalog, &desired.stack, it.state, &plan).is_none()
 }
 

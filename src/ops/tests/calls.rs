@@ -131,7 +131,7 @@ async fn ready_gives_up_at_its_deadline() {
     job.timeout = Some(Duration::from_secs(60));
     let done = stage.step(job).await;
     let why = match done.outcome {
-        StepOutcome::Failed { why } => why,
+        StepOutcome::Failed(it) => it.why,
         other => panic!("{other:?}"),
     };
     assert!(why.starts_with("timed out after 60 s"), "{why}");

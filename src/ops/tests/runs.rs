@@ -40,6 +40,7 @@ async fn apply_stops_the_step_of_a_value_that_is_other_than_planned() {
     let report = stage.run(lease, made).await.unwrap();
     let (address, _, why) = &report.failed[0];
     assert_eq!(*address, Address::one("www"));
+    let why = &why.why;
     assert!(why.contains("192.0.2.1") && why.contains("192.0.2.66"), "{why}");
     let made: Vec<String> = stage.cloud.objects().into_iter().map(|it| it.kind).collect();
     assert_eq!(made, [ZONE]);
@@ -47,6 +48,18 @@ async fn apply_stops_the_step_of_a_value_that_is_other_than_planned() {
 }
 
 /// The first entry cannot be written: nothing is called, and the second step, which waits for nothing, does not start.
+/// Whoever is told only to run it again does so, and is refused again.
+#[tokio::test]
+async fn apply_tells_what_a_refused_call_needs_before_it_can_succeed() {
+    for (fault, remedy) in [(Fault::Denied, Some("grant what was denied")), (Fault::Unwell, None)] {
+        let stage = Stage::new();
+        stage.cloud.always("create", fault);
+        let report = stage.apply().await;
+        assert_eq!(report.failed[0].0, Address::one("zone"));
+        assert_eq!(report.remedy(), remedy, "{fault:?}");
+    }
+}
+
 #[tokio::test]
 async fn carry_out_starts_nothing_more_when_the_journal_cannot_be_written() {
     let stage = Stage::new();

@@ -252,7 +252,7 @@ impl Stage {
             step: 0,
             address: job.step.address.clone(),
             kind: job.kind.kind.clone(),
-            call: job.step.call.word().into(),
+            call: job.step.call.mutation().expect("only a request is begun"),
             attributes: job.sealed.clone(),
             needs: Vec::new(),
             alike: Vec::new(),
@@ -346,7 +346,7 @@ fn journal(log: Log, writes: usize) -> JournalWriter {
 
 fn line(entry: &JournalEntry) -> String {
     match entry {
-        JournalEntry::Pending(it) => format!("began {} {}", it.call, it.address),
+        JournalEntry::Pending(it) => format!("began {} {}", it.call.word(), it.address),
         JournalEntry::Ended { address, outcome, .. } => format!("ended {address} {}", end(outcome)),
         JournalEntry::Waiting { address, gate, .. } => format!("waiting {gate} {address}"),
         _ => "another entry".to_owned(),
@@ -359,7 +359,7 @@ pub(crate) fn end(outcome: &StepOutcome) -> &'static str {
         StepOutcome::Removed => "removed",
         StepOutcome::Moved { .. } => "moved",
         StepOutcome::Waited => "waited",
-        StepOutcome::Failed { .. } => "failed",
-        StepOutcome::InDoubt { .. } => "in doubt",
+        StepOutcome::Failed(_) => "failed",
+        StepOutcome::InDoubt(_) => "in doubt",
     }
 }

@@ -82,7 +82,7 @@ async fn gone_takes_silence_for_no_end() {
     stage.cloud.always("look", Fault::Silent);
     let done = stage.step(job).await;
     assert!(
-        matches!(&done.outcome, StepOutcome::Failed { why } if why.starts_with("unreachable: ")),
+        matches!(&done.outcome, StepOutcome::Failed(it) if it.why.starts_with("unreachable: ")),
         "{:?}",
         done.outcome
     );

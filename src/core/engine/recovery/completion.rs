@@ -6,7 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::observed::{Neighbor, Observation, UnknownReason};
 use crate::engine::plan::checks::foreign::{foreign, recorded, sentence};
 use crate::engine::plan::diff::attributes::drift;
-use crate::engine::plan::model::change::{Change, DeferReason, Foreign, Plan, Stray};
+use crate::engine::plan::model::change::{Change, DeferReason, Foreign, Intent, Plan, Stray};
 use crate::engine::plan::traffic::stray;
 use crate::engine::schema::Catalog;
 use crate::engine::state::record::{Phase, State};
@@ -44,7 +44,7 @@ pub enum Completion {
 /// What a plan leaves open even if each of its steps ends well. What is deferred because of a declared loss, or because it was
 /// pending before a switch, does not count: it is no part of it. A destroy is for everything, so to it all that stays does.
 pub fn open(plan: &Plan) -> Vec<Unfinished> {
-    let destroys = plan.bindings.intent == "destroy";
+    let destroys = plan.bindings.intent == Intent::Destroy;
     let open = |it: &Change| {
         let held = it.deferred.as_ref().filter(|it| destroys || it.wait == DeferReason::Unseen);
         let unseen = it.unknown.as_ref();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
+use crate::engine::retry::ErrorClass;
 pub use crate::engine::state::record::PendingOperation;
 use crate::engine::state::record::{
     Allowances, Draining, Keep, LostDomain, Phase, Record, RunRecord, ShiftRecord, State,
@@ -142,11 +143,42 @@ pub enum StepOutcome {
     /// The object goes under another address.
     Moved { from: Address },
     /// The call did nothing for certain.
-    Failed { why: String },
+    Failed(StepFailure),
     /// The call may have happened; the step stays begun until it is settled.
-    InDoubt { why: String },
+    InDoubt(StepFailure),
     /// A wait without a mutation ended well.
     Waited,
+}
+
+/// Why a step did not end well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepFailure {
+    pub why: String,
+    /// What a cloud's answer counts as; `None`: no cloud said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<ErrorClass>,
+}
+
+impl From<String> for StepFailure {
+    fn from(why: String) -> Self {
+        Self { why, class: None }
+    }
+}
+
+impl From<&str> for StepFailure {
+    fn from(why: &str) -> Self {
+        why.to_owned().into()
+    }
+}
+
+impl StepOutcome {
+    pub fn failed(why: impl Into<StepFailure>) -> Self {
+        Self::Failed(why.into())
+    }
+
+    pub fn in_doubt(why: impl Into<StepFailure>) -> Self {
+        Self::InDoubt(why.into())
+    }
 }
 
 /// Folds one entry into the state. `None` before the state was founded.
@@ -279,16 +311,16 @@ fn end(state: &mut State, address: &Address, outcome: &StepOutcome) {
                 }
             }
         }
-        StepOutcome::Failed { .. } => tried(state, address),
+        StepOutcome::Failed(_) => tried(state, address),
         StepOutcome::Waited => {}
-        StepOutcome::InDoubt { .. } => return,
+        StepOutcome::InDoubt(_) => return,
     }
     state.pending.remove(address);
 }
 
 /// A change that ended badly may have been made all the same: what it would have set is remembered.
 fn tried(state: &mut State, address: &Address) {
-    let begun = state.pending.get(address).filter(|it| it.call != "create" && it.call != "delete");
+    let begun = state.pending.get(address).filter(|it| it.call.changes());
     let (Some(begun), Some(record)) = (begun, state.records.get_mut(address)) else { return };
     let differs = |(name, value): &(&String, &Value)| record.attributes.get(*name) != Some(*value);
     let tried = begun.attributes.iter().filter(differs);

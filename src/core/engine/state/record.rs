@@ -231,14 +231,39 @@ pub struct Record {
     pub tried: Attributes,
 }
 
+/// What a request changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MutatingCall {
+    Create,
+    Update,
+    Rename,
+    Delete,
+}
+
+impl MutatingCall {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Rename => "rename",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// Whether the object is there before it and after it.
+    pub fn changes(self) -> bool {
+        matches!(self, Self::Update | Self::Rename)
+    }
+}
+
 /// A mutating call that was about to leave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PendingOperation {
     pub step: usize,
     pub address: Address,
     pub kind: String,
-    /// `create`, `update`, `delete`, `rename`.
-    pub call: String,
+    pub call: MutatingCall,
     /// For a create: what was to be made, sealed.
     pub attributes: Attributes,
     /// Direct dependencies, for the record that a settled create gets.

@@ -8,13 +8,16 @@ use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, prop_o
 
 use crate::engine::address::Address;
 use crate::engine::plan::tests::sample;
+use crate::engine::retry::ErrorClass;
 use crate::engine::state::codec::{
     CodecError, VERSION, decode_journal, decode_state, encode_entry, encode_state,
 };
-use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome, fold, replay};
+use crate::engine::state::journal::{
+    JournalEntry, PendingOperation, StepFailure, StepOutcome, fold, replay,
+};
 use crate::engine::state::record::{
-    Allowances, Deposed, Draining, Keep, LeftSite, LostDomain, Phase, Record, RunRecord,
-    ShiftRecord, State, SwitchRecord,
+    Allowances, Deposed, Draining, Keep, LeftSite, LostDomain, MutatingCall, Phase, Record,
+    RunRecord, ShiftRecord, State, SwitchRecord,
 };
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -74,7 +77,7 @@ fn begun() -> impl Strategy<Value = PendingOperation> {
             step: 3,
             address,
             kind: "linode.domain".into(),
-            call: "create".into(),
+            call: MutatingCall::Create,
             attributes,
             needs: vec![Address::one("zone")],
             alike,
@@ -87,8 +90,11 @@ fn outcome() -> impl Strategy<Value = StepOutcome> {
     prop_oneof![
         record().prop_map(|it| StepOutcome::Recorded(Box::new(it))),
         sample::address().prop_map(|from| StepOutcome::Moved { from }),
-        sample::text().prop_map(|why| StepOutcome::Failed { why }),
-        sample::text().prop_map(|why| StepOutcome::InDoubt { why }),
+        sample::text().prop_map(StepOutcome::failed),
+        (sample::text(), any::<bool>()).prop_map(|(why, is_known)| {
+            let class = is_known.then_some(ErrorClass::Denied);
+            StepOutcome::InDoubt(StepFailure { why, class })
+        }),
         any::<bool>().prop_map(|it| if it { StepOutcome::Removed } else { StepOutcome::Waited }),
     ]
 }

@@ -1,9 +1,10 @@
 //! The order and the words of a plan, once for every rendering.
 
 use crate::engine::plan::model::change::{
-    Action, AttributeChange, Change, DeferReason, Drift, Note, Plan, Step, StepCall,
+    Action, AttributeChange, Change, DeferReason, Drift, Intent, Note, Plan, Step, StepCall,
 };
 use crate::engine::plan::model::forecast::Forecast;
+use crate::engine::text::diagnostic::Severity;
 use crate::engine::text::names::StackName;
 use crate::render::lines::{LineLimits, RenderedLine, Sign, attribute, difference, is_short};
 use crate::render::plan::dangers::{dangers, dangers_of, rank, risky};
@@ -159,7 +160,7 @@ fn header(plan: &Plan) -> String {
     } else if !plan.overlays.is_empty() {
         header.push_str(&format!(", overlay {}", overlays(&plan.overlays)));
     }
-    if plan.bindings.intent == "destroy" {
+    if plan.bindings.intent == Intent::Destroy {
         header.push_str(", destroy");
     }
     let losses = |assumed: bool| -> Vec<String> {
@@ -260,9 +261,10 @@ fn forecast(it: &Forecast) -> String {
 }
 
 fn verdict(plan: &Plan) -> Option<String> {
-    let number = |severity: &str| plan.notes.iter().filter(|it| it.severity == severity).count();
+    let number = |severity| plan.notes.iter().filter(|it| it.severity == severity).count();
     let mut stops = Vec::new();
-    for (number, noun) in [(number("refusal"), "refusal"), (number("error"), "error")] {
+    for severity in [Severity::Refusal, Severity::Error] {
+        let (number, noun) = (number(severity), severity.word());
         stops.extend((number > 0).then(|| count(number, noun)));
     }
     (!stops.is_empty()).then(|| format!("{}: this plan cannot be applied", stops.join(" and ")))
@@ -270,15 +272,13 @@ fn verdict(plan: &Plan) -> Option<String> {
 
 /// Refusals, then errors, then warnings.
 fn notices(plan: &Plan) -> Vec<Notice> {
-    let of = |severity: &'static str, word: &'static str| {
-        let notes = plan.notes.iter().filter(move |it| match severity {
-            "warning" => it.severity != "refusal" && it.severity != "error",
-            severity => it.severity == severity,
-        });
+    let of = |severity, word| {
+        let notes = plan.notes.iter().filter(move |it| it.severity == severity);
         notes.map(move |it| notice(it, word))
     };
-    let notes =
-        of("refusal", "Refused").chain(of("error", "Error")).chain(of("warning", "Warning"));
+    let notes = of(Severity::Refusal, "Refused")
+        .chain(of(Severity::Error, "Error"))
+        .chain(of(Severity::Warning, "Warning"));
     notes.chain(allowed(plan)).collect()
 }
 

@@ -11,7 +11,7 @@ use crate::engine::plan::model::change::Foreign;
 use crate::engine::plan::model::options::Intent;
 use crate::engine::plan::model::planned_change::{identity_of, looked_up_by};
 use crate::engine::schema::{Catalog, Kind};
-use crate::engine::state::record::State;
+use crate::engine::state::record::{MutatingCall, State};
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::{Attributes, Value};
 
@@ -61,7 +61,7 @@ fn is_known(state: &State, kind: &str, id: &str) -> bool {
         it.id == id || it.deposed.as_ref().is_some_and(|old| old.id == id)
     };
     let began = |it: &crate::engine::state::journal::PendingOperation| {
-        it.call == "create" && it.kind == kind && !it.alike.iter().any(|it| it == id)
+        it.call == MutatingCall::Create && it.kind == kind && !it.alike.iter().any(|it| it == id)
     };
     state.records.values().any(|it| it.kind == kind && has(it)) || state.pending.values().any(began)
 }

@@ -172,7 +172,8 @@ mod tests {
         }
         for note in &plan.notes {
             let help = note.help.as_deref().unwrap_or_default();
-            writeln!(text, "{} {}: {}\n  {help}", note.severity, note.code, note.text).unwrap();
+            writeln!(text, "{} {}: {}\n  {help}", note.severity.word(), note.code, note.text)
+                .unwrap();
         }
         text
     }

@@ -17,7 +17,7 @@ use crate::engine::plan::model::change::{Action, Change, Drift};
 use crate::engine::plan::model::options::PlanOptions;
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::schema::{Catalog, Kind};
-use crate::engine::state::record::{Record, State};
+use crate::engine::state::record::{MutatingCall, Record, State};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 use crate::engine::value::{Attributes, LineageKey};
@@ -145,7 +145,8 @@ impl<'a> PlanBuilder<'a> {
 
     /// A create that began, of which nobody knows whether it was carried out.
     pub fn doubt(&self, address: &Address) -> Option<String> {
-        let begun = self.worlds.state?.pending.get(address).filter(|it| it.call == "create")?;
+        let begun =
+            self.worlds.state?.pending.get(address).filter(|it| it.call == MutatingCall::Create)?;
         let (name, address) = (self.name(), address.to_string());
         let settle = AdvisedCommand::StateResolve { stack: &name, address: &address };
         Some(format!(

@@ -8,8 +8,8 @@ use crate::engine::address::Address;
 use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::plan::model::shapes::{overlay_change, recorded_loss, unseen};
 use crate::engine::schema::Sort;
-use crate::engine::state::record::Allowances;
-use crate::engine::text::diagnostic::{Diagnostic, Span};
+use crate::engine::state::record::{Allowances, MutatingCall};
+use crate::engine::text::diagnostic::{Diagnostic, Severity, Span};
 use crate::engine::value::{Attributes, Value};
 
 /// All that would happen, and what it was worked out from. Serialized, it is the part of a plan's JSON that the digest is over.
@@ -58,6 +58,16 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
+/// What is asked of the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    #[default]
+    Apply,
+    /// An empty stack is desired.
+    Destroy,
+}
+
 /// What must still hold when the plan is applied.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bindings {
@@ -78,8 +88,7 @@ pub struct Bindings {
     /// `clouds` or `sandbox`.
     pub target: String,
     pub accounts: BTreeMap<String, String>,
-    /// `apply` or `destroy`.
-    pub intent: String,
+    pub intent: Intent,
 }
 
 /// A fault domain that is treated as lost.
@@ -363,10 +372,18 @@ pub enum StepCall {
 impl StepCall {
     /// Whether a request leaves that changes something.
     pub fn mutates(&self) -> bool {
-        matches!(
-            self,
-            Self::Create { .. } | Self::Update { .. } | Self::Delete { .. } | Self::Rename { .. }
-        )
+        self.mutation().is_some()
+    }
+
+    /// What that request changes.
+    pub fn mutation(&self) -> Option<MutatingCall> {
+        match self {
+            Self::Create { .. } => Some(MutatingCall::Create),
+            Self::Update { .. } => Some(MutatingCall::Update),
+            Self::Rename { .. } => Some(MutatingCall::Rename),
+            Self::Delete { .. } => Some(MutatingCall::Delete),
+            _ => None,
+        }
     }
 
     /// Whether it waits at a gate, which leaves the record as it is.
@@ -405,8 +422,7 @@ impl StepCall {
 /// A warning or refusal that belongs to the plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Note {
-    /// `warning` or `refusal`.
-    pub severity: String,
+    pub severity: Severity,
     pub code: String,
     pub text: String,
     pub places: Vec<String>,
@@ -495,7 +511,7 @@ impl Plan {
     }
 
     pub fn refusals(&self) -> impl Iterator<Item = &Note> {
-        self.notes.iter().filter(|it| it.severity == "refusal")
+        self.notes.iter().filter(|it| it.severity == Severity::Refusal)
     }
 }
 
@@ -503,11 +519,7 @@ impl Plan {
 pub fn note(diagnostic: &Diagnostic, place: impl Fn(Span) -> String) -> Note {
     Note {
         code: diagnostic.code.into(),
-        severity: match diagnostic.severity {
-            crate::engine::text::diagnostic::Severity::Refusal => "refusal".into(),
-            crate::engine::text::diagnostic::Severity::Error => "error".into(),
-            crate::engine::text::diagnostic::Severity::Warning => "warning".into(),
-        },
+        severity: diagnostic.severity,
         text: diagnostic.summary.clone(),
         places: diagnostic.labels.iter().map(|it| place(it.span)).collect(),
         help: diagnostic.help.clone(),

@@ -4,16 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::observed::Neighbor;
+pub use crate::engine::plan::model::change::Intent;
 use crate::engine::plan::model::change::{Bindings, LossDeclaration};
 pub use crate::engine::state::record::{Allowances, Keep};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Intent {
-    #[default]
-    Apply,
-    /// An empty stack is desired.
-    Destroy,
-}
 
 /// An overlay that could be switched to, and the fault domains that it assumes lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -213,7 +213,7 @@ pub(super) fn told(plan: &Plan) -> String {
         .unwrap();
     }
     for note in &plan.notes {
-        writeln!(text, "{} {}", note.severity, note.code).unwrap();
+        writeln!(text, "{} {}", note.severity.word(), note.code).unwrap();
     }
     text
 }

@@ -11,6 +11,7 @@ use crate::engine::plan::steps::verify::{Checked, verify};
 use crate::engine::plan::tests::{PlanCase, applied, check, order, plan, stack};
 use crate::engine::plan::users_wait::{TrafficFirst, UsersWaiting, told, waiting};
 use crate::engine::state::record::State;
+use crate::engine::text::diagnostic::Severity;
 use crate::kinds::builtin;
 
 /// A checked balancer with two machines, and a name that leads to it.
@@ -43,7 +44,11 @@ fn outage() -> Allowances {
 }
 
 fn codes(plan: &Plan) -> Vec<&str> {
-    plan.notes.iter().filter(|it| it.severity != "warning").map(|it| it.code.as_str()).collect()
+    plan.notes
+        .iter()
+        .filter(|it| it.severity != Severity::Warning)
+        .map(|it| it.code.as_str())
+        .collect()
 }
 
 /// Whether one step is certain to come after another.

@@ -18,6 +18,7 @@ use crate::engine::plan::tests::{applied_with, order, stack};
 use crate::engine::plan::traffic::serving::lets_serve;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::state::record::State;
+use crate::engine::text::diagnostic::Severity;
 use crate::engine::value::{Attributes, Value};
 use crate::kinds::builtin;
 
@@ -560,7 +561,7 @@ proptest! {
         let allowed = Allowances { destroys: Some(99), absent: Some(99), ..Allowances::default() };
         let options = PlanOptions { now: 3_600_000, allowed, ..PlanOptions::default() };
         let (plan, _) = plan_changes(&worlds, &options);
-        if plan.notes.iter().any(|it| it.severity != "warning") {
+        if plan.notes.iter().any(|it| it.severity != Severity::Warning) {
             return Ok(());
         }
         let (laid_old, laid_new) = (Layout::new(&catalog, &old), Layout::new(&catalog, &new));

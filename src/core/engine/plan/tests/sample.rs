@@ -8,11 +8,12 @@ use crate::engine::address::Address;
 use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::plan::model::change::{
     Action, AttributeChange, Bindings, Change, Danger, DeferReason, Deferred, Drift,
-    DriftedAttribute, LossDeclaration, Note, OutputChange, Plan, StaleReport, Step, StepCall,
-    TrafficShift,
+    DriftedAttribute, Intent, LossDeclaration, Note, OutputChange, Plan, StaleReport, Step,
+    StepCall, TrafficShift,
 };
 use crate::engine::schema::Sort;
 use crate::engine::state::record::Allowances;
+use crate::engine::text::diagnostic::Severity;
 use crate::engine::value::{Attributes, Value};
 
 pub const CREATE: Action = Action::Create;
@@ -24,7 +25,7 @@ pub fn plan() -> Plan {
         stack: "woocommerce".into(),
         bindings: Bindings {
             target: "sandbox".into(),
-            intent: "apply".into(),
+            intent: Intent::Apply,
             ..Bindings::default()
         },
         ..Plan::default()
@@ -97,10 +98,10 @@ impl Plan {
     }
 }
 
-pub fn note(severity: &str, code: &str, text: &str, help: &str) -> Note {
+pub fn note(severity: Severity, code: &str, text: &str, help: &str) -> Note {
     Note {
         code: code.into(),
-        severity: severity.into(),
+        severity,
         text: text.into(),
         places: vec!["stacks/woocommerce/stack.yaml:12".into()],
         help: Some(help.into()),
@@ -278,14 +279,14 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
 fn bindings() -> impl Strategy<Value = Bindings> {
     let map = || btree_map(text(), text(), 0..3);
     let lists = (vec(text(), 0..3), vec(text(), 0..3));
-    let words = (text(), text(), text(), text(), text());
-    (words, (map(), map(), map()), lists, any::<u64>(), any::<u64>()).prop_map(
-        |(words, maps, lists, serial, sequence)| Bindings {
+    let words = (text(), text(), text(), text());
+    (words, (map(), map(), map()), lists, any::<(u64, u64, bool)>()).prop_map(
+        |(words, maps, lists, (serial, sequence, destroys))| Bindings {
             version: words.0,
             kinds: words.1,
             lineage: words.2,
             target: words.3,
-            intent: words.4,
+            intent: if destroys { Intent::Destroy } else { Intent::Apply },
             files: maps.0,
             variables: maps.1,
             accounts: maps.2,
@@ -298,15 +299,10 @@ fn bindings() -> impl Strategy<Value = Bindings> {
 }
 
 fn any_note() -> impl Strategy<Value = Note> {
-    let severity = prop_oneof![Just("warning"), Just("refusal"), Just("error")];
+    let severity =
+        prop_oneof![Just(Severity::Warning), Just(Severity::Refusal), Just(Severity::Error)];
     (text(), severity, text(), vec(text(), 0..2), option::of(text())).prop_map(
-        |(code, severity, text, places, help)| Note {
-            code,
-            severity: severity.into(),
-            text,
-            places,
-            help,
-        },
+        |(code, severity, text, places, help)| Note { code, severity, text, places, help },
     )
 }
 

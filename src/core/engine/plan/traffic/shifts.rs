@@ -13,7 +13,7 @@ use crate::engine::plan::model::change::{Action, Change, TrafficShift};
 use crate::engine::plan::model::planned_change::{PlannedChange, set_name};
 use crate::engine::schema::{Catalog, Drain, Kind};
 use crate::engine::state::journal::PendingOperation;
-use crate::engine::state::record::{Record, State};
+use crate::engine::state::record::{MutatingCall, Record, State};
 use crate::engine::value::{Attributes, Value};
 
 /// Others remember a value for as long as its TTL, and some a while longer.
@@ -385,8 +385,8 @@ pub fn cut_off(
     let differs = |name: &String| {
         begun.attributes.get(name).is_some_and(|it| Some(it) != record.attributes.get(name))
     };
-    let withdraws = begun.call == "delete" && record.deposed.is_none();
-    let turns = begun.call == "update" && kind.traffic.iter().any(differs);
+    let withdraws = begun.call == MutatingCall::Delete && record.deposed.is_none();
+    let turns = begun.call == MutatingCall::Update && kind.traffic.iter().any(differs);
     if !withdraws && !turns {
         return None;
     }

@@ -86,7 +86,7 @@ impl JournalReading {
                 self.at(*at);
             }
             JournalEntry::Pending(it) => {
-                let step = begun(&it.address, &it.kind, &it.call, StepPhase::Work, it.at);
+                let step = begun(&it.address, &it.kind, it.call.word(), StepPhase::Work, it.at);
                 self.steps.insert(it.step, StepTiming { became: StepResult::InDoubt, ..step });
                 self.at(it.at);
             }
@@ -125,8 +125,8 @@ impl JournalReading {
 
     fn end(&mut self, address: &Address, id: usize, outcome: &StepOutcome, at: i64) {
         let became = match outcome {
-            StepOutcome::Failed { .. } => StepResult::Failed,
-            StepOutcome::InDoubt { .. } => StepResult::InDoubt,
+            StepOutcome::Failed(_) => StepResult::Failed,
+            StepOutcome::InDoubt(_) => StepResult::InDoubt,
             _ => StepResult::Done,
         };
         if let Some(step) = self.steps.get_mut(&id).filter(|it| it.address == *address) {
@@ -220,7 +220,7 @@ mod tests {
     use crate::engine::recovery::report::sample::{BEGAN, report};
     use crate::engine::recovery::report::step_timing::StepTiming;
     use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome};
-    use crate::engine::state::record::{Allowances, Keep, ShiftRecord};
+    use crate::engine::state::record::{Allowances, Keep, MutatingCall, ShiftRecord};
     use crate::engine::value::Attributes;
 
     fn at(seconds: i64) -> i64 {
@@ -238,12 +238,12 @@ mod tests {
         }
     }
 
-    fn began(step: usize, name: &str, call: &str, seconds: i64) -> JournalEntry {
+    fn began(step: usize, name: &str, call: MutatingCall, seconds: i64) -> JournalEntry {
         JournalEntry::Pending(PendingOperation {
             step,
             address: Address::one(name),
             kind: "some.kind".into(),
-            call: call.into(),
+            call,
             attributes: Attributes::new(),
             needs: Vec::new(),
             alike: Vec::new(),
@@ -268,7 +268,7 @@ mod tests {
     /// Makes a machine, waits for it, opens the gate, directs users, and dies while they drain.
     fn killed() -> Vec<JournalEntry> {
         vec![
-            ended(7, "old", StepOutcome::Failed { why: "settled".into() }, 0),
+            ended(7, "old", StepOutcome::failed("settled"), 0),
             ran(0),
             JournalEntry::Switched {
                 from: Vec::new(),
@@ -282,12 +282,12 @@ mod tests {
                 who: "ann".into(),
             },
             ended(0, "seen", StepOutcome::Waited, 0),
-            began(3, "web", "create", 0),
+            began(3, "web", MutatingCall::Create, 0),
             ended(3, "web", StepOutcome::Waited, 10),
             ended(4, "web", StepOutcome::Waited, 40),
             waiting(5, "shop", "serving gate", 40),
             ended(5, "shop", StepOutcome::Waited, 70),
-            began(6, "shop", "update", 71),
+            began(6, "shop", MutatingCall::Update, 71),
             ended(6, "shop", StepOutcome::Removed, 73),
             JournalEntry::Directed {
                 address: Address::one("shop"),
@@ -296,7 +296,7 @@ mod tests {
                 directed: ShiftRecord { at: at(73), dns_bound: 300 },
             },
             waiting(8, "shop", "drain gate", 73),
-            began(9, "key", "delete", 80),
+            began(9, "key", MutatingCall::Delete, 80),
         ]
     }
 
@@ -324,7 +324,7 @@ mod tests {
             at: at(700),
             preempted: None,
         });
-        entries.push(ended(9, "key", StepOutcome::Failed { why: "settled".into() }, 700));
+        entries.push(ended(9, "key", StepOutcome::failed("settled"), 700));
         entries.push(ran(700));
         let runs = runs(&entries);
         assert_eq!((runs.len(), runs[0].is_ended, runs[0].is_cleanup()), (2, false, false));
@@ -365,7 +365,7 @@ mod tests {
     fn a_run_that_only_deletes_is_a_cleanup() {
         let entries = [
             ran(0),
-            began(0, "key", "delete", 1),
+            began(0, "key", MutatingCall::Delete, 1),
             ended(0, "key", StepOutcome::Removed, 2),
             ended(1, "key", StepOutcome::Waited, 9),
         ];
