@@ -1,7 +1,6 @@
-//! The dependency graph of instances: its order, its cycles with a place for every edge, its weights and its picture.
+//! The dependency graph of instances: its order, its cycles with a place for every edge, and its picture.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 
 use petgraph::Direction;
@@ -12,6 +11,7 @@ use crate::engine::address::Address;
 use crate::engine::fast_map::FastSet;
 use crate::engine::lang::model::Stack;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
+use crate::engine::topological::topological_order;
 
 /// A directed graph without cycles; an edge leads from what is needed to what needs it.
 #[derive(Debug, Clone)]
@@ -65,38 +65,11 @@ impl Graph {
 
     /// What an address needs directly, with the place that says so, in the order of addresses.
     pub fn dependencies(&self, address: &Address) -> Vec<(&Address, Span)> {
-        self.neighbours(address, Direction::Incoming)
-    }
-
-    /// What needs an address directly, with the place that says so, in the order of addresses.
-    pub fn dependents(&self, address: &Address) -> Vec<(&Address, Span)> {
-        self.neighbours(address, Direction::Outgoing)
-    }
-
-    fn neighbours(&self, address: &Address, direction: Direction) -> Vec<(&Address, Span)> {
         let Some(index) = self.addresses.get_index_of(address) else { return Vec::new() };
-        let mut found: Vec<_> = self
-            .edges
-            .edges_directed(NodeIndex::new(index), direction)
-            .map(|it| {
-                let other =
-                    if direction == Direction::Incoming { it.source() } else { it.target() };
-                (self.at(other), *it.weight())
-            })
-            .collect();
+        let needs = self.edges.edges_directed(NodeIndex::new(index), Direction::Incoming);
+        let mut found: Vec<_> = needs.map(|it| (self.at(it.source()), *it.weight())).collect();
         found.sort();
         found
-    }
-
-    /// For each address the weight of the heaviest way from it to an end, itself included.
-    pub fn weights(&self, weight: impl Fn(&Address) -> u64) -> BTreeMap<&Address, u64> {
-        let mut heaviest = vec![0_u64; self.edges.node_count()];
-        for node in self.order.iter().rev() {
-            let after =
-                self.edges.neighbors(*node).map(|it| heaviest[it.index()]).max().unwrap_or(0);
-            heaviest[node.index()] = weight(self.at(*node)).saturating_add(after);
-        }
-        self.order.iter().map(|it| (self.at(*it), heaviest[it.index()])).collect()
     }
 
     /// The graph in the language of Graphviz; `dashed` are edges that rules derived.
@@ -121,25 +94,10 @@ impl Graph {
     }
 }
 
-/// Kahn's algorithm with a heap: the order does not depend on the order of edges. Members of cycles are left out.
 fn order(edges: &Edges) -> Vec<NodeIndex<u32>> {
-    let mut waits: Vec<usize> = edges
-        .node_indices()
-        .map(|it| edges.edges_directed(it, Direction::Incoming).count())
-        .collect();
-    let mut ready: BinaryHeap<Reverse<NodeIndex<u32>>> =
-        edges.node_indices().filter(|it| waits[it.index()] == 0).map(Reverse).collect();
-    let mut order = Vec::with_capacity(edges.node_count());
-    while let Some(Reverse(node)) = ready.pop() {
-        order.push(node);
-        for next in edges.neighbors(node) {
-            waits[next.index()] -= 1;
-            if waits[next.index()] == 0 {
-                ready.push(Reverse(next));
-            }
-        }
-    }
-    order
+    let leads_to = |it| edges.neighbors(NodeIndex::new(it)).map(NodeIndex::index);
+    let order = topological_order(edges.node_count(), leads_to);
+    order.into_iter().map(NodeIndex::new).collect()
 }
 
 /// A shortest cycle through the first node that is left, and so on with the rest, until no cycle is untold.
@@ -263,10 +221,6 @@ mod tests {
             graph(&needs(&[("d", &["b"]), ("a", &[]), ("b", &["c", "a"]), ("c", &[])])).unwrap();
         let order: Vec<String> = graph.order().map(ToString::to_string).collect();
         assert_eq!(order, ["a", "c", "b", "d"]);
-        let weights = graph.weights(|_| 1);
-        assert_eq!(weights[&Address::one("a")], 3);
-        assert_eq!(weights[&Address::one("d")], 1);
-        assert_eq!(graph.dependents(&Address::one("b"))[0].0, &Address::one("d"));
         insta::assert_snapshot!(graph.dot(&[(Address::one("d"), Address::one("a"))]), @r#"
         digraph {
           rankdir = LR
@@ -320,7 +274,7 @@ mod tests {
             })
             .collect();
         let graph = graph(&list).unwrap();
-        assert_eq!(graph.weights(|_| 1)[&Address::one("n0")], 100_000);
+        assert_eq!(graph.order().count(), 100_000);
         let mut closed = list;
         let last = Address::one(names[names.len() - 1].clone());
         closed[0].1.push((last, Span::default()));

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::plan::model::change::Step;
+use crate::engine::topological::topological_order;
 
 /// How a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Schedule {
         let mut schedule = Self {
             standing: vec![StepState::Waiting; steps.len()],
             waits_left: steps.iter().map(|it| it.waits.len()).collect(),
-            remaining: remaining(steps, &dependents),
+            remaining: remaining(steps),
             dependents,
             lanes: steps.iter().map(|it| it.lane.clone().map(|lane| (lane, it.segment))).collect(),
             held: BTreeMap::new(),
@@ -154,36 +155,29 @@ impl Schedule {
         self.stopped = true;
     }
 
-    /// Whether [`Schedule::start`] would start something.
-    pub fn has_startable(&self) -> bool {
-        !self.stopped && self.startable.values().any(|it| !it.is_empty())
-    }
-
-    pub fn is_running(&self) -> bool {
-        self.running.values().any(|it| *it > 0)
-    }
-
     pub fn standing(&self, step: usize) -> StepState {
         self.standing[step]
     }
+}
 
-    pub fn done(&self) -> usize {
-        self.standing.iter().filter(|it| **it == StepState::Done).count()
+#[cfg(test)]
+impl Schedule {
+    /// Whether [`Schedule::start`] would start something.
+    fn has_startable(&self) -> bool {
+        !self.stopped && self.startable.values().any(|it| !it.is_empty())
+    }
+
+    fn is_running(&self) -> bool {
+        self.running.values().any(|it| *it > 0)
     }
 }
 
 /// The longest path behind each step, its own weight included; no recursion, since chains are long.
-fn remaining(steps: &[Step], dependents: &[Vec<usize>]) -> Vec<u64> {
-    let mut left: Vec<usize> = dependents.iter().map(Vec::len).collect();
+fn remaining(steps: &[Step]) -> Vec<u64> {
     let mut longest: Vec<u64> = steps.iter().map(|it| it.weight + 1).collect();
-    let mut free: Vec<usize> = (0..steps.len()).filter(|it| left[*it] == 0).collect();
-    while let Some(step) = free.pop() {
+    for step in topological_order(steps.len(), |it| steps[it].waits.iter().copied()) {
         for wait in &steps[step].waits {
             longest[*wait] = longest[*wait].max(steps[*wait].weight + 1 + longest[step]);
-            left[*wait] -= 1;
-            if left[*wait] == 0 {
-                free.push(*wait);
-            }
         }
     }
     longest

@@ -1,8 +1,7 @@
 //! Resolves every instance once with nothing created yet, to tell what is wrong before anybody plans.
 
 use std::cell::RefCell;
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::engine::address::Address;
@@ -19,6 +18,7 @@ use crate::engine::lang::validate::sample_values::foresee;
 use crate::engine::lang::validate::shut_ports::shut_ports;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::text::diagnostic::Diagnostic;
+use crate::engine::topological::topological_order;
 use crate::engine::value::Attributes;
 
 /// After so many mistakes the rest is left for the next run.
@@ -157,21 +157,11 @@ impl Dependencies {
     /// Instances after what they need, otherwise in the order of the stack. Members of cycles come last.
     fn order(&self) -> Vec<usize> {
         let count = self.needs.ends.len();
-        let mut waits: Vec<usize> = (0..count).map(|it| self.needs.of(it).len()).collect();
-        let mut ready: BinaryHeap<Reverse<usize>> =
-            (0..count).filter(|it| waits[*it] == 0).map(Reverse).collect();
-        let mut order = Vec::with_capacity(count);
-        while let Some(Reverse(index)) = ready.pop() {
-            order.push(index);
-            for dependent in self.dependents.of(index) {
-                let dependent = *dependent as usize;
-                waits[dependent] -= 1;
-                if waits[dependent] == 0 {
-                    ready.push(Reverse(dependent));
-                }
-            }
-        }
-        order.extend((0..count).filter(|it| waits[*it] > 0));
+        let leads_to = |it| self.dependents.of(it).iter().map(|it| *it as usize);
+        let mut order = topological_order(count, leads_to);
+        let mut is_reached = vec![false; count];
+        order.iter().for_each(|it| is_reached[*it] = true);
+        order.extend((0..count).filter(|it| !is_reached[*it]));
         order
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::plan::model::change::Step;
+use crate::engine::topological::topological_order;
 
 /// Why a step waits for another that it does not depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,26 +54,17 @@ pub fn find(steps: &[Step]) -> Option<Vec<usize>> {
     }
 }
 
-/// Kahn's count: the steps that no order reaches.
+/// The steps that no order reaches.
 fn unreached(steps: &[Step]) -> Vec<bool> {
-    // What is waited for twice is counted twice, and taken off twice.
-    let mut left: Vec<usize> = steps.iter().map(|it| it.waits.len()).collect();
     let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
     for step in steps {
         for wait in &step.waits {
             dependents[*wait].push(step.id);
         }
     }
-    let mut free: Vec<usize> = (0..steps.len()).filter(|it| left[*it] == 0).collect();
     let mut unreached = vec![true; steps.len()];
-    while let Some(step) = free.pop() {
+    for step in topological_order(steps.len(), |it| dependents[it].iter().copied()) {
         unreached[step] = false;
-        for dependent in &dependents[step] {
-            left[*dependent] -= 1;
-            if left[*dependent] == 0 {
-                free.push(*dependent);
-            }
-        }
     }
     unreached
 }
