@@ -199,20 +199,25 @@ impl LeaseGuard {
     }
 
     /// The lease ends before its time; what it ended with first is what is told, but lost is final.
+    ///
+    /// The order is the protocol of law 4. First nothing more begins: that is decided under the lock. Then, where nothing was
+    /// begun, it is given back at once, so that nobody waits for a person at a prompt: the heartbeat says so before the file
+    /// lock goes, or who finds the lock free would take the holder for dead. Listeners come last and without the lock, since
+    /// they may ask.
     fn end_lease(&self, over: LeaseEnd) -> LeaseEnd {
         let mut inner = self.lock();
-        match (&inner.over, &over) {
-            (None, _) | (Some(LeaseEnd::Preempted { .. }), LeaseEnd::Lost { .. }) => {
-                inner.over = Some(over.clone());
-            }
-            (Some(first), _) => return first.clone(),
+        let is_final = matches!(over, LeaseEnd::Lost { .. });
+        if let Some(first) = &inner.over
+            && !(is_final && matches!(first, LeaseEnd::Preempted { .. }))
+        {
+            return first.clone();
         }
+        inner.over = Some(over.clone());
         let listeners = std::mem::take(&mut inner.listeners);
-        let is_idle = matches!(over, LeaseEnd::Preempted { .. }) && !inner.is_writing;
-        let lock = if is_idle { inner.lock.take() } else { None };
+        let is_given_back = !is_final && !inner.is_writing;
+        let lock = if is_given_back { inner.lock.take() } else { None };
         drop(inner);
-        if is_idle {
-            // Nothing is in flight: whoever waits need not wait for a person at a prompt.
+        if is_given_back {
             self.write_beat(true).ok();
             release(lock);
         }

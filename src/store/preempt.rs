@@ -47,7 +47,7 @@ pub enum Contention {
     Same { holder: String },
 }
 
-/// What is done about a living holder.
+/// The ways to treat a living holder.
 enum PreemptionDecision {
     /// It is asked to stop.
     Stop,
@@ -133,7 +133,13 @@ impl FileStore {
 }
 
 impl Preemption<'_> {
-    /// Returns when nobody stands in the way of the next epoch: the last one, and from whom it is taken.
+    /// Returns when nobody stands in the way of the next epoch: the last one, and from whom it is taken. Law 4, and its one
+    /// exception, at each look at who has the lease:
+    ///
+    /// - nobody, or a process that is gone: the next epoch is free;
+    /// - no switch, or one that has to give way: it is asked to stop, and taken from when it did or after one lease;
+    /// - the same switch: it is waited for, or taken from when its heart has been silent for a lease;
+    /// - a switch that goes on: it keeps the lease.
     fn wait_until_free(
         &mut self,
         store: &FileStore,
@@ -142,39 +148,40 @@ impl Preemption<'_> {
         loop {
             let Some(holder) = self.claims.newest()? else { return Ok((0, None)) };
             let epoch = holder.epoch;
-            let since = self.asked.filter(|(it, _)| *it == epoch).map(|(_, since)| since);
+            let asked = self.asked.filter(|(it, _)| *it == epoch).map(|(_, since)| since);
             let taken = |has_answered| Preempted { holder: holder.holder(), has_answered };
             if !self.claims.is_alive(&holder, self.lease)? {
-                return Ok((epoch, since.map(|_| taken(true))));
+                return Ok((epoch, asked.map(|_| taken(true))));
             }
-            match (self.way(store, &holder)?, since) {
-                (PreemptionDecision::Yield(grip), _) => {
-                    return Err(store.held(holder.holder(), grip));
-                }
-                (PreemptionDecision::Wait, _) if self.began.elapsed() > WAIT_MAX => {
-                    return Err(store.held(holder.holder(), grip(&holder)));
-                }
-                (PreemptionDecision::Wait, _) => {
-                    if self.waited_for.replace(epoch) != Some(epoch) {
-                        (self.tell)(Contention::Same { holder: holder.holder() });
+            match self.decide(store, &holder)? {
+                PreemptionDecision::Yield(grip) => return Err(store.held(holder.holder(), grip)),
+                PreemptionDecision::Wait => self.wait_for(store, &holder)?,
+                PreemptionDecision::Replace => return Ok((epoch, Some(taken(false)))),
+                PreemptionDecision::Stop => match asked {
+                    None => self.stop(store, &holder, who)?,
+                    Some(since) if since.elapsed() < self.lease => {
+                        std::thread::sleep(POLL.min(self.lease / 10));
                     }
-                    std::thread::sleep(WAIT_POLL.min(self.lease / 10));
-                }
-                (PreemptionDecision::Stop, None) if self.holders >= ASKED_MAX => {
-                    return Err(store.held(holder.holder(), grip(&holder)));
-                }
-                (PreemptionDecision::Stop, None) => self.stop(&holder, who)?,
-                (PreemptionDecision::Stop, Some(since)) if since.elapsed() < self.lease => {
-                    std::thread::sleep(POLL.min(self.lease / 10));
-                }
-                (PreemptionDecision::Stop, Some(_)) | (PreemptionDecision::Replace, _) => {
-                    return Ok((epoch, Some(taken(false))));
-                }
+                    Some(_) => return Ok((epoch, Some(taken(false)))),
+                },
             }
         }
     }
 
-    fn way(
+    /// A moment, and told once for each holder.
+    fn wait_for(&mut self, store: &FileStore, holder: &LockRecord) -> Result<(), StoreError> {
+        if self.began.elapsed() > WAIT_MAX {
+            return Err(store.held(holder.holder(), grip(holder)));
+        }
+        if self.waited_for.replace(holder.epoch) != Some(holder.epoch) {
+            (self.tell)(Contention::Same { holder: holder.holder() });
+        }
+        std::thread::sleep(WAIT_POLL.min(self.lease / 10));
+        Ok(())
+    }
+
+    /// What is done about a living holder.
+    fn decide(
         &self,
         store: &FileStore,
         holder: &LockRecord,
@@ -207,7 +214,16 @@ impl Preemption<'_> {
         Ok(PreemptionDecision::Wait)
     }
 
-    fn stop(&mut self, holder: &LockRecord, who: Claimant<'_>) -> Result<(), StoreError> {
+    /// Asks it, unless so many were asked already: then somebody takes the lease again and again.
+    fn stop(
+        &mut self,
+        store: &FileStore,
+        holder: &LockRecord,
+        who: Claimant<'_>,
+    ) -> Result<(), StoreError> {
+        if self.holders >= ASKED_MAX {
+            return Err(store.held(holder.holder(), grip(holder)));
+        }
         let to = holder.aim.as_ref().map(|it| it.to.clone());
         (self.tell)(Contention::Stops { holder: holder.holder(), to });
         let stop = StopRequest { owner: who.owner.into(), command: who.command.into(), at: wall() };

@@ -106,6 +106,8 @@ impl<'a> PlanBuilder<'a> {
         });
     }
 
+    /// Plans what stands in no lost fault domain: what would change, what refuses or defers that, and what others see of it.
+    /// Law 1 holds throughout: what could not be read stays as it is recorded.
     fn plan_living_instance(
         &mut self,
         instance: &'a Instance,
@@ -114,63 +116,29 @@ impl<'a> PlanBuilder<'a> {
         record: Option<&'a Record>,
         from: Option<&'a Address>,
     ) {
-        let seen = match (from, record) {
-            (Some(_), Some(_)) if self.went_with_its_container(instance, kind) => {
-                Some(Cow::Owned(Observation::Absent))
-            }
-            (Some(from), Some(record)) => self.seen(from, record),
-            _ => self.worlds.observed.get(&instance.address).map(Cow::Borrowed),
-        };
+        let seen = self.observation(instance, kind, record, from);
         let seen = seen.as_deref();
         if record.is_some() && seen == Some(&Observation::Absent) {
             self.gone.insert(instance.address.clone());
         }
         let mut change = self.change(instance, kind, &resolved, record, seen);
-        self.diagnostics.extend(rules::touches_borrowed(
-            self.worlds.stack,
-            instance,
-            kind,
-            &change,
-        ));
-        if let Some(whose) = self.collides(kind, &resolved.attributes, &change) {
-            self.diagnostics.push(rules::collides(instance, kind, &resolved, &whose));
-        }
-        self.hold_pending(&mut change);
-        self.hold_without(instance, &mut change);
-        self.hold_beyond_reach(instance, kind, &resolved.attributes, &mut change);
-        self.hold_in_silence(instance, &mut change);
+        self.refuse(instance, kind, &resolved, &change);
+        self.defer(instance, kind, &resolved.attributes, &mut change);
         self.require_secrets(instance, &resolved, &change);
-        let joins = (change.action == Action::Create)
-            .then(|| self.groups.join(kind, &resolved.attributes))
-            .flatten();
-        if let Some((join_as, region)) = &joins {
-            resolved.attributes.insert(join_as.clone(), Value::text(region));
-            change.reason = format!(
-                "{}; it joins the group through its healthy member in {region}",
-                change.reason
-            );
-        }
-        change.moved_from = from.filter(|it| **it != instance.address).cloned();
-        if change.action == Action::NoOp && change.moved_from.is_some() {
-            change.action = Action::Move;
-            change.reason =
-                "the record moves to another address; the resource is not changed".into();
-        }
+        let joins = self.join_group(kind, &mut resolved.attributes, &mut change);
+        note_move(instance, from, &mut change);
         // Who joins comes back under the name and id that the others know.
-        let returns = joins.is_some() && record.is_some();
+        let returns = joins && record.is_some();
         let action = if returns { Action::Update } else { change.action };
-        // What could not be looked at stays as it was, for everybody.
-        let is_unseen = change.unknown.is_some();
-        if is_unseen && record.is_none() {
+        let as_recorded = record.filter(|it| is_as_recorded(action, kind, &resolved, it, seen));
+        // What could not be read stays as it was, for everybody.
+        let unread = record.filter(|_| change.unknown.is_some());
+        if change.unknown.is_some() && unread.is_none() {
             self.miss(&instance.address);
         }
-        let as_recorded = record.filter(|it| is_as_recorded(action, kind, &resolved, it, seen));
-        if let Some(record) = record.filter(|_| is_unseen).or(as_recorded) {
-            self.known.put_record(&instance.address, record);
-        } else {
-            let object = remembered(kind, &resolved, record, seen, action, &change);
-            self.known.put(instance.address.clone(), object);
-        }
+        self.publish(&instance.address, unread.or(as_recorded), || {
+            remembered(kind, &resolved, record, seen, action, &change)
+        });
         if let (Some(record), Some(seen)) = (record.filter(|it| !it.leaving), seen) {
             self.note_drift(&instance.address, kind, record, seen);
         }
@@ -186,6 +154,73 @@ impl<'a> PlanBuilder<'a> {
             not_ready: record.is_some_and(|it| !it.ready)
                 || matches!(seen, Some(Observation::Exists { ready: false, .. })),
         });
+    }
+
+    /// What is seen of it, under the address that it is recorded by; with its container it is gone, whatever lists say.
+    fn observation(
+        &self,
+        instance: &Instance,
+        kind: &Kind,
+        record: Option<&Record>,
+        from: Option<&Address>,
+    ) -> Option<Cow<'a, Observation>> {
+        match (from, record) {
+            (Some(_), Some(_)) if self.went_with_its_container(instance, kind) => {
+                Some(Cow::Owned(Observation::Absent))
+            }
+            (Some(from), Some(record)) => self.seen(from, record),
+            _ => self.worlds.observed.get(&instance.address).map(Cow::Borrowed),
+        }
+    }
+
+    /// What is wrong with changing it so: it is borrowed, or its identity is another's.
+    fn refuse(&mut self, instance: &Instance, kind: &Kind, resolved: &Resolved, change: &Change) {
+        let borrowed = rules::touches_borrowed(self.worlds.stack, instance, kind, change);
+        self.diagnostics.extend(borrowed);
+        if let Some(whose) = self.collides(kind, &resolved.attributes, change) {
+            self.diagnostics.push(rules::collides(instance, kind, resolved, &whose));
+        }
+    }
+
+    /// Makes it wait for what it cannot do without. What is deferred is a no-op for the rules behind, so the first reason is
+    /// the one that is told: that of the switch, before what others lack, before where it is made through, before silence.
+    fn defer(
+        &mut self,
+        instance: &Instance,
+        kind: &Kind,
+        desired: &Attributes,
+        change: &mut Change,
+    ) {
+        self.hold_pending(change);
+        self.hold_without(instance, change);
+        self.hold_beyond_reach(instance, kind, desired, change);
+        self.hold_in_silence(instance, change);
+    }
+
+    /// What is created where members of its group live elsewhere joins them: a table of its own would split the group.
+    fn join_group(&self, kind: &Kind, desired: &mut Attributes, change: &mut Change) -> bool {
+        if change.action != Action::Create {
+            return false;
+        }
+        let Some((join_as, region)) = self.groups.join(kind, desired) else { return false };
+        let reason = &change.reason;
+        change.reason =
+            format!("{reason}; it joins the group through its healthy member in {region}");
+        desired.insert(join_as, Value::text(region));
+        true
+    }
+
+    /// What later expressions see of it: what is recorded, where that holds, else what is planned.
+    fn publish(
+        &mut self,
+        address: &'a Address,
+        recorded: Option<&'a Record>,
+        planned: impl FnOnce() -> Attributes,
+    ) {
+        match recorded {
+            Some(record) => self.known.put_record(address, record),
+            None => self.known.put(address.clone(), planned()),
+        }
     }
 
     /// Under which other address state has what is desired here, and that no layer declares any more.
@@ -335,6 +370,15 @@ impl<'a> PlanBuilder<'a> {
 pub fn is_leaving(kind: &Kind, record: Option<&Record>, seen: Option<&Observation>) -> bool {
     let Some(Observation::Exists { attributes, .. }) = seen else { return false };
     kind.is_leaving(attributes) || record.is_some_and(|it| it.leaving)
+}
+
+/// A record that goes under another address moves, also where nothing else changes.
+fn note_move(instance: &Instance, from: Option<&Address>, change: &mut Change) {
+    change.moved_from = from.filter(|it| **it != instance.address).cloned();
+    if change.action == Action::NoOp && change.moved_from.is_some() {
+        change.action = Action::Move;
+        change.reason = "the record moves to another address; the resource is not changed".into();
+    }
 }
 
 /// Whether an object stays, and is in every attribute what its record says.

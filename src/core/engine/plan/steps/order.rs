@@ -95,7 +95,14 @@ impl StepBuilder {
         rules::no_serving_order(allowed, &told)
     }
 
-    /// Traffic moves last: to what serves, and what served before stays until nobody comes any more.
+    /// Law 7: users are directed only to what serves, and what served them stays until nobody comes any more. For each shift:
+    ///
+    /// 1. what it directs users to is there, and what is taken out of that is gone;
+    /// 2. items that are written to a group arrive at its members;
+    /// 3. the gate of the new target is open;
+    /// 4. users are directed;
+    /// 5. the old way is drained;
+    /// 6. what stands behind the old target is deleted or weakened.
     fn order_traffic_shifts(
         &mut self,
         planned: &[PlannedChange<'_>],
@@ -104,100 +111,141 @@ impl StepBuilder {
         if course.directions.is_empty() {
             return;
         }
-        let actions: BTreeMap<&Address, &PlannedChange<'_>> =
+        let changes: BTreeMap<&Address, &PlannedChange<'_>> =
             planned.iter().map(|it| (&it.change.address, it)).collect();
         let frontiers = self.frontiers(planned);
-        let moves = |it: &&ShiftDirection| it.drain_seconds.is_some() && it.until.is_none();
-        let replicating =
-            course.replicating.iter().filter(|_| course.directions.iter().any(|it| moves(&it)));
-        let replicated: Vec<usize> = replicating
-            .filter_map(|it| {
-                let planned = actions.get(&it.to)?;
-                let id = self.gate(planned, StepCall::Replication { from: it.from.clone() }, 5);
-                let made = [&it.to, &it.from].map(|it| self.makes.get(it).map(|it| it.1));
-                for made in made.into_iter().flatten() {
-                    self.derive(id, made, OrderingRule::Serve);
-                }
-                Some(id)
-            })
-            .collect();
-        let left = course.left_while_shrinking();
+        let replicated = self.replication_gates(course, &changes);
+        let still_used = course.left_while_shrinking();
         for direction in course.directions {
-            let Some(it) = actions.get(&direction.address) else { continue };
-            let chains = if direction.withdraws { &self.deletes } else { &self.makes };
-            let moves = chains.get(&direction.address).copied();
-            let moves = moves.filter(|_| direction.until.is_none());
-            if let Some((first, _)) = moves {
-                let mut waits: BTreeSet<usize> = direction
-                    .serving
-                    .iter()
-                    .filter_map(|it| frontiers.get(it))
-                    .flatten()
-                    .copied()
-                    .collect();
-                // What serves only until it is deleted must not open the gate; what others still come to goes later.
-                let goes = direction.shrinks.iter().filter(|it| !left.contains(it));
-                waits.extend(goes.filter_map(|it| self.deletes.get(it)).map(|it| it.1));
+            let Some(directing) = changes.get(&direction.address) else { continue };
+            let shift = self.shift_of(direction);
+            if let Some((first, _)) = shift {
+                let mut ready = self.target_is_there(direction, &frontiers, &still_used);
                 if direction.drain_seconds.is_some() {
-                    waits.extend(&replicated);
+                    ready.extend(&replicated);
                 }
-                if let Some(of) = &direction.gate {
-                    let gate = self.gate(it, StepCall::Serving { of: of.clone() }, 30);
-                    for wait in &waits {
-                        self.derive(gate, *wait, OrderingRule::Serve);
-                    }
-                    waits = BTreeSet::from([gate]);
-                }
-                for wait in &waits {
-                    self.derive(first, *wait, OrderingRule::Serve);
-                }
+                self.direct_users(directing, direction, first, ready);
             }
-            if let (Some((first, _)), Some(seconds)) = (moves, direction.drain_seconds) {
-                let was = direction.old_roots.clone();
-                self.steps[first].shift =
-                    Some(TrafficShift { was, seconds, ttl: direction.ttl_seconds });
-            }
-            self.keep_old_closure(it, direction, moves.map(|(_, last)| last), &actions);
+            let directed = shift.map(|(_, last)| last);
+            self.keep_old_closure(directing, direction, directed, &changes);
         }
     }
 
-    /// Deletions and weakenings behind the old target wait until traffic has moved and drained.
+    /// The first and last step of this plan that direct users so; `None`: an earlier run has done it, or nothing changes.
+    fn shift_of(&self, direction: &ShiftDirection) -> Option<(usize, usize)> {
+        let steps = if direction.withdraws { &self.deletes } else { &self.makes };
+        steps.get(&direction.address).copied().filter(|_| direction.until.is_none())
+    }
+
+    /// A gate for each member of a group at which items have to arrive, behind the steps that make the members; none where
+    /// this plan directs nobody.
+    fn replication_gates(
+        &mut self,
+        course: &OrderingConstraints<'_>,
+        changes: &BTreeMap<&Address, &PlannedChange<'_>>,
+    ) -> Vec<usize> {
+        let directs = |it: &ShiftDirection| it.drain_seconds.is_some() && it.until.is_none();
+        if !course.directions.iter().any(directs) {
+            return Vec::new();
+        }
+        let mut gates = Vec::new();
+        for Replicating { to, from } in course.replicating {
+            let Some(member) = changes.get(to) else { continue };
+            let gate = self.gate(member, StepCall::Replication { from: from.clone() }, 5);
+            for member in [to, from] {
+                if let Some((_, made)) = self.makes.get(member).copied() {
+                    self.derive(gate, made, OrderingRule::Serve);
+                }
+            }
+            gates.push(gate);
+        }
+        gates
+    }
+
+    /// The steps after which the new target stands: all that it contains is made, and what serves only until it is deleted is
+    /// gone, so that it cannot open the gate. What others still come to goes later.
+    fn target_is_there(
+        &self,
+        direction: &ShiftDirection,
+        frontiers: &BTreeMap<Address, BTreeSet<usize>>,
+        still_used: &BTreeSet<&Address>,
+    ) -> BTreeSet<usize> {
+        let made = direction.serving.iter().filter_map(|it| frontiers.get(it)).flatten().copied();
+        let goes = direction.shrinks.iter().filter(|it| !still_used.contains(it));
+        made.chain(goes.filter_map(|it| Some(self.deletes.get(it)?.1))).collect()
+    }
+
+    /// Users are directed by this step when those have ended and, where there is one, the gate behind them is open.
+    fn direct_users(
+        &mut self,
+        directing: &PlannedChange<'_>,
+        direction: &ShiftDirection,
+        shift: usize,
+        ready: BTreeSet<usize>,
+    ) {
+        let mut before = ready;
+        if let Some(of) = &direction.gate {
+            let gate = self.gate(directing, StepCall::Serving { of: of.clone() }, 30);
+            for step in std::mem::take(&mut before) {
+                self.derive(gate, step, OrderingRule::Serve);
+            }
+            before.insert(gate);
+        }
+        for step in before {
+            self.derive(shift, step, OrderingRule::Serve);
+        }
+        if let Some(seconds) = direction.drain_seconds {
+            let (was, ttl) = (direction.old_roots.clone(), direction.ttl_seconds);
+            self.steps[shift].shift = Some(TrafficShift { was, seconds, ttl });
+        }
+    }
+
+    /// Deletions and weakenings behind the old target wait until users were directed away from it and the old way is drained;
+    /// `directed` is the last step that does the first.
     fn keep_old_closure(
         &mut self,
-        it: &PlannedChange<'_>,
+        directing: &PlannedChange<'_>,
         direction: &ShiftDirection,
-        moved: Option<usize>,
-        actions: &BTreeMap<&Address, &PlannedChange<'_>>,
+        directed: Option<usize>,
+        changes: &BTreeMap<&Address, &PlannedChange<'_>>,
     ) {
-        let waiting: Vec<usize> = direction
-            .old
-            .iter()
-            .filter_map(|address| {
-                let theirs = actions.get(address)?;
-                weakens(theirs, direction).then_some(())?;
-                let deletes = theirs.change.action.destroys() || is_deposed(theirs);
-                let chains = if deletes { &self.deletes } else { &self.makes };
-                chains.get(address).map(|it| it.0)
-            })
-            .collect();
-        if waiting.is_empty() || (moved.is_none() && direction.until.is_none()) {
+        let nobody_moves = directed.is_none() && direction.until.is_none();
+        let waiting = self.weakening_steps(direction, changes);
+        if waiting.is_empty() || nobody_moves {
             return;
         }
-        let last = match (direction.drain_seconds, direction.until) {
-            (Some(seconds), until) if seconds > 0 || until.is_some() => {
-                let drain = self.gate(it, StepCall::Drain { seconds, until }, seconds.max(1));
-                if let Some(moved) = moved {
-                    self.derive(drain, moved, OrderingRule::Drain);
+        let is_remembered = |it: &u64| *it > 0 || direction.until.is_some();
+        let nobody_comes = match direction.drain_seconds.filter(is_remembered) {
+            Some(seconds) => {
+                let drain = StepCall::Drain { seconds, until: direction.until };
+                let drain = self.gate(directing, drain, seconds.max(1));
+                if let Some(directed) = directed {
+                    self.derive(drain, directed, OrderingRule::Drain);
                 }
                 Some(drain)
             }
-            _ => moved,
+            None => directed,
         };
+        let Some(nobody_comes) = nobody_comes else { return };
         for step in waiting {
-            if let Some(last) = last {
-                self.derive(step, last, OrderingRule::Drain);
-            }
+            self.derive(step, nobody_comes, OrderingRule::Drain);
         }
+    }
+
+    /// The first step of each change that takes something from what serves behind the old target.
+    fn weakening_steps(
+        &self,
+        direction: &ShiftDirection,
+        changes: &BTreeMap<&Address, &PlannedChange<'_>>,
+    ) -> Vec<usize> {
+        let weakening = direction.old.iter().filter_map(|it| changes.get(it));
+        let weakening = weakening.filter(|it| weakens(it, direction));
+        let first = weakening.filter_map(|it| {
+            let deletes = it.change.action.destroys() || is_deposed(it);
+            let steps = if deletes { &self.deletes } else { &self.makes };
+            Some(steps.get(&it.change.address)?.0)
+        });
+        first.collect()
     }
 
     /// The last steps after which an address and all that it needs is there, past what has no steps of its own.
