@@ -28,7 +28,10 @@ impl PendingAttributes {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let awaited = all.entry(object.to_owned()).or_default();
         for name in changed {
-            if kind.attribute(name).is_some_and(|it| it.via == group)
+            let Some(attribute) = kind.attribute(name) else { continue };
+            if attribute.is_unset_by(group) {
+                awaited.insert(name.clone(), Value::Null);
+            } else if attribute.via == group
                 && let Some(value) = wanted.get(name).filter(|it| !it.is_null())
             {
                 awaited.insert(name.clone(), value.clone());
