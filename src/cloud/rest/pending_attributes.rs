@@ -60,3 +60,27 @@ pub(crate) fn missing(kind: &Kind, awaited: &Attributes, seen: &Attributes) -> O
         differs.then(|| format!("its {name} is still {}", now.json()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{PendingAttributes, missing};
+    use crate::engine::value::{Attributes, Value};
+    use crate::kinds::builtin;
+
+    #[test]
+    fn what_a_group_unsets_is_awaited_as_null_and_what_it_sets_as_it_is_to_be() {
+        let kind = builtin().kinds["linode.volume"].clone();
+        let on = |it: Value| Attributes::from([("linode".to_owned(), it)]);
+        let changed = ["linode".to_owned()];
+        let told = |group: &str, wanted: Value, seen: Value| {
+            let pending = PendingAttributes::default();
+            pending.expect(&kind, "/volumes/7", group, &changed, &on(wanted));
+            missing(&kind, &pending.of("/volumes/7"), &on(seen)).unwrap_or_default()
+        };
+        assert_eq!(told("detach", Value::Null, "1".into()), "its linode is still \"1\"");
+        assert_eq!(told("detach", Value::Null, Value::Null), "");
+        assert_eq!(told("attach", "2".into(), Value::Null), "its linode is still null");
+        assert_eq!(told("attach", "2".into(), "2".into()), "");
+        assert_eq!(told("resize", "2".into(), "1".into()), "", "not the business of this group");
+    }
+}
