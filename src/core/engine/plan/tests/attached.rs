@@ -1,10 +1,12 @@
 //! References that one group sets and another unsets, and numbers that only grow.
 
-use super::{PlanCase, check, plan};
+use super::{PlanCase, applied, check, plan, stack};
 use crate::engine::observed::Observation;
+use crate::engine::plan::diff::drift::refused_by_drift;
 use crate::engine::plan::format::same_as_planned::discord;
-use crate::engine::plan::model::change::StepCall;
+use crate::engine::plan::model::change::{AttributeChange, StepCall};
 use crate::engine::value::Value;
+use crate::kinds::builtin;
 
 /// Two machines, and a volume of this size that is on what is named.
 fn site(size: u64, on: &str) -> String {
@@ -102,4 +104,21 @@ fn a_number_that_only_grows_is_not_made_smaller() {
         format!("{}\n{help}", note.text),
         "`size` of `data` cannot be changed from 30 to 20\nto keep it as it is, set `size: 30`"
     );
+}
+
+/// A switch holds back what somebody else has done and nothing can undo; what the layers ask for themselves stays refused.
+#[test]
+fn what_was_grown_outside_stops_no_switch() {
+    let catalog = builtin();
+    let (state, _) = applied(&stack(&site(20, ""), &catalog), &catalog);
+    let record = &state.records[&"data".parse().unwrap()];
+    let by_drift = |before: i64, after: i64| {
+        let (before, after) = (before.into(), after.into());
+        let change =
+            AttributeChange { name: "size".into(), before, after, replaces: None, place: None };
+        refused_by_drift(&catalog.kinds["linode.volume"], record, &change)
+    };
+    assert!(by_drift(30, 20), "somebody has grown it");
+    assert!(!by_drift(20, 10), "the layers want less than they wanted");
+    assert!(!by_drift(30, 40), "nothing is refused");
 }
