@@ -10,6 +10,7 @@ use crate::cli::out::{can_move, end_bars, show_bars, talk, told};
 use crate::engine::plan::model::change::{Plan, Step, StepCall};
 use crate::engine::state::journal::StepOutcome;
 use crate::engine::text::plain::escape_control;
+use crate::engine::value::Attributes;
 use crate::ops::apply::step_inputs::Progress;
 
 /// A wait that goes on says so this often where there is no terminal.
@@ -125,12 +126,20 @@ impl ShownProgress {
     }
 }
 
+/// Whether an update leaves anything of what it changes with a value.
+fn sets(changed: &[String], attributes: &Attributes) -> bool {
+    changed.iter().any(|it| attributes.get(it).is_some_and(|it| !it.is_null()))
+}
+
 fn doing(step: &Step) -> String {
     let doing = match &step.call {
         StepCall::Move { from } => format!("moving from {from}"),
         StepCall::Forget => "forgetting".into(),
         StepCall::Create { .. } => "creating".into(),
-        StepCall::Update { changed, .. } => format!("updating {}", changed.join(", ")),
+        StepCall::Update { changed, attributes, .. } => {
+            let verb = if sets(changed, attributes) { "updating" } else { "unsetting" };
+            format!("{verb} {}", changed.join(", "))
+        }
         StepCall::Delete { .. } => "deleting".into(),
         StepCall::Rename { .. } => "renaming".into(),
         StepCall::Ready => "waiting until it is ready".into(),
@@ -150,7 +159,10 @@ fn done(step: &Step) -> Option<String> {
         StepCall::Move { from } => format!("moved from {from}"),
         StepCall::Forget => "forgotten".into(),
         StepCall::Create { .. } => "created".into(),
-        StepCall::Update { changed, .. } => format!("updated {}", changed.join(", ")),
+        StepCall::Update { changed, attributes, .. } => {
+            let verb = if sets(changed, attributes) { "updated" } else { "unset" };
+            format!("{verb} {}", changed.join(", "))
+        }
         StepCall::Delete { .. } => "deleted".into(),
         StepCall::Rename { .. } => "renamed".into(),
         StepCall::Ready => "ready".into(),
@@ -161,4 +173,34 @@ fn done(step: &Step) -> Option<String> {
         StepCall::Drain { .. } => "drained: DNS caches have expired".into(),
     };
     Some(format!("{}: {done}", step.address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{doing, done};
+    use crate::engine::address::Address;
+    use crate::engine::plan::model::change::{Step, StepCall};
+    use crate::engine::value::Value;
+
+    #[test]
+    fn from_one_to_another_is_told_as_two_things() {
+        let told = |group: &str, value: Value| {
+            let (group, changed) = (group.to_owned(), vec!["linode".to_owned()]);
+            let attributes = [("linode".to_owned(), value), ("size".to_owned(), 20.into())].into();
+            let step = Step {
+                id: 0,
+                address: Address::one("data"),
+                kind: "linode.volume".into(),
+                call: StepCall::Update { group, changed, attributes, or_create: false },
+                waits: Vec::new(),
+                lane: None,
+                segment: 0,
+                weight: 1,
+                shift: None,
+            };
+            format!("{}, {}", doing(&step), done(&step).unwrap())
+        };
+        assert_eq!(told("detach", Value::Null), "data: unsetting linode, data: unset linode");
+        assert_eq!(told("attach", "2".into()), "data: updating linode, data: updated linode");
+    }
 }

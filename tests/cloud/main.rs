@@ -60,26 +60,16 @@ async fn live(kind: &str) {
     }
 }
 
-macro_rules! walks {
-    ($($test:ident: $kind:literal),* $(,)?) => {
-        $(#[tokio::test(flavor = "multi_thread")]
-        async fn $test() {
-            live($kind).await;
-        })*
-    };
-}
-
-walks! {
-    instance: "linode.instance",
-    nodebalancer: "linode.nodebalancer",
-    nodebalancer_config: "linode.nodebalancer_config",
-    nodebalancer_node: "linode.nodebalancer_node",
-    domain: "linode.domain",
-    domain_record: "linode.domain_record",
-    firewall: "linode.firewall",
-    ssh_key: "linode.ssh_key",
-    table: "dynamodb.table",
-    replica: "dynamodb.replica",
+/// Every kind in a world of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_lives_its_life() {
+    let mut lives = tokio::task::JoinSet::new();
+    for kind in lifeboat::kinds::builtin().kinds.into_keys() {
+        lives.spawn(async move { live(&kind).await });
+    }
+    while let Some(life) = lives.join_next().await {
+        life.unwrap();
+    }
 }
 
 /// The firewall in front of an object stands in another list, and is set by an action of its own.

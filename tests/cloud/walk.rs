@@ -121,18 +121,26 @@ impl Walk {
         all: &Attributes,
         changed: &[String],
     ) {
-        let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
         for attribute in changed {
-            let via = kind.attributes[attribute].via.as_str();
-            groups.entry(via).or_default().push(attribute.clone());
+            // It may be set: then what can only be unset first is.
+            let before = Value::text("whatever");
+            for way in kind.attributes[attribute].ways(&before, &all[attribute]) {
+                match groups.iter_mut().find(|(group, _)| *group == way) {
+                    Some((_, names)) => names.push(attribute.clone()),
+                    None => groups.push((way, vec![attribute.clone()])),
+                }
+            }
         }
         for (group, changed) in groups {
+            let mut all = all.clone();
+            kind.unset(group, &changed, &mut all);
             with_retry(&*self.clock, CHANGING, &silently, |_| {
-                self.provider.update(kind, id, all, group, &changed, Some(MARK))
+                self.provider.update(kind, id, &all, group, &changed, Some(MARK))
             })
             .await
             .unwrap_or_else(|why: ProviderError| panic!("{name} {group} {changed:?}: {why}"));
-            self.ready(name, kind, id, all).await;
+            self.ready(name, kind, id, &all).await;
         }
     }
 

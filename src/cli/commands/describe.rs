@@ -109,8 +109,13 @@ fn line(name: &str, attribute: &Attribute) -> String {
             attribute.why.as_deref().unwrap_or("it is immutable")
         ));
     }
-    if let Some(it) = attribute.on_shrink.as_ref().filter(|it| it.becomes == OnChange::Replace) {
-        facts.push(format!("decreasing it forces replacement: {}", it.why));
+    if let Some(it) = &attribute.on_shrink {
+        let means = match it.becomes {
+            OnChange::Update => "is an update",
+            OnChange::Replace => "forces replacement",
+            OnChange::Refuse => "is refused",
+        };
+        facts.push(format!("decreasing it {means}: {}", it.why));
     }
     let doc =
         if attribute.doc.is_empty() { String::new() } else { format!("\n      {}", attribute.doc) };

@@ -97,7 +97,8 @@ impl RestDriver {
     ) -> Result<bool, ProviderError> {
         Ok(match self.look_at(kind, id, attributes, names).await? {
             ReadResult::Exists { attributes: seen, .. } => {
-                names.iter().all(|it| seen.get(it) == attributes.get(it))
+                let wanted = |it: &String| attributes.get(it).unwrap_or(&Value::Null);
+                names.iter().all(|it| seen.get(it) == Some(wanted(it)))
             }
             ReadResult::Absent => false,
         })

@@ -28,7 +28,10 @@ impl PendingAttributes {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let awaited = all.entry(object.to_owned()).or_default();
         for name in changed {
-            if kind.attribute(name).is_some_and(|it| it.via == group)
+            let Some(attribute) = kind.attribute(name) else { continue };
+            if attribute.is_unset_by(group) {
+                awaited.insert(name.clone(), Value::Null);
+            } else if attribute.via == group
                 && let Some(value) = wanted.get(name).filter(|it| !it.is_null())
             {
                 awaited.insert(name.clone(), value.clone());
@@ -56,4 +59,28 @@ pub(crate) fn missing(kind: &Kind, awaited: &Attributes, seen: &Attributes) -> O
         let differs = normal(name, value) != normal(name, now);
         differs.then(|| format!("its {name} is still {}", now.json()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PendingAttributes, missing};
+    use crate::engine::value::{Attributes, Value};
+    use crate::kinds::builtin;
+
+    #[test]
+    fn what_a_group_unsets_is_awaited_as_null_and_what_it_sets_as_it_is_to_be() {
+        let kind = builtin().kinds["linode.volume"].clone();
+        let on = |it: Value| Attributes::from([("linode".to_owned(), it)]);
+        let changed = ["linode".to_owned()];
+        let told = |group: &str, wanted: Value, seen: Value| {
+            let pending = PendingAttributes::default();
+            pending.expect(&kind, "/volumes/7", group, &changed, &on(wanted));
+            missing(&kind, &pending.of("/volumes/7"), &on(seen)).unwrap_or_default()
+        };
+        assert_eq!(told("detach", Value::Null, "1".into()), "its linode is still \"1\"");
+        assert_eq!(told("detach", Value::Null, Value::Null), "");
+        assert_eq!(told("attach", "2".into(), Value::Null), "its linode is still null");
+        assert_eq!(told("attach", "2".into(), "2".into()), "");
+        assert_eq!(told("resize", "2".into(), "1".into()), "", "not the business of this group");
+    }
 }

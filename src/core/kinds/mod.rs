@@ -64,6 +64,8 @@ mod tests {
             for (name, attribute) in kind.settable() {
                 if let Some(groups) = groups.filter(|_| !attribute.via.is_empty()) {
                     assert!(groups.contains_key(&attribute.via), "{}.{name}: via", kind.kind);
+                    let unset = attribute.unset_via.as_ref();
+                    assert!(unset.is_none_or(|it| groups.contains_key(it)), "{}.{name}", kind.kind);
                 }
             }
         }

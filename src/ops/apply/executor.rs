@@ -229,6 +229,17 @@ impl<'a> Executor<'a> {
         self.outcomes.insert(done.step, done.outcome);
     }
 
+    /// How long the changes that a wait follows may take, where they say more than the kind does.
+    fn slow(&self, step: &Step, kind: &Kind) -> Option<Duration> {
+        let before = step.waits.iter().filter_map(|it| self.plan.steps.get(*it));
+        let own = before.filter(|it| it.address == step.address);
+        own.filter_map(|it| match &it.call {
+            StepCall::Update { changed, .. } => kind.slowest(changed),
+            _ => None,
+        })
+        .max()
+    }
+
     /// What a replace made beside goes under a name of its own for a while; others see the desired one.
     fn desired_name(&self, address: &Address) -> Option<(String, Value)> {
         let instance = self.stack.instances.get(address)?;
@@ -297,6 +308,7 @@ impl<'a> Executor<'a> {
             beside: self.beside.contains(&step.address),
             is_last: self.last_of.get(&step.address) == Some(&id),
             timeout: timeout.map(|it| Duration::from_secs(*it)),
+            slow: self.slow(&step, &kind),
             watches,
             drained_at,
             dns_bound: ttl(&step, role(&step, &self.plan.steps)),
@@ -361,6 +373,9 @@ impl<'a> Executor<'a> {
         }
         if let StepCall::Rename { attribute, to: Some(to) } = &step.call {
             attributes.insert(attribute.clone(), Value::text(to));
+        }
+        if let StepCall::Update { group, changed, .. } = &step.call {
+            kind.unset(group, changed, &mut attributes);
         }
         // Whom a member joins was decided when it was planned; the layers do not say it.
         if let Some((name, region)) = kind.join_as().and_then(|it| planned.get_key_value(it)) {

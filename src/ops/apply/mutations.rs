@@ -86,9 +86,8 @@ async fn attempt(
 /// As long as the slowest of what is changed may take.
 fn patience(kind: &Kind, call: &Attempt<'_>) -> RetryPolicy {
     let Attempt::Update { changed, .. } = call else { return CHANGING };
-    let slow = changed.iter().filter_map(|it| kind.attribute(it)?.slow.as_ref());
-    let longest = slow.map(|it| Duration::from_secs(it.within_seconds)).max();
-    RetryPolicy { within: longest.unwrap_or_default().max(CHANGING.within), ..CHANGING }
+    let longest = kind.slowest(changed).unwrap_or_default();
+    RetryPolicy { within: longest.max(CHANGING.within), ..CHANGING }
 }
 
 /// Repeats a call as the engine decides, as long as the lease allows it; a lost reply goes back to the caller.

@@ -42,6 +42,8 @@ pub struct StepInputs {
     pub is_last: bool,
     /// Deadline of waits, where the stack gives one.
     pub timeout: Option<Duration>,
+    /// How long the change that it waits for may take, where that is said.
+    pub slow: Option<Duration>,
     /// What has to serve before users are directed to it.
     pub watches: Vec<WatchedResource>,
     /// When nobody remembers the old way any more, in milliseconds since the Unix epoch.

@@ -292,7 +292,8 @@ pub async fn wait(
     sight: &PollResult<'_>,
 ) -> Result<Attributes, String> {
     let clock = &hands.session.clock;
-    let within = job.timeout.unwrap_or(Duration::from_secs(limits.within_seconds));
+    let own = Duration::from_secs(limits.within_seconds).max(job.slow.unwrap_or_default());
+    let within = job.timeout.unwrap_or(own);
     let began = clock.now();
     let deadline = began.saturating_add(i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 2));
     let longest = Duration::from_secs(limits.poll_seconds);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cloud::clock::Clock as _;
 use crate::engine::plan::model::change::StepCall;
 use crate::engine::retry::CHANGING;
-use crate::engine::state::journal::StepOutcome;
+use crate::engine::state::journal::{StepFailure, StepOutcome};
 use crate::engine::value::Value;
 use crate::ops::apply::step_inputs::StepInputs;
 use crate::ops::tests::memory::{Fault, NOON};
@@ -121,6 +121,22 @@ async fn update_gives_up_after_so_many_lost_replies() {
     let done = stage.step(job).await;
     assert_eq!(end(&done.outcome), "failed");
     assert!(stage.log.count("update") <= 1 + CHANGING.attempts as usize);
+}
+
+/// A change that takes hours is waited for as long as its kind says, unless the stack says otherwise.
+#[tokio::test]
+async fn ready_waits_as_long_as_what_was_changed_may_take() {
+    for (timeout, seconds) in [(None, 10_800), (Some(60), 60)] {
+        let stage = Stage::new();
+        let mut job = stage.name_step(StepCall::Ready);
+        job.record = Some(stage.record(NAME, "999", name_attributes()));
+        job.slow = Some(Duration::from_secs(10_800));
+        job.timeout = timeout.map(Duration::from_secs);
+        let StepOutcome::Failed(StepFailure { why, .. }) = stage.step(job).await.outcome else {
+            panic!("it is never ready");
+        };
+        assert!(why.starts_with(&format!("timed out after {seconds} s")), "{why}");
+    }
 }
 
 #[tokio::test]

@@ -233,6 +233,7 @@ impl Stage {
             protected: false,
             beside: false,
             is_last: true,
+            slow: None,
             timeout: None,
             watches: Vec::new(),
             drained_at: None,

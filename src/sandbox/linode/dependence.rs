@@ -31,6 +31,7 @@ pub fn looked_for(cloud: &LinodeWorld, request: &SandboxRequest) -> Option<Strin
     let region = match filter["entity.type"].as_str()? {
         "linode" => machine(cloud, id),
         "nodebalancer" => balancer(cloud, id),
+        "volume" => volume(cloud, id),
         "domain" | "firewall" => Some(GLOBAL.to_owned()),
         _ => None,
     };
@@ -43,6 +44,10 @@ fn machine(cloud: &LinodeWorld, id: u64) -> Option<String> {
 
 fn balancer(cloud: &LinodeWorld, id: u64) -> Option<String> {
     cloud.nodebalancers.get(id).map(|it| it.region.clone())
+}
+
+fn volume(cloud: &LinodeWorld, id: u64) -> Option<String> {
+    cloud.volumes.get(id).map(|it| it.region.clone())
 }
 
 fn entity(cloud: &LinodeWorld, kind: &str, id: u64) -> Option<String> {
@@ -58,6 +63,10 @@ fn in_path(cloud: &LinodeWorld, method: &str, path: &[&str], regions: &mut BTree
         }
         ["nodebalancers", id, ..] => {
             regions.extend(number(id).and_then(|id| balancer(cloud, id)));
+            false
+        }
+        ["volumes", id, ..] => {
+            regions.extend(number(id).and_then(|id| volume(cloud, id)));
             false
         }
         ["networking", "firewalls", _, "devices", device, ..] => {
@@ -80,7 +89,11 @@ fn in_body(cloud: &LinodeWorld, path: &[&str], body: &Value, regions: &mut BTree
         list.as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
     };
     match path {
-        ["linode", "instances"] | ["nodebalancers"] => {
+        ["volumes", _, "attach"] => {
+            regions.extend(body["linode_id"].as_u64().and_then(|id| machine(cloud, id)));
+        }
+        ["linode", "instances"] | ["nodebalancers"] | ["volumes"] => {
+            regions.extend(body["linode_id"].as_u64().and_then(|id| machine(cloud, id)));
             let region = body["region"].as_str().filter(|it| catalog::region(it).is_some());
             regions.extend(region.map(str::to_owned));
             if body["firewall_id"].as_u64().is_some() {

@@ -4,6 +4,7 @@ use crate::faults::state::Doom;
 use crate::linode::balancer::configs;
 use crate::linode::data::store::LinodeWorld;
 use crate::linode::firewall::devices;
+use crate::linode::volume::attachment;
 
 /// The labels and names of what is in a region, or in `global`.
 pub fn names(cloud: &LinodeWorld, region: &str) -> Vec<String> {
@@ -11,6 +12,8 @@ pub fn names(cloud: &LinodeWorld, region: &str) -> Vec<String> {
     let balancers = cloud.nodebalancers.iter().filter(|(_, it)| it.region == region);
     let mut names: Vec<String> = machines.map(|(_, it)| it.label.clone()).collect();
     names.extend(balancers.map(|(_, it)| it.label.clone()));
+    let volumes = cloud.volumes.iter().filter(|(_, it)| it.region == region);
+    names.extend(volumes.map(|(_, it)| it.label.clone()));
     if region == "global" {
         names.extend(cloud.domains.iter().map(|(_, it)| it.domain.clone()));
         names.extend(cloud.firewalls.iter().map(|(_, it)| it.label.clone()));
@@ -26,6 +29,7 @@ pub fn destroy(cloud: &mut LinodeWorld, region: &str, doom: &Doom) -> Vec<String
     let machines = machines.filter(|(_, it)| doom.includes(&it.label));
     for id in machines.map(|(id, _)| id).collect::<Vec<_>>() {
         devices::detach_all(cloud, "linode", id);
+        attachment::lose(cloud, id);
         gone.extend(cloud.instances.remove(id).map(|it| it.label));
     }
     let balancers = cloud.nodebalancers.iter().filter(|(_, it)| it.region == region);
@@ -36,6 +40,11 @@ pub fn destroy(cloud: &mut LinodeWorld, region: &str, doom: &Doom) -> Vec<String
         }
         devices::detach_all(cloud, "nodebalancer", id);
         gone.extend(cloud.nodebalancers.remove(id).map(|it| it.label));
+    }
+    let volumes = cloud.volumes.iter().filter(|(_, it)| it.region == region);
+    let volumes = volumes.filter(|(_, it)| doom.includes(&it.label));
+    for id in volumes.map(|(id, _)| id).collect::<Vec<_>>() {
+        gone.extend(cloud.volumes.remove(id).map(|it| it.label));
     }
     if region == "global" {
         gone.extend(destroy_global(cloud, doom));

@@ -1,8 +1,9 @@
-//! Linode's API v4 as far as stacks need it: machines, balancers, zones, firewalls, keys, and what surrounds them.
+//! Linode's API v4 as far as stacks need it: machines, volumes, balancers, zones, firewalls, keys, and what surrounds them.
 
 pub mod data;
 pub mod request;
 pub mod firewall;
+pub mod volume;
 pub mod users;
 pub mod machine;
 pub mod balancer;

@@ -19,6 +19,9 @@ use crate::linode::request::call::{CallResult, LinodeCall, LinodeError};
 use crate::linode::request::events;
 use crate::linode::request::listing::page;
 use crate::linode::users;
+use crate::linode::volume::attachment;
+use crate::linode::volume::view;
+use crate::linode::volume::volumes;
 
 fn id(text: &str) -> Result<u64, LinodeError> {
     text.parse().map_err(|_| LinodeError::not_found())
@@ -31,6 +34,7 @@ pub fn route(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, path: &[&str]) -> C
         ["nodebalancers", rest @ ..] => balancer(cloud, call, rest),
         ["domains", rest @ ..] => domain(cloud, call, rest),
         ["networking", "firewalls", rest @ ..] => firewall(cloud, call, rest),
+        ["volumes", rest @ ..] => volume(cloud, call, rest),
         _ => rest(cloud, call, path),
     }
 }
@@ -71,7 +75,7 @@ fn instance(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, rest: &[&str]) -> Ca
         ("GET", [it, "configs"]) => instances::configs(cloud, call, id(it)?),
         ("GET", [it, "volumes"]) => {
             instances::get(cloud, call, id(it)?)?;
-            page(call, Vec::new(), &["label", "tags"])
+            volumes::list_of(cloud, call, id(it)?)
         }
         (verb @ ("GET" | "PUT"), [it, "firewalls"]) => {
             instances::get(cloud, call, id(it)?)?;
@@ -190,6 +194,21 @@ fn firewall(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, rest: &[&str]) -> Ca
         ("DELETE", [it, "devices", device]) => {
             firewalls::remove_device(cloud, call, id(it)?, id(device)?)
         }
+        (_, path) => unknown(path.len() < 2),
+    }
+}
+
+fn volume(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, rest: &[&str]) -> CallResult {
+    match (method(call), rest) {
+        ("GET", []) => volumes::list(cloud, call),
+        ("POST", []) => volumes::create(cloud, call),
+        ("GET", ["types"]) => volumes::types(call),
+        ("GET", [it]) => view::get(cloud, call, id(it)?),
+        ("PUT", [it]) => volumes::put(cloud, call, id(it)?),
+        ("DELETE", [it]) => volumes::delete(cloud, call, id(it)?),
+        ("POST", [it, "attach"]) => attachment::attach(cloud, call, id(it)?),
+        ("POST", [it, "detach"]) => attachment::detach(cloud, call, id(it)?),
+        ("POST", [it, "resize"]) => volumes::resize(cloud, call, id(it)?),
         (_, path) => unknown(path.len() < 2),
     }
 }

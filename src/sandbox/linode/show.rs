@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::faults::state::Faults;
 use crate::http::Millis;
 use crate::linode::balancer::health;
-use crate::linode::data::model::{Config, Domain, Firewall, LinodeInstance, NodeBalancer};
+use crate::linode::data::model::{Config, Domain, Firewall, LinodeInstance, NodeBalancer, Volume};
 use crate::linode::data::store::LinodeWorld;
 use crate::linode::firewall::devices;
 
@@ -22,6 +22,8 @@ pub fn show(cloud: &LinodeWorld, faults: &Faults, now: Millis) -> Value {
     add("nodebalancers", balancers.map(|(_, it)| balancer(cloud, faults, now, it)).collect());
     add("domains", cloud.domains.iter().map(|(_, it)| domain(cloud, it)).collect());
     add("firewalls", cloud.firewalls.iter().map(|(_, it)| firewall(cloud, it)).collect());
+    let volumes = cloud.volumes.iter();
+    add("volumes", volumes.map(|(_, it)| volume(it, now)).collect());
     add(
         "sshkeys",
         cloud.sshkeys.iter().map(|(id, it)| json!({ "id": id, "label": it.label })).collect(),
@@ -77,6 +79,13 @@ fn domain(cloud: &LinodeWorld, it: &Domain) -> Value {
         })
         .collect();
     json!({ "id": it.id, "domain": it.domain, "type": it.kind, "tags": it.tags, "records": records })
+}
+
+fn volume(it: &Volume, now: Millis) -> Value {
+    json!({
+        "id": it.id, "label": it.label, "region": it.region, "size": it.size, "status": it.status(now),
+        "linode": it.linode_at(now), "tags": it.tags,
+    })
 }
 
 fn firewall(cloud: &LinodeWorld, it: &Firewall) -> Value {

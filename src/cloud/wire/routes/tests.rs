@@ -122,3 +122,14 @@ fn rules_answer_as_a_part_of_the_firewall() {
     assert_eq!(answer, Some(json!({ "rules": { "inbound_policy": "DROP" } })));
     assert_eq!(routes.whole_answer("", json!({ "id": 1 })), Some(json!({ "id": 1 })));
 }
+
+#[test]
+fn a_volume_is_attached_by_one_route_and_detached_by_another() {
+    let kind = kind("linode.volume");
+    let given =
+        json!({ "region": "us-east", "label": "data", "size": 40, "linode": "12", "tags": [] });
+    insta::assert_snapshot!(created(&kind, &given, None), @r#"POST /volumes {"region":"us-east","label":"data","size":40,"linode_id":12,"tags":[]}"#);
+    insta::assert_snapshot!(updated(&kind, &given, "attach", &["linode"], None), @r#"POST /volumes/7/attach {"linode_id":12}"#);
+    insta::assert_snapshot!(updated(&kind, &json!({ "linode": null }), "detach", &["linode"], None), @"POST /volumes/7/detach {}");
+    insta::assert_snapshot!(updated(&kind, &given, "resize", &["size"], None), @r#"POST /volumes/7/resize {"size":40}"#);
+}

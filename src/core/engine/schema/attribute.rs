@@ -58,7 +58,8 @@ pub struct OnShrink {
     pub becomes: OnChange,
     /// Why, for the plan.
     pub why: String,
-    /// What each value counts for; nothing is said of a change from or to another one.
+    /// What each text counts for; nothing is said of a change from or to another one. Numbers count for themselves.
+    #[serde(default)]
     pub of: BTreeMap<String, u64>,
 }
 
@@ -125,6 +126,10 @@ pub struct Attribute {
     /// The update group that carries a change; empty: the plain update of the object.
     #[serde(default)]
     pub via: String,
+    /// The update group that unsets it, where `via` can only set it. From one value to another leads over both: it is unset,
+    /// that is waited for, and it is set.
+    #[serde(default)]
+    pub unset_via: Option<String>,
     /// A computed value that is open again while one of these attributes changes.
     #[serde(default)]
     pub opened_by: Vec<String>,
@@ -395,7 +400,27 @@ impl MadeWith {
     }
 }
 
+/// How much a value is; `None`: nobody says.
+fn amount(shrink: &OnShrink, value: &Value) -> Option<i128> {
+    match value {
+        Value::Int(number) => Some(i128::from(*number)),
+        other => shrink.of.get(other.as_text()?).copied().map(i128::from),
+    }
+}
+
 impl Attribute {
+    /// The update groups that lead from one value to another, one after the other.
+    pub fn ways(&self, before: &Value, after: &Value) -> impl Iterator<Item = &str> {
+        let unset = self.unset_via.as_deref().filter(|_| !before.is_null());
+        let set = (unset.is_none() || !after.is_null()).then_some(self.via.as_str());
+        unset.into_iter().chain(set)
+    }
+
+    /// Whether a call of this group leaves it without a value.
+    pub fn is_unset_by(&self, group: &str) -> bool {
+        self.unset_via.as_deref() == Some(group)
+    }
+
     /// The choices, in words.
     pub fn choices(&self) -> String {
         let or = self.or_says.as_ref().map_or_else(String::new, |it| format!(", or {it}"));
@@ -410,12 +435,54 @@ impl Attribute {
     /// What a change from one value to another means, and why.
     pub fn meaning(&self, before: &Value, after: &Value) -> (OnChange, Option<&str>) {
         let shrinks = self.on_shrink.as_ref().filter(|it| {
-            let amount = |value: &Value| value.as_text().and_then(|text| it.of.get(text));
-            amount(before).zip(amount(after)).is_some_and(|(had, wanted)| wanted < had)
+            amount(it, before).zip(amount(it, after)).is_some_and(|(had, wanted)| wanted < had)
         });
         match shrinks {
             Some(it) => (it.becomes, Some(&it.why)),
             None => (self.on_change, self.why.as_deref()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Attribute, OnChange};
+    use crate::engine::value::Value;
+
+    fn attribute(yaml: &str) -> Attribute {
+        serde_yaml::from_str(yaml).unwrap()
+    }
+
+    fn meaning(of: &Attribute, before: impl Into<Value>, after: impl Into<Value>) -> OnChange {
+        of.meaning(&before.into(), &after.into()).0
+    }
+
+    #[test]
+    fn a_number_counts_for_itself_and_a_text_for_what_is_said_of_it() {
+        let size = attribute("{ type: int, on_shrink: { becomes: refuse, why: it only grows } }");
+        assert_eq!(meaning(&size, 20, 10), OnChange::Refuse);
+        assert_eq!(meaning(&size, 10, 20), OnChange::Update);
+        assert_eq!(meaning(&size, 20, Value::Open), OnChange::Update, "nobody knows yet");
+        assert_eq!(size.meaning(&20.into(), &10.into()).1, Some("it only grows"));
+        let plan = "{ type: text, on_shrink: { becomes: replace, why: no, of: { a: 1, b: 2 } } }";
+        let plan = attribute(plan);
+        assert_eq!(meaning(&plan, "b", "a"), OnChange::Replace);
+        assert_eq!(meaning(&plan, "a", "b"), OnChange::Update);
+        assert_eq!(meaning(&plan, "c", "a"), OnChange::Update);
+    }
+
+    #[test]
+    fn what_only_one_group_sets_and_another_unsets_leads_over_both() {
+        let ways = |of: &Attribute, before: Value, after: Value| {
+            of.ways(&before, &after).collect::<Vec<_>>().join(", ")
+        };
+        let at = attribute("{ type: reference, via: attach, unset_via: detach }");
+        assert_eq!(ways(&at, Value::Null, "1".into()), "attach");
+        assert_eq!(ways(&at, "1".into(), Value::Null), "detach");
+        assert_eq!(ways(&at, "1".into(), "2".into()), "detach, attach");
+        assert_eq!(ways(&at, "1".into(), Value::Open), "detach, attach");
+        let plain = attribute("{ type: text, via: rules }");
+        assert_eq!(ways(&plain, "1".into(), Value::Null), "rules");
+        assert!(at.is_unset_by("detach") && !at.is_unset_by("attach") && !plain.is_unset_by(""));
     }
 }

@@ -339,6 +339,21 @@ impl Kind {
         self.attributes.get(name)
     }
 
+    /// How long the slowest of these changes may take, where that is said.
+    pub fn slowest(&self, changed: &[String]) -> Option<Duration> {
+        let slow = changed.iter().filter_map(|it| self.attribute(it)?.slow.as_ref());
+        slow.map(|it| Duration::from_secs(it.within_seconds)).max()
+    }
+
+    /// Makes of what an object is to be what a call of this group leaves it with.
+    pub fn unset(&self, group: &str, changed: &[String], attributes: &mut Attributes) {
+        for name in changed {
+            if self.attribute(name).is_some_and(|it| it.is_unset_by(group)) {
+                attributes.insert(name.clone(), Value::Null);
+            }
+        }
+    }
+
     /// The names of reference attributes.
     pub fn references(&self) -> impl Iterator<Item = (&String, &Attribute)> {
         self.attributes.iter().filter(|(_, it)| it.kind == Type::Reference)

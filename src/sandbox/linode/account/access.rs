@@ -15,6 +15,7 @@ fn sort<'p>(path: &'p [&'p str]) -> Option<(&'static str, &'static str, &'p [&'p
         ["nodebalancers", rest @ ..] => ("nodebalancer", "add_nodebalancers", rest),
         ["domains", rest @ ..] => ("domain", "add_domains", rest),
         ["networking", "firewalls", rest @ ..] => ("firewall", "add_firewalls", rest),
+        ["volumes", rest @ ..] => ("volume", "add_volumes", rest),
         _ => return None,
     })
 }
@@ -81,12 +82,10 @@ pub fn made(
 pub fn grants(cloud: &LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
     let Some(user) = &call.user else { return Ok(Value::Null) };
     let mut all = Map::new();
-    for entity in
-        ["database", "image", "longview", "placement_group", "stackscript", "volume", "vpc"]
-    {
+    for entity in ["database", "image", "longview", "placement_group", "stackscript", "vpc"] {
         all.insert(entity.to_owned(), json!([]));
     }
-    for entity in ["domain", "firewall", "linode", "nodebalancer"] {
+    for entity in ["domain", "firewall", "linode", "nodebalancer", "volume"] {
         let granted = user.objects.get(entity).into_iter().flatten();
         let rows = granted.filter_map(|(id, write)| {
             let label = label(cloud, entity, *id)?;
@@ -107,6 +106,7 @@ fn label(cloud: &LinodeWorld, entity: &str, id: u64) -> Option<String> {
         "linode" => cloud.instances.get(id).map(|it| it.label.clone()),
         "nodebalancer" => cloud.nodebalancers.get(id).map(|it| it.label.clone()),
         "domain" => cloud.domains.get(id).map(|it| it.domain.clone()),
+        "volume" => cloud.volumes.get(id).map(|it| it.label.clone()),
         _ => cloud.firewalls.get(id).map(|it| it.label.clone()),
     }
 }
@@ -117,8 +117,10 @@ pub fn called(cloud: &LinodeWorld, label: &str) -> Vec<(&'static str, u64)> {
     let balancers = cloud.nodebalancers.iter().filter(|(_, it)| it.label == label);
     let zones = cloud.domains.iter().filter(|(_, it)| it.domain == label);
     let walls = cloud.firewalls.iter().filter(|(_, it)| it.label == label);
+    let volumes = cloud.volumes.iter().filter(|(_, it)| it.label == label);
     let found = instances.map(|(id, _)| ("linode", id));
     let found = found.chain(balancers.map(|(id, _)| ("nodebalancer", id)));
     let found = found.chain(zones.map(|(id, _)| ("domain", id)));
-    found.chain(walls.map(|(id, _)| ("firewall", id))).collect()
+    let found = found.chain(walls.map(|(id, _)| ("firewall", id)));
+    found.chain(volumes.map(|(id, _)| ("volume", id))).collect()
 }

@@ -13,6 +13,7 @@ use crate::linode::request::call::{CallResult, LinodeCall, LinodeError, done, st
 use crate::linode::request::events;
 use crate::linode::request::listing::page;
 use crate::linode::request::tags;
+use crate::linode::volume::view::volume as view_of_volume;
 
 /// The sandbox's customer. It can never be a real one: the digits spell it out.
 pub const EUUID: &str = "5A4DB0C5-0000-4000-8000-000000000000";
@@ -122,6 +123,8 @@ pub fn tagged(cloud: &LinodeWorld, call: &LinodeCall<'_>, tag: &str) -> CallResu
     rows.extend(
         cloud.nodebalancers.find(&index).map(|(_, it)| wrap("nodebalancer", balancers::view(it))),
     );
+    let worn = cloud.volumes.find(&index);
+    rows.extend(worn.map(|(_, it)| wrap("volume", view_of_volume(cloud, it, call.now))));
     page(call, rows, &[])
 }
 
@@ -129,7 +132,7 @@ pub fn create_tag(cloud: &mut LinodeWorld, call: &LinodeCall<'_>) -> CallResult 
     let mut form = RequestBody::new(&call.body);
     form.require("label");
     let label = form.sized("label", 3, 50).unwrap_or_default();
-    form.unmodelled(&["volumes", "reserved_ipv4_addresses"]);
+    form.unmodelled(&["reserved_ipv4_addresses"]);
     let wearers = wearers(&mut form, cloud);
     if cloud.tags.get(&label.to_lowercase()).is_some() {
         form.error("label", "Tag already exists");
@@ -145,7 +148,7 @@ pub fn create_tag(cloud: &mut LinodeWorld, call: &LinodeCall<'_>) -> CallResult 
 /// The objects that are to wear a new tag, if all of them exist.
 fn wearers(form: &mut RequestBody<'_>, cloud: &LinodeWorld) -> Vec<(&'static str, u64)> {
     let mut wearers = Vec::new();
-    for kind in ["linodes", "domains", "nodebalancers", "firewalls"] {
+    for kind in ["linodes", "domains", "nodebalancers", "firewalls", "volumes"] {
         for item in form.list(kind).into_iter().flatten() {
             match item.as_u64().filter(|id| tags::exists(cloud, kind, *id)) {
                 Some(id) => wearers.push((kind, id)),

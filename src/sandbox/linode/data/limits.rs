@@ -28,6 +28,7 @@ impl Default for RateLimits {
         let named = [
             ("POST /linode/instances", Limit { calls: 20, seconds: 15 }),
             ("POST /linode/instances/{}/rebuild", Limit { calls: 400, seconds: 60 }),
+            ("POST /volumes", Limit { calls: 100, seconds: 60 }),
             ("GET /images", Limit { calls: 20, seconds: 60 }),
         ];
         Self {

@@ -257,6 +257,46 @@ impl Keyed for Device {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Volume {
+    pub id: u64,
+    pub label: String,
+    pub region: String,
+    /// In GB; while it grows already the new size.
+    pub size: u64,
+    pub encryption: String,
+    pub tags: Vec<String>,
+    /// The machine that it is attached to, or was until `leaves_at`.
+    pub linode: Option<u64>,
+    /// What it shows until `busy_until`, and `active` from then on.
+    pub busy: String,
+    pub busy_until: Millis,
+    /// Its machine can read from it from then on.
+    pub readable_at: Millis,
+    /// It is on its way off its machine, and gone from it then.
+    pub leaves_at: Option<Millis>,
+    pub created: Millis,
+    pub updated: Millis,
+}
+
+impl Volume {
+    pub fn status(&self, now: Millis) -> &str {
+        if now < self.busy_until { &self.busy } else { "active" }
+    }
+
+    pub fn linode_at(&self, now: Millis) -> Option<u64> {
+        self.linode.filter(|_| self.leaves_at.is_none_or(|at| now < at))
+    }
+}
+
+impl Keyed for Volume {
+    fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = self.linode.iter().map(|id| format!("linode:{id}")).collect();
+        keys.extend(tag_keys(&self.tags));
+        keys
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SshKey {
     pub id: u64,
     pub label: String,

@@ -9,7 +9,7 @@ use crate::linode::data::apps::App;
 use crate::linode::data::limits::{RateLimits, Windows};
 use crate::linode::data::model::{
     BalancerNode, Config, Device, Domain, DomainRecord, Firewall, LinodeEvent, LinodeInstance,
-    NodeBalancer, SshKey,
+    NodeBalancer, SshKey, Volume,
 };
 use crate::linode::data::restricted::RestrictedToken;
 use crate::rows::change::Rows;
@@ -36,6 +36,7 @@ pub struct LinodeWorld {
     pub firewalls: KeyedRows<Firewall>,
     pub devices: KeyedRows<Device>,
     pub sshkeys: KeyedRows<SshKey>,
+    pub volumes: KeyedRows<Volume>,
     pub events: KeyedRows<LinodeEvent>,
     pub windows: Windows,
 }
@@ -44,7 +45,7 @@ pub struct LinodeWorld {
 macro_rules! each_table {
     ($self:ident, $name:ident, $table:ident, $body:expr) => {{
         each_table!(@ $self, $name, $table, $body, counters settings apps tags users restricted instances nodebalancers configs
-            nodes domains records firewalls devices sshkeys events);
+            nodes domains records firewalls devices sshkeys volumes events);
     }};
     (@ $self:ident, $name:ident, $table:ident, $body:expr, $($field:ident)*) => {
         $({
@@ -67,6 +68,7 @@ impl LinodeWorld {
             "record" => 36_000_001,
             "firewall" => 960_001,
             "device" => 11_900_001,
+            "volume" => 15_900_001,
             "disk" => 158_000_001,
             "profile" => 85_000_001,
             "event" => 1_500_000_001,
@@ -99,6 +101,7 @@ impl LinodeWorld {
         self.firewalls.iter().for_each(|(_, it)| of(it.id, it.created));
         self.devices.iter().for_each(|(_, it)| of(it.id, it.created));
         self.sshkeys.iter().for_each(|(_, it)| of(it.id, it.created));
+        self.volumes.iter().for_each(|(_, it)| of(it.id, it.created));
         found
     }
 
@@ -118,6 +121,7 @@ impl LinodeWorld {
             && self.domains.is_empty()
             && self.firewalls.is_empty()
             && self.sshkeys.is_empty()
+            && self.volumes.is_empty()
     }
 
     pub fn take_changes(&mut self) -> Vec<(&'static str, String, Option<Value>)> {

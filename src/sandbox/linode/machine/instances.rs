@@ -13,6 +13,7 @@ use crate::linode::request::call::{CallResult, LinodeCall, LinodeError, done};
 use crate::linode::request::events;
 use crate::linode::request::listing::{Filterable, page};
 use crate::linode::request::tags;
+use crate::linode::volume::attachment;
 
 const FILTERABLE: Filterable = &[
     "group",
@@ -89,10 +90,11 @@ pub fn put(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResul
     Ok(view)
 }
 
-/// Always accepted, whatever job runs: addresses, disks and the place behind firewalls are free at once.
+/// Always accepted, whatever job runs: addresses, disks and the place behind firewalls are free at once, volumes soon.
 pub fn delete(cloud: &mut LinodeWorld, call: &LinodeCall<'_>, id: u64) -> CallResult {
     let instance = cloud.instances.remove(id).ok_or_else(LinodeError::not_found)?;
     devices::detach_all(cloud, "linode", id);
+    attachment::leave(cloud, call.now, id);
     let job = Some((call.now, call.now + 2_000));
     let who = events::linode(id, &instance.label);
     events::write(cloud, call.now, "linode_delete", job, who, Value::Null);

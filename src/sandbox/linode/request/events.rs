@@ -45,6 +45,10 @@ pub fn firewall(id: u64, label: &str) -> Value {
     entity("firewall", id, label, &format!("/networking/firewalls/{id}"))
 }
 
+pub fn volume(id: u64, label: &str) -> Value {
+    entity("volume", id, label, &format!("/volumes/{id}"))
+}
+
 /// Writes that something is a fact from now on.
 pub fn note(cloud: &mut LinodeWorld, now: Millis, action: &str, entity: Value) {
     write(cloud, now, action, None, entity, Value::Null);

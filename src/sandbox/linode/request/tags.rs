@@ -29,6 +29,9 @@ pub fn delete(cloud: &mut LinodeWorld, tag: &str) -> bool {
     for id in cloud.firewalls.ids(&index) {
         cloud.firewalls.edit(id, |it| keep(&mut it.tags));
     }
+    for id in cloud.volumes.ids(&index) {
+        cloud.volumes.edit(id, |it| keep(&mut it.tags));
+    }
     cloud.tags.remove(&key).is_some()
 }
 
@@ -38,6 +41,7 @@ pub fn exists(cloud: &LinodeWorld, kind: &str, id: u64) -> bool {
         "linodes" => cloud.instances.get(id).is_some(),
         "domains" => cloud.domains.get(id).is_some(),
         "nodebalancers" => cloud.nodebalancers.get(id).is_some(),
+        "volumes" => cloud.volumes.get(id).is_some(),
         _ => cloud.firewalls.get(id).is_some(),
     }
 }
@@ -53,6 +57,7 @@ pub fn put_on(cloud: &mut LinodeWorld, kind: &str, id: u64, tag: &str) {
         "linodes" => cloud.instances.edit(id, |it| wear(&mut it.tags)),
         "domains" => cloud.domains.edit(id, |it| wear(&mut it.tags)),
         "nodebalancers" => cloud.nodebalancers.edit(id, |it| wear(&mut it.tags)),
+        "volumes" => cloud.volumes.edit(id, |it| wear(&mut it.tags)),
         _ => cloud.firewalls.edit(id, |it| wear(&mut it.tags)),
     };
 }

@@ -24,6 +24,9 @@ fn machines_and_regions_by_path_and_body() {
     let here = bench.machine("us-east", "here")["id"].clone();
     let there = bench.machine("eu-west", "there")["id"].clone();
     let (lb, config) = balancer(&mut bench, "us-east", "here");
+    let on = |region: &str| json!({ "region": region, "label": "data" });
+    let near = bench.ok("POST /volumes", &on("us-east"))["id"].clone();
+    let far = bench.ok("POST /volumes", &on("eu-west"))["id"].clone();
     bench.world.faults.lose(0, "linode:us-east", LostHow::Hang);
     for (call, body, expected) in [
         (format!("GET /linode/instances/{here}"), Value::Null, true),
@@ -38,6 +41,11 @@ fn machines_and_regions_by_path_and_body() {
         (format!("POST /nodebalancers/{lb}/configs"), json!({ "port": 81 }), true),
         (format!("GET /nodebalancers/{lb}/configs/{config}/nodes"), Value::Null, true),
         (format!("DELETE /nodebalancers/{lb}/configs/{config}"), Value::Null, true),
+        ("GET /volumes".into(), Value::Null, false),
+        (format!("GET /volumes/{near}"), Value::Null, true),
+        (format!("GET /volumes/{far}"), Value::Null, false),
+        (format!("POST /volumes/{far}/attach"), json!({ "linode_id": here }), true),
+        ("POST /volumes".into(), json!({ "label": "more", "linode_id": here }), true),
     ] {
         assert_eq!(hangs(&mut bench, &call, &body), expected, "{call} {body}");
     }

@@ -9,6 +9,7 @@ mod instances;
 mod lists;
 mod shapes;
 mod unmodelled;
+mod volumes;
 mod zones;
 
 use serde_json::{Value, json};

@@ -107,6 +107,13 @@ fn answers_have_the_recorded_shape() {
     let key = json!({ "label": "me", "ssh_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA me@here" });
     let key = bench.ok("POST /profile/sshkeys", &key);
 
+    let volume = json!({ "region": "us-east", "label": "data", "tags": null });
+    let volume = bench.ok("POST /volumes", &volume);
+    let attached = bench.ok(
+        &format!("POST /volumes/{}/attach", volume["id"]),
+        &json!({ "linode_id": machine["id"] }),
+    );
+
     let mut found = Vec::new();
     for (tape, method, end, ours) in [
         ("TestInstance_CreateUnderFirewall", "POST", "/linode/instances", &machine),
@@ -130,6 +137,8 @@ fn answers_have_the_recorded_shape() {
         ("TestDomainRecord_Update", "POST", "/records", &record),
         ("TestSSHKeys_List", "POST", "/sshkeys", &key),
         ("TestSSHKeys_List", "GET", "/sshkeys", &bench.get("/profile/sshkeys")),
+        ("TestIAM_GetIOReadyForAttachedDetachedVolume", "POST", "/volumes", &volume),
+        ("TestIAM_GetIOReadyForAttachedDetachedVolume", "POST", "/attach", &attached),
         ("TestAccountSettings_Get", "GET", "/settings", &bench.get("/account/settings")),
         ("TestAccountEvents_List", "GET", "/events", &bench.get("/account/events")),
     ] {

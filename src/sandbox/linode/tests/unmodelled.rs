@@ -72,7 +72,12 @@ fn every_field_without_a_model_is_refused() {
             "subnet_id",
             json!(1),
         ),
-        ("POST /tags".to_owned(), &json!({ "label": "shop" }), "volumes", json!([1])),
+        (
+            "POST /tags".to_owned(),
+            &json!({ "label": "shop" }),
+            "reserved_ipv4_addresses",
+            json!(["198.18.0.99"]),
+        ),
     ];
     for (call, body, field, value) in all {
         let mut with = body.clone();

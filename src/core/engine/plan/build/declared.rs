@@ -342,10 +342,10 @@ impl<'a> PlanBuilder<'a> {
         for name in uncompared(&sides) {
             self.diagnostics.push(rules::secret_drift(instance, &name, resolved));
         }
-        for name in &difference.refused {
-            self.diagnostics.push(rules::unchangeable(instance, kind, name, resolved));
-        }
         change.deferred = record.and_then(|it| self.hold_back(instance, kind, it, &mut difference));
+        for it in difference.changes.iter().filter(|it| difference.refused.contains(&it.name)) {
+            self.diagnostics.push(rules::unchangeable(instance, kind, it, resolved));
+        }
         let not_ready = record.is_some_and(|it| !it.ready)
             || matches!(seen, Some(Observation::Exists { ready: false, .. }));
         decide(&mut change, kind, ResourceState { record, gone, not_ready }, difference, instance);

@@ -5,7 +5,7 @@ use crate::engine::lang::model::{Instance, Scope as _};
 use crate::engine::lang::resolve::Resolved;
 use crate::engine::plan::diff::action::{ResourceState, action_of, decide};
 use crate::engine::plan::diff::attributes::{DiffSides, Difference, diff};
-use crate::engine::plan::diff::drift::replaces_by_drift;
+use crate::engine::plan::diff::drift::{refused_by_drift, replaces_by_drift};
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
 use crate::engine::plan::model::change::{Action, AttributeChange, Change, DeferReason, Deferred};
 use crate::engine::schema::Kind;
@@ -85,7 +85,9 @@ impl PlanBuilder<'_> {
             }
             let group_wide = kind.attribute(&it.name).is_some_and(|it| it.group_wide);
             let of_group = away.as_ref().filter(|_| group_wide);
-            if self.options.from.is_some() && replaces_by_drift(kind, record, it) {
+            let by_drift =
+                replaces_by_drift(kind, record, it) || refused_by_drift(kind, record, it);
+            if self.options.from.is_some() && by_drift {
                 CHANGED_OUTSIDE.clone_into(&mut why);
                 held.push(it.clone());
                 return false;

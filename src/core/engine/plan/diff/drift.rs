@@ -31,6 +31,12 @@ pub fn replaces_by_drift(kind: &Kind, record: &Record, it: &AttributeChange) -> 
     recorded == wanted || meaning != Some(OnChange::Replace)
 }
 
+/// Whether it would undo what was done outside, and nothing can.
+pub fn refused_by_drift(kind: &Kind, record: &Record, it: &AttributeChange) -> bool {
+    let meaning = kind.attribute(&it.name).map(|at| at.meaning(&it.before, &it.after).0);
+    meaning == Some(OnChange::Refuse) && is_outside(kind, record, it)
+}
+
 /// Whether users were sent elsewhere than state and layers say.
 fn directs_by_drift(kind: &Kind, record: &Record, it: &AttributeChange) -> bool {
     kind.directs(&it.name) && is_outside(kind, record, it)

@@ -19,8 +19,8 @@ pub fn discord(plan: &Plan) -> Option<String> {
     }
     let astray = plan.steps.iter().find_map(|step| {
         let change = changes.get(&step.address).filter(|it| it.kind == step.kind);
-        let why =
-            change.map_or_else(|| Some("no change to it is shown".into()), |it| astray(step, it));
+        let why = change
+            .map_or_else(|| Some("no change to it is shown".into()), |it| astray(step, it, plan));
         why.map(|why| {
             format!("step {} would {} `{}`: {why}", step.id, verb(&step.call), step.address)
         })
@@ -40,7 +40,7 @@ fn verb(call: &StepCall) -> &'static str {
 }
 
 /// Why this step is not one of this change.
-fn astray(step: &Step, change: &Change) -> Option<String> {
+fn astray(step: &Step, change: &Change, plan: &Plan) -> Option<String> {
     let action = change.action;
     let makes = matches!(action, Action::Create | Action::Replace { .. });
     // What an interrupted replace put beside is deleted when the update that finishes it is made.
@@ -64,23 +64,43 @@ fn astray(step: &Step, change: &Change) -> Option<String> {
         return Some(format!("the change shown is `{}`", action.word()));
     }
     match &step.call {
-        StepCall::Create { attributes, label } => unshown(change, attributes, label.as_deref()),
+        StepCall::Create { attributes, label } => unshown(change, attributes, |_, sent| {
+            label.is_some() && sent.as_text() == label.as_deref()
+        }),
         StepCall::Update { changed, attributes, .. } => {
             let shown = |name: &String| change.attributes.iter().any(|it| it.name == *name);
             let hidden = changed.iter().find(|it| !makes && !shown(it));
-            hidden
-                .map(|it| format!("its `{it}` is not shown"))
-                .or_else(|| unshown(change, attributes, None))
+            hidden.map(|it| format!("its `{it}` is not shown")).or_else(|| {
+                unshown(change, attributes, |name, sent| {
+                    sent.is_null() && is_set_later(plan, step, name)
+                })
+            })
         }
         _ => None,
     }
 }
 
-/// A shown value that is not the one that would be sent. `beside`: the name that it has for a while.
-fn unshown(change: &Change, sent: &Attributes, beside: Option<&str>) -> Option<String> {
+/// Whether a later step gives an attribute another value than this one.
+fn is_set_later(plan: &Plan, step: &Step, name: &str) -> bool {
+    let own = plan.steps.iter().filter(|it| it.id > step.id && it.address == step.address);
+    own.into_iter().any(|it| match &it.call {
+        StepCall::Update { changed, attributes, .. } => {
+            changed.iter().any(|it| it == name)
+                && attributes.get(name).is_some_and(|it| !it.is_null())
+        }
+        _ => false,
+    })
+}
+
+/// A shown value that is not the one that would be sent. `for_a_while`: a value that something has until a later step.
+fn unshown(
+    change: &Change,
+    sent: &Attributes,
+    for_a_while: impl Fn(&str, &Value) -> bool,
+) -> Option<String> {
     let differs = |name: &str, after: &Value| {
         let sent = sent.get(name).unwrap_or(&Value::Null);
-        sent != after && beside.is_none_or(|it| sent.as_text() != Some(it))
+        sent != after && !for_a_while(name, sent)
     };
     let other = change.attributes.iter().find(|it| differs(&it.name, &it.after));
     other.map(|it| format!("its `{}` is shown with another value", it.name))

@@ -7,7 +7,7 @@ use crate::engine::lang::lower::dependencies::named_by;
 use crate::engine::lang::model::{Instance, Stack};
 use crate::engine::lang::resolve::Resolved;
 use crate::engine::plan::diff::drift::drifted;
-use crate::engine::plan::model::change::{Action, Change, DeferReason};
+use crate::engine::plan::model::change::{Action, AttributeChange, Change, DeferReason};
 pub use crate::engine::plan::model::options::Allowances;
 use crate::engine::plan::model::options::{Intent, PlanOptions};
 use crate::engine::plan::model::planned_change::PlannedChange;
@@ -246,15 +246,25 @@ pub fn still_leaving(instance: &Instance, kind: &Kind, is_ours: bool) -> Diagnos
 pub fn unchangeable(
     instance: &Instance,
     kind: &Kind,
-    name: &str,
+    change: &AttributeChange,
     resolved: &Resolved,
 ) -> Diagnostic {
+    let (name, address) = (&change.name, &instance.address);
     let span = resolved.span(name).unwrap_or(instance.resource.span);
-    Diagnostic::error(
-        "unchangeable",
-        format!("`{name}` of `{}` cannot be changed", instance.address),
-    )
-    .at(span, format!("{} does not support changing this attribute", kind.kind))
+    let attribute = kind.attribute(name);
+    let why = attribute.and_then(|it| it.meaning(&change.before, &change.after).1);
+    let label = why.map_or_else(
+        || format!("{} does not support changing this attribute", kind.kind),
+        str::to_owned,
+    );
+    if change.before.has_secret() || change.after.has_secret() {
+        let text = format!("`{name}` of `{address}` cannot be changed");
+        return Diagnostic::error("unchangeable", text).at(span, label);
+    }
+    let (before, after) = (change.before.json(), change.after.json());
+    let text = format!("`{name}` of `{address}` cannot be changed from {before} to {after}");
+    let help = format!("to keep it as it is, set `{name}: {before}`");
+    Diagnostic::error("unchangeable", text).at(span, label).help(help)
 }
 
 /// The same name stands for something else now.

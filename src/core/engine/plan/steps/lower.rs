@@ -90,19 +90,25 @@ pub fn update(it: &PlannedChange<'_>) -> Vec<(StepCall, u64)> {
     // The old incarnation still holds the name.
     let later = temporary(it).filter(|_| is_deposed(it)).map(|(name, _)| name);
     for (name, attribute) in it.kind.settable() {
-        let changed = it.change.attributes.iter().any(|it| it.name == *name);
-        if !changed || later.as_ref() == Some(name) {
+        let Some(change) = it.change.attributes.iter().find(|it| it.name == *name) else {
+            continue;
+        };
+        if later.as_ref() == Some(name) {
             continue;
         }
-        match groups.iter_mut().find(|(via, _)| *via == attribute.via) {
-            Some((_, names)) => names.push(name.clone()),
-            None => groups.push((attribute.via.clone(), vec![name.clone()])),
+        for way in attribute.ways(&change.before, &change.after) {
+            match groups.iter_mut().find(|(via, _)| via == way) {
+                Some((_, names)) => names.push(name.clone()),
+                None => groups.push((way.to_owned(), vec![name.clone()])),
+            }
         }
     }
     let mut calls = Vec::new();
     for (via, changed) in groups {
         let rest = it.kind.rest.as_ref();
         let settles = rest.and_then(|it| it.groups.get(&via)).is_some_and(|it| it.settles);
+        let mut attributes = attributes.clone();
+        it.kind.unset(&via, &changed, &mut attributes);
         calls.push(group(via, changed, &attributes, !it.kind.holds_data));
         if settles || it.kind.waits.ready.is_some() {
             calls.push(ready(it.kind));

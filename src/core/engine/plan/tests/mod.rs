@@ -1,7 +1,8 @@
 //! Plans as data in, text out: layers before and after, what the clouds say, and the changes and steps that follow.
 
 pub mod sample;
-pub mod danger;
+mod attached;
+mod danger;
 pub mod switch;
 pub mod unknown;
 pub mod order;
