@@ -92,7 +92,7 @@ fn in_body(cloud: &LinodeWorld, path: &[&str], body: &Value, regions: &mut BTree
         ["volumes", _, "attach"] => {
             regions.extend(body["linode_id"].as_u64().and_then(|id| machine(cloud, id)));
         }
-        ["linode", "instances"] | ["nodebalancers"] | ["volumes"] => {
+        ["linode", "instances"] | ["nodebalancers" | "volumes"] => {
             regions.extend(body["linode_id"].as_u64().and_then(|id| machine(cloud, id)));
             let region = body["region"].as_str().filter(|it| catalog::region(it).is_some());
             regions.extend(region.map(str::to_owned));
