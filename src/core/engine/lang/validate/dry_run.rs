@@ -160,7 +160,9 @@ impl Dependencies {
         let leads_to = |it| self.dependents.of(it).iter().map(|it| *it as usize);
         let mut order = topological_order(count, leads_to);
         let mut is_reached = vec![false; count];
-        order.iter().for_each(|it| is_reached[*it] = true);
+        for index in &order {
+            is_reached[*index] = true;
+        }
         order.extend((0..count).filter(|it| !is_reached[*it]));
         order
     }

@@ -12,6 +12,7 @@ pub(super) mod overlay_change {
         to: T,
     }
 
+    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
     pub(crate) fn serialize<S: Serializer>(
         it: &Option<(Overlays, Overlays)>,
         to: S,
@@ -37,6 +38,7 @@ pub(super) mod recorded_loss {
         by: Option<String>,
     }
 
+    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
     pub(crate) fn serialize<S: Serializer>(
         it: &Option<(i64, String)>,
         to: S,
@@ -66,6 +68,7 @@ pub(super) mod unseen {
         unseen_reason: Option<UnknownReason>,
     }
 
+    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
     pub(crate) fn serialize<S: Serializer>(
         it: &Option<Unreadable>,
         to: S,

@@ -302,7 +302,7 @@ fn any_note() -> impl Strategy<Value = Note> {
     let severity =
         prop_oneof![Just(Severity::Warning), Just(Severity::Refusal), Just(Severity::Error)];
     (text(), severity, text(), vec(text(), 0..2), option::of(text())).prop_map(
-        |(code, severity, text, places, help)| Note { code, severity, text, places, help },
+        |(code, severity, text, places, help)| Note { severity, code, text, places, help },
     )
 }
 
