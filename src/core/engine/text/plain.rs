@@ -81,7 +81,7 @@ pub fn json(json: &str) -> String {
     escaped
 }
 
-/// What [`clean`] made, as it was. `None`: it made no such text.
+/// What [`escape_control`] made, as it was. `None`: it made no such text.
 pub fn uncleaned(text: &str) -> Option<String> {
     let mut found = String::with_capacity(text.len());
     let mut rest = text;

@@ -88,7 +88,7 @@ pub fn dry_run(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Every instance as far as it is known before anything is made; [`rehearse`] tells what is wrong.
+/// Every instance as far as it is known before anything is made; [`dry_run`] tells what is wrong.
 pub fn objects(stack: &Stack, catalog: &Catalog) -> FastMap<Address, Resolved> {
     let objects = RefCell::new(vec![None; stack.instances.len()]);
     let desired = DesiredSoFar { stack, objects };
