@@ -291,7 +291,7 @@ impl<'a> Executor<'a> {
             _ => None,
         };
         let peer = match &step.call {
-            StepCall::Replication { from } => Some(self.watched(from)?),
+            StepCall::Replication { from, .. } => Some(self.watched(from)?),
             _ => None,
         };
         let taggable = kind.mark.is_some();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cloud::provider::MemberRead;
+use crate::engine::plan::model::change::StepCall;
 use crate::engine::schema::{Kind, ReadinessWait, ServesWhen};
 use crate::engine::state::journal::StepOutcome;
 use crate::engine::state::record::Record;
@@ -46,7 +47,8 @@ fn checked_by<'a>(hands: &'a StepContext, kind: &Kind) -> Option<&'a ServesWhen>
     hands.session.catalog.get(container)?.serves_when.as_ref()
 }
 
-/// An item written to another member of the group is read from this one within the bound of its gate.
+/// An item written to another member of the group is read from this one within the bound of its gate; on the way home the
+/// other way round.
 pub async fn replication(
     hands: &StepContext,
     job: &StepInputs,
@@ -56,8 +58,10 @@ pub async fn replication(
         return StepOutcome::failed("no other member of its group is recorded");
     };
     let (theirs, own) = (members(peer), record_of(&job.kind, record));
-    let writer = MemberRead { kind: &peer.kind, attributes: &theirs };
-    let reader = MemberRead { kind: &job.kind, attributes: &own };
+    let other = MemberRead { kind: &peer.kind, attributes: &theirs };
+    let gated = MemberRead { kind: &job.kind, attributes: &own };
+    let back = matches!(job.step.call, StepCall::Replication { back: true, .. });
+    let (writer, reader) = if back { (gated, other) } else { (other, gated) };
     let within = Duration::from_secs(gate.within_seconds);
     // The item is written into the group's table: a change, if a small one.
     if let Err(over) = hands.pulse.ensure_fenced() {

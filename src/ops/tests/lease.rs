@@ -45,9 +45,9 @@ async fn no_delete_leaves_when_the_lease_is_gone() {
 }
 
 /// A gate that writes an item into another member of the group.
-fn replication(stage: &Stage) -> StepInputs {
+fn replication(stage: &Stage, back: bool) -> StepInputs {
     let from = Address::one("other");
-    let mut job = stage.name_step(StepCall::Replication { from: from.clone() });
+    let mut job = stage.name_step(StepCall::Replication { from: from.clone(), back });
     // Names that lead to two places stand for the members of a group.
     let (name, region, others) = ("name".to_owned(), "target".to_owned(), String::new());
     job.kind.group = Some(Membership { name, region, others, join_as: None, twice: None });
@@ -72,11 +72,26 @@ fn replication(stage: &Stage) -> StepInputs {
 async fn no_item_of_a_replication_gate_is_written_when_the_lease_is_gone() {
     let stage = Stage::new();
     let (lease, _) = stage.lease();
-    let done = stage.step_under(&lease, replication(&stage), usize::MAX).await;
+    let done = stage.step_under(&lease, replication(&stage, false), usize::MAX).await;
     assert_eq!((end(&done.outcome), stage.log.changes()), ("waited", 1));
     stage.lose_lease();
-    let done = stage.step_under(&lease, replication(&stage), usize::MAX).await;
+    let done = stage.step_under(&lease, replication(&stage, false), usize::MAX).await;
     assert_eq!((end(&done.outcome), stage.log.changes()), ("failed", 1));
+}
+
+/// On the way there it is written at home and read at the standby, on the way home the other way round.
+#[tokio::test]
+async fn replication_writes_where_users_leave_and_reads_where_they_come_to() {
+    for (back, written, read) in
+        [(false, "192.0.2.2", "192.0.2.1"), (true, "192.0.2.1", "192.0.2.2")]
+    {
+        let stage = Stage::new();
+        let done = stage.step(replication(&stage, back)).await;
+        assert_eq!(end(&done.outcome), "waited");
+        let (writer, reader) = stage.cloud.probed().unwrap();
+        assert_eq!(writer["target"], Value::text(written), "back: {back}");
+        assert_eq!(reader["target"], Value::text(read), "back: {back}");
+    }
 }
 
 /// The first attempt left in time; before the second one somebody else has taken over.

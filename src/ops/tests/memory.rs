@@ -116,6 +116,8 @@ struct Heap {
     /// So many milliseconds lists lack what was made.
     lag: i64,
     account: Option<String>,
+    /// Where an item was written last, and where it was read.
+    probed: Option<(Attributes, Attributes)>,
     /// Done once, before a call of this verb.
     before: BTreeMap<&'static str, Box<dyn FnOnce() + Send>>,
 }
@@ -171,6 +173,11 @@ impl MemoryDriver {
 
     pub(crate) fn remove(&self, id: &str) {
         self.heap.lock().unwrap().objects.retain(|it| it.id != id);
+    }
+
+    /// Where an item was written last, and where it was read.
+    pub(crate) fn probed(&self) -> Option<(Attributes, Attributes)> {
+        self.heap.lock().unwrap().probed.clone()
     }
 
     pub(crate) fn objects(&self) -> Vec<CloudObject> {
@@ -414,10 +421,13 @@ impl Driver for MemoryDriver {
 
     fn replicates<'a>(
         &'a self,
-        _writer: MemberRead<'a>,
-        _reader: MemberRead<'a>,
+        writer: MemberRead<'a>,
+        reader: MemberRead<'a>,
         _within: Duration,
     ) -> Tried<'a, Duration> {
-        Box::pin(self.go("write", |_| Ok(Duration::from_millis(7))))
+        Box::pin(self.go("write", move |heap| {
+            heap.probed = Some((writer.attributes.clone(), reader.attributes.clone()));
+            Ok(Duration::from_millis(7))
+        }))
     }
 }

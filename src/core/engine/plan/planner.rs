@@ -137,7 +137,9 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
     it.hold_needed();
     directions.retain(|it| it.until.is_none_or(|until| until > options.now));
     // Only a switch asks whether the other side has the data.
-    let replicating = if options.from.is_some() { replicating(&it.planned) } else { Vec::new() };
+    let is_home = it.worlds.state.is_some_and(|state| state.home == it.worlds.stack.overlays);
+    let switches = options.from.is_some();
+    let replicating = if switches { replicating(&it.planned, is_home) } else { Vec::new() };
     let goes_on = options.from.is_some()
         && it.worlds.state.is_some_and(|state| state.active == it.worlds.stack.overlays);
     let left = left(&it.worlds, &it.planned, &directions, goes_on);

@@ -387,8 +387,11 @@ fn gate(step: &Step) -> String {
             let of: Vec<String> = of.iter().map(ToString::to_string).collect();
             format!("serving gate: wait for a healthy target behind {}", of.join(", "))
         }
-        StepCall::Replication { from } => {
+        StepCall::Replication { from, back: false } => {
             format!("replication gate: wait until an item written to {from} arrives here")
+        }
+        StepCall::Replication { from, back: true } => {
+            format!("replication gate: wait until an item written here arrives at {from}")
         }
         StepCall::Drain { until: Some(_), .. } => {
             "drain gate: wait until DNS caches from an earlier run have expired".into()

@@ -357,9 +357,12 @@ pub enum StepCall {
     Serving {
         of: Vec<Address>,
     },
-    /// An item written to another member of its group arrives at this one.
+    /// An item written to another member of its group arrives at this one; on the way home one written to this one arrives at
+    /// the other, since that is where users have written.
     Replication {
         from: Address,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        back: bool,
     },
     /// Nobody remembers the old way any more.
     Drain {

@@ -25,7 +25,7 @@ pub struct OrderingConstraints<'a> {
     pub directions: &'a [ShiftDirection],
     /// What nobody is directed to any more when the plan is carried out.
     pub left: &'a BTreeSet<Address>,
-    /// Members of groups at which a written item has to arrive before users are directed.
+    /// Members of groups between which a written item has to arrive before users are directed.
     pub replicating: &'a [Replicating],
 }
 
@@ -149,10 +149,11 @@ impl StepBuilder {
             return Vec::new();
         }
         let mut gates = Vec::new();
-        for Replicating { to, from } in course.replicating {
-            let Some(member) = changes.get(to) else { continue };
-            let gate = self.gate(member, StepCall::Replication { from: from.clone() }, 5);
-            for member in [to, from] {
+        for Replicating { gated, other, back } in course.replicating {
+            let Some(member) = changes.get(gated) else { continue };
+            let call = StepCall::Replication { from: other.clone(), back: *back };
+            let gate = self.gate(member, call, 5);
+            for member in [gated, other] {
                 if let Some((_, made)) = self.makes.get(member).copied() {
                     self.derive(gate, made, OrderingRule::Serve);
                 }

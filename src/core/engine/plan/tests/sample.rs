@@ -248,7 +248,7 @@ fn call() -> impl Strategy<Value = StepCall> {
         any::<bool>().prop_map(|deposed| StepCall::Gone { deposed }),
         Just(StepCall::Gate),
         vec(address(), 0..3).prop_map(|of| StepCall::Serving { of }),
-        address().prop_map(|from| StepCall::Replication { from }),
+        (address(), any::<bool>()).prop_map(|(from, back)| StepCall::Replication { from, back }),
         (any::<u64>(), option::of(any::<i64>()))
             .prop_map(|(seconds, until)| StepCall::Drain { seconds, until }),
     ]

@@ -241,6 +241,27 @@ fn home_again_drains_before_the_standby_shrinks() {
     insta::assert_snapshot!(check(&case));
 }
 
+/// Users have written where they were: that is what has to arrive where they come to.
+#[test]
+fn plan_switch_waits_for_what_was_written_where_users_leave() {
+    let tables = "
+  table: { kind: dynamodb.table, region: us-east-1, name: t, attributes: { id: S }, hash_key: id }
+  table_eu: { kind: dynamodb.replica, table: '${table}', region: eu-west-1, gate: { replication: true, within: 60s } }";
+    let sites = SITES.replace("\n  zone:", &format!("{tables}\n  zone:"));
+    let gates = |active, to| {
+        let case =
+            SwitchCase { applied: &sites, base: &sites, active, to, ..SwitchCase::default() };
+        let plan = plan(&case);
+        let gates = plan.steps.iter().filter_map(|it| match &it.call {
+            StepCall::Replication { from, back } => Some(format!("{} {from} {back}", it.address)),
+            _ => None,
+        });
+        gates.collect::<Vec<_>>()
+    };
+    assert_eq!(gates(None, Some(FAILOVER)), ["table_eu table false"]);
+    assert_eq!(gates(Some(FAILOVER), None), ["table_eu table true"]);
+}
+
 #[test]
 fn what_was_pending_is_not_part_of_the_switch() {
     let merged = SITES.replace("image: linode/debian12", "image: linode/debian13").replace(

@@ -47,11 +47,14 @@ pub struct ShiftDirection {
     pub ttl_seconds: u64,
 }
 
-/// A member of a group at which an item written to another has to arrive before users are directed.
+/// A member of a group with a replication gate, and another member: before users are directed an item that is written to the
+/// member that they leave has to arrive at the one that they come to. Gates stand on the standby's members.
 #[derive(Debug)]
 pub struct Replicating {
-    pub to: Address,
-    pub from: Address,
+    pub gated: Address,
+    pub other: Address,
+    /// Users go home: the gated member is the one that they leave.
+    pub back: bool,
 }
 
 fn has_replication_gate(it: &PlannedChange<'_>) -> bool {
@@ -68,9 +71,9 @@ pub fn unasked<'a>(planned: &'a [PlannedChange<'_>]) -> Option<&'a Address> {
         return None;
     }
     let group = |it: &PlannedChange<'_>| group_name(it.kind, it.desired.as_ref()?);
-    let pairs = replicating(planned);
+    let pairs = replicating(planned, false);
     let gated = planned.iter().filter(|it| has_replication_gate(it) && it.change.frozen.is_none());
-    let mut gated = gated.filter(|it| !pairs.iter().any(|pair| pair.to == it.change.address));
+    let mut gated = gated.filter(|it| !pairs.iter().any(|pair| pair.gated == it.change.address));
     let missed = |to: &&PlannedChange<'_>| {
         let name = group(to);
         unseen(to) || planned.iter().any(|it| unseen(&it) && name.is_some() && group(it) == name)
@@ -79,7 +82,7 @@ pub fn unasked<'a>(planned: &'a [PlannedChange<'_>]) -> Option<&'a Address> {
 }
 
 /// The members with a replication gate, each with another living one of its group.
-pub fn replicating(planned: &[PlannedChange<'_>]) -> Vec<Replicating> {
+pub fn replicating(planned: &[PlannedChange<'_>], back: bool) -> Vec<Replicating> {
     let lives = |it: &&PlannedChange<'_>| {
         it.change.frozen.is_none()
             && it.change.unknown.is_none()
@@ -93,8 +96,8 @@ pub fn replicating(planned: &[PlannedChange<'_>]) -> Vec<Replicating> {
     let gated = planned.iter().filter(lives).filter(|it| has_replication_gate(it));
     let pairs = gated.filter_map(|to| {
         let own = &to.change.address;
-        let from = members.other(own, &group(to)?)?;
-        Some(Replicating { to: own.clone(), from: from.clone() })
+        let other = members.other(own, &group(to)?)?;
+        Some(Replicating { gated: own.clone(), other: other.clone(), back })
     });
     pairs.collect()
 }
