@@ -137,7 +137,7 @@ pub enum CliCommand {
         #[arg(long)]
         switch: bool,
     },
-    /// Delete every resource recorded in the state
+    /// Delete every resource recorded in the state, data included
     Destroy {
         #[command(flatten)]
         layers: LayerArgs,
@@ -155,7 +155,7 @@ pub enum CliCommand {
         #[arg(long)]
         data_loss: bool,
     },
-    /// Fail over to a recovery overlay (unplanned or planned)
+    /// Fail over to a recovery overlay: the home site is down or, with --planned, both sites are up
     Failover {
         #[command(flatten)]
         target: TargetArgs,
@@ -245,7 +245,7 @@ pub enum CliCommand {
         #[arg(long, value_enum, default_value = "text")]
         format: Words,
     },
-    /// Probe a URL from outside and fail over when it is down
+    /// Probe a URL from outside, and fail over automatically when it stays down
     #[command(long_about = watch::MANUAL)]
     Watch {
         #[command(flatten)]

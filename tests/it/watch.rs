@@ -177,7 +177,7 @@ fn what_never_answered_is_not_watched() {
     let says = "more likely a typo than an outage";
     let site = Site::of(&["404"]);
     watch(&home, &site.url(), &["--once"]).code(1).says(&["HTTP 404 instead of 200", says]).done();
-    watch(&home, &nobody(), &["--once"]).code(1).says(&["refused", says]).done();
+    watch(&home, nobody(), &["--once"]).code(1).says(&["refused", says]).done();
     watch(&home, "http://nobody.example.com/", &["--once"]).code(1).says(&["no zone", says]).done();
     let https = site.url().replace("http:", "https:");
     let output = watch(&home, &https, &["--once"]).code(1).says(&[says]);
@@ -250,7 +250,7 @@ fn without_a_control_that_answers_nothing_is_decided() {
     let control = Site::of(&["404", "502", "502", "502", "200"]);
     let (url, control) = (site.url(), control.url());
     let dead = nobody();
-    let flags = ["--control", &dead, "--control", &control, "--exec", RUN, "--rounds", "6"];
+    let flags = ["--control", dead, "--control", &control, "--exec", RUN, "--rounds", "6"];
     let output = watch(&home, &url, &flags).code(0);
     assert_eq!(
         names(&output),

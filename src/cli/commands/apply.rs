@@ -316,7 +316,7 @@ fn unasked_switch(place: &StackRef, state: &State, asked: &[String]) -> OpsError
     let switch = AdvisedCommand::ApplySwitch { stack: &name, overlays: asked };
     OpsError::refused(
         format!(
-            "the active overlays are {}, and this apply would switch to {}",
+            "{} is active, and this apply would switch to {}; nothing was changed",
             OverlayNames(&state.active),
             OverlayNames(asked)
         ),
