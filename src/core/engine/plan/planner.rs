@@ -137,9 +137,8 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
     it.hold_needed();
     directions.retain(|it| it.until.is_none_or(|until| until > options.now));
     // Only a switch asks whether the other side has the data.
-    let is_home = it.worlds.state.is_some_and(|state| state.home == it.worlds.stack.overlays);
-    let switches = options.from.is_some();
-    let replicating = if switches { replicating(&it.planned, is_home) } else { Vec::new() };
+    let replicating =
+        options.from.iter().flat_map(|_| replicating(&it.worlds, &it.planned)).collect::<Vec<_>>();
     let goes_on = options.from.is_some()
         && it.worlds.state.is_some_and(|state| state.active == it.worlds.stack.overlays);
     let left = left(&it.worlds, &it.planned, &directions, goes_on);

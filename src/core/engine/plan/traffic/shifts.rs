@@ -71,9 +71,9 @@ pub fn unasked<'a>(planned: &'a [PlannedChange<'_>]) -> Option<&'a Address> {
         return None;
     }
     let group = |it: &PlannedChange<'_>| group_name(it.kind, it.desired.as_ref()?);
-    let pairs = replicating(planned, false);
+    let pairs = gated_pairs(planned);
     let gated = planned.iter().filter(|it| has_replication_gate(it) && it.change.frozen.is_none());
-    let mut gated = gated.filter(|it| !pairs.iter().any(|pair| pair.gated == it.change.address));
+    let mut gated = gated.filter(|it| !pairs.iter().any(|pair| pair.0 == it.change.address));
     let missed = |to: &&PlannedChange<'_>| {
         let name = group(to);
         unseen(to) || planned.iter().any(|it| unseen(&it) && name.is_some() && group(it) == name)
@@ -81,8 +81,16 @@ pub fn unasked<'a>(planned: &'a [PlannedChange<'_>]) -> Option<&'a Address> {
     gated.find(missed).map(|it| &it.change.address)
 }
 
+/// The members with a replication gate, each with another living one of its group, and in which direction a switch to these
+/// layers looks.
+pub fn replicating(worlds: &PlanInputs<'_>, planned: &[PlannedChange<'_>]) -> Vec<Replicating> {
+    let back = worlds.state.is_some_and(|state| state.home == worlds.stack.overlays);
+    let pairs = gated_pairs(planned).into_iter();
+    pairs.map(|(gated, other)| Replicating { gated, other, back }).collect()
+}
+
 /// The members with a replication gate, each with another living one of its group.
-pub fn replicating(planned: &[PlannedChange<'_>], back: bool) -> Vec<Replicating> {
+fn gated_pairs(planned: &[PlannedChange<'_>]) -> Vec<(Address, Address)> {
     let lives = |it: &&PlannedChange<'_>| {
         it.change.frozen.is_none()
             && it.change.unknown.is_none()
@@ -97,7 +105,7 @@ pub fn replicating(planned: &[PlannedChange<'_>], back: bool) -> Vec<Replicating
     let pairs = gated.filter_map(|to| {
         let own = &to.change.address;
         let other = members.other(own, &group(to)?)?;
-        Some(Replicating { gated: own.clone(), other: other.clone(), back })
+        Some((own.clone(), other.clone()))
     });
     pairs.collect()
 }
