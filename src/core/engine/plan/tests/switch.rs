@@ -245,7 +245,7 @@ fn home_again_drains_before_the_standby_shrinks() {
 #[test]
 fn plan_switch_waits_for_what_was_written_where_users_leave() {
     let tables = "
-  table: { kind: dynamodb.table, region: us-east-1, name: t, attributes: { id: S }, hash_key: id }
+  table: { kind: dynamodb.table, region: us-east-1, name: shop, attributes: { id: S }, hash_key: id }
   table_eu: { kind: dynamodb.replica, table: '${table}', region: eu-west-1, gate: { replication: true, within: 60s } }";
     let sites = SITES.replace("\n  zone:", &format!("{tables}\n  zone:"));
     let gates = |active, to| {
