@@ -71,7 +71,7 @@ fn refused_switch(home: &Home) {
     let before = home.shown();
     home.sandbox(&["apply", "woocommerce", "-o", "scale_up", "--yes"])
         .code(3)
-        .says(&["active overlays", "--switch"])
+        .says(&["is active, and this apply would switch to scale_up", "--switch"])
         .done();
     assert_eq!(home.shown(), before, "nothing was changed");
 }
