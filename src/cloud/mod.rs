@@ -9,8 +9,8 @@ pub mod read;
 pub mod driver;
 pub mod http;
 pub(crate) mod wire;
-pub(crate) mod linode;
 pub(crate) mod rest;
+mod linode;
 mod dynamodb;
 pub mod provider;
 #[cfg(test)]

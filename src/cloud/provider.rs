@@ -14,6 +14,7 @@ use crate::cloud::driver::{Driver, Misdirected};
 use crate::cloud::dynamodb::Dynamo;
 use crate::cloud::error::ProviderError;
 use crate::cloud::http::connection::Connections;
+use crate::cloud::linode::LinodeDialect;
 use crate::cloud::rest::driver::RestDriver;
 use crate::engine::observed::{Candidate, Neighbor, Observation};
 use crate::engine::plan::checks::grants::Restricted;
@@ -34,7 +35,8 @@ impl Provider {
     /// The drivers of the built-in kinds.
     pub fn new(connections: Arc<Connections>) -> Self {
         let is_sandbox = connections.settings.sandbox;
-        let rest: Arc<dyn Driver> = Arc::new(RestDriver::new(Arc::clone(&connections)));
+        let linode = Arc::new(LinodeDialect::new(Arc::clone(&connections)));
+        let rest: Arc<dyn Driver> = Arc::new(RestDriver::new(linode));
         let tables: Arc<dyn Driver> = Arc::new(Dynamo::new(connections));
         Self::over([rest, tables].into(), is_sandbox)
     }

@@ -13,9 +13,6 @@ use crate::engine::retry::ErrorClass;
 /// Events of before are over: the longest wait for an event, a migration, takes less.
 const SINCE_MILLISECONDS: i64 = 3_600_000;
 
-/// A list that is younger than this is as good as a new one for somebody who goes on waiting anyway.
-pub(crate) const FRESH: Duration = Duration::from_secs(1);
-
 /// The events of the last hour, as one run reads them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Events(Arc<Mutex<Option<SeenEvents>>>);

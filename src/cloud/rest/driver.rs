@@ -6,12 +6,9 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use crate::cloud::error::ProviderError;
-use crate::cloud::http::connection::Connections;
 use crate::cloud::http::identity::{identity, part};
-use crate::cloud::linode::client::LinodeApi;
-use crate::cloud::linode::events::{Events, FRESH};
-use crate::cloud::linode::grants::UserGrants;
 use crate::cloud::read::{Created, ReadResult};
+use crate::cloud::rest::dialect::Dialect;
 use crate::cloud::rest::pending_attributes::{PendingAttributes, missing};
 use crate::cloud::wire::decode::{at, decoded, id, looked_up, lookups, mark};
 use crate::cloud::wire::routes::Routes;
@@ -20,23 +17,19 @@ use crate::engine::retry::ErrorClass;
 use crate::engine::schema::{Kind, Ready};
 use crate::engine::value::{Attributes, Value};
 
+/// A list of what goes on that is younger than this is as good as a new one for somebody who goes on waiting anyway.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// Acts on kinds with routes.
 #[derive(Clone)]
 pub(crate) struct RestDriver {
-    pub linode: LinodeApi,
+    pub dialect: Arc<dyn Dialect>,
     pub awaited: PendingAttributes,
-    pub events: Events,
-    pub grants: UserGrants,
 }
 
 impl RestDriver {
-    pub(crate) fn new(connections: Arc<Connections>) -> Self {
-        Self {
-            linode: LinodeApi { connections, place: None },
-            awaited: PendingAttributes::default(),
-            events: Events::default(),
-            grants: UserGrants::default(),
-        }
+    pub(crate) fn new(dialect: Arc<dyn Dialect>) -> Self {
+        Self { dialect, awaited: PendingAttributes::default() }
     }
 
     pub(crate) async fn make(
@@ -46,16 +39,16 @@ impl RestDriver {
         mark: Option<&str>,
     ) -> Result<Created, ProviderError> {
         let call = self.plan(kind, |it| it.create(attributes, mark))?;
-        let row = self.linode.change(&call).await?;
+        let row = self.dialect.change(&call).await?;
         let Some(id) = id(&row) else {
-            let endpoint = format!("{} {}", call.method, self.linode.url(&call.path));
+            let endpoint = format!("{} {}", call.method, self.dialect.url(&call.path));
             return Err(ProviderError::new(
                 ErrorClass::UnknownOutcome,
                 endpoint,
                 "the response contains no ID",
             ));
         };
-        self.grants.made(kind, &id).await;
+        self.dialect.made(kind, &id).await;
         Ok(Created { id, attributes: decoded(kind, &row) })
     }
 
@@ -69,7 +62,7 @@ impl RestDriver {
         mark: Option<&str>,
     ) -> Result<Attributes, ProviderError> {
         let call = self.plan(kind, |it| it.update(id, attributes, group, changed, mark))?;
-        let answer = match self.linode.change(&call).await {
+        let answer = match self.dialect.change(&call).await {
             Ok(answer) => Some(answer),
             // A call that was cut off has arrived after all: the cloud refuses to make again what it has made.
             Err(error) if error.fault == ErrorClass::Rejected && !changed.is_empty() => {
@@ -111,7 +104,7 @@ impl RestDriver {
         attributes: &Attributes,
     ) -> Result<(), ProviderError> {
         let call = self.plan(kind, |it| it.delete(id, attributes))?;
-        match self.linode.change(&call).await {
+        match self.dialect.change(&call).await {
             Ok(_) => Ok(()),
             Err(error) if error.fault == ErrorClass::Missing => {
                 self.gone(kind, id, attributes, error).await
@@ -128,7 +121,7 @@ impl RestDriver {
         attributes: &Attributes,
         error: ProviderError,
     ) -> Result<(), ProviderError> {
-        match self.grants.hides(kind, id, attributes).await {
+        match self.dialect.hides(kind, id, attributes).await {
             None => Ok(()),
             Some(words) => Err(ProviderError { fault: ErrorClass::Denied, words, ..error }),
         }
@@ -160,7 +153,7 @@ impl RestDriver {
         told: &[String],
     ) -> Result<ReadResult, ProviderError> {
         let path = self.plan(kind, |it| it.object(id, attributes))?;
-        let row = match self.linode.object(&path, id).await {
+        let row = match self.dialect.object(&path, id).await {
             Ok(row) => row,
             Err(error) if error.fault == ErrorClass::Missing => {
                 self.awaited.forget(&path);
@@ -172,7 +165,7 @@ impl RestDriver {
         let awaited = self.awaited.of(&path);
         for (name, lookup) in lookups(kind) {
             if told.contains(name) || awaited.contains_key(name) {
-                let rows = self.linode.list(&lookup.list, None).await?;
+                let rows = self.dialect.list(&lookup.list, None).await?;
                 seen.insert(name.clone(), looked_up(lookup, &rows, id));
             }
         }
@@ -199,13 +192,13 @@ impl RestDriver {
             identity(it.kind, attributes).ok_or_else(missing)
         })?;
         let filter = self.plan(kind, |it| Ok(filter(it, attributes)))?;
-        let rows = match self.linode.list(&path, filter.as_ref()).await {
+        let rows = match self.dialect.list(&path, filter.as_ref()).await {
             Ok(rows) => rows,
             // Nothing is in a container that is not there.
             Err(error) if error.fault == ErrorClass::Missing => {
                 let container = kind.contains_in.as_ref().and_then(|it| attributes.get(it));
                 let container = container.and_then(Value::as_text).unwrap_or_default();
-                self.grants.read(&self.linode).await?;
+                self.dialect.restricted().await?;
                 self.gone(kind, container, attributes, error).await?;
                 Vec::new()
             }
@@ -227,7 +220,7 @@ impl RestDriver {
         attributes: &Attributes,
     ) -> Result<Vec<(String, Attributes)>, ProviderError> {
         let path = self.plan(kind, |it| it.collection(attributes))?;
-        match self.linode.list(&path, None).await {
+        match self.dialect.list(&path, None).await {
             Ok(rows) => {
                 Ok(rows.iter().filter_map(|row| Some((id(row)?, decoded(kind, row)))).collect())
             }
@@ -247,7 +240,7 @@ impl RestDriver {
         let Some(path) = self.plan(kind, |it| it.filters(of, attributes))? else {
             return Ok(Vec::new());
         };
-        match self.linode.list(&path, None).await {
+        match self.dialect.list(&path, None).await {
             Ok(rows) => {
                 let told = rows.iter().filter_map(|row| Some((id(row)?, decoded(wall, row))));
                 Ok(told.collect())
@@ -266,7 +259,7 @@ impl RestDriver {
         Routes::of(kind).and_then(make).map_err(|why| {
             ProviderError::new(
                 ErrorClass::Rejected,
-                format!("{} at {}", kind.kind, self.linode.url("")),
+                format!("{} at {}", kind.kind, self.dialect.url("")),
                 why,
             )
         })
@@ -281,7 +274,7 @@ impl RestDriver {
     ) -> Result<Option<String>, ProviderError> {
         let ready = kind.rest.as_ref().and_then(|it| it.ready.as_ref());
         match ready.and_then(|it| it.quiet.as_ref()) {
-            Some(entity) => self.events.under_way(&self.linode, entity, id, age).await,
+            Some(entity) => self.dialect.under_way(entity, id, age).await,
             None => Ok(None),
         }
     }

@@ -12,8 +12,8 @@ use tracing::Instrument as _;
 use crate::cloud::breaker::Endpoint;
 use crate::cloud::error::ProviderError;
 use crate::cloud::http::identity::identity;
-use crate::cloud::linode::client::LinodeApi;
 use crate::cloud::read::ReadQuery;
+use crate::cloud::rest::dialect::Dialect;
 use crate::cloud::rest::driver::{RestDriver, expected, is_same, not_ready};
 use crate::cloud::wire::decode::{decoded, id, looked_up, lookups, mark};
 use crate::cloud::wire::routes::Routes;
@@ -47,21 +47,21 @@ pub(crate) async fn observe(
     questions: &[ReadQuery<'_>],
     catalog: &Catalog,
 ) -> (Vec<Observation>, Vec<Neighbor>) {
-    let linode = &rest.linode;
-    rest.grants.forget().await;
+    let dialect = &*rest.dialect;
+    dialect.forget_grants().await;
     let places: Vec<Result<String, String>> = questions.iter().map(place).collect();
     let together = SharedLists::new(questions);
     let mut paths: BTreeMap<String, Option<Endpoint>> = BTreeMap::new();
     for (question, place) in questions.iter().zip(&places) {
         if let Ok(path) = place {
             let nested = Routes::of(question.kind).is_ok_and(|it| it.is_nested());
-            paths.insert(path.clone(), nested.then(|| together.place(linode, question, path)));
+            paths.insert(path.clone(), nested.then(|| together.place(dialect, question, path)));
         }
         for (_, lookup) in lookups(question.kind) {
             paths.entry(lookup.list.clone()).or_insert(None);
         }
     }
-    let lists = lists(linode, paths).await;
+    let lists = lists(dialect, paths).await;
     let mut objects = BTreeMap::new();
     for (question, place) in questions.iter().zip(&places) {
         if let (Ok(path), Some(id)) = (place, question.id)
@@ -70,11 +70,11 @@ pub(crate) async fn observe(
             && let Ok(object) =
                 Routes::of(question.kind).and_then(|it| it.object(id, question.attributes))
         {
-            let place = together.place(linode, question, &object);
+            let place = together.place(dialect, question, &object);
             objects.insert(object, (place, id.to_owned()));
         }
     }
-    let confirmed = confirmed(linode, objects).await;
+    let confirmed = confirmed(dialect, objects).await;
     let answers = questions.iter().zip(&places).map(|(question, place)| match place {
         Ok(path) => answer(question, path, &lists, &confirmed),
         Err(why) => unclear(why.clone()),
@@ -173,7 +173,7 @@ async fn unhide(rest: &RestDriver, questions: &[ReadQuery<'_>], answers: &mut [O
     if absent.is_empty() {
         return;
     }
-    let restricted = rest.grants.read(&rest.linode).await;
+    let restricted = rest.dialect.restricted().await;
     for (question, id, seen) in absent {
         let unseen = match &restricted {
             Ok(None) => None,
@@ -204,9 +204,9 @@ impl<'a> SharedLists<'a> {
     }
 
     /// The fault domain of the object; a container that nobody asks about stands for itself.
-    fn place(&self, linode: &LinodeApi, question: &ReadQuery<'_>, path: &str) -> Endpoint {
+    fn place(&self, dialect: &dyn Dialect, question: &ReadQuery<'_>, path: &str) -> Endpoint {
         let name = self.fault_domain(question).unwrap_or_else(|| path.to_owned());
-        Endpoint { name, endpoint: linode.url("") }
+        Endpoint { name, endpoint: dialect.url("") }
     }
 
     fn fault_domain(&self, question: &ReadQuery<'_>) -> Option<String> {
@@ -232,14 +232,14 @@ impl<'a> SharedLists<'a> {
 }
 
 /// Every list at once, within the limit. Those inside of an object depend on where that is.
-async fn lists(linode: &LinodeApi, paths: BTreeMap<String, Option<Endpoint>>) -> ObjectLists {
+async fn lists(dialect: &dyn Dialect, paths: BTreeMap<String, Option<Endpoint>>) -> ObjectLists {
     let jobs = paths.into_iter().map(|(path, place)| {
-        let linode = LinodeApi { place: place.clone(), ..linode.clone() };
+        let dialect = dialect.at(place.clone());
         let (name, nested) = (path.clone(), place.is_some());
-        let job = async move { linode.list(&path, None).await };
+        let job = async move { dialect.list(&path, None).await };
         (name, place, job, move |rows| listed(rows, nested))
     });
-    all(linode, jobs).await
+    all(dialect, jobs).await
 }
 
 fn listed(answer: Result<Vec<Json>, ProviderError>, nested: bool) -> ListedObject {
@@ -256,21 +256,21 @@ fn listed(answer: Result<Vec<Json>, ProviderError>, nested: bool) -> ListedObjec
 
 /// Objects that a list did not name, asked for one by one.
 async fn confirmed(
-    linode: &LinodeApi,
+    dialect: &dyn Dialect,
     objects: BTreeMap<String, (Endpoint, String)>,
 ) -> BTreeMap<String, Result<Json, ProviderError>> {
     let jobs = objects.into_iter().map(|(path, (place, id))| {
-        let linode = LinodeApi { place: Some(place.clone()), ..linode.clone() };
+        let dialect = dialect.at(Some(place.clone()));
         let name = path.clone();
-        let job = async move { linode.object(&path, &id).await };
+        let job = async move { dialect.object(&path, &id).await };
         (name, Some(place), job, |answer| answer)
     });
-    all(linode, jobs).await
+    all(dialect, jobs).await
 }
 
 /// Runs named jobs concurrently, a few at a time in each place; a place that does not answer holds up nobody else.
 async fn all<A, T, F, M>(
-    linode: &LinodeApi,
+    dialect: &dyn Dialect,
     jobs: impl Iterator<Item = (String, Option<Endpoint>, F, M)>,
 ) -> BTreeMap<String, T>
 where
@@ -284,7 +284,7 @@ where
     for (name, place, job, make) in jobs {
         let limit = limits.entry(place.as_ref().map(|it| it.name.clone()));
         let limit = Arc::clone(limit.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))));
-        let connections = Arc::clone(&linode.connections);
+        let connections = Arc::clone(dialect.connections());
         let reading = async move {
             let call = async {
                 let _turn = limit.acquire_owned().await.expect("the limit is never closed");

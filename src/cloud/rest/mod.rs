@@ -1,5 +1,6 @@
 //! The driver of every kind that a `kind.yaml` describes with routes.
 
+pub(crate) mod dialect;
 pub(crate) mod pending_attributes;
 pub(crate) mod driver;
 pub(crate) mod listing;
@@ -10,10 +11,8 @@ use serde_json::Value as Json;
 
 use crate::cloud::driver::{Driver, Reply, Tried};
 use crate::cloud::error::ProviderError;
-use crate::cloud::linode::{AT_ONCE, LINODE};
 use crate::cloud::read::{Created, ReadQuery, ReadResult};
 use crate::cloud::rest::driver::RestDriver;
-use crate::cloud::settings::is_loopback;
 use crate::engine::observed::{Candidate, Neighbor, Observation};
 use crate::engine::plan::checks::grants::Restricted;
 use crate::engine::plan::checks::offers::OfferSource;
@@ -23,23 +22,23 @@ use crate::engine::value::Attributes;
 
 impl Driver for RestDriver {
     fn provider(&self) -> &str {
-        LINODE
+        self.dialect.provider()
     }
 
     fn cloud(&self) -> &str {
-        LINODE
+        self.dialect.cloud()
     }
 
     fn at_once(&self) -> usize {
-        AT_ONCE
+        self.dialect.at_once()
     }
 
     fn is_local(&self) -> bool {
-        is_loopback(&self.linode.connections.settings.linode_url)
+        self.dialect.is_local()
     }
 
     fn account<'a>(&'a self, bound: Option<&'a str>) -> Tried<'a, String> {
-        Box::pin(self.linode.account(bound))
+        self.dialect.account(bound)
     }
 
     fn observe<'a>(
@@ -57,8 +56,8 @@ impl Driver for RestDriver {
     fn offers<'a>(&'a self, source: OfferSource, path: &'a str) -> Tried<'a, Vec<Json>> {
         Box::pin(async move {
             match source {
-                OfferSource::List => self.linode.list(path, None).await,
-                OfferSource::Object => Ok(vec![self.linode.get(path, &[], None).await?]),
+                OfferSource::List => self.dialect.list(path, None).await,
+                OfferSource::Object => Ok(vec![self.dialect.get(path).await?]),
                 OfferSource::Quotas => Err(ProviderError::new(
                     ErrorClass::Rejected,
                     path,
@@ -69,7 +68,7 @@ impl Driver for RestDriver {
     }
 
     fn restricted(&self) -> Tried<'_, Option<Restricted>> {
-        Box::pin(self.grants.read(&self.linode))
+        self.dialect.restricted()
     }
 
     fn inside<'a>(
