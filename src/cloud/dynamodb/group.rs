@@ -131,6 +131,13 @@ impl Dynamo {
         let member = match self.member(place, wanted).await {
             Ok(member) => Some(member.table),
             Err(error) if error.fault == ErrorClass::Missing => None,
+            // Without anyone else to ask, as where home is lost, its own region's word has to do.
+            Err(error)
+                if matches!(error.fault, ErrorClass::Unreachable | ErrorClass::Transient)
+                    && !own.is_empty() =>
+            {
+                return Ok(own);
+            }
             Err(error) => return Err(error),
         };
         let entry = member.as_ref().and_then(|it| status_of(it, &place.region));

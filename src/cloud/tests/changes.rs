@@ -11,7 +11,7 @@ use crate::cloud::provider::{Provider, ReadQuery, ReadResult};
 use crate::cloud::tests::{NB, attributes, kind, provider, settings};
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
-use crate::engine::retry::ErrorClass;
+use crate::engine::retry::{ErrorClass, READING};
 use crate::engine::value::Attributes;
 
 #[tokio::test]
@@ -191,4 +191,18 @@ async fn alike_tells_a_replica_by_its_group() {
         assert_eq!(told, Vec::from_iter(expected), "{own:?}, listed as {group:?}");
         assert!(alike.iter().all(|it| it.id.contains(":us-west-2:")), "{alike:?}");
     }
+}
+
+/// A replica whose home is gone is still known by its own region: a failover has to recover it.
+#[tokio::test]
+async fn alike_believes_the_region_of_a_replica_when_no_other_member_answers() {
+    let replica = kind("dynamodb.replica");
+    let given = json!({ "region": "us-west-2", "table": "t", "table.region": "us-east-1", "table.name": "shop" });
+    let unwell = std::iter::repeat_n(("describetable", page(503)), READING.attempts as usize);
+    let own = || ("describetable", described("us-west-2", None));
+    let tags = ("listtags", ok(&json!({ "Tags": [] })));
+    let lines = [own(), tags].into_iter().chain(unwell).chain([own()]);
+    let script = Script::of(lines.collect()).await;
+    let alike = provider(&script.url).alike(&replica, &attributes(&given)).await.unwrap();
+    assert_eq!(alike.iter().map(|it| it.foreign).collect::<Vec<_>>(), [false]);
 }
