@@ -40,7 +40,7 @@ fn json(attribute: &Attribute, value: &Value) -> Json {
 }
 
 fn member(attribute: &Attribute, name: &str, value: &Value) -> Json {
-    let of = attribute.members.as_ref().and_then(|it| it.get(name)).or(attribute.of.as_deref());
+    let of = attribute.member(name);
     of.map_or_else(|| value.json(), |of| json(of, value))
 }
 

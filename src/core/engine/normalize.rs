@@ -140,8 +140,7 @@ fn normal_map(attribute: &Attribute, map: &Attributes, all: &Attributes) -> Attr
     map.iter()
         .filter(|(_, value)| attribute.members.is_none() || !value.is_null())
         .map(|(name, value)| {
-            let of =
-                attribute.members.as_ref().and_then(|it| it.get(name)).or(attribute.of.as_deref());
+            let of = attribute.member(name);
             (name.clone(), of.map_or_else(|| value.clone(), |of| normal(of, value, all)))
         })
         .collect()

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::engine::address::Address;
-use crate::engine::lang::model::{Gate, Instance, Stack};
+use crate::engine::lang::model::{Gate, Instance, Resource, Stack};
 use crate::engine::lang::resolve::{ResolvedGate, resolve, resolve_gate};
 use crate::engine::lang::validate::attribute_reads::Around;
 use crate::engine::lang::validate::implied::forms;
@@ -34,7 +34,7 @@ use crate::engine::text::diagnostic::{Diagnostic, on_one_line, stops};
 use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::execute_step::execute_step;
 use crate::ops::apply::step_inputs::{
-    Front, StepContext, StepDone, StepInputs, Times, WatchedResource,
+    Front, StepContext, StepDone, StepInputs, StepWait, Times, WatchedResource,
 };
 use crate::ops::load::session::Session;
 use crate::ops::plan::make::Proposed;
@@ -145,7 +145,7 @@ impl<'a> Executor<'a> {
             for step in started {
                 let started = Some(self.session.clock.now());
                 self.times.insert(step, Times { started, ..Times::default() });
-                match self.job(step) {
+                match self.inputs(step) {
                     Ok(job) => {
                         let address = job.step.address.to_string();
                         let span =
@@ -251,75 +251,92 @@ impl<'a> Executor<'a> {
     }
 
     /// Works out what a step needs, now that everything before it is known.
-    fn job(&self, id: usize) -> Result<StepInputs, String> {
+    fn inputs(&self, id: usize) -> Result<StepInputs, String> {
         let step = self.plan.steps[id].clone();
         let session: &'a Session = self.session;
-        let found = session.catalog.get(&step.kind).expect("plans hold known kinds");
-        let kind = found.clone();
-        let instance = self.stack.instances.get(&step.address);
-        let record = self.state.records.get(&step.address).or(self.removed.get(&step.address));
-        let (attributes, sealed) = self.attributes(&step, found, instance, record)?;
-        let gate = match (&step.call, instance) {
-            (StepCall::Gate, Some(instance)) => {
-                self.gate(instance, instance.resource.ready.as_deref())?
-            }
-            (StepCall::Serving { of }, Some(instance)) if of.is_empty() => {
-                self.gate(instance, instance.resource.gate.as_deref())?
-            }
-            (StepCall::Replication { .. }, Some(instance)) => {
-                self.gate(instance, instance.resource.gate.as_deref())?
-            }
-            _ => None,
-        };
-        let watches = match &step.call {
-            StepCall::Serving { of } => {
-                let family = self.family(&step, instance);
-                // Where users are directed they have to be let in; what was only disturbed has to be as it was.
-                let directs = kind.drain.is_some();
-                let watched = |it: &Address| {
-                    let watched = self.watched(it)?;
-                    let front = directs.then(|| self.front(&watched, family)).flatten();
-                    Ok::<_, String>(WatchedResource { front: front.map(Box::new), ..watched })
-                };
-                of.iter().map(watched).collect::<Result<_, _>>()?
-            }
-            _ => Vec::new(),
-        };
-        let draining = self.state.draining.iter().filter(|it| it.address == step.address);
-        let drained_at = match &step.call {
-            StepCall::Drain { until, .. } => until.or(draining.map(|it| it.until).max()),
-            _ => None,
-        };
-        let peer = match &step.call {
-            StepCall::Replication { from, .. } => Some(self.watched(from)?),
-            _ => None,
-        };
-        let taggable = kind.mark.is_some();
+        let kind = session.catalog.get(&step.kind).expect("plans hold known kinds");
+        let address = &step.address;
+        let instance = self.stack.instances.get(address);
+        let record = self.state.records.get(address).or(self.removed.get(address));
+        let (attributes, sealed) = self.attributes(&step, kind, instance, record)?;
+        let wait = self.wait(&step, kind, instance)?;
+        let parent_is_new = self.is_inside_new(kind, instance);
+        let tag = || ownership_tag(&self.plan.stack, &self.state.lineage, address);
+        // The layers say both; what they dropped keeps what was recorded of it.
         let needs = instance.map(|it| it.needs.iter().map(|(need, _)| need.clone()).collect());
         let protected = instance.and_then(|it| it.resource.lifecycle.prevent_destroy);
         let timeout = instance.and_then(|it| it.resource.timeouts.get(timeout_name(&step.call)));
         Ok(StepInputs {
-            mark: taggable
-                .then(|| ownership_tag(&self.plan.stack, &self.state.lineage, &step.address)),
-            surveyed: self.surveyed.contains(&step.address) || self.is_inside_new(&kind, instance),
-            parent_is_new: self.is_inside_new(&kind, instance),
+            mark: kind.mark.is_some().then(tag),
+            surveyed: parent_is_new || self.surveyed.contains(address),
+            parent_is_new,
             needs: needs.or(record.map(|it| it.needs.clone())).unwrap_or_default(),
             protected: protected.unwrap_or(record.is_some_and(|it| it.protected)),
-            beside: self.beside.contains(&step.address),
-            is_last: self.last_of.get(&step.address) == Some(&id),
+            beside: self.beside.contains(address),
+            is_last: self.last_of.get(address) == Some(&id),
             timeout: timeout.map(|it| Duration::from_secs(*it)),
-            slow: self.slow(&step, &kind),
-            watches,
-            drained_at,
+            slow: self.slow(&step, kind),
             dns_bound: ttl(&step, role(&step, &self.plan.steps)),
-            peer,
             record: record.cloned(),
+            kind: kind.clone(),
             step,
-            kind,
             attributes,
             sealed,
-            gate,
+            wait,
         })
+    }
+
+    /// What the wait of a step looks at. A condition of the stack's own stands in place of lifeboat's.
+    fn wait(
+        &self,
+        step: &Step,
+        kind: &'a Kind,
+        instance: Option<&Instance>,
+    ) -> Result<StepWait, String> {
+        let own = |gate: fn(&Resource) -> Option<&Gate>| match instance {
+            Some(it) => self.gate(it, gate(&it.resource)),
+            None => Ok(None),
+        };
+        let condition =
+            |gate: Option<ResolvedGate>| gate.map_or(StepWait::Nothing, StepWait::Condition);
+        match &step.call {
+            StepCall::Gate => own(|it| it.ready.as_deref()).map(condition),
+            StepCall::Serving { of } if of.is_empty() => {
+                own(|it| it.gate.as_deref()).map(condition)
+            }
+            StepCall::Serving { of } => {
+                Ok(StepWait::Serving(self.serving(step, kind, instance, of)?))
+            }
+            StepCall::Replication { from, .. } => {
+                let peer = Box::new(self.watched(from)?);
+                let gate = own(|it| it.gate.as_deref())?;
+                Ok(gate.map_or(StepWait::Nothing, |gate| StepWait::Replication { gate, peer }))
+            }
+            StepCall::Drain { until, .. } => {
+                let draining = self.state.draining.iter().filter(|it| it.address == step.address);
+                Ok(StepWait::Drain { until: until.or(draining.map(|it| it.until).max()) })
+            }
+            _ => Ok(StepWait::Nothing),
+        }
+    }
+
+    /// What has to serve before a step goes on. Where it sends users to they have to be let in; what was only disturbed has to
+    /// be as it was.
+    fn serving(
+        &self,
+        step: &Step,
+        kind: &Kind,
+        instance: Option<&Instance>,
+        of: &[Address],
+    ) -> Result<Vec<WatchedResource>, String> {
+        let sends_users = kind.drain.is_some();
+        let family = self.family(step, instance);
+        let watched = |address: &Address| {
+            let watched = self.watched(address)?;
+            let front = sends_users.then(|| self.front(&watched, family)).flatten();
+            Ok(WatchedResource { front: front.map(Box::new), ..watched })
+        };
+        of.iter().map(watched).collect()
     }
 
     /// What this run made a moment ago holds nothing that could be taken for ours.

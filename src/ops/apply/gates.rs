@@ -8,7 +8,9 @@ use crate::engine::schema::{Kind, ReadinessWait, ServesWhen};
 use crate::engine::state::journal::StepOutcome;
 use crate::engine::state::record::Record;
 use crate::engine::value::Attributes;
-use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs, WatchedResource};
+use crate::ops::apply::step_inputs::{
+    Progress, StepContext, StepInputs, StepWait, WatchedResource,
+};
 use crate::ops::apply::waits::{PollResult, probed, wait};
 
 /// How often a wait for nobody to come any more says that it still waits.
@@ -16,13 +18,22 @@ const REMINDER: Duration = Duration::from_secs(30);
 
 /// Its own `gate`, or at least one healthy object behind each that is checked.
 pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
-    if let Some(gate) = &job.gate {
-        return match probed(hands, job, gate).await {
+    match &job.wait {
+        StepWait::Condition(gate) => match probed(hands, job, gate).await {
             Ok(()) => StepOutcome::Waited,
             Err(why) => StepOutcome::failed(format!("the `gate` condition was not met: {why}")),
-        };
+        },
+        StepWait::Serving(watched) => each_serves(hands, job, watched).await,
+        _ => StepOutcome::Waited,
     }
-    for watched in &job.watches {
+}
+
+async fn each_serves(
+    hands: &StepContext,
+    job: &StepInputs,
+    watched: &[WatchedResource],
+) -> StepOutcome {
+    for watched in watched {
         let (serves, sight) = match &watched.kind.serves_when {
             Some(serves) => (Some(serves), PollResult::Serves { watched, serves }),
             // What contains a member says how long its health may take.
@@ -54,7 +65,7 @@ pub async fn replication(
     job: &StepInputs,
     arrived: &mut Option<Duration>,
 ) -> StepOutcome {
-    let (Some(gate), Some(record), Some(peer)) = (&job.gate, &job.record, &job.peer) else {
+    let (StepWait::Replication { gate, peer }, Some(record)) = (&job.wait, &job.record) else {
         return StepOutcome::failed("no other member of its group is recorded");
     };
     let (theirs, own) = (members(peer), record_of(&job.kind, record));
@@ -95,7 +106,10 @@ fn record_of(kind: &Kind, record: &Record) -> Attributes {
 pub async fn drain(hands: &StepContext, job: &StepInputs, seconds: u64) -> StepOutcome {
     let clock = &hands.session.clock;
     let whole = i64::try_from(seconds).unwrap_or(i64::MAX / 2_000) * 1_000;
-    let until = job.drained_at.unwrap_or_else(|| clock.now() + whole);
+    let until = match job.wait {
+        StepWait::Drain { until: Some(until) } => until,
+        _ => clock.now() + whole,
+    };
     loop {
         let left = u64::try_from(until - clock.now()).unwrap_or(0);
         if left == 0 {

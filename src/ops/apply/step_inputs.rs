@@ -28,7 +28,7 @@ pub struct StepInputs {
     /// The same, sealed: what may be journalled.
     pub sealed: Attributes,
     pub record: Option<Record>,
-    pub gate: Option<ResolvedGate>,
+    pub wait: StepWait,
     pub mark: Option<String>,
     /// A listing under this run's lease has shown that nothing alike is there.
     pub surveyed: bool,
@@ -44,14 +44,23 @@ pub struct StepInputs {
     pub timeout: Option<Duration>,
     /// How long the change that it waits for may take, where that is said.
     pub slow: Option<Duration>,
-    /// What has to serve before users are directed to it.
-    pub watches: Vec<WatchedResource>,
-    /// When nobody remembers the old way any more, in milliseconds since the Unix epoch.
-    pub drained_at: Option<i64>,
     /// It directs users: for how many seconds resolvers may still answer what was before.
     pub dns_bound: Option<u64>,
-    /// Another member of its group, for a written item to arrive from.
-    pub peer: Option<WatchedResource>,
+}
+
+/// What a step waits for, beside what its kind says of its own object.
+#[derive(Debug)]
+pub enum StepWait {
+    /// A step that changes something, or a gate of which nothing is declared: it is open.
+    Nothing,
+    /// The condition that the stack gives: its `ready`, or its `gate`.
+    Condition(ResolvedGate),
+    /// Each of these has to serve before users are sent to it.
+    Serving(Vec<WatchedResource>),
+    /// Until caches have expired, in milliseconds since the Unix epoch; `None`: counted from the moment when the wait begins.
+    Drain { until: Option<i64> },
+    /// An item has to arrive between this member of a group and another one.
+    Replication { gate: ResolvedGate, peer: Box<WatchedResource> },
 }
 
 /// A recorded object that a gate looks at.

@@ -16,7 +16,9 @@ use crate::engine::schema::{ReadinessWait, ServesWhen};
 use crate::engine::state::journal::StepOutcome;
 use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::mutations::{take_outputs, went};
-use crate::ops::apply::step_inputs::{Front, Progress, StepContext, StepInputs, WatchedResource};
+use crate::ops::apply::step_inputs::{
+    Front, Progress, StepContext, StepInputs, StepWait, WatchedResource,
+};
 
 /// Where neither the kind nor the stack says how long.
 const WAIT: ReadinessWait = ReadinessWait { within_seconds: 600, poll_seconds: 5 };
@@ -56,7 +58,7 @@ pub async fn gone(hands: &StepContext, job: &StepInputs, deposed: bool) -> StepO
 }
 
 pub async fn gate(hands: &StepContext, job: &StepInputs) -> StepOutcome {
-    let Some(gate) = &job.gate else { return StepOutcome::Waited };
+    let StepWait::Condition(gate) = &job.wait else { return StepOutcome::Waited };
     match (probed(hands, job, gate).await, job.record.clone()) {
         (Ok(()), Some(mut record)) => {
             record.ready = job.is_last;

@@ -7,7 +7,7 @@ use crate::engine::lang::resolve::{ResolvedGate, ResolvedProbe};
 use crate::engine::plan::model::change::StepCall;
 use crate::engine::schema::Membership;
 use crate::engine::value::Value;
-use crate::ops::apply::step_inputs::{StepInputs, WatchedResource};
+use crate::ops::apply::step_inputs::{StepInputs, StepWait, WatchedResource};
 use crate::ops::tests::calls::update;
 use crate::ops::tests::memory::Fault;
 use crate::ops::tests::stage::{NAME, Stage, create, end, name_attributes, take_over};
@@ -51,19 +51,19 @@ fn replication(stage: &Stage, back: bool) -> StepInputs {
     // Names that lead to two places stand for the members of a group.
     let (name, region, others) = ("name".to_owned(), "target".to_owned(), String::new());
     job.kind.group = Some(Membership { name, region, others, join_as: None, twice: None });
-    job.gate =
-        Some(ResolvedGate { probe: ResolvedProbe::Replication, within_seconds: 60, times: 1 });
+    let gate = ResolvedGate { probe: ResolvedProbe::Replication, within_seconds: 60, times: 1 };
     let record = stage.record(NAME, "1", name_attributes());
     let mut theirs = record.clone();
     theirs.attributes.insert("target".into(), Value::text("192.0.2.2"));
     job.record = Some(record);
-    job.peer = Some(WatchedResource {
+    let peer = Box::new(WatchedResource {
         address: from,
         kind: job.kind.clone(),
         record: theirs,
         members: Vec::new(),
         front: None,
     });
+    job.wait = StepWait::Replication { gate, peer };
     job
 }
 

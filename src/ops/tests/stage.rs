@@ -25,7 +25,7 @@ use crate::ops::apply::execute_step::execute_step;
 use crate::ops::apply::finish::{RunRequest, RunResult};
 use crate::ops::apply::run::apply;
 use crate::ops::apply::step_inputs::{
-    JournalWriter, PendingWrite, Progress, StepContext, StepDone, StepInputs,
+    JournalWriter, PendingWrite, Progress, StepContext, StepDone, StepInputs, StepWait,
 };
 use crate::ops::error::OpsError;
 use crate::ops::load::session::{CloudTarget, Session};
@@ -226,7 +226,7 @@ impl Stage {
             attributes,
             kind,
             record: None,
-            gate: None,
+            wait: StepWait::Nothing,
             surveyed: true,
             parent_is_new: false,
             needs: Vec::new(),
@@ -235,10 +235,7 @@ impl Stage {
             is_last: true,
             slow: None,
             timeout: None,
-            watches: Vec::new(),
-            drained_at: None,
             dns_bound: None,
-            peer: None,
         }
     }
 

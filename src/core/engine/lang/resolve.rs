@@ -9,7 +9,8 @@ use crate::engine::lang::cel::lookup::{NameLookup, PathStep, word};
 use crate::engine::lang::cel::template::show;
 use crate::engine::lang::check::attribute::{CheckSite, check};
 use crate::engine::lang::model::{
-    Gate, GateProbe, Instance, InstanceShape, Output, Resource, Scope, Stack, Term, TextPart,
+    Gate, GateProbe, GivenAttribute, Instance, InstanceShape, Output, Resource, Scope, Stack, Term,
+    TextPart,
 };
 use crate::engine::lang::view::{ScopeView, Texts};
 use crate::engine::schema::{Attribute, Catalog, Kind, Type};
@@ -103,7 +104,11 @@ pub fn resolve_with(
             refer(name, attribute, &given.term, &view, &mut resolved, out);
             continue;
         }
-        let mut value = term(&given.term, &view, out);
+        let mut value = if attribute.has_references() {
+            with_references(name, attribute, &given.term, &view, out)
+        } else {
+            term(&given.term, &view, out)
+        };
         // Literals were checked when the resource was lowered.
         if !matches!(given.term.shape, InstanceShape::Literal(_)) {
             value = check(value, attribute, name, CheckSite::of(&given.term), out);
@@ -182,49 +187,84 @@ fn refer(
 ) {
     // Until it is known, and where it is wrong: wrong is told once.
     resolved.attributes.insert(name.to_owned(), Value::Open);
-    let InstanceShape::Expression(expression) = &given.shape else { return };
+    for (field, value) in referred(name, attribute, given, view, out).unwrap_or_default() {
+        let key = if field == "id" { name.to_owned() } else { [name, ".", field].concat() };
+        resolved.attributes.insert(key, value);
+    }
+}
+
+/// The value of a list or map that holds references: each of these is the object that it names, of which only the id is read, so
+/// that nothing else of that object has to be known.
+fn with_references(
+    name: &str,
+    attribute: &Attribute,
+    given: &Term,
+    view: &ScopeView<'_>,
+    out: &mut Vec<Diagnostic>,
+) -> Value {
+    match &given.shape {
+        InstanceShape::Expression(_) if attribute.kind == Type::Reference => {
+            let Some(object) = referred(name, attribute, given, view, out) else {
+                return Value::Open;
+            };
+            Value::Map(object.into_iter().map(|(name, it)| (name.to_owned(), it)).collect())
+        }
+        InstanceShape::List(items) => {
+            let of = attribute.of.as_deref();
+            let item = |(index, it)| match of {
+                Some(of) => with_references(&format!("{name}[{index}]"), of, it, view, out),
+                None => term(it, view, out),
+            };
+            Value::List(items.iter().enumerate().map(item).collect())
+        }
+        InstanceShape::Map(map) => {
+            let member = |(key, it): (&String, &GivenAttribute)| {
+                let value = match attribute.member(key) {
+                    Some(of) => with_references(&format!("{name}.{key}"), of, &it.term, view, out),
+                    None => term(&it.term, view, out),
+                };
+                (key.clone(), value)
+            };
+            Value::Map(map.iter().map(member).collect())
+        }
+        _ => term(given, view, out),
+    }
+}
+
+/// The id of what a reference names, and each attribute that travels along; `None`: it is wrong, which is told.
+fn referred<'a>(
+    name: &str,
+    attribute: &'a Attribute,
+    given: &Term,
+    view: &ScopeView<'_>,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Vec<(&'a str, Value)>> {
+    let InstanceShape::Expression(expression) = &given.shape else { return None };
     let wanted = std::iter::once("id").chain(attribute.carries.iter().map(String::as_str));
-    let mut found = Vec::with_capacity(1 + attribute.carries.len());
-    match expression.as_path() {
+    let found: Result<Vec<_>, ExpressionError> = match expression.as_path() {
         Some(path) => {
-            for field in wanted {
-                match of_object(path, field, expression, view) {
-                    Ok(value) => found.push((field, value)),
-                    Err(trouble) => {
-                        out.push(expression.diagnostic(&trouble));
-                        return;
-                    }
-                }
-            }
+            wanted.map(|field| Ok((field, of_object(path, field, expression, view)?))).collect()
         }
         None => match evaluate(&expression.code, &expression.text, view) {
             Ok(Value::Map(object)) => {
                 let value = |field| object.get(field).cloned().unwrap_or(Value::Open);
-                found.extend(wanted.map(|field| (field, value(field))));
+                Ok(wanted.map(|field| (field, value(field))).collect())
             }
-            Ok(Value::Open) => found.extend(wanted.map(|field| (field, Value::Open))),
+            Ok(Value::Open) => Ok(wanted.map(|field| (field, Value::Open)).collect()),
             Ok(other) => {
                 let kind = attribute.to.as_deref().unwrap_or("the right kind");
+                let label = format!("`{name}` takes a reference, but this is {}", word(&other));
                 out.push(
                     Diagnostic::error("wrong_type", "Wrong type")
-                        .at(
-                            given.span,
-                            format!("`{name}` takes a reference, but this is {}", word(&other)),
-                        )
+                        .at(given.span, label)
                         .help(format!("name a resource of kind {kind}: '${{name}}'")),
                 );
-                return;
+                return None;
             }
-            Err(trouble) => {
-                out.push(expression.diagnostic(&trouble));
-                return;
-            }
+            Err(trouble) => Err(trouble),
         },
-    }
-    for (field, value) in found {
-        let key = if field == "id" { name.to_owned() } else { [name, ".", field].concat() };
-        resolved.attributes.insert(key, value);
-    }
+    };
+    found.map_err(|trouble| out.push(expression.diagnostic(&trouble))).ok()
 }
 
 fn of_object(

@@ -289,12 +289,25 @@ fn member<'a>(
     steps: &[PathStep<'_>],
 ) -> Result<Value, LookupError> {
     let Some((PathStep::Name(name), rest)) = steps.split_first() else {
-        return Ok(Value::Map(object.clone()));
+        return Ok(Value::Map(whole(kind(), object)));
     };
     match object.get(name.as_ref()) {
         Some(value) => follow(value, rest),
         None => Ok(unset(kind, name, |it| object.get(it))),
     }
+}
+
+/// All of an object, with what the cloud has not told of it yet.
+fn whole(kind: Option<&Kind>, object: &Attributes) -> Attributes {
+    let mut whole = object.clone();
+    let names = kind.into_iter().flat_map(|it| it.attributes.keys().map(String::as_str));
+    for name in names.chain(["id"]).filter(|it| !object.contains_key(*it)) {
+        let value = unset(|| kind, name, |it| object.get(it));
+        if value == Value::Open {
+            whole.insert(name.to_owned(), value);
+        }
+    }
+    whole
 }
 
 fn unset<'a, 'b>(

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
+use crate::engine::lang::model::Stack;
 use crate::engine::plan::checks::foreign;
 use crate::engine::plan::checks::unknown::unseen;
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
@@ -12,7 +13,7 @@ use crate::engine::plan::draft::switch_scope::{OwnChanges, SwitchScope};
 use crate::engine::plan::draft::topology::DesiredTopology;
 use crate::engine::plan::guard::danger::dangers;
 use crate::engine::plan::guard::rules;
-use crate::engine::plan::model::change::{Change, Danger, Plan, Stray, note};
+use crate::engine::plan::model::change::{Change, Danger, Plan, Step, Stray, note};
 pub use crate::engine::plan::model::options::{Intent, Keep, PlanOptions};
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::plan::steps::order::{OrderingConstraints, steps};
@@ -125,62 +126,40 @@ fn guarded(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Stray
     strays
 }
 
+/// From the changes to the plan. Each part looks at what the ones before it have left: where users go, first, since a shift that
+/// has to wait keeps what serves them now; then the order; then what is refused, with the cause before its effects; and last a
+/// second reading of the steps by somebody who did not write them.
 fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
-    let options = it.options;
     let outputs = it.outputs();
     let stale = it.stale();
-    let mut directions = match options.intent {
-        Intent::Apply => directions(&it.worlds, &it.frozen, &it.planned, options.now),
-        Intent::Destroy => Vec::new(),
-    };
-    it.hold_traffic(&mut directions);
-    it.hold_needed();
-    directions.retain(|it| it.until.is_none_or(|until| until > options.now));
-    // Only a switch asks whether the other side has the data.
-    let replicating =
-        options.from.iter().flat_map(|_| replicating(&it.worlds, &it.planned)).collect::<Vec<_>>();
-    let goes_on = options.from.is_some()
-        && it.worlds.state.is_some_and(|state| state.active == it.worlds.stack.overlays);
-    let left = left(&it.worlds, &it.planned, &directions, goes_on);
-    let course = OrderingConstraints {
-        catalog: it.worlds.catalog,
-        allowed: &options.allowed,
-        intent: options.intent,
-        directions: &directions,
-        left: &left,
-        replicating: &replicating,
-    };
-    let (steps, refusals) = steps(&it.planned, &course);
-    let is_ordered = refusals.is_empty();
-    it.diagnostics.extend(refusals);
+    let directions = traffic(&mut it);
+    let ordered = order(&it, &directions);
+    let is_ordered = ordered.refusals.is_empty();
+    let steps = ordered.steps;
+    it.diagnostics.extend(ordered.refusals);
     let strays = guarded(&mut it, &directions);
-    let stack = it.worlds.stack;
-    let switch = it.worlds.state.and_then(|state| {
-        (state.active != stack.overlays && options.intent == Intent::Apply)
-            .then(|| (state.active.clone(), stack.overlays.clone()))
-    });
     let foreign = it.foreign();
-    it.diagnostics.extend(foreign::told(&foreign, stack));
+    it.diagnostics.extend(foreign::told(&foreign, it.worlds.stack));
     let dangers = endangered(&mut it, &directions);
+    let (stack, state, options) = (it.worlds.stack, it.worlds.state, it.options);
     let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
-    let checked = Checked {
-        catalog: it.worlds.catalog,
-        stack,
-        state: it.worlds.state,
-        changes: &changes,
-        steps: &steps,
-        // A destroy is itself the intent.
-        outage: options.allowed.outage || options.intent == Intent::Destroy,
-    };
     // What no order could be found for is refused already.
     if is_ordered {
-        it.diagnostics.extend(verify(&checked));
+        it.diagnostics.extend(verify(&Checked {
+            catalog: it.worlds.catalog,
+            stack,
+            state,
+            changes: &changes,
+            steps: &steps,
+            // A destroy is itself the intent.
+            outage: options.allowed.outage || options.intent == Intent::Destroy,
+        }));
     }
     let notes = it.diagnostics.iter().map(|it| note(it, |span| stack.sources.line(span))).collect();
     let plan = Plan {
         stack: stack.name.clone(),
         instance: stack.instance.clone(),
-        switch,
+        switch: switch(stack, state, options),
         overlays: stack.overlays.clone(),
         lost: options.lost.clone(),
         recovered: options.thaws.clone(),
@@ -199,6 +178,55 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
         notes,
     };
     (plan, it.diagnostics)
+}
+
+/// Where users go, and from where they still may come. Changes that would take them to what could not be read are deferred, and
+/// so is what only these need.
+fn traffic(it: &mut PlanBuilder<'_>) -> Vec<ShiftDirection> {
+    let options = it.options;
+    let mut directions = match options.intent {
+        Intent::Apply => directions(&it.worlds, &it.frozen, &it.planned, options.now),
+        Intent::Destroy => Vec::new(),
+    };
+    it.hold_traffic(&mut directions);
+    it.hold_needed();
+    directions.retain(|it| it.until.is_none_or(|until| until > options.now));
+    directions
+}
+
+/// Steps in their order, or why there is none.
+struct Ordered {
+    steps: Vec<Step>,
+    refusals: Vec<Diagnostic>,
+}
+
+fn order(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Ordered {
+    let (worlds, options) = (&it.worlds, it.options);
+    let is_resumed = options.is_switch()
+        && worlds.state.is_some_and(|state| state.active == worlds.stack.overlays);
+    // Only a switch asks whether the other side has the data.
+    let replicating =
+        if options.is_switch() { replicating(worlds, &it.planned) } else { Vec::new() };
+    let constraints = OrderingConstraints {
+        catalog: worlds.catalog,
+        allowed: &options.allowed,
+        intent: options.intent,
+        directions,
+        left: &left(worlds, &it.planned, directions, is_resumed),
+        replicating: &replicating,
+    };
+    let (steps, refusals) = steps(&it.planned, &constraints);
+    Ordered { steps, refusals }
+}
+
+/// The overlays that are left and those that become active, where they differ.
+fn switch(
+    stack: &Stack,
+    state: Option<&State>,
+    options: &PlanOptions,
+) -> Option<(Vec<String>, Vec<String>)> {
+    let left = state.filter(|it| options.intent == Intent::Apply && it.active != stack.overlays)?;
+    Some((left.active.clone(), stack.overlays.clone()))
 }
 
 /// What must not be overlooked; and a refusal of what would shut backends out, unless that is meant.

@@ -409,6 +409,19 @@ fn amount(shrink: &OnShrink, value: &Value) -> Option<i128> {
 }
 
 impl Attribute {
+    /// What a map takes under a key: the member of that name, else what all of them are.
+    pub fn member(&self, key: &str) -> Option<&Self> {
+        let members = self.members.as_ref();
+        members.and_then(|it| it.get(key)).or(self.of.as_deref())
+    }
+
+    /// Whether it is a reference or holds some, in elements or in members.
+    pub fn has_references(&self) -> bool {
+        let members = self.members.iter().flat_map(|it| it.values());
+        self.kind == Type::Reference
+            || self.of.as_deref().into_iter().chain(members).any(Self::has_references)
+    }
+
     /// The update groups that lead from one value to another, one after the other.
     pub fn ways(&self, before: &Value, after: &Value) -> impl Iterator<Item = &str> {
         let unset = self.unset_via.as_deref().filter(|_| !before.is_null());

@@ -186,44 +186,70 @@ impl Frame<'_> {
         Ok(cel::Value::resolve(expr, context))
     }
 
-    /// What would be read if the expression were evaluated now; an operand that will not run is not counted.
+    /// What would be read if the expression were evaluated now: what decides whether the whole is known only after apply, and
+    /// whether it is sensitive. An operand that does not run is not counted, as CEL evaluates it: of a conditional one branch,
+    /// of `&&` and `||` only the left side where that decides.
     fn reach(&self, expr: &IdedExpr, context: &Context<'_, '_>) -> Result<Reach, ExpressionError> {
         if let Some(leaf) = leaf_of(expr) {
             return self.leaf(leaf);
         }
-        if let Expr::Call(call) = &expr.expr {
-            let deciding = cel::Value::Bool(call.func_name == LOGICAL_OR);
-            match (call.func_name.as_str(), call.args.as_slice()) {
-                (CONDITIONAL, [condition, then, other]) => {
-                    let reach = self.reach(condition, context)?;
-                    if !reach.is_open {
-                        match self.resolve(condition, context)? {
-                            Ok(cel::Value::Bool(true)) => {
-                                return Ok(reach.and(self.reach(then, context)?));
-                            }
-                            Ok(cel::Value::Bool(false)) => {
-                                return Ok(reach.and(self.reach(other, context)?));
-                            }
-                            _ => return Ok(reach),
-                        }
-                    }
-                }
-                (LOGICAL_AND | LOGICAL_OR, [left, right]) => {
-                    let reach = self.reach(left, context)?;
-                    if !reach.is_open && self.resolve(left, context)?.is_ok_and(|it| it == deciding)
-                    {
-                        return Ok(reach);
-                    }
-                    return Ok(reach.and(self.reach(right, context)?));
-                }
-                _ => {}
+        let Expr::Call(call) = &expr.expr else { return self.reach_all(children(expr), context) };
+        match (call.func_name.as_str(), call.args.as_slice()) {
+            (CONDITIONAL, [condition, then, other]) => {
+                self.reach_branch(condition, then, other, context)
             }
+            (LOGICAL_AND, [left, right]) => self.reach_operands(left, right, false, context),
+            (LOGICAL_OR, [left, right]) => self.reach_operands(left, right, true, context),
+            _ => self.reach_all(children(expr), context),
         }
-        let mut reach = Reach::default();
-        for child in children(expr) {
-            reach = reach.and(self.reach(child, context)?);
+    }
+
+    fn reach_all<'e>(
+        &self,
+        parts: impl IntoIterator<Item = &'e IdedExpr>,
+        context: &Context<'_, '_>,
+    ) -> Result<Reach, ExpressionError> {
+        parts
+            .into_iter()
+            .try_fold(Reach::default(), |reach, part| Ok(reach.and(self.reach(part, context)?)))
+    }
+
+    /// The branch that a known condition chooses; both while it is unknown, since either may run. What is no boolean fails when
+    /// the whole runs, and no branch of it is read.
+    fn reach_branch(
+        &self,
+        condition: &IdedExpr,
+        then: &IdedExpr,
+        other: &IdedExpr,
+        context: &Context<'_, '_>,
+    ) -> Result<Reach, ExpressionError> {
+        let decided_by = self.reach(condition, context)?;
+        let chosen = if decided_by.is_open {
+            self.reach_all([then, other], context)?
+        } else {
+            match self.resolve(condition, context)? {
+                Ok(cel::Value::Bool(true)) => self.reach(then, context)?,
+                Ok(cel::Value::Bool(false)) => self.reach(other, context)?,
+                _ => Reach::default(),
+            }
+        };
+        Ok(decided_by.and(chosen))
+    }
+
+    /// Both sides, unless the left one has the value that decides the whole.
+    fn reach_operands(
+        &self,
+        left: &IdedExpr,
+        right: &IdedExpr,
+        deciding: bool,
+        context: &Context<'_, '_>,
+    ) -> Result<Reach, ExpressionError> {
+        let of_left = self.reach(left, context)?;
+        let deciding = cel::Value::Bool(deciding);
+        if !of_left.is_open && self.resolve(left, context)?.is_ok_and(|it| it == deciding) {
+            return Ok(of_left);
         }
-        Ok(reach)
+        Ok(of_left.and(self.reach(right, context)?))
     }
 
     fn leaf(&self, index: usize) -> Result<Reach, ExpressionError> {

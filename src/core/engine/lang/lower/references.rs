@@ -9,7 +9,7 @@ use crate::engine::lang::cel::lookup::{LookupError, beyond};
 use crate::engine::lang::cel::path::Segment;
 use crate::engine::lang::lower::dependencies::{Need, Select, has, is_own_key};
 use crate::engine::lang::lower::instances::{Repeat, over};
-use crate::engine::lang::model::{Resource, Spread, Stack};
+use crate::engine::lang::model::{InstanceShape, Reference, Resource, Spread, Stack, Term};
 use crate::engine::lang::term::expressions;
 use crate::engine::lang::view::{is_list, no_key, unknown, unknown_variable};
 use crate::engine::schema::{Attribute, Catalog, Type};
@@ -26,7 +26,15 @@ pub struct Site<'a> {
     pub has_self: bool,
 }
 
-/// Checks the references of a resource and gathers what it needs.
+/// Whether an attribute takes one resource, or as many as a counted one has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReferredCount {
+    One,
+    Many,
+}
+
+/// Checks the references of a resource and gathers what it needs: each free variable of its expressions, in attributes, gates,
+/// and `depends_on`.
 pub fn needs(
     resource: &Resource,
     repeat: Option<&Repeat>,
@@ -34,63 +42,87 @@ pub fn needs(
     catalog: &Catalog,
     out: &mut Vec<Diagnostic>,
 ) -> Vec<Need> {
-    let mut found = Vec::new();
     let site = Site { stack, catalog, owner: Some((&resource.name, repeat)), has_self: false };
-    let mut all = Vec::new();
-    for given in resource.attributes.values() {
-        expressions(&given.term, &mut all);
-    }
-    site.expressions(&all, &mut found, out);
+    let mut found = Vec::new();
+    let attributes = resource.attributes.values().map(|it| &it.term);
+    site.terms(attributes, &mut found, out);
     if let Some(kind) = catalog.get(&resource.kind) {
         for (name, given) in &resource.attributes {
-            let Some(attribute) = kind.attribute(name) else { continue };
-            let (of, many) = match &attribute.of {
-                Some(of) => (of.as_ref(), true),
-                None => (attribute, false),
-            };
-            if of.kind == Type::Reference {
-                let mut all = Vec::new();
-                expressions(&given.term, &mut all);
-                for it in all {
-                    site.referred(name, of, many, it, out);
-                }
+            if let Some(attribute) = kind.attribute(name) {
+                site.reference_attribute(name, attribute, &given.term, out);
             }
         }
     }
-    let mut all = Vec::new();
-    for gate in resource.ready.iter().chain(&resource.gate) {
-        gate.target().into_iter().for_each(|it| expressions(it, &mut all));
-    }
-    Site { has_self: true, ..site }.expressions(&all, &mut found, out);
+    let gates = resource.ready.iter().chain(&resource.gate);
+    Site { has_self: true, ..site }.terms(gates.filter_map(|it| it.target()), &mut found, out);
     for reference in &resource.depends_on {
-        let select = match &reference.address {
-            Some(address) if address.key != Key::One => Select::One(address.key.clone()),
-            _ => Select::All,
-        };
-        if reference.name == resource.name {
-            out.push(self_reference(&resource.name, reference.span));
-        } else if let Some(spread) = stack.spread(&reference.name) {
-            if let Select::One(key) = &select
-                && !has(spread, key)
-            {
-                out.push(
-                    Diagnostic::error("unknown_reference", "Unknown reference")
-                        .at(reference.span, format!("`{}` has no such instance", reference.name)),
-                );
-                continue;
-            }
-            found.push(Need { name: reference.name.clone(), select, span: reference.span });
-        } else {
-            let lost = unknown(&reference.name, stack);
-            let wrong = Diagnostic::error("unknown_reference", "Unknown reference")
-                .at(reference.span, lost.message);
-            out.push(match lost.help {
-                Some(help) => wrong.help(help),
-                None => wrong,
-            });
+        match depended_on(resource, reference, stack) {
+            Ok(need) => found.push(need),
+            Err(wrong) => out.push(*wrong),
         }
     }
     found
+}
+
+/// What an entry of `depends_on` names: a resource, or one instance of it.
+fn depended_on(
+    resource: &Resource,
+    reference: &Reference,
+    stack: &Stack,
+) -> Result<Need, Box<Diagnostic>> {
+    let select = match &reference.address {
+        Some(address) if address.key != Key::One => Select::One(address.key.clone()),
+        _ => Select::All,
+    };
+    if reference.name == resource.name {
+        return Err(Box::new(self_reference(&resource.name, reference.span)));
+    }
+    let wrong = |label: String| {
+        Diagnostic::error("unknown_reference", "Unknown reference").at(reference.span, label)
+    };
+    let Some(spread) = stack.spread(&reference.name) else {
+        let lost = unknown(&reference.name, stack);
+        let wrong = wrong(lost.message);
+        return Err(Box::new(match lost.help {
+            Some(help) => wrong.help(help),
+            None => wrong,
+        }));
+    };
+    if let Select::One(key) = &select
+        && !has(spread, key)
+    {
+        return Err(Box::new(wrong(format!("`{}` has no such instance", reference.name))));
+    }
+    Ok(Need { name: reference.name.clone(), select, span: reference.span })
+}
+
+/// What a path in a reference attribute leads to.
+enum NamedResource {
+    /// The expression is no path: what it yields is checked when it is computed.
+    Computed,
+    /// What no layer declares: said where needs are gathered.
+    Undeclared,
+    /// A variable, or another value that is no resource.
+    Nothing,
+    Of(NamedPath),
+}
+
+struct NamedPath {
+    root: String,
+    /// All instances of a counted resource.
+    is_all: bool,
+    /// One of its attributes, not itself.
+    has_attribute: bool,
+}
+
+impl NamedResource {
+    fn one(root: &str, has_attribute: bool) -> Self {
+        Self::Of(NamedPath { root: root.to_owned(), is_all: false, has_attribute })
+    }
+
+    fn all(root: &str) -> Self {
+        Self::Of(NamedPath { root: root.to_owned(), is_all: true, has_attribute: false })
+    }
 }
 
 fn self_reference(name: &str, span: Span) -> Diagnostic {
@@ -100,6 +132,52 @@ fn self_reference(name: &str, span: Span) -> Diagnostic {
 }
 
 impl Site<'_> {
+    /// Checks the references in some terms.
+    fn terms<'t>(
+        &self,
+        terms: impl Iterator<Item = &'t Term>,
+        found: &mut Vec<Need>,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        let mut all = Vec::new();
+        terms.for_each(|it| expressions(it, &mut all));
+        self.expressions(&all, found, out);
+    }
+
+    /// Checks what an attribute of a kind of reference names, also inside lists and maps.
+    fn reference_attribute(
+        &self,
+        name: &str,
+        attribute: &Attribute,
+        given: &Term,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        if !attribute.has_references() {
+            return;
+        }
+        match (&given.shape, &attribute.of) {
+            (InstanceShape::Expression(it), _) if attribute.kind == Type::Reference => {
+                self.referred(name, attribute, ReferredCount::One, it, out);
+            }
+            (InstanceShape::Expression(it), Some(of)) if of.kind == Type::Reference => {
+                self.referred(name, of, ReferredCount::Many, it, out);
+            }
+            (InstanceShape::List(items), Some(of)) => {
+                for (index, it) in items.iter().enumerate() {
+                    self.reference_attribute(&format!("{name}[{index}]"), of, it, out);
+                }
+            }
+            (InstanceShape::Map(map), _) => {
+                for (key, it) in map {
+                    if let Some(of) = attribute.member(key) {
+                        self.reference_attribute(&format!("{name}.{key}"), of, &it.term, out);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Checks the references of some expressions.
     pub fn expressions(
         &self,
@@ -191,63 +269,68 @@ impl Site<'_> {
         }
     }
 
-    /// A reference attribute names one resource of the right kind, itself and not one of its attributes.
+    /// A reference attribute names a resource of the right kind, itself and not one of its attributes.
     fn referred(
         &self,
         name: &str,
         attribute: &Attribute,
-        many: bool,
+        takes: ReferredCount,
         expression: &Expression,
         out: &mut Vec<Diagnostic>,
     ) {
-        let Some(path) = expression.as_path() else { return };
-        let (root, rest, is_all) = match (&*path.root, path.steps.split_first(), self.owner) {
-            ("each", Some((Segment::Name(value), rest)), Some((_, repeat)))
-                if &**value == "value" =>
-            {
-                match repeat.and_then(|it| over(it, self.stack)) {
-                    Some(root) => (root, rest, false),
-                    None => return self.no_reference(name, attribute, expression, out),
-                }
-            }
-            (root, steps, _) => match self.stack.spread(root) {
-                None if matches!(root, "vars" | "each" | "stack") => {
-                    return self.no_reference(name, attribute, expression, out);
-                }
-                None => return,
-                Some(Spread::One) => (root.to_owned(), path.steps.as_slice(), false),
-                Some(_) => match steps {
-                    None => (root.to_owned(), path.steps.as_slice(), true),
-                    Some((_, rest)) => (root.to_owned(), rest, false),
-                },
-            },
+        let named = match self.named(expression) {
+            NamedResource::Computed | NamedResource::Undeclared => return,
+            NamedResource::Nothing => return self.no_reference(name, attribute, expression, out),
+            NamedResource::Of(it) => it,
         };
-        let Some(resource) = self.stack.resources.get(&root) else { return };
-        let wrong = |label: String| {
+        let root = &named.root;
+        let Some(resource) = self.stack.resources.get(root) else { return };
+        let wrong = |label: String, help: String| {
             Diagnostic::error("wrong_reference", "Wrong kind of resource")
                 .at(expression.span(), label)
+                .help(help)
         };
         if let Some(wanted) = attribute.to.as_deref().filter(|it| *it != resource.kind) {
-            out.push(
-                wrong(format!("`{name}` takes a {wanted}, but `{root}` is a {}", resource.kind))
-                    .help(format!("name a resource of kind {wanted}")),
-            );
-        } else if is_all && !many {
-            let first = match self.stack.spread(&root) {
+            out.push(wrong(
+                format!("`{name}` takes a {wanted}, but `{root}` is a {}", resource.kind),
+                format!("name a resource of kind {wanted}"),
+            ));
+        } else if named.is_all && takes == ReferredCount::One {
+            let first = match self.stack.spread(root) {
                 Some(Spread::Keys(keys)) => {
                     format!("[\"{}\"]", keys.first().map_or("key", |it| it))
                 }
                 _ => "[0]".to_owned(),
             };
-            out.push(
-                wrong(format!("`{root}` is several resources"))
-                    .help(format!("name one of them: '${{{root}{first}}}'")),
-            );
-        } else if !rest.is_empty() {
-            out.push(
-                wrong(format!("`{name}` takes the resource itself"))
-                    .help(format!("write '${{{root}}}'")),
-            );
+            out.push(wrong(
+                format!("`{root}` is several resources"),
+                format!("name one of them: '${{{root}{first}}}'"),
+            ));
+        } else if named.has_attribute {
+            out.push(wrong(
+                format!("`{name}` takes the resource itself"),
+                format!("write '${{{root}}}'"),
+            ));
+        }
+    }
+
+    /// What an expression names, if it is a plain path: `lb`, `web[0]`, `each.value`, each with or without an attribute behind.
+    fn named(&self, expression: &Expression) -> NamedResource {
+        let Some(path) = expression.as_path() else { return NamedResource::Computed };
+        let repeat = self.owner.and_then(|(_, repeat)| repeat);
+        let root = &*path.root;
+        match (path.steps.split_first(), self.stack.spread(root)) {
+            (Some((Segment::Name(value), rest)), _) if root == "each" && &**value == "value" => {
+                match repeat.and_then(|it| over(it, self.stack)) {
+                    Some(root) => NamedResource::one(&root, !rest.is_empty()),
+                    None => NamedResource::Nothing,
+                }
+            }
+            (_, None) if matches!(root, "vars" | "each" | "stack") => NamedResource::Nothing,
+            (_, None) => NamedResource::Undeclared,
+            (steps, Some(Spread::One)) => NamedResource::one(root, steps.is_some()),
+            (Some((_, rest)), Some(_)) => NamedResource::one(root, !rest.is_empty()),
+            (None, Some(_)) => NamedResource::all(root),
         }
     }
 

@@ -186,7 +186,8 @@ fn variable(
             true
         }
     };
-    let (value, from) = winner(name, key, map, kind, sensitive, outside, sources, out)?;
+    let declaration = VariableDeclaration { name, key, map, kind, sensitive };
+    let (value, from) = declaration.winner(outside, sources, out)?;
     let value = if sensitive { Value::Secret(Secret::new(value)) } else { value };
     Some(Variable { value, sensitive, from, span: key })
 }
@@ -223,81 +224,111 @@ fn missing_secret(name: &str, key: Span) -> Diagnostic {
         .help(format!("set it with --var {name}=…, LIFEBOAT_VAR_{name}=…, or a default"))
 }
 
-/// The value that wins, and who gave it.
-#[expect(clippy::too_many_arguments, reason = "one caller; each is a different thing to look at")]
-fn winner(
-    name: &str,
+/// What the layers say of one variable.
+struct VariableDeclaration<'a> {
+    name: &'a str,
     key: Span,
-    map: &Map,
-    kind: &str,
+    map: &'a Map,
+    kind: &'a str,
     sensitive: bool,
-    outside: &VariableSources<'_>,
-    sources: &Sources,
-    out: &mut Vec<Diagnostic>,
-) -> Option<(Value, String)> {
-    if let Some(given) = outside.given.iter().rfind(|it| it.name == name) {
+}
+
+impl VariableDeclaration<'_> {
+    /// The value that wins, and who gave it: what this run was given; else what an earlier apply was given, so that a failover
+    /// from a laptop does not roll production back; else the default of the topmost layer.
+    fn winner(
+        &self,
+        outside: &VariableSources<'_>,
+        sources: &Sources,
+        out: &mut Vec<Diagnostic>,
+    ) -> Option<(Value, String)> {
+        if let Some(given) = outside.given.iter().rfind(|it| it.name == self.name) {
+            return self.given(given, out);
+        }
+        if let Some(remembered) = outside.remembered.get(self.name)
+            && let Some(value) = self.remembered(remembered, out)
+        {
+            return Some((value, REMEMBERED.to_owned()));
+        }
+        match self.map.get("default") {
+            Some(default) => self.default(&default.node, outside.base, sources, out),
+            None => self.unset(out),
+        }
+    }
+
+    fn given(&self, given: &GivenVariable, out: &mut Vec<Diagnostic>) -> Option<(Value, String)> {
+        let Self { name, kind, .. } = self;
         let value = match &given.value {
             GivenValue::Text(text) => from_text(text, kind),
             GivenValue::Value(value) => typed(value.clone(), kind),
         };
         if value.is_none() {
             let shown = match &given.value {
-                GivenValue::Text(text) if !sensitive => format!(", not `{text}`"),
+                GivenValue::Text(text) if !self.sensitive => format!(", not `{text}`"),
                 _ => String::new(),
             };
+            let summary = format!("`{}` has the wrong type for `{name}`", given.from);
             out.push(
-                Diagnostic::error(
-                    "wrong_type",
-                    format!("`{}` has the wrong type for `{name}`", given.from),
-                )
-                .at(key, format!("declared as {kind}{shown}")),
+                Diagnostic::error("wrong_type", summary)
+                    .at(self.key, format!("declared as {kind}{shown}")),
             );
         }
-        return value.map(|it| (it, given.from.clone()));
+        value.map(|it| (it, given.from.clone()))
     }
-    // A secret is not remembered, only that it was given: its default would be taken for another one.
-    let was_given = matches!(outside.remembered.get(name), Some(Value::Fingerprint(_)));
-    if sensitive && was_given {
-        out.push(missing_secret(name, key));
-        return Some((Value::Open, REMEMBERED.to_owned()));
+
+    /// Of a secret only that it was given is remembered: its default would be taken for another one, so it stays unknown. A
+    /// value that is not of the declared type any more is forgotten.
+    fn remembered(&self, value: &Value, out: &mut Vec<Diagnostic>) -> Option<Value> {
+        if self.sensitive && matches!(value, Value::Fingerprint(_)) {
+            out.push(missing_secret(self.name, self.key));
+            return Some(Value::Open);
+        }
+        typed(value.clone(), self.kind)
     }
-    if let Some(value) = outside.remembered.get(name).and_then(|it| typed(it.clone(), kind)) {
-        return Some((value, REMEMBERED.to_owned()));
+
+    fn default(
+        &self,
+        default: &Node,
+        base: u32,
+        sources: &Sources,
+        out: &mut Vec<Diagnostic>,
+    ) -> Option<(Value, String)> {
+        let Self { name, kind, .. } = self;
+        let value = default.value();
+        let Some(value) = typed(value.clone(), kind) else {
+            let label = format!("`{name}` is declared as {kind}, but this is {}", word(&value));
+            out.push(
+                Diagnostic::error("wrong_type", "The default has the wrong type")
+                    .at(default.span, label),
+            );
+            return None;
+        };
+        if value.as_text().is_some_and(|it| it.contains("${")) {
+            out.push(
+                Diagnostic::error("expression_in_default", "A default cannot be computed")
+                    .at(default.span, "this text is used literally")
+                    .help("compute where the variable is used"),
+            );
+        }
+        let is_of_stack = default.span.source == base;
+        let from = if is_of_stack { "default".to_owned() } else { sources.line(default.span) };
+        Some((value, from))
     }
-    let Some(default) = map.get("default") else {
-        if sensitive {
-            out.push(missing_secret(name, key));
+
+    /// Nobody sets it. What exists keeps its secret, so that only a create needs it; anything else has to be known.
+    fn unset(&self, out: &mut Vec<Diagnostic>) -> Option<(Value, String)> {
+        let Self { name, key, .. } = self;
+        if self.sensitive {
+            out.push(missing_secret(name, *key));
             return Some((Value::Open, NOBODY.to_owned()));
         }
-        let ways = format!("--var {name}=…, LIFEBOAT_VAR_{name}=… or a default");
         out.push(
             Diagnostic::error("missing_variable", "A variable is not set")
-                .at(key, format!("`{name}` has no default"))
-                .help(format!("set it with {ways}")),
+                .at(*key, format!("`{name}` has no default"))
+                .help(format!("set it with --var {name}=…, LIFEBOAT_VAR_{name}=… or a default")),
         );
-        return None;
-    };
-    let from = if default.node.span.source == outside.base {
-        "default".to_owned()
-    } else {
-        sources.line(default.node.span)
-    };
-    let value = default.node.value();
-    let Some(value) = typed(value.clone(), kind) else {
-        out.push(Diagnostic::error("wrong_type", "The default has the wrong type").at(
-            default.node.span,
-            format!("`{name}` is declared as {kind}, but this is {}", word(&value)),
-        ));
-        return None;
-    };
-    if value.as_text().is_some_and(|it| it.contains("${")) {
-        out.push(
-            Diagnostic::error("expression_in_default", "A default cannot be computed")
-                .at(default.node.span, "this text is used literally")
-                .help("compute where the variable is used"),
-        );
+        None
     }
-    Some((value, from))
 }
 
 /// A value as the declared type, if it is one.

@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod refused;
 pub mod across;
+pub mod nested_references;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,6 +17,7 @@ use crate::engine::lang::merge::variables::{GivenValue, GivenVariable, SURROUNDI
 use crate::engine::lang::model::{GateProbe, Scope};
 use crate::engine::lang::origin::{explain, render};
 use crate::engine::lang::resolve::resolve;
+use crate::engine::schema::Catalog;
 use crate::engine::text::diagnostic::{Diagnostic, Severity, Sources, Span};
 use crate::engine::value::Attributes;
 
@@ -97,6 +99,10 @@ impl Files for InMemoryFolder {
 }
 
 fn load_layers(layers: &[(&str, &str)], given: &[(&str, &str)]) -> Loaded {
+    load_with(&crate::kinds::builtin(), layers, given)
+}
+
+fn load_with(catalog: &Catalog, layers: &[(&str, &str)], given: &[(&str, &str)]) -> Loaded {
     let layers: Vec<Layer> = layers
         .iter()
         .map(|(name, text)| Layer {
@@ -122,7 +128,7 @@ fn load_layers(layers: &[(&str, &str)], given: &[(&str, &str)]) -> Loaded {
         })
         .collect();
     let name = if layers[0].bytes.starts_with(b"stack: woocommerce") { "woocommerce" } else { "s" };
-    load(name, &layers, &given, &BTreeMap::new(), &InMemoryFolder, &crate::kinds::builtin())
+    load(name, &layers, &given, &BTreeMap::new(), &InMemoryFolder, catalog)
 }
 
 /// One line for each diagnostic, with its labels and help.

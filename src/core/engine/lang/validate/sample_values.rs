@@ -14,7 +14,7 @@ use crate::engine::lang::check::text_form::wrong;
 use crate::engine::lang::model::{Instance, InstanceShape, Scope, Term, TextPart};
 use crate::engine::lang::resolve::{Resolved, term};
 use crate::engine::lang::validate::attribute_reads::Around;
-use crate::engine::schema::{Kind, Type};
+use crate::engine::schema::Kind;
 use crate::engine::text::diagnostic::{Diagnostic, Severity};
 use crate::engine::value::{Attributes, Value};
 
@@ -54,7 +54,7 @@ pub fn foresee(
     for (name, given) in &instance.resource.attributes {
         let Some(attribute) = kind.attribute(name) else { continue };
         let is_open = resolved.attributes.get(name).is_some_and(Value::has_open);
-        if !is_open || attribute.kind == Type::Reference || !is_plain(&given.term) {
+        if !is_open || attribute.has_references() || !is_plain(&given.term) {
             continue;
         }
         let mut wrongs = Vec::new();

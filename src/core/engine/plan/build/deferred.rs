@@ -7,6 +7,7 @@ use crate::engine::plan::diff::action::{ResourceState, action_of, decide};
 use crate::engine::plan::diff::attributes::{DiffSides, Difference, diff};
 use crate::engine::plan::diff::drift::{refused_by_drift, replaces_by_drift};
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
+use crate::engine::plan::draft::switch_scope::SwitchScope;
 use crate::engine::plan::model::change::{Action, AttributeChange, Change, DeferReason, Deferred};
 use crate::engine::schema::Kind;
 use crate::engine::state::record::Record;
@@ -21,6 +22,14 @@ fn is_address(text: &str, host: &str) -> bool {
 const CHANGED_OUTSIDE: &str =
     "it was changed outside of lifeboat, and a switch does not replace resources because of drift";
 const NOT_OF_THIS_SWITCH: &str = "it was already pending and is not part of this switch";
+
+/// Why an attribute is not changed now; of several, the last one here is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum AttributeHold {
+    Pending,
+    Drift,
+    Group,
+}
 
 impl PlanBuilder<'_> {
     /// What is planned for an object in a lost fault domain: nothing; what would be is held.
@@ -66,7 +75,8 @@ impl PlanBuilder<'_> {
         change
     }
 
-    /// Takes out of a difference what is not to be changed now.
+    /// Takes out of a difference what is not to be changed now. Where several reasons hold, the one is told that asks most of
+    /// whoever reads it.
     pub fn hold_back(
         &self,
         instance: &Instance,
@@ -76,45 +86,57 @@ impl PlanBuilder<'_> {
     ) -> Option<Deferred> {
         let away = self.away(kind, &record.attributes);
         let mut held: Vec<AttributeChange> = Vec::new();
-        let mut wait = DeferReason::Pending;
-        let mut why = NOT_OF_THIS_SWITCH.to_owned();
+        let mut told: Option<AttributeHold> = None;
         difference.changes.retain(|it| {
-            // What an interrupted replace put beside gets its name when that is finished, which nothing holds back.
-            if record.deposed.is_some() && kind.identity.by.contains(&it.name) {
-                return true;
-            }
-            let group_wide = kind.attribute(&it.name).is_some_and(|it| it.group_wide);
-            let of_group = away.as_ref().filter(|_| group_wide);
-            let by_drift =
-                replaces_by_drift(kind, record, it) || refused_by_drift(kind, record, it);
-            if self.options.from.is_some() && by_drift {
-                CHANGED_OUTSIDE.clone_into(&mut why);
-                held.push(it.clone());
-                return false;
-            }
-            // What follows from what this plan makes anew goes with it.
-            let follows = self.follows(instance, kind, it);
-            let is_pending = !follows
-                && self.carried.is_some_and(|carried| {
-                    carried.holds_attribute(&instance.address, kind, record, it)
-                });
-            if let Some((theirs, who)) = of_group.filter(|_| !is_pending) {
-                wait = *theirs;
-                why = format!(
-                    "it would change every member of the group, but {who}; --allow-group-changes allows it"
-                );
-            }
-            if of_group.is_some() || is_pending {
-                held.push(it.clone());
-                return false;
-            }
-            true
+            let object = (instance, kind, record);
+            let Some(hold) = self.attribute_hold(object, away.is_some(), it) else { return true };
+            held.push(it.clone());
+            told = told.max(Some(hold));
+            false
         });
-        if held.is_empty() {
+        let (wait, why) = match (told?, away) {
+            (AttributeHold::Group, Some((wait, who))) => (
+                wait,
+                format!(
+                    "it would change every member of the group, but {who}; --allow-group-changes allows it"
+                ),
+            ),
+            (AttributeHold::Drift, _) => (DeferReason::Pending, CHANGED_OUTSIDE.to_owned()),
+            (AttributeHold::Group | AttributeHold::Pending, _) => {
+                (DeferReason::Pending, NOT_OF_THIS_SWITCH.to_owned())
+            }
+        };
+        Some(Deferred { action: action_of(&held, instance), wait, why, attributes: held })
+    }
+
+    /// Why one attribute is not to be changed now, if so. In this order:
+    ///
+    /// - the name of what an interrupted replace left goes in any case: the replace is finished, which nothing holds back;
+    /// - a switch takes nothing back that was changed outside, where that would replace something or move users (law 8);
+    /// - what was pending before a switch is not part of it, unless it follows from what the switch makes anew;
+    /// - what would reach a member that is lost or unknown waits for it.
+    fn attribute_hold(
+        &self,
+        (instance, kind, record): (&Instance, &Kind, &Record),
+        is_member_away: bool,
+        it: &AttributeChange,
+    ) -> Option<AttributeHold> {
+        if record.deposed.is_some() && kind.identity.by.contains(&it.name) {
             return None;
         }
-        let action = action_of(&held, instance);
-        Some(Deferred { action, wait, why, attributes: held })
+        let is_drift = replaces_by_drift(kind, record, it) || refused_by_drift(kind, record, it);
+        if self.options.is_switch() && is_drift {
+            return Some(AttributeHold::Drift);
+        }
+        let was_pending = |scope: &SwitchScope| {
+            scope.holds_attribute(&instance.address, kind, record, it)
+                && !self.follows(instance, kind, it)
+        };
+        if self.carried.is_some_and(was_pending) {
+            return Some(AttributeHold::Pending);
+        }
+        let is_group_wide = kind.attribute(&it.name).is_some_and(|it| it.group_wide);
+        (is_member_away && is_group_wide).then_some(AttributeHold::Group)
     }
 
     /// Whether a difference comes from something that a switch makes again, or has made again before it was stopped.

@@ -105,7 +105,7 @@ pub fn drifted(it: &PlannedChange<'_>, options: &PlanOptions, stack: &str) -> Op
         "traffic was shifted outside of lifeboat by a change to `{address}`: {}",
         told(record, &directing)
     );
-    if options.from.is_some() {
+    if options.is_switch() {
         let help = "the switch decides where users are sent, so it reverts that change";
         let warning = Diagnostic::warning("drift_overruled", what).help(help);
         return Some(placed(it, warning, "the switch sets this value"));

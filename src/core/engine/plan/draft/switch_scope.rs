@@ -48,26 +48,29 @@ impl SwitchScope {
             .into_iter()
             .map(|it| changes(it).map(|it| (it.address.clone(), it)).collect())
             .collect();
+        let mut scope = Self { pending, needed: thawed, redirected };
         let wanted = DesiredTopology::new(catalog, stack);
         // One closure of all roots: closures of each would be quadratic in long chains.
         let mut roots: Vec<Address> = Vec::new();
-        for change in &after.changes {
-            let is_pending = in_all(&pending, &change.address, |it| same(it, change))
-                && !redirected.contains(&change.address);
+        for change in after.changes.iter().filter(|it| it.action != Action::NoOp) {
             let Some(instance) = stack.instances.get(&change.address) else { continue };
-            let directs = catalog.get(&change.kind).filter(|kind| directs_anew(kind, change));
-            let targets = directs.map(|kind| wanted.targets(kind, instance)).unwrap_or_default();
-            // Whoever is still directed to the older incarnation moves before it is deleted.
-            let is_pending = is_pending && !targets.iter().any(|it| deposed.contains(it));
-            if change.action == Action::NoOp || is_pending {
-                continue;
+            let shifts = catalog.get(&change.kind).filter(|kind| directs_anew(kind, change));
+            let targets = shifts.map(|kind| wanted.targets(kind, instance)).unwrap_or_default();
+            // Whoever is still sent to the older incarnation moves before it is deleted.
+            let finishes = targets.iter().any(|it| deposed.contains(it));
+            if finishes || scope.is_own(change) {
+                roots.push(change.address.clone());
+                roots.extend(targets);
             }
-            roots.push(change.address.clone());
-            roots.extend(targets);
         }
-        let mut needed = thawed;
-        needed.extend(wanted.closure(&roots));
-        Self { pending, needed, redirected }
+        scope.needed.extend(wanted.closure(&roots));
+        scope
+    }
+
+    /// Whether a change comes from the switch: it was not pending on every side that is left, or it sends users elsewhere.
+    fn is_own(&self, change: &Change) -> bool {
+        self.redirected.contains(&change.address)
+            || !in_all(&self.pending, &change.address, |it| same(it, change))
     }
 
     /// Whether the switch cannot do without it.

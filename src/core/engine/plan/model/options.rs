@@ -44,3 +44,10 @@ pub struct PlanOptions {
     /// The overlays that a switch leaves; of one that goes on, those it began from.
     pub from: Option<Vec<String>>,
 }
+
+impl PlanOptions {
+    /// Whether the plan is one of a switch, begun or resumed: then it carries only what the switch needs.
+    pub fn is_switch(&self) -> bool {
+        self.from.is_some()
+    }
+}

@@ -243,40 +243,63 @@ fn sets(planned: &[PlannedChange<'_>]) -> BTreeMap<String, Vec<usize>> {
 }
 
 impl TrafficView<'_, '_> {
+    /// What one change does with users: where they come to, what has to serve there first, and where they leave.
     fn direction(&self, it: &PlannedChange<'_>) -> ShiftDirection {
         let withdraws = it.change.action == Action::Delete;
-        let mut made = ShiftDirection::of(it);
-        made.withdraws = withdraws;
-        let mut roots = if withdraws { self.others_of_set(it) } else { self.targets(it) };
-        let into_lost = roots.iter().find_map(|it| Some((it.clone(), self.lost(it)?)));
-        if withdraws {
-            roots.retain(|it| !self.is_frozen(it));
-        }
-        made.serving = self.wanted.contained(&roots);
-        made.shrinks = self.shrinks(&roots);
-        made.gate = self.gate(it, &made.serving);
+        let targets = if withdraws { self.others_of_set(it) } else { self.targets(it) };
+        let into_lost = targets.iter().find_map(|it| Some((it.clone(), self.lost(it)?)));
+        // Who loses a record comes to the others of its set that live. Where a record leads is what the layers say, lost or not.
+        let roots: Vec<Address> =
+            targets.into_iter().filter(|it| !(withdraws && self.is_frozen(it))).collect();
+        let serving = self.wanted.contained(&roots);
+        let made = ShiftDirection {
+            withdraws,
+            shrinks: self.shrinks(&roots),
+            gate: self.gate(it, &serving),
+            serving,
+            ..ShiftDirection::of(it)
+        };
         // Beside what serves already, a new way is one more answer: until it is known everybody comes the old ways.
         let before = it.record.map_or_else(|| self.siblings(it), |record| vec![record]);
-        if let (Some(record), Some(recorded)) = (before.first(), &self.recorded) {
-            made.old_roots =
-                before.iter().flat_map(|record| recorded.targets(it.kind, record)).collect();
-            made.old = recorded.closure(&made.old_roots);
-            let was_lost = made.old_roots.iter().any(|it| self.is_frozen(it));
-            // From one lost place to another nobody is worse off; who is left with a living one is served.
-            if !was_lost && (!withdraws || roots.is_empty()) {
-                made.into_lost = into_lost;
+        match (before.is_empty(), &self.recorded) {
+            (false, Some(recorded)) => {
+                self.with_origin(made, it, (&before, recorded), (&roots, into_lost))
             }
-            // Only what stood behind an old target asks for it; chains of records have closures as long as themselves.
-            if !made.old.is_empty() {
-                made.new = self.wanted.closure(&roots);
-            }
-            if let Some(drain) = &it.kind.drain {
-                made.ttl_seconds = ttl(self.worlds.catalog, recorded, it.kind, record, drain);
-                made.drain_seconds =
-                    Some(if was_lost { 0 } else { made.ttl_seconds * DRAIN_TIMES });
-            }
+            _ => made,
         }
-        made
+    }
+
+    /// The same, with where users come from: what stands behind the old ways, and for how long some still take them.
+    fn with_origin(
+        &self,
+        made: ShiftDirection,
+        it: &PlannedChange<'_>,
+        (before, recorded): (&[&Record], &RecordedTopology<'_>),
+        (roots, into_lost): (&[Address], Option<(Address, String)>),
+    ) -> ShiftDirection {
+        let old_roots: Vec<Address> =
+            before.iter().flat_map(|record| recorded.targets(it.kind, record)).collect();
+        let was_lost = old_roots.iter().any(|it| self.is_frozen(it));
+        let keeps_a_living_one = made.withdraws && !roots.is_empty();
+        let old = recorded.closure(&old_roots);
+        let ttl_seconds = match (&it.kind.drain, before.first()) {
+            (Some(drain), Some(record)) => {
+                Some(ttl(self.worlds.catalog, recorded, it.kind, record, drain))
+            }
+            _ => None,
+        };
+        ShiftDirection {
+            // From one lost place to another nobody is worse off; who is left with a living one is served.
+            into_lost: into_lost.filter(|_| !was_lost && !keeps_a_living_one),
+            // Only what stood behind an old target asks for it; chains of records have closures as long as themselves.
+            new: if old.is_empty() { BTreeSet::new() } else { self.wanted.closure(roots) },
+            old,
+            old_roots,
+            // What is lost serves nobody: nothing is waited for.
+            drain_seconds: ttl_seconds.map(|ttl| if was_lost { 0 } else { ttl * DRAIN_TIMES }),
+            ttl_seconds: ttl_seconds.unwrap_or_default(),
+            ..made
+        }
     }
 
     /// What these contain, as state records it, and what is deleted.

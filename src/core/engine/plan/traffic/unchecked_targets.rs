@@ -15,7 +15,7 @@ use crate::engine::value::Value;
 /// A warning for each name that a switch directs without a gate.
 pub fn blind(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnostic> {
     // Whoever only applies says nothing of users that are served again.
-    if it.options.from.is_none() {
+    if !it.options.is_switch() {
         return Vec::new();
     }
     let at: BTreeMap<&Address, &PlannedChange<'_>> =
