@@ -26,6 +26,7 @@ use crate::ops::error::OpsError;
 use crate::ops::load::layers;
 use crate::ops::load::layers::DesiredStack;
 use crate::ops::load::session::Session;
+use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::plan::make::{Proposed, plan_on};
 use crate::ops::recovery_reports;
@@ -33,6 +34,7 @@ use crate::ops::recovery_reports::goals;
 use crate::render::plan::drill_preview::{Foretold, foretold};
 use crate::render::plan::outline::ShownPlan;
 use crate::render::words::count;
+use crate::store::lease::Lease;
 
 /// What a drill is asked to do.
 pub struct DrillArgs {
@@ -51,70 +53,119 @@ pub async fn drill(
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
     require_terminal(consent)?;
     let layers = target.under(vec![wanted.to.clone()]);
-    let mut ask = open::ask(&context.directory, &layers, &AllowArgs::default(), Intent::Apply)?;
+    let ask = open::ask(&context.directory, &layers, &AllowArgs::default(), Intent::Apply)?;
     let session = open::session(&ask.place.root, world).await?;
     let stack = drilled(&session, &ask.place, wanted)?;
-    let Some(instance) = stack.instance.clone() else {
+    let script = spec(context, wanted, ask, &stack)?;
+    let drill = Drill { context, session: &session, script: &script };
+    if wanted.cleanup { drill.clean_up(&stack).await } else { drill.run(wanted.yes).await }
+}
+
+/// What is rehearsed, in a workspace of its own: without one a drill would run against production.
+fn spec(
+    context: &CommandContext,
+    wanted: &DrillArgs,
+    mut ask: PlanRequest,
+    stack: &Stack,
+) -> Result<DrillSpec, OpsError> {
+    let Some(workspace) = stack.instance.clone() else {
         return Err(no_instance(&wanted.to));
     };
-    if ask.place.instance.as_ref().is_some_and(|it| *it != instance) {
-        return Err(another_instance(&ask.place.name(), &ask.place.stack, &wanted.to, &instance));
+    let place = &mut ask.place;
+    if place.instance.as_ref().is_some_and(|it| *it != workspace) {
+        return Err(another_instance(&place.name(), &place.stack, &wanted.to, &workspace));
     }
-    ask.place.instance = Some(instance);
-    let script = DrillSpec {
-        ask: ask.clone(),
+    place.instance = Some(workspace);
+    Ok(DrillSpec {
+        ask,
         rehearses: stack.rehearses.iter().map(|(name, _)| name.clone()).collect(),
         overlay: wanted.to.clone(),
         losses: open::losses(&wanted.losing),
         command: context.command.clone(),
         pace: context.pace,
-    };
-    let audience = ConsoleObserver { context };
-    if wanted.cleanup {
-        let cut_off = cut_off(&session, &script)?;
-        let cleaned = clean_up(&session, &script, &audience).await?;
+    })
+}
+
+/// One drill that somebody has asked for.
+struct Drill<'a> {
+    context: &'a CommandContext,
+    session: &'a Arc<Session>,
+    script: &'a DrillSpec,
+}
+
+impl Drill<'_> {
+    /// Deletes what an earlier drill has left, and reports that one if it was cut off.
+    async fn clean_up(&self, stack: &Stack) -> Result<Exit, OpsError> {
+        let Self { context, session, script } = self;
+        let cut_off = cut_off(session, script)?;
+        let cleaned = clean_up(session, script, &ConsoleObserver { context }).await?;
         let exit = told(&cleaned);
         if let Some(cut_off) = cut_off {
-            let report = cut_off.report(&session, &script, goals(&stack), &cleaned.report);
-            reports::tell_and_keep(&session, &ask.place, &report);
+            let report = cut_off.report(session, script, goals(stack), &cleaned.report);
+            reports::tell_and_keep(session, &script.ask.place, &report);
         }
-        return Ok(exit);
+        Ok(exit)
     }
-    let (lease, state) = open::lease(&session, &ask.place, &context.command)?;
-    if state.as_ref().is_some_and(|it| !it.records.is_empty() || !it.pending.is_empty()) {
-        return Err(in_use(&ask.place.name(), &ask.place.stack, &wanted.to));
-    }
-    let proposed = plan_on(&session, &ask, state).await?;
-    warn(&proposed, context.color);
-    show(context, &proposed.plan);
-    refuse(&proposed.plan)?;
-    if let Some(exit) = waits(&proposed.plan) {
-        return Ok(exit);
-    }
-    let foresight = foresight(&session, &script, &proposed).await?;
-    if let Some(exit) = foretell(context, &session, &script, &proposed, &foresight)? {
-        return Ok(exit);
-    }
-    if !wanted.yes && !confirm("Rehearse it? Only `yes` is accepted:", "yes") {
-        out::talk("nothing changed");
-        return Ok(Exit::Refused);
-    }
-    let signals = signals::listen()?;
-    let rehearsed =
-        rehearse(&session, lease, proposed, &script, &foresight, &audience, &signals.stop);
-    let rehearsal = tokio::select! {
-        ended = rehearsed => ended?,
-        () = signals.second() => {
-            out::talk(&format!("the drill was interrupted; {}", cleanup_of(&ask.place.stack, &wanted.to)));
-            return Ok(signals.number().map_or(Exit::Failed, Exit::Signal));
+
+    /// Shows the whole drill, asks, and rehearses it. Nothing is called before each plan of it is known to pass its guards.
+    async fn run(&self, yes: bool) -> Result<Exit, OpsError> {
+        let Self { context, session, script } = self;
+        let (lease, proposed) = self.prepare().await?;
+        warn(&proposed, context.color);
+        show(context, &proposed.plan);
+        refuse(&proposed.plan)?;
+        if let Some(exit) = waits(&proposed.plan) {
+            return Ok(exit);
         }
-    };
-    let exit = ended(&rehearsal);
-    let report = rehearsal.report(&session, &script);
-    reports::tell_and_keep(&session, &ask.place, &report);
-    // What a drill is for: an objective that is missed fails it.
-    let exit = if exit == Exit::Done && !report.passed() { Exit::Failed } else { exit };
-    Ok(signals.number().map_or(exit, Exit::Signal))
+        let foresight = foresight(session, script, &proposed).await?;
+        if let Some(exit) = foretell(context, session, script, &proposed, &foresight)? {
+            return Ok(exit);
+        }
+        if !yes && !confirm("Rehearse it? Only `yes` is accepted:", "yes") {
+            out::talk("nothing changed");
+            return Ok(Exit::Refused);
+        }
+        self.rehearse(lease, proposed, &foresight).await
+    }
+
+    /// Takes the lease of the workspace, which has to be empty, and plans what is built up there.
+    async fn prepare(&self) -> Result<(Lease, Proposed), OpsError> {
+        let Self { context, session, script } = self;
+        let place = &script.ask.place;
+        let (lease, state) = open::lease(session, place, &context.command)?;
+        if state.as_ref().is_some_and(|it| !it.records.is_empty() || !it.pending.is_empty()) {
+            return Err(in_use(&place.name(), &place.stack, &script.overlay));
+        }
+        Ok((lease, plan_on(session, &script.ask, state).await?))
+    }
+
+    /// Runs until it is over and cleaned up. A first signal begins the cleanup; a second one ends the drill at once.
+    async fn rehearse(
+        &self,
+        lease: Lease,
+        proposed: Proposed,
+        foresight: &DrillPreview,
+    ) -> Result<Exit, OpsError> {
+        let Self { context, session, script } = self;
+        let place = &script.ask.place;
+        let signals = signals::listen()?;
+        let observer = ConsoleObserver { context };
+        let stop = &signals.stop;
+        let rehearsal = tokio::select! {
+            ended = rehearse(session, lease, proposed, script, foresight, &observer, stop) => ended?,
+            () = signals.second() => {
+                let cleanup = cleanup_of(&place.stack, &script.overlay);
+                out::talk(&format!("the drill was interrupted; {cleanup}"));
+                return Ok(signals.number().map_or(Exit::Failed, Exit::Signal));
+            }
+        };
+        let exit = ended(&rehearsal);
+        let report = rehearsal.report(session, script);
+        reports::tell_and_keep(session, place, &report);
+        // What a drill is for: an objective that is missed fails it.
+        let exit = if exit == Exit::Done && !report.passed() { Exit::Failed } else { exit };
+        Ok(signals.number().map_or(exit, Exit::Signal))
+    }
 }
 
 /// What the overlay says of its drill. For a cleanup it need not be there: state knows what it made.

@@ -11,7 +11,7 @@ use crate::engine::value::Attributes;
 use crate::ops::apply::step_inputs::{
     Progress, StepContext, StepInputs, StepWait, WatchedResource,
 };
-use crate::ops::apply::waits::{PollResult, probed, wait};
+use crate::ops::apply::waits::{WaitTarget, probed, wait};
 
 /// How often a wait for nobody to come any more says that it still waits.
 const REMINDER: Duration = Duration::from_secs(30);
@@ -34,17 +34,17 @@ async fn each_serves(
     watched: &[WatchedResource],
 ) -> StepOutcome {
     for watched in watched {
-        let (serves, sight) = match &watched.kind.serves_when {
-            Some(serves) => (Some(serves), PollResult::Serves { watched, serves }),
+        let (serves, target) = match &watched.kind.serves_when {
+            Some(serves) => (Some(serves), WaitTarget::Serves { watched, serves }),
             // What contains a member says how long its health may take.
-            None => (checked_by(hands, &watched.kind), PollResult::Member(watched)),
+            None => (checked_by(hands, &watched.kind), WaitTarget::Member(watched)),
         };
         let Some(serves) = serves else { continue };
         let limits = ReadinessWait {
             within_seconds: serves.within_seconds,
             poll_seconds: serves.poll_seconds,
         };
-        if let Err(why) = wait(hands, job, limits, &sight).await {
+        if let Err(why) = wait(hands, job, limits, target).await {
             let why = format!("`{}` does not serve: {why}", watched.address);
             return StepOutcome::failed(why);
         }

@@ -112,47 +112,52 @@ async fn with_policy(
     .await
 }
 
+/// Creates an object, once (laws 3 and 10): what may have been carried out is looked for before it is asked for again.
+///
+/// ```text
+/// attempt ─▶ made ─────────────────────────────────▶ recorded
+///    │  ▲
+///    │  └── not there, fewer than CHANGING.attempts ──┐
+///    ├─▶ reply lost, or a conflict after one ─▶ look ─┼─ found ─────────▶ recorded
+///    │                                                └─ nobody can tell ▶ indeterminate
+///    ├─▶ the lease is over after a lost reply ────────────────────────▶ indeterminate
+///    └─▶ anything else ───────────────────────────────────────────────▶ failed
+/// ```
 pub async fn create(
     hands: &StepContext,
     job: &StepInputs,
     begun: &PendingOperation,
 ) -> StepOutcome {
-    let mut lost = 0;
+    let mut lost_replies = 0;
     loop {
-        let made = with_policy(hands, job, Attempt::Create).await;
-        let why = match made {
-            Ok(made) => {
-                return StepOutcome::Recorded(Box::new(recorded(
-                    hands,
-                    job,
-                    made.id,
-                    &made.attributes,
-                )));
-            }
+        let why = match with_policy(hands, job, Attempt::Create).await {
+            Ok(made) => return created(hands, job, made.id, &made.attributes),
             Err(why) => why,
         };
-        if lost > 0
-            && let Undone::Lease(over) = &why
-        {
-            return StepOutcome::in_doubt(format!("its reply was lost; {over}"));
+        match &why {
+            Undone::Lease(over) if lost_replies > 0 => {
+                return StepOutcome::in_doubt(format!("its reply was lost; {over}"));
+            }
+            _ if why.is(ErrorClass::UnknownOutcome) => {}
+            // Something of that name exists: after a lost reply it may be what was asked for.
+            _ if why.is(ErrorClass::Conflict) && lost_replies > 0 => {}
+            _ => return StepOutcome::failed(why),
         }
-        let unknown = why.is(ErrorClass::UnknownOutcome);
-        let ours_perhaps = why.is(ErrorClass::Conflict) && lost > 0;
-        if !unknown && !ours_perhaps {
-            return StepOutcome::failed(why);
-        }
-        lost += 1;
-        // The request may still be on its way: look twice before making it again.
+        lost_replies += 1;
         match look_for(hands, job, begun).await {
             Ok(Some(id)) => {
                 let told = told(hands, job, &id).await;
-                return StepOutcome::Recorded(Box::new(recorded(hands, job, id, &told)));
+                return created(hands, job, id, &told);
             }
-            Ok(None) if lost < CHANGING.attempts => {}
+            Ok(None) if lost_replies < CHANGING.attempts => {}
             Ok(None) => return StepOutcome::failed(why),
             Err(doubt) => return StepOutcome::in_doubt(format!("{why}; {doubt}")),
         }
     }
+}
+
+fn created(hands: &StepContext, job: &StepInputs, id: String, told: &Attributes) -> StepOutcome {
+    StepOutcome::Recorded(Box::new(recorded(hands, job, id, told)))
 }
 
 /// Whether the create of a lost reply was carried out.

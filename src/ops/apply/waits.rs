@@ -1,7 +1,5 @@
 //! The waits of a step: until an object is ready, until it is gone, until its own `ready` condition holds.
 
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::cloud::error::ProviderError;
@@ -33,8 +31,8 @@ pub async fn ready(hands: &StepContext, job: &StepInputs) -> StepOutcome {
         poll_seconds: it.poll_seconds,
     });
     let limits = rest.or(job.kind.waits.ready).unwrap_or(WAIT);
-    let sight = PollResult::Ready { id: &record.id };
-    match wait(hands, job, limits, &sight).await {
+    let target = WaitTarget::Ready { id: &record.id };
+    match wait(hands, job, limits, target).await {
         Ok(told) => {
             take_outputs(&mut record, &job.kind, &told);
             record.ready = job.is_last;
@@ -50,8 +48,8 @@ pub async fn gone(hands: &StepContext, job: &StepInputs, deposed: bool) -> StepO
         (Some(old), true) => (&old.id, &old.attributes),
         _ => (&record.id, &record.attributes),
     };
-    let sight = PollResult::Gone { id, attributes };
-    match wait(hands, job, job.kind.waits.gone.unwrap_or(WAIT), &sight).await {
+    let target = WaitTarget::Gone { id, attributes };
+    match wait(hands, job, job.kind.waits.gone.unwrap_or(WAIT), target).await {
         Ok(_) => went(record, deposed),
         Err(why) => StepOutcome::failed(why),
     }
@@ -82,12 +80,12 @@ pub async fn probed(
 ) -> Result<(), String> {
     let probe = probe_of(gate)?;
     let limits = ReadinessWait { within_seconds: gate.within_seconds, poll_seconds: every(gate) };
-    let sight = PollResult::Gate { gate, probe, held: AtomicU32::new(0) };
-    wait(hands, job, limits, &sight).await.map(|_| ())
+    let target = WaitTarget::Gate { gate, probe, passed: 0 };
+    wait(hands, job, limits, target).await.map(|_| ())
 }
 
 /// What a wait looks at.
-pub enum PollResult<'a> {
+pub enum WaitTarget<'a> {
     Ready {
         id: &'a str,
     },
@@ -95,10 +93,11 @@ pub enum PollResult<'a> {
         id: &'a str,
         attributes: &'a Attributes,
     },
+    /// A condition holds, as many times in a row as it says.
     Gate {
         gate: &'a ResolvedGate,
         probe: Probe,
-        held: AtomicU32,
+        passed: u32,
     },
     /// At least one of what it counts is healthy and takes users.
     Serves {
@@ -118,55 +117,66 @@ enum Polled {
     Never(String),
 }
 
-/// `pause`: until the next look, if this one is not the last.
+/// One look. `pause`: until the next one, if this is not the last; a driver may wait as long for the answer to change.
 async fn look(
     hands: &StepContext,
     job: &StepInputs,
-    sight: &PollResult<'_>,
+    target: &mut WaitTarget<'_>,
     pause: Duration,
 ) -> Polled {
     let provider = &hands.session.provider;
-    match sight {
-        PollResult::Ready { id } => {
-            match provider.ready(&job.kind, id, &job.attributes, pause).await {
-                Ok(ReadResult::Exists { attributes, ready: true, .. }) => Polled::Yes(attributes),
-                Ok(ReadResult::Exists { why_not, .. }) => {
-                    Polled::NotYet(why_not.unwrap_or_else(|| "it is not ready".into()))
-                }
-                Ok(ReadResult::Absent) => Polled::NotYet("not listed by the API yet".into()),
-                Err(why) => seen_error(&why),
-            }
+    match target {
+        WaitTarget::Ready { id } => {
+            is_ready(provider.ready(&job.kind, id, &job.attributes, pause).await)
         }
-        PollResult::Gone { id, attributes } => match provider.look(&job.kind, id, attributes).await
-        {
-            Ok(ReadResult::Absent) => Polled::Yes(Attributes::new()),
-            Ok(ReadResult::Exists { why_not, .. }) => {
-                Polled::NotYet(why_not.unwrap_or_else(|| "it still exists".into()))
-            }
-            Err(why) => seen_error(&why),
-        },
-        PollResult::Gate { gate, probe, held } => {
+        WaitTarget::Gone { id, attributes } => {
+            is_gone(provider.look(&job.kind, id, attributes).await)
+        }
+        WaitTarget::Gate { gate, probe, passed } => {
             let answer = hands.session.prober.probe(probe.clone()).await;
-            if !accepts(&gate.probe, &answer) {
-                held.store(0, Relaxed);
-                return Polled::NotYet(describe(&answer));
-            }
-            let times = held.fetch_add(1, Relaxed) + 1;
-            if times >= gate.times {
-                Polled::Yes(Attributes::new())
-            } else {
-                Polled::NotYet(format!("it passed {times} of {} times", gate.times))
-            }
+            passes(gate, &answer, passed)
         }
-        PollResult::Serves { watched, serves } => match reached(hands, watched, serves).await {
-            Ok(()) => Polled::Yes(Attributes::new()),
-            Err(unserved) => unserved.seen(),
-        },
-        PollResult::Member(watched) => match takes_users(hands, watched).await {
-            Ok(()) => Polled::Yes(Attributes::new()),
-            Err(unserved) => unserved.seen(),
-        },
+        WaitTarget::Serves { watched, serves } => serves_now(reached(hands, watched, serves).await),
+        WaitTarget::Member(watched) => serves_now(takes_users(hands, watched).await),
     }
+}
+
+fn is_ready(seen: Result<ReadResult, ProviderError>) -> Polled {
+    match seen {
+        Ok(ReadResult::Exists { attributes, ready: true, .. }) => Polled::Yes(attributes),
+        Ok(ReadResult::Exists { why_not, .. }) => {
+            Polled::NotYet(why_not.unwrap_or_else(|| "it is not ready".into()))
+        }
+        Ok(ReadResult::Absent) => Polled::NotYet("not listed by the API yet".into()),
+        Err(why) => seen_error(&why),
+    }
+}
+
+fn is_gone(seen: Result<ReadResult, ProviderError>) -> Polled {
+    match seen {
+        Ok(ReadResult::Absent) => Polled::Yes(Attributes::new()),
+        Ok(ReadResult::Exists { why_not, .. }) => {
+            Polled::NotYet(why_not.unwrap_or_else(|| "it still exists".into()))
+        }
+        Err(why) => seen_error(&why),
+    }
+}
+
+/// One bad answer begins the row anew.
+fn passes(gate: &ResolvedGate, answer: &ProbeAnswer, passed: &mut u32) -> Polled {
+    if !accepts(&gate.probe, answer) {
+        *passed = 0;
+        return Polled::NotYet(describe(answer));
+    }
+    *passed += 1;
+    if *passed >= gate.times {
+        return Polled::Yes(Attributes::new());
+    }
+    Polled::NotYet(format!("it passed {passed} of {} times", gate.times))
+}
+
+fn serves_now(seen: Result<(), Unserved>) -> Polled {
+    seen.map_or_else(Unserved::seen, |()| Polled::Yes(Attributes::new()))
 }
 
 /// Why nobody is served yet.
@@ -291,7 +301,7 @@ pub async fn wait(
     hands: &StepContext,
     job: &StepInputs,
     limits: ReadinessWait,
-    sight: &PollResult<'_>,
+    mut target: WaitTarget<'_>,
 ) -> Result<Attributes, String> {
     let clock = &hands.session.clock;
     let own = Duration::from_secs(limits.within_seconds).max(job.slow.unwrap_or_default());
@@ -308,7 +318,7 @@ pub async fn wait(
     let mut looks = 0;
     loop {
         looks += 1;
-        let (why, is_silent) = match look(hands, job, sight, pause()).await {
+        let (why, is_silent) = match look(hands, job, &mut target, pause()).await {
             Polled::Yes(it) => return Ok(it),
             Polled::Never(why) => return Err(why),
             Polled::NotYet(why) => (why, false),
