@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_far_to_the_right_of_a_line_is_shown() {
+    fn read_span_shows_a_mistake_far_to_the_right_of_a_line() {
         let text = format!(
             "{{\"a\": \"{}\", \"wrong\": 1, \"b\": \"{}\"}}",
             "x".repeat(200_000),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_columns_are_those_of_the_file() {
+    fn read_span_keeps_lines_and_columns_of_the_file() {
         let text = "one\ntwo\nthree\nfour ü five\nsix\nseven\n";
         let at = text.find("five").unwrap();
         let said = said(text, at, at + 4);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_file_acts_on_the_terminal() {
+    fn read_span_lets_nothing_act_on_the_terminal() {
         let text = "a: \u{1b}]0;x\u{7}\r\nb\u{9b}31m: \u{202e}c\u{e0041}\n";
         let at = text.find('c').unwrap();
         let said = said(text, at, at + 1);

@@ -183,7 +183,7 @@ mod tests {
     use crate::engine::value::Value;
 
     #[test]
-    fn from_one_to_another_is_told_as_two_things() {
+    fn doing_and_done_tell_detach_and_attach_as_two_things() {
         let told = |group: &str, value: Value| {
             let (group, changed) = (group.to_owned(), vec!["linode".to_owned()]);
             let attributes = [("linode".to_owned(), value), ("size".to_owned(), 20.into())].into();

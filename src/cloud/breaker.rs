@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_who_wait_for_a_silent_place_end_with_one_reason_and_the_next_does_not_wait() {
+    async fn ask_ends_all_who_wait_for_a_silent_place_with_one_reason() {
         let contacts = contacts();
         let (lost, well) = (place("aws:us-east-1"), place("aws:eu-west-1"));
         let hanging = || contacts.ask(&lost, pending::<Result<(), ProviderError>>());
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_connection_and_a_timeout_end_the_others_too() {
+    async fn ask_ends_the_others_on_a_refused_connection() {
         let contacts = contacts();
         let lost = place("linode:us-east");
         let broken =
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_place_that_answered_is_given_all_the_time_that_the_call_takes() {
+    async fn ask_gives_a_place_that_answered_all_the_time_it_takes() {
         let contacts = contacts();
         let slow = place("linode:us-east");
         let refused = ProviderError::new(ErrorClass::Denied, "GET x", "no").status(403);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_others_still_answer_nobody_is_blamed_for_a_slow_network() {
+    async fn ask_blames_no_place_while_others_still_answer() {
         let contacts = contacts();
         let slow = place("linode:us-east");
         let others = async {

@@ -101,7 +101,7 @@ mod tests {
     use super::{Anchor, Clock as _, WallClock, steady};
 
     #[test]
-    fn time_goes_on_from_an_anchor_whatever_the_machine_s_clock_is_set_to() {
+    fn now_goes_on_from_an_anchor_whatever_the_clock_is_set_to() {
         let anchor = Anchor { wall: 1_000_000, steady: 70 };
         assert_eq!(anchor.now(70), 1_000_000);
         assert_eq!(anchor.now(3_600_070), 4_600_000);

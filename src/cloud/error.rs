@@ -151,7 +151,7 @@ mod tests {
     use crate::engine::retry::ErrorClass;
 
     #[test]
-    fn it_reads_as_a_sentence_with_a_remedy() {
+    fn provider_error_reads_as_a_sentence_with_a_remedy() {
         let error = ProviderError::new(
             ErrorClass::Unauthenticated,
             "GET https://x/v4/account",

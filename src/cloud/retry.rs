@@ -134,7 +134,7 @@ mod tests {
     const FAST: Scaled = Scaled { anchor: 0, since: 0, speed: 1000.0 };
 
     #[tokio::test]
-    async fn a_silent_candidate_is_not_waited_for_and_a_failing_one_passes_on() {
+    async fn in_turn_skips_a_silent_candidate_and_passes_on_a_failing_one() {
         let moment = std::time::Duration::from_millis(5);
         let ask = async |fates: &'static [&'static str]| {
             let passes_on = |it: &ProviderError| it.fault == ErrorClass::Unreachable;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_tells_each_pause_and_returns_the_last_error() {
+    async fn with_retry_tells_each_pause_and_returns_the_last_error() {
         let told = Mutex::new(Vec::new());
         let calls = AtomicU32::new(0);
         let result: Result<(), _> = with_retry(

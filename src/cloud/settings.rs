@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_goes_over_plain_http_to_loopback_only() {
+    fn linode_token_goes_over_plain_http_to_loopback_only() {
         for (url, allowed) in [
             ("https://api.linode.com/v4", true),
             ("http://127.0.0.1:4000/v4", true),
@@ -191,14 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn the_version_is_added_where_other_clients_leave_it_out() {
+    fn versioned_adds_the_version_where_it_is_left_out() {
         assert_eq!(settings("https://api.example.com/").linode_url, "https://api.example.com/v4");
         assert_eq!(settings("http://[::1]:1/v4beta").linode_url, "http://[::1]:1/v4beta");
         assert!(is_loopback("http://[::1]:1/v4beta"));
     }
 
     #[test]
-    fn the_token_is_in_no_debug_output() {
+    fn token_is_in_no_debug_output() {
         let shown = format!("{:?} {:?}", settings("https://x"), Token::new("hush"));
         assert!(!shown.contains("hush"), "{shown}");
     }

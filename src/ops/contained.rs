@@ -142,7 +142,7 @@ mod tests {
     use super::{ContainedTrouble, link_on_the_way, read};
 
     #[test]
-    fn links_are_followed_inside_and_nowhere_else() {
+    fn read_follows_links_inside_only() {
         let root = tempfile::tempdir().unwrap();
         let at = |it: &str| root.path().join(it);
         std::fs::create_dir_all(at("stacks/shop/files/deep")).unwrap();

@@ -87,7 +87,7 @@ mod tests {
     use super::{MANUAL_BIRTH, WorldClock};
 
     #[test]
-    fn world_time_runs_at_its_speed_and_jumps_when_advanced() {
+    fn now_runs_at_its_speed_and_jumps_when_advanced() {
         let mut clock = WorldClock::running(1_000, 100.0);
         assert_eq!(clock.now(1_000), 1_000);
         assert_eq!(clock.now(1_010), 2_000);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manual_clock_only_moves_by_advance() {
+    fn advance_alone_moves_a_manual_clock() {
         let mut clock = WorldClock::manual();
         assert_eq!(clock.now(5), MANUAL_BIRTH);
         clock.advance(Duration::from_mins(1));

@@ -35,7 +35,7 @@ mod tests {
     use super::{all, nearest};
 
     #[test]
-    fn a_misspelt_name_is_recognised() {
+    fn nearest_recognizes_a_misspelled_name() {
         for (word, meant) in [
             ("linode:us-eest", Some("linode:us-east")),
             ("us-east", Some("linode:us-east")),

@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_writer_is_told_who_holds_it() {
+    fn lease_names_the_holder_to_a_second_writer() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::new(folder.path());
         let (_lease, _) = store.lease("ann on laptop", "apply shop", 0).unwrap();
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_tail_is_cut_and_the_last_acknowledged_entry_survives() {
+    fn lease_cuts_a_torn_tail_and_keeps_the_last_acknowledged_entry() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::new(folder.path());
         let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_and_the_journal_behind_it_give_the_same_state() {
+    fn load_reads_the_same_from_snapshot_and_journal() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::new(folder.path());
         let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_in_the_middle_and_newer_versions_are_refused_and_left_alone() {
+    fn load_refuses_damage_in_the_middle_and_leaves_it_alone() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::new(folder.path());
         let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();

@@ -308,7 +308,7 @@ mod tests {
 
     /// The worst moments to be stopped at: a file is prepared, the epoch was looked at, and the rename comes a day later.
     #[test]
-    fn what_a_late_holder_has_prepared_never_gets_its_name() {
+    fn put_in_place_refuses_what_a_late_holder_prepared() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let claims = LockRecords::of(folder);
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_late_holder_appends_goes_nowhere() {
+    fn begin_leaves_a_late_holder_nothing_to_append_to() {
         let folder = tempfile::tempdir().unwrap();
         let claims = LockRecords::of(folder.path());
         let mut first = begin(folder.path(), claim(&claims, 1), 1);

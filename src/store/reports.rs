@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_of_the_same_second_stand_beside_each_other() {
+    fn write_keeps_reports_of_the_same_second_side_by_side() {
         let folder = tempfile::tempdir().unwrap();
         let reports = Reports::of(folder.path());
         assert!(reports.list().unwrap().0.is_empty(), "no folder, no reports");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_named_and_hides_nothing() {
+    fn list_names_damaged_reports_and_hides_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let reports = Reports::of(folder.path());
         let whole = reports.write(&report(1_000)).unwrap();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_newest_are_kept() {
+    fn write_keeps_only_the_newest_reports() {
         let folder = tempfile::tempdir().unwrap();
         let reports = Reports::of(folder.path());
         for second in 0..=i64::try_from(REPORTS_MAX).unwrap() {

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_git_tracks_of_a_state_is_found_in_every_form_of_its_index() {
+    fn tracked_finds_a_state_in_every_form_of_the_git_index() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let state = state(folder);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn half_an_index_is_no_index() {
+    fn paths_and_varint_refuse_half_an_index() {
         assert_eq!(paths(b"DIRC", 20), None);
         assert_eq!(paths(b"DIRC\0\0\0\x02\0\0\0\x09", 20), None);
         assert_eq!(paths(b"something else", 20), None);

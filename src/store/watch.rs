@@ -95,7 +95,7 @@ mod tests {
     use crate::store::error::StoreError;
 
     #[test]
-    fn one_at_a_time_writes_and_anyone_reads() {
+    fn claim_lets_one_write_at_a_time_and_anyone_read() {
         let folder = tempfile::tempdir().unwrap();
         let file = WatchFile::new(&folder.path().join("new"), "eu");
         assert_eq!(file.read().unwrap(), Notes::default());
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_memory_is_no_empty_one() {
+    fn read_refuses_a_damaged_memory() {
         let folder = tempfile::tempdir().unwrap();
         let file = WatchFile::new(folder.path(), "eu");
         for damaged in

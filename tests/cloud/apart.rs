@@ -52,7 +52,7 @@ fn count(walk: &Walk, region: &str) -> Json {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_canary_measures_replication_both_ways_and_is_taken_away() {
+async fn replicates_measures_both_ways_and_deletes_its_item() {
     let walk = pair().await;
     walk.sandbox.set_lag(600_000, 600_000).unwrap();
     for (writer, reader, region) in [("table", "copy", "us-east-1"), ("copy", "table", "eu-west-1")]
@@ -67,7 +67,7 @@ async fn a_canary_measures_replication_both_ways_and_is_taken_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_canary_that_does_not_arrive_in_time_is_an_error_of_both_ends() {
+async fn replicates_names_both_ends_when_its_item_does_not_arrive() {
     let walk = pair().await;
     walk.sandbox.set_lag(86_400_000, 86_400_000).unwrap();
     let fly = async |from: &str, to: &str| {
@@ -94,7 +94,7 @@ async fn a_canary_that_does_not_arrive_in_time_is_an_error_of_both_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_canary_that_cannot_be_taken_away_is_told_of() {
+async fn replicates_tells_of_an_item_that_cannot_be_deleted() {
     let walk = pair().await;
     walk.sandbox.fault("DeleteItem 500 times=1".parse().unwrap()).unwrap();
     let within = Duration::from_secs(3_600);
@@ -108,7 +108,7 @@ async fn a_canary_that_cannot_be_taken_away_is_told_of() {
 
 /// Balancers of a region that hangs, with more lists in them than are asked for at one time.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_region_is_given_up_as_a_whole() {
+async fn observe_gives_up_a_silent_region_as_a_whole() {
     let mut walk = Walk::new().await;
     let kinds = ["linode.nodebalancer", "linode.nodebalancer_config", "linode.nodebalancer_node"]
         .map(|it| walk.catalog.kinds[it].clone());

@@ -62,7 +62,7 @@ async fn live(kind: &str) {
 
 /// Every kind in a world of its own.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_kind_lives_its_life() {
+async fn provider_walks_every_kind_through_its_states() {
     let mut lives = tokio::task::JoinSet::new();
     for kind in lifeboat::kinds::builtin().kinds.into_keys() {
         lives.spawn(async move { live(&kind).await });
@@ -74,7 +74,7 @@ async fn every_kind_lives_its_life() {
 
 /// The firewall in front of an object stands in another list, and is set by an action of its own.
 #[tokio::test(flavor = "multi_thread")]
-async fn firewalls_are_attached_looked_up_and_taken_away() {
+async fn update_attaches_and_detaches_firewalls() {
     let mut walk = Walk::new().await;
     let catalog = walk.catalog.clone();
     let kind = |name: &str| &catalog.kinds[name];
@@ -112,7 +112,7 @@ async fn firewalls_are_attached_looked_up_and_taken_away() {
 
 /// Changes that DynamoDB wants in two steps end where they should, and strangers' tags and the mark stay.
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_in_two_steps_arrive() {
+async fn update_makes_changes_of_a_table_in_two_steps() {
     let mut walk = Walk::new().await;
     let kind = walk.catalog.kinds["dynamodb.table"].clone();
     let base = json!({
@@ -153,7 +153,7 @@ async fn group(walk: &mut Walk, regions: &[&str]) {
 
 /// A lost region is unseen, others are seen, and one that is declared lost is not even asked.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_region_is_unseen_and_its_group_is_reached_through_another_member() {
+async fn observe_and_look_reach_the_group_of_a_lost_region() {
     let mut walk = Walk::new().await;
     group(&mut walk, &["eu-west-1", "ap-south-1"]).await;
     walk.sandbox.lose("aws:us-east-1", LostHow::Refuse).unwrap();
@@ -173,7 +173,7 @@ async fn a_lost_region_is_unseen_and_its_group_is_reached_through_another_member
 
 /// A table that is gone while its group lives is joined to it, and does not become a group of its own.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_table_is_joined_to_its_living_group() {
+async fn create_joins_an_absent_table_to_its_healthy_group() {
     let mut walk = Walk::new().await;
     let table = walk.catalog.kinds["dynamodb.table"].clone();
     let given = json!({ "region": "us-east-1", "name": "shop", "attributes": { "id": "S" }, "hash_key": "id" });
@@ -190,7 +190,7 @@ async fn a_lost_table_is_joined_to_its_living_group() {
 
 /// Two changes that both take time, one after the other.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_is_resized_and_switched_off_at_once() {
+async fn update_resizes_a_machine_and_switches_it_off_at_once() {
     let mut walk = Walk::new().await;
     let kind = walk.catalog.kinds["linode.instance"].clone();
     let mut given = json!({
@@ -212,7 +212,7 @@ async fn a_machine_is_resized_and_switched_off_at_once() {
 
 /// A run that was cut after it took a member out leaves it going; who deletes the rest waits for that, and is not refused.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_whose_member_is_still_going_is_busy() {
+async fn delete_of_a_table_whose_member_is_going_is_busy() {
     let mut walk = Walk::new().await;
     group(&mut walk, &["eu-west-1"]).await;
     let delete = async |name: &str| {

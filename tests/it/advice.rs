@@ -164,7 +164,7 @@ fn stands_above(it: &AdvisedCommand<'_>) {
 }
 
 #[test]
-fn every_command_that_a_message_can_tell_is_accepted_in_every_world() {
+fn advised_command_is_accepted_in_every_world() {
     for command in samples() {
         parses(&command.words());
         for (sandbox, directory) in [(false, None), (true, None), (true, Some("my shop"))] {
@@ -184,7 +184,7 @@ fn every_command_that_a_message_can_tell_is_accepted_in_every_world() {
 
 /// Whatever the width.
 #[test]
-fn a_plan_keeps_its_commands_on_one_line() {
+fn plan_keeps_advised_commands_on_one_line() {
     let home = Home::holding("tiny", TWO);
     home.overlay("tiny", "eu", OVER);
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
@@ -228,7 +228,7 @@ fn type_it(home: &Home, words: &[String]) -> Output {
 
 /// Silence of a site: the overlay that assumes just that is named, and with several nobody guesses.
 #[test]
-fn the_switch_that_is_told_under_a_silent_site_is_whole_and_works() {
+fn plan_advises_a_failover_that_works_when_a_site_is_silent() {
     let home = Home::holding("tiny", TWO);
     home.overlay("tiny", "eu", OVER);
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
@@ -255,7 +255,7 @@ fn the_switch_that_is_told_under_a_silent_site_is_whole_and_works() {
 
 /// Records, zones and lists are read of the API, which is nobody's site: its silence is no loss of one.
 #[test]
-fn no_failure_of_the_api_itself_is_told_as_a_loss() {
+fn plan_tells_no_failure_of_the_api_itself_as_a_loss() {
     let home = Home::holding("tiny", TWO);
     home.overlay("tiny", "eu", OVER);
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
@@ -270,7 +270,7 @@ fn no_failure_of_the_api_itself_is_told_as_a_loss() {
 
 /// A site that answers "no" lives: the cause comes first, exit 1, and not a word about a loss.
 #[test]
-fn a_no_is_told_with_its_cause_first_and_never_as_a_loss() {
+fn plan_tells_a_denial_with_its_cause_and_never_as_a_loss() {
     let home = Home::holding("tiny", TABLES);
     home.overlay("tiny", "eu", "assumes_lost: ['aws:us-east-1']\nresources: { carts: null }\n");
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
@@ -313,7 +313,7 @@ resources:
 
 /// The protection of production is none of a drill's business.
 #[test]
-fn a_protection_in_a_drill_is_lifted_in_its_overlay_and_nowhere_else() {
+fn drill_advises_lifting_a_protection_in_its_own_overlay_only() {
     let home = Home::holding(
         "tiny",
         "stack: tiny\nvariables: { at: { type: string, default: us } }\nresources:\n  lb: { kind: linode.nodebalancer, region: us-east, label: 'tiny-lb-${vars.at}', lifecycle: { prevent_destroy: true } }\n",
@@ -347,7 +347,7 @@ fn a_protection_in_a_drill_is_lifted_in_its_overlay_and_nowhere_else() {
 
 /// A switch into what is made for a drill is no switch: what is told instead is accepted.
 #[test]
-fn an_overlay_of_a_drill_is_nowhere_to_fail_over_to() {
+fn failover_refuses_the_overlay_of_a_drill() {
     let home = Home::holding("tiny", TWO);
     home.overlay("tiny", "rehearsal", "workspace: rehearsal\nresources: { us: { label: r-us }, eu: { label: r-eu }, zone: { domain: example.org } }\n");
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();

@@ -37,7 +37,7 @@ fn report(home: &Home) -> Value {
 
 /// Named by reference or spelled out, a name that leads to what is lost keeps the switch open, and what is advised ends it.
 #[test]
-fn a_second_name_that_leads_to_what_is_lost_keeps_a_switch_open() {
+fn failover_is_incomplete_while_a_name_leads_to_what_is_lost() {
     let (home, ip) = home_with(&format!("{ADMIN}{OLD}"));
     lose(&home);
     let leads_there = format!("`old`: it sends users to {ip} (`lb`), but linode:us-east is lost");
@@ -75,7 +75,7 @@ fn a_second_name_that_leads_to_what_is_lost_keeps_a_switch_open() {
 
 /// Where another record of the name leads to what lives, it is told, and no more.
 #[test]
-fn a_name_that_is_served_elsewhere_as_well_is_only_told() {
+fn failover_only_tells_a_name_that_is_served_elsewhere_as_well() {
     let (home, _) = home_with(TWIN);
     lose(&home);
     let told =
@@ -86,7 +86,7 @@ fn a_name_that_is_served_elsewhere_as_well_is_only_told() {
 
 /// Who is there already is told the same; a text under a name leads nobody.
 #[test]
-fn a_loss_that_is_declared_later_is_looked_at_the_same_way() {
+fn apply_tells_a_name_that_leads_to_a_loss_declared_later() {
     let text = "  said: { kind: linode.domain_record, domain: '${zone}', type: TXT, name: said, target: '{ip}', ttl_sec: 30 }\n";
     let (home, ip) = home_with(&format!("{OLD}{text}"));
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
@@ -99,7 +99,7 @@ fn a_loss_that_is_declared_later_is_looked_at_the_same_way() {
 
 /// Made after the switch: who says that all is there already looks first.
 #[test]
-fn who_is_there_already_is_told_of_a_name_that_came_later() {
+fn failover_tells_a_name_that_came_after_the_switch() {
     let home = duo::home();
     lose(&home);
     failover(&home).code(0).done();
@@ -117,7 +117,7 @@ fn who_is_there_already_is_told_of_a_name_that_came_later() {
 
 /// A drill of such a stack says so, and is no rehearsal that went well.
 #[test]
-fn a_drill_shows_the_name_that_was_forgotten() {
+fn drill_shows_a_name_that_the_overlay_forgot() {
     let home = Home::woocommerce();
     let file = "stacks/woocommerce/stack.yaml";
     let text = std::fs::read_to_string(home.path(file)).unwrap();
@@ -149,7 +149,7 @@ fn bare(home: &Home, target: &str, more: &str) {
 const TO_BARE: &[&str] = &["failover", "duo", "--to", "bare", "--planned", "--yes"];
 
 #[test]
-fn what_nothing_checks_is_not_said_to_serve() {
+fn failover_does_not_say_served_where_nothing_checks() {
     for (target, shown) in [
         ("203.0.113.9", "`203.0.113.9`"),
         ("${eu[0].ipv4}", "`45."),
@@ -181,7 +181,7 @@ fn what_nothing_checks_is_not_said_to_serve() {
 
 /// With a gate, or a check behind the balancer, it was looked at.
 #[test]
-fn what_a_gate_has_seen_is_said_to_serve() {
+fn failover_says_served_where_a_gate_has_looked() {
     let home = duo::home();
     bare(&home, "${eu[0].ipv4}", ", gate: { tcp: '${eu[0].ipv4}:22', within: 5m }");
     let told = home.sandbox(TO_BARE).code(0).says(&["objective 15 min: met"]);
@@ -193,7 +193,7 @@ fn what_a_gate_has_seen_is_said_to_serve() {
 
 /// A text that changes with the switch directs nobody.
 #[test]
-fn a_text_needs_no_gate() {
+fn failover_needs_no_gate_for_a_text() {
     let text = "  said: { kind: linode.domain_record, domain: '${zone}', type: TXT, name: said, target: home, ttl_sec: 30 }\n";
     let (home, _) = home_with(text);
     let resources = "resources: { shop: { target: '${eu_lb.ipv4}' }, said: { target: away } }";

@@ -33,7 +33,7 @@ const STACK: &str = "stacks/woocommerce/stack.yaml";
 const OVERLAY: &str = "stacks/woocommerce/overlays/failover_eu.yaml";
 
 #[test]
-fn the_example_passes_before_and_after_it_is_made() {
+fn audit_passes_the_example_before_and_after_apply() {
     let home = Home::woocommerce();
     drilled(&home, "state");
     // What the sandbox may leave off is off where data would be, until its switch is given.
@@ -50,7 +50,7 @@ fn the_example_passes_before_and_after_it_is_made() {
 }
 
 #[test]
-fn never_drilled_is_a_note_and_a_broken_report_is_told() {
+fn audit_notes_a_missing_drill_and_tells_a_broken_report() {
     let home = Home::woocommerce();
     let audit = home.run(&["audit", "woocommerce", "--strict", "--var", "protect=true"]).code(0);
     audit.shows(&["note [drill-never]", &format!("{OVERLAY}:1")]).done();
@@ -66,7 +66,7 @@ fn never_drilled_is_a_note_and_a_broken_report_is_told() {
 
 /// What only looking shows: somebody changed the standby, and a table is not there any more.
 #[test]
-fn online_tells_drift_and_offline_says_that_it_did_not_look() {
+fn audit_online_tells_drift_and_offline_says_it_did_not_look() {
     let home = Home::woocommerce();
     drilled(&home, "state/sandbox/states");
     home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
@@ -86,7 +86,7 @@ fn online_tells_drift_and_offline_says_that_it_did_not_look() {
 
 /// Of a plan that its region does not have nothing is told before somebody asks the cloud.
 #[test]
-fn online_tells_that_the_standby_cannot_be_had() {
+fn audit_online_tells_a_standby_that_cannot_be_had() {
     let home = Home::woocommerce();
     drilled(&home, "state/sandbox/states");
     let larger = "resources:\n  standby: { type: g7-premium-2 }\n";
@@ -117,7 +117,7 @@ fn online_tells_that_the_standby_cannot_be_had() {
 
 /// A quota that the API tells is compared with what all tables of a region ask for together.
 #[test]
-fn online_tells_that_the_account_may_not_have_so_much() {
+fn audit_online_tells_a_quota_that_is_too_small() {
     let table = |name: &str, units: u32| {
         format!(
             "  {name}: {{ kind: dynamodb.table, region: us-east-1, name: {name}_items, attributes: {{ id: S }}, hash_key: id, billing_mode: PROVISIONED, read_capacity: {units}, write_capacity: 1 }}\n"
@@ -140,7 +140,7 @@ fn online_tells_that_the_account_may_not_have_so_much() {
 }
 
 #[test]
-fn severity_decides_the_exit() {
+fn audit_exit_code_follows_the_severity() {
     let home = Home::woocommerce();
     drilled(&home, "state");
     edit(&home, STACK, "ttl_sec: 300", "ttl_sec: 250");
@@ -152,7 +152,7 @@ fn severity_decides_the_exit() {
 }
 
 #[test]
-fn overlays_that_assume_a_loss_are_audited_and_drills_are_not() {
+fn audit_covers_overlays_that_assume_a_loss_and_no_drills() {
     let home = Home::woocommerce();
     drilled(&home, "state");
     home.overlay(
@@ -187,7 +187,7 @@ fn overlays_that_assume_a_loss_are_audited_and_drills_are_not() {
 
 /// The mistakes of `validate` are findings too, wherever they are: a pull request shows them on their lines.
 #[test]
-fn mistakes_are_findings() {
+fn audit_reports_mistakes_of_validate_as_findings() {
     let home = Home::woocommerce();
     drilled(&home, "state");
     edit(&home, OVERLAY, "shop:", "shpo:");
@@ -202,7 +202,7 @@ fn mistakes_are_findings() {
 }
 
 #[test]
-fn the_environment_is_looked_at_where_the_clouds_are_real() {
+fn audit_looks_at_the_environment_where_the_clouds_are_real() {
     let mut home = Home::woocommerce();
     drilled(&home, "state");
     drilled(&home, "state/sandbox/states");
@@ -255,7 +255,7 @@ fn the_environment_is_looked_at_where_the_clouds_are_real() {
 }
 
 #[test]
-fn rules_are_listed() {
+fn audit_lists_its_rules() {
     let rules = Home::new().run(&["audit", "--rules"]).code(0);
     rules.shows(&["target-lost (error)", "drill-never (note)", "fix:"]).done();
 }
@@ -330,7 +330,7 @@ fn sarif_schema() -> Value {
 }
 
 #[test]
-fn sarif_is_valid_and_points_at_the_lines() {
+fn audit_sarif_is_valid_and_points_at_the_lines() {
     let home = Home::woocommerce();
     edit(&home, STACK, "ttl_sec: 300", "ttl_sec: 7200");
     edit(&home, STACK, "check_path: /healthcheck.php", "check_path: /");
@@ -365,7 +365,7 @@ fn sarif_is_valid_and_points_at_the_lines() {
 
 /// A private key stands beside a certificate; neither a finding nor a fact repeats it.
 #[test]
-fn no_secret_leaves_an_audit() {
+fn audit_shows_no_secret() {
     let mut home = Home::woocommerce();
     edit(
         &home,

@@ -197,7 +197,7 @@ fn home() -> Home {
 }
 
 #[test]
-fn no_canary_leaves_whatever_a_cloud_sends_back() {
+fn plan_and_apply_show_no_secret_whatever_a_cloud_sends_back() {
     let home = home();
     let layers = ["birds", "--var-file", "secrets.yaml"];
     let with = |words: &[&'static str], more: &[&'static str]| [words, &layers[..], more].concat();
@@ -231,7 +231,7 @@ fn no_canary_leaves_whatever_a_cloud_sends_back() {
 
 /// Mistakes quote the layer: the line of a sensitive default is quoted without it.
 #[test]
-fn no_canary_is_in_a_mistake() {
+fn validate_shows_no_secret_in_a_mistake() {
     let home = home();
     let wrong = STACK
         .replace("default: Canary", "dfault: 1, default: Canary")

@@ -129,7 +129,7 @@ fn survive(fault: &str) {
 
 /// Calls that make something, and where a fault of each kind hurts most.
 #[test]
-fn every_fault_on_the_way_is_survived() {
+fn apply_survives_every_fault_on_the_way() {
     let effects =
         ["429", "500", "503", "lost_reply", "html502", "truncated", "empty200", "slow ms=30"];
     let places = [
@@ -176,7 +176,7 @@ proptest! {
 
     /// Faults and kills drawn by chance; what fails is printed as the text that `Home::fault` reads.
     #[test]
-    fn faults_and_kills_drawn_by_chance_are_survived(
+    fn apply_survives_faults_and_kills_drawn_by_chance(
         faults in prop::collection::vec(
             (
                 prop::sample::select(vec!["429", "500", "503", "lost_reply", "html502", "truncated", "empty200"]),
@@ -207,7 +207,7 @@ proptest! {
 
 /// Wherever a replace is cut, or whichever call of it goes wrong: one machine in the end, under its own name.
 #[test]
-fn a_cut_replace_is_finished_by_the_next() {
+fn apply_finishes_a_replace_that_was_cut() {
     let first = ", lifecycle: { create_before_destroy: true }";
     let stack = |image: &str| served(image, first).replace("stack: tiny", "stack: small");
     let mut cases: Vec<(String, usize)> =
@@ -248,7 +248,7 @@ fn journal_lines(home: &Home) -> usize {
 }
 
 #[test]
-fn a_killed_apply_is_finished_by_the_next() {
+fn apply_finishes_a_killed_apply() {
     in_parallel(&[1, 3, 6, 9, 12, 16, 20, 25, 30], |lines| {
         let home = home();
         let mut running = home.start(&["apply", "small", "--yes", "--sandbox"]);
@@ -275,7 +275,7 @@ const MAKING: [&str; 9] = [
 
 /// The worst moment: the object is made and nobody has heard of it yet.
 #[test]
-fn a_kill_between_a_call_and_its_answer_leaves_no_orphan() {
+fn apply_killed_between_call_and_answer_orphans_nothing() {
     in_parallel(&MAKING, |place| {
         let home = home();
         home.fault(&format!("{place} slow ms=3000"));
@@ -294,7 +294,7 @@ const LAGGING: [&str; 2] =
     ["GET stale_list ms=25000 times=0", "ListTables stale_list ms=25000 times=0"];
 
 #[test]
-fn a_create_whose_reply_was_lost_is_found_while_lists_lag() {
+fn apply_finds_a_create_with_a_lost_reply_while_lists_lag() {
     in_parallel(&MAKING, |place| {
         let home = home();
         home.fault(&format!("{place} lost_reply times=1"));
@@ -310,7 +310,7 @@ fn a_create_whose_reply_was_lost_is_found_while_lists_lag() {
 
 /// Two look alike and none says whose it is: a person decides, and what does not depend on it goes on.
 #[test]
-fn what_is_in_doubt_is_settled_by_a_person() {
+fn state_resolve_ends_what_is_indeterminate() {
     let home = Home::holding(
         "small",
         "stack: small
@@ -340,7 +340,7 @@ resources:
 }
 
 #[test]
-fn a_killed_destroy_is_finished_by_the_next() {
+fn destroy_finishes_a_killed_destroy() {
     in_parallel(&[3, 8, 14], |lines| {
         let home = home();
         assert_eq!(converge(&home, "nothing is wrong"), 1);
@@ -354,7 +354,7 @@ fn a_killed_destroy_is_finished_by_the_next() {
 
 /// What changes by itself, or is never made, is no part of it that would be set anew at each look.
 #[test]
-fn an_output_of_a_whole_object_is_set_once() {
+fn apply_sets_an_output_of_a_whole_object_once() {
     let stack = "stack: tiny
 resources:
   web: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, authorized_users: [ops], label: tiny-web }
@@ -367,7 +367,7 @@ outputs: { machine: '${web}', table: '${t}', inside: '${web.private_ipv4}' }
 }
 
 #[test]
-fn of_two_at_once_one_is_told_to_wait() {
+fn apply_of_two_at_once_tells_one_to_wait() {
     let home = home();
     // While its machines start, which takes a minute of the world: longer than two more processes need, on any machine.
     home.world.set_speed(2.0).unwrap();
@@ -385,7 +385,7 @@ fn of_two_at_once_one_is_told_to_wait() {
 }
 
 #[test]
-fn a_signal_leaves_a_whole_state() {
+fn apply_leaves_a_whole_state_after_a_signal() {
     in_parallel(&[("INT", 130), ("TERM", 143), ("HUP", 129)], |(signal, code)| {
         let home = home();
         let mut running = home.start(&["apply", "small", "--yes", "--sandbox"]);

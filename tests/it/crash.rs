@@ -14,7 +14,7 @@ const FAILBACK: &[&str] = &["failback", "duo"];
 const DRILL: &[&str] = &["drill", "duo", "--to", "drill"];
 
 #[test]
-fn a_failover_killed_after_any_request_is_finished_by_what_ci_runs() {
+fn failover_killed_after_any_request_is_finished_by_apply() {
     let home = duo::home();
     duo::lose(&home);
     after_each_request(&home, FAILOVER, ci_ends_at_the_standby);
@@ -45,7 +45,7 @@ fn machines(home: &Home) -> usize {
 
 /// On the way home something has to be made again, and a table of the other side is kept.
 #[test]
-fn a_failback_killed_after_any_request_is_finished_by_what_ci_runs() {
+fn failback_killed_after_any_request_is_finished_by_apply() {
     let home = duo::home();
     let orders = "  orders: { kind: dynamodb.table, region: eu-west-1, name: orders, attributes: { id: S }, hash_key: id }\n";
     let eu = std::fs::read_to_string(home.path("stacks/duo/overlays/eu.yaml")).unwrap();
@@ -81,7 +81,7 @@ fn ci_ends_at_home(home: &Home, said: &str) {
 
 /// The standby's machines are replaced on the way there and on the way back, each by one that is made before.
 #[test]
-fn a_switch_that_replaces_machines_is_finished_wherever_it_was_killed() {
+fn failover_that_replaces_machines_is_finished_wherever_it_was_killed() {
     let first = "lifecycle: { create_before_destroy: true }, private_ip: true, authorized_users";
     let home = duo::home_of(&duo::STACK.replace("private_ip: true, authorized_users", first));
     home.overlay(
@@ -124,7 +124,7 @@ resources:
 ";
 
 #[test]
-fn a_drill_killed_after_any_request_is_cleaned_up_by_another_process() {
+fn drill_killed_after_any_request_is_cleaned_up_by_another_process() {
     let home = duo::home();
     home.overlay("duo", "drill", REHEARSAL);
     let (before, real) = (world(&home), state(&home));
@@ -149,7 +149,7 @@ fn a_drill_killed_after_any_request_is_cleaned_up_by_another_process() {
 
 /// What was asked for at the beginning holds for whoever finishes it.
 #[test]
-fn a_killed_failback_that_keeps_the_standby_keeps_it() {
+fn failback_that_keeps_the_standby_keeps_it_after_a_kill() {
     let home = duo::home();
     failover_calmly(&home);
     let cut = Cut::Unanswered("PUT /domains".into());
@@ -162,7 +162,7 @@ fn a_killed_failback_that_keeps_the_standby_keeps_it() {
 
 /// The cloud goes on with what it was told, and then refuses to be told again.
 #[test]
-fn a_resize_that_was_cut_off_is_not_asked_for_twice() {
+fn apply_does_not_ask_twice_for_a_resize_that_was_cut_off() {
     let home = duo::home();
     home.overlay(
         "duo",
@@ -178,7 +178,7 @@ fn a_resize_that_was_cut_off_is_not_asked_for_twice() {
 
 /// CI knows nothing of the flags that a person gave.
 #[test]
-fn what_was_allowed_for_a_killed_switch_is_allowed_for_who_finishes_it() {
+fn apply_finishes_a_killed_switch_with_what_was_allowed_for_it() {
     let home = duo::home();
     home.overlay("duo", "calm", duo::CALM.replace("standby: 2", "standby: 5"));
     failover_calmly(&home);
@@ -198,7 +198,7 @@ fn failover_calmly(home: &Home) {
 
 /// A further loss on the way does not turn a switch into an apply of everything.
 #[test]
-fn a_further_loss_on_the_way_is_the_same_switch() {
+fn failover_with_a_further_loss_is_the_same_switch() {
     let home = duo::home();
     let late =
         "  late: { kind: linode.nodebalancer, region: eu-central, label: duo-late }\noutputs:";

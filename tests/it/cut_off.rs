@@ -17,7 +17,7 @@ fn reports(home: &Home, stack: &str) -> Vec<Json> {
 }
 
 #[test]
-fn a_drill_that_was_killed_before_its_switch_is_reported_by_its_cleanup() {
+fn drill_cleanup_reports_a_drill_killed_before_its_switch() {
     let home = drill::shop();
     let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
     let made = || home.state("woocommerce@drill").is_some_and(|it| it.records.len() >= 8);
@@ -56,7 +56,7 @@ fn a_drill_that_was_killed_before_its_switch_is_reported_by_its_cleanup() {
 
 /// Home has a record as well, and whoever makes it directs nobody away from a disaster.
 #[test]
-fn a_drill_that_was_killed_when_home_stood_has_measured_no_recovery() {
+fn drill_killed_when_home_was_made_has_measured_no_recovery() {
     let home = drill::shop();
     // Between home and the switch, an item is written that has to arrive.
     home.fault("PutItem slow ms=60000");
@@ -80,7 +80,7 @@ fn a_drill_that_was_killed_when_home_stood_has_measured_no_recovery() {
 }
 
 #[test]
-fn a_drill_that_was_killed_after_its_switch_has_measured_the_recovery() {
+fn drill_killed_after_its_switch_has_measured_the_recovery() {
     let home = drill::shop();
     let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
     let directed = || {
@@ -107,7 +107,7 @@ fn a_drill_that_was_killed_after_its_switch_has_measured_the_recovery() {
 
 /// What a drill that came to its end has left is tidied up without a second report.
 #[test]
-fn a_drill_that_has_reported_itself_is_not_reported_again() {
+fn drill_cleanup_reports_nothing_that_was_reported_already() {
     let home = drill::shop();
     home.fault("DELETE /profile/sshkeys 500 times=99");
     home.sandbox(DRILL).code(1).says(&["remaining: `ops_key`"]).done();
@@ -118,7 +118,7 @@ fn a_drill_that_has_reported_itself_is_not_reported_again() {
 }
 
 #[test]
-fn a_failover_that_was_killed_while_users_drained_is_measured_by_whoever_finishes_it() {
+fn failover_killed_while_it_drained_is_measured_by_who_finishes_it() {
     let home = ledger::shop();
     // What stands behind the old answer goes, and so it is drained.
     let old = ["web", "node"].map(|it| format!("  {it}: null\n")).concat();
@@ -147,7 +147,7 @@ fn a_failover_that_was_killed_while_users_drained_is_measured_by_whoever_finishe
 
 /// Everything was done, and the process died before it could write so.
 #[test]
-fn a_failover_that_was_killed_at_its_very_end_is_ended_and_measured() {
+fn failover_killed_at_its_very_end_is_ended_and_measured() {
     let home = ledger::shop();
     home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"]).code(0).done();
     let told = ledger::reports(&home).remove(0);
@@ -194,7 +194,7 @@ fn a_failover_that_was_killed_at_its_very_end_is_ended_and_measured() {
 
 /// The gate that it was killed at is waited at again, and time in which nobody was at it is no gate.
 #[test]
-fn a_failover_that_was_killed_at_its_gate_counts_from_its_begin() {
+fn failover_killed_at_its_gate_counts_from_its_begin() {
     let home = ledger::shop();
     home.run(&["sandbox", "fault", "unhealthy", "eu-web"]).code(0).done();
     home.run(&["sandbox", "fault", "unhealthy", "eu-more"]).code(0).done();
@@ -221,7 +221,7 @@ fn a_failover_that_was_killed_at_its_gate_counts_from_its_begin() {
 
 /// What a cleanup has just deleted is in no list, and younger than the minute that lists may lag: nothing is concluded from that.
 #[test]
-fn a_cleanup_waits_until_what_is_missing_is_old_enough_to_be_gone() {
+fn drill_cleanup_waits_until_what_is_missing_is_old_enough() {
     // A minute is three seconds here, and the key is younger than that.
     let home = Home::with(&SandboxOptions { speed: 20.0, ..SandboxOptions::default() });
     foretold::small_in(&home);
@@ -245,7 +245,7 @@ fn a_cleanup_waits_until_what_is_missing_is_old_enough_to_be_gone() {
 
 /// Nothing is borrowed for what is to go.
 #[test]
-fn a_drill_that_was_killed_is_cleaned_up_though_nobody_lends_any_more() {
+fn drill_cleanup_needs_nobody_who_lends() {
     let home = drill::shop();
     let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
     let made = || home.state("woocommerce@drill").is_some_and(|it| it.records.len() >= 3);
@@ -258,7 +258,7 @@ fn a_drill_that_was_killed_is_cleaned_up_though_nobody_lends_any_more() {
 }
 
 #[test]
-fn a_drill_that_was_killed_is_cleaned_up_though_its_overlay_is_gone_or_broken() {
+fn drill_cleanup_needs_no_overlay() {
     let home = Home::new();
     foretold::small_in(&home);
     let killed = || {
@@ -311,7 +311,7 @@ resources:
 
 /// Resolvers remember a name that is gone: who finishes a run that was cut off while it took one away waits for them, too.
 #[test]
-fn what_a_withdrawn_name_led_to_stays_until_nobody_comes_that_way() {
+fn apply_keeps_what_a_withdrawn_name_led_to_until_caches_expire() {
     let home = Home::holding("two", TWO_NAMES);
     home.sandbox(&["apply", "two", "--yes"]).code(0).done();
     home.world.advance(std::time::Duration::from_secs(61)).unwrap();

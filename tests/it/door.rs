@@ -49,7 +49,7 @@ fn noted(home: &Home) -> String {
 
 /// A balancer whose own firewall lets no user in is no use to anybody, before users are sent there and after.
 #[test]
-fn a_filter_that_shuts_users_out_is_refused() {
+fn apply_refuses_a_firewall_that_blocks_users() {
     let home = duo::home();
     for rules in [
         String::new(),
@@ -86,7 +86,7 @@ fn a_filter_that_shuts_users_out_is_refused() {
 
 /// What was allowed once is no reason to send users there: on the way out, and on the way home.
 #[test]
-fn nobody_is_switched_to_what_the_layers_shut() {
+fn failover_and_failback_refuse_what_the_layers_block() {
     let home = duo::home();
     home.overlay("duo", "calm", "overlay: calm\nresources: { eu_lb: { firewall: '${wall}' }, shop: { target: '${eu_lb.ipv4}' } }\n");
     let wall = walled("lb", "").replace("firewall: '${wall}', ", "");
@@ -115,7 +115,7 @@ fn nobody_is_switched_to_what_the_layers_shut() {
 
 /// What others put there is known by looking: the gate waits, and says what shuts users out.
 #[test]
-fn nobody_is_switched_to_what_somebody_shut() {
+fn failover_and_failback_wait_at_what_somebody_blocked() {
     let home = duo::home();
     for (balancer, there, back) in [("eu_lb", "us", "eu"), ("lb", "eu", "us")] {
         let wall = put_before(&home, balancer);
@@ -137,7 +137,7 @@ fn nobody_is_switched_to_what_somebody_shut() {
 
 /// An `apply` that leads a name there is no other thing.
 #[test]
-fn nobody_is_directed_by_an_apply_to_what_somebody_shut() {
+fn apply_sends_no_users_to_what_somebody_blocked() {
     let home = duo::home();
     let wall = put_before(&home, "eu_lb");
     home.stack("duo", STACK.replace("target: '${lb.ipv4}'", "target: '${eu_lb.ipv4}'"));
@@ -155,7 +155,7 @@ fn nobody_is_directed_by_an_apply_to_what_somebody_shut() {
 
 /// Where no gate would wait, the plan is refused.
 #[test]
-fn what_nothing_waits_for_is_refused() {
+fn failover_refuses_a_block_for_which_no_gate_waits() {
     let checked = "nodebalancer: '${eu_lb}', protocol: http, check: http, check_path: /ok, check_interval: 15, check_timeout: 5";
     let home = duo::home_of(&STACK.replace(checked, "nodebalancer: '${eu_lb}', protocol: http"));
     let wall = put_before(&home, "eu_lb");
@@ -167,7 +167,7 @@ fn what_nothing_waits_for_is_refused() {
 /// Where users are, somebody shuts the door: nothing of the stack can mend that, and everybody is told. An `apply` changes
 /// nothing of it.
 #[test]
-fn what_shuts_out_users_that_are_there_is_told() {
+fn status_and_audit_tell_what_blocks_users_that_are_there() {
     let home = duo::home();
     let wall = put_before(&home, "lb");
     assert_eq!(home.verdict("shop.duo.example.com").unwrap().met, MetBy::Failing, "the oracle");
@@ -185,7 +185,7 @@ fn what_shuts_out_users_that_are_there_is_told() {
 
 /// A name that leads to a machine itself: at no port would anybody be let in.
 #[test]
-fn nobody_is_sent_to_a_machine_that_is_shut() {
+fn failover_refuses_a_machine_that_is_blocked() {
     let home = duo::home();
     home.overlay(
         "duo",
@@ -211,7 +211,7 @@ fn nobody_is_sent_to_a_machine_that_is_shut() {
 
 /// A machine behind the balancer, shut off by hand: its checks see it, and the plan says why.
 #[test]
-fn what_shuts_a_backend_off_by_hand_is_told() {
+fn plan_tells_what_blocks_a_backend_by_hand() {
     let home = duo::home();
     let id: u64 = state(&home).records[&"eu[0]".parse().unwrap()].id.parse().unwrap();
     let rules = json!({ "inbound_policy": "DROP", "outbound_policy": "ACCEPT", "inbound": [], "outbound": [] });

@@ -37,7 +37,7 @@ pub(crate) fn edit(home: &Home, from: &str, to: &str) {
 pub(crate) const DRILL: &[&str] = &["drill", "woocommerce", "--to", "drill_eu", "--yes"];
 
 #[test]
-fn a_drill_rehearses_the_switch_and_leaves_the_world_as_it_was() {
+fn drill_rehearses_the_switch_and_leaves_the_world_as_it_was() {
     let home = shop();
     let before = world(&home);
     let real = home.state("woocommerce").unwrap();
@@ -64,7 +64,7 @@ fn a_drill_rehearses_the_switch_and_leaves_the_world_as_it_was() {
 }
 
 #[test]
-fn a_drill_that_forgets_one_label_is_refused_before_its_first_call() {
+fn drill_that_forgets_a_label_is_refused_before_its_first_call() {
     for (from, to, names) in [
         ("  lb: { label: drill-us }\n", "", "`lb` has the identity of `lb` of woocommerce"),
         ("name: shop-drill", "name: shop", "`shop` has the identity of `shop` of woocommerce"),
@@ -99,7 +99,7 @@ fn a_drill_that_forgets_one_label_is_refused_before_its_first_call() {
 }
 
 #[test]
-fn a_killed_drill_is_cleaned_up_by_another_process() {
+fn drill_that_was_killed_is_cleaned_up_by_another_process() {
     let home = shop();
     let before = world(&home);
     for records in [1, 5, 11] {
@@ -124,7 +124,7 @@ fn a_killed_drill_is_cleaned_up_by_another_process() {
 
 /// Some of it is still going when the next process looks.
 #[test]
-fn a_cleanup_that_was_killed_is_finished_by_another_process() {
+fn drill_cleanup_that_was_killed_is_finished_by_another_process() {
     let home = shop();
     let before = world(&home);
     let records = || home.state("woocommerce@drill").map_or(0, |it| it.records.len());
@@ -142,7 +142,7 @@ fn a_cleanup_that_was_killed_is_finished_by_another_process() {
 }
 
 #[test]
-fn a_drill_waits_for_a_world_that_answers() {
+fn drill_changes_nothing_while_a_cloud_is_unreachable() {
     let home = shop();
     home.lose("aws:us-east-1");
     home.log_requests();
@@ -151,7 +151,7 @@ fn a_drill_waits_for_a_world_that_answers() {
 }
 
 #[test]
-fn a_drill_happens_in_the_instance_of_its_overlay() {
+fn drill_runs_in_the_workspace_of_its_overlay() {
     let home = shop();
     home.log_requests();
     home.sandbox(&["drill", "woocommerce@other", "--to", "drill_eu", "--yes"])
@@ -162,7 +162,7 @@ fn a_drill_happens_in_the_instance_of_its_overlay() {
 }
 
 #[test]
-fn a_signal_and_a_failure_are_followed_by_the_cleanup() {
+fn drill_cleans_up_after_a_signal_and_after_a_failure() {
     let home = shop();
     let before = world(&home);
     let mut running = home.start(&[DRILL, &["--sandbox"]].concat());
@@ -184,7 +184,7 @@ fn a_signal_and_a_failure_are_followed_by_the_cleanup() {
 
 /// Who is in a hurry may leave the cleanup to another process.
 #[test]
-fn a_second_signal_ends_it_at_once_and_the_cleanup_comes_later() {
+fn drill_ends_at_once_on_a_second_signal() {
     let home = shop();
     let before = world(&home);
     // The second signal comes meanwhile, on any machine.
@@ -209,7 +209,7 @@ fn a_second_signal_ends_it_at_once_and_the_cleanup_comes_later() {
 }
 
 #[test]
-fn an_overlay_of_an_instance_is_laid_nowhere_else() {
+fn plan_lays_an_overlay_of_a_workspace_nowhere_else() {
     let home = shop();
     home.sandbox(&["plan", "woocommerce", "-o", "drill_eu"])
         .code(3)
@@ -237,7 +237,7 @@ fn an_overlay_of_an_instance_is_laid_nowhere_else() {
 }
 
 #[test]
-fn what_is_borrowed_must_be_there_and_is_not_grown_into() {
+fn drill_borrows_only_what_is_there_and_does_not_change_it() {
     let home = Home::woocommerce();
     home.sandbox(DRILL).code(1).says(&["nothing_to_borrow", "has not created `zone`"]).done();
     let home = shop();

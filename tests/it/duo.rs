@@ -170,7 +170,7 @@ fn unserved(log: &Requests, meant: impl Fn(&str) -> bool) -> Vec<String> {
 
 /// The check itself must not be blind.
 #[test]
-fn who_watches_the_users_sees_what_is_wrong() {
+fn unserved_finds_what_is_wrong_with_users() {
     let line = |targets: &str| -> Received {
         let verdict = format!(r#"{{"met":"served","way":true,"targets":{{{targets}}}}}"#);
         let verdict = if targets.is_empty() { "null".into() } else { verdict };

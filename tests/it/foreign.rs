@@ -26,7 +26,7 @@ fn failover(home: &Home) -> crate::harness::Output {
 }
 
 #[test]
-fn a_second_record_of_the_name_is_told_and_keeps_a_switch_open() {
+fn failover_is_incomplete_while_there_is_a_second_record_of_the_name() {
     let home = duo::home();
     let id = old(&home).to_string();
     let says = [id.as_str(), "linode.domain_record", "198.18.0.", "not part of this stack"];
@@ -70,7 +70,7 @@ fn a_second_record_of_the_name_is_told_and_keeps_a_switch_open() {
 
 /// Nobody takes these for it.
 #[test]
-fn what_is_no_second_record_of_the_name_is_none_of_our_business() {
+fn failover_ignores_what_is_no_second_record_of_the_name() {
     let home = duo::home();
     for record in [
         json!({ "type": "AAAA", "name": "shop", "target": "2001:db8::7" }),
@@ -96,7 +96,7 @@ fn what_is_no_second_record_of_the_name_is_none_of_our_business() {
 
 /// Several records of one name that are all declared are one set, also while one of them is being made.
 #[test]
-fn records_that_are_all_ours_are_none_of_somebody_else_s() {
+fn apply_takes_no_record_of_ours_for_that_of_somebody_else() {
     let twice = duo::STACK.replace(
         "outputs:",
         "  more: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: 192.0.2.7, ttl_sec: 30 }\noutputs:",

@@ -42,7 +42,7 @@ pub(crate) fn small_in(home: &Home) {
 }
 
 #[test]
-fn everything_is_said_before_the_first_call() {
+fn drill_says_everything_before_the_first_call() {
     let home = shop();
     home.sandbox(&["drill", "woocommerce", "--to", "drill_eu"]).code(64).done();
     let told = home.sandbox(DRILL).code(0);
@@ -71,7 +71,7 @@ fn everything_is_said_before_the_first_call() {
 }
 
 #[test]
-fn what_a_cleanup_could_not_delete_is_not_begun() {
+fn drill_is_not_begun_when_its_cleanup_would_be_refused() {
     let layer = "  at stacks/woocommerce/overlays/drill_eu.yaml:";
     for (from, to, names) in [
         (
@@ -109,7 +109,7 @@ fn what_a_cleanup_could_not_delete_is_not_begun() {
 
 /// Something that only the switch makes may be what cannot be deleted.
 #[test]
-fn the_cleanup_is_foreseen_behind_the_switch() {
+fn drill_previews_the_cleanup_behind_the_switch() {
     let home = small(&OTHER.replace("more }", "more, lifecycle: { prevent_destroy: true } }"));
     home.log_requests();
     home.sandbox(SMALL)
@@ -121,7 +121,7 @@ fn the_cleanup_is_foreseen_behind_the_switch() {
 }
 
 #[test]
-fn a_switch_that_would_be_refused_is_not_rehearsed() {
+fn drill_rehearses_no_switch_that_would_be_refused() {
     let home = small("resources:\n  carts: { name: other_carts }\n");
     home.log_requests();
     let stopped = ["a guard would refuse the rehearsed switch", "nothing was changed"];
@@ -143,7 +143,7 @@ fn a_switch_that_would_be_refused_is_not_rehearsed() {
 
 /// Made-up values are no addresses that a function could take apart.
 #[test]
-fn a_switch_that_needs_what_only_making_gives_out_is_planned_later() {
+fn drill_plans_a_switch_later_that_needs_values_of_what_is_made() {
     let home = small(
         "resources:\n  more: { kind: linode.nodebalancer, region: eu-central, label: 'more-${lb.ipv4.split(\".\")[3]}' }\n",
     );
@@ -156,7 +156,7 @@ fn a_switch_that_needs_what_only_making_gives_out_is_planned_later() {
 
 /// Somebody edits the overlay while the drill is at work: what it then makes and deletes nobody was told.
 #[test]
-fn a_cleanup_that_was_not_foreseen_fails_the_drill() {
+fn drill_fails_when_its_cleanup_was_not_in_the_preview() {
     let home = small(OTHER);
     home.fault("POST /nodebalancers slow ms=1500");
     let mut running = home.start(&[SMALL, &["--sandbox"]].concat());

@@ -44,7 +44,7 @@ const TOLD: [&str; 5] =
     ["denied", "user `sam` is restricted", "include this `domain`", "`shop`", "unrestricted"];
 
 #[test]
-fn a_hidden_zone_is_denied_and_no_second_record_is_made() {
+fn apply_in_a_hidden_zone_is_denied_and_makes_no_second_record() {
     for (grants, told) in [(&EVERY_GRANT[..], &TOLD[..]), (&[], &[])] {
         let home = duo::home();
         let (before, records) = (zones(&home), home.state("duo").unwrap().records);
@@ -74,7 +74,7 @@ fn a_hidden_zone_is_denied_and_no_second_record_is_made() {
 }
 
 #[test]
-fn a_hidden_site_is_neither_forgotten_nor_made_again() {
+fn apply_neither_forgets_nor_recreates_a_hidden_site() {
     let home = duo::home();
     let records = home.state("duo").unwrap().records;
     restrict(&home, &[&WITHOUT_HOME[..], &EVERY_GRANT].concat());
@@ -106,7 +106,7 @@ resources:
 ";
 
 #[test]
-fn what_a_user_may_not_do_is_refused_before_the_first_call() {
+fn apply_refuses_what_a_user_may_not_do_before_the_first_call() {
     let home = Home::holding("tiny", TINY);
     let apply = || home.sandbox(&["apply", "tiny", "--yes"]);
     home.log_requests();
@@ -133,7 +133,7 @@ fn what_a_user_may_not_do_is_refused_before_the_first_call() {
 
 /// A user who may do all that a stack needs lives with it from the first apply to the destroy.
 #[test]
-fn a_restricted_user_with_every_grant_lacks_nothing() {
+fn apply_and_destroy_lack_nothing_for_a_user_with_every_grant() {
     let home = Home::holding("duo", duo::STACK);
     home.overlay("duo", "calm", duo::CALM);
     restrict(&home, &EVERY_GRANT);
@@ -147,7 +147,7 @@ fn a_restricted_user_with_every_grant_lacks_nothing() {
 
 /// A create of which nobody knows whether it was carried out, in a zone that is hidden now, stays in doubt.
 #[test]
-fn what_began_in_a_hidden_zone_stays_in_doubt() {
+fn apply_leaves_indeterminate_what_began_in_a_hidden_zone() {
     let home = duo::home();
     let more = format!(
         "{}\n",

@@ -28,7 +28,7 @@ fn balancers(count: usize) -> String {
 }
 
 #[test]
-fn many_destroys_want_a_number() {
+fn apply_requires_a_number_for_many_destroys() {
     let home = Home::holding("tiny", balancers(6));
     apply(&home, &[]).code(0).done();
     home.stack("tiny", balancers(2));
@@ -36,7 +36,7 @@ fn many_destroys_want_a_number() {
 }
 
 #[test]
-fn many_absent_want_a_number() {
+fn apply_requires_a_number_for_many_absent() {
     let home = Home::holding("tiny", balancers(4));
     apply(&home, &[]).code(0).done();
     let lost = home.world.show().unwrap()["linode"]["nodebalancers"].clone();
@@ -50,7 +50,7 @@ fn many_absent_want_a_number() {
 }
 
 #[test]
-fn data_is_not_deleted_by_an_edit() {
+fn apply_deletes_no_data_because_of_an_edit() {
     let table = "  table: { kind: dynamodb.table, region: us-east-1, name: tiny, attributes: { id: S }, hash_key: id }\n";
     let home = Home::holding("tiny", format!("stack: tiny\nresources:\n{table}"));
     apply(&home, &[]).code(0).done();
@@ -60,7 +60,7 @@ fn data_is_not_deleted_by_an_edit() {
 }
 
 #[test]
-fn the_cloud_s_own_protection_is_respected() {
+fn destroy_respects_the_protection_of_the_cloud() {
     let table = |protected: bool| {
         format!(
             "stack: tiny\nresources:\n  table: {{ kind: dynamodb.table, region: us-east-1, name: tiny, attributes: {{ id: S }}, hash_key: id, deletion_protection: {protected} }}\n"
@@ -78,7 +78,7 @@ fn the_cloud_s_own_protection_is_respected() {
 }
 
 #[test]
-fn protection_outlives_its_block() {
+fn destroy_respects_a_protection_whose_block_is_gone() {
     let lb = |more: &str| {
         format!(
             "stack: tiny\nresources:\n  lb: {{ kind: linode.nodebalancer, region: us-east, label: tiny-lb{more} }}\n"
@@ -114,7 +114,7 @@ resources:
 }
 
 #[test]
-fn the_last_that_serves_is_not_taken_away() {
+fn apply_does_not_remove_the_last_that_serves() {
     let stack = served("linode/debian12", "");
     let home = Home::holding("tiny", &stack);
     apply(&home, &[]).code(0).done();
@@ -125,7 +125,7 @@ fn the_last_that_serves_is_not_taken_away() {
 
 /// The new machine is there under a name of its own, takes over, and gets the name in the end.
 #[test]
-fn a_machine_is_replaced_while_it_serves() {
+fn apply_replaces_a_machine_while_it_serves() {
     let first = ", lifecycle: { create_before_destroy: true }";
     let home = Home::holding("tiny", served("linode/debian12", first));
     apply(&home, &[]).code(0).done();
@@ -146,7 +146,7 @@ fn a_machine_is_replaced_while_it_serves() {
 
 /// What went away is made again; what is under another address moves; what state forgets stays.
 #[test]
-fn records_follow_what_happens() {
+fn apply_keeps_records_true_after_moves_and_deletions() {
     let home = Home::holding("tiny", balancers(1));
     apply(&home, &[]).code(0).done();
     let id =
@@ -181,7 +181,7 @@ resources:
 
 /// Nobody is deleted, and nobody is served: whom a filter of the stack would shut out is told, and it is refused.
 #[test]
-fn a_filter_that_shuts_balancers_out_is_refused() {
+fn apply_refuses_a_firewall_that_blocks_balancers() {
     let home = Home::holding("tiny", WALLED);
     apply(&home, &[]).code(0).done();
     for (from, to) in [

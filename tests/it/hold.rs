@@ -25,7 +25,7 @@ fn nothing_failed(output: &crate::harness::Output) {
 }
 
 #[test]
-fn what_needs_something_unseen_waits_and_the_rest_is_made() {
+fn apply_defers_what_needs_the_unread_and_makes_the_rest() {
     let home = duo::home();
     home.lose(AWS);
     home.stack("duo", with("  fresh: { kind: dynamodb.table, region: us-east-1, name: duo_fresh, attributes: { id: S }, hash_key: id }
@@ -53,7 +53,7 @@ fn what_needs_something_unseen_waits_and_the_rest_is_made() {
 
 /// What it is made of is recorded when it is made of it, and not before.
 #[test]
-fn what_is_not_seen_keeps_the_dependencies_it_had() {
+fn apply_keeps_the_dependencies_of_what_could_not_be_read() {
     let home = duo::home();
     let needs = || state(&home).records[&"shop".parse().unwrap()].needs.clone();
     let before = needs();
@@ -70,7 +70,7 @@ fn what_is_not_seen_keeps_the_dependencies_it_had() {
 
 /// Lists show the machines of a region that hangs; a call to one of them would hang as well.
 #[test]
-fn nothing_is_called_in_a_region_that_does_not_answer() {
+fn apply_calls_nothing_in_a_region_that_does_not_answer() {
     let home = duo::home();
     home.lose(EU);
     home.stack("duo", duo::STACK.replace("private_ip: true", "private_ip: true, tags: [new]"));
@@ -87,7 +87,7 @@ fn nothing_is_called_in_a_region_that_does_not_answer() {
 
 /// The target answers in lists only: users stay, the switch stays open, and `apply` finishes it.
 #[test]
-fn users_are_not_sent_to_what_does_not_answer_and_the_switch_stays_open() {
+fn failover_stays_incomplete_while_its_target_does_not_answer() {
     let home = duo::home();
     home.overlay(
         "duo",
@@ -119,7 +119,7 @@ fn users_are_not_sent_to_what_does_not_answer_and_the_switch_stays_open() {
 
 /// One site is lost and the other silent: what is in neither goes, and nothing is begun that cannot end.
 #[test]
-fn a_destroy_between_two_lost_sites_says_what_is_left_and_how_it_ends() {
+fn destroy_between_two_lost_sites_says_what_remains() {
     let home = duo::home();
     duo::lose(&home);
     failover(&home).code(0).done();
@@ -140,7 +140,7 @@ fn a_destroy_between_two_lost_sites_says_what_is_left_and_how_it_ends() {
 
 /// A member that lives does not leave its group while another is lost; nor is anything lost that nobody declared.
 #[test]
-fn a_destroy_keeps_the_living_replica_of_a_lost_table() {
+fn destroy_keeps_the_healthy_replica_of_a_lost_table() {
     let home = duo::home();
     home.lose(AWS);
     let first = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
@@ -160,7 +160,7 @@ fn a_destroy_keeps_the_living_replica_of_a_lost_table() {
 }
 
 #[test]
-fn the_end_of_a_switch_names_what_is_pending() {
+fn failover_and_failback_name_at_their_end_what_is_pending() {
     let home = duo::home();
     home.overlay("duo", "more", "overlay: more\nresources: { web: { count: 3 } }\n");
     home.sandbox(&["apply", "duo", "-o", "more", "--switch", "--yes"]).code(0).done();
@@ -183,7 +183,7 @@ fn the_end_of_a_switch_names_what_is_pending() {
 
 /// A switch to where one is already is no apply.
 #[test]
-fn a_switch_to_where_one_is_changes_nothing_and_names_what_is_pending() {
+fn failback_at_home_changes_nothing_and_names_what_is_pending() {
     let home = duo::home();
     home.stack("duo", with(LATE));
     let one = "1 change is pending: run `lifeboat plan duo --sandbox` to see it and `lifeboat apply duo --sandbox` to apply it";
@@ -220,7 +220,7 @@ fn a_switch_to_where_one_is_changes_nothing_and_names_what_is_pending() {
 
 /// At home with a loss that is recorded: the way home ends it, repairs what it broke, and nothing else.
 #[test]
-fn a_failback_at_home_ends_a_loss_and_makes_nothing_else() {
+fn failback_at_home_ends_a_loss_and_makes_nothing_else() {
     let home = duo::home();
     duo::lose(&home);
     failover(&home).code(0).done();
@@ -243,7 +243,7 @@ fn a_failback_at_home_ends_a_loss_and_makes_nothing_else() {
 
 /// The switch is over and the region goes then: the same command names how that is said.
 #[test]
-fn a_failover_that_is_over_says_how_a_later_loss_is_named() {
+fn failover_that_is_over_says_how_to_declare_a_later_loss() {
     let home = duo::home();
     home.sandbox(&["failover", "duo", "--to", "eu", "--planned", "--yes"]).code(0).done();
     let flags =
@@ -252,7 +252,7 @@ fn a_failover_that_is_over_says_how_a_later_loss_is_named() {
 }
 
 #[test]
-fn overlays_are_names_and_near_ones_are_named() {
+fn failover_suggests_the_names_of_overlays() {
     let home = Home::woocommerce();
     home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
     let path = ["failover", "woocommerce", "--to", "../x", "--planned", "--yes"];
@@ -279,7 +279,7 @@ fn overlays_are_names_and_near_ones_are_named() {
 
 /// The instance of a drill, once it is cleaned, and for who works in it by hand.
 #[test]
-fn the_instance_of_a_drill_says_what_it_is() {
+fn status_says_what_the_workspace_of_a_drill_is() {
     let home = Home::woocommerce();
     home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
     home.sandbox(&["drill", "woocommerce", "--to", "drill_eu", "--yes"]).code(0).done();
@@ -300,7 +300,7 @@ fn the_instance_of_a_drill_says_what_it_is() {
 
 /// A gate that cannot be asked is closed: nobody knows whether what was written here has arrived there.
 #[test]
-fn failover_keeps_users_where_they_are_while_a_replication_gate_cannot_be_asked() {
+fn failover_keeps_users_while_a_replication_gate_cannot_be_asked() {
     let home = duo::home_of(&duo::STACK.replace(
         "table: '${table}', region: eu-west-1 }",
         "table: '${table}', region: eu-west-1, gate: { replication: true, within: 2m } }",

@@ -41,7 +41,7 @@ fn tells_nothing(run: &Output) {
 }
 
 #[test]
-fn links_lead_nowhere_outside_of_the_stack() {
+fn validate_follows_no_link_out_of_the_stack() {
     let home = Home::holding("tiny", ZONE);
     home.write("outside/token", OUTSIDE);
     home.write("outside/stack.yaml", ZONE.replace("tiny", "linked"));
@@ -77,7 +77,7 @@ fn links_lead_nowhere_outside_of_the_stack() {
 }
 
 #[test]
-fn a_plan_is_written_over_nothing_but_a_plan() {
+fn plan_overwrites_nothing_but_a_plan() {
     let home = Home::holding("tiny", ZONE);
     home.write("mine", "my own words");
     symlink("mine", home.path("link.json")).unwrap();
@@ -103,7 +103,7 @@ fn a_plan_is_written_over_nothing_but_a_plan() {
 }
 
 #[test]
-fn a_first_stack_is_not_written_through_links() {
+fn init_writes_through_no_link() {
     let home = Home::new();
     std::fs::create_dir_all(home.path("new")).unwrap();
     std::fs::create_dir_all(home.path("outside")).unwrap();
@@ -119,7 +119,7 @@ fn a_first_stack_is_not_written_through_links() {
 
 /// What anybody may have written begins like our comment: ours is by our own user.
 #[test]
-fn the_workflow_knows_its_comment_by_its_author() {
+fn init_workflow_knows_its_comment_by_its_author() {
     let home = Home::new();
     home.run(&["init", "new"]).code(0).done();
     let text = std::fs::read_to_string(home.path("new/.github/workflows/lifeboat.yml")).unwrap();
@@ -127,7 +127,7 @@ fn the_workflow_knows_its_comment_by_its_author() {
 }
 
 #[test]
-fn no_machine_makes_it_panic() {
+fn plan_panics_on_no_machine() {
     let home = Home::holding("tiny", ZONE);
     // No certificate authorities: a slim image.
     let bare = |arguments: &[&str]| {
@@ -191,7 +191,7 @@ fn no_machine_makes_it_panic() {
 
 /// A reader that goes away, and streams that were never open: cron, `| head`, a container without a terminal.
 #[test]
-fn streams_that_are_closed_end_nothing_half_way() {
+fn apply_ends_nothing_half_way_when_streams_are_closed() {
     let home = Home::woocommerce();
     let shell = |line: &str| {
         let mut shell = Command::new("/bin/sh");
@@ -224,7 +224,7 @@ fn streams_that_are_closed_end_nothing_half_way() {
 
 /// `RLIMIT_FSIZE` is a disk that is full for this process alone; the signal is switched off, as on a real disk there is none.
 #[test]
-fn a_full_disk_is_told_and_nothing_is_torn() {
+fn apply_tells_a_full_disk_and_tears_nothing() {
     let home = Home::woocommerce();
     home.sandbox(&["plan", "woocommerce"]).code(0).done();
     for blocks in ["0", "4", "16", "40"] {
@@ -247,7 +247,7 @@ fn a_full_disk_is_told_and_nothing_is_torn() {
 }
 
 #[test]
-fn lines_and_addresses_may_be_longer_than_any_screen() {
+fn validate_and_apply_take_lines_longer_than_any_screen() {
     let home = Home::new();
     let long = "k".repeat(70_000);
     home.stack("wide", format!("{{\"stack\": \"wide\", \"outputs\": {{\"{long}\": 1, \"b\": \"${{nothing.x}}\"}}, \"wrong\": 1}}"));
@@ -330,7 +330,7 @@ fn bombs() -> Vec<(&'static str, String, &'static str)> {
 }
 
 #[test]
-fn bombs_end_in_a_report() {
+fn validate_reports_bombs() {
     let home = Home::new();
     for (what, body, says) in bombs() {
         let body = if body.starts_with("  ") {
@@ -359,7 +359,7 @@ fn bombs_end_in_a_report() {
 const NASTY: &str = "a\\e]8;;http://x\\e\\\\b\\rc\\nurl = forged\\u009b31m\\u202ed";
 
 #[test]
-fn nothing_acts_on_the_terminal() {
+fn plan_and_apply_let_nothing_act_on_the_terminal() {
     let home = Home::new();
     let stack = format!(
         "stack: tiny\nvariables: {{ k: {{ type: list, default: [\"{NASTY}\"] }} }}\nresources:\n  zone: {{ kind: linode.domain, domain: example.com, soa_email: ops@example.com }}\n  r:\n    kind: linode.domain_record\n    for_each: '${{vars.k}}'\n    domain: '${{zone}}'\n    type: TXT\n    name: r\n    target: 'x'\noutputs: {{ forged: \"{NASTY}\", url: real }}\n"

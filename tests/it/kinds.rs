@@ -18,7 +18,7 @@ const AT_ONCE: usize = 4;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[test]
-fn every_example_is_valid_and_plans() {
+fn validate_and_plan_accept_every_example() {
     for (folder, _, example, _) in FOLDERS {
         let home = Home::holding("example", example);
         home.run(&["validate", "example"]).code(0).says(&["is valid"]).done();
@@ -29,7 +29,7 @@ fn every_example_is_valid_and_plans() {
 }
 
 #[test]
-fn every_kind_lives_its_life() {
+fn apply_walks_every_kind_through_its_states() {
     let queue = Mutex::new(FOLDERS.iter());
     std::thread::scope(|scope| {
         let walk = || {
@@ -173,7 +173,7 @@ fn table_name(record: &Record) -> String {
 
 /// The walk is complete only when no folder is left out.
 #[test]
-fn every_kind_has_states_and_something_that_disturbs_it() {
+fn life_of_every_kind_has_states_and_a_disturbance() {
     assert_eq!(builtin().kinds.len(), FOLDERS.len());
     for (folder, _, _, life) in FOLDERS {
         let life: Value = serde_yaml::from_str(life).unwrap();
@@ -184,7 +184,7 @@ fn every_kind_has_states_and_something_that_disturbs_it() {
 
 /// A spelling that nobody walks may never come to rest.
 #[test]
-fn every_attribute_is_walked() {
+fn life_of_every_kind_covers_every_attribute() {
     let mut missing = Vec::new();
     for (folder, kind, _, life) in FOLDERS {
         let kind = lifeboat::kinds::parse(kind).unwrap();

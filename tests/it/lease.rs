@@ -101,7 +101,7 @@ fn age(folder: &Path) {
 ///
 /// It is stopped while an answer is under way, or while it waits before it asks again.
 #[test]
-fn a_stopped_run_that_was_preempted_changes_nothing_when_it_wakes_up() {
+fn apply_stopped_and_preempted_changes_nothing_when_it_wakes_up() {
     let cases = [
         ("apply", "POST slow ms=3000 nth=2 times=1", 2),
         ("apply", "POST slow ms=3000 nth=9 times=1", 9),
@@ -157,7 +157,7 @@ fn a_stopped_run_that_was_preempted_changes_nothing_when_it_wakes_up() {
 
 /// In good order: nothing new starts, what is in flight is recorded, and who preempts need not wait for long.
 #[test]
-fn a_run_that_is_asked_stops_in_good_order() {
+fn apply_that_is_asked_to_stop_ends_in_good_order() {
     let cloud = Cloud::new(&stack(300));
     let home = &cloud.home;
     let folder = home.path("state/tiny");
@@ -197,7 +197,7 @@ fn a_run_that_is_asked_stops_in_good_order() {
 
 /// What people type: a failover does not wait until an apply is done, and a second one to the same place waits for the first.
 #[test]
-fn a_failover_preempts_an_apply_and_waits_for_another_failover() {
+fn failover_preempts_an_apply_and_waits_for_another_failover() {
     let home = Home::holding("tiny", stack(300));
     let run = |arguments: &[&str]| home.sandbox(arguments);
     home.overlay("tiny", "eu", "resources:\n  r0: { target: 198.51.100.1 }\n");
@@ -233,7 +233,7 @@ fn a_failover_preempts_an_apply_and_waits_for_another_failover() {
 
 /// The heartbeat sees it where no call would: a run that waits gives up its wait.
 #[test]
-fn a_run_that_only_waits_sees_the_stop_flag_at_its_heartbeat() {
+fn apply_that_only_waits_sees_the_stop_flag_at_its_heartbeat() {
     let home = Home::holding(
         "tiny",
         "stack: tiny
@@ -259,7 +259,7 @@ resources:
 }
 
 #[test]
-fn who_was_killed_holds_nothing() {
+fn apply_that_was_killed_holds_no_lease() {
     let cloud = Cloud::new(&stack(300));
     let folder = cloud.home.path("state/tiny");
     cloud.home.fault("POST slow ms=50");
@@ -275,7 +275,7 @@ fn who_was_killed_holds_nothing() {
 
 /// Ten runners start at once: each is done or told to wait, and what they made is there once.
 #[test]
-fn of_ten_runs_at_once_one_works_at_a_time() {
+fn apply_of_ten_at_once_works_one_at_a_time() {
     let cloud = Cloud::new(&stack(300));
     let home = &cloud.home;
     let folder = home.path("state/tiny");

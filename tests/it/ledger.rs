@@ -59,7 +59,7 @@ pub(crate) fn add_up(report: &Json) {
 }
 
 #[test]
-fn a_planned_switch_and_the_way_back_are_measured_and_kept() {
+fn failover_and_failback_are_measured_and_reported() {
     let home = shop();
     let none = home.sandbox(&["reports", "shop"]).code(0);
     none.shows(&["shop has no reports, because no switch has been made yet"]).done();
@@ -157,7 +157,7 @@ fn in_three_dresses(home: &Home, name: &str) {
 }
 
 #[test]
-fn a_damaged_report_is_named_and_the_others_are_shown() {
+fn reports_names_a_damaged_one_and_shows_the_others() {
     let home = shop();
     home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"]).code(0).done();
     let file = home.state_folder("shop").join("reports/20200101T000000Z-drill-eu.json");
@@ -175,7 +175,7 @@ fn a_damaged_report_is_named_and_the_others_are_shown() {
 }
 
 #[test]
-fn under_loss_the_bound_of_dns_counts_though_nothing_is_drained() {
+fn failover_under_loss_counts_the_dns_bound_without_a_drain() {
     let home = shop();
     home.lose("linode:us-east");
     home.sandbox(&["failover", "shop", "--to", "eu", "--yes"])
@@ -193,7 +193,7 @@ fn under_loss_the_bound_of_dns_counts_though_nothing_is_drained() {
 }
 
 #[test]
-fn a_switch_that_fails_is_kept_too_and_the_one_that_goes_on_counts_from_its_begin() {
+fn failover_that_fails_is_reported_and_resumed_from_its_begin() {
     let home = shop();
     home.run(&["sandbox", "fault", "unhealthy", "eu-web"]).code(0).done();
     home.run(&["sandbox", "fault", "unhealthy", "eu-more"]).code(0).done();
@@ -229,7 +229,7 @@ fn a_switch_that_fails_is_kept_too_and_the_one_that_goes_on_counts_from_its_begi
 }
 
 #[test]
-fn a_plan_says_how_long_its_switch_will_take_and_how_sure_that_is() {
+fn plan_says_how_long_its_switch_takes_and_how_sure_that_is() {
     let home = shop();
     let plan = ["plan", "shop", "-o", "eu"];
     home.sandbox(&["plan", "shop"]).code(0).shows(&["No changes"]).done();
@@ -265,7 +265,7 @@ fn a_plan_says_how_long_its_switch_will_take_and_how_sure_that_is() {
 }
 
 #[test]
-fn a_drill_is_reported_for_the_overlay_that_it_rehearses() {
+fn drill_is_reported_for_the_overlay_that_it_rehearses() {
     let home = Home::woocommerce();
     // On a busy machine an item is looked for late, and the world's clock runs a hundred times as fast.
     let stack = std::fs::read_to_string(home.path("stacks/woocommerce/stack.yaml")).unwrap();
@@ -322,7 +322,7 @@ fn a_drill_is_reported_for_the_overlay_that_it_rehearses() {
 }
 
 #[test]
-fn a_missed_objective_is_said_and_changes_no_exit_code() {
+fn failover_that_misses_an_objective_has_the_same_exit_code() {
     let home = Home::holding("shop", SITES.replace("rto: 30m", "rto: 2m"));
     home.overlay("shop", "eu", EU);
     home.sandbox(&["apply", "shop", "--yes"]).code(0).done();
@@ -338,7 +338,7 @@ fn a_missed_objective_is_said_and_changes_no_exit_code() {
 
 /// The folder serves predictions only.
 #[test]
-fn reports_that_cannot_be_listed_stop_no_failover() {
+fn failover_goes_on_when_reports_cannot_be_listed() {
     let home = shop();
     home.write("state/sandbox/states/shop/reports", "not a folder");
     home.sandbox(&["plan", "shop", "-o", "eu"]).code(0).done();

@@ -21,7 +21,7 @@ fn apply(home: &Home, flags: &[&str]) -> crate::harness::Output {
 }
 
 #[test]
-fn verbose_shows_steps_and_twice_each_request() {
+fn apply_verbose_shows_steps_and_twice_each_request() {
     let home = Home::holding("tiny", STACK);
     home.fault("POST /nodebalancers 503 times=1");
     let steps = apply(&home, &["-v"]).code(0).says(&[
@@ -46,7 +46,7 @@ fn verbose_shows_steps_and_twice_each_request() {
 }
 
 #[test]
-fn no_log_without_a_flag_and_the_variable_alone_is_enough() {
+fn plan_logs_nothing_without_a_flag_or_the_variable() {
     let mut home = Home::holding("tiny", STACK);
     let silent = home.sandbox(&["plan", "tiny"]);
     assert!(!silent.stderr.contains("INFO"), "{silent}");
@@ -62,7 +62,7 @@ fn no_log_without_a_flag_and_the_variable_alone_is_enough() {
 }
 
 #[test]
-fn no_log_holds_a_secret() {
+fn apply_logs_no_secret() {
     let home = Home::holding("tiny", STACK);
     home.fault("POST /linode/instances 500 times=1");
     let told = apply(&home, &["-vvv"]).code(0);

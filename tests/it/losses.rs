@@ -17,7 +17,7 @@ fn nothing_lost_was_asked(home: &Home) {
 }
 
 #[test]
-fn a_large_site_that_hangs_is_not_asked_once() {
+fn failover_asks_nothing_of_a_large_site_that_hangs() {
     let many = "  items: { kind: dynamodb.table, count: 50, region: us-east-1, name: 'duo_${each.index}', attributes: { id: S }, hash_key: id }\n  farm: { kind: linode.instance, count: 200, region: us-east, type: g6-nanode-1, image: linode/debian12, label: 'farm-${each.index}', authorized_users: [ops] }\noutputs:";
     let home = duo::home_of(&duo::STACK.replace("outputs:", many));
     duo::lose(&home);
@@ -38,7 +38,7 @@ fn a_large_site_that_hangs_is_not_asked_once() {
 }
 
 #[test]
-fn a_standby_that_never_becomes_healthy_gets_no_users() {
+fn failover_sends_no_users_to_an_unhealthy_standby() {
     let home = duo::home();
     duo::lose(&home);
     for machine in ["duo-eu-0", "duo-eu-1"] {
@@ -90,7 +90,7 @@ fn items(home: &Home, region: &str) -> u64 {
 
 /// The home table burns down; the survivor has everything, and home joins it.
 #[test]
-fn a_destroyed_home_table_joins_the_survivor() {
+fn failback_joins_a_destroyed_home_table_to_the_healthy_replica() {
     let home = duo::home();
     put_items(&home, "us-east-1", 0, ITEMS / 2);
     home.world.advance(std::time::Duration::from_secs(60)).unwrap();
@@ -118,7 +118,7 @@ fn a_destroyed_home_table_joins_the_survivor() {
 }
 
 #[test]
-fn a_loss_that_nobody_declared_leads_to_nothing() {
+fn apply_does_nothing_about_a_loss_that_nobody_declared() {
     let home = duo::home();
     let before = state(&home);
     duo::lose(&home);
@@ -136,7 +136,7 @@ fn a_loss_that_nobody_declared_leads_to_nothing() {
 }
 
 #[test]
-fn however_it_is_lost_it_is_left_alone() {
+fn failover_leaves_a_lost_site_alone_however_it_is_lost() {
     in_parallel(&["hang", "refuse", "503"], |how| {
         let home = duo::home();
         home.run(&["sandbox", "lose", LINODE, AWS, "--how", how]).code(0).done();
@@ -154,7 +154,7 @@ fn however_it_is_lost_it_is_left_alone() {
 
 /// The second site goes, too, while the first is lost: on to the third.
 #[test]
-fn a_second_failover_while_one_is_lost() {
+fn failover_to_a_third_site_works_while_the_first_is_lost() {
     let third = "  ap: { kind: linode.instance, region: ap-south, type: g6-nanode-1, image: linode/debian12, label: duo-ap-0, private_ip: true, authorized_users: [ops] }
   ap_lb: { kind: linode.nodebalancer, region: ap-south, label: duo-ap }
   ap_http: { kind: linode.nodebalancer_config, nodebalancer: '${ap_lb}', protocol: http, check: http, check_path: /ok, check_interval: 15, check_timeout: 5 }
@@ -187,7 +187,7 @@ outputs:";
 
 /// Home without its tables: they stay frozen until they are found.
 #[test]
-fn what_is_still_lost_stays_frozen_on_the_way_home() {
+fn failback_keeps_frozen_what_is_still_lost() {
     let home = duo::home();
     duo::lose(&home);
     failover(&home).code(0).done();
@@ -209,7 +209,7 @@ fn what_is_still_lost_stays_frozen_on_the_way_home() {
 
 /// Nobody is sent to a site that is lost, whichever way it is asked for; and what is lost is no planned switch.
 #[test]
-fn nobody_is_sent_to_what_is_lost() {
+fn failover_and_failback_send_nobody_to_what_is_lost() {
     let home = duo::home();
     home.log_requests();
     let away = ["failover", "duo", "--to", "eu", "--lost", "linode:eu-central", "--yes"];
@@ -242,7 +242,7 @@ fn nobody_is_sent_to_what_is_lost() {
 
 /// What somebody did meanwhile is named after the thaw, one by one.
 #[test]
-fn drift_is_named_after_the_thaw() {
+fn failback_names_drift_after_a_recovery() {
     let home = duo::home();
     duo::lose(&home);
     failover(&home).code(0).done();
@@ -264,7 +264,7 @@ fn drift_is_named_after_the_thaw() {
 
 /// A balancer is made anew beside the old one and never serves: the old one stays whole, whatever is tried next.
 #[test]
-fn a_balancer_that_serves_is_not_taken_apart_for_one_that_does_not() {
+fn failover_keeps_a_balancer_that_serves_until_the_new_one_does() {
     let kept = "label: duo-us, lifecycle: { create_before_destroy: true } }";
     let home = duo::home_of(&duo::STACK.replace("label: duo-us }", kept));
     // Nothing stands at the addresses of its nodes.
@@ -286,7 +286,7 @@ fn a_balancer_that_serves_is_not_taken_apart_for_one_that_does_not() {
 
 /// What lives goes; what is frozen stays, is told, and goes after the thaw.
 #[test]
-fn destroying_leaves_what_is_frozen() {
+fn destroy_leaves_what_is_frozen() {
     let home = duo::home();
     duo::lose(&home);
     failover(&home).code(0).done();
@@ -302,7 +302,7 @@ fn destroying_leaves_what_is_frozen() {
 
 /// Every step done, and yet not everything gone.
 #[test]
-fn a_destroy_that_leaves_something_says_so() {
+fn destroy_that_leaves_something_says_so() {
     let home = duo::home();
     home.lose(LINODE);
     home.sandbox(&["failover", "duo", "--to", "calm", "--lost", LINODE, "--yes"]).code(0).done();
@@ -318,7 +318,7 @@ fn a_destroy_that_leaves_something_says_so() {
 
 /// Nothing of the plan brings users away from there.
 #[test]
-fn a_name_that_leads_to_what_is_lost_is_told() {
+fn apply_tells_a_name_that_leads_to_what_is_lost() {
     let home = duo::home();
     home.lose(LINODE);
     home.sandbox(&["apply", "duo", "--lost", LINODE, "--yes"])

@@ -26,7 +26,7 @@ resources:
 ";
 
 #[test]
-fn losing_and_healing_say_what_is_lost_afterwards() {
+fn sandbox_lose_and_heal_say_what_is_lost_afterwards() {
     let home = Home::new();
     let typo = home.run(&["sandbox", "lose", "aws:us-east-1", "linode:us-eest"]).code(1);
     typo.says(&["unknown fault domain `linode:us-eest`", "did you mean `linode:us-east`?"]).done();
@@ -52,7 +52,7 @@ fn losing_and_healing_say_what_is_lost_afterwards() {
 }
 
 #[test]
-fn the_binary_s_requests_are_in_the_log() {
+fn sandbox_log_has_the_requests_of_the_binary() {
     let home = Home::holding("tiny", STACK);
     home.run(&["sandbox", "log", "show"]).code(0).says(&["request logging is off"]).done();
     home.log_requests();
@@ -85,7 +85,7 @@ fn the_binary_s_requests_are_in_the_log() {
 }
 
 #[test]
-fn what_a_catastrophe_took_is_absent_after_the_heal() {
+fn sandbox_destroy_is_seen_after_the_heal() {
     let home = Home::holding("tiny", STACK);
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
     home.run(&["sandbox", "destroy", "linode:us-east", "--object", "web-1"])
@@ -108,7 +108,7 @@ fn what_a_catastrophe_took_is_absent_after_the_heal() {
 /// More tables, balancers and machines in a region that nobody declared lost than are asked for at one time: all are unseen,
 /// for one reason, in the time of one silence.
 #[test]
-fn a_plan_does_not_wait_for_each_object_of_a_silent_region() {
+fn plan_does_not_wait_for_each_object_of_a_silent_region() {
     let stack = "\
 stack: many
 resources:
@@ -146,7 +146,7 @@ resources:
 
 /// Writes take as long as was said; and whether a group can be changed without one of its members is said with the loss.
 #[test]
-fn writes_and_groups_between_regions_do_as_the_terminal_says() {
+fn sandbox_lag_and_group_changes_do_as_the_terminal_says() {
     let home = Home::with(&SandboxOptions { manual: true, ..SandboxOptions::default() });
     let table = json!({
         "TableName": "shop", "BillingMode": "PAY_PER_REQUEST",

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use crate::harness::Home;
 
 #[test]
-fn a_shop_from_the_first_apply_to_its_destruction() {
+fn apply_to_destroy_takes_a_shop_through_its_whole_life() {
     let home = Home::woocommerce();
     home.sandbox(&["plan", "woocommerce", "--detailed-exitcode"]).code(2).done();
     assert!(home.is_untouched(), "a plan writes nothing");
@@ -77,7 +77,7 @@ fn refused_switch(home: &Home) {
 }
 
 #[test]
-fn what_looks_only_works_without_a_world() {
+fn validate_render_and_graph_work_without_a_world() {
     let home = Home::woocommerce();
     home.run(&["validate", "woocommerce"]).code(0).says(&["is valid"]).done();
     home.run(&["validate", "woocommerce", "-o", "scale_up"]).code(0).says(&["scale_up"]).done();
@@ -106,7 +106,7 @@ fn what_looks_only_works_without_a_world() {
 }
 
 #[test]
-fn a_first_stack_runs_at_once() {
+fn init_makes_a_stack_that_runs_at_once() {
     let home = Home::new();
     let init = home.run(&["init", "new"]).code(0);
     let next: Vec<&str> = init.stdout.lines().filter(|it| it.starts_with("lifeboat")).collect();
@@ -119,7 +119,7 @@ fn a_first_stack_runs_at_once() {
 }
 
 #[test]
-fn nobody_to_ask_and_no_yes_is_a_usage_error() {
+fn apply_without_a_terminal_or_yes_is_a_usage_error() {
     let home = Home::woocommerce();
     for command in ["apply", "destroy"] {
         home.sandbox(&[command, "woocommerce"]).code(64).says(&["not a terminal", "--yes"]).done();
@@ -132,7 +132,7 @@ fn nobody_to_ask_and_no_yes_is_a_usage_error() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_panic() {
+fn plan_and_kinds_do_not_panic_when_their_reader_goes_away() {
     let home = Home::woocommerce();
     for command in [&["plan", "woocommerce", "--sandbox"][..], &["kinds"], &["schema"]] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
@@ -152,7 +152,7 @@ fn a_reader_that_goes_away_is_no_panic() {
 }
 
 #[test]
-fn the_sandbox_can_be_asked_for_by_the_environment() {
+fn plan_uses_the_sandbox_when_the_environment_says_so() {
     let mut home = Home::woocommerce();
     home.set("LIFEBOAT_SANDBOX", "1");
     home.run(&["plan", "woocommerce", "--detailed-exitcode"]).code(2).done();
@@ -161,7 +161,7 @@ fn the_sandbox_can_be_asked_for_by_the_environment() {
 }
 
 #[test]
-fn variables_have_an_order_and_unknown_names_a_suggestion() {
+fn explain_shows_the_order_of_variables_and_suggests_names() {
     let mut home = Home::woocommerce();
     let origin = |home: &Home, more: &[&str], value: &str| {
         let explain = ["explain", "woocommerce", "zone.domain"];
@@ -191,7 +191,7 @@ fn variables_have_an_order_and_unknown_names_a_suggestion() {
 
 /// Law 9: not in a plan, not in state or its journal, not on the screen.
 #[test]
-fn no_secret_leaves() {
+fn apply_leaves_no_secret_in_plan_state_or_output() {
     const SECRET: &str = "correct-horse-battery-9";
     let stack = "stack: safe
 variables: { password: { type: string, sensitive: true } }
@@ -244,7 +244,7 @@ fn everything(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 
 /// Nodes are named after their machines: they must not see the name that a replacement has for a while.
 #[test]
-fn a_new_revision_replaces_every_machine_of_the_shop() {
+fn apply_of_a_new_revision_replaces_every_machine() {
     let home = Home::woocommerce();
     home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
     home.sandbox(&["apply", "woocommerce", "--yes", "--var", "revision=v2"]).code(0).done();
@@ -258,7 +258,7 @@ fn a_new_revision_replaces_every_machine_of_the_shop() {
 
 /// Linode enlarges a machine in place and does not shrink it: the way back makes smaller ones beside the large ones.
 #[test]
-fn after_the_sale_the_shop_is_as_small_as_before() {
+fn failback_makes_the_shop_as_small_as_before() {
     let home = Home::woocommerce();
     home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
     let sale = ["apply", "woocommerce", "-o", "scale_up", "--switch", "--yes"];
@@ -278,7 +278,7 @@ fn after_the_sale_the_shop_is_as_small_as_before() {
 
 /// What was allowed when a plan was saved need not be allowed again; what was not allowed stays refused.
 #[test]
-fn a_saved_plan_keeps_what_was_allowed() {
+fn apply_of_a_saved_plan_keeps_what_was_allowed() {
     let home = Home::woocommerce();
     home.overlay("woocommerce", "lean", "overlay: lean\nresources: { sessions_eu: null }\n");
     home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
@@ -291,7 +291,7 @@ fn a_saved_plan_keeps_what_was_allowed() {
 
 /// Neither a full disk nor a reader that went away may look like success to a script.
 #[test]
-fn data_that_cannot_be_written_is_no_success() {
+fn kinds_fails_when_its_data_cannot_be_written() {
     let home = Home::woocommerce();
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let status = Command::new(env!("CARGO_BIN_EXE_lifeboat"))

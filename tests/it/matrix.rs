@@ -187,7 +187,7 @@ fn draw(seed: &mut u64, below: usize) -> usize {
 }
 
 #[test]
-fn who_is_served_stays_served_whatever_fails() {
+fn failover_apply_and_drill_keep_users_served_whatever_fails() {
     let all = std::env::var("LIFEBOAT_MATRIX").is_ok_and(|it| it == "all");
     let seed = std::env::var("LIFEBOAT_MATRIX_SEED").ok().and_then(|it| it.parse().ok());
     let mut squares = Vec::new();

@@ -37,7 +37,7 @@ fn check_overlay(name: &str, overlay: &str) {
 }
 
 #[test]
-fn broken_yaml() {
+fn validate_refuses_broken_yaml() {
     check(
         "broken_yaml",
         "stack: tiny\nresources:\n  lb: { kind: linode.nodebalancer, region: us-east\n  other: {}\n",
@@ -50,7 +50,7 @@ fn broken_yaml() {
 }
 
 #[test]
-fn unquoted_expression() {
+fn validate_refuses_an_unquoted_expression() {
     check(
         "unquoted_expression",
         format!(
@@ -64,7 +64,7 @@ fn unquoted_expression() {
 }
 
 #[test]
-fn duplicate_key() {
+fn validate_refuses_a_duplicate_key() {
     check(
         "duplicate_key",
         format!("{LB}  lb: {{ kind: linode.nodebalancer, region: eu-central }}\n"),
@@ -76,7 +76,7 @@ fn duplicate_key() {
 }
 
 #[test]
-fn unknown_names() {
+fn validate_refuses_unknown_names() {
     check("unknown_key", "stack: tiny\nresorces: {}\n");
     check(
         "unknown_kind",
@@ -114,7 +114,7 @@ fn unknown_names() {
 
 /// A loss of what is nowhere is a slip of the pen; a loss of what the overlay itself gives up is not.
 #[test]
-fn losses_are_of_what_is_there() {
+fn validate_refuses_losses_of_what_is_not_there() {
     check_overlay("unknown_fault_domain", "overlay: other\nassumes_lost: [linode:us-esat]\n");
     check_overlay("bad_fault_domain", "overlay: other\nassumes_lost: [us-east]\n");
     check_overlay("rehearsal_without_workspace", "overlay: other\nrehearses: failover\n");
@@ -124,7 +124,7 @@ fn losses_are_of_what_is_there() {
 }
 
 #[test]
-fn wrong_overlays() {
+fn validate_refuses_wrong_overlays() {
     check_overlay("overlay_patches_nothing", "overlay: other\nresources:\n  bl: { label: x-lb }\n");
     check_overlay("overlay_removes_nothing", "overlay: other\nresources:\n  lbs: null\n");
     check_overlay(
@@ -143,7 +143,7 @@ fn wrong_overlays() {
 }
 
 #[test]
-fn wrong_values() {
+fn validate_refuses_wrong_values() {
     check(
         "wrong_type",
         format!(
@@ -203,7 +203,7 @@ fn wrong_values() {
 }
 
 #[test]
-fn circles() {
+fn validate_refuses_circles() {
     check(
         "cycle",
         "stack: tiny\nresources:\n  a: { kind: linode.nodebalancer, region: us-east, label: 'x-${b.label}' }\n  b: { kind: linode.nodebalancer, region: us-east, label: 'y-${c.label}' }\n  c: { kind: linode.nodebalancer, region: us-east, label: 'z-${a.label}' }\n",
@@ -215,7 +215,7 @@ fn circles() {
 }
 
 #[test]
-fn bad_expressions() {
+fn validate_refuses_bad_expressions() {
     let label = |expression: &str| {
         format!(
             "stack: tiny\nresources:\n  lb: {{ kind: linode.nodebalancer, region: us-east, label: '{expression}' }}\n"
@@ -232,14 +232,14 @@ fn bad_expressions() {
 }
 
 #[test]
-fn aliases() {
+fn validate_refuses_alias_bombs_and_unknown_aliases() {
     let bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d]\nf: [*e, *e, *e, *e, *e, *e, *e, *e, *e, *e]\n";
     check("alias_bomb", format!("stack: tiny\n{bomb}"));
     check("unknown_alias", "stack: tiny\nresources: *nothing\n");
 }
 
 #[test]
-fn two_resources_are_one_object() {
+fn validate_refuses_two_resources_of_one_identity() {
     check(
         "same_identity",
         format!("{LB}  again: {{ kind: linode.nodebalancer, region: us-east, label: tiny-lb }}\n"),
@@ -247,7 +247,7 @@ fn two_resources_are_one_object() {
 }
 
 #[test]
-fn missing_variables() {
+fn validate_refuses_missing_variables() {
     check(
         "missing_variable",
         "stack: tiny\nvariables: { size: { type: int } }\nresources:\n  lb: { kind: linode.nodebalancer, region: us-east, count: '${vars.size}' }\n",
@@ -261,7 +261,7 @@ fn missing_variables() {
 }
 
 #[test]
-fn several_mistakes_are_shown_at_once() {
+fn validate_shows_several_mistakes_at_once() {
     check(
         "several_mistakes",
         "stack: tiny\nresources:\n  lb: { kind: linode.nodebalancer, regoin: us-east }\n  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com, ttl_sec: many }\n  www: { kind: linode.domain_record, domain: '${zon}', type: A, name: www, target: '${lb.ipv}' }\noutputs: { url: '${lb.ipv4' }\n",
@@ -270,7 +270,7 @@ fn several_mistakes_are_shown_at_once() {
 
 /// Not a mistake: it is done, and said that something else will be stored.
 #[test]
-fn what_linode_rounds_is_a_warning() {
+fn validate_warns_of_what_linode_rounds() {
     let home = Home::holding(
         "tiny",
         "stack: tiny\nresources:\n  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }\n  www: { kind: linode.domain_record, domain: '${zone}', type: A, name: www, target: 192.0.2.1, ttl_sec: 299 }\n",
@@ -283,7 +283,7 @@ fn what_linode_rounds_is_a_warning() {
 
 /// A missing secret is a warning as long as nothing has to be planned with it.
 #[test]
-fn a_missing_secret() {
+fn apply_refuses_a_missing_secret() {
     let home = Home::holding(
         "tiny",
         "stack: tiny\nvariables: { password: { type: string, sensitive: true } }\nresources:\n  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, label: tiny-web, root_pass: '${vars.password}' }\n",
@@ -294,7 +294,7 @@ fn a_missing_secret() {
 }
 
 #[test]
-fn yaml_that_stacks_do_not_use() {
+fn validate_refuses_yaml_that_stacks_do_not_use() {
     check("complex_key", "stack: tiny\nresources:\n  ? [a, b]\n  : x\n");
     check(
         "merge_key",
@@ -319,7 +319,7 @@ fn yaml_that_stacks_do_not_use() {
 }
 
 #[test]
-fn values_of_another_shape() {
+fn validate_refuses_values_of_another_shape() {
     let label = |label: &str| {
         format!(
             "stack: tiny\nresources:\n  lb: {{ kind: linode.nodebalancer, region: us-east, label: {label} }}\n"
@@ -349,7 +349,7 @@ fn values_of_another_shape() {
 
 /// Something of the same name is there and is not ours: it is neither taken over nor made twice.
 #[test]
-fn a_stranger_is_left_alone() {
+fn apply_neither_adopts_nor_repeats_what_belongs_to_others() {
     let home = Home::holding("tiny", LB);
     let stranger = serde_json::json!({ "region": "us-east", "label": "tiny-lb" });
     home.linode("POST", "/nodebalancers", &stranger);
@@ -360,7 +360,7 @@ fn a_stranger_is_left_alone() {
 }
 
 #[test]
-fn what_is_odd_is_said() {
+fn validate_warns_of_what_is_odd() {
     let home = Home::holding(
         "tiny",
         format!(

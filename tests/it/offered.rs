@@ -23,7 +23,7 @@ fn refused(attributes: &str, says: &[&str]) {
 }
 
 #[test]
-fn what_no_list_holds_is_refused_with_its_line() {
+fn plan_refuses_what_no_list_holds_with_its_line() {
     refused(
         &WEB.replace("us-east", "us-est"),
         &["there is no Linode region `us-est`", "did you mean `us-east`?"],
@@ -38,7 +38,7 @@ fn what_no_list_holds_is_refused_with_its_line() {
 
 /// A list that cannot be read is said, and nothing stops for it.
 #[test]
-fn a_plan_goes_on_without_the_lists() {
+fn plan_goes_on_without_the_lists() {
     let home = machine(WEB);
     home.fault("GET /regions 500 times=0");
     home.sandbox(&["plan", "tiny"]).code(0).says(&["catalogue_unread", "/regions"]).done();
@@ -46,7 +46,7 @@ fn a_plan_goes_on_without_the_lists() {
 
 /// Each list is read once for a run, and not at all where nothing is sent.
 #[test]
-fn lists_are_read_once_and_only_for_what_is_sent() {
+fn apply_reads_each_list_once_and_only_for_what_is_sent() {
     let home = machine(&format!("count: 3, label: 'web-${{each.index}}', {WEB}"));
     home.log_requests();
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
@@ -59,7 +59,7 @@ fn lists_are_read_once_and_only_for_what_is_sent() {
 
 /// The value that proves wrong, the line that gives it, and what would be right.
 #[test]
-fn a_value_that_proves_wrong_later_keeps_its_place() {
+fn apply_names_the_place_of_a_value_that_proves_wrong_later() {
     let home = Home::holding(
         "tiny",
         format!(

@@ -35,7 +35,7 @@ fn put_back(home: &Home, backup: &std::path::Path) {
 
 /// CI with a backup of before the failover does not move users home, and a word of the switch is enough to go on from there.
 #[test]
-fn a_whole_state_of_before_the_failover_is_known_by_what_it_does_not_know() {
+fn apply_refuses_a_whole_state_from_before_the_failover() {
     let home = duo::home();
     let backup = home.path("backup");
     copy(&home.state_folder("duo"), &backup);
@@ -66,7 +66,7 @@ fn a_whole_state_of_before_the_failover_is_known_by_what_it_does_not_know() {
 
 /// Users may be moved all the same, by who says so; and what is left is told by a destroy.
 #[test]
-fn what_the_state_does_not_know_is_named_and_left() {
+fn apply_and_destroy_name_what_the_state_does_not_know() {
     let home = duo::home();
     let backup = home.path("backup");
     copy(&home.state_folder("duo"), &backup);
@@ -92,7 +92,7 @@ fn what_the_state_does_not_know_is_named_and_left() {
 
 /// The folder of a failover that was under way, put back when users are home again: it does not go on by itself.
 #[test]
-fn a_whole_state_of_mid_failover_is_known_by_what_it_made_and_is_gone() {
+fn apply_refuses_a_whole_state_from_the_middle_of_a_failover() {
     let home = duo::home();
     killed_before_users_move(&home);
     let backup = home.path("backup");
@@ -123,7 +123,7 @@ fn a_whole_state_of_mid_failover_is_known_by_what_it_made_and_is_gone() {
 
 /// The journal of a failover is lost in its middle: its own machine does not block it.
 #[test]
-fn what_was_made_before_the_journal_was_lost_is_taken_over() {
+fn failover_adopts_what_was_made_before_the_journal_was_lost() {
     let home = duo::home();
     killed_before_users_move(&home);
     let made = ids(&duo::state(&home));
@@ -140,7 +140,7 @@ fn what_was_made_before_the_journal_was_lost_is_taken_over() {
 
 /// What somebody else made in its place is never taken over, whatever was lost.
 #[test]
-fn a_stranger_in_its_place_is_refused_as_before() {
+fn failover_adopts_nothing_that_belongs_to_others() {
     let home = duo::home();
     let backup = home.path("backup");
     copy(&home.state_folder("duo"), &backup);
@@ -161,7 +161,7 @@ fn a_stranger_in_its_place_is_refused_as_before() {
 
 /// A drill whose state is gone is not said to have left nothing behind.
 #[test]
-fn a_drill_without_its_state_names_what_carries_its_tags() {
+fn drill_cleanup_without_its_state_names_what_carries_its_tags() {
     let home = drill::shop();
     let instance = "woocommerce@drill";
     let mut run = home.start(&[drill::DRILL, &["--sandbox"]].concat());

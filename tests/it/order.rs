@@ -36,7 +36,7 @@ fn position(requests: &[Received], wanted: impl Fn(&Received) -> bool) -> Vec<us
 
 /// Both ways of replacing: each old machine goes only after a node was looked at again, and the second after the first one's.
 #[test]
-fn the_second_of_a_pair_is_disturbed_when_the_first_is_seen_to_serve() {
+fn apply_replaces_the_second_of_a_pair_once_the_first_serves() {
     for beside in ["", ", lifecycle: { create_before_destroy: true }"] {
         let home = home();
         let other = SHOP.replace("linode/debian12", "linode/ubuntu24.04");
@@ -65,7 +65,7 @@ fn the_second_of_a_pair_is_disturbed_when_the_first_is_seen_to_serve() {
 
 /// A machine is ready long before its application: an old one goes when the balancer has found the new one healthy.
 #[test]
-fn an_application_that_starts_late_is_waited_for() {
+fn apply_waits_for_an_application_that_starts_late() {
     for beside in ["", ", lifecycle: { create_before_destroy: true }"] {
         let home = home();
         home.app_starts_after(Duration::from_secs(120));
@@ -83,7 +83,7 @@ fn an_application_that_starts_late_is_waited_for() {
 
 /// A revision that never serves stops at the first machine: the other one still takes users.
 #[test]
-fn a_revision_that_never_becomes_healthy_stops_at_the_first_machine() {
+fn apply_stops_at_the_first_machine_that_never_becomes_healthy() {
     for (beside, gone) in [("", 1), (", lifecycle: { create_before_destroy: true }", 0)] {
         let home = home();
         home.app_is_broken_by("ubuntu24.04");
@@ -108,7 +108,7 @@ fn a_revision_that_never_becomes_healthy_stops_at_the_first_machine() {
 
 /// Somebody deletes a node while its machine's sibling is being changed.
 #[test]
-fn what_is_gone_when_it_is_to_be_changed_is_made_again() {
+fn apply_recreates_what_is_gone_when_it_is_to_be_changed() {
     let home = home();
     home.stack(
         "shop",
@@ -145,7 +145,7 @@ fn what_is_gone_when_it_is_to_be_changed_is_made_again() {
 }
 
 #[test]
-fn a_name_goes_over_to_another_type_in_one_apply() {
+fn apply_moves_a_name_to_another_type_at_once() {
     let home = home();
     home.stack(
         "shop",
@@ -162,7 +162,7 @@ fn a_name_goes_over_to_another_type_in_one_apply() {
 }
 
 #[test]
-fn labels_pass_on_and_are_exchanged() {
+fn apply_passes_on_and_exchanges_labels() {
     let stack = |names: &str, count: u8| {
         format!(
             "stack: names\nresources:\n  wall: {{ kind: linode.firewall, count: {count}, label: '${{[{names}][each.index]}}' }}\n"
@@ -207,7 +207,7 @@ fn sites() -> Home {
 
 /// Somebody has taken the standby's node out of service: the cloud calls it healthy, and it takes nobody.
 #[test]
-fn a_gate_stays_closed_before_what_takes_nobody() {
+fn failover_gate_stays_closed_before_what_takes_nobody() {
     let home = sites();
     let state = home.state("sites").unwrap();
     let node = &state.records[&"eu_node[0]".parse().unwrap()];
@@ -237,7 +237,7 @@ fn a_gate_stays_closed_before_what_takes_nobody() {
 
 /// Users need not wait for a second machine: the plan says so, with the command that moves them now, which does.
 #[test]
-fn the_command_that_moves_users_before_more_is_made_works() {
+fn failover_advises_a_command_that_moves_users_first() {
     let home = sites();
     home.lose("linode:us-east");
     home.fault("POST /linode/instances 503 times=999");
@@ -267,7 +267,7 @@ fn the_command_that_moves_users_before_more_is_made_works() {
 
 /// The record could not be read: users may still be at the standby, so nothing of it goes.
 #[test]
-fn a_way_home_keeps_the_standby_while_nobody_knows_where_users_are() {
+fn failback_keeps_the_standby_while_nobody_knows_where_users_are() {
     for fault in ["GET /domains 500 times=8", "GET /domains empty200 times=6"] {
         let home = sites();
         home.sandbox(&["failover", "sites", "--to", "eu", "--planned", "--yes"]).code(0).done();
@@ -284,7 +284,7 @@ fn a_way_home_keeps_the_standby_while_nobody_knows_where_users_are() {
 
 /// A condition that has to hold several times in a row is asked so often.
 #[test]
-fn apply_knocks_as_often_as_a_condition_says() {
+fn apply_checks_a_condition_as_often_as_it_says() {
     let knocks = |times: &str| {
         let home = Home::holding(
             "one",

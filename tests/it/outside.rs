@@ -30,7 +30,7 @@ fn id(home: &Home, address: &str) -> String {
 }
 
 #[test]
-fn a_machine_that_was_scaled_up_by_hand_is_not_destroyed() {
+fn apply_does_not_replace_a_machine_that_was_resized_by_hand() {
     let home = applied();
     let web = id(&home, "web");
     // Its first boot is over.
@@ -60,7 +60,7 @@ fn a_machine_that_was_scaled_up_by_hand_is_not_destroyed() {
 }
 
 #[test]
-fn users_who_were_moved_by_hand_are_not_moved_back() {
+fn apply_does_not_move_users_back_who_were_moved_by_hand() {
     let home = applied();
     let route = format!("/domains/{}/records/{}", id(&home, "zone"), id(&home, "shop"));
     home.linode("PUT", &route, &json!({ "target": "192.0.2.99" }));
@@ -71,7 +71,7 @@ fn users_who_were_moved_by_hand_are_not_moved_back() {
 }
 
 #[test]
-fn a_new_one_is_made_for_who_asks() {
+fn apply_replace_makes_a_new_one_for_who_asks() {
     let home = applied();
     let web = id(&home, "web");
     home.sandbox(&["plan", "tiny", "--replace", "web"])
@@ -85,7 +85,7 @@ fn a_new_one_is_made_for_who_asks() {
 
 /// A zone takes every record along, and a firewall opens what stands behind it.
 #[test]
-fn what_others_put_there_is_named_before_it_goes() {
+fn destroy_names_what_others_put_there_before_it_goes() {
     let home = applied();
     let (zone, wall) = (id(&home, "zone"), id(&home, "wall"));
     let mail = json!({ "type": "MX", "target": "mail.example.net", "priority": 10 });
@@ -106,7 +106,7 @@ fn what_others_put_there_is_named_before_it_goes() {
 
 /// A member that others added to a table's group is named before any member goes.
 #[test]
-fn a_member_that_others_joined_is_named() {
+fn destroy_names_a_member_that_others_joined() {
     let home = Home::holding(
         "tiny",
         "stack: tiny\nresources:\n  t: { kind: dynamodb.table, region: us-east-1, name: tiny_table, attributes: { id: S }, hash_key: id }\n",
@@ -120,7 +120,7 @@ fn a_member_that_others_joined_is_named() {
 
 /// DynamoDB takes another TTL attribute an hour after the last change; that is said, and waited for.
 #[test]
-fn another_ttl_attribute_is_waited_for() {
+fn apply_waits_for_another_ttl_attribute() {
     let stack = |it: &str| {
         format!(
             "stack: tiny\nresources:\n  t: {{ kind: dynamodb.table, region: us-east-1, name: tiny_table, attributes: {{ id: S }}, hash_key: id, ttl_attribute: {it} }}\n"
@@ -168,7 +168,7 @@ fn destroy_goes_on_while_a_replica_of_ours_is_being_deleted() {
 
 /// Who goes on with what was killed while a member left waits for the end of that, and loses no data a second time.
 #[test]
-fn what_was_told_to_go_is_waited_for_by_who_goes_on() {
+fn apply_waits_for_a_deletion_that_a_killed_run_began() {
     let table = "stack: tiny\nresources:\n  t: { kind: dynamodb.table, region: us-east-1, name: tiny_table, attributes: { id: S }, hash_key: id }\n";
     let replica = "  r: { kind: dynamodb.replica, table: '${t}', region: eu-west-1 }\n";
     let home = Home::holding("tiny", format!("{table}{replica}"));

@@ -10,7 +10,7 @@ use crate::harness::Home;
 
 /// The record lists cannot be read: users are not moved, and nobody says that they were, however often it is asked.
 #[test]
-fn a_switch_whose_traffic_could_not_be_read_is_not_over() {
+fn failover_is_incomplete_while_its_traffic_could_not_be_read() {
     // Silence is 5; an answer that makes no sense is for people, and no sign of a loss either.
     for (fault, exit) in [("500", 5), ("empty200", 1)] {
         let home = duo::home();
@@ -40,7 +40,7 @@ fn a_switch_whose_traffic_could_not_be_read_is_not_over() {
 
 /// A silence that passes is waited for.
 #[test]
-fn a_switch_looks_again_for_what_it_could_not_read() {
+fn failover_retries_the_reads_that_failed() {
     let home = duo::home();
     duo::lose(&home);
     home.fault("GET /domains 500 times=9");
@@ -53,7 +53,7 @@ fn a_switch_looks_again_for_what_it_could_not_read() {
 
 /// Made, and then undone by somebody else: the same command again looks before it says that there is nothing to do.
 #[test]
-fn who_is_there_already_is_looked_at() {
+fn failover_to_what_is_active_looks_before_it_says_so() {
     let home = duo::home();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
     let again = ["failover", "duo", "--to", "calm", "--planned", "--yes"];
@@ -74,7 +74,7 @@ fn who_is_there_already_is_looked_at() {
 
 /// The destroy is stopped; what it took away is no matter of a switch, and the command that is named makes all of it.
 #[test]
-fn a_failover_that_stops_a_destroy_half_way_is_refused() {
+fn failover_that_stops_a_destroy_half_way_is_refused() {
     let home = duo::home();
     home.fault("DELETE /nodebalancers slow ms=600000 times=1");
     let mut destroy = home.start(&["destroy", "duo", "--yes", "--sandbox"]);
@@ -108,7 +108,7 @@ resources:
 
 /// Whoever finishes a run that was cut off finishes that run: with what was said when it began.
 #[test]
-fn a_run_that_was_cut_off_is_finished_with_its_variables() {
+fn apply_finishes_a_run_that_was_cut_off_with_its_variables() {
     let home = Home::holding("two", TWO);
     let apply = ["apply", "two", "--yes"];
     home.sandbox(&apply).code(0).done();
@@ -144,7 +144,7 @@ fn noted(home: &Home, code: &str, text: &str) -> serde_json::Value {
 
 /// What was said is remembered, also where everything is so already.
 #[test]
-fn a_variable_is_remembered_though_nothing_is_to_do() {
+fn apply_records_a_variable_though_nothing_is_to_do() {
     let home = Home::holding("two", TWO);
     home.sandbox(&["apply", "two", "--yes"]).code(0).done();
     home.world.advance(Duration::from_secs(61)).unwrap();
@@ -157,7 +157,7 @@ fn a_variable_is_remembered_though_nothing_is_to_do() {
 
 /// Its branch was merged back and its file went: the way home is named, and works.
 #[test]
-fn an_active_overlay_without_its_file_is_left_all_the_same() {
+fn failback_leaves_an_active_overlay_whose_file_is_gone() {
     let home = duo::home();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
     std::fs::remove_file(home.path("stacks/duo/overlays/calm.yaml")).unwrap();
@@ -185,7 +185,7 @@ fn an_active_overlay_without_its_file_is_left_all_the_same() {
 
 /// A step of a destroy that fails is no part of the world that could not be seen.
 #[test]
-fn a_destroy_whose_step_fails_ends_with_1() {
+fn destroy_whose_step_fails_exits_with_1() {
     let home = duo::home();
     home.fault("DELETE /linode/instances 500 times=0");
     home.sandbox(&["destroy", "duo", "--yes"]).code(1).says(&["failed: "]).done();
@@ -196,7 +196,7 @@ fn a_destroy_whose_step_fails_ends_with_1() {
 
 /// A name was withdrawn, and the process died before that was recorded: users who remember it still come that way.
 #[test]
-fn a_withdrawal_that_was_cut_off_is_drained() {
+fn apply_drains_a_withdrawal_that_was_cut_off() {
     let stack = duo::STACK.replace(
         "outputs:",
         "  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${eu_lb.ipv4}', ttl_sec: 30 }\noutputs:",

@@ -44,7 +44,7 @@ fn deletes(home: &Home) -> Vec<Received> {
 }
 
 #[test]
-fn what_stood_behind_a_removed_record_stays_until_it_is_forgotten() {
+fn failover_keeps_what_a_removed_record_led_to_until_caches_expire() {
     let home = home();
     let away = ["failover", "pair", "--to", "away", "--planned", "--yes"];
     // The brake counts five of eleven; that is what the person means.
@@ -75,7 +75,7 @@ fn what_stood_behind_a_removed_record_stays_until_it_is_forgotten() {
 
 /// One more answer for a name that serves takes users along: it must not lead to what is lost.
 #[test]
-fn the_other_one_does_not_come_back_while_its_site_is_lost() {
+fn failback_restores_no_record_while_its_site_is_lost() {
     let home = home();
     home.lose(LINODE);
     home.sandbox(&["failover", "pair", "--to", "aside", "--yes"]).code(0).done();
@@ -88,7 +88,7 @@ fn the_other_one_does_not_come_back_while_its_site_is_lost() {
 
 /// A record is not taken away while the other one leads to nothing healthy.
 #[test]
-fn the_other_one_has_to_serve_first() {
+fn failover_waits_until_the_other_record_serves() {
     let home = home();
     home.world.sicken("duo-eu-0").unwrap();
     home.log_requests();
@@ -104,7 +104,7 @@ fn the_other_one_has_to_serve_first() {
 }
 
 #[test]
-fn under_loss_the_lost_one_is_taken_away_and_comes_back() {
+fn failover_under_loss_removes_the_lost_record_until_the_failback() {
     let home = home();
     home.lose(LINODE);
     home.log_requests();

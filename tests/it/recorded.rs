@@ -29,7 +29,7 @@ fn typed(home: &Home, said: &str, begins: &str) {
 
 /// Git, a backup, a copy from elsewhere: the old snapshot is put back, and CI applies.
 #[test]
-fn a_failover_is_not_undone_by_an_old_state() {
+fn apply_does_not_undo_a_failover_from_an_old_state() {
     let home = duo::home();
     let snapshot = home.state_folder("duo").join("state.snapshot");
     let old = std::fs::read(&snapshot).unwrap();
@@ -59,7 +59,7 @@ fn a_failover_is_not_undone_by_an_old_state() {
 }
 
 #[test]
-fn what_is_forgotten_is_put_back() {
+fn state_restore_puts_back_what_state_rm_forgot() {
     let home = Home::holding("tiny", TINY);
     apply(&home).code(0).done();
     let before = home.state("tiny").unwrap();
@@ -85,7 +85,7 @@ fn what_is_forgotten_is_put_back() {
 
 /// The world's clock runs on its own: what `state` writes is on it.
 #[test]
-fn commands_of_state_write_the_time_of_the_sandbox() {
+fn state_commands_write_the_time_of_the_sandbox() {
     let home = Home::holding("tiny", TINY);
     home.world.advance(Duration::from_secs(400 * 24 * 3_600)).unwrap();
     apply(&home).code(0).done();
@@ -100,7 +100,7 @@ fn commands_of_state_write_the_time_of_the_sandbox() {
 }
 
 #[test]
-fn an_id_says_what_became_of_a_create_only() {
+fn state_resolve_takes_an_id_of_a_create_only() {
     let home = Home::holding("tiny", TINY);
     apply(&home).code(0).done();
     home.stack("tiny", TINY.replace("tiny-0", "tiny-1"));
@@ -121,7 +121,7 @@ fn an_id_says_what_became_of_a_create_only() {
 }
 
 #[test]
-fn git_never_gets_to_see_a_state() {
+fn init_keeps_the_state_out_of_git() {
     let home = Home::new();
     home.write("new/.gitignore", "/target\n!/state/.gitkeep");
     home.run(&["init", "new"])
@@ -137,7 +137,7 @@ fn git_never_gets_to_see_a_state() {
 
 /// One of two clouds on loopback is not the whole world.
 #[test]
-fn a_runner_without_state_founds_nothing_beside_a_local_database() {
+fn apply_on_a_runner_founds_no_state_beside_a_local_database() {
     let mut home = Home::holding("tiny", TINY);
     home.set("CI", "true");
     home.set("LINODE_TOKEN", "token");
@@ -148,7 +148,7 @@ fn a_runner_without_state_founds_nothing_beside_a_local_database() {
 
 /// A runner without the state of its stack is not told to delete production.
 #[test]
-fn a_stack_whose_state_is_missing_is_known_by_its_tags() {
+fn plan_and_apply_know_a_stack_without_its_state_by_its_tags() {
     let home = duo::home();
     std::fs::remove_dir_all(home.state_folder("duo")).unwrap();
     home.log_requests();
@@ -166,7 +166,7 @@ fn a_stack_whose_state_is_missing_is_known_by_its_tags() {
 }
 
 #[test]
-fn a_rename_without_moved_from_is_told_what_to_add() {
+fn plan_advises_moved_from_for_a_rename() {
     let home = Home::holding("tiny", TINY);
     apply(&home).code(0).done();
     home.stack("tiny", TINY.replace("  lb:", "  front:"));
@@ -178,7 +178,7 @@ fn a_rename_without_moved_from_is_told_what_to_add() {
 
 /// What was made though its reply was lost is read: others need what the cloud made up.
 #[test]
-fn a_lost_reply_leaves_nothing_unknown() {
+fn apply_leaves_nothing_unknown_after_a_lost_reply() {
     let home = Home::holding(
         "tiny",
         "stack: tiny

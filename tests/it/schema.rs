@@ -22,7 +22,7 @@ fn accepts(validator: &Validator, what: &str, stack: &Value) {
 }
 
 #[test]
-fn every_stack_that_the_project_ships_is_accepted() {
+fn schema_accepts_every_stack_that_the_project_ships() {
     let validator = validator();
     let mut shipped = files(&repository().join("stacks"), "yaml");
     shipped.retain(|it| it.components().all(|it| it.as_os_str() != "files"));
@@ -38,7 +38,7 @@ fn every_stack_that_the_project_ships_is_accepted() {
 }
 
 #[test]
-fn every_state_of_every_life_is_accepted() {
+fn schema_accepts_every_state_of_every_kind() {
     let validator = validator();
     for (folder, kind, _, life) in lifeboat::kinds::FOLDERS {
         let life = yaml(life);
@@ -52,7 +52,7 @@ fn every_state_of_every_life_is_accepted() {
 }
 
 #[test]
-fn wrong_stacks_are_refused() {
+fn schema_refuses_wrong_stacks() {
     let validator = validator();
     let lb = |more: Value| {
         let mut it = json!({ "kind": "linode.nodebalancer", "region": "us-east" });

@@ -3,7 +3,7 @@
 use crate::harness::Home;
 
 #[test]
-fn a_drill_that_rehearses_nothing_is_refused() {
+fn drill_that_rehearses_nothing_is_refused() {
     let home = Home::woocommerce();
     crate::drill::edit(&home, "rehearses: failover_eu\n", "");
     home.sandbox(crate::drill::DRILL)
@@ -25,14 +25,14 @@ fn a_drill_that_rehearses_nothing_is_refused() {
 
 /// Linode takes labels for the same that differ only in case.
 #[test]
-fn a_drill_takes_no_label_of_the_real_one_in_other_letters() {
+fn drill_refuses_a_label_of_the_real_one_in_other_letters() {
     let home = crate::drill::shop();
     crate::drill::edit(&home, "lb: { label: drill-us }", "lb: { label: SHOP-us }");
     home.sandbox(crate::drill::DRILL).code(3).done();
 }
 
 #[test]
-fn what_is_not_there_is_told_before_anybody_is_asked() {
+fn failover_to_an_unknown_overlay_is_refused_before_it_asks() {
     let home = Home::woocommerce();
     home.sandbox(&["failover", "woocommerce", "--to", "nosuch"])
         .code(1)
@@ -41,7 +41,7 @@ fn what_is_not_there_is_told_before_anybody_is_asked() {
 }
 
 #[test]
-fn commands_that_ask_no_cloud_take_the_sandbox_as_well() {
+fn validate_and_kinds_take_the_sandbox_flag_as_well() {
     let home = Home::woocommerce();
     for words in [
         &["validate", "woocommerce"][..],
@@ -54,7 +54,7 @@ fn commands_that_ask_no_cloud_take_the_sandbox_as_well() {
 }
 
 #[test]
-fn the_fields_of_a_rule_and_the_functions_are_documented() {
+fn kinds_and_functions_document_fields_of_rules_and_functions() {
     let home = Home::new();
     home.run(&["kinds", "linode.firewall"])
         .code(0)
@@ -65,7 +65,7 @@ fn the_fields_of_a_rule_and_the_functions_are_documented() {
 
 /// Every page that a page names can be printed.
 #[test]
-fn each_page_that_is_named_is_there() {
+fn man_prints_each_page_that_is_named() {
     let home = Home::new();
     let page = home.run(&["man"]).code(0);
     let text = page.stdout.replace('\\', "");
@@ -105,7 +105,7 @@ fn completions_know_stacks_overlays_kinds_and_addresses() {
 
 /// No plan of this commit is there: the comment of the one before must not stand.
 #[test]
-fn a_pull_request_whose_layers_are_wrong_gets_a_comment_that_says_so() {
+fn init_workflow_comments_on_a_pull_request_with_wrong_layers() {
     let home = Home::new();
     home.run(&["init", "there"]).code(0).done();
     let file = home.path("there/.github/workflows/lifeboat.yml");

@@ -6,7 +6,7 @@ use lifeboat::sandbox::world::core::SandboxReply;
 use crate::harness::Home;
 
 #[test]
-fn a_world_is_served_where_no_stacks_are() {
+fn sandbox_serve_needs_no_stacks() {
     let home = Home::new();
     std::fs::remove_dir(home.path("stacks")).unwrap();
     let mut served = home.start(&["sandbox", "serve", "--listen", "127.0.0.1:0"]);
@@ -30,7 +30,7 @@ fn calls(home: &Home, count: usize) -> String {
 }
 
 #[test]
-fn calls_fail_as_often_as_was_said() {
+fn sandbox_fault_fails_calls_as_often_as_was_said() {
     let fault = |home: &Home, more: &[&str]| {
         let words = ["sandbox", "fault", "500", "--path", "/regions", "--times", "0"];
         home.run(&[&words, more].concat())

@@ -50,7 +50,7 @@ fn nothing_goes(home: &Home) {
 }
 
 #[test]
-fn steps_that_no_shown_change_asks_for_are_refused_and_told() {
+fn apply_refuses_steps_that_no_shown_change_asks_for() {
     let home = home();
     home.log_requests();
     tamper(&home, |it| {
@@ -64,7 +64,7 @@ fn steps_that_no_shown_change_asks_for_are_refused_and_told() {
 }
 
 #[test]
-fn a_shown_change_that_no_plan_of_now_would_make_is_refused() {
+fn apply_refuses_a_shown_change_that_no_plan_would_make_now() {
     let home = home();
     home.log_requests();
     let delete = |it: &mut Value| {
@@ -91,7 +91,7 @@ fn a_shown_change_that_no_plan_of_now_would_make_is_refused() {
 
 /// The world may have moved on though nothing that binds the plan has.
 #[test]
-fn a_plan_is_not_carried_out_in_another_world() {
+fn apply_refuses_a_saved_plan_after_the_clouds_have_changed() {
     let home = home();
     let more = format!(
         "{STACK}  www: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: www, target: 192.0.2.1 }}\n"

@@ -9,7 +9,7 @@ use crate::harness::Home;
 const SHOP: &str = "woocommerce";
 
 #[test]
-fn the_story_line_by_line() {
+fn failover_and_failback_tell_the_story_line_by_line() {
     let home = Home::woocommerce();
     home.log_requests();
     home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
@@ -85,7 +85,7 @@ fn the_story_line_by_line() {
 
 /// Each is a clear report, and nothing is changed: neither in the world nor in state.
 #[test]
-fn slips_change_nothing() {
+fn failover_with_a_slip_changes_nothing() {
     let home = duo::home();
     let before = duo::state(&home);
     home.log_requests();
@@ -135,7 +135,7 @@ fn slips_change_nothing() {
 
 /// Who types a switch wrongly does not stop the run that is at work.
 #[test]
-fn a_slip_preempts_nobody() {
+fn failover_with_a_slip_preempts_nobody() {
     let home = duo::home();
     home.run(&["sandbox", "lose", LINODE, AWS, "--how", "refuse"]).code(0).done();
     failover(&home).code(0).done();
@@ -162,7 +162,7 @@ fn a_slip_preempts_nobody() {
 
 /// Home again while home says nothing: refused, with the way around named.
 #[test]
-fn who_is_still_silent_is_not_gone_home_to() {
+fn failback_refuses_a_home_that_is_still_unreachable() {
     let home = duo::home();
     duo::lose(&home);
     failover(&home).code(0).done();
@@ -182,7 +182,7 @@ fn who_is_still_silent_is_not_gone_home_to() {
 
 /// A preview says what it assumes; the saved plan is the switch, with its losses, and nothing else.
 #[test]
-fn a_saved_plan_is_the_switch_with_its_losses() {
+fn apply_of_a_saved_plan_is_the_switch_with_its_losses() {
     let home = duo::home();
     duo::lose(&home);
     home.log_requests();
@@ -203,7 +203,7 @@ fn a_saved_plan_is_the_switch_with_its_losses() {
 
 /// A laptop in the night: none of CI's variables, and a merge that nobody has applied yet.
 #[test]
-fn a_switch_from_another_machine_carries_only_itself() {
+fn failover_from_another_machine_carries_only_itself() {
     let mut ci = Home::holding("duo", duo::STACK);
     ci.overlay(
         "duo",
@@ -252,7 +252,7 @@ fn a_switch_from_another_machine_carries_only_itself() {
 
 /// What the switch needs that was said on its command line is still there when somebody else finishes it.
 #[test]
-fn a_stopped_switch_goes_on_with_the_variables_it_began_with() {
+fn apply_finishes_a_stopped_switch_with_its_variables() {
     let home = duo::home();
     // The first machine of two is ordered, and nobody hears the answer.
     home.fault("POST /linode/instances slow ms=600000 times=1");
@@ -268,7 +268,7 @@ fn a_stopped_switch_goes_on_with_the_variables_it_began_with() {
 
 /// No reference leads from a record to the checks behind its target; the rule does.
 #[test]
-fn the_graph_draws_what_rules_derive() {
+fn graph_draws_what_rules_derive() {
     let home = Home::woocommerce();
     home.run(&["graph", "woocommerce"])
         .code(0)
@@ -282,7 +282,7 @@ fn the_graph_draws_what_rules_derive() {
 
 /// The region dies while both sites were thought to live: the same command without `--planned` takes it for lost.
 #[test]
-fn a_planned_failover_may_turn_into_a_real_one() {
+fn failover_that_was_planned_may_become_a_real_one() {
     let home = Home::woocommerce();
     home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
     home.fault("POST /linode/instances slow ms=3000");

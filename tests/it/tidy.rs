@@ -186,7 +186,7 @@ fn looks_down(
 }
 
 #[test]
-fn the_rule_about_layers_bites() {
+fn looks_down_finds_uses_of_what_is_declared_below() {
     let orders = BTreeMap::from([
         (String::new(), vec!["engine".into(), "cli".into()]),
         ("engine".into(), vec!["value".into(), "plan".into()]),
@@ -304,7 +304,7 @@ fn no_command_is_written_by_hand_into_a_message() {
 }
 
 #[test]
-fn names_say_something_and_files_are_short() {
+fn module_names_and_file_lengths_keep_to_the_rules() {
     let mut broken = Vec::new();
     for it in SOURCES.iter() {
         for name in it.module.iter().filter(|name| EMPTY_NAMES.contains(&name.as_str())) {
@@ -319,7 +319,7 @@ fn names_say_something_and_files_are_short() {
 }
 
 #[test]
-fn nothing_is_left_to_be_done() {
+fn sources_hold_no_todo_dbg_or_ignored_test() {
     let marks = ["todo!", "unimplemented!", "dbg!", "#[ignore", "FIXME", "XXX"];
     let mut broken = Vec::new();
     for it in SOURCES.iter() {

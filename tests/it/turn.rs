@@ -118,7 +118,7 @@ fn finish(home: &Home) {
 }
 
 #[test]
-fn two_failovers_to_the_same_place_make_one() {
+fn failover_to_the_same_place_twice_makes_one_switch() {
     let home = home();
     let first = at_the_gate(&home, &to("calm"));
     let mut second = start(&home, &to("calm"));
@@ -139,7 +139,7 @@ fn two_failovers_to_the_same_place_make_one() {
 }
 
 #[test]
-fn who_waits_goes_on_where_a_killed_switch_stopped() {
+fn failover_that_waits_goes_on_where_a_killed_one_stopped() {
     let home = home();
     let first = at_the_gate(&home, &to("calm"));
     let mut waiting = start(&home, &to("calm"));
@@ -152,7 +152,7 @@ fn who_waits_goes_on_where_a_killed_switch_stopped() {
 }
 
 #[test]
-fn to_stop_waiting_stops_nothing_else() {
+fn failover_that_stops_waiting_stops_nothing_else() {
     let home = home();
     let first = at_the_gate(&home, &to("calm"));
     let mut waiting = start(&home, &to("calm"));
@@ -168,7 +168,7 @@ fn to_stop_waiting_stops_nothing_else() {
 
 /// Before users moved: what was made for them is taken away again.
 #[test]
-fn a_failback_turns_a_failover_that_has_moved_nobody() {
+fn failback_preempts_a_failover_that_has_moved_nobody() {
     let home = home();
     let first = at_the_gate(&home, &to("calm"));
     let back = duo::failback(&home).code(0);
@@ -182,7 +182,7 @@ fn a_failback_turns_a_failover_that_has_moved_nobody() {
 
 /// After users moved: they move back, and what they may still come to stays until they do not.
 #[test]
-fn a_failback_turns_a_failover_that_has_moved_users() {
+fn failback_preempts_a_failover_that_has_moved_users() {
     let home = home();
     let first = draining(&home, &to("move"), "eu");
     let back = draining(&home, &["failback", "duo", "--yes"], "us");
@@ -196,7 +196,7 @@ fn a_failback_turns_a_failover_that_has_moved_users() {
 
 /// The home that was gone to is lost again while the other site still serves.
 #[test]
-fn a_failover_turns_a_failback_that_drains() {
+fn failover_preempts_a_failback_that_drains() {
     let home = home();
     duo::lose(&home);
     duo::failover(&home).code(0).done();
@@ -213,7 +213,7 @@ fn a_failover_turns_a_failback_that_drains() {
 
 /// The same without a loss: what home was to lose it keeps.
 #[test]
-fn a_planned_failover_turns_a_failback_that_drains() {
+fn failover_planned_preempts_a_failback_that_drains() {
     let home = home();
     home.sandbox(&to("calm")).code(0).done();
     let back = draining(&home, &["failback", "duo", "--yes"], "us");
@@ -226,7 +226,7 @@ fn a_planned_failover_turns_a_failback_that_drains() {
 
 /// What both want is what the second is asked for; what only the first wanted goes.
 #[test]
-fn a_failover_turns_one_to_another_place() {
+fn failover_preempts_one_to_another_place() {
     for (overlay, count, extra) in [("other", 4, true), ("lean", 3, false)] {
         let home = home();
         let first = at_the_gate(&home, &to("calm"));
@@ -243,7 +243,7 @@ fn a_failover_turns_one_to_another_place() {
 
 /// Who knows that a region is gone does not wait for one that asks it.
 #[test]
-fn who_knows_of_a_loss_goes_on_with_the_same_switch() {
+fn failover_that_knows_of_a_loss_goes_on_with_the_same_switch() {
     let home = home();
     let first = at_the_gate(&home, &to("calm"));
     duo::lose(&home);

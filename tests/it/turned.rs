@@ -13,7 +13,7 @@ use crate::turn::{at_the_gate, draining, heal, home, home_of, machines, start, t
 
 /// What was said for a switch that is given up goes with it.
 #[test]
-fn a_failback_forgets_what_was_said_for_the_failover_that_it_turns() {
+fn failback_forgets_the_variables_of_the_failover_it_preempts() {
     let home = home_of(duo::STACK);
     at_the_gate(&home, &[&to("calm")[..], &["--var", "image=linode/debian13"]].concat()).kill();
     heal(&home);
@@ -26,7 +26,7 @@ fn a_failback_forgets_what_was_said_for_the_failover_that_it_turns() {
 
 /// What a failback has found again is repaired by the switch that turns it.
 #[test]
-fn what_was_found_is_repaired_by_the_switch_that_turns_a_failback() {
+fn failover_that_preempts_a_failback_repairs_what_recovered() {
     let home = home_of(duo::STACK);
     home.lose(duo::LINODE);
     home.sandbox(&["failover", "duo", "--to", "calm", "--lost", duo::LINODE, "--yes"])
@@ -47,7 +47,7 @@ fn what_was_found_is_repaired_by_the_switch_that_turns_a_failback() {
 
 /// Users have come home, and home falls silent before the standby is taken down: they may have to go back to it.
 #[test]
-fn the_standby_stays_when_home_falls_silent_again() {
+fn apply_keeps_the_standby_when_home_is_unreachable_again() {
     let home = home();
     home.sandbox(&to("calm")).code(0).done();
     draining(&home, &["failback", "duo", "--yes"], "us").kill();
@@ -63,7 +63,7 @@ fn the_standby_stays_when_home_falls_silent_again() {
 
 /// Its update arrived, and nobody wrote so: those who remember the old way are waited for all the same.
 #[test]
-fn users_moved_by_a_call_that_was_cut_off_are_drained() {
+fn apply_drains_users_moved_by_a_call_that_was_cut_off() {
     let home = duo::home();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
     let cut = Cut::Unanswered("PUT /domains".into());
@@ -80,7 +80,7 @@ fn users_moved_by_a_call_that_was_cut_off_are_drained() {
 
 /// Somebody stands at the question of a switch elsewhere: to be here already is no reason to leave that alone.
 #[test]
-fn a_switch_that_has_written_nothing_yet_is_turned_too() {
+fn failover_preempts_a_switch_that_has_written_nothing() {
     let home = home();
     home.sandbox(&to("calm")).code(0).done();
     let store = FileStore::new(&home.state_folder("duo"));
@@ -97,7 +97,7 @@ fn a_switch_that_has_written_nothing_yet_is_turned_too() {
 
 /// A switch is turned, and that is killed, wherever it is: what CI runs finishes the last one that was asked for.
 #[test]
-fn a_killed_switch_that_turned_another_is_finished_by_what_ci_runs() {
+fn apply_finishes_a_killed_switch_that_preempted_another() {
     let gate = home_of(duo::STACK);
     at_the_gate(&gate, &to("calm")).kill();
     heal(&gate);

@@ -81,7 +81,7 @@ impl Drop for Cloud {
 }
 
 #[test]
-fn no_token() {
+fn plan_without_a_token_says_what_to_set() {
     let home = Home::holding("tiny", ZONE);
     home.run(&["plan", "tiny"])
         .code(1)
@@ -92,14 +92,14 @@ fn no_token() {
 }
 
 #[test]
-fn a_wrong_token() {
+fn plan_with_a_wrong_token_names_the_request_and_the_setting() {
     let mut cloud = Cloud::new(ZONE);
     cloud.home.set("LINODE_TOKEN", "invalid");
     cloud.plan(1, &["GET http://127.0.0.1:", "/v4/", "401", "Invalid Token", "LINODE_TOKEN"]);
 }
 
 #[test]
-fn a_token_never_travels_in_clear() {
+fn plan_never_sends_a_token_in_clear() {
     let mut home = Home::holding("tiny", ZONE);
     home.set("LINODE_TOKEN", "very-secret-token");
     home.set("LINODE_URL", "http://linode.invalid/v4");
@@ -108,7 +108,7 @@ fn a_token_never_travels_in_clear() {
 }
 
 #[test]
-fn another_account() {
+fn plan_and_apply_refuse_another_account() {
     let mut cloud = Cloud::new(ZONE);
     cloud.home.run(&["apply", "tiny", "--yes"]).code(0).done();
     cloud.plan(0, &[]);
@@ -126,7 +126,7 @@ fn another_account() {
 /// What an endpoint can say that is no answer: a stranger's first plan ends with 1; one that knows its account with 5
 /// when nobody spoke, and with 1 when what was said makes no sense.
 #[test]
-fn nonsense_from_the_endpoint() {
+fn plan_tells_nonsense_from_the_endpoint_by_its_exit_code() {
     let cut = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{\"data\": [{\"id\"".to_vec();
     let html = "<html><body>Sign in to the hotel's network</body></html>";
     // No port that the system gives away: another test's server would answer there a moment later.
@@ -175,7 +175,7 @@ fn nonsense_from_the_endpoint() {
 
 /// Objects of a region that hangs are unseen, and unseen leads to nothing.
 #[test]
-fn a_region_that_is_gone_is_unseen() {
+fn plan_takes_nothing_in_a_lost_region_for_absent() {
     let home = Home::holding("tiny", LB);
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
     home.run(&["sandbox", "lose", "linode:us-east", "--how", "503"]).code(0).done();
@@ -187,7 +187,7 @@ fn a_region_that_is_gone_is_unseen() {
 }
 
 #[test]
-fn states_that_cannot_be_read_are_left_alone() {
+fn plan_leaves_states_alone_that_cannot_be_read() {
     let home = Home::holding("tiny", ZONE);
     home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
     let file = home.state_folder("tiny").join("state.snapshot");
@@ -239,7 +239,7 @@ fn future(whole: &str) -> String {
 }
 
 #[test]
-fn plans_that_were_touched_are_refused() {
+fn apply_refuses_plans_that_were_edited() {
     let home = Home::holding("tiny", ZONE);
     home.sandbox(&["plan", "tiny", "--out", "p.json"]).code(0).done();
     let plan = std::fs::read_to_string(home.path("p.json")).unwrap();

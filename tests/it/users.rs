@@ -126,7 +126,7 @@ fn met(home: &Home) -> MetBy {
 
 /// The oracle must not be blind: ports, modes, firewalls, start-up and revisions all count.
 #[test]
-fn the_sandbox_tells_who_is_served_by_all_that_stands_between() {
+fn verdict_counts_everything_between_users_and_machines() {
     let home = shop(8080);
     assert_eq!(met(&home), MetBy::Served);
     home.app_listens_on(&[80]);
@@ -165,7 +165,7 @@ fn the_sandbox_tells_who_is_served_by_all_that_stands_between() {
 
 /// A request is blamed for what it did and for nothing else, and each change stands in the log once.
 #[test]
-fn who_took_users_from_what_served_them_is_found_in_the_log() {
+fn harm_finds_who_took_users_from_what_served_them() {
     let home = shop(80);
     home.log_requests();
     home.sandbox(&["plan", "shop"]).code(0).done();

@@ -149,7 +149,7 @@ const RUN: &str = "echo $LIFEBOAT_ATTEMPT >>ran";
 const REMEMBERED: &str = "watch-eu.json";
 
 #[test]
-fn down_and_up_again_in_events() {
+fn watch_reports_down_and_up_in_events() {
     let home = home(200.0);
     let site = Site::of(&["200:Welcome", "500", "200:Maintenance", "200:Welcome"]);
     let url = site.url();
@@ -172,7 +172,7 @@ fn down_and_up_again_in_events() {
 }
 
 #[test]
-fn what_never_answered_is_not_watched() {
+fn watch_refuses_a_target_that_never_answered() {
     let home = home(200.0);
     let says = "more likely a typo than an outage";
     let site = Site::of(&["404"]);
@@ -193,7 +193,7 @@ fn what_never_answered_is_not_watched() {
 }
 
 #[test]
-fn what_is_asked_wrongly_is_said_before_anything_is_looked_at() {
+fn watch_refuses_wrong_flags_before_it_looks() {
     let home = home(200.0);
     let site = Site::of(&["200"]);
     let url = site.url();
@@ -222,7 +222,7 @@ fn what_is_asked_wrongly_is_said_before_anything_is_looked_at() {
 }
 
 #[test]
-fn cron_decides_as_a_watcher_that_runs_on() {
+fn watch_once_decides_as_a_watch_that_runs_on() {
     let script = ["200", "500", "200", "500", "500", "200", "200", "500", "500", "500"];
     let flags = ["--exec", RUN, "--cooldown", "1h"];
     let home = |speed| {
@@ -244,7 +244,7 @@ fn cron_decides_as_a_watcher_that_runs_on() {
 }
 
 #[test]
-fn without_a_control_that_answers_nothing_is_decided() {
+fn watch_decides_nothing_without_a_control_that_answers() {
     let home = home(200.0);
     let site = Site::of(&["200", "500"]);
     let control = Site::of(&["404", "502", "502", "502", "200"]);
@@ -262,7 +262,7 @@ fn without_a_control_that_answers_nothing_is_decided() {
 }
 
 #[test]
-fn a_command_runs_once_with_the_facts_and_again_after_the_cooldown() {
+fn watch_exec_runs_once_with_the_facts_and_after_the_cooldown() {
     let home = home(1.0);
     let site = Site::of(&["200", "500"]);
     let url = site.url();
@@ -284,7 +284,7 @@ fn a_command_runs_once_with_the_facts_and_again_after_the_cooldown() {
 }
 
 #[test]
-fn a_command_that_fails_is_tried_again_and_the_run_says_so() {
+fn watch_exec_that_fails_is_tried_again_and_exits_with_1() {
     let home = home(200.0);
     let site = Site::of(&["200", "500"]);
     let fails = format!("{RUN}; exit 3");
@@ -317,7 +317,7 @@ fn a_command_that_fails_is_tried_again_and_the_run_says_so() {
 }
 
 #[test]
-fn who_holds_the_lease_is_left_alone_and_what_is_active_is_not_switched_to() {
+fn watch_leaves_a_held_lease_and_an_active_overlay_alone() {
     let home = home(1.0);
     let site = Site::of(&["200", "500"]);
     let url = site.url();
@@ -351,7 +351,7 @@ impl<'a> Gate<'a> {
 }
 
 #[test]
-fn two_watchers_at_once_make_one_switch() {
+fn watch_by_two_at_once_makes_one_switch() {
     let home = home(200.0);
     let site = Site::of(&["200", "500"]);
     let url = site.url();
@@ -371,7 +371,7 @@ fn two_watchers_at_once_make_one_switch() {
 }
 
 #[test]
-fn a_watcher_killed_while_it_switches_goes_on_with_the_same_switch() {
+fn watch_killed_while_it_switches_goes_on_with_the_same_switch() {
     let home = home(200.0);
     let site = Site::of(&["200", "500"]);
     let url = site.url();
@@ -392,7 +392,7 @@ fn a_watcher_killed_while_it_switches_goes_on_with_the_same_switch() {
 }
 
 #[test]
-fn a_signal_stops_it_while_it_waits_looks_or_switches() {
+fn watch_stops_on_a_signal_while_it_waits_looks_or_switches() {
     for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
         let home = home(1.0);
         let site = Site::of(&["200"]);
@@ -425,7 +425,7 @@ fn a_signal_stops_it_while_it_waits_looks_or_switches() {
 }
 
 #[test]
-fn a_damaged_memory_is_reported_and_left_alone() {
+fn watch_reports_a_damaged_memory_and_leaves_it_alone() {
     let home = home(200.0);
     let site = Site::of(&["200"]);
     watch(&home, &site.url(), &["--once"]).code(0).done();
@@ -443,7 +443,7 @@ fn a_damaged_memory_is_reported_and_left_alone() {
 }
 
 #[test]
-fn addresses_of_the_sandbox_are_asked_of_it() {
+fn watch_asks_the_sandbox_about_its_addresses() {
     let home = home(1.0);
     home.stack("tiny", served("linode/debian12", ""));
     home.world.set_speed(200.0).unwrap();
@@ -492,7 +492,7 @@ fn active(home: &Home) -> Vec<String> {
 }
 
 #[test]
-fn a_lost_site_is_failed_over_once_and_never_back() {
+fn watch_fails_over_a_lost_site_once_and_never_back() {
     let home = shop();
     lose_home(&home);
     let output = watch_shop(&home, SHOP, &["--rounds", "6"]).code(0);
@@ -520,7 +520,7 @@ fn a_lost_site_is_failed_over_once_and_never_back() {
 }
 
 #[test]
-fn two_watchers_at_once_make_one_failover() {
+fn watch_by_two_at_once_makes_one_failover() {
     let home = shop();
     lose_home(&home);
     let serial = home.state("woocommerce").unwrap().serial;
@@ -538,7 +538,7 @@ fn two_watchers_at_once_make_one_failover() {
 }
 
 #[test]
-fn a_failover_that_finds_the_lease_held_waits_for_the_next_round() {
+fn watch_waits_for_the_next_round_when_the_lease_is_held() {
     let home = shop();
     lose_home(&home);
     let store = FileStore::new(&home.state_folder("woocommerce"));
@@ -570,7 +570,7 @@ fn a_failover_that_finds_the_lease_held_waits_for_the_next_round() {
 
 /// A person who switches knows more: the watch neither turns that, nor turns it back later.
 #[test]
-fn a_watch_turns_nobody_s_switch() {
+fn watch_preempts_no_switch_of_a_person() {
     let home = shop();
     lose_home(&home);
     let store = FileStore::new(&home.state_folder("woocommerce"));
@@ -605,7 +605,7 @@ fn a_watch_turns_nobody_s_switch() {
 }
 
 #[test]
-fn half_a_failover_is_finished() {
+fn watch_finishes_half_a_failover() {
     let home = shop();
     lose_home(&home);
     let failover = ["failover", "woocommerce", "--to", "failover_eu", "--yes", "--sandbox"];
@@ -622,7 +622,7 @@ fn half_a_failover_is_finished() {
 }
 
 #[test]
-fn what_would_stop_the_failover_is_said_when_the_watch_begins() {
+fn watch_says_as_it_begins_what_would_stop_the_failover() {
     let home = shop();
     let typo = ["--once", "--lost", "linode:us-eest"];
     let other = "http://shop.example.com/other";

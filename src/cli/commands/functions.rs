@@ -159,7 +159,7 @@ mod tests {
     use crate::engine::lang::cel::functions::NAMES;
 
     #[test]
-    fn every_function_that_is_known_is_told() {
+    fn page_tells_every_function_that_is_known() {
         let page = page();
         let words: Vec<&str> =
             page.split(|it: char| !it.is_ascii_alphanumeric() && it != '_').collect();

@@ -188,7 +188,7 @@ mod tests {
     use super::{down, seconds};
 
     #[test]
-    fn thresholds_and_durations_are_checked() {
+    fn down_and_seconds_refuse_bad_thresholds_and_durations() {
         assert_eq!(down("3/5").ok(), Some((3, 5)));
         assert_eq!(down("1/1").ok(), Some((1, 1)));
         for wrong in ["", "3", "3/", "/5", "0/5", "6/5", "-1/5", "3/5/7", "1/1001"] {

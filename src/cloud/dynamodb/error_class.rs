@@ -224,7 +224,7 @@ mod tests {
     use crate::engine::retry::ErrorClass;
 
     #[test]
-    fn codes_and_messages() {
+    fn meaning_classifies_codes_and_messages() {
         let table = [
             (400, Some("ResourceInUseException"), "Table already exists: x", ErrorClass::Conflict),
             (400, Some("ResourceInUseException"), "Table is being created: x", ErrorClass::Busy),

@@ -232,7 +232,7 @@ mod tests {
     use super::elsewhere;
 
     #[test]
-    fn the_arn_of_a_replica() {
+    fn elsewhere_names_the_arn_of_a_replica() {
         let arn = "arn:aws:dynamodb:us-east-1:123456789012:table/shop";
         assert_eq!(
             elsewhere(arn, "eu-west-1"),

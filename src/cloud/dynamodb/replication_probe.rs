@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_fits_the_key_and_says_what_it_is() {
+    fn replication_probe_fits_the_key_and_says_what_it_is() {
         let types = [ScalarAttributeType::S, ScalarAttributeType::N, ScalarAttributeType::B];
         for kind in types {
             let canary = ReplicationProbe::of(&table(&[("id", kind.clone())])).unwrap();

@@ -40,13 +40,13 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_what_openssl_says() {
+    fn not_after_is_what_openssl_says() {
         assert_eq!(end(NINETY_DAYS), "2027-02-22T11:23:04Z");
         assert_eq!(end(A_CENTURY), "2126-10-31T11:23:04Z");
     }
 
     #[test]
-    fn what_is_cut_off_or_no_certificate_has_no_end() {
+    fn not_after_is_none_of_a_cut_or_damaged_certificate() {
         let whole = der(NINETY_DAYS);
         for length in 0..whole.len() {
             assert_eq!(not_after(&whole[..length]), None, "{length}");

@@ -33,7 +33,7 @@ mod tests {
     use crate::engine::text::redact::redactor;
 
     #[tokio::test]
-    async fn keys_of_a_profile_are_redacted_wherever_they_come_back() {
+    async fn provide_credentials_redacts_keys_of_a_profile() {
         let keys = Credentials::new(
             "AKIA",
             "profile-canary-1",

@@ -27,7 +27,7 @@ mod tests {
     use crate::engine::value::Attributes;
 
     #[test]
-    fn what_the_cloud_rewrites_does_not_make_another_identity() {
+    fn identity_is_the_same_after_what_the_cloud_rewrites() {
         let catalog = crate::kinds::builtin();
         let kind = &catalog.kinds["linode.domain_record"];
         let record = |name: &str, target: &str| -> Attributes {

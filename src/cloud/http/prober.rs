@@ -201,7 +201,7 @@ mod tests {
     use super::{ProbeAnswer, pretended, told};
 
     #[test]
-    fn the_sandboxs_addresses() {
+    fn pretended_is_true_of_addresses_of_the_sandbox() {
         for (host, is) in [
             ("198.18.0.1", true),
             ("198.19.255.255", true),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_sandbox_tells() {
+    fn told_reads_what_the_sandbox_answers() {
         let answer = told(&serde_json::json!({ "outcome": "http", "status": 200, "body": "ok" }));
         assert_eq!(answer, ProbeAnswer::Http { status: 200, body: "ok".into() });
         assert_eq!(told(&serde_json::json!({ "outcome": "open" })), ProbeAnswer::Open);

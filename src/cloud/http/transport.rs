@@ -190,7 +190,7 @@ mod tests {
     use super::{HttpReply, ascii, date, seconds};
 
     #[test]
-    fn a_pause_is_a_number_or_a_date_and_has_an_end() {
+    fn pause_is_a_number_or_a_date_and_has_an_end() {
         assert_eq!(seconds(" 7 "), Some(Duration::from_secs(7)));
         for huge in ["18446744073709551615", "99999999999999999999999"] {
             assert_eq!(seconds(huge), Some(Duration::from_secs(86_400)), "{huge}");
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_are_ascii() {
+    fn ascii_escapes_filters() {
         let json = serde_json::json!({ "label": "é𝄞\n" }).to_string();
         assert_eq!(ascii(&json), r#"{"label":"\u00e9\ud834\udd1e\n"}"#);
         let back: serde_json::Value = serde_json::from_str(&ascii(&json)).unwrap();

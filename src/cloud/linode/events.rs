@@ -89,7 +89,7 @@ mod tests {
     use super::busy;
 
     #[test]
-    fn only_what_is_under_way_with_the_object_itself_counts() {
+    fn busy_counts_only_events_under_way_of_the_object_itself() {
         let row = |id: u32, of: &str, status: &str| json!({ "action": "linode_boot", "status": status, "entity": { "id": id, "type": of } });
         let told = |row| busy(&row, "linode", "7");
         assert_eq!(

@@ -68,7 +68,7 @@ mod tests {
     use crate::kinds::builtin;
 
     #[test]
-    fn what_a_group_unsets_is_awaited_as_null_and_what_it_sets_as_it_is_to_be() {
+    fn missing_awaits_null_of_an_unset_and_the_value_of_a_set() {
         let kind = builtin().kinds["linode.volume"].clone();
         let on = |it: Value| Attributes::from([("linode".to_owned(), it)]);
         let changed = ["linode".to_owned()];

@@ -15,7 +15,7 @@ use crate::engine::retry::{ErrorClass, READING};
 use crate::engine::value::Attributes;
 
 #[tokio::test]
-async fn changes_are_tried_once_and_classified() {
+async fn create_is_tried_once_and_classified() {
     let kind = kind(NB);
     let given = attributes(&json!({ "region": "us-east", "label": "lb" }));
     for (line, fault) in [
@@ -42,7 +42,7 @@ async fn changes_are_tried_once_and_classified() {
 }
 
 #[tokio::test]
-async fn what_is_gone_is_deleted_and_absent() {
+async fn delete_and_look_take_not_found_for_absent() {
     let kind = kind(NB);
     let script =
         Script::of(vec![("DELETE", no(404, "Not found")), ("GET", no(404, "Not found"))]).await;
@@ -52,7 +52,7 @@ async fn what_is_gone_is_deleted_and_absent() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn create_follows_no_redirect() {
     let elsewhere = Script::of(Vec::new()).await;
     let moved = ScriptedReply::Say(
         302,
@@ -67,7 +67,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn dynamodb_faults_as_the_sdk_shows_them() {
+async fn create_classifies_faults_of_dynamodb() {
     let table = kind("dynamodb.table");
     let given = attributes(&json!({
         "region": "us-east-1", "name": "shop", "attributes": { "id": "S" }, "hash_key": "id",
@@ -105,7 +105,7 @@ async fn dynamodb_faults_as_the_sdk_shows_them() {
 }
 
 #[tokio::test]
-async fn a_region_that_does_not_answer_or_answers_nothing_is_unseen() {
+async fn observe_gives_unknown_for_a_region_without_an_answer() {
     let table = kind("dynamodb.table");
     let given = attributes(&json!({ "region": "us-east-1", "name": "shop" }));
     let address = Address::one("shop");
@@ -123,7 +123,7 @@ async fn a_region_that_does_not_answer_or_answers_nothing_is_unseen() {
 }
 
 #[tokio::test]
-async fn the_account_is_the_customer_or_the_user_of_a_token_that_may_not_see_it() {
+async fn account_is_the_customer_or_the_user_of_a_narrow_token() {
     let of = async |lines| {
         let script = Script::of(lines).await;
         let settings = Settings { sandbox: false, ..settings(&script.url) };

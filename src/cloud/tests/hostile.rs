@@ -42,7 +42,7 @@ fn malformed(seen: &Observation, word: &str) {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_end_is_not_read_to_its_end() {
+async fn observe_does_not_read_an_endless_answer_to_its_end() {
     let long = || {
         let kind = vec![("content-type", "application/json".to_owned())];
         ScriptedReply::Say(200, kind, format!("{{\"data\": [\"{}", "x".repeat(BODY_BYTES_MAX)))
@@ -56,7 +56,7 @@ async fn an_answer_that_does_not_end_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_list_without_end_ends() {
+async fn observe_ends_a_list_without_end() {
     for (pages, word) in [(u64::MAX, "too many pages"), (3, "brings nothing new")] {
         let page = || ok(&json!({ "data": [{ "id": 1 }], "page": 1, "pages": pages }));
         let lines = vec![
@@ -71,7 +71,7 @@ async fn a_list_without_end_ends() {
 }
 
 #[tokio::test]
-async fn a_reason_is_told_in_short() {
+async fn observe_shortens_a_long_reason() {
     let lines = vec![
         ("/networking", rows(0..0, 1, 1)),
         ("nodebalancers?", no(403, &"no ".repeat(1_000_000))),
@@ -83,7 +83,7 @@ async fn a_reason_is_told_in_short() {
 
 /// A GET by id that is answered with something else has not shown the object.
 #[tokio::test]
-async fn an_answer_about_something_else_is_no_answer() {
+async fn observe_and_look_refuse_an_answer_about_something_else() {
     let others = [
         (json!({ "id": 6, "label": "lb", "region": "us-east" }), "another resource, 6"),
         (json!({ "hello": "world" }), "has no ID"),
@@ -104,7 +104,7 @@ async fn an_answer_about_something_else_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_description_of_nothing_is_no_table() {
+async fn observe_takes_a_description_of_nothing_for_no_table() {
     let whole = json!({
         "TableName": "shop", "TableStatus": "ACTIVE", "TableArn": "arn:aws:dynamodb:us-east-1:1:table/shop",
         "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
@@ -157,7 +157,7 @@ async fn a_description_of_nothing_is_no_table() {
 
 /// An id and a name cannot be compared: who may not see the account is not taken for another one.
 #[tokio::test]
-async fn a_token_that_may_not_see_the_account_is_not_of_another() {
+async fn account_of_a_narrow_token_is_not_taken_for_another() {
     let of = async |lines, bound: &str| {
         let script = Script::of(lines).await;
         let settings = Settings { sandbox: false, ..settings(&script.url) };
@@ -180,7 +180,7 @@ async fn a_token_that_may_not_see_the_account_is_not_of_another() {
 
 /// The events of an account are read once for all who wait, and each object when they say that it is done.
 #[tokio::test]
-async fn who_waits_for_many_machines_reads_one_list() {
+async fn look_reads_one_list_of_events_for_many_machines() {
     let event = |id: u32, status: &str| json!({ "action": "linode_boot", "status": status, "entity": { "id": id, "type": "linode" } });
     let events =
         |rows: Vec<Json>| ("/account/events", ok(&json!({ "data": rows, "page": 1, "pages": 1 })));

@@ -41,7 +41,7 @@ async fn observed_by(provider: &Provider, script: &Script, asked: &[(&str, &str)
 }
 
 #[tokio::test]
-async fn one_list_answers_every_question_and_what_it_lacks_is_confirmed() {
+async fn observe_asks_one_list_and_confirms_what_it_lacks() {
     let script = Script::of(vec![
         ("/networking/firewalls", rows(0..0, 1, 1)),
         ("nodebalancers?page=1", rows(1..4, 1, 2)),
@@ -66,7 +66,7 @@ async fn one_list_answers_every_question_and_what_it_lacks_is_confirmed() {
 }
 
 #[tokio::test]
-async fn only_the_questions_concerned_are_unseen_and_children_of_nothing_are_absent() {
+async fn observe_gives_unknown_only_to_the_queries_concerned() {
     let script = Script::of(vec![
         ("/networking/firewalls", rows(0..0, 1, 1)),
         ("/configs", no(404, "Not found")),
@@ -85,7 +85,7 @@ async fn only_the_questions_concerned_are_unseen_and_children_of_nothing_are_abs
 }
 
 #[tokio::test]
-async fn a_wrong_address_makes_nothing_absent() {
+async fn observe_takes_nothing_for_absent_at_a_wrong_address() {
     let lines = ["/networking", "nodebalancers?", "/configs"];
     let script = Script::of(lines.map(|it| (it, page(404))).to_vec()).await;
     let seen = observed(&script, &[(NB, "5"), (CONFIG, "6")]).await;
@@ -96,7 +96,7 @@ async fn a_wrong_address_makes_nothing_absent() {
 }
 
 #[tokio::test]
-async fn reads_are_repeated_in_passing_trouble_and_obey_the_clock() {
+async fn observe_repeats_reads_in_passing_trouble() {
     let told = vec![("content-type", "application/json".into()), ("retry-after", "3".into())];
     let throttled =
         ScriptedReply::Say(429, told, r#"{"errors":[{"reason":"Too many requests"}]}"#.into());
@@ -114,7 +114,7 @@ async fn reads_are_repeated_in_passing_trouble_and_obey_the_clock() {
 
 /// Who says "later" has said something: then it is the answer that is waited for, not the first word.
 #[tokio::test]
-async fn a_place_that_asks_for_patience_is_not_silent() {
+async fn observe_waits_for_a_place_that_asks_for_patience() {
     let told = vec![("content-type", "application/json".into()), ("retry-after", "40".into())];
     let throttled =
         ScriptedReply::Say(429, told, r#"{"errors":[{"reason":"Too many requests"}]}"#.into());
@@ -127,7 +127,7 @@ async fn a_place_that_asks_for_patience_is_not_silent() {
 }
 
 #[tokio::test]
-async fn answers_that_are_none_are_unseen() {
+async fn observe_gives_unknown_for_answers_that_are_none() {
     for (line, word) in [
         (ScriptedReply::Say(200, Vec::new(), String::new()), "an empty response"),
         (page(200), "not JSON"),
@@ -142,7 +142,7 @@ async fn answers_that_are_none_are_unseen() {
 }
 
 #[tokio::test]
-async fn a_list_that_may_not_be_seen_matters_to_those_who_use_it() {
+async fn observe_needs_a_denied_list_only_for_those_who_use_it() {
     let script = Script::of(vec![
         ("/networking/firewalls", no(403, "Unauthorized")),
         ("nodebalancers?", rows(5..6, 1, 1)),
@@ -153,7 +153,7 @@ async fn a_list_that_may_not_be_seen_matters_to_those_who_use_it() {
 
 /// A change is one attempt, and a lost answer to it is never taken for a failure.
 #[tokio::test]
-async fn look_alikes_are_compared_by_identity_in_any_case() {
+async fn alike_compares_identity_in_any_case() {
     let row = |id: u32, label: &str| json!({ "id": id, "label": label, "created": "2026-11-22T10:00:00", "tags": ["lb:s:abcdefgh2345"] });
     let list = json!({ "data": [row(1, "LB"), row(2, "LB-2")], "page": 1, "pages": 1 });
     let script = Script::of(vec![("GET", ok(&list))]).await;
@@ -167,7 +167,7 @@ async fn look_alikes_are_compared_by_identity_in_any_case() {
 }
 
 #[tokio::test]
-async fn look_alikes_are_asked_for_by_filter_where_the_case_is_known() {
+async fn alike_asks_with_a_filter_where_the_case_is_known() {
     let list = json!({ "data": [], "page": 1, "pages": 1 });
     let script = Script::of(vec![("GET", ok(&list))]).await;
     let given = attributes(&json!({ "domain": "Example.com", "soa_email": "a@example.com" }));
@@ -176,7 +176,7 @@ async fn look_alikes_are_asked_for_by_filter_where_the_case_is_known() {
 }
 
 #[tokio::test]
-async fn an_object_with_an_event_under_way_is_not_ready() {
+async fn look_is_not_ready_while_an_event_is_under_way() {
     let events = json!({ "data": [{ "status": "started", "action": "linode_boot", "entity": { "id": 7, "type": "linode" } }], "page": 1, "pages": 1 });
     let script = Script::of(vec![
         ("/linode/instances/7", ok(&json!({ "id": 7, "status": "running" }))),
@@ -193,7 +193,7 @@ async fn an_object_with_an_event_under_way_is_not_ready() {
 
 /// The API says yes at once, and its events lag: until the new type shows, the machine is not ready.
 #[tokio::test]
-async fn an_accepted_change_is_awaited_and_a_later_steps_change_is_not() {
+async fn look_awaits_an_accepted_change_and_not_that_of_a_later_step() {
     let quiet = || ("/account/events", ok(&json!({ "data": [], "page": 1, "pages": 1 })));
     let row = |of: &str| {
         let row = json!({ "id": 7, "status": "running", "type": of, "image": "linode/debian12" });

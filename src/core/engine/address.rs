@@ -130,7 +130,7 @@ mod tests {
     use crate::engine::text::plain::is_invisible;
 
     #[test]
-    fn what_is_printed_parses_to_the_same() {
+    fn from_str_reads_back_what_display_prints() {
         for text in ["shop", "web[0]", "node[\"fra\"]", "node[\"a\\\"b\"]"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn from_str_refuses_malformed_addresses() {
         for text in ["", "Web", "web[", "web[x]", "9a", "a b", "web[-1]"] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }

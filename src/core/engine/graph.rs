@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_follows_needs_and_then_the_stack() {
+    fn order_follows_dependencies_then_the_stack() {
         let graph =
             graph(&needs(&[("d", &["b"]), ("a", &[]), ("b", &["c", "a"]), ("c", &[])])).unwrap();
         let order: Vec<String> = graph.order().map(ToString::to_string).collect();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_is_told_by_its_shortest_way() {
+    fn graph_reports_each_cycle_by_its_shortest_path() {
         let list = [
             ("a", &["b"][..]),
             ("b", &["c", "d"]),
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_graphs_need_no_deep_stack() {
+    fn graph_handles_deep_chains_without_deep_recursion() {
         let names: Vec<String> = (0..100_000).map(|it| format!("n{it}")).collect();
         let list: Needs = names
             .iter()
@@ -283,7 +283,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn orders_are_right_and_cycles_are_cycles(edges in proptest::collection::vec((0_usize..6, 0_usize..6), 0..12)) {
+        fn graph_orders_acyclic_needs_and_reports_cycles(edges in proptest::collection::vec((0_usize..6, 0_usize..6), 0..12)) {
             let names = ["a", "b", "c", "d", "e", "f"];
             let list: Vec<(&str, Vec<&str>)> = names
                 .iter()

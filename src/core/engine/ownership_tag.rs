@@ -44,7 +44,7 @@ mod tests {
     use crate::engine::address::Address;
 
     #[test]
-    fn only_the_shape_of_a_mark_is_one() {
+    fn is_ownership_tag_accepts_only_the_exact_shape() {
         let made = ownership_tag("woocommerce", "lineage", &Address::index("web", 0));
         assert!(is_ownership_tag(&made), "{made}");
         for other in ["lb:", "lb:x:short", "lb:front:internal", "shop", "lb:x:ABCDEFGH2345"] {
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_tell_stacks_lineages_and_addresses_apart() {
+    fn ownership_tag_differs_by_stack_lineage_and_address() {
         let web = Address::one("web");
         let one = ownership_tag("shop", "a", &web);
         assert_ne!(one, ownership_tag("shop", "b", &web));

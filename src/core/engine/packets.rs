@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_everybody_reaches_is_told_however_it_is_spelled() {
+    fn openings_lists_ports_open_to_everyone_however_written() {
         assert_eq!(openings(vec![rule("ACCEPT", Some("22"), "0.0.0.0/0")]), ["TCP 22"]);
         assert_eq!(openings(vec![rule("ACCEPT", Some("22"), "::/0")]), ["TCP 22"]);
         assert_eq!(openings(vec![rule("ACCEPT", Some("22"), "128.0.0.0/1")]), ["TCP 22"]);
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn users_come_over_the_internet_by_either_family() {
+    fn admits_considers_the_internet_by_either_family() {
         use super::{Admits, Family};
         let admits = |policy, rules: Vec<Value>, family| {
             let filter = filter(policy, rules);
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_lets_nobody_in_is_told_from_one_that_lets_in_some() {
+    fn keeps_all_out_only_where_nobody_is_admitted() {
         let out = |policy, rules: &[Value], host: &str| {
             filter(policy, rules.to_vec()).keeps_all_out("TCP", 22, host.parse().unwrap())
         };
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_fits_decides_and_the_policy_the_rest() {
+    fn lets_in_follows_the_first_matching_rule_then_the_policy() {
         let range = Network::parse("192.168.255.0/24").unwrap();
         let lets_in =
             |policy, rules: &[Value]| filter(policy, rules.to_vec()).lets_in("TCP", 80, &range);

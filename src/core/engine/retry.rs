@@ -215,7 +215,7 @@ mod tests {
 
     /// A child's create that hears "no such parent" right after that was made: asked again for a minute, not for ever.
     #[test]
-    fn what_is_made_inside_something_new_has_patience_until_that_is_known() {
+    fn within_new_is_patient_until_the_parent_is_known() {
         let again = |seconds: u64| {
             let elapsed = Duration::from_secs(seconds);
             let fault = within_new(ErrorClass::Missing, elapsed);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_come_closer_together_where_little_was_waited() {
+    fn poll_reads_more_often_where_little_was_waited() {
         let seconds = |waited, longest| {
             poll(Duration::from_secs(waited), Duration::from_secs(longest)).as_millis()
         };
@@ -235,13 +235,13 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_reply_is_never_repeated() {
+    fn decide_never_repeats_a_lost_reply() {
         let verdict = decide(ErrorClass::UnknownOutcome, 1, Duration::ZERO, None, CHANGING, 1.0);
         assert_eq!(verdict, RetryDecision::GiveUp);
     }
 
     #[test]
-    fn retry_after_is_obeyed_and_bounded_by_patience() {
+    fn decide_obeys_retry_after_within_its_patience() {
         let after = Some(Duration::from_secs(7));
         assert_eq!(
             decide(ErrorClass::Throttled, 1, Duration::ZERO, after, READING, 0.0),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_the_longest() {
+    fn decide_doubles_pauses_up_to_the_longest() {
         let pauses: Vec<_> = (1..7)
             .map(|attempt| decide(ErrorClass::Busy, attempt, Duration::ZERO, None, READING, 1.0))
             .collect();
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_late_when_its_time_is_over_and_it_has_looked() {
+    fn is_late_when_its_time_is_over_and_it_has_looked() {
         assert!(is_late(60_000, 60_000, 5));
         assert!(!is_late(59_999, 60_000, 500));
         // The machine slept: its time is over, and it has looked once.
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_lasts_when_it_is_long_and_was_met_more_than_once() {
+    fn lasts_when_a_silence_is_long_and_met_more_than_once() {
         let mut silence = SilenceBudget::default();
         assert!(!silence.lasts(true, 1_000), "one look may have taken all the time");
         assert!(!silence.lasts(true, 180_999));

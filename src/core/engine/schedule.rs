@@ -256,7 +256,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_step_is_early_or_lost_and_exactly_the_dependents_of_a_failure_are_skipped(
+        fn schedule_skips_exactly_the_dependents_of_a_failed_step(
             steps in steps(),
             picks in vec(any::<usize>(), 24),
             fails in vec(any::<bool>(), 24),
@@ -287,7 +287,7 @@ mod tests {
         }
 
         #[test]
-        fn after_a_stop_nothing_starts(steps in steps(), count in 0_usize..8) {
+        fn start_gives_nothing_after_a_stop(steps in steps(), count in 0_usize..8) {
             let mut schedule = schedule(&steps);
             let mut running = schedule.start();
             for _ in 0..count.min(running.len()) {
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_path_goes_first() {
+    fn start_gives_the_longest_path_first() {
         let mut steps: Vec<Step> =
             (0..4).map(|id| step(id, Vec::new(), "slow", None, id)).collect();
         steps[3].waits = vec![2];

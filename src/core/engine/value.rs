@@ -317,7 +317,7 @@ mod tests {
     use super::{LineageKey, Secret, Value};
 
     #[test]
-    fn a_secret_reaches_neither_debug_nor_json() {
+    fn secret_reaches_neither_debug_nor_json() {
         let value = Value::List(vec![Value::Secret(Secret::new("hunter2".into()))]);
         assert!(!format!("{value:?} {}", value.json()).contains("hunter2"));
         let sealed = value.sealed(&LineageKey(vec![1]));
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn fingerprints_depend_on_value_and_key() {
+    fn sealed_fingerprint_depends_on_value_and_key() {
         let seal = |text: &str, key: u8| {
             Value::Secret(Secret::new(text.into())).sealed(&LineageKey(vec![key]))
         };

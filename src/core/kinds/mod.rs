@@ -37,7 +37,7 @@ mod tests {
     use crate::engine::schema::{FaultDomain, GrantRoutes, Kind};
 
     #[test]
-    fn every_folder_is_a_kind_of_its_own_name() {
+    fn builtin_has_a_kind_for_every_folder() {
         let catalog = builtin();
         assert_eq!(catalog.kinds.len(), FOLDERS.len());
         for name in catalog.kinds.keys() {
@@ -47,7 +47,7 @@ mod tests {
 
     /// What a kind.yaml names must be there: a typo would silently switch a rule off.
     #[test]
-    fn what_a_kind_names_exists() {
+    fn builtin_kinds_name_only_what_exists() {
         for kind in builtin().kinds.values() {
             let known = |name: &str| {
                 let (base, carried) =
@@ -73,7 +73,7 @@ mod tests {
 
     /// What a rule asks for over references, and what a sample or a value depends on, has to be there as well.
     #[test]
-    fn what_a_kind_leads_to_exists() {
+    fn builtin_kinds_lead_only_to_what_exists() {
         let catalog = builtin();
         for kind in catalog.kinds.values() {
             for name in kind.rules.iter().flat_map(|it| far(&it.check)) {
@@ -100,7 +100,7 @@ mod tests {
 
     /// Who is not told what a restricted user sees would take what is hidden for absent.
     #[test]
-    fn every_kind_with_routes_says_what_a_restricted_user_sees() {
+    fn builtin_kinds_with_routes_declare_grants() {
         for kind in builtin().kinds.values() {
             let grants = kind.rest.as_ref().map(|it| it.grants.as_ref());
             assert!(grants.is_none_or(|it| it.is_some()), "{}: grants", kind.kind);

@@ -83,7 +83,7 @@ mod tests {
     use super::{fence, html, prose, quiet, span};
 
     #[test]
-    fn nothing_becomes_markup() {
+    fn html_prose_and_quiet_let_nothing_become_markup() {
         assert_eq!(html("<b a='\"'>&"), "&lt;b a=&#39;&quot;&#39;&gt;&amp;");
         assert_eq!(prose("*a* <b> [x](y)"), "&#42;a&#42; &#60;b&#62; &#91;x&#93;(y)");
         assert_eq!(prose("scale_up _x_"), "scale_up &#95;x&#95;");
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn backticks_cannot_end_a_span_or_a_fence() {
+    fn span_and_fence_are_not_ended_by_backticks_inside() {
         assert_eq!(span("a``b"), "```a``b```");
         assert_eq!(span("`"), "`` ` ``");
         assert_eq!(fence("x\n````\ny", 3), "`````");

@@ -305,13 +305,13 @@ mod tests {
     use crate::engine::recovery::report::summary::SwitchReport;
 
     #[test]
-    fn times_have_a_decimal_up_to_a_minute() {
+    fn took_has_a_decimal_up_to_a_minute() {
         let said = [0, 49, 59_940, 59_950, 60_400, 125_000, 8_000_000].map(took);
         assert_eq!(said, ["0.0 s", "0.0 s", "59.9 s", "1 min", "1 min", "2 min 5 s", "2 h 13 min"]);
     }
 
     #[test]
-    fn a_switch_says_where_its_time_went() {
+    fn paragraph_says_where_the_time_of_a_switch_went() {
         insta::assert_snapshot!(paragraph(&report(planned(), 681)), @r#"
     failover of shop to eu: complete
       prepare           40.0 s  until the new site was ready
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_that_failed_says_what_is_not_done_and_nothing_acts_on_a_terminal() {
+    fn paragraph_of_a_failed_switch_says_what_is_not_done() {
         let mut steps = planned();
         steps[3].became = StepResult::Failed;
         for it in &mut steps[4..] {

@@ -204,7 +204,7 @@ fn samples() -> Vec<(&'static str, Plan)> {
 }
 
 #[test]
-fn texts() {
+fn text_of_every_sample() {
     let options = TextOptions { color: false, width: 100, verbose: false };
     for (name, plan) in samples() {
         insta::assert_snapshot!(format!("text_{name}"), text(&plan, &options));
@@ -221,7 +221,7 @@ fn texts() {
 
 /// Nothing that a plan can hold makes a rendering long or slow.
 #[test]
-fn large_values_are_told_by_their_digest() {
+fn text_shows_large_values_by_their_digest() {
     let lines = |word: &str, number: usize| {
         (0..number).map(|it| format!("{word} {it}")).collect::<Vec<_>>().join("\n")
     };
@@ -237,7 +237,7 @@ fn large_values_are_told_by_their_digest() {
 }
 
 #[test]
-fn colour_only_adds_to_the_words() {
+fn text_only_adds_color_to_the_words() {
     let options = TextOptions { color: true, width: 80, verbose: true };
     for (name, plan) in samples() {
         let mut colored = text(&plan, &options);
@@ -249,7 +249,7 @@ fn colour_only_adds_to_the_words() {
 }
 
 #[test]
-fn markdowns() {
+fn markdown_of_every_sample() {
     for (name, plan) in samples() {
         insta::assert_snapshot!(format!("markdown_{name}"), markdown(&plan, None));
     }
@@ -290,7 +290,7 @@ fn drowned() -> Plan {
 }
 
 #[test]
-fn danger_comes_first_and_what_is_equal_is_told_once() {
+fn text_and_markdown_put_danger_first_and_equals_once() {
     let plain = TextOptions { color: false, width: 100, verbose: false };
     let page = text(&drowned(), &plain);
     insta::assert_snapshot!("text_drowned", page);
@@ -317,7 +317,7 @@ fn danger_comes_first_and_what_is_equal_is_told_once() {
 }
 
 #[test]
-fn a_long_value_is_told_once() {
+fn text_html_and_markdown_show_a_long_value_once() {
     let script: Vec<String> = (0..55).map(|it| format!("line {it}\n")).collect();
     let script = script.concat();
     let web = |it: i64| {
@@ -334,7 +334,7 @@ fn a_long_value_is_told_once() {
 }
 
 #[test]
-fn a_budget_never_hides_a_destroy() {
+fn markdown_never_hides_a_destroy_for_its_budget() {
     let mut plan = many();
     for it in &mut plan.changes {
         it.action = Action::Delete;
@@ -378,7 +378,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_breaks_out(plan in any_plan()) {
+    fn text_html_and_markdown_let_nothing_break_out(plan in any_plan()) {
         let plain = TextOptions { color: false, width: 60, verbose: true };
         for page in [text(&plan, &plain), markdown(&plan, None), html::html(&plan)] {
             let allowed = ['\n', '\u{200b}', '\u{fe0f}'];
@@ -400,7 +400,7 @@ proptest! {
 }
 
 #[test]
-fn pages() {
+fn html_and_json_of_a_replacement() {
     insta::assert_snapshot!("html_replaces", html::html(&replaces()));
     let envelope =
         PlanEnvelope { by: "ci".into(), lifeboat: "0.1.0".into(), ..PlanEnvelope::default() };
@@ -417,7 +417,7 @@ const FORECAST: Forecast = Forecast {
 };
 
 #[test]
-fn a_switch_says_how_long_it_is_expected_to_take_and_how_sure_that_is() {
+fn text_says_how_long_a_switch_takes_and_how_sure_that_is() {
     let plan = empty();
     let lines = |forecast: Forecast| {
         let options = TextOptions { color: false, width: 0, verbose: false };
@@ -439,7 +439,7 @@ fn a_switch_says_how_long_it_is_expected_to_take_and_how_sure_that_is() {
 }
 
 #[test]
-fn no_rendering_shows_a_secret() {
+fn text_html_and_markdown_show_no_secret() {
     let plan = secrets();
     let verbose = TextOptions { color: true, width: 0, verbose: true };
     for page in [text(&plan, &verbose), markdown(&plan, None), html::html(&plan)] {

@@ -135,7 +135,7 @@ mod tests {
     use crate::engine::recovery::watch::WatchEvent;
 
     #[test]
-    fn every_event_is_a_line_with_the_same_head() {
+    fn line_has_the_same_head_for_every_event() {
         let about = About { stack: "shop".into(), overlay: "eu".into(), url: "http://x/".into() };
         let why = || "connection\nrefused".to_owned();
         let events = [
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_utc() {
+    fn time_is_utc() {
         assert_eq!([0, 1_500].map(time), ["1970-01-01T00:00:00.000Z", "1970-01-01T00:00:01.500Z"]);
     }
 }

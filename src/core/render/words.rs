@@ -123,13 +123,13 @@ mod tests {
     use crate::engine::value::{Attributes, Value};
 
     #[test]
-    fn one_and_many() {
+    fn count_tells_one_from_many() {
         let said = [count(0, "change"), count(1, "change"), count(2, "reply"), count(2, "key")];
         assert_eq!(said, ["0 changes", "1 change", "2 replies", "2 keys"]);
     }
 
     #[test]
-    fn durations_have_two_parts_at_most() {
+    fn duration_has_two_parts_at_most() {
         assert_eq!(
             [45, 60, 125, 11_400].map(duration),
             ["45 s", "1 min", "2 min 5 s", "3 h 10 min"]
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_acts_on_a_terminal_is_left() {
+    fn escape_control_leaves_nothing_that_acts_on_a_terminal() {
         assert_eq!(
             escape_control("a\u{1b}[2Jb\u{202e}c\r\n\u{9b}"),
             "a\\u{1b}[2Jb\\u{202e}c\\r\\n\\u{9b}"
@@ -145,13 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_is_told() {
+    fn cut_says_what_was_cut() {
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("abcd", 3), "abc… (4 characters, sha256:88d4266fd4e6)");
     }
 
     #[test]
-    fn values_read_like_the_stack() {
+    fn inline_writes_values_like_the_stack() {
         let map = Attributes::from([("a b".into(), Value::Open), ("c".into(), "d\"\\".into())]);
         assert_eq!(inline(&Value::Map(map)), r#"{ "a b": (known after apply), c: "d\"\\" }"#);
         assert_eq!(inline(&Value::List(vec![1.into(), Value::Float(2.0)])), "[1, 2.0]");

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_and_not_deleted_is_a_surprise_and_what_was_never_made_is_none() {
+    fn surprises_are_unplanned_creates_and_missing_deletes() {
         let foresight = foresight(Vec::new());
         assert!(!foresight.surprises(&addresses(&["web", "zone"]), true).is_any());
         assert!(!foresight.surprises(&addresses(&["web"]), false).is_any());
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_held_against_what_an_unknown_switch_left() {
+    fn surprises_ignore_what_an_unknown_switch_made() {
         let foresight = foresight(vec![Address::one("web")]);
         assert!(!foresight.surprises(&addresses(&["more"]), true).is_any());
     }

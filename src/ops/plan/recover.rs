@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_time_only_what_lies_inside_an_object_of_ours_is_adopted() {
+    fn classify_without_a_time_adopts_only_inside_an_object_of_ours() {
         let one = || vec![seen("7", None, None)];
         check(&begun(&[]), one(), Recovered::Doubt("it may be any of: 7".into()));
         let inside = "linode.nodebalancer_config";
@@ -312,14 +312,14 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_mark_settles_it() {
+    fn classify_adopts_by_the_ownership_tag() {
         let ours = seen("7", None, Some("lb:shop:abc"));
         let other = seen("8", Some(1_200_000), None);
         check(&begun(&[]), vec![ours, other], made("7"));
     }
 
     #[test]
-    fn what_came_long_after_the_create_is_a_strangers() {
+    fn classify_refuses_what_came_long_after_the_create() {
         let late = UNTIL + 60_000;
         check(&begun(&[]), vec![seen("7", Some(late), None)], Recovered::NotMade);
         let record = "linode.domain_record";
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_never_adopted() {
+    fn classify_never_adopts_what_belongs_to_others() {
         check(&begun(&["7"]), vec![seen("7", Some(1_200_000), None)], Recovered::NotMade);
         check(&begun(&[]), vec![seen("7", Some(1), None)], Recovered::NotMade);
         check(
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn one_fresh_candidate_is_adopted_and_two_are_in_doubt() {
+    fn classify_adopts_one_fresh_candidate_and_neither_of_two() {
         check(&begun(&[]), vec![seen("7", Some(1_200_000), None)], made("7"));
         let two = vec![seen("7", Some(1_200_000), None), seen("8", Some(1_200_000), None)];
         check(&begun(&[]), two, Recovered::Doubt("it may be any of: 7, 8".into()));

@@ -56,7 +56,7 @@ async fn create_that_never_arrived_is_made_once_again() {
 
 /// A stranger makes the same in the very moment: which of the two is ours nobody can say.
 #[tokio::test]
-async fn create_is_in_doubt_when_its_lost_reply_may_be_either_of_two() {
+async fn create_is_indeterminate_when_its_reply_may_be_either_of_two() {
     let stage = Stage::new();
     let cloud = std::sync::Arc::clone(&stage.cloud);
     stage.cloud.before("create", move || {

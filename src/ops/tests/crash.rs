@@ -65,7 +65,7 @@ async fn recover_clears_a_create_that_was_not_made() {
 }
 
 #[tokio::test]
-async fn recover_leaves_in_doubt_what_could_be_either_of_two() {
+async fn recover_leaves_indeterminate_what_could_be_either_of_two() {
     let stage = Stage::new();
     let job = stage.name_step(create());
     stage.cloud.put(NAME, &name_attributes(), None);
@@ -110,7 +110,7 @@ async fn recover_waits_as_long_as_its_kind_says_for_what_may_not_be_found_yet() 
 }
 
 #[tokio::test]
-async fn recover_leaves_a_create_in_doubt_when_nobody_answers() {
+async fn recover_leaves_a_create_indeterminate_when_nobody_answers() {
     let stage = Stage::new();
     stage.cloud.always("alike", Fault::Silent);
     let outcome = recovered(&stage, &began(&stage, &stage.name_step(create()))).await;
@@ -202,7 +202,7 @@ async fn apply_that_was_killed_during_a_create_adopts_it_by_its_tag() {
 
 /// The name carries no tag, may stand there twice, and is in no list for twenty seconds.
 #[tokio::test]
-async fn apply_that_was_killed_during_a_create_finds_it_while_lists_lag_and_makes_no_second() {
+async fn apply_after_a_kill_during_a_create_finds_it_while_lists_lag() {
     let stage = Stage::new();
     stage.cloud.next("create", Fault::Slow(Duration::ZERO));
     stage.cloud.next("create", Fault::Never);

@@ -6,7 +6,7 @@ use crate::ops::tests::calls::update;
 use crate::ops::tests::stage::{NAME, Stage, create, end, name_attributes};
 
 #[tokio::test]
-async fn execute_step_makes_began_durable_before_a_create_leaves_and_its_end_after() {
+async fn execute_step_journals_began_before_a_create_and_its_end_after() {
     let stage = Stage::new();
     stage.step(stage.name_step(create())).await;
     assert_eq!(stage.log.lines(), ["began create www", "create", "ended www recorded"]);
@@ -32,7 +32,7 @@ async fn execute_step_makes_began_durable_before_a_delete_leaves() {
 
 /// What was to be changed is gone and is made anew: that is another call, and has an intent of its own.
 #[tokio::test]
-async fn execute_step_makes_a_second_began_durable_before_an_update_becomes_a_create() {
+async fn execute_step_journals_began_again_before_update_becomes_create() {
     let stage = Stage::new();
     let job = update(&stage, true);
     stage.cloud.objects().iter().for_each(|it| stage.cloud.remove(&it.id));
@@ -59,7 +59,7 @@ async fn execute_step_calls_nothing_when_began_cannot_be_written() {
 
 /// The call was made, and nothing says how it ended: the next run looks.
 #[tokio::test]
-async fn execute_step_is_in_doubt_when_the_end_of_its_call_cannot_be_written() {
+async fn execute_step_is_indeterminate_when_its_end_cannot_be_written() {
     let stage = Stage::new();
     let (lease, _) = stage.lease();
     let done = stage.step_under(&lease, stage.name_step(create()), 1).await;
@@ -68,7 +68,7 @@ async fn execute_step_is_in_doubt_when_the_end_of_its_call_cannot_be_written() {
 
 /// What was there before is not ours, whatever it looks like.
 #[tokio::test]
-async fn execute_step_journals_all_that_is_alike_before_a_create_that_no_survey_has_cleared() {
+async fn execute_step_journals_look_alikes_before_an_unrefreshed_create() {
     let stage = Stage::new();
     let id = stage.cloud.put(NAME, &name_attributes(), None);
     let mut job = stage.name_step(create());

@@ -13,7 +13,7 @@ use crate::ops::tests::memory::Fault;
 use crate::ops::tests::stage::{NAME, Stage, create, end, name_attributes, take_over};
 
 #[tokio::test]
-async fn no_create_leaves_when_the_lease_is_gone() {
+async fn execute_step_sends_no_create_without_the_lease() {
     let stage = Stage::new();
     let (lease, _) = stage.lease();
     stage.lose_lease();
@@ -22,7 +22,7 @@ async fn no_create_leaves_when_the_lease_is_gone() {
 }
 
 #[tokio::test]
-async fn no_update_leaves_when_the_lease_is_gone() {
+async fn execute_step_sends_no_update_without_the_lease() {
     let stage = Stage::new();
     let job = update(&stage, false);
     let (lease, _) = stage.lease();
@@ -32,7 +32,7 @@ async fn no_update_leaves_when_the_lease_is_gone() {
 }
 
 #[tokio::test]
-async fn no_delete_leaves_when_the_lease_is_gone() {
+async fn execute_step_sends_no_delete_without_the_lease() {
     let stage = Stage::new();
     let mut job = stage.name_step(StepCall::Delete { deposed: false });
     let id = stage.cloud.put(NAME, &name_attributes(), None);
@@ -69,7 +69,7 @@ fn replication(stage: &Stage, back: bool) -> StepInputs {
 
 /// The item is a change as well.
 #[tokio::test]
-async fn no_item_of_a_replication_gate_is_written_when_the_lease_is_gone() {
+async fn replication_writes_no_item_without_the_lease() {
     let stage = Stage::new();
     let (lease, _) = stage.lease();
     let done = stage.step_under(&lease, replication(&stage, false), usize::MAX).await;
@@ -96,7 +96,7 @@ async fn replication_writes_where_users_leave_and_reads_where_they_come_to() {
 
 /// The first attempt left in time; before the second one somebody else has taken over.
 #[tokio::test]
-async fn no_further_attempt_leaves_when_the_lease_is_gone() {
+async fn execute_step_makes_no_further_attempt_without_the_lease() {
     let stage = Stage::new();
     let (lease, _) = stage.lease();
     let (session, place) = (Arc::clone(&stage.session), stage.place());
@@ -109,7 +109,7 @@ async fn no_further_attempt_leaves_when_the_lease_is_gone() {
 
 /// Whoever comes next has to look what became of it.
 #[tokio::test]
-async fn create_is_in_doubt_when_the_lease_ends_after_its_lost_reply() {
+async fn create_is_indeterminate_when_the_lease_ends_after_a_lost_reply() {
     let stage = Stage::new();
     let (lease, _) = stage.lease();
     let (session, place) = (Arc::clone(&stage.session), stage.place());

@@ -89,7 +89,7 @@ async fn apply_is_not_over_while_a_step_is_undone() {
 
 /// The switch is begun, its one change is refused: until that was made, state says that it goes on.
 #[tokio::test]
-async fn a_switch_is_settled_only_when_each_of_its_changes_was_made() {
+async fn carry_out_settles_a_switch_only_when_all_its_changes_were_made() {
     let stage = Stage::new();
     assert!(stage.apply().await.is_over());
     stage.cloud.always("update", Fault::Refused);
@@ -105,7 +105,7 @@ async fn a_switch_is_settled_only_when_each_of_its_changes_was_made() {
 
 /// Nothing of it fails, since nothing of it could be planned.
 #[tokio::test]
-async fn a_switch_is_not_settled_while_what_it_changes_was_not_read() {
+async fn carry_out_settles_no_switch_while_its_changes_were_not_read() {
     let stage = Stage::new();
     assert!(stage.apply().await.is_over());
     stage.cloud.always("observe", Fault::Silent);

@@ -53,7 +53,7 @@ async fn plan_is_refused_for_the_credentials_of_another_account() {
 }
 
 #[tokio::test]
-async fn plan_stops_where_the_cloud_says_no_and_goes_on_where_it_is_silent_about_the_account() {
+async fn plan_stops_at_a_denied_account_and_goes_on_at_a_silent_one() {
     let stage = Stage::new();
     assert!(stage.apply().await.is_over());
     stage.cloud.always("account", Fault::Denied);
@@ -100,7 +100,7 @@ async fn create_does_not_leave_when_nobody_says_what_is_alike() {
 }
 
 #[tokio::test]
-async fn create_is_in_doubt_when_nobody_answers_after_its_lost_reply() {
+async fn create_is_indeterminate_when_nobody_answers_after_a_lost_reply() {
     let stage = Stage::new();
     stage.cloud.next("create", Fault::LostReply);
     stage.cloud.always("alike", Fault::Silent);

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failover_is_what_a_person_would_type() {
+    fn failover_arguments_are_what_a_person_would_type() {
         let plain = failover_arguments(&facts(false), &[]).join(" ");
         assert_eq!(plain, "failover shop@blue --to eu --yes -C /srv/shop");
         let lost = ["linode:us-east".to_owned(), "aws:us-east-1".to_owned()];
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_given_no_secret_that_was_not_named() {
+    fn is_secret_covers_credentials_and_variables_of_the_stack() {
         for name in
             ["LINODE_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "LIFEBOAT_VAR_pw"]
         {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn state_has_the_last_word_on_a_failover() {
+    fn meaning_of_a_failover_follows_the_state() {
         let failover = Act::Failover { program: PathBuf::new(), lost: Vec::new() };
         let moved = |end, active| match failover.meaning(&end, active) {
             WatchOutcome::Failed { moved, .. } => Some(moved),
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_takes_too_long_is_killed_and_what_cannot_start_is_said() {
+    async fn run_kills_what_takes_too_long_and_says_what_cannot_start() {
         let exec = |line: &str| Act::Exec { line: line.into(), pass: Vec::new() };
         let hour = Duration::from_secs(3600);
         assert_eq!(exec("exit 7").run(&facts(false), hour).await, End::Exit(7));

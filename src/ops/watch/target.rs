@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_watched_is_refused_without_its_password() {
+    fn new_refuses_what_cannot_be_watched_without_its_password() {
         for (url, controls, says) in [
             ("shop.example.com", &[][..], "--url `shop.example.com` is not a URL"),
             ("ftp://shop/", &[], "begins with `ftp:`"),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn status_and_body_make_a_good_answer() {
+    fn judge_requires_status_and_body() {
         let all = targets("http://shop/", &[], Some("Welcome")).unwrap();
         let page = |status, body: &str| ProbeAnswer::Http { status, body: body.into() };
         for (answer, said) in [
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn one_control_that_answers_is_enough_and_a_proxy_is_none() {
+    fn control_needs_one_answer_and_not_that_of_a_proxy() {
         let all = targets("http://shop/", &["http://a/", "tcp://b:53"], None).unwrap();
         let page = |status| ProbeAnswer::Http { status, body: String::new() };
         let control = |a, b| all.control(&[ProbeResult::from(a), ProbeResult::from(b)]);

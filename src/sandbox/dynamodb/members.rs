@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused_wherever_it_stands() {
+    fn check_refuses_members_of_the_wrong_type_wherever_they_are() {
         let all = [
             (
                 "DescribeTable",

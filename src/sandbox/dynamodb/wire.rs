@@ -131,7 +131,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_sum_is_that_of_gzip() {
+    fn crc32_is_that_of_gzip() {
         assert_eq!(super::crc32(b"123456789"), 0xCBF4_3926);
     }
 }

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_fires_from_the_nth_match_on_and_only_so_often() {
+    fn strike_fires_from_the_nth_match_on_and_only_so_often() {
         let mut faults = Faults::default();
         faults.add("POST /linode/instances lost_reply nth=2 times=1".parse().unwrap());
         let post = request("POST", "/v4/linode/instances");
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn every_nth_match_is_met() {
+    fn strike_fires_on_every_nth_match() {
         let mut faults = Faults::default();
         faults.add("GET 500 nth=2 every=3 times=0".parse().unwrap());
         let hit = |faults: &mut Faults| faults.strike(1, &request("GET", "/v4/domains")).is_some();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_of_requests_end_alone() {
+    fn end_requests_ends_faults_of_requests_alone() {
         let mut faults = Faults::default();
         faults.lose(0, "linode:us-east", LostHow::Hang);
         faults.add("hang times=0".parse().unwrap());
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_replays_the_same_faults() {
+    fn strike_is_repeated_by_the_same_seed() {
         let runs: Vec<Vec<bool>> = [7, 7, 8]
             .iter()
             .map(|seed| {
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_is_found_again_by_name_or_all_at_once() {
+    fn heal_recovers_by_name_or_all_at_once() {
         let mut faults = Faults::default();
         faults.lose(0, "linode:us-east", LostHow::Hang);
         faults.lose(0, "aws:us-east-1", LostHow::Unavailable);
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_must_say_what_happens() {
+    fn from_str_requires_what_happens() {
         let error = "POST /domains".parse::<FaultSpec>().unwrap_err();
         assert!(error.starts_with("say what happens"), "{error}");
     }

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_is_left_out_and_a_full_log_says_so() {
+    fn read_skips_a_torn_line_and_says_when_the_log_is_full() {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("requests.log");
         assert_eq!(read(&file).unwrap().received, []);

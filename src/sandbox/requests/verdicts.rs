@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_once_is_not_told_again_and_adds_up_to_all() {
+    fn news_tells_changes_once_and_they_add_up_to_all() {
         let mut told = ToldVerdicts::default();
         let mut known = Users::default();
         let all = [

@@ -106,7 +106,7 @@ mod tests {
     use super::Rows;
 
     #[test]
-    fn changes_replayed_give_the_same_rows() {
+    fn apply_of_taken_changes_gives_the_same_rows() {
         let mut rows: Rows<u64, String> = Rows::default();
         rows.put(1, "a".into());
         rows.put(2, "b".into());

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_found_by_what_they_say_now() {
+    fn ids_finds_rows_by_what_they_say_now() {
         let mut table: KeyedRows<String> = KeyedRows::default();
         table.put(1, "apple".into());
         table.put(2, "avocado".into());

@@ -65,7 +65,7 @@ fn count(sandbox: &Sandbox, region: &str) -> Value {
 }
 
 #[test]
-fn a_name_that_is_none_loses_and_destroys_nothing() {
+fn lose_all_and_destroy_refuse_unknown_names() {
     let sandbox = Sandbox::open(None, &manual()).unwrap();
     let names = ["aws:us-east-1".to_owned(), "linode:us-eest".to_owned()];
     let error = sandbox.lose_all(&names, LostHow::Hang.into()).unwrap_err();
@@ -89,7 +89,7 @@ fn a_name_that_is_none_loses_and_destroys_nothing() {
 }
 
 #[test]
-fn losing_again_keeps_since_when() {
+fn lose_again_keeps_since_when() {
     let sandbox = Sandbox::open(None, &manual()).unwrap();
     sandbox.lose("aws:us-east-1", LostHow::Hang).unwrap();
     pass(&sandbox, 843);
@@ -99,7 +99,7 @@ fn losing_again_keeps_since_when() {
 }
 
 #[test]
-fn what_a_catastrophe_took_is_gone_when_its_region_heals() {
+fn destroy_in_a_lost_region_is_seen_when_it_heals() {
     let sandbox = Sandbox::open(None, &manual()).unwrap();
     let web = machine(&sandbox, "web-0");
     let living = json!({ "region": "eu-west", "label": "front-eu" });
@@ -138,7 +138,7 @@ fn what_a_catastrophe_took_is_gone_when_its_region_heals() {
 }
 
 #[test]
-fn survivors_no_longer_list_a_destroyed_member_and_give_it_all_items_again() {
+fn destroy_of_a_member_lets_it_rejoin_with_all_items() {
     let sandbox = Sandbox::open(None, &manual()).unwrap();
     group(&sandbox);
     // On its way when the region is lost, and nowhere after the catastrophe.
@@ -169,7 +169,7 @@ fn survivors_no_longer_list_a_destroyed_member_and_give_it_all_items_again() {
 }
 
 #[test]
-fn every_process_writes_into_one_log_while_it_is_on() {
+fn log_requests_has_those_of_every_process() {
     let place = tempfile::tempdir().unwrap();
     let one = Sandbox::open(Some(place.path()), &manual()).unwrap();
     let two = Sandbox::open(Some(place.path()), &manual()).unwrap();
@@ -213,7 +213,7 @@ fn every_process_writes_into_one_log_while_it_is_on() {
 
 /// A log that told every name on each line would be full after a thousand requests.
 #[test]
-fn what_moves_nobody_is_logged_in_few_words() {
+fn log_requests_is_short_when_users_do_not_move() {
     let place = tempfile::tempdir().unwrap();
     let sandbox = Sandbox::open(Some(place.path()), &manual()).unwrap();
     let zone = json!({ "domain": "example.com", "type": "master", "soa_email": "ops@example.com" });
@@ -234,7 +234,7 @@ fn what_moves_nobody_is_logged_in_few_words() {
 }
 
 #[test]
-fn the_overview_goes_by_what_is_lost_together() {
+fn overview_is_grouped_by_fault_domain() {
     let sandbox = Sandbox::open(None, &manual()).unwrap();
     assert_eq!(sandbox.overview().unwrap(), json!({}));
     machine(&sandbox, "web-0");

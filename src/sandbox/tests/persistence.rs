@@ -20,7 +20,7 @@ fn labels(sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[test]
-fn two_handles_on_one_folder_are_one_world() {
+fn open_of_one_folder_twice_is_one_world() {
     let place = tempfile::tempdir().unwrap();
     let one = Sandbox::open(Some(place.path()), &manual()).unwrap();
     let two = Sandbox::open(Some(place.path()), &SandboxOptions::default()).unwrap();
@@ -49,7 +49,7 @@ fn two_handles_on_one_folder_are_one_world() {
 }
 
 #[test]
-fn writers_in_several_threads_lose_nothing() {
+fn open_in_several_threads_loses_no_write() {
     let place = tempfile::tempdir().unwrap();
     std::thread::scope(|scope| {
         for writer in 0..4 {
@@ -70,7 +70,7 @@ fn writers_in_several_threads_lose_nothing() {
 }
 
 #[test]
-fn a_reset_world_is_empty_for_everyone_and_keeps_its_clock() {
+fn reset_empties_the_world_for_everyone_and_keeps_its_clock() {
     let place = tempfile::tempdir().unwrap();
     let one = Sandbox::open(Some(place.path()), &manual()).unwrap();
     let two = Sandbox::open(Some(place.path()), &manual()).unwrap();
@@ -86,7 +86,7 @@ fn a_reset_world_is_empty_for_everyone_and_keeps_its_clock() {
 }
 
 #[test]
-fn a_long_log_is_folded_without_anyone_noticing() {
+fn open_folds_a_long_log_without_anyone_noticing() {
     let place = tempfile::tempdir().unwrap();
     let one = Sandbox::open(Some(place.path()), &manual()).unwrap();
     let two = Sandbox::open(Some(place.path()), &manual()).unwrap();
@@ -113,7 +113,7 @@ fn a_long_log_is_folded_without_anyone_noticing() {
 }
 
 #[test]
-fn a_world_of_another_version_is_refused_with_the_way_out() {
+fn open_refuses_a_world_of_another_version_with_the_remedy() {
     let place = tempfile::tempdir().unwrap();
     drop(Sandbox::open(Some(place.path()), &manual()).unwrap());
     let log = place.path().join("world.log");

@@ -26,7 +26,7 @@ fn look(sandbox: &Sandbox, what: &str) -> String {
 }
 
 #[test]
-fn machines_balancers_and_names() {
+fn probe_looks_at_machines_balancers_and_names() {
     let sandbox = Sandbox::open(None, &manual()).unwrap();
     let web = machine(&sandbox, "web-0");
     let balancer =

@@ -34,7 +34,7 @@ fn post(
 }
 
 #[tokio::test]
-async fn clients_are_answered_at_the_same_time_and_lists_take_filters() {
+async fn serve_answers_clients_at_the_same_time_and_filters_lists() {
     let (sandbox, serving, client) = served().await;
     let calls: Vec<_> = (0..10)
         .map(|number| tokio::spawn(post(&client, &serving, &format!("lb-{number}")).send()))
@@ -57,7 +57,7 @@ async fn clients_are_answered_at_the_same_time_and_lists_take_filters() {
 }
 
 #[tokio::test]
-async fn a_lost_region_hangs_until_the_client_gives_up() {
+async fn serve_hangs_in_a_lost_region_until_the_client_gives_up() {
     let (sandbox, serving, client) = served().await;
     let made: Value = post(&client, &serving, "front").send().await.unwrap().json().await.unwrap();
     sandbox.lose("linode:us-east", LostHow::Hang).unwrap();
@@ -90,7 +90,7 @@ async fn a_lost_region_hangs_until_the_client_gives_up() {
 }
 
 #[tokio::test]
-async fn a_lost_reply_was_carried_out_and_a_truncated_one_breaks_off() {
+async fn serve_carries_out_a_lost_reply_and_breaks_off_a_truncated_one() {
     let (sandbox, serving, client) = served().await;
     sandbox.fault("POST /nodebalancers lost_reply".parse().unwrap()).unwrap();
     let error = post(&client, &serving, "first").send().await.unwrap_err();
@@ -111,7 +111,7 @@ async fn a_lost_reply_was_carried_out_and_a_truncated_one_breaks_off() {
 }
 
 #[tokio::test]
-async fn its_own_pages_and_who_calls() {
+async fn serve_has_pages_of_its_own_and_says_who_calls() {
     let (_sandbox, serving, client) = served().await;
     let made: Value = post(&client, &serving, "front").send().await.unwrap().json().await.unwrap();
     let page = async |path: &str| -> Value {
@@ -134,7 +134,7 @@ async fn its_own_pages_and_who_calls() {
 }
 
 #[tokio::test]
-async fn only_names_of_this_machine_are_answered() {
+async fn serve_answers_only_names_of_this_machine() {
     let (_sandbox, serving, client) = served().await;
     let port = serving.address().port();
     let asked = async |host: String| {
@@ -160,7 +160,7 @@ async fn only_names_of_this_machine_are_answered() {
 }
 
 #[tokio::test]
-async fn who_keeps_no_world_time_is_told_seconds_on_the_wall() {
+async fn serve_tells_seconds_on_the_wall_without_world_time() {
     let sandbox = Sandbox::open(None, &SandboxOptions::default()).unwrap();
     let waits = async |serving: &ServingSandbox| {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn two_readers_see_what_the_other_wrote_and_nothing_twice() {
+    fn news_tells_what_the_other_wrote_once() {
         let place = tempfile::tempdir().unwrap();
         let mut one = WorldFolder::open(place.path()).unwrap();
         let mut two = WorldFolder::open(place.path()).unwrap();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_is_ignored_and_overwritten() {
+    fn append_overwrites_a_torn_last_line() {
         let place = tempfile::tempdir().unwrap();
         let mut one = WorldFolder::open(place.path()).unwrap();
         keys(&mut one);
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_log_is_no_empty_world() {
+    fn news_refuses_what_is_no_log() {
         let place = tempfile::tempdir().unwrap();
         let mut one = WorldFolder::open(place.path()).unwrap();
         keys(&mut one);
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_generation_is_noticed_and_survives_a_crash_before_the_new_log() {
+    fn compact_is_noticed_and_survives_a_crash_before_the_new_log() {
         let place = tempfile::tempdir().unwrap();
         let mut one = WorldFolder::open(place.path()).unwrap();
         let mut two = WorldFolder::open(place.path()).unwrap();

@@ -102,7 +102,7 @@ mod tests {
     use super::long;
 
     #[test]
-    fn a_duration_is_told_in_two_units() {
+    fn long_tells_a_duration_in_two_units() {
         let told = [0, 59_000, 843_000, 3_600_000, 90_061_000].map(long);
         assert_eq!(told, ["0s", "59s", "14m 3s", "1h", "1d 1h"]);
     }

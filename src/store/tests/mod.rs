@@ -86,7 +86,7 @@ fn bytes(store: &FileStore) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn epochs_only_grow_whoever_writes() {
+fn lease_epochs_only_grow_whoever_writes() {
     let (_folder, store) = shop(LIVELY);
     let epochs: Vec<u64> = (0..3).map(|_| take(&store, "a").epoch).collect();
     assert_eq!(epochs, [2, 3, 4]);
@@ -105,7 +105,7 @@ fn epochs_only_grow_whoever_writes() {
 
 /// Law 5: while another folds journals into snapshots, nobody reads less than what was there before.
 #[test]
-fn a_reader_never_sees_an_older_state() {
+fn load_beside_a_writer_never_reads_an_older_state() {
     let (_folder, store) = shop(LIVELY);
     std::thread::scope(|scope| {
         let mut lease = take(&store, "ann");
@@ -129,7 +129,7 @@ fn a_reader_never_sees_an_older_state() {
 
 /// What a late holder could still put in place is gone before the next one reads.
 #[test]
-fn what_others_have_prepared_is_removed() {
+fn lease_removes_what_others_have_prepared() {
     let (folder, store) = shop(LIVELY);
     let lease = take(&store, "ann");
     let late = folder.path().join(format!("state.snapshot.{:08}.new", lease.epoch));
@@ -142,7 +142,7 @@ fn what_others_have_prepared_is_removed() {
 }
 
 #[test]
-fn of_ten_at_once_one_has_it_at_a_time() {
+fn lease_is_held_by_one_of_ten_at_a_time() {
     const TURNS: usize = 3;
     let (_folder, store) = shop(LIVELY);
     let inside = AtomicUsize::new(0);
@@ -194,7 +194,7 @@ fn leave(store: &FileStore, machine: &str, beat: Heartbeat) {
 }
 
 #[test]
-fn who_died_holds_nothing_and_who_is_far_holds_it_until_its_heartbeat_is_old() {
+fn lease_of_a_dead_holder_is_free_and_a_far_one_has_its_heartbeat() {
     let (_folder, store) = shop(LIVELY);
     let (fresh, old) = (wall(), wall() - 61_000);
     leave(&store, &machine(), Heartbeat::plain(fresh, false));
@@ -216,7 +216,7 @@ fn who_died_holds_nothing_and_who_is_far_holds_it_until_its_heartbeat_is_old() {
 }
 
 #[test]
-fn a_holder_that_is_asked_finishes_and_gives_it_back() {
+fn preempt_waits_until_the_holder_finishes_and_releases() {
     let (_folder, store) = shop(LIVELY);
     let mut lease = take(&store, "ann");
     lease.append(&[bound("before")]).unwrap();
@@ -247,7 +247,7 @@ fn a_holder_that_is_asked_finishes_and_gives_it_back() {
 
 /// A person at a prompt must not keep a failover waiting.
 #[test]
-fn a_holder_that_has_written_nothing_gives_it_back_by_itself() {
+fn preempt_takes_the_lease_of_a_holder_that_wrote_nothing() {
     let (_folder, store) = shop(LIVELY);
     let mut idle = take(&store, "ann");
     let (lease, _) = switch(&store, "bob", "eu").unwrap();
@@ -265,7 +265,7 @@ fn a_holder_that_has_written_nothing_gives_it_back_by_itself() {
 }
 
 #[test]
-fn a_holder_that_is_silent_loses_it_and_can_do_no_harm_when_it_wakes_up() {
+fn preempt_takes_the_lease_of_a_silent_holder_that_does_no_harm() {
     let (_folder, store) = shop(STOPPED);
     let mut asleep = take(&store, "ann");
     asleep.append(&[bound("ann's")]).unwrap();
@@ -297,7 +297,7 @@ fn a_holder_that_is_silent_loses_it_and_can_do_no_harm_when_it_wakes_up() {
 }
 
 #[test]
-fn a_switch_of_another_lifeboat_that_tells_no_aim_is_not_preempted() {
+fn preempt_spares_a_switch_that_does_not_say_where_it_goes() {
     let (_folder, store) = shop(LIVELY);
     let claims = LockRecords::of(store.folder());
     // As it was written before switches told where they go.
@@ -324,7 +324,7 @@ fn a_switch_of_another_lifeboat_that_tells_no_aim_is_not_preempted() {
 
 /// What an apply is told of a switch that has the lease.
 #[test]
-fn an_apply_preempts_nobody_and_names_the_switch_that_it_meets() {
+fn lease_for_an_apply_preempts_nobody_and_names_the_switch() {
     let (_folder, store) = shop(LIVELY);
     let (lease, _) = switch(&store, "bob", "eu").unwrap();
     match store.lease("ci", "apply shop", 0) {
@@ -340,7 +340,7 @@ fn an_apply_preempts_nobody_and_names_the_switch_that_it_meets() {
 }
 
 #[test]
-fn the_same_switch_is_waited_for_and_a_dead_one_is_taken_over() {
+fn preempt_waits_for_the_same_switch_and_takes_over_a_dead_one() {
     let (_folder, store) = shop(LIVELY);
     let (mut lease, _) = switch(&store, "bob", "eu").unwrap();
     lease.append(&[bound("half")]).unwrap();
@@ -366,7 +366,7 @@ fn the_same_switch_is_waited_for_and_a_dead_one_is_taken_over() {
 
 /// A person may have gone home; and who does not know of a loss would wait for what is unreachable.
 #[test]
-fn the_same_switch_is_stopped_while_it_asks_and_where_it_knows_less() {
+fn preempt_stops_the_same_switch_while_it_asks_or_knows_less() {
     let (_folder, store) = shop(LIVELY);
     let to = ["eu".to_owned()];
     let lost = ["linode:us-east".to_owned()];
@@ -407,7 +407,7 @@ fn the_same_switch_is_stopped_while_it_asks_and_where_it_knows_less() {
 
 /// Stopped, or on a machine that hangs: its lock is held, and its heart does not beat.
 #[test]
-fn the_same_switch_whose_heart_stopped_is_taken_over_without_a_further_wait() {
+fn preempt_takes_over_the_same_switch_whose_heartbeat_stopped() {
     let (_folder, store) = shop(STOPPED);
     let (mut asleep, _) = switch(&store, "bob", "eu").unwrap();
     asleep.append(&[bound("bob's")]).unwrap();
@@ -420,7 +420,7 @@ fn the_same_switch_whose_heart_stopped_is_taken_over_without_a_further_wait() {
 }
 
 #[test]
-fn a_switch_that_goes_elsewhere_turns_the_one_that_has_the_lease() {
+fn preempt_stops_a_switch_that_goes_elsewhere() {
     let (_folder, store) = shop(LIVELY);
     let (mut lease, _) = switch(&store, "bob", "eu").unwrap();
     lease.append(&[bound("half")]).unwrap();
@@ -450,7 +450,7 @@ fn a_switch_that_goes_elsewhere_turns_the_one_that_has_the_lease() {
 
 /// Many at once, each elsewhere: each is turned or refused once and ends, and one stays.
 #[test]
-fn switches_to_different_places_do_not_pull_to_and_fro() {
+fn preempt_by_many_switches_leaves_exactly_one() {
     const MANY: usize = 4;
     for _ in 0..5 {
         let (_folder, store) = shop(LIVELY);
@@ -485,7 +485,7 @@ fn switches_to_different_places_do_not_pull_to_and_fro() {
 
 /// Wherever a sleeping holder is caught: what it was told is durable, the next one has.
 #[test]
-fn nothing_acknowledged_is_lost_and_nothing_late_is_seen() {
+fn preempt_loses_nothing_acknowledged_and_shows_nothing_late() {
     for round in 0..40 {
         let (_folder, store) = shop(LeaseTimes { lease: Duration::ZERO, ..STOPPED });
         let (tell, told) = channel();
@@ -521,7 +521,7 @@ fn nothing_acknowledged_is_lost_and_nothing_late_is_seen() {
 }
 
 #[test]
-fn a_call_leaves_only_after_a_young_heartbeat() {
+fn ensure_fenced_needs_a_young_heartbeat() {
     let (_folder, store) = shop(STOPPED);
     let lease = take(&store, "ann");
     let beat = store.folder().join(format!("lease/{:08}.beat", lease.epoch));
@@ -556,7 +556,7 @@ fn a_call_leaves_only_after_a_young_heartbeat() {
 
 /// A name that a slip of somebody's hand gave, or damage.
 #[test]
-fn after_the_last_epoch_that_can_be_counted_the_claim_is_named() {
+fn lease_after_the_last_epoch_names_the_claim() {
     let (_folder, store) = shop(STOPPED);
     let file = store.folder().join(format!("lease/{}.claim", u64::MAX));
     std::fs::write(&file, "").unwrap();

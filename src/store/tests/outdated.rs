@@ -92,7 +92,7 @@ fn restored(store: &FileStore) -> (State, Vec<String>) {
 }
 
 #[test]
-fn a_snapshot_that_a_checkout_put_back_is_refused_and_the_newest_is_put_in_place() {
+fn load_refuses_an_old_snapshot_and_restore_takes_the_newest() {
     let (_folder, store) = shop();
     let file = |name: &str| store.folder().join(name);
     copy(&file("history/00000001.snapshot"), &file("state.snapshot"));
@@ -107,7 +107,7 @@ fn a_snapshot_that_a_checkout_put_back_is_refused_and_the_newest_is_put_in_place
 }
 
 #[test]
-fn a_state_that_is_gone_though_something_knows_of_it_is_not_founded_anew() {
+fn load_refuses_a_missing_state_that_something_knows_of() {
     let (_folder, store) = shop();
     for name in ["state.snapshot", "journal"] {
         std::fs::remove_file(store.folder().join(name)).unwrap();
@@ -143,7 +143,7 @@ fn begun() -> (tempfile::TempDir, FileStore) {
 }
 
 #[test]
-fn a_journal_that_lost_entries_is_refused() {
+fn load_refuses_a_journal_that_lost_entries() {
     let (_folder, store) = begun();
     let journal = store.folder().join("journal");
     let whole = std::fs::read_to_string(&journal).unwrap();
@@ -184,7 +184,7 @@ fn a_journal_that_lost_entries_is_refused() {
 }
 
 #[test]
-fn damage_in_the_middle_names_file_place_and_last_good_serial() {
+fn load_names_file_place_and_last_good_serial_of_damage() {
     let (_folder, store) = begun();
     let journal = store.folder().join("journal");
     let whole = std::fs::read(&journal).unwrap();
@@ -213,7 +213,7 @@ fn damage_in_the_middle_names_file_place_and_last_good_serial() {
 }
 
 #[test]
-fn a_report_of_a_run_that_the_state_does_not_know_is_believed() {
+fn load_refuses_a_state_that_lacks_a_reported_run() {
     let (_folder, store) = shop();
     let report = |began: i64| SwitchReport {
         kind: SwitchKind::Failover,
@@ -248,7 +248,7 @@ fn a_report_of_a_run_that_the_state_does_not_know_is_believed() {
 
 /// Somebody removed a state to begin anew, and left its history.
 #[test]
-fn the_history_of_another_life_says_nothing() {
+fn load_ignores_the_history_of_another_lineage() {
     let (_folder, store) = shop();
     for name in ["state.snapshot", "journal"] {
         std::fs::remove_file(store.folder().join(name)).unwrap();
@@ -260,7 +260,7 @@ fn the_history_of_another_life_says_nothing() {
 }
 
 #[test]
-fn a_reader_beside_a_writer_never_takes_the_state_for_outdated() {
+fn load_beside_a_writer_never_takes_the_state_for_outdated() {
     let (_folder, store) = shop();
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -278,7 +278,7 @@ fn a_reader_beside_a_writer_never_takes_the_state_for_outdated() {
 }
 
 #[test]
-fn a_state_that_git_tracks_is_refused_with_the_command_that_ends_it() {
+fn load_refuses_a_state_that_git_tracks_with_the_remedy() {
     let (folder, store) = shop();
     let git = |words: &[&str]| {
         let mut git = std::process::Command::new("git");

@@ -26,7 +26,7 @@ fn fault(method: &'static str, reply: &HttpReply) -> ErrorClass {
 }
 
 #[test]
-fn faults_of_reads_and_changes() {
+fn judged_classifies_faults_of_reads_and_changes() {
     let busy = br#"{"errors":[{"reason":"Linode busy."}]}"#.to_vec();
     let maintenance = HttpReply { maintenance: true, ..said(503, "later") };
     let table: Vec<(HttpReply, ErrorClass, ErrorClass)> = vec![
@@ -73,14 +73,14 @@ fn faults_of_reads_and_changes() {
 }
 
 #[test]
-fn a_deleted_object_may_say_nothing() {
+fn judged_accepts_an_empty_answer_to_a_delete() {
     assert!(
         judged(&request("DELETE"), &HttpReply { status: 200, ..HttpReply::default() }, 0).is_ok()
     );
 }
 
 #[test]
-fn words_name_field_and_reason() {
+fn judged_names_field_and_reason() {
     let error = judged(&request("POST"), &said(400, "Must be 3 long"), 0).unwrap_err();
     insta::assert_snapshot!(error, @"POST https://api.linode.com/v4/linode/instances answered 400: label: Must be 3 long");
     let error = judged(&request("GET"), &html(502), 0).unwrap_err();
@@ -88,7 +88,7 @@ fn words_name_field_and_reason() {
 }
 
 #[test]
-fn throttled_calls_say_how_long() {
+fn judged_says_how_long_a_throttled_call_waits() {
     let told = HttpReply { retry_after: Some(Duration::from_secs(7)), ..said(429, "x") };
     assert_eq!(
         judged(&request("GET"), &told, 0).unwrap_err().retry_after,

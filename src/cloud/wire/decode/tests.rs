@@ -15,7 +15,7 @@ fn shown(kind: &Kind, row: &Json) -> String {
 }
 
 #[test]
-fn an_instance_is_read_with_picks_paths_and_without_its_mark() {
+fn decoded_reads_picks_and_paths_of_an_instance_without_its_tag() {
     let row = json!({
         "id": 123, "label": "web-0", "status": "booting", "type": "g6-nanode-1", "region": "us-east", "image": null,
         "ipv4": ["192.168.130.7", "198.18.0.9"], "ipv6": "2001:db8::9/128", "tags": ["shop", "lb:shop:abcdefgh2345"],
@@ -27,12 +27,12 @@ fn an_instance_is_read_with_picks_paths_and_without_its_mark() {
 }
 
 #[test]
-fn what_an_older_account_does_not_tell_is_not_made_up() {
+fn decoded_makes_up_nothing_that_an_older_account_does_not_tell() {
     insta::assert_snapshot!(shown(&kind("linode.instance"), &json!({ "id": 1, "status": "offline" })), @r#"{"booted":false,"id":"1","status":"offline"}"#);
 }
 
 #[test]
-fn members_of_rules_are_those_that_the_kind_knows() {
+fn decoded_keeps_members_of_rules_that_the_kind_knows() {
     let row = json!({ "rules": {
         "inbound": [{ "action": "ACCEPT", "ports": null, "protocol": "TCP", "ruleset": null, "addresses": { "ipv4": ["0.0.0.0/0"], "ipv6": null } }],
         "inbound_policy": "DROP", "version": 3, "fingerprint": "ab", "outbound": null,
@@ -41,7 +41,7 @@ fn members_of_rules_are_those_that_the_kind_knows() {
 }
 
 #[test]
-fn certificates_are_never_read_and_parents_stand_elsewhere() {
+fn decoded_reads_no_certificate_and_no_parent() {
     let row = json!({
         "id": 5, "nodebalancer_id": 2, "port": 443, "protocol": "https", "ssl_cert": "<REDACTED>", "ssl_key": "<REDACTED>",
         "ssl_commonname": "example.com", "check_passive": true, "nodes_status": { "up": 1, "down": 0 },
@@ -50,7 +50,7 @@ fn certificates_are_never_read_and_parents_stand_elsewhere() {
 }
 
 #[test]
-fn a_firewall_is_looked_up_by_kind_and_id() {
+fn looked_up_finds_a_firewall_by_kind_and_id() {
     let kind = kind("linode.instance");
     let (name, lookup) = lookups(&kind).next().unwrap();
     assert_eq!(name, "firewall");

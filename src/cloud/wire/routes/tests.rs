@@ -39,7 +39,7 @@ fn updated(kind: &Kind, given: &Json, group: &str, changed: &[&str], mark: Optio
 }
 
 #[test]
-fn an_instance_is_created_with_nested_encoded_and_numeric_members() {
+fn create_sends_nested_encoded_and_numeric_members() {
     let given = json!({
         "region": "us-east", "type": "g6-nanode-1", "image": null, "label": "web-0", "tags": ["shop"],
         "private_ip": true, "user_data": "#cloud-config\n", "booted": true, "firewall": "12", "root_pass": null,
@@ -48,7 +48,7 @@ fn an_instance_is_created_with_nested_encoded_and_numeric_members() {
 }
 
 #[test]
-fn a_secret_is_laid_open_only_in_the_body_and_its_fingerprint_cannot_be_sent() {
+fn create_exposes_a_secret_in_the_body_and_refuses_a_fingerprint() {
     let kind = kind("linode.instance");
     let mut given = attributes(&json!({ "region": "us-east", "type": "g6-nanode-1" }));
     given.insert("root_pass".into(), Value::Secret(Secret::new("hunter2".into())));
@@ -61,7 +61,7 @@ fn a_secret_is_laid_open_only_in_the_body_and_its_fingerprint_cannot_be_sent() {
 }
 
 #[test]
-fn a_plain_update_sends_what_changed_and_resets_what_was_unset() {
+fn update_sends_what_changed_and_resets_what_was_unset() {
     let kind = kind("linode.instance");
     let given = json!({ "label": "web-1", "tags": null, "region": "us-east" });
     insta::assert_snapshot!(updated(&kind, &given, "", &["label", "tags"], Some("lb:s:abcdefgh2345")), @r#"PUT /linode/instances/7 {"label":"web-1","tags":["lb:s:abcdefgh2345"]}"#);
@@ -69,7 +69,7 @@ fn a_plain_update_sends_what_changed_and_resets_what_was_unset() {
 }
 
 #[test]
-fn groups_of_an_instance() {
+fn update_sends_each_group_of_an_instance() {
     let kind = kind("linode.instance");
     let given = json!({ "type": "g6-standard-1", "booted": false, "backups_enabled": true, "firewall": "12" });
     insta::assert_snapshot!(updated(&kind, &given, "resize", &["type"], None), @r#"POST /linode/instances/7/resize {"allow_auto_disk_resize":true,"migration_type":"cold","type":"g6-standard-1"}"#);
@@ -81,7 +81,7 @@ fn groups_of_an_instance() {
 }
 
 #[test]
-fn rules_of_a_firewall_are_one_whole_without_their_common_name() {
+fn create_and_update_send_the_rules_of_a_firewall_whole() {
     let kind = kind("linode.firewall");
     let rule = json!({ "action": "ACCEPT", "label": "web", "protocol": "TCP", "ports": "80", "description": null });
     let given = json!({
@@ -94,7 +94,7 @@ fn rules_of_a_firewall_are_one_whole_without_their_common_name() {
 }
 
 #[test]
-fn parents_stand_in_the_path_and_not_in_the_body() {
+fn create_and_delete_put_parents_into_the_path() {
     let node = json!({ "config": "3", "config.nodebalancer": "2", "label": "a", "address": "192.168.130.1:80" });
     insta::assert_snapshot!(created(&kind("linode.nodebalancer_node"), &node, None), @r#"POST /nodebalancers/2/configs/3/nodes {"label":"a","address":"192.168.130.1:80"}"#);
     insta::assert_snapshot!(created(&kind("linode.nodebalancer_node"), &json!({ "config": "3" }), None), @"refused: `config.nodebalancer` of this linode.nodebalancer_node is unknown");
@@ -104,7 +104,7 @@ fn parents_stand_in_the_path_and_not_in_the_body() {
 }
 
 #[test]
-fn a_certificate_takes_its_key_along_and_leaves_it_when_it_is_taken_away() {
+fn update_sends_a_certificate_and_its_key_together() {
     let kind = kind("linode.nodebalancer_config");
     let given =
         json!({ "nodebalancer": "2", "protocol": "https", "ssl_cert": "CERT", "ssl_key": "KEY" });
@@ -115,7 +115,7 @@ fn a_certificate_takes_its_key_along_and_leaves_it_when_it_is_taken_away() {
 }
 
 #[test]
-fn rules_answer_as_a_part_of_the_firewall() {
+fn whole_answer_makes_rules_a_part_of_the_firewall() {
     let kind = kind("linode.firewall");
     let routes = Routes::of(&kind).unwrap();
     let answer = routes.whole_answer("rules", json!({ "inbound_policy": "DROP" }));
@@ -124,7 +124,7 @@ fn rules_answer_as_a_part_of_the_firewall() {
 }
 
 #[test]
-fn a_volume_is_attached_by_one_route_and_detached_by_another() {
+fn update_attaches_and_detaches_a_volume_by_different_routes() {
     let kind = kind("linode.volume");
     let given =
         json!({ "region": "us-east", "label": "data", "size": 40, "linode": "12", "tags": [] });

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_independent_reader_agrees_about_good_and_bad_stacks() {
+    fn json_schema_agrees_with_an_independent_validator() {
         for kind in crate::kinds::builtin().kinds.keys() {
             let example = crate::kinds::example(kind).unwrap_or_default();
             let text = if example.contains("resources:") {

@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn on_what_a_plan_would_leave_there_is_nothing_to_do_and_all_to_delete() {
+    fn simulate_leaves_nothing_to_do_and_everything_to_delete() {
         let catalog = builtin();
         let stack = stack(SITES.replace("${vars.secret}", "ours").as_str(), &catalog);
         let left = made(&catalog, &stack);
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_is_planned_on_it_as_on_what_was_made() {
+    fn simulate_gives_a_state_on_which_a_switch_is_planned() {
         let catalog = builtin();
         let home = stack(SITES.replace("${vars.secret}", "ours").as_str(), &catalog);
         let away = SITES
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_made_up_values_do_not_bear_is_known() {
+    fn unforeseeable_names_what_made_up_values_cannot_compute() {
         let catalog = builtin();
         let home = "  lb: { kind: linode.nodebalancer, region: us-east }\n";
         let left = made(&catalog, &stack(home, &catalog));

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn without_reports_the_kinds_guess() {
+    fn predict_uses_estimates_of_the_kinds_without_reports() {
         let forecast = expected(&switch(), &[]);
         let wanted = Forecast {
             directed: Some(ExpectedTime { usual: 92, dns_bound: 300 }),
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn measured_steps_take_the_middle_of_what_they_took() {
+    fn predict_takes_the_median_of_measured_steps() {
         let mut failed = measured("ready", 1);
         failed.became = StepResult::Failed;
         let past = [
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_one_after_another_for_want_of_room_takes_longer() {
+    fn predict_adds_up_steps_that_share_a_lane() {
         let steps: Vec<Step> = (0..5).map(|id| step(id, StepCall::Ready, &[], 10)).collect();
         let whole = |limit: usize| {
             let limits = BTreeMap::from([("cloud".to_owned(), limit)]);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_that_an_earlier_run_began_takes_what_is_left() {
+    fn predict_counts_what_remains_of_a_drain_already_begun() {
         let drain = StepCall::Drain { seconds: 0, until: Some(70_000) };
         let steps = vec![step(0, drain, &[], 1)];
         let lanes =
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn no_steps_and_circles_are_not_predicted() {
+    fn predict_gives_nothing_for_no_steps_or_circles() {
         let lanes =
             ConcurrencyLanes { provider_of: &|it| it.kind.clone(), limits: BTreeMap::new() };
         let circle = [step(0, StepCall::Ready, &[1], 1), step(1, StepCall::Ready, &[0], 1)];
@@ -333,7 +333,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_switch_is_expected_to_be_quicker_than_its_longest_step(
+        fn predict_is_never_below_the_longest_step(
             steps in any_steps(),
             past in vec((any::<bool>(), 0..200_000_i64), 0..6),
             limit in 1..4_usize,

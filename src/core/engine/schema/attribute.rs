@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_counts_for_itself_and_a_text_for_what_is_said_of_it() {
+    fn meaning_compares_numbers_themselves_and_texts_by_their_amount() {
         let size = attribute("{ type: int, on_shrink: { becomes: refuse, why: it only grows } }");
         assert_eq!(meaning(&size, 20, 10), OnChange::Refuse);
         assert_eq!(meaning(&size, 10, 20), OnChange::Update);
@@ -485,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_one_group_sets_and_another_unsets_leads_over_both() {
+    fn ways_lead_over_unset_and_set_where_groups_differ() {
         let ways = |of: &Attribute, before: Value, after: Value| {
             of.ways(&before, &after).collect::<Vec<_>>().join(", ")
         };

@@ -237,7 +237,7 @@ fn written(entries: &[JournalEntry]) -> Vec<u8> {
 /// Files as lifeboat 0.1 wrote them, of an apply and a failover of the example: read and written again, they are the same
 /// bytes. Who changes them on purpose needs a new version, and keeps these readable.
 #[test]
-fn the_format_of_files_stays() {
+fn decode_and_encode_keep_the_format_of_state_files() {
     let snapshot = include_str!("golden/failover.snapshot");
     let state = decode_state(snapshot.as_bytes()).unwrap();
     assert_eq!(String::from_utf8(encode_state(&state)).unwrap(), snapshot);
@@ -251,7 +251,7 @@ fn the_format_of_files_stays() {
 
 /// Home, on the way to `a`, turned to `b`, turned to `c`: where it began is known to the end.
 #[test]
-fn a_turned_switch_knows_all_that_was_left() {
+fn fold_remembers_where_a_preempted_switch_began() {
     let size = |it| -> BTreeMap<String, Value> { [("size".to_owned(), Value::Int(it))].into() };
     let names = |it: &str| it.split_terminator(' ').map(str::to_owned).collect::<Vec<_>>();
     let to = |from: &str, to: &str, at| JournalEntry::Switched {
@@ -295,12 +295,12 @@ fn a_turned_switch_knows_all_that_was_left() {
 
 proptest! {
     #[test]
-    fn a_state_that_was_written_is_read(state in state()) {
+    fn decode_state_reads_back_what_encode_state_wrote(state in state()) {
         prop_assert_eq!(decode_state(&encode_state(&state)).unwrap(), state);
     }
 
     #[test]
-    fn a_snapshot_that_is_not_whole_is_refused(state in state(), at in any::<prop::sample::Index>(), bits in 1_u8..) {
+    fn decode_state_refuses_a_snapshot_that_is_not_whole(state in state(), at in any::<prop::sample::Index>(), bits in 1_u8..) {
         let whole = encode_state(&state);
         let at = at.index(whole.len() - 1);
         prop_assert!(decode_state(&whole[..at]).is_err(), "cut at {}", at);
@@ -310,7 +310,7 @@ proptest! {
     }
 
     #[test]
-    fn a_journal_that_was_written_is_read(entries in vec(entry(), 0..6)) {
+    fn decode_journal_reads_back_what_was_written(entries in vec(entry(), 0..6)) {
         let bytes = written(&entries);
         let (read, good) = decode_journal(&bytes).unwrap();
         prop_assert_eq!(good, bytes.len());
@@ -319,7 +319,7 @@ proptest! {
 
     /// Wherever a crash cuts it, whole entries survive, and no other ones appear.
     #[test]
-    fn a_torn_journal_is_a_prefix(entries in vec(entry(), 1..5), at in any::<prop::sample::Index>()) {
+    fn decode_journal_reads_a_prefix_of_a_torn_journal(entries in vec(entry(), 1..5), at in any::<prop::sample::Index>()) {
         let bytes = written(&entries);
         let at = at.index(bytes.len());
         let (read, good) = decode_journal(&bytes[..at]).unwrap();
@@ -331,7 +331,7 @@ proptest! {
 
     /// Damage before the last line is never taken for a torn tail.
     #[test]
-    fn a_damaged_journal_is_refused(first in entry(), second in entry(), at in any::<prop::sample::Index>(), bits in 1_u8..) {
+    fn decode_journal_refuses_damage_before_the_last_line(first in entry(), second in entry(), at in any::<prop::sample::Index>(), bits in 1_u8..) {
         let mut bytes = encode_entry(1, &first).into_bytes();
         // The line's own end: without it two lines become one.
         let at = at.index(bytes.len() - 1);
@@ -343,7 +343,7 @@ proptest! {
 
     /// Replaying is a fold: where a snapshot is taken does not matter.
     #[test]
-    fn replaying_in_two_parts_is_replaying_at_once(entries in vec(entry(), 0..8), at in any::<prop::sample::Index>()) {
+    fn replay_in_two_parts_is_replay_at_once(entries in vec(entry(), 0..8), at in any::<prop::sample::Index>()) {
         let play = |state, entries: &[(u64, JournalEntry)]| {
             entries.iter().fold(state, |state, (at, entry)| replay(state, *at, entry))
         };
@@ -357,7 +357,7 @@ proptest! {
 
 /// Journals from before leases could be taken over are written and read as they were.
 #[test]
-fn a_lease_that_was_taken_from_nobody_says_nothing_of_it() {
+fn encode_entry_omits_preempted_of_a_free_lease() {
     let leased = JournalEntry::Leased { epoch: 7, owner: "ann".into(), at: 4, preempted: None };
     let line = encode_entry(1, &leased);
     let expected = r#"{"leased":{"epoch":7,"owner":"ann","at":4}}}"#;
@@ -366,7 +366,7 @@ fn a_lease_that_was_taken_from_nobody_says_nothing_of_it() {
 }
 
 #[test]
-fn a_newer_version_is_told_from_damage() {
+fn decode_state_tells_a_newer_version_from_damage() {
     let state = State::new("shop", None, "clouds", "l", LineageKey(vec![1]));
     let text = String::from_utf8(encode_state(&state)).unwrap();
     let (first, rest) = text.split_once('\n').unwrap();

@@ -294,7 +294,7 @@ mod tests {
     use super::{AdvisedCommand, in_world, restored, unbroken};
 
     #[test]
-    fn words_are_quoted_for_a_shell() {
+    fn advised_command_quotes_words_for_a_shell() {
         let unprotect =
             AdvisedCommand::StateUnprotect { stack: "shop@drill", address: "node[\"it's\"]" };
         assert_eq!(
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_say_in_which_world_they_act() {
+    fn in_world_says_in_which_world_commands_act() {
         let text = format!(
             "see {}, or {}",
             AdvisedCommand::Kinds { kind: None },
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrapped_keeps_its_commands_whole() {
+    fn unbroken_keeps_commands_whole() {
         let text = format!("first {} and then `x y`, `lifeboat open", AdvisedCommand::Init);
         let whole = unbroken(&text);
         let words: Vec<&str> = whole.split(' ').collect();

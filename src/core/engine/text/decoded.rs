@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_undone_and_keep_their_places() {
+    fn decoded_undoes_escapes_and_keeps_their_places() {
         check(Decoder::Url, "a%C3%BCb %zz", "üb", "%C3%BCb");
         check(Decoder::Form, "x+y%2b", " y+", "+y%2b");
         check(

@@ -188,7 +188,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn near_misses_are_found_and_far_ones_are_not() {
+    fn nearest_finds_near_misses_only() {
         let names = ["region", "label", "protocol", "linode.instance"];
         assert_eq!(nearest("regoin", names), Some("region"));
         assert_eq!(nearest("lable", names), Some("label"));

@@ -110,7 +110,7 @@ mod tests {
     use super::{colored, escape_control, lines, uncleaned};
 
     #[test]
-    fn nothing_acts_on_a_terminal() {
+    fn escape_control_leaves_nothing_that_acts_on_a_terminal() {
         let nasty = "a\u{1b}]8;;http://x\u{7}b\r\nc\u{202e}d\u{9b}31me";
         assert_eq!(
             escape_control(nasty),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn colors_of_ours_stay_and_nothing_else() {
+    fn colored_keeps_our_colors_and_nothing_else() {
         let told = colored("\u{1b}[31;1mred\u{1b}[0m \u{1b}[2J\u{1b}]0;t\u{7} \u{1b}");
         assert_eq!(told, "\u{1b}[31;1mred\u{1b}[0m \\u{1b}[2J\\u{1b}]0;t\\u{7} \\u{1b}");
     }

@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_found_in_every_form() {
+    fn redact_finds_a_secret_in_every_form() {
         let redactor = knows(SECRET);
         let json = |it: &str| serde_json::to_string(it).unwrap();
         let ascii: Vec<String> = SECRET.encode_utf16().map(|it| format!("\\u{it:04x}")).collect();
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_known_by_their_looks() {
+    fn redact_knows_credentials_by_their_looks() {
         looks("at https://ann:p@ss@h.example/v4?x", "at https://(sensitive)@h.example/v4?x");
         looks(
             "https://h.example/a@b http://127.0.0.1:80/",
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_ordinary_things_stay() {
+    fn redact_keeps_short_and_ordinary_values() {
         let redactor = knows("shop1");
         assert_eq!(redactor.redact("shop1 shop10 x-shop1"), "(sensitive) shop10 x-(sensitive)");
         let redactor = knows("abcd");
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_and_lines_of_what_is_secret_are_secret() {
+    fn redact_hides_parts_and_lines_of_a_secret() {
         let redactor = Redactor::default();
         let map = Value::from_json(
             &serde_json::json!({ "password": ["pass-canary", { "x": "deep-canary" }] }),
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_of_ours_loses_what_is_known_and_nothing_else() {
+    fn hide_removes_what_is_known_and_nothing_else() {
         let redactor = knows("s3cret-canary");
         let text = "{\"a\": \"http://a:b@c/\", \"b\": \"s3cret-canary\"}";
         assert_eq!(redactor.hide(text), "{\"a\": \"http://a:b@c/\", \"b\": \"(sensitive)\"}");

@@ -212,7 +212,7 @@ mod tests {
     use super::wrap;
 
     #[test]
-    fn sentences_are_wrapped_between_words() {
+    fn wrap_breaks_between_words_and_keeps_commands() {
         assert_eq!(wrap("a bb ccc dddd", "  ", 6), ["a bb", "  ccc", "  dddd"]);
         assert_eq!(wrap("a bb", "", 0), ["a bb"]);
         assert_eq!(

@@ -14,7 +14,7 @@ fn units(read: i64, write: i64) -> String {
 }
 
 #[test]
-fn capacity_changes() {
+fn update_table_changes_capacity() {
     check(&format!(
         r#"{PAID}
         10s us-east-1 DescribeTable orders
@@ -44,7 +44,7 @@ fn capacity_changes() {
 }
 
 #[test]
-fn decreases_are_counted_by_day() {
+fn update_table_counts_decreases_by_day() {
     let mut client = Client::new();
     client.play(PAID);
     for (at, read) in [(10, 9), (20, 8), (30, 7), (40, 6)] {
@@ -66,7 +66,7 @@ fn decreases_are_counted_by_day() {
 }
 
 #[test]
-fn billing_switches() {
+fn update_table_switches_billing() {
     check(&format!(
         r#"{PAID}
         10s us-east-1 UpdateTable orders, "BillingMode": "PAY_PER_REQUEST", {some}
@@ -95,7 +95,7 @@ fn billing_switches() {
 }
 
 #[test]
-fn limits_and_warmth() {
+fn update_table_sets_limits_and_warm_throughput() {
     check(&format!(
         r#"{ORDERS}
         10s us-east-1 UpdateTable orders, "OnDemandThroughput": {{"MaxReadRequestUnits": 5, "MaxWriteRequestUnits": 6}}
@@ -121,7 +121,7 @@ fn limits_and_warmth() {
 }
 
 #[test]
-fn indexes_one_at_a_time() {
+fn update_table_changes_one_index_at_a_time() {
     let create = |name: &str| {
         format!(
             r#""AttributeDefinitions": [{{"AttributeName": "{name}", "AttributeType": "S"}}], "GlobalSecondaryIndexUpdates": [{{"Create": {{"IndexName": "{name}", "KeySchema": [{{"AttributeName": "{name}", "KeyType": "HASH"}}], "Projection": {{"ProjectionType": "ALL"}}}}}}]"#

@@ -8,7 +8,7 @@ fn group() -> String {
 }
 
 #[test]
-fn indexes_and_time_to_live_are_shared() {
+fn update_table_and_time_to_live_are_shared_in_a_group() {
     check(&format!(
         r#"{}
         40s us-west-2 UpdateTable orders, "AttributeDefinitions": [{{"AttributeName": "who", "AttributeType": "S"}}], "GlobalSecondaryIndexUpdates": [{{"Create": {{"IndexName": "who", "KeySchema": [{{"AttributeName": "who", "KeyType": "HASH"}}], "Projection": {{"ProjectionType": "ALL"}}}}}}]
@@ -42,7 +42,7 @@ fn indexes_and_time_to_live_are_shared() {
 }
 
 #[test]
-fn billing_and_limits_are_shared() {
+fn update_table_shares_billing_and_limits_in_a_group() {
     check(&format!(
         r#"{}
         40s us-east-1 UpdateTable orders, "BillingMode": "PROVISIONED", "ProvisionedThroughput": {{"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}
@@ -70,7 +70,7 @@ fn billing_and_limits_are_shared() {
 }
 
 #[test]
-fn recovery_and_tags_are_not_shared() {
+fn update_continuous_backups_and_tag_resource_are_not_shared() {
     check(&format!(
         r#"{}
         40s us-east-1 UpdateContinuousBackups orders, "PointInTimeRecoverySpecification": {{"PointInTimeRecoveryEnabled": true}}
@@ -87,7 +87,7 @@ fn recovery_and_tags_are_not_shared() {
 }
 
 #[test]
-fn encryption_is_of_one_kind() {
+fn update_table_allows_one_kind_of_encryption_in_a_group() {
     check(&format!(
         r#"{}
         40s us-east-1 UpdateTable orders, "SSESpecification": {{"Enabled": true, "SSEType": "KMS", "KMSMasterKeyId": "alias/mine"}}

@@ -5,7 +5,7 @@ use crate::dynamodb::tests::client::{Client, ORDERS, check};
 use crate::dynamodb::tests::joining::add;
 
 #[test]
-fn items_flow_both_ways() {
+fn put_item_and_update_item_flow_both_ways() {
     check(&format!(
         r#"{ORDERS}
         10s us-east-1 UpdateTable orders, {west}
@@ -38,7 +38,7 @@ fn items_flow_both_ways() {
 }
 
 #[test]
-fn conditions_hold() {
+fn put_item_checks_conditions() {
     let new = r#""Item": {"id": {"S": "a"}}, "ConditionExpression": "attribute_not_exists(id)""#;
     check(&format!(
         r#"{ORDERS}
@@ -59,7 +59,7 @@ fn conditions_hold() {
 }
 
 #[test]
-fn items_outlive_the_process() {
+fn open_reads_items_that_outlive_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let mut client = Client::instant();
     client.items = Items::open(folder.path()).unwrap();
@@ -72,7 +72,7 @@ fn items_outlive_the_process() {
 }
 
 #[test]
-fn many_items_are_copied() {
+fn update_table_copies_many_items_to_a_new_member() {
     let mut client = Client::instant();
     client.play(ORDERS);
     let long = "x".repeat(20_000);
@@ -91,7 +91,7 @@ fn many_items_are_copied() {
 }
 
 #[test]
-fn another_process_may_make_the_table_anew() {
+fn apply_takes_a_table_made_anew_by_another_process() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = Client::instant();
     first.items = Items::open(folder.path()).unwrap();
@@ -112,7 +112,7 @@ fn another_process_may_make_the_table_anew() {
 }
 
 #[test]
-fn a_server_may_share_it() {
+fn cloud_and_items_can_be_shared_by_a_server() {
     fn sendable<T: Send>(_: T) {}
     let client = Client::new();
     sendable((client.cloud, client.items));

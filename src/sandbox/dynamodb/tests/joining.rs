@@ -7,7 +7,7 @@ pub(super) fn add(region: &str) -> String {
 }
 
 #[test]
-fn an_empty_table_spreads_fast() {
+fn update_table_adds_a_member_to_an_empty_table_fast() {
     check(&format!(
         r#"{ORDERS}
         10s us-east-1 UpdateTable orders, {west}
@@ -61,7 +61,7 @@ fn an_empty_table_spreads_fast() {
 }
 
 #[test]
-fn a_table_with_an_item_takes_minutes() {
+fn update_table_adds_a_member_to_a_table_with_an_item_in_minutes() {
     check(&format!(
         r#"{ORDERS}
         9s us-east-1 PutItem orders, "Item": {{"id": {{"S": "a"}}, "n": {{"N": "1"}}}}
@@ -94,7 +94,7 @@ fn a_table_with_an_item_takes_minutes() {
 }
 
 #[test]
-fn one_action_per_call() {
+fn update_table_takes_one_replica_action_per_call() {
     check(&format!(
         r#"{ORDERS}
         10s us-east-1 UpdateTable orders, "ReplicaUpdates": [{{"Create": {{"RegionName": "us-west-2"}}}}, {{"Create": {{"RegionName": "eu-west-1"}}}}]
@@ -125,7 +125,7 @@ fn one_action_per_call() {
 }
 
 #[test]
-fn a_foreign_table_is_in_the_way() {
+fn update_table_refuses_a_member_where_another_table_exists() {
     let there = ORDERS.replace("us-east-1", "us-west-2");
     check(&format!(
         "{ORDERS}{there}
@@ -136,7 +136,7 @@ fn a_foreign_table_is_in_the_way() {
 }
 
 #[test]
-fn provisioned_tables_and_keys() {
+fn update_table_refuses_members_of_provisioned_tables() {
     let paid = ORDERS.replace(
         r#""BillingMode": "PAY_PER_REQUEST""#,
         r#""ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}"#,

@@ -8,7 +8,7 @@ pub(super) fn delete(region: &str) -> String {
 }
 
 #[test]
-fn a_replica_leaves_in_steps() {
+fn update_table_removes_a_member_in_steps() {
     check(&format!(
         r#"{ORDERS}
         10s us-east-1 UpdateTable orders, {add}
@@ -45,7 +45,7 @@ fn a_replica_leaves_in_steps() {
 }
 
 #[test]
-fn with_items_it_takes_longer() {
+fn update_table_removes_a_member_with_items_more_slowly() {
     check(&format!(
         r#"{ORDERS}
         10s us-east-1 UpdateTable orders, {add}
@@ -71,7 +71,7 @@ fn with_items_it_takes_longer() {
 }
 
 #[test]
-fn the_source_goes_last() {
+fn delete_table_refuses_a_source_region_before_its_members() {
     check(&format!(
         r#"{ORDERS}
         10s us-east-1 UpdateTable orders, {west}
@@ -99,7 +99,7 @@ fn the_source_goes_last() {
 }
 
 #[test]
-fn after_a_day_the_source_may_leave() {
+fn delete_table_lets_a_source_region_go_after_a_day() {
     check(&format!(
         r#"{ORDERS}
         10s us-east-1 UpdateTable orders, {west}
@@ -123,7 +123,7 @@ fn after_a_day_the_source_may_leave() {
 }
 
 #[test]
-fn protection_is_each_regions_own() {
+fn delete_table_obeys_the_protection_of_each_region() {
     check(&format!(
         r#"{ORDERS}
         10s us-east-1 UpdateTable orders, {west}

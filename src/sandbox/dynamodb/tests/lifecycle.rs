@@ -3,7 +3,7 @@
 use crate::dynamodb::tests::client::{Client, ORDERS, check};
 
 #[test]
-fn a_table_comes_and_goes() {
+fn create_table_and_delete_table_take_their_time() {
     check(&format!(
         r#"{ORDERS}
         1s us-east-1 DescribeTable orders
@@ -46,7 +46,7 @@ fn a_table_comes_and_goes() {
 }
 
 #[test]
-fn a_table_is_born_protected_and_stays() {
+fn create_table_makes_a_protected_table() {
     check(
         r#"
         0s us-east-1 CreateTable safe, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST", "DeletionProtectionEnabled": true
@@ -58,7 +58,7 @@ fn a_table_is_born_protected_and_stays() {
 }
 
 #[test]
-fn each_life_of_a_table_has_an_id_of_its_own() {
+fn create_table_gives_each_table_an_id_of_its_own() {
     let mut client = Client::instant();
     let mut ids = Vec::new();
     for _ in 0..2 {
@@ -71,7 +71,7 @@ fn each_life_of_a_table_has_an_id_of_its_own() {
 }
 
 #[test]
-fn protection_and_its_pause() {
+fn update_table_switches_protection_with_a_pause() {
     check(&format!(
         r#"{ORDERS}
         10s us-east-1 UpdateTable orders, "DeletionProtectionEnabled": true
@@ -92,7 +92,7 @@ fn protection_and_its_pause() {
 }
 
 #[test]
-fn what_a_create_must_say() {
+fn create_table_refuses_what_is_missing_or_malformed() {
     check(
         r#"
         0s us-east-1 CreateTable ab
@@ -124,7 +124,7 @@ fn what_a_create_must_say() {
 }
 
 #[test]
-fn names_come_in_pages() {
+fn list_tables_answers_in_pages() {
     let mut client = Client::instant();
     for name in ["ccc", "aaa", "bbb"] {
         client.play(&ORDERS.replace("orders", name));

@@ -27,7 +27,7 @@ fn pair() -> Client {
 }
 
 #[test]
-fn a_write_travels_and_the_last_writer_wins() {
+fn put_item_travels_and_the_last_writer_wins() {
     pair().play(
         r#"
         50s us-east-1 PutItem orders, "Item": {"id": {"S": "a"}, "n": {"N": "1"}}
@@ -53,7 +53,7 @@ fn a_write_travels_and_the_last_writer_wins() {
 }
 
 #[test]
-fn journeys_differ_within_their_bounds_and_a_seed_replays_them() {
+fn journey_varies_within_its_bounds_and_a_seed_repeats_it() {
     let links = |seed| Links { lag: (300, 1_800), seed, ..Links::default() };
     let journeys = |seed| (1..200).map(|it| links(seed).journey(it)).collect::<Vec<_>>();
     assert_eq!(journeys(1), journeys(1));
@@ -65,7 +65,7 @@ fn journeys_differ_within_their_bounds_and_a_seed_replays_them() {
 /// What had arrived before the loss is there; what was on its way in either direction waits, and loses against what was
 /// written later.
 #[test]
-fn a_lost_region_is_caught_up_with_when_it_is_back() {
+fn set_links_delivers_what_waited_when_a_region_recovers() {
     let mut client = pair();
     client.play(
         r#"
@@ -104,7 +104,7 @@ fn a_lost_region_is_caught_up_with_when_it_is_back() {
 }
 
 #[test]
-fn a_newcomer_gets_what_was_on_its_way_while_it_was_made() {
+fn update_table_gives_a_new_member_what_was_on_its_way() {
     let mut client = pair();
     client.play(&format!(
         r#"
@@ -120,7 +120,7 @@ fn a_newcomer_gets_what_was_on_its_way_while_it_was_made() {
 }
 
 #[test]
-fn a_group_with_a_lost_member_is_frozen_but_for_what_is_each_regions_own() {
+fn update_table_is_refused_in_a_group_with_a_lost_member() {
     let script = |answer: &str| {
         format!(
             r#"
@@ -158,7 +158,7 @@ fn a_group_with_a_lost_member_is_frozen_but_for_what_is_each_regions_own() {
 }
 
 #[test]
-fn a_lost_region_cannot_be_joined() {
+fn update_table_refuses_a_member_in_a_lost_region() {
     let mut client = Client::new();
     client.cloud.set_links(without("us-west-2", 0, GroupsMode::Frozen));
     client.play(&format!(

@@ -6,7 +6,7 @@ use crate::dynamodb::tests::client::{Client, ORDERS, START};
 use crate::dynamodb::tests::joining::add;
 
 #[test]
-fn another_process_sees_the_same() {
+fn apply_shows_another_process_the_same_tables() {
     let mut first = Client::new();
     let mut second = Client::new();
     first.play(ORDERS);
@@ -33,7 +33,7 @@ fn another_process_sees_the_same() {
 }
 
 #[test]
-fn the_summary_is_of_now() {
+fn show_summarizes_the_tables_of_now() {
     let mut client = Client::new();
     assert!(client.cloud.is_empty());
     client.play(ORDERS);
@@ -48,7 +48,7 @@ fn the_summary_is_of_now() {
 }
 
 #[test]
-fn at_once_when_instant() {
+fn update_table_is_done_at_once_when_instant() {
     let mut client = Client::instant();
     client.play(ORDERS);
     client.play(&format!(

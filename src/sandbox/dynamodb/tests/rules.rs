@@ -3,7 +3,7 @@
 use crate::dynamodb::tests::client::{Client, ORDERS, check};
 
 #[test]
-fn one_change_per_call() {
+fn update_table_takes_one_change_per_call() {
     let sse = r#""SSESpecification": {"Enabled": true}"#;
     let class = r#""TableClass": "STANDARD_INFREQUENT_ACCESS""#;
     let protection = r#""DeletionProtectionEnabled": true"#;
@@ -50,7 +50,7 @@ fn one_change_per_call() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_and_nothing_is_kept_of_it() {
+fn update_time_to_live_keeps_nothing_of_what_was_refused() {
     check(&format!(
         r#"{ORDERS}
         10s us-east-1 UpdateTimeToLive orders, "TimeToLiveSpecification": {{"Enabled": true, "AttributeName": ""}}
@@ -68,7 +68,7 @@ fn what_cannot_be_meant_is_refused_and_nothing_is_kept_of_it() {
 }
 
 #[test]
-fn streams_are_switched_not_changed() {
+fn update_table_switches_streams_and_does_not_change_them() {
     let on = r#""StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"}"#;
     let off = r#""StreamSpecification": {"StreamEnabled": false}"#;
     check(&format!(
@@ -102,7 +102,7 @@ fn streams_are_switched_not_changed() {
 }
 
 #[test]
-fn a_class_may_change_twice() {
+fn update_table_changes_the_class_twice_at_most() {
     let rare = r#""TableClass": "STANDARD_INFREQUENT_ACCESS""#;
     check(&format!(
         r#"{ORDERS}
@@ -122,7 +122,7 @@ fn a_class_may_change_twice() {
 }
 
 #[test]
-fn encryption_runs_while_the_table_is_active() {
+fn update_table_encrypts_while_the_table_is_active() {
     let key = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-4333-8444-555555555555";
     let arn = format!(
         r#""SSESpecification": {{"Enabled": true, "SSEType": "KMS", "KMSMasterKeyId": "{key}"}}"#

@@ -77,7 +77,7 @@ fn shared(client: &mut Client, at: Millis, region: &str) -> Option<(Vec<String>,
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn members_stay_alike(
+    fn update_table_and_items_keep_members_alike_in_any_sequence(
         calls in prop::collection::vec((0u8..16, 0usize..3, 1usize..3, 0u8..6, 0i64..400), 1..40)
     ) {
         let mut client = Client::new();

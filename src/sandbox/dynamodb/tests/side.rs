@@ -3,7 +3,7 @@
 use crate::dynamodb::tests::client::{ORDERS, check};
 
 #[test]
-fn tags_lock_and_lag() {
+fn tag_resource_locks_and_lags() {
     let arn = r#""ResourceArn": "arn:aws:dynamodb:us-east-1:000000000000:table/orders""#;
     check(&format!(
         r#"{ORDERS}
@@ -34,7 +34,7 @@ fn tags_lock_and_lag() {
 }
 
 #[test]
-fn time_to_live_changes_rarely() {
+fn update_time_to_live_changes_rarely() {
     let on = r#""TimeToLiveSpecification": {"Enabled": true, "AttributeName": "until"}"#;
     let off = r#""TimeToLiveSpecification": {"Enabled": false, "AttributeName": "until"}"#;
     check(&format!(
@@ -70,7 +70,7 @@ fn time_to_live_changes_rarely() {
 }
 
 #[test]
-fn recovery_is_at_hand_after_a_while() {
+fn update_continuous_backups_is_refused_for_a_while() {
     let on = r#""PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true}"#;
     check(&format!(
         r#"{ORDERS}

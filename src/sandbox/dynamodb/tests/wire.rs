@@ -13,7 +13,7 @@ fn ask(change: impl FnOnce(&mut SandboxRequest)) -> (u16, String, String) {
 }
 
 #[test]
-fn refusals_of_the_front_door() {
+fn read_call_refuses_malformed_requests() {
     let header = |name: &'static str, value: Option<&'static str>| {
         move |it: &mut SandboxRequest| {
             it.headers.retain(|(key, _)| key != name);
@@ -40,13 +40,13 @@ fn refusals_of_the_front_door() {
 }
 
 #[test]
-fn the_region_stands_in_the_scope() {
+fn region_of_reads_the_credential_scope() {
     assert_eq!(region_of(&request("eu-west-1", "ListTables", "{}")), Some("eu-west-1"));
     assert_eq!(region_of(&SandboxRequest::default()), None);
 }
 
 #[test]
-fn answers_carry_their_headers() {
+fn answer_carries_its_headers() {
     let mut client = Client::new();
     let answer = client.send(0, "us-east-1", "ListTables", "{}");
     let header = |name: &str| {

@@ -95,7 +95,7 @@ mod tests {
     use super::{App, AppAnswer, BrokenApp};
 
     #[test]
-    fn ssh_answers_before_the_application_does_and_other_ports_never() {
+    fn answers_on_ssh_before_the_application_and_on_no_other_port() {
         let app = App { start: Some(60_000), ports: Some([8080].into()), broken: None };
         let at = |port, runs_for| app.answers(port, runs_for, false);
         assert_eq!((at(22, 0), at(8080, 59_999)), (AppAnswer::Well, AppAnswer::Closed));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_one_answers_errors_or_not_at_all() {
+    fn answers_errors_or_nothing_when_the_application_is_broken() {
         let broken = |how| App { broken: Some(how), ..App::default() }.answers(80, 1, false);
         assert_eq!(broken(BrokenApp::Errors), AppAnswer::Errors);
         assert_eq!(broken(BrokenApp::Closed), AppAnswer::Closed);

@@ -106,7 +106,7 @@ mod tests {
     use super::{RateLimits, Windows};
 
     #[test]
-    fn a_window_fills_and_opens_again() {
+    fn enter_fills_a_window_that_opens_again() {
         let (mut windows, limits) = (Windows::default(), RateLimits::default());
         let operation = "POST /linode/instances";
         for _ in 0..20 {

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_about_it_decides_and_then_the_policy() {
+    fn lets_in_follows_the_first_matching_rule_then_the_policy() {
         let closed = json!({ "inbound_policy": "DROP", "inbound": [
             rule("DROP", "TCP", "81", "0.0.0.0/0"),
             rule("ACCEPT", "TCP", "80-90, 443", "192.168.255.0/24"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn balancers_must_all_be_let_in_and_none_shut_out() {
+    fn lets_in_requires_all_balancers_admitted_and_none_blocked() {
         let only = |action: &str, policy: &str, network: &str| json!({ "inbound_policy": policy, "inbound": [rule(action, "ALL", "", network)] });
         let seen = |rules: &Value| lets_in(rules, PacketSource::Balancers, 80);
         assert!(seen(&only("ACCEPT", "DROP", "192.168.0.0/16")));

@@ -11,7 +11,7 @@ fn ordered(user: &str) -> Value {
 }
 
 #[test]
-fn only_keys_of_users_of_the_account_are_put_on_a_machine() {
+fn create_instance_takes_keys_of_users_of_the_account_only() {
     let mut bench = Bench::new();
     let order = "POST /linode/instances";
     let said = bench.said(order, &ordered("jane"));
@@ -41,7 +41,7 @@ fn only_keys_of_users_of_the_account_are_put_on_a_machine() {
 }
 
 #[test]
-fn a_rebuild_keeps_or_changes_the_encryption_of_disks() {
+fn rebuild_keeps_or_changes_the_encryption_of_disks() {
     let mut bench = Bench::new();
     let id = bench.machine("us-east", "web-0")["id"].clone();
     let path = format!("/linode/instances/{id}");
@@ -58,7 +58,7 @@ fn a_rebuild_keeps_or_changes_the_encryption_of_disks() {
 }
 
 #[test]
-fn addresses_of_both_families_are_listed_and_none_is_wrongly_public() {
+fn list_ips_shows_both_families_and_what_is_public() {
     let mut bench = Bench::new();
     let id = bench.machine("us-east", "web-0")["id"].clone();
     let all = bench.get("/networking/ips");
@@ -70,7 +70,7 @@ fn addresses_of_both_families_are_listed_and_none_is_wrongly_public() {
 }
 
 #[test]
-fn events_name_what_they_are_about() {
+fn list_events_names_what_they_are_about() {
     let mut bench = Bench::new();
     let zone = json!({ "domain": "example.com", "type": "master", "soa_email": "ops@example.com" });
     bench.ok("POST /domains", &zone);
@@ -88,7 +88,7 @@ fn events_name_what_they_are_about() {
 }
 
 #[test]
-fn words_and_fields_as_they_were_recorded() {
+fn update_record_and_refusals_use_the_recorded_words() {
     let mut bench = Bench::new();
     let id = bench.machine("us-east", "web-0")["id"].clone();
     let zone = json!({ "domain": "example.com", "type": "master", "soa_email": "ops@example.com" });

@@ -11,7 +11,7 @@ fn balancer(bench: &mut Bench) -> String {
 }
 
 #[test]
-fn what_nobody_said_is_as_it_was_recorded() {
+fn create_nodebalancer_and_config_fill_recorded_defaults() {
     let mut bench = Bench::new();
     let made = bench.ok("POST /nodebalancers", &json!({ "region": "us-east" }));
     assert_eq!(made["label"], json!(format!("balancer{}", made["id"])));
@@ -37,7 +37,7 @@ fn what_nobody_said_is_as_it_was_recorded() {
 }
 
 #[test]
-fn what_is_refused() {
+fn create_nodebalancer_config_and_node_refuse_mistakes() {
     let mut bench = Bench::new();
     let path = balancer(&mut bench);
     let configs = format!("POST {path}/configs");
@@ -89,7 +89,7 @@ fn what_is_refused() {
 }
 
 #[test]
-fn nodes_are_up_as_long_as_the_machine_behind_them_is() {
+fn get_node_is_up_as_long_as_the_machine_behind_it() {
     let mut bench = Bench::new();
     bench.machine("us-east", "web-0");
     let path = balancer(&mut bench);
@@ -132,7 +132,7 @@ fn nodes_are_up_as_long_as_the_machine_behind_them_is() {
 }
 
 #[test]
-fn a_rebuild_keeps_named_nodes_makes_new_ones_and_deletes_the_rest() {
+fn rebuild_config_keeps_named_nodes_and_deletes_the_rest() {
     let mut bench = Bench::new();
     let path = balancer(&mut bench);
     let config = bench.ok(
@@ -160,7 +160,7 @@ fn a_rebuild_keeps_named_nodes_makes_new_ones_and_deletes_the_rest() {
 }
 
 #[test]
-fn certificates_are_never_shown_again() {
+fn create_config_never_shows_certificates_again() {
     let mut bench = Bench::new();
     let path = balancer(&mut bench);
     // DER with a commonName and nothing else is all that is looked at.

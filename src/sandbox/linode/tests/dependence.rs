@@ -19,7 +19,7 @@ fn balancer(bench: &mut Bench, region: &str, label: &str) -> (Value, Value) {
 }
 
 #[test]
-fn machines_and_regions_by_path_and_body() {
+fn lose_takes_calls_that_name_its_machines_or_region() {
     let mut bench = Bench::new();
     let here = bench.machine("us-east", "here")["id"].clone();
     let there = bench.machine("eu-west", "there")["id"].clone();
@@ -52,7 +52,7 @@ fn machines_and_regions_by_path_and_body() {
 }
 
 #[test]
-fn firewalls_of_and_nodes_from_a_lost_region() {
+fn lose_takes_firewalls_and_nodes_of_its_region() {
     let mut bench = Bench::new();
     let machine = bench.machine("us-east", "here");
     let here = &machine["id"];
@@ -103,7 +103,7 @@ fn firewalls_of_and_nodes_from_a_lost_region() {
 }
 
 #[test]
-fn a_loss_can_refuse_or_say_503_and_what_is_global_can_be_lost_too() {
+fn lose_can_refuse_or_answer_503_and_take_what_is_global() {
     let mut bench = Bench::new();
     let here = bench.machine("us-east", "here")["id"].clone();
     bench.world.faults.lose(0, "linode:us-east", LostHow::Unavailable);

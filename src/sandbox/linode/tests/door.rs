@@ -7,7 +7,7 @@ use crate::linode::data::restricted::RestrictedToken;
 use crate::world::core::SandboxReply;
 
 #[test]
-fn only_catalogues_are_open_to_everyone() {
+fn authorization_is_not_needed_for_catalogs_only() {
     let mut bench = Bench::new();
     for (path, token, expected) in [
         ("/profile", "Bearer token", 200),
@@ -29,7 +29,7 @@ fn only_catalogues_are_open_to_everyone() {
 }
 
 #[test]
-fn every_answer_tells_its_limits_and_the_version() {
+fn answer_tells_its_rate_limits_and_the_version() {
     let mut bench = Bench::new();
     let reply = bench.reply("GET /domains", &Value::Null, &[]);
     let header = |reply: &SandboxReply, wanted: &str| {
@@ -55,7 +55,7 @@ fn every_answer_tells_its_limits_and_the_version() {
 }
 
 #[test]
-fn faults_of_requests_say_whether_the_request_was_carried_out() {
+fn fault_tells_whether_the_request_was_carried_out() {
     let mut bench = Bench::new();
     let mut made = 0;
     for (effect, kind, carried_out) in [
@@ -86,7 +86,7 @@ fn faults_of_requests_say_whether_the_request_was_carried_out() {
 }
 
 #[test]
-fn requests_are_counted_and_recorded_when_asked() {
+fn counts_and_recorded_tell_the_requests() {
     let mut bench = Bench::new();
     bench.world.start_record();
     bench.get("/linode/instances");
@@ -100,7 +100,7 @@ fn requests_are_counted_and_recorded_when_asked() {
 
 /// Lists without the rest, "Not found" of it, and a no to what is only to be looked at.
 #[test]
-fn a_restricted_user_sees_what_it_was_granted() {
+fn grants_limit_what_a_restricted_user_sees() {
     let mut bench = Bench::new();
     let id = |it: &Value| it["id"].as_u64().unwrap();
     let mine = id(&bench.machine("us-east", "mine"));
@@ -159,7 +159,7 @@ fn a_restricted_user_sees_what_it_was_granted() {
 }
 
 #[test]
-fn the_customer_has_a_name_that_is_never_real() {
+fn get_account_names_a_customer_that_is_never_real() {
     let mut bench = Bench::new();
     assert_eq!(bench.get("/account")["euuid"].as_str().unwrap().len(), 36);
     bench.check(&[

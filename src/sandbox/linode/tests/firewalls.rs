@@ -15,7 +15,7 @@ fn rules(ports: &str) -> Value {
 }
 
 #[test]
-fn rules_come_back_as_sent_and_step_their_version_only_when_they_differ() {
+fn update_rules_steps_the_version_only_when_they_differ() {
     let mut bench = Bench::new();
     let made = bench
         .ok("POST /networking/firewalls", &json!({ "label": "front", "rules": rules("80,443") }));
@@ -39,7 +39,7 @@ fn rules_come_back_as_sent_and_step_their_version_only_when_they_differ() {
 }
 
 #[test]
-fn what_is_refused() {
+fn create_firewall_and_ssh_key_refuse_mistakes() {
     let mut bench = Bench::new();
     bench.ok("POST /networking/firewalls", &json!({ "label": "front", "rules": rules("80") }));
     let post = "POST /networking/firewalls";
@@ -75,7 +75,7 @@ fn what_is_refused() {
 }
 
 #[test]
-fn a_firewall_stands_before_machines_and_balancers_until_it_is_deleted() {
+fn create_device_lasts_until_the_firewall_is_deleted() {
     let mut bench = Bench::new();
     let firewall =
         bench.ok("POST /networking/firewalls", &json!({ "label": "front", "rules": rules("80") }));

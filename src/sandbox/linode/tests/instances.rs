@@ -7,7 +7,7 @@ use crate::linode::data::catalog::{plan_number, types};
 use lifeboat_core::kinds::builtin;
 
 #[test]
-fn a_create_is_refused_for_all_its_mistakes_at_once() {
+fn create_instance_refuses_all_mistakes_at_once() {
     let mut bench = Bench::new();
     bench.machine("us-east", "taken");
     bench.check(&[
@@ -47,7 +47,7 @@ fn a_create_is_refused_for_all_its_mistakes_at_once() {
 }
 
 #[test]
-fn a_machine_provisions_boots_and_runs_as_time_passes() {
+fn create_instance_provisions_boots_and_runs_as_time_passes() {
     let mut bench = Bench::new();
     let made = bench.machine("us-east", "web-0");
     let path = format!("/linode/instances/{}", made["id"]);
@@ -76,7 +76,7 @@ fn a_machine_provisions_boots_and_runs_as_time_passes() {
 }
 
 #[test]
-fn without_an_image_or_with_booted_false_it_stays_off() {
+fn create_instance_stays_off_without_an_image_or_boot() {
     let mut bench = Bench::new();
     let bare =
         bench.ok("POST /linode/instances", &json!({ "region": "us-east", "type": "g6-nanode-1" }));
@@ -100,7 +100,7 @@ fn without_an_image_or_with_booted_false_it_stays_off() {
 }
 
 #[test]
-fn one_job_at_a_time_and_some_seconds_of_peace_after_running() {
+fn shutdown_is_refused_while_another_job_runs() {
     let mut bench = Bench::new();
     let id = bench.machine("us-east", "web-0")["id"].clone();
     let path = format!("/linode/instances/{id}");
@@ -133,7 +133,7 @@ fn one_job_at_a_time_and_some_seconds_of_peace_after_running() {
 }
 
 #[test]
-fn resize_and_rebuild() {
+fn resize_and_rebuild_check_and_change_a_machine() {
     let mut bench = Bench::new();
     let id = bench.machine("us-east", "web-0")["id"].clone();
     let path = format!("/linode/instances/{id}");
@@ -187,7 +187,7 @@ fn resize_and_rebuild() {
 }
 
 #[test]
-fn one_private_address_per_machine_and_unique_in_its_region() {
+fn allocate_ip_gives_one_private_address_per_machine() {
     let mut bench = Bench::new();
     let one = bench.machine("us-east", "one");
     let two = bench.machine("us-east", "two");
@@ -219,7 +219,7 @@ fn one_private_address_per_machine_and_unique_in_its_region() {
 
 /// A wrong size would plan a resize that is refused, or a replace for nothing.
 #[test]
-fn the_kind_knows_the_disk_of_every_plan() {
+fn types_have_the_disks_that_the_kind_knows() {
     let catalog = builtin();
     let attribute = catalog.get("linode.instance").unwrap().attribute("type").unwrap();
     let told = attribute.on_shrink.as_ref().unwrap().of.clone();

@@ -16,7 +16,7 @@ fn labels(bench: &mut Bench, path: &str, filter: &Value) -> Vec<String> {
 }
 
 #[test]
-fn pages_are_between_25_and_500_rows() {
+fn list_has_pages_of_25_to_500_rows() {
     let mut bench = Bench::new();
     bench.world.linode.set_limits(&crate::linode::RateLimits::lifted());
     for number in 0..60 {
@@ -40,7 +40,7 @@ fn pages_are_between_25_and_500_rows() {
 }
 
 #[test]
-fn filters() {
+fn list_obeys_filters() {
     let mut bench = Bench::new();
     for (label, region, tag) in
         [("web-0", "us-east", "one"), ("web-1", "eu-west", "one"), ("db-0", "us-east", "TWO")]
@@ -90,7 +90,7 @@ fn filters() {
 }
 
 #[test]
-fn a_tag_leads_to_what_wears_it_until_it_is_deleted() {
+fn get_tag_lists_what_has_it_until_it_is_deleted() {
     let mut bench = Bench::new();
     bench.machine("us-east", "bare");
     let body = json!({ "region": "us-east", "type": "g6-nanode-1", "label": "web", "tags": ["lb:shop:abc"] });
@@ -117,7 +117,7 @@ fn a_tag_leads_to_what_wears_it_until_it_is_deleted() {
 
 /// Only lists lag: by its id an object is found at once.
 #[test]
-fn a_stale_list_lacks_what_is_young_and_a_look_by_id_finds_it() {
+fn list_lacks_what_is_young_and_get_by_id_finds_it() {
     let mut bench = Bench::new();
     let mut balancer = |label: &str| {
         let body = json!({ "region": "us-east", "label": label });

@@ -69,7 +69,7 @@ fn differences(place: &str, theirs: &Value, ours: &Value, found: &mut Vec<String
 }
 
 #[test]
-fn answers_have_the_recorded_shape() {
+fn linode_answers_have_the_recorded_shape() {
     let mut bench = Bench::new();
     let rule = json!({
         "action": "ACCEPT", "label": "ssh-in", "protocol": "TCP", "ports": "22",
@@ -144,7 +144,7 @@ fn answers_have_the_recorded_shape() {
 }
 
 #[test]
-fn volumes_have_the_recorded_shape() {
+fn create_and_attach_volume_have_the_recorded_shape() {
     let mut bench = Bench::new();
     let machine = bench.machine("us-east", "web-0");
     let made = json!({ "region": "us-east", "label": "data", "tags": null });

@@ -8,7 +8,7 @@ use super::Bench;
 /// those of the request bodies in linode-openapi.yaml and of the reduced list of 4.229 that the sandbox has no model of.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
-fn every_field_without_a_model_is_refused() {
+fn linode_calls_refuse_every_field_without_a_model() {
     let mut bench = Bench::new();
     let machine = bench.machine("us-east", "web-0")["id"].clone();
     bench.later(200);
@@ -105,7 +105,7 @@ fn every_field_without_a_model_is_refused() {
 }
 
 #[test]
-fn backups_are_switched_on_and_off() {
+fn enable_and_cancel_backups_switch_them() {
     let mut bench = Bench::new();
     let id = bench.machine("us-east", "web-0")["id"].clone();
     let path = format!("/linode/instances/{id}");
@@ -127,7 +127,7 @@ fn backups_are_switched_on_and_off() {
 }
 
 #[test]
-fn a_new_tag_is_worn_at_once_by_what_it_names() {
+fn create_tag_is_seen_at_once_on_what_it_names() {
     let mut bench = Bench::new();
     let id = bench.machine("us-east", "web-0")["id"].clone();
     bench.ok("POST /tags", &json!({ "label": "shop", "linodes": [id] }));
@@ -138,7 +138,7 @@ fn a_new_tag_is_worn_at_once_by_what_it_names() {
 }
 
 #[test]
-fn firewalls_take_numbers_and_one_direction_alone() {
+fn create_firewall_takes_numbers_and_one_direction_alone() {
     let mut bench = Bench::new();
     let rule = |protocol: &str, ports: &str| json!({ "action": "ACCEPT", "protocol": protocol, "ports": ports, "addresses": { "ipv4": ["0.0.0.0/0"] } });
     let rules = json!({
@@ -166,7 +166,7 @@ fn firewalls_take_numbers_and_one_direction_alone() {
 }
 
 #[test]
-fn a_config_that_changes_its_family_takes_the_other_defaults() {
+fn update_config_takes_the_defaults_of_another_protocol() {
     let mut bench = Bench::new();
     let balancer = bench.ok("POST /nodebalancers", &json!({ "region": "us-east" }))["id"].clone();
     let made = bench.ok(&format!("POST /nodebalancers/{balancer}/configs"), &Value::Null);
@@ -184,7 +184,7 @@ fn a_config_that_changes_its_family_takes_the_other_defaults() {
 }
 
 #[test]
-fn a_service_without_a_protocol_is_one_of_tcp() {
+fn create_record_of_a_service_defaults_to_tcp() {
     let mut bench = Bench::new();
     let zone = json!({ "domain": "example.com", "type": "master", "soa_email": "ops@example.com" });
     let zone = bench.ok("POST /domains", &zone)["id"].clone();

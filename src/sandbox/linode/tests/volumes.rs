@@ -16,7 +16,7 @@ fn seen(bench: &mut Bench, path: &str) -> String {
 }
 
 #[test]
-fn a_volume_is_made_attached_grown_and_detached_in_some_seconds_each() {
+fn create_attach_resize_and_detach_volume_take_some_seconds() {
     let mut bench = Bench::new();
     let web = bench.machine("us-east", "web")["id"].clone();
     let path = volume(&mut bench, &json!({ "region": "us-east", "label": "data" }));
@@ -47,7 +47,7 @@ fn a_volume_is_made_attached_grown_and_detached_in_some_seconds_each() {
 }
 
 #[test]
-fn what_is_refused() {
+fn create_and_attach_volume_refuse_mistakes() {
     let mut bench = Bench::new();
     let web = bench.machine("us-east", "web")["id"].clone();
     let far = bench.machine("eu-west", "far")["id"].clone();
@@ -104,7 +104,7 @@ fn what_is_refused() {
 }
 
 #[test]
-fn a_machine_that_goes_leaves_its_volumes_behind() {
+fn delete_instance_detaches_its_volumes() {
     let mut bench = Bench::new();
     let web = bench.machine("us-east", "web")["id"].clone();
     let body = json!({ "label": "data", "linode_id": web, "tags": ["shop"] });

@@ -10,7 +10,7 @@ fn zone(bench: &mut Bench) -> String {
 }
 
 #[test]
-fn zones_are_checked_and_rounded() {
+fn create_domain_is_checked_and_rounded() {
     let mut bench = Bench::new();
     let path = zone(&mut bench);
     bench.check(&[
@@ -32,7 +32,7 @@ fn zones_are_checked_and_rounded() {
 }
 
 #[test]
-fn records_read_back_as_the_server_keeps_them() {
+fn create_record_reads_back_as_the_server_keeps_it() {
     let mut bench = Bench::new();
     let records = format!("{}/records", zone(&mut bench));
     let fields = ["type", "name", "target", "ttl_sec"];
@@ -68,7 +68,7 @@ fn records_read_back_as_the_server_keeps_them() {
 }
 
 #[test]
-fn a_cname_stands_alone_and_other_records_may_repeat() {
+fn create_record_refuses_a_cname_beside_others() {
     let mut bench = Bench::new();
     let path = zone(&mut bench);
     let post = format!("POST {path}/records");

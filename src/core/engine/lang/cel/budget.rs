@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn bombs_are_not_lit() {
+    fn afford_refuses_expressions_that_could_cost_too_much() {
         let (steps, bytes) = ("could take more than", "could make more than");
         let grow = "'aaaaaaaaaa'".to_owned() + &".replace('a', 'aaaaaaaaaa')".repeat(9);
         for (text, why) in [
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_is_computed() {
+    fn afford_allows_ordinary_expressions() {
         for (text, expected) in [
             ("web.map(w, w.label).join(',')", "web-0,web-1,web-2"),
             ("web.filter(w, w.tags.exists(t, t == 'b')).size()", "200"),
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn no_tree_takes_long_to_bound() {
+    fn afford_bounds_a_wide_tree_quickly() {
         let wide = format!("[{}]", vec!["[1]"; 150].join(","));
         let Code::Cel(cel) = compile_cel(&wide).unwrap() else { unreachable!() };
         assert!(super::afford(&cel.tree, &[]).is_ok());

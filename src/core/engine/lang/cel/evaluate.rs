@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_computed() {
+    fn evaluate_computes_values() {
         check("vars.n + 1", "4");
         check("web[0].label + ':8080'", "\"web-0:8080\"");
         check("web[each.index].label", "\"web-1\"");
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_stays_open() {
+    fn evaluate_keeps_unknown_values_open() {
         let open = "{\"$open\":true}";
         check("lb.ipv4", open);
         check("lb.ipv4 + ':80'", open);
@@ -480,7 +480,7 @@ mod tests {
 
     /// Whatever is wrong with an index that came from a secret, it is neither quoted nor a suggestion made near it.
     #[test]
-    fn a_secret_index_is_never_quoted() {
+    fn evaluate_never_quotes_a_secret_index() {
         let forms = [
             "near[secret]",
             "near[?secret].value()",
@@ -547,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_secret_stays_secret() {
+    fn evaluate_keeps_secrets_secret() {
         let secret = "{\"$sensitive\":true}";
         check("secret", secret);
         check("secret + '!'", secret);
@@ -558,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_name_the_place() {
+    fn evaluate_names_the_place_of_a_mistake() {
         check("vars.nmae", "vars.nmae: `nmae` does not exist (did you mean `name`?)");
         check("vars.n + 'x'", "vars.n + 'x': `+` cannot be applied to an integer and text");
         check("1 + (vars.n + 'x')", "vars.n + 'x': `+` cannot be applied to an integer and text");
@@ -583,7 +583,7 @@ mod tests {
 
     /// The binary runs the engine on a stack of 16 MiB; release builds need far less than this debug one.
     #[test]
-    fn the_deepest_expressions_fit_on_the_stack() {
+    fn evaluate_fits_the_deepest_expressions_on_the_stack() {
         let deep = || {
             for (start, part, end) in [
                 ("1", "+1", ""),
@@ -614,7 +614,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_fast_path_agrees_with_cel(
+        fn evaluate_fast_path_agrees_with_cel(
             root in "vars|web|lb|each|other",
             steps in proptest::collection::vec(
                 prop_oneof!["\\.(name|map|label|tags|list|a|index|zz)", "\\[[0-3]\\]", "\\[(\"a\"|'label'|\"map\"|'')\\]", "\\[each\\.index\\]"], 0..4),
@@ -631,7 +631,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text in "[a-z0-9 .+'\"\\[\\](){}?:,&|=!<>*/%-]{0,40}") {
+        fn evaluate_panics_on_no_text(text in "[a-z0-9 .+'\"\\[\\](){}?:,&|=!<>*/%-]{0,40}") {
             let _ = compile(&text).and_then(|it| evaluate(&it, &text, &world()));
         }
     }

@@ -291,7 +291,7 @@ mod tests {
     use super::{cidr_host, cidr_subnet};
 
     #[test]
-    fn blocks_are_divided() {
+    fn cidr_host_and_cidr_subnet_divide_blocks() {
         assert_eq!(cidr_host("10.1.2.0/24", 5).unwrap(), "10.1.2.5");
         assert_eq!(cidr_host("10.1.2.7/24", -1).unwrap(), "10.1.2.255");
         assert_eq!(cidr_host("2001:db8::/64", 1).unwrap(), "2001:db8::1");

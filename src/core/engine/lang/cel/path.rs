@@ -128,7 +128,7 @@ mod tests {
     use super::{Path, parse};
 
     #[test]
-    fn paths_are_read_and_everything_else_is_left_to_cel() {
+    fn parse_reads_paths_and_leaves_the_rest_to_cel() {
         for text in ["a", "a.b", " a[0].b ", "a[\"k\"]", "a['k-1'].b", "vars.x", "a.package"] {
             assert!(parse::<()>(text).is_some(), "{text}");
         }

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_tells_no_secret_though_it_fails() {
+    fn fill_shows_no_secret_when_it_fails() {
         let hidden = |it: Value| Value::Secret(crate::engine::value::Secret::new(it));
         let mut map = Value::from_json(&serde_json::json!({ "m": { "hunter3": 1 }, "l": [1] }));
         let Value::Map(names) = &mut map else { unreachable!() };
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_are_filled_and_the_shell_is_left_alone() {
+    fn fill_replaces_expressions_and_leaves_shell_variables() {
         check("a ${HOME} {{ name }}{{n + 1}}\n", "a ${HOME} shop3\n");
         check("\n\n{{ nmae }}", "in files/t:3: `nmae` does not exist (did you mean `name`?)");
         check("{{ name", "in files/t:1: `{{` is not closed (end the expression with `}}`)");

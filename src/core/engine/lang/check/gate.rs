@@ -221,7 +221,7 @@ mod tests {
     use super::parse_duration;
 
     #[test]
-    fn durations_have_units() {
+    fn parse_duration_requires_units() {
         for (text, seconds) in [("90s", 90), ("5m", 300), ("1h30m", 5400), ("1d", 86_400)] {
             assert_eq!(parse_duration(text), Some(seconds), "{text}");
         }

@@ -60,7 +60,7 @@ mod tests {
 
     /// What cannot be tried on the day is told before: both ask the same question.
     #[test]
-    fn what_cannot_be_tried_is_told_as_far_as_it_can_be_read() {
+    fn no_address_and_no_page_report_what_can_already_be_read() {
         for text in [
             "${self.ipv4}:22",
             "192.0.2.1:80",
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_a_host_without_brackets_and_a_port() {
+    fn address_and_host_of_page_separate_host_and_port() {
         assert_eq!(address("192.0.2.1:80"), Ok(("192.0.2.1", 80)));
         assert_eq!(address("[2001:db8::1]:443"), Ok(("2001:db8::1", 443)));
         assert!(address("[]:443").is_err());

@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::too_many_lines, reason = "a table of cases")]
-    fn what_is_wrong_says_what_to_write() {
+    fn wrong_suggests_what_to_write() {
         let cases: [(TextForm, &[&str]); 15] = [
             (
                 TextForm::Ipv4,

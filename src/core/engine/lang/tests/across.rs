@@ -19,7 +19,7 @@ fn behind(machines: &str, text: &str) -> String {
 }
 
 #[test]
-fn a_backend_needs_the_private_address_that_it_names() {
+fn load_refuses_a_backend_without_its_private_address() {
     let bare = machine("web", "count: 2, region: us-east, label: 'web-${each.index}'");
     insta::assert_snapshot!(behind(&bare, "address: '${web[0].private_ipv4}:80'"));
     for spelled in [
@@ -53,7 +53,7 @@ fn a_backend_needs_the_private_address_that_it_names() {
 
 /// What only the cloud will know is checked as far as its sort is known.
 #[test]
-fn an_address_of_the_wrong_sort_is_told_before_it_is_known() {
+fn load_refuses_an_address_of_the_wrong_form_before_it_is_known() {
     let web = machine("web", "region: us-east, label: web, private_ip: true");
     insta::assert_snapshot!(behind(&web, "address: '${web.ipv4}:80'"));
     for (address, is_good) in [
@@ -82,7 +82,7 @@ fn an_address_of_the_wrong_sort_is_told_before_it_is_known() {
 }
 
 #[test]
-fn a_backend_stands_in_the_region_of_its_balancer() {
+fn load_refuses_a_backend_outside_the_region_of_its_balancer() {
     let far = machine("web", "region: eu-central, label: web, private_ip: true");
     insta::assert_snapshot!(behind(&far, "address: '${web.private_ipv4}:80'"));
     let near = machine("near", "region: us-east, label: near, private_ip: true");
@@ -107,7 +107,7 @@ fn a_backend_stands_in_the_region_of_its_balancer() {
 const TABLE: &str = "  t: { kind: dynamodb.table, region: us-east-1, name: abc, attributes: { id: S }, hash_key: id }\n";
 
 #[test]
-fn a_group_is_founded_once_and_has_one_member_in_each_region() {
+fn load_refuses_a_second_table_or_member_of_a_group_in_a_region() {
     let beside = |text: &str| bad(&format!("{TABLE}{text}"));
     let table = |name: &str, region: &str| {
         format!(
@@ -127,7 +127,7 @@ fn a_group_is_founded_once_and_has_one_member_in_each_region() {
 }
 
 #[test]
-fn what_is_not_running_is_never_ready() {
+fn load_refuses_a_ready_check_of_a_machine_that_is_not_running() {
     let ready = |text: &str| bad(&machine("web", &format!("region: us-east, label: web, {text}")));
     let image = "image: linode/debian12, authorized_users: [ops]";
     insta::assert_snapshot!(ready("ready: { tcp: '${self.ipv4}:22' }"));
@@ -138,7 +138,7 @@ fn what_is_not_running_is_never_ready() {
 }
 
 #[test]
-fn a_port_that_a_filter_shuts_to_everybody_is_never_ready() {
+fn load_refuses_a_ready_check_of_a_port_closed_to_everyone() {
     let knock = |rules: &str, more: &str, ready: &str| {
         let wall =
             format!("  wall: {{ kind: linode.firewall, label: wall, inbound: [{rules}]{more} }}\n");
@@ -167,7 +167,7 @@ fn a_port_that_a_filter_shuts_to_everybody_is_never_ready() {
 
 /// The balancer's own filter decides about a gate of the record that leads to it.
 #[test]
-fn a_gate_through_a_filter_that_shuts_its_port_never_opens() {
+fn load_refuses_a_gate_on_a_port_that_a_firewall_blocks() {
     let gate = |port: &str| {
         bad(&format!(
             "  wall: {{ kind: linode.firewall, label: wall, inbound: [{{ action: ACCEPT, protocol: TCP, ports: '{port}', addresses: {{ ipv4: [0.0.0.0/0] }} }}] }}
@@ -182,7 +182,7 @@ fn a_gate_through_a_filter_that_shuts_its_port_never_opens() {
 
 /// Whatever is wrong with a key or a certificate, it is never shown.
 #[test]
-fn certificates_and_keys_are_pem() {
+fn load_requires_pem_of_certificates_and_keys_and_never_shows_them() {
     let block =
         |label: &str| format!("\"-----BEGIN {label}-----\\nMAA=\\n-----END {label}-----\\n\"");
     let secret = "variables:\n  key: { type: string, sensitive: true, default: hunter2-hunter2 }\nresources:\n";
@@ -203,7 +203,7 @@ fn certificates_and_keys_are_pem() {
 
 /// It is known when one looks, and another one then: nothing that is made of it is ever what was planned.
 #[test]
-fn what_changes_by_itself_is_no_value() {
+fn load_refuses_values_that_change_without_an_apply() {
     let web = machine("web", "count: 1, region: us-east, label: web");
     let zone = |of: &str, more: &str| {
         bad(&format!(
@@ -220,7 +220,7 @@ fn what_changes_by_itself_is_no_value() {
 
 /// Codes are documented and stay.
 #[test]
-fn each_of_these_has_a_code_of_its_own() {
+fn load_gives_each_rule_across_references_its_own_code() {
     let bare = machine("web", "region: us-east, label: web");
     let text = node("address: '${web.private_ipv4}:80'");
     assert_eq!(codes(&format!("{BALANCER}{bare}{text}")), ["never_made"]);

@@ -35,7 +35,7 @@ fn resources(text: &str) -> String {
 const WEB: &str = "kind: linode.instance, region: us-east, type: g6-nanode-1";
 
 #[test]
-fn a_value_of_another_type_is_told_how_it_is_written() {
+fn load_explains_how_a_value_of_another_type_is_written() {
     insta::assert_snapshot!(resources(&format!("  web: {{ {WEB}, count: \"2\" }}")), @"5: `count` takes an integer, but this is text | remove the quotes");
     insta::assert_snapshot!(resources(&format!("  web: {{ {WEB}, private_ip: yes }}")), @"5: `private_ip` takes true or false, but this is text | write true: YAML 1.2 supports only true and false");
     let record = "  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }\n  www: { kind: linode.domain_record, domain: '${zone}', type: A, name: www, target: 192.0.2.1, ttl_sec: 5m }";
@@ -44,26 +44,26 @@ fn a_value_of_another_type_is_told_how_it_is_written() {
 }
 
 #[test]
-fn words_of_other_tools_are_told_what_they_are_called_here() {
+fn load_translates_words_of_other_tools() {
     insta::assert_snapshot!(resources(&format!("  web: {{ {WEB}, count: '${{var.size}}' }}")), @"5: `var` is a reserved word | a variable is `vars.NAME`");
     insta::assert_snapshot!(resources(&format!("  web: {{ {WEB}, count: 2, label: 'w-${{count.index}}' }}")), @"5: there is no resource `count` | the index of an instance is `each.index`");
 }
 
 #[test]
-fn each_expression_of_a_line_is_looked_at_for_quotes() {
+fn load_checks_each_expression_of_a_line_for_quotes() {
     let text = "  web: { kind: linode.instance, region: '${vars.size}', label: ${vars.size} }";
     assert!(resources(text).contains("| quote the expression: '${…}'"), "{}", resources(text));
 }
 
 #[test]
-fn a_tab_is_told_where_it_is() {
+fn load_reports_where_a_tab_is() {
     let text = "stack: t\nresources:\n  web:\n    kind: linode.instance\n\tregion: us-east\n";
     let told = told(text);
     assert!(told.starts_with("5: ") && told.ends_with("| indent with spaces"), "{told}");
 }
 
 #[test]
-fn what_is_wrong_within_a_rule_is_named_whole() {
+fn load_names_a_mistake_within_a_rule_by_its_whole_path() {
     let rule = "{ action: ACCEPT, protocol: TCP, ports: '22', addresses: { ipv4: [10.0.0.0/8] } }";
     let wrong = rule.replace("TCP", "TPC");
     let fw = format!("  fw: {{ kind: linode.firewall, inbound: [{rule}, {wrong}] }}");

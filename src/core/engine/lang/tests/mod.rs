@@ -167,7 +167,7 @@ pub(super) fn problems(layers: &[(&str, &str)], given: &[(&str, &str)]) -> Strin
 
 /// The environment is there for every stack; the command line for this one.
 #[test]
-fn what_the_environment_sets_for_other_stacks_is_no_mistake() {
+fn load_ignores_environment_variables_of_other_stacks() {
     let stack = "stack: s\nvariables: { size: { type: int, default: 1 }, db: { type: string, default: a } }\nresources: {}\n";
     let told = |given: &[(&str, &str)]| problems(&[("", stack)], given);
     assert_eq!(told(&[("LIFEBOAT_VAR_domain", "x"), ("LIFEBOAT_VAR_OTHER", "x")]), "");
@@ -182,7 +182,7 @@ fn what_the_environment_sets_for_other_stacks_is_no_mistake() {
 }
 
 #[test]
-fn the_example_of_the_design_is_right() {
+fn load_accepts_the_example_of_the_design() {
     let loaded = load_layers(&[("", SHOP)], &[]);
     assert_eq!(say(&loaded.sources, &loaded.diagnostics), "");
     let stack = loaded.stack.unwrap();
@@ -229,7 +229,7 @@ pub(super) fn bad(resources: &str) -> String {
 }
 
 #[test]
-fn broken_yaml_is_told_with_its_place() {
+fn load_reports_broken_yaml_with_its_place() {
     let mut all = String::new();
     for text in [
         "",
@@ -302,7 +302,7 @@ fn broken_yaml_is_told_with_its_place() {
 }
 
 #[test]
-fn aliases_do_not_explode() {
+fn load_refuses_alias_bombs_and_deep_nesting() {
     let mut text = String::from("stack: s\noutputs:\n  a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let below = vec![format!("*a{}", level - 1); 9].join(", ");
@@ -314,7 +314,7 @@ fn aliases_do_not_explode() {
 }
 
 #[test]
-fn bytes_that_are_not_text_are_refused() {
+fn load_refuses_bytes_that_are_not_utf8() {
     let layer = Layer {
         name: String::new(),
         file: "stack.yaml".into(),
@@ -330,7 +330,7 @@ fn bytes_that_are_not_text_are_refused() {
     clippy::too_many_lines,
     reason = "one stack with every mistake, and what is said about it"
 )]
-fn every_mistake_is_told_in_one_run() {
+fn load_reports_every_mistake_in_one_run() {
     insta::assert_snapshot!(bad(r#"
   Web: { kind: linode.nodebalancer, region: us-east }
   for: { kind: linode.nodebalancer, region: us-east }
@@ -411,7 +411,7 @@ fn every_mistake_is_told_in_one_run() {
 }
 
 #[test]
-fn files_are_read_inside_the_folder_only() {
+fn load_reads_files_inside_the_folder_only() {
     insta::assert_snapshot!(bad(r#"
   a: { kind: linode.nodebalancer, region: '${file("../secret")}' }
   b: { kind: linode.nodebalancer, region: '${file("/etc/passwd")}' }
@@ -439,7 +439,7 @@ fn files_are_read_inside_the_folder_only() {
 }
 
 #[test]
-fn overlays_patch_and_say_what_they_cannot() {
+fn load_merges_overlays_and_reports_what_they_cannot_change() {
     let overlay = r"overlay: eu
 assumes_lost: ['linode:us-east']
 worksapce: drill
@@ -469,7 +469,7 @@ outputs:
 }
 
 #[test]
-fn objectives_are_laid_over_like_the_rest() {
+fn load_merges_objectives_of_overlays() {
     let base = format!("{SHOP}objectives: {{ rto: 1h30m, rpo: 1m }}\n");
     let overlay = "overlay: eu\nobjectives: { rto: 15m, rpo: null }\n";
     let of = |layers: &[(&str, &str)]| {
@@ -496,7 +496,7 @@ fn objectives_are_laid_over_like_the_rest() {
 }
 
 #[test]
-fn overlays_say_what_is_lost_and_what_a_drill_switches_to() {
+fn load_reads_losses_and_rehearsal_of_an_overlay() {
     let overlay = r"overlay: drill
 workspace: drill
 rehearses: eu
@@ -551,7 +551,7 @@ workspace: Drill 1
 }
 
 #[test]
-fn gates_go_where_they_say_something() {
+fn load_accepts_gates_only_where_they_apply() {
     let good = SHOP.replace(
         "    billing_mode: PAY",
         "    gate: { replication: true, within: 60s }\n    billing_mode: PAY",
@@ -587,7 +587,7 @@ fn gates_go_where_they_say_something() {
 }
 
 #[test]
-fn the_winner_of_a_variable_is_known() {
+fn load_records_which_layer_set_a_variable() {
     let overlay = "overlay: eu\nvariables: { standby_size: 3 }\n";
     let later = "overlay: more\nvariables: { domain: other.example.com }\n";
     let loaded =
@@ -610,7 +610,7 @@ fn the_winner_of_a_variable_is_known() {
 }
 
 #[test]
-fn the_examples_of_all_kinds_are_right() {
+fn load_accepts_the_examples_of_all_kinds() {
     for kind in crate::kinds::builtin().kinds.keys() {
         let text = crate::kinds::example(kind).unwrap_or_default();
         let layer = Layer { name: String::new(), file: format!("{kind}.yaml"), bytes: text.into() };
@@ -636,7 +636,7 @@ impl Scope for Nothing {
 }
 
 #[test]
-fn values_tell_their_origin() {
+fn explain_tells_the_origin_of_a_value() {
     let overlay =
         "overlay: eu\nresources:\n  shop:\n    ttl_sec: 30\n  web: { root_pass: swordfish }\n";
     let loaded = load_layers(&[("", SHOP), ("eu", overlay)], &[("revision", "v2")]);
@@ -687,7 +687,7 @@ fn values_tell_their_origin() {
 }
 
 #[test]
-fn the_merged_stack_is_shown_without_secrets() {
+fn render_shows_the_merged_stack_without_secrets() {
     let base = "stack: s\nvariables:\n  password: { type: string, sensitive: true, default: hunter2 }\nresources:\n  web:\n    kind: linode.instance\n    region: us-east\n    type: g6-nanode-1\n    image: linode/debian12\n    root_pass: swordfish\n";
     let overlay = "overlay: eu\nresources:\n  web: { region: eu-central, tags: [a-b, '007'], image: null, root_pass: '${vars.password}' }\n";
     let loaded = load_layers(&[("", base), ("eu", overlay)], &[]);
@@ -717,7 +717,7 @@ fn the_merged_stack_is_shown_without_secrets() {
 }
 
 #[test]
-fn attributes_are_resolved() {
+fn resolve_fills_attributes_and_defaults() {
     let loaded = load_layers(&[("", SHOP)], &[]);
     let stack = loaded.stack.unwrap();
     let mut text = String::new();
@@ -773,7 +773,7 @@ fn attributes_are_resolved() {
 }
 
 #[test]
-fn repetition_is_expanded_and_must_be_known() {
+fn load_expands_repetition_only_where_it_is_known() {
     let loaded = load_layers(
         &[(
             "",
@@ -842,14 +842,14 @@ outputs:
 
 proptest! {
     #[test]
-    fn no_bytes_panic_the_loader(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn load_panics_on_no_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes };
         load("s", &[layer], &[], &BTreeMap::new(), &InMemoryFolder, &crate::kinds::builtin());
     }
 
     /// The example with a piece cut out, doubled or replaced: every span lies on characters.
     #[test]
-    fn broken_stacks_are_told_with_places_that_exist(
+    fn load_reports_broken_stacks_with_places_that_exist(
         at in 0..SHOP.len(), length in 0_usize..40, put in "[\\[\\]{}:,&*!|>'\"%@`ü ${}a0\n-]{0,6}",
     ) {
         let end = (at + length).min(SHOP.len());
@@ -863,7 +863,7 @@ proptest! {
     }
 
     #[test]
-    fn an_overlay_of_nothing_changes_nothing(which in 0..6_usize) {
+    fn load_changes_nothing_for_an_empty_overlay(which in 0..6_usize) {
         let overlay = ["overlay: o\n", "overlay: o\nresources: {}\n", "overlay: o\nresources: { web: {} }\n", "overlay: o\nvariables: ~\n",
             "overlay: o\nresources: { shop: { ttl_sec: 300 } }\n", "overlay: o\noutputs: {}\n"][which];
         let plain = load_layers(&[("", SHOP)], &[]);

@@ -25,7 +25,7 @@ fn all(kind: impl Fn(&str) -> String, texts: &[&str]) -> String {
 }
 
 #[test]
-fn records_have_what_their_type_needs() {
+fn load_requires_of_records_what_their_type_needs() {
     insta::assert_snapshot!(all(
         record,
         &[
@@ -55,7 +55,7 @@ fn records_have_what_their_type_needs() {
 }
 
 #[test]
-fn zones_are_names_of_ascii_without_a_dot() {
+fn load_refuses_zones_that_are_not_ascii_or_end_in_a_dot() {
     insta::assert_snapshot!(all(
         |it| kind("linode.domain", it),
         &[
@@ -71,7 +71,7 @@ fn zones_are_names_of_ascii_without_a_dot() {
 }
 
 #[test]
-fn firewalls_name_networks_and_ports() {
+fn load_refuses_firewalls_with_bad_networks_or_ports() {
     let rules = |it: &str| kind("linode.firewall", &format!("label: wall, inbound: [{it}]"));
     insta::assert_snapshot!(all(
         rules,
@@ -104,7 +104,7 @@ fn firewalls_name_networks_and_ports() {
 const MACHINE: &str = "region: us-east, type: g6-nanode-1";
 
 #[test]
-fn machines_boot_from_an_image_and_somebody_can_enter() {
+fn load_requires_an_image_and_a_login_of_machines() {
     let machine = |it: &str| kind("linode.instance", &format!("{MACHINE}, {it}"));
     insta::assert_snapshot!(all(
         machine,
@@ -133,7 +133,7 @@ fn machines_boot_from_an_image_and_somebody_can_enter() {
 }
 
 #[test]
-fn what_no_cloud_offers_is_told_as_far_as_is_known() {
+fn load_refuses_regions_and_plans_that_no_cloud_offers() {
     let place = |it: &str| kind("linode.nodebalancer", &format!("label: lb-1, {it}"));
     insta::assert_snapshot!(all(
         place,
@@ -170,7 +170,7 @@ fn what_no_cloud_offers_is_told_as_far_as_is_known() {
 }
 
 #[test]
-fn tables_keep_the_limits_of_tags_and_streams() {
+fn load_enforces_limits_of_table_tags_and_streams() {
     let table = |it: &str| {
         kind(
             "dynamodb.table",
@@ -192,7 +192,7 @@ fn tables_keep_the_limits_of_tags_and_streams() {
 }
 
 #[test]
-fn text_that_was_meant_for_a_value_is_told() {
+fn load_reports_text_that_was_meant_for_a_value() {
     let lb = "  lb: { kind: linode.nodebalancer, region: us-east, label: lb-1 }\n";
     let described = |it: &str| {
         bad(&format!(
@@ -218,7 +218,7 @@ fn text_that_was_meant_for_a_value_is_told() {
 }
 
 #[test]
-fn backends_are_private_addresses_with_a_port() {
+fn load_requires_backends_to_be_private_addresses_with_a_port() {
     let lb = "  lb: { kind: linode.nodebalancer, region: us-east, label: lb-1 }\n  c: { kind: linode.nodebalancer_config, nodebalancer: '${lb}' }\n";
     let node = |it: &str| {
         bad(&format!(
@@ -240,7 +240,7 @@ fn backends_are_private_addresses_with_a_port() {
 
 /// A CNAME stands alone, whatever the spelling of its neighbour's name; labels are told apart without their case.
 #[test]
-fn what_the_cloud_keeps_apart_is_apart() {
+fn load_refuses_conflicting_record_names_and_labels() {
     let beside = |it: &str| {
         bad(&format!(
             "{ZONE}  a: {{ kind: linode.domain_record, domain: '${{zone}}', type: CNAME, name: www, target: other.example.net }}\n  b: {{ kind: linode.domain_record, domain: '${{zone}}', {it} }}"
@@ -261,7 +261,7 @@ fn what_the_cloud_keeps_apart_is_apart() {
 
 /// Codes are documented and stay.
 #[test]
-fn each_rule_has_a_code_of_its_own() {
+fn load_gives_each_rule_of_a_cloud_its_own_code() {
     let zone = |it: &str| codes(&format!("{ZONE}{it}"));
     let place = |it: &str| {
         codes(&format!("  lb: {{ kind: linode.nodebalancer, label: lb-1, region: {it} }}"))

@@ -244,7 +244,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ties_lead_both_ways_and_the_order_follows_them(
+        fn dependencies_lead_both_ways_and_order_follows_them(
             mut edges in proptest::collection::vec((0..8_usize, 0..9_usize), 0..16),
         ) {
             edges.sort_unstable();

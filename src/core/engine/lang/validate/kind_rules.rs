@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn many_names_do_not_hide_the_one_that_breaks_a_rule() {
+    fn kind_rules_find_the_one_bad_name_after_many_remembered() {
         let catalog = builtin();
         let kind = &catalog.kinds["linode.domain_record"];
         let mut compiled = KindRules::compiled(kind);
@@ -350,7 +350,7 @@ mod tests {
     proptest! {
         /// Whatever was asked before, in whatever order.
         #[test]
-        fn what_is_remembered_is_what_a_fresh_rule_says(
+        fn kind_rules_from_memory_agree_with_fresh_ones(
             objects in vec((0..4_usize, 0..3_usize, 0..3_usize, 0..3_i64), 1..40),
         ) {
             let catalog = builtin();

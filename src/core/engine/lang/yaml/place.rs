@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_a_scalar_keeps_its_places() {
+    fn span_is_right_in_every_way_to_write_a_scalar() {
         check("a: b ${c} d\n", "${c}", "${c}");
         check("a: '${c}'\n", "${c}", "${c}");
         check("a: \"ü ${c}\" # d\n", "${c}", "${c}");

@@ -85,7 +85,7 @@ mod tests {
     use super::{Scalar, resolve};
 
     #[test]
-    fn the_core_schema_holds() {
+    fn resolve_follows_the_core_schema_of_yaml() {
         for text in [
             "yes", "no", "on", "y", "tRUE", "1_000", "0b1", "-0x1F", "1.2.3", "-", "+", ".", "0x",
             "12:30:00", "1e",

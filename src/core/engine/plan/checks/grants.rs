@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inside_of_something_is_hidden_with_it() {
+    fn hides_children_of_hidden_objects() {
         let catalog = builtin();
         let hides = |kind: &str, id: &str, it: &Restricted| {
             let parent = Value::text("7");
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_grants_do_not_let_through_is_refused_once() {
+    fn refused_reports_each_missing_grant_once() {
         let catalog = builtin();
         let stack = stack(SITE, &catalog);
         let (state, observed) = applied(&stack, &catalog);

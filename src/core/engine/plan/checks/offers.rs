@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_lists_do_not_hold_is_refused_once_with_its_line() {
+    fn refused_reports_what_the_lists_lack_once_with_its_line() {
         assert_eq!(check(WEB, |_| {}), "");
         insta::assert_snapshot!(
             [
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_makes_other_machines_is_told_before() {
+    fn refused_reports_an_account_that_makes_other_machines() {
         let with = |setting: &str, text: &str| {
             check(text, |it| {
                 it.insert(
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said_and_stops_nothing() {
+    fn unread_warns_of_unreadable_lists_and_stops_nothing() {
         let told = check(WEB, BTreeMap::clear);
         assert!(told.starts_with("Warning catalogue_unread"), "{told}");
         assert_eq!(told.lines().count(), 2, "{told}");
@@ -448,7 +448,7 @@ mod tests {
 
     /// Nothing is read for what stays as it is.
     #[test]
-    fn a_plan_of_nothing_asks_for_nothing() {
+    fn sources_of_an_empty_plan_are_none() {
         let catalog = builtin();
         let stack = stack(WEB, &catalog);
         let (state, observed) = applied(&stack, &catalog);

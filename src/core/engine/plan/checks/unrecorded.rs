@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_tags_of_this_very_state_are_its_own() {
+    fn unknown_finds_only_tags_of_this_very_state() {
         let catalog = builtin();
         let stack = stack(SITE, &catalog);
         let (state, _) = applied(&stack, &catalog);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_carries_no_tag_is_taken_over_only_where_it_stands_as_asked_and_something_is_missing() {
+    fn adopted_takes_the_untagged_only_where_it_matches_and_is_missing() {
         let catalog = builtin();
         let stack = stack(SITE, &catalog);
         let (mut state, observed) = applied(&stack, &catalog);

@@ -341,7 +341,7 @@ mod tests {
     proptest! {
         /// The one pass over everything sees no difference where a look at each attribute does, and takes no drift for none.
         #[test]
-        fn the_short_way_says_what_the_long_one_says(
+        fn diff_and_drift_agree_with_comparing_each_attribute(
             recorded in vec((0..64_usize, 0..4_usize), 0..2),
             made in vec((0..64_usize, 0..4_usize), 0..2),
             told in vec((0..64_usize, 0..4_usize), 0..2),

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_replacement_would_take_back_stays() {
+    fn replaces_by_drift_keeps_what_only_a_replacement_would_revert() {
         let grown = ("web", "type", "g6-standard-8");
         insta::assert_snapshot!(check(SITE, grown), @r#"
         replace web
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn users_who_were_sent_elsewhere_stay_there() {
+    fn directs_by_drift_keeps_users_where_they_were_sent() {
         let moved = ("shop", "target", "192.0.2.99");
         insta::assert_snapshot!(check(SITE, moved), @r#"
         update shop
@@ -233,14 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_call_of_ours_may_have_done_is_no_drift() {
+    fn directs_by_drift_ignores_what_our_own_call_may_have_done() {
         let wanted = SITE.replace("192.0.2.1", "192.0.2.2");
         let moved = ("shop", "target", "192.0.2.99");
         assert_eq!(said(&plan(&wanted, moved, &PlanOptions::default(), true)), "update shop\n");
     }
 
     #[test]
-    fn a_word_lets_it_through() {
+    fn plan_reverts_drift_with_an_allowance() {
         let allowed = Allowances {
             replace: vec!["web".parse().unwrap()],
             revert: vec!["shop".parse().unwrap()],
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_one_is_made_for_who_asks_for_it() {
+    fn plan_replaces_what_the_replace_option_names() {
         let options =
             PlanOptions { replace: vec!["web".parse().unwrap()], ..PlanOptions::default() };
         let plan = plan(SITE, ("web", "status", "running"), &options, false);
@@ -274,7 +274,7 @@ mod tests {
 
     /// A switch decides where users are sent; what it does not touch it leaves alone.
     #[test]
-    fn a_switch_wins_where_it_sends_users_and_replaces_nothing_for_drift() {
+    fn plan_switch_moves_users_and_replaces_nothing_because_of_drift() {
         let hand = |state: &mut State,
                     observed: &mut std::collections::BTreeMap<_, Observation>| {
             let _ = state;

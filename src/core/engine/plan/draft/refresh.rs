@@ -201,7 +201,7 @@ mod tests {
     use crate::kinds::builtin;
 
     #[test]
-    fn an_object_in_parts_is_what_its_record_shows() {
+    fn parts_of_an_object_match_its_record() {
         let catalog = builtin();
         let stack = stack("  lb: { kind: linode.nodebalancer, region: us-east }", &catalog);
         let (mut state, _) = applied(&stack, &catalog);

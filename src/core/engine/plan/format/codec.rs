@@ -271,7 +271,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
         #[test]
-        fn what_is_encoded_decodes_to_the_same(plan in any_plan()) {
+        fn decode_reads_back_what_encode_wrote(plan in any_plan()) {
             let text = encode(&plan, &envelope());
             prop_assert!(!text.contains(|it| is_invisible(it) && it != '\n'));
             let (decoded, said) = parse(&text).unwrap();
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_and_white_space_are_outside_the_digest() {
+    fn decode_leaves_envelope_and_whitespace_out_of_the_digest() {
         let text = encode(&secretive_sealed(), &envelope());
         let later = text.replace("1790000000000", "1790000000001");
         let later = later.replace("\"measured\": 8", "\"measured\": 9");
@@ -297,14 +297,14 @@ mod tests {
 
     /// A failover of the example as lifeboat 0.1 saved it: read and written again, it is the same text with the same digest.
     #[test]
-    fn the_format_of_plans_stays() {
+    fn encode_keeps_the_format_of_saved_plans() {
         let golden = include_str!("golden/failover.json");
         let (plan, envelope) = decode(golden).unwrap();
         assert_eq!(encode(&plan, &envelope), golden);
     }
 
     #[test]
-    fn a_plan_edited_by_hand_is_refused() {
+    fn decode_refuses_a_plan_edited_by_hand() {
         let text = encode(&secretive_sealed(), &envelope());
         let edited = text.replace("\"action\": \"create\"", "\"action\": \"delete\"");
         assert_ne!(edited, text);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_major_version_is_refused_with_a_way_out() {
+    fn decode_refuses_a_newer_major_version_with_a_remedy() {
         let text = encode(&plan(), &envelope());
         let version = |it: &str| {
             let said = format!("\"format_version\": \"{FORMAT_VERSION}\"");
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn sealing_leaves_no_secret_anywhere() {
+    fn sealed_leaves_no_secret_anywhere() {
         for key in [None, Some(&LineageKey(vec![7]))] {
             let text = encode(&sealed(&secretive(), key), &envelope());
             assert!(!text.contains("hunter2") && text.contains("$sensitive"));
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "sealed")]
-    fn a_secret_is_never_encoded() {
+    fn encode_panics_on_a_secret_that_is_not_sealed() {
         encode(&secretive(), &envelope());
     }
 }

@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_belongs_to_a_shown_change() {
+    fn discord_finds_steps_that_belong_to_no_shown_change() {
         assert_eq!(discord(&honest()), None);
         check(
             |it| it.steps.push(step(1, "sessions", "dynamodb.table", DELETE)),
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_says_in_what_it_differs_from_the_one_of_now() {
+    fn differences_name_what_changed_since_the_saved_plan() {
         let (saved, mut now) = (honest(), honest());
         assert!(differences(&saved, &now).is_empty());
         now.changes[0].action = Action::Update;
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_what_was_planned_where_that_was_known() {
+    fn changed_compares_what_is_sent_with_what_was_planned() {
         let attributes = |given: &[(&str, Value)]| -> Attributes {
             given.iter().map(|(name, it)| ((*name).into(), it.clone())).collect()
         };

@@ -28,7 +28,7 @@ fn said(before: (u64, &str), after: (u64, &str)) -> String {
 }
 
 #[test]
-fn what_is_attached_goes_over_to_another_by_way_of_nothing() {
+fn plan_moves_an_attachment_by_detach_and_attach() {
     insta::assert_snapshot!(said((20, ""), (20, "one")), @r#"
     update data: linode differs
       linode: null → "1"
@@ -56,7 +56,7 @@ fn what_is_attached_goes_over_to_another_by_way_of_nothing() {
 
 /// Between the two calls it is on nothing; a saved plan that leaves it so is not what is shown.
 #[test]
-fn the_call_that_unsets_says_null_and_is_followed_by_the_other() {
+fn plan_detaches_with_null_before_it_attaches() {
     let (before, after) = (site(20, "one"), site(20, "two"));
     let mut plan = plan(&PlanCase { before: &before, after: &after, ..PlanCase::default() });
     let sent: Vec<Value> = plan
@@ -75,7 +75,7 @@ fn the_call_that_unsets_says_null_and_is_followed_by_the_other() {
 }
 
 #[test]
-fn a_number_that_only_grows_is_not_made_smaller() {
+fn plan_refuses_to_shrink_a_number_that_only_grows() {
     assert!(said((20, ""), (40, "")).contains("update resize data"));
     insta::assert_snapshot!(said((40, ""), (20, "")), @r"
     update data: size differs
@@ -108,7 +108,7 @@ fn a_number_that_only_grows_is_not_made_smaller() {
 
 /// A switch holds back what somebody else has done and nothing can undo; what the layers ask for themselves stays refused.
 #[test]
-fn what_was_grown_outside_stops_no_switch() {
+fn refused_by_drift_is_true_only_of_what_grew_outside() {
     let catalog = builtin();
     let (state, _) = applied(&stack(&site(20, ""), &catalog), &catalog);
     let record = &state.records[&"data".parse().unwrap()];

@@ -41,7 +41,7 @@ const SAFE: &str = "  fw:
   orders: { kind: dynamodb.table, region: us-east-1, name: orders, attributes: { id: S }, hash_key: id, deletion_protection: true, point_in_time_recovery: true }";
 
 #[test]
-fn what_opens_moves_or_switches_off_is_told_the_worst_first() {
+fn dangers_lists_what_opens_moves_or_switches_off_worst_first() {
     let after = SAFE
         .replace("'80', addresses: { ipv4: [0.0.0.0/0] } }", "'80', addresses: { ipv4: [0.0.0.0/0] } }\n      - { action: ACCEPT, protocol: TCP, ports: '20-30', addresses: { ipv6: ['::/0'] } }")
         .replace(", firewall: '${fw}'", "")
@@ -64,7 +64,7 @@ fn what_opens_moves_or_switches_off_is_told_the_worst_first() {
 }
 
 #[test]
-fn a_check_that_tells_too_late_or_looks_less_deep_is_as_good_as_none() {
+fn dangers_lists_health_checks_made_slow_or_shallow() {
     let late = SAFE.replace("check_interval: 15", "check_interval: 3600");
     insta::assert_snapshot!(dangers(SAFE, &late), @"protection http: a dead backend will keep receiving users for 181 minutes");
     let shallow = SAFE.replace("check: http, check_path: /ok", "check: connection");
@@ -72,7 +72,7 @@ fn a_check_that_tells_too_late_or_looks_less_deep_is_as_good_as_none() {
 }
 
 #[test]
-fn what_goes_with_its_data_and_a_name_that_goes_are_told() {
+fn dangers_lists_deleted_data_and_removed_names() {
     let after: String = SAFE
         .lines()
         .filter(|it| !it.contains("orders:") && !it.contains("shop:"))
@@ -85,7 +85,7 @@ fn what_goes_with_its_data_and_a_name_that_goes_are_told() {
 }
 
 #[test]
-fn what_is_new_exposes_and_sends_away_but_switches_nothing_off() {
+fn dangers_of_new_resources_are_exposure_and_traffic() {
     let open = "  fw: { kind: linode.firewall, inbound_policy: ACCEPT, inbound: [{ action: ACCEPT, protocol: TCP, ports: '22', addresses: { ipv4: [0.0.0.0/1] } }] }
   zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }
   away: { kind: linode.domain_record, domain: '${zone}', type: CNAME, name: away, target: shop.example.net }
@@ -99,7 +99,7 @@ fn what_is_new_exposes_and_sends_away_but_switches_nothing_off() {
 }
 
 #[test]
-fn an_old_zone_and_an_old_port_that_go_are_told() {
+fn dangers_lists_replaced_zones_and_ports() {
     let zone = SAFE.replace("domain: example.com", "domain: example.net");
     insta::assert_snapshot!(dangers(SAFE, &zone), @"traffic zone: `domain`: no name in the old zone will resolve any more");
     let port = SAFE.replace("check: http,", "port: 8080, check: http,");

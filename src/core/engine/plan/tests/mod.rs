@@ -226,7 +226,7 @@ const SITE: &str = "
   node: { kind: linode.nodebalancer_node, for_each: '${web}', config: '${http}', label: '${each.value.label}', address: '192.168.1.${each.key}:80' }";
 
 #[test]
-fn what_is_needed_is_made_first() {
+fn plan_creates_first_what_is_needed() {
     insta::assert_snapshot!(check(&PlanCase { after: SITE, ..PlanCase::default() }), @r"
     create lb: not in state
     create http: not in state
@@ -246,12 +246,12 @@ fn what_is_needed_is_made_first() {
 }
 
 #[test]
-fn the_second_plan_is_empty() {
+fn plan_after_an_apply_is_empty() {
     assert_eq!(check(&PlanCase { before: SITE, after: SITE, ..PlanCase::default() }), "");
 }
 
 #[test]
-fn a_destroy_goes_the_other_way() {
+fn plan_destroy_reverses_the_order() {
     let case =
         PlanCase { before: SITE, after: SITE, intent: Intent::Destroy, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r"
@@ -271,7 +271,7 @@ fn a_destroy_goes_the_other_way() {
 }
 
 #[test]
-fn a_replace_takes_what_stands_on_it_along() {
+fn plan_replaces_dependents_along_with_their_parent() {
     let after = SITE.replace("region: us-east, label: lb-1", "region: eu-central, label: lb-1");
     let case = PlanCase { before: SITE, after: &after, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r#"
@@ -296,7 +296,7 @@ fn a_replace_takes_what_stands_on_it_along() {
 }
 
 #[test]
-fn create_before_destroy_puts_the_new_one_beside() {
+fn plan_create_before_destroy_makes_the_new_one_first() {
     let before = SITE.replace(
         "private_ip: true }",
         "private_ip: true, lifecycle: { create_before_destroy: true } }",
@@ -320,7 +320,7 @@ fn create_before_destroy_puts_the_new_one_beside() {
 }
 
 #[test]
-fn unseen_is_never_deleted_forgotten_or_made_again() {
+fn plan_never_deletes_or_recreates_what_is_unknown() {
     let unseen = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         for seen in observed.values_mut() {
             *seen = Observation::Unknown("no answer".into());
@@ -337,7 +337,7 @@ fn unseen_is_never_deleted_forgotten_or_made_again() {
 }
 
 #[test]
-fn absent_is_made_again_unless_it_is_too_young_to_be_listed() {
+fn plan_recreates_what_is_absent_unless_too_young_to_be_listed() {
     let absent = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         observed.insert(Address::index("web", 1), Observation::Absent);
     };
@@ -354,7 +354,7 @@ fn absent_is_made_again_unless_it_is_too_young_to_be_listed() {
 
 /// Its balancer was deleted outside lifeboat, and everything in it with it: lists that lag have no part in that.
 #[test]
-fn what_was_inside_of_what_is_gone_is_gone_however_young() {
+fn plan_recreates_young_children_of_a_deleted_parent() {
     let absent = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         for name in ["lb", "http", "node[0]", "node[1]"] {
             let address: Address = name.parse().unwrap();
@@ -374,7 +374,7 @@ fn what_was_inside_of_what_is_gone_is_gone_however_young() {
 }
 
 #[test]
-fn drift_is_shown_and_repaired() {
+fn plan_shows_and_repairs_drift() {
     let by_hand = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         if let Some(Observation::Exists { attributes, .. }) =
             observed.get_mut(&Address::one("http"))
@@ -396,7 +396,7 @@ fn drift_is_shown_and_repaired() {
 }
 
 #[test]
-fn count_may_appear_and_a_name_may_change() {
+fn plan_moves_a_record_when_its_count_or_name_changes() {
     let one = "  web: { kind: linode.nodebalancer, region: us-east, label: a-lb }";
     let many = "  web: { kind: linode.nodebalancer, count: 1, region: us-east, label: a-lb }";
     insta::assert_snapshot!(check(&PlanCase { before: one, after: many, ..PlanCase::default() }), @r"
@@ -412,7 +412,7 @@ fn count_may_appear_and_a_name_may_change() {
 }
 
 #[test]
-fn what_is_not_ready_is_awaited_and_never_replaced() {
+fn plan_awaits_what_is_not_ready_and_never_replaces_it() {
     let not_ready = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
         state.records.get_mut(&Address::index("web", 0)).unwrap().ready = false;
     };
@@ -426,7 +426,7 @@ fn what_is_not_ready_is_awaited_and_never_replaced() {
 const TABLE: &str = "  t: { kind: dynamodb.table, region: us-east-1, name: tab, attributes: { id: S }, hash_key: id }";
 
 #[test]
-fn data_is_not_lost_by_accident() {
+fn plan_refuses_data_loss_without_an_allowance() {
     let other = TABLE.replace("id: S", "id: N");
     let case = PlanCase { before: TABLE, after: &other, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r#"
@@ -444,7 +444,7 @@ fn data_is_not_lost_by_accident() {
 }
 
 #[test]
-fn protection_is_remembered_when_its_block_is_gone() {
+fn plan_remembers_protection_whose_block_is_gone() {
     let protected =
         TABLE.replace("hash_key: id }", "hash_key: id, lifecycle: { prevent_destroy: true } }");
     let case = PlanCase {
@@ -474,7 +474,7 @@ fn protection_is_remembered_when_its_block_is_gone() {
 }
 
 #[test]
-fn many_destroys_and_many_absent_want_a_word() {
+fn plan_requires_an_allowance_for_many_destroys_or_many_absent() {
     let keys: String = (0..8).fold(String::new(), |mut text, at| {
         writeln!(
             text,
@@ -507,7 +507,7 @@ const RECORDS: &str = "
   b: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: 192.0.2.2 }";
 
 #[test]
-fn a_serving_set_is_filled_before_it_is_emptied() {
+fn plan_fills_a_serving_set_before_it_empties_it() {
     let after = RECORDS.replace("  b:", "  c:").replace("192.0.2.2", "192.0.2.3");
     let case = PlanCase { before: RECORDS, after: &after, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r"
@@ -530,7 +530,7 @@ fn a_serving_set_is_filled_before_it_is_emptied() {
 }
 
 #[test]
-fn members_of_a_group_are_worked_on_one_at_a_time() {
+fn plan_changes_members_of_a_group_one_at_a_time() {
     let group = format!(
         "{TABLE}\n  r: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}\n  s: {{ kind: dynamodb.replica, table: '${{t}}', region: ap-south-1 }}"
     );
@@ -541,7 +541,7 @@ fn members_of_a_group_are_worked_on_one_at_a_time() {
 }
 
 #[test]
-fn a_missing_secret_stops_a_create_and_changes_nothing_that_exists() {
+fn plan_without_a_secret_stops_a_create_and_changes_nothing_else() {
     let with = "  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, label: web, root_pass: '${vars.secret}' }";
     let create = plan(&PlanCase { after: with, ..PlanCase::default() });
     assert_eq!(create.notes[0].code, "missing_secret");
@@ -549,7 +549,7 @@ fn a_missing_secret_stops_a_create_and_changes_nothing_that_exists() {
 }
 
 #[test]
-fn same_inputs_give_the_same_plan() {
+fn plan_is_the_same_for_the_same_inputs() {
     let after = SITE.replace("linode/debian12", "linode/ubuntu24.04");
     let case = PlanCase { before: SITE, after: &after, ..PlanCase::default() };
     assert_eq!(plan(&case), plan(&case));
@@ -566,7 +566,7 @@ fn grouped(observed: &mut BTreeMap<Address, Observation>, replica_sees: &str) {
 }
 
 #[test]
-fn a_lost_member_joins_the_living_one_and_takes_nothing_along() {
+fn plan_rejoins_an_absent_member_through_the_healthy_one() {
     let group =
         format!("{TABLE}\n  r: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}");
     let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
@@ -587,7 +587,7 @@ fn a_lost_member_joins_the_living_one_and_takes_nothing_along() {
 }
 
 #[test]
-fn a_split_group_is_refused() {
+fn plan_refuses_a_split_group() {
     let group =
         format!("{TABLE}\n  r: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}");
     let split = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
@@ -603,7 +603,7 @@ fn a_split_group_is_refused() {
 
 /// What was told to go is neither kept nor made again before it is gone, and then nobody else has deleted it.
 #[test]
-fn what_is_on_its_way_out_is_waited_for() {
+fn plan_waits_for_a_deletion_in_progress() {
     let left = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
         state.records.get_mut(&Address::one("t")).unwrap().leaving = true;
     };
@@ -637,7 +637,7 @@ fn what_is_on_its_way_out_is_waited_for() {
 }
 
 #[test]
-fn siblings_are_disrupted_one_at_a_time() {
+fn plan_disrupts_siblings_one_at_a_time() {
     let after = SITE.replace("g6-nanode-1", "g6-standard-1");
     let case = PlanCase { before: SITE, after: &after, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r#"
@@ -654,7 +654,7 @@ fn siblings_are_disrupted_one_at_a_time() {
 
 /// The disk decides, not the vCPUs: a highmem plan of more has less of it. Of a plan that is not known nothing is said.
 #[test]
-fn a_smaller_plan_is_another_machine_and_a_larger_one_the_same() {
+fn plan_replaces_for_a_smaller_type_and_resizes_for_a_larger_one() {
     let sized = |plan: &str| {
         format!(
             "  web: {{ kind: linode.instance, region: us-east, type: {plan}, label: web, lifecycle: {{ create_before_destroy: true }} }}"
@@ -705,14 +705,14 @@ fn a_smaller_plan_is_another_machine_and_a_larger_one_the_same() {
 }
 
 #[test]
-fn another_kind_under_the_same_name_is_a_mistake() {
+fn plan_refuses_another_kind_under_the_same_name() {
     let before = "  a: { kind: linode.firewall, label: wall }";
     let after = "  a: { kind: linode.nodebalancer, region: us-east, label: wall }";
     insta::assert_snapshot!(check(&PlanCase { before, after, ..PlanCase::default() }), @"error kind_changed");
 }
 
 #[test]
-fn one_record_moves_to_one_address() {
+fn plan_moves_one_record_to_one_address() {
     let before = "  b: { kind: linode.nodebalancer, region: us-east, label: one }";
     let after = "
   c: { kind: linode.nodebalancer, region: us-east, label: one, moved_from: b }
@@ -726,7 +726,7 @@ fn one_record_moves_to_one_address() {
 }
 
 #[test]
-fn an_interrupted_replace_is_finished_before_the_next_and_after_its_users_have_moved() {
+fn plan_finishes_an_interrupted_replace_after_its_users_moved() {
     let before = SITE.replace(
         "private_ip: true }",
         "private_ip: true, lifecycle: { create_before_destroy: true } }",
@@ -769,7 +769,7 @@ fn an_interrupted_replace_is_finished_before_the_next_and_after_its_users_have_m
 }
 
 #[test]
-fn what_the_cloud_tells_of_a_secret_is_not_told() {
+fn plan_hides_a_secret_that_the_cloud_returns() {
     let catalog = builtin();
     let text = "stack: t\nvariables:\n  pw: { type: string, sensitive: true, default: Hunter2 }\nresources:\n  lb: { kind: linode.nodebalancer, region: us-east, label: 'lb-${vars.pw}', tags: ['t-${vars.pw}', plain] }\n";
     let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes: text.into() };
@@ -800,7 +800,7 @@ fn what_the_cloud_tells_of_a_secret_is_not_told() {
 
 /// Without its secret nothing is changed; what somebody else changed is said all the same.
 #[test]
-fn a_drift_of_a_secret_that_is_not_given_is_said() {
+fn plan_reports_drift_of_a_secret_that_is_not_given() {
     let catalog = builtin();
     let told = |label: &str, tag: &str| {
         let text = |default: &str| {

@@ -73,7 +73,7 @@ fn step(plan: &Plan, word: &str, address: &str) -> usize {
 }
 
 #[test]
-fn what_is_made_beside_takes_along_what_it_needs() {
+fn plan_create_before_destroy_includes_what_is_needed() {
     let before =
         shop().replace("label: lb-1", "label: lb-1, lifecycle: { create_before_destroy: true }");
     let after = before.replace("region: us-east", "region: eu-central");
@@ -90,7 +90,7 @@ fn what_is_made_beside_takes_along_what_it_needs() {
 }
 
 #[test]
-fn what_waits_in_a_circle_is_never_begun_whatever_flag() {
+fn plan_refuses_waits_in_a_circle_whatever_the_flag() {
     let before = "
   t: { kind: dynamodb.table, region: us-east-1, name: tab, attributes: { id: S }, hash_key: id }
   web: { kind: linode.instance, region: us-east, type: g6-standard-1, image: linode/debian12, authorized_users: [a], label: web, lifecycle: { create_before_destroy: true }, depends_on: ['${t}'] }";
@@ -102,7 +102,7 @@ fn what_waits_in_a_circle_is_never_begun_whatever_flag() {
 }
 
 #[test]
-fn the_second_of_a_pair_goes_when_the_first_is_seen_to_serve_again() {
+fn plan_replaces_the_second_of_a_pair_once_the_first_serves() {
     let after = shop().replace("linode/debian12", "linode/ubuntu24.04");
     let case =
         PlanCase { before: &shop(), after: &after, allowed: allowed(), ..PlanCase::default() };
@@ -110,7 +110,7 @@ fn the_second_of_a_pair_goes_when_the_first_is_seen_to_serve_again() {
 }
 
 #[test]
-fn of_those_made_beside_each_old_one_goes_when_its_node_is_seen_to_serve() {
+fn plan_deletes_each_old_one_once_its_new_node_serves() {
     let before = beside(&shop());
     let after =
         before.replace("linode/debian12", "linode/ubuntu24.04").replace("192.168.1.", "192.168.2.");
@@ -120,14 +120,14 @@ fn of_those_made_beside_each_old_one_goes_when_its_node_is_seen_to_serve() {
 }
 
 #[test]
-fn a_larger_plan_comes_to_one_machine_after_another() {
+fn plan_resizes_one_machine_after_another() {
     let after = shop().replace("g6-standard-1", "g6-standard-2");
     let case = PlanCase { before: &shop(), after: &after, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case));
 }
 
 #[test]
-fn the_only_one_that_serves_is_not_taken_away_in_place() {
+fn plan_refuses_to_disrupt_the_only_one_that_serves() {
     let one = shop().replace("count: 2", "count: 1");
     for (from, to) in
         [("linode/debian12", "linode/ubuntu24.04"), ("g6-standard-1", "g6-standard-2")]
@@ -140,7 +140,7 @@ fn the_only_one_that_serves_is_not_taken_away_in_place() {
 }
 
 #[test]
-fn two_that_serve_in_one_set_under_other_names_are_siblings() {
+fn plan_takes_other_names_in_one_serving_set_for_siblings() {
     let pair = |image: &str| {
         let one = |name: &str, at: u8| {
             format!(
@@ -160,7 +160,7 @@ fn two_that_serve_in_one_set_under_other_names_are_siblings() {
 }
 
 #[test]
-fn no_set_is_left_with_what_takes_nobody() {
+fn plan_refuses_a_serving_set_that_accepts_nobody() {
     let with = |from: &str, to: &str| shop().replace(from, to);
     let off = [
         with("label: '${each.value.label}'", "mode: reject, label: '${each.value.label}'"),
@@ -183,7 +183,7 @@ const RECORD: &str = "
   a: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: 192.0.2.1 }";
 
 #[test]
-fn of_names_that_exclude_each_other_one_goes_right_before_the_other_comes() {
+fn plan_deletes_an_exclusive_name_right_before_the_other_comes() {
     let alias = "
   zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }
   b: { kind: linode.domain_record, domain: '${zone}', type: CNAME, name: shop, target: x.example.net }";
@@ -215,7 +215,7 @@ fn of_names_that_exclude_each_other_one_goes_right_before_the_other_comes() {
 }
 
 #[test]
-fn a_name_that_goes_over_to_another_name_leaves_nothing() {
+fn plan_refuses_to_rename_the_last_record_of_a_name() {
     let after = RECORD.replace("name: shop", "name: www");
     let case = PlanCase { before: RECORD, after: &after, ..PlanCase::default() };
     assert_eq!(codes(&plan(&case)), ["empties_serving_set"]);
@@ -231,7 +231,7 @@ fn a_name_that_goes_over_to_another_name_leaves_nothing() {
 }
 
 #[test]
-fn names_are_given_up_before_they_are_taken() {
+fn plan_gives_up_names_before_they_are_taken() {
     let machines = |names: &str, count: u8| {
         format!(
             "  web: {{ kind: linode.instance, count: {count}, region: us-east, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: '${{[{names}][each.index]}}' }}"
@@ -271,7 +271,7 @@ fn unseen(names: &[&str]) -> impl Fn(&mut State, &mut BTreeMap<Address, Observat
 }
 
 #[test]
-fn to_where_a_name_may_lead_that_could_not_be_read_nothing_is_taken_away() {
+fn plan_keeps_what_an_unread_name_may_lead_to() {
     let spare = format!(
         "{}\n  spare: {{ kind: linode.instance, region: us-west, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: spare }}",
         shop()
@@ -339,7 +339,7 @@ fn of(steps: &mut [Step], word: &str, address: &str) -> usize {
 
 /// The check does not trust who ordered: the same plans with one wait taken out, or one too many, are refused.
 #[test]
-fn steps_that_do_not_keep_to_the_laws_are_found_whoever_wrote_them() {
+fn verify_finds_steps_that_break_a_law() {
     let image = shop().replace("linode/debian12", "linode/ubuntu24.04");
     let early = |steps: &mut Vec<Step>| {
         let at = of(steps, "delete", "web[1]");
@@ -385,7 +385,7 @@ fn steps_that_do_not_keep_to_the_laws_are_found_whoever_wrote_them() {
 }
 
 #[test]
-fn nobody_waits_at_a_gate_that_never_opens() {
+fn plan_refuses_a_gate_that_never_opens() {
     let sites = format!(
         "{}\n  lb_eu: {{ kind: linode.nodebalancer, region: eu-central, label: lb-eu }}
   http_eu: {{ kind: linode.nodebalancer_config, nodebalancer: '${{lb_eu}}', check: http, check_path: /ok, check_timeout: 5 }}
@@ -404,7 +404,7 @@ fn nobody_waits_at_a_gate_that_never_opens() {
 
 /// A second machine is made where one serves: users need not wait for it, and are told so.
 #[test]
-fn users_who_wait_for_more_than_has_to_be_there_are_named() {
+fn waiting_names_users_who_wait_for_more_than_they_need() {
     let catalog = builtin();
     let sites = |count: u8, target: &str| {
         format!(

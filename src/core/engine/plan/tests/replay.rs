@@ -534,7 +534,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn an_accepted_plan_ends_and_serves_at_every_step_whichever_fails(
+    fn plan_serves_at_every_step_whichever_fails(
         before in drawn(),
         after in drawn(),
         gone in proptest::collection::vec(any::<proptest::sample::Index>(), 0..2),

@@ -156,14 +156,14 @@ pub fn check(case: &SwitchCase<'_>) -> String {
 const US: &[&str] = &["linode:us-east"];
 
 #[test]
-fn traffic_moves_after_all_behind_its_new_target_and_its_gate() {
+fn plan_switch_moves_traffic_last_behind_its_target_and_gate() {
     insta::assert_snapshot!(check(&SwitchCase::default()));
 }
 
 /// Two overlays that want the same of the standby, and the first was stopped before it did anything: what both want is
 /// what the second is asked for, and only a merge that nobody asked for waits.
 #[test]
-fn a_switch_that_turns_another_carries_what_both_go_for() {
+fn plan_switch_after_a_preempted_one_makes_what_both_want() {
     let merged = format!(
         "{}\n  late: {{ kind: linode.nodebalancer, region: eu-central, label: late }}",
         SITES.split("\noutputs:").next().unwrap()
@@ -195,13 +195,13 @@ fn a_switch_that_turns_another_carries_what_both_go_for() {
 }
 
 #[test]
-fn under_loss_nothing_is_planned_for_what_is_frozen_and_its_outputs_are_stale() {
+fn plan_switch_under_loss_skips_what_is_frozen() {
     let text = check(&SwitchCase { lost: US, ..SwitchCase::default() });
     insta::assert_snapshot!(text);
 }
 
 #[test]
-fn nobody_is_directed_to_what_is_lost() {
+fn plan_switch_refuses_to_send_users_to_what_is_lost() {
     let refusals = |case: &SwitchCase<'_>| {
         let plan = plan(case);
         plan.refusals().map(|it| format!("{}: {}", it.code, it.text)).collect::<Vec<_>>()
@@ -236,7 +236,7 @@ fn nobody_is_directed_to_what_is_lost() {
 }
 
 #[test]
-fn home_again_drains_before_the_standby_shrinks() {
+fn plan_switch_home_drains_before_the_standby_shrinks() {
     let case = SwitchCase { active: Some(FAILOVER), to: None, ..SwitchCase::default() };
     insta::assert_snapshot!(check(&case));
 }
@@ -263,7 +263,7 @@ fn plan_switch_waits_for_what_was_written_where_users_leave() {
 }
 
 #[test]
-fn what_was_pending_is_not_part_of_the_switch() {
+fn plan_switch_leaves_pending_changes_out() {
     let merged = SITES.replace("image: linode/debian12", "image: linode/debian13").replace(
         "check_path: /ok, check_timeout: 5 }\n  eu",
         "check_path: /new, check_timeout: 5 }\n  eu",
@@ -274,7 +274,7 @@ fn what_was_pending_is_not_part_of_the_switch() {
 }
 
 #[test]
-fn changes_of_frozen_objects_are_held_or_left_behind() {
+fn plan_switch_defers_or_orphans_changes_of_what_is_frozen() {
     let smaller =
         FAILOVER.replace("resources:", "resources:\n  web: { count: 1, type: g6-standard-2 }");
     let text = check(&SwitchCase { to: Some(&smaller), lost: US, ..SwitchCase::default() });
@@ -282,7 +282,7 @@ fn changes_of_frozen_objects_are_held_or_left_behind() {
 }
 
 #[test]
-fn what_the_switch_needs_is_made_even_if_it_was_missing_before() {
+fn plan_switch_creates_what_it_needs_even_if_it_was_missing() {
     let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         observed.insert(Address::index("eu", 0), Observation::Absent);
         observed.insert(Address::index("web", 0), Observation::Absent);
@@ -291,14 +291,14 @@ fn what_the_switch_needs_is_made_even_if_it_was_missing_before() {
 }
 
 #[test]
-fn a_create_that_needs_what_was_never_made_cannot_be_part_of_a_switch() {
+fn plan_switch_refuses_a_create_that_needs_what_was_never_made() {
     let needs = "variables: { size: 1 }\nresources:\n  late: { kind: linode.nodebalancer, region: us-east, label: late }\n  alias: { kind: linode.domain_record, domain: '${zone}', type: A, name: alias, target: '${late.ipv4}' }\n";
     let text = check(&SwitchCase { to: Some(needs), lost: US, ..SwitchCase::default() });
     insta::assert_snapshot!(text);
 }
 
 #[test]
-fn with_its_global_fault_domain_lost_nothing_of_a_cloud_is_changed() {
+fn plan_switch_leaves_a_cloud_alone_whose_global_domain_is_lost() {
     insta::assert_snapshot!(check(&SwitchCase {
         lost: &["linode:global"],
         ..SwitchCase::default()
@@ -306,7 +306,7 @@ fn with_its_global_fault_domain_lost_nothing_of_a_cloud_is_changed() {
 }
 
 #[test]
-fn silence_that_nobody_declared_freezes_nothing_and_names_the_fault_domain() {
+fn plan_freezes_nothing_undeclared_and_names_the_fault_domain() {
     let silent = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         for name in ["lb", "http"] {
             observed.insert(Address::one(name), Observation::Unknown("no answer".into()));
@@ -319,7 +319,7 @@ fn silence_that_nobody_declared_freezes_nothing_and_names_the_fault_domain() {
 }
 
 #[test]
-fn a_thaw_repairs_what_is_gone_and_leaves_merges_for_later() {
+fn plan_of_recovered_domain_repairs_and_defers_merges() {
     let merged = SITES.replace("label: lb-us", "label: lb-us-2");
     let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         observed.insert(Address::index("web", 1), Observation::Absent);
@@ -337,7 +337,7 @@ fn a_thaw_repairs_what_is_gone_and_leaves_merges_for_later() {
 }
 
 #[test]
-fn a_failback_keeps_what_holds_data() {
+fn plan_failback_keeps_what_holds_data() {
     let with_data = "variables: { size: 1 }\nresources:\n  orders: { kind: dynamodb.table, region: eu-west-1, name: orders, attributes: { id: S }, hash_key: id }\n  spare: { kind: linode.nodebalancer, region: eu-central, label: spare }\n";
     let case =
         |keep| SwitchCase { active: Some(with_data), to: None, keep, ..SwitchCase::default() };
@@ -346,7 +346,7 @@ fn a_failback_keeps_what_holds_data() {
 }
 
 #[test]
-fn what_an_earlier_run_left_draining_is_waited_for() {
+fn plan_switch_waits_for_the_drain_of_an_earlier_run() {
     let draining = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
         let was = vec![Address::one("lb_eu")];
         state.draining = vec![Draining { address: Address::one("shop"), was, until: NOW + 9_000 }];
@@ -361,7 +361,7 @@ fn what_an_earlier_run_left_draining_is_waited_for() {
 
 /// What it contains is made beside, too; and none of the old goes before users have left, also when the switch goes on.
 #[test]
-fn a_balancer_made_beside_the_old_one_leaves_that_whole_until_users_have_moved() {
+fn plan_switch_keeps_the_old_balancer_until_users_have_moved() {
     let sites = SITES
         .replace("label: lb-us }", "label: lb-us, lifecycle: { create_before_destroy: true } }");
     let moved = "resources:\n  lb: { region: us-west }\n";
@@ -396,7 +396,7 @@ fn a_balancer_made_beside_the_old_one_leaves_that_whole_until_users_have_moved()
 
 /// The other node would open the gate, and be gone when users come.
 #[test]
-fn what_serves_only_until_it_is_deleted_does_not_open_the_gate() {
+fn plan_switch_gate_ignores_what_is_about_to_be_deleted() {
     let plan = plan(&SwitchCase {
         applied: &SITES.replace("'${vars.size}', region: eu-central", "2, region: eu-central"),
         to: Some(
@@ -416,7 +416,7 @@ fn what_serves_only_until_it_is_deleted_does_not_open_the_gate() {
 
 /// It was cut before the new one got the name of the old one: that is no pending change, and nodes keep the name.
 #[test]
-fn a_replace_that_a_stopped_switch_left_is_finished_under_its_own_name() {
+fn plan_switch_finishes_an_interrupted_replace_under_its_own_name() {
     for old in [Some("99"), None] {
         finished_under_its_own_name(old);
     }
@@ -463,7 +463,7 @@ const GROUP: &str = "
   own: { kind: dynamodb.replica, table: '${table}', region: eu-central-1 }";
 
 #[test]
-fn group_wide_changes_wait_while_a_member_is_lost_and_own_ones_go() {
+fn plan_switch_defers_group_changes_while_a_member_is_lost() {
     let changed = "
   table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id, tags: { a: b }, ttl_attribute: until }
   replica: { kind: dynamodb.replica, table: '${table}', region: eu-west-1, deletion_protection: true }
@@ -498,7 +498,7 @@ fn group_wide_changes_wait_while_a_member_is_lost_and_own_ones_go() {
 }
 
 #[test]
-fn a_target_replaced_in_place_is_refused_with_the_rule() {
+fn plan_switch_refuses_a_target_replaced_in_place() {
     let moved = FAILOVER.replace("resources:", "resources:\n  lb: { region: us-west }");
     let moved = moved.replace("shop: { target: '${lb_eu.ipv4}' }", "shop: { ttl_sec: 120 }");
     let plan = plan(&SwitchCase { to: Some(&moved), ..SwitchCase::default() });
@@ -508,7 +508,7 @@ fn a_target_replaced_in_place_is_refused_with_the_rule() {
 
 /// Addresses that nobody here makes: what is behind them is not ours to keep.
 #[test]
-fn literal_targets_that_depend_on_each_other_move_in_the_order_of_the_stack() {
+fn plan_moves_dependent_literal_targets_in_the_order_of_the_stack() {
     let records = |last: u8| {
         format!(
             "
@@ -527,7 +527,7 @@ fn literal_targets_that_depend_on_each_other_move_in_the_order_of_the_stack() {
 
 /// A cold standby: nothing of it is left at home, and nobody is directed to it any more.
 #[test]
-fn a_set_may_be_emptied_once_nobody_is_directed_to_it() {
+fn plan_switch_empties_a_set_to_which_no_users_are_sent() {
     let cold = SITES.replace("count: '${vars.size}'", "count: '${vars.size - 1}'");
     let case = |base| SwitchCase {
         applied: base,
@@ -559,7 +559,7 @@ const ACTIVE: &str = "
 const ONE_SITE: &str = "variables: { size: 2 }\nresources:\n  shop: null\n";
 
 #[test]
-fn one_of_two_ways_goes_after_the_other_is_checked_and_comes_back_before_the_other_shrinks() {
+fn plan_switch_of_one_of_two_sites_checks_the_other_both_ways() {
     let there =
         SwitchCase { applied: ACTIVE, base: ACTIVE, to: Some(ONE_SITE), ..SwitchCase::default() };
     let back = SwitchCase {

@@ -37,7 +37,7 @@ fn left_alone(plan: &Plan, addresses: &[&str]) {
 }
 
 #[test]
-fn what_needs_what_was_never_made_and_not_seen_waits_and_the_rest_goes_on() {
+fn plan_defers_what_needs_the_unread_and_goes_on_with_the_rest() {
     let more = "
   late: { kind: linode.nodebalancer, region: us-east, label: late }
   late_http: { kind: linode.nodebalancer_config, nodebalancer: '${late}', check: http, check_path: /ok, check_timeout: 5 }
@@ -75,7 +75,7 @@ fn silence(plan: &Plan) -> (&str, &str) {
 
 /// Only who was asked where it is, has something recorded there, and said nothing at all can be lost.
 #[test]
-fn only_silence_is_a_loss_and_the_overlay_that_assumes_it_is_named() {
+fn plan_suggests_a_loss_only_for_silence_and_names_its_overlay() {
     let way = |overlay: &str, lost: &[&str]| RecoveryOverlay {
         overlay: overlay.into(),
         assumes_lost: lost.iter().map(ToString::to_string).collect(),
@@ -107,7 +107,7 @@ fn only_silence_is_a_loss_and_the_overlay_that_assumes_it_is_named() {
 
 /// A no proves that it is there: the cause is told, before all else, and not a word about a loss.
 #[test]
-fn a_no_is_told_by_its_cause_and_lost_is_not_a_word_of_it() {
+fn plan_tells_the_cause_of_a_denied_read_and_no_loss() {
     let refuse = |reason: UnknownReason, why: &'static str| {
         move |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
             for name in ["http", "node[0]", "node[1]", "lb"] {
@@ -142,7 +142,7 @@ fn a_no_is_told_by_its_cause_and_lost_is_not_a_word_of_it() {
 
 /// Recorded values serve; a call that has to reach the object itself waits.
 #[test]
-fn what_is_recorded_and_not_seen_lends_its_recorded_values() {
+fn plan_uses_recorded_values_of_what_could_not_be_read() {
     let more = "
   other: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', port: 81, check: http, check_path: /ok, check_timeout: 5 }
   named: { kind: linode.nodebalancer, region: eu-central, label: 'for-${lb.label}-${lb.ipv4.replace(\".\", \"-\")}' }
@@ -164,7 +164,7 @@ outputs:";
 
 /// The switch goes as far as it can, and what serves users is left as it is.
 #[test]
-fn users_stay_where_they_are_while_their_new_target_is_not_seen() {
+fn plan_switch_keeps_users_while_their_new_target_is_unread() {
     let smaller = FAILOVER.replace("resources:", "resources:\n  web: { count: 1 }");
     let unseen = silent(&["http_eu"]);
     let case = SwitchCase { to: Some(&smaller), change: &*unseen, ..SwitchCase::default() };
@@ -188,7 +188,7 @@ const GROUP: &str = "
 
 /// With the only other member unknown, a new table would be a second group of the same name.
 #[test]
-fn nothing_joins_a_group_whose_other_member_is_not_seen() {
+fn plan_joins_no_group_whose_other_member_is_unknown() {
     let gone = |_: &mut State, observed: &mut BTreeMap<Address, Observation>| {
         observed.insert("table".parse().unwrap(), Observation::Absent);
         observed.insert("replica".parse().unwrap(), Observation::Unknown("no answer".into()));
@@ -231,7 +231,7 @@ fn nothing_joins_a_group_whose_other_member_is_not_seen() {
 
 /// One site is lost, the other silent: what is in neither goes, and nothing is begun that could not end.
 #[test]
-fn a_destroy_deletes_what_it_can_and_keeps_what_that_needs() {
+fn plan_destroy_deletes_what_it_can_and_keeps_what_that_needs() {
     let base = SITES.replace(
         "outputs:",
         "  table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id }
@@ -258,7 +258,7 @@ outputs:",
 
 /// A record that may still lead there is unknown: neither what it needs nor what serves behind that is deleted.
 #[test]
-fn nothing_is_deleted_under_what_is_not_seen() {
+fn plan_deletes_nothing_under_what_could_not_be_read() {
     let two = SITES.replace("outputs:", "  alias: { kind: linode.domain_record, domain: '${zone}', type: A, name: alias, target: '${lb_eu.ipv4}' }\noutputs:");
     let without = two
         .replace("  lb_eu: { kind: linode.nodebalancer, region: eu-central, label: lb-eu }\n", "")
@@ -282,7 +282,7 @@ fn nothing_is_deleted_under_what_is_not_seen() {
 
 /// Lists show what is in a region that is unreachable: they are no sign that it can be called.
 #[test]
-fn nothing_is_called_where_nobody_who_was_asked_answered() {
+fn plan_calls_nothing_in_a_fault_domain_where_nobody_answered() {
     let changed = SITES
         .replace("label: 'eu-${each.index}'", "label: 'eu-${each.index}', tags: [new]")
         .replace("label: 'web-${each.index}'", "label: 'web-${each.index}', tags: [new]");
@@ -312,7 +312,7 @@ fn nothing_is_called_where_nobody_who_was_asked_answered() {
 }
 
 #[test]
-fn an_interrupted_replace_in_what_is_lost_is_finished_after_the_thaw() {
+fn plan_defers_an_interrupted_replace_in_what_is_lost() {
     let begun = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
         let record = state.records.get_mut(&Address::one("lb")).unwrap();
         record.deposed = Some(Deposed { id: "99".into(), attributes: record.attributes.clone() });
@@ -325,7 +325,7 @@ fn an_interrupted_replace_in_what_is_lost_is_finished_after_the_thaw() {
 
 /// A gate that cannot be asked is closed: a switch does not take users past it. What is lost is not asked.
 #[test]
-fn users_do_not_pass_a_replication_gate_that_could_not_be_asked() {
+fn plan_switch_stops_users_at_a_replication_gate_that_was_not_read() {
     let base = SITES.replace(
         "outputs:",
         "  table: { kind: dynamodb.table, region: us-east-1, name: items, attributes: { id: S }, hash_key: id }
@@ -358,7 +358,7 @@ outputs:",
 
 /// Users cannot be moved to what is made anew, so that waits, and with it all that would have been made inside it.
 #[test]
-fn what_would_be_made_inside_a_replacement_that_waits_waits_as_well() {
+fn plan_defers_what_is_inside_a_deferred_replacement() {
     let base = SITES.replace(
         "region: us-east, label: lb-us }",
         "region: us-west, label: lb-us, lifecycle: { create_before_destroy: true } }",

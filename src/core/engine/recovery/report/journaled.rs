@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_was_cut_off_is_what_was_written_of_it() {
+    fn runs_reads_a_cut_off_run_as_far_as_it_was_written() {
         let mut entries = killed();
         // Who comes after it settles what it left, and begins a run of its own.
         entries.push(JournalEntry::Leased {
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_on_with_it_measures_from_its_begin_and_counts_nobody_s_time_apart() {
+    fn gone_on_measures_from_the_first_begin_and_counts_idle_apart() {
         let run = runs(&killed()).remove(0);
         let drain = StepTiming { id: 0, waits: Vec::new(), ..run.steps[4].clone() };
         let drain = StepTiming { started: Some(at(700)), ended: Some(at(701)), ..drain };
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_only_deletes_is_a_cleanup() {
+    fn is_cleanup_is_true_of_a_run_that_only_deletes() {
         let entries = [
             ran(0),
             began(0, "key", MutatingCall::Delete, 1),

@@ -43,7 +43,7 @@ fn told(report: &SwitchReport) -> String {
 
 /// Users were directed in time; whether they are served there nobody looked.
 #[test]
-fn a_recovery_that_nothing_checked_is_unknown_and_not_met() {
+fn rto_is_unknown_where_nothing_checked_the_target() {
     let of = |name: &str| Address::one(name);
     let led = |target: &str| Unchecked { address: of("shop"), target: target.into() };
     let mut steps = planned();
@@ -70,13 +70,13 @@ fn traffic_undone(steps: &mut [StepTiming]) {
 }
 
 #[test]
-fn a_planned_switch_is_told_by_phases() {
+fn measure_divides_a_planned_switch_into_phases() {
     let report = report(planned(), 681);
     insta::assert_snapshot!(told(&report), @"prepare 40 gate 30 traffic 3 drain 600 cleanup 8; directed 73 + 300; path [0, 3, 4]; rto met; rpo met; passed true");
 }
 
 #[test]
-fn only_what_users_waited_for_is_counted() {
+fn measure_counts_only_what_users_waited_for() {
     let mut steps = planned();
     steps[2].ended = Some(BEGAN + 72_000);
     steps[4].started = Some(BEGAN + 72_000);
@@ -84,7 +84,7 @@ fn only_what_users_waited_for_is_counted() {
 }
 
 #[test]
-fn under_loss_nothing_is_drained_and_resolvers_still_answer_the_old_value() {
+fn measure_under_loss_has_no_drain_but_a_dns_bound() {
     let mut steps = planned();
     steps.truncate(5);
     steps.remove(2);
@@ -98,7 +98,7 @@ fn under_loss_nothing_is_drained_and_resolvers_still_answer_the_old_value() {
 }
 
 #[test]
-fn a_gate_that_stays_shut_directs_nobody() {
+fn rto_is_not_measured_when_the_gate_stays_closed() {
     let mut steps = planned();
     steps[3].became = StepResult::Failed;
     steps[3].ended = Some(BEGAN + 340_000);
@@ -129,7 +129,7 @@ fn a_gate_that_stays_shut_directs_nobody() {
 }
 
 #[test]
-fn a_switch_that_is_gone_on_with_counts_from_its_begin() {
+fn measure_of_a_resumed_switch_counts_from_its_begin() {
     let mut all = planned();
     let rest: Vec<StepTiming> = all.split_off(5);
     let rest =
@@ -143,7 +143,7 @@ fn a_switch_that_is_gone_on_with_counts_from_its_begin() {
 }
 
 #[test]
-fn the_bound_of_dns_is_that_of_the_last_who_comes_the_old_way() {
+fn measured_takes_the_latest_dns_bound() {
     let mut steps = planned();
     let mut other = step(7, "update", StepPhase::Traffic, 20, 30, &[1]);
     other.ttl = Some(3_600);
@@ -153,14 +153,14 @@ fn the_bound_of_dns_is_that_of_the_last_who_comes_the_old_way() {
 }
 
 #[test]
-fn a_written_item_s_own_time_is_the_measure() {
+fn rpo_is_the_time_of_a_written_item() {
     let mut steps = planned();
     steps[2].arrived = Some(850);
     assert_eq!(report(steps, 681).rpo().measured, Some(850));
 }
 
 #[test]
-fn a_rehearsal_is_told_with_its_cleanup_and_with_what_it_measured_beside() {
+fn with_cleanup_of_a_drill_is_told_with_its_arrivals() {
     let cleanup = vec![
         step(0, "delete", StepPhase::Work, 700, 720, &[]),
         step(1, "delete", StepPhase::Work, 720, 725, &[0]),
@@ -189,7 +189,7 @@ fn a_rehearsal_is_told_with_its_cleanup_and_with_what_it_measured_beside() {
 }
 
 #[test]
-fn a_report_reads_like_this() {
+fn encode_keeps_the_format_of_reports() {
     let mut report = report(planned(), 681);
     report.steps.truncate(5);
     report.steps[4].ended = Some(BEGAN + 73_149);
@@ -198,7 +198,7 @@ fn a_report_reads_like_this() {
 }
 
 #[test]
-fn other_texts_are_no_reports() {
+fn decode_refuses_texts_that_are_no_reports() {
     let text = encode(&report(planned(), 681));
     let newer = text.replacen("\"version\": 1", "\"version\": 2", 1);
     assert_eq!(decode(&newer), Err(NotAReport::Newer(2)));
@@ -273,19 +273,19 @@ fn any_report() -> impl Strategy<Value = SwitchReport> {
 
 proptest! {
     #[test]
-    fn phases_add_up_to_the_whole(report in any_report()) {
+    fn measure_gives_phases_that_add_up_to_the_whole(report in any_report()) {
         let measured = measure(report.span, &report.steps, report.earlier, report.idle);
         let sum: u64 = measured.phases.named().iter().map(|(_, it)| it).sum();
         prop_assert_eq!(i64::try_from(sum).unwrap(), report.span.ended - report.span.began);
     }
 
     #[test]
-    fn what_is_encoded_decodes_to_the_same(report in any_report()) {
+    fn decode_reads_back_what_encode_wrote(report in any_report()) {
         prop_assert_eq!(decode(&encode(&report)).unwrap(), report);
     }
 
     #[test]
-    fn the_path_ends_where_users_were_directed_and_no_step_is_on_it_twice(report in any_report()) {
+    fn measured_path_ends_at_the_traffic_shift_without_repetition(report in any_report()) {
         let measured = report.measured();
         let mut seen = measured.path.clone();
         seen.sort_unstable();
@@ -300,7 +300,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cleanup_keeps_who_waits_for_whom_and_is_no_part_of_the_switch(
+    fn with_cleanup_keeps_waits_and_leaves_the_switch_unchanged(
         one in any_report(),
         two in any_report(),
     ) {

@@ -102,7 +102,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_never_switches_in_a_round_without_a_control_or_with_a_good_answer(rules in limits(), steps in steps()) {
+    fn decide_never_switches_without_a_control_or_after_a_good_answer(rules in limits(), steps in steps()) {
         let (led, _) = run(&rules, &steps, |_| false);
         for (step, led) in steps.iter().zip(&led) {
             prop_assert!(!led.switched || step.letter == 'b', "{step:?}");
@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn it_never_switches_twice_within_the_cooldown(rules in limits(), steps in steps()) {
+    fn decide_never_switches_twice_within_the_cooldown(rules in limits(), steps in steps()) {
         let (led, _) = run(&rules, &steps, |_| false);
         // The last switch that may have moved users, and whether the same outage may still repeat it.
         let mut last: Option<(i64, Option<i64>, bool)> = None;
@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn it_never_switches_to_what_is_active(rules in limits(), steps in steps()) {
+    fn decide_never_switches_to_what_is_active(rules in limits(), steps in steps()) {
         let (led, _) = run(&rules, &steps, |_| false);
         for (step, led) in steps.iter().zip(&led) {
             prop_assert!(!led.switched || step.active != Active::There);
@@ -142,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn a_target_that_flaps_below_the_threshold_is_never_switched(rules in limits(), mut steps in steps()) {
+    fn decide_never_switches_below_the_threshold(rules in limits(), mut steps in steps()) {
         let mut bad = Vec::new();
         for step in &mut steps {
             if step.letter == 'c' {
@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn rounds_without_a_control_change_nothing(rules in limits(), steps in steps()) {
+    fn observe_changes_nothing_in_rounds_without_a_control(rules in limits(), steps in steps()) {
         let (led, memory) = run(&rules, &steps, |_| false);
         let mut skipped = 0;
         let mut rest: Vec<ProbeRound> = Vec::new();
@@ -179,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn a_restart_decides_the_same(rules in limits(), steps in steps(), every in 1..5_usize) {
+    fn observe_and_decide_do_the_same_after_a_restart(rules in limits(), steps in steps(), every in 1..5_usize) {
         let (whole, memory) = run(&rules, &steps, |_| false);
         let (cut, memory_cut) = run(&rules, &steps, |index| index % every == 0);
         prop_assert_eq!(all_said(&whole), all_said(&cut));
@@ -187,7 +187,7 @@ proptest! {
     }
 
     #[test]
-    fn down_and_up_take_turns_and_each_takes_rounds_of_its_own(rules in limits(), steps in steps()) {
+    fn observe_alternates_down_and_up_each_after_rounds_of_its_own(rules in limits(), steps in steps()) {
         let (led, _) = run(&rules, &steps, |_| false);
         let (mut down, mut row, mut failed) = (false, 0, 0);
         for (step, led) in steps.iter().zip(&led) {

@@ -68,7 +68,7 @@ fn done(letters: &str) -> String {
 }
 
 #[test]
-fn down_takes_some_of_the_last_and_up_some_in_a_row() {
+fn observe_needs_some_of_the_last_for_down_and_a_row_for_up() {
     let down = "probe-failed probe-failed down switching switched";
     assert_eq!(done("ggg"), "");
     assert_eq!(done("gbg"), "probe-failed probe-ok");
@@ -89,13 +89,13 @@ fn down_takes_some_of_the_last_and_up_some_in_a_row() {
 }
 
 #[test]
-fn without_a_control_nothing_is_counted() {
+fn observe_counts_nothing_without_a_control() {
     assert_eq!(done("gbcb"), "probe-failed undecided probe-failed down switching switched");
     assert_eq!(done("gbccccc"), "probe-failed undecided undecided undecided undecided undecided");
 }
 
 #[test]
-fn a_second_switch_waits_for_the_cooldown_and_says_so_once() {
+fn decide_waits_for_the_cooldown_and_says_so_once() {
     let mut memory = WatchMemory::new("x");
     let first = run(&mut memory, 0, "gbbgg", Active::Elsewhere, &WatchOutcome::Done);
     assert!(first.ends_with("switched probe-ok up"), "{first}");
@@ -106,7 +106,7 @@ fn a_second_switch_waits_for_the_cooldown_and_says_so_once() {
 }
 
 #[test]
-fn what_is_active_is_not_switched_to() {
+fn decide_does_not_switch_to_what_is_active() {
     let mut memory = WatchMemory::new("x");
     let said = run(&mut memory, 0, "gbbb", Active::There, &WatchOutcome::Done);
     assert_eq!(said, "probe-failed probe-failed down already-switched probe-failed");
@@ -114,7 +114,7 @@ fn what_is_active_is_not_switched_to() {
 }
 
 #[test]
-fn a_failed_switch_is_tried_again_after_pauses_that_double() {
+fn decide_retries_a_failed_switch_after_pauses_that_double() {
     let failed = WatchOutcome::Failed { why: "exit 1".into(), exit: Some(1), moved: true };
     let mut memory = WatchMemory::new("x");
     let letters = "b".repeat(40);
@@ -139,7 +139,7 @@ fn a_failed_switch_is_tried_again_after_pauses_that_double() {
 }
 
 #[test]
-fn a_switch_that_moved_nobody_leaves_the_cooldown_alone() {
+fn decide_starts_no_cooldown_after_a_switch_that_moved_nobody() {
     let refused = WatchOutcome::Failed { why: "exit 3".into(), exit: Some(3), moved: false };
     let mut memory = WatchMemory::new("x");
     run(&mut memory, 0, "gbbgg", Active::Elsewhere, &refused);
@@ -148,7 +148,7 @@ fn a_switch_that_moved_nobody_leaves_the_cooldown_alone() {
 }
 
 #[test]
-fn a_held_lease_is_looked_at_again() {
+fn decide_tries_again_while_the_lease_is_held() {
     let mut memory = WatchMemory::new("x");
     let held = WatchOutcome::Held { active: Active::Elsewhere };
     let said = run(&mut memory, 0, "bbb", Active::Elsewhere, &held);
@@ -165,7 +165,7 @@ fn a_held_lease_is_looked_at_again() {
 
 /// Somebody knows more than a watcher does: it keeps its hands off until the cooldown is over.
 #[test]
-fn a_switch_that_was_turned_is_not_turned_back() {
+fn decide_does_not_reverse_a_preempted_switch() {
     let mut memory = WatchMemory::new("x");
     let turned = WatchOutcome::Turned { by: "ann (lifeboat failback shop)".into() };
     let said = run(&mut memory, 0, "bbbb", Active::Elsewhere, &turned);
@@ -176,7 +176,7 @@ fn a_switch_that_was_turned_is_not_turned_back() {
 }
 
 #[test]
-fn a_watcher_that_was_killed_while_it_switched_may_have_moved_users() {
+fn interrupted_assumes_that_a_killed_switch_moved_users() {
     let mut memory = WatchMemory::new("x");
     run(&mut memory, 0, "gb", Active::Elsewhere, &WatchOutcome::Done);
     let (_, case) = observe(&mut memory, &rules(), &round(2 * MINUTE, 'b'));
@@ -194,7 +194,7 @@ fn a_watcher_that_was_killed_while_it_switched_may_have_moved_users() {
 }
 
 #[test]
-fn old_rounds_and_those_of_another_target_are_no_evidence() {
+fn observe_ignores_old_rounds_and_those_of_another_target() {
     let mut memory = WatchMemory::new("x");
     run(&mut memory, 0, "gb", Active::Elsewhere, &WatchOutcome::Done);
     let said = run(&mut memory, 1_000, "b", Active::Elsewhere, &WatchOutcome::Done);
@@ -206,7 +206,7 @@ fn old_rounds_and_those_of_another_target_are_no_evidence() {
 }
 
 #[test]
-fn a_certificate_is_warned_of_once_a_day() {
+fn observe_warns_of_a_certificate_once_a_day() {
     let mut memory = WatchMemory::new("x");
     let mut days = Vec::new();
     for hour in 0..48 {
@@ -223,7 +223,7 @@ fn a_certificate_is_warned_of_once_a_day() {
 }
 
 #[test]
-fn a_damaged_memory_is_told_from_a_newer_one() {
+fn notes_decode_tells_damage_from_a_newer_version() {
     let mut memory = WatchMemory::new("x");
     run(&mut memory, 0, "gb", Active::Elsewhere, &WatchOutcome::Done);
     let text = notes(&memory).encode();
@@ -238,7 +238,7 @@ fn a_damaged_memory_is_told_from_a_newer_one() {
 }
 
 #[test]
-fn so_many_targets_are_remembered_and_the_stalest_goes_first() {
+fn notes_put_forgets_the_stalest_target_beyond_the_limit() {
     let mut notes = Notes::default();
     for at in 0..20 {
         notes.put(&WatchMemory { answered: Some(at), ..WatchMemory::new(&format!("target {at}")) });

@@ -207,7 +207,7 @@ mod tests {
     use super::{bare, has_address};
 
     #[test]
-    fn an_address_is_found_whole() {
+    fn has_address_finds_whole_addresses_only() {
         assert!(has_address("host=198.18.0.1:3306", "198.18.0.1"));
         assert!(has_address("It is 198.18.0.1.", "198.18.0.1"));
         assert!(!has_address("198.18.0.12", "198.18.0.1"));

@@ -800,13 +800,13 @@ fn said(world: &World, audit: &Audit) -> Vec<String> {
 }
 
 #[test]
-fn the_example_is_without_a_finding() {
+fn audit_finds_nothing_in_the_example() {
     let world = World::new();
     assert_eq!(said(&world, &world.audit()), Vec::<String>::new());
 }
 
 #[test]
-fn each_defect_is_found_alone_and_on_its_line() {
+fn audit_finds_each_defect_alone_and_on_its_line() {
     let mut wrong = Vec::new();
     let mut planted = BTreeSet::new();
     for it in all_plants() {
@@ -835,7 +835,7 @@ fn each_defect_is_found_alone_and_on_its_line() {
 
 /// Where no side has one, both are told, and neither is worse than the other.
 #[test]
-fn no_firewall_at_all_is_found_on_both_sides() {
+fn audit_finds_a_missing_firewall_on_both_sides() {
     let stack = STACK.replace("    firewall: '${wall}'\n", "");
     let world = World { stack, ..World::new() };
     let found: Vec<(&str, Level)> =
@@ -845,7 +845,7 @@ fn no_firewall_at_all_is_found_on_both_sides() {
 
 /// In the sandbox a switch may be off; where somebody's data is, it is a finding like any other.
 #[test]
-fn protection_that_is_off_by_a_variable_is_found_where_data_is() {
+fn audit_finds_protection_off_by_a_variable_outside_the_sandbox() {
     let world = World::new().facts(|it| it.in_sandbox = false);
     let found = said(&world, &world.audit());
     assert_eq!(found.len(), 4, "{found:#?}");
@@ -862,7 +862,7 @@ fn protection_that_is_off_by_a_variable_is_found_where_data_is() {
 
 /// What a page can answer is read where the layers write it.
 #[test]
-fn a_health_page_that_always_says_yes_is_found() {
+fn audit_finds_a_health_page_that_always_says_yes() {
     let always = "write_files:\n  - path: /var/www/shop/healthcheck.php\n    content: |\n      <?php\n      // 503 would be better\n      echo 'ok';\n  - path: /etc/other\n    content: exit 1";
     let data = format!("user_data: {}", serde_json::to_string(always).unwrap());
     let world = |text: &str| {
@@ -894,7 +894,7 @@ fn a_health_page_that_always_says_yes_is_found() {
 }
 
 #[test]
-fn what_is_worked_out_is_told() {
+fn audit_states_what_it_worked_out() {
     let audit = World::new().audit();
     let facts: Vec<String> =
         audit.sections[1].facts.iter().map(|it| format!("{}: {}", it.name, it.text)).collect();
@@ -911,7 +911,7 @@ fn what_is_worked_out_is_told() {
 
 /// Two records of one name serve together; after the loss one must go.
 #[test]
-fn of_two_sites_that_serve_the_lost_one_must_go() {
+fn audit_finds_a_record_of_the_lost_one_of_two_serving_sites() {
     let second = "  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${standby_lb.ipv4}', ttl_sec: 300 }\n";
     let both = World::new().edit("", "\noutputs:\n", &format!("{second}\noutputs:\n"));
     let told = |overlay: &str, size: u32| {
@@ -931,7 +931,7 @@ fn of_two_sites_that_serve_the_lost_one_must_go() {
 
 /// While a switch is in force, the standby is as the overlay says.
 #[test]
-fn after_the_switch_the_standby_is_compared_with_the_overlay() {
+fn audit_after_a_switch_compares_the_standby_with_the_overlay() {
     let larger = "shop: { target: '${standby_lb.ipv4}' }\n  standby: { type: g6-standard-4 }";
     let world = World::new().overlay(SERVED, larger);
     let switched = |active: &'static str, size: &'static str| {
@@ -964,14 +964,14 @@ fn after_the_switch_the_standby_is_compared_with_the_overlay() {
 }
 
 #[test]
-fn a_gate_of_its_own_stands_in_for_checks() {
+fn audit_accepts_a_gate_in_place_of_health_checks() {
     let gated = "shop: { target: '${standby[0].ipv4}', gate: { tcp: '${standby[0].ipv4}:22' } }\n  standby: { type: g6-standard-4 }";
     let world = World::new().overlay(SERVED, gated);
     assert_eq!(said(&world, &world.audit()), Vec::<String>::new());
 }
 
 #[test]
-fn a_kind_that_is_never_renamed_cannot_be_replaced_without_a_gap() {
+fn audit_notes_the_gap_of_a_kind_that_is_never_renamed() {
     let first = "lifecycle: { create_before_destroy: true }";
     let world = World { stack: STACK.replace(first, "lifecycle: {}"), ..World::new() };
     let world = world.kind("linode.instance", |it| it.identity.rename = Rename::Never);
@@ -982,7 +982,7 @@ fn a_kind_that_is_never_renamed_cannot_be_replaced_without_a_gap() {
 }
 
 #[test]
-fn sizes_that_nobody_knows_are_counted() {
+fn audit_compares_unknown_sizes_by_their_number() {
     let of = |from: &str, to: &str| {
         let world = World::new().edit("  web:", "type: '${vars.plan}'", from).edit(
             STANDBY,
@@ -999,7 +999,7 @@ fn sizes_that_nobody_knows_are_counted() {
 }
 
 #[test]
-fn the_first_certificate_of_a_chain_that_ends_counts() {
+fn ends_reads_the_first_certificate_of_a_chain() {
     assert_eq!(ends(PEM), Ok(ENDS));
     assert_eq!(ends(&format!("{PEM}{PEM}")), Ok(ENDS));
     assert!(ends("").is_err());

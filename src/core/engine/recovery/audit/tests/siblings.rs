@@ -45,7 +45,7 @@ fn variable(world: World, declared: &str) -> World {
 }
 
 #[test]
-fn backends_that_accept_nobody() {
+fn audit_finds_backends_that_accept_nobody() {
     let by_variable = |after| {
         let world = node(after, "mode: '${vars.mode}'");
         variable(world, "mode: { type: string, default: drain }")
@@ -83,7 +83,7 @@ fn backends_that_accept_nobody() {
 }
 
 #[test]
-fn firewalls_that_are_missing_shut_or_open() {
+fn audit_finds_firewalls_that_are_missing_closed_or_open() {
     let ssh = |to: &str| World::new().edit(WALL, "{ ipv4: ['${vars.ops_network}'] }", to);
     let http = |from: &str, to: &str| World::new().edit(WALL, from, to);
     let of_home = || World::new().edit("  web:", "    firewall: '${wall}'\n", "");
@@ -156,7 +156,7 @@ fn firewalls_that_are_missing_shut_or_open() {
 }
 
 #[test]
-fn checks_that_tell_nothing_or_too_late() {
+fn audit_finds_health_checks_that_are_useless_or_slow() {
     let slow = |after: &str| {
         let world =
             World::new().edit(after, "check_interval: 15", "check_interval: '${vars.every}'");
@@ -201,7 +201,7 @@ fn given(state: &mut State) {
 }
 
 #[test]
-fn addresses_of_home_that_are_written_out() {
+fn audit_finds_addresses_of_home_that_are_written_out() {
     const FOUND: &[&str] = &["names-lost-address"];
     let record = |kind: &str, target: &str| {
         let line = format!(
@@ -256,7 +256,7 @@ fn addresses_of_home_that_are_written_out() {
 }
 
 #[test]
-fn what_is_left_and_not_assumed_lost() {
+fn audit_finds_what_the_overlay_does_not_assume_lost() {
     let lost = |text: &str| World::new().overlay("['linode:us-east', 'aws:us-east-1']", text);
     let written = |world: World| {
         let world = world.edit("  web:", "products.region", "\"us-east-1\"");
@@ -292,7 +292,7 @@ fn what_is_left_and_not_assumed_lost() {
 }
 
 #[test]
-fn data_whose_every_copy_is_lost_or_is_used_where_it_is_lost() {
+fn audit_finds_data_whose_copies_are_lost_or_used_where_lost() {
     let lost = |text: &str| World::new().overlay("['linode:us-east', 'aws:us-east-1']", text);
     let moved = |name: &'static str, from: &'static str, to: &'static str| {
         move |world: World| world.edit(name, from, to)
@@ -321,7 +321,7 @@ fn data_whose_every_copy_is_lost_or_is_used_where_it_is_lost() {
 }
 
 #[test]
-fn a_home_of_one() {
+fn audit_finds_a_home_of_one() {
     let size = |text: &str| World::new().edit("", "web_size: { type: int, default: 2", text);
     let single = World::new()
         .edit("  web:", "    count: '${vars.web_size}'\n", "")
@@ -343,7 +343,7 @@ fn a_home_of_one() {
 }
 
 #[test]
-fn protection_that_is_off_however_it_is_said() {
+fn audit_finds_protection_off_however_it_is_written() {
     const FOUND: &[&str] = &["data-unprotected"];
     let real = |world: World| world.facts(|it| it.in_sandbox = false);
     let line = "deletion_protection: '${vars.protect}'";
@@ -404,7 +404,7 @@ fn protection_that_is_off_however_it_is_said() {
 }
 
 #[test]
-fn what_the_cloud_does_not_offer() {
+fn audit_finds_what_the_cloud_does_not_offer() {
     const FOUND: &[&str] = &["not-offered"];
     let offers = |region: &'static str| {
         move |it: &mut AuditFacts| {
@@ -456,7 +456,7 @@ fn what_the_cloud_does_not_offer() {
 
 /// The overlay of the example is what these lines change.
 #[test]
-fn the_overlay_is_the_one_that_is_edited() {
+fn audit_finds_nothing_in_the_overlay_that_the_tests_edit() {
     assert!(OVERLAY.contains(SERVED) && STACK.contains(STANDBY));
     check(vec![("nothing", World::new(), &[])]);
 }
