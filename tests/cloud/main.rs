@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
-mod apart;
+mod regions;
 mod walk;
 
 use std::sync::Arc;

@@ -2,12 +2,12 @@
 
 use lifeboat::engine::state::record::Phase;
 
-use crate::cut::{Cut, after_each_request, at_each_change};
 use crate::drill::{same, world};
-use crate::duo::{
+use crate::harness::Home;
+use crate::kill_points::{Cut, after_each_request, at_each_change};
+use crate::two_sites::{
     self, AWS, LINODE, failback, failover, leads, lost_is_left_alone, served_by, settled, state,
 };
-use crate::harness::Home;
 
 const FAILOVER: &[&str] = &["failover", "duo", "--to", "eu"];
 const FAILBACK: &[&str] = &["failback", "duo"];

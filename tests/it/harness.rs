@@ -19,7 +19,7 @@ use lifeboat::sandbox::{Sandbox, SandboxOptions};
 use lifeboat::store::file::FileStore;
 use serde_json::Value;
 
-use crate::advice;
+use crate::advised_commands;
 
 /// World seconds per second; ten minutes of world patience are some seconds on a busy machine.
 pub(crate) const SPEED: f64 = 200.0;

@@ -13,7 +13,7 @@ use lifeboat::store::preempt::SwitchCommand;
 
 use crate::converge::fired;
 use crate::harness::{Home, Running, files};
-use crate::unseen::Cloud;
+use crate::unreachable::Cloud;
 
 /// What who preempts waits for; the process that it preempts keeps the real times.
 const SHORT: LeaseTimes =

@@ -1,56 +1,56 @@
-//! Drives the real binary against the sandbox: one file per doubt, one home per test.
+//! Drives the real binary against the sandbox: one file per subject, one home per test.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod harness;
-mod advice;
+mod advised_commands;
 mod tidy;
-mod before;
+mod compatibility;
 mod schema;
 mod main_job;
 mod readme;
 mod mistakes;
-mod screen;
-mod unseen;
-mod over;
-mod lost;
-mod ledger;
+mod terminal;
+mod unreachable;
+mod completion;
+mod sandbox_lose;
+mod recovery_reports;
 mod guards;
 mod kinds;
-mod offered;
-mod outside;
+mod offers;
+mod drift;
 mod converge;
 mod drill;
-mod foretold;
-mod cut_off;
+mod drill_preview;
+mod killed_switch_reports;
 mod audit;
 mod lease;
 mod watch;
-mod users;
-mod duo;
+mod user_routes;
+mod two_sites;
 mod switch;
-mod pair;
-mod losses;
-mod hold;
-mod cut;
+mod active_active;
+mod region_losses;
+mod deferred;
+mod kill_points;
 mod crash;
-mod fate;
+mod random_lives;
 mod matrix;
-mod turn;
-mod turned;
-mod order;
-mod shown;
-mod served;
-mod canary;
-mod hostile;
-mod recorded;
-mod granted;
-mod foreign;
-mod older;
+mod concurrent_switches;
+mod redirected_switches;
+mod step_order;
+mod edited_plans;
+mod sandbox_serve;
+mod secrets;
+mod hostile_input;
+mod state_files;
+mod token_grants;
+mod foreign_records;
+mod outdated_state;
 mod logs;
-mod words;
-mod astray;
-mod door;
+mod retired_words;
+mod stray_targets;
+mod balancer_firewalls;
 
 /// A test file that nobody lists would pass for ever.
 #[test]

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use lifeboat::engine::state::record::Phase;
 
 use crate::converge::in_parallel;
-use crate::duo::{self, leads, served_by, state};
 use crate::harness::{Home, Output};
+use crate::two_sites::{self, leads, served_by, state};
 
 const FAULTS: [&str; 9] =
     ["429", "500", "503", "lost_reply", "slow", "html502", "truncated", "empty200", "hang"];

@@ -3,8 +3,8 @@
 use lifeboat::store::file::FileStore;
 
 use crate::converge::fired;
-use crate::duo::{self, AWS, LINODE, failback, failover, leads, served, settled};
 use crate::harness::Home;
+use crate::two_sites::{self, AWS, LINODE, failback, failover, leads, served, settled};
 
 const SHOP: &str = "woocommerce";
 

@@ -4,8 +4,8 @@ use lifeboat::engine::state::record::State;
 use serde_json::{Value, json};
 
 use crate::drill;
-use crate::duo;
 use crate::harness::{Home, Output, copy};
+use crate::two_sites;
 
 fn failover(home: &Home) -> Output {
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"])

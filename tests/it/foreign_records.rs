@@ -3,8 +3,8 @@
 use lifeboat::engine::state::record::Phase;
 use serde_json::{Value, json};
 
-use crate::duo;
 use crate::harness::Home;
+use crate::two_sites;
 
 fn zone(home: &Home) -> String {
     format!("/domains/{}/records", home.state("duo").unwrap().records[&"zone".parse().unwrap()].id)

@@ -3,8 +3,8 @@
 use lifeboat::engine::state::record::Phase;
 use serde_json::Value;
 
-use crate::duo::{self, CALM, LINODE, STACK, failover, leads, lose, settled, state};
 use crate::harness::Home;
+use crate::two_sites::{self, CALM, LINODE, STACK, failover, leads, lose, settled, state};
 
 /// The stack with more names; `{ip}` is the address of the balancer at home.
 fn with(names: &str, ip: &str) -> String {

@@ -1,7 +1,7 @@
 //! A token that does not see everything: what is hidden from its user is not taken for gone, and what it may not do is refused before the first call.
 
-use crate::duo;
 use crate::harness::{Home, Output};
+use crate::two_sites;
 
 const EVERY_GRANT: [&str; 8] = [
     "--may",

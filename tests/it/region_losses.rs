@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::converge::in_parallel;
-use crate::duo::{
+use crate::harness::Home;
+use crate::two_sites::{
     self, AWS, LINODE, failback, failover, found_and_destroyed, leads, settled, state,
 };
-use crate::harness::Home;
 
 const ITEMS: usize = 1_000;
 

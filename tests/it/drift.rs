@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::duo;
 use crate::harness::{Home, Output};
+use crate::two_sites;
 
 const SITE: &str = "stack: tiny
 resources:

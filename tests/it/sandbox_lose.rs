@@ -5,8 +5,8 @@ use std::time::Duration;
 use lifeboat::sandbox::SandboxOptions;
 use serde_json::{Value, json};
 
-use crate::duo;
 use crate::harness::Home;
+use crate::two_sites;
 
 const STACK: &str = "\
 stack: tiny

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use lifeboat::store::file::FileStore;
 
-use crate::duo::{self, leads, settled, state};
 use crate::harness::{Home, Output, Running, files};
+use crate::two_sites::{self, leads, settled, state};
 
 /// Longer than any test waits: a drain of two days.
 const LONG_TTL: &str = "ttl_sec: 86400";

@@ -2,8 +2,8 @@
 
 use lifeboat::sandbox::requests::received::Received;
 
-use crate::duo::{AWS, LINODE, leads, served};
 use crate::harness::Home;
+use crate::two_sites::{AWS, LINODE, leads, served};
 
 const STACK: &str = "stack: pair
 resources:

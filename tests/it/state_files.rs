@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::duo;
 use crate::harness::Home;
+use crate::two_sites;
 
 const TINY: &str = "stack: tiny
 resources:

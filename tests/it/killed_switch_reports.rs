@@ -5,9 +5,9 @@ use lifeboat::sandbox::SandboxOptions;
 use serde_json::Value as Json;
 
 use crate::drill::{self, DRILL};
-use crate::foretold;
+use crate::drill_preview;
 use crate::harness::Home;
-use crate::ledger::{self, add_up, seconds};
+use crate::recovery_reports::{self, add_up, seconds};
 
 const CLEANUP: &[&str] = &["drill", "woocommerce", "--to", "drill_eu", "--cleanup", "--yes"];
 

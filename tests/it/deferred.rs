@@ -2,10 +2,10 @@
 
 use lifeboat::engine::state::record::Phase;
 
-use crate::duo::{
+use crate::harness::Home;
+use crate::two_sites::{
     self, AWS, LINODE, failback, failover, found_and_destroyed, leads, settled, state,
 };
-use crate::harness::Home;
 
 const EU: &str = "linode:eu-central";
 const AWS_EU: &str = "aws:eu-west-1";

@@ -5,11 +5,11 @@ use std::time::Duration;
 use lifeboat::store::file::FileStore;
 use lifeboat::store::preempt::SwitchCommand;
 
+use crate::concurrent_switches::{at_the_gate, draining, heal, home, home_of, machines, start, to};
 use crate::converge::fired;
-use crate::cut::{Cut, at_each_change};
-use crate::duo::{self, leads, settled, state};
 use crate::harness::Home;
-use crate::turn::{at_the_gate, draining, heal, home, home_of, machines, start, to};
+use crate::kill_points::{Cut, at_each_change};
+use crate::two_sites::{self, leads, settled, state};
 
 /// What was said for a switch that is given up goes with it.
 #[test]

@@ -3,8 +3,8 @@
 use lifeboat::sandbox::linode::dns::targets::MetBy;
 use serde_json::{Value, json};
 
-use crate::duo::{self, STACK, failback, leads, state};
 use crate::harness::{Home, Output};
+use crate::two_sites::{self, STACK, failback, leads, state};
 
 const CALM: &[&str] = &["failover", "duo", "--to", "calm", "--planned", "--yes"];
 

@@ -10,9 +10,9 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
 use crate::converge::in_parallel;
-use crate::cut::Cut;
-use crate::duo::{self, AWS, LINODE, leads, settled, state};
 use crate::harness::Home;
+use crate::kill_points::Cut;
+use crate::two_sites::{self, AWS, LINODE, leads, settled, state};
 
 /// As many as are drawn in one run.
 const FATES: usize = 60;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use lifeboat::engine::state::record::Phase;
 
 use crate::converge::fired;
-use crate::duo::{self, failover, leads, served, settled, state};
 use crate::harness::Home;
+use crate::two_sites::{self, failover, leads, served, settled, state};
 
 /// The record lists cannot be read: users are not moved, and nobody says that they were, however often it is asked.
 #[test]
