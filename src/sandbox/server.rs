@@ -21,9 +21,10 @@ use crate::shared::Sandbox;
 use crate::wire::{Cut, Wires};
 use crate::world::core::SandboxReply;
 
-/// Larger bodies than any real call has are refused.
+/// A larger body is refused. Real calls have 16 MiB at most (DynamoDB's limit of a request); four times that.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
-/// How long open requests may take to finish when the server stops.
+/// How long open requests may take to finish when the server stops. A guess: they are answered at once, except those that a
+/// fault holds for ever.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A running server; it stops when this is dropped.

@@ -59,7 +59,8 @@ fn did_you_mean(near: Option<&str>) -> String {
 #[derive(Clone)]
 pub struct Sandbox(Arc<Mutex<SharedWorld>>);
 
-/// The log of a world in memory ends here.
+/// The log of a world in memory ends after this many requests; it is then marked as full. A guess: several times the longest
+/// test.
 const MOST_IN_MEMORY: usize = 200_000;
 
 /// How changes are written down.

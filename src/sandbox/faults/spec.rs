@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::SandboxRequest;
 
-/// As long as a list was seen to lag: something was missing 15 s after it was made, and there after 30.
+/// How long a list stays stale unless the fault says otherwise, in world milliseconds. In linodego's recordings a disk was
+/// missing from its list 15 s after it was made, and present after 30 s.
 pub const STALE_MILLISECONDS: u64 = 20_000;
 
 /// What happens to a request that a fault matches.

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Table, key and row; `None` means that the row is gone.
 pub type RowChange = (String, String, Option<Value>);
 
-/// A log longer than this is folded into a new snapshot.
+/// A log that is longer than this, in bytes, is folded into a new snapshot. A guess: every process reads it when it starts.
 const LONG: u64 = 4 * 1024 * 1024;
 
 /// Why the folder cannot be used.

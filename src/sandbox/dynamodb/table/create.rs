@@ -15,7 +15,8 @@ use crate::dynamodb::store::table::{
 use crate::dynamodb::table::encryption::asked_encryption;
 use crate::dynamodb::table::tags::read_tags;
 
-/// The most a table may be given without asking for more.
+/// The most units of a table without a raised quota
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Limits.html>).
 pub const MOST_UNITS: i64 = 40_000;
 
 pub fn create_table(

@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use crate::linode::request::body::{RequestBody, is_network};
 
-/// Rules in both directions together.
+/// How many rules a firewall has, in both directions together (Linode's API reference).
 const MOST_RULES: usize = 25;
+/// How many addresses of one family a rule has (Linode's API reference).
 const MOST_ADDRESSES: usize = 255;
 
 /// Checks a rule set and keeps it as it came: absent stays absent, null stays null, order stays. It replaces all rules, so
