@@ -15,10 +15,12 @@ use crate::store::lease::{JOURNAL, Lease, Preempted, SNAPSHOT, Start, journals, 
 use crate::store::lock_record::{LockRecord, LockRecords, SwitchIntent, machine, wall};
 use crate::store::tracked::check_untracked;
 
-/// How often a reader starts again because a writer just put a new snapshot in place.
+/// How often a reader starts over because a writer has just put a new snapshot in place. Each failed attempt needs another
+/// snapshot within the milliseconds of a read, so 20 in a row is no chance: something rewrites the folder.
 const READS_MAX: u32 = 20;
 
-/// How often who wants the lease starts again because another was a moment quicker.
+/// How often somebody who wants the lease starts over because a competitor was a moment quicker. Each failed attempt means
+/// that a competitor has got it, so more than 20 in a row would need as many processes at once.
 pub(super) const CLAIMS_MAX: u32 = 20;
 
 /// Where the state of one stack instance is kept.

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use crate::store::error::{LeaseEnd, StoreError};
 use crate::store::lock_record::{Heartbeat, LockRecords, wall};
 
-/// How often a holder says how far it has come, beside its heartbeats: a small file costs a tenth of a durable entry.
+/// How often a holder publishes how far it has come, besides its heartbeats: writing this small file costs a tenth of a
+/// durable journal entry, so at ten a second it does not slow a run down.
 const SAID_EVERY: Duration = Duration::from_millis(100);
 
 /// How far a state has come.
@@ -25,14 +26,18 @@ pub struct RenewalState {
     pub serial: u64,
 }
 
-/// How long a lease holds without a heartbeat, and how often the heart beats. Seconds of the wall, whatever clock the world has.
+/// How long a lease holds without a heartbeat, and how often it is renewed: time on the wall, whatever clock the world has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseTimes {
+    /// No call leaves while the last confirmed heartbeat is older than half of this. The other half is for listings that NFS
+    /// keeps for seconds, and for clocks that differ.
     pub lease: Duration,
     pub heartbeat: Duration,
 }
 
 impl Default for LeaseTimes {
+    /// Three heartbeats fit into half a lease, so that one that is slow or lost stops nobody. The lease itself is a guess: a
+    /// longer one would keep a switch waiting for a machine that died, a shorter one would end on a busy disk.
     fn default() -> Self {
         Self { lease: Duration::from_secs(30), heartbeat: Duration::from_secs(5) }
     }

@@ -32,7 +32,8 @@ pub(super) const HISTORY: &str = "history";
 /// The ending of files that are prepared and not in place yet.
 const PREPARED: &str = "new";
 
-/// Snapshots that are kept beside the present one.
+/// How many earlier snapshots are kept beside the current one, for people who need to go back. A guess: nothing documents it;
+/// fewer would lose yesterday after a busy day, more would fill the disk where a state has many MiB.
 const HISTORY_MAX: usize = 50;
 
 /// Whose lease was taken over, and how.

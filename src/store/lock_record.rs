@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::store::error::{StoreError, io};
 use crate::store::private;
 
-/// How often a reader starts again because what it had listed was swept a moment later.
+/// How often a reader starts over because a file that it had listed was swept a moment later. Every sweep follows a new
+/// lease, so 20 in a row means that the folder keeps changing by other hands.
 const READS_MAX: u32 = 20;
 
 /// What stands in a claim; it never changes.

@@ -11,16 +11,19 @@ use crate::store::file::{CLAIMS_MAX, Claimant, FileStore, grip};
 use crate::store::lease::{Lease, Preempted};
 use crate::store::lock_record::{LockRecord, LockRecords, StopRequest, SwitchIntent, wall};
 
-/// How many holders, one after another, who preempts asks to stop.
+/// How many holders, one after another, a preempting command asks to stop. A guess: more than five in a row are not people
+/// but a script that starts over each time, and that has to be stopped first.
 const ASKED_MAX: u32 = 5;
 
-/// Between two looks at whether a holder that was asked has given its lease back.
+/// The pause between two checks of whether a holder that was asked to stop has given its lease back: short, since users wait
+/// for the switch, and cheap, since it reads one small file.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Between two looks at whether the same switch is over, which may last an hour.
+/// The pause between two checks of whether the same switch has ended. It may take an hour, so it is asked less often.
 const WAIT_POLL: Duration = Duration::from_millis(200);
 
-/// How long the same switch is waited for: longer than any lasts.
+/// How long to wait for the same switch to end. A day is longer than any switch takes: a replica with items, the slowest kind,
+/// is given two hours.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Who wants the lease for a switch.

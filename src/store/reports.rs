@@ -10,10 +10,10 @@ use crate::store::error::{StoreError, io};
 use crate::store::lock_record::remove;
 use crate::store::private;
 
-/// How many are kept.
+/// How many reports are kept per stack; the oldest go first. A guess: at a drill a week, this is close to four years.
 pub const REPORTS_MAX: usize = 200;
 
-/// How many reports may end in the same second: a world's clock may stand still.
+/// How many reports may end in the same second, as they do where the clock of a sandbox stands still. A guess, far above use.
 const SAME_MAX: usize = 1_000;
 
 const EXTENSION: &str = "json";

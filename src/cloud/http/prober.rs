@@ -39,9 +39,10 @@ impl From<ProbeAnswer> for ProbeResult {
     }
 }
 
-/// How much of a page is read.
+/// How much of a page is read, in bytes. A health page is short, and `body:` is looked for in this part only. A guess.
 const LONGEST_BODY: usize = 64 * 1024;
-/// How long a probe takes at most, on the wall's clock.
+/// How long one probe takes at most, on the wall's clock. A guess: a service that needs longer does not serve its users, and a
+/// gate repeats its probe anyway.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tries ports and pages. The sandbox's addresses are asked of the sandbox and never dialled.

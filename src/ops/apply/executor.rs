@@ -49,7 +49,9 @@ pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
     catalog.get(&step.kind).map(|it| it.provider.clone()).unwrap_or_default()
 }
 
-/// How long calls in flight may take after a signal.
+/// How long calls in flight may take after a signal: less than the 7.5 s after which GitHub Actions follows up with SIGTERM
+/// (<https://docs.github.com/en/actions/reference/workflow-cancellation-reference>). The next run finds out what became of a
+/// call that was cut off.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What a run knows while it goes on.

@@ -11,7 +11,7 @@ use crate::engine::value::Attributes;
 use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs, WatchedResource};
 use crate::ops::apply::waits::{PollResult, probed, wait};
 
-/// How often a wait for nobody to come any more says that it still waits.
+/// How often a drain reports that it still waits. It lasts minutes and nothing else happens, so two lines a minute are enough.
 const REMINDER: Duration = Duration::from_secs(30);
 
 /// Its own `gate`, or at least one healthy object behind each that is checked.

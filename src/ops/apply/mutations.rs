@@ -17,7 +17,8 @@ use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs};
 use crate::ops::plan::recover::{Recovered as Found, classify};
 use crate::store::error::LeaseEnd;
 
-/// A create whose reply was lost is looked for so long at least before it is made again.
+/// How long at least to look for a create whose reply was lost before it is sent again. A guess: the request may still be on
+/// its way, and a create answers within one to two seconds.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
 
 /// One call that changes something.

@@ -18,7 +18,8 @@ use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::mutations::{take_outputs, went};
 use crate::ops::apply::step_inputs::{Front, Progress, StepContext, StepInputs, WatchedResource};
 
-/// Where neither the kind nor the stack says how long.
+/// How long to wait where neither the kind nor the stack says it. A guess: a shorter limit would fail a step that only needs
+/// time, a longer one would delay the message that something hangs.
 const WAIT: ReadinessWait = ReadinessWait { within_seconds: 600, poll_seconds: 5 };
 
 pub async fn ready(hands: &StepContext, job: &StepInputs) -> StepOutcome {
