@@ -11,7 +11,8 @@ use crate::engine::text::redact::redactor;
 /// Where the Linode API is when nobody says otherwise.
 pub const LINODE_URL: &str = "https://api.linode.com/v4";
 
-/// The environment's own secrets: what children of ours do not get, and what is never told.
+/// The variables of the environment that hold or lead to credentials: child processes do not get them, and no output shows
+/// them.
 pub const CREDENTIALS: [&str; 11] = [
     "LINODE_TOKEN",
     "LINODE_CLI_TOKEN",
@@ -35,6 +36,7 @@ const CREDENTIAL_MIN: usize = 8;
 pub struct Token(String);
 
 impl Token {
+    /// Keeps the token as it is; the redactor does not learn it here.
     pub fn new(token: impl Into<String>) -> Self {
         Self(token.into())
     }

@@ -23,7 +23,9 @@ use crate::store::keep_alive::{KeepAlive, LeaseGuard, RenewalState};
 use crate::store::lock_record::remove;
 use crate::store::private;
 
+/// The file with the last snapshot, in the folder of a state.
 pub const SNAPSHOT: &str = "state.snapshot";
+/// The file with the operations since that snapshot.
 pub const JOURNAL: &str = "journal";
 
 /// The folder with what was in place before.
@@ -52,7 +54,7 @@ impl std::fmt::Display for Preempted {
     }
 }
 
-/// The right to write; who holds one may, as long as its heart beats.
+/// The right to write: whoever holds one may, as long as its heartbeats are confirmed.
 #[derive(Debug)]
 pub struct Lease {
     folder: PathBuf,
@@ -114,7 +116,8 @@ impl Lease {
         StoreError::Over { folder: self.folder.clone(), over }
     }
 
-    /// Appends entries; they are durable when this returns. The numbers they got end with the returned one.
+    /// Appends entries and returns the number of the last one. They are durable (synced to disk) when this returns; after an
+    /// error, nothing more can be appended.
     pub fn append(&mut self, entries: &[JournalEntry]) -> Result<u64, StoreError> {
         let path = self.folder.join(JOURNAL);
         if self.is_broken {
@@ -150,7 +153,7 @@ impl Lease {
         Ok(sequence)
     }
 
-    /// Folds the journal into a new snapshot. The old journal and snapshot stay in `history/`.
+    /// Folds the journal into a new snapshot. The old pair moves to `history/`, which keeps the last 50.
     pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
         self.put(state, true)
     }

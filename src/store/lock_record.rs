@@ -115,6 +115,7 @@ pub struct StopRequest {
 }
 
 impl StopRequest {
+    /// Who made it, in words for people.
     pub fn by(&self) -> String {
         words(&self.owner, &self.command)
     }
@@ -270,6 +271,7 @@ impl LockRecords {
         })
     }
 
+    /// Writes a heartbeat; the file is replaced as a whole.
     pub fn beat(&self, epoch: u64, beat: Heartbeat) -> Result<(), StoreError> {
         let text = serde_json::to_vec(&beat).expect("a heartbeat is plain data");
         self.put(epoch, "beat", &text)

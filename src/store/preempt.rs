@@ -76,11 +76,11 @@ struct Preemption<'a> {
 }
 
 impl FileStore {
-    /// Takes the right to write from whom has it: asks it to stop, waits for it at most one lease, and takes the next epoch
-    /// whether it answered or not. The same switch is not stopped: it is waited for until it ends or its heart stops, unless a
-    /// person has still to be asked before it begins, or it does not know of a loss.
+    /// Takes the right to write from whoever has it: asks the holder to stop, waits at most one lease, and takes the next epoch
+    /// whether it answered or not. The same switch is not stopped: it is waited for, up to a day, until it ends or its
+    /// heartbeats stop, unless a person has still to confirm it, or it does not know of a loss.
     ///
-    /// Waits without giving the thread back.
+    /// Blocks the thread. Returns `Held` if a newer switch has the lease, or after five holders in a row.
     pub fn preempt(
         &self,
         who: SwitchCommand<'_>,
@@ -122,7 +122,7 @@ impl FileStore {
 }
 
 impl FileStore {
-    /// The newest epoch that anybody has claimed.
+    /// The newest epoch that anybody has claimed; 0 before the first lease.
     pub fn last_epoch(&self) -> Result<u64, StoreError> {
         Ok(self.claims().newest()?.map_or(0, |it| it.epoch))
     }

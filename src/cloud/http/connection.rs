@@ -40,6 +40,7 @@ impl fmt::Debug for Connections {
 }
 
 impl Connections {
+    /// Connects to nothing yet.
     pub fn new(settings: Settings) -> Self {
         Self {
             contacts: Breakers::new(settings.first_contact),

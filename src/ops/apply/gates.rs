@@ -14,7 +14,7 @@ use crate::ops::apply::waits::{PollResult, probed, wait};
 /// How often a drain reports that it still waits. It lasts minutes and nothing else happens, so two lines a minute are enough.
 const REMINDER: Duration = Duration::from_secs(30);
 
-/// Its own `gate`, or at least one healthy object behind each that is checked.
+/// Waits for its own `gate`, or for at least one healthy object behind each of the targets that have a health check.
 pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
     if let Some(gate) = &job.gate {
         return match probed(hands, job, gate).await {
@@ -91,7 +91,8 @@ fn record_of(kind: &Kind, record: &Record) -> Attributes {
     attributes
 }
 
-/// Until those who remember the old way have forgotten it.
+/// Waits until `seconds` have passed since users were sent elsewhere, on the clock of the world: until then caches may still
+/// send them the old way. Nothing is probed.
 pub async fn drain(hands: &StepContext, job: &StepInputs, seconds: u64) -> StepOutcome {
     let clock = &hands.session.clock;
     let whole = i64::try_from(seconds).unwrap_or(i64::MAX / 2_000) * 1_000;

@@ -113,6 +113,8 @@ async fn with_policy(
     .await
 }
 
+/// Creates the object of a step. If a reply is lost, it looks for the object by its identity before it sends the request
+/// again; where that cannot be told, the outcome is indeterminate.
 pub async fn create(
     hands: &StepContext,
     job: &StepInputs,
@@ -244,6 +246,8 @@ impl Updated {
     }
 }
 
+/// Sends one update group, or creates the object again where it has gone and holds no data. An update whose reply was lost
+/// is repeated until the object is as wanted: sending it twice does no harm.
 pub async fn update(
     hands: &StepContext,
     job: &StepInputs,
@@ -331,6 +335,7 @@ fn is_so(job: &StepInputs, changed: &[String], seen: &Attributes) -> bool {
     })
 }
 
+/// Deletes the object of a step, or the deposed one beside it; one that is gone already counts as deleted.
 pub async fn delete(hands: &StepContext, job: &StepInputs, deposed: bool) -> StepOutcome {
     let Some(record) = &job.record else { return StepOutcome::Removed };
     let (id, attributes) = match (&record.deposed, deposed) {

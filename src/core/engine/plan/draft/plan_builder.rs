@@ -51,6 +51,7 @@ pub enum Missing {
     Held,
 }
 
+/// Works out the changes of a plan, one address after another.
 pub struct PlanBuilder<'a> {
     pub worlds: PlanInputs<'a>,
     pub options: &'a PlanOptions,

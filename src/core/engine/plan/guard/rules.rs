@@ -245,6 +245,7 @@ pub fn still_leaving(instance: &Instance, kind: &Kind, is_ours: bool) -> Diagnos
     )
 }
 
+/// The refusal of a change that the kind can carry out neither in place nor by replacing.
 pub fn unchangeable(
     instance: &Instance,
     kind: &Kind,
@@ -419,6 +420,7 @@ pub fn missing_secret(
         .help(ways.join("; "))
 }
 
+/// The refusal of a recorded kind that this version does not know.
 pub fn unknown_kind(address: &Address, kind: &str) -> Diagnostic {
     Diagnostic::error(
         "unknown_kind_in_state",

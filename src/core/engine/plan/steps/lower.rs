@@ -19,6 +19,7 @@ pub fn disrupts(it: &PlannedChange<'_>) -> bool {
     }
 }
 
+/// The name under which steps of several addresses run one at a time, such as those of one DynamoDB group; `None`: no limit.
 pub fn lane(it: &PlannedChange<'_>) -> Option<String> {
     if it.kind.serialise_by.is_empty() {
         return None;
