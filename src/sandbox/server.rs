@@ -122,7 +122,7 @@ async fn answer(
         return sent(SandboxAnswer {
             status: 500,
             headers: Vec::new(),
-            body: b"the sandbox has a bug".to_vec(),
+            body: b"internal error in the sandbox".to_vec(),
         });
     };
     let mut stop = door.stop;
@@ -166,7 +166,7 @@ fn is_local(request: &SandboxRequest) -> bool {
 }
 
 fn misdirected() -> SandboxAnswer {
-    let reason = "the sandbox answers only to localhost and addresses of loopback";
+    let reason = "the sandbox only answers requests for localhost or a loopback address";
     SandboxAnswer::json(421, "application/json", &json!({ "errors": [{ "reason": reason }] }))
 }
 
@@ -283,14 +283,14 @@ fn own_page(sandbox: &Sandbox, page: &str, request: &SandboxRequest) -> SandboxA
                 None => SandboxAnswer::json(
                     400,
                     "application/json",
-                    &json!({ "error": "tcp=host:port or url=…" }),
+                    &json!({ "error": "add the parameter tcp=HOST:PORT or url=URL" }),
                 ),
             }
         }
         _ => SandboxAnswer::json(
             404,
             "application/json",
-            &json!({ "error": "clock, show or probe" }),
+            &json!({ "error": "unknown page; use clock, show, or probe" }),
         ),
     }
 }

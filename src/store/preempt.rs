@@ -76,8 +76,8 @@ struct Preemption<'a> {
 }
 
 impl FileStore {
-    /// Takes the right to write from whoever has it: asks the holder to stop, waits at most one lease, and takes the next epoch
-    /// whether it answered or not. The same switch is not stopped: it is waited for, up to a day, until it ends or its
+    /// Takes the right to write from whoever has it: asks the holder to stop, waits at most one lease, and takes the next
+    /// epoch whether it answered or not. The same switch is not stopped: it is waited for, up to a day, until it ends or its
     /// heartbeats stop, unless a person has still to confirm it, or it does not know of a loss.
     ///
     /// Blocks the thread. Returns `Held` if a newer switch has the lease, or after five holders in a row.

@@ -34,7 +34,11 @@ fn losing_and_healing_say_what_is_lost_afterwards() {
     home.run(&["sandbox", "lose", "linode:us-east"]).code(0).done();
     home.run(&["sandbox", "lose", "aws:us-east-1", "--how", "503"])
         .code(0)
-        .says(&["lost: aws:us-east-1 since 20", "answered 503", "lost: linode:us-east since 20"])
+        .says(&[
+            "lost: aws:us-east-1 since 20",
+            "answered with 503",
+            "lost: linode:us-east since 20",
+        ])
         .done();
     home.run(&["sandbox", "show"]).code(0).shows(&["linode:us-east:", "since 20"]).done();
     let healed = home.run(&["sandbox", "heal", "linode:us-east"]).code(0);

@@ -26,7 +26,7 @@ pub fn create_table(
 ) -> Result<Value, DynamoDbError> {
     let body = &call.body;
     if !body["GlobalTableSourceArn"].is_null() {
-        let text = "The sandbox has one account and does not offer multi-account global tables";
+        let text = "The sandbox has one account and does not support multi-account global tables";
         return Err(DynamoDbError::validation(text));
     }
     items.judge(&judged(body))?;

@@ -43,7 +43,7 @@ pub fn read(
 
 fn check(form: &mut RequestBody<'_>, place: &str, rule: &Map<String, Value>) {
     if rule.get("ruleset").is_some_and(|it| !it.is_null()) {
-        form.error(&format!("{place}.ruleset"), "the sandbox does not model rule sets");
+        form.error(&format!("{place}.ruleset"), "the sandbox does not support rule sets");
         return;
     }
     let text = |name: &str| rule.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -35,7 +35,7 @@ fn only_keys_of_users_of_the_account_are_put_on_a_machine() {
         (
             "POST /account/users",
             json!({ "username": "joe", "email": "joe@example.com", "restricted": true }),
-            "400 restricted: the sandbox does not model restricted users",
+            "400 restricted: the sandbox does not support restricted users here; use `sandbox restrict`",
         ),
     ]);
 }

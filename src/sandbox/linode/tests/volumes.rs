@@ -74,7 +74,7 @@ fn what_is_refused() {
         (
             &format!("POST {path}/attach"),
             json!({ "linode_id": web, "persist_across_boots": false }),
-            "400 persist_across_boots: the sandbox does not model persist_across_boots",
+            "400 persist_across_boots: the sandbox does not support persist_across_boots",
         ),
         (
             &format!("POST {path}/resize"),

@@ -40,7 +40,7 @@ pub fn machine<'a>(
 /// A volume that survives no reboot would need configuration profiles.
 fn persists(form: &mut RequestBody<'_>) {
     if form.flag("persist_across_boots") == Some(false) {
-        form.error("persist_across_boots", "the sandbox does not model persist_across_boots");
+        form.error("persist_across_boots", "the sandbox does not support persist_across_boots");
     }
 }
 
