@@ -64,7 +64,7 @@ pub struct Opening {
     pub ports: Option<(u16, u16)>,
 }
 
-/// Every port of TCP and UDP; port 0 is reserved (RFC 6335, section 6).
+/// Every port of TCP and UDP; port 0 is reserved (IANA's registry of port numbers).
 const ALL_PORTS: (u16, u16) = (1, 65535);
 /// A network with a shorter prefix is no organization's own: private networks have at most 2^24 addresses (RFC 1918).
 const EVERYBODY_IPV4: u8 = 8;
