@@ -72,9 +72,11 @@ impl Clock for WallClock {
 /// Time that runs `speed` times as fast as the wall, from an anchor.
 #[derive(Debug, Clone, Copy)]
 pub struct Scaled {
-    /// World time, in milliseconds, at the wall's `since`.
+    /// World time, in milliseconds since the Unix epoch, at the wall's `since`.
     pub anchor: i64,
+    /// Likewise, on the wall.
     pub since: i64,
+    /// Seconds of the world for each second on the wall.
     pub speed: f64,
 }
 

@@ -20,6 +20,7 @@ pub struct ProviderError {
     pub words: String,
     /// The remedy.
     pub advice: Option<String>,
+    /// How long the cloud asks to be left alone, or how long its limits are known to last.
     pub retry_after: Option<Duration>,
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,

@@ -63,6 +63,7 @@ pub struct Lease {
     serial: u64,
     /// A write failed: what follows would not be whole.
     is_broken: bool,
+    /// The fencing token: each lease has a higher one than those before it.
     pub epoch: u64,
     pub preempted: Option<Preempted>,
     /// Written with the first entries: who only looks, or is refused, leaves the state and every saved plan as they are.

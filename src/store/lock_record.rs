@@ -106,7 +106,7 @@ fn is_zero(it: &u64) -> bool {
     *it == 0
 }
 
-/// A request to stop, and who made it.
+/// A request to stop: who made it, and when, in milliseconds since the Unix epoch on the wall.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopRequest {
     pub owner: String,
@@ -152,7 +152,9 @@ enum RecordPart {
 /// One look at an epoch's standing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LockView {
+    /// The newest epoch that anybody has claimed.
     pub newest: Option<u64>,
+    /// Somebody has asked the holder to stop.
     pub is_asked: bool,
 }
 

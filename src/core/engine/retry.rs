@@ -83,12 +83,14 @@ pub fn is_late(now: i64, deadline: i64, looks: u32) -> bool {
     now >= deadline && has_looked(looks)
 }
 
-/// How much patience a call is given.
+/// When a failed call is tried again, and when it is given up.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
+    /// All attempts, the first one included; for `Transient` and `Unreachable`.
     pub attempts: u32,
-    /// Patience with `Busy` and `Throttled`, which do end, is counted in time.
+    /// No attempt begins later than this after the first one; the only limit for `Busy` and `Throttled`, which do end.
     pub within: Duration,
+    /// The pause after the first attempt, which then doubles. Half of it is left to chance.
     pub first_pause: Duration,
     pub longest_pause: Duration,
 }

@@ -188,7 +188,9 @@ pub struct ServesWhen {
     pub member: String,
     /// With this attribute at this value nothing is checked, so nothing can be waited for.
     pub unless: (String, String),
+    /// How long it is waited for.
     pub within_seconds: u64,
+    /// The longest pause between two reads; they come more often at first.
     pub poll_seconds: u64,
 }
 

@@ -310,6 +310,7 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficShift {
     pub was: Vec<Address>,
+    /// How long the old target has to stay, in seconds; 0: nobody has to be waited for.
     pub seconds: u64,
     /// For how many seconds resolvers may still answer what was before, whether or not that is waited for.
     #[serde(default)]

@@ -42,7 +42,7 @@ pub struct WatchMemory {
     pub certificate_days: Option<i64>,
 }
 
-/// One round that counts.
+/// One round that counts, and when it was, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeenTarget {

@@ -21,7 +21,7 @@ const FIRST_PAUSE: i64 = 60_000;
 /// The longest such pause, in milliseconds. A guess: users are without service, so it is tried four times an hour at least.
 const LONGEST_PAUSE: i64 = 15 * 60_000;
 
-/// What one round saw.
+/// What one round saw; times are in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Round {
     pub at: i64,
