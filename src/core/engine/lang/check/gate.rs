@@ -90,6 +90,7 @@ pub fn gate(node: &Node, of: Use<'_>, terms: &mut Terms<'_>) -> Option<Gate> {
     let within_seconds = map
         .get("within")
         .map_or(Some(WITHIN_SECONDS), |it| duration(&it.node, "within", terms.out))?;
+    // More successes in a row than that are a typing mistake: at one probe a second they take a quarter of an hour.
     let times = int(map, "times", 1, (1, 1000), terms.out);
     let (at, probe) = probe(node.span, map, what, terms)?;
     of.check(at, &probe, terms.out);
